@@ -1,0 +1,45 @@
+/**
+ * Names of all metadata keys that Gitaly's clients and servers exchange. Keys are lower-case on the wire.
+ * @see Gitaly: server spec 3.5, transport spec.
+ */
+
+/** `Bearer v2.<hmac>.<unix seconds>`. */
+export const AUTHORIZATION = 'authorization';
+export const CORRELATION_ID = 'x-gitlab-correlation-id';
+export const CLIENT_NAME = 'x-gitlab-client-name';
+/** Older spelling of the client name. */
+export const CLIENT_NAME_OLD = 'client_name';
+export const CALL_SITE = 'call_site';
+/** `regular`, `limited`, `none` or `unknown`. */
+export const DEADLINE_TYPE = 'deadline_type';
+export const REMOTE_IP = 'remote_ip';
+export const USER_ID = 'user_id';
+export const USERNAME = 'username';
+/** Followed by the flag's name with dashes; value `true` or `false`. */
+export const FEATURE_FLAG_PREFIX = 'gitaly-feature-';
+/** base64(JSON: storage name → { address, token }). */
+export const GITALY_SERVERS = 'gitaly-servers';
+/** Opaque bytes that go back to the GitLab internal API. */
+export const CLIENT_CONTEXT = 'gitaly-client-context-bin';
+export const ROUTE_ACCESSOR_POLICY = 'gitaly-route-repository-accessor-policy';
+/** Decimal id; the last value counts. */
+export const SIDECHANNEL_ID = 'gitaly-sidechannel-id';
+/** Path of the Unix socket that a pack-objects hook listens on. */
+export const SIDECHANNEL_SOCKET = 'gitaly-sidechannel-socket';
+/** Transaction that a mutator has to vote in. */
+export const REFERENCE_TRANSACTION = 'gitaly-reference-transaction';
+export const PARTITIONING_HINT = 'gitaly-partitioning-hint';
+/** Key of the object readers' cache in Gitaly 15 and 16. */
+export const SESSION_ID = 'gitaly-session-id';
+export const VIRTUAL_STORAGE = 'virtual_storage';
+/** Trailer of the server: what the call cost. */
+export const COST = 'x-gitaly-cost';
+
+/** gRPC's own headers. */
+export const GRPC_STATUS = 'grpc-status';
+export const GRPC_MESSAGE = 'grpc-message';
+/** base64 of a `google.rpc.Status`. */
+export const GRPC_STATUS_DETAILS = 'grpc-status-details-bin';
+export const GRPC_TIMEOUT = 'grpc-timeout';
+export const GRPC_ENCODING = 'grpc-encoding';
+export const GRPC_ACCEPT_ENCODING = 'grpc-accept-encoding';

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Metadata } from './metadata.ts';
+
+test('keys are found whatever their case', () => {
+  const metadata = Metadata.from({ 'X-Client': 'rails' });
+
+  assert.equal(metadata.get('x-client'), 'rails');
+  assert.equal(metadata.get('X-CLIENT'), 'rails');
+  assert.deepEqual([...metadata.entries()], [['x-client', 'rails']]);
+});
+
+test('a key keeps all its values in order', () => {
+  const metadata = Metadata.from({ id: ['1', '2'] });
+  metadata.append('id', '3');
+
+  assert.equal(metadata.get('id'), '1');
+  assert.equal(metadata.last('id'), '3');
+  assert.deepEqual(metadata.getAll('id'), ['1', '2', '3']);
+  assert.equal(metadata.last('other'), undefined);
+});
+
+test('set replaces, delete removes', () => {
+  const metadata = Metadata.from({ a: ['1', '2'], b: '3' });
+  metadata.set('a', '4');
+  metadata.delete('b');
+
+  assert.deepEqual([...metadata.entries()], [['a', '4']]);
+  assert.equal(metadata.has('b'), false);
+});
+
+test('bytes of -bin keys travel as base64 without padding', () => {
+  const metadata = Metadata.from({ 'x-bin': Uint8Array.of(0xff, 0x00) });
+
+  assert.deepEqual([...metadata.wireEntries()], [['x-bin', '/wA']]);
+  assert.deepEqual(metadata.getBytes('x-bin'), Buffer.of(0xff, 0x00));
+});
+
+test('base64 is read with and without padding, and apart at commas', () => {
+  const metadata = Metadata.fromWire(['x-bin', '/wA=,YWJj', 'x-bin', '/wA']);
+
+  assert.deepEqual(
+    [...metadata.entries()],
+    [
+      ['x-bin', Buffer.of(0xff, 0)],
+      ['x-bin', Buffer.from('abc')],
+      ['x-bin', Buffer.of(0xff, 0)],
+    ],
+  );
+  assert.equal(metadata.getAll('x-bin')[1], 'abc');
+});
+
+test('text in a -bin key is its UTF-8 bytes', () => {
+  const metadata = Metadata.from({ 'x-bin': 'grün' });
+
+  assert.equal(metadata.get('x-bin'), 'grün');
+  assert.deepEqual(metadata.getBytes('x-bin'), Buffer.from('grün'));
+});
+
+test('pseudo headers are not metadata', () => {
+  assert.deepEqual([...Metadata.fromWire([':path', '/a/b', 'a', '1']).entries()], [['a', '1']]);
+});
+
+test('a clone lives its own life', () => {
+  const metadata = Metadata.from({ a: '1' });
+  const clone = Metadata.from(metadata);
+  clone.set('a', '2');
+
+  assert.equal(metadata.get('a'), '1');
+});

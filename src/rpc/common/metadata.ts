@@ -1,0 +1,146 @@
+/** A metadata value: text, or bytes for keys that end in `-bin`. */
+export type MetadataValue = string | Uint8Array;
+
+/** What a `Metadata` can be made from. */
+export type MetadataInit = Metadata | Readonly<Record<string, MetadataValue | readonly MetadataValue[]>>;
+
+const PADDING = /=+$/;
+
+/**
+ * Headers or trailers of an RPC: an ordered list of key and value, keys lower-case, a key may occur more than once.
+ *
+ * Keys that end in `-bin` carry bytes: they can be set from a string (its UTF-8 bytes) or bytes; `get` reads them as UTF-8,
+ * `getBytes` as they are. base64 exists only on the wire; it is decoded at the first reading of a value, with or without padding,
+ * and several values joined by a comma come apart.
+ *
+ * The list keeps the wire form, so that a call pays nothing for headers that nobody reads.
+ */
+export class Metadata {
+  /** key, wire value, key, wire value, … */
+  readonly #pairs: string[];
+
+  private constructor(pairs: string[]) {
+    this.#pairs = pairs;
+  }
+
+  /** A copy of `init`; an empty list without one. */
+  static from(init?: MetadataInit): Metadata {
+    if (init instanceof Metadata) return init.clone();
+    const metadata = new Metadata([]);
+    for (const [key, value] of Object.entries(init ?? {})) {
+      if (typeof value === 'string' || value instanceof Uint8Array) metadata.append(key, value);
+      else for (const one of value) metadata.append(key, one);
+    }
+    return metadata;
+  }
+
+  /**
+   * Takes over a flat list of lower-case keys and wire values, as HTTP/2 delivers it. Pseudo headers (`:path`) may be in it and are
+   * not shown. The list is not copied.
+   */
+  static fromWire(pairs: string[]): Metadata {
+    return new Metadata(pairs);
+  }
+
+  /** The first value of a key. */
+  get(key: string): string | undefined {
+    const wire = this.#firstWire(key);
+    if (wire === undefined || !isBinary(key)) return wire;
+    return decodeBinary(wire)[0]?.toString('utf8');
+  }
+
+  /** The last value of a key. */
+  last(key: string): string | undefined {
+    return this.getAll(key).at(-1);
+  }
+
+  /** All values of a key in their order. */
+  getAll(key: string): string[] {
+    const lower = key.toLowerCase();
+    const values: string[] = [];
+    for (let i = 0; i < this.#pairs.length; i += 2) {
+      const wire = this.#pairs[i + 1];
+      if (this.#pairs[i] !== lower || wire === undefined) continue;
+      if (isBinary(lower)) for (const bytes of decodeBinary(wire)) values.push(bytes.toString('utf8'));
+      else values.push(wire);
+    }
+    return values;
+  }
+
+  /** The bytes of the first value; for keys without `-bin` the UTF-8 bytes of the text. */
+  getBytes(key: string): Buffer | undefined {
+    const wire = this.#firstWire(key);
+    if (wire === undefined) return undefined;
+    return isBinary(key) ? decodeBinary(wire)[0] : Buffer.from(wire, 'utf8');
+  }
+
+  has(key: string): boolean {
+    return this.#firstWire(key) !== undefined;
+  }
+
+  /** Replaces all values of a key. */
+  set(key: string, value: MetadataValue): void {
+    this.delete(key);
+    this.append(key, value);
+  }
+
+  /** Adds one more value for a key. */
+  append(key: string, value: MetadataValue): void {
+    const lower = key.toLowerCase();
+    this.#pairs.push(
+      lower,
+      isBinary(lower) ? encodeBinary(value) : typeof value === 'string' ? value : Buffer.from(value).toString('utf8'),
+    );
+  }
+
+  delete(key: string): void {
+    const lower = key.toLowerCase();
+    for (let i = this.#pairs.length - 2; i >= 0; i -= 2) if (this.#pairs[i] === lower) this.#pairs.splice(i, 2);
+  }
+
+  get isEmpty(): boolean {
+    return this.#pairs.length === 0;
+  }
+
+  /** Key and value in order, one entry per value; bytes for `-bin` keys. */
+  *entries(): Generator<[string, string | Buffer]> {
+    for (const [key, wire] of this.wireEntries()) {
+      if (isBinary(key)) for (const bytes of decodeBinary(wire)) yield [key, bytes];
+      else yield [key, wire];
+    }
+  }
+
+  /** Key and value as they travel (base64 for `-bin` keys). */
+  *wireEntries(): Generator<[string, string]> {
+    for (let i = 0; i < this.#pairs.length; i += 2) {
+      const key = this.#pairs[i];
+      const value = this.#pairs[i + 1];
+      if (key !== undefined && value !== undefined && key.charCodeAt(0) !== 0x3a) yield [key, value];
+    }
+  }
+
+  clone(): Metadata {
+    return new Metadata(this.#pairs.slice());
+  }
+
+  #firstWire(key: string): string | undefined {
+    const lower = key.toLowerCase();
+    const pairs = this.#pairs;
+    for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === lower) return pairs[i + 1];
+    return undefined;
+  }
+}
+
+function isBinary(key: string): boolean {
+  return key.endsWith('-bin') || key.endsWith('-BIN');
+}
+
+function encodeBinary(value: MetadataValue): string {
+  const bytes =
+    typeof value === 'string' ? Buffer.from(value, 'utf8') : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  return bytes.toString('base64').replace(PADDING, ''); // grpc-go sends no padding either
+}
+
+function decodeBinary(wire: string): Buffer[] {
+  return wire.split(',').map((part) => Buffer.from(part.trim(), 'base64'));
+}

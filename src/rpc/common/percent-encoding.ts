@@ -1,0 +1,27 @@
+/** Everything but `%` inside of visible ASCII and space travels as it is. */
+const PLAIN = /^[\x20-\x24\x26-\x7e]*$/;
+
+const ESCAPES = /^(?:%[0-9a-fA-F]{2})+$/;
+
+/** Encodes a status message for `grpc-message`: UTF-8 bytes outside of 0x20-0x7E, and `%`, become `%XX`. */
+export function percentEncode(text: string): string {
+  if (PLAIN.test(text)) return text;
+  let encoded = '';
+  for (const byte of Buffer.from(text, 'utf8')) {
+    encoded +=
+      byte >= 0x20 && byte <= 0x7e && byte !== 0x25
+        ? String.fromCharCode(byte)
+        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return encoded;
+}
+
+/** Decodes `grpc-message`. Malformed escapes stay as they are, invalid UTF-8 becomes U+FFFD: a status must never be lost. */
+export function percentDecode(text: string): string {
+  if (!text.includes('%')) return text;
+  const bytes: Buffer[] = [];
+  for (const part of text.split(/((?:%[0-9a-fA-F]{2})+)/)) {
+    bytes.push(ESCAPES.test(part) ? Buffer.from(part.replaceAll('%', ''), 'hex') : Buffer.from(part, 'utf8'));
+  }
+  return Buffer.concat(bytes).toString('utf8');
+}
