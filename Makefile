@@ -1,0 +1,36 @@
+# Every target prepares what it needs first (scripts/set-up.sh); the work itself is defined once, in package.json.
+# A Node in .node/ (put there when the machine's own is too old) comes first on the PATH.
+export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check build gen bench set-up
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: ## Start a server with a smart-HTTP door and a hello.git to clone; Ctrl-C ends it
+	@scripts/set-up.sh build
+	@exec npm run --silent up
+
+test: ## Run every test
+	@scripts/set-up.sh build
+	@npm run --silent test
+
+check: ## Format, lint, layers, types, unused code, generated files, fast tests; under a minute
+	@scripts/set-up.sh
+	@npm run --silent check
+
+build: ## Compile src/ into dist/
+	@scripts/set-up.sh
+	@npm run --silent build
+
+gen: ## Regenerate the wire code and config.toml.example
+	@scripts/set-up.sh
+	@npm run --silent gen
+
+bench: ## Measure; prints a table and writes JSON
+	@scripts/set-up.sh build
+	@npm run --silent bench
+
+set-up: ## Only prepare: Node, packages, build
+	@scripts/set-up.sh build

@@ -1,0 +1,51 @@
+/**
+ * Builds `dist/`: the compiler's output of `src/`, and beside it every other file that the program reads at run time
+ * (generated wire code, the hook's shell script). The new tree replaces the old one in one step, so that a program started
+ * during a build finds either the one or the other.
+ */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const next = join(root, `dist.next-${process.pid}`);
+const dist = join(root, 'dist');
+
+/** What the compiler makes itself or nobody needs at run time. */
+const LEFT_OUT = [/(?<!\.d)\.ts$/, /\.md$/, /(^|\/)fixtures\//];
+
+try {
+  const tsc = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(root, 'tsconfig.build.json'), '--outDir', next], {
+    stdio: 'inherit',
+  });
+  if (tsc.status !== 0) process.exitCode = 1;
+  else {
+    copyAssets();
+    markExecutables();
+    writeFileSync(join(next, '.built'), '');
+    replace();
+  }
+} finally {
+  rmSync(next, { recursive: true, force: true });
+}
+
+function copyAssets(): void {
+  for (const file of globSync('**/*.*', { cwd: join(root, 'src') })) {
+    if (LEFT_OUT.some((pattern) => pattern.test(file))) continue;
+    mkdirSync(dirname(join(next, file)), { recursive: true });
+    cpSync(join(root, 'src', file), join(next, file));
+  }
+}
+
+/** The published `bin` entries must be executable when they are linked from a clone. */
+function markExecutables(): void {
+  const { bin }: { bin: Record<string, string> } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const target of Object.values(bin)) chmodSync(join(next, target.replace(/^(\.\/)?dist\//, '')), 0o755);
+}
+
+function replace(): void {
+  const old = `${dist}.old-${process.pid}`;
+  if (existsSync(dist)) renameSync(dist, old);
+  renameSync(next, dist);
+  rmSync(old, { recursive: true, force: true });
+}

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Prepares a clone: a Node new enough, the packages of the lockfile, and (with the argument "build") dist/.
+# Does nothing that is already done; a second run takes a fraction of a second.
+set -eu
+cd "$(dirname "$0")/.."
+
+floor=24           # package.json "engines"
+pinned=26.10.0     # what a machine without a new enough Node gets
+
+if [ -x .node/node_modules/.bin/node ]; then
+  PATH="$PWD/.node/node_modules/.bin:$PATH"
+  export PATH
+fi
+
+major() { node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'; }
+
+have=$(major || true)
+if [ "${have:-0}" -lt "$floor" ]; then
+  echo "set-up: Node ${have:-(none)} is older than $floor, installing Node $pinned into .node/" >&2
+  npm install --prefix .node --no-audit --no-fund --loglevel=error "node@$pinned" >&2
+  PATH="$PWD/.node/node_modules/.bin:$PATH"
+  export PATH
+  if [ "$(major || echo 0)" -lt "$floor" ]; then
+    echo "set-up: .node/node_modules/.bin/node is still older than $floor; remove .node/ and try again" >&2
+    exit 1
+  fi
+fi
+
+# npm ci empties node_modules/, so the stamp goes with what it vouches for.
+lock=$(cksum <package-lock.json | tr ' ' -)
+stamp="node_modules/.set-up-$lock-$(major)"
+if [ ! -e "$stamp" ]; then
+  echo "set-up: installing packages" >&2
+  npm ci --no-audit --no-fund --loglevel=error >&2
+  : >"$stamp"
+fi
+
+if [ "${1:-}" = build ] && { [ ! -e dist/.built ] ||
+  [ -n "$(find src package.json package-lock.json tsconfig.json tsconfig.build.json -newer dist/.built -print | head -n 1)" ]; }; then
+  echo "set-up: building" >&2
+  npm run --silent build >&2
+fi
