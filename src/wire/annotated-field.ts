@@ -1,0 +1,100 @@
+import { type DescExtension, type DescField, type DescMessage, hasOption, type Message } from '@bufbuild/protobuf';
+import { repository as insideWrapper } from '#wire/gen/lint_pb';
+import { type Repository, RepositorySchema } from '#wire/gen/shared_pb';
+
+/** Reads one value out of a message; `undefined` when a message on the way is absent or a oneof has another case. */
+type Read = (message: Message) => unknown;
+
+/** The way from a message to a field: every element but the last is a singular message field. */
+type Path = readonly DescField[];
+
+/**
+ * Makes the function that reads the repository which fields marked with `mark` hold. The mark may sit on a field of a nested
+ * message (the header of a stream) or on a message that wraps a repository (a pool); both are followed.
+ *
+ * The search runs once, here; the returned function only follows properties. It gives `undefined` when the request has no
+ * such field or the field is not set.
+ *
+ * @throws {Error} when two fields carry the mark, or the marked one does not lead to a repository: a mistake in the .proto file.
+ */
+export function repositoryReader(request: DescMessage, mark: DescExtension): (request: Message) => Repository | undefined {
+  const path = findMarked(request, mark);
+  if (path === undefined) return () => undefined;
+  const read = compile(leadToRepository(path));
+  // The last field of the path is of type gitaly.Repository (leadToRepository), so its value is one or absent.
+  return (message) => read(message) as Repository | undefined;
+}
+
+/**
+ * Makes the function that reads the marked string field. It gives `undefined` when the request has no such field, and `''`
+ * when the field is there and not set, as proto3 does.
+ *
+ * @throws {Error} when two fields carry the mark or the marked one is not a string.
+ */
+export function stringReader(request: DescMessage, mark: DescExtension): (request: Message) => string | undefined {
+  const path = findMarked(request, mark);
+  if (path === undefined) return () => undefined;
+  const last = path.at(-1);
+  if (last?.fieldKind !== 'scalar') throw new Error(`${describe(path)}: option ${mark.name} is for string fields`);
+  const read = compile(path);
+  return (message) => {
+    const value = read(message);
+    return typeof value === 'string' ? value : undefined;
+  };
+}
+
+/** Depth first in field order, through singular message fields of this package. */
+function findMarked(root: DescMessage, mark: DescExtension): Path | undefined {
+  const found: Path[] = [];
+  const visit = (message: DescMessage, before: Path, open: readonly DescMessage[]): void => {
+    for (const field of message.fields) {
+      const path = [...before, field];
+      if (hasOption(field, mark)) found.push(path);
+      else if (field.fieldKind === 'message' && !open.includes(field.message))
+        visit(field.message, path, [...open, field.message]);
+    }
+  };
+  visit(root, [], [root]);
+  if (found.length > 1) throw new Error(`${root.typeName}: option ${mark.name} is ambiguous: ${found.map(describe).join(', ')}`);
+  return found[0];
+}
+
+function leadToRepository(path: Path): Path {
+  const last = path.at(-1);
+  if (last?.fieldKind === 'message') {
+    if (last.message.typeName === RepositorySchema.typeName) return path;
+    const inner = last.message.fields.find((field) => hasOption(field, insideWrapper));
+    if (inner) return leadToRepository([...path, inner]);
+  }
+  throw new Error(`${describe(path)} does not lead to a ${RepositorySchema.typeName}`);
+}
+
+function compile(path: Path): Read {
+  const steps = path.map(readField);
+  const [first = () => undefined, second] = steps;
+  if (second === undefined) return first;
+  return (message) => {
+    let value: unknown = message;
+    for (const step of steps) {
+      if (value === undefined) return undefined;
+      // Every step but the last reads a message field (Path), so what the next one gets is a message.
+      value = step(value as Message);
+    }
+    return value;
+  };
+}
+
+function readField(field: DescField): Read {
+  const name = field.localName;
+  const group = field.oneof?.localName;
+  // Generated messages are plain objects whose property names are the local names of fields and oneofs.
+  if (group === undefined) return (message) => (message as unknown as Record<string, unknown>)[name];
+  return (message) => {
+    const choice = (message as unknown as Record<string, { case?: string; value?: unknown } | undefined>)[group];
+    return choice?.case === name ? choice.value : undefined;
+  };
+}
+
+function describe(path: Path): string {
+  return `${path[0]?.parent.typeName ?? ''}: ${path.map((field) => field.name).join('.')}`;
+}

@@ -1,0 +1,115 @@
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  type Message,
+  type MessageShape,
+  ScalarType,
+  toBinary,
+} from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+
+/** Below this a copy is cheaper than one more chunk for the transport to handle. */
+export const BY_REFERENCE_BYTES = 4096;
+
+/** How a message type is cut: its singular bytes fields, and the fields before, between and after them, by number. */
+interface Plan {
+  readonly bulk: readonly DescField[];
+  /** One longer than `bulk`: `around[i]` comes before `bulk[i]`, the last one after all. */
+  readonly around: readonly (readonly DescField[])[];
+}
+
+const EMPTY = new Uint8Array(0);
+const plans = new WeakMap<DescMessage, Plan>();
+
+/**
+ * Encodes a message as a list of chunks which, joined, are exactly what `toBinary` gives.
+ *
+ * The content of a top-level singular `bytes` field of at least `BY_REFERENCE_BYTES` is one chunk of its own: the caller's
+ * array itself, not a copy, so it must not change until the chunks are sent. Without such a field the result is one chunk
+ * (an empty one for an empty message).
+ *
+ * @throws {Error} as `toBinary` does, when a value does not fit its field or the message is of another type.
+ */
+export function encodeMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array[] {
+  const plan = planOf(schema);
+  if (!plan.bulk.some((field) => bulkContent(message, field)) || message.$typeName !== schema.typeName) {
+    return [toBinary(schema, message)];
+  }
+
+  const chunks: Uint8Array[] = [];
+  let pending: DescField[] = [];
+  for (const [index, field] of plan.bulk.entries()) {
+    pending.push(...(plan.around[index] ?? []));
+    const content = bulkContent(message, field);
+    if (content) {
+      chunks.push(withHead(encodePart(schema, message, pending), field, content), content);
+      pending = [];
+    } else {
+      pending.push(field);
+    }
+  }
+  pending.push(...(plan.around.at(-1) ?? []));
+  const tail = encodePart(schema, message, pending, message.$unknown);
+  if (tail.length > 0) chunks.push(tail);
+  return chunks;
+}
+
+function planOf(schema: DescMessage): Plan {
+  const known = plans.get(schema);
+  if (known) return known;
+  const bulk: DescField[] = [];
+  const around: DescField[][] = [[]];
+  for (const field of schema.fields.toSorted((a, b) => a.number - b.number)) {
+    if (field.fieldKind === 'scalar' && field.scalar === ScalarType.BYTES) {
+      bulk.push(field);
+      around.push([]);
+    } else {
+      around.at(-1)?.push(field);
+    }
+  }
+  const plan = { bulk, around };
+  plans.set(schema, plan);
+  return plan;
+}
+
+/** The value of a bytes field when it is worth a chunk of its own. */
+function bulkContent(message: Message, field: DescField): Uint8Array | undefined {
+  const value = fieldValue(message, field);
+  return value instanceof Uint8Array && value.length >= BY_REFERENCE_BYTES ? value : undefined;
+}
+
+function fieldValue(message: Message, field: DescField): unknown {
+  // Generated messages are plain objects whose property names are the local names of fields and oneofs.
+  const properties = message as unknown as Record<string, unknown>;
+  if (field.oneof === undefined) return properties[field.localName];
+  // The property of a oneof is always such an object (protobuf-es).
+  const choice = properties[field.oneof.localName] as { case: string | undefined; value?: unknown };
+  return choice.case === field.localName ? choice.value : undefined;
+}
+
+/** Encodes only the given fields, and unknown ones where the end of the message is written. */
+function encodePart(
+  schema: DescMessage,
+  message: Message,
+  fields: readonly DescField[],
+  unknown: Message['$unknown'] = undefined,
+): Uint8Array {
+  if (fields.length === 0 && unknown === undefined) return EMPTY;
+  const part = create(schema);
+  // As in fieldValue; the values come from a message of the same schema.
+  const properties = part as unknown as Record<string, unknown>;
+  for (const field of fields) {
+    const value = fieldValue(message, field);
+    if (value === undefined) continue;
+    if (field.oneof) properties[field.oneof.localName] = { case: field.localName, value };
+    else properties[field.localName] = value;
+  }
+  if (unknown) part.$unknown = unknown;
+  return toBinary(schema, part);
+}
+
+/** `before` followed by the tag of `field` and the length of `content`. */
+function withHead(before: Uint8Array, field: DescField, content: Uint8Array): Uint8Array {
+  return new BinaryWriter().raw(before).tag(field.number, WireType.LengthDelimited).uint32(content.length).finish();
+}

@@ -1,0 +1,18 @@
+import { createRegistry, type DescFile, type Registry } from '@bufbuild/protobuf';
+import { wireFiles } from './files.ts';
+
+/** The given files and all they import, each once. */
+function withDependencies(files: readonly DescFile[], seen = new Set<DescFile>()): Set<DescFile> {
+  for (const file of files) {
+    if (seen.has(file)) continue;
+    seen.add(file);
+    withDependencies(file.dependencies, seen);
+  }
+  return seen;
+}
+
+/**
+ * Every message, enum, service and option this project knows, well-known types included. It is what packs and unpacks
+ * `google.protobuf.Any` (the details of a status) by type name.
+ */
+export const registry: Registry = createRegistry(...withDependencies(wireFiles));
