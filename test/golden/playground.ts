@@ -1,0 +1,160 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { InternalApi } from '#testkit/internal-api';
+import type { TestGitaly } from '#testkit/start-gitaly';
+import type { Json, JsonObject, RecordedCase } from './recorded-case.ts';
+import type { Templates } from './templates.ts';
+
+/** In these areas standard error was recorded joined to standard output. */
+const AREAS_WITH_STDERR = /^(repository|objectpool|smarthttp|misc)/;
+
+/** What the recordings' internal API answers when a case says nothing. */
+const ALLOW: Readonly<Record<string, Json>> = {
+  '/allowed': [200, { status: true }],
+  '/pre_receive': [200, { reference_counter_increased: true }],
+  '/post_receive': [200, { reference_counter_decreased: true, messages: [] }],
+};
+
+/** The storages of one server, laid out anew for each case, and the way between its paths and the recordings' placeholders. */
+export class Playground {
+  readonly #area: string;
+  readonly #gitaly: TestGitaly;
+  readonly #templates: Templates;
+  readonly #api: InternalApi;
+
+  constructor(parts: { area: string; gitaly: TestGitaly; templates: Templates; api: InternalApi }) {
+    this.#area = parts.area;
+    this.#gitaly = parts.gitaly;
+    this.#templates = parts.templates;
+    this.#api = parts.api;
+  }
+
+  /** Why the case cannot be played on this machine, if so. */
+  cannotPlay(recorded: RecordedCase): string | undefined {
+    const missing = namesOf(recorded).find((name) => !this.#templates.has(name));
+    return missing === undefined ? undefined : `git of this machine cannot make the template ${missing}`;
+  }
+
+  /** Lays the storages out as they were before the recorded call. */
+  async prepare(recorded: RecordedCase): Promise<void> {
+    for (const storage of [this.#storage, this.#second]) {
+      mkdirSync(storage, { recursive: true });
+      for (const name of readdirSync(storage)) {
+        if (name !== '+gitaly' && name !== '.gitaly-metadata') rmSync(join(storage, name), { recursive: true, force: true });
+      }
+      rmSync(join(storage, '+gitaly/tmp'), { recursive: true, force: true });
+    }
+    for (const name of namesOf(recorded)) this.#templates.copyTo(name, this.#storage);
+    this.#writeHooks(join(this.#gitaly.directory, 'custom_hooks'), recorded.given?.custom_hooks ?? {});
+    if (recorded.repo !== undefined)
+      this.#writeHooks(join(this.#repository(recorded), 'custom_hooks'), recorded.given?.repo_hooks ?? {});
+    if (recorded.given?.setup !== undefined) this.#shell(recorded, recorded.given.setup);
+    this.#api.reset({ ...ALLOW, ...recorded.given?.api });
+  }
+
+  /** The outputs of the `after` commands. */
+  runAfter(recorded: RecordedCase): JsonObject[] {
+    return (recorded.after ?? []).map(({ run }) => ({ stdout: this.#shell(recorded, run) }));
+  }
+
+  apiCalls(): Json[] {
+    return this.#api.calls.map(({ method, path, body }) => ({ method, path, ...(body !== '' && { body }) }));
+  }
+
+  metadataValue(value: string): string {
+    return value
+      .replaceAll('<DIR>', this.#gitaly.directory)
+      .replaceAll('<TEMPLATES>', this.#templates.directory)
+      .replaceAll(
+        '<SERVERS>',
+        Buffer.from(JSON.stringify({ default: { address: this.#gitaly.address, token: '' } })).toString('base64'),
+      );
+  }
+
+  /** `<DIR>` in requests becomes the server's directory, also inside byte fields. */
+  withoutPlaceholders(json: Json): Json {
+    return mapStrings(json, (text) => text.replaceAll('<DIR>', this.#gitaly.directory));
+  }
+
+  /** The server's directory becomes `<DIR>`, and what is random about names of temp directories stays for `compare.ts`. */
+  withPlaceholders(json: JsonObject): JsonObject {
+    // mapStrings keeps the kind of the value.
+    return mapStrings(json, (text) => text.replaceAll(this.#gitaly.directory, '<DIR>')) as JsonObject;
+  }
+
+  get #storage(): string {
+    return join(this.#gitaly.directory, 'default');
+  }
+
+  get #second(): string {
+    return join(this.#gitaly.directory, 'second');
+  }
+
+  #repository(recorded: RecordedCase): string {
+    return join(this.#storage, `${recorded.repo}.git`);
+  }
+
+  #writeHooks(directory: string, files: Readonly<Record<string, string>>): void {
+    if (directory.startsWith(join(this.#gitaly.directory, 'custom_hooks'))) rmSync(directory, { recursive: true, force: true });
+    for (const [name, text] of Object.entries(files)) {
+      const path = join(directory, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+      chmodSync(path, 0o755);
+    }
+  }
+
+  #shell(recorded: RecordedCase, script: string): string {
+    const inRepository = recorded.repo === undefined ? this.#storage : this.#repository(recorded);
+    const withStderr = AREAS_WITH_STDERR.test(this.#area) && recorded.given?.setup !== script;
+    const run = spawnSync('sh', ['-c', withStderr ? `exec 2>&1\n${script}` : script], {
+      cwd: this.#isDirectory(inRepository) ? inRepository : this.#storage,
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOME: this.#gitaly.directory,
+        STORAGE: this.#storage,
+        SECOND: this.#second,
+        GIT_CONFIG_GLOBAL: '/dev/null',
+        GIT_CONFIG_SYSTEM: '/dev/null',
+        GIT_AUTHOR_NAME: 'Ann Author',
+        GIT_AUTHOR_EMAIL: 'ann@example.com',
+        GIT_COMMITTER_NAME: 'Cal Committer',
+        GIT_COMMITTER_EMAIL: 'cal@example.com',
+        TZ: 'UTC',
+        LC_ALL: 'C',
+      },
+    });
+    return run.stdout.toString('utf8');
+  }
+
+  #isDirectory(path: string): boolean {
+    try {
+      readdirSync(path);
+      return true;
+    } catch {
+      return false; // gone, or a file: the case is about that
+    }
+  }
+}
+
+function namesOf(recorded: RecordedCase): string[] {
+  return [...(recorded.repo === undefined ? [] : [recorded.repo]), ...(recorded.others ?? [])];
+}
+
+/** Applies `change` to every string; strings that are base64 of something that changes are decoded, changed and encoded again. */
+function mapStrings(json: Json, change: (text: string) => string): Json {
+  if (typeof json === 'string') return changeText(json, change);
+  if (Array.isArray(json)) return json.map((item) => mapStrings(item, change));
+  if (typeof json !== 'object' || json === null) return json;
+  return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, mapStrings(value, change)]));
+}
+
+function changeText(text: string, change: (text: string) => string): string {
+  const changed = change(text);
+  if (changed !== text) return changed;
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.length === 0 || bytes.toString('base64') !== text) return text;
+  const decoded = bytes.toString('latin1');
+  return change(decoded) === decoded ? text : Buffer.from(change(decoded), 'latin1').toString('base64');
+}

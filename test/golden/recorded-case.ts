@@ -1,0 +1,61 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+/** One recorded call; see README.md for the keys. */
+export interface RecordedCase {
+  readonly id: string;
+  /** `Service/Method`; with `raw` the service carries its package. */
+  readonly rpc: string;
+  readonly repo?: string;
+  readonly others?: readonly string[];
+  readonly given?: {
+    readonly setup?: string;
+    readonly custom_hooks?: Readonly<Record<string, string>>;
+    readonly repo_hooks?: Readonly<Record<string, string>>;
+    readonly api?: Readonly<Record<string, Json>>;
+    readonly config?: string;
+  };
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly requests: readonly Json[];
+  readonly responses: readonly Json[];
+  readonly status: { readonly code: string; readonly message: string; readonly details?: readonly Json[] };
+  readonly after?: readonly { readonly run: string; readonly stdout: string }[];
+  readonly api_calls?: readonly Json[];
+  readonly derived?: JsonObject & { readonly as: string };
+  readonly ignore?: readonly string[];
+  readonly unordered?: boolean;
+  readonly joined?: boolean;
+  readonly raw?: boolean;
+}
+
+/** A file of `played/`: what is played, and which cases cannot agree, with the reason of each. */
+interface Played {
+  readonly rpcs: readonly string[];
+  readonly exceptions: Readonly<Record<string, string>>;
+}
+
+const here = import.meta.dirname;
+
+export function readCases(area: string): RecordedCase[] {
+  const lines = readFileSync(join(here, 'cases', `${area}.jsonl`), 'utf8')
+    .split('\n')
+    .filter(Boolean);
+  // The recordings are fixtures of this repository; their shape is the interface above.
+  return lines.map((line) => JSON.parse(line) as RecordedCase);
+}
+
+/** All files of `played/` joined: the RPCs that are played and the exceptions by case id. */
+export function readPlayed(): { rpcs: ReadonlySet<string>; exceptions: ReadonlyMap<string, string> } {
+  const rpcs = new Set<string>();
+  const exceptions = new Map<string, string>();
+  for (const name of readdirSync(join(here, 'played')).filter((name) => name.endsWith('.json'))) {
+    // Fixtures of this repository, see above.
+    const played = JSON.parse(readFileSync(join(here, 'played', name), 'utf8')) as Played;
+    for (const rpc of played.rpcs) rpcs.add(rpc);
+    for (const [id, reason] of Object.entries(played.exceptions)) exceptions.set(id, reason);
+  }
+  return { rpcs, exceptions };
+}

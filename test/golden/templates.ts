@@ -1,0 +1,44 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+/** The script that builds an area's templates, where it has not the area's name. */
+const SCRIPT_OF_AREA: Readonly<Record<string, string>> = {
+  smarthttp: 'repository',
+  misc: 'repository',
+  objectpool: 'repository',
+  'repository-backup': 'repository',
+  'repository-remote': 'repository',
+  'repository-wal': 'repository',
+  hook: 'operations',
+  conflicts: 'operations',
+  'commit-files': 'operations',
+};
+
+/** The template repositories of an area, built by git in a temp directory that ends with this object. */
+export class Templates implements Disposable {
+  readonly directory: string;
+
+  constructor(area: string) {
+    this.directory = mkdtempSync(join(tmpdir(), 'golden-templates-'));
+    const script = join(import.meta.dirname, 'repos', `${SCRIPT_OF_AREA[area] ?? area}.sh`);
+    execFileSync('sh', [script, this.directory], { stdio: ['ignore', 'ignore', 'pipe'] });
+  }
+
+  /** False where this machine's git could not make the template (reftable before 2.45). */
+  has(name: string): boolean {
+    return existsSync(join(this.directory, `${name}.git`));
+  }
+
+  /** A fresh copy at `<storage>/<name>.git`. */
+  copyTo(name: string, storage: string): void {
+    const target = join(storage, `${name}.git`);
+    mkdirSync(dirname(target), { recursive: true });
+    cpSync(join(this.directory, `${name}.git`), target, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
