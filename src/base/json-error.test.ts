@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { describeJsonError } from './json-error.ts';
+
+// Expected words: Go's encoding/json on the same input.
+const BROKEN: readonly [text: string, words: string][] = [
+  ['{not json', "invalid character 'n' looking for beginning of object key string"],
+  ['{x', "invalid character 'x' looking for beginning of object key string"],
+  ['oops', "invalid character 'o' looking for beginning of value"],
+  ['{"a" 1}', "invalid character '1' after object key"],
+  ['{"a":1 "b"}', `invalid character '"' after object key:value pair`],
+  ['[1 2]', "invalid character '2' after array element"],
+  ['[1,]', "invalid character ']' looking for beginning of value"],
+  ['{"a":1,}', "invalid character '}' looking for beginning of object key string"],
+  ['tru!', "invalid character '!' in literal true (expecting 'e')"],
+  ['"\\x"', "invalid character 'x' in string escape code"],
+  ['"a\nb"', "invalid character '\\n' in string literal"],
+];
+
+for (const [text, words] of BROKEN) {
+  test(`describeJsonError says what is wrong with ${JSON.stringify(text)}`, () => {
+    assert.equal(describeJsonError(text, 'document'), words);
+  });
+}
+
+test('describeJsonError tells an early end by the kind of input', () => {
+  assert.equal(describeJsonError('{', 'document'), 'unexpected end of JSON input');
+  assert.equal(describeJsonError('', 'document'), 'unexpected end of JSON input');
+  assert.equal(describeJsonError('{"a":[1', 'stream'), 'unexpected EOF');
+  assert.equal(describeJsonError(' ', 'stream'), 'EOF');
+});
+
+test('describeJsonError finds nothing wrong with what JSON.parse accepts', () => {
+  for (const text of ['{"a":[1,-2.5e3,{"b":null}],"c":"\\u00fc\\""}', '[]', '{}', ' true ', '0', '[[[[]]],{}]']) {
+    assert.equal(describeJsonError(text, 'document'), undefined);
+  }
+});

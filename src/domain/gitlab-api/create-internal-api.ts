@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { systemErrorText } from '#base/system-error';
+import { HttpInternalApi, type HttpInternalApiOptions } from './http-internal-api.ts';
+import { createHttpTransport, type HttpTransportOptions } from './http-transport.ts';
+import type { InternalApi } from './internal-api.ts';
+import { standAloneApi } from './stand-alone-api.ts';
+
+/** The `[gitlab]` section as this room needs it. */
+export interface GitlabSettings extends HttpTransportOptions {
+  readonly secret?: string | undefined;
+  /** Read when `secret` is empty. */
+  readonly secretFile?: string | undefined;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+}
+
+/**
+ * The API client for a configuration; without a URL the stand-alone one.
+ *
+ * @throws {Error} `building new HTTP client for GitLab API: …`, `reading secret file: …`
+ */
+export function createInternalApi(
+  settings: GitlabSettings | undefined,
+  options: Pick<HttpInternalApiOptions, 'userAgent' | 'observeLatency'>,
+): InternalApi {
+  if (settings === undefined || settings.url === '') return standAloneApi;
+  return new HttpInternalApi({
+    ...options,
+    transport: transportFor(settings),
+    secret: settings.secret || readSecret(settings.secretFile ?? ''),
+    user: settings.user,
+    password: settings.password,
+  });
+}
+
+function transportFor(settings: GitlabSettings) {
+  try {
+    return createHttpTransport(settings);
+  } catch (error) {
+    throw new Error(`building new HTTP client for GitLab API: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}
+
+function readSecret(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Error(`reading secret file: open ${file}: ${systemErrorText(error)}`, { cause: error });
+  }
+}

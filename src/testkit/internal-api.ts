@@ -1,0 +1,71 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+
+/** What the server was asked. */
+export interface InternalApiCall {
+  readonly method: string;
+  /** Path below `/api/v4/internal`, with the query. */
+  readonly path: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+/** A GitLab internal API on loopback or on a unix socket. */
+export interface InternalApi extends AsyncDisposable {
+  /** For `[gitlab] url`. */
+  readonly url: string;
+  /** Key of the tokens, for `[gitlab] secret`. */
+  readonly secret: string;
+  /** In order of arrival, since the last reset. */
+  readonly calls: readonly InternalApiCall[];
+  /**
+   * Forgets the calls and answers from now on with `[status, body, content type?]` by path. A body that is a string is sent
+   * as it is, anything else as JSON. Paths without an answer allow everything.
+   */
+  reset(answers?: Readonly<Record<string, unknown>>): void;
+}
+
+const PREFIX = '/api/v4/internal';
+const ALLOW: Readonly<Record<string, unknown>> = {
+  '/allowed': [200, { status: true }],
+  '/pre_receive': [200, { reference_counter_increased: true }],
+  '/post_receive': [200, { reference_counter_decreased: true, messages: [] }],
+  '/check': [200, { gitlab_version: '19.0.0', gitlab_revision: 'abc', api_version: 'v4', redis: true }],
+};
+
+/** Starts a real HTTP server that answers like GitLab's internal API and remembers what it was asked. */
+export async function startInternalApi(options: { socketPath?: string; root?: string } = {}): Promise<InternalApi> {
+  const prefix = (options.root ?? '') + PREFIX;
+  let calls: InternalApiCall[] = [];
+  let answers: Readonly<Record<string, unknown>> = {};
+  const server = createServer(async (request, response) => {
+    const path = request.url?.startsWith(prefix) ? request.url.slice(prefix.length) : `outside ${request.url}`;
+    const body = (await buffer(request)).toString();
+    calls.push({ method: request.method ?? '', path, headers: request.headers, body });
+    const answer = answers[path] ?? ALLOW[path] ?? [404, { message: 'no such path' }];
+    const [status, content, type = 'application/json'] = Array.isArray(answer) ? answer : [500, 'no answer'];
+    response.writeHead(Number(status), type === '' ? {} : { 'content-type': String(type) });
+    response.end(typeof content === 'string' ? content : JSON.stringify(content));
+  });
+  await new Promise<void>((resolve) => {
+    if (options.socketPath === undefined) server.listen(0, '127.0.0.1', resolve);
+    else server.listen(options.socketPath, resolve);
+  });
+  const address = server.address();
+  const onLoopback = address !== null && typeof address !== 'string';
+  return {
+    url: onLoopback ? `http://127.0.0.1:${address.port}` : `http+unix://${encodeURIComponent(options.socketPath ?? '')}`,
+    secret: 'internal-api-secret',
+    get calls() {
+      return calls;
+    },
+    reset(next = {}) {
+      calls = [];
+      answers = next;
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
