@@ -1,0 +1,122 @@
+import type { Duplex } from 'node:stream';
+import { encodeHeader, FRAME_TYPE } from './frame.ts';
+
+/** Bytes that may wait in the connection before streams have to wait. Small, so that streams take turns and a stall shows. */
+const QUEUE_LIMIT_BYTES = 64 * 1024;
+
+/** Bytes that may wait in the connection before we stop reading: only a peer that asks without reading gets this far. */
+const FLOOD_LIMIT_BYTES = 256 * 1024;
+
+/** Somebody with payload to send. */
+export interface FrameSource {
+  /** Sends at most one frame. Answers whether it could send another at once. */
+  sendFrame(): boolean;
+}
+
+/**
+ * The way out of a session. Frames of one tick leave together in one `writev`; payload is never copied. When the connection
+ * is full, sources queue up and get one frame each in turn. Control frames do not wait.
+ */
+export class FrameWriter {
+  readonly #connection: Duplex;
+  readonly #timeoutMs: number;
+  readonly #onStuck: () => void;
+  readonly #waiting: Set<FrameSource> = new Set();
+  #isBlocked = false;
+  #blockedSince = 0;
+  #isCorked = false;
+  #isClosed = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `onStuck` is called once when the connection took nothing for `timeoutMs` while bytes waited. */
+  constructor(connection: Duplex, options: { timeoutMs: number; onStuck: () => void }) {
+    this.#connection = connection;
+    this.#timeoutMs = options.timeoutMs;
+    this.#onStuck = options.onStuck;
+    connection.on('drain', this.#onDrain);
+  }
+
+  /** Sends a frame without payload at once. */
+  control(type: number, flags: number, streamId: number, length: number): void {
+    if (this.#isClosed) return;
+    this.#cork();
+    this.#wrote(this.#connection.write(encodeHeader(type, flags, streamId, length)));
+  }
+
+  /** Sends a data frame. `onSent` is called when the connection has taken the last piece. */
+  data(streamId: number, pieces: readonly Buffer[], length: number, onSent?: (error?: Error | null) => void): void {
+    if (this.#isClosed) return;
+    this.#cork();
+    let hasRoom = this.#connection.write(encodeHeader(FRAME_TYPE.data, 0, streamId, length));
+    const last = pieces.length - 1;
+    for (let index = 0; index <= last; index += 1) {
+      hasRoom = this.#connection.write(pieces[index], index === last ? onSent : undefined);
+    }
+    this.#wrote(hasRoom);
+  }
+
+  /** Lets `source` send as much as the connection takes, and the rest in its turn. */
+  pump(source: FrameSource): void {
+    while (!this.#isBlocked) {
+      if (!source.sendFrame()) return;
+    }
+    if (!this.#isClosed) this.#waiting.add(source);
+  }
+
+  /** Forgets a source that waits for its turn. */
+  drop(source: FrameSource): void {
+    this.#waiting.delete(source);
+  }
+
+  /** Nothing is written from here on. What the connection already took still leaves. */
+  close(): void {
+    this.#isClosed = true;
+    this.#waiting.clear();
+    clearTimeout(this.#timer);
+    this.#connection.off('drain', this.#onDrain);
+    if (this.#isCorked) this.#uncork();
+  }
+
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#connection.cork();
+    process.nextTick(this.#uncork);
+  }
+
+  readonly #uncork = (): void => {
+    if (!this.#isCorked) return;
+    this.#isCorked = false;
+    this.#connection.uncork();
+  };
+
+  #wrote(hasRoom: boolean): void {
+    if (hasRoom) return;
+    const queuedBytes = this.#connection.writableLength;
+    if (queuedBytes > FLOOD_LIMIT_BYTES) this.#connection.pause();
+    if (this.#isBlocked || queuedBytes < QUEUE_LIMIT_BYTES) return;
+    this.#isBlocked = true;
+    this.#blockedSince = performance.now();
+    // One timer for many short waits: it is left running and looks at the clock when it fires.
+    this.#timer ??= setTimeout(this.#onTimer, this.#timeoutMs).unref();
+  }
+
+  readonly #onDrain = (): void => {
+    this.#isBlocked = false;
+    if (this.#connection.isPaused()) this.#connection.resume();
+    for (const source of this.#waiting) {
+      // A set iterates in insertion order and sees what is added behind: delete and add is "to the back of the queue".
+      this.#waiting.delete(source);
+      if (source.sendFrame()) this.#waiting.add(source);
+      if (this.#isBlocked) return;
+    }
+  };
+
+  readonly #onTimer = (): void => {
+    this.#timer = undefined;
+    if (!this.#isBlocked) return;
+    const leftMs = this.#blockedSince + this.#timeoutMs - performance.now();
+    if (leftMs <= 0) this.#onStuck();
+    else this.#timer = setTimeout(this.#onTimer, Math.ceil(leftMs)).unref();
+  };
+}

@@ -1,0 +1,371 @@
+import type { Duplex } from 'node:stream';
+import { FLAG, FRAME_TYPE, GO_AWAY } from './frame.ts';
+import { FrameParser } from './frame-parser.ts';
+import { FrameWriter } from './frame-writer.ts';
+import { type YamuxOptions, type YamuxSettings, yamuxSettings } from './settings.ts';
+import { YamuxStream } from './stream.ts';
+import { YamuxError } from './yamux-error.ts';
+
+/** Ids end here; a session that used them up opens no more. */
+const LAST_STREAM_ID = 0xffff_fffd;
+
+/** How long a connection may take to carry our last frame (a go away) before it is cut. */
+const LAST_WORD_MS = 1000;
+
+interface Waiter<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface PendingPing extends Waiter<number> {
+  readonly sentAt: number;
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * Many streams over one connection, wire-compatible with hashicorp/yamux (version 0), both roles. See README.md.
+ *
+ * The session owns the connection: it ends or destroys it. It never throws for what the peer does; it ends, `closed` resolves
+ * and `error` says why.
+ */
+export class YamuxSession {
+  /** Resolves, never rejects, when the session has ended, for whatever reason. */
+  readonly closed: Promise<void>;
+  readonly settings: YamuxSettings;
+  readonly writer: FrameWriter;
+  readonly #connection: Duplex;
+  readonly #parser: FrameParser;
+  readonly #streams = new Map<number, YamuxStream>();
+  /** Own streams without ACK, with the timer that gives the session up. Size ≤ acceptBacklog. */
+  readonly #unacknowledged = new Map<number, NodeJS.Timeout>();
+  readonly #openWaiters = new Set<Waiter<void>>();
+  /** Streams of the peer that nobody accepted. Size ≤ acceptBacklog. */
+  readonly #backlog = new Set<YamuxStream>();
+  readonly #acceptWaiters = new Set<Waiter<YamuxStream | undefined>>();
+  readonly #pings = new Map<number, PendingPing>();
+  readonly #resolveClosed: () => void;
+  #nextStreamId: number;
+  #nextPingValue = 0;
+  #payloadStream: YamuxStream | undefined;
+  #isFinBehindPayload = false;
+  #isLocalGoAway = false;
+  #isRemoteGoAway = false;
+  #isEnded = false;
+  #error: Error | undefined;
+
+  constructor(connection: Duplex, options: YamuxOptions) {
+    this.settings = yamuxSettings(options);
+    this.#connection = connection;
+    this.#nextStreamId = this.settings.role === 'client' ? 1 : 2;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#resolveClosed = resolve;
+    this.writer = new FrameWriter(connection, {
+      timeoutMs: this.settings.connectionWriteTimeoutMs,
+      onStuck: () => this.destroy(new YamuxError('write-timeout', 'connection write timeout')),
+    });
+    this.#parser = new FrameParser({ frame: this.#onFrame, payload: this.#onPayload });
+    connection.on('error', (error) => this.#end(error));
+    connection.on('end', () => this.#onConnectionEnd());
+    connection.on('close', () => this.#end(new YamuxError('session-closed', 'session shutdown')));
+    connection.on('data', this.#onData);
+  }
+
+  /** Why the session ended; `undefined` while it lives and after a proper end. */
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Streams that either side has not finished. */
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  /**
+   * Opens a stream. Resolves as soon as the SYN is on its way: the peer may take its time to accept, data may be written
+   * before. Waits while `acceptBacklog` own streams are unacknowledged.
+   *
+   * @throws {YamuxError} `session-closed`, `remote-go-away`, `ids-exhausted`; the abort reason when `signal` fires first.
+   */
+  async open(options: { signal?: AbortSignal } = {}): Promise<YamuxStream> {
+    options.signal?.throwIfAborted();
+    while (this.#unacknowledged.size >= this.settings.acceptBacklog) {
+      this.#checkMayOpen();
+      await waitIn(this.#openWaiters, options.signal);
+    }
+    this.#checkMayOpen();
+    if (this.#nextStreamId > LAST_STREAM_ID) throw new YamuxError('ids-exhausted', 'streams exhausted');
+    const stream = new YamuxStream(this, this.#nextStreamId);
+    this.#nextStreamId += 2;
+    this.#streams.set(stream.id, stream);
+    this.#unacknowledged.set(stream.id, setTimeout(() => this.#onOpenTimeout(stream), this.settings.streamOpenTimeoutMs).unref());
+    stream.announce(FLAG.syn);
+    return stream;
+  }
+
+  /** The next stream of the peer, in the order of their SYNs; `undefined` when the session ended. */
+  async accept(options: { signal?: AbortSignal } = {}): Promise<YamuxStream | undefined> {
+    options.signal?.throwIfAborted();
+    const [waiting] = this.#backlog;
+    if (waiting !== undefined) {
+      this.#backlog.delete(waiting);
+      waiting.announce(FLAG.ack);
+      return waiting;
+    }
+    if (this.#isEnded) return undefined;
+    return await waitIn(this.#acceptWaiters, options.signal);
+  }
+
+  /** The peer's streams until the session ends. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<YamuxStream, void, undefined> {
+    for (let stream = await this.accept(); stream !== undefined; stream = await this.accept()) yield stream;
+  }
+
+  /** Round trip in milliseconds. @throws {YamuxError} `ping-timeout` after `connectionWriteTimeoutMs`, `session-closed`. */
+  async ping(): Promise<number> {
+    if (this.#isEnded) throw this.#closedError();
+    const value = this.#nextPingValue;
+    this.#nextPingValue = (value + 1) >>> 0;
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const timer = setTimeout(() => {
+      this.#pings.delete(value);
+      reject(new YamuxError('ping-timeout', 'ping timeout'));
+    }, this.settings.connectionWriteTimeoutMs).unref();
+    this.#pings.set(value, { resolve, reject, timer, sentAt: performance.now() });
+    this.writer.control(FRAME_TYPE.ping, FLAG.syn, 0, value);
+    return await promise;
+  }
+
+  /**
+   * Ends in order: says go away, lets the open streams finish, then ends the connection. The peer's new streams are reset.
+   * Resolves with `closed`.
+   */
+  async close(): Promise<void> {
+    if (!this.#isEnded && !this.#isLocalGoAway) {
+      this.#goAway(GO_AWAY.normal);
+      for (const stream of this.#backlog) stream.destroy();
+      this.#rejectOpeners();
+      this.#endWhenIdle();
+    }
+    await this.closed;
+  }
+
+  /** Ends at once: streams that are not finished fail with `error`. */
+  destroy(error: Error = new YamuxError('session-closed', 'session shutdown')): void {
+    this.#end(error);
+    this.#connection.destroy();
+  }
+
+  /** For streams. */
+  release(stream: YamuxStream): void {
+    if (this.#streams.get(stream.id) !== stream) return;
+    this.#streams.delete(stream.id);
+    this.#backlog.delete(stream);
+    this.#acknowledge(stream.id);
+    this.#endWhenIdle();
+  }
+
+  /** For streams. */
+  lingers(): void {
+    this.#endWhenIdle();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#isEnded) return;
+    try {
+      this.#parser.write(chunk);
+    } catch (error) {
+      if (error instanceof YamuxError) {
+        this.#fail(error);
+        return;
+      }
+      // Not the peer's fault: a listener of a stream threw. The rest of the chunk is lost, so the session cannot go on.
+      this.destroy(new YamuxError('session-closed', 'session shutdown', { cause: error }));
+      throw error;
+    }
+  };
+
+  readonly #onFrame = (type: number, flags: number, streamId: number, length: number): void => {
+    if (this.#isEnded) throw this.#closedError();
+    if (type === FRAME_TYPE.ping) this.#onPing(flags, length);
+    else if (type === FRAME_TYPE.goAway) this.#onGoAway(length);
+    else this.#onStreamFrame(type, flags, streamId, length);
+  };
+
+  #onStreamFrame(type: number, flags: number, streamId: number, length: number): void {
+    if ((flags & FLAG.syn) !== 0) this.#onSyn(streamId);
+    const stream = this.#streams.get(streamId);
+    this.#payloadStream = type === FRAME_TYPE.data ? stream : undefined;
+    // Late frames of a stream that is over are normal; their payload goes nowhere.
+    if (stream === undefined) return;
+    if ((flags & FLAG.ack) !== 0) this.#acknowledge(streamId);
+    if (type === FRAME_TYPE.windowUpdate) stream.grow(length);
+    else if (!stream.isLingering) stream.expect(length);
+    if ((flags & FLAG.rst) !== 0) stream.receiveReset();
+    else if ((flags & FLAG.fin) !== 0) {
+      this.#isFinBehindPayload = type === FRAME_TYPE.data && length > 0;
+      if (!this.#isFinBehindPayload) stream.receiveFin();
+    }
+  }
+
+  readonly #onPayload = (piece: Buffer, isLast: boolean): void => {
+    this.#payloadStream?.receive(piece);
+    if (!isLast || !this.#isFinBehindPayload) return;
+    this.#isFinBehindPayload = false;
+    this.#payloadStream?.receiveFin();
+  };
+
+  #onSyn(streamId: number): void {
+    const ownParity = this.settings.role === 'client' ? 1 : 0;
+    if (streamId === 0 || streamId % 2 === ownParity) throw new YamuxError('protocol', 'stream id of the wrong side');
+    if (this.#streams.has(streamId)) throw new YamuxError('protocol', 'duplicate stream initiated');
+    const [waiter] = this.#acceptWaiters;
+    if (this.#isLocalGoAway || (waiter === undefined && this.#backlog.size >= this.settings.acceptBacklog)) {
+      this.writer.control(FRAME_TYPE.windowUpdate, FLAG.rst, streamId, 0);
+      return;
+    }
+    const stream = new YamuxStream(this, streamId);
+    this.#streams.set(streamId, stream);
+    if (waiter === undefined) {
+      this.#backlog.add(stream);
+      return;
+    }
+    stream.announce(FLAG.ack);
+    waiter.resolve(stream);
+  }
+
+  #onPing(flags: number, value: number): void {
+    if ((flags & FLAG.syn) !== 0) {
+      this.writer.control(FRAME_TYPE.ping, FLAG.ack, 0, value);
+      return;
+    }
+    const ping = this.#pings.get(value);
+    if (ping === undefined) return;
+    this.#pings.delete(value);
+    clearTimeout(ping.timer);
+    ping.resolve(performance.now() - ping.sentAt);
+  }
+
+  #onGoAway(code: number): void {
+    if (code !== GO_AWAY.normal) {
+      this.destroy(
+        new YamuxError(
+          'remote-go-away',
+          code === GO_AWAY.protocolError ? 'remote reported a protocol error' : `remote went away with code ${code}`,
+        ),
+      );
+      return;
+    }
+    this.#isRemoteGoAway = true;
+    this.#rejectOpeners();
+  }
+
+  #acknowledge(streamId: number): void {
+    const timer = this.#unacknowledged.get(streamId);
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    this.#unacknowledged.delete(streamId);
+    const [waiter] = this.#openWaiters;
+    waiter?.resolve();
+  }
+
+  #onOpenTimeout(stream: YamuxStream): void {
+    // A stream that we closed ourselves is the close timeout's business.
+    if (!stream.hasSentFin) this.destroy(new YamuxError('stream-open-timeout', 'stream open timeout'));
+  }
+
+  #checkMayOpen(): void {
+    if (this.#isEnded) throw this.#closedError();
+    if (this.#isRemoteGoAway) throw new YamuxError('remote-go-away', 'remote end is not accepting connections');
+    if (this.#isLocalGoAway) throw new YamuxError('session-closed', 'session shutdown');
+  }
+
+  #closedError(): YamuxError {
+    return new YamuxError('session-closed', 'session shutdown', this.#error === undefined ? undefined : { cause: this.#error });
+  }
+
+  #goAway(code: number): void {
+    this.#isLocalGoAway = true;
+    this.writer.control(FRAME_TYPE.goAway, 0, 0, code);
+  }
+
+  /** Waiting openers look again and find that they may not. */
+  #rejectOpeners(): void {
+    for (const waiter of this.#openWaiters) waiter.resolve();
+  }
+
+  #onConnectionEnd(): void {
+    this.#end(new YamuxError('session-closed', 'session shutdown'), { isProper: this.#streams.size === 0 });
+    this.#connection.end();
+    this.#cutSoon();
+  }
+
+  #endWhenIdle(): void {
+    if (!this.#isLocalGoAway || this.#isEnded) return;
+    for (const stream of this.#streams.values()) if (!stream.isLingering) return;
+    this.#end(new YamuxError('session-closed', 'session shutdown'), { isProper: true });
+    this.#connection.end();
+    this.#cutSoon();
+  }
+
+  /** The peer broke the protocol: tell it, then leave. */
+  #fail(error: YamuxError): void {
+    if (this.#isEnded) return;
+    this.#goAway(GO_AWAY.protocolError);
+    this.#end(error);
+    this.#connection.end();
+    this.#cutSoon();
+  }
+
+  #cutSoon(): void {
+    const timer = setTimeout(() => this.#connection.destroy(), LAST_WORD_MS).unref();
+    this.#connection.once('close', () => clearTimeout(timer));
+  }
+
+  #end(error: Error, options: { isProper: boolean } = { isProper: false }): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    if (!options.isProper) this.#error = error;
+    this.writer.close();
+    for (const timer of this.#unacknowledged.values()) clearTimeout(timer);
+    this.#unacknowledged.clear();
+    for (const { timer, reject } of this.#pings.values()) {
+      clearTimeout(timer);
+      reject(this.#closedError());
+    }
+    this.#pings.clear();
+    this.#backlog.clear();
+    for (const stream of this.#streams.values()) stream.sessionEnded(error);
+    this.#streams.clear();
+    this.#rejectOpeners();
+    for (const waiter of this.#acceptWaiters) waiter.resolve(undefined);
+    this.#resolveClosed();
+  }
+}
+
+/** Waits in a queue until somebody resolves the place or the signal fires; leaves the queue in any case. */
+async function waitIn<T>(queue: Set<Waiter<T>>, signal: AbortSignal | undefined): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const leave = () => {
+    queue.delete(waiter);
+    signal?.removeEventListener('abort', onAbort);
+  };
+  const waiter: Waiter<T> = {
+    resolve: (value) => {
+      leave();
+      resolve(value);
+    },
+    reject,
+  };
+  const onAbort = () => {
+    leave();
+    reject(signal?.reason);
+  };
+  queue.add(waiter);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  return await promise;
+}

@@ -1,0 +1,260 @@
+import { Duplex } from 'node:stream';
+import { FLAG, FRAME_TYPE, INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES } from './frame.ts';
+import type { FrameSource, FrameWriter } from './frame-writer.ts';
+import { ReceiveQueue } from './receive-queue.ts';
+import type { YamuxSettings } from './settings.ts';
+import { YamuxError } from './yamux-error.ts';
+
+/** Largest payload of one frame that we send, so that a stream with a huge write does not keep the others waiting. */
+const MAX_FRAME_BYTES = 64 * 1024;
+
+/** What Node buffers on each side of the stream in front of the windows. */
+const HIGH_WATER_MARK_BYTES = 64 * 1024;
+
+/** What a stream needs of its session. */
+export interface StreamHost {
+  readonly writer: FrameWriter;
+  readonly settings: YamuxSettings;
+  /** The id is free again: both sides said FIN, or one said RST. */
+  release(stream: YamuxStream): void;
+  /** The stream only waits for the peer's FIN; nobody uses it any more. */
+  lingers(): void;
+}
+
+/**
+ * One stream of a session: an ordinary Duplex.
+ *
+ * - `end()` sends everything, then one FIN. Reading goes on until the peer's FIN (peers of Go may discard what we send after *their*
+ *   close, so protocols above frame their half close themselves). When the peer's FIN does not come within `streamCloseTimeoutMs`
+ *   the stream is reset.
+ * - `destroy()` before `end()` is done sends RST: the peer loses what it has not read. After `end()` it only throws away what
+ *   still comes in, so it cannot cut off our own last bytes.
+ * - A write's callback means that the connection took the bytes; the buffer may be reused from then on.
+ * - Unread bytes are bounded by `maxStreamWindowBytes`: the window is granted again only as the application reads.
+ *
+ * Errors: {@link YamuxError}. Nothing is thrown for a stream nobody listens to.
+ */
+export class YamuxStream extends Duplex implements FrameSource {
+  readonly id: number;
+  readonly #host: StreamHost;
+  readonly #received = new ReceiveQueue();
+  #sendWindow = INITIAL_WINDOW_BYTES;
+  #receiveWindow = INITIAL_WINDOW_BYTES;
+  /** Our SYN or ACK is out. Before that the peer gets no more than the initial window. */
+  #isAnnounced = false;
+  #hasSentFin = false;
+  #hasReceivedFin = false;
+  /** No frame may leave any more: reset, or the session is gone. */
+  #isDetached = false;
+  #detachError: Error | undefined;
+  #closeTimer: NodeJS.Timeout | undefined;
+  #outgoing: readonly Buffer[] = [];
+  #outgoingIndex = 0;
+  #outgoingOffset = 0;
+  #outgoingDone: ((error?: Error | null) => void) | undefined;
+
+  /** Streams come from `session.open()` and `session.accept()`. */
+  constructor(host: StreamHost, id: number) {
+    super({ highWaterMark: HIGH_WATER_MARK_BYTES });
+    this.#host = host;
+    this.id = id;
+    // A reset by the peer must not end the process because nobody listens yet. Readers, writers and pipelines still see it.
+    this.on('error', () => {});
+  }
+
+  // ---- for the session ----
+
+  /** Sends the frame that opens (SYN) or accepts (ACK) the stream and grants our window beyond the initial one. */
+  announce(flag: number): void {
+    if (this.#isDetached) return;
+    this.#isAnnounced = true;
+    const delta = this.#windowDelta();
+    this.#receiveWindow += delta;
+    this.#host.writer.control(FRAME_TYPE.windowUpdate, flag, this.id, delta);
+  }
+
+  /** More may be sent. @throws {YamuxError} when the sum is no window any more. */
+  grow(delta: number): void {
+    if (this.#sendWindow + delta > MAX_WINDOW_BYTES) throw new YamuxError('protocol', 'send window overflow');
+    const wasClosed = this.#sendWindow === 0;
+    this.#sendWindow += delta;
+    if (wasClosed && this.#outgoingDone !== undefined) this.#host.writer.pump(this);
+  }
+
+  /** A data frame of `length` bytes begins. @throws {YamuxError} when the peer may not send that much. */
+  expect(length: number): void {
+    if (length === 0) return;
+    if (this.#hasReceivedFin) throw new YamuxError('protocol', 'data after FIN');
+    if (length > this.#receiveWindow) throw new YamuxError('protocol', 'recv window exceeded');
+  }
+
+  /** Payload of the frame that `expect` announced. */
+  receive(piece: Buffer): void {
+    if (this.destroyed) return;
+    this.#receiveWindow -= piece.length;
+    if (this.#received.bytes === 0 && this.readableLength < this.readableHighWaterMark) this.push(piece);
+    else this.#received.push(piece);
+    this.#grant();
+  }
+
+  /** The peer is done. @throws {YamuxError} when it said so before. */
+  receiveFin(): void {
+    if (this.#hasReceivedFin) throw new YamuxError('protocol', 'unexpected FIN flag');
+    this.#hasReceivedFin = true;
+    if (!this.destroyed && this.#received.bytes === 0) this.push(null);
+    this.#releaseWhenDone();
+  }
+
+  /** The peer gave the stream up. */
+  receiveReset(): void {
+    this.#detach();
+    this.#host.release(this);
+    this.destroy(new YamuxError('stream-reset', 'stream reset'));
+  }
+
+  /** The session ended. A stream that has the peer's FIN may still be read to its end; its writes fail. */
+  sessionEnded(error: Error): void {
+    this.#detach();
+    this.#detachError = error;
+    const done = this.#outgoingDone;
+    this.#outgoingDone = undefined;
+    done?.(error);
+    if (!this.#hasReceivedFin) this.destroy(error);
+  }
+
+  get hasSentFin(): boolean {
+    return this.#hasSentFin;
+  }
+
+  /** Our FIN is out and nobody reads: nothing that still comes in matters. */
+  get isLingering(): boolean {
+    return this.destroyed && this.#hasSentFin;
+  }
+
+  sendFrame(): boolean {
+    const done = this.#outgoingDone;
+    if (done === undefined || this.#sendWindow === 0) return false;
+    const pieces: Buffer[] = [];
+    const limit = Math.min(this.#sendWindow, MAX_FRAME_BYTES);
+    let length = 0;
+    let next = this.#outgoing[this.#outgoingIndex];
+    while (next !== undefined && length < limit) {
+      const end = Math.min(next.length, this.#outgoingOffset + limit - length);
+      if (end > this.#outgoingOffset)
+        pieces.push(end - this.#outgoingOffset === next.length ? next : next.subarray(this.#outgoingOffset, end));
+      length += end - this.#outgoingOffset;
+      this.#outgoingOffset = end;
+      if (end === next.length) {
+        this.#outgoingIndex += 1;
+        this.#outgoingOffset = 0;
+        next = this.#outgoing[this.#outgoingIndex];
+      }
+    }
+    this.#sendWindow -= length;
+    if (next !== undefined) {
+      this.#host.writer.data(this.id, pieces, length);
+      return this.#sendWindow > 0;
+    }
+    this.#outgoing = [];
+    this.#outgoingDone = undefined;
+    if (length === 0) done();
+    else this.#host.writer.data(this.id, pieces, length, done);
+    return false;
+  }
+
+  // ---- Duplex ----
+
+  override _read(): void {
+    for (let piece = this.#received.shift(); piece !== undefined; piece = this.#received.shift()) {
+      if (!this.push(piece)) break;
+    }
+    if (this.#hasReceivedFin && this.#received.bytes === 0) this.push(null);
+    this.#grant();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#send([chunk], done);
+  }
+
+  override _writev(items: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.#send(
+      items.map((item) => item.chunk),
+      done,
+    );
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    if (this.#isDetached) {
+      done(this.#detachError);
+      return;
+    }
+    this.#hasSentFin = true;
+    this.#host.writer.control(FRAME_TYPE.windowUpdate, FLAG.fin, this.id, 0);
+    if (!this.#hasReceivedFin)
+      this.#closeTimer = setTimeout(this.#onCloseTimeout, this.#host.settings.streamCloseTimeoutMs).unref();
+    this.#releaseWhenDone();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#host.writer.drop(this);
+    this.#received.clear();
+    const unsent = this.#outgoingDone;
+    this.#outgoingDone = undefined;
+    if (!this.#isDetached) {
+      if (this.#hasSentFin) this.#host.lingers();
+      else this.#reset();
+    }
+    unsent?.(error ?? new YamuxError('stream-reset', 'stream destroyed'));
+    done(error);
+  }
+
+  #send(chunks: readonly Buffer[], done: (error?: Error | null) => void): void {
+    if (this.#isDetached) {
+      done(this.#detachError ?? new YamuxError('session-closed', 'session shutdown'));
+      return;
+    }
+    this.#outgoing = chunks;
+    this.#outgoingIndex = 0;
+    this.#outgoingOffset = 0;
+    this.#outgoingDone = done;
+    this.#host.writer.pump(this);
+  }
+
+  #windowDelta(): number {
+    return this.#host.settings.maxStreamWindowBytes - this.readableLength - this.#received.bytes - this.#receiveWindow;
+  }
+
+  /** Hashicorp's rule: nothing below half of the maximum, so that updates stay rare. */
+  #grant(): void {
+    if (!this.#isAnnounced || this.#hasReceivedFin || this.#isDetached || this.destroyed) return;
+    const delta = this.#windowDelta();
+    if (delta < this.#host.settings.maxStreamWindowBytes / 2) return;
+    this.#receiveWindow += delta;
+    this.#host.writer.control(FRAME_TYPE.windowUpdate, 0, this.id, delta);
+  }
+
+  readonly #onCloseTimeout = (): void => {
+    if (this.#isDetached) return;
+    this.#reset();
+    this.destroy(new YamuxError('stream-close-timeout', 'stream close timeout'));
+  };
+
+  #reset(): void {
+    this.#host.writer.control(FRAME_TYPE.windowUpdate, FLAG.rst, this.id, 0);
+    this.#detach();
+    this.#host.release(this);
+  }
+
+  #releaseWhenDone(): void {
+    if (!this.#hasSentFin || !this.#hasReceivedFin) return;
+    this.#detach();
+    this.#host.release(this);
+  }
+
+  #detach(): void {
+    this.#isDetached = true;
+    clearTimeout(this.#closeTimer);
+    this.#host.writer.drop(this);
+  }
+}
