@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeHooksPayload, encodeHooksPayload, type HooksPayload } from './payload.ts';
+
+const PAYLOAD: HooksPayload = {
+  requestedHooks: 15,
+  featureFlags: [{ name: 'some_flag', onByDefault: false, enabled: true }],
+  repository: {
+    storageName: 'default',
+    relativePath: 'a.git',
+    gitObjectDirectory: 'objects/incoming',
+    gitAlternateObjectDirectories: ['objects'],
+    glRepository: 'project-1',
+    glProjectPath: 'group/project',
+  },
+  objectFormat: 'sha256',
+  runtimeDirectory: '/run',
+  internalSocket: '/run/intern',
+  internalSocketToken: 'token',
+  transaction: { id: 7n, node: 'gitaly-1', primary: true, backchannelId: 3 },
+  user: { username: 'jane', userId: 'user-1', protocol: 'http', remoteIp: '10.0.0.1' },
+  transactionId: 4,
+  clientContext: Buffer.from([0x63, 0xff]),
+};
+
+const variable = (json: object) => `GITALY_HOOKS_PAYLOAD=${Buffer.from(JSON.stringify(json)).toString('base64')}`;
+
+test('a payload survives the environment', () => {
+  assert.deepEqual(decodeHooksPayload([`GITALY_HOOKS_PAYLOAD=${encodeHooksPayload(PAYLOAD)}`]), PAYLOAD);
+});
+
+test('the first payload counts, and missing parts have their defaults', () => {
+  const first = variable({ repository: '{"storage_name":"s","relative_path":"r"}', user_details: null, transaction: null });
+
+  const payload = decodeHooksPayload(['PATH=/bin', first, variable({ repository: '{}', requested_hooks: 1 })]);
+
+  assert.deepEqual([payload.repository.storageName, payload.repository.relativePath, payload.requestedHooks], ['s', 'r', 31]);
+  assert.deepEqual([payload.user, payload.transaction, payload.clientContext], [undefined, undefined, undefined]);
+});
+
+const BROKEN: readonly [environment: string[], words: string][] = [
+  [[], 'no hooks payload found in environment'],
+  [['GITALY_HOOKS_PAYLOAD'], 'no hooks payload found in environment'],
+  [['GITALY_HOOKS_PAYLOAD=!!!'], 'illegal base64 data at input byte 0'],
+  [['GITALY_HOOKS_PAYLOAD=ew'], 'illegal base64 data at input byte 2'],
+  [['GITALY_HOOKS_PAYLOAD='], 'unexpected end of JSON input'],
+  [['GITALY_HOOKS_PAYLOAD=ew=='], 'unexpected end of JSON input'],
+  [[variable({ repository: '{' })], 'proto:\u00a0unexpected EOF'],
+  [[variable({})], 'proto:\u00a0syntax error (line 1:1): unexpected token '],
+];
+
+for (const [environment, words] of BROKEN) {
+  test(`a payload that cannot be read says ${JSON.stringify(words)}`, () => {
+    assert.throws(() => decodeHooksPayload(environment), { message: words });
+  });
+}
