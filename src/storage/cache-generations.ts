@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { systemErrorCode } from '#base/system-error';
+import type { Storage } from './repository-target.ts';
+import { DIRECTORY_MODE, stateRoot } from './storage-layout.ts';
+
+/** A mark of a change that is older was left by a process that died. */
+export const PENDING_MAX_AGE_MS = 60 * 60 * 1000;
+
+const FILE_MODE = 0o600;
+
+/** The cleaner may remove an empty directory under our feet this often. */
+const MAX_ATTEMPTS = 3;
+
+/** A repository whose cached responses are meant. `relativePath` is clean. */
+export interface GenerationTarget {
+  readonly storage: Storage;
+  readonly relativePath: string;
+}
+
+/** A change that is under way. End it exactly once, whether the change succeeded or not. */
+export interface PendingChange {
+  end(): Promise<void>;
+}
+
+/**
+ * The state of a repository as caches see it: a random id that every change replaces. It lies in files, so that all Gitaly
+ * processes that share the storage (two during an upgrade) see the same:
+ *
+ *     <state>/<relative path>/latest          the current id
+ *     <state>/<relative path>/pending/<id>    one file for each change under way
+ *
+ * Rules that keep a cache from serving what a finished change has replaced:
+ * 1. A change marks itself before it begins and removes `latest`.
+ * 2. Nobody caches while a mark is there: what was read then may be half of each state.
+ * 3. A change that ends writes a new `latest` first and removes its mark after. The other way round, a reader between the two
+ *    could find an id that somebody else made in the middle of the change.
+ *
+ * @returns the id, `undefined` when a change is under way and nothing may be cached.
+ */
+export async function currentGeneration(target: GenerationTarget, nowMs = Date.now()): Promise<string | undefined> {
+  if (await changeIsPending(target, nowMs)) return undefined;
+  try {
+    return await readFile(latestPath(target), 'utf8');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    return await renew(target);
+  }
+}
+
+/** Marks that a change begins. Cached responses of the repository are not used from now on. */
+export async function beginChange(target: GenerationTarget): Promise<PendingChange> {
+  const mark = `${pendingDirectory(target)}/${randomUUID()}`;
+  await inDirectory(pendingDirectory(target), () => writeFile(mark, '', { flag: 'wx', mode: FILE_MODE }));
+  await unlinkIfThere(latestPath(target));
+  return {
+    async end() {
+      await renew(target);
+      await unlinkIfThere(mark);
+    },
+  };
+}
+
+async function changeIsPending(target: GenerationTarget, nowMs: number): Promise<boolean> {
+  let pending = false;
+  for (const name of await namesIn(pendingDirectory(target))) {
+    const mark = `${pendingDirectory(target)}/${name}`;
+    const stats = await stat(mark).catch(ignoreMissing);
+    if (stats === undefined) continue;
+    if (nowMs - stats.mtimeMs < PENDING_MAX_AGE_MS) {
+      pending = true;
+    } else {
+      await renew(target);
+      await unlinkIfThere(mark);
+    }
+  }
+  return pending;
+}
+
+async function renew(target: GenerationTarget): Promise<string> {
+  const id = randomUUID();
+  const directory = stateDirectory(target);
+  const draft = `${directory}/${id}.tmp`;
+  await inDirectory(directory, async () => {
+    await writeFile(draft, id, { mode: FILE_MODE });
+    await rename(draft, latestPath(target));
+  });
+  return id;
+}
+
+/** Does something in a directory that may be missing, or vanish between making it and using it. */
+async function inDirectory(directory: string, run: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
+      await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
+    }
+  }
+}
+
+function stateDirectory(target: GenerationTarget): string {
+  return `${stateRoot(target.storage)}/${target.relativePath}`;
+}
+
+function latestPath(target: GenerationTarget): string {
+  return `${stateDirectory(target)}/latest`;
+}
+
+function pendingDirectory(target: GenerationTarget): string {
+  return `${stateDirectory(target)}/pending`;
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  return (await readdir(directory).catch(ignoreMissing)) ?? [];
+}
+
+async function unlinkIfThere(file: string): Promise<void> {
+  await unlink(file).catch(ignoreMissing);
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (systemErrorCode(error) === 'ENOENT') return undefined;
+  throw error;
+}

@@ -1,0 +1,154 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { systemErrorCode } from '#base/system-error';
+import type { Storage } from './repository-target.ts';
+import { cacheRoot, DIRECTORY_MODE } from './storage-layout.ts';
+
+const FILE_MODE = 0o600;
+
+/** Bytes read from a cached file at a time. */
+const READ_BYTES = 128 * 1024;
+
+export interface CachedContent {
+  /** Whether the content was there already. */
+  readonly hit: boolean;
+  /** Read it to its end or destroy it. */
+  readonly content: Readable;
+}
+
+export interface CacheOptions {
+  /** Told when content could not be kept. The reader gets it all the same. */
+  readonly onWriteError?: (error: unknown) => void;
+}
+
+/**
+ * The key of cached content: SHA-256 over all that the content depends on. Every part goes in behind its length (8 hex
+ * digits), so that no two lists of parts look alike.
+ */
+export function cacheKey(parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) {
+    const bytes = Buffer.from(part);
+    hash.update(bytes.length.toString(16).padStart(8, '0')).update(bytes);
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * Content from the storage's cache, or from `produce`, whose bytes then go to the reader and into the cache at once.
+ *
+ * What is cached is complete: it gets its name by a rename when the last byte is written. A failure of `produce` and a reader
+ * that leaves early throw the draft away. Two that produce the same at the same time do not disturb each other.
+ */
+export async function openCached(
+  storage: Storage,
+  key: string,
+  produce: () => AsyncIterable<Uint8Array>,
+  options: CacheOptions = {},
+): Promise<CachedContent> {
+  const file = `${cacheRoot(storage)}/${key.slice(0, 2)}/${key.slice(2)}`;
+  const cached = await openIfThere(file);
+  if (cached !== undefined) {
+    return { hit: true, content: cached.createReadStream({ highWaterMark: READ_BYTES }) };
+  }
+  return { hit: false, content: Readable.from(tee(produce(), file, options.onWriteError), { objectMode: false }) };
+}
+
+async function* tee(
+  source: AsyncIterable<Uint8Array>,
+  file: string,
+  onWriteError: CacheOptions['onWriteError'],
+): AsyncGenerator<Buffer> {
+  const draft = new Draft(file, onWriteError);
+  try {
+    for await (const chunk of source) {
+      const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      const written = draft.write(bytes);
+      yield bytes;
+      await written;
+    }
+    await draft.commit();
+  } finally {
+    await draft.discard();
+  }
+}
+
+/** A file in the making. Its own failures end the caching and nothing else. */
+class Draft {
+  readonly #file: string;
+  readonly #draftFile: string;
+  readonly #onWriteError: CacheOptions['onWriteError'];
+  #handle: FileHandle | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #over = false;
+
+  constructor(file: string, onWriteError: CacheOptions['onWriteError']) {
+    this.#file = file;
+    this.#draftFile = `${file}.${randomUUID()}.tmp`;
+    this.#onWriteError = onWriteError;
+  }
+
+  write(bytes: Buffer): Promise<void> {
+    this.#writing = this.#attempt(async () => {
+      this.#handle ??= await createFile(this.#draftFile);
+      await this.#handle.appendFile(bytes);
+    });
+    return this.#writing;
+  }
+
+  async commit(): Promise<void> {
+    await this.#attempt(async () => {
+      const handle = this.#handle ?? (await createFile(this.#draftFile));
+      this.#handle = undefined;
+      await handle.close();
+      await rename(this.#draftFile, this.#file);
+      this.#over = true;
+    });
+  }
+
+  /** Does nothing after a commit. */
+  async discard(): Promise<void> {
+    await this.#writing;
+    if (this.#over) return;
+    this.#over = true;
+    await this.#handle?.close();
+    await unlink(this.#draftFile).catch(ignoreMissing);
+  }
+
+  async #attempt(step: () => Promise<void>): Promise<void> {
+    if (this.#over) return;
+    try {
+      await step();
+    } catch (error) {
+      this.#onWriteError?.(error);
+      this.#over = true;
+      await this.#handle?.close();
+      this.#handle = undefined;
+      await unlink(this.#draftFile).catch(() => undefined); // The cache cleaner removes what cannot be removed now.
+    }
+  }
+}
+
+async function createFile(file: string): Promise<FileHandle> {
+  try {
+    return await open(file, 'wx', FILE_MODE);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    await mkdir(file.slice(0, file.lastIndexOf('/')), { recursive: true, mode: DIRECTORY_MODE });
+    return await open(file, 'wx', FILE_MODE);
+  }
+}
+
+async function openIfThere(file: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(file, 'r');
+  } catch (error) {
+    return ignoreMissing(error);
+  }
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (systemErrorCode(error) === 'ENOENT') return undefined;
+  throw error;
+}

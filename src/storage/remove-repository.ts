@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { rename, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/system-error';
+import type { Repository } from './repository.ts';
+import { LockTakenError, lockRepository } from './repository-lock.ts';
+import { syncPath } from './sync-tree.ts';
+import { createTempDirectory, removeTree } from './temp-directories.ts';
+import { noVote, type Vote } from './voter.ts';
+
+export interface RemoveRepositoryOptions {
+  readonly vote?: Vote | undefined;
+  /** Told when the files of a repository that is gone for clients could not be deleted; the temp cleaner gets them later. */
+  readonly onLeftover?: (error: unknown) => void;
+}
+
+/**
+ * Removes a repository: moves it out of everybody's sight in one step, then deletes it. A repository is there whole or not at
+ * all, whenever the process dies. An open `cat-file` process of it may answer for a moment longer.
+ *
+ * @throws {GitalyError} FAILED_PRECONDITION when another call creates or removes it, NOT_FOUND when one just did.
+ */
+export async function removeRepository(repository: Repository, options: RemoveRepositoryOptions = {}): Promise<void> {
+  const vote = options.vote ?? noVote;
+  await castVote(vote, 'preparing', `acquiring distributed lock ${repository.relativePath}`);
+
+  let removed: string;
+  {
+    await using _lock = await lock(repository.path);
+    await requirePresent(repository.path);
+    await castVote(vote, 'prepared', `pre-remove ${repository.relativePath}`);
+    removed = await moveAway(repository);
+    await castVote(vote, 'committed', `post-remove ${repository.relativePath}`);
+  }
+  await removeTree(removed).catch(options.onLeftover ?? (() => undefined));
+}
+
+async function castVote(vote: Vote, phase: 'preparing' | 'prepared' | 'committed', text: string): Promise<void> {
+  await vote(phase, createHash('sha1').update(text).digest());
+}
+
+async function lock(repositoryPath: string): Promise<AsyncDisposable> {
+  try {
+    return await lockRepository(repositoryPath);
+  } catch (error) {
+    if (error instanceof LockTakenError)
+      throw new GitalyError('FAILED_PRECONDITION', 'repository is already locked', { cause: error });
+    throw wrap(error, 'locking repository for removal');
+  }
+}
+
+async function requirePresent(repositoryPath: string): Promise<void> {
+  try {
+    await stat(repositoryPath);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT')
+      throw new GitalyError('NOT_FOUND', 'repository was concurrently removed', { cause: error });
+    throw withCode(error, 'INTERNAL');
+  }
+}
+
+/** @returns the directory that now holds the repository. */
+async function moveAway(repository: Repository): Promise<string> {
+  const parent = path.posix.dirname(repository.path);
+  const scratch = await createTempDirectory(repository.storage, `${path.posix.basename(repository.path)}+removed-`);
+  try {
+    await rename(repository.path, `${scratch.path}/repo`);
+  } catch (error) {
+    await scratch[Symbol.asyncDispose]();
+    throw wrap(error, 'staging repository for removal');
+  }
+  await syncPath(parent);
+  return scratch.path;
+}

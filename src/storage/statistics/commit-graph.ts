@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises';
+import { wrap } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import { systemErrorCode } from '#base/system-error';
+import { readStart } from './read-start.ts';
+
+const HEADER_BYTES = 8;
+const CHUNK_ENTRY_BYTES = 12;
+
+/** What is in the commit-graph of a repository; a feature is there when any of its layers has it. */
+export interface CommitGraph {
+  /** Number of layers of a split commit-graph, 0 for one that is a single file. */
+  readonly chainLength: number;
+  readonly hasBloomFilters: boolean;
+  readonly hasGenerationData: boolean;
+  readonly hasGenerationDataOverflow: boolean;
+}
+
+/**
+ * Looks at the commit-graph of a repository.
+ *
+ * @returns `undefined` when it has none.
+ * @throws {Error} when a file is no commit-graph.
+ * @see git: Documentation/gitformat-commit-graph.adoc
+ */
+export async function readCommitGraph(repositoryPath: string): Promise<CommitGraph | undefined> {
+  const info = `${repositoryPath}/objects/info`;
+  const chain = await readChain(`${info}/commit-graphs/commit-graph-chain`);
+  if (chain === undefined) {
+    const chunks = await chunkNames(`${info}/commit-graph`);
+    return chunks && { chainLength: 0, ...features([chunks]) };
+  }
+  const layers = await Promise.all(chain.map((id) => chunkNames(`${info}/commit-graphs/graph-${id}.graph`)));
+  return { chainLength: chain.length, ...features(layers) };
+}
+
+function features(layers: readonly (ReadonlySet<string> | undefined)[]): Omit<CommitGraph, 'chainLength'> {
+  const someLayerHas = (...names: readonly string[]) => layers.some((layer) => names.every((name) => layer?.has(name)));
+  return {
+    hasBloomFilters: someLayerHas('BIDX', 'BDAT'),
+    hasGenerationData: someLayerHas('GDA2'),
+    hasGenerationDataOverflow: someLayerHas('GDO2'),
+  };
+}
+
+async function readChain(file: string): Promise<readonly string[] | undefined> {
+  try {
+    return (await readFile(file, 'latin1')).trim().split('\n');
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw wrap(error, 'reading commit-graphs chain');
+  }
+}
+
+/** Names in the table of contents; `undefined` when there is no such file, for instance because it was just replaced. */
+async function chunkNames(file: string): Promise<ReadonlySet<string> | undefined> {
+  let header: Buffer;
+  try {
+    header = await readStart(file, HEADER_BYTES);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw wrap(error, `read commit graph file ${quote(file)} header`);
+  }
+  if (header.toString('latin1', 0, 4) !== 'CGPH') throw new Error(`commit graph file ${quote(file)} doesn't have signature`);
+  const version = header.readUInt8(4);
+  if (version !== 1) throw new Error(`commit graph file ${quote(file)} has unsupported version number: ${version}`);
+
+  const end = HEADER_BYTES + (header.readUInt8(6) + 1) * CHUNK_ENTRY_BYTES;
+  const table = await readStart(file, end).catch((error: unknown) => {
+    throw wrap(error, `read commit graph file ${quote(file)} table of contents for the chunks`);
+  });
+  const names = new Set<string>();
+  for (let at = HEADER_BYTES; at < end; at += CHUNK_ENTRY_BYTES) names.add(table.toString('latin1', at, at + 4));
+  return names;
+}

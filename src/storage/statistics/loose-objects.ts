@@ -1,0 +1,36 @@
+import { entriesOf, statAll } from './directory-size.ts';
+
+/** Loose objects that were not touched for this long count as stale: nothing of an unfinished push is that old. */
+export const STALE_OBJECT_AGE_MS = 10 * 24 * 60 * 60 * 1000;
+
+const OBJECT_NAME = /^[0-9a-f]*$/;
+
+/** Sizes in bytes. Stale objects are part of `count` and `size`, garbage (other files among them) is not. */
+export interface LooseObjects {
+  readonly count: number;
+  readonly size: bigint;
+  readonly staleCount: number;
+  readonly staleSize: bigint;
+  readonly garbageCount: number;
+}
+
+/** Counts the loose objects of a repository. */
+export async function countLooseObjects(repositoryPath: string, nowMs = Date.now()): Promise<LooseObjects> {
+  const total = { count: 0, size: 0n, staleCount: 0, staleSize: 0n, garbageCount: 0 };
+  for (let shard = 0; shard <= 0xff; shard++) {
+    const directory = `${repositoryPath}/objects/${shard.toString(16).padStart(2, '0')}`;
+    const names = (await entriesOf(directory)).map((entry) => entry.name);
+    for await (const { name, stats } of statAll(directory, names)) {
+      if (!OBJECT_NAME.test(name)) {
+        total.garbageCount++;
+        continue;
+      }
+      total.count++;
+      total.size += BigInt(stats.size);
+      if (stats.mtimeMs >= nowMs - STALE_OBJECT_AGE_MS) continue;
+      total.staleCount++;
+      total.staleSize += BigInt(stats.size);
+    }
+  }
+  return total;
+}

@@ -1,0 +1,33 @@
+import { stat } from 'node:fs/promises';
+import { systemErrorCode } from '#base/system-error';
+import { entriesOf } from './directory-size.ts';
+
+/** How references are stored in a repository of the files backend. */
+export interface References {
+  /** Files below `refs/`, locks and all. */
+  readonly looseCount: number;
+  /** Bytes of `packed-refs`, 0 when there is none. */
+  readonly packedSize: number;
+}
+
+/** Counts the references of a repository as files, without reading them. */
+export async function countReferences(repositoryPath: string): Promise<References> {
+  let looseCount = 0;
+  const pending = [`${repositoryPath}/refs`];
+  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    for (const entry of await entriesOf(directory)) {
+      if (entry.isDirectory()) pending.push(`${directory}/${entry.name}`);
+      else looseCount++;
+    }
+  }
+  return { looseCount, packedSize: await sizeOf(`${repositoryPath}/packed-refs`) };
+}
+
+async function sizeOf(file: string): Promise<number> {
+  try {
+    return (await stat(file)).size;
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}

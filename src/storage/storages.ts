@@ -1,0 +1,131 @@
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import { GitalyError, withCode } from '#base/gitaly-error';
+import { systemErrorText } from '#base/system-error';
+import type { Git } from '#git/git';
+import { checkGitDirectory } from './git-directory.ts';
+import { objectDirectories } from './object-directories.ts';
+import { joinInside } from './relative-path.ts';
+import { Repository } from './repository.ts';
+import type { RepositoryLocation, RepositoryTarget, Storage } from './repository-target.ts';
+import { leavesByLink } from './symlink-guard.ts';
+import { ValidRepositories } from './valid-repositories.ts';
+
+export interface StoragesOptions {
+  /** Directories are absolute. */
+  readonly storages: readonly Storage[];
+  readonly git: Git;
+}
+
+export interface OpenOptions {
+  /** Code of failures that say nothing about whose fault they are (a file where the repository should be). Most RPCs blame the caller. */
+  readonly otherwise?: 'INVALID_ARGUMENT' | 'INTERNAL';
+}
+
+/**
+ * The storages of a server: finds the directory of the repository that a request names, and refuses what is not one.
+ *
+ * Opening is synchronous and costs one `stat` for a repository that was opened before and has not changed since.
+ */
+export class Storages {
+  readonly git: Git;
+  readonly all: readonly Storage[];
+  readonly #byName: ReadonlyMap<string, Storage>;
+  readonly #valid = new ValidRepositories();
+
+  constructor(options: StoragesOptions) {
+    this.git = options.git;
+    this.all = options.storages.map(({ name, path: directory }) => ({ name, path: path.posix.resolve(directory) }));
+    this.#byName = new Map(this.all.map((storage) => [storage.name, storage]));
+  }
+
+  /** @throws {GitalyError} INVALID_ARGUMENT for an empty or unknown name. */
+  storage(name: string): Storage {
+    if (name === '') throw new GitalyError('INVALID_ARGUMENT', 'storage name not set');
+    const storage = this.#byName.get(name);
+    if (storage === undefined) {
+      throw new GitalyError('INVALID_ARGUMENT', 'storage name not found', { metadata: { storage_name: name } });
+    }
+    return storage;
+  }
+
+  /**
+   * Opens the repository that a request names.
+   *
+   * @throws {GitalyError} INVALID_ARGUMENT, NOT_FOUND or FAILED_PRECONDITION with Gitaly's texts (repository-rpcs.md 0.2).
+   */
+  open(target: RepositoryTarget | undefined, options: OpenOptions = {}): Repository {
+    const given = requireTarget(target);
+    const storage = this.storage(given.storageName);
+    const known = this.#valid.find(storage, given.relativePath);
+    if (known !== undefined) return this.#repository(known, given);
+
+    try {
+      const location = this.#locate(storage, given.relativePath);
+      const stats = checkGitDirectory(location.path);
+      if (leavesByLink(storage.path, location.path)) throw escapes();
+      this.#valid.remember(location, given.relativePath, stats);
+      return this.#repository(location, given);
+    } catch (error) {
+      throw withPlace(withCode(error, options.otherwise ?? 'INVALID_ARGUMENT'), given);
+    }
+  }
+
+  /**
+   * The place of a repository that need not exist, for calls that create one.
+   *
+   * @throws {GitalyError} as `open`, but says nothing about what is at the place.
+   */
+  locate(target: RepositoryTarget | undefined): RepositoryLocation {
+    const given = requireTarget(target);
+    const storage = this.storage(given.storageName);
+    const location = this.#locate(storage, given.relativePath);
+    if (leavesByLink(storage.path, location.path)) throw withPlace(escapes(), given);
+    return location;
+  }
+
+  /** A repository at a place that the caller knows to be one, like one that is still being made. */
+  repositoryAt(location: RepositoryLocation): Repository {
+    return this.#repository(location, { storageName: location.storage.name, relativePath: location.relativePath });
+  }
+
+  #repository(location: RepositoryLocation, target: RepositoryTarget): Repository {
+    return new Repository(this.git, location, objectDirectories(location, target), target);
+  }
+
+  #locate(storage: Storage, relativePath: string): RepositoryLocation {
+    requireStorageDirectory(storage);
+    const joined = joinInside(storage.path, relativePath);
+    if (joined === undefined) throw escapes();
+    return { storage, path: joined, relativePath: path.posix.relative(storage.path, joined) || '.' };
+  }
+}
+
+function requireTarget(target: RepositoryTarget | undefined): RepositoryTarget {
+  if (target === undefined || (target.storageName === '' && target.relativePath === '')) {
+    throw new GitalyError('INVALID_ARGUMENT', 'repository not set');
+  }
+  if (target.relativePath === '') throw new GitalyError('INVALID_ARGUMENT', 'repository path not set');
+  return target;
+}
+
+function requireStorageDirectory(storage: Storage): void {
+  try {
+    if (statSync(storage.path, { throwIfNoEntry: false }) !== undefined) return;
+  } catch (error) {
+    throw new GitalyError('UNKNOWN', `storage path: stat ${storage.path}: ${systemErrorText(error)}`, { cause: error });
+  }
+  throw new GitalyError('NOT_FOUND', 'storage does not exist', { metadata: { storage_path: storage.path } });
+}
+
+function escapes(): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', 'relative path escapes root directory');
+}
+
+function withPlace(error: GitalyError, target: RepositoryTarget): GitalyError {
+  return new GitalyError(error.code, error.message, {
+    cause: error.cause,
+    details: error.details,
+    metadata: { ...error.metadata, storage_name: target.storageName, relative_path: target.relativePath },
+  });
+}
