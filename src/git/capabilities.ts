@@ -1,0 +1,61 @@
+/** A git version; what follows the third number (`.windows.1`, `-rc1`, `.gl1`) says nothing about features. */
+export interface GitVersion {
+  readonly major: number;
+  readonly minor: number;
+  readonly patch: number;
+}
+
+/** The oldest git that the server starts with. */
+export const MINIMUM_GIT = { major: 2, minor: 39, patch: 0 } as const satisfies GitVersion;
+
+/** What a git can do that an older supported one cannot (facts: git's release notes). */
+const SINCE = {
+  /** `cat-file -Z`: NUL-terminated requests and answers. */
+  catFileNul: [2, 42],
+  /** `merge-tree --merge-base`. */
+  mergeTreeMergeBase: [2, 40],
+  /** `merge-tree --merge-base` with trees instead of commits. */
+  mergeTreeOfTrees: [2, 45],
+  /** `repack --geometric` that is reliable with alternates. */
+  geometricRepack: [2, 41],
+  attrSource: [2, 41],
+  forEachRefExclude: [2, 42],
+  revListStdinPseudo: [2, 42],
+  /** The setting `attr.tree`. */
+  attrTree: [2, 43],
+  showRefExists: [2, 43],
+  replay: [2, 44],
+  /** `%(*objectname)` peels nested tags to the end. */
+  deepPeel: [2, 45],
+  reftable: [2, 45],
+  refsMigrate: [2, 46],
+  /** `symref-update` in `update-ref --stdin`. */
+  symrefUpdate: [2, 46],
+  backfill: [2, 49],
+  catFileFilter: [2, 50],
+  diffPairs: [2, 50],
+  forEachRefStartAfter: [2, 51],
+  lastModified: [2, 52],
+} as const satisfies Readonly<Record<string, readonly [number, number]>>;
+
+export type GitCapability = keyof typeof SINCE;
+export type GitCapabilities = Readonly<Record<GitCapability, boolean>>;
+
+/** Reads what `git version` prints (`git version 2.39.5`); `undefined` when it is something else. */
+export function parseGitVersion(output: string): GitVersion | undefined {
+  const match = /^git version (\d+)\.(\d+)(?:\.(\d+))?/.exec(output);
+  if (match === null) return undefined;
+  return { major: Number(match[1]), minor: Number(match[2]), patch: Number(match[3] ?? 0) };
+}
+
+/** Whether a version is the given one or a newer one. */
+export function isAtLeast(version: GitVersion, wanted: { readonly major: number; readonly minor: number }): boolean {
+  return version.major > wanted.major || (version.major === wanted.major && version.minor >= wanted.minor);
+}
+
+/** What a version can do. */
+export function capabilitiesOf(version: GitVersion): GitCapabilities {
+  const entries = Object.entries(SINCE).map(([name, [major, minor]]) => [name, isAtLeast(version, { major, minor })]);
+  // The entries have exactly the keys of SINCE, which fromEntries cannot express.
+  return Object.fromEntries(entries) as Record<GitCapability, boolean>;
+}

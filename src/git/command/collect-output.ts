@@ -1,0 +1,34 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { GitProcess } from './git-process.ts';
+
+/**
+ * Feeds a process, reads all it prints and waits for its success. The process is gone afterwards, whatever happened.
+ *
+ * @throws {GitExitError} when it fails; {GitalyError} RESOURCE_EXHAUSTED when it prints more than `maxBytes`.
+ */
+export async function collectOutput(
+  run: GitProcess,
+  options: { maxBytes: number; input?: Uint8Array | string },
+): Promise<Buffer> {
+  await using process = run;
+  // A process that fails before it has read its input is explained by its exit code, not by the broken pipe.
+  if (options.input !== undefined) process.stdin.end(options.input);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of process.stdout) {
+      // A socket without an encoding yields Buffers.
+      const bytes = chunk as Buffer;
+      length += bytes.length;
+      if (length > options.maxBytes)
+        throw new GitalyError('RESOURCE_EXHAUSTED', `output of ${process.title} exceeds ${options.maxBytes} bytes`);
+      chunks.push(bytes);
+    }
+  } catch (error) {
+    // An abort closes the stream under the reader; how the process ended says it better.
+    if (!process.isEnding) throw error;
+  }
+  await process.succeeded();
+  const [first] = chunks;
+  return chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, length);
+}

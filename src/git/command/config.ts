@@ -1,0 +1,146 @@
+import { availableParallelism } from 'node:os';
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import { SUBCOMMANDS, type SubcommandName } from './allowed.ts';
+
+/** One setting for one git child. */
+export interface ConfigPair {
+  readonly key: string;
+  readonly value: string;
+  /** Goes through the environment instead of the command line, which every user of the machine can read. */
+  readonly secret?: boolean;
+}
+
+/** Namespaces that a push may not touch by itself and that it does not see. */
+const HIDDEN_FROM_PUSH = [
+  'refs/environments/',
+  'refs/keep-around/',
+  'refs/merge-requests/',
+  'refs/pipelines/',
+  'refs/remotes/',
+  'refs/tmp/',
+];
+const HIDDEN_FROM_FETCH = ['refs/keep-around/', 'refs/remotes/', 'refs/tmp/'];
+
+/** Trees whose id is known without asking: what `attr.tree` names where no attributes are to be read. */
+export const EMPTY_TREE = {
+  sha1: '4b825dc642cb6eb9a060e54bf8d69288fbee4904',
+  sha256: '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321',
+} as const;
+
+const GLOBAL: readonly ConfigPair[] = [
+  pair('gc.auto', '0'),
+  pair('maintenance.auto', '0'),
+  pair('core.autocrlf', 'false'),
+  pair('core.useReplaceRefs', 'false'),
+  pair('core.bigFileThreshold', '50m'),
+  pair('pack.allowPackReuse', 'multi'),
+  pair('midx.version', '1'),
+  pair('core.fsync', 'objects,derived-metadata,reference'),
+  pair('core.fsyncMethod', 'fsync'),
+  pair('core.packedRefsTimeout', '10000'),
+  pair('core.filesRefLockTimeout', '1000'),
+];
+
+const THREADS = String(Math.max(1, Math.floor(Math.log2(availableParallelism()))));
+const PACK = [pair('pack.windowMemory', '100m'), pair('pack.writeReverseIndex', 'true'), pair('pack.threads', THREADS)];
+const NO_REDIRECTS = pair('http.followRedirects', 'false');
+const NO_TEMPLATE = pair('init.templateDir', '');
+/** Keeps a fork from offering what its pool has. */
+const NO_ALTERNATE_REFS = pair('core.alternateRefsCommand', 'exit 0 #');
+
+const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]>>> = {
+  bundle: PACK,
+  clone: [NO_TEMPLATE, NO_REDIRECTS, pair('transfer.bundleURI', 'true'), ...PACK, ...fsck('fetch.fsck')],
+  fetch: [
+    NO_ALTERNATE_REFS,
+    pair('fetch.writeCommitGraph', 'false'),
+    NO_REDIRECTS,
+    pair('fetch.recurseSubmodules', 'no'),
+    ...fsck('fetch.fsck'),
+    ...PACK,
+  ],
+  fsck: fsck('fsck'),
+  gc: PACK,
+  grep: [pair('grep.threads', THREADS)],
+  init: [pair('init.defaultBranch', 'main'), NO_TEMPLATE],
+  'ls-remote': [NO_REDIRECTS],
+  'pack-objects': PACK,
+  push: [NO_REDIRECTS],
+  'receive-pack': [
+    NO_ALTERNATE_REFS,
+    pair('receive.advertisePushOptions', 'true'),
+    pair('receive.autogc', 'false'),
+    ...HIDDEN_FROM_PUSH.map((prefix) => pair('receive.hideRefs', prefix)),
+    ...fsck('receive.fsck'),
+    ...PACK,
+  ],
+  remote: [NO_REDIRECTS],
+  repack: [pair('repack.writeBitmaps', 'true'), pair('repack.updateServerInfo', 'false'), ...PACK],
+  'upload-pack': [
+    pair('uploadpack.allowFilter', 'true'),
+    pair('uploadpack.allowAnySHA1InWant', 'true'),
+    ...HIDDEN_FROM_FETCH.map((prefix) => pair('uploadpack.hideRefs', prefix)),
+    ...PACK,
+  ],
+};
+
+export interface ConfigParts {
+  readonly command: SubcommandName;
+  /** Of the repository the command runs in; `undefined` leaves `attr.tree` out (no repository, or a git that does not know it). */
+  readonly objectFormat: 'sha1' | 'sha256' | undefined;
+  readonly call: readonly ConfigPair[];
+  readonly operator: readonly ConfigPair[];
+}
+
+/** All settings of one git child in git's order of precedence (a later one wins): global, the command's, the call's, the operator's. */
+export function configOf({ command, objectFormat, call, operator }: ConfigParts): ConfigPair[] {
+  for (const setting of call) checkKey(setting);
+  return [...GLOBAL, ...attributes(command, objectFormat), ...(PER_COMMAND[command] ?? []), ...call, ...operator];
+}
+
+function attributes(command: SubcommandName, objectFormat: ConfigParts['objectFormat']): ConfigPair[] {
+  if (objectFormat === undefined) return [];
+  return [pair('attr.tree', SUBCOMMANDS[command].attributesOfHead ? 'HEAD' : EMPTY_TREE[objectFormat])];
+}
+
+/** `git -c` splits at the first `=`, so a key with one would set something else; other odd keys are refused to be on the safe side. */
+const KEY = /^[a-zA-Z0-9]+(\.[-/_a-zA-Z0-9]+)+$/;
+
+function checkKey({ key, secret }: ConfigPair): void {
+  if (secret === true || KEY.test(key)) return;
+  throw new GitalyError('UNKNOWN', `config key ${quote(key)} failed regexp validation: invalid argument`);
+}
+
+/**
+ * Reads `key=value` as a request carries it. Keys are not filtered: the caller of these RPCs is trusted.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT when there is no `=`. A key of the wrong shape is found when the command starts.
+ */
+export function parseConfigPair(text: string): ConfigPair {
+  const at = text.indexOf('=');
+  if (at < 0) throw new GitalyError('INVALID_ARGUMENT', `cannot convert invalid config key: ${quote(text)}`);
+  return pair(text.slice(0, at), text.slice(at + 1));
+}
+
+/** The environment variables that carry secret settings. */
+export function secretEnvironment(config: readonly ConfigPair[]): Record<string, string> {
+  const secrets = config.filter((setting) => setting.secret === true);
+  if (secrets.length === 0) return {};
+  const env: Record<string, string> = { GIT_CONFIG_COUNT: String(secrets.length) };
+  for (const [index, { key, value }] of secrets.entries()) {
+    env[`GIT_CONFIG_KEY_${index}`] = key;
+    env[`GIT_CONFIG_VALUE_${index}`] = value;
+  }
+  return env;
+}
+
+/** Old clients made objects that a strict check refuses; these three flaws are let through, as they do no harm. */
+function fsck(prefix: string): ConfigPair[] {
+  const ignored = ['badTimezone', 'missingSpaceBeforeDate', 'zeroPaddedFilemode'];
+  return [pair('transfer.fsckObjects', 'true'), ...ignored.map((flaw) => pair(`${prefix}.${flaw}`, 'ignore'))];
+}
+
+function pair(key: string, value: string): ConfigPair {
+  return { key, value };
+}

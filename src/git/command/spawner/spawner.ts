@@ -1,0 +1,91 @@
+import type { Duplex, Readable, Writable } from 'node:stream';
+
+/** One word of a command line or one value of an environment. Bytes are passed on as they are. */
+export type Arg = string | Uint8Array;
+
+/** Where a standard stream of a child leads: a stream of ours, `/dev/null`, or a descriptor that we own and keep owning. */
+export type ChildStream = 'pipe' | 'ignore' | number;
+
+export interface SpawnRequest {
+  /** Absolute path of the executable. No shell and no search path. */
+  readonly file: string;
+  /** The whole argument vector, `argv[0]` included. Without NUL bytes (checked by the caller). */
+  readonly argv: readonly Arg[];
+  /** The whole environment; nothing is inherited. */
+  readonly env: Readonly<Record<string, Arg>>;
+  readonly cwd?: string | undefined;
+  readonly stdin: ChildStream;
+  readonly stdout: ChildStream;
+  readonly stderr: ChildStream;
+  /** Number of two-way sockets the child gets as descriptors 3, 4, … */
+  readonly extraPipes: number;
+}
+
+/** What a child used, as the kernel counted it. Only ways to start that can call `wait4` know it. */
+export interface ResourceUsage {
+  readonly userMs: number;
+  readonly systemMs: number;
+  readonly maxRssKilobytes: number;
+  readonly minorFaults: number;
+  readonly majorFaults: number;
+  readonly blocksIn: number;
+  readonly blocksOut: number;
+  readonly signals: number;
+  readonly voluntarySwitches: number;
+  readonly involuntarySwitches: number;
+}
+
+/** How a child ended: an exit code or the name of the signal (`SIGTERM`), never both. */
+export interface ChildExit {
+  readonly code: number | undefined;
+  readonly signal: NodeJS.Signals | undefined;
+  readonly usage: ResourceUsage | undefined;
+}
+
+/** A started child. It leads a process group of its own. */
+export interface SpawnedChild {
+  readonly pid: number;
+  readonly stdin: Writable | undefined;
+  readonly stdout: Readable | undefined;
+  readonly stderr: Readable | undefined;
+  readonly extra: readonly Duplex[];
+  /** Resolves once the child has been reaped. Never rejects. */
+  readonly exited: Promise<ChildExit>;
+}
+
+/** The one interface for starting processes. Which implementation runs is decided once (see README.md in this folder). */
+export interface Spawner {
+  readonly name: 'posix_spawn' | 'child_process';
+  /**
+   * Starts a child synchronously, with the default signal mask and dispositions, and with none of our descriptors but those asked for.
+   *
+   * @throws {SpawnError} when the kernel refuses.
+   */
+  spawn(request: SpawnRequest): SpawnedChild;
+}
+
+/** The kernel refused to start a program. The text has the form that operators know: `fork/exec <file>: no such file or directory`. */
+export class SpawnError extends Error {
+  override readonly name = 'SpawnError';
+  /** `ENOENT`, `EACCES`, `EAGAIN` … */
+  readonly code: string;
+
+  constructor(file: string, code: string) {
+    super(`fork/exec ${file}: ${REASONS[code] ?? code}`);
+    this.code = code;
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  E2BIG: 'argument list too long',
+  EACCES: 'permission denied',
+  EAGAIN: 'resource temporarily unavailable',
+  EMFILE: 'too many open files',
+  ENFILE: 'too many open files in system',
+  ENOENT: 'no such file or directory',
+  ENOEXEC: 'exec format error',
+  ENOMEM: 'cannot allocate memory',
+  ENOTDIR: 'not a directory',
+  EPERM: 'operation not permitted',
+  ETXTBSY: 'text file busy',
+};

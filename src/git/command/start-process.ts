@@ -1,0 +1,98 @@
+import { GitalyError } from '#base/gitaly-error';
+import { abortError, type GitExit } from './exit-error.ts';
+import { GitProcess } from './git-process.ts';
+import type { Arg, ChildStream, Spawner, SpawnRequest } from './spawner/spawner.ts';
+
+/** What is known of a process the moment it has been started. */
+export interface ProcessStart {
+  /** `git`, or the base name of another program. */
+  readonly program: string;
+  /** Git's subcommand; empty for other programs. */
+  readonly subcommand: string;
+  readonly argv: readonly Arg[];
+  readonly pid: number;
+  /** How long the start itself held the event loop. */
+  readonly forkMs: number;
+  /** Git directory the command runs on. */
+  readonly repositoryPath: string | undefined;
+}
+
+/** What is known of a process after its end. `stderrHead` is not empty where there is something to log. */
+export interface ProcessStats extends ProcessStart {
+  readonly exit: GitExit;
+  readonly stderrHead: Buffer;
+}
+
+/**
+ * Is told of every start, synchronously and in the asynchronous context of the caller (so that the request can be found), and
+ * may return what is to be told of the end.
+ */
+export type ProcessObserver = (start: ProcessStart) => ((stats: ProcessStats) => void) | undefined;
+
+export interface ProcessOptions {
+  /** Ends the process group when aborted. Nothing is started when it already is. */
+  readonly signal?: AbortSignal | undefined;
+  /** Default `ignore` (`/dev/null`). A number is a descriptor of ours, for the child to use; it stays ours to close. */
+  readonly stdin?: ChildStream;
+  /** Default `pipe`. */
+  readonly stdout?: ChildStream;
+  /** Default `head`: read by us, the first 10,000 bytes are kept. With `pipe` the caller reads `stderrStream`. */
+  readonly stderr?: ChildStream | 'head';
+  /** Number of two-way sockets, descriptors 3, 4, … of the child. */
+  readonly extraPipes?: number;
+}
+
+export interface StartParts extends ProcessOptions {
+  readonly spawner: Spawner;
+  readonly file: string;
+  readonly argv: readonly Arg[];
+  readonly env: Readonly<Record<string, Arg>>;
+  readonly cwd?: string | undefined;
+  readonly program: string;
+  readonly subcommand: string;
+  readonly repositoryPath: string | undefined;
+  readonly observers: readonly ProcessObserver[];
+}
+
+/**
+ * Starts a process and puts it under supervision.
+ *
+ * @throws {GitalyError} CANCELLED or DEADLINE_EXCEEDED when the signal is already aborted; {SpawnError} when the kernel refuses.
+ */
+export function startProcess(parts: StartParts): GitProcess {
+  const { signal, argv, stderr = 'head' } = parts;
+  if (signal?.aborted === true) throw abortError(signal);
+  for (const value of Object.values(parts.env)) checkEnvironment(value);
+  const request: SpawnRequest = {
+    file: parts.file,
+    argv,
+    env: parts.env,
+    cwd: parts.cwd,
+    stdin: parts.stdin ?? 'ignore',
+    stdout: parts.stdout ?? 'pipe',
+    stderr: stderr === 'head' ? 'pipe' : stderr,
+    extraPipes: parts.extraPipes ?? 0,
+  };
+  const startedAt = performance.now();
+  const child = parts.spawner.spawn(request);
+  const start: ProcessStart = {
+    program: parts.program,
+    subcommand: parts.subcommand,
+    argv,
+    pid: child.pid,
+    forkMs: performance.now() - startedAt,
+    repositoryPath: parts.repositoryPath,
+  };
+  const finishers = parts.observers.map((observe) => observe(start)).filter((finish) => finish !== undefined);
+  const onExit = (process: GitProcess, exit: GitExit): void => {
+    for (const finish of finishers) finish({ ...start, exit, stderrHead: process.stderrHead });
+  };
+  const title = parts.subcommand === '' ? parts.program : `${parts.program} ${parts.subcommand}`;
+  return new GitProcess(child, { argv, startedAt, title, signal, keepStderr: stderr === 'head', onExit });
+}
+
+/** The kernel would cut a value at a NUL, and the child would see something else than what was meant. */
+function checkEnvironment(value: Arg): void {
+  const holdsNul = typeof value === 'string' ? value.includes('\0') : value.includes(0);
+  if (holdsNul) throw new GitalyError('UNKNOWN', 'exec: environment variable contains NUL');
+}

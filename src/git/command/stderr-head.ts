@@ -1,0 +1,42 @@
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+
+/** Gitaly keeps as much; enough for every message of git's own, small enough for thousands of processes. */
+const HEAD_BYTES = 10_000;
+
+/** Reads a process's standard error to its end, keeps the first {@link HEAD_BYTES} and drops the rest, so that nobody ever blocks on it. */
+export class StderrHead {
+  readonly #stream: Readable;
+  #chunks: Buffer[] = [];
+  #length = 0;
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    stream.on('error', () => {});
+    stream.on('data', (chunk: Buffer) => this.#keep(chunk));
+  }
+
+  bytes(): Buffer {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0] ?? Buffer.alloc(0);
+  }
+
+  /** Waits for the end of the stream, at most so long; then the stream is closed. */
+  async complete(timeoutMs: number): Promise<void> {
+    if (!this.#stream.readableEnded && !this.#stream.destroyed) {
+      const signal = AbortSignal.timeout(timeoutMs);
+      // The end, an early close and the timeout are all the same here: what came has been kept.
+      await once(this.#stream, 'close', { signal }).catch(() => {});
+    }
+    this.#stream.destroy();
+  }
+
+  #keep(chunk: Buffer): void {
+    const room = HEAD_BYTES - this.#length;
+    if (room <= 0) return;
+    // A copy: a piece would keep the whole chunk that it was read into.
+    const piece = Buffer.from(chunk.subarray(0, room));
+    this.#chunks.push(piece);
+    this.#length += piece.length;
+  }
+}

@@ -1,0 +1,207 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { basename, delimiter, isAbsolute, join, resolve } from 'node:path';
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import { capabilitiesOf, type GitCapabilities, isAtLeast, MINIMUM_GIT, parseGitVersion } from './capabilities.ts';
+import { SUBCOMMANDS } from './command/allowed.ts';
+import { collectOutput } from './command/collect-output.ts';
+import { type ConfigPair, configOf, secretEnvironment } from './command/config.ts';
+import { gitEnvironment, inheritedEnvironment } from './command/environment.ts';
+import { checkNul, type GitCommand } from './command/git-command.ts';
+import type { GitProcess } from './command/git-process.ts';
+import { chooseSpawner } from './command/spawner/choose-spawner.ts';
+import type { Arg, Spawner } from './command/spawner/spawner.ts';
+import { type ProcessObserver, type ProcessOptions, startProcess } from './command/start-process.ts';
+import { ObjectFormats } from './object-format.ts';
+import type { GitRepository } from './repository.ts';
+
+/**
+ * The hooks of a command that may change references: `disabled`, or the directory that git finds them in and the variables that
+ * they need.
+ */
+export type HookSetup = 'disabled' | { readonly directory: string; readonly env: Readonly<Record<string, Arg>> };
+
+export interface GitOptions {
+  /** Path of the git program, or a name to look for on the PATH. */
+  readonly binary: string;
+  /** The operator's `[[git.config]]`: wins over everything. */
+  readonly config?: readonly ConfigPair[];
+  readonly spawner?: Spawner;
+  /** Is told of every process, for metrics and logs. */
+  readonly observer?: ProcessObserver;
+}
+
+export interface SpawnOptions extends ProcessOptions {
+  /** Where the command runs; without one it runs outside any repository. */
+  readonly repository?: GitRepository | undefined;
+  /** Runs in this working tree (`-C`) instead of on the bare repository (`--git-dir`). */
+  readonly worktree?: string | undefined;
+  readonly env?: Readonly<Record<string, Arg>>;
+  /** After the command's own settings, before the operator's. */
+  readonly config?: readonly ConfigPair[];
+  readonly gitProtocol?: string | undefined;
+  /** Required for commands that may change references. */
+  readonly hooks?: HookSetup;
+  /** Is told of this process, beside the observer of all. */
+  readonly observer?: ProcessObserver;
+}
+
+export interface RunOptions extends Omit<SpawnOptions, 'stdin' | 'stdout'> {
+  /** For standard input. */
+  readonly input?: Uint8Array | string;
+  /** More output than this is an error. Default 16 MiB. */
+  readonly maxOutputBytes?: number;
+}
+
+const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+
+/** git, the program: the only place that starts it. One per server. */
+export class Git {
+  /** The text after `git version `. */
+  readonly version: string;
+  readonly capabilities: GitCapabilities;
+  readonly binary: string;
+  readonly spawner: Spawner;
+  readonly #config: readonly ConfigPair[];
+  readonly #observer: ProcessObserver | undefined;
+  readonly #inherited = inheritedEnvironment(process.env);
+  readonly #formats = new ObjectFormats();
+
+  private constructor(options: GitOptions, binary: string, spawner: Spawner, version: string, capabilities: GitCapabilities) {
+    this.binary = binary;
+    this.spawner = spawner;
+    this.version = version;
+    this.capabilities = capabilities;
+    this.#config = options.config ?? [];
+    this.#observer = options.observer;
+  }
+
+  /**
+   * Finds git, asks it for its version, and makes it ready for use.
+   *
+   * @throws when there is no git, or one older than {@link MINIMUM_GIT}; the text says what is needed.
+   */
+  static async start(options: GitOptions): Promise<Git> {
+    const binary = findProgram(options.binary);
+    const spawner = options.spawner ?? chooseSpawner();
+    const probe = startProcess({
+      spawner,
+      file: binary,
+      argv: [basename(binary), 'version'],
+      env: gitEnvironment({ inherited: inheritedEnvironment(process.env) }),
+      program: 'git',
+      subcommand: 'version',
+      repositoryPath: undefined,
+      observers: [],
+    });
+    const output = (await collectOutput(probe, { maxBytes: 4096 })).toString().trim();
+    const version = parseGitVersion(output);
+    if (version === undefined) throw new Error(`${binary} does not look like git: \`git version\` printed ${quote(output)}`);
+    if (!isAtLeast(version, MINIMUM_GIT)) {
+      const needed = `${MINIMUM_GIT.major}.${MINIMUM_GIT.minor}`;
+      throw new Error(
+        `unsupported Git version: ${quote(output.slice('git version '.length))} (${binary}); ${needed} or newer is needed`,
+      );
+    }
+    return new Git(options, binary, spawner, output.slice('git version '.length), capabilitiesOf(version));
+  }
+
+  /**
+   * Starts a command. The caller ends it: `await using`.
+   *
+   * @throws {GitalyError} when the command may change references and nothing was said about hooks; when the signal is already
+   *   aborted (`context canceled`). {SpawnError} when the kernel refuses.
+   */
+  spawn(command: GitCommand, options: SpawnOptions = {}): GitProcess {
+    const { repository, hooks } = options;
+    if (SUBCOMMANDS[command.name].updatesReferences && hooks === undefined) {
+      throw new GitalyError('UNKNOWN', `subcommand ${quote(command.name)}: hook payload is required but not configured`);
+    }
+    const config = this.#configFor(command, options);
+    const argv = this.#argv(command, options, config);
+    return startProcess({
+      ...options,
+      spawner: this.spawner,
+      file: this.binary,
+      argv,
+      env: gitEnvironment({
+        inherited: this.#inherited,
+        repository,
+        env: { ...secretEnvironment(config), ...options.env, ...(typeof hooks === 'object' ? hooks.env : {}) },
+        gitProtocol: options.gitProtocol,
+      }),
+      program: 'git',
+      subcommand: command.name,
+      repositoryPath: repository?.path,
+      observers: [this.#observer, options.observer].filter((observer) => observer !== undefined),
+    });
+  }
+
+  /**
+   * Runs a command to its end and gives what it printed.
+   *
+   * @throws {GitExitError} when it fails; {GitalyError} RESOURCE_EXHAUSTED when it prints more than `maxOutputBytes`.
+   */
+  async run(command: GitCommand, options: RunOptions = {}): Promise<Buffer> {
+    const { input, maxOutputBytes = DEFAULT_MAX_OUTPUT_BYTES, ...rest } = options;
+    const run = this.spawn(command, { ...rest, stdin: input === undefined ? 'ignore' : 'pipe' });
+    return await collectOutput(run, { maxBytes: maxOutputBytes, ...(input === undefined ? {} : { input }) });
+  }
+
+  /**
+   * The hash a repository uses, from its `config` file.
+   *
+   * @throws {Error} `open: open <path>/config: no such file or directory`.
+   */
+  objectFormat(repository: GitRepository): 'sha1' | 'sha256' {
+    return this.#formats.get(repository);
+  }
+
+  /** Forgets what is kept about a repository (it was removed, or moved). */
+  forget(repository: GitRepository): void {
+    this.#formats.forget(repository);
+  }
+
+  /** Ends everything that runs in the background. */
+  async close(): Promise<void> {}
+
+  #configFor(command: GitCommand, { repository, config = [], hooks }: SpawnOptions): ConfigPair[] {
+    const hooksPath =
+      hooks === undefined ? [] : [{ key: 'core.hooksPath', value: hooks === 'disabled' ? '/dev/null' : hooks.directory }];
+    return configOf({
+      command: command.name,
+      objectFormat: repository !== undefined && this.capabilities.attrTree ? this.#formats.find(repository) : undefined,
+      call: [...config, ...hooksPath],
+      operator: this.#config,
+    });
+  }
+
+  #argv(command: GitCommand, { repository, worktree }: SpawnOptions, config: readonly ConfigPair[]): Arg[] {
+    const argv: Arg[] = ['git'];
+    if (worktree !== undefined) argv.push('-C', worktree);
+    else if (repository !== undefined) argv.push('--git-dir', repository.path);
+    for (const { key, value, secret } of config) if (secret !== true) argv.push('-c', `${key}=${value}`);
+    if (command.literalPathspecs) argv.push('--literal-pathspecs');
+    for (const word of argv) checkNul(command.name, word);
+    argv.push(...command.words);
+    return argv;
+  }
+}
+
+/** The absolute path of a program: as given, or the first executable file of that name on the PATH. */
+function findProgram(name: string): string {
+  if (isAbsolute(name) || name.includes('/')) return resolve(name);
+  const found = (process.env.PATH ?? '').split(delimiter).find((directory) => isExecutable(join(directory, name)));
+  if (found === undefined) throw new Error(`git was not found: there is no ${quote(name)} on the PATH`);
+  return join(found, name);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    // Not there, or not for us: the search goes on.
+    return false;
+  }
+}
