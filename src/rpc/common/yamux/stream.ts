@@ -109,7 +109,7 @@ export class YamuxStream extends Duplex implements FrameSource {
   receiveReset(): void {
     this.#detach();
     this.#host.release(this);
-    this.destroy(new YamuxError('stream-reset', 'stream reset'));
+    this.destroy(new YamuxError('stream-reset', 'connection reset'));
   }
 
   /** The session ended. A stream that has the peer's FIN may still be read to its end; its writes fail. */
@@ -205,7 +205,7 @@ export class YamuxStream extends Duplex implements FrameSource {
       if (this.#hasSentFin) this.#host.lingers();
       else this.#reset();
     }
-    unsent?.(error ?? new YamuxError('stream-reset', 'stream destroyed'));
+    unsent?.(error ?? new YamuxError('stream-reset', 'stream closed'));
     done(error);
   }
 

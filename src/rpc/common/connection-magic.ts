@@ -1,0 +1,28 @@
+import type { Duplex } from 'node:stream';
+import { readUpTo } from './read-up-to.ts';
+
+/** Length of every magic; a plain HTTP/2 connection starts with `PRI * HTTP/`, which is as long. */
+export const MAGIC_BYTES = 11;
+
+/** First bytes of a multiplexed connection: the rest is a yamux session. */
+export const BACKCHANNEL_MAGIC = 'backchannel';
+
+/** First bytes of a stream that the server opened for a sidechannel: an id follows. */
+export const SIDECHANNEL_MAGIC = 'sidechannel';
+
+/**
+ * Reads the first 11 bytes of a connection or stream and takes them out when they are one of `magics`. Otherwise (other bytes,
+ * or an end before the eleventh) they stay in the stream for its next reader and the answer is `undefined`.
+ *
+ * @throws what the stream fails with; the abort reason.
+ */
+export async function readMagic<M extends string>(
+  stream: Duplex,
+  magics: readonly M[],
+  options: { signal?: AbortSignal } = {},
+): Promise<M | undefined> {
+  const start = await readUpTo(stream, MAGIC_BYTES, options);
+  const magic = magics.find((candidate) => start.equals(Buffer.from(candidate, 'latin1')));
+  if (magic === undefined && start.length > 0) stream.unshift(start);
+  return magic;
+}

@@ -1,0 +1,37 @@
+import type { Readable } from 'node:stream';
+
+/**
+ * Takes `count` bytes from a stream that nobody else reads, fewer only when it ends before. The rest stays in the stream, which
+ * is as fresh as before: it may be read, piped, or given to `node:http2`.
+ *
+ * @throws what the stream fails with; the abort reason. The stream is not destroyed by an abort.
+ */
+export async function readUpTo(stream: Readable, count: number, options: { signal?: AbortSignal } = {}): Promise<Buffer> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const onReadable = () => {
+    const bytes: Buffer | null = stream.read(count);
+    if (bytes !== null) resolve(bytes);
+    else if (stream.readableEnded) resolve(Buffer.alloc(0));
+  };
+  const onEnd = () => resolve(Buffer.alloc(0));
+  const onClose = () => reject(stream.errored ?? new Error('stream closed'));
+  const onAbort = () => reject(signal?.reason);
+  stream.on('readable', onReadable);
+  stream.on('end', onEnd);
+  stream.on('error', reject);
+  stream.on('close', onClose);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    onReadable();
+    if (stream.destroyed) onClose();
+    return await promise;
+  } finally {
+    stream.off('readable', onReadable);
+    stream.off('end', onEnd);
+    stream.off('error', reject);
+    stream.off('close', onClose);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
