@@ -1,0 +1,138 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFileSync, type Stats, statSync } from 'node:fs';
+import { messageOf } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import type { Secret } from '#base/secret';
+import { systemErrorCode, systemErrorText } from '#base/system-error';
+
+/** A value that is wrong: where, and what is wrong with it, in the words of Gitaly's `configuration validate`. */
+export interface Problem {
+  /** Key path; a place in a list is `[0]`. Two keys of one table when they contradict each other. */
+  readonly key: readonly string[];
+  readonly message: string;
+}
+
+/** Collects problems under a key prefix; checks answer a message or `undefined`. */
+export class Problems {
+  readonly list: Problem[] = [];
+
+  add(message: string | undefined, ...key: readonly string[]): this {
+    if (message !== undefined) this.list.push({ key, message });
+    return this;
+  }
+}
+
+export function directoryExists(path: string): string | undefined {
+  return statProblem(path, (stats) => (stats.isDirectory() ? undefined : `not a dir: ${quote(path)}`));
+}
+
+export function fileExists(path: string): string | undefined {
+  return statProblem(path, (stats) => (stats.isDirectory() ? `not a file: ${quote(path)}` : undefined));
+}
+
+function statProblem(path: string, check: (stats: Stats) => string | undefined): string | undefined {
+  let stats: Stats;
+  try {
+    stats = statSync(path);
+  } catch (error) {
+    return systemErrorCode(error) === 'ENOENT' ? `doesn't exist: ${quote(path)}` : `stat ${path}: ${systemErrorText(error)}`;
+  }
+  return check(stats);
+}
+
+export function notBlank(text: string | undefined): string | undefined {
+  return text === undefined || text.trim() === '' ? 'blank or empty' : undefined;
+}
+
+type Show = (value: number) => string;
+
+export function atLeast(value: number, minimum: number, show: Show = String): string | undefined {
+  return value >= minimum ? undefined : `not in range: ${show(value)} is not greater than or equal to ${show(minimum)}`;
+}
+
+export function greaterThan(value: number, bound: number): string | undefined {
+  return value > bound ? undefined : `not in range: ${value} is not greater than ${bound}`;
+}
+
+export function within(value: number, minimum: number, maximum: number, show: Show = String): string | undefined {
+  if (value >= minimum && value <= maximum) return undefined;
+  return `not in range: ${show(value)} out of [${show(minimum)}, ${show(maximum)}]`;
+}
+
+export function natural(value: number): string | undefined {
+  return value < 0 ? `not supported: ${value}` : undefined;
+}
+
+export function ascending(values: readonly number[]): string | undefined {
+  const sorted = values.every((value, index) => index === 0 || value >= (values[index - 1] ?? value));
+  return sorted ? undefined : `bad order: expected asc: [${values.join(' ')}]`;
+}
+
+const GIT_KEY = /^[A-Za-z0-9]+(\.[*\-/_:@a-zA-Z0-9]+)+$/;
+
+export function gitConfigKey(key: string): string | undefined {
+  if (key === '') return 'not set';
+  if (key.includes('=')) return `key ${quote(key)} cannot contain "="`;
+  if (!key.includes('.')) return `key ${quote(key)} must contain at least one section`;
+  if (key.startsWith('.') || key.endsWith('.')) return `key ${quote(key)} must not start or end with a dot`;
+  return GIT_KEY.test(key) ? undefined : `key ${quote(key)} failed regexp validation`;
+}
+
+/** What Go's URL parser would say; `http+unix://%2Fpath` is let through, although newer Go versions refuse it. */
+export function urlProblem(text: string): string | undefined {
+  const reason = urlReason(text);
+  return reason === undefined ? undefined : `parse ${quote(text)}: ${reason}`;
+}
+
+function urlReason(text: string): string | undefined {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if (/[\x00-\x1f\x7f]/.test(text)) return 'net/url: invalid control character in URL';
+  if (text.startsWith(':')) return 'missing protocol scheme';
+  const scheme = /^[A-Za-z][A-Za-z0-9+.-]*(?=:)/.exec(text)?.[0];
+  const rest = (scheme === undefined ? text : text.slice(scheme.length + 1)).replace(/[?#].*$/, '');
+  if (scheme === undefined && /^[^/]*:/.test(rest)) return 'first path segment in URL cannot contain colon';
+  if (scheme !== undefined && !rest.startsWith('/')) return undefined;
+  const escape = badEscape(rest);
+  if (escape !== undefined) return `invalid URL escape ${quote(escape)}`;
+  const port = /^\/\/[^/]*?(:[^/:\]@]*)(\/|$)/.exec(rest)?.[1];
+  return port === undefined || /^:\d*$/.test(port) ? undefined : `invalid port ${quote(port)} after host`;
+}
+
+/** The first `%` sequence that is no escape. */
+export function badEscape(text: string): string | undefined {
+  return /%(?![0-9A-Fa-f]{2}).{0,2}/.exec(text)?.[0];
+}
+
+/** `HOST:PORT` with a port in range; the host may be empty or in brackets. */
+export function addressProblem(address: string): string | undefined {
+  const port = /^(?:\[[^\]]*\]|[^:[\]]*):(\w+)$/.exec(address)?.[1];
+  if (port === undefined)
+    return address.includes(':')
+      ? `address ${address}: too many colons in address`
+      : `address ${address}: missing port in address`;
+  return /^\d+$/.test(port) && Number(port) <= 65_535 ? undefined : `address ${address}: invalid port`;
+}
+
+/** What is wrong with a certificate and its key, in the words of Go's TLS library. */
+export function keyPairProblem(certificatePath: string, key: { path: string } | { pem: Secret }): string | undefined {
+  try {
+    const certificate = readFileSync(certificatePath, 'utf8');
+    const pem = 'path' in key ? readFileSync(key.path, 'utf8') : key.pem.reveal();
+    if (!certificate.includes('-----BEGIN '))
+      return 'loading x509 keypair: tls: failed to find any PEM data in certificate input';
+    if (!pem.includes('-----BEGIN ')) return 'loading x509 keypair: tls: failed to find any PEM data in key input';
+    if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(pem))) {
+      return 'loading x509 keypair: tls: private key does not match public key';
+    }
+    return undefined;
+  } catch (error) {
+    return `loading x509 keypair: ${openProblem(error)}`;
+  }
+}
+
+/** `open PATH: no such file or directory` for a failed read, the error's own message otherwise. */
+export function openProblem(error: unknown): string {
+  if (systemErrorCode(error) === undefined) return messageOf(error);
+  const path = error instanceof Error && 'path' in error ? String(error.path) : '';
+  return `open ${path}: ${systemErrorText(error)}`;
+}

@@ -1,0 +1,180 @@
+import { messageOf } from '#base/gitaly-error';
+import { nearestName } from '#base/nearest-name';
+import { quote } from '#base/quote';
+import { Secret } from '#base/secret';
+import { parseDurationMs } from './duration.ts';
+import { goType, structField } from './go-names.ts';
+import { configName, type Fields, type Key, type Node } from './keys.ts';
+import type { KeyPath } from './toml-position.ts';
+
+/** A raw document: objects for tables, arrays, and scalars; whole numbers are bigint, so that `1` and `1.0` differ. */
+export interface RawTable {
+  [name: string]: unknown;
+}
+
+/** A value of the wrong type or form. */
+export class DecodeError extends Error {
+  override readonly name = 'DecodeError';
+  readonly path: KeyPath;
+  readonly read: unknown;
+  /** Gitaly's TOML decoder gives a position with some of its errors only; the others end `configuration validate` with 1. */
+  readonly positioned: boolean;
+
+  constructor(path: KeyPath, read: unknown, message: string, positioned: boolean) {
+    super(message);
+    this.path = path;
+    this.read = read;
+    this.positioned = positioned;
+  }
+}
+
+export interface UnknownKey {
+  readonly path: KeyPath;
+  /** Known name, in the same table, that is most like it. */
+  readonly nearest: string | undefined;
+}
+
+export interface Decoded {
+  /** Values by the names of the typed configuration, defaults filled in: a `ConfigOf` of the fields. */
+  readonly values: RawTable;
+  readonly unknown: UnknownKey[];
+}
+
+/**
+ * Reads a raw document by the schema. Keys match without regard to case, as in Gitaly. Unknown keys are listed, not refused.
+ *
+ * @throws {DecodeError} at the first value, in document order, that has the wrong type or form.
+ */
+export function decode(fields: Fields, raw: RawTable): Decoded {
+  const unknown: UnknownKey[] = [];
+  return { values: decodeTable(fields, raw, [], unknown), unknown };
+}
+
+function decodeTable(fields: Fields, raw: RawTable, path: KeyPath, unknown: UnknownKey[]): RawTable {
+  const values: RawTable = {};
+  for (const [name, value] of Object.entries(raw)) {
+    const known = fieldName(fields, name);
+    const node = known === undefined ? undefined : fields[known];
+    if (known === undefined || node === undefined)
+      unknown.push({ path: [...path, name], nearest: nearestName(name, Object.keys(fields)) });
+    else values[configName(known, node)] = decodeNode(node, value, [...path, known], unknown);
+  }
+  for (const [name, node] of Object.entries(fields)) values[configName(name, node)] ??= absent(node);
+  return values;
+}
+
+/** The schema's spelling of a key. */
+export function fieldName(fields: Fields, name: string): string | undefined {
+  if (Object.hasOwn(fields, name)) return name;
+  return Object.keys(fields).find((candidate) => candidate.toLowerCase() === name.toLowerCase());
+}
+
+function absent(node: Node): unknown {
+  if (node.kind === 'table') return decodeTable(node.fields, {}, [], []);
+  return node.kind === 'tables' ? [] : node.default;
+}
+
+function decodeNode(node: Node, value: unknown, path: KeyPath, unknown: UnknownKey[]): unknown {
+  switch (node.kind) {
+    case 'table':
+      if (!isTable(value)) throw mismatch(path, value);
+      return decodeTable(node.fields, value, path, unknown);
+    case 'tables':
+      if (!Array.isArray(value)) throw mismatch(path, value);
+      return value.map((item: unknown, index) => {
+        if (!isTable(item)) throw mismatch(path, item);
+        return decodeTable(node.fields, item, [...path, index], unknown);
+      });
+    default:
+      return decodeValue(node, value, path);
+  }
+}
+
+function decodeValue(key: Key, value: unknown, path: KeyPath): unknown {
+  switch (key.kind) {
+    case 'text':
+      if (typeof value !== 'string') throw mismatch(path, value);
+      return value === '' ? key.default : value;
+    case 'secret':
+      if (typeof value !== 'string') throw mismatch(path, value);
+      return value === '' ? undefined : new Secret(value);
+    case 'integer':
+      return decodeInteger(key, value, path);
+    case 'float':
+      return decodeFloat(value, path);
+    case 'flag':
+      if (typeof value !== 'boolean') throw mismatch(path, value);
+      return value;
+    case 'duration':
+      return decodeText(value, path, parseDurationMs);
+    case 'tls-version':
+      return decodeText(value, path, parseTlsVersion);
+    case 'texts':
+      return decodeList(value, path, (item) => {
+        if (typeof item !== 'string') throw mismatch(path, item);
+        return item;
+      });
+    case 'floats':
+      return decodeList(value, path, (item) => decodeFloat(item, path));
+  }
+}
+
+function decodeInteger(key: Key, value: unknown, path: KeyPath): number {
+  if (typeof value !== 'bigint') throw mismatch(path, value);
+  const type = key.integerType ?? 'int';
+  if (type.startsWith('u') && value < 0n) {
+    throw new DecodeError(path, value, `toml: negative number ${value} does not fit in an ${type}`, false);
+  }
+  return Number(value);
+}
+
+function decodeFloat(value: unknown, path: KeyPath): number {
+  if (typeof value !== 'bigint' && typeof value !== 'number') throw mismatch(path, value);
+  return Number(value);
+}
+
+function decodeList<T>(value: unknown, path: KeyPath, decodeItem: (item: unknown) => T): T[] {
+  if (!Array.isArray(value)) throw mismatch(path, value);
+  return value.map(decodeItem);
+}
+
+/** For types that Gitaly reads from text: any scalar is taken as it is written, then the parser decides. */
+function decodeText<T>(value: unknown, path: KeyPath, parse: (text: string) => T): T {
+  if (typeof value === 'object') throw mismatch(path, value);
+  try {
+    return parse(String(value));
+  } catch (error) {
+    throw new DecodeError(path, value, `toml: ${messageOf(error)}`, true);
+  }
+}
+
+function parseTlsVersion(text: string): string {
+  if (text !== 'TLS 1.2' && text !== 'TLS 1.3') throw new Error(`unsupported TLS version: ${quote(text)}`);
+  return text;
+}
+
+/** The words of Gitaly's TOML decoder about a value of the wrong type. */
+function mismatch(path: KeyPath, value: unknown): DecodeError {
+  const into = `cannot decode TOML ${tomlType(value)} into struct field ${structField(path)} of type ${goType(path)}`;
+  switch (typeof value) {
+    case 'boolean':
+      return new DecodeError(path, value, `toml: cannot assign boolean to a ${value}`, true);
+    case 'number':
+      return new DecodeError(path, value, `toml: float cannot be assigned to ${goType(path).replace(/^\[\].*/, 'slice')}`, true);
+    case 'string':
+    case 'bigint':
+      return new DecodeError(path, value, `toml: ${into}`, true);
+    default:
+      return new DecodeError(path, value, `toml: ${into}`, false);
+  }
+}
+
+function tomlType(value: unknown): string {
+  if (typeof value === 'bigint') return 'integer';
+  if (Array.isArray(value)) return 'array';
+  return isTable(value) ? 'table' : typeof value;
+}
+
+function isTable(value: unknown): value is RawTable {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}

@@ -1,0 +1,155 @@
+import type { Secret } from '#base/secret';
+import type { parseDurationMs } from './duration.ts';
+
+/** What a key holds; decides how it is read, checked, documented and put into the typed configuration. */
+export type KeyKind = 'text' | 'secret' | 'integer' | 'float' | 'flag' | 'duration' | 'tls-version' | 'texts' | 'floats';
+
+/** Integer types of Gitaly's decoder: the unsigned ones refuse a negative number while reading. */
+export type IntegerType = 'int' | 'int64' | 'uint' | 'uint64';
+
+export interface KeyFacts {
+  /** One or two sentences for the reference page, `config.toml.example` and error messages. */
+  doc: string;
+  /** TOML value shown in `config.toml.example`; the line is a comment unless `shown` is set. */
+  example?: string;
+  /** The example line is active, not a comment. */
+  shown?: boolean;
+  /** What is accepted, in words, where the kind alone does not say it. */
+  accepted?: string;
+  /** Read and checked, without effect here: the reason, for operators that bring the key from elsewhere. */
+  noEffect?: string;
+}
+
+/** One key. `V` is the type it has in the typed configuration; its default is there when the file does not set the key. */
+export interface Key<K extends KeyKind = KeyKind, V = unknown> extends KeyFacts {
+  readonly kind: K;
+  readonly default: V;
+  readonly integerType?: IntegerType;
+}
+
+/** A TOML table. */
+export interface Table<F extends Fields = Fields> {
+  readonly kind: 'table';
+  readonly doc: string;
+  readonly fields: F;
+  readonly noEffect?: string;
+}
+
+/** An array of TOML tables. */
+export interface Tables<F extends Fields = Fields> {
+  readonly kind: 'tables';
+  readonly doc: string;
+  readonly fields: F;
+  readonly noEffect?: string;
+}
+
+export type Node = Key | Table | Tables;
+export interface Fields {
+  readonly [name: string]: Node;
+}
+
+/** `http-settings` → `httpSettings`, `listen_addr` → `listenAddr`. */
+type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : S extends `${infer Head}-${infer Tail}`
+    ? `${Head}${Capitalize<Camel<Tail>>}`
+    : S;
+
+type NameOf<K extends string, N> = N extends Key<'duration', unknown> ? `${Camel<K>}Ms` : Camel<K>;
+
+type ValueOf<N> =
+  N extends Key<KeyKind, infer V>
+    ? V
+    : N extends Table<infer F>
+      ? ConfigOf<F>
+      : N extends Tables<infer F>
+        ? readonly ConfigOf<F>[]
+        : never;
+
+/**
+ * The typed configuration that a schema describes: names in camel case, durations as numbers of milliseconds with `Ms` behind
+ * the name, absent texts `undefined` unless they have a default, tables always there.
+ */
+export type ConfigOf<F extends Fields> = { readonly [K in keyof F & string as NameOf<K, F[K]>]: ValueOf<F[K]> };
+
+/** The name that a key has in the typed configuration; the run-time twin of `NameOf`. */
+export function configName(name: string, node: Node): string {
+  const camel = name.replace(/[-_]([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  return node.kind === 'duration' ? `${camel}Ms` : camel;
+}
+
+export function text(facts: KeyFacts & { default: string }): Key<'text', string>;
+export function text(facts: KeyFacts): Key<'text', string | undefined>;
+export function text(facts: KeyFacts & { default?: string }): Key<'text', string | undefined> {
+  return { kind: 'text', ...facts, default: facts.default };
+}
+
+/** A text that must not be printed. */
+export function secret(facts: KeyFacts): Key<'secret', Secret | undefined> {
+  return { kind: 'secret', ...facts, default: undefined };
+}
+
+export function integer(facts: KeyFacts & { default: number; type?: IntegerType }): Key<'integer', number> {
+  const { type, ...rest } = facts;
+  return { kind: 'integer', integerType: type ?? 'int', ...rest };
+}
+
+export function float(facts: KeyFacts & { default: number }): Key<'float', number> {
+  return { kind: 'float', ...facts };
+}
+
+export function flag(facts: KeyFacts & { default?: boolean }): Key<'flag', boolean> {
+  return { kind: 'flag', ...facts, default: facts.default ?? false };
+}
+
+/** @param facts.defaultMs milliseconds; in the file it is a Go duration, see {@link parseDurationMs}. */
+export function duration(facts: KeyFacts & { defaultMs: number }): Key<'duration', number> {
+  const { defaultMs, ...rest } = facts;
+  return { kind: 'duration', ...rest, default: defaultMs };
+}
+
+export type TlsVersion = 'TLS 1.2' | 'TLS 1.3';
+
+export function tlsVersion(facts: KeyFacts & { default: TlsVersion }): Key<'tls-version', TlsVersion> {
+  return { kind: 'tls-version', ...facts };
+}
+
+export function texts(facts: KeyFacts): Key<'texts', readonly string[]> {
+  return { kind: 'texts', ...facts, default: [] };
+}
+
+export function floats(facts: KeyFacts & { default: readonly number[] }): Key<'floats', readonly number[]> {
+  return { kind: 'floats', ...facts };
+}
+
+export function table<F extends Fields>(doc: string, fields: F, facts: { noEffect?: string } = {}): Table<F> {
+  return { kind: 'table', doc, fields, ...facts };
+}
+
+export function tables<F extends Fields>(doc: string, fields: F, facts: { noEffect?: string } = {}): Tables<F> {
+  return { kind: 'tables', doc, fields, ...facts };
+}
+
+/** What a key accepts, in words, for error messages and the reference. */
+export function accepted(node: Node): string {
+  switch (node.kind) {
+    case 'table':
+      return 'a table';
+    case 'tables':
+      return 'an array of tables, each headed by its name in double brackets';
+    default:
+      return node.accepted ?? KINDS[node.kind](node);
+  }
+}
+
+const KINDS: Readonly<Record<KeyKind, (key: Key) => string>> = {
+  text: () => 'a text in quotes',
+  secret: () => 'a text in quotes',
+  integer: (key) => (key.integerType?.startsWith('u') ? 'a whole number, 0 or greater' : 'a whole number'),
+  float: () => 'a number',
+  flag: () => 'true or false',
+  duration: () => 'a duration in quotes, such as "90s", "1m30s" or "300ms" (units ns, us, ms, s, m, h)',
+  'tls-version': () => '"TLS 1.2" or "TLS 1.3"',
+  texts: () => 'a list of texts in quotes',
+  floats: () => 'a list of numbers',
+};

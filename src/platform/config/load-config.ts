@@ -1,0 +1,169 @@
+import { readFile } from 'node:fs/promises';
+import { quote } from '#base/quote';
+import { Secret } from '#base/secret';
+import { systemErrorText } from '#base/system-error';
+import type { RawTable } from './decode.ts';
+import { fatalProblem } from './fatal-problems.ts';
+import { nodeAt } from './go-names.ts';
+import { accepted } from './keys.ts';
+import { absolutePath, type ReadConfig, ReadConfigError, readConfig, readConfigObject } from './read-config.ts';
+import { type ConfigValues, schema } from './schema.ts';
+import { type KeyPath, positionOf, showPath } from './toml-position.ts';
+import { validateConfig } from './validate-config.ts';
+
+/** A checked configuration: names in camel case, durations in milliseconds (`…Ms`), paths of storages absolute. */
+export interface GitalyConfig extends ConfigValues {
+  /** What is odd but no reason not to start; to be logged once, at level warn. */
+  readonly warnings: readonly ConfigWarning[];
+}
+
+export interface ConfigWarning {
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** A configuration that cannot be used. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  /** File, key, what was read and what is accepted, one block of lines for each key; empty when no key is to blame. */
+  readonly explanation: string;
+
+  /** @param message what Gitaly prints after `failed to configure Gitaly: `. */
+  constructor(message: string, explanation: string) {
+    super(message);
+    this.explanation = explanation;
+  }
+}
+
+/**
+ * Reads and checks a configuration file.
+ *
+ * @throws {ConfigError} at the first reason not to start.
+ */
+export async function loadConfig(path: string): Promise<GitalyConfig> {
+  const inFile = `load config: config_path ${quote(path)}: `;
+  let document: string;
+  try {
+    document = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`${inFile}open ${path}: ${systemErrorText(error)}`, '');
+  }
+  let read: ReadConfig;
+  try {
+    read = await readConfig(document);
+  } catch (error) {
+    if (!(error instanceof ReadConfigError)) throw error;
+    const explanation = error.problem ? explain({ path, document }, error.problem) : '';
+    throw new ConfigError(inFile + error.message, explanation);
+  }
+  return check(read, path);
+}
+
+/**
+ * The configuration that a file with these keys would give; for servers started by a program. Keys are those of the file.
+ *
+ * @throws {ConfigError}
+ */
+export function configFrom(keys: RawTable): GitalyConfig {
+  return check(readConfigObject(keys), '(given by the program)');
+}
+
+function check(read: ReadConfig, path: string): GitalyConfig {
+  const fatal = fatalProblem(read, process.env);
+  if (fatal !== undefined) {
+    const inFile = fatal.message.startsWith('configuring logger') ? '' : `load config: config_path ${quote(path)}: `;
+    const blocks = fatal.keys.map((key) =>
+      explain({ path, document: read.document }, { path: key, read: rawValue(read.raw, key) }),
+    );
+    throw new ConfigError(inFile + fatal.message, [...new Set(blocks)].join('\n'));
+  }
+  const { values } = read;
+  return {
+    ...values,
+    auth: { ...values.auth, token: read.tokenFromFile ?? values.auth.token },
+    gracefulRestartTimeoutMs: Math.max(0, values.gracefulRestartTimeoutMs),
+    storage: values.storage.map((storage) => ({ ...storage, path: absolutePath(storage.path) })),
+    timeout: {
+      uploadPackNegotiationMs: positive(values.timeout.uploadPackNegotiationMs, 600_000),
+      uploadArchiveNegotiationMs: positive(values.timeout.uploadArchiveNegotiationMs, 60_000),
+    },
+    warnings: [...warnings(read, path)],
+  };
+}
+
+function positive(value: number, otherwise: number): number {
+  return value > 0 ? value : otherwise;
+}
+
+function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
+  for (const { path, nearest } of read.unknown) {
+    const hint = nearest === undefined ? '' : `, did you mean ${quote(nearest)}?`;
+    yield {
+      message: `unknown configuration key ${quote(showPath(path))}${hint}`,
+      fields: { config_path: file, key: showPath(path), ...lineOf(read, path) },
+    };
+  }
+  for (const [key, node] of Object.entries(schema)) {
+    const set = Object.keys(read.raw).some((name) => name.toLowerCase() === key);
+    const reason: unknown = 'noEffect' in node ? node.noEffect : undefined;
+    if (set && typeof reason === 'string') {
+      yield {
+        message: `configuration key ${quote(key)} has no effect: ${reason}`,
+        fields: { config_path: file, key, ...lineOf(read, [key]) },
+      };
+    }
+  }
+  for (const [index, storage] of read.values.storage.entries()) {
+    if (storage.path !== '.') continue;
+    yield {
+      message: 'a storage without a path uses the current directory',
+      fields: { config_path: file, key: `storage[${index}].path` },
+    };
+  }
+  const problems = validateConfig(read);
+  if (problems.length > 0) {
+    yield {
+      message: `The current configurations will cause Gitaly to fail to start up in future versions. Please run 'gitaly configuration validate < ${file}' and fix the errors that are printed.`,
+      fields: { config_path: file },
+    };
+  }
+  for (const { key, message } of problems) {
+    yield {
+      message: 'questionable configuration value',
+      fields: { config_path: file, key: key.join('.').replaceAll('.[', '['), error: message },
+    };
+  }
+}
+
+function lineOf(read: ReadConfig, path: KeyPath): { line?: string } {
+  const position = positionOf(read.document, path);
+  return position === undefined ? {} : { line: String(position.line) };
+}
+
+function explain(source: { path: string; document: string }, problem: { path: KeyPath; read: unknown }): string {
+  const node = nodeAt(problem.path);
+  const position = positionOf(source.document, problem.path);
+  const lines = [
+    ['file', position === undefined ? source.path : `${source.path}, line ${position.line}`],
+    ['key', showPath(problem.path)],
+    ['read', node?.kind === 'secret' ? '[secret]' : showValue(problem.read)],
+    ['accepted', node === undefined ? 'see config.toml.example' : accepted(node)],
+  ] as const;
+  return lines.map(([name, value]) => `  ${name.padEnd(9)} ${value}`).join('\n');
+}
+
+function showValue(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value instanceof Secret) return '[secret]';
+  return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? Number(inner) : inner));
+}
+
+function rawValue(raw: RawTable, path: KeyPath): unknown {
+  let value: unknown = raw;
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    const wanted = String(part).toLowerCase();
+    value = Object.entries(value).find(([name]) => name.toLowerCase() === wanted)?.[1];
+  }
+  return value;
+}

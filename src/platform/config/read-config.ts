@@ -1,0 +1,257 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join, normalize, resolve } from 'node:path';
+import { parse, TomlError } from 'smol-toml';
+import { messageOf } from '#base/gitaly-error';
+import { describeJsonError } from '#base/json-error';
+import { quote } from '#base/quote';
+import { Secret } from '#base/secret';
+import { systemErrorCode, systemErrorText } from '#base/system-error';
+import { DecodeError, decode, fieldName, type RawTable, type UnknownKey } from './decode.ts';
+import { goType, structField } from './go-names.ts';
+import type { Fields } from './keys.ts';
+import { type ConfigValues, schema } from './schema.ts';
+import { type KeyPath, type Position, positionOf } from './toml-position.ts';
+
+/** A configuration as read: typed, defaults filled in, not yet checked for what only the file system or other keys can tell. */
+export interface ReadConfig {
+  /** Text of the file; empty when the configuration was given as an object. */
+  readonly document: string;
+  /** The document with what `config_command` laid over it, under the schema's names. */
+  readonly raw: RawTable;
+  readonly values: ConfigValues;
+  readonly unknown: readonly UnknownKey[];
+  /** What `auth.token_file` held. */
+  readonly tokenFromFile: Secret | undefined;
+}
+
+/** The configuration could not be read at all. The message is Gitaly's, without the path of the file before it. */
+export class ReadConfigError extends Error {
+  override readonly name = 'ReadConfigError';
+  /** Where it went wrong, and the decoder's own words, for errors that `gitaly configuration validate` prints as JSON. */
+  readonly decoder: { readonly position: Position; readonly text: string } | undefined;
+  readonly problem: { readonly path: KeyPath; readonly read: unknown } | undefined;
+
+  constructor(message: string, details: { decoder?: ReadConfigError['decoder']; problem?: ReadConfigError['problem'] } = {}) {
+    super(message);
+    this.decoder = details.decoder;
+    this.problem = details.problem;
+  }
+}
+
+/**
+ * Reads a TOML document: decodes it, lays the output of `config_command` over it, reads `auth.token_file`, fills in defaults.
+ *
+ * @throws {ReadConfigError}
+ */
+export async function readConfig(document: string): Promise<ReadConfig> {
+  const fromFile = parseToml(document);
+  const first = decodeToml(document, fromFile);
+  const command = typeof first.values['configCommand'] === 'string' ? first.values['configCommand'] : undefined;
+  if (command === undefined) return complete(document, fromFile, first.unknown);
+  return complete(document, overlay(schema, fromFile, await runConfigCommand(command)), first.unknown);
+}
+
+/** As {@link readConfig}, from an object with the keys of the file: whole numbers may be plain numbers. */
+export function readConfigObject(raw: RawTable): ReadConfig {
+  return complete('', overlay(schema, {}, raw), decode(schema, overlay(schema, {}, raw)).unknown);
+}
+
+function complete(document: string, raw: RawTable, unknown: readonly UnknownKey[]): ReadConfig {
+  // The schema decides what decode returns: one value of the described type for each field.
+  const values = decodeToml(document, raw).values as unknown as ConfigValues;
+  const tokenFromFile = values.auth.tokenFile === undefined ? undefined : readToken(values.auth.tokenFile);
+  return { document, raw, values: sanitize(values), unknown, tokenFromFile };
+}
+
+function parseToml(document: string): RawTable {
+  try {
+    return parse(document, { integersAsBigInt: true });
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw syntaxError(error);
+  }
+}
+
+/** Gitaly's words where a frequent mistake has some; the parser's own otherwise. */
+function syntaxError(error: TomlError): ReadConfigError {
+  const said = /Invalid TOML document: (.*)/.exec(error.message)?.[1] ?? error.message;
+  let text = `toml: ${said}`;
+  let position = { line: error.line, column: error.column };
+  if (said === 'unfinished array') {
+    text = 'toml: expected character ] but the document ended here';
+    position = { line: 1, column: 1 };
+  } else if (said === 'invalid value') text = 'toml: incomplete number';
+  return new ReadConfigError(`load toml: ${text}`, { decoder: { position, text } });
+}
+
+function decodeToml(document: string, raw: RawTable) {
+  try {
+    return decode(schema, raw);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    const position = positionOf(document, error.path) ?? { line: 1, column: 1 };
+    throw new ReadConfigError(`load toml: ${error.message}`, {
+      ...(error.positioned && { decoder: { position, text: error.message } }),
+      problem: { path: error.path, read: error.read },
+    });
+  }
+}
+
+async function runConfigCommand(command: string): Promise<RawTable> {
+  const output = await new Promise<string>((fulfil, reject) => {
+    execFile(command, { maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
+      if (error === null) return fulfil(stdout);
+      const reason =
+        typeof error.code === 'number'
+          ? `exit status ${error.code}, stderr: ${quote(stderr)}`
+          : error.signal
+            ? `signal: ${error.signal}, stderr: ${quote(stderr)}`
+            : `fork/exec ${command}: ${systemErrorText(error)}`;
+      reject(new ReadConfigError(`running config command: ${reason}`));
+    });
+  });
+  const wrong = describeJsonError(output, 'document');
+  if (wrong !== undefined) throw new ReadConfigError(`unmarshalling generated config: ${wrong}`);
+  const generated: unknown = JSON.parse(output);
+  if (typeof generated !== 'object' || generated === null || Array.isArray(generated)) {
+    throw new ReadConfigError(
+      'unmarshalling generated config: json: cannot unmarshal the value into Go value of type config.Cfg',
+    );
+  }
+  // An object that came out of JSON.parse has text keys only.
+  const raw = generated as RawTable;
+  try {
+    decode(schema, overlay(schema, {}, raw));
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    const text = `json: cannot unmarshal ${jsonType(error.read)} into Go struct field ${structField(error.path)} of type ${goType(error.path)}`;
+    throw new ReadConfigError(`unmarshalling generated config: ${text}`, { problem: { path: error.path, read: error.read } });
+  }
+  return raw;
+}
+
+function jsonType(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  return typeof value === 'bigint' ? 'number' : typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
+/** Lays `top` over `bottom`: tables key by key, everything else whole. Names of `top` may be spelled as Go fields. */
+function overlay(fields: Fields, bottom: RawTable, top: RawTable): RawTable {
+  const merged: RawTable = { ...bottom };
+  for (const [name, value] of Object.entries(top)) {
+    if (value === null || value === undefined) continue;
+    const known = jsonFieldName(fields, name) ?? name;
+    const node = fields[known];
+    const existing = Object.keys(merged).find((candidate) => candidate.toLowerCase() === known.toLowerCase()) ?? known;
+    if (node?.kind === 'table' && isTable(value)) {
+      const below = merged[existing];
+      merged[existing] = overlay(node.fields, isTable(below) ? below : {}, value);
+    } else if (node?.kind === 'tables' && Array.isArray(value)) {
+      merged[existing] = value.map((item: unknown) => (isTable(item) ? overlay(node.fields, {}, item) : item));
+    } else merged[existing] = asToml(value);
+  }
+  return merged;
+}
+
+/** JSON names that are not the TOML names: `cert_path`, `http_settings`, and Go field names (`MemoryBytes`). */
+function jsonFieldName(fields: Fields, name: string): string | undefined {
+  const squash = (text: string): string => text.toLowerCase().replace(/[-_]/g, '');
+  const wanted = squash(name) === 'certpath' ? 'certificatepath' : squash(name);
+  return fieldName(fields, name) ?? Object.keys(fields).find((candidate) => squash(candidate) === wanted);
+}
+
+function asToml(value: unknown): unknown {
+  if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
+  if (Array.isArray(value)) return value.map(asToml);
+  return value instanceof Secret ? value.reveal() : value;
+}
+
+function isTable(value: unknown): value is RawTable {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function readToken(path: string): Secret {
+  try {
+    return new Secret(readFileSync(path, 'utf8').trim());
+  } catch (error) {
+    const reason = systemErrorCode(error) === undefined ? messageOf(error) : `open ${path}: ${systemErrorText(error)}`;
+    throw new ReadConfigError(`reading token file: ${reason}`, { problem: { path: ['auth', 'token_file'], read: path } });
+  }
+}
+
+/** Defaults that depend on other keys, zeros that stand for defaults, paths made absolute. */
+function sanitize(values: ConfigValues): ConfigValues {
+  const firstStorage = values.storage[0]?.path;
+  const { gitlab, gitlabShell, cgroups, packObjectsLimiting: packs, dailyMaintenance } = values;
+  const usesGitlab = gitlab.url !== undefined || gitlab.secret !== undefined || gitlab.secretFile !== undefined;
+  const secretFile = usesGitlab && gitlab.secret === undefined ? join(gitlabShell.dir ?? '', '.gitlab_shell_secret') : undefined;
+  const oldCgroups = cgroups.repositories.count === 0;
+  const repositoryGroups = {
+    ...cgroups.repositories,
+    count: cgroups.repositories.count || cgroups.count,
+    memoryBytes: cgroups.repositories.memoryBytes || (oldCgroups && cgroups.memory.enabled ? cgroups.memory.limit : 0),
+    cpuShares: cgroups.repositories.cpuShares || (oldCgroups && cgroups.cpu.enabled ? cgroups.cpu.shares : 0),
+  };
+  const noMaintenance =
+    !dailyMaintenance.disabled &&
+    dailyMaintenance.storages.length === 0 &&
+    dailyMaintenance.startHour + dailyMaintenance.startMinute + dailyMaintenance.durationMs === 0;
+
+  return {
+    ...values,
+    binDir: values.binDir && resolve(values.binDir),
+    runtimeDir: values.runtimeDir && resolve(values.runtimeDir),
+    gracefulRestartTimeoutMs: values.gracefulRestartTimeoutMs || 60_000,
+    git: { ...values.git, catfileCacheSize: values.git.catfileCacheSize > 0 ? values.git.catfileCacheSize : 100 },
+    storage: values.storage.map((storage) => ({ ...storage, path: cleanPath(storage.path) })),
+    gitlab: {
+      ...gitlab,
+      secretFile: gitlab.secretFile ?? secretFile,
+      httpSettings: { ...gitlab.httpSettings, readTimeout: gitlab.httpSettings.readTimeout || 300 },
+    },
+    hooks: {
+      ...values.hooks,
+      customHooksDir: values.hooks.customHooksDir ?? (gitlabShell.dir && join(gitlabShell.dir, 'hooks')),
+    },
+    concurrency: values.concurrency.map((limit) => ({ ...limit, maxQueueSize: limit.maxQueueSize || 500 })),
+    packObjectsLimiting: { ...packs, maxQueueSize: packs.maxQueueSize || packs.maxQueueLength || 200 },
+    packObjectsCache: cacheDefaults(values.packObjectsCache, firstStorage, 'PackObjectsCache'),
+    archiveCache: cacheDefaults(values.archiveCache, firstStorage, 'ArchiveCache'),
+    timeout: {
+      uploadPackNegotiationMs: values.timeout.uploadPackNegotiationMs || 600_000,
+      uploadArchiveNegotiationMs: values.timeout.uploadArchiveNegotiationMs || 60_000,
+    },
+    cgroups: {
+      ...cgroups,
+      repositories: {
+        ...repositoryGroups,
+        maxCgroupsPerRepo: repositoryGroups.maxCgroupsPerRepo || (repositoryGroups.count > 0 ? 1 : 0),
+      },
+    },
+    dailyMaintenance: noMaintenance
+      ? { ...dailyMaintenance, startHour: 12, durationMs: 600_000, storages: values.storage.map((storage) => storage.name) }
+      : dailyMaintenance,
+    raft: {
+      ...values.raft,
+      snapshotDir: values.raft.snapshotDir || (firstStorage === undefined ? '' : join(firstStorage, '+gitaly/raft/snapshots')),
+    },
+  };
+}
+
+function cacheDefaults<T extends ConfigValues['packObjectsCache']>(cache: T, firstStorage: string | undefined, name: string): T {
+  if (!cache.enabled) return cache;
+  const fallback = firstStorage === undefined ? undefined : join(firstStorage, '+gitaly', name);
+  return { ...cache, maxAgeMs: cache.maxAgeMs || 300_000, dir: cache.dir ?? fallback };
+}
+
+/** Without `.`, `..`, doubled and trailing slashes; an empty path is the current directory, as in Gitaly. */
+export function cleanPath(path: string): string {
+  const clean = normalize(path);
+  return clean.length > 1 && clean.endsWith('/') ? clean.slice(0, -1) : clean;
+}
+
+/** Absolute as given, or by the directory that the process was started in. */
+export function absolutePath(path: string): string {
+  return isAbsolute(path) ? path : resolve(path);
+}

@@ -1,0 +1,242 @@
+import { statSync } from 'node:fs';
+import { dirname, isAbsolute } from 'node:path';
+import { quote } from '#base/quote';
+import {
+  ascending,
+  atLeast,
+  directoryExists,
+  fileExists,
+  gitConfigKey,
+  greaterThan,
+  keyPairProblem,
+  natural,
+  notBlank,
+  type Problem,
+  Problems,
+  urlProblem,
+  within,
+} from './checks.ts';
+import { formatDuration } from './duration.ts';
+import type { ReadConfig } from './read-config.ts';
+import type { ConfigValues } from './schema.ts';
+
+type Limits = ConfigValues['packObjectsLimiting']['unauthenticated'];
+
+/**
+ * Everything that is wrong with a configuration, in the order and words of `gitaly configuration validate` (19.0).
+ *
+ * Two keys that Gitaly demands are optional here, so that a server can run without GitLab: `bin_dir` and the table `[gitlab]`.
+ * A document with nothing in it is measured by what GitLab needs all the same: its author has yet to choose.
+ */
+export function validateConfig(config: ReadConfig): Problem[] {
+  const { values } = config;
+  const empty = Object.keys(config.raw).length === 0;
+  const problems = new Problems();
+
+  if (values.socketPath === undefined && values.listenAddr === undefined && values.tlsListenAddr === undefined) {
+    problems.add('none of "socket_path", "listen_addr" or "tls_listen_addr" is set');
+  }
+  if (values.binDir !== undefined || empty) problems.add(directoryExists(values.binDir ?? ''), 'bin_dir');
+  if (values.runtimeDir !== undefined) problems.add(directoryExists(values.runtimeDir), 'runtime_dir');
+  for (const setting of values.git.config) problems.add(gitConfigKey(setting.key), 'git', 'config', 'key');
+  for (const problem of storageProblems(values.storage)) problems.add(problem.message, 'storage', ...problem.key);
+  prometheus(values.prometheus, problems);
+  auth(values.auth, problems);
+  tls(values.tls, problems);
+  if (empty || usesGitlab(values)) gitlab(values.gitlab, problems);
+  if (values.gitlabShell.dir !== undefined) problems.add(directoryExists(values.gitlabShell.dir), 'gitlab-shell', 'dir');
+  problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatDuration), 'graceful_restart_timeout');
+  dailyMaintenance(values, problems);
+  cgroups(values.cgroups, problems);
+  for (const [index, limit] of values.concurrency.entries()) {
+    concurrencyLimits(limit, problems, 'concurrency', `[${index}]`);
+    if (isSet(limit.unauthenticated))
+      concurrencyLimits(limit.unauthenticated, problems, 'concurrency', `[${index}]`, 'unauthenticated');
+  }
+  packObjectsCache(values.packObjectsCache, problems);
+  packObjectsLimiting(values.packObjectsLimiting, problems);
+  for (const key of ['goCloudUrl', 'walBackupGoCloudUrl'] as const) {
+    const url = values.backup[key];
+    if (url !== undefined)
+      problems.add(urlProblem(url), 'backup', key === 'goCloudUrl' ? 'go_cloud_url' : 'wal_backup_go_cloud_url');
+  }
+  raft(values, problems);
+  if (values.offloading.enabled && values.offloading.goCloudUrl !== undefined) {
+    problems.add(urlProblem(values.offloading.goCloudUrl), 'offloading', 'go_cloud_url');
+  }
+  return problems.list;
+}
+
+/** Whether the file says anything about the GitLab API; if not, the server runs stand-alone. */
+export function usesGitlab(values: ConfigValues): boolean {
+  return values.gitlab.url !== undefined || values.gitlab.secret !== undefined || values.gitlab.secretFile !== undefined;
+}
+
+/** Problems of `[[storage]]`, keys relative to it. Paths are expected to be clean. */
+export function storageProblems(storages: ConfigValues['storage']): Problem[] {
+  const problems = new Problems();
+  if (storages.length === 0) problems.add('not set');
+  for (const [index, storage] of storages.entries()) {
+    problems.add(storage.name === '' ? 'not set' : undefined, `[${index}]`, 'name');
+    problems.add(directoryExists(storage.path), `[${index}]`, 'path');
+  }
+  for (const [index, storage] of storages.entries()) {
+    for (const other of storages.slice(0, index)) {
+      if (other.name === storage.name) problems.add(`not unique: ${quote(storage.name)}`, `[${index}]`, 'name');
+      if (other.path === storage.path) problems.add(`not unique: ${quote(storage.path)}`, `[${index}]`, 'path');
+      else if (isInside(storage.path, other.path) || isInside(other.path, storage.path)) {
+        problems.add(`can't nest: ${quote(storage.path)} and ${quote(other.path)}`, `[${index}]`, 'path');
+      }
+    }
+  }
+  return problems.list;
+}
+
+function isInside(path: string, directory: string): boolean {
+  return path.startsWith(directory.endsWith('/') ? directory : `${directory}/`) && dirname(path) !== dirname(directory);
+}
+
+function prometheus(values: ConfigValues['prometheus'], problems: Problems): void {
+  if (values.grpcLatencyBuckets.length === 0) return;
+  problems
+    .add(atLeast(values.scrapeTimeoutMs, 0, formatDuration), 'prometheus', 'scrape_timeout')
+    .add(ascending(values.grpcLatencyBuckets), 'prometheus', 'grpc_latency_buckets');
+}
+
+function auth(values: ConfigValues['auth'], problems: Problems): void {
+  for (const problem of authProblems(values)) problems.add(problem.message, 'auth', ...problem.key);
+}
+
+/** Problems of `[auth]`, keys relative to it. */
+export function authProblems(values: ConfigValues['auth']): Problem[] {
+  const problems = new Problems();
+  if (values.tokenFile === undefined) return [];
+  if (values.token !== undefined) {
+    problems.add('token and token_file are mutually exclusive', 'token', 'token_file');
+    return problems.list;
+  }
+  problems.add(fileExists(values.tokenFile), 'token_file');
+  const mode = statSync(values.tokenFile, { throwIfNoEntry: false })?.mode;
+  const permissions = mode === undefined ? 0o600 : mode & 0o777;
+  if (permissions !== 0o600 && permissions !== 0o400) {
+    const octal = permissions.toString(8).padStart(4, '0');
+    problems.add(`file permission ${octal} is too permissive, should be 0600 or 0400`, 'token_file');
+  }
+  return problems.list;
+}
+
+function tls(values: ConfigValues['tls'], problems: Problems): void {
+  const { certificatePath = '', keyPath, key } = values;
+  if (certificatePath === '' && keyPath === undefined && key === undefined) return;
+  if (keyPath !== undefined && key !== undefined) {
+    problems.add('key_path and key cannot both be set', 'tls', 'key_path', 'key');
+    return;
+  }
+  const noCertificate = fileExists(certificatePath);
+  const noKey = key === undefined ? fileExists(keyPath ?? '') : undefined;
+  problems.add(noCertificate, 'tls', 'certificate_path').add(noKey, 'tls', 'key_path');
+  if (noCertificate !== undefined || noKey !== undefined) return;
+  const pair = keyPairProblem(certificatePath, key === undefined ? { path: keyPath ?? '' } : { pem: key });
+  const field = pair?.includes('in certificate input') ? 'certificate_path' : key === undefined ? 'key_path' : 'key';
+  problems.add(pair, 'tls', field);
+}
+
+function gitlab(values: ConfigValues['gitlab'], problems: Problems): void {
+  const { url, secret, secretFile, httpSettings: http } = values;
+  problems.add(notBlank(url) ?? urlProblem(url ?? ''), 'gitlab', 'url');
+  if (secret !== undefined && secretFile !== undefined)
+    problems.add('ambiguous secret configuration', 'gitlab', 'secret', 'secret_file');
+  if (secret === undefined) problems.add(fileExists(secretFile ?? '.gitlab_shell_secret'), 'gitlab', 'secret_file');
+  if (http.user !== undefined || http.password !== undefined) {
+    problems
+      .add(notBlank(http.user), 'gitlab', 'http-settings', 'user')
+      .add(notBlank(http.password?.reveal()), 'gitlab', 'http-settings', 'password');
+  }
+  if (http.caFile !== undefined) problems.add(fileExists(http.caFile), 'gitlab', 'http-settings', 'ca_file');
+  if (http.caPath !== undefined) problems.add(directoryExists(http.caPath), 'gitlab', 'http-settings', 'ca_path');
+}
+
+function dailyMaintenance(values: ConfigValues, problems: Problems): void {
+  const job = values.dailyMaintenance;
+  if (job.disabled) return;
+  problems
+    .add(within(job.startHour, 0, 23), 'daily_maintenance', 'start_hour')
+    .add(within(job.startMinute, 0, 59), 'daily_maintenance', 'start_minute')
+    .add(within(job.durationMs, 0, 24 * 3_600_000, formatDuration), 'daily_maintenance', 'duration');
+  for (const [index, name] of job.storages.entries()) {
+    const known = values.storage.some((storage) => storage.name === name);
+    if (!known) problems.add(`doesn't exist: ${quote(name)}`, 'daily_maintenance', 'storages', `[${index}]`);
+  }
+}
+
+function cgroups(values: ConfigValues['cgroups'], problems: Problems): void {
+  const { repositories } = values;
+  problems
+    .add(within(repositories.maxCgroupsPerRepo, 0, repositories.count), 'cgroups', 'repositories', 'max_cgroups_per_repo')
+    .add(natural(values.memoryBytes), 'cgroups', 'repositories', 'memory_bytes')
+    .add(natural(values.cpuQuotaUs), 'cgroups', 'repositories', 'cpu_quota_us');
+  const bounds = [
+    ['memory_bytes', repositories.memoryBytes, values.memoryBytes],
+    ['cpu_shares', repositories.cpuShares, values.cpuShares],
+    ['cpu_quota_us', repositories.cpuQuotaUs, values.cpuQuotaUs],
+  ] as const;
+  for (const [name, value, parent] of bounds) {
+    if (parent > 0) problems.add(within(value, 0, parent), 'cgroups', 'repositories', name);
+  }
+}
+
+function isSet(limits: Limits): boolean {
+  return limits.adaptive || limits.maxConcurrency > 0 || limits.maxPerRepo > 0;
+}
+
+function concurrencyLimits(limits: Limits, problems: Problems, ...key: string[]): void {
+  problems
+    .add(atLeast(limits.maxConcurrency, 0), ...key, 'max_concurrency')
+    .add(atLeast(limits.maxPerRepo, 0), ...key, 'max_per_repo')
+    .add(greaterThan(limits.maxQueueSize, 0), ...key, 'max_queue_size')
+    .add(atLeast(limits.maxQueueWaitMs, 0, formatDuration), ...key, 'max_queue_wait');
+  adaptiveLimits(limits, problems, ...key);
+}
+
+function adaptiveLimits(limits: Limits, problems: Problems, ...key: string[]): void {
+  if (!limits.adaptive) return;
+  problems
+    .add(greaterThan(limits.minLimit, 0), ...key, 'min_limit')
+    .add(atLeast(limits.maxLimit, limits.initialLimit), ...key, 'max_limit')
+    .add(atLeast(limits.initialLimit, limits.minLimit), ...key, 'initial_limit');
+}
+
+function packObjectsCache(cache: ConfigValues['packObjectsCache'], problems: Problems): void {
+  if (!cache.enabled) return;
+  const dir = cache.dir ?? '';
+  problems
+    .add(isAbsolute(dir) ? undefined : `not an absolute path: ${quote(dir)}`, 'pack_objects_cache', 'dir')
+    .add(atLeast(cache.maxAgeMs, 0, formatDuration), 'pack_objects_cache', 'max_age');
+}
+
+function packObjectsLimiting(limits: ConfigValues['packObjectsLimiting'], problems: Problems): void {
+  const key = 'pack_objects_limiting';
+  problems
+    .add(atLeast(limits.maxConcurrency, 0), key, 'max_concurrency')
+    .add(atLeast(limits.maxPerRepo, 0), key, 'max_per_repo')
+    .add(atLeast(limits.maxQueueWaitMs, 0, formatDuration), key, 'max_queue_wait')
+    .add(greaterThan(limits.maxQueueSize, 0), key, 'max_queue_size');
+  if (limits.maxQueueLength !== 0) problems.add(greaterThan(limits.maxQueueLength, 0), key, 'max_queue_length');
+  adaptiveLimits(limits, problems, key);
+  if (isSet(limits.unauthenticated)) concurrencyLimits(limits.unauthenticated, problems, key, 'unauthenticated');
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+function raft(values: ConfigValues, problems: Problems): void {
+  const { raft, transactions } = values;
+  if (!raft.enabled) return;
+  problems
+    .add(transactions.enabled ? undefined : 'transactions must be enabled to enable Raft', 'raft', 'enabled')
+    .add(raft.clusterId === '' ? 'not set' : undefined, 'raft', 'cluster_id')
+    .add(isAbsolute(raft.snapshotDir) ? undefined : `not an absolute path: ${quote(raft.snapshotDir)}`, 'raft', 'snapshot_dir')
+    .add(directoryExists(raft.snapshotDir), 'raft');
+  if (raft.clusterId !== '' && !UUID.test(raft.clusterId)) {
+    problems.add(`invalid UUID format for ClusterID: invalid UUID length: ${raft.clusterId.length}`, 'raft', 'cluster_id');
+  }
+}
