@@ -1,0 +1,123 @@
+import { dirname, join, posix } from 'node:path';
+import type { HooksPayload } from './payload.ts';
+
+/** Variables that a hook was started with; a later entry of a list wins. */
+export type HookEnvironment = Readonly<Record<string, string>>;
+
+/** What an operator's script may see of a push certificate. */
+export const PUSH_CERTIFICATE_VARIABLES = [
+  'GIT_PUSH_CERT',
+  'GIT_PUSH_CERT_SIGNER',
+  'GIT_PUSH_CERT_KEY',
+  'GIT_PUSH_CERT_STATUS',
+  'GIT_PUSH_CERT_NONCE',
+  'GIT_PUSH_CERT_NONCE_STATUS',
+  'GIT_PUSH_CERT_NONCE_SLOP',
+] as const;
+
+/** Reads a list of `NAME=value`. Entries without a name or an equals sign are left out. */
+export function environmentFromList(list: readonly string[]): HookEnvironment {
+  const environment: Record<string, string> = Object.create(null);
+  for (const entry of list) {
+    const at = entry.indexOf('=');
+    if (at > 0) environment[entry.slice(0, at)] = entry.slice(at + 1);
+  }
+  return environment;
+}
+
+/** Quarantine of a push, relative to the repository, as GitLab wants it. */
+export interface RelativeObjectDirectories {
+  readonly objectDirectory: string;
+  readonly alternateObjectDirectories: readonly string[];
+}
+
+/**
+ * The quarantine that git told the hook about, relative to the repository's real path; `undefined` when there is none.
+ *
+ * @throws {Error} `Rel: can't make X relative to Y` for a path that is not absolute.
+ */
+export function relativeObjectDirectories(
+  realRepositoryPath: string,
+  environment: HookEnvironment,
+): RelativeObjectDirectories | undefined {
+  const { GIT_OBJECT_DIRECTORY: own = '', GIT_ALTERNATE_OBJECT_DIRECTORIES: alternates = '' } = environment;
+  if (own === '' || alternates === '') return undefined;
+  return {
+    objectDirectory: relative(realRepositoryPath, own),
+    alternateObjectDirectories: alternates.split(':').map((directory) => relative(realRepositoryPath, directory)),
+  };
+}
+
+function relative(from: string, to: string): string {
+  if (!posix.isAbsolute(to)) throw new Error(`Rel: can't make ${to} relative to ${from}`);
+  return posix.relative(from, to) || '.';
+}
+
+export interface CustomHookEnvironmentParts {
+  /** What all children inherit, and what the git execution needs. */
+  readonly base: Readonly<Record<string, string>>;
+  /** The hook's own variables, already cut down to those that may pass. */
+  readonly passed: HookEnvironment;
+  readonly environment: HookEnvironment;
+  readonly payload: HooksPayload;
+  /** Git directory of the payload's repository. */
+  readonly repositoryPath: string;
+  readonly pushOptions: readonly string[];
+  /** Path of our git, so that scripts use the same one. */
+  readonly gitBinary: string;
+  readonly correlationId: string;
+}
+
+/** The whole environment of an operator's script. The payload is not part of it: it holds a token. */
+export function customHookEnvironment(parts: CustomHookEnvironmentParts): Record<string, string> {
+  const { environment, payload, repositoryPath, passed, base } = parts;
+  const { repository, user } = payload;
+  const path = environment.PATH || base.PATH || '';
+  return {
+    ...base,
+    ...passed,
+    ...pushOptionVariables(parts.pushOptions),
+    ...pushCertificate(environment),
+    ...objectDirectoryVariables(environment, payload, repositoryPath),
+    PATH: `${dirname(parts.gitBinary)}:${path}`,
+    CORRELATION_ID: parts.correlationId,
+    GIT_DIR: repositoryPath,
+    GL_REPOSITORY: repository.glRepository ?? '',
+    GL_PROJECT_PATH: repository.glProjectPath ?? '',
+    GL_ID: user?.userId ?? '',
+    GL_USERNAME: user?.username ?? '',
+    GL_PROTOCOL: user?.protocol ?? '',
+  };
+}
+
+function pushOptionVariables(options: readonly string[]): Record<string, string> {
+  if (options.length === 0) return {};
+  return Object.fromEntries([
+    ['GIT_PUSH_OPTION_COUNT', String(options.length)],
+    ...options.map((option, index) => [`GIT_PUSH_OPTION_${index}`, option]),
+  ]);
+}
+
+function pushCertificate(environment: HookEnvironment): Record<string, string> {
+  return Object.fromEntries(
+    PUSH_CERTIFICATE_VARIABLES.flatMap((name) => {
+      const value = environment[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+function objectDirectoryVariables(environment: HookEnvironment, { repository }: HooksPayload, repositoryPath: string) {
+  const own = environment.GIT_OBJECT_DIRECTORY || absolute(repositoryPath, repository.gitObjectDirectory);
+  const alternates =
+    environment.GIT_ALTERNATE_OBJECT_DIRECTORIES ||
+    (repository.gitAlternateObjectDirectories ?? []).map((directory) => join(repositoryPath, directory)).join(':');
+  return {
+    ...(own !== '' && { GIT_OBJECT_DIRECTORY: own }),
+    ...(alternates !== '' && { GIT_ALTERNATE_OBJECT_DIRECTORIES: alternates }),
+  };
+}
+
+function absolute(repositoryPath: string, directory: string | undefined): string {
+  return directory === undefined || directory === '' ? '' : join(repositoryPath, directory);
+}

@@ -1,0 +1,82 @@
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import type { HookOutput } from './hook-output.ts';
+import { type RelayCall, RelayParser } from './relay-parser.ts';
+
+/** Answers a hook: writes what the pusher shall read, resolves with the hook's exit status. A rejection refuses the push. */
+export type RelayHandler = (call: RelayCall, output: HookOutput) => Promise<number>;
+
+/** Set for git, so that the script knows that descriptors 3 and 4 are ours. */
+export const RELAY_ENVIRONMENT = { GITALY_HOOKS_RELAY: '1' } as const;
+/** Descriptors that a command with relayed hooks needs beside the standard ones. */
+export const RELAY_PIPES = 2;
+
+/**
+ * Serves the hooks of one git process until the process and all it started have closed their ends.
+ *
+ * @param requests our end of descriptor 3, @param answers of descriptor 4.
+ * @param onError told when a call could not be answered; the hook has failed then, with a text that says nothing.
+ */
+export async function serveRelay(
+  requests: Duplex,
+  answers: Duplex,
+  handle: RelayHandler,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  const parser = new RelayParser();
+  let printed: (() => void) | undefined;
+  let busy: Promise<void> = Promise.resolve();
+  try {
+    for await (const chunk of requests) {
+      for (const event of parser.push(chunk)) {
+        if (event === 'printed') printed?.();
+        // The script waits for its answer before it says anything but `K`, so at most one call is under way.
+        else busy = answer(event);
+      }
+    }
+  } catch (error) {
+    if (!isClosedByUs(error)) onError(error);
+  } finally {
+    // End of file tells a script that still waits that nothing will come.
+    requests.destroy();
+    answers.destroy();
+    printed?.();
+    await busy;
+  }
+
+  async function answer(call: RelayCall): Promise<void> {
+    let last = Promise.resolve();
+    // Both streams of a hook end up on the same band of the answer to the client, one piece at a time.
+    const print = (bytes: Uint8Array): Promise<void> => {
+      last = last.then(() => printNow(bytes));
+      return last;
+    };
+    try {
+      const status = await handle(call, { stdout: print, stderr: print });
+      await write(answers, `X ${status & 0xff}\n`);
+    } catch (error) {
+      onError(error);
+      answers.destroy();
+    }
+  }
+
+  async function printNow(bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    printed = resolve;
+    await write(answers, `B ${bytes.length}\n`);
+    await write(answers, bytes);
+    await promise;
+    printed = undefined;
+  }
+}
+
+async function write(stream: Duplex, bytes: Uint8Array | string): Promise<void> {
+  if (stream.destroyed) throw new Error('hook relay: the hook is gone');
+  if (!stream.write(bytes)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+}
+
+/** The process was ended, and its sockets with it. */
+function isClosedByUs(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+}
