@@ -47,16 +47,21 @@ export function parseSidechannelId(values: readonly string[]): bigint {
  * @param session the multiplexed connection; `undefined` when the call came over a plain one
  * @throws {SidechannelError} texts of transport spec 3; retryable unless the client answered something else than `ok`
  */
-export async function openSidechannel(session: StreamOpener | undefined, id: bigint): Promise<SidechannelStream> {
+export async function openSidechannel(
+  session: StreamOpener | undefined,
+  id: bigint,
+  options: { signal?: AbortSignal } = {},
+): Promise<SidechannelStream> {
   if (session === undefined) throw new SidechannelError('sidechannel: fail to extract mux session: non-multiplexed connection');
-  const signal = AbortSignal.timeout(SETUP_TIMEOUT_MS);
-  const stream = await retryable('open stream', signal, session.open({ signal }));
+  const timeout = AbortSignal.timeout(SETUP_TIMEOUT_MS);
+  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
+  const stream = await retryable('open stream', session.open({ signal }));
   try {
     const request = Buffer.alloc(SIDECHANNEL_MAGIC.length + 8);
     request.write(SIDECHANNEL_MAGIC, 'latin1');
     request.writeBigInt64BE(id, SIDECHANNEL_MAGIC.length);
-    await retryable('write magic bytes', signal, write(stream, request, signal));
-    const answer = await retryable('receive confirmation', signal, readExactly(stream, CONFIRMATION.length, signal));
+    await retryable('write magic bytes', write(stream, request, signal));
+    const answer = await retryable('receive confirmation', readExactly(stream, CONFIRMATION.length, signal));
     if (!answer.equals(CONFIRMATION)) throw new SidechannelError(`sidechannel: expected ok, got ${quote(answer)}`);
     return new SidechannelStream(stream, 'server');
   } catch (error) {
@@ -88,11 +93,12 @@ export async function confirmSidechannel(stream: Duplex): Promise<SidechannelStr
   return new SidechannelStream(stream, 'client');
 }
 
-async function retryable<T>(doing: string, signal: AbortSignal, result: Promise<T>): Promise<T> {
+async function retryable<T>(doing: string, result: Promise<T>): Promise<T> {
   try {
     return await result;
   } catch (error) {
-    const message = signal.aborted ? 'i/o deadline reached' : messageOf(error);
+    const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
+    const message = isTimeout ? 'i/o deadline reached' : messageOf(error);
     throw new SidechannelError(`sidechannel: ${doing}: ${message}`, { cause: error, isRetryable: true });
   }
 }

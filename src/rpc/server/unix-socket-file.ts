@@ -1,0 +1,59 @@
+import { randomInt } from 'node:crypto';
+import { lstat, rename, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { systemErrorCode } from '#base/system-error';
+
+/** What fits into the system's socket address beside the final NUL. A longer name could be made by a rename, but not reached. */
+const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
+
+/** The file of a Unix socket that we listen on. */
+export interface SocketFile {
+  /** Removes the file if it still is ours: a newer process may have put its own in its place. */
+  remove(): Promise<void>;
+}
+
+/**
+ * Lets a server listen at a path, replacing what a dead process left there. It listens at a temporary name beside the path and is
+ * renamed: the path never refuses connections in between, and the runtime, which deletes the name it listened at, cannot delete
+ * the file of a newer process.
+ *
+ * @param listen listens at the path that it is given
+ * @throws system errors; EADDRINUSE when somebody accepts connections there or when the path is no socket, EINVAL when it is too long
+ */
+export async function placeSocketFile(path: string, listen: (path: string) => Promise<void>): Promise<SocketFile> {
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) throw systemError('EINVAL', path);
+  await checkReplaceable(path);
+  // Short, so that it fits wherever the path fits.
+  const temporaryPath = join(dirname(path), `.${randomInt(36 ** 4).toString(36)}`);
+  await listen(temporaryPath);
+  const { ino, dev } = await lstat(temporaryPath);
+  await rename(temporaryPath, path);
+  return {
+    remove: async () => {
+      const now = await lstat(path).catch(() => undefined);
+      if (now?.ino === ino && now.dev === dev) await rm(path, { force: true });
+    },
+  };
+}
+
+async function checkReplaceable(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: unknown) => {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (found === undefined || (found.isSocket() && !(await isListening(path)))) return;
+  throw systemError('EADDRINUSE', path);
+}
+
+function systemError(code: 'EADDRINUSE' | 'EINVAL', path: string): Error {
+  return Object.assign(new Error(`${code}: ${path}`), { code, errno: -constants.errno[code] });
+}
+
+function isListening(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect(path, () => resolve(true));
+  socket.on('error', () => resolve(false));
+  return promise.finally(() => socket.destroy());
+}
