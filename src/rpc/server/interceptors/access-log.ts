@@ -1,0 +1,134 @@
+import { codeOf, GitalyError, messageOf, type StatusCode } from '#base/gitaly-error';
+import { RequestFlags } from '#platform/flags/feature-flags';
+import { accessLogLevel, localTimestamp, roundedMs } from '#platform/log/access-log';
+import type { Logger } from '#platform/log/logger';
+import {
+  AUTHORIZATION,
+  CALL_SITE,
+  CLIENT_NAME,
+  CLIENT_NAME_OLD,
+  DEADLINE_TYPE,
+  REMOTE_IP,
+  USER_ID,
+  USERNAME,
+} from '#rpc/common/header-names';
+import type { Metadata } from '#rpc/common/metadata';
+import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import { type RequestTarget, requestTarget } from './request-target.ts';
+
+export interface AccessLogOptions {
+  readonly logger: Logger;
+  /** Which full methods get a line. */
+  readonly isLogged: (fullMethod: string) => boolean;
+}
+
+/** Go's spelling of the codes, which operators search for. */
+export const GO_CODE_NAMES: Readonly<Record<StatusCode, string>> = {
+  OK: 'OK',
+  CANCELLED: 'Canceled',
+  UNKNOWN: 'Unknown',
+  INVALID_ARGUMENT: 'InvalidArgument',
+  DEADLINE_EXCEEDED: 'DeadlineExceeded',
+  NOT_FOUND: 'NotFound',
+  ALREADY_EXISTS: 'AlreadyExists',
+  PERMISSION_DENIED: 'PermissionDenied',
+  RESOURCE_EXHAUSTED: 'ResourceExhausted',
+  FAILED_PRECONDITION: 'FailedPrecondition',
+  ABORTED: 'Aborted',
+  OUT_OF_RANGE: 'OutOfRange',
+  UNIMPLEMENTED: 'Unimplemented',
+  INTERNAL: 'Internal',
+  UNAVAILABLE: 'Unavailable',
+  DATA_LOSS: 'DataLoss',
+  UNAUTHENTICATED: 'Unauthenticated',
+};
+
+/** Writes one line about each call when it has ended, with Gitaly's field names. */
+export function accessLog({ logger, isLogged }: AccessLogOptions): ServerInterceptor {
+  return async (call, next) => {
+    if (!isLogged(call.method.path)) return next();
+    const startedAt = new Date();
+    let target: RequestTarget | undefined;
+    call.onRequest((message, index) => {
+      if (index === 0) target = requestTarget(call, message);
+    });
+    let failure: unknown;
+    try {
+      await next();
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      const code = failure === undefined ? 'OK' : (codeOf(failure) ?? 'UNKNOWN');
+      const level = accessLogLevel(code);
+      if (logger.isEnabled(level))
+        logger.log(level, fieldsOf(call, { startedAt, target, code, failure }), messageFor(call, code));
+    }
+  };
+}
+
+interface Outcome {
+  readonly startedAt: Date;
+  readonly target: RequestTarget | undefined;
+  readonly code: StatusCode;
+  readonly failure: unknown;
+}
+
+function messageFor(call: ServerCall, code: StatusCode): string {
+  return `finished ${call.method.kind === 'unary' ? 'unary' : 'streaming'} call with code ${GO_CODE_NAMES[code]}`;
+}
+
+function fieldsOf(call: ServerCall, { startedAt, target, code, failure }: Outcome): Record<string, unknown> {
+  const { method, headers, context } = call;
+  const fields: Record<string, unknown> = {
+    component: method.kind === 'unary' ? 'gitaly.UnaryServerInterceptor' : 'gitaly.StreamServerInterceptor',
+    system: 'grpc',
+    'span.kind': 'server',
+    'grpc.service': method.service,
+    'grpc.method': method.name,
+    'grpc.code': GO_CODE_NAMES[code],
+    'grpc.time_ms': roundedMs(performance.now() - call.startedAtMs),
+    'grpc.start_time': localTimestamp(startedAt),
+    'grpc.request.fullMethod': method.path,
+    'grpc.request.payload_bytes': call.requestBytes,
+    'grpc.response.payload_bytes': call.responseBytes,
+    'grpc.meta.method_type': method.kind,
+    'peer.address': call.peer.address === '' ? '@' : call.peer.address,
+    correlation_id: context.correlationId,
+    ...call.logFields,
+  };
+  if (context.deadline !== undefined) fields['grpc.request.deadline'] = localTimestamp(context.deadline);
+  if (method.operation !== 'unknown') {
+    fields['grpc.meta.method_operation'] = method.operation;
+    fields['grpc.meta.method_scope'] = method.scope;
+  }
+  addClient(fields, headers);
+  if (target !== undefined) {
+    fields['grpc.request.repoStorage'] = target.storageName;
+    fields['grpc.request.repoPath'] = target.relativePath;
+    fields['grpc.request.glRepository'] = target.glRepository;
+    fields['grpc.request.glProjectPath'] = target.glProjectPath;
+  }
+  addFailure(fields, failure);
+  return fields;
+}
+
+function addClient(fields: Record<string, unknown>, headers: Metadata): void {
+  const given: readonly (readonly [string, string | undefined])[] = [
+    ['grpc.meta.client_name', headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD)],
+    ['grpc.meta.call_site', headers.get(CALL_SITE)],
+    ['grpc.meta.deadline_type', headers.get(DEADLINE_TYPE)],
+    ['grpc.meta.auth_version', headers.has(AUTHORIZATION) ? 'v2' : undefined],
+    ['remote_ip', headers.get(REMOTE_IP)],
+    ['user_id', headers.get(USER_ID)],
+    ['username', headers.get(USERNAME)],
+    ['feature_flags', new RequestFlags(headers).enabledNames()],
+  ];
+  for (const [key, value] of given) if (value !== undefined && value !== '') fields[key] = value;
+}
+
+function addFailure(fields: Record<string, unknown>, failure: unknown): void {
+  if (failure === undefined) return;
+  fields.error = messageOf(failure);
+  if (failure instanceof GitalyError && Object.keys(failure.metadata).length > 0) fields.error_metadata = failure.metadata;
+}
