@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/quote';
 
 /** The port of a target that names none (gRPC's own default). */
 export const DEFAULT_PORT = 443;
@@ -43,7 +44,7 @@ export function parseAddress(address: string): Target {
     case 'dns+tls':
       return dnsTarget(url, url.scheme);
     default:
-      throw invalid(`invalid connection string: ${JSON.stringify(address)}`);
+      throw invalid(`invalid connection string: ${quote(address)}`);
   }
 }
 
@@ -54,16 +55,16 @@ export function joinHostPort({ host, port }: HostAndPort): string {
 
 function unixTarget(address: string, url: ParsedUrl): Target {
   if (url.host !== '') {
-    throw invalid(`failed to dial ${JSON.stringify(address)} connection: invalid (non-empty) authority: ${url.host}`);
+    throw invalid(`failed to dial ${quote(address)} connection: invalid (non-empty) authority: ${url.host}`);
   }
   const path = url.path === '' ? url.opaque : url.path;
-  if (path === '') throw invalid(`failed to dial ${JSON.stringify(address)} connection: no socket path`);
+  if (path === '') throw invalid(`failed to dial ${quote(address)} connection: no socket path`);
   return { kind: 'unix', path, tls: false };
 }
 
 function remoteTarget(url: ParsedUrl, scheme: 'tcp' | 'tls'): Target {
   const refuse = (reason: string) => invalid(`failed to extract host for '${scheme}' connection: ${reason}`);
-  if (url.path !== '') throw refuse(`remote addresses should not have a path: ${JSON.stringify(url.path)}`);
+  if (url.path !== '') throw refuse(`remote addresses should not have a path: ${quote(url.path)}`);
   if (url.host === '') throw refuse('remote addresses should have a host');
 
   return { kind: 'host', tls: scheme === 'tls', ...parseHostPort(url.host, DEFAULT_PORT, refuse) };

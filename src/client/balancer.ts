@@ -1,0 +1,140 @@
+import { GitalyError } from '#base/gitaly-error';
+import { aggregateState, type ConnectionState } from './connection-state.ts';
+import { type Endpoint, endpointKey } from './endpoint.ts';
+import { Subconnection } from './subconnection.ts';
+import type { OpenTransport, Transport } from './transport.ts';
+
+/** Finds out where to connect to, and goes on doing so until it is disposed of. */
+export interface Resolver extends Disposable {
+  /** A hint that the known endpoints cannot be reached. */
+  lookAgain(): void;
+}
+
+/** Starts to resolve: tells the balancer the endpoints, now or later. */
+export type StartResolver = (balancer: Balancer) => Resolver;
+
+/** Chooses a transport for each call: the next in turn (round robin) of those that are ready. */
+export class Balancer {
+  readonly #open: OpenTransport;
+  readonly #startResolver: StartResolver;
+  #resolver: Resolver | undefined;
+  /** `undefined` until the first list of endpoints is known. */
+  #subconnections: Map<string, Subconnection> | undefined;
+  #resolveError: GitalyError | undefined;
+  #turn = 0;
+  #isClosed = false;
+  #changed = Promise.withResolvers<void>();
+
+  /** Nothing starts, not even the resolver, before the first `pick`. */
+  constructor(options: { open: OpenTransport; resolver: StartResolver }) {
+    this.#open = options.open;
+    this.#startResolver = options.resolver;
+  }
+
+  get state(): ConnectionState {
+    if (this.#isClosed) return 'shutdown';
+    if (this.#subconnections === undefined) {
+      if (this.#resolveError !== undefined) return 'transient_failure';
+      return this.#resolver === undefined ? 'idle' : 'connecting';
+    }
+    return aggregateState([...this.#subconnections.values()].map((subconnection) => subconnection.state));
+  }
+
+  /** The list to use from now on. Connections to places that stay are kept, the others are closed when their calls are done. */
+  setEndpoints(endpoints: readonly Endpoint[]): void {
+    const before = this.#subconnections ?? new Map<string, Subconnection>();
+    const after = new Map<string, Subconnection>();
+    for (const endpoint of endpoints) {
+      const key = endpointKey(endpoint);
+      const create = () => new Subconnection(endpoint, { open: this.#open, onChange: () => this.#onChange() });
+      after.set(key, before.get(key) ?? create());
+    }
+    for (const [key, subconnection] of before) if (!after.has(key)) subconnection.retire();
+
+    this.#subconnections = after;
+    this.#resolveError = undefined;
+    this.#onChange();
+  }
+
+  /** The endpoints cannot be found out. It matters only while none are known. */
+  setError(error: GitalyError): void {
+    this.#resolveError = error;
+    this.#onChange();
+  }
+
+  /** A transport for one call, at once; `undefined` when there is none yet. Opens what is idle. */
+  pick(): Transport | undefined {
+    if (this.#isClosed) return undefined;
+    this.#resolver ??= this.#startResolver(this);
+    const subconnections = this.#subconnections;
+    if (subconnections === undefined) return undefined;
+
+    const ready: Transport[] = [];
+    for (const subconnection of subconnections.values()) {
+      const { transport } = subconnection;
+      if (transport === undefined) subconnection.connect();
+      else ready.push(transport);
+    }
+    return ready[this.#turn++ % ready.length];
+  }
+
+  /**
+   * Waits for a transport while one may still come.
+   *
+   * @throws {GitalyError} UNAVAILABLE when no endpoint can be reached at the moment; the signal's reason when it aborts first.
+   */
+  async waitForTransport(signal?: AbortSignal): Promise<Transport> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const transport = this.pick();
+      if (transport !== undefined) return transport;
+      this.#throwIfHopeless();
+      await raceWithAbort(this.#changed.promise, signal);
+    }
+  }
+
+  /** Ends everything at once: calls under way and waiting fail with CANCELLED. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#resolver?.[Symbol.dispose]();
+    this.#onChange();
+    await Promise.all([...(this.#subconnections?.values() ?? [])].map((subconnection) => subconnection.close(closing())));
+  }
+
+  #throwIfHopeless(): void {
+    if (this.#isClosed) throw closing();
+    if (this.#subconnections === undefined) {
+      if (this.#resolveError !== undefined) throw this.#resolveError;
+      return;
+    }
+    if (this.#subconnections.size === 0) throw new GitalyError('UNAVAILABLE', 'name resolver error: produced zero addresses');
+    if (this.state !== 'transient_failure') return;
+    const errors = [...this.#subconnections.values()].map((subconnection) => subconnection.error);
+    throw errors.find((error) => error !== undefined) ?? new GitalyError('UNAVAILABLE', 'no connection');
+  }
+
+  #onChange(): void {
+    if (this.state === 'transient_failure') this.#resolver?.lookAgain();
+    const { resolve } = this.#changed;
+    this.#changed = Promise.withResolvers();
+    resolve();
+  }
+}
+
+/** grpc-go's words for calls on a connection that was closed by its owner. */
+function closing(): GitalyError {
+  return new GitalyError('CANCELLED', 'grpc: the client connection is closing');
+}
+
+async function raceWithAbort(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,46 @@
+import { CLIENT_NAME, CLIENT_NAME_OLD, CORRELATION_ID, FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
+import { Metadata, type MetadataInit } from '#rpc/common/metadata';
+import type { CallCredentials, CallOptions } from './call-types.ts';
+import { currentCorrelationId } from './correlation.ts';
+
+/** What a connection adds to every call. */
+export interface MetadataSources {
+  readonly metadata?: MetadataInit | undefined;
+  readonly clientName?: string | undefined;
+  readonly correlationId?: string | (() => string | undefined) | undefined;
+  readonly featureFlags?: Readonly<Record<string, boolean>> | undefined;
+  readonly credentials?: CallCredentials | undefined;
+}
+
+/** The request metadata of one call: the connection's, then the call's own, which replaces keys of the same name. */
+export function callMetadata(sources: MetadataSources, options: CallOptions): Metadata {
+  const metadata = Metadata.from(sources.metadata);
+  if (sources.clientName !== undefined) {
+    metadata.set(CLIENT_NAME, sources.clientName);
+    metadata.set(CLIENT_NAME_OLD, sources.clientName); // the key that Gitaly's labels read; Ruby sends this one only
+  }
+  const correlationId = options.correlationId ?? currentCorrelationId() ?? resolveSource(sources.correlationId);
+  if (correlationId !== undefined) metadata.set(CORRELATION_ID, correlationId);
+  setFlags(metadata, sources.featureFlags);
+  setFlags(metadata, options.featureFlags);
+  if (sources.credentials !== undefined) replace(metadata, sources.credentials.metadata());
+  if (options.metadata !== undefined) replace(metadata, options.metadata);
+  return metadata;
+}
+
+/** `find_all_tags: true` travels as `gitaly-feature-find-all-tags: true`. */
+function setFlags(metadata: Metadata, flags: Readonly<Record<string, boolean>> = {}): void {
+  for (const [name, isOn] of Object.entries(flags)) {
+    metadata.set(`${FEATURE_FLAG_PREFIX}${name.replaceAll('_', '-')}`, String(isOn));
+  }
+}
+
+function replace(metadata: Metadata, init: MetadataInit): void {
+  const added = [...Metadata.from(init).entries()];
+  for (const [key] of added) metadata.delete(key);
+  for (const [key, value] of added) metadata.append(key, value);
+}
+
+function resolveSource(source: string | (() => string | undefined) | undefined): string | undefined {
+  return typeof source === 'function' ? source() : source;
+}

@@ -1,0 +1,166 @@
+import { AnalysisService } from '#wire/gen/analysis_pb';
+import { BackupService } from '#wire/gen/backup_pb';
+import { BlobService } from '#wire/gen/blob_pb';
+import { CleanupService } from '#wire/gen/cleanup_pb';
+import { RaftService } from '#wire/gen/cluster_pb';
+import { CommitService } from '#wire/gen/commit_pb';
+import { ConflictsService } from '#wire/gen/conflicts_pb';
+import { DiffService } from '#wire/gen/diff_pb';
+import { Health } from '#wire/gen/grpc/health/v1/health_pb';
+import { HookService } from '#wire/gen/hook_pb';
+import { InternalGitaly } from '#wire/gen/internal_pb';
+import { NamespaceService } from '#wire/gen/namespace_pb';
+import { ObjectPoolService } from '#wire/gen/objectpool_pb';
+import { OperationService } from '#wire/gen/operations_pb';
+import { PartitionService } from '#wire/gen/partition_pb';
+import { PraefectInfoService } from '#wire/gen/praefect_pb';
+import { RefService } from '#wire/gen/ref_pb';
+import { RemoteService } from '#wire/gen/remote_pb';
+import { RepositoryService } from '#wire/gen/repository_pb';
+import { ServerService } from '#wire/gen/server_pb';
+import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
+import { SSHService } from '#wire/gen/ssh_pb';
+import { RefTransaction } from '#wire/gen/transaction_pb';
+import { WikiService } from '#wire/gen/wiki_pb';
+import type { Interceptor, Invocation, Invoke, ResponseStream } from './call-types.ts';
+import type { ConnectionState } from './connection-state.ts';
+import { type ClientOf, createClient, type ServiceDescriptor } from './typed-client.ts';
+
+/** What a connection is made of. `dial` puts it together. */
+export interface ConnectionParts {
+  readonly address: string;
+  readonly interceptors: readonly Interceptor[];
+  readonly startCall: Invoke;
+  state(): ConnectionState;
+  waitForReady(options: { signal?: AbortSignal; timeoutMs?: number }): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * A connection to a Gitaly or Praefect, from `dial`. It opens at the first call, heals itself, and may be shared by any number of calls.
+ * While no call runs it does not keep the process alive.
+ */
+export class Connection implements AsyncDisposable {
+  readonly #parts: ConnectionParts;
+  readonly #invoke: Invoke;
+  readonly #clients = new Map<ServiceDescriptor, unknown>();
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.#invoke = parts.interceptors.reduceRight<Invoke>(
+      (next, interceptor) => (invocation) => interceptor(invocation, next),
+      parts.startCall,
+    );
+  }
+
+  /** The connection string it was dialed with. */
+  get address(): string {
+    return this.#parts.address;
+  }
+
+  get state(): ConnectionState {
+    return this.#parts.state();
+  }
+
+  /** Connects, if need be, and waits until calls would not have to wait. Tries again until it works or time is up. */
+  waitForReady(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<void> {
+    return this.#parts.waitForReady(options);
+  }
+
+  /** Ends everything at once: calls under way fail with CANCELLED. Idempotent. */
+  close(): Promise<void> {
+    return this.#parts.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Starts one call of any method, through the interceptors. */
+  invoke(invocation: Invocation): ResponseStream<unknown> {
+    return this.#invoke(invocation);
+  }
+
+  /** The functions of any generated service. */
+  client<S extends ServiceDescriptor>(service: S): ClientOf<S> {
+    const known = this.#clients.get(service);
+    // The map holds under each service what was made for that service.
+    if (known !== undefined) return known as ClientOf<S>;
+    const client = createClient(service, this.#invoke);
+    this.#clients.set(service, client);
+    return client;
+  }
+
+  get analysis(): ClientOf<typeof AnalysisService> {
+    return this.client(AnalysisService);
+  }
+  get backup(): ClientOf<typeof BackupService> {
+    return this.client(BackupService);
+  }
+  get blob(): ClientOf<typeof BlobService> {
+    return this.client(BlobService);
+  }
+  get cleanup(): ClientOf<typeof CleanupService> {
+    return this.client(CleanupService);
+  }
+  get commit(): ClientOf<typeof CommitService> {
+    return this.client(CommitService);
+  }
+  get conflicts(): ClientOf<typeof ConflictsService> {
+    return this.client(ConflictsService);
+  }
+  get diff(): ClientOf<typeof DiffService> {
+    return this.client(DiffService);
+  }
+  get health(): ClientOf<typeof Health> {
+    return this.client(Health);
+  }
+  get hook(): ClientOf<typeof HookService> {
+    return this.client(HookService);
+  }
+  get internal(): ClientOf<typeof InternalGitaly> {
+    return this.client(InternalGitaly);
+  }
+  get namespace(): ClientOf<typeof NamespaceService> {
+    return this.client(NamespaceService);
+  }
+  get objectPool(): ClientOf<typeof ObjectPoolService> {
+    return this.client(ObjectPoolService);
+  }
+  get operation(): ClientOf<typeof OperationService> {
+    return this.client(OperationService);
+  }
+  get partition(): ClientOf<typeof PartitionService> {
+    return this.client(PartitionService);
+  }
+  get praefectInfo(): ClientOf<typeof PraefectInfoService> {
+    return this.client(PraefectInfoService);
+  }
+  get raft(): ClientOf<typeof RaftService> {
+    return this.client(RaftService);
+  }
+  get ref(): ClientOf<typeof RefService> {
+    return this.client(RefService);
+  }
+  get refTransaction(): ClientOf<typeof RefTransaction> {
+    return this.client(RefTransaction);
+  }
+  get remote(): ClientOf<typeof RemoteService> {
+    return this.client(RemoteService);
+  }
+  get repository(): ClientOf<typeof RepositoryService> {
+    return this.client(RepositoryService);
+  }
+  get server(): ClientOf<typeof ServerService> {
+    return this.client(ServerService);
+  }
+  get smartHttp(): ClientOf<typeof SmartHTTPService> {
+    return this.client(SmartHTTPService);
+  }
+  get ssh(): ClientOf<typeof SSHService> {
+    return this.client(SSHService);
+  }
+  get wiki(): ClientOf<typeof WikiService> {
+    return this.client(WikiService);
+  }
+}

@@ -1,0 +1,127 @@
+import { promises as dns } from 'node:dns';
+import { isIP } from 'node:net';
+import { messageOf } from '#base/gitaly-error';
+import { type HostAndPort, joinHostPort } from './address.ts';
+import { backoffMs } from './retry.ts';
+
+export interface DnsResolverOptions {
+  /** A name is looked up again after this long. Default 5 minutes. */
+  readonly refreshMs?: number;
+  /** The longest wait for one lookup. Default 15 s. */
+  readonly lookupTimeoutMs?: number;
+}
+
+/** What follows the addresses behind a name. */
+export interface AddressWatcher {
+  /** All addresses, in the order of the answer. An unknown name has none. */
+  onAddresses(addresses: readonly HostAndPort[]): void;
+  onError(error: Error): void;
+}
+
+const REFRESH_MS = 5 * 60_000; // as Gitaly's resolver: DefaultDNSResolverBuilderConfig
+const LOOKUP_TIMEOUT_MS = 15_000;
+const RETRY_BACKOFF = { baseMs: 1000, maxMs: 60_000, multiplier: 1.5 };
+/** A hint to look again is followed at most this often, so that a dead host does not flood the name server. */
+const MIN_INTERVAL_MS = 5000;
+/** Answers that say "there is no such name", which is an empty list and not an error. */
+const NO_SUCH_NAME = new Set(['ENOTFOUND', 'ENODATA']);
+
+/** Looks a host name up at once and then again and again until it is closed. Its timers do not keep the process alive. */
+export class DnsResolver implements Disposable {
+  readonly #target: HostAndPort & { readonly nameServer: HostAndPort | undefined };
+  readonly #options: DnsResolverOptions;
+  readonly #watcher: AddressWatcher;
+  #timer: NodeJS.Timeout | undefined;
+  #failures = 0;
+  #lastLookup = 0;
+  #isLooking = false;
+  #isClosed = false;
+
+  constructor(
+    target: HostAndPort & { readonly nameServer: HostAndPort | undefined },
+    watcher: AddressWatcher,
+    options: DnsResolverOptions = {},
+  ) {
+    this.#target = target;
+    this.#watcher = watcher;
+    this.#options = options;
+    void this.#refresh();
+  }
+
+  /** A hint that the known addresses no longer serve. */
+  lookAgain(): void {
+    if (Date.now() - this.#lastLookup >= MIN_INTERVAL_MS) void this.#refresh();
+  }
+
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #refresh(): Promise<void> {
+    if (this.#isLooking || this.#isClosed) return;
+    this.#isLooking = true;
+    this.#lastLookup = Date.now();
+    clearTimeout(this.#timer);
+    try {
+      const addresses = await lookUp(this.#target, this.#options.lookupTimeoutMs ?? LOOKUP_TIMEOUT_MS);
+      this.#failures = 0;
+      if (!this.#isClosed) this.#watcher.onAddresses(addresses);
+    } catch (error) {
+      this.#failures++;
+      if (!this.#isClosed) this.#watcher.onError(new Error(`dns: record resolve error: ${messageOf(error)}`, { cause: error }));
+    } finally {
+      this.#isLooking = false;
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isClosed || isIP(this.#target.host) !== 0) return;
+    const refreshMs = this.#options.refreshMs ?? REFRESH_MS;
+    const waitMs = this.#failures === 0 ? refreshMs : backoffMs({ ...RETRY_BACKOFF, attempt: this.#failures });
+    this.#timer = setTimeout(() => void this.#refresh(), waitMs).unref();
+  }
+}
+
+async function lookUp(
+  { host, port, nameServer }: HostAndPort & { readonly nameServer: HostAndPort | undefined },
+  timeoutMs: number,
+): Promise<HostAndPort[]> {
+  if (isIP(host) !== 0) return [{ host, port }];
+  const names = await (nameServer === undefined ? lookUpBySystem(host, timeoutMs) : askNameServer(host, nameServer, timeoutMs));
+  return names.map((address) => ({ host: address, port }));
+}
+
+/** The system's way, hosts file included. It cannot be aborted; a late answer is dropped. */
+async function lookUpBySystem(host: string, timeoutMs: number): Promise<string[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`lookup ${host}: i/o timeout`)), timeoutMs).unref();
+  });
+  try {
+    const answers = await Promise.race([dns.lookup(host, { all: true, order: 'verbatim' }), timeout]);
+    return answers.map((answer) => answer.address);
+  } catch (error) {
+    return emptyWhenUnknown(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function askNameServer(host: string, nameServer: HostAndPort, timeoutMs: number): Promise<string[]> {
+  const resolver = new dns.Resolver({ timeout: timeoutMs, tries: 1 });
+  const server = isIP(nameServer.host) === 0 ? (await dns.lookup(nameServer.host)).address : nameServer.host;
+  resolver.setServers([joinHostPort({ host: server, port: nameServer.port })]);
+
+  const [four, six] = await Promise.all([
+    resolver.resolve4(host).catch(emptyWhenUnknown),
+    resolver.resolve6(host).catch(emptyWhenUnknown),
+  ]);
+  return [...four, ...six];
+}
+
+function emptyWhenUnknown(error: unknown): string[] {
+  if (error instanceof Error && 'code' in error && NO_SUCH_NAME.has(String(error.code))) return [];
+  throw error;
+}

@@ -1,0 +1,90 @@
+import { connect, isIP, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls, type SecureContext } from 'node:tls';
+import { GitalyError } from '#base/gitaly-error';
+import { systemErrorCode, systemErrorText } from '#base/system-error';
+import { type HostAndPort, joinHostPort } from './address.ts';
+
+/** One place to connect to. `serverName` is the name that the certificate must bear, when it is not `host`. */
+export type Endpoint =
+  | { readonly kind: 'unix'; readonly path: string }
+  | ({ readonly kind: 'tcp'; readonly tls: boolean; readonly serverName: string } & HostAndPort);
+
+/** TLS settings of a connection, ready for use. */
+export interface TlsSettings {
+  readonly context: SecureContext;
+  readonly serverName: string | undefined;
+  readonly rejectUnauthorized: boolean;
+}
+
+/** gRPC's shortest time for one attempt to connect. */
+const CONNECT_TIMEOUT_MS = 20_000;
+/** Errors of a moment, after which the same attempt may work (what Go calls temporary). */
+const TEMPORARY = new Set(['EINTR', 'EMFILE', 'ENFILE', 'EAGAIN', 'ETIMEDOUT', 'ECONNRESET', 'ECONNABORTED', 'EAI_AGAIN']);
+
+/** An equal key means the same place. */
+export function endpointKey(endpoint: Endpoint): string {
+  return endpoint.kind === 'unix' ? `unix:${endpoint.path}` : joinHostPort(endpoint);
+}
+
+/**
+ * Opens a socket to an endpoint, TLS handshake included. Proxies named in the environment are not used.
+ *
+ * @throws {GitalyError} UNAVAILABLE with the text of grpc-go; `metadata.temporary` says whether a repetition may help.
+ */
+export function openSocket(endpoint: Endpoint, options: { tls: TlsSettings | undefined; signal: AbortSignal }): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const isTls = endpoint.kind === 'tcp' && endpoint.tls;
+  const socket = startSocket(endpoint, options.tls);
+
+  const fail = (error: Error) => {
+    clearTimeout(timer);
+    options.signal.removeEventListener('abort', onAbort);
+    socket.destroy();
+    reject(connectError(endpoint, error));
+  };
+  const onAbort = () => fail(new Error('operation was canceled', { cause: options.signal.reason }));
+  const timer = setTimeout(() => fail(new Error('i/o timeout')), CONNECT_TIMEOUT_MS);
+  const onConnected = () => {
+    clearTimeout(timer);
+    options.signal.removeEventListener('abort', onAbort);
+    socket.off('error', fail);
+    socket.setNoDelay(true);
+    resolve(socket);
+  };
+
+  if (options.signal.aborted) onAbort();
+  options.signal.addEventListener('abort', onAbort, { once: true });
+  socket.once('error', fail);
+  socket.once(isTls ? 'secureConnect' : 'connect', onConnected);
+  return promise;
+}
+
+function startSocket(endpoint: Endpoint, tls: TlsSettings | undefined): Socket {
+  if (endpoint.kind === 'unix') return connect({ path: endpoint.path });
+  if (!endpoint.tls || tls === undefined) return connect({ host: endpoint.host, port: endpoint.port });
+
+  const name = tls.serverName ?? endpoint.serverName;
+  const options: ConnectionOptions = {
+    host: endpoint.host,
+    port: endpoint.port,
+    secureContext: tls.context,
+    rejectUnauthorized: tls.rejectUnauthorized,
+  };
+  // An IP literal cannot be asked for by SNI; it is still compared with the certificate, as `host`.
+  return connectTls(isIP(name) === 0 ? { ...options, servername: name } : options);
+}
+
+function connectError(endpoint: Endpoint, error: Error): GitalyError {
+  const [network, place] = endpoint.kind === 'unix' ? ['unix', endpoint.path] : ['tcp', joinHostPort(endpoint)];
+  const isSystemError = systemErrorCode(error) !== undefined;
+  const operation = isSystemError ? 'connect: ' : '';
+  const isHandshake = endpoint.kind === 'tcp' && endpoint.tls && !isSystemError && error.message !== 'i/o timeout';
+  const desc = isHandshake
+    ? `transport: authentication handshake failed: ${error.message}`
+    : `transport: Error while dialing: dial ${network} ${place}: ${operation}${systemErrorText(error)}`;
+
+  return new GitalyError('UNAVAILABLE', `connection error: desc = "${desc}"`, {
+    cause: error,
+    metadata: { temporary: TEMPORARY.has(systemErrorCode(error) ?? '') || error.message === 'i/o timeout' },
+  });
+}

@@ -1,0 +1,41 @@
+/** The client of Gitaly and Praefect: `import { dial } from 'gitaly-ts/client'`. */
+
+export { GitalyError, type StatusCode } from '#base/gitaly-error';
+export { Metadata, type MetadataInit, type MetadataValue } from '#rpc/common/metadata';
+export { parseAddress, type Target } from './address.ts';
+export { CallError } from './call-error.ts';
+export type { CallCredentials, CallOptions, Interceptor, Invocation, Invoke, Requests, ResponseStream } from './call-types.ts';
+export type { Connection } from './connection.ts';
+export type { ConnectionState } from './connection-state.ts';
+export { currentCorrelationId, withCorrelationId } from './correlation.ts';
+export { type Dialer, dial } from './dial.ts';
+export type { DialOptions, TlsOptions } from './dial-options.ts';
+export { dialSidechannel, type SidechannelDialOptions } from './dial-sidechannel.ts';
+export type { DnsResolverOptions } from './dns-resolver.ts';
+export type { PackResult, Stdio } from './git-streams.ts';
+export { healthCheckDialer } from './health-checking-dialer.ts';
+export { type GitService, infoRefs } from './info-refs.ts';
+export { Pool } from './pool.ts';
+export { postReceivePack } from './post-receive-pack.ts';
+export { postUploadPack } from './post-upload-pack.ts';
+export { receivePack } from './receive-pack.ts';
+export { DEFAULT_RETRY_POLICY, type RetryPolicy } from './retry.ts';
+export {
+  type SidechannelCallback,
+  type SidechannelConnection,
+  SidechannelRegistry,
+  type SidechannelWaiter,
+} from './sidechannel-registry.ts';
+export { tokenCredentials } from './token-credentials.ts';
+export type {
+  BidiCall,
+  ClientOf,
+  ClientStreamCall,
+  ServerStreamCall,
+  ServiceDescriptor,
+  UnaryCall,
+} from './typed-client.ts';
+export { uploadArchive } from './upload-archive.ts';
+export { uploadPack } from './upload-pack.ts';
+export { uploadPackWithSidechannel } from './upload-pack-with-sidechannel.ts';
+export { WRITE_BUFFER_BYTES } from './write-buffer.ts';

@@ -1,0 +1,62 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { Connection } from './connection.ts';
+import { type Dialer, dial } from './dial.ts';
+import type { DialOptions } from './dial-options.ts';
+import { tokenCredentials } from './token-credentials.ts';
+
+/**
+ * Shares one connection among all users of the same address and token. The connections belong to the pool: users never close them.
+ * After `close` the pool is empty and can be used again.
+ */
+export class Pool implements AsyncDisposable {
+  readonly #dialer: Dialer;
+  readonly #dialOptions: DialOptions;
+  readonly #connections = new Map<string, Promise<Connection>>();
+
+  constructor(options: { dialer?: Dialer; dialOptions?: DialOptions } = {}) {
+    this.#dialer = options.dialer ?? dial;
+    this.#dialOptions = options.dialOptions ?? {};
+  }
+
+  /** Connections in the pool. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /**
+   * The connection for an address and a token; made at the first asking, once, however many ask at the same time. Address and token
+   * are compared as text.
+   *
+   * @throws {GitalyError} INVALID_ARGUMENT `address is empty`; `could not dial source: …`, after which nothing is kept.
+   */
+  async dial(address: string, token = ''): Promise<Connection> {
+    if (address === '') throw new GitalyError('INVALID_ARGUMENT', 'address is empty');
+    const key = JSON.stringify([address, token]);
+    const known = this.#connections.get(key);
+    if (known !== undefined) return known;
+
+    const credentials = token === '' ? {} : { credentials: tokenCredentials(token) };
+    const connection = this.#dialer(address, { ...this.#dialOptions, ...credentials }).catch((error) => {
+      if (this.#connections.get(key) === connection) this.#connections.delete(key);
+      throw wrap(error, 'could not dial source');
+    });
+    this.#connections.set(key, connection);
+    return connection;
+  }
+
+  /** Closes all connections. Throws the first error after all were tried. */
+  async close(): Promise<void> {
+    const connections = [...this.#connections.values()];
+    this.#connections.clear();
+    const dialed = await Promise.allSettled(connections);
+    const closed = await Promise.allSettled(
+      dialed.map((result) => (result.status === 'fulfilled' ? result.value.close() : undefined)),
+    );
+    const failure = closed.find((result) => result.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,31 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { writeChunk } from '#base/copy-stream';
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import type { PostReceivePackRequestSchema } from '#wire/gen/smarthttp_pb';
+import type { CallOptions } from './call-types.ts';
+import type { Connection } from './connection.ts';
+import type { Stdio } from './git-streams.ts';
+import { StdinRequests } from './stdin-requests.ts';
+
+/**
+ * Answers one `POST …/git-receive-pack` (RPC PostReceivePack): `stdin` is the body, `stdout` takes the answer and stays open. A push
+ * that hooks or git refuse is no error: the answer says so.
+ *
+ * @throws {CallError} the status of the call; {GitalyError} `stdin send error: …`
+ */
+export async function postReceivePack(
+  connection: Connection,
+  io: Pick<Stdio, 'stdin' | 'stdout'>,
+  request: MessageInitShape<typeof PostReceivePackRequestSchema>,
+  options: CallOptions = {},
+): Promise<void> {
+  const toRequest = (data: Uint8Array) => ({ data });
+  const requests = new StdinRequests<MessageInitShape<typeof PostReceivePackRequestSchema>>(request, io.stdin, toRequest);
+  await using call = connection.smartHttp.postReceivePack(requests, options);
+  try {
+    for await (const { data } of call) if (data.byteLength > 0) await writeChunk(io.stdout, data);
+  } catch (error) {
+    if (requests.error === undefined) throw error;
+    throw new GitalyError('UNKNOWN', `stdin send error: ${messageOf(requests.error)}`, { cause: requests.error });
+  }
+}

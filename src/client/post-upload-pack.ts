@@ -1,0 +1,34 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { copyStream } from '#base/copy-stream';
+import type { PackfileNegotiationStatistics } from '#wire/gen/packfile_pb';
+import type { PostUploadPackWithSidechannelRequestSchema } from '#wire/gen/smarthttp_pb';
+import type { CallOptions } from './call-types.ts';
+import type { Connection } from './connection.ts';
+import type { Stdio } from './git-streams.ts';
+import { exchange } from './sidechannel-copy.ts';
+import type { SidechannelRegistry } from './sidechannel-registry.ts';
+import { withSidechannel } from './with-sidechannel.ts';
+
+/**
+ * Answers one `POST …/git-upload-pack` (RPC PostUploadPackWithSidechannel): `stdin` is the body, `stdout` takes the answer and stays
+ * open. The connection comes from `dialSidechannel` with the same registry.
+ *
+ * @returns what the client asked for, where the server counts it (since 16.7).
+ * @throws {CallError} the status of the call; {GitalyError} `copy request: …`, `close request: …`, `copy response: …`
+ */
+export async function postUploadPack(
+  connection: Connection,
+  registry: SidechannelRegistry,
+  io: Pick<Stdio, 'stdin' | 'stdout'>,
+  request: MessageInitShape<typeof PostUploadPackWithSidechannelRequestSchema>,
+  options: CallOptions = {},
+): Promise<PackfileNegotiationStatistics | undefined> {
+  const response = await withSidechannel(registry, options, {
+    callback: (sidechannel) =>
+      exchange(sidechannel, io.stdin, async (source) => {
+        await copyStream(source, io.stdout);
+      }),
+    call: (callOptions) => connection.smartHttp.postUploadPackWithSidechannel(request, callOptions),
+  });
+  return response.packfileNegotiationStatistics;
+}

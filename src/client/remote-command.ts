@@ -1,0 +1,51 @@
+import { writeChunk } from '#base/copy-stream';
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import { CallError } from './call-error.ts';
+import type { ResponseStream } from './call-types.ts';
+import type { PackResult, Stdio } from './git-streams.ts';
+import type { StdinRequests } from './stdin-requests.ts';
+
+/** What the SSH calls answer with: pieces of the far command's output, and its end when it failed. */
+export interface CommandOutput {
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+  readonly exitStatus?: { readonly value: number } | undefined;
+}
+
+/**
+ * Follows a far command until the server ends the call: writes what it prints, no faster than `io` takes it, and remembers its exit
+ * status. Does not wait for `stdin`.
+ *
+ * @throws {CallError} the status of the call; `metadata.exitCode` is what the server had said about the exit before.
+ * @throws {GitalyError} `stdin send error: …` when `stdin` failed.
+ */
+export async function followCommand<T>(
+  call: ResponseStream<CommandOutput>,
+  requests: StdinRequests<T>,
+  io: Pick<Stdio, 'stdout' | 'stderr'>,
+): Promise<PackResult> {
+  let exitCode = 0;
+  try {
+    for await (const { exitStatus, stderr, stdout } of call) {
+      if (exitStatus !== undefined) exitCode = exitStatus.value;
+      if (stderr.byteLength > 0) await writeChunk(io.stderr, stderr);
+      if (stdout.byteLength > 0) await writeChunk(io.stdout, stdout);
+    }
+  } catch (error) {
+    throwStdinError(requests);
+    throw withExitCode(error, exitCode);
+  }
+  throwStdinError(requests);
+  return { exitCode };
+}
+
+function throwStdinError(requests: { readonly error: unknown }): void {
+  if (requests.error === undefined) return;
+  throw new GitalyError('UNKNOWN', `stdin send error: ${messageOf(requests.error)}`, { cause: requests.error });
+}
+
+function withExitCode(error: unknown, exitCode: number): unknown {
+  if (!(error instanceof CallError)) return error;
+  const { code, message, metadata, details, cause } = error;
+  return new CallError(new GitalyError(code, message, { cause, details, metadata: { ...metadata, exitCode } }), error);
+}

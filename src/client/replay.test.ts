@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ReplayableRequests } from './replay.ts';
+
+async function* numbers(upTo: number) {
+  for (let i = 1; i <= upTo; i++) yield i;
+}
+
+async function collect(requests: AsyncIterable<unknown>): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for await (const request of requests) all.push(request);
+  return all;
+}
+
+test('each attempt gets the requests from the first one on', async () => {
+  const requests = new ReplayableRequests(numbers(5));
+  const first = requests.attempt();
+  assert.deepEqual([(await first.next()).value, (await first.next()).value], [1, 2]);
+
+  assert.equal(requests.canReplay, true);
+  assert.deepEqual(await collect(requests.attempt()), [1, 2, 3, 4, 5]);
+});
+
+test('a message that an abandoned attempt waited for is not lost', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  async function* slow() {
+    await promise;
+    yield 'late';
+  }
+  const requests = new ReplayableRequests(slow());
+  void requests.attempt().next();
+  const second = requests.attempt().next();
+
+  resolve();
+
+  assert.deepEqual(await second, { done: false, value: 'late' });
+});
+
+test('no more than 16 messages are kept', async () => {
+  const requests = new ReplayableRequests(numbers(40));
+
+  assert.equal((await collect(requests.attempt())).length, 40);
+  assert.equal(requests.canReplay, false);
+});
+
+test('nothing is kept after the commit', async () => {
+  const requests = new ReplayableRequests(numbers(3));
+  const attempt = requests.attempt();
+  await attempt.next();
+  requests.commit();
+
+  assert.deepEqual(await collect(attempt), [2, 3]);
+  assert.equal(requests.canReplay, false);
+});
+
+test("closing ends the caller's iterable", async () => {
+  let isEnded = false;
+  async function* source() {
+    try {
+      for (;;) yield 1;
+    } finally {
+      isEnded = true;
+    }
+  }
+  const requests = new ReplayableRequests(source());
+  await requests.attempt().next();
+
+  await requests.close();
+
+  assert.equal(isEnded, true);
+});

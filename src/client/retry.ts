@@ -1,0 +1,57 @@
+import type { StatusCode } from '#base/gitaly-error';
+
+/** Which failed calls are repeated, and when. Only accessors are ever repeated, and only before response headers arrived. */
+export interface RetryPolicy {
+  /** Attempts in all, the first included. */
+  readonly maxAttempts: number;
+  readonly initialBackoffMs: number;
+  readonly maxBackoffMs: number;
+  readonly multiplier: number;
+  readonly codes: readonly StatusCode[];
+}
+
+/** The policy of Gitaly's Go client since 15.9. */
+export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+  maxAttempts: 4,
+  initialBackoffMs: 400,
+  maxBackoffMs: 1400,
+  multiplier: 2,
+  codes: ['UNAVAILABLE'],
+};
+
+/** gRPC spreads the waits by a fifth so that many callers do not come back at the same moment. */
+const JITTER = 0.2;
+
+/**
+ * How long to wait after `attempt` attempts (1 or more) failed with `code`; `undefined` means that the failure stands.
+ *
+ * @param random in [0, 1), for tests.
+ */
+export function retryDelayMs(
+  policy: RetryPolicy | undefined,
+  { attempt, code, random = Math.random() }: { attempt: number; code: StatusCode | undefined; random?: number },
+): number | undefined {
+  if (policy === undefined || code === undefined || attempt >= policy.maxAttempts) return undefined;
+  if (!policy.codes.includes(code)) return undefined;
+
+  return backoffMs({
+    attempt,
+    random,
+    baseMs: policy.initialBackoffMs,
+    maxMs: policy.maxBackoffMs,
+    multiplier: policy.multiplier,
+  });
+}
+
+/** Exponential backoff with jitter: `base × multiplier^(attempt - 1)`, at most `maxMs`, ± 20 %. */
+export function backoffMs(options: {
+  attempt: number;
+  baseMs: number;
+  maxMs: number;
+  multiplier: number;
+  random?: number;
+}): number {
+  const { attempt, baseMs, maxMs, multiplier, random = Math.random() } = options;
+  const delay = Math.min(baseMs * multiplier ** (attempt - 1), maxMs);
+  return delay * (1 - JITTER + 2 * JITTER * random);
+}

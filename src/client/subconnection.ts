@@ -1,0 +1,111 @@
+import { type GitalyError, withCode } from '#base/gitaly-error';
+import type { ConnectionState } from './connection-state.ts';
+import type { Endpoint } from './endpoint.ts';
+import { backoffMs } from './retry.ts';
+import type { OpenTransport, Transport } from './transport.ts';
+
+/** gRPC's connection backoff. */
+const CONNECT_BACKOFF = { baseMs: 1000, maxMs: 120_000, multiplier: 1.6 };
+
+/**
+ * The connection to one endpoint: opened when asked for, opened again after it broke, with growing pauses while that fails.
+ *
+ * idle → connecting → ready → idle (peer gone, or it asked to go) → …
+ * connecting → transient_failure → (pause over) idle
+ * any → shutdown
+ */
+export class Subconnection {
+  readonly endpoint: Endpoint;
+  readonly #open: OpenTransport;
+  readonly #onChange: () => void;
+  readonly #closing = new AbortController();
+  /** Transports that end their last calls after the peer asked us to go. */
+  readonly #draining = new Set<Transport>();
+  #state: ConnectionState = 'idle';
+  #transport: Transport | undefined;
+  #error: GitalyError | undefined;
+  #failures = 0;
+  #pause: NodeJS.Timeout | undefined;
+
+  constructor(endpoint: Endpoint, options: { open: OpenTransport; onChange: () => void }) {
+    this.endpoint = endpoint;
+    this.#open = options.open;
+    this.#onChange = options.onChange;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Why the last attempt failed. */
+  get error(): GitalyError | undefined {
+    return this.#error;
+  }
+
+  /** The open transport; `undefined` unless ready. */
+  get transport(): Transport | undefined {
+    if (this.#transport !== undefined && !this.#transport.isOpen) this.#retire(this.#transport);
+    return this.#transport;
+  }
+
+  /** Starts to connect when nothing is open and no pause is running. */
+  connect(): void {
+    if (this.#state === 'idle') void this.#connect();
+  }
+
+  /** Opens nothing more; what is open closes when its last call has ended. */
+  retire(): void {
+    for (const transport of this.#shutDown()) transport.drain();
+  }
+
+  /** Ends at once what is open; calls fail with `error`. */
+  async close(error: GitalyError): Promise<void> {
+    await Promise.all(this.#shutDown().map((transport) => transport.destroy(error)));
+  }
+
+  #shutDown(): Transport[] {
+    this.#setState('shutdown');
+    clearTimeout(this.#pause);
+    this.#closing.abort();
+    const transports = [...this.#draining, ...(this.#transport === undefined ? [] : [this.#transport])];
+    this.#transport = undefined;
+    return transports;
+  }
+
+  async #connect(): Promise<void> {
+    this.#setState('connecting');
+    try {
+      const transport = await this.#open(this.endpoint, this.#closing.signal);
+      if (this.#closing.signal.aborted) return void (await transport.destroy());
+      this.#failures = 0;
+      this.#error = undefined;
+      this.#transport = transport;
+      void transport.closed.then(() => this.#retire(transport));
+      this.#setState('ready');
+    } catch (error) {
+      this.#fail(withCode(error, 'UNAVAILABLE'));
+    }
+  }
+
+  #fail(error: GitalyError): void {
+    if (this.#closing.signal.aborted) return;
+    this.#failures++;
+    this.#error = error;
+    this.#pause = setTimeout(() => this.#setState('idle'), backoffMs({ ...CONNECT_BACKOFF, attempt: this.#failures })).unref();
+    this.#setState('transient_failure');
+  }
+
+  #retire(transport: Transport): void {
+    this.#draining.add(transport);
+    void transport.closed.then(() => this.#draining.delete(transport));
+    if (this.#transport !== transport) return;
+    this.#transport = undefined;
+    this.#setState('idle');
+  }
+
+  #setState(state: ConnectionState): void {
+    if (this.#state === 'shutdown' || this.#state === state) return;
+    this.#state = state;
+    this.#onChange();
+  }
+}

@@ -1,0 +1,85 @@
+import type { DescMessage, DescMethod, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { type MethodInfo, methodInfo } from '#wire/methods';
+import type { CallOptions, Invoke, RequestsOf, ResponseStream } from './call-types.ts';
+
+/** One request, one response. */
+export type UnaryCall<I extends DescMessage, O extends DescMessage> = (
+  request: MessageInitShape<I>,
+  options?: CallOptions,
+) => Promise<MessageShape<O>>;
+
+/** One request, a stream of responses. */
+export type ServerStreamCall<I extends DescMessage, O extends DescMessage> = (
+  request: MessageInitShape<I>,
+  options?: CallOptions,
+) => ResponseStream<MessageShape<O>>;
+
+/** A stream of requests, one response. */
+export type ClientStreamCall<I extends DescMessage, O extends DescMessage> = (
+  requests: RequestsOf<I>,
+  options?: CallOptions,
+) => Promise<MessageShape<O>>;
+
+/** Two streams, independent of each other. */
+export type BidiCall<I extends DescMessage, O extends DescMessage> = (
+  requests: RequestsOf<I>,
+  options?: CallOptions,
+) => ResponseStream<MessageShape<O>>;
+
+/** The function that calls a method. */
+export type CallOf<M> = M extends { methodKind: infer K; input: infer I extends DescMessage; output: infer O extends DescMessage }
+  ? K extends 'unary'
+    ? UnaryCall<I, O>
+    : K extends 'server_streaming'
+      ? ServerStreamCall<I, O>
+      : K extends 'client_streaming'
+        ? ClientStreamCall<I, O>
+        : BidiCall<I, O>
+  : never;
+
+/** Generated names keep a leading acronym but for its first letter (`sSHUploadPack`); ours are `sshUploadPack`. */
+type CallName<N> = N extends `sSH${infer Rest}` ? `ssh${Rest}` : N;
+
+/** All methods of a service as functions, named as the RPC in camel case. */
+export type ClientOf<S extends { readonly method: object }> = {
+  readonly [M in keyof S['method'] as CallName<M>]: CallOf<S['method'][M]>;
+};
+
+/** A service as generated code describes it. */
+export type ServiceDescriptor = Pick<DescService, 'methods' | 'typeName'> & { readonly method: object };
+
+/** Makes the functions of a service. `invoke` starts one call. */
+export function createClient<S extends ServiceDescriptor>(service: S, invoke: Invoke): ClientOf<S> {
+  const functions = service.methods.map((method) => [callName(method), createCall(methodInfo(method), invoke)] as const);
+  // Names and shapes come from the same descriptor that the type is computed from.
+  return Object.freeze(Object.fromEntries(functions)) as ClientOf<S>;
+}
+
+/** The name of a method's function. */
+export function callName(method: Pick<DescMethod, 'name'>): string {
+  return method.name.replace(/^(?:[A-Z]+(?=[A-Z][a-z])|[A-Z])/, (head) => head.toLowerCase());
+}
+
+function createCall(method: MethodInfo, invoke: Invoke): unknown {
+  switch (method.kind) {
+    case 'unary':
+      return (request: unknown, options: CallOptions = {}) => onlyResponse(invoke({ method, requests: [request], options }));
+    case 'server_stream':
+      return (request: unknown, options: CallOptions = {}) => invoke({ method, requests: [request], options });
+    case 'client_stream':
+      return (requests: Iterable<unknown>, options: CallOptions = {}) => onlyResponse(invoke({ method, requests, options }));
+    case 'bidi_stream':
+      return (requests: Iterable<unknown>, options: CallOptions = {}) => invoke({ method, requests, options });
+  }
+}
+
+async function onlyResponse(stream: ResponseStream<unknown>): Promise<unknown> {
+  let response: unknown;
+  for await (const message of stream) {
+    if (response !== undefined) throw new GitalyError('INTERNAL', 'cardinality violation: more than one response');
+    response = message;
+  }
+  if (response === undefined) throw new GitalyError('INTERNAL', 'cardinality violation: no response');
+  return response;
+}

@@ -1,0 +1,42 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { writeChunk } from '#base/copy-stream';
+import { BAND, readSideBand } from '#rpc/common/side-band';
+import type { SSHUploadPackWithSidechannelRequestSchema } from '#wire/gen/ssh_pb';
+import type { CallOptions } from './call-types.ts';
+import type { Connection } from './connection.ts';
+import type { PackResult, Stdio } from './git-streams.ts';
+import { exchange } from './sidechannel-copy.ts';
+import type { SidechannelConnection, SidechannelRegistry } from './sidechannel-registry.ts';
+import { withSidechannel } from './with-sidechannel.ts';
+
+/**
+ * Runs `git upload-pack` on the server, its streams over a sidechannel (RPC SSHUploadPackWithSidechannel). The connection comes from
+ * `dialSidechannel` with the same registry.
+ *
+ * Resolves when the server has ended, with exit code 0; does not wait for `stdin`.
+ *
+ * @throws {CallError} the status of the call; {GitalyError} `copy request: …`, `close request: …`, `copy response: …`
+ */
+export async function uploadPackWithSidechannel(
+  connection: Connection,
+  registry: SidechannelRegistry,
+  io: Stdio,
+  request: MessageInitShape<typeof SSHUploadPackWithSidechannelRequestSchema>,
+  options: CallOptions = {},
+): Promise<PackResult> {
+  const response = await withSidechannel(registry, options, {
+    callback: (sidechannel) => exchange(sidechannel, io.stdin, (source) => takeBands(source, io)),
+    call: (callOptions) => connection.ssh.sshUploadPackWithSidechannel(request, callOptions),
+  });
+  return { exitCode: 0, packfileNegotiationStatistics: response.packfileNegotiationStatistics };
+}
+
+async function takeBands(source: SidechannelConnection, io: Pick<Stdio, 'stdout' | 'stderr'>): Promise<void> {
+  for await (const { band, data } of readSideBand(source)) await writeChunk(streamOf(band, io), data);
+}
+
+function streamOf(band: number, { stdout, stderr }: Pick<Stdio, 'stdout' | 'stderr'>): Stdio['stdout'] {
+  if (band === BAND.stdout) return stdout;
+  if (band === BAND.stderr) return stderr;
+  throw new Error(`unexpected band: ${band}`);
+}

@@ -1,0 +1,49 @@
+import { GitalyError } from '#base/gitaly-error';
+
+/**
+ * Ends a wait early: on the caller's signal, at a deadline, or by `end`. For waits of a call that is not on the wire yet; errors are
+ * those that the wire would give.
+ */
+export class WaitLimit {
+  readonly #abort = new AbortController();
+  readonly #signal: AbortSignal | undefined;
+  readonly #deadline: Date | undefined;
+
+  constructor(options: { signal: AbortSignal | undefined; deadline: Date | undefined }) {
+    this.#signal = options.signal;
+    this.#deadline = options.deadline;
+  }
+
+  end(reason: GitalyError): void {
+    this.#abort.abort(reason);
+  }
+
+  /** @throws {GitalyError} CANCELLED, DEADLINE_EXCEEDED or the reason of `end`; what `work` throws when nothing ended it. */
+  async run<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const onAbort = () => this.end(cancelled(this.#signal?.reason));
+    const timer = this.#deadline === undefined ? undefined : this.#endAt(this.#deadline);
+    if (this.#signal?.aborted) onAbort();
+    this.#signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await work(this.#abort.signal);
+    } catch (error) {
+      throw this.#abort.signal.aborted ? this.#abort.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+      this.#signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #endAt(deadline: Date): NodeJS.Timeout | undefined {
+    const leftMs = deadline.getTime() - Date.now();
+    if (leftMs > MAX_TIMER_MS) return undefined;
+    return setTimeout(() => this.end(new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded')), leftMs);
+  }
+}
+
+/** Longer times overflow a timer, and nobody waits 24 days for a connection. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+function cancelled(reason: unknown): GitalyError {
+  return reason instanceof GitalyError ? reason : new GitalyError('CANCELLED', 'context canceled', { cause: reason });
+}
