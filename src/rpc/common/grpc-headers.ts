@@ -1,0 +1,76 @@
+import type { OutgoingHttpHeaders } from 'node:http2';
+import { GitalyError } from '#base/gitaly-error';
+import { GRPC_MESSAGE, GRPC_STATUS, GRPC_STATUS_DETAILS } from './header-names.ts';
+import type { Metadata } from './metadata.ts';
+import { percentDecode, percentEncode } from './percent-encoding.ts';
+import { statusCode, statusNumber } from './status-code.ts';
+import { packStatus, statusError } from './status-details.ts';
+
+/** HPACK counts 32 bytes for every header besides its name and value (RFC 7541, 4.1). */
+const HEADER_OVERHEAD_BYTES = 32;
+/** Room for the headers around a status: `:status`, `content-type`, `grpc-status` and a few trailers of a handler. */
+const RESERVED_BYTES = 1024;
+
+/** Keys that metadata may not set: they are the transport's. */
+const RESERVED_KEY = /^(?::|grpc-|content-type$|te$|connection$|keep-alive$|proxy-connection$|transfer-encoding$|upgrade$|host$)/;
+
+/** Adds metadata to headers that are about to be sent. Keys of the transport are left out, as grpc-go does. */
+export function addMetadata(headers: OutgoingHttpHeaders, metadata: Metadata): void {
+  for (const [key, value] of metadata.wireEntries()) {
+    if (RESERVED_KEY.test(key)) continue;
+    const present = headers[key];
+    if (present === undefined) headers[key] = value;
+    else if (Array.isArray(present)) present.push(value);
+    else headers[key] = [String(present), value];
+  }
+}
+
+/**
+ * The headers that end a call with an error. What the peer's limit on header lists (`maxBytes`) has no room for is given up:
+ * first the details, then the end of the message. The code always arrives.
+ */
+export function errorHeaders(error: GitalyError, maxBytes: number): OutgoingHttpHeaders {
+  let room = maxBytes - RESERVED_BYTES;
+  const headers: OutgoingHttpHeaders = { [GRPC_STATUS]: String(statusNumber(error.code)) };
+  if (error.message !== '') {
+    const message = percentEncode(error.message.toWellFormed());
+    const available = room - GRPC_MESSAGE.length - HEADER_OVERHEAD_BYTES;
+    headers[GRPC_MESSAGE] = message.length <= available ? message : message.slice(0, Math.max(available, 0)).replace(/%.?$/, '');
+    room -= Math.min(message.length, available) + GRPC_MESSAGE.length + HEADER_OVERHEAD_BYTES;
+  }
+  if (error.details.length > 0) {
+    const details = Buffer.from(packStatus(error)).toString('base64').replace(/=+$/, '');
+    if (details.length + GRPC_STATUS_DETAILS.length + HEADER_OVERHEAD_BYTES <= room) headers[GRPC_STATUS_DETAILS] = details;
+  }
+  return headers;
+}
+
+/**
+ * Reads the status of a call from its trailers (or from the headers of a trailers-only answer): the error, `undefined` for OK.
+ * `missing` is what to report when there is no `grpc-status`.
+ */
+export function readStatus(trailers: Metadata, missing: GitalyError): GitalyError | undefined {
+  const text = trailers.get(GRPC_STATUS);
+  if (text === undefined) return missing;
+  if (text === '0') return undefined;
+  const number = /^[0-9]{1,3}$/.test(text) ? Number(text) : -1;
+  if (number === 0) return undefined;
+  return statusError(statusCode(number), percentDecode(trailers.get(GRPC_MESSAGE) ?? ''), trailers.getBytes(GRPC_STATUS_DETAILS));
+}
+
+const HTTP_CODES = new Map([
+  [400, 'INTERNAL'],
+  [401, 'UNAUTHENTICATED'],
+  [403, 'PERMISSION_DENIED'],
+  [404, 'UNIMPLEMENTED'],
+  [429, 'UNAVAILABLE'],
+  [502, 'UNAVAILABLE'],
+  [503, 'UNAVAILABLE'],
+  [504, 'UNAVAILABLE'],
+] as const);
+
+/** The error for an answer that is not gRPC (HTTP status other than 200), after gRPC's table; text of grpc-go. */
+export function httpStatusError(status: number): GitalyError {
+  const known: ReadonlyMap<number, GitalyError['code']> = HTTP_CODES;
+  return new GitalyError(known.get(status) ?? 'UNKNOWN', `unexpected HTTP status code received from server: ${status}`);
+}

@@ -1,0 +1,212 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { GitalyError } from '#base/gitaly-error';
+import { ACCEPTED_ENCODINGS, parseEncoding } from '#rpc/common/grpc-compression';
+import { MAX_RECEIVE_MESSAGE_BYTES } from '#rpc/common/grpc-frame';
+import { errorHeaders } from '#rpc/common/grpc-headers';
+import { parseGrpcTimeout } from '#rpc/common/grpc-timeout';
+import { GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT } from '#rpc/common/header-names';
+import { IncomingFrames } from '#rpc/common/incoming-frames';
+import { Metadata } from '#rpc/common/metadata';
+import { ActiveCall, respondTrailersOnly } from './active-call.ts';
+import { CallContext, type ContextExtras } from './call-context.ts';
+import type { Peer, ServedService } from './handler.ts';
+import { type RawMethod, type Route, rawRoute, routesOf } from './route.ts';
+import type { ServerInterceptor } from './server-call.ts';
+import { DEFAULT_KEEPALIVE, type KeepalivePolicy, ServerConnection } from './server-connection.ts';
+
+export interface GrpcServerOptions {
+  readonly services: readonly ServedService[];
+  /** Outermost first. */
+  readonly interceptors?: readonly ServerInterceptor[];
+  /** Default 4 MiB, gRPC's default. */
+  readonly maxReceiveMessageBytes?: number;
+  readonly keepalive?: Partial<KeepalivePolicy>;
+  /** What contexts offer besides the transport's own: flags, sidechannels. */
+  readonly contextExtras?: ContextExtras;
+  /** Asked for methods of no registered service; `undefined` answers UNIMPLEMENTED. */
+  readonly unknownMethod?: (path: string, headers: Metadata) => RawMethod | undefined;
+  /** Told about connections that ended with an error. */
+  readonly onConnectionError?: (error: Error, peer: Peer) => void;
+}
+
+/** How long a hard stop waits for handlers to notice that they were aborted. */
+const ABORT_GRACE_MS = 5000;
+const CONTENT_TYPE = /^application\/grpc(?:[+;]|$)/;
+const ROUTE_PATH = /^\/(?<service>[^/]+)\/(?<method>[^/]+)$/;
+
+/** Serves gRPC on connections that somebody else has accepted. */
+export class GrpcServer {
+  readonly #options: GrpcServerOptions;
+  readonly #interceptors: readonly ServerInterceptor[];
+  readonly #maxMessageBytes: number;
+  readonly #keepalive: KeepalivePolicy;
+  readonly #extras: ContextExtras;
+  readonly #routes = new Map<string, Route>();
+  readonly #services = new Set<string>();
+  readonly #connections = new Set<ServerConnection>();
+  readonly #calls = new Set<ActiveCall>();
+  #onIdle: (() => void) | undefined;
+  #isStopping = false;
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    this.#interceptors = options.interceptors ?? [];
+    this.#maxMessageBytes = options.maxReceiveMessageBytes ?? MAX_RECEIVE_MESSAGE_BYTES;
+    this.#keepalive = { ...DEFAULT_KEEPALIVE, ...options.keepalive };
+    this.#extras = options.contextExtras ?? {};
+    for (const served of options.services) {
+      this.#services.add(served.service.typeName);
+      for (const route of routesOf(served)) this.#routes.set(route.method.path, route);
+    }
+  }
+
+  /** Calls that have started and not yet sent their status. */
+  get activeCalls(): number {
+    return this.#calls.size;
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Serves HTTP/2 on a connection until either side closes it. The server owns the duplex from here on. */
+  serveConnection(duplex: Duplex, peer: Peer): void {
+    if (this.#isStopping) {
+      duplex.destroy();
+      return;
+    }
+    const connection: ServerConnection = new ServerConnection(duplex, this.#keepalive, {
+      onStream: (stream, headers, rawHeaders) => this.#accept(connection, peer, stream, headers, rawHeaders),
+      onClose: (error) => {
+        this.#connections.delete(connection);
+        if (error !== undefined) this.#options.onConnectionError?.(error, peer);
+        this.#checkIdle();
+      },
+    });
+    this.#connections.add(connection);
+  }
+
+  /**
+   * Stops: no new connections, GOAWAY on the open ones, running calls may finish for `graceMs`; then they are aborted (UNAVAILABLE)
+   * and the connections cut. Resolves when all handlers are done, at the latest 5 s after the cut.
+   */
+  async shutdown({ graceMs }: { graceMs: number }): Promise<void> {
+    this.#isStopping = true;
+    for (const connection of this.#connections) connection.drain();
+    if (await this.#idleWithin(graceMs)) return;
+    for (const call of this.#calls) call.context.abort(new GitalyError('UNAVAILABLE', 'server is shutting down'));
+    await new Promise(setImmediate); // handlers that only waited for the signal get their status out
+    for (const connection of this.#connections) connection.destroy();
+    await this.#idleWithin(ABORT_GRACE_MS);
+  }
+
+  #idleWithin(waitMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => settle(false), waitMs);
+      const settle = (isIdle: boolean): void => {
+        clearTimeout(timer);
+        this.#onIdle = undefined;
+        resolve(isIdle);
+      };
+      this.#onIdle = () => settle(true);
+      this.#checkIdle();
+    });
+  }
+
+  #checkIdle(): void {
+    if (this.#connections.size === 0 && this.#calls.size === 0) this.#onIdle?.();
+  }
+
+  #accept(
+    connection: ServerConnection,
+    peer: Peer,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: string[],
+  ): void {
+    stream.on('error', ignore); // a reset by the peer; the call learns of it by 'aborted'
+    const refusal = refusalOf(headers);
+    if (refusal !== undefined) {
+      refuse(stream, refusal.error, refusal.httpStatus);
+      return;
+    }
+    const metadata = Metadata.fromWire(rawHeaders);
+    const path = headers[':path'] ?? '';
+    const route = this.#routes.get(path) ?? this.#unknownRoute(path, metadata);
+    if (route instanceof GitalyError) {
+      refuse(stream, route);
+      return;
+    }
+    const encoding = parseEncoding(single(headers[GRPC_ENCODING]));
+    if (encoding === undefined) {
+      const text = `grpc: Decompressor is not installed for grpc-encoding "${single(headers[GRPC_ENCODING])}"`;
+      respondTrailersOnly(stream, {
+        ...errorHeaders(new GitalyError('UNIMPLEMENTED', text), Number.POSITIVE_INFINITY),
+        [GRPC_ACCEPT_ENCODING]: ACCEPTED_ENCODINGS,
+      });
+      return;
+    }
+    const timeout = single(headers[GRPC_TIMEOUT]);
+    const timeoutMs = timeout === undefined ? undefined : parseGrpcTimeout(timeout);
+    const deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+    const incoming = new IncomingFrames(stream, this.#maxMessageBytes);
+    incoming.encoding = encoding;
+    const context = new CallContext(route.method, metadata, peer, deadlineMs, this.#extras);
+    void this.#run(new ActiveCall(route, context, stream, incoming, connection.onSent));
+  }
+
+  async #run(call: ActiveCall): Promise<void> {
+    this.#calls.add(call);
+    await call.run(this.#interceptors);
+    this.#calls.delete(call);
+    if (this.#onIdle !== undefined) this.#checkIdle();
+  }
+
+  #unknownRoute(path: string, headers: Metadata): Route | GitalyError {
+    const { service, method } = ROUTE_PATH.exec(path)?.groups ?? {};
+    if (service === undefined || method === undefined)
+      return new GitalyError('UNIMPLEMENTED', `malformed method name: ${JSON.stringify(path)}`);
+    if (this.#services.has(service)) return new GitalyError('UNIMPLEMENTED', `unknown method ${method} for service ${service}`);
+    const raw = this.#options.unknownMethod?.(path, headers);
+    return raw === undefined ? new GitalyError('UNIMPLEMENTED', `unknown service ${service}`) : rawRoute(raw);
+  }
+}
+
+interface Refusal {
+  readonly httpStatus: number;
+  readonly error: GitalyError;
+}
+
+/** What is wrong with a request before gRPC begins. Codes and texts are grpc-go's. */
+function refusalOf(headers: IncomingHttpHeaders): Refusal | undefined {
+  const type = headers['content-type'] ?? '';
+  if (!CONTENT_TYPE.test(type)) {
+    return {
+      httpStatus: 415,
+      error: new GitalyError('INVALID_ARGUMENT', `invalid gRPC request content-type ${JSON.stringify(type)}`),
+    };
+  }
+  const method = headers[':method'] ?? '';
+  if (method !== 'POST') {
+    const text = `Received a HEADERS frame with :method ${JSON.stringify(method)} which should be POST`;
+    return { httpStatus: 405, error: new GitalyError('INTERNAL', text) };
+  }
+  const timeout = single(headers[GRPC_TIMEOUT]);
+  if (timeout !== undefined && parseGrpcTimeout(timeout) === undefined) {
+    return { httpStatus: 400, error: new GitalyError('INTERNAL', `malformed grpc-timeout: ${JSON.stringify(timeout)}`) };
+  }
+  return undefined;
+}
+
+function refuse(stream: ServerHttp2Stream, error: GitalyError, httpStatus = 200): void {
+  stream.resume();
+  respondTrailersOnly(stream, errorHeaders(error, Number.POSITIVE_INFINITY), httpStatus);
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function ignore(): void {}

@@ -1,0 +1,151 @@
+import {
+  constants,
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { MAX_CONCURRENT_STREAMS, SESSION_OPTIONS, SESSION_WINDOW_BYTES } from '#rpc/common/http2-limits';
+
+/** When the server asks whether the peer is alive, and how often the peer may ask us. */
+export interface KeepalivePolicy {
+  /** A connection on which nothing was received for this long is pinged. */
+  readonly pingAfterMs: number;
+  /** Without any answer after this long it is cut. */
+  readonly pingTimeoutMs: number;
+  /** Client pings closer together than this are strikes, with and without running calls; the third is too many. */
+  readonly minClientPingIntervalMs: number;
+  /** A connection that sends no valid HTTP/2 preface and settings for this long is cut. */
+  readonly handshakeTimeoutMs: number;
+}
+
+/** Gitaly's policy; the handshake timeout is grpc-go's. */
+export const DEFAULT_KEEPALIVE: KeepalivePolicy = {
+  pingAfterMs: 300_000,
+  pingTimeoutMs: 20_000,
+  minClientPingIntervalMs: 10_000,
+  handshakeTimeoutMs: 120_000,
+};
+
+const MAX_PING_STRIKES = 2;
+/** What is left of a connection's life after its last frame was queued. */
+const LINGER_MS = 200;
+/**
+ * Streams that a client may reset: this many at once, and that many a second for long. Each reset call may have started a git
+ * process, so a flood of them is an attack; a batch of cancelled calls is not.
+ */
+const STREAM_RESET_BURST = 5000;
+const STREAM_RESET_RATE = 500;
+
+export interface ConnectionEvents {
+  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): void;
+  /** Called once. */
+  onClose(error: Error | undefined): void;
+}
+
+/** The HTTP/2 session of one connection: limits, keepalive in both directions, draining. */
+export class ServerConnection {
+  readonly #duplex: Duplex;
+  readonly #session: ServerHttp2Session;
+  readonly #policy: KeepalivePolicy;
+  readonly #keepalive: NodeJS.Timeout;
+  readonly #handshake: NodeJS.Timeout;
+  #pingTimeout: NodeJS.Timeout | undefined;
+  #error: Error | undefined;
+  /** Something was received since the last keepalive tick. */
+  #isAlive = true;
+  #strikes = 0;
+  #lastPingAtMs = Number.NEGATIVE_INFINITY;
+  /** Headers or data went out since the last ping: window estimators ping around data, that is no offence (as in grpc-go). */
+  #hasSent = false;
+  /** To be called whenever headers or data are sent. */
+  readonly onSent = (): void => {
+    this.#hasSent = true;
+  };
+
+  constructor(duplex: Duplex, policy: KeepalivePolicy, events: ConnectionEvents) {
+    this.#duplex = duplex;
+    this.#policy = policy;
+    const session = performServerHandshake(duplex, {
+      ...SESSION_OPTIONS,
+      settings: { ...SESSION_OPTIONS.settings, maxConcurrentStreams: MAX_CONCURRENT_STREAMS },
+      streamResetBurst: STREAM_RESET_BURST,
+      streamResetRate: STREAM_RESET_RATE,
+    });
+    this.#session = session;
+    this.#keepalive = setInterval(() => this.#checkAlive(), policy.pingAfterMs).unref();
+    this.#handshake = setTimeout(() => this.destroy(), policy.handshakeTimeoutMs).unref();
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    session.once('remoteSettings', () => clearTimeout(this.#handshake));
+    session.on('stream', (stream, headers, _flags, rawHeaders) => {
+      this.#isAlive = true;
+      events.onStream(stream, headers, rawHeaders);
+    });
+    session.on('ping', () => this.#onPing());
+    session.on('error', (error) => {
+      this.#error = error;
+    });
+    session.on('close', () => {
+      clearInterval(this.#keepalive);
+      clearTimeout(this.#handshake);
+      clearTimeout(this.#pingTimeout);
+      events.onClose(this.#error);
+    });
+  }
+
+  /**
+   * Ends the connection gracefully: GOAWAY, running calls finish, then close. A call that crosses the GOAWAY on its way was not
+   * processed, and clients may send it again elsewhere.
+   */
+  drain(): void {
+    if (this.#session.closed || this.#session.destroyed) return;
+    this.#duplex.once('finish', () => this.#cutLater()); // the peer need not close its half
+    this.#session.close();
+  }
+
+  /** Cuts the connection; running streams are reset. */
+  destroy(error?: Error): void {
+    this.#session.destroy(error);
+    this.#cutLater();
+  }
+
+  /** Leaves the last frames a moment to go out; a peer that does not read cannot hold the connection open. */
+  #cutLater(): void {
+    setTimeout(() => this.#duplex.destroy(), LINGER_MS).unref();
+  }
+
+  #checkAlive(): void {
+    if (this.#isAlive) {
+      this.#isAlive = false;
+      return;
+    }
+    if (this.#pingTimeout !== undefined || this.#session.destroyed) return;
+    this.#pingTimeout = setTimeout(() => {
+      this.#pingTimeout = undefined;
+      if (!this.#isAlive) this.destroy(new Error('keepalive ping not answered'));
+    }, this.#policy.pingTimeoutMs).unref();
+    this.#session.ping(() => {
+      this.#isAlive = true;
+      clearTimeout(this.#pingTimeout);
+      this.#pingTimeout = undefined;
+    });
+  }
+
+  #onPing(): void {
+    this.#isAlive = true;
+    const now = performance.now();
+    const sinceLastMs = now - this.#lastPingAtMs;
+    this.#lastPingAtMs = now;
+    if (this.#hasSent) {
+      this.#hasSent = false;
+      this.#strikes = 0;
+      return;
+    }
+    if (sinceLastMs >= this.#policy.minClientPingIntervalMs) return;
+    this.#strikes++;
+    if (this.#strikes <= MAX_PING_STRIKES) return;
+    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'));
+    setImmediate(() => this.destroy());
+  }
+}
