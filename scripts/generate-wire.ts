@@ -20,7 +20,7 @@ function generate(base: string): void {
   const run = spawnSync(process.execPath, [buf, 'generate', '--output', base], {
     cwd: ROOT,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}` },
+    env: { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}` },
   });
   if (run.error) throw new Error(`cannot start buf at ${buf}; run npm ci`, { cause: run.error });
   if (run.status !== 0)
