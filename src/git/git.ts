@@ -7,12 +7,15 @@ import { SUBCOMMANDS } from './command/allowed.ts';
 import { collectOutput } from './command/collect-output.ts';
 import { type ConfigPair, configOf, secretEnvironment } from './command/config.ts';
 import { gitEnvironment, inheritedEnvironment } from './command/environment.ts';
-import { checkNul, type GitCommand } from './command/git-command.ts';
+import { checkNul, flag, type GitCommand, gitCommand } from './command/git-command.ts';
 import type { GitProcess } from './command/git-process.ts';
 import { chooseSpawner } from './command/spawner/choose-spawner.ts';
 import type { Arg, Spawner } from './command/spawner/spawner.ts';
 import { type ProcessObserver, type ProcessOptions, startProcess } from './command/start-process.ts';
 import { ObjectFormats } from './object-format.ts';
+import { CatFilePool } from './objects/cat-file-pool.ts';
+import { MailmapCache } from './objects/mailmap-cache.ts';
+import { ObjectReader } from './objects/object-reader.ts';
 import type { GitRepository } from './repository.ts';
 
 /**
@@ -29,6 +32,10 @@ export interface GitOptions {
   readonly spawner?: Spawner;
   /** Is told of every process, for metrics and logs. */
   readonly observer?: ProcessObserver;
+  /** Most cat-file processes kept for later use. Default 100 (Gitaly: `git.catfile_cache_size`). */
+  readonly catFileProcesses?: number;
+  /** How long one is kept unused. Default 10 s. */
+  readonly catFileIdleMs?: number;
 }
 
 export interface SpawnOptions extends ProcessOptions {
@@ -62,6 +69,9 @@ export class Git {
   readonly capabilities: GitCapabilities;
   readonly binary: string;
   readonly spawner: Spawner;
+  /** The shared cat-file processes; public for its counts. */
+  readonly catFiles: CatFilePool;
+  readonly #mailmaps = new MailmapCache();
   readonly #config: readonly ConfigPair[];
   readonly #observer: ProcessObserver | undefined;
   readonly #inherited = inheritedEnvironment(process.env);
@@ -74,6 +84,12 @@ export class Git {
     this.capabilities = capabilities;
     this.#config = options.config ?? [];
     this.#observer = options.observer;
+    this.catFiles = new CatFilePool({
+      start: (repository) => this.#startCatFile(repository),
+      delimiter: capabilities.catFileNul ? 0 : 10,
+      maxProcesses: options.catFileProcesses ?? 100,
+      idleMs: options.catFileIdleMs ?? 10_000,
+    });
   }
 
   /**
@@ -148,6 +164,11 @@ export class Git {
     return await collectOutput(run, { maxBytes: maxOutputBytes, ...(input === undefined ? {} : { input }) });
   }
 
+  /** Reads the objects of a repository. */
+  objects(repository: GitRepository): ObjectReader {
+    return new ObjectReader(this, this.catFiles, this.#mailmaps, repository);
+  }
+
   /**
    * The hash a repository uses, from its `config` file.
    *
@@ -160,10 +181,19 @@ export class Git {
   /** Forgets what is kept about a repository (it was removed, or moved). */
   forget(repository: GitRepository): void {
     this.#formats.forget(repository);
+    this.catFiles.forget(repository);
   }
 
-  /** Ends everything that runs in the background. */
-  async close(): Promise<void> {}
+  /** Ends everything that runs in the background, and resolves when it is gone. */
+  async close(): Promise<void> {
+    await this.catFiles.close();
+  }
+
+  #startCatFile(repository: GitRepository): GitProcess {
+    const options = [flag('--batch-command'), flag('--buffer')];
+    if (this.capabilities.catFileNul) options.push(flag('-Z'));
+    return this.spawn(gitCommand('cat-file', { options }), { repository, stdin: 'pipe' });
+  }
 
   #configFor(command: GitCommand, { repository, config = [], hooks }: SpawnOptions): ConfigPair[] {
     const hooksPath =

@@ -1,0 +1,19 @@
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import { isObjectType, type ObjectInfo } from './object-info.ts';
+
+/**
+ * Reads the line before an object's contents: `<oid> <type> <size>`. `undefined` says that there is no such object (`… missing`), or
+ * that it is a submodule's commit, which lies elsewhere (`<oid> submodule`).
+ *
+ * @throws {GitalyError} without a code of its own, `invalid info line: "…"`, for anything else, such as an ambiguous short id.
+ */
+export function parseHeader(line: Buffer): ObjectInfo | undefined {
+  const text = line.toString('latin1');
+  const [oid = '', type = '', size = '', ...more] = text.split(' ');
+  if (more.length === 0 && isObjectType(type) && /^\d+$/.test(size) && /^[0-9a-f]{40,64}$/.test(oid)) {
+    return { oid, type, size: Number(size) };
+  }
+  if (text.endsWith(' missing') || (type === 'submodule' && size === '')) return undefined;
+  throw new GitalyError('UNKNOWN', `invalid info line: ${quote(line)}`);
+}

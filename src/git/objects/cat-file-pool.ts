@@ -1,0 +1,277 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { type BigIntStats, statSync } from 'node:fs';
+import { GitalyError } from '#base/gitaly-error';
+import type { GitProcess } from '../command/git-process.ts';
+import type { GitRepository } from '../repository.ts';
+import { CatFileProcess } from './cat-file-process.ts';
+import { type Found, Lookup } from './lookup.ts';
+
+export interface CatFilePoolOptions {
+  /** Starts a cat-file on a repository, with pipes on standard input and output. */
+  readonly start: (repository: GitRepository) => GitProcess;
+  /** Ends requests and answers: NUL where git knows `-Z`, else LF. */
+  readonly delimiter: 0 | 10;
+  /** Idle processes beyond this are ended, least recently used first. Gitaly: `git.catfile_cache_size`. */
+  readonly maxProcesses: number;
+  /** A process that nobody asked for so long is ended. */
+  readonly idleMs: number;
+}
+
+/** Counts for metrics. Gitaly's names: catfile_cache (hit, miss), catfile_processes, catfile_lookups. */
+export interface CatFileCounts {
+  hits: number;
+  misses: number;
+  started: number;
+  running: number;
+  lookups: { info: number; contents: number; flush: number };
+}
+
+/** A process is replaced after this long, whatever it does: git keeps files mapped that were removed meanwhile. */
+const MAX_AGE_MS = 5 * 60_000;
+/** Streams and difficult revisions hold processes beyond the budget; this many times the budget is where it ends. */
+const HARD_LIMIT_FACTOR = 4;
+/** How many processes may die under a lookup before it is the suspect and gets a process of its own. */
+const MAX_DEATHS = 2;
+const SWEEP_MS = 1_000;
+const MAILMAP = Buffer.from('HEAD:.mailmap');
+/** Gitaly's processes read it once in their life, which may be minutes. */
+const MAILMAP_AGE_MS = 1_000;
+
+/** Everything known about one repository (with one set of object directories). */
+interface Slot {
+  readonly key: string;
+  readonly repository: GitRepository;
+  current: CatFileProcess | undefined;
+  /** Lookups of this tick, not sent yet. */
+  queue: Lookup[];
+  /** What the repository looked like when `current` was started. */
+  stamp: string;
+  lastUsedAt: number;
+  mailmap: { readonly info: Promise<Found | undefined>; readonly askedAt: number } | undefined;
+}
+
+/** cat-file processes shared by everybody who reads a repository. See README.md for the invariants and the states. */
+export class CatFilePool {
+  readonly counts: CatFileCounts = { hits: 0, misses: 0, started: 0, running: 0, lookups: { info: 0, contents: 0, flush: 0 } };
+  readonly #options: CatFilePoolOptions;
+  /** In order of use, the least recently used first. */
+  readonly #slots = new Map<string, Slot>();
+  readonly #processes = new Set<CatFileProcess>();
+  /** Processes outlive the request that happened to start them, so they run in the context of the pool's maker. */
+  readonly #detached = AsyncLocalStorage.snapshot();
+  #sweeper: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: CatFilePoolOptions) {
+    this.#options = options;
+  }
+
+  /** Asks the repository's shared process; the answer comes in `lookup.answer`. */
+  submit(repository: GitRepository, lookup: Lookup): void {
+    this.#enqueue(this.#slot(repository), lookup);
+  }
+
+  /**
+   * The info of `HEAD:.mailmap`, at most {@link MAILMAP_AGE_MS} old: it is needed with every commit, changes once a year, and costs
+   * git as much as the commit itself. When it has to be asked for, the question travels with the commit's.
+   */
+  mailmapInfo(repository: GitRepository): Promise<Found | undefined> {
+    const slot = this.#slot(repository);
+    const now = performance.now();
+    if (slot.mailmap !== undefined && now - slot.mailmap.askedAt < MAILMAP_AGE_MS) return slot.mailmap.info;
+    const lookup = new Lookup('info', MAILMAP, 0);
+    this.#enqueue(slot, lookup);
+    // Git goes on without a mailmap that it cannot read; who asks for a commit learns of a dead process by the commit.
+    const info = lookup.answer.catch(() => undefined);
+    slot.mailmap = { info, askedAt: now };
+    return info;
+  }
+
+  /**
+   * Asks a process that is used for nothing else: for revisions that may kill it, or keep it busy for long. It is ended when
+   * `signal` is aborted.
+   */
+  submitAlone(repository: GitRepository, lookup: Lookup, signal?: AbortSignal): void {
+    this.#alone(this.#slot(repository), lookup, signal);
+  }
+
+  /** Ends the processes of a repository that is removed or replaced. What is pending is still answered. */
+  forget({ path }: GitRepository): void {
+    for (const slot of this.#slots.values()) {
+      if (slot.repository.path === path) this.#drop(slot);
+    }
+  }
+
+  /** Ends all processes, and resolves when they are gone. Pending lookups fail. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    this.#slots.clear();
+    await Promise.all([...this.#processes].map((process) => process.kill()));
+  }
+
+  #slot(repository: GitRepository): Slot {
+    const key = [repository.path, repository.objectDirectory, ...repository.alternateObjectDirectories].join('\0');
+    const known = this.#slots.get(key);
+    const slot = known ?? { key, repository, current: undefined, queue: [], stamp: '', lastUsedAt: 0, mailmap: undefined };
+    slot.lastUsedAt = performance.now();
+    // Last in the map is last used.
+    if (known !== undefined) this.#slots.delete(key);
+    this.#slots.set(key, slot);
+    return slot;
+  }
+
+  #enqueue(slot: Slot, lookup: Lookup): void {
+    slot.queue.push(lookup);
+    if (slot.queue.length > 1) return;
+    // A process that works on something will not miss us; what else comes in this turn of the loop travels in the same write.
+    if (slot.current === undefined || slot.current.isIdle) process.nextTick(() => this.#flush(slot));
+    else setImmediate(() => this.#flush(slot));
+  }
+
+  #flush(slot: Slot): void {
+    const lookups = slot.queue.filter((lookup) => !lookup.settled);
+    slot.queue = [];
+    if (lookups.length === 0) return;
+    try {
+      this.#currentOf(slot).send(lookups);
+      // Forgotten while these waited: nobody would end the process later.
+      if (this.#slots.get(slot.key) !== slot) this.#drop(slot);
+    } catch (error) {
+      for (const lookup of lookups) lookup.reject(error);
+      return;
+    }
+    this.counts.lookups.flush++;
+    for (const lookup of lookups) this.counts.lookups[lookup.mode === 'info' ? 'info' : 'contents']++;
+  }
+
+  /** The shared process, a new one where the old one is gone, too old, or looks at what is no longer there. */
+  #currentOf(slot: Slot): CatFileProcess {
+    const stamp = stampOf(slot.repository);
+    const { current } = slot;
+    if (
+      current !== undefined &&
+      !current.isClosed &&
+      slot.stamp === stamp &&
+      performance.now() - current.startedAt < MAX_AGE_MS
+    ) {
+      this.counts.hits++;
+      return current;
+    }
+    this.counts.misses++;
+    current?.retire();
+    slot.current = undefined;
+    slot.stamp = stamp;
+    slot.current = this.#start(slot);
+    return slot.current;
+  }
+
+  #alone(slot: Slot, lookup: Lookup, signal?: AbortSignal): void {
+    if (lookup.settled) return;
+    try {
+      const process = this.#start(slot, lookup);
+      const onAbort = (): void => void process.kill();
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const done = (): void => signal?.removeEventListener('abort', onAbort);
+      lookup.answer.then(done, done);
+      process.send([lookup]);
+      process.retire();
+    } catch (error) {
+      lookup.reject(error);
+    }
+  }
+
+  /** @throws {GitalyError} RESOURCE_EXHAUSTED when far too many run; whatever starting a process throws. */
+  #start(slot: Slot, only?: Lookup): CatFileProcess {
+    const { start, delimiter, maxProcesses } = this.#options;
+    if (this.#closed) throw new GitalyError('UNAVAILABLE', 'the server is shutting down');
+    this.#makeRoom();
+    if (this.#processes.size >= maxProcesses * HARD_LIMIT_FACTOR) {
+      throw new GitalyError('RESOURCE_EXHAUSTED', 'too many processes are reading objects');
+    }
+    return this.#detached(() => {
+      const process: CatFileProcess = new CatFileProcess(start(slot.repository), delimiter, {
+        detached: (_, behind) => this.#onDetached(slot, process, behind),
+        returned: () => this.#onReturned(slot, process),
+        died: (_, unanswered) => this.#onDied(slot, process, unanswered, only),
+      });
+      this.#processes.add(process);
+      this.counts.started++;
+      this.counts.running = this.#processes.size;
+      this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+      return process;
+    });
+  }
+
+  #onDetached(slot: Slot, process: CatFileProcess, behind: Lookup[]): void {
+    if (slot.current === process) slot.current = undefined;
+    for (const lookup of behind) this.#enqueue(slot, lookup);
+  }
+
+  #onReturned(slot: Slot, process: CatFileProcess): void {
+    if (slot.current === undefined && this.#slots.get(slot.key) === slot) slot.current = process;
+    else process.retire();
+  }
+
+  #onDied(slot: Slot, process: CatFileProcess, unanswered: Lookup[], only: Lookup | undefined): void {
+    this.#processes.delete(process);
+    this.counts.running = this.#processes.size;
+    if (slot.current === process) slot.current = undefined;
+    const [suspect, ...innocent] = unanswered;
+    if (suspect === undefined) return;
+    if (suspect === only || this.#closed) suspect.reject(deathOf(process));
+    else this.#alone(slot, suspect);
+    for (const lookup of innocent) {
+      lookup.deaths++;
+      if (lookup.deaths > MAX_DEATHS) this.#alone(slot, lookup);
+      else this.#enqueue(slot, lookup);
+    }
+  }
+
+  /** Ends the least recently used idle process when the budget is spent. */
+  #makeRoom(): void {
+    if (this.#processes.size < this.#options.maxProcesses) return;
+    for (const slot of this.#slots.values()) {
+      if (slot.current?.isIdle === true && slot.queue.length === 0) {
+        this.#drop(slot);
+        return;
+      }
+    }
+  }
+
+  #sweep(): void {
+    const oldest = performance.now() - this.#options.idleMs;
+    for (const slot of this.#slots.values()) {
+      if (slot.lastUsedAt > oldest) break;
+      if (slot.queue.length === 0 && (slot.current === undefined || slot.current.isIdle)) this.#drop(slot);
+    }
+    if (this.#slots.size > 0 || this.#processes.size > 0) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+
+  #drop(slot: Slot): void {
+    if (this.#slots.get(slot.key) === slot) this.#slots.delete(slot.key);
+    slot.current?.retire();
+    slot.current = undefined;
+  }
+}
+
+/** Gitaly's words for it, which reach clients behind the prefix of their RPC. */
+function deathOf(process: CatFileProcess): GitalyError {
+  return new GitalyError('UNKNOWN', 'read info line: EOF', { metadata: { stderr: process.stderr } });
+}
+
+/**
+ * What must stay the same for a process to stay valid: the directory itself (it may have been removed and made anew at the same
+ * place, where a file system likes to give the same inode number again) and the list of alternates, which git reads once.
+ */
+function stampOf({ path, objectDirectory }: GitRepository): string {
+  const directory = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const alternates = statSync(`${objectDirectory}/info/alternates`, { bigint: true, throwIfNoEntry: false });
+  return `${directory?.ino}:${directory?.birthtimeNs}:${describe(alternates)}`;
+}
+
+function describe(file: BigIntStats | undefined): string {
+  return file === undefined ? '' : `${file.ino}:${file.size}:${file.mtimeNs}:${file.ctimeNs}`;
+}

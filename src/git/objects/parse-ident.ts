@@ -1,0 +1,57 @@
+/** Who and when, as a commit or a tag has it. Bytes are git's. */
+export interface Signature {
+  readonly name: Buffer;
+  readonly email: Buffer;
+  /** Seconds since 1970; `undefined` when the line ends after the e-mail address. */
+  readonly seconds: bigint | undefined;
+  /** The second word after the e-mail address, whatever it is; empty unless there are exactly two. */
+  readonly timezone: Buffer;
+}
+
+/** What a date that is no number, negative or absurdly far away is shown as (Gitaly: the largest time of Go). */
+export const FALLBACK_SECONDS = 9_223_371_974_719_179_007n;
+/** Later dates are taken for nonsense. */
+const MAX_SECONDS = 1n << 53n;
+
+const EMPTY = Buffer.alloc(0);
+const SPACE = 0x20;
+
+/**
+ * Reads `Name <email> 1600000000 +0200`. Nothing is refused: what cannot be told is left out, exactly as Gitaly leaves it out,
+ * because old repositories hold every variant.
+ */
+export function parseIdent(line: Buffer): Signature {
+  const open = line.indexOf('<');
+  if (open === -1) return { name: line, email: EMPTY, seconds: undefined, timezone: EMPTY };
+  const name = line.subarray(0, line[open - 1] === SPACE ? open - 1 : open);
+  const close = line.indexOf('>', open + 1);
+  if (close === -1) return { name, email: EMPTY, seconds: undefined, timezone: EMPTY };
+  const email = line.subarray(open + 1, close);
+  const words = splitWords(line.subarray(close + 1));
+  const [date, zone] = words;
+  if (date === undefined) return { name, email, seconds: undefined, timezone: EMPTY };
+  return { name, email, seconds: parseSeconds(date), timezone: words.length === 2 && zone !== undefined ? zone : EMPTY };
+}
+
+function parseSeconds(word: Buffer): bigint {
+  const text = word.toString('latin1');
+  if (!/^\+?\d+$/.test(text)) return FALLBACK_SECONDS;
+  const seconds = BigInt(text.startsWith('+') ? text.slice(1) : text);
+  return seconds > MAX_SECONDS ? FALLBACK_SECONDS : seconds;
+}
+
+/** The words between white space (tab, LF, VT, FF, CR, space). */
+function splitWords(line: Buffer): Buffer[] {
+  const words: Buffer[] = [];
+  let start = -1;
+  for (let at = 0; at <= line.length; at++) {
+    const byte = line[at] ?? SPACE;
+    const isSpace = byte === SPACE || (byte >= 9 && byte <= 13);
+    if (!isSpace && start === -1) start = at;
+    else if (isSpace && start !== -1) {
+      words.push(line.subarray(start, at));
+      start = -1;
+    }
+  }
+  return words;
+}
