@@ -55,6 +55,7 @@ export async function createRepository(
   const vote = await voteOn(draft, options);
   await touch(`${scratch.path}/${FULL_REPACK_TIMESTAMP}`);
 
+  options.signal?.throwIfAborted();
   await publish(location, scratch.path, vote);
   return storages.repositoryAt(location);
 }

@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import { systemErrorCode } from '#base/system-error';
 import type { Storage } from './repository-target.ts';
 import { cacheRoot, DIRECTORY_MODE } from './storage-layout.ts';
@@ -13,13 +12,13 @@ const READ_BYTES = 128 * 1024;
 export interface CachedContent {
   /** Whether the content was there already. */
   readonly hit: boolean;
-  /** Read it to its end or destroy it. */
-  readonly content: Readable;
+  /** Iterate it once, to its end or not. */
+  readonly content: AsyncIterable<Buffer>;
 }
 
 export interface CacheOptions {
-  /** Told when content could not be kept. The reader gets it all the same. */
-  readonly onWriteError?: (error: unknown) => void;
+  /** Told when the cache could not be read or written. The reader gets the content all the same. */
+  readonly onCacheError?: (error: unknown) => void;
 }
 
 /**
@@ -48,21 +47,21 @@ export async function openCached(
   options: CacheOptions = {},
 ): Promise<CachedContent> {
   const file = `${cacheRoot(storage)}/${key.slice(0, 2)}/${key.slice(2)}`;
-  const cached = await openIfThere(file);
+  const cached = await openIfThere(file, options.onCacheError);
   if (cached !== undefined) {
     return { hit: true, content: cached.createReadStream({ highWaterMark: READ_BYTES }) };
   }
-  return { hit: false, content: Readable.from(tee(produce(), file, options.onWriteError), { objectMode: false }) };
+  return { hit: false, content: tee(produce, file, options.onCacheError) };
 }
 
 async function* tee(
-  source: AsyncIterable<Uint8Array>,
+  produce: () => AsyncIterable<Uint8Array>,
   file: string,
-  onWriteError: CacheOptions['onWriteError'],
+  onCacheError: CacheOptions['onCacheError'],
 ): AsyncGenerator<Buffer> {
-  const draft = new Draft(file, onWriteError);
+  const draft = new Draft(file, onCacheError);
   try {
-    for await (const chunk of source) {
+    for await (const chunk of produce()) {
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       const written = draft.write(bytes);
       yield bytes;
@@ -78,15 +77,15 @@ async function* tee(
 class Draft {
   readonly #file: string;
   readonly #draftFile: string;
-  readonly #onWriteError: CacheOptions['onWriteError'];
+  readonly #onCacheError: CacheOptions['onCacheError'];
   #handle: FileHandle | undefined;
   #writing: Promise<void> = Promise.resolve();
   #over = false;
 
-  constructor(file: string, onWriteError: CacheOptions['onWriteError']) {
+  constructor(file: string, onCacheError: CacheOptions['onCacheError']) {
     this.#file = file;
     this.#draftFile = `${file}.${randomUUID()}.tmp`;
-    this.#onWriteError = onWriteError;
+    this.#onCacheError = onCacheError;
   }
 
   write(bytes: Buffer): Promise<void> {
@@ -121,7 +120,7 @@ class Draft {
     try {
       await step();
     } catch (error) {
-      this.#onWriteError?.(error);
+      this.#onCacheError?.(error);
       this.#over = true;
       await this.#handle?.close();
       this.#handle = undefined;
@@ -140,11 +139,12 @@ async function createFile(file: string): Promise<FileHandle> {
   }
 }
 
-async function openIfThere(file: string): Promise<FileHandle | undefined> {
+async function openIfThere(file: string, onCacheError: CacheOptions['onCacheError']): Promise<FileHandle | undefined> {
   try {
     return await open(file, 'r');
   } catch (error) {
-    return ignoreMissing(error);
+    if (systemErrorCode(error) !== 'ENOENT') onCacheError?.(error);
+    return undefined;
   }
 }
 

@@ -4,7 +4,7 @@ import { GitalyError, withCode } from '#base/gitaly-error';
 import { systemErrorText } from '#base/system-error';
 import type { Git } from '#git/git';
 import { checkGitDirectory } from './git-directory.ts';
-import { objectDirectories } from './object-directories.ts';
+import { namedObjectDirectory, objectDirectories } from './object-directories.ts';
 import { joinInside } from './relative-path.ts';
 import { Repository } from './repository.ts';
 import type { RepositoryLocation, RepositoryTarget, Storage } from './repository-target.ts';
@@ -15,6 +15,8 @@ export interface StoragesOptions {
   /** Directories are absolute. */
   readonly storages: readonly Storage[];
   readonly git: Git;
+  /** Milliseconds since 1970, for tests. */
+  readonly now?: () => number;
 }
 
 export interface OpenOptions {
@@ -31,10 +33,11 @@ export class Storages {
   readonly git: Git;
   readonly all: readonly Storage[];
   readonly #byName: ReadonlyMap<string, Storage>;
-  readonly #valid = new ValidRepositories();
+  readonly #valid: ValidRepositories;
 
   constructor(options: StoragesOptions) {
     this.git = options.git;
+    this.#valid = new ValidRepositories(options.now ?? Date.now);
     this.all = options.storages.map(({ name, path: directory }) => ({ name, path: path.posix.resolve(directory) }));
     this.#byName = new Map(this.all.map((storage) => [storage.name, storage]));
   }
@@ -56,19 +59,17 @@ export class Storages {
    */
   open(target: RepositoryTarget | undefined, options: OpenOptions = {}): Repository {
     const given = requireTarget(target);
-    const storage = this.storage(given.storageName);
-    const known = this.#valid.find(storage, given.relativePath);
-    if (known !== undefined) return this.#repository(known, given);
+    return this.#repository(this.#find(given, options), given);
+  }
 
-    try {
-      const location = this.#locate(storage, given.relativePath);
-      const stats = checkGitDirectory(location.path);
-      if (leavesByLink(storage.path, location.path)) throw escapes();
-      this.#valid.remember(location, given.relativePath, stats);
-      return this.#repository(location, given);
-    } catch (error) {
-      throw withPlace(withCode(error, options.otherwise ?? 'INVALID_ARGUMENT'), given);
-    }
+  /**
+   * The absolute object directory that a request names, of a repository that is checked as by `open`.
+   *
+   * @throws {GitalyError} INVALID_ARGUMENT when the request names none or one that lies elsewhere, NOT_FOUND when it is missing.
+   */
+  objectDirectory(target: RepositoryTarget | undefined): string {
+    const given = requireTarget(target);
+    return namedObjectDirectory(this.#find(given, {}), given);
   }
 
   /**
@@ -87,6 +88,22 @@ export class Storages {
   /** A repository at a place that the caller knows to be one, like one that is still being made. */
   repositoryAt(location: RepositoryLocation): Repository {
     return this.#repository(location, { storageName: location.storage.name, relativePath: location.relativePath });
+  }
+
+  #find(target: RepositoryTarget, options: OpenOptions): RepositoryLocation {
+    const storage = this.storage(target.storageName);
+    const known = this.#valid.find(storage, target.relativePath);
+    if (known !== undefined) return known;
+
+    try {
+      const location = this.#locate(storage, target.relativePath);
+      const stats = checkGitDirectory(location.path);
+      if (leavesByLink(storage.path, location.path)) throw escapes();
+      this.#valid.remember(location, target.relativePath, stats);
+      return location;
+    } catch (error) {
+      throw withPlace(withCode(error, options.otherwise ?? 'INVALID_ARGUMENT'), target);
+    }
   }
 
   #repository(location: RepositoryLocation, target: RepositoryTarget): Repository {

@@ -24,7 +24,12 @@ interface Known {
  */
 export class ValidRepositories {
   readonly #known = new Map<string, Map<string, Known>>();
+  readonly #now: () => number;
   #count = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
 
   /** The place of a repository that is valid now, `undefined` when it has to be checked. */
   find(storage: Storage, relativePath: string): RepositoryLocation | undefined {
@@ -39,7 +44,7 @@ export class ValidRepositories {
 
   /** Remembers a directory that was just checked. `stats` are from before the check. */
   remember(location: RepositoryLocation, relativePath: string, stats: Stats): void {
-    if (Date.now() - stats.ctimeMs < SETTLED_MS) return;
+    if (this.#now() - stats.ctimeMs < SETTLED_MS) return;
     if (this.#count >= MAX_REMEMBERED) this.#forgetAll();
 
     let inStorage = this.#known.get(location.storage.name);

@@ -1,0 +1,127 @@
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { wrap } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/system-error';
+import { parseFormat } from '#git/object-format';
+import { type Alternates, alternateDirectory, readAlternates } from '../alternates.ts';
+import { FULL_REPACK_TIMESTAMP } from '../create-repository.ts';
+import type { Repository } from '../repository.ts';
+import type { Storages } from '../storages.ts';
+import { type CommitGraph, readCommitGraph } from './commit-graph.ts';
+import { directorySizeBytes } from './directory-size.ts';
+import { countLooseObjects, type LooseObjects } from './loose-objects.ts';
+import { countPackfiles, type Packfiles } from './packfiles.ts';
+import { countReferences, type References } from './references.ts';
+
+/** Files of these names at the top do not count for a repository's size (they were scratch space of earlier releases). */
+export const REPOSITORY_SIZE_OPTIONS = { skip: ['worktrees', 'gitlab-worktree'] } as const;
+
+/** How a repository is stored. With a pool, the pool's objects are included and the indexes are the pool's. */
+export interface RepositoryStatistics {
+  readonly sizeBytes: bigint;
+  readonly referenceBackend: 'files' | 'reftable';
+  readonly references: References;
+  readonly looseObjects: LooseObjects;
+  readonly packfiles: Packfiles;
+  readonly commitGraph: CommitGraph | undefined;
+  readonly alternates: Alternates | undefined;
+  /** Milliseconds since 1970; `undefined` when nobody wrote it down. */
+  readonly lastFullRepackMs: number | undefined;
+}
+
+/**
+ * Looks at a repository's files. Takes as long as a walk over all of them.
+ *
+ * @throws {GitalyError} NOT_FOUND when the alternates name something that is no repository of the storage.
+ */
+export async function repositoryStatistics(repository: Repository, storages: Storages): Promise<RepositoryStatistics> {
+  const own = await ownStatistics(repository);
+  const [poolObjects] = own.alternates?.objectDirectories ?? [];
+  if (poolObjects === undefined) return own;
+
+  const pool = openPool(repository, poolObjects, storages);
+  const [sizeBytes, loose, packs] = await Promise.all([
+    directorySizeBytes(pool.path, REPOSITORY_SIZE_OPTIONS),
+    countLooseObjects(pool.path),
+    countPackfiles(pool.path).catch(prefix('deriving pool packfiles info')),
+  ]);
+  return {
+    ...own,
+    sizeBytes: own.sizeBytes + sizeBytes,
+    looseObjects: addLooseObjects(own.looseObjects, loose),
+    packfiles: addPackfiles(own.packfiles, packs),
+  };
+}
+
+async function ownStatistics({ path: directory }: Repository): Promise<RepositoryStatistics> {
+  const referenceBackend = await readReferenceBackend(directory);
+  const [sizeBytes, looseObjects, packfiles, references, commitGraph, alternates, lastFullRepackMs] = await Promise.all([
+    directorySizeBytes(directory, REPOSITORY_SIZE_OPTIONS),
+    countLooseObjects(directory),
+    countPackfiles(directory).catch(prefix('deriving repository info: counting packfiles')),
+    referenceBackend === 'files' ? countReferences(directory) : { looseCount: 0, packedSize: 0 },
+    readCommitGraph(directory).catch(prefix('deriving repository info: checking commit-graph info')),
+    readAlternates(directory).catch(prefix('deriving repository info')),
+    modifiedMs(`${directory}/${FULL_REPACK_TIMESTAMP}`),
+  ]);
+  return { sizeBytes, referenceBackend, references, looseObjects, packfiles, commitGraph, alternates, lastFullRepackMs };
+}
+
+function openPool(repository: Repository, objectDirectory: string, storages: Storages): Repository {
+  const poolPath = path.posix.dirname(alternateDirectory(repository.path, objectDirectory));
+  const relativePath = path.posix.relative(repository.storagePath, poolPath);
+  try {
+    return storages.open({ storageName: repository.storageName, relativePath }, { otherwise: 'INTERNAL' });
+  } catch (error) {
+    throw wrap(error, 'deriving pool loose objects info: getting repository path');
+  }
+}
+
+async function readReferenceBackend(directory: string): Promise<'files' | 'reftable'> {
+  const config = await readFile(`${directory}/config`, 'latin1').catch((error: unknown) => {
+    if (systemErrorCode(error) === 'ENOENT') return '';
+    throw wrap(error, 'deriving repository info: checking references: reference backend');
+  });
+  return parseFormat(config, false).referenceBackend === 'reftable' ? 'reftable' : 'files';
+}
+
+async function modifiedMs(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).mtimeMs;
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function addLooseObjects(left: LooseObjects, right: LooseObjects): LooseObjects {
+  return {
+    count: left.count + right.count,
+    size: left.size + right.size,
+    staleCount: left.staleCount + right.staleCount,
+    staleSize: left.staleSize + right.staleSize,
+    garbageCount: left.garbageCount + right.garbageCount,
+  };
+}
+
+/** A member's packs are repacked without indexes of their own: those of the pool are the ones that git uses. */
+function addPackfiles(member: Packfiles, pool: Packfiles): Packfiles {
+  return {
+    count: member.count + pool.count,
+    size: member.size + pool.size,
+    reverseIndexCount: member.reverseIndexCount + pool.reverseIndexCount,
+    cruftCount: member.cruftCount + pool.cruftCount,
+    cruftSize: member.cruftSize + pool.cruftSize,
+    keepCount: member.keepCount + pool.keepCount,
+    keepSize: member.keepSize + pool.keepSize,
+    bitmap: pool.bitmap,
+    multiPackIndex: pool.multiPackIndex,
+    multiPackIndexBitmap: pool.multiPackIndexBitmap,
+  };
+}
+
+function prefix(doing: string): (error: unknown) => never {
+  return (error) => {
+    throw wrap(error, doing);
+  };
+}

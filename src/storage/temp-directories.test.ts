@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { tempRoot } from './storage-layout.ts';
+import { cleanTempDirectories, createTempDirectory, TEMP_DIRECTORY_MAX_AGE_MS } from './temp-directories.ts';
+
+function tempStorage(context: TestContext): { name: string; path: string } {
+  const directory = mkdtempSync(path.join(tmpdir(), 'gitaly-temp-'));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return { name: 'default', path: directory };
+}
+
+test('a temporary directory is private, on the storage, and gone when disposed', async (context) => {
+  const storage = tempStorage(context);
+  let made = '';
+  {
+    await using directory = await createTempDirectory(storage, 'repo');
+    made = directory.path;
+    writeFileSync(`${made}/file`, '');
+    assert.match(made.replace(`${tempRoot(storage)}/`, ''), /^repo\d+$/);
+    assert.equal(statSync(made).mode & 0o777, 0o700);
+  }
+  assert.equal(existsSync(made), false);
+});
+
+test('a temporary directory that was moved away may be disposed', async (context) => {
+  const storage = tempStorage(context);
+
+  const directory = await createTempDirectory(storage, 'repo');
+  rmSync(directory.path, { recursive: true });
+
+  await directory[Symbol.asyncDispose]();
+});
+
+test('a directory that forbids its removal is removed', {
+  skip: process.getuid?.() === 0 && 'root is forbidden nothing',
+}, async (context) => {
+  const storage = tempStorage(context);
+  const directory = await createTempDirectory(storage, 'repo');
+  mkdirSync(`${directory.path}/a/b`, { recursive: true });
+  chmodSync(`${directory.path}/a`, 0o000);
+
+  await directory[Symbol.asyncDispose]();
+
+  assert.equal(existsSync(directory.path), false);
+});
+
+test('the cleaner removes what is older than a week and leaves the rest', async (context) => {
+  const storage = tempStorage(context);
+  const root = tempRoot(storage);
+  const nowMs = Date.now();
+  const age = (name: string, milliseconds: number) =>
+    utimesSync(`${root}/${name}`, (nowMs - milliseconds) / 1000, (nowMs - milliseconds) / 1000);
+  for (const name of ['old', 'young']) mkdirSync(`${root}/${name}/deep`, { recursive: true });
+  writeFileSync(`${root}/old-file`, '');
+  symlinkSync(root, `${root}/young/link`);
+  age('old', TEMP_DIRECTORY_MAX_AGE_MS + 1000);
+  age('old-file', TEMP_DIRECTORY_MAX_AGE_MS + 1000);
+  age('young', TEMP_DIRECTORY_MAX_AGE_MS - 60_000);
+
+  const removed = await cleanTempDirectories(storage, { nowMs });
+
+  assert.deepEqual([...removed].sort(), ['old', 'old-file']);
+  assert.deepEqual(readdirSync(root), ['young']);
+});
+
+test('a storage without scratch space needs no cleaning', async (context) => {
+  assert.deepEqual(await cleanTempDirectories(tempStorage(context)), []);
+});
