@@ -42,6 +42,7 @@ export class YamuxStream extends Duplex implements FrameSource {
   #receiveWindow = INITIAL_WINDOW_BYTES;
   /** Our SYN or ACK is out. Before that the peer gets no more than the initial window. */
   #isAnnounced = false;
+  #isGrantPlanned = false;
   #hasSentFin = false;
   #hasReceivedFin = false;
   /** No frame may leave any more: reset, or the session is gone. */
@@ -169,7 +170,9 @@ export class YamuxStream extends Duplex implements FrameSource {
       if (!this.push(piece)) break;
     }
     if (this.#hasReceivedFin && this.#received.bytes === 0) this.push(null);
-    this.#grant();
+    // Node asks for more before it takes out what it is about to give to the reader, so the unread bytes are counted afterwards.
+    if (!this.#isGrantPlanned) process.nextTick(this.#plannedGrant);
+    this.#isGrantPlanned = true;
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -224,6 +227,11 @@ export class YamuxStream extends Duplex implements FrameSource {
   #windowDelta(): number {
     return this.#host.settings.maxStreamWindowBytes - this.readableLength - this.#received.bytes - this.#receiveWindow;
   }
+
+  readonly #plannedGrant = (): void => {
+    this.#isGrantPlanned = false;
+    this.#grant();
+  };
 
   /** Hashicorp's rule: nothing below half of the maximum, so that updates stay rare. */
   #grant(): void {
