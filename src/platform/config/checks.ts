@@ -92,8 +92,8 @@ function urlReason(text: string): string | undefined {
   const rest = (scheme === undefined ? text : text.slice(scheme.length + 1)).replace(/[?#].*$/, '');
   if (scheme === undefined && /^[^/]*:/.test(rest)) return 'first path segment in URL cannot contain colon';
   if (scheme !== undefined && !rest.startsWith('/')) return undefined;
-  const escape = badEscape(rest);
-  if (escape !== undefined) return `invalid URL escape ${quote(escape)}`;
+  const sequence = badEscape(rest);
+  if (sequence !== undefined) return `invalid URL escape ${quote(sequence)}`;
   const port = /^\/\/[^/]*?(:[^/:\]@]*)(\/|$)/.exec(rest)?.[1];
   return port === undefined || /^:\d*$/.test(port) ? undefined : `invalid port ${quote(port)} after host`;
 }

@@ -71,7 +71,7 @@ const CHECKS: readonly Check[] = [
     return logging(`parse level: not a valid logrus Level: ${quote(values.logging.level)}`, 'level');
   },
   (values) => {
-    const problem = values.prometheus.scrapeTimeoutMs < 0 ? undefined : ascending(values.prometheus.grpcLatencyBuckets);
+    const problem = ascending(values.prometheus.grpcLatencyBuckets);
     return problem === undefined
       ? undefined
       : invalid(`prometheus.grpc_latency_buckets: ${problem}`, ['prometheus', 'grpc_latency_buckets']);
@@ -187,8 +187,8 @@ function gitlabApi(values: ConfigValues, env: NodeJS.ProcessEnv): FatalProblem |
   const { url = '', secret, secretFile = '' } = values.gitlab;
   const fails = (reason: string, key: string): FatalProblem =>
     invalid(`could not create GitLab API client: ${reason}`, ['gitlab', key]);
-  const escape = badEscape(url);
-  if (escape !== undefined) return fails(`invalid URL escape ${quote(escape)}`, 'url');
+  const sequence = badEscape(url);
+  if (sequence !== undefined) return fails(`invalid URL escape ${quote(sequence)}`, 'url');
   if (!/^(https?|http\+unix):\/\//.test(url))
     return fails('building new HTTP client for GitLab API: unknown GitLab URL prefix', 'url');
   if (secret === undefined) {

@@ -47,7 +47,7 @@ export class ReadConfigError extends Error {
 export async function readConfig(document: string): Promise<ReadConfig> {
   const fromFile = parseToml(document);
   const first = decodeToml(document, fromFile);
-  const command = typeof first.values['configCommand'] === 'string' ? first.values['configCommand'] : undefined;
+  const command = typeof first.values.configCommand === 'string' ? first.values.configCommand : undefined;
   if (command === undefined) return complete(document, fromFile, first.unknown);
   return complete(document, overlay(schema, fromFile, await runConfigCommand(command)), first.unknown);
 }

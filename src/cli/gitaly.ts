@@ -1,0 +1,77 @@
+#!/usr/bin/env node
+import { text } from 'node:stream/consumers';
+import { Command, CommanderError } from 'commander';
+import { versionString } from '#platform/process/version';
+import { withDoubleDashes } from './go-flags.ts';
+import { serve } from './serve.ts';
+import { validateConfiguration } from './validate-configuration.ts';
+
+const EXAMPLES = `
+Examples:
+  gitaly serve /etc/gitaly/config.toml
+  gitaly configuration validate < /etc/gitaly/config.toml
+
+config.toml.example describes every key. To try the server without a configuration: gitaly-ts up`;
+
+/** The command line of `gitaly`; `exit` gets the code that the process is to end with. */
+function program(exit: (code: number) => void): Command {
+  const root = new Command('gitaly')
+    .description('A Git RPC service: stores repositories and does with them what clients ask for over gRPC.')
+    .version(versionString('Gitaly'), '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .usage('[--version] [--help] <configfile> | <command>')
+    .argument('[configfile]', 'same as "serve <configfile>"')
+    .addHelpText('after', EXAMPLES)
+    .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, root)));
+
+  const serveCommand = root
+    .command('serve')
+    .description('Run the server until a signal ends it.')
+    .argument('[configfile]', 'configuration in TOML')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  gitaly serve /etc/gitaly/config.toml\n  GITALY_TESTING_GIT_BINARY=/opt/git/bin/git gitaly serve config.toml',
+    )
+    .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, serveCommand)));
+
+  root
+    .command('configuration')
+    .description('Commands about the configuration.')
+    .command('validate')
+    .description('Check the configuration on standard input; print its problems as JSON, nothing when there are none.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  gitaly configuration validate < /etc/gitaly/config.toml\n  make-config | gitaly configuration validate',
+    )
+    .action(async () => {
+      const { exitCode, stdout, stderr } = await validateConfiguration(await text(process.stdin));
+      process.stdout.write(stdout);
+      process.stderr.write(stderr);
+      exit(exitCode);
+    });
+  return root;
+}
+
+async function serveOrHelp(configPath: string | undefined, command: Command): Promise<number> {
+  if (configPath) return serve(configPath);
+  command.outputHelp({ error: true });
+  return 2;
+}
+
+/** Runs a command line and answers the exit code: 0 fine, 1 failed, 2 wrong usage. */
+async function main(args: readonly string[]): Promise<number> {
+  let code = 0;
+  const root = program((value) => {
+    code = value;
+  });
+  for (const command of [root, ...root.commands, ...root.commands.flatMap((each) => each.commands)]) command.exitOverride();
+  try {
+    await root.parseAsync(withDoubleDashes(args, new Set(['version', 'help'])), { from: 'user' });
+    return code;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 0 : 2; // commander has printed what is wrong
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,46 @@
+import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
+import { FdLogStream } from '#platform/log/log-stream';
+import { createLogger, type Logger, logLevel } from '#platform/log/logger';
+import { listenForStop } from '#platform/process/signals';
+
+/** `gitaly serve CONFIG`: runs the server until a signal ends it. Resolves to the exit code. */
+export async function serve(configPath: string): Promise<number> {
+  process.title = 'gitaly'; // process-exporter groups and pgrep look for this name
+  let config: GitalyConfig;
+  try {
+    config = await loadConfig(configPath);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`failed to configure Gitaly: ${error.message}\n`);
+    if (error.explanation !== '') process.stderr.write(`\n${error.explanation}\n`);
+    return 1;
+  }
+
+  const stream = new FdLogStream(process.stdout.fd);
+  const format = config.logging.format === 'json' ? 'json' : 'text';
+  const logger = createLogger({ format, level: logLevel(config.logging.level), stream });
+  for (const { message, fields } of config.warnings) logger.warn(fields, message);
+
+  using signals = listenForStop();
+  try {
+    return await run(config, configPath, logger, signals);
+  } finally {
+    stream.flushSync();
+  }
+}
+
+async function run(
+  config: GitalyConfig,
+  configPath: string,
+  logger: Logger,
+  signals: ReturnType<typeof listenForStop>,
+): Promise<number> {
+  try {
+    // Loaded only here, so that the other commands start without the server's code.
+    const { runGitaly } = await import('#gitaly/run-gitaly');
+    return await runGitaly(config, { configPath, logger, stop: signals.stop, force: signals.force });
+  } catch (error) {
+    logger.error({ error }, 'unclean Gitaly shutdown');
+    return 1;
+  }
+}

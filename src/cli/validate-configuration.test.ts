@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { ConfigError, loadConfig } from '#platform/config/load-config';
+import { validateConfiguration } from './validate-configuration.ts';
+
+/** One recorded run of Gitaly 19.0: `configuration validate` with a document on standard input, and `serve` with the same one. */
+interface Recording {
+  readonly id: string;
+  readonly stdin: string;
+  readonly exit: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly serve?: { readonly exit: number | null; readonly output?: string };
+}
+
+const recordings: Recording[] = readFileSync(new URL('fixtures/configuration-validate.jsonl', import.meta.url), 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => JSON.parse(line));
+
+/** Recordings in which `serve` goes another way here, and why. */
+const SERVES_DIFFERENTLY: Readonly<Record<string, string>> = {
+  'prometheus-bad': 'Gitaly crashes with a stack trace (exit 2); here it is a refusal like any other',
+};
+
+/** What the recording calls <DIR>, <BIN>, <GIT>: as on the machine where it was made. */
+const directory = mkdtempSync(join(tmpdir(), 'gitaly-config-'));
+for (const name of ['default', 'second', 'run', 'shell', 'bin']) mkdirSync(join(directory, name));
+writeFileSync(join(directory, 'file'), 'a file\n');
+writeFileSync(join(directory, 'git'), '#!/bin/sh\n', { mode: 0o755 });
+after(() => rmSync(directory, { recursive: true }));
+
+function fill(text: string): string {
+  return text
+    .replaceAll('<DIR>', directory)
+    .replaceAll('<BIN>', join(directory, 'bin'))
+    .replaceAll('<GIT>', join(directory, 'git'));
+}
+
+for (const { id, stdin, exit, stdout, stderr } of recordings) {
+  test(`configuration validate answers as recorded: ${id}`, async () => {
+    const document = fill(stdin);
+
+    const result = await validateConfiguration(document);
+
+    assert.deepEqual(result, { exitCode: exit, stdout: fill(stdout), stderr: fill(stderr) });
+  });
+}
+
+for (const { id, stdin, serve } of recordings) {
+  const differs = SERVES_DIFFERENTLY[id];
+  test(`a server with that configuration ${serve?.exit === 1 || differs ? 'does not start' : 'starts'}: ${id}`, async () => {
+    const path = join(directory, 'c.toml');
+    writeFileSync(path, fill(stdin));
+
+    const outcome = await loadConfig(path).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+
+    if (serve?.exit !== 1 && !differs) {
+      assert.equal(outcome, undefined);
+      return;
+    }
+    assert.ok(outcome instanceof ConfigError, `refused, not ${outcome}`);
+    const recorded = fill(serve?.output ?? '');
+    if (recorded.startsWith('failed to configure')) assert.equal(`failed to configure Gitaly: ${outcome.message}\n`, recorded);
+    else if (!differs) {
+      // Gitaly found out after its sockets were open; its words for the reason are the same.
+      const reason = JSON.parse(/ error=("(?:[^"\\]|\\.)*")/.exec(recorded)?.[1] ?? '""');
+      assert.ok(outcome.message.endsWith(`invalid config: ${reason}`), `${outcome.message}\nends with ${reason}`);
+    }
+  });
+}

@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { inspect } from 'node:util';
+import { ConfigError, configFrom, type GitalyConfig, loadConfig } from './load-config.ts';
+
+/** A directory with a storage in it, and a way to load a configuration that starts with what every server needs. */
+function arrange() {
+  const directory = mkdtempSync(join(tmpdir(), 'gitaly-config-'));
+  mkdirSync(join(directory, 'storage'));
+  const path = join(directory, 'config.toml');
+  const storage = `[[storage]]\nname = "default"\npath = "${directory}/storage"\n`;
+  return {
+    directory,
+    path,
+    storage,
+    load(text: string): Promise<GitalyConfig> {
+      writeFileSync(path, text);
+      return loadConfig(path);
+    },
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
+  };
+}
+
+async function refusal(attempt: Promise<unknown>): Promise<ConfigError> {
+  const error = await attempt.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof ConfigError, `refused, not ${inspect(error)}`);
+  return error;
+}
+
+test('a stand-alone server needs a listener and a storage, nothing else', async () => {
+  using files = arrange();
+
+  const config = await files.load(`socket_path = "${files.directory}/s"\n${files.storage}`);
+
+  assert.deepEqual(config.warnings, []);
+  assert.deepEqual(config.storage, [{ name: 'default', path: `${files.directory}/storage` }]);
+  assert.equal(config.gitlab.url, undefined);
+  assert.equal(config.gitlab.secretFile, undefined);
+  assert.equal(config.binDir, undefined);
+  assert.equal(config.gracefulRestartTimeoutMs, 60_000);
+  assert.equal(config.timeout.uploadPackNegotiationMs, 600_000);
+  assert.deepEqual(config.logging, {
+    level: 'info',
+    format: 'text',
+    dir: undefined,
+    sentryDsn: undefined,
+    sentryEnvironment: undefined,
+    rubySentryDsn: undefined,
+  });
+  assert.deepEqual(config.dailyMaintenance, {
+    startHour: 12,
+    startMinute: 0,
+    durationMs: 600_000,
+    storages: ['default'],
+    disabled: false,
+  });
+});
+
+test('a configuration can come from a program, with plain numbers', async () => {
+  using files = arrange();
+
+  const config = configFrom({
+    listen_addr: '127.0.0.1:0',
+    storage: [{ name: 'a', path: join(files.directory, 'storage/') }],
+    git: { catfile_cache_size: 7, config: [{ key: 'a.b', value: 'c' }] },
+    graceful_restart_timeout: '2s',
+  });
+
+  assert.equal(config.git.catfileCacheSize, 7);
+  assert.deepEqual(config.git.config, [{ key: 'a.b', value: 'c' }]);
+  assert.equal(config.gracefulRestartTimeoutMs, 2000);
+  assert.equal(config.storage[0]?.path, `${files.directory}/storage`);
+});
+
+test('a wrong value names file, line, key, what was read and what is accepted', async () => {
+  using files = arrange();
+
+  const error = await refusal(files.load(`${files.storage}[[git.config]]\nkey = "a.b"\n[[git.config]]\nkey = 7\n`));
+
+  assert.equal(
+    error.message,
+    `load config: config_path "${files.path}": load toml: toml: cannot decode TOML integer into struct field config.GitConfig.Key of type string`,
+  );
+  assert.equal(
+    error.explanation,
+    `  file      ${files.path}, line 7\n  key       git.config[1].key\n  read      7\n  accepted  a git setting such as "fetch.fsckObjects"`,
+  );
+});
+
+for (const [name, text, key, accepted] of [
+  ['a missing directory', 'runtime_dir = "/nope"', 'runtime_dir', 'an existing directory'],
+  [
+    'an address without a port',
+    'prometheus_listen_addr = "localhost"',
+    'prometheus_listen_addr',
+    'HOST:PORT, such as "localhost:9236" or ":9236"',
+  ],
+  ['a port out of range', 'listen_addr = "localhost:99999"', 'listen_addr', 'HOST:PORT, such as "localhost:9999" or ":9999"'],
+  ['a log format', '[logging]\nformat = "xml"', 'logging.format', '"text" or "json"'],
+  ['a log level', '[logging]\nlevel = "loud"', 'logging.level', 'panic, fatal, error, warn, info, debug or trace'],
+  ['a TLS version', '[tls]\nmin_version = "TLS 1.1"', 'tls.min_version', '"TLS 1.2" or "TLS 1.3"'],
+  ['a git that is not there', '[git]\nbin_path = "/nope/git"', 'git.bin_path', 'an executable file'],
+  [
+    'a socket path that is too long',
+    `socket_path = "/tmp/${'x'.repeat(110)}"`,
+    'socket_path',
+    'a path of at most 107 bytes in an existing directory',
+  ],
+  [
+    'a socket in a missing directory',
+    'socket_path = "/nope/s"',
+    'socket_path',
+    'a path of at most 107 bytes in an existing directory',
+  ],
+  ['a float for a whole number', '[git]\ncatfile_cache_size = 1.5', 'git.catfile_cache_size', 'a whole number'],
+  ['a text for a flag', '[auth]\ntransitioning = "yes"', 'auth.transitioning', 'true or false'],
+] as const) {
+  test(`the refusal of ${name} says what is accepted`, async () => {
+    using files = arrange();
+    const listener = text.startsWith('listen_addr') || text.startsWith('socket_path') ? '' : 'listen_addr = ":0"\n';
+
+    const error = await refusal(files.load(`${listener}${text}\n${files.storage}`));
+
+    assert.match(error.explanation, new RegExp(`key {7}${key.replace('.', '\\.')}\\n`));
+    assert.ok(error.explanation.endsWith(`accepted  ${accepted}`), error.explanation);
+  });
+}
+
+test('a secret of the wrong type is not printed', async () => {
+  using files = arrange();
+
+  const error = await refusal(files.load('[auth]\ntoken = 12345\n'));
+
+  assert.doesNotMatch(error.message + error.explanation, /12345/);
+  assert.match(error.explanation, /read {6}\[secret\]/);
+});
+
+test('a missing file is refused with its path', async () => {
+  const error = await refusal(loadConfig('/nope/config.toml'));
+
+  assert.equal(error.message, 'load config: config_path "/nope/config.toml": open /nope/config.toml: no such file or directory');
+});
+
+test('an unknown key is a warning with the nearest known name', async () => {
+  using files = arrange();
+
+  const config = await files.load(
+    `listen_addr = ":0"\nsoket_path = "x"\n${files.storage}[gti]\nx = 1\n[logging]\nformt = "json"\n[nonsense]\n`,
+  );
+
+  assert.deepEqual(
+    config.warnings.map(({ message, fields }) => [message, fields.line]),
+    [
+      ['unknown configuration key "soket_path", did you mean "socket_path"?', '2'],
+      ['unknown configuration key "gti", did you mean "git"?', '6'],
+      ['unknown configuration key "logging.formt", did you mean "format"?', '9'],
+      ['unknown configuration key "nonsense"', '10'],
+    ],
+  );
+});
+
+test('a key without effect here is a warning that says why', async () => {
+  using files = arrange();
+
+  const config = await files.load(`listen_addr = ":0"\n${files.storage}[[rate_limiting]]\nrpc = "x"\n`);
+
+  assert.deepEqual(
+    config.warnings.map(({ message }) => message),
+    ['configuration key "rate_limiting" has no effect: belongs to Gitaly versions before 18.0'],
+  );
+});
+
+test('keys match without regard to case', async () => {
+  using files = arrange();
+
+  const config = await files.load(`Listen_Addr = ":0"\n${files.storage}[Logging]\nFormat = "json"\n`);
+
+  assert.equal(config.listenAddr, ':0');
+  assert.equal(config.logging.format, 'json');
+});
+
+test('the token file gives the token, and its mode must be private', async () => {
+  using files = arrange();
+  const tokenFile = join(files.directory, 'token');
+  writeFileSync(tokenFile, ' the token\n', { mode: 0o600 });
+  const text = `listen_addr = ":0"\n${files.storage}[auth]\ntoken_file = "${tokenFile}"\n`;
+
+  assert.equal((await files.load(text)).auth.token?.reveal(), 'the token');
+
+  chmodSync(tokenFile, 0o644);
+  const error = await refusal(files.load(text));
+  assert.ok(error.message.endsWith('invalid config: token_file: file permission 0644 is too permissive, should be 0600 or 0400'));
+
+  const both = await refusal(files.load(`${text}token = "x"\n`));
+  assert.ok(both.message.endsWith('invalid config: token.token_file: token and token_file are mutually exclusive'));
+
+  rmSync(tokenFile);
+  const gone = await refusal(files.load(text));
+  assert.ok(gone.message.endsWith(`reading token file: open ${tokenFile}: no such file or directory`));
+});
+
+test('gitlab-shell.dir gives the places of secret and hooks, and a zero is no time', async () => {
+  using files = arrange();
+  writeFileSync(join(files.directory, '.gitlab_shell_secret'), 's');
+
+  const config = await files.load(
+    `listen_addr = ":0"\ngraceful_restart_timeout = "0s"\n${files.storage}[gitlab]\nurl = "http://x"\n[gitlab-shell]\ndir = "${files.directory}"\n[timeout]\nupload_pack_negotiation = "-1s"\n`,
+  );
+
+  assert.equal(config.gitlab.secretFile, `${files.directory}/.gitlab_shell_secret`);
+  assert.equal(config.hooks.customHooksDir, `${files.directory}/hooks`);
+  assert.equal(config.gracefulRestartTimeoutMs, 60_000);
+  assert.equal(config.timeout.uploadPackNegotiationMs, 600_000);
+});
+
+/** Writes an executable that stands for `config_command`. */
+function command(directory: string, script: string): string {
+  const path = join(directory, 'command');
+  writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return path;
+}
+
+test('the output of config_command lies over the file: tables key by key, lists whole, Go names too', async () => {
+  using files = arrange();
+  const json = {
+    listen_addr: ':1',
+    git: { catfile_cache_size: 5 },
+    gitlab: { url: 'http://x', secret: 's', http_settings: { user: 'u', password: 'p' } },
+    cgroups: { MemoryBytes: 7, Repositories: { Count: 1 } },
+    storage: [{ Name: 'other', Path: join(files.directory, 'storage') }],
+    unknown: null,
+  };
+  const path = command(files.directory, `echo '${JSON.stringify(json)}'`);
+
+  const config = await files.load(
+    `config_command = "${path}"\nlisten_addr = ":0"\n[git]\nbin_path = "/bin/sh"\ncatfile_cache_size = 3\n${files.storage}`,
+  );
+
+  assert.equal(config.listenAddr, ':1');
+  assert.deepEqual([config.git.binPath, config.git.catfileCacheSize], ['/bin/sh', 5]);
+  assert.equal(config.gitlab.httpSettings.user, 'u');
+  assert.deepEqual([config.cgroups.memoryBytes, config.cgroups.repositories.count], [7, 1]);
+  assert.deepEqual(
+    config.storage.map(({ name }) => name),
+    ['other'],
+  );
+});
+
+for (const [name, script, message] of [
+  ['fails', 'echo error >&2; exit 1', 'running config command: exit status 1, stderr: "error\\n"'],
+  ['prints no JSON', 'echo hello', "unmarshalling generated config: invalid character 'h' looking for beginning of value"],
+  ['prints nothing', ':', 'unmarshalling generated config: unexpected end of JSON input'],
+  [
+    'prints a wrong type',
+    `echo '{"listen_addr": 5}'`,
+    'unmarshalling generated config: json: cannot unmarshal number into Go struct field config.Cfg.ListenAddr of type string',
+  ],
+] as const) {
+  test(`a config_command that ${name} stops the start`, async () => {
+    using files = arrange();
+
+    const error = await refusal(files.load(`config_command = "${command(files.directory, script)}"\n`));
+
+    assert.equal(error.message, `load config: config_path "${files.path}": ${message}`);
+  });
+}
+
+test('a config_command that is not there stops the start', async () => {
+  using files = arrange();
+
+  const error = await refusal(files.load('config_command = "/does/not/exist"\n'));
+
+  assert.ok(
+    error.message.endsWith('running config command: fork/exec /does/not/exist: no such file or directory'),
+    error.message,
+  );
+});
+
+test('secrets of a configuration do not print', async () => {
+  using files = arrange();
+
+  const config = await files.load(
+    `listen_addr = ":0"\n${files.storage}[auth]\ntoken = "hunter2"\n[gitlab]\nurl = "http://x"\nsecret = "hunter2"\n[gitlab.http-settings]\nuser = "u"\npassword = "hunter2"\n`,
+  );
+
+  assert.doesNotMatch(inspect(config, { depth: 9 }) + JSON.stringify(config), /hunter2/);
+  assert.equal(config.auth.token?.reveal(), 'hunter2');
+});

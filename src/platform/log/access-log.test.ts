@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { accessLogFilter, accessLogLevel, localTimestamp, roundedMs } from './access-log.ts';
+
+test('the level of an access line follows the status', () => {
+  assert.deepEqual(
+    (['OK', 'NOT_FOUND', 'PERMISSION_DENIED', 'ABORTED', 'UNAVAILABLE', 'INTERNAL'] as const).map(accessLogLevel),
+    ['info', 'info', 'warn', 'warn', 'error', 'error'],
+  );
+});
+
+test('timestamps of the access log are local, without a zone', () => {
+  const time = new Date(2026, 10, 20, 8, 43, 39, 7);
+
+  assert.equal(localTimestamp(time), '2026-11-20T08:43:39.007');
+});
+
+test('spans have three decimals at most', () => {
+  assert.deepEqual([0.11149, 6.371, 3.8300001, 5].map(roundedMs), [0.111, 6.371, 3.83, 5]);
+});
+
+test('health checks get no line unless a pattern says so', () => {
+  const byDefault = accessLogFilter({});
+  const deny = accessLogFilter({ GITALY_LOG_REQUEST_METHOD_DENY_PATTERN: 'Find' });
+  const allow = accessLogFilter({ GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN: 'Find', GITALY_LOG_REQUEST_METHOD_DENY_PATTERN: '.' });
+
+  const methods = ['/grpc.health.v1.Health/Check', '/gitaly.CommitService/FindCommit', '/gitaly.BlobService/GetBlob'];
+  assert.deepEqual(methods.map(byDefault), [false, true, true]);
+  assert.deepEqual(methods.map(deny), [true, false, true]);
+  assert.deepEqual(methods.map(allow), [false, true, false]);
+});

@@ -1,0 +1,58 @@
+import { assertNever } from '#base/assert-never';
+import type { StatusCode } from '#base/gitaly-error';
+import type { LogLevel } from './logger.ts';
+
+/** The level of the line about a finished call, by its status (Gitaly 19.0). */
+export function accessLogLevel(code: StatusCode): LogLevel {
+  switch (code) {
+    case 'OK':
+    case 'NOT_FOUND':
+    case 'CANCELLED':
+    case 'ALREADY_EXISTS':
+    case 'INVALID_ARGUMENT':
+    case 'UNAUTHENTICATED':
+      return 'info';
+    case 'DEADLINE_EXCEEDED':
+    case 'PERMISSION_DENIED':
+    case 'FAILED_PRECONDITION':
+    case 'ABORTED':
+    case 'OUT_OF_RANGE':
+    case 'RESOURCE_EXHAUSTED':
+      return 'warn';
+    case 'UNKNOWN':
+    case 'UNIMPLEMENTED':
+    case 'INTERNAL':
+    case 'DATA_LOSS':
+    case 'UNAVAILABLE':
+      return 'error';
+    default:
+      return assertNever(code);
+  }
+}
+
+/** A point in time as `grpc.start_time` and `grpc.request.deadline` have it: local time without zone, to the millisecond. */
+export function localTimestamp(time: Date): string {
+  const local = new Date(time.getTime() - time.getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, -1);
+}
+
+/** A time span in milliseconds as `grpc.time_ms` has it: three decimals at most. */
+export function roundedMs(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
+}
+
+/**
+ * Which calls get a line, by full method (`/grpc.health.v1.Health/Check`): those that GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN
+ * matches if it is set, else those that GITALY_LOG_REQUEST_METHOD_DENY_PATTERN does not match; by default all but health checks.
+ *
+ * @throws {SyntaxError} when a pattern is no regular expression.
+ */
+export function accessLogFilter(env: NodeJS.ProcessEnv): (fullMethod: string) => boolean {
+  const allow = env.GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN;
+  if (allow) {
+    const pattern = new RegExp(allow);
+    return (fullMethod) => pattern.test(fullMethod);
+  }
+  const deny = new RegExp(env.GITALY_LOG_REQUEST_METHOD_DENY_PATTERN || '^/grpc.health.v1.Health/Check$');
+  return (fullMethod) => !deny.test(fullMethod);
+}

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { writePidFile } from './pid-file.ts';
+
+test('the pid file holds our pid until we remove it, and a successor keeps his', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'gitaly-pid-'));
+  const path = join(directory, 'gitaly.pid');
+
+  const remove = writePidFile({ GITALY_PID_FILE: path });
+  assert.equal(readFileSync(path, 'utf8'), String(process.pid));
+  assert.deepEqual(readdirSync(directory), ['gitaly.pid']);
+  remove();
+  assert.equal(existsSync(path), false);
+
+  const removeAgain = writePidFile({ GITALY_PID_FILE: path });
+  writeFileSync(path, '1');
+  removeAgain();
+  assert.equal(readFileSync(path, 'utf8'), '1');
+  rmSync(directory, { recursive: true });
+});
+
+test('without GITALY_PID_FILE nothing is written', () => {
+  writePidFile({})();
+});

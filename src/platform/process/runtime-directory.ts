@@ -1,0 +1,115 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { messageOf } from '#base/gitaly-error';
+import { systemErrorCode, systemErrorText } from '#base/system-error';
+
+/** Directory of one server process; everything in it dies with the process. */
+export interface RuntimeDirectory {
+  /** `<runtime_dir>/gitaly-<pid>`, mode 0700. */
+  readonly path: string;
+  /** `<path>/sock.d`, mode 0700. */
+  readonly socketDirectory: string;
+  /** Where hooks and the server itself reach the server. */
+  readonly internalSocket: string;
+  /** Removes the directory and all that is in it. */
+  remove(): void;
+}
+
+export interface RuntimeDirectoryOptions {
+  /** Existing directory, from `runtime_dir`; without one a temporary directory is made. */
+  readonly parent: string | undefined;
+  readonly pid?: number;
+  /** Told about entries of `parent` that were left alone because they are not named `gitaly-<pid>`, or cannot be removed. */
+  readonly onLeftAlone?: (path: string, reason: string) => void;
+}
+
+/**
+ * Makes the runtime directory of this process, after removing those of processes that are gone.
+ *
+ * @throws {Error} in Gitaly's words, with `setup runtime directory: ` before them.
+ */
+export async function createRuntimeDirectory(options: RuntimeDirectoryOptions): Promise<RuntimeDirectory> {
+  const { parent, pid = process.pid } = options;
+  let path: string;
+  if (parent === undefined) path = mkdtempSync(join(tmpdir(), 'gitaly-'));
+  else {
+    removeDead(parent, pid, options.onLeftAlone);
+    path = join(parent, `gitaly-${pid}`);
+    // A directory with our own pid is a dead process's: pids are reused.
+    rmSync(path, { recursive: true, force: true });
+    makeDirectory(path, 'creating runtime directory');
+  }
+  const socketDirectory = join(path, 'sock.d');
+  const remove = (): void => rmSync(path, { recursive: true, force: true });
+  try {
+    makeDirectory(socketDirectory, 'create internal socket directory');
+    await trySocket(join(socketDirectory, 'tsocket'));
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  return { path, socketDirectory, internalSocket: join(socketDirectory, 'intern'), remove };
+}
+
+function makeDirectory(path: string, doing: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    throw new Error(`setup runtime directory: ${doing}: mkdir ${path}: ${systemErrorText(error)}`, { cause: error });
+  }
+}
+
+/** Makes and removes a socket, so that a path too long for one is found now and not at the first push. */
+async function trySocket(path: string): Promise<void> {
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    });
+  } catch (error) {
+    const hint =
+      systemErrorCode(error) === 'EINVAL'
+        ? ": your socket path is likely too long, please change Gitaly's runtime directory"
+        : '';
+    throw new Error(`setup runtime directory: failed creating internal test socket: ${systemErrorText(error)}${hint}`, {
+      cause: error,
+    });
+  }
+  await new Promise((resolve) => server.close(resolve));
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error; // closing removes it as a rule
+  }
+}
+
+/** Removes directories of processes that no longer run, or whose pid now belongs to a process of another user. */
+function removeDead(parent: string, ownPid: number, onLeftAlone: RuntimeDirectoryOptions['onLeftAlone']): void {
+  for (const entry of readdirSync(parent, { withFileTypes: true })) {
+    const path = join(parent, entry.name);
+    const pid = Number(/^gitaly-(\d+)$/.exec(basename(path))?.[1] ?? Number.NaN);
+    if (!entry.isDirectory() || Number.isNaN(pid)) {
+      onLeftAlone?.(path, 'not a runtime directory');
+      continue;
+    }
+    if (pid !== ownPid && pid !== 0 && isAlive(pid)) continue;
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch (error) {
+      onLeftAlone?.(path, messageOf(error));
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    // ESRCH: nobody there. EPERM: somebody else's process, so not the server that made the directory.
+    return false;
+  }
+}
