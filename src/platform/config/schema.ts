@@ -22,6 +22,7 @@ export const schema = {
   bin_dir: text({
     doc: 'Where the auxiliary programs are. Optional here: by default those of this installation are used.',
     example: '"/home/git/gitaly/_build/bin"',
+    shown: true,
     accepted: 'an existing directory',
   }),
   runtime_dir: text({
@@ -191,12 +192,14 @@ export const schema = {
       url: text({
         doc: 'Where it is. A socket is written with its path percent-encoded.',
         example: '"http+unix://%2Fhome%2Fgit%2Fgitlab%2Ftmp%2Fsockets%2Fgitlab-workhorse.socket"',
+        shown: true,
         accepted: 'an http://, https:// or http+unix:// URL',
       }),
       relative_url_root: text({ doc: 'Path of the application behind a socket.', example: '"/"' }),
       secret_file: text({
         doc: 'File with the secret shared with GitLab. Default: .gitlab_shell_secret in gitlab-shell.dir.',
         example: '"/home/git/gitlab-shell/.gitlab_shell_secret"',
+        shown: true,
         accepted: 'an existing file, and no secret beside it',
       }),
       secret: secret({ doc: 'The secret itself, instead of secret_file.' }),
