@@ -39,8 +39,7 @@ function isShownKey(node: Node): node is Key {
 }
 
 function keyLines(name: string, key: Key): string {
-  return [...comment(key.doc), `${key.shown ? '' : '#'}${name} = ${key.example ?? literal(key)}`].join('
-');
+  return [...comment(key.doc), `${key.shown ? '' : '#'}${name} = ${key.example ?? literal(key)}`].join('\n');
 }
 
 /** What to show for a key without an example: its default. */
