@@ -61,10 +61,16 @@ export class Backchannels<C extends ReverseChannel> {
    * @throws {GitalyError} INTERNAL `no backchannel for peer <id>`; whatever opening the stream or `connect` throws.
    */
   async channel(id: number): Promise<C> {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) throw new GitalyError('INTERNAL', `no backchannel for peer ${id}`);
+    const entry = this.require(id);
     entry.channel ??= this.#open(entry);
     return await entry.channel;
+  }
+
+  /** Checks that connection `id` is there and multiplexed. @throws {GitalyError} INTERNAL `no backchannel for peer <id>` */
+  require(id: number): Backchannel<C> {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw new GitalyError('INTERNAL', `no backchannel for peer ${id}`);
+    return entry;
   }
 
   get size(): number {

@@ -102,7 +102,7 @@ function fieldsOf(call: ServerCall, { startedAt, target, code, failure }: Outcom
     fields['grpc.meta.method_operation'] = method.operation;
     fields['grpc.meta.method_scope'] = method.scope;
   }
-  addClient(fields, headers);
+  addClient(fields, headers, context.deadline === undefined ? 'none' : undefined);
   if (target !== undefined) {
     fields['grpc.request.repoStorage'] = target.storageName;
     fields['grpc.request.repoPath'] = target.relativePath;
@@ -113,11 +113,11 @@ function fieldsOf(call: ServerCall, { startedAt, target, code, failure }: Outcom
   return fields;
 }
 
-function addClient(fields: Record<string, unknown>, headers: Metadata): void {
+function addClient(fields: Record<string, unknown>, headers: Metadata, deadlineType: string | undefined): void {
   const given: readonly (readonly [string, string | undefined])[] = [
     ['grpc.meta.client_name', headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD)],
     ['grpc.meta.call_site', headers.get(CALL_SITE)],
-    ['grpc.meta.deadline_type', headers.get(DEADLINE_TYPE)],
+    ['grpc.meta.deadline_type', headers.get(DEADLINE_TYPE) ?? deadlineType],
     ['grpc.meta.auth_version', headers.has(AUTHORIZATION) ? 'v2' : undefined],
     ['remote_ip', headers.get(REMOTE_IP)],
     ['user_id', headers.get(USER_ID)],

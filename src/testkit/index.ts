@@ -1,0 +1,3 @@
+/** Start a real server on a temp directory in your tests. */
+export { type InternalApi, startInternalApi } from './internal-api.ts';
+export { type StartGitalyOptions, startGitaly, type TestGitaly } from './start-gitaly.ts';

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Connection, type DialOptions, dial } from '#client/index';
+import { GitalyServer } from '#gitaly/gitaly-server';
+import type { Addresses } from '#gitaly/listeners';
+import { configFrom } from '#platform/config/load-config';
+import { createLogger, type LogLevel } from '#platform/log/logger';
+import type { InternalApi } from './internal-api.ts';
+
+export interface StartGitalyOptions {
+  /** Names of the storages; default `['default']`. */
+  readonly storages?: readonly string[];
+  readonly token?: string;
+  /** Listen on loopback TCP, without and with TLS, beside the unix socket. */
+  readonly tcp?: boolean;
+  readonly tls?: boolean;
+  /** Who decides on pushes; without one the server runs stand-alone. */
+  readonly internalApi?: InternalApi;
+  /** Use `<directory>/custom_hooks` as `[hooks] custom_hooks_dir`. */
+  readonly customHooks?: boolean;
+  /** More keys of the configuration file. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly dial?: DialOptions;
+  readonly logLevel?: LogLevel;
+}
+
+/** A real server on a temp directory, with a connection to it. Disposing stops it, checks that nothing leaked, and removes everything. */
+export interface TestGitaly extends AsyncDisposable {
+  readonly directory: string;
+  /** `unix:<path>`. */
+  readonly address: string;
+  readonly addresses: Addresses;
+  readonly connection: Connection;
+  /** Lines of the log, JSON decoded. */
+  readonly log: readonly Record<string, unknown>[];
+  storagePath(name?: string): string;
+}
+
+/** Certificate of the TLS listener, for `localhost` and `127.0.0.1`. */
+export const TEST_CERTIFICATE = join(import.meta.dirname, 'fixtures/tls-certificate.pem');
+const TEST_KEY = join(import.meta.dirname, 'fixtures/tls-key.pem');
+
+/** Starts a server in this process. */
+export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
+  const directory = mkdtempSync(join(tmpdir(), 'gitaly-test-'));
+  const storages = options.storages ?? ['default'];
+  for (const name of [...storages, 'run']) mkdirSync(join(directory, name));
+  const log: Record<string, unknown>[] = [];
+  const logger = createLogger({
+    format: 'json',
+    level: options.logLevel ?? 'info',
+    // The logger writes JSON objects, one a line.
+    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
+  });
+  const server = await GitalyServer.start({ config: configFrom(configOf(directory, storages, options)), logger });
+  const address = server.addresses.unix ?? '';
+  const connection = await dial(address, { ...(options.token !== undefined && { token: options.token }), ...options.dial });
+
+  return {
+    directory,
+    address,
+    addresses: server.addresses,
+    connection,
+    log,
+    storagePath: (name = 'default') => join(directory, name),
+    async [Symbol.asyncDispose]() {
+      await connection.close();
+      await server[Symbol.asyncDispose]();
+      try {
+        checkNothingLeft(directory, storages);
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+function configOf(directory: string, storages: readonly string[], options: StartGitalyOptions): Record<string, unknown> {
+  return {
+    socket_path: join(directory, 'gitaly.socket'),
+    runtime_dir: join(directory, 'run'),
+    storage: storages.map((name) => ({ name, path: join(directory, name) })),
+    logging: { format: 'json' },
+    ...(options.tcp && { listen_addr: '127.0.0.1:0' }),
+    ...(options.tls && { tls_listen_addr: '127.0.0.1:0', tls: { certificate_path: TEST_CERTIFICATE, key_path: TEST_KEY } }),
+    ...(options.token !== undefined && { auth: { token: options.token } }),
+    ...(options.internalApi && { gitlab: { url: options.internalApi.url, secret: options.internalApi.secret } }),
+    ...(options.customHooks && { hooks: { custom_hooks_dir: join(directory, 'custom_hooks') } }),
+    ...options.config,
+  };
+}
+
+/** A server that has stopped leaves no socket, no runtime directory and no temporary directory behind. */
+function checkNothingLeft(directory: string, storages: readonly string[]): void {
+  assert.deepEqual(readdirSync(join(directory, 'run')), [], 'the runtime directory was left behind');
+  assert.equal(existsSync(join(directory, 'gitaly.socket')), false, 'the socket was left behind');
+  for (const name of storages) {
+    const temp = join(directory, name, '+gitaly/tmp');
+    assert.deepEqual(existsSync(temp) ? readdirSync(temp) : [], [], `temporary directories were left behind in storage ${name}`);
+  }
+}
