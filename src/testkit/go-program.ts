@@ -1,0 +1,33 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { run } from './run-program.ts';
+
+/** Built programs, by the hash of their sources; not under version control. */
+const CACHE = join(import.meta.dirname, '../../.cache/go');
+const BUILD_LIMIT_MS = 10 * 60 * 1000;
+
+/**
+ * Builds the Go module in a directory and gives the path of the program; `undefined` where Go is not installed. Built once for
+ * each state of its sources.
+ *
+ * @throws {Error} with the compiler's words.
+ */
+export async function goProgram(source: string, options: { tags?: string } = {}): Promise<string | undefined> {
+  if (spawnSync('go', ['version']).status !== 0) return undefined;
+  const hash = createHash('sha256').update(options.tags ?? '');
+  for (const name of readdirSync(source).sort()) {
+    if (/\.go$|^go\.(mod|sum)$/.test(name)) hash.update(name).update(readFileSync(join(source, name)));
+  }
+  const program = join(CACHE, `${basename(source)}-${hash.digest('hex').slice(0, 16)}`);
+  if (existsSync(program)) return program;
+
+  mkdirSync(CACHE, { recursive: true });
+  const draft = `${program}.${process.pid}`;
+  const flags = options.tags === undefined ? [] : ['-tags', options.tags];
+  const { code, stderr } = await run('go', ['build', ...flags, '-o', draft, '.'], { cwd: source, timeoutMs: BUILD_LIMIT_MS });
+  if (code !== 0) throw new Error(`go build in ${basename(source)} failed: ${stderr}`);
+  renameSync(draft, program);
+  return program;
+}

@@ -1,0 +1,25 @@
+import { type RunProgramOptions, run } from './run-program.ts';
+
+/** No settings of the machine or its user; a name and a fixed clock zone for commits. */
+export const GIT_ENVIRONMENT: Readonly<Record<string, string>> = {
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_CONFIG_SYSTEM: '/dev/null',
+  GIT_AUTHOR_NAME: 'Ann Author',
+  GIT_AUTHOR_EMAIL: 'ann@example.com',
+  GIT_COMMITTER_NAME: 'Cal Committer',
+  GIT_COMMITTER_EMAIL: 'cal@example.com',
+  GIT_TERMINAL_PROMPT: '0',
+  TZ: 'UTC',
+  LC_ALL: 'C',
+};
+
+/**
+ * Runs the machine's git as a client or as a judge, and gives its standard output without the last line feed.
+ *
+ * @throws {Error} with git's words when it fails.
+ */
+export async function runGit(args: readonly string[], options: RunProgramOptions = {}): Promise<string> {
+  const { code, stdout, stderr } = await run('git', args, { ...options, env: { ...GIT_ENVIRONMENT, ...options.env } });
+  if (code !== 0) throw new Error(`git ${args.join(' ')}: exit code ${code}: ${stderr}`);
+  return stdout.replace(/\n$/, '');
+}

@@ -1,0 +1,34 @@
+import { spawn } from 'node:child_process';
+
+export interface RunResult {
+  /** `null` after a signal. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunProgramOptions {
+  readonly cwd?: string;
+  /** Added to this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Uint8Array;
+  /** A program that runs longer is killed. Default one minute. */
+  readonly timeoutMs?: number;
+}
+
+/** Runs a program to its end and gives what it printed; whatever the exit code. */
+export function run(file: string, args: readonly string[], options: RunProgramOptions = {}): Promise<RunResult> {
+  const { cwd, env, input, timeoutMs = 60_000 } = options;
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { cwd, env: { ...process.env, ...env }, timeout: timeoutMs, killSignal: 'SIGKILL' });
+    const [stdout, stderr]: Buffer[][] = [[], []];
+    child.stdout.on('data', (chunk: Buffer) => stdout?.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => stderr?.push(chunk));
+    child.stdin.on('error', () => undefined); // it may end without reading
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, stdout: text(stdout), stderr: text(stderr) }));
+    child.stdin.end(input);
+  });
+}
+
+const text = (chunks: Buffer[] | undefined): string => Buffer.concat(chunks ?? []).toString('utf8');
