@@ -1,0 +1,17 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { GitService } from '#client/info-refs';
+import type { Identity } from './authentication.ts';
+import type { RepositoryInit } from './repository-mapping.ts';
+
+/** One request of git, checked and mapped, on its way to Gitaly. */
+export interface GitExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly service: GitService;
+  readonly repository: RepositoryInit;
+  readonly identity: Identity;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+  /** Tells a client that waits with its body (`Expect: 100-continue`) to send it. */
+  invite(): void;
+}

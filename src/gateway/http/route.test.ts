@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseRoute } from './route.ts';
+
+test('the three requests of git are understood', () => {
+  assert.deepEqual(parseRoute('GET', '/group/hello.git/info/refs?service=git-upload-pack'), {
+    kind: 'info-refs',
+    service: 'git-upload-pack',
+    path: 'group/hello.git',
+  });
+  assert.deepEqual(parseRoute('POST', '/hello.git/git-upload-pack'), {
+    kind: 'service',
+    service: 'git-upload-pack',
+    path: 'hello.git',
+  });
+  assert.deepEqual(parseRoute('POST', '/hello.git/git-receive-pack'), {
+    kind: 'service',
+    service: 'git-receive-pack',
+    path: 'hello.git',
+  });
+});
+
+test('the ending .git may be left out', () => {
+  const route = parseRoute('GET', '/hello/info/refs?service=git-receive-pack');
+
+  assert.equal(route.kind === 'info-refs' && route.path, 'hello.git');
+});
+
+test('escaped names are decoded once', () => {
+  const route = parseRoute('POST', '/gr%C3%BCn/a%20b%2525.git/git-upload-pack');
+
+  assert.equal(route.kind === 'service' && route.path, 'grün/a b%25.git');
+});
+
+const TRICKS = [
+  '/../etc.git',
+  '/a/../b.git',
+  '/a/%2e%2e/b.git',
+  '/%2E%2e/b.git',
+  '/./a.git',
+  '/a/%2e/b.git',
+  '/a%00.git',
+  '/a%0a.git',
+  '/a%5cb.git',
+  '/a\\b.git',
+  '/a%2fb.git',
+  '/%2fetc/a.git',
+  '//etc/a.git',
+  '/a//b.git',
+  '',
+  '/.git',
+  '/a/.git',
+  '/a.git/b.git',
+  '/+gitaly/a.git',
+  '/-upload.git',
+  '/.hidden/a.git',
+  '/a.lock/b.git',
+  '/%zz.git',
+  '/%ff.git',
+  `/${'a'.repeat(300)}.git`,
+  `/${'a/'.repeat(600)}b.git`,
+];
+
+for (const trick of TRICKS) {
+  test(`the path ${JSON.stringify(trick.slice(0, 40))} is refused`, () => {
+    const route = parseRoute('GET', `${trick}/info/refs?service=git-upload-pack`);
+
+    assert.equal(route.kind, 'answer');
+    assert.equal(route.kind === 'answer' && [400, 404].includes(route.answer.status), true);
+  });
+}
+
+const ANSWERS: readonly (readonly [string, string, number, RegExp])[] = [
+  ['GET', '/a.git/info/refs', 403, /smart HTTP protocol only/],
+  ['GET', '/a.git/HEAD', 403, /smart HTTP protocol only/],
+  ['GET', '/a.git/objects/info/packs', 403, /smart HTTP protocol only/],
+  ['GET', '/a.git/info/refs?service=git-evil', 403, /not offered/],
+  ['POST', '/a.git/info/refs?service=git-upload-pack', 405, /Only GET/],
+  ['GET', '/a.git/git-upload-pack', 405, /Only POST/],
+  ['POST', '/a.git/info/lfs/objects/batch', 501, /Git LFS/],
+  ['GET', '/a.git', 404, /git clone/],
+  ['GET', '/', 200, /This is a Git server/],
+  ['GET', 'http://evil/a.git', 400, /begin with a slash/],
+  ['OPTIONS', '*', 400, /begin with a slash/],
+  ['GET', `/${'a'.repeat(9000)}`, 414, /longer than/],
+];
+
+for (const [method, target, status, text] of ANSWERS) {
+  test(`${method} ${target.slice(0, 40)} is answered with ${status}`, () => {
+    const route = parseRoute(method, target);
+
+    assert.equal(route.kind === 'answer' && route.answer.status, status);
+    assert.match(route.kind === 'answer' ? route.answer.text : '', text);
+  });
+}
+
+test('a wrong method names the right one', () => {
+  const route = parseRoute('PUT', '/a.git/git-receive-pack');
+
+  assert.deepEqual(route.kind === 'answer' && route.answer.headers, { Allow: 'POST' });
+});

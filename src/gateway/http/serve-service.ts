@@ -1,0 +1,51 @@
+import type { Readable } from 'node:stream';
+import { postReceivePack } from '#client/post-receive-pack';
+import { postUploadPack } from '#client/post-upload-pack';
+import { setStreamHeaders } from './answer.ts';
+import { callOptions } from './call-options.ts';
+import type { RepositoryCreator } from './create-on-push.ts';
+import type { GitExchange } from './git-exchange.ts';
+import { gitProtocol } from './git-protocol.ts';
+import type { GitalyLink } from './gitaly-link.ts';
+
+/** Answers `POST …/git-upload-pack`: the body goes to git as it comes, and git's answer back, both through the sidechannel. */
+export async function serveUploadPack(exchange: GitExchange, body: Readable, link: GitalyLink): Promise<void> {
+  const { repository, request, response } = exchange;
+  setStreamHeaders(response, 'application/x-git-upload-pack-result');
+  exchange.invite();
+  await postUploadPack(
+    link.connection,
+    link.registry,
+    { stdin: body, stdout: response },
+    { repository, gitProtocol: gitProtocol(request.headers['git-protocol']) },
+    callOptions(exchange),
+  );
+  response.end();
+}
+
+/** Answers `POST …/git-receive-pack`. What hooks or git refuse is part of the answer. */
+export async function serveReceivePack(
+  exchange: GitExchange,
+  body: Readable,
+  link: GitalyLink,
+  creator: RepositoryCreator | undefined,
+): Promise<void> {
+  const { identity, repository, request, response } = exchange;
+  const options = callOptions(exchange);
+  setStreamHeaders(response, 'application/x-git-receive-pack-result');
+  exchange.invite();
+  await postReceivePack(
+    link.connection,
+    { stdin: body, stdout: response },
+    {
+      repository,
+      glId: identity.glId,
+      glUsername: identity.username,
+      glRepository: repository.glRepository ?? '',
+      gitProtocol: gitProtocol(request.headers['git-protocol']),
+    },
+    options,
+  );
+  await creator?.chooseDefaultBranch(repository, options);
+  response.end();
+}
