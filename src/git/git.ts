@@ -12,10 +12,12 @@ import type { GitProcess } from './command/git-process.ts';
 import { chooseSpawner } from './command/spawner/choose-spawner.ts';
 import type { Arg, Spawner } from './command/spawner/spawner.ts';
 import { type ProcessObserver, type ProcessOptions, startProcess } from './command/start-process.ts';
-import { ObjectFormats } from './object-format.ts';
+import { ObjectFormats, type ReferenceBackend } from './object-format.ts';
 import { CatFilePool } from './objects/cat-file-pool.ts';
 import { MailmapCache } from './objects/mailmap-cache.ts';
 import { ObjectReader } from './objects/object-reader.ts';
+import { PackedRefsCache } from './refs/packed-refs-cache.ts';
+import { RefReader } from './refs/ref-reader.ts';
 import type { GitRepository } from './repository.ts';
 
 /**
@@ -76,6 +78,7 @@ export class Git {
   readonly #observer: ProcessObserver | undefined;
   readonly #inherited = inheritedEnvironment(process.env);
   readonly #formats = new ObjectFormats();
+  readonly #packedRefs = new PackedRefsCache();
 
   private constructor(options: GitOptions, binary: string, spawner: Spawner, version: string, capabilities: GitCapabilities) {
     this.binary = binary;
@@ -169,6 +172,16 @@ export class Git {
     return new ObjectReader(this, this.catFiles, this.#mailmaps, repository);
   }
 
+  /** Reads the references of a repository. */
+  refs(repository: GitRepository): RefReader {
+    return new RefReader(this, this.#packedRefs, repository);
+  }
+
+  /** How a repository keeps its references. @throws as {@link objectFormat} when its config file cannot be read. */
+  referenceBackend(repository: GitRepository): ReferenceBackend {
+    return this.#formats.format(repository).referenceBackend;
+  }
+
   /**
    * The hash a repository uses, from its `config` file.
    *
@@ -181,6 +194,7 @@ export class Git {
   /** Forgets what is kept about a repository (it was removed, or moved). */
   forget(repository: GitRepository): void {
     this.#formats.forget(repository);
+    this.#packedRefs.forget(repository.path);
     this.catFiles.forget(repository);
   }
 

@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { Git } from '../git.ts';
+import type { GitRepository } from '../repository.ts';
+
+const directory = realpathSync(mkdtempSync(join(tmpdir(), 'refs-test-')));
+const git = await Git.start({ binary: 'git' });
+after(async () => {
+  await git.close();
+  rmSync(directory, { recursive: true });
+});
+
+let count = 0;
+
+/** A bare repository with three commits; their ids. */
+function createRepository(...options: string[]): {
+  repository: GitRepository;
+  commits: string[];
+  run: (...args: string[]) => string;
+} {
+  const path = join(directory, `${count++}.git`);
+  execFileSync('git', ['init', '--quiet', '--bare', '--initial-branch=main', ...options, path]);
+  const run = (...args: string[]): string =>
+    execFileSync('git', ['--git-dir', path, ...args], { encoding: 'latin1', env: ENV }).trim();
+  const tree = run('hash-object', '-t', 'tree', '-w', '/dev/null');
+  const commits = ['one', 'two', 'three'].map((message) => run('commit-tree', '-m', message, tree));
+  return { repository: { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] }, commits, run };
+}
+
+const ENV = {
+  PATH: process.env.PATH,
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_CONFIG_SYSTEM: '/dev/null',
+  GIT_AUTHOR_NAME: 'A',
+  GIT_AUTHOR_EMAIL: 'a@x',
+  GIT_COMMITTER_NAME: 'A',
+  GIT_COMMITTER_EMAIL: 'a@x',
+};
+
+/** What git says a reference resolves to. */
+function askGit(path: string, name: string): string | undefined {
+  try {
+    return execFileSync('git', ['--git-dir', path, 'show-ref', '--verify', '--hash', name], {
+      encoding: 'latin1',
+      stdio: 'pipe',
+    }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+for (const format of ['sha1', 'sha256']) {
+  test(`loose, packed and symbolic references of a ${format} repository resolve as git resolves them`, async () => {
+    const { repository, commits, run } = createRepository(`--object-format=${format}`);
+    const refs = git.refs(repository);
+    run('update-ref', 'refs/heads/packed', commits[0] ?? '');
+    run('update-ref', 'refs/heads/both', commits[0] ?? '');
+    run('tag', '-a', '-m', 'annotated', 'v1', commits[1] ?? '');
+    run('pack-refs', '--all');
+    run('update-ref', 'refs/heads/both', commits[1] ?? '');
+    run('update-ref', 'refs/heads/deep/er/loose', commits[2] ?? '');
+    run('symbolic-ref', 'refs/heads/sym', 'refs/heads/packed');
+    run('symbolic-ref', 'refs/heads/chain', 'refs/heads/sym');
+    run('symbolic-ref', 'refs/heads/dangling', 'refs/heads/nowhere');
+    run('symbolic-ref', 'refs/heads/circle', 'refs/heads/circle');
+
+    for (const name of ['packed', 'both', 'deep/er/loose', 'deep/er', 'deep', 'sym', 'chain', 'dangling', 'circle', 'absent']) {
+      const expected = askGit(repository.path, `refs/heads/${name}`);
+      assert.equal((await refs.resolve(`refs/heads/${name}`))?.oid, expected, name);
+      assert.equal(await refs.exists(`refs/heads/${name}`), expected !== undefined, name);
+    }
+    assert.equal((await refs.resolve('refs/tags/v1'))?.oid, askGit(repository.path, 'refs/tags/v1'));
+    assert.deepEqual(await refs.read('refs/heads/sym'), { symbolicTarget: Buffer.from('refs/heads/packed') });
+  });
+}
+
+test('broken references are what git makes of them', async () => {
+  const { repository, commits } = createRepository();
+  const refs = git.refs(repository);
+  const write = (name: string, text: string): void => writeFileSync(join(repository.path, name), text);
+  write('refs/heads/garbage', 'garbage\n');
+  write('refs/heads/empty', '');
+  write('refs/heads/zero', `${'0'.repeat(40)}\n`);
+  write('refs/heads/missing', '1234567890123456789012345678901234567890\n');
+  write('refs/heads/spaces', `${commits[0]}   \n`);
+  mkdirSync(join(repository.path, 'refs/heads/directory'));
+
+  for (const name of ['garbage', 'empty', 'directory', 'a..b', 'x.lock', '../heads/spaces', 'a b', 'x/']) {
+    assert.equal(await refs.exists(`refs/heads/${name}`), false, name);
+  }
+  for (const name of ['zero', 'missing']) await assert.rejects(refs.exists(`refs/heads/${name}`), { message: 'exit status 128' });
+  assert.equal(await refs.exists('refs/heads/spaces'), true);
+});
+
+test('names that are not UTF-8 are found', async () => {
+  const { repository, commits } = createRepository();
+  const name = Buffer.from('refs/heads/latin-\xe9', 'latin1');
+  writeFileSync(Buffer.concat([Buffer.from(`${repository.path}/`), name]), `${commits[0]}\n`);
+
+  assert.equal((await git.refs(repository).resolve(name))?.oid, commits[0]);
+});
+
+test('the default branch follows HEAD, then main, then master, then the first branch', async () => {
+  const { repository, commits, run } = createRepository();
+  const refs = git.refs(repository);
+  const steps: [string[], string | undefined][] = [
+    [['rev-parse'], undefined],
+    [['update-ref', 'refs/heads/zeta', commits[0] ?? ''], 'refs/heads/zeta'],
+    [['update-ref', 'refs/heads/alpha', commits[0] ?? ''], 'refs/heads/alpha'],
+    [['update-ref', 'refs/heads/master', commits[0] ?? ''], 'refs/heads/master'],
+    [['update-ref', 'refs/heads/main', commits[0] ?? ''], 'refs/heads/main'],
+    [['symbolic-ref', 'refs/heads/sym', 'refs/heads/zeta'], 'refs/heads/main'],
+    [['symbolic-ref', 'HEAD', 'refs/heads/sym'], 'refs/heads/zeta'],
+  ];
+
+  for (const [command, expected] of steps) {
+    run(...command);
+    assert.equal((await refs.defaultBranch())?.toString(), expected, command.join(' '));
+    assert.equal(await refs.hasBranches(), expected !== undefined);
+  }
+});
+
+test('a HEAD that is detached, garbage or outside refs/ is an error in the words of git', async () => {
+  const { repository, commits } = createRepository();
+
+  for (const head of [commits[0], 'garbage', 'ref: main']) {
+    writeFileSync(join(repository.path, 'HEAD'), `${head}\n`);
+    await assert.rejects(git.refs(repository).defaultBranch(), { name: 'GitExitError', message: 'exit status 128' }, head);
+  }
+});
+
+test('a dangling symbolic reference is no branch', async () => {
+  const { repository, run } = createRepository();
+  run('symbolic-ref', 'refs/heads/x', 'refs/heads/y');
+
+  assert.equal(await git.refs(repository).hasBranches(), false);
+});
+
+test('random repositories read the same as git reads them', async () => {
+  const component = fc.stringMatching(/^[a-z0-9+_%A-Z-]{1,8}$/);
+  const name = fc.array(component, { minLength: 1, maxLength: 3 }).map((parts) => `refs/heads/d/${parts.join('/')}`);
+
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(name, fc.nat(2), fc.boolean()), { minLength: 1, maxLength: 40 }),
+      name,
+      async (updates, absent) => {
+        const { repository, commits, run } = createRepository();
+        for (const [ref, commit, pack] of updates) {
+          try {
+            run('update-ref', ref, commits[commit] ?? '');
+          } catch {
+            // A directory and a file of the same name: git refuses, and so the reference is not there.
+          }
+          if (pack) run('pack-refs', '--all');
+        }
+        const refs = git.refs(repository);
+        for (const ref of [...updates.map(([each]) => each), absent]) {
+          assert.equal((await refs.resolve(ref))?.oid, askGit(repository.path, ref), ref);
+        }
+      },
+    ),
+    { numRuns: 4 },
+  );
+});
+
+test('a packed-refs file too big to be kept is searched where it lies', async () => {
+  const { repository, commits } = createRepository();
+  const names = Array.from(
+    { length: 30_000 },
+    (_, index) => `refs/heads/branch-${String(index).padStart(5, '0')}${'x'.repeat(index % 90)}`,
+  );
+  const lines = names.map((name, index) => `${commits[index % 3]} ${name}\n${index % 7 === 0 ? `^${commits[0]}\n` : ''}`);
+  writeFileSync(join(repository.path, 'packed-refs'), `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`);
+  const refs = git.refs(repository);
+
+  for (let index = 0; index < names.length; index += 97) {
+    assert.deepEqual(await refs.read(names[index] ?? ''), { oid: commits[index % 3] });
+    assert.equal(await refs.read(`${names[index]}y`), undefined);
+  }
+  assert.equal((await refs.read(names.at(-1) ?? ''))?.oid, commits[(names.length - 1) % 3]);
+  assert.equal(await refs.read('refs/heads/a'), undefined);
+  assert.equal(await refs.read('refs/heads/z'), undefined);
+  assert.equal(await refs.hasBranches(), true);
+});
+
+test('while others write and pack, a reference that does not change is always there, and one that does has a value it was given', async () => {
+  const { repository, commits, run } = createRepository();
+  run('update-ref', 'refs/heads/fixed', commits[0] ?? '');
+  const script = `for i in 1 2 3 4 5 6 7 8; do
+    git update-ref refs/heads/moving ${commits[1]}; git pack-refs --all
+    git update-ref refs/heads/fixed ${commits[0]}; git update-ref refs/heads/moving ${commits[2]}; git pack-refs --all
+    git update-ref refs/heads/fixed ${commits[0]}; done`;
+  run('update-ref', 'refs/heads/moving', commits[1] ?? '');
+  const writer = spawn('sh', ['-c', script], { env: { ...ENV, GIT_DIR: repository.path }, stdio: 'ignore' });
+  const exited = once(writer, 'exit');
+  const refs = git.refs(repository);
+  let reads = 0;
+
+  while (writer.exitCode === null) {
+    assert.equal((await refs.resolve('refs/heads/fixed'))?.oid, commits[0]);
+    assert.ok([commits[1], commits[2]].includes((await refs.resolve('refs/heads/moving'))?.oid ?? ''));
+    reads++;
+    if (reads % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  assert.deepEqual(await exited, [0, null]);
+  assert.ok(reads > 100);
+});
