@@ -31,6 +31,7 @@ export async function removeRepository(repository: Repository, options: RemoveRe
     await requirePresent(repository.path);
     await castVote(vote, 'prepared', `pre-remove ${repository.relativePath}`);
     removed = await moveAway(repository);
+    repository.git.forget(repository);
     await castVote(vote, 'committed', `post-remove ${repository.relativePath}`);
   }
   await removeTree(removed).catch(options.onLeftover ?? (() => undefined));

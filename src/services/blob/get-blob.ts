@@ -1,0 +1,53 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { ObjectInfo } from '#git/objects/object-info';
+import type { OpenObject } from '#git/objects/object-reader';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { GetBlobRequest, GetBlobResponseSchema } from '#wire/gen/blob_pb';
+import type { BlobRooms } from './index.ts';
+import { takeBytes } from './take-bytes.ts';
+
+type Response = MessageInitShape<typeof GetBlobResponseSchema>;
+
+/**
+ * Sends a blob: its size and id with the first piece, the rest as it is read. What is no blob or is not there gives one empty
+ * message. A big blob is never held in memory; a client that reads slowly slows git down.
+ *
+ * `limit` is the number of bytes that are sent: 0 none, negative all.
+ */
+export async function* getBlob(request: GetBlobRequest, context: HandlerContext, rooms: BlobRooms): AsyncGenerator<Response> {
+  const { objects } = rooms.storages.open(request.repository);
+  if (request.oid === '') throw new GitalyError('INVALID_ARGUMENT', 'empty Oid');
+
+  const { signal } = context;
+  if (request.limit === 0n) {
+    const info = await objects.info(request.oid, { signal }).catch(reading);
+    yield info?.type === 'blob' ? header(info) : {};
+    return;
+  }
+  const object = await objects.openObject(request.oid, { signal }).catch(reading);
+  if (object?.type === 'blob') {
+    yield* blobPieces(object, request.limit);
+  } else {
+    if (object !== undefined && object.data === undefined) object.stream.destroy();
+    yield {};
+  }
+}
+
+async function* blobPieces(object: OpenObject, limit: bigint): AsyncGenerator<Response> {
+  const length = limit < 0n || limit > BigInt(object.size) ? object.size : Number(limit);
+  let isFirst = true;
+  for await (const data of takeBytes(object.data === undefined ? object.stream : [object.data], length)) {
+    yield isFirst ? { ...header(object), data } : { data };
+    isFirst = false;
+  }
+  if (isFirst) yield header(object);
+}
+
+function header({ oid, size }: ObjectInfo): Response {
+  return { oid, size: BigInt(size) };
+}
+
+function reading(error: unknown): never {
+  throw wrap(error, 'read object');
+}

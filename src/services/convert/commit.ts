@@ -1,0 +1,49 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Commit } from '#git/objects/parse-commit';
+import type { Signature } from '#git/objects/parse-ident';
+import type { Trailer } from '#git/objects/parse-trailers';
+import type { SignatureType as SignatureTypeName } from '#git/objects/signature-type';
+import { type CommitAuthorSchema, type GitCommitSchema, SignatureType } from '#wire/gen/shared_pb';
+
+/** A longer message is cut; `body_size` tells its full length. */
+const MAX_BODY_BYTES = 10 * 1024;
+
+const SIGNATURE_TYPES: Readonly<Record<SignatureTypeName, SignatureType>> = {
+  none: SignatureType.NONE,
+  pgp: SignatureType.PGP,
+  x509: SignatureType.X509,
+  ssh: SignatureType.SSH,
+};
+
+/** What some calls tell of a commit besides its object. */
+export interface CommitExtras {
+  readonly trailers?: readonly Trailer[];
+  readonly shortStats?: { readonly additions: number; readonly deletions: number; readonly changedFiles: number };
+  /** Full names of the references that lead to the commit. */
+  readonly referencedBy?: readonly Buffer[];
+}
+
+/** A commit as clients see it. Its texts are git's bytes; only the body may be cut. */
+export function toCommitMessage(commit: Commit, extras: CommitExtras = {}): MessageInitShape<typeof GitCommitSchema> {
+  const { body } = commit;
+  return {
+    id: commit.oid,
+    subject: commit.subject,
+    body: body.length > MAX_BODY_BYTES ? body.subarray(0, MAX_BODY_BYTES) : body,
+    bodySize: BigInt(body.length),
+    parentIds: [...commit.parentOids],
+    treeId: commit.treeOid,
+    signatureType: SIGNATURE_TYPES[commit.signatureType],
+    encoding: commit.encoding.toString(),
+    ...(commit.author && { author: toAuthorMessage(commit.author) }),
+    ...(commit.committer && { committer: toAuthorMessage(commit.committer) }),
+    ...(extras.trailers && { trailers: extras.trailers.map(({ key, value }) => ({ key, value })) }),
+    ...(extras.shortStats && { shortStats: extras.shortStats }),
+    ...(extras.referencedBy && { referencedBy: [...extras.referencedBy] }),
+  };
+}
+
+/** Who and when. A line without a date has none; dates are whole seconds and may be beyond what calendars know. */
+export function toAuthorMessage({ name, email, seconds, timezone }: Signature): MessageInitShape<typeof CommitAuthorSchema> {
+  return { name, email, timezone, ...(seconds !== undefined && { date: { seconds } }) };
+}

@@ -1,0 +1,27 @@
+import { statfs } from 'node:fs/promises';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { systemErrorText } from '#base/system-error';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Storage } from '#storage/repository-target';
+import type { DiskStatisticsResponse_StorageStatusSchema, DiskStatisticsResponseSchema } from '#wire/gen/server_pb';
+import type { ServerRooms } from './index.ts';
+
+type StorageStatus = MessageInitShape<typeof DiskStatisticsResponse_StorageStatusSchema>;
+
+/** Free and used bytes of the storages' file systems. A storage that cannot be asked is listed without numbers. */
+export async function diskStatistics(
+  context: HandlerContext,
+  rooms: ServerRooms,
+): Promise<MessageInitShape<typeof DiskStatisticsResponseSchema>> {
+  return { storageStatuses: await Promise.all(rooms.storages.all.map((storage) => storageStatus(storage, context))) };
+}
+
+async function storageStatus(storage: Storage, context: HandlerContext): Promise<StorageStatus> {
+  try {
+    const { bavail, bfree, blocks, bsize } = await statfs(storage.path, { bigint: true });
+    return { storageName: storage.name, available: bavail * bsize, used: (blocks - bfree) * bsize };
+  } catch (error) {
+    context.log.add({ [`disk_statistics_error.${storage.name}`]: systemErrorText(error) });
+    return { storageName: storage.name };
+  }
+}
