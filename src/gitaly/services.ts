@@ -6,9 +6,15 @@ import { packageVersion } from '#platform/process/version';
 import type { GrpcChannel } from '#rpc/common/grpc-channel';
 import type { Backchannels } from '#rpc/server/backchannels';
 import { type ServedService, serve } from '#rpc/server/handler';
+import { blobService } from '#services/blob/index';
+import { commitService } from '#services/commit/index';
+import { refService } from '#services/ref/index';
 import { repositoryService } from '#services/repository/index';
 import { serverService } from '#services/server/index';
 import type { Storages } from '#storage/storages';
+import { BlobService } from '#wire/gen/blob_pb';
+import { CommitService } from '#wire/gen/commit_pb';
+import { RefService } from '#wire/gen/ref_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { ServerService } from '#wire/gen/server_pb';
 import { servedByGitaly } from '#wire/methods';
@@ -31,6 +37,9 @@ export async function createServices(
   const { config, storages } = parts;
   const resources = new AsyncDisposableStack();
   const built = [
+    serve(BlobService, blobService({ storages })),
+    serve(CommitService, commitService({ storages })),
+    serve(RefService, refService({ storages })),
     serve(
       RepositoryService,
       repositoryService({

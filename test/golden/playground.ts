@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:f
 import { dirname, join } from 'node:path';
 import type { InternalApi } from '#testkit/internal-api';
 import type { TestGitaly } from '#testkit/start-gitaly';
+import { methodByPath } from '#wire/methods';
 import type { Json, JsonObject, RecordedCase } from './recorded-case.ts';
 import type { Templates } from './templates.ts';
 
@@ -22,6 +23,8 @@ export class Playground {
   readonly #gitaly: TestGitaly;
   readonly #templates: Templates;
   readonly #api: InternalApi;
+  /** The repositories of the last case when it only read them. */
+  #layout: string | undefined;
 
   constructor(parts: { area: string; gitaly: TestGitaly; templates: Templates; api: InternalApi }) {
     this.#area = parts.area;
@@ -38,19 +41,17 @@ export class Playground {
 
   /** Lays the storages out as they were before the recorded call. */
   async prepare(recorded: RecordedCase): Promise<void> {
-    for (const storage of [this.#storage, this.#second]) {
-      mkdirSync(storage, { recursive: true });
-      for (const name of readdirSync(storage)) {
-        if (name !== '+gitaly' && name !== '.gitaly-metadata') rmSync(join(storage, name), { recursive: true, force: true });
-      }
-      rmSync(join(storage, '+gitaly/tmp'), { recursive: true, force: true });
-    }
+    this.#api.reset({ ...ALLOW, ...recorded.given?.api });
+    const layout = onlyReads(recorded) ? JSON.stringify(namesOf(recorded)) : undefined;
+    if (layout !== undefined && layout === this.#layout) return; // nobody has changed what the case before this one was given
+    this.#layout = layout;
+
+    for (const storage of [this.#storage, this.#second]) this.#clear(storage);
     for (const name of namesOf(recorded)) this.#templates.copyTo(name, this.#storage);
     this.#writeHooks(join(this.#gitaly.directory, 'custom_hooks'), recorded.given?.custom_hooks ?? {});
     if (recorded.repo !== undefined)
       this.#writeHooks(join(this.#repository(recorded), 'custom_hooks'), recorded.given?.repo_hooks ?? {});
     if (recorded.given?.setup !== undefined) this.#shell(recorded, recorded.given.setup);
-    this.#api.reset({ ...ALLOW, ...recorded.given?.api });
   }
 
   /** The outputs of the `after` commands. */
@@ -108,7 +109,7 @@ export class Playground {
   #shell(recorded: RecordedCase, script: string): string {
     const inRepository = recorded.repo === undefined ? this.#storage : this.#repository(recorded);
     const withStderr = AREAS_WITH_STDERR.test(this.#area) && recorded.given?.setup !== script;
-    const run = spawnSync('sh', ['-c', withStderr ? `exec 2>&1\n${script}` : script], {
+    const run = spawnSync('sh', ['-c', withStderr ? `exec 2>&1; ${script}` : script], {
       cwd: this.#isDirectory(inRepository) ? inRepository : this.#storage,
       env: {
         PATH: process.env.PATH ?? '',
@@ -125,7 +126,17 @@ export class Playground {
         LC_ALL: 'C',
       },
     });
-    return run.stdout.toString('utf8');
+    // Only older gits say so on fsck.
+    return run.stdout.toString('utf8').replace(/^notice: HEAD points to an unborn branch .*\n/gm, '');
+  }
+
+  /** Empties a storage but for what the server keeps in it. */
+  #clear(storage: string): void {
+    mkdirSync(join(storage, '+gitaly/tmp'), { recursive: true });
+    for (const name of readdirSync(storage)) {
+      if (name !== '+gitaly' && name !== '.gitaly-metadata') rmSync(join(storage, name), { recursive: true, force: true });
+    }
+    for (const name of readdirSync(join(storage, '+gitaly/tmp'))) rmSync(join(storage, '+gitaly/tmp', name), { recursive: true });
   }
 
   #isDirectory(path: string): boolean {
@@ -136,6 +147,11 @@ export class Playground {
       return false; // gone, or a file: the case is about that
     }
   }
+}
+
+/** Whether a case leaves the repositories as they were: its method does, and it has no preparations of its own. */
+function onlyReads(recorded: RecordedCase): boolean {
+  return recorded.given === undefined && methodByPath(`/gitaly.${recorded.rpc}`)?.operation === 'accessor';
 }
 
 function namesOf(recorded: RecordedCase): string[] {

@@ -44,7 +44,12 @@ export function readCases(area: string): RecordedCase[] {
     .split('\n')
     .filter(Boolean);
   // The recordings are fixtures of this repository; their shape is the interface above.
-  return lines.map((line) => JSON.parse(line) as RecordedCase);
+  return lines.map((line) => JSON.parse(line, keepLargeIntegers) as RecordedCase);
+}
+
+/** 64-bit numbers beyond 2^53 stay text, which the wire's JSON takes as well. */
+function keepLargeIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
+  return typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) ? context?.source : value;
 }
 
 /** All files of `played/` joined: the RPCs that are played and the exceptions by case id. */
