@@ -1,7 +1,7 @@
 import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
-import { listenForStop } from '#platform/process/signals';
+import { listenForStop, type StopSignals } from '#platform/process/signals';
 
 /** `gitaly serve CONFIG`: runs the server until a signal ends it. Resolves to the exit code. */
 export async function serve(configPath: string): Promise<number> {
@@ -23,22 +23,17 @@ export async function serve(configPath: string): Promise<number> {
 
   using signals = listenForStop();
   try {
-    return await run(config, configPath, logger, signals);
+    return await run(config, logger, signals);
   } finally {
     stream.flushSync();
   }
 }
 
-async function run(
-  config: GitalyConfig,
-  configPath: string,
-  logger: Logger,
-  signals: ReturnType<typeof listenForStop>,
-): Promise<number> {
+async function run(config: GitalyConfig, logger: Logger, signals: StopSignals): Promise<number> {
   try {
     // Loaded only here, so that the other commands start without the server's code.
     const { runGitaly } = await import('#gitaly/run-gitaly');
-    return await runGitaly(config, { configPath, logger, stop: signals.stop, force: signals.force });
+    return await runGitaly(config, { logger, stop: signals.stop, force: signals.force });
   } catch (error) {
     logger.error({ error }, 'unclean Gitaly shutdown');
     return 1;

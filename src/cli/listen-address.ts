@@ -1,0 +1,33 @@
+/** An address on the command line that cannot be used; the message says what is accepted. */
+export class AddressError extends Error {
+  override readonly name = 'AddressError';
+}
+
+/** `HOST:PORT`, with IPv6 in brackets. @throws {AddressError} */
+export function parseHttpAddress(text: string): { host: string; port: number } {
+  const [, v6, name, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = v6 ?? name;
+  if (host === undefined || Number(port) > 65535) {
+    throw new AddressError(`--http ${text}: want HOST:PORT, such as 127.0.0.1:8080 or 0.0.0.0:3000`);
+  }
+  return { host, port: Number(port) };
+}
+
+/** Where gRPC clients reach the server: the keys of its configuration. */
+export type GrpcAddress = { readonly socket_path: string } | { readonly listen_addr: string };
+
+/** `unix:PATH`, `HOST:PORT` or `tcp://HOST:PORT`. @throws {AddressError} */
+export function parseGrpcAddress(text: string): GrpcAddress {
+  const path = /^unix:(?:\/\/)?(.+)$/.exec(text)?.[1];
+  if (path !== undefined) return { socket_path: path };
+  const place = text.replace(/^tcp:\/\//, '');
+  if (!/^(?:\[[0-9a-fA-F:.]+\]|[^:[\]/]*):\d{1,5}$/.test(place)) {
+    throw new AddressError(`--grpc ${text}: want HOST:PORT or unix:PATH, such as 127.0.0.1:9999 or unix:/run/gitaly.socket`);
+  }
+  return { listen_addr: place };
+}
+
+/** Whether only this machine reaches a host. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { mkdir, realpath, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+
+/** The places of `gitaly-ts up` in one directory, which is locked until this is disposed of. */
+export interface UpDirectory extends AsyncDisposable {
+  readonly path: string;
+  readonly repositories: string;
+  readonly socket: string;
+  /** For the files of the running process. */
+  readonly runtime: string;
+  /** What a second start on the same directory is told about this one. */
+  describe(text: string): void;
+}
+
+/** Another process uses the directory. */
+export class DirectoryInUseError extends Error {
+  override readonly name = 'DirectoryInUseError';
+}
+
+/** Room for the names of sockets below a directory: the system takes paths of about 104 bytes. */
+const MAX_SOCKET_DIRECTORY_BYTES = 60;
+const ANSWER_TIMEOUT_MS = 1000;
+
+/**
+ * Makes the directory, or takes the one that is there, for this process alone. The lock is a socket that this process listens on: it
+ * cannot outlive the process, and it can say who holds it. In a directory with a long name the sockets are in the temporary directory.
+ *
+ * @throws {DirectoryInUseError}; the system's error when the directory cannot be made.
+ */
+export async function openUpDirectory(directory: string): Promise<UpDirectory> {
+  await mkdir(join(directory, 'repositories'), { recursive: true });
+  const path = await realpath(directory);
+  const isLong = Buffer.byteLength(path) > MAX_SOCKET_DIRECTORY_BYTES;
+  const name = `gitaly-ts-${createHash('sha256').update(path).digest('hex').slice(0, 12)}`;
+  const sockets = isLong ? join(tmpdir(), name) : path;
+  const runtime = join(sockets, 'run');
+  await mkdir(runtime, { recursive: true, mode: 0o700 });
+  const lock = await takeLock(join(sockets, 'up.lock'), path);
+
+  return {
+    path,
+    runtime,
+    repositories: join(path, 'repositories'),
+    socket: join(sockets, 'gitaly.socket'),
+    describe: lock.describe,
+    async [Symbol.asyncDispose]() {
+      await rm(runtime, { recursive: true, force: true });
+      await lock.release();
+      if (isLong) await rm(sockets, { recursive: true, force: true });
+    },
+  };
+}
+
+async function takeLock(path: string, directory: string): Promise<{ describe(text: string): void; release(): Promise<void> }> {
+  let description = `process ${process.pid}`;
+  const server = createServer((socket) => socket.on('error', () => {}).end(description)).unref();
+  for (let attempt = 1; ; attempt++) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', reject).listen(path, resolve);
+    try {
+      await promise;
+      break;
+    } catch (error) {
+      if (!isAddressInUse(error) || attempt > 1) throw error;
+      const holder = await askHolder(path);
+      if (holder !== undefined) throw new DirectoryInUseError(`${directory} is in use: gitaly-ts already runs there (${holder})`);
+      await rm(path, { force: true }); // left by a process that was killed
+    } finally {
+      server.off('error', reject);
+    }
+  }
+  return {
+    describe: (text) => {
+      description = `process ${process.pid}, ${text}`;
+    },
+    release: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** What the holder of a lock says; `undefined` when nobody holds it. */
+async function askHolder(path: string): Promise<string | undefined> {
+  const socket = connect(path);
+  socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.end());
+  try {
+    return (await text(socket)) || 'it does not answer';
+  } catch {
+    return undefined; // refused: the file is all that is left
+  }
+}
+
+function isAddressInUse(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+}

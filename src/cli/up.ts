@@ -1,0 +1,68 @@
+import { styleText } from 'node:util';
+import { messageOf } from '#base/gitaly-error';
+import { dial } from '#client/index';
+import { type HttpDoor, openHttpDoor, storageMapping } from '#gateway/index';
+import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
+import { listenForStop, type StopSignals } from '#platform/process/signals';
+import { AddressError, isLoopback, parseGrpcAddress, parseHttpAddress } from './listen-address.ts';
+import { makeSampleRepository } from './sample-repository.ts';
+import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
+
+export interface UpOptions {
+  readonly directory: string;
+  /** `HOST:PORT`; without it 127.0.0.1:8080, or another port when that is taken. */
+  readonly http?: string | undefined;
+  /** `HOST:PORT` or `unix:PATH`; without it a socket in the directory. */
+  readonly grpc?: string | undefined;
+}
+
+const DEFAULT_HTTP = '127.0.0.1:8080';
+const STORAGE = 'default';
+/** How long running clones and pushes may go on after Ctrl-C; a second Ctrl-C ends them at once. */
+const GRACE_MS = 5000;
+
+const README = `# hello
+
+This repository was made by \`gitaly-ts up\`. Clone it, change it, push it back.
+Pushing to a name that does not exist yet makes a new repository.
+`;
+
+/**
+ * \`gitaly-ts up\`: a Git server and an HTTP door in front of it, without a configuration file, until a signal ends it.
+ *
+ * @returns the exit code: 0 after a stop, 1 when it cannot start, 2 for a wrong address on the command line.
+ */
+export async function runUp(options: UpOptions): Promise<number> {
+  process.title = 'gitaly-ts';
+  using signals = listenForStop();
+  try {
+    await using directory = await openUpDirectory(options.directory);
+    await run(options, directory, signals);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`gitaly-ts up: ${explain(error)}\n`);
+    return error instanceof AddressError ? 2 : 1;
+  }
+}
+
+async function run(options: UpOptions, directory: UpDirectory, signals: StopSignals): Promise<void> {
+  const http = parseHttpAddress(options.http ?? DEFAULT_HTTP);
+  const grpc = options.grpc === undefined ? {} : parseGrpcAddress(options.grpc);
+  const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });
+  const config = configFrom({
+    socket_path: directory.socket,
+    runtime_dir: directory.runtime,
+    storage: [{ name: STORAGE, path: directory.repositories }],
+    ...grpc,
+  });
+  await using server = await GitalyServer.start({ config, logger });
+  const address = server.addresses.unix ?? server.addresses.internal;
+  await using door = await openDoor({ address, http, isDefault: options.http === undefined });
+  await makeHello(address);
+
+  directory.describe(door.url);
+  process.stdout.write(welcome(door, { directory, grpc: server.addresses.tcp ?? address }));
+  await stopped(signals.stop);
+  process.stdout.write('\nStopping. Press Ctrl-C again to stop at once.\n');
+  await Promise.race([closeGracefully(door, server), stopped(signals.force), timeout(GRACE_MS)]);
+}

@@ -1,0 +1,161 @@
+import type { Counter, Family, Gauge, Histogram, MetricsRegistry } from './metrics-registry.ts';
+
+/** Results of authentication, in the words of the metric. */
+export const AUTHENTICATION_STATUSES = [
+  'ok',
+  'would be ok',
+  'unauthenticated',
+  'denied',
+  'invalid',
+  'server disabled authentication',
+] as const;
+export type AuthenticationStatus = (typeof AUTHENTICATION_STATUSES)[number];
+
+/** Labels of `gitaly_service_client_requests_total`; `unknown` where a client does not say. */
+export type ClientRequestLabel =
+  | 'client_name'
+  | 'grpc_service'
+  | 'grpc_method'
+  | 'call_site'
+  | 'auth_version'
+  | 'grpc_code'
+  | 'deadline_type'
+  | 'method_operation'
+  | 'method_scope';
+
+/** What the server counts about its callers. */
+export interface GitalyMetrics {
+  connection(type: 'unix' | 'tcp' | 'tls'): Counter;
+  authentication(enforced: boolean, status: AuthenticationStatus): Counter;
+  authenticationError(error: string): Counter;
+  clientRequest(labels: Readonly<Record<ClientRequestLabel, string>>): Counter;
+  featureFlagCheck(flag: string, enabled: boolean): Counter;
+}
+
+/** Declares the metrics of callers; those of connections and authentication are there from the start with 0. */
+export function gitalyMetrics(registry: MetricsRegistry): GitalyMetrics {
+  const connections = registry.counter({
+    name: 'gitaly_connections_total',
+    help: 'Connections that were accepted, by kind of listener.',
+    labels: ['type'],
+  });
+  const authentications = registry.counter({
+    name: 'gitaly_authentications_total',
+    help: 'Checks of credentials, by result.',
+    labels: ['enforced', 'status'],
+  });
+  const authenticationErrors = registry.counter({
+    name: 'gitaly_authentication_errors_total',
+    help: 'Refused credentials, by reason.',
+    labels: ['version', 'error'],
+  });
+  const clientRequests = registry.counter<ClientRequestLabel>({
+    name: 'gitaly_service_client_requests_total',
+    help: 'Calls by client, place of call and status.',
+    labels: [
+      'client_name',
+      'grpc_service',
+      'grpc_method',
+      'call_site',
+      'auth_version',
+      'grpc_code',
+      'deadline_type',
+      'method_operation',
+      'method_scope',
+    ],
+  });
+  const flagChecks = registry.counter({
+    name: 'gitaly_feature_flag_checks_total',
+    help: 'Feature flags that were asked for and had been sent, by value.',
+    labels: ['flag', 'enabled'],
+  });
+
+  const connection = (type: 'unix' | 'tcp' | 'tls'): Counter => connections.with({ type });
+  const authentication = (enforced: boolean, status: AuthenticationStatus): Counter =>
+    authentications.with({ enforced: String(enforced), status });
+  for (const type of ['unix', 'tcp', 'tls'] as const) connection(type);
+  for (const status of AUTHENTICATION_STATUSES) for (const enforced of [true, false]) authentication(enforced, status);
+  return {
+    connection,
+    authentication,
+    authenticationError: (error) => authenticationErrors.with({ version: 'v2', error }),
+    clientRequest: (labels) => clientRequests.with(labels),
+    featureFlagCheck: (flag, enabled) => flagChecks.with({ flag, enabled: String(enabled) }),
+  };
+}
+
+/** Declares `gitlab_build_info`: a gauge that is always 1 and says in its labels what is running. */
+export function buildInfo(registry: MetricsRegistry, labels: { version: string; gitVersion: string }): void {
+  registry
+    .gauge({
+      name: 'gitlab_build_info',
+      help: 'What is running: always 1.',
+      labels: ['version', 'git_version', 'go_version', 'committed', 'modified', 'module_path', 'module_version'],
+    })
+    .with({
+      version: labels.version,
+      git_version: labels.gitVersion,
+      go_version: `node ${process.version}`,
+      committed: '',
+      modified: '',
+      module_path: 'gitaly-ts',
+      module_version: labels.version,
+    })
+    .set(1);
+}
+
+/** Labels of the `gitaly_command_*` family. */
+export type CommandLabel = 'grpc_service' | 'grpc_method' | 'cmd' | 'subcmd' | 'git_version' | 'reference_backend';
+
+/** What child processes cost. */
+export interface CommandMetrics {
+  cpuSeconds(labels: Readonly<Record<CommandLabel, string>>, mode: 'system' | 'user'): Counter;
+  realSeconds(labels: Readonly<Record<CommandLabel, string>>): Counter;
+  minorPageFaults(labels: Readonly<Record<CommandLabel, string>>): Counter;
+  majorPageFaults(labels: Readonly<Record<CommandLabel, string>>): Counter;
+  signalsReceived(labels: Readonly<Record<CommandLabel, string>>): Counter;
+  contextSwitches(labels: Readonly<Record<CommandLabel, string>>, type: 'voluntary' | 'nonvoluntary'): Counter;
+  running: Family<'grpc_service' | 'grpc_method' | 'cmd' | 'subcmd', Gauge>;
+  forkingSeconds: Histogram;
+}
+
+const COMMAND_LABELS = ['grpc_service', 'grpc_method', 'cmd', 'subcmd', 'git_version', 'reference_backend'] as const;
+
+export function commandMetrics(registry: MetricsRegistry): CommandMetrics {
+  const counter = (name: string, help: string) =>
+    registry.counter({ name: `gitaly_command_${name}`, help, labels: COMMAND_LABELS });
+  const cpu = registry.counter({
+    name: 'gitaly_command_cpu_seconds_total',
+    help: 'Processor time of child processes.',
+    labels: [...COMMAND_LABELS, 'mode'],
+  });
+  const switches = registry.counter({
+    name: 'gitaly_command_context_switches_total',
+    help: 'Context switches of child processes.',
+    labels: [...COMMAND_LABELS, 'ctxswitchtype'],
+  });
+  const real = counter('real_seconds_total', 'Time that child processes were there.');
+  const minor = counter('minor_page_faults_total', 'Page faults of child processes without disk access.');
+  const major = counter('major_page_faults_total', 'Page faults of child processes with disk access.');
+  const signals = counter('signals_received_total', 'Signals that child processes received.');
+  return {
+    cpuSeconds: (labels, mode) => cpu.with({ ...labels, mode }),
+    realSeconds: (labels) => real.with(labels),
+    minorPageFaults: (labels) => minor.with(labels),
+    majorPageFaults: (labels) => major.with(labels),
+    signalsReceived: (labels) => signals.with(labels),
+    contextSwitches: (labels, ctxswitchtype) => switches.with({ ...labels, ctxswitchtype }),
+    running: registry.gauge({
+      name: 'gitaly_commands_running',
+      help: 'Child processes that are there now.',
+      labels: ['grpc_service', 'grpc_method', 'cmd', 'subcmd'],
+    }),
+    forkingSeconds: registry
+      .histogram({
+        name: 'gitaly_spawn_forking_time_seconds',
+        help: 'Time that starting a child process took.',
+        buckets: Array.from({ length: 10 }, (_, index) => 0.001 * 2 ** index),
+      })
+      .with({}),
+  };
+}

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { buildInfo, commandMetrics, gitalyMetrics } from './gitaly-metrics.ts';
+import { goFloat } from './go-float.ts';
+import { grpcServerMetrics } from './grpc-server-metrics.ts';
+import { MetricsRegistry } from './metrics-registry.ts';
+
+const BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 10, 30, 60, 300, 1500];
+
+/** The samples of a registry as `name{label="value",…} value` lines. */
+function lines(registry: MetricsRegistry): string[] {
+  return registry.collect().flatMap((family) =>
+    Array.from(family.samples(), ({ name, labels, value }) => {
+      const inner = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);
+      return `${name}{${inner.join(',')}} ${value}`;
+    }),
+  );
+}
+
+/** Every metric of this room, with one series each. */
+function everything(): MetricsRegistry {
+  const registry = new MetricsRegistry();
+  const command = { grpc_service: 's', grpc_method: 'm', cmd: 'git', subcmd: 'gc', git_version: '2', reference_backend: 'files' };
+  const metrics = gitalyMetrics(registry);
+  grpcServerMetrics(registry, {
+    latencyBuckets: BUCKETS,
+    codes: ['OK', 'NotFound'],
+    methods: [{ type: 'unary', service: 'gitaly.X', method: 'Y' }],
+  });
+  buildInfo(registry, { version: '1', gitVersion: '2.53.0' });
+  metrics.featureFlagCheck('x', true);
+  metrics.authenticationError('token has expired');
+  metrics.clientRequest({
+    client_name: '',
+    grpc_service: '',
+    grpc_method: '',
+    call_site: '',
+    auth_version: '',
+    grpc_code: '',
+    deadline_type: '',
+    method_operation: '',
+    method_scope: '',
+  });
+  const commands = commandMetrics(registry);
+  commands.cpuSeconds(command, 'user');
+  commands.realSeconds(command);
+  commands.minorPageFaults(command);
+  commands.majorPageFaults(command);
+  commands.signalsReceived(command);
+  commands.contextSwitches(command, 'voluntary');
+  commands.running.with(command);
+  return registry;
+}
+
+test('families have the type, labels and buckets that Gitaly 19.0 shows', () => {
+  const recorded = new Map(
+    readFileSync(new URL('fixtures/families.tsv', import.meta.url), 'utf8')
+      .split('\n')
+      .map((line) => [line.split('\t')[0] ?? '', line]),
+  );
+  const compared: string[] = [];
+
+  for (const family of everything().collect()) {
+    const samples = [...family.samples()];
+    const labels = Object.keys(samples[0]?.labels ?? {}).filter((label) => label !== 'le');
+    const buckets = samples.map(({ labels: { le } }) => le).filter((le) => le !== undefined && le !== '+Inf');
+    const expected = recorded.get(family.name);
+    if (expected === undefined) continue;
+    compared.push(family.name);
+    assert.equal([family.name, family.type, labels.join(','), buckets.join(',')].join('\t'), expected);
+  }
+  assert.equal(compared.length, 15, compared.join(' '));
+});
+
+test('every series of a registered method is there with 0 before the first call', () => {
+  const registry = new MetricsRegistry();
+
+  grpcServerMetrics(registry, {
+    latencyBuckets: [1],
+    codes: ['OK', 'NotFound'],
+    methods: [{ type: 'unary', service: 'gitaly.X', method: 'Y' }],
+  });
+
+  const labels = 'grpc_method="Y",grpc_service="gitaly.X",grpc_type="unary"';
+  assert.deepEqual(lines(registry), [
+    `grpc_server_handled_total{grpc_code="OK",${labels}} 0`,
+    `grpc_server_handled_total{grpc_code="NotFound",${labels}} 0`,
+    `grpc_server_handling_seconds_bucket{${labels},le="1"} 0`,
+    `grpc_server_handling_seconds_bucket{${labels},le="+Inf"} 0`,
+    `grpc_server_handling_seconds_sum{${labels}} 0`,
+    `grpc_server_handling_seconds_count{${labels}} 0`,
+    `grpc_server_msg_received_total{${labels}} 0`,
+    `grpc_server_msg_sent_total{${labels}} 0`,
+    `grpc_server_started_total{${labels}} 0`,
+  ]);
+});
+
+test('without buckets there is no latency histogram', () => {
+  const registry = new MetricsRegistry();
+  const method = { type: 'unary', service: 'gitaly.X', method: 'Y' } as const;
+
+  const metrics = grpcServerMetrics(registry, { latencyBuckets: [], codes: ['OK'], methods: [method] });
+
+  assert.equal(metrics(method).handlingSeconds, undefined);
+  assert.ok(!lines(registry).some((line) => line.includes('handling_seconds')));
+});
+
+test('histogram buckets add up, and a value on a bound belongs to it', () => {
+  const registry = new MetricsRegistry();
+  const histogram = registry.histogram({ name: 'h', help: 'h', buckets: [0.5, 1] }).with({});
+
+  for (const value of [0.1, 0.5, 0.7, 1, 7]) histogram.observe(value);
+
+  assert.deepEqual(lines(registry), [
+    'h_bucket{le="0.5"} 2',
+    'h_bucket{le="1"} 4',
+    'h_bucket{le="+Inf"} 5',
+    'h_sum{} 9.3',
+    'h_count{} 5',
+  ]);
+});
+
+test('a family that clients could fill without end keeps counting in one series', () => {
+  const registry = new MetricsRegistry();
+  const family = registry.counter({ name: 'c_total', help: 'c', labels: ['client'] });
+
+  for (let client = 0; client < 10_500; client++) family.with({ client: `c${client}` }).inc();
+
+  const all = lines(registry);
+  assert.equal(all.length, 10_001);
+  assert.equal(all.at(-1), 'c_total{client="overflow"} 500');
+});
+
+test('a series can go away, and starts at 0 when it comes back', () => {
+  const registry = new MetricsRegistry();
+  const family = registry.gauge({ name: 'g', help: 'g', labels: ['dir'] });
+  family.with({ dir: 'a' }).set(5);
+
+  family.remove({ dir: 'a' });
+  assert.deepEqual(lines(registry), []);
+
+  family.with({ dir: 'a' }).dec();
+  assert.deepEqual(lines(registry), ['g{dir="a"} -1']);
+});
+
+test('the same name cannot be declared twice', () => {
+  const registry = new MetricsRegistry();
+  registry.gauge({ name: 'g', help: 'g' });
+
+  assert.throws(() => registry.counter({ name: 'g', help: 'g' }), /declared twice/);
+});
+
+test('gauges that cost something to know are set before each reading', () => {
+  const registry = new MetricsRegistry();
+  const gauge = registry.gauge({ name: 'g', help: 'g' }).with({});
+  let readings = 0;
+  registry.beforeCollect(() => gauge.set(++readings));
+
+  lines(registry);
+
+  assert.deepEqual(lines(registry), ['g{} 2']);
+});
+
+test('bounds are written as Go writes them', () => {
+  assert.deepEqual([0.001, 0.005, 1, 1500, 262144, 1048576, 1e9, 0.00001, 0].map(goFloat), [
+    '0.001',
+    '0.005',
+    '1',
+    '1500',
+    '262144',
+    '1.048576e+06',
+    '1e+09',
+    '1e-05',
+    '0',
+  ]);
+});

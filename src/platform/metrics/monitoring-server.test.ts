@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MetricsRegistry } from './metrics-registry.ts';
+import { startMonitoringServer } from './monitoring-server.ts';
+
+async function start() {
+  const registry = new MetricsRegistry();
+  const state = { ready: false };
+  const server = await startMonitoringServer({ host: '127.0.0.1', port: 0 }, { registry, isReady: () => state.ready });
+  return {
+    registry,
+    state,
+    get: (path: string, headers: Record<string, string> = {}) =>
+      fetch(`http://127.0.0.1:${server.address.port}${path}`, { headers }),
+    [Symbol.asyncDispose]: () => server.close(),
+  };
+}
+
+test('metrics come in the text format, those of the process among them', async () => {
+  await using monitoring = await start();
+  monitoring.registry
+    .counter({ name: 'calls_total', help: 'Calls.', labels: ['name'] })
+    .with({ name: 'a "b"\n\\' })
+    .inc(3);
+  monitoring.registry
+    .histogram({ name: 'seconds', help: 'Seconds.', labels: ['x'], buckets: [0.5] })
+    .with({ x: 'y' })
+    .observe(0.25);
+
+  const response = await monitoring.get('/metrics');
+
+  assert.equal(response.status, 200);
+  assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
+  const text = await response.text();
+  assert.match(text, /^# HELP calls_total Calls\.\n# TYPE calls_total counter\ncalls_total\{name="a \\"b\\"\\n\\\\"\} 3$/m);
+  assert.match(
+    text,
+    /^seconds_bucket\{x="y",le="0\.5"\} 1\nseconds_bucket\{x="y",le="\+Inf"\} 1\nseconds_sum\{x="y"\} 0\.25\nseconds_count\{x="y"\} 1$/m,
+  );
+  for (const name of [
+    'process_open_fds',
+    'process_max_fds',
+    'process_resident_memory_bytes',
+    'process_cpu_seconds_total',
+    'process_start_time_seconds',
+    'nodejs_eventloop_lag_seconds',
+  ]) {
+    assert.match(text, new RegExp(`^${name} [\\d.e+]+$`, 'm'), name);
+  }
+});
+
+test('metrics come as OpenMetrics when asked for', async () => {
+  await using monitoring = await start();
+  monitoring.registry.counter({ name: 'calls_total', help: 'Calls.' }).with({}).inc(3);
+
+  const response = await monitoring.get('/metrics', { accept: 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5' });
+
+  assert.match(response.headers.get('content-type') ?? '', /^application\/openmetrics-text; version=1\.0\.0/);
+  const text = await response.text();
+  assert.match(text, /^# TYPE calls counter\ncalls_total 3$/m);
+  assert.ok(text.endsWith('# EOF\n'));
+});
+
+test('the process is healthy from the start, and ready when it says so', async () => {
+  await using monitoring = await start();
+
+  const statuses = async () => [(await monitoring.get('/-/healthy')).status, (await monitoring.get('/-/ready')).status];
+
+  assert.deepEqual(await statuses(), [200, 503]);
+  monitoring.state.ready = true;
+  assert.deepEqual(await statuses(), [200, 200]);
+  monitoring.state.ready = false;
+  assert.deepEqual(await statuses(), [200, 503]);
+});
+
+test('any other path is not found', async () => {
+  await using monitoring = await start();
+
+  for (const path of ['/', '/metrics/x', '/debug', '/-/']) assert.equal((await monitoring.get(path)).status, 404);
+});
