@@ -1,7 +1,7 @@
 import { type BigIntStats, existsSync, readFileSync, statSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/quote';
-import { systemErrorText } from '#base/system-error';
+import { systemErrorCode, systemErrorText } from '#base/system-error';
 import type { GitRepository } from './repository.ts';
 
 export type ObjectFormatName = 'sha1' | 'sha256';
@@ -76,10 +76,10 @@ export class ObjectFormats {
 
 /**
  * Reads the two settings from the text of a config file. Like Gitaly, it takes the first line `objectformat = X` of any section:
- * nothing else has a setting of that name.
+ * nothing else has a setting of that name. The rest of the line is the value: git would strip quotes and a comment, Gitaly refuses them.
  */
 export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat {
-  const objectFormatName = /^\s*objectformat\s*=\s*(\S+)\s*$/im.exec(text)?.[1]?.toLowerCase() ?? 'sha1';
+  const objectFormatName = /^[ \t]*objectformat[ \t]*=[ \t]*(.*?)[ \t\r]*$/im.exec(text)?.[1] ?? 'sha1';
   const storage = /^\s*refstorage\s*=\s*(\S+)\s*$/im.exec(text)?.[1]?.toLowerCase() ?? 'files';
   const odd = isWorktree || /^\s*worktreeconfig\s*=\s*true\s*$/im.test(text) || (storage !== 'files' && storage !== 'reftable');
   return {
@@ -101,7 +101,8 @@ function readFile(file: string): string {
   try {
     return readFileSync(file, 'latin1');
   } catch (error) {
-    throw openError(file, error);
+    if (systemErrorCode(error) !== 'EISDIR') throw openError(file, error);
+    throw new GitalyError('UNKNOWN', `scan: read ${file}: ${systemErrorText(error)}`, { cause: error });
   }
 }
 
