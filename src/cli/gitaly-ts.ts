@@ -13,15 +13,15 @@ program
   .command('up')
   .description('Start a server and an HTTP door for git clone and git push; Ctrl-C ends both.')
   .argument('[dir]', 'where the repositories live; made when it is not there', 'data')
-  .option('--http <host:port>', 'address of the HTTP door', '127.0.0.1:8080')
+  .option('--http <host:port>', 'address of the HTTP door (default: 127.0.0.1:8080, or another port when that is taken)')
   .option('--grpc <address>', 'address for gRPC clients: HOST:PORT, or unix:PATH (default: a socket in the directory)')
   .exitOverride()
   .addHelpText(
     'after',
     '\nExamples:\n  gitaly-ts up\n  gitaly-ts up /srv/git --http 127.0.0.1:3000 --grpc 127.0.0.1:9999\n\nThen: git clone http://127.0.0.1:8080/hello.git',
   )
-  .action(async (dir: string, options: { http: string; grpc?: string }) => {
-    const { runUp } = await import('#gateway/up');
+  .action(async (dir: string, options: { http?: string; grpc?: string }) => {
+    const { runUp } = await import('./up.ts');
     process.exitCode = await runUp({ directory: dir, ...options });
   });
 

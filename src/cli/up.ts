@@ -1,5 +1,6 @@
-import { styleText } from 'node:util';
+import { once } from 'node:events';
 import { messageOf } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/system-error';
 import { dial } from '#client/index';
 import { type HttpDoor, openHttpDoor, storageMapping } from '#gateway/index';
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
@@ -28,7 +29,7 @@ Pushing to a name that does not exist yet makes a new repository.
 `;
 
 /**
- * \`gitaly-ts up\`: a Git server and an HTTP door in front of it, without a configuration file, until a signal ends it.
+ * `gitaly-ts up`: a Git server and an HTTP door in front of it, without a configuration file, until a signal ends it.
  *
  * @returns the exit code: 0 after a stop, 1 when it cannot start, 2 for a wrong address on the command line.
  */
@@ -47,22 +48,83 @@ export async function runUp(options: UpOptions): Promise<number> {
 
 async function run(options: UpOptions, directory: UpDirectory, signals: StopSignals): Promise<void> {
   const http = parseHttpAddress(options.http ?? DEFAULT_HTTP);
-  const grpc = options.grpc === undefined ? {} : parseGrpcAddress(options.grpc);
-  const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });
   const config = configFrom({
     socket_path: directory.socket,
     runtime_dir: directory.runtime,
     storage: [{ name: STORAGE, path: directory.repositories }],
-    ...grpc,
+    ...(options.grpc === undefined ? {} : parseGrpcAddress(options.grpc)),
   });
+  const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });
   await using server = await GitalyServer.start({ config, logger });
   const address = server.addresses.unix ?? server.addresses.internal;
-  await using door = await openDoor({ address, http, isDefault: options.http === undefined });
+  await using door = await openDoor(address, http, { mayMove: options.http === undefined });
   await makeHello(address);
 
   directory.describe(door.url);
-  process.stdout.write(welcome(door, { directory, grpc: server.addresses.tcp ?? address }));
-  await stopped(signals.stop);
-  process.stdout.write('\nStopping. Press Ctrl-C again to stop at once.\n');
-  await Promise.race([closeGracefully(door, server), stopped(signals.force), timeout(GRACE_MS)]);
+  process.stdout.write(welcome({ door, directory, grpc: [server.addresses.tcp, address] }));
+  await aborted(signals.stop);
+  process.stdout.write('\nStopping; Ctrl-C again stops at once.\n');
+  await Promise.race([door.close({ graceMs: GRACE_MS }), aborted(signals.force)]);
+}
+
+async function openDoor(
+  address: string,
+  listen: { host: string; port: number },
+  { mayMove }: { mayMove: boolean },
+): Promise<HttpDoor> {
+  const options = {
+    gitaly: { address },
+    mapping: storageMapping(STORAGE),
+    createOnPush: {},
+    onFailure: (error: unknown) => process.stderr.write(`gitaly-ts: a request failed: ${messageOf(error)}\n`),
+  };
+  try {
+    return await openHttpDoor({ ...options, listen });
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EADDRINUSE' || !mayMove) throw error;
+    const door = await openHttpDoor({ ...options, listen: { ...listen, port: 0 } });
+    process.stderr.write(`Port ${listen.port} is taken, using ${door.port}. Choose one yourself with --http HOST:PORT.\n`);
+    return door;
+  }
+}
+
+async function makeHello(address: string): Promise<void> {
+  await using connection = await dial(address);
+  await makeSampleRepository(connection, { storageName: STORAGE, relativePath: 'hello.git', glRepository: 'hello.git' }, README);
+}
+
+function welcome({
+  door,
+  directory,
+  grpc,
+}: {
+  door: HttpDoor;
+  directory: UpDirectory;
+  grpc: readonly (string | undefined)[];
+}): string {
+  const warning = isLoopback(door.host)
+    ? ''
+    : `\nEverybody who reaches ${door.host} can read and write all repositories: there is no authentication.\n`;
+  return `
+gitaly-ts is up.
+
+  HTTP  ${door.url}
+  gRPC  ${grpc.filter((one) => one !== undefined).join(', ')}
+  data  ${directory.path}
+${warning}
+  git clone ${door.url}/hello.git
+  git push ${door.url}/any-new-name.git HEAD      # a push to a new name makes the repository
+
+Ctrl-C stops it.
+`;
+}
+
+function explain(error: unknown): string {
+  if (error instanceof DirectoryInUseError) return `${error.message}. Stop it first, or name another directory.`;
+  if (systemErrorCode(error) === 'EADDRINUSE') return `${messageOf(error)}. Choose another address, or stop what listens there.`;
+  return messageOf(error);
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }
