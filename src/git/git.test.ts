@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import { flag, gitCommand, value } from './command/git-command.ts';
 import { spawnProgram } from './command/spawn-program.ts';
 import { createNodeSpawner } from './command/spawner/node-spawner.ts';
+import { createPosixSpawner } from './command/spawner/posix-spawner.ts';
 import type { ProcessStats } from './command/start-process.ts';
 import { Git } from './git.ts';
 import type { GitRepository } from './repository.ts';
@@ -27,16 +28,13 @@ async function collect(stream: AsyncIterable<Buffer> | undefined): Promise<strin
   return text;
 }
 
-/** Resolves once no member of a process group lives; whoever adopted an orphan may take a moment to reap it. */
-async function groupIsGone(pid: number): Promise<void> {
-  for (;;) {
-    try {
-      process.kill(-pid, 0);
-    } catch {
-      return;
-    }
-    await setTimeout(5);
-  }
+/** Members of a process group that still run. (A dead one stays a zombie until whoever adopted it looks after it.) */
+function runningMembers(group: number): string[] {
+  return readdirSync('/proc').filter((entry) => {
+    const stat = /^\d+$/.test(entry) && existsSync(`/proc/${entry}/stat`) ? readFileSync(`/proc/${entry}/stat`, 'latin1') : '';
+    const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return pgrp === String(group) && state !== 'Z';
+  });
 }
 
 function script(name: string, text: string): string {
@@ -46,7 +44,7 @@ function script(name: string, text: string): string {
   return file;
 }
 
-for (const spawner of [createNodeSpawner()]) {
+for (const spawner of [createNodeSpawner(), createPosixSpawner()]) {
   describe(`git started by ${spawner.name}`, () => {
     const started = Git.start({ binary: 'git', spawner });
     after(async () => (await started).close());
@@ -94,7 +92,8 @@ for (const spawner of [createNodeSpawner()]) {
       controller.abort();
 
       await assert.rejects(run.succeeded(), { message: 'signal: terminated: context canceled' });
-      await groupIsGone(run.pid);
+      await setTimeout(10);
+      assert.deepEqual(runningMembers(run.pid), []);
     });
 
     test('nothing is started once the signal is aborted', async () => {

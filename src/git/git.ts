@@ -102,7 +102,7 @@ export class Git {
    */
   static async start(options: GitOptions): Promise<Git> {
     const binary = findProgram(options.binary);
-    const spawner = options.spawner ?? chooseSpawner();
+    const spawner = options.spawner ?? (await chooseSpawner());
     const probe = startProcess({
       spawner,
       file: binary,
