@@ -17,7 +17,10 @@ export function featureFlag(name: string, options: { onByDefault: boolean }): Fe
   return { name, onByDefault: options.onByDefault };
 }
 
-/** The flags that change what a client sees; all others of Gitaly's releases are accepted and mean nothing here. */
+/**
+ * The flags that change what a client sees; all others of Gitaly's releases are accepted and mean nothing here.
+ * @public
+ */
 export const flags = {
   bundleUri: featureFlag('bundle_uri', { onByDefault: false }),
   fetchRemoteProactiveAuth: featureFlag('fetch_remote_proactive_auth', { onByDefault: false }),

@@ -70,7 +70,7 @@ test('families have the type, labels and buckets that Gitaly 19.0 shows', () => 
     compared.push(family.name);
     assert.equal([family.name, family.type, labels.join(','), buckets.join(',')].join('\t'), expected);
   }
-  assert.equal(compared.length, 15, compared.join(' '));
+  assert.equal(compared.length, 17, compared.join(' '));
 });
 
 test('every series of a registered method is there with 0 before the first call', () => {
