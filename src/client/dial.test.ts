@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startGitaly, TEST_CERTIFICATE } from '#testkit/start-gitaly';
+import { CallError, dial, healthCheckDialer, type Interceptor, Pool, withCorrelationId } from './index.ts';
+
+const TOKEN = 'a secret';
+
+test('a server is reached over a unix socket, TCP, TLS and by DNS name', async () => {
+  await using gitaly = await startGitaly({ tcp: true, tls: true });
+  const tcp = new URL(gitaly.addresses.tcp ?? '');
+  const tls = new URL(gitaly.addresses.tls ?? '');
+  const ca = readFileSync(TEST_CERTIFICATE);
+
+  for (const address of [
+    gitaly.address,
+    gitaly.address.replace('unix:', 'unix://'),
+    `tcp://127.0.0.1:${tcp.port}`,
+    `tls://localhost:${tls.port}`,
+    `tls://127.0.0.1:${tls.port}`,
+    `dns:127.0.0.1:${tcp.port}`,
+    `dns:///localhost:${tcp.port}`,
+    `dns+tls:localhost:${tls.port}`,
+  ]) {
+    await using connection = await dial(address, { tls: { ca } });
+    const { status } = await connection.health.check({}, { timeoutMs: 10_000 });
+    assert.equal(status, 1, address);
+    assert.equal(connection.state, 'ready');
+  }
+});
+
+test('a certificate of SSL_CERT_FILE is trusted, an unknown one is not', async (context) => {
+  await using gitaly = await startGitaly({ tls: true });
+  const address = `tls://localhost:${new URL(gitaly.addresses.tls ?? '').port}`;
+  {
+    await using connection = await dial(address, { retry: false });
+    await assert.rejects(connection.health.check({}), (error) => {
+      assert.ok(error instanceof CallError);
+      assert.equal(error.code, 'UNAVAILABLE');
+      assert.match(error.message, /authentication handshake failed/);
+      return true;
+    });
+  }
+
+  process.env.SSL_CERT_FILE = TEST_CERTIFICATE;
+  context.after(() => delete process.env.SSL_CERT_FILE);
+  await using connection = await dial(address);
+  assert.equal((await connection.health.check({})).status, 1);
+});
+
+test('dialing what is not there works, calling it does not', async () => {
+  await using connection = await dial('unix:/nowhere/gitaly.socket');
+
+  await assert.rejects(connection.server.diskStatistics({}, { timeoutMs: 200 }), (error) => {
+    assert.ok(error instanceof CallError);
+    assert.match(error.code, /UNAVAILABLE|DEADLINE_EXCEEDED/);
+    assert.equal(error.rpc, '/gitaly.ServerService/DiskStatistics');
+    assert.equal(error.address, 'unix:/nowhere/gitaly.socket');
+    return true;
+  });
+  await assert.rejects(connection.repository.createRepository({}), {
+    code: 'UNAVAILABLE',
+    message:
+      'connection error: desc = "transport: Error while dialing: dial unix /nowhere/gitaly.socket: connect: no such file or directory"',
+  });
+});
+
+test('failOnNonTemporaryDialError shows a missing server at once', async () => {
+  await assert.rejects(dial('unix:/nowhere/gitaly.socket', { failOnNonTemporaryDialError: true }), {
+    code: 'UNAVAILABLE',
+    message: /^failed to dial "unix:\/nowhere\/gitaly.socket" connection: connection error: .* no such file or directory"$/,
+  });
+});
+
+test('calls are signed with the token; a wrong one is refused', async () => {
+  await using gitaly = await startGitaly({ token: TOKEN });
+  await using right = await dial(gitaly.address, { token: TOKEN });
+  await using wrong = await dial(gitaly.address, { token: 'wrong' });
+  await using none = await dial(gitaly.address);
+
+  await right.server.serverInfo({});
+  await assert.rejects(wrong.server.serverInfo({}), { code: 'PERMISSION_DENIED' });
+  await assert.rejects(none.server.serverInfo({}), { code: 'UNAUTHENTICATED', message: 'authentication required' });
+});
+
+test('the server is told who calls and for which request', async () => {
+  await using gitaly = await startGitaly();
+  await using connection = await dial(gitaly.address, { clientName: 'test-client', correlationId: 'by-dial' });
+
+  await connection.server.serverInfo({});
+  await withCorrelationId('by-context', () => connection.server.serverInfo({}));
+  await withCorrelationId('by-context', () => connection.server.serverInfo({}, { correlationId: 'by-call' }));
+
+  const lines = gitaly.log.filter((line) => line['grpc.method'] === 'ServerInfo');
+  assert.deepEqual(
+    lines.map((line) => line.correlation_id),
+    ['by-dial', 'by-context', 'by-call'],
+  );
+  assert.equal(lines[0]?.['grpc.meta.client_name'], 'test-client');
+});
+
+test('a deadline and an abort end a call with their own codes', async () => {
+  const server = createServer(() => {}); // accepts and says nothing
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  await using connection = await dial(`tcp://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`);
+  const reason = new Error('no longer wanted');
+
+  await assert.rejects(connection.server.serverInfo({}, { timeoutMs: 20 }), {
+    code: 'DEADLINE_EXCEEDED',
+    message: 'context deadline exceeded',
+  });
+  const abort = new AbortController();
+  const call = connection.server.serverInfo({}, { signal: abort.signal });
+  setTimeout(() => abort.abort(reason), 20);
+  await assert.rejects(call, (error) => {
+    assert.ok(error instanceof CallError);
+    assert.equal(error.code, 'CANCELLED');
+    assert.equal(error.cause, reason);
+    return true;
+  });
+  await assert.rejects(connection.server.serverInfo({}, { signal: AbortSignal.abort(reason) }), { code: 'CANCELLED' });
+  server.close();
+});
+
+test('closing ends calls under way and refuses new ones', async () => {
+  const server = createServer(() => {});
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const connection = await dial(`tcp://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`);
+  const call = connection.repository.createRepository({});
+  const ended = assert.rejects(call, (error) => error instanceof CallError);
+  await connection.waitForReady({ timeoutMs: 5000 });
+
+  await connection.close();
+
+  await ended;
+  assert.equal(connection.state, 'shutdown');
+  await assert.rejects(connection.repository.createRepository({}), {
+    code: 'CANCELLED',
+    message: 'grpc: the client connection is closing',
+  });
+  server.close();
+});
+
+test('a connection heals after the server was restarted', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'dial-test-'));
+  const socket = join(directory, 'g.sock');
+  await using connection = await dial(`unix:${socket}`);
+  for (let round = 0; round < 3; round++) {
+    await using _gitaly = await startGitaly({ config: { socket_path: socket } });
+    assert.equal((await connection.health.check({}, { timeoutMs: 10_000 })).status, 1);
+  }
+  rmSync(directory, { recursive: true });
+});
+
+test('interceptors see calls and answers, the first one outermost', async () => {
+  await using gitaly = await startGitaly();
+  const seen: string[] = [];
+  const noting = (name: string): Interceptor => {
+    return (invocation, next) => {
+      seen.push(`${name} ${invocation.method.name}`);
+      return next({ ...invocation, options: { ...invocation.options, metadata: { 'x-by': name } } });
+    };
+  };
+  await using connection = await dial(gitaly.address, { interceptors: [noting('outer'), noting('inner')] });
+
+  await connection.server.serverInfo({});
+
+  assert.deepEqual(seen, ['outer ServerInfo', 'inner ServerInfo']);
+});
+
+test('headers and trailers can be looked at', async () => {
+  await using gitaly = await startGitaly();
+  const seen: string[] = [];
+
+  await gitaly.connection.server.serverInfo(
+    {},
+    { onHeaders: () => seen.push('headers'), onTrailers: (trailers) => seen.push(`status ${trailers.get('grpc-status')}`) },
+  );
+
+  assert.deepEqual(seen, ['headers', 'status 0']);
+});
+
+test('an idle client does not keep its process alive', async () => {
+  await using gitaly = await startGitaly();
+  const script = `
+    import { dial } from '${import.meta.dirname}/index.ts';
+    const connection = await dial('${gitaly.address}');
+    const { status } = await connection.health.check({});
+    console.log('status', status, connection.state);
+  `;
+  const child = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', script], {
+    cwd: join(import.meta.dirname, '../..'),
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 20_000,
+  });
+  const output = child.stdout.toArray();
+
+  const [code] = await once(child, 'exit');
+
+  assert.equal(code, 0);
+  assert.equal((await output).join(''), 'status 1 ready\n');
+});
+
+test('a pool shares connections by address and token', async () => {
+  await using gitaly = await startGitaly({ token: TOKEN });
+  let dials = 0;
+  await using pool = new Pool({
+    dialer: (address, options) => {
+      dials++;
+      return dial(address, options);
+    },
+  });
+
+  const [first, second] = await Promise.all([pool.dial(gitaly.address, TOKEN), pool.dial(gitaly.address, TOKEN)]);
+  const other = await pool.dial(gitaly.address);
+
+  assert.equal(first, second);
+  assert.notEqual(first, other);
+  assert.equal(dials, 2);
+  assert.equal(pool.size, 2);
+  await first.server.serverInfo({});
+  await assert.rejects(pool.dial(''), { message: 'address is empty' });
+  await assert.rejects(pool.dial('nonsense'), { message: 'could not dial source: invalid connection string: "nonsense"' });
+  assert.equal(pool.size, 2);
+  await pool.close();
+  assert.equal(pool.size, 0);
+  assert.notEqual(await pool.dial(gitaly.address, TOKEN), first);
+});
+
+test('a health-checking dialer hands on the error of the check and closes the connection', async () => {
+  await using gitaly = await startGitaly({ token: TOKEN });
+  const dialer = healthCheckDialer();
+
+  await using connection = await dialer(gitaly.address, { token: TOKEN });
+  assert.equal(connection.state, 'ready');
+  await assert.rejects(dialer('unix:/nowhere/g.sock', { retry: false }), { code: 'UNAVAILABLE' });
+});

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GitalyError } from '#base/gitaly-error';
+import { Metadata } from '#rpc/common/metadata';
+import { CommitService } from '#wire/gen/commit_pb';
+import { RefService } from '#wire/gen/ref_pb';
+import { SSHService } from '#wire/gen/ssh_pb';
+import { gitalyServices } from '#wire/methods';
+import type { Invocation, Invoke, ResponseStream } from './call-types.ts';
+import { callName, createClient } from './typed-client.ts';
+
+/** Answers every call with these messages. */
+function answering(...messages: unknown[]): { invoke: Invoke; invocations: Invocation[] } {
+  const invocations: Invocation[] = [];
+  const invoke: Invoke = (invocation) => {
+    invocations.push(invocation);
+    const stream: ResponseStream<unknown> = {
+      headers: Promise.resolve(Metadata.from()),
+      trailers: Promise.resolve(Metadata.from()),
+      cancel: () => {},
+      async *[Symbol.asyncIterator]() {
+        yield* messages;
+      },
+      [Symbol.asyncDispose]: async () => {},
+    };
+    return stream;
+  };
+  return { invoke, invocations };
+}
+
+test('every method of every service has a function whose name is the generated one, but for a leading acronym', () => {
+  for (const service of gitalyServices) {
+    const client: object = createClient(service, answering().invoke);
+    for (const method of service.methods) {
+      assert.equal(callName(method), method.localName.replace(/^sSH/, 'ssh'));
+      assert.equal(typeof Reflect.get(client, callName(method)), 'function', `${service.typeName}/${method.name}`);
+    }
+  }
+});
+
+test('a unary call sends its request and resolves with the one response', async () => {
+  const { invoke, invocations } = answering('response');
+  const client = createClient(CommitService, invoke);
+
+  const response: unknown = await client.findCommit({ revision: Buffer.from('main') }, { timeoutMs: 5 });
+
+  assert.equal(response, 'response');
+  assert.equal(invocations[0]?.method.path, '/gitaly.CommitService/FindCommit');
+  assert.deepEqual(invocations[0]?.requests, [{ revision: Buffer.from('main') }]);
+  assert.deepEqual(invocations[0]?.options, { timeoutMs: 5 });
+});
+
+test('a unary call without a response, or with two, is an error', async () => {
+  const none = createClient(CommitService, answering().invoke);
+  const two = createClient(CommitService, answering('one', 'two').invoke);
+
+  await assert.rejects(none.findCommit({}), (error) => error instanceof GitalyError && error.code === 'INTERNAL');
+  await assert.rejects(two.findCommit({}), (error) => error instanceof GitalyError && error.code === 'INTERNAL');
+});
+
+test('a server stream gives its responses in order', async () => {
+  const client = createClient(RefService, answering('one', 'two').invoke);
+  const responses: unknown[] = [];
+
+  for await (const response of client.listRefs({})) responses.push(response);
+
+  assert.deepEqual(responses, ['one', 'two']);
+});
+
+test('a bidirectional call passes its requests on as they are', () => {
+  const { invoke, invocations } = answering();
+  const requests = (async function* () {
+    yield { stdin: Buffer.from('x') };
+  })();
+
+  createClient(SSHService, invoke).sshReceivePack(requests);
+
+  assert.equal(invocations[0]?.requests, requests);
+});
