@@ -17,7 +17,7 @@ major() { node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'; }
 have=$(major || true)
 if [ "${have:-0}" -lt "$floor" ]; then
   echo "set-up: Node ${have:-(none)} is older than $floor, installing Node $pinned into .node/" >&2
-  npm install --prefix .node --no-audit --no-fund --loglevel=error "node@$pinned" >&2
+  npm install --prefix .node --ignore-scripts=false --no-audit --no-fund --loglevel=error "node@$pinned" >&2
   PATH="$PWD/.node/node_modules/.bin:$PATH"
   export PATH
   if [ "$(major || echo 0)" -lt "$floor" ]; then
