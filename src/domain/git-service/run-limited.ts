@@ -1,0 +1,39 @@
+import type { ConfigPair } from '#git/command/config';
+import type { GitCommand } from '#git/command/git-command';
+import type { Repository } from '#storage/repository';
+import { type NegotiationLimit, watchNegotiation } from './negotiation-limit.ts';
+import { type InputObserver, joinStreams, type ServiceResult, type ServiceStreams } from './service-streams.ts';
+import { startService } from './start-service.ts';
+
+export interface LimitedRun {
+  readonly config: readonly ConfigPair[];
+  readonly gitProtocol: string;
+  readonly streams: ServiceStreams;
+  /** Absent: the client may take its time. */
+  readonly limit?: NegotiationLimit | undefined;
+  /** Sees the client's bytes. */
+  readonly observe?: InputObserver;
+  readonly signal: AbortSignal;
+}
+
+export interface LimitedResult extends ServiceResult {
+  /** Git was ended because the client took too long to say what it wants. */
+  readonly isTooSlow: boolean;
+}
+
+/**
+ * Runs a git command that talks with a client, to its end. A failing git is no error here: what it means differs.
+ *
+ * @throws {GitStartError}; what the streams fail with.
+ */
+export async function runLimited(repository: Repository, command: GitCommand, run: LimitedRun): Promise<LimitedResult> {
+  const { config, gitProtocol, streams, limit, observe, signal } = run;
+  const stderr = streams.stderr === undefined ? 'head' : 'pipe';
+  await using process = startService(repository, command, { config, gitProtocol, stderr, signal });
+  using watch = limit && watchNegotiation(limit, () => process.kill());
+  const result = await joinStreams(process, streams, (chunk) => {
+    watch?.push(chunk);
+    observe?.(chunk);
+  });
+  return { ...result, isTooSlow: watch?.isTooSlow ?? false };
+}

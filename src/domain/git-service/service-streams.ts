@@ -1,0 +1,87 @@
+import type { Writable } from 'node:stream';
+import { copyStream, writeChunk } from '#base/copy-stream';
+import type { GitExit } from '#git/command/exit-error';
+import type { GitProcess } from '#git/command/git-process';
+
+/** The far end of git's upload-pack, receive-pack or upload-archive: a client somewhere. */
+export interface ServiceStreams {
+  /** What the client sends. It may never end; reading stops when git has ended. */
+  readonly input: AsyncIterable<Uint8Array>;
+  /** Is neither ended nor destroyed here. */
+  readonly stdout: Writable;
+  /** Without one, git's words go to the log. */
+  readonly stderr?: Writable | undefined;
+}
+
+/** Sees the client's bytes after git got them. What it does cannot change what git gets. */
+export type InputObserver = (chunk: Uint8Array) => void;
+
+/** The client does not take what git says. */
+export class ClientGoneError extends Error {
+  override readonly name = 'ClientGoneError';
+}
+
+/** How git ended, and the head of what it wrote to standard error. */
+export interface ServiceResult {
+  readonly exit: GitExit;
+  readonly stderr: string;
+}
+
+/** Enough to recognise the one sentence that tells a client that left from other failures. */
+const STDERR_HEAD_BYTES = 10_000;
+
+/**
+ * Joins a git process (started with `stdin: 'pipe'`, and `stderr: 'pipe'` when there is a stream for it) with its client until it
+ * ends. Back-pressure goes both ways; bytes are handed on as they are.
+ *
+ * @throws {ClientGoneError} when output cannot be delivered; what `input` throws. The process is told to end first.
+ */
+export async function joinStreams(process: GitProcess, streams: ServiceStreams, observe?: InputObserver): Promise<ServiceResult> {
+  const stderrHead: Uint8Array[] = [];
+  let inputError: { error: unknown } | undefined;
+  const feeding = feed(process, streams.input, observe).catch((error: unknown) => {
+    inputError = { error };
+    process.kill();
+  });
+  try {
+    await Promise.all([
+      copyStream(process.stdout, streams.stdout),
+      streams.stderr && copyStream(watched(process.stderrStream, stderrHead), streams.stderr),
+    ]);
+  } catch (error) {
+    if (!process.isEnding) {
+      process.kill();
+      throw new ClientGoneError(error instanceof Error ? error.message : String(error), { cause: error });
+    }
+    // We ended it, and its streams with it; the exit says why.
+  }
+  const exit = await process.exited;
+  // Feeding is not waited for: a client at a terminal never ends its input.
+  void feeding;
+  if (inputError !== undefined && exit.ended === undefined) throw inputError.error;
+  return { exit, stderr: streams.stderr === undefined ? process.stderr() : Buffer.concat(stderrHead).toString() };
+}
+
+async function feed(process: GitProcess, input: AsyncIterable<Uint8Array>, observe: InputObserver | undefined): Promise<void> {
+  const { stdin } = process;
+  for await (const chunk of input) {
+    if (chunk.length === 0) continue;
+    if (stdin.destroyed) return;
+    try {
+      await writeChunk(stdin, chunk);
+    } catch {
+      return; // git no longer reads; what that means is in its exit code
+    }
+    observe?.(chunk);
+  }
+  stdin.end();
+}
+
+async function* watched(source: AsyncIterable<Uint8Array>, head: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  let kept = 0;
+  for await (const chunk of source) {
+    if (kept < STDERR_HEAD_BYTES) head.push(chunk.subarray(0, STDERR_HEAD_BYTES - kept));
+    kept += chunk.length;
+    yield chunk;
+  }
+}

@@ -1,0 +1,52 @@
+import { flag, gitCommand } from '#git/command/git-command';
+import type { GitProcess } from '#git/command/git-process';
+import { joinStreams, type ServiceResult } from '../git-service/service-streams.ts';
+import { startService } from '../git-service/start-service.ts';
+import type { HookManager } from '../hooks/hook-manager.ts';
+import type { HooksDirectories } from '../hooks/hooks-directories.ts';
+import { RELAY_ENVIRONMENT, RELAY_PIPES, serveRelay } from '../hooks/relay.ts';
+import { neededHooks, pushHookHandler } from './push-hooks.ts';
+import type { Push, ReceivePack } from './receive-pack.ts';
+
+export interface GitReceivePackOptions {
+  readonly hooks: HookManager;
+  readonly directories: HooksDirectories;
+  /** Told of hooks that could not be answered; the pusher only reads that a hook failed. */
+  readonly onHookError?: ((error: unknown) => void) | undefined;
+}
+
+/** Pushes received by `git receive-pack`, whose hooks reach us over inherited descriptors. */
+export class GitReceivePack implements ReceivePack {
+  readonly #options: GitReceivePackOptions;
+
+  constructor(options: GitReceivePackOptions) {
+    this.#options = options;
+  }
+
+  async run(push: Push): Promise<ServiceResult> {
+    const { repository, streams, signal } = push;
+    const directory = this.#options.directories.directoryFor(await neededHooks(this.#options.hooks, push));
+    const options = push.isStateless ? [flag('--stateless-rpc')] : [];
+    await using process = startService(repository, gitCommand('receive-pack', { options, args: [repository.path] }), {
+      signal,
+      stderr: streams.stderr === undefined ? 'head' : 'pipe',
+      config: push.config,
+      gitProtocol: push.gitProtocol,
+      ...(directory === undefined
+        ? { hooks: 'disabled' }
+        : { hooks: { directory, env: RELAY_ENVIRONMENT }, extraPipes: RELAY_PIPES }),
+    });
+    const serving = this.#serveHooks(process, push);
+    const result = await joinStreams(process, streams);
+    for (const pipe of process.extra) pipe.destroy();
+    await serving;
+    return result;
+  }
+
+  async #serveHooks(process: GitProcess, push: Push): Promise<void> {
+    const [requests, answers] = process.extra;
+    if (requests === undefined || answers === undefined) return;
+    const handle = pushHookHandler(this.#options.hooks, push);
+    await serveRelay(requests, answers, handle, (error) => this.#options.onHookError?.(error));
+  }
+}

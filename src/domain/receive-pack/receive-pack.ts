@@ -1,0 +1,40 @@
+import type { ConfigPair } from '#git/command/config';
+import type { Repository } from '#storage/repository';
+import type { RepositoryTarget } from '#storage/repository-target';
+import type { ServiceResult, ServiceStreams } from '../git-service/service-streams.ts';
+import type { PushUser } from '../hooks/payload.ts';
+import type { Transaction } from '../transactions/transaction.ts';
+
+/** A push to receive. */
+export interface Push {
+  readonly repository: Repository;
+  /** The repository as the request names it; operators' scripts are told its GitLab names. */
+  readonly target: RepositoryTarget;
+  readonly user: PushUser;
+  /** One request and one answer (HTTP) instead of a conversation (SSH). */
+  readonly isStateless: boolean;
+  /** What the client asked for; anything but `version=1` and `version=2` is ignored. */
+  readonly gitProtocol: string;
+  /** Settings of the request. */
+  readonly config: readonly ConfigPair[];
+  /** What the cluster votes on; `undefined` without a cluster. */
+  readonly transaction: Transaction | undefined;
+  /** Opaque bytes that go to GitLab's internal API. */
+  readonly clientContext: Buffer | undefined;
+  readonly streams: ServiceStreams;
+  readonly signal: AbortSignal;
+  readonly correlationId: string;
+}
+
+/**
+ * Receives pushes. Today git does it (`git receive-pack`); whatever else does it must keep the protocol, the hooks in their order,
+ * the quarantine and the votes.
+ */
+export interface ReceivePack {
+  /**
+   * Runs a push to its end. A refused push is no failure: the client is told in the protocol, and the result is exit code 0.
+   *
+   * @throws {GitStartError} when git cannot be started; what {@link ServiceStreams} fail with.
+   */
+  run(push: Push): Promise<ServiceResult>;
+}

@@ -1,0 +1,26 @@
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { wrap } from '#base/gitaly-error';
+import { SidechannelError } from '#rpc/common/sidechannel';
+import type { HandlerContext } from '#rpc/server/handler';
+
+/** Opens the client's sidechannel. `retryableCode` is answered when the connection failed us and the call may be tried again. */
+export async function openSidechannel(
+  context: HandlerContext,
+  prefix: string,
+  retryableCode: 'UNAVAILABLE' | 'INTERNAL',
+): Promise<Duplex> {
+  try {
+    return await context.openSidechannel();
+  } catch (error) {
+    const isRetryable = error instanceof SidechannelError && error.isRetryable;
+    throw wrap(error, prefix, isRetryable ? retryableCode : 'INTERNAL');
+  }
+}
+
+/** Ends the sidechannel when everything has been sent. A client that has left already is not our problem. */
+export async function closeSidechannel(sidechannel: Duplex): Promise<void> {
+  if (sidechannel.destroyed) return;
+  sidechannel.end();
+  if (!sidechannel.writableFinished) await Promise.race([once(sidechannel, 'finish'), once(sidechannel, 'close')]);
+}

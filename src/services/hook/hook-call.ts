@@ -1,0 +1,82 @@
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import { environmentFromList } from '#domain/hooks/hook-environment';
+import type { HookCall } from '#domain/hooks/hook-manager';
+import type { HookOutput } from '#domain/hooks/hook-output';
+import { decodeHooksPayload, type HooksPayload } from '#domain/hooks/payload';
+import { MAX_CHANGES_BYTES } from '#domain/hooks/relay-parser';
+import { customHookErrorOf } from '#domain/hooks/run-custom-hooks';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import { remoteIpOf } from '../convert/push-context.ts';
+import { type Respond, respondInChunks } from '../convert/stream-responses.ts';
+
+/** A response of the hooks' streams: what a hook prints, or how it ends. */
+export interface HookResponse {
+  stdout?: Uint8Array;
+  stderr?: Uint8Array;
+  exitStatus?: { value: number };
+}
+
+/** The parts of a request that all hooks have. */
+export interface HookRequest {
+  readonly environmentVariables: readonly string[];
+  readonly gitPushOptions?: readonly string[];
+}
+
+/** @throws {GitalyError} INTERNAL `extracting hooks payload: …` */
+export function payloadOf({ environmentVariables }: HookRequest): HooksPayload {
+  try {
+    return decodeHooksPayload(environmentVariables);
+  } catch (error) {
+    throw new GitalyError('INTERNAL', `extracting hooks payload: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+export interface HookCallParts {
+  readonly repository: Repository;
+  readonly request: HookRequest;
+  readonly respond: Respond<HookResponse>;
+  readonly signal: AbortSignal;
+}
+
+/** The call of a hook that a request describes. @throws {GitalyError} INTERNAL when its payload cannot be read. */
+export function hookCallOf({ repository, request, respond, signal }: HookCallParts, context: HandlerContext): HookCall {
+  return {
+    repository,
+    payload: payloadOf(request),
+    environment: environmentFromList(request.environmentVariables),
+    pushOptions: request.gitPushOptions ?? [],
+    output: outputTo(respond),
+    signal,
+    correlationId: context.correlationId,
+    remoteIp: remoteIpOf(context),
+  };
+}
+
+function outputTo(respond: Respond<HookResponse>): HookOutput {
+  return {
+    stdout: (bytes) => respondInChunks(bytes, respond, (stdout) => ({ stdout })),
+    stderr: (bytes) => respondInChunks(bytes, respond, (stderr) => ({ stderr })),
+  };
+}
+
+/** Ends a hook that failed: a script's exit status, or 1 and the reason. */
+export async function respondFailure(error: unknown, respond: Respond<HookResponse>): Promise<void> {
+  const script = customHookErrorOf(error);
+  const text = script === undefined ? messageOf(error) : '';
+  const exitStatus = { value: script?.exitCode ?? 1 };
+  if (text === '') await respond({ exitStatus });
+  else await respondInChunks(Buffer.from(text), respond, (stderr) => ({ stderr, exitStatus }));
+}
+
+/** Standard input of a hook, whole. @throws {GitalyError} RESOURCE_EXHAUSTED when it is longer than any push. */
+export async function readInput(messages: AsyncIterable<{ readonly stdin: Uint8Array }>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const { stdin } of messages) {
+    size += stdin.length;
+    if (size > MAX_CHANGES_BYTES) throw new GitalyError('RESOURCE_EXHAUSTED', 'too many reference updates');
+    chunks.push(stdin);
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,41 @@
+import { connect, type Socket } from 'node:net';
+import { basename } from 'node:path';
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import { systemErrorText } from '#base/system-error';
+import { SIDECHANNEL_SOCKET } from '#rpc/common/header-names';
+import type { HandlerContext } from '#rpc/server/handler';
+
+const DIAL_TIMEOUT_MS = 1000; // the hook listens before it calls
+const SOCKET_NAME = 'sidechannel';
+
+/**
+ * Connects to the socket on which a hook program waits for us. It sends its input raw and half closes.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT `invalid side channel address: "…"`, INTERNAL `get side-channel: dial unix <path>: …`
+ */
+export async function dialHookSidechannel(context: HandlerContext): Promise<Socket> {
+  const address = context.headers.get(SIDECHANNEL_SOCKET) ?? '';
+  if (basename(address) !== SOCKET_NAME) {
+    throw new GitalyError('INVALID_ARGUMENT', `invalid side channel address: ${quote(address)}`);
+  }
+  const socket = connect({ path: address, allowHalfOpen: true });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => reject(new Error('i/o timeout')), DIAL_TIMEOUT_MS);
+  socket.once('connect', resolve).once('error', reject);
+  try {
+    await promise;
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw new GitalyError('INTERNAL', `get side-channel: dial unix ${address}: ${connectText(error)}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+    socket.off('connect', resolve).off('error', reject);
+  }
+}
+
+function connectText(error: unknown): string {
+  const text = systemErrorText(error);
+  return error instanceof Error && 'syscall' in error ? `${error.syscall}: ${text}` : text;
+}

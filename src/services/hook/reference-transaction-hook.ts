@@ -1,0 +1,41 @@
+import { GitalyError, type StatusCode, wrap } from '#base/gitaly-error';
+import type { ReferenceTransactionState } from '#domain/hooks/reference-transaction';
+import { isVoteOutcome, TransactionAbortedError, TransactionStoppedError } from '#domain/transactions/voter';
+import type { HandlerContext } from '#rpc/server/handler';
+import { type ReferenceTransactionHookRequest, ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
+import { openRequests } from '../convert/first-request.ts';
+import { type HookResponse, payloadOf, readInput } from './hook-call.ts';
+import type { HookRooms } from './index.ts';
+
+const STATES: ReadonlyMap<State, ReferenceTransactionState> = new Map([
+  [State.PREPARING, 'preparing'],
+  [State.PREPARED, 'prepared'],
+  [State.COMMITTED, 'committed'],
+  [State.ABORTED, 'aborted'],
+]);
+
+/** Votes on what git is about to do to references, or has done. */
+export async function* referenceTransactionHook(
+  requests: AsyncIterable<ReferenceTransactionHookRequest>,
+  context: HandlerContext,
+  rooms: HookRooms,
+): AsyncGenerator<HookResponse> {
+  const { first, rest } = await openRequests(requests);
+  if (first === undefined) throw new GitalyError('INTERNAL', 'receiving first request: EOF');
+  rooms.storages.open(first.repository);
+  const state = STATES.get(first.state);
+  if (state === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid hook state');
+
+  try {
+    const payload = payloadOf(first);
+    await rooms.hooks.referenceTransaction({ payload, signal: context.signal }, state, await readInput(rest));
+  } catch (error) {
+    throw wrap(error, 'reference-transaction hook', codeFor(error));
+  }
+  yield { exitStatus: { value: 0 } };
+}
+
+function codeFor(error: unknown): StatusCode {
+  if (isVoteOutcome(error, TransactionAbortedError)) return 'ABORTED';
+  return isVoteOutcome(error, TransactionStoppedError) ? 'FAILED_PRECONDITION' : 'INTERNAL';
+}

@@ -1,0 +1,71 @@
+import { type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { messageOf } from '#base/gitaly-error';
+import { advertiseReferences } from '#domain/git-service/advertise-references';
+import { parseConfigOptions } from '#domain/git-service/config-options';
+import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
+import type { HandlerContext } from '#rpc/server/handler';
+import { currentGeneration } from '#storage/cache-generations';
+import { cacheKey, openCached } from '#storage/disk-cache';
+import type { Repository } from '#storage/repository';
+import { type InfoRefsRequest, InfoRefsRequestSchema, type InfoRefsResponseSchema } from '#wire/gen/smarthttp_pb';
+import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
+import type { SmartHttpRooms } from './index.ts';
+
+/** The references that a fetch may see; from the disk cache when the request asks for nothing special. */
+export async function* infoRefsUploadPack(
+  request: InfoRefsRequest,
+  context: HandlerContext,
+  rooms: SmartHttpRooms,
+): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  const config = parseConfigOptions(request.gitConfigOptions);
+  rooms.observeGitProtocol?.(context.method, request.gitProtocol);
+
+  const { gitProtocol } = request;
+  const { signal } = context;
+  const produce = () => advertiseReferences(repository, { service: 'upload-pack', config, gitProtocol, signal });
+  const isCacheable = config.length === 0 && gitProtocol === '';
+  for await (const chunk of isCacheable ? cached(repository, request, context, rooms, produce) : produce()) {
+    for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES)
+      yield { data: chunk.subarray(start, start + MAX_CHUNK_BYTES) };
+  }
+}
+
+/** Serving comes before caching: whatever is wrong with the cache only costs time. */
+async function* cached(
+  repository: Repository,
+  request: InfoRefsRequest,
+  context: HandlerContext,
+  rooms: SmartHttpRooms,
+  produce: () => AsyncGenerator<Buffer>,
+): AsyncGenerator<Buffer> {
+  rooms.observeInfoRefsCache?.('attempt');
+  const opened = await open().catch((error: unknown) => {
+    rooms.observeInfoRefsCache?.('err');
+    context.log.add({ 'diskcache.error': messageOf(error) });
+    return undefined;
+  });
+  if (opened === undefined) {
+    yield* produce();
+    return;
+  }
+  rooms.observeInfoRefsCache?.(opened.hit ? 'hit' : 'miss');
+  yield* opened.content;
+
+  async function open() {
+    const generation = await currentGeneration(repository);
+    if (generation === undefined) return undefined;
+    context.log.add({ diskcache: generation });
+    const flags = [...context.headers.entries()]
+      .filter(([key]) => key.startsWith(FEATURE_FLAG_PREFIX))
+      .map(([key, value]) => `${key}:${value}`);
+    const key = cacheKey([
+      rooms.serverVersion,
+      context.method.path,
+      generation,
+      toBinary(InfoRefsRequestSchema, request),
+      flags.sort().join(' '),
+    ]);
+    return await openCached(repository.storage, key, produce);
+  }
+}

@@ -1,0 +1,55 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { parseConfigOptions } from '#domain/git-service/config-options';
+import { GitStartError } from '#domain/git-service/start-service';
+import { castFinalVote } from '#domain/receive-pack/final-vote';
+import { describeExit } from '#git/command/exit-error';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { PostReceivePackRequest, PostReceivePackResponseSchema } from '#wire/gen/smarthttp_pb';
+import { bytesOf, openRequests } from '../convert/first-request.ts';
+import { clientContextOf, remoteIpOf, transactionOf } from '../convert/push-context.ts';
+import { messageWriter, streamResponses } from '../convert/stream-responses.ts';
+import type { SmartHttpRooms } from './index.ts';
+
+type Response = MessageInitShape<typeof PostReceivePackResponseSchema>;
+
+/** Receives a push. References that are refused are part of git's answer: the call is OK then. */
+export async function* postReceivePack(
+  requests: AsyncIterable<PostReceivePackRequest>,
+  context: HandlerContext,
+  rooms: SmartHttpRooms,
+): AsyncGenerator<Response> {
+  const { first, rest } = await openRequests(requests);
+  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
+  if (first.glId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty GlId');
+  if (first.data.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty Data');
+  const repository = rooms.storages.open(first.repository);
+  const config = parseConfigOptions(first.gitConfigOptions);
+  rooms.observeGitProtocol?.(context.method, first.gitProtocol);
+  const transaction = transactionOf(context);
+
+  yield* streamResponses<Response>(context.signal, async (respond, signal) => {
+    const push = {
+      repository,
+      target: first.repository ?? repository,
+      user: { username: first.glUsername, userId: first.glId, protocol: 'http', remoteIp: remoteIpOf(context) },
+      isStateless: true,
+      gitProtocol: first.gitProtocol,
+      config,
+      transaction,
+      clientContext: clientContextOf(context),
+      streams: {
+        input: bytesOf(rest, (request) => request.data),
+        stdout: messageWriter(respond, (data) => ({ data })),
+      },
+      signal,
+      correlationId: context.correlationId,
+    };
+    const { exit } = await rooms.receivePack.run(push).catch((error: unknown) => {
+      if (error instanceof GitStartError) throw wrap(error.cause, 'spawning receive-pack', 'FAILED_PRECONDITION');
+      throw wrap(error, 'waiting for receive-pack', 'FAILED_PRECONDITION');
+    });
+    if (exit.code !== 0) throw new GitalyError('FAILED_PRECONDITION', `waiting for receive-pack: ${describeExit(exit)}`);
+    await castFinalVote(rooms.voter, transaction, { signal });
+  });
+}

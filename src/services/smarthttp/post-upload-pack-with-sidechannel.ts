@@ -1,0 +1,43 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { withCode, wrap } from '#base/gitaly-error';
+import { parseConfigOptions } from '#domain/git-service/config-options';
+import type { ConfigPair } from '#git/command/config';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { PostUploadPackWithSidechannelRequest, PostUploadPackWithSidechannelResponseSchema } from '#wire/gen/smarthttp_pb';
+import { toStatisticsMessage } from '../convert/negotiation-statistics.ts';
+import { closeSidechannel, openSidechannel } from '../convert/sidechannel.ts';
+import type { SmartHttpRooms } from './index.ts';
+import { runUploadPack } from './run-upload-pack.ts';
+
+/** Serves a fetch whose bytes go over the sidechannel, past gRPC. */
+export async function postUploadPackWithSidechannel(
+  request: PostUploadPackWithSidechannelRequest,
+  context: HandlerContext,
+  rooms: SmartHttpRooms,
+): Promise<MessageInitShape<typeof PostUploadPackWithSidechannelResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  const config = configOf(request);
+  rooms.observeGitProtocol?.(context.method, request.gitProtocol);
+
+  const { signal } = context;
+  const sidechannel = await openSidechannel(context, 'open sidechannel', 'UNAVAILABLE');
+  try {
+    const streams = { input: sidechannel, stdout: sidechannel };
+    const { gitProtocol } = request;
+    const statistics = await runUploadPack({ repository, config, gitProtocol, streams, signal }, context, rooms);
+    await closeSidechannel(sidechannel).catch((error: unknown) => {
+      throw wrap(error, 'close sidechannel connection');
+    });
+    return { packfileNegotiationStatistics: toStatisticsMessage(statistics) };
+  } finally {
+    sidechannel.destroy();
+  }
+}
+
+function configOf(request: PostUploadPackWithSidechannelRequest): ConfigPair[] {
+  try {
+    return parseConfigOptions(request.gitConfigOptions);
+  } catch (error) {
+    throw withCode(error, 'INVALID_ARGUMENT');
+  }
+}

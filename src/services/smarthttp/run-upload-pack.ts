@@ -1,0 +1,47 @@
+import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { ClientGoneError, type ServiceStreams } from '#domain/git-service/service-streams';
+import { GitStartError } from '#domain/git-service/start-service';
+import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import { uploadPack } from '#domain/upload-pack/upload-pack';
+import type { ConfigPair } from '#git/command/config';
+import { describeExit } from '#git/command/exit-error';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import { reportNegotiation } from '../convert/negotiation-statistics.ts';
+import type { SmartHttpRooms } from './index.ts';
+
+export interface PostedFetch {
+  readonly repository: Repository;
+  readonly config: readonly ConfigPair[];
+  readonly gitProtocol: string;
+  readonly streams: ServiceStreams;
+  readonly signal: AbortSignal;
+}
+
+/** Serves one POST of a fetch. */
+export async function runUploadPack(
+  fetch: PostedFetch,
+  context: HandlerContext,
+  rooms: SmartHttpRooms,
+): Promise<NegotiationStatistics> {
+  const result = await uploadPack({ ...fetch, isStateless: true }).catch((error: unknown) => {
+    throw explained(error);
+  });
+  reportNegotiation(result, context.log, rooms.observeNegotiation);
+  // A client that asks for a shallow clone hangs up after the list of shallow commits, and comes again; git calls that an error.
+  if (result.exit.code !== 0 && (result.exit.code === undefined || result.statistics.deepen === '')) {
+    throw new GitalyError('FAILED_PRECONDITION', `running upload-pack: waiting for upload-pack: ${describeExit(result.exit)}`);
+  }
+  return result.statistics;
+}
+
+function explained(error: unknown): GitalyError {
+  if (error instanceof GitStartError)
+    return wrap(error.cause, 'running upload-pack: spawning upload-pack', 'FAILED_PRECONDITION');
+  if (error instanceof ClientGoneError) {
+    return new GitalyError('FAILED_PRECONDITION', `running upload-pack: copying stdout from upload-pack: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  return wrap(error, 'running upload-pack: waiting for upload-pack', 'FAILED_PRECONDITION');
+}
