@@ -4,20 +4,27 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import { accessLogFilter } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
+import { buildInfo } from '#platform/metrics/gitaly-metrics';
+import { type MonitoringServer, startMonitoringServer } from '#platform/metrics/monitoring-server';
 import { createRuntimeDirectory } from '#platform/process/runtime-directory';
+import { packageVersion } from '#platform/process/version';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
 import { Backchannels } from '#rpc/server/backchannels';
 import { interceptorChain } from '#rpc/server/chain';
 import { demultiplex } from '#rpc/server/demultiplexer';
 import { GrpcServer, type GrpcServerOptions } from '#rpc/server/grpc-server';
+import type { AuthenticationOptions } from '#rpc/server/interceptors/authentication';
+import { countCalls } from '#rpc/server/interceptors/call-metrics';
 import type { Listener } from '#rpc/server/listener';
 import { openCallSidechannel } from '#rpc/server/open-sidechannel';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
 import { startBackgroundJobs } from './background-jobs.ts';
 import { cacheMarks } from './cache-marks.ts';
-import { type Addresses, addressesOf, openListeners } from './listeners.ts';
-import { createMetrics } from './metrics.ts';
+import { observeCommands } from './command-costs.ts';
+import { type Addresses, addressesOf, openListeners, splitHostPort } from './listeners.ts';
+import { createMetrics, type ServerMetrics } from './metrics.ts';
+import { rememberCall } from './running-call.ts';
 import { createServices } from './services.ts';
 
 export interface GitalyServerOptions {
@@ -32,13 +39,18 @@ export class GitalyServer implements AsyncDisposable {
   readonly #external: GrpcServer;
   readonly #internal: GrpcServer;
   readonly #listeners: readonly Listener[];
+  readonly #state: { isReady: boolean };
   readonly #resources: AsyncDisposableStack;
+  /** `http://host:port` of the monitoring server; `undefined` when there is none. */
+  readonly monitoringAddress: string | undefined;
 
   private constructor(parts: {
     logger: Logger;
     external: GrpcServer;
     internal: GrpcServer;
     listeners: readonly Listener[];
+    monitoring: MonitoringServer | undefined;
+    state: { isReady: boolean };
     resources: AsyncDisposableStack;
   }) {
     this.addresses = addressesOf(parts.listeners);
@@ -46,7 +58,11 @@ export class GitalyServer implements AsyncDisposable {
     this.#external = parts.external;
     this.#internal = parts.internal;
     this.#listeners = parts.listeners;
+    this.#state = parts.state;
     this.#resources = parts.resources;
+    const monitoring = parts.monitoring?.address;
+    this.monitoringAddress =
+      monitoring && `http://${monitoring.family === 'IPv6' ? `[${monitoring.address}]` : monitoring.address}:${monitoring.port}`;
   }
 
   /**
@@ -65,16 +81,18 @@ export class GitalyServer implements AsyncDisposable {
       (directory) => directory.remove(),
     );
     const metrics = createMetrics(config);
+    let gitVersion = '';
     const git = building.adopt(
       await Git.start({
         binary: process.env.GITALY_TESTING_GIT_BINARY || config.git.binPath || 'git',
         config: config.git.config,
         catFileProcesses: config.git.catfileCacheSize > 0 ? config.git.catfileCacheSize : 100,
-        observer: metrics.observeCommand,
+        observer: observeCommands(metrics.commands, logger, () => gitVersion),
       }),
       (running) => running.close(),
     );
-    metrics.setBuildInfo(git.version);
+    gitVersion = git.version;
+    buildInfo(metrics.registry, { version: packageVersion(), gitVersion });
     logger.info({ binary_path: git.binary, version: git.version }, 'using Git version');
 
     const storages = new Storages({ storages: config.storage, git });
@@ -85,20 +103,22 @@ export class GitalyServer implements AsyncDisposable {
     }
 
     const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
-    const { services, resources } = await createServices({ config, logger, metrics, storages, git, runtime, backchannels });
+    const { services, resources } = await createServices({ config, logger, metrics, storages, runtime, backchannels });
     building.use(resources);
     building.use(startBackgroundJobs(storages, logger));
 
     const options: GrpcServerOptions = {
       services,
       interceptors: interceptorChain({
-        metrics: metrics.countCalls,
+        metrics: countCalls({ methodMetrics: metrics.ofMethod, clientRequest: metrics.callers.clientRequest }),
+        rememberCall,
         accessLog: { logger, isLogged: accessLogFilter(process.env) },
-        authentication: { token: config.auth.token, transitioning: config.auth.transitioning, ...metrics.authentication },
+        authentication: { token: config.auth.token, transitioning: config.auth.transitioning, ...authenticationCounts(metrics) },
         cacheInvalidation: { beginChange: cacheMarks(storages, logger) },
       }),
       contextExtras: {
-        flags: (headers) => new RequestFlags(headers, { onChecked: metrics.countFlagCheck }),
+        flags: (headers) =>
+          new RequestFlags(headers, { onChecked: (name, enabled) => metrics.callers.featureFlagCheck(name, enabled).inc() }),
         openSidechannel: (headers, peer, signal) => openCallSidechannel(headers, peer, { sessions: backchannels, signal }),
       },
     };
@@ -111,7 +131,7 @@ export class GitalyServer implements AsyncDisposable {
       internalSocket: runtime.internalSocket,
       logger,
       options: {
-        onAccept: metrics.countConnection,
+        onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
         onConnection: (connection, peer) =>
           void demultiplex(connection, peer, {
             backchannels,
@@ -122,7 +142,11 @@ export class GitalyServer implements AsyncDisposable {
     building.defer(async () => {
       for (const listener of listeners) await listener.destroy();
     });
-    return new GitalyServer({ logger, external, internal, listeners, resources: building.move() });
+    const state = { isReady: false };
+    const monitoring = await startMonitoring(config, metrics, () => state.isReady);
+    if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
+    state.isReady = true;
+    return new GitalyServer({ logger, external, internal, listeners, monitoring, state, resources: building.move() });
   }
 
   /**
@@ -130,6 +154,7 @@ export class GitalyServer implements AsyncDisposable {
    * everything down.
    */
   async drain(): Promise<void> {
+    this.#state.isReady = false;
     for (const listener of this.#listeners) if (listener.transport !== 'internal') await listener.stop();
     await this.#external.shutdown({ graceMs: NO_LIMIT_MS });
     await this[Symbol.asyncDispose]();
@@ -140,6 +165,22 @@ export class GitalyServer implements AsyncDisposable {
     await this.#resources.disposeAsync();
     this.#logger.debug('server resources released');
   }
+}
+
+async function startMonitoring(
+  config: GitalyConfig,
+  metrics: ServerMetrics,
+  isReady: () => boolean,
+): Promise<MonitoringServer | undefined> {
+  if (!config.prometheusListenAddr) return undefined;
+  return startMonitoringServer(splitHostPort(config.prometheusListenAddr), { registry: metrics.registry, isReady });
+}
+
+function authenticationCounts({ callers }: ServerMetrics): Pick<AuthenticationOptions, 'onChecked' | 'onTokenError'> {
+  return {
+    onChecked: (enforced, status) => callers.authentication(enforced, status).inc(),
+    onTokenError: (reason) => callers.authenticationError(reason).inc(),
+  };
 }
 
 /** The caller decides how long a drain may take. setTimeout takes no more. */

@@ -1,4 +1,11 @@
-import type { Git } from '#git/git';
+import { readFileSync } from 'node:fs';
+import { messageOf } from '#base/gitaly-error';
+import { createInternalApi } from '#domain/gitlab-api/create-internal-api';
+import type { InternalApi } from '#domain/gitlab-api/internal-api';
+import { HookManager } from '#domain/hooks/hook-manager';
+import { HooksDirectories } from '#domain/hooks/hooks-directories';
+import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
+import { Voter } from '#domain/transactions/voter';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import type { RuntimeDirectory } from '#platform/process/runtime-directory';
@@ -8,35 +15,60 @@ import type { Backchannels } from '#rpc/server/backchannels';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { blobService } from '#services/blob/index';
 import { commitService } from '#services/commit/index';
+import { transactionOf } from '#services/convert/push-context';
 import { refService } from '#services/ref/index';
 import { repositoryService } from '#services/repository/index';
 import { serverService } from '#services/server/index';
+import { smartHttpService } from '#services/smarthttp/index';
+import { sshService } from '#services/ssh/index';
 import type { Storages } from '#storage/storages';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { ServerService } from '#wire/gen/server_pb';
+import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
+import { SSHService } from '#wire/gen/ssh_pb';
 import { servedByGitaly } from '#wire/methods';
 import type { ServerMetrics } from './metrics.ts';
+import { votesOverBackchannels } from './reverse-votes.ts';
 
 export interface ServiceParts {
   readonly config: GitalyConfig;
   readonly logger: Logger;
   readonly metrics: ServerMetrics;
   readonly storages: Storages;
-  readonly git: Git;
   readonly runtime: RuntimeDirectory;
   readonly backchannels: Backchannels<GrpcChannel>;
 }
 
-/** All services that a gitaly serves; methods that are not built yet answer UNIMPLEMENTED. `resources` ends what the services hold. */
+/**
+ * All services that a gitaly serves, on the domain operations that they share. Methods that are not built yet answer UNIMPLEMENTED.
+ * `resources` ends what the services hold.
+ */
 export async function createServices(
   parts: ServiceParts,
 ): Promise<{ services: readonly ServedService[]; resources: AsyncDisposable }> {
-  const { config, storages } = parts;
+  const { config, logger, metrics, storages, runtime } = parts;
   const resources = new AsyncDisposableStack();
-  const built = [
+  const serverVersion = packageVersion();
+
+  const voter = new Voter({ connect: votesOverBackchannels(parts.backchannels), observeDelay: metrics.observeVotingDelay });
+  const hooks = new HookManager({
+    storages,
+    api: internalApi(config, metrics),
+    voter,
+    customHooksDirectory: config.hooks.customHooksDir ?? '',
+    onWarning: (message, error) => logger.warn({ error: messageOf(error) }, message),
+  });
+  const directories = resources.use(await HooksDirectories.create(runtime.path));
+  const receivePack = new GitReceivePack({
+    hooks,
+    directories,
+    onHookError: (error) => logger.error({ error: messageOf(error) }, 'error executing git hook'),
+  });
+
+  const built: ServedService[] = [
     serve(BlobService, blobService({ storages })),
     serve(CommitService, commitService({ storages })),
     serve(RefService, refService({ storages })),
@@ -44,13 +76,58 @@ export async function createServices(
       RepositoryService,
       repositoryService({
         storages,
-        voteOf: () => undefined,
+        voteOf: (context) => voter.voteOf(transactionOf(context), { signal: context.signal }),
         transactionHooks: async () => ({ setup: 'disabled', async [Symbol.asyncDispose]() {} }),
       }),
     ),
-    serve(ServerService, serverService({ storages, serverVersion: packageVersion(), signingKeyPath: config.git.signingKey })),
+    serve(ServerService, serverService({ storages, serverVersion, signingKeyPath: config.git.signingKey })),
+    serve(
+      SmartHTTPService,
+      smartHttpService({
+        storages,
+        receivePack,
+        voter,
+        serverVersion,
+        observeGitProtocol: metrics.countGitProtocol,
+        observeNegotiation: (statistics) => metrics.countNegotiation('smarthttp', statistics),
+        observeInfoRefsCache: metrics.countInfoRefsCache,
+      }),
+    ),
+    serve(
+      SSHService,
+      sshService({
+        storages,
+        receivePack,
+        voter,
+        uploadPackTimeoutMs: config.timeout.uploadPackNegotiationMs,
+        uploadArchiveTimeoutMs: config.timeout.uploadArchiveNegotiationMs,
+        observeGitProtocol: metrics.countGitProtocol,
+        observeNegotiation: (statistics) => metrics.countNegotiation('ssh', statistics),
+      }),
+    ),
   ];
   const names = new Set(built.map(({ service }) => service.typeName));
   const rest = servedByGitaly.filter(({ typeName }) => !names.has(typeName)).map((service) => serve(service, {}));
   return { services: [...built, ...rest], resources };
+}
+
+function internalApi({ gitlab, tls }: GitalyConfig, metrics: ServerMetrics): InternalApi {
+  if (!gitlab.url) return createInternalApi(undefined, { userAgent: '' });
+  const http = gitlab.httpSettings;
+  const ownKey = tls.key?.reveal() || (tls.keyPath && readFileSync(tls.keyPath));
+  return createInternalApi(
+    {
+      url: gitlab.url,
+      relativeUrlRoot: gitlab.relativeUrlRoot,
+      secret: gitlab.secret?.reveal(),
+      secretFile: gitlab.secretFile,
+      user: http.user,
+      password: http.password?.reveal(),
+      caFile: http.caFile,
+      caPath: http.caPath,
+      readTimeoutSeconds: http.readTimeout,
+      ...(tls.certificatePath && ownKey && { clientCertificate: { cert: readFileSync(tls.certificatePath), key: ownKey } }),
+    },
+    { userAgent: `gitaly/${packageVersion()}`, observeLatency: metrics.observeApiLatency },
+  );
 }

@@ -1,5 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import type { JsonObject } from './recorded-case.ts';
+import type { Json, JsonObject } from './recorded-case.ts';
 
 const BLOCK_BYTES = 512;
 const TYPES: Readonly<Record<string, string>> = { '0': 'file', '\0': 'file', '2': 'symlink', '5': 'dir' };
@@ -7,8 +8,10 @@ const TYPES: Readonly<Record<string, string>> = { '0': 'file', '\0': 'file', '2'
 /**
  * Entries of a ustar/pax archive as the recordings list them: name, type, mode (octal text), for files size and sha1, for links the target.
  * Global pax headers are passed over; a `path` or `linkpath` of a local one replaces the name that follows.
+ * What is no archive is one entry, its bytes in hex.
  */
-export function readTar(tar: Buffer): JsonObject[] {
+export function readTar(tar: Buffer): Json[] {
+  if (tar.length > 0 && tar.toString('latin1', 257, 262) !== 'ustar') return [tar.toString('hex')];
   const entries: JsonObject[] = [];
   let pax: Record<string, string> = {};
   for (let at = 0; at + BLOCK_BYTES <= tar.length && tar[at] !== 0; ) {
@@ -40,7 +43,13 @@ export function readTar(tar: Buffer): JsonObject[] {
 
 function field(header: Buffer, start: number, length: number): string {
   const end = header.indexOf(0, start);
-  return header.toString('utf8', start, end === -1 || end > start + length ? start + length : end).trim();
+  return nameText(header.subarray(start, end === -1 || end > start + length ? start + length : end)).trim();
+}
+
+/** Bytes as text; what is not UTF-8 as `\\xff`, as the recordings have it. */
+function nameText(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  return bytes.toString('latin1').replace(/[\x80-\xff]/g, (char) => `\\x${char.charCodeAt(0).toString(16)}`);
 }
 
 /** `<length> <key>=<value>\n` records. */
@@ -48,7 +57,7 @@ function paxRecords(data: Buffer): Record<string, string> {
   const records: Record<string, string> = {};
   for (let at = 0; at < data.length; ) {
     const length = Number.parseInt(data.toString('latin1', at, data.indexOf(' ', at)), 10);
-    const record = data.toString('utf8', data.indexOf(' ', at) + 1, at + length - 1);
+    const record = nameText(data.subarray(data.indexOf(' ', at) + 1, at + length - 1));
     records[record.slice(0, record.indexOf('='))] = record.slice(record.indexOf('=') + 1);
     at += length;
   }

@@ -16,6 +16,9 @@ const SCRIPT_OF_AREA: Readonly<Record<string, string>> = {
   'commit-files': 'operations',
 };
 
+/** Since 2.41 git writes reverse indexes beside packs by default, and the recordings count them. */
+const AS_NEWER_GIT = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'pack.writeReverseIndex', GIT_CONFIG_VALUE_0: 'true' };
+
 /** The template repositories of an area, built by git in a temp directory that ends with this object. */
 export class Templates implements Disposable {
   readonly directory: string;
@@ -23,7 +26,10 @@ export class Templates implements Disposable {
   constructor(area: string) {
     this.directory = mkdtempSync(join(tmpdir(), 'golden-templates-'));
     const script = join(import.meta.dirname, 'repos', `${SCRIPT_OF_AREA[area] ?? area}.sh`);
-    execFileSync('sh', [script, this.directory], { stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('sh', [script, this.directory], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...AS_NEWER_GIT },
+    });
   }
 
   /** False where this machine's git could not make the template (reftable before 2.45). */

@@ -8,6 +8,8 @@ import type { ServerInterceptor } from './server-call.ts';
 export interface ChainOptions {
   /** Counts calls and measures them; sees the status that the client gets. */
   readonly metrics: ServerInterceptor;
+  /** Lets child processes be counted for the call that starts them. */
+  readonly rememberCall: ServerInterceptor;
   readonly accessLog: AccessLogOptions;
   readonly authentication: AuthenticationOptions;
   readonly cacheInvalidation: CacheInvalidationOptions;
@@ -26,6 +28,8 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     mapStatus,
     // Before anything that reads a message or waits: strangers cost nothing.
     authenticate(options.authentication),
+    // Around everything that may start a process, and not around calls that were refused.
+    options.rememberCall,
     // Innermost: only calls that really run are changes.
     invalidateCaches(options.cacheInvalidation),
   ];

@@ -13,6 +13,7 @@ import {
   USERNAME,
 } from '#rpc/common/header-names';
 import type { Metadata } from '#rpc/common/metadata';
+import { statusGoName } from '#rpc/common/status-code';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 
@@ -21,27 +22,6 @@ export interface AccessLogOptions {
   /** Which full methods get a line. */
   readonly isLogged: (fullMethod: string) => boolean;
 }
-
-/** Go's spelling of the codes, which operators search for. */
-export const GO_CODE_NAMES: Readonly<Record<StatusCode, string>> = {
-  OK: 'OK',
-  CANCELLED: 'Canceled',
-  UNKNOWN: 'Unknown',
-  INVALID_ARGUMENT: 'InvalidArgument',
-  DEADLINE_EXCEEDED: 'DeadlineExceeded',
-  NOT_FOUND: 'NotFound',
-  ALREADY_EXISTS: 'AlreadyExists',
-  PERMISSION_DENIED: 'PermissionDenied',
-  RESOURCE_EXHAUSTED: 'ResourceExhausted',
-  FAILED_PRECONDITION: 'FailedPrecondition',
-  ABORTED: 'Aborted',
-  OUT_OF_RANGE: 'OutOfRange',
-  UNIMPLEMENTED: 'Unimplemented',
-  INTERNAL: 'Internal',
-  UNAVAILABLE: 'Unavailable',
-  DATA_LOSS: 'DataLoss',
-  UNAUTHENTICATED: 'Unauthenticated',
-};
 
 /** Writes one line about each call when it has ended, with Gitaly's field names. */
 export function accessLog({ logger, isLogged }: AccessLogOptions): ServerInterceptor {
@@ -75,7 +55,7 @@ interface Outcome {
 }
 
 function messageFor(call: ServerCall, code: StatusCode): string {
-  return `finished ${call.method.kind === 'unary' ? 'unary' : 'streaming'} call with code ${GO_CODE_NAMES[code]}`;
+  return `finished ${call.method.kind === 'unary' ? 'unary' : 'streaming'} call with code ${statusGoName(code)}`;
 }
 
 function fieldsOf(call: ServerCall, { startedAt, target, code, failure }: Outcome): Record<string, unknown> {
@@ -86,7 +66,7 @@ function fieldsOf(call: ServerCall, { startedAt, target, code, failure }: Outcom
     'span.kind': 'server',
     'grpc.service': method.service,
     'grpc.method': method.name,
-    'grpc.code': GO_CODE_NAMES[code],
+    'grpc.code': statusGoName(code),
     'grpc.time_ms': roundedMs(performance.now() - call.startedAtMs),
     'grpc.start_time': localTimestamp(startedAt),
     'grpc.request.fullMethod': method.path,

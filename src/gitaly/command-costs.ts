@@ -1,0 +1,84 @@
+import type { ProcessObserver, ProcessStats } from '#git/command/start-process';
+import type { Logger } from '#platform/log/logger';
+import type { CommandLabel, CommandMetrics } from '#platform/metrics/gitaly-metrics';
+import type { ServerCall } from '#rpc/server/server-call';
+import { runningCall } from './running-call.ts';
+
+/**
+ * Counts what child processes cost: in the metrics by method and command, and in the fields `command.*` of the call's log line as sums.
+ * What a failed or talkative process wrote to standard error goes to the log.
+ */
+export function observeCommands(metrics: CommandMetrics, logger: Logger, gitVersion: () => string): ProcessObserver {
+  return ({ program, subcommand, forkMs }) => {
+    const call = runningCall();
+    const own = {
+      grpc_service: call?.method.service ?? '',
+      grpc_method: call?.method.name ?? '',
+      cmd: program,
+      subcmd: subcommand,
+    };
+    const running = metrics.running.with(own);
+    running.inc();
+    metrics.forkingSeconds.observe(forkMs / 1000);
+    return (stats) => {
+      running.dec();
+      count(metrics, { ...own, git_version: gitVersion(), reference_backend: '' }, stats);
+      if (call !== undefined) addToLine(call, stats);
+      if (stats.stderrHead.length > 0) logStderr(logger, stats, call);
+    };
+  };
+}
+
+function count(metrics: CommandMetrics, labels: Readonly<Record<CommandLabel, string>>, { exit }: ProcessStats): void {
+  metrics.realSeconds(labels).inc(exit.realMs / 1000);
+  const { usage } = exit;
+  if (usage === undefined) return;
+  metrics.cpuSeconds(labels, 'user').inc(usage.userMs / 1000);
+  metrics.cpuSeconds(labels, 'system').inc(usage.systemMs / 1000);
+  metrics.minorPageFaults(labels).inc(usage.minorFaults);
+  metrics.majorPageFaults(labels).inc(usage.majorFaults);
+  metrics.contextSwitches(labels, 'voluntary').inc(usage.voluntarySwitches);
+  metrics.contextSwitches(labels, 'nonvoluntary').inc(usage.involuntarySwitches);
+}
+
+/** Adds a process to the sums on the call's log line; processes may end after the call, then the line is already written. */
+function addToLine(call: ServerCall, { forkMs, exit }: ProcessStats): void {
+  const { usage } = exit;
+  const used: Record<string, number> = {
+    'command.count': 1,
+    'command.real_time_ms': exit.realMs,
+    'command.spawn_token_fork_ms': forkMs,
+    ...(usage && {
+      'command.user_time_ms': usage.userMs,
+      'command.system_time_ms': usage.systemMs,
+      'command.cpu_time_ms': usage.userMs + usage.systemMs,
+      'command.minflt': usage.minorFaults,
+      'command.majflt': usage.majorFaults,
+      'command.inblock': usage.blocksIn,
+      'command.oublock': usage.blocksOut,
+    }),
+  };
+  const sums: Record<string, number> = {};
+  for (const [field, value] of Object.entries(used)) sums[field] = Math.round(Number(call.logFields[field] ?? 0) + value);
+  if (usage) {
+    sums['command.maxrss'] = Math.max(Number(call.logFields['command.maxrss'] ?? 0), usage.maxRssKilobytes * 1024);
+  }
+  call.context.log.add(sums);
+}
+
+function logStderr(logger: Logger, stats: ProcessStats, call: ServerCall | undefined): void {
+  const { argv, pid, exit, stderrHead, repositoryPath } = stats;
+  const fields = {
+    pid,
+    args: argv.map(String),
+    path: repositoryPath ?? '',
+    'command.exitCode': exit.code ?? -1,
+    'command.real_time_ms': Math.round(exit.realMs),
+    ...(call && {
+      correlation_id: call.context.correlationId,
+      'grpc.method': call.method.name,
+      'grpc.service': call.method.service,
+    }),
+  };
+  logger.log(exit.code === 0 ? 'warn' : 'error', fields, stderrHead.toString());
+}
