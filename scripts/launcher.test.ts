@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { test } from 'node:test';
+
+const ROOT = join(import.meta.dirname, '..');
+const REPORT = 'console.log(JSON.stringify({ node: process.execPath, args: process.argv.slice(2), cwd: process.cwd() }));\n';
+
+/** A clone with the launchers, a built program that reports how it was started, and another folder to start it from. */
+function arrange() {
+  const root = mkdtempSync(join(tmpdir(), 'gitaly-launcher-'));
+  for (const folder of ['clone/dist/cli', 'clone/.node/node_modules/.bin', 'old', 'elsewhere/deep'])
+    mkdirSync(join(root, folder), { recursive: true });
+  cpSync(join(ROOT, 'bin'), join(root, 'clone/bin'), { recursive: true });
+  writeFileSync(join(root, 'clone/dist/cli/gitaly.js'), REPORT);
+  writeFileSync(join(root, 'old/node'), '#!/bin/sh\necho v20.1.0\n', { mode: 0o755 });
+  const start = (program: string, { old = false } = {}) => {
+    const PATH = [...(old ? [join(root, 'old')] : []), join(process.execPath, '..'), '/usr/bin', '/bin'].join(delimiter);
+    const run = spawnSync(join(root, program), ['serve', 'a b'], {
+      cwd: join(root, 'elsewhere'),
+      encoding: 'utf8',
+      env: { PATH },
+    });
+    return { status: run.status, stdout: run.stdout, stderr: run.stderr };
+  };
+  return { root, start, [Symbol.dispose]: () => rmSync(root, { recursive: true }) };
+}
+
+test('a launcher works from any directory and passes its arguments on', () => {
+  using clone = arrange();
+
+  const { status, stdout } = clone.start('clone/bin/gitaly');
+
+  assert.equal(status, 0);
+  assert.deepEqual(JSON.parse(stdout).args, ['serve', 'a b']);
+  assert.equal(JSON.parse(stdout).cwd, join(clone.root, 'elsewhere'));
+});
+
+test('a launcher works through symlinks, relative and absolute, under another name', () => {
+  using clone = arrange();
+  symlinkSync('../../clone/bin/gitaly', join(clone.root, 'elsewhere/deep/relative'));
+  symlinkSync(join(clone.root, 'elsewhere/deep/relative'), join(clone.root, 'elsewhere/other-name'));
+
+  assert.equal(clone.start('elsewhere/other-name').status, 0);
+});
+
+test('where the machine’s Node is too old, the one beside the project is used', () => {
+  using clone = arrange();
+  symlinkSync(process.execPath, join(clone.root, 'clone/.node/node_modules/.bin/node'));
+
+  const { status, stdout } = clone.start('clone/bin/gitaly', { old: true });
+
+  assert.equal(status, 0);
+  assert.deepEqual(JSON.parse(stdout).args, ['serve', 'a b']);
+});
+
+test('without a Node that is new enough the launcher says what to do', () => {
+  using clone = arrange();
+
+  const { status, stderr } = clone.start('clone/bin/gitaly', { old: true });
+
+  assert.equal(status, 1);
+  assert.match(stderr, /^gitaly: needs Node 24 or newer: run "make build" in /);
+});
+
+test('without a build the launcher says what to do', () => {
+  using clone = arrange();
+
+  const { status, stderr } = clone.start('clone/bin/gitaly-ts');
+
+  assert.equal(status, 1);
+  assert.match(stderr, /^gitaly-ts: .*dist\/cli\/gitaly-ts\.js is missing: run "make build" in /);
+});
+
+test('every launcher has a program in the package and is the same script', () => {
+  const { bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const names = readdirSync(join(ROOT, 'bin'));
+
+  assert.deepEqual(names.sort(), Object.keys(bin).sort());
+  for (const name of names) {
+    assert.equal(bin[name], `dist/cli/${name}.js`);
+    assert.equal(readFileSync(join(ROOT, 'bin', name), 'utf8'), readFileSync(join(ROOT, 'bin/gitaly'), 'utf8'));
+  }
+});

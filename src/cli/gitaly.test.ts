@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { packageVersion } from '#platform/process/version';
+
+const PROGRAM = ['--conditions=source', join(import.meta.dirname, 'gitaly.ts')];
+
+function gitaly(args: readonly string[], input = '') {
+  const run = spawnSync(process.execPath, [...PROGRAM, ...args], { encoding: 'utf8', input });
+  return { exit: run.status, stdout: run.stdout, stderr: run.stderr };
+}
+
+function scratch() {
+  const path = mkdtempSync(join(tmpdir(), 'gitaly-cli-'));
+  for (const name of ['storage', 'run']) mkdirSync(join(path, name));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
+}
+
+for (const flag of ['--version', '-version', '-v']) {
+  test(`gitaly ${flag} prints the version as Gitaly does`, () => {
+    assert.deepEqual(gitaly([flag]), { exit: 0, stdout: `Gitaly, version ${packageVersion()}\n`, stderr: '' });
+  });
+}
+
+test('gitaly --help says what it is and shows examples', () => {
+  const { exit, stdout } = gitaly(['--help']);
+
+  assert.equal(exit, 0);
+  assert.match(stdout, /A Git RPC service/);
+  assert.match(stdout, /Examples:\n {2}gitaly serve/);
+});
+
+for (const args of [[], ['serve'], ['serve', ''], ['serve', 'a', 'b'], ['--nonsense']]) {
+  test(`wrong usage ends in exit code 2 and a word on standard error: ${JSON.stringify(args)}`, () => {
+    const { exit, stdout, stderr } = gitaly(args);
+
+    assert.equal(exit, 2);
+    assert.equal(stdout, '');
+    assert.notEqual(stderr, '');
+  });
+}
+
+for (const form of [['serve'], []]) {
+  test(`gitaly ${form.join(' ')} CONFIG explains a wrong configuration and ends in exit code 1`, () => {
+    using directory = scratch();
+    const config = join(directory.path, 'config.toml');
+    writeFileSync(config, 'listen_addr = ":0"\ngraceful_restart_timeout = "1 minute"\n');
+
+    const { exit, stdout, stderr } = gitaly([...form, config]);
+
+    assert.equal(exit, 1);
+    assert.equal(stdout, '');
+    assert.equal(
+      stderr,
+      `failed to configure Gitaly: load config: config_path "${config}": load toml: toml: time: unknown unit " minute" in duration "1 minute"
+
+  file      ${config}, line 2
+  key       graceful_restart_timeout
+  read      "1 minute"
+  accepted  a duration in quotes, such as "90s", "1m30s" or "300ms" (units ns, us, ms, s, m, h)
+`,
+    );
+  });
+}
+
+test('configuration validate reads standard input', () => {
+  const { exit, stdout } = gitaly(['configuration', 'validate'], 'listen_addr = ":0"\n');
+
+  assert.equal(exit, 2);
+  assert.deepEqual(JSON.parse(stdout), { errors: [{ key: ['storage'], message: 'not set' }] });
+});
+
+test('gitaly serve warns of unknown keys, runs until SIGTERM, exits 0 and leaves nothing behind', async () => {
+  using directory = scratch();
+  const config = join(directory.path, 'config.toml');
+  const socket = join(directory.path, 'gitaly.socket');
+  writeFileSync(
+    config,
+    `socket_pth = "x"\nsocket_path = "${socket}"\nruntime_dir = "${directory.path}/run"\n[logging]\nformat = "json"\n[[storage]]\nname = "default"\npath = "${directory.path}/storage"\n`,
+  );
+  const server = spawn(process.execPath, [...PROGRAM, 'serve', config], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let log = '';
+  server.stdout.setEncoding('utf8');
+  for await (const text of server.stdout.iterator({ destroyOnReturn: false })) {
+    log += text;
+    if (log.includes('"msg":"Started Gitaly"')) break;
+  }
+  assert.ok(existsSync(socket));
+  assert.deepEqual(readdirSync(join(directory.path, 'run')), [`gitaly-${server.pid}`]);
+
+  server.kill('SIGTERM');
+  server.stdout.on('data', (text: string) => {
+    log += text;
+  });
+  const [exit] = await once(server, 'close');
+
+  assert.equal(exit, 0);
+  const messages = log
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).msg);
+  assert.equal(messages[0], 'unknown configuration key "socket_pth", did you mean "socket_path"?');
+  assert.deepEqual(messages.slice(-4), [
+    '[shutdown] stopping Gitaly',
+    'starting grace period',
+    '[shutdown] stopped Gitaly gracefully',
+    'Gitaly shutdown',
+  ]);
+  assert.equal(existsSync(socket), false);
+  assert.deepEqual(readdirSync(join(directory.path, 'run')), []);
+});
