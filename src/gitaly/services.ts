@@ -5,6 +5,7 @@ import type { InternalApi } from '#domain/gitlab-api/internal-api';
 import { HookManager } from '#domain/hooks/hook-manager';
 import { HooksDirectories } from '#domain/hooks/hooks-directories';
 import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
+import { transactionHooks } from '#domain/transactions/transaction-hooks';
 import { Voter } from '#domain/transactions/voter';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
@@ -12,7 +13,7 @@ import type { RuntimeDirectory } from '#platform/process/runtime-directory';
 import { packageVersion } from '#platform/process/version';
 import type { GrpcChannel } from '#rpc/common/grpc-channel';
 import type { Backchannels } from '#rpc/server/backchannels';
-import { type ServedService, serve } from '#rpc/server/handler';
+import { type HandlerContext, type ServedService, serve } from '#rpc/server/handler';
 import { blobService } from '#services/blob/index';
 import { commitService } from '#services/commit/index';
 import { transactionOf } from '#services/convert/push-context';
@@ -22,6 +23,7 @@ import { serverService } from '#services/server/index';
 import { smartHttpService } from '#services/smarthttp/index';
 import { sshService } from '#services/ssh/index';
 import type { Storages } from '#storage/storages';
+import type { Vote } from '#storage/voter';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { RefService } from '#wire/gen/ref_pb';
@@ -62,11 +64,9 @@ export async function createServices(
     onWarning: (message, error) => logger.warn({ error: messageOf(error) }, message),
   });
   const directories = resources.use(await HooksDirectories.create(runtime.path));
-  const receivePack = new GitReceivePack({
-    hooks,
-    directories,
-    onHookError: (error) => logger.error({ error: messageOf(error) }, 'error executing git hook'),
-  });
+  const onHookError = (error: unknown): void => logger.error({ error: messageOf(error) }, 'error executing git hook');
+  const receivePack = new GitReceivePack({ hooks, directories, onHookError });
+  const voteOf = (context: HandlerContext): Vote | undefined => voter.voteOf(transactionOf(context), { signal: context.signal });
 
   const built: ServedService[] = [
     serve(BlobService, blobService({ storages })),
@@ -76,8 +76,11 @@ export async function createServices(
       RepositoryService,
       repositoryService({
         storages,
-        voteOf: (context) => voter.voteOf(transactionOf(context), { signal: context.signal }),
-        transactionHooks: async () => ({ setup: 'disabled', async [Symbol.asyncDispose]() {} }),
+        voteOf,
+        transactionHooks: (context, repository) => {
+          const vote = voteOf(context);
+          return vote && transactionHooks(repository, { vote, directories, onError: onHookError });
+        },
       }),
     ),
     serve(ServerService, serverService({ storages, serverVersion, signingKeyPath: config.git.signingKey })),

@@ -1,5 +1,5 @@
-import { type RefChange, RefTransaction } from '#git/refs/ref-transaction';
 import type { RefName } from '#git/refs/ref-reader';
+import { type RefChange, RefTransaction } from '#git/refs/ref-transaction';
 import type { Repository } from '#storage/repository';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 
@@ -15,7 +15,12 @@ export interface RefUpdateOptions {
  *
  * @throws {RefUpdateError} {GitExitError}
  */
-export async function updateReference(repository: Repository, name: RefName, change: RefChange, options: RefUpdateOptions): Promise<void> {
+export async function updateReference(
+  repository: Repository,
+  name: RefName,
+  change: RefChange,
+  options: RefUpdateOptions,
+): Promise<void> {
   await inRefTransaction(repository, { ...options, noDereference: false }, (transaction) => transaction.update(name, change));
 }
 

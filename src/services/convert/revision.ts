@@ -2,17 +2,18 @@ import { GitalyError } from '#base/gitaly-error';
 import { type RevisionRules, validateRevision } from '#git/refs/validate-revision';
 
 /**
- * Checks a revision of a request and hands it back.
+ * Checks a revision of a request and hands it back (the same memory).
  *
  * @param prefix stands before the text (`invalid revision: `).
  * @throws {GitalyError} INVALID_ARGUMENT.
  */
-export function requireRevision(revision: Uint8Array, options: RevisionRules & { prefix?: string } = {}): Uint8Array {
+export function requireRevision(revision: Uint8Array, options: RevisionRules & { prefix?: string } = {}): Buffer {
+  const bytes = Buffer.from(revision.buffer, revision.byteOffset, revision.byteLength);
   const problem = validateRevision(revision, options);
   if (problem !== undefined) {
     throw new GitalyError('INVALID_ARGUMENT', `${options.prefix ?? ''}${problem}`, {
-      metadata: { revision: Buffer.from(revision).toString() },
+      metadata: { revision: bytes.toString() },
     });
   }
-  return revision;
+  return bytes;
 }

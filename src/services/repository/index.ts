@@ -1,4 +1,4 @@
-import type { HookSetup } from '#git/git';
+import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import type { HandlerContext, ServiceImplementation } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
@@ -12,18 +12,14 @@ import { removeRepository } from './remove-repository.ts';
 import { repositoryExists } from './repository-exists.ts';
 import { repositoryInfo } from './repository-info.ts';
 import { repositorySize } from './repository-size.ts';
-
-/** Hooks for one change of references, until they are disposed. */
-export interface PreparedHooks extends AsyncDisposable {
-  readonly setup: HookSetup;
-}
+import { writeRef } from './write-ref.ts';
 
 export interface RepositoryRooms {
   readonly storages: Storages;
   /** How the call takes part in the vote of a cluster; `undefined` when nothing is voted on. */
   readonly voteOf: (context: HandlerContext) => Vote | undefined;
-  /** Makes git vote on the references that the call changes. No user's hooks run. */
-  readonly transactionHooks: (context: HandlerContext, repository: Repository) => Promise<PreparedHooks>;
+  /** How git takes part in that vote when the call changes references; `undefined` when nothing is voted on. No user's hooks run. */
+  readonly transactionHooks: (context: HandlerContext, repository: Repository) => TransactionHooks | undefined;
 }
 
 /** Repositories as a whole: making, removing, looking at them. */
@@ -37,5 +33,6 @@ export function repositoryService(rooms: RepositoryRooms): ServiceImplementation
     repositoryExists: (request) => repositoryExists(request, rooms),
     repositoryInfo: (request) => repositoryInfo(request, rooms),
     repositorySize: (request) => repositorySize(request, rooms),
+    writeRef: (request, context) => writeRef(request, context, rooms),
   };
 }
