@@ -85,12 +85,12 @@ export class OutgoingCall<I, O> implements ClientCall<O> {
   /** Takes the stream whose headers are on their way and begins to send. */
   start(stream: ClientHttp2Stream, requests: Requests<I>): void {
     this.#stream = stream;
-    this.#incoming = new IncomingFrames(stream, this.#options.maxReceiveMessageBytes);
     stream.on('response', (headers, _flags, rawHeaders) => this.#onHeaders(headers, rawHeaders));
     stream.on('trailers', (_headers, _flags, rawHeaders) => {
       this.#trailers = Metadata.fromWire(rawHeaders);
     });
-    stream.on('end', () => this.#onEnd());
+    stream.on('end', () => this.#onEnd()); // before the frames' own listener: the status says what an early end means
+    this.#incoming = new IncomingFrames(stream, this.#options.maxReceiveMessageBytes);
     stream.on('close', () => this.#onClose());
     stream.on('error', ignore); // `close` reports it
     if (Array.isArray(requests) && requests.length === 1) {
@@ -215,8 +215,7 @@ export class OutgoingCall<I, O> implements ClientCall<O> {
   #onEnd(): void {
     if (this.#status !== undefined) return;
     this.#options.onReceived();
-    const missing = new GitalyError('INTERNAL', 'server closed the stream without sending trailers');
-    this.#settle(readStatus(this.#trailers ?? Metadata.from(), missing));
+    this.#settle(this.#closeReason());
     // The server may answer before it has read everything; nobody will.
     if (this.#stream !== undefined && !this.#stream.writableEnded) this.#stream.close(NGHTTP2_NO_ERROR);
   }
@@ -227,9 +226,11 @@ export class OutgoingCall<I, O> implements ClientCall<O> {
 
   /** What a stream that broke off means. */
   #closeReason(): GitalyError | undefined {
-    if (this.#trailers !== undefined) return readStatus(this.#trailers, this.#options.connectionError());
+    const missing = new GitalyError('INTERNAL', 'server closed the stream without sending trailers');
+    if (this.#trailers !== undefined) return readStatus(this.#trailers, missing);
+    if (this.#options.isConnectionGone()) return this.#options.connectionError();
     const code = this.#stream?.rstCode ?? NGHTTP2_NO_ERROR;
-    if (code === NGHTTP2_NO_ERROR || this.#options.isConnectionGone()) return this.#options.connectionError();
+    if (code === NGHTTP2_NO_ERROR) return missing;
     if (code === NGHTTP2_CANCEL && (this.#options.deadlineMs ?? Number.POSITIVE_INFINITY) <= Date.now())
       return deadlineExceeded();
     return resetError(code);

@@ -1,4 +1,3 @@
-import type { SessionOptions } from 'node:http2';
 
 /**
  * What one stream may send before its reader has read. 1 MiB keeps a stream at full speed up to a round trip of milliseconds, and
@@ -22,9 +21,11 @@ export const SESSION_OPTIONS = {
   maxHeaderListPairs: MAX_HEADER_PAIRS,
   maxSendHeaderBlockLength: MAX_SEND_HEADER_BYTES,
   maxSessionMemory: MAX_SESSION_MEMORY_MB,
+  /** Metadata may repeat any key (an option that the type definitions lack). */
+  strictSingleValueFields: false,
   settings: {
     initialWindowSize: STREAM_WINDOW_BYTES,
     maxHeaderListSize: MAX_HEADER_LIST_BYTES,
     enablePush: false,
   },
-} as const satisfies SessionOptions;
+} as const;

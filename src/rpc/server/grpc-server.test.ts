@@ -1,0 +1,564 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { create } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { callable } from '#rpc/common/grpc-method';
+import { Metadata } from '#rpc/common/metadata';
+import { all, connectTo, only } from '#testkit/in-process-rpc';
+import { BlobService } from '#wire/gen/blob_pb';
+import { CommitService } from '#wire/gen/commit_pb';
+import { LimitErrorSchema } from '#wire/gen/errors_pb';
+import { RepositoryService } from '#wire/gen/repository_pb';
+import { SSHService } from '#wire/gen/ssh_pb';
+import { methodInfo } from '#wire/methods';
+import { type HandlerContext, serve } from './handler.ts';
+
+const findCommit = callable(CommitService.method.findCommit);
+const getBlob = callable(BlobService.method.getBlob);
+const receivePack = callable(SSHService.method.sSHReceivePack);
+const restoreCustomHooks = callable(RepositoryService.method.restoreCustomHooks);
+
+test('all four kinds of methods carry messages', async () => {
+  await using server = connectTo({
+    services: [
+      serve(CommitService, { findCommit: ({ revision }) => ({ commit: { id: 'abc', subject: revision } }) }),
+      serve(BlobService, {
+        getBlob: async function* ({ limit }) {
+          for (let i = 0n; i < limit; i++) yield { size: i };
+        },
+      }),
+      serve(RepositoryService, {
+        restoreCustomHooks: async (requests) => {
+          assert.equal((await all(requests)).length, 3);
+          return {};
+        },
+      }),
+      serve(SSHService, {
+        sSHReceivePack: async function* (requests) {
+          for await (const { stdin } of requests) yield { stdout: stdin };
+        },
+      }),
+    ],
+  });
+  const { channel } = server;
+
+  assert.equal((await only(channel.invoke(findCommit, [{ revision: Buffer.from('x') }]))).commit?.id, 'abc');
+  assert.deepEqual(
+    (await all(channel.invoke(getBlob, [{ limit: 3n }]))).map(({ size }) => size),
+    [0n, 1n, 2n],
+  );
+  await only(channel.invoke(restoreCustomHooks, [{}, { data: Buffer.from('a') }, { data: Buffer.from('b') }]));
+  const echoed = await all(channel.invoke(receivePack, [{ stdin: Buffer.from('a') }, { stdin: Buffer.alloc(1_000_000, 1) }]));
+  assert.deepEqual(
+    echoed.map(({ stdout }) => stdout.length),
+    [1, 1_000_000],
+  );
+});
+
+test('an error reaches the client with code, message and details', async () => {
+  const detail = create(LimitErrorSchema, { errorMessage: 'too many' });
+  await using server = connectTo({
+    services: [
+      serve(CommitService, {
+        findCommit: () => {
+          throw new GitalyError('RESOURCE_EXHAUSTED', 'grün: 100%', { details: [detail] });
+        },
+      }),
+    ],
+  });
+
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}])), {
+    code: 'RESOURCE_EXHAUSTED',
+    message: 'grün: 100%',
+    details: [detail],
+  });
+});
+
+test('an error after messages reaches the client after them', async () => {
+  await using server = connectTo({
+    services: [
+      serve(BlobService, {
+        getBlob: async function* () {
+          yield { size: 1n };
+          throw new Error('plain');
+        },
+      }),
+    ],
+  });
+  const sizes: bigint[] = [];
+
+  await assert.rejects(
+    async () => {
+      for await (const { size } of server.channel.invoke(getBlob, [{}])) sizes.push(size);
+    },
+    { code: 'UNKNOWN', message: 'plain' },
+  );
+  assert.deepEqual(sizes, [1n]);
+});
+
+test('a status too large for the peer loses its details and the end of its message, not its code', async () => {
+  const detail = create(LimitErrorSchema, { errorMessage: 'x'.repeat(100_000) });
+  await using server = connectTo({
+    services: [
+      serve(CommitService, {
+        findCommit: ({ revision }) => {
+          throw new GitalyError('NOT_FOUND', 'y'.repeat(revision.length === 0 ? 10 : 100_000), { details: [detail] });
+        },
+      }),
+    ],
+  });
+
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}])), { code: 'NOT_FOUND', message: 'yyyyyyyyyy', details: [] });
+  await assert.rejects(only(server.channel.invoke(findCommit, [{ revision: Buffer.of(1) }])), {
+    code: 'NOT_FOUND',
+    message: /^y{60000,}$/,
+  });
+});
+
+test('metadata goes both ways, bytes included', async () => {
+  let seen: [string, string | Buffer][] = [];
+  await using server = connectTo({
+    services: [
+      serve(CommitService, {
+        findCommit: (_request, { headers, trailers }) => {
+          seen = [...headers.entries()].filter(([key]) => key.startsWith('x-'));
+          trailers.append('x-cost', '1');
+          trailers.append('x-cost', '2');
+          trailers.set('x-raw-bin', Buffer.of(0, 255));
+          return {};
+        },
+      }),
+    ],
+  });
+
+  const call = server.channel.invoke(findCommit, [{}], { metadata: { 'x-id': ['1', '2'], 'x-bytes-bin': Buffer.of(255, 0) } });
+  await only(call);
+  const trailers = await call.trailers;
+
+  assert.deepEqual(seen, [
+    ['x-id', '1'],
+    ['x-id', '2'],
+    ['x-bytes-bin', Buffer.of(255, 0)],
+  ]);
+  assert.deepEqual(trailers.getAll('x-cost'), ['1', '2']);
+  assert.deepEqual(trailers.getBytes('x-raw-bin'), Buffer.of(0, 255));
+  assert.equal((await call.headers).get('content-type'), 'application/grpc');
+});
+
+test('a deadline ends the call on both sides', async () => {
+  const reasons: unknown[] = [];
+  const done = Promise.withResolvers<void>();
+  await using server = connectTo({
+    services: [
+      serve(CommitService, {
+        findCommit: async (_request, { signal, deadline }) => {
+          assert.ok(deadline !== undefined && deadline.getTime() - Date.now() <= 50);
+          await new Promise((resolve) => signal.addEventListener('abort', resolve));
+          reasons.push(signal.reason);
+          done.resolve();
+          throw signal.reason;
+        },
+      }),
+    ],
+  });
+
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}], { timeoutMs: 50 })), {
+    code: 'DEADLINE_EXCEEDED',
+    message: 'context deadline exceeded',
+  });
+  await done.promise;
+  assert.ok(reasons[0] instanceof GitalyError && ['DEADLINE_EXCEEDED', 'CANCELLED'].includes(reasons[0].code));
+});
+
+test('a deadline in the past is not even sent', async () => {
+  await using server = connectTo({ services: [] });
+
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}], { deadline: new Date(0) })), { code: 'DEADLINE_EXCEEDED' });
+});
+
+/** A stream without end that remembers how far it got and how it ended. */
+function endless() {
+  const state = { yielded: 0, isReturned: false, context: undefined as HandlerContext | undefined };
+  const ended = Promise.withResolvers<void>();
+  const service = serve(BlobService, {
+    getBlob: async function* (_request, context) {
+      state.context = context;
+      try {
+        for (;;) {
+          state.yielded++;
+          yield { data: Buffer.alloc(100_000) };
+        }
+      } finally {
+        state.isReturned = true;
+        ended.resolve();
+      }
+    },
+  });
+  return { state, service, ended: ended.promise };
+}
+
+test('a client that leaves the loop ends the generator behind the stream', async () => {
+  const { state, service, ended } = endless();
+  await using server = connectTo({ services: [service] });
+
+  for await (const { data } of server.channel.invoke(getBlob, [{}])) {
+    assert.equal(data.length, 100_000);
+    break;
+  }
+  await ended;
+
+  assert.equal(state.isReturned, true);
+  assert.equal(state.context?.signal.aborted, true);
+  assert.deepEqual(state.context?.signal.reason, new GitalyError('CANCELLED', 'context canceled'));
+});
+
+test('an AbortSignal cancels the call on both sides', async () => {
+  const { service, ended } = endless();
+  await using server = connectTo({ services: [service] });
+  const controller = new AbortController();
+
+  await assert.rejects(
+    async () => {
+      for await (const _ of server.channel.invoke(getBlob, [{}], { signal: controller.signal })) controller.abort();
+    },
+    { code: 'CANCELLED', message: 'context canceled' },
+  );
+  await ended;
+});
+
+test('a slow client stops the generator', async () => {
+  const { state, service, ended } = endless();
+  await using server = connectTo({ services: [service] });
+  const call = server.channel.invoke(getBlob, [{}]);
+
+  await call.headers;
+  await delay(100);
+  const before = state.yielded;
+  await delay(100);
+
+  assert.equal(state.yielded, before);
+  assert.ok(before * 100_000 < 4_000_000, `${before} messages were made ahead`);
+  call.cancel();
+  await ended;
+});
+
+test('a slow handler stops the sender', async () => {
+  const gate = Promise.withResolvers<void>();
+  let sent = 0;
+  await using server = connectTo({
+    services: [
+      serve(SSHService, {
+        sSHReceivePack: async function* (requests) {
+          await gate.promise;
+          let bytes = 0;
+          for await (const { stdin } of requests) bytes += stdin.length;
+          yield { exitStatus: { value: bytes } };
+        },
+      }),
+    ],
+  });
+  const call = server.channel.invoke(
+    receivePack,
+    (function* () {
+      for (; sent < 200; sent++) yield { stdin: Buffer.alloc(100_000) };
+    })(),
+  );
+
+  await delay(100);
+  assert.ok(sent * 100_000 < 4_000_000, `${sent} messages were taken ahead`);
+  gate.resolve();
+
+  assert.equal((await only(call)).exitStatus?.value, 20_000_000);
+});
+
+test('a handler that does not read to the end stops the sender for good', async () => {
+  const left = Promise.withResolvers<void>();
+  await using server = connectTo({
+    services: [
+      serve(SSHService, {
+        sSHReceivePack: async function* (requests) {
+          for await (const { stdin } of requests) {
+            yield { stdout: stdin };
+            return;
+          }
+        },
+      }),
+    ],
+  });
+
+  const responses = await all(
+    server.channel.invoke(
+      receivePack,
+      (async function* () {
+        try {
+          for (;;) {
+            yield { stdin: Buffer.from('x') };
+            await nextTurn();
+          }
+        } finally {
+          left.resolve();
+        }
+      })(),
+    ),
+  );
+
+  assert.equal(responses.length, 1);
+  await left.promise;
+});
+
+test('messages above the limit are refused on both sides, below it they pass', async () => {
+  const services = [
+    serve(SSHService, {
+      sSHReceivePack: async function* (requests) {
+        for await (const { stdin } of requests) yield { stdout: stdin };
+      },
+    }),
+  ];
+  await using strictServer = connectTo({ services, maxReceiveMessageBytes: 1000 });
+  await using strictClient = connectTo({ services }, { maxReceiveMessageBytes: 1000 });
+  await using standard = connectTo({ services });
+  const refusal = { code: 'RESOURCE_EXHAUSTED', message: 'grpc: received message larger than max (1003 vs. 1000)' };
+
+  await assert.rejects(only(strictServer.channel.invoke(receivePack, [{ stdin: Buffer.alloc(1000) }])), refusal);
+  await assert.rejects(only(strictClient.channel.invoke(receivePack, [{ stdin: Buffer.alloc(1000) }])), refusal);
+  const largest = 4_194_304 - 5;
+  assert.equal((await only(standard.channel.invoke(receivePack, [{ stdin: Buffer.alloc(largest) }]))).stdout.length, largest);
+  await assert.rejects(only(standard.channel.invoke(receivePack, [{ stdin: Buffer.alloc(largest + 1) }])), {
+    code: 'RESOURCE_EXHAUSTED',
+    message: 'grpc: received message larger than max (4194305 vs. 4194304)',
+  });
+});
+
+test('unknown services and methods, and methods without a handler, are unimplemented', async () => {
+  await using server = connectTo({ services: [serve(CommitService, {})] });
+  const ask = (path: string) => only(server.channel.invokeRaw({ path, kind: 'unary' }, [Buffer.alloc(0)]));
+
+  await assert.rejects(ask('/gitaly.X/Y'), { code: 'UNIMPLEMENTED', message: 'unknown service gitaly.X' });
+  await assert.rejects(ask('/gitaly.CommitService/Y'), {
+    code: 'UNIMPLEMENTED',
+    message: 'unknown method Y for service gitaly.CommitService',
+  });
+  await assert.rejects(ask('/gitaly.CommitService/FindCommit'), {
+    code: 'UNIMPLEMENTED',
+    message: 'unknown method FindCommit for service gitaly.CommitService',
+  });
+  await assert.rejects(ask('/nonsense'), { code: 'UNIMPLEMENTED', message: 'malformed method name: "/nonsense"' });
+});
+
+test('a request that does not decode, and one that is missing, are internal errors', async () => {
+  await using server = connectTo({ services: [serve(CommitService, { findCommit: () => ({}) })] });
+
+  await assert.rejects(only(server.channel.invokeRaw(findCommit, [Buffer.of(0xff)])), {
+    code: 'INTERNAL',
+    message: /^grpc: error unmarshalling request: /,
+  });
+  await assert.rejects(only(server.channel.invokeRaw(findCommit, [])), {
+    code: 'INTERNAL',
+    message: /received no request message/,
+  });
+});
+
+test('interceptors wrap each other, see messages and sizes, add trailers and decide on the status', async () => {
+  const seen: unknown[] = [];
+  await using server = connectTo({
+    services: [serve(CommitService, { findCommit: (_request, context) => context.log.add({ handled: true }) ?? {} })],
+    interceptors: [
+      async (call, next) => {
+        call.onRequest((message, index) => void seen.push(['hook', index, (message as { $typeName: string }).$typeName]));
+        seen.push('outer before', call.requestMessages);
+        try {
+          await next();
+        } finally {
+          call.context.trailers.set('x-cost', '7');
+          seen.push('outer after', call.requestMessages, call.requestBytes, call.responseMessages, call.logFields);
+        }
+      },
+      async (call, next) => {
+        if (call.headers.get('x-refuse') !== undefined) throw new GitalyError('UNAUTHENTICATED', 'authentication required');
+        await next();
+      },
+    ],
+  });
+
+  const call = server.channel.invoke(findCommit, [{ revision: Buffer.from('abc') }]);
+  await only(call);
+  const seenOfFirst = seen.splice(0);
+  const refused = server.channel.invoke(findCommit, [{}], { metadata: { 'x-refuse': '1' } });
+  await assert.rejects(only(refused), { code: 'UNAUTHENTICATED', message: 'authentication required' });
+
+  assert.deepEqual(seenOfFirst, [
+    'outer before',
+    0,
+    ['hook', 0, 'gitaly.FindCommitRequest'],
+    'outer after',
+    1,
+    5,
+    1,
+    { handled: true },
+  ]);
+  assert.equal((await call.trailers).get('x-cost'), '7');
+  assert.equal((await refused.trailers).get('x-cost'), '7');
+});
+
+test('an interceptor that fails after the handler keeps the response back', async () => {
+  await using server = connectTo({
+    services: [serve(CommitService, { findCommit: () => ({}) })],
+    interceptors: [
+      async (_call, next) => {
+        await next();
+        throw new GitalyError('ABORTED', 'no');
+      },
+    ],
+  });
+
+  await assert.rejects(all(server.channel.invoke(findCommit, [{}])), { code: 'ABORTED', message: 'no' });
+});
+
+test('a request hook can refuse', async () => {
+  await using server = connectTo({
+    services: [serve(CommitService, { findCommit: () => assert.fail('not reached') })],
+    interceptors: [
+      (call, next) => {
+        call.onRequest(() => Promise.reject(new GitalyError('NOT_FOUND', 'no such storage')));
+        return next();
+      },
+    ],
+  });
+
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}])), { code: 'NOT_FOUND', message: 'no such storage' });
+});
+
+test('opaque messages pass through an unknown method', async () => {
+  await using server = connectTo({
+    services: [],
+    unknownMethod: (path) =>
+      path !== receivePack.path
+        ? undefined
+        : {
+            method: methodInfo(SSHService.method.sSHReceivePack),
+            handler: async function* (requests) {
+              for await (const request of requests) yield [Buffer.from('<'), request, Buffer.alloc(50_000, 1), Buffer.from('>')];
+            },
+          },
+  });
+
+  const responses = await all(server.channel.invokeRaw(receivePack, [Buffer.from('a'), [Buffer.from('b'), Buffer.from('c')]]));
+
+  assert.deepEqual(
+    responses.map((response) => [response.length, response.subarray(0, 3).toString()]),
+    [
+      [50_003, '<a\x01'],
+      [50_004, '<bc'],
+    ],
+  );
+});
+
+test('client interceptors change options, wrap calls and refuse', async () => {
+  const seen: string[] = [];
+  await using server = connectTo(
+    {
+      services: [
+        serve(CommitService, { findCommit: (_request, { headers }) => ({ commit: { id: headers.get('authorization') ?? '' } }) }),
+      ],
+    },
+    {
+      interceptors: [
+        (method, options, next) => {
+          seen.push(method.path);
+          const metadata = Metadata.from(options.metadata);
+          if (metadata.has('x-refuse')) throw new GitalyError('UNAVAILABLE', 'not today');
+          metadata.set('authorization', 'Bearer x');
+          return next({ ...options, metadata });
+        },
+      ],
+    },
+  );
+
+  assert.equal((await only(server.channel.invoke(findCommit, [{}]))).commit?.id, 'Bearer x');
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}], { metadata: { 'x-refuse': '1' } })), {
+    message: 'not today',
+  });
+  assert.deepEqual(seen, [findCommit.path, findCommit.path]);
+});
+
+test('a source of requests that fails ends the call with its error', async () => {
+  await using server = connectTo({
+    services: [
+      serve(SSHService, {
+        sSHReceivePack: async function* (requests) {
+          for await (const { stdin } of requests) yield { stdout: stdin };
+        },
+      }),
+    ],
+  });
+  const failing = (async function* () {
+    yield { stdin: Buffer.from('a') };
+    throw new GitalyError('DATA_LOSS', 'disk on fire');
+  })();
+
+  await assert.rejects(all(server.channel.invoke(receivePack, failing)), { code: 'DATA_LOSS', message: 'disk on fire' });
+});
+
+test('a graceful stop lets running calls finish and refuses new ones', async () => {
+  const gate = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  await using server = connectTo({
+    services: [
+      serve(CommitService, {
+        findCommit: async () => {
+          started.resolve();
+          await gate.promise;
+          return { commit: { id: 'late' } };
+        },
+      }),
+    ],
+  });
+  const running = only(server.channel.invoke(findCommit, [{}]));
+  await started.promise;
+
+  const stopped = server.server.shutdown({ graceMs: 5000 });
+  while (server.channel.state === 'ready') await nextTurn();
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}])), { code: 'UNAVAILABLE' });
+  assert.equal(server.server.activeCalls, 1);
+  gate.resolve();
+
+  assert.equal((await running).commit?.id, 'late');
+  await stopped;
+  await server.channel.closed;
+  assert.equal(server.channel.state, 'closed');
+});
+
+test('a hard stop aborts what still runs', async () => {
+  const { state, service } = endless();
+  await using server = connectTo({ services: [service] });
+  const call = server.channel.invoke(getBlob, [{}]);
+  await call.headers;
+
+  await server.server.shutdown({ graceMs: 10 });
+
+  assert.equal(state.isReturned, true);
+  assert.deepEqual(state.context?.signal.reason, new GitalyError('UNAVAILABLE', 'server is shutting down'));
+  await assert.rejects(all(call), { code: 'UNAVAILABLE' });
+});
+
+test('a client that vanishes cancels its calls', async () => {
+  const { state, service, ended } = endless();
+  await using server = connectTo({ services: [service] });
+  const call = server.channel.invoke(getBlob, [{}]);
+  await call.headers;
+
+  server.channel.destroy();
+
+  await ended;
+  assert.deepEqual(state.context?.signal.reason, new GitalyError('CANCELLED', 'context canceled'));
+  await assert.rejects(all(call), { code: 'UNAVAILABLE' });
+});
+
+test('a ping measures the connection', async () => {
+  await using server = connectTo({ services: [] });
+
+  assert.ok((await server.channel.ping()) < 1000);
+  server.channel.destroy();
+  await assert.rejects(server.channel.ping(), { code: 'UNAVAILABLE' });
+});
