@@ -1,4 +1,4 @@
-import type { Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { copyStream, writeChunk } from '#base/copy-stream';
 import type { GitExit } from '#git/command/exit-error';
 import type { GitProcess } from '#git/command/git-process';
@@ -64,7 +64,9 @@ export async function joinStreams(process: GitProcess, streams: ServiceStreams, 
 
 async function feed(process: GitProcess, input: AsyncIterable<Uint8Array>, observe: InputObserver | undefined): Promise<void> {
   const { stdin } = process;
-  for await (const chunk of input) {
+  // Reading a sidechannel to its end must leave its writing half open, which carries git's answer.
+  const chunks = input instanceof Readable ? input.iterator({ destroyOnReturn: false }) : input;
+  for await (const chunk of chunks) {
     if (chunk.length === 0) continue;
     if (stdin.destroyed) return;
     try {
