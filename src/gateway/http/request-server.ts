@@ -47,7 +47,9 @@ export class RequestServer {
   /** @param invite tells a client that waits with its body (`Expect: 100-continue`) to send it. */
   async serve(request: IncomingMessage, response: ServerResponse, invite: () => void): Promise<void> {
     const gone = new AbortController();
-    response.once('close', () => gone.abort(new GitalyError('CANCELLED', 'the client went away')));
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort(new GitalyError('CANCELLED', 'the client went away'));
+    });
     response.on('error', () => {}); // a client that vanished; `close` follows
     const route = parseRoute(request.method ?? '', request.url ?? '');
     let body: Readable = request;
@@ -91,7 +93,7 @@ export class RequestServer {
   #forward({ body, exchange, kind }: PreparedExchange): Promise<void> {
     if (kind === 'info-refs') return serveInfoRefs(exchange, this.#options.link, this.#creator);
     if (exchange.service === 'git-upload-pack') return serveUploadPack(exchange, body, this.#options.link);
-    return serveReceivePack(exchange, body, this.#options.link, this.#creator);
+    return serveReceivePack(exchange, body, { ...this.#options, creator: this.#creator });
   }
 
   #fail(
@@ -103,22 +105,22 @@ export class RequestServer {
       this.#refuse(response, { status: 400, text: 'The body of the request is not valid gzip.' });
       return;
     }
-    this.#options.onFailure?.(error, request);
-    if (response.headersSent) {
-      response.destroy(); // a cut connection is the only sign of failure that is left
-    } else if (route.kind === 'service' && error instanceof CallError && error.limit !== undefined) {
+    const answer = failureAnswer(error);
+    if (response.headersSent || answer.status >= 500) this.#options.onFailure?.(error, request);
+    if (!response.headersSent && route.kind === 'service' && error instanceof CallError && error.limit !== undefined) {
       response.end(busyReport(route.service));
     } else {
-      this.#refuse(response, failureAnswer(error));
+      this.#refuse(response, answer);
     }
   }
 
-  /** The rest of a body that was not read is not worth a connection. */
+  /** After the first byte of an answer, a cut connection is the only way left to say that something is wrong. */
   #refuse(response: ServerResponse, answer: Answer): void {
     if (response.headersSent) {
       response.destroy();
       return;
     }
+    // The rest of a body that was not read is not worth keeping the connection for.
     const close = response.req.complete ? {} : { Connection: 'close' };
     sendAnswer(response, { ...answer, headers: { ...close, ...answer.headers } });
   }

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { postReceivePack } from '#client/post-receive-pack';
 import { postUploadPack } from '#client/post-upload-pack';
@@ -23,19 +24,20 @@ export async function serveUploadPack(exchange: GitExchange, body: Readable, lin
   response.end();
 }
 
+export interface ReceivePackParts {
+  readonly link: GitalyLink;
+  readonly creator: RepositoryCreator | undefined;
+  readonly onFailure?: (error: unknown, request: IncomingMessage) => void;
+}
+
 /** Answers `POST …/git-receive-pack`. What hooks or git refuse is part of the answer. */
-export async function serveReceivePack(
-  exchange: GitExchange,
-  body: Readable,
-  link: GitalyLink,
-  creator: RepositoryCreator | undefined,
-): Promise<void> {
+export async function serveReceivePack(exchange: GitExchange, body: Readable, parts: ReceivePackParts): Promise<void> {
   const { identity, repository, request, response } = exchange;
   const options = callOptions(exchange);
   setStreamHeaders(response, 'application/x-git-receive-pack-result');
   exchange.invite();
   await postReceivePack(
-    link.connection,
+    parts.link.connection,
     { stdin: body, stdout: response },
     {
       repository,
@@ -46,6 +48,6 @@ export async function serveReceivePack(
     },
     options,
   );
-  await creator?.chooseDefaultBranch(repository, options);
+  await parts.creator?.chooseDefaultBranch(repository, options).catch((error) => parts.onFailure?.(error, request)); // the push is done
   response.end();
 }
