@@ -17,6 +17,7 @@ import { type HandlerContext, type ServedService, serve } from '#rpc/server/hand
 import { blobService } from '#services/blob/index';
 import { commitService } from '#services/commit/index';
 import { transactionOf } from '#services/convert/push-context';
+import { hookService } from '#services/hook/index';
 import { refService } from '#services/ref/index';
 import { repositoryService } from '#services/repository/index';
 import { serverService } from '#services/server/index';
@@ -26,6 +27,7 @@ import type { Storages } from '#storage/storages';
 import type { Vote } from '#storage/voter';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
+import { HookService } from '#wire/gen/hook_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { ServerService } from '#wire/gen/server_pb';
@@ -71,6 +73,7 @@ export async function createServices(
   const built: ServedService[] = [
     serve(BlobService, blobService({ storages })),
     serve(CommitService, commitService({ storages })),
+    serve(HookService, hookService({ storages, hooks })),
     serve(RefService, refService({ storages })),
     serve(
       RepositoryService,

@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path';
 import type { InternalApi } from '#testkit/internal-api';
 import type { TestGitaly } from '#testkit/start-gitaly';
 import { methodByPath } from '#wire/methods';
+import { bytesAsText } from './bytes-as-text.ts';
 import type { Json, JsonObject, RecordedCase } from './recorded-case.ts';
-import type { Templates } from './templates.ts';
+import { AS_NEWER_GIT, type Templates } from './templates.ts';
 
 /** In these areas standard error was recorded joined to standard output. */
 const AREAS_WITH_STDERR = /^(repository|objectpool|smarthttp|misc)/;
@@ -122,12 +123,13 @@ export class Playground {
         GIT_AUTHOR_EMAIL: 'ann@example.com',
         GIT_COMMITTER_NAME: 'Cal Committer',
         GIT_COMMITTER_EMAIL: 'cal@example.com',
+        ...AS_NEWER_GIT,
         TZ: 'UTC',
         LC_ALL: 'C',
       },
     });
     // Only older gits say so on fsck.
-    return run.stdout.toString('utf8').replace(/^notice: HEAD points to an unborn branch .*\n/gm, '');
+    return bytesAsText(run.stdout).replace(/^notice: HEAD points to an unborn branch .*\n/gm, '');
   }
 
   /** Empties a storage but for what the server keeps in it. */

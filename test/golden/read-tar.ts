@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import { bytesAsText } from './bytes-as-text.ts';
 import type { Json, JsonObject } from './recorded-case.ts';
 
 const BLOCK_BYTES = 512;
@@ -43,13 +43,7 @@ export function readTar(tar: Buffer): Json[] {
 
 function field(header: Buffer, start: number, length: number): string {
   const end = header.indexOf(0, start);
-  return nameText(header.subarray(start, end === -1 || end > start + length ? start + length : end)).trim();
-}
-
-/** Bytes as text; what is not UTF-8 as `\\xff`, as the recordings have it. */
-function nameText(bytes: Buffer): string {
-  if (isUtf8(bytes)) return bytes.toString('utf8');
-  return bytes.toString('latin1').replace(/[\x80-\xff]/g, (char) => `\\x${char.charCodeAt(0).toString(16)}`);
+  return bytesAsText(header.subarray(start, end === -1 || end > start + length ? start + length : end)).trim();
 }
 
 /** `<length> <key>=<value>\n` records. */
@@ -57,7 +51,7 @@ function paxRecords(data: Buffer): Record<string, string> {
   const records: Record<string, string> = {};
   for (let at = 0; at < data.length; ) {
     const length = Number.parseInt(data.toString('latin1', at, data.indexOf(' ', at)), 10);
-    const record = nameText(data.subarray(data.indexOf(' ', at) + 1, at + length - 1));
+    const record = bytesAsText(data.subarray(data.indexOf(' ', at) + 1, at + length - 1));
     records[record.slice(0, record.indexOf('='))] = record.slice(record.indexOf('=') + 1);
     at += length;
   }

@@ -17,7 +17,7 @@ const SCRIPT_OF_AREA: Readonly<Record<string, string>> = {
 };
 
 /** Since 2.41 git writes reverse indexes beside packs by default, and the recordings count them. */
-const AS_NEWER_GIT = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'pack.writeReverseIndex', GIT_CONFIG_VALUE_0: 'true' };
+export const AS_NEWER_GIT = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'pack.writeReverseIndex', GIT_CONFIG_VALUE_0: 'true' };
 
 /** The template repositories of an area, built by git in a temp directory that ends with this object. */
 export class Templates implements Disposable {
