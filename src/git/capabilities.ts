@@ -24,6 +24,8 @@ const SINCE = {
   /** The setting `attr.tree`. */
   attrTree: [2, 43],
   showRefExists: [2, 43],
+  /** `pack.allowPackReuse=multi`. */
+  packReuseMulti: [2, 44],
   replay: [2, 44],
   /** `%(*objectname)` peels nested tags to the end. */
   deepPeel: [2, 45],

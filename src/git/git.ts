@@ -215,6 +215,7 @@ export class Git {
     return configOf({
       command: command.name,
       objectFormat: repository !== undefined && this.capabilities.attrTree ? this.#formats.find(repository) : undefined,
+      packReuseMulti: this.capabilities.packReuseMulti,
       call: [...config, ...hooksPath],
       operator: this.#config,
     });

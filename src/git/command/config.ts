@@ -34,13 +34,15 @@ const GLOBAL: readonly ConfigPair[] = [
   pair('core.autocrlf', 'false'),
   pair('core.useReplaceRefs', 'false'),
   pair('core.bigFileThreshold', '50m'),
-  pair('pack.allowPackReuse', 'multi'),
   pair('midx.version', '1'),
   pair('core.fsync', 'objects,derived-metadata,reference'),
   pair('core.fsyncMethod', 'fsync'),
   pair('core.packedRefsTimeout', '10000'),
   pair('core.filesRefLockTimeout', '1000'),
 ];
+
+/** Older versions of git take only a boolean for it and stop at any other word; their default is the same but for several packs. */
+const REUSE_SEVERAL_PACKS = pair('pack.allowPackReuse', 'multi');
 
 const THREADS = String(Math.max(1, Math.floor(Math.log2(availableParallelism()))));
 const PACK = [pair('pack.windowMemory', '100m'), pair('pack.writeReverseIndex', 'true'), pair('pack.threads', THREADS)];
@@ -89,14 +91,17 @@ export interface ConfigParts {
   readonly command: SubcommandName;
   /** Of the repository the command runs in; `undefined` leaves `attr.tree` out (no repository, or a git that does not know it). */
   readonly objectFormat: 'sha1' | 'sha256' | undefined;
+  /** Whether this git reuses objects of several packs at once. */
+  readonly packReuseMulti: boolean;
   readonly call: readonly ConfigPair[];
   readonly operator: readonly ConfigPair[];
 }
 
 /** All settings of one git child in git's order of precedence (a later one wins): global, the command's, the call's, the operator's. */
-export function configOf({ command, objectFormat, call, operator }: ConfigParts): ConfigPair[] {
+export function configOf({ command, objectFormat, packReuseMulti, call, operator }: ConfigParts): ConfigPair[] {
   for (const setting of call) checkKey(setting);
-  return [...GLOBAL, ...attributes(command, objectFormat), ...(PER_COMMAND[command] ?? []), ...call, ...operator];
+  const packReuse = packReuseMulti ? [REUSE_SEVERAL_PACKS] : [];
+  return [...GLOBAL, ...packReuse, ...attributes(command, objectFormat), ...(PER_COMMAND[command] ?? []), ...call, ...operator];
 }
 
 function attributes(command: SubcommandName, objectFormat: ConfigParts['objectFormat']): ConfigPair[] {
