@@ -58,12 +58,9 @@ export class SidechannelStream extends Duplex {
 
   override _destroy(error: Error | null, done: Done): void {
     this.#hasEnded = true;
-    if (this.writableLength === 0 && this.#stream.writableLength === 0) {
-      this.#stream.end();
-      this.#stream.destroy();
-    } else {
-      this.#stream.destroy(error ?? undefined);
-    }
+    // Not the error: what was written before it is whole and the call's status says the rest. Half a write is not.
+    if (this.writableLength === 0) this.#stream.destroy();
+    else this.#stream.destroy(error ?? new Error('stream closed'));
     done(error);
   }
 

@@ -1,11 +1,14 @@
 import type { Duplex } from 'node:stream';
-import { encodeHeader, FRAME_TYPE } from './frame.ts';
+import { encodeHeader, FRAME_TYPE, HEADER_BYTES } from './frame.ts';
 
 /** Bytes that may wait in the connection before streams have to wait. Small, so that streams take turns and a stall shows. */
 const QUEUE_LIMIT_BYTES = 64 * 1024;
 
 /** Bytes that may wait in the connection before we stop reading: only a peer that asks without reading gets this far. */
 const FLOOD_LIMIT_BYTES = 256 * 1024;
+
+/** How often a connection that took nothing is looked at before it is given up. */
+const LOOKS = 2;
 
 /** Somebody with payload to send. */
 export interface FrameSource {
@@ -23,12 +26,15 @@ export class FrameWriter {
   readonly #onStuck: () => void;
   readonly #waiting: Set<FrameSource> = new Set();
   #isBlocked = false;
-  #blockedSince = 0;
+  #writtenBytes = 0;
+  /** What the connection had taken at the timer's last look, and how many looks ago that changed. */
+  #takenBytes = 0;
+  #idleLooks = 0;
   #isCorked = false;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `onStuck` is called once when the connection took nothing for `timeoutMs` while bytes waited. */
+  /** `onStuck` is called once when the connection took nothing for `timeoutMs` (up to half more) while bytes waited. */
   constructor(connection: Duplex, options: { timeoutMs: number; onStuck: () => void }) {
     this.#connection = connection;
     this.#timeoutMs = options.timeoutMs;
@@ -40,7 +46,7 @@ export class FrameWriter {
   control(type: number, flags: number, streamId: number, length: number): void {
     if (this.#isClosed) return;
     this.#cork();
-    this.#wrote(this.#connection.write(encodeHeader(type, flags, streamId, length)));
+    this.#wrote(this.#connection.write(encodeHeader(type, flags, streamId, length)), HEADER_BYTES);
   }
 
   /** Sends a data frame. `onSent` is called when the connection has taken the last piece. */
@@ -52,7 +58,7 @@ export class FrameWriter {
     for (let index = 0; index <= last; index += 1) {
       hasRoom = this.#connection.write(pieces[index], index === last ? onSent : undefined);
     }
-    this.#wrote(hasRoom);
+    this.#wrote(hasRoom, HEADER_BYTES + length);
   }
 
   /** Lets `source` send as much as the connection takes, and the rest in its turn. */
@@ -90,15 +96,14 @@ export class FrameWriter {
     this.#connection.uncork();
   };
 
-  #wrote(hasRoom: boolean): void {
+  #wrote(hasRoom: boolean, bytes: number): void {
+    this.#writtenBytes += bytes;
+    // One timer for many writes: it runs on its own and stops when nothing waits.
+    this.#timer ??= setTimeout(this.#onTimer, this.#timeoutMs / LOOKS).unref();
     if (hasRoom) return;
     const queuedBytes = this.#connection.writableLength;
+    if (queuedBytes >= QUEUE_LIMIT_BYTES) this.#isBlocked = true;
     if (queuedBytes > FLOOD_LIMIT_BYTES) this.#connection.pause();
-    if (this.#isBlocked || queuedBytes < QUEUE_LIMIT_BYTES) return;
-    this.#isBlocked = true;
-    this.#blockedSince = performance.now();
-    // One timer for many short waits: it is left running and looks at the clock when it fires.
-    this.#timer ??= setTimeout(this.#onTimer, this.#timeoutMs).unref();
   }
 
   readonly #onDrain = (): void => {
@@ -113,10 +118,17 @@ export class FrameWriter {
   };
 
   readonly #onTimer = (): void => {
-    this.#timer = undefined;
-    if (!this.#isBlocked) return;
-    const leftMs = this.#blockedSince + this.#timeoutMs - performance.now();
-    if (leftMs <= 0) this.#onStuck();
-    else this.#timer = setTimeout(this.#onTimer, Math.ceil(leftMs)).unref();
+    const waitingBytes = this.#connection.writableLength;
+    const takenBytes = this.#writtenBytes - waitingBytes;
+    this.#idleLooks = takenBytes === this.#takenBytes ? this.#idleLooks + 1 : 0;
+    this.#takenBytes = takenBytes;
+    if (waitingBytes === 0) {
+      this.#timer = undefined;
+      this.#idleLooks = 0;
+    } else if (this.#idleLooks === LOOKS) {
+      this.#onStuck();
+    } else {
+      this.#timer?.refresh();
+    }
   };
 }

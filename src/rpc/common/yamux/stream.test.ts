@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { sessionPair, sessionWithRawPeer, settle } from '#testkit/raw-yamux-peer';
 import { FLAG, FRAME_TYPE } from './frame.ts';
 import type { YamuxOptions } from './settings.ts';
+import type { YamuxStream } from './stream.ts';
 
 const KIB = 1024;
 const WINDOW = FRAME_TYPE.windowUpdate;
@@ -143,15 +144,61 @@ test('without a FIN the end of the connection is an error for the reader', async
   await assert.rejects(text(stream), { reason: 'session-closed' });
 });
 
-test('destroy before the end resets the stream', async () => {
+for (const { name, act } of [
+  { name: 'bytes that wait for the window', act: (stream: YamuxStream) => stream.write(Buffer.alloc(300 * KIB)) },
+  {
+    name: 'bytes that wait behind others',
+    act: (stream: YamuxStream) => [Buffer.alloc(64 * KIB), Buffer.alloc(1)].map((chunk) => stream.write(chunk)),
+  },
+]) {
+  test(`destroy with ${name} resets the stream`, async () => {
+    const { session, peer, stream } = await acceptedStream();
+
+    act(stream);
+    stream.destroy();
+    await settle();
+
+    assert.equal(peer.take().at(-1), 'window:RST 1 +0');
+    assert.equal(session.streamCount, 0);
+  });
+}
+
+test('destroy with an error resets the stream', async () => {
+  const { peer, stream } = await acceptedStream();
+
+  stream.destroy(new Error('gave up'));
+  await settle();
+
+  assert.deepEqual(peer.take(), ['window:RST 1 +0']);
+});
+
+test('a reader that reads to the end in a loop closes the stream, one that leaves early resets it', async () => {
+  const complete = await acceptedStream();
+  const partial = await acceptedStream();
+
+  complete.peer.data(1, 'all', FLAG.fin);
+  partial.peer.data(1, 'a bit');
+  for await (const chunk of complete.stream) assert.equal(String(chunk), 'all');
+  for await (const _chunk of partial.stream) break;
+  await settle();
+
+  assert.deepEqual(complete.peer.take(), ['window:FIN 1 +0']);
+  assert.deepEqual(partial.peer.take(), ['window:RST 1 +0']);
+});
+
+test('destroy without an error is a FIN behind everything that was written', async () => {
   const { session, peer, stream } = await acceptedStream();
 
   stream.write('something');
   stream.destroy();
+  peer.data(1, 'too late');
+  await settle();
+  assert.deepEqual(peer.take(), ['data 1 something', 'window:FIN 1 +0']);
+  peer.frame(WINDOW, FLAG.fin, 1, 0);
   await settle();
 
-  assert.deepEqual(peer.take(), ['data 1 something', 'window:RST 1 +0']);
   assert.equal(session.streamCount, 0);
+  assert.equal(session.isEnded, false);
 });
 
 test('destroy after the end throws away what still comes, so that the peer keeps our last bytes', async () => {

@@ -11,6 +11,8 @@ const MAX_FRAME_BYTES = 64 * 1024;
 /** What Node buffers on each side of the stream in front of the windows. */
 const HIGH_WATER_MARK_BYTES = 64 * 1024;
 
+type Done = (error?: Error | null) => void;
+
 /** What a stream needs of its session. */
 export interface StreamHost {
   readonly writer: FrameWriter;
@@ -27,8 +29,9 @@ export interface StreamHost {
  * - `end()` sends everything, then one FIN. Reading goes on until the peer's FIN (peers of Go may discard what we send after *their*
  *   close, so protocols above frame their half close themselves). When the peer's FIN does not come within `streamCloseTimeoutMs`
  *   the stream is reset.
- * - `destroy()` before `end()` is done sends RST: the peer loses what it has not read. After `end()` it only throws away what
- *   still comes in, so it cannot cut off our own last bytes.
+ * - `destroy()` closes like a socket's: when everything written has left, the peer gets a FIN and reads all of it; what still comes
+ *   in is thrown away. It sends RST, and the peer loses what it has not read, when bytes are left to send, and when there is an
+ *   error and the peer has not finished.
  * - A write's callback means that the connection took the bytes; the buffer may be reused from then on.
  * - Unread bytes are bounded by `maxStreamWindowBytes`: the window is granted again only as the application reads.
  *
@@ -52,7 +55,11 @@ export class YamuxStream extends Duplex implements FrameSource {
   #outgoing: readonly Buffer[] = [];
   #outgoingIndex = 0;
   #outgoingOffset = 0;
-  #outgoingDone: ((error?: Error | null) => void) | undefined;
+  #outgoingBytes = 0;
+  #outgoingDone: Done | undefined;
+  /** What the connection was given and has not taken yet. */
+  #inFlightBytes = 0;
+  #inFlightDone: Done | undefined;
 
   /** Streams come from `session.open()` and `session.accept()`. */
   constructor(host: StreamHost, id: number) {
@@ -158,8 +165,13 @@ export class YamuxStream extends Duplex implements FrameSource {
     }
     this.#outgoing = [];
     this.#outgoingDone = undefined;
-    if (length === 0) done();
-    else this.#host.writer.data(this.id, pieces, length, done);
+    if (length === 0) {
+      done();
+      return false;
+    }
+    this.#inFlightBytes = this.#outgoingBytes;
+    this.#inFlightDone = done;
+    this.#host.writer.data(this.id, pieces, length, this.#onSent);
     return false;
   }
 
@@ -175,18 +187,18 @@ export class YamuxStream extends Duplex implements FrameSource {
     this.#isGrantPlanned = true;
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
     this.#send([chunk], done);
   }
 
-  override _writev(items: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+  override _writev(items: { chunk: Buffer }[], done: Done): void {
     this.#send(
       items.map((item) => item.chunk),
       done,
     );
   }
 
-  override _final(done: (error?: Error | null) => void): void {
+  override _final(done: Done): void {
     if (this.#isDetached) {
       done(this.#detachError);
       return;
@@ -199,12 +211,14 @@ export class YamuxStream extends Duplex implements FrameSource {
     done();
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+  override _destroy(error: Error | null, done: Done): void {
     this.#host.writer.drop(this);
     this.#received.clear();
     const unsent = this.#outgoingDone;
     this.#outgoingDone = undefined;
     if (!this.#isDetached) {
+      const hasAllLeft = unsent === undefined && this.writableLength === this.#inFlightBytes;
+      if (!this.#hasSentFin && hasAllLeft && (error === null || this.#hasReceivedFin)) this.#sendFin();
       if (this.#hasSentFin) this.#host.lingers();
       else this.#reset();
     }
@@ -212,7 +226,7 @@ export class YamuxStream extends Duplex implements FrameSource {
     done(error);
   }
 
-  #send(chunks: readonly Buffer[], done: (error?: Error | null) => void): void {
+  #send(chunks: readonly Buffer[], done: Done): void {
     if (this.#isDetached) {
       done(this.#detachError ?? new YamuxError('session-closed', 'session shutdown'));
       return;
@@ -220,8 +234,24 @@ export class YamuxStream extends Duplex implements FrameSource {
     this.#outgoing = chunks;
     this.#outgoingIndex = 0;
     this.#outgoingOffset = 0;
+    this.#outgoingBytes = this.writableLength;
     this.#outgoingDone = done;
     this.#host.writer.pump(this);
+  }
+
+  readonly #onSent = (error?: Error | null): void => {
+    const done = this.#inFlightDone;
+    this.#inFlightDone = undefined;
+    this.#inFlightBytes = 0;
+    done?.(error);
+  };
+
+  #sendFin(): void {
+    this.#hasSentFin = true;
+    this.#host.writer.control(FRAME_TYPE.windowUpdate, FLAG.fin, this.id, 0);
+    if (!this.#hasReceivedFin)
+      this.#closeTimer = setTimeout(this.#onCloseTimeout, this.#host.settings.streamCloseTimeoutMs).unref();
+    this.#releaseWhenDone();
   }
 
   #windowDelta(): number {
