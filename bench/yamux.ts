@@ -1,0 +1,110 @@
+/**
+ * How fast, and at what cost, do bytes go through one yamux stream? Two processes, one Unix socket, 64 KiB writes; beside it the
+ * same bytes over the bare socket. Prints a table; JSON with `--json FILE`.
+ *
+ *     node --conditions=source bench/yamux.ts
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { YamuxSession } from '#rpc/common/yamux/session';
+
+const MB = 1_000_000;
+const TOTAL_BYTES = 2000 * MB;
+const CHUNK = Buffer.alloc(64 * 1024, 'x');
+const ROUNDS = 3;
+
+interface Measured {
+  mbPerSecond: number;
+  sendCpuMsPerMb: number;
+  receiveCpuMsPerMb: number;
+}
+
+/** CPU time of this process, milliseconds. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+async function send(stream: Duplex): Promise<void> {
+  for (let sent = 0; sent < TOTAL_BYTES; sent += CHUNK.length) if (!stream.write(CHUNK)) await once(stream, 'drain');
+  stream.end();
+}
+
+async function receive(stream: Duplex): Promise<void> {
+  stream.resume();
+  await once(stream, 'end');
+}
+
+/** The far process: connects, receives once, reports its CPU time. */
+async function child(path: string, kind: string): Promise<void> {
+  const socket = connect(path);
+  await once(socket, 'connect');
+  const start = cpuMs();
+  if (kind === 'socket') {
+    await receive(socket);
+  } else {
+    const session = new YamuxSession(socket, { role: 'client', maxStreamWindowBytes: Number(kind) });
+    const stream = await session.accept();
+    if (stream !== undefined) await receive(stream);
+    stream?.end();
+  }
+  process.send?.(cpuMs() - start);
+  process.disconnect?.();
+}
+
+async function measure(kind: string): Promise<Measured> {
+  const directory = mkdtempSync(join(tmpdir(), 'bench-yamux-'));
+  const server = createServer().listen(join(directory, 's'));
+  const far = fork(import.meta.filename, ['child', join(directory, 's'), kind]);
+  const [socket]: Socket[] = await once(server, 'connection');
+  if (socket === undefined) throw new Error('no connection');
+  const stream = kind === 'socket' ? socket : await new YamuxSession(socket, { role: 'server' }).open();
+
+  const [startMs, startCpuMs] = [performance.now(), cpuMs()];
+  const report = once(far, 'message');
+  await send(stream);
+  const [farCpuMs]: number[] = await report;
+  const seconds = (performance.now() - startMs) / 1000;
+  const mb = TOTAL_BYTES / MB;
+  const result = {
+    mbPerSecond: mb / seconds,
+    sendCpuMsPerMb: (cpuMs() - startCpuMs) / mb,
+    receiveCpuMsPerMb: (farCpuMs ?? 0) / mb,
+  };
+
+  socket.destroy();
+  server.close();
+  rmSync(directory, { recursive: true, force: true });
+  return result;
+}
+
+async function main(): Promise<void> {
+  const kinds = { 'bare socket': 'socket', 'window 256 KiB': String(256 * 1024), 'window 16 MiB': String(16 * 1024 * 1024) };
+  const results: Record<string, Measured> = {};
+  for (const [name, kind] of Object.entries(kinds)) {
+    const rounds: Measured[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) rounds.push(await measure(kind));
+    const [, median] = rounds.sort((a, b) => a.mbPerSecond - b.mbPerSecond);
+    if (median !== undefined) results[name] = median;
+  }
+  console.table(Object.fromEntries(Object.entries(results).map(([name, result]) => [name, rounded(result)])));
+  const json = process.argv.indexOf('--json');
+  if (json > 0) writeFileSync(process.argv[json + 1] ?? 'yamux.json', `${JSON.stringify(results, undefined, 2)}\n`);
+}
+
+function rounded({ mbPerSecond, sendCpuMsPerMb, receiveCpuMsPerMb }: Measured): Measured {
+  return {
+    mbPerSecond: Math.round(mbPerSecond),
+    sendCpuMsPerMb: Number(sendCpuMsPerMb.toFixed(3)),
+    receiveCpuMsPerMb: Number(receiveCpuMsPerMb.toFixed(3)),
+  };
+}
+
+const [, , role, path, kind] = process.argv;
+if (role === 'child') await child(path ?? '', kind ?? '');
+else await main();
