@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type SecureContext, TLSSocket } from 'node:tls';
+import { createServer as createTlsServer, type SecureContextOptions, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorText } from '#base/system-error';
 import type { Peer } from './handler.ts';
@@ -10,7 +10,7 @@ import { placeSocketFile, type SocketFile } from './unix-socket-file.ts';
 export type ListenAddress =
   | { readonly transport: 'unix' | 'internal'; readonly path: string }
   | { readonly transport: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly transport: 'tls'; readonly host: string; readonly port: number; readonly tls: SecureContext };
+  | { readonly transport: 'tls'; readonly host: string; readonly port: number; readonly tls: SecureContextOptions };
 
 export interface ListenerOptions {
   /** Takes each connection, after the TLS handshake if there is one. It must listen for errors. */
@@ -34,14 +34,14 @@ export class Listener {
   readonly #server: Server;
   readonly #options: ListenerOptions;
   readonly #sockets = new Set<Socket>();
-  #tls: SecureContext | undefined;
+  readonly #tls: TlsServer | undefined;
   #socketFile: SocketFile | undefined;
   #address = '';
 
   private constructor(target: ListenAddress, options: ListenerOptions) {
     this.transport = target.transport;
     this.#options = options;
-    this.#tls = target.transport === 'tls' ? target.tls : undefined;
+    this.#tls = target.transport === 'tls' ? this.#tlsServer(target.tls) : undefined;
     // Small requests and answers must not wait for each other's ACKs.
     this.#server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => this.#accept(socket));
   }
@@ -74,8 +74,8 @@ export class Listener {
   }
 
   /** Uses another certificate for new connections. */
-  renewTls(tls: SecureContext): void {
-    this.#tls = tls;
+  renewTls(tls: SecureContextOptions): void {
+    this.#tls?.setSecureContext(tls);
   }
 
   /** Accepts no more and removes its socket file. Open connections go on. Safe to call again. */
@@ -108,30 +108,27 @@ export class Listener {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     this.#options.onAccept?.(this.transport);
-    const isTcp = this.transport === 'tcp' || this.transport === 'tls';
-    const address = isTcp ? joinHostPort(socket.remoteAddress ?? '', socket.remotePort ?? 0) : '';
-    const peer = { transport: this.transport, address };
-    if (this.#tls === undefined) this.#options.onConnection(socket, peer);
-    else this.#shakeHands(socket, this.#tls, peer);
+    if (this.#tls === undefined) this.#options.onConnection(socket, this.#peer(socket));
+    else this.#tls.emit('connection', socket);
   }
 
-  #shakeHands(socket: Socket, secureContext: SecureContext, peer: Omit<Peer, 'backchannelId'>): void {
-    const secured = new TLSSocket(socket, {
-      isServer: true,
-      secureContext,
+  /** Shakes hands on accepted sockets; it never listens itself. */
+  #tlsServer(certificate: SecureContextOptions): TlsServer {
+    const server = createTlsServer({
+      ...certificate,
+      handshakeTimeout: this.#options.tlsHandshakeTimeoutMs ?? TLS_HANDSHAKE_TIMEOUT_MS,
       // Clients that offer h2 get it. Those that offer nothing are served too; those that offer only other things are told so.
       ALPNCallback: ({ protocols }) => (protocols.includes(ALPN_HTTP2) ? ALPN_HTTP2 : undefined),
     });
-    const timer = setTimeout(() => socket.destroy(), this.#options.tlsHandshakeTimeoutMs ?? TLS_HANDSHAKE_TIMEOUT_MS);
-    // Nobody can be told: no call has begun. The socket is gone with it.
-    const onError = () => socket.destroy();
-    socket.on('error', onError);
-    secured.on('error', onError);
-    secured.once('close', () => clearTimeout(timer));
-    secured.once('secure', () => {
-      clearTimeout(timer);
-      this.#options.onConnection(secured, peer);
-    });
+    server.on('secureConnection', (secured) => this.#options.onConnection(secured, this.#peer(secured)));
+    // Nobody can be told: no call has begun.
+    server.on('tlsClientError', (_error, secured: TLSSocket) => secured.destroy());
+    return server;
+  }
+
+  #peer(socket: Socket): Omit<Peer, 'backchannelId'> {
+    const isTcp = this.transport === 'tcp' || this.transport === 'tls';
+    return { transport: this.transport, address: isTcp ? joinHostPort(socket.remoteAddress ?? '', socket.remotePort ?? 0) : '' };
   }
 }
 

@@ -1,4 +1,4 @@
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { wrap } from '#base/gitaly-error';
 
 /** Go's list of suites without known problems: forward secrecy for every one. */
@@ -31,16 +31,18 @@ export interface ServerCertificate {
  * Makes what a TLS listener needs from PEM text. Also used to renew the certificate of a listener that runs.
  * @throws {GitalyError} INTERNAL `error reading certificate and key paths: loading x509 keypair: …`
  */
-export function createServerTls(certificate: ServerCertificate): SecureContext {
+export function createServerTls(certificate: ServerCertificate): SecureContextOptions {
+  const options: SecureContextOptions = {
+    cert: certificate.certificate,
+    key: certificate.key,
+    minVersion: certificate.minVersion ?? 'TLSv1.2',
+    ciphers: CIPHERS,
+    honorCipherOrder: true,
+  };
   try {
-    return createSecureContext({
-      cert: certificate.certificate,
-      key: certificate.key,
-      minVersion: certificate.minVersion ?? 'TLSv1.2',
-      ciphers: CIPHERS,
-      honorCipherOrder: true,
-    });
+    createSecureContext(options);
   } catch (error) {
     throw wrap(error, 'error reading certificate and key paths: loading x509 keypair');
   }
+  return options;
 }
