@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GitExitError } from '../command/exit-error.ts';
+import { RefUpdateError, refUpdateError } from './ref-update-error.ts';
+
+const FAILED = new GitExitError(
+  ['git', 'update-ref'],
+  { code: 128, signal: undefined, usage: undefined, realMs: 1, ended: undefined },
+  '',
+);
+
+// What git 2.39 to 2.53 write. The other reasons are tested with git itself in ref-transaction.test.ts.
+const CASES = [
+  ["fatal: commit: Unable to create '/x/packed-refs.lock': File exists.\n\nAnother git process seems\n", 'packed-refs locked'],
+  ['fatal: prepare: unable to create file /x/packed-refs.new: File exists\n', 'packed-refs locked'],
+  ['fatal: commit: cannot lock references\n', 'reference is already locked'],
+  [
+    "fatal: prepare: multiple updates for 'refs/heads/a' (including one via symref 'HEAD') are not allowed\n",
+    'reference has been updated multiple times within a transaction',
+  ],
+] as const;
+
+for (const [stderr, message] of CASES) {
+  test(`${stderr.split('\n')[0]} means: ${message}`, () => {
+    const error = refUpdateError(FAILED, Buffer.from(stderr));
+
+    assert.ok(error instanceof RefUpdateError);
+    assert.equal(error.message, message);
+    assert.equal(error.cause, FAILED);
+  });
+}
+
+test('names are bytes', () => {
+  const stderr = Buffer.from("fatal: commit: cannot lock ref 'refs/heads/\xff': reference already exists\n", 'latin1');
+  const error = refUpdateError(FAILED, stderr);
+
+  assert.ok(error instanceof RefUpdateError);
+  assert.deepEqual(error.facts.reference, Buffer.from('refs/heads/\xff', 'latin1'));
+});
+
+test('anything else stays what it is', () => {
+  assert.equal(refUpdateError(FAILED, Buffer.from('fatal: something new\n')), FAILED);
+});
