@@ -127,7 +127,8 @@ export class YamuxStream extends Duplex implements FrameSource {
     const done = this.#outgoingDone;
     this.#outgoingDone = undefined;
     done?.(error);
-    if (!this.#hasReceivedFin) this.destroy(error);
+    if (!this.#hasReceivedFin || this.readableEnded) this.destroy(error);
+    else this.once('end', () => this.destroy(error));
   }
 
   get hasSentFin(): boolean {
