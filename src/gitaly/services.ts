@@ -14,6 +14,8 @@ import { packageVersion } from '#platform/process/version';
 import type { GrpcChannel } from '#rpc/common/grpc-channel';
 import type { Backchannels } from '#rpc/server/backchannels';
 import { type HandlerContext, type ServedService, serve } from '#rpc/server/handler';
+import { healthService } from '#rpc/server/health';
+import { reflectionServices } from '#rpc/server/reflection';
 import { blobService } from '#services/blob/index';
 import { commitService } from '#services/commit/index';
 import { transactionOf } from '#services/convert/push-context';
@@ -114,7 +116,8 @@ export async function createServices(
   ];
   const names = new Set(built.map(({ service }) => service.typeName));
   const rest = servedByGitaly.filter(({ typeName }) => !names.has(typeName)).map((service) => serve(service, {}));
-  return { services: [...built, ...rest], resources };
+  const served = [...built, ...rest, healthService()];
+  return { services: [...served, ...reflectionServices(served)], resources };
 }
 
 function internalApi({ gitlab, tls }: GitalyConfig, metrics: ServerMetrics): InternalApi {
