@@ -28,7 +28,7 @@ export interface TransactionHooksOptions {
 export function transactionHooks(repository: Repository, options: TransactionHooksOptions): TransactionHooks {
   const directory = options.directories.directoryFor(new Set(['reference-transaction']));
   const setup = directory === undefined ? 'disabled' : { directory, env: RELAY_ENVIRONMENT };
-  const handle = voteHandler(repository, options.vote);
+  const handle = voteHandler(repository, options);
   return {
     setup,
     extraPipes: RELAY_PIPES,
@@ -38,14 +38,20 @@ export function transactionHooks(repository: Repository, options: TransactionHoo
   };
 }
 
-function voteHandler(repository: Repository, vote: Vote): RelayHandler {
+function voteHandler(repository: Repository, { vote, onError }: TransactionHooksOptions): RelayHandler {
   return async ({ args: [word], stdin }) => {
     const state = parseReferenceTransactionState(word?.toString() ?? '');
     if (state === undefined) throw new Error(`reference-transaction hook has invalid state: "${word}"`);
     // Newer git says that it will begin before it locks anything. Gitaly's hook does not vote on that.
     if (state === 'preparing') return 0;
     const ballot = referenceTransactionBallot(state, stdin, repository.git.objectFormat(repository));
-    if (ballot !== undefined) await vote(ballot.phase, ballot.hash);
-    return 0;
+    if (ballot === undefined) return 0;
+    try {
+      await vote(ballot.phase, ballot.hash);
+      return 0;
+    } catch (error) {
+      onError(error);
+      return 1; // git gives the change up and says so to its hook, which we are still there to answer
+    }
   };
 }

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { Repository } from '#storage/repository';
+import type { Vote } from '#storage/voter';
+import { StorageFixture } from '#testkit/storage-fixture';
+import { HooksDirectories } from '../hooks/hooks-directories.ts';
+import { transactionHooks } from '../transactions/transaction-hooks.ts';
+import { setDefaultBranch } from './set-default-branch.ts';
+import { updateReference } from './update-reference.ts';
+
+const sha1 = (text: string): string => createHash('sha1').update(text).digest('hex');
+
+interface Voting extends AsyncDisposable {
+  readonly votes: string[];
+  readonly errors: unknown[];
+  readonly vote: Vote;
+  hooksFor(repository: Repository): ReturnType<typeof transactionHooks>;
+}
+
+/** Votes are written down; the `lose`-th is lost. */
+async function voting(fixture: StorageFixture, lose = Infinity): Promise<Voting> {
+  const directories = await HooksDirectories.create(`${fixture.root}/run`);
+  const votes: string[] = [];
+  const errors: unknown[] = [];
+  const vote: Vote = async (phase, hash) => {
+    votes.push(`${phase} ${Buffer.from(hash).toString('hex')}`);
+    if (votes.length === lose) throw new Error('transaction was aborted');
+  };
+  return {
+    votes,
+    errors,
+    vote,
+    hooksFor: (repository) => transactionHooks(repository, { vote, directories, onError: (error) => errors.push(error) }),
+    [Symbol.asyncDispose]: () => directories[Symbol.asyncDispose](),
+  };
+}
+
+test('a reference is written without hooks when nothing is voted on', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+
+  await updateReference(repository, 'refs/heads/new', { newOid }, { hooks: undefined });
+
+  assert.equal(fixture.runGit(repository.path, ['rev-parse', 'new']), newOid);
+});
+
+test('the nodes vote on what git is about to write, and on what it wrote', async () => {
+  await using fixture = await StorageFixture.create();
+  await using cluster = await voting(fixture);
+  const repository = fixture.init('x.git', { commits: 1 });
+  const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+
+  await updateReference(repository, 'refs/heads/new', { newOid }, { hooks: cluster.hooksFor(repository) });
+
+  const hash = sha1(`${'0'.repeat(40)} ${newOid} refs/heads/new\n`);
+  assert.deepEqual(cluster.votes, [`prepared ${hash}`, `committed ${hash}`]);
+  assert.deepEqual(cluster.errors, []);
+});
+
+test('a lost vote keeps the reference as it was', async () => {
+  await using fixture = await StorageFixture.create();
+  await using cluster = await voting(fixture, 1);
+  const repository = fixture.init('x.git', { commits: 1 });
+  const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+
+  const update = updateReference(repository, 'refs/heads/new', { newOid }, { hooks: cluster.hooksFor(repository) });
+
+  await assert.rejects(update, { message: 'exit status 128' });
+  assert.equal(fixture.runGit(repository.path, ['for-each-ref', 'refs/heads/new']), '');
+  assert.equal(cluster.errors.length, 1);
+});
+
+test('HEAD may name a branch that does not exist', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+
+  await setDefaultBranch(repository, Buffer.from('refs/heads/new'), { hooks: undefined, vote: undefined });
+
+  assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/new');
+});
+
+test('the nodes vote on a new HEAD', async () => {
+  await using fixture = await StorageFixture.create();
+  await using cluster = await voting(fixture);
+  const repository = fixture.init('x.git');
+
+  await setDefaultBranch(repository, Buffer.from('refs/heads/new'), { hooks: cluster.hooksFor(repository), vote: cluster.vote });
+
+  // A git that tells its hooks of symbolic references prints `<old> <new> HEAD`, an older one has us vote on the file.
+  const phases = cluster.votes.map((vote) => vote.split(' ')[0]);
+  assert.deepEqual(phases.slice(-2), ['prepared', 'committed']);
+  assert.equal(readFileSync(`${repository.path}/HEAD`, 'utf8'), 'ref: refs/heads/new\n');
+});
+
+test('a lost vote keeps HEAD as it was', async () => {
+  await using fixture = await StorageFixture.create();
+  await using cluster = await voting(fixture, 1);
+  const repository = fixture.init('x.git');
+
+  const change = setDefaultBranch(repository, Buffer.from('refs/heads/new'), {
+    hooks: cluster.hooksFor(repository),
+    vote: cluster.vote,
+  });
+
+  await assert.rejects(change, /^GitalyError: commit: /);
+  assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/main');
+});
+
+for (const name of ['main', 'HEAD', 'refs/heads/a..b', 'refs/heads/', 'refs/heads/x.lock', 'heads/x']) {
+  test(`HEAD cannot be made to name ${name}`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git');
+
+    const change = setDefaultBranch(repository, Buffer.from(name), { hooks: undefined, vote: undefined });
+
+    await assert.rejects(change, { message: `"${name}" is a malformed refname` });
+  });
+}
