@@ -18,6 +18,11 @@ export async function openSidechannel(
   }
 }
 
+/** What the client sends, for reading in a loop that leaves the other direction open when it ends. */
+export function clientBytes(sidechannel: Duplex): AsyncIterable<Uint8Array> {
+  return sidechannel.iterator({ destroyOnReturn: false });
+}
+
 /** Ends the sidechannel when everything has been sent. A client that has left already is not our problem. */
 export async function closeSidechannel(sidechannel: Duplex): Promise<void> {
   if (sidechannel.destroyed) return;

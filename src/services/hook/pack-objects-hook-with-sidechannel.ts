@@ -6,7 +6,7 @@ import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-reque
 import { BAND, sideBandWriter } from '#rpc/common/side-band';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { PackObjectsHookWithSidechannelRequest, PackObjectsHookWithSidechannelResponseSchema } from '#wire/gen/hook_pb';
-import { closeSidechannel } from '../convert/sidechannel.ts';
+import { clientBytes, closeSidechannel } from '../convert/sidechannel.ts';
 import { dialHookSidechannel } from './hook-sidechannel.ts';
 import type { HookRooms } from './index.ts';
 
@@ -22,7 +22,7 @@ export async function packObjectsHookWithSidechannel(
   try {
     requirePayload(request);
     const streams = {
-      input: sidechannel,
+      input: clientBytes(sidechannel),
       stdout: sideBandWriter(sidechannel, BAND.stdout),
       stderr: sideBandWriter(sidechannel, BAND.stderr),
     };

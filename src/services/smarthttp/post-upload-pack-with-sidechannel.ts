@@ -5,7 +5,7 @@ import type { ConfigPair } from '#git/command/config';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { PostUploadPackWithSidechannelRequest, PostUploadPackWithSidechannelResponseSchema } from '#wire/gen/smarthttp_pb';
 import { toStatisticsMessage } from '../convert/negotiation-statistics.ts';
-import { closeSidechannel, openSidechannel } from '../convert/sidechannel.ts';
+import { clientBytes, closeSidechannel, openSidechannel } from '../convert/sidechannel.ts';
 import type { SmartHttpRooms } from './index.ts';
 import { runUploadPack } from './run-upload-pack.ts';
 
@@ -22,7 +22,7 @@ export async function postUploadPackWithSidechannel(
   const { signal } = context;
   const sidechannel = await openSidechannel(context, 'open sidechannel', 'UNAVAILABLE');
   try {
-    const streams = { input: sidechannel, stdout: sidechannel };
+    const streams = { input: clientBytes(sidechannel), stdout: sidechannel };
     const { gitProtocol } = request;
     const statistics = await runUploadPack({ repository, config, gitProtocol, streams, signal }, context, rooms);
     await closeSidechannel(sidechannel).catch((error: unknown) => {

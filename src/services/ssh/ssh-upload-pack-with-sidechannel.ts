@@ -5,7 +5,7 @@ import { BAND, sideBandWriter } from '#rpc/common/side-band';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { SSHUploadPackWithSidechannelRequest, SSHUploadPackWithSidechannelResponseSchema } from '#wire/gen/ssh_pb';
 import { toStatisticsMessage } from '../convert/negotiation-statistics.ts';
-import { closeSidechannel, openSidechannel } from '../convert/sidechannel.ts';
+import { clientBytes, closeSidechannel, openSidechannel } from '../convert/sidechannel.ts';
 import type { SshRooms } from './index.ts';
 import { ConversationError, runUploadPack } from './run-upload-pack.ts';
 
@@ -24,7 +24,7 @@ export async function sshUploadPackWithSidechannel(
     const { signal } = context;
     const { gitProtocol } = request;
     const streams = {
-      input: sidechannel,
+      input: clientBytes(sidechannel),
       stdout: sideBandWriter(sidechannel, BAND.stdout),
       stderr: sideBandWriter(sidechannel, BAND.stderr),
     };
