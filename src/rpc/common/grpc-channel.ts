@@ -184,10 +184,15 @@ class Http2Channel implements GrpcChannel {
 
   ping(): Promise<number> {
     return new Promise((resolve, reject) => {
-      const isSent =
-        !this.#session.destroyed &&
-        this.#session.ping((error, durationMs) => (error === null ? resolve(durationMs) : reject(this.unavailable(error))));
-      if (!isSent) reject(this.unavailable());
+      const session = this.#session;
+      const send = (): void => {
+        const isSent =
+          !session.destroyed &&
+          session.ping((error, durationMs) => (error === null ? resolve(durationMs) : reject(this.unavailable(error))));
+        if (!isSent) reject(this.unavailable());
+      };
+      if (session.connecting) session.once('connect', send).once('close', send);
+      else send();
     });
   }
 
