@@ -16,9 +16,17 @@ const WITH_TRAILERS = { waitForTrailers: true, sendDate: false } as const;
 const TRAILERS_ONLY = { endStream: true, sendDate: false } as const;
 /** How often to look whether the status has left, when the client reads slowly. */
 const RELEASE_RETRY_MS = 20;
-// Texts of grpc-go.
+// The text of grpc-go.
 const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
-const TWO_REQUESTS = 'cardinality violation: received multiple request messages for non client-streaming RPC';
+
+/** Go's words for what is wrong with the bytes of a message. */
+function decodeFailure(error: unknown): string {
+  return isUtf8Failure(error) ? 'string field contains invalid UTF-8' : 'proto: cannot parse invalid wire-format data';
+}
+
+function isUtf8Failure(error: unknown): boolean {
+  return error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA';
+}
 
 /** One RPC from its headers to its trailers. */
 export class ActiveCall implements ServerCall {
@@ -111,9 +119,8 @@ export class ActiveCall implements ServerCall {
   async #onlyRequest(): Promise<unknown> {
     const payload = await this.#incoming.next();
     if (payload === undefined) throw new GitalyError('INTERNAL', NO_REQUEST);
-    const request = await this.#decode(payload);
-    if (this.#incoming.hasMore) throw new GitalyError('INTERNAL', TWO_REQUESTS);
-    return request;
+    // More messages are passed over, as by the grpc-go that Gitaly is built with.
+    return await this.#decode(payload);
   }
 
   /** A plain iterator: a generator would cost three promises for each message. */
@@ -138,7 +145,7 @@ export class ActiveCall implements ServerCall {
     try {
       message = this.#route.decode(payload);
     } catch (error) {
-      throw new GitalyError('INTERNAL', `grpc: error unmarshalling request: ${messageOf(error)}`, { cause: error });
+      throw new GitalyError('INTERNAL', `grpc: error unmarshalling request: ${decodeFailure(error)}`, { cause: error });
     }
     const index = this.requestMessages++;
     this.requestBytes += payload.length;
