@@ -28,6 +28,8 @@ export class SidechannelStream extends Duplex {
     this.#stream = stream;
     this.#role = role;
     this.#splitter = role === 'server' ? new PacketSplitter({ packet: this.#onPacket, payload: this.#deliver }) : undefined;
+    // A peer that leaves must not end the process because nobody listens yet. Readers, writers and pipelines still see it.
+    this.on('error', () => {});
     stream.on('data', this.#onData);
     stream.on('end', this.#onEnd);
     stream.on('error', (error) => this.destroy(error));

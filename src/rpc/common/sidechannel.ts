@@ -50,10 +50,10 @@ export function parseSidechannelId(values: readonly string[]): bigint {
 export async function openSidechannel(
   session: StreamOpener | undefined,
   id: bigint,
-  options: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal; timeoutMs?: number } = {},
 ): Promise<SidechannelStream> {
   if (session === undefined) throw new SidechannelError('sidechannel: fail to extract mux session: non-multiplexed connection');
-  const timeout = AbortSignal.timeout(SETUP_TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(options.timeoutMs ?? SETUP_TIMEOUT_MS);
   const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
   const stream = await retryable('open stream', session.open({ signal }));
   try {
