@@ -49,11 +49,6 @@ export class IncomingFrames {
     this.#encoding = encoding;
   }
 
-  /** True when a message is there that nobody has taken yet. */
-  get hasMore(): boolean {
-    return this.#queue.length > 0;
-  }
-
   /**
    * The next message; `undefined` after the last one. Not a promise when it is there already. One call at a time.
    * @throws {GitalyError} what ended the stream, after the messages before it were read.
