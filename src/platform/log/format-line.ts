@@ -1,53 +1,56 @@
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/quote';
-
-/** Values of a log line by name. Names with dots are flat. `undefined` values are left out. */
-export type LogFields = Readonly<Record<string, unknown>>;
+import { type LineOrder, type LogFields, lineOrder } from './line-order.ts';
 
 export type LogFormat = 'text' | 'json';
 
 /** Writes one line, with the newline. `level` is the name in the line (`warning`, not `warn`). */
 export type FormatLine = (time: Date, level: string, message: string, fields: LogFields) => string;
 
-/** Names that the line itself uses; a field of that name gets a prefix, so that nothing is lost. */
-const RESERVED = new Set(['time', 'level', 'msg']);
-
 /** The lines of Gitaly's log (logrus): JSON with sorted keys, or `key=value` with time, level and message first. */
-export const formatLine: Readonly<Record<LogFormat, FormatLine>> = { json: formatJson, text: formatText };
-
-function formatJson(time: Date, level: string, message: string, fields: LogFields): string {
-  const keys = sortedKeys(fields);
-  let line = '{';
-  let head = 0;
-  // level, msg and time take their places between the other keys.
-  const heads = [`"level":"${level}"`, `"msg":${JSON.stringify(message)}`, `"time":"${time.toISOString()}"`];
-  for (const key of keys) {
-    while (head < 3 && (HEAD_NAMES[head] ?? '') < key) line += `${line === '{' ? '' : ','}${heads[head++]}`;
-    line += `${line === '{' ? '' : ','}"${key}":${jsonValue(fields[unprefixed(key, fields)])}`;
+export function lineFormatter(format: LogFormat): FormatLine {
+  const orders = new LineOrders();
+  const timestamp = timestamps();
+  if (format === 'text') {
+    return (time, level, message, fields) => formatText(timestamp(time), level, message, fields, orders.orderOf(fields));
   }
-  while (head < 3) line += `${line === '{' ? '' : ','}${heads[head++]}`;
-  return `${escapeHtml(line)}}\n`;
+  return (time, level, message, fields) => formatJson(timestamp(time), level, message, fields, orders.orderOf(fields));
 }
 
-const HEAD_NAMES = ['level', 'msg', 'time'];
+function formatJson(time: string, level: string, message: string, fields: LogFields, order: LineOrder): string {
+  let line = '';
+  for (const { key, prefix, head } of order.json) {
+    if (head === undefined) line += prefix + jsonValue(fields[key]);
+    else if (head === 'time') line += `${prefix}"${time}"`;
+    else line += prefix + jsonString(head === 'level' ? level : message);
+  }
+  return `${line}}\n`;
+}
+
+/** What JSON, or HTML around it, needs escaped. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const NEEDS_ESCAPE = /["\\<>&\x00-\x1f\u2028\u2029\ud800-\udfff]/;
+
+function jsonString(text: string): string {
+  return NEEDS_ESCAPE.test(text) ? escapeHtml(JSON.stringify(text)) : `"${text}"`;
+}
 
 /** Go's encoder writes these characters as escapes, so that JSON can stand in HTML. */
 function escapeHtml(json: string): string {
-  if (!/[<>&\u2028\u2029]/.test(json)) return json;
   return json.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function jsonValue(value: unknown): string {
   switch (typeof value) {
     case 'string':
-      return JSON.stringify(value);
+      return jsonString(value);
     case 'number':
       return Number.isFinite(value) ? String(value) : `"${value}"`;
     case 'boolean':
     case 'bigint':
       return String(value);
     default:
-      return JSON.stringify(plain(value)) ?? '""';
+      return escapeHtml(JSON.stringify(plain(value)) ?? '""');
   }
 }
 
@@ -59,21 +62,18 @@ function plain(value: unknown): unknown {
   if (value instanceof Map) return plain(Object.fromEntries(value));
   if (Array.isArray(value) || value instanceof Set) return [...value].map(plain);
   if (typeof value !== 'object' || value === null || 'toJSON' in value) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(byName)
-      .map(([key, inner]) => [key, plain(inner)]),
-  );
+  const entries = Object.entries(value).sort(byName);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, plain(inner)]));
 }
 
 function byName([left]: readonly [string, unknown], [right]: readonly [string, unknown]): number {
   return left < right ? -1 : 1;
 }
 
-function formatText(time: Date, level: string, message: string, fields: LogFields): string {
-  let line = `time="${time.toISOString()}" level=${level}`;
+function formatText(time: string, level: string, message: string, fields: LogFields, order: LineOrder): string {
+  let line = `time="${time}" level=${level}`;
   if (message !== '') line += ` msg=${textValue(message)}`;
-  for (const key of sortedKeys(fields)) line += ` ${key}=${textValue(fields[unprefixed(key, fields)])}`;
+  for (const { key, prefix } of order.text) line += prefix + textValue(fields[key]);
   return `${line}\n`;
 }
 
@@ -89,22 +89,26 @@ function textValue(value: unknown): string {
 
 /** Go's plain printing: `[a b]` for lists, `map[k:v]` for maps. */
 function show(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
   if (value instanceof Error) return messageOf(value);
   if (value instanceof Map) return show(Object.fromEntries(value));
   if (Array.isArray(value) || value instanceof Set || value instanceof Uint8Array) return `[${[...value].map(show).join(' ')}]`;
-  if (typeof value !== 'object' || value === null || 'toJSON' in value) return String(value);
-  return `map[${Object.entries(value)
-    .sort(byName)
-    .map(([key, inner]) => `${key}:${show(inner)}`)
-    .join(' ')}]`;
+  if ('toJSON' in value) return String(value);
+  const entries = Object.entries(value).sort(byName);
+  return `map[${entries.map(([key, inner]) => `${key}:${show(inner)}`).join(' ')}]`;
 }
 
-function sortedKeys(fields: LogFields): string[] {
-  const keys: string[] = [];
-  for (const key in fields) if (fields[key] !== undefined) keys.push(RESERVED.has(key) ? `fields.${key}` : key);
-  return keys.sort();
-}
-
-function unprefixed(key: string, fields: LogFields): string {
-  return key in fields ? key : key.slice('fields.'.length);
+/** `2026-11-20T08:44:37.560Z`; the part up to the second is made once a second. */
+function timestamps(): (time: Date) => string {
+  let lastSecond = Number.NaN;
+  let text = '';
+  return (time) => {
+    const milliseconds = time.getTime();
+    const second = Math.floor(milliseconds / 1000);
+    if (second !== lastSecond) {
+      lastSecond = second;
+      text = time.toISOString().slice(0, -4);
+    }
+    return `${text}${String(milliseconds - second * 1000).padStart(3, '0')}Z`;
+  };
 }

@@ -21,9 +21,12 @@ const RETRY_MS = 10;
 export class FdLogStream implements LogStream {
   readonly #fd: number;
   readonly #maxWaitingBytes: number;
-  /** Lines in order; the first is cut where the last write stopped. */
-  #waiting: Buffer[] = [];
+  /** Lines in order. */
+  #waiting: string[] = [];
+  /** Estimated by their characters: the limit is a limit of memory. */
   #waitingBytes = 0;
+  /** What a write that stopped half-way left. */
+  #rest: Buffer | undefined;
   #writing = false;
   #dropped = 0;
   #idle: (() => void)[] = [];
@@ -43,9 +46,8 @@ export class FdLogStream implements LogStream {
       this.#dropped++;
       return;
     }
-    const line = Buffer.from(text);
-    this.#waiting.push(line);
-    this.#waitingBytes += line.length;
+    this.#waiting.push(text);
+    this.#waitingBytes += text.length;
     if (!this.#writing) {
       this.#writing = true;
       // The lines of one turn of the loop go out in one write.
@@ -60,7 +62,8 @@ export class FdLogStream implements LogStream {
 
   /** Writes what is left and waits for it: for the last moments of a process. What the descriptor refuses is lost. */
   flushSync(): void {
-    const rest = Buffer.concat(this.#waiting);
+    const rest = Buffer.concat([this.#rest ?? Buffer.alloc(0), Buffer.from(this.#waiting.join(''))]);
+    this.#rest = undefined;
     this.#waiting = [];
     this.#waitingBytes = 0;
     for (let at = 0; at < rest.length; ) {
@@ -91,19 +94,22 @@ export class FdLogStream implements LogStream {
     });
   }
 
-  #retry(batch: Buffer): void {
-    this.#waiting.unshift(batch);
-    this.#waitingBytes += batch.length;
+  #retry(rest: Buffer): void {
+    this.#rest = rest;
     this.#writeSome();
   }
 
   #nextBatch(): Buffer | undefined {
+    const rest = this.#rest;
+    if (rest !== undefined) {
+      this.#rest = undefined;
+      return rest;
+    }
     let bytes = 0;
     let count = 0;
-    while (count < this.#waiting.length && (count === 0 || bytes < MAX_WRITE_BYTES)) bytes += this.#waiting[count++]?.length ?? 0;
-    const batch = this.#waiting.splice(0, count);
+    while (count < this.#waiting.length && bytes < MAX_WRITE_BYTES) bytes += this.#waiting[count++]?.length ?? 0;
     this.#waitingBytes -= bytes;
-    if (count > 0) return count === 1 ? batch[0] : Buffer.concat(batch, bytes);
+    if (count > 0) return Buffer.from(this.#waiting.splice(0, count).join(''));
     if (this.#dropped === 0) return undefined;
     const note = Buffer.from(`${JSON.stringify({ level: 'warning', msg: 'log lines dropped', count: this.#dropped })}\n`);
     this.#dropped = 0;

@@ -1,4 +1,5 @@
-import { formatLine, type LogFields, type LogFormat } from './format-line.ts';
+import { type FormatLine, type LogFormat, lineFormatter } from './format-line.ts';
+import type { LogFields } from './line-order.ts';
 import type { LogStream } from './log-stream.ts';
 import { maskUrlCredentials } from './mask-urls.ts';
 
@@ -29,16 +30,16 @@ export function logLevel(name: string): LogLevel {
 }
 
 export function createLogger(options: LoggerOptions): Logger {
-  return new Logger(options, { pid: process.pid, ...options.fields });
+  return new Logger({ ...options, formatLine: lineFormatter(options.format) }, { pid: process.pid, ...options.fields });
 }
 
 /** Writes structured lines. Each method takes a message, or fields and a message. */
 export class Logger {
-  readonly #options: LoggerOptions;
+  readonly #options: LoggerOptions & { readonly formatLine: FormatLine };
   readonly #fields: LogFields;
   readonly #threshold: number;
 
-  constructor(options: LoggerOptions, fields: LogFields) {
+  constructor(options: LoggerOptions & { readonly formatLine: FormatLine }, fields: LogFields) {
     this.#options = options;
     this.#fields = fields;
     this.#threshold = LOG_LEVELS.indexOf(options.level);
@@ -78,10 +79,10 @@ export class Logger {
     const own = typeof fields === 'string' ? undefined : fields;
     const text = typeof fields === 'string' ? fields : (message ?? '');
     const line = own === undefined ? { ...this.#fields } : { ...this.#fields, ...own };
-    const { format, stream, now } = this.#options;
+    const { formatLine, stream, now } = this.#options;
     const masked = mask(line, text);
     truncateError(line);
-    stream.write(formatLine[format](now?.() ?? new Date(), level === 'warn' ? 'warning' : level, masked, line));
+    stream.write(formatLine(now?.() ?? new Date(), level === 'warn' ? 'warning' : level, masked, line));
   }
 }
 
