@@ -1,6 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/quote';
-import { type LineOrder, type LogFields, lineOrder } from './line-order.ts';
+import { type LineOrder, LineOrders, type LogFields } from './line-order.ts';
 
 export type LogFormat = 'text' | 'json';
 
