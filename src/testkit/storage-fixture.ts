@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,6 +5,7 @@ import { Git } from '#git/git';
 import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';
 import { Storages } from '#storage/storages';
+import { addCommit, gitOutput, type InitOptions, initRepository } from './init-repository.ts';
 
 /** Two storages, `default` and `second`, in a temporary directory, without a server around them. Dispose it. */
 export class StorageFixture implements AsyncDisposable {
@@ -29,44 +29,20 @@ export class StorageFixture implements AsyncDisposable {
     return new StorageFixture(root, git, new Storages({ storages, git, ...options }));
   }
 
-  /** Makes a repository with git itself: empty, or with one commit on `main`. Extra arguments go to `git init`. */
-  init(relativePath: string, options: { commits?: number; args?: readonly string[] } = {}): Repository {
-    const directory = path.join(this.storage.path, relativePath);
-    this.runGit(this.root, [
-      'init',
-      '--quiet',
-      '--bare',
-      '--template=',
-      '--initial-branch=main',
-      ...(options.args ?? []),
-      directory,
-    ]);
-    for (let number = 1; number <= (options.commits ?? 0); number++) this.commit(directory, number);
+  /** Makes a repository of the storage `default` as {@link initRepository} does, and opens it. */
+  init(relativePath: string, options: InitOptions = {}): Repository {
+    initRepository(path.join(this.storage.path, relativePath), options);
     return this.storages.open({ storageName: 'default', relativePath });
   }
 
-  /** Adds an empty commit to `main` and returns its id. */
-  commit(directory: string, number = 1): string {
-    const tree = this.runGit(directory, ['mktree'], '');
-    const parent = number > 1 ? ['-p', 'refs/heads/main'] : [];
-    const oid = this.runGit(directory, ['commit-tree', '-m', `commit ${number}`, ...parent, tree]);
-    this.runGit(directory, ['update-ref', 'refs/heads/main', oid]);
-    return oid;
+  /** {@link addCommit} */
+  commit(directory: string, number?: number): string {
+    return addCommit(directory, number);
   }
 
-  /** What git prints, without the last line feed. */
+  /** {@link gitOutput} */
   runGit(directory: string, args: readonly string[], input?: string): string {
-    const person = { NAME: 'Ann Author', EMAIL: 'ann@example.com', DATE: '1600000000 +0000' };
-    const identity = Object.entries(person).flatMap(([key, value]) =>
-      [`GIT_AUTHOR_${key}`, `GIT_COMMITTER_${key}`].map((name) => [name, value]),
-    );
-    const env = {
-      ...process.env,
-      GIT_CONFIG_GLOBAL: '/dev/null',
-      GIT_CONFIG_SYSTEM: '/dev/null',
-      ...Object.fromEntries(identity),
-    };
-    return execFileSync('git', args, { cwd: directory, env, input, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] }).trimEnd();
+    return gitOutput(directory, args, input);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

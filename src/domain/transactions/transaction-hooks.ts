@@ -23,7 +23,7 @@ export interface TransactionHooksOptions {
 
 /**
  * Hooks for changes of references that users have no say in: git asks for a vote before and after each change, and nothing else
- * runs. `undefined` where nothing is voted on: then git runs without hooks.
+ * runs.
  */
 export function transactionHooks(repository: Repository, options: TransactionHooksOptions): TransactionHooks {
   const directory = options.directories.directoryFor(new Set(['reference-transaction']));

@@ -16,10 +16,10 @@ async function commitUpdate(repository: Repository, name: string | Buffer, newOi
   await transaction.commit();
 }
 
-for (const objectFormat of ['sha1', 'sha256']) {
+for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`references of a ${objectFormat} repository are created, changed and deleted in one step`, async () => {
     await using fixture = await StorageFixture.create();
-    const repository = fixture.init('x.git', { commits: 2, args: [`--object-format=${objectFormat}`] });
+    const repository = fixture.init('x.git', { commits: 2, objectFormat });
     const [second = '', first = ''] = fixture.runGit(repository.path, ['rev-list', 'main']).split('\n');
 
     await using transaction = await RefTransaction.start(repository.git, repository, NO_HOOKS);
