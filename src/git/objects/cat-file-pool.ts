@@ -32,6 +32,8 @@ const MAX_AGE_MS = 5 * 60_000;
 const HARD_LIMIT_FACTOR = 4;
 /** How many processes may die under a lookup before it is the suspect and gets a process of its own. */
 const MAX_DEATHS = 2;
+/** Processes for single lookups that one repository may have at once; more wait. */
+const MAX_ALONE = 4;
 const SWEEP_MS = 1_000;
 const MAILMAP = Buffer.from('HEAD:.mailmap');
 /** Gitaly's processes read it once in their life, which may be minutes. */
@@ -47,6 +49,9 @@ interface Slot {
   /** What the repository looked like when `current` was started. */
   stamp: string;
   lastUsedAt: number;
+  /** Lookups that have a process of their own, and those that wait for one. */
+  runningAlone: number;
+  readonly waitingAlone: { readonly lookup: Lookup; readonly signal: AbortSignal | undefined }[];
   mailmap: { readonly info: Promise<Found | undefined>; readonly askedAt: number } | undefined;
 }
 
@@ -113,7 +118,7 @@ export class CatFilePool {
   #slot(repository: GitRepository): Slot {
     const key = [repository.path, repository.objectDirectory, ...repository.alternateObjectDirectories].join('\0');
     const known = this.#slots.get(key);
-    const slot = known ?? { key, repository, current: undefined, queue: [], stamp: '', lastUsedAt: 0, mailmap: undefined };
+    const slot = known ?? newSlot(key, repository);
     slot.lastUsedAt = performance.now();
     // Last in the map is last used.
     if (known !== undefined) this.#slots.delete(key);
@@ -167,9 +172,23 @@ export class CatFilePool {
   }
 
   #alone(slot: Slot, lookup: Lookup, signal?: AbortSignal): void {
-    if (lookup.settled) return;
+    slot.waitingAlone.push({ lookup, signal });
+    this.#nextAlone(slot);
+  }
+
+  /** Starts as many of those that want a process of their own as may run at once. */
+  #nextAlone(slot: Slot): void {
+    while (slot.runningAlone < MAX_ALONE) {
+      const next = slot.waitingAlone.shift();
+      if (next === undefined) return;
+      if (!next.lookup.settled) this.#startAlone(slot, next.lookup, next.signal);
+    }
+  }
+
+  #startAlone(slot: Slot, lookup: Lookup, signal: AbortSignal | undefined): void {
     try {
       const process = this.#start(slot, lookup);
+      slot.runningAlone++;
       const onAbort = (): void => void process.kill();
       signal?.addEventListener('abort', onAbort, { once: true });
       const done = (): void => signal?.removeEventListener('abort', onAbort);
@@ -217,6 +236,10 @@ export class CatFilePool {
     this.#processes.delete(process);
     this.counts.running = this.#processes.size;
     if (slot.current === process) slot.current = undefined;
+    if (only !== undefined) {
+      slot.runningAlone--;
+      this.#nextAlone(slot);
+    }
     const [suspect, ...innocent] = unanswered;
     if (suspect === undefined) return;
     if (suspect === only || this.#closed) suspect.reject(deathOf(process));
@@ -255,6 +278,20 @@ export class CatFilePool {
     slot.current?.retire();
     slot.current = undefined;
   }
+}
+
+function newSlot(key: string, repository: GitRepository): Slot {
+  return {
+    key,
+    repository,
+    current: undefined,
+    queue: [],
+    stamp: '',
+    lastUsedAt: 0,
+    runningAlone: 0,
+    waitingAlone: [],
+    mailmap: undefined,
+  };
 }
 
 /** Gitaly's words for it, which reach clients behind the prefix of their RPC. */

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import type { GitProcess } from '../command/git-process.ts';
@@ -22,6 +23,9 @@ export interface RefChange {
   /** The object id that must be there now; all zeros: nothing may be there. Anything goes when it is not given. */
   readonly oldOid?: string | undefined;
 }
+
+/** How long git may take to undo what was prepared, its hooks included, before it is told to end. */
+const UNDO_MS = 5_000;
 
 type State = 'started' | 'prepared' | 'closed';
 
@@ -92,6 +96,11 @@ export class RefTransaction implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state !== 'closed' && !this.process.isEnding) {
+      // The end of its input makes git undo everything and tell its hooks; a signal would only do the former.
+      this.process.stdin.end();
+      await Promise.race([this.process.exited, setTimeout(UNDO_MS, undefined, { ref: false })]);
+    }
     this.#state = 'closed';
     await this.process[Symbol.asyncDispose]();
   }
