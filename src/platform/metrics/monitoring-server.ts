@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { MetricsRegistry } from './metrics-registry.ts';
+import type { ProcessMetrics } from './process-metrics.ts';
+import { CONTENT_TYPES } from './text-format.ts';
 
 export interface MonitoringServerOptions {
   readonly registry: MetricsRegistry;
@@ -43,16 +45,15 @@ export async function startMonitoringServer(
 
 type Render = (accept: string) => Promise<{ contentType: string; body: string }>;
 
-/** Loads the exposition with the first request. */
+/** Loads the metrics of the process with the first request; OpenMetrics is for those who ask for it. */
 function lazyMetrics(registry: MetricsRegistry): Render {
-  let loading: Promise<Render> | undefined;
+  let loading: Promise<ProcessMetrics> | undefined;
   return async (accept) => {
-    loading ??= import('./exposition.ts').then(({ Exposition }) => {
-      const exposition = new Exposition(registry);
-      return (accepted) => exposition.render(accepted);
-    });
-    const render = await loading;
-    return render(accept);
+    loading ??= import('./process-metrics.ts').then((module) => new module.ProcessMetrics());
+    const format = accept.includes('application/openmetrics-text') ? 'openmetrics' : 'text';
+    const ofProcess = await (await loading).render(format);
+    const end = format === 'openmetrics' ? '# EOF\n' : '';
+    return { contentType: CONTENT_TYPES[format], body: registry.render(format) + ofProcess + end };
   };
 }
 
