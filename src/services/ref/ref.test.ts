@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gitOutput, initRepository } from '#testkit/init-repository';
+import { startGitaly } from '#testkit/start-gitaly';
+
+const repository = { storageName: 'default', relativePath: 'x.git' };
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`RefExists follows what happens to references of a ${objectFormat} repository`, async () => {
+    await using gitaly = await startGitaly();
+    const directory = join(gitaly.storagePath(), 'x.git');
+    initRepository(directory, { commits: 1, objectFormat });
+    const exists = async (ref: string) => (await gitaly.connection.ref.refExists({ repository, ref: Buffer.from(ref) })).value;
+
+    assert.deepEqual([await exists('refs/heads/main'), await exists('refs/heads/new')], [true, false]);
+    gitOutput(directory, ['branch', 'new', 'main']);
+    assert.equal(await exists('refs/heads/new'), true);
+    gitOutput(directory, ['pack-refs', '--all']);
+    assert.deepEqual([await exists('refs/heads/main'), await exists('refs/heads/new')], [true, true]);
+    gitOutput(directory, ['update-ref', '-d', 'refs/heads/new']);
+    assert.equal(await exists('refs/heads/new'), false);
+  });
+}
+
+test('FindDefaultBranchName goes from HEAD to a branch that exists', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory);
+  const find = async (headOnly = false) =>
+    Buffer.from((await gitaly.connection.ref.findDefaultBranchName({ repository, headOnly })).name).toString();
+
+  assert.deepEqual([await find(), await find(true)], ['', 'refs/heads/main']);
+  const commit = gitOutput(directory, ['commit-tree', '-m', 'x', gitOutput(directory, ['mktree'], '')]);
+  gitOutput(directory, ['update-ref', 'refs/heads/b', commit]);
+  gitOutput(directory, ['update-ref', 'refs/heads/a', commit]);
+  assert.equal(await find(), 'refs/heads/a');
+  gitOutput(directory, ['symbolic-ref', 'HEAD', 'refs/heads/b']);
+  assert.deepEqual([await find(), await find(true)], ['refs/heads/b', 'refs/heads/b']);
+});

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { existsSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { gitOutput } from '#testkit/init-repository';
+import { startGitaly } from '#testkit/start-gitaly';
+import { sshPublicKeyLine } from './ssh-public-key.ts';
+
+test('ServerInfo tells versions and the state of each storage', async () => {
+  await using gitaly = await startGitaly({ storages: ['default', 'second'] });
+  rmSync(gitaly.storagePath('second'), { recursive: true });
+
+  const info = await gitaly.connection.server.serverInfo({});
+
+  assert.equal(`git version ${info.gitVersion}`, gitOutput('/', ['version']));
+  assert.match(info.serverVersion, /^\d+\.\d+\.\d+/);
+  const [first, second] = info.storageStatuses;
+  const metadata: unknown = JSON.parse(readFileSync(join(gitaly.storagePath(), '.gitaly-metadata'), 'utf8'));
+  assert.deepEqual({ gitaly_filesystem_id: first?.filesystemId }, metadata);
+  assert.deepEqual([first?.storageName, first?.readable, first?.writeable, first?.replicationFactor], ['default', true, true, 1]);
+  assert.deepEqual(
+    [second?.storageName, second?.readable, second?.writeable, second?.fsType],
+    ['second', false, false, 'unknown'],
+  );
+});
+
+test('DiskStatistics tells what the file system tells, and nothing of a storage that is missing', async () => {
+  await using gitaly = await startGitaly({ storages: ['default', 'second'] });
+  rmSync(gitaly.storagePath('second'), { recursive: true });
+
+  const { storageStatuses } = await gitaly.connection.server.diskStatistics({});
+
+  const { blocks, bsize } = statfsSync(gitaly.storagePath(), { bigint: true });
+  const [first, second] = storageStatuses;
+  assert.ok(first !== undefined && first.available > 0n && first.used > 0n && first.available + first.used <= blocks * bsize);
+  assert.deepEqual([second?.storageName, second?.available, second?.used], ['second', 0n, 0n]);
+});
+
+test('ReadinessCheck says that a server that answers is ready', async () => {
+  await using gitaly = await startGitaly();
+
+  const { Result } = await gitaly.connection.server.readinessCheck({});
+
+  assert.equal(Result.case, 'okResponse');
+});
+
+/** A time server on the loopback interface whose clock is fast by some milliseconds. */
+async function timeServer(context: TestContext, aheadMs: number): Promise<string> {
+  const socket = createSocket('udp4');
+  context.after(() => socket.close());
+  socket.on('message', (request, from) => {
+    const answer = Buffer.alloc(48);
+    answer.writeUInt8(0x24, 0);
+    answer.writeUInt8(1, 1);
+    request.copy(answer, 24, 40, 48);
+    for (const offset of [32, 40]) answer.writeUInt32BE(Math.floor((Date.now() + aheadMs) / 1000) + 2_208_988_800, offset);
+    socket.send(answer, from.port, from.address);
+  });
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  return `127.0.0.1:${socket.address().port}`;
+}
+
+test('ClockSynced compares with a time server, in the terms of both releases that have the call', async (context) => {
+  await using gitaly = await startGitaly();
+  const ntpHost = await timeServer(context, 60_000);
+  const { server } = gitaly.connection;
+
+  assert.equal((await server.clockSynced({ ntpHost, driftThresholdMillis: 120_000n })).synced, true);
+  assert.equal((await server.clockSynced({ ntpHost, driftThresholdMillis: 10_000n })).synced, false);
+  assert.equal((await server.clockSynced({ ntpHost, driftThreshold: { seconds: 120n } })).synced, true);
+  assert.equal((await server.clockSynced({ ntpHost, driftThreshold: { seconds: 10n } })).synced, false);
+});
+
+test('ClockSynced says why it could not compare', async () => {
+  await using gitaly = await startGitaly();
+  const { server } = gitaly.connection;
+
+  await assert.rejects(server.clockSynced({ ntpHost: '127.0.0.1:1', driftThresholdMillis: 1n }), {
+    code: 'INTERNAL',
+    message: /^query ntp host 127\.0\.0\.1:1: /,
+  });
+  await assert.rejects(server.clockSynced({ ntpHost: 'x' }), {
+    code: 'INVALID_ARGUMENT',
+    message: 'proto: invalid nil Duration',
+  });
+  for (const driftThreshold of [{ seconds: 1n, nanos: -1 }, { nanos: 1e9 }, { seconds: -315_576_000_001n }]) {
+    await assert.rejects(server.clockSynced({ ntpHost: 'x', driftThreshold }), {
+      code: 'INVALID_ARGUMENT',
+      message: /^proto: duration/,
+    });
+  }
+});
+
+const noSshKeygen = !existsSync('/usr/bin/ssh-keygen') && 'needs ssh-keygen';
+
+for (const type of ['ed25519', 'rsa', 'ecdsa']) {
+  test(`ServerSignature tells the public half of an ${type} key`, { skip: noSshKeygen }, async () => {
+    await using gitaly = await startGitaly();
+    const key = join(gitaly.directory, 'key');
+    execFileSync('ssh-keygen', ['-q', '-t', type, '-N', '', '-C', '', '-f', key]);
+
+    await using signing = await startGitaly({ config: { git: { signing_key: key } } });
+    const { publicKey } = await signing.connection.server.serverSignature({});
+
+    assert.equal(Buffer.from(publicKey).toString().trim(), readFileSync(`${key}.pub`, 'utf8').trim());
+  });
+}
+
+test('ServerSignature without a key is empty', async () => {
+  await using gitaly = await startGitaly();
+
+  assert.equal((await gitaly.connection.server.serverSignature({})).publicKey.length, 0);
+});
+
+test('ServerSignature with a key that is missing, damaged or of OpenPGP is an error', async () => {
+  await using gitaly = await startGitaly();
+  const key = join(gitaly.directory, 'key');
+  writeFileSync(
+    key,
+    '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----\n',
+  );
+
+  await using signing = await startGitaly({ config: { git: { signing_key: key } } });
+  const { server } = signing.connection;
+
+  await assert.rejects(server.serverSignature({}), {
+    code: 'INTERNAL',
+    message: /^failed to parse signing key: parse private key: ssh: /,
+  });
+  writeFileSync(key, '\x95\x03\x98');
+  await assert.rejects(server.serverSignature({}), { message: 'failed to fetch public key: gpg public key not implemented' });
+  rmSync(key);
+  await assert.rejects(server.serverSignature({}), { message: /open file: open .*: no such file or directory$/ });
+});
+
+test('a key behind a passphrase is refused', { skip: noSshKeygen }, async () => {
+  await using gitaly = await startGitaly();
+  const key = join(gitaly.directory, 'key');
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'secret', '-f', key]);
+
+  assert.throws(() => sshPublicKeyLine(readFileSync(key, 'latin1')), /passphrase protected/);
+});
