@@ -83,6 +83,15 @@ test('a locked place is left alone', async () => {
   assert.deepEqual([error.code, error.message], ['INTERNAL', 'locking repository: file already locked']);
 });
 
+test('a NUL in the path is refused', async () => {
+  await using fixture = await StorageFixture.create();
+
+  const create = createRepository(fixture.storages, { storageName: 'default', relativePath: 'a\0b' });
+
+  const message = `pre-lock stat: stat ${fixture.storage.path}/a\0b: invalid argument`;
+  await assert.rejects(create, { code: 'INTERNAL', message });
+});
+
 test('git\u2019s words about a bad branch reach the client', async () => {
   await using fixture = await StorageFixture.create();
 

@@ -16,8 +16,9 @@ import { isInside } from './relative-path.ts';
  * A path that does not exist yet is judged by its nearest existing ancestor.
  */
 export function leavesByLink(storagePath: string, repositoryPath: string): boolean {
+  if (repositoryPath === storagePath || repositoryPath.includes('\0')) return false; // the kernel refuses a NUL by itself
   const root = realPath(storagePath);
-  if (root === undefined || repositoryPath === storagePath) return false;
+  if (root === undefined) return false;
   const real = realPath(repositoryPath);
   if (real !== undefined && isInside(root, real)) return false;
 
