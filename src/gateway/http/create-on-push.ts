@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf } from '#base/gitaly-error';
 import type { CallOptions } from '#client/call-types';
 import type { Connection } from '#client/connection';
@@ -17,6 +18,11 @@ export interface CreateOnPushOptions {
  */
 const OBJECT_FORMAT_HEADER = 'x-git-object-format';
 
+/** Creating takes milliseconds; a busy disk or a cluster may need longer. */
+const CREATE_TIMEOUT_MS = 30_000;
+const APPEARANCE_LOOKS = 10;
+const APPEARANCE_LOOK_EVERY_MS = 50;
+
 /** New repositories remembered until their default branch is known to exist. */
 const MAX_REMEMBERED = 1000;
 
@@ -24,6 +30,7 @@ const MAX_REMEMBERED = 1000;
 export class RepositoryCreator {
   readonly #connection: Connection;
   readonly #options: CreateOnPushOptions;
+  readonly #running = new Map<string, Promise<void>>();
   readonly #withoutBranch = new Set<string>();
 
   constructor(connection: Connection, options: CreateOnPushOptions) {
@@ -31,16 +38,35 @@ export class RepositoryCreator {
     this.#options = options;
   }
 
-  /** Creates the repository. Another push may have been faster, which is as good. */
+  /** Creates the repository. Another push may be at it or have been faster, here or through another door, which is as good. */
   async create(repository: RepositoryInit, headers: IncomingHttpHeaders, options: CallOptions): Promise<void> {
+    const key = keyOf(repository);
+    const running = this.#running.get(key) ?? this.#create(repository, headers, options).finally(() => this.#running.delete(key));
+    this.#running.set(key, running);
+    await running;
+    if (this.#withoutBranch.size < MAX_REMEMBERED) this.#withoutBranch.add(key);
+  }
+
+  async #create(repository: RepositoryInit, headers: IncomingHttpHeaders, options: CallOptions): Promise<void> {
     const wanted = headers[OBJECT_FORMAT_HEADER] ?? this.#options.objectFormat ?? 'sha1';
     const objectFormat = wanted === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1;
+    // Others may wait for the same repository, so the first one's departure must not end its making.
+    const callOptions: CallOptions = { timeoutMs: CREATE_TIMEOUT_MS, ...(options.metadata && { metadata: options.metadata }) };
     try {
-      await this.#connection.repository.createRepository({ repository, objectFormat }, options);
+      await this.#connection.repository.createRepository({ repository, objectFormat }, callOptions);
     } catch (error) {
-      if (codeOf(error) !== 'ALREADY_EXISTS') throw error;
+      if (codeOf(error) !== 'ALREADY_EXISTS' && !(await this.#appears(repository, callOptions))) throw error;
     }
-    if (this.#withoutBranch.size < MAX_REMEMBERED) this.#withoutBranch.add(keyOf(repository));
+  }
+
+  /** Gitaly refuses a creation while another one holds the lock, with no code that would tell; so look for its result. */
+  async #appears(repository: RepositoryInit, options: CallOptions): Promise<boolean> {
+    for (let look = 0; look < APPEARANCE_LOOKS; look++) {
+      const { exists } = await this.#connection.repository.repositoryExists({ repository }, options);
+      if (exists) return true;
+      await delay(APPEARANCE_LOOK_EVERY_MS);
+    }
+    return false;
   }
 
   /**

@@ -1,6 +1,5 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type GitalyAddress, linkGitaly } from './gitaly-link.ts';
 import { RequestServer, type RequestServerOptions } from './request-server.ts';
 
@@ -73,6 +72,7 @@ function createHttpServer(requests: RequestServer, limits: HttpLimits): Server {
     requestTimeout: 0, // a large push may take hours; the idle time-out catches the dead
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     maxHeaderSize: limits.maxHeaderBytes,
+    connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5000),
   });
   server.setTimeout(limits.idleTimeoutMs);
   server.on('request', (request, response) => void requests.serve(request, response, () => {}));
@@ -88,13 +88,16 @@ async function listen(server: Server, { host, port }: HttpDoorOptions['listen'])
   server.off('error', reject);
 }
 
+/** A connection that a finished request leaves open is idle, and nothing but this closes it. */
+const CLOSE_IDLE_EVERY_MS = 20;
+
 async function closeServer(server: Server, graceMs: number): Promise<void> {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());
   server.closeIdleConnections();
-  const stopWaiting = new AbortController();
-  await Promise.race([closed, delay(graceMs, undefined, { signal: stopWaiting.signal })]);
-  stopWaiting.abort();
-  server.closeAllConnections();
+  const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
+  clearInterval(idle);
+  clearTimeout(cut);
 }
