@@ -28,6 +28,9 @@ function isUtf8Failure(error: unknown): boolean {
   return error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA';
 }
 
+/** Told of headers and messages that go out, with their size (keepalive enforcement). */
+type OnSent = (stream: ServerHttp2Stream, bytes: number) => void;
+
 /** One RPC from its headers to its trailers. */
 export class ActiveCall implements ServerCall {
   readonly context: CallContext;
@@ -45,10 +48,9 @@ export class ActiveCall implements ServerCall {
   #response: Uint8Array[] | undefined;
   /** Set while the pump waits for room. */
   #onRoom: (() => void) | undefined;
-  /** Told when data or headers go out (keepalive enforcement). */
-  readonly #onSent: () => void;
+  readonly #onSent: OnSent;
 
-  constructor(route: Route, context: CallContext, stream: ServerHttp2Stream, incoming: IncomingFrames, onSent: () => void) {
+  constructor(route: Route, context: CallContext, stream: ServerHttp2Stream, incoming: IncomingFrames, onSent: OnSent) {
     this.context = context;
     this.isPublic = route.isPublic;
     this.#route = route;
@@ -174,7 +176,7 @@ export class ActiveCall implements ServerCall {
         if (done) return;
         const frame = this.#encode(value);
         if (!this.#stream.headersSent) this.#stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
-        this.#onSent();
+        this.#onSent(this.#stream, sizeOf(frame));
         if (!writeFrame(this.#stream, frame)) await this.#room();
       }
     } catch (error) {
@@ -191,7 +193,7 @@ export class ActiveCall implements ServerCall {
         this.#stream.once('drain', resolve);
       });
       this.#onRoom = undefined;
-      this.#onSent();
+      this.#onSent(this.#stream, this.#stream.writableHighWaterMark); // it was full
     }
     if (this.context.abortReason !== undefined) throw this.context.abortReason;
   }
@@ -212,7 +214,7 @@ export class ActiveCall implements ServerCall {
     const stream = this.#stream;
     this.#incoming.discard();
     if (stream.destroyed || stream.closed) return;
-    this.#onSent();
+    this.#onSent(stream, this.#response === undefined ? 0 : sizeOf(this.#response));
     const trailers = this.#trailers(failure);
     if (failure === undefined && this.#response !== undefined) {
       stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);

@@ -29,6 +29,8 @@ export const DEFAULT_KEEPALIVE: KeepalivePolicy = {
 };
 
 const MAX_PING_STRIKES = 2;
+/** Less than the smallest window that peers use (grpc-go: 64 KiB) leaves at once. */
+const BULK_BYTES = 16_384;
 /** What is left of a connection's life after its last frame was queued. */
 const LINGER_MS = 200;
 /**
@@ -59,9 +61,17 @@ export class ServerConnection {
   #lastPingAtMs = Number.NEGATIVE_INFINITY;
   /** Headers or data went out since the last ping: window estimators ping around data, that is no offence (as in grpc-go). */
   #hasSent = false;
-  /** To be called whenever headers or data are sent. */
-  readonly onSent = (): void => {
+  /** Streams whose data may take longer to leave than a ping to come. */
+  readonly #bulk = new Set<ServerHttp2Stream>();
+  /** To be called whenever headers or a message are handed to a stream, and when a full stream has room again. */
+  readonly onSent = (stream: ServerHttp2Stream, bytes: number): void => {
     this.#hasSent = true;
+    if (bytes < BULK_BYTES || this.#bulk.has(stream)) return;
+    this.#bulk.add(stream);
+    stream.once('close', () => {
+      this.#bulk.delete(stream);
+      this.#hasSent = true; // until just now
+    });
   };
 
   constructor(duplex: Duplex, policy: KeepalivePolicy, events: ConnectionEvents) {
@@ -132,12 +142,17 @@ export class ServerConnection {
     });
   }
 
+  #isSending(): boolean {
+    for (const stream of this.#bulk) if (stream.writableLength > 0) return true;
+    return false;
+  }
+
   #onPing(): void {
     this.#isAlive = true;
     const now = performance.now();
     const sinceLastMs = now - this.#lastPingAtMs;
     this.#lastPingAtMs = now;
-    if (this.#hasSent) {
+    if (this.#hasSent || this.#isSending()) {
       this.#hasSent = false;
       this.#strikes = 0;
       return;
