@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { lstat, rename, rm } from 'node:fs/promises';
+import { lstat, rename, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -24,6 +24,7 @@ export interface SocketFile {
  */
 export async function placeSocketFile(path: string, listen: (path: string) => Promise<void>): Promise<SocketFile> {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) throw systemError('EINVAL', path);
+  await stat(dirname(path)); // the runtime says "permission denied" for a directory that does not exist
   await checkReplaceable(path);
   // Short, so that it fits wherever the path fits.
   const temporaryPath = join(dirname(path), `.${randomInt(36 ** 4).toString(36)}`);
