@@ -6,21 +6,24 @@ export interface Subcommand {
   readonly endOfOptions: boolean;
   /** `attr.tree`: whether `.gitattributes` of HEAD are in force (else those of the empty tree, that is none). */
   readonly attributesOfHead: boolean;
+  /** Moves packs or archives through its pipes: worth larger ones. */
+  readonly bulk: boolean;
 }
 
-const PLAIN: Subcommand = { updatesReferences: false, endOfOptions: true, attributesOfHead: false };
+const PLAIN: Subcommand = { updatesReferences: false, endOfOptions: true, attributesOfHead: false, bulk: false };
 const UPDATES: Subcommand = { ...PLAIN, updatesReferences: true };
 const BARE: Subcommand = { ...PLAIN, endOfOptions: false };
 const HEAD: Subcommand = { ...PLAIN, attributesOfHead: true };
+const BULK: Subcommand = { ...PLAIN, bulk: true };
 
 /** Every git subcommand that may be started (facts: Gitaly's command table, git's option parsers). */
 export const SUBCOMMANDS = {
   am: UPDATES,
   apply: PLAIN,
-  archive: { ...BARE, attributesOfHead: true },
+  archive: { ...BARE, attributesOfHead: true, bulk: true },
   backfill: PLAIN,
   blame: BARE,
-  bundle: PLAIN,
+  bundle: BULK,
   'cat-file': HEAD,
   'check-attr': { ...BARE, attributesOfHead: true },
   'check-mailmap': PLAIN,
@@ -44,7 +47,7 @@ export const SUBCOMMANDS = {
   gc: PLAIN,
   grep: BARE,
   'hash-object': PLAIN,
-  'index-pack': BARE,
+  'index-pack': { ...BARE, bulk: true },
   init: PLAIN,
   'last-modified': PLAIN,
   log: HEAD,
@@ -59,7 +62,7 @@ export const SUBCOMMANDS = {
   mktag: PLAIN,
   mktree: PLAIN,
   'multi-pack-index': PLAIN,
-  'pack-objects': PLAIN,
+  'pack-objects': BULK,
   'pack-redundant': PLAIN,
   'pack-refs': PLAIN,
   'patch-id': BARE,
@@ -67,7 +70,7 @@ export const SUBCOMMANDS = {
   'prune-packed': PLAIN,
   push: PLAIN,
   'range-diff': BARE,
-  'receive-pack': UPDATES,
+  'receive-pack': { ...UPDATES, bulk: true },
   reflog: PLAIN,
   refs: PLAIN,
   remote: { ...UPDATES, endOfOptions: false },
@@ -80,11 +83,11 @@ export const SUBCOMMANDS = {
   'show-ref': PLAIN,
   'symbolic-ref': UPDATES,
   tag: UPDATES,
-  'unpack-objects': BARE,
+  'unpack-objects': { ...BARE, bulk: true },
   'update-ref': { ...UPDATES, attributesOfHead: true },
   'update-server-info': PLAIN,
-  'upload-archive': BARE,
-  'upload-pack': PLAIN,
+  'upload-archive': { ...BARE, bulk: true },
+  'upload-pack': BULK,
   version: PLAIN,
   worktree: { ...UPDATES, endOfOptions: false, attributesOfHead: true },
 } as const satisfies Readonly<Record<string, Subcommand>>;

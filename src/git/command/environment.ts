@@ -77,6 +77,11 @@ function objectDirectories(repository: GitRepository | undefined): Record<string
     ...(objectDirectory === `${path}/objects` ? {} : { GIT_OBJECT_DIRECTORY: objectDirectory }),
     ...(alternateObjectDirectories.length === 0
       ? {}
-      : { GIT_ALTERNATE_OBJECT_DIRECTORIES: alternateObjectDirectories.join(':') }),
+      : { GIT_ALTERNATE_OBJECT_DIRECTORIES: alternateObjectDirectories.map(quotePath).join(':') }),
   };
+}
+
+/** Git splits the list at colons, but takes a path in double quotes as a C string. */
+function quotePath(path: string): string {
+  return path.includes(':') || path.startsWith('"') ? `"${path.replace(/["\\]/g, '\\$&')}"` : path;
 }

@@ -40,6 +40,8 @@ export interface ProcessOptions {
   readonly stderr?: ChildStream | 'head';
   /** Number of two-way sockets, descriptors 3, 4, … of the child. */
   readonly extraPipes?: number;
+  /** Larger pipes for standard input and output, where there is much to move. */
+  readonly pipeBytes?: number | undefined;
 }
 
 export interface StartParts extends ProcessOptions {
@@ -72,6 +74,7 @@ export function startProcess(parts: StartParts): GitProcess {
     stdout: parts.stdout ?? 'pipe',
     stderr: stderr === 'head' ? 'pipe' : stderr,
     extraPipes: parts.extraPipes ?? 0,
+    pipeBytes: parts.pipeBytes,
   };
   const startedAt = performance.now();
   const child = parts.spawner.spawn(request);

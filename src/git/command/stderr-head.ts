@@ -13,7 +13,7 @@ export class StderrHead {
   constructor(stream: Readable) {
     this.#stream = stream;
     stream.on('error', () => {});
-    stream.on('data', (chunk: Buffer) => this.#keep(chunk));
+    stream.on('readable', () => this.#read());
   }
 
   bytes(): Buffer {
@@ -29,6 +29,15 @@ export class StderrHead {
       await once(this.#stream, 'close', { signal }).catch(() => {});
     }
     this.#stream.destroy();
+  }
+
+  #read(): void {
+    for (;;) {
+      // A pipe without an encoding reads Buffers.
+      const chunk = this.#stream.read() as Buffer | null;
+      if (chunk === null) return;
+      this.#keep(chunk);
+    }
   }
 
   #keep(chunk: Buffer): void {

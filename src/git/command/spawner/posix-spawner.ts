@@ -13,6 +13,7 @@ const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
 const F_DUPFD_CLOEXEC = 1030;
+const F_SETPIPE_SZ = 1031;
 /** Own process group, default dispositions, the given signal mask. */
 const SPAWN_FLAGS = 0x02 | 0x04 | 0x08;
 
@@ -89,6 +90,8 @@ function plumb(libc: Libc, request: SpawnRequest, plumbing: Plumbing, devNull: n
   for (const [to, stream] of standard.entries()) {
     if (stream === 'pipe') {
       const [readEnd, writeEnd] = pair(request.file, (fds) => libc.pipe2(fds, O_CLOEXEC));
+      // Where the kernel does not want to give as much, the pipe stays as it is.
+      if (request.pipeBytes !== undefined && to !== 2) libc.fcntl(readEnd, F_SETPIPE_SZ, request.pipeBytes);
       connect(plumbing, to, to === 0 ? readEnd : writeEnd, to === 0 ? writeEnd : readEnd);
     } else {
       plumbing.moves.push({ from: stream === 'ignore' ? devNull : stream, to });

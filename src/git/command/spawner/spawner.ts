@@ -19,6 +19,8 @@ export interface SpawnRequest {
   readonly stderr: ChildStream;
   /** Number of two-way sockets the child gets as descriptors 3, 4, … */
   readonly extraPipes: number;
+  /** What the kernel may hold in the pipes of standard input and output; the system's own measure (64 KiB) when not given. */
+  readonly pipeBytes?: number | undefined;
 }
 
 /** What a child used, as the kernel counted it. Only ways to start that can call `wait4` know it. */

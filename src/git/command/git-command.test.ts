@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+import { SUBCOMMANDS, type SubcommandName } from './allowed.ts';
+import { configOf, parseConfigPair } from './config.ts';
+import { gitEnvironment, inheritedEnvironment } from './environment.ts';
+import { flag, gitCommand, joined, value } from './git-command.ts';
+
+test('words stand in the order that git wants', () => {
+  const command = gitCommand('log', {
+    options: [flag('--topo-order'), value('--max-count', 3), joined('--format', '%H')],
+    args: ['a'],
+    revisions: [Buffer.from('b')],
+    paths: ['-path', 'other'],
+  });
+
+  assert.deepEqual(command.words.map(String), [
+    'log',
+    '--topo-order',
+    '--max-count',
+    '3',
+    '--format=%H',
+    '--end-of-options',
+    'a',
+    'b',
+    '--',
+    '-path',
+    'other',
+  ]);
+});
+
+test('commands that do not take --end-of-options do not get it', () => {
+  assert.deepEqual(gitCommand('rev-list', { revisions: ['--all', 'main'] }).words, ['rev-list', '--all', 'main']);
+  assert.deepEqual(gitCommand('bundle', { action: 'create', args: ['x'] }).words, ['bundle', 'create', '--end-of-options', 'x']);
+});
+
+for (const [name, build, message] of [
+  // The type refuses it as well; a name may come from elsewhere.
+  ['an unknown subcommand', () => gitCommand('mayhem' as SubcommandName), 'invalid sub command name "mayhem": invalid argument'],
+  [
+    'a name from the prototype',
+    () => gitCommand('constructor' as SubcommandName),
+    'invalid sub command name "constructor": invalid argument',
+  ],
+  [
+    'a flag without a dash',
+    () => gitCommand('log', { options: [flag('x')] }),
+    'flag "x" failed regex validation: invalid argument',
+  ],
+  [
+    'two dashes',
+    () => gitCommand('log', { options: [value('--', 1)] }),
+    'value flag "--" failed regex validation: invalid argument',
+  ],
+  ['an action with a dash', () => gitCommand('bundle', { action: '-x' }), 'invalid action "-x": invalid argument'],
+  [
+    'a positional word with a dash',
+    () => gitCommand('log', { revisions: ['-x'] }),
+    `positional arg "-x" cannot start with dash '-': invalid argument`,
+  ],
+  [
+    'bytes with a dash',
+    () => gitCommand('log', { args: [Buffer.from('--upload-pack=x')] }),
+    `positional arg "--upload-pack=x" cannot start with dash '-': invalid argument`,
+  ],
+  [
+    'a bad pseudo-revision',
+    () => gitCommand('rev-list', { revisions: ['--exec'] }),
+    `validating positional argument: revision can't start with '-'`,
+  ],
+  ['a NUL in a path', () => gitCommand('log', { paths: ['a\0b'] }), 'detected null byte in command argument "a\\x00b"'],
+  [
+    'a NUL in an option',
+    () => gitCommand('log', { options: [value('--author', 'a\0')] }),
+    'detected null byte in command argument "a\\x00"',
+  ],
+] as const) {
+  test(`${name} is refused`, () => {
+    assert.throws(build, { message });
+  });
+}
+
+test('git on this machine knows every listed subcommand, or will later', () => {
+  const known = new Set(execFileSync('git', ['--list-cmds=builtins,main'], { encoding: 'utf8' }).split('\n'));
+  const newer = ['backfill', 'diff-pairs', 'last-modified', 'refs', 'replay', 'filter-repo'];
+
+  assert.deepEqual(
+    Object.keys(SUBCOMMANDS).filter((name) => !known.has(name) && !newer.includes(name)),
+    [],
+  );
+});
+
+test('settings are in order of precedence and depend on the command', () => {
+  const operator = [{ key: 'gc.auto', value: '7' }];
+  const call = [{ key: 'receive.maxInputSize', value: '1' }];
+  const keys = configOf({ command: 'receive-pack', objectFormat: 'sha256', call, operator, packReuseMulti: true }).map(
+    ({ key, value: set }) => `${key}=${set}`,
+  );
+
+  assert.equal(keys[0], 'gc.auto=0');
+  assert.equal(keys.at(-1), 'gc.auto=7');
+  assert.equal(keys.at(-2), 'receive.maxInputSize=1');
+  assert.ok(keys.includes('receive.hideRefs=refs/tmp/'));
+  assert.ok(keys.includes('attr.tree=6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321'));
+  assert.ok(
+    configOf({ command: 'diff', objectFormat: 'sha1', call: [], operator, packReuseMulti: true }).some(
+      ({ key, value: set }) => key === 'attr.tree' && set === 'HEAD',
+    ),
+  );
+});
+
+test('a setting of a wrong shape is refused', () => {
+  const build = (key: string) => () =>
+    configOf({ command: 'log', objectFormat: undefined, call: [{ key, value: '' }], operator: [], packReuseMulti: true });
+
+  for (const key of ['', 'x', 'a=b.c', '.x', 'a b.c']) {
+    assert.throws(build(key), { message: `config key ${JSON.stringify(key)} failed regexp validation: invalid argument` });
+  }
+  assert.deepEqual(parseConfigPair('a.b=c=d'), { key: 'a.b', value: 'c=d' });
+  assert.throws(() => parseConfigPair('a.b'), { code: 'INVALID_ARGUMENT', message: 'cannot convert invalid config key: "a.b"' });
+});
+
+test('children see of our environment only what is listed, and nobody overrides the fixed part', () => {
+  const inherited = inheritedEnvironment({ HOME: '/h', SECRET: 's', GIT_DIR: '/x', TZ: 'UTC' });
+  const env = gitEnvironment({ inherited, env: { LANG: 'de', GIT_AUTHOR_NAME: 'A' }, gitProtocol: 'version=2:object-format=x' });
+
+  assert.deepEqual(env, {
+    HOME: '/h',
+    TZ: 'UTC',
+    GIT_AUTHOR_NAME: 'A',
+    LANG: 'en_US.UTF-8',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_CONFIG_SYSTEM: '/dev/null',
+    XDG_CONFIG_HOME: '/dev/null',
+  });
+});
+
+test('a quarantine is told to git, colons in its path included', () => {
+  const repository = { path: '/r', objectDirectory: '/q', alternateObjectDirectories: ['/r/objects', '/odd:"path'] };
+  const env = gitEnvironment({ inherited: {}, repository, gitProtocol: 'version=2' });
+
+  assert.equal(env.GIT_OBJECT_DIRECTORY, '/q');
+  assert.equal(env.GIT_ALTERNATE_OBJECT_DIRECTORIES, '/r/objects:"/odd:\\"path"');
+  assert.equal(env.GIT_PROTOCOL, 'version=2');
+});
