@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Connection, dial } from '#client/index';
+
+/** A server in a process of its own, on a temp directory that outlives it until this object is disposed. */
+export interface GitalyProcess extends AsyncDisposable {
+  readonly directory: string;
+  readonly address: string;
+  readonly pid: number;
+  /** Exit code, or the signal that ended it. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+  /** What it has logged so far. */
+  log(): string;
+  connect(): Promise<Connection>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export interface GitalyProcessOptions {
+  /** An existing directory with a storage `default`, to start on what an earlier process left; its owner removes it. */
+  readonly directory?: string;
+  /** `graceful_restart_timeout`. */
+  readonly grace?: string;
+  /** More lines of the configuration file; tables only. */
+  readonly config?: string;
+}
+
+const CLI = join(import.meta.dirname, '../cli/gitaly.ts');
+const START_LIMIT_MS = 20_000;
+
+/** Starts `gitaly serve` as an operator would, and waits until it takes calls. */
+export async function startGitalyProcess(options: GitalyProcessOptions = {}): Promise<GitalyProcess> {
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'gitaly-process-'));
+  for (const name of ['default', 'run']) mkdirSync(join(directory, name), { recursive: true });
+  const socket = join(directory, 'gitaly.socket');
+  writeFileSync(
+    join(directory, 'config.toml'),
+    `socket_path = "${socket}"\ngraceful_restart_timeout = "${options.grace ?? '1m'}"\nruntime_dir = "${join(directory, 'run')}"\n[[storage]]\nname = "default"\npath = "${join(directory, 'default')}"\n${options.config ?? ''}\n`,
+  );
+  const child = spawn(process.execPath, ['--conditions=source', CLI, 'serve', join(directory, 'config.toml')], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const output: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => output.push(chunk));
+  const log = (): string => Buffer.concat(output).toString();
+  const exited = new Promise<number | NodeJS.Signals>((resolve) =>
+    child.once('close', (code, signal) => resolve(signal ?? code ?? -1)),
+  );
+  await started(child, log);
+
+  const connections: Connection[] = [];
+  return {
+    directory,
+    address: `unix:${socket}`,
+    pid: child.pid ?? 0,
+    exited,
+    log,
+    async connect() {
+      const connection = await dial(`unix:${socket}`);
+      connections.push(connection);
+      return connection;
+    },
+    kill: (signal) => void child.kill(signal),
+    async [Symbol.asyncDispose]() {
+      for (const connection of connections) await connection.close();
+      child.kill('SIGKILL');
+      await exited;
+      if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits for the log line that says so. */
+function started(child: ChildProcess, log: () => string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const limit = setTimeout(() => fail('took too long to start'), START_LIMIT_MS);
+    const fail = (why: string): void => {
+      clearTimeout(limit);
+      child.kill('SIGKILL');
+      reject(new Error(`gitaly ${why}: ${log()}`));
+    };
+    child.once('exit', (code) => fail(`ended with exit code ${code}`));
+    child.stdout?.on('data', () => {
+      if (!log().includes('Started Gitaly')) return;
+      clearTimeout(limit);
+      child.removeAllListeners('exit');
+      resolve();
+    });
+  });
+}

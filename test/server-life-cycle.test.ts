@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { receivePack } from '#client/index';
+import { runGit } from '#testkit/run-git';
+import { run } from '#testkit/run-program';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+
+const repository = { storageName: 'default', relativePath: 'a.git' };
+/** Issue: idle, it is gone within 2 s. */
+const IDLE_STOP_LIMIT_MS = 2_000;
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`an idle server is gone soon after ${signal} and leaves nothing behind`, async () => {
+    await using gitaly = await startGitalyProcess();
+    const connection = await gitaly.connect();
+    await connection.repository.createRepository({ repository });
+    await connection.repository.hasLocalBranches({ repository });
+
+    const askedAt = performance.now();
+    gitaly.kill(signal);
+
+    assert.equal(await gitaly.exited, 0, gitaly.log());
+    assert.ok(performance.now() - askedAt < IDLE_STOP_LIMIT_MS, `took ${performance.now() - askedAt} ms`);
+    assertNothingLeft(gitaly);
+  });
+}
+
+test('a stop waits for the call that runs, and refuses new connections', async () => {
+  await using gitaly = await startGitalyProcess();
+  const push = await startPush(gitaly);
+
+  gitaly.kill('SIGTERM');
+  await logged(gitaly, 'starting grace period');
+  const refused = gitaly.connect().then((connection) => connection.server.readinessCheck({}, { timeoutMs: 1000 }));
+  await assert.rejects(refused);
+  push.finish();
+
+  assert.equal((await push.result).exitCode, 0);
+  assert.equal(await gitaly.exited, 0, gitaly.log());
+  assert.equal(await refsOf(gitaly), await runGit(['for-each-ref', '--format=%(refname) %(objectname)'], { cwd: push.source }));
+  assertNothingLeft(gitaly);
+});
+
+test('a second signal ends running calls at once, with exit code 1 and without orphans', async () => {
+  await using gitaly = await startGitalyProcess();
+  const push = await startPush(gitaly);
+
+  gitaly.kill('SIGTERM');
+  await logged(gitaly, 'starting grace period');
+  gitaly.kill('SIGTERM');
+
+  await assert.rejects(push.result);
+  assert.equal(await gitaly.exited, 1, gitaly.log());
+  assert.match(gitaly.log(), /wait: force shutdown/);
+  assertNothingLeft(gitaly);
+  assert.deepEqual(await childrenOf(gitaly), []);
+});
+
+test('the grace period ends with exit code 1', async () => {
+  await using gitaly = await startGitalyProcess({ grace: '300ms' });
+  const push = await startPush(gitaly);
+
+  gitaly.kill('SIGTERM');
+
+  await assert.rejects(push.result);
+  assert.equal(await gitaly.exited, 1, gitaly.log());
+  assert.match(gitaly.log(), /wait: grace period expired/);
+});
+
+test('killed in the middle of a push, the server leaves references old or new, and leftovers go after their age', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'gitaly-killed-'));
+  try {
+    {
+      await using killed = await startGitalyProcess({ directory });
+      const push = await startPush(killed);
+      killed.kill('SIGKILL');
+      await assert.rejects(push.result);
+      await killed.exited;
+    }
+    assert.equal(readdirSync(join(directory, 'run')).length, 1, 'the killed server had no time to clean up');
+    const leftover = join(directory, 'default/+gitaly/tmp/leftover');
+    writeFileSync(leftover, '');
+    const eightDaysAgo = Date.now() / 1000 - 8 * 24 * 3600;
+    utimesSync(leftover, eightDaysAgo, eightDaysAgo);
+
+    await using gitaly = await startGitalyProcess({ directory });
+
+    assert.equal(await refsOf(gitaly), '', 'the push had not ended, so its reference is not there');
+    await runGit(['fsck', '--strict'], { cwd: join(directory, 'default', repository.relativePath) });
+    assert.deepEqual(readdirSync(join(directory, 'run')), [`gitaly-${gitaly.pid}`], 'the runtime directory of the dead is gone');
+    await until(() => !existsSync(leftover));
+    const again = await startPush(gitaly, { isNew: false });
+    again.finish();
+    assert.equal((await again.result).exitCode, 0);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test('a wrong configuration ends with exit code 1 and says which key, before a socket opens', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'gitaly-config-'));
+  try {
+    const config = join(directory, 'config.toml');
+    const socket = join(directory, 'gitaly.socket');
+    writeFileSync(config, `socket_path = "${socket}"\n[[storage]]\nname = "default"\npath = "${directory}/missing"\n`);
+
+    const { code, stderr } = await run(process.execPath, ['--conditions=source', 'src/cli/gitaly.ts', 'serve', config]);
+
+    assert.equal(code, 1);
+    assert.match(stderr, /storage/);
+    assert.ok(stderr.includes(config) && stderr.includes(`${directory}/missing`), stderr);
+    assert.equal(existsSync(socket), false);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+interface Push {
+  readonly source: string;
+  readonly result: Promise<{ exitCode: number }>;
+  /** Lets the client go on. */
+  finish(): void;
+}
+
+/** A push through SSHReceivePack that has sent its commands and half of its pack when this resolves. */
+async function startPush(gitaly: GitalyProcess, options: { isNew?: boolean } = {}): Promise<Push> {
+  const connection = await gitaly.connect();
+  if (options.isNew !== false) await connection.repository.createRepository({ repository });
+  const source = mkdtempSync(join(gitaly.directory, 'source-'));
+  await runGit(['init', '-q', '--bare', source]);
+  const blob = await runGit(['hash-object', '-w', '--stdin'], { cwd: source, input: 'content\n'.repeat(5000) });
+  const tree = await runGit(['mktree'], { cwd: source, input: `100644 blob ${blob}\tfile\n` });
+  const commit = await runGit(['commit-tree', '-m', 'one', tree], { cwd: source });
+  await runGit(['update-ref', 'refs/heads/main', commit], { cwd: source });
+  const packName = await runGit(['pack-objects', '--revs', join(gitaly.directory, 'pack')], { cwd: source, input: 'main\n' });
+  const pack = readFileSync(join(gitaly.directory, `pack-${packName}.pack`));
+
+  const stdin = new PassThrough();
+  const stdout = new PassThrough();
+  const advertised = new Promise((resolve) => stdout.once('data', resolve));
+  const request = { repository: { ...repository, glRepository: 'project-1' }, glId: 'user-1', glRepository: 'project-1' };
+  const result = receivePack(connection, { stdin, stdout, stderr: new PassThrough().resume() }, request);
+  result.catch(() => undefined); // asserted by the test
+  await advertised;
+  stdout.resume();
+  const command = `${'0'.repeat(40)} ${commit} refs/heads/main\0report-status`;
+  stdin.write(`${(command.length + 4).toString(16).padStart(4, '0')}${command}0000`);
+  stdin.write(pack.subarray(0, pack.length / 2));
+  await until(() => hasQuarantine(gitaly));
+  return { source, result, finish: () => stdin.end(pack.subarray(pack.length / 2)) };
+}
+
+/** Whether git has begun to take a pack in. */
+function hasQuarantine(gitaly: GitalyProcess): boolean {
+  const objects = join(gitaly.directory, 'default', repository.relativePath, 'objects');
+  return readdirSync(objects).some((name) => name.includes('incoming-'));
+}
+
+function refsOf(gitaly: GitalyProcess): Promise<string> {
+  return runGit(['for-each-ref', '--format=%(refname) %(objectname)'], {
+    cwd: join(gitaly.directory, 'default', repository.relativePath),
+  });
+}
+
+/** Processes whose work is in the server's directory. */
+async function childrenOf(gitaly: GitalyProcess): Promise<string[]> {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  return pids.filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(gitaly.directory);
+    } catch {
+      return false; // gone meanwhile
+    }
+  });
+}
+
+function assertNothingLeft(gitaly: GitalyProcess): void {
+  assert.equal(existsSync(join(gitaly.directory, 'gitaly.socket')), false, 'socket');
+  assert.deepEqual(readdirSync(join(gitaly.directory, 'run')), [], 'runtime directory');
+  const temp = join(gitaly.directory, 'default/+gitaly/tmp');
+  assert.deepEqual(existsSync(temp) ? readdirSync(temp) : [], [], 'temporary directories');
+}
+
+function logged(gitaly: GitalyProcess, text: string): Promise<void> {
+  return until(() => gitaly.log().includes(text));
+}
+
+/** Waits for something that another process does; gives up after ten seconds. */
+async function until(holds: () => boolean): Promise<void> {
+  const limit = performance.now() + 10_000;
+  while (!holds()) {
+    assert.ok(performance.now() < limit, `waited in vain: ${holds}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
