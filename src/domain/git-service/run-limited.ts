@@ -1,9 +1,10 @@
 import type { ConfigPair } from '#git/command/config';
 import type { GitCommand } from '#git/command/git-command';
+import type { SpawnOptions } from '#git/git';
 import type { Repository } from '#storage/repository';
 import { type NegotiationLimit, watchNegotiation } from './negotiation-limit.ts';
 import { type InputObserver, joinStreams, type ServiceResult, type ServiceStreams } from './service-streams.ts';
-import { startService } from './start-service.ts';
+import { startBulkService, startService } from './start-service.ts';
 
 export interface LimitedRun {
   readonly config: readonly ConfigPair[];
@@ -29,11 +30,26 @@ export interface LimitedResult extends ServiceResult {
 export async function runLimited(repository: Repository, command: GitCommand, run: LimitedRun): Promise<LimitedResult> {
   const { config, gitProtocol, streams, limit, observe, signal } = run;
   const stderr = streams.stderr === undefined ? 'head' : 'pipe';
-  await using process = startService(repository, command, { config, gitProtocol, stderr, signal });
+  const started = start(repository, command, { config, gitProtocol, stderr, signal }, streams.isDirect === true);
+  await using process = started.process;
+  using output = started.output;
   using watch = limit && watchNegotiation(limit, () => process.kill());
-  const result = await joinStreams(process, streams, (chunk) => {
-    watch?.push(chunk);
-    observe?.(chunk);
+  const result = await joinStreams(process, streams, {
+    output,
+    observe(chunk) {
+      watch?.push(chunk);
+      observe?.(chunk);
+    },
   });
   return { ...result, isTooSlow: watch?.isTooSlow ?? false };
+}
+
+function start(
+  repository: Repository,
+  command: GitCommand,
+  options: SpawnOptions,
+  isBulk: boolean,
+): ReturnType<typeof startBulkService> {
+  if (isBulk) return startBulkService(repository, command, options);
+  return { process: startService(repository, command, options), output: undefined };
 }

@@ -1,5 +1,6 @@
 import { Readable, type Writable } from 'node:stream';
 import { copyStream, writeChunk } from '#base/copy-stream';
+import type { BulkPipe } from '#git/command/bulk-pipe';
 import type { GitExit } from '#git/command/exit-error';
 import type { GitProcess } from '#git/command/git-process';
 
@@ -9,6 +10,8 @@ export interface ServiceStreams {
   readonly input: AsyncIterable<Uint8Array>;
   /** Is neither ended nor destroyed here. */
   readonly stdout: Writable;
+  /** A write to `stdout` is over only when its bytes have left, so that large output may be copied through one buffer. */
+  readonly isDirect?: boolean | undefined;
   /** Without one, git's words go to the log. */
   readonly stderr?: Writable | undefined;
 }
@@ -30,13 +33,24 @@ export interface ServiceResult {
 /** Enough to recognise the one sentence that tells a client that left from other failures. */
 const STDERR_HEAD_BYTES = 10_000;
 
+export interface JoinOptions {
+  readonly observe?: InputObserver | undefined;
+  /** Git's standard output, when it is not the process' own stream. */
+  readonly output?: BulkPipe | undefined;
+}
+
 /**
  * Joins a git process (started with `stdin: 'pipe'`, and `stderr: 'pipe'` when there is a stream for it) with its client until it
  * ends. Back-pressure goes both ways; bytes are handed on as they are.
  *
  * @throws {ClientGoneError} when output cannot be delivered; what `input` throws. The process is told to end first.
  */
-export async function joinStreams(process: GitProcess, streams: ServiceStreams, observe?: InputObserver): Promise<ServiceResult> {
+export async function joinStreams(
+  process: GitProcess,
+  streams: ServiceStreams,
+  options: JoinOptions = {},
+): Promise<ServiceResult> {
+  const { observe, output } = options;
   const stderrHead: Uint8Array[] = [];
   let inputError: { error: unknown } | undefined;
   const feeding = feed(process, streams.input, observe).catch((error: unknown) => {
@@ -45,7 +59,7 @@ export async function joinStreams(process: GitProcess, streams: ServiceStreams, 
   });
   try {
     await Promise.all([
-      copyStream(process.stdout, streams.stdout),
+      output === undefined ? copyStream(process.stdout, streams.stdout) : output.copyTo(streams.stdout),
       streams.stderr && copyStream(watched(process.stderrStream, stderrHead), streams.stderr),
     ]);
   } catch (error) {

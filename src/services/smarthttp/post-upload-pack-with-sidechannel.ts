@@ -22,7 +22,7 @@ export async function postUploadPackWithSidechannel(
   const { signal } = context;
   const sidechannel = await openSidechannel(context, 'open sidechannel', 'UNAVAILABLE');
   try {
-    const streams = { input: clientBytes(sidechannel), stdout: sidechannel };
+    const streams = { input: clientBytes(sidechannel), stdout: sidechannel, isDirect: true };
     const { gitProtocol } = request;
     const statistics = await runUploadPack({ repository, config, gitProtocol, streams, signal }, context, rooms);
     await closeSidechannel(sidechannel).catch((error: unknown) => {

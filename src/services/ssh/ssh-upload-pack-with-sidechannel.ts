@@ -26,6 +26,7 @@ export async function sshUploadPackWithSidechannel(
     const streams = {
       input: clientBytes(sidechannel),
       stdout: sideBandWriter(sidechannel, BAND.stdout),
+      isDirect: true,
       stderr: sideBandWriter(sidechannel, BAND.stderr),
     };
     const statistics = await runUploadPack({ repository, config, gitProtocol, streams, signal }, context, rooms);
