@@ -1,0 +1,156 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Transform, Writable } from 'node:stream';
+import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
+import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
+import { cpuTime } from './lib/process-usage.ts';
+import { git, runProgram } from './lib/run-program.ts';
+import type { StoredRepository, Workshop } from './lib/workshop.ts';
+
+const GB = 1_000_000_000;
+const WALL_GOAL = { of: 'ratio', atMost: 1.1 } as const;
+const CPU_GOAL = { of: 'value', atMost: 700 } as const;
+
+/** Milliseconds of one clone, and what it cost the server. */
+interface Clone {
+  readonly wallMs: number;
+  readonly serverCpuMs: number;
+}
+
+/** What does a clone cost on its way through us, beside git's own? */
+export const bench: Bench = {
+  name: 'clone',
+  question: 'a bare clone through the sidechannel and through the HTTP door, against git clone of a file:// URL',
+  async *run(workshop) {
+    const repository = await workshop.repository(workshop.quick ? '20mb' : '250mb');
+    const server = await workshop.server();
+    const door = await workshop.door();
+    const fetch = await postedFetch(repository, server.socket);
+    const indexed = join(workshop.directory, 'indexed.git');
+
+    const samples = await takeTurns(workshop.quick ? 1 : 5, {
+      git: cloned(workshop, `file://${repository.path}`),
+      sidechannel: () => measured(server.pid, () => intoIndexPack(indexed, (pack) => fetch.into(pack))),
+      door: cloned(workshop, `${door.url}/${repository.wire.relativePath}`, door.pid),
+      'git, sink': () => measured(undefined, () => uploadPackIntoSink(repository.path, fetch.request)),
+      'sidechannel, sink': () => measured(server.pid, () => fetch.into(sink())),
+    });
+    const bytes = await fetch.close();
+    const wall = (name: keyof typeof samples): number => median(samples[name].map(({ wallMs }) => wallMs));
+    const cpuPerGb = (name: keyof typeof samples): number =>
+      (median(samples[name].map(({ serverCpuMs }) => serverCpuMs)) * GB) / bytes;
+
+    const theirs = { name: 'git clone file://', value: wall('git') };
+    yield { name: 'clone, sidechannel', value: wall('sidechannel'), unit: 'ms', reference: theirs, goal: WALL_GOAL };
+    yield { name: 'clone, HTTP door', value: wall('door'), unit: 'ms', reference: theirs, goal: WALL_GOAL };
+    yield {
+      name: 'transfer alone, sidechannel',
+      value: wall('sidechannel, sink'),
+      unit: 'ms',
+      reference: { name: 'git upload-pack', value: wall('git, sink') },
+    };
+    yield { name: 'server CPU, sidechannel', value: cpuPerGb('sidechannel'), unit: 'ms/GB', goal: CPU_GOAL };
+    yield { name: 'server CPU, sidechannel into a sink', value: cpuPerGb('sidechannel, sink'), unit: 'ms/GB' };
+    yield {
+      name: 'server and door CPU, HTTP',
+      value: cpuPerGb('door'),
+      unit: 'ms/GB',
+      note: 'both in one process: two copies of every byte',
+    };
+  },
+};
+
+function cloned(workshop: Workshop, url: string, pid?: number): () => Promise<Clone> {
+  const target = join(workshop.directory, 'clone.git');
+  return async () => {
+    const clone = await measured(pid, () => runProgram('git', ['clone', '--quiet', '--bare', url, target]));
+    rmSync(target, { recursive: true });
+    return clone;
+  };
+}
+
+async function measured(pid: number | undefined, run: () => Promise<unknown>): Promise<Clone> {
+  const before = pid === undefined ? 0 : cpuTime(pid).ownMs;
+  const wallMs = await timed(run);
+  return { wallMs, serverCpuMs: pid === undefined ? 0 : cpuTime(pid).ownMs - before };
+}
+
+export interface PostedFetch {
+  /** The body of the POST. */
+  readonly request: Buffer;
+  /** Fetches everything and writes the pack. */
+  into(pack: Writable): Promise<void>;
+  /** Closes the connection and tells the size of the answer. */
+  close(): Promise<number>;
+}
+
+/** Fetches of a whole repository by PostUploadPackWithSidechannel. Protocol v0 without side bands: the answer is the pack behind a NAK. */
+export async function postedFetch({ path, wire }: StoredRepository, socket: string): Promise<PostedFetch> {
+  const registry = new SidechannelRegistry();
+  const connection = await dialSidechannel(`unix:${socket}`, registry);
+  const want = `want ${await git(path, ['rev-parse', 'main'])} ofs-delta no-progress\n`;
+  const request = Buffer.from(`${packet(want)}0000${packet('done\n')}`);
+  let bytes = 0;
+  return {
+    request,
+    into: async (pack) => {
+      bytes = 0;
+      const stdout = withoutNak((length) => {
+        bytes += length;
+      });
+      stdout.pipe(pack);
+      await postUploadPack(connection, registry, { stdin: chunksOf(request), stdout }, { repository: wire });
+      stdout.end();
+      await once(pack, 'finish');
+    },
+    close: async () => {
+      await connection.close();
+      return bytes;
+    },
+  };
+}
+
+const NAK = packet('NAK\n');
+
+function withoutNak(count: (bytes: number) => void): Transform {
+  let skip = NAK.length;
+  return new Transform({
+    highWaterMark: 256 * 1024,
+    transform(chunk: Buffer, _encoding, done) {
+      const data = chunk.subarray(skip);
+      skip -= chunk.length - data.length;
+      count(data.length);
+      done(null, data);
+    },
+  });
+}
+
+async function* chunksOf(body: Buffer): AsyncGenerator<Buffer> {
+  yield body;
+}
+
+async function intoIndexPack(directory: string, fetch: (pack: Writable) => Promise<void>): Promise<void> {
+  await runProgram('git', ['init', '--quiet', '--bare', directory]);
+  const indexPack = spawn('git', ['-C', directory, 'index-pack', '--stdin'], { stdio: ['pipe', 'ignore', 'inherit'] });
+  const exited = once(indexPack, 'exit');
+  await fetch(indexPack.stdin);
+  if ((await exited)[0] !== 0) throw new Error('git index-pack refused what came');
+  rmSync(directory, { recursive: true });
+}
+
+async function uploadPackIntoSink(path: string, request: Buffer): Promise<void> {
+  const uploadPack = spawn('git', ['upload-pack', '--stateless-rpc', path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  uploadPack.stdin.end(request);
+  uploadPack.stdout.pipe(sink());
+  await once(uploadPack, 'close');
+}
+
+export function sink(): Writable {
+  return new Writable({ highWaterMark: 256 * 1024, write: (_chunk, _encoding, done) => done() });
+}
+
+function packet(text: string): string {
+  return (text.length + 4).toString(16).padStart(4, '0') + text;
+}

@@ -1,0 +1,79 @@
+import { createCipheriv } from 'node:crypto';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { git, runProgram } from './run-program.ts';
+
+/** Raise it when a recipe changes: repositories of other versions are made anew. */
+const VERSION = 1;
+const CACHE = join(import.meta.dirname, '../../.cache/bench');
+const MB = 1_000_000;
+
+/** What the benches work on. The same recipe gives the same objects everywhere. */
+const RECIPES = {
+  /** 100 commits of 20 files, one of them 4 KiB. */
+  small: { commits: 100, blobs: 0, blobBytes: 0, references: 0 },
+  '1k-refs': { commits: 1, blobs: 0, blobBytes: 0, references: 1000 },
+  '200k-refs': { commits: 1, blobs: 0, blobBytes: 0, references: 200_000 },
+  '20mb': { commits: 1, blobs: 40, blobBytes: MB / 2, references: 0 },
+  '250mb': { commits: 1, blobs: 500, blobBytes: MB / 2, references: 0 },
+  '2gb': { commits: 1, blobs: 500, blobBytes: 4 * MB, references: 0 },
+} as const satisfies Record<string, Recipe>;
+
+interface Recipe {
+  readonly commits: number;
+  /** Large blobs of bytes that do not compress. */
+  readonly blobs: number;
+  readonly blobBytes: number;
+  /** Branches beside `main`, all packed. */
+  readonly references: number;
+}
+
+export type RepositoryName = keyof typeof RECIPES;
+
+/** The path of a bare repository, which is made if it is not in the cache. Read only: work on a copy. */
+export async function cachedRepository(name: RepositoryName): Promise<string> {
+  const path = join(CACHE, `${name}-v${VERSION}.git`);
+  if (existsSync(path)) return path;
+  const draft = `${path}.draft-${process.pid}`;
+  try {
+    mkdirSync(CACHE, { recursive: true });
+    await runProgram('git', ['init', '--quiet', '--bare', '--initial-branch=main', draft]);
+    const settings = ['-c', 'core.compression=0', '-c', 'pack.compression=0', '-c', 'fastimport.unpackLimit=0'];
+    await git(draft, [...settings, 'fast-import', '--quiet'], { input: importStream(RECIPES[name]) });
+    await git(draft, ['pack-refs', '--all']);
+    if (RECIPES[name].blobs === 0) await git(draft, ['repack', '-adq']);
+    renameSync(draft, path);
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+  return path;
+}
+
+/** A copy that shares the files of the cached repository. Git replaces files and never changes them, so both stay apart. */
+export async function copyRepository(name: RepositoryName, destination: string): Promise<void> {
+  await runProgram('cp', ['-al', await cachedRepository(name), destination]);
+}
+
+async function* importStream(recipe: Recipe): AsyncGenerator<Uint8Array | string> {
+  const noise = createCipheriv('aes-128-ctr', Buffer.alloc(16, 1), Buffer.alloc(16, 2));
+  for (let index = 0; index < recipe.commits; index++) {
+    yield `commit refs/heads/main\nmark :${index + 1}\ncommitter Bench <bench@example.com> ${1_700_000_000 + index} +0000\n`;
+    yield data(`change ${index}\n\nThe body of a commit message.\n`);
+    if (index === 0) {
+      yield `M 100644 inline four-kilobytes\n${data('x'.repeat(4096))}`;
+      for (let blob = 0; blob < recipe.blobs; blob++) {
+        yield `M 100644 inline large/${blob}\ndata ${recipe.blobBytes}\n`;
+        yield noise.update(Buffer.alloc(recipe.blobBytes));
+        yield '\n';
+      }
+    }
+    yield `M 100644 inline directory/file-${index % 20}\n${data(`content ${index}\n`)}`;
+  }
+  for (let index = 0; index < recipe.references; index++) {
+    yield `reset refs/heads/branch-${String(index).padStart(6, '0')}\nfrom :1\n`;
+  }
+}
+
+function data(text: string): string {
+  return `data ${Buffer.byteLength(text)}\n${text}\n`;
+}

@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A server in a process of its own, started from `bin/` as in production. */
+export interface ServerProcess {
+  readonly pid: number;
+  /** Path of its Unix socket. */
+  readonly socket: string;
+  /** From the start of the process until it took a connection. */
+  readonly readyMs: number;
+  connect(): Promise<Socket>;
+  /** Idempotent. */
+  stop(): Promise<void>;
+}
+
+const BIN = join(import.meta.dirname, '../../bin');
+const POLL_MS = 2;
+const START_LIMIT_MS = 20_000;
+const STOP_LIMIT_MS = 5000;
+
+/** `gitaly serve`. Its log goes to a file in `directory`, as a service manager would keep it. */
+export async function startServer(directory: string, storage: string): Promise<ServerProcess> {
+  // Socket paths may have some 100 bytes, and the directory of a clone may be long.
+  const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
+  const socket = join(sockets, 'gitaly.socket');
+  const config = join(sockets, 'config.toml');
+  writeFileSync(
+    config,
+    `socket_path = ${JSON.stringify(socket)}\nruntime_dir = ${JSON.stringify(sockets)}\n[logging]\nformat = "json"\n` +
+      `[[storage]]\nname = "default"\npath = ${JSON.stringify(storage)}\n`,
+  );
+  const log = openSync(join(directory, 'gitaly.log'), 'a');
+  const startedAt = performance.now();
+  const child = spawn(join(BIN, 'gitaly'), ['serve', config], { stdio: ['ignore', log, 'inherit'] });
+  return await running(child, socket, startedAt, sockets);
+}
+
+/** `gitaly-ts up` on the directory that holds `repositories/`. */
+export async function startDoor(directory: string): Promise<ServerProcess & { readonly url: string }> {
+  const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
+  const socket = join(sockets, 'gitaly.socket');
+  const startedAt = performance.now();
+  const child = spawn(join(BIN, 'gitaly-ts'), ['up', directory, '--http', '127.0.0.1:0', '--grpc', `unix:${socket}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const url = await printedUrl(child.stdout);
+  return { ...(await running(child, socket, startedAt, sockets)), url };
+}
+
+async function running(child: ChildProcess, socket: string, startedAt: number, sockets: string): Promise<ServerProcess> {
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`cannot start ${child.spawnfile}; is dist/ built?`);
+  const exited = once(child, 'exit');
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    const late = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+    await exited;
+    clearTimeout(late);
+    rmSync(sockets, { recursive: true, force: true });
+  };
+  while (performance.now() - startedAt < START_LIMIT_MS && child.exitCode === null) {
+    const connection = await connectTo(socket).catch(() => undefined);
+    if (connection === undefined) {
+      await delay(POLL_MS);
+      continue;
+    }
+    const readyMs = performance.now() - startedAt;
+    connection.destroy();
+    return { pid, socket, readyMs, connect: () => connectTo(socket), stop };
+  }
+  await stop();
+  throw new Error('the server did not start');
+}
+
+async function connectTo(path: string): Promise<Socket> {
+  const connection = connect(path);
+  await once(connection, 'connect');
+  return connection;
+}
+
+async function printedUrl(stdout: Readable): Promise<string> {
+  for await (const line of createInterface({ input: stdout })) {
+    const url = /^\s*HTTP\s+(?<url>http:\S+)/.exec(line)?.groups?.url;
+    if (url === undefined) continue;
+    stdout.resume();
+    return url;
+  }
+  throw new Error('gitaly-ts up ended without an address');
+}

@@ -1,0 +1,61 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { copyRepository, type RepositoryName } from './repositories.ts';
+import { type ServerProcess, startDoor, startServer } from './server-process.ts';
+
+export interface WorkshopOptions {
+  /** Fewer rounds, smaller repositories: for a look, not for a verdict. */
+  readonly quick: boolean;
+}
+
+/** What a bench works with: a directory of its own, repositories, servers. Disposing stops the servers and removes the directory. */
+export class Workshop implements AsyncDisposable {
+  readonly quick: boolean;
+  /** On the file system of the cached repositories, so that copies cost nothing. */
+  readonly directory: string;
+  /** The storage `default` of every server of this workshop. */
+  readonly storage: string;
+  readonly #servers: ServerProcess[] = [];
+
+  constructor({ quick }: WorkshopOptions) {
+    this.quick = quick;
+    const cache = join(import.meta.dirname, '../../.cache/bench');
+    mkdirSync(cache, { recursive: true });
+    this.directory = mkdtempSync(join(cache, 'work-'));
+    this.storage = join(this.directory, 'repositories');
+    mkdirSync(this.storage);
+  }
+
+  /** Puts a repository into the storage. */
+  async repository(name: RepositoryName, as = `${name}.git`): Promise<StoredRepository> {
+    const path = join(this.storage, as);
+    await copyRepository(name, path);
+    return { path, wire: { storageName: 'default', relativePath: as, glRepository: as } };
+  }
+
+  /** `gitaly serve` on a Unix socket. */
+  async server(): Promise<ServerProcess> {
+    return this.#keep(await startServer(this.directory, this.storage));
+  }
+
+  /** `gitaly-ts up`: server and HTTP door in one process, which serve the same storage. */
+  async door(): Promise<ServerProcess & { readonly url: string }> {
+    return this.#keep(await startDoor(this.directory));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.stop()));
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #keep<S extends ServerProcess>(server: S): S {
+    this.#servers.push(server);
+    return server;
+  }
+}
+
+export interface StoredRepository {
+  readonly path: string;
+  /** As requests name it. */
+  readonly wire: { readonly storageName: string; readonly relativePath: string; readonly glRepository: string };
+}

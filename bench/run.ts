@@ -1,0 +1,110 @@
+/**
+ * Runs the benches one after another, prints one table and writes it as JSON to `bench/results/`. See bench/README.md.
+ *
+ *   npm run bench -- [--only NAME] [--quick]
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { bench as clone } from './clone.ts';
+import { bench as infoRefs } from './info-refs.ts';
+import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
+import { git } from './lib/run-program.ts';
+import { Workshop } from './lib/workshop.ts';
+import { bench as memory } from './memory.ts';
+import { bench as processStart } from './process-start.ts';
+import { bench as push } from './push.ts';
+import { bench as startUp } from './start-up.ts';
+import { bench as unaryCalls } from './unary-calls.ts';
+
+const BENCHES: readonly Bench[] = [startUp, processStart, unaryCalls, infoRefs, push, clone, memory];
+const COLUMNS = ['name', 'value', 'unit', 'reference', 'ratio', 'goal', 'met'] as const;
+
+type Row = Record<(typeof COLUMNS)[number], string>;
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } } });
+const chosen = BENCHES.filter(({ name }) => values.only === undefined || name === values.only);
+if (chosen.length === 0) {
+  console.error(`There is no bench "${values.only}". There are:`);
+  for (const { name, question } of BENCHES) console.error(`  ${name.padEnd(14)} ${question}`);
+  process.exit(2);
+}
+process.exitCode = await runAll(chosen, values.quick);
+
+/** The exit code: 1 when a bench could not run. A goal that is missed is a result. */
+async function runAll(benches: readonly Bench[], quick: boolean): Promise<number> {
+  const results: { bench: string; measurement: Measurement }[] = [];
+  let code = 0;
+  for (const bench of benches) {
+    console.error(`${bench.name}: ${bench.question}`);
+    const startedAt = performance.now();
+    try {
+      await using workshop = new Workshop({ quick });
+      for await (const measurement of bench.run(workshop)) results.push({ bench: bench.name, measurement });
+    } catch (error) {
+      console.error(`${bench.name} failed:`, error);
+      code = 1;
+    }
+    console.error(`  ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+  }
+  printTable(results.map(({ measurement }) => row(measurement)));
+  for (const { measurement } of results)
+    if (measurement.note !== undefined) console.log(`${measurement.name}: ${measurement.note}`);
+  console.log(`\nwritten to ${await save(results, quick)}`);
+  return code;
+}
+
+function row(measurement: Measurement): Row {
+  const { name, value, unit, reference, goal } = measurement;
+  const ratio = ratioOf(measurement);
+  const met = isMet(measurement);
+  return {
+    name,
+    value: rounded(value),
+    unit,
+    reference: reference === undefined ? '' : `${rounded(reference.value)} (${reference.name})`,
+    ratio: ratio === undefined ? '' : ratio.toFixed(2),
+    goal: goal === undefined ? '' : `${goal.of} <= ${goal.atMost}`,
+    met: met === undefined ? '' : met ? 'yes' : 'NO',
+  };
+}
+
+/** Three digits that count, as many more as there are before the point. */
+function rounded(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function printTable(rows: readonly Row[]): void {
+  // All columns of a row, so every key is there.
+  const heading = Object.fromEntries(COLUMNS.map((column) => [column, column])) as Row;
+  const width = (column: keyof Row): number => Math.max(...[heading, ...rows].map((each) => each[column].length));
+  console.log('');
+  for (const each of [heading, ...rows])
+    console.log(
+      COLUMNS.map((column) => each[column].padEnd(width(column)))
+        .join('  ')
+        .trimEnd(),
+    );
+  console.log('');
+}
+
+async function save(results: readonly { bench: string; measurement: Measurement }[], quick: boolean): Promise<string> {
+  const directory = join(import.meta.dirname, 'results');
+  mkdirSync(directory, { recursive: true });
+  const date = new Date().toISOString();
+  const path = join(directory, `${date.replaceAll(':', '-').slice(0, 19)}${quick ? '-quick' : ''}.json`);
+  const machine = { cores: cpus().length, cpu: cpus()[0]?.model, node: process.version, git: await git('.', ['version']) };
+  const rows = results.map(({ bench, measurement }) => ({
+    bench,
+    ...measurement,
+    ratio: ratioOf(measurement),
+    isMet: isMet(measurement),
+  }));
+  writeFileSync(path, `${JSON.stringify({ date, quick, commit: await commit(), machine, results: rows }, undefined, 2)}\n`);
+  return path;
+}
+
+function commit(): Promise<string | undefined> {
+  return git('.', ['rev-parse', 'HEAD']).catch(() => undefined);
+}
