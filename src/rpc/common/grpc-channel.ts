@@ -250,16 +250,22 @@ class Http2Channel implements GrpcChannel {
       call.cancel(new GitalyError('UNAVAILABLE', 'the connection is draining', { metadata: { unprocessed: true } }));
       return call;
     }
-    const headers: OutgoingHttpHeaders = { ...this.#baseHeaders, ':path': method.path };
-    if (deadlineMs !== undefined) headers[GRPC_TIMEOUT] = formatGrpcTimeout(deadlineMs - Date.now());
-    if (options.metadata !== undefined)
-      addMetadata(headers, options.metadata instanceof Metadata ? options.metadata : Metadata.from(options.metadata));
     try {
-      call.start(this.#session.request(headers), requests);
+      call.start(this.#session.request(this.#headersOf(method, options, deadlineMs)), requests);
     } catch (error) {
-      call.cancel(new GitalyError('INTERNAL', messageOf(error), { cause: error })); // metadata that HTTP/2 refuses
+      // Metadata that cannot travel.
+      call.cancel(error instanceof GitalyError ? error : new GitalyError('INTERNAL', messageOf(error), { cause: error }));
     }
     return call;
+  }
+
+  #headersOf(method: MethodName, options: CallOptions, deadlineMs: number | undefined): OutgoingHttpHeaders {
+    const headers: OutgoingHttpHeaders = { ...this.#baseHeaders, ':path': method.path };
+    if (deadlineMs !== undefined) headers[GRPC_TIMEOUT] = formatGrpcTimeout(deadlineMs - Date.now());
+    if (options.metadata !== undefined) {
+      addMetadata(headers, options.metadata instanceof Metadata ? options.metadata : Metadata.from(options.metadata));
+    }
+    return headers;
   }
 
   #startKeepalive(intervalMs: number | undefined): NodeJS.Timeout | undefined {

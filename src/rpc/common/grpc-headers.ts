@@ -12,7 +12,8 @@ const HEADER_OVERHEAD_BYTES = 32;
 const RESERVED_BYTES = 1024;
 
 /** Keys that metadata may not set: they are the transport's. */
-const RESERVED_KEY = /^(?::|grpc-|content-type$|te$|connection$|keep-alive$|proxy-connection$|transfer-encoding$|upgrade$|host$)/;
+const RESERVED_KEY =
+  /^(?::|grpc-|(?:content-type|user-agent|te|connection|keep-alive|proxy-connection|transfer-encoding|upgrade|http2-settings|host)$)/;
 
 /** Adds metadata to headers that are about to be sent. Keys of the transport are left out, as grpc-go does. */
 export function addMetadata(headers: OutgoingHttpHeaders, metadata: Metadata): void {

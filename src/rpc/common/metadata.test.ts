@@ -68,3 +68,18 @@ test('a clone lives its own life', () => {
 
   assert.equal(metadata.get('a'), '1');
 });
+
+test('what cannot travel is refused', () => {
+  const metadata = Metadata.from();
+
+  assert.throws(() => metadata.set('two words', 'x'), {
+    code: 'INTERNAL',
+    message: 'header key "two words" contains illegal characters',
+  });
+  assert.throws(() => metadata.set('username', 'Jörg'), {
+    code: 'INTERNAL',
+    message: 'header key "username" contains value with non-printable ASCII characters',
+  });
+  assert.throws(() => metadata.set('a', 'x\r\ny'));
+  assert.equal(metadata.isEmpty, true);
+});

@@ -1,3 +1,5 @@
+import { GitalyError } from '#base/gitaly-error';
+
 /** A metadata value: text, or bytes for keys that end in `-bin`. */
 export type MetadataValue = string | Uint8Array;
 
@@ -5,6 +7,8 @@ export type MetadataValue = string | Uint8Array;
 export type MetadataInit = Metadata | Readonly<Record<string, MetadataValue | readonly MetadataValue[]>>;
 
 const PADDING = /=+$/;
+const KEY = /^[0-9a-z_.-]+$/;
+const PRINTABLE = /^[\x20-\x7e]*$/;
 
 /**
  * Headers or trailers of an RPC: an ordered list of key and value, keys lower-case, a key may occur more than once.
@@ -84,13 +88,22 @@ export class Metadata {
     this.append(key, value);
   }
 
-  /** Adds one more value for a key. */
+  /**
+   * Adds one more value for a key.
+   * @throws {GitalyError} INTERNAL for what cannot travel: keys and values outside of what gRPC allows (text of grpc-go).
+   */
   append(key: string, value: MetadataValue): void {
     const lower = key.toLowerCase();
-    this.#pairs.push(
-      lower,
-      isBinary(lower) ? encodeBinary(value) : typeof value === 'string' ? value : Buffer.from(value).toString('utf8'),
-    );
+    if (!KEY.test(lower)) throw new GitalyError('INTERNAL', `header key ${JSON.stringify(key)} contains illegal characters`);
+    if (isBinary(lower)) {
+      this.#pairs.push(lower, encodeBinary(value));
+      return;
+    }
+    const text = typeof value === 'string' ? value : Buffer.from(value).toString('latin1');
+    if (!PRINTABLE.test(text)) {
+      throw new GitalyError('INTERNAL', `header key ${JSON.stringify(key)} contains value with non-printable ASCII characters`);
+    }
+    this.#pairs.push(lower, text);
   }
 
   delete(key: string): void {

@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { encodeFrame, sizeOf, writeFrame } from '#rpc/common/grpc-frame';
 import { addMetadata, errorHeaders } from '#rpc/common/grpc-headers';
@@ -18,15 +18,6 @@ const TRAILERS_ONLY = { endStream: true, sendDate: false } as const;
 const RELEASE_RETRY_MS = 20;
 // The text of grpc-go.
 const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
-
-/** Go's words for what is wrong with the bytes of a message. */
-function decodeFailure(error: unknown): string {
-  return isUtf8Failure(error) ? 'string field contains invalid UTF-8' : 'proto: cannot parse invalid wire-format data';
-}
-
-function isUtf8Failure(error: unknown): boolean {
-  return error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA';
-}
 
 /** Told of headers and messages that go out, with their size (keepalive enforcement). */
 type OnSent = (stream: ServerHttp2Stream, bytes: number) => void;
@@ -48,6 +39,8 @@ export class ActiveCall implements ServerCall {
   #response: Uint8Array[] | undefined;
   /** Set while the pump waits for room. */
   #onRoom: (() => void) | undefined;
+  /** Set while responses are pulled: releases their source. */
+  #onGone: (() => Promise<void>) | undefined;
   readonly #onSent: OnSent;
 
   constructor(route: Route, context: CallContext, stream: ServerHttp2Stream, incoming: IncomingFrames, onSent: OnSent) {
@@ -91,7 +84,11 @@ export class ActiveCall implements ServerCall {
       failure = this.#statusOf(error);
     }
     this.context.finish();
-    this.#finish(failure);
+    try {
+      this.#finish(failure);
+    } catch {
+      this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR); // HTTP/2 refuses the answer; the client must not wait for it
+    }
   }
 
   #intercept(interceptors: readonly ServerInterceptor[], index: number): Promise<void> {
@@ -165,10 +162,16 @@ export class ActiveCall implements ServerCall {
     return encodeFrame(chunks);
   }
 
-  /** Pulls responses one at a time; a client that does not read stops the pulling. */
+  /** Pulls responses one at a time; a client that does not read stops the pulling, one that leaves ends it. */
   async #send(responses: AsyncIterable<unknown>): Promise<void> {
     this.context.watchDeadline();
     const iterator = responses[Symbol.asyncIterator]();
+    let released: Promise<void> | undefined;
+    const release = (): Promise<void> => {
+      released ??= returnQuietly(iterator);
+      return released;
+    };
+    this.#onGone = release;
     try {
       for (;;) {
         const { done, value } = await iterator.next();
@@ -180,8 +183,10 @@ export class ActiveCall implements ServerCall {
         if (!writeFrame(this.#stream, frame)) await this.#room();
       }
     } catch (error) {
-      await iterator.return?.();
+      await release();
       throw error;
+    } finally {
+      this.#onGone = undefined;
     }
   }
 
@@ -201,6 +206,7 @@ export class ActiveCall implements ServerCall {
   #onAbort(reason: GitalyError): void {
     this.#incoming.abort(reason);
     this.#onRoom?.();
+    void this.#onGone?.(); // wakes iterators that wait in `next`; a generator is returned from when its `next` is done
   }
 
   /** An error without a code, thrown after an abort, is taken for its consequence. */
@@ -236,6 +242,24 @@ export class ActiveCall implements ServerCall {
   }
 }
 
+/** Go's words for what is wrong with the bytes of a message. */
+function decodeFailure(error: unknown): string {
+  return isUtf8Failure(error) ? 'string field contains invalid UTF-8' : 'proto: cannot parse invalid wire-format data';
+}
+
+function isUtf8Failure(error: unknown): boolean {
+  return error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA';
+}
+
+/** Ends a source of responses. The call has its status already, so a failure to clean up cannot change it. */
+async function returnQuietly(iterator: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch {
+    // what the call ends with is known
+  }
+}
+
 async function runHooks(hooks: readonly RequestHook[], message: unknown, index: number): Promise<unknown> {
   for (const hook of hooks) {
     const pending = hook(message, index);
@@ -246,6 +270,7 @@ async function runHooks(hooks: readonly RequestHook[], message: unknown, index: 
 
 /** Answers with a status alone. */
 export function respondTrailersOnly(stream: ServerHttp2Stream, trailers: OutgoingHttpHeaders, httpStatus = 200): void {
+  if (stream.destroyed || stream.closed) return; // the client has left
   stream.respond({ ...RESPONSE_HEADERS, ':status': httpStatus, ...trailers }, TRAILERS_ONLY);
   releaseSender(stream);
 }

@@ -73,7 +73,7 @@ export class GrpcServer {
 
   /** Serves HTTP/2 on a connection until either side closes it. The server owns the duplex from here on. */
   serveConnection(duplex: Duplex, peer: Peer): void {
-    if (this.#isStopping) {
+    if (this.#isStopping || duplex.destroyed) {
       duplex.destroy();
       return;
     }
@@ -127,6 +127,7 @@ export class GrpcServer {
     rawHeaders: string[],
   ): void {
     stream.on('error', ignore); // a reset by the peer; the call learns of it by 'aborted'
+    if (stream.destroyed || stream.closed) return; // reset before it was seen
     const refusal = refusalOf(headers);
     if (refusal !== undefined) {
       refuse(stream, refusal.error, refusal.httpStatus);
