@@ -69,7 +69,7 @@ function serveGrpcJs(path: string): void {
 }
 
 /** Tells the parent that the socket listens, and answers its questions for the CPU time used. */
-process.on("SIGINT", () => process.exit());
+process.on('SIGINT', () => process.exit());
 function announce(): void {
   process.on('message', () => process.send?.(process.cpuUsage()));
   process.on('disconnect', () => process.exit());

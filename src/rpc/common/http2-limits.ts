@@ -1,4 +1,3 @@
-
 /**
  * What one stream may send before its reader has read. 1 MiB keeps a stream at full speed up to a round trip of milliseconds, and
  * with MAX_CONCURRENT_STREAMS bounds what a peer can make us hold.
