@@ -242,7 +242,7 @@ export class CatFilePool {
     }
     const [suspect, ...innocent] = unanswered;
     if (suspect === undefined) return;
-    if (suspect === only || this.#closed) suspect.reject(deathOf(process));
+    if (suspect === only || this.#closed) settleDead(suspect, process.stderr);
     else this.#alone(slot, suspect);
     for (const lookup of innocent) {
       lookup.deaths++;
@@ -294,9 +294,18 @@ function newSlot(key: string, repository: GitRepository): Slot {
   };
 }
 
-/** Gitaly's words for it, which reach clients behind the prefix of their RPC. */
-function deathOf(process: CatFileProcess): GitalyError {
-  return new GitalyError('UNKNOWN', 'read info line: EOF', { metadata: { stderr: process.stderr } });
+/** An object file without a byte in it is no object for newer versions of git; older ones die of it when they follow it. */
+const EMPTY_OBJECT = /^error: object file .* is empty$/m;
+/** git did not even begin: the repository as a whole is unusable. */
+const REFUSED = /^fatal: (?:not a git repository|bad config |Expected git repo version|unknown repository extension)/m;
+
+/** Tells the one who asked what became of git. Gitaly's words, which reach clients behind the prefix of their RPC. */
+function settleDead(lookup: Lookup, stderr: string): void {
+  if (EMPTY_OBJECT.test(stderr)) lookup.resolve(undefined);
+  else {
+    const message = REFUSED.test(stderr) ? 'flushing: write |1: broken pipe' : 'read info line: EOF';
+    lookup.reject(new GitalyError('UNKNOWN', message, { metadata: { stderr } }));
+  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import type { GitProcess } from '../command/git-process.ts';
 import { parseHeader } from './cat-file-header.ts';
@@ -9,6 +10,9 @@ import { ObjectStream } from './object-stream.ts';
 export const INLINE_BYTES = 256 * 1024;
 /** More than this is not read only to be thrown away: the process is. */
 const DRAIN_BYTES = 1024 * 1024;
+
+/** How long a process may live on after it closed its output. */
+const EXIT_MS = 1_000;
 
 const FLUSH = Buffer.from('flush');
 
@@ -53,7 +57,7 @@ export class CatFileProcess {
     this.#delimiter = delimiter;
     this.#events = events;
     run.stdout.on('readable', () => this.#onReadable());
-    run.stdout.once('close', () => this.#onClose());
+    run.stdout.once('close', () => void this.#onClose());
   }
 
   get isIdle(): boolean {
@@ -213,14 +217,15 @@ export class CatFileProcess {
     this.#onReadable();
   }
 
-  #onClose(): void {
+  async #onClose(): Promise<void> {
     this.#gone = true;
+    // What git said is complete once it has been reaped. One that only closed its output is ended.
+    await Promise.race([this.#run.exited, setTimeout(EXIT_MS, undefined, { ref: false })]);
+    await this.#run[Symbol.asyncDispose]();
     this.#stream?.destroy(new GitalyError('UNKNOWN', 'unexpected EOF', { metadata: { stderr: this.stderr } }));
     const unanswered = this.#pending;
     this.#pending = [];
     this.#events.died(this, unanswered);
-    // Reaps it, and ends it if only its output was closed.
-    void this.#run[Symbol.asyncDispose]();
   }
 }
 

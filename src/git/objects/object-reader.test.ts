@@ -160,6 +160,28 @@ test('a NUL is refused, line feeds and carriage returns are not mistaken for som
   assert.equal((await objects.info('main'))?.oid, oid);
 });
 
+test('an id with more digits behind it is that id', async () => {
+  for (const format of ['sha1', 'sha256']) {
+    const fixture = new Fixture(`--object-format=${format}`);
+    const oid = fixture.commit({ file: 'x' });
+    const objects = git.objects(fixture.repository);
+
+    assert.equal((await objects.info(`${oid}5`))?.oid, oid);
+    assert.equal((await objects.readCommit(`${oid}abc`))?.oid, oid);
+    assert.equal(await objects.info(`${oid}g`), undefined);
+  }
+});
+
+test('an object file that is empty is no object', async () => {
+  const fixture = new Fixture();
+  const oid = fixture.commit({ file: 'x' });
+  const loose = join(fixture.path, 'objects', oid.slice(0, 2), oid.slice(2));
+  chmodSync(loose, 0o644);
+  writeFileSync(loose, '');
+
+  assert.equal(await git.objects(fixture.repository).readCommit('main'), undefined);
+});
+
 test('an ambiguous short id is an error in the words of Gitaly', async () => {
   const fixture = new Fixture();
   const seen = new Map<string, number>();
@@ -336,7 +358,8 @@ test('a repository that git refuses is an error for every request, and none hang
 
   const results = await Promise.allSettled(Array.from({ length: 10 }, () => objects.info('HEAD')));
 
-  for (const result of results) assert.equal(result.status === 'rejected' && result.reason.message, 'read info line: EOF');
+  for (const result of results)
+    assert.equal(result.status === 'rejected' && result.reason.message, 'flushing: write |1: broken pipe');
 });
 
 test('a process that talks nonsense fails its requests and nothing else', async () => {

@@ -40,6 +40,9 @@ const PEEL_TAG = Buffer.from('^{tag}');
  */
 const DIFFICULT = /@\{|\^\{\/|^:\/|:(?:[0-3]:)?\.\.?(?:\/|$)/;
 
+/** More hex digits than the shorter kind of id has, alone or peeled. */
+const LONG_ID = /^([0-9a-fA-F]{41,})(?:\^\{[a-z]*\})?$/;
+
 /** Reads the objects of one repository through the shared cat-file processes. Cheap to make; holds nothing. */
 export class ObjectReader {
   readonly #git: Git;
@@ -124,7 +127,8 @@ export class ObjectReader {
   async #look(mode: LookupMode, revision: Buffer, maxBytes: number, signal: AbortSignal | undefined): Promise<Found | undefined> {
     if (revision.includes(0)) throw new GitalyError('INVALID_ARGUMENT', 'revision must not contain NUL bytes');
     if (signal?.aborted === true) throw abortError(signal);
-    const wanted = this.#fitsOnALine(revision) ? revision : await this.#resolve(revision, signal);
+    const whole = revision.length > 40 ? this.#cutId(revision) : revision;
+    const wanted = this.#fitsOnALine(whole) ? whole : await this.#resolve(whole, signal);
     if (wanted === undefined) return undefined;
     const lookup = new Lookup(mode, wanted, maxBytes);
     if (DIFFICULT.test(wanted.toString('latin1'))) this.#pool.submitAlone(this.#repository, lookup, signal);
@@ -137,6 +141,14 @@ export class ObjectReader {
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** Newer versions of git take an id with more hex digits behind it for the id, and so it is with all. */
+  #cutId(revision: Buffer): Buffer {
+    const digits = LONG_ID.exec(revision.toString('latin1'))?.[1]?.length;
+    if (digits === undefined) return revision;
+    const length = this.#git.objectFormat(this.#repository) === 'sha1' ? 40 : 64;
+    return digits <= length ? revision : Buffer.concat([revision.subarray(0, length), revision.subarray(digits)]);
   }
 
   /** Whether a process that reads lines gets the revision as it is (git drops a carriage return before the line feed). */
