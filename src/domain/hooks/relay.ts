@@ -11,11 +11,14 @@ export const RELAY_ENVIRONMENT = { GITALY_HOOKS_RELAY: '1' } as const;
 /** Descriptors that a command with relayed hooks needs beside the standard ones. */
 export const RELAY_PIPES = 2;
 
+/** All that a pusher learns of a hook that could not be answered; the reason may hold what is not for them. */
+const FAILURE_TEXT = Buffer.from('error executing git hook\n');
+
 /**
  * Serves the hooks of one git process until the process and all it started have closed their ends.
  *
  * @param requests our end of descriptor 3, @param answers of descriptor 4.
- * @param onError told when a call could not be answered; the hook has failed then, with a text that says nothing.
+ * @param onError told why a call could not be answered; the hook fails then, with a text that says nothing.
  */
 export async function serveRelay(
   requests: Duplex,
@@ -52,9 +55,14 @@ export async function serveRelay(
       return last;
     };
     try {
-      const status = await handle(call, { stdout: print, stderr: print });
+      const status = await handle(call, { stdout: print, stderr: print }).catch(async (error: unknown) => {
+        onError(error);
+        await print(FAILURE_TEXT);
+        return 1;
+      });
       await write(answers, `X ${status & 0xff}\n`);
     } catch (error) {
+      // The script is gone, or this server's end: it learns that nothing will come from the end of file.
       onError(error);
       answers.destroy();
     }

@@ -1,0 +1,46 @@
+/** A packet of git's protocols: four digits of length, then the text. */
+export function packet(text: string): string {
+  return (Buffer.byteLength(text) + 4).toString(16).padStart(4, '0') + text;
+}
+
+export const FLUSH = '0000';
+
+/** A pack without objects, for pushes of what the repository has already. */
+export const EMPTY_PACK = Buffer.from('5041434b0000000200000000029d08823bd8a8eab510ad6ac75c823cfd3ed31e', 'hex');
+
+export const ZERO_OID = '0'.repeat(40);
+
+/** What a git client sends for a push of `<old> <new> <reference>` lines. */
+export function pushBody(
+  commands: readonly string[],
+  options: { capabilities?: string; pushOptions?: readonly string[]; pack?: Uint8Array } = {},
+): Buffer {
+  const { capabilities = 'report-status side-band-64k', pushOptions, pack = EMPTY_PACK } = options;
+  const features = pushOptions === undefined ? capabilities : `${capabilities} push-options`;
+  const lines = commands.map((command, index) => packet(index === 0 ? `${command}\0 ${features}` : command)).join('');
+  const optionLines = pushOptions === undefined ? '' : pushOptions.map(packet).join('') + FLUSH;
+  return Buffer.concat([Buffer.from(lines + FLUSH + optionLines), pack]);
+}
+
+/** The texts of an answer with side bands, by band; `report` is the list of lines inside band 1. */
+export function readReport(answer: Uint8Array): { report: string[]; messages: string } {
+  const bands: Record<number, string> = { 1: '', 2: '' };
+  for (const line of packets(answer)) {
+    const band = line[0] ?? 0;
+    bands[band] = (bands[band] ?? '') + line.subarray(1).toString();
+  }
+  const report = packets(Buffer.from(bands[1] ?? '')).map((line) => line.toString().trimEnd());
+  return { report, messages: bands[2] ?? '' };
+}
+
+/** The data of the packets in `bytes`; packets without data are left out. */
+export function packets(bytes: Uint8Array): Buffer[] {
+  const buffer = Buffer.from(bytes);
+  const found: Buffer[] = [];
+  for (let at = 0; at < buffer.length; ) {
+    const length = Number.parseInt(buffer.toString('latin1', at, at + 4), 16);
+    if (length > 4) found.push(buffer.subarray(at + 4, at + length));
+    at += Math.max(length, 4);
+  }
+  return found;
+}

@@ -1,0 +1,73 @@
+import { type Connection, dialSidechannel, SidechannelRegistry } from '#client/index';
+import { GrpcServer } from '#rpc/server/grpc-server';
+import { serve } from '#rpc/server/handler';
+import {
+  VoteTransactionRequest_Phase as Phase,
+  RefTransaction,
+  VoteTransactionResponse_TransactionState as State,
+} from '#wire/gen/transaction_pb';
+
+/** A vote as it came in. */
+export interface CastVote {
+  readonly transactionId: bigint;
+  readonly node: string;
+  readonly phase: string;
+  /** Hexadecimal. */
+  readonly hash: string;
+}
+
+/** Counts the votes of a cluster of one: a client whose connection carries votes back to it, as Praefect's does. */
+export interface VotingServer extends AsyncDisposable {
+  /** Calls over this connection take part in the votes when they carry {@link metadata}. */
+  readonly connection: Connection;
+  readonly registry: SidechannelRegistry;
+  /** In order of arrival. */
+  readonly votes: readonly CastVote[];
+  /** Ids of transactions that a node stopped. */
+  readonly stopped: readonly bigint[];
+  /** Decides about each vote; by default every change goes on. */
+  decide: (vote: CastVote) => keyof typeof State | Promise<keyof typeof State>;
+  /** Metadata of a call that has to vote. */
+  metadata(transaction?: { id?: number; node?: string; primary?: boolean }): Record<string, string>;
+}
+
+/** Connects to a server as the one who counts its votes. */
+export async function startVotingServer(address: string): Promise<VotingServer> {
+  const votes: CastVote[] = [];
+  const stopped: bigint[] = [];
+  const registry = new SidechannelRegistry();
+  const server = new GrpcServer({
+    services: [
+      serve(RefTransaction, {
+        async voteTransaction({ transactionId, node, phase, referenceUpdatesHash }) {
+          const vote = { transactionId, node, phase: Phase[phase], hash: Buffer.from(referenceUpdatesHash).toString('hex') };
+          votes.push(vote);
+          return { state: State[await voting.decide(vote)] };
+        },
+        async stopTransaction({ transactionId }) {
+          stopped.push(transactionId);
+          return {};
+        },
+      }),
+    ],
+  });
+  const connection = await dialSidechannel(address, registry, {
+    onBackchannel: (stream) =>
+      server.serveConnection(stream, { transport: 'internal', address: 'voting', backchannelId: undefined }),
+  });
+  const voting: VotingServer = {
+    connection,
+    registry,
+    votes,
+    stopped,
+    decide: () => 'COMMIT',
+    metadata({ id = 1, node = 'gitaly-1', primary = true } = {}) {
+      return { 'gitaly-reference-transaction': Buffer.from(JSON.stringify({ id, node, primary })).toString('base64') };
+    },
+    async [Symbol.asyncDispose]() {
+      await connection.close();
+      await server.shutdown({ graceMs: 0 });
+    },
+  };
+  return voting;
+}
