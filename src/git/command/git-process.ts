@@ -4,7 +4,7 @@ import type { Arg, SpawnedChild } from './spawner/spawner.ts';
 import { StderrHead } from './stderr-head.ts';
 
 /** How long a process may take to clean up after SIGTERM (git removes its lock files) before it is killed. */
-export const KILL_GRACE_MS = 10_000;
+const KILL_GRACE_MS = 10_000;
 /** How long the end of standard error is waited for once the process is gone: a grandchild may hold it open for ever. */
 const STDERR_LINGER_MS = 1_000;
 /** How often the rest of an ended process's group is looked at. */
@@ -18,6 +18,8 @@ export interface ProcessParts {
   readonly signal: AbortSignal | undefined;
   /** Standard error goes to a stream of the caller's instead of being kept. */
   readonly keepStderr: boolean;
+  /** How long the group may take to end. Default 10 s. */
+  readonly killGraceMs: number | undefined;
   readonly onExit: (process: GitProcess, exit: GitExit) => void;
 }
 
@@ -36,6 +38,7 @@ export class GitProcess implements AsyncDisposable {
   readonly #child: SpawnedChild;
   readonly #head: StderrHead | undefined;
   readonly #signal: AbortSignal | undefined;
+  readonly #killGraceMs: number;
   readonly #onAbort = (): void => this.#end(this.#signal === undefined ? undefined : abortText(this.#signal));
   #reaped = false;
   #ended: string | undefined;
@@ -48,6 +51,7 @@ export class GitProcess implements AsyncDisposable {
     this.extra = child.extra;
     this.#child = child;
     this.#signal = parts.signal;
+    this.#killGraceMs = parts.killGraceMs ?? KILL_GRACE_MS;
     this.#head = parts.keepStderr && child.stderr !== undefined ? new StderrHead(child.stderr) : undefined;
     // Whoever writes learns of a reader that left from its write; nobody may be surprised by the event.
     for (const stream of [child.stdin, child.stdout, ...child.extra]) stream?.on('error', () => {});
@@ -98,7 +102,7 @@ export class GitProcess implements AsyncDisposable {
     return new GitExitError(this.argv, exit, this.stderr());
   }
 
-  /** Asks the process group to end (SIGTERM), and kills what is left of it after {@link KILL_GRACE_MS}. Returns at once. */
+  /** Asks the process group to end (SIGTERM), and kills what is left of it after the grace. Returns at once. */
   kill(): void {
     this.#end(undefined);
   }
@@ -117,7 +121,7 @@ export class GitProcess implements AsyncDisposable {
     // A process that is stuck in a write or a read wakes up by this, whatever it does about the signal.
     this.#destroyStreams();
     this.#signalGroup('SIGTERM');
-    this.#killLater(performance.now() + KILL_GRACE_MS);
+    this.#killLater(performance.now() + this.#killGraceMs);
   }
 
   /**

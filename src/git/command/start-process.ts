@@ -40,6 +40,8 @@ export interface ProcessOptions {
   readonly stderr?: ChildStream | 'head';
   /** Number of two-way sockets, descriptors 3, 4, … of the child. */
   readonly extraPipes?: number;
+  /** How long the process group may take to end before it is killed. Default 10 s. */
+  readonly killGraceMs?: number | undefined;
   /** Larger pipes for standard input and output, where there is much to move. */
   readonly pipeBytes?: number | undefined;
 }
@@ -91,7 +93,15 @@ export function startProcess(parts: StartParts): GitProcess {
     for (const finish of finishers) finish({ ...start, exit, stderrHead: process.stderrHead });
   };
   const title = parts.subcommand === '' ? parts.program : `${parts.program} ${parts.subcommand}`;
-  return new GitProcess(child, { argv, startedAt, title, signal, keepStderr: stderr === 'head', onExit });
+  return new GitProcess(child, {
+    argv,
+    startedAt,
+    title,
+    signal,
+    keepStderr: stderr === 'head',
+    killGraceMs: parts.killGraceMs,
+    onExit,
+  });
 }
 
 /** The kernel would cut a value at a NUL, and the child would see something else than what was meant. */
