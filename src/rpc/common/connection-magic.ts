@@ -21,8 +21,13 @@ export async function readMagic<M extends string>(
   magics: readonly M[],
   options: { signal?: AbortSignal } = {},
 ): Promise<M | undefined> {
-  const start = await readUpTo(stream, MAGIC_BYTES, options);
-  const magic = magics.find((candidate) => start.equals(Buffer.from(candidate, 'latin1')));
-  if (magic === undefined && start.length > 0) stream.unshift(start);
+  let magic: M | undefined;
+  await readUpTo(stream, MAGIC_BYTES, {
+    ...options,
+    isTaken: (start) => {
+      magic = magics.find((candidate) => start.equals(Buffer.from(candidate, 'latin1')));
+      return magic !== undefined;
+    },
+  });
   return magic;
 }

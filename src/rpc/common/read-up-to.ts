@@ -1,19 +1,30 @@
 import type { Readable } from 'node:stream';
 
+export interface ReadUpToOptions {
+  signal?: AbortSignal;
+  /** Answers `false` to put the bytes back. Asked before the stream can notice that they were its last. */
+  isTaken?: (bytes: Buffer) => boolean;
+}
+
 /**
  * Takes `count` bytes from a stream that nobody else reads, fewer only when it ends before. The rest stays in the stream, which
  * is as fresh as before: it may be read, piped, or given to `node:http2`.
  *
  * @throws what the stream fails with; the abort reason. The stream is not destroyed by an abort.
  */
-export async function readUpTo(stream: Readable, count: number, options: { signal?: AbortSignal } = {}): Promise<Buffer> {
-  const { signal } = options;
+export async function readUpTo(stream: Readable, count: number, options: ReadUpToOptions = {}): Promise<Buffer> {
+  const { signal, isTaken } = options;
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const onReadable = () => {
     const bytes: Buffer | null = stream.read(count);
-    if (bytes !== null) resolve(bytes);
-    else if (stream.readableEnded) resolve(Buffer.alloc(0));
+    if (bytes !== null) {
+      if (isTaken?.(bytes) === false) stream.unshift(bytes);
+      stream.off('readable', onReadable);
+      resolve(bytes);
+    } else if (stream.readableEnded) {
+      resolve(Buffer.alloc(0));
+    }
   };
   const onEnd = () => resolve(Buffer.alloc(0));
   const onClose = () => reject(stream.errored ?? new Error('stream closed'));

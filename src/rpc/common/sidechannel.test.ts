@@ -158,6 +158,17 @@ test('a client that leaves fails the server, and the connection lives on', async
   assert.ok((await server.ping()) >= 0);
 });
 
+test('a client that ends the stream right behind the set-up is noticed', async () => {
+  const { session, peer } = sessionWithRawPeer({ role: 'server' });
+  const opening = openSidechannel(session, 5n);
+  await settle();
+
+  peer.data(2, 'ok', FLAG.ack);
+  peer.frame(FRAME_TYPE.windowUpdate, FLAG.fin, 2, 0);
+
+  await assert.rejects(buffer(await opening), { message: 'unexpected EOF' });
+});
+
 test('destroy after everything was written lets the client read all of it', async () => {
   const { near, far } = await openPair();
 

@@ -100,6 +100,21 @@ for (const { name, bytes } of [
   });
 }
 
+for (const bytes of ['', BACKCHANNEL_MAGIC]) {
+  test(`a client that ends after ${JSON.stringify(bytes)} is forgotten`, async () => {
+    const [near, far] = duplexPair();
+    const { taken, options } = parts();
+
+    far.end(bytes);
+    far.resume();
+    await demultiplex(near, PEER, options);
+    await settle();
+
+    assert.deepEqual(taken, []);
+    assert.equal(near.destroyed, true);
+  });
+}
+
 test('a client that vanishes in the handshake is forgotten', async () => {
   const [near, far] = duplexPair();
   const { taken, options } = parts();

@@ -35,7 +35,9 @@ export async function demultiplex(
   connection.on('error', onError);
   try {
     const magic = await readMagic(connection, [BACKCHANNEL_MAGIC], { signal: timeout.signal });
-    if (magic === undefined) options.onGrpc(connection, { ...peer, backchannelId: undefined });
+    // Gone without a word: a port scan, a health check of a load balancer.
+    if (connection.readableEnded) connection.destroy();
+    else if (magic === undefined) options.onGrpc(connection, { ...peer, backchannelId: undefined });
     else await multiplex(connection, peer, options, timeout.signal);
   } catch {
     // The peer went away, or took too long; there is nobody to tell.

@@ -69,6 +69,8 @@ export class YamuxSession {
     connection.on('end', () => this.#onConnectionEnd());
     connection.on('close', () => this.#end(new YamuxError('session-closed', 'session shutdown')));
     connection.on('data', this.#onData);
+    // It may have ended before anybody listened.
+    if (connection.readableEnded || connection.destroyed) process.nextTick(() => this.#onConnectionEnd());
   }
 
   /** Why the session ended; `undefined` while it lives and after a proper end. */
