@@ -11,7 +11,10 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { readMagic, SIDECHANNEL_MAGIC } from '#rpc/common/connection-magic';
+import { confirmSidechannel, openSidechannel, readSidechannelId } from '#rpc/common/sidechannel';
 import { YamuxSession } from '#rpc/common/yamux/session';
+import { YAMUX_SERVER, YAMUX_SIDECHANNEL_CLIENT } from '#rpc/common/yamux/settings';
 
 const MB = 1_000_000;
 const TOTAL_BYTES = 2000 * MB;
@@ -48,13 +51,29 @@ async function child(path: string, kind: string): Promise<void> {
   if (kind === 'socket') {
     await receive(socket);
   } else {
-    const session = new YamuxSession(socket, { role: 'client', maxStreamWindowBytes: Number(kind) });
+    const isSidechannel = kind === 'sidechannel';
+    const session = new YamuxSession(
+      socket,
+      isSidechannel ? YAMUX_SIDECHANNEL_CLIENT : { role: 'client', maxStreamWindowBytes: Number(kind) },
+    );
     const stream = await session.accept();
-    if (stream !== undefined) await receive(stream);
-    stream?.end();
+    if (stream === undefined) throw new Error('no stream');
+    if (isSidechannel) {
+      await readMagic(stream, [SIDECHANNEL_MAGIC]);
+      await readSidechannelId(stream);
+    }
+    const reader = isSidechannel ? await confirmSidechannel(stream) : stream;
+    await receive(reader);
+    reader.end();
   }
   process.send?.(cpuMs() - start);
   process.disconnect?.();
+}
+
+async function open(socket: Socket, kind: string): Promise<Duplex> {
+  if (kind === 'socket') return socket;
+  const session = new YamuxSession(socket, YAMUX_SERVER);
+  return kind === 'sidechannel' ? await openSidechannel(session, 0n) : await session.open();
 }
 
 async function measure(kind: string): Promise<Measured> {
@@ -63,7 +82,7 @@ async function measure(kind: string): Promise<Measured> {
   const far = fork(import.meta.filename, ['child', join(directory, 's'), kind]);
   const [socket]: Socket[] = await once(server, 'connection');
   if (socket === undefined) throw new Error('no connection');
-  const stream = kind === 'socket' ? socket : await new YamuxSession(socket, { role: 'server' }).open();
+  const stream = await open(socket, kind);
 
   const [startMs, startCpuMs] = [performance.now(), cpuMs()];
   const report = once(far, 'message');
@@ -84,7 +103,12 @@ async function measure(kind: string): Promise<Measured> {
 }
 
 async function main(): Promise<void> {
-  const kinds = { 'bare socket': 'socket', 'window 256 KiB': String(256 * 1024), 'window 16 MiB': String(16 * 1024 * 1024) };
+  const kinds = {
+    'bare socket': 'socket',
+    'yamux, window 256 KiB': String(256 * 1024),
+    'yamux, window 16 MiB': String(16 * 1024 * 1024),
+    'sidechannel, server to client': 'sidechannel',
+  };
   const results: Record<string, Measured> = {};
   for (const [name, kind] of Object.entries(kinds)) {
     const rounds: Measured[] = [];
