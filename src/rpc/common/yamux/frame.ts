@@ -16,13 +16,6 @@ export const FLAG = { syn: 1, ack: 2, fin: 4, rst: 8 } as const;
 /** Why a peer says go away. */
 export const GO_AWAY = { normal: 0, protocolError: 1, internalError: 2 } as const;
 
-export interface FrameHeader {
-  readonly type: number;
-  readonly flags: number;
-  readonly streamId: number;
-  readonly length: number;
-}
-
 /** The 12 bytes in front of every frame. */
 export function encodeHeader(type: number, flags: number, streamId: number, length: number): Buffer {
   const header = Buffer.allocUnsafe(HEADER_BYTES);

@@ -2,8 +2,10 @@ import type { Duplex } from 'node:stream';
 import { FLAG, FRAME_TYPE, GO_AWAY } from './frame.ts';
 import { FrameParser } from './frame-parser.ts';
 import { FrameWriter } from './frame-writer.ts';
+import { Pings } from './pings.ts';
 import { type YamuxOptions, type YamuxSettings, yamuxSettings } from './settings.ts';
 import { YamuxStream } from './stream.ts';
+import { Waiters } from './waiters.ts';
 import { YamuxError } from './yamux-error.ts';
 
 /** Ids end here; a session that used them up opens no more. */
@@ -11,16 +13,6 @@ const LAST_STREAM_ID = 0xffff_fffd;
 
 /** How long a connection may take to carry our last frame (a go away) before it is cut. */
 const LAST_WORD_MS = 1000;
-
-interface Waiter<T> {
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface PendingPing extends Waiter<number> {
-  readonly sentAt: number;
-  readonly timer: NodeJS.Timeout;
-}
 
 /**
  * Many streams over one connection, wire-compatible with hashicorp/yamux (version 0), both roles. See README.md.
@@ -38,14 +30,13 @@ export class YamuxSession {
   readonly #streams = new Map<number, YamuxStream>();
   /** Own streams without ACK, with the timer that gives the session up. Size ≤ acceptBacklog. */
   readonly #unacknowledged = new Map<number, NodeJS.Timeout>();
-  readonly #openWaiters = new Set<Waiter<void>>();
+  readonly #openWaiters = new Waiters<void>();
   /** Streams of the peer that nobody accepted. Size ≤ acceptBacklog. */
   readonly #backlog = new Set<YamuxStream>();
-  readonly #acceptWaiters = new Set<Waiter<YamuxStream | undefined>>();
-  readonly #pings = new Map<number, PendingPing>();
+  readonly #acceptWaiters = new Waiters<YamuxStream | undefined>();
+  readonly #pings: Pings;
   readonly #resolveClosed: () => void;
   #nextStreamId: number;
-  #nextPingValue = 0;
   #payloadStream: YamuxStream | undefined;
   #isFinBehindPayload = false;
   #isLocalGoAway = false;
@@ -64,6 +55,10 @@ export class YamuxSession {
       timeoutMs: this.settings.connectionWriteTimeoutMs,
       onStuck: () => this.destroy(new YamuxError('write-timeout', 'connection write timeout')),
     });
+    this.#pings = new Pings(
+      (value) => this.writer.control(FRAME_TYPE.ping, FLAG.syn, 0, value),
+      this.settings.connectionWriteTimeoutMs,
+    );
     this.#parser = new FrameParser({ frame: this.#onFrame, payload: this.#onPayload });
     connection.on('error', (error) => this.#end(error));
     connection.on('end', () => this.#onConnectionEnd());
@@ -97,7 +92,7 @@ export class YamuxSession {
     options.signal?.throwIfAborted();
     while (this.#unacknowledged.size >= this.settings.acceptBacklog) {
       this.#checkMayOpen();
-      await waitIn(this.#openWaiters, options.signal);
+      await this.#openWaiters.wait(options.signal);
     }
     this.#checkMayOpen();
     if (this.#nextStreamId > LAST_STREAM_ID) throw new YamuxError('ids-exhausted', 'streams exhausted');
@@ -119,7 +114,7 @@ export class YamuxSession {
       return waiting;
     }
     if (this.#isEnded) return undefined;
-    return await waitIn(this.#acceptWaiters, options.signal);
+    return await this.#acceptWaiters.wait(options.signal);
   }
 
   /** The peer's streams until the session ends. */
@@ -130,16 +125,7 @@ export class YamuxSession {
   /** Round trip in milliseconds. @throws {YamuxError} `ping-timeout` after `connectionWriteTimeoutMs`, `session-closed`. */
   async ping(): Promise<number> {
     if (this.#isEnded) throw this.#closedError();
-    const value = this.#nextPingValue;
-    this.#nextPingValue = (value + 1) >>> 0;
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const timer = setTimeout(() => {
-      this.#pings.delete(value);
-      reject(new YamuxError('ping-timeout', 'ping timeout'));
-    }, this.settings.connectionWriteTimeoutMs).unref();
-    this.#pings.set(value, { resolve, reject, timer, sentAt: performance.now() });
-    this.writer.control(FRAME_TYPE.ping, FLAG.syn, 0, value);
-    return await promise;
+    return await this.#pings.ping();
   }
 
   /**
@@ -225,31 +211,24 @@ export class YamuxSession {
     const ownParity = this.settings.role === 'client' ? 1 : 0;
     if (streamId === 0 || streamId % 2 === ownParity) throw new YamuxError('protocol', 'stream id of the wrong side');
     if (this.#streams.has(streamId)) throw new YamuxError('protocol', 'duplicate stream initiated');
-    const [waiter] = this.#acceptWaiters;
-    if (this.#isLocalGoAway || (waiter === undefined && this.#backlog.size >= this.settings.acceptBacklog)) {
+    const isWanted = !this.#acceptWaiters.isEmpty;
+    if (this.#isLocalGoAway || (!isWanted && this.#backlog.size >= this.settings.acceptBacklog)) {
       this.writer.control(FRAME_TYPE.windowUpdate, FLAG.rst, streamId, 0);
       return;
     }
     const stream = new YamuxStream(this, streamId);
     this.#streams.set(streamId, stream);
-    if (waiter === undefined) {
+    if (!isWanted) {
       this.#backlog.add(stream);
       return;
     }
     stream.announce(FLAG.ack);
-    waiter.resolve(stream);
+    this.#acceptWaiters.resolveFirst(stream);
   }
 
   #onPing(flags: number, value: number): void {
-    if ((flags & FLAG.syn) !== 0) {
-      this.writer.control(FRAME_TYPE.ping, FLAG.ack, 0, value);
-      return;
-    }
-    const ping = this.#pings.get(value);
-    if (ping === undefined) return;
-    this.#pings.delete(value);
-    clearTimeout(ping.timer);
-    ping.resolve(performance.now() - ping.sentAt);
+    if ((flags & FLAG.syn) !== 0) this.writer.control(FRAME_TYPE.ping, FLAG.ack, 0, value);
+    else this.#pings.answered(value);
   }
 
   #onGoAway(code: number): void {
@@ -271,8 +250,7 @@ export class YamuxSession {
     if (timer === undefined) return;
     clearTimeout(timer);
     this.#unacknowledged.delete(streamId);
-    const [waiter] = this.#openWaiters;
-    waiter?.resolve();
+    this.#openWaiters.resolveFirst();
   }
 
   #onOpenTimeout(stream: YamuxStream): void {
@@ -297,7 +275,7 @@ export class YamuxSession {
 
   /** Waiting openers look again and find that they may not. */
   #rejectOpeners(): void {
-    for (const waiter of this.#openWaiters) waiter.resolve();
+    this.#openWaiters.resolveAll();
   }
 
   #onConnectionEnd(): void {
@@ -335,39 +313,12 @@ export class YamuxSession {
     this.writer.close();
     for (const timer of this.#unacknowledged.values()) clearTimeout(timer);
     this.#unacknowledged.clear();
-    for (const { timer, reject } of this.#pings.values()) {
-      clearTimeout(timer);
-      reject(this.#closedError());
-    }
-    this.#pings.clear();
+    this.#pings.fail(this.#closedError());
     this.#backlog.clear();
     for (const stream of this.#streams.values()) stream.sessionEnded(error);
     this.#streams.clear();
     this.#rejectOpeners();
-    for (const waiter of this.#acceptWaiters) waiter.resolve(undefined);
+    this.#acceptWaiters.resolveAll(undefined);
     this.#resolveClosed();
   }
-}
-
-/** Waits in a queue until somebody resolves the place or the signal fires; leaves the queue in any case. */
-async function waitIn<T>(queue: Set<Waiter<T>>, signal: AbortSignal | undefined): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const leave = () => {
-    queue.delete(waiter);
-    signal?.removeEventListener('abort', onAbort);
-  };
-  const waiter: Waiter<T> = {
-    resolve: (value) => {
-      leave();
-      resolve(value);
-    },
-    reject,
-  };
-  const onAbort = () => {
-    leave();
-    reject(signal?.reason);
-  };
-  queue.add(waiter);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  return await promise;
 }

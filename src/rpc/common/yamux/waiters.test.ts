@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Waiters } from './waiters.ts';
+
+test('waits end in the order they began', async () => {
+  const waiters = new Waiters<string>();
+  const waits = [waiters.wait(undefined), waiters.wait(undefined)];
+
+  assert.equal(waiters.resolveFirst('first'), true);
+  assert.equal(waiters.resolveFirst('second'), true);
+  assert.equal(waiters.resolveFirst('nobody'), false);
+
+  assert.deepEqual(await Promise.all(waits), ['first', 'second']);
+});
+
+test('somebody who left gets nothing, not even in the same moment', async () => {
+  const waiters = new Waiters<string>();
+  const controller = new AbortController();
+  const left = waiters.wait(controller.signal);
+  const stays = waiters.wait(undefined);
+
+  controller.abort(new Error('bye'));
+  waiters.resolveFirst('for who stays');
+
+  await assert.rejects(left, /bye/);
+  assert.equal(await stays, 'for who stays');
+  assert.equal(waiters.isEmpty, true);
+});
+
+test('all can be sent away at once', async () => {
+  const waiters = new Waiters<undefined>();
+  const waits = [waiters.wait(undefined), waiters.wait(undefined)];
+
+  waiters.resolveAll(undefined);
+
+  assert.deepEqual(await Promise.all(waits), [undefined, undefined]);
+});
