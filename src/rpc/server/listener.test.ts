@@ -59,22 +59,24 @@ for (const transport of ['unix', 'internal'] as const) {
   });
 }
 
-test('a tcp listener tells the port it got and who connects', async (context) => {
-  const peers: Omit<Peer, 'backchannelId'>[] = [];
-  const onConnection = (connection: Duplex, peer: Omit<Peer, 'backchannelId'>) => {
-    peers.push(peer);
-    connection.end();
-  };
-  const listener = await listen(context, { transport: 'tcp', host: '127.0.0.1', port: 0 }, { onConnection });
+for (const host of ['127.0.0.1', '']) {
+  test(`a tcp listener on ${JSON.stringify(host)} tells the port it got and who connects`, async (context) => {
+    const peers: Omit<Peer, 'backchannelId'>[] = [];
+    const onConnection = (connection: Duplex, peer: Omit<Peer, 'backchannelId'>) => {
+      peers.push(peer);
+      connection.end();
+    };
+    const listener = await listen(context, { transport: 'tcp', host, port: 0 }, { onConnection });
 
-  const socket = connect(portOf(listener), '127.0.0.1');
-  await once(socket, 'connect');
-  const { localPort } = socket;
-  await text(socket);
+    const socket = connect(portOf(listener), '127.0.0.1');
+    await once(socket, 'connect');
+    const { localPort } = socket;
+    await text(socket);
 
-  assert.match(listener.address, /^127\.0\.0\.1:[1-9]\d*$/);
-  assert.deepEqual(peers, [{ transport: 'tcp', address: `127.0.0.1:${localPort}` }]);
-});
+    assert.match(listener.address, host === '' ? /^(\[::\]|0\.0\.0\.0):[1-9]\d*$/ : /^127\.0\.0\.1:[1-9]\d*$/);
+    assert.deepEqual(peers, [{ transport: 'tcp', address: `127.0.0.1:${localPort}` }]);
+  });
+}
 
 test('stop closes the door and leaves the open connections', async (context) => {
   const path = join(temporaryDirectory(context), 'socket');
