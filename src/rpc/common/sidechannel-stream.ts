@@ -36,8 +36,9 @@ export class SidechannelStream extends Duplex {
     stream.on('close', () => {
       if (!this.#hasEnded) this.destroy(new Error('stream closed'));
     });
-    // The peer may have ended it together with the last byte of the set-up, before anybody listened.
-    if (stream.readableEnded) this.#onEnd();
+    // The end may have come with the last bytes of the set-up, before anybody listened.
+    if (stream.readableEnded) process.nextTick(this.#onEnd);
+    else if (stream.destroyed) this.destroy(stream.errored ?? new Error('stream closed'));
   }
 
   override _read(): void {
