@@ -128,7 +128,9 @@ export class Listener {
 
   #peer(socket: Socket): Omit<Peer, 'backchannelId'> {
     const isTcp = this.transport === 'tcp' || this.transport === 'tls';
-    return { transport: this.transport, address: isTcp ? joinHostPort(socket.remoteAddress ?? '', socket.remotePort ?? 0) : '' };
+    // A socket for both families shows IPv4 clients as IPv6 ones; logs and limits by address know them without that.
+    const host = socket.remoteAddress?.replace(/^::ffff:/, '') ?? '';
+    return { transport: this.transport, address: isTcp ? joinHostPort(host, socket.remotePort ?? 0) : '' };
   }
 }
 
