@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
 
 const program = new Command('gitaly-ts')
@@ -25,6 +26,7 @@ program
     process.exitCode = await runUp({ directory: dir, ...options });
   });
 
+tuneRuntime();
 try {
   if (process.argv.length <= 2) {
     program.outputHelp({ error: true });

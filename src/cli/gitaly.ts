@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { text } from 'node:stream/consumers';
 import { Command, CommanderError } from 'commander';
+import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
 import { withDoubleDashes } from './go-flags.ts';
 import { serve } from './serve.ts';
@@ -74,4 +75,5 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+tuneRuntime();
 process.exitCode = await main(process.argv.slice(2));

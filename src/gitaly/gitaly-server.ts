@@ -5,7 +5,7 @@ import { RequestFlags } from '#platform/flags/feature-flags';
 import { accessLogFilter } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
 import { buildInfo } from '#platform/metrics/gitaly-metrics';
-import { type MonitoringServer, startMonitoringServer } from '#platform/metrics/monitoring-server';
+import type { MonitoringServer } from '#platform/metrics/monitoring-server';
 import { createRuntimeDirectory } from '#platform/process/runtime-directory';
 import { packageVersion } from '#platform/process/version';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
@@ -173,6 +173,8 @@ async function startMonitoring(
   isReady: () => boolean,
 ): Promise<MonitoringServer | undefined> {
   if (!config.prometheusListenAddr) return undefined;
+  // Loaded only where it is used, as it brings Node's HTTP server.
+  const { startMonitoringServer } = await import('#platform/metrics/monitoring-server');
   return startMonitoringServer(splitHostPort(config.prometheusListenAddr), { registry: metrics.registry, isReady });
 }
 
