@@ -1,13 +1,33 @@
-const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
-const FORMAT = /^([0-9]{1,8})([HMSmun])$/;
 /** The wire allows eight digits. */
 const MAX_DIGITS_VALUE = 99_999_999;
+const MAX_DIGITS = 8;
 
-/** Parses `grpc-timeout` into milliseconds (a fraction is possible). `undefined` when the text is malformed. */
+/** Parses `grpc-timeout` into milliseconds (a fraction is possible). `undefined` when the text is malformed. On the path of every call. */
 export function parseGrpcTimeout(text: string): number | undefined {
-  const [, digits, unit] = FORMAT.exec(text) ?? [];
-  const factor = unit === undefined ? undefined : UNIT_MS[unit];
-  return factor === undefined ? undefined : Number(digits) * factor;
+  const digits = text.length - 1;
+  if (digits < 1 || digits > MAX_DIGITS) return undefined;
+  let value = 0;
+  for (let i = 0; i < digits; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  switch (text.charAt(digits)) {
+    case 'H':
+      return value * 3_600_000;
+    case 'M':
+      return value * 60_000;
+    case 'S':
+      return value * 1000;
+    case 'm':
+      return value;
+    case 'u':
+      return value / 1000;
+    case 'n':
+      return value / 1_000_000;
+    default:
+      return undefined;
+  }
 }
 
 /** Formats a time to wait with the finest unit that fits, at most down to microseconds; zero and less are `0m`. Rounds up. */

@@ -1,4 +1,5 @@
 import type { Http2Stream } from 'node:http2';
+import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError } from '#base/gitaly-error';
 import { decompress, type MessageEncoding } from './grpc-compression.ts';
 import { FrameReader } from './grpc-frame.ts';
@@ -103,6 +104,7 @@ export class IncomingFrames {
   }
 
   #onData(chunk: Buffer): void {
+    noteBulkBytes(chunk.length);
     if (this.#isOver) return;
     try {
       this.#reader.push(chunk);

@@ -128,7 +128,9 @@ export class GrpcServer {
   ): void {
     stream.on('error', ignore); // a reset by the peer; the call learns of it by 'aborted'
     if (stream.destroyed || stream.closed) return; // reset before it was seen
-    const refusal = refusalOf(headers);
+    const timeout = single(headers[GRPC_TIMEOUT]);
+    const timeoutMs = timeout === undefined ? undefined : (parseGrpcTimeout(timeout) ?? Number.NaN);
+    const refusal = refusalOf(headers, timeoutMs);
     if (refusal !== undefined) {
       refuse(stream, refusal.error, refusal.httpStatus);
       return;
@@ -149,8 +151,6 @@ export class GrpcServer {
       });
       return;
     }
-    const timeout = single(headers[GRPC_TIMEOUT]);
-    const timeoutMs = timeout === undefined ? undefined : parseGrpcTimeout(timeout);
     const deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
     const incoming = new IncomingFrames(stream, this.#maxMessageBytes);
     incoming.encoding = encoding;
@@ -181,7 +181,7 @@ interface Refusal {
 }
 
 /** What is wrong with a request before gRPC begins. Codes and texts are grpc-go's. */
-function refusalOf(headers: IncomingHttpHeaders): Refusal | undefined {
+function refusalOf(headers: IncomingHttpHeaders, timeoutMs: number | undefined): Refusal | undefined {
   const type = headers['content-type'] ?? '';
   if (!CONTENT_TYPE.test(type)) {
     return {
@@ -194,9 +194,9 @@ function refusalOf(headers: IncomingHttpHeaders): Refusal | undefined {
     const text = `Received a HEADERS frame with :method ${JSON.stringify(method)} which should be POST`;
     return { httpStatus: 405, error: new GitalyError('INTERNAL', text) };
   }
-  const timeout = single(headers[GRPC_TIMEOUT]);
-  if (timeout !== undefined && parseGrpcTimeout(timeout) === undefined) {
-    return { httpStatus: 400, error: new GitalyError('INTERNAL', `malformed grpc-timeout: ${JSON.stringify(timeout)}`) };
+  if (Number.isNaN(timeoutMs)) {
+    const text = `malformed grpc-timeout: ${JSON.stringify(headers[GRPC_TIMEOUT])}`;
+    return { httpStatus: 400, error: new GitalyError('INTERNAL', text) };
   }
   return undefined;
 }
