@@ -63,7 +63,12 @@ export function messageOf(error: unknown): string {
  * Puts `prefix: ` before an error's message. The code, details and metadata of the wrapped error win; `fallback` is used only
  * when nothing inside carries a code (Gitaly: `structerr`). Own details come before those of the wrapped error.
  */
-export function wrap(error: unknown, prefix: string, fallback: StatusCode = 'INTERNAL', options: Omit<GitalyErrorOptions, 'cause'> = {}): GitalyError {
+export function wrap(
+  error: unknown,
+  prefix: string,
+  fallback: StatusCode = 'INTERNAL',
+  options: Omit<GitalyErrorOptions, 'cause'> = {},
+): GitalyError {
   const inner = error instanceof GitalyError ? error : undefined;
   return new GitalyError(codeOf(error) ?? fallback, `${prefix}: ${messageOf(error)}`, {
     cause: error,
@@ -76,5 +81,9 @@ export function wrap(error: unknown, prefix: string, fallback: StatusCode = 'INT
 export function withCode(error: unknown, fallback: StatusCode): GitalyError {
   if (error instanceof GitalyError && error.code !== 'UNKNOWN') return error;
   const inner = error instanceof GitalyError ? error : undefined;
-  return new GitalyError(fallback, messageOf(error), { cause: error, details: inner?.details ?? [], metadata: inner?.metadata ?? {} });
+  return new GitalyError(fallback, messageOf(error), {
+    cause: error,
+    details: inner?.details ?? [],
+    metadata: inner?.metadata ?? {},
+  });
 }

@@ -27,7 +27,7 @@ export function quote(text: string | Uint8Array): string {
       out += `\\x${hex(bytes[at] ?? 0, 2)}`;
       at++;
     } else {
-      out += escape(character);
+      out += escaped(character);
       at += Buffer.byteLength(character);
     }
   }
@@ -44,7 +44,7 @@ function characterAt(bytes: Buffer, at: number): string | undefined {
   return Buffer.from(text).equals(piece) ? text : undefined;
 }
 
-function escape(character: string): string {
+function escaped(character: string): string {
   const code = character.codePointAt(0) ?? 0;
   const short = SHORT_ESCAPES[code];
   if (short !== undefined) return short;
