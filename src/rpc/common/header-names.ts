@@ -17,23 +17,14 @@ export const USER_ID = 'user_id';
 export const USERNAME = 'username';
 /** Followed by the flag's name with dashes; value `true` or `false`. */
 export const FEATURE_FLAG_PREFIX = 'gitaly-feature-';
-/** base64(JSON: storage name → { address, token }). */
-export const GITALY_SERVERS = 'gitaly-servers';
 /** Opaque bytes that go back to the GitLab internal API. */
 export const CLIENT_CONTEXT = 'gitaly-client-context-bin';
-export const ROUTE_ACCESSOR_POLICY = 'gitaly-route-repository-accessor-policy';
 /** Decimal id; the last value counts. */
 export const SIDECHANNEL_ID = 'gitaly-sidechannel-id';
 /** Path of the Unix socket that a pack-objects hook listens on. */
 export const SIDECHANNEL_SOCKET = 'gitaly-sidechannel-socket';
 /** Transaction that a mutator has to vote in. */
 export const REFERENCE_TRANSACTION = 'gitaly-reference-transaction';
-export const PARTITIONING_HINT = 'gitaly-partitioning-hint';
-/** Key of the object readers' cache in Gitaly 15 and 16. */
-export const SESSION_ID = 'gitaly-session-id';
-export const VIRTUAL_STORAGE = 'virtual_storage';
-/** Trailer of the server: what the call cost. */
-export const COST = 'x-gitaly-cost';
 
 /** gRPC's own headers. */
 export const GRPC_STATUS = 'grpc-status';
