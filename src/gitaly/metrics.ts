@@ -8,8 +8,9 @@ import { STATUS_CODES, statusGoName } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo, servedByGitaly } from '#wire/methods';
 
-/** Depths of `deepen N` (Gitaly: powers of ten). */
-const DEEPEN_BUCKETS = [1, 10, 100, 1000, 10_000, 100_000];
+const MAX_DEPTH = 2 ** 31 - 1;
+/** Depths of `deepen N`: small ones one by one, then three exponential steps to the largest (as Gitaly has them). */
+const DEEPEN_BUCKETS = [1, 2, 5, 10, 20, ...[1 / 3, 2 / 3, 1].map((share) => 20 * (MAX_DEPTH / 20) ** share)];
 
 /** All metrics of a server, each declared once, as functions for the rooms that report. */
 export interface ServerMetrics {
