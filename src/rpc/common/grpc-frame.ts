@@ -7,6 +7,8 @@ export const FRAME_PREFIX_BYTES = 5;
 export const MAX_RECEIVE_MESSAGE_BYTES = 4_194_304;
 /** Up to this size one copy is cheaper than several buffers on their way through the stream. */
 const JOIN_BYTES = 16_384;
+/** A prefix is believed up to here when memory is set aside for its message; beyond it grows with what arrives. */
+const TRUSTED_BYTES = 262_144;
 
 /**
  * Puts the prefix before an encoded message. Small messages become one buffer; of a large one every chunk of `JOIN_BYTES` or more
@@ -60,16 +62,17 @@ function join(buffer: Buffer, chunks: readonly Uint8Array[]): Buffer {
 }
 
 /**
- * Cuts a byte stream into messages. A message inside of one chunk is handed out as a view on it; only one that spans chunks is
- * copied, once. Memory in use is what has arrived, whatever the prefix promises.
+ * Cuts a byte stream into messages. A message inside of one chunk is handed out as a view on it. One that spans chunks is copied,
+ * at once and once, so that the network's buffers are free again. Memory in use follows what has arrived, not what a prefix promises.
  */
 export class FrameReader {
   readonly #maxBytes: number;
   readonly #onMessage: (payload: Buffer, isCompressed: boolean) => void;
-  #parts: Buffer[] = [];
-  #bufferedBytes = 0;
-  /** Prefix and message together, once the prefix is complete. */
-  #neededBytes = FRAME_PREFIX_BYTES;
+  /** A prefix that came in pieces; made when the first one does. */
+  #prefix: Buffer | undefined;
+  #prefixBytes = 0;
+  /** The message that is being put together. */
+  #message: { isCompressed: boolean; bytes: Buffer; filled: number; readonly length: number } | undefined;
 
   constructor(maxBytes: number, onMessage: (payload: Buffer, isCompressed: boolean) => void) {
     this.#maxBytes = maxBytes;
@@ -78,7 +81,7 @@ export class FrameReader {
 
   /** True between the first byte of a frame and its last. */
   get isInsideFrame(): boolean {
-    return this.#bufferedBytes > 0;
+    return this.#message !== undefined || this.#prefixBytes > 0;
   }
 
   /**
@@ -87,48 +90,55 @@ export class FrameReader {
    *   reader is of no use afterwards.
    */
   push(chunk: Buffer): void {
-    let rest = chunk;
-    if (this.#bufferedBytes > 0) {
-      this.#parts.push(chunk);
-      this.#bufferedBytes += chunk.length;
-      if (this.#bufferedBytes < this.#neededBytes) return;
-      if (this.#neededBytes === FRAME_PREFIX_BYTES) {
-        this.#collapse();
-        this.#neededBytes += this.#messageBytes(this.#parts[0] ?? chunk, 0);
-        if (this.#bufferedBytes < this.#neededBytes) return;
-      }
-      rest = this.#collapse();
-      this.#parts = [];
-      this.#bufferedBytes = 0;
-      this.#neededBytes = FRAME_PREFIX_BYTES;
-    }
-    this.#cut(rest);
-  }
-
-  /** Joins what is buffered into one part. */
-  #collapse(): Buffer {
-    const [first] = this.#parts;
-    const whole = this.#parts.length === 1 && first !== undefined ? first : Buffer.concat(this.#parts, this.#bufferedBytes);
-    this.#parts = [whole];
-    return whole;
-  }
-
-  #cut(chunk: Buffer): void {
     let offset = 0;
-    while (chunk.length - offset >= FRAME_PREFIX_BYTES) {
-      const end = offset + FRAME_PREFIX_BYTES + this.#messageBytes(chunk, offset);
-      if (end > chunk.length) {
-        this.#neededBytes = end - offset;
-        break;
+    while (offset < chunk.length) {
+      if (this.#message !== undefined) offset += this.#fill(chunk, offset);
+      else if (this.#prefixBytes === 0 && chunk.length - offset >= FRAME_PREFIX_BYTES) {
+        offset = this.#begin(chunk, offset, chunk, offset + FRAME_PREFIX_BYTES);
+      } else {
+        offset += this.#collectPrefix(chunk, offset);
       }
-      const isCompressed = chunk[offset] === 1;
-      const payload = chunk.subarray(offset + FRAME_PREFIX_BYTES, end);
-      offset = end;
-      this.#onMessage(payload, isCompressed);
     }
-    if (offset === chunk.length) return;
-    this.#parts.push(offset === 0 ? chunk : chunk.subarray(offset));
-    this.#bufferedBytes = chunk.length - offset;
+  }
+
+  #collectPrefix(chunk: Buffer, offset: number): number {
+    this.#prefix ??= Buffer.alloc(FRAME_PREFIX_BYTES);
+    const copied = chunk.copy(this.#prefix, this.#prefixBytes, offset);
+    this.#prefixBytes += copied;
+    if (this.#prefixBytes < FRAME_PREFIX_BYTES) return copied;
+    this.#prefixBytes = 0;
+    return this.#begin(this.#prefix, 0, chunk, offset + copied) - offset;
+  }
+
+  /** Reads a prefix and takes what of its message is in the chunk from `start`; gives the offset behind it. */
+  #begin(prefix: Buffer, prefixOffset: number, chunk: Buffer, start: number): number {
+    const length = this.#messageBytes(prefix, prefixOffset);
+    const isCompressed = prefix[prefixOffset] === 1;
+    if (start + length <= chunk.length) {
+      this.#onMessage(chunk.subarray(start, start + length), isCompressed);
+      return start + length;
+    }
+    const bytes = Buffer.allocUnsafeSlow(Math.min(length, Math.max(TRUSTED_BYTES, chunk.length - start)));
+    this.#message = { isCompressed, bytes, filled: 0, length };
+    return start + this.#fill(chunk, start);
+  }
+
+  /** Adds to the message that is being put together; gives how many bytes it took. */
+  #fill(chunk: Buffer, offset: number): number {
+    const message = this.#message;
+    if (message === undefined) return 0;
+    if (message.filled === message.bytes.length && message.filled < message.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(message.length, message.bytes.length * 2));
+      message.bytes.copy(larger);
+      message.bytes = larger;
+    }
+    const copied = chunk.copy(message.bytes, message.filled, offset);
+    message.filled += copied;
+    if (message.filled === message.length) {
+      this.#message = undefined;
+      this.#onMessage(message.bytes, message.isCompressed);
+    }
+    return copied;
   }
 
   #messageBytes(buffer: Buffer, offset: number): number {
