@@ -1,4 +1,5 @@
-import { type BigIntStats, closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, fstatSync, openSync, read, readSync, statSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { systemErrorCode } from '#base/system-error';
 import type { ByteSource } from './packed-refs.ts';
 
@@ -8,6 +9,9 @@ const MAX_KEPT_FILE_BYTES = 1024 * 1024;
 const MAX_KEPT_BYTES = 16 * 1024 * 1024;
 /** Reads of a big file: the last steps of a search all fall into one window. */
 const WINDOW_BYTES = 4096;
+
+/** `fs.read` has its own promise form, which gives the number of bytes and the buffer. */
+const readAt = promisify(read);
 
 interface Kept {
   readonly stamp: string;
@@ -37,6 +41,22 @@ export class PackedRefsCache {
       return use(new MemorySource(kept.data));
     }
     return this.#open(gitDirectory, file, use);
+  }
+
+  /**
+   * Opens the repository's packed references for reading over some time; `undefined` when it has no such file. What is read stays
+   * what it was when it was opened, whatever git does meanwhile.
+   */
+  open(gitDirectory: string): PackedRefsFile | undefined {
+    const small = this.read(gitDirectory, (source) => (source instanceof MemorySource ? source : undefined));
+    if (small !== undefined) return new PackedRefsFile(small, undefined);
+    try {
+      const fd = openSync(`${gitDirectory}/packed-refs`, 'r');
+      return new PackedRefsFile(new FileSource(fd, Number(fstatSync(fd, { bigint: true }).size)), fd);
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 
   forget(gitDirectory: string): void {
@@ -74,6 +94,36 @@ export class PackedRefsCache {
       if (this.#bytes <= MAX_KEPT_BYTES) break;
       this.forget(oldest);
     }
+  }
+}
+
+/** An open packed-refs file, or its contents. */
+export class PackedRefsFile implements Disposable {
+  /** For searching. */
+  readonly source: ByteSource;
+  readonly #fd: number | undefined;
+
+  constructor(source: ByteSource, fd: number | undefined) {
+    this.source = source;
+    this.#fd = fd;
+  }
+
+  /** Reads up to `length` bytes from `start` on into memory of their own, without holding the event loop. */
+  async read(start: number, length: number): Promise<Buffer> {
+    const wanted = Math.max(0, Math.min(length, this.source.size - start));
+    if (this.#fd === undefined) return this.source.bytes(start, wanted).subarray(0, wanted);
+    const buffer = Buffer.allocUnsafeSlow(wanted);
+    let filled = 0;
+    while (filled < wanted) {
+      const { bytesRead } = await readAt(this.#fd, buffer, filled, wanted - filled, start + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return buffer.subarray(0, filled);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
   }
 }
 

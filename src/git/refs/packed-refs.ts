@@ -27,6 +27,11 @@ export function isSorted(source: ByteSource): boolean {
   return line.startsWith('# pack-refs with:') && / sorted(?: |$)/.test(line);
 }
 
+/** The position of the first record whose name is not below `name`, and so of all that begin with it; the end when there is none. */
+export function findPackedPosition(source: ByteSource, name: Buffer): number {
+  return lowerBound(source, name)?.start ?? source.size;
+}
+
 /** The object id of a reference in a sorted packed-refs file; `undefined` when it is not there. */
 export function findPackedRef(source: ByteSource, name: Buffer): string | undefined {
   const record = lowerBound(source, name);

@@ -5,6 +5,9 @@ import { flag, gitCommand, value } from '../command/git-command.ts';
 import type { Git } from '../git.ts';
 import type { ReferenceBackend } from '../object-format.ts';
 import type { GitRepository } from '../repository.ts';
+import type { RefQuery } from './for-each-ref.ts';
+import { type ListOptions, listRefs } from './list-refs.ts';
+import type { ListedRef } from './listed-ref.ts';
 import { type RawRef, readLooseRef } from './loose-ref.ts';
 import { findPackedRef, firstPackedRef, isSorted } from './packed-refs.ts';
 import type { PackedRefsCache } from './packed-refs-cache.ts';
@@ -149,6 +152,34 @@ export class RefReader {
     if (!(await this.hasBranches(options))) return undefined;
     const output = await this.#git.run(firstBranchCommand(), { ...options, repository: this.#repository });
     return output.length === 0 ? undefined : output.subarray(0, -1);
+  }
+
+  /**
+   * Lists references as `git for-each-ref` does, in batches as they are at hand; nothing is read before the first `next`.
+   *
+   * @throws {GitalyError} at once, for words that git must not see; {GitExitError} while iterating, when git fails.
+   */
+  list(query: RefQuery, options: ListOptions = {}): AsyncGenerator<ListedRef[], void> {
+    const parts = {
+      git: this.#git,
+      repository: this.#repository,
+      packed: this.#packed,
+      isPlain: () => this.#isPlain(),
+      resolve: (name: Buffer) => this.#resolveFiles(name),
+    };
+    return listRefs(parts, query, options);
+  }
+
+  /** Whether the references are plain files, in a repository that git would work with. */
+  #isPlain(): boolean {
+    try {
+      if (this.backend !== 'files') return false;
+      const head = this.#readFiles(HEAD);
+      return head !== undefined && head !== 'odd';
+    } catch {
+      // No config file, no access: git says what is wrong.
+      return false;
+    }
   }
 
   /** Reads a reference from loose files, else from packed-refs; the order matters: packing writes the latter first. */
