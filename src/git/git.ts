@@ -95,7 +95,7 @@ export class Git implements AsyncDisposable {
     this.#config = options.config ?? [];
     this.#observer = options.observer;
     this.catFiles = new CatFilePool({
-      start: (repository) => this.#startCatFile(repository),
+      start: (repository, signal) => this.#startCatFile(repository, signal),
       delimiter: capabilities.catFileNul ? 0 : 10,
       maxProcesses: options.catFileProcesses ?? 100,
       idleMs: options.catFileIdleMs ?? 10_000,
@@ -226,10 +226,10 @@ export class Git implements AsyncDisposable {
     await this.close();
   }
 
-  #startCatFile(repository: GitRepository): GitProcess {
+  #startCatFile(repository: GitRepository, signal: AbortSignal | undefined): GitProcess {
     const options = [flag('--batch-command'), flag('--buffer')];
     if (this.capabilities.catFileNul) options.push(flag('-Z'));
-    return this.spawn(gitCommand('cat-file', { options }), { repository, stdin: 'pipe' });
+    return this.spawn(gitCommand('cat-file', { options }), { repository, stdin: 'pipe', signal });
   }
 
   #configFor(command: GitCommand, { repository, config = [], hooks }: SpawnOptions): ConfigPair[] {

@@ -21,6 +21,8 @@ export interface GitCommandParts {
   readonly revisions?: readonly Arg[];
   /** Words after `--`: paths or patterns, taken as they are. */
   readonly paths?: readonly Arg[];
+  /** Ends the words with `--` even without paths, so that git never takes a revision that it does not know for a file. */
+  readonly endOfRevisions?: boolean;
   /** Takes `paths` as literal names instead of patterns. */
   readonly literalPathspecs?: boolean;
 }
@@ -73,7 +75,8 @@ export function gitCommand(name: SubcommandName, parts: GitCommandParts = {}): G
   for (const word of positional) checkPositional(name, word);
   if (known.endOfOptions && positional.length > 0) words.push('--end-of-options');
   words.push(...positional);
-  if (parts.paths !== undefined && parts.paths.length > 0) words.push('--', ...parts.paths);
+  const paths = parts.paths ?? [];
+  if (paths.length > 0 || parts.endOfRevisions === true) words.push('--', ...paths);
   for (const word of words) checkNul(name, word);
   return { name, action: parts.action, literalPathspecs: parts.literalPathspecs ?? false, words };
 }

@@ -8,7 +8,7 @@ import { type Found, Lookup } from './lookup.ts';
 
 export interface CatFilePoolOptions {
   /** Starts a cat-file on a repository, with pipes on standard input and output. */
-  readonly start: (repository: GitRepository) => GitProcess;
+  readonly start: (repository: GitRepository, signal?: AbortSignal) => GitProcess;
   /** Ends requests and answers: NUL where git knows `-Z`, else LF. */
   readonly delimiter: 0 | 10;
   /** Idle processes beyond this are ended, least recently used first. Gitaly: `git.catfile_cache_size`. */
@@ -62,6 +62,8 @@ export class CatFilePool {
   /** In order of use, the least recently used first. */
   readonly #slots = new Map<string, Slot>();
   readonly #processes = new Set<CatFileProcess>();
+  /** Processes that belong to one reader each. */
+  readonly #lent = new Set<GitProcess>();
   /** Processes outlive the request that happened to start them, so they run in the context of the pool's maker. */
   readonly #detached = AsyncLocalStorage.snapshot();
   #sweeper: NodeJS.Timeout | undefined;
@@ -100,6 +102,29 @@ export class CatFilePool {
     this.#alone(this.#slot(repository), lookup, signal);
   }
 
+  /**
+   * Starts a process for one reader of many objects, who reads it as slowly as it likes and ends it itself. It counts as any other.
+   *
+   * @throws {GitalyError} as a lookup does when too many run; CANCELLED or DEADLINE_EXCEEDED when `signal` is already aborted.
+   */
+  lend(repository: GitRepository, signal: AbortSignal): GitProcess {
+    this.#admit();
+    const run = this.#options.start(repository, signal);
+    this.#lent.add(run);
+    this.counts.started++;
+    this.#countRunning();
+    void run.exited.then(() => {
+      this.#lent.delete(run);
+      this.#countRunning();
+    });
+    return run;
+  }
+
+  /** The byte that ends requests and answers of a process that was lent. */
+  get delimiter(): number {
+    return this.#options.delimiter;
+  }
+
   /** Ends the processes of a repository that is removed or replaced. What is pending is still answered. */
   forget({ path }: GitRepository): void {
     for (const slot of this.#slots.values()) {
@@ -112,7 +137,10 @@ export class CatFilePool {
     this.#closed = true;
     clearInterval(this.#sweeper);
     this.#slots.clear();
-    await Promise.all([...this.#processes].map((process) => process.kill()));
+    await Promise.all([
+      ...[...this.#processes].map((process) => process.kill()),
+      ...[...this.#lent].map((run) => run[Symbol.asyncDispose]()),
+    ]);
   }
 
   #slot(repository: GitRepository): Slot {
@@ -202,12 +230,8 @@ export class CatFilePool {
 
   /** @throws {GitalyError} RESOURCE_EXHAUSTED when far too many run; whatever starting a process throws. */
   #start(slot: Slot, only?: Lookup): CatFileProcess {
-    const { start, delimiter, maxProcesses } = this.#options;
-    if (this.#closed) throw new GitalyError('UNAVAILABLE', 'the server is shutting down');
-    this.#makeRoom();
-    if (this.#processes.size >= maxProcesses * HARD_LIMIT_FACTOR) {
-      throw new GitalyError('RESOURCE_EXHAUSTED', 'too many processes are reading objects');
-    }
+    const { start, delimiter } = this.#options;
+    this.#admit();
     return this.#detached(() => {
       const process: CatFileProcess = new CatFileProcess(start(slot.repository), delimiter, {
         detached: (_, behind) => this.#onDetached(slot, process, behind),
@@ -216,7 +240,7 @@ export class CatFilePool {
       });
       this.#processes.add(process);
       this.counts.started++;
-      this.counts.running = this.#processes.size;
+      this.#countRunning();
       this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
       return process;
     });
@@ -234,7 +258,7 @@ export class CatFilePool {
 
   #onDied(slot: Slot, process: CatFileProcess, unanswered: Lookup[], only: Lookup | undefined): void {
     this.#processes.delete(process);
-    this.counts.running = this.#processes.size;
+    this.#countRunning();
     if (slot.current === process) slot.current = undefined;
     if (only !== undefined) {
       slot.runningAlone--;
@@ -251,9 +275,22 @@ export class CatFilePool {
     }
   }
 
+  /** @throws {GitalyError} RESOURCE_EXHAUSTED when far too many run, UNAVAILABLE when the server ends. */
+  #admit(): void {
+    if (this.#closed) throw new GitalyError('UNAVAILABLE', 'the server is shutting down');
+    this.#makeRoom();
+    if (this.counts.running >= this.#options.maxProcesses * HARD_LIMIT_FACTOR) {
+      throw new GitalyError('RESOURCE_EXHAUSTED', 'too many processes are reading objects');
+    }
+  }
+
+  #countRunning(): void {
+    this.counts.running = this.#processes.size + this.#lent.size;
+  }
+
   /** Ends the least recently used idle process when the budget is spent. */
   #makeRoom(): void {
-    if (this.#processes.size < this.#options.maxProcesses) return;
+    if (this.counts.running < this.#options.maxProcesses) return;
     for (const slot of this.#slots.values()) {
       if (slot.current?.isIdle === true && slot.queue.length === 0) {
         this.#drop(slot);
@@ -299,13 +336,16 @@ const EMPTY_OBJECT = /^error: object file .* is empty$/m;
 /** git did not even begin: the repository as a whole is unusable. */
 const REFUSED = /^fatal: (?:not a git repository|bad config |Expected git repo version|unknown repository extension)/m;
 
-/** Tells the one who asked what became of git. Gitaly's words, which reach clients behind the prefix of their RPC. */
+/** Tells the one who asked what became of git. */
 function settleDead(lookup: Lookup, stderr: string): void {
   if (EMPTY_OBJECT.test(stderr)) lookup.resolve(undefined);
-  else {
-    const message = REFUSED.test(stderr) ? 'flushing: write |1: broken pipe' : 'read info line: EOF';
-    lookup.reject(new GitalyError('UNKNOWN', message, { metadata: { stderr } }));
-  }
+  else lookup.reject(deadError(stderr));
+}
+
+/** The error of a question that git died of. Gitaly's words, which reach clients behind the prefix of their RPC. */
+export function deadError(stderr: string): GitalyError {
+  const message = REFUSED.test(stderr) ? 'flushing: write |1: broken pipe' : 'read info line: EOF';
+  return new GitalyError('UNKNOWN', message, { metadata: { stderr } });
 }
 
 /**

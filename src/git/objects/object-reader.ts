@@ -12,6 +12,16 @@ import type { ObjectInfo, RawObject } from './object-info.ts';
 import { type Commit, parseCommit } from './parse-commit.ts';
 import { parseTag, type Tag } from './parse-tag.ts';
 import { parseTrailers, type Trailer } from './parse-trailers.ts';
+import {
+  type InfoOf,
+  infoMany,
+  type NamedObject,
+  type ObjectOf,
+  type PieceOf,
+  readMany,
+  readPieces,
+  type Source,
+} from './read-many.ts';
 
 /** What names an object: anything that git takes for a single object (`main~3`, `v1.0^{tree}`, `HEAD:README`), bytes as they are. */
 export type Revision = string | Uint8Array;
@@ -97,7 +107,7 @@ export class ObjectReader {
    */
   async readCommit(revision: Revision, options: ReadOptions & { mailmap?: boolean } = {}): Promise<Commit | undefined> {
     const wanted = Buffer.concat([bytesOf(revision), PEEL_COMMIT]);
-    const mailmap = options.mailmap === false ? undefined : this.#mailmap();
+    const mailmap = options.mailmap === false ? undefined : this.mailmap();
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options.signal);
     if (found?.data === undefined) return undefined;
     return parseCommit(found.oid, found.data, await mailmap);
@@ -106,7 +116,7 @@ export class ObjectReader {
   /** Reads a tag object (not what it points to), with `.mailmap` applied as in {@link readCommit}. */
   async readTag(revision: Revision, options: ReadOptions & { mailmap?: boolean } = {}): Promise<Tag | undefined> {
     const wanted = Buffer.concat([bytesOf(revision), PEEL_TAG]);
-    const mailmap = options.mailmap === false ? undefined : this.#mailmap();
+    const mailmap = options.mailmap === false ? undefined : this.mailmap();
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options.signal);
     if (found?.data === undefined) return undefined;
     return parseTag(found.oid, found.data, await mailmap);
@@ -122,6 +132,29 @@ export class ObjectReader {
     const show = gitCommand('show', { options: [flag(format), flag('--no-patch')], revisions: [commit.oid] });
     const output = await this.#git.run(show, { repository: this.#repository, signal });
     return parseTrailers(output.at(-1) === 0x0a ? output.subarray(0, -1) : output);
+  }
+
+  /**
+   * Reads many objects whole, named by full ids, in the order of the source and in batches as git prints them: a history's commits, small
+   * blobs. Costs a process; for a handful of objects ask for each, all at once.
+   *
+   * @see read-many.ts
+   */
+  readMany<T extends NamedObject>(
+    source: Source<T>,
+    options: ReadOptions & { maxBytes?: number } = {},
+  ): AsyncGenerator<ObjectOf<T>[]> {
+    return readMany(this.#pool, this.#repository, source, options);
+  }
+
+  /** As {@link readMany}, only ids, types and sizes. */
+  infoMany<T extends NamedObject>(source: Source<T>, options: ReadOptions = {}): AsyncGenerator<InfoOf<T>[]> {
+    return infoMany(this.#pool, this.#repository, source, options);
+  }
+
+  /** As {@link readMany}, in pieces, for objects of any size: nothing is held. */
+  readPieces<T extends NamedObject>(source: Source<T>, options: ReadOptions = {}): AsyncGenerator<PieceOf<T>[]> {
+    return readPieces(this.#pool, this.#repository, source, options);
   }
 
   async #look(mode: LookupMode, revision: Buffer, maxBytes: number, signal: AbortSignal | undefined): Promise<Found | undefined> {
@@ -168,8 +201,8 @@ export class ObjectReader {
     }
   }
 
-  /** The mailmap of HEAD; its id is asked for in the same write as the commit, its contents only when they are new. */
-  async #mailmap(): Promise<Mailmap | undefined> {
+  /** The mailmap of HEAD, for commits that were read with {@link readMany}; its id is asked for in the same write as the commit, its contents only when they are new. */
+  async mailmap(): Promise<Mailmap | undefined> {
     const found = await this.#pool.mailmapInfo(this.#repository);
     if (found?.type !== 'blob' || found.size > MAX_MAILMAP_BYTES) return undefined;
     const known = this.#mailmaps.get(found.oid);

@@ -1,0 +1,272 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { addCommit, gitOutput, initRepository } from '#testkit/init-repository';
+import { Git } from '../git.ts';
+import type { GitRepository } from '../repository.ts';
+import type { ObjectReader } from './object-reader.ts';
+import type { Source } from './read-many.ts';
+import { allObjects, type WalkedObject, walkObjects } from './walk-objects.ts';
+
+const directory = realpathSync(mkdtempSync(join(tmpdir(), 'read-many-test-')));
+const git = await Git.start({ binary: 'git' });
+after(async () => {
+  await git.close();
+  rmSync(directory, { recursive: true });
+});
+let count = 0;
+
+interface Fixture {
+  readonly repository: GitRepository;
+  readonly objects: ObjectReader;
+  run(args: string[], input?: string | Uint8Array): string;
+  blob(data: string | Uint8Array): string;
+  commit(files: Record<string, string | Uint8Array>): string;
+}
+
+function fixture(objectFormat: 'sha1' | 'sha256' = 'sha1'): Fixture {
+  const path = join(directory, `${count++}.git`);
+  initRepository(path, { objectFormat });
+  const repository = { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] };
+  const run = (args: string[], input?: string | Uint8Array): string => gitOutput(path, args, input);
+  const blob = (data: string | Uint8Array): string => run(['hash-object', '-w', '--stdin'], data);
+  const commit = (files: Record<string, string | Uint8Array>): string => {
+    const parts: (string | Uint8Array)[] = ['commit refs/heads/main\ncommitter A <a@x> 1600000000 +0000\ndata 1\nx\ndeleteall\n'];
+    for (const [name, data] of Object.entries(files)) {
+      const quoted = name.replace('\t', '\\t').replace('\r', '\\r');
+      parts.push(`M 100644 inline "${quoted}"\ndata ${data.length}\n`, data, '\n');
+    }
+    run(['fast-import', '--quiet', '--force'], Buffer.concat(parts.map((part) => Buffer.from(part))));
+    return run(['rev-parse', 'main']);
+  };
+  return { repository, objects: git.objects(repository), run, blob, commit };
+}
+
+async function flat<T>(batches: AsyncIterable<readonly T[]>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const batch of batches) all.push(...batch);
+  return all;
+}
+
+const named = (...oids: string[]): Source<{ oid: string }> => {
+  return () => [oids.map((oid) => ({ oid }))];
+};
+
+/** No process may be left behind. */
+async function assertNoneLent(): Promise<void> {
+  for (let tries = 0; tries < 100 && git.catFiles.counts.running > 0; tries++) await sleep(20);
+  assert.equal(git.catFiles.counts.running, 0);
+}
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`a walk of a ${objectFormat} repository finds what rev-list prints, and its objects are read in that order`, async () => {
+    const { repository, objects, run, commit } = fixture(objectFormat);
+    const files: Record<string, string | Uint8Array> = {
+      '\ttab': 'tab',
+      ' lead': 'lead',
+      'end\r': 'cr',
+      empty: '',
+      big: randomBytes(700_000),
+    };
+    for (let index = 0; index < 3000; index++) files[`file ${index}`] = `content ${index}`;
+    commit(files);
+
+    const walk: Source<WalkedObject> = (signal) => walkObjects(git, repository, { revisions: ['main'], type: 'blob', signal });
+    const read = await flat(objects.readMany(walk));
+
+    const printed = run([
+      'rev-list',
+      '--objects',
+      '--in-commit-order',
+      '--filter=object:type=blob',
+      '--filter-provided-objects',
+      'main',
+    ]);
+    assert.deepEqual(
+      read.map(({ item }) => `${item.oid} ${item.path}`),
+      printed.split('\n'),
+    );
+    for (const { item, object } of read) assert.deepEqual(object?.data, Buffer.from(files[item.path.toString()] ?? 'none'));
+    await assertNoneLent();
+  });
+}
+
+test('all objects are those that git lists, with or without a type', async () => {
+  const { repository, run, commit, blob } = fixture();
+  commit({ a: 'a', b: 'b' });
+  blob('dangling');
+  run(['repack', '-adq']);
+  commit({ a: 'a', c: 'c' });
+  const lines = run(['cat-file', '--batch-all-objects', '--batch-check']).split('\n').sort();
+  const print = ({ oid, type, size }: { oid: string; type: string; size: number }): string => `${oid} ${type} ${size}`;
+
+  assert.deepEqual((await flat(allObjects(git, repository))).map(print).sort(), lines);
+  assert.deepEqual(
+    (await flat(allObjects(git, repository, { type: 'blob' }))).map(print).sort(),
+    lines.filter((line) => line.includes(' blob ')),
+  );
+});
+
+test('pseudo-revisions and revisions may be mixed in any order', async () => {
+  const { repository, run, commit } = fixture();
+  commit({ a: 'a' });
+  run(['update-ref', 'refs/tags/old', 'main']);
+  commit({ a: 'a', b: 'b' });
+
+  const lists = [
+    ['main', '--not', '--tags'],
+    ['--all', '--not', 'old'],
+    ['--branches=m*', '^old'],
+    ['old..main'],
+    ['--not'],
+    ['main', '--not', '--all'],
+  ];
+  for (const revisions of lists) {
+    const walked = await flat(walkObjects(git, repository, { revisions }));
+    assert.deepEqual(
+      walked.map(({ oid, path }) => `${oid} ${path}`.trimEnd()),
+      run(['rev-list', '--objects', ...revisions])
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => line.trimEnd()),
+      revisions.join(' '),
+    );
+  }
+});
+
+test('objects that are not there are told apart, and the same one may be asked for twice', async () => {
+  const { objects, blob } = fixture();
+  const oid = blob('x');
+  const none = '1'.repeat(40);
+
+  const infos = await flat(objects.infoMany(named(oid, none, oid)));
+  const read = await flat(objects.readMany(named(none, oid, oid, none)));
+
+  assert.deepEqual(
+    infos.map(({ info }) => info?.size),
+    [1, undefined, 1],
+  );
+  assert.deepEqual(
+    read.map(({ object }) => object?.data.toString()),
+    [undefined, 'x', 'x', undefined],
+  );
+});
+
+test('a revision that git does not know is an error in git’s words, after what came before', async () => {
+  const { repository, objects, commit } = fixture();
+  commit({ a: 'a' });
+  const walk: Source<WalkedObject> = (signal) => walkObjects(git, repository, { revisions: ['main:a', 'nope'], signal });
+  const message = `rev-list pipeline command: exit status 128, stderr: "fatal: bad revision 'nope'\\n"`;
+
+  await assert.rejects(flat(objects.readMany(walk)), { message });
+  await assert.rejects(flat(walkObjects(git, repository, { revisions: ['--not', 'nope'] })), { message });
+  await assertNoneLent();
+});
+
+test('an object directory that is missing is an error of cat-file', async () => {
+  const { repository } = fixture();
+  const quarantined = { ...repository, objectDirectory: `${repository.path}/none` };
+
+  await assert.rejects(flat(allObjects(git, quarantined)), {
+    message: `cat-file failed: exit status 128, stderr: {"fatal: not a git repository: '${repository.path}'\\n" '\\x00' '\\x00'}`,
+  });
+});
+
+test('git that dies of an object fails the reader', async () => {
+  const { repository, objects, run, blob } = fixture();
+  const [good, bad] = [blob('good'), blob(randomBytes(10_000))];
+  const file = join(repository.objectDirectory, bad.slice(0, 2), bad.slice(2));
+  run(['update-ref', 'refs/tags/x', good]);
+  const whole = readFileSync(file);
+  rmSync(file);
+  writeFileSync(file, whole.subarray(0, 100));
+
+  await assert.rejects(flat(objects.readMany(named(good, bad, good))), { message: 'read info line: EOF' });
+  await assertNoneLent();
+});
+
+test('an object that is too big to be held is an error', async () => {
+  const { objects, blob } = fixture();
+  const oid = blob(randomBytes(100));
+
+  await assert.rejects(flat(objects.readMany(named(oid), { maxBytes: 99 })), { code: 'RESOURCE_EXHAUSTED' });
+  await assertNoneLent();
+});
+
+test('a reader that leaves ends both processes, in the middle of a big object too', async () => {
+  const { repository, objects, commit } = fixture();
+  commit({ a: randomBytes(5_000_000), b: 'b' });
+  const ended: boolean[] = [];
+  async function* walk(signal: AbortSignal): AsyncGenerator<WalkedObject[]> {
+    try {
+      yield* walkObjects(git, repository, { revisions: ['main'], type: 'blob', signal });
+    } finally {
+      ended.push(true);
+    }
+  }
+
+  for await (const [piece] of objects.readPieces(walk)) {
+    assert.equal(piece?.isFirst, true);
+    break;
+  }
+
+  assert.deepEqual(ended, [true]);
+  await assertNoneLent();
+});
+
+test('an abort ends a reader whose source has nothing more to say', async () => {
+  const { objects, blob } = fixture();
+  const oid = blob('x');
+  const aborting = new AbortController();
+  async function* source(signal: AbortSignal): AsyncGenerator<{ oid: string }[]> {
+    yield [{ oid }];
+    await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  }
+
+  const reading = objects.readMany(source, { signal: aborting.signal });
+  const first = await reading.next();
+  aborting.abort();
+
+  assert.equal(first.value?.[0]?.object?.data.toString(), 'x');
+  await assert.rejects(reading.next(), { code: 'CANCELLED' });
+  await assertNoneLent();
+});
+
+test('a slow reader stops git and its source', async () => {
+  const { objects, blob } = fixture();
+  const oid = blob(randomBytes(100_000));
+  let asked = 0;
+  function* source(): Generator<{ oid: string }[]> {
+    for (; asked < 100_000; asked++) yield [{ oid }];
+  }
+
+  const reading = objects.readMany(source);
+  await reading.next();
+  await sleep(300);
+  const before = asked;
+  await sleep(300);
+
+  assert.equal(asked, before);
+  assert.ok(asked < 5000, `${asked} objects were asked for`);
+  await reading.return(undefined);
+  await assertNoneLent();
+});
+
+test('a thousand commits and their trees are read by one process', async () => {
+  const { repository, objects } = fixture();
+  for (let number = 1; number <= 3; number++) addCommit(repository.path, number);
+  const { started } = git.catFiles.counts;
+
+  const read = await flat(objects.readMany((signal) => walkObjects(git, repository, { revisions: ['main'], signal })));
+
+  assert.equal(git.catFiles.counts.started, started + 1);
+  assert.deepEqual(
+    read.map(({ object }) => object?.type),
+    ['commit', 'tree', 'commit', 'commit'],
+  );
+  assert.ok(statSync(repository.path).isDirectory());
+});

@@ -1,0 +1,228 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { GitalyError } from '#base/gitaly-error';
+import { abortError } from '../command/exit-error.ts';
+import type { GitProcess } from '../command/git-process.ts';
+import type { GitRepository } from '../repository.ts';
+import { type Answer, AnswerParser } from './answer-parser.ts';
+import { type CatFilePool, deadError } from './cat-file-pool.ts';
+import type { ObjectInfo, RawObject } from './object-info.ts';
+
+/** Something that names an object by its full id. */
+export interface NamedObject {
+  readonly oid: string;
+}
+
+/** An item of the source and what git knows of its object; `info` is `undefined` when there is none. */
+export interface InfoOf<T> {
+  readonly item: T;
+  readonly info: ObjectInfo | undefined;
+}
+
+/** An item of the source and its whole object; `undefined` when there is none. */
+export interface ObjectOf<T> {
+  readonly item: T;
+  readonly object: RawObject | undefined;
+}
+
+/** A piece of an object's contents. An object without contents, or one that is not there, gives one piece without data. */
+export interface PieceOf<T> extends InfoOf<T> {
+  readonly isFirst: boolean;
+  readonly data: Buffer;
+}
+
+/** Gives the objects to read, in batches; whatever it starts has to end with the signal. */
+export type Source<T extends NamedObject> = (signal: AbortSignal) => AsyncIterable<readonly T[]> | Iterable<readonly T[]>;
+
+export interface ReadManyOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One object may not take more memory than this. */
+const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
+const NO_DATA = Buffer.alloc(0);
+
+/** Reads the infos of many objects. As {@link readPieces}. */
+export async function* infoMany<T extends NamedObject>(
+  pool: CatFilePool,
+  repository: GitRepository,
+  source: Source<T>,
+  { signal }: ReadManyOptions = {},
+): AsyncGenerator<InfoOf<T>[]> {
+  for await (const answers of ask(pool, repository, { source, verb: 'info', signal })) {
+    yield answers.map(({ item, answer }) => ({ item, info: answer.kind === 'header' ? answer.info : undefined }));
+  }
+}
+
+/**
+ * Reads many objects whole. As {@link readPieces}.
+ *
+ * @throws {GitalyError} RESOURCE_EXHAUSTED when one is bigger than `maxBytes` (default 64 MiB).
+ */
+export async function* readMany<T extends NamedObject>(
+  pool: CatFilePool,
+  repository: GitRepository,
+  source: Source<T>,
+  options: ReadManyOptions & { readonly maxBytes?: number } = {},
+): AsyncGenerator<ObjectOf<T>[]> {
+  const { maxBytes = DEFAULT_MAX_BYTES } = options;
+  let kept: Buffer[] = [];
+  for await (const pieces of readPieces(pool, repository, source, options)) {
+    const whole: ObjectOf<T>[] = [];
+    for (const { item, info, isLast, data } of pieces) {
+      if (info !== undefined && info.size > maxBytes) {
+        throw new GitalyError('RESOURCE_EXHAUSTED', `object of ${info.size} bytes exceeds ${maxBytes} bytes`);
+      }
+      if (isLast && kept.length === 0) whole.push({ item, object: info && { ...info, data } });
+      else {
+        kept.push(data);
+        if (!isLast) continue;
+        whole.push({ item, object: info && { ...info, data: Buffer.concat(kept) } });
+        kept = [];
+      }
+    }
+    if (whole.length > 0) yield whole;
+  }
+}
+
+/**
+ * Reads the contents of many objects in the order in which the source names them, as git prints them: objects of any size, never held as a
+ * whole. There is one process for all, which belongs to this reader: a slow one slows it down (and the source, which is asked for no
+ * more than what fits into the pipe), one that leaves ends it.
+ *
+ * @throws whatever the source throws, once everything before it has been read; {GitalyError} without a code when git dies.
+ */
+export async function* readPieces<T extends NamedObject>(
+  pool: CatFilePool,
+  repository: GitRepository,
+  source: Source<T>,
+  { signal }: ReadManyOptions = {},
+): AsyncGenerator<(PieceOf<T> & { readonly isLast: boolean })[]> {
+  let info: ObjectInfo | undefined;
+  let isFirst = true;
+  for await (const answers of ask(pool, repository, { source, verb: 'contents', signal })) {
+    const pieces: (PieceOf<T> & { readonly isLast: boolean })[] = [];
+    for (const { item, answer } of answers) {
+      if (answer.kind === 'header') {
+        info = answer.info;
+        isFirst = true;
+        if (info === undefined || info.size === 0) pieces.push({ item, info, isFirst, isLast: true, data: NO_DATA });
+      } else {
+        pieces.push({ item, info, isFirst, isLast: answer.isLast, data: answer.bytes });
+        isFirst = false;
+      }
+    }
+    if (pieces.length > 0) yield pieces;
+  }
+}
+
+interface Question<T extends NamedObject> {
+  readonly source: Source<T>;
+  readonly verb: 'info' | 'contents';
+  readonly signal: AbortSignal | undefined;
+}
+
+interface AnswerTo<T> {
+  readonly item: T;
+  readonly answer: Answer;
+}
+
+/** Feeds a process from the source, and gives what it answers together with what was asked. */
+async function* ask<T extends NamedObject>(
+  pool: CatFilePool,
+  repository: GitRepository,
+  question: Question<T>,
+): AsyncGenerator<AnswerTo<T>[]> {
+  const left = new AbortController();
+  const signal = question.signal === undefined ? left.signal : AbortSignal.any([question.signal, left.signal]);
+  const run = pool.lend(repository, signal);
+  /** Asked and not answered yet, in batches. As much as the pipes hold. */
+  const waiting: (readonly T[])[] = [];
+  const feeding = feed(run.stdin, { ...question, signal, delimiter: pool.delimiter, asked: (batch) => waiting.push(batch) });
+  // It may fail long before it is waited for.
+  feeding.catch(() => {});
+  try {
+    const parser = new AnswerParser({ delimiter: pool.delimiter, contents: question.verb === 'contents' });
+    yield* match(parser, outputOf(run, question.signal), waiting);
+    const { code } = await run.exited;
+    if (code !== 0 || !parser.isAtRest) throw deadError(run.stderr());
+    await feeding;
+  } finally {
+    left.abort();
+    await run[Symbol.asyncDispose]();
+    // What the source said is told above, unless something else came first.
+    await feeding.catch(() => {});
+  }
+}
+
+/** Puts answers to the items that were asked for. */
+async function* match<T>(
+  parser: AnswerParser,
+  output: AsyncIterable<Buffer>,
+  waiting: (readonly T[])[],
+): AsyncGenerator<AnswerTo<T>[]> {
+  let next = 0;
+  let item: T | undefined;
+  for await (const chunk of output) {
+    const answers: AnswerTo<T>[] = [];
+    for (const answer of parser.feed(chunk)) {
+      if (answer.kind === 'header') {
+        item = waiting[0]?.[next++];
+        if (next === waiting[0]?.length) {
+          waiting.shift();
+          next = 0;
+        }
+      }
+      if (item === undefined) throw new Error('cat-file answered without a question');
+      answers.push({ item, answer });
+    }
+    if (answers.length > 0) yield answers;
+  }
+}
+
+async function* outputOf(run: GitProcess, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+  try {
+    // A socket without an encoding yields Buffers.
+    for await (const chunk of run.stdout) yield chunk as Buffer;
+  } catch (error) {
+    // An abort closes the stream under the reader.
+    throw signal?.aborted === true ? abortError(signal) : error;
+  }
+}
+
+/** Asks for everything that the source names, a flush behind every batch, and closes the input. Ends early when the process does. */
+async function feed<T extends NamedObject>(
+  stdin: Writable,
+  options: Question<T> & {
+    readonly signal: AbortSignal;
+    readonly delimiter: number;
+    readonly asked: (batch: readonly T[]) => void;
+  },
+): Promise<void> {
+  const { source, verb, signal, asked } = options;
+  const end = String.fromCharCode(options.delimiter);
+  try {
+    for await (const batch of source(signal)) {
+      if (stdin.destroyed || signal.aborted) return;
+      if (batch.length === 0) continue;
+      asked(batch);
+      const words = batch.map(({ oid }) => `${verb} ${oid}${end}`).join('');
+      if (!stdin.write(`${words}flush${end}`, 'latin1')) await drained(stdin, signal);
+    }
+  } finally {
+    stdin.end();
+  }
+}
+
+/** Waits until more may be written, or nobody reads any more. */
+async function drained(stdin: Writable, signal: AbortSignal): Promise<void> {
+  const closed = new AbortController();
+  const stop = (): void => closed.abort();
+  stdin.once('close', stop);
+  try {
+    // Rejected when there is no use in waiting any longer, which the caller finds out for itself.
+    await once(stdin, 'drain', { signal: AbortSignal.any([signal, closed.signal]) }).catch(() => {});
+  } finally {
+    stdin.off('close', stop);
+  }
+}

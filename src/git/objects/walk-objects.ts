@@ -1,0 +1,116 @@
+import { GitalyError } from '#base/gitaly-error';
+import { lineBatches } from '#base/line-batches';
+import { quote } from '#base/quote';
+import { abortError, GitExitError } from '../command/exit-error.ts';
+import { flag, type GitCommand, type GitOption, gitCommand, joined } from '../command/git-command.ts';
+import type { Git } from '../git.ts';
+import type { GitRepository } from '../repository.ts';
+import { parseHeader } from './cat-file-header.ts';
+import type { ObjectInfo, ObjectType } from './object-info.ts';
+import { revisionInput } from './revision-input.ts';
+
+/** An object that a walk came across. */
+export interface WalkedObject {
+  readonly oid: string;
+  /** Where it was found first, as git prints it; empty for commits and for objects that were named by their id. */
+  readonly path: Buffer;
+}
+
+export interface WalkOptions {
+  /** Revisions and pseudo-revisions, checked by the caller. */
+  readonly revisions: readonly (string | Uint8Array)[];
+  /** Only objects of this type, those that were named themselves too. */
+  readonly type?: ObjectType;
+  /** Only blobs smaller than this. */
+  readonly blobsBelowBytes?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const NO_PATH = Buffer.alloc(0);
+const SPACE = 0x20;
+
+/**
+ * Walks what can be reached from revisions, with `rev-list --objects`: in git's order, each object once, in batches as git prints
+ * them. A reader that is slow slows git down, one that leaves ends it.
+ *
+ * @throws {GitalyError} without a code: `rev-list pipeline command: exit status 128, stderr: "fatal: bad revision 'x'\n"`.
+ */
+export async function* walkObjects(git: Git, repository: GitRepository, options: WalkOptions): AsyncGenerator<WalkedObject[]> {
+  const { signal } = options;
+  const { stdin, words } = revisionInput(git, options.revisions);
+  const revList = gitCommand('rev-list', { options: walkFlags(options), revisions: words, endOfRevisions: true });
+  try {
+    for await (const lines of outputLines(git, repository, revList, { stdin, signal })) yield lines.map(parseWalked);
+  } catch (error) {
+    if (!(error instanceof GitExitError)) throw error;
+    throw new GitalyError('UNKNOWN', `rev-list pipeline command: ${error.message}, stderr: ${quote(error.stderr)}`, {
+      cause: error,
+    });
+  }
+}
+
+function walkFlags({ type, blobsBelowBytes }: WalkOptions): GitOption[] {
+  const flags = [flag('--in-commit-order'), flag('--objects'), flag('--object-names')];
+  if (blobsBelowBytes !== undefined) flags.push(joined('--filter', `blob:limit=${blobsBelowBytes}`));
+  if (type !== undefined) flags.push(joined('--filter', `object:type=${type}`), flag('--filter-provided-objects'));
+  // Last, because it is read where it stands: revisions on the command line come after those of standard input.
+  return [...flags, flag('--stdin')];
+}
+
+/** Reads `<oid>[ <path>]`. */
+function parseWalked(line: Buffer): WalkedObject {
+  const space = line.indexOf(SPACE);
+  if (space === -1) return { oid: line.toString('latin1'), path: NO_PATH };
+  return { oid: line.toString('latin1', 0, space), path: line.subarray(space + 1) };
+}
+
+export interface AllObjectsOptions {
+  readonly type?: ObjectType;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Every object of the object database, also what nothing leads to, each once, in the order in which it is stored. In a quarantine without
+ * alternates these are the quarantined objects.
+ *
+ * @throws {GitalyError} without a code: `cat-file failed: exit status 128, stderr: {"…" '\x00' '\x00'}` (Gitaly prints a Go struct).
+ */
+export async function* allObjects(
+  git: Git,
+  repository: GitRepository,
+  { type, signal }: AllObjectsOptions = {},
+): AsyncGenerator<ObjectInfo[]> {
+  const options = [flag('--batch-check'), flag('--batch-all-objects'), flag('--buffer'), flag('--unordered')];
+  if (type !== undefined && git.capabilities.catFileFilter) options.push(joined('--filter', `object:type=${type}`));
+  const catFile = gitCommand('cat-file', { options });
+  try {
+    for await (const lines of outputLines(git, repository, catFile, { signal })) {
+      const infos = lines.map(parseHeader).filter((info) => info !== undefined && (type === undefined || info.type === type));
+      // The filter leaves no undefined, which it cannot tell the compiler together with the type's test.
+      if (infos.length > 0) yield infos as ObjectInfo[];
+    }
+  } catch (error) {
+    if (!(error instanceof GitExitError)) throw error;
+    const stderr = `{${quote(error.stderr)} '\\x00' '\\x00'}`;
+    throw new GitalyError('UNKNOWN', `cat-file failed: ${error.message}, stderr: ${stderr}`, { cause: error });
+  }
+}
+
+/** The lines that a command prints, until it has succeeded. */
+async function* outputLines(
+  git: Git,
+  repository: GitRepository,
+  command: GitCommand,
+  { stdin, signal }: { readonly stdin?: Buffer; readonly signal: AbortSignal | undefined },
+): AsyncGenerator<Buffer[]> {
+  await git.spawnTurn(signal);
+  await using run = git.spawn(command, { repository, signal, stdin: stdin === undefined ? 'ignore' : 'pipe' });
+  if (stdin !== undefined) run.stdin.end(stdin);
+  try {
+    yield* lineBatches(run.stdout);
+  } catch (error) {
+    // An abort closes the stream under the reader.
+    throw signal?.aborted === true ? abortError(signal) : error;
+  }
+  await run.succeeded();
+}
