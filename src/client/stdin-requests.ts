@@ -1,4 +1,5 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
+import { stoppableChunks } from './stoppable-chunks.ts';
 import { WRITE_BUFFER_BYTES } from './write-buffer.ts';
 
 /**
@@ -8,54 +9,46 @@ import { WRITE_BUFFER_BYTES } from './write-buffer.ts';
  */
 export class StdinRequests<T> implements AsyncIterable<T> {
   readonly #first: T;
-  readonly #stdin: AsyncIterable<Uint8Array>;
+  readonly #stdin: Readable | AsyncIterable<Uint8Array>;
   readonly #toRequest: (data: Uint8Array) => T;
   /** Why `stdin` ended early, once that is known. */
   error: unknown;
 
   constructor(first: T, stdin: Readable | AsyncIterable<Uint8Array>, toRequest: (data: Uint8Array) => T) {
     this.#first = first;
-    this.#stdin =
-      stdin instanceof Readable ? { [Symbol.asyncIterator]: () => stdin.iterator({ destroyOnReturn: false }) } : stdin;
+    this.#stdin = stdin;
     this.#toRequest = toRequest;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T, void> {
-    const source = this.#stdin[Symbol.asyncIterator]();
-    const stopped = Promise.withResolvers<IteratorResult<T, void>>();
+    const chunks = stoppableChunks(this.#stdin);
     let rest: Uint8Array | undefined;
     let hasBegun = false;
 
-    const take = async (): Promise<IteratorResult<T, void>> => {
-      try {
-        const chunk = rest ?? (await nextChunk(source));
-        if (chunk === undefined) return { done: true, value: undefined };
-        rest = chunk.byteLength > WRITE_BUFFER_BYTES ? chunk.subarray(WRITE_BUFFER_BYTES) : undefined;
-        return { done: false, value: this.#toRequest(rest === undefined ? chunk : chunk.subarray(0, WRITE_BUFFER_BYTES)) };
-      } catch (error) {
-        this.error = error;
-        throw error;
-      }
-    };
-    return {
-      next: async () => {
-        if (hasBegun) return await Promise.race([take(), stopped.promise]);
+    const next = async (): Promise<IteratorResult<T, void>> => {
+      if (!hasBegun) {
         hasBegun = true;
         return { done: false, value: this.#first };
-      },
-      return: async () => {
-        stopped.resolve({ done: true, value: undefined });
-        void Promise.resolve(source.return?.()).catch(() => {}); // nobody listens any more
-        return { done: true, value: undefined };
-      },
+      }
+      const chunk = rest ?? (await this.#take(chunks));
+      if (chunk === undefined) return { done: true, value: undefined };
+      rest = chunk.byteLength > WRITE_BUFFER_BYTES ? chunk.subarray(WRITE_BUFFER_BYTES) : undefined;
+      return { done: false, value: this.#toRequest(rest === undefined ? chunk : chunk.subarray(0, WRITE_BUFFER_BYTES)) };
     };
+    const stop = async (): Promise<IteratorResult<T, void>> => {
+      await chunks.return?.();
+      return { done: true, value: undefined };
+    };
+    return { next, return: stop };
   }
-}
 
-async function nextChunk(source: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
-  for (;;) {
-    const result = await source.next();
-    if (result.done === true) return undefined;
-    if (result.value.byteLength > 0) return result.value;
+  async #take(chunks: AsyncIterator<Uint8Array, void>): Promise<Uint8Array | undefined> {
+    try {
+      const result = await chunks.next();
+      return result.done === true ? undefined : result.value;
+    } catch (error) {
+      this.error = error;
+      throw error;
+    }
   }
 }

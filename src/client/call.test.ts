@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { create, toBinary } from '@bufbuild/protobuf';
+import {
+  Metadata as GrpcMetadata,
+  Server,
+  ServerCredentials,
+  type ServiceError,
+  status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { CustomHookErrorSchema, LimitErrorSchema } from '#wire/gen/errors_pb';
+import { StatusSchema } from '#wire/gen/google/rpc/status_pb';
+import { UserMergeBranchErrorSchema } from '#wire/gen/operations_pb';
+import { CallError, type Connection, type DialOptions, dial, receivePack } from './index.ts';
+
+const bytes = (value: Buffer) => value;
+const RETRY = { initialBackoffMs: 5, maxBackoffMs: 5 };
+
+function method(path: string, streams: { requestStream?: boolean; responseStream?: boolean } = {}) {
+  const codec = { requestSerialize: bytes, requestDeserialize: bytes, responseSerialize: bytes, responseDeserialize: bytes };
+  return { path, requestStream: false, responseStream: false, ...streams, ...codec };
+}
+
+const METHODS = {
+  refExists: method('/gitaly.RefService/RefExists'),
+  createRepository: method('/gitaly.RepositoryService/CreateRepository'),
+  listRefs: method('/gitaly.RefService/ListRefs', { responseStream: true }),
+  sshReceivePack: method('/gitaly.SSHService/SSHReceivePack', { requestStream: true, responseStream: true }),
+};
+
+/** A server by another hand (grpc-js), so that both ends of the wire are not ours. */
+async function serving(
+  handlers: Partial<Record<keyof typeof METHODS, UntypedServiceImplementation[string]>>,
+  options: DialOptions = {},
+): Promise<{ connection: Connection } & AsyncDisposable> {
+  const directory = mkdtempSync(join(tmpdir(), 'call-test-'));
+  const server = new Server();
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  server.addService(METHODS, handlers as UntypedServiceImplementation); // a handler that is missing answers UNIMPLEMENTED
+  const address = `unix:${join(directory, 'g.sock')}`;
+  server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => (error ? reject(error) : resolve(port)));
+  await promise;
+  const connection = await dial(address, { retry: RETRY, ...options });
+  return {
+    connection,
+    async [Symbol.asyncDispose]() {
+      await connection.close();
+      server.forceShutdown();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+const failure = (code: status, details = 'sorry', metadata = new GrpcMetadata()): Partial<ServiceError> => ({
+  code,
+  details,
+  metadata,
+});
+
+/** A unary handler that fails `times` times. */
+function failing(times: number, code: status): { calls: () => number; handler: UntypedServiceImplementation[string] } {
+  let calls = 0;
+  const handler = (_call: unknown, answer: (error: Partial<ServiceError> | null, response?: Buffer) => void) => {
+    calls++;
+    if (calls <= times) answer(failure(code));
+    else answer(null, Buffer.from([8, 1]));
+  };
+  return { calls: () => calls, handler };
+}
+
+test('an accessor is repeated while the server is unavailable', async () => {
+  const { calls, handler } = failing(3, status.UNAVAILABLE);
+  await using opened = await serving({ refExists: handler });
+
+  const { value } = await opened.connection.ref.refExists({});
+
+  assert.equal(value, true);
+  assert.equal(calls(), 4);
+});
+
+test('an accessor is given up after four attempts, and not repeated for other codes', async () => {
+  const unavailable = failing(9, status.UNAVAILABLE);
+  await using first = await serving({ refExists: unavailable.handler });
+  await assert.rejects(first.connection.ref.refExists({}), { code: 'UNAVAILABLE', message: 'sorry' });
+  assert.equal(unavailable.calls(), 4);
+
+  const aborted = failing(9, status.ABORTED);
+  await using second = await serving({ refExists: aborted.handler });
+  await assert.rejects(second.connection.ref.refExists({}), { code: 'ABORTED' });
+  assert.equal(aborted.calls(), 1);
+});
+
+test('a mutator is never repeated, nor anything without a policy', async () => {
+  const mutator = failing(1, status.UNAVAILABLE);
+  await using first = await serving({ createRepository: mutator.handler });
+  await assert.rejects(first.connection.repository.createRepository({}), { code: 'UNAVAILABLE' });
+  assert.equal(mutator.calls(), 1);
+
+  const accessor = failing(1, status.UNAVAILABLE);
+  await using second = await serving({ refExists: accessor.handler }, { retry: false });
+  await assert.rejects(second.connection.ref.refExists({}), { code: 'UNAVAILABLE' });
+  assert.equal(accessor.calls(), 1);
+});
+
+test('a stream that failed after its first message is not repeated', async () => {
+  let calls = 0;
+  await using opened = await serving({
+    listRefs: (call: { write(message: Buffer): void; emit(event: 'error', error: unknown): void }) => {
+      calls++;
+      call.write(Buffer.alloc(0));
+      call.emit('error', failure(status.UNAVAILABLE));
+    },
+  });
+  let messages = 0;
+
+  await assert.rejects(
+    async () => {
+      for await (const _ of opened.connection.ref.listRefs({})) messages++;
+    },
+    { code: 'UNAVAILABLE' },
+  );
+
+  assert.deepEqual([calls, messages], [1, 1]);
+});
+
+test('a deadline counts for all attempts together', async () => {
+  const { handler } = failing(9, status.UNAVAILABLE);
+  await using opened = await serving({ refExists: handler }, { retry: { initialBackoffMs: 10_000, maxBackoffMs: 10_000 } });
+
+  await assert.rejects(opened.connection.ref.refExists({}, { timeoutMs: 50 }), { code: 'DEADLINE_EXCEEDED' });
+});
+
+test('details of an error are decoded', async () => {
+  const any = (schema: Parameters<typeof toBinary>[0], message: Parameters<typeof toBinary>[1]) => ({
+    typeUrl: `type.googleapis.com/${schema.typeName}`,
+    value: toBinary(schema, message),
+  });
+  const hook = create(CustomHookErrorSchema, { stderr: Buffer.from('no') });
+  const merge = create(UserMergeBranchErrorSchema, { error: { case: 'customHook', value: hook } });
+  const limit = create(LimitErrorSchema, { errorMessage: 'busy', retryAfter: { seconds: 2n, nanos: 500_000_000 } });
+  const details = [any(UserMergeBranchErrorSchema, merge), any(LimitErrorSchema, limit)];
+  const metadata = new GrpcMetadata();
+  metadata.set('grpc-status-details-bin', Buffer.from(toBinary(StatusSchema, create(StatusSchema, { code: 9, details }))));
+  await using opened = await serving({
+    refExists: (_call: unknown, answer: (error: Partial<ServiceError>) => void) =>
+      answer(failure(status.FAILED_PRECONDITION, 'refused', metadata)),
+  });
+
+  await assert.rejects(opened.connection.ref.refExists({}), (error) => {
+    assert.ok(error instanceof CallError);
+    assert.equal(error.code, 'FAILED_PRECONDITION');
+    assert.equal(error.codeNumber, 9);
+    assert.equal(error.reason, 'customHook');
+    assert.equal(error.detail(UserMergeBranchErrorSchema)?.error.case, 'customHook');
+    assert.deepEqual(error.limit, { retryAfterMs: 2500 });
+    assert.equal(error.detail(CustomHookErrorSchema), undefined);
+    return true;
+  });
+});
+
+test('leaving a stream early cancels the call', async () => {
+  const cancelled = Promise.withResolvers<void>();
+  await using opened = await serving({
+    listRefs: (call: { write(message: Buffer): void; on(event: string, listener: () => void): void }) => {
+      call.on('cancelled', () => cancelled.resolve());
+      call.write(Buffer.alloc(0));
+    },
+  });
+
+  for await (const _ of opened.connection.ref.listRefs({})) break;
+
+  await cancelled.promise;
+});
+
+test('the server ends a far command; a stdin without an end does not hold it up', async () => {
+  await using opened = await serving({
+    sshReceivePack: (call: { write(message: Buffer): void; end(): void }) => {
+      call.write(Buffer.from('\x0a\x03out\x12\x03err\x1a\x02\x08\x05', 'latin1')); // stdout, stderr, exit_status 5
+      call.end();
+    },
+  });
+  const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+
+  const result = await receivePack(opened.connection, io, {});
+
+  assert.deepEqual(result, { exitCode: 5 });
+  assert.equal(io.stdout.read().toString(), 'out');
+  assert.equal(io.stderr.read().toString(), 'err');
+  assert.equal(io.stdin.destroyed, false);
+  assert.equal(io.stdin.listenerCount('readable'), 0);
+});
+
+test('a stdin that fails is the error of the far command', async () => {
+  await using opened = await serving({ sshReceivePack: () => {} });
+  const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+  const running = receivePack(opened.connection, io, {});
+
+  await delay(10);
+  io.stdin.destroy(new Error('terminal gone'));
+
+  await assert.rejects(running, { message: 'stdin send error: terminal gone' });
+});
+
+test('an abort ends a far command with the reason as its cause', async () => {
+  await using opened = await serving({ sshReceivePack: () => {} });
+  const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+  const abort = new AbortController();
+  const reason = new Error('no longer wanted');
+  const running = receivePack(opened.connection, io, {}, { signal: abort.signal });
+
+  setTimeout(() => abort.abort(reason), 10);
+
+  await assert.rejects(running, (error) => {
+    assert.ok(error instanceof CallError);
+    assert.equal(error.code, 'CANCELLED');
+    assert.equal(error.cause, reason);
+    return true;
+  });
+});
+
+test('requests are taken no faster than the server reads them', async () => {
+  await using opened = await serving({ sshReceivePack: () => {} }); // reads nothing
+  let taken = 0;
+  async function* requests() {
+    for (;;) {
+      taken++;
+      yield { stdin: Buffer.alloc(65_536) };
+    }
+  }
+
+  await using _call = opened.connection.ssh.sshReceivePack(requests());
+  await delay(200);
+
+  assert.ok(taken > 0 && taken < 200, `${taken} messages of 64 KiB were taken`);
+});

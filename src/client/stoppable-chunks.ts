@@ -1,0 +1,104 @@
+import { Readable } from 'node:stream';
+
+/**
+ * The chunks of a stream that may stay silent for ever (a terminal), so that reading can be stopped in the middle of a wait: `return`
+ * takes effect at once, leaves no listener behind and does not destroy the stream. Empty chunks are left out. One reader.
+ *
+ * A source that is no Readable is told to stop, but what it waits for is its own business.
+ */
+export function stoppableChunks(source: Readable | AsyncIterable<Uint8Array>): AsyncIterableIterator<Uint8Array, void> {
+  return source instanceof Readable ? new ReadableChunks(source) : new IterableChunks(source);
+}
+
+class ReadableChunks implements AsyncIterableIterator<Uint8Array, void> {
+  readonly #stream: Readable;
+  #wake: (() => void) | undefined;
+  #isStopped = false;
+  #isEnded = false;
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    stream.on('error', ignore); // `next` throws it
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, void>> {
+    const stream = this.#stream;
+    while (!this.#isStopped) {
+      const chunk: Uint8Array | null = stream.read();
+      if (chunk !== null && chunk.byteLength > 0) return { done: false, value: chunk };
+      if (stream.errored !== null) throw stream.errored;
+      if (stream.readableEnded || this.#isEnded) {
+        await this.return();
+        break;
+      }
+      if (stream.destroyed) throw Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+      if (chunk === null) await this.#change();
+    }
+    return { done: true, value: undefined };
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, void>> {
+    this.#isStopped = true;
+    this.#wake?.();
+    this.#stream.off('error', ignore);
+    return { done: true, value: undefined };
+  }
+
+  async #change(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const onEnd = () => {
+      this.#isEnded = true;
+      resolve();
+    };
+    this.#wake = resolve;
+    this.#stream.on('readable', resolve).on('end', onEnd).on('error', resolve).on('close', resolve);
+    await promise;
+    this.#stream.off('readable', resolve).off('end', onEnd).off('error', resolve).off('close', resolve);
+  }
+}
+
+class IterableChunks implements AsyncIterableIterator<Uint8Array, void> {
+  readonly #source: AsyncIterator<Uint8Array>;
+  readonly #stopped = Promise.withResolvers<IteratorResult<Uint8Array, void>>();
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source[Symbol.asyncIterator]();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<Uint8Array, void>> {
+    return Promise.race([this.#take(), this.#stopped.promise]);
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, void>> {
+    const end = { done: true, value: undefined } as const;
+    this.#stopped.resolve(end);
+    void this.#tellSource();
+    return end;
+  }
+
+  async #take(): Promise<IteratorResult<Uint8Array, void>> {
+    for (;;) {
+      const result = await this.#source.next();
+      if (result.done === true) return { done: true, value: undefined };
+      if (result.value.byteLength > 0) return result;
+    }
+  }
+
+  async #tellSource(): Promise<void> {
+    try {
+      await this.#source.return?.();
+    } catch {
+      // nobody wants its bytes any more, so nobody cares how its end went
+    }
+  }
+}
+
+function ignore(): void {}
