@@ -5,7 +5,7 @@ import { dial } from '#client/index';
 import { type HttpDoor, openHttpDoor, storageMapping } from '#gateway/index';
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
-import { AddressError, isLoopback, parseGrpcAddress, parseHttpAddress } from './listen-address.ts';
+import { AddressError, type GrpcAddress, isLoopback, parseGrpcAddress, parseHttpAddress } from './listen-address.ts';
 import { makeSampleRepository } from './sample-repository.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
 
@@ -37,8 +37,13 @@ export async function runUp(options: UpOptions): Promise<number> {
   process.title = 'gitaly-ts';
   using signals = listenForStop();
   try {
+    const addresses: Addresses = {
+      http: parseHttpAddress(options.http ?? DEFAULT_HTTP),
+      mayMove: options.http === undefined,
+      grpc: options.grpc === undefined ? {} : parseGrpcAddress(options.grpc),
+    };
     await using directory = await openUpDirectory(options.directory);
-    await run(options, directory, signals);
+    await run(addresses, directory, signals);
     return 0;
   } catch (error) {
     process.stderr.write(`gitaly-ts up: ${explain(error)}\n`);
@@ -46,18 +51,24 @@ export async function runUp(options: UpOptions): Promise<number> {
   }
 }
 
-async function run(options: UpOptions, directory: UpDirectory, signals: StopSignals): Promise<void> {
-  const http = parseHttpAddress(options.http ?? DEFAULT_HTTP);
+interface Addresses {
+  readonly http: { readonly host: string; readonly port: number };
+  /** Nobody asked for this port, so another one is as good. */
+  readonly mayMove: boolean;
+  readonly grpc: GrpcAddress | Record<never, never>;
+}
+
+async function run({ grpc, http, mayMove }: Addresses, directory: UpDirectory, signals: StopSignals): Promise<void> {
   const config = configFrom({
     socket_path: directory.socket,
     runtime_dir: directory.runtime,
     storage: [{ name: STORAGE, path: directory.repositories }],
-    ...(options.grpc === undefined ? {} : parseGrpcAddress(options.grpc)),
+    ...grpc,
   });
   const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });
   await using server = await GitalyServer.start({ config, logger });
   const address = server.addresses.unix ?? server.addresses.internal;
-  await using door = await openDoor(address, http, { mayMove: options.http === undefined });
+  await using door = await openDoor(address, http, { mayMove });
   await makeHello(address);
 
   directory.describe(door.url);

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { dial } from '#client/index';
+import { runGit } from '#testkit/run-git';
+import { run } from '#testkit/run-program';
+
+const ROOT = join(import.meta.dirname, '..');
+const ARGUMENTS = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts'), 'up'];
+
+interface Up extends AsyncDisposable {
+  readonly directory: string;
+  readonly process: ChildProcess;
+  /** What it printed until it was ready. */
+  readonly welcome: string;
+  readonly url: string;
+  /** Sends a signal and gives the exit code. */
+  stop(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+/** Starts the command in a directory of its own and waits until it says that it is up. */
+async function up(directory: string, ...args: string[]): Promise<Up> {
+  const child = spawn(process.execPath, [...ARGUMENTS, directory, ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = once(child, 'exit');
+  let printed = '';
+  child.stderr.on('data', (chunk) => {
+    printed += chunk;
+  });
+  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
+    printed += chunk;
+    if (printed.includes('Ctrl-C')) break;
+  }
+  child.stdout.resume();
+  const stop = async (signal: NodeJS.Signals): Promise<number | null> => {
+    child.kill(signal);
+    const [code] = await exited;
+    return code;
+  };
+  const url = /http:\/\/\S+:\d+/.exec(printed)?.[0] ?? '';
+  return {
+    directory,
+    process: child,
+    welcome: printed,
+    url,
+    stop,
+    [Symbol.asyncDispose]: async () => void (await stop('SIGKILL')),
+  };
+}
+
+async function inTemporaryDirectory(work: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'up-'));
+  try {
+    await work(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+test('one command serves a repository to clone, takes a push to a new name, and leaves nothing running', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const data = join(directory, 'data');
+    await using server = await up(data, '--http', '127.0.0.1:0');
+    const clone = join(directory, 'clone');
+
+    await runGit(['clone', '-q', `${server.url}/hello.git`, clone]);
+    await runGit(['-C', clone, 'push', '-q', `${server.url}/any-new-name.git`, 'HEAD']);
+    await runGit(['clone', '-q', `${server.url}/any-new-name.git`, join(directory, 'again')]);
+
+    assert.match(readFileSync(join(directory, 'again/README.md'), 'utf8'), /^# hello\n/);
+    assert.ok(server.welcome.includes(`git clone ${server.url}/hello.git`));
+    await runGit(['-C', join(data, 'repositories/hello.git'), 'fsck', '--full', '--strict']);
+
+    assert.equal(await server.stop('SIGINT'), 0);
+    assert.deepEqual(readdirSync(data), ['repositories']);
+  });
+});
+
+test('a second start on the same directory says who runs there, a start after a kill works', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const first = await up(directory, '--http', '127.0.0.1:0');
+    const second = await run(process.execPath, [...ARGUMENTS, directory, '--http', '127.0.0.1:0'], { cwd: ROOT });
+    assert.equal(second.code, 1);
+    assert.match(second.stderr, new RegExp(`is in use: .*process ${first.process.pid}, ${first.url}.*Stop it first`));
+    await first.stop('SIGKILL');
+
+    await using third = await up(directory, '--http', '127.0.0.1:0');
+    await runGit(['clone', '-q', `${third.url}/hello.git`, join(directory, 'clone')]);
+
+    assert.equal(await runGit(['-C', join(directory, 'clone'), 'rev-list', '--count', 'HEAD']), '1');
+    assert.equal(await third.stop('SIGTERM'), 0);
+    assert.equal(existsSync(join(directory, 'gitaly.socket')), false);
+  });
+});
+
+test('gRPC clients reach it at the address that they are given', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    await using server = await up(directory, '--http', '127.0.0.1:0', '--grpc', '127.0.0.1:0');
+    const [, address = ''] = /gRPC {2}(tcp:\S+?),/.exec(server.welcome) ?? [];
+    await using connection = await dial(address);
+
+    const { exists } = await connection.repository.repositoryExists({
+      repository: { storageName: 'default', relativePath: 'hello.git' },
+    });
+
+    assert.equal(exists, true);
+    await server.stop('SIGINT');
+  });
+});
+
+test('a port that was asked for and is taken is an error, a wrong address is a usage error', async () => {
+  const blocker = createServer().listen(0, '127.0.0.1');
+  await once(blocker, 'listening');
+  const address = blocker.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  await inTemporaryDirectory(async (directory) => {
+    const wrong = await run(process.execPath, [...ARGUMENTS, directory, '--http', '8080'], { cwd: ROOT });
+    assert.deepEqual(readdirSync(directory), []);
+    const taken = await run(process.execPath, [...ARGUMENTS, directory, '--http', `127.0.0.1:${port}`], { cwd: ROOT });
+
+    assert.equal(taken.code, 1);
+    assert.match(taken.stderr, /EADDRINUSE.*Choose another address/);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /--http 8080: want HOST:PORT/);
+    assert.deepEqual(readdirSync(directory), ['repositories']);
+  });
+  blocker.close();
+});
