@@ -1,0 +1,85 @@
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import { GitExitError } from '../command/exit-error.ts';
+import { flag, type GitOption, gitCommand, joined } from '../command/git-command.ts';
+import { outputLines } from '../command/output-lines.ts';
+import type { Git } from '../git.ts';
+import { revisionInput } from '../objects/revision-input.ts';
+import type { GitRepository } from '../repository.ts';
+
+/** Which commits, in which order. Everything is as `git rev-list` has it. */
+export interface RevListQuery {
+  /** Revisions and pseudo-revisions, checked by the caller. */
+  readonly revisions: readonly (string | Uint8Array)[];
+  readonly order?: 'topo' | 'date' | undefined;
+  /** Oldest first; acts after `skip` and `maxCount`. */
+  readonly reverse?: boolean;
+  /** 0 means any number. */
+  readonly maxParents?: number;
+  /** Only the commits that are named. */
+  readonly noWalk?: boolean;
+  readonly firstParent?: boolean;
+  /** What git takes for a date. */
+  readonly before?: string | undefined;
+  readonly after?: string | undefined;
+  /** Regular expressions. */
+  readonly author?: Uint8Array | undefined;
+  readonly messagePatterns?: readonly Uint8Array[];
+  readonly ignoreCase?: boolean;
+  readonly skip?: number;
+  readonly maxCount?: number | undefined;
+  readonly paths?: readonly Uint8Array[];
+  readonly literalPathspecs?: boolean;
+}
+
+/** Without it git writes every line by itself. */
+export const WRITE_FULL_BUFFERS = { GIT_FLUSH: '0' } as const;
+
+/**
+ * Walks the history from revisions and gives the ids of the commits, in batches as git prints them. A reader that is slow slows git down,
+ * one that leaves ends it.
+ *
+ * @throws {GitalyError} without a code: `rev-list pipeline command: exit status 128, stderr: "fatal: bad revision 'x'\n"`.
+ */
+export async function* revList(
+  git: Git,
+  repository: GitRepository,
+  query: RevListQuery,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<string[], void, undefined> {
+  const { stdin, words } = revisionInput(git, query.revisions);
+  const command = gitCommand('rev-list', {
+    // --stdin last, because it is read where it stands: revisions on the command line come after those of standard input.
+    options: [...optionsOf(query), flag('--stdin')],
+    revisions: words,
+    endOfRevisions: true,
+    paths: query.paths ?? [],
+    literalPathspecs: query.literalPathspecs ?? false,
+  });
+  try {
+    for await (const lines of outputLines(git, repository, command, { signal, input: stdin, env: WRITE_FULL_BUFFERS })) {
+      yield lines.map((line) => line.toString('latin1'));
+    }
+  } catch (error) {
+    if (!(error instanceof GitExitError)) throw error;
+    const text = `rev-list pipeline command: ${error.message}, stderr: ${quote(error.stderr)}`;
+    throw new GitalyError('UNKNOWN', text, { cause: error });
+  }
+}
+
+function optionsOf(query: RevListQuery): GitOption[] {
+  const options: GitOption[] = [];
+  if (query.order !== undefined) options.push(flag(`--${query.order}-order`));
+  if (query.reverse === true) options.push(flag('--reverse'));
+  if (query.maxParents !== undefined && query.maxParents > 0) options.push(joined('--max-parents', query.maxParents));
+  if (query.noWalk === true) options.push(flag('--no-walk'));
+  if (query.firstParent === true) options.push(flag('--first-parent'));
+  if (query.before !== undefined) options.push(joined('--before', query.before));
+  if (query.after !== undefined) options.push(joined('--after', query.after));
+  if (query.author !== undefined) options.push(joined('--author', query.author));
+  if (query.ignoreCase === true) options.push(flag('--regexp-ignore-case'));
+  for (const pattern of query.messagePatterns ?? []) options.push(joined('--grep', pattern));
+  if (query.skip !== undefined && query.skip > 0) options.push(joined('--skip', query.skip));
+  if (query.maxCount !== undefined) options.push(joined('--max-count', query.maxCount));
+  return options;
+}
