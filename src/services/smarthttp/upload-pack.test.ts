@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough, Readable, Writable } from 'node:stream';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
+import { FLUSH, packet, packets } from '#testkit/push';
+import { runGit } from '#testkit/run-git';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+
+const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
+
+/** Makes `r.git` with one commit on `main` that holds a file of the given size, and a hidden reference to it. */
+async function createRepository(gitaly: TestGitaly, { fileBytes = 10 } = {}): Promise<{ path: string; oid: string }> {
+  const path = join(gitaly.storagePath(), 'r.git');
+  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
+  const blob = await runGit(['-C', path, '-c', 'core.compression=0', 'hash-object', '-w', '--stdin'], {
+    input: randomBytes(fileBytes),
+  });
+  const tree = await runGit(['-C', path, 'mktree'], { input: `100644 blob ${blob}\tfile\n` });
+  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
+  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
+  await runGit(['-C', path, 'update-ref', 'refs/keep-around/x', oid]);
+  return { path, oid };
+}
+
+async function sidechannelTo(gitaly: TestGitaly) {
+  const registry = new SidechannelRegistry();
+  const connection = await dialSidechannel(gitaly.address, registry);
+  const fetch = (body: string, options: { stdout?: Writable; request?: object; signal?: AbortSignal } = {}) => {
+    const { stdout = new PassThrough().resume(), request = {}, signal } = options;
+    const io = { stdin: Readable.from([Buffer.from(body)]), stdout };
+    return postUploadPack(connection, registry, io, { repository: REPOSITORY, ...request }, signal ? { signal } : {});
+  };
+  return { connection, fetch, [Symbol.asyncDispose]: () => connection.close() };
+}
+
+const wants = (oid: string, ...lines: string[]): string => {
+  const first = packet(`want ${oid} side-band-64k no-progress ofs-delta filter agent=git/2.45\n`);
+  return first + lines.map((line) => packet(`${line}\n`)).join('') + FLUSH + packet('done\n');
+};
+
+function collector(): { stream: Writable; bytes: () => Buffer } {
+  const chunks: Buffer[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      chunks.push(Buffer.from(chunk));
+      done();
+    },
+  });
+  return { stream, bytes: () => Buffer.concat(chunks) };
+}
+
+test('a fetch over the sidechannel brings the pack, and the call says what was asked for', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly, { fileBytes: 3_000_000 });
+  await using client = await sidechannelTo(gitaly);
+  const output = collector();
+
+  const statistics = await client.fetch(wants(oid, 'filter blob:limit=1g'), { stdout: output.stream });
+
+  assert.ok(output.bytes().includes('PACK'));
+  assert.ok(output.bytes().subarray(-4).equals(Buffer.from(FLUSH)));
+  assert.deepEqual([statistics?.wants, statistics?.packets, statistics?.filter], [1n, 3n, 'blob:limit=1g']);
+  assert.deepEqual(statistics?.caps, ['side-band-64k', 'no-progress', 'ofs-delta', 'filter', 'agent=git/2.45']);
+  const line = gitaly.log.find((entry) => entry['grpc.method'] === 'PostUploadPackWithSidechannel');
+  assert.deepEqual([line?.['negotiation.user_agent'], line?.['negotiation.wants']], ['git/2.45', 1]);
+});
+
+test('a client that hangs up after the list of shallow commits is OK', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly);
+  await using client = await sidechannelTo(gitaly);
+  const output = collector();
+
+  const body = packet(`want ${oid} shallow\n`) + packet('deepen 1\n') + FLUSH;
+  const statistics = await client.fetch(body, { stdout: output.stream });
+
+  assert.ok(output.bytes().includes(`shallow ${oid}`));
+  assert.equal(statistics?.deepen, 'deepen 1');
+});
+
+test('a request that git refuses fails the call; the connection lives on', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly);
+  await using client = await sidechannelTo(gitaly);
+
+  await assert.rejects(client.fetch(wants('1'.repeat(40))), {
+    code: 'FAILED_PRECONDITION',
+    message: 'running upload-pack: waiting for upload-pack: exit status 128',
+  });
+  await assert.rejects(client.fetch('not a packet'), { code: 'FAILED_PRECONDITION' });
+  await assert.rejects(client.fetch(wants(oid), { request: { gitConfigOptions: ['x'] } }), {
+    code: 'INVALID_ARGUMENT',
+    message: 'cannot convert invalid config key: "x"',
+  });
+  await assert.rejects(client.fetch(wants(oid), { request: { gitConfigOptions: ['nodot=1'] } }), {
+    code: 'FAILED_PRECONDITION',
+    message:
+      'running upload-pack: spawning upload-pack: invalid configuration key "nodot": key: key "nodot" must contain at least one section',
+  });
+  await client.fetch(wants(oid));
+});
+
+test('a hidden object can be wanted by its id', async () => {
+  await using gitaly = await startGitaly();
+  const { path, oid } = await createRepository(gitaly);
+  await runGit(['-C', path, 'update-ref', '-d', 'refs/heads/main']);
+  await using client = await sidechannelTo(gitaly);
+
+  await client.fetch(wants(oid));
+});
+
+test('two fetches at once on one connection do not disturb each other', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly, { fileBytes: 2_000_000 });
+  await using client = await sidechannelTo(gitaly);
+  const outputs = Array.from({ length: 5 }, collector);
+
+  await Promise.all(outputs.map(({ stream }) => client.fetch(wants(oid), { stdout: stream })));
+
+  // How git cuts the pack into packets depends on time; the pack does not.
+  const packs = outputs.map((output) =>
+    Buffer.concat(
+      packets(output.bytes())
+        .slice(1)
+        .map((data) => data.subarray(1)),
+    ),
+  );
+  for (const pack of packs) assert.ok(pack.length > 2_000_000 && pack.equals(packs[0] ?? Buffer.alloc(0)));
+});
+
+test('a client that does not read holds git back, and one that leaves ends it', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly, { fileBytes: 30_000_000 });
+  await using client = await sidechannelTo(gitaly);
+  const stuck = new Writable({ highWaterMark: 1, write: () => {} });
+  const abort = new AbortController();
+  const fetching = client.fetch(wants(oid), { stdout: stuck, signal: abort.signal });
+  fetching.catch(() => {});
+  await sleep(200);
+  const before = process.memoryUsage().rss;
+  await sleep(100);
+  assert.ok(process.memoryUsage().rss - before < 10_000_000);
+
+  abort.abort();
+
+  await assert.rejects(fetching, { code: 'CANCELLED' });
+  // The fixture's end checks that nothing of the server is left.
+});
+
+test('without a sidechannel the call says what is missing', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+  const { smartHttp, ssh } = gitaly.connection;
+  const metadata = { 'gitaly-sidechannel-id': '1' };
+
+  await assert.rejects(smartHttp.postUploadPackWithSidechannel({ repository: REPOSITORY }), {
+    code: 'INTERNAL',
+    message: 'open sidechannel: sidechannel: sidechannel-id not found in incoming metadata',
+  });
+  await assert.rejects(ssh.sshUploadPackWithSidechannel({ repository: REPOSITORY }, { metadata }), {
+    code: 'INTERNAL',
+    message: 'opennig sidechannel: sidechannel: fail to extract mux session: non-multiplexed connection',
+  });
+});
+
+test('PostUploadPack serves the same within gRPC', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly, { fileBytes: 1_000_000 });
+  const call = gitaly.connection.smartHttp.postUploadPack([{ repository: REPOSITORY }, { data: Buffer.from(wants(oid)) }]);
+
+  let bytes = 0;
+  for await (const { data } of call) {
+    assert.ok(data.length <= 128 * 1024);
+    bytes += data.length;
+  }
+
+  assert.ok(bytes > 1_000);
+  await assert.rejects(
+    (async () => {
+      for await (const _ of gitaly.connection.smartHttp.postUploadPack([{ repository: REPOSITORY, data: Buffer.from('x') }]));
+    })(),
+    { code: 'INVALID_ARGUMENT', message: 'non-empty Data' },
+  );
+});
+
+test('the references for a fetch are cached until something changes, and only for plain requests', async () => {
+  await using gitaly = await startGitaly();
+  const { path, oid } = await createRepository(gitaly);
+  const cacheFiles = () =>
+    readdirSync(join(gitaly.storagePath(), '+gitaly'), { recursive: true }).filter((name) =>
+      /cache.*[0-9a-f]{62}$/.test(String(name)),
+    ).length;
+  const read = async (request: object = {}) => {
+    const chunks: Uint8Array[] = [];
+    for await (const { data } of gitaly.connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY, ...request }))
+      chunks.push(data);
+    return Buffer.concat(chunks).toString();
+  };
+
+  await read({ gitProtocol: 'version=2' });
+  await read({ gitConfigOptions: ['transfer.hideRefs=refs'] });
+  assert.equal(cacheFiles(), 0);
+
+  const first = await read();
+  assert.ok(first.startsWith('001e# service=git-upload-pack\n0000'));
+  assert.ok(first.includes(`${oid} refs/heads/main`));
+  assert.equal(first.includes('keep-around'), false);
+  assert.equal(cacheFiles(), 1);
+  // What git does behind our back is not seen: proof that the answer came from the cache.
+  await runGit(['-C', path, 'update-ref', 'refs/heads/behind', oid]);
+  assert.equal(await read(), first);
+
+  await gitaly.connection.repository.writeRef({
+    repository: REPOSITORY,
+    ref: Buffer.from('refs/heads/new'),
+    revision: Buffer.from(oid),
+  });
+  assert.match(await read(), /refs\/heads\/behind\n.*refs\/heads\/new\n/s);
+
+  // A cache that cannot be used costs time, not answers.
+  rmSync(join(gitaly.storagePath(), '+gitaly/cache'), { recursive: true });
+  assert.match(await read(), /refs\/heads\/new\n/);
+});
+
+test('a fetch that is cancelled while its references are cached leaves no half of an answer', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+  const abort = new AbortController();
+  const call = gitaly.connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY }, { signal: abort.signal });
+  const iterator = call[Symbol.asyncIterator]();
+  await iterator.next();
+  abort.abort();
+  await iterator.next().catch(() => {});
+  const chunks: Uint8Array[] = [];
+  for await (const { data } of gitaly.connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY })) chunks.push(data);
+
+  assert.ok(Buffer.concat(chunks).toString().endsWith(FLUSH));
+});
