@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseTransaction } from './transaction.ts';
+
+const encode = (text: string): string => Buffer.from(text).toString('base64');
+
+test('a transaction is read from metadata; the way back is that of the connection', () => {
+  const value = encode('{"id":7,"node":"gitaly-1","primary":true,"backchannel_id":99}');
+
+  assert.deepEqual(parseTransaction(value, 3), { id: 7n, node: 'gitaly-1', primary: true, backchannelId: 3 });
+  assert.equal(parseTransaction(value, undefined)?.backchannelId, 0);
+  assert.equal(parseTransaction(undefined, 3), undefined);
+});
+
+test('fields may be missing, but what is no transaction is refused', () => {
+  assert.deepEqual(parseTransaction(encode('{}'), 1), { id: 0n, node: '', primary: false, backchannelId: 1 });
+  for (const text of ['', 'x', 'null', '[1', '{"id":"7"}', '{"node":1}']) {
+    assert.throws(() => parseTransaction(encode(text), 1), text);
+  }
+});

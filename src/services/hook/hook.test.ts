@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { encodeHooksPayload, type HooksPayload } from '#domain/hooks/payload';
+import { startInternalApi } from '#testkit/internal-api';
+import { packets } from '#testkit/push';
+import { runGit } from '#testkit/run-git';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { startVotingServer } from '#testkit/voting-server';
+import { ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
+
+const REPOSITORY = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1', glProjectPath: 'g/p' };
+const ZERO = '0'.repeat(40);
+
+async function createRepository(gitaly: TestGitaly): Promise<{ path: string; oid: string }> {
+  const path = join(gitaly.storagePath(), 'r.git');
+  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
+  const blob = await runGit(['-C', path, 'hash-object', '-w', '--stdin'], { input: randomBytes(500_000) });
+  const tree = await runGit(['-C', path, 'mktree'], { input: `100644 blob ${blob}\tfile\n` });
+  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
+  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
+  return { path, oid };
+}
+
+function payload(overrides: Partial<HooksPayload> = {}): string {
+  const encoded = encodeHooksPayload({
+    requestedHooks: 15,
+    featureFlags: [],
+    repository: REPOSITORY,
+    objectFormat: 'sha1',
+    runtimeDirectory: '/nowhere',
+    internalSocket: '/nowhere/intern',
+    internalSocketToken: '',
+    transaction: undefined,
+    user: { username: 'jane', userId: 'user-1', protocol: 'http', remoteIp: '' },
+    transactionId: 0,
+    clientContext: undefined,
+    ...overrides,
+  });
+  return `GITALY_HOOKS_PAYLOAD=${encoded}`;
+}
+
+async function collect(
+  messages: AsyncIterable<{ stdout: Uint8Array; stderr: Uint8Array; exitStatus?: { value: number } | undefined }>,
+) {
+  const result = { stdout: '', stderr: '', exitStatus: [] as number[] };
+  for await (const message of messages) {
+    result.stdout += Buffer.from(message.stdout).toString();
+    result.stderr += Buffer.from(message.stderr).toString();
+    if (message.exitStatus !== undefined) result.exitStatus.push(message.exitStatus.value);
+  }
+  return result;
+}
+
+function script(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `#!/bin/sh\n${text}\n`);
+  chmodSync(path, 0o755);
+}
+
+test('a refusal longer than a message comes in several, each with the exit status', async () => {
+  await using api = await startInternalApi();
+  await using gitaly = await startGitaly({ internalApi: api });
+  await createRepository(gitaly);
+  const message = 'x'.repeat(300_000);
+  api.reset({ '/allowed': [200, { status: false, message }] });
+
+  const call = gitaly.connection.hook.preReceiveHook([
+    { repository: REPOSITORY, environmentVariables: [payload()] },
+    { stdin: Buffer.from('change\n') },
+  ]);
+  const { stderr, exitStatus } = await collect(call);
+
+  assert.equal(stderr, `GitLab: ${message}`);
+  assert.deepEqual(exitStatus, [1, 1, 1]);
+});
+
+test('a script that prints more than its reader takes waits, and one whose reader leaves ends', async () => {
+  await using gitaly = await startGitaly({ customHooks: true });
+  await createRepository(gitaly);
+  script(join(gitaly.directory, 'custom_hooks/pre-receive.d/1'), 'cat >/dev/null; yes');
+
+  const call = gitaly.connection.hook.preReceiveHook([
+    { repository: REPOSITORY, environmentVariables: [payload()] },
+    { stdin: Buffer.from('change\n') },
+  ]);
+  for await (const { stdout } of call) {
+    assert.equal(Buffer.from(stdout.subarray(0, 4)).toString(), 'y\ny\n');
+    break;
+  }
+  // The fixture's end waits for what the server still runs.
+});
+
+test('every script gets the whole input, also one after a script that read none of it', async () => {
+  await using gitaly = await startGitaly({ customHooks: true });
+  await createRepository(gitaly);
+  const changes = Array.from({ length: 20_000 }, (_, index) => `${ZERO} ${ZERO} refs/heads/${index}\n`).join('');
+  script(join(gitaly.directory, 'custom_hooks/post-receive.d/1'), 'exec <&-; echo first');
+  script(join(gitaly.directory, 'custom_hooks/post-receive.d/2'), 'wc -l');
+
+  const half = changes.length / 2;
+  const requests = [
+    { repository: REPOSITORY, environmentVariables: [payload()] },
+    { stdin: Buffer.from(changes.slice(0, half)) },
+    { stdin: Buffer.from(changes.slice(half)) },
+  ];
+  const { stdout, exitStatus } = await collect(gitaly.connection.hook.postReceiveHook(requests));
+
+  assert.deepEqual([stdout, exitStatus], ['first\n20000\n', [0]]);
+});
+
+test('without GitLab a hook needs no name of the project', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+  const repository = { storageName: 'default', relativePath: 'r.git' };
+
+  const call = gitaly.connection.hook.preReceiveHook([
+    { repository, environmentVariables: [payload()] },
+    { stdin: Buffer.from('change\n') },
+  ]);
+
+  assert.deepEqual(await collect(call), { stdout: '', stderr: '', exitStatus: [0] });
+});
+
+test('hooks vote over the connection that the payload names', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+  await using voting = await startVotingServer(gitaly.address);
+  // The first multiplexed connection of this server has number 1.
+  const transaction = { id: 3n, node: 'n', primary: true, backchannelId: 1 };
+  const environmentVariables = [payload({ transaction })];
+  const vote = async (state: State, stdin: string) => {
+    const requests = [{ repository: REPOSITORY, environmentVariables, state }, { stdin: Buffer.from(stdin) }];
+    for await (const _ of voting.connection.hook.referenceTransactionHook(requests));
+  };
+
+  await vote(State.PREPARED, `${ZERO} ${ZERO} refs/heads/gone\n`);
+  assert.deepEqual(voting.votes, []);
+  await vote(State.PREPARED, `${ZERO} ${'1'.repeat(40)} refs/heads/x\n`);
+  assert.equal(voting.votes.length, 1);
+  voting.decide = () => 'ABORT';
+  await assert.rejects(vote(State.COMMITTED, `${ZERO} ${'1'.repeat(40)} refs/heads/x\n`), { code: 'ABORTED' });
+  voting.decide = () => 'STOP';
+  await assert.rejects(vote(State.PREPARED, `${ZERO} ${'1'.repeat(40)} refs/heads/x\n`), {
+    code: 'FAILED_PRECONDITION',
+    message: 'reference-transaction hook: error voting on transaction: transaction was stopped',
+  });
+});
+
+test('a pack is made for a hook that waits on its socket', async () => {
+  await using gitaly = await startGitaly();
+  const { path, oid } = await createRepository(gitaly);
+  const socketPath = join(gitaly.directory, 'sidechannel');
+  const answers: Promise<Buffer>[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket: Socket) => {
+    answers.push(buffer(socket));
+    socket.end(`${oid}\n`);
+  }).listen(socketPath);
+  try {
+    const request = {
+      repository: REPOSITORY,
+      args: ['pack-objects', '--revs', '--stdout', '--progress'],
+      environmentVariables: [payload()],
+    };
+    const metadata = { 'gitaly-sidechannel-socket': socketPath };
+
+    await gitaly.connection.hook.packObjectsHookWithSidechannel(request, { metadata });
+
+    const bands = packets((await answers[0]) ?? Buffer.alloc(0));
+    const pack = Buffer.concat(bands.filter((data) => data[0] === 1).map((data) => data.subarray(1)));
+    const progress = Buffer.concat(bands.filter((data) => data[0] === 2)).toString();
+    assert.match(progress, /Total 3/);
+    const index = join(gitaly.directory, 'x.pack');
+    writeFileSync(index, pack);
+    assert.match(await runGit(['-C', path, 'index-pack', '--stdin'], { input: pack }), /^pack\t[0-9a-f]{40}$/);
+
+    const failing = gitaly.connection.hook.packObjectsHookWithSidechannel(
+      { ...request, args: ['pack-objects', '--stdout', '--no-such'] },
+      { metadata },
+    );
+    await assert.rejects(failing, (error: Error) =>
+      /^pack objects hook: git-pack-objects: stderr: ".*" err: exit status 129$/s.test(error.message),
+    );
+  } finally {
+    server.close();
+  }
+});
+
+test('PackObjectsHook makes a pack within gRPC', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly);
+  const requests = [{ repository: REPOSITORY, args: ['pack-objects', '--revs', '--stdout'] }, { stdin: Buffer.from(`${oid}\n`) }];
+
+  let pack = 0;
+  for await (const { stdout } of gitaly.connection.hook.packObjectsHook(requests)) pack += stdout.length;
+
+  assert.ok(pack > 500_000);
+});

@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { PassThrough, Readable, Writable } from 'node:stream';
+import { test } from 'node:test';
+import { dialSidechannel, SidechannelRegistry, uploadPackWithSidechannel } from '#client/index';
+import { FLUSH, packet, packets, pushBody, ZERO_OID } from '#testkit/push';
+import { runGit } from '#testkit/run-git';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+
+const REPOSITORY = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
+
+/** Makes `r.git` with one commit on `main`. */
+async function createRepository(gitaly: TestGitaly, { fileBytes = 10 } = {}): Promise<{ path: string; oid: string }> {
+  const path = join(gitaly.storagePath(), 'r.git');
+  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
+  const blob = await runGit(['-C', path, 'hash-object', '-w', '--stdin'], { input: randomBytes(fileBytes) });
+  const tree = await runGit(['-C', path, 'mktree'], { input: `100644 blob ${blob}\tfile\n` });
+  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
+  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
+  return { path, oid };
+}
+
+interface Message {
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+  readonly exitStatus?: { readonly value: number } | undefined;
+}
+
+/** Everything that came, and the error at the end. */
+async function collect(messages: AsyncIterable<Message>) {
+  const result = { stdout: '', stderr: '', exitStatus: [] as number[], error: undefined as unknown };
+  const stdout: Uint8Array[] = [];
+  try {
+    for await (const message of messages) {
+      stdout.push(message.stdout);
+      result.stderr += Buffer.from(message.stderr).toString();
+      if (message.exitStatus !== undefined) result.exitStatus.push(message.exitStatus.value);
+    }
+  } catch (error) {
+    result.error = error;
+  }
+  return { ...result, stdout: Buffer.concat(stdout) };
+}
+
+function errorOf({ error }: { error: unknown }): string {
+  return error instanceof Error && 'code' in error ? `${error.code}: ${error.message}` : String(error);
+}
+
+/** Requests that never end: a client at a terminal. */
+async function* halfOpen(...requests: readonly object[]): AsyncGenerator<object> {
+  yield* requests;
+  await new Promise(() => {});
+}
+
+const wants = (oid: string): string => packet(`want ${oid} side-band-64k no-progress ofs-delta\n`) + FLUSH + packet('done\n');
+
+async function overSidechannel(gitaly: TestGitaly, stdin: Readable, request: object = {}) {
+  const registry = new SidechannelRegistry();
+  const connection = await dialSidechannel(gitaly.address, registry);
+  const streams = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+  const writable = (name: 'stdout' | 'stderr') =>
+    new Writable({
+      write(chunk, _encoding, done) {
+        streams[name].push(Buffer.from(chunk));
+        done();
+      },
+    });
+  try {
+    const io = { stdin, stdout: writable('stdout'), stderr: writable('stderr') };
+    const result = await uploadPackWithSidechannel(connection, registry, io, { repository: REPOSITORY, ...request });
+    return { result, stdout: Buffer.concat(streams.stdout), stderr: Buffer.concat(streams.stderr).toString() };
+  } finally {
+    await connection.close();
+  }
+}
+
+test('a fetch over SSH travels in side bands, and the client need not end its half', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly, { fileBytes: 3_000_000 });
+  const stdin = new PassThrough();
+  stdin.write(wants(oid)); // and no end
+
+  const { result, stdout, stderr } = await overSidechannel(gitaly, stdin);
+
+  const lines = packets(stdout);
+  assert.ok(lines[0]?.toString().startsWith(`${oid} HEAD\0`));
+  assert.ok(stdout.length > 3_000_000 && stdout.includes('PACK'));
+  assert.equal(stderr, '');
+  assert.equal(result.packfileNegotiationStatistics?.wants, 1n);
+});
+
+test('protocol v2 with nothing asked is OK, with empty statistics', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+
+  const { result, stdout } = await overSidechannel(gitaly, Readable.from([]), { gitProtocol: 'version=2' });
+
+  assert.ok(stdout.toString().startsWith(packet('version 2\n')));
+  assert.equal(result.packfileNegotiationStatistics?.packets, 0n);
+});
+
+test('failures of a fetch over SSH say what git said; a hang-up is the client’s own doing', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+
+  await assert.rejects(
+    overSidechannel(gitaly, Readable.from([Buffer.from(wants('1'.repeat(40)))])),
+    (error: Error & { code?: string }) => {
+      return (
+        error.code === 'INTERNAL' &&
+        /^running upload-pack: cmd wait: exit status 128, stderr: "fatal: .*not our ref/.test(error.message)
+      );
+    },
+  );
+  await assert.rejects(overSidechannel(gitaly, Readable.from([Buffer.from('00')])), {
+    code: 'CANCELLED',
+    message: 'running upload-pack: user canceled the request',
+  });
+});
+
+test('a client that does not say what it wants is sent away, one that has said it is not', async () => {
+  await using gitaly = await startGitaly({
+    config: { timeout: { upload_pack_negotiation: '300ms', upload_archive_negotiation: '300ms' } },
+  });
+  const { oid } = await createRepository(gitaly);
+
+  const silent = await collect(gitaly.connection.ssh.sshUploadPack(halfOpen({ repository: REPOSITORY })));
+  assert.equal(errorOf(silent), 'DEADLINE_EXCEEDED: running upload-pack: waiting for negotiation: context canceled');
+  assert.deepEqual(silent.exitStatus, [0]);
+
+  const slowAfterDone = collect(
+    gitaly.connection.ssh.sshUploadPack(halfOpen({ repository: REPOSITORY }, { stdin: Buffer.from(wants(oid)) })),
+  );
+  assert.equal((await slowAfterDone).error, undefined);
+
+  const archive = await collect(
+    gitaly.connection.ssh.sshUploadArchive(halfOpen({ repository: REPOSITORY }, { stdin: Buffer.from('0010argument HEAD') })),
+  );
+  assert.equal(errorOf(archive), 'DEADLINE_EXCEEDED: running upload-archive: waiting for negotiation: context canceled');
+  assert.deepEqual(archive.exitStatus, []);
+});
+
+test('SSHUploadPack serves within gRPC and sends an exit status only before a failure', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly);
+
+  const good = await collect(
+    gitaly.connection.ssh.sshUploadPack([{ repository: REPOSITORY }, { stdin: Buffer.from(wants(oid)) }]),
+  );
+  const bad = await collect(
+    gitaly.connection.ssh.sshUploadPack([{ repository: REPOSITORY }, { stdin: Buffer.from(wants('1'.repeat(40))) }]),
+  );
+
+  assert.deepEqual([good.error, good.exitStatus], [undefined, []]);
+  assert.ok(good.stdout.includes('PACK'));
+  assert.deepEqual(bad.exitStatus, [128]);
+  assert.match(bad.stderr, /not our ref/);
+  assert.match(errorOf(bad), /^INTERNAL: running upload-pack: cmd wait: exit status 128, stderr: /);
+});
+
+test('a push over SSH ends when git ends, whatever the client still has to say', async () => {
+  await using gitaly = await startGitaly();
+  const { path, oid } = await createRepository(gitaly);
+  const first = { repository: REPOSITORY, glId: 'user-1', glUsername: 'jane' };
+  const body = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
+
+  const { stdout, error, exitStatus } = await collect(gitaly.connection.ssh.sshReceivePack(halfOpen(first, { stdin: body })));
+
+  assert.deepEqual([error, exitStatus], [undefined, []]);
+  assert.ok(stdout.includes('ok refs/heads/new'));
+  assert.equal(await runGit(['-C', path, 'rev-parse', 'new']), oid);
+});
+
+test('a push over SSH that breaks off is cancelled by its client; one that makes no sense is an error', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+  const first = { repository: REPOSITORY, glId: 'user-1' };
+
+  const ended = await collect(gitaly.connection.ssh.sshReceivePack([first]));
+  const broken = await collect(gitaly.connection.ssh.sshReceivePack([first, { stdin: Buffer.from('zzzzzzzz') }]));
+
+  assert.deepEqual([errorOf(ended), ended.exitStatus], ['CANCELLED: user canceled the push', [128]]);
+  assert.equal(ended.stderr, 'fatal: the remote end hung up unexpectedly\n');
+  assert.deepEqual([errorOf(broken), broken.exitStatus], ['INTERNAL: cmd wait: exit status 128', [128]]);
+});
+
+test('git archive works over SSH', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+  const request = `${packet('argument --format=tar\n')}${packet('argument main\n')}${FLUSH}`;
+
+  const { stdout, exitStatus, error } = await collect(
+    gitaly.connection.ssh.sshUploadArchive([{ repository: REPOSITORY }, { stdin: Buffer.from(request) }]),
+  );
+
+  assert.deepEqual([error, exitStatus], [undefined, [0]]);
+  assert.ok(stdout.includes('ustar'));
+});
+
+const REFUSED: readonly [method: 'sshUploadPack' | 'sshReceivePack' | 'sshUploadArchive', first: object, error: string][] = [
+  ['sshUploadPack', { repository: REPOSITORY, stdin: Buffer.from('x') }, 'INVALID_ARGUMENT: non-empty stdin in first request'],
+  ['sshUploadPack', {}, 'INVALID_ARGUMENT: repository not set'],
+  ['sshReceivePack', { repository: REPOSITORY }, 'INVALID_ARGUMENT: empty GlId'],
+  ['sshReceivePack', { glId: 'user-1', stdin: Buffer.from('x') }, 'INVALID_ARGUMENT: non-empty data in first request'],
+  [
+    'sshReceivePack',
+    { glId: 'user-1', repository: REPOSITORY, gitConfigOptions: ['x'] },
+    'INTERNAL: cannot convert invalid config key: "x"',
+  ],
+  [
+    'sshUploadArchive',
+    { repository: { ...REPOSITORY, relativePath: 'none.git' }, stdin: Buffer.from('x') },
+    'NOT_FOUND: repository not found',
+  ],
+  ['sshUploadArchive', { repository: REPOSITORY, stdin: Buffer.from('x') }, 'INVALID_ARGUMENT: non-empty stdin in first request'],
+];
+
+test('first messages are checked in order', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+
+  for (const [method, first, error] of REFUSED) {
+    assert.equal(errorOf(await collect(gitaly.connection.ssh[method]([first]))), error);
+  }
+});
