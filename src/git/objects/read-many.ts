@@ -28,6 +28,7 @@ export interface ObjectOf<T> {
 /** A piece of an object's contents. An object without contents, or one that is not there, gives one piece without data. */
 export interface PieceOf<T> extends InfoOf<T> {
   readonly isFirst: boolean;
+  readonly isLast: boolean;
   readonly data: Buffer;
 }
 
@@ -38,6 +39,8 @@ export interface ReadManyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Objects up to this size come in one piece. */
+const ONE_PIECE_BYTES = 128 * 1024;
 /** One object may not take more memory than this. */
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 const NO_DATA = Buffer.alloc(0);
@@ -86,8 +89,8 @@ export async function* readMany<T extends NamedObject>(
 }
 
 /**
- * Reads the contents of many objects in the order in which the source names them, as git prints them: objects of any size, never held as a
- * whole. There is one process for all, which belongs to this reader: a slow one slows it down (and the source, which is asked for no
+ * Reads the contents of many objects in the order in which the source names them, as git prints them: objects of any size, those above 128 KiB in
+ * pieces and never held as a whole. There is one process for all, which belongs to this reader: a slow one slows it down (and the source, which is asked for no
  * more than what fits into the pipe), one that leaves ends it.
  *
  * @throws whatever the source throws, once everything before it has been read; {GitalyError} without a code when git dies.
@@ -97,18 +100,23 @@ export async function* readPieces<T extends NamedObject>(
   repository: GitRepository,
   source: Source<T>,
   { signal }: ReadManyOptions = {},
-): AsyncGenerator<(PieceOf<T> & { readonly isLast: boolean })[]> {
+): AsyncGenerator<PieceOf<T>[]> {
   let info: ObjectInfo | undefined;
   let isFirst = true;
+  let kept: Buffer[] = [];
   for await (const answers of ask(pool, repository, { source, verb: 'contents', signal })) {
-    const pieces: (PieceOf<T> & { readonly isLast: boolean })[] = [];
+    const pieces: PieceOf<T>[] = [];
     for (const { item, answer } of answers) {
       if (answer.kind === 'header') {
         info = answer.info;
         isFirst = true;
         if (info === undefined || info.size === 0) pieces.push({ item, info, isFirst, isLast: true, data: NO_DATA });
+      } else if (!answer.isLast && info !== undefined && info.size <= ONE_PIECE_BYTES) {
+        kept.push(answer.bytes);
       } else {
-        pieces.push({ item, info, isFirst, isLast: answer.isLast, data: answer.bytes });
+        const data = kept.length === 0 ? answer.bytes : Buffer.concat([...kept, answer.bytes]);
+        kept = [];
+        pieces.push({ item, info, isFirst, isLast: answer.isLast, data });
         isFirst = false;
       }
     }

@@ -17,3 +17,14 @@ export function requireRevision(revision: Uint8Array, options: RevisionRules & {
   }
   return bytes;
 }
+
+/**
+ * Checks the revisions that a walk starts from, pseudo-revisions (`--all`, `--not` …) among them.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT `missing revisions`, `invalid revision: …`.
+ */
+export function requireRevisions(revisions: readonly string[], rules: RevisionRules = {}): Buffer[] {
+  if (revisions.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'missing revisions');
+  const options = { allowPseudo: true, prefix: 'invalid revision: ', ...rules };
+  return revisions.map((revision) => requireRevision(Buffer.from(revision), options));
+}

@@ -1,0 +1,116 @@
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import type { ObjectReader } from '#git/objects/object-reader';
+import type { NamedObject, Source } from '#git/objects/read-many';
+import { bytesWithin } from './byte-limit.ts';
+
+/** A blob of a list, or a further piece of it. */
+export interface BlobItem {
+  /** Empty in further pieces. */
+  readonly oid: string;
+  /** Of the whole blob; 0 in further pieces. */
+  readonly size: bigint;
+  readonly data: Uint8Array;
+  readonly path: Uint8Array;
+}
+
+/** What a source of blobs gives; only walks know paths. */
+export interface BlobName extends NamedObject {
+  readonly path?: Uint8Array;
+}
+
+export interface BlobItemsOptions {
+  readonly signal: AbortSignal;
+  /** Most blobs; 0 means all. */
+  readonly limit: number;
+  /** Most bytes of each: 0 none, negative all. */
+  readonly bytesLimit: bigint;
+}
+
+const NOTHING = new Uint8Array(0);
+const MAX_PIECE_BYTES = 128 * 1024;
+
+/**
+ * Reads the blobs that a source names, each as one item or, when it is large, as several of at most 128 KiB; only the first has the id
+ * and the size. Nothing is held.
+ *
+ * @throws {GitalyError} without a code when a blob is not there; what the source throws.
+ */
+export async function* blobItems(
+  objects: ObjectReader,
+  source: Source<BlobName>,
+  options: BlobItemsOptions,
+): AsyncGenerator<BlobItem> {
+  const { signal, limit, bytesLimit } = options;
+  const named = limit === 0 ? source : atMost(limit, source);
+  if (bytesLimit === 0n) {
+    for await (const batch of objects.infoMany(named, { signal })) {
+      for (const { item, info } of batch) {
+        if (info === undefined) throw notFound(item);
+        yield { oid: info.oid, size: BigInt(info.size), data: NOTHING, path: item.path ?? NOTHING };
+      }
+    }
+    return;
+  }
+  let left = 0;
+  for await (const batch of objects.readPieces(named, { signal })) {
+    for (const { item, info, isFirst, data } of batch) {
+      if (info === undefined) throw notFound(item);
+      const path = item.path ?? NOTHING;
+      if (isFirst) left = bytesWithin(bytesLimit, info.size);
+      else if (left === 0) continue;
+      // A copy of what was cut: a view would keep the whole of what git printed.
+      const wanted = data.length <= left ? data : Buffer.from(data.subarray(0, left));
+      left -= wanted.length;
+      const head = isFirst ? { oid: info.oid, size: BigInt(info.size) } : CONTINUED;
+      yield { ...head, data: wanted.subarray(0, MAX_PIECE_BYTES), path };
+      for (let at = MAX_PIECE_BYTES; at < wanted.length; at += MAX_PIECE_BYTES) {
+        yield { ...CONTINUED, data: wanted.subarray(at, at + MAX_PIECE_BYTES), path };
+      }
+    }
+  }
+}
+
+const CONTINUED = { oid: '', size: 0n } as const;
+
+function notFound({ oid }: BlobName): GitalyError {
+  return new GitalyError('UNKNOWN', `retrieving object info for ${quote(oid)}: object not found`);
+}
+
+/** The first so many objects of a source, which is left then. */
+function atMost<T extends NamedObject>(limit: number, source: Source<T>): Source<T> {
+  return async function* (signal) {
+    let left = limit;
+    for await (const batch of source(signal)) {
+      yield batch.slice(0, left);
+      left -= batch.length;
+      if (left <= 0) return;
+    }
+  };
+}
+
+/** What an item takes in a message, at least as much as when it is encoded. */
+export function boundOfItem({ oid, data, path }: BlobItem): number {
+  return oid.length + data.length + path.length + MAX_OVERHEAD_BYTES;
+}
+
+/** Four tags, three lengths of at most 5 bytes, a number of at most 10. */
+const MAX_OVERHEAD_BYTES = 4 + 3 * 5 + 10;
+
+/** Encoded size of an item in bytes: every field that is not empty has a tag, and bytes their length. */
+export function sizeOfItem({ oid, size, data, path }: BlobItem): number {
+  return (
+    lengthDelimited(oid.length) +
+    (size === 0n ? 0 : 1 + varint(size)) +
+    lengthDelimited(data.length) +
+    lengthDelimited(path.length)
+  );
+}
+
+function lengthDelimited(length: number): number {
+  return length === 0 ? 0 : 1 + varint(BigInt(length)) + length;
+}
+
+function varint(value: bigint): number {
+  return Math.max(1, Math.ceil(value.toString(2).length / 7));
+}

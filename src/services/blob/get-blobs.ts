@@ -1,0 +1,110 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { ObjectInfo } from '#git/objects/object-info';
+import type { ObjectReader, OpenObject } from '#git/objects/object-reader';
+import { type Listed, type Looked, openListed } from '#git/objects/open-listed';
+import type { TreeEntry } from '#git/objects/parse-tree';
+import { EntryFinder } from '#git/trees/find-entry';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { GetBlobsRequest, GetBlobsResponseSchema } from '#wire/gen/blob_pb';
+import { ObjectType } from '#wire/gen/shared_pb';
+import { requireRevision } from '../convert/revision.ts';
+import { bytesWithin } from './byte-limit.ts';
+import type { BlobRooms } from './index.ts';
+import { takeBytes } from './take-bytes.ts';
+
+type Response = MessageInitShape<typeof GetBlobsResponseSchema>;
+
+/** A place that the client asks for. */
+interface Place {
+  readonly revision: string;
+  readonly path: Uint8Array;
+}
+
+interface Found extends Looked {
+  readonly entry: TreeEntry | undefined;
+}
+
+const SLASH = 0x2f;
+const SUBMODULE = 0o160000;
+
+/**
+ * Sends what lies at paths of revisions, in the order of the request: blobs with their contents, trees and submodules without. Where
+ * there is nothing, the message has only the revision and the path. Further pieces of a blob have nothing but data.
+ *
+ * `limit` is the number of bytes that are sent of each blob: 0 none, negative all.
+ */
+export async function* getBlobs(request: GetBlobsRequest, context: HandlerContext, rooms: BlobRooms): AsyncGenerator<Response> {
+  const { objects } = rooms.storages.open(request.repository);
+  if (request.revisionPaths.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty RevisionPaths');
+  for (const { revision } of request.revisionPaths) requireRevision(Buffer.from(revision));
+
+  const { signal } = context;
+  const { limit } = request;
+  const places = request.revisionPaths.map(({ revision, path }) => ({ revision, path: withoutSlashes(path) }));
+  const finder = new EntryFinder(objects, { signal });
+  const look = (place: Place): Promise<Found> => find(place, { finder, objects, signal, isDataWanted: limit !== 0n });
+  for await (const listed of openListed(objects, places, { look, signal })) {
+    yield* messages(listed, limit);
+  }
+}
+
+interface FindOptions {
+  readonly finder: EntryFinder;
+  readonly objects: ObjectReader;
+  readonly signal: AbortSignal;
+  readonly isDataWanted: boolean;
+}
+
+async function find({ revision, path }: Place, { finder, objects, signal, isDataWanted }: FindOptions): Promise<Found> {
+  const entry = await finder.find(Buffer.from(revision), path).catch((error: unknown) => {
+    throw wrap(error, 'find by revision and path');
+  });
+  // The commit of a submodule lies in another repository.
+  if (entry === undefined || entry.mode === SUBMODULE) return { entry, info: undefined, isWanted: false };
+  const info = await objects.info(entry.oid, { signal });
+  if (info === undefined) throw new GitalyError('INTERNAL', 'read object info: object not found');
+  return { entry, info, isWanted: isDataWanted && info.type === 'blob' };
+}
+
+async function* messages({ item, looked, object }: Listed<Place, Found>, limit: bigint): AsyncGenerator<Response> {
+  const { entry, info } = looked;
+  const first: Response = {
+    revision: item.revision,
+    path: item.path,
+    ...(entry && { oid: entry.oid, mode: entry.mode, isSubmodule: entry.mode === SUBMODULE }),
+    ...(entry && { type: info === undefined ? ObjectType.COMMIT : OBJECT_TYPES[info.type] }),
+    ...(info && { size: BigInt(info.size) }),
+  };
+  if (!looked.isWanted) {
+    yield first;
+    return;
+  }
+  if (object === undefined) throw new GitalyError('INTERNAL', 'read object: object not found');
+  yield* withData(first, object, bytesWithin(limit, object.size));
+}
+
+/** The first message, with the first data, and the rest of the data. */
+async function* withData(first: Response, object: OpenObject, length: number): AsyncGenerator<Response> {
+  let isFirst = true;
+  for await (const data of takeBytes(object.data === undefined ? object.stream : [object.data], length)) {
+    yield isFirst ? { ...first, data } : { data };
+    isFirst = false;
+  }
+  if (isFirst) yield first;
+}
+
+const OBJECT_TYPES: Readonly<Record<ObjectInfo['type'], ObjectType>> = {
+  commit: ObjectType.COMMIT,
+  blob: ObjectType.BLOB,
+  tree: ObjectType.TREE,
+  tag: ObjectType.TAG,
+};
+
+/** A slash at the end says nothing; a path that is nothing else stays. */
+function withoutSlashes(path: Uint8Array): Uint8Array {
+  if (path.length <= 1) return path;
+  let end = path.length;
+  while (end > 0 && path[end - 1] === SLASH) end--;
+  return path.subarray(0, end);
+}

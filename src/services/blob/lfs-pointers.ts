@@ -1,0 +1,60 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { chunkBySize } from '#base/chunk-by-size';
+import type { ObjectReader } from '#git/objects/object-reader';
+import { MAX_LFS_POINTER_BYTES, parseLfsPointer } from '#git/objects/parse-lfs-pointer';
+import type { NamedObject, Source } from '#git/objects/read-many';
+import { LFSPointerSchema } from '#wire/gen/blob_pb';
+
+/** A pointer as clients see it. */
+export interface LfsPointerMessage {
+  readonly oid: string;
+  readonly data: Buffer;
+  readonly size: bigint;
+  readonly fileOid: Buffer;
+  readonly fileSize: bigint;
+}
+
+/** The message of a blob; `undefined` when it is no pointer. */
+export function toLfsPointer(oid: string, data: Buffer): LfsPointerMessage | undefined {
+  const pointer = parseLfsPointer(data);
+  if (pointer === undefined) return undefined;
+  // A copy: a view would keep the whole of what git printed, and one blob of a thousand may be a pointer.
+  const own = Buffer.from(data);
+  return {
+    oid,
+    data: own,
+    size: BigInt(own.length),
+    fileOid: Buffer.from(pointer.fileOid, 'latin1'),
+    fileSize: pointer.fileSize,
+  };
+}
+
+/** The pointers among the blobs that a source names. `limit`: most pointers; 0 or less means all. */
+export async function* lfsPointers(
+  objects: ObjectReader,
+  source: Source<NamedObject>,
+  { signal, limit }: { readonly signal: AbortSignal; readonly limit: number },
+): AsyncGenerator<LfsPointerMessage> {
+  let left = limit > 0 ? limit : Number.POSITIVE_INFINITY;
+  for await (const batch of objects.readMany(source, { signal })) {
+    for (const { object } of batch) {
+      const pointer = object && toLfsPointer(object.oid, object.data);
+      if (pointer === undefined) continue;
+      yield pointer;
+      left--;
+      if (left === 0) return;
+    }
+  }
+}
+
+/** Collects pointers into messages of at most 1 MiB. */
+export function chunkPointers(pointers: AsyncIterable<LfsPointerMessage>): AsyncGenerator<LfsPointerMessage[]> {
+  return chunkBySize(pointers, { sizeOf: sizeOfPointer, upperBound: () => MAX_ENCODED_BYTES });
+}
+
+/** The contents, two ids of 64 digits, two numbers of 10 bytes; five tags and three lengths. */
+const MAX_ENCODED_BYTES = MAX_LFS_POINTER_BYTES + 2 * 64 + 2 * 10 + 5 + 3 * 2;
+
+function sizeOfPointer(pointer: LfsPointerMessage): number {
+  return toBinary(LFSPointerSchema, create(LFSPointerSchema, pointer)).length;
+}
