@@ -1,0 +1,24 @@
+/**
+ * Cuts bytes that lie in several buffers into pieces of exactly `size` bytes (the last one may be shorter). A piece is a view where it lies in one
+ * buffer, and a copy only where it lies across two. No bytes, no pieces.
+ */
+export function* piecesOf(buffers: readonly Buffer[], size: number): Generator<Buffer> {
+  let begun: Buffer[] = [];
+  let missing = size;
+  for (const buffer of buffers) {
+    let at = 0;
+    while (buffer.length - at >= missing) {
+      const part = buffer.subarray(at, at + missing);
+      at += missing;
+      yield begun.length === 0 ? part : Buffer.concat([...begun, part]);
+      begun = [];
+      missing = size;
+    }
+    if (at < buffer.length) {
+      begun.push(buffer.subarray(at));
+      missing -= buffer.length - at;
+    }
+  }
+  const [only] = begun;
+  if (only !== undefined) yield begun.length === 1 ? only : Buffer.concat(begun);
+}

@@ -1,0 +1,87 @@
+import { quote } from '#base/quote';
+import { DiffFormatError } from './diff-format-error.ts';
+import { nulRecords } from './nul-records.ts';
+import type { ChangeStatus } from './raw-line.ts';
+
+/** One side that a file is compared with: a tree, or one of the parents of a merge. */
+export interface RawSource {
+  readonly status: ChangeStatus;
+  /** 0 when the file is not there. */
+  readonly mode: number;
+  /** Zeros when the file is not there. */
+  readonly oid: string;
+}
+
+/** One record of `diff --raw -z`: a file, compared with one or (`-c`) several sources. */
+export interface RawRecord {
+  /** The commit that was named last; `undefined` before the first. */
+  readonly commitOid: string | undefined;
+  readonly sources: readonly [RawSource, ...RawSource[]];
+  readonly newMode: number;
+  readonly newOid: string;
+  readonly path: Buffer;
+  /** Of a rename or copy with one source; git does not tell it of several. */
+  readonly oldPath: Buffer | undefined;
+}
+
+type Header = Pick<RawRecord, 'sources' | 'newMode' | 'newOid'>;
+
+const COLON = 0x3a;
+const OID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+const HEADER = /^(:+)((?:[0-7]+ )+)((?:[0-9a-f]+ )+)([ADMTRCUX0-9]+)$/;
+
+/**
+ * Reads the output of `diff --raw -z` and `diff-tree --stdin -z`, merges included: `<commit>\0` and `:<modes> <oids> <status>\0<path>\0[<path>\0]`, in
+ * batches. A record that is cut off at the end is dropped, see {@link nulRecords}.
+ *
+ * @throws {DiffFormatError} on a record of another form.
+ */
+export async function* parseRawRecords(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<RawRecord[]> {
+  let commitOid: string | undefined;
+  let header: Header | undefined;
+  let oldPath: Buffer | undefined;
+  for await (const records of nulRecords(chunks)) {
+    const parsed: RawRecord[] = [];
+    for (const record of records) {
+      if (header === undefined) {
+        if (record[0] === COLON) header = parseHeader(record);
+        else commitOid = commitOf(record) ?? commitOid;
+      } else if (oldPath === undefined && hasOldPath(header)) {
+        oldPath = record;
+      } else {
+        parsed.push({ commitOid, ...header, path: record, oldPath });
+        header = undefined;
+        oldPath = undefined;
+      }
+    }
+    if (parsed.length > 0) yield parsed;
+  }
+}
+
+function commitOf(record: Buffer): string | undefined {
+  const text = record.toString('latin1');
+  return OID.test(text) ? text : undefined;
+}
+
+function hasOldPath({ sources }: Header): boolean {
+  return sources.length === 1 && (sources[0].status === 'R' || sources[0].status === 'C');
+}
+
+function parseHeader(record: Buffer): Header {
+  const match = HEADER.exec(record.toString('latin1'));
+  const [, colons = '', modeWords = '', oidWords = '', letters = ''] = match ?? [];
+  const modes = modeWords.trimEnd().split(' ');
+  const oids = oidWords.trimEnd().split(' ');
+  // Newer gits print a score for each parent.
+  const statuses = letters.replace(/\d+/g, '');
+  const [first, ...rest] = Array.from(colons, (_, index) => ({
+    status: statuses[index] as ChangeStatus, // the expression has no other letters, and their number is checked below
+    mode: Number.parseInt(modes[index] ?? '', 8),
+    oid: oids[index] ?? '',
+  }));
+  const count = colons.length;
+  if (first === undefined || modes.length !== count + 1 || oids.length !== count + 1 || statuses.length !== count) {
+    throw new DiffFormatError(`git diff-tree parsing failed on: ${quote(record)}`);
+  }
+  return { sources: [first, ...rest], newMode: Number.parseInt(modes[count] ?? '', 8), newOid: oids[count] ?? '' };
+}
