@@ -4,8 +4,8 @@ import type { ObjectInfo } from '#git/objects/object-info';
 import type { OpenObject } from '#git/objects/object-reader';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { GetBlobRequest, GetBlobResponseSchema } from '#wire/gen/blob_pb';
+import { takeBytes } from '../convert/take-bytes.ts';
 import type { BlobRooms } from './index.ts';
-import { takeBytes } from './take-bytes.ts';
 
 type Response = MessageInitShape<typeof GetBlobResponseSchema>;
 

@@ -9,9 +9,9 @@ import type { HandlerContext } from '#rpc/server/handler';
 import type { GetBlobsRequest, GetBlobsResponseSchema } from '#wire/gen/blob_pb';
 import { ObjectType } from '#wire/gen/shared_pb';
 import { requireRevision } from '../convert/revision.ts';
+import { takeBytes } from '../convert/take-bytes.ts';
 import { bytesWithin } from './byte-limit.ts';
 import type { BlobRooms } from './index.ts';
-import { takeBytes } from './take-bytes.ts';
 
 type Response = MessageInitShape<typeof GetBlobsResponseSchema>;
 
