@@ -1,59 +1,70 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { type Commit, parseCommit } from '../objects/parse-commit.ts';
+import type { NamedObject } from '../objects/read-many.ts';
 
 /** So many are asked of the shared process, which is quick to answer; for more a process of their own is started. */
 const MAX_SHARED = 128;
 
+/** An item of the source and its commit. */
+export interface CommitOf<T> {
+  readonly item: T;
+  readonly commit: Commit;
+}
+
+export interface ReadCommitsOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Whether people are shown as `.mailmap` of HEAD says. Default true. */
+  readonly mailmap?: boolean;
+}
+
 /**
- * Reads commits that are named by their full ids, in order, with the mailmap of HEAD, in batches as they come. A reader that is slow slows
- * the source down, one that leaves ends it.
+ * Reads commits that are named by their full ids, in order, in batches as they come. A reader that is slow slows the source down, one
+ * that leaves ends it.
  *
  * @throws {GitalyError} without a code, `object not found`, for an id without a commit; whatever the source throws, once everything before
  *   it has been given.
  */
-export async function* readCommits(
+export async function* readCommits<T extends NamedObject>(
   objects: ObjectReader,
-  source: AsyncIterable<readonly string[]>,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
-): AsyncGenerator<Commit[], void, undefined> {
+  source: AsyncIterable<readonly T[]>,
+  options: ReadCommitsOptions = {},
+): AsyncGenerator<CommitOf<T>[], void, undefined> {
   const batches = source[Symbol.asyncIterator]();
   try {
+    let rest: readonly T[] = [];
     for (let shared = 0; shared < MAX_SHARED; ) {
-      const { done, value: oids } = await batches.next();
+      const { done, value: batch } = await batches.next();
       if (done === true) return;
-      const few = oids.slice(0, MAX_SHARED - shared);
+      const few = batch.slice(0, MAX_SHARED - shared);
+      rest = batch.slice(few.length);
       shared += few.length;
-      const commits = await Promise.all(few.map((oid) => objects.readCommit(oid, { signal })));
-      yield commits.map((commit) => commit ?? notFound());
-      if (few.length < oids.length) {
-        yield* readApart(objects, { first: oids.slice(few.length), batches, signal });
-        return;
-      }
+      const commits = await Promise.all(few.map(({ oid }) => objects.readCommit(oid, options)));
+      yield few.map((item, index) => ({ item, commit: commits[index] ?? notFound() }));
     }
-    yield* readApart(objects, { first: [], batches, signal });
+    yield* readApart(objects, startingWith(rest, batches), options);
   } finally {
     await batches.return?.();
   }
 }
 
-interface Rest {
-  readonly first: readonly string[];
-  readonly batches: AsyncIterator<readonly string[]>;
-  readonly signal: AbortSignal | undefined;
+async function* readApart<T extends NamedObject>(
+  objects: ObjectReader,
+  source: AsyncIterable<readonly T[]>,
+  { signal, mailmap = true }: ReadCommitsOptions,
+): AsyncGenerator<CommitOf<T>[], void, undefined> {
+  const map = mailmap ? await objects.mailmap() : undefined;
+  for await (const batch of objects.readMany(() => source, { signal })) {
+    yield batch.map(({ item, object }) => ({
+      item,
+      commit: object?.type === 'commit' ? parseCommit(object.oid, object.data, map) : notFound(),
+    }));
+  }
 }
 
-async function* readApart(objects: ObjectReader, { first, batches, signal }: Rest): AsyncGenerator<Commit[], void, undefined> {
-  async function* named(): AsyncGenerator<{ oid: string }[]> {
-    yield first.map((oid) => ({ oid }));
-    for (let next = await batches.next(); next.done !== true; next = await batches.next()) {
-      yield next.value.map((oid) => ({ oid }));
-    }
-  }
-  const mailmap = await objects.mailmap();
-  for await (const batch of objects.readMany(named, { signal })) {
-    yield batch.map(({ object }) => (object?.type === 'commit' ? parseCommit(object.oid, object.data, mailmap) : notFound()));
-  }
+async function* startingWith<T>(first: readonly T[], rest: AsyncIterator<readonly T[]>): AsyncGenerator<readonly T[]> {
+  yield first;
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
 }
 
 function notFound(): never {

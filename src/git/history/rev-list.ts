@@ -4,6 +4,7 @@ import { GitExitError } from '../command/exit-error.ts';
 import { flag, type GitOption, gitCommand, joined } from '../command/git-command.ts';
 import { outputLines } from '../command/output-lines.ts';
 import type { Git } from '../git.ts';
+import type { NamedObject } from '../objects/read-many.ts';
 import { revisionInput } from '../objects/revision-input.ts';
 import type { GitRepository } from '../repository.ts';
 
@@ -46,7 +47,7 @@ export async function* revList(
   repository: GitRepository,
   query: RevListQuery,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
-): AsyncGenerator<string[], void, undefined> {
+): AsyncGenerator<NamedObject[], void, undefined> {
   const { stdin, words } = revisionInput(git, query.revisions);
   const command = gitCommand('rev-list', {
     // --stdin last, because it is read where it stands: revisions on the command line come after those of standard input.
@@ -58,7 +59,7 @@ export async function* revList(
   });
   try {
     for await (const lines of outputLines(git, repository, command, { signal, input: stdin, env: WRITE_FULL_BUFFERS })) {
-      yield lines.map((line) => line.toString('latin1'));
+      yield lines.map((line) => ({ oid: line.toString('latin1') }));
     }
   } catch (error) {
     if (!(error instanceof GitExitError)) throw error;

@@ -52,13 +52,8 @@ export function toAuthorMessage({ name, email, seconds, timezone }: Signature): 
 }
 
 /** Collects commits into messages of less than 1 MiB, as {@link chunkBySize} does. */
-export function chunkCommits(batches: AsyncIterable<readonly CommitMessage[]>): AsyncGenerator<CommitMessage[]> {
-  return chunkBySize(each(batches), { sizeOf: commitSize, upperBound: commitSizeBound });
-}
-
-/** The items of batches, one by one. */
-export async function* each<T>(batches: AsyncIterable<readonly T[]>): AsyncGenerator<T> {
-  for await (const batch of batches) for (const item of batch) yield item;
+export function chunkCommits(commits: AsyncIterable<CommitMessage>): AsyncGenerator<CommitMessage[]> {
+  return chunkBySize(commits, { sizeOf: commitSize, upperBound: commitSizeBound });
 }
 
 /** Encoded size of a commit in bytes. */

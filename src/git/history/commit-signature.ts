@@ -1,0 +1,53 @@
+/** A commit's signature and what it signs. */
+export interface CommitSignature {
+  /** The value of the first signature header without its last newline and without the spaces that continue a header. */
+  readonly signature: Buffer;
+  /** The commit object without its signature headers: views of the object's memory. */
+  readonly signedText: readonly Buffer[];
+}
+
+const LF = 0x0a;
+const SPACE = 0x20;
+const HEADERS = [Buffer.from('gpgsig '), Buffer.from('gpgsig-sha256 ')];
+
+/**
+ * Takes the contents of a commit object apart: all headers `gpgsig` and `gpgsig-sha256` with their continuation lines are left out of
+ * what was signed, and the first of them is the signature. `undefined` when there is none, or an empty one.
+ */
+export function splitSignature(data: Buffer): CommitSignature | undefined {
+  const signedText: Buffer[] = [];
+  let signature: Buffer | undefined;
+  let kept = 0;
+  let at = 0;
+  while (at < data.length && data[at] !== LF) {
+    const start = at;
+    at = nextLine(data, at);
+    const header = HEADERS.find((name) => data.subarray(start, start + name.length).equals(name));
+    if (header === undefined) continue;
+    while (data[at] === SPACE) at = nextLine(data, at);
+    signature ??= joinedValue(data.subarray(start + header.length, at));
+    if (start > kept) signedText.push(data.subarray(kept, start));
+    kept = at;
+  }
+  if (signature === undefined || signature.length === 0) return undefined;
+  if (kept < data.length) signedText.push(data.subarray(kept));
+  return { signature, signedText };
+}
+
+/** The position behind the line that a position is in. */
+function nextLine(data: Buffer, at: number): number {
+  const lf = data.indexOf(LF, at);
+  return lf === -1 ? data.length : lf + 1;
+}
+
+/** The value of a header that goes over several lines. */
+function joinedValue(lines: Buffer): Buffer {
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < lines.length; ) {
+    const end = nextLine(lines, at);
+    pieces.push(lines.subarray(at > 0 ? at + 1 : at, end));
+    at = end;
+  }
+  const value = Buffer.concat(pieces);
+  return value.at(-1) === LF ? value.subarray(0, -1) : value;
+}

@@ -1,0 +1,40 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { flag, type GitOption, joined } from '#git/command/git-command';
+import { loggedCommits } from '#git/history/log';
+import { readCommits } from '#git/history/read-commits';
+import type { HandlerContext } from '#rpc/server/handler';
+import { type FindAllCommitsRequest, FindAllCommitsRequest_Order, type FindAllCommitsResponseSchema } from '#wire/gen/commit_pb';
+import { chunkCommits } from '../convert/commit.ts';
+import { usesMailmap } from '../convert/feature-flags.ts';
+import { requireRevision } from '../convert/revision.ts';
+import { commitMessages } from './commit-messages.ts';
+import type { CommitRooms } from './index.ts';
+import { untilGitFails } from './until-git-fails.ts';
+
+/** Lists the history of a revision, or of all branches. A revision that git does not know is an empty answer. */
+export async function* findAllCommits(
+  request: FindAllCommitsRequest,
+  context: HandlerContext,
+  rooms: CommitRooms,
+): AsyncGenerator<MessageInitShape<typeof FindAllCommitsResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  const revision = requireRevision(request.revision, { allowEmpty: true });
+
+  const { signal } = context;
+  const options = optionsOf(request);
+  // HEAD is what git takes where there is no branch.
+  if (revision.length === 0 && (await repository.refs.hasBranches({ signal }))) options.push(flag('--branches'));
+  const query = { options, revisions: revision.length === 0 ? [] : [revision] };
+  const oids = untilGitFails(loggedCommits(repository.git, repository, query, { signal }), context);
+  const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
+  for await (const chunk of chunkCommits(commitMessages(commits))) yield { commits: chunk };
+}
+
+function optionsOf({ maxCount, skip, order }: FindAllCommitsRequest): GitOption[] {
+  const options: GitOption[] = [];
+  if (maxCount > 0) options.push(joined('--max-count', maxCount));
+  if (skip > 0) options.push(joined('--skip', skip));
+  if (order === FindAllCommitsRequest_Order.DATE) options.push(flag('--date-order'));
+  if (order === FindAllCommitsRequest_Order.TOPO) options.push(flag('--topo-order'));
+  return options;
+}

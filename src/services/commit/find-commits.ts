@@ -1,0 +1,117 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitExitError } from '#git/command/exit-error';
+import { flag, type GitOption, joined } from '#git/command/git-command';
+import { type LogEntry, logEntries } from '#git/history/log-entries';
+import { type CommitOf, readCommits } from '#git/history/read-commits';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import {
+  FindCommitsErrorSchema,
+  type FindCommitsRequest,
+  FindCommitsRequest_Order,
+  type FindCommitsResponseSchema,
+} from '#wire/gen/commit_pb';
+import { type CommitMessage, chunkCommits, toCommitMessage } from '../convert/commit.ts';
+import { usesMailmap } from '../convert/feature-flags.ts';
+import { requireRevision } from '../convert/revision.ts';
+import { protobufText } from './git-dates.ts';
+import type { CommitRooms } from './index.ts';
+
+/** What git says of a revision that is not there; all other failures are failures of the call. @see Gitaly: find_commits.go */
+const NOT_FOUND = [
+  /^fatal: ambiguous argument '.*': unknown revision or path not in the working tree\./m,
+  /^fatal: bad object [0-9a-g]/m,
+  /^fatal: bad revision '.*'\n?$/,
+  /^fatal: Invalid revision range [0-9a-g]+\.\.[0-9a-g]+/m,
+];
+
+/** Lists the history of a revision (the default branch without one) with the filters of `git log`: the page of a project's commits. */
+export async function* findCommits(
+  request: FindCommitsRequest,
+  context: HandlerContext,
+  rooms: CommitRooms,
+): AsyncGenerator<MessageInitShape<typeof FindCommitsResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  let revision = requireRevision(request.revision, { allowEmpty: true });
+  const { signal } = context;
+  if (revision.length === 0 && !request.all) revision = (await defaultBranch(repository, signal)) ?? revision;
+  if (request.paths.some((path) => path.length === 0)) throw new GitalyError('INVALID_ARGUMENT', 'path is empty string');
+
+  const query = {
+    options: optionsOf(request),
+    revisions: revision.length === 0 && request.all ? [] : [revision],
+    paths: request.paths,
+    literalPathspecs: request.globalOptions?.literalPathspecs,
+  };
+  const entries = logEntries(repository.git, repository, query, {
+    signal,
+    trailers: request.trailers,
+    shortStats: request.includeShortstat,
+    referencedBy: request.includeReferencedBy,
+  });
+  const page = request.follow && request.offset > 0 ? skip(entries, request.offset) : entries;
+  const commits = readCommits(repository.objects, page, { signal, mailmap: usesMailmap(context) });
+  try {
+    for await (const chunk of chunkCommits(messages(commits))) yield { commits: chunk };
+  } catch (error) {
+    throw explain(error, signal);
+  }
+}
+
+async function defaultBranch({ refs }: Repository, signal: AbortSignal): Promise<Buffer | undefined> {
+  try {
+    return await refs.defaultBranch({ signal });
+  } catch (error) {
+    throw wrap(error, 'defaultBranchName');
+  }
+}
+
+function optionsOf(request: FindCommitsRequest): GitOption[] {
+  const { limit, offset, follow, paths, author, before, after, messageRegex } = request;
+  const options: GitOption[] = [];
+  // git cannot skip while it follows a file, so as many more are asked for. The sum is one of 32 bits, as ever.
+  if (follow && offset > 0) options.push(joined('--max-count', (limit + offset) | 0));
+  else {
+    if (offset > 0) options.push(joined('--skip', offset));
+    options.push(joined('--max-count', limit));
+  }
+  if (follow && paths.length > 0) options.push(flag('--follow'));
+  if (author.length > 0) options.push(joined('--author', author));
+  if (request.skipMerges) options.push(flag('--no-merges'));
+  if (before !== undefined) options.push(joined('--before', protobufText(before)));
+  if (after !== undefined) options.push(joined('--after', protobufText(after)));
+  if (request.all) options.push(flag('--all'), flag('--reverse'));
+  if (request.firstParent) options.push(flag('--first-parent'));
+  if (request.order === FindCommitsRequest_Order.TOPO) options.push(flag('--topo-order'));
+  if (messageRegex !== '') options.push(joined('--grep', messageRegex), flag('--regexp-ignore-case'));
+  return options;
+}
+
+async function* skip<T>(batches: AsyncIterable<readonly T[]>, count: number): AsyncGenerator<readonly T[]> {
+  let left = count;
+  for await (const batch of batches) {
+    if (batch.length > left) yield batch.slice(left);
+    left = Math.max(0, left - batch.length);
+  }
+}
+
+async function* messages(batches: AsyncIterable<readonly CommitOf<LogEntry>[]>): AsyncGenerator<CommitMessage> {
+  for await (const batch of batches) for (const { commit, item } of batch) yield toCommitMessage(commit, item);
+}
+
+function explain(error: unknown, signal: AbortSignal): unknown {
+  // Words that git must not see are found before it is started.
+  if (error instanceof GitalyError && error.metadata.command !== undefined)
+    return wrap(error, 'error when creating git log command');
+  if (!(error instanceof GitExitError) || signal.aborted) return error;
+  const metadata = { stderr: error.stderr };
+  if (NOT_FOUND.some((words) => words.test(error.stderr))) {
+    return new GitalyError('NOT_FOUND', 'commits not found', {
+      details: [create(FindCommitsErrorSchema)],
+      metadata,
+      cause: error,
+    });
+  }
+  return new GitalyError('INTERNAL', 'listing commits failed', { metadata, cause: error });
+}

@@ -1,0 +1,26 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { GetCommitMessagesRequest, GetCommitMessagesResponseSchema } from '#wire/gen/commit_pb';
+import { inPieces } from './in-pieces.ts';
+import type { CommitRooms } from './index.ts';
+import { readNamed } from './read-named.ts';
+
+/** Reads whole commit messages, in the order asked for: one message with the name that was asked for, then the text in pieces. */
+export async function* getCommitMessages(
+  request: GetCommitMessagesRequest,
+  context: HandlerContext,
+  rooms: CommitRooms,
+): AsyncGenerator<MessageInitShape<typeof GetCommitMessagesResponseSchema>> {
+  const { objects } = rooms.storages.open(request.repository);
+
+  try {
+    for await (const { revision, commit } of readNamed(objects, request.commitIds, context)) {
+      if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
+      yield { commitId: revision };
+      for (const message of inPieces(commit.body)) yield { message };
+    }
+  } catch (error) {
+    throw wrap(error, 'failed to get commit message');
+  }
+}

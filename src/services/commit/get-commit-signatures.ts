@@ -1,0 +1,48 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { mapAhead } from '#base/map-ahead';
+import { splitSignature } from '#git/history/commit-signature';
+import { parseCommit } from '#git/objects/parse-commit';
+import type { HandlerContext } from '#rpc/server/handler';
+import {
+  type GetCommitSignaturesRequest,
+  type GetCommitSignaturesResponseSchema,
+  GetCommitSignaturesResponse_Signer as Signer,
+} from '#wire/gen/commit_pb';
+import { toAuthorMessage } from '../convert/commit.ts';
+import { requireObjectId } from '../convert/object-id.ts';
+import { inPieces } from './in-pieces.ts';
+import type { CommitRooms } from './index.ts';
+
+const LOOK_AHEAD = 64;
+
+/**
+ * Reads signatures and what they sign: for each signed commit a message with the signature, then the signed text in pieces. Commits without a
+ * signature and ids without a commit are left out. No mailmap: it would change what was signed.
+ */
+export async function* getCommitSignatures(
+  request: GetCommitSignaturesRequest,
+  context: HandlerContext,
+  rooms: CommitRooms,
+): AsyncGenerator<MessageInitShape<typeof GetCommitSignaturesResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  if (request.commitIds.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty CommitIds');
+  const objectFormat = repository.git.objectFormat(repository);
+  for (const id of request.commitIds) requireObjectId(id, objectFormat);
+
+  const { signal } = context;
+  const read = (id: string) => repository.objects.readObject(`${id}^{commit}`, { signal });
+  for await (const object of mapAhead(request.commitIds, LOOK_AHEAD, read)) {
+    const signed = object && splitSignature(object.data);
+    if (object === undefined || signed === undefined) continue;
+    const { author, committer } = parseCommit(object.oid, object.data);
+    yield {
+      commitId: object.oid,
+      signature: signed.signature,
+      signer: Signer.SIGNER_USER,
+      ...(author && { author: toAuthorMessage(author) }),
+      ...(committer && { committer: toAuthorMessage(committer) }),
+    };
+    for (const text of signed.signedText) for (const signedText of inPieces(text)) yield { signedText };
+  }
+}

@@ -1,0 +1,54 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitExitError } from '#git/command/exit-error';
+import { joined } from '#git/command/git-command';
+import { loggedCommits } from '#git/history/log';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { LastCommitForPathRequest, LastCommitForPathResponseSchema } from '#wire/gen/commit_pb';
+import { toCommitMessage } from '../convert/commit.ts';
+import { usesMailmap } from '../convert/feature-flags.ts';
+import { requireRevision } from '../convert/revision.ts';
+import type { CommitRooms } from './index.ts';
+import { isLocalPath } from './local-path.ts';
+
+/** A name that git does not know. Other failures, such as an id without an object, are failures of the call. */
+const UNKNOWN_REVISION = /^fatal: bad revision '/m;
+const SLASH = 0x2f;
+
+/** Finds the newest commit that changed a path, a deletion included. No such commit, or revision, is an empty answer. */
+export async function lastCommitForPath(
+  request: LastCommitForPathRequest,
+  context: HandlerContext,
+  rooms: CommitRooms,
+): Promise<MessageInitShape<typeof LastCommitForPathResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  const revision = requireRevision(request.revision);
+  const path = pathOf(request.path);
+
+  const { signal } = context;
+  const query = {
+    options: [joined('--max-count', 1)],
+    revisions: [revision],
+    paths: [path],
+    literalPathspecs: request.literalPathspec || request.globalOptions?.literalPathspecs === true,
+  };
+  try {
+    for await (const [first] of loggedCommits(repository.git, repository, query, { signal })) {
+      if (first === undefined) continue;
+      const commit = await repository.objects.readCommit(first.oid, { signal, mailmap: usesMailmap(context) });
+      return commit === undefined ? {} : { commit: toCommitMessage(commit) };
+    }
+    return {};
+  } catch (error) {
+    if (!(error instanceof GitExitError)) throw error;
+    if (UNKNOWN_REVISION.test(error.stderr)) return {};
+    throw wrap(error, 'logging last commit for path');
+  }
+}
+
+function pathOf(path: Uint8Array): Uint8Array {
+  if (path.length === 0 || (path.length === 1 && path[0] === SLASH)) return Buffer.from('.');
+  if (path[0] === SLASH) throw new GitalyError('INVALID_ARGUMENT', 'path is an absolute path');
+  if (!isLocalPath(path)) throw new GitalyError('INVALID_ARGUMENT', 'path escapes repository');
+  return path;
+}

@@ -1,0 +1,30 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { wrap } from '#base/gitaly-error';
+import { readCommits } from '#git/history/read-commits';
+import { allObjects } from '#git/objects/walk-objects';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { ListAllCommitsRequest, ListAllCommitsResponseSchema } from '#wire/gen/commit_pb';
+import { chunkCommits } from '../convert/commit.ts';
+import { usesMailmap } from '../convert/feature-flags.ts';
+import { commitMessages } from './commit-messages.ts';
+import { CommitPage } from './commit-page.ts';
+import type { CommitRooms } from './index.ts';
+
+/** Lists every commit of the object database, also those that nothing leads to, in the order in which they are stored. */
+export async function* listAllCommits(
+  request: ListAllCommitsRequest,
+  context: HandlerContext,
+  rooms: CommitRooms,
+): AsyncGenerator<MessageInitShape<typeof ListAllCommitsResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+
+  const { signal } = context;
+  const all = allObjects(repository.git, repository, { type: 'commit', signal });
+  const page = new CommitPage(request.paginationParams).cut(all);
+  const commits = readCommits(repository.objects, page, { signal, mailmap: usesMailmap(context) });
+  try {
+    for await (const chunk of chunkCommits(commitMessages(commits))) yield { commits: chunk };
+  } catch (error) {
+    throw wrap(error, 'iterating objects');
+  }
+}

@@ -1,0 +1,71 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { readCommits } from '#git/history/read-commits';
+import { type RevListQuery, revList } from '#git/history/rev-list';
+import type { HandlerContext } from '#rpc/server/handler';
+import { type ListCommitsRequest, ListCommitsRequest_Order, type ListCommitsResponseSchema } from '#wire/gen/commit_pb';
+import { chunkCommits } from '../convert/commit.ts';
+import { usesMailmap } from '../convert/feature-flags.ts';
+import { requireRevision } from '../convert/revision.ts';
+import { commitMessages } from './commit-messages.ts';
+import { CommitPage } from './commit-page.ts';
+import { goTime } from './git-dates.ts';
+import type { CommitRooms } from './index.ts';
+
+/** Walks the history from revisions. The last message of a page behind which there is more carries the token of the next page. */
+export async function* listCommits(
+  request: ListCommitsRequest,
+  context: HandlerContext,
+  rooms: CommitRooms,
+): AsyncGenerator<MessageInitShape<typeof ListCommitsResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  if (request.revisions.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'missing revisions');
+  for (const revision of request.revisions) {
+    requireRevision(Buffer.from(revision), { allowPseudo: true, prefix: 'invalid revision: ' });
+  }
+
+  const { signal } = context;
+  const page = new CommitPage(request.paginationParams);
+  // What is left of the walk counts from its other end when it is reversed.
+  const maxCount = request.reverse ? undefined : page.maxCount;
+  const oids = page.cut(revList(repository.git, repository, { ...queryOf(request), maxCount }, { signal }));
+  const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
+  let isLast = false;
+  const messages = async function* () {
+    yield* commitMessages(commits);
+    // Every chunk but the last is full only when a commit has come that does not fit into it.
+    isLast = true;
+  };
+  try {
+    for await (const chunk of chunkCommits(messages())) {
+      const nextCursor = isLast ? page.nextCursor : undefined;
+      yield { commits: chunk, ...(nextCursor !== undefined && { paginationCursor: { nextCursor } }) };
+    }
+  } catch (error) {
+    throw wrap(error, 'iterating objects');
+  }
+}
+
+function queryOf(request: ListCommitsRequest): RevListQuery {
+  return {
+    revisions: request.revisions,
+    order: ORDERS[request.order],
+    reverse: request.reverse,
+    maxParents: request.maxParents,
+    noWalk: request.disableWalk,
+    firstParent: request.firstParent,
+    before: request.before && goTime(request.before),
+    after: request.after && goTime(request.after),
+    author: request.author.length === 0 ? undefined : request.author,
+    ignoreCase: request.ignoreCase,
+    messagePatterns: request.commitMessagePatterns,
+    skip: request.skip,
+    paths: request.paths,
+    literalPathspecs: request.globalOptions?.literalPathspecs ?? false,
+  };
+}
+
+const ORDERS: Readonly<Record<number, 'topo' | 'date'>> = {
+  [ListCommitsRequest_Order.TOPO]: 'topo',
+  [ListCommitsRequest_Order.DATE]: 'date',
+};

@@ -1,0 +1,73 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import type { OpenObject } from '#git/objects/object-reader';
+import { openEntry } from '#git/trees/open-entry';
+import type { HandlerContext } from '#rpc/server/handler';
+import { type TreeEntryRequest, type TreeEntryResponseSchema, TreeEntryResponse_ObjectType as Type } from '#wire/gen/commit_pb';
+import { requireRevision } from '../convert/revision.ts';
+import { takeBytes } from '../convert/take-bytes.ts';
+import type { CommitRooms } from './index.ts';
+
+type Response = MessageInitShape<typeof TreeEntryResponseSchema>;
+
+const SLASH = 0x2f;
+
+/**
+ * Sends what lies at a path of a revision: of a submodule and of a directory only what it is, of a file its content too. The path is taken
+ * byte for byte, but for slashes at its end.
+ */
+export async function* treeEntry(
+  request: TreeEntryRequest,
+  { signal }: HandlerContext,
+  rooms: CommitRooms,
+): AsyncGenerator<Response> {
+  const { objects } = rooms.storages.open(request.repository);
+  const revision = requireRevision(request.revision);
+  if (request.path.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty Path');
+  if (request.limit < 0n) throw new GitalyError('INVALID_ARGUMENT', 'negative Limit');
+  if (request.maxSize < 0n) throw new GitalyError('INVALID_ARGUMENT', 'negative MaxSize');
+
+  const found = await openEntry(objects, revision, withoutSlashes(request.path), { signal });
+  if (found === undefined) throw new GitalyError('NOT_FOUND', 'tree entry not found');
+  const { entry, kind, object } = found;
+  const { oid, mode } = entry;
+  if (kind === 'submodule') {
+    yield { type: Type.COMMIT, oid, mode };
+    return;
+  }
+  if (object === undefined) throw new GitalyError('UNKNOWN', 'object not found');
+  try {
+    if (object.type !== kind) {
+      const types = `entry-type=${kind.toUpperCase()} object-type=${object.type}`;
+      throw new GitalyError('UNKNOWN', `mismatched object type: tree-oid=${oid} object-oid=${oid} ${types}`);
+    }
+    const size = BigInt(object.size);
+    if (kind === 'tree') {
+      yield { type: Type.TREE, oid, size, mode };
+      return;
+    }
+    if (request.maxSize > 0n && size > request.maxSize) {
+      const text = `object size (${size}) is bigger than the maximum allowed size (${request.maxSize})`;
+      throw new GitalyError('FAILED_PRECONDITION', text);
+    }
+    yield* blob(object, { type: Type.BLOB, oid, size, mode }, request.limit);
+  } finally {
+    if (object.data === undefined) object.stream.destroy();
+  }
+}
+
+async function* blob(object: OpenObject, header: Response, limit: bigint): AsyncGenerator<Response> {
+  const length = limit === 0n || limit > BigInt(object.size) ? object.size : Number(limit);
+  let isFirst = true;
+  for await (const data of takeBytes(object.data === undefined ? object.stream : [object.data], length)) {
+    yield isFirst ? { ...header, data } : { data };
+    isFirst = false;
+  }
+  if (isFirst) yield header;
+}
+
+function withoutSlashes(path: Uint8Array): Buffer {
+  let end = path.length;
+  while (end > 1 && path[end - 1] === SLASH) end--;
+  return Buffer.from(path.buffer, path.byteOffset, end);
+}
