@@ -14,6 +14,9 @@ Examples:
 
 config.toml.example describes every key. To try the server without a configuration: gitaly-ts up`;
 
+/** For output that is still on its way. */
+const EXIT_LIMIT_MS = 1000;
+
 /** The command line of `gitaly`; `exit` gets the code that the process is to end with. */
 function program(exit: (code: number) => void): Command {
   const root = new Command('gitaly')
@@ -76,4 +79,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 tuneRuntime();
-process.exitCode = await main(process.argv.slice(2));
+const code = await main(process.argv.slice(2));
+process.exitCode = code;
+// Everything has ended by now. Should something have been forgotten, it must not keep a stopped server alive.
+setTimeout(() => process.exit(code), EXIT_LIMIT_MS).unref();

@@ -46,7 +46,8 @@ export class GrpcServer {
   readonly #services = new Set<string>();
   readonly #connections = new Set<ServerConnection>();
   readonly #calls = new Set<ActiveCall>();
-  #onIdle: (() => void) | undefined;
+  /** Those who wait for the last call and connection to end; a second, harder stop may join the first. */
+  readonly #idleWaiters = new Set<() => void>();
   #isStopping = false;
 
   constructor(options: GrpcServerOptions) {
@@ -107,16 +108,18 @@ export class GrpcServer {
       const timer = setTimeout(() => settle(false), waitMs);
       const settle = (isIdle: boolean): void => {
         clearTimeout(timer);
-        this.#onIdle = undefined;
+        this.#idleWaiters.delete(onIdle);
         resolve(isIdle);
       };
-      this.#onIdle = () => settle(true);
+      const onIdle = (): void => settle(true);
+      this.#idleWaiters.add(onIdle);
       this.#checkIdle();
     });
   }
 
   #checkIdle(): void {
-    if (this.#connections.size === 0 && this.#calls.size === 0) this.#onIdle?.();
+    if (this.#connections.size > 0 || this.#calls.size > 0) return;
+    for (const onIdle of [...this.#idleWaiters]) onIdle();
   }
 
   #accept(
@@ -162,7 +165,7 @@ export class GrpcServer {
     this.#calls.add(call);
     await call.run(this.#interceptors);
     this.#calls.delete(call);
-    if (this.#onIdle !== undefined) this.#checkIdle();
+    if (this.#idleWaiters.size > 0) this.#checkIdle();
   }
 
   #unknownRoute(path: string, headers: Metadata): Route | GitalyError {
