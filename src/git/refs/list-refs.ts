@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
+import { outputLines } from '../command/output-lines.ts';
 import type { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
-import { forEachRef, type RefQuery, readRecords } from './for-each-ref.ts';
+import { forEachRef, type RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
 import { OddReferencesError } from './odd-references.ts';
 import { isSorted } from './packed-refs.ts';
@@ -26,7 +27,6 @@ export interface ListParts {
   readonly resolve: (name: Buffer) => { readonly oid: string } | 'odd' | undefined;
 }
 
-const LF = 0x0a;
 const NUL = 0;
 const SPACE = 0x20;
 
@@ -43,9 +43,9 @@ export function listRefs(parts: ListParts, query: RefQuery, options: ListOptions
   const { limit, ...unlimited } = query;
   const command = forEachRef(excludesHere ? unlimited : query, format, { knowsExclude });
   const fromGit = (after?: Buffer): AsyncGenerator<ListedRef[], void> => {
-    const records = readRecords(parts.git, command, { repository: parts.repository, signal: options.signal, delimiter: LF });
+    const lines = outputLines(parts.git, parts.repository, command, { signal: options.signal });
     const excludes = excludesHere ? (query.exclude ?? []) : [];
-    return parseRecords(parts, records, { excludes, ignoreCase: query.ignoreCase === true, after });
+    return parseLines(parts, lines, { excludes, ignoreCase: query.ignoreCase === true, after });
   };
   const isForGit = options.peel === true || !isByNameOnly(query);
   return limited(isForGit ? fromGit() : fromFiles(parts, query, fromGit), limit);
@@ -127,13 +127,13 @@ async function* merged(
   yield loose.slice(at);
 }
 
-async function* parseRecords(
+async function* parseLines(
   { git, repository }: ListParts,
-  records: AsyncIterable<Buffer[]>,
+  batches: AsyncIterable<Buffer[]>,
   { excludes, ignoreCase, after }: { excludes: readonly Uint8Array[]; ignoreCase: boolean; after: Buffer | undefined },
 ): AsyncGenerator<ListedRef[], void> {
   const isExcluded = excludes.length === 0 ? undefined : matchAsPath(excludes, { ignoreCase });
-  for await (const lines of records) {
+  for await (const lines of batches) {
     const refs: ListedRef[] = [];
     for (const line of lines) {
       const ref = parseLine(line);
@@ -150,7 +150,7 @@ function parseLine(line: Buffer): ListedRef & { readonly peeledType?: string } {
   const oid = line.toString('latin1', 0, space);
   const name = line.subarray(space + 1, nul === -1 ? line.length : nul);
   const [peeledType, peeledOid] = nul === -1 ? [] : line.toString('latin1', nul + 1).split(' ');
-  return { name, oid, peeledOid: peeledOid || undefined, ...(peeledType && { peeledType }) };
+  return { name, oid, peeledOid: peeledOid || undefined, isPeelKnown: nul !== -1, ...(peeledType && { peeledType }) };
 }
 
 /** Older versions of git peel one tag only. */

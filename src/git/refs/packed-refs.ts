@@ -20,11 +20,19 @@ const PEELED = 0x5e;
 
 /** Whether the file says of itself that it can be searched. An empty one needs no order. */
 export function isSorted(source: ByteSource): boolean {
-  if (source.size === 0) return true;
+  return source.size === 0 || hasTrait(source, 'sorted');
+}
+
+/** Whether the file says of itself that it has a peeled line for every tag object that git could follow. */
+export function isFullyPeeled(source: ByteSource): boolean {
+  return hasTrait(source, 'fully-peeled');
+}
+
+function hasTrait(source: ByteSource, trait: string): boolean {
   const header = source.bytes(0, LINE_BYTES);
   const lf = header.indexOf(LF);
   const line = header.toString('latin1', 0, lf === -1 ? header.length : lf);
-  return line.startsWith('# pack-refs with:') && / sorted(?: |$)/.test(line);
+  return line.startsWith('# pack-refs with:') && line.split(' ').includes(trait);
 }
 
 /** The position of the first record whose name is not below `name`, and so of all that begin with it; the end when there is none. */

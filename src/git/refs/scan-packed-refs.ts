@@ -1,6 +1,6 @@
 import type { ListedRef } from './listed-ref.ts';
 import { OddReferencesError } from './odd-references.ts';
-import { findPackedPosition } from './packed-refs.ts';
+import { findPackedPosition, isFullyPeeled } from './packed-refs.ts';
 import type { PackedRefsFile } from './packed-refs-cache.ts';
 
 /** The first read is small, so that the first references come at once; then they are large, as that is fastest. */
@@ -44,6 +44,7 @@ export async function* scanPackedRefs(
   file: PackedRefsFile,
   { prefix, digits }: ScanOptions,
 ): AsyncGenerator<readonly ListedRef[], void> {
+  const isPeelKnown = isFullyPeeled(file.source);
   let at = findPackedPosition(file.source, prefix);
   let length = FIRST_READ_BYTES;
   while (at < file.source.size) {
@@ -57,7 +58,7 @@ export async function* scanPackedRefs(
       length = READ_BYTES;
       continue;
     }
-    const refs = parseBlock(block.subarray(0, end), digits);
+    const refs = parseBlock(block.subarray(0, end), { digits, isPeelKnown });
     const outside = refs.findIndex(({ name }) => !beginsWith(name, prefix));
     yield outside === -1 ? refs : refs.slice(0, outside);
     if (outside !== -1) return;
@@ -77,7 +78,7 @@ function lastRecordStart(block: Buffer): number {
   return 0;
 }
 
-function parseBlock(block: Buffer, digits: 40 | 64): ListedRef[] {
+function parseBlock(block: Buffer, { digits, isPeelKnown }: { digits: 40 | 64; isPeelKnown: boolean }): ListedRef[] {
   const text = block.toString('latin1');
   if (block.at(-1) !== LF || ODD[digits].test(text)) {
     throw new OddReferencesError('packed-refs has a line that git would not write');
@@ -92,7 +93,7 @@ function parseBlock(block: Buffer, digits: 40 | 64): ListedRef[] {
       peeledOid = text.slice(next + 1, next + 1 + digits);
       next += digits + 2;
     }
-    refs.push({ name: block.subarray(at + digits + 1, lf), oid: text.slice(at, at + digits), peeledOid });
+    refs.push({ name: block.subarray(at + digits + 1, lf), oid: text.slice(at, at + digits), peeledOid, isPeelKnown });
   }
   return refs;
 }

@@ -41,7 +41,7 @@ export async function walkLooseRefs(gitDirectory: string, { prefix, resolve }: W
         if (below.compare(prefix, 0, shared, 0, shared) === 0) waiting.push(below);
       } else if (beginsWith(name, prefix) && validateReference(name) === undefined) {
         const oid = readOid(gitDirectory, name, resolve);
-        if (oid !== undefined) refs.push({ name, oid, peeledOid: undefined });
+        if (oid !== undefined) refs.push({ name, oid, peeledOid: undefined, isPeelKnown: false });
       }
     }
   }

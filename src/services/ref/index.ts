@@ -1,7 +1,19 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { RefService } from '#wire/gen/ref_pb';
+import { findAllBranches } from './find-all-branches.ts';
+import { findAllBranchNames, findAllTagNames } from './find-all-ref-names.ts';
+import { findAllRemoteBranches } from './find-all-remote-branches.ts';
+import { findAllTags } from './find-all-tags.ts';
+import { findBranch } from './find-branch.ts';
 import { findDefaultBranchName } from './find-default-branch-name.ts';
+import { findLocalBranches } from './find-local-branches.ts';
+import { findRefsByOID } from './find-refs-by-oid.ts';
+import { findTag } from './find-tag.ts';
+import { getTagMessages } from './get-tag-messages.ts';
+import { getTagSignatures } from './get-tag-signatures.ts';
+import { listBranchNamesContainingCommit, listTagNamesContainingCommit } from './list-names-containing-commit.ts';
+import { listRefs } from './list-refs.ts';
 import { refExists } from './ref-exists.ts';
 
 export interface RefRooms {
@@ -11,7 +23,21 @@ export interface RefRooms {
 /** Branches, tags and other references. */
 export function refService(rooms: RefRooms): ServiceImplementation<typeof RefService> {
   return {
+    findAllBranches: (request, context) => findAllBranches(request, context, rooms),
+    findAllBranchNames: (request, context) => findAllBranchNames(request, context, rooms),
+    findAllRemoteBranches: (request, context) => findAllRemoteBranches(request, context, rooms),
+    findAllTagNames: (request, context) => findAllTagNames(request, context, rooms),
+    findAllTags: (request, context) => findAllTags(request, context, rooms),
+    findBranch: (request, context) => findBranch(request, context, rooms),
     findDefaultBranchName: (request, context) => findDefaultBranchName(request, context, rooms),
+    findLocalBranches: (request, context) => findLocalBranches(request, context, rooms),
+    findRefsByOID: (request, context) => findRefsByOID(request, context, rooms),
+    findTag: (request, context) => findTag(request, context, rooms),
+    getTagMessages: (request, context) => getTagMessages(request, context, rooms),
+    getTagSignatures: (request, context) => getTagSignatures(request, context, rooms),
+    listBranchNamesContainingCommit: (request, context) => listBranchNamesContainingCommit(request, context, rooms),
+    listRefs: (request, context) => listRefs(request, context, rooms),
+    listTagNamesContainingCommit: (request, context) => listTagNamesContainingCommit(request, context, rooms),
     refExists: (request, context) => refExists(request, context, rooms),
   };
 }

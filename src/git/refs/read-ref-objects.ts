@@ -1,0 +1,206 @@
+import { mapAhead } from '#base/map-ahead';
+import type { ObjectType } from '../objects/object-info.ts';
+import type { ObjectReader } from '../objects/object-reader.ts';
+import { type Commit, parseCommit } from '../objects/parse-commit.ts';
+import { parseTag, type Tag } from '../objects/parse-tag.ts';
+import type { ListedRef } from './listed-ref.ts';
+
+/** A reference and the commit that it leads to; `undefined` when it leads to something else, or to nothing. */
+export interface RefCommit {
+  readonly ref: ListedRef;
+  readonly commit: Commit | undefined;
+}
+
+/** A reference and what is behind it. */
+export interface RefTag {
+  readonly ref: ListedRef;
+  /** `undefined` when the reference points to no tag object. */
+  readonly tag: Tag | undefined;
+  /** The commit at the end; `undefined` when there is something else. */
+  readonly commit: Commit | undefined;
+  /** Something on the way is not there. */
+  readonly isMissing: boolean;
+}
+
+export interface RefObjectOptions {
+  /** Whether `.mailmap` of HEAD applies. Default: yes. */
+  readonly mailmap?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Batches = AsyncIterable<readonly ListedRef[]>;
+
+/** Up to so many references are looked up by the shared process, all at once; for more a process of their own is faster. */
+const FEW = 100;
+
+/** Reads the commits that references lead to, tags peeled, in the order of the list, in batches as they are at hand. Ends the list. */
+export async function* readRefCommits(
+  objects: ObjectReader,
+  list: Batches,
+  options: RefObjectOptions = {},
+): AsyncGenerator<RefCommit[], void> {
+  const refs = list[Symbol.asyncIterator]();
+  try {
+    const { taken, isAll } = await takeFew(refs);
+    if (isAll) {
+      const read = mapAhead(taken, FEW, async (ref) => ({ ref, commit: await objects.readCommit(ref.oid, options) }));
+      for await (const each of read) yield [each];
+    } else {
+      yield* commitsInBulk(objects, () => questions(taken, refs, (ref) => [ref]), options);
+    }
+  } finally {
+    await refs.return?.();
+  }
+}
+
+async function* commitsInBulk(
+  objects: ObjectReader,
+  source: () => AsyncIterable<ListedRef[]>,
+  options: RefObjectOptions,
+): AsyncGenerator<RefCommit[], void> {
+  const mailmap = options.mailmap === false ? undefined : await objects.mailmap();
+  for await (const contents of readContents(objects, source, options)) {
+    const commits: RefCommit[] = [];
+    for (const { item: ref, oid, type, data } of contents) {
+      if (type === 'commit') commits.push({ ref, commit: parseCommit(oid, data, mailmap) });
+      else commits.push({ ref, commit: type === 'tag' ? await objects.readCommit(ref.oid, options) : undefined });
+    }
+    yield commits;
+  }
+}
+
+/** Reads what references lead to as tags, in the order of the list, in batches as they are at hand. Ends the list. */
+export async function* readRefTags(
+  objects: ObjectReader,
+  list: Batches,
+  options: RefObjectOptions = {},
+): AsyncGenerator<RefTag[], void> {
+  const refs = list[Symbol.asyncIterator]();
+  try {
+    const { taken, isAll } = await takeFew(refs);
+    if (isAll) for await (const tag of mapAhead(taken, FEW, (ref) => readRefTag(objects, ref, options))) yield [tag];
+    else yield* tagsInBulk(objects, () => questions(taken, refs, questionsOf), options);
+  } finally {
+    await refs.return?.();
+  }
+}
+
+async function* tagsInBulk(
+  objects: ObjectReader,
+  source: () => AsyncIterable<Question[]>,
+  options: RefObjectOptions,
+): AsyncGenerator<RefTag[], void> {
+  const mailmap = options.mailmap === false ? undefined : await objects.mailmap();
+  let tag: RefTag | undefined;
+  for await (const answers of readContents(objects, source, options)) {
+    const tags: RefTag[] = [];
+    for (const { item, oid, type, data } of answers) {
+      const { ref } = item;
+      if (tag === undefined || item.isFirst) {
+        tag = {
+          ref,
+          tag: type === 'tag' ? parseTag(oid, data, mailmap) : undefined,
+          commit: type === 'commit' ? parseCommit(oid, data, mailmap) : undefined,
+          isMissing: type === undefined,
+        };
+      } else if (tag.tag !== undefined) {
+        tag = { ...tag, commit: type === 'commit' ? parseCommit(oid, data, mailmap) : undefined, isMissing: type === undefined };
+      }
+      if (!item.isLast) continue;
+      // A tag object where packed-refs knew of none: git could not follow it when it wrote the file.
+      tags.push(tag.tag !== undefined && item.isFirst ? await readRefTag(objects, ref, options) : tag);
+    }
+    yield tags;
+  }
+}
+
+/** Reads what one reference leads to as a tag. */
+export async function readRefTag(objects: ObjectReader, ref: ListedRef, options: RefObjectOptions = {}): Promise<RefTag> {
+  const { signal } = options;
+  const [mailmap, object, commit] = await Promise.all([
+    options.mailmap === false ? undefined : objects.mailmap(),
+    objects.openObject(ref.oid, { signal }),
+    objects.readCommit(ref.oid, options),
+  ]);
+  if (object?.data === undefined) object?.stream.destroy();
+  if (object?.type !== 'tag') return { ref, tag: undefined, commit, isMissing: object === undefined };
+  const tag = object.data === undefined ? await objects.readTag(ref.oid, options) : parseTag(ref.oid, object.data, mailmap);
+  const isMissing = commit === undefined && (await objects.info(`${ref.oid}^{}`, { signal })) === undefined;
+  return { ref, tag, commit, isMissing };
+}
+
+/** A question to cat-file. For what may be a tag object there are two: the object, and the one at the end. */
+interface Question {
+  readonly oid: string;
+  readonly ref: ListedRef;
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
+}
+
+/** What git has for an item. */
+interface Contents<T> {
+  readonly item: T;
+  readonly oid: string;
+  /** `undefined` when there is no such object. */
+  readonly type: ObjectType | undefined;
+  /** Of a commit or a tag. */
+  readonly data: Buffer;
+}
+
+function questionsOf(ref: ListedRef): Question[] {
+  const { oid, peeledOid, isPeelKnown } = ref;
+  if (peeledOid === undefined && isPeelKnown) return [{ oid, ref, isFirst: true, isLast: true }];
+  return [
+    { oid, ref, isFirst: true, isLast: false },
+    { oid: peeledOid ?? `${oid}^{}`, ref, isFirst: false, isLast: true },
+  ];
+}
+
+/** Reads commits and tags whole; of other objects, which may be of any size, the contents are passed over. */
+async function* readContents<T extends { readonly oid: string }>(
+  objects: ObjectReader,
+  source: () => AsyncIterable<T[]>,
+  { signal }: RefObjectOptions,
+): AsyncGenerator<Contents<T>[], void> {
+  let kept: Buffer[] = [];
+  let bytes = 0;
+  for await (const pieces of objects.readPieces(source, { signal })) {
+    const contents: Contents<T>[] = [];
+    for (const { item, info, data } of pieces) {
+      bytes += data.length;
+      if (info?.type === 'commit' || info?.type === 'tag') kept.push(data);
+      if (info !== undefined && bytes < info.size) continue;
+      const [only] = kept;
+      contents.push({
+        item,
+        oid: info?.oid ?? '',
+        type: info?.type,
+        data: kept.length === 1 && only !== undefined ? only : Buffer.concat(kept),
+      });
+      kept = [];
+      bytes = 0;
+    }
+    if (contents.length > 0) yield contents;
+  }
+}
+
+/** The beginning of a list. Whoever asks for it ends the list. */
+async function takeFew(list: AsyncIterator<readonly ListedRef[]>): Promise<{ taken: ListedRef[]; isAll: boolean }> {
+  const taken: ListedRef[] = [];
+  while (taken.length <= FEW) {
+    const { done, value } = await list.next();
+    if (done) return { taken, isAll: true };
+    taken.push(...value);
+  }
+  return { taken, isAll: false };
+}
+
+/** What was taken from a list, and the rest of it, as questions. */
+async function* questions<Q>(
+  taken: readonly ListedRef[],
+  list: AsyncIterator<readonly ListedRef[]>,
+  toQuestions: (ref: ListedRef) => readonly Q[],
+): AsyncGenerator<Q[], void> {
+  yield taken.flatMap(toQuestions);
+  for (let next = await list.next(); !next.done; next = await list.next()) yield next.value.flatMap(toQuestions);
+}

@@ -1,0 +1,9 @@
+import type { FeatureFlag } from '#platform/flags/feature-flags';
+import type { HandlerContext } from '#rpc/server/handler';
+
+const MAILMAP_OPTIONS: FeatureFlag = { name: 'mailmap_options', onByDefault: true };
+
+/** Whether authors, committers and taggers are shown as `.mailmap` of HEAD says. */
+export function usesMailmap(context: HandlerContext): boolean {
+  return context.flags.isEnabled(MAILMAP_OPTIONS);
+}

@@ -1,0 +1,62 @@
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { chunkBySize } from '#base/chunk-by-size';
+import { flatten } from '#base/flatten';
+import type { Commit } from '#git/objects/parse-commit';
+import type { Tag } from '#git/objects/parse-tag';
+import { TagSchema } from '#wire/gen/shared_pb';
+import { commitSizeBound, SIGNATURE_TYPES, toAuthorMessage, toCommitMessage } from './commit.ts';
+
+export type TagMessage = MessageInitShape<typeof TagSchema>;
+
+/** A longer message is cut; `message_size` tells its full length. */
+const MAX_MESSAGE_BYTES = 10 * 1024;
+
+const LF = 0x0a;
+
+/** What a reference below `refs/tags/` leads to. */
+export interface TagParts {
+  /** Without `refs/tags/`: the tag object may say otherwise. */
+  readonly name: Buffer;
+  /** What the reference points to. */
+  readonly oid: string;
+  /** The tag object; none when the tag is only a reference. */
+  readonly tag: Tag | undefined;
+  /** The commit at the end of the chain of tags; none when there is something else. */
+  readonly commit: Commit | undefined;
+}
+
+/** A tag as clients see it: line feeds at the end of its message are left out, and a long message is cut. */
+export function toTagMessage({ name, oid, tag, commit }: TagParts): TagMessage & { $typeName?: never } {
+  return {
+    name,
+    id: oid,
+    ...(commit && { targetCommit: toCommitMessage(commit) }),
+    ...(tag && toObjectFields(tag)),
+  };
+}
+
+function toObjectFields({ message, tagger, signatureType }: Tag) {
+  let length = message.length;
+  while (length > 0 && message[length - 1] === LF) length--;
+  return {
+    message: message.subarray(0, Math.min(length, MAX_MESSAGE_BYTES)),
+    messageSize: BigInt(length),
+    signatureType: SIGNATURE_TYPES[signatureType],
+    ...(tagger && { tagger: toAuthorMessage(tagger) }),
+  };
+}
+
+/** Collects tags into messages of less than 1 MiB. */
+export function chunkTags(batches: AsyncIterable<readonly TagMessage[]>): AsyncGenerator<TagMessage[]> {
+  return chunkBySize(flatten(batches), { sizeOf: tagSize, upperBound: tagSizeBound });
+}
+
+function tagSize(tag: TagMessage): number {
+  return toBinary(TagSchema, create(TagSchema, tag)).length;
+}
+
+/** Never below {@link tagSize}: every field counts with more than its tag and length need. */
+function tagSizeBound({ name, message, tagger, targetCommit }: TagMessage): number {
+  const person = 64 + (tagger?.name?.length ?? 0) + (tagger?.email?.length ?? 0) + (tagger?.timezone?.length ?? 0);
+  return 128 + (name?.length ?? 0) + (message?.length ?? 0) + person + (targetCommit ? 8 + commitSizeBound(targetCommit) : 0);
+}

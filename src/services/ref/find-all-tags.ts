@@ -1,0 +1,64 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { type RefTag, readRefTags } from '#git/refs/read-ref-objects';
+import type { HandlerContext } from '#rpc/server/handler';
+import {
+  type FindAllTagsRequest,
+  type FindAllTagsRequest_SortBy,
+  FindAllTagsRequest_SortBy_Key,
+  type FindAllTagsResponseSchema,
+} from '#wire/gen/ref_pb';
+import { usesMailmap } from '../convert/feature-flags.ts';
+import { cutPage, itemsOf, MissingPageTokenError, pageOf } from '../convert/pagination.ts';
+import { chunkTags, type TagMessage, toTagMessage } from '../convert/tag.ts';
+import type { RefRooms } from './index.ts';
+import { listingError, startList } from './listing-error.ts';
+import { sortKey } from './sort-key.ts';
+
+const NAMESPACE = 'refs/tags/';
+
+const KEYS: Readonly<Record<number, string>> = {
+  [FindAllTagsRequest_SortBy_Key.REFNAME]: 'refname',
+  [FindAllTagsRequest_SortBy_Key.CREATORDATE]: 'creatordate',
+  [FindAllTagsRequest_SortBy_Key.VERSION_REFNAME]: 'version:refname',
+};
+
+/** Lists tags with the commits that they lead to, in messages of about 1 MiB. A tag of something else comes without a commit. */
+export async function* findAllTags(
+  request: FindAllTagsRequest,
+  context: HandlerContext,
+  rooms: RefRooms,
+): AsyncGenerator<MessageInitShape<typeof FindAllTagsResponseSchema>> {
+  const { refs, objects } = rooms.storages.open(request.repository);
+  const sort = sortOf(request.sortBy);
+
+  const { signal } = context;
+  try {
+    const list = startList(() => refs.list({ patterns: [NAMESPACE], sort }, { signal }));
+    const page = itemsOf(cutPage(list, pageOf(request.paginationParams)));
+    const tags = readRefTags(objects, page, { mailmap: usesMailmap(context), signal });
+    for await (const chunk of chunkTags(messagesOf(tags))) yield { tags: chunk };
+  } catch (error) {
+    if (error instanceof MissingPageTokenError) throw new GitalyError('INVALID_ARGUMENT', error.message, { cause: error });
+    throw wrap(listingError(error), 'iterating over tags');
+  }
+}
+
+function sortOf(sortBy: FindAllTagsRequest_SortBy | undefined): string {
+  const { key = FindAllTagsRequest_SortBy_Key.REFNAME, direction = 0 } = sortBy ?? {};
+  const name = KEYS[key];
+  const sort = sortKey(name ?? '', direction);
+  if (sort === undefined) throw new GitalyError('INVALID_ARGUMENT', `unsupported sorting direction: ${direction}`);
+  if (name === undefined) throw new GitalyError('INVALID_ARGUMENT', `unsupported sorting key: ${key}`);
+  return sort;
+}
+
+async function* messagesOf(batches: AsyncIterable<readonly RefTag[]>): AsyncGenerator<TagMessage[], void> {
+  for await (const tags of batches) yield tags.map(toMessage);
+}
+
+/** @throws {GitalyError} without a code, when something on the way to the end of the tag is not there. */
+function toMessage({ ref, tag, commit, isMissing }: RefTag): TagMessage {
+  if (isMissing) throw new GitalyError('UNKNOWN', 'object not found', { metadata: { reference: ref.name.toString() } });
+  return toTagMessage({ name: ref.name.subarray(NAMESPACE.length), oid: ref.oid, tag, commit });
+}

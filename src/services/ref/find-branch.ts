@@ -1,0 +1,44 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import type { RefReader } from '#git/refs/ref-reader';
+import { firstWildcard } from '#git/refs/wildmatch';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { FindBranchRequest, FindBranchResponseSchema } from '#wire/gen/ref_pb';
+import { toCommitMessage } from '../convert/commit.ts';
+import { usesMailmap } from '../convert/feature-flags.ts';
+import type { RefRooms } from './index.ts';
+import { onlyFirst } from './only-first.ts';
+
+const BRANCHES = Buffer.from('refs/heads/');
+
+/**
+ * Finds a branch by its short name. An unknown one is an empty answer. The name goes to git as a pattern, so one that stands for another
+ * branch, or for the branches below it, is an error: the caller is told of a conflict.
+ */
+export async function findBranch(
+  request: FindBranchRequest,
+  context: HandlerContext,
+  rooms: RefRooms,
+): Promise<MessageInitShape<typeof FindBranchResponseSchema>> {
+  const { refs, objects } = rooms.storages.open(request.repository);
+  if (request.name.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'Branch name cannot be empty');
+
+  const { signal } = context;
+  const oid = await find(refs, Buffer.concat([BRANCHES, request.name]), signal);
+  if (oid === undefined) return {};
+  const commit = await objects.readCommit(oid, { mailmap: usesMailmap(context), signal });
+  if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
+  return { branch: { name: request.name, targetCommit: toCommitMessage(commit) } };
+}
+
+async function find(refs: RefReader, name: Buffer, signal: AbortSignal): Promise<string | undefined> {
+  const exact = firstWildcard(name) === -1 ? await refs.resolve(name, { signal }) : undefined;
+  if (exact !== undefined) return exact.oid;
+  const ref = await onlyFirst(refs.list({ patterns: [name], limit: 1 }, { signal }));
+  if (ref === undefined || ref.name.equals(name)) return ref?.oid;
+  throw new GitalyError(
+    'INVALID_ARGUMENT',
+    `target reference is ambiguous: reference is ambiguous: conflicts with ${quote(ref.name)}`,
+  );
+}

@@ -1,0 +1,64 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { flag, type GitCommand, gitCommand } from '#git/command/git-command';
+import type { ListedRef } from '#git/refs/listed-ref';
+import { readRefTag } from '#git/refs/read-ref-objects';
+import { firstWildcard } from '#git/refs/wildmatch';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import { FindTagErrorSchema, type FindTagRequest, type FindTagResponseSchema } from '#wire/gen/ref_pb';
+import { usesMailmap } from '../convert/feature-flags.ts';
+import { toTagMessage } from '../convert/tag.ts';
+import type { RefRooms } from './index.ts';
+
+const TAGS = Buffer.from('refs/tags/');
+const LF = 0x0a;
+const SPACE = 0x20;
+
+/** Finds a tag by its name, which may be a pattern as for `git tag --list`: the first match counts. */
+export async function findTag(
+  request: FindTagRequest,
+  context: HandlerContext,
+  rooms: RefRooms,
+): Promise<MessageInitShape<typeof FindTagResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  if (request.tagName.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'tag name is empty');
+
+  const { signal } = context;
+  const ref = await find(repository, Buffer.from(request.tagName), signal);
+  const found = ref && (await readRefTag(repository.objects, ref, { mailmap: usesMailmap(context), signal }));
+  if (found === undefined || found.isMissing) throw notFound(request.tagName);
+  const { tag, commit } = found;
+  return { tag: toTagMessage({ name: found.ref.name.subarray(TAGS.length), oid: found.ref.oid, tag, commit }) };
+}
+
+async function find(repository: Repository, pattern: Buffer, signal: AbortSignal): Promise<ListedRef | undefined> {
+  const command = listCommand(pattern);
+  if (firstWildcard(pattern) === -1) {
+    const name = Buffer.concat([TAGS, pattern]);
+    const exact = await repository.refs.resolve(name, { signal });
+    return exact && { name, oid: exact.oid, peeledOid: undefined, isPeelKnown: false };
+  }
+  const output = await repository.run(command, { hooks: 'disabled', signal, maxOutputBytes: Number.MAX_SAFE_INTEGER });
+  const line = output.subarray(0, output.indexOf(LF));
+  const space = line.indexOf(SPACE);
+  if (space === -1) return undefined;
+  const name = Buffer.concat([TAGS, line.subarray(space + 1)]);
+  return { name, oid: line.toString('latin1', 0, space), peeledOid: undefined, isPeelKnown: false };
+}
+
+/** @throws {GitalyError} for a name that git must not see. */
+function listCommand(pattern: Buffer): GitCommand {
+  try {
+    return gitCommand('tag', { options: [flag('-l'), flag('--format=%(objectname) %(refname:lstrip=2)')], args: [pattern] });
+  } catch (error) {
+    throw wrap(error, 'for-each-ref error');
+  }
+}
+
+function notFound(name: Uint8Array): GitalyError {
+  const referenceName = Buffer.concat([TAGS, name]);
+  return new GitalyError('NOT_FOUND', 'tag does not exist', {
+    details: [create(FindTagErrorSchema, { error: { case: 'tagNotFound', value: { referenceName } } })],
+  });
+}

@@ -1,0 +1,61 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { chunkBySize } from '#base/chunk-by-size';
+import { flatten } from '#base/flatten';
+import { wrap } from '#base/gitaly-error';
+import { walkObjects } from '#git/objects/walk-objects';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import type {
+  GetTagSignaturesRequest,
+  GetTagSignaturesResponse_TagSignatureSchema,
+  GetTagSignaturesResponseSchema,
+} from '#wire/gen/ref_pb';
+import { requireRevisions } from '../convert/revision.ts';
+import type { RefRooms } from './index.ts';
+
+type TagSignature = MessageInitShape<typeof GetTagSignaturesResponse_TagSignatureSchema> & { readonly $typeName?: never };
+
+const BEGIN = '-----BEGIN';
+const LF = 0x0a;
+/** More than the tags and lengths of the three fields take. */
+const FRAME_BYTES = 32;
+
+/** Sends the tag objects that revisions lead to, each split into what was signed and the signature. */
+export async function* getTagSignatures(
+  request: GetTagSignaturesRequest,
+  { signal }: HandlerContext,
+  rooms: RefRooms,
+): AsyncGenerator<MessageInitShape<typeof GetTagSignaturesResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  const revisions = requireRevisions(request.tagRevisions);
+
+  const signatures = flatten(signaturesOf(repository, revisions, signal));
+  try {
+    for await (const chunk of chunkBySize<TagSignature>(signatures, { sizeOf })) yield { signatures: chunk };
+  } catch (error) {
+    throw wrap(error, 'cat-file iterator stop');
+  }
+}
+
+async function* signaturesOf(
+  repository: Repository,
+  revisions: readonly Buffer[],
+  signal: AbortSignal,
+): AsyncGenerator<TagSignature[], void> {
+  const walk = (signal: AbortSignal) => walkObjects(repository.git, repository, { revisions, type: 'tag', signal });
+  for await (const found of repository.objects.readMany(walk, { signal })) {
+    yield found.flatMap(({ object }) => (object === undefined ? [] : [splitTag(object.oid, object.data)]));
+  }
+}
+
+/** The signature begins at the first line that looks like the beginning of one, wherever that is, and loses one line feed at its end. */
+function splitTag(tagId: string, data: Buffer): TagSignature {
+  const begin = data.indexOf(BEGIN);
+  if (begin <= 0) return { tagId, content: data };
+  const end = data.at(-1) === LF ? data.length - 1 : data.length;
+  return { tagId, signature: data.subarray(begin, end), content: data.subarray(0, begin) };
+}
+
+function sizeOf({ tagId, signature, content }: TagSignature): number {
+  return FRAME_BYTES + (tagId?.length ?? 0) + (signature?.length ?? 0) + (content?.length ?? 0);
+}
