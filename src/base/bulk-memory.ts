@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
  * Bytes that may come in between two collections of the young generation. Every read allocates its own memory outside of the heap;
  * V8 answers 64 MB of that with a full collection, unless a cheap one has freed it before.
  */
-const COLLECT_EVERY_BYTES = 8 << 20;
+const COLLECT_EVERY_BYTES = 4 << 20;
 
 let pendingBytes = 0;
 let collect: (() => void) | undefined;

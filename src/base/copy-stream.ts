@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { noteBulkBytes } from './bulk-memory.ts';
 
 /**
  * Writes everything that `source` gives to `destination`, no faster than that takes it, and leaves `destination` open. Chunks are
@@ -11,6 +12,7 @@ export async function copyStream(source: AsyncIterable<Uint8Array>, destination:
   let bytes = 0;
   for await (const chunk of source) {
     bytes += chunk.byteLength;
+    noteBulkBytes(chunk.byteLength);
     await writeChunk(destination, chunk);
   }
   return bytes;
