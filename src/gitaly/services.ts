@@ -16,6 +16,7 @@ import type { Backchannels } from '#rpc/server/backchannels';
 import { type HandlerContext, type ServedService, serve } from '#rpc/server/handler';
 import { healthService } from '#rpc/server/health';
 import { reflectionServices } from '#rpc/server/reflection';
+import { analysisService } from '#services/analysis/index';
 import { blobService } from '#services/blob/index';
 import { commitService } from '#services/commit/index';
 import { transactionOf } from '#services/convert/push-context';
@@ -27,6 +28,7 @@ import { smartHttpService } from '#services/smarthttp/index';
 import { sshService } from '#services/ssh/index';
 import type { Storages } from '#storage/storages';
 import type { Vote } from '#storage/voter';
+import { AnalysisService } from '#wire/gen/analysis_pb';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { HookService } from '#wire/gen/hook_pb';
@@ -73,6 +75,7 @@ export async function createServices(
   const voteOf = (context: HandlerContext): Vote | undefined => voter.voteOf(transactionOf(context), { signal: context.signal });
 
   const built: ServedService[] = [
+    serve(AnalysisService, analysisService({ storages })),
     serve(BlobService, blobService({ storages })),
     serve(CommitService, commitService({ storages })),
     serve(HookService, hookService({ storages, hooks })),

@@ -333,8 +333,13 @@ function newSlot(key: string, repository: GitRepository): Slot {
 
 /** An object file without a byte in it is no object for newer versions of git; older ones die of it when they follow it. */
 const EMPTY_OBJECT = /^error: object file .* is empty$/m;
-/** git did not even begin: the repository as a whole is unusable. */
+/** git did not even begin. */
 const REFUSED = /^fatal: (?:not a git repository|bad config |Expected git repo version|unknown repository extension)/m;
+
+/** Whether git found the repository unusable, rather than an object in it. */
+export function isRefusal(stderr: string): boolean {
+  return REFUSED.test(stderr);
+}
 
 /** Tells the one who asked what became of git. */
 function settleDead(lookup: Lookup, stderr: string): void {
@@ -344,7 +349,7 @@ function settleDead(lookup: Lookup, stderr: string): void {
 
 /** The error of a question that git died of. Gitaly's words, which reach clients behind the prefix of their RPC. */
 export function deadError(stderr: string): GitalyError {
-  const message = REFUSED.test(stderr) ? 'flushing: write |1: broken pipe' : 'read info line: EOF';
+  const message = isRefusal(stderr) ? 'flushing: write |1: broken pipe' : 'read info line: EOF';
   return new GitalyError('UNKNOWN', message, { metadata: { stderr } });
 }
 

@@ -5,7 +5,7 @@ import { abortError } from '../command/exit-error.ts';
 import type { GitProcess } from '../command/git-process.ts';
 import type { GitRepository } from '../repository.ts';
 import { type Answer, AnswerParser } from './answer-parser.ts';
-import { type CatFilePool, deadError } from './cat-file-pool.ts';
+import { type CatFilePool, deadError, isRefusal } from './cat-file-pool.ts';
 import type { ObjectInfo, RawObject } from './object-info.ts';
 
 /** Something that names an object by its full id. */
@@ -153,14 +153,24 @@ async function* ask<T extends NamedObject>(
     const parser = new AnswerParser({ delimiter: pool.delimiter, contents: question.verb === 'contents' });
     yield* match(parser, outputOf(run, question.signal), waiting);
     const { code } = await run.exited;
-    if (code !== 0 || !parser.isAtRest) throw deadError(run.stderr());
-    await feeding;
+    if (code === 0 && parser.isAtRest) await feeding;
+    else throw await reasonOfDeath(run, feeding);
   } finally {
     left.abort();
     await run[Symbol.asyncDispose]();
     // What the source said is told above, unless something else came first.
     await feeding.catch(() => {});
   }
+}
+
+/** Where git does not even begin, the source's git does not either, and what it says is what clients know. */
+async function reasonOfDeath(run: GitProcess, feeding: Promise<void>): Promise<unknown> {
+  const error = deadError(run.stderr());
+  if (!isRefusal(run.stderr())) return error;
+  return await feeding.then(
+    () => error,
+    (reason: unknown) => reason,
+  );
 }
 
 /** Puts answers to the items that were asked for. */
