@@ -1,0 +1,124 @@
+import type { ObjectReader } from '../objects/object-reader.ts';
+import { parseTree, type TreeEntry } from '../objects/parse-tree.ts';
+import { kindOf } from './entry-kind.ts';
+
+/** A tree that a walk will come to. It has perhaps been read already. */
+export interface AwaitedTree {
+  readonly oid: string;
+  /** The next tree in pre-order. */
+  next: AwaitedTree | undefined;
+  state: 'unknown' | 'asked' | 'answered';
+  /** When answered; `undefined` when there is no such tree, or reading it failed. */
+  tree: ReadTree | undefined;
+  error: unknown;
+  /** Called when the answer is there. */
+  onAnswer: (() => void) | undefined;
+}
+
+/** The entries of a tree, and the first one among them that is a tree itself; the others follow it with `next`, in their order. */
+export interface ReadTree {
+  readonly entries: readonly TreeEntry[];
+  readonly firstChild: AwaitedTree | undefined;
+}
+
+/** Trees that are asked for at once, at most. */
+const MAX_AHEAD = 512;
+/** What trees that were read ahead may take in memory, going by the average size so far. */
+const MAX_AHEAD_BYTES = 4 * 1024 * 1024;
+/** What a tree takes before any was seen. */
+const USUAL_BYTES = 8 * 1024;
+
+/**
+ * Reads the trees below a tree before a walk comes to them, many with one question: those that are next in pre-order, as many as memory
+ * allows. All known trees form a list in pre-order; where one has been read, the trees in it are put behind it.
+ */
+export class TreeLookAhead {
+  readonly #objects: ObjectReader;
+  #head: AwaitedTree | undefined;
+  /** Asked for, and not taken yet. */
+  #ahead = 0;
+  #seen = 0;
+  #seenBytes = 0;
+
+  constructor(objects: ObjectReader) {
+    this.#objects = objects;
+  }
+
+  /** Begins with the contents of a tree. */
+  begin(data: Buffer, oidBytes: 20 | 32): ReadTree {
+    const tree = this.#parse(data, oidBytes, undefined);
+    this.#head = tree.firstChild;
+    this.#fill();
+    return tree;
+  }
+
+  /**
+   * Takes a tree out of the list; it must be the first one. `undefined`: there is no such tree. Only a promise when it is not there yet.
+   *
+   * @throws what reading it has thrown.
+   */
+  take(tree: AwaitedTree): ReadTree | undefined | Promise<ReadTree | undefined> {
+    if (tree.state === 'unknown') this.#ask(tree);
+    if (tree.state === 'answered') return this.#taken(tree);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    tree.onAnswer = resolve;
+    return promise.then(() => this.#taken(tree));
+  }
+
+  #taken(tree: AwaitedTree): ReadTree | undefined {
+    this.#ahead--;
+    this.#head = tree.next;
+    this.#fill();
+    if (tree.error !== undefined) throw tree.error;
+    return tree.tree;
+  }
+
+  /** Asks for more once half of what may be asked for has been taken. */
+  #fill(): void {
+    const average = (this.#seenBytes + USUAL_BYTES) / (this.#seen + 1);
+    const most = Math.max(1, Math.min(MAX_AHEAD, Math.floor(MAX_AHEAD_BYTES / average)));
+    if (this.#ahead > most / 2) return;
+    for (let tree = this.#head; tree !== undefined && this.#ahead < most; tree = tree.next) {
+      if (tree.state === 'unknown') this.#ask(tree);
+    }
+  }
+
+  #ask(tree: AwaitedTree): void {
+    tree.state = 'asked';
+    this.#ahead++;
+    void this.#read(tree);
+  }
+
+  async #read(tree: AwaitedTree): Promise<void> {
+    try {
+      const object = await this.#objects.readObject(tree.oid);
+      if (object?.type === 'tree') tree.tree = this.#parse(object.data, object.oid.length === 40 ? 20 : 32, tree);
+    } catch (error) {
+      tree.error = error;
+    }
+    tree.state = 'answered';
+    tree.onAnswer?.();
+    this.#fill();
+  }
+
+  #parse(data: Buffer, oidBytes: 20 | 32, self: AwaitedTree | undefined): ReadTree {
+    this.#seen++;
+    this.#seenBytes += data.length;
+    const entries = parseTree(data, oidBytes);
+    const behind = self?.next;
+    let last = self;
+    let firstChild: AwaitedTree | undefined;
+    for (const { mode, oid } of entries) {
+      if (kindOf(mode) !== 'tree') continue;
+      const child = awaited(oid, behind);
+      if (last !== undefined) last.next = child;
+      firstChild ??= child;
+      last = child;
+    }
+    return { entries, firstChild };
+  }
+}
+
+function awaited(oid: string, next: AwaitedTree | undefined): AwaitedTree {
+  return { oid, next, state: 'unknown', tree: undefined, error: undefined, onAnswer: undefined };
+}
