@@ -16,8 +16,8 @@ const READ_BYTES = 256 * 1024;
 /** Beyond this a stream is bulk, and waiting a little for larger pieces costs nobody anything. */
 const BULK_AFTER_BYTES = 1 << 20;
 /** A piece below this is not worth a system call of its own. */
-const SMALL_READ_BYTES = 64 * 1024;
-const GATHER_MS = 1;
+const SMALL_READ_BYTES = 128 * 1024;
+const GATHER_MS = 2;
 
 let libc: Libc | undefined | 'missing';
 let largePipes = 0;
