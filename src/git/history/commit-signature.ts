@@ -2,8 +2,8 @@
 export interface CommitSignature {
   /** The value of the first signature header without its last newline and without the spaces that continue a header. */
   readonly signature: Buffer;
-  /** The commit object without its signature headers: views of the object's memory. */
-  readonly signedText: readonly Buffer[];
+  /** The commit object without its signature headers. */
+  readonly signedText: Buffer;
 }
 
 const LF = 0x0a;
@@ -15,7 +15,7 @@ const HEADERS = [Buffer.from('gpgsig '), Buffer.from('gpgsig-sha256 ')];
  * what was signed, and the first of them is the signature. `undefined` when there is none, or an empty one.
  */
 export function splitSignature(data: Buffer): CommitSignature | undefined {
-  const signedText: Buffer[] = [];
+  const pieces: Buffer[] = [];
   let signature: Buffer | undefined;
   let kept = 0;
   let at = 0;
@@ -26,12 +26,11 @@ export function splitSignature(data: Buffer): CommitSignature | undefined {
     if (header === undefined) continue;
     while (data[at] === SPACE) at = nextLine(data, at);
     signature ??= joinedValue(data.subarray(start + header.length, at));
-    if (start > kept) signedText.push(data.subarray(kept, start));
+    if (start > kept) pieces.push(data.subarray(kept, start));
     kept = at;
   }
   if (signature === undefined || signature.length === 0) return undefined;
-  if (kept < data.length) signedText.push(data.subarray(kept));
-  return { signature, signedText };
+  return { signature, signedText: Buffer.concat([...pieces, data.subarray(kept)]) };
 }
 
 /** The position behind the line that a position is in. */

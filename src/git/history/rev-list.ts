@@ -50,8 +50,8 @@ export async function* revList(
 ): AsyncGenerator<NamedObject[], void, undefined> {
   const { stdin, words } = revisionInput(git, query.revisions);
   const command = gitCommand('rev-list', {
-    // --stdin last, because it is read where it stands: revisions on the command line come after those of standard input.
-    options: [...optionsOf(query), flag('--stdin')],
+    // --stdin first, because it is read where it stands: a walk of `^x` is one even with --no-walk, if that comes after it.
+    options: [flag('--stdin'), ...optionsOf(query)],
     revisions: words,
     endOfRevisions: true,
     paths: query.paths ?? [],

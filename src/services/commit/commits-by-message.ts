@@ -10,7 +10,7 @@ import { usesMailmap } from '../convert/feature-flags.ts';
 import { requireRevision } from '../convert/revision.ts';
 import { commitMessages } from './commit-messages.ts';
 import type { CommitRooms } from './index.ts';
-import { untilGitFails } from './until-git-fails.ts';
+import { ignoringGitFailure } from './until-git-fails.ts';
 
 /** Lists the commits whose message matches a regular expression. A revision that git does not know is an empty answer. */
 export async function* commitsByMessage(
@@ -30,7 +30,7 @@ export async function* commitsByMessage(
     paths: request.path.length === 0 ? [] : [request.path],
     literalPathspecs: request.globalOptions?.literalPathspecs,
   };
-  const oids = untilGitFails(loggedCommits(repository.git, repository, query, { signal }), context);
+  const oids = ignoringGitFailure(loggedCommits(repository.git, repository, query, { signal }), context.log);
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
   for await (const chunk of chunkCommits(commitMessages(commits))) yield { commits: chunk };
 }

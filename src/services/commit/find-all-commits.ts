@@ -9,7 +9,7 @@ import { usesMailmap } from '../convert/feature-flags.ts';
 import { requireRevision } from '../convert/revision.ts';
 import { commitMessages } from './commit-messages.ts';
 import type { CommitRooms } from './index.ts';
-import { untilGitFails } from './until-git-fails.ts';
+import { ignoringGitFailure } from './until-git-fails.ts';
 
 /** Lists the history of a revision, or of all branches. A revision that git does not know is an empty answer. */
 export async function* findAllCommits(
@@ -25,7 +25,7 @@ export async function* findAllCommits(
   // HEAD is what git takes where there is no branch.
   if (revision.length === 0 && (await repository.refs.hasBranches({ signal }))) options.push(flag('--branches'));
   const query = { options, revisions: revision.length === 0 ? [] : [revision] };
-  const oids = untilGitFails(loggedCommits(repository.git, repository, query, { signal }), context);
+  const oids = ignoringGitFailure(loggedCommits(repository.git, repository, query, { signal }), context.log);
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
   for await (const chunk of chunkCommits(commitMessages(commits))) yield { commits: chunk };
 }

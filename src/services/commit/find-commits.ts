@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
+import type { GitExitError } from '#git/command/exit-error';
 import { flag, type GitOption, joined } from '#git/command/git-command';
 import { type LogEntry, logEntries } from '#git/history/log-entries';
 import { type CommitOf, readCommits } from '#git/history/read-commits';
@@ -17,6 +17,7 @@ import { usesMailmap } from '../convert/feature-flags.ts';
 import { requireRevision } from '../convert/revision.ts';
 import { protobufText } from './git-dates.ts';
 import type { CommitRooms } from './index.ts';
+import { untilGitFails } from './until-git-fails.ts';
 
 /** What git says of a revision that is not there; all other failures are failures of the call. @see Gitaly: find_commits.go */
 const NOT_FOUND = [
@@ -50,13 +51,21 @@ export async function* findCommits(
     shortStats: request.includeShortstat,
     referencedBy: request.includeReferencedBy,
   });
-  const page = request.follow && request.offset > 0 ? skip(entries, request.offset) : entries;
+  let failure: GitExitError | undefined;
+  const found = untilGitFails(entries, (error) => {
+    failure = error;
+  });
+  const page = request.follow && request.offset > 0 ? skip(found, request.offset) : found;
   const commits = readCommits(repository.objects, page, { signal, mailmap: usesMailmap(context) });
   try {
     for await (const chunk of chunkCommits(messages(commits))) yield { commits: chunk };
   } catch (error) {
-    throw explain(error, signal);
+    // Words that git must not see are found before it is started.
+    if (!(error instanceof GitalyError) || error.metadata.command === undefined) throw error;
+    throw wrap(error, 'error when creating git log command');
   }
+  // What git found before it failed has been sent.
+  if (failure !== undefined) throw explain(failure, signal);
 }
 
 async function defaultBranch({ refs }: Repository, signal: AbortSignal): Promise<Buffer | undefined> {
@@ -100,18 +109,9 @@ async function* messages(batches: AsyncIterable<readonly CommitOf<LogEntry>[]>):
   for await (const batch of batches) for (const { commit, item } of batch) yield toCommitMessage(commit, item);
 }
 
-function explain(error: unknown, signal: AbortSignal): unknown {
-  // Words that git must not see are found before it is started.
-  if (error instanceof GitalyError && error.metadata.command !== undefined)
-    return wrap(error, 'error when creating git log command');
-  if (!(error instanceof GitExitError) || signal.aborted) return error;
-  const metadata = { stderr: error.stderr };
-  if (NOT_FOUND.some((words) => words.test(error.stderr))) {
-    return new GitalyError('NOT_FOUND', 'commits not found', {
-      details: [create(FindCommitsErrorSchema)],
-      metadata,
-      cause: error,
-    });
-  }
-  return new GitalyError('INTERNAL', 'listing commits failed', { metadata, cause: error });
+function explain(error: GitExitError, signal: AbortSignal): Error {
+  if (signal.aborted) return error;
+  const options = { metadata: { stderr: error.stderr }, cause: error };
+  if (!NOT_FOUND.some((words) => words.test(error.stderr))) return new GitalyError('INTERNAL', 'listing commits failed', options);
+  return new GitalyError('NOT_FOUND', 'commits not found', { ...options, details: [create(FindCommitsErrorSchema)] });
 }

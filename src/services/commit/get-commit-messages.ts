@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { GetCommitMessagesRequest, GetCommitMessagesResponseSchema } from '#wire/gen/commit_pb';
-import { inPieces } from './in-pieces.ts';
+import { takeBytes } from '../convert/take-bytes.ts';
 import type { CommitRooms } from './index.ts';
 import { readNamed } from './read-named.ts';
 
@@ -18,7 +18,7 @@ export async function* getCommitMessages(
     for await (const { revision, commit } of readNamed(objects, request.commitIds, context)) {
       if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
       yield { commitId: revision };
-      for (const message of inPieces(commit.body)) yield { message };
+      for await (const message of takeBytes([commit.body], commit.body.length)) yield { message };
     }
   } catch (error) {
     throw wrap(error, 'failed to get commit message');

@@ -11,7 +11,7 @@ import {
 } from '#wire/gen/commit_pb';
 import { toAuthorMessage } from '../convert/commit.ts';
 import { requireObjectId } from '../convert/object-id.ts';
-import { inPieces } from './in-pieces.ts';
+import { takeBytes } from '../convert/take-bytes.ts';
 import type { CommitRooms } from './index.ts';
 
 const LOOK_AHEAD = 64;
@@ -25,7 +25,7 @@ export async function* getCommitSignatures(
   context: HandlerContext,
   rooms: CommitRooms,
 ): AsyncGenerator<MessageInitShape<typeof GetCommitSignaturesResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = rooms.storages.open(request.repository, { otherwise: 'INTERNAL' });
   if (request.commitIds.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty CommitIds');
   const objectFormat = repository.git.objectFormat(repository);
   for (const id of request.commitIds) requireObjectId(id, objectFormat);
@@ -39,10 +39,10 @@ export async function* getCommitSignatures(
     yield {
       commitId: object.oid,
       signature: signed.signature,
-      signer: Signer.SIGNER_USER,
+      signer: Signer.USER,
       ...(author && { author: toAuthorMessage(author) }),
       ...(committer && { committer: toAuthorMessage(committer) }),
     };
-    for (const text of signed.signedText) for (const signedText of inPieces(text)) yield { signedText };
+    for await (const signedText of takeBytes([signed.signedText], signed.signedText.length)) yield { signedText };
   }
 }

@@ -1,15 +1,22 @@
 import { GitExitError } from '#git/command/exit-error';
-import type { HandlerContext } from '#rpc/server/handler';
 
-/** What a git command gives, up to its failure, which is only logged: for calls that take a revision that is not there for an empty history. */
+/** What a git command gives, up to its failure, which `onFailure` is told of instead of the reader. */
 export async function* untilGitFails<T>(
   batches: AsyncIterable<T>,
-  { signal, log }: Pick<HandlerContext, 'signal' | 'log'>,
+  onFailure: (error: GitExitError) => void,
 ): AsyncGenerator<T, void, undefined> {
   try {
     yield* batches;
   } catch (error) {
-    if (!(error instanceof GitExitError) || signal.aborted) throw error;
-    log.add({ git_error: error.message, git_stderr: error.stderr });
+    if (!(error instanceof GitExitError)) throw error;
+    onFailure(error);
   }
+}
+
+/** As {@link untilGitFails}, for calls that take a revision that git does not know for an empty history: the failure is only logged. */
+export function ignoringGitFailure<T>(
+  batches: AsyncIterable<T>,
+  log: { add(fields: Readonly<Record<string, unknown>>): void },
+): AsyncGenerator<T, void, undefined> {
+  return untilGitFails(batches, ({ message, stderr }) => log.add({ git_error: message, git_stderr: stderr }));
 }

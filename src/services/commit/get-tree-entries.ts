@@ -1,0 +1,110 @@
+import { posix } from 'node:path';
+import { create, type MessageShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import type { RawObject } from '#git/objects/object-info';
+import { flatPaths, type NamedTree } from '#git/trees/flat-paths';
+import { resolveTree } from '#git/trees/resolve-tree';
+import { sortEntries } from '#git/trees/sort-entries';
+import { MissingTreeError, type WalkedEntry, walkTree } from '#git/trees/walk-tree';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import {
+  GetTreeEntriesErrorSchema,
+  type GetTreeEntriesRequest,
+  type GetTreeEntriesResponseSchema,
+  GetTreeEntriesRequest_SortBy as SortBy,
+} from '#wire/gen/commit_pb';
+import { PathError_ErrorType as PathProblem } from '#wire/gen/errors_pb';
+import { requireRevision } from '../convert/revision.ts';
+import { encodeTreeEntries, entryBytes, type SentEntry } from './encode-tree-entries.ts';
+import type { CommitRooms } from './index.ts';
+import { cutTreePage, readTreeToken } from './tree-page.ts';
+
+type Response = MessageShape<typeof GetTreeEntriesResponseSchema>;
+
+/** Messages stay below this. @see Gitaly: chunk.maxMessageSize */
+const MAX_MESSAGE_BYTES = 1 << 20;
+const COLON = Buffer.from(':');
+
+/**
+ * Lists a directory, or everything below it, in messages of at most 1 MiB. The first one has the cursor of the next page; pages after the
+ * first stay on the tree of the first.
+ */
+export async function* getTreeEntries(
+  request: GetTreeEntriesRequest,
+  { signal }: HandlerContext,
+  rooms: CommitRooms,
+): AsyncGenerator<Response> {
+  const repository = rooms.storages.open(request.repository);
+  const revision = requireRevision(request.revision);
+  if (request.path.length === 0) throw emptyPath();
+  const { recursive, paginationParams: page } = request;
+  const tokenTree = readTreeToken(page?.pageToken ?? '').treeOid;
+
+  const path = Buffer.from(request.path);
+  const tree = await findTree(repository, request, { name: treeName(revision, path, tokenTree), signal });
+  const listing = inOrder(walkTree(repository.objects, tree, { recursive, prefix: cleaned(path), signal }), request.sort);
+  try {
+    const cut = page && (await cutTreePage(listing, page, tree.oid));
+    const root = tokenTree === '' || recursive ? undefined : await rootOf(repository, revision, signal);
+    const entries = withFlatPaths(repository, cut === undefined ? listing : [cut.entries], { request, root, signal });
+    yield* inMessages(entries, Buffer.from(revision.toString()), cut?.nextCursor ?? '');
+  } catch (error) {
+    throw error instanceof MissingTreeError ? unresolved(request, 'NOT_FOUND', "revision doesn't exist") : error;
+  }
+}
+
+/** The name of the tree to list. The root is asked for as `.`. */
+function treeName(revision: Buffer, path: Buffer, tokenTree: string): Buffer {
+  if (tokenTree !== '') return Buffer.from(`${tokenTree}:`);
+  return Buffer.concat([revision, COLON, path.equals(Buffer.from('.')) ? Buffer.alloc(0) : path]);
+}
+
+/** What stands in front of the entries' names: the path without dots and slashes that do nothing. */
+function cleaned(path: Buffer): Buffer {
+  const text = posix.normalize(path.toString('latin1')).replace(/\/$/, '');
+  return Buffer.from(text === '.' ? '' : text, 'latin1');
+}
+
+/** Finds the tree to list. @throws {GitalyError} with GetTreeEntriesError as detail, where clients look at it. */
+async function findTree(
+  repository: Repository,
+  request: GetTreeEntriesRequest,
+  { name, signal }: { readonly name: Buffer; readonly signal: AbortSignal },
+): Promise<RawObject> {
+  const found = await resolveTree(repository.git, repository, name, { signal }).catch((error: unknown) => {
+    throw wrap(error, 'reading tree: getting revision');
+  });
+  switch (found.kind) {
+    case 'tree':
+      return found.tree;
+    case 'other':
+      throw unresolved(request, 'INVALID_ARGUMENT', 'path not treeish');
+    case 'absent':
+      if (!found.oid.startsWith('^')) throw unresolved(request, 'NOT_FOUND', "revision doesn't exist");
+      throw wrap(strangeId(found.oid, repository), 'reading tree: getting revision');
+    case 'unknown':
+      throw unresolved(request, request.recursive ? 'NOT_FOUND' : 'INVALID_ARGUMENT', 'invalid revision or path');
+  }
+}
+
+function emptyPath(): GitalyError {
+  const detail = create(GetTreeEntriesErrorSchema, { error: { case: 'path', value: { errorType: PathProblem.EMPTY_PATH } } });
+  return new GitalyError('INVALID_ARGUMENT', 'empty path', { details: [detail] });
+}
+
+function unresolved(
+  { revision, path }: GetTreeEntriesRequest,
+  code: 'INVALID_ARGUMENT' | 'NOT_FOUND',
+  message: string,
+): GitalyError {
+  const detail = create(GetTreeEntriesErrorSchema, { error: { case: 'resolveTree', value: { revision } } });
+  const metadata = { path: Buffer.from(path).toString(), revision: Buffer.from(revision).toString() };
+  return new GitalyError(code, message, { details: [detail], metadata });
+}
+
+function inOrder(batches: AsyncIterable<readonly WalkedEntry[]>, sort: SortBy): AsyncIterable<readonly WalkedEntry[]> {
+  if (sort === SortBy.TREES_FIRST) return sortEntries(batches, 'kind');
+  return sort === SortBy.FILESYSTEM ? sortEntries(batches, 'path') : batches;
+}
