@@ -20,6 +20,8 @@ const SINCE = {
   geometricRepack: [2, 41],
   attrSource: [2, 41],
   forEachRefExclude: [2, 42],
+  /** `for-each-ref --points-at` looks through tags of tags. */
+  pointsAtNested: [2, 42],
   revListStdinPseudo: [2, 42],
   /** The setting `attr.tree`. */
   attrTree: [2, 43],
@@ -38,6 +40,8 @@ const SINCE = {
   diffPairs: [2, 50],
   forEachRefStartAfter: [2, 51],
   lastModified: [2, 52],
+  /** `diff --raw` leaves out files that differ only by what an option such as `-w` ignores. */
+  rawHidesIgnored: [2, 52],
 } as const satisfies Readonly<Record<string, readonly [number, number]>>;
 
 export type GitCapability = keyof typeof SINCE;

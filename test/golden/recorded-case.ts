@@ -35,6 +35,8 @@ export interface RecordedCase {
 interface Played {
   readonly rpcs: readonly string[];
   readonly exceptions: Readonly<Record<string, string>>;
+  /** Paths, as in a case's `ignore`, of fields that this server sends beside those of Gitaly 19.0, by RPC. */
+  readonly ignored?: Readonly<Record<string, readonly string[]>>;
 }
 
 const here = import.meta.dirname;
@@ -53,14 +55,20 @@ function keepLargeIntegers(_key: string, value: unknown, context?: { source?: st
 }
 
 /** All files of `played/` joined: the RPCs that are played and the exceptions by case id. */
-export function readPlayed(): { rpcs: ReadonlySet<string>; exceptions: ReadonlyMap<string, string> } {
+export function readPlayed(): {
+  rpcs: ReadonlySet<string>;
+  exceptions: ReadonlyMap<string, string>;
+  ignored: ReadonlyMap<string, readonly string[]>;
+} {
   const rpcs = new Set<string>();
+  const ignored = new Map<string, readonly string[]>();
   const exceptions = new Map<string, string>();
   for (const name of readdirSync(join(here, 'played')).filter((name) => name.endsWith('.json'))) {
     // Fixtures of this repository, see above.
     const played = JSON.parse(readFileSync(join(here, 'played', name), 'utf8')) as Played;
     for (const rpc of played.rpcs) rpcs.add(rpc);
     for (const [id, reason] of Object.entries(played.exceptions)) exceptions.set(id, reason);
+    for (const [rpc, paths] of Object.entries(played.ignored ?? {})) ignored.set(rpc, paths);
   }
-  return { rpcs, exceptions };
+  return { rpcs, exceptions, ignored };
 }

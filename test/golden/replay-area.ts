@@ -12,9 +12,11 @@ import { Templates } from './templates.ts';
 
 /** Plays the cases of an area whose RPC is in `played/`, one after the other on one server. */
 export function replayArea(area: string): void {
-  const { rpcs, exceptions } = readPlayed();
+  const { rpcs, exceptions, ignored } = readPlayed();
   const wanted = process.env.GOLDEN ?? '';
-  const cases = readCases(area).filter(({ rpc, id }) => rpcs.has(rpc) && id.includes(wanted));
+  const cases = readCases(area)
+    .filter(({ rpc, id }) => rpcs.has(rpc) && id.includes(wanted))
+    .map((each) => ({ ...each, ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])] }));
 
   describe(`recorded answers: ${area}`, { concurrency: false }, () => {
     let templates: Templates;

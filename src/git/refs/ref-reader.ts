@@ -170,6 +170,20 @@ export class RefReader {
     return listRefs(parts, query, options);
   }
 
+  /**
+   * Follows a reference as {@link list} would: one that is broken or leads nowhere is none. Found in the files, nothing is started.
+   *
+   * @param name is no pattern.
+   */
+  async find(name: Buffer, options: RefReadOptions = {}): Promise<ListedRef | undefined> {
+    if (!isReadable(name)) return undefined;
+    const resolved = this.#isPlain() ? this.#resolveFiles(name) : 'odd';
+    if (resolved !== 'odd') return resolved && { name, oid: resolved.oid, peeledOid: undefined, isPeelKnown: false };
+    for await (const [ref] of this.list({ patterns: [name], limit: 1 }, options))
+      return ref?.name.equals(name) === true ? ref : undefined;
+    return undefined;
+  }
+
   /** Whether the references are plain files, in a repository that git would work with. */
   #isPlain(): boolean {
     try {

@@ -10,23 +10,23 @@ const TARGET = 0x12;
 const PEELED_TARGET = 0x1a;
 
 /** A response with references and nothing else. Lists of hundreds of thousands spend most of their time here, so it is done by hand. */
-export function encodeReferences(refs: readonly ListedRef[]): MessageShape<typeof ListRefsResponseSchema> {
+export function encodeReferences(refs: readonly ListedRef[], peel: boolean): MessageShape<typeof ListRefsResponseSchema> {
   let bytes = 0;
-  for (const ref of refs) bytes += fieldBytes(referenceBytes(ref));
+  for (const ref of refs) bytes += fieldBytes(referenceBytes(ref, peel));
   const out = Buffer.allocUnsafe(bytes);
   let at = 0;
   for (const ref of refs) {
-    at = writeHead(out, at, REFERENCES, referenceBytes(ref));
+    at = writeHead(out, at, REFERENCES, referenceBytes(ref, peel));
     at = writeHead(out, at, NAME, ref.name.length);
     out.set(ref.name, at);
     at = writeId(out, at + ref.name.length, TARGET, ref.oid);
-    if (ref.peeledOid !== undefined) at = writeId(out, at, PEELED_TARGET, ref.peeledOid);
+    if (peel && ref.peeledOid !== undefined) at = writeId(out, at, PEELED_TARGET, ref.peeledOid);
   }
   return encodedMessage(ListRefsResponseSchema, out);
 }
 
-function referenceBytes({ name, oid, peeledOid }: ListedRef): number {
-  return fieldBytes(name.length) + fieldBytes(oid.length) + (peeledOid === undefined ? 0 : fieldBytes(peeledOid.length));
+function referenceBytes({ name, oid, peeledOid }: ListedRef, peel: boolean): number {
+  return fieldBytes(name.length) + fieldBytes(oid.length) + (peel && peeledOid !== undefined ? fieldBytes(peeledOid.length) : 0);
 }
 
 /** Size of a field with a tag of one byte. */

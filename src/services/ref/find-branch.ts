@@ -8,7 +8,6 @@ import type { FindBranchRequest, FindBranchResponseSchema } from '#wire/gen/ref_
 import { toCommitMessage } from '../convert/commit.ts';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import type { RefRooms } from './index.ts';
-import { onlyFirst } from './only-first.ts';
 
 const BRANCHES = Buffer.from('refs/heads/');
 
@@ -33,12 +32,12 @@ export async function findBranch(
 }
 
 async function find(refs: RefReader, name: Buffer, signal: AbortSignal): Promise<string | undefined> {
-  const exact = firstWildcard(name) === -1 ? await refs.resolve(name, { signal }) : undefined;
+  const exact = firstWildcard(name) === -1 ? await refs.find(name, { signal }) : undefined;
   if (exact !== undefined) return exact.oid;
-  const ref = await onlyFirst(refs.list({ patterns: [name], limit: 1 }, { signal }));
-  if (ref === undefined || ref.name.equals(name)) return ref?.oid;
-  throw new GitalyError(
-    'INVALID_ARGUMENT',
-    `target reference is ambiguous: reference is ambiguous: conflicts with ${quote(ref.name)}`,
-  );
+  for await (const [first] of refs.list({ patterns: [name], limit: 1 }, { signal })) {
+    if (first === undefined || first.name.equals(name)) return first?.oid;
+    const conflict = `reference is ambiguous: conflicts with ${quote(first.name)}`;
+    throw new GitalyError('INVALID_ARGUMENT', `target reference is ambiguous: ${conflict}`);
+  }
+  return undefined;
 }

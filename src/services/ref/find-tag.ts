@@ -35,9 +35,7 @@ export async function findTag(
 async function find(repository: Repository, pattern: Buffer, signal: AbortSignal): Promise<ListedRef | undefined> {
   const command = listCommand(pattern);
   if (firstWildcard(pattern) === -1) {
-    const name = Buffer.concat([TAGS, pattern]);
-    const exact = await repository.refs.resolve(name, { signal });
-    return exact && { name, oid: exact.oid, peeledOid: undefined, isPeelKnown: false };
+    return await repository.refs.find(Buffer.concat([TAGS, pattern]), { signal });
   }
   const output = await repository.run(command, { hooks: 'disabled', signal, maxOutputBytes: Number.MAX_SAFE_INTEGER });
   const line = output.subarray(0, output.indexOf(LF));

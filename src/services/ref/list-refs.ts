@@ -52,7 +52,7 @@ export async function* listRefs(request: ListRefsRequest, context: HandlerContex
     for await (const { items, hasMore } of inLines(page)) {
       const line = head ? [...(await headOf(refs, signal)), ...items] : items;
       head = false;
-      yield hasMore ? withCursor(line) : encodeReferences(line);
+      yield hasMore ? withCursor(line, request.peelTags) : encodeReferences(line, request.peelTags);
     }
   } catch (error) {
     throw listingError(error);
@@ -80,9 +80,9 @@ async function headOf(refs: RefReader, signal: AbortSignal): Promise<ListedRef[]
   return head === undefined ? [] : [{ name: Buffer.from('HEAD'), oid: head.oid, peeledOid: undefined, isPeelKnown: false }];
 }
 
-function withCursor(refs: readonly ListedRef[]): Response {
+function withCursor(refs: readonly ListedRef[], peel: boolean): Response {
   return {
-    references: refs.map(({ name, oid, peeledOid = '' }) => ({ name, target: oid, peeledTarget: peeledOid })),
+    references: refs.map(({ name, oid, peeledOid = '' }) => ({ name, target: oid, peeledTarget: peel ? peeledOid : '' })),
     paginationCursor: { nextCursor: encodeCursor({ ref_name: refs.at(-1)?.name.toString() ?? '' }) },
   };
 }
