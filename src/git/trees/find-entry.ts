@@ -1,20 +1,22 @@
+import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import { parseTree, type TreeEntry } from '../objects/parse-tree.ts';
-
-/** What a tree holds, by name as latin1 text (one character a byte). */
-type Names = ReadonlyMap<string, TreeEntry>;
+import { findInTree } from './find-in-tree.ts';
+import { isPlainPath } from './open-entry.ts';
 
 const SLASH = 0x2f;
 const COLON = Buffer.from(':');
+const NO_BYTES = Buffer.alloc(0);
+/** A tree that is asked more often gets a table of its names. */
+const MAX_SEARCHES = 2;
 
 /**
- * Finds what lies at a path of a revision, byte for byte: a path with an empty part, `.` or `..` in it, or a slash at an end, leads nowhere,
- * and neither does one through a file, a link or a submodule. The trees that were read are kept, so a finder lives as long as one call.
+ * Finds what lies at many paths, as `openEntry` does at one. The trees that were read are kept, so a finder lives as long as one call.
  */
 export class EntryFinder {
   readonly #objects: ObjectReader;
   readonly #options: ReadOptions;
-  readonly #trees = new Map<string, Promise<Names | undefined>>();
+  readonly #trees = new Map<string, Promise<SearchedTree | undefined>>();
 
   constructor(objects: ObjectReader, options: ReadOptions = {}) {
     this.#objects = objects;
@@ -26,16 +28,16 @@ export class EntryFinder {
    *
    * @throws {GitalyError} as `ObjectReader.info` does.
    */
-  async find(revision: Uint8Array, path: Uint8Array): Promise<TreeEntry | undefined> {
+  async find(revision: Buffer, path: Buffer): Promise<TreeEntry | undefined> {
     if (!isPlainPath(path)) return undefined;
     const slash = path.lastIndexOf(SLASH);
-    const directory = slash === -1 ? new Uint8Array(0) : path.subarray(0, slash);
-    const names = await this.#tree(Buffer.concat([revision, COLON, directory]));
-    return names?.get(latin1(path.subarray(slash + 1)));
+    const directory = slash === -1 ? NO_BYTES : path.subarray(0, slash);
+    const tree = await this.#tree(Buffer.concat([revision, COLON, directory]));
+    return tree?.find(path.subarray(slash + 1));
   }
 
-  #tree(name: Buffer): Promise<Names | undefined> {
-    const key = latin1(name);
+  #tree(name: Buffer): Promise<SearchedTree | undefined> {
+    const key = name.toString('latin1');
     const known = this.#trees.get(key);
     if (known !== undefined) return known;
     const tree = this.#read(name);
@@ -43,25 +45,33 @@ export class EntryFinder {
     return tree;
   }
 
-  async #read(name: Buffer): Promise<Names | undefined> {
-    const tree = await this.#objects.readObject(name, this.#options);
-    if (tree?.type !== 'tree') return undefined;
-    const names = new Map<string, TreeEntry>();
-    for (const entry of parseTree(tree.data, tree.oid.length === 40 ? 20 : 32)) {
-      const key = latin1(entry.name);
-      // Of two entries with one name (git lets them pass) the first counts.
-      if (!names.has(key)) names.set(key, entry);
-    }
-    return names;
+  async #read(name: Buffer): Promise<SearchedTree | undefined> {
+    const object = await this.#objects.readObject(name, this.#options);
+    return object?.type === 'tree' ? new SearchedTree(object) : undefined;
   }
 }
 
-/** Whether a path is one that git would print: no empty part, none that is `.` or `..`. */
-function isPlainPath(path: Uint8Array): boolean {
-  const parts = latin1(path).split('/');
-  return parts.every((part) => part !== '' && part !== '.' && part !== '..');
+/** A tree in which names are looked up. */
+class SearchedTree {
+  readonly #data: Buffer;
+  readonly #oidBytes: 20 | 32;
+  #searches = 0;
+  /** Names as latin1 text, one character a byte. */
+  #byName: Map<string, TreeEntry> | undefined;
+
+  constructor({ oid, data }: RawObject) {
+    this.#data = data;
+    this.#oidBytes = oid.length === 40 ? 20 : 32;
+  }
+
+  find(name: Buffer): TreeEntry | undefined {
+    if (this.#searches++ < MAX_SEARCHES) return findInTree(this.#data, name, this.#oidBytes);
+    this.#byName ??= table(parseTree(this.#data, this.#oidBytes));
+    return this.#byName.get(name.toString('latin1'));
+  }
 }
 
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+/** Of two entries with one name (git lets them pass) the first counts. */
+function table(entries: readonly TreeEntry[]): Map<string, TreeEntry> {
+  return new Map(entries.toReversed().map((entry) => [entry.name.toString('latin1'), entry]));
 }

@@ -18,7 +18,7 @@ type Response = MessageInitShape<typeof GetBlobsResponseSchema>;
 /** A place that the client asks for. */
 interface Place {
   readonly revision: string;
-  readonly path: Uint8Array;
+  readonly path: Buffer;
 }
 
 interface Found extends Looked {
@@ -102,9 +102,8 @@ const OBJECT_TYPES: Readonly<Record<ObjectInfo['type'], ObjectType>> = {
 };
 
 /** A slash at the end says nothing; a path that is nothing else stays. */
-function withoutSlashes(path: Uint8Array): Uint8Array {
-  if (path.length <= 1) return path;
+function withoutSlashes(path: Uint8Array): Buffer {
   let end = path.length;
-  while (end > 0 && path[end - 1] === SLASH) end--;
-  return path.subarray(0, end);
+  if (end > 1) while (end > 0 && path[end - 1] === SLASH) end--;
+  return Buffer.from(path.buffer, path.byteOffset, end);
 }
