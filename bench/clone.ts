@@ -2,11 +2,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Transform, Writable } from 'node:stream';
+import { Transform, type Writable } from 'node:stream';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuTime } from './lib/process-usage.ts';
 import { git, runProgram } from './lib/run-program.ts';
+import { sink } from './lib/sink.ts';
 import type { StoredRepository, Workshop } from './lib/workshop.ts';
 
 const GB = 1_000_000_000;
@@ -145,10 +146,6 @@ async function uploadPackIntoSink(path: string, request: Buffer): Promise<void> 
   uploadPack.stdin.end(request);
   uploadPack.stdout.pipe(sink());
   await once(uploadPack, 'close');
-}
-
-export function sink(): Writable {
-  return new Writable({ highWaterMark: 256 * 1024, write: (_chunk, _encoding, done) => done() });
 }
 
 function packet(text: string): string {

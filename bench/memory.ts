@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { postedFetch, sink } from './clone.ts';
+import { postedFetch } from './clone.ts';
 import type { Bench } from './lib/bench.ts';
 import { residentMb } from './lib/process-usage.ts';
 import { git, runProgram } from './lib/run-program.ts';
+import { sink } from './lib/sink.ts';
 
 const GOAL = { of: 'value', atMost: 200 } as const;
 

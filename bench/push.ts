@@ -1,42 +1,102 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Duplex } from 'node:stream';
+import { type Connection, dial, receivePack } from '#client/index';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
-import { cpuDuring } from './lib/process-usage.ts';
-import { git } from './lib/run-program.ts';
+import { cpuTime } from './lib/process-usage.ts';
+import { GIT_ENVIRONMENT, git } from './lib/run-program.ts';
+import { sink } from './lib/sink.ts';
+import type { StoredRepository } from './lib/workshop.ts';
+
+/** What our server asks of git. By default git puts neither loose objects nor references on the disk before it answers. */
+const SERVER_FSYNC = [
+  ['core.fsync', 'objects,derived-metadata,reference'],
+  ['core.fsyncMethod', 'fsync'],
+] as const;
+
+/** Milliseconds of a push, and what it cost the server. */
+interface Push {
+  readonly wallMs: number;
+  readonly serverCpuMs: number;
+}
 
 /** How long does a push of one commit take, beside a push to a directory? */
 export const bench: Bench = {
   name: 'push',
-  question: 'git push of one commit through the HTTP door, against git push to a file:// URL',
+  question: 'git push of one commit through the HTTP door and through SSHReceivePack, against git push to a file:// URL',
   async *run(workshop) {
     const local = await workshop.repository('small', 'client.git');
     const plain = await workshop.repository('small', 'plain.git');
-    await workshop.repository('small', 'served.git');
+    const durable = await workshop.repository('small', 'durable.git');
+    for (const [key, value] of SERVER_FSYNC) await git(durable.path, ['config', key, value]);
+    const served = await workshop.repository('small', 'served.git');
+    await workshop.repository('small', 'behind-door.git');
+    const server = await workshop.server();
     const door = await workshop.door();
-    const targets = { git: `file://${plain.path}`, door: `${door.url}/served.git` };
-    await git(local.path, ['update-ref', 'refs/heads/work', 'main']);
-    let cpuMs = 0;
-    const push = (target: string) => async () => {
-      const tree = await git(local.path, ['rev-parse', 'work^{tree}']);
-      const commit = await git(local.path, ['commit-tree', '-p', 'work', '-m', `change at ${performance.now()}`, tree]);
-      await git(local.path, ['update-ref', 'refs/heads/work', commit]);
-      let elapsedMs = 0;
-      const { ownMs } = await cpuDuring(door.pid, async () => {
-        elapsedMs = await timed(() => git(local.path, ['push', '--quiet', target, 'work:work']));
-      });
-      if (target === targets.door) cpuMs += ownMs;
-      return elapsedMs;
+    await using connection = await dial(`unix:${server.socket}`);
+
+    const toUrl = (branch: string, url: string, pid?: number) => () =>
+      pushed(local, branch, pid, () => git(local.path, ['push', '--quiet', url, branch]));
+    const candidates = {
+      git: toUrl('to-plain', `file://${plain.path}`),
+      durable: toUrl('to-durable', `file://${durable.path}`),
+      door: toUrl('to-door', `${door.url}/behind-door.git`, door.pid),
+      ssh: () => pushed(local, 'to-ssh', server.pid, () => pushBySsh(local.path, 'to-ssh', connection, served)),
     };
-    const rounds = workshop.quick ? 5 : 25;
-    await push(targets.git)();
-    await push(targets.door)();
-    cpuMs = 0;
-    const samples = await takeTurns(rounds, { git: push(targets.git), door: push(targets.door) });
-    yield {
-      name: 'push of one commit, HTTP',
-      value: median(samples.door),
-      unit: 'ms',
-      reference: { name: 'git push file://', value: median(samples.git) },
-      goal: { of: 'ratio', atMost: 1.5 },
-      note: `server and door ${(cpuMs / rounds).toFixed(1)} ms CPU per push`,
-    };
+    await takeTurns(2, candidates);
+    const samples = await takeTurns(workshop.quick ? 5 : 25, candidates);
+    const wall = (name: keyof typeof samples): number => median(samples[name].map(({ wallMs }) => wallMs));
+    for (const [name, key] of [
+      ['HTTP door', 'door'],
+      ['SSHReceivePack', 'ssh'],
+    ] as const) {
+      const value = wall(key);
+      const cpuMs = samples[key].reduce((sum, { serverCpuMs }) => sum + serverCpuMs, 0) / samples[key].length;
+      yield {
+        name: `push, ${name}`,
+        value,
+        unit: 'ms',
+        reference: { name: 'git push file://', value: wall('git') },
+        goal: { of: 'ratio', atMost: 1.5 },
+        note: `${cpuMs.toFixed(1)} ms CPU of the server per push`,
+      };
+      yield {
+        name: `push, ${name}, equally durable`,
+        value,
+        unit: 'ms',
+        reference: { name: "file:// with the server's core.fsync", value: wall('durable') },
+      };
+    }
   },
 };
+
+/** Makes a commit on a branch of its own for each way, and pushes it. Only the push is measured. */
+async function pushed(
+  { path }: StoredRepository,
+  branch: string,
+  pid: number | undefined,
+  push: () => Promise<unknown>,
+): Promise<Push> {
+  const parent = await git(path, ['rev-parse', '--verify', '--quiet', branch]).catch(() => 'main');
+  const commit = await git(path, ['commit-tree', '-p', parent, '-m', `change at ${performance.now()}`, 'main^{tree}']);
+  await git(path, ['update-ref', `refs/heads/${branch}`, commit]);
+  const before = pid === undefined ? 0 : cpuTime(pid).ownMs;
+  const wallMs = await timed(push);
+  return { wallMs, serverCpuMs: pid === undefined ? 0 : cpuTime(pid).ownMs - before };
+}
+
+/** Pushes through sockets that git inherits (`fd::`), at whose other ends is the call: what gitaly-ssh does, without its start. */
+async function pushBySsh(path: string, branch: string, connection: Connection, { wire }: StoredRepository): Promise<void> {
+  const client = spawn('git', ['-C', path, 'push', '--quiet', 'fd::3,4', branch], {
+    env: { ...process.env, ...GIT_ENVIRONMENT },
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe', 'pipe'],
+  });
+  const exited = once(client, 'exit');
+  const [, , , toGit, fromGit] = client.stdio;
+  if (!(toGit instanceof Duplex && fromGit instanceof Duplex)) throw new Error('no sockets to git');
+  const streams = { stdin: fromGit, stdout: toGit, stderr: sink() };
+  await receivePack(connection, streams, { repository: wire, glId: 'user-1', glRepository: wire.glRepository });
+  toGit.end();
+  const [code] = await exited;
+  if (code !== 0) throw new Error(`git push ended with ${code}`);
+}

@@ -8,7 +8,7 @@ export interface RunOptions {
 }
 
 /** The environment of every git that a bench starts: no settings of the machine, no prompts. */
-const GIT_ENVIRONMENT = {
+export const GIT_ENVIRONMENT = {
   GIT_CONFIG_GLOBAL: '/dev/null',
   GIT_CONFIG_NOSYSTEM: '1',
   GIT_TERMINAL_PROMPT: '0',
