@@ -1,8 +1,7 @@
 import { mapAhead } from '#base/map-ahead';
-import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
+import type { ObjectReader, ReadOptions, Revision } from '../objects/object-reader.ts';
 import { parseTree } from '../objects/parse-tree.ts';
 import { kindOf } from './entry-kind.ts';
-import type { WalkedEntry } from './walk-tree.ts';
 
 /** Directories that are passed at most. */
 const MAX_STEPS = 9;
@@ -12,28 +11,33 @@ const AHEAD = 64;
 const MAX_TREE_BYTES = 8 * 1024;
 const SLASH = Buffer.from('/');
 
+/** A directory: where it is, and what its tree is to be read as (its id, or a name that leads to it). */
+export interface NamedTree {
+  readonly path: Buffer;
+  readonly tree: Revision;
+}
+
 /**
- * For each entry the path that one comes to by passing directories with nothing but one directory in them, in the order of the entries. It is
- * the entry's own path where there is nothing to pass.
+ * For each directory the path that one comes to by passing directories with nothing but one directory in them, in the order given. It is
+ * the directory's own path where there is nothing to pass.
  *
  * @throws {GitalyError} as `ObjectReader.readObject` does.
  */
 export function flatPaths(
   objects: ObjectReader,
-  entries: Iterable<WalkedEntry>,
+  directories: Iterable<NamedTree>,
   options: ReadOptions = {},
 ): AsyncGenerator<Buffer> {
-  return mapAhead(entries, AHEAD, (entry) => flatPath(objects, entry, options));
+  return mapAhead(directories, AHEAD, (directory) => flatPath(objects, directory, options));
 }
 
-async function flatPath(objects: ObjectReader, { kind, path, oid }: WalkedEntry, options: ReadOptions): Promise<Buffer> {
-  if (kind !== 'tree') return path;
+async function flatPath(objects: ObjectReader, { path, tree }: NamedTree, options: ReadOptions): Promise<Buffer> {
   let flat = path;
-  let at = oid;
+  let at: Revision = tree;
   for (let step = 0; step < MAX_STEPS; step++) {
-    const tree = await objects.readObject(at, options);
-    if (tree?.type !== 'tree' || tree.size > MAX_TREE_BYTES) break;
-    const [only, ...others] = parseTree(tree.data, tree.oid.length === 40 ? 20 : 32);
+    const object = await objects.readObject(at, options);
+    if (object?.type !== 'tree' || object.size > MAX_TREE_BYTES) break;
+    const [only, ...others] = parseTree(object.data, object.oid.length === 40 ? 20 : 32);
     if (only === undefined || others.length > 0 || kindOf(only.mode) !== 'tree') break;
     flat = Buffer.concat([flat, SLASH, only.name]);
     at = only.oid;

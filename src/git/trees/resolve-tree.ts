@@ -3,7 +3,7 @@ import { abortError, GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import type { Git } from '../git.ts';
 import type { ObjectInfo, RawObject } from '../objects/object-info.ts';
-import type { ReadOptions } from '../objects/object-reader.ts';
+import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { GitRepository } from '../repository.ts';
 
 /** What became of a search for a tree. */
@@ -16,6 +16,12 @@ export type ResolvedTree =
   /** Git knows no such name. */
   | { readonly kind: 'unknown' };
 
+export interface ResolveTreeOptions extends ReadOptions {
+  /** The name is of anything that has a tree: a commit, a tag. What has none is then `absent`. */
+  readonly peel?: boolean;
+}
+
+const PEEL_TREE = Buffer.from('^{tree}');
 /** Bytes of the largest tree object that is read: a million entries. */
 const MAX_TREE_BYTES = 64 * 1024 * 1024;
 
@@ -29,13 +35,15 @@ export async function resolveTree(
   git: Git,
   repository: GitRepository,
   name: Buffer,
-  options: ReadOptions = {},
+  { peel = false, signal }: ResolveTreeOptions = {},
 ): Promise<ResolvedTree> {
-  const found = name.includes(0) ? undefined : await readOrUndefined(git, repository, name, options);
+  const read = (named: Buffer): Promise<RawObject | undefined> =>
+    readOrUndefined(git.objects(repository), peel ? Buffer.concat([named, PEEL_TREE]) : named, signal);
+  const found = name.includes(0) ? undefined : await read(name);
   if (found !== undefined) return asResult(found);
-  const oid = await revParse(git, repository, name, options);
+  const oid = await revParse(git, repository, name, signal);
   if (oid === undefined) return { kind: 'unknown' };
-  const object = /^[0-9a-f]+$/.test(oid) ? await readOrUndefined(git, repository, Buffer.from(oid), options) : undefined;
+  const object = /^[0-9a-f]+$/.test(oid) ? await read(Buffer.from(oid)) : undefined;
   return object === undefined ? { kind: 'absent', oid } : asResult(object);
 }
 
@@ -45,13 +53,12 @@ function asResult(object: RawObject): ResolvedTree {
 
 /** Some names kill the process that is asked, or are ambiguous to it; rev-parse has the last word on all of them. */
 async function readOrUndefined(
-  git: Git,
-  repository: GitRepository,
+  objects: ObjectReader,
   name: Buffer,
-  options: ReadOptions,
+  signal: AbortSignal | undefined,
 ): Promise<RawObject | undefined> {
   try {
-    return await git.objects(repository).readObject(name, { ...options, maxBytes: MAX_TREE_BYTES });
+    return await objects.readObject(name, { signal, maxBytes: MAX_TREE_BYTES });
   } catch (error) {
     if (codeOf(error) !== undefined) throw error;
     return undefined;
@@ -59,7 +66,12 @@ async function readOrUndefined(
 }
 
 /** The object id that git prints for a name, which has a `^` in front for `^main`; `undefined` when it does not name one object. */
-async function revParse(git: Git, repository: GitRepository, name: Buffer, { signal }: ReadOptions): Promise<string | undefined> {
+async function revParse(
+  git: Git,
+  repository: GitRepository,
+  name: Buffer,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   const command = gitCommand('rev-parse', { options: [flag('--verify')], revisions: [name] });
   try {
     return (await git.run(command, { repository, signal })).toString('latin1').trim();

@@ -2,6 +2,7 @@ import type { MessageShape } from '@bufbuild/protobuf';
 import type { EntryKind } from '#git/trees/entry-kind';
 import type { WalkedEntry } from '#git/trees/walk-tree';
 import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldBytes, numberBytes, writeAscii, writeBytes, writeNumber } from '#wire/fast/fields';
 import { GetTreeEntriesResponseSchema, TreeEntry_EntryType } from '#wire/gen/commit_pb';
 
 /** An entry as clients see it. */
@@ -58,46 +59,18 @@ export function encodeTreeEntries(
   );
   let at = 0;
   for (const [index, { oid, path, kind, mode, flatPath }] of entries.entries()) {
-    at = writeHead(out, at, ENTRIES, sizes[index] ?? 0);
-    at = writeHead(out, at, OID, oid.length);
-    at += out.latin1Write(oid, at);
+    at = writeNumber(out, at, ENTRIES, sizes[index] ?? 0);
+    at = writeAscii(out, at, OID, oid);
     at = writeBytes(out, at, PATH, path);
-    if (TYPES[kind] !== 0) at = writeHead(out, at, TYPE, TYPES[kind]);
-    at = writeHead(out, at, MODE, mode);
+    if (TYPES[kind] !== 0) at = writeNumber(out, at, TYPE, TYPES[kind]);
+    at = writeNumber(out, at, MODE, mode);
     at = writeBytes(out, at, COMMIT_OID, revision);
     if (flatPath !== undefined) at = writeBytes(out, at, FLAT_PATH, flatPath);
   }
   if (nextCursor !== undefined) {
-    at = writeHead(out, at, PAGINATION_CURSOR, cursorBytes);
+    at = writeNumber(out, at, PAGINATION_CURSOR, cursorBytes);
     // Base64.
-    if (nextCursor) writeBytes(out, at, NEXT_CURSOR, Buffer.from(nextCursor, 'latin1'));
+    if (nextCursor) writeAscii(out, at, NEXT_CURSOR, nextCursor);
   }
   return encodedMessage(GetTreeEntriesResponseSchema, out);
-}
-
-/** Size of a field with a tag of one byte. */
-function fieldBytes(length: number): number {
-  return 1 + numberBytes(length) + length;
-}
-
-function numberBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest > 0x7f; rest >>>= 7) bytes++;
-  return bytes;
-}
-
-function writeBytes(out: Buffer, at: number, tag: number, bytes: Uint8Array): number {
-  const start = writeHead(out, at, tag, bytes.length);
-  out.set(bytes, start);
-  return start + bytes.length;
-}
-
-/** A tag and a length, or a number. */
-function writeHead(out: Buffer, at: number, tag: number, value: number): number {
-  out[at] = tag;
-  let position = at + 1;
-  let rest = value;
-  for (; rest > 0x7f; rest >>>= 7) out[position++] = (rest & 0x7f) | 0x80;
-  out[position++] = rest;
-  return position;
 }

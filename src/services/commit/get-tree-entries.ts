@@ -1,9 +1,7 @@
 import { posix } from 'node:path';
 import { create, type MessageShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
 import type { RawObject } from '#git/objects/object-info';
-import { flatPaths, type NamedTree } from '#git/trees/flat-paths';
 import { resolveTree } from '#git/trees/resolve-tree';
 import { sortEntries } from '#git/trees/sort-entries';
 import { MissingTreeError, type WalkedEntry, walkTree } from '#git/trees/walk-tree';
@@ -18,7 +16,9 @@ import {
 import { PathError_ErrorType as PathProblem } from '#wire/gen/errors_pb';
 import { requireRevision } from '../convert/revision.ts';
 import { encodeTreeEntries, entryBytes, type SentEntry } from './encode-tree-entries.ts';
+import { withFlatPaths, withoutFlatPaths } from './flat-entries.ts';
 import type { CommitRooms } from './index.ts';
+import { strangeObjectId } from './strange-object-id.ts';
 import { cutTreePage, readTreeToken } from './tree-page.ts';
 
 type Response = MessageShape<typeof GetTreeEntriesResponseSchema>;
@@ -47,9 +47,12 @@ export async function* getTreeEntries(
   const listing = inOrder(walkTree(repository.objects, tree, { recursive, prefix: cleaned(path), signal }), request.sort);
   try {
     const cut = page && (await cutTreePage(listing, page, tree.oid));
-    const root = tokenTree === '' || recursive ? undefined : await rootOf(repository, revision, signal);
-    const entries = withFlatPaths(repository, cut === undefined ? listing : [cut.entries], { request, root, signal });
-    yield* inMessages(entries, Buffer.from(revision.toString()), cut?.nextCursor ?? '');
+    const batches = cut === undefined ? listing : [cut.entries];
+    const entries =
+      recursive || request.skipFlatPaths
+        ? withoutFlatPaths(batches)
+        : withFlatPaths(repository.objects, batches, { revision: tokenTree === '' ? undefined : revision, signal });
+    yield* inMessages(entries, revision, cut?.nextCursor ?? '');
   } catch (error) {
     throw error instanceof MissingTreeError ? unresolved(request, 'NOT_FOUND', "revision doesn't exist") : error;
   }
@@ -83,7 +86,7 @@ async function findTree(
       throw unresolved(request, 'INVALID_ARGUMENT', 'path not treeish');
     case 'absent':
       if (!found.oid.startsWith('^')) throw unresolved(request, 'NOT_FOUND', "revision doesn't exist");
-      throw wrap(strangeId(found.oid, repository), 'reading tree: getting revision');
+      throw wrap(strangeObjectId(found.oid, repository.git.objectFormat(repository)), 'reading tree: getting revision');
     case 'unknown':
       throw unresolved(request, request.recursive ? 'NOT_FOUND' : 'INVALID_ARGUMENT', 'invalid revision or path');
   }
@@ -107,4 +110,31 @@ function unresolved(
 function inOrder(batches: AsyncIterable<readonly WalkedEntry[]>, sort: SortBy): AsyncIterable<readonly WalkedEntry[]> {
   if (sort === SortBy.TREES_FIRST) return sortEntries(batches, 'kind');
   return sort === SortBy.FILESYSTEM ? sortEntries(batches, 'path') : batches;
+}
+
+/** Collects entries into messages. No entries, no message. */
+async function* inMessages(
+  batches: AsyncIterable<readonly SentEntry[]>,
+  revision: Buffer,
+  cursor: string,
+): AsyncGenerator<Response> {
+  // A string on the wire.
+  const commitOid = Buffer.from(revision.toString());
+  let nextCursor: string | undefined = cursor;
+  let held: SentEntry[] = [];
+  let bytes = 0;
+  for await (const batch of batches) {
+    for (const entry of batch) {
+      const size = entryBytes(entry, commitOid);
+      if (bytes + size >= MAX_MESSAGE_BYTES) {
+        yield encodeTreeEntries(held, commitOid, nextCursor);
+        nextCursor = undefined;
+        held = [];
+        bytes = 0;
+      }
+      held.push(entry);
+      bytes += size;
+    }
+  }
+  if (held.length > 0) yield encodeTreeEntries(held, commitOid, nextCursor);
 }

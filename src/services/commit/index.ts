@@ -12,11 +12,14 @@ import { findCommit } from './find-commit.ts';
 import { findCommits } from './find-commits.ts';
 import { getCommitMessages } from './get-commit-messages.ts';
 import { getCommitSignatures } from './get-commit-signatures.ts';
+import { getTreeEntries } from './get-tree-entries.ts';
 import { lastCommitForPath } from './last-commit-for-path.ts';
 import { listAllCommits } from './list-all-commits.ts';
 import { listCommits } from './list-commits.ts';
 import { listCommitsByOid } from './list-commits-by-oid.ts';
 import { listCommitsByRefName } from './list-commits-by-ref-name.ts';
+import { listFiles } from './list-files.ts';
+import { treeEntry } from './tree-entry.ts';
 
 export interface CommitRooms {
   readonly storages: Storages;
@@ -40,6 +43,9 @@ export function commitService(rooms: CommitRooms): ServiceImplementation<typeof 
     listCommits: (request, context) => listCommits(request, context, rooms),
     listCommitsByOid: (request, context) => listCommitsByOid(request, context, rooms),
     listCommitsByRefName: (request, context) => listCommitsByRefName(request, context, rooms),
+    treeEntry: (request, context) => treeEntry(request, context, rooms),
+    getTreeEntries: (request, context) => getTreeEntries(request, context, rooms),
+    listFiles: (request, context) => listFiles(request, context, rooms),
     findCommit: (request, context) => findCommit(request, context, rooms),
   };
 }

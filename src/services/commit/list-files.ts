@@ -1,0 +1,69 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { GitExitError } from '#git/command/exit-error';
+import { resolveTree } from '#git/trees/resolve-tree';
+import { MissingTreeError, type WalkedEntry, walkTree } from '#git/trees/walk-tree';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import { fieldBytes } from '#wire/fast/fields';
+import type { ListFilesRequest, ListFilesResponseSchema } from '#wire/gen/commit_pb';
+import { requireRevision } from '../convert/revision.ts';
+import type { CommitRooms } from './index.ts';
+import { strangeObjectId } from './strange-object-id.ts';
+
+type Response = MessageInitShape<typeof ListFilesResponseSchema>;
+
+/** Messages stay below this. @see Gitaly: chunk.maxMessageSize */
+const MAX_MESSAGE_BYTES = 1 << 20;
+
+/**
+ * Lists the paths of all files below the tree of a revision, links among them, submodules not. A revision that git does not know gives
+ * one empty message; one without a tree, or with holes in it, what there is.
+ */
+export async function* listFiles(
+  request: ListFilesRequest,
+  { signal }: HandlerContext,
+  rooms: CommitRooms,
+): AsyncGenerator<Response> {
+  const repository = rooms.storages.open(request.repository);
+  const given = requireRevision(request.revision, { allowEmpty: true });
+
+  const revision = given.length > 0 ? given : await defaultBranch(repository, signal);
+  const found = await resolveTree(repository.git, repository, revision, { peel: true, signal });
+  if (found.kind === 'unknown') yield {};
+  else if (found.kind === 'tree') yield* inMessages(walkTree(repository.objects, found.tree, { recursive: true, signal }));
+  else if (found.kind === 'absent' && found.oid.startsWith('^')) {
+    throw strangeObjectId(found.oid, repository.git.objectFormat(repository));
+  }
+}
+
+async function defaultBranch({ refs }: Repository, signal: AbortSignal): Promise<Buffer> {
+  const branch = await refs.defaultBranch({ signal }).catch((error: unknown) => {
+    if (signal.aborted || !(error instanceof GitExitError)) throw error;
+    throw new GitalyError('NOT_FOUND', 'revision not found ""', { cause: error });
+  });
+  if (branch === undefined) throw new GitalyError('FAILED_PRECONDITION', 'repository does not have a default branch');
+  return branch;
+}
+
+async function* inMessages(batches: AsyncIterable<readonly WalkedEntry[]>): AsyncGenerator<Response> {
+  let held: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const batch of batches) {
+      for (const { kind, path } of batch) {
+        if (kind !== 'blob') continue;
+        if (bytes + fieldBytes(path.length) >= MAX_MESSAGE_BYTES) {
+          yield { paths: held };
+          held = [];
+          bytes = 0;
+        }
+        held.push(path);
+        bytes += fieldBytes(path.length);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof MissingTreeError)) throw error;
+  }
+  if (held.length > 0) yield { paths: held };
+}
