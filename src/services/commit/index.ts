@@ -19,6 +19,7 @@ import { listCommits } from './list-commits.ts';
 import { listCommitsByOid } from './list-commits-by-oid.ts';
 import { listCommitsByRefName } from './list-commits-by-ref-name.ts';
 import { listFiles } from './list-files.ts';
+import { rawBlame } from './raw-blame.ts';
 import { treeEntry } from './tree-entry.ts';
 
 export interface CommitRooms {
@@ -43,6 +44,7 @@ export function commitService(rooms: CommitRooms): ServiceImplementation<typeof 
     listCommits: (request, context) => listCommits(request, context, rooms),
     listCommitsByOid: (request, context) => listCommitsByOid(request, context, rooms),
     listCommitsByRefName: (request, context) => listCommitsByRefName(request, context, rooms),
+    rawBlame: (request, context) => rawBlame(request, context, rooms),
     treeEntry: (request, context) => treeEntry(request, context, rooms),
     getTreeEntries: (request, context) => getTreeEntries(request, context, rooms),
     listFiles: (request, context) => listFiles(request, context, rooms),
