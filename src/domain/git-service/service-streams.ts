@@ -1,5 +1,6 @@
 import { Readable, type Writable } from 'node:stream';
 import { copyStream, writeChunk } from '#base/copy-stream';
+import { messageOf } from '#base/gitaly-error';
 import type { BulkPipe } from '#git/command/bulk-pipe';
 import type { GitExit } from '#git/command/exit-error';
 import type { GitProcess } from '#git/command/git-process';
@@ -41,9 +42,11 @@ export interface JoinOptions {
 
 /**
  * Joins a git process (started with `stdin: 'pipe'`, and `stderr: 'pipe'` when there is a stream for it) with its client until it
- * ends. Back-pressure goes both ways; bytes are handed on as they are.
+ * ends. Back-pressure goes both ways; bytes are handed on as they are. An input that breaks off is an end of input for git, which
+ * knows best whether it had all it needs.
  *
- * @throws {ClientGoneError} when output cannot be delivered; what `input` throws. The process is told to end first.
+ * @throws {ClientGoneError} when output cannot be delivered (the process is told to end first); what `input` threw, when git took
+ *   the broken input for good.
  */
 export async function joinStreams(
   process: GitProcess,
@@ -52,28 +55,36 @@ export async function joinStreams(
 ): Promise<ServiceResult> {
   const { observe, output } = options;
   const stderrHead: Uint8Array[] = [];
-  let inputError: { error: unknown } | undefined;
-  const feeding = feed(process, streams.input, observe).catch((error: unknown) => {
+  let inputError: { readonly error: unknown } | undefined;
+  // Not waited for: a client at a terminal never ends its input.
+  void feed(process, streams.input, observe).catch((error: unknown) => {
     inputError = { error };
-    process.kill();
+    process.stdin.end();
   });
   try {
-    await Promise.all([
-      output === undefined ? copyStream(process.stdout, streams.stdout) : output.copyTo(streams.stdout),
-      streams.stderr && copyStream(watched(process.stderrStream, stderrHead), streams.stderr),
+    await Promise.race([
+      Promise.all([
+        output === undefined ? copyStream(process.stdout, streams.stdout) : output.copyTo(streams.stdout),
+        streams.stderr && copyStream(watched(process.stderrStream, stderrHead), streams.stderr),
+      ]),
+      wasEnded(process),
     ]);
   } catch (error) {
+    // When we ended it, and its streams with it, the exit says why.
     if (!process.isEnding) {
       process.kill();
-      throw new ClientGoneError(error instanceof Error ? error.message : String(error), { cause: error });
+      throw new ClientGoneError(messageOf(error), { cause: error });
     }
-    // We ended it, and its streams with it; the exit says why.
   }
   const exit = await process.exited;
-  // Feeding is not waited for: a client at a terminal never ends its input.
-  void feeding;
-  if (inputError !== undefined && exit.ended === undefined) throw inputError.error;
+  if (exit.code === 0 && inputError !== undefined) throw inputError.error;
   return { exit, stderr: streams.stderr === undefined ? process.stderr() : Buffer.concat(stderrHead).toString() };
+}
+
+/** Resolves when a process is gone that was told to end; then nobody waits for a client that does not take what is left. */
+async function wasEnded(process: GitProcess): Promise<void> {
+  await process.exited;
+  if (!process.isEnding) await new Promise(() => {});
 }
 
 async function feed(process: GitProcess, input: AsyncIterable<Uint8Array>, observe: InputObserver | undefined): Promise<void> {
