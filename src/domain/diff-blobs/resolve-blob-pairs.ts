@@ -40,7 +40,11 @@ export async function resolveBlobPairs(
   return pairs;
 }
 
-async function resolvePair(objects: ObjectReader, { leftBlob, rightBlob }: BlobNames, options: ResolveOptions): Promise<BlobPair> {
+async function resolvePair(
+  objects: ObjectReader,
+  { leftBlob, rightBlob }: BlobNames,
+  options: ResolveOptions,
+): Promise<BlobPair> {
   const [leftRevision, rightRevision] = [Buffer.from(leftBlob), Buffer.from(rightBlob)];
   const [left, right] = await Promise.allSettled([
     resolveBlob(objects, leftRevision, options),

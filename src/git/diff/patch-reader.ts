@@ -36,6 +36,10 @@ export interface PatchRules {
 /** `diff --git` with the from-path up to the first ` b/`, as Gitaly splits it: also where the path itself holds that. */
 const HEADER = /^diff --git "?a\/(.*?)"? "?b\/(.*?)"?$/s;
 
+/** `git diff-tree --stdin` names the trees that it compares. */
+const TREES = /^[\da-f]{40,64} [\da-f]{40,64}$/;
+const MAX_TREES_LENGTH = 64 + 1 + 64;
+
 const LINE_FEED = 0x0a;
 const SPACE = 0x20;
 const PLUS = 0x2b;
@@ -101,7 +105,8 @@ export class PatchReader {
   }
 
   async #header(): Promise<Buffer | undefined> {
-    const line = await this.#reader.line();
+    let line = await this.#reader.line();
+    while (line !== undefined && TREES.test(line.toString('latin1', 0, MAX_TREES_LENGTH))) line = await this.#reader.line();
     if (line === undefined) return undefined;
     const match = HEADER.exec(line.toString('latin1'));
     if (match === null) throw new DiffFormatError('diff header regexp mismatch');

@@ -32,7 +32,7 @@ const HEADER = /^(:+)((?:[0-7]+ )+)((?:[0-9a-f]+ )+)([ADMTRCUX0-9]+)$/;
 
 /**
  * Reads the output of `diff --raw -z` and `diff-tree --stdin -z`, merges included: `<commit>\0` and `:<modes> <oids> <status>\0<path>\0[<path>\0]`, in
- * batches. A record that is cut off at the end is dropped, see {@link nulRecords}.
+ * batches. What else stands before a colon is passed over: git names two trees on a line that ends with LF. A record that is cut off at the end is dropped, see {@link nulRecords}.
  *
  * @throws {DiffFormatError} on a record of another form.
  */
@@ -44,8 +44,9 @@ export async function* parseRawRecords(chunks: AsyncIterable<Uint8Array> | Itera
     const parsed: RawRecord[] = [];
     for (const record of records) {
       if (header === undefined) {
-        if (record[0] === COLON) header = parseHeader(record);
-        else commitOid = commitOf(record) ?? commitOid;
+        const colon = record.indexOf(COLON);
+        commitOid = commitOf(colon === -1 ? record : record.subarray(0, colon)) ?? commitOid;
+        if (colon !== -1) header = parseHeader(record.subarray(colon));
       } else if (oldPath === undefined && hasOldPath(header)) {
         oldPath = record;
       } else {
@@ -58,8 +59,9 @@ export async function* parseRawRecords(chunks: AsyncIterable<Uint8Array> | Itera
   }
 }
 
-function commitOf(record: Buffer): string | undefined {
-  const text = record.toString('latin1');
+function commitOf(words: Buffer): string | undefined {
+  if (words.length === 0) return undefined;
+  const text = words.toString('latin1');
   return OID.test(text) ? text : undefined;
 }
 

@@ -3,6 +3,7 @@ import type { Storages } from '#storage/storages';
 import type { CommitService } from '#wire/gen/commit_pb';
 import { checkObjectsExist } from './check-objects-exist.ts';
 import { commitIsAncestor } from './commit-is-ancestor.ts';
+import { commitStats } from './commit-stats.ts';
 import { commitsByMessage } from './commits-by-message.ts';
 import { countCommits } from './count-commits.ts';
 import { countDivergingCommits } from './count-diverging-commits.ts';
@@ -30,6 +31,7 @@ export interface CommitRooms {
 export function commitService(rooms: CommitRooms): ServiceImplementation<typeof CommitService> {
   return {
     checkObjectsExist: (requests, context) => checkObjectsExist(requests, context, rooms),
+    commitStats: (request, context) => commitStats(request, context, rooms),
     commitIsAncestor: (request, context) => commitIsAncestor(request, context, rooms),
     commitsByMessage: (request, context) => commitsByMessage(request, context, rooms),
     countCommits: (request, context) => countCommits(request, context, rooms),

@@ -1,0 +1,24 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { patchId } from '#git/diff/patch-id';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { GetPatchIDRequest, GetPatchIDResponseSchema } from '#wire/gen/diff_pb';
+import type { DiffRooms } from './index.ts';
+
+/** The id of the change between two revisions: white space counts, line numbers do not. */
+export async function getPatchId(
+  request: GetPatchIDRequest,
+  context: HandlerContext,
+  rooms: DiffRooms,
+): Promise<MessageInitShape<typeof GetPatchIDResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  const { oldRevision: left, newRevision: right, contextFree } = request;
+  if (left.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty OldRevision');
+  if (right.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty NewRevision');
+
+  const printed = await patchId(repository.git, repository, { left, right }, { contextFree, signal: context.signal });
+  if (printed === '') throw new GitalyError('FAILED_PRECONDITION', 'no difference between old and new revision');
+  const [id = '', second] = printed.split(' ', 2);
+  if (second === undefined) throw new GitalyError('FAILED_PRECONDITION', 'unexpected patch ID format');
+  return { patchId: id };
+}

@@ -1,0 +1,59 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { wrap } from '#base/gitaly-error';
+import { checked, diffFailure } from '#domain/diff-limits/diff-failure';
+import { DiffFormatError } from '#git/diff/diff-format-error';
+import { type CommitPair, parseRangeDiff } from '#git/diff/range-diff';
+import { rangeDiffOutput } from '#git/diff/range-diff-output';
+import type { HandlerContext } from '#rpc/server/handler';
+import { type RangeDiffRequest, RangeDiffResponse_Comparator, type RangeDiffResponseSchema } from '#wire/gen/diff_pb';
+import type { DiffRooms } from './index.ts';
+import { patchMessages } from './patch-messages.ts';
+import { requireRanges } from './range-spec.ts';
+
+type Response = MessageInitShape<typeof RangeDiffResponseSchema>;
+
+const COMPARATORS: Readonly<Record<CommitPair['comparison'], RangeDiffResponse_Comparator>> = {
+  '=': RangeDiffResponse_Comparator.EQUAL_UNSPECIFIED,
+  '>': RangeDiffResponse_Comparator.GREATER_THAN,
+  '<': RangeDiffResponse_Comparator.LESS_THAN,
+  '!': RangeDiffResponse_Comparator.NOT_EQUAL,
+};
+
+/** Compares two series of commits, pair by pair. */
+export async function* rangeDiff(request: RangeDiffRequest, context: HandlerContext, rooms: DiffRooms): AsyncGenerator<Response> {
+  const repository = rooms.storages.open(request.repository);
+  const ranges = requireRanges(request);
+
+  const output = checked(() => rangeDiffOutput(repository.git, repository, ranges, { color: 'never', signal: context.signal }));
+  let pair: CommitPair | undefined;
+  let lines: Buffer[] = [];
+  let failure: { readonly error: unknown } | undefined;
+  try {
+    for await (const item of parseRangeDiff(output)) {
+      if (item.pair === undefined) {
+        lines.push(item.patch);
+        continue;
+      }
+      if (pair !== undefined) yield* pairMessages(pair, lines);
+      pair = item.pair;
+      lines = [];
+    }
+  } catch (error) {
+    failure = { error };
+  }
+  // What git printed before it failed is shown.
+  if (pair !== undefined && !(failure?.error instanceof DiffFormatError)) yield* pairMessages(pair, lines);
+  if (failure) throw wrap(diffFailure(failure.error), 'RangeDiff');
+}
+
+function* pairMessages({ fromOid, toOid, comparison, title }: CommitPair, lines: readonly Buffer[]): Generator<Response> {
+  for (const { patch, isFirst, isLast } of patchMessages(lines)) {
+    const head = isFirst && {
+      fromCommitId: fromOid,
+      toCommitId: toOid,
+      comparison: COMPARATORS[comparison],
+      commitMessageTitle: title,
+    };
+    yield { ...head, patchData: patch, endOfPatch: isLast };
+  }
+}

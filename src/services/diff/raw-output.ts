@@ -1,0 +1,27 @@
+import { wrap } from '#base/gitaly-error';
+import { GitExitError } from '#git/command/exit-error';
+import type { GitCommand } from '#git/command/git-command';
+import { outputBytes } from '#git/command/output-bytes';
+import type { Repository } from '#storage/repository';
+import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
+
+/**
+ * What a command prints, cut into messages of at most 128 KiB. The bytes are those that were read from git, not copies.
+ *
+ * @throws {GitalyError} INTERNAL `cmd: exit status 128`.
+ */
+export async function* rawOutput(
+  repository: Repository,
+  makeCommand: () => GitCommand,
+  signal: AbortSignal,
+): AsyncGenerator<{ data: Buffer }> {
+  try {
+    for await (const chunk of outputBytes(repository.git, repository, makeCommand(), { signal })) yield* dataMessages(chunk);
+  } catch (error) {
+    throw wrap(error, 'cmd', 'INTERNAL', { metadata: error instanceof GitExitError ? { stderr: error.stderr } : {} });
+  }
+}
+
+export function* dataMessages(bytes: Buffer): Generator<{ data: Buffer }> {
+  for (let at = 0; at < bytes.length; at += MAX_CHUNK_BYTES) yield { data: bytes.subarray(at, at + MAX_CHUNK_BYTES) };
+}

@@ -1,0 +1,19 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { mailsCommand } from '#git/diff/commands';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { RawPatchRequest, RawPatchResponseSchema } from '#wire/gen/diff_pb';
+import type { DiffRooms } from './index.ts';
+import { rawOutput } from './raw-output.ts';
+import { requireSides } from './sides.ts';
+
+/** Streams the commits between two revisions as mails. */
+export async function* rawPatch(
+  request: RawPatchRequest,
+  context: HandlerContext,
+  rooms: DiffRooms,
+): AsyncGenerator<MessageInitShape<typeof RawPatchResponseSchema>> {
+  const repository = rooms.storages.open(request.repository);
+  const sides = requireSides(request);
+
+  yield* rawOutput(repository, () => mailsCommand(sides), context.signal);
+}

@@ -1,0 +1,16 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { Sides } from '#git/diff/commands';
+
+/** The part of a request that names what is compared. */
+export interface SidesRequest {
+  readonly leftCommitId: string;
+  readonly rightCommitId: string;
+  readonly paths?: readonly Uint8Array[];
+}
+
+/** Both sides of a request, whatever git makes of them. @throws {GitalyError} INVALID_ARGUMENT when one is missing. */
+export function requireSides({ leftCommitId, rightCommitId, paths = [] }: SidesRequest): Sides {
+  if (leftCommitId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty LeftCommitId');
+  if (rightCommitId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty RightCommitId');
+  return { left: leftCommitId, right: rightCommitId, paths };
+}
