@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import { Command, CommanderError } from 'commander';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
+import { check } from './check.ts';
 import { withDoubleDashes } from './go-flags.ts';
 import { serve } from './serve.ts';
 import { validateConfiguration } from './validate-configuration.ts';
@@ -10,6 +11,7 @@ import { validateConfiguration } from './validate-configuration.ts';
 const EXAMPLES = `
 Examples:
   gitaly serve /etc/gitaly/config.toml
+  gitaly check /etc/gitaly/config.toml
   gitaly configuration validate < /etc/gitaly/config.toml
 
 config.toml.example describes every key. To try the server without a configuration: gitaly-ts up`;
@@ -37,6 +39,16 @@ function program(exit: (code: number) => void): Command {
       '\nExamples:\n  gitaly serve /etc/gitaly/config.toml\n  GITALY_TESTING_GIT_BINARY=/opt/git/bin/git gitaly serve config.toml',
     )
     .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, serveCommand)));
+
+  root
+    .command('check')
+    .description("Ask GitLab's internal API whether it can be reached, and what it is.")
+    .argument('<configfile>', 'configuration in TOML')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  gitaly check /etc/gitaly/config.toml\n  gitaly check config.toml && gitaly serve config.toml',
+    )
+    .action(async (configPath: string) => exit(await check(configPath)));
 
   root
     .command('configuration')

@@ -1,20 +1,14 @@
-import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
+import type { GitalyConfig } from '#platform/config/load-config';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
+import { readConfigOrExplain } from './read-config-or-explain.ts';
 
 /** `gitaly serve CONFIG`: runs the server until a signal ends it. Resolves to the exit code. */
 export async function serve(configPath: string): Promise<number> {
   process.title = 'gitaly'; // process-exporter groups and pgrep look for this name
-  let config: GitalyConfig;
-  try {
-    config = await loadConfig(configPath);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`failed to configure Gitaly: ${error.message}\n`);
-    if (error.explanation !== '') process.stderr.write(`\n${error.explanation}\n`);
-    return 1;
-  }
+  const config = await readConfigOrExplain(configPath);
+  if (config === undefined) return 1;
 
   const stream = new FdLogStream(process.stdout.fd);
   const format = config.logging.format === 'json' ? 'json' : 'text';

@@ -1,0 +1,13 @@
+import { readConfigOrExplain } from './read-config-or-explain.ts';
+
+/** `gitaly check CONFIG`: asks GitLab's internal API how it is. Resolves to the exit code. */
+export async function check(configPath: string): Promise<number> {
+  const config = await readConfigOrExplain(configPath);
+  if (config === undefined) return 1;
+  const { checkGitlab } = await import('#gitaly/check-gitlab');
+  const { lines, failure } = await checkGitlab(config);
+  process.stdout.write(`${lines.join('\n')}\n`);
+  if (failure === undefined) return 0;
+  process.stderr.write(`${failure}\n`);
+  return 1;
+}

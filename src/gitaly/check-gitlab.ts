@@ -1,0 +1,36 @@
+import { messageOf } from '#base/gitaly-error';
+import type { GitalyConfig } from '#platform/config/load-config';
+import { newCorrelationId } from '#rpc/common/correlation-id';
+import { internalApi } from './internal-api.ts';
+
+/** Result of a check: lines for standard output, and why it failed. */
+export interface GitlabCheck {
+  readonly lines: readonly string[];
+  readonly failure: string | undefined;
+}
+
+const LIMIT_MS = 60_000;
+
+/** Asks the GitLab internal API of a configuration how it is, in the words that Gitaly prints. */
+export async function checkGitlab(config: GitalyConfig): Promise<GitlabCheck> {
+  if (!config.gitlab.url) {
+    return { lines: ['Checking GitLab API access: SKIPPED'], failure: 'there is no GitLab to check: set url in [gitlab] first' };
+  }
+  try {
+    const api = await internalApi(config, undefined);
+    const found = await api.check({ signal: AbortSignal.timeout(LIMIT_MS), correlationId: newCorrelationId() });
+    return {
+      lines: [
+        'Checking GitLab API access: OK',
+        `GitLab version: ${found.gitlabVersion}`,
+        `GitLab revision: ${found.gitlabRevision}`,
+        `GitLab Api version: ${found.apiVersion}`,
+        `Redis reachable for GitLab: ${found.redis}`,
+        'OK',
+      ],
+      failure: undefined,
+    };
+  } catch (error) {
+    return { lines: ['Checking GitLab API access: FAILED'], failure: messageOf(error) };
+  }
+}
