@@ -1,3 +1,4 @@
+import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { ReceivePack } from '#domain/receive-pack/receive-pack';
 import type { Voter } from '#domain/transactions/voter';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
@@ -27,9 +28,10 @@ export interface SmartHttpRooms {
 
 /** Clones, fetches and pushes as they come over HTTP: one request, one answer. */
 export function smartHttpService(rooms: SmartHttpRooms): ServiceImplementation<typeof SmartHTTPService> {
+  const capabilities = new CapabilityAdvertisements();
   return {
     infoRefsReceivePack: (request, context) => infoRefsReceivePack(request, context, rooms),
-    infoRefsUploadPack: (request, context) => infoRefsUploadPack(request, context, rooms),
+    infoRefsUploadPack: (request, context) => infoRefsUploadPack(request, context, rooms, capabilities),
     postReceivePack: (requests, context) => postReceivePack(requests, context, rooms),
     postUploadPack: (requests, context) => postUploadPack(requests, context, rooms),
     postUploadPackWithSidechannel: (request, context) => postUploadPackWithSidechannel(request, context, rooms),

@@ -1,6 +1,7 @@
 import { type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { messageOf } from '#base/gitaly-error';
 import { advertiseReferences } from '#domain/git-service/advertise-references';
+import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -11,11 +12,15 @@ import { type InfoRefsRequest, InfoRefsRequestSchema, type InfoRefsResponseSchem
 import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
 import type { SmartHttpRooms } from './index.ts';
 
-/** The references that a fetch may see; from the disk cache when the request asks for nothing special. */
+/**
+ * What a fetch begins with: the references that it may see (from the disk cache when the request asks for nothing special), or in
+ * protocol v2 only what the server is able to do, which is remembered.
+ */
 export async function* infoRefsUploadPack(
   request: InfoRefsRequest,
   context: HandlerContext,
   rooms: SmartHttpRooms,
+  capabilities: CapabilityAdvertisements,
 ): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
   const repository = rooms.storages.open(request.repository);
   const config = parseConfigOptions(request.gitConfigOptions);
@@ -24,10 +29,15 @@ export async function* infoRefsUploadPack(
   const { gitProtocol } = request;
   const { signal } = context;
   const produce = () => advertiseReferences(repository, { service: 'upload-pack', config, gitProtocol, signal });
-  const isCacheable = config.length === 0 && gitProtocol === '';
-  for await (const chunk of isCacheable ? cached(repository, request, context, rooms, produce) : produce()) {
+  for await (const chunk of remembered()) {
     for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES)
       yield { data: chunk.subarray(start, start + MAX_CHUNK_BYTES) };
+  }
+
+  function remembered(): AsyncGenerator<Buffer> {
+    if (config.length > 0) return produce();
+    if (gitProtocol === '') return cached(repository, request, context, rooms, produce);
+    return gitProtocol === 'version=2' ? capabilities.get(repository, produce) : produce();
   }
 }
 

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Repository } from '#storage/repository';
+import { StorageFixture } from '#testkit/storage-fixture';
+import { advertiseReferences } from './advertise-references.ts';
+import { CapabilityAdvertisements } from './capability-advertisements.ts';
+
+/** Asks as the RPC does, and counts how often git had to be started. */
+function asker(repository: Repository) {
+  const advertisements = new CapabilityAdvertisements();
+  let starts = 0;
+  const produce = () => {
+    starts++;
+    const { signal } = new AbortController();
+    return advertiseReferences(repository, { service: 'upload-pack', config: [], gitProtocol: 'version=2', signal });
+  };
+  return {
+    ask: async () => Buffer.concat(await Array.fromAsync(advertisements.get(repository, produce))).toString(),
+    git: async () => Buffer.concat(await Array.fromAsync(produce())).toString(),
+    starts: () => starts,
+  };
+}
+
+test('an advertisement is remembered and the same as git gives', async () => {
+  await using fixture = await StorageFixture.create();
+  const { ask, git, starts } = asker(fixture.init('a.git'));
+  const expected = await git();
+
+  const answers = [await ask(), await ask(), await ask()];
+
+  assert.deepEqual(answers, [expected, expected, expected]);
+  assert.equal(starts(), 2); // one of them for the expectation
+});
+
+test('a change of the repository’s settings shows at once', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('a.git');
+  const { ask, git } = asker(repository);
+  const before = await ask();
+
+  fixture.runGit(repository.path, ['config', 'lsrefs.unborn', 'ignore']);
+
+  assert.notEqual(await ask(), before);
+  assert.equal(await ask(), await git());
+});
+
+for (const [what, key, value] of [
+  ['a session id', 'transfer.advertiseSID', 'true'],
+  ['settings from another file', 'include.path', '/dev/null'],
+  ['settings of worktrees', 'extensions.worktreeConfig', 'true'],
+] as const) {
+  test(`an advertisement with ${what} is never remembered`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('a.git');
+    fixture.runGit(repository.path, ['config', key, value]);
+    const { ask, starts } = asker(repository);
+
+    await ask();
+    await ask();
+
+    assert.equal(starts(), 2);
+  });
+}

@@ -1,0 +1,59 @@
+import { readFile, stat } from 'node:fs/promises';
+import type { Repository } from '#storage/repository';
+
+interface Entry {
+  readonly stamp: string;
+  readonly chunks: readonly Buffer[];
+}
+
+/** Repositories whose answer is remembered; an entry is some 500 bytes. */
+const MAX_ENTRIES = 10_000;
+
+/** Settings that read further files, whose changes the stamp would not show. */
+const READS_MORE_FILES = /^\s*\[include|worktreeconfig/im;
+
+/**
+ * What `git upload-pack` advertises in protocol v2: capabilities and no references. It depends on git, on the server's settings,
+ * which are the same for the life of the process, and on the repository's `config` file. So an answer is remembered for as long as that
+ * file is the same, and most fetches begin without a process.
+ */
+export class CapabilityAdvertisements {
+  readonly #entries = new Map<string, Entry>();
+
+  /** The advertisement in git's pieces: a remembered one, or what `produce` yields, while it yields it. */
+  async *get(repository: Repository, produce: () => AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    const stamp = await stampOf(repository);
+    const known = this.#entries.get(repository.path);
+    if (known !== undefined && known.stamp === stamp) {
+      yield* known.chunks;
+      return;
+    }
+    const chunks: Buffer[] = [];
+    for await (const chunk of produce()) {
+      chunks.push(chunk);
+      yield chunk;
+    }
+    if (stamp !== undefined && (await isLasting(repository, chunks))) this.#remember(repository.path, { stamp, chunks });
+  }
+
+  #remember(path: string, entry: Entry): void {
+    this.#entries.delete(path);
+    this.#entries.set(path, entry);
+    if (this.#entries.size <= MAX_ENTRIES) return;
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined) this.#entries.delete(oldest);
+  }
+}
+
+/** Changes whenever git replaces or rewrites the file; `undefined` when there is none, which git has to judge. */
+async function stampOf({ path }: Repository): Promise<string | undefined> {
+  const stats = await stat(`${path}/config`, { bigint: true }).catch(() => undefined);
+  return stats && `${stats.mtimeNs}:${stats.ctimeNs}:${stats.size}:${stats.ino}`;
+}
+
+/** Whether the same question would get the same answer; a session id is new each time. */
+async function isLasting({ path }: Repository, chunks: readonly Buffer[]): Promise<boolean> {
+  if (Buffer.concat(chunks).includes('session-id=')) return false;
+  const config = await readFile(`${path}/config`, 'latin1').catch(() => undefined);
+  return config !== undefined && !READS_MORE_FILES.test(config);
+}
