@@ -1,37 +1,17 @@
-import { realpathSync } from 'node:fs';
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
 import { gitEnvironment, inheritedEnvironment } from '#git/command/environment';
-import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { InternalApi } from '../gitlab-api/internal-api.ts';
-import type { Voter } from '../transactions/voter.ts';
-import { voteHash } from '../transactions/voter.ts';
+import { type Voter, voteHash } from '../transactions/voter.ts';
+import { checkAccess, quarantineOf } from './access.ts';
 import { type CustomHookName, findCustomHooks } from './custom-hook-files.ts';
-import { customHookEnvironment, type HookEnvironment, relativeObjectDirectories } from './hook-environment.ts';
-import type { HookOutput } from './hook-output.ts';
-import type { HooksPayload, PushUser } from './payload.ts';
+import type { HookCall } from './hook-call.ts';
+import { customHookEnvironment } from './hook-environment.ts';
+import { requireObjectFormat, whatIsWrongWithOid } from './hook-object-id.ts';
+import type { PushUser } from './payload.ts';
 import { postReceiveText } from './post-receive-messages.ts';
 import { type ReferenceTransactionState, referenceTransactionBallot } from './reference-transaction.ts';
 import { runCustomHooks } from './run-custom-hooks.ts';
-
-/** GitLab does not allow the change. */
-export class NotAllowedError extends Error {
-  override readonly name = 'NotAllowedError';
-  /** What GitLab said, or why it could not be asked. */
-  readonly reason: string;
-  readonly userId: string;
-  readonly protocol: string;
-  readonly changes: Buffer;
-
-  constructor(reason: string, { userId, protocol }: PushUser, changes: Buffer, options?: ErrorOptions) {
-    super(`GitLab: ${reason}`, options);
-    this.reason = reason;
-    this.userId = userId;
-    this.protocol = protocol;
-    this.changes = changes;
-  }
-}
 
 export interface HookManagerOptions {
   readonly storages: Storages;
@@ -43,27 +23,21 @@ export interface HookManagerOptions {
   readonly onWarning?: ((message: string, error: unknown) => void) | undefined;
 }
 
-/** One call of a hook. */
-export interface HookCall {
-  /** Where it happens; `glRepository` is GitLab's name of it. */
-  readonly repository: Repository;
-  readonly payload: HooksPayload;
-  /** Variables that git gave the hook. */
-  readonly environment: HookEnvironment;
-  readonly pushOptions: readonly string[];
-  readonly output: HookOutput;
-  readonly signal: AbortSignal;
-  readonly correlationId: string;
-  /** Address of whoever pushes, as the request says it. */
-  readonly remoteIp?: string | undefined;
+/** The change of one reference, as git's update hook learns of it. */
+export interface ReferenceUpdate {
+  readonly reference: Buffer;
+  readonly oldValue: string;
+  readonly newValue: string;
 }
 
 /**
- * What each hook does: asks GitLab, runs the operator's scripts, takes part in the votes of a cluster. Access is checked and
- * scripts run on one node of a cluster only, the primary; the others wait for it with a vote.
+ * What each hook does: asks GitLab, runs the operator's scripts, takes part in the votes of a cluster (README.md). Nothing is kept
+ * between calls.
  */
 export class HookManager {
   readonly #options: HookManagerOptions;
+  /** What git itself gets from us goes for scripts as well: they run git. */
+  readonly #scriptEnvironment = textOnly(gitEnvironment({ inherited: inheritedEnvironment(process.env) }));
 
   constructor(options: HookManagerOptions) {
     this.#options = options;
@@ -77,32 +51,40 @@ export class HookManager {
     return this.#options.customHooksDirectory;
   }
 
-  /** @throws {NotAllowedError} {CustomHookError} and others: the push is refused. */
+  /** @param changes lines `<old> <new> <reference>\n`. @throws {NotAllowedError} {CustomHookError} and others: the push is refused. */
   async preReceive(call: HookCall, changes: Buffer): Promise<void> {
     await this.#onPrimary(call, 'pre-receive', async () => {
-      const user = this.#requireUser(call, changes, { protocol: true });
-      await this.#checkAccess(call, user, changes);
+      const quarantine = quarantineOf(call);
+      requireChanges(changes);
+      this.#requireName(call);
+      const user = requireUser(call);
+      if (user.protocol === '') throw internal('protocol not set');
+      await checkAccess(this.api, call, { user, changes, quarantine });
       await this.#runScripts(call, 'pre-receive', [], changes);
       await this.#announce(call);
     });
   }
 
   /** @throws {CustomHookError} and others: this reference is refused. */
-  async update(call: HookCall, update: { reference: Buffer; oldValue: string; newValue: string }): Promise<void> {
+  async update(call: HookCall, update: ReferenceUpdate): Promise<void> {
     await this.#onPrimary(call, 'update', async () => {
+      const format = requireObjectFormat(call.payload.objectFormat);
       if (update.reference.length === 0) throw internal('hook got no reference');
-      checkOid(call.payload.objectFormat, update.oldValue, 'old');
-      checkOid(call.payload.objectFormat, update.newValue, 'new');
+      const [wrongOld, wrongNew] = [whatIsWrongWithOid(update.oldValue, format), whatIsWrongWithOid(update.newValue, format)];
+      if (wrongOld !== undefined) throw internal(`hook got invalid old value: ${wrongOld}`);
+      if (wrongNew !== undefined) throw internal(`hook got invalid new value: ${wrongNew}`);
       if (call.payload.user === undefined) throw internal('payload has no receive hooks info');
       const args = [update.reference, update.oldValue, update.newValue];
       await this.#runScripts({ ...call, pushOptions: [] }, 'update', args, Buffer.alloc(0));
     });
   }
 
-  /** @throws on any failure; the references have changed already. */
+  /** @param changes those that were made. @throws on any failure; nothing is undone. */
   async postReceive(call: HookCall, changes: Buffer): Promise<void> {
     await this.#onPrimary(call, 'post-receive', async () => {
-      const user = this.#requireUser(call, changes, { protocol: false });
+      requireChanges(changes);
+      const user = requireUser(call);
+      this.#requireName(call);
       await this.#report(call, user, changes);
       await this.#runScripts(call, 'post-receive', [], changes);
     });
@@ -115,10 +97,7 @@ export class HookManager {
     changes: Buffer,
   ): Promise<void> {
     const { objectFormat, transaction } = call.payload;
-    if (objectFormat !== 'sha1' && objectFormat !== 'sha256') {
-      throw new Error(`looking up object hash: unknown object format: ${quote(objectFormat)}`);
-    }
-    const ballot = referenceTransactionBallot(state, changes, objectFormat);
+    const ballot = referenceTransactionBallot(state, changes, requireObjectFormat(objectFormat));
     if (ballot === undefined || transaction === undefined) return;
     try {
       await this.#options.voter.vote(transaction, ballot.phase, ballot.hash, call);
@@ -148,64 +127,32 @@ export class HookManager {
     }
   }
 
-  #requireUser(call: HookCall, changes: Buffer, { protocol }: { protocol: boolean }): PushUser {
-    const { user } = call.payload;
-    if (protocol) this.#quarantine(call);
-    if (changes.length === 0) throw internal('hook got no reference updates');
-    // Only GitLab needs its name of the repository; a push to a server without GitLab may do without.
-    const missesName = !this.#options.api.standAlone && call.repository.glRepository === '';
-    if (protocol && missesName) throw internal('repository not set');
-    if (user === undefined) throw internal('payload has no receive hooks info');
-    if (user.userId === '') throw internal('user ID not set');
-    if (protocol && user.protocol === '') throw internal('protocol not set');
-    if (missesName) throw internal('repository not set');
-    return user;
-  }
-
-  async #checkAccess(call: HookCall, user: PushUser, changes: Buffer): Promise<void> {
-    const { repository, payload, pushOptions } = call;
-    const directories = this.#quarantine(call);
-    const check = {
-      glRepository: repository.glRepository,
-      repositoryPath: repository.path,
-      relativePath: repository.relativePath,
-      objectDirectory: directories?.objectDirectory ?? '',
-      alternateObjectDirectories: directories?.alternateObjectDirectories,
-      glId: user.userId,
-      protocol: user.protocol,
-      changes: changes.toString(),
-      pushOptions,
-      clientContext: payload.clientContext,
-    };
-    let decision: { allowed: boolean; message: string };
-    try {
-      decision = await this.#options.api.allowed(check, call);
-    } catch (error) {
-      throw new NotAllowedError(messageOf(error), user, changes, { cause: error });
-    }
-    if (!decision.allowed) throw new NotAllowedError(decision.message, user, changes);
+  /** Only GitLab needs its name of the repository; a push to a server without GitLab may do without. */
+  #requireName({ repository }: HookCall): void {
+    if (!this.api.standAlone && repository.glRepository === '') throw internal('repository not set');
   }
 
   async #announce(call: HookCall): Promise<void> {
-    let ok: boolean;
+    let isAnnounced: boolean;
     try {
-      ok = await this.#options.api.preReceive(call.repository.glRepository, call);
+      isAnnounced = await this.api.preReceive(call.repository.glRepository, call);
     } catch (error) {
       throw wrap(error, 'calling pre_receive endpoint');
     }
-    if (!ok) throw new Error('');
+    if (!isAnnounced) throw new Error('');
   }
 
   async #report(call: HookCall, user: PushUser, changes: Buffer): Promise<void> {
     const { repository, pushOptions, payload, output } = call;
+    const { clientContext } = payload;
     const push = {
       glRepository: repository.glRepository,
       glId: user.userId,
       changes: changes.toString(),
       pushOptions,
-      clientContext: payload.clientContext,
+      clientContext,
     };
-    const answer = await this.#options.api.postReceive(push, call).catch((error: unknown) => {
+    const answer = await this.api.postReceive(push, call).catch((error: unknown) => {
       throw new Error(`GitLab: ${messageOf(error)}`, { cause: error });
     });
     try {
@@ -216,28 +163,13 @@ export class HookManager {
     if (!answer.referenceCounterDecreased) throw new Error('');
   }
 
-  /** The quarantine that the changes' objects are in, relative to the repository. */
-  #quarantine({ repository, environment }: HookCall) {
-    try {
-      const told = relativeObjectDirectories(realpathSync(repository.path), environment);
-      if (told !== undefined) return told;
-    } catch (error) {
-      throw wrap(error, 'getting relative git object directories');
-    }
-    if (repository.objectDirectory === `${repository.path}/objects`) return undefined;
-    return relativeObjectDirectories(repository.path, {
-      GIT_OBJECT_DIRECTORY: repository.objectDirectory,
-      GIT_ALTERNATE_OBJECT_DIRECTORIES: repository.alternateObjectDirectories.join(':'),
-    });
-  }
-
   async #runScripts(call: HookCall, hook: CustomHookName, args: readonly (string | Buffer)[], stdin: Buffer): Promise<void> {
     const { repository, payload, environment, pushOptions, output, signal, correlationId } = call;
     const scripts = await findCustomHooks(repository.path, this.#options.customHooksDirectory, hook);
     if (scripts.length === 0) return;
     const { storages } = this.#options;
     const env = customHookEnvironment({
-      base: baseEnvironment(),
+      base: this.#scriptEnvironment,
       passed: inheritedEnvironment(environment),
       environment,
       payload,
@@ -254,23 +186,20 @@ export class HookManager {
   }
 }
 
-/** What git itself gets from us goes for scripts as well: they run git. */
-function baseEnvironment(): Record<string, string> {
-  const environment: Record<string, string> = {};
-  for (const [name, value] of Object.entries(gitEnvironment({ inherited: inheritedEnvironment(process.env) }))) {
-    if (typeof value === 'string') environment[name] = value;
-  }
-  return environment;
+function requireChanges(changes: Buffer): void {
+  if (changes.length === 0) throw internal('hook got no reference updates');
 }
 
-function checkOid(objectFormat: string, oid: string, which: 'old' | 'new'): void {
-  const length = { sha1: 40, sha256: 64 }[objectFormat];
-  if (length === undefined) throw new Error(`looking up object hash: unknown object format: ${quote(objectFormat)}`);
-  const bytes = Buffer.byteLength(oid);
-  const prefix = `hook got invalid ${which} value: invalid object ID: ${quote(oid)}`;
-  if (bytes !== length) throw internal(`${prefix}, expected length ${length}, got ${bytes}`);
-  const bad = /[^0-9a-f]/u.exec(oid)?.[0];
-  if (bad !== undefined) throw internal(`${prefix}, invalid character '${quote(bad).slice(1, -1)}'`);
+function requireUser({ payload: { user } }: HookCall): PushUser {
+  if (user === undefined) throw internal('payload has no receive hooks info');
+  if (user.userId === '') throw internal('user ID not set');
+  return user;
+}
+
+function textOnly(environment: Readonly<Record<string, string | Uint8Array>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
 }
 
 function internal(message: string): GitalyError {

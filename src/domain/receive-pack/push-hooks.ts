@@ -1,7 +1,8 @@
 import { messageOf } from '#base/gitaly-error';
 import { isRateLimited } from '../gitlab-api/internal-api.ts';
 import { findCustomHooks } from '../hooks/custom-hook-files.ts';
-import type { HookCall, HookManager } from '../hooks/hook-manager.ts';
+import type { HookCall } from '../hooks/hook-call.ts';
+import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HookOutput } from '../hooks/hook-output.ts';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';
 import { HOOK_BITS, type HooksPayload } from '../hooks/payload.ts';

@@ -1,6 +1,6 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
+import type { HookCall } from '#domain/hooks/hook-call';
 import { environmentFromList } from '#domain/hooks/hook-environment';
-import type { HookCall } from '#domain/hooks/hook-manager';
 import type { HookOutput } from '#domain/hooks/hook-output';
 import { decodeHooksPayload, type HooksPayload } from '#domain/hooks/payload';
 import { MAX_CHANGES_BYTES } from '#domain/hooks/relay-parser';

@@ -1,0 +1,19 @@
+import type { Repository } from '#storage/repository';
+import type { HookEnvironment } from './hook-environment.ts';
+import type { HookOutput } from './hook-output.ts';
+import type { HooksPayload } from './payload.ts';
+
+/** One call of a hook. */
+export interface HookCall {
+  /** Where it happens; `glRepository` is GitLab's name of it. */
+  readonly repository: Repository;
+  readonly payload: HooksPayload;
+  /** Variables that git gave the hook. */
+  readonly environment: HookEnvironment;
+  readonly pushOptions: readonly string[];
+  readonly output: HookOutput;
+  readonly signal: AbortSignal;
+  readonly correlationId: string;
+  /** Address of whoever pushes, as the request says it. */
+  readonly remoteIp?: string | undefined;
+}

@@ -1,0 +1,19 @@
+import type { PushUser } from './payload.ts';
+
+/** GitLab does not allow a change, or could not be asked. */
+export class NotAllowedError extends Error {
+  override readonly name = 'NotAllowedError';
+  /** What GitLab said, or why it could not be asked. */
+  readonly reason: string;
+  readonly userId: string;
+  readonly protocol: string;
+  readonly changes: Buffer;
+
+  constructor(reason: string, { userId, protocol }: PushUser, changes: Buffer, options?: ErrorOptions) {
+    super(`GitLab: ${reason}`, options);
+    this.reason = reason;
+    this.userId = userId;
+    this.protocol = protocol;
+    this.changes = changes;
+  }
+}
