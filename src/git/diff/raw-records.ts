@@ -28,7 +28,7 @@ type Header = Pick<RawRecord, 'sources' | 'newMode' | 'newOid'>;
 
 const COLON = 0x3a;
 const OID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
-const HEADER = /^(:+)((?:[0-7]+ )+)((?:[0-9a-f]+ )+)([ADMTRCUX0-9]+)$/;
+const STATUSES = /^[ADMTRCUX]+$/;
 
 /**
  * Reads the output of `diff --raw -z` and `diff-tree --stdin -z`, merges included: `<commit>\0` and `:<modes> <oids> <status>\0<path>\0[<path>\0]`, in
@@ -70,20 +70,21 @@ function hasOldPath({ sources }: Header): boolean {
 }
 
 function parseHeader(record: Buffer): Header {
-  const match = HEADER.exec(record.toString('latin1'));
-  const [, colons = '', modeWords = '', oidWords = '', letters = ''] = match ?? [];
-  const modes = modeWords.trimEnd().split(' ');
-  const oids = oidWords.trimEnd().split(' ');
+  const words = record.toString('latin1').split(' ');
+  const count = words[0]?.lastIndexOf(':') ?? 0;
+  const modes = words.slice(0, count + 2).map((word) => Number.parseInt(word.replace(/^:+/, ''), 8));
+  const oids = words.slice(count + 2, -1);
   // Newer gits print a score for each parent.
-  const statuses = letters.replace(/\d+/g, '');
-  const [first, ...rest] = Array.from(colons, (_, index) => ({
-    status: statuses[index] as ChangeStatus, // the expression has no other letters, and their number is checked below
-    mode: Number.parseInt(modes[index] ?? '', 8),
+  const statuses = (words.at(-1) ?? '').replace(/\d+/g, '');
+  const [first, ...rest] = Array.from({ length: count + 1 }, (_, index) => ({
+    status: statuses[index] as ChangeStatus, // the expression below knows no other letters, and their number is checked
+    mode: modes[index] ?? Number.NaN,
     oid: oids[index] ?? '',
   }));
-  const count = colons.length;
-  if (first === undefined || modes.length !== count + 1 || oids.length !== count + 1 || statuses.length !== count) {
+  const [newMode = Number.NaN, newOid = ''] = [modes[count + 1], oids[count + 1]];
+  const isComplete = words.length === 2 * count + 5 && statuses.length === count + 1;
+  if (first === undefined || !isComplete || !STATUSES.test(statuses) || modes.some(Number.isNaN)) {
     throw new DiffFormatError(`git diff-tree parsing failed on: ${quote(record)}`);
   }
-  return { sources: [first, ...rest], newMode: Number.parseInt(modes[count] ?? '', 8), newOid: oids[count] ?? '' };
+  return { sources: [first, ...rest], newMode, newOid };
 }
