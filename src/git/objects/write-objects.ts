@@ -1,0 +1,138 @@
+import type { ObjectFormatName } from '../object-format.ts';
+import type { GitRepository } from '../repository.ts';
+import { formatTree } from './format-tree.ts';
+import { streamLooseBlob, TempObject, writeAll, writeLooseObject } from './loose-object.ts';
+import { objectId } from './object-hash.ts';
+import type { ObjectType } from './object-info.ts';
+import { PackWriter } from './pack-writer.ts';
+import type { TreeEntry } from './parse-tree.ts';
+
+/** Bigger blobs go through a file. */
+const MAX_BLOB_IN_MEMORY = 1024 * 1024;
+/** More objects than this go into one pack: one flush to disk instead of thousands. git's `transfer.unpackLimit` is the same. */
+const MAX_LOOSE = 100;
+/** Objects that are written at the same time, and the bytes in them. */
+const MAX_RUNNING = 8;
+const MAX_RUNNING_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Writes objects into a repository's object directory (its quarantine, when it has one) without starting git. Ids and files are those
+ * that git makes; data and names are flushed as `core.fsync=objects` asks.
+ *
+ * `write` gives the id as soon as it is known and there is room, the file follows in the background; nothing may refer to the objects
+ * before {@link finish} resolves. Disposing waits for what still runs.
+ *
+ *     await using writer = new ObjectWriter(quarantine.repository, 'sha1');
+ *     const oid = await writer.write('blob', data);
+ *     const tree = await writer.writeTree([{ mode: 0o100644, name: Buffer.from('README'), oid }]);
+ *     await writer.finish();
+ *
+ * Contents are taken as they are: whether they make sense is the caller's matter (`git hash-object` would check).
+ */
+export class ObjectWriter implements AsyncDisposable {
+  readonly #repository: GitRepository;
+  readonly #format: ObjectFormatName;
+  readonly #running = new Set<Promise<void>>();
+  readonly #written = new Set<string>();
+  #runningBytes = 0;
+  #pack: PackWriter | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(repository: GitRepository, objectFormat: ObjectFormatName) {
+    this.#repository = repository;
+    this.#format = objectFormat;
+  }
+
+  /** Writes an object that is held in memory; the memory must not change before {@link finish}. @returns its id. */
+  async write(type: ObjectType, data: Uint8Array): Promise<string> {
+    this.#rethrow();
+    const oid = objectId(this.#format, type, data);
+    if (this.#written.has(oid)) return oid;
+    this.#written.add(oid);
+    while (
+      this.#running.size >= MAX_RUNNING ||
+      (this.#running.size > 0 && this.#runningBytes + data.length > MAX_RUNNING_BYTES)
+    ) {
+      await Promise.race(this.#running);
+    }
+    this.#rethrow();
+    if (this.#written.size <= MAX_LOOSE) this.#start(writeLooseObject(this.#repository, { oid, type, data }), data.length);
+    else {
+      this.#pack ??= new PackWriter(this.#repository.objectDirectory, this.#format);
+      this.#start(this.#pack.add({ oid, type, data }), data.length);
+    }
+    return oid;
+  }
+
+  /** @throws {Error} as {@link formatTree}. */
+  async writeTree(entries: readonly TreeEntry[]): Promise<string> {
+    return await this.write('tree', formatTree(entries));
+  }
+
+  /** Writes a blob of any size. Up to 1 MiB is held in memory; more goes to a temporary file first, since an id depends on the length. */
+  async writeBlob(content: AsyncIterable<Uint8Array>): Promise<string> {
+    const iterator = content[Symbol.asyncIterator]();
+    try {
+      const pieces: Uint8Array[] = [];
+      let bytes = 0;
+      for (;;) {
+        const next = await iterator.next();
+        if (next.done === true) return await this.write('blob', Buffer.concat(pieces, bytes));
+        pieces.push(next.value);
+        bytes += next.value.length;
+        if (bytes > MAX_BLOB_IN_MEMORY) return await this.#spool(pieces, iterator);
+      }
+    } finally {
+      await iterator.return?.();
+    }
+  }
+
+  /** Resolves when everything that was written is on disk. The writer can be used on. @throws what the first failed write threw. */
+  async finish(): Promise<void> {
+    await this.#settle();
+    this.#rethrow();
+    const pack = this.#pack;
+    this.#pack = undefined;
+    await using done = pack;
+    await done?.finish();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#settle();
+    await this.#pack?.[Symbol.asyncDispose]();
+  }
+
+  async #spool(pieces: readonly Uint8Array[], iterator: AsyncIterator<Uint8Array>): Promise<string> {
+    await using spool = await TempObject.create(this.#repository.objectDirectory);
+    let bytes = 0;
+    const keep = async (piece: Uint8Array): Promise<void> => {
+      await writeAll(spool.file, piece);
+      bytes += piece.length;
+    };
+    for (const piece of pieces) await keep(piece);
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) await keep(next.value);
+    const content = spool.file.createReadStream({ start: 0, autoClose: false, highWaterMark: 256 * 1024 });
+    return await streamLooseBlob(this.#repository, this.#format, content, bytes);
+  }
+
+  #start(work: Promise<void>, bytes: number): void {
+    this.#runningBytes += bytes;
+    const running = work
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => {
+        this.#running.delete(running);
+        this.#runningBytes -= bytes;
+      });
+    this.#running.add(running);
+  }
+
+  async #settle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.race(this.#running);
+  }
+
+  #rethrow(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}
