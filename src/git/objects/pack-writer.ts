@@ -4,9 +4,9 @@ import { promisify } from 'node:util';
 import { crc32, deflate } from 'node:zlib';
 import { systemErrorCode } from '#base/system-error';
 import type { ObjectFormatName } from '../object-format.ts';
-import { LOOSE_LEVEL, TempObject, writeAll } from './loose-object.ts';
 import type { ObjectType } from './object-info.ts';
 import { packIndex } from './pack-index.ts';
+import { LOOSE_LEVEL, TempObject, writeAll } from './write-loose.ts';
 
 const deflateAsync = promisify(deflate);
 

@@ -1,11 +1,11 @@
 import type { ObjectFormatName } from '../object-format.ts';
 import type { GitRepository } from '../repository.ts';
 import { formatTree } from './format-tree.ts';
-import { streamLooseBlob, TempObject, writeAll, writeLooseObject } from './loose-object.ts';
 import { objectId } from './object-hash.ts';
 import type { ObjectType } from './object-info.ts';
 import { PackWriter } from './pack-writer.ts';
 import type { TreeEntry } from './parse-tree.ts';
+import { streamLoose, TempObject, writeAll, writeLoose } from './write-loose.ts';
 
 /** Bigger blobs go through a file. */
 const MAX_BLOB_IN_MEMORY = 1024 * 1024;
@@ -56,7 +56,7 @@ export class ObjectWriter implements AsyncDisposable {
       await Promise.race(this.#running);
     }
     this.#rethrow();
-    if (this.#written.size <= MAX_LOOSE) this.#start(writeLooseObject(this.#repository, { oid, type, data }), data.length);
+    if (this.#written.size <= MAX_LOOSE) this.#start(writeLoose(this.#repository, { oid, type, data }), data.length);
     else {
       this.#pack ??= new PackWriter(this.#repository.objectDirectory, this.#format);
       this.#start(this.#pack.add({ oid, type, data }), data.length);
@@ -112,7 +112,7 @@ export class ObjectWriter implements AsyncDisposable {
     for (const piece of pieces) await keep(piece);
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) await keep(next.value);
     const content = spool.file.createReadStream({ start: 0, autoClose: false, highWaterMark: 256 * 1024 });
-    return await streamLooseBlob(this.#repository, this.#format, content, bytes);
+    return await streamLoose(this.#repository, this.#format, content, bytes);
   }
 
   #start(work: Promise<void>, bytes: number): void {
