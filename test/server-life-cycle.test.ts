@@ -85,7 +85,7 @@ test('killed in the middle of a push, the server leaves references old or new, a
     const leftover = join(directory, 'default/+gitaly/tmp/leftover');
     writeFileSync(leftover, '');
     const eightDaysAgo = Date.now() / 1000 - 8 * 24 * 3600;
-    utimesSync(leftover, eightDaysAgo, eightDaysAgo);
+    for (const old of [leftover, ...quarantinesIn(directory)]) utimesSync(old, eightDaysAgo, eightDaysAgo);
 
     await using gitaly = await startGitalyProcess({ directory });
 
@@ -96,6 +96,7 @@ test('killed in the middle of a push, the server leaves references old or new, a
     const again = await startPush(gitaly, { isNew: false });
     again.finish();
     assert.equal((await again.result).exitCode, 0);
+    assert.deepEqual(quarantinesIn(directory), []);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -156,8 +157,14 @@ async function startPush(gitaly: GitalyProcess, options: { isNew?: boolean } = {
 
 /** Whether git has begun to take a pack in. */
 function hasQuarantine(gitaly: GitalyProcess): boolean {
-  const objects = join(gitaly.directory, 'default', repository.relativePath, 'objects');
-  return readdirSync(objects).some((name) => name.includes('incoming-'));
+  return quarantinesIn(gitaly.directory).length > 0;
+}
+
+function quarantinesIn(directory: string): string[] {
+  const objects = join(directory, 'default', repository.relativePath, 'objects');
+  return readdirSync(objects)
+    .filter((name) => name.includes('incoming-'))
+    .map((name) => join(objects, name));
 }
 
 function refsOf(gitaly: GitalyProcess): Promise<string> {

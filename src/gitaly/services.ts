@@ -71,7 +71,12 @@ export async function createServices(
   });
   const directories = resources.use(await HooksDirectories.create(runtime.path));
   const onHookError = (error: unknown): void => logger.error({ error: messageOf(error) }, 'error executing git hook');
-  const receivePack = new GitReceivePack({ hooks, directories, onHookError });
+  const receivePack = new GitReceivePack({
+    hooks,
+    directories,
+    onHookError,
+    onSweepError: (error) => logger.warn({ error: messageOf(error) }, 'removing what killed pushes left failed'),
+  });
   const voteOf = (context: HandlerContext): Vote | undefined => voter.voteOf(transactionOf(context), { signal: context.signal });
 
   const built: ServedService[] = [

@@ -1,5 +1,6 @@
 import { flag, gitCommand } from '#git/command/git-command';
 import type { GitProcess } from '#git/command/git-process';
+import { removeStaleQuarantines } from '#storage/stale-quarantines';
 import { joinStreams, type ServiceResult } from '../git-service/service-streams.ts';
 import { startService } from '../git-service/start-service.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
@@ -13,6 +14,8 @@ export interface GitReceivePackOptions {
   readonly directories: HooksDirectories;
   /** Told of hooks that could not be answered; the pusher only reads that a hook failed. */
   readonly onHookError?: ((error: unknown) => void) | undefined;
+  /** Told when what earlier, killed pushes left could not be removed. */
+  readonly onSweepError: (error: unknown) => void;
 }
 
 /** Pushes received by `git receive-pack`, whose hooks reach us over inherited descriptors. */
@@ -36,10 +39,13 @@ export class GitReceivePack implements ReceivePack {
         ? { hooks: 'disabled' }
         : { hooks: { directory, env: RELAY_ENVIRONMENT }, extraPipes: RELAY_PIPES }),
     });
+    // While git is at work anyway; an older push may have been killed here.
+    const sweeping = removeStaleQuarantines(repository.objectDirectory).catch(this.#options.onSweepError);
     const serving = this.#serveHooks(process, push);
     const result = await joinStreams(process, streams);
     for (const pipe of process.extra) pipe.destroy();
     await serving;
+    await sweeping;
     return result;
   }
 
