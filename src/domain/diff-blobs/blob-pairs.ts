@@ -1,8 +1,8 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { outputBytes } from '#git/command/output-bytes';
+import { OutputBeforeFailure, outputBytes } from '#git/command/output-bytes';
 import { blobCommand } from '#git/diff/commands';
 import { HEX_LENGTH } from '#git/diff/raw-line';
-import { writeLooseObject } from '#git/objects/loose-object';
+import { writeScratchObject } from '#git/diff/scratch-object';
 import type { GitRepository } from '#git/repository';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
@@ -57,7 +57,7 @@ interface Scratch extends AsyncDisposable {
 async function withEmptyBlob(repository: Repository): Promise<Scratch> {
   const directory = await createTempDirectory(repository.storage, 'diff-blobs-');
   const format = repository.git.objectFormat(repository);
-  const emptyBlob = await writeLooseObject(directory.path, { type: 'blob', data: Buffer.alloc(0) }, format);
+  const emptyBlob = await writeScratchObject(directory.path, { type: 'blob', data: Buffer.alloc(0) }, format);
   const { path, objectDirectory, alternateObjectDirectories } = repository;
   return {
     repository: { path, objectDirectory, alternateObjectDirectories: [...alternateObjectDirectories, directory.path] },
@@ -85,27 +85,24 @@ async function diffPair(
   const hexLength = HEX_LENGTH[git.objectFormat(repository)];
   const command = blobCommand({ left, right }, { hexLength, wordDiff });
   const limits = maxPatchBytes > 0 ? { ...UNLIMITED, enforce: true, patchLimitsOnly: true, maxPatchBytes } : UNLIMITED;
-  const output = outputBytes(git, scratch?.repository ?? repository, command, { signal });
+  const output = new OutputBeforeFailure(outputBytes(git, scratch?.repository ?? repository, command, { signal }), signal);
   let found: BlobDiff | undefined;
-  try {
-    for await (const { change, patch, pieces, isTooLarge } of limitedDiffs(output, { hexLength, limits })) {
-      const { isBinary, patchBytes, linesAdded, linesRemoved } = patch;
-      // Blobs of different types (a file and a link) come as two; the first one is the answer.
-      found ??= {
-        leftOid: isZero(leftOid) ? leftOid : change.fromOid,
-        rightOid: isZero(rightOid) ? rightOid : change.toOid,
-        isBinary,
-        isOverLimit: isTooLarge,
-        patchBytes,
-        linesAdded,
-        linesRemoved,
-        pieces,
-      };
-    }
-  } catch (error) {
-    throw found === undefined ? error : wrap(error, 'waiting for git-diff');
+  for await (const { change, patch, pieces, isTooLarge } of limitedDiffs(output, { hexLength, limits })) {
+    const { isBinary, patchBytes, linesAdded, linesRemoved } = patch;
+    // Blobs of different types (a file and a link) come as two; the first one is the answer.
+    found ??= {
+      leftOid: isZero(leftOid) ? leftOid : change.fromOid,
+      rightOid: isZero(rightOid) ? rightOid : change.toOid,
+      isBinary,
+      isOverLimit: isTooLarge,
+      patchBytes,
+      linesAdded,
+      linesRemoved,
+      pieces,
+    };
   }
   if (found === undefined) throw new GitalyError('UNKNOWN', 'diff parser finished unexpectedly');
+  if (output.failure !== undefined) throw wrap(output.failure, 'waiting for git-diff');
   return found;
 }
 

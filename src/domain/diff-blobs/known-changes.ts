@@ -1,5 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
+import { OutputBeforeFailure } from '#git/command/output-bytes';
 import type { IgnoredSpace } from '#git/diff/commands';
 import { DiffFormatError } from '#git/diff/diff-format-error';
 import { diffPairs, type KnownChange } from '#git/diff/diff-pairs';
@@ -29,19 +29,12 @@ export async function* diffKnownChanges(
   { wordDiff, ignoredSpace, maxPatchBytes, signal }: KnownChangesOptions,
 ): AsyncGenerator<BlobDiff> {
   const { git } = repository;
-  let failure: GitExitError | undefined;
-  async function* output(): AsyncGenerator<Buffer> {
-    await using scratch = git.capabilities.diffPairs ? undefined : await createTempDirectory(repository.storage, 'diff-blobs-');
-    try {
-      yield* diffPairs(git, repository, changes, { wordDiff, ignoredSpace, scratchDirectory: scratch?.path, signal });
-    } catch (error) {
-      if (!(error instanceof GitExitError)) throw error;
-      failure = error;
-    }
-  }
+  await using scratch = git.capabilities.diffPairs ? undefined : await createTempDirectory(repository.storage, 'diff-blobs-');
+  const patches = diffPairs(git, repository, changes, { wordDiff, ignoredSpace, scratchDirectory: scratch?.path, signal });
+  const output = new OutputBeforeFailure(patches, signal);
   const isWanted = (progress: { readonly patchBytes: number }) => maxPatchBytes === 0 || progress.patchBytes <= maxPatchBytes;
   try {
-    for await (const { change, patch } of parsePatches(output(), changes.flatMap(expected), () => ({ isWanted }))) {
+    for await (const { change, patch } of parsePatches(output, changes.flatMap(expected), () => ({ isWanted }))) {
       const { isBinary, patchBytes, linesAdded, linesRemoved, pieces } = patch;
       const isOverLimit = patch.isPresent && !isWanted(patch);
       const counts = { isBinary, patchBytes, linesAdded, linesRemoved };
@@ -50,6 +43,7 @@ export async function* diffKnownChanges(
   } catch (error) {
     throw error instanceof DiffFormatError ? wrap(error, 'parsing diff') : error;
   }
+  const { failure } = output;
   if (failure !== undefined) {
     throw new GitalyError('INTERNAL', `waiting for git-diff-pairs: ${failure.message}`, {
       cause: failure,

@@ -1,7 +1,7 @@
 import { wrap } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
-import { outputBytes } from '#git/command/output-bytes';
+import { OutputBeforeFailure, outputBytes } from '#git/command/output-bytes';
 import {
   changedFilesCommand,
   type IgnoredSpace,
@@ -55,16 +55,13 @@ export async function* commitDiff(repository: Repository, query: CommitDiffQuery
   // Older gits list all files, and leave out only the patch.
   const isHidden = ({ patch }: FileDiff) => ignoredSpace !== undefined && !git.capabilities.rawHidesIgnored && !patch.isPresent;
   try {
-    const output = outputBytes(
-      git,
-      repository,
-      checked(() => patchCommand(sides, options)),
-      { signal, config: WITH_PREFIXES },
-    );
+    const command = checked(() => patchCommand(sides, options));
+    const output = new OutputBeforeFailure(outputBytes(git, repository, command, { signal, config: WITH_PREFIXES }), signal);
     for await (const diff of limitedDiffs(output, { hexLength, limits: query.limits, isHidden })) {
       unshown?.shown(diff);
       yield diff;
     }
+    if (output.failure !== undefined) throw output.failure;
   } catch (error) {
     throw wrap(diffFailure(error), 'eachDiff');
   }

@@ -2,6 +2,7 @@ import { noteBulkBytes } from '#base/bulk-memory';
 import type { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import type { ConfigPair } from './config.ts';
+import { GitExitError } from './exit-error.ts';
 import type { GitCommand } from './git-command.ts';
 
 export interface OutputBytesOptions {
@@ -39,4 +40,32 @@ export async function* outputBytes(
     if (!run.isEnding) throw error;
   }
   await run.succeeded();
+}
+
+/** Like {@link outputBytes}, but where git fails the output simply ends, so that what came before can be looked at first. An abort still throws. */
+export class OutputBeforeFailure implements AsyncIterable<Buffer> {
+  readonly #output: AsyncGenerator<Buffer>;
+  #failure: GitExitError | undefined;
+
+  constructor(output: AsyncGenerator<Buffer>, signal: AbortSignal | undefined) {
+    this.#output = this.#read(output, signal);
+  }
+
+  /** How git failed; `undefined` while it runs, and when it has succeeded. */
+  get failure(): GitExitError | undefined {
+    return this.#failure;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return this.#output;
+  }
+
+  async *#read(output: AsyncGenerator<Buffer>, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+    try {
+      yield* output;
+    } catch (error) {
+      if (!(error instanceof GitExitError) || signal?.aborted === true) throw error;
+      this.#failure = error;
+    }
+  }
 }

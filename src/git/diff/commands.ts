@@ -51,9 +51,9 @@ export function textCommand(sides: Sides, { contextLines }: { contextLines?: num
   return compare('diff', sides, [flag('--full-index'), ...context]);
 }
 
-/** The commits of a range as mails. */
+/** The commits of a range as mails, also those that change nothing (newer gits do so by themselves). */
 export function mailsCommand({ left, right }: Sides): GitCommand {
-  const options = [flag('--stdout'), value('--signature', 'GitLab')];
+  const options = [flag('--stdout'), value('--signature', 'GitLab'), flag('--always')];
   return gitCommand('format-patch', { options, revisions: [Buffer.concat([bytesOf(left), Buffer.from('..'), bytesOf(right)])] });
 }
 

@@ -2,11 +2,11 @@ import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputBytes } from '../command/output-bytes.ts';
 import type { Git } from '../git.ts';
-import { writeLooseObject } from '../objects/loose-object.ts';
 import type { GitRepository } from '../repository.ts';
 import { patchFlags } from './commands.ts';
 import type { DiffPairsOptions, KnownChange } from './diff-pairs.ts';
 import { HEX_LENGTH } from './raw-line.ts';
+import { writeScratchObject } from './scratch-object.ts';
 
 const TYPE_MASK = 0o170000;
 const DIRECTORY = 0o040000;
@@ -44,7 +44,7 @@ export async function* pairsAsTrees(
   yield* outputBytes(git, scratch, command, { input: Buffer.from(lines.join('')), signal });
 
   function writeTree(entries: readonly Buffer[]): Promise<string> {
-    return writeLooseObject(scratchDirectory, { type: 'tree', data: Buffer.concat(entries) }, format);
+    return writeScratchObject(scratchDirectory, { type: 'tree', data: Buffer.concat(entries) }, format);
   }
 }
 

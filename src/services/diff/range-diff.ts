@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import { checked, diffFailure } from '#domain/diff-limits/diff-failure';
-import { DiffFormatError } from '#git/diff/diff-format-error';
+import { OutputBeforeFailure } from '#git/command/output-bytes';
 import { type CommitPair, parseRangeDiff } from '#git/diff/range-diff';
 import { rangeDiffOutput } from '#git/diff/range-diff-output';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -24,26 +24,29 @@ export async function* rangeDiff(request: RangeDiffRequest, context: HandlerCont
   const repository = rooms.storages.open(request.repository);
   const ranges = requireRanges(request);
 
-  const output = checked(() => rangeDiffOutput(repository.git, repository, ranges, { color: 'never', signal: context.signal }));
+  const { signal } = context;
+  const output = checked(() => rangeDiffOutput(repository.git, repository, ranges, { color: 'never', signal }));
+  try {
+    yield* rangeMessages(new OutputBeforeFailure(output, signal));
+  } catch (error) {
+    throw wrap(diffFailure(error), 'RangeDiff');
+  }
+}
+
+async function* rangeMessages(output: OutputBeforeFailure): AsyncGenerator<Response> {
   let pair: CommitPair | undefined;
   let lines: Buffer[] = [];
-  let failure: { readonly error: unknown } | undefined;
-  try {
-    for await (const item of parseRangeDiff(output)) {
-      if (item.pair === undefined) {
-        lines.push(item.patch);
-        continue;
-      }
-      if (pair !== undefined) yield* pairMessages(pair, lines);
-      pair = item.pair;
-      lines = [];
+  for await (const item of parseRangeDiff(output)) {
+    if (item.pair === undefined) {
+      lines.push(item.patch);
+      continue;
     }
-  } catch (error) {
-    failure = { error };
+    if (pair !== undefined) yield* pairMessages(pair, lines);
+    pair = item.pair;
+    lines = [];
   }
-  // What git printed before it failed is shown.
-  if (pair !== undefined && !(failure?.error instanceof DiffFormatError)) yield* pairMessages(pair, lines);
-  if (failure) throw wrap(diffFailure(failure.error), 'RangeDiff');
+  if (pair !== undefined) yield* pairMessages(pair, lines);
+  if (output.failure !== undefined) throw output.failure;
 }
 
 function* pairMessages({ fromOid, toOid, comparison, title }: CommitPair, lines: readonly Buffer[]): Generator<Response> {
