@@ -49,18 +49,17 @@ export function quantile(samples: readonly number[], share: number): number {
   return sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN;
 }
 
-/** Runs the candidates in turn, `rounds` times, and gives each one's samples in the order of the candidates. */
-export async function takeTurns<const N extends string, T>(
+/** Runs the candidates in turn, `rounds` times, and gives the samples of each. */
+export async function takeTurns<C extends Readonly<Record<string, (round: number) => Promise<unknown>>>>(
   rounds: number,
-  candidates: Readonly<Record<N, (round: number) => Promise<T>>>,
-): Promise<Record<N, T[]>> {
-  // The keys of `candidates`, which are of type N.
-  const names = Object.keys(candidates) as N[];
-  const samples = Object.fromEntries(names.map((name) => [name, [] as T[]])) as Record<N, T[]>;
+  candidates: C,
+): Promise<{ [N in keyof C]: Awaited<ReturnType<C[N]>>[] }> {
+  const samples = Object.keys(candidates).map((name) => [name, [] as unknown[]] as const);
   for (let round = 0; round < rounds; round++) {
-    for (const name of names) samples[name].push(await candidates[name](round));
+    for (const [name, taken] of samples) taken.push(await candidates[name]?.(round));
   }
-  return samples;
+  // Each list holds what its candidate resolved to.
+  return Object.fromEntries(samples) as { [N in keyof C]: Awaited<ReturnType<C[N]>>[] };
 }
 
 /** Milliseconds that something took. */
