@@ -13,6 +13,7 @@ import { SpawnGate } from './command/spawn-gate.ts';
 import { chooseSpawner } from './command/spawner/choose-spawner.ts';
 import type { Arg, Spawner } from './command/spawner/spawner.ts';
 import { type ProcessObserver, type ProcessOptions, startProcess } from './command/start-process.ts';
+import { CommitNodeCache, type CommitNodes } from './history/commit-nodes.ts';
 import { ObjectFormats, type ReferenceBackend } from './object-format.ts';
 import { CatFilePool } from './objects/cat-file-pool.ts';
 import { MailmapCache } from './objects/mailmap-cache.ts';
@@ -86,6 +87,7 @@ export class Git implements AsyncDisposable {
   readonly #gate = new SpawnGate();
   readonly #formats = new ObjectFormats();
   readonly #packedRefs = new PackedRefsCache();
+  readonly #commitNodes = new CommitNodeCache();
 
   private constructor(options: GitOptions, binary: string, spawner: Spawner, version: string, capabilities: GitCapabilities) {
     this.binary = binary;
@@ -186,6 +188,11 @@ export class Git implements AsyncDisposable {
     return new RefReader(this, this.#packedRefs, repository);
   }
 
+  /** The shape of a repository's history. */
+  commitNodes(repository: GitRepository): CommitNodes {
+    return this.#commitNodes.of(repository, this.objects(repository));
+  }
+
   /** How a repository keeps its references. @throws as {@link objectFormat} when its config file cannot be read. */
   referenceBackend(repository: GitRepository): ReferenceBackend {
     return this.#formats.format(repository).referenceBackend;
@@ -204,6 +211,7 @@ export class Git implements AsyncDisposable {
   forget(repository: GitRepository): void {
     this.#formats.forget(repository);
     this.#packedRefs.forget(repository.path);
+    this.#commitNodes.forget(repository);
     this.catFiles.forget(repository);
   }
 

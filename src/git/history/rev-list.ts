@@ -7,6 +7,7 @@ import type { Git } from '../git.ts';
 import type { NamedObject } from '../objects/read-many.ts';
 import { revisionInput } from '../objects/revision-input.ts';
 import type { GitRepository } from '../repository.ts';
+import { recentCommits } from './recent-commits.ts';
 
 /** Which commits, in which order. Everything is as `git rev-list` has it. */
 export interface RevListQuery {
@@ -38,7 +39,7 @@ export const WRITE_FULL_BUFFERS = { GIT_FLUSH: '0' } as const;
 
 /**
  * Walks the history from revisions and gives the ids of the commits, in batches as git prints them. A reader that is slow slows git down,
- * one that leaves ends it.
+ * one that leaves ends it. When only the first few commits are asked for, git is not started.
  *
  * @throws {GitalyError} without a code: `rev-list pipeline command: exit status 128, stderr: "fatal: bad revision 'x'\n"`.
  */
@@ -48,6 +49,11 @@ export async function* revList(
   query: RevListQuery,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<NamedObject[], void, undefined> {
+  const recent = await beginning(git, repository, query, signal);
+  if (recent !== undefined) {
+    if (recent.length > 0) yield recent;
+    return;
+  }
   const { stdin, words } = revisionInput(git, query.revisions);
   const command = gitCommand('rev-list', {
     // --stdin first, because it is read where it stands: a walk of `^x` is one even with --no-walk, if that comes after it.
@@ -66,6 +72,21 @@ export async function* revList(
     const text = `rev-list pipeline command: ${error.message}, stderr: ${quote(error.stderr)}`;
     throw new GitalyError('UNKNOWN', text, { cause: error });
   }
+}
+
+/** Answers a query that asks for nothing but the first few commits. */
+async function beginning(
+  git: Git,
+  repository: GitRepository,
+  query: RevListQuery,
+  signal: AbortSignal | undefined,
+): Promise<NamedObject[] | undefined> {
+  const { revisions, skip = 0, maxCount, firstParent = false, maxParents = 0, messagePatterns = [], paths = [] } = query;
+  const isConditional = [query.order, query.before, query.after, query.author].some((condition) => condition !== undefined);
+  if (maxCount === undefined || isConditional || query.reverse === true || query.noWalk === true) return undefined;
+  if (maxParents > 0 || messagePatterns.length > 0 || paths.length > 0) return undefined;
+  const names = revisions.map((revision) => (typeof revision === 'string' ? revision : Buffer.from(revision).toString('latin1')));
+  return await recentCommits(git, repository, { revisions: names, skip, maxCount, firstParent }, { signal });
 }
 
 function optionsOf(query: RevListQuery): GitOption[] {

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type BigIntStats, statSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import type { GitProcess } from '../command/git-process.ts';
 import type { GitRepository } from '../repository.ts';
+import { stampOf } from '../repository-stamp.ts';
 import { CatFileProcess } from './cat-file-process.ts';
 import { type Found, Lookup } from './lookup.ts';
 
@@ -351,18 +351,4 @@ function settleDead(lookup: Lookup, stderr: string): void {
 export function deadError(stderr: string): GitalyError {
   const message = isRefusal(stderr) ? 'flushing: write |1: broken pipe' : 'read info line: EOF';
   return new GitalyError('UNKNOWN', message, { metadata: { stderr } });
-}
-
-/**
- * What must stay the same for a process to stay valid: the directory itself (it may have been removed and made anew at the same
- * place, where a file system likes to give the same inode number again) and the list of alternates, which git reads once.
- */
-function stampOf({ path, objectDirectory }: GitRepository): string {
-  const directory = statSync(path, { bigint: true, throwIfNoEntry: false });
-  const alternates = statSync(`${objectDirectory}/info/alternates`, { bigint: true, throwIfNoEntry: false });
-  return `${directory?.ino}:${directory?.birthtimeNs}:${describe(alternates)}`;
-}
-
-function describe(file: BigIntStats | undefined): string {
-  return file === undefined ? '' : `${file.ino}:${file.size}:${file.mtimeNs}:${file.ctimeNs}`;
 }

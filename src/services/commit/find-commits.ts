@@ -4,6 +4,7 @@ import type { GitExitError } from '#git/command/exit-error';
 import { flag, type GitOption, joined } from '#git/command/git-command';
 import { type LogEntry, logEntries } from '#git/history/log-entries';
 import { type CommitOf, readCommits } from '#git/history/read-commits';
+import { recentCommits } from '#git/history/recent-commits';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import {
@@ -45,12 +46,14 @@ export async function* findCommits(
     paths: request.paths,
     literalPathspecs: request.globalOptions?.literalPathspecs,
   };
-  const entries = logEntries(repository.git, repository, query, {
+  const extras = {
     signal,
     trailers: request.trailers,
     shortStats: request.includeShortstat,
     referencedBy: request.includeReferencedBy,
-  });
+  };
+  const recent = isPlain(request) ? await beginning(repository, revision, request, signal) : undefined;
+  const entries = recent === undefined ? logEntries(repository.git, repository, query, extras) : [recent];
   let failure: GitExitError | undefined;
   const found = untilGitFails(entries, (error) => {
     failure = error;
@@ -66,6 +69,26 @@ export async function* findCommits(
   }
   // What git found before it failed has been sent.
   if (failure !== undefined) throw explain(failure, signal);
+}
+
+/** Whether a request asks for nothing but the first commits of a history. */
+function isPlain(request: FindCommitsRequest): boolean {
+  const { all, author, before, after, paths, follow, skipMerges, order, messageRegex, includeReferencedBy } = request;
+  if (all || follow || skipMerges || request.trailers || request.includeShortstat || order !== FindCommitsRequest_Order.NONE)
+    return false;
+  if (author.length > 0 || paths.length > 0 || messageRegex !== '' || includeReferencedBy.length > 0) return false;
+  return before === undefined && after === undefined;
+}
+
+/** The first commits of a history without a start of git, where that is possible. */
+async function beginning(
+  repository: Repository,
+  revision: Buffer,
+  { offset, limit, firstParent }: FindCommitsRequest,
+  signal: AbortSignal,
+): Promise<LogEntry[] | undefined> {
+  const query = { revisions: [revision.toString('latin1')], skip: Math.max(0, offset), maxCount: limit, firstParent };
+  return await recentCommits(repository.git, repository, query, { signal });
 }
 
 async function defaultBranch({ refs }: Repository, signal: AbortSignal): Promise<Buffer | undefined> {

@@ -2,7 +2,7 @@ import { GitExitError } from '#git/command/exit-error';
 
 /** What a git command gives, up to its failure, which `onFailure` is told of instead of the reader. */
 export async function* untilGitFails<T>(
-  batches: AsyncIterable<T>,
+  batches: AsyncIterable<T> | Iterable<T>,
   onFailure: (error: GitExitError) => void,
 ): AsyncGenerator<T, void, undefined> {
   try {

@@ -1,0 +1,146 @@
+import { statSync } from 'node:fs';
+import type { RawObject } from '../objects/object-info.ts';
+import type { ObjectReader } from '../objects/object-reader.ts';
+import type { GitRepository } from '../repository.ts';
+import { stampOf } from '../repository-stamp.ts';
+
+/** What a walk has to know of a commit. */
+export interface CommitNode {
+  readonly oid: string;
+  readonly treeOid: string;
+  readonly parents: readonly string[];
+  /** Date of the committer, in seconds since 1970. */
+  readonly seconds: number;
+}
+
+/** All repositories together; a commit takes some 300 bytes. */
+const MAX_NODES = 40_000;
+/** One repository's share. */
+const MAX_NODES_EACH = 10_000;
+
+/** The commits of one repository. */
+interface Known {
+  readonly key: string;
+  /** What the repository looked like when its commits were read: another one at the same place may lack some. */
+  readonly stamp: string;
+  /** In the order in which they were read. */
+  readonly nodes: Map<string, CommitNode>;
+}
+
+/** Nodes of the commits that walks came across lately, by repository (with its set of object directories). */
+export class CommitNodeCache {
+  /** In order of use, the least recently used first. */
+  readonly #repositories = new Map<string, Known>();
+  #size = 0;
+
+  /** The commits of a repository. Holds nothing that needs to be closed. */
+  of(repository: GitRepository, objects: ObjectReader): CommitNodes {
+    const key = [repository.path, repository.objectDirectory, ...repository.alternateObjectDirectories].join('\0');
+    const stamp = stampOf(repository);
+    const kept = this.#repositories.get(key);
+    const known = kept?.stamp === stamp ? kept : { key, stamp, nodes: new Map<string, CommitNode>() };
+    if (kept !== undefined && kept !== known) this.#drop(kept);
+    // Last in the map is last used.
+    this.#repositories.delete(key);
+    this.#repositories.set(key, known);
+    return new CommitNodes(repository, objects, { known: known.nodes, remember: (node) => this.#remember(known, node) });
+  }
+
+  forget({ path }: GitRepository): void {
+    for (const known of this.#repositories.values()) {
+      if (known.key.startsWith(`${path}\0`)) this.#drop(known);
+    }
+  }
+
+  #remember(known: Known, node: CommitNode): void {
+    if (known.nodes.has(node.oid)) return;
+    known.nodes.set(node.oid, node);
+    // Dropped meanwhile: a walk still uses it, but it counts no more.
+    if (this.#repositories.get(known.key) !== known) return;
+    this.#size++;
+    if (known.nodes.size > MAX_NODES_EACH) {
+      const [oldest] = known.nodes.keys();
+      if (oldest !== undefined && known.nodes.delete(oldest)) this.#size--;
+    }
+    for (const other of this.#repositories.values()) {
+      if (this.#size <= MAX_NODES) return;
+      this.#drop(other);
+    }
+  }
+
+  #drop(known: Known): void {
+    this.#repositories.delete(known.key);
+    this.#size -= known.nodes.size;
+  }
+}
+
+/** Commits that are read at once where one is missing: it and those behind it in a line. One trip to git for all of them. */
+const READ_AHEAD = 8;
+/** A commit that is longer is odd enough to leave it to git. */
+const MAX_COMMIT_BYTES = 1024 * 1024;
+
+/** What {@link CommitNodes} keeps what it reads in. */
+interface Memory {
+  readonly known: ReadonlyMap<string, CommitNode>;
+  readonly remember: (node: CommitNode) => void;
+}
+
+/** The commits of one repository, read through the shared process and remembered: they never change. */
+export class CommitNodes {
+  readonly #repository: GitRepository;
+  readonly #objects: ObjectReader;
+  readonly #memory: Memory;
+
+  constructor(repository: GitRepository, objects: ObjectReader, memory: Memory) {
+    this.#repository = repository;
+    this.#objects = objects;
+    this.#memory = memory;
+  }
+
+  /** Whether the repository's commits have other parents than they say: then only git knows. */
+  get areGrafted(): boolean {
+    return [`${this.#repository.path}/shallow`, `${this.#repository.path}/info/grafts`].some(
+      (file) => statSync(file, { throwIfNoEntry: false }) !== undefined,
+    );
+  }
+
+  /** A commit that has been read already. */
+  known(oid: string): CommitNode | undefined {
+    return this.#memory.known.get(oid);
+  }
+
+  /**
+   * Reads a commit and some of those behind it; `undefined` when there is no such commit, or one that is not as git writes them.
+   *
+   * @throws what {@link ObjectReader.readObject} throws.
+   */
+  async read(oid: string): Promise<CommitNode | undefined> {
+    const read = (revision: string) => this.#objects.readObject(revision, { maxBytes: MAX_COMMIT_BYTES });
+    const behind = Array.from({ length: READ_AHEAD - 1 }, (_, index) => read(`${oid}~${index + 1}`).catch(() => undefined));
+    const [first, ...others] = await Promise.all([read(oid), ...behind]);
+    for (const object of others.toReversed()) this.#remember(object);
+    return this.#remember(first);
+  }
+
+  #remember(object: RawObject | undefined): CommitNode | undefined {
+    const node = object?.type === 'commit' ? parseNode(object.oid, object.data) : undefined;
+    if (node !== undefined) this.#memory.remember(node);
+    return node;
+  }
+}
+
+const HEADERS =
+  /^tree ([0-9a-f]{40}(?:[0-9a-f]{24})?)\n((?:parent [0-9a-f]{40}(?:[0-9a-f]{24})?\n)*)author [^\n]*\ncommitter [^\n>]*> (\d{1,10}) [-+]\d{4}\n/;
+/** Enough for hundreds of parents and for long names. */
+const MAX_HEADER_BYTES = 64 * 1024;
+
+/**
+ * Reads the headers that walks need; `undefined` for a commit that differs in any way from what git itself writes: what git makes of it depends
+ * on its version.
+ */
+export function parseNode(oid: string, data: Buffer): CommitNode | undefined {
+  const [, treeOid, parents, seconds] = HEADERS.exec(data.toString('latin1', 0, MAX_HEADER_BYTES)) ?? [];
+  if (treeOid === undefined || parents === undefined || treeOid.length !== oid.length) return undefined;
+  const parentOids = parents === '' ? [] : parents.slice('parent '.length, -1).split('\nparent ');
+  return { oid, treeOid, parents: parentOids, seconds: Number(seconds) };
+}
