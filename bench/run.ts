@@ -7,6 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { bench as blobs } from './blobs.ts';
 import { bench as clone } from './clone.ts';
 import { bench as infoRefs } from './info-refs.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
@@ -18,7 +19,7 @@ import { bench as push } from './push.ts';
 import { bench as startUp } from './start-up.ts';
 import { bench as unaryCalls } from './unary-calls.ts';
 
-const BENCHES: readonly Bench[] = [startUp, processStart, unaryCalls, infoRefs, push, clone, memory];
+const BENCHES: readonly Bench[] = [startUp, processStart, unaryCalls, blobs, infoRefs, push, clone, memory];
 const COLUMNS = ['name', 'value', 'unit', 'reference', 'ratio', 'goal', 'met'] as const;
 
 type Row = Record<(typeof COLUMNS)[number], string>;

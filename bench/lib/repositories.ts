@@ -7,11 +7,14 @@ import { git, runProgram } from './run-program.ts';
 const VERSION = 1;
 const CACHE = join(import.meta.dirname, '../../.cache/bench');
 const MB = 1_000_000;
+const FILES_PER_DIRECTORY = 50;
 
 /** What the benches work on. The same recipe gives the same objects everywhere. */
 const RECIPES = {
   /** 100 commits of 20 files, one of them 4 KiB. */
   small: { commits: 100, blobs: 0, blobBytes: 0, references: 0 },
+  /** One commit of 5000 files of 1 KiB in 100 directories, packed with deltas. */
+  '5k-files': { commits: 1, files: 5000, blobs: 0, blobBytes: 0, references: 0 },
   '1k-refs': { commits: 1, blobs: 0, blobBytes: 0, references: 1000 },
   '200k-refs': { commits: 1, blobs: 0, blobBytes: 0, references: 200_000 },
   '20mb': { commits: 1, blobs: 40, blobBytes: MB / 2, references: 0 },
@@ -21,6 +24,8 @@ const RECIPES = {
 
 interface Recipe {
   readonly commits: number;
+  /** Files of 1 KiB of text. */
+  readonly files?: number;
   /** Large blobs of bytes that do not compress. */
   readonly blobs: number;
   readonly blobBytes: number;
@@ -61,6 +66,9 @@ async function* importStream(recipe: Recipe): AsyncGenerator<Uint8Array | string
     yield data(`change ${index}\n\nThe body of a commit message.\n`);
     if (index === 0) {
       yield `M 100644 inline four-kilobytes\n${data('x'.repeat(4096))}`;
+      for (let file = 0; file < (recipe.files ?? 0); file++) {
+        yield `M 100644 inline files/${Math.floor(file / FILES_PER_DIRECTORY)}/${file}\n${data(textOf(file))}`;
+      }
       for (let blob = 0; blob < recipe.blobs; blob++) {
         yield `M 100644 inline large/${blob}\ndata ${recipe.blobBytes}\n`;
         yield noise.update(Buffer.alloc(recipe.blobBytes));
@@ -72,6 +80,12 @@ async function* importStream(recipe: Recipe): AsyncGenerator<Uint8Array | string
   for (let index = 0; index < recipe.references; index++) {
     yield `reset refs/heads/branch-${String(index).padStart(6, '0')}\nfrom :1\n`;
   }
+}
+
+/** About 1 KiB, different for every file, with lines that many have. */
+function textOf(file: number): string {
+  const lines = Array.from({ length: 32 }, (_, line) => `line ${(file * 31 + line * line) % 997} of a file of text\n`);
+  return `file ${file}\n${lines.join('')}`;
 }
 
 function data(text: string): string {

@@ -9,7 +9,7 @@ export interface BlobItem {
   /** Empty in further pieces. */
   readonly oid: string;
   /** Of the whole blob; 0 in further pieces. */
-  readonly size: bigint;
+  readonly size: number;
   readonly data: Uint8Array;
   readonly path: Uint8Array;
 }
@@ -47,7 +47,7 @@ export async function* blobItems(
     for await (const batch of objects.infoMany(named, { signal })) {
       for (const { item, info } of batch) {
         if (info === undefined) throw notFound(item);
-        yield { oid: info.oid, size: BigInt(info.size), data: NOTHING, path: item.path ?? NOTHING };
+        yield { oid: info.oid, size: info.size, data: NOTHING, path: item.path ?? NOTHING };
       }
     }
     return;
@@ -62,7 +62,7 @@ export async function* blobItems(
       // A copy of what was cut: a view would keep the whole of what git printed.
       const wanted = data.length <= left ? data : Buffer.from(data.subarray(0, left));
       left -= wanted.length;
-      const head = isFirst ? { oid: info.oid, size: BigInt(info.size) } : CONTINUED;
+      const head = isFirst ? { oid: info.oid, size: info.size } : CONTINUED;
       yield { ...head, data: wanted.subarray(0, MAX_PIECE_BYTES), path };
       for (let at = MAX_PIECE_BYTES; at < wanted.length; at += MAX_PIECE_BYTES) {
         yield { ...CONTINUED, data: wanted.subarray(at, at + MAX_PIECE_BYTES), path };
@@ -71,7 +71,7 @@ export async function* blobItems(
   }
 }
 
-const CONTINUED = { oid: '', size: 0n } as const;
+const CONTINUED = { oid: '', size: 0 } as const;
 
 function notFound({ oid }: BlobName): GitalyError {
   return new GitalyError('UNKNOWN', `retrieving object info for ${quote(oid)}: object not found`);
@@ -87,30 +87,4 @@ function atMost<T extends NamedObject>(limit: number, source: Source<T>): Source
       if (left <= 0) return;
     }
   };
-}
-
-/** What an item takes in a message, at least as much as when it is encoded. */
-export function boundOfItem({ oid, data, path }: BlobItem): number {
-  return oid.length + data.length + path.length + MAX_OVERHEAD_BYTES;
-}
-
-/** Four tags, three lengths of at most 5 bytes, a number of at most 10. */
-const MAX_OVERHEAD_BYTES = 4 + 3 * 5 + 10;
-
-/** Encoded size of an item in bytes: every field that is not empty has a tag, and bytes their length. */
-export function sizeOfItem({ oid, size, data, path }: BlobItem): number {
-  return (
-    lengthDelimited(oid.length) +
-    (size === 0n ? 0 : 1 + varint(size)) +
-    lengthDelimited(data.length) +
-    lengthDelimited(path.length)
-  );
-}
-
-function lengthDelimited(length: number): number {
-  return length === 0 ? 0 : 1 + varint(BigInt(length)) + length;
-}
-
-function varint(value: bigint): number {
-  return Math.max(1, Math.ceil(value.toString(2).length / 7));
 }

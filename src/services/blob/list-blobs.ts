@@ -1,12 +1,13 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { MessageShape } from '@bufbuild/protobuf';
 import { chunkBySize } from '#base/chunk-by-size';
 import { wrap } from '#base/gitaly-error';
 import type { WalkedObject } from '#git/objects/walk-objects';
 import { walkObjects } from '#git/objects/walk-objects';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { ListBlobsRequest, ListBlobsResponseSchema } from '#wire/gen/blob_pb';
+import { type ListBlobsRequest, ListBlobsResponseSchema } from '#wire/gen/blob_pb';
 import { requireRevisions } from '../convert/revision.ts';
-import { type BlobItem, type BlobName, blobItems, boundOfItem, sizeOfItem } from './blob-items.ts';
+import { type BlobName, blobItems } from './blob-items.ts';
+import { encodeBlobs, itemBytes } from './encode-blobs.ts';
 import type { BlobRooms } from './index.ts';
 
 /**
@@ -17,7 +18,7 @@ export async function* listBlobs(
   request: ListBlobsRequest,
   context: HandlerContext,
   rooms: BlobRooms,
-): AsyncGenerator<MessageInitShape<typeof ListBlobsResponseSchema>> {
+): AsyncGenerator<MessageShape<typeof ListBlobsResponseSchema>> {
   const repository = rooms.storages.open(request.repository);
   const revisions = requireRevisions(request.revisions, { allowPathScoped: true });
 
@@ -28,7 +29,7 @@ export async function* listBlobs(
   }
   const items = blobItems(repository.objects, walk, { signal: context.signal, limit, bytesLimit });
   try {
-    for await (const blobs of chunkBySize<BlobItem>(items, { sizeOf: sizeOfItem, upperBound: boundOfItem })) yield { blobs };
+    for await (const chunk of chunkBySize(items, { sizeOf: itemBytes })) yield encodeBlobs(ListBlobsResponseSchema, chunk);
   } catch (error) {
     throw wrap(error, 'processing blobs');
   }
