@@ -30,8 +30,8 @@ const MAX_RUNNING_BYTES = 8 * 1024 * 1024;
  * Contents are taken as they are: whether they make sense is the caller's matter (`git hash-object` would check).
  */
 export class ObjectWriter implements AsyncDisposable {
+  readonly objectFormat: ObjectFormatName;
   readonly #repository: GitRepository;
-  readonly #format: ObjectFormatName;
   readonly #running = new Set<Promise<void>>();
   readonly #written = new Set<string>();
   #runningBytes = 0;
@@ -40,13 +40,13 @@ export class ObjectWriter implements AsyncDisposable {
 
   constructor(repository: GitRepository, objectFormat: ObjectFormatName) {
     this.#repository = repository;
-    this.#format = objectFormat;
+    this.objectFormat = objectFormat;
   }
 
   /** Writes an object that is held in memory; the memory must not change before {@link finish}. @returns its id. */
   async write(type: ObjectType, data: Uint8Array): Promise<string> {
     this.#rethrow();
-    const oid = objectId(this.#format, type, data);
+    const oid = objectId(this.objectFormat, type, data);
     if (this.#written.has(oid)) return oid;
     this.#written.add(oid);
     while (
@@ -58,7 +58,7 @@ export class ObjectWriter implements AsyncDisposable {
     this.#rethrow();
     if (this.#written.size <= MAX_LOOSE) this.#start(writeLoose(this.#repository, { oid, type, data }), data.length);
     else {
-      this.#pack ??= new PackWriter(this.#repository.objectDirectory, this.#format);
+      this.#pack ??= new PackWriter(this.#repository.objectDirectory, this.objectFormat);
       this.#start(this.#pack.add({ oid, type, data }), data.length);
     }
     return oid;
@@ -112,7 +112,7 @@ export class ObjectWriter implements AsyncDisposable {
     for (const piece of pieces) await keep(piece);
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) await keep(next.value);
     const content = spool.file.createReadStream({ start: 0, autoClose: false, highWaterMark: 256 * 1024 });
-    return await streamLoose(this.#repository, this.#format, content, bytes);
+    return await streamLoose(this.#repository, this.objectFormat, content, bytes);
   }
 
   #start(work: Promise<void>, bytes: number): void {

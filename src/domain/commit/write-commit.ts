@@ -1,0 +1,61 @@
+import { formatCommit, withSignature } from '#git/objects/format-commit';
+import { calendarDate, cleanIdent, formatIdent, type Ident, isCommitDate } from '#git/objects/format-ident';
+import type { ObjectWriter } from '#git/objects/write-objects';
+
+export interface NewCommit {
+  readonly treeOid: string;
+  /** Full ids of commits, in order. Nobody looks whether they are. */
+  readonly parentOids: readonly string[];
+  readonly author: Ident;
+  readonly committer: Ident;
+  /** Stored as it is: no line feed is added. */
+  readonly message: Uint8Array;
+  /** Signs what the commit says; `undefined` for a commit without signature. Resolves to the text of the signature. */
+  readonly sign?: ((commit: Buffer) => Promise<Buffer>) | undefined;
+}
+
+/** git would not take a name that nothing is left of once it is cleaned. */
+export class DisallowedCharactersError extends Error {
+  override readonly name = 'DisallowedCharactersError';
+
+  constructor() {
+    super('disallowed characters');
+  }
+}
+
+/**
+ * Writes a commit, the same as `git commit-tree -F -` does with names and dates in its environment, and refuses what git refuses.
+ *
+ * @returns its id; it is on disk when the writer has finished.
+ * @throws {Error} `missing tree`, `missing author name`, `missing committer name`, and what git says: `commit-tree: exit status 128: fatal:
+ *   invalid date format: …`; {@link DisallowedCharactersError}.
+ */
+export async function writeCommit(writer: ObjectWriter, commit: NewCommit): Promise<string> {
+  const text = commitText(commit);
+  const signature = await commit.sign?.(text);
+  return await writer.write('commit', signature ? withSignature(text, signature, writer.objectFormat) : text);
+}
+
+function commitText({ treeOid, parentOids, author, committer, message }: NewCommit): Buffer {
+  if (treeOid === '') throw new Error('missing tree');
+  if (author.name.length === 0) throw new Error('missing author name');
+  if (committer.name.length === 0) throw new Error('missing committer name');
+  if ([author, committer].some(({ name, email }) => name.includes(0) || email.includes(0))) {
+    throw new Error('commit-tree: a name or an address holds a NUL byte');
+  }
+  if (message.includes(0)) throw refused(1, 'error: a NUL byte in commit log message not allowed.');
+  const lines = { author: identLine(author), committer: identLine(committer) };
+  return formatCommit({ treeOid, parentOids, message, ...lines });
+}
+
+function identLine(ident: Ident): Buffer {
+  const name = cleanIdent(ident.name);
+  if (name.length === 0) throw new DisallowedCharactersError();
+  if (!isCommitDate(ident)) throw refused(128, `fatal: invalid date format: ${calendarDate(ident)}`);
+  return formatIdent({ ...ident, name, email: cleanIdent(ident.email) });
+}
+
+/** The words with which a failing `git commit-tree` reaches clients: exit code, standard error, a space, and an empty standard output. */
+function refused(exitCode: number, stderr: string): Error {
+  return new Error(`commit-tree: exit status ${exitCode}: ${stderr}\n `);
+}
