@@ -7,10 +7,13 @@ import type { GitRepository } from './repository.ts';
  */
 export function stampOf({ path, objectDirectory }: GitRepository): string {
   const directory = statSync(path, { bigint: true, throwIfNoEntry: false });
-  const alternates = statSync(`${objectDirectory}/info/alternates`, { bigint: true, throwIfNoEntry: false });
-  return `${directory?.ino}:${directory?.birthtimeNs}:${describe(alternates)}`;
+  return `${directory?.ino}:${directory?.birthtimeNs}:${fileStamp(`${objectDirectory}/info/alternates`)}`;
 }
 
-function describe(file: BigIntStats | undefined): string {
+/** Changes whenever a file does; empty when there is none. */
+export function fileStamp(path: string): string {
+  const file: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false });
   return file === undefined ? '' : `${file.ino}:${file.size}:${file.mtimeNs}:${file.ctimeNs}`;
 }
+
+export { stampOf as repositoryStamp };
