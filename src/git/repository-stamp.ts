@@ -15,5 +15,3 @@ export function fileStamp(path: string): string {
   const file: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false });
   return file === undefined ? '' : `${file.ino}:${file.size}:${file.mtimeNs}:${file.ctimeNs}`;
 }
-
-export { stampOf as repositoryStamp };
