@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gitOutput, initRepository } from '#testkit/init-repository';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import type { ListBlobsResponse, ListBlobsResponse_Blob } from '#wire/gen/blob_pb';
+
+const repository = { storageName: 'default', relativePath: 'x.git' };
+const MAX_PIECE_BYTES = 128 * 1024;
+const MIB = 1024 * 1024;
+
+interface Fixture {
+  run(args: string[], input?: string | Uint8Array): string;
+  /** Adds a commit with these files to `main`. */
+  commit(files: Readonly<Record<string, Uint8Array | string>>): string;
+}
+
+function fixture(gitaly: TestGitaly, objectFormat: 'sha1' | 'sha256' = 'sha1'): Fixture {
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { objectFormat });
+  const run = (args: string[], input?: string | Uint8Array): string => gitOutput(directory, args, input);
+  const commit = (files: Readonly<Record<string, Uint8Array | string>>): string => {
+    const parts: (string | Uint8Array)[] = ['commit refs/heads/main\ncommitter A <a@x> 1600000000 +0000\ndata 1\nx\n'];
+    for (const [name, content] of Object.entries(files)) {
+      parts.push(`M 100644 inline "${name}"\ndata ${content.length}\n`, content, '\n');
+    }
+    run(['fast-import', '--quiet', '--force'], Buffer.concat(parts.map((part) => Buffer.from(part))));
+    return run(['rev-parse', 'main']);
+  };
+  return { run, commit };
+}
+
+/** Blobs put together: an item with an id begins one. */
+function blobsOf(messages: readonly ListBlobsResponse[]): { first: ListBlobsResponse_Blob; data: Buffer }[] {
+  const blobs: { first: ListBlobsResponse_Blob; pieces: Uint8Array[] }[] = [];
+  for (const item of messages.flatMap((message) => message.blobs)) {
+    if (item.oid !== '') blobs.push({ first: item, pieces: [item.data] });
+    else {
+      const blob = blobs.at(-1);
+      blob?.pieces.push(item.data);
+      assert.equal(item.size, 0n);
+      assert.deepEqual(item.path, blob?.first.path);
+    }
+    assert.ok(item.data.length <= MAX_PIECE_BYTES);
+  }
+  return blobs.map(({ first, pieces }) => ({ first, data: Buffer.concat(pieces) }));
+}
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`ListBlobs lists what rev-list lists in a ${objectFormat} repository, large blobs in pieces`, async () => {
+    await using gitaly = await startGitaly();
+    const { run, commit } = fixture(gitaly, objectFormat);
+    const files: Record<string, Uint8Array> = { 'dir/big': randomBytes(5 * MIB), empty: Buffer.alloc(0) };
+    for (let index = 0; index < 2000; index++)
+      files[`dir/${index % 7}/file ${index}`] = Buffer.from(`content ${index} `.repeat(index % 90));
+    commit(files);
+    commit({ new: 'new' });
+
+    const request = { repository, revisions: ['main'], bytesLimit: -1n, withPaths: true };
+    const messages = await Array.fromAsync(gitaly.connection.blob.listBlobs(request));
+
+    const printed = run([
+      'rev-list',
+      '--objects',
+      '--in-commit-order',
+      '--filter=object:type=blob',
+      '--filter-provided-objects',
+      'main',
+    ]);
+    const blobs = blobsOf(messages);
+    assert.deepEqual(
+      blobs.map(({ first }) => `${first.oid} ${Buffer.from(first.path)}`),
+      printed.split('\n'),
+    );
+    for (const { first, data } of blobs) {
+      const path = Buffer.from(first.path).toString();
+      assert.ok(data.equals(files[path] ?? Buffer.from('new')), path);
+      assert.equal(first.size, BigInt(data.length));
+    }
+    for (const message of messages) {
+      const bytes = message.blobs.reduce((sum, { oid, data, path }) => sum + oid.length + data.length + path.length, 0);
+      assert.ok(bytes < MIB, `${bytes} bytes`);
+    }
+  });
+}
+
+test('ListBlobs counts blobs, not pieces, and cuts each at its limit', async () => {
+  await using gitaly = await startGitaly();
+  const { commit } = fixture(gitaly);
+  commit({ a: randomBytes(300_000), b: randomBytes(300_000), c: 'c' });
+
+  for (const bytesLimit of [0n, 5n, 200_000n, -1n]) {
+    const messages = await Array.fromAsync(
+      gitaly.connection.blob.listBlobs({ repository, revisions: ['main'], bytesLimit, limit: 2 }),
+    );
+    const blobs = blobsOf(messages);
+
+    const length = bytesLimit < 0n ? 300_000 : Number(bytesLimit);
+    assert.deepEqual(
+      blobs.map(({ first, data }) => [first.size, data.length, first.path.length]),
+      [
+        [300_000n, length, 0],
+        [300_000n, length, 0],
+      ],
+    );
+  }
+});
+
+test('ListBlobs sends before git has finished, and ends it when the reader leaves', async () => {
+  await using gitaly = await startGitaly();
+  const { commit } = fixture(gitaly);
+  commit(Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`f${index}`, randomBytes(MIB)])));
+  const before = process.memoryUsage().rss;
+
+  for (let leaving = 0; leaving < 3; leaving++) {
+    for await (const { blobs } of gitaly.connection.blob.listBlobs({ repository, revisions: ['main'], bytesLimit: -1n })) {
+      assert.ok(blobs.length > 0);
+      break;
+    }
+  }
+  let messages = 0;
+  for await (const _ of gitaly.connection.blob.listBlobs({ repository, revisions: ['main'], bytesLimit: -1n })) {
+    await sleep(5);
+    if (++messages === 20) break;
+  }
+
+  const grown = process.memoryUsage().rss - before;
+  assert.ok(grown < 120 * MIB, `${Math.round(grown / MIB)} MiB`);
+});
+
+test('ListBlobs sends nothing of a chunk that was not finished when git fails', async () => {
+  await using gitaly = await startGitaly();
+  const { commit } = fixture(gitaly);
+  commit({ a: 'a' });
+  const messages: ListBlobsResponse[] = [];
+
+  await assert.rejects(async () => {
+    const answers = gitaly.connection.blob.listBlobs({ repository, revisions: ['main', '--not', 'nope'] });
+    for await (const message of answers) messages.push(message);
+  }, /processing blobs: rev-list pipeline command: exit status 128, stderr: "fatal: bad revision 'nope'\\n"/);
+
+  assert.deepEqual(messages, []);
+});
+
+test('ListAllBlobs sees what nothing leads to, and of a quarantine what its object directories hold', async () => {
+  await using gitaly = await startGitaly();
+  const { run, commit } = fixture(gitaly);
+  commit({ a: 'a' });
+  const dangling = run(['hash-object', '-w', '--stdin'], 'dangling');
+  const known = run(['rev-parse', 'main:a']);
+  const quarantined = run(['hash-object', '-w', '--stdin'], 'quarantined');
+  const [folder, file] = [quarantined.slice(0, 2), quarantined.slice(2)];
+  const directory = join(gitaly.storagePath(), 'x.git');
+  mkdirSync(join(directory, 'incoming', folder), { recursive: true });
+  renameSync(join(directory, 'objects', folder, file), join(directory, 'incoming', folder, file));
+  const list = async (directories: object): Promise<string[]> => {
+    const messages = await Array.fromAsync(
+      gitaly.connection.blob.listAllBlobs({ repository: { ...repository, ...directories }, bytesLimit: -1n }),
+    );
+    return messages.flatMap(({ blobs }) => blobs.map(({ oid, data }) => `${oid} ${Buffer.from(data)}`)).sort();
+  };
+
+  const own = [`${known} a`, `${dangling} dangling`].sort();
+  assert.deepEqual(await list({}), own);
+  assert.deepEqual(await list({ gitObjectDirectory: 'incoming' }), [`${quarantined} quarantined`]);
+  assert.deepEqual(
+    await list({ gitObjectDirectory: 'incoming', gitAlternateObjectDirectories: ['objects'] }),
+    [...own, `${quarantined} quarantined`].sort(),
+  );
+});
