@@ -9,8 +9,11 @@ export interface CommitNode {
   readonly oid: string;
   readonly treeOid: string;
   readonly parents: readonly string[];
-  /** Date of the committer, in seconds since 1970. */
-  readonly seconds: number;
+  /**
+   * Date of the committer, in seconds since 1970; `undefined` unless author and committer look as git itself writes them: what git makes
+   * of others depends on its version.
+   */
+  readonly seconds: number | undefined;
 }
 
 /** All repositories together; a commit takes some 300 bytes. */
@@ -74,8 +77,8 @@ export class CommitNodeCache {
   }
 }
 
-/** Commits that are read at once where one is missing: it and those behind it in a line. One trip to git for all of them. */
-const READ_AHEAD = 8;
+/** Commits in a line behind one that is missing which are read with it, in one trip to git. */
+const READ_AHEAD = 7;
 /** A commit that is longer is odd enough to leave it to git. */
 const MAX_COMMIT_BYTES = 1024 * 1024;
 
@@ -110,13 +113,13 @@ export class CommitNodes {
   }
 
   /**
-   * Reads a commit and some of those behind it; `undefined` when there is no such commit, or one that is not as git writes them.
+   * Reads a commit and `ahead` of those behind it; `undefined` when there is no such commit.
    *
    * @throws what {@link ObjectReader.readObject} throws.
    */
-  async read(oid: string): Promise<CommitNode | undefined> {
+  async read(oid: string, ahead = READ_AHEAD): Promise<CommitNode | undefined> {
     const read = (revision: string) => this.#objects.readObject(revision, { maxBytes: MAX_COMMIT_BYTES });
-    const behind = Array.from({ length: READ_AHEAD - 1 }, (_, index) => read(`${oid}~${index + 1}`).catch(() => undefined));
+    const behind = Array.from({ length: ahead }, (_, index) => read(`${oid}~${index + 1}`).catch(() => undefined));
     const [first, ...others] = await Promise.all([read(oid), ...behind]);
     for (const object of others.toReversed()) this.#remember(object);
     return this.#remember(first);
@@ -129,18 +132,18 @@ export class CommitNodes {
   }
 }
 
-const HEADERS =
-  /^tree ([0-9a-f]{40}(?:[0-9a-f]{24})?)\n((?:parent [0-9a-f]{40}(?:[0-9a-f]{24})?\n)*)author [^\n]*\ncommitter [^\n>]*> (\d{1,10}) [-+]\d{4}\n/;
+const SHAPE = /^tree ([0-9a-f]{40}(?:[0-9a-f]{24})?)\n((?:parent [0-9a-f]{40}(?:[0-9a-f]{24})?\n)*)/;
+const PEOPLE = /author [^\n]*\ncommitter [^\n>]*> (\d{1,10}) [-+]\d{4}\n/y;
 /** Enough for hundreds of parents and for long names. */
 const MAX_HEADER_BYTES = 64 * 1024;
 
-/**
- * Reads the headers that walks need; `undefined` for a commit that differs in any way from what git itself writes: what git makes of it depends
- * on its version.
- */
+/** Reads the headers that walks need; `undefined` for what is no commit to git either. */
 export function parseNode(oid: string, data: Buffer): CommitNode | undefined {
-  const [, treeOid, parents, seconds] = HEADERS.exec(data.toString('latin1', 0, MAX_HEADER_BYTES)) ?? [];
-  if (treeOid === undefined || parents === undefined || treeOid.length !== oid.length) return undefined;
+  const text = data.toString('latin1', 0, MAX_HEADER_BYTES);
+  const [shape, treeOid, parents] = SHAPE.exec(text) ?? [];
+  if (shape === undefined || parents === undefined || treeOid?.length !== oid.length) return undefined;
+  PEOPLE.lastIndex = shape.length;
+  const [, seconds] = PEOPLE.exec(text) ?? [];
   const parentOids = parents === '' ? [] : parents.slice('parent '.length, -1).split('\nparent ');
-  return { oid, treeOid, parents: parentOids, seconds: Number(seconds) };
+  return { oid, treeOid, parents: parentOids, seconds: seconds === undefined ? undefined : Number(seconds) };
 }

@@ -104,7 +104,7 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
     if (start === undefined) return undefined;
     paint.set(oid, color);
     undecided.add(oid);
-    queue.push(oid, start.seconds);
+    queue.push(oid, start.seconds ?? 0);
   }
 
   for (let steps = 0; undecided.size > 0; steps++) {
@@ -125,7 +125,7 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
       paint.set(parentOid, now);
       if (now === BOTH) undecided.delete(parentOid);
       else undecided.add(parentOid);
-      queue.push(parentOid, parent.seconds);
+      queue.push(parentOid, parent.seconds ?? 0);
     }
   }
   return false;

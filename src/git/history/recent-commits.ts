@@ -47,7 +47,7 @@ export async function recentCommits(
 
 /**
  * Walks from some commits, always to the newest one whose child has been seen; of several with the same date to the one that was seen first.
- * `undefined` when a commit that git would look at cannot be read, or too many have to be.
+ * `undefined` when a commit that git would look at cannot be read or has an odd date, or too many have to be.
  */
 export async function walkByDate(
   nodes: CommitNodes,
@@ -64,8 +64,9 @@ export async function walkByDate(
     seen.add(oid);
     let node = nodes.known(oid);
     if (node === undefined && reads++ < MAX_READS) node = await nodes.read(oid);
-    if (node !== undefined) queue.push(node, node.seconds);
-    return node !== undefined;
+    if (node?.seconds === undefined) return false;
+    queue.push(node, node.seconds);
+    return true;
   };
   for (const oid of starts) if (!(await see(oid))) return undefined;
   while (walked.length < count) {

@@ -1,8 +1,10 @@
+import { LanguageDetector } from '#domain/languages/language-detector';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { CommitService } from '#wire/gen/commit_pb';
 import { checkObjectsExist } from './check-objects-exist.ts';
 import { commitIsAncestor } from './commit-is-ancestor.ts';
+import { commitLanguages } from './commit-languages.ts';
 import { commitStats } from './commit-stats.ts';
 import { commitsByMessage } from './commits-by-message.ts';
 import { countCommits } from './count-commits.ts';
@@ -20,6 +22,7 @@ import { listCommits } from './list-commits.ts';
 import { listCommitsByOid } from './list-commits-by-oid.ts';
 import { listCommitsByRefName } from './list-commits-by-ref-name.ts';
 import { listFiles } from './list-files.ts';
+import { listLastCommitsForTree } from './list-last-commits-for-tree.ts';
 import { rawBlame } from './raw-blame.ts';
 import { treeEntry } from './tree-entry.ts';
 
@@ -29,6 +32,7 @@ export interface CommitRooms {
 
 /** Commits and what hangs on them. */
 export function commitService(rooms: CommitRooms): ServiceImplementation<typeof CommitService> {
+  const detector = new LanguageDetector();
   return {
     checkObjectsExist: (requests, context) => checkObjectsExist(requests, context, rooms),
     commitStats: (request, context) => commitStats(request, context, rooms),
@@ -44,8 +48,10 @@ export function commitService(rooms: CommitRooms): ServiceImplementation<typeof 
     lastCommitForPath: (request, context) => lastCommitForPath(request, context, rooms),
     listAllCommits: (request, context) => listAllCommits(request, context, rooms),
     listCommits: (request, context) => listCommits(request, context, rooms),
+    listLastCommitsForTree: (request, context) => listLastCommitsForTree(request, context, rooms),
     listCommitsByOid: (request, context) => listCommitsByOid(request, context, rooms),
     listCommitsByRefName: (request, context) => listCommitsByRefName(request, context, rooms),
+    commitLanguages: (request, context) => commitLanguages(request, context, { ...rooms, detector }),
     rawBlame: (request, context) => rawBlame(request, context, rooms),
     treeEntry: (request, context) => treeEntry(request, context, rooms),
     getTreeEntries: (request, context) => getTreeEntries(request, context, rooms),
