@@ -20,6 +20,7 @@ import { MailmapCache } from './objects/mailmap-cache.ts';
 import { ObjectReader } from './objects/object-reader.ts';
 import { PackedRefsCache } from './refs/packed-refs-cache.ts';
 import { RefReader } from './refs/ref-reader.ts';
+import { UpdateRefPool } from './refs/update-ref-pool.ts';
 import type { GitRepository } from './repository.ts';
 
 /**
@@ -80,6 +81,8 @@ export class Git implements AsyncDisposable {
   readonly spawner: Spawner;
   /** The shared cat-file processes; public for its counts. */
   readonly catFiles: CatFilePool;
+  /** Processes that wait for the next change of a repository's references; used by `RefTransaction`. */
+  readonly updateRefs: UpdateRefPool;
   readonly #mailmaps = new MailmapCache();
   readonly #config: readonly ConfigPair[];
   readonly #observer: ProcessObserver | undefined;
@@ -102,6 +105,7 @@ export class Git implements AsyncDisposable {
       maxProcesses: options.catFileProcesses ?? 100,
       idleMs: options.catFileIdleMs ?? 10_000,
     });
+    this.updateRefs = new UpdateRefPool((repository) => this.#startUpdateRef(repository));
   }
 
   /**
@@ -213,6 +217,12 @@ export class Git implements AsyncDisposable {
     this.#packedRefs.forget(repository.path);
     this.#commitNodes.forget(repository);
     this.catFiles.forget(repository);
+    this.updateRefs.forget(repository);
+  }
+
+  /** Ends what reads a repository with its present object directories: they are about to go. */
+  release(repository: GitRepository): void {
+    this.catFiles.release(repository);
   }
 
   /**
@@ -227,7 +237,7 @@ export class Git implements AsyncDisposable {
 
   /** Ends everything that runs in the background, and resolves when it is gone. */
   async close(): Promise<void> {
-    await this.catFiles.close();
+    await Promise.all([this.catFiles.close(), this.updateRefs.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -238,6 +248,11 @@ export class Git implements AsyncDisposable {
     const options = [flag('--batch-command'), flag('--buffer')];
     if (this.capabilities.catFileNul) options.push(flag('-Z'));
     return this.spawn(gitCommand('cat-file', { options }), { repository, stdin: 'pipe', signal });
+  }
+
+  #startUpdateRef(repository: GitRepository): GitProcess {
+    const command = gitCommand('update-ref', { options: [flag('-z'), flag('--stdin')] });
+    return this.spawn(command, { repository, hooks: 'disabled', stdin: 'pipe' });
   }
 
   #configFor(command: GitCommand, { repository, config = [], hooks }: SpawnOptions): ConfigPair[] {

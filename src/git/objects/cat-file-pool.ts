@@ -132,6 +132,12 @@ export class CatFilePool {
     }
   }
 
+  /** Ends the process that sees exactly these object directories: a quarantine that is dropped. */
+  release(repository: GitRepository): void {
+    const slot = this.#slots.get(keyOf(repository));
+    if (slot !== undefined) this.#drop(slot);
+  }
+
   /** Ends all processes, and resolves when they are gone. Pending lookups fail. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -144,7 +150,7 @@ export class CatFilePool {
   }
 
   #slot(repository: GitRepository): Slot {
-    const key = [repository.path, repository.objectDirectory, ...repository.alternateObjectDirectories].join('\0');
+    const key = keyOf(repository);
     const known = this.#slots.get(key);
     const slot = known ?? newSlot(key, repository);
     slot.lastUsedAt = performance.now();
@@ -315,6 +321,10 @@ export class CatFilePool {
     slot.current?.retire();
     slot.current = undefined;
   }
+}
+
+function keyOf({ path, objectDirectory, alternateObjectDirectories }: GitRepository): string {
+  return [path, objectDirectory, ...alternateObjectDirectories].join('\0');
 }
 
 function newSlot(key: string, repository: GitRepository): Slot {

@@ -1,6 +1,6 @@
-import { once } from 'node:events';
+import type { EventEmitter } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
-import { GitExitError } from '../command/exit-error.ts';
+import { abortError, GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import type { GitProcess } from '../command/git-process.ts';
 import type { Git, HookSetup } from '../git.ts';
@@ -26,6 +26,10 @@ export interface RefChange {
 
 /** How long git may take to undo what was prepared, its hooks included, before it is told to end. */
 const UNDO_MS = 5_000;
+/** Queued updates are written in pieces of this size. */
+const WRITE_BYTES = 32 * 1024;
+
+const NO_DEREFERENCE = Buffer.from('option no-deref\0');
 
 type State = 'started' | 'prepared' | 'closed';
 
@@ -38,45 +42,59 @@ type State = 'started' | 'prepared' | 'closed';
  *     await transaction.commit();
  *
  * Methods throw {RefUpdateError} when git says why it refuses, {GitExitError} when it fails in another way. An update is looked
- * at when the next step is taken, not when it is queued.
+ * at when the next step is taken, not when it is queued. Without hooks the process comes from a pool and returns to it.
  */
 export class RefTransaction implements AsyncDisposable {
   readonly process: GitProcess;
+  readonly #options: RefTransactionOptions;
+  /** Takes the process back after a commit; `undefined` when it ends with the transaction. */
+  readonly #giveBack: (() => void) | undefined;
+  readonly #onAbort = (): void => this.process.kill();
   #state: State = 'started';
+  #queued: Buffer[] = [];
+  #queuedBytes = 0;
+  #hasNul = false;
 
-  private constructor(process: GitProcess) {
+  private constructor(process: GitProcess, options: RefTransactionOptions, giveBack?: () => void) {
     this.process = process;
+    this.#options = options;
+    this.#giveBack = giveBack;
+    // A pooled process does not know the signal of the call that uses it now.
+    if (giveBack !== undefined) options.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
+  /** @throws {GitalyError} CANCELLED or DEADLINE_EXCEEDED when the signal is already aborted. */
   static async start(git: Git, repository: GitRepository, options: RefTransactionOptions): Promise<RefTransaction> {
-    const words = ['-z', '--stdin', ...(options.noDereference === true ? ['--no-deref'] : [])];
-    const process = git.spawn(gitCommand('update-ref', { options: words.map(flag) }), {
-      repository,
-      hooks: options.hooks,
-      stdin: 'pipe',
-      signal: options.signal,
-      extraPipes: options.extraPipes ?? 0,
-    });
-    const transaction = new RefTransaction(process);
-    try {
-      await transaction.#step('start');
-      return transaction;
-    } catch (error) {
-      await process[Symbol.asyncDispose]();
-      throw error;
+    const { hooks, extraPipes = 0, signal } = options;
+    if (signal?.aborted === true) throw abortError(signal);
+    if (hooks !== 'disabled' || extraPipes > 0) {
+      const command = gitCommand('update-ref', { options: [flag('-z'), flag('--stdin')] });
+      const process = git.spawn(command, { repository, hooks, stdin: 'pipe', signal, extraPipes });
+      return await new RefTransaction(process, options).#begin();
     }
+    const { updateRefs } = git;
+    const pooled = (process: GitProcess) => new RefTransaction(process, options, () => updateRefs.giveBack(repository, process));
+    const waiting = updateRefs.take(repository);
+    if (waiting !== undefined) {
+      try {
+        return await pooled(waiting).#begin();
+      } catch {
+        // It died while it waited. Nothing has happened yet, and a new one says what is wrong, if anything is.
+      }
+    }
+    await git.spawnTurn(signal);
+    return await pooled(updateRefs.start(repository)).#begin();
   }
 
   /** Queues the change of a reference. */
   async update(name: RefName, { newOid, oldOid = '' }: RefChange): Promise<void> {
-    this.#expect('started');
-    await this.#write([Buffer.from('update '), Buffer.from(name), Buffer.from(`\0${newOid}\0${oldOid}\0`)]);
+    await this.#queue('update ', name, `\0${newOid}\0${oldOid}\0`);
   }
 
   /** Queues that a reference shall lead to another one, which need not exist. Needs git 2.46 (`capabilities.symrefUpdate`). */
   async updateSymbolic(name: RefName, target: RefName): Promise<void> {
-    this.#expect('started');
-    await this.#write([Buffer.from('symref-update '), Buffer.from(name), Buffer.of(0), Buffer.from(target), Buffer.alloc(3)]);
+    if (Buffer.from(target).includes(0)) this.#hasNul = true;
+    await this.#queue('symref-update ', name, Buffer.concat([Buffer.of(0), Buffer.from(target), Buffer.alloc(3)]));
   }
 
   /** Locks and checks all references. After it a commit fails only for reasons like a full disk. */
@@ -91,11 +109,19 @@ export class RefTransaction implements AsyncDisposable {
     if (this.#state === 'closed') this.#expect('started');
     await this.#step('commit');
     this.#state = 'closed';
-    this.process.stdin.end();
-    await this.process.succeeded();
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#giveBack === undefined) {
+      this.process.stdin.end();
+      await this.process.succeeded();
+    } else if (!this.process.isEnding) {
+      this.#giveBack();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    const isWaiting = this.#state === 'closed' && this.#giveBack !== undefined;
+    if (isWaiting) return;
     if (this.#state !== 'closed' && !this.process.isEnding) {
       // The end of its input makes git undo everything and tell its hooks; a signal would only do the former.
       this.process.stdin.end();
@@ -105,21 +131,47 @@ export class RefTransaction implements AsyncDisposable {
     await this.process[Symbol.asyncDispose]();
   }
 
+  async #begin(): Promise<this> {
+    try {
+      await this.#step('start');
+      return this;
+    } catch (error) {
+      await this.process[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #queue(command: string, name: RefName, rest: string | Buffer): Promise<void> {
+    this.#expect('started');
+    const bytes = Buffer.from(name);
+    // It would end the name, and what follows would be a command of its own.
+    if (bytes.includes(0)) this.#hasNul = true;
+    if (this.#options.noDereference === true) this.#queued.push(NO_DEREFERENCE);
+    const line = Buffer.concat([Buffer.from(command), bytes, Buffer.from(rest)]);
+    this.#queued.push(line);
+    this.#queuedBytes += line.length;
+    if (this.#queuedBytes >= WRITE_BYTES) await this.#flush('');
+  }
+
   #expect(state: State): void {
     if (this.#state !== state) throw new Error(`expected state "${state}" but it was "${this.#state}"`);
   }
 
   async #step(command: 'start' | 'prepare' | 'commit'): Promise<void> {
-    await this.#write([Buffer.from(`${command}\0`)]);
+    if (this.#hasNul) throw this.#refuseNul();
+    await this.#flush(`${command}\0`);
     const answer = await this.#readLine();
     if (answer !== `${command}: ok`) throw await this.#failure();
   }
 
-  /** Waits where git does not keep up. That git is gone shows in the answer that does not come. */
-  async #write(parts: readonly Buffer[]): Promise<void> {
+  /** Writes what is queued, and waits where git does not keep up. That git is gone shows in the answer that does not come. */
+  async #flush(end: string): Promise<void> {
+    const bytes = Buffer.concat([...this.#queued, Buffer.from(end)]);
+    this.#queued = [];
+    this.#queuedBytes = 0;
     const { stdin } = this.process;
-    if (stdin.destroyed || stdin.write(Buffer.concat(parts))) return;
-    await Promise.race([once(stdin, 'drain'), once(stdin, 'close')]).catch(() => undefined);
+    if (this.#hasNul || stdin.destroyed || stdin.write(bytes)) return;
+    await firstOf(stdin, ['drain', 'close']);
   }
 
   /** One line of git's answer, `undefined` when git has nothing more to say. */
@@ -132,14 +184,33 @@ export class RefTransaction implements AsyncDisposable {
       if (chunk !== null) line += chunk.toString('latin1');
       if (line.endsWith('\n')) return line.slice(0, -1);
       if (stdout.readableEnded || stdout.destroyed) return undefined;
-      await Promise.race([once(stdout, 'readable'), once(stdout, 'end'), once(stdout, 'close')]);
+      await firstOf(stdout, ['readable', 'end', 'close']);
     }
   }
 
   async #failure(): Promise<unknown> {
     this.process.stdin.end();
     const exit = await this.process.exited;
+    const { signal } = this.#options;
+    if (signal?.aborted === true) return abortError(signal);
     const error = this.process.exitError(exit);
     return error instanceof GitExitError ? refUpdateError(error, this.process.stderrHead) : error;
   }
+
+  /** How git fails when it reads a name with a NUL. It is not left to git, which would take what follows for words of its own. */
+  #refuseNul(): GitExitError {
+    const exit = { code: 128, signal: undefined, usage: undefined, realMs: 0, ended: undefined };
+    return this.process.exitError(exit);
+  }
+}
+
+/** Waits for one of the events. An error comes with a close; whoever reads learns of it by the end. */
+function firstOf(emitter: EventEmitter, events: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    const onEvent = (): void => {
+      for (const event of events) emitter.off(event, onEvent);
+      resolve();
+    };
+    for (const event of events) emitter.on(event, onEvent);
+  });
 }

@@ -59,7 +59,7 @@ const RULES: readonly Rule[] = [
   [/packed-refs\.new: File exists\n$/, 'packed-refs-locked', () => ({})],
   [/^fatal: (?:prepare|commit): cannot lock ref '(.+?)': Unable to create '.*': File exists\./, 'locked', named],
   [/^fatal: (?:prepare|commit): cannot lock references/, 'locked', () => ({ reference: Buffer.alloc(0) })],
-  [/^fatal: invalid ref format: (.+)\n/, 'invalid-name', named],
+  [/^fatal: invalid ref format: (.+)\n$/, 'invalid-name', named],
   [
     /^fatal: .*: cannot lock ref '.*': '(.*)' exists; cannot create '(.*)'\n/,
     'directory-conflict',
