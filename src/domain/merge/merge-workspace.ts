@@ -1,0 +1,122 @@
+import { nearMergeBases } from '#git/merge/merge-base';
+import { mergeInProcess, type ThreeTrees, type TreeAccess } from '#git/merge/merge-in-process';
+import { type MergedTree, mergeTreeOfCommits, mergeTreeOfTrees } from '#git/merge/merge-tree';
+import { parseTree, type TreeEntry } from '#git/objects/parse-tree';
+import { ObjectWriter } from '#git/objects/write-objects';
+import type { Repository } from '#storage/repository';
+
+export interface MergeWorkspaceOptions {
+  /** Where the commits are. */
+  readonly repository: Repository;
+  /** Where new objects go: the repository with a quarantine, or the repository itself. */
+  readonly target: Repository;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A place to merge in, several times over: what one merge made, the next one uses. A merge in which nothing has to be decided costs no
+ * process; the others are git's.
+ *
+ *     await using workspace = new MergeWorkspace({ repository, target: quarantine.repository, signal });
+ *     const { treeOid, isClean } = await workspace.mergeCommits(ours, theirs);
+ *     await writeCommit(workspace.writer, { treeOid, … });
+ *     await workspace.writer.finish();
+ */
+export class MergeWorkspace implements AsyncDisposable {
+  /** New objects; they are on disk when it has finished. */
+  readonly writer: ObjectWriter;
+  readonly #options: MergeWorkspaceOptions;
+  readonly #trees: TreeAccess;
+
+  constructor(options: MergeWorkspaceOptions) {
+    this.#options = options;
+    this.writer = new ObjectWriter(options.target, options.target.git.objectFormat(options.repository));
+    this.#trees = new WorkspaceTrees(options, this.writer);
+  }
+
+  /**
+   * Merges two commits, given by full ids. Their histories need not have anything in common.
+   *
+   * @throws {GitExitError} {GitalyError} as `mergeTreeOfCommits`.
+   */
+  async mergeCommits(ours: string, theirs: string): Promise<MergedTree> {
+    const { repository, target, signal } = this.#options;
+    const treeOid = await this.#mergeEasily(ours, theirs);
+    if (treeOid !== undefined) return clean(treeOid);
+    await this.writer.finish();
+    return await mergeTreeOfCommits(repository.git, target, { ours, theirs }, { signal });
+  }
+
+  /**
+   * Merges trees: applies what leads from the base to theirs to ours.
+   *
+   * @throws {GitExitError} {GitalyError} as `mergeTreeOfTrees`.
+   */
+  async mergeTrees(trees: ThreeTrees): Promise<MergedTree> {
+    const { repository, target, signal } = this.#options;
+    const treeOid = await this.#inProcess(trees);
+    if (treeOid !== undefined) return clean(treeOid);
+    await this.writer.finish();
+    return await mergeTreeOfTrees(repository.git, target, trees, { signal, writer: this.writer });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.writer[Symbol.asyncDispose]();
+  }
+
+  async #mergeEasily(ours: string, theirs: string): Promise<string | undefined> {
+    const { repository, signal } = this.#options;
+    const { git, objects } = repository;
+    const bases = await nearMergeBases(git, repository, ours, theirs, { signal });
+    if (bases === undefined || bases.length > 1) return undefined;
+    const [oursTree, theirsTree, baseTree] = await Promise.all(
+      [ours, theirs, ...bases].map(async (oid) => (await objects.info(`${oid}^{tree}`, { signal }))?.oid),
+    );
+    if (oursTree === undefined || theirsTree === undefined) return undefined;
+    const base = bases.length === 0 ? await this.writer.writeTree([]) : baseTree;
+    return base && (await this.#inProcess({ base, ours: oursTree, theirs: theirsTree }));
+  }
+
+  async #inProcess(trees: ThreeTrees): Promise<string | undefined> {
+    try {
+      return await mergeInProcess(this.#trees, trees);
+    } catch (error) {
+      if (this.#options.signal.aborted) throw error;
+      return undefined; // whatever is wrong with the trees, git says it in its own words
+    }
+  }
+}
+
+/** Trees of the repository and those that were written meanwhile. */
+class WorkspaceTrees implements TreeAccess {
+  readonly #options: MergeWorkspaceOptions;
+  readonly #writer: ObjectWriter;
+  readonly #written = new Map<string, readonly TreeEntry[]>();
+  readonly #oidBytes: 20 | 32;
+
+  constructor(options: MergeWorkspaceOptions, writer: ObjectWriter) {
+    this.#options = options;
+    this.#writer = writer;
+    this.#oidBytes = writer.objectFormat === 'sha1' ? 20 : 32;
+  }
+
+  async readTree(oid: string): Promise<readonly TreeEntry[]> {
+    const written = this.#written.get(oid);
+    if (written !== undefined) return written;
+    const { repository, target, signal } = this.#options;
+    // What git wrote on the way is in the quarantine only, which costs a process of its own to look into.
+    const object = (await repository.objects.readObject(oid, { signal })) ?? (await target.objects.readObject(oid, { signal }));
+    if (object?.type !== 'tree') throw new Error('not a tree');
+    return parseTree(object.data, this.#oidBytes);
+  }
+
+  async writeTree(entries: readonly TreeEntry[]): Promise<string> {
+    const oid = await this.#writer.writeTree(entries);
+    this.#written.set(oid, entries);
+    return oid;
+  }
+}
+
+function clean(treeOid: string): MergedTree {
+  return { treeOid, isClean: true, conflicts: [], messages: [] };
+}

@@ -1,0 +1,158 @@
+import { EMPTY_TREE } from '../command/config.ts';
+import type { TreeEntry } from '../objects/parse-tree.ts';
+import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
+
+/** Where trees are read from and written to. */
+export interface TreeAccess {
+  /** @throws when there is no such tree, or it is malformed. */
+  readTree(oid: string): Promise<readonly TreeEntry[]>;
+  writeTree(entries: readonly TreeEntry[]): Promise<string>;
+}
+
+/** Ids of trees. */
+export interface ThreeTrees {
+  readonly base: string;
+  readonly ours: string;
+  readonly theirs: string;
+}
+
+/** Trees that are read before the merge is left to git, which is quicker at reading than at starting. */
+const MAX_READS = 2_000;
+
+const EMPTY_TREES: ReadonlySet<string> = new Set(Object.values(EMPTY_TREE));
+
+/**
+ * Merges trees where nothing has to be decided, without starting git: no file was changed on both sides, and nothing on one side can be a
+ * rename that would carry changes of the other side with it. That is most merges.
+ *
+ * @returns the id of the merged tree, the same as that of `git merge-tree`; `undefined` for a merge that is left to git.
+ * @throws what reading and writing throw.
+ */
+export async function mergeInProcess(trees: TreeAccess, { base, ours, theirs }: ThreeTrees): Promise<string | undefined> {
+  if (ours === theirs || base === theirs) return ours;
+  if (base === ours) return theirs;
+  const merge = new InProcessMerge(trees);
+  try {
+    const merged = await merge.mergeTrees(base, ours, theirs);
+    if (await merge.mayHoldRenames()) return undefined;
+    return merged?.oid ?? (await trees.writeTree([]));
+  } catch (error) {
+    if (error === LEFT_TO_GIT) return undefined;
+    throw error;
+  }
+}
+
+const LEFT_TO_GIT = Symbol('left to git');
+
+type Entry = Pick<TreeEntry, 'mode' | 'oid'>;
+type Side = 'ours' | 'theirs';
+
+/** What was done to an entry on one side; `undefined` for none. */
+interface Change {
+  readonly before: Entry | undefined;
+  readonly after: Entry | undefined;
+}
+
+class InProcessMerge {
+  readonly #trees: TreeAccess;
+  readonly #changes: Record<Side, Change[]> = { ours: [], theirs: [] };
+  #reads = 0;
+
+  constructor(trees: TreeAccess) {
+    this.#trees = trees;
+  }
+
+  /** `undefined` for a directory that nothing is left in. */
+  async mergeTrees(base: string | undefined, ours: string, theirs: string): Promise<Entry | undefined> {
+    const [old, mine, yours] = await Promise.all([this.#read(base), this.#read(ours), this.#read(theirs)]);
+    const names = new Set([...mine.keys(), ...yours.keys(), ...old.keys()]);
+    const merged: TreeEntry[] = [];
+    const below: Promise<void>[] = [];
+    for (const name of names) {
+      const [before, left, right] = [old.get(name), mine.get(name), yours.get(name)];
+      const keep = (entry: Entry | undefined): void => {
+        if (entry !== undefined) merged.push({ name: Buffer.from(name, 'latin1'), mode: entry.mode, oid: entry.oid });
+      };
+      const isSettled = isSame(left, right) || isSame(before, left) || isSame(before, right);
+      if (isSettled) {
+        if (!isSame(before, left)) this.#changes.ours.push({ before, after: left });
+        if (!isSame(before, right)) this.#changes.theirs.push({ before, after: right });
+        keep(isSame(before, left) ? right : left);
+      } else below.push(this.#mergeBelow(before, left, right).then(keep));
+    }
+    // All of them, so that none still runs when one is left to git.
+    for (const result of await Promise.allSettled(below)) if (result.status === 'rejected') throw result.reason;
+    if (merged.length === 0) return undefined;
+    if (merged.some(isUnusual)) throw LEFT_TO_GIT;
+    const mode = 0o040000;
+    if (isAllOf(merged, mine)) return { mode, oid: ours };
+    if (isAllOf(merged, yours)) return { mode, oid: theirs };
+    return { mode, oid: await this.#trees.writeTree(merged) };
+  }
+
+  /**
+   * Whether one side lost a file and the other has a new one (in a renamed directory, it may have to move), or one that both lost may have
+   * gone to different places.
+   */
+  async mayHoldRenames(): Promise<boolean> {
+    const [few, many] = [this.#changes.ours, this.#changes.theirs].sort((a, b) => a.length - b.length);
+    const first = await this.#kinds(few ?? []);
+    if (!first.adds && !first.removes) return false;
+    const second = await this.#kinds(many ?? []);
+    return (first.removes && second.adds) || (first.adds && second.removes);
+  }
+
+  async #mergeBelow(before: Entry | undefined, left: Entry | undefined, right: Entry | undefined): Promise<Entry | undefined> {
+    const areTrees = isTree(left) && isTree(right) && (before === undefined || isTree(before));
+    if (!areTrees) throw LEFT_TO_GIT;
+    return await this.mergeTrees(before?.oid, left.oid, right.oid);
+  }
+
+  /** Whether files were added or removed by some changes. */
+  async #kinds(changes: readonly Change[]): Promise<{ adds: boolean; removes: boolean }> {
+    const found = { adds: false, removes: false };
+    const pending = [...changes];
+    for (let change = pending.pop(); change !== undefined; change = pending.pop()) {
+      const { before, after } = change;
+      if (isTree(before) && isTree(after)) {
+        const [old, now] = await Promise.all([this.#read(before.oid), this.#read(after.oid)]);
+        for (const name of new Set([...old.keys(), ...now.keys()])) {
+          const [was, is] = [old.get(name), now.get(name)];
+          if (!isSame(was, is)) pending.push({ before: was, after: is });
+        }
+      } else {
+        const isKept = before !== undefined && after !== undefined && !isTree(before) && !isTree(after);
+        found.adds ||= after !== undefined && !isKept;
+        found.removes ||= before !== undefined && !isKept;
+      }
+      if (found.adds && found.removes) break;
+    }
+    return found;
+  }
+
+  async #read(oid: string | undefined): Promise<ReadonlyMap<string, Entry>> {
+    if (oid === undefined) return new Map();
+    if (this.#reads++ > MAX_READS) throw LEFT_TO_GIT;
+    const entries = await this.#trees.readTree(oid);
+    const byName = new Map(entries.map((entry) => [entry.name.toString('latin1'), entry]));
+    if (byName.size < entries.length) throw LEFT_TO_GIT;
+    return byName;
+  }
+}
+
+function isSame(one: Entry | undefined, other: Entry | undefined): boolean {
+  return one === other || (one !== undefined && other !== undefined && one.oid === other.oid && one.mode === other.mode);
+}
+
+function isTree(entry: Entry | undefined): entry is Entry {
+  return entry !== undefined && kindOf(entry.mode) === 'tree';
+}
+
+/** What git would write in another way than it stood there. */
+function isUnusual({ mode, oid }: Entry): boolean {
+  return canonicalMode(mode) !== mode || EMPTY_TREES.has(oid);
+}
+
+function isAllOf(entries: readonly TreeEntry[], all: ReadonlyMap<string, Entry>): boolean {
+  return entries.length === all.size && entries.every((entry) => isSame(entry, all.get(entry.name.toString('latin1'))));
+}

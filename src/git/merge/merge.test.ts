@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Repository } from '#storage/repository';
+import { GIT_ENVIRONMENT } from '#testkit/run-git';
+import { StorageFixture } from '#testkit/storage-fixture';
+import { parseTree, type TreeEntry } from '../objects/parse-tree.ts';
+import { ObjectWriter } from '../objects/write-objects.ts';
+import { mergeBase } from './merge-base.ts';
+import { mergeInProcess } from './merge-in-process.ts';
+import { mergeTreeOfTrees } from './merge-tree.ts';
+
+/** Contents by path. */
+type Files = Readonly<Record<string, string>>;
+
+const TEXT = Array.from({ length: 12 }, (_, index) => `line ${index}`).join('\n');
+const PATHS = ['a', 'b', 'd/a', 'd/b', 'd/e/a', 'd/e/b', 'f', 'f/x', 'g/x'];
+
+/** Few enough names and contents that sides often do the same, clash, and rename. */
+const change = fc.record({
+  path: fc.constantFrom(...PATHS),
+  kind: fc.constantFrom('write', 'write', 'remove', 'executable', 'move'),
+  to: fc.constantFrom(...PATHS),
+  text: fc.constantFrom(`${TEXT}\nx\n`, `y\n${TEXT}\n`, 'short\n', `${TEXT}\n`),
+});
+const side = fc.array(change, { minLength: 1, maxLength: 3 });
+const base = fc.subarray(PATHS, { minLength: 2 });
+
+function baseFiles(paths: readonly string[]): Files {
+  let files: Files = {};
+  for (const path of paths) files = put(files, path, `${path}\n${TEXT}\n`);
+  return files;
+}
+
+function put(files: Files, path: string, text: string): Files {
+  const others = Object.entries(files).filter(([name]) => !name.startsWith(`${path}/`) && !path.startsWith(`${name}/`));
+  return { ...Object.fromEntries(others), [path]: text };
+}
+
+function changed(files: Files, changes: readonly { path: string; kind: string; to: string; text: string }[]): Files {
+  let now = files;
+  for (const { path, kind, to, text } of changes) {
+    const { [path]: old, ...others } = now;
+    if (kind === 'write') now = put(now, path, text);
+    else if (old === undefined) continue;
+    else if (kind === 'remove') now = others;
+    else if (kind === 'executable') now = { ...now, [path]: `#x${old.replace(/^#x/, '')}` };
+    else now = put(others, to, old);
+  }
+  return now;
+}
+
+async function writeFiles(writer: ObjectWriter, files: Files): Promise<string> {
+  const entries: TreeEntry[] = [];
+  const directories = new Map<string, Record<string, string>>();
+  for (const [path, text] of Object.entries(files)) {
+    const slash = path.indexOf('/');
+    if (slash === -1) {
+      const mode = text.startsWith('#x') ? 0o100755 : 0o100644;
+      const oid = await writer.write('blob', Buffer.from(text.replace(/^#x/, '')));
+      entries.push({ name: Buffer.from(path), mode, oid });
+    } else {
+      const name = path.slice(0, slash);
+      directories.set(name, { ...directories.get(name), [path.slice(slash + 1)]: text });
+    }
+  }
+  for (const [name, below] of directories) {
+    entries.push({ name: Buffer.from(name), mode: 0o040000, oid: await writeFiles(writer, below) });
+  }
+  return await writer.writeTree(entries);
+}
+
+/** One process that merges for all examples: starting git for each would take a minute. */
+function gitMerges(repository: Repository, pairs: readonly (readonly [string, string])[]): (string | undefined)[] {
+  const input = pairs.map(([ours, theirs]) => `${ours} ${theirs}\n`).join('');
+  const run = spawnSync('git', ['merge-tree', '--stdin', '--no-messages'], {
+    cwd: repository.path,
+    env: { ...process.env, ...GIT_ENVIRONMENT },
+    input,
+    encoding: 'latin1',
+  });
+  assert.equal(run.status, 0, run.stderr);
+  // `<1 for clean>\0<tree>\0<entries>…\0\0`; a clean one has nothing behind its tree.
+  return [...run.stdout.matchAll(/(?:^|\0)([01])\0([0-9a-f]{40})\0/g)].map(([, clean, tree]) =>
+    clean === '1' ? tree : undefined,
+  );
+}
+
+test('trees are merged in process as git merge-tree merges them, or not at all', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  await using writer = new ObjectWriter(repository, 'sha1');
+  const access = {
+    readTree: async (oid: string) => parseTree((await repository.objects.readObject(oid))?.data ?? Buffer.alloc(0), 20),
+    writeTree: (entries: readonly TreeEntry[]) => writer.writeTree(entries),
+  };
+  const examples = fc.sample(fc.tuple(base, side, side), 400);
+  const merges: { trees: { base: string; ours: string; theirs: string }; sides: [string, string] }[] = [];
+  for (const [paths, left, right] of examples) {
+    const files = baseFiles(paths);
+    const trees = {
+      base: await writeFiles(writer, files),
+      ours: await writeFiles(writer, changed(files, left)),
+      theirs: await writeFiles(writer, changed(files, right)),
+    };
+    const person = 'author a <> 0 +0000\ncommitter a <> 0 +0000\n\n';
+    const root = await writer.write('commit', Buffer.from(`tree ${trees.base}\n${person}`));
+    const commit = (tree: string) => writer.write('commit', Buffer.from(`tree ${tree}\nparent ${root}\n${person}`));
+    merges.push({ trees, sides: [await commit(trees.ours), await commit(trees.theirs)] });
+  }
+  await writer.finish();
+
+  const ofGit = gitMerges(
+    repository,
+    merges.map(({ sides }) => sides),
+  );
+
+  let inProcess = 0;
+  assert.equal(ofGit.length, merges.length);
+  for (const [index, { trees }] of merges.entries()) {
+    const merged = await mergeInProcess(access, trees);
+    if (merged === undefined) continue;
+    inProcess++;
+    assert.equal(merged, ofGit[index], JSON.stringify(examples[index]));
+  }
+  assert.ok(inProcess > merges.length / 5, `only ${inProcess} of ${merges.length}`);
+});
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`three trees of a ${objectFormat} repository are merged by any git`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { objectFormat });
+    await using writer = new ObjectWriter(repository, objectFormat);
+    const merge = async (base: Files, ours: Files, theirs: Files) =>
+      mergeTreeOfTrees(
+        repository.git,
+        repository,
+        {
+          base: await writeFiles(writer, base),
+          ours: await writeFiles(writer, ours),
+          theirs: await writeFiles(writer, theirs),
+        },
+        { writer },
+      );
+    const old = `top\n${TEXT}\nend\n`;
+
+    const clean = await merge({ a: old }, { a: old.replace('top', 'TOP') }, { b: old.replace('end', 'END') });
+    const conflict = await merge({ a: 'x\n' }, { a: 'y\n' }, { 'a/b': 'z\n' });
+
+    assert.equal(clean.isClean, true);
+    assert.equal(clean.treeOid, await writeFiles(writer, { b: `TOP\n${TEXT}\nEND\n` }));
+    assert.equal(conflict.isClean, false);
+    assert.deepEqual(new Set(conflict.conflicts.map(({ stage }) => stage)), new Set([1, 2]));
+  });
+}
+
+test('commits of any history have the merge base that git finds', async () => {
+  const history = fc.array(fc.record({ parents: fc.array(fc.nat(), { maxLength: 2 }), seconds: fc.nat(5) }), {
+    minLength: 2,
+    maxLength: 25,
+  });
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  await using writer = new ObjectWriter(repository, 'sha1');
+  const tree = await writer.writeTree([]);
+
+  for (const commits of fc.sample(history, 12)) {
+    const oids: string[] = [];
+    for (const [index, { parents, seconds }] of commits.entries()) {
+      const named = new Set(parents.map((number) => oids[number % (index + 1)]).filter((oid) => oid !== undefined));
+      const lines = [...named].map((oid) => `parent ${oid}\n`).join('');
+      const person = `a <> ${1_700_000_000 + index + seconds * 2} +0000`;
+      oids.push(
+        await writer.write('commit', Buffer.from(`tree ${tree}\n${lines}author ${person}\ncommitter ${person}\n\n${index}\n`)),
+      );
+    }
+    await writer.finish();
+    const [one = '', other = ''] = oids.slice(-2);
+
+    const expected = spawnSync('git', ['merge-base', one, other], { cwd: repository.path, encoding: 'utf8' }).stdout.trim();
+
+    assert.equal(await mergeBase(repository.git, repository, one, other), expected === '' ? undefined : expected);
+  }
+});

@@ -1,0 +1,105 @@
+import { GitalyError } from '#base/gitaly-error';
+
+/** A file that a merge could not settle, as it is on one side. */
+export interface ConflictEntry {
+  readonly mode: number;
+  readonly oid: string;
+  /** 1 ancestor, 2 ours, 3 theirs. */
+  readonly stage: 1 | 2 | 3;
+  /** Raw bytes. */
+  readonly path: Buffer;
+}
+
+/** What `git merge-tree` tells besides the tree; of interest for people and logs. */
+export interface MergeMessage {
+  readonly paths: readonly Buffer[];
+  /** `Auto-merging`, `CONFLICT (contents)`. */
+  readonly type: string;
+  /** With its line feed. */
+  readonly text: Buffer;
+}
+
+export interface MergeTreeOutput {
+  /** With conflict markers in the files that are in conflict. */
+  readonly treeOid: string;
+  /** In git's order: by path, then stage. */
+  readonly conflicts: readonly ConflictEntry[];
+  readonly messages: readonly MergeMessage[];
+}
+
+const ENTRY = /^([0-7]{6}) ([0-9a-f]{40}(?:[0-9a-f]{24})?) ([1-3])\t/;
+const ENTRY_HEAD_BYTES = 6 + 1 + 64 + 1 + 1 + 1;
+const OBJECT_ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+
+/**
+ * Reads what `git merge-tree --write-tree -z` prints: `<tree>\0`; for every side of a file in conflict `<mode> <oid> <stage>\t<path>\0`; an
+ * empty field; messages `<n>\0<path>\0 (n times) <type>\0<text>\0`. A clean merge may end after the tree.
+ *
+ * @throws {GitalyError} `couldn't parse merge tree output: …`, without a code of its own; `metadata.offset` is the position in the input.
+ */
+export function parseMergeTree(output: Buffer): MergeTreeOutput {
+  const fields = new Fields(output);
+  const treeOid = fields.next().toString('latin1');
+  if (!OBJECT_ID.test(treeOid)) throw malformed(output, 0);
+  const conflicts: ConflictEntry[] = [];
+  while (!fields.isAtEnd) {
+    const at = fields.offset;
+    const field = fields.next();
+    if (field.length === 0) break;
+    conflicts.push(parseEntry(field) ?? fail(output, at));
+  }
+  const messages: MergeMessage[] = [];
+  while (!fields.isAtEnd) messages.push(parseMessage(fields, output));
+  return { treeOid, conflicts, messages };
+}
+
+function parseEntry(field: Buffer): ConflictEntry | undefined {
+  const [head, mode = '', oid = '', stage] = ENTRY.exec(field.toString('latin1', 0, ENTRY_HEAD_BYTES)) ?? [];
+  if (head === undefined || head.length === field.length) return undefined;
+  const number = stage === '1' ? 1 : stage === '2' ? 2 : 3;
+  return { mode: Number.parseInt(mode, 8), oid, stage: number, path: field.subarray(head.length) };
+}
+
+function parseMessage(fields: Fields, output: Buffer): MergeMessage {
+  const at = fields.offset;
+  const count = fields.next().toString('latin1');
+  if (!/^\d{1,9}$/.test(count)) throw malformed(output, at);
+  const paths: Buffer[] = [];
+  while (paths.length < Number(count)) paths.push(fields.next());
+  return { paths, type: fields.next().toString(), text: fields.next() };
+}
+
+/** NUL-terminated fields, one after the other. */
+class Fields {
+  readonly #data: Buffer;
+  #at = 0;
+
+  constructor(data: Buffer) {
+    this.#data = data;
+  }
+
+  get offset(): number {
+    return this.#at;
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at >= this.#data.length;
+  }
+
+  next(): Buffer {
+    const end = this.#data.indexOf(0, this.#at);
+    if (end === -1) throw malformed(this.#data, this.#at);
+    const field = this.#data.subarray(this.#at, end);
+    this.#at = end + 1;
+    return field;
+  }
+}
+
+function fail(output: Buffer, offset: number): never {
+  throw malformed(output, offset);
+}
+
+function malformed(output: Buffer, offset: number): GitalyError {
+  const text = output.toString().replaceAll('\0', '\\x00');
+  return new GitalyError('UNKNOWN', `couldn't parse merge tree output: ${text.slice(0, 1000)}`, { metadata: { offset } });
+}
