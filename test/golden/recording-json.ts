@@ -1,4 +1,13 @@
-import { create, type DescField, type DescMessage, fromBinary, fromJson, type Message, toJson } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  fromBinary,
+  fromJson,
+  type Message,
+  ScalarType,
+  toJson,
+} from '@bufbuild/protobuf';
 import { type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';
 import { type Any, TimestampSchema } from '@bufbuild/protobuf/wkt';
 import { registry } from '#wire/registry';
@@ -60,7 +69,17 @@ function plainValue(message: ReflectMessage, field: DescField): Json {
   const only = reflect(message.desc, create(message.desc));
   only.set(field, message.get(field) as never); // the same field of the same type
   const json = toJson(message.desc, only.message, { useProtoFieldName: true, registry }) as JsonObject;
-  return json[field.name] ?? null;
+  const value = json[field.name] ?? null;
+  return field.scalar === ScalarType.FLOAT && typeof value === 'number' ? shortFloat(value) : value;
+}
+
+/** The number with the fewest digits that is the same in single precision, as Go writes it. */
+function shortFloat(value: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === Math.fround(value)) return short;
+  }
+  return value;
 }
 
 /** `{type, value}` as the recordings have error details; `{type, raw}` where the type is not ours. */

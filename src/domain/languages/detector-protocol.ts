@@ -1,0 +1,30 @@
+import type { LinguistAttributes } from './file-language.ts';
+
+/** What the thread that knows linguist's data is asked. */
+export type DetectorQuestion =
+  /** Which of the files do not count for where they lie. */
+  | { readonly kind: 'excluded'; readonly files: readonly QuestionedFile[] }
+  /** The language that each file counts for. */
+  | { readonly kind: 'languages'; readonly files: readonly (QuestionedFile & { readonly content: Uint8Array })[] }
+  /** Number and color of languages. */
+  | { readonly kind: 'describe'; readonly names: readonly string[] };
+
+export interface QuestionedFile {
+  /** Bytes that are no UTF-8 are replaced. */
+  readonly path: string;
+  readonly attributes: LinguistAttributes;
+}
+
+/** What linguist tells of a language. */
+export interface LanguageDescription {
+  readonly id: number;
+  /** In CSS form; `undefined` when linguist has none. */
+  readonly color: string | undefined;
+}
+
+/** The answers, in the order of what was asked. */
+export interface DetectorAnswers {
+  readonly excluded: readonly boolean[];
+  readonly languages: readonly (string | undefined)[];
+  readonly describe: readonly (LanguageDescription | undefined)[];
+}

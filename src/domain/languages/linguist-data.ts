@@ -1,0 +1,137 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** What linguist counts a language as. */
+export type LanguageType = 'programming' | 'markup' | 'data' | 'prose';
+
+export interface Language {
+  readonly name: string;
+  /** linguist's number. */
+  readonly id: number;
+  readonly type: LanguageType;
+  /** In CSS form; most languages have one. */
+  readonly color: string | undefined;
+  /** The language that this one is a dialect of. */
+  readonly group: string | undefined;
+  /** With their dots. The first one is the one that the language is known for. */
+  readonly extensions: readonly string[];
+}
+
+/** A rule about the contents of files of some extension. Without a condition it always holds. */
+export interface Rule {
+  /** What it decides on, if it is not part of another rule. */
+  readonly languages?: readonly string[];
+  /** A pattern that has to match, `null` for one that go-enry cannot compile: such a rule never holds. */
+  readonly any?: string | null;
+  /** A pattern that must not match. */
+  readonly none?: string | null;
+  /** Rules that have to hold all; those with `null` do not count. */
+  readonly all?: readonly Rule[];
+}
+
+/** A line of the file. */
+interface Record {
+  readonly language?: string;
+  readonly id?: number;
+  readonly type?: LanguageType;
+  readonly color?: string;
+  readonly group?: string;
+  readonly aliases?: readonly string[];
+  readonly extensions?: readonly string[];
+  readonly interpreters?: readonly string[];
+  readonly filenames?: readonly string[];
+  readonly rules?: readonly Rule[];
+  readonly vendored?: string;
+  readonly documentation?: string;
+}
+
+/** Names of languages by something that points to them, in alphabetical order. */
+type Pointers = ReadonlyMap<string, readonly string[]>;
+
+/** linguist's data, from `linguist.jsonl` (made by scripts/generate-linguist.ts), some 160 KB: read it only where it is needed. */
+export class LinguistData {
+  readonly byName: ReadonlyMap<string, Language>;
+  readonly byExtension: Pointers;
+  readonly byInterpreter: Pointers;
+  readonly byFilename: Pointers;
+  /** Rules by extension, to be tried in order. */
+  readonly rules: ReadonlyMap<string, readonly Rule[]>;
+  readonly #byAlias: ReadonlyMap<string, string>;
+  readonly #vendored: RegExp;
+  readonly #documentation: RegExp;
+  readonly #patterns = new Map<string, RegExp>();
+
+  private constructor(records: readonly Record[]) {
+    const languages = records.filter(isLanguage).toSorted((a, b) => (a.language < b.language ? -1 : 1));
+    this.byName = new Map(languages.map((record) => [record.language, languageOf(record)]));
+    this.byExtension = pointers(languages, ({ extensions = [] }) => extensions.map((extension) => extension.toLowerCase()));
+    this.byInterpreter = pointers(languages, ({ interpreters = [] }) => interpreters);
+    this.byFilename = pointers(languages, ({ filenames = [] }) => filenames);
+    this.#byAlias = new Map(
+      languages.flatMap(({ language, aliases = [] }) => [language, ...aliases].map((alias) => [aliasKey(alias), language])),
+    );
+    this.rules = new Map(records.flatMap(({ extensions = [], rules }) => (rules ? extensions.map((each) => [each, rules]) : [])));
+    const one = (name: 'vendored' | 'documentation'): RegExp =>
+      new RegExp(records.find((record) => record[name] !== undefined)?.[name] ?? '(?!)');
+    this.#vendored = one('vendored');
+    this.#documentation = one('documentation');
+  }
+
+  /** Reads the file. */
+  static async read(): Promise<LinguistData> {
+    const text = await readFile(join(import.meta.dirname, 'linguist.jsonl'), 'utf8');
+    // Written by our own script in this shape.
+    const records = text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record]));
+    return new LinguistData(records);
+  }
+
+  /** The name of the language that an alias (or a name) stands for, whatever its case. */
+  byAlias(alias: string): string | undefined {
+    return this.#byAlias.get(aliasKey(alias));
+  }
+
+  /** Whether the path is one where people keep what others wrote. */
+  isVendored(path: string): boolean {
+    return this.#vendored.test(path);
+  }
+
+  isDocumentation(path: string): boolean {
+    return this.#documentation.test(path);
+  }
+
+  /** A pattern of {@link rules}, compiled once. */
+  pattern(source: string): RegExp {
+    const known = this.#patterns.get(source);
+    if (known !== undefined) return known;
+    const pattern = new RegExp(source);
+    this.#patterns.set(source, pattern);
+    return pattern;
+  }
+}
+
+type LanguageRecord = Record & { readonly language: string; readonly id: number; readonly type: LanguageType };
+
+function isLanguage(record: Record): record is LanguageRecord {
+  return record.language !== undefined && record.id !== undefined && record.type !== undefined;
+}
+
+function languageOf({ language: name, id, type, color, group, extensions = [] }: LanguageRecord): Language {
+  return { name, id, type, color, group, extensions };
+}
+
+function pointers(languages: readonly LanguageRecord[], from: (record: LanguageRecord) => readonly string[]): Pointers {
+  const names = new Map<string, string[]>();
+  for (const record of languages) {
+    for (const pointer of new Set(from(record))) {
+      const known = names.get(pointer);
+      if (known === undefined) names.set(pointer, [record.language]);
+      else known.push(record.language);
+    }
+  }
+  return names;
+}
+
+/** Up to the first comma, lower case, spaces as they are in linguist's aliases. */
+function aliasKey(alias: string): string {
+  return (alias.split(',', 1)[0] ?? '').toLowerCase().replaceAll(' ', '_');
+}
