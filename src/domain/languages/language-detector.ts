@@ -1,4 +1,3 @@
-import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { DetectorAnswers, DetectorQuestion, LanguageDescription, QuestionedFile } from './detector-protocol.ts';
 
@@ -8,6 +7,11 @@ const BATCH_MS = 10_000;
 const FILE_MS = 2_000;
 /** The thread, with the memory it takes, is ended when it was not asked for so long. */
 const IDLE_MS = 10_000;
+
+/** Compiled or not, as this file is. */
+const THREAD = import.meta.filename.endsWith('.ts')
+  ? new URL('./detector-thread.ts', import.meta.url)
+  : new URL('./detector-thread.js', import.meta.url);
 
 type Kind = DetectorQuestion['kind'];
 type Asked<K extends Kind> = Extract<DetectorQuestion, { kind: K }>;
@@ -89,7 +93,7 @@ export class LanguageDetector {
 
   #running(): Worker {
     if (this.#worker !== undefined) return this.#worker;
-    const worker = new Worker(join(import.meta.dirname, `detector-thread${extname(import.meta.filename)}`));
+    const worker = new Worker(THREAD);
     // Whoever waits for an answer learns of it too.
     worker.on('error', () => {});
     worker.once('exit', () => {
