@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { GitCommand } from '#git/command/git-command';
 import type { GitProcess } from '#git/command/git-process';
 import type { Git, RunOptions, SpawnOptions } from '#git/git';
@@ -31,6 +32,20 @@ export class Repository implements GitRepository {
     this.alternateObjectDirectories = directories.alternateObjectDirectories;
     this.glRepository = target.glRepository ?? '';
     this.glProjectPath = target.glProjectPath ?? '';
+  }
+
+  /** The repository as a request would name it, with the object directories that it has here. */
+  get target(): RepositoryTarget {
+    const { storageName, relativePath, glRepository, glProjectPath, objectDirectory, alternateObjectDirectories } = this;
+    const isQuarantined = objectDirectory !== `${this.path}/objects`;
+    return {
+      storageName,
+      relativePath,
+      glRepository,
+      glProjectPath,
+      gitObjectDirectory: isQuarantined ? posix.relative(this.path, objectDirectory) : '',
+      gitAlternateObjectDirectories: alternateObjectDirectories.map((directory) => posix.relative(this.path, directory)),
+    };
   }
 
   get objects(): ObjectReader {

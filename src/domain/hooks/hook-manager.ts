@@ -51,6 +51,11 @@ export class HookManager {
     return this.#options.customHooksDirectory;
   }
 
+  /** Tells the operator of something that nobody else is told of. */
+  warn(message: string, error: unknown): void {
+    this.#options.onWarning?.(message, error);
+  }
+
   /** @param changes lines `<old> <new> <reference>\n`. @throws {NotAllowedError} {CustomHookError} and others: the push is refused. */
   async preReceive(call: HookCall, changes: Buffer): Promise<void> {
     await this.#onPrimary(call, 'pre-receive', async () => {
@@ -115,7 +120,7 @@ export class HookManager {
       } catch (error) {
         // The other nodes wait for us; without this word they would until their patience ends.
         await this.#options.voter.stop(transaction, call).catch((failure: unknown) => {
-          this.#options.onWarning?.(`failed stopping transaction in ${hook} hook`, failure);
+          this.warn(`failed stopping transaction in ${hook} hook`, failure);
         });
         throw error;
       }

@@ -1,0 +1,73 @@
+import { codeOf, GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import type { RefName } from '#git/refs/ref-reader';
+import type { CapturedOutput } from '../hooks/captured-output.ts';
+import type { CustomHookName } from '../hooks/custom-hook-files.ts';
+import { NotAllowedError } from '../hooks/not-allowed-error.ts';
+import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
+
+/** An operator's script refused a change. The message is what it printed, as it is: clients look for prefixes in it. */
+export class HookRefusedError extends Error {
+  override readonly name = 'HookRefusedError';
+  readonly hook: CustomHookName;
+  /** What this hook and those before it have printed. */
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+
+  constructor(hook: CustomHookName, output: CapturedOutput, cause: Error) {
+    super(printed(output) ?? cause.message, { cause });
+    this.hook = hook;
+    this.stdout = output.stdoutBytes;
+    this.stderr = output.stderrBytes;
+  }
+}
+
+/** git did not change the reference: it has another value, is locked, or cannot be. */
+export class ReferenceUpdateError extends Error {
+  override readonly name = 'ReferenceUpdateError';
+  readonly reference: RefName;
+  readonly oldOid: string;
+  readonly newOid: string;
+
+  constructor(update: { readonly reference: RefName; readonly oldOid: string; readonly newOid: string }, cause: Error) {
+    super(`reference update: ${cause.message}`, { cause });
+    this.reference = update.reference;
+    this.oldOid = update.oldOid;
+    this.newOid = update.newOid;
+  }
+}
+
+/** Who stands against a change, as clients tell it: GitLab, an operator's script, or git. */
+export type Refusal =
+  | { readonly by: 'access-check'; readonly error: NotAllowedError }
+  | { readonly by: 'custom-hook'; readonly error: HookRefusedError }
+  | { readonly by: 'git'; readonly error: ReferenceUpdateError };
+
+/** Whose refusal an error, or what caused it, is; `undefined` for any other failure. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if (current instanceof NotAllowedError) return { by: 'access-check', error: current };
+    if (current instanceof HookRefusedError) return { by: 'custom-hook', error: current };
+    if (current instanceof ReferenceUpdateError) return { by: 'git', error: current };
+  }
+  return undefined;
+}
+
+/** The error of a hook with what was printed: a script's words stand for themselves; behind anything else they are quoted. */
+export function withOutput(error: unknown, hook: CustomHookName, output: CapturedOutput): unknown {
+  if (!(error instanceof Error)) return error;
+  if (customHookErrorOf(error) !== undefined) return new HookRefusedError(hook, output, error);
+  const { stderrBytes, stdoutBytes } = output;
+  const stream = isBlank(stderrBytes) ? 'stdout' : 'stderr';
+  const bytes = isBlank(stderrBytes) ? stdoutBytes : stderrBytes;
+  if (isBlank(bytes)) return error;
+  return new GitalyError(codeOf(error) ?? 'UNKNOWN', `${error.message}, ${stream}: ${quote(bytes)}`, { cause: error });
+}
+
+function printed({ stderrBytes, stdoutBytes }: CapturedOutput): string | undefined {
+  return [stderrBytes, stdoutBytes].find((bytes) => !isBlank(bytes))?.toString();
+}
+
+function isBlank(bytes: Buffer): boolean {
+  return bytes.toString().trim() === '';
+}

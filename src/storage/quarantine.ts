@@ -1,0 +1,98 @@
+import type { Dirent } from 'node:fs';
+import { link, mkdir, readdir, rename } from 'node:fs/promises';
+import { systemErrorCode } from '#base/system-error';
+import { quarantinePrefix } from './quarantine-path.ts';
+import { Repository } from './repository.ts';
+import { createTempDirectory, type TempDirectory } from './temp-directories.ts';
+
+/**
+ * A place for the objects of a change that may still be refused. What is written through {@link repository} lies beside the repository's
+ * objects, sees them, and is seen by nobody else but who is told of the directory (GitLab, custom hooks).
+ *
+ *     await using quarantine = await Quarantine.create(repository);
+ *     … write objects through quarantine.repository, ask whoever may refuse …
+ *     await quarantine.migrate();
+ *
+ * Disposing drops what was not migrated.
+ */
+export class Quarantine implements AsyncDisposable {
+  /** The repository, writing to the quarantine. Of no use after {@link migrate}. */
+  readonly repository: Repository;
+  readonly #real: Repository;
+  readonly #directory: TempDirectory;
+  #isOver = false;
+
+  private constructor(real: Repository, directory: TempDirectory) {
+    this.#real = real;
+    this.#directory = directory;
+    const { objectDirectory, alternateObjectDirectories } = real;
+    this.repository = new Repository(
+      real.git,
+      real,
+      { objectDirectory: directory.path, alternateObjectDirectories: [objectDirectory, ...alternateObjectDirectories] },
+      real,
+    );
+  }
+
+  /** Makes an empty quarantine on the file system of the repository. */
+  static async create(repository: Repository): Promise<Quarantine> {
+    return new Quarantine(repository, await createTempDirectory(repository.storage, quarantinePrefix(repository.relativePath)));
+  }
+
+  /**
+   * Makes the objects part of the repository, in the order in which git does: a pack before its index, so that whoever sees the one finds the
+   * other. An object that is there already stays. Objects were flushed to disk when they were written.
+   */
+  async migrate(): Promise<void> {
+    await moveInto(this.#directory.path, this.#real.objectDirectory);
+    await this[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.repository.git.release(this.repository);
+    await this.#directory[Symbol.asyncDispose]();
+  }
+}
+
+async function moveInto(source: string, target: string): Promise<void> {
+  const entries = await readdir(source, { withFileTypes: true });
+  for (const entry of entries.toSorted(byOrderOfUse)) {
+    const [from, to] = [`${source}/${entry.name}`, `${target}/${entry.name}`];
+    if (entry.isDirectory()) {
+      await mkdir(to).catch(ignoreExisting);
+      await moveInto(from, to);
+    } else {
+      await linkOrRename(from, to);
+    }
+  }
+}
+
+/** The name in the quarantine goes with the quarantine. */
+async function linkOrRename(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (systemErrorCode(error) === 'EEXIST') return;
+    // A file system without hard links.
+    await rename(from, to);
+  }
+}
+
+/** Everything else, then the files of packs so that none is found without what it needs. */
+const SUFFIXES = ['.keep', '.pack', '.rev', '.idx'];
+
+function orderOf({ name }: Dirent): number {
+  if (!name.startsWith('pack')) return 0;
+  const at = SUFFIXES.findIndex((suffix) => name.endsWith(suffix));
+  return at === -1 ? SUFFIXES.length + 1 : at + 1;
+}
+
+function byOrderOfUse(a: Dirent, b: Dirent): number {
+  return orderOf(a) - orderOf(b) || (a.name < b.name ? -1 : 1);
+}
+
+function ignoreExisting(error: unknown): void {
+  if (systemErrorCode(error) !== 'EEXIST') throw error;
+}
