@@ -7,7 +7,7 @@ import type { GitRepository } from '#git/repository';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 import { UNLIMITED } from '../diff-limits/diff-limiter.ts';
-import { limitedDiffs } from '../diff-limits/limited-diffs.ts';
+import { type LimitedDiff, limitedDiffs } from '../diff-limits/limited-diffs.ts';
 import type { BlobDiff } from './blob-diff.ts';
 
 /** Two blobs that differ. */
@@ -86,24 +86,23 @@ async function diffPair(
   const command = blobCommand({ left, right }, { hexLength, wordDiff });
   const limits = maxPatchBytes > 0 ? { ...UNLIMITED, enforce: true, patchLimitsOnly: true, maxPatchBytes } : UNLIMITED;
   const output = new OutputBeforeFailure(outputBytes(git, scratch?.repository ?? repository, command, { signal }), signal);
-  let found: BlobDiff | undefined;
-  for await (const { change, patch, pieces, isTooLarge } of limitedDiffs(output, { hexLength, limits })) {
-    const { isBinary, patchBytes, linesAdded, linesRemoved } = patch;
-    // Blobs of different types (a file and a link) come as two; the first one is the answer.
-    found ??= {
-      leftOid: isZero(leftOid) ? leftOid : change.fromOid,
-      rightOid: isZero(rightOid) ? rightOid : change.toOid,
-      isBinary,
-      isOverLimit: isTooLarge,
-      patchBytes,
-      linesAdded,
-      linesRemoved,
-      pieces,
-    };
-  }
-  if (found === undefined) throw new GitalyError('UNKNOWN', 'diff parser finished unexpectedly');
+  let first: LimitedDiff | undefined;
+  // Blobs of different types (a file and a link) come as two; the first one is the answer.
+  for await (const [diff] of limitedDiffs(output, { hexLength, limits })) first ??= diff;
+  if (first === undefined) throw new GitalyError('UNKNOWN', 'diff parser finished unexpectedly');
   if (output.failure !== undefined) throw wrap(output.failure, 'waiting for git-diff');
-  return found;
+  const { change, patch, pieces, isTooLarge } = first;
+  const { isBinary, patchBytes, linesAdded, linesRemoved } = patch;
+  return {
+    leftOid: isZero(leftOid) ? leftOid : change.fromOid,
+    rightOid: isZero(rightOid) ? rightOid : change.toOid,
+    isBinary,
+    isOverLimit: isTooLarge,
+    patchBytes,
+    linesAdded,
+    linesRemoved,
+    pieces,
+  };
 }
 
 function hasAbsentSide({ leftOid, rightOid }: BlobPair): boolean {

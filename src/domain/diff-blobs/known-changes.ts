@@ -3,7 +3,8 @@ import { OutputBeforeFailure } from '#git/command/output-bytes';
 import type { IgnoredSpace } from '#git/diff/commands';
 import { DiffFormatError } from '#git/diff/diff-format-error';
 import { diffPairs, type KnownChange } from '#git/diff/diff-pairs';
-import { parsePatches } from '#git/diff/parse-diff';
+import { type FileDiff, parsePatches } from '#git/diff/parse-diff';
+import { quotePath } from '#git/diff/quote-path';
 import { type FileChange, splitTypeChange } from '#git/diff/raw-line';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
@@ -32,14 +33,29 @@ export async function* diffKnownChanges(
   await using scratch = git.capabilities.diffPairs ? undefined : await createTempDirectory(repository.storage, 'diff-blobs-');
   const patches = diffPairs(git, repository, changes, { wordDiff, ignoredSpace, scratchDirectory: scratch?.path, signal });
   const output = new OutputBeforeFailure(patches, signal);
-  const isWanted = (progress: { readonly patchBytes: number }) => maxPatchBytes === 0 || progress.patchBytes <= maxPatchBytes;
+  const isWanted = ({ patchBytes }: { readonly patchBytes: number }) => maxPatchBytes === 0 || patchBytes <= maxPatchBytes;
+  const take = ({ change, patch }: FileDiff): BlobDiff => {
+    const { isBinary, linesAdded, linesRemoved } = patch;
+    const isRename = change.status === 'R' || change.status === 'C';
+    // Without diff-pairs both sides have the old path.
+    const pieces = isBinary && isRename ? [binaryText(change)] : patch.pieces;
+    const patchBytes = isBinary && isRename ? lengthOf(pieces) : patch.patchBytes;
+    const isOverLimit = (patch.isPresent || isRename) && !isWanted({ patchBytes });
+    const shown = isOverLimit ? [] : pieces;
+    return {
+      leftOid: change.fromOid,
+      rightOid: change.toOid,
+      isBinary,
+      isOverLimit,
+      patchBytes,
+      linesAdded,
+      linesRemoved,
+      pieces: shown,
+    };
+  };
   try {
-    for await (const { change, patch } of parsePatches(output, changes.flatMap(expected), () => ({ isWanted }))) {
-      const { isBinary, patchBytes, linesAdded, linesRemoved, pieces } = patch;
-      const isOverLimit = patch.isPresent && !isWanted(patch);
-      const counts = { isBinary, patchBytes, linesAdded, linesRemoved };
-      yield { leftOid: change.fromOid, rightOid: change.toOid, isOverLimit, ...counts, pieces: isOverLimit ? [] : pieces };
-    }
+    for await (const batch of parsePatches(output, changes.flatMap(expected), { rulesFor: () => ({ isWanted }), take }))
+      yield* batch;
   } catch (error) {
     throw error instanceof DiffFormatError ? wrap(error, 'parsing diff') : error;
   }
@@ -54,4 +70,19 @@ export async function* diffKnownChanges(
 
 function expected({ status = 'X', oldMode, newMode, oldOid, newOid, path, oldPath }: KnownChange): FileChange[] {
   return splitTypeChange({ status, oldMode, newMode, fromOid: oldOid, toOid: newOid, fromPath: oldPath ?? path, toPath: path });
+}
+
+function binaryText({ fromPath, toPath }: FileChange): Buffer {
+  const [from, to] = [Buffer.concat([Buffer.from('a/'), fromPath]), Buffer.concat([Buffer.from('b/'), toPath])];
+  return Buffer.concat([
+    Buffer.from('Binary files '),
+    quotePath(from),
+    Buffer.from(' and '),
+    quotePath(to),
+    Buffer.from(' differ\n'),
+  ]);
+}
+
+function lengthOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }

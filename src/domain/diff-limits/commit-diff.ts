@@ -35,6 +35,9 @@ export interface UnshownDiff {
   readonly stat: FileStat | undefined;
 }
 
+/** Files as they are known, and at the end the others. */
+export type CommitDiffBatch = { readonly diffs: readonly LimitedDiff[] } | { readonly unshown: readonly UnshownDiff[] };
+
 /** More paths than this are not told to git one by one: a command line has an end. */
 const MAX_NAMED_PATHS = 500;
 
@@ -44,7 +47,7 @@ const MAX_NAMED_PATHS = 500;
  *
  * @throws {GitalyError} FAILED_PRECONDITION when git fails (`eachDiff: exit status 128`), INTERNAL when it prints something else than a diff.
  */
-export async function* commitDiff(repository: Repository, query: CommitDiffQuery): AsyncGenerator<LimitedDiff | UnshownDiff> {
+export async function* commitDiff(repository: Repository, query: CommitDiffQuery): AsyncGenerator<CommitDiffBatch> {
   const { sides, wordDiff, signal } = query;
   const { git } = repository;
   const hexLength = HEX_LENGTH[repository.git.objectFormat(repository)];
@@ -57,15 +60,16 @@ export async function* commitDiff(repository: Repository, query: CommitDiffQuery
   try {
     const command = checked(() => patchCommand(sides, options));
     const output = new OutputBeforeFailure(outputBytes(git, repository, command, { signal, config: WITH_PREFIXES }), signal);
-    for await (const diff of limitedDiffs(output, { hexLength, limits: query.limits, isHidden })) {
-      unshown?.shown(diff);
-      yield diff;
+    for await (const diffs of limitedDiffs(output, { hexLength, limits: query.limits, isHidden })) {
+      unshown?.shown(diffs);
+      yield { diffs };
     }
     if (output.failure !== undefined) throw output.failure;
   } catch (error) {
     throw wrap(diffFailure(error), 'eachDiff');
   }
-  if (unshown) yield* unshown.rest(sides);
+  const rest = await unshown?.rest(sides);
+  if (rest !== undefined) yield { unshown: rest };
 }
 
 function changedFiles(sides: Sides, options: Parameters<typeof changedFilesCommand>[1]): GitCommand {
@@ -91,17 +95,17 @@ class UnshownChanges implements AsyncDisposable {
     this.#all.catch(() => {}); // whoever asks for the rest sees it
   }
 
-  shown({ change, isCutOff }: LimitedDiff): void {
-    if (isCutOff) return;
-    this.#shown.push(keyOf(change.toPath, change.fromOid, change.toOid));
+  shown(diffs: readonly LimitedDiff[]): void {
+    for (const { change, isCutOff } of diffs) if (!isCutOff) this.#shown.push(keyOf(change.toPath, change.fromOid, change.toOid));
   }
 
-  async *rest(sides: Sides): AsyncGenerator<UnshownDiff> {
+  async rest(sides: Sides): Promise<UnshownDiff[]> {
     const rest = await this.#all;
     for (const key of this.#shown) rest.delete(key);
-    if (rest.size === 0) return;
-    const stats = await this.#stats(sides, [...rest.values()]);
-    for (const record of rest.values()) yield { record, stat: stats.get(record.path.toString('latin1')) };
+    if (rest.size === 0) return [];
+    const records = [...rest.values()];
+    const stats = await this.#stats(sides, records);
+    return records.map((record) => ({ record, stat: stats.get(record.path.toString('latin1')) }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

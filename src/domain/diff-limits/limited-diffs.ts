@@ -1,5 +1,5 @@
 import { type FileDiff, parseDiff } from '#git/diff/parse-diff';
-import type { PatchProgress } from '#git/diff/patch-reader';
+import type { PatchRules } from '#git/diff/patch-reader';
 import type { FileChange, HexLength } from '#git/diff/raw-line';
 
 import { DiffLimiter, type DiffLimits, type Verdict } from './diff-limiter.ts';
@@ -22,25 +22,29 @@ export interface LimitedDiffsOptions {
 const NO_PIECES: readonly Buffer[] = [];
 
 /**
- * Reads a diff (see {@link parseDiff}) and shows as much of it as the limits allow. With `collectAllPaths` every file is listed; without it the
- * first one beyond a limit on the whole diff is the last. No more of a patch is held than can still be shown.
+ * Reads a diff (see {@link parseDiff}) and shows as much of it as the limits allow, in batches as it arrives. With `collectAllPaths` every file is
+ * listed; without it the first one beyond a limit on the whole diff is the last. No more of a patch is held than can still be shown.
  */
 export async function* limitedDiffs(
   chunks: AsyncIterable<Uint8Array>,
-  options: LimitedDiffsOptions,
-): AsyncGenerator<LimitedDiff> {
-  const { hexLength, limits, isHidden } = options;
+  { hexLength, limits, isHidden }: LimitedDiffsOptions,
+): AsyncGenerator<LimitedDiff[]> {
   const limiter = new DiffLimiter(limits);
-  const rulesFor = ({ toPath }: FileChange) => ({
+  let isCutOff = false;
+  const rulesFor = ({ toPath }: FileChange): PatchRules => ({
     isSkipped: limiter.isOver,
-    isWanted: (progress: PatchProgress) => limiter.isWanted(toPath, progress),
+    isWanted: (progress) => limiter.isWanted(toPath, progress),
   });
-  for await (const diff of parseDiff(chunks, { hexLength, rulesFor })) {
-    if (isHidden?.(diff) === true) continue;
-    const verdict = limiter.judge(diff.change.toPath, diff.patch);
-    const isDropped = verdict.isCollapsed || verdict.isTooLarge || verdict.isOverflow;
-    const isCutOff = verdict.isOverflow && !limits.collectAllPaths;
-    yield { ...diff, ...verdict, isCutOff, pieces: isDropped ? NO_PIECES : diff.patch.pieces };
+  const take = (diff: FileDiff): LimitedDiff | undefined => {
+    if (isCutOff || isHidden?.(diff) === true) return undefined;
+    const { change, patch } = diff;
+    const { isCollapsed, isTooLarge, isOverflow } = limiter.judge(change.toPath, patch);
+    isCutOff = isOverflow && !limits.collectAllPaths;
+    const pieces = isCollapsed || isTooLarge || isOverflow ? NO_PIECES : patch.pieces;
+    return { change, patch, isCollapsed, isTooLarge, isOverflow, isCutOff, pieces };
+  };
+  for await (const batch of parseDiff(chunks, { hexLength, rulesFor, take })) {
+    yield batch;
     if (isCutOff) return;
   }
 }

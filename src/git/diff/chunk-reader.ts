@@ -32,34 +32,21 @@ export class ChunkReader {
     return true;
   }
 
-  /** Whether there is a byte at `at`; waits for one. */
-  async hasByte(): Promise<boolean> {
-    while (this.at >= this.buffer.length) if (!(await this.more())) return false;
-    return true;
-  }
-
   /**
-   * The next line without its end; `undefined` at the end of the stream, also when a line lacks its end there.
+   * The next line without its end, if it is at hand; `undefined` when it is not, see {@link more}. A last line without an end is dropped.
    *
    * @throws {DiffFormatError} when it is longer than 2 MiB.
    */
-  async line(): Promise<Buffer | undefined> {
-    let searched = this.at;
-    for (;;) {
-      const end = this.buffer.indexOf(LINE_FEED, searched);
-      if (end !== -1) {
-        const line = this.buffer.subarray(this.at, end);
-        this.at = end + 1;
-        return line;
-      }
-      const held = this.buffer.length - this.at;
-      if (held > MAX_LINE_BYTES) throw new DiffFormatError(`line exceeds ${MAX_LINE_BYTES} bytes`);
-      if (!(await this.more())) {
-        this.at = this.buffer.length;
-        return undefined;
-      }
-      searched = held;
+  lineAtHand(): Buffer | undefined {
+    const end = this.buffer.indexOf(LINE_FEED, this.at);
+    if (end === -1) {
+      if (this.buffer.length - this.at > MAX_LINE_BYTES) throw new DiffFormatError(`line exceeds ${MAX_LINE_BYTES} bytes`);
+      if (this.isEnded) this.at = this.buffer.length;
+      return undefined;
     }
+    const line = this.buffer.subarray(this.at, end);
+    this.at = end + 1;
+    return line;
   }
 
   /** Leaves the source. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DiffFormatError } from './diff-format-error.ts';
 import { type FileDiff, parseDiff } from './parse-diff.ts';
-import type { PatchProgress } from './patch-reader.ts';
+import type { PatchProgress, PatchRules } from './patch-reader.ts';
 
 const OID = 'a'.repeat(40);
 
@@ -12,12 +12,17 @@ async function* chunks(bytes: Buffer, cuts: readonly number[] = []): AsyncGenera
   for (const [index, place] of [0, ...places].entries()) yield bytes.subarray(place, places[index] ?? bytes.length);
 }
 
-async function parse(
-  text: string | Buffer,
-  options: Partial<Parameters<typeof parseDiff>[1]> & { cuts?: readonly number[] } = {},
-) {
-  const { cuts, ...rules } = options;
-  return await Array.fromAsync(parseDiff(chunks(Buffer.from(text), cuts), { hexLength: 40, ...rules }));
+interface ParseOptions {
+  readonly rulesFor?: () => PatchRules;
+  readonly cuts?: readonly number[];
+}
+
+async function parse(text: string | Buffer, { cuts, ...visitor }: ParseOptions = {}): Promise<FileDiff[]> {
+  return await all(chunks(Buffer.from(text), cuts), visitor);
+}
+
+async function all(source: AsyncIterable<Buffer>, visitor: Pick<ParseOptions, 'rulesFor'> = {}): Promise<FileDiff[]> {
+  return (await Array.fromAsync(parseDiff(source, { hexLength: 40, take: (diff) => diff, ...visitor }))).flat();
 }
 
 function raw(path: string, status = 'M'): string {
@@ -139,13 +144,10 @@ test('a line of any length is handed on as views of what was read', async () => 
   const line = Buffer.alloc(1 << 20, 'x');
   const parts = [Buffer.from(`${raw('x')}\ndiff --git a/x b/x\n@@ -1 +1 @@\n+`), line, line, Buffer.from('\n')];
 
-  const [diff] = await Array.fromAsync(
-    parseDiff(
-      (async function* () {
-        yield* parts;
-      })(),
-      { hexLength: 40 },
-    ),
+  const [diff] = await all(
+    (async function* () {
+      yield* parts;
+    })(),
   );
 
   assert.equal(diff?.patch.byteCount, 2 * line.length + 2);
@@ -225,8 +227,7 @@ test('garbage is refused or read, and never anything else', async () => {
   const garbage = fc.array(fc.oneof(fc.constantFrom(...words), fc.string({ maxLength: 8 }))).map((parts) => parts.join(''));
   await fc.assert(
     fc.asyncProperty(garbage, fc.array(fc.nat(), { maxLength: 8 }), async (text, cuts) => {
-      const outcome = (rules: Parameters<typeof parse>[1]) =>
-        parse(text, rules).then((diffs) => JSON.stringify(diffs.map(shown)), String);
+      const outcome = (rules: ParseOptions) => parse(text, rules).then((diffs) => JSON.stringify(diffs.map(shown)), String);
 
       const whole = await outcome({});
 
@@ -248,7 +249,7 @@ test('a reader that leaves ends the source', async () => {
     }
   }
 
-  for await (const _ of parseDiff(source(), { hexLength: 40 })) break;
+  for await (const _ of parseDiff(source(), { hexLength: 40, take: (diff) => diff })) break;
 
   assert.ok(isLeft);
 });

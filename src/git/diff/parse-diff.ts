@@ -8,92 +8,96 @@ export interface FileDiff {
   readonly patch: Patch;
 }
 
-export interface DiffRules {
-  readonly hexLength: HexLength;
-  /** Asked once per file, before its patch is read. */
+/** What is done with files while they are read. */
+export interface FileVisitor<T> {
+  /** Asked for each file before its patch is read, also several times. */
   readonly rulesFor?: (change: FileChange) => PatchRules;
+  /** Called for each file, in order, before the next one is looked at. What it returns is handed on, but for `undefined`. */
+  readonly take: (diff: FileDiff) => T | undefined;
 }
 
 const COLON = 0x3a;
 const LINE_FEED = 0x0a;
 
 /**
- * Reads the output of `git diff --raw --patch` with full ids, not of `-z`: a raw line for each file, an empty line, the patches. Yields every raw
- * line in order with its patch, if git printed one; changes of type are split in two.
+ * Reads the output of `git diff --raw --patch` with full ids, not of `-z`: a raw line for each file, an empty line, the patches. Takes every raw
+ * line in order with its patch, if git printed one; changes of type are split in two. Files come in batches: what was complete when more bytes
+ * had to be waited for.
  *
  * The raw lines (some 150 bytes a file) are held until the patches come, then one patch at a time.
  *
  * @throws {DiffFormatError} with Gitaly's words when git printed something else.
  */
-export async function* parseDiff(
+export async function* parseDiff<T>(
   chunks: AsyncIterable<Uint8Array>,
-  { hexLength, rulesFor }: DiffRules,
-): AsyncGenerator<FileDiff> {
+  { hexLength, ...visitor }: FileVisitor<T> & { readonly hexLength: HexLength },
+): AsyncGenerator<T[]> {
   const reader = new ChunkReader(chunks);
   try {
-    const rawLines = await readRawLines(reader);
-    const patches = new PatchReader(reader);
-    for (const line of rawLines.all()) {
-      for (const change of splitTypeChange(parseRawLine(line, hexLength))) {
-        yield { change, patch: await patches.read(change.fromPath, rulesFor?.(change)) };
-      }
-    }
+    const lines = new RawLines();
+    while (!lines.readFrom(reader)) await reader.more();
+    yield* readPatches(reader, changesOf(lines, hexLength), visitor);
   } finally {
     await reader.close();
   }
 }
 
 /** Reads the patches of changes that are known already, as `git diff-pairs` and `git diff-tree -p` print them, in the same order. */
-export async function* parsePatches(
+export async function* parsePatches<T>(
   chunks: AsyncIterable<Uint8Array>,
   changes: Iterable<FileChange>,
-  rulesFor?: DiffRules['rulesFor'],
-): AsyncGenerator<FileDiff> {
+  visitor: FileVisitor<T>,
+): AsyncGenerator<T[]> {
   const reader = new ChunkReader(chunks);
   try {
-    const patches = new PatchReader(reader);
-    for (const change of changes) yield { change, patch: await patches.read(change.fromPath, rulesFor?.(change)) };
+    yield* readPatches(reader, changes, visitor);
   } finally {
     await reader.close();
   }
 }
 
-/** Takes the lines that begin with a colon, and the one behind them (it is empty). A line that lacks its end is dropped. */
-async function readRawLines(reader: ChunkReader): Promise<RawLines> {
-  const lines = new RawLines();
-  while ((await reader.hasByte()) && reader.buffer[reader.at] === COLON) {
-    const { buffer, at } = reader;
-    const end = endOfRawLines(buffer, at);
-    if (end > at) {
-      lines.add(buffer.subarray(at, end));
-      reader.at = end;
-    } else {
-      const line = await reader.line();
-      if (line === undefined) return lines;
-      lines.add(Buffer.concat([line, Buffer.of(LINE_FEED)]));
+async function* readPatches<T>(reader: ChunkReader, changes: Iterable<FileChange>, visitor: FileVisitor<T>): AsyncGenerator<T[]> {
+  const patches = new PatchReader(reader);
+  let batch: T[] = [];
+  for (const change of changes) {
+    const rules = visitor.rulesFor?.(change);
+    let patch = patches.read(change.fromPath, rules);
+    while (patch === undefined) {
+      if (batch.length > 0) yield batch;
+      batch = [];
+      await reader.more();
+      patch = patches.read(change.fromPath, rules);
     }
+    const taken = visitor.take({ change, patch });
+    if (taken !== undefined) batch.push(taken);
   }
-  await reader.line();
-  return lines;
+  if (batch.length > 0) yield batch;
 }
 
-/** Behind the last complete line of those that begin with a colon. */
-function endOfRawLines(buffer: Buffer, start: number): number {
-  let at = start;
-  while (buffer[at] === COLON) {
-    const feed = buffer.indexOf(LINE_FEED, at);
-    if (feed === -1) break;
-    at = feed + 1;
-  }
-  return at;
+function* changesOf(lines: RawLines, hexLength: HexLength): Generator<FileChange> {
+  for (const line of lines.all()) yield* splitTypeChange(parseRawLine(line, hexLength));
 }
 
-/** Complete lines as the bytes that git printed: a tenth of what objects would take. */
+/** The raw lines as the bytes that git printed: a tenth of what objects would take. */
 class RawLines {
-  #blocks: Buffer[] = [];
+  readonly #blocks: Buffer[] = [];
 
-  add(block: Buffer): void {
-    this.#blocks.push(block);
+  /**
+   * Takes the complete lines at hand that begin with a colon, and the one behind them (it is empty). True when that was reached, or the end; a
+   * line that lacks its end there is dropped.
+   */
+  readFrom(reader: ChunkReader): boolean {
+    const { buffer, at } = reader;
+    let end = at;
+    while (buffer[end] === COLON) {
+      const feed = buffer.indexOf(LINE_FEED, end);
+      if (feed === -1) break;
+      end = feed + 1;
+    }
+    if (end > at) this.#blocks.push(buffer.subarray(at, end));
+    reader.at = end;
+    // It is the line behind them, if it is complete: of the last raw line only a part can be left.
+    return reader.lineAtHand() !== undefined || reader.isEnded;
   }
 
   /** Each line once, without its end; a block is let go as soon as it has been read. */

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { DiffFormatError } from './diff-format-error.ts';
 import { type FileStat, parseNumstat } from './numstat.ts';
 import { piecesOf } from './patch-pieces.ts';
+import { quotePath } from './quote-path.ts';
 import { parseRangeDiff, type RangeDiffItem } from './range-diff.ts';
 import { parseRawLine, splitTypeChange } from './raw-line.ts';
 import { parseRawRecords, type RawRecord } from './raw-records.ts';
@@ -26,18 +27,6 @@ async function flat<T>(batches: AsyncIterable<readonly T[]>): Promise<T[]> {
   const all: T[] = [];
   for await (const batch of batches) all.push(...batch);
   return all;
-}
-
-/** git's own quoting of a path (quote.c), with `core.quotePath` on. */
-function quotePath(path: Buffer): Buffer {
-  const short: Record<number, string> = { 7: 'a', 8: 'b', 9: 't', 10: 'n', 11: 'v', 12: 'f', 13: 'r', 34: '"', 92: '\\' };
-  const isPlain = path.every((byte) => byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c);
-  if (isPlain) return path;
-  const parts = Array.from(path, (byte) => {
-    if (short[byte] !== undefined) return `\\${short[byte]}`;
-    return byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\${byte.toString(8).padStart(3, '0')}`;
-  });
-  return Buffer.from(`"${parts.join('')}"`, 'latin1');
 }
 
 test('a path that git quoted comes back as it was', () => {

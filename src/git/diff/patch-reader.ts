@@ -49,6 +49,8 @@ const BACKSLASH = 0x5c;
 const TILDE = 0x7e;
 const LETTER_B = 0x42;
 const LETTER_D = 0x64;
+const HEADER_START = Buffer.from('diff --git a/');
+const TO_SIDE = Buffer.from(' b/');
 const BINARY = Buffer.from('Binary');
 const NEXT_FILE = Buffer.from('diff --git');
 
@@ -67,13 +69,15 @@ class GrowingPatch implements Patch {
 }
 
 /**
- * Reads the patches of `git diff`, one file after the other. Bytes of a patch are handed on as views; a line can be of any length.
- * At most one patch is held, and that only as long as it is wanted.
+ * Reads the patches of `git diff`, one file after the other, from what its {@link ChunkReader} has at hand. Bytes of a patch are handed on as
+ * views; a line can be of any length. At most one patch is held, and that only as long as it is wanted.
  */
 export class PatchReader {
   readonly #reader: ChunkReader;
   /** From-path of the patch that comes next, when its first line has been read already. */
   #nextPath: Buffer | undefined;
+  /** The patch that is being read. */
+  #growing: GrowingPatch | undefined;
   /** The kind of the line that goes on in the next chunk. */
   #open: LineKind | undefined;
 
@@ -84,33 +88,42 @@ export class PatchReader {
   /**
    * The patch of the file with this from-path, if that is the next one. Otherwise the file has none, and the next one is kept for a later file.
    *
+   * @returns `undefined` when more bytes are needed: the same call is to be made once more when the reader has them, or has come to its end.
    * @throws {DiffFormatError} `diff header regexp mismatch` (Gitaly's words) when something else than a patch comes.
    */
-  async read(fromPath: Buffer, { isWanted, isSkipped = false }: PatchRules = {}): Promise<Patch> {
-    const patch = new GrowingPatch();
-    this.#nextPath ??= await this.#header();
-    if (this.#nextPath === undefined || !this.#nextPath.equals(fromPath)) return patch;
-    this.#nextPath = undefined;
-    patch.isPresent = true;
-    patch.isCollected = !isSkipped && isWanted?.(patch) !== false;
-    this.#open = undefined;
-    while (!this.#scan(patch, isSkipped)) {
-      if (patch.isCollected && isWanted?.(patch) === false) {
-        patch.isCollected = false;
-        patch.pieces = [];
-      }
-      if (!(await this.#reader.more()) && this.#reader.at >= this.#reader.buffer.length) break;
+  read(fromPath: Buffer, rules: PatchRules = {}): Patch | undefined {
+    if (this.#growing === undefined) {
+      if (this.#nextPath === undefined && !this.#readHeader(fromPath)) return undefined;
+      const patch = new GrowingPatch();
+      if (this.#nextPath?.equals(fromPath) !== true) return patch;
+      this.#nextPath = undefined;
+      patch.isPresent = true;
+      patch.isCollected = rules.isSkipped !== true && rules.isWanted?.(patch) !== false;
+      this.#growing = patch;
     }
+    return this.#grow(this.#growing, rules);
+  }
+
+  #grow(patch: GrowingPatch, { isWanted, isSkipped = false }: PatchRules): Patch | undefined {
+    const isComplete = this.#scan(patch, isSkipped) || this.#reader.isEnded;
+    if (patch.isCollected && isWanted?.(patch) === false) {
+      patch.isCollected = false;
+      patch.pieces = [];
+    }
+    if (!isComplete) return undefined;
+    this.#growing = undefined;
+    this.#open = undefined;
     return patch;
   }
 
-  async #header(): Promise<Buffer | undefined> {
-    let line = await this.#reader.line();
-    while (line !== undefined && TREES.test(line.toString('latin1', 0, MAX_TREES_LENGTH))) line = await this.#reader.line();
-    if (line === undefined) return undefined;
-    const match = HEADER.exec(line.toString('latin1'));
-    if (match === null) throw new DiffFormatError('diff header regexp mismatch');
-    return unescapePath(Buffer.from(match[1] ?? '', 'latin1'));
+  /** Reads up to the next header. False when more bytes are needed; at the end there is none. */
+  #readHeader(expected: Buffer): boolean {
+    for (let line = this.#reader.lineAtHand(); line !== undefined; line = this.#reader.lineAtHand()) {
+      if (TREES.test(line.toString('latin1', 0, MAX_TREES_LENGTH))) continue;
+      this.#nextPath = isHeaderOf(line, expected) ? expected : pathOfHeader(line);
+      return true;
+    }
+    return this.#reader.isEnded;
   }
 
   /** Takes what is at hand. True when the patch is complete, false when more bytes are needed to tell. */
@@ -191,6 +204,23 @@ export class PatchReader {
   #canWait(buffer: Buffer, at: number): boolean {
     return !this.#reader.isEnded && buffer.indexOf(LINE_FEED, at) === -1;
   }
+}
+
+/** Whether a header names this path, where that can be told without taking it apart. */
+function isHeaderOf(line: Buffer, path: Buffer): boolean {
+  const end = HEADER_START.length + path.length;
+  return (
+    startsWith(line, 0, HEADER_START) &&
+    startsWith(line, HEADER_START.length, path) &&
+    startsWith(line, end, TO_SIDE) &&
+    !path.includes(TO_SIDE)
+  );
+}
+
+function pathOfHeader(line: Buffer): Buffer {
+  const match = HEADER.exec(line.toString('latin1'));
+  if (match === null) throw new DiffFormatError('diff header regexp mismatch');
+  return unescapePath(Buffer.from(match[1] ?? '', 'latin1'));
 }
 
 function count(patch: GrowingPatch, kind: LineKind): void {
