@@ -6,7 +6,7 @@ export interface Subcommand {
   readonly endOfOptions: boolean;
   /** `attr.tree`: whether `.gitattributes` of HEAD are in force (else those of the empty tree, that is none). */
   readonly attributesOfHead: boolean;
-  /** Moves packs or archives through its pipes: worth larger ones. */
+  /** Moves packs, archives or diffs through its pipes: worth larger ones. */
   readonly bulk: boolean;
 }
 
@@ -35,14 +35,14 @@ export const SUBCOMMANDS = {
   'commit-tree': PLAIN,
   config: PLAIN,
   'count-objects': PLAIN,
-  diff: HEAD,
-  'diff-pairs': PLAIN,
+  diff: { ...HEAD, bulk: true },
+  'diff-pairs': BULK,
   'diff-tree': PLAIN,
   'fast-export': PLAIN,
   fetch: UPDATES,
   'filter-repo': { ...UPDATES, endOfOptions: false },
   'for-each-ref': PLAIN,
-  'format-patch': HEAD,
+  'format-patch': { ...HEAD, bulk: true },
   fsck: PLAIN,
   gc: PLAIN,
   grep: BARE,
