@@ -10,6 +10,8 @@ export interface NewCommit {
   readonly committer: Ident;
   /** Stored as it is: no line feed is added. */
   readonly message: Uint8Array;
+  /** What the text is written in, when it is taken from a commit that says so. */
+  readonly encoding?: Uint8Array | undefined;
   /** Signs what the commit says; `undefined` for a commit without signature. Resolves to the text of the signature. */
   readonly sign?: ((commit: Buffer) => Promise<Buffer>) | undefined;
 }
@@ -36,7 +38,7 @@ export async function writeCommit(writer: ObjectWriter, commit: NewCommit): Prom
   return await writer.write('commit', signature ? withSignature(text, signature, writer.objectFormat) : text);
 }
 
-function commitText({ treeOid, parentOids, author, committer, message }: NewCommit): Buffer {
+function commitText({ treeOid, parentOids, author, committer, message, encoding }: NewCommit): Buffer {
   if (treeOid === '') throw new Error('missing tree');
   if (author.name.length === 0) throw new Error('missing author name');
   if (committer.name.length === 0) throw new Error('missing committer name');
@@ -45,7 +47,7 @@ function commitText({ treeOid, parentOids, author, committer, message }: NewComm
   }
   if (message.includes(0)) throw refused(1, 'error: a NUL byte in commit log message not allowed.');
   const lines = { author: identLine(author), committer: identLine(committer) };
-  return formatCommit({ treeOid, parentOids, message, ...lines });
+  return formatCommit({ treeOid, parentOids, message, encoding, ...lines });
 }
 
 function identLine(ident: Ident): Buffer {

@@ -1,6 +1,7 @@
 import { nearMergeBases } from '#git/merge/merge-base';
 import { mergeInProcess, type ThreeTrees, type TreeAccess } from '#git/merge/merge-in-process';
 import { type MergedTree, mergeTreeOfCommits, mergeTreeOfTrees } from '#git/merge/merge-tree';
+import type { ObjectReader } from '#git/objects/object-reader';
 import { parseTree, type TreeEntry } from '#git/objects/parse-tree';
 import { ObjectWriter } from '#git/objects/write-objects';
 import type { Repository } from '#storage/repository';
@@ -23,6 +24,9 @@ export interface MergeWorkspaceOptions {
  *     await workspace.writer.finish();
  */
 export class MergeWorkspace implements AsyncDisposable {
+  /** The repository whose commits are merged. */
+  readonly repository: Repository;
+  readonly signal: AbortSignal;
   /** New objects; they are on disk when it has finished. */
   readonly writer: ObjectWriter;
   readonly #options: MergeWorkspaceOptions;
@@ -30,8 +34,14 @@ export class MergeWorkspace implements AsyncDisposable {
 
   constructor(options: MergeWorkspaceOptions) {
     this.#options = options;
+    this.repository = options.repository;
+    this.signal = options.signal;
     this.writer = new ObjectWriter(options.target, options.target.git.objectFormat(options.repository));
     this.#trees = new WorkspaceTrees(options, this.writer);
+  }
+
+  get objects(): ObjectReader {
+    return this.repository.objects;
   }
 
   /**

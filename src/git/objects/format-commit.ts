@@ -9,21 +9,27 @@ export interface CommitFields {
   readonly committer: Uint8Array;
   /** As it is: no line feed is added. */
   readonly message: Uint8Array;
+  /** Of the text, as the commit it was taken from says; absent or empty for UTF-8. */
+  readonly encoding?: Uint8Array | undefined;
 }
 
-/** The contents of a commit object as `git commit-tree` writes them: a parent counts once, and text that is not UTF-8 is repaired. */
-export function formatCommit({ treeOid, parentOids, author, committer, message }: CommitFields): Buffer {
+/**
+ * The contents of a commit object as `git commit-tree` writes them: a parent counts once, and text that is not UTF-8 is repaired. With an
+ * `encoding` the text stays as it is.
+ */
+export function formatCommit({ treeOid, parentOids, author, committer, message, encoding }: CommitFields): Buffer {
   const parents = [...new Set(parentOids)].map((oid) => `parent ${oid}\n`).join('');
-  return repairUtf8(
-    Buffer.concat([
-      Buffer.from(`tree ${treeOid}\n${parents}author `),
-      author,
-      Buffer.from('\ncommitter '),
-      committer,
-      Buffer.from('\n\n'),
-      message,
-    ]),
-  );
+  const isEncoded = encoding !== undefined && encoding.length > 0;
+  const commit = Buffer.concat([
+    Buffer.from(`tree ${treeOid}\n${parents}author `),
+    author,
+    Buffer.from('\ncommitter '),
+    committer,
+    ...(isEncoded ? [Buffer.from('\nencoding '), encoding] : []),
+    Buffer.from('\n\n'),
+    message,
+  ]);
+  return isEncoded ? commit : repairUtf8(commit);
 }
 
 /** Puts a signature behind the last header of a commit. It covers the commit without it. */

@@ -1,0 +1,59 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { Ident } from '#git/objects/format-ident';
+import { type NewCommit, writeCommit } from '../commit/write-commit.ts';
+import { MergeConflictError } from './merge-conflict-error.ts';
+import type { MergeWorkspace } from './merge-workspace.ts';
+
+export interface MergeIntoCommit {
+  /** Full id of the commit that is merged into, the first parent. */
+  readonly ours: string;
+  /** Any revision of the commit that is merged. */
+  readonly theirs: string;
+  readonly author: Ident;
+  readonly committer: Ident;
+  readonly message: Uint8Array;
+  /** Leaves the second parent out. */
+  readonly squash: boolean;
+  readonly sign: NewCommit['sign'];
+}
+
+/**
+ * Merges two commits and makes a commit of the result, also where one contains the other.
+ *
+ * @returns its id; it is on disk when the workspace's writer has finished.
+ * @throws {MergeConflictError}; an error in Gitaly's words for what is no commit; what `writeCommit` throws, behind `create commit from tree: `.
+ */
+export async function mergeIntoCommit(workspace: MergeWorkspace, merge: MergeIntoCommit): Promise<string> {
+  const { ours, author, committer, message, squash, sign } = merge;
+  const theirs = await resolveTheirs(workspace, merge.theirs);
+  if ((await workspace.objects.info(`${ours}^{commit}`, workspace)) === undefined) throw notParsed();
+  const { treeOid, isClean, conflicts } = await workspace.mergeCommits(ours, theirs.commitOid);
+  if (!isClean) throw new MergeConflictError(conflicts);
+
+  if (!squash && theirs.oid !== theirs.commitOid) {
+    // git peels tags where it merges, and refuses them as parents.
+    throw new Error(
+      `create commit from tree: commit-tree: exit status 128: fatal: ${theirs.oid} is not a valid 'commit' object\n `,
+    );
+  }
+  const parentOids = squash ? [ours] : [ours, theirs.commitOid];
+  try {
+    return await writeCommit(workspace.writer, { treeOid, parentOids, author, committer, message, sign });
+  } catch (error) {
+    throw wrap(error, 'create commit from tree', 'UNKNOWN');
+  }
+}
+
+/** What a revision names, and the commit behind it. Gitaly looks neither up; these are its words for what git says to that. */
+async function resolveTheirs(workspace: MergeWorkspace, revision: string): Promise<{ oid: string; commitOid: string }> {
+  if (revision.startsWith('-')) throw new Error('could not parse exit status of merge-tree(1)');
+  const [named, commit] = await Promise.all(
+    [revision, `${revision}^{commit}`].map((name) => workspace.objects.info(name, workspace)),
+  );
+  if (named === undefined || commit === undefined) throw notParsed();
+  return { oid: named.oid, commitOid: commit.oid };
+}
+
+function notParsed(): GitalyError {
+  return new GitalyError('UNKNOWN', "couldn't parse merge tree output: ");
+}
