@@ -2,7 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import { HookManager } from '#domain/hooks/hook-manager';
 import { HooksDirectories } from '#domain/hooks/hooks-directories';
 import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
-import { transactionHooks } from '#domain/transactions/transaction-hooks';
+import { type TransactionHooks, transactionHooks } from '#domain/transactions/transaction-hooks';
 import { Voter } from '#domain/transactions/voter';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
@@ -19,11 +19,13 @@ import { commitService } from '#services/commit/index';
 import { transactionOf } from '#services/convert/push-context';
 import { diffService } from '#services/diff/index';
 import { hookService } from '#services/hook/index';
+import { operationService } from '#services/operation/index';
 import { refService } from '#services/ref/index';
 import { repositoryService } from '#services/repository/index';
 import { serverService } from '#services/server/index';
 import { smartHttpService } from '#services/smarthttp/index';
 import { sshService } from '#services/ssh/index';
+import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { Vote } from '#storage/voter';
 import { AnalysisService } from '#wire/gen/analysis_pb';
@@ -31,6 +33,7 @@ import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { DiffService } from '#wire/gen/diff_pb';
 import { HookService } from '#wire/gen/hook_pb';
+import { OperationService } from '#wire/gen/operations_pb';
 import { RefService } from '#wire/gen/ref_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { ServerService } from '#wire/gen/server_pb';
@@ -78,6 +81,10 @@ export async function createServices(
     onSweepError: (error) => logger.warn({ error: messageOf(error) }, 'removing what killed pushes left failed'),
   });
   const voteOf = (context: HandlerContext): Vote | undefined => voter.voteOf(transactionOf(context), { signal: context.signal });
+  const hooksOf = (context: HandlerContext, repository: Repository): TransactionHooks | undefined => {
+    const vote = voteOf(context);
+    return vote && transactionHooks(repository, { vote, directories, onError: onHookError });
+  };
 
   const built: ServedService[] = [
     serve(AnalysisService, analysisService({ storages })),
@@ -85,16 +92,14 @@ export async function createServices(
     serve(CommitService, commitService({ storages })),
     serve(DiffService, diffService({ storages })),
     serve(HookService, hookService({ storages, hooks })),
-    serve(RefService, refService({ storages })),
+    serve(OperationService, operationService({ storages, hooks })),
+    serve(RefService, refService({ storages, voteOf, transactionHooks: hooksOf })),
     serve(
       RepositoryService,
       repositoryService({
         storages,
         voteOf,
-        transactionHooks: (context, repository) => {
-          const vote = voteOf(context);
-          return vote && transactionHooks(repository, { vote, directories, onError: onHookError });
-        },
+        transactionHooks: hooksOf,
       }),
     ),
     serve(ServerService, serverService({ storages, serverVersion, signingKeyPath: config.git.signingKey })),

@@ -1,6 +1,10 @@
-import type { ServiceImplementation } from '#rpc/server/handler';
+import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
+import type { HandlerContext, ServiceImplementation } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
+import type { Vote } from '#storage/voter';
 import type { RefService } from '#wire/gen/ref_pb';
+import { deleteRefs } from './delete-refs.ts';
 import { findAllBranches } from './find-all-branches.ts';
 import { findAllBranchNames, findAllTagNames } from './find-all-ref-names.ts';
 import { findAllRemoteBranches } from './find-all-remote-branches.ts';
@@ -15,14 +19,20 @@ import { getTagSignatures } from './get-tag-signatures.ts';
 import { listBranchNamesContainingCommit, listTagNamesContainingCommit } from './list-names-containing-commit.ts';
 import { listRefs } from './list-refs.ts';
 import { refExists } from './ref-exists.ts';
+import { updateReferences } from './update-references.ts';
 
 export interface RefRooms {
   readonly storages: Storages;
+  /** How the call takes part in the vote of a cluster; `undefined` when nothing is voted on. */
+  readonly voteOf: (context: HandlerContext) => Vote | undefined;
+  /** How git takes part in that vote when the call changes references; `undefined` when nothing is voted on. No user's hooks run. */
+  readonly transactionHooks: (context: HandlerContext, repository: Repository) => TransactionHooks | undefined;
 }
 
 /** Branches, tags and other references. */
 export function refService(rooms: RefRooms): ServiceImplementation<typeof RefService> {
   return {
+    deleteRefs: (request, context) => deleteRefs(request, context, rooms),
     findAllBranches: (request, context) => findAllBranches(request, context, rooms),
     findAllBranchNames: (request, context) => findAllBranchNames(request, context, rooms),
     findAllRemoteBranches: (request, context) => findAllRemoteBranches(request, context, rooms),
@@ -39,5 +49,6 @@ export function refService(rooms: RefRooms): ServiceImplementation<typeof RefSer
     listRefs: (request, context) => listRefs(request, context, rooms),
     listTagNamesContainingCommit: (request, context) => listTagNamesContainingCommit(request, context, rooms),
     refExists: (request, context) => refExists(request, context, rooms),
+    updateReferences: (requests, context) => updateReferences(requests, context, rooms),
   };
 }

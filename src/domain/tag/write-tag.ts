@@ -1,0 +1,35 @@
+import { formatIdent, type Ident } from '#git/objects/format-ident';
+import type { ObjectType } from '#git/objects/object-info';
+import type { ObjectWriter } from '#git/objects/write-objects';
+import { validateReference } from '#git/refs/validate-reference';
+
+export interface NewTag {
+  /** Without `refs/tags/`; without line feeds. */
+  readonly name: Uint8Array;
+  /** An object that exists, and its type. */
+  readonly target: { readonly oid: string; readonly type: ObjectType };
+  readonly tagger: Ident;
+  /** Stored as it is: no line feed is added. */
+  readonly message: Uint8Array;
+}
+
+/**
+ * Writes a tag object, the same as `git mktag` does, bytes as they are.
+ *
+ * @returns its id, on disk when the writer has finished; `undefined` when git would refuse it: a name that no reference can have, a date before
+ *   1970, a NUL before the message.
+ */
+export async function writeTag(writer: ObjectWriter, { name, target, tagger, message }: NewTag): Promise<string | undefined> {
+  const header = Buffer.concat([
+    Buffer.from(`object ${target.oid}\ntype ${target.type}\ntag `),
+    name,
+    Buffer.from('\ntagger '),
+    formatIdent(tagger),
+    Buffer.from('\n\n'),
+  ]);
+  const isRefused =
+    tagger.seconds < 0n ||
+    header.includes(0) ||
+    validateReference(Buffer.concat([Buffer.from('refs/tags/'), name])) !== undefined;
+  return isRefused ? undefined : await writer.write('tag', Buffer.concat([header, message]));
+}

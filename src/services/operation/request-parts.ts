@@ -1,0 +1,74 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { UpdateContext } from '#domain/ref-update/update-with-hooks';
+import { objectIdProblem, ZERO_OID } from '#git/objects/object-id';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import type { User } from '#wire/gen/shared_pb';
+import { clientContextOf, remoteIpOf, transactionOf } from '../convert/push-context.ts';
+
+/** A change on behalf of a user, as hooks and votes have to know it. */
+export function updateContextOf(user: User, context: HandlerContext): UpdateContext {
+  return {
+    user: { username: user.glUsername, userId: user.glId, protocol: 'web', remoteIp: remoteIpOf(context) },
+    transaction: transactionOf(context),
+    clientContext: clientContextOf(context),
+    correlationId: context.correlationId,
+    signal: context.signal,
+  };
+}
+
+/** @throws {GitalyError} INVALID_ARGUMENT with the text, unless the field is filled. */
+export function requireFilled(field: Uint8Array | string, text: string): void {
+  if (field.length === 0) throw new GitalyError('INVALID_ARGUMENT', text);
+}
+
+/** @throws {GitalyError} INVALID_ARGUMENT with the text, when there is none. */
+export function requireUser(user: User | undefined, text = 'empty user'): User {
+  if (user === undefined) throw new GitalyError('INVALID_ARGUMENT', text);
+  return user;
+}
+
+/** The full name of a branch. Whatever a client sends is taken as it is: `refs/heads/main` is `refs/heads/refs/heads/main`. */
+export function branchReference(name: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from('refs/heads/'), name]);
+}
+
+/** The full name of a tag; names are taken as they are. */
+export function tagReference(name: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from('refs/tags/'), name]);
+}
+
+export interface ExpectedOidOptions {
+  readonly signal: AbortSignal;
+  /** All zeros mean that the reference must not exist; otherwise they name no object. */
+  readonly allowZero?: boolean;
+}
+
+/**
+ * The value that a client expects a reference to have; `undefined` when it does not say.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT `invalid expected old object ID: …`, `cannot resolve expected old object ID: reference not found`.
+ */
+export async function expectedOid(
+  repository: Repository,
+  oid: string,
+  { signal, allowZero = false }: ExpectedOidOptions,
+): Promise<string | undefined> {
+  if (oid === '') return undefined;
+  const objectFormat = repository.git.objectFormat(repository);
+  const problem = objectIdProblem(oid, objectFormat);
+  if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', `invalid expected old object ID: ${problem}`);
+  if (allowZero && oid === ZERO_OID[objectFormat]) return oid;
+  if ((await repository.objects.info(oid, { signal })) === undefined) {
+    throw new GitalyError('INVALID_ARGUMENT', 'cannot resolve expected old object ID: reference not found');
+  }
+  return oid;
+}
+
+/**
+ * What a reference leads to; `undefined` when there is none. A name that cannot be one of a reference is resolved as git resolves any revision.
+ */
+export async function resolveReference(repository: Repository, name: Buffer, signal: AbortSignal): Promise<string | undefined> {
+  const found = await repository.refs.resolve(name, { signal });
+  return found?.oid ?? (await repository.objects.info(name, { signal }))?.oid;
+}
