@@ -13,6 +13,12 @@ test('percent signs, control characters and UTF-8 are escaped', () => {
   assert.equal(percentEncode('\x7f'), '%7F');
 });
 
+test('a space at an end is escaped: the whole header would be lost', () => {
+  assert.equal(percentEncode('running hooks: '), 'running hooks:%20');
+  assert.equal(percentEncode('  a b '), '%20 a b%20');
+  assert.equal(percentEncode(' '), '%20');
+});
+
 test('malformed escapes are kept', () => {
   assert.equal(percentDecode('100%'), '100%');
   assert.equal(percentDecode('%zz%4'), '%zz%4');

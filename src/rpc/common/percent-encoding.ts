@@ -1,9 +1,9 @@
-/** Everything but `%` inside of visible ASCII and space travels as it is. */
-const PLAIN = /^[\x20-\x24\x26-\x7e]*$/;
+/** Everything but `%` inside of visible ASCII and space travels as it is; a space at an end makes a header that HTTP/2 peers drop. */
+const PLAIN = /^(?! )[\x20-\x24\x26-\x7e]*(?<! )$/;
 
 const ESCAPES = /^(?:%[0-9a-fA-F]{2})+$/;
 
-/** Encodes a status message for `grpc-message`: UTF-8 bytes outside of 0x20-0x7E, and `%`, become `%XX`. */
+/** Encodes a status message for `grpc-message`: UTF-8 bytes outside of 0x20-0x7E, `%`, and a space at an end become `%XX`. */
 export function percentEncode(text: string): string {
   if (PLAIN.test(text)) return text;
   let encoded = '';
@@ -13,7 +13,7 @@ export function percentEncode(text: string): string {
         ? String.fromCharCode(byte)
         : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
-  return encoded;
+  return encoded.replace(/^ | $/g, '%20');
 }
 
 /** Decodes `grpc-message`. Malformed escapes stay as they are, invalid UTF-8 becomes U+FFFD: a status must never be lost. */
