@@ -1,0 +1,25 @@
+const TYPE_MASK = 0o170000;
+const LINK = 0o120000;
+/** Longest name in a tree that git's checks let pass (`fsck.largePathname`). */
+const MAX_NAME_BYTES = 4096;
+/** Characters that Apple's HFS+ does not see in names. */
+const HFS_IGNORES = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/gu;
+/** `.git` as Windows reads it: a short name, dots and blanks at the end, or the name of a stream behind a colon. */
+const NTFS_DOT_GIT = /^(?:\.git|git~1)[. ]*(?:$|[\\/:])/i;
+/** Files that git reads by itself; as links they would lead it out of the repository. */
+const NO_LINKS = /^\.git(?:modules|attributes|ignore)$|^\.mailmap$/i;
+
+/**
+ * Whether git's strict checks refuse an entry in a new tree, as `git hash-object -t tree` does since 2.40: names that some file system takes
+ * for `.git`, links where git reads a file of its own, and names that are too long.
+ */
+export function isRefusedName(name: Buffer, mode: number): boolean {
+  if (name.length > MAX_NAME_BYTES) return true;
+  // One character a byte: the patterns are ASCII.
+  const bytes = name.toString('latin1');
+  if (/^\.\.?$|^$|\//.test(bytes)) return true;
+  if (bytes.split('\\').some((part) => NTFS_DOT_GIT.test(part))) return true;
+  const seenByHfs = name.toString('utf8').replace(HFS_IGNORES, '').toLowerCase();
+  if (seenByHfs === '.git') return true;
+  return (mode & TYPE_MASK) === LINK && (NO_LINKS.test(bytes) || NO_LINKS.test(seenByHfs));
+}
