@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { gitOutput, initRepository } from '#testkit/init-repository';
+import { randomHistory, seededRandom } from '#testkit/random-history';
+import { Git } from '../git.ts';
+import type { GitRepository } from '../repository.ts';
+import { isAncestor, reaches } from './is-ancestor.ts';
+import { lastCommits } from './last-commits.ts';
+import { recentCommits } from './recent-commits.ts';
+import { revList } from './rev-list.ts';
+
+const root = realpathSync(mkdtempSync(join(tmpdir(), 'history-test-')));
+const git = await Git.start({ binary: 'git' });
+after(async () => {
+  await git.close();
+  rmSync(root, { recursive: true });
+});
+
+let made = 0;
+
+interface History {
+  readonly repository: GitRepository;
+  /** In the order in which they were made. */
+  readonly oids: readonly string[];
+  readonly ask: (...args: string[]) => string;
+}
+
+function makeHistory(seed: number, count: number, objectFormat: 'sha1' | 'sha256' = 'sha1'): History {
+  const path = join(root, `${made++}.git`);
+  initRepository(path, { objectFormat });
+  gitOutput(path, ['fast-import', '--quiet', '--date-format=raw', '--done'], randomHistory(seededRandom(seed), count));
+  const names = Array.from({ length: count }, (_, index) => `refs/heads/c${index + 1}`);
+  const ask = (...args: string[]): string => gitOutput(path, args);
+  const repository = { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] };
+  return { repository, oids: ask('rev-parse', ...names).split('\n'), ask };
+}
+
+const lines = (text: string): string[] => text.split('\n').filter(Boolean);
+const seeds = fc.integer({ min: 0, max: 0xffffffff });
+
+test('what is told of ancestry without git is what git tells, for all pairs of random histories', async () => {
+  await fc.assert(
+    fc.asyncProperty(seeds, async (seed) => {
+      const { repository, oids, ask } = makeHistory(seed, 24);
+      const nodes = git.commitNodes(repository);
+      for (const descendant of oids) {
+        const reached = new Set(lines(ask('rev-list', descendant)));
+        for (const ancestor of oids) assert.equal(await reaches(nodes, descendant, ancestor), reached.has(ancestor));
+      }
+    }),
+    { numRuns: 6 },
+  );
+});
+
+test('the first commits of random histories are those that git begins with', async () => {
+  await fc.assert(
+    fc.asyncProperty(seeds, fc.boolean(), fc.nat(4), fc.nat(30), async (seed, firstParent, skip, maxCount) => {
+      const { repository, oids, ask } = makeHistory(seed, 40);
+      const random = seededRandom(seed);
+      const revisions = Array.from({ length: 1 + Math.floor(random() * 4) }, () => `c${1 + Math.floor(random() * oids.length)}`);
+
+      const recent = await recentCommits(git, repository, { revisions, skip, maxCount, firstParent });
+
+      const options = [`--skip=${skip}`, `--max-count=${maxCount}`, ...(firstParent ? ['--first-parent'] : [])];
+      const expected = lines(ask('rev-list', ...options, ...revisions));
+      assert.deepEqual(
+        recent?.map(({ oid }) => oid),
+        expected,
+      );
+      assert.deepEqual(lines(ask('log', '--format=%H', ...options, ...revisions)), expected);
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test('the last commit of every entry is the one that git log finds, in random histories', async () => {
+  await fc.assert(
+    fc.asyncProperty(seeds, fc.constantFrom('', 'd', 'd/e'), async (seed, directory) => {
+      const { repository, oids, ask } = makeHistory(seed, 40);
+      const commit = oids.at(-1) ?? '';
+      const prefix = directory === '' ? '' : `${directory}/`;
+      const listed = lines(ask('ls-tree', '--name-only', commit, prefix === '' ? '.' : prefix));
+      const names = listed.map((path) => Buffer.from(path.slice(prefix.length)));
+
+      const found = await lastCommits(git, repository, { commit, directory: Buffer.from(directory), names });
+
+      const log = (path: string): string => ask('log', '-1', '--format=%H', commit, '--', `:(literal)${path}`);
+      const expected = listed.map((path) => [path.slice(prefix.length), log(path)] as const);
+      assert.deepEqual(found, new Map(expected));
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test('a sha256 history is walked as git walks it', async () => {
+  const { repository, oids, ask } = makeHistory(7, 20, 'sha256');
+  const [first = '', last = ''] = [oids[0], oids.at(-1)];
+
+  const recent = await recentCommits(git, repository, { revisions: [last], skip: 0, maxCount: 20, firstParent: false });
+
+  assert.deepEqual(recent?.map(({ oid }) => oid).toSorted(), lines(ask('rev-list', '--max-count=20', last)).toSorted());
+  assert.equal(await reaches(git.commitNodes(repository), last, first), lines(ask('rev-list', last)).includes(first));
+  const names = lines(ask('ls-tree', '--name-only', last)).map((name) => Buffer.from(name));
+  const found = await lastCommits(git, repository, { commit: last, directory: Buffer.alloc(0), names });
+  for (const name of names)
+    assert.equal(found.get(name.toString()), ask('log', '-1', '--format=%H', last, '--', name.toString()));
+});
+
+for (const [file, contents] of [
+  ['shallow', (oids: readonly string[]) => `${oids[10]}\n`],
+  ['info/grafts', (oids: readonly string[]) => `# a remark\n${oids[10]} ${oids[2]}\n`],
+] as const) {
+  test(`a history with ${file} is the one that git sees`, async () => {
+    const { repository, oids, ask } = makeHistory(3, 20);
+    mkdirSync(join(repository.path, 'info'), { recursive: true });
+    writeFileSync(join(repository.path, file), contents(oids));
+    const last = oids.at(-1) ?? '';
+    const reached = new Set(lines(ask('rev-list', last)));
+
+    for (const oid of oids) {
+      assert.equal(await isAncestor(git, repository, { ancestor: oid, descendant: last }), reached.has(oid));
+    }
+
+    assert.equal(
+      await recentCommits(git, repository, { revisions: [last], skip: 0, maxCount: 5, firstParent: false }),
+      undefined,
+    );
+    const names = lines(ask('ls-tree', '--name-only', last)).map((name) => Buffer.from(name));
+    const found = await lastCommits(git, repository, { commit: last, directory: Buffer.alloc(0), names });
+    for (const name of names) assert.equal(found.get(`${name}`), ask('log', '-1', '--format=%H', last, '--', `${name}`));
+  });
+}
+
+test('commits of a quarantine count only for those who see it', async () => {
+  const { repository, oids } = makeHistory(5, 10);
+  const { path } = repository;
+  const quarantine = `${path}/objects/incoming`;
+  const [last = ''] = oids.slice(-1);
+  mkdirSync(quarantine);
+  const tree = gitOutput(path, ['rev-parse', `${last}^{tree}`]);
+  const child = gitOutput(path, ['commit-tree', '-m', 'quarantined', '-p', last, tree]);
+  mkdirSync(join(quarantine, child.slice(0, 2)));
+  renameSync(join(path, 'objects', child.slice(0, 2), child.slice(2)), join(quarantine, child.slice(0, 2), child.slice(2)));
+  const inQuarantine = { path, objectDirectory: quarantine, alternateObjectDirectories: [`${path}/objects`] };
+
+  assert.equal(await isAncestor(git, inQuarantine, { ancestor: last, descendant: child }), true);
+  assert.equal(await isAncestor(git, repository, { ancestor: last, descendant: child }), false);
+});
+
+test('commits that are far from each other are left to git, after few steps', async () => {
+  const { repository } = makeHistory(1, 1);
+  const stream = ['commit refs/heads/long', 'mark :1', 'committer C <c@x> 1600000000 +0000', 'data 0', ''];
+  for (let mark = 2; mark <= 400; mark++) {
+    stream.push('commit refs/heads/long', `mark :${mark}`, `committer C <c@x> ${1_600_000_000 + mark} +0000`, 'data 0', '');
+  }
+  gitOutput(repository.path, ['fast-import', '--quiet', '--date-format=raw'], stream.join('\n'));
+  const [tip = '', base = ''] = gitOutput(repository.path, ['rev-parse', 'long', 'long~399']).split('\n');
+
+  assert.equal(await reaches(git.commitNodes(repository), tip, base), undefined);
+  assert.equal(await isAncestor(git, repository, { ancestor: base, descendant: tip }), true);
+  assert.equal(await isAncestor(git, repository, { ancestor: tip, descendant: base }), false);
+});
+
+test('names, tags and odd revisions lead to the commits that git finds', async () => {
+  const { repository, oids, ask } = makeHistory(9, 12);
+  const last = oids.at(-1) ?? '';
+  ask('-c', 'user.name=T', '-c', 'user.email=t@x', 'tag', '-a', '-m', 'tag', 'v1.0', oids[3] ?? '');
+  const reached = new Set(lines(ask('rev-list', last)));
+  const isIn = reached.has(oids[3] ?? '');
+  const cases: [string, boolean][] = [
+    ['v1.0', isIn],
+    ['refs/tags/v1.0', isIn],
+    ['main', true],
+    ['main~0', true],
+    [last.slice(0, 10), true],
+    ['main^{tree}', false],
+    ['no-such', false],
+    ['1'.repeat(40), false],
+    [`${last}0`, false],
+    ['main@{upstream}', false],
+  ];
+
+  for (const [ancestor, expected] of cases) {
+    assert.equal(await isAncestor(git, repository, { ancestor, descendant: 'main' }), expected, ancestor);
+  }
+});
+
+test('a walk that is left ends its git', async () => {
+  const { repository } = makeHistory(2, 30);
+  let seen = 0;
+  let running = 0;
+  const watched = await Git.start({
+    binary: 'git',
+    observer: () => {
+      running++;
+      return () => void running--;
+    },
+  });
+
+  for await (const batch of revList(watched, repository, { revisions: ['--all'] })) {
+    seen += batch.length;
+    break;
+  }
+
+  assert.ok(seen > 0);
+  assert.equal(running, 0);
+  await watched.close();
+});
