@@ -1,55 +1,21 @@
-import { GitalyError } from '#base/gitaly-error';
-import { outputLines } from '../command/output-lines.ts';
+import { existsSync } from 'node:fs';
 import type { Git } from '../git.ts';
-import { FALLBACK_SECONDS, type Signature } from '../objects/parse-ident.ts';
 import type { GitRepository } from '../repository.ts';
-import { forEachRef, type RefQuery } from './for-each-ref.ts';
-import { matchAsPath } from './ref-patterns.ts';
+import { askForBranchTips } from './ask-for-branch-tips.ts';
+import type { BranchTip } from './branch-tip.ts';
+import type { RefQuery } from './for-each-ref.ts';
+import type { ListedRef } from './listed-ref.ts';
+import { parsePlainCommit } from './parse-branch-tip.ts';
+import { readRefObjects } from './read-ref-objects.ts';
 
-/** A reference and its commit as `for-each-ref` prints it, which differs from what {@link parseCommit} makes of the object. */
-export interface BranchTip {
-  /** Full name. */
-  readonly name: Buffer;
-  /** What the reference points to; tags are not peeled, and may have a subject and a body. */
-  readonly oid: string;
-  readonly treeOid: string;
-  readonly parentOids: readonly string[];
-  /** All empty, and without a usable date, where the object has no such header. */
-  readonly author: Signature;
-  readonly committer: Signature;
-  /** The first paragraph on one line. */
-  readonly subject: Buffer;
-  /** The message without the empty lines at its beginning; it ends at a NUL. */
-  readonly body: Buffer;
+export interface TipOptions {
+  readonly signal?: AbortSignal | undefined;
 }
 
-const FIELDS = [
-  '%(objectname)',
-  '%(refname)',
-  '%(tree)',
-  '%(parent)',
-  '%(authorname)',
-  '%(authoremail)',
-  '%(authordate:raw)',
-  '%(committername)',
-  '%(committeremail)',
-  '%(committerdate:raw)',
-  '%(contents:subject)',
-  '%(contents)',
-];
-/** Every field ends with a NUL, which no field contains: git's texts end at the first one. */
-const FORMAT = FIELDS.map((field) => `${field}%00`).join('');
-
-/** A longer message is no message. */
-const MAX_FIELD_BYTES = 256 * 1024 * 1024;
-/** Dates are printed as 64 bits without a sign; git's other date formats refuse those that were negative. */
-const MAX_SECONDS = 2n ** 63n - 1n;
-/** Later dates are taken for nonsense, as in commits that are read whole. */
-const MAX_SENSIBLE_SECONDS = 1n << 53n;
-
 /**
- * Lists references with their commits, in batches as git prints them: one process for all. The commits are git's own view of them, `.mailmap`
- * not applied.
+ * Lists references with their commits as `git for-each-ref` shows them (`.mailmap` not applied), in batches. What is plain is read with
+ * cat-file, which is faster and does not wait for the end of the list; from the first reference on that leads to something unusual, and
+ * where history is cut or grafted, git is asked.
  *
  * @throws {GitalyError} at once, for words that git must not see; {GitExitError} while iterating, when git fails.
  */
@@ -57,78 +23,38 @@ export function listBranchTips(
   git: Git,
   repository: GitRepository,
   query: RefQuery,
-  options: { readonly signal?: AbortSignal | undefined } = {},
+  options: TipOptions = {},
 ): AsyncGenerator<BranchTip[], void> {
-  const { forEachRefExclude: knowsExclude } = git.capabilities;
-  const command = forEachRef(query, FORMAT, { knowsExclude });
-  const isExcluded = knowsExclude || !query.exclude?.length ? undefined : matchAsPath(query.exclude);
-  const fields = outputLines(git, repository, command, { ...options, delimiter: 0, maxLineBytes: MAX_FIELD_BYTES });
-  return parseTips(fields, isExcluded);
+  const ask = askForBranchTips(git, repository, query, options);
+  const list = git.refs(repository).list(query, options);
+  return isCut(repository) ? ask() : plainFirst(git, repository, { list, ask, ...options });
 }
 
-/** Puts fields together to branches. Exported for its test. */
-export async function* parseTips(
-  batches: AsyncIterable<readonly Buffer[]>,
-  isExcluded?: (name: Buffer) => boolean,
-): AsyncGenerator<BranchTip[], void> {
-  let held: readonly Buffer[] = [];
-  for await (const batch of batches) {
-    const fields = held.length === 0 ? batch : [...held, ...batch];
+/** Whether parents of commits are not those that the commits name. */
+function isCut({ path }: GitRepository): boolean {
+  return existsSync(`${path}/shallow`) || existsSync(`${path}/info/grafts`);
+}
+
+interface Parts extends TipOptions {
+  readonly list: AsyncIterable<ListedRef[]>;
+  readonly ask: (after?: Buffer) => AsyncGenerator<BranchTip[], void>;
+}
+
+async function* plainFirst(git: Git, repository: GitRepository, { list, ask, signal }: Parts): AsyncGenerator<BranchTip[], void> {
+  let last: Buffer | undefined;
+  for await (const found of readRefObjects(git.objects(repository), list, { signal })) {
     const tips: BranchTip[] = [];
-    let at = 0;
-    for (; fields.length - at >= FIELDS.length; at += FIELDS.length) {
-      const tip = parseTip(fields, at);
-      if (isExcluded?.(tip.name) !== true) tips.push(tip);
+    let isPlain = true;
+    for (const { item, type, data } of found) {
+      const fields = type === 'commit' ? parsePlainCommit(data) : undefined;
+      isPlain = fields !== undefined;
+      if (fields === undefined) break;
+      tips.push({ name: item.name, oid: item.oid, ...fields });
     }
-    held = fields.slice(at);
-    if (tips.length > 0) yield tips;
+    last = tips.at(-1)?.name ?? last;
+    yield tips;
+    if (isPlain) continue;
+    yield* ask(last);
+    return;
   }
-}
-
-const NOTHING = Buffer.alloc(0);
-
-function parseTip(fields: readonly Buffer[], start: number): BranchTip {
-  const field = (index: number): Buffer => fields[start + index] ?? NOTHING;
-  const parents = field(3);
-  return {
-    // Every record but the first begins with the line feed that ends the one before.
-    oid: field(0).toString('latin1').trimStart(),
-    name: field(1),
-    treeOid: field(2).toString('latin1'),
-    parentOids: parents.length === 0 ? [] : parents.toString('latin1').split(' '),
-    author: parsePerson(field(4), field(5), field(6)),
-    committer: parsePerson(field(7), field(8), field(9)),
-    subject: field(10),
-    body: field(11),
-  };
-}
-
-function parsePerson(name: Buffer, email: Buffer, date: Buffer): Signature {
-  const space = date.indexOf(0x20);
-  return {
-    name,
-    email: withoutBrackets(email),
-    seconds: parseSeconds(date.toString('latin1', 0, Math.max(space, 0))),
-    timezone: space === -1 ? NOTHING : date.subarray(space + 1),
-  };
-}
-
-function withoutBrackets(email: Buffer): Buffer {
-  let start = 0;
-  let end = email.length;
-  while (start < end && isBracket(email[start])) start++;
-  while (end > start && isBracket(email[end - 1])) end--;
-  return email.subarray(start, end);
-}
-
-function isBracket(byte: number | undefined): boolean {
-  return byte === 0x3c || byte === 0x3e;
-}
-
-/** @throws {GitalyError} without a code, for a negative date. */
-function parseSeconds(text: string): bigint {
-  if (!/^\d+$/.test(text)) return FALLBACK_SECONDS;
-  const seconds = BigInt(text);
-  if (seconds > MAX_SECONDS) throw new GitalyError('UNKNOWN', 'listing failed with exit code 128');
-  return seconds > MAX_SENSIBLE_SECONDS ? FALLBACK_SECONDS : seconds;
 }

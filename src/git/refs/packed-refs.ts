@@ -1,3 +1,5 @@
+import { OddReferencesError } from './odd-references.ts';
+
 /** Bytes of a packed-refs file, wherever they lie. */
 export interface ByteSource {
   readonly size: number;
@@ -17,6 +19,7 @@ interface Record {
 const LINE_BYTES = 512;
 const LF = 0x0a;
 const PEELED = 0x5e;
+const NAMESPACE = Buffer.from('refs/');
 
 /** Whether the file says of itself that it can be searched. An empty one needs no order. */
 export function isSorted(source: ByteSource): boolean {
@@ -35,9 +38,18 @@ function hasTrait(source: ByteSource, trait: string): boolean {
   return line.startsWith('# pack-refs with:') && line.split(' ').includes(trait);
 }
 
-/** The position of the first record whose name is not below `name`, and so of all that begin with it; the end when there is none. */
+/**
+ * The position of the first record whose name is not below `name`, and so of all that begin with it; the end when there is none.
+ *
+ * @throws {OddReferencesError} when the search comes across a line that is no record: it would lead astray.
+ */
 export function findPackedPosition(source: ByteSource, name: Buffer): number {
-  return lowerBound(source, name)?.start ?? source.size;
+  return lowerBound(source, name, checkRecord)?.start ?? source.size;
+}
+
+function checkRecord({ oid, name }: Record): void {
+  const isRecord = (oid.length === 40 || oid.length === 64) && name.subarray(0, NAMESPACE.length).equals(NAMESPACE);
+  if (!isRecord) throw new OddReferencesError('packed-refs has a line that is no reference');
 }
 
 /** The object id of a reference in a sorted packed-refs file; `undefined` when it is not there. */
@@ -53,13 +65,14 @@ export function firstPackedRef(source: ByteSource, prefix: Buffer): { name: Buff
 }
 
 /** The first record whose name is not below `key`. A binary search over bytes: some 24 steps in a file of 200,000 references. */
-function lowerBound(source: ByteSource, key: Buffer): Record | undefined {
+function lowerBound(source: ByteSource, key: Buffer, check?: (record: Record) => void): Record | undefined {
   let low = 0;
   let high = source.size;
   let best: Record | undefined;
   while (low < high) {
     const middle = (low + high) >>> 1;
     const record = recordFrom(source, middle, high);
+    if (record !== undefined) check?.(record);
     if (record === undefined) high = middle;
     else if (Buffer.compare(record.name, key) < 0) low = record.next;
     else {

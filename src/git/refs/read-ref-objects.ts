@@ -32,6 +32,37 @@ type Batches = AsyncIterable<readonly ListedRef[]>;
 
 /** Up to so many references are looked up by the shared process, all at once; for more a process of their own is faster. */
 const FEW = 100;
+const NO_DATA = Buffer.alloc(0);
+
+/**
+ * Reads what references point to, in the order of the list, in batches as they are at hand: commits and tags whole, of other objects
+ * only the type. Ends the list.
+ */
+export async function* readRefObjects(
+  objects: ObjectReader,
+  list: Batches,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<Contents<ListedRef>[], void> {
+  const refs = list[Symbol.asyncIterator]();
+  try {
+    const { taken, isAll } = await takeFew(refs);
+    if (isAll) for await (const each of mapAhead(taken, FEW, (ref) => readObject(objects, ref, signal))) yield [each];
+    else yield* readContents(objects, () => questions(taken, refs, (ref) => [ref]), { signal });
+  } finally {
+    await refs.return?.();
+  }
+}
+
+async function readObject(objects: ObjectReader, ref: ListedRef, signal: AbortSignal | undefined): Promise<Contents<ListedRef>> {
+  const object = await objects.openObject(ref.oid, { signal });
+  let data = object?.data ?? NO_DATA;
+  if (object !== undefined && object.data === undefined) {
+    // A stream of bytes yields Buffers.
+    if (hasText(object.type)) data = Buffer.concat((await Array.fromAsync(object.stream)) as Buffer[]);
+    else object.stream.destroy();
+  }
+  return { item: ref, oid: ref.oid, type: object?.type, data };
+}
 
 /** Reads the commits that references lead to, tags peeled, in the order of the list, in batches as they are at hand. Ends the list. */
 export async function* readRefCommits(
@@ -39,30 +70,11 @@ export async function* readRefCommits(
   list: Batches,
   options: RefObjectOptions = {},
 ): AsyncGenerator<RefCommit[], void> {
-  const refs = list[Symbol.asyncIterator]();
-  try {
-    const { taken, isAll } = await takeFew(refs);
-    if (isAll) {
-      const read = mapAhead(taken, FEW, async (ref) => ({ ref, commit: await objects.readCommit(ref.oid, options) }));
-      for await (const each of read) yield [each];
-    } else {
-      yield* commitsInBulk(objects, () => questions(taken, refs, (ref) => [ref]), options);
-    }
-  } finally {
-    await refs.return?.();
-  }
-}
-
-async function* commitsInBulk(
-  objects: ObjectReader,
-  source: () => AsyncIterable<ListedRef[]>,
-  options: RefObjectOptions,
-): AsyncGenerator<RefCommit[], void> {
-  const mailmap = options.mailmap === false ? undefined : await objects.mailmap();
-  for await (const contents of readContents(objects, source, options)) {
+  const mailmap = options.mailmap === false ? undefined : objects.mailmap();
+  for await (const contents of readRefObjects(objects, list, options)) {
     const commits: RefCommit[] = [];
     for (const { item: ref, oid, type, data } of contents) {
-      if (type === 'commit') commits.push({ ref, commit: parseCommit(oid, data, mailmap) });
+      if (type === 'commit') commits.push({ ref, commit: parseCommit(oid, data, await mailmap) });
       else commits.push({ ref, commit: type === 'tag' ? await objects.readCommit(ref.oid, options) : undefined });
     }
     yield commits;
@@ -138,7 +150,7 @@ interface Question {
 }
 
 /** What git has for an item. */
-interface Contents<T> {
+export interface Contents<T> {
   readonly item: T;
   readonly oid: string;
   /** `undefined` when there is no such object. */
@@ -168,7 +180,7 @@ async function* readContents<T extends { readonly oid: string }>(
     const contents: Contents<T>[] = [];
     for (const { item, info, data } of pieces) {
       bytes += data.length;
-      if (info?.type === 'commit' || info?.type === 'tag') kept.push(data);
+      if (hasText(info?.type)) kept.push(data);
       if (info !== undefined && bytes < info.size) continue;
       const [only] = kept;
       contents.push({
@@ -182,6 +194,10 @@ async function* readContents<T extends { readonly oid: string }>(
     }
     if (contents.length > 0) yield contents;
   }
+}
+
+function hasText(type: ObjectType | undefined): boolean {
+  return type === 'commit' || type === 'tag';
 }
 
 /** The beginning of a list. Whoever asks for it ends the list. */

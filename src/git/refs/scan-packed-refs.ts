@@ -9,24 +9,20 @@ const READ_BYTES = 256 * 1024;
 
 const LF = 0x0a;
 const PEELED = 0x5e;
-
-/** What no line of a packed-refs file that git wrote has: names that git refuses, ids of nothing, broken lines. */
-const ODD = {
-  40: oddLines(40),
-  64: oddLines(64),
-} as const;
-
-function oddLines(digits: number): RegExp {
-  const odd = [
-    `^(?=[^])(?![0-9a-f]{${digits}} refs/[^/\\n]|\\^[0-9a-f]{${digits}}$)`,
-    `^0{${digits}} `,
-    ' [^ \\n]* ',
-    '[^\\n]\\^',
-    '[\\x00-\\x09\\x0b-\\x1f\\x7f:?*[\\\\~]',
-    '\\.\\.|@\\{|/[/.\\n]|\\.\\n|\\.lock[/\\n]',
-  ];
-  return new RegExp(odd.join('|'), 'm');
-}
+const SPACE = 0x20;
+const SLASH = 0x2f;
+const DOT = 0x2e;
+const AT = 0x40;
+const BRACE = 0x7b;
+const ZERO = 0x30;
+const LAST_OF_LOCK = 0x6b;
+const LOCK = '.lock';
+const NAMESPACE = [...Buffer.from('refs/')];
+const NOT_HEX = Uint8Array.from({ length: 256 }, (_, byte) => (/[0-9a-f]/.test(String.fromCharCode(byte)) ? 0 : 1));
+/** Bytes that no name of a reference has, at any place. */
+const NOT_IN_NAMES = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte <= SPACE || byte === 0x7f || ':?*[\\~^'.includes(String.fromCharCode(byte)) ? 1 : 0,
+);
 
 export interface ScanOptions {
   /** Only names that begin with it. */
@@ -59,9 +55,12 @@ export async function* scanPackedRefs(
       continue;
     }
     const refs = parseBlock(block.subarray(0, end), { digits, isPeelKnown });
-    const outside = refs.findIndex(({ name }) => !beginsWith(name, prefix));
-    yield outside === -1 ? refs : refs.slice(0, outside);
-    if (outside !== -1) return;
+    const last = refs.at(-1);
+    if (last !== undefined && !beginsWith(last.name, prefix)) {
+      yield refs.filter(({ name }) => beginsWith(name, prefix));
+      return;
+    }
+    yield refs;
     at += end;
     length = READ_BYTES;
   }
@@ -80,22 +79,63 @@ function lastRecordStart(block: Buffer): number {
 
 function parseBlock(block: Buffer, { digits, isPeelKnown }: { digits: 40 | 64; isPeelKnown: boolean }): ListedRef[] {
   const text = block.toString('latin1');
-  if (block.at(-1) !== LF || ODD[digits].test(text)) {
-    throw new OddReferencesError('packed-refs has a line that git would not write');
-  }
   const refs: ListedRef[] = [];
-  let next: number;
-  for (let at = 0; at < text.length; at = next) {
-    const lf = text.indexOf('\n', at);
-    next = lf + 1;
+  for (let at = 0; at < block.length; ) {
+    const end = checkReference(block, at, digits);
+    const name = block.subarray(at + digits + 1, end);
+    const oid = text.slice(at, at + digits);
+    at = end + 1;
     let peeledOid: string | undefined;
-    if (block[next] === PEELED) {
-      peeledOid = text.slice(next + 1, next + 1 + digits);
-      next += digits + 2;
+    if (block[at] === PEELED) {
+      checkId(block, at + 1, digits);
+      if (block[at + 1 + digits] !== LF) throw broken();
+      peeledOid = text.slice(at + 1, at + 1 + digits);
+      at += digits + 2;
     }
-    refs.push({ name: block.subarray(at + digits + 1, lf), oid: text.slice(at, at + digits), peeledOid, isPeelKnown });
+    refs.push({ name, oid, peeledOid, isPeelKnown });
   }
   return refs;
+}
+
+/**
+ * Checks a line `<id> <name>` that starts at a position, and gives the position of its end. For speed it is one pass over its bytes.
+ *
+ * @throws {OddReferencesError} at what git would not write: names that it refuses, ids of nothing, broken lines.
+ */
+function checkReference(block: Buffer, start: number, digits: number): number {
+  checkId(block, start, digits);
+  if (block[start + digits] !== SPACE) throw broken();
+  let at = start + digits + 1;
+  for (const byte of NAMESPACE) if (block[at++] !== byte) throw broken();
+  let previous = SLASH;
+  for (let byte = block[at]; byte !== LF; byte = block[++at]) {
+    if (byte === undefined || NOT_IN_NAMES[byte] === 1) throw broken();
+    if (byte === SLASH) checkEndOfComponent(block, at, previous);
+    else if ((byte === DOT && (previous === DOT || previous === SLASH)) || (byte === BRACE && previous === AT)) throw broken();
+    previous = byte;
+  }
+  checkEndOfComponent(block, at, previous);
+  if (previous === DOT) throw broken();
+  return at;
+}
+
+function checkId(block: Buffer, start: number, digits: number): void {
+  let odd = 0;
+  let bits = 0;
+  for (let at = start; at < start + digits; at++) {
+    const byte = block[at] ?? 0;
+    odd |= NOT_HEX[byte] ?? 1;
+    bits |= byte ^ ZERO;
+  }
+  if (odd !== 0 || bits === 0) throw broken();
+}
+
+function checkEndOfComponent(block: Buffer, end: number, last: number): void {
+  if (last === SLASH || (last === LAST_OF_LOCK && block.toString('latin1', end - LOCK.length, end) === LOCK)) throw broken();
+}
+
+function broken(): OddReferencesError {
+  return new OddReferencesError('packed-refs has a line that git would not write');
 }
 
 function beginsWith(bytes: Buffer, beginning: Buffer): boolean {

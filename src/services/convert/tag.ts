@@ -1,10 +1,8 @@
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { chunkBySize } from '#base/chunk-by-size';
-import { flatten } from '#base/flatten';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Commit } from '#git/objects/parse-commit';
 import type { Tag } from '#git/objects/parse-tag';
-import { TagSchema } from '#wire/gen/shared_pb';
-import { commitSizeBound, SIGNATURE_TYPES, toAuthorMessage, toCommitMessage } from './commit.ts';
+import type { TagSchema } from '#wire/gen/shared_pb';
+import { SIGNATURE_TYPES, toAuthorMessage, toCommitMessage } from './commit.ts';
 
 export type TagMessage = MessageInitShape<typeof TagSchema>;
 
@@ -44,19 +42,4 @@ function toObjectFields({ message, tagger, signatureType }: Tag) {
     signatureType: SIGNATURE_TYPES[signatureType],
     ...(tagger && { tagger: toAuthorMessage(tagger) }),
   };
-}
-
-/** Collects tags into messages of less than 1 MiB. */
-export function chunkTags(batches: AsyncIterable<readonly TagMessage[]>): AsyncGenerator<TagMessage[]> {
-  return chunkBySize(flatten(batches), { sizeOf: tagSize, upperBound: tagSizeBound });
-}
-
-function tagSize(tag: TagMessage): number {
-  return toBinary(TagSchema, create(TagSchema, tag)).length;
-}
-
-/** Never below {@link tagSize}: every field counts with more than its tag and length need. */
-function tagSizeBound({ name, message, tagger, targetCommit }: TagMessage): number {
-  const person = 64 + (tagger?.name?.length ?? 0) + (tagger?.email?.length ?? 0) + (tagger?.timezone?.length ?? 0);
-  return 128 + (name?.length ?? 0) + (message?.length ?? 0) + person + (targetCommit ? 8 + commitSizeBound(targetCommit) : 0);
 }

@@ -1,16 +1,20 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { type RefTag, readRefTags } from '#git/refs/read-ref-objects';
 import type { HandlerContext } from '#rpc/server/handler';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { ReverseWriter } from '#wire/fast/reverse-writer';
 import {
   type FindAllTagsRequest,
   type FindAllTagsRequest_SortBy,
   FindAllTagsRequest_SortBy_Key,
-  type FindAllTagsResponseSchema,
+  FindAllTagsResponseSchema,
 } from '#wire/gen/ref_pb';
+import { chunkEncoded } from '../convert/chunk-encoded.ts';
+import { writeTag } from '../convert/encode-commit.ts';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import { cutPage, itemsOf, MissingPageTokenError, pageOf } from '../convert/pagination.ts';
-import { chunkTags, type TagMessage, toTagMessage } from '../convert/tag.ts';
+import { type TagMessage, toTagMessage } from '../convert/tag.ts';
 import type { RefRooms } from './index.ts';
 import { listingError, startList } from './listing-error.ts';
 import { sortKey } from './sort-key.ts';
@@ -37,7 +41,7 @@ export async function* findAllTags(
     const list = startList(() => refs.list({ patterns: [NAMESPACE], sort }, { signal }));
     const page = itemsOf(cutPage(list, pageOf(request.paginationParams)));
     const tags = readRefTags(objects, page, { mailmap: usesMailmap(context), signal });
-    for await (const chunk of chunkTags(messagesOf(tags))) yield { tags: chunk };
+    for await (const chunk of chunkEncoded(encodeTags(tags))) yield responseOf(chunk);
   } catch (error) {
     if (error instanceof MissingPageTokenError) throw new GitalyError('INVALID_ARGUMENT', error.message, { cause: error });
     throw wrap(listingError(error), 'iterating over tags');
@@ -53,8 +57,20 @@ function sortOf(sortBy: FindAllTagsRequest_SortBy | undefined): string {
   return sort;
 }
 
-async function* messagesOf(batches: AsyncIterable<readonly RefTag[]>): AsyncGenerator<TagMessage[], void> {
-  for await (const tags of batches) yield tags.map(toMessage);
+async function* encodeTags(batches: AsyncIterable<readonly RefTag[]>): AsyncGenerator<Buffer[], void> {
+  const writer = new ReverseWriter();
+  const encode = (tag: RefTag): Buffer => {
+    writeTag(writer, toMessage(tag));
+    return writer.take();
+  };
+  for await (const tags of batches) yield tags.map(encode);
+}
+
+/** Hundreds of thousands of tags are encoded one by one as they come, so that a message is only a matter of joining them. */
+function responseOf(tags: readonly Buffer[]): MessageShape<typeof FindAllTagsResponseSchema> {
+  const writer = new ReverseWriter();
+  for (const tag of tags.toReversed()) writer.bytes(1, tag);
+  return encodedMessage(FindAllTagsResponseSchema, writer.take());
 }
 
 /** @throws {GitalyError} without a code, when something on the way to the end of the tag is not there. */

@@ -8,6 +8,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { encodedBytes } from './encoded-message.ts';
 
 /** Below this a copy is cheaper than one more chunk for the transport to handle. */
 export const BY_REFERENCE_BYTES = 4096;
@@ -32,6 +33,8 @@ const plans = new WeakMap<DescMessage, Plan>();
  * @throws {Error} as `toBinary` does, when a value does not fit its field or the message is of another type.
  */
 export function encodeMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array[] {
+  const encoded = encodedBytes(message);
+  if (encoded !== undefined) return [encoded];
   const plan = planOf(schema);
   if (!plan.bulk.some((field) => bulkContent(message, field)) || message.$typeName !== schema.typeName) {
     return [toBinary(schema, message)];

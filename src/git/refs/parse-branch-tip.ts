@@ -1,0 +1,72 @@
+import type { Signature } from '../objects/parse-ident.ts';
+import type { BranchTip } from './branch-tip.ts';
+
+/** What `for-each-ref` shows of a commit. */
+type CommitFields = Omit<BranchTip, 'name' | 'oid'>;
+
+const ID = '(?:[0-9a-f]{40}|[0-9a-f]{64})';
+const PERSON = String.raw`(?:([^<>\n\0]*) )?<([^<>\n\0]*)> (\d{1,15}) ([+-]\d{4})\n`;
+/** A commit as git writes it, up to the empty line before its message. Only headers behind the committer may be of any kind. */
+const HEADERS = new RegExp(String.raw`^tree (${ID})\n((?:parent ${ID}\n)*)author ${PERSON}committer ${PERSON}(?:[^\n\0]+\n)*\n`);
+/** Something in the message that git treats in a way of its own: a NUL ends it, a signature ends the subject. */
+const ODD_MESSAGE = /\0|^-----BEGIN /m;
+
+const LF = 0x0a;
+const PARENT = /^parent /gm;
+
+/**
+ * Reads a commit by the rules of git's `ref-filter`, when it is one as git writes it. `undefined` for any other: those rules are
+ * too odd to be repeated here, so git has to be asked.
+ */
+export function parsePlainCommit(data: Buffer): CommitFields | undefined {
+  const text = data.toString('latin1');
+  const headers = HEADERS.exec(text);
+  if (headers === null) return undefined;
+  const [all, treeOid = '', parents = ''] = headers;
+  const start = afterEmptyLines(data, all.length);
+  if (ODD_MESSAGE.test(start === 0 ? text : text.slice(start))) return undefined;
+
+  const author = 'tree \n'.length + treeOid.length + parents.length + 'author '.length;
+  const committer = text.indexOf('\n', author) + 1 + 'committer '.length;
+  return {
+    treeOid,
+    parentOids: parents === '' ? [] : parents.replace(PARENT, '').trimEnd().split('\n'),
+    author: readPerson(data, author, headers.slice(3, 7)),
+    committer: readPerson(data, committer, headers.slice(7, 11)),
+    subject: readSubject(data, text, start),
+    body: data.subarray(start),
+  };
+}
+
+function afterEmptyLines(data: Buffer, start: number): number {
+  let at = start;
+  while (data[at] === LF) at++;
+  return at;
+}
+
+/** Cuts a person out of the bytes, with the help of the texts of its parts. */
+function readPerson(data: Buffer, start: number, [name, email = '', date = '', zone = '']: (string | undefined)[]): Signature {
+  const nameEnd = start + (name?.length ?? 0);
+  const emailStart = (name === undefined ? start : nameEnd + 1) + 1;
+  const zoneStart = emailStart + email.length + '> '.length + date.length + 1;
+  return {
+    name: data.subarray(start, nameEnd),
+    email: data.subarray(emailStart, emailStart + email.length),
+    seconds: BigInt(date),
+    timezone: zone === '-0000' ? UTC : data.subarray(zoneStart, zoneStart + zone.length),
+  };
+}
+
+/** git prints the zone as a number, which has no negative zero. */
+const UTC = Buffer.from('+0000');
+
+/** The first paragraph on one line. */
+function readSubject(data: Buffer, text: string, start: number): Buffer {
+  let end = text.indexOf('\n\n', start);
+  if (end === -1) end = text.indexOf('\r\n\r\n', start);
+  if (end === -1) end = text.length;
+  while (end > start && (text[end - 1] === '\n' || text[end - 1] === '\r')) end--;
+  const lf = text.indexOf('\n', start);
+  if (lf === -1 || lf >= end) return data.subarray(start, end);
+  return Buffer.from(text.slice(start, end).replace(/\r?\n/g, ' '), 'latin1');
+}

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { gitOutput, initRepository } from '#testkit/init-repository';
+import { matchAsPath, prefixesOf } from './ref-patterns.ts';
+import { compileWildmatch } from './wildmatch.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'wildmatch-test-'));
+initRepository(directory, { commits: 1 });
+after(() => rmSync(directory, { recursive: true }));
+
+const NAMES = [
+  ...['a', 'b', 'A', 'B', 'ab', 'aB', 'a-b', 'a]b', 'z.z', '1', 'é', '!x', '#', "'", '"', '{a}', '-'].map(
+    (name) => `refs/heads/${name}`,
+  ),
+  ...['x/a', 'x/b', 'x/y/a', 'x/y/z/a', 'x/A/b', 'xx/a'].map((name) => `refs/heads/${name}`),
+  ...['refs/tags/a', 'refs/tags/x/a', 'refs/a', 'refs/x/heads/a'],
+].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+const main = gitOutput(directory, ['rev-parse', 'main']);
+writeFileSync(
+  join(directory, 'packed-refs'),
+  `# pack-refs with: peeled fully-peeled sorted \n${NAMES.map((name) => `${main} ${name}\n`).join('')}`,
+);
+gitOutput(directory, ['update-ref', '-d', 'refs/heads/main']);
+
+function askGit(patterns: readonly string[], ignoreCase: boolean): string[] {
+  const args = ['for-each-ref', '--format=%(refname)', ...(ignoreCase ? ['--ignore-case'] : []), '--end-of-options', ...patterns];
+  return execFileSync('git', args, { cwd: directory, encoding: 'utf8' }).split('\n').filter(Boolean).sort();
+}
+
+const piece = fc.constantFrom(
+  ...[
+    'refs/',
+    'heads/',
+    'tags/',
+    '/',
+    'a',
+    'b',
+    'A',
+    'x',
+    'x/',
+    'y',
+    '*',
+    '**',
+    '/**/',
+    '**/',
+    '?',
+    '\\',
+    '\\*',
+    '[',
+    ']',
+    '[ab]',
+    '[!a]',
+  ],
+  ...[
+    '[^b]',
+    '[a-z]',
+    '[A-Z]',
+    '[]a]',
+    '[a\\]]',
+    '[[:alpha:]]',
+    '[[:upper:]]',
+    '[[:foo:]]',
+    '[[:',
+    '[a-',
+    '[!]',
+    '-',
+    'é',
+    '[\\a-b]',
+    '{a}',
+  ],
+);
+const pattern = fc
+  .tuple(fc.constantFrom('refs/heads/', 'refs/', 'refs/heads', ''), fc.array(piece, { maxLength: 5 }))
+  .map(([start, pieces]) => start + pieces.join(''))
+  .filter((text) => text !== '');
+
+test('patterns match the references that git matches', () => {
+  fc.assert(
+    fc.property(fc.array(pattern, { minLength: 1, maxLength: 2 }), fc.boolean(), (patterns, ignoreCase) => {
+      // Before 2.41 git compares two unrelated addresses for a pattern that begins with two stars.
+      fc.pre(!patterns.some((each) => each.startsWith('**')));
+      const matches = matchAsPath(
+        patterns.map((each) => Buffer.from(each)),
+        { ignoreCase },
+      );
+      const found = NAMES.filter((name) => matches(Buffer.from(name)));
+
+      assert.deepEqual(found.sort(), askGit(patterns, ignoreCase));
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test('what matches a pattern begins with one of its prefixes, and all of a whole prefix matches', () => {
+  fc.assert(
+    fc.property(fc.array(pattern, { minLength: 1, maxLength: 3 }), (patterns) => {
+      const bytes = patterns.map((each) => Buffer.from(each));
+      const matches = matchAsPath(bytes);
+      const prefixes = prefixesOf(bytes);
+
+      for (const name of NAMES.map((each) => Buffer.from(each))) {
+        const prefix = prefixes.find((each) => name.subarray(0, each.prefix.length).equals(each.prefix));
+        if (matches(name)) assert.ok(prefix, name.toString());
+        if (prefix?.isWhole === true) assert.ok(matches(name), name.toString());
+      }
+    }),
+  );
+});
+
+test('a star crosses slashes unless names are paths', () => {
+  const name = Buffer.from('group/a');
+
+  assert.equal(compileWildmatch(Buffer.from('g*a'))(name), true);
+  assert.equal(compileWildmatch(Buffer.from('g*a'), { pathname: true })(name), false);
+});
+
+test('a pattern that makes other matchers try everything takes no time', () => {
+  const matches = compileWildmatch(Buffer.from(`${'*a'.repeat(200)}b`), { pathname: true });
+  const start = performance.now();
+
+  assert.equal(matches(Buffer.alloc(5_000, 'a')), false);
+
+  assert.ok(performance.now() - start < 2_000);
+});

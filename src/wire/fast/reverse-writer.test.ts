@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { create, toBinary } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import { GitCommitSchema } from '#wire/gen/shared_pb';
+import { ReverseWriter } from './reverse-writer.ts';
+
+const writer = new ReverseWriter();
+
+test('what it writes is what the general encoder writes', () => {
+  const text = fc.oneof(fc.string({ maxLength: 40 }), fc.constantFrom('', 'é', '𝄞'.repeat(50)));
+  const bytes = fc.uint8Array({ maxLength: 300 });
+  const seconds = fc.oneof(fc.bigInt(0n, 2n ** 63n - 1n), fc.constantFrom(0n, 127n, 128n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 53n));
+
+  fc.assert(
+    fc.property(text, bytes, bytes, seconds, fc.nat(), (id, subject, name, date, bodySize) => {
+      const author = { name, date: { seconds: date } };
+      const expected = toBinary(
+        GitCommitSchema,
+        create(GitCommitSchema, { id, subject, author, bodySize: BigInt(bodySize), encoding: id }),
+      );
+
+      writer.text(13, id);
+      writer.number(7, bodySize);
+      const end = writer.length;
+      const endOfDate = writer.length;
+      writer.number(1, date);
+      writer.message(3, endOfDate);
+      writer.bytes(1, name);
+      writer.message(4, end);
+      writer.bytes(2, subject);
+      writer.text(1, id);
+
+      assert.ok(writer.take().equals(expected));
+    }),
+  );
+});
+
+test('a message of any size is written, and the next one starts anew', () => {
+  for (const size of [60_000, 70_000, 5_000_000, 1]) {
+    const body = Buffer.alloc(size, 'x');
+
+    writer.bytes(3, body);
+    writer.bytes(2, body);
+
+    assert.ok(writer.take().equals(toBinary(GitCommitSchema, create(GitCommitSchema, { subject: body, body }))));
+  }
+  assert.equal(writer.take().length, 0);
+});
