@@ -5,6 +5,7 @@ import type { GitRepository } from '../repository.ts';
 import { stampOf } from '../repository-stamp.ts';
 import { CatFileProcess } from './cat-file-process.ts';
 import { type Found, Lookup } from './lookup.ts';
+import { parseObjectId, SmallObjectCache } from './small-object-cache.ts';
 
 export interface CatFilePoolOptions {
   /** Starts a cat-file on a repository, with pipes on standard input and output. */
@@ -48,6 +49,8 @@ interface Slot {
   queue: Lookup[];
   /** What the repository looked like when `current` was started. */
   stamp: string;
+  /** Of `current`; never used twice. */
+  generation: number;
   lastUsedAt: number;
   /** Lookups that have a process of their own, and those that wait for one. */
   runningAlone: number;
@@ -62,6 +65,8 @@ export class CatFilePool {
   /** In order of use, the least recently used first. */
   readonly #slots = new Map<string, Slot>();
   readonly #processes = new Set<CatFileProcess>();
+  readonly #small = new SmallObjectCache();
+  #lastGeneration = 0;
   /** Processes that belong to one reader each. */
   readonly #lent = new Set<GitProcess>();
   /** Processes outlive the request that happened to start them, so they run in the context of the pool's maker. */
@@ -75,7 +80,18 @@ export class CatFilePool {
 
   /** Asks the repository's shared process; the answer comes in `lookup.answer`. */
   submit(repository: GitRepository, lookup: Lookup): void {
-    this.#enqueue(this.#slot(repository), lookup);
+    const slot = this.#slot(repository);
+    const byId = parseObjectId(lookup.revision);
+    if (byId !== undefined && this.#isCurrent(slot)) {
+      const known = this.#small.get(slot.generation, byId.oid);
+      if (known !== undefined && (byId.type === undefined || byId.type === known.type)) {
+        const { oid, type, size } = known;
+        lookup.resolve(lookup.mode === 'info' ? { oid, type, size } : known);
+        return;
+      }
+    }
+    if (lookup.mode !== 'info') this.#remember(slot, lookup);
+    this.#enqueue(slot, lookup);
   }
 
   /**
@@ -184,23 +200,40 @@ export class CatFilePool {
     for (const lookup of lookups) this.counts.lookups[lookup.mode === 'info' ? 'info' : 'contents']++;
   }
 
-  /** The shared process, a new one where the old one is gone, too old, or looks at what is no longer there. */
-  #currentOf(slot: Slot): CatFileProcess {
-    const stamp = stampOf(slot.repository);
+  /** Keeps what the lookup brings, if it is small, for those who ask for it by its id. */
+  #remember(slot: Slot, lookup: Lookup): void {
+    const { generation } = slot;
+    lookup.answer.then(
+      (found) => {
+        if (found?.data !== undefined && slot.generation === generation) this.#small.add(generation, found);
+      },
+      () => {}, // whoever asked is told
+    );
+  }
+
+  /** Whether the slot's process still stands for what is on disk. */
+  #isCurrent(slot: Slot): boolean {
     const { current } = slot;
-    if (
+    return (
       current !== undefined &&
       !current.isClosed &&
-      slot.stamp === stamp &&
+      slot.stamp === stampOf(slot.repository) &&
       performance.now() - current.startedAt < MAX_AGE_MS
-    ) {
+    );
+  }
+
+  /** The shared process, a new one where the old one is gone, too old, or looks at what is no longer there. */
+  #currentOf(slot: Slot): CatFileProcess {
+    const { current } = slot;
+    if (current !== undefined && this.#isCurrent(slot)) {
       this.counts.hits++;
       return current;
     }
     this.counts.misses++;
     current?.retire();
     slot.current = undefined;
-    slot.stamp = stamp;
+    slot.stamp = stampOf(slot.repository);
+    slot.generation = ++this.#lastGeneration;
     slot.current = this.#start(slot);
     return slot.current;
   }
@@ -312,6 +345,7 @@ export class CatFilePool {
       if (slot.queue.length === 0 && (slot.current === undefined || slot.current.isIdle)) this.#drop(slot);
     }
     if (this.#slots.size > 0 || this.#processes.size > 0) return;
+    this.#small.clear();
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }
@@ -334,6 +368,7 @@ function newSlot(key: string, repository: GitRepository): Slot {
     current: undefined,
     queue: [],
     stamp: '',
+    generation: 0,
     lastUsedAt: 0,
     runningAlone: 0,
     waitingAlone: [],

@@ -53,6 +53,10 @@ const DIFFICULT = /@\{|\^\{\/|^:\/|:(?:[0-3]:)?\.\.?(?:\/|$)/;
 /** More hex digits than the shorter kind of id has, alone or peeled. */
 const LONG_ID = /^([0-9a-fA-F]{41,})(?:\^\{[a-z]*\})?$/;
 
+/** A full reference name, which git takes before anything else that is called so, perhaps peeled. */
+const REFERENCE = /^(HEAD|refs\/[^^~:@{}\\ ]+)(\^\{(?:commit|tree|blob|tag)\})?$/;
+const MAX_REFERENCE_BYTES = 300;
+
 /** Reads the objects of one repository through the shared cat-file processes. Cheap to make; holds nothing. */
 export class ObjectReader {
   readonly #git: Git;
@@ -163,7 +167,7 @@ export class ObjectReader {
     const whole = revision.length > 40 ? this.#cutId(revision) : revision;
     const wanted = this.#fitsOnALine(whole) ? whole : await this.#resolve(whole, signal);
     if (wanted === undefined) return undefined;
-    const lookup = new Lookup(mode, wanted, maxBytes);
+    const lookup = new Lookup(mode, this.#withoutReference(wanted), maxBytes);
     if (DIFFICULT.test(wanted.toString('latin1'))) this.#pool.submitAlone(this.#repository, lookup, signal);
     else this.#pool.submit(this.#repository, lookup);
     if (signal === undefined) return await lookup.answer;
@@ -174,6 +178,15 @@ export class ObjectReader {
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** A full reference name in front of a revision, replaced by the id that it holds: an object asked for by its id may be at hand. */
+  #withoutReference(revision: Buffer): Buffer {
+    if (revision.length > MAX_REFERENCE_BYTES || (revision[0] !== 0x48 && revision[0] !== 0x72)) return revision; // H, r
+    const [, name, peeling = ''] = REFERENCE.exec(revision.toString('latin1')) ?? [];
+    if (name === undefined) return revision;
+    const resolved = this.#git.refs(this.#repository).resolveNow(Buffer.from(name, 'latin1'));
+    return resolved === undefined ? revision : Buffer.from(resolved.oid + peeling);
   }
 
   /** Newer versions of git take an id with more hex digits behind it for the id, and so it is with all. */

@@ -79,6 +79,16 @@ export class RefReader {
     return undefined;
   }
 
+  /**
+   * As {@link resolve}, without asking git and without waiting: `undefined` also when only git could tell.
+   */
+  resolveNow(name: Uint8Array): ResolvedRef | undefined {
+    const bytes = bytesOf(name);
+    if (!isReadable(bytes) || this.backend !== 'files') return undefined;
+    const resolved = this.#resolveFiles(bytes);
+    return resolved === 'odd' ? undefined : resolved;
+  }
+
   /** What HEAD holds, not followed. @throws {GitExitError} when there is no usable HEAD. */
   async head(options: RefReadOptions = {}): Promise<RawRef> {
     const raw = await this.read(HEAD, options);
