@@ -92,7 +92,7 @@ export async function createServices(
     serve(CommitService, commitService({ storages })),
     serve(DiffService, diffService({ storages })),
     serve(HookService, hookService({ storages, hooks })),
-    serve(OperationService, operationService({ storages, hooks })),
+    serve(OperationService, operationService({ storages, hooks, voteOf, transactionHooks: hooksOf })),
     serve(RefService, refService({ storages, voteOf, transactionHooks: hooksOf })),
     serve(
       RepositoryService,

@@ -24,19 +24,18 @@ export interface MergeIntoCommit {
  * @throws {MergeConflictError}; an error in Gitaly's words for what is no commit; what `writeCommit` throws, behind `create commit from tree: `.
  */
 export async function mergeIntoCommit(workspace: MergeWorkspace, merge: MergeIntoCommit): Promise<string> {
-  const { ours, author, committer, message, squash, sign } = merge;
-  const theirs = await resolveTheirs(workspace, merge.theirs);
-  if ((await workspace.objects.info(`${ours}^{commit}`, workspace)) === undefined) throw notParsed();
-  const { treeOid, isClean, conflicts } = await workspace.mergeCommits(ours, theirs.commitOid);
+  const { author, committer, message, squash, sign } = merge;
+  const sides = [await resolveSide(workspace, merge.ours), await resolveSide(workspace, merge.theirs)] as const;
+  const { treeOid, isClean, conflicts } = await workspace.mergeCommits(sides[0].commitOid, sides[1].commitOid);
   if (!isClean) throw new MergeConflictError(conflicts);
 
-  if (!squash && theirs.oid !== theirs.commitOid) {
-    // git peels tags where it merges, and refuses them as parents.
-    throw new Error(
-      `create commit from tree: commit-tree: exit status 128: fatal: ${theirs.oid} is not a valid 'commit' object\n `,
-    );
+  const parents = squash ? [sides[0]] : sides;
+  // git peels tags where it merges, and refuses them as parents.
+  const tag = parents.find(({ oid, commitOid }) => oid !== commitOid);
+  if (tag !== undefined) {
+    throw new Error(`create commit from tree: commit-tree: exit status 128: fatal: ${tag.oid} is not a valid 'commit' object\n `);
   }
-  const parentOids = squash ? [ours] : [ours, theirs.commitOid];
+  const parentOids = parents.map(({ oid }) => oid);
   try {
     return await writeCommit(workspace.writer, { treeOid, parentOids, author, committer, message, sign });
   } catch (error) {
@@ -45,7 +44,7 @@ export async function mergeIntoCommit(workspace: MergeWorkspace, merge: MergeInt
 }
 
 /** What a revision names, and the commit behind it. Gitaly looks neither up; these are its words for what git says to that. */
-async function resolveTheirs(workspace: MergeWorkspace, revision: string): Promise<{ oid: string; commitOid: string }> {
+async function resolveSide(workspace: MergeWorkspace, revision: string): Promise<{ oid: string; commitOid: string }> {
   if (revision.startsWith('-')) throw new Error('could not parse exit status of merge-tree(1)');
   const [named, commit] = await Promise.all(
     [revision, `${revision}^{commit}`].map((name) => workspace.objects.info(name, workspace)),

@@ -1,3 +1,4 @@
+import { EMPTY_TREE } from '#git/command/config';
 import { nearMergeBases } from '#git/merge/merge-base';
 import { mergeInProcess, type ThreeTrees, type TreeAccess } from '#git/merge/merge-in-process';
 import { type MergedTree, mergeTreeOfCommits, mergeTreeOfTrees } from '#git/merge/merge-tree';
@@ -83,7 +84,7 @@ export class MergeWorkspace implements AsyncDisposable {
       [ours, theirs, ...bases].map(async (oid) => (await objects.info(`${oid}^{tree}`, { signal }))?.oid),
     );
     if (oursTree === undefined || theirsTree === undefined) return undefined;
-    const base = bases.length === 0 ? await this.writer.writeTree([]) : baseTree;
+    const base = bases.length === 0 ? EMPTY_TREE[this.writer.objectFormat] : baseTree;
     return base && (await this.#inProcess({ base, ours: oursTree, theirs: theirsTree }));
   }
 

@@ -7,7 +7,7 @@ import type { Commit } from '#git/objects/parse-commit';
 import { writeCommit } from '../commit/write-commit.ts';
 import { MergeConflictError } from '../merge/merge-conflict-error.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';
-import { lenientIdent } from './author-ident.ts';
+import { textOf } from './commit-text.ts';
 
 export interface Rebase {
   /** Revision of the commit to rebase onto. */
@@ -66,9 +66,8 @@ async function applyCommit(workspace: MergeWorkspace, head: Head, commit: Commit
   const wasEmpty = commit.treeOid === base;
   if (treeOid === head.treeOid && !wasEmpty) return head;
   try {
-    const author = lenientIdent(commit.author);
-    const { body: message, encoding } = commit;
-    const oid = await writeCommit(workspace.writer, { treeOid, parentOids: [head.oid], author, committer, message, encoding });
+    const text = textOf(commit);
+    const oid = await writeCommit(workspace.writer, { treeOid, parentOids: [head.oid], committer, ...text });
     return { oid, treeOid };
   } catch (error) {
     throw wrap(error, 'rebase using merge-tree: write commit', 'UNKNOWN');

@@ -49,6 +49,14 @@ test('a clean merge is its tree alone', () => {
   assert.deepEqual(parseMergeTree(Buffer.from(`${OID}\0`)), { treeOid: OID, conflicts: [], messages: [] });
 });
 
+test('advice behind the messages is not read', () => {
+  const text = `${OID}\0\x001\0sub\0CONFLICT (contents)\0CONFLICT in sub\n\0Please merge by hand.\n`;
+
+  assert.deepEqual(parseMergeTree(Buffer.from(text)).messages, [
+    { paths: [Buffer.from('sub')], type: 'CONFLICT (contents)', text: Buffer.from('CONFLICT in sub\n') },
+  ]);
+});
+
 for (const text of [
   '',
   '\0',

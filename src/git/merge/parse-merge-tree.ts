@@ -33,7 +33,8 @@ const OBJECT_ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 
 /**
  * Reads what `git merge-tree --write-tree -z` prints: `<tree>\0`; for every side of a file in conflict `<mode> <oid> <stage>\t<path>\0`; an
- * empty field; messages `<n>\0<path>\0 (n times) <type>\0<text>\0`. A clean merge may end after the tree.
+ * empty field; messages `<n>\0<path>\0 (n times) <type>\0<text>\0`. A clean merge may end after the tree. Advice that older versions of
+ * git print behind all that is left out.
  *
  * @throws {GitalyError} `couldn't parse merge tree output: …`, without a code of its own; `metadata.offset` is the position in the input.
  */
@@ -49,7 +50,7 @@ export function parseMergeTree(output: Buffer): MergeTreeOutput {
     conflicts.push(parseEntry(field) ?? fail(output, at));
   }
   const messages: MergeMessage[] = [];
-  while (!fields.isAtEnd) messages.push(parseMessage(fields, output));
+  while (fields.hasNext) messages.push(parseMessage(fields, output));
   return { treeOid, conflicts, messages };
 }
 
@@ -84,6 +85,10 @@ class Fields {
 
   get isAtEnd(): boolean {
     return this.#at >= this.#data.length;
+  }
+
+  get hasNext(): boolean {
+    return this.#data.includes(0, this.#at);
   }
 
   next(): Buffer {

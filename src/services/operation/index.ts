@@ -1,16 +1,28 @@
 import type { HookManager } from '#domain/hooks/hook-manager';
-import type { ServiceImplementation } from '#rpc/server/handler';
+import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
+import type { HandlerContext, ServiceImplementation } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
+import type { Vote } from '#storage/voter';
 import type { OperationService } from '#wire/gen/operations_pb';
 import { userCreateBranch } from './user-create-branch.ts';
 import { userCreateTag } from './user-create-tag.ts';
 import { userDeleteBranch } from './user-delete-branch.ts';
 import { userDeleteTag } from './user-delete-tag.ts';
+import { userFFBranch } from './user-ff-branch.ts';
+import { userMergeBranch } from './user-merge-branch.ts';
+import { userMergeToRef } from './user-merge-to-ref.ts';
+import { userRebaseToRef } from './user-rebase-to-ref.ts';
+import { userSquash } from './user-squash.ts';
 import { userUpdateBranch } from './user-update-branch.ts';
 
 export interface OperationRooms {
   readonly storages: Storages;
   readonly hooks: HookManager;
+  /** How the call takes part in the vote of a cluster; `undefined` when nothing is voted on. */
+  readonly voteOf: (context: HandlerContext) => Vote | undefined;
+  /** How git takes part in that vote where users' hooks have no say; `undefined` when nothing is voted on. */
+  readonly transactionHooks: (context: HandlerContext, repository: Repository) => TransactionHooks | undefined;
 }
 
 /** Changes on behalf of users: what they would push, made by the server. */
@@ -20,6 +32,11 @@ export function operationService(rooms: OperationRooms): ServiceImplementation<t
     userCreateTag: (request, context) => userCreateTag(request, context, rooms),
     userDeleteBranch: (request, context) => userDeleteBranch(request, context, rooms),
     userDeleteTag: (request, context) => userDeleteTag(request, context, rooms),
+    userFFBranch: (request, context) => userFFBranch(request, context, rooms),
+    userMergeBranch: (requests, context) => userMergeBranch(requests, context, rooms),
+    userMergeToRef: (request, context) => userMergeToRef(request, context, rooms),
+    userRebaseToRef: (request, context) => userRebaseToRef(request, context, rooms),
+    userSquash: (request, context) => userSquash(request, context, rooms),
     userUpdateBranch: (request, context) => userUpdateBranch(request, context, rooms),
   };
 }

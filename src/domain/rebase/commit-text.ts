@@ -1,5 +1,19 @@
 import type { Ident } from '#git/objects/format-ident';
+import type { Commit } from '#git/objects/parse-commit';
 import type { Signature } from '#git/objects/parse-ident';
+
+/** What a rebased commit says: the same as before, in UTF-8 where that can be had without a table of characters. */
+export function textOf(commit: Commit): { author: Ident; message: Buffer; encoding: Buffer | undefined } {
+  const author = lenientIdent(commit.author);
+  const { body: message, encoding } = commit;
+  if (!/^(?:iso-?8859-?1|latin-?1)$/i.test(encoding.toString('latin1'))) return { author, message, encoding };
+  const [name, email] = [inUtf8(author.name), inUtf8(author.email)];
+  return { author: { ...author, name, email }, message: inUtf8(message), encoding: undefined };
+}
+
+function inUtf8(latin1: Uint8Array): Buffer {
+  return Buffer.from(Buffer.from(latin1).toString('latin1'));
+}
 
 const NOTHING = Buffer.alloc(0);
 
