@@ -3,6 +3,7 @@ import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import { parseTree, type TreeEntry } from '../objects/parse-tree.ts';
 import { findInTree } from './find-in-tree.ts';
 import { isPlainPath } from './open-entry.ts';
+import { oidBytesOf } from './tree-cursor.ts';
 
 const SLASH = 0x2f;
 const COLON = Buffer.from(':');
@@ -53,20 +54,19 @@ export class EntryFinder {
 
 /** A tree in which names are looked up. */
 class SearchedTree {
-  readonly #data: Buffer;
-  readonly #oidBytes: 20 | 32;
+  readonly #object: RawObject;
   #searches = 0;
   /** Names as latin1 text, one character a byte. */
   #byName: Map<string, TreeEntry> | undefined;
 
-  constructor({ oid, data }: RawObject) {
-    this.#data = data;
-    this.#oidBytes = oid.length === 40 ? 20 : 32;
+  constructor(object: RawObject) {
+    this.#object = object;
   }
 
   find(name: Buffer): TreeEntry | undefined {
-    if (this.#searches++ < MAX_SEARCHES) return findInTree(this.#data, name, this.#oidBytes);
-    this.#byName ??= table(parseTree(this.#data, this.#oidBytes));
+    if (this.#searches++ < MAX_SEARCHES) return findInTree(this.#object, name);
+    const { data, oid } = this.#object;
+    this.#byName ??= table(parseTree(data, oidBytesOf(oid)));
     return this.#byName.get(name.toString('latin1'));
   }
 }

@@ -1,7 +1,7 @@
 import { mapAhead } from '#base/map-ahead';
 import type { ObjectReader, ReadOptions, Revision } from '../objects/object-reader.ts';
-import { parseTree } from '../objects/parse-tree.ts';
 import { kindOf } from './entry-kind.ts';
+import { oidBytesOf, TreeCursor } from './tree-cursor.ts';
 
 /** Directories that are passed at most. */
 const MAX_STEPS = 9;
@@ -37,10 +37,12 @@ async function flatPath(objects: ObjectReader, { path, tree }: NamedTree, option
   for (let step = 0; step < MAX_STEPS; step++) {
     const object = await objects.readObject(at, options);
     if (object?.type !== 'tree' || object.size > MAX_TREE_BYTES) break;
-    const [only, ...others] = parseTree(object.data, object.oid.length === 40 ? 20 : 32);
-    if (only === undefined || others.length > 0 || kindOf(only.mode) !== 'tree') break;
-    flat = Buffer.concat([flat, SLASH, only.name]);
-    at = only.oid;
+    const cursor = new TreeCursor(object.data, oidBytesOf(object.oid));
+    if (!cursor.next() || kindOf(cursor.mode) !== 'tree') break;
+    const [name, oid] = [cursor.name(), cursor.oid()];
+    if (cursor.next()) break;
+    flat = Buffer.concat([flat, SLASH, name]);
+    at = oid;
   }
   return flat;
 }

@@ -44,7 +44,7 @@ export async function openEntry(
   try {
     const tree = await reading;
     if (tree?.type !== 'tree') return undefined;
-    const entry = findInTree(tree.data, path.subarray(slash + 1), tree.oid.length === 40 ? 20 : 32);
+    const entry = findInTree(tree, path.subarray(slash + 1));
     if (entry === undefined) return undefined;
     const kind = kindOf(entry.mode);
     if (kind === 'submodule') return { entry, kind, object: undefined };

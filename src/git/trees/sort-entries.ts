@@ -1,5 +1,5 @@
 import type { EntryKind } from './entry-kind.ts';
-import type { WalkedEntry } from './walk-tree.ts';
+import type { WalkedEntry } from './walked-entry.ts';
 
 /** `kind`: directories, files, submodules, each in git's order; `path`: by the bytes of the path. */
 export type EntryOrder = 'kind' | 'path';
@@ -13,7 +13,11 @@ export async function* sortEntries(
 ): AsyncGenerator<readonly WalkedEntry[], void, undefined> {
   const all: WalkedEntry[] = [];
   for await (const batch of batches) for (const entry of batch) all.push(entry);
-  if (order === 'path') all.sort((a, b) => a.path.compare(b.path));
-  else all.sort((a, b) => RANKS[a.kind] - RANKS[b.kind]);
-  yield all;
+  yield order === 'path' ? byPath(all) : all.sort((a, b) => RANKS[a.kind] - RANKS[b.kind]);
+}
+
+function byPath(entries: readonly WalkedEntry[]): WalkedEntry[] {
+  // A path is made when it is asked for; sorting asks often.
+  const named = entries.map((entry) => ({ entry, path: entry.path }));
+  return named.sort((a, b) => a.path.compare(b.path)).map(({ entry }) => entry);
 }

@@ -1,6 +1,7 @@
+import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
-import { parseTree, type TreeEntry } from '../objects/parse-tree.ts';
 import { kindOf } from './entry-kind.ts';
+import { oidBytesOf, TreeCursor } from './tree-cursor.ts';
 
 /** A tree that a walk will come to. It has perhaps been read already. */
 export interface AwaitedTree {
@@ -15,9 +16,9 @@ export interface AwaitedTree {
   onAnswer: (() => void) | undefined;
 }
 
-/** The entries of a tree, and the first one among them that is a tree itself; the others follow it with `next`, in their order. */
+/** A tree, and the first one among its entries that is a tree itself; the others follow it with `next`, in their order. */
 export interface ReadTree {
-  readonly entries: readonly TreeEntry[];
+  readonly object: RawObject;
   readonly firstChild: AwaitedTree | undefined;
 }
 
@@ -44,9 +45,9 @@ export class TreeLookAhead {
     this.#objects = objects;
   }
 
-  /** Begins with the contents of a tree. */
-  begin(data: Buffer, oidBytes: 20 | 32): ReadTree {
-    const tree = this.#parse(data, oidBytes, undefined);
+  /** Begins with a tree. @throws {GitalyError} without a code when it cannot be parsed. */
+  begin(object: RawObject): ReadTree {
+    const tree = this.#parse(object, undefined);
     this.#head = tree.firstChild;
     this.#fill();
     return tree;
@@ -92,7 +93,7 @@ export class TreeLookAhead {
   async #read(tree: AwaitedTree): Promise<void> {
     try {
       const object = await this.#objects.readObject(tree.oid);
-      if (object?.type === 'tree') tree.tree = this.#parse(object.data, object.oid.length === 40 ? 20 : 32, tree);
+      if (object?.type === 'tree') tree.tree = this.#parse(object, tree);
     } catch (error) {
       tree.error = error;
     }
@@ -101,21 +102,21 @@ export class TreeLookAhead {
     this.#fill();
   }
 
-  #parse(data: Buffer, oidBytes: 20 | 32, self: AwaitedTree | undefined): ReadTree {
+  #parse(object: RawObject, self: AwaitedTree | undefined): ReadTree {
     this.#seen++;
-    this.#seenBytes += data.length;
-    const entries = parseTree(data, oidBytes);
+    this.#seenBytes += object.size;
     const behind = self?.next;
     let last = self;
     let firstChild: AwaitedTree | undefined;
-    for (const { mode, oid } of entries) {
-      if (kindOf(mode) !== 'tree') continue;
-      const child = awaited(oid, behind);
+    const cursor = new TreeCursor(object.data, oidBytesOf(object.oid));
+    while (cursor.next()) {
+      if (kindOf(cursor.mode) !== 'tree') continue;
+      const child = awaited(cursor.oid(), behind);
       if (last !== undefined) last.next = child;
       firstChild ??= child;
       last = child;
     }
-    return { entries, firstChild };
+    return { object, firstChild };
   }
 }
 

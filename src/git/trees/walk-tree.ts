@@ -1,19 +1,9 @@
 import { abortError } from '../command/exit-error.ts';
 import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
-import { parseTree } from '../objects/parse-tree.ts';
-import { canonicalMode, type EntryKind, kindOf } from './entry-kind.ts';
+import { oidBytesOf, TreeCursor } from './tree-cursor.ts';
 import { type AwaitedTree, type ReadTree, TreeLookAhead } from './tree-look-ahead.ts';
-
-/** An entry that a walk comes across. */
-export interface WalkedEntry {
-  /** With the walk's prefix, raw bytes. */
-  readonly path: Buffer;
-  /** As git prints it. */
-  readonly mode: number;
-  readonly kind: EntryKind;
-  readonly oid: string;
-}
+import { WalkedEntry } from './walked-entry.ts';
 
 export interface WalkTreeOptions {
   /** Also what is in the directories below, behind the entry of each. */
@@ -40,11 +30,9 @@ const SLASH = 0x2f;
 
 /** A directory that the walk is in. */
 interface Frame {
-  readonly tree: ReadTree;
+  readonly cursor: TreeCursor;
   /** Ends with a slash, unless it is empty. */
   readonly prefix: Buffer;
-  /** The next entry. */
-  at: number;
 }
 
 /**
@@ -60,28 +48,23 @@ export async function* walkTree(
   root: RawObject,
   { recursive, prefix = new Uint8Array(0), signal }: WalkTreeOptions,
 ): AsyncGenerator<WalkedEntry[], void, undefined> {
-  const oidBytes = root.oid.length === 40 ? 20 : 32;
   const ahead = new TreeLookAhead(objects);
-  const top: ReadTree = recursive
-    ? ahead.begin(root.data, oidBytes)
-    : { entries: parseTree(root.data, oidBytes), firstChild: undefined };
-  const frames: Frame[] = [{ tree: top, prefix: asPrefix(prefix), at: 0 }];
+  const top: ReadTree = recursive ? ahead.begin(root) : { object: root, firstChild: undefined };
+  const frames: Frame[] = [enter(top, prefix)];
   let next = top.firstChild;
   let batch: WalkedEntry[] = [];
   for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
-    const entry = frame.tree.entries[frame.at++];
-    if (entry === undefined) {
+    if (!frame.cursor.next()) {
       frames.pop();
       continue;
     }
-    const kind = kindOf(entry.mode);
-    const path = join(frame.prefix, entry.name);
-    batch.push({ path, mode: canonicalMode(entry.mode), kind, oid: entry.oid });
+    const entry = new WalkedEntry(frame.prefix, frame.cursor);
+    batch.push(entry);
     if (batch.length === BATCH) {
       yield batch;
       batch = [];
     }
-    if (kind !== 'tree' || next === undefined) continue;
+    if (entry.kind !== 'tree' || next === undefined) continue;
     const awaited: AwaitedTree = next;
     let tree = ahead.take(awaited);
     if (tree instanceof Promise) {
@@ -92,12 +75,16 @@ export async function* walkTree(
     if (signal?.aborted === true) throw abortError(signal);
     if (tree === undefined) {
       if (batch.length > 0) yield batch;
-      throw new MissingTreeError(entry.oid);
+      throw new MissingTreeError(awaited.oid);
     }
     next = awaited.next;
-    frames.push({ tree, prefix: asPrefix(path), at: 0 });
+    frames.push(enter(tree, entry.path));
   }
   if (batch.length > 0) yield batch;
+}
+
+function enter({ object }: ReadTree, directory: Uint8Array): Frame {
+  return { cursor: new TreeCursor(object.data, oidBytesOf(object.oid)), prefix: asPrefix(directory) };
 }
 
 function asPrefix(directory: Uint8Array): Buffer {
@@ -106,12 +93,4 @@ function asPrefix(directory: Uint8Array): Buffer {
   prefix.set(directory);
   prefix[directory.length] = SLASH;
   return prefix;
-}
-
-function join(prefix: Buffer, name: Buffer): Buffer {
-  if (prefix.length === 0) return name;
-  const path = Buffer.allocUnsafe(prefix.length + name.length);
-  prefix.copy(path);
-  name.copy(path, prefix.length);
-  return path;
 }

@@ -1,12 +1,13 @@
 import type { MessageShape } from '@bufbuild/protobuf';
 import type { EntryKind } from '#git/trees/entry-kind';
-import type { WalkedEntry } from '#git/trees/walk-tree';
+import type { WalkedEntry } from '#git/trees/walked-entry';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldBytes, numberBytes, writeAscii, writeBytes, writeNumber } from '#wire/fast/fields';
 import { GetTreeEntriesResponseSchema, TreeEntry_EntryType } from '#wire/gen/commit_pb';
 
 /** An entry as clients see it. */
-export interface SentEntry extends WalkedEntry {
+export interface SentEntry {
+  readonly entry: WalkedEntry;
   readonly flatPath: Buffer | undefined;
 }
 
@@ -29,10 +30,10 @@ const TYPES: Readonly<Record<EntryKind, number>> = {
 };
 
 /** Size of the encoded message of an entry, without its tag and length. */
-export function entryBytes({ oid, path, kind, mode, flatPath }: SentEntry, revision: Uint8Array): number {
+export function entryBytes({ entry: { oidLength, pathLength, kind, mode }, flatPath }: SentEntry, revision: Uint8Array): number {
   return (
-    fieldBytes(oid.length) +
-    fieldBytes(path.length) +
+    fieldBytes(oidLength) +
+    fieldBytes(pathLength) +
     (TYPES[kind] === 0 ? 0 : 2) +
     numberBytes(mode) +
     1 +
@@ -52,16 +53,17 @@ export function encodeTreeEntries(
   revision: Uint8Array,
   nextCursor: string | undefined,
 ): MessageShape<typeof GetTreeEntriesResponseSchema> {
-  const sizes = entries.map((entry) => entryBytes(entry, revision));
+  const sizes = entries.map((sent) => entryBytes(sent, revision));
   const cursorBytes = nextCursor ? fieldBytes(nextCursor.length) : 0;
   const out = Buffer.allocUnsafe(
     sizes.reduce((sum, size) => sum + fieldBytes(size), nextCursor === undefined ? 0 : fieldBytes(cursorBytes)),
   );
   let at = 0;
-  for (const [index, { oid, path, kind, mode, flatPath }] of entries.entries()) {
+  for (const [index, { entry, flatPath }] of entries.entries()) {
+    const { kind, mode } = entry;
     at = writeNumber(out, at, ENTRIES, sizes[index] ?? 0);
-    at = writeAscii(out, at, OID, oid);
-    at = writeBytes(out, at, PATH, path);
+    at = entry.writeOid(out, writeNumber(out, at, OID, entry.oidLength));
+    at = entry.writePath(out, writeNumber(out, at, PATH, entry.pathLength));
     if (TYPES[kind] !== 0) at = writeNumber(out, at, TYPE, TYPES[kind]);
     at = writeNumber(out, at, MODE, mode);
     at = writeBytes(out, at, COMMIT_OID, revision);

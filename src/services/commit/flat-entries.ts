@@ -1,7 +1,7 @@
 import { codeOf } from '#base/gitaly-error';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { flatPaths, type NamedTree } from '#git/trees/flat-paths';
-import type { WalkedEntry } from '#git/trees/walk-tree';
+import type { WalkedEntry } from '#git/trees/walked-entry';
 import type { SentEntry } from './encode-tree-entries.ts';
 
 const PEEL_TREE = Buffer.from('^{tree}');
@@ -32,7 +32,7 @@ export async function* withFlatPaths(
     const sent: SentEntry[] = [];
     for (const entry of batch) {
       const next = entry.kind === 'tree' ? await flat.next() : undefined;
-      sent.push({ ...entry, flatPath: next === undefined || next.done === true ? entry.path : next.value });
+      sent.push({ entry, flatPath: next === undefined || next.done === true ? entry.path : next.value });
     }
     yield sent;
   }
@@ -40,7 +40,7 @@ export async function* withFlatPaths(
 
 /** The entries without flat paths. */
 export async function* withoutFlatPaths(batches: Batches): AsyncGenerator<SentEntry[]> {
-  for await (const batch of batches) yield batch.map((entry) => ({ ...entry, flatPath: undefined }));
+  for await (const batch of batches) yield batch.map((entry) => ({ entry, flatPath: undefined }));
 }
 
 function named({ path, oid }: WalkedEntry, root: string | undefined): NamedTree {

@@ -4,7 +4,8 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import type { RawObject } from '#git/objects/object-info';
 import { resolveTree } from '#git/trees/resolve-tree';
 import { sortEntries } from '#git/trees/sort-entries';
-import { MissingTreeError, type WalkedEntry, walkTree } from '#git/trees/walk-tree';
+import { MissingTreeError, walkTree } from '#git/trees/walk-tree';
+import type { WalkedEntry } from '#git/trees/walked-entry';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import {
@@ -124,15 +125,15 @@ async function* inMessages(
   let held: SentEntry[] = [];
   let bytes = 0;
   for await (const batch of batches) {
-    for (const entry of batch) {
-      const size = entryBytes(entry, commitOid);
+    for (const sent of batch) {
+      const size = entryBytes(sent, commitOid);
       if (bytes + size >= MAX_MESSAGE_BYTES) {
         yield encodeTreeEntries(held, commitOid, nextCursor);
         nextCursor = undefined;
         held = [];
         bytes = 0;
       }
-      held.push(entry);
+      held.push(sent);
       bytes += size;
     }
   }

@@ -2,7 +2,8 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/exit-error';
 import { resolveTree } from '#git/trees/resolve-tree';
-import { MissingTreeError, type WalkedEntry, walkTree } from '#git/trees/walk-tree';
+import { MissingTreeError, walkTree } from '#git/trees/walk-tree';
+import type { WalkedEntry } from '#git/trees/walked-entry';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import { fieldBytes } from '#wire/fast/fields';
@@ -51,15 +52,16 @@ async function* inMessages(batches: AsyncIterable<readonly WalkedEntry[]>): Asyn
   let bytes = 0;
   try {
     for await (const batch of batches) {
-      for (const { kind, path } of batch) {
-        if (kind !== 'blob') continue;
-        if (bytes + fieldBytes(path.length) >= MAX_MESSAGE_BYTES) {
+      for (const entry of batch) {
+        if (entry.kind !== 'blob') continue;
+        const size = fieldBytes(entry.pathLength);
+        if (bytes + size >= MAX_MESSAGE_BYTES) {
           yield { paths: held };
           held = [];
           bytes = 0;
         }
-        held.push(path);
-        bytes += fieldBytes(path.length);
+        held.push(entry.path);
+        bytes += size;
       }
     }
   } catch (error) {

@@ -5,6 +5,7 @@ import { openEntry } from '#git/trees/open-entry';
 import type { HandlerContext } from '#rpc/server/handler';
 import { type TreeEntryRequest, type TreeEntryResponseSchema, TreeEntryResponse_ObjectType as Type } from '#wire/gen/commit_pb';
 import { requireRevision } from '../convert/revision.ts';
+import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
 import { takeBytes } from '../convert/take-bytes.ts';
 import type { CommitRooms } from './index.ts';
 
@@ -58,6 +59,10 @@ export async function* treeEntry(
 
 async function* blob(object: OpenObject, header: Response, limit: bigint): AsyncGenerator<Response> {
   const length = limit === 0n || limit > BigInt(object.size) ? object.size : Number(limit);
+  if (object.data !== undefined && length <= MAX_CHUNK_BYTES) {
+    yield { ...header, data: object.data.subarray(0, length) };
+    return;
+  }
   let isFirst = true;
   for await (const data of takeBytes(object.data === undefined ? object.stream : [object.data], length)) {
     yield isFirst ? { ...header, data } : { data };

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { GitalyError } from '#base/gitaly-error';
-import type { WalkedEntry } from '#git/trees/walk-tree';
+import type { WalkedEntry } from '#git/trees/walked-entry';
 import type { PaginationParameter } from '#wire/gen/shared_pb';
 import { decodeCursor, encodeCursor } from '../convert/pagination.ts';
 
@@ -43,7 +43,7 @@ export async function cutTreePage(
 ): Promise<TreePage> {
   const { start, isPath } = readTreeToken(pageToken);
   const startPath = Buffer.from(start);
-  const isStart = ({ path, oid }: WalkedEntry): boolean => (isPath ? path.equals(startPath) : oid === start);
+  const isStart = (entry: WalkedEntry): boolean => (isPath ? entry.path.equals(startPath) : entry.oid === start);
   const entries: WalkedEntry[] = [];
   let isInside = start === '';
   if (isInside && limit === 0) return { entries, nextCursor: '' };
