@@ -1,0 +1,69 @@
+import type { ObjectWriter } from '#git/objects/write-objects';
+import type { Repository } from '#storage/repository';
+import { DisallowedCharactersError, type NewCommit, writeCommit } from '../commit/write-commit.ts';
+import { applyActions, type FileAction } from './file-action.ts';
+import { RefusedTreeError, TreeEditor } from './tree-editor.ts';
+
+export interface FilesCommit extends Omit<NewCommit, 'treeOid' | 'parentOids'> {
+  /** Full id of the commit to change; `undefined` to begin a history. */
+  readonly parentOid: string | undefined;
+  readonly actions: readonly FileAction[];
+}
+
+export interface CommitFilesOptions {
+  /** Where the parent is. */
+  readonly repository: Repository;
+  /** Where new objects go. */
+  readonly writer: ObjectWriter;
+  readonly signal: AbortSignal;
+}
+
+/** Nobody signs the commit. Clients know the text from libgit2. */
+export class EmptySignatureError extends Error {
+  override readonly name = 'EmptySignatureError';
+
+  constructor(options?: ErrorOptions) {
+    super('commit: failed to parse signature - Signature cannot have an empty name or email', options);
+  }
+}
+
+/**
+ * Makes a commit that changes files of its parent.
+ *
+ * @returns its id; it is on disk when the writer has finished.
+ * @throws {IndexError} {InvalidPathError} for actions that do not fit the tree; {EmptySignatureError}; {Error} `writing tree writing tree:
+ *   exit status 128` for names that git refuses; what `writeCommit` throws.
+ */
+export async function commitFiles(commit: FilesCommit, options: CommitFilesOptions): Promise<string> {
+  const { parentOid, author } = commit;
+  const treeOid = await changedTree(commit, options);
+  if (author.name.length === 0 || author.email.length === 0) throw new EmptySignatureError();
+  if (parentOid !== undefined) await requireCommit(parentOid, options);
+  try {
+    const parentOids = parentOid === undefined ? [] : [parentOid];
+    return await writeCommit(options.writer, { ...commit, treeOid, parentOids });
+  } catch (error) {
+    throw error instanceof DisallowedCharactersError ? new EmptySignatureError({ cause: error }) : error;
+  }
+}
+
+async function changedTree({ parentOid, actions }: FilesCommit, options: CommitFilesOptions): Promise<string> {
+  const { repository, writer, signal } = options;
+  const { objects } = repository;
+  const before = parentOid === undefined ? undefined : await objects.info(`${parentOid}^{tree}`, { signal });
+  if (parentOid !== undefined && before === undefined) throw new Error('getting tree id: reference not found');
+  const tree = new TreeEditor({ objects, objectFormat: writer.objectFormat, signal }, before?.oid);
+  try {
+    await applyActions(tree, actions);
+    return await tree.write(writer);
+  } catch (error) {
+    // No colon: clients know it so.
+    throw error instanceof RefusedTreeError ? new Error(`writing tree ${error.message}`, { cause: error }) : error;
+  }
+}
+
+/** git takes tags that lead to a commit for one, but not as a parent. */
+async function requireCommit(oid: string, { repository, signal }: CommitFilesOptions): Promise<void> {
+  if ((await repository.objects.info(oid, { signal }))?.type === 'commit') return;
+  throw new Error(`commit-tree: exit status 128: fatal: ${oid} is not a valid 'commit' object\n `);
+}

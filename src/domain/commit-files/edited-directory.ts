@@ -1,0 +1,144 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { ObjectFormatName } from '#git/object-format';
+import { ZERO_OID } from '#git/objects/object-id';
+import type { RawObject } from '#git/objects/object-info';
+import type { ObjectReader } from '#git/objects/object-reader';
+import { parseTree } from '#git/objects/parse-tree';
+import type { ObjectWriter } from '#git/objects/write-objects';
+import { changeTree, type TreeChange } from '#git/trees/change-tree';
+import { kindOf } from '#git/trees/entry-kind';
+import { findInTree } from '#git/trees/find-in-tree';
+import { oidBytesOf, TreeCursor } from '#git/trees/tree-cursor';
+
+export const TREE_MODE = 0o040000;
+/** A directory in which more names are looked for gets a table of them. */
+const MAX_SEARCHES = 2;
+/** Bytes of the largest tree object that is read: a million entries. */
+const MAX_TREE_BYTES = 64 * 1024 * 1024;
+
+/** Where trees are read. */
+export interface TreeSource {
+  readonly objects: ObjectReader;
+  readonly objectFormat: ObjectFormatName;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Child {
+  readonly mode: number;
+  /** Of an entered directory: what it was before; empty when it is new. */
+  readonly oid: string;
+  /** When it was entered. */
+  readonly directory?: EditedDirectory | undefined;
+}
+
+/** One directory of an edited tree: its tree object, read when it is needed, and what is different from it. */
+export class EditedDirectory {
+  readonly #source: TreeSource;
+  readonly #oid: string | undefined;
+  /** The object; read when it is needed. */
+  #tree: RawObject | undefined;
+  /** What the tree object was found to hold, by name (one character a byte). */
+  readonly #found = new Map<string, Child | undefined>();
+  /** All that it holds; made when it pays. */
+  #table: Map<string, Child> | undefined;
+  /** By name; `undefined` for what was removed. Directories that were entered are here too. */
+  readonly #edits = new Map<string, Child | undefined>();
+  /** Entries in the tree object; counted when it matters. */
+  #storedEntries: number | undefined;
+  /** Entries more than that. */
+  #growth = 0;
+
+  /** @param oid of the tree object; `undefined` for a new directory. */
+  constructor(source: TreeSource, oid: string | undefined) {
+    this.#source = source;
+    this.#oid = oid;
+    if (oid === undefined) this.#tree = { oid: ZERO_OID[source.objectFormat], type: 'tree', size: 0, data: Buffer.alloc(0) };
+  }
+
+  async find(name: Buffer): Promise<Child | undefined> {
+    const key = name.toString('latin1');
+    return this.#edits.has(key) ? this.#edits.get(key) : this.#stored(await this.#read(), name, key);
+  }
+
+  /** The directory of that name; `undefined` when there is none, or something else. */
+  async enter(name: Buffer): Promise<EditedDirectory | undefined> {
+    const child = await this.find(name);
+    if (child === undefined || kindOf(child.mode) !== 'tree') return undefined;
+    if (child.directory !== undefined) return child.directory;
+    const directory = new EditedDirectory(this.#source, child.oid);
+    this.#edits.set(name.toString('latin1'), { ...child, directory });
+    return directory;
+  }
+
+  /** Makes an empty directory where nothing is. */
+  async make(name: Buffer): Promise<EditedDirectory> {
+    const directory = new EditedDirectory(this.#source, undefined);
+    await this.put(name, { mode: TREE_MODE, oid: '', directory });
+    return directory;
+  }
+
+  async put(name: Buffer, child: Child): Promise<void> {
+    if ((await this.find(name)) === undefined) this.#growth++;
+    this.#edits.set(name.toString('latin1'), child);
+  }
+
+  async remove(name: Buffer): Promise<boolean> {
+    if ((await this.find(name)) === undefined) return false;
+    this.#growth--;
+    this.#edits.set(name.toString('latin1'), undefined);
+    return true;
+  }
+
+  async isEmpty(): Promise<boolean> {
+    if (this.#growth > 0) return false;
+    this.#storedEntries ??= countEntries(await this.#read());
+    return this.#storedEntries + this.#growth === 0;
+  }
+
+  /** Writes the directories below that changed, and then this one if it did. @returns its id. */
+  async write(writer: ObjectWriter): Promise<string> {
+    const tree = await this.#read();
+    const changes: TreeChange[] = [];
+    for (const [key, child] of this.#edits) {
+      const name = Buffer.from(key, 'latin1');
+      const entry = child && { mode: child.mode, oid: (await child.directory?.write(writer)) ?? child.oid };
+      const stored = this.#stored(tree, name, key);
+      if (stored?.mode === entry?.mode && stored?.oid === entry?.oid) continue;
+      changes.push({ name, oldMode: stored?.mode, entry });
+    }
+    if (changes.length === 0 && this.#oid !== undefined) return this.#oid;
+    return await writer.write('tree', changeTree(tree.data, changes, oidBytesOf(tree.oid)));
+  }
+
+  #stored(tree: RawObject, name: Buffer, key: string): Child | undefined {
+    if (this.#table !== undefined) return this.#table.get(key);
+    if (this.#found.has(key)) return this.#found.get(key);
+    if (this.#found.size >= MAX_SEARCHES) {
+      // Of two entries with one name the first counts.
+      const entries = parseTree(tree.data, oidBytesOf(tree.oid)).toReversed();
+      this.#table = new Map(entries.map((entry) => [entry.name.toString('latin1'), entry]));
+      return this.#table.get(key);
+    }
+    const entry = findInTree(tree, name);
+    this.#found.set(key, entry);
+    return entry;
+  }
+
+  async #read(): Promise<RawObject> {
+    if (this.#tree !== undefined) return this.#tree;
+    const { objects, signal } = this.#source;
+    const tree = await objects.readObject(this.#oid ?? '', { signal, maxBytes: MAX_TREE_BYTES });
+    if (tree?.type !== 'tree') {
+      throw new GitalyError('INTERNAL', 'reading tree: object not found', { metadata: { tree: this.#oid } });
+    }
+    this.#tree = tree;
+    return tree;
+  }
+}
+
+function countEntries({ data, oid }: RawObject): number {
+  const cursor = new TreeCursor(data, oidBytesOf(oid));
+  let count = 0;
+  while (cursor.next()) count++;
+  return count;
+}

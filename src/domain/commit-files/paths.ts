@@ -1,0 +1,45 @@
+import { IndexError } from './index-error.ts';
+
+/** Why no entry of a tree can be changed at a path; the message is Gitaly's. */
+export class TreePathError extends Error {
+  override readonly name = 'TreePathError';
+}
+
+/**
+ * The path of an action as it counts in the tree: `/a/./b/../c/` is `a/c`. What is left of the root itself is `.`.
+ *
+ * @throws {IndexError}
+ */
+export function cleanActionPath(path: Buffer): Buffer {
+  if (path.length === 0) throw new IndexError('empty path', path);
+  if (path.includes('//')) throw new IndexError('invalid path', path);
+  const clean = cleanPath(path);
+  if (clean === undefined) throw new IndexError('directory traversal', path);
+  return clean;
+}
+
+/** Without empty and single-dot parts, and without those that `..` undoes; `undefined` when it leads out of the root. */
+export function cleanPath(path: Buffer): Buffer | undefined {
+  const parts: string[] = [];
+  // One character a byte: only dots and slashes matter.
+  for (const part of path.toString('latin1').split('/')) {
+    if (part === '..') {
+      if (parts.pop() === undefined) return undefined;
+    } else if (part !== '' && part !== '.') {
+      parts.push(part);
+    }
+  }
+  return Buffer.from(parts.join('/') || '.', 'latin1');
+}
+
+/**
+ * Refuses clean paths at which no entry may be made, changed or removed: the root, `.git`, and by Gitaly's rule all that begins with two dots.
+ *
+ * @throws {TreePathError}
+ */
+export function requireTreePath(path: Buffer): void {
+  const text = path.toString('latin1');
+  if (text.startsWith('..')) throw new TreePathError('path contains traversal');
+  if (text === '.') throw new TreePathError('path is empty');
+  if (/^\.git(?:\/|$)/.test(text)) throw new TreePathError('disallowed path');
+}
