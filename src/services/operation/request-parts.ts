@@ -1,5 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { UpdateContext } from '#domain/ref-update/update-with-hooks';
+import { GitExitError } from '#git/command/exit-error';
 import { objectIdProblem, ZERO_OID } from '#git/objects/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
@@ -69,6 +70,10 @@ export async function expectedOid(
  * What a reference leads to; `undefined` when there is none. A name that cannot be one of a reference is resolved as git resolves any revision.
  */
 export async function resolveReference(repository: Repository, name: Buffer, signal: AbortSignal): Promise<string | undefined> {
-  const found = await repository.refs.resolve(name, { signal });
+  const found = await repository.refs.resolve(name, { signal }).catch((error: unknown) => {
+    // A name that is too long, a file that holds no id: not found is all that git says of it.
+    if (!(error instanceof GitExitError)) throw error;
+    return undefined;
+  });
   return found?.oid ?? (await repository.objects.info(name, { signal }))?.oid;
 }

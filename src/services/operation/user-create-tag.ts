@@ -19,8 +19,8 @@ import {
   type UserCreateTagResponseSchema,
 } from '#wire/gen/operations_pb';
 import type { User } from '#wire/gen/shared_pb';
+import { toCommitMessage } from '../convert/commit.ts';
 import { usesMailmap } from '../convert/feature-flags.ts';
-import { toTagMessage } from '../convert/tag.ts';
 import type { OperationRooms } from './index.ts';
 import { accessCheckCase, customHookCase, referenceUpdateCase } from './refusal-details.ts';
 import { requireFilled, requireUser, resolveReference, tagReference, updateContextOf } from './request-parts.ts';
@@ -54,11 +54,14 @@ export async function userCreateTag(
   await updateWithHooks(rooms.hooks, update, updateContextOf(user, context)).catch(refuse);
 
   const commit = await repository.objects.readCommit(target.oid, { signal, mailmap: usesMailmap(context) });
-  const name = Buffer.from(request.tagName);
-  // Clients know who made the tag: it is not told.
-  const parts = { targetOid: target.oid, targetType: target.type, name, tagger: undefined, signatureType: 'none' as const };
-  const tag = isAnnotated ? { ...parts, oid, message: Buffer.from(request.message) } : undefined;
-  return { tag: toTagMessage({ name, oid, tag, commit }) };
+  return {
+    tag: {
+      name: request.tagName,
+      id: oid,
+      ...(commit && { targetCommit: toCommitMessage(commit) }),
+      ...(isAnnotated && { message: request.message, messageSize: BigInt(request.message.length) }),
+    },
+  };
 }
 
 function checkFields({ tagName, user, targetRevision, message }: UserCreateTagRequest): User {
