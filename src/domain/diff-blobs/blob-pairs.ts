@@ -8,6 +8,7 @@ import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 import { UNLIMITED } from '../diff-limits/diff-limiter.ts';
 import { type LimitedDiff, limitedDiffs } from '../diff-limits/limited-diffs.ts';
+import { type HeadAttributes, headAttributes } from '../head-attributes/head-attributes.ts';
 import type { BlobDiff } from './blob-diff.ts';
 
 /** Two blobs that differ. */
@@ -38,9 +39,10 @@ export async function* diffBlobPairs(
   options: BlobPairsOptions,
 ): AsyncGenerator<BlobDiff> {
   await using scratch = pairs.some(hasAbsentSide) ? await withEmptyBlob(repository) : undefined;
+  await using attributes = await headAttributes(repository, options);
   for (const pair of pairs) {
     try {
-      yield await diffPair(repository, scratch, pair, options);
+      yield await diffPair(repository, scratch, pair, { ...options, config: attributes.config });
     } catch (error) {
       throw wrap(error, 'generating diff');
     }
@@ -70,7 +72,7 @@ async function diffPair(
   repository: Repository,
   scratch: Scratch | undefined,
   pair: BlobPair,
-  { wordDiff, maxPatchBytes, signal }: BlobPairsOptions,
+  { wordDiff, maxPatchBytes, signal, config }: BlobPairsOptions & Pick<HeadAttributes, 'config'>,
 ): Promise<BlobDiff> {
   const { git } = repository;
   const { leftOid, rightOid } = pair;
@@ -85,7 +87,10 @@ async function diffPair(
   const hexLength = HEX_LENGTH[git.objectFormat(repository)];
   const command = blobCommand({ left, right }, { hexLength, wordDiff });
   const limits = maxPatchBytes > 0 ? { ...UNLIMITED, enforce: true, patchLimitsOnly: true, maxPatchBytes } : UNLIMITED;
-  const output = new OutputBeforeFailure(outputBytes(git, scratch?.repository ?? repository, command, { signal }), signal);
+  const output = new OutputBeforeFailure(
+    outputBytes(git, scratch?.repository ?? repository, command, { signal, config }),
+    signal,
+  );
   let first: LimitedDiff | undefined;
   // Blobs of different types (a file and a link) come as two; the first one is the answer.
   for await (const [diff] of limitedDiffs(output, { hexLength, limits })) first ??= diff;

@@ -16,6 +16,7 @@ import type { FileDiff } from '#git/diff/parse-diff';
 import { HEX_LENGTH } from '#git/diff/raw-line';
 import { parseRawRecords, type RawRecord } from '#git/diff/raw-records';
 import type { Repository } from '#storage/repository';
+import { headAttributes } from '../head-attributes/head-attributes.ts';
 import { checked, diffFailure } from './diff-failure.ts';
 import type { DiffLimits } from './diff-limiter.ts';
 import { type LimitedDiff, limitedDiffs } from './limited-diffs.ts';
@@ -59,7 +60,9 @@ export async function* commitDiff(repository: Repository, query: CommitDiffQuery
   const isHidden = ({ patch }: FileDiff) => ignoredSpace !== undefined && !git.capabilities.rawHidesIgnored && !patch.isPresent;
   try {
     const command = checked(() => patchCommand(sides, options));
-    const output = new OutputBeforeFailure(outputBytes(git, repository, command, { signal, config: WITH_PREFIXES }), signal);
+    await using attributes = await headAttributes(repository, { signal });
+    const config = [...WITH_PREFIXES, ...attributes.config];
+    const output = new OutputBeforeFailure(outputBytes(git, repository, command, { signal, config }), signal);
     for await (const diffs of limitedDiffs(output, { hexLength, limits: query.limits, isHidden })) {
       unshown?.shown(diffs);
       yield { diffs };
@@ -133,7 +136,9 @@ class UnshownChanges implements AsyncDisposable {
     const stats = new Map<string, FileStat>();
     try {
       const command = numstatCommand({ left, right, paths }, { literalPathspecs: true });
-      const output = outputBytes(this.#repository.git, this.#repository, command, { signal: this.#signal });
+      await using attributes = await headAttributes(this.#repository, { signal: this.#signal });
+      const options = { signal: this.#signal, config: attributes.config };
+      const output = outputBytes(this.#repository.git, this.#repository, command, options);
       for await (const batch of parseNumstat(output)) for (const stat of batch) stats.set(stat.path.toString('latin1'), stat);
     } catch (error) {
       throw wrap(diffFailure(error), 'numstat');

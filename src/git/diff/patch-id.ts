@@ -1,5 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { wrap } from '#base/gitaly-error';
+import type { ConfigPair } from '../command/config.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import type { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
@@ -8,6 +9,7 @@ import { type Sides, textCommand } from './commands.ts';
 export interface PatchIdOptions {
   /** The lines around a change do not count. */
   readonly contextFree: boolean;
+  readonly config?: readonly ConfigPair[];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -17,7 +19,7 @@ export interface PatchIdOptions {
  * @throws {GitalyError} without a code of its own: `spawning diff: …`, `waiting for patch-id: exit status 128`, `waiting for git-diff: exit status 128`.
  */
 export async function patchId(git: Git, repository: GitRepository, sides: Sides, options: PatchIdOptions): Promise<string> {
-  const { contextFree, signal } = options;
+  const { contextFree, config = [], signal } = options;
   await git.spawnTurn(signal);
   await using diff = spawnDiff();
   await using patchIds = git.spawn(gitCommand('patch-id', { options: [flag('--verbatim')] }), { signal, stdin: 'pipe' });
@@ -35,7 +37,7 @@ export async function patchId(git: Git, repository: GitRepository, sides: Sides,
 
   function spawnDiff() {
     try {
-      return git.spawn(textCommand(sides, contextFree ? { contextLines: 0 } : {}), { repository, signal });
+      return git.spawn(textCommand(sides, contextFree ? { contextLines: 0 } : {}), { repository, signal, config });
     } catch (error) {
       throw wrap(error, 'spawning diff', 'UNKNOWN');
     }

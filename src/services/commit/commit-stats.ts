@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { headAttributes } from '#domain/head-attributes/head-attributes';
 import { EMPTY_TREE } from '#git/command/config';
 import { outputBytes } from '#git/command/output-bytes';
 import { numstatCommand } from '#git/diff/commands';
@@ -24,7 +25,9 @@ export async function commitStats(
   if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
   const { oid } = commit;
   const left = commit.parentOids.length === 0 ? EMPTY_TREE[git.objectFormat(repository)] : `${oid}^`;
-  const output = outputBytes(git, repository, numstatCommand({ left, right: oid }), { signal });
+  await using attributes = await headAttributes(repository, { signal });
+  const { config } = attributes;
+  const output = outputBytes(git, repository, numstatCommand({ left, right: oid }), { signal, config });
   let [additions, deletions, files] = [0, 0, 0];
   for await (const stats of parseNumstat(output)) {
     for (const stat of stats) {

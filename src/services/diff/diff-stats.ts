@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { checked, diffFailure } from '#domain/diff-limits/diff-failure';
+import { headAttributes } from '#domain/head-attributes/head-attributes';
 import { outputBytes } from '#git/command/output-bytes';
 import { numstatCommand } from '#git/diff/commands';
 import { type FileStat, parseNumstat } from '#git/diff/numstat';
@@ -23,9 +24,13 @@ export async function* diffStats(
   const sides = requireSides(request);
 
   const command = checked(() => numstatCommand(sides));
+  await using attributes = await headAttributes(repository, context);
+  const { config } = attributes;
   let stats: Stats[] = [];
   try {
-    for await (const batch of parseNumstat(outputBytes(repository.git, repository, command, { signal: context.signal }))) {
+    for await (const batch of parseNumstat(
+      outputBytes(repository.git, repository, command, { signal: context.signal, config }),
+    )) {
       for (const stat of batch) {
         stats.push(statsMessage(stat));
         if (stats.length === MAX_BATCH_FILES) {

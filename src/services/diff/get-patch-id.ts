@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { headAttributes } from '#domain/head-attributes/head-attributes';
 import { patchId } from '#git/diff/patch-id';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { GetPatchIDRequest, GetPatchIDResponseSchema } from '#wire/gen/diff_pb';
@@ -16,7 +17,10 @@ export async function getPatchId(
   if (left.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty OldRevision');
   if (right.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty NewRevision');
 
-  const printed = await patchId(repository.git, repository, { left, right }, { contextFree, signal: context.signal });
+  const { signal } = context;
+  await using attributes = await headAttributes(repository, { signal });
+  const { config } = attributes;
+  const printed = await patchId(repository.git, repository, { left, right }, { contextFree, config, signal });
   if (printed === '') throw new GitalyError('FAILED_PRECONDITION', 'no difference between old and new revision');
   const [id = '', second] = printed.split(' ', 2);
   if (second === undefined) throw new GitalyError('FAILED_PRECONDITION', 'unexpected patch ID format');

@@ -1,4 +1,5 @@
 import { wrap } from '#base/gitaly-error';
+import { headAttributes } from '#domain/head-attributes/head-attributes';
 import { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
@@ -16,7 +17,10 @@ export async function* rawOutput(
   signal: AbortSignal,
 ): AsyncGenerator<{ data: Buffer }> {
   try {
-    for await (const chunk of outputBytes(repository.git, repository, makeCommand(), { signal })) yield* dataMessages(chunk);
+    const command = makeCommand();
+    await using attributes = await headAttributes(repository, { signal });
+    const { config } = attributes;
+    for await (const chunk of outputBytes(repository.git, repository, command, { signal, config })) yield* dataMessages(chunk);
   } catch (error) {
     throw wrap(error, 'cmd', 'INTERNAL', { metadata: error instanceof GitExitError ? { stderr: error.stderr } : {} });
   }
