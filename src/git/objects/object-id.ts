@@ -11,10 +11,13 @@ export const ZERO_OID = { sha1: '0'.repeat(40), sha256: '0'.repeat(64) } as cons
  * Says why a text is no full object id (all digits, lower case), `undefined` when it is one. Clients know the words:
  * `invalid object ID: "x", expected length 40, got 1`, `…, invalid character 'g'`.
  */
-export function objectIdProblem(oid: string, objectFormat: ObjectFormatName): string | undefined {
-  const length = Buffer.byteLength(oid);
+export function objectIdProblem(oid: string | Uint8Array, objectFormat: ObjectFormatName): string | undefined {
+  const length = typeof oid === 'string' ? Buffer.byteLength(oid) : oid.length;
   const digits = OID_DIGITS[objectFormat];
-  const problem = length === digits ? strangeCharacter(oid) : `expected length ${digits}, got ${length}`;
+  const problem =
+    length === digits
+      ? strangeCharacter(typeof oid === 'string' ? oid : Buffer.from(oid).toString())
+      : `expected length ${digits}, got ${length}`;
   return problem && `invalid object ID: ${quote(oid)}, ${problem}`;
 }
 

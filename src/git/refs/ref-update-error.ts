@@ -86,11 +86,7 @@ const RULES: readonly Rule[] = [
     (match) => ({ reference: bytes(match[1]), actualOid: match[2] ?? '', expectedOid: match[3] ?? '' }),
   ],
   [/^fatal: .*: cannot lock ref '(.*)': reference already exists\n/, 'already-exists', named],
-  [
-    /^fatal: .*: multiple updates for (?:'.*' \(including one via symref '.*'\) are|ref '(.*)') not allowed/,
-    'updated-twice',
-    named,
-  ],
+  [/^fatal: .*: multiple updates for ref '(.*)' not allowed/, 'updated-twice', named],
 ];
 
 /**

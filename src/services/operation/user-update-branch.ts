@@ -39,8 +39,7 @@ export async function userUpdateBranch(
 }
 
 function parseRevision(revision: Uint8Array, field: string, repository: Repository): string {
-  const oid = Buffer.from(revision).toString();
-  const problem = objectIdProblem(oid, repository.git.objectFormat(repository));
+  const problem = objectIdProblem(revision, repository.git.objectFormat(repository));
   if (problem !== undefined) throw new GitalyError('INTERNAL', `could not parse ${field}: ${problem}`);
-  return oid;
+  return Buffer.from(revision).toString();
 }

@@ -47,7 +47,7 @@ function checkFields({ refs, exceptWithPrefix }: DeleteRefsRequest): void {
 /** Prefixes are bytes: `refs/heads/m` keeps `refs/heads/main`. */
 async function namesExcept(repository: Repository, prefixes: readonly Uint8Array[], signal: AbortSignal): Promise<Buffer[]> {
   const names: Buffer[] = [];
-  for await (const refs of repository.refs.list({ patterns: [] }, { signal })) {
+  for await (const refs of repository.refs.list({ patterns: ['refs/'] }, { signal })) {
     for (const { name } of refs) {
       if (!prefixes.some((prefix) => name.subarray(0, prefix.length).equals(prefix))) names.push(name);
     }

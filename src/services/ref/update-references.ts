@@ -23,7 +23,7 @@ export async function updateReferences(
 ): Promise<MessageInitShape<typeof UpdateReferencesResponseSchema>> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
-  const repository = rooms.storages.open(first.repository);
+  const repository = rooms.storages.open(first.repository, { otherwise: 'INTERNAL' });
   const objectFormat = repository.git.objectFormat(repository);
   requireUpdates(first);
 
@@ -52,12 +52,17 @@ function checkUpdate({ reference, oldObjectId, newObjectId }: Update, objectForm
     const details = detail({ case: 'invalidFormat', value: { refs: [reference] } });
     throw new GitalyError('INVALID_ARGUMENT', `validating reference: ${problem}`, details);
   }
-  const [oldOid, newOid] = [Buffer.from(oldObjectId).toString(), Buffer.from(newObjectId).toString()];
-  const wrongOld = oldOid === '' ? undefined : objectIdProblem(oldOid, objectFormat);
+  const hasOld = oldObjectId.length > 0;
+  const wrongOld = hasOld ? objectIdProblem(oldObjectId, objectFormat) : undefined;
   if (wrongOld !== undefined) throw new GitalyError('INVALID_ARGUMENT', `validating old object ID: ${wrongOld}`);
-  const wrongNew = objectIdProblem(newOid, objectFormat);
+  const wrongNew = objectIdProblem(newObjectId, objectFormat);
   if (wrongNew !== undefined) throw new GitalyError('INVALID_ARGUMENT', `validating new object ID: ${wrongNew}`);
-  return { newOid, oldOid: oldOid === '' ? undefined : oldOid };
+  return { newOid: text(newObjectId), oldOid: hasOld ? text(oldObjectId) : undefined };
+}
+
+/** An object id comes as the bytes of its digits. */
+function text(oid: Uint8Array): string {
+  return Buffer.from(oid).toString('latin1');
 }
 
 function refuse(error: unknown): never {
