@@ -9,9 +9,10 @@ import { type RemoteParts, repositoryMessage } from './remote-repository.ts';
 const URL = 'ssh://gitaly/internal.git';
 /**
  * What git starts to reach that place. It joins git's pipes to the two that this process has given it: what is said goes to 4, what is
- * answered comes from 3. POSIX sh runs what it starts in the background without standard input, unless it is told otherwise.
+ * answered comes from 3. git has them too, so their ends do not show when git has nothing more to say; `0000` says it in the protocol.
+ * POSIX sh runs what it starts in the background without standard input, unless it is told otherwise.
  */
-const RELAY = 'relay() { exec 5<&0; cat <&5 >&4 5<&- 3<&- & exec cat <&3 4>&- 5<&-; }; relay';
+const RELAY = 'relay() { exec 5<&0; { cat <&5; printf 0000; } >&4 3<&- & exec cat <&3 4>&- 5<&-; }; relay';
 
 /** @see RemoteRepository.fetchInto */
 export async function fetchCommit(repository: Repository, oid: string, remote: RemoteParts): Promise<void> {
