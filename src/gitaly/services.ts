@@ -2,6 +2,7 @@ import { messageOf } from '#base/gitaly-error';
 import { HookManager } from '#domain/hooks/hook-manager';
 import { HooksDirectories } from '#domain/hooks/hooks-directories';
 import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
+import { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
 import { type TransactionHooks, transactionHooks } from '#domain/transactions/transaction-hooks';
 import { Voter } from '#domain/transactions/voter';
 import type { GitalyConfig } from '#platform/config/load-config';
@@ -72,6 +73,7 @@ export async function createServices(
     customHooksDirectory: config.hooks.customHooksDir ?? '',
     onWarning: (message, error) => logger.warn({ error: messageOf(error) }, message),
   });
+  const remotes = resources.use(new RemoteRepositories());
   const directories = resources.use(await HooksDirectories.create(runtime.path));
   const onHookError = (error: unknown): void => logger.error({ error: messageOf(error) }, 'error executing git hook');
   const receivePack = new GitReceivePack({
@@ -92,7 +94,7 @@ export async function createServices(
     serve(CommitService, commitService({ storages })),
     serve(DiffService, diffService({ storages })),
     serve(HookService, hookService({ storages, hooks })),
-    serve(OperationService, operationService({ storages, hooks, voteOf, transactionHooks: hooksOf })),
+    serve(OperationService, operationService({ storages, hooks, remotes, voteOf, transactionHooks: hooksOf })),
     serve(RefService, refService({ storages, voteOf, transactionHooks: hooksOf })),
     serve(
       RepositoryService,

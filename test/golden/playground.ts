@@ -68,10 +68,7 @@ export class Playground {
     return value
       .replaceAll('<DIR>', this.#gitaly.directory)
       .replaceAll('<TEMPLATES>', this.#templates.directory)
-      .replaceAll(
-        '<SERVERS>',
-        Buffer.from(JSON.stringify({ default: { address: this.#gitaly.address, token: '' } })).toString('base64'),
-      );
+      .replaceAll('<SERVERS>', this.#servers);
   }
 
   /** `<DIR>` in requests becomes the server's directory, also inside byte fields. */
@@ -83,6 +80,12 @@ export class Playground {
   withPlaceholders(json: JsonObject): JsonObject {
     // mapStrings keeps the kind of the value.
     return mapStrings(json, (text) => text.replaceAll(this.#gitaly.directory, '<DIR>')) as JsonObject;
+  }
+
+  /** How this server is reached, for both storages. */
+  get #servers(): string {
+    const server = { address: this.#gitaly.address, token: '' };
+    return Buffer.from(JSON.stringify({ default: server, second: server })).toString('base64');
   }
 
   get #storage(): string {

@@ -26,6 +26,9 @@ export const SIDECHANNEL_SOCKET = 'gitaly-sidechannel-socket';
 /** Transaction that a mutator has to vote in. */
 export const REFERENCE_TRANSACTION = 'gitaly-reference-transaction';
 
+/** Base64 of JSON: how the server of each storage is reached, for calls that need a repository of another. */
+export const GITALY_SERVERS = 'gitaly-servers';
+
 /** gRPC's own headers. */
 export const GRPC_STATUS = 'grpc-status';
 export const GRPC_MESSAGE = 'grpc-message';

@@ -1,10 +1,12 @@
 import type { HookManager } from '#domain/hooks/hook-manager';
+import type { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
 import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import type { HandlerContext, ServiceImplementation } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { Vote } from '#storage/voter';
 import type { OperationService } from '#wire/gen/operations_pb';
+import { userCommitFiles } from './user-commit-files.ts';
 import { userCreateBranch } from './user-create-branch.ts';
 import { userCreateTag } from './user-create-tag.ts';
 import { userDeleteBranch } from './user-delete-branch.ts';
@@ -19,6 +21,8 @@ import { userUpdateBranch } from './user-update-branch.ts';
 export interface OperationRooms {
   readonly storages: Storages;
   readonly hooks: HookManager;
+  /** Repositories of other servers, where a change may begin. */
+  readonly remotes: RemoteRepositories;
   /** How the call takes part in the vote of a cluster; `undefined` when nothing is voted on. */
   readonly voteOf: (context: HandlerContext) => Vote | undefined;
   /** How git takes part in that vote where users' hooks have no say; `undefined` when nothing is voted on. */
@@ -28,6 +32,7 @@ export interface OperationRooms {
 /** Changes on behalf of users: what they would push, made by the server. */
 export function operationService(rooms: OperationRooms): ServiceImplementation<typeof OperationService> {
   return {
+    userCommitFiles: (requests, context) => userCommitFiles(requests, context, rooms),
     userCreateBranch: (request, context) => userCreateBranch(request, context, rooms),
     userCreateTag: (request, context) => userCreateTag(request, context, rooms),
     userDeleteBranch: (request, context) => userDeleteBranch(request, context, rooms),
