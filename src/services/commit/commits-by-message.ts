@@ -4,11 +4,10 @@ import { flag, type GitOption, joined } from '#git/command/git-command';
 import { loggedCommits } from '#git/history/log';
 import { readCommits } from '#git/history/read-commits';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { CommitsByMessageRequest, CommitsByMessageResponseSchema } from '#wire/gen/commit_pb';
-import { chunkCommits } from '../convert/commit.ts';
+import { type CommitsByMessageRequest, CommitsByMessageResponseSchema } from '#wire/gen/commit_pb';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import { requireRevision } from '../convert/revision.ts';
-import { commitMessages } from './commit-messages.ts';
+import { commitMessages, commitsResponse, encodeCommits } from './encode-commits.ts';
 import type { CommitRooms } from './index.ts';
 import { ignoringGitFailure } from './until-git-fails.ts';
 
@@ -32,7 +31,7 @@ export async function* commitsByMessage(
   };
   const oids = ignoringGitFailure(loggedCommits(repository.git, repository, query, { signal }), context.log);
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
-  for await (const chunk of chunkCommits(commitMessages(commits))) yield { commits: chunk };
+  for await (const chunk of encodeCommits(commitMessages(commits))) yield commitsResponse(CommitsByMessageResponseSchema, chunk);
 }
 
 function optionsOf({ query, offset, limit }: CommitsByMessageRequest): GitOption[] {

@@ -32,8 +32,8 @@ async function signedOf(
   context: HandlerContext,
 ): Promise<Response> {
   const shas: Uint8Array[] = [];
-  for await (const { revision, commit } of readNamed(objects, request.shas, context)) {
-    if (commit !== undefined && commit.signatureType !== 'none') shas.push(revision);
+  for await (const batch of readNamed(objects, request.shas, context)) {
+    for (const { revision, commit } of batch) if (commit !== undefined && commit.signatureType !== 'none') shas.push(revision);
   }
   return { shas };
 }

@@ -3,11 +3,10 @@ import { flag, type GitOption, joined } from '#git/command/git-command';
 import { loggedCommits } from '#git/history/log';
 import { readCommits } from '#git/history/read-commits';
 import type { HandlerContext } from '#rpc/server/handler';
-import { type FindAllCommitsRequest, FindAllCommitsRequest_Order, type FindAllCommitsResponseSchema } from '#wire/gen/commit_pb';
-import { chunkCommits } from '../convert/commit.ts';
+import { type FindAllCommitsRequest, FindAllCommitsRequest_Order, FindAllCommitsResponseSchema } from '#wire/gen/commit_pb';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import { requireRevision } from '../convert/revision.ts';
-import { commitMessages } from './commit-messages.ts';
+import { commitMessages, commitsResponse, encodeCommits } from './encode-commits.ts';
 import type { CommitRooms } from './index.ts';
 import { ignoringGitFailure } from './until-git-fails.ts';
 
@@ -27,7 +26,7 @@ export async function* findAllCommits(
   const query = { options, revisions: revision.length === 0 ? [] : [revision] };
   const oids = ignoringGitFailure(loggedCommits(repository.git, repository, query, { signal }), context.log);
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
-  for await (const chunk of chunkCommits(commitMessages(commits))) yield { commits: chunk };
+  for await (const chunk of encodeCommits(commitMessages(commits))) yield commitsResponse(FindAllCommitsResponseSchema, chunk);
 }
 
 function optionsOf({ maxCount, skip, order }: FindAllCommitsRequest): GitOption[] {

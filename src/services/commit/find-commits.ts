@@ -3,7 +3,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import type { GitExitError } from '#git/command/exit-error';
 import { flag, type GitOption, joined } from '#git/command/git-command';
 import { type LogEntry, logEntries } from '#git/history/log-entries';
-import { type CommitOf, readCommits } from '#git/history/read-commits';
+import { readCommits } from '#git/history/read-commits';
 import { recentCommits } from '#git/history/recent-commits';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
@@ -11,11 +11,11 @@ import {
   FindCommitsErrorSchema,
   type FindCommitsRequest,
   FindCommitsRequest_Order,
-  type FindCommitsResponseSchema,
+  FindCommitsResponseSchema,
 } from '#wire/gen/commit_pb';
-import { type CommitMessage, chunkCommits, toCommitMessage } from '../convert/commit.ts';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import { requireRevision } from '../convert/revision.ts';
+import { commitMessages, commitsResponse, encodeCommits } from './encode-commits.ts';
 import { protobufText } from './git-dates.ts';
 import type { CommitRooms } from './index.ts';
 import { untilGitFails } from './until-git-fails.ts';
@@ -61,7 +61,7 @@ export async function* findCommits(
   const page = request.follow && request.offset > 0 ? skip(found, request.offset) : found;
   const commits = readCommits(repository.objects, page, { signal, mailmap: usesMailmap(context) });
   try {
-    for await (const chunk of chunkCommits(messages(commits))) yield { commits: chunk };
+    for await (const chunk of encodeCommits(commitMessages(commits))) yield commitsResponse(FindCommitsResponseSchema, chunk);
   } catch (error) {
     // Words that git must not see are found before it is started.
     if (!(error instanceof GitalyError) || error.metadata.command === undefined) throw error;
@@ -126,10 +126,6 @@ async function* skip<T>(batches: AsyncIterable<readonly T[]>, count: number): As
     if (batch.length > left) yield batch.slice(left);
     left = Math.max(0, left - batch.length);
   }
-}
-
-async function* messages(batches: AsyncIterable<readonly CommitOf<LogEntry>[]>): AsyncGenerator<CommitMessage> {
-  for await (const batch of batches) for (const { commit, item } of batch) yield toCommitMessage(commit, item);
 }
 
 function explain(error: GitExitError, signal: AbortSignal): Error {

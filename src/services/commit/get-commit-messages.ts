@@ -15,10 +15,12 @@ export async function* getCommitMessages(
   const { objects } = rooms.storages.open(request.repository);
 
   try {
-    for await (const { revision, commit } of readNamed(objects, request.commitIds, context)) {
-      if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
-      yield { commitId: revision };
-      for await (const message of takeBytes([commit.body], commit.body.length)) yield { message };
+    for await (const batch of readNamed(objects, request.commitIds, context)) {
+      for (const { revision, commit } of batch) {
+        if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
+        yield { commitId: revision };
+        for await (const message of takeBytes([commit.body], commit.body.length)) yield { message };
+      }
     }
   } catch (error) {
     throw wrap(error, 'failed to get commit message');

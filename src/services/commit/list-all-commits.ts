@@ -3,11 +3,10 @@ import { wrap } from '#base/gitaly-error';
 import { readCommits } from '#git/history/read-commits';
 import { allObjects } from '#git/objects/walk-objects';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { ListAllCommitsRequest, ListAllCommitsResponseSchema } from '#wire/gen/commit_pb';
-import { chunkCommits } from '../convert/commit.ts';
+import { type ListAllCommitsRequest, ListAllCommitsResponseSchema } from '#wire/gen/commit_pb';
 import { usesMailmap } from '../convert/feature-flags.ts';
-import { commitMessages } from './commit-messages.ts';
 import { CommitPage } from './commit-page.ts';
+import { commitMessages, commitsResponse, encodeCommits } from './encode-commits.ts';
 import type { CommitRooms } from './index.ts';
 
 /** Lists every commit of the object database, also those that nothing leads to, in the order in which they are stored. */
@@ -23,7 +22,7 @@ export async function* listAllCommits(
   const page = new CommitPage(request.paginationParams).cut(all);
   const commits = readCommits(repository.objects, page, { signal, mailmap: usesMailmap(context) });
   try {
-    for await (const chunk of chunkCommits(commitMessages(commits))) yield { commits: chunk };
+    for await (const chunk of encodeCommits(commitMessages(commits))) yield commitsResponse(ListAllCommitsResponseSchema, chunk);
   } catch (error) {
     throw wrap(error, 'iterating objects');
   }

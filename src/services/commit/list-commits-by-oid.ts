@@ -1,7 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { ListCommitsByOidRequest, ListCommitsByOidResponseSchema } from '#wire/gen/commit_pb';
-import { type CommitMessage, chunkCommits, toCommitMessage } from '../convert/commit.ts';
+import { type ListCommitsByOidRequest, ListCommitsByOidResponseSchema } from '#wire/gen/commit_pb';
+import { type CommitMessage, toCommitMessage } from '../convert/commit.ts';
+import { commitsResponse, encodeCommits } from './encode-commits.ts';
 import type { CommitRooms } from './index.ts';
 import { type NamedCommit, readNamed } from './read-named.ts';
 
@@ -13,9 +14,10 @@ export async function* listCommitsByOid(
 ): AsyncGenerator<MessageInitShape<typeof ListCommitsByOidResponseSchema>> {
   const { objects } = rooms.storages.open(request.repository);
 
-  for await (const commits of chunkCommits(messages(readNamed(objects, request.oid, context)))) yield { commits };
+  const commits = messages(readNamed(objects, request.oid, context));
+  for await (const chunk of encodeCommits(commits)) yield commitsResponse(ListCommitsByOidResponseSchema, chunk);
 }
 
-async function* messages(found: AsyncIterable<NamedCommit<string>>): AsyncGenerator<CommitMessage> {
-  for await (const { commit } of found) if (commit !== undefined) yield toCommitMessage(commit);
+async function* messages(batches: AsyncIterable<readonly NamedCommit<string>[]>): AsyncGenerator<CommitMessage[]> {
+  for await (const batch of batches) yield batch.flatMap(({ commit }) => (commit === undefined ? [] : [toCommitMessage(commit)]));
 }

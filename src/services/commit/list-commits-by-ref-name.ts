@@ -1,19 +1,13 @@
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { chunkBySize } from '#base/chunk-by-size';
+import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { HandlerContext } from '#rpc/server/handler';
-import {
-  ListCommitsByRefNameResponse_CommitForRefSchema as CommitForRefSchema,
-  type ListCommitsByRefNameRequest,
-  type ListCommitsByRefNameResponseSchema,
-} from '#wire/gen/commit_pb';
-import { commitSizeBound, toCommitMessage } from '../convert/commit.ts';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { ReverseWriter } from '#wire/fast/reverse-writer';
+import { type ListCommitsByRefNameRequest, ListCommitsByRefNameResponseSchema } from '#wire/gen/commit_pb';
+import { chunkEncoded } from '../convert/chunk-encoded.ts';
+import { toCommitMessage } from '../convert/commit.ts';
+import { writeCommit } from '../convert/encode-commit.ts';
 import type { CommitRooms } from './index.ts';
 import { type NamedCommit, readNamed } from './read-named.ts';
-
-interface CommitForRef {
-  readonly commit: ReturnType<typeof toCommitMessage>;
-  readonly refName: Uint8Array;
-}
 
 /** Reads the commits that references lead to, in the order asked for. References that lead to none are left out. */
 export async function* listCommitsByRefName(
@@ -23,21 +17,26 @@ export async function* listCommitsByRefName(
 ): AsyncGenerator<MessageInitShape<typeof ListCommitsByRefNameResponseSchema>> {
   const { objects } = rooms.storages.open(request.repository);
 
-  const items = messages(readNamed(objects, request.refNames, context));
-  const sizes = { sizeOf: size, upperBound: sizeBound };
-  for await (const commitRefs of chunkBySize(items, sizes)) yield { commitRefs };
+  const encoded = encode(readNamed(objects, request.refNames, context));
+  for await (const chunk of chunkEncoded(encoded)) yield responseOf(chunk);
 }
 
-async function* messages(found: AsyncIterable<NamedCommit<Uint8Array>>): AsyncGenerator<CommitForRef> {
-  for await (const { commit, revision } of found) {
-    if (commit !== undefined) yield { commit: toCommitMessage(commit), refName: revision };
+async function* encode(batches: AsyncIterable<readonly NamedCommit<Uint8Array>[]>): AsyncGenerator<Buffer[], void> {
+  const writer = new ReverseWriter();
+  for await (const batch of batches) {
+    yield batch.flatMap(({ revision, commit }) => {
+      if (commit === undefined) return [];
+      writer.bytes(2, revision);
+      const end = writer.length;
+      writeCommit(writer, toCommitMessage(commit));
+      writer.message(1, end);
+      return [writer.take()];
+    });
   }
 }
 
-function size(item: CommitForRef): number {
-  return toBinary(CommitForRefSchema, create(CommitForRefSchema, item)).length;
-}
-
-function sizeBound({ commit, refName }: CommitForRef): number {
-  return 16 + refName.length + commitSizeBound(commit);
+function responseOf(commitRefs: readonly Buffer[]): MessageShape<typeof ListCommitsByRefNameResponseSchema> {
+  const writer = new ReverseWriter();
+  for (const commitRef of commitRefs.toReversed()) writer.bytes(2, commitRef);
+  return encodedMessage(ListCommitsByRefNameResponseSchema, writer.take());
 }

@@ -3,12 +3,11 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import { readCommits } from '#git/history/read-commits';
 import { type RevListQuery, revList } from '#git/history/rev-list';
 import type { HandlerContext } from '#rpc/server/handler';
-import { type ListCommitsRequest, ListCommitsRequest_Order, type ListCommitsResponseSchema } from '#wire/gen/commit_pb';
-import { chunkCommits } from '../convert/commit.ts';
+import { type ListCommitsRequest, ListCommitsRequest_Order, ListCommitsResponseSchema } from '#wire/gen/commit_pb';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import { requireRevision } from '../convert/revision.ts';
-import { commitMessages } from './commit-messages.ts';
 import { CommitPage } from './commit-page.ts';
+import { commitMessages, commitsResponse, encodeCommits } from './encode-commits.ts';
 import { goTime } from './git-dates.ts';
 import type { CommitRooms } from './index.ts';
 
@@ -37,9 +36,8 @@ export async function* listCommits(
     isLast = true;
   };
   try {
-    for await (const chunk of chunkCommits(messages())) {
-      const nextCursor = isLast ? page.nextCursor : undefined;
-      yield { commits: chunk, ...(nextCursor !== undefined && { paginationCursor: { nextCursor } }) };
+    for await (const chunk of encodeCommits(messages())) {
+      yield commitsResponse(ListCommitsResponseSchema, chunk, { nextCursor: isLast ? page.nextCursor : undefined });
     }
   } catch (error) {
     throw wrap(error, 'iterating objects');

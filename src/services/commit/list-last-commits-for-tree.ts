@@ -61,10 +61,12 @@ export async function* listLastCommitsForTree(
     const page = entries.slice(at, at + COMMITS_PER_MESSAGE);
     const oids = page.map((entry) => commitOf(entry, found, literalPathspecs));
     const commits: CommitForTree[] = [];
-    for await (const { commit } of readNamed(repository.objects, oids, context)) {
-      const entry = page[commits.length];
-      if (commit === undefined || entry === undefined) throw new GitalyError('INTERNAL', 'object not found');
-      commits.push({ pathBytes: entry.path, commit: toCommitMessage(commit) });
+    for await (const batch of readNamed(repository.objects, oids, context)) {
+      for (const { commit } of batch) {
+        const entry = page[commits.length];
+        if (commit === undefined || entry === undefined) throw new GitalyError('INTERNAL', 'object not found');
+        commits.push({ pathBytes: entry.path, commit: toCommitMessage(commit) });
+      }
     }
     yield { commits };
   }

@@ -4,8 +4,8 @@ import type { Commit } from '#git/objects/parse-commit';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '../convert/feature-flags.ts';
 
-/** So many questions are under way at once: enough to keep git busy, few enough to hold their answers. */
-const LOOK_AHEAD = 64;
+/** So many are asked for in one go: enough to keep git busy, few enough to hold their answers. */
+const BATCH = 64;
 
 /** What was asked for, and the commit it leads to; `undefined` when it leads to none. */
 export interface NamedCommit<R> {
@@ -13,12 +13,19 @@ export interface NamedCommit<R> {
   readonly commit: Commit | undefined;
 }
 
-/** Reads the commits that revisions lead to, in order, through the shared process. */
+/** Reads the commits that revisions lead to, in order, through the shared process; one batch is asked for while another is used. */
 export async function* readNamed<R extends string | Uint8Array>(
   objects: ObjectReader,
   revisions: readonly R[],
   context: HandlerContext,
-): AsyncGenerator<NamedCommit<R>> {
+): AsyncGenerator<NamedCommit<R>[]> {
   const options = { signal: context.signal, mailmap: usesMailmap(context) };
-  yield* mapAhead(revisions, LOOK_AHEAD, async (revision) => ({ revision, commit: await objects.readCommit(revision, options) }));
+  yield* mapAhead(batchesOf(revisions), 2, async (batch) => {
+    const commits = await Promise.all(batch.map((revision) => objects.readCommit(revision, options)));
+    return batch.map((revision, index) => ({ revision, commit: commits[index] }));
+  });
+}
+
+function* batchesOf<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < items.length; at += BATCH) yield items.slice(at, at + BATCH);
 }

@@ -1,10 +1,9 @@
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { chunkBySize } from '#base/chunk-by-size';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Commit } from '#git/objects/parse-commit';
 import type { Signature } from '#git/objects/parse-ident';
 import type { Trailer } from '#git/objects/parse-trailers';
 import type { SignatureType as SignatureTypeName } from '#git/objects/signature-type';
-import { type CommitAuthorSchema, GitCommitSchema, SignatureType } from '#wire/gen/shared_pb';
+import { type CommitAuthorSchema, type GitCommitSchema, SignatureType } from '#wire/gen/shared_pb';
 
 /** A longer message is cut; `body_size` tells its full length. */
 const MAX_BODY_BYTES = 10 * 1024;
@@ -49,26 +48,4 @@ export function toCommitMessage(commit: Commit, extras: CommitExtras = {}): Comm
 /** Who and when. A line without a date has none; dates are whole seconds and may be beyond what calendars know. */
 export function toAuthorMessage({ name, email, seconds, timezone }: Signature): MessageInitShape<typeof CommitAuthorSchema> {
   return { name, email, timezone, ...(seconds !== undefined && { date: { seconds } }) };
-}
-
-/** Collects commits into messages of less than 1 MiB, as {@link chunkBySize} does. */
-export function chunkCommits(commits: AsyncIterable<CommitMessage>): AsyncGenerator<CommitMessage[]> {
-  return chunkBySize(commits, { sizeOf: commitSize, upperBound: commitSizeBound });
-}
-
-/** Encoded size of a commit in bytes. */
-export function commitSize(commit: CommitMessage): number {
-  return toBinary(GitCommitSchema, create(GitCommitSchema, commit)).length;
-}
-
-/** A number that {@link commitSize} never exceeds, and that is cheap to tell. Every field counts with more than its tag and length need. */
-export function commitSizeBound(commit: CommitMessage): number {
-  let bytes = 256 + 3 * (commit.encoding?.length ?? 0) + (commit.subject?.length ?? 0) + (commit.body?.length ?? 0);
-  bytes += 72 * (commit.parentIds?.length ?? 0);
-  for (const person of [commit.author, commit.committer]) {
-    bytes += 48 + (person?.name?.length ?? 0) + (person?.email?.length ?? 0) + (person?.timezone?.length ?? 0);
-  }
-  for (const { key, value } of commit.trailers ?? []) bytes += 24 + (key?.length ?? 0) + (value?.length ?? 0);
-  for (const name of commit.referencedBy ?? []) bytes += 8 + name.length;
-  return bytes;
 }
