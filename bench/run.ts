@@ -17,9 +17,10 @@ import { bench as memory } from './memory.ts';
 import { bench as processStart } from './process-start.ts';
 import { bench as push } from './push.ts';
 import { bench as startUp } from './start-up.ts';
+import { bench as trees } from './trees.ts';
 import { bench as unaryCalls } from './unary-calls.ts';
 
-const BENCHES: readonly Bench[] = [startUp, processStart, unaryCalls, blobs, infoRefs, push, clone, memory];
+const BENCHES: readonly Bench[] = [startUp, processStart, unaryCalls, trees, blobs, infoRefs, push, clone, memory];
 const COLUMNS = ['name', 'value', 'unit', 'reference', 'ratio', 'goal', 'met'] as const;
 
 type Row = Record<(typeof COLUMNS)[number], string>;

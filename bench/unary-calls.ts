@@ -89,6 +89,13 @@ async function callsOn({ path, wire }: StoredRepository): Promise<Readonly<Recor
       for await (const { data } of channel.invoke(callable(BlobService.method.getBlob), [request], OPTIONS)) bytes += data.length;
       check(bytes === 4096);
     },
+    'TreeEntry 4 KiB': async (channel) => {
+      const request = { repository: wire, revision: Buffer.from('main'), path: Buffer.from('four-kilobytes') };
+      let bytes = 0;
+      for await (const { data } of channel.invoke(callable(CommitService.method.treeEntry), [request], OPTIONS))
+        bytes += data.length;
+      check(bytes === 4096);
+    },
     RefExists: async (channel) => {
       const request = { repository: wire, ref: Buffer.from('refs/heads/main') };
       for await (const { value } of channel.invoke(callable(RefService.method.refExists), [request], OPTIONS)) check(value);
