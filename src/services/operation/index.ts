@@ -17,6 +17,7 @@ import { userMergeToRef } from './user-merge-to-ref.ts';
 import { userRebaseToRef } from './user-rebase-to-ref.ts';
 import { userSquash } from './user-squash.ts';
 import { userUpdateBranch } from './user-update-branch.ts';
+import { userUpdateSubmodule } from './user-update-submodule.ts';
 
 export interface OperationRooms {
   readonly storages: Storages;
@@ -43,5 +44,6 @@ export function operationService(rooms: OperationRooms): ServiceImplementation<t
     userRebaseToRef: (request, context) => userRebaseToRef(request, context, rooms),
     userSquash: (request, context) => userSquash(request, context, rooms),
     userUpdateBranch: (request, context) => userUpdateBranch(request, context, rooms),
+    userUpdateSubmodule: (request, context) => userUpdateSubmodule(request, context, rooms),
   };
 }
