@@ -23,32 +23,37 @@ type Start = Pick<Commit, 'oid' | 'treeOid'>;
  *   parents, which Gitaly cannot pick.
  */
 export async function cherryPick(workspace: MergeWorkspace, start: Start, commit: Commit): Promise<string> {
-  const [parentOid] = commit.parentOids;
-  if (parentOid === undefined) throw new Error('cherry-pick command: merge-tree: exit status 128');
-  const base = await treeOf(workspace, parentOid);
-  return await apply(workspace, { base, ours: start.treeOid, theirs: commit.treeOid }, 'cherry pick: merge');
+  const parent = await parentOf(workspace, commit);
+  if (parent === undefined) throw new Error('cherry-pick command: merge-tree: exit status 128');
+  return await apply(workspace, { start, base: parent.treeOid, theirs: commit }, 'cherry pick: merge');
 }
 
 /** Applies the inverse of a commit's change, of the first commit that of adding all its files. Returns and throws as {@link cherryPick}. */
 export async function revert(workspace: MergeWorkspace, start: Start, commit: Commit): Promise<string> {
-  const [parentOid] = commit.parentOids;
-  const theirs = parentOid === undefined ? EMPTY_TREE[workspace.writer.objectFormat] : await treeOf(workspace, parentOid);
-  return await apply(workspace, { base: commit.treeOid, ours: start.treeOid, theirs }, 'revert');
+  const nothing = EMPTY_TREE[workspace.writer.objectFormat];
+  const theirs = (await parentOf(workspace, commit)) ?? { oid: nothing, treeOid: nothing };
+  return await apply(workspace, { start, base: commit.treeOid, theirs }, 'revert');
 }
 
-async function apply(
-  workspace: MergeWorkspace,
-  trees: { readonly base: string; readonly ours: string; readonly theirs: string },
-  what: string,
-): Promise<string> {
+interface Change {
+  readonly start: Start;
+  readonly base: string;
+  readonly theirs: Start;
+}
+
+async function apply(workspace: MergeWorkspace, { start, base, theirs }: Change, what: string): Promise<string> {
+  const labels = { ours: start.oid, theirs: theirs.oid };
+  const trees = { base, ours: start.treeOid, theirs: theirs.treeOid, labels };
   const { treeOid, isClean, conflicts } = await workspace.mergeTrees(trees);
   if (!isClean) throw new MergeConflictError(conflicts, `${what}: there are conflicting files`);
-  if (treeOid === trees.ours) throw new ChangesAlreadyAppliedError();
+  if (treeOid === start.treeOid) throw new ChangesAlreadyAppliedError();
   return treeOid;
 }
 
-async function treeOf({ objects, signal }: MergeWorkspace, commitOid: string): Promise<string> {
-  const tree = await objects.info(`${commitOid}^{tree}`, { signal });
+/** The first parent of a commit; `undefined` for one without. */
+async function parentOf({ objects, signal }: MergeWorkspace, { parentOids: [oid] }: Commit): Promise<Start | undefined> {
+  if (oid === undefined) return undefined;
+  const tree = await objects.info(`${oid}^{tree}`, { signal });
   if (tree === undefined) throw new Error('merge-tree: exit status 128');
-  return tree.oid;
+  return { oid, treeOid: tree.oid };
 }

@@ -1,7 +1,7 @@
 import { EMPTY_TREE } from '#git/command/config';
 import { nearMergeBases } from '#git/merge/merge-base';
 import { mergeInProcess, type ThreeTrees, type TreeAccess } from '#git/merge/merge-in-process';
-import { type MergedTree, mergeTreeOfCommits, mergeTreeOfTrees } from '#git/merge/merge-tree';
+import { type LabelledTrees, type MergedTree, mergeTreeOfCommits, mergeTreeOfTrees } from '#git/merge/merge-tree';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { parseTree, type TreeEntry } from '#git/objects/parse-tree';
 import { ObjectWriter } from '#git/objects/write-objects';
@@ -59,16 +59,16 @@ export class MergeWorkspace implements AsyncDisposable {
   }
 
   /**
-   * Merges trees: applies what leads from the base to theirs to ours.
+   * Merges trees: applies what leads from the base to theirs to ours. The labels are what clients know the sides by.
    *
    * @throws {GitExitError} {GitalyError} as `mergeTreeOfTrees`.
    */
-  async mergeTrees(trees: ThreeTrees): Promise<MergedTree> {
+  async mergeTrees(trees: LabelledTrees): Promise<MergedTree> {
     const { repository, target, signal } = this.#options;
     const treeOid = await this.#inProcess(trees);
     if (treeOid !== undefined) return clean(treeOid);
     await this.writer.finish();
-    return await mergeTreeOfTrees(repository.git, target, trees, { signal, writer: this.writer });
+    return await mergeTreeOfTrees(repository.git, target, trees, { signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -90,7 +90,9 @@ export class MergeWorkspace implements AsyncDisposable {
 
   async #inProcess(trees: ThreeTrees): Promise<string | undefined> {
     try {
-      return await mergeInProcess(this.#trees, trees);
+      const treeOid = await mergeInProcess(this.#trees, trees);
+      // git knows it without the object, other readers may not.
+      return treeOid === EMPTY_TREE[this.writer.objectFormat] ? await this.writer.writeTree([]) : treeOid;
     } catch (error) {
       if (this.#options.signal.aborted) throw error;
       return undefined; // whatever is wrong with the trees, git says it in its own words

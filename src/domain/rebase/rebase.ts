@@ -60,7 +60,9 @@ async function applyCommit(workspace: MergeWorkspace, head: Head, commit: Commit
   const empty = EMPTY_TREE[workspace.writer.objectFormat];
   const [parentOid] = commit.parentOids;
   const base = parentOid === undefined ? empty : (await readCommit(workspace, parentOid)).treeOid;
-  const { treeOid, isClean, conflicts } = await workspace.mergeTrees({ base, ours: head.treeOid, theirs: commit.treeOid });
+  const labels = { ours: head.oid, theirs: commit.oid };
+  const trees = { base, ours: head.treeOid, theirs: commit.treeOid, labels };
+  const { treeOid, isClean, conflicts } = await workspace.mergeTrees(trees);
   if (!isClean) throw new RebaseConflictError(commit.oid, { conflicts });
 
   const wasEmpty = commit.treeOid === base;

@@ -1,9 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises';
 import { GitalyError } from '#base/gitaly-error';
 import { flag, type GitOption, gitCommand, value } from '../command/git-command.ts';
 import { OutputBeforeFailure, outputBytes } from '../command/output-bytes.ts';
+import { writeScratchObject } from '../diff/scratch-object.ts';
 import type { Git } from '../git.ts';
+import type { ObjectFormatName } from '../object-format.ts';
 import { formatCommit } from '../objects/format-commit.ts';
-import type { ObjectWriter } from '../objects/write-objects.ts';
 import type { GitRepository } from '../repository.ts';
 import type { ThreeTrees } from './merge-in-process.ts';
 import { type MergeTreeOutput, parseMergeTree } from './parse-merge-tree.ts';
@@ -33,30 +35,66 @@ export async function mergeTreeOfCommits(
   return await runMergeTree(git, repository, [flag('--allow-unrelated-histories')], [ours, theirs], options);
 }
 
-/** As {@link mergeTreeOfCommits}, of three trees, so that the caller says what the changes are relative to. Labels are of no use then. */
+/** Three trees, and the ids by which people know the sides: files that have to make way are named after them (`thing~<id>`). */
+export interface LabelledTrees extends ThreeTrees {
+  readonly labels: { readonly ours: string; readonly theirs: string };
+}
+
+/** As {@link mergeTreeOfCommits}, of three trees, so that the caller says what the changes are relative to. */
 export async function mergeTreeOfTrees(
   git: Git,
   repository: GitRepository,
-  { base, ours, theirs }: ThreeTrees,
-  options: MergeTreeOptions & { readonly writer: ObjectWriter },
+  trees: LabelledTrees,
+  options: MergeTreeOptions = {},
 ): Promise<MergedTree> {
+  const { base, ours, theirs, labels } = trees;
   if (git.capabilities.mergeTreeOfTrees) {
-    return await runMergeTree(git, repository, [value('--merge-base', base)], [ours, theirs], options);
+    const merged = await runMergeTree(git, repository, [value('--merge-base', base)], [ours, theirs], options);
+    return relabelled(merged, [ours, theirs], labels);
   }
-  const { writer } = options;
-  const root = await writeStandIn(writer, base, []);
-  const sides = [await writeStandIn(writer, ours, [root]), await writeStandIn(writer, theirs, [root])];
-  await writer.finish();
-  return await runMergeTree(git, repository, [], sides, options);
+  await using standIns = await StandIns.create(git, repository);
+  const root = await standIns.commit(base, []);
+  const sides = [await standIns.commit(ours, [root]), await standIns.commit(theirs, [root])] as const;
+  return relabelled(await runMergeTree(git, standIns.repository, [], sides, options), sides, labels);
 }
 
-/** A commit whose only use is that an older git takes commits instead of trees. Ours and theirs may be the same one: they are merged by then. */
-async function writeStandIn(writer: ObjectWriter, treeOid: string, parentOids: readonly string[]): Promise<string> {
-  const nobody = Buffer.from('nobody <> 0 +0000');
-  return await writer.write(
-    'commit',
-    formatCommit({ treeOid, parentOids, author: nobody, committer: nobody, message: Buffer.alloc(0) }),
-  );
+/** Commits whose only use is that an older git takes commits instead of trees: git sees them, and they go with this. */
+class StandIns implements AsyncDisposable {
+  /** The repository with the commits. */
+  readonly repository: GitRepository;
+  readonly #directory: string;
+  readonly #objectFormat: ObjectFormatName;
+
+  private constructor(repository: GitRepository, directory: string, objectFormat: ObjectFormatName) {
+    const { path, objectDirectory, alternateObjectDirectories } = repository;
+    this.repository = { path, objectDirectory, alternateObjectDirectories: [directory, ...alternateObjectDirectories] };
+    this.#directory = directory;
+    this.#objectFormat = objectFormat;
+  }
+
+  static async create(git: Git, repository: GitRepository): Promise<StandIns> {
+    const directory = await mkdtemp(`${repository.objectDirectory}/merge-`);
+    return new StandIns(repository, directory, git.objectFormat(repository));
+  }
+
+  async commit(treeOid: string, parentOids: readonly string[]): Promise<string> {
+    const nobody = Buffer.from('nobody <> 0 +0000');
+    const data = formatCommit({ treeOid, parentOids, author: nobody, committer: nobody, message: Buffer.alloc(0) });
+    return await writeScratchObject(this.#directory, { type: 'commit', data }, this.#objectFormat);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function relabelled(merged: MergedTree, sides: readonly [string, string], labels: LabelledTrees['labels']): MergedTree {
+  const rename = (path: Buffer): Buffer => {
+    const name = path.toString('latin1');
+    const renamed = name.replace(`~${sides[0]}`, `~${labels.ours}`).replace(`~${sides[1]}`, `~${labels.theirs}`);
+    return renamed === name ? path : Buffer.from(renamed, 'latin1');
+  };
+  return { ...merged, conflicts: merged.conflicts.map((entry) => ({ ...entry, path: rename(entry.path) })) };
 }
 
 /** More than this is no list of conflicts that anybody looks at. */

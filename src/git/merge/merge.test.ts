@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Repository } from '#storage/repository';
@@ -132,17 +133,12 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     await using fixture = await StorageFixture.create();
     const repository = fixture.init('x.git', { objectFormat });
     await using writer = new ObjectWriter(repository, objectFormat);
-    const merge = async (base: Files, ours: Files, theirs: Files) =>
-      mergeTreeOfTrees(
-        repository.git,
-        repository,
-        {
-          base: await writeFiles(writer, base),
-          ours: await writeFiles(writer, ours),
-          theirs: await writeFiles(writer, theirs),
-        },
-        { writer },
-      );
+    const labels = { ours: 'one', theirs: 'other' };
+    const merge = async (...files: [Files, Files, Files]) => {
+      const [base = '', ours = '', theirs = ''] = await Promise.all(files.map((each) => writeFiles(writer, each)));
+      await writer.finish();
+      return await mergeTreeOfTrees(repository.git, repository, { base, ours, theirs, labels });
+    };
     const old = `top\n${TEXT}\nend\n`;
 
     const clean = await merge({ a: old }, { a: old.replace('top', 'TOP') }, { b: old.replace('end', 'END') });
@@ -151,7 +147,15 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     assert.equal(clean.isClean, true);
     assert.equal(clean.treeOid, await writeFiles(writer, { b: `TOP\n${TEXT}\nEND\n` }));
     assert.equal(conflict.isClean, false);
-    assert.deepEqual(new Set(conflict.conflicts.map(({ stage }) => stage)), new Set([1, 2]));
+    assert.deepEqual(
+      conflict.conflicts.map(({ stage, path }) => `${stage} ${path}`),
+      ['1 a~one', '2 a~one'],
+    );
+    assert.equal(fixture.runGit(repository.path, ['fsck', '--no-dangling']), '');
+    assert.deepEqual(
+      readdirSync(repository.objectDirectory).filter((name) => name.startsWith('merge-')),
+      [],
+    );
   });
 }
 

@@ -6,6 +6,7 @@ import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { Vote } from '#storage/voter';
 import type { OperationService } from '#wire/gen/operations_pb';
+import { userCherryPick } from './user-cherry-pick.ts';
 import { userCommitFiles } from './user-commit-files.ts';
 import { userCreateBranch } from './user-create-branch.ts';
 import { userCreateTag } from './user-create-tag.ts';
@@ -15,6 +16,7 @@ import { userFFBranch } from './user-ff-branch.ts';
 import { userMergeBranch } from './user-merge-branch.ts';
 import { userMergeToRef } from './user-merge-to-ref.ts';
 import { userRebaseToRef } from './user-rebase-to-ref.ts';
+import { userRevert } from './user-revert.ts';
 import { userSquash } from './user-squash.ts';
 import { userUpdateBranch } from './user-update-branch.ts';
 import { userUpdateSubmodule } from './user-update-submodule.ts';
@@ -33,6 +35,7 @@ export interface OperationRooms {
 /** Changes on behalf of users: what they would push, made by the server. */
 export function operationService(rooms: OperationRooms): ServiceImplementation<typeof OperationService> {
   return {
+    userCherryPick: (request, context) => userCherryPick(request, context, rooms),
     userCommitFiles: (requests, context) => userCommitFiles(requests, context, rooms),
     userCreateBranch: (request, context) => userCreateBranch(request, context, rooms),
     userCreateTag: (request, context) => userCreateTag(request, context, rooms),
@@ -42,6 +45,7 @@ export function operationService(rooms: OperationRooms): ServiceImplementation<t
     userMergeBranch: (requests, context) => userMergeBranch(requests, context, rooms),
     userMergeToRef: (request, context) => userMergeToRef(request, context, rooms),
     userRebaseToRef: (request, context) => userRebaseToRef(request, context, rooms),
+    userRevert: (request, context) => userRevert(request, context, rooms),
     userSquash: (request, context) => userSquash(request, context, rooms),
     userUpdateBranch: (request, context) => userUpdateBranch(request, context, rooms),
     userUpdateSubmodule: (request, context) => userUpdateSubmodule(request, context, rooms),
