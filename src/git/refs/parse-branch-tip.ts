@@ -31,8 +31,8 @@ export function parsePlainCommit(data: Buffer): CommitFields | undefined {
   return {
     treeOid,
     parentOids: parents === '' ? [] : parents.replace(PARENT, '').trimEnd().split('\n'),
-    author: readPerson(data, author, headers.slice(3, 7)),
-    committer: readPerson(data, committer, headers.slice(7, 11)),
+    author: readPerson(data, author, headers, 3),
+    committer: readPerson(data, committer, headers, 7),
     subject: readSubject(data, text, start),
     body: data.subarray(start),
   };
@@ -44,8 +44,10 @@ function afterEmptyLines(data: Buffer, start: number): number {
   return at;
 }
 
-/** Cuts a person out of the bytes, with the help of the texts of its parts. */
-function readPerson(data: Buffer, start: number, [name, email = '', date = '', zone = '']: (string | undefined)[]): Signature {
+/** Cuts a person out of the bytes, with the help of the texts of its four parts. */
+function readPerson(data: Buffer, start: number, texts: readonly (string | undefined)[], first: number): Signature {
+  const name = texts[first];
+  const { [first + 1]: email = '', [first + 2]: date = '', [first + 3]: zone = '' } = texts;
   const nameEnd = start + (name?.length ?? 0);
   const emailStart = (name === undefined ? start : nameEnd + 1) + 1;
   const zoneStart = emailStart + email.length + '> '.length + date.length + 1;

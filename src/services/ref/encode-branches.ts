@@ -5,37 +5,35 @@ import { FindLocalBranchesResponseSchema } from '#wire/gen/ref_pb';
 import type { CommitMessage } from '../convert/commit.ts';
 import { writeCommit, writePerson } from '../convert/encode-commit.ts';
 
-/** A branch for clients of 16.7 and later, and the same one for those of 15.0. Fields of the response, tags included. */
+/** Fields of a response that hold one branch twice: `branches` for clients of 15.0, `local_branches` for those of 16.7 and later. */
 export interface EncodedBranch {
   readonly bytes: Buffer;
-  readonly oldBytes: Buffer;
-  /** Of the branch alone, for the limit of a message. */
+  /** Of the newer one alone, by which messages are limited. */
   readonly length: number;
 }
 
-/** Encodes a branch. The commit is encoded once for both. */
+/** Encodes a branch; the commit in it is encoded once. */
 export function encodeBranch(writer: ReverseWriter, name: Buffer, commit: CommitMessage): EncodedBranch {
   writeCommit(writer, commit);
   const commitBytes = writer.take();
 
   writer.bytes(2, commitBytes);
   writer.bytes(1, name);
-  const length = writer.length;
+  const { length } = writer;
   writer.message(2, 0);
-  const bytes = writer.take();
 
+  const end = writer.length;
   writer.bytes(6, commitBytes);
   writePerson(writer, 5, commit.committer);
   writePerson(writer, 4, commit.author);
   writer.bytes(3, commit.subject);
   writer.text(2, commit.id);
   writer.bytes(1, name);
-  writer.message(1, 0);
-  return { bytes, oldBytes: writer.take(), length };
+  writer.message(1, end);
+  return { bytes: writer.take(), length };
 }
 
-/** Clients of 16.7 and later read `local_branches`, those of 15.0 `branches`. */
+/** A response with branches and nothing else. */
 export function responseOf(branches: readonly EncodedBranch[]): MessageShape<typeof FindLocalBranchesResponseSchema> {
-  const fields = [...branches.map(({ oldBytes }) => oldBytes), ...branches.map(({ bytes }) => bytes)];
-  return encodedMessage(FindLocalBranchesResponseSchema, Buffer.concat(fields));
+  return encodedMessage(FindLocalBranchesResponseSchema, Buffer.concat(branches.map(({ bytes }) => bytes)));
 }

@@ -60,7 +60,8 @@ export class ReverseWriter {
 
   /** What was written, as memory of its own. The writer is empty afterwards. */
   take(): Buffer {
-    const result = Buffer.from(this.#buffer.subarray(this.#at));
+    const result = Buffer.allocUnsafe(this.length);
+    this.#buffer.copy(result, 0, this.#at);
     if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
     this.#at = this.#buffer.length;
     return result;
