@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { Git } from '#git/git';
+import { gitOutput } from '#testkit/init-repository';
+import { parseAttributes } from './parse-attributes.ts';
+import { TreeAttributes } from './tree-attributes.ts';
+
+const NAMES = ['one', 'two', 'mac', 'binary', 'diff'];
+const PATHS = [
+  'a.c',
+  'b.h',
+  'src/a.c',
+  'src/lib/b.h',
+  'src/lib/x y.c',
+  'docs/a.c',
+  'docs/deep/er/a.c',
+  'l-ü.c',
+  '!odd',
+  '#odd',
+  '"q".c',
+];
+
+/** What git says of each path, by a working tree with these files. */
+function saidByGit(
+  files: Readonly<Record<string, string>>,
+  check: (repository: string, said: string[]) => Promise<void>,
+): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'gitaly-attributes-'));
+  gitOutput('/', ['init', '-q', '--template=', directory]);
+  for (const [name, text] of Object.entries(files)) {
+    const file = name === 'info' ? join(directory, '.git/info/attributes') : join(directory, name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text, 'latin1');
+  }
+  const words = gitOutput(directory, ['check-attr', '-z', '--stdin', ...NAMES], PATHS.map((path) => `${path}\0`).join('')).split(
+    '\0',
+  );
+  const said = PATHS.map((_, index) =>
+    NAMES.map((_, at) => words[(index * NAMES.length + at) * 3 + 2] ?? '')
+      .map((word, at) => `${NAMES[at]}: ${word}`)
+      .join(', '),
+  );
+  return check(directory, said).finally(() => rmSync(directory, { recursive: true, force: true }));
+}
+
+async function saidByUs(git: Git, worktree: string, files: Readonly<Record<string, string>>): Promise<string[]> {
+  const path = join(worktree, '.git');
+  const repository = { path, objectDirectory: join(path, 'objects'), alternateObjectDirectories: [] };
+  const attributeFiles = Object.entries(files)
+    .filter(([name]) => name !== 'info')
+    .map(([name, text]) => ({
+      directory: Buffer.from(name === '.gitattributes' ? '' : dirname(name)),
+      oid: gitOutput(worktree, ['hash-object', '-w', '--stdin'], Buffer.from(text, 'latin1')),
+    }));
+  const attributes = await TreeAttributes.read(repository, git.objects(repository), attributeFiles);
+  return PATHS.map((file) => {
+    const of = attributes.of(Buffer.from(file));
+    return NAMES.map((name) => {
+      const state = of.get(name) ?? 'unspecified';
+      return `${name}: ${typeof state === 'string' ? state : Buffer.from(state.value, 'latin1').toString()}`;
+    }).join(', ');
+  });
+}
+
+async function compare(git: Git, files: Readonly<Record<string, string>>): Promise<void> {
+  await saidByGit(files, async (worktree, said) =>
+    assert.deepEqual(await saidByUs(git, worktree, files), said, JSON.stringify(files)),
+  );
+}
+
+const CASES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'the last line counts': { '.gitattributes': '*.c one\n*.c -one\nsrc/** two=x\n' },
+  'the nearer file counts': {
+    '.gitattributes': '*.c one=top',
+    'src/.gitattributes': '*.c one=src',
+    'src/lib/.gitattributes': 'b.h one=lib',
+  },
+  'info/attributes count most': { '.gitattributes': '*.c one', info: '*.c !one\na.c two=info' },
+  'macros bring along what they stand for': {
+    '.gitattributes': '[attr]mac one two=macro -diff\n*.c mac\n*.h -mac\nb.h binary',
+    'src/.gitattributes': '[attr]mac two=no\n*.c !two',
+  },
+  'slashes tie a pattern to its directory': {
+    '.gitattributes': '/a.c one\nlib/*.h two\nsrc/*.c one=src\n**/a.c mac=1\ndocs/ two\n',
+  },
+  'odd lines are left out': {
+    '.gitattributes':
+      '!odd one\n*.c one -two= bad/name\n# a comment\n\n   a.c   one=1\ttwo\n*.h =x\n\\#odd one\n"\\"q\\".c" two\n',
+  },
+  'a byte order mark is passed over': { '.gitattributes': '\u00ef\u00bb\u00bfa.c one\r\nb.h two=v\r\n' },
+  'a line that is too long does not count': { '.gitattributes': `a.c one ${'x'.repeat(2100)}\nb.h two ${'y'.repeat(2030)}\n` },
+};
+
+for (const [name, files] of Object.entries(CASES)) {
+  test(`attributes are what git says: ${name}`, async () => {
+    await using git = await Git.start({ binary: 'git' });
+    await compare(git, files);
+  });
+}
+
+test('attributes are what git says of files made at random', async () => {
+  await using git = await Git.start({ binary: 'git' });
+  const pattern = fc.constantFrom(
+    '*',
+    '*.c',
+    '*.h',
+    'a.c',
+    '/a.c',
+    'src/*',
+    'src/**',
+    '**/a.c',
+    'lib/',
+    'docs/**/a.c',
+    '[ab].c',
+    '"x y.c"',
+    '"src/lib/x y.c"',
+    'l-*',
+  );
+  const word = fc.constantFrom(
+    'one',
+    '-one',
+    '!one',
+    'one=1',
+    'two',
+    'two=a=b',
+    '-two',
+    'mac',
+    '-mac',
+    '!mac',
+    'binary',
+    '-diff',
+    'bad!name',
+  );
+  const line = fc.oneof(
+    { weight: 6, arbitrary: fc.tuple(pattern, fc.array(word, { maxLength: 3 })).map(([of, words]) => [of, ...words].join(' ')) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .array(word, { maxLength: 2 })
+        .map((words) => ['[attr]mac', ...words.filter((each) => !each.includes('mac'))].join(' ')),
+    },
+  );
+  const file = fc.array(line, { maxLength: 6 }).map((lines) => lines.join('\n'));
+  await fc.assert(
+    fc.asyncProperty(file, file, file, file, (top, src, docs, info) =>
+      compare(git, { '.gitattributes': top, 'src/.gitattributes': src, 'docs/deep/.gitattributes': docs, info }),
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test('any bytes are read without an error', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ minLength: 1, maxLength: 50 }), (bytes, path) => {
+      const lines = parseAttributes(Buffer.from(bytes), { allowMacros: true });
+      new TreeAttributes(lines, new Map([['', lines]])).of(Buffer.from(path));
+    }),
+    { numRuns: 1000 },
+  );
+});
