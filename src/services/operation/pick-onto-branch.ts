@@ -11,10 +11,11 @@ import { Quarantine } from '#storage/quarantine';
 import type { Repository } from '#storage/repository';
 import type { OperationBranchUpdateSchema, UserCherryPickRequest, UserRevertRequest } from '#wire/gen/operations_pb';
 import type { User } from '#wire/gen/shared_pb';
+import { updateContextOf } from '../convert/update-context.ts';
 import type { OperationRooms } from './index.ts';
 import { signatureOfUser } from './merge-parts.ts';
 import { findStart } from './pick-start.ts';
-import { branchReference, expectedOid, requireFilled, requireUser, updateContextOf } from './request-parts.ts';
+import { branchReference, expectedOid, requireFilled, requireUser } from './request-parts.ts';
 
 type PickRequest = UserCherryPickRequest | UserRevertRequest;
 

@@ -1,22 +1,8 @@
 import { GitalyError } from '#base/gitaly-error';
-import type { UpdateContext } from '#domain/ref-update/update-with-hooks';
 import { GitExitError } from '#git/command/exit-error';
 import { objectIdProblem, ZERO_OID } from '#git/objects/object-id';
-import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import type { User } from '#wire/gen/shared_pb';
-import { clientContextOf, remoteIpOf, transactionOf } from '../convert/push-context.ts';
-
-/** A change on behalf of a user, as hooks and votes have to know it. */
-export function updateContextOf(user: User, context: HandlerContext): UpdateContext {
-  return {
-    user: { username: user.glUsername, userId: user.glId, protocol: 'web', remoteIp: remoteIpOf(context) },
-    transaction: transactionOf(context),
-    clientContext: clientContextOf(context),
-    correlationId: context.correlationId,
-    signal: context.signal,
-  };
-}
 
 /** @throws {GitalyError} INVALID_ARGUMENT with the text, unless the field is filled. */
 export function requireFilled(field: Uint8Array | string, text: string): void {

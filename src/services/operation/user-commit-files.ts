@@ -24,12 +24,13 @@ import {
 import type { User } from '#wire/gen/shared_pb';
 import { openRequests } from '../convert/first-request.ts';
 import { requireObjectId } from '../convert/object-id.ts';
+import { updateContextOf } from '../convert/update-context.ts';
 import { actionParts } from './commit-files-actions.ts';
 import { type CommitStart, startOf } from './commit-files-start.ts';
 import type { OperationRooms } from './index.ts';
 import { signatureOfUser } from './merge-parts.ts';
 import { accessCheckCase, customHookCase } from './refusal-details.ts';
-import { branchReference, expectedOid, requireFilled, requireUser, updateContextOf } from './request-parts.ts';
+import { branchReference, expectedOid, requireFilled, requireUser } from './request-parts.ts';
 
 /** Commits changes of files to a branch, which may be new. Contents of any size are written while they come. */
 export async function userCommitFiles(

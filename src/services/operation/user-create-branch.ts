@@ -13,9 +13,10 @@ import {
 } from '#wire/gen/operations_pb';
 import { toCommitMessage } from '../convert/commit.ts';
 import { usesMailmap } from '../convert/feature-flags.ts';
+import { updateContextOf } from '../convert/update-context.ts';
 import type { OperationRooms } from './index.ts';
 import { customHookCase } from './refusal-details.ts';
-import { branchReference, requireFilled, requireUser, updateContextOf } from './request-parts.ts';
+import { branchReference, requireFilled, requireUser } from './request-parts.ts';
 
 /** Creates a branch on behalf of a user. */
 export async function userCreateBranch(

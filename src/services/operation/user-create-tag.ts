@@ -21,9 +21,10 @@ import {
 import type { User } from '#wire/gen/shared_pb';
 import { toCommitMessage } from '../convert/commit.ts';
 import { usesMailmap } from '../convert/feature-flags.ts';
+import { updateContextOf } from '../convert/update-context.ts';
 import type { OperationRooms } from './index.ts';
 import { accessCheckCase, customHookCase, referenceUpdateCase } from './refusal-details.ts';
-import { requireFilled, requireUser, resolveReference, tagReference, updateContextOf } from './request-parts.ts';
+import { requireFilled, requireUser, resolveReference, tagReference } from './request-parts.ts';
 
 /** Creates a tag on behalf of a user: with an object of its own when there is a message, else only a reference. */
 export async function userCreateTag(

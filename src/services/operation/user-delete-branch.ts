@@ -12,9 +12,10 @@ import {
   type UserDeleteBranchRequest,
   type UserDeleteBranchResponseSchema,
 } from '#wire/gen/operations_pb';
+import { updateContextOf } from '../convert/update-context.ts';
 import type { OperationRooms } from './index.ts';
 import { accessCheckCase, customHookCase, referenceUpdateCase } from './refusal-details.ts';
-import { branchReference, expectedOid, requireFilled, requireUser, resolveReference, updateContextOf } from './request-parts.ts';
+import { branchReference, expectedOid, requireFilled, requireUser, resolveReference } from './request-parts.ts';
 
 /** Deletes a branch on behalf of a user. */
 export async function userDeleteBranch(

@@ -5,8 +5,9 @@ import { updateWithHooks } from '#domain/ref-update/update-with-hooks';
 import { ZERO_OID } from '#git/objects/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { UserDeleteTagRequest, UserDeleteTagResponseSchema } from '#wire/gen/operations_pb';
+import { updateContextOf } from '../convert/update-context.ts';
 import type { OperationRooms } from './index.ts';
-import { expectedOid, requireFilled, requireUser, resolveReference, tagReference, updateContextOf } from './request-parts.ts';
+import { expectedOid, requireFilled, requireUser, resolveReference, tagReference } from './request-parts.ts';
 
 /** Deletes a tag on behalf of a user. A script's refusal is an answer, not an error. */
 export async function userDeleteTag(

@@ -7,9 +7,10 @@ import { objectIdProblem } from '#git/objects/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
 import { Quarantine } from '#storage/quarantine';
 import { UserFFBranchErrorSchema, type UserFFBranchRequest, type UserFFBranchResponseSchema } from '#wire/gen/operations_pb';
+import { updateContextOf } from '../convert/update-context.ts';
 import type { OperationRooms } from './index.ts';
 import { customHookCase } from './refusal-details.ts';
-import { branchReference, expectedOid, requireFilled, requireUser, resolveReference, updateContextOf } from './request-parts.ts';
+import { branchReference, expectedOid, requireFilled, requireUser, resolveReference } from './request-parts.ts';
 
 /** Moves a branch forward to a commit on behalf of a user. */
 export async function userFFBranch(

@@ -15,10 +15,11 @@ import {
   type UserMergeBranchRequest,
   type UserMergeBranchResponseSchema,
 } from '#wire/gen/operations_pb';
+import { updateContextOf } from '../convert/update-context.ts';
 import type { OperationRooms } from './index.ts';
 import { mergeConflictDetail, nextRequest, signatureOfUser } from './merge-parts.ts';
 import { accessCheckCase, customHookCase, referenceUpdateCase } from './refusal-details.ts';
-import { branchReference, expectedOid, requireFilled, requireUser, resolveReference, updateContextOf } from './request-parts.ts';
+import { branchReference, expectedOid, requireFilled, requireUser, resolveReference } from './request-parts.ts';
 
 type Response = MessageInitShape<typeof UserMergeBranchResponseSchema>;
 

@@ -7,8 +7,9 @@ import type { HandlerContext } from '#rpc/server/handler';
 import { Quarantine } from '#storage/quarantine';
 import type { Repository } from '#storage/repository';
 import type { UserUpdateBranchRequest, UserUpdateBranchResponseSchema } from '#wire/gen/operations_pb';
+import { updateContextOf } from '../convert/update-context.ts';
 import type { OperationRooms } from './index.ts';
-import { branchReference, requireFilled, requireUser, updateContextOf } from './request-parts.ts';
+import { branchReference, requireFilled, requireUser } from './request-parts.ts';
 
 /** Moves a branch on behalf of a user, forwards or not; zeros create and delete. A script's refusal is an answer, not an error. */
 export async function userUpdateBranch(

@@ -17,10 +17,11 @@ import {
   type UserUpdateSubmoduleResponseSchema,
 } from '#wire/gen/operations_pb';
 import type { User } from '#wire/gen/shared_pb';
+import { updateContextOf } from '../convert/update-context.ts';
 import type { OperationRooms } from './index.ts';
 import { resolveRevision, signatureOfUser } from './merge-parts.ts';
 import { customHookCase, referenceUpdateCase } from './refusal-details.ts';
-import { branchReference, expectedOid, requireFilled, requireUser, resolveReference, updateContextOf } from './request-parts.ts';
+import { branchReference, expectedOid, requireFilled, requireUser, resolveReference } from './request-parts.ts';
 
 /** Commits that a submodule stands at another commit, which need not be known here. */
 export async function userUpdateSubmodule(
