@@ -6,6 +6,7 @@ import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { Vote } from '#storage/voter';
 import type { OperationService } from '#wire/gen/operations_pb';
+import { userApplyPatch } from './user-apply-patch.ts';
 import { userCherryPick } from './user-cherry-pick.ts';
 import { userCommitFiles } from './user-commit-files.ts';
 import { userCreateBranch } from './user-create-branch.ts';
@@ -15,6 +16,7 @@ import { userDeleteTag } from './user-delete-tag.ts';
 import { userFFBranch } from './user-ff-branch.ts';
 import { userMergeBranch } from './user-merge-branch.ts';
 import { userMergeToRef } from './user-merge-to-ref.ts';
+import { userRebaseConfirmable } from './user-rebase-confirmable.ts';
 import { userRebaseToRef } from './user-rebase-to-ref.ts';
 import { userRevert } from './user-revert.ts';
 import { userSquash } from './user-squash.ts';
@@ -35,6 +37,7 @@ export interface OperationRooms {
 /** Changes on behalf of users: what they would push, made by the server. */
 export function operationService(rooms: OperationRooms): ServiceImplementation<typeof OperationService> {
   return {
+    userApplyPatch: (requests, context) => userApplyPatch(requests, context, rooms),
     userCherryPick: (request, context) => userCherryPick(request, context, rooms),
     userCommitFiles: (requests, context) => userCommitFiles(requests, context, rooms),
     userCreateBranch: (request, context) => userCreateBranch(request, context, rooms),
@@ -44,6 +47,7 @@ export function operationService(rooms: OperationRooms): ServiceImplementation<t
     userFFBranch: (request, context) => userFFBranch(request, context, rooms),
     userMergeBranch: (requests, context) => userMergeBranch(requests, context, rooms),
     userMergeToRef: (request, context) => userMergeToRef(request, context, rooms),
+    userRebaseConfirmable: (requests, context) => userRebaseConfirmable(requests, context, rooms),
     userRebaseToRef: (request, context) => userRebaseToRef(request, context, rooms),
     userRevert: (request, context) => userRevert(request, context, rooms),
     userSquash: (request, context) => userSquash(request, context, rooms),
