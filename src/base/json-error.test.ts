@@ -35,3 +35,9 @@ test('describeJsonError finds nothing wrong with what JSON.parse accepts', () =>
     assert.equal(describeJsonError(text, 'document'), undefined);
   }
 });
+
+test('describeJsonError looks behind the value of a document, not of a stream', () => {
+  assert.equal(describeJsonError('[]x', 'document'), "invalid character 'x' after top-level value");
+  assert.equal(describeJsonError('[] \n', 'document'), undefined);
+  assert.equal(describeJsonError('[]x', 'stream'), undefined);
+});

@@ -11,11 +11,12 @@ class JsonProblem extends Error {}
  *
  * @param truncated what to say when the text ends too early: a decoder of a stream says `unexpected EOF` (`EOF` for an empty
  *   one), a decoder of a whole document says `unexpected end of JSON input`.
- * @returns `undefined` when the text starts with a complete JSON value; what follows that value is not looked at.
+ * @returns `undefined` when the text is a JSON value. A stream may go on behind it, a document may not.
  */
 export function describeJsonError(text: string, truncated: 'stream' | 'document'): string | undefined {
   try {
-    skipValue(text, skipSpace(text, 0));
+    const end = skipSpace(text, skipValue(text, skipSpace(text, 0)));
+    if (truncated === 'document' && end < text.length) throw problem(text, end, 'after top-level value');
     return undefined;
   } catch (error) {
     if (!(error instanceof JsonProblem)) throw error;
