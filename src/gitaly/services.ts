@@ -17,6 +17,7 @@ import { reflectionServices } from '#rpc/server/reflection';
 import { analysisService } from '#services/analysis/index';
 import { blobService } from '#services/blob/index';
 import { commitService } from '#services/commit/index';
+import { conflictsService } from '#services/conflicts/index';
 import { transactionOf } from '#services/convert/push-context';
 import { diffService } from '#services/diff/index';
 import { hookService } from '#services/hook/index';
@@ -32,6 +33,7 @@ import type { Vote } from '#storage/voter';
 import { AnalysisService } from '#wire/gen/analysis_pb';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
+import { ConflictsService } from '#wire/gen/conflicts_pb';
 import { DiffService } from '#wire/gen/diff_pb';
 import { HookService } from '#wire/gen/hook_pb';
 import { OperationService } from '#wire/gen/operations_pb';
@@ -92,6 +94,7 @@ export async function createServices(
     serve(AnalysisService, analysisService({ storages })),
     serve(BlobService, blobService({ storages })),
     serve(CommitService, commitService({ storages })),
+    serve(ConflictsService, conflictsService({ storages, hooks, remotes })),
     serve(DiffService, diffService({ storages })),
     serve(HookService, hookService({ storages, hooks })),
     serve(OperationService, operationService({ storages, hooks, remotes, voteOf, transactionHooks: hooksOf })),

@@ -1,0 +1,124 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { Ident } from '#git/objects/format-ident';
+import type { Repository } from '#storage/repository';
+import { writeCommit } from '../commit/write-commit.ts';
+import type { WriteFile } from '../commit-files/receive-actions.ts';
+import { TreeEditor } from '../commit-files/tree-editor.ts';
+import { fileWriter } from '../commit-files/write-file.ts';
+import type { MergeWorkspace } from '../merge/merge-workspace.ts';
+import { conflictFiles, withPaths } from './conflict-file.ts';
+import type { Resolution } from './parse-resolutions.ts';
+import { ResolutionError, resolveFile } from './resolve-file.ts';
+
+export interface ResolvedMerge {
+  /** Full ids of the commits. */
+  readonly ours: string;
+  readonly theirs: string;
+  readonly resolutions: readonly Resolution[];
+  readonly author: Ident;
+  readonly message: Uint8Array;
+}
+
+/**
+ * Merges two commits whose conflicts a user has resolved. Where there are none, it is a merge like any other.
+ *
+ * @param target where the workspace writes.
+ * @returns the id of the commit; it is on disk when the workspace's writer has finished.
+ * @throws {ResolutionError} when something is not resolved; {GitalyError} for resolutions that do not fit; what `writeCommit` throws, behind
+ *   `writing commit: `.
+ */
+export async function resolveConflicts(workspace: MergeWorkspace, target: Repository, merge: ResolvedMerge): Promise<string> {
+  const { ours, theirs, author, message } = merge;
+  const merged = await workspace.mergeCommits(ours, theirs).catch((error: unknown) => {
+    throw wrap(error, 'merge-tree');
+  });
+  let { treeOid } = merged;
+  if (!merged.isClean) {
+    const resolving = new Resolving(workspace, target, merge, treeOid);
+    await resolving.resolve(conflictFiles(merged.conflicts).map(({ path }) => path));
+    treeOid = await resolving.write();
+  }
+  try {
+    return await writeCommit(workspace.writer, { treeOid, parentOids: [ours, theirs], author, committer: author, message });
+  } catch (error) {
+    throw wrap(error, 'writing commit');
+  }
+}
+
+/** One merge with conflicts, file by file. */
+class Resolving {
+  readonly #workspace: MergeWorkspace;
+  readonly #target: Repository;
+  readonly #merge: ResolvedMerge;
+  readonly #tree: TreeEditor;
+  /** What a file became, by its id: one may be resolved twice. */
+  readonly #resolved = new Map<string, Buffer>();
+
+  constructor(workspace: MergeWorkspace, target: Repository, merge: ResolvedMerge, treeOid: string) {
+    this.#workspace = workspace;
+    this.#target = target;
+    this.#merge = merge;
+    const { writer, signal } = workspace;
+    // What git merged lies in the quarantine.
+    this.#tree = new TreeEditor({ objects: target.objects, objectFormat: writer.objectFormat, signal }, treeOid);
+  }
+
+  async resolve(conflicts: readonly Buffer[]): Promise<void> {
+    const { writer, signal } = this.#workspace;
+    const writeFile = await fileWriter(this.#target, writer, signal);
+    const open = new Map(conflicts.map((path) => [path.toString('latin1'), path]));
+    const known = new Set(open.keys());
+    for (const resolution of this.#merge.resolutions) {
+      const path = Buffer.from(resolution.newPath);
+      const key = path.toString('latin1');
+      // Ruby's words, which clients know.
+      if (!known.has(key)) throw internal("NoMethodError: undefined method `resolve_lines' for nil:NilClass");
+      open.delete(key);
+      await this.#resolveFile(path, resolution, writeFile);
+    }
+    const [missing] = open.values();
+    if (missing !== undefined) throw new ResolutionError(`Missing resolutions for the following files: ${missing}`);
+  }
+
+  async write(): Promise<string> {
+    return await this.#tree.write(this.#workspace.writer).catch((error: unknown) => {
+      throw wrap(error, 'write tree');
+    });
+  }
+
+  async #resolveFile(path: Buffer, resolution: Resolution, writeFile: WriteFile): Promise<void> {
+    const { ours, theirs } = this.#merge;
+    const entry = await this.#tree.find(path);
+    if (entry === undefined) throw internal('path not found in merged-tree: entry not found');
+    if (entry.kind !== 'blob') throw internal('entry should be of type blob');
+    const content = this.#resolved.get(entry.oid) ?? (await this.#contentOf(this.#target, entry.oid));
+    if (resolution.content !== '') {
+      const paths = { ours: Buffer.from(resolution.oldPath), theirs: path };
+      if (withPaths(content, { ours, theirs }, paths).equals(Buffer.from(resolution.content))) {
+        throw new ResolutionError(`Resolved content has no changes for file ${path}`);
+      }
+    }
+    // git's merge drops the last line feed; ours says whether there was one.
+    const before = await this.#contentOf(this.#workspace.repository, `${ours}:${resolution.oldPath}`);
+    const endsWithLineFeed = before.at(-1) === 0x0a;
+    const resolved = resolveFile({ path, content, ours, theirs, endsWithLineFeed }, resolution);
+    const name = path.subarray(path.lastIndexOf(0x2f) + 1);
+    const oid = await writeFile(name, only(resolved));
+    this.#resolved.set(oid, resolved);
+    await this.#tree.put(path, { mode: entry.mode, oid });
+  }
+
+  async #contentOf(repository: Repository, name: string): Promise<Buffer> {
+    const object = await repository.objects.readObject(name, { signal: this.#workspace.signal });
+    if (object === undefined) throw internal('retrieving object: object not found');
+    return object.data;
+  }
+}
+
+async function* only(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+function internal(message: string): GitalyError {
+  return new GitalyError('INTERNAL', message);
+}
