@@ -19,10 +19,10 @@ export function replayArea(area: string): void {
     .map((each) => ({ ...each, ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])] }));
 
   describe(`recorded answers: ${area}`, { concurrency: false }, () => {
-    let templates: Templates;
-    let api: InternalApi;
-    let gitaly: TestGitaly;
-    let client: RawClient;
+    let templates: Templates | undefined;
+    let api: InternalApi | undefined;
+    let gitaly: TestGitaly | undefined;
+    let client: RawClient | undefined;
     let playground: Playground;
 
     before(async () => {
@@ -35,10 +35,11 @@ export function replayArea(area: string): void {
     });
 
     after(async () => {
-      client.close();
-      await gitaly[Symbol.asyncDispose]();
-      await api[Symbol.asyncDispose]();
-      templates[Symbol.dispose]();
+      // A server that did not start must not keep the run waiting for the rest.
+      client?.close();
+      await gitaly?.[Symbol.asyncDispose]();
+      await api?.[Symbol.asyncDispose]();
+      templates?.[Symbol.dispose]();
     });
 
     test(`there are recordings of ${area}`, () => assert.ok(cases.length > 0 || wanted !== ''));
@@ -48,6 +49,7 @@ export function replayArea(area: string): void {
         const reason = playground.cannotPlay(recorded);
         if (reason !== undefined) return context.skip(reason);
 
+        assert.ok(client, 'the server did not start');
         const found = await playCase(recorded, playground, client);
 
         const exception = exceptions.get(recorded.id);
