@@ -170,7 +170,7 @@ export class ObjectReader {
     const lookup = new Lookup(mode, this.#withoutReference(wanted), maxBytes);
     if (DIFFICULT.test(wanted.toString('latin1'))) this.#pool.submitAlone(this.#repository, lookup, signal);
     else this.#pool.submit(this.#repository, lookup);
-    if (signal === undefined) return await lookup.answer;
+    if (signal === undefined || lookup.settled) return await lookup.answer;
     const onAbort = (): void => lookup.reject(abortError(signal));
     signal.addEventListener('abort', onAbort, { once: true });
     try {
