@@ -77,6 +77,20 @@ test('a symbolic reference is followed unless it is not to be', async () => {
   assert.equal(readFileSync(`${repository.path}/refs/heads/link`, 'utf8'), `${newOid}\n`);
 });
 
+test('a symbolic reference that is deleted goes by itself, whatever it leads to', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+  fixture.runGit(repository.path, ['symbolic-ref', 'refs/heads/link', 'refs/heads/main']);
+
+  await assert.rejects(commitUpdate(repository, 'refs/heads/link', ZERO, ABSENT), {
+    message: 'reference does not point to expected object',
+  });
+  await commitUpdate(repository, 'refs/heads/link', ZERO, oid);
+
+  assert.equal(fixture.runGit(repository.path, ['for-each-ref', '--format=%(refname)']), 'refs/heads/main');
+});
+
 interface Refusal {
   readonly what: string;
   readonly problem: RefUpdateProblem;

@@ -86,15 +86,19 @@ export class RefTransaction implements AsyncDisposable {
     return await pooled(updateRefs.start(repository)).#begin();
   }
 
-  /** Queues the change of a reference. */
+  /**
+   * Queues the change of a reference. A deletion never follows a symbolic reference: git would delete what it leads to, and leave it leading
+   * nowhere.
+   */
   async update(name: RefName, { newOid, oldOid = '' }: RefChange): Promise<void> {
-    await this.#queue('update ', name, `\0${newOid}\0${oldOid}\0`);
+    const isDeletion = /^0+$/.test(newOid);
+    await this.#queue(isDeletion ? [NO_DEREFERENCE] : [], 'update ', name, `\0${newOid}\0${oldOid}\0`);
   }
 
   /** Queues that a reference shall lead to another one, which need not exist. Needs git 2.46 (`capabilities.symrefUpdate`). */
   async updateSymbolic(name: RefName, target: RefName): Promise<void> {
     if (Buffer.from(target).includes(0)) this.#hasNul = true;
-    await this.#queue('symref-update ', name, Buffer.concat([Buffer.of(0), Buffer.from(target), Buffer.alloc(3)]));
+    await this.#queue([], 'symref-update ', name, Buffer.concat([Buffer.of(0), Buffer.from(target), Buffer.alloc(3)]));
   }
 
   /** Locks and checks all references. After it a commit fails only for reasons like a full disk. */
@@ -141,12 +145,12 @@ export class RefTransaction implements AsyncDisposable {
     }
   }
 
-  async #queue(command: string, name: RefName, rest: string | Buffer): Promise<void> {
+  async #queue(option: readonly Buffer[], command: string, name: RefName, rest: string | Buffer): Promise<void> {
     this.#expect('started');
     const bytes = Buffer.from(name);
     // It would end the name, and what follows would be a command of its own.
     if (bytes.includes(0)) this.#hasNul = true;
-    if (this.#options.noDereference === true) this.#queued.push(NO_DEREFERENCE);
+    this.#queued.push(...(this.#options.noDereference === true ? [NO_DEREFERENCE] : option));
     const line = Buffer.concat([Buffer.from(command), bytes, Buffer.from(rest)]);
     this.#queued.push(line);
     this.#queuedBytes += line.length;
