@@ -111,9 +111,9 @@ async function* opening(
   }
 }
 
-async function addAll(opened: readonly OpenedFile[], { stats, detector }: Counting): Promise<void> {
+async function addAll(opened: readonly OpenedFile[], { stats, detector, signal }: Counting): Promise<void> {
   const questions = opened.map(({ file: { path, attributes }, content }) => ({ path, attributes, content }));
-  const languages = await detector.languagesOf(questions);
+  const languages = await detector.languagesOf(questions, signal);
   for (const [index, { file, bytes }] of opened.entries()) {
     const language = languages[index];
     if (language === undefined) stats.drop(file.path);

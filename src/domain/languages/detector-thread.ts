@@ -1,4 +1,4 @@
-/** The thread that {@link LanguageDetector} talks to: it answers one question after the other, by itself. */
+/** The thread that {@link LanguageDetector} talks to: it says when it is ready, and then answers one question after the other. */
 import { parentPort } from 'node:worker_threads';
 import type { DetectorAnswers, DetectorQuestion, LanguageDescription } from './detector-protocol.ts';
 import { fileLanguage, isExcluded } from './file-language.ts';
@@ -8,6 +8,7 @@ const data = await LinguistData.read();
 
 // One message at a time; only LanguageDetector sends them.
 parentPort?.on('message', (question: DetectorQuestion) => parentPort?.postMessage(answer(question)));
+parentPort?.postMessage('ready');
 
 function answer(question: DetectorQuestion): DetectorAnswers[DetectorQuestion['kind']] {
   switch (question.kind) {

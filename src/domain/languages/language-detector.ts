@@ -1,10 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import type { DetectorAnswers, DetectorQuestion, LanguageDescription, QuestionedFile } from './detector-protocol.ts';
 
+/** Starting the thread takes a tenth of a second. */
+const START_MS = 20_000;
 /** Contents of files are hostile at times, and patterns can be slow on them: longer than this no batch takes. */
-const BATCH_MS = 10_000;
-/** For one file alone, after its batch took too long. */
-const FILE_MS = 2_000;
+const BATCH_MS = 5_000;
+/** For one file alone, after its batch took too long. Usual ones take less than a millisecond. */
+const FILE_MS = 250;
 /** The thread, with the memory it takes, is ended when it was not asked for so long. */
 const IDLE_MS = 10_000;
 
@@ -26,30 +28,39 @@ class DetectorTimeout extends Error {}
  * answered one after the other.
  */
 export class LanguageDetector {
+  readonly #batchMs: number;
   #worker: Worker | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #idle: NodeJS.Timeout | undefined;
 
+  /** @param options `batchMs`: how long a batch may take, instead of 5 s. */
+  constructor({ batchMs = BATCH_MS }: { readonly batchMs?: number } = {}) {
+    this.#batchMs = batchMs;
+  }
+
   /** Which of the files do not count for where they lie. */
   async areExcluded(files: readonly QuestionedFile[]): Promise<readonly boolean[]> {
-    return await this.#ask({ kind: 'excluded', files }, BATCH_MS);
+    return await this.#ask({ kind: 'excluded', files }, this.#batchMs);
   }
 
   /** The language that each file counts for. One that takes too long has none. */
-  async languagesOf(files: readonly FileWithContent[]): Promise<readonly (string | undefined)[]> {
+  async languagesOf(files: readonly FileWithContent[], signal: AbortSignal): Promise<readonly (string | undefined)[]> {
     try {
-      return await this.#ask({ kind: 'languages', files }, BATCH_MS);
+      return await this.#ask({ kind: 'languages', files }, this.#batchMs);
     } catch (error) {
       if (!(error instanceof DetectorTimeout)) throw error;
     }
     const languages: (string | undefined)[] = [];
-    for (const file of files) languages.push(await this.#languageOf(file));
+    for (const file of files) {
+      signal.throwIfAborted();
+      languages.push(await this.#languageOf(file));
+    }
     return languages;
   }
 
   /** What linguist tells of languages. */
   async describe(names: readonly string[]): Promise<readonly (LanguageDescription | undefined)[]> {
-    return await this.#ask({ kind: 'describe', names }, BATCH_MS);
+    return await this.#ask({ kind: 'describe', names }, this.#batchMs);
   }
 
   async #languageOf(file: FileWithContent): Promise<string | undefined> {
@@ -69,37 +80,31 @@ export class LanguageDetector {
 
   async #exchange<K extends Kind>(question: Asked<K>, timeoutMs: number): Promise<DetectorAnswers[K]> {
     clearTimeout(this.#idle);
-    const worker = this.#running();
-    const { promise, resolve, reject } = Promise.withResolvers<DetectorAnswers[K]>();
-    const timer = setTimeout(() => reject(new DetectorTimeout('telling languages apart took too long')), timeoutMs);
-    const onExit = (): void => reject(new Error('the thread that tells languages apart has ended'));
-    // It answers a question of this kind.
-    const onMessage = (answer: unknown): void => resolve(answer as DetectorAnswers[K]);
-    worker.on('message', onMessage).on('error', reject).on('exit', onExit);
-    worker.ref();
-    worker.postMessage(question);
     try {
-      return await promise;
+      const worker = this.#worker ?? (await this.#start());
+      worker.ref();
+      worker.postMessage(question);
+      // It answers a question of this kind.
+      return (await messageOf(worker, timeoutMs)) as DetectorAnswers[K];
     } catch (error) {
       this.#end();
       throw error;
     } finally {
-      clearTimeout(timer);
-      worker.unref();
-      worker.off('message', onMessage).off('error', reject).off('exit', onExit);
+      this.#worker?.unref();
       this.#idle = setTimeout(() => this.#end(), IDLE_MS).unref();
     }
   }
 
-  #running(): Worker {
-    if (this.#worker !== undefined) return this.#worker;
+  async #start(): Promise<Worker> {
     const worker = new Worker(THREAD);
+    this.#worker = worker;
     // Whoever waits for an answer learns of it too.
     worker.on('error', () => {});
     worker.once('exit', () => {
       if (this.#worker === worker) this.#worker = undefined;
     });
-    this.#worker = worker;
+    // The first message says that it is ready.
+    await messageOf(worker, START_MS);
     return worker;
   }
 
@@ -107,5 +112,19 @@ export class LanguageDetector {
     const worker = this.#worker;
     this.#worker = undefined;
     void worker?.terminate();
+  }
+}
+
+/** The next message of a thread. @throws {DetectorTimeout} when none comes in time. */
+async function messageOf(worker: Worker, timeoutMs: number): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  const timer = setTimeout(() => reject(new DetectorTimeout('telling languages apart took too long')), timeoutMs);
+  const onExit = (): void => reject(new Error('the thread that tells languages apart has ended'));
+  worker.on('message', resolve).on('error', reject).on('exit', onExit);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    worker.off('message', resolve).off('error', reject).off('exit', onExit);
   }
 }

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LanguageDetector } from './language-detector.ts';
+
+const file = (path: string, content: string) => ({ path, attributes: {}, content: new Uint8Array(Buffer.from(content)) });
+
+const { signal } = new AbortController();
+
+test('questions that are asked at once are all answered, each with its own', async () => {
+  const detector = new LanguageDetector();
+
+  const [languages, excluded, described] = await Promise.all([
+    detector.languagesOf([file('a.rb', ''), file('README.md', '# x'), file('a.go', '')], signal),
+    detector.areExcluded([
+      { path: 'vendor/a.rb', attributes: {} },
+      { path: 'a.rb', attributes: {} },
+    ]),
+    detector.describe(['Ruby', 'HTML+ERB', 'nonsense']),
+  ]);
+
+  assert.deepEqual(languages, ['Ruby', undefined, 'Go']);
+  assert.deepEqual(excluded, [true, false]);
+  assert.deepEqual(described, [{ id: 326, color: '#701516' }, { id: 150, color: '#701516' }, undefined]);
+});
+
+test('the thread does not keep the process alive', async () => {
+  const detector = new LanguageDetector();
+
+  await detector.describe(['Ruby']);
+
+  // The test runner waits for handles that are left; with the thread held it would not end.
+  assert.ok(!process.getActiveResourcesInfo().includes('MessagePort'));
+});
+
+test('a file on which a pattern takes too long has no language, and the others keep theirs', async () => {
+  const detector = new LanguageDetector({ batchMs: 500 });
+  // Line feeds where a pattern asks for a line that begins with white space: as many times as there are lines, to the end.
+  const slow = Array.from({ length: 2 }, () => file('a.fpp', '\n'.repeat(16 * 1024)));
+
+  const languages = await detector.languagesOf([...slow, file('a.rb', ''), ...slow, file('a.go', '')], signal);
+
+  assert.deepEqual([languages[2], languages[5]], ['Ruby', 'Go']);
+});
