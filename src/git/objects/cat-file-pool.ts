@@ -49,6 +49,8 @@ interface Slot {
   queue: Lookup[];
   /** What the repository looked like when `current` was started. */
   stamp: string;
+  /** Whether the repository was found to look like that in this turn of the event loop, so that the next lookups need not look. */
+  isStampFresh: boolean;
   /** Of `current`; never used twice. */
   generation: number;
   lastUsedAt: number;
@@ -215,11 +217,19 @@ export class CatFilePool {
   #isCurrent(slot: Slot): boolean {
     const { current } = slot;
     return (
-      current !== undefined &&
-      !current.isClosed &&
-      slot.stamp === stampOf(slot.repository) &&
-      performance.now() - current.startedAt < MAX_AGE_MS
+      current !== undefined && !current.isClosed && this.#isUnchanged(slot) && performance.now() - current.startedAt < MAX_AGE_MS
     );
+  }
+
+  /** Whether the repository is the one that the slot's process was started on. */
+  #isUnchanged(slot: Slot): boolean {
+    if (slot.isStampFresh) return true;
+    if (slot.stamp !== stampOf(slot.repository)) return false;
+    slot.isStampFresh = true;
+    setImmediate(() => {
+      slot.isStampFresh = false;
+    });
+    return true;
   }
 
   /** The shared process, a new one where the old one is gone, too old, or looks at what is no longer there. */
@@ -368,6 +378,7 @@ function newSlot(key: string, repository: GitRepository): Slot {
     current: undefined,
     queue: [],
     stamp: '',
+    isStampFresh: false,
     generation: 0,
     lastUsedAt: 0,
     runningAlone: 0,
