@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bench as blobs } from './blobs.ts';
 import { bench as clone } from './clone.ts';
+import { bench as commitFiles } from './commit-files.ts';
 import { bench as diffs } from './diffs.ts';
 import { bench as infoRefs } from './info-refs.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
@@ -17,11 +18,25 @@ import { Workshop } from './lib/workshop.ts';
 import { bench as memory } from './memory.ts';
 import { bench as processStart } from './process-start.ts';
 import { bench as push } from './push.ts';
+import { bench as refLists } from './ref-lists.ts';
 import { bench as startUp } from './start-up.ts';
 import { bench as trees } from './trees.ts';
 import { bench as unaryCalls } from './unary-calls.ts';
 
-const BENCHES: readonly Bench[] = [startUp, processStart, unaryCalls, trees, blobs, diffs, infoRefs, push, clone, memory];
+const BENCHES: readonly Bench[] = [
+  startUp,
+  processStart,
+  unaryCalls,
+  trees,
+  blobs,
+  diffs,
+  commitFiles,
+  infoRefs,
+  refLists,
+  push,
+  clone,
+  memory,
+];
 const COLUMNS = ['name', 'value', 'unit', 'reference', 'ratio', 'goal', 'met'] as const;
 
 type Row = Record<(typeof COLUMNS)[number], string>;

@@ -303,8 +303,13 @@ test('what the files do not tell comes from git: sorting, peeling, ancestry', as
   assert.deepEqual(await names({ pointsAt: [child], limit: 2 }), ['refs/heads/b', 'refs/tags/annotated']);
   assert.deepEqual(await names({ exclude: [Buffer.from('refs/heads/'), Buffer.from('refs/tags/l*')] }), ['refs/tags/annotated']);
   assert.deepEqual(await names({ exclude: [Buffer.from('refs/heads')], sort: '-refname', limit: 1 }), ['refs/tags/light']);
-  const peeled = (await list(fixture, { patterns: ['refs/'] }, { peel: true })).map((ref) => show(ref, true));
-  assert.deepEqual(peeled, askGit(fixture, [], '%(objectname) %(refname) %(*objectname)'));
+  for (const pack of [false, true]) {
+    if (pack) run('pack-refs', '--all');
+    for (const sort of ['refname', '-refname']) {
+      const peeled = (await list(fixture, { patterns: ['refs/'], sort }, { peel: true })).map((ref) => show(ref, true));
+      assert.deepEqual(peeled, askGit(fixture, [`--sort=${sort}`], '%(objectname) %(refname) %(*objectname)'));
+    }
+  }
 });
 
 test('a chain of tags is looked through, whatever the version of git', async () => {
@@ -319,8 +324,13 @@ test('a chain of tags is looked through, whatever the version of git', async () 
   assert.equal(await names(run('rev-parse', 't2')), 'tags/t2 tags/t3 tags/t4');
   assert.equal(await names('1'.repeat(40)), '');
   await assert.rejects(names('nothing'), { name: 'GitExitError', exitCode: 129 });
-  const peeled = await list(fixture, { patterns: ['refs/tags/'] }, { peel: true });
-  assert.deepEqual(new Set(peeled.map(({ peeledOid }) => peeledOid)), new Set([commits[0]]));
+  for (const sort of ['refname', 'version:refname']) {
+    const peeled = await list(fixture, { patterns: ['refs/tags/'], sort }, { peel: true });
+    assert.deepEqual(new Set(peeled.map(({ peeledOid }) => peeledOid)), new Set([commits[0]]));
+  }
+  run('update-ref', 'refs/heads/main', commits[1] ?? '');
+  writeFileSync(join(fixture.path, 'refs/heads/gone'), `${'1'.repeat(40)}\n`);
+  await assert.rejects(list(fixture, { patterns: ['refs/'] }, { peel: true }), { name: 'GitExitError', exitCode: 128 });
 });
 
 test('words that git must not see are refused before anything runs', () => {

@@ -1,3 +1,4 @@
+import { mapAhead } from '#base/map-ahead';
 import type { Git } from '../git.ts';
 import { type AskOptions, askForRefs } from './ask-for-refs.ts';
 import type { RefQuery } from './for-each-ref.ts';
@@ -7,22 +8,25 @@ import { type WalkParts, walkRefFiles } from './walk-ref-files.ts';
 
 export type ListOptions = AskOptions;
 
-export interface ListParts extends Omit<WalkParts, 'digits'> {
+/** Objects that are looked up at once. */
+const PEEL_AHEAD = 256;
+
+export interface ListParts extends Omit<WalkParts, 'digits' | 'peel'> {
   readonly git: Git;
   /** Whether references may be read from files: a plain repository with a usable HEAD. */
   readonly isPlain: () => boolean;
 }
 
 /**
- * Lists references as `git for-each-ref` does, as many at once as are at hand. From the files of the repository when nothing but names
- * is asked for, else (and wherever the files are unusual) from git. Nothing is started, and nothing read, before the first `next`.
+ * Lists references as `git for-each-ref` does, as many at once as are at hand. From the files of the repository when they have all
+ * that is asked for, else (and wherever the files are unusual) from git. Nothing is started, and nothing read, before the first `next`.
  *
  * @throws {GitalyError} at once, for words that git must not see; {GitExitError} while iterating, when git fails.
  */
 export function listRefs(parts: ListParts, query: RefQuery, options: ListOptions = {}): AsyncGenerator<ListedRef[], void> {
   const ask = askForRefs(parts.git, parts.repository, query, options);
-  const isForGit = options.peel === true || !isByNameOnly(query);
-  return limited(isForGit ? ask() : fromFiles(parts, query, ask), query.limit);
+  const peel = options.peel === true ? looseRefPeeler(parts, options) : undefined;
+  return limited(isByNameOnly(query) ? fromFiles({ ...parts, peel }, query, ask) : ask(), query.limit);
 }
 
 function isByNameOnly({ sort, ignoreCase, pointsAt, contains, merged }: RefQuery): boolean {
@@ -30,8 +34,20 @@ function isByNameOnly({ sort, ignoreCase, pointsAt, contains, merged }: RefQuery
   return isSortedByName && ignoreCase !== true && !pointsAt?.length && contains === undefined && merged === undefined;
 }
 
+/** Packed references know what tags lead to, loose ones do not. A reference without its object is for git to complain of. */
+function looseRefPeeler({ git, repository }: ListParts, { signal }: ListOptions) {
+  const objects = git.objects(repository);
+  const peel = async (ref: ListedRef): Promise<ListedRef> => {
+    const object = await objects.info(ref.oid, { signal });
+    const end = object?.type === 'tag' ? await objects.info(`${ref.oid}^{}`, { signal }) : object;
+    if (end === undefined) throw new OddReferencesError('an object is missing');
+    return { ...ref, peeledOid: object?.type === 'tag' ? end.oid : undefined, isPeelKnown: true };
+  };
+  return (refs: readonly ListedRef[]): Promise<ListedRef[]> => Array.fromAsync(mapAhead(refs, PEEL_AHEAD, peel));
+}
+
 async function* fromFiles(
-  parts: ListParts,
+  parts: ListParts & Pick<WalkParts, 'peel'>,
   query: RefQuery,
   ask: (after?: Buffer) => AsyncGenerator<ListedRef[], void>,
 ): AsyncGenerator<ListedRef[], void> {

@@ -3,7 +3,7 @@ import type { GitRepository } from '../repository.ts';
 import type { RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
 import { OddReferencesError } from './odd-references.ts';
-import { isSorted } from './packed-refs.ts';
+import { isFullyPeeled, isSorted } from './packed-refs.ts';
 import type { PackedRefsCache, PackedRefsFile } from './packed-refs-cache.ts';
 import { matchAsPath, prefixesOf } from './ref-patterns.ts';
 import { scanPackedRefs } from './scan-packed-refs.ts';
@@ -16,6 +16,8 @@ export interface WalkParts {
   readonly digits: 40 | 64;
   /** Follows a reference in the files. */
   readonly resolve: (name: Buffer) => { readonly oid: string } | 'odd' | undefined;
+  /** Looks up what tag objects finally point to, where the files do not tell. Without it that stays unknown. */
+  readonly peel?: ((refs: readonly ListedRef[]) => Promise<ListedRef[]>) | undefined;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface WalkParts {
  * @throws {OddReferencesError} when the rest of the list has to come from git.
  */
 export async function* walkRefFiles(
-  { repository, packed, digits, resolve }: WalkParts,
+  { repository, packed, digits, resolve, peel }: WalkParts,
   { patterns, exclude = [] }: Pick<RefQuery, 'patterns' | 'exclude'>,
 ): AsyncGenerator<ListedRef[], void> {
   if (!isDirectory(repository.objectDirectory)) throw new OddReferencesError('there are no objects');
@@ -34,9 +36,12 @@ export async function* walkRefFiles(
 
   const ranges = prefixesOf(bytes);
   // Loose files come first: git writes packed-refs before it removes the files that are in it.
-  const loose = await Promise.all(ranges.map(({ prefix }) => walkLooseRefs(repository.path, { prefix, resolve })));
+  const found = await Promise.all(ranges.map(({ prefix }) => walkLooseRefs(repository.path, { prefix, resolve })));
   using file = packed.open(repository.path);
   if (file !== undefined && !isSorted(file.source)) throw new OddReferencesError('packed-refs is not sorted');
+  if (file !== undefined && peel !== undefined && !isFullyPeeled(file.source))
+    throw new OddReferencesError('packed-refs is not peeled');
+  const loose = peel === undefined ? found : await Promise.all(found.map(peel));
   for (const [index, { prefix, isWhole }] of ranges.entries()) {
     for await (const refs of merged(loose[index] ?? [], file, { prefix, digits })) {
       const matching = isWhole ? refs : refs.filter(({ name }) => matches(name));

@@ -86,7 +86,7 @@ test('an abort in the middle ends the list, and a reader that leaves or is slow 
     },
     { code: 'CANCELLED' },
   );
-  for (const extra of [{}, { peelTags: true }]) {
+  for (const extra of [{}, { peelTags: true }, { ignoreCase: true }]) {
     for await (const _ of gitaly.connection.ref.listRefs({ ...ALL, ...extra })) break;
   }
   let slow = 0;
