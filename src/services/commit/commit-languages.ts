@@ -2,28 +2,29 @@ import { createHash } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { countLanguages } from '#domain/languages/count-languages';
-import type { LanguageDetector } from '#domain/languages/language-detector';
+import { LanguageDetector } from '#domain/languages/language-detector';
 import { lookUpRevision } from '#domain/languages/look-up-revision';
-import type { HandlerContext } from '#rpc/server/handler';
-import type { CommitLanguagesRequest, CommitLanguagesResponseSchema } from '#wire/gen/commit_pb';
+import type { UnaryHandler } from '#rpc/server/handler';
+import type { CommitLanguagesRequestSchema, CommitLanguagesResponseSchema } from '#wire/gen/commit_pb';
 import { requireRevision } from '../convert/revision.ts';
 import type { CommitRooms } from './index.ts';
 
 type Response = MessageInitShape<typeof CommitLanguagesResponseSchema>;
 
 /** Says which languages the files of a commit are written in, the one with the largest share first. */
-export async function commitLanguages(
-  request: CommitLanguagesRequest,
-  { signal }: HandlerContext,
-  { storages, detector }: CommitRooms & { readonly detector: LanguageDetector },
-): Promise<Response> {
-  const repository = storages.open(request.repository);
-  const given = requireRevision(request.revision, { allowEmpty: true });
+export function commitLanguages({
+  storages,
+}: CommitRooms): UnaryHandler<typeof CommitLanguagesRequestSchema, typeof CommitLanguagesResponseSchema> {
+  const detector = new LanguageDetector();
+  return async (request, { signal }) => {
+    const repository = storages.open(request.repository);
+    const given = requireRevision(request.revision, { allowEmpty: true });
 
-  const revision = given.length > 0 ? given : ((await repository.refs.defaultBranch({ signal })) ?? given);
-  const commitId = await lookUpRevision(repository, revision, signal).catch(prefixed('looking up revision'));
-  const bytes = await countLanguages(repository, commitId, { detector, signal }).catch(prefixed('language stats'));
-  return bytes.size === 0 ? {} : await toResponse(bytes, detector);
+    const revision = given.length > 0 ? given : ((await repository.refs.defaultBranch({ signal })) ?? given);
+    const commitId = await lookUpRevision(repository, revision, signal).catch(prefixed('looking up revision'));
+    const bytes = await countLanguages(repository, commitId, { detector, signal }).catch(prefixed('language stats'));
+    return bytes.size === 0 ? {} : await toResponse(bytes, detector);
+  };
 }
 
 function prefixed(prefix: string): (error: unknown) => never {

@@ -1,10 +1,9 @@
-import { LanguageDetector } from '#domain/languages/language-detector';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { CommitService } from '#wire/gen/commit_pb';
 import { checkObjectsExist } from './check-objects-exist.ts';
 import { commitIsAncestor } from './commit-is-ancestor.ts';
-import { commitLanguages } from './commit-languages.ts';
+import type { commitLanguages } from './commit-languages.ts';
 import { commitStats } from './commit-stats.ts';
 import { commitsByMessage } from './commits-by-message.ts';
 import { countCommits } from './count-commits.ts';
@@ -32,7 +31,9 @@ export interface CommitRooms {
 
 /** Commits and what hangs on them. */
 export function commitService(rooms: CommitRooms): ServiceImplementation<typeof CommitService> {
-  const detector = new LanguageDetector();
+  // Loaded at its first call: every start would pay for it, and nobody asks for languages in a hurry.
+  let loading: Promise<ReturnType<typeof commitLanguages>> | undefined;
+  const languages = () => (loading ??= import('./commit-languages.ts').then((loaded) => loaded.commitLanguages(rooms)));
   return {
     checkObjectsExist: (requests, context) => checkObjectsExist(requests, context, rooms),
     commitStats: (request, context) => commitStats(request, context, rooms),
@@ -51,7 +52,7 @@ export function commitService(rooms: CommitRooms): ServiceImplementation<typeof 
     listLastCommitsForTree: (request, context) => listLastCommitsForTree(request, context, rooms),
     listCommitsByOid: (request, context) => listCommitsByOid(request, context, rooms),
     listCommitsByRefName: (request, context) => listCommitsByRefName(request, context, rooms),
-    commitLanguages: (request, context) => commitLanguages(request, context, { ...rooms, detector }),
+    commitLanguages: async (request, context) => (await languages())(request, context),
     rawBlame: (request, context) => rawBlame(request, context, rooms),
     treeEntry: (request, context) => treeEntry(request, context, rooms),
     getTreeEntries: (request, context) => getTreeEntries(request, context, rooms),
