@@ -1,5 +1,5 @@
-import type { Dirent } from 'node:fs';
-import { link, mkdir, readdir, rename } from 'node:fs/promises';
+import { type Dirent, existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { systemErrorCode } from '#base/system-error';
 import { quarantinePrefix } from './quarantine-path.ts';
 import { Repository } from './repository.ts';
@@ -56,28 +56,45 @@ export class Quarantine implements AsyncDisposable {
   }
 }
 
+/** Files that are moved in one go; then others get their turn. */
+const FILES_PER_TURN = 100;
+
+/** The calls take some microseconds each, so they do not leave the thread. */
 async function moveInto(source: string, target: string): Promise<void> {
-  const entries = await readdir(source, { withFileTypes: true });
-  for (const entry of entries.toSorted(byOrderOfUse)) {
+  let moved = 0;
+  for (const entry of readdirSync(source, { withFileTypes: true }).sort(byOrderOfUse)) {
     const [from, to] = [`${source}/${entry.name}`, `${target}/${entry.name}`];
     if (entry.isDirectory()) {
-      await mkdir(to).catch(ignoreExisting);
+      makeDirectory(to);
       await moveInto(from, to);
     } else {
-      await linkOrRename(from, to);
+      linkOrRename(from, to);
+      if (++moved % FILES_PER_TURN === 0) await setImmediate();
     }
+  }
+  rmdirSync(source);
+}
+
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
   }
 }
 
-/** The name in the quarantine goes with the quarantine. */
-async function linkOrRename(from: string, to: string): Promise<void> {
+function linkOrRename(from: string, to: string): void {
   try {
-    await link(from, to);
+    linkSync(from, to);
   } catch (error) {
-    if (systemErrorCode(error) === 'EEXIST') return;
-    // A file system without hard links.
-    await rename(from, to);
+    if (systemErrorCode(error) !== 'EEXIST') {
+      // A file system without hard links.
+      renameSync(from, to);
+      return;
+    }
   }
+  unlinkSync(from);
 }
 
 /** Everything else, then the files of packs so that none is found without what it needs. */
@@ -91,8 +108,4 @@ function orderOf({ name }: Dirent): number {
 
 function byOrderOfUse(a: Dirent, b: Dirent): number {
   return orderOf(a) - orderOf(b) || (a.name < b.name ? -1 : 1);
-}
-
-function ignoreExisting(error: unknown): void {
-  if (systemErrorCode(error) !== 'EEXIST') throw error;
 }

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { systemErrorCode } from '#base/system-error';
 import type { Storage } from './repository-target.ts';
@@ -21,7 +22,7 @@ export async function createTempDirectory(storage: Storage, prefix: string): Pro
   for (let attempt = 1; ; attempt++) {
     const path = `${root}/${prefix}${randomInt(2 ** 47)}`;
     try {
-      await mkdir(path, { mode: DIRECTORY_MODE });
+      mkdirSync(path, { mode: DIRECTORY_MODE });
       return { path, [Symbol.asyncDispose]: () => removeTree(path) };
     } catch (error) {
       const code = systemErrorCode(error);
