@@ -8,6 +8,7 @@ const VERSION = 1;
 const CACHE = join(import.meta.dirname, '../../.cache/bench');
 const MB = 1_000_000;
 const FILES_PER_DIRECTORY = 50;
+const MERGE_EVERY = 5;
 
 /** What the benches work on. The same recipe gives the same objects everywhere. */
 const RECIPES = {
@@ -15,6 +16,8 @@ const RECIPES = {
   small: { commits: 100, blobs: 0, blobBytes: 0, references: 0 },
   /** One commit of 5000 files of 1 KiB in 100 directories, packed with deltas. */
   '5k-files': { commits: 1, files: 5000, blobs: 0, blobBytes: 0, references: 0 },
+  /** Every fifth commit merges a line of one commit. Packed, with a commit-graph, 2000 branches. */
+  '50k-commits': { commits: 50_000, merges: true, blobs: 0, blobBytes: 0, references: 2000 },
   '1k-refs': { commits: 1, blobs: 0, blobBytes: 0, references: 1000 },
   '200k-refs': { commits: 1, blobs: 0, blobBytes: 0, references: 200_000 },
   '20mb': { commits: 1, blobs: 40, blobBytes: MB / 2, references: 0 },
@@ -24,6 +27,7 @@ const RECIPES = {
 
 interface Recipe {
   readonly commits: number;
+  readonly merges?: boolean;
   /** Files of 1 KiB of text. */
   readonly files?: number;
   /** Large blobs of bytes that do not compress. */
@@ -47,6 +51,7 @@ export async function cachedRepository(name: RepositoryName): Promise<string> {
     await git(draft, [...settings, 'fast-import', '--quiet'], { input: importStream(RECIPES[name]) });
     await git(draft, ['pack-refs', '--all']);
     if (RECIPES[name].blobs === 0) await git(draft, ['repack', '-adq']);
+    if ('merges' in RECIPES[name]) await git(draft, ['commit-graph', 'write', '--reachable']);
     renameSync(draft, path);
   } finally {
     rmSync(draft, { recursive: true, force: true });
@@ -62,8 +67,12 @@ export async function copyRepository(name: RepositoryName, destination: string):
 async function* importStream(recipe: Recipe): AsyncGenerator<Uint8Array | string> {
   const noise = createCipheriv('aes-128-ctr', Buffer.alloc(16, 1), Buffer.alloc(16, 2));
   for (let index = 0; index < recipe.commits; index++) {
-    yield `commit refs/heads/main\nmark :${index + 1}\ncommitter Bench <bench@example.com> ${1_700_000_000 + index} +0000\n`;
+    const place = recipe.merges === true && index >= MERGE_EVERY ? index % MERGE_EVERY : 0;
+    const branch = place === MERGE_EVERY - 2 ? 'side' : 'main';
+    yield `commit refs/heads/${branch}\nmark :${index + 1}\ncommitter Bench <bench@example.com> ${1_700_000_000 + index} +0000\n`;
     yield data(`change ${index}\n\nThe body of a commit message.\n`);
+    if (branch === 'side') yield `from :${index - 1}\n`;
+    if (place === MERGE_EVERY - 1) yield `from :${index - 1}\nmerge :${index}\n`;
     if (index === 0) {
       yield `M 100644 inline four-kilobytes\n${data('x'.repeat(4096))}`;
       for (let file = 0; file < (recipe.files ?? 0); file++) {
@@ -75,11 +84,16 @@ async function* importStream(recipe: Recipe): AsyncGenerator<Uint8Array | string
         yield '\n';
       }
     }
-    yield `M 100644 inline directory/file-${index % 20}\n${data(`content ${index}\n`)}`;
+    if (place === MERGE_EVERY - 1) yield changeOf(index - 1);
+    yield changeOf(index);
   }
   for (let index = 0; index < recipe.references; index++) {
     yield `reset refs/heads/branch-${String(index).padStart(6, '0')}\nfrom :1\n`;
   }
+}
+
+function changeOf(index: number): string {
+  return `M 100644 inline directory/file-${index % 20}\n${data(`content ${index}\n`)}`;
 }
 
 /** About 1 KiB, different for every file, with lines that many have. */

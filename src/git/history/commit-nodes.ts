@@ -28,6 +28,9 @@ interface Known {
   readonly stamp: string;
   /** In the order in which they were read. */
   readonly nodes: Map<string, CommitNode>;
+  areGrafted: boolean;
+  /** Whether the repository was looked at in this turn of the event loop. */
+  isFresh: boolean;
 }
 
 /** Nodes of the commits that walks came across lately, by repository (with its set of object directories). */
@@ -38,15 +41,30 @@ export class CommitNodeCache {
 
   /** The commits of a repository. Holds nothing that needs to be closed. */
   of(repository: GitRepository, objects: ObjectReader): CommitNodes {
+    const known = this.#known(repository);
+    return new CommitNodes(objects, {
+      known: known.nodes,
+      areGrafted: known.areGrafted,
+      remember: (node) => this.#remember(known, node),
+    });
+  }
+
+  #known(repository: GitRepository): Known {
     const key = [repository.path, repository.objectDirectory, ...repository.alternateObjectDirectories].join('\0');
-    const stamp = stampOf(repository);
     const kept = this.#repositories.get(key);
-    const known = kept?.stamp === stamp ? kept : { key, stamp, nodes: new Map<string, CommitNode>() };
+    if (kept?.isFresh === true) return kept;
+    const stamp = stampOf(repository);
+    const known = kept?.stamp === stamp ? kept : newKnown(key, stamp);
     if (kept !== undefined && kept !== known) this.#drop(kept);
     // Last in the map is last used.
     this.#repositories.delete(key);
     this.#repositories.set(key, known);
-    return new CommitNodes(repository, objects, { known: known.nodes, remember: (node) => this.#remember(known, node) });
+    known.areGrafted = isThere(`${repository.path}/shallow`) || isThere(`${repository.path}/info/grafts`);
+    known.isFresh = true;
+    setImmediate(() => {
+      known.isFresh = false;
+    });
+    return known;
   }
 
   forget({ path }: GitRepository): void {
@@ -82,29 +100,34 @@ const READ_AHEAD = 7;
 /** A commit that is longer is odd enough to leave it to git. */
 const MAX_COMMIT_BYTES = 1024 * 1024;
 
+function newKnown(key: string, stamp: string): Known {
+  return { key, stamp, nodes: new Map(), areGrafted: false, isFresh: false };
+}
+
+function isThere(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false }) !== undefined;
+}
+
 /** What {@link CommitNodes} keeps what it reads in. */
 interface Memory {
+  readonly areGrafted: boolean;
   readonly known: ReadonlyMap<string, CommitNode>;
   readonly remember: (node: CommitNode) => void;
 }
 
 /** The commits of one repository, read through the shared process and remembered: they never change. */
 export class CommitNodes {
-  readonly #repository: GitRepository;
   readonly #objects: ObjectReader;
   readonly #memory: Memory;
 
-  constructor(repository: GitRepository, objects: ObjectReader, memory: Memory) {
-    this.#repository = repository;
+  constructor(objects: ObjectReader, memory: Memory) {
     this.#objects = objects;
     this.#memory = memory;
   }
 
-  /** Whether the repository's commits have other parents than they say: then only git knows. */
+  /** Whether some of the repository's commits have other parents than they say: then only git knows. */
   get areGrafted(): boolean {
-    return [`${this.#repository.path}/shallow`, `${this.#repository.path}/info/grafts`].some(
-      (file) => statSync(file, { throwIfNoEntry: false }) !== undefined,
-    );
+    return this.#memory.areGrafted;
   }
 
   /** A commit that has been read already. */

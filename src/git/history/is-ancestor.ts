@@ -65,8 +65,8 @@ async function askGit(
   }
 }
 
-/** The walk is given up beyond this: some milliseconds, which is what git needs to start. */
-const MAX_STEPS = 4_000;
+/** The walk is given up beyond this: a fraction of what git needs to start. */
+const MAX_STEPS = 500;
 /** Trips to git, each of which reads several commits. */
 const MAX_READS = 8;
 
@@ -90,17 +90,12 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
   const queue = new DateQueue<string>();
   let reads = 0;
 
-  const node = async (oid: string) => {
-    const known = nodes.known(oid);
-    if (known !== undefined) return known;
-    reads++;
-    return reads > MAX_READS ? undefined : await nodes.read(oid);
-  };
+  const read = async (oid: string) => (reads++ < MAX_READS ? await nodes.read(oid) : undefined);
   for (const [oid, color] of [
     [descendant, BELOW],
     [ancestor, BEYOND],
   ] as const) {
-    const start = await node(oid);
+    const start = nodes.known(oid) ?? (await read(oid));
     if (start === undefined) return undefined;
     paint.set(oid, color);
     undecided.add(oid);
@@ -120,7 +115,7 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
       const now = old | color;
       if (now === old) continue;
       if (parentOid === ancestor) return true;
-      const parent = nodes.known(parentOid) ?? (await node(parentOid));
+      const parent = nodes.known(parentOid) ?? (await read(parentOid));
       if (parent === undefined) return undefined;
       paint.set(parentOid, now);
       if (now === BOTH) undecided.delete(parentOid);
