@@ -1,0 +1,114 @@
+import { isUtf8 } from 'node:buffer';
+import { spawn } from 'node:child_process';
+import { GIT_ENVIRONMENT } from '#testkit/run-git';
+
+/** What the server tells every git too: replace refs do not count. */
+const SETTINGS = ['-c', 'core.useReplaceRefs=false', '-c', 'core.autocrlf=false', '-c', 'core.bigFileThreshold=50m'];
+const LIMIT_MS = 20_000;
+
+/** Git said no. */
+export class GitFailed extends Error {
+  /** What it had printed. */
+  readonly stdout: Buffer;
+
+  constructor(message: string, stdout: Buffer) {
+    super(message);
+    this.stdout = stdout;
+  }
+}
+
+/** The judge: plain git on one repository, a process for each question. */
+export class AskGit {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /**
+   * What git prints. Arguments may be any bytes but NUL.
+   *
+   * @throws {GitFailed}
+   */
+  async output(args: readonly (string | Buffer)[], input?: string | Buffer): Promise<Buffer> {
+    const bytes = args.map((arg) => Buffer.from(arg));
+    if (bytes.every((arg) => isUtf8(arg))) return this.#run('git', [...SETTINGS, ...bytes.map(String)], input);
+    // Node takes arguments as text only.
+    const list = Buffer.concat([...SETTINGS.map((arg) => Buffer.from(arg)), ...bytes].flatMap((arg) => [arg, Buffer.of(0)]));
+    return this.#run('xargs', ['-0', 'git'], list);
+  }
+
+  /** Lines of {@link output}. */
+  async lines(args: readonly (string | Buffer)[], input?: string | Buffer): Promise<string[]> {
+    return linesOf(await this.output(args, input));
+  }
+
+  /** {@link output}, of a failed command what it printed before it failed. */
+  async outputUntilItFails(args: readonly (string | Buffer)[]): Promise<Buffer> {
+    return this.output(args).catch((error) => {
+      if (error instanceof GitFailed) return error.stdout;
+      throw error;
+    });
+  }
+
+  /** {@link output} of a command that ends each item with NUL. */
+  async items(args: readonly (string | Buffer)[], input?: string | Buffer): Promise<Buffer[]> {
+    return splitAt(await this.output(args, input), 0);
+  }
+
+  /** {@link output} as one word. */
+  async word(args: readonly (string | Buffer)[], input?: string | Buffer): Promise<string> {
+    return (await this.output(args, input)).toString('latin1').trimEnd();
+  }
+
+  /** The word, or nothing where git fails. */
+  async wordIfAny(args: readonly (string | Buffer)[]): Promise<string | undefined> {
+    return this.word(args).catch(ifFailed(undefined));
+  }
+
+  async succeeds(args: readonly (string | Buffer)[]): Promise<boolean> {
+    return this.output(args).then(() => true, ifFailed(false));
+  }
+
+  #run(program: string, args: readonly string[], input: string | Buffer | undefined): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const env = { ...process.env, ...GIT_ENVIRONMENT, GIT_DIR: this.directory };
+      const child = spawn(program, args, { cwd: this.directory, env, timeout: LIMIT_MS, killSignal: 'SIGKILL' });
+      const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+      child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+      child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+      child.stdin.on('error', () => undefined); // it may end without reading
+      child.once('error', reject);
+      child.once('close', (code, signal) => {
+        if (code === 0) resolve(Buffer.concat(stdout));
+        else if (signal !== null) reject(new Error(`git ${args.join(' ')}: ${signal}`));
+        else reject(new GitFailed(`git ${args.join(' ')}: ${Buffer.concat(stderr).toString('latin1')}`, Buffer.concat(stdout)));
+      });
+      child.stdin.end(input);
+    });
+  }
+}
+
+/** Gives a value in place of git's failure; other errors go on. */
+export function ifFailed<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    if (error instanceof GitFailed) return value;
+    throw error;
+  };
+}
+
+/** The lines, as text that keeps every byte. */
+export function linesOf(output: Buffer): string[] {
+  return output.toString('latin1').split('\n').slice(0, -1);
+}
+
+/** The parts that end with the byte. */
+export function splitAt(bytes: Buffer, end: number): Buffer[] {
+  const parts: Buffer[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const at = bytes.indexOf(end, from);
+    parts.push(bytes.subarray(from, at < 0 ? bytes.length : at));
+    from = at < 0 ? bytes.length : at + 1;
+  }
+  return parts;
+}

@@ -1,0 +1,106 @@
+import type { GitCommit } from '#wire/gen/shared_pb';
+import { type AskGit, ifFailed } from './ask-git.ts';
+import { text } from './comparison.ts';
+
+/** Who and when, as the object says. */
+interface Ident {
+  readonly name: string;
+  readonly email: string;
+  readonly seconds: string;
+  readonly zone: string;
+}
+
+/** What a commit object holds, as bytes in Latin-1. */
+export interface CommitAnswer {
+  readonly id: string;
+  readonly tree: string;
+  readonly parents: readonly string[];
+  readonly author: Ident;
+  readonly committer: Ident;
+  readonly encoding: string;
+  readonly subject: string;
+  readonly body: string;
+  readonly bodySize: number;
+}
+
+const BODY_LIMIT = 10_240;
+const known = new WeakMap<AskGit, Map<string, Promise<CommitAnswer>>>();
+const knownPeople = new WeakMap<AskGit, Map<string, Promise<string>>>();
+
+/** The server's commit. */
+export function ourCommit(commit: GitCommit | undefined): CommitAnswer | undefined {
+  if (commit === undefined) return undefined;
+  const ident = (person: GitCommit['author']): Ident => ({
+    name: text(person?.name ?? Buffer.of()),
+    email: text(person?.email ?? Buffer.of()),
+    seconds: String(person?.date?.seconds),
+    zone: text(person?.timezone ?? Buffer.of()),
+  });
+  return {
+    id: commit.id,
+    tree: commit.treeId,
+    parents: commit.parentIds,
+    author: ident(commit.author),
+    committer: ident(commit.committer),
+    encoding: commit.encoding,
+    subject: text(commit.subject),
+    body: text(commit.body),
+    bodySize: Number(commit.bodySize),
+  };
+}
+
+/** Git's commit of that id. @throws {GitFailed} */
+export function gitCommit(git: AskGit, oid: string): Promise<CommitAnswer> {
+  const commits = known.get(git) ?? new Map<string, Promise<CommitAnswer>>();
+  known.set(git, commits);
+  const commit = commits.get(oid) ?? readCommit(git, oid);
+  commits.set(oid, commit);
+  return commit;
+}
+
+/** Git's commits of those ids. @throws {GitFailed} */
+export function gitCommits(git: AskGit, oids: readonly string[]): Promise<CommitAnswer[]> {
+  return Promise.all(oids.map((oid) => gitCommit(git, oid)));
+}
+
+/** Git's commit that a revision names; none where it names none or git cannot read it. */
+export async function gitCommitNamed(git: AskGit, revision: string | Buffer): Promise<CommitAnswer | undefined> {
+  const peeled = Buffer.concat([Buffer.from(revision), Buffer.from('^{commit}')]);
+  const oid = await git.wordIfAny(['rev-parse', '--quiet', '--verify', '--end-of-options', peeled]);
+  return oid === undefined ? undefined : gitCommit(git, oid).catch(ifFailed(undefined));
+}
+
+async function readCommit(git: AskGit, oid: string): Promise<CommitAnswer> {
+  const object = text(await git.output(['cat-file', 'commit', oid]));
+  const end = object.indexOf('\n\n');
+  const headers = object.slice(0, end).split('\n');
+  const message = object.slice(end + 2);
+  const values = (name: string): string[] =>
+    headers.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
+  const ident = async (line = ''): Promise<Ident> => {
+    const [, person = '', seconds = '', zone = ''] = /^(.*?<.*?>) (\S+) (\S+)$/.exec(line) ?? [];
+    const [, name = '', email = ''] = /^(.*?) ?<(.*?)>$/.exec(await mapped(git, person)) ?? [];
+    return { name, email, seconds, zone };
+  };
+  return {
+    id: oid,
+    tree: values('tree')[0] ?? '',
+    parents: values('parent'),
+    author: await ident(values('author')[0]),
+    committer: await ident(values('committer')[0]),
+    encoding: values('encoding')[0] ?? '',
+    subject: message.split('\n')[0]?.replace(/\r+$/, '') ?? '',
+    body: message.slice(0, BODY_LIMIT),
+    bodySize: message.length,
+  };
+}
+
+/** A person as the mailmap of HEAD has it. `cat-file --use-mailmap` is no judge: git 2.39 does not map committers. */
+function mapped(git: AskGit, person: string): Promise<string> {
+  const people = knownPeople.get(git) ?? new Map<string, Promise<string>>();
+  knownPeople.set(git, people);
+  const answer =
+    people.get(person) ?? git.word(['check-mailmap', '--stdin'], Buffer.from(`${person}\n`, 'latin1')).catch(ifFailed(person));
+  people.set(person, answer);
+  return answer;
+}
