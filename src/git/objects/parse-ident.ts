@@ -15,6 +15,12 @@ const MAX_SECONDS = 1n << 53n;
 
 const EMPTY = Buffer.alloc(0);
 const SPACE = 0x20;
+const ZERO = 0x30;
+const NINE = 0x39;
+/** Numbers of so many digits are exact. */
+const SAFE_DIGITS = 15;
+/** ` 0 Z` */
+const MIN_DATE_BYTES = 4;
 
 /**
  * Reads `Name <email> 1600000000 +0200`. Nothing is refused: what cannot be told is left out, exactly as Gitaly leaves it out,
@@ -27,10 +33,24 @@ export function parseIdent(line: Buffer): Signature {
   const close = line.indexOf('>', open + 1);
   if (close === -1) return { name, email: EMPTY, seconds: undefined, timezone: EMPTY };
   const email = line.subarray(open + 1, close);
+  const plain = parsePlainDate(line, close + 1);
+  if (plain !== undefined) return { name, email, ...plain };
   const words = splitWords(line.subarray(close + 1));
   const [date, zone] = words;
   if (date === undefined) return { name, email, seconds: undefined, timezone: EMPTY };
   return { name, email, seconds: parseSeconds(date), timezone: words.length === 2 && zone !== undefined ? zone : EMPTY };
+}
+
+/** The rest of nearly all lines: a space, a number, a space, a zone. `undefined` for any other. */
+function parsePlainDate(line: Buffer, start: number): Pick<Signature, 'seconds' | 'timezone'> | undefined {
+  if (line.length - start < MIN_DATE_BYTES || line[start] !== SPACE) return undefined;
+  let seconds = 0;
+  let at = start + 1;
+  for (let byte = line[at] ?? 0; byte >= ZERO && byte <= NINE; byte = line[++at] ?? 0) seconds = seconds * 10 + byte - ZERO;
+  const digits = at - start - 1;
+  if (digits === 0 || digits > SAFE_DIGITS || line[at] !== SPACE || at + 1 === line.length) return undefined;
+  for (let rest = at + 1; rest < line.length; rest++) if ((line[rest] ?? 0) <= SPACE) return undefined;
+  return { seconds: BigInt(seconds), timezone: line.subarray(at + 1) };
 }
 
 function parseSeconds(word: Buffer): bigint {

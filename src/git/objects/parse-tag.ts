@@ -19,7 +19,7 @@ export interface Tag {
   readonly signatureType: SignatureType;
 }
 
-const BEGIN = '-----BEGIN';
+const BEGIN = Buffer.from('-----BEGIN');
 
 /** Reads the contents of a tag object. Nothing is refused. */
 export function parseTag(oid: string, data: Buffer, mailmap?: Mailmap): Tag {
