@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { bench as blobs } from './blobs.ts';
 import { bench as clone } from './clone.ts';
 import { bench as commitFiles } from './commit-files.ts';
+import { bench as commits } from './commits.ts';
 import { bench as diffs } from './diffs.ts';
 import { bench as infoRefs } from './info-refs.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   processStart,
   unaryCalls,
   trees,
+  commits,
   blobs,
   diffs,
   commitFiles,
