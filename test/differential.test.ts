@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Random, seededRandom } from '#testkit/random-history';
 import { startGitaly } from '#testkit/start-gitaly';
+import type { AskGit } from './differential/ask-git.ts';
 import { commitComparers } from './differential/commits.ts';
 import { type Comparison, disagreement } from './differential/comparison.ts';
 import { diffComparers } from './differential/diffs.ts';
-import { KINDS, makeOddRepository } from './differential/odd-repository.ts';
+import { choices, KINDS, makeOddRepository } from './differential/odd-repository.ts';
 import { refComparers } from './differential/refs.ts';
 import { treeComparers } from './differential/trees.ts';
 
@@ -23,27 +24,26 @@ for (const format of ['sha1', 'sha256'] as const) {
     test(`all reading calls answer what git answers about a ${kind} ${format} repository (SEED=${SEED})`, async (context) => {
       await using gitaly = await startGitaly();
       const about = await makeOddRepository(gitaly.storagePath(), { kind, format, random: seededRandom(SEED) });
-      const all = COMPARERS.flatMap((comparer) => comparer(about, gitaly.connection));
-      const comparisons = shuffled(all, about.random).slice(0, QUESTIONS);
+      const ask = (git: AskGit) =>
+        COMPARERS.flatMap((comparer) => comparer({ ...about, ...choices(seededRandom(SEED)), git }, gitaly.connection));
+      const [all, intact] = [ask(about.git), about.intact && ask(about.intact)];
+      const pairs = all.map((comparison, index) => [comparison, intact?.[index]] as const);
+      const chosen = shuffled(pairs, seededRandom(SEED)).slice(0, QUESTIONS);
 
-      const wrong = await disagreements(comparisons);
+      const wrong = await disagreements(chosen);
 
-      context.diagnostic(`${comparisons.length} questions of ${all.length}`);
-      assert.equal(
-        wrong.length,
-        0,
-        `${wrong.length} of ${comparisons.length} answers differ:\n${wrong.slice(0, SHOWN).join('\n\n')}`,
-      );
+      context.diagnostic(`${chosen.length} questions of ${all.length}`);
+      assert.equal(wrong.length, 0, `${wrong.length} of ${chosen.length} answers differ:\n${wrong.slice(0, SHOWN).join('\n\n')}`);
     });
   }
 }
 
-async function disagreements(comparisons: readonly Comparison[]): Promise<string[]> {
+async function disagreements(pairs: readonly (readonly [Comparison, Comparison | undefined])[]): Promise<string[]> {
   const wrong: string[] = [];
-  const waiting = comparisons.values();
+  const waiting = pairs.values();
   const work = async (): Promise<void> => {
-    for (const comparison of waiting) {
-      const found = await disagreement(comparison);
+    for (const [comparison, intact] of waiting) {
+      const found = await disagreement(comparison, intact);
       if (found !== undefined) wrong.push(found);
     }
   };

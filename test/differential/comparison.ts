@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { type Connection, GitalyError } from '#client/index';
 import { GitFailed } from './ask-git.ts';
-import type { OddRepository } from './odd-repository.ts';
+import type { Choices, OddRepository } from './odd-repository.ts';
 
 /** How long an answer may take: a call that is still running then hangs. */
 const HANG_MS = 20_000;
@@ -13,7 +13,7 @@ export interface Comparison {
   readonly question: string;
   /** The server's answer in git's terms. */
   ours(): Promise<unknown>;
-  /** Git's answer. @throws {GitFailed} when git fails; then the server may fail too, or answer what `withoutGit` holds. */
+  /** Git's answer. @throws {GitFailed} when git fails; then the server may fail too, answer what `withoutGit` holds, or what was right before the damage. */
   git(): Promise<unknown>;
   /** Answers of the RPC to what git refuses. */
   readonly withoutGit?: readonly unknown[];
@@ -22,19 +22,24 @@ export interface Comparison {
 }
 
 /** Makes questions of one RPC about a repository. */
-export type Comparer = (about: OddRepository, connection: Connection) => Comparison[];
+export type Comparer = (about: OddRepository & Choices, connection: Connection) => Comparison[];
 
 /** Options of every call. */
 export const CALL = { timeoutMs: HANG_MS };
 
-/** What is wrong with the server's answer; nothing when it is what git says. */
-export async function disagreement(comparison: Comparison): Promise<string | undefined> {
+/**
+ * What is wrong with the server's answer; nothing when it is what git says.
+ *
+ * @param intact the same question about the repository before it was damaged: the server may read less than git does.
+ */
+export async function disagreement(comparison: Comparison, intact?: Comparison): Promise<string | undefined> {
   const { question, withoutGit = [] } = comparison;
   const [ours, git] = await Promise.all([outcome(comparison.ours()), outcome(comparison.git())]);
   if (git.error !== undefined && !(git.error instanceof GitFailed)) throw git.error;
   if (ours.error !== undefined && !(ours.error instanceof GitalyError)) throw ours.error;
   if (ours.error?.code === 'DEADLINE_EXCEEDED') return `${question}: hangs`;
   if (git.error !== undefined) {
+    if (intact !== undefined && isDeepStrictEqual((await outcome(intact.git())).answer, ours.answer)) return undefined;
     const allowed = ours.error !== undefined || withoutGit.some((answer) => isDeepStrictEqual(answer, ours.answer));
     return allowed ? undefined : `${question}: git fails (${git.error.message}), ours is ${show(ours.answer)}`;
   }

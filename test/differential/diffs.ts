@@ -1,7 +1,7 @@
 import type { AskGit } from './ask-git.ts';
 import { gitCommit } from './commit-answers.ts';
 import { CALL, type Comparer, text } from './comparison.ts';
-import type { OddRepository } from './odd-repository.ts';
+import type { Choices, OddRepository } from './odd-repository.ts';
 
 const STATUSES = ['A', 'M', 'D', 'T', 'C', 'R'];
 
@@ -42,7 +42,10 @@ function splitTypeChanges(changes: readonly Change[], zero: string): Change[] {
 }
 
 /** Two sides of a diff; branches of quite different trees among them. */
-function sidesOf({ names, commits, pick }: OddRepository, count: number): { leftCommitId: string; rightCommitId: string }[] {
+function sidesOf(
+  { names, commits, pick }: OddRepository & Choices,
+  count: number,
+): { leftCommitId: string; rightCommitId: string }[] {
   const trees = ['t0', 't1', 't2', 't3', 't4', 'main', 'c4', 'twice', 'c10'];
   return Array.from({ length: count }, (_, index) =>
     index % 3 === 0

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { initRepository } from '#testkit/init-repository';
 import type { Random } from '#testkit/random-history';
@@ -15,8 +15,9 @@ export interface OddRepository {
   readonly kind: Kind;
   readonly repository: { readonly storageName: 'default'; readonly relativePath: string };
   readonly git: AskGit;
+  /** The same before it was damaged. */
+  readonly intact: AskGit | undefined;
   readonly hexLength: number;
-  readonly random: Random;
   readonly commits: readonly string[];
   readonly trees: readonly string[];
   readonly blobs: readonly string[];
@@ -28,8 +29,18 @@ export interface OddRepository {
   /** Those of the {@link revisions} that may be asked for where no path belongs. */
   readonly names: readonly string[];
   readonly paths: readonly Buffer[];
+}
+
+/** What chance decides. */
+export interface Choices {
   pick<T>(items: readonly T[]): T;
   some<T>(items: readonly T[], count: number): T[];
+}
+
+export function choices(random: Random): Choices {
+  // Lists that are asked for are never empty.
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+  return { pick, some: (items, count) => Array.from({ length: count }, () => pick(items)) };
 }
 
 const COMMITS = 40;
@@ -60,12 +71,8 @@ export async function makeOddRepository(
   const directory = join(storage, relativePath);
   const hexLength = format === 'sha1' ? 40 : 64;
   const git = new AskGit(directory);
-  const below = (limit: number): number => Math.floor(random() * limit);
-  function pick<T>(items: readonly T[]): T {
-    // Lists that are asked for are never empty.
-    return items[below(items.length)] as T;
-  }
-  const some = <T>(items: readonly T[], count: number): T[] => Array.from({ length: count }, () => pick(items));
+  const { pick, some } = choices(random);
+  const isSo = (): boolean => random() < 0.5;
 
   initRepository(directory, { objectFormat: format });
   // Loose objects: what is to be spoilt or lent has to be a file of its own.
@@ -122,18 +129,20 @@ export async function makeOddRepository(
     ...some(blobs, 2),
     ...some(tags, 3),
   ];
+  const intact = kind === 'damaged' ? new AskGit(`${directory}-intact`) : undefined;
+  if (intact !== undefined) cpSync(directory, intact.directory, { recursive: true });
   await SPOIL[kind]?.(git, pick, { commits, trees, blobs });
   if (kind === 'chained') lendObjects(directory, format);
-  if (kind === 'sound' && below(2) === 0) await git.output(['repack', '-adq']);
-  if (below(2) === 0) await git.output(['pack-refs', '--all']).catch(() => undefined);
-  if (kind === 'sound' && below(2) === 0) await git.output(['commit-graph', 'write', '--reachable', '--changed-paths']);
+  if (kind === 'sound' && isSo()) await git.output(['repack', '-adq']);
+  if (isSo()) await git.output(['pack-refs', '--all']).catch(() => undefined);
+  if (kind === 'sound' && isSo()) await git.output(['commit-graph', 'write', '--reachable', '--changed-paths']);
 
   return {
     kind,
     repository: { storageName: 'default', relativePath },
     git,
+    intact,
     hexLength,
-    random,
     commits,
     trees,
     blobs,
@@ -142,8 +151,6 @@ export async function makeOddRepository(
     revisions,
     names: revisions.filter((revision) => !revision.includes(':')),
     paths: [...paths, ...some(directories, 5), ...ODD_PATHS].map((path) => Buffer.from(path, 'latin1')),
-    pick,
-    some,
   };
 }
 
