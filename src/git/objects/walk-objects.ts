@@ -1,8 +1,8 @@
 import { GitalyError } from '#base/gitaly-error';
-import { lineBatches } from '#base/line-batches';
 import { quote } from '#base/quote';
-import { abortError, GitExitError } from '../command/exit-error.ts';
-import { flag, type GitCommand, type GitOption, gitCommand, joined } from '../command/git-command.ts';
+import { GitExitError } from '../command/exit-error.ts';
+import { flag, type GitOption, gitCommand, joined } from '../command/git-command.ts';
+import { outputLines } from '../command/output-lines.ts';
 import type { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import { parseHeader } from './cat-file-header.ts';
@@ -40,7 +40,7 @@ export async function* walkObjects(git: Git, repository: GitRepository, options:
   const { stdin, words } = revisionInput(git, options.revisions);
   const revList = gitCommand('rev-list', { options: walkFlags(options), revisions: words, endOfRevisions: true });
   try {
-    for await (const lines of outputLines(git, repository, revList, { stdin, signal })) yield lines.map(parseWalked);
+    for await (const lines of outputLines(git, repository, revList, { input: stdin, signal })) yield lines.map(parseWalked);
   } catch (error) {
     if (!(error instanceof GitExitError)) throw error;
     throw new GitalyError('UNKNOWN', `rev-list pipeline command: ${error.message}, stderr: ${quote(error.stderr)}`, {
@@ -94,23 +94,4 @@ export async function* allObjects(
     const stderr = `{${quote(error.stderr)} '\\x00' '\\x00'}`;
     throw new GitalyError('UNKNOWN', `cat-file failed: ${error.message}, stderr: ${stderr}`, { cause: error });
   }
-}
-
-/** The lines that a command prints, until it has succeeded. */
-async function* outputLines(
-  git: Git,
-  repository: GitRepository,
-  command: GitCommand,
-  { stdin, signal }: { readonly stdin?: Buffer; readonly signal: AbortSignal | undefined },
-): AsyncGenerator<Buffer[]> {
-  await git.spawnTurn(signal);
-  await using run = git.spawn(command, { repository, signal, stdin: stdin === undefined ? 'ignore' : 'pipe' });
-  if (stdin !== undefined) run.stdin.end(stdin);
-  try {
-    yield* lineBatches(run.stdout);
-  } catch (error) {
-    // An abort closes the stream under the reader.
-    throw signal?.aborted === true ? abortError(signal) : error;
-  }
-  await run.succeeded();
 }
