@@ -1,6 +1,8 @@
 import type { NamedObject } from '#git/objects/read-many';
 import type { PaginationParameter } from '#wire/gen/shared_pb';
 
+const MAX_INT32 = 2 ** 31 - 1;
+
 /** Cuts a page out of a list of commits: behind the commit that the token names, up to the limit. */
 export class CommitPage {
   readonly #limit: number;
@@ -13,9 +15,9 @@ export class CommitPage {
     this.#token = parameter?.pageToken ?? '';
   }
 
-  /** How many commits of the list are looked at at most; `undefined` when that cannot be told beforehand. */
+  /** How many commits of the list are looked at at most; `undefined` when that cannot be told beforehand, or to git. */
   get maxCount(): number | undefined {
-    return this.#token === '' && this.#limit !== Number.POSITIVE_INFINITY ? this.#limit + 1 : undefined;
+    return this.#token === '' && this.#limit < MAX_INT32 ? this.#limit + 1 : undefined;
   }
 
   /** The last commit of the page, once it is known that more come behind it. */
