@@ -96,6 +96,26 @@ test('the last commit of every entry is the one that git log finds, in random hi
   );
 });
 
+test('the last commits of entries that are older than the walk goes are found by git', async () => {
+  const { repository } = makeHistory(1, 1);
+  const stream: string[] = [];
+  for (let index = 0; index < 400; index++) {
+    stream.push(`commit refs/heads/long`, `committer C <c@x> ${1_600_000_000 + index} +0000`, 'data 0', '');
+    const path = index < 40 ? `d/old-${index % 4}*` : 'd/young';
+    stream.push(`M 100644 inline ${path}`, `data ${String(index).length}`, `${index}`);
+  }
+  gitOutput(repository.path, ['fast-import', '--quiet', '--date-format=raw'], `${stream.join('\n')}\n`);
+  const names = ['old-0*', 'old-1*', 'old-2*', 'old-3*', 'young'];
+  const commit = gitOutput(repository.path, ['rev-parse', 'long']);
+
+  const query = { commit, directory: Buffer.from('d'), names: names.map((name) => Buffer.from(name)) };
+  const found = await lastCommits(git, repository, query);
+
+  for (const name of names) {
+    assert.equal(found.get(name), gitOutput(repository.path, ['log', '-1', '--format=%H', commit, '--', `:(literal)d/${name}`]));
+  }
+});
+
 test('a sha256 history is walked as git walks it', async () => {
   const { repository, oids, ask } = makeHistory(7, 20, 'sha256');
   const [first = '', last = ''] = [oids[0], oids.at(-1)];

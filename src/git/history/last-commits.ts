@@ -1,5 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
+import { mapAhead } from '#base/map-ahead';
 import { abortError } from '../command/exit-error.ts';
+import { joined } from '../command/git-command.ts';
 import type { Git } from '../git.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { parseTree } from '../objects/parse-tree.ts';
@@ -8,6 +10,7 @@ import { canonicalMode } from '../trees/entry-kind.ts';
 import type { CommitNode, CommitNodes } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
 import { readGrafts } from './grafts.ts';
+import { loggedCommits } from './log.ts';
 
 /** Entries of one directory of a commit. */
 export interface LastCommitsQuery {
@@ -19,15 +22,20 @@ export interface LastCommitsQuery {
 
 /** Commits whose trees are read in one trip. */
 const READ_AHEAD = 31;
+/** The walk goes so far: the last commits of most entries are not old. What is left is quicker with git, and not on our time. */
+const MAX_COMMITS = 256;
+/** Processes that look for old commits at once. */
+const MAX_PROCESSES = 4;
 
 /**
  * The newest commit that changed each entry of a directory, by name (as latin1 text, one character a byte): the one that `git log -1` finds for
  * each path. Names that the directory does not have are left out.
  *
  * The history of an entry is a single line: from a commit to its first parent that has the same entry, up to the commit where no parent
- * has. So the walk takes all entries along at once, and leaves out side branches that brought nothing.
+ * has. So the walk takes all entries along at once, and leaves out side branches that brought nothing. Entries that are older are looked for
+ * by git, from the commit on that the walk has come to.
  *
- * @throws {GitalyError} without a code, `exit status 128`, when a commit or a tree is missing; CANCELLED or DEADLINE_EXCEEDED when aborted.
+ * @throws {GitalyError} without a code, or {GitExitError}, `exit status 128`, when a commit or a tree is missing; {GitalyError} CANCELLED or DEADLINE_EXCEEDED when aborted.
  */
 export async function lastCommits(
   git: Git,
@@ -51,7 +59,9 @@ export async function lastCommits(
   const waiting = new Map<string, Set<string>>([[commit, new Set(wanted.keys())]]);
   const queue = new DateQueue<string>();
   queue.push(commit, 0);
-  for (let oid = queue.pop(); oid !== undefined; oid = queue.pop()) {
+  for (let walked = 0; walked < MAX_COMMITS; walked++) {
+    const oid = queue.pop();
+    if (oid === undefined) break;
     const here = waiting.get(oid) ?? new Set();
     waiting.delete(oid);
     const node = await history.node(oid);
@@ -72,7 +82,26 @@ export async function lastCommits(
     // The reads are not told of the signal: that would cost more than they do.
     if (signal?.aborted === true) throw abortError(signal);
   }
+
+  const old = [...waiting].flatMap(([start, left]) => [...left].map((name) => ({ start, name })));
+  const logged = mapAhead(old, MAX_PROCESSES, async ({ start, name }) => {
+    const path = Buffer.concat([directory, directory.length === 0 ? directory : SLASH, Buffer.from(name, 'latin1')]);
+    return { name, oid: await lastCommit(git, repository, { start, path }, signal) };
+  });
+  for await (const { name, oid } of logged) if (oid !== undefined) found.set(name, oid);
   return found;
+}
+
+/** The newest commit that changed a path, by git. */
+async function lastCommit(
+  git: Git,
+  repository: GitRepository,
+  { start, path }: { readonly start: string; readonly path: Buffer },
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const query = { options: [joined('--max-count', 1)], revisions: [start], paths: [path], literalPathspecs: true };
+  const [batch] = await Array.fromAsync(loggedCommits(git, repository, query, { signal }));
+  return batch?.[0]?.oid;
 }
 
 /** A directory as a commit has it: mode and id by name. A commit without it has an empty one. */
@@ -87,6 +116,7 @@ interface HistoryOptions {
 /** Directories that are remembered; a walk needs few at a time. */
 const MAX_TREES = 256;
 const COLON = Buffer.from(':');
+const SLASH = Buffer.from('/');
 
 /** Commits and one directory of each, read some at a time. */
 class History {
