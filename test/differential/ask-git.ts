@@ -4,6 +4,8 @@ import { GIT_ENVIRONMENT } from '#testkit/run-git';
 
 /** What the server tells every git too: replace refs do not count. */
 const SETTINGS = ['-c', 'core.useReplaceRefs=false', '-c', 'core.autocrlf=false', '-c', 'core.bigFileThreshold=50m'];
+/** Commits have the same ids in every run. */
+const DATES = { GIT_AUTHOR_DATE: '1600000000 +0000', GIT_COMMITTER_DATE: '1600000000 +0000' };
 const LIMIT_MS = 20_000;
 
 /** Git said no. */
@@ -20,9 +22,12 @@ export class GitFailed extends Error {
 /** The judge: plain git on one repository, a process for each question. */
 export class AskGit {
   readonly directory: string;
+  /** Whose mailmap counts. */
+  readonly mailmap: AskGit;
 
-  constructor(directory: string) {
+  constructor(directory: string, { mailmap }: { readonly mailmap?: AskGit } = {}) {
     this.directory = directory;
+    this.mailmap = mailmap ?? this;
   }
 
   /**
@@ -72,7 +77,7 @@ export class AskGit {
 
   #run(program: string, args: readonly string[], input: string | Buffer | undefined): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      const env = { ...process.env, ...GIT_ENVIRONMENT, GIT_DIR: this.directory };
+      const env = { ...process.env, ...GIT_ENVIRONMENT, ...DATES, GIT_DIR: this.directory };
       const child = spawn(program, args, { cwd: this.directory, env, timeout: LIMIT_MS, killSignal: 'SIGKILL' });
       const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
       child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));

@@ -79,7 +79,7 @@ async function readCommit(git: AskGit, oid: string): Promise<CommitAnswer> {
     headers.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
   const ident = async (line = ''): Promise<Ident> => {
     const [, person = '', seconds = '', zone = ''] = /^(.*?<.*?>) (\S+) (\S+)$/.exec(line) ?? [];
-    const [, name = '', email = ''] = /^(.*?) ?<(.*?)>$/.exec(await mapped(git, person)) ?? [];
+    const [, name = '', email = ''] = /^(.*?) ?<(.*?)>$/.exec(await mapped(git.mailmap, person)) ?? [];
     return { name, email, seconds, zone };
   };
   return {

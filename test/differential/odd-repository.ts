@@ -129,7 +129,7 @@ export async function makeOddRepository(
     ...some(blobs, 2),
     ...some(tags, 3),
   ];
-  const intact = kind === 'damaged' ? new AskGit(`${directory}-intact`) : undefined;
+  const intact = kind === 'damaged' ? new AskGit(`${directory}-intact`, { mailmap: git }) : undefined;
   if (intact !== undefined) cpSync(directory, intact.directory, { recursive: true });
   await SPOIL[kind]?.(git, pick, { commits, trees, blobs });
   if (kind === 'chained') lendObjects(directory, format);

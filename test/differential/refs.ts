@@ -150,7 +150,7 @@ async function gitTag(git: AskGit, ref: Buffer): Promise<TagAnswer> {
   const object = text(await git.output(['cat-file', 'tag', id]));
   const message = object.slice(object.indexOf('\n\n') + 2).replace(/\n+$/, '');
   const [, who = '', when = ''] = /^tagger (.*>) (.*)$/m.exec(object) ?? [];
-  const mapped = await git.word(['check-mailmap', '--stdin'], Buffer.from(`${who}\n`, 'latin1')).catch(ifFailed(who));
+  const mapped = await git.mailmap.word(['check-mailmap', '--stdin'], Buffer.from(`${who}\n`, 'latin1')).catch(ifFailed(who));
   return { name, id, commit, message: message.slice(0, BODY_LIMIT), size: message.length, tagger: `${mapped} ${when}` };
 }
 

@@ -83,7 +83,8 @@ const getTreeEntries: Comparer = ({ repository, git, names, paths, kind, some, p
 async function flatPathOf(git: AskGit, type: string, oid: string, path: string): Promise<string> {
   let [flat, tree] = [path, type === 'tree' ? oid : undefined];
   for (let step = 0; step < FLAT_STEPS && tree !== undefined; step++) {
-    const [only, ...others] = await listTree(git, [tree]);
+    // A tree that cannot be read ends the path too.
+    const [only, ...others] = await listTree(git, [tree]).catch(ifFailed([]));
     if (only === undefined || others.length > 0 || only.type !== 'tree') break;
     flat = `${flat}/${only.path}`;
     tree = only.oid;
