@@ -136,7 +136,7 @@ test('ListCommits gives pages that make up the whole, and a cursor on all but th
   assert.deepEqual(await collect(commit.listCommits({ repository, revisions: ['main'], paginationParams: unknown })), []);
 });
 
-test('many commits come in messages below 1 MiB, the cursor with the last', async () => {
+test('ListCommits, FindAllCommits and ListAllCommits send messages below 1 MiB, the cursor with the last', async () => {
   await using gitaly = await startGitaly();
   const path = withMessages(gitaly, { count: 500, messageBytes: 9_000 });
   const { commit } = gitaly.connection;
@@ -271,7 +271,7 @@ test('FindCommits tells statistics, references and trailers as git does', async 
   }
 });
 
-test('counts, last commits and searches are those of git', async () => {
+test('CountCommits, CountDivergingCommits, LastCommitForPath and CommitsByMessage agree with git', async () => {
   await using gitaly = await startGitaly();
   const ask = withHistory(gitaly);
   const { commit } = gitaly.connection;
@@ -330,7 +330,7 @@ test('ListLastCommitsForTree gives ten commits a message, directories first', as
   assert.deepEqual(entries, expected.slice(1));
 });
 
-test('commits are found by id and by reference in the order asked for', async () => {
+test('ListCommitsByOid and ListCommitsByRefName find commits in the order asked for', async () => {
   await using gitaly = await startGitaly();
   const ask = withHistory(gitaly, { count: 100 });
   const { commit } = gitaly.connection;
@@ -346,7 +346,7 @@ test('commits are found by id and by reference in the order asked for', async ()
   );
 });
 
-test('signatures and messages arrive whole, in pieces that fit', async () => {
+test('GetCommitSignatures, GetCommitMessages and FilterShasWithSignatures give whole texts, in pieces that fit', async () => {
   await using gitaly = await startGitaly();
   const path = join(gitaly.storagePath(), 'x.git');
   initRepository(path, { commits: 1 });
