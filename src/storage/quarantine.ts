@@ -45,7 +45,8 @@ export class Quarantine implements AsyncDisposable {
    */
   async migrate(): Promise<void> {
     await moveInto(this.#directory.path, this.#real.objectDirectory);
-    await this[Symbol.asyncDispose]();
+    this.#isOver = true;
+    this.repository.git.release(this.repository);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemErrorCode, systemErrorText } from '#base/system-error';
@@ -25,6 +25,7 @@ export async function findCustomHooks(repositoryPath: string, globalDirectory: s
 }
 
 async function scriptsIn(directory: string): Promise<string[]> {
+  if (!existsSync(directory)) return [];
   try {
     const names = await readdir(directory, { encoding: 'buffer' });
     return names

@@ -1,5 +1,6 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { gitEnvironment, inheritedEnvironment } from '#git/command/environment';
+import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { InternalApi } from '../gitlab-api/internal-api.ts';
 import { type Voter, voteHash } from '../transactions/voter.ts';
@@ -54,6 +55,11 @@ export class HookManager {
   /** Tells the operator of something that nobody else is told of. */
   warn(message: string, error: unknown): void {
     this.#options.onWarning?.(message, error);
+  }
+
+  /** Whether anybody looks at the objects of a change before it is made: GitLab, or a script of the operator's. */
+  async looksAtObjects({ path }: Repository): Promise<boolean> {
+    return !this.api.standAlone || (await findCustomHooks(path, this.customHooksDirectory, 'pre-receive')).length > 0;
   }
 
   /** @param changes lines `<old> <new> <reference>\n`. @throws {NotAllowedError} {CustomHookError} and others: the push is refused. */

@@ -15,6 +15,20 @@ const MAX_LOOSE = 100;
 const MAX_RUNNING = 8;
 const MAX_RUNNING_BYTES = 8 * 1024 * 1024;
 
+export interface ObjectWriterOptions {
+  /**
+   * Keeps up to this many bytes of objects in memory until {@link ObjectWriter.finish}: where a small change fails halfway, nothing was
+   * written. Default 0.
+   */
+  readonly holdBytes?: number;
+}
+
+interface PlainObject {
+  readonly oid: string;
+  readonly type: ObjectType;
+  readonly data: Uint8Array;
+}
+
 /**
  * Writes objects into a repository's object directory (its quarantine, when it has one) without starting git. Ids and files are those
  * that git makes; data and names are flushed as `core.fsync=objects` asks.
@@ -31,16 +45,21 @@ const MAX_RUNNING_BYTES = 8 * 1024 * 1024;
  */
 export class ObjectWriter implements AsyncDisposable {
   readonly objectFormat: ObjectFormatName;
-  readonly #repository: GitRepository;
+  readonly #holdBytes: number;
+  #repository: GitRepository;
+  /** Objects that are still in memory; `undefined` once anything was written. */
+  #held: PlainObject[] | undefined = [];
+  #heldBytes = 0;
   readonly #running = new Set<Promise<void>>();
   readonly #written = new Set<string>();
   #runningBytes = 0;
   #pack: PackWriter | undefined;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(repository: GitRepository, objectFormat: ObjectFormatName) {
+  constructor(repository: GitRepository, objectFormat: ObjectFormatName, { holdBytes = 0 }: ObjectWriterOptions = {}) {
     this.#repository = repository;
     this.objectFormat = objectFormat;
+    this.#holdBytes = holdBytes;
   }
 
   /** Writes an object that is held in memory; the memory must not change before {@link finish}. @returns its id. */
@@ -49,19 +68,21 @@ export class ObjectWriter implements AsyncDisposable {
     const oid = objectId(this.objectFormat, type, data);
     if (this.#written.has(oid)) return oid;
     this.#written.add(oid);
-    while (
-      this.#running.size >= MAX_RUNNING ||
-      (this.#running.size > 0 && this.#runningBytes + data.length > MAX_RUNNING_BYTES)
-    ) {
-      await Promise.race(this.#running);
+    if (this.#held !== undefined && this.#written.size <= MAX_LOOSE && this.#heldBytes + data.length <= this.#holdBytes) {
+      this.#held.push({ oid, type, data });
+      this.#heldBytes += data.length;
+      return oid;
     }
-    this.#rethrow();
-    if (this.#written.size <= MAX_LOOSE) this.#start(writeLoose(this.#repository, { oid, type, data }), data.length);
-    else {
-      this.#pack ??= new PackWriter(this.#repository.objectDirectory, this.objectFormat);
-      this.#start(this.#pack.add({ oid, type, data }), data.length);
-    }
+    await this.#writeHeld();
+    await this.#write({ oid, type, data });
     return oid;
+  }
+
+  /**
+   * Writes to another repository, if nothing was written yet: whoever finds that nobody will object needs no quarantine for what was held.
+   */
+  redirect(repository: GitRepository): void {
+    if (this.#held !== undefined) this.#repository = repository;
   }
 
   /** @throws {Error} as {@link formatTree}. */
@@ -89,6 +110,7 @@ export class ObjectWriter implements AsyncDisposable {
 
   /** Resolves when everything that was written is on disk. The writer can be used on. @throws what the first failed write threw. */
   async finish(): Promise<void> {
+    await this.#writeHeld();
     await this.#settle();
     this.#rethrow();
     const pack = this.#pack;
@@ -102,7 +124,27 @@ export class ObjectWriter implements AsyncDisposable {
     await this.#pack?.[Symbol.asyncDispose]();
   }
 
+  async #writeHeld(): Promise<void> {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const object of held) await this.#write(object);
+  }
+
+  async #write(object: PlainObject): Promise<void> {
+    const bytes = object.data.length;
+    while (this.#running.size >= MAX_RUNNING || (this.#running.size > 0 && this.#runningBytes + bytes > MAX_RUNNING_BYTES)) {
+      await Promise.race(this.#running);
+    }
+    this.#rethrow();
+    if (this.#written.size <= MAX_LOOSE) this.#start(writeLoose(this.#repository, object), bytes);
+    else {
+      this.#pack ??= new PackWriter(this.#repository.objectDirectory, this.objectFormat);
+      this.#start(this.#pack.add(object), bytes);
+    }
+  }
+
   async #spool(pieces: readonly Uint8Array[], iterator: AsyncIterator<Uint8Array>): Promise<string> {
+    await this.#writeHeld();
     await using spool = await TempObject.create(this.#repository.objectDirectory);
     let bytes = 0;
     const keep = async (piece: Uint8Array): Promise<void> => {
