@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, linkSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gitOutput, initRepository } from '#testkit/init-repository';
+import { processesIn, residentBytes } from '#testkit/process-usage';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+
+/** The issue's number is 10,000. */
+const REPOSITORIES = Number(process.env.MANY_REPOSITORIES ?? 1000);
+const CALLS_AT_ONCE = 16;
+/** `[git] catfile_cache_size` when nothing is configured. */
+const BUDGET = 100;
+/** An idle cat-file process lives ten seconds. */
+const GONE_AFTER_MS = 15_000;
+const MEMORY_LEFT_BYTES = 48 * 1024 ** 2;
+
+test(`${REPOSITORIES} repositories that are touched once leave neither processes nor memory behind`, async (context) => {
+  await using gitaly = await startGitalyProcess();
+  const storage = join(gitaly.directory, 'default');
+  const oid = makeRepositories(storage, REPOSITORIES + CALLS_AT_ONCE);
+  const connection = await gitaly.connect();
+  const touch = async (number: number): Promise<void> => {
+    const repository = { storageName: 'default', relativePath: pathOf(number) };
+    const { commit } = await connection.commit.findCommit({ repository, revision: Buffer.from('main') });
+    assert.equal(commit?.id, oid);
+  };
+  for (let number = 0; number < CALLS_AT_ONCE; number++) await touch(REPOSITORIES + number); // everything is loaded
+  const before = residentBytes(gitaly.pid);
+
+  let most = 0;
+  const watch = setInterval(() => {
+    most = Math.max(most, catFiles(gitaly));
+  }, 100);
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < REPOSITORIES) await touch(next++);
+  };
+  const startedAt = performance.now();
+  await Promise.all(Array.from({ length: CALLS_AT_ONCE }, work)).finally(() => clearInterval(watch));
+  const tookMs = performance.now() - startedAt;
+  const highest = residentBytes(gitaly.pid);
+
+  // A process that is told to end does not count any more, but it is there until it has heard of it.
+  assert.ok(most <= BUDGET + 2 * CALLS_AT_ONCE, `${most} processes at once`);
+  const limit = performance.now() + GONE_AFTER_MS;
+  while (catFiles(gitaly) > 0 && performance.now() < limit) await sleep(200);
+  assert.equal(catFiles(gitaly), 0, 'processes are left');
+  const left = residentBytes(gitaly.pid) - before;
+  context.diagnostic(
+    `${Math.round(tookMs)} ms, ${most} processes at most, ${mib(highest - before)} MiB more at the end, ${mib(left)} MiB after the TTL`,
+  );
+  assert.ok(left < MEMORY_LEFT_BYTES, `${mib(left)} MiB are left`);
+});
+
+const mib = (bytes: number): number => Math.round(bytes / 1024 ** 2);
+const pathOf = (number: number): string => `${number % 100}/${number}.git`;
+const catFiles = (gitaly: GitalyProcess): number =>
+  processesIn(join(gitaly.directory, 'default')).filter((line) => line.includes(' cat-file ')).length;
+
+/** Repositories of the same commit, and its id. */
+function makeRepositories(storage: string, count: number): string {
+  const template = join(storage, 'template.git');
+  initRepository(template, { commits: 3 });
+  gitOutput(template, ['repack', '-adq']);
+  gitOutput(template, ['pack-refs', '--all']);
+  const packs = readdirSync(join(template, 'objects/pack'));
+  for (let number = 0; number < count; number++) {
+    const directory = join(storage, pathOf(number));
+    for (const name of ['objects/pack', 'refs']) mkdirSync(join(directory, name), { recursive: true });
+    for (const name of ['HEAD', 'config', 'packed-refs']) copyFileSync(join(template, name), join(directory, name));
+    for (const name of packs) linkSync(join(template, 'objects/pack', name), join(directory, 'objects/pack', name));
+  }
+  return gitOutput(template, ['rev-parse', 'main']);
+}
