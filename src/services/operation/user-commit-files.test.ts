@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { gitOutput } from '#testkit/init-repository';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import {
+  UserCommitFilesActionHeader_ActionType as ActionType,
+  type UserCommitFilesActionHeaderSchema,
+  type UserCommitFilesRequestSchema,
+} from '#wire/gen/operations_pb';
+
+type Request = MessageInitShape<typeof UserCommitFilesRequestSchema>;
+type ActionHeader = MessageInitShape<typeof UserCommitFilesActionHeaderSchema>;
+
+const MEBIBYTE = 1024 * 1024;
+
+function header({ startSha = '' } = {}): Request {
+  const value = {
+    repository: { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' },
+    user: { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') },
+    branchName: Buffer.from('main'),
+    commitMessage: Buffer.from('change'),
+    timestamp: { seconds: 1_700_000_000n },
+    startSha,
+  };
+  return { userCommitFilesRequestPayload: { case: 'header', value } };
+}
+
+function action(kind: keyof typeof ActionType, path: string, more: ActionHeader = {}): Request {
+  const value = { action: ActionType[kind], filePath: Buffer.from(path), ...more };
+  const payload = { userCommitFilesActionPayload: { case: 'header', value } } as const;
+  return { userCommitFilesRequestPayload: { case: 'action', value: payload } };
+}
+
+function content(value: Uint8Array | string): Request {
+  const payload = { userCommitFilesActionPayload: { case: 'content', value: Buffer.from(value) } } as const;
+  return { userCommitFilesRequestPayload: { case: 'action', value: payload } };
+}
+
+function create(path: string, text: string): Request[] {
+  return [action('CREATE', path), content(text)];
+}
+
+/** An empty repository `r.git`. */
+function initRepository(gitaly: TestGitaly, objectFormat = 'sha1'): string {
+  const path = join(gitaly.storagePath(), 'r.git');
+  const format = `--object-format=${objectFormat}`;
+  gitOutput('/', ['init', '-q', '--bare', '--template=', '--initial-branch=main', format, path]);
+  return path;
+}
+
+/** What a change that failed may have left. */
+function remains(gitaly: TestGitaly, path: string): { objects: string; temp: string[] } {
+  const temp = join(gitaly.storagePath(), '+gitaly/tmp');
+  const objects = gitOutput(path, ['cat-file', '--batch-all-objects', '--batch-check=%(objectname)']);
+  return { objects, temp: existsSync(temp) ? readdirSync(temp) : [] };
+}
+
+for (const objectFormat of ['sha1', 'sha256']) {
+  test(`a first commit, and one on top of it, are those that git would make in a ${objectFormat} repository`, async () => {
+    await using gitaly = await startGitaly();
+    const path = initRepository(gitaly, objectFormat);
+    const { userCommitFiles } = gitaly.connection.operation;
+
+    const first = await userCommitFiles([header(), ...create('a/b', 'one\n'), ...create('c', 'two\n')]);
+    const second = await userCommitFiles([
+      header(),
+      action('MOVE', 'x/y/c', { previousPath: Buffer.from('c'), inferContent: true }),
+      action('DELETE', 'a/b'),
+      action('CREATE_DIR', 'd'),
+      action('CHMOD', 'x/y/c', { executeFilemode: true }),
+    ]);
+
+    assert.deepEqual([first.branchUpdate?.repoCreated, first.branchUpdate?.branchCreated], [true, true]);
+    assert.deepEqual([second.branchUpdate?.repoCreated, second.branchUpdate?.branchCreated], [false, false]);
+    assert.equal(gitOutput(path, ['rev-parse', 'main']), second.branchUpdate?.commitId);
+    assert.equal(gitOutput(path, ['rev-parse', 'main~1']), first.branchUpdate?.commitId);
+    const listed = gitOutput(path, ['ls-tree', '-r', '--format=%(objectmode) %(path)', 'main']);
+    assert.equal(listed, '100644 d/.gitkeep\n100755 x/y/c');
+    assert.equal(gitOutput(path, ['cat-file', '-p', 'main:x/y/c']), 'two');
+    assert.match(gitOutput(path, ['cat-file', '-p', 'main']), /^author Jane <jane@x> 1700000000 \+0000$/m);
+    assert.equal(gitOutput(path, ['fsck', '--strict', '--no-dangling']), '');
+  });
+}
+
+test('ten thousand actions are one commit', async () => {
+  await using gitaly = await startGitaly();
+  const path = initRepository(gitaly);
+  const files = Array.from({ length: 10_000 }, (_, number) => `d${number % 100}/f${number}`);
+
+  await gitaly.connection.operation.userCommitFiles([header(), ...files.flatMap((file) => create(file, file))]);
+
+  assert.deepEqual(gitOutput(path, ['ls-tree', '-r', '--name-only', 'main']).split('\n').toSorted(), files.toSorted());
+  assert.equal(gitOutput(path, ['cat-file', '-p', 'main:d42/f4242']), 'd42/f4242');
+  assert.equal(gitOutput(path, ['fsck', '--strict', '--no-dangling']), '');
+  assert.ok(readdirSync(join(path, 'objects')).length < 150);
+});
+
+test('large contents arrive whole, in plain and in Base64', async () => {
+  await using gitaly = await startGitaly();
+  const path = initRepository(gitaly);
+  const bytes = randomBytes(5 * MEBIBYTE);
+  const base64 = Buffer.from(bytes.toString('base64').replace(/.{76}/g, '$&\n'));
+  const pieces = (whole: Buffer): Request[] =>
+    Array.from({ length: Math.ceil(whole.length / 100_000) }, (_, at) =>
+      content(whole.subarray(at * 100_000, (at + 1) * 100_000)),
+    );
+
+  await gitaly.connection.operation.userCommitFiles([
+    header(),
+    action('CREATE', 'plain'),
+    ...pieces(bytes),
+    action('CREATE', 'base64', { base64Content: true }),
+    ...pieces(base64),
+  ]);
+
+  const oid = gitOutput(path, ['hash-object', '--stdin'], bytes);
+  assert.equal(gitOutput(path, ['rev-parse', 'main:plain', 'main:base64']), `${oid}\n${oid}`);
+});
+
+test('line ends are made as the attributes of the repository say', async () => {
+  await using gitaly = await startGitaly();
+  const path = initRepository(gitaly);
+  mkdirSync(join(path, 'info'), { recursive: true });
+  writeFileSync(join(path, 'info/attributes'), '*.txt text\n');
+
+  await gitaly.connection.operation.userCommitFiles([header(), ...create('a.txt', 'x\r\n'), ...create('a.bin', 'x\r\n')]);
+
+  assert.equal(gitOutput(path, ['cat-file', '-s', 'main:a.txt']), '2');
+  assert.equal(gitOutput(path, ['cat-file', '-s', 'main:a.bin']), '3');
+});
+
+for (const [what, last, message] of [
+  ['an action that does not fit', [action('DELETE', 'nothing')], "A file with this name doesn't exist"],
+  ['a name that git refuses', create('.GIT/x', ''), 'writing tree writing tree: exit status 128'],
+  ['an unknown start', [], 'fetch missing commit: lookup parent commit: reference not found'],
+  ['a branch that has moved', [], 'reference update: reference does not point to expected object'],
+] as const) {
+  test(`nothing is left of a commit that fails for ${what}, small or large`, async () => {
+    await using gitaly = await startGitaly();
+    const path = initRepository(gitaly);
+    const { userCommitFiles } = gitaly.connection.operation;
+    const { branchUpdate: first } = await userCommitFiles([header(), ...create('a', '1')]);
+    await userCommitFiles([header(), ...create('b', '2')]);
+    const before = remains(gitaly, path);
+    const start = { startSha: what.includes('start') ? '1'.repeat(40) : what.includes('moved') ? (first?.commitId ?? '') : '' };
+
+    for (const text of ['small', 'x'.repeat(3 * MEBIBYTE)]) {
+      await assert.rejects(userCommitFiles([header(start), ...create('new', text), ...last]), { message });
+    }
+
+    assert.deepEqual(remains(gitaly, path).temp, []);
+    // Once git has been asked to move the branch, the objects are there; nothing leads to them.
+    if (!what.includes('moved')) assert.deepEqual(remains(gitaly, path), before);
+    assert.equal(gitOutput(path, ['rev-list', '--count', 'main']), '2');
+    assert.equal(gitOutput(path, ['fsck', '--strict', '--no-dangling']), '');
+  });
+}
+
+test('a client that leaves in the middle leaves nothing', async () => {
+  await using gitaly = await startGitaly();
+  const path = initRepository(gitaly);
+  const leaving = new AbortController();
+  async function* requests(): AsyncGenerator<Request> {
+    yield header();
+    yield action('CREATE', 'large');
+    for (let piece = 0; piece < 30; piece++) yield content(Buffer.alloc(100_000, piece));
+    leaving.abort();
+    yield content('more');
+  }
+
+  await assert.rejects(gitaly.connection.operation.userCommitFiles(requests(), { signal: leaving.signal }), {
+    code: 'CANCELLED',
+  });
+
+  // The client knows before the server does.
+  for (let wait = 0; wait < 100 && remains(gitaly, path).temp.length > 0; wait++) await setTimeout(50);
+  assert.deepEqual(remains(gitaly, path), { objects: '', temp: [] });
+});
+
+test('a script that refuses sees the new objects, which are gone then', async () => {
+  await using gitaly = await startGitaly({ customHooks: true });
+  const path = initRepository(gitaly);
+  const hook = join(gitaly.directory, 'custom_hooks/pre-receive.d/refuse');
+  mkdirSync(join(hook, '..'), { recursive: true });
+  writeFileSync(hook, '#!/bin/sh\nread old new ref; git show --format=%s --name-only "$new" >&2; exit 1\n');
+  chmodSync(hook, 0o755);
+
+  await assert.rejects(gitaly.connection.operation.userCommitFiles([header(), ...create('secret', 'x')]), {
+    code: 'PERMISSION_DENIED',
+    message: 'denied by custom hooks: update reference: running pre-receive hooks: change\n\nsecret\n',
+  });
+
+  assert.deepEqual(remains(gitaly, path), { objects: '', temp: [] });
+});
+
+test('of many who commit to a branch at once, each is in its history or is told that it lost', async () => {
+  await using gitaly = await startGitaly();
+  const path = initRepository(gitaly);
+  const { userCommitFiles } = gitaly.connection.operation;
+  await userCommitFiles([header(), ...create('start', '')]);
+
+  const results = await Promise.allSettled(
+    Array.from({ length: 16 }, (_, number) => userCommitFiles([header(), ...create(`file-${number}`, 'x')])),
+  );
+
+  const won = results.filter(({ status }) => status === 'fulfilled').length;
+  assert.ok(won > 0);
+  assert.equal(gitOutput(path, ['rev-list', '--count', 'main']), String(1 + won));
+  for (const result of results) {
+    if (result.status === 'rejected') assert.match(String(result.reason.message), /^reference update: reference /);
+  }
+  assert.equal(gitOutput(path, ['fsck', '--strict', '--no-dangling']), '');
+});
