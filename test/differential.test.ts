@@ -17,7 +17,7 @@ const COMPARERS = [...commitComparers, ...treeComparers, ...refComparers, ...dif
 const AT_ONCE = 6;
 const SHOWN = 10;
 /** Of each repository; more find more. */
-const QUESTIONS = Number(process.env.QUESTIONS ?? 200);
+const QUESTIONS = Number(process.env.QUESTIONS ?? 120);
 
 for (const format of ['sha1', 'sha256'] as const) {
   for (const kind of KINDS) {
