@@ -95,13 +95,20 @@ async function runWithHooks(
     ...(env && { env }),
   });
   const serving = hooks?.serve(git);
-  const feeding = input === undefined ? undefined : feed(git, input);
+  const feeding = input && settled(feed(git, input));
   const stdout = await headOf(git);
   const exit = await git.exited;
   for (const pipe of git.extra) pipe.destroy();
   await serving;
-  await feeding;
+  // A git that has failed does not wait for the rest of its input, nor do we.
+  const fed = await Promise.race([feeding, undefined]);
+  if (fed?.status === 'rejected') throw fed.reason;
   return { failure: exit.code === 0 ? undefined : git.exitError(exit), stdout };
+}
+
+async function settled(work: Promise<void>): Promise<PromiseSettledResult<void>> {
+  const [result] = await Promise.allSettled([work]);
+  return result;
 }
 
 /** Hands input to git until either has had enough. @throws what reading the input throws, and git is ended then. */

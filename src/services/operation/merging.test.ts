@@ -67,15 +67,23 @@ const DIVERGED: readonly Commit[] = [
   { branch: 'main', files: { a: text(30, { 20: 'main' }), b: 'more\n' } },
 ];
 
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return []; // none, or none any more
+  }
+}
+
 /** What a change that came to nothing may have left. */
 async function remains(gitaly: TestGitaly, path: string): Promise<{ main: string; objects: string; left: string[] }> {
   const temp = join(gitaly.storagePath(), '+gitaly/tmp');
   const locks = readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.lock'));
-  const worktrees = ['worktrees', 'gitlab-worktree'].map((name) => join(path, name)).filter((name) => existsSync(name));
+  const worktrees = ['worktrees', 'gitlab-worktree'].flatMap((name) => namesIn(join(path, name)));
   return {
     main: await runGit(['-C', path, 'rev-parse', 'main']),
     objects: await runGit(['-C', path, 'cat-file', '--batch-all-objects', '--batch-check']),
-    left: [...(existsSync(temp) ? readdirSync(temp) : []), ...locks, ...worktrees.flatMap((name) => readdirSync(name))],
+    left: [...namesIn(temp), ...locks, ...worktrees],
   };
 }
 
