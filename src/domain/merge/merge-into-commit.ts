@@ -20,7 +20,7 @@ export interface MergeIntoCommit {
 /**
  * Merges two commits and makes a commit of the result, also where one contains the other.
  *
- * @returns its id; it is on disk when the workspace's writer has finished.
+ * @returns its id; it is on disk when the workspace has finished.
  * @throws {MergeConflictError}; an error in Gitaly's words for what is no commit; what `writeCommit` throws, behind `create commit from tree: `.
  */
 export async function mergeIntoCommit(workspace: MergeWorkspace, merge: MergeIntoCommit): Promise<string> {

@@ -1,11 +1,14 @@
+import { readdir } from 'node:fs/promises';
 import { EMPTY_TREE } from '#git/command/config';
 import { nearMergeBases } from '#git/merge/merge-base';
 import { mergeInProcess, type ThreeTrees, type TreeAccess } from '#git/merge/merge-in-process';
-import { type LabelledTrees, type MergedTree, mergeTreeOfCommits, mergeTreeOfTrees } from '#git/merge/merge-tree';
+import { type MergedTree, mergeTreeOfCommits } from '#git/merge/merge-tree';
+import { type LabelledTrees, TreeMerges } from '#git/merge/tree-merges';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { parseTree, type TreeEntry } from '#git/objects/parse-tree';
 import { ObjectWriter } from '#git/objects/write-objects';
 import type { Repository } from '#storage/repository';
+import { syncPath } from '#storage/sync-tree';
 
 export interface MergeWorkspaceOptions {
   /** Where the commits are. */
@@ -22,23 +25,25 @@ export interface MergeWorkspaceOptions {
  *     await using workspace = new MergeWorkspace({ repository, target: quarantine.repository, signal });
  *     const { treeOid, isClean } = await workspace.mergeCommits(ours, theirs);
  *     await writeCommit(workspace.writer, { treeOid, … });
- *     await workspace.writer.finish();
+ *     await workspace.finish();
  */
 export class MergeWorkspace implements AsyncDisposable {
   /** The repository whose commits are merged. */
   readonly repository: Repository;
   readonly signal: AbortSignal;
-  /** New objects; they are on disk when it has finished. */
+  /** New objects; they are on disk after {@link finish}. */
   readonly writer: ObjectWriter;
   readonly #options: MergeWorkspaceOptions;
   readonly #trees: TreeAccess;
+  /** Started at the first merge of trees that is git's. */
+  #merges: TreeMerges | undefined;
 
   constructor(options: MergeWorkspaceOptions) {
     this.#options = options;
     this.repository = options.repository;
     this.signal = options.signal;
     this.writer = new ObjectWriter(options.target, options.target.git.objectFormat(options.repository));
-    this.#trees = new WorkspaceTrees(options, this.writer);
+    this.#trees = new WorkspaceTrees(this, options, this.writer);
   }
 
   get objects(): ObjectReader {
@@ -68,10 +73,23 @@ export class MergeWorkspace implements AsyncDisposable {
     const treeOid = await this.#inProcess(trees);
     if (treeOid !== undefined) return clean(treeOid);
     await this.writer.finish();
-    return await mergeTreeOfTrees(repository.git, target, trees, { signal });
+    this.#merges ??= await TreeMerges.start(repository.git, target, { signal });
+    return await this.#merges.merge(trees);
+  }
+
+  /** Whether git has written objects that only the target has. */
+  get hasObjectsOfGit(): boolean {
+    return this.#merges !== undefined;
+  }
+
+  /** Resolves when everything that was made is on disk. */
+  async finish(): Promise<void> {
+    await this.writer.finish();
+    if (this.#merges !== undefined) await syncObjects(this.#options.target.objectDirectory);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#merges?.[Symbol.asyncDispose]();
     await this.writer[Symbol.asyncDispose]();
   }
 
@@ -102,12 +120,14 @@ export class MergeWorkspace implements AsyncDisposable {
 
 /** Trees of the repository and those that were written meanwhile. */
 class WorkspaceTrees implements TreeAccess {
+  readonly #workspace: MergeWorkspace;
   readonly #options: MergeWorkspaceOptions;
   readonly #writer: ObjectWriter;
   readonly #written = new Map<string, readonly TreeEntry[]>();
   readonly #oidBytes: 20 | 32;
 
-  constructor(options: MergeWorkspaceOptions, writer: ObjectWriter) {
+  constructor(workspace: MergeWorkspace, options: MergeWorkspaceOptions, writer: ObjectWriter) {
+    this.#workspace = workspace;
     this.#options = options;
     this.#writer = writer;
     this.#oidBytes = writer.objectFormat === 'sha1' ? 20 : 32;
@@ -117,8 +137,9 @@ class WorkspaceTrees implements TreeAccess {
     const written = this.#written.get(oid);
     if (written !== undefined) return written;
     const { repository, target, signal } = this.#options;
-    // What git wrote on the way is in the quarantine only, which costs a process of its own to look into.
-    const object = (await repository.objects.readObject(oid, { signal })) ?? (await target.objects.readObject(oid, { signal }));
+    // To look into a quarantine costs a process of its own.
+    const { objects } = this.#workspace.hasObjectsOfGit ? target : repository;
+    const object = await objects.readObject(oid, { signal });
     if (object?.type !== 'tree') throw new Error('not a tree');
     return parseTree(object.data, this.#oidBytes);
   }
@@ -128,6 +149,21 @@ class WorkspaceTrees implements TreeAccess {
     this.#written.set(oid, entries);
     return oid;
   }
+}
+
+/** Files flushed at once: the file system takes them together. */
+const CONCURRENCY = 8;
+
+/** Flushes loose objects to disk, as git itself would have, only later and side by side. */
+async function syncObjects(objectDirectory: string): Promise<void> {
+  const entries = await readdir(objectDirectory, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => `${parentPath}/${name}`);
+  const work = files.values();
+  await Promise.all(
+    Array.from({ length: CONCURRENCY }, async () => {
+      for (const file of work) await syncPath(file);
+    }),
+  );
 }
 
 function clean(treeOid: string): MergedTree {

@@ -31,7 +31,7 @@ export class RebaseConflictError extends MergeConflictError {
  * Applies the commits of a branch that upstream lacks to upstream, one after the other. Left out are merges, commits whose change upstream
  * has already, and those that become empty; commits that were empty stay. Authors, dates and messages stay as they are.
  *
- * @returns the id of the new tip, which may be that of the branch or of upstream; new commits are on disk when the workspace's writer has
+ * @returns the id of the new tip, which may be that of the branch or of upstream; new commits are on disk when the workspace has
  *   finished.
  * @throws {GitalyError} INVALID_ARGUMENT `resolving upstream commit: reference not found`; {RebaseConflictError}; others without a code.
  */

@@ -10,7 +10,7 @@ import { parseTree, type TreeEntry } from '../objects/parse-tree.ts';
 import { ObjectWriter } from '../objects/write-objects.ts';
 import { mergeBase } from './merge-base.ts';
 import { mergeInProcess } from './merge-in-process.ts';
-import { mergeTreeOfTrees } from './merge-tree.ts';
+import { TreeMerges } from './tree-merges.ts';
 
 /** Contents by path. */
 type Files = Readonly<Record<string, string>>;
@@ -134,18 +134,23 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     const repository = fixture.init('x.git', { objectFormat });
     await using writer = new ObjectWriter(repository, objectFormat);
     const labels = { ours: 'one', theirs: 'other' };
+    const merges = await TreeMerges.start(repository.git, repository);
     const merge = async (...files: [Files, Files, Files]) => {
       const [base = '', ours = '', theirs = ''] = await Promise.all(files.map((each) => writeFiles(writer, each)));
       await writer.finish();
-      return await mergeTreeOfTrees(repository.git, repository, { base, ours, theirs, labels });
+      return await merges.merge({ base, ours, theirs, labels });
     };
     const old = `top\n${TEXT}\nend\n`;
 
     const clean = await merge({ a: old }, { a: old.replace('top', 'TOP') }, { b: old.replace('end', 'END') });
     const conflict = await merge({ a: 'x\n' }, { a: 'y\n' }, { 'a/b': 'z\n' });
+    const after = await merge({ a: 'x\n' }, { a: 'x\n' }, { a: 'z\n' });
+    await assert.rejects(merges.merge({ base: '0'.repeat(40), ours: 'x', theirs: 'y', labels }), { name: 'GitExitError' });
+    await merges[Symbol.asyncDispose]();
 
     assert.equal(clean.isClean, true);
     assert.equal(clean.treeOid, await writeFiles(writer, { b: `TOP\n${TEXT}\nEND\n` }));
+    assert.equal(after.treeOid, await writeFiles(writer, { a: 'z\n' }));
     assert.equal(conflict.isClean, false);
     assert.deepEqual(
       conflict.conflicts.map(({ stage, path }) => `${stage} ${path}`),

@@ -70,7 +70,7 @@ export async function pickOntoBranch(
     const startCommit = await start.repository.objects.readCommit(start.oid, { signal, mailmap: false });
     if (startCommit === undefined) throw new GitalyError('NOT_FOUND', 'ours commit lookup: commit not found');
     const oid = await pick.makeCommit(workspace, { start: startCommit, person: signatureOfUser(user, request.timestamp) });
-    await workspace.writer.finish();
+    await workspace.finish();
     return oid;
   }
 }

@@ -75,7 +75,7 @@ async function merge(
   try {
     const people = { author: person, committer: person };
     const oid = await mergeIntoCommit(workspace, { ours: oldOid, theirs, message, squash, ...people, sign: undefined });
-    await workspace.writer.finish();
+    await workspace.finish();
     return oid;
   } catch (error) {
     if (!(error instanceof MergeConflictError)) throw wrap(error, 'merge');

@@ -41,7 +41,7 @@ export async function userMergeToRef(
     const text = `Failed to create merge commit for source_sha ${theirs} and target_sha ${ours} at ${name}`;
     throw new GitalyError('FAILED_PRECONDITION', text, { cause: error });
   });
-  await workspace.writer.finish();
+  await workspace.finish();
   await quarantine.migrate();
   await writeMergeRequestReference(rooms, context, { repository, name, oldOid, newOid }, 'Could not');
   return { commitId: newOid };

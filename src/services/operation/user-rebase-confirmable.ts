@@ -64,7 +64,7 @@ export async function* userRebaseConfirmable(
       const value = mergeConflictDetail(error, [start.oid, header.branchSha]);
       throw failed('FAILED_PRECONDITION', `rebasing commits: ${error.message}`, error, { case: 'rebaseConflict', value });
     });
-    await workspace.writer.finish();
+    await workspace.finish();
     return tip;
   }
 }

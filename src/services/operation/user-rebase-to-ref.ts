@@ -40,7 +40,7 @@ export async function userRebaseToRef(
     const text = `failed to rebase ${branch} on ${upstream} while preparing ${name} due to conflict`;
     throw new GitalyError('FAILED_PRECONDITION', text, { cause: error });
   });
-  await workspace.writer.finish();
+  await workspace.finish();
   await quarantine.migrate();
   await writeMergeRequestReference(rooms, context, { repository, name, oldOid, newOid }, 'could not');
   return { commitId: newOid };

@@ -46,7 +46,7 @@ export async function userSquash(
     const detail = create(UserSquashErrorSchema, { error: { case: 'rebaseConflict', value } });
     throw new GitalyError('FAILED_PRECONDITION', `squashing commits: ${error.message}`, { cause: error, details: [detail] });
   });
-  await workspace.writer.finish();
+  await workspace.finish();
   await castVote(rooms, context, squashSha, 'preparing', 'preparing');
   await castVote(rooms, context, squashSha, 'prepared', 'prepared');
   await quarantine.migrate();

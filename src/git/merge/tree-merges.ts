@@ -1,0 +1,161 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { GitExitError } from '../command/exit-error.ts';
+import { flag, gitCommand } from '../command/git-command.ts';
+import type { GitProcess } from '../command/git-process.ts';
+import { writeScratchObject } from '../diff/scratch-object.ts';
+import type { Git } from '../git.ts';
+import { formatCommit } from '../objects/format-commit.ts';
+import type { GitRepository } from '../repository.ts';
+import type { ThreeTrees } from './merge-in-process.ts';
+import type { MergedTree } from './merge-tree.ts';
+import { parseMergeTree } from './parse-merge-tree.ts';
+
+/** Three trees, and the ids by which people know the sides: files that have to make way are named after them (`thing~<id>`). */
+export interface LabelledTrees extends ThreeTrees {
+  readonly labels: { readonly ours: string; readonly theirs: string };
+}
+
+/** A message may be long, a path may not. */
+const MAX_FIELD_BYTES = 16 * 1024 * 1024;
+
+/** Type and text of a message, behind its paths. */
+const MESSAGE_FIELDS = 2;
+
+const CLEAN = Buffer.from('1');
+const NUL = Buffer.of(0);
+
+/**
+ * Merges of trees whose base the caller names, one after the other, by one `git merge-tree --stdin`. Trees and files go into the repository's
+ * object directory; they are not flushed to disk.
+ *
+ *     await using merges = await TreeMerges.start(git, quarantine, { signal });
+ *     const { isClean, treeOid } = await merges.merge({ base, ours, theirs, labels });
+ *
+ * A git before 2.45 takes commits only: it gets some that have the trees, from a directory that goes with this.
+ */
+export class TreeMerges implements AsyncDisposable {
+  readonly #git: Git;
+  readonly #repository: GitRepository;
+  readonly #process: GitProcess;
+  readonly #output: AsyncIterator<Buffer>;
+  /** Object directory of the commits that stand in for trees; `undefined` where git needs none. */
+  readonly #standIns: string | undefined;
+  #pending: Buffer = Buffer.alloc(0);
+  /** Whether the messages of the last answer are still to be read. */
+  #hasMessages = false;
+
+  private constructor(git: Git, repository: GitRepository, process: GitProcess, standIns: string | undefined) {
+    this.#git = git;
+    this.#repository = repository;
+    this.#process = process;
+    // A stream without an encoding yields Buffers.
+    this.#output = process.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    this.#standIns = standIns;
+  }
+
+  static async start(
+    git: Git,
+    repository: GitRepository,
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<TreeMerges> {
+    const standIns = git.capabilities.mergeTreeOfTrees ? undefined : await mkdtemp(`${repository.objectDirectory}/merge-`);
+    try {
+      const words = ['--write-tree', '--stdin', '--messages'];
+      const command = gitCommand('merge-tree', { options: words.map(flag) });
+      await git.spawnTurn(signal);
+      const process = git.spawn(command, { repository: withAlternate(repository, standIns), signal, stdin: 'pipe' });
+      return new TreeMerges(git, repository, process, standIns);
+    } catch (error) {
+      if (standIns !== undefined) await rm(standIns, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /**
+   * Applies what leads from the base to theirs to ours. Objects that the trees need must be on their way to disk no more.
+   *
+   * @throws {GitExitError} when git fails; {GitalyError} `couldn't parse merge tree output: …`.
+   */
+  async merge({ base, ours, theirs, labels }: LabelledTrees): Promise<MergedTree> {
+    const [line, sides] = await this.#question(base, ours, theirs);
+    this.#process.stdin.write(line);
+    const { isClean, output } = await this.#nextAnswer();
+    const merged = parseMergeTree(output);
+    const rename = (path: Buffer): Buffer => {
+      const name = path.toString('latin1');
+      const renamed = name.replace(`~${sides[0]}`, `~${labels.ours}`).replace(`~${sides[1]}`, `~${labels.theirs}`);
+      return renamed === name ? path : Buffer.from(renamed, 'latin1');
+    };
+    return { ...merged, isClean, conflicts: merged.conflicts.map((entry) => ({ ...entry, path: rename(entry.path) })) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
+    if (this.#standIns !== undefined) await rm(this.#standIns, { recursive: true, force: true });
+  }
+
+  /** What git is asked, and by which ids it knows the sides. */
+  async #question(base: string, ours: string, theirs: string): Promise<[string, readonly [string, string]]> {
+    if (this.#standIns === undefined) return [`${base} -- ${ours} ${theirs}\n`, [ours, theirs]];
+    const root = await this.#standIn(this.#standIns, base, []);
+    const sides = [
+      await this.#standIn(this.#standIns, ours, [root]),
+      await this.#standIn(this.#standIns, theirs, [root]),
+    ] as const;
+    return [`${sides.join(' ')}\n`, sides];
+  }
+
+  async #standIn(directory: string, treeOid: string, parentOids: readonly string[]): Promise<string> {
+    const nobody = Buffer.from('nobody <> 0 +0000');
+    const data = formatCommit({ treeOid, parentOids, author: nobody, committer: nobody, message: Buffer.alloc(0) });
+    return await writeScratchObject(directory, { type: 'commit', data }, this.#git.objectFormat(this.#repository));
+  }
+
+  /**
+   * The next answer up to its list of conflicts: `<1 for clean>\0<tree>\0<entry>\0…\0`. The messages behind it are what makes git give out the
+   * answer at once; they end with an empty field that comes with the next answer, and nobody wants them.
+   */
+  async #nextAnswer(): Promise<{ isClean: boolean; output: Buffer }> {
+    while (this.#hasMessages) {
+      const count = (await this.#nextField()).toString('latin1');
+      this.#hasMessages = count !== '';
+      if (!/^\d{0,6}$/.test(count)) throw new Error('output of merge-tree makes no sense');
+      for (let field = 0; this.#hasMessages && field < Number(count) + MESSAGE_FIELDS; field++) await this.#nextField();
+    }
+    const status = await this.#nextField();
+    const fields: Buffer[] = [];
+    do fields.push(await this.#nextField(), NUL);
+    while (fields.at(-2)?.length !== 0);
+    this.#hasMessages = true;
+    return { isClean: status.equals(CLEAN), output: Buffer.concat(fields) };
+  }
+
+  async #nextField(): Promise<Buffer> {
+    for (;;) {
+      const end = this.#pending.indexOf(0);
+      if (end !== -1) {
+        const field = this.#pending.subarray(0, end);
+        this.#pending = this.#pending.subarray(end + 1);
+        return field;
+      }
+      if (this.#pending.length > MAX_FIELD_BYTES) throw new Error('output of merge-tree makes no sense');
+      const chunk = await this.#output.next().catch((error: unknown) => {
+        // An abort closes the stream under the reader; how the process ended says it better.
+        if (!this.#process.isEnding) throw error;
+        return { done: true, value: undefined } as const;
+      });
+      if (chunk.done === true) throw await this.#failure();
+      this.#pending = Buffer.concat([this.#pending, chunk.value]);
+    }
+  }
+
+  async #failure(): Promise<GitExitError> {
+    return this.#process.exitError(await this.#process.exited);
+  }
+}
+
+function withAlternate(repository: GitRepository, directory: string | undefined): GitRepository {
+  if (directory === undefined) return repository;
+  const { path, objectDirectory, alternateObjectDirectories } = repository;
+  return { path, objectDirectory, alternateObjectDirectories: [directory, ...alternateObjectDirectories] };
+}
