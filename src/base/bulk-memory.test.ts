@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { noteBulkBytes } from './bulk-memory.ts';
 
-test('bulk bytes lead to collections of the young generation, and only to those', async () => {
+test('bulk bytes lead to collections of the young generation', async () => {
   const kinds: unknown[] = [];
   const observer = new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) kinds.push(kindOf(entry));
@@ -17,7 +17,9 @@ test('bulk bytes lead to collections of the young generation, and only to those'
   observer.disconnect();
   const young = kinds.filter((kind) => kind === constants.NODE_PERFORMANCE_GC_MINOR).length;
   assert.ok(young >= 8, `${young} collections of the young generation`);
-  assert.equal(kinds.filter((kind) => kind === constants.NODE_PERFORMANCE_GC_MAJOR).length, 0);
+  // Other tests of this process may be due for a full collection just now; bulk bytes would make many.
+  const full = kinds.filter((kind) => kind === constants.NODE_PERFORMANCE_GC_MAJOR).length;
+  assert.ok(full <= 2, `${full} full collections`);
 });
 
 /** Entries of collections say which kind they were; the type definitions do not know. */
