@@ -168,11 +168,16 @@ test('an unknown key is a warning with the nearest known name', async () => {
 test('a key without effect here is a warning that says why', async () => {
   using files = arrange();
 
-  const config = await files.load(`listen_addr = ":0"\n${files.storage}[[rate_limiting]]\nrpc = "x"\n`);
+  const config = await files.load(
+    `listen_addr = ":0"\n${files.storage}[git]\nsigning_key = "/key"\n[[rate_limiting]]\nrpc = "x"\n`,
+  );
 
   assert.deepEqual(
     config.warnings.map(({ message }) => message),
-    ['configuration key "rate_limiting" has no effect: belongs to Gitaly versions before 18.0'],
+    [
+      'configuration key "git.signing_key" has no effect: commits are left unsigned; only ServerSignature reads it',
+      'configuration key "rate_limiting" has no effect: belongs to Gitaly versions before 18.0',
+    ],
   );
 });
 

@@ -5,7 +5,7 @@ import { systemErrorText } from '#base/system-error';
 import type { RawTable } from './decode.ts';
 import { fatalProblem } from './fatal-problems.ts';
 import { nodeAt } from './go-names.ts';
-import { accepted } from './keys.ts';
+import { accepted, type Fields } from './keys.ts';
 import { absolutePath, type ReadConfig, ReadConfigError, readConfig, readConfigObject } from './read-config.ts';
 import { type ConfigValues, schema } from './schema.ts';
 import { type KeyPath, positionOf, showPath } from './toml-position.ts';
@@ -103,15 +103,11 @@ function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
       fields: { config_path: file, key: showPath(path), ...lineOf(read, path) },
     };
   }
-  for (const [key, node] of Object.entries(schema)) {
-    const set = Object.keys(read.raw).some((name) => name.toLowerCase() === key);
-    const reason: unknown = 'noEffect' in node ? node.noEffect : undefined;
-    if (set && typeof reason === 'string') {
-      yield {
-        message: `configuration key ${quote(key)} has no effect: ${reason}`,
-        fields: { config_path: file, key, ...lineOf(read, [key]) },
-      };
-    }
+  for (const { path, reason } of withoutEffect(schema, read.raw)) {
+    yield {
+      message: `configuration key ${quote(showPath(path))} has no effect: ${reason}`,
+      fields: { config_path: file, key: showPath(path), ...lineOf(read, path) },
+    };
   }
   for (const [index, storage] of read.values.storage.entries()) {
     if (storage.path !== '.') continue;
@@ -132,6 +128,21 @@ function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
       message: 'questionable configuration value',
       fields: { config_path: file, key: key.join('.').replaceAll('.[', '['), error: message },
     };
+  }
+}
+
+/** Keys that are set and do nothing here, at any depth of tables. */
+function* withoutEffect(
+  fields: Fields,
+  raw: RawTable,
+  above: readonly string[] = [],
+): Generator<{ path: readonly string[]; reason: string }> {
+  for (const [key, node] of Object.entries(fields)) {
+    const value = rawValue(raw, [key]);
+    if (value === undefined) continue;
+    const path = [...above, key];
+    if (node.noEffect !== undefined) yield { path, reason: node.noEffect };
+    else if (node.kind === 'table') yield* withoutEffect(node.fields, value as RawTable, path);
   }
 }
 

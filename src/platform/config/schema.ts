@@ -102,7 +102,7 @@ export const schema = {
     signing_key: text({
       doc: 'Key that signs commits made by the server: OpenPGP or SSH.',
       example: '"/home/git/signing_key.gpg"',
-      noEffect: NOT_YET,
+      noEffect: 'commits are left unsigned; only ServerSignature reads it',
     }),
     rotated_signing_keys: texts({ doc: 'Earlier signing keys, for verification.', noEffect: NOT_YET }),
     committer_email: text({ doc: 'Committer of signed commits.', example: '"noreply@gitlab.com"', noEffect: NOT_YET }),
