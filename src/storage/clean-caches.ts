@@ -1,8 +1,8 @@
-import { mkdir, readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
+import { readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemErrorCode } from '#base/system-error';
 import type { Storage } from './repository-target.ts';
-import { cacheRoot, DIRECTORY_MODE, stateRoot } from './storage-layout.ts';
+import { cacheRoot, stateRoot } from './storage-layout.ts';
 import { createTempDirectory } from './temp-directories.ts';
 
 /** Cached responses and marks of changes that are older are removed. */
@@ -35,11 +35,10 @@ export async function retireCache(storage: Storage): Promise<AsyncDisposable | u
   }
 }
 
-/** Removes files of the caches and of the generations that are past their age, and directories that are empty. */
+/** Removes files of the caches and of the generations that are past their age, and directories that are empty. Roots that are missing stay so: the storage may be unmounted. */
 export async function cleanCaches(storage: Storage, options: CleanCachesOptions = {}): Promise<void> {
   const oldestMs = (options.nowMs ?? Date.now()) - CACHE_MAX_AGE_MS;
   for (const root of [cacheRoot(storage), stateRoot(storage)]) {
-    await mkdir(root, { recursive: true, mode: DIRECTORY_MODE });
     await cleanDirectory(root, oldestMs, options.signal);
   }
 }
