@@ -19,6 +19,7 @@ import { Workshop } from './lib/workshop.ts';
 import { bench as memory } from './memory.ts';
 import { bench as processStart } from './process-start.ts';
 import { bench as push } from './push.ts';
+import { bench as reads } from './reads.ts';
 import { bench as refLists } from './ref-lists.ts';
 import { bench as startUp } from './start-up.ts';
 import { bench as trees } from './trees.ts';
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   startUp,
   processStart,
   unaryCalls,
+  reads,
   trees,
   commits,
   blobs,

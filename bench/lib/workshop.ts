@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyRepository, type RepositoryName } from './repositories.ts';
+import { git } from './run-program.ts';
 import { type ServerProcess, startDoor, startServer } from './server-process.ts';
 
 export interface WorkshopOptions {
@@ -31,6 +32,15 @@ export class Workshop implements AsyncDisposable {
     const path = join(this.storage, as);
     await copyRepository(name, path);
     return { path, wire: { storageName: 'default', relativePath: as, glRepository: as } };
+  }
+
+  /** Puts a copy of any repository into the storage, with a commit-graph as housekeeping keeps one. Files are shared where the file system can. */
+  async copyOf(source: string): Promise<StoredRepository> {
+    const as = 'given.git';
+    const gitDirectory = await git(source, ['rev-parse', '--absolute-git-dir']);
+    await git(this.storage, ['clone', '--quiet', '--mirror', gitDirectory, as]);
+    await git(join(this.storage, as), ['commit-graph', 'write', '--reachable']);
+    return { path: join(this.storage, as), wire: { storageName: 'default', relativePath: as, glRepository: as } };
   }
 
   /** `gitaly serve` on a Unix socket. */
