@@ -20,6 +20,8 @@ export interface Reading {
 
 /** What there is to read in a repository. */
 export interface Subjects extends StoredRepository {
+  /** Of the default branch, without `refs/heads/`. */
+  readonly branch: string;
   /** Newest first, of the default branch. */
   readonly commits: readonly string[];
   /** Small files of the default branch, the one nearest to 4 KiB first. */
@@ -46,7 +48,8 @@ export async function subjectsOf(repository: StoredRepository): Promise<Subjects
     .map((match) => ({ oid: match?.[1] ?? '', size: Number(match?.[2] ?? 0), path: match?.[3] ?? '' }))
     .filter(({ size }) => size > 0 && size <= MAX_SMALL_BYTES)
     .sort((a, b) => Math.abs(a.size - 4096) - Math.abs(b.size - 4096));
-  return { ...repository, commits, files, merge: await largestMerge(path) };
+  const branch = (await git(path, ['symbolic-ref', 'HEAD'])).slice('refs/heads/'.length);
+  return { ...repository, branch, commits, files, merge: await largestMerge(path) };
 }
 
 async function largestMerge(path: string): Promise<Subjects['merge']> {
@@ -66,7 +69,7 @@ async function largestMerge(path: string): Promise<Subjects['merge']> {
 }
 
 /** Calls that read one thing, beside one that does nothing. */
-export function unaryCallsOf({ wire: repository, commits, files }: Subjects): Readonly<Record<string, Call>> {
+export function unaryCallsOf({ wire: repository, branch, commits, files }: Subjects): Readonly<Record<string, Call>> {
   const [file] = files;
   if (file === undefined) throw new Error('the repository has no small file');
   const revision = Buffer.from('HEAD');
@@ -75,8 +78,8 @@ export function unaryCallsOf({ wire: repository, commits, files }: Subjects): Re
     FindCommit: one(CommitService.method.findCommit, { repository, revision }),
     GetBlob: one(BlobService.method.getBlob, { repository, oid: file.oid, limit: -1n }),
     TreeEntry: one(CommitService.method.treeEntry, { repository, revision, path: Buffer.from(file.path) }),
-    RefExists: one(RefService.method.refExists, { repository, ref: Buffer.from('refs/heads/no-such-branch') }),
-    FindBranch: one(RefService.method.findBranch, { repository, name: Buffer.from('main') }),
+    RefExists: one(RefService.method.refExists, { repository, ref: Buffer.from(`refs/heads/${branch}`) }),
+    FindBranch: one(RefService.method.findBranch, { repository, name: Buffer.from(branch) }),
     FindDefaultBranchName: one(RefService.method.findDefaultBranchName, { repository }),
     CommitIsAncestor: one(CommitService.method.commitIsAncestor, {
       repository,

@@ -19,7 +19,8 @@ import { CatFilePool } from './objects/cat-file-pool.ts';
 import { MailmapCache } from './objects/mailmap-cache.ts';
 import { ObjectReader } from './objects/object-reader.ts';
 import { PackedRefsCache } from './refs/packed-refs-cache.ts';
-import { RefReader } from './refs/ref-reader.ts';
+import { type RefCaches, RefReader } from './refs/ref-reader.ts';
+import { ResolvedRefs } from './refs/resolved-refs.ts';
 import { UpdateRefPool } from './refs/update-ref-pool.ts';
 import type { GitRepository } from './repository.ts';
 
@@ -89,7 +90,7 @@ export class Git implements AsyncDisposable {
   readonly #inherited = inheritedEnvironment(process.env);
   readonly #gate = new SpawnGate();
   readonly #formats = new ObjectFormats();
-  readonly #packedRefs = new PackedRefsCache();
+  readonly #refCaches: RefCaches = { packed: new PackedRefsCache(), resolved: new ResolvedRefs() };
   readonly #commitNodes = new CommitNodeCache();
 
   private constructor(options: GitOptions, binary: string, spawner: Spawner, version: string, capabilities: GitCapabilities) {
@@ -189,7 +190,7 @@ export class Git implements AsyncDisposable {
 
   /** Reads the references of a repository. */
   refs(repository: GitRepository): RefReader {
-    return new RefReader(this, this.#packedRefs, repository);
+    return new RefReader(this, this.#refCaches, repository);
   }
 
   /** The shape of a repository's history. */
@@ -214,7 +215,7 @@ export class Git implements AsyncDisposable {
   /** Forgets what is kept about a repository (it was removed, or moved). */
   forget(repository: GitRepository): void {
     this.#formats.forget(repository);
-    this.#packedRefs.forget(repository.path);
+    this.#refCaches.packed.forget(repository.path);
     this.#commitNodes.forget(repository);
     this.catFiles.forget(repository);
     this.updateRefs.forget(repository);

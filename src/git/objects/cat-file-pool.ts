@@ -5,7 +5,7 @@ import type { GitRepository } from '../repository.ts';
 import { stampOf } from '../repository-stamp.ts';
 import { CatFileProcess } from './cat-file-process.ts';
 import { type Found, Lookup } from './lookup.ts';
-import { parseObjectId, SmallObjectCache } from './small-object-cache.ts';
+import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
 
 export interface CatFilePoolOptions {
   /** Starts a cat-file on a repository, with pipes on standard input and output. */
@@ -83,14 +83,11 @@ export class CatFilePool {
   /** Asks the repository's shared process; the answer comes in `lookup.answer`. */
   submit(repository: GitRepository, lookup: Lookup): void {
     const slot = this.#slot(repository);
-    const byId = parseObjectId(lookup.revision);
-    if (byId !== undefined && this.#isCurrent(slot)) {
-      const known = this.#small.get(slot.generation, byId.oid);
-      if (known !== undefined && (byId.type === undefined || byId.type === known.type)) {
-        const { oid, type, size } = known;
-        lookup.resolve(lookup.mode === 'info' ? { oid, type, size } : known);
-        return;
-      }
+    const known = this.#isCurrent(slot) ? this.#atHand(slot.generation, lookup.revision) : undefined;
+    if (known !== undefined) {
+      const { oid, type, size } = known;
+      lookup.resolve(lookup.mode === 'info' ? { oid, type, size } : known);
+      return;
     }
     if (lookup.mode !== 'info') this.#remember(slot, lookup);
     this.#enqueue(slot, lookup);
@@ -202,12 +199,25 @@ export class CatFilePool {
     for (const lookup of lookups) this.counts.lookups[lookup.mode === 'info' ? 'info' : 'contents']++;
   }
 
-  /** Keeps what the lookup brings, if it is small, for those who ask for it by its id. */
+  #atHand(generation: number, revision: Buffer): Found | undefined {
+    const byId = parseObjectId(revision);
+    if (byId !== undefined) {
+      const known = this.#small.get(generation, byId.oid);
+      return byId.type === undefined || byId.type === known?.type ? known : undefined;
+    }
+    const place = parsePlace(revision);
+    return place === undefined ? undefined : this.#small.getAt(generation, place);
+  }
+
+  /** Keeps what the lookup brings, if it is small, for those who ask for it by its id or its path. */
   #remember(slot: Slot, lookup: Lookup): void {
     const { generation } = slot;
     lookup.answer.then(
       (found) => {
-        if (found?.data !== undefined && slot.generation === generation) this.#small.add(generation, found);
+        if (found?.data === undefined || slot.generation !== generation) return;
+        const place = parsePlace(lookup.revision);
+        if (place === undefined) this.#small.add(generation, found);
+        else this.#small.addAt(generation, place, found);
       },
       () => {}, // whoever asked is told
     );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Found } from './lookup.ts';
-import { parseObjectId, SmallObjectCache } from './small-object-cache.ts';
+import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
 
 const OID = 'a'.repeat(40);
 
@@ -60,5 +60,25 @@ test('a revision that is an id is told from any other', () => {
     `${OID}^{nope}`,
   ]) {
     assert.equal(parseObjectId(Buffer.from(other)), undefined, other);
+  }
+});
+
+test('what lies at a path of an id is found by both, by the process that read it', () => {
+  const cache = new SmallObjectCache();
+  cache.addAt(1, `${OID}:dir/file`, object('b'.repeat(40), 10));
+
+  assert.deepEqual(cache.getAt(1, `${OID}:dir/file`), object('b'.repeat(40), 10));
+  assert.deepEqual(cache.get(1, 'b'.repeat(40)), object('b'.repeat(40), 10));
+  assert.equal(cache.getAt(1, `${OID}:dir`), undefined);
+  assert.equal(cache.getAt(2, `${OID}:dir/file`), undefined);
+  cache.clear();
+  assert.equal(cache.getAt(1, `${OID}:dir/file`), undefined);
+});
+
+test('a path of an id is told from a path of what may move', () => {
+  assert.equal(parsePlace(Buffer.from(`${OID}:a b`)), `${OID}:a b`);
+  assert.equal(parsePlace(Buffer.from(`${OID}:`)), `${OID}:`);
+  for (const other of [`main:${OID}:x`, `${OID}~1:path`, OID, `${OID.slice(1)}:path`, `${OID}:${'x'.repeat(300)}`]) {
+    assert.equal(parsePlace(Buffer.from(other)), undefined, other);
   }
 });

@@ -11,6 +11,7 @@ import type { ListedRef } from './listed-ref.ts';
 import { type RawRef, readLooseRef } from './loose-ref.ts';
 import { findPackedRef, firstPackedRef, isSorted } from './packed-refs.ts';
 import type { PackedRefsCache } from './packed-refs-cache.ts';
+import type { ResolvedRef, ResolvedRefs, ResolvedRefWatch } from './resolved-refs.ts';
 import { validateReference } from './validate-reference.ts';
 
 /** A full reference name (`refs/heads/main`, `HEAD`); bytes as they are, a string stands for its UTF-8. */
@@ -20,10 +21,10 @@ export interface RefReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A reference at the end of a chain of symbolic ones. */
-export interface ResolvedRef {
-  readonly name: Buffer;
-  readonly oid: string;
+/** What all readers of a server share. */
+export interface RefCaches {
+  readonly packed: PackedRefsCache;
+  readonly resolved: ResolvedRefs;
 }
 
 /** git's own limit of symbolic references that lead to each other. */
@@ -41,11 +42,13 @@ const HEAD = Buffer.from('HEAD');
 export class RefReader {
   readonly #git: Git;
   readonly #packed: PackedRefsCache;
+  readonly #resolved: ResolvedRefs;
   readonly #repository: GitRepository;
 
-  constructor(git: Git, packed: PackedRefsCache, repository: GitRepository) {
+  constructor(git: Git, { packed, resolved }: RefCaches, repository: GitRepository) {
     this.#git = git;
     this.#packed = packed;
+    this.#resolved = resolved;
     this.#repository = repository;
   }
 
@@ -70,6 +73,8 @@ export class RefReader {
   /** Follows a reference to an object id; `undefined` when it does not exist, leads nowhere or in a circle. */
   async resolve(name: RefName, options: RefReadOptions = {}): Promise<ResolvedRef | undefined> {
     let at: Buffer = bytesOf(name);
+    const resolved = this.#resolvePlain(at);
+    if (resolved !== 'odd') return resolved;
     for (let depth = 0; depth <= MAX_SYMBOLIC_DEPTH; depth++) {
       const raw = await this.read(at, options);
       if (raw === undefined) return undefined;
@@ -83,9 +88,7 @@ export class RefReader {
    * As {@link resolve}, without asking git and without waiting: `undefined` also when only git could tell.
    */
   resolveNow(name: Uint8Array): ResolvedRef | undefined {
-    const bytes = bytesOf(name);
-    if (!isReadable(bytes) || this.backend !== 'files') return undefined;
-    const resolved = this.#resolveFiles(bytes);
+    const resolved = this.#resolvePlain(bytesOf(name));
     return resolved === 'odd' ? undefined : resolved;
   }
 
@@ -120,14 +123,11 @@ export class RefReader {
    */
   async exists(name: RefName, options: RefReadOptions = {}): Promise<boolean> {
     const bytes = bytesOf(name);
-    if (!isReadable(bytes)) return false;
-    if (this.backend === 'files') {
-      const resolved = this.#resolveFiles(bytes);
-      if (resolved === undefined) return false;
-      // A reader that cannot look at the object leaves the word to git.
-      const reader = this.#git.objects(this.#repository);
-      if (resolved !== 'odd' && (await reader.info(resolved.oid, options).catch(() => undefined)) !== undefined) return true;
-    }
+    const resolved = this.#resolvePlain(bytes);
+    if (resolved === undefined) return false;
+    // A reader that cannot look at the object leaves the word to git.
+    const reader = this.#git.objects(this.#repository);
+    if (resolved !== 'odd' && (await reader.info(resolved.oid, options).catch(() => undefined)) !== undefined) return true;
     const showRef = gitCommand('show-ref', { options: [flag('--verify'), flag('--quiet')], args: [bytes] });
     return (await this.#succeeds(showRef, 1, options)) !== undefined;
   }
@@ -155,6 +155,8 @@ export class RefReader {
    * @throws {GitExitError} when HEAD is unusable (see {@link headTarget}).
    */
   async defaultBranch(options: RefReadOptions = {}): Promise<Buffer | undefined> {
+    const head = this.#resolvePlain(HEAD);
+    if (head !== undefined && head !== 'odd' && !head.name.equals(HEAD)) return head.name;
     const candidates = [await this.headTarget(options), Buffer.from('refs/heads/main'), Buffer.from('refs/heads/master')];
     for (const candidate of candidates) {
       if ((await this.resolve(candidate, options)) !== undefined) return candidate;
@@ -198,6 +200,8 @@ export class RefReader {
   #isPlain(): boolean {
     try {
       if (this.backend !== 'files') return false;
+      const resolved = this.#resolveFiles(HEAD);
+      if (resolved !== undefined) return resolved !== 'odd';
       const head = this.#readFiles(HEAD);
       return head !== undefined && head !== 'odd';
     } catch {
@@ -215,9 +219,27 @@ export class RefReader {
     return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(oid) && !/^0+$/.test(oid) ? { oid } : 'odd';
   }
 
+  /** Follows a reference of any name as {@link resolve} does; `odd` where only git could tell. */
+  #resolvePlain(name: Buffer): ResolvedRef | 'odd' | undefined {
+    const known = this.#resolved.find(this.#repository.path, name);
+    if (known === undefined && !isReadable(name)) return undefined;
+    if (this.backend !== 'files') return 'odd';
+    return known === undefined ? this.#resolveFiles(name) : known.ref;
+  }
+
   #resolveFiles(name: Buffer): ResolvedRef | 'odd' | undefined {
+    const known = this.#resolved.find(this.#repository.path, name);
+    if (known !== undefined) return known.ref;
+    const watch = this.#resolved.watch(this.#repository.path, name);
+    const ref = this.#follow(name, watch);
+    if (ref !== 'odd') watch.found(ref);
+    return ref;
+  }
+
+  #follow(name: Buffer, watch: ResolvedRefWatch): ResolvedRef | 'odd' | undefined {
     let at: Buffer = name;
     for (let depth = 0; depth <= MAX_SYMBOLIC_DEPTH; depth++) {
+      watch.before(at);
       const raw = this.#readFiles(at);
       if (raw === undefined || raw === 'odd') return raw;
       if (raw.oid !== undefined) return { name: at, oid: raw.oid };

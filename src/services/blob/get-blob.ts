@@ -4,6 +4,7 @@ import type { ObjectInfo } from '#git/objects/object-info';
 import type { OpenObject } from '#git/objects/object-reader';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { GetBlobRequest, GetBlobResponseSchema } from '#wire/gen/blob_pb';
+import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
 import { takeBytes } from '../convert/take-bytes.ts';
 import type { BlobRooms } from './index.ts';
 
@@ -36,6 +37,10 @@ export async function* getBlob(request: GetBlobRequest, context: HandlerContext,
 
 async function* blobPieces(object: OpenObject, limit: bigint): AsyncGenerator<Response> {
   const length = limit < 0n || limit > BigInt(object.size) ? object.size : Number(limit);
+  if (object.data !== undefined && length <= MAX_CHUNK_BYTES) {
+    yield { ...header(object), data: object.data.subarray(0, length) };
+    return;
+  }
   let isFirst = true;
   for await (const data of takeBytes(object.data === undefined ? object.stream : [object.data], length)) {
     yield isFirst ? { ...header(object), data } : { data };

@@ -1,7 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { FindCommitRequest, FindCommitResponseSchema } from '#wire/gen/commit_pb';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { encodeWith } from '#wire/fast/reverse-writer';
+import { type FindCommitRequest, FindCommitResponseSchema } from '#wire/gen/commit_pb';
 import { toCommitMessage } from '../convert/commit.ts';
+import { writeCommit } from '../convert/encode-commit.ts';
 import { requireRevision } from '../convert/revision.ts';
 import type { CommitRooms } from './index.ts';
 
@@ -18,5 +21,9 @@ export async function findCommit(
   const commit = await objects.readCommit(revision, { signal });
   if (commit === undefined) return {};
   const extras = request.trailers ? { trailers: await objects.readTrailers(commit, { signal }) } : {};
-  return { commit: toCommitMessage(commit, extras) };
+  const encoded = encodeWith((writer) => {
+    writeCommit(writer, toCommitMessage(commit, extras));
+    writer.message(1, 0);
+  });
+  return encodedMessage(FindCommitResponseSchema, encoded);
 }

@@ -4,8 +4,11 @@ import { quote } from '#base/quote';
 import type { RefReader } from '#git/refs/ref-reader';
 import { firstWildcard } from '#git/refs/wildmatch';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { FindBranchRequest, FindBranchResponseSchema } from '#wire/gen/ref_pb';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { encodeWith } from '#wire/fast/reverse-writer';
+import { type FindBranchRequest, FindBranchResponseSchema } from '#wire/gen/ref_pb';
 import { toCommitMessage } from '../convert/commit.ts';
+import { writeCommit } from '../convert/encode-commit.ts';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import type { RefRooms } from './index.ts';
 
@@ -28,7 +31,13 @@ export async function findBranch(
   if (oid === undefined) return {};
   const commit = await objects.readCommit(oid, { mailmap: usesMailmap(context), signal });
   if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
-  return { branch: { name: request.name, targetCommit: toCommitMessage(commit) } };
+  const encoded = encodeWith((writer) => {
+    writeCommit(writer, toCommitMessage(commit));
+    writer.message(2, 0);
+    writer.bytes(1, request.name);
+    writer.message(1, 0);
+  });
+  return encodedMessage(FindBranchResponseSchema, encoded);
 }
 
 async function find(refs: RefReader, name: Buffer, signal: AbortSignal): Promise<string | undefined> {

@@ -112,3 +112,16 @@ export class ReverseWriter {
     this.#at = at;
   }
 }
+
+const shared = new ReverseWriter();
+
+/** What `write` writes, for single messages: they share the memory of one writer. */
+export function encodeWith(write: (writer: ReverseWriter) => void): Buffer {
+  try {
+    write(shared);
+  } catch (error) {
+    shared.take(); // the half that was written
+    throw error;
+  }
+  return shared.take();
+}
