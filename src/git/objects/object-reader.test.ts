@@ -110,6 +110,40 @@ for (const format of ['sha1', 'sha256']) {
   });
 }
 
+test('a short name is taken for what git takes it for, also where several things are called so', async () => {
+  const fixture = new Fixture();
+  const oids = ['a', 'b', 'c', 'd', 'e'].map((text) => fixture.commit({ file: text }));
+  const names = ['x', 'main', 'tags', 'a/b', 'deadbeef', 'feed', 'v1-1-gabc', 'x.y', 'Üml', 'FETCH_HEAD'];
+  for (const name of names) {
+    const full = [`refs/heads/${name}`, `refs/tags/${name}`, `refs/${name}/deep`, `refs/remotes/origin/${name}`];
+    for (const [index, reference] of full.entries()) {
+      if ((name.length + index) % 3 > 0) fixture.run(['update-ref', reference, oids[index] ?? '']);
+    }
+  }
+  fixture.run(['update-ref', 'refs/other', oids[4] ?? '']);
+  fixture.run(['symbolic-ref', 'refs/tags/dangling', 'refs/heads/none']);
+  fixture.run(['update-ref', 'refs/heads/dangling', oids[3] ?? '']);
+  writeFileSync(join(fixture.path, 'FETCH_HEAD'), `${oids[4]}\t\tbranch 'x' of y\n`);
+  const objects = git.objects(fixture.repository);
+  const questions = [
+    'other',
+    'dangling',
+    'config',
+    'HEAD',
+    'remotes/origin/x',
+    'origin/x',
+    ...names,
+    ...names.map((name) => `tags/${name}`),
+  ];
+  for (const name of questions) {
+    for (const revision of [name, `${name}^{commit}`, `${name}^{tree}`, `${name}:file`, `${name}~0`]) {
+      const [expected, type] = fixture.run(['cat-file', '--batch-check'], Buffer.from(`${revision}\n`)).split(' ');
+
+      assert.equal((await objects.readObject(revision))?.oid, type === 'missing' ? undefined : expected, revision);
+    }
+  }
+});
+
 test('concurrent requests share one process and get their own answers', async () => {
   const fixture = new Fixture();
   const oids = Array.from({ length: 50 }, (_, index) => fixture.blob(`blob ${index}`));

@@ -53,8 +53,8 @@ const DIFFICULT = /@\{|\^\{\/|^:\/|:(?:[0-3]:)?\.\.?(?:\/|$)/;
 /** More hex digits than the shorter kind of id has, alone or peeled. */
 const LONG_ID = /^([0-9a-fA-F]{41,})(?:\^\{[a-z]*\})?$/;
 
-/** A full reference name, which git takes before anything else that is called so, perhaps peeled or with a path. */
-const REFERENCE = /^(HEAD|refs\/[^^~:@{}\\ ]+)(\^\{(?:commit|tree|blob|tag)\}|:.*)?$/s;
+/** The name of a reference, full or short, perhaps peeled or with a path. What may be the beginning of an id is left to git. */
+const REFERENCE = /^(?![0-9a-fA-F]{4,}(?:[\^:]|$))([A-Za-z0-9][^^~:@{}\\ *?[]*)(\^\{(?:commit|tree|blob|tag)\}|:.*)?$/s;
 const MAX_REFERENCE_BYTES = 300;
 
 /** Reads the objects of one repository through the shared cat-file processes. Cheap to make; holds nothing. */
@@ -180,12 +180,12 @@ export class ObjectReader {
     }
   }
 
-  /** A full reference name in front of a revision, replaced by the id that it holds: an object asked for by its id may be at hand. */
+  /** The name of a reference in front of a revision, replaced by the id that it holds: an object asked for by its id may be at hand. */
   #withoutReference(revision: Buffer): Buffer {
-    if (revision.length > MAX_REFERENCE_BYTES || (revision[0] !== 0x48 && revision[0] !== 0x72)) return revision; // H, r
+    if (revision.length > MAX_REFERENCE_BYTES) return revision;
     const [, name, rest = ''] = REFERENCE.exec(revision.toString('latin1')) ?? [];
     if (name === undefined) return revision;
-    const resolved = this.#git.refs(this.#repository).resolveNow(Buffer.from(name, 'latin1'));
+    const resolved = this.#git.refs(this.#repository).resolveShortNow(name);
     return resolved === undefined ? revision : Buffer.from(resolved.oid + rest, 'latin1');
   }
 

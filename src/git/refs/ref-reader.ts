@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { systemErrorCode } from '#base/system-error';
 import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand, value } from '../command/git-command.ts';
@@ -32,6 +32,8 @@ const MAX_SYMBOLIC_DEPTH = 5;
 /** Entries of `refs/heads` that are looked at for a first branch before git is asked. */
 const MAX_WALK = 1_000;
 
+/** Where git looks for a short name first, in its order. Behind these come remotes, which are git's to find. */
+const SHORT_NAMES_OF = ['refs/', 'refs/tags/', 'refs/heads/'];
 const BRANCHES = Buffer.from('refs/heads/');
 const HEAD = Buffer.from('HEAD');
 
@@ -85,11 +87,20 @@ export class RefReader {
   }
 
   /**
-   * As {@link resolve}, without asking git and without waiting: `undefined` also when only git could tell.
+   * What git takes a name for in a revision (`main`, `tags/v1`, `refs/heads/main`, `HEAD`), without asking git and without waiting:
+   * `undefined` also when only git could tell.
+   *
+   * @param name one character per byte.
    */
-  resolveNow(name: Uint8Array): ResolvedRef | undefined {
-    const resolved = this.#resolvePlain(bytesOf(name));
-    return resolved === 'odd' ? undefined : resolved;
+  resolveShortNow(name: string): ResolvedRef | undefined {
+    const isFull = name === 'HEAD' || name.startsWith('refs/');
+    // git takes any file of its directory for a reference before it looks further.
+    if (!isFull && existsSync(`${this.#repository.path}/${name}`)) return undefined;
+    for (const prefix of isFull ? [''] : SHORT_NAMES_OF) {
+      const resolved = this.#resolvePlain(Buffer.from(prefix + name, 'latin1'));
+      if (resolved !== undefined) return resolved === 'odd' ? undefined : resolved;
+    }
+    return undefined;
   }
 
   /** What HEAD holds, not followed. @throws {GitExitError} when there is no usable HEAD. */
