@@ -1,0 +1,91 @@
+import { withoutLeadingZeros } from './key-numbers.ts';
+
+/** A packet of OpenPGP (RFC 4880, section 4.2). */
+export interface Packet {
+  readonly tag: number;
+  readonly body: Buffer;
+}
+
+/** Reads fields one after the other. */
+export class PacketFields {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at >= this.#bytes.length;
+  }
+
+  /** What has been read so far. */
+  get taken(): Buffer {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  take(length: number): Buffer {
+    if (length > this.#bytes.length - this.#at) throw new Error('openpgp: unexpected end of the data');
+    const bytes = this.#bytes.subarray(this.#at, this.#at + length);
+    this.#at += length;
+    return bytes;
+  }
+
+  number(bytes: 1 | 2 | 4): number {
+    return this.take(bytes).readUIntBE(0, bytes);
+  }
+
+  /** A number of any size behind the count of its bits, big-endian. */
+  mpi(): Buffer {
+    return this.take(Math.ceil(this.number(2) / 8));
+  }
+}
+
+/** The packets of a key or a signature. @throws {Error} for lengths that only streams of data have, and at a cut end. */
+export function* packetsOf(bytes: Buffer): Generator<Packet> {
+  const fields = new PacketFields(bytes);
+  while (!fields.isAtEnd) {
+    const head = fields.number(1);
+    if (head < 0x80) throw new Error('openpgp: this is no packet');
+    const isNew = (head & 0x40) !== 0;
+    const tag = isNew ? head & 0x3f : (head >> 2) & 0x0f;
+    yield { tag, body: fields.take(isNew ? newLength(fields) : oldLength(fields, head & 3)) };
+  }
+}
+
+/** Parts of a signature that say something about it, by type; a later one of a type wins. */
+export function subpacketsOf(bytes: Buffer): Map<number, Buffer> {
+  const found = new Map<number, Buffer>();
+  const fields = new PacketFields(bytes);
+  while (!fields.isAtEnd) {
+    const subpacket = fields.take(newLength(fields));
+    found.set((subpacket[0] ?? 0) & 0x7f, subpacket.subarray(1)); // the high bit says that it must be understood
+  }
+  return found;
+}
+
+function newLength(fields: PacketFields): number {
+  const first = fields.number(1);
+  if (first < 192) return first;
+  if (first < 224) return ((first - 192) << 8) + fields.number(1) + 192;
+  if (first === 255) return fields.number(4);
+  throw new Error('openpgp: a packet in parts');
+}
+
+function oldLength(fields: PacketFields, kind: number): number {
+  if (kind === 3) throw new Error('openpgp: a packet without length');
+  return fields.number(kind === 0 ? 1 : kind === 1 ? 2 : 4);
+}
+
+/** A number of any size behind the count of its bits. */
+export function mpi(bigEndian: Buffer): Buffer {
+  const digits = withoutLeadingZeros(bigEndian);
+  const bits = digits.length === 0 ? 0 : digits.length * 8 - Math.clz32(digits[0] ?? 0) + 24;
+  return Buffer.concat([number(bits, 2), digits]);
+}
+
+export function number(value: number, bytes: 1 | 2 | 4): Buffer {
+  const buffer = Buffer.alloc(bytes);
+  buffer.writeUIntBE(value, 0, bytes);
+  return buffer;
+}
