@@ -3,6 +3,8 @@ import { HookManager } from '#domain/hooks/hook-manager';
 import { HooksDirectories } from '#domain/hooks/hooks-directories';
 import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
 import { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
+import { CommitSigning } from '#domain/signing/commit-signing';
+import { SigningKeys } from '#domain/signing/signing-keys';
 import { type TransactionHooks, transactionHooks } from '#domain/transactions/transaction-hooks';
 import { Voter } from '#domain/transactions/voter';
 import type { GitalyConfig } from '#platform/config/load-config';
@@ -90,14 +92,21 @@ export async function createServices(
     return vote && transactionHooks(repository, { vote, directories, onError: onHookError });
   };
 
+  const { signingKey = '', rotatedSigningKeys: rotated, committerName, committerEmail } = config.git;
+  const signingKeys = signingKey === '' ? undefined : new SigningKeys({ signingKey, rotated });
+  const commitSigning = new CommitSigning({ keys: signingKeys, committerName, committerEmail });
+  await signingKeys?.all().catch((error: unknown) => {
+    logger.warn({ error: messageOf(error) }, 'a signing key cannot be used: what needs it fails until its file is replaced');
+  });
+
   const built: ServedService[] = [
     serve(AnalysisService, analysisService({ storages })),
     serve(BlobService, blobService({ storages })),
-    serve(CommitService, commitService({ storages })),
+    serve(CommitService, commitService({ storages, signingKeys })),
     serve(ConflictsService, conflictsService({ storages, hooks, remotes })),
     serve(DiffService, diffService({ storages })),
     serve(HookService, hookService({ storages, hooks })),
-    serve(OperationService, operationService({ storages, hooks, remotes, voteOf, transactionHooks: hooksOf })),
+    serve(OperationService, operationService({ storages, hooks, remotes, commitSigning, voteOf, transactionHooks: hooksOf })),
     serve(RefService, refService({ storages, voteOf, transactionHooks: hooksOf })),
     serve(
       RepositoryService,
@@ -107,7 +116,7 @@ export async function createServices(
         transactionHooks: hooksOf,
       }),
     ),
-    serve(ServerService, serverService({ storages, serverVersion, signingKeyPath: config.git.signingKey })),
+    serve(ServerService, serverService({ storages, serverVersion, signingKeys })),
     serve(
       SmartHTTPService,
       smartHttpService({

@@ -1,3 +1,4 @@
+import { messageOf } from '#base/gitaly-error';
 import { formatCommit, withSignature } from '#git/objects/format-commit';
 import { calendarDate, cleanIdent, formatIdent, type Ident, isCommitDate } from '#git/objects/format-ident';
 import type { ObjectWriter } from '#git/objects/write-objects';
@@ -12,8 +13,11 @@ export interface NewCommit {
   readonly message: Uint8Array;
   /** What the text is written in, when it is taken from a commit that says so. */
   readonly encoding?: Uint8Array | undefined;
-  /** Signs what the commit says; `undefined` for a commit without signature. Resolves to the text of the signature. */
-  readonly sign?: ((commit: Buffer) => Promise<Buffer>) | undefined;
+  /**
+   * Signs what the commit says, at the time of its author; `undefined` for a commit without signature. Resolves to the text of the
+   * signature; one line feed at its end is not stored.
+   */
+  readonly sign?: ((commit: Buffer, atSeconds: bigint) => Promise<Buffer>) | undefined;
 }
 
 /** git would not take a name that nothing is left of once it is cleaned. */
@@ -30,11 +34,13 @@ export class DisallowedCharactersError extends Error {
  *
  * @returns its id; it is on disk when the writer has finished.
  * @throws {Error} `missing tree`, `missing author name`, `missing committer name`, and what git says: `commit-tree: exit status 128: fatal:
- *   invalid date format: …`; {@link DisallowedCharactersError}.
+ *   invalid date format: …`, `commit-tree: exit status 1: error: gpg failed to sign the data:…`; {@link DisallowedCharactersError}.
  */
 export async function writeCommit(writer: ObjectWriter, commit: NewCommit): Promise<string> {
   const text = commitText(commit);
-  const signature = await commit.sign?.(text);
+  const signature = await commit.sign?.(text, commit.author.seconds).catch((error: unknown) => {
+    throw refused(1, `error: gpg failed to sign the data:\n${messageOf(error)}\n`, error);
+  });
   return await writer.write('commit', signature ? withSignature(text, signature, writer.objectFormat) : text);
 }
 
@@ -58,6 +64,6 @@ function identLine(ident: Ident): Buffer {
 }
 
 /** The words with which a failing `git commit-tree` reaches clients: exit code, standard error, a space, and an empty standard output. */
-function refused(exitCode: number, stderr: string): Error {
-  return new Error(`commit-tree: exit status ${exitCode}: ${stderr}\n `);
+function refused(exitCode: number, stderr: string, cause?: unknown): Error {
+  return new Error(`commit-tree: exit status ${exitCode}: ${stderr}\n `, { cause });
 }

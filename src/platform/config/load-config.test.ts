@@ -169,13 +169,13 @@ test('a key without effect here is a warning that says why', async () => {
   using files = arrange();
 
   const config = await files.load(
-    `listen_addr = ":0"\n${files.storage}[git]\nsigning_key = "/key"\n[[rate_limiting]]\nrpc = "x"\n`,
+    `listen_addr = ":0"\n${files.storage}[git]\nuse_bundled_binaries = true\n[[rate_limiting]]\nrpc = "x"\n`,
   );
 
   assert.deepEqual(
     config.warnings.map(({ message }) => message),
     [
-      'configuration key "git.signing_key" has no effect: commits are left unsigned; only ServerSignature reads it',
+      'configuration key "git.use_bundled_binaries" has no effect: no git comes with this server',
       'configuration key "rate_limiting" has no effect: belongs to Gitaly versions before 18.0',
     ],
   );

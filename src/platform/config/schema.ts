@@ -100,13 +100,21 @@ export const schema = {
       example: '100',
     }),
     signing_key: text({
-      doc: 'Key that signs commits made by the server: OpenPGP or SSH.',
-      example: '"/home/git/signing_key.gpg"',
-      noEffect: 'commits are left unsigned; only ServerSignature reads it',
+      doc: 'File with the private key that signs commits made for users: OpenSSH or OpenPGP, without a passphrase.',
+      example: '"/home/git/signing_key"',
     }),
-    rotated_signing_keys: texts({ doc: 'Earlier signing keys, for verification.', noEffect: NOT_YET }),
-    committer_email: text({ doc: 'Committer of signed commits.', example: '"noreply@gitlab.com"', noEffect: NOT_YET }),
-    committer_name: text({ doc: 'Committer of signed commits.', example: '"GitLab"', noEffect: NOT_YET }),
+    rotated_signing_keys: texts({
+      doc: 'Files with earlier keys: GetCommitSignatures still knows what they signed.',
+      example: '["/home/git/old_signing_key"]',
+    }),
+    committer_email: text({
+      doc: 'Address of the committer of commits that are to be signed, together with committer_name.',
+      example: '"noreply@gitlab.com"',
+    }),
+    committer_name: text({
+      doc: 'Who commits what is to be signed, in place of the user.',
+      example: '"GitLab"',
+    }),
     config: tables('A git setting that every git call gets, after the ones the server itself needs.', {
       key: text({
         doc: 'Name of the setting.',

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, wrap } from '#base/gitaly-error';
 import { mapAhead } from '#base/map-ahead';
 import { splitSignature } from '#git/history/commit-signature';
 import { parseCommit } from '#git/objects/parse-commit';
@@ -18,7 +18,8 @@ const LOOK_AHEAD = 64;
 
 /**
  * Reads signatures and what they sign: for each signed commit a message with the signature, then the signed text in pieces. Commits without a
- * signature and ids without a commit are left out. No mailmap: it would change what was signed.
+ * signature and ids without a commit are left out. No mailmap: it would change what was signed. The signer is the server where one of its
+ * keys made the signature, and else a user.
  */
 export async function* getCommitSignatures(
   request: GetCommitSignaturesRequest,
@@ -30,16 +31,21 @@ export async function* getCommitSignatures(
   const objectFormat = repository.git.objectFormat(repository);
   for (const id of request.commitIds) requireObjectId(id, objectFormat);
 
+  const keys = await rooms.signingKeys?.all().catch((error: unknown) => {
+    throw wrap(error, 'failed to parse signing key');
+  });
+
   const { signal } = context;
   const read = (id: string) => repository.objects.readObject(`${id}^{commit}`, { signal });
   for await (const object of mapAhead(request.commitIds, LOOK_AHEAD, read)) {
     const signed = object && splitSignature(object.data);
     if (object === undefined || signed === undefined) continue;
     const { author, committer } = parseCommit(object.oid, object.data);
+    const isOurs = keys?.some((key) => key.hasSigned(signed.signedText, signed.signature)) ?? false;
     yield {
       commitId: object.oid,
       signature: signed.signature,
-      signer: Signer.USER,
+      signer: isOurs ? Signer.SYSTEM : Signer.USER,
       ...(author && { author: toAuthorMessage(author) }),
       ...(committer && { committer: toAuthorMessage(committer) }),
     };

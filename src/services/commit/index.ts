@@ -1,3 +1,4 @@
+import type { SigningKeys } from '#domain/signing/signing-keys';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { CommitService } from '#wire/gen/commit_pb';
@@ -27,6 +28,8 @@ import { treeEntry } from './tree-entry.ts';
 
 export interface CommitRooms {
   readonly storages: Storages;
+  /** By which the server knows its own signatures; `undefined` when it signs nothing. */
+  readonly signingKeys: SigningKeys | undefined;
 }
 
 /** Commits and what hangs on them. */

@@ -1,5 +1,6 @@
 import type { HookManager } from '#domain/hooks/hook-manager';
 import type { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
+import type { CommitSigning } from '#domain/signing/commit-signing';
 import type { TransactionHooks } from '#domain/transactions/transaction-hooks';
 import type { HandlerContext, ServiceImplementation } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
@@ -28,6 +29,8 @@ export interface OperationRooms {
   readonly hooks: HookManager;
   /** Repositories of other servers, where a change may begin. */
   readonly remotes: RemoteRepositories;
+  /** What becomes of commits that are to be signed. */
+  readonly commitSigning: CommitSigning;
   /** How the call takes part in the vote of a cluster; `undefined` when nothing is voted on. */
   readonly voteOf: (context: HandlerContext) => Vote | undefined;
   /** How git takes part in that vote where users' hooks have no say; `undefined` when nothing is voted on. */

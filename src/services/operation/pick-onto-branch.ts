@@ -3,6 +3,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import { ancestry } from '#domain/merge/ancestry';
 import { MergeWorkspace } from '#domain/merge/merge-workspace';
 import { updateWithHooks } from '#domain/ref-update/update-with-hooks';
+import type { CommittedBy } from '#domain/signing/commit-signing';
 import type { Ident } from '#git/objects/format-ident';
 import { ZERO_OID } from '#git/objects/object-id';
 import type { Commit } from '#git/objects/parse-commit';
@@ -16,13 +17,22 @@ import type { OperationRooms } from './index.ts';
 import { signatureOfUser } from './merge-parts.ts';
 import { findStart } from './pick-start.ts';
 import { branchReference, expectedOid, requireFilled, requireUser } from './request-parts.ts';
+import { signedBy } from './signed-by.ts';
 
 type PickRequest = UserCherryPickRequest | UserRevertRequest;
 
+/** What a commit that goes onto a branch is made of. */
+export interface PickParts extends CommittedBy {
+  /** Its parent. */
+  readonly start: Commit;
+  /** The user. */
+  readonly person: Ident;
+}
+
 /** What cherry-pick and revert do each in its own way. */
-export interface Pick {
+export interface PickOnto {
   /** Makes the commit in the workspace. @returns its id. */
-  makeCommit(workspace: MergeWorkspace, parts: { readonly start: Commit; readonly person: Ident }): Promise<string>;
+  makeCommit(workspace: MergeWorkspace, parts: PickParts): Promise<string>;
   /** What clients are told when the branch has commits that the new one would lose. */
   diverged(parentRevision: Buffer, childRevision: Buffer): GitalyError;
   /** What they are told when the branch cannot be moved. */
@@ -37,7 +47,7 @@ export async function pickOntoBranch(
   request: PickRequest,
   context: HandlerContext,
   rooms: OperationRooms,
-  pick: Pick,
+  pick: PickOnto,
 ): Promise<MessageInitShape<typeof OperationBranchUpdateSchema>> {
   const repository = rooms.storages.open(request.repository);
   const user = checkFields(request);
@@ -69,7 +79,9 @@ export async function pickOntoBranch(
     await using workspace = new MergeWorkspace({ repository: start.repository, target: quarantine.repository, signal });
     const startCommit = await start.repository.objects.readCommit(start.oid, { signal, mailmap: false });
     if (startCommit === undefined) throw new GitalyError('NOT_FOUND', 'ours commit lookup: commit not found');
-    const oid = await pick.makeCommit(workspace, { start: startCommit, person: signatureOfUser(user, request.timestamp) });
+    const person = signatureOfUser(user, request.timestamp);
+    const committed = signedBy(person, request, context, rooms);
+    const oid = await pick.makeCommit(workspace, { start: startCommit, person, ...committed });
     await workspace.finish();
     return oid;
   }

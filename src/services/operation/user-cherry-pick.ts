@@ -19,7 +19,7 @@ import {
 } from '#wire/gen/operations_pb';
 import type { OperationRooms } from './index.ts';
 import { mergeConflictDetail } from './merge-parts.ts';
-import { pickOntoBranch } from './pick-onto-branch.ts';
+import { type PickParts, pickOntoBranch } from './pick-onto-branch.ts';
 
 /** Applies the change of one commit to a branch. */
 export async function userCherryPick(
@@ -41,14 +41,14 @@ export async function userCherryPick(
 async function makeCommit(
   request: UserCherryPickRequest,
   workspace: MergeWorkspace,
-  { start, person }: { readonly start: Commit; readonly person: Ident },
+  { start, person, committer, sign }: PickParts,
 ): Promise<string> {
   const commit = await findCommit(workspace, request.commit?.id ?? '');
   const author = authorOf(request, commit, person);
   const treeOid = await cherryPick(workspace, start, commit).catch(explain);
   const { message } = request;
   try {
-    return await writeCommit(workspace.writer, { treeOid, parentOids: [start.oid], author, committer: person, message });
+    return await writeCommit(workspace.writer, { treeOid, parentOids: [start.oid], author, committer, message, sign });
   } catch (error) {
     throw wrap(error, 'write commit');
   }

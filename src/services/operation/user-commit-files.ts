@@ -5,7 +5,6 @@ import type { FileAction } from '#domain/commit-files/file-action';
 import { IndexError, type IndexProblem } from '#domain/commit-files/index-error';
 import { receiveActions } from '#domain/commit-files/receive-actions';
 import { fileWriter } from '#domain/commit-files/write-file';
-import type { HookManager } from '#domain/hooks/hook-manager';
 import { refusalOf } from '#domain/ref-update/refusals';
 import { updateWithHooks } from '#domain/ref-update/update-with-hooks';
 import type { Ident } from '#git/objects/format-ident';
@@ -32,6 +31,7 @@ import type { OperationRooms } from './index.ts';
 import { signatureOfUser } from './merge-parts.ts';
 import { accessCheckCase, customHookCase } from './refusal-details.ts';
 import { branchReference, expectedOid, requireFilled, requireUser } from './request-parts.ts';
+import { signedBy } from './signed-by.ts';
 
 /** A commit with less in it is made in memory first. */
 const MAX_HELD_BYTES = 1024 * 1024;
@@ -56,10 +56,9 @@ export async function userCommitFiles(
   const { signal } = context;
   await using quarantine = await Quarantine.create(repository);
   const start = await startOf({ repository, target: quarantine.repository, header }, context, rooms);
-  const newOid = await writeCommit(
-    { hooks: rooms.hooks, repository, quarantine, user, header, start, signal },
-    actionParts(rest),
-  ).catch(refuse);
+  const newOid = await writeCommit({ rooms, context, repository, quarantine, user, header, start }, actionParts(rest)).catch(
+    refuse,
+  );
   const hadBranches = await repository.refs.hasBranches({ signal });
   const oldOid =
     (await expectedOid(repository, header.expectedOldOid, { signal, allowZero: true })) ?? oldOidOf(start, header, objectFormat);
@@ -81,26 +80,28 @@ function oldOidOf(
 }
 
 interface CommitParts {
-  readonly hooks: HookManager;
+  readonly rooms: OperationRooms;
+  readonly context: HandlerContext;
   readonly repository: Repository;
   readonly quarantine: Quarantine;
   readonly user: User;
   readonly header: UserCommitFilesRequestHeader;
   readonly start: CommitStart;
-  readonly signal: AbortSignal;
 }
 
 async function writeCommit(parts: CommitParts, actionsToCome: ReturnType<typeof actionParts>): Promise<string> {
-  const { hooks, repository, quarantine, user, header, start, signal } = parts;
+  const { rooms, context, repository, quarantine, user, header, start } = parts;
+  const { signal } = context;
   const objectFormat = repository.git.objectFormat(repository);
   await using writer = new ObjectWriter(quarantine.repository, objectFormat, { holdBytes: MAX_HELD_BYTES });
   const actions: FileAction[] = await receiveActions(actionsToCome, await fileWriter(quarantine.repository, writer, signal));
   const committer = signatureOfUser(user, header.timestamp);
   const author = authorOf(header, committer);
   const { parentOid } = start;
-  const commit = { parentOid, actions, author, committer, message: header.commitMessage, sign: undefined };
+  const people = { author, ...signedBy(committer, header, context, rooms) };
+  const commit = { parentOid, actions, ...people, message: header.commitMessage };
   const oid = await commitFiles(commit, { repository: start.repository, writer, signal });
-  if (!(await hooks.looksAtObjects(repository))) writer.redirect(repository);
+  if (!(await rooms.hooks.looksAtObjects(repository))) writer.redirect(repository);
   await writer.finish();
   return oid;
 }

@@ -5,6 +5,7 @@ import { mergeIntoCommit } from '#domain/merge/merge-into-commit';
 import { MergeWorkspace } from '#domain/merge/merge-workspace';
 import { refusalOf } from '#domain/ref-update/refusals';
 import { updateWithHooks } from '#domain/ref-update/update-with-hooks';
+import type { CommittedBy } from '#domain/signing/commit-signing';
 import type { Ident } from '#git/objects/format-ident';
 import type { HandlerContext } from '#rpc/server/handler';
 import { Quarantine } from '#storage/quarantine';
@@ -20,6 +21,7 @@ import type { OperationRooms } from './index.ts';
 import { mergeConflictDetail, nextRequest, signatureOfUser } from './merge-parts.ts';
 import { accessCheckCase, customHookCase, referenceUpdateCase } from './refusal-details.ts';
 import { branchReference, expectedOid, requireFilled, requireUser, resolveReference } from './request-parts.ts';
+import { signedBy } from './signed-by.ts';
 
 type Response = MessageInitShape<typeof UserMergeBranchResponseSchema>;
 
@@ -47,7 +49,8 @@ export async function* userMergeBranch(
   if (oldOid === undefined) throw new GitalyError('NOT_FOUND', 'reference not found');
   const person = signatureOfUser(user, request.timestamp);
   await using quarantine = await Quarantine.create(repository);
-  const newOid = await merge(request, { repository, quarantine, oldOid, person, signal });
+  const people = { author: person, ...signedBy(person, request, context, rooms) };
+  const newOid = await merge(request, { repository, quarantine, oldOid, people, signal });
   yield { commitId: newOid };
 
   const { apply } = await nextRequest(stream);
@@ -61,20 +64,19 @@ interface MergeParts {
   readonly repository: Repository;
   readonly quarantine: Quarantine;
   readonly oldOid: string;
-  readonly person: Ident;
+  readonly people: CommittedBy & { readonly author: Ident };
   readonly signal: AbortSignal;
 }
 
 /** Makes the merge in the quarantine. */
 async function merge(
   request: UserMergeBranchRequest,
-  { repository, quarantine, oldOid, person, signal }: MergeParts,
+  { repository, quarantine, oldOid, people, signal }: MergeParts,
 ): Promise<string> {
   const { commitId: theirs, message, squash } = request;
   await using workspace = new MergeWorkspace({ repository, target: quarantine.repository, signal });
   try {
-    const people = { author: person, committer: person };
-    const oid = await mergeIntoCommit(workspace, { ours: oldOid, theirs, message, squash, ...people, sign: undefined });
+    const oid = await mergeIntoCommit(workspace, { ours: oldOid, theirs, message, squash, ...people });
     await workspace.finish();
     return oid;
   } catch (error) {

@@ -9,6 +9,7 @@ import type { OperationRooms } from './index.ts';
 import { resolveRevision, signatureOfUser } from './merge-parts.ts';
 import { isMergeRequestReference, oldTarget, writeMergeRequestReference } from './merge-request-reference.ts';
 import { requireFilled, requireUser } from './request-parts.ts';
+import { signedBy } from './signed-by.ts';
 
 /** Computes the merge that a merge request would make and stores it. Neither GitLab nor hooks are asked. */
 export async function userMergeToRef(
@@ -36,7 +37,8 @@ export async function userMergeToRef(
 
   await using quarantine = await Quarantine.create(repository);
   await using workspace = new MergeWorkspace({ repository, target: quarantine.repository, signal });
-  const merge = { ours, theirs, message, author: person, committer: person, squash: false, sign: undefined };
+  const people = { author: person, ...signedBy(person, request, context, rooms) };
+  const merge = { ours, theirs, message, ...people, squash: false };
   const newOid = await mergeIntoCommit(workspace, merge).catch((error: unknown) => {
     const text = `Failed to create merge commit for source_sha ${theirs} and target_sha ${ours} at ${name}`;
     throw new GitalyError('FAILED_PRECONDITION', text, { cause: error });

@@ -6,7 +6,6 @@ import { isRateLimited } from '#domain/gitlab-api/internal-api';
 import { MergeConflictError } from '#domain/merge/merge-conflict-error';
 import type { MergeWorkspace } from '#domain/merge/merge-workspace';
 import { refusalOf } from '#domain/ref-update/refusals';
-import type { Ident } from '#git/objects/format-ident';
 import type { Commit } from '#git/objects/parse-commit';
 import type { HandlerContext } from '#rpc/server/handler';
 import { ChangesAlreadyAppliedErrorSchema, NotAncestorErrorSchema } from '#wire/gen/errors_pb';
@@ -18,7 +17,7 @@ import {
 } from '#wire/gen/operations_pb';
 import type { OperationRooms } from './index.ts';
 import { mergeConflictDetail } from './merge-parts.ts';
-import { pickOntoBranch } from './pick-onto-branch.ts';
+import { type PickParts, pickOntoBranch } from './pick-onto-branch.ts';
 import { customHookCase } from './refusal-details.ts';
 
 /** Applies the inverse of one commit to a branch. */
@@ -41,13 +40,13 @@ export async function userRevert(
 async function makeCommit(
   { commit: named, message }: UserRevertRequest,
   workspace: MergeWorkspace,
-  { start, person }: { readonly start: Commit; readonly person: Ident },
+  { start, person, committer, sign }: PickParts,
 ): Promise<string> {
   const commit = await findCommit(workspace, named?.id ?? '');
   const treeOid = await revert(workspace, start, commit).catch(explain);
   try {
-    const people = { author: person, committer: person };
-    return await writeCommit(workspace.writer, { treeOid, parentOids: [start.oid], ...people, message });
+    const people = { author: person, committer };
+    return await writeCommit(workspace.writer, { treeOid, parentOids: [start.oid], ...people, message, sign });
   } catch (error) {
     throw wrap(error, 'write commit');
   }

@@ -12,6 +12,7 @@ import { UserSquashErrorSchema, type UserSquashRequest, type UserSquashResponseS
 import type { OperationRooms } from './index.ts';
 import { mergeConflictDetail, signatureOfUser } from './merge-parts.ts';
 import { requireFilled, requireUser } from './request-parts.ts';
+import { signedBy } from './signed-by.ts';
 
 /** Makes one commit of all changes between two. No reference moves, and nobody is asked but the cluster. */
 export async function userSquash(
@@ -34,12 +35,15 @@ export async function userSquash(
   const ours = await resolveCommit(repository, request.startSha, 'start', signal);
   const theirs = await resolveCommit(repository, request.endSha, 'end', signal);
   const committer = signatureOfUser(user, request.timestamp);
-  const people = { committer, author: { ...signatureOfUser(author, request.timestamp), seconds: committer.seconds } };
+  const people = {
+    author: { ...signatureOfUser(author, request.timestamp), seconds: committer.seconds },
+    ...signedBy(committer, request, context, rooms),
+  };
   const message = withFinalLineFeed(request.commitMessage);
 
   await using quarantine = await Quarantine.create(repository);
   await using workspace = new MergeWorkspace({ repository, target: quarantine.repository, signal });
-  const squash = { ours, theirs, message, squash: true, ...people, sign: undefined };
+  const squash = { ours, theirs, message, squash: true, ...people };
   const squashSha = await mergeIntoCommit(workspace, squash).catch((error: unknown) => {
     if (!(error instanceof MergeConflictError)) throw wrap(error, 'squashing commits: merge');
     const value = mergeConflictDetail(error, [ours, theirs]);

@@ -1,3 +1,4 @@
+import type { SigningKeys } from '#domain/signing/signing-keys';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { ServerService } from '#wire/gen/server_pb';
@@ -11,8 +12,8 @@ export interface ServerRooms {
   readonly storages: Storages;
   /** Version that clients are told, without a leading `v`. */
   readonly serverVersion: string;
-  /** Path of the key that commits are signed with, if there is one. */
-  readonly signingKeyPath: string | undefined;
+  /** The keys that commits are signed with, if there are any. */
+  readonly signingKeys: SigningKeys | undefined;
 }
 
 /** What a server says about itself. */
