@@ -2,15 +2,22 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { parse } from 'smol-toml';
 import { type InternalApi, startInternalApi } from '#testkit/internal-api';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { startGitaly } from '#testkit/start-gitaly';
 import { RawClient } from './call-by-grpc-js.ts';
 import { playCase } from './play-case.ts';
 import { Playground } from './playground.ts';
 import { readCases, readPlayed } from './recorded-case.ts';
 import { Templates } from './templates.ts';
 
-/** Plays the cases of an area whose RPC is in `played/`, one after the other on one server. */
+/** A server with the storages that cases are played on. */
+interface Stage extends AsyncDisposable {
+  readonly playground: Playground;
+  readonly client: RawClient;
+}
+
+/** Plays the cases of an area whose RPC is in `played/`, one after the other on one server, or on one for each configuration. */
 export function replayArea(area: string): void {
   const { rpcs, exceptions, ignored } = readPlayed();
   const wanted = process.env.GOLDEN ?? '';
@@ -19,25 +26,25 @@ export function replayArea(area: string): void {
     .map((each) => ({ ...each, ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])] }));
 
   describe(`recorded answers: ${area}`, { concurrency: false }, () => {
-    let templates: Templates | undefined;
+    let templates: Templates;
     let api: InternalApi | undefined;
-    let gitaly: TestGitaly | undefined;
-    let client: RawClient | undefined;
-    let playground: Playground;
+    const stages = new Map<string, Promise<Stage>>();
+
+    /** The server with lines of a recording's configuration, started for the first case that has them. */
+    function stageWith(config: string): Promise<Stage> {
+      assert.ok(api, 'the internal API did not start');
+      const stage = stages.get(config) ?? startStage({ area, templates, api, config });
+      stages.set(config, stage);
+      return stage;
+    }
 
     before(async () => {
       templates = new Templates(area);
       api = await startInternalApi();
-      gitaly = await startGitaly({ storages: ['default', 'second'], internalApi: api, customHooks: true });
-      client = new RawClient(gitaly.address);
-      playground = new Playground({ area, gitaly, templates, api });
-      mkdirSync(join(gitaly.directory, 'custom_hooks'), { recursive: true });
     });
 
     after(async () => {
-      // A server that did not start must not keep the run waiting for the rest.
-      client?.close();
-      await gitaly?.[Symbol.asyncDispose]();
+      for (const stage of stages.values()) await (await stage.catch(() => undefined))?.[Symbol.asyncDispose]();
       await api?.[Symbol.asyncDispose]();
       templates?.[Symbol.dispose]();
     });
@@ -46,10 +53,10 @@ export function replayArea(area: string): void {
 
     for (const recorded of cases) {
       test(`${recorded.rpc}: ${recorded.id}`, async (context) => {
+        const { playground, client } = await stageWith(recorded.given?.config ?? '');
         const reason = playground.cannotPlay(recorded);
         if (reason !== undefined) return context.skip(reason);
 
-        assert.ok(client, 'the server did not start');
         const found = await playCase(recorded, playground, client);
 
         const exception = exceptions.get(recorded.id);
@@ -58,4 +65,27 @@ export function replayArea(area: string): void {
       });
     }
   });
+}
+
+interface StageParts {
+  readonly area: string;
+  readonly templates: Templates;
+  readonly api: InternalApi;
+  /** TOML. */
+  readonly config: string;
+}
+
+async function startStage({ area, templates, api, config }: StageParts): Promise<Stage> {
+  const keys = parse(config.replaceAll('<TEMPLATES>', templates.directory));
+  const gitaly = await startGitaly({ storages: ['default', 'second'], internalApi: api, customHooks: true, config: keys });
+  mkdirSync(join(gitaly.directory, 'custom_hooks'), { recursive: true });
+  const client = new RawClient(gitaly.address);
+  return {
+    playground: new Playground({ area, gitaly, templates, api }),
+    client,
+    async [Symbol.asyncDispose]() {
+      client.close();
+      await gitaly[Symbol.asyncDispose]();
+    },
+  };
 }
