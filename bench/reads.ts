@@ -14,7 +14,7 @@ export const bench: Bench = {
   question:
     'all kinds of reads of one repository (BENCH_REPO=PATH: of that one), against a call that does nothing and against git',
   async *run(workshop) {
-    const given = process.env['BENCH_REPO'];
+    const given = process.env.BENCH_REPO;
     const repository = await (given === undefined ? workshop.repository('50k-commits') : workshop.copyOf(given));
     const subjects = await subjectsOf(repository);
     const server = await workshop.server();
