@@ -1,4 +1,5 @@
-import { type Dirent, existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { type Dirent, existsSync, mkdirSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { systemErrorCode } from '#base/system-error';
 import { quarantinePrefix } from './quarantine-path.ts';
@@ -60,20 +61,27 @@ export class Quarantine implements AsyncDisposable {
 /** Files that are moved in one go; then others get their turn. */
 const FILES_PER_TURN = 100;
 
-/** The calls take some microseconds each, so they do not leave the thread. */
+/**
+ * Moving is quick and does not leave the thread. Removing directories waits for the file system's journal while others flush to it, so that
+ * is done by other threads.
+ */
 async function moveInto(source: string, target: string): Promise<void> {
   let moved = 0;
+  const emptied: Promise<void>[] = [];
   for (const entry of readdirSync(source, { withFileTypes: true }).sort(byOrderOfUse)) {
     const [from, to] = [`${source}/${entry.name}`, `${target}/${entry.name}`];
     if (entry.isDirectory()) {
       makeDirectory(to);
-      await moveInto(from, to);
+      emptied.push(moveInto(from, to));
     } else {
-      linkOrRename(from, to);
+      // A file that is there already has the same contents: it is named by their hash. If it comes this moment, no harm is done.
+      if (existsSync(to)) unlinkSync(from);
+      else renameSync(from, to);
       if (++moved % FILES_PER_TURN === 0) await setImmediate();
     }
   }
-  rmdirSync(source);
+  await Promise.all(emptied);
+  await rmdir(source);
 }
 
 function makeDirectory(path: string): void {
@@ -83,19 +91,6 @@ function makeDirectory(path: string): void {
   } catch (error) {
     if (systemErrorCode(error) !== 'EEXIST') throw error;
   }
-}
-
-function linkOrRename(from: string, to: string): void {
-  try {
-    linkSync(from, to);
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EEXIST') {
-      // A file system without hard links.
-      renameSync(from, to);
-      return;
-    }
-  }
-  unlinkSync(from);
 }
 
 /** Everything else, then the files of packs so that none is found without what it needs. */

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsync, mkdirSync, openSync, renameSync, unlinkSync, utimesSync, writeSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { createDeflate, deflate, deflateSync } from 'node:zlib';
+import { createDeflate, deflate, deflateSync, type ZlibOptions } from 'node:zlib';
 import { systemErrorCode } from '#base/system-error';
 import type { ObjectFormatName } from '../object-format.ts';
 import { objectHeader } from './object-hash.ts';
@@ -18,6 +18,15 @@ export const OBJECT_MODE = 0o444;
  * another thread and back takes ten times that, of everybody's time.
  */
 const MAX_SMALL_BYTES = 16 * 1024;
+
+/**
+ * Compression needs a quarter of a MiB for its tables by default, however small the object is, and that much of garbage a file makes the
+ * collector run after a few dozen. Tables as large as the object compress it as well.
+ */
+function compression(sizeBytes: number): ZlibOptions {
+  const windowBits = Math.min(15, Math.max(9, Math.ceil(Math.log2(sizeBytes))));
+  return { level: LOOSE_LEVEL, windowBits, memLevel: Math.min(8, windowBits - 7) };
+}
 
 const deflateAsync = promisify(deflate);
 const fsyncAsync = promisify(fsync);
@@ -40,10 +49,10 @@ export async function writeLoose(
   if (freshenLooseObject(directories, oid)) return;
   const whole = Buffer.concat([objectHeader(type, data.length), data]);
   if (whole.length <= MAX_SMALL_BYTES) {
-    await putSmall(directories.objectDirectory, oid, deflateSync(whole, { level: LOOSE_LEVEL }));
+    await putSmall(directories.objectDirectory, oid, deflateSync(whole, compression(whole.length)));
     return;
   }
-  const compressed = await deflateAsync(whole, { level: LOOSE_LEVEL });
+  const compressed = await deflateAsync(whole, compression(whole.length));
   await using temp = await TempObject.create(directories.objectDirectory);
   await temp.file.writeFile(compressed);
   await temp.moveTo(directories.objectDirectory, oid);

@@ -5,7 +5,7 @@ import { fileStamp, stampOf } from '../repository-stamp.ts';
 
 /** Waiting processes in all, and those of one repository. One takes some 4 MiB. */
 const MAX_IDLE = 64;
-const MAX_IDLE_PER_REPOSITORY = 4;
+const MAX_IDLE_PER_REPOSITORY = 16;
 /** A process that nobody needed for so long is ended. */
 const IDLE_MS = 10_000;
 /** No process is used for longer: git reads the time for its reflogs once. */
