@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { systemErrorCode } from '#base/system-error';
+import { makeDirectories } from './make-directories.ts';
 import type { Storage } from './repository-target.ts';
-import { DIRECTORY_MODE, stateRoot } from './storage-layout.ts';
+import { stateRoot } from './storage-layout.ts';
 
 /** A mark of a change that is older was left by a process that died. */
 export const PENDING_MAX_AGE_MS = 60 * 60 * 1000;
@@ -51,7 +52,7 @@ export async function currentGeneration(target: GenerationTarget, nowMs = Date.n
 /** Marks that a change begins. Cached responses of the repository are not used from now on. */
 export async function beginChange(target: GenerationTarget): Promise<PendingChange> {
   const mark = `${pendingDirectory(target)}/${randomUUID()}`;
-  await inDirectory(pendingDirectory(target), () => writeFile(mark, '', { flag: 'wx', mode: FILE_MODE }));
+  await inDirectory(target.storage, pendingDirectory(target), () => writeFile(mark, '', { flag: 'wx', mode: FILE_MODE }));
   await unlinkIfThere(latestPath(target));
   return {
     async end() {
@@ -81,7 +82,7 @@ async function renew(target: GenerationTarget): Promise<string> {
   const id = randomUUID();
   const directory = stateDirectory(target);
   const draft = `${directory}/${id}.tmp`;
-  await inDirectory(directory, async () => {
+  await inDirectory(target.storage, directory, async () => {
     await writeFile(draft, id, { mode: FILE_MODE });
     await rename(draft, latestPath(target));
   });
@@ -89,13 +90,13 @@ async function renew(target: GenerationTarget): Promise<string> {
 }
 
 /** Does something in a directory that may be missing, or vanish between making it and using it. */
-async function inDirectory(directory: string, run: () => Promise<void>): Promise<void> {
+async function inDirectory(storage: Storage, directory: string, run: () => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await run();
     } catch (error) {
       if (systemErrorCode(error) !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
-      await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
+      await makeDirectories(storage, directory);
     }
   }
 }

@@ -1,15 +1,15 @@
-import { mkdir, open, rename, rmdir, stat } from 'node:fs/promises';
+import { open, rename, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/quote';
 import { systemErrorCode, systemErrorText } from '#base/system-error';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand, value } from '#git/command/git-command';
+import { makeDirectories } from './make-directories.ts';
 import type { Repository } from './repository.ts';
 import { lockRepository } from './repository-lock.ts';
 import type { RepositoryLocation, RepositoryTarget } from './repository-target.ts';
 import { repositoryVote } from './repository-vote.ts';
-import { DIRECTORY_MODE } from './storage-layout.ts';
 import type { Storages } from './storages.ts';
 import { syncPath, syncTree } from './sync-tree.ts';
 import { createTempDirectory } from './temp-directories.ts';
@@ -87,7 +87,7 @@ async function voteOn(draft: Repository, { vote, signal }: CreateRepositoryOptio
 
 async function publish(location: RepositoryLocation, draftPath: string, vote: CastVote): Promise<void> {
   const parent = path.posix.dirname(location.path);
-  await mkdir(parent, { recursive: true, mode: DIRECTORY_MODE });
+  await makeDirectories(location.storage, parent);
   await using _lock = await lockRepository(location.path).catch((error: unknown) => {
     throw wrap(error, 'locking repository');
   });

@@ -1,8 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { systemErrorCode } from '#base/system-error';
+import { makeDirectories } from './make-directories.ts';
 import type { Storage } from './repository-target.ts';
-import { cacheRoot, DIRECTORY_MODE } from './storage-layout.ts';
+import { cacheRoot } from './storage-layout.ts';
 
 const FILE_MODE = 0o600;
 
@@ -51,15 +53,10 @@ export async function openCached(
   if (cached !== undefined) {
     return { hit: true, content: cached.createReadStream({ highWaterMark: READ_BYTES }) };
   }
-  return { hit: false, content: tee(produce, file, options.onCacheError) };
+  return { hit: false, content: tee(produce, new Draft(storage, file, options.onCacheError)) };
 }
 
-async function* tee(
-  produce: () => AsyncIterable<Uint8Array>,
-  file: string,
-  onCacheError: CacheOptions['onCacheError'],
-): AsyncGenerator<Buffer> {
-  const draft = new Draft(file, onCacheError);
+async function* tee(produce: () => AsyncIterable<Uint8Array>, draft: Draft): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of produce()) {
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -75,6 +72,7 @@ async function* tee(
 
 /** A file in the making. Its own failures end the caching and nothing else. */
 class Draft {
+  readonly #storage: Storage;
   readonly #file: string;
   readonly #draftFile: string;
   readonly #onCacheError: CacheOptions['onCacheError'];
@@ -82,7 +80,8 @@ class Draft {
   #writing: Promise<void> = Promise.resolve();
   #over = false;
 
-  constructor(file: string, onCacheError: CacheOptions['onCacheError']) {
+  constructor(storage: Storage, file: string, onCacheError: CacheOptions['onCacheError']) {
+    this.#storage = storage;
     this.#file = file;
     this.#draftFile = `${file}.${randomUUID()}.tmp`;
     this.#onCacheError = onCacheError;
@@ -90,7 +89,7 @@ class Draft {
 
   write(bytes: Buffer): Promise<void> {
     this.#writing = this.#attempt(async () => {
-      this.#handle ??= await createFile(this.#draftFile);
+      this.#handle ??= await createFile(this.#storage, this.#draftFile);
       await this.#handle.appendFile(bytes);
     });
     return this.#writing;
@@ -98,7 +97,7 @@ class Draft {
 
   async commit(): Promise<void> {
     await this.#attempt(async () => {
-      const handle = this.#handle ?? (await createFile(this.#draftFile));
+      const handle = this.#handle ?? (await createFile(this.#storage, this.#draftFile));
       this.#handle = undefined;
       await handle.close();
       await rename(this.#draftFile, this.#file);
@@ -129,12 +128,12 @@ class Draft {
   }
 }
 
-async function createFile(file: string): Promise<FileHandle> {
+async function createFile(storage: Storage, file: string): Promise<FileHandle> {
   try {
     return await open(file, 'wx', FILE_MODE);
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw error;
-    await mkdir(file.slice(0, file.lastIndexOf('/')), { recursive: true, mode: DIRECTORY_MODE });
+    await makeDirectories(storage, dirname(file));
     return await open(file, 'wx', FILE_MODE);
   }
 }

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, lstat, readdir, rm } from 'node:fs/promises';
 import { systemErrorCode } from '#base/system-error';
+import { makeDirectories } from './make-directories.ts';
 import type { Storage } from './repository-target.ts';
 import { DIRECTORY_MODE, tempRoot } from './storage-layout.ts';
 
@@ -28,17 +28,8 @@ export async function createTempDirectory(storage: Storage, prefix: string): Pro
     } catch (error) {
       const code = systemErrorCode(error);
       if (attempt === MAX_NAME_ATTEMPTS || (code !== 'EEXIST' && code !== 'ENOENT')) throw error;
-      if (code === 'ENOENT') await makeTempRoot(root);
+      if (code === 'ENOENT') await makeDirectories(storage, root);
     }
-  }
-}
-
-/** Makes the root and the directory above it, but never the storage: one that is missing may be unmounted. */
-async function makeTempRoot(root: string): Promise<void> {
-  for (const directory of [dirname(root), root]) {
-    await mkdir(directory, { mode: DIRECTORY_MODE }).catch((error: unknown) => {
-      if (systemErrorCode(error) !== 'EEXIST') throw error;
-    });
   }
 }
 
