@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openHttpDoor, storageMapping } from '#gateway/index';
 import { runGit } from '#testkit/run-git';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const BLOB_MIB = 200;
 const LIMIT_MS = 120_000;
 
 test('a blob of 200 MB goes through the HTTP door and comes back', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'big-push-'));
+  const directory = makeScratchDirectory('big-push');
   await using gitaly = await startGitaly();
   const door = await openHttpDoor({
     gitaly: { address: gitaly.address },

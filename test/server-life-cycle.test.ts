@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { receivePack } from '#client/index';
 import { runGit } from '#testkit/run-git';
 import { run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 
 const repository = { storageName: 'default', relativePath: 'a.git' };
@@ -72,7 +72,7 @@ test('the grace period ends with exit code 1', async () => {
 });
 
 test('killed in the middle of a push, the server leaves references old or new, and leftovers go after their age', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'gitaly-killed-'));
+  const directory = makeScratchDirectory('killed');
   try {
     {
       await using killed = await startGitalyProcess({ directory });
@@ -103,7 +103,7 @@ test('killed in the middle of a push, the server leaves references old or new, a
 });
 
 test('a wrong configuration ends with exit code 1 and says which key, before a socket opens', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'gitaly-config-'));
+  const directory = makeScratchDirectory('config');
   try {
     const config = join(directory, 'config.toml');
     const socket = join(directory, 'gitaly.socket');

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { flag, gitCommand, value } from './command/git-command.ts';
 import { spawnProgram } from './command/spawn-program.ts';
 import { createNodeSpawner } from './command/spawner/node-spawner.ts';
@@ -13,7 +13,7 @@ import type { ProcessStats } from './command/start-process.ts';
 import { Git } from './git.ts';
 import type { GitRepository } from './repository.ts';
 
-const directory = realpathSync(mkdtempSync(join(tmpdir(), 'git-test-')));
+const directory = makeScratchDirectory('git');
 after(() => rmSync(directory, { recursive: true }));
 
 function createRepository(name: string, ...options: string[]): GitRepository {

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readdirSync, rmSync, utimesSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { beginChange, currentGeneration, type GenerationTarget, PENDING_MAX_AGE_MS } from './cache-generations.ts';
 import { stateRoot } from './storage-layout.ts';
 
 function target(context: TestContext): GenerationTarget {
-  const directory = mkdtempSync(path.join(tmpdir(), 'gitaly-generation-'));
+  const directory = makeScratchDirectory('generation');
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   return { storage: { name: 'default', path: directory }, relativePath: 'a/x.git' };
 }

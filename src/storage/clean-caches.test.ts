@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { CACHE_MAX_AGE_MS, cleanCaches, retireCache } from './clean-caches.ts';
 import type { Storage } from './repository-target.ts';
 import { cacheRoot, stateRoot, tempRoot } from './storage-layout.ts';
 
 function tempStorage(context: TestContext): Storage {
-  const directory = mkdtempSync(path.join(tmpdir(), 'gitaly-clean-'));
+  const directory = makeScratchDirectory('clean');
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   return { name: 'default', path: directory };
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { cacheKey, openCached } from './disk-cache.ts';
 import type { Storage } from './repository-target.ts';
 import { cacheRoot } from './storage-layout.ts';
@@ -10,7 +10,7 @@ import { cacheRoot } from './storage-layout.ts';
 const KEY = cacheKey(['1.0', 'method', 'generation']);
 
 function tempStorage(context: TestContext): Storage {
-  const directory = mkdtempSync(path.join(tmpdir(), 'gitaly-cache-'));
+  const directory = makeScratchDirectory('cache');
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   return { name: 'default', path: directory };
 }

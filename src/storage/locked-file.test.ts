@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { replaceLocked } from './locked-file.ts';
 import { LockTakenError } from './repository-lock.ts';
 
@@ -11,7 +11,7 @@ const OLD = 'old content';
 const NEW = Buffer.from('new content');
 
 function file(context: TestContext): string {
-  const directory = mkdtempSync(path.join(tmpdir(), 'gitaly-locked-'));
+  const directory = makeScratchDirectory('locked');
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   writeFileSync(`${directory}/file`, OLD);
   return `${directory}/file`;

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { beginChange, currentGeneration } from './cache-generations.ts';
 import { cacheKey, openCached } from './disk-cache.ts';
 import { makeDirectories } from './make-directories.ts';
@@ -10,7 +9,7 @@ import type { Storage } from './repository-target.ts';
 import { createTempDirectory } from './temp-directories.ts';
 
 function storageIn(context: TestContext): Storage {
-  const directory = mkdtempSync(path.join(tmpdir(), 'gitaly-make-'));
+  const directory = makeScratchDirectory('make');
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   mkdirSync(`${directory}/storage`);
   return { name: 'default', path: `${directory}/storage` };

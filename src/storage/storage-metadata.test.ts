@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Storage } from './repository-target.ts';
 import { metadataPath } from './storage-layout.ts';
 import { ensureStorageMetadata, readStorageMetadata } from './storage-metadata.ts';
 
 function tempStorage(context: TestContext): Storage {
-  const directory = mkdtempSync(path.join(tmpdir(), 'gitaly-metadata-'));
+  const directory = makeScratchDirectory('metadata');
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   return { name: 'default', path: directory };
 }

@@ -1,24 +1,12 @@
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { tempRoot } from './storage-layout.ts';
 import { cleanTempDirectories, createTempDirectory, TEMP_DIRECTORY_MAX_AGE_MS } from './temp-directories.ts';
 
 function tempStorage(context: TestContext): { name: string; path: string } {
-  const directory = mkdtempSync(path.join(tmpdir(), 'gitaly-temp-'));
+  const directory = makeScratchDirectory('temp');
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   return { name: 'default', path: directory };
 }

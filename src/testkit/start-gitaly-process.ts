@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
+import { makeScratchDirectory } from './scratch-directory.ts';
 
 /** A server in a process of its own, on a temp directory that outlives it until this object is disposed. */
 export interface GitalyProcess extends AsyncDisposable {
@@ -31,7 +31,7 @@ const START_LIMIT_MS = 20_000;
 
 /** Starts `gitaly serve` as an operator would, and waits until it takes calls. */
 export async function startGitalyProcess(options: GitalyProcessOptions = {}): Promise<GitalyProcess> {
-  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'gitaly-process-'));
+  const directory = options.directory ?? makeScratchDirectory('process');
   for (const name of ['default', 'run']) mkdirSync(join(directory, name), { recursive: true });
   const socket = join(directory, 'gitaly.socket');
   writeFileSync(

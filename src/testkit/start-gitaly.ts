@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, type DialOptions, dial } from '#client/index';
 import { GitalyServer } from '#gitaly/gitaly-server';
@@ -8,6 +7,7 @@ import type { Addresses } from '#gitaly/listeners';
 import { configFrom } from '#platform/config/load-config';
 import { createLogger, type LogLevel } from '#platform/log/logger';
 import type { InternalApi } from './internal-api.ts';
+import { makeScratchDirectory } from './scratch-directory.ts';
 
 export interface StartGitalyOptions {
   /** Names of the storages; default `['default']`. */
@@ -44,7 +44,7 @@ const TEST_KEY = join(import.meta.dirname, 'fixtures/tls-key.pem');
 
 /** Starts a server in this process. */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
-  const directory = mkdtempSync(join(tmpdir(), 'gitaly-test-'));
+  const directory = makeScratchDirectory('test');
   const storages = options.storages ?? ['default'];
   for (const name of [...storages, 'run']) mkdirSync(join(directory, name));
   const log: Record<string, unknown>[] = [];

@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { Git } from '#git/git';
 import type { Repository } from '#storage/repository';
 import type { Storage } from '#storage/repository-target';
 import { Storages } from '#storage/storages';
 import { addCommit, gitOutput, type InitOptions, initRepository } from './init-repository.ts';
+import { makeScratchDirectory } from './scratch-directory.ts';
 
 /** Two storages, `default` and `second`, in a temporary directory, without a server around them. Dispose it. */
 export class StorageFixture implements AsyncDisposable {
@@ -22,7 +22,7 @@ export class StorageFixture implements AsyncDisposable {
   }
 
   static async create(options: { now?: () => number } = {}): Promise<StorageFixture> {
-    const root = realpathSync(mkdtempSync(path.join(tmpdir(), 'gitaly-storage-')));
+    const root = makeScratchDirectory('storage');
     const storages = ['default', 'second'].map((name) => ({ name, path: path.join(root, name) }));
     for (const storage of storages) mkdirSync(storage.path);
     const git = await Git.start({ binary: process.env.GITALY_TESTING_GIT_BINARY ?? 'git' });

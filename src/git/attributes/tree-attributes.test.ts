@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Git } from '#git/git';
 import { gitOutput } from '#testkit/init-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { parseAttributes } from './parse-attributes.ts';
 import { TreeAttributes } from './tree-attributes.ts';
 
@@ -29,7 +29,7 @@ function saidByGit(
   files: Readonly<Record<string, string>>,
   check: (repository: string, said: string[]) => Promise<void>,
 ): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'gitaly-attributes-'));
+  const directory = makeScratchDirectory('attributes');
   gitOutput('/', ['init', '-q', '--template=', directory]);
   for (const [name, text] of Object.entries(files)) {
     const file = name === 'info' ? join(directory, '.git/info/attributes') : join(directory, name);

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { gitOutput, initRepository } from '#testkit/init-repository';
 import { randomHistory, seededRandom } from '#testkit/random-history';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import { isAncestor, reaches } from './is-ancestor.ts';
@@ -13,7 +13,7 @@ import { lastCommits } from './last-commits.ts';
 import { recentCommits } from './recent-commits.ts';
 import { revList } from './rev-list.ts';
 
-const root = realpathSync(mkdtempSync(join(tmpdir(), 'history-test-')));
+const root = makeScratchDirectory('history');
 const git = await Git.start({ binary: 'git' });
 after(async () => {
   await git.close();

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Mailmap } from './mailmap.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'mailmap-test-'));
+const directory = makeScratchDirectory('mailmap');
 execFileSync('git', ['init', '--quiet', '--bare', directory]);
 after(() => rmSync(directory, { recursive: true }));
 

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 
-const directory = realpathSync(mkdtempSync(join(tmpdir(), 'objects-test-')));
+const directory = makeScratchDirectory('objects');
 const git = await Git.start({ binary: 'git' });
 after(async () => {
   await git.close();

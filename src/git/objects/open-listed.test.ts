@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/init-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Git } from '../git.ts';
 import { type Looked, openListed } from './open-listed.ts';
 
-const path = join(realpathSync(mkdtempSync(join(tmpdir(), 'open-listed-test-'))), 'x.git');
+const path = join(makeScratchDirectory('open-listed'), 'x.git');
 initRepository(path);
 const git = await Git.start({ binary: 'git' });
 const objects = git.objects({ path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] });

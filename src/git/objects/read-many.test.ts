@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addCommit, gitOutput, initRepository } from '#testkit/init-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import type { ObjectReader } from './object-reader.ts';
 import type { Source } from './read-many.ts';
 import { allObjects, type WalkedObject, walkObjects } from './walk-objects.ts';
 
-const directory = realpathSync(mkdtempSync(join(tmpdir(), 'read-many-test-')));
+const directory = makeScratchDirectory('read-many');
 const git = await Git.start({ binary: 'git' });
 after(async () => {
   await git.close();

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { gitOutput, initRepository } from '#testkit/init-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import { askForBranchTips } from './ask-for-branch-tips.ts';
@@ -12,7 +12,7 @@ import type { BranchTip } from './branch-tip.ts';
 import { listBranchTips } from './list-branch-tips.ts';
 import { parsePlainCommit } from './parse-branch-tip.ts';
 
-const directory = realpathSync(mkdtempSync(join(tmpdir(), 'tips-test-')));
+const directory = makeScratchDirectory('tips');
 const started: string[] = [];
 const git = await Git.start({ binary: 'git', observer: ({ subcommand }) => void started.push(subcommand) });
 after(async () => {

@@ -1,30 +1,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  appendFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { gitOutput, initRepository } from '#testkit/init-repository';
 import { GIT_ENVIRONMENT } from '#testkit/run-git';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import type { RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
 
-const directory = realpathSync(mkdtempSync(join(tmpdir(), 'list-refs-test-')));
+const directory = makeScratchDirectory('list-refs');
 const started: string[] = [];
 const git = await Git.start({ binary: 'git', observer: ({ subcommand }) => void started.push(subcommand) });
 after(async () => {

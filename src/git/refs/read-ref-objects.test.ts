@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/init-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Git } from '../git.ts';
 import { readRefCommits, readRefTag, readRefTags } from './read-ref-objects.ts';
 
-const path = realpathSync(mkdtempSync(join(tmpdir(), 'ref-objects-test-')));
+const path = makeScratchDirectory('ref-objects');
 initRepository(path, { commits: 2 });
 const started: string[] = [];
 const git = await Git.start({ binary: 'git', observer: ({ subcommand }) => void started.push(subcommand) });

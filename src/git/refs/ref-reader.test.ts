@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 
-const directory = realpathSync(mkdtempSync(join(tmpdir(), 'refs-test-')));
+const directory = makeScratchDirectory('refs');
 const git = await Git.start({ binary: 'git' });
 after(async () => {
   await git.close();

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { gitOutput, initRepository } from '#testkit/init-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { matchAsPath, prefixesOf } from './ref-patterns.ts';
 import { compileWildmatch } from './wildmatch.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'wildmatch-test-'));
+const directory = makeScratchDirectory('wildmatch');
 initRepository(directory, { commits: 1 });
 after(() => rmSync(directory, { recursive: true }));
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/init-repository';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Git } from '../git.ts';
 import { EntryFinder } from './find-entry.ts';
 
-const directory = realpathSync(mkdtempSync(join(tmpdir(), 'find-entry-test-')));
+const directory = makeScratchDirectory('find-entry');
 const git = await Git.start({ binary: 'git' });
 after(async () => {
   await git.close();

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Secret } from '#base/secret';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { addressProblem, gitConfigKey, keyPairProblem, urlProblem } from './checks.ts';
 
 const CERTIFICATE = join(import.meta.dirname, '../../testkit/fixtures/tls-certificate.pem');
 const KEY = join(import.meta.dirname, '../../testkit/fixtures/tls-key.pem');
-const directory = mkdtempSync(join(tmpdir(), 'gitaly-checks-'));
+const directory = makeScratchDirectory('checks');
 after(() => rmSync(directory, { recursive: true }));
 
 function file(name: string, text: string): string {

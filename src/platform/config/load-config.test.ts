@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { ConfigError, configFrom, type GitalyConfig, loadConfig } from './load-config.ts';
 
 /** A directory with a storage in it, and a way to load a configuration that starts with what every server needs. */
 function arrange() {
-  const directory = mkdtempSync(join(tmpdir(), 'gitaly-config-'));
+  const directory = makeScratchDirectory('config');
   mkdirSync(join(directory, 'storage'));
   const path = join(directory, 'config.toml');
   const storage = `[[storage]]\nname = "default"\npath = "${directory}/storage"\n`;

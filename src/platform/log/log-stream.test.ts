@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, constants, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { FdLogStream } from './log-stream.ts';
 
 function scratch(): { path: string } & Disposable {
-  const path = mkdtempSync(join(tmpdir(), 'gitaly-log-'));
+  const path = makeScratchDirectory('log');
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { writePidFile } from './pid-file.ts';
 
 test('the pid file holds our pid until we remove it, and a successor keeps his', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'gitaly-pid-'));
+  const directory = makeScratchDirectory('pid');
   const path = join(directory, 'gitaly.pid');
 
   const remove = writePidFile({ GITALY_PID_FILE: path });

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { createRuntimeDirectory } from './runtime-directory.ts';
 
 function scratch(): { path: string } & Disposable {
-  const path = mkdtempSync(join(tmpdir(), 'gitaly-rt-'));
+  const path = makeScratchDirectory('rt');
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 

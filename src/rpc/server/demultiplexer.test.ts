@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { connect as connectHttp2, performServerHandshake } from 'node:http2';
 import { connect, createServer, Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Duplex, duplexPair } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -12,6 +11,7 @@ import { BACKCHANNEL_MAGIC } from '#rpc/common/connection-magic';
 import { YamuxSession } from '#rpc/common/yamux/session';
 import { YamuxStream } from '#rpc/common/yamux/stream';
 import { settle } from '#testkit/raw-yamux-peer';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Backchannels } from './backchannels.ts';
 import { demultiplex } from './demultiplexer.ts';
 import type { Peer } from './handler.ts';
@@ -164,7 +164,7 @@ function dribble(socket: Socket): Duplex {
 }
 
 async function serve(context: TestContext, onConnection: (socket: Socket) => void): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'demultiplexer-'));
+  const directory = makeScratchDirectory('demultiplexer');
   const server = createServer(onConnection).listen(join(directory, 's'));
   await once(server, 'listening');
   context.after(() => {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2, performServerHandshake } from 'node:http2';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Peer } from './handler.ts';
 import { type ListenAddress, Listener, type ListenerOptions } from './listener.ts';
 import { createServerTls, type ServerCertificate } from './tls-certificate.ts';
@@ -20,7 +20,7 @@ const CERTIFICATE: ServerCertificate = {
 };
 
 function temporaryDirectory(context: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'listener-'));
+  const directory = makeScratchDirectory('listener');
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, openSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { collectOutput } from '../collect-output.ts';
 import type { GitProcess } from '../git-process.ts';
 import { type ProgramOptions, spawnProgram } from '../spawn-program.ts';
 import { createPosixSpawner } from './posix-spawner.ts';
 
-const directory = realpathSync(mkdtempSync(join(tmpdir(), 'spawner-test-')));
+const directory = makeScratchDirectory('spawner');
 after(() => rmSync(directory, { recursive: true }));
 
 const spawner = createPosixSpawner();

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { makeScratchDirectory, reapScratchDirectories } from './scratch-directory.ts';
+
+/** Above the highest pid that Linux gives. */
+const DEAD = 2 ** 22 + 1;
+
+test('old directories of dead processes are removed, everything else stays', () => {
+  const parent = makeScratchDirectory('reaped');
+  try {
+    const kept = [`gitaly-test-${process.pid}-abcdef`, `gitaly-young-${DEAD}-abcdef`, `gitaly-${DEAD}`, 'gitaly-test-abcdef'];
+    for (const name of [`gitaly-test-${DEAD}-abcdef`, `gitaly-two-words-${DEAD}-ABC123`, ...kept]) {
+      mkdirSync(join(parent, name, 'sub'), { recursive: true });
+      const twoHoursAgo = Date.now() / 1000 - 2 * 3600;
+      if (!name.includes('young')) utimesSync(join(parent, name), twoHoursAgo, twoHoursAgo);
+    }
+
+    reapScratchDirectories(parent);
+
+    assert.deepEqual(readdirSync(parent).sort(), kept.sort());
+  } finally {
+    rmSync(parent, { recursive: true, force: true });
+  }
+});
