@@ -96,6 +96,23 @@ for (const { name, answer } of [
   });
 }
 
+test('a peer that opens streams without end that nobody accepts is sent away', async () => {
+  for (const flag of [FLAG.syn, FLAG.rst]) {
+    const { session, peer } = sessionWithRawPeer({ role: 'server', acceptBacklog: 1 });
+    let id = 1;
+    for (let times = 0; times < 1002; times++) {
+      peer.frame(FRAME_TYPE.windowUpdate, FLAG.syn, id, 0);
+      if (flag === FLAG.rst) peer.frame(FRAME_TYPE.windowUpdate, FLAG.rst, id, 0);
+      id += 2;
+    }
+    await session.closed;
+
+    assert.equal(session.error?.message, 'too many streams that nobody accepts');
+    await settle();
+    assert.equal(peer.take().at(-1), 'goAway 1');
+  }
+});
+
 test('an open that waits can be given up and leaves its place', async () => {
   const { session, peer } = sessionWithRawPeer(YAMUX_SERVER);
   const controller = new AbortController();

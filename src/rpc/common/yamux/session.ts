@@ -11,6 +11,12 @@ import { YamuxError } from './yamux-error.ts';
 /** Ids end here; a session that used them up opens no more. */
 const LAST_STREAM_ID = 0xffff_fffd;
 
+/**
+ * Streams of the peer that nobody accepted: refused because the backlog was full, or reset in it. More than this is a flood: clients of
+ * Gitaly open one stream, and Gitaly waits for the ACK of each stream before it opens another.
+ */
+const MAX_UNACCEPTED_STREAMS = 1000;
+
 /** How long a connection may take to carry our last frame (a go away) before it is cut. */
 const LAST_WORD_MS = 1000;
 
@@ -33,6 +39,8 @@ export class YamuxSession {
   readonly #openWaiters = new Waiters<void>();
   /** Streams of the peer that nobody accepted. Size ≤ acceptBacklog. */
   readonly #backlog = new Set<YamuxStream>();
+  /** Streams of the peer that ended without being accepted. */
+  #unaccepted = 0;
   readonly #acceptWaiters = new Waiters<YamuxStream | undefined>();
   readonly #pings: Pings;
   readonly #resolveClosed: () => void;
@@ -193,8 +201,10 @@ export class YamuxSession {
     if ((flags & FLAG.ack) !== 0) this.#acknowledge(streamId);
     if (type === FRAME_TYPE.windowUpdate) stream.grow(length);
     else if (!stream.isLingering) stream.expect(length);
-    if ((flags & FLAG.rst) !== 0) stream.receiveReset();
-    else if ((flags & FLAG.fin) !== 0) {
+    if ((flags & FLAG.rst) !== 0) {
+      if (this.#backlog.has(stream)) this.#countUnaccepted();
+      stream.receiveReset();
+    } else if ((flags & FLAG.fin) !== 0) {
       this.#isFinBehindPayload = type === FRAME_TYPE.data && length > 0;
       if (!this.#isFinBehindPayload) stream.receiveFin();
     }
@@ -213,6 +223,7 @@ export class YamuxSession {
     if (this.#streams.has(streamId)) throw new YamuxError('protocol', 'duplicate stream initiated');
     const isWanted = !this.#acceptWaiters.isEmpty;
     if (this.#isLocalGoAway || (!isWanted && this.#backlog.size >= this.settings.acceptBacklog)) {
+      this.#countUnaccepted();
       this.writer.control(FRAME_TYPE.windowUpdate, FLAG.rst, streamId, 0);
       return;
     }
@@ -224,6 +235,11 @@ export class YamuxSession {
     }
     stream.announce(FLAG.ack);
     this.#acceptWaiters.resolveFirst(stream);
+  }
+
+  #countUnaccepted(): void {
+    this.#unaccepted += 1;
+    if (this.#unaccepted > MAX_UNACCEPTED_STREAMS) throw new YamuxError('protocol', 'too many streams that nobody accepts');
   }
 
   #onPing(flags: number, value: number): void {
