@@ -60,9 +60,7 @@ export class GitalyServer implements AsyncDisposable {
     this.#listeners = parts.listeners;
     this.#state = parts.state;
     this.#resources = parts.resources;
-    const monitoring = parts.monitoring?.address;
-    this.monitoringAddress =
-      monitoring && `http://${monitoring.family === 'IPv6' ? `[${monitoring.address}]` : monitoring.address}:${monitoring.port}`;
+    this.monitoringAddress = parts.monitoring && `http://${joinHostPort(parts.monitoring.address)}`;
   }
 
   /**
@@ -143,7 +141,7 @@ export class GitalyServer implements AsyncDisposable {
       for (const listener of listeners) await listener.destroy();
     });
     const state = { isReady: false };
-    const monitoring = await startMonitoring(config, metrics, () => state.isReady);
+    const monitoring = await startMonitoring(config, logger, metrics, () => state.isReady);
     if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
     state.isReady = true;
     return new GitalyServer({ logger, external, internal, listeners, monitoring, state, resources: building.move() });
@@ -169,13 +167,23 @@ export class GitalyServer implements AsyncDisposable {
 
 async function startMonitoring(
   config: GitalyConfig,
+  logger: Logger,
   metrics: ServerMetrics,
   isReady: () => boolean,
 ): Promise<MonitoringServer | undefined> {
   if (!config.prometheusListenAddr) return undefined;
   // Loaded only where it is used, as it brings Node's HTTP server.
   const { startMonitoringServer } = await import('#platform/metrics/monitoring-server');
-  return startMonitoringServer(splitHostPort(config.prometheusListenAddr), { registry: metrics.registry, isReady });
+  const running = await startMonitoringServer(splitHostPort(config.prometheusListenAddr), {
+    registry: metrics.registry,
+    isReady,
+  });
+  logger.info({ address: joinHostPort(running.address) }, 'starting prometheus listener');
+  return running;
+}
+
+function joinHostPort({ family, address, port }: MonitoringServer['address']): string {
+  return `${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
 function authenticationCounts({ callers }: ServerMetrics): Pick<AuthenticationOptions, 'onChecked' | 'onTokenError'> {
