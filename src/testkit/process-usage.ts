@@ -16,6 +16,15 @@ export function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) * 1024;
 }
 
+/** Processor time that a process has used, seconds, without that of its children. */
+export function cpuSeconds(pid: number): number {
+  // The name of the program is in parentheses and may have spaces; user and system time are fields 14 and 15, in hundredths.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
 function readOr(file: string, otherwise: string): string {
   try {
     return readFileSync(file, 'latin1');

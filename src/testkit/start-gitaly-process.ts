@@ -3,12 +3,19 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
 import { makeScratchDirectory } from './scratch-directory.ts';
+import { TEST_CERTIFICATE, TEST_KEY } from './start-gitaly.ts';
 
 /** A server in a process of its own, on a temp directory that outlives it until this object is disposed. */
 export interface GitalyProcess extends AsyncDisposable {
   readonly directory: string;
   readonly address: string;
   readonly pid: number;
+  /** Its own socket for hooks, `unix:<path>`. */
+  readonly internalAddress: string;
+  /** `host:port`; undefined without `everyListener`. */
+  readonly tcp: string | undefined;
+  readonly tls: string | undefined;
+  readonly monitoring: string | undefined;
   /** Exit code, or the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>;
   /** What it has logged so far. */
@@ -22,8 +29,14 @@ export interface GitalyProcessOptions {
   readonly directory?: string;
   /** `graceful_restart_timeout`. */
   readonly grace?: string;
+  /** Listen on loopback TCP, with and without TLS, and for the monitoring beside the unix socket. */
+  readonly everyListener?: boolean;
   /** More lines of the configuration file; tables only. */
   readonly config?: string;
+  /** How many descriptors the process may have open; default: what this one may. */
+  readonly maxDescriptors?: number;
+  /** Added to this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const CLI = join(import.meta.dirname, '../cli/gitaly.ts');
@@ -34,12 +47,13 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
   const directory = options.directory ?? makeScratchDirectory('process');
   for (const name of ['default', 'run']) mkdirSync(join(directory, name), { recursive: true });
   const socket = join(directory, 'gitaly.socket');
-  writeFileSync(
-    join(directory, 'config.toml'),
-    `socket_path = "${socket}"\ngraceful_restart_timeout = "${options.grace ?? '1m'}"\nruntime_dir = "${join(directory, 'run')}"\n[[storage]]\nname = "default"\npath = "${join(directory, 'default')}"\n${options.config ?? ''}\n`,
-  );
-  const child = spawn(process.execPath, ['--conditions=source', CLI, 'serve', join(directory, 'config.toml')], {
+  const config = join(directory, 'config.toml');
+  writeFileSync(config, configText(directory, socket, options));
+  const limit = options.maxDescriptors === undefined ? '' : `ulimit -n ${options.maxDescriptors}; `;
+  const command = [process.execPath, '--conditions=source', CLI, 'serve', config];
+  const child = spawn('/bin/sh', ['-c', `${limit}exec "$@"`, 'sh', ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
   });
   const output: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
@@ -55,6 +69,10 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
     directory,
     address: `unix:${socket}`,
     pid: child.pid ?? 0,
+    internalAddress: `unix:${listenerIn(log(), 'internal')}`,
+    tcp: listenerIn(log(), 'tcp'),
+    tls: listenerIn(log(), 'tls'),
+    monitoring: /msg="starting prometheus listener" address="([^"]+)"/.exec(log())?.[1],
     exited,
     log,
     async connect() {
@@ -70,6 +88,25 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
       if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+function configText(directory: string, socket: string, options: GitalyProcessOptions): string {
+  const loopback = '"127.0.0.1:0"';
+  const more = `listen_addr = ${loopback}\ntls_listen_addr = ${loopback}\nprometheus_listen_addr = ${loopback}
+[tls]\ncertificate_path = "${TEST_CERTIFICATE}"\nkey_path = "${TEST_KEY}"`;
+  return `socket_path = "${socket}"
+graceful_restart_timeout = "${options.grace ?? '1m'}"
+runtime_dir = "${join(directory, 'run')}"
+${options.everyListener ? more : ''}
+[[storage]]
+name = "default"
+path = "${join(directory, 'default')}"
+${options.config ?? ''}
+`;
+}
+
+function listenerIn(log: string, schema: string): string | undefined {
+  return new RegExp(`msg="listening at address" address="?([^" ]+)"? .*schema=${schema}$`, 'm').exec(log)?.[1];
 }
 
 /** Waits for the log line that says so. */

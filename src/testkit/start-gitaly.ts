@@ -40,7 +40,7 @@ export interface TestGitaly extends AsyncDisposable {
 
 /** Certificate of the TLS listener, for `localhost` and `127.0.0.1`. */
 export const TEST_CERTIFICATE = join(import.meta.dirname, 'fixtures/tls-certificate.pem');
-const TEST_KEY = join(import.meta.dirname, 'fixtures/tls-key.pem');
+export const TEST_KEY = join(import.meta.dirname, 'fixtures/tls-key.pem');
 
 /** Starts a server in this process. */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
