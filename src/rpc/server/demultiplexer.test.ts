@@ -14,6 +14,7 @@ import { settle } from '#testkit/raw-yamux-peer';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Backchannels } from './backchannels.ts';
 import { demultiplex } from './demultiplexer.ts';
+import { GrpcServer } from './grpc-server.ts';
 import type { Peer } from './handler.ts';
 
 const PEER = { transport: 'unix', address: '' } as const;
@@ -146,6 +147,27 @@ test('a plain connection stays a socket, and HTTP/2 on it works however its firs
     session.destroy();
   }
 });
+
+// A browser that was sent to the port of the server by mistake ended it.
+for (const { name, bytes } of [
+  { name: 'a request of HTTP/1', bytes: Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n') },
+  { name: 'a preface with a mistake behind it', bytes: Buffer.from('PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n') },
+  { name: 'more garbage than a socket reads at once', bytes: Buffer.alloc(200_000, 0x41) },
+]) {
+  test(`${name} ends its connection and nothing else`, async (context) => {
+    const server = new GrpcServer({ services: [] });
+    const onGrpc = (duplex: Duplex, peer: Peer) => server.serveConnection(duplex, peer);
+    const path = await serve(context, (socket) => demultiplex(socket, PEER, { ...parts().options, onGrpc }));
+
+    const socket = connect(path);
+    socket.on('error', () => {}); // cut while it writes
+    socket.resume();
+    socket.write(bytes);
+    await new Promise((resolve) => socket.once('close', resolve));
+
+    assert.equal(server.connections, 0);
+  });
+}
 
 /** A connection whose bytes reach `socket` one by one. */
 function dribble(socket: Socket): Duplex {

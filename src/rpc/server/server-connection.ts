@@ -77,6 +77,7 @@ export class ServerConnection {
   constructor(duplex: Duplex, policy: KeepalivePolicy, events: ConnectionEvents) {
     this.#duplex = duplex;
     this.#policy = policy;
+    joinWaiting(duplex);
     const session = performServerHandshake(duplex, {
       ...SESSION_OPTIONS,
       settings: { ...SESSION_OPTIONS.settings, maxConcurrentStreams: MAX_CONCURRENT_STREAMS },
@@ -163,4 +164,18 @@ export class ServerConnection {
     this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'));
     setImmediate(() => this.destroy());
   }
+}
+
+/**
+ * Makes one piece of the bytes that wait in a stream. `node:http2` gives waiting pieces to its parser one after the other, and when the
+ * first has ended the session already, the next one throws where nobody can catch it: eleven wrong bytes would end the process.
+ */
+function joinWaiting(duplex: Duplex): void {
+  const pieces: Buffer[] = [];
+  while (duplex.readableLength > 0) {
+    const piece: Buffer | null = duplex.read();
+    if (piece === null) break;
+    pieces.push(piece);
+  }
+  if (pieces.length > 0) duplex.unshift(Buffer.concat(pieces));
 }
