@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { MetricsRegistry } from './metrics-registry.ts';
 import { startMonitoringServer } from './monitoring-server.ts';
@@ -72,6 +74,36 @@ test('the process is healthy from the start, and ready when it says so', async (
   monitoring.state.ready = false;
   assert.deepEqual(await statuses(), [200, 503]);
 });
+
+test('many requests at once share a rendering, and the next request sees what happened since', async () => {
+  await using monitoring = await start();
+  const calls = monitoring.registry.counter({ name: 'calls_total', help: 'Calls.', labels: [] });
+  let renderings = 0;
+  monitoring.registry.beforeCollect(() => {
+    renderings++;
+  });
+
+  const texts = await Promise.all(Array.from({ length: 50 }, async () => (await monitoring.get('/metrics')).text()));
+  calls.with({}).inc();
+  const later = await (await monitoring.get('/metrics')).text();
+
+  assert.ok(renderings <= 4, `${renderings} renderings`);
+  for (const text of texts) assert.match(text, /^process_open_fds /m);
+  assert.match(later, /^calls_total 1$/m);
+});
+
+for (const beginning of ['', 'GET /met', 'GET /metrics HTTP/1.1\r\nx-a: ']) {
+  test(`a client that stops after ${JSON.stringify(beginning)} is cut`, async () => {
+    const options = { registry: new MetricsRegistry(), isReady: () => true, requestTimeoutMs: 100 };
+    const server = await startMonitoringServer({ host: '127.0.0.1', port: 0 }, options);
+    const socket = connect(server.address.port, '127.0.0.1').resume();
+
+    socket.write(beginning);
+    await once(socket, 'close');
+
+    await server.close();
+  });
+}
 
 test('any other path is not found', async () => {
   await using monitoring = await start();

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MetricsRegistry } from './metrics-registry.ts';
 import type { ProcessMetrics } from './process-metrics.ts';
 import { CONTENT_TYPES } from './text-format.ts';
@@ -8,6 +9,8 @@ export interface MonitoringServerOptions {
   readonly registry: MetricsRegistry;
   /** False until the server takes calls, and again while it drains. */
   readonly isReady: () => boolean;
+  /** Default {@link REQUEST_TIMEOUT_MS}. */
+  readonly requestTimeoutMs?: number;
 }
 
 export interface MonitoringServer {
@@ -16,8 +19,12 @@ export interface MonitoringServer {
   close(): Promise<void>;
 }
 
-/** How long a client may take to send its request. */
+/** How long a client may take to send its request, and how long it may not read its answer. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** Requests on one connection; one more has to come on a new one. Watchers ask every few seconds, so it is for floods. */
+const MAX_REQUESTS_PER_CONNECTION = 100;
+/** From one rendering of the metrics to the next. It takes some milliseconds of the thread that answers the calls. */
+const RENDER_INTERVAL_MS = 100;
 
 /**
  * The HTTP listener for machines that watch the server: `/metrics`, `/-/healthy` (200 as long as the process answers) and
@@ -29,13 +36,17 @@ export async function startMonitoringServer(
   listen: { host: string; port: number },
   options: MonitoringServerOptions,
 ): Promise<MonitoringServer> {
-  const metrics = lazyMetrics(options.registry);
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+  const metrics = shared(lazyMetrics(options.registry));
+  const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+  const limits = { requestTimeout, headersTimeout: requestTimeout, connectionsCheckingInterval: requestTimeout / 10 };
+  const server = createServer(limits, (request, response) => {
     answer(request, response, options, metrics).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else send(response, 500, `${error instanceof Error ? error.message : error}\n`);
     });
   });
+  server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
+  server.setTimeout(requestTimeout); // of silence in both directions
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ port: listen.port, ...(listen.host !== '' && { host: listen.host }) }, resolve);
@@ -43,17 +54,38 @@ export async function startMonitoringServer(
   return { address: addressOf(server), close: () => close(server) };
 }
 
-type Render = (accept: string) => Promise<{ contentType: string; body: string }>;
+type Format = 'openmetrics' | 'text';
+type Render = (format: Format) => Promise<Buffer>;
 
 /** Loads the metrics of the process with the first request; OpenMetrics is for those who ask for it. */
 function lazyMetrics(registry: MetricsRegistry): Render {
   let loading: Promise<ProcessMetrics> | undefined;
-  return async (accept) => {
+  return async (format) => {
     loading ??= import('./process-metrics.ts').then((module) => new module.ProcessMetrics());
-    const format = accept.includes('application/openmetrics-text') ? 'openmetrics' : 'text';
     const ofProcess = await (await loading).render(format);
     const end = format === 'openmetrics' ? '# EOF\n' : '';
-    return { contentType: CONTENT_TYPES[format], body: registry.render(format) + ofProcess + end };
+    return Buffer.from(registry.render(format) + ofProcess + end);
+  };
+}
+
+/** Renders now and then for all who have asked by then, so that many requests take no more of the thread than a few. */
+function shared(render: Render): Render {
+  const next = new Map<Format, Promise<Buffer>>();
+  let earliestMs = 0;
+  const renderLater = async (format: Format): Promise<Buffer> => {
+    await sleep(Math.max(0, earliestMs - performance.now()));
+    // Who asks from here on wants to see what happens from here on.
+    next.delete(format);
+    try {
+      return await render(format);
+    } finally {
+      earliestMs = performance.now() + RENDER_INTERVAL_MS;
+    }
+  };
+  return (format) => {
+    const rendering = next.get(format) ?? renderLater(format);
+    next.set(format, rendering);
+    return rendering;
   };
 }
 
@@ -66,14 +98,14 @@ async function answer(
   const path = (request.url ?? '').replace(/\?.*$/, '');
   if (request.method !== 'GET' && request.method !== 'HEAD') send(response, 405, 'method not allowed\n');
   else if (path === '/metrics') {
-    const { contentType, body } = await metrics(request.headers.accept ?? '');
-    send(response, 200, body, contentType);
+    const format = request.headers.accept?.includes('application/openmetrics-text') ? 'openmetrics' : 'text';
+    send(response, 200, await metrics(format), CONTENT_TYPES[format]);
   } else if (path === '/-/healthy') send(response, 200, 'ok\n');
   else if (path === '/-/ready') send(response, options.isReady() ? 200 : 503, options.isReady() ? 'ready\n' : 'not ready\n');
   else send(response, 404, '404 page not found\n');
 }
 
-function send(response: ServerResponse, status: number, body: string, contentType = 'text/plain; charset=utf-8'): void {
+function send(response: ServerResponse, status: number, body: string | Buffer, contentType = 'text/plain; charset=utf-8'): void {
   response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }
