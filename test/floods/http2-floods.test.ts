@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { after, before, test } from 'node:test';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { encodeFrame } from '#rpc/common/grpc-frame';
+import { FindCommitRequestSchema } from '#wire/gen/commit_pb';
+import { callHeaders, END_HEADERS, END_STREAM, FRAME, frame, preface, settingsPayload, uint32 } from './http2-frames.ts';
+import { isCut, mib, pour, REPOSITORY, repeat, report, Victim } from './victim.ts';
+
+const FIND_COMMIT = '/gitaly.CommitService/FindCommit';
+const request = create(FindCommitRequestSchema, { repository: REPOSITORY, revision: Buffer.from('main') });
+const REQUEST = Buffer.concat(encodeFrame([toBinary(FindCommitRequestSchema, request)]));
+const CALL = callHeaders(FIND_COMMIT);
+/** What a flood may cost in memory, the heap's own ups and downs included. */
+const MAX_GROWTH_BYTES = 160 * 1024 ** 2;
+
+let victim: Victim;
+before(async () => {
+  victim = await Victim.start();
+});
+after(() => victim[Symbol.asyncDispose]());
+
+interface Flood {
+  readonly name: string;
+  /** Whether the server ends the connection; `undefined` where its HTTP/2 library may choose. */
+  readonly isCut?: true;
+  /** Reads nothing of what the server answers. */
+  readonly deaf?: boolean;
+  start?(): Buffer;
+  readonly times: number;
+  frame(index: number): Buffer;
+}
+
+const stream = (index: number): number => 2 * index + 1;
+
+const FLOODS: readonly Flood[] = [
+  {
+    name: 'streams that are opened and reset at once',
+    isCut: true,
+    times: 50_000,
+    frame: (index) =>
+      Buffer.concat([
+        frame(FRAME.headers, END_HEADERS, stream(index), CALL),
+        frame(FRAME.data, END_STREAM, stream(index), REQUEST),
+        frame(FRAME.resetStream, 0, stream(index), uint32(8)),
+      ]),
+  },
+  { name: 'pings', isCut: true, times: 100_000, frame: () => frame(FRAME.ping, 0, 0, Buffer.alloc(8)) },
+  {
+    name: 'pings whose answers nobody reads',
+    isCut: true,
+    deaf: true,
+    times: 400_000,
+    frame: () => frame(FRAME.ping, 0, 0, Buffer.alloc(8)),
+  },
+  {
+    name: 'settings',
+    times: 100_000,
+    frame: (index) => frame(FRAME.settings, 0, 0, settingsPayload([[4, 65_535 + (index % 2)]])),
+  },
+  {
+    name: 'settings whose answers nobody reads',
+    deaf: true,
+    times: 400_000,
+    frame: (index) => frame(FRAME.settings, 0, 0, settingsPayload([[4, 65_535 + (index % 2)]])),
+  },
+  {
+    name: 'settings with more entries than there are settings',
+    times: 200,
+    frame: () => frame(FRAME.settings, 0, 0, settingsPayload(Array.from({ length: 2000 }, (_, id) => [1000 + id, 1]))),
+  },
+  {
+    name: 'headers that go on without end',
+    isCut: true,
+    start: () => frame(FRAME.headers, 0, 1, CALL),
+    times: 50_000,
+    frame: (index) => frame(FRAME.continuation, 0, 1, callHeaders('/', { [`x-${index}`]: 'v'.repeat(1000) })),
+  },
+  {
+    name: 'headers that go on without end in empty frames',
+    isCut: true,
+    start: () => frame(FRAME.headers, 0, 1, CALL),
+    times: 100_000,
+    frame: () => frame(FRAME.continuation, 0, 1),
+  },
+  {
+    name: 'window updates up to the overflow',
+    isCut: true,
+    times: 5,
+    frame: () => frame(FRAME.windowUpdate, 0, 0, uint32(0x7fff_ffff)),
+  },
+  { name: 'small window updates', times: 200_000, frame: () => frame(FRAME.windowUpdate, 0, 0, uint32(1)) },
+  {
+    name: 'empty data frames',
+    isCut: true,
+    start: () => frame(FRAME.headers, END_HEADERS, 1, CALL),
+    times: 100_000,
+    frame: () => frame(FRAME.data, 0, 1),
+  },
+  {
+    name: 'priorities of streams that do not exist',
+    times: 100_000,
+    frame: (index) => frame(FRAME.priority, 0, stream(index), Buffer.concat([uint32(0), Buffer.of(15)])),
+  },
+  { name: 'frames of unknown types', times: 20_000, frame: () => frame(0xbb, 0, 0, Buffer.alloc(1000)) },
+  { name: 'farewells', times: 20_000, frame: () => frame(FRAME.goAway, 0, 0, Buffer.alloc(8)) },
+  {
+    name: 'calls that never send their request',
+    times: 20_000,
+    frame: (index) => frame(FRAME.headers, END_HEADERS, stream(index), CALL),
+  },
+  {
+    name: 'requests whose answers nobody reads',
+    deaf: true,
+    times: 20_000,
+    frame: (index) =>
+      Buffer.concat([
+        frame(FRAME.headers, END_HEADERS, stream(index), CALL),
+        frame(FRAME.data, END_STREAM, stream(index), REQUEST),
+      ]),
+  },
+  {
+    name: 'headers that say little and mean much',
+    // One field of 4000 bytes goes into the table; each of the following bytes means all of it.
+    start: () => {
+      const long = Buffer.concat([Buffer.of(0x40, 1, 0x78, 127, 0xa1, 0x1e), Buffer.alloc(4000, 0x61)]);
+      return frame(FRAME.headers, END_HEADERS | END_STREAM, 1, Buffer.concat([CALL, long]));
+    },
+    times: 500,
+    frame: (index) =>
+      frame(FRAME.headers, END_HEADERS | END_STREAM, stream(index + 1), Buffer.concat([CALL, Buffer.alloc(15_000, 0xbe)])),
+  },
+];
+
+for (const flood of FLOODS) {
+  test(`a flood of ${flood.name} harms nobody else`, async (context) => {
+    let socket: Socket | undefined;
+    let sent = 0;
+    let cut = false;
+
+    const damage = await victim.flood(async () => {
+      socket = await victim.connect();
+      if (flood.deaf) socket.pause();
+      socket.write(preface());
+      if (flood.start) socket.write(flood.start());
+      sent = await pour(socket, repeat(flood.times, flood.frame));
+      socket.resume();
+      cut = await isCut(socket, flood.isCut ? 5000 : 200);
+    });
+
+    report(context, flood.name, damage);
+    context.diagnostic(`${sent} of ${flood.times} sent, ${cut ? 'cut' : 'served'}`);
+    socket?.destroy();
+    assert.ok(damage.grownBytes < MAX_GROWTH_BYTES, `${mib(damage.grownBytes)} MiB`);
+    if (flood.isCut) assert.ok(cut, 'the connection stayed open');
+  });
+}

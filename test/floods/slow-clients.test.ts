@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { randomFillSync } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { after, before, test } from 'node:test';
+import { openDescriptors } from '#testkit/process-usage';
+import { preface } from './http2-frames.ts';
+import { connectTo, isCut, mib, report, Victim } from './victim.ts';
+
+/** Of each kind. */
+const CLIENTS = 200;
+const MAX_GROWTH_BYTES = 96 * 1024 ** 2;
+const IDLE_CONNECTIONS = 10_000;
+/** Sockets, objects of Node and ours; a session of HTTP/2 is the most of it. */
+const MAX_SILENT_BYTES = 16 * 1024;
+const MAX_SESSION_BYTES = 48 * 1024;
+/** Descriptors that this process and the server need besides. */
+const SPARE_DESCRIPTORS = 500;
+
+let victim: Victim;
+before(async () => {
+  victim = await Victim.start();
+});
+after(() => victim[Symbol.asyncDispose]());
+
+const CLIENT_HELLO_START = Buffer.from('16030102000100', 'hex');
+
+/** What clients begin and never finish, by kind of listener. */
+const BEGINNINGS: Readonly<Record<string, readonly Buffer[]>> = {
+  grpc: [
+    Buffer.alloc(0),
+    Buffer.from('PRI'),
+    Buffer.from('backcha'),
+    Buffer.from('backchannel'),
+    Buffer.from('backchannel\0\x01\0'),
+    Buffer.concat([Buffer.from('backchannel'), Buffer.from('000100010000000100000000', 'hex')]),
+    Buffer.from('PRI * HTTP/2.0\r\n\r\nSM'),
+    preface().subarray(0, 30),
+  ],
+  tls: [Buffer.alloc(0), CLIENT_HELLO_START],
+  http: [Buffer.alloc(0), Buffer.from('GET /met'), Buffer.from('GET /metrics HTTP/1.1\r\nx-a: ')],
+};
+
+const LISTENERS = [
+  ['unix', 'grpc', () => victim.gitaly.address],
+  ['internal', 'grpc', () => victim.gitaly.internalAddress],
+  ['tcp', 'grpc', () => victim.gitaly.tcp],
+  ['tls', 'tls', () => victim.gitaly.tls],
+  ['monitoring', 'http', () => victim.gitaly.monitoring],
+] as const;
+
+for (const [name, kind, addressOf] of LISTENERS) {
+  test(`clients of the ${name} listener that begin and never go on harm nobody else`, async (context) => {
+    const address = addressOf() ?? '';
+    const descriptors = openDescriptors(victim.gitaly.pid);
+    const sockets: Socket[] = [];
+
+    const damage = await victim.flood(async () => {
+      const beginnings = BEGINNINGS[kind] ?? [];
+      for (let client = 0; client < CLIENTS; client++) {
+        const socket = await connectTo(address);
+        sockets.push(socket);
+        const beginning = beginnings[client % beginnings.length] ?? Buffer.alloc(0);
+        // One byte at a time, the slowest way.
+        for (const byte of client < 20 ? beginning : []) socket.write(Buffer.of(byte));
+        if (client >= 20) socket.write(beginning);
+      }
+    });
+
+    report(context, name, damage);
+    for (const socket of sockets) socket.destroy();
+    assert.ok(damage.grownBytes < MAX_GROWTH_BYTES, `${mib(damage.grownBytes)} MiB`);
+    await victim.releases(descriptors + 1);
+  });
+
+  test(`garbage on the ${name} listener ends its connection and nothing else`, async (context) => {
+    const address = addressOf() ?? '';
+    const descriptors = openDescriptors(victim.gitaly.pid);
+
+    const damage = await victim.flood(async () => {
+      for (let client = 0; client < 20; client++) {
+        const socket = await connectTo(address);
+        const garbage = randomFillSync(Buffer.alloc(100_000));
+        // After the magic, the multiplexer is what gets the garbage.
+        socket.write(client % 2 === 0 ? garbage : Buffer.concat([Buffer.from('backchannel'), garbage]));
+        assert.ok(await isCut(socket), 'the connection stayed open');
+      }
+    });
+
+    report(context, name, damage);
+    await victim.releases(descriptors + 1);
+  });
+}
+
+for (const { kind, hello, maxBytes } of [
+  { kind: 'connections that say nothing', hello: undefined, maxBytes: MAX_SILENT_BYTES },
+  { kind: 'HTTP/2 connections without calls', hello: preface(), maxBytes: MAX_SESSION_BYTES },
+]) {
+  test(`ten thousand idle ${kind} cost little memory and harm nobody else`, async (context) => {
+    const allowed = descriptorLimit();
+    const count = Math.min(IDLE_CONNECTIONS, allowed - SPARE_DESCRIPTORS);
+    if (count < IDLE_CONNECTIONS) context.diagnostic(`only ${count}, because ${allowed} descriptors are allowed (ulimit -n)`);
+    const descriptors = openDescriptors(victim.gitaly.pid);
+    const sockets: Socket[] = [];
+
+    const damage = await victim.flood(async () => {
+      for (let opened = 0; opened < count; opened += 250) {
+        const more = Array.from({ length: Math.min(250, count - opened) }, () => connectTo(victim.gitaly.address));
+        for (const socket of await Promise.all(more)) {
+          sockets.push(socket);
+          if (hello === undefined) continue;
+          socket.write(hello);
+          await once(socket, 'data');
+        }
+      }
+    });
+
+    report(context, kind, damage);
+    context.diagnostic(`${Math.round(damage.grownBytes / count)} bytes for each of ${count}`);
+    for (const socket of sockets) socket.destroy();
+    assert.ok(damage.grownBytes / count < maxBytes, `${Math.round(damage.grownBytes / count)} bytes for each`);
+    await victim.releases(descriptors + 1);
+  });
+}
+
+/** How many descriptors this process and its children may have open. */
+function descriptorLimit(): number {
+  return Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]);
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { after, before, test } from 'node:test';
+import { encodeHeader, FLAG, FRAME_TYPE } from '#rpc/common/yamux/frame';
+import { preface } from './http2-frames.ts';
+import { isCut, mib, pour, repeat, report, Victim } from './victim.ts';
+
+const { data, windowUpdate, ping, goAway } = FRAME_TYPE;
+/** What a flood may cost in memory, the heap's own ups and downs included. */
+const MAX_GROWTH_BYTES = 96 * 1024 ** 2;
+
+let victim: Victim;
+before(async () => {
+  victim = await Victim.start();
+});
+after(() => victim[Symbol.asyncDispose]());
+
+interface Flood {
+  readonly name: string;
+  /** Whether the server ends the connection. */
+  readonly isCut?: true;
+  /** Reads nothing of what the server answers. */
+  readonly deaf?: boolean;
+  readonly times: number;
+  frame(index: number): Buffer;
+}
+
+const frame = (type: number, flags: number, id: number, length: number, payload: Uint8Array = Buffer.alloc(0)): Buffer =>
+  Buffer.concat([encodeHeader(type, flags, id, length), payload]);
+/** Odd ids behind that of the stream that carries gRPC. */
+const id = (index: number): number => 2 * index + 3;
+
+const FLOODS: readonly Flood[] = [
+  { name: 'pings', times: 200_000, frame: (index) => frame(ping, FLAG.syn, 0, index) },
+  {
+    name: 'pings whose answers nobody reads',
+    deaf: true,
+    isCut: true,
+    times: 2_000_000,
+    frame: () => frame(ping, FLAG.syn, 0, 1),
+  },
+  { name: 'answers to pings that nobody sent', times: 200_000, frame: (index) => frame(ping, FLAG.ack, 0, index) },
+  { name: 'window updates', times: 200_000, frame: () => frame(windowUpdate, 0, 1, 1) },
+  { name: 'window updates up to the overflow', isCut: true, times: 3, frame: () => frame(windowUpdate, 0, 1, 0xffff_ffff) },
+  { name: 'window updates of streams that do not exist', times: 200_000, frame: (index) => frame(windowUpdate, 0, id(index), 1) },
+  {
+    name: 'streams that nobody asked for',
+    isCut: true,
+    times: 100_000,
+    frame: (index) => frame(windowUpdate, FLAG.syn, id(index), 0),
+  },
+  {
+    name: 'streams that are opened and reset at once',
+    isCut: true,
+    times: 50_000,
+    frame: (index) => Buffer.concat([frame(windowUpdate, FLAG.syn, id(index), 0), frame(windowUpdate, FLAG.rst, id(index), 0)]),
+  },
+  { name: 'a stream that is opened twice', isCut: true, times: 2, frame: () => frame(windowUpdate, FLAG.syn, 3, 0) },
+  {
+    name: 'data of streams that do not exist',
+    times: 2000,
+    frame: (index) => frame(data, 0, id(index), 10_000, Buffer.alloc(10_000)),
+  },
+  { name: 'data without content', times: 200_000, frame: () => frame(data, 0, 1, 0) },
+  { name: 'a frame that is longer than the window', isCut: true, times: 1, frame: () => frame(data, 0, 1, 0xffff_ffff) },
+  {
+    name: 'a stream that is filled and never read',
+    isCut: true,
+    times: 1000,
+    frame: (index) => frame(data, index === 0 ? FLAG.syn : 0, 3, 65_536, Buffer.alloc(65_536)),
+  },
+  { name: 'farewells', times: 200_000, frame: () => frame(goAway, 0, 0, 0) },
+  { name: 'a wrong version', isCut: true, times: 1, frame: () => Buffer.from([1, ...Buffer.alloc(11)]) },
+  { name: 'a wrong type', isCut: true, times: 1, frame: () => frame(4, 0, 0, 0) },
+];
+
+for (const flood of FLOODS) {
+  test(`a multiplexed flood of ${flood.name} harms nobody else`, async (context) => {
+    let socket: Socket | undefined;
+    let sent = 0;
+    let cut = false;
+
+    const damage = await victim.flood(async () => {
+      socket = await victim.connect();
+      if (flood.deaf) socket.pause();
+      const hello = preface();
+      socket.write(Buffer.concat([Buffer.from('backchannel'), frame(data, FLAG.syn, 1, hello.length, hello)]));
+      sent = await pour(socket, repeat(flood.times, flood.frame), 500);
+      cut = await isCut(socket, flood.isCut ? 16_000 : 200);
+    });
+
+    report(context, flood.name, damage);
+    context.diagnostic(`${sent} of ${flood.times} sent, ${cut ? 'cut' : 'served'}`);
+    socket?.destroy();
+    assert.ok(damage.grownBytes < MAX_GROWTH_BYTES, `${mib(damage.grownBytes)} MiB`);
+    if (flood.isCut) assert.ok(cut, 'the connection stayed open');
+  });
+}
