@@ -86,8 +86,9 @@ test('when the first stream is over the session ends and leaves the registry', a
 
 for (const { name, bytes } of [
   { name: 'says nothing', bytes: '' },
-  { name: 'says too little', bytes: 'back' },
+  { name: 'stops in the magic', bytes: BACKCHANNEL_MAGIC.slice(0, 10) },
   { name: 'opens no stream', bytes: BACKCHANNEL_MAGIC },
+  { name: 'stops in a header of the multiplexer', bytes: `${BACKCHANNEL_MAGIC}\0\x01\0\x01` },
 ]) {
   test(`a client that ${name} is cut after the handshake timeout`, async () => {
     const [near, far] = duplexPair();

@@ -2,13 +2,8 @@ import type { Duplex } from 'node:stream';
 import { BACKCHANNEL_MAGIC, readMagic } from '#rpc/common/connection-magic';
 import { YamuxSession } from '#rpc/common/yamux/session';
 import { YAMUX_SERVER } from '#rpc/common/yamux/settings';
+import { HANDSHAKE_TIMEOUT_MS, MULTIPLEXER_CLOSE_MS } from './connection-limits.ts';
 import type { Peer } from './handler.ts';
-
-/** grpc-go gives a new connection this long before it must have said what it is. */
-const HANDSHAKE_TIMEOUT_MS = 120_000;
-
-/** How long streams may go on after the client closed its gRPC stream, the one that everything else belongs to. */
-const CLOSE_TIMEOUT_MS = 5000;
 
 export interface DemultiplexerOptions {
   /** Takes a duplex that starts with the HTTP/2 preface: the connection itself, or the client's stream of a session. */
@@ -58,7 +53,7 @@ async function multiplex(
   if (stream === undefined) return;
   // Everything else on the connection belongs to calls of this stream, so the session ends with it.
   stream.once('close', () => {
-    const timer = setTimeout(() => session.destroy(), CLOSE_TIMEOUT_MS).unref();
+    const timer = setTimeout(() => session.destroy(), MULTIPLEXER_CLOSE_MS).unref();
     void session.close().then(() => clearTimeout(timer));
   });
   options.onGrpc(stream, { ...peer, backchannelId: options.backchannels.register(session) });

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type SecureContextOptions, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorText } from '#base/system-error';
+import { ACCEPT_BACKLOG, HANDSHAKE_TIMEOUT_MS } from './connection-limits.ts';
 import type { Peer } from './handler.ts';
 import { placeSocketFile, type SocketFile } from './unix-socket-file.ts';
 
@@ -23,9 +24,6 @@ export interface ListenerOptions {
   readonly tlsHandshakeTimeoutMs?: number;
 }
 
-const TLS_HANDSHAKE_TIMEOUT_MS = 120_000;
-/** Connections that wait for accept; the system's own limit is usually lower or equal. */
-const BACKLOG = 4096;
 const ALPN_HTTP2 = 'h2';
 
 /** A listening socket with its connections. */
@@ -116,7 +114,7 @@ export class Listener {
   #tlsServer(certificate: SecureContextOptions): TlsServer {
     const server = createTlsServer({
       ...certificate,
-      handshakeTimeout: this.#options.tlsHandshakeTimeoutMs ?? TLS_HANDSHAKE_TIMEOUT_MS,
+      handshakeTimeout: this.#options.tlsHandshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
       // Clients that offer h2 get it. Those that offer nothing are served too; those that offer only other things are told so.
       ALPNCallback: ({ protocols }) => (protocols.includes(ALPN_HTTP2) ? ALPN_HTTP2 : undefined),
     });
@@ -137,7 +135,7 @@ export class Listener {
 async function listening(server: Server, where: { path: string } | { host?: string; port: number }): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen({ ...where, backlog: BACKLOG }, resolve);
+  server.listen({ ...where, backlog: ACCEPT_BACKLOG }, resolve);
   await promise;
   server.off('error', reject);
 }

@@ -7,6 +7,7 @@ import {
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { MAX_CONCURRENT_STREAMS, SESSION_OPTIONS, SESSION_WINDOW_BYTES } from '#rpc/common/http2-limits';
+import { HANDSHAKE_TIMEOUT_MS, LINGER_MS, MAX_PING_STRIKES, STREAM_RESET_BURST, STREAM_RESET_RATE } from './connection-limits.ts';
 
 /** When the server asks whether the peer is alive, and how often the peer may ask us. */
 export interface KeepalivePolicy {
@@ -25,20 +26,11 @@ export const DEFAULT_KEEPALIVE: KeepalivePolicy = {
   pingAfterMs: 300_000,
   pingTimeoutMs: 20_000,
   minClientPingIntervalMs: 10_000,
-  handshakeTimeoutMs: 120_000,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
 };
 
-const MAX_PING_STRIKES = 2;
 /** Less than the smallest window that peers use (grpc-go: 64 KiB) leaves at once. */
 const BULK_BYTES = 16_384;
-/** What is left of a connection's life after its last frame was queued. */
-const LINGER_MS = 200;
-/**
- * Streams that a client may reset: this many at once, and that many a second for long. Each reset call may have started a git
- * process, so a flood of them is an attack; a batch of cancelled calls is not.
- */
-const STREAM_RESET_BURST = 5000;
-const STREAM_RESET_RATE = 500;
 
 export interface ConnectionEvents {
   onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): void;
