@@ -76,7 +76,7 @@ test('a link to nothing is not replaced', async () => {
 test('a locked place is left alone', async () => {
   await using fixture = await StorageFixture.create();
   mkdirSync(`${fixture.storage.path}/new`);
-  await using _lock = await lockRepository(`${fixture.storage.path}/new/repo.git`);
+  await using _lock = await lockRepository(fixture.storage, `${fixture.storage.path}/new/repo.git`);
 
   const error = await refused(fixture);
 

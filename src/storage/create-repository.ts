@@ -88,7 +88,7 @@ async function voteOn(draft: Repository, { vote, signal }: CreateRepositoryOptio
 async function publish(location: RepositoryLocation, draftPath: string, vote: CastVote): Promise<void> {
   const parent = path.posix.dirname(location.path);
   await makeDirectories(location.storage, parent);
-  await using _lock = await lockRepository(location.path).catch((error: unknown) => {
+  await using _lock = await lockRepository(location.storage, location.path).catch((error: unknown) => {
     throw wrap(error, 'locking repository');
   });
   await requireAbsent(location.path);

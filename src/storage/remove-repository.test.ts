@@ -32,7 +32,7 @@ test('a link to a repository is removed and the repository stays', async () => {
 test('a locked repository stays', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git');
-  await using _lock = await lockRepository(repository.path);
+  await using _lock = await lockRepository(fixture.storage, repository.path);
 
   await assert.rejects(removeRepository(repository), new GitalyError('FAILED_PRECONDITION', 'repository is already locked'));
 

@@ -27,7 +27,7 @@ export async function removeRepository(repository: Repository, options: RemoveRe
 
   let removed: string;
   {
-    await using _lock = await lock(repository.path);
+    await using _lock = await lock(repository);
     await requirePresent(repository.path);
     await castVote(vote, 'prepared', `pre-remove ${repository.relativePath}`);
     removed = await moveAway(repository);
@@ -41,9 +41,9 @@ async function castVote(vote: Vote, phase: 'preparing' | 'prepared' | 'committed
   await vote(phase, createHash('sha1').update(text).digest());
 }
 
-async function lock(repositoryPath: string): Promise<AsyncDisposable> {
+async function lock({ storage, path }: Repository): Promise<AsyncDisposable> {
   try {
-    return await lockRepository(repositoryPath);
+    return await lockRepository(storage, path);
   } catch (error) {
     if (error instanceof LockTakenError)
       throw new GitalyError('FAILED_PRECONDITION', 'repository is already locked', { cause: error });

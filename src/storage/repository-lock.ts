@@ -1,7 +1,18 @@
-import { open, unlink } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { open, readFile, stat, unlink } from 'node:fs/promises';
 import { systemErrorCode } from '#base/system-error';
+import { makeDirectories } from './make-directories.ts';
+import { isRunning, ownIdentity, type ProcessIdentity } from './process-identity.ts';
+import type { Storage } from './repository-target.ts';
+import { tempRoot } from './storage-layout.ts';
 
-const LOCK_FILE_MODE = 0o600;
+const FILE_MODE = 0o600;
+
+/**
+ * When the owner is not known to be alive or dead (another machine, another implementation), a lock is believed for so long. A
+ * repository is locked for the votes of the nodes at most, and a node that still clones can let the others wait for hours.
+ */
+export const UNKNOWN_OWNER_MAX_AGE_MS = 24 * 60 * 60 * 1000;
 
 /** Somebody else holds the lock. */
 export class LockTakenError extends Error {
@@ -16,17 +27,81 @@ export class LockTakenError extends Error {
  * Takes the lock on creating, moving or removing a repository: a file `<repository>.lock` beside it, made by whoever is first.
  * Other Gitaly processes on the same storage obey it too. It does not guard what is inside the repository; git does that.
  *
+ * The file says which process made it, and one that a killed process left is taken away.
+ *
  * Dispose it to release. The parent directory must exist.
- * @throws {LockTakenError} when the file is there already; there is no waiting.
+ * @throws {LockTakenError} when somebody holds it; there is no waiting.
  */
-export async function lockRepository(repositoryPath: string): Promise<AsyncDisposable> {
+export async function lockRepository(storage: Storage, repositoryPath: string): Promise<AsyncDisposable> {
   const file = `${repositoryPath}.lock`;
+  const isOurs = (await createLock(file)) || ((await removeStale(storage, file)) && (await createLock(file)));
+  if (!isOurs) throw new LockTakenError();
+  return { [Symbol.asyncDispose]: () => unlink(file) };
+}
+
+/** @returns whether there was none before. */
+async function createLock(file: string, content = JSON.stringify(ownIdentity())): Promise<boolean> {
+  const handle = await open(file, 'wx', FILE_MODE).catch((error: unknown) => {
+    if (systemErrorCode(error) === 'EEXIST') return undefined;
+    throw error;
+  });
+  if (handle === undefined) return false;
   try {
-    const handle = await open(file, 'wx', LOCK_FILE_MODE);
-    await handle.close();
+    await handle.writeFile(content);
+    return true;
   } catch (error) {
-    if (systemErrorCode(error) === 'EEXIST') throw new LockTakenError();
+    await unlink(file);
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Takes a lock away whose owner is gone. Two that find it at the same time must not take away each other's new one, so each needs a
+ * claim on this very lock first, and looks again when it has it: from then on only the holder may remove the file.
+ *
+ * @returns whether it is worth while to try again.
+ */
+async function removeStale(storage: Storage, file: string): Promise<boolean> {
+  const found = await readLock(file);
+  if (found === undefined) return true;
+  if (!found.isStale) return false;
+  await makeDirectories(storage, tempRoot(storage));
+  const claim = `${tempRoot(storage)}/lock-${found.id}`;
+  if (!(await createLock(claim, ''))) return false;
+  try {
+    if ((await readLock(file))?.id === found.id) await unlink(file);
+    return true;
+  } finally {
+    await unlink(claim);
+  }
+}
+
+async function readLock(file: string): Promise<{ readonly id: string; readonly isStale: boolean } | undefined> {
+  try {
+    const content = await readFile(file, 'utf8');
+    const { ino, mtimeMs } = await stat(file);
+    const owner = parseIdentity(content);
+    const isAlive = owner === undefined ? undefined : isRunning(owner);
+    return {
+      id: createHash('sha1').update(`${file}\0${content}\0${ino}\0${mtimeMs}`).digest('hex'),
+      isStale: isAlive === undefined ? Date.now() - mtimeMs > UNKNOWN_OWNER_MAX_AGE_MS : !isAlive,
+    };
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
-  return { [Symbol.asyncDispose]: () => unlink(file) };
+}
+
+/** `undefined` for a lock that is empty, because it is this moment being made or because others do not say who they are. */
+function parseIdentity(content: string): ProcessIdentity | undefined {
+  try {
+    const value: Partial<Record<string, unknown>> = Object(JSON.parse(content));
+    const { place, pid, startTime } = value;
+    if (typeof place !== 'string' || typeof pid !== 'number' || typeof startTime !== 'string') return undefined;
+    return { place, pid, startTime };
+  } catch {
+    return undefined;
+  }
 }
