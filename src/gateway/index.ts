@@ -1,9 +1,21 @@
 /** Doors for plain git in front of a Gitaly: `import { openHttpDoor } from 'gitaly-ts/gateway'`. */
 
 export type { Answer } from './http/answer.ts';
-export { type AccessRequest, type Authenticator, type Identity, noAuthentication } from './http/authentication.ts';
+export { AuthFileError } from './http/auth/auth-file.ts';
+export { type CallbackAuthenticationOptions, callbackAuthentication } from './http/auth/callback-authentication.ts';
+export { type FileAuthenticationOptions, fileAuthentication } from './http/auth/file-authentication.ts';
+export { createToken, hashPassword } from './http/auth/password-hash.ts';
+export {
+  type AccessRequest,
+  type Admission,
+  type Authenticator,
+  type Identity,
+  noAuthentication,
+} from './http/authentication.ts';
 export type { CreateOnPushOptions } from './http/create-on-push.ts';
 export type { GitalyAddress } from './http/gitaly-link.ts';
-export { type HttpDoor, type HttpDoorOptions, type HttpLimits, openHttpDoor } from './http/http-door.ts';
+export { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http/http-door.ts';
+export { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits/http-limits.ts';
 export { type RepositoryInit, type RepositoryMapping, storageMapping } from './http/repository-mapping.ts';
 export type { RepositoryPath } from './http/repository-path.ts';
+export type { TlsFiles } from './http/tls-server.ts';

@@ -21,8 +21,12 @@ export function setStreamHeaders(response: ServerResponse, contentType: string):
   for (const [name, value] of Object.entries({ ...NO_CACHE, 'Content-Type': contentType })) response.setHeader(name, value);
 }
 
-/** Sends a complete answer in place of whatever was prepared. Only before the first byte has left. */
-export function sendAnswer(response: ServerResponse, answer: Answer): void {
+/**
+ * Sends a complete answer in place of whatever was prepared. Only before the first byte has left.
+ *
+ * @param isOpen the caller ends the response: the client has the answer, and the connection stays
+ */
+export function sendAnswer(response: ServerResponse, answer: Answer, { isOpen = false } = {}): void {
   for (const name of response.getHeaderNames()) response.removeHeader(name);
   const body = Buffer.from(`${answer.text}\n`);
   response.writeHead(answer.status, {
@@ -32,5 +36,6 @@ export function sendAnswer(response: ServerResponse, answer: Answer): void {
     'X-Content-Type-Options': 'nosniff',
     ...answer.headers,
   });
-  response.end(response.req.method === 'HEAD' ? undefined : body);
+  if (response.req.method !== 'HEAD') response.write(body);
+  if (!isOpen) response.end();
 }

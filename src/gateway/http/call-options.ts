@@ -6,14 +6,14 @@ import type { GitExchange } from './git-exchange.ts';
 const CORRELATION_ID_FORMAT = /^[\w.-]{1,128}$/;
 
 /** What Gitaly is told beside the request: who asks and from where, for hooks, limits and logs. */
-export function callOptions({ identity, request, signal }: GitExchange): CallOptions {
+export function callOptions({ identity, remoteAddress, request, signal }: GitExchange): CallOptions {
   const correlationId = request.headers['x-request-id'];
   return {
     signal,
     metadata: {
       [USER_ID]: identity.glId,
       [USERNAME]: identity.username,
-      ...(request.socket.remoteAddress === undefined ? {} : { [REMOTE_IP]: request.socket.remoteAddress }),
+      ...(remoteAddress === undefined ? {} : { [REMOTE_IP]: remoteAddress }),
       ...(typeof correlationId === 'string' && CORRELATION_ID_FORMAT.test(correlationId)
         ? { [CORRELATION_ID]: correlationId }
         : {}),

@@ -10,7 +10,9 @@ export interface GitExchange {
   readonly service: GitService;
   readonly repository: RepositoryInit;
   readonly identity: Identity;
-  /** Aborts when the client goes away. */
+  /** The client's, also behind trusted proxies. */
+  readonly remoteAddress: string | undefined;
+  /** Aborts when the client goes away, and when the request takes too long. */
   readonly signal: AbortSignal;
   /** Tells a client that waits with its body (`Expect: 100-continue`) to send it. */
   invite(): void;

@@ -1,54 +1,47 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerOptions } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { answerClientError } from './client-error.ts';
 import { type GitalyAddress, linkGitaly } from './gitaly-link.ts';
+import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits/http-limits.ts';
 import { RequestServer, type RequestServerOptions } from './request-server.ts';
+import { createTlsServer, type TlsFiles } from './tls-server.ts';
 
-export interface HttpDoorOptions extends Omit<RequestServerOptions, 'link'> {
+export interface HttpDoorOptions extends Omit<RequestServerOptions, 'link' | 'limits'> {
   readonly gitaly: GitalyAddress;
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
+  /** Speak HTTPS with this certificate; changed files are taken up within seconds. Default: plain HTTP. */
+  readonly tls?: TlsFiles;
   readonly limits?: Partial<HttpLimits>;
-}
-
-export interface HttpLimits {
-  /** Time for the head of a request. */
-  readonly headersTimeoutMs: number;
-  /** A connection on which nothing moves for so long is cut. Hooks may run that long without a word. */
-  readonly idleTimeoutMs: number;
-  /** A connection that may serve another request is kept so long. */
-  readonly keepAliveTimeoutMs: number;
-  /** All header lines of a request. */
-  readonly maxHeaderBytes: number;
+  /** Told of what an operator should mend while the door runs: a changed certificate that cannot be used. */
+  readonly onProblem?: (error: unknown) => void;
 }
 
 /** A running door. */
 export interface HttpDoor extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
-  /** `http://HOST:PORT` */
+  /** `http://HOST:PORT` or `https://HOST:PORT` */
   readonly url: string;
   /** Takes no new connections, waits `graceMs` for running requests, cuts what is left. */
   close(options?: { graceMs?: number }): Promise<void>;
 }
 
-const LIMITS: HttpLimits = {
-  headersTimeoutMs: 30_000,
-  idleTimeoutMs: 15 * 60_000,
-  keepAliveTimeoutMs: 65_000,
-  maxHeaderBytes: 32 * 1024,
-};
-
 /**
  * Opens a smart-HTTP door in front of a Gitaly: plain `git clone`, `fetch` and `push`. Like Workhorse it knows Gitaly by its RPCs
  * only.
  *
- * @throws the system's error when the address cannot be listened on (EADDRINUSE …).
+ * @throws the system's error when the address cannot be listened on (EADDRINUSE …), what is wrong with a certificate, {TypeError} for
+ *   a trusted proxy that is no network.
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
+  const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
   const link = await linkGitaly(options.gitaly);
-  const requests = new RequestServer({ ...options, link });
-  const server = createHttpServer(requests, { ...LIMITS, ...options.limits });
+  let server: Server | TlsServer;
   try {
+    server = await createHttpServer(new RequestServer({ ...options, limits, link }), limits, options);
     await listen(server, options.listen);
   } catch (error) {
     await link.connection.close();
@@ -62,25 +55,43 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     await closeServer(server, graceMs);
     await link.connection.close();
   };
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const url = `${options.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return { host, port, url, close, [Symbol.asyncDispose]: () => close() };
 }
 
-function createHttpServer(requests: RequestServer, limits: HttpLimits): Server {
-  const server = createServer({
+async function createHttpServer(
+  requests: RequestServer,
+  limits: HttpLimits,
+  { onProblem = () => {}, tls }: HttpDoorOptions,
+): Promise<Server | TlsServer> {
+  const options: ServerOptions = {
     headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: 0, // a large push may take hours; the idle time-out catches the dead
+    requestTimeout: 0, // a body has limits of its own, which know whether we or the client are slow
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     maxHeaderSize: limits.maxHeaderBytes,
     connectionsCheckingInterval: Math.min(limits.headersTimeoutMs, 5000),
-  });
+  };
+  const handshake = { handshakeTimeout: limits.headersTimeoutMs };
+  const server =
+    tls === undefined
+      ? createServer(options)
+      : await createTlsServer({ ...tls, server: { ...options, ...handshake }, onProblem });
+  server.maxConnections = limits.maxConnections;
   server.setTimeout(limits.idleTimeoutMs);
-  server.on('request', (request, response) => void requests.serve(request, response, () => {}));
-  server.on('checkContinue', (request, response) => void requests.serve(request, response, () => response.writeContinue()));
+
+  const answering = new WeakSet<Duplex>();
+  const serve = async (...[request, response, invite]: Parameters<RequestServer['serve']>): Promise<void> => {
+    answering.add(request.socket);
+    response.once('close', () => answering.delete(request.socket));
+    await requests.serve(request, response, invite);
+  };
+  server.on('request', (request, response) => void serve(request, response, () => {}));
+  server.on('checkContinue', (request, response) => void serve(request, response, () => response.writeContinue()));
+  server.on('clientError', (error, socket) => answerClientError(error, socket, answering.has(socket)));
   return server;
 }
 
-async function listen(server: Server, { host, port }: HttpDoorOptions['listen']): Promise<void> {
+async function listen(server: Server | TlsServer, { host, port }: HttpDoorOptions['listen']): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   server.listen({ host, port }, resolve);
@@ -91,7 +102,7 @@ async function listen(server: Server, { host, port }: HttpDoorOptions['listen'])
 /** A connection that a finished request leaves open is idle, and nothing but this closes it. */
 const CLOSE_IDLE_EVERY_MS = 20;
 
-async function closeServer(server: Server, graceMs: number): Promise<void> {
+async function closeServer(server: Server | TlsServer, graceMs: number): Promise<void> {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());
   server.closeIdleConnections();

@@ -1,47 +1,66 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
 import { GitalyError } from '#base/gitaly-error';
 import { CallError } from '#client/call-error';
 import { type Answer, sendAnswer } from './answer.ts';
 import { type Authenticator, noAuthentication } from './authentication.ts';
 import { busyReport } from './busy-report.ts';
 import { type CreateOnPushOptions, RepositoryCreator } from './create-on-push.ts';
-import { failureAnswer } from './failure.ts';
+import { BUSY_ANSWER, failureAnswer, NOT_FOUND } from './failure.ts';
 import type { GitExchange } from './git-exchange.ts';
 import type { GitalyLink } from './gitaly-link.ts';
+import { ClientSlots } from './limits/client-slots.ts';
+import type { HttpLimits } from './limits/http-limits.ts';
+import { discardRest } from './linger.ts';
+import { Refusal, TOO_MANY } from './refusal.ts';
 import type { RepositoryMapping } from './repository-mapping.ts';
-import { isMalformedBody, requestBody } from './request-body.ts';
+import { RequestBody } from './request-body.ts';
 import { parseRoute, type Route } from './route.ts';
 import { serveInfoRefs } from './serve-info-refs.ts';
 import { serveReceivePack, serveUploadPack } from './serve-service.ts';
+import { type Peer, TrustedProxies } from './trusted-proxies.ts';
 
 export interface RequestServerOptions {
   readonly link: GitalyLink;
   readonly mapping: RepositoryMapping;
+  readonly limits: HttpLimits;
   /** Default: everybody is let in. */
   readonly authenticator?: Authenticator;
+  /** Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count. Default: none. */
+  readonly trustedProxies?: readonly string[];
   /** A push to a repository that does not exist makes it. Default: it is refused. */
   readonly createOnPush?: CreateOnPushOptions | false;
-  /** Told of every request that failed for a reason on our side. */
+  /** Told of every request that failed for a reason on our side. The request's headers hold its credentials: do not log them. */
   readonly onFailure?: (error: unknown, request: IncomingMessage) => void;
 }
 
-interface PreparedExchange {
-  readonly kind: 'info-refs' | 'service';
-  readonly exchange: GitExchange;
-  readonly body: Readable;
+type GitRoute = Exclude<Route, { readonly kind: 'answer' }>;
+
+/** A request on its way; what is known of it grows. */
+interface Visit {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly invite: () => void;
+  readonly peer: Peer;
+  readonly gone: AbortController;
+  body?: RequestBody;
 }
 
-/** Takes each request through the same steps: route, authenticate, map, check, forward; and turns failures into answers. */
+/** Takes each request through the same steps: route, count, authenticate, map, check, forward; and turns failures into answers. */
 export class RequestServer {
   readonly #options: RequestServerOptions;
   readonly #authenticator: Authenticator;
   readonly #creator: RepositoryCreator | undefined;
+  readonly #proxies: TrustedProxies;
+  readonly #slots: ClientSlots;
 
+  /** @throws {TypeError} for a trusted proxy that is no network */
   constructor(options: RequestServerOptions) {
+    const { authenticator, createOnPush, limits, link, trustedProxies } = options;
     this.#options = options;
-    this.#authenticator = options.authenticator ?? noAuthentication();
-    this.#creator = options.createOnPush ? new RepositoryCreator(options.link.connection, options.createOnPush) : undefined;
+    this.#authenticator = authenticator ?? noAuthentication();
+    this.#creator = createOnPush ? new RepositoryCreator(link.connection, createOnPush) : undefined;
+    this.#proxies = new TrustedProxies(trustedProxies ?? []);
+    this.#slots = new ClientSlots({ total: limits.maxRequests, perClient: limits.maxRequestsPerClient });
   }
 
   /** @param invite tells a client that waits with its body (`Expect: 100-continue`) to send it. */
@@ -51,77 +70,85 @@ export class RequestServer {
       if (!response.writableFinished) gone.abort(new GitalyError('CANCELLED', 'the client went away'));
     });
     response.on('error', () => {}); // a client that vanished; `close` follows
+    const visit: Visit = { request, response, invite, gone, peer: this.#proxies.peerOf(request) };
     const route = parseRoute(request.method ?? '', request.url ?? '');
-    let body: Readable = request;
+    if (route.kind === 'answer') return await refuse(visit, route.answer);
+    const slot = this.#slots.take(visit.peer.address);
+    if (typeof slot === 'string') return await refuse(visit, slot === 'client' ? TOO_MANY : BUSY_ANSWER);
+
+    const timer = setTimeout(() => gone.abort(TOO_LONG), this.#options.limits.requestTimeoutMs).unref();
     try {
-      const prepared = await this.#prepare(route, { request, response, invite, signal: gone.signal });
-      if ('answer' in prepared) return this.#refuse(response, prepared.answer);
-      body = prepared.body;
-      await this.#forward(prepared);
+      await this.#answer(visit, route);
     } catch (error) {
-      this.#fail(error, { request, response, body, route });
+      await this.#fail(visit, route, gone.signal.aborted ? gone.signal.reason : error);
+    } finally {
+      clearTimeout(timer);
+      slot[Symbol.dispose]();
     }
   }
 
-  /** Everything that can be refused before Gitaly is asked. */
-  async #prepare(
-    route: Route,
-    parts: Pick<GitExchange, 'request' | 'response' | 'invite' | 'signal'>,
-  ): Promise<PreparedExchange | { readonly answer: Answer }> {
-    if (route.kind === 'answer') return route;
-    const { kind, path, service } = route;
-    const { request } = parts;
-    const identity = await this.#authenticator.authenticate({
+  async #answer(visit: Visit, { kind, path, service }: GitRoute): Promise<void> {
+    const { gone, invite, peer, request, response } = visit;
+    const admission = await this.#authenticator.authenticate({
       headers: request.headers,
-      remoteAddress: request.socket.remoteAddress,
+      remoteAddress: peer.address,
+      scheme: peer.scheme,
       path,
       operation: service === 'git-upload-pack' ? 'read' : 'write',
     });
-    if ('answer' in identity) return identity;
-    const repository = this.#options.mapping.repositoryAt(path);
-    if (repository === undefined) return { answer: failureAnswer(new GitalyError('NOT_FOUND', 'not mapped')) };
-    const exchange: GitExchange = { ...parts, service, repository, identity };
-    if (kind === 'info-refs') return { kind, exchange, body: request };
+    if ('answer' in admission) return await refuse(visit, admission.answer);
+    const mapped = this.#options.mapping.repositoryAt(path);
+    if (mapped === undefined) return await refuse(visit, NOT_FOUND);
+    const { glRepository, ...identity } = admission;
+    const repository = glRepository === undefined ? mapped : { ...mapped, glRepository };
+    const exchange: GitExchange = {
+      ...{ request, response, invite, service, repository, identity },
+      remoteAddress: peer.address,
+      signal: gone.signal,
+    };
 
+    if (kind === 'info-refs') return await serveInfoRefs(exchange, this.#options.link, this.#creator);
     const expected = `application/x-${service}-request`;
-    if (request.headers['content-type'] !== expected)
-      return { answer: { status: 415, text: `The content type must be ${expected}.` } };
-    const body = requestBody(request);
-    return 'answer' in body ? body : { kind, exchange, body };
+    if (request.headers['content-type'] !== expected) {
+      return await refuse(visit, { status: 415, text: `The content type must be ${expected}.` });
+    }
+    visit.body = RequestBody.of(request, this.#bodyLimits(service));
+    if (service === 'git-upload-pack') await serveUploadPack(exchange, visit.body, this.#options.link);
+    else await serveReceivePack(exchange, visit.body, { ...this.#options, creator: this.#creator });
   }
 
-  #forward({ body, exchange, kind }: PreparedExchange): Promise<void> {
-    if (kind === 'info-refs') return serveInfoRefs(exchange, this.#options.link, this.#creator);
-    if (exchange.service === 'git-upload-pack') return serveUploadPack(exchange, body, this.#options.link);
-    return serveReceivePack(exchange, body, { ...this.#options, creator: this.#creator });
+  #bodyLimits(service: GitRoute['service']) {
+    const { limits } = this.#options;
+    const idleTimeoutMs = limits.bodyIdleTimeoutMs;
+    return service === 'git-upload-pack'
+      ? { maxBytes: limits.maxUploadPackBodyBytes, timeoutMs: limits.uploadPackBodyTimeoutMs, idleTimeoutMs }
+      : { maxBytes: limits.maxReceivePackBodyBytes, timeoutMs: limits.requestTimeoutMs, idleTimeoutMs };
   }
 
-  #fail(
-    error: unknown,
-    { body, request, response, route }: { body: Readable; request: IncomingMessage; response: ServerResponse; route: Route },
-  ): void {
+  async #fail(visit: Visit, { kind, service }: GitRoute, error: unknown): Promise<void> {
+    const { body, request, response } = visit;
     if (response.destroyed) return; // the client went away, which is what failed
-    if (isMalformedBody(body)) {
-      this.#refuse(response, { status: 400, text: 'The body of the request is not valid gzip.' });
-      return;
-    }
-    const answer = failureAnswer(error);
+    const answer = error instanceof Refusal ? error.answer : (body?.refusal ?? failureAnswer(error));
     if (response.headersSent || answer.status >= 500) this.#options.onFailure?.(error, request);
-    if (!response.headersSent && route.kind === 'service' && error instanceof CallError && error.limit !== undefined) {
-      response.end(busyReport(route.service));
+    if (!response.headersSent && kind === 'service' && error instanceof CallError && error.limit !== undefined) {
+      response.end(busyReport(service));
     } else {
-      this.#refuse(response, answer);
+      await refuse(visit, answer);
     }
   }
+}
 
-  /** After the first byte of an answer, a cut connection is the only way left to say that something is wrong. */
-  #refuse(response: ServerResponse, answer: Answer): void {
-    if (response.headersSent) {
-      response.destroy();
-      return;
-    }
-    // The rest of a body that was not read is not worth keeping the connection for.
-    const close = response.req.complete ? {} : { Connection: 'close' };
-    sendAnswer(response, { ...answer, headers: { ...close, ...answer.headers } });
+const TOO_LONG = new Refusal({ status: 504, text: 'The request took longer than this server allows.' });
+
+/** After the first byte of an answer, a cut connection is the only way left to say that something is wrong. */
+async function refuse({ request, response }: Visit, answer: Answer): Promise<void> {
+  if (response.headersSent) {
+    response.destroy();
+    return;
   }
+  if (request.complete) return sendAnswer(response, answer);
+  // The rest of a body that was not read is not worth keeping the connection for.
+  sendAnswer(response, { ...answer, headers: { Connection: 'close', ...answer.headers } }, { isOpen: true });
+  await discardRest(request);
+  response.end();
 }

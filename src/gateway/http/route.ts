@@ -13,6 +13,12 @@ const MAX_URL_BYTES = 8192;
 const HOW_TO = 'Use git with the address of a repository, for example: git clone http://HOST/NAME.git';
 const DUMB = 'This server speaks the smart HTTP protocol only, which git has had since 1.6.6. Use a newer client.';
 const DUMB_PATH = /^\/(.+)\/(HEAD|info\/refs|objects\/.*|info\/alternates)$/;
+/** What git-lfs shows is the message. @see git-lfs: docs/api/batch.md, 'Response errors' */
+const NO_LFS: Answer = {
+  status: 501,
+  text: JSON.stringify({ message: 'This server has no Git LFS. Store large files elsewhere: git config lfs.url URL' }),
+  headers: { 'Content-Type': 'application/vnd.git-lfs+json' },
+};
 const LFS_PATH = /^\/(.+)\/info\/lfs(\/.*)?$/;
 const SERVICE_PATH = /^\/(.*)\/(git-upload-pack|git-receive-pack)$/;
 const INFO_REFS_PATH = /^\/(.*)\/info\/refs$/;
@@ -29,7 +35,7 @@ export function parseRoute(method: string, target: string): Route {
   const name = new URLSearchParams(query).get('service');
   if (infoRefs !== null && name !== null) return infoRefsRoute(method, infoRefs[1] ?? '', name);
   if (service !== null) return serviceRoute(method, service[1] ?? '', service[2] ?? '');
-  if (LFS_PATH.test(path)) return refuse(501, 'This server has no Git LFS. Turn it off for this remote: git config lfs.url ""');
+  if (LFS_PATH.test(path)) return { kind: 'answer', answer: NO_LFS };
   if (DUMB_PATH.test(path)) return refuse(403, DUMB);
   return refuse(404, `There is nothing to see at this address. ${HOW_TO}`);
 }

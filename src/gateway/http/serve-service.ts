@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
 import { postReceivePack } from '#client/post-receive-pack';
 import { postUploadPack } from '#client/post-upload-pack';
 import { setStreamHeaders } from './answer.ts';
@@ -10,7 +9,7 @@ import { gitProtocol } from './git-protocol.ts';
 import type { GitalyLink } from './gitaly-link.ts';
 
 /** Answers `POST …/git-upload-pack`: the body goes to git as it comes, and git's answer back, both through the sidechannel. */
-export async function serveUploadPack(exchange: GitExchange, body: Readable, link: GitalyLink): Promise<void> {
+export async function serveUploadPack(exchange: GitExchange, body: AsyncIterable<Uint8Array>, link: GitalyLink): Promise<void> {
   const { repository, request, response } = exchange;
   setStreamHeaders(response, 'application/x-git-upload-pack-result');
   exchange.invite();
@@ -31,7 +30,11 @@ export interface ReceivePackParts {
 }
 
 /** Answers `POST …/git-receive-pack`. What hooks or git refuse is part of the answer. */
-export async function serveReceivePack(exchange: GitExchange, body: Readable, parts: ReceivePackParts): Promise<void> {
+export async function serveReceivePack(
+  exchange: GitExchange,
+  body: AsyncIterable<Uint8Array>,
+  parts: ReceivePackParts,
+): Promise<void> {
   const { identity, repository, request, response } = exchange;
   const options = callOptions(exchange);
   setStreamHeaders(response, 'application/x-git-receive-pack-result');

@@ -1,0 +1,66 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { BUSY_ANSWER } from '../failure.ts';
+import { ClientSlots } from '../limits/client-slots.ts';
+import { RecentMap } from '../recent-map.ts';
+import { Refusal, TOO_MANY } from '../refusal.ts';
+import { isSecretOf, type SecretHash } from './password-hash.ts';
+
+/** Passwords that were right and need not be computed again: git sends them with every request. */
+const MAX_REMEMBERED = 10_000;
+/** Running at once; Node's pool has four threads, and files are read with them too. */
+const MAX_RUNNING = 2;
+/** Running and waiting. More are refused: guessing must cost the guesser, not us. */
+const PENDING = { total: 64, perClient: 8 } as const;
+
+/** Checks passwords whose hash is slow to compute: a bounded number at once, and each right one only once. */
+export class SecretChecker {
+  /** Remembered passwords are kept as HMACs with a key that is nowhere else. */
+  readonly #key = randomBytes(32);
+  readonly #right = new RecentMap<string, true>(MAX_REMEMBERED);
+  readonly #pending = new Map<string, Promise<boolean>>();
+  readonly #slots = new ClientSlots(PENDING);
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
+
+  /**
+   * Whether `secret` is the one of `hash`. Equal questions that come together are answered by one computation.
+   *
+   * @param hashText tells hashes apart; a changed password is computed anew
+   * @throws {Refusal} 429 or 503 when too many wait
+   */
+  async check(hash: SecretHash, hashText: string, secret: string, client: string | undefined): Promise<boolean> {
+    const id = createHmac('sha256', this.#key).update(`${hashText}\0${secret}`).digest('base64');
+    if (this.#right.get(id) === true) return true;
+    const pending = this.#pending.get(id) ?? this.#start(id, hash, secret, client);
+    return await pending;
+  }
+
+  #start(id: string, hash: SecretHash, secret: string, client: string | undefined): Promise<boolean> {
+    const slot = this.#slots.take(client);
+    if (slot === 'client') throw new Refusal(TOO_MANY);
+    if (slot === 'total') throw new Refusal(BUSY_ANSWER);
+    const computing = this.#compute(hash, secret)
+      .then((isRight) => {
+        if (isRight) this.#right.set(id, true);
+        return isRight;
+      })
+      .finally(() => {
+        slot[Symbol.dispose]();
+        this.#pending.delete(id);
+      });
+    this.#pending.set(id, computing);
+    return computing;
+  }
+
+  async #compute(hash: SecretHash, secret: string): Promise<boolean> {
+    if (this.#running >= MAX_RUNNING) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#running++;
+    try {
+      return await isSecretOf(hash, secret);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#running--;
+      else next(); // takes over the place
+    }
+  }
+}

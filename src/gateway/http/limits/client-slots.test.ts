@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ClientSlots } from './client-slots.ts';
+
+test('a client has its share, all together have theirs', () => {
+  const slots = new ClientSlots({ total: 3, perClient: 2 });
+
+  const first = slots.take('192.0.2.1');
+  slots.take('192.0.2.1');
+
+  assert.equal(slots.take('192.0.2.1'), 'client');
+  assert.equal(typeof slots.take('192.0.2.2'), 'object');
+  assert.equal(slots.take('192.0.2.3'), 'total');
+  if (typeof first === 'string') assert.fail();
+  first[Symbol.dispose]();
+  first[Symbol.dispose](); // the second time must not free somebody else's
+  assert.equal(typeof slots.take('192.0.2.3'), 'object');
+  assert.equal(slots.take('192.0.2.4'), 'total');
+});
+
+const IPV6 = [
+  ['2001:db8:1:2::7', '2001:db8:1:2:3:4:5:6', true],
+  ['2001:db8:1:2::7', '2001:db8:1:3::7', false],
+  ['2001:db8::7', '2001:db8:0:0:1::', true],
+  ['::1', '::2', true],
+  ['fe80::1', '::1', false],
+] as const;
+
+for (const [one, other, isSame] of IPV6) {
+  test(`${one} and ${other} are ${isSame ? 'one client' : 'two clients'}`, () => {
+    const slots = new ClientSlots({ total: 10, perClient: 1 });
+    slots.take(one);
+
+    assert.equal(slots.take(other) === 'client', isSame);
+  });
+}

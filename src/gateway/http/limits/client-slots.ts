@@ -1,0 +1,53 @@
+/** How many may be in at once. */
+export interface SlotLimits {
+  readonly total: number;
+  readonly perClient: number;
+}
+
+/** Counts what runs at once, over all and for each client. It remembers only clients that hold a slot. */
+export class ClientSlots {
+  readonly #limits: SlotLimits;
+  readonly #held = new Map<string, number>();
+  #total = 0;
+
+  constructor(limits: SlotLimits) {
+    this.#limits = limits;
+  }
+
+  /** A slot, given back by disposing it; or which limit is reached. */
+  take(address: string | undefined): Disposable | 'client' | 'total' {
+    const client = clientOf(address);
+    const held = this.#held.get(client) ?? 0;
+    if (held >= this.#limits.perClient) return 'client';
+    if (this.#total >= this.#limits.total) return 'total';
+    this.#total++;
+    this.#held.set(client, held + 1);
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        this.#giveBack(client);
+      },
+    };
+  }
+
+  #giveBack(client: string): void {
+    const left = (this.#held.get(client) ?? 0) - 1;
+    this.#total--;
+    if (left > 0) this.#held.set(client, left);
+    else this.#held.delete(client);
+  }
+}
+
+const IPV6_NETWORK_GROUPS = 4;
+
+/** One client is one IPv4 address, or one IPv6 /64: that much is given to a single customer. */
+function clientOf(address = ''): string {
+  if (!address.includes(':')) return address;
+  const [head = '', tail] = address.split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? [] : Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0');
+  return [...before, ...zeros, ...after].slice(0, IPV6_NETWORK_GROUPS).join(':');
+}

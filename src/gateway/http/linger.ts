@@ -1,0 +1,25 @@
+import type { IncomingMessage } from 'node:http';
+import { stoppableChunks } from '#client/stoppable-chunks';
+
+const MAX_MS = 2000;
+const MAX_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Reads and drops what a client still sends after its answer, within bounds. A connection that is closed over unread bytes is reset,
+ * and a reset can overtake the answer.
+ */
+export async function discardRest(request: IncomingMessage): Promise<void> {
+  const chunks = stoppableChunks(request);
+  const timer = setTimeout(() => void chunks.return?.(), MAX_MS);
+  let bytes = 0;
+  try {
+    for await (const chunk of chunks) {
+      bytes += chunk.byteLength;
+      if (bytes > MAX_BYTES) break;
+    }
+  } catch {
+    // the client is gone, which is as good
+  } finally {
+    clearTimeout(timer);
+  }
+}
