@@ -102,5 +102,6 @@ export function rightAt(grants: readonly Grant[], repository: string): 'read' | 
 }
 
 function covers(path: string, repository: string): boolean {
-  return path === '' || repository === path || repository === `${path}.git` || repository.startsWith(`${path}/`);
+  if (path === '' || repository.startsWith(`${path}/`)) return true;
+  return repository === (path.endsWith('.git') ? path : `${path}.git`);
 }

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AuthFileError, parseAuthFile, rightAt } from './auth-file.ts';
+
+const TOKEN = `sha256:${'ab'.repeat(32)}`;
+const OTHER_TOKEN = `sha256:${'cd'.repeat(32)}`;
+const PASSWORD = `$scrypt$ln=15,r=8,p=3$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+const OTHER_PASSWORD = `$scrypt$ln=15,r=8,p=3$${'B'.repeat(22)}$${'A'.repeat(43)}`;
+
+test('lines with the same name and secret add up, comments and blank lines do not count', () => {
+  const file = parseAuthFile(
+    `# people\r\n\n  ann\twrite ${PASSWORD} team/\r\nann read ${PASSWORD}\nann read ${TOKEN}\nanonymous read - docs\n`,
+  );
+
+  assert.deepEqual(file.passwords.get('ann')?.grants, [
+    { right: 'write', paths: ['team'] },
+    { right: 'read', paths: [] },
+  ]);
+  assert.deepEqual(
+    [...file.tokens.values()].map(({ grants, name }) => [name, grants]),
+    [['ann', [{ right: 'read', paths: [] }]]],
+  );
+  assert.deepEqual(file.anonymous, [{ right: 'read', paths: ['docs'] }]);
+});
+
+const WRONG = [
+  ['ann write', /line 1: want NAME read\|write HASH/],
+  [`ann:x write ${TOKEN}`, /line 1: want NAME/],
+  [`ann admin ${TOKEN}`, /the second word is the right, read or write/],
+  ['\nann write hunter2', /line 2: the hash is neither \$scrypt\$… nor sha256:…/],
+  [`ann write ${TOKEN} %zz`, /a path is not valid percent-encoded UTF-8/],
+  [`anonymous read ${TOKEN}`, /anonymous has no password/],
+  [`ann write ${PASSWORD}\nann write ${OTHER_PASSWORD}`, /line 2: this name has two passwords/],
+  [`ann write ${TOKEN}\nbob write ${TOKEN}`, /line 2: this token is another name's too/],
+] as const;
+
+for (const [text, message] of WRONG) {
+  test(`${JSON.stringify(text.slice(0, 40))} is refused with its line, without its secret`, () => {
+    assert.throws(
+      () => parseAuthFile(text),
+      (error) => error instanceof AuthFileError && message.test(error.message) && !/hunter2|abab|AAAA/.test(error.message),
+    );
+  });
+}
+
+test('a name may have a password and any number of tokens', () => {
+  const file = parseAuthFile(`ann write ${PASSWORD}\nann read ${TOKEN}\nann read ${OTHER_TOKEN}`);
+
+  assert.deepEqual([file.passwords.size, file.tokens.size], [1, 2]);
+});
+
+const RIGHTS = [
+  ['', 'any/thing.git', 'write'],
+  ['/', 'any/thing.git', 'write'],
+  ['team', 'team/app.git', 'write'],
+  ['team/', 'team/sub/app.git', 'write'],
+  ['team/app', 'team/app.git', 'write'],
+  ['team/app.git', 'team/app.git', 'write'],
+  ['gr%C3%BCn%20x', 'grün x/a.git', 'write'],
+  ['team', 'teams/app.git', undefined],
+  ['team/app', 'team/app2.git', undefined],
+  ['team/app.git', 'team/app.git.git', undefined],
+  ['other', 'team/app.git', undefined],
+] as const;
+
+for (const [path, repository, right] of RIGHTS) {
+  test(`a right on ${JSON.stringify(path)} is ${right ?? 'none'} at ${repository}`, () => {
+    const [account] = parseAuthFile(`ann write ${TOKEN} ${path}`).tokens.values();
+
+    assert.equal(rightAt(account?.grants ?? [], repository), right);
+  });
+}
+
+test('the widest of the fitting rights counts', () => {
+  const grants = [
+    { right: 'read', paths: [] },
+    { right: 'write', paths: ['team'] },
+  ] as const;
+
+  assert.equal(rightAt(grants, 'team/a.git'), 'write');
+  assert.equal(rightAt(grants, 'a.git'), 'read');
+});

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ReloadedFiles } from './reloaded-files.ts';
+
+function files(context: TestContext): { path: string; write: (text: string) => void } {
+  const directory = mkdtempSync(join(tmpdir(), 'reloaded-'));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  const path = join(directory, 'file');
+  const write = (text: string): void => {
+    writeFileSync(`${path}.new`, text);
+    renameSync(`${path}.new`, path);
+  };
+  return { path, write };
+}
+
+function parse([contents]: readonly Buffer[]): string {
+  const text = String(contents);
+  if (text === 'wrong') throw new Error('wrong contents');
+  return text;
+}
+
+/** A look is made once a second. */
+const LOOK_MS = 1050;
+
+test('a change is seen, a wrong change is told once and the value before stays', async (context) => {
+  const { path, write } = files(context);
+  const problems: unknown[] = [];
+  write('one');
+  const reloaded = await ReloadedFiles.open({ paths: [path], parse, onProblem: (error) => problems.push(error) });
+  assert.equal(await reloaded.current(), 'one');
+
+  write('two');
+  await delay(LOOK_MS);
+  assert.deepEqual(await Promise.all([reloaded.current(), reloaded.current()]), ['two', 'two']);
+
+  write('wrong');
+  for (let look = 0; look < 2; look++) {
+    await delay(LOOK_MS);
+    assert.equal(await reloaded.current(), 'two');
+  }
+  assert.deepEqual(problems.map(String), ['Error: wrong contents']);
+
+  rmSync(path);
+  await delay(LOOK_MS);
+  assert.equal(await reloaded.current(), 'two');
+  assert.match(String(problems[1]), /ENOENT/);
+
+  write('three');
+  await delay(LOOK_MS);
+  assert.equal(await reloaded.current(), 'three');
+});
+
+test('at the start the files must be there and right', async (context) => {
+  const { path, write } = files(context);
+  const open = () => ReloadedFiles.open({ paths: [path], parse, onProblem: () => {} });
+
+  await assert.rejects(open(), /ENOENT/);
+  write('wrong');
+  await assert.rejects(open(), /wrong contents/);
+});
