@@ -2,14 +2,15 @@ import { once } from 'node:events';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/system-error';
 import { dial } from '#client/index';
-import { type HttpDoor, openHttpDoor, storageMapping } from '#gateway/index';
+import { type HttpDoor, type HttpDoorOptions, openHttpDoor, storageMapping } from '#gateway/index';
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
+import { DoorArgumentError, type DoorArguments, doorOptions } from './door-options.ts';
 import { AddressError, type GrpcAddress, isLoopback, parseGrpcAddress, parseHttpAddress } from './listen-address.ts';
 import { makeSampleRepository } from './sample-repository.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
 
-export interface UpOptions {
+export interface UpOptions extends DoorArguments {
   readonly directory: string;
   /** `HOST:PORT`; without it 127.0.0.1:8080, or another port when that is taken. */
   readonly http?: string | undefined;
@@ -31,7 +32,7 @@ Pushing to a name that does not exist yet makes a new repository.
 /**
  * `gitaly-ts up`: a Git server and an HTTP door in front of it, without a configuration file, until a signal ends it.
  *
- * @returns the exit code: 0 after a stop, 1 when it cannot start, 2 for a wrong address on the command line.
+ * @returns the exit code: 0 after a stop, 1 when it cannot start, 2 for a wrong command line.
  */
 export async function runUp(options: UpOptions): Promise<number> {
   process.title = 'gitaly-ts';
@@ -42,12 +43,13 @@ export async function runUp(options: UpOptions): Promise<number> {
       mayMove: options.http === undefined,
       grpc: options.grpc === undefined ? {} : parseGrpcAddress(options.grpc),
     };
+    const door = await doorOptions(options);
     await using directory = await openUpDirectory(options.directory);
-    await run(addresses, directory, signals);
+    await run({ ...addresses, door }, directory, signals);
     return 0;
   } catch (error) {
     process.stderr.write(`gitaly-ts up: ${explain(error)}\n`);
-    return error instanceof AddressError ? 2 : 1;
+    return error instanceof AddressError || error instanceof DoorArgumentError ? 2 : 1;
   }
 }
 
@@ -58,7 +60,13 @@ interface Addresses {
   readonly grpc: GrpcAddress | Record<never, never>;
 }
 
-async function run({ grpc, http, mayMove }: Addresses, directory: UpDirectory, signals: StopSignals): Promise<void> {
+type Door = Awaited<ReturnType<typeof doorOptions>>;
+
+async function run(
+  { door: settings, grpc, http, mayMove }: Addresses & { door: Door },
+  directory: UpDirectory,
+  signals: StopSignals,
+): Promise<void> {
   const config = configFrom({
     socket_path: directory.socket,
     runtime_dir: directory.runtime,
@@ -68,29 +76,28 @@ async function run({ grpc, http, mayMove }: Addresses, directory: UpDirectory, s
   const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });
   await using server = await GitalyServer.start({ config, logger });
   const address = server.addresses.unix ?? server.addresses.internal;
-  await using door = await openDoor(address, http, { mayMove });
+  await using door = await openDoor({ ...settings, gitaly: { address }, listen: http }, { mayMove });
   await makeHello(address);
 
   directory.describe(door.url);
-  process.stdout.write(welcome({ door, directory, grpc: [server.addresses.tcp, address] }));
+  process.stdout.write(
+    welcome({ door, directory, grpc: [server.addresses.tcp, address], isOpen: settings.authenticator === undefined }),
+  );
   await aborted(signals.stop);
   process.stdout.write('\nStopping; Ctrl-C again stops at once.\n');
   await Promise.race([door.close({ graceMs: GRACE_MS }), aborted(signals.force)]);
 }
 
-async function openDoor(
-  address: string,
-  listen: { host: string; port: number },
-  { mayMove }: { mayMove: boolean },
-): Promise<HttpDoor> {
-  const options = {
-    gitaly: { address },
+async function openDoor(given: Omit<HttpDoorOptions, 'mapping'>, { mayMove }: { mayMove: boolean }): Promise<HttpDoor> {
+  const { listen } = given;
+  const options: HttpDoorOptions = {
+    ...given,
     mapping: storageMapping(STORAGE),
     createOnPush: {},
-    onFailure: (error: unknown) => process.stderr.write(`gitaly-ts: a request failed: ${messageOf(error)}\n`),
+    onFailure: (error) => process.stderr.write(`gitaly-ts: a request failed: ${messageOf(error)}\n`),
   };
   try {
-    return await openHttpDoor({ ...options, listen });
+    return await openHttpDoor(options);
   } catch (error) {
     if (systemErrorCode(error) !== 'EADDRINUSE' || !mayMove) throw error;
     const door = await openHttpDoor({ ...options, listen: { ...listen, port: 0 } });
@@ -108,14 +115,18 @@ function welcome({
   door,
   directory,
   grpc,
+  isOpen,
 }: {
   door: HttpDoor;
   directory: UpDirectory;
   grpc: readonly (string | undefined)[];
+  /** Nobody is asked who they are. */
+  isOpen: boolean;
 }): string {
-  const warning = isLoopback(door.host)
-    ? ''
-    : `\nEverybody who reaches ${door.host} can read and write all repositories: there is no authentication.\n`;
+  const warning =
+    isLoopback(door.host) || !isOpen
+      ? ''
+      : `\nEverybody who reaches ${door.host} can read and write all repositories: there is no authentication.\nTurn it on with --auth-file or --auth-url.\n`;
   return `
 gitaly-ts is up.
 

@@ -1,7 +1,7 @@
 /** Doors for plain git in front of a Gitaly: `import { openHttpDoor } from 'gitaly-ts/gateway'`. */
 
 export type { Answer } from './http/answer.ts';
-export { AuthFileError } from './http/auth/auth-file.ts';
+export { AuthFileError, formatAuthLine } from './http/auth/auth-file.ts';
 export { type CallbackAuthenticationOptions, callbackAuthentication } from './http/auth/callback-authentication.ts';
 export { type FileAuthenticationOptions, fileAuthentication } from './http/auth/file-authentication.ts';
 export { createToken, hashPassword } from './http/auth/password-hash.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AuthFileError, parseAuthFile, rightAt } from './auth-file.ts';
+import { AuthFileError, formatAuthLine, parseAuthFile, rightAt } from './auth-file.ts';
 
 const TOKEN = `sha256:${'ab'.repeat(32)}`;
 const OTHER_TOKEN = `sha256:${'cd'.repeat(32)}`;
@@ -25,7 +25,7 @@ test('lines with the same name and secret add up, comments and blank lines do no
 
 const WRONG = [
   ['ann write', /line 1: want NAME read\|write HASH/],
-  [`ann:x write ${TOKEN}`, /line 1: want NAME/],
+  [`ann:x write ${TOKEN}`, /line 1: a name has up to 128 characters/],
   [`ann admin ${TOKEN}`, /the second word is the right, read or write/],
   ['\nann write hunter2', /line 2: the hash is neither \$scrypt\$… nor sha256:…/],
   [`ann write ${TOKEN} %zz`, /a path is not valid percent-encoded UTF-8/],
@@ -47,6 +47,15 @@ test('a name may have a password and any number of tokens', () => {
   const file = parseAuthFile(`ann write ${PASSWORD}\nann read ${TOKEN}\nann read ${OTHER_TOKEN}`);
 
   assert.deepEqual([file.passwords.size, file.tokens.size], [1, 2]);
+});
+
+test('a line is made so that it is read back, and is refused where it could not be', () => {
+  const line = formatAuthLine('ann', 'write', TOKEN, ['team/a b', 'grün%']);
+
+  assert.deepEqual([...parseAuthFile(line).tokens.values()][0]?.grants, [{ right: 'write', paths: ['team/a b', 'grün%'] }]);
+  for (const name of ['', 'ann b', 'ann:b', '#ann', 'anonymous']) {
+    assert.throws(() => formatAuthLine(name, 'read', TOKEN, []), AuthFileError);
+  }
 });
 
 const RIGHTS = [

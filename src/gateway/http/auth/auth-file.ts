@@ -41,7 +41,7 @@ const FORMAT = 'want NAME read|write HASH [PATH…]; gitaly-ts hash-password NAM
  * @throws {AuthFileError}
  */
 export function parseAuthFile(text: string): AuthFile {
-  const draft: Draft = { passwords: new Map(), tokens: new Map(), anonymous: [] };
+  const draft = emptyDraft();
   for (const [index, line] of text.split('\n').entries()) {
     const words = line.trim().split(/\s+/);
     if (words[0] === '' || words[0]?.startsWith('#')) continue;
@@ -49,6 +49,14 @@ export function parseAuthFile(text: string): AuthFile {
     if (problem !== undefined) throw new AuthFileError(`line ${index + 1}: ${problem}`);
   }
   return draft;
+}
+
+/** A line for the file. `paths` are not encoded. @throws {AuthFileError} when no line can say that */
+export function formatAuthLine(name: string, right: Grant['right'], hash: string, paths: readonly string[]): string {
+  const words = [name, right, hash, ...paths.map(encodeURI)];
+  const problem = /\s/.test(name) ? 'a name has no blanks' : addLine(emptyDraft(), words);
+  if (problem !== undefined) throw new AuthFileError(problem);
+  return words.join(' ');
 }
 
 interface DraftAccount extends Account {
@@ -61,10 +69,15 @@ interface Draft {
   readonly anonymous: Grant[];
 }
 
+function emptyDraft(): Draft {
+  return { passwords: new Map(), tokens: new Map(), anonymous: [] };
+}
+
 /** @returns what is wrong with the line. */
 function addLine({ anonymous, passwords, tokens }: Draft, words: readonly string[]): string | undefined {
   const [name = '', right, hashText, ...encoded] = words;
-  if (hashText === undefined || !NAME.test(name)) return FORMAT;
+  if (hashText === undefined) return FORMAT;
+  if (!NAME.test(name)) return 'a name has up to 128 characters, and no blank, colon or # among them';
   if (right !== 'read' && right !== 'write') return `the second word is the right, read or write; ${FORMAT}`;
   const paths = encoded.map(parsePath).filter((path) => path !== undefined);
   if (paths.length < encoded.length) return 'a path is not valid percent-encoded UTF-8';

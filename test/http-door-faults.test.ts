@@ -1,0 +1,318 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { request as startRequest } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { type HttpDoor, type HttpDoorOptions, openHttpDoor, storageMapping } from '#gateway/index';
+import { openDescriptors, processesIn } from '#testkit/process-usage';
+import { FLUSH, packet, ZERO_OID } from '#testkit/push';
+import { runGit } from '#testkit/run-git';
+import { startGitaly, TEST_CERTIFICATE, type TestGitaly } from '#testkit/start-gitaly';
+
+const LS_REFS = `${packet('command=ls-refs\n')}${FLUSH}`;
+const UPLOAD_PACK = { 'Content-Type': 'application/x-git-upload-pack-request', 'Git-Protocol': 'version=2' };
+const TLS = { certificatePath: TEST_CERTIFICATE, keyPath: TEST_CERTIFICATE.replace('certificate', 'key') };
+
+interface Opened {
+  readonly gitaly: TestGitaly;
+  readonly door: HttpDoor;
+  /** `http://…/a.git`, a repository with one commit of `blobBytes` random bytes. */
+  readonly url: string;
+  readonly path: string;
+}
+
+async function open(context: TestContext, options: Partial<HttpDoorOptions> & { blobBytes?: number } = {}): Promise<Opened> {
+  const gitaly = await startGitaly();
+  await gitaly.connection.repository.createRepository({ repository: { storageName: 'default', relativePath: 'a.git' } });
+  const path = join(gitaly.storagePath(), 'a.git');
+  const blob = Buffer.alloc(options.blobBytes ?? 10);
+  for (let at = 0; at < blob.length; at += 65_536) crypto.getRandomValues(blob.subarray(at, at + 65_536));
+  const oid = await runGit(['-C', path, 'hash-object', '-w', '--stdin'], { input: blob });
+  const tree = await runGit(['-C', path, 'mktree'], { input: `100644 blob ${oid}\tfile\n` });
+  const commit = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
+  await runGit(['-C', path, 'update-ref', 'refs/heads/main', commit]);
+  const door = await openHttpDoor({
+    gitaly: { address: gitaly.address },
+    listen: { host: '127.0.0.1', port: 0 },
+    mapping: storageMapping('default'),
+    ...options,
+  });
+  context.after(async () => {
+    await door.close();
+    await gitaly[Symbol.asyncDispose]();
+  });
+  return { gitaly, door, path, url: `${door.url}/a.git` };
+}
+
+/** A connection that says nothing by itself; what comes is in `answer`. */
+async function dial(door: HttpDoor): Promise<{ socket: Socket; answer: Promise<string> }> {
+  const socket = connect(door.port, '127.0.0.1');
+  await once(socket, 'connect');
+  return { socket, answer: text(socket).catch((error) => String(error)) };
+}
+
+const head = (path: string, headers: Record<string, string>, method = 'POST'): string =>
+  `${method} ${path} HTTP/1.1\r\nHost: x\r\n${Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')}\r\n`;
+
+async function assertWorks({ url }: Opened): Promise<void> {
+  assert.match(await runGit(['ls-remote', url]), /refs\/heads\/main/);
+}
+
+async function eventually(what: string, isSo: () => boolean): Promise<void> {
+  for (let looks = 0; !isSo(); looks++) {
+    if (looks > 500) assert.fail(`not so after 5 s: ${what}`);
+    await delay(10);
+  }
+}
+
+const SLOW: readonly [string, string, number, RegExp][] = [
+  [
+    'a head that trickles',
+    'GET /a.git/info/refs HTTP/1.1\r\nHost: x\r\nX-Slow: ',
+    408,
+    /head of the request did not come in time/,
+  ],
+  [
+    'a fetch whose body stands still',
+    `${head('/a.git/git-upload-pack', { ...UPLOAD_PACK, 'Content-Length': '20' })}0014`,
+    408,
+    /body of the request stood still for 0\.3 seconds/,
+  ],
+  [
+    'a push whose body stands still',
+    `${head('/a.git/git-receive-pack', { 'Content-Type': 'application/x-git-receive-pack-request', 'Content-Length': '2000' })}00a0`,
+    408,
+    /body of the request stood still for 0\.3 seconds/,
+  ],
+];
+
+for (const [name, bytes, status, words] of SLOW) {
+  test(`${name} is answered with ${status}, and no process waits for the rest`, async (context) => {
+    const opened = await open(context, { limits: { headersTimeoutMs: 300, bodyIdleTimeoutMs: 300 } });
+    const { answer, socket } = await dial(opened.door);
+    socket.write(bytes);
+
+    const said = await answer;
+
+    assert.match(said, new RegExp(`^HTTP/1\\.1 ${status} `));
+    assert.match(said, words);
+    await eventually('no process', () => processesIn(opened.path).length === 0);
+    await assertWorks(opened);
+  });
+}
+
+test('a body that trickles for too long is answered with 408', async (context) => {
+  const opened = await open(context, { limits: { uploadPackBodyTimeoutMs: 600, bodyIdleTimeoutMs: 300 } });
+  const { answer, socket } = await dial(opened.door);
+  socket.on('error', () => {});
+  socket.write(head('/a.git/git-upload-pack', { ...UPLOAD_PACK, 'Content-Length': '2000' }));
+
+  const trickle = setInterval(() => socket.write('0'), 50);
+  const said = await answer;
+  clearInterval(trickle);
+
+  assert.match(said, /^HTTP\/1\.1 408 [\s\S]*has not ended after 0\.6 seconds/);
+  await assertWorks(opened);
+});
+
+test('large bodies are refused: announced, sent without a length, and packed small', async (context) => {
+  const opened = await open(context, { limits: { maxUploadPackBodyBytes: 100_000, maxReceivePackBodyBytes: 100_000 } });
+  const haves = packet(`0032have ${'a'.repeat(40)}\n`).repeat(10_000);
+  const bodies: [string, Record<string, string>, string | Buffer][] = [
+    ['announced', { 'Content-Length': String(haves.length) }, ''],
+    ['chunked', { 'Transfer-Encoding': 'chunked' }, haves],
+    ['packed', { 'Content-Encoding': 'gzip' }, gzipSync(haves)],
+  ];
+  for (const [name, headers, body] of bodies) {
+    for (const service of ['git-upload-pack', 'git-receive-pack']) {
+      const type = { 'Content-Type': `application/x-${service}-request` };
+      const request = startRequest(`${opened.url}/${service}`, { method: 'POST', headers: { ...type, ...headers } });
+      request.on('error', () => {}); // it may still be sending
+      if (body === '') request.flushHeaders();
+      else request.end(body);
+      const [response] = await once(request, 'response');
+      assert.equal(response.statusCode, 413, `${name} ${service}`);
+      assert.match(await text(response), /larger than the 100000 bytes/);
+      request.destroy();
+    }
+  }
+  await assertWorks(opened);
+  await eventually('no process', () => processesIn(opened.path).length === 0);
+});
+
+test('a client that reads nothing gets no more than fits in between, and may leave', async (context) => {
+  const opened = await open(context, { blobBytes: 60_000_000 });
+  const oid = await runGit(['-C', opened.path, 'rev-parse', 'main']);
+  const body = `${packet('command=fetch')}0001${packet(`want ${oid}\n`)}${packet('done\n')}${FLUSH}`;
+  const before = process.memoryUsage.rss();
+  const { socket } = await dial(opened.door);
+  socket.on('error', () => {});
+  socket.pause();
+  socket.write(head('/a.git/git-upload-pack', { ...UPLOAD_PACK, 'Content-Length': String(body.length) }) + body);
+
+  await eventually('git sends', () => processesIn(opened.path).some((line) => line.includes('pack')));
+  await delay(1500);
+  const grown = process.memoryUsage.rss() - before;
+  assert.ok(grown < 40_000_000, `${grown} bytes more for a client that reads nothing`);
+
+  socket.destroy();
+  await eventually('no process', () => processesIn(opened.path).length === 0);
+  await assertWorks(opened);
+});
+
+test('a client that vanishes in the middle of a push leaves no process, no object and no reference', async (context) => {
+  const opened = await open(context);
+  const before = await runGit(['-C', opened.path, 'for-each-ref']);
+  const { socket } = await dial(opened.door);
+  const type = 'application/x-git-receive-pack-request';
+  const command = packet(`${ZERO_OID} ${'1'.repeat(40)} refs/heads/new\0report-status`);
+  socket.write(head('/a.git/git-receive-pack', { 'Content-Type': type, 'Transfer-Encoding': 'chunked' }));
+  const chunk = `${command}${FLUSH}PACK\0\0\0\x02\0\0\0\x09`;
+  socket.write(`${chunk.length.toString(16)}\r\n${chunk}\r\n`, 'latin1');
+  await eventually('git runs', () => processesIn(opened.path).length > 0);
+
+  socket.destroy();
+
+  await eventually('no process', () => processesIn(opened.path).length === 0);
+  await eventually('no quarantine', () => readdirSync(join(opened.path, 'objects')).every((name) => !name.startsWith('tmp_')));
+  assert.equal(await runGit(['-C', opened.path, 'for-each-ref']), before);
+  await runGit(['-C', opened.path, 'fsck', '--full', '--strict']);
+});
+
+test('one client cannot take all places, all clients together neither', async (context) => {
+  const opened = await open(context, { limits: { maxRequests: 3, maxRequestsPerClient: 2 }, trustedProxies: ['127.0.0.1'] });
+  const hold = async (client: string): Promise<Socket> => {
+    const { socket } = await dial(opened.door);
+    socket.on('error', () => {});
+    socket.write(head('/a.git/git-upload-pack', { ...UPLOAD_PACK, 'X-Forwarded-For': client, 'Content-Length': '20' }));
+    return socket;
+  };
+  const ask = async (client: string): Promise<Response> =>
+    fetch(`${opened.url}/info/refs?service=git-upload-pack`, { headers: { 'X-Forwarded-For': client } });
+  const held = [await hold('192.0.2.1'), await hold('192.0.2.1')];
+  await delay(100);
+
+  const same = await ask('192.0.2.1');
+  const other = await ask('192.0.2.2');
+  held.push(await hold('192.0.2.2'));
+  await delay(100);
+  const third = await ask('192.0.2.3');
+
+  assert.deepEqual([same.status, other.status, third.status], [429, 200, 503]);
+  assert.deepEqual([same.headers.get('retry-after'), third.headers.get('retry-after')], ['1', '1']);
+  assert.match(await same.text(), /too many requests running/);
+  assert.match(await third.text(), /too much to do/);
+  for (const socket of held) socket.destroy();
+  await delay(100);
+  assert.equal((await ask('192.0.2.1')).status, 200);
+});
+
+test('a request that takes too long is ended', async (context) => {
+  const opened = await open(context, { limits: { requestTimeoutMs: 400 } });
+  const { answer, socket } = await dial(opened.door);
+  socket.write(head('/a.git/git-upload-pack', { ...UPLOAD_PACK, 'Content-Length': '20' }));
+
+  assert.match(await answer, /^HTTP\/1\.1 504 [\s\S]*longer than this server allows/);
+  await eventually('no process', () => processesIn(opened.path).length === 0);
+});
+
+const GARBAGE: readonly [string, string | Buffer][] = [
+  ['random bytes', crypto.getRandomValues(Buffer.alloc(4096))],
+  ['a TLS greeting', Buffer.from('16030100c8010000c40303', 'hex')],
+  ['gRPC', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ['SSH', 'SSH-2.0-OpenSSH_9.2\r\n'],
+  ['the git protocol', '0033git-upload-pack /a.git\0host=x\0'],
+  ['a head without an end', `GET / HTTP/1.1\r\nX: ${'x'.repeat(100_000)}`],
+  ['two lengths', 'POST /a.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'],
+  [
+    'a length and chunks',
+    'POST /a.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  ],
+  ['CONNECT', 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n'],
+  ['a zero byte in the path', 'GET /a\0.git/info/refs HTTP/1.1\r\nHost: x\r\n\r\n'],
+];
+
+for (const tls of [undefined, TLS]) {
+  test(`garbage on the ${tls ? 'HTTPS' : 'HTTP'} port is refused or cut, and nobody else notices`, async (context) => {
+    const opened = await open(context, { limits: { headersTimeoutMs: 500 }, ...(tls && { tls }) });
+    for (const [name, bytes] of GARBAGE) {
+      const { answer, socket } = await dial(opened.door);
+      socket.on('error', () => {});
+      socket.write(bytes);
+      const said = await Promise.race([answer, delay(5000, undefined, { ref: false })]);
+      assert.notEqual(said, undefined, `${name}: the connection stays open`);
+      if (!tls) assert.match(said ?? '', /^(HTTP\/1\.1 (400|408|431) |$|Error: read ECONNRESET)/, name);
+    }
+    const env = { GIT_SSL_CAINFO: TEST_CERTIFICATE };
+    assert.match(await runGit(['ls-remote', opened.url], { env }), /refs\/heads\/main/);
+  });
+}
+
+test('the path of a request is taken as it came', async (context) => {
+  const opened = await open(context);
+  const query = 'info/refs?service=git-upload-pack';
+  for (const target of [
+    `/../a.git/${query}`,
+    `/x/../a.git/${query}`,
+    `/%2e%2e/a.git/${query}`,
+    `/a.git%00/${query}`,
+    `//a.git/${query}`,
+    `/\\a.git/${query}`,
+    `/a%5cb.git/${query}`,
+    `/%2fetc.git/${query}`,
+    `http://x/a.git/${query}`,
+    `a.git/${query}`,
+    `/${'a'.repeat(9000)}.git/${query}`,
+  ]) {
+    const { answer, socket } = await dial(opened.door);
+    socket.end(head(target, { Connection: 'close' }, 'GET'));
+    assert.match(await answer, /^HTTP\/1\.1 (400|414) /, target.slice(0, 40));
+  }
+});
+
+test('git-lfs is told that there is none, as it shows it', async (context) => {
+  const opened = await open(context);
+  for (const path of ['objects/batch', 'locks/verify']) {
+    const response = await fetch(`${opened.url}/info/lfs/${path}`, {
+      method: 'POST',
+      body: JSON.stringify({ operation: 'upload', objects: [] }),
+      headers: { Accept: 'application/vnd.git-lfs+json', 'Content-Type': 'application/vnd.git-lfs+json' },
+    });
+
+    assert.equal(response.status, 501);
+    assert.equal(response.headers.get('content-type'), 'application/vnd.git-lfs+json');
+    const answer: unknown = await response.json();
+    assert.match(JSON.stringify(answer), /^\{"message":"This server has no Git LFS\./);
+  }
+});
+
+const IDLE_CONNECTIONS = 2000;
+const MAX_BYTES_PER_CONNECTION = 24 * 1024;
+
+test(`${IDLE_CONNECTIONS} idle connections cost little, do not disturb, and are closed in time`, async (context) => {
+  const opened = await open(context, { limits: { headersTimeoutMs: 8000 } });
+  await assertWorks(opened);
+  const [before, descriptors] = [process.memoryUsage.rss(), openDescriptors(process.pid)];
+  const idle: Socket[] = [];
+  context.after(() => idle.forEach((socket) => void socket.destroy()));
+  for (let i = 0; i < IDLE_CONNECTIONS; i++) {
+    const { socket } = await dial(opened.door);
+    idle.push(socket);
+  }
+
+  await assertWorks(opened);
+  const perConnection = (process.memoryUsage.rss() - before) / IDLE_CONNECTIONS;
+  // Both ends are in this process.
+  assert.ok(perConnection < 2 * MAX_BYTES_PER_CONNECTION, `${perConnection} bytes for each`);
+  for (let looks = 0; openDescriptors(process.pid) > descriptors + 50; looks++) {
+    if (looks > 250) assert.fail(`${openDescriptors(process.pid) - descriptors} descriptors are still open`);
+    await delay(100);
+  }
+});
