@@ -14,7 +14,6 @@ import { FLUSH, packet, ZERO_OID } from '#testkit/push';
 import { runGit } from '#testkit/run-git';
 import { startGitaly, TEST_CERTIFICATE, type TestGitaly } from '#testkit/start-gitaly';
 
-const LS_REFS = `${packet('command=ls-refs\n')}${FLUSH}`;
 const UPLOAD_PACK = { 'Content-Type': 'application/x-git-upload-pack-request', 'Git-Protocol': 'version=2' };
 const TLS = { certificatePath: TEST_CERTIFICATE, keyPath: TEST_CERTIFICATE.replace('certificate', 'key') };
 
@@ -114,12 +113,26 @@ test('a body that trickles for too long is answered with 408', async (context) =
   socket.on('error', () => {});
   socket.write(head('/a.git/git-upload-pack', { ...UPLOAD_PACK, 'Content-Length': '2000' }));
 
-  const trickle = setInterval(() => socket.write('0'), 50);
+  socket.write('0fff');
+  const trickle = setInterval(() => socket.write('x'), 50);
   const said = await answer;
   clearInterval(trickle);
 
   assert.match(said, /^HTTP\/1\.1 408 [\s\S]*has not ended after 0\.6 seconds/);
   await assertWorks(opened);
+});
+
+test('a body that goes on after git has answered does not hold the connection', async (context) => {
+  const opened = await open(context);
+  const { answer, socket } = await dial(opened.door);
+  socket.on('error', () => {});
+  socket.write(`${head('/a.git/git-upload-pack', { ...UPLOAD_PACK, 'Content-Length': '2000' })}${FLUSH}`);
+
+  const trickle = setInterval(() => socket.write('x'), 50);
+  const said = await answer;
+  clearInterval(trickle);
+
+  assert.match(said, /^HTTP\/1\.1 200 /);
 });
 
 test('large bodies are refused: announced, sent without a length, and packed small', async (context) => {
@@ -201,6 +214,8 @@ test('one client cannot take all places, all clients together neither', async (c
 
   const same = await ask('192.0.2.1');
   const other = await ask('192.0.2.2');
+  await other.text();
+  await delay(100);
   held.push(await hold('192.0.2.2'));
   await delay(100);
   const third = await ask('192.0.2.3');

@@ -5,8 +5,8 @@ const MAX_MS = 2000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
- * Reads and drops what a client still sends after its answer, within bounds. A connection that is closed over unread bytes is reset,
- * and a reset can overtake the answer.
+ * Reads and drops what a client still sends when its answer is there, within bounds. A connection that is closed over unread bytes is
+ * reset, and a reset can overtake the answer; and one that is kept needs its next request to be reached.
  */
 export async function discardRest(request: IncomingMessage): Promise<void> {
   const chunks = stoppableChunks(request);

@@ -85,6 +85,7 @@ export class RequestServer {
       clearTimeout(timer);
       slot[Symbol.dispose]();
     }
+    await finishBody(visit);
   }
 
   async #answer(visit: Visit, { kind, path, service }: GitRoute): Promise<void> {
@@ -139,6 +140,13 @@ export class RequestServer {
 }
 
 const TOO_LONG = new Refusal({ status: 504, text: 'The request took longer than this server allows.' });
+
+/** git may have answered without reading to the end. */
+async function finishBody({ request }: Visit): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  await discardRest(request);
+  if (!request.complete) request.destroy();
+}
 
 /** After the first byte of an answer, a cut connection is the only way left to say that something is wrong. */
 async function refuse({ request, response }: Visit, answer: Answer): Promise<void> {
