@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,9 +9,11 @@ import { test } from 'node:test';
 import { dial } from '#client/index';
 import { runGit } from '#testkit/run-git';
 import { run } from '#testkit/run-program';
+import { TEST_CERTIFICATE } from '#testkit/start-gitaly';
 
 const ROOT = join(import.meta.dirname, '..');
-const ARGUMENTS = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts'), 'up'];
+const CLI = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
+const ARGUMENTS = [...CLI, 'up'];
 
 interface Up extends AsyncDisposable {
   readonly directory: string;
@@ -41,7 +43,7 @@ async function up(directory: string, ...args: string[]): Promise<Up> {
     const [code] = await exited;
     return code;
   };
-  const url = /http:\/\/\S+:\d+/.exec(printed)?.[0] ?? '';
+  const url = /https?:\/\/\S+:\d+/.exec(printed)?.[0] ?? '';
   return {
     directory,
     process: child,
@@ -109,6 +111,50 @@ test('gRPC clients reach it at the address that they are given', async () => {
 
     assert.equal(exists, true);
     await server.stop('SIGINT');
+  });
+});
+
+test('with a file of users and a certificate it serves those users over HTTPS', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const make = (args: string[], input = '') => run(process.execPath, [...CLI, 'hash-password', ...args], { cwd: ROOT, input });
+    const password = await make(['ann', '--write'], 'hunter2\n');
+    const token = await make(['ci', '--token', 'hello']);
+    const users = join(directory, 'users');
+    writeFileSync(users, password.stdout + token.stdout);
+    const secret = /: (\S+)\n/.exec(token.stderr)?.[1] ?? '';
+    const key = TEST_CERTIFICATE.replace('certificate', 'key');
+    const tls = ['--tls-cert', TEST_CERTIFICATE, '--tls-key', key];
+    await using server = await up(join(directory, 'data'), '--http', '127.0.0.1:0', '--auth-file', users, ...tls);
+    const env = { GIT_SSL_CAINFO: TEST_CERTIFICATE };
+    const as = (credentials: string) => server.url.replace('://', `://${credentials}@`);
+
+    await runGit(['clone', '-q', `${as(`ci:${secret}`)}/hello.git`, join(directory, 'clone')], { env });
+    await runGit(['-C', join(directory, 'clone'), 'push', '-q', `${as('ann:hunter2')}/new.git`, 'HEAD'], { env });
+    await assert.rejects(runGit(['ls-remote', `${as('ann:wrong')}/hello.git`], { env }), /Authentication failed/);
+    await assert.rejects(runGit(['ls-remote', `${as(`ci:${secret}`)}/new.git`], { env }), /no such repository/);
+
+    assert.match(server.url, /^https:/);
+    assert.equal(await server.stop('SIGINT'), 0);
+  });
+});
+
+test('options of the door that do not fit are usage errors that say so', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const users = join(directory, 'users');
+    writeFileSync(users, 'ann write hunter2\n');
+    const start = (...args: string[]) => run(process.execPath, [...ARGUMENTS, join(directory, 'data'), ...args], { cwd: ROOT });
+
+    const half = await start('--tls-cert', 'cert.pem');
+    const both = await start('--auth-file', users, '--auth-url', 'http://127.0.0.1:1/');
+    const wrong = await start('--auth-file', users);
+    const empty = await run(process.execPath, [...CLI, 'hash-password', 'ann'], { cwd: ROOT });
+
+    assert.deepEqual([half.code, both.code, wrong.code, empty.code], [2, 2, 1, 2]);
+    assert.match(half.stderr, /--tls-cert and --tls-key go together/);
+    assert.match(both.stderr, /use one of --auth-file and --auth-url/);
+    assert.match(wrong.stderr, /--auth-file .*users: line 1: the hash is neither/);
+    assert.doesNotMatch(wrong.stderr, /hunter2/);
+    assert.match(empty.stderr, /no password came/);
   });
 });
 
