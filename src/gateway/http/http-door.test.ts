@@ -153,6 +153,18 @@ test('what is missing is not found, and says so', async () => {
   assert.equal(await pull.text(), 'There is no such repository. Check the address.\n');
 });
 
+test('a refusal keeps the connection for the next request where no body is left over', async () => {
+  await using opened = await open({
+    authenticator: { authenticate: async () => ({ answer: { status: 401, text: 'Sign in.' } }) },
+  });
+
+  for (const path of ['/', '/a.git', '/a.git/HEAD', '/a.git/info/refs?service=git-upload-pack', '/a.git/info/lfs/locks']) {
+    const response = await fetch(`${opened.door.url}${path}`);
+    await response.text();
+    assert.equal(response.headers.get('connection'), 'keep-alive', path);
+  }
+});
+
 test('paths cannot leave the storage', async () => {
   await using opened = await open();
   const { port } = opened.door;

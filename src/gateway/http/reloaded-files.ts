@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { messageOf } from '#base/gitaly-error';
 
 export interface ReloadedFilesOptions<T> {
   readonly paths: readonly string[];
@@ -18,7 +19,7 @@ const MAX_FILE_BYTES = 16n * 1024n * 1024n;
 export class ReloadedFiles<T> {
   readonly #options: ReloadedFilesOptions<T>;
   #value: T;
-  /** Size, times and number of the files when they were last read, whether they could be used or not. */
+  /** Size, times and number of the files when they were last looked at, or why that failed; whether they could be used or not. */
   #seen: string;
   #lookedAtMs = performance.now();
   #looking: Promise<void> | undefined;
@@ -49,9 +50,10 @@ export class ReloadedFiles<T> {
   async #look(): Promise<void> {
     const { onProblem, parse, paths } = this.#options;
     try {
-      const state = await stateOf(paths);
-      if (state === this.#seen) return;
-      this.#seen = state;
+      const state = await stateOf(paths).catch((error: unknown) => new Error(messageOf(error), { cause: error }));
+      if (String(state) === this.#seen) return;
+      this.#seen = String(state);
+      if (state instanceof Error) throw state;
       this.#value = parse(await contentsOf(paths));
     } catch (error) {
       onProblem(error);

@@ -10,7 +10,6 @@ import type { GitExchange } from './git-exchange.ts';
 import type { GitalyLink } from './gitaly-link.ts';
 import { ClientSlots } from './limits/client-slots.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
-import { discardRest } from './linger.ts';
 import { Refusal, TOO_MANY } from './refusal.ts';
 import type { RepositoryMapping } from './repository-mapping.ts';
 import { RequestBody } from './request-body.ts';
@@ -18,6 +17,7 @@ import { parseRoute, type Route } from './route.ts';
 import { serveInfoRefs } from './serve-info-refs.ts';
 import { serveReceivePack, serveUploadPack } from './serve-service.ts';
 import { type Peer, TrustedProxies } from './trusted-proxies.ts';
+import { discardRest, hasUnreadBody } from './unread-body.ts';
 
 export interface RequestServerOptions {
   readonly link: GitalyLink;
@@ -143,9 +143,9 @@ const TOO_LONG = new Refusal({ status: 504, text: 'The request took longer than 
 
 /** git may have answered without reading to the end. */
 async function finishBody({ request }: Visit): Promise<void> {
-  if (request.complete || request.destroyed) return;
+  if (request.destroyed || !hasUnreadBody(request)) return;
   await discardRest(request);
-  if (!request.complete) request.destroy();
+  if (hasUnreadBody(request)) request.destroy();
 }
 
 /** After the first byte of an answer, a cut connection is the only way left to say that something is wrong. */
@@ -154,7 +154,7 @@ async function refuse({ request, response }: Visit, answer: Answer): Promise<voi
     response.destroy();
     return;
   }
-  if (request.complete) return sendAnswer(response, answer);
+  if (!hasUnreadBody(request)) return sendAnswer(response, answer);
   // The rest of a body that was not read is not worth keeping the connection for.
   sendAnswer(response, { ...answer, headers: { Connection: 'close', ...answer.headers } }, { isOpen: true });
   await discardRest(request);
