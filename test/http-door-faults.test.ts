@@ -143,16 +143,20 @@ test('a body that goes on after git has answered does not hold the connection', 
 
 test('large bodies are refused: announced, sent without a length, and packed small', async (context) => {
   const opened = await open(context, { limits: { maxUploadPackBodyBytes: 100_000, maxReceivePackBodyBytes: 100_000 } });
-  const haves = packet(`0032have ${'a'.repeat(40)}\n`).repeat(10_000);
-  const bodies: [string, Record<string, string>, string | Buffer][] = [
-    ['announced', { 'Content-Length': String(haves.length) }, ''],
-    ['chunked', { 'Transfer-Encoding': 'chunked' }, haves],
-    ['packed', { 'Content-Encoding': 'gzip' }, gzipSync(haves)],
-  ];
-  for (const [name, headers, body] of bodies) {
-    for (const service of ['git-upload-pack', 'git-receive-pack']) {
-      const type = { 'Content-Type': `application/x-${service}-request` };
-      const request = startRequest(`${opened.url}/${service}`, { method: 'POST', headers: { ...type, ...headers } });
+  const many = 10_000;
+  const requests = {
+    'git-upload-pack': `${packet('command=fetch')}0001${packet(`have ${'a'.repeat(40)}\n`).repeat(many)}`,
+    'git-receive-pack': packet(`${ZERO_OID} ${'a'.repeat(40)} refs/heads/new`).repeat(many),
+  };
+  for (const [service, bytes] of Object.entries(requests)) {
+    const bodies: [string, Record<string, string>, string | Buffer][] = [
+      ['announced', { 'Content-Length': String(bytes.length) }, ''],
+      ['chunked', { 'Transfer-Encoding': 'chunked' }, bytes],
+      ['packed', { 'Content-Encoding': 'gzip' }, gzipSync(bytes)],
+    ];
+    for (const [name, more, body] of bodies) {
+      const headers = { 'Content-Type': `application/x-${service}-request`, 'Git-Protocol': 'version=2', ...more };
+      const request = startRequest(`${opened.url}/${service}`, { method: 'POST', headers });
       request.on('error', () => {}); // it may still be sending
       if (body === '') request.flushHeaders();
       else request.end(body);
