@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { abortable } from './abortable.ts';
 
 const DEFAULT_PORT = 123;
 const DEFAULT_TIMEOUT_MS = 5_000;
@@ -31,7 +32,7 @@ export async function queryClockOffsetMs(server: string, options: SntpOptions = 
   const timeout = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
   const { host, port } = parseServer(server);
-  const address = await abortable(lookup(host), signal);
+  const address = await abortable(lookup(host), signal, toError);
 
   const sentMs = preciseNowMs();
   const request = encodeRequest(sentMs);
@@ -93,25 +94,15 @@ async function exchange(request: Buffer, to: Destination, signal: AbortSignal): 
     socket.connect(to.port, to.address, () => socket.send(request));
   });
   try {
-    return await abortable(reply, signal);
+    return await abortable(reply, signal, toError);
   } finally {
     socket.close();
   }
 }
 
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => {
-    const timedOut = signal.reason instanceof Error && signal.reason.name === 'TimeoutError';
-    aborted.reject(timedOut ? new Error('i/o timeout') : signal.reason);
-  };
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+/** As Go's network calls say it. */
+function toError({ reason }: AbortSignal): unknown {
+  return reason instanceof Error && reason.name === 'TimeoutError' ? new Error('i/o timeout') : reason;
 }
 
 function preciseNowMs(): number {
