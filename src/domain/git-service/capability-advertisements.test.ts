@@ -1,22 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
 import { StorageFixture } from '#testkit/storage-fixture';
 import { advertiseReferences } from './advertise-references.ts';
 import { CapabilityAdvertisements } from './capability-advertisements.ts';
 
 /** Asks as the RPC does, and counts how often git had to be started. */
-function asker(repository: Repository) {
+function asker(repository: Repository, config: ConfigPair[] = []) {
   const advertisements = new CapabilityAdvertisements();
   let starts = 0;
-  const produce = () => {
+  const produce = (settings: ConfigPair[]) => () => {
     starts++;
     const { signal } = new AbortController();
-    return advertiseReferences(repository, { service: 'upload-pack', config: [], gitProtocol: 'version=2', signal });
+    return advertiseReferences(repository, { service: 'upload-pack', config: settings, gitProtocol: 'version=2', signal });
   };
   return {
-    ask: async () => Buffer.concat(await Array.fromAsync(advertisements.get(repository, produce))).toString(),
-    git: async () => Buffer.concat(await Array.fromAsync(produce())).toString(),
+    ask: async (settings = config) =>
+      Buffer.concat(await Array.fromAsync(advertisements.get(repository, settings, produce(settings)))).toString(),
+    git: async (settings = config) => Buffer.concat(await Array.fromAsync(produce(settings)())).toString(),
     starts: () => starts,
   };
 }
@@ -30,6 +32,31 @@ test('an advertisement is remembered and the same as git gives', async () => {
 
   assert.deepEqual(answers, [expected, expected, expected]);
   assert.equal(starts(), 2); // one of them for the expectation
+});
+
+test('each set of settings of a request has an answer of its own', async () => {
+  await using fixture = await StorageFixture.create();
+  const { ask, git, starts } = asker(fixture.init('a.git'));
+  const noFilter = [{ key: 'uploadpack.allowFilter', value: 'false' }];
+  const [plain, without] = [await git(), await git(noFilter)];
+  assert.notEqual(plain, without);
+
+  for (let round = 0; round < 2; round++) {
+    assert.equal(await ask(), plain);
+    assert.equal(await ask(noFilter), without);
+  }
+
+  assert.equal(starts(), 4); // two of them for the expectations
+});
+
+test('an advertisement is not remembered when the request names further files', async () => {
+  await using fixture = await StorageFixture.create();
+  const { ask, starts } = asker(fixture.init('a.git'), [{ key: 'include.path', value: '/dev/null' }]);
+
+  await ask();
+  await ask();
+
+  assert.equal(starts(), 2);
 });
 
 test('a change of the repository’s settings shows at once', async () => {

@@ -1,4 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
+import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
 
 interface Entry {
@@ -6,24 +7,37 @@ interface Entry {
   readonly chunks: readonly Buffer[];
 }
 
-/** Repositories whose answer is remembered; an entry is some 500 bytes. */
+/** Answers that are remembered; an entry is some 500 bytes. */
 const MAX_ENTRIES = 10_000;
+
+/** Longer settings are nothing that a client sends each time. */
+const MAX_SETTINGS_LENGTH = 1_000;
 
 /** Settings that read further files, whose changes the stamp would not show. */
 const READS_MORE_FILES = /^\s*\[include|worktreeconfig/im;
 
 /**
  * What `git upload-pack` advertises in protocol v2: capabilities and no references. It depends on git, on the server's settings,
- * which are the same for the life of the process, and on the repository's `config` file. So an answer is remembered for as long as that
- * file is the same, and most fetches begin without a process.
+ * which are the same for the life of the process, on those of the request, and on the repository's `config` file. So an answer is
+ * remembered for as long as that file is the same, and most fetches begin without a process.
  */
 export class CapabilityAdvertisements {
   readonly #entries = new Map<string, Entry>();
 
   /** The advertisement in git's pieces: a remembered one, or what `produce` yields, while it yields it. */
-  async *get(repository: Repository, produce: () => AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  async *get(
+    repository: Repository,
+    config: readonly ConfigPair[],
+    produce: () => AsyncIterable<Buffer>,
+  ): AsyncGenerator<Buffer> {
+    const settings = JSON.stringify(config);
+    if (settings.length > MAX_SETTINGS_LENGTH || config.some(({ key }) => /^include/i.test(key))) {
+      yield* produce();
+      return;
+    }
+    const entry = `${repository.path}\0${settings}`;
     const stamp = await stampOf(repository);
-    const known = this.#entries.get(repository.path);
+    const known = this.#entries.get(entry);
     if (known !== undefined && known.stamp === stamp) {
       yield* known.chunks;
       return;
@@ -33,12 +47,12 @@ export class CapabilityAdvertisements {
       chunks.push(chunk);
       yield chunk;
     }
-    if (stamp !== undefined && (await isLasting(repository, chunks))) this.#remember(repository.path, { stamp, chunks });
+    if (stamp !== undefined && (await isLasting(repository, chunks))) this.#remember(entry, { stamp, chunks });
   }
 
-  #remember(path: string, entry: Entry): void {
-    this.#entries.delete(path);
-    this.#entries.set(path, entry);
+  #remember(key: string, entry: Entry): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
     if (this.#entries.size <= MAX_ENTRIES) return;
     const [oldest] = this.#entries.keys();
     if (oldest !== undefined) this.#entries.delete(oldest);

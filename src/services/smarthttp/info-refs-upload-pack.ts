@@ -35,9 +35,9 @@ export async function* infoRefsUploadPack(
   }
 
   function remembered(): AsyncGenerator<Buffer> {
-    if (config.length > 0) return produce();
-    if (gitProtocol === '') return cached(repository, request, context, rooms, produce);
-    return gitProtocol === 'version=2' ? capabilities.get(repository, produce) : produce();
+    if (gitProtocol === 'version=2') return capabilities.get(repository, config, produce);
+    const isPlain = config.length === 0 && gitProtocol === '';
+    return isPlain ? cached(repository, request, context, rooms, produce) : produce();
   }
 }
 
