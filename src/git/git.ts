@@ -3,7 +3,7 @@ import { basename, delimiter, isAbsolute, join, resolve } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/quote';
 import { capabilitiesOf, type GitCapabilities, isAtLeast, MINIMUM_GIT, parseGitVersion } from './capabilities.ts';
-import { SUBCOMMANDS } from './command/allowed.ts';
+import { SUBCOMMANDS, type SubcommandName } from './command/allowed.ts';
 import { collectOutput } from './command/collect-output.ts';
 import { type ConfigPair, configOf, secretEnvironment } from './command/config.ts';
 import { gitEnvironment, inheritedEnvironment } from './command/environment.ts';
@@ -14,13 +14,12 @@ import { chooseSpawner } from './command/spawner/choose-spawner.ts';
 import type { Arg, Spawner } from './command/spawner/spawner.ts';
 import { type ProcessObserver, type ProcessOptions, startProcess } from './command/start-process.ts';
 import { CommitNodeCache, type CommitNodes } from './history/commit-nodes.ts';
-import { ObjectFormats, type ReferenceBackend } from './object-format.ts';
+import { ObjectFormats, type ReferenceBackend, type RepositoryFormat } from './object-format.ts';
 import { CatFilePool } from './objects/cat-file-pool.ts';
 import { MailmapCache } from './objects/mailmap-cache.ts';
 import { ObjectReader } from './objects/object-reader.ts';
-import { PackedRefsCache } from './refs/packed-refs-cache.ts';
-import { type RefCaches, RefReader } from './refs/ref-reader.ts';
-import { ResolvedRefs } from './refs/resolved-refs.ts';
+import { createRefCaches } from './refs/ref-caches.ts';
+import { RefReader } from './refs/ref-reader.ts';
 import { UpdateRefPool } from './refs/update-ref-pool.ts';
 import type { GitRepository } from './repository.ts';
 
@@ -90,7 +89,7 @@ export class Git implements AsyncDisposable {
   readonly #inherited = inheritedEnvironment(process.env);
   readonly #gate = new SpawnGate();
   readonly #formats = new ObjectFormats();
-  readonly #refCaches: RefCaches = { packed: new PackedRefsCache(), resolved: new ResolvedRefs() };
+  readonly #refCaches = createRefCaches();
   readonly #commitNodes = new CommitNodeCache();
 
   private constructor(options: GitOptions, binary: string, spawner: Spawner, version: string, capabilities: GitCapabilities) {
@@ -150,7 +149,7 @@ export class Git implements AsyncDisposable {
     if (SUBCOMMANDS[command.name].updatesReferences && hooks === undefined) {
       throw new GitalyError('UNKNOWN', `subcommand ${quote(command.name)}: hook payload is required but not configured`);
     }
-    const config = this.#configFor(command, options);
+    const config = this.settings(command.name, options);
     const argv = this.#argv(command, options, config);
     return startProcess({
       pipeBytes: SUBCOMMANDS[command.name].bulk ? BULK_PIPE_BYTES : undefined,
@@ -198,6 +197,11 @@ export class Git implements AsyncDisposable {
     return this.#commitNodes.of(repository, this.objects(repository));
   }
 
+  /** What a repository's `config` file says of it: the same object for as long as the file is the same. @throws as {@link objectFormat}. */
+  repositoryFormat(repository: GitRepository): RepositoryFormat {
+    return this.#formats.format(repository);
+  }
+
   /** How a repository keeps its references. @throws as {@link objectFormat} when its config file cannot be read. */
   referenceBackend(repository: GitRepository): ReferenceBackend {
     return this.#formats.format(repository).referenceBackend;
@@ -216,6 +220,7 @@ export class Git implements AsyncDisposable {
   forget(repository: GitRepository): void {
     this.#formats.forget(repository);
     this.#refCaches.packed.forget(repository.path);
+    this.#refCaches.lines.forget(repository);
     this.#commitNodes.forget(repository);
     this.catFiles.forget(repository);
     this.updateRefs.forget(repository);
@@ -256,11 +261,12 @@ export class Git implements AsyncDisposable {
     return this.spawn(command, { repository, hooks: 'disabled', stdin: 'pipe' });
   }
 
-  #configFor(command: GitCommand, { repository, config = [], hooks }: SpawnOptions): ConfigPair[] {
+  /** The settings that {@link spawn} starts a command with, beside those in the repository: a later one wins. @throws as `spawn` does for keys of the wrong shape. */
+  settings(command: SubcommandName, { repository, config = [], hooks }: SpawnOptions): ConfigPair[] {
     const hooksPath =
       hooks === undefined ? [] : [{ key: 'core.hooksPath', value: hooks === 'disabled' ? '/dev/null' : hooks.directory }];
     return configOf({
-      command: command.name,
+      command,
       objectFormat: repository !== undefined && this.capabilities.attrTree ? this.#formats.find(repository) : undefined,
       packReuseMulti: this.capabilities.packReuseMulti,
       call: [...config, ...hooksPath],

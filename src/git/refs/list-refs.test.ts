@@ -120,6 +120,30 @@ for (const format of ['sha1', 'sha256'] as const) {
   });
 }
 
+test('a symbolic reference that leads nowhere hides the packed one of its name', async () => {
+  const fixture = createRepository();
+  const { commits, run, path } = fixture;
+  run('update-ref', 'refs/heads/a', commits[0] ?? '');
+  run('update-ref', 'refs/heads/b', commits[0] ?? '');
+  run('pack-refs', '--all');
+  writeFileSync(join(path, 'refs/heads/a'), 'ref: refs/heads/nowhere\n');
+
+  assert.equal(await check(fixture), 1);
+  assert.equal(await check(fixture, ['refs/heads/a']), 0);
+});
+
+test('a pattern that leads out of the repository finds nothing, and looks at nothing there', async () => {
+  const fixture = createRepository();
+  const outside = join(fixture.path, 'outside');
+  mkdirSync(outside);
+  // Met on a walk, it would be too odd to go on without git.
+  symlinkSync('/', join(outside, 'link'));
+  started.length = 0;
+
+  assert.deepEqual(await list(fixture, { patterns: ['refs/../outside/', 'refs/heads/../../outside/'] }), []);
+  assert.deepEqual(started, []);
+});
+
 test('files that only git can judge leave the list to git', async () => {
   const oddities: ((fixture: Fixture) => void)[] = [
     ({ path }) => writeFileSync(join(path, 'refs/heads/garbage'), 'garbage\n'),

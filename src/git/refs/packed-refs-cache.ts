@@ -43,16 +43,24 @@ export class PackedRefsCache {
     return this.#open(gitDirectory, file, use);
   }
 
+  /** Changes whenever the repository's packed references do; `undefined` when it has no such file. */
+  stamp(gitDirectory: string): string | undefined {
+    const stat = statSync(`${gitDirectory}/packed-refs`, { bigint: true, throwIfNoEntry: false });
+    return stat && stampOf(stat);
+  }
+
   /**
    * Opens the repository's packed references for reading over some time; `undefined` when it has no such file. What is read stays
    * what it was when it was opened, whatever git does meanwhile.
    */
   open(gitDirectory: string): PackedRefsFile | undefined {
     const small = this.read(gitDirectory, (source) => (source instanceof MemorySource ? source : undefined));
-    if (small !== undefined) return new PackedRefsFile(small, undefined);
+    const kept = this.#kept.get(gitDirectory);
+    if (small !== undefined && kept !== undefined) return new PackedRefsFile(small, kept.stamp, undefined);
     try {
       const fd = openSync(`${gitDirectory}/packed-refs`, 'r');
-      return new PackedRefsFile(new FileSource(fd, Number(fstatSync(fd, { bigint: true }).size)), fd);
+      const stat = fstatSync(fd, { bigint: true });
+      return new PackedRefsFile(new FileSource(fd, Number(stat.size)), stampOf(stat), fd);
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return undefined;
       throw error;
@@ -101,10 +109,13 @@ export class PackedRefsCache {
 export class PackedRefsFile implements Disposable {
   /** For searching. */
   readonly source: ByteSource;
+  /** As {@link PackedRefsCache.stamp} gives it for this very file. */
+  readonly stamp: string;
   readonly #fd: number | undefined;
 
-  constructor(source: ByteSource, fd: number | undefined) {
+  constructor(source: ByteSource, stamp: string, fd: number | undefined) {
     this.source = source;
+    this.stamp = stamp;
     this.#fd = fd;
   }
 

@@ -80,6 +80,17 @@ for (const format of ['sha1', 'sha256']) {
   });
 }
 
+test('a chain of symbolic references ends where it ends for git', async () => {
+  const { repository, commits, run } = createRepository();
+  run('update-ref', 'refs/heads/0', commits[0] ?? '');
+  for (let link = 1; link <= 7; link++) run('symbolic-ref', `refs/heads/${link}`, `refs/heads/${link - 1}`);
+
+  for (let link = 0; link <= 7; link++) {
+    const found = await git.refs(repository).resolve(`refs/heads/${link}`);
+    assert.equal(found?.oid, askGit(repository.path, `refs/heads/${link}`), `${link} links`);
+  }
+});
+
 test('broken references are what git makes of them', async () => {
   const { repository, commits } = createRepository();
   const refs = git.refs(repository);

@@ -5,12 +5,15 @@ import { flag, gitCommand, value } from '../command/git-command.ts';
 import type { Git } from '../git.ts';
 import type { ReferenceBackend } from '../object-format.ts';
 import type { GitRepository } from '../repository.ts';
+import { type AdvertisedRefsQuery, advertisedRefs } from './advertised-refs.ts';
 import type { RefQuery } from './for-each-ref.ts';
 import { type ListOptions, listRefs } from './list-refs.ts';
 import type { ListedRef } from './listed-ref.ts';
 import { type RawRef, readLooseRef } from './loose-ref.ts';
+import { OddReferencesError } from './odd-references.ts';
 import { findPackedRef, firstPackedRef, isSorted } from './packed-refs.ts';
 import type { PackedRefsCache } from './packed-refs-cache.ts';
+import type { RefCaches } from './ref-caches.ts';
 import type { ResolvedRef, ResolvedRefs, ResolvedRefWatch } from './resolved-refs.ts';
 import { validateReference } from './validate-reference.ts';
 
@@ -21,13 +24,7 @@ export interface RefReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What all readers of a server share. */
-export interface RefCaches {
-  readonly packed: PackedRefsCache;
-  readonly resolved: ResolvedRefs;
-}
-
-/** git's own limit of symbolic references that lead to each other. */
+/** References that git reads at most to get to the end of a chain of symbolic ones. */
 const MAX_SYMBOLIC_DEPTH = 5;
 /** Entries of `refs/heads` that are looked at for a first branch before git is asked. */
 const MAX_WALK = 1_000;
@@ -45,12 +42,14 @@ export class RefReader {
   readonly #git: Git;
   readonly #packed: PackedRefsCache;
   readonly #resolved: ResolvedRefs;
+  readonly #caches: RefCaches;
   readonly #repository: GitRepository;
 
-  constructor(git: Git, { packed, resolved }: RefCaches, repository: GitRepository) {
+  constructor(git: Git, caches: RefCaches, repository: GitRepository) {
     this.#git = git;
-    this.#packed = packed;
-    this.#resolved = resolved;
+    this.#packed = caches.packed;
+    this.#resolved = caches.resolved;
+    this.#caches = caches;
     this.#repository = repository;
   }
 
@@ -77,7 +76,7 @@ export class RefReader {
     let at: Buffer = bytesOf(name);
     const resolved = this.#resolvePlain(at);
     if (resolved !== 'odd') return resolved;
-    for (let depth = 0; depth <= MAX_SYMBOLIC_DEPTH; depth++) {
+    for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
       const raw = await this.read(at, options);
       if (raw === undefined) return undefined;
       if (raw.oid !== undefined) return { name: at, oid: raw.oid };
@@ -116,7 +115,7 @@ export class RefReader {
    */
   async headTarget(options: RefReadOptions = {}): Promise<Buffer> {
     let at: Buffer = HEAD;
-    for (let depth = 0; depth <= MAX_SYMBOLIC_DEPTH && this.backend === 'files'; depth++) {
+    for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH && this.backend === 'files'; depth++) {
       const raw = this.#readFiles(at);
       if (raw === 'odd') break;
       if (raw?.symbolicTarget !== undefined) at = raw.symbolicTarget;
@@ -207,6 +206,31 @@ export class RefReader {
     return undefined;
   }
 
+  /**
+   * The packets that answer `ls-refs` of git's protocol v2, in pieces that must not be changed; `undefined` when only git knows the answer.
+   *
+   * @throws when the repository's config file cannot be read; what the file system says.
+   */
+  async advertise(query: AdvertisedRefsQuery, { signal }: RefReadOptions = {}): Promise<Buffer[] | undefined> {
+    const [repository, { lines, peeler }] = [this.#repository, this.#caches];
+    const { objectFormat, referenceBackend } = this.#git.repositoryFormat(repository);
+    if (objectFormat === undefined || referenceBackend !== 'files') return undefined;
+    const digits = objectFormat === 'sha1' ? 40 : 64;
+    const parts = {
+      repository,
+      read: (name: Buffer) => this.#readFiles(name),
+      resolve: (name: Buffer) => this.#resolveFiles(name),
+      packedLines: ({ peel }: { peel: boolean }) => lines.get(repository, { digits, peel }),
+      peel: (oid: string) => peeler.peel(repository, this.#git.objects(repository), oid, { signal }),
+    } as const;
+    try {
+      return await advertisedRefs(parts, query);
+    } catch (error) {
+      if (error instanceof OddReferencesError) return undefined;
+      throw error;
+    }
+  }
+
   /** Whether the references are plain files, in a repository that git would work with. */
   #isPlain(): boolean {
     try {
@@ -249,7 +273,7 @@ export class RefReader {
 
   #follow(name: Buffer, watch: ResolvedRefWatch): ResolvedRef | 'odd' | undefined {
     let at: Buffer = name;
-    for (let depth = 0; depth <= MAX_SYMBOLIC_DEPTH; depth++) {
+    for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
       watch.before(at);
       const raw = this.#readFiles(at);
       if (raw === undefined || raw === 'odd') return raw;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/init-repository';
 import { Git } from '../git.ts';
-import { PackedRefsCache } from './packed-refs-cache.ts';
+import { createRefCaches } from './ref-caches.ts';
 import { RefReader } from './ref-reader.ts';
 import { ResolvedRefs } from './resolved-refs.ts';
 
@@ -32,7 +32,7 @@ test('what was remembered is forgotten with any change that git makes to a refer
   const [one = '', two = '', three = ''] = commits;
   const resolved = new ResolvedRefs(LATER);
   const repository = { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] };
-  const reader = new RefReader(git, { packed: new PackedRefsCache(), resolved }, repository);
+  const reader = new RefReader(git, { ...createRefCaches(), resolved }, repository);
   const changes: string[][] = [
     ['update-ref', 'refs/heads/main', one],
     ['update-ref', 'refs/heads/main', two],

@@ -31,6 +31,15 @@ export interface ScanOptions {
   readonly digits: 40 | 64;
 }
 
+/** A line of packed-refs in a block of them, and the peeled line behind it. Positions in the block. */
+export interface PackedRecord {
+  readonly start: number;
+  readonly nameStart: number;
+  readonly nameEnd: number;
+  /** Of the id in the peeled line; 0 when there is none. */
+  readonly peeledStart: number;
+}
+
 /**
  * Reads the references of a sorted packed-refs file that begin with a prefix, in the order of names, as many at once as one read gives.
  *
@@ -41,7 +50,27 @@ export async function* scanPackedRefs(
   { prefix, digits }: ScanOptions,
 ): AsyncGenerator<readonly ListedRef[], void> {
   const isPeelKnown = isFullyPeeled(file.source);
-  let at = findPackedPosition(file.source, prefix);
+  for await (const { block, records } of packedRecords(file, { from: prefix, digits })) {
+    const refs = toRefs(block, records, { digits, isPeelKnown });
+    const last = refs.at(-1);
+    if (last !== undefined && !beginsWith(last.name, prefix)) {
+      yield refs.filter(({ name }) => beginsWith(name, prefix));
+      return;
+    }
+    yield refs;
+  }
+}
+
+/**
+ * Reads the records of a sorted packed-refs file, as many at once as one read gives, beginning with the first whose name is not below `from`.
+ *
+ * @throws {OddReferencesError} at a line that git has to judge.
+ */
+export async function* packedRecords(
+  file: PackedRefsFile,
+  { from, digits }: { readonly from: Buffer; readonly digits: 40 | 64 },
+): AsyncGenerator<{ readonly block: Buffer; readonly records: readonly PackedRecord[] }, void> {
+  let at = findPackedPosition(file.source, from);
   let length = FIRST_READ_BYTES;
   while (at < file.source.size) {
     const block = await file.read(at, length);
@@ -54,13 +83,8 @@ export async function* scanPackedRefs(
       length = READ_BYTES;
       continue;
     }
-    const refs = parseBlock(block.subarray(0, end), { digits, isPeelKnown });
-    const last = refs.at(-1);
-    if (last !== undefined && !beginsWith(last.name, prefix)) {
-      yield refs.filter(({ name }) => beginsWith(name, prefix));
-      return;
-    }
-    yield refs;
+    const complete = block.subarray(0, end);
+    yield { block: complete, records: recordsOf(complete, digits) };
     at += end;
     length = READ_BYTES;
   }
@@ -77,24 +101,36 @@ function lastRecordStart(block: Buffer): number {
   return 0;
 }
 
-function parseBlock(block: Buffer, { digits, isPeelKnown }: { digits: 40 | 64; isPeelKnown: boolean }): ListedRef[] {
-  const text = block.toString('latin1');
-  const refs: ListedRef[] = [];
-  for (let at = 0; at < block.length; ) {
-    const end = checkReference(block, at, digits);
-    const name = block.subarray(at + digits + 1, end);
-    const oid = text.slice(at, at + digits);
-    at = end + 1;
-    let peeledOid: string | undefined;
-    if (block[at] === PEELED) {
-      checkId(block, at + 1, digits);
-      if (block[at + 1 + digits] !== LF) throw broken();
-      peeledOid = text.slice(at + 1, at + 1 + digits);
-      at += digits + 2;
+function recordsOf(block: Buffer, digits: 40 | 64): PackedRecord[] {
+  const records: PackedRecord[] = [];
+  for (let start = 0; start < block.length; ) {
+    const nameEnd = checkReference(block, start, digits);
+    let peeledStart = 0;
+    let next = nameEnd + 1;
+    if (block[next] === PEELED) {
+      peeledStart = next + 1;
+      checkId(block, peeledStart, digits);
+      next = peeledStart + digits + 1;
+      if (block[next - 1] !== LF) throw broken();
     }
-    refs.push({ name, oid, peeledOid, isPeelKnown });
+    records.push({ start, nameStart: start + digits + 1, nameEnd, peeledStart });
+    start = next;
   }
-  return refs;
+  return records;
+}
+
+function toRefs(
+  block: Buffer,
+  records: readonly PackedRecord[],
+  { digits, isPeelKnown }: { digits: 40 | 64; isPeelKnown: boolean },
+): ListedRef[] {
+  const text = block.toString('latin1');
+  return records.map(({ start, nameStart, nameEnd, peeledStart }) => ({
+    name: block.subarray(nameStart, nameEnd),
+    oid: text.slice(start, start + digits),
+    peeledOid: peeledStart === 0 ? undefined : text.slice(peeledStart, peeledStart + digits),
+    isPeelKnown,
+  }));
 }
 
 /**

@@ -1,0 +1,57 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { GitRepository } from './repository.ts';
+
+/** A setting in a repository's `config` file. */
+export interface Setting {
+  /** Section, subsection and name as git writes them: lower case but for the subsection, with dots between. */
+  readonly key: string;
+  readonly hasSubsection: boolean;
+  readonly value: Buffer;
+}
+
+/** Git itself writes some hundred bytes. */
+const MAX_FILE_BYTES = 256 * 1024;
+
+const SECTION = /^\[([a-z0-9-]+)(?: "([^"\\]*)")?\]$/i;
+const SETTING = /^[ \t]*([a-z][a-z0-9-]*)[ ]*=[ ]*(.*)$/i;
+const EMPTY = /^[ \t]*(?:[#;].*)?$/;
+/** Quotes, escapes, comments behind a value, and bytes that versions of git take differently. */
+const DIFFICULT_VALUE = /["\\#;\t\r\0\v\f]/;
+
+/**
+ * Reads a repository's `config` file, in the order of its lines; `undefined` when it has anything but the plainest lines, which is for
+ * git to read, or cannot be read.
+ */
+export function readSettings({ path }: GitRepository): Setting[] | undefined {
+  const file = `${path}/config`;
+  try {
+    if (statSync(file).size > MAX_FILE_BYTES) return undefined;
+    return parseSettings(readFileSync(file, 'latin1'));
+  } catch {
+    // Git says what is wrong with it.
+    return undefined;
+  }
+}
+
+/** @param text each character a byte. */
+export function parseSettings(text: string): Setting[] | undefined {
+  const settings: Setting[] = [];
+  let section: { readonly name: string; readonly hasSubsection: boolean } | undefined;
+  for (const line of text.split('\n')) {
+    if (EMPTY.test(line)) continue;
+    const [, name, subsection] = SECTION.exec(line) ?? [];
+    if (name !== undefined) {
+      const lower = name.toLowerCase();
+      section = { name: subsection === undefined ? lower : `${lower}.${subsection}`, hasSubsection: subsection !== undefined };
+      continue;
+    }
+    const [, key, value] = SETTING.exec(line) ?? [];
+    if (section === undefined || key === undefined || value === undefined || DIFFICULT_VALUE.test(value)) return undefined;
+    settings.push({
+      key: `${section.name}.${key.toLowerCase()}`,
+      hasSubsection: section.hasSubsection,
+      value: Buffer.from(value.replace(/ +$/, ''), 'latin1'),
+    });
+  }
+  return settings;
+}
