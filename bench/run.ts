@@ -16,6 +16,7 @@ import { bench as infoRefs } from './info-refs.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
 import { git } from './lib/run-program.ts';
 import { Workshop } from './lib/workshop.ts';
+import { bench as lsRefs } from './ls-refs.ts';
 import { bench as memory } from './memory.ts';
 import { bench as processStart } from './process-start.ts';
 import { bench as push } from './push.ts';
@@ -36,6 +37,7 @@ const BENCHES: readonly Bench[] = [
   diffs,
   commitFiles,
   infoRefs,
+  lsRefs,
   refLists,
   push,
   clone,

@@ -14,6 +14,7 @@ const MERGE_EVERY = 5;
 const RECIPES = {
   /** 100 commits of 20 files, one of them 4 KiB. */
   small: { commits: 100, blobs: 0, blobBytes: 0, references: 0 },
+  '20-commits': { commits: 20, blobs: 0, blobBytes: 0, references: 0 },
   /** One commit of 5000 files of 1 KiB in 100 directories, packed with deltas. */
   '5k-files': { commits: 1, files: 5000, blobs: 0, blobBytes: 0, references: 0 },
   /** Every fifth commit merges a line of one commit. Packed, with a commit-graph, 2000 branches. */
