@@ -34,7 +34,14 @@ export const RULES: Readonly<Record<string, RoomRule>> = {
   client: { rooms: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
   gateway: { rooms: ['base', 'wire', 'platform', 'rpc/common', 'client'], packages: [PROTOBUF] },
   hook: { rooms: [] },
-  cli: { rooms: ['base', 'platform', 'gitaly', 'praefect', 'gateway', 'client', 'domain/backup'], packages: ['commander'] },
+  tools: {
+    rooms: ['base', 'wire', 'platform', 'rpc/common', 'git', 'storage', 'domain/hooks/payload', 'gitaly', 'client'],
+    packages: [PROTOBUF],
+  },
+  cli: {
+    rooms: ['base', 'platform', 'gitaly', 'praefect', 'gateway', 'client', 'domain/backup', 'tools'],
+    packages: ['commander'],
+  },
 };
 
 /** May import anything, and nobody outside the tests imports it. */

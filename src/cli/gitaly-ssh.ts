@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+import { tuneRuntime } from '#platform/process/tune-runtime';
+import { versionString } from '#platform/process/version';
+
+const HELP = `Usage: gitaly-ssh upload-pack|receive-pack|upload-archive <ignored> <ignored>
+
+Stands in for ssh when git talks to a repository of a Gitaly server, by way of GIT_SSH_COMMAND.
+
+Environment:
+  GITALY_ADDRESS       unix:PATH, tcp://HOST:PORT, tls://HOST:PORT or dns:HOST:PORT
+  GITALY_PAYLOAD       the request message as JSON
+  GITALY_TOKEN         the server's token, when it has one
+  GITALY_WD            directory to work in (paths of sockets may be relative to it)
+  GITALY_FEATUREFLAGS  name:true,other_name:false
+  CORRELATION_ID       sent along with the call
+
+Examples:
+  export GIT_SSH_VARIANT=simple GITALY_ADDRESS=unix:/run/gitaly/gitaly.socket
+  export GITALY_PAYLOAD='{"repository":{"storageName":"default","relativePath":"hello.git"}}'
+  GIT_SSH_COMMAND="gitaly-ssh upload-pack" git clone gitaly:hello.git
+
+  export GITALY_PAYLOAD='{"repository":{"storageName":"default","relativePath":"hello.git"},"glId":"user-1"}'
+  GIT_SSH_COMMAND="gitaly-ssh receive-pack" git push gitaly:hello.git main
+`;
+
+async function main(args: readonly string[]): Promise<number> {
+  if (args[0] === '--help' || args[0] === '-h') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (args[0] === '--version' || args[0] === '-v') {
+    process.stdout.write(`${versionString('gitaly-ssh')}\n`);
+    return 0;
+  }
+  // git looks for OpenSSH's options this way, unless GIT_SSH_VARIANT is set: we have none.
+  if (args[1] === '-G') return 1;
+  const { runSshCommand } = await import('#tools/ssh-command/run-ssh-command');
+  return await runSshCommand(args, process.env, process);
+}
+
+tuneRuntime();
+process.exitCode = await main(process.argv.slice(2));
+process.stdin.destroy(); // git keeps its end open

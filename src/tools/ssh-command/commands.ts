@@ -1,0 +1,50 @@
+import { type DescMessage, fromJsonString, type MessageShape } from '@bufbuild/protobuf';
+import { messageOf } from '#base/gitaly-error';
+import {
+  type Connection,
+  type PackResult,
+  receivePack,
+  type SidechannelRegistry,
+  type Stdio,
+  uploadArchive,
+  uploadPackWithSidechannel,
+} from '#client/index';
+import {
+  SSHReceivePackRequestSchema,
+  SSHUploadArchiveRequestSchema,
+  SSHUploadPackWithSidechannelRequestSchema,
+} from '#wire/gen/ssh_pb';
+
+export interface CommandCall {
+  readonly connection: Connection;
+  readonly registry: SidechannelRegistry;
+  readonly io: Stdio;
+  /** The request as JSON. */
+  readonly payload: string;
+}
+
+/** Runs one of git's server commands. @throws {Error} `json unmarshal: …`, and what the client throws. */
+export type Command = (call: CommandCall) => Promise<PackResult>;
+
+/** Shows references that the server hides from ordinary users; git has no other way to undo such a setting. */
+const SHOW_ALL_REFS = 'transfer.hideRefs=!refs';
+
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  'upload-pack': ({ connection, registry, io, payload }) => {
+    const request = parseRequest(SSHUploadPackWithSidechannelRequestSchema, payload);
+    request.gitConfigOptions.unshift(SHOW_ALL_REFS); // the request's own come later, and win
+    return uploadPackWithSidechannel(connection, registry, io, request);
+  },
+  'receive-pack': ({ connection, io, payload }) =>
+    receivePack(connection, io, parseRequest(SSHReceivePackRequestSchema, payload)),
+  'upload-archive': ({ connection, io, payload }) =>
+    uploadArchive(connection, io, parseRequest(SSHUploadArchiveRequestSchema, payload)),
+};
+
+function parseRequest<Desc extends DescMessage>(schema: Desc, payload: string): MessageShape<Desc> {
+  try {
+    return fromJsonString(schema, payload);
+  } catch (error) {
+    throw new Error(`json unmarshal: ${messageOf(error)}`, { cause: error });
+  }
+}

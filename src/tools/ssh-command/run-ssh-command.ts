@@ -1,0 +1,74 @@
+import { chdir } from 'node:process';
+import { messageOf } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import { CallError, type Connection, dialSidechannel, SidechannelRegistry, type Stdio } from '#client/index';
+import { createLogger } from '#platform/log/logger';
+import { statusGoName } from '#rpc/common/status-code';
+import { COMMANDS, type Command } from './commands.ts';
+import { parseFeatureFlags } from './feature-flags.ts';
+
+/** The environment of a process. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A command and the two words that git adds. */
+const MIN_ARGUMENTS = 3;
+
+/**
+ * What git starts instead of ssh: runs one of git's three server commands through a Gitaly server. What to run it on comes from the
+ * environment (`GITALY_ADDRESS`, `GITALY_TOKEN`, `GITALY_PAYLOAD`, `GITALY_WD`, `GITALY_FEATUREFLAGS`, `CORRELATION_ID`); the contract
+ * and the texts are those of Gitaly's program.
+ *
+ * @returns the far command's exit status; 1 after an error, which is told on standard error as a line of a log.
+ */
+export async function runSshCommand(args: readonly string[], environment: Environment, io: Stdio): Promise<number> {
+  const logger = createLogger({ format: 'text', level: 'info', stream: io.stderr });
+  if (args.length < MIN_ARGUMENTS) {
+    logger.error(`invalid number of arguments, expected at least 1, got ${args.length}`);
+    return 1;
+  }
+  const name = args[0] ?? '';
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) {
+    logger.error(`invalid pack command: ${quote(name)}`);
+    return 1;
+  }
+  try {
+    return await runCommand(command, environment, io);
+  } catch (error) {
+    logger.info({ 'command.name': name, error: textOf(error) }, 'command returned error');
+    return 1;
+  }
+}
+
+async function runCommand(command: Command, environment: Environment, io: Stdio): Promise<number> {
+  const { GITALY_ADDRESS: address, GITALY_WD: directory, GITALY_PAYLOAD: payload = '' } = environment;
+  if (directory) enter(directory);
+  if (!address) throw new Error('gitaly address can not be empty');
+  const registry = new SidechannelRegistry();
+  await using connection = await connect(address, registry, environment);
+  const { exitCode } = await command({ connection, registry, io, payload });
+  return exitCode & 0xff;
+}
+
+function connect(address: string, registry: SidechannelRegistry, environment: Environment): Promise<Connection> {
+  const { GITALY_TOKEN: token, GITALY_FEATUREFLAGS: flags = '', CORRELATION_ID: correlationId } = environment;
+  return dialSidechannel(address, registry, {
+    featureFlags: parseFeatureFlags(flags),
+    ...(token && { token }),
+    ...(correlationId && { correlationId }),
+  });
+}
+
+function enter(directory: string): void {
+  try {
+    chdir(directory);
+  } catch (error) {
+    throw new Error(`unable to chdir to ${directory}`, { cause: error });
+  }
+}
+
+/** Errors of calls in the words that Go programs use for them. */
+function textOf(error: unknown): string {
+  const message = messageOf(error);
+  return error instanceof CallError ? `rpc error: code = ${statusGoName(error.code)} desc = ${message}` : message;
+}
