@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
+import { addToolCommands } from './tool-commands.ts';
 import type { UpOptions } from './up.ts';
 
 const program = new Command('gitaly-ts')
@@ -52,6 +53,9 @@ program
     const { runHashPassword } = await import('./hash-password.ts');
     process.exitCode = await runHashPassword({ name, paths, ...options });
   });
+
+addToolCommands(program);
+for (const command of program.commands) command.exitOverride();
 
 tuneRuntime();
 try {

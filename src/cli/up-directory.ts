@@ -24,6 +24,7 @@ export class DirectoryInUseError extends Error {
 /** Room for the names of sockets below a directory: the system takes paths of about 104 bytes. */
 const MAX_SOCKET_DIRECTORY_BYTES = 60;
 const ANSWER_TIMEOUT_MS = 1000;
+const SOCKET = 'gitaly.socket';
 
 /**
  * Makes the directory, or takes the one that is there, for this process alone. The lock is a socket that this process listens on: it
@@ -34,9 +35,8 @@ const ANSWER_TIMEOUT_MS = 1000;
 export async function openUpDirectory(directory: string): Promise<UpDirectory> {
   await mkdir(join(directory, 'repositories'), { recursive: true });
   const path = await realpath(directory);
-  const isLong = Buffer.byteLength(path) > MAX_SOCKET_DIRECTORY_BYTES;
-  const name = `gitaly-ts-${createHash('sha256').update(path).digest('hex').slice(0, 12)}`;
-  const sockets = isLong ? join(tmpdir(), name) : path;
+  const sockets = socketsOf(path);
+  const isLong = sockets !== path;
   const runtime = join(sockets, 'run');
   await mkdir(runtime, { recursive: true, mode: 0o700 });
   const lock = await takeLock(join(sockets, 'up.lock'), path);
@@ -45,7 +45,7 @@ export async function openUpDirectory(directory: string): Promise<UpDirectory> {
     path,
     runtime,
     repositories: join(path, 'repositories'),
-    socket: join(sockets, 'gitaly.socket'),
+    socket: join(sockets, SOCKET),
     describe: lock.describe,
     async [Symbol.asyncDispose]() {
       await rm(runtime, { recursive: true, force: true });
@@ -53,6 +53,16 @@ export async function openUpDirectory(directory: string): Promise<UpDirectory> {
       if (isLong) await rm(sockets, { recursive: true, force: true });
     },
   };
+}
+
+/** The socket of the server that runs on a directory. @throws the system's error when there is no such directory. */
+export async function upSocket(directory: string): Promise<string> {
+  return join(socketsOf(await realpath(directory)), SOCKET);
+}
+
+function socketsOf(path: string): string {
+  if (Buffer.byteLength(path) <= MAX_SOCKET_DIRECTORY_BYTES) return path;
+  return join(tmpdir(), `gitaly-ts-${createHash('sha256').update(path).digest('hex').slice(0, 12)}`);
 }
 
 async function takeLock(path: string, directory: string): Promise<{ describe(text: string): void; release(): Promise<void> }> {

@@ -1,0 +1,51 @@
+import { type Connection, dial } from '#client/index';
+import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
+import { DirectoryInUseError, openUpDirectory, upSocket } from './up-directory.ts';
+
+/** A server to work with, until this is disposed of. */
+export interface Target extends AsyncDisposable {
+  readonly connection: Connection;
+}
+
+/** The storage of a directory that `gitaly-ts up` serves. */
+const STORAGE = 'default';
+const CONNECT_LIMIT_MS = 10_000;
+
+/**
+ * Connects to a running server by its address; or, given a directory as `gitaly-ts up` uses it, to the server that runs there, else to
+ * one that is started for the time being. Either way there is one server on a directory, and everything goes through it.
+ */
+export async function openTarget(target: string, token: string | undefined): Promise<Target> {
+  if (isAddress(target)) return await connectTo(target, token);
+  await using opening = new AsyncDisposableStack();
+  const directory = await openUpDirectory(target).catch((error: unknown) => {
+    if (error instanceof DirectoryInUseError) return undefined;
+    throw error;
+  });
+  if (directory === undefined) return await connectTo(`unix:${await upSocket(target)}`, undefined);
+  opening.use(directory);
+  directory.describe('gitaly-ts import');
+  const server = await GitalyServer.start({
+    config: configFrom({
+      socket_path: directory.socket,
+      runtime_dir: directory.runtime,
+      storage: [{ name: STORAGE, path: directory.repositories }],
+    }),
+    logger: createLogger({ format: 'text', level: 'error', stream: process.stderr }),
+  });
+  opening.use(server);
+  const connection = opening.use(await dial(server.addresses.unix ?? server.addresses.internal));
+  const kept = opening.move();
+  return { connection, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+async function connectTo(address: string, token: string | undefined): Promise<Target> {
+  const signal = AbortSignal.timeout(CONNECT_LIMIT_MS);
+  const connection = await dial(address, { failOnNonTemporaryDialError: true, signal, ...(token && { token }) });
+  return { connection, [Symbol.asyncDispose]: () => connection.close() };
+}
+
+/** `unix:…`, `tcp://…`, `tls://…`, `dns:…`; everything else is a directory. */
+function isAddress(target: string): boolean {
+  return /^(unix:|tcp:\/\/|tls:\/\/|dns:|dns\+tls:)/.test(target);
+}

@@ -1,0 +1,17 @@
+import { maskUrlCredentials } from '#platform/log/mask-urls';
+
+const MAX_LINES = 4;
+/** Progress, and what says nothing about the cause. */
+const NOISE =
+  /^(Cloning into|To fd::|remote: (Enumerating|Counting|Compressing|Total)|warning: redirecting to|hint: |error: failed to push some refs|$)/;
+
+/** What git said about its failure, on one line: without progress and without passwords. */
+export function lastWords(stderr: string): string {
+  const lines = stderr
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter((line) => !NOISE.test(line) && !/^(Receiving|Resolving|Writing|Counting|Compressing) .*\d+%/.test(line));
+  const failures = lines.filter((line) => /^(fatal|error|remote|ERR|!)/i.test(line));
+  const words = (failures.length > 0 ? failures : lines).slice(0, MAX_LINES).join('; ');
+  return maskUrlCredentials(/\bfsck error\b/.test(words) ? `${words} (use --no-fsck to take it nevertheless)` : words);
+}

@@ -1,0 +1,51 @@
+import { messageOf } from '#base/gitaly-error';
+import { maskUrlCredentials } from '#platform/log/mask-urls';
+import { type Imported, type ImportProgress, type ImportSettings, importRepository } from './import-repository.ts';
+import type { Source } from './source.ts';
+
+/** What happens during an import, in the order in which it happens. */
+export interface ImportListener {
+  onStart(source: Source): void;
+  onProgress(source: Source, progress: ImportProgress): void;
+  onDone(source: Source, result: Imported): void;
+  onFailed(source: Source, reason: string): void;
+}
+
+export interface ImportTotals {
+  imported: number;
+  skipped: number;
+  failed: number;
+  bytes: number;
+}
+
+/** Imports all sources, `jobs` at a time. A failure stops none of the others; an abort stops all, and what was begun is undone. */
+export async function importAll(
+  sources: readonly Source[],
+  settings: ImportSettings,
+  { jobs, signal, listener }: { jobs: number; signal: AbortSignal; listener: ImportListener },
+): Promise<ImportTotals> {
+  const totals: ImportTotals = { imported: 0, skipped: 0, failed: 0, bytes: 0 };
+  const queue = sources.values();
+  const work = async (): Promise<void> => {
+    for (const source of queue) {
+      if (signal.aborted) return;
+      await importOne(source);
+    }
+  };
+  const importOne = async (source: Source): Promise<void> => {
+    listener.onStart(source);
+    try {
+      const onProgress = (progress: ImportProgress): void => listener.onProgress(source, progress);
+      const result = await importRepository(source, settings, { signal, onProgress });
+      totals[result.outcome]++;
+      totals.bytes += result.bytes;
+      listener.onDone(source, result);
+    } catch (error) {
+      if (signal.aborted) return; // told once, for all
+      totals.failed++;
+      listener.onFailed(source, maskUrlCredentials(messageOf(error)));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(jobs, sources.length) }, work));
+  return totals;
+}

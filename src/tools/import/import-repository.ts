@@ -1,0 +1,110 @@
+import { resolve } from 'node:path';
+import { messageOf } from '#base/gitaly-error';
+import type { Connection } from '#client/index';
+import type { Git } from '#git/git';
+import { cloneSource } from './clone-source.ts';
+import { type Destination, needsHead, prepareDestination, setHead } from './destination.ts';
+import { pushReferences } from './push-references.ts';
+import { gitDirectoryOf, isDirectory, type Source } from './source.ts';
+import { readSourceRepository, type SourceRepository } from './source-repository.ts';
+import { isUrl } from './url.ts';
+
+export interface ImportSettings {
+  readonly git: Git;
+  readonly connection: Connection;
+  readonly storageName: string;
+  /** `false` takes objects that fail git's checks. */
+  readonly checkObjects: boolean;
+  /** Where repositories that have to be fetched first are kept meanwhile. */
+  readonly temporaryDirectory: string;
+}
+
+/** How far one import is. */
+export interface ImportProgress {
+  readonly phase: 'fetching' | 'sending';
+  /** Of this phase so far. */
+  readonly bytes: number;
+}
+
+/** How one import ended. */
+export interface Imported {
+  readonly outcome: 'imported' | 'skipped';
+  /** Bytes sent to the server. */
+  readonly bytes: number;
+  readonly references: number;
+  /** What the user may want to know. */
+  readonly note?: string;
+}
+
+/**
+ * Brings one repository into the storage: makes an empty one, then sends all references in one transaction. It is seen empty or whole,
+ * never in part. One that cannot be completed is removed again; one that is there already with the same references is left as it is.
+ *
+ * @throws {Error} why not, in words for the user.
+ */
+export async function importRepository(
+  source: Source,
+  settings: ImportSettings,
+  { signal, onProgress }: { signal: AbortSignal; onProgress: (progress: ImportProgress) => void },
+): Promise<Imported> {
+  const { location } = source;
+  if (!isUrl(location) && isDirectory(location)) {
+    const gitDirectory = gitDirectoryOf(location);
+    if (gitDirectory === undefined) throw new Error('is not a git repository: name one, or use --recursive to look inside');
+    return await send(gitDirectory, source, settings, { signal, onProgress });
+  }
+  await using clone = await cloneSource(settings.git, isUrl(location) ? location : resolve(location), {
+    temporaryDirectory: settings.temporaryDirectory,
+    onBytes: (bytes) => bytes > 0 && onProgress({ phase: 'fetching', bytes }),
+    signal,
+  });
+  return await send(clone.gitDirectory, source, settings, { signal, onProgress });
+}
+
+async function send(
+  gitDirectory: string,
+  { relativePath }: Source,
+  settings: ImportSettings,
+  { signal, onProgress }: { signal: AbortSignal; onProgress: (progress: ImportProgress) => void },
+): Promise<Imported> {
+  const { git, connection, storageName, checkObjects } = settings;
+  const destination: Destination = { repository: { storageName, relativePath, glRepository: relativePath } };
+  const source = await readSourceRepository(git, gitDirectory, signal);
+  const references = source.references.length;
+  const found = await prepareDestination(connection, destination, source, signal);
+  if (found === 'same' && references > 0) return { outcome: 'skipped', bytes: 0, references, note: 'is there already' };
+  if (found === 'different') {
+    throw new Error('there is a repository of that name with other references: remove it, or choose another name with --name');
+  }
+  let bytes = 0;
+  const onBytes = (count: number): void => {
+    bytes += count;
+    onProgress({ phase: 'sending', bytes });
+  };
+  try {
+    if (needsHead(found, source)) await setHead(connection, destination, source, signal);
+    if (references > 0) {
+      await pushReferences({ git, source: source.repository, connection, destination, checkObjects, onBytes, signal });
+    }
+  } catch (error) {
+    if (found === 'created') await removeAgain(connection, destination, error);
+    throw error;
+  }
+  return { outcome: found === 'same' ? 'skipped' : 'imported', bytes, references, ...noteOn(source) };
+}
+
+/** Without the signal: what was begun is cleaned up after an interruption too. */
+async function removeAgain(connection: Connection, { repository }: Destination, reason: unknown): Promise<void> {
+  await connection.repository.removeRepository({ repository }, { timeoutMs: REMOVE_LIMIT_MS }).catch((error: unknown) => {
+    throw new Error(`${messageOf(reason)} (and the empty ${repository.relativePath} could not be removed: ${messageOf(error)})`, {
+      cause: reason,
+    });
+  });
+}
+
+const REMOVE_LIMIT_MS = 10_000;
+
+function noteOn({ head, references }: SourceRepository): { note?: string } {
+  if (references.length === 0) return { note: 'is empty' };
+  return head === undefined ? { note: 'its HEAD is detached; here it names the default branch' } : {};
+}

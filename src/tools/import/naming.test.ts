@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { lastWords } from './git-words.ts';
+import { defaultName, relativePathOf, SourceError } from './source.ts';
+import { displayOf, isUrl, withoutCredentials } from './url.ts';
+
+test('a repository is named after the last part of its path or URL', () => {
+  const names = [
+    '/srv/git/one.git/',
+    '/home/ann/two/.git',
+    'https://host/group/three.git?x',
+    'ann@host:four.git',
+    'host:a/five',
+    '/x/six.bundle',
+  ];
+
+  assert.deepEqual(
+    names.map((location) => relativePathOf(defaultName(location))),
+    ['one.git', 'two.git', 'three.git', 'four.git', 'five.git', 'six.git'],
+  );
+});
+
+test('names that lead elsewhere or collide with the server’s own files are refused', () => {
+  for (const name of [
+    '',
+    '/',
+    '/abs',
+    '../x',
+    'a/../b',
+    'a//b',
+    '.',
+    'x.git/y',
+    '+gitaly/x',
+    'a.lock/x',
+    'line\nfeed',
+    'a\\b',
+    'x'.repeat(300),
+    '.git',
+  ]) {
+    assert.throws(() => relativePathOf(name), SourceError, JSON.stringify(name));
+  }
+  assert.equal(relativePathOf('@hashed/ab/cd/abcd.git'), '@hashed/ab/cd/abcd.git');
+});
+
+test('a URL is told from a path as git tells them', () => {
+  assert.deepEqual(['https://h/x', 'git://h/x', 'file:///x', 'ann@h:x', 'h:x', './a:b', '/a:b', 'C/x:y', 'plain'].map(isUrl), [
+    true,
+    true,
+    true,
+    true,
+    true,
+    false,
+    false,
+    false,
+    false,
+  ]);
+});
+
+test('user and password of an HTTP URL leave it for the environment, decoded, and are never shown', () => {
+  const { url, env } = withoutCredentials('https://an%40n:p%2Fw%25@host:8443/x.git');
+
+  assert.equal(url, 'https://host:8443/x.git');
+  assert.equal(env.GIT_CONFIG_KEY_1, 'credential.https://host:8443.helper');
+  assert.deepEqual([env.GITALY_IMPORT_USERNAME, env.GITALY_IMPORT_PASSWORD], ['an@n', 'p/w%']);
+  assert.equal(displayOf('https://an%40n:p%2Fw%25@host:8443/x.git'), 'https://[FILTERED]@host:8443/x.git');
+  assert.equal(displayOf('https://token@host/x.git'), 'https://[FILTERED]@host/x.git');
+  assert.equal(displayOf('ssh://git:word@host/x.git'), 'ssh://git:[FILTERED]@host/x.git');
+  assert.equal(displayOf('ssh://git@host/x.git'), 'ssh://git@host/x.git');
+  assert.deepEqual(withoutCredentials('https://host/x.git'), { url: 'https://host/x.git', env: {} });
+  assert.deepEqual(withoutCredentials('ssh://git@host/x.git').url, 'ssh://git@host/x.git');
+});
+
+test('of what git says the failures count, without progress and passwords', () => {
+  const said = [
+    "Cloning into bare repository '/tmp/x'...",
+    'remote: Counting objects: 100% (3/3), done.\rReceiving objects:  50% (1/2)',
+    'remote: no such project',
+    "fatal: unable to access 'https://ann:word@host/x.git/': 404",
+    "error: failed to push some refs to 'fd::3'",
+  ].join('\n');
+
+  assert.equal(lastWords(said), "remote: no such project; fatal: unable to access 'https://[FILTERED]@host/x.git/': 404");
+  assert.equal(lastWords('something odd\n'), 'something odd');
+});

@@ -1,0 +1,32 @@
+import { formatBytes, formatSeconds } from './format-amount.ts';
+
+/** What a bar shows. */
+export interface BarState {
+  readonly total: number;
+  readonly done: number;
+  readonly bytes: number;
+  /** Of the whole work, 0 to 1; only for the estimate of the time left. */
+  readonly fraction: number;
+  readonly elapsedSeconds: number;
+}
+
+const BAR_WIDTH = 24;
+/** Before that much an estimate is a guess. */
+const [MIN_SECONDS, MIN_FRACTION] = [2, 0.02];
+
+/** One line: `[########----------------] 3/9 repositories  12 MiB  4.1 MiB/s  0:12 left`, cut to the width of the terminal. */
+export function formatBar(state: BarState, columns: number): string {
+  const { total, done, bytes, fraction, elapsedSeconds } = state;
+  const filled = Math.min(BAR_WIDTH, Math.floor(Math.max(fraction, 0) * BAR_WIDTH));
+  const isKnown = elapsedSeconds >= MIN_SECONDS && fraction >= MIN_FRACTION && fraction < 1;
+  const parts = [
+    `[${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}] ${done}/${total} repositories`,
+    formatBytes(bytes),
+    `${formatBytes(elapsedSeconds > 0 ? bytes / elapsedSeconds : 0)}/s`,
+    isKnown ? `${formatSeconds((elapsedSeconds * (1 - fraction)) / fraction)} left` : '',
+  ];
+  return parts
+    .filter(Boolean)
+    .join('  ')
+    .slice(0, Math.max(columns - 1, 0));
+}

@@ -1,0 +1,92 @@
+import { type Duplex, PassThrough } from 'node:stream';
+import { messageOf } from '#base/gitaly-error';
+import { type Connection, receivePack } from '#client/index';
+import { describeExit } from '#git/command/exit-error';
+import { flag, gitCommand } from '#git/command/git-command';
+import type { Git } from '#git/git';
+import type { GitRepository } from '#git/repository';
+import type { Destination } from './destination.ts';
+import { lastWords } from './git-words.ts';
+
+export interface PushOptions {
+  readonly git: Git;
+  readonly source: GitRepository;
+  readonly connection: Connection;
+  readonly destination: Destination;
+  /** `false` takes objects that fail git's checks, as old repositories may have them. */
+  readonly checkObjects: boolean;
+  readonly onBytes: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Who pushes, for servers that ask. */
+const PUSHER = { glId: 'user-1', glUsername: 'gitaly-ts' };
+/** Of what the far side prints; more is dropped. */
+const MAX_STDERR_BYTES = 64 << 10;
+
+/** Whatever the source's own configuration says, this push runs nothing and goes nowhere else. */
+const SAFE_CONFIG = [
+  { key: 'core.hooksPath', value: '/dev/null' },
+  { key: 'push.gpgSign', value: 'false' },
+  { key: 'push.recurseSubmodules', value: 'no' },
+  { key: 'push.pushOption', value: '' },
+];
+const SAFE_ENVIRONMENT = { GIT_ALLOW_PROTOCOL: 'fd', GIT_NO_LAZY_FETCH: '1', GIT_NO_REPLACE_OBJECTS: '1' };
+
+/**
+ * Sends all references of a repository, those too that a server hides, all or none of them. git speaks over an inherited socket
+ * (`fd::3`), so that it needs to know neither address nor token.
+ *
+ * @throws {Error} why not, in words for the user.
+ */
+export async function pushReferences({ git, source, connection, destination, ...options }: PushOptions): Promise<void> {
+  const push = gitCommand('push', {
+    options: [flag('--quiet'), flag('--atomic'), flag('--no-verify'), flag('--no-follow-tags')],
+    args: ['fd::3', '+refs/*:refs/*'],
+  });
+  await using process = git.spawn(push, {
+    repository: source,
+    config: SAFE_CONFIG,
+    env: SAFE_ENVIRONMENT,
+    stdout: 'ignore',
+    extraPipes: 1,
+    signal: options.signal,
+  });
+  const [socket] = process.extra;
+  if (socket === undefined) throw new Error('git was started without a socket');
+  socket.allowHalfOpen = true; // git is done sending before it has the answer
+  const failure = await serve(socket, connection, destination, options).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (failure === undefined) socket.end();
+  else socket.destroy();
+  const exit = await process.exited;
+  options.signal.throwIfAborted();
+  if (exit.code === 0 && failure === undefined) return;
+  // A server that ended the call knows why; git only sees that it hung up.
+  const words = [lastWords(process.stderr()), failure === undefined ? '' : messageOf(failure)];
+  throw new Error(words.filter(Boolean).join('; ') || describeExit(exit), { cause: failure });
+}
+
+async function serve(
+  socket: Duplex,
+  connection: Connection,
+  { repository }: Destination,
+  { checkObjects, onBytes, signal }: Pick<PushOptions, 'checkObjects' | 'onBytes' | 'signal'>,
+): Promise<void> {
+  const gitConfigOptions = ['receive.hideRefs=!refs', 'transfer.hideRefs=!refs'];
+  if (!checkObjects) gitConfigOptions.push('receive.fsckObjects=false');
+  const stderr = new PassThrough({ highWaterMark: MAX_STDERR_BYTES });
+  stderr.resume(); // what concerns the user comes through git
+  const request = { repository, ...PUSHER, glRepository: repository.glRepository, gitConfigOptions };
+  await receivePack(connection, { stdin: counted(socket, onBytes), stdout: socket, stderr }, request, { signal });
+}
+
+async function* counted(socket: Duplex, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
+  // The end of what git sends must not close the way back.
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+    onBytes(chunk.length);
+    yield chunk;
+  }
+}

@@ -1,0 +1,110 @@
+import { formatBytes } from './format-amount.ts';
+import type { ImportListener } from './import-all.ts';
+import type { ImportProgress } from './import-repository.ts';
+import { formatBar } from './progress-bar.ts';
+import type { Source } from './source.ts';
+import { displayOf } from './url.ts';
+
+/** A stream to print on; a terminal says so. */
+interface Output {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+export interface ReportOptions {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly sources: readonly Source[];
+  /** Estimated bytes of a source; 0 where nobody knows. */
+  readonly sizeOf: (source: Source) => number;
+}
+
+const REDRAW_MS = 100;
+const CLEAR_LINE = '\r\u001b[K';
+
+/**
+ * Tells how an import goes: a line for each repository (results on standard output, failures on standard error), and on a terminal a bar
+ * below them.
+ */
+export class ImportReport implements ImportListener, Disposable {
+  readonly #options: ReportOptions;
+  readonly #startedAt = performance.now();
+  readonly #running = new Map<Source, ImportProgress | undefined>();
+  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #totalSize: number;
+  #done = 0;
+  #doneSize = 0;
+  #doneBytes = 0;
+
+  constructor(options: ReportOptions) {
+    this.#options = options;
+    this.#totalSize = options.sources.reduce((sum, source) => sum + options.sizeOf(source), 0);
+    if (options.stderr.isTTY === true) this.#timer = setInterval(() => this.#draw(), REDRAW_MS);
+  }
+
+  get elapsedSeconds(): number {
+    return (performance.now() - this.#startedAt) / 1000;
+  }
+
+  onStart(source: Source): void {
+    this.#running.set(source, undefined);
+  }
+
+  onProgress(source: Source, progress: ImportProgress): void {
+    this.#running.set(source, progress);
+  }
+
+  onDone(source: Source, { outcome, bytes, references, note }: Parameters<ImportListener['onDone']>[1]): void {
+    const facts = outcome === 'imported' ? [`${references} references`, formatBytes(bytes)] : [];
+    const text = [...facts, ...(note === undefined ? [] : [note])].join(', ');
+    this.#finish(source, bytes);
+    this.#print(this.#options.stdout, `${outcome.padEnd(8)}  ${source.relativePath}  ${text}\n`);
+  }
+
+  onFailed(source: Source, reason: string): void {
+    this.#finish(source, 0);
+    this.#print(this.#options.stderr, `failed    ${source.relativePath}  from ${displayOf(source.location)}: ${reason}\n`);
+  }
+
+  /** A line that belongs to no repository. */
+  say(text: string): void {
+    this.#print(this.#options.stderr, `${text}\n`);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    if (this.#timer !== undefined) this.#options.stderr.write(CLEAR_LINE);
+  }
+
+  #finish(source: Source, bytes: number): void {
+    this.#running.delete(source);
+    this.#done++;
+    this.#doneBytes += bytes;
+    this.#doneSize += this.#options.sizeOf(source);
+  }
+
+  #print(output: Output, text: string): void {
+    if (this.#timer !== undefined) this.#options.stderr.write(CLEAR_LINE);
+    output.write(text);
+    if (this.#timer !== undefined) this.#draw();
+  }
+
+  #draw(): void {
+    const { stderr, sources, sizeOf } = this.#options;
+    let [bytes, size] = [this.#doneBytes, this.#doneSize];
+    for (const [source, progress] of this.#running) {
+      bytes += progress?.bytes ?? 0;
+      size += Math.min(progress?.bytes ?? 0, sizeOf(source));
+    }
+    const isSizeKnown = this.#totalSize > 0 && sources.every((source) => sizeOf(source) > 0);
+    const state = {
+      total: sources.length,
+      done: this.#done,
+      bytes,
+      fraction: isSizeKnown ? size / this.#totalSize : this.#done / sources.length,
+      elapsedSeconds: this.elapsedSeconds,
+    };
+    stderr.write(`${CLEAR_LINE}${formatBar(state, stderr.columns ?? 80)}`);
+  }
+}

@@ -1,0 +1,52 @@
+import { tmpdir } from 'node:os';
+import type { Connection } from '#client/index';
+import { Git } from '#git/git';
+import { formatBytes, formatSeconds } from './format-amount.ts';
+import { importAll } from './import-all.ts';
+import { ImportReport, type ReportOptions } from './report.ts';
+import { gitDirectoryOf, type Source } from './source.ts';
+import { estimateBytes } from './source-repository.ts';
+import { isUrl } from './url.ts';
+
+export interface RunImportOptions extends Pick<ReportOptions, 'stdout' | 'stderr' | 'sources'> {
+  readonly connection: Connection;
+  readonly storageName: string;
+  /** Repositories that are imported at the same time. */
+  readonly jobs: number;
+  /** `false` takes objects that fail git's checks. */
+  readonly checkObjects: boolean;
+  /** Stops the import; what was begun is undone. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Imports repositories and tells how it goes.
+ *
+ * @returns 0 when all of them are in the storage, 1 when one failed or the import was stopped.
+ * @throws when there is no usable git.
+ */
+export async function runImport({ sources, stdout, stderr, jobs, signal, ...options }: RunImportOptions): Promise<number> {
+  await using git = await Git.start({ binary: 'git' });
+  const sizes = await sizesOf(sources);
+  using report = new ImportReport({ stdout, stderr, sources, sizeOf: (source) => sizes.get(source) ?? 0 });
+  const settings = { ...options, git, temporaryDirectory: tmpdir() };
+  const { imported, skipped, failed, bytes } = await importAll(sources, settings, { jobs, signal, listener: report });
+  const facts = [`${imported} imported`, `${skipped} skipped`, `${failed} failed`, formatBytes(bytes)];
+  report.say(`${facts.join(', ')} in ${formatSeconds(report.elapsedSeconds)}`);
+  if (signal.aborted) {
+    const left = sources.length - imported - skipped - failed;
+    report.say(`Stopped before ${left} of ${sources.length} were done. The same command again goes on where this one stopped.`);
+    return 1;
+  }
+  if (failed > 0) report.say('The same command again tries those that failed and skips the others.');
+  return failed > 0 ? 1 : 0;
+}
+
+async function sizesOf(sources: readonly Source[]): Promise<ReadonlyMap<Source, number>> {
+  const sizes = new Map<Source, number>();
+  for (const source of sources) {
+    const gitDirectory = isUrl(source.location) ? undefined : gitDirectoryOf(source.location);
+    if (gitDirectory !== undefined) sizes.set(source, await estimateBytes(gitDirectory));
+  }
+  return sizes;
+}
