@@ -3,7 +3,45 @@ import type { ImportOptions } from './import.ts';
 
 /** Adds the commands of `gitaly-ts` that are tools. Each loads its code when it is used. */
 export function addToolCommands(program: Command): void {
+  addInit(program);
+  addDoctor(program);
   addImport(program);
+}
+
+function addInit(program: Command): void {
+  program
+    .command('init')
+    .description('Make a directory with a commented configuration, ready for "gitaly serve".')
+    .argument('[dir]', 'made when it is not there', 'gitaly')
+    .addHelpText('after', '\nExamples:\n  gitaly-ts init\n  gitaly-ts init /srv/gitaly && gitaly serve /srv/gitaly/config.toml')
+    .action(async (directory: string) => {
+      const { runInit } = await import('./init.ts');
+      process.exitCode = await runInit(directory);
+    });
+}
+
+function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('Look at everything that a server needs, and say what to do about what is wrong.')
+    .argument(
+      '[target]',
+      'a configuration file, or a directory of "gitaly-ts init" or "gitaly-ts up" (default: the machine alone)',
+    )
+    .option('--json', 'print the findings as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  gitaly-ts doctor
+  gitaly-ts doctor /etc/gitaly/config.toml --json
+
+Exit code 0 when nothing is wrong or there are only warnings, 1 when there are errors.`,
+    )
+    .action(async (target: string | undefined, options: { json?: boolean }) => {
+      const { runDoctor } = await import('./doctor.ts');
+      process.exitCode = await runDoctor(target, options);
+    });
 }
 
 function addImport(program: Command): void {

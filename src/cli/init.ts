@@ -1,0 +1,24 @@
+import { messageOf } from '#base/gitaly-error';
+import { initDirectory } from '#tools/init/init-directory';
+
+/** `gitaly-ts init`. Resolves to the exit code. */
+export async function runInit(directory: string): Promise<number> {
+  try {
+    const { configPath, tokenPath, socketPath } = await initDirectory(directory);
+    process.stdout.write(`Made ${configPath}
+
+  gitaly-ts doctor ${shell(configPath)}     # is everything as it should be?
+  gitaly serve ${shell(configPath)}         # start the server
+
+Clients connect to unix:${socketPath} with the token in ${tokenPath}.
+`);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`gitaly-ts init: ${messageOf(error)}\n`);
+    return 1;
+  }
+}
+
+function shell(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,99 @@
+import { existsSync } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { dirname } from 'node:path';
+import { messageOf } from '#base/gitaly-error';
+import { systemErrorCode, systemErrorText } from '#base/system-error';
+import { dial } from '#client/index';
+import type { GitalyConfig } from '#platform/config/load-config';
+import { HealthCheckResponse_ServingStatus as Serving } from '#wire/gen/grpc/health/v1/health_pb';
+import { type Finding, failure, ok, warning } from './finding.ts';
+
+/** The kernel's limit less the final NUL. */
+const MAX_SOCKET_PATH_BYTES = 107;
+const ANSWER_LIMIT_MS = 3000;
+
+/** Whether each address of a configuration is free, or a server answers there that takes the configured token. */
+export async function* checkAddresses(config: GitalyConfig): AsyncGenerator<Finding, void, undefined> {
+  const token = config.auth.token?.reveal();
+  if (config.socketPath) yield await checkSocket(config.socketPath, token);
+  if (config.listenAddr) yield await checkPort('listen_addr', config.listenAddr, (place) => askServer(`tcp://${place}`, token));
+  if (config.tlsListenAddr) yield await checkPort('tls_listen_addr', config.tlsListenAddr, undefined);
+  if (config.prometheusListenAddr) yield await checkPort('prometheus_listen_addr', config.prometheusListenAddr, undefined);
+}
+
+/** Checks a unix socket for clients. */
+export async function checkSocket(path: string, token: string | undefined): Promise<Finding> {
+  const subject = 'socket_path';
+  const length = Buffer.byteLength(path);
+  if (length > MAX_SOCKET_PATH_BYTES) {
+    return failure(
+      subject,
+      `${path} has ${length} bytes`,
+      `Choose a path of at most ${MAX_SOCKET_PATH_BYTES} bytes: the system takes no longer ones.`,
+    );
+  }
+  try {
+    await access(dirname(path), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    return failure(
+      subject,
+      `${dirname(path)}: ${systemErrorText(error)}`,
+      'Make the directory, or give it to the user of the server.',
+    );
+  }
+  if (!existsSync(path)) return ok(subject, `${path} is free`);
+  const answer = await askServer(`unix:${path}`, token);
+  if (answer.level === 'ok' || !answer.message.includes('connection refused')) return { ...answer, subject };
+  return warning(
+    subject,
+    `${path} is left of a server that is gone`,
+    'Nothing needs to be done: the next server takes its place.',
+  );
+}
+
+async function checkPort(key: string, address: string, ask: ((place: string) => Promise<Finding>) | undefined): Promise<Finding> {
+  const [, host = '', port = ''] = /^(?:tcp:\/\/)?(.*):(\d+)$/.exec(address) ?? [];
+  const code = await tryListening(host.replace(/^\[|\]$/g, ''), Number(port));
+  if (code === undefined) return ok(key, `${address} is free`);
+  if (code !== 'EADDRINUSE') return failure(key, `${address}: ${code}`, FIXES[code] ?? 'Choose an address of this machine.');
+  if (ask === undefined)
+    return warning(key, `something listens on ${address}`, 'Good when it is this server; else choose another port.');
+  return { ...(await ask(host === '' ? `localhost:${port}` : `${host}:${port}`)), subject: key };
+}
+
+const FIXES: Readonly<Record<string, string>> = {
+  EACCES: 'Choose a port above 1023, or allow the server to use it (CAP_NET_BIND_SERVICE).',
+  EADDRNOTAVAIL: 'Choose an address of this machine.',
+  ENOTFOUND: 'Choose an address of this machine, or make its name known.',
+};
+
+/** The code of the reason why nothing can listen there. */
+async function tryListening(host: string, port: number): Promise<string | undefined> {
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ port, ...(host !== '' && { host }) }, resolve);
+    });
+    return undefined;
+  } catch (error) {
+    return systemErrorCode(error) ?? messageOf(error);
+  } finally {
+    server.close();
+  }
+}
+
+/** Asks whoever listens whether it is well, and whether it knows the token. */
+async function askServer(address: string, token: string | undefined): Promise<Finding> {
+  try {
+    await using connection = await dial(address, { retry: false, ...(token && { token }) });
+    const { status } = await connection.health.check({}, { timeoutMs: ANSWER_LIMIT_MS });
+    if (status !== Serving.SERVING) return warning('', `the server at ${address} is not ready`, 'Wait, or look into its log.');
+    const { serverVersion } = await connection.server.serverInfo({}, { timeoutMs: ANSWER_LIMIT_MS });
+    return ok('', `a server answers at ${address} (version ${serverVersion})`);
+  } catch (error) {
+    const fix = 'Look into its log; when it is another program choose another address; compare the token and the clocks.';
+    return failure('', `what listens at ${address} does not answer as this server: ${messageOf(error)}`, fix);
+  }
+}

@@ -1,0 +1,38 @@
+import { readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TEMPORARY_PREFIX } from '../import/clone-source.ts';
+import { oldEntries } from './check-storage.ts';
+import { type Finding, ok, warning } from './finding.ts';
+
+/** What processes that were killed left in the runtime directory and among the machine's temporary files. */
+export async function* checkLeftovers(runtimeDirectory: string | undefined): AsyncGenerator<Finding, void, undefined> {
+  const dead = runtimeDirectory === undefined ? [] : await runtimesOfTheDead(runtimeDirectory);
+  const imports = (await oldEntries(tmpdir(), (name) => name.startsWith(TEMPORARY_PREFIX))).map((name) => join(tmpdir(), name));
+  if (dead.length > 0)
+    yield warning(
+      'leftovers',
+      `runtime directories of servers that are gone: ${dead.join(', ')}`,
+      'The next start removes them.',
+    );
+  if (imports.length > 0)
+    yield warning('leftovers', `copies of imports that were killed: ${imports.join(', ')}`, `rm -r ${imports.join(' ')}`);
+  if (dead.length + imports.length === 0) yield ok('leftovers', 'none');
+}
+
+async function runtimesOfTheDead(directory: string): Promise<string[]> {
+  const names = await readdir(directory).catch(() => []); // a missing directory is the configuration's business
+  return names.filter((name) => {
+    const pid = /^gitaly-(\d+)$/.exec(name)?.[1];
+    return pid !== undefined && !isAlive(Number(pid));
+  });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

@@ -1,0 +1,108 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { freemem, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { messageOf } from '#base/gitaly-error';
+import type { GitCapability } from '#git/capabilities';
+import { Git } from '#git/git';
+import { type Finding, failure, ok, warning } from './finding.ts';
+
+const MIN_NODE = 24;
+/** A server under load has a descriptor for every connection, several for every running git. */
+const DESCRIPTORS = { wanted: 8192, needed: 1024 };
+/** An idle server takes a fifth of a gigabyte; each running git adds to that. */
+const MEMORY = { wanted: 1 << 30, needed: 256 << 20 };
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** What a later git does better; only these are worth a word to an operator. */
+const WORTH_AN_UPDATE: Readonly<Partial<Record<GitCapability, string>>> = {
+  catFileNul: 'names with line feeds (2.42)',
+  attrTree: '.gitattributes outside of the top directory (2.43)',
+  packReuseMulti: 'fast clones of repositories with several packs (2.44)',
+  reftable: 'the reftable format (2.45)',
+  symrefUpdate: 'HEAD of reftable repositories (2.46)',
+};
+
+/** Node, git, memory, descriptors and the clock. */
+export async function* checkMachine(gitBinary: string): AsyncGenerator<Finding, void, undefined> {
+  yield checkNode();
+  yield* checkGit(gitBinary);
+  yield checkMemory();
+  yield* checkDescriptors();
+  yield checkClock(new Date());
+}
+
+function checkNode(): Finding {
+  const { version } = process;
+  if (Number(/^v(\d+)/.exec(version)?.[1]) >= MIN_NODE) return ok('node', version);
+  return failure('node', `${version} is too old`, `Install Node ${MIN_NODE} or newer.`);
+}
+
+async function* checkGit(binary: string): AsyncGenerator<Finding, void, undefined> {
+  try {
+    await using git = await Git.start({ binary });
+    yield ok('git', `${git.version} (${git.binary})`);
+    const missing = Object.entries(WORTH_AN_UPDATE).filter(
+      ([name]) => !Object.entries(git.capabilities).some(([has, can]) => has === name && can),
+    );
+    if (missing.length > 0) {
+      const what = missing.map(([, text]) => text).join(', ');
+      yield warning(
+        'git',
+        `works, but cannot do: ${what}`,
+        'Install a newer git when you need these; bin_path in [git] names it.',
+      );
+    }
+    if (git.spawner.name === 'child_process') {
+      yield warning(
+        'git',
+        'is started the slow way: the package koffi does not work here',
+        'Run "npm rebuild koffi", or install it for this platform.',
+      );
+    }
+  } catch (error) {
+    yield failure('git', messageOf(error), 'Install git 2.39 or newer, or name it with bin_path in [git].');
+  }
+}
+
+function checkMemory(): Finding {
+  const [total, available] = [totalmem(), availableMemory()];
+  const text = `${mebibytes(available)} of ${mebibytes(total)} available`;
+  if (available < MEMORY.needed) return failure('memory', text, 'Free memory, or give the machine more: large pushes will fail.');
+  if (total < MEMORY.wanted) return warning('memory', text, 'One GiB or more is better for large repositories.');
+  return ok('memory', text);
+}
+
+/** Linux counts what caches could give back. */
+function availableMemory(): number {
+  const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(readProc('/proc/meminfo'))?.[1];
+  return kilobytes === undefined ? freemem() : Number(kilobytes) * 1024;
+}
+
+function* checkDescriptors(): Generator<Finding> {
+  const limit = /^Max open files\s+(\S+)/m.exec(readProc('/proc/self/limits'))?.[1];
+  if (limit === undefined) return; // another system
+  const count = limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);
+  const fix = `Raise it to ${DESCRIPTORS.wanted} or more: "ulimit -n", or LimitNOFILE in the service's unit.`;
+  if (count < DESCRIPTORS.needed) yield failure('descriptors', `${limit} open files at most`, fix);
+  else if (count < DESCRIPTORS.wanted) yield warning('descriptors', `${limit} open files at most`, fix);
+  else yield ok('descriptors', `${limit} open files at most`);
+}
+
+/** Tokens are signed with the time and hold for 30 s. @param now for tests */
+export function checkClock(now: Date): Finding {
+  const installed = statSync(fileURLToPath(import.meta.url)).mtime;
+  if (now.getTime() >= installed.getTime() - DAY_MS) return ok('clock', now.toISOString());
+  return failure(
+    'clock',
+    `${now.toISOString()} is before this program was installed`,
+    'Set the clock, and keep it set with NTP: tokens hold for 30 s.',
+  );
+}
+
+function readProc(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / (1 << 20))} MiB`;
+}

@@ -1,0 +1,72 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { messageOf } from '#base/gitaly-error';
+import { dial } from '#client/index';
+import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
+import { type Finding, failure, ok } from './finding.ts';
+
+const REPOSITORY = { storageName: 'doctor', relativePath: 'doctor.git', glRepository: 'doctor.git' };
+const CONTENT = 'written and read back\n';
+const CALL_LIMIT_MS = 20_000;
+
+/** Starts a server on a temporary directory, writes a file by a commit and reads it back. */
+export async function roundTrip(gitBinary: string): Promise<Finding> {
+  const startedAt = performance.now();
+  const directory = await mkdtemp(join(tmpdir(), 'gitaly-doctor-'));
+  try {
+    const content = await writeAndRead(directory, gitBinary);
+    if (content !== CONTENT) throw new Error(`read ${JSON.stringify(content)}, wrote ${JSON.stringify(CONTENT)}`);
+    return ok(
+      'round trip',
+      `a repository was made, written, read and removed in ${Math.round(performance.now() - startedAt)} ms`,
+    );
+  } catch (error) {
+    return failure(
+      'round trip',
+      messageOf(error),
+      'See the findings above; with none there, report this with "gitaly-ts doctor --json".',
+    );
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function writeAndRead(directory: string, gitBinary: string): Promise<string> {
+  for (const name of ['storage', 'run']) await mkdir(join(directory, name));
+  await using server = await GitalyServer.start({
+    config: configFrom({
+      socket_path: join(directory, 's'),
+      runtime_dir: join(directory, 'run'),
+      storage: [{ name: REPOSITORY.storageName, path: join(directory, 'storage') }],
+      ...(gitBinary.includes('/') && { git: { bin_path: gitBinary } }), // else the one on the PATH
+    }),
+    logger: createLogger({ format: 'text', level: 'panic', stream: process.stderr }),
+  });
+  await using connection = await dial(server.addresses.unix ?? '', { defaultTimeoutMs: CALL_LIMIT_MS });
+  const [repository, branchName] = [REPOSITORY, Buffer.from('main')];
+  await connection.repository.createRepository({ repository, defaultBranch: branchName });
+  const user = { glId: 'user-1', glUsername: 'doctor', name: Buffer.from('Doctor'), email: Buffer.from('doctor@localhost') };
+  const header = { repository, user, branchName, commitMessage: Buffer.from('Round trip') };
+  const action = { action: 0, filePath: Buffer.from('file') };
+  await connection.operation.userCommitFiles([
+    { userCommitFilesRequestPayload: { case: 'header', value: header } },
+    {
+      userCommitFilesRequestPayload: {
+        case: 'action',
+        value: { userCommitFilesActionPayload: { case: 'header', value: action } },
+      },
+    },
+    {
+      userCommitFilesRequestPayload: {
+        case: 'action',
+        value: { userCommitFilesActionPayload: { case: 'content', value: Buffer.from(CONTENT) } },
+      },
+    },
+  ]);
+  const chunks: Uint8Array[] = [];
+  for await (const { data } of connection.commit.treeEntry({ repository, revision: branchName, path: Buffer.from('file') }))
+    chunks.push(data);
+  await connection.repository.removeRepository({ repository });
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,74 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
+import { checkAddresses, checkSocket } from './check-addresses.ts';
+import { checkLeftovers } from './check-leftovers.ts';
+import { checkMachine } from './check-machine.ts';
+import { checkSecrets } from './check-secrets.ts';
+import { checkStorage } from './check-storage.ts';
+import { type Finding, failure, ok, warning } from './finding.ts';
+import { roundTrip } from './round-trip.ts';
+
+/**
+ * Looks at everything that a server needs and tells what it finds, in order of dependence.
+ *
+ * @param target a configuration file; a directory that holds one (`config.toml`) or that `gitaly-ts up` uses; `undefined` for the
+ *   machine alone.
+ */
+export async function* diagnose(target: string | undefined): AsyncGenerator<Finding, void, undefined> {
+  const path = target === undefined ? undefined : configPathOf(target);
+  const config = path === undefined ? undefined : await readConfig(path);
+  const gitBinary = process.env.GITALY_TESTING_GIT_BINARY || config?.config?.git.binPath || 'git';
+  yield* checkMachine(gitBinary);
+  if (config !== undefined && path !== undefined) {
+    yield* config.findings;
+    if (config.config !== undefined) yield* checkConfigured(config.config, path);
+  } else if (target !== undefined) yield* checkUpDirectory(target);
+  yield* checkLeftovers(config?.config?.runtimeDir);
+  yield await roundTrip(gitBinary);
+}
+
+async function* checkConfigured(config: GitalyConfig, path: string): AsyncGenerator<Finding, void, undefined> {
+  for (const storage of config.storage) yield* checkStorage(storage);
+  yield* checkSecrets(config, path);
+  yield* checkAddresses(config);
+}
+
+/** `undefined` for a directory without a configuration file. */
+function configPathOf(target: string): string | undefined {
+  const isDirectory = existsSync(target) && statSync(target).isDirectory();
+  if (!isDirectory) return target;
+  const inside = join(target, 'config.toml');
+  return existsSync(inside) ? inside : undefined;
+}
+
+async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, void, undefined> {
+  const repositories = join(directory, 'repositories');
+  if (!existsSync(repositories)) {
+    const fix = 'Name a configuration file, or make one with "gitaly-ts init"; "gitaly-ts up" makes the directory it is given.';
+    yield failure('directory', `${directory} holds neither config.toml nor repositories`, fix);
+    return;
+  }
+  yield* checkStorage({ name: 'default', path: repositories });
+  const socket = join(directory, 'gitaly.socket');
+  if (existsSync(socket)) yield await checkSocket(socket, undefined);
+}
+
+async function readConfig(path: string): Promise<{ config?: GitalyConfig; findings: Finding[] }> {
+  try {
+    const config = await loadConfig(path);
+    const fix = 'See config.toml.example for all keys.';
+    const warnings = config.warnings.map(({ message, fields }) =>
+      warning('configuration', [message, fields.line && `(line ${fields.line})`].filter(Boolean).join(' '), fix),
+    );
+    return { config, findings: [ok('configuration', `${path} is valid`), ...warnings] };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const fix =
+      error.explanation
+        .trim()
+        .replace(/\s*\n\s*/g, '; ')
+        .replace(/ +/g, ' ') || 'Correct the file; config.toml.example describes every key.';
+    return { findings: [failure('configuration', error.message, fix)] };
+  }
+}
