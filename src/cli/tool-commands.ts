@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
+import type { Shell } from '#tools/completion/completion';
 import type { ImportOptions } from './import.ts';
 
 /** Adds the commands of `gitaly-ts` that are tools. Each loads its code when it is used. */
@@ -6,6 +7,7 @@ export function addToolCommands(program: Command): void {
   addInit(program);
   addDoctor(program);
   addImport(program);
+  addCompletion(program);
 }
 
 function addInit(program: Command): void {
@@ -73,5 +75,21 @@ An import that was interrupted goes on when it is started again: what is complet
     .action(async (sources: string[], options: ImportOptions) => {
       const { runImportCommand } = await import('./import.ts');
       process.exitCode = await runImportCommand(sources, options);
+    });
+}
+
+function addCompletion(program: Command): void {
+  program
+    .command('completion')
+    .description('Print a script that completes the command line of gitaly-ts.')
+    .addArgument(new Argument('<shell>', 'which shell the script is for').choices(['bash', 'zsh', 'fish']))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  source <(gitaly-ts completion bash)\n  gitaly-ts completion fish > ~/.config/fish/completions/gitaly-ts.fish',
+    )
+    .action(async (shell: Shell) => {
+      const { completionScript } = await import('#tools/completion/completion');
+      const { commandTreeOf } = await import('./command-tree.ts');
+      process.stdout.write(completionScript(shell, commandTreeOf(program)));
     });
 }

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { run } from '#testkit/run-program';
+
+const ROOT = join(import.meta.dirname, '..');
+const PROGRAM = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
+
+async function gitalyTs(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(process.execPath, [...PROGRAM, ...args], { cwd: ROOT });
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+/** An interactive bash at a terminal, in which `gitaly-ts` prints its arguments, each in `<>`. */
+async function startBash(directory: string) {
+  const command = 'bash --norc --noprofile -i';
+  const env = { ...process.env, PS1: '', TERM: 'dumb', INPUTRC: '/dev/null', HOME: directory };
+  const child = spawn('script', ['-qc', command, '/dev/null'], { cwd: directory, env });
+  const exited = once(child, 'exit');
+  let printed = '';
+  child.stdout.on('data', (chunk) => {
+    printed += chunk;
+  });
+  /** Types a line and gives what the shell printed up to the end of the command. */
+  let lines = 0;
+  const type = async (line: string): Promise<string> => {
+    const mark = `end-${++lines}`;
+    printed = '';
+    child.stdin.write(`${line}\necho ${mark.replace('-', '"-"')}\n`);
+    const limit = AbortSignal.timeout(20_000);
+    while (!printed.includes(mark)) await once(child.stdout, 'data', { signal: limit });
+    return printed;
+  };
+  await type('gitaly-ts() { printf "<%s>" "$@"; echo; }; source ./completion');
+  return {
+    /** The arguments that a line has once its tabs are completed. */
+    complete: async (line: string): Promise<string> => /^((<[^<>]*>)+)\r?$/m.exec(await type(line))?.[1] ?? '',
+    async [Symbol.asyncDispose]() {
+      child.stdin.end('exit\n');
+      await exited;
+    },
+  };
+}
+
+test('bash completes commands, options, choices and paths', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'completion-'));
+  try {
+    writeFileSync(join(directory, 'completion'), await gitalyTs('completion', 'bash'));
+    mkdirSync(join(directory, 'some repositories/inner'), { recursive: true });
+    await using bash = await startBash(directory);
+
+    assert.equal(
+      await bash.complete('gitaly-ts imp\t --rec\t so\tin\t --to so\t'),
+      '<import><--recursive><some repositories/inner/><--to><some repositories/>',
+    );
+    assert.equal(await bash.complete('gitaly-ts doc\t --js\t'), '<doctor><--json>');
+    assert.equal(await bash.complete('gitaly-ts completion f\t'), '<completion><fish>');
+    assert.equal(await bash.complete('gitaly-ts --vers\t'), '<--version>');
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test('every command and every option in the help is completed', async () => {
+  const scripts = await Promise.all(['bash', 'zsh', 'fish'].map((shell) => gitalyTs('completion', shell)));
+  const commands = [...(await gitalyTs('--help')).matchAll(/^ {2}([a-z-]+)( \[| <| )/gm)]
+    .map(([, name]) => name ?? '')
+    .filter((name) => name !== 'help' && name !== 'gitaly-ts');
+  assert.ok(commands.length >= 5, commands.join());
+
+  for (const command of commands) {
+    const help = await gitalyTs(command, '--help');
+    const options = [...help.matchAll(/^ {2}(?:-\w, )?--([a-z-]+)/gm)].map(([, name]) => name ?? '');
+    assert.ok(options.includes('help'));
+    assert.match(help, /\n\nExamples:\n {2}.*gitaly-ts .*\n {2}.*gitaly-ts /, `${command} shows two examples`);
+    for (const word of [command, ...options]) {
+      for (const script of scripts) assert.ok(script.includes(word), `${word} of ${command}`);
+    }
+  }
+});
+
+const fish = (await run('sh', ['-c', 'command -v fish'])).stdout.trim();
+test('fish completes commands and options', { skip: fish === '' }, async () => {
+  const script = await gitalyTs('completion', 'fish');
+
+  const { stdout } = await run(fish, ['-c', `${script}\ncomplete -C'gitaly-ts imp'; complete -C'gitaly-ts import --rec'`]);
+
+  assert.match(stdout, /^import\t[^\n]*\n--recursive\t/);
+});
