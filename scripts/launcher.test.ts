@@ -6,7 +6,8 @@ import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 
 const ROOT = join(import.meta.dirname, '..');
-const REPORT = 'console.log(JSON.stringify({ node: process.execPath, args: process.argv.slice(2), cwd: process.cwd() }));\n';
+const REPORT =
+  'console.log(JSON.stringify({ node: process.execPath, title: process.title, args: process.argv.slice(2), cwd: process.cwd() }));\n';
 
 /** A clone with the launchers, a built program that reports how it was started, and another folder to start it from. */
 function arrange() {
@@ -43,7 +44,10 @@ test('a launcher works through symlinks, relative and absolute, under another na
   symlinkSync('../../clone/bin/gitaly', join(clone.root, 'elsewhere/deep/relative'));
   symlinkSync(join(clone.root, 'elsewhere/deep/relative'), join(clone.root, 'elsewhere/other-name'));
 
-  assert.equal(clone.start('elsewhere/other-name').status, 0);
+  const { status, stdout } = clone.start('elsewhere/other-name');
+
+  assert.equal(status, 0);
+  assert.equal(JSON.parse(stdout).title, 'other-name');
 });
 
 test('where the machine’s Node is too old, the one beside the project is used', () => {

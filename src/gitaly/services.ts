@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { messageOf } from '#base/gitaly-error';
 import { HookManager } from '#domain/hooks/hook-manager';
 import { HooksDirectories } from '#domain/hooks/hooks-directories';
@@ -49,6 +50,9 @@ import { internalApi } from './internal-api.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { votesOverBackchannels } from './reverse-votes.ts';
 
+/** For hooks that a script runs outside of a push; by way of the launcher, which finds Node. */
+const HOOK_PROGRAM = fileURLToPath(new URL('../../bin/gitaly-hooks', import.meta.url));
+
 export interface ServiceParts {
   readonly config: GitalyConfig;
   readonly logger: Logger;
@@ -78,7 +82,7 @@ export async function createServices(
     onWarning: (message, error) => logger.warn({ error: messageOf(error) }, message),
   });
   const remotes = resources.use(new RemoteRepositories());
-  const directories = resources.use(await HooksDirectories.create(runtime.path));
+  const directories = resources.use(await HooksDirectories.create(runtime.path, HOOK_PROGRAM));
   const onHookError = (error: unknown): void => logger.error({ error: messageOf(error) }, 'error executing git hook');
   const receivePack = new GitReceivePack({
     hooks,

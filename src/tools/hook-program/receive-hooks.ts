@@ -1,0 +1,85 @@
+import { Readable } from 'node:stream';
+import { wrap } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import { followCommand } from '#client/remote-command';
+import { StdinRequests } from '#client/stdin-requests';
+import { ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
+import type { HookCall, RunHook } from './hook-call.ts';
+
+const STATES: Readonly<Record<string, State>> = {
+  prepared: State.PREPARED,
+  committed: State.COMMITTED,
+  aborted: State.ABORTED,
+};
+
+/** git runs it before it takes its locks, since 2.54; nobody votes on that. */
+const BEFORE_LOCKS = 'preparing';
+
+/** The hooks of a push, by git's names for them. Texts of errors are Gitaly's. */
+export const RECEIVE_HOOKS = {
+  'pre-receive': (call) => {
+    const { connection, pushOptions: gitPushOptions } = call;
+    const requests = withStdin({ ...common(call), gitPushOptions }, call);
+    return follow('pre-receive', connection.hook.preReceiveHook(requests), requests, call);
+  },
+  'post-receive': (call) => {
+    const { connection, pushOptions: gitPushOptions } = call;
+    const requests = withStdin({ ...common(call), gitPushOptions }, call);
+    return follow('post-receive', connection.hook.postReceiveHook(requests), requests, call);
+  },
+  update: (call) => {
+    const [ref = '', oldValue = '', newValue = ''] = call.args;
+    if (call.args.length !== 3) throw new Error(`update hook expects exactly three arguments, got ${quoteList(call.args)}`);
+    const response = call.connection.hook.updateHook({ ...common(call), ref: Buffer.from(ref), oldValue, newValue });
+    return follow('update', response, new StdinRequests({}, Readable.from([]), () => ({})), call);
+  },
+  'reference-transaction': (call) => {
+    const [word = ''] = call.args;
+    if (call.args.length !== 1) {
+      throw new Error(`reference-transaction hook is missing required arguments, got ${quoteList(call.args)}`);
+    }
+    if (word === BEFORE_LOCKS) return Promise.resolve(0);
+    const state = Object.hasOwn(STATES, word) ? STATES[word] : undefined;
+    if (state === undefined) throw new Error(`reference-transaction hook has invalid state: ${quote(word)}`);
+    const requests = withStdin({ ...common(call), state }, call);
+    return follow('reference-transaction', call.connection.hook.referenceTransactionHook(requests), requests, call);
+  },
+  'proc-receive': (call) => {
+    if (call.args.length > 0) throw new Error(`proc-receive hook does not accept arguments, got ${call.args.length}`);
+    const requests = withStdin(common(call), call);
+    return follow('proc-receive', call.connection.hook.procReceiveHook(requests), requests, call);
+  },
+} as const satisfies Readonly<Record<string, RunHook>>;
+
+export type ReceiveHook = keyof typeof RECEIVE_HOOKS;
+
+function common({ payload: { repository }, environmentVariables }: HookCall) {
+  const { gitAlternateObjectDirectories = [] } = repository;
+  return {
+    repository: { ...repository, gitAlternateObjectDirectories: [...gitAlternateObjectDirectories] },
+    environmentVariables,
+  };
+}
+
+/** A first request, and standard input behind it. */
+function withStdin<T extends object>(first: T, { io }: HookCall): StdinRequests<T | { stdin: Uint8Array }> {
+  return new StdinRequests<T | { stdin: Uint8Array }>(first, io.stdin, (stdin) => ({ stdin }));
+}
+
+async function follow(
+  name: string,
+  response: Parameters<typeof followCommand>[0],
+  requests: Parameters<typeof followCommand>[1],
+  { io }: HookCall,
+): Promise<number> {
+  await using call = response;
+  try {
+    return (await followCommand(call, requests, io)).exitCode;
+  } catch (error) {
+    throw wrap(error, `error when receiving data for ${name} hook`);
+  }
+}
+
+function quoteList(words: readonly string[]): string {
+  return `[${words.map(quote).join(' ')}]`;
+}

@@ -1,0 +1,85 @@
+import { messageOf } from '#base/gitaly-error';
+import { quote } from '#base/quote';
+import { dial, type Stdio } from '#client/index';
+import { decodeHooksPayload, HOOK_BITS, type HooksPayload } from '#domain/hooks/payload';
+import { REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
+import { HookError, pushOptionsOf, type RunHook } from './hook-call.ts';
+import { type Environment, hookLogger } from './hook-log.ts';
+import { packObjectsHook } from './pack-objects-hook.ts';
+import { RECEIVE_HOOKS, type ReceiveHook } from './receive-hooks.ts';
+
+const PROGRAM = 'gitaly-hooks';
+/** All that whoever pushes is told of our own failures. */
+const FAILED = 'error executing git hook';
+
+interface Hook {
+  readonly bit: number;
+  readonly run: RunHook;
+  readonly args: readonly string[];
+}
+
+/**
+ * What git runs as a hook when a script or another server made it so: hands the call to the server that `GITALY_HOOKS_PAYLOAD` names,
+ * prints what it answers and exits as told. Invocations, texts and exit codes are Gitaly's (15.0 to 19.0).
+ *
+ * @param invokedAs name under which the program was started: `gitaly-hooks`, or that of a hook. `gitaly-hooks <hook>` works too.
+ * @returns the exit code.
+ */
+export async function runHookProgram(
+  invokedAs: string,
+  args: readonly string[],
+  environment: Environment,
+  io: Stdio,
+): Promise<number> {
+  try {
+    return await runHook(hookOf(invokedAs, args), environment, io);
+  } catch (error) {
+    io.stderr.write(`${FAILED}\n`);
+    hookLogger(environment).error({ error: messageOf(error) }, FAILED);
+    if (error instanceof HookError && error.clientMessage !== '') io.stderr.write(`${error.clientMessage}\n`);
+    return 1;
+  }
+}
+
+function hookOf(invokedAs: string, args: readonly string[]): Hook {
+  if (invokedAs !== PROGRAM) return receiveHook(invokedAs, args);
+  const [name, ...rest] = args;
+  if (name === undefined) throw new Error(`requires hook name. args: [${PROGRAM}]`);
+  return name === 'git' ? { bit: HOOK_BITS['pack-objects'], run: packObjectsHook, args: rest } : receiveHook(name, rest);
+}
+
+function receiveHook(name: string, args: readonly string[]): Hook {
+  if (!isReceiveHook(name)) throw new Error(`subcommand name invalid: ${quote(name)}`);
+  return { bit: HOOK_BITS[name], run: RECEIVE_HOOKS[name], args };
+}
+
+function isReceiveHook(name: string): name is ReceiveHook {
+  return Object.hasOwn(RECEIVE_HOOKS, name);
+}
+
+async function runHook({ bit, run, args }: Hook, environment: Environment, io: Stdio): Promise<number> {
+  const environmentVariables = Object.entries(environment).map(([name, value = '']) => `${name}=${value}`);
+  const payload = readPayload(environmentVariables);
+  if ((payload.requestedHooks & bit) === 0) return 0;
+  await using connection = await connect(payload, environment);
+  const pushOptions = pushOptionsOf(environment);
+  return (await run({ connection, payload, environmentVariables, pushOptions, args, io })) & 0xff;
+}
+
+function readPayload(environmentVariables: readonly string[]): HooksPayload {
+  try {
+    return decodeHooksPayload(environmentVariables);
+  } catch (error) {
+    throw new Error(`error when getting hooks payload: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function connect({ internalSocket, internalSocketToken, user, featureFlags }: HooksPayload, { CORRELATION_ID }: Environment) {
+  return dial(`unix://${internalSocket}`, {
+    clientName: PROGRAM,
+    featureFlags: Object.fromEntries(featureFlags.map(({ name, enabled }) => [name, enabled])),
+    ...(internalSocketToken && { token: internalSocketToken }),
+    ...(CORRELATION_ID && { correlationId: CORRELATION_ID }),
+    ...(user && { metadata: { [USER_ID]: user.userId, [USERNAME]: user.username, [REMOTE_IP]: user.remoteIp } }),
+  });
+}
