@@ -1,3 +1,4 @@
+import { messageOf } from '#base/gitaly-error';
 import { type Connection, dial } from '#client/index';
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
 import { DirectoryInUseError, openUpDirectory, upSocket } from './up-directory.ts';
@@ -41,7 +42,13 @@ export async function openTarget(target: string, token: string | undefined): Pro
 
 async function connectTo(address: string, token: string | undefined): Promise<Target> {
   const signal = AbortSignal.timeout(CONNECT_LIMIT_MS);
-  const connection = await dial(address, { failOnNonTemporaryDialError: true, signal, ...(token && { token }) });
+  const connection = await dial(address, { failOnNonTemporaryDialError: true, signal, ...(token && { token }) }).catch(
+    (error: unknown) => {
+      throw new Error(`no server at ${address}: ${messageOf(error)}. Start it, or name another address or directory with --to.`, {
+        cause: error,
+      });
+    },
+  );
   return { connection, [Symbol.asyncDispose]: () => connection.close() };
 }
 

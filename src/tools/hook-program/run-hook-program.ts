@@ -1,16 +1,21 @@
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/quote';
-import { dial, type Stdio } from '#client/index';
+import type { Connection, Stdio } from '#client/index';
 import { decodeHooksPayload, HOOK_BITS, type HooksPayload } from '#domain/hooks/payload';
 import { REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
 import { HookError, pushOptionsOf, type RunHook } from './hook-call.ts';
 import { type Environment, hookLogger } from './hook-log.ts';
-import { packObjectsHook } from './pack-objects-hook.ts';
-import { RECEIVE_HOOKS, type ReceiveHook } from './receive-hooks.ts';
+import type { ReceiveHook } from './receive-hooks.ts';
 
 const PROGRAM = 'gitaly-hooks';
 /** All that whoever pushes is told of our own failures. */
 const FAILED = 'error executing git hook';
+
+/** Most hooks of most pushes are not asked for: what calls a server is loaded when it is needed. */
+const packObjects: RunHook = async (call) => (await import('./pack-objects-hook.ts')).packObjectsHook(call);
+const receive = (name: ReceiveHook): RunHook => {
+  return async (call) => (await import('./receive-hooks.ts')).RECEIVE_HOOKS[name](call);
+};
 
 interface Hook {
   readonly bit: number;
@@ -45,16 +50,16 @@ function hookOf(invokedAs: string, args: readonly string[]): Hook {
   if (invokedAs !== PROGRAM) return receiveHook(invokedAs, args);
   const [name, ...rest] = args;
   if (name === undefined) throw new Error(`requires hook name. args: [${PROGRAM}]`);
-  return name === 'git' ? { bit: HOOK_BITS['pack-objects'], run: packObjectsHook, args: rest } : receiveHook(name, rest);
+  return name === 'git' ? { bit: HOOK_BITS['pack-objects'], run: packObjects, args: rest } : receiveHook(name, rest);
 }
 
 function receiveHook(name: string, args: readonly string[]): Hook {
   if (!isReceiveHook(name)) throw new Error(`subcommand name invalid: ${quote(name)}`);
-  return { bit: HOOK_BITS[name], run: RECEIVE_HOOKS[name], args };
+  return { bit: HOOK_BITS[name], run: receive(name), args };
 }
 
 function isReceiveHook(name: string): name is ReceiveHook {
-  return Object.hasOwn(RECEIVE_HOOKS, name);
+  return name !== 'pack-objects' && Object.hasOwn(HOOK_BITS, name);
 }
 
 async function runHook({ bit, run, args }: Hook, environment: Environment, io: Stdio): Promise<number> {
@@ -74,8 +79,10 @@ function readPayload(environmentVariables: readonly string[]): HooksPayload {
   }
 }
 
-function connect({ internalSocket, internalSocketToken, user, featureFlags }: HooksPayload, { CORRELATION_ID }: Environment) {
-  return dial(`unix://${internalSocket}`, {
+async function connect(payload: HooksPayload, { CORRELATION_ID }: Environment): Promise<Connection> {
+  const { internalSocket, internalSocketToken, user, featureFlags } = payload;
+  const { dial } = await import('#client/index');
+  return await dial(`unix://${internalSocket}`, {
     clientName: PROGRAM,
     featureFlags: Object.fromEntries(featureFlags.map(({ name, enabled }) => [name, enabled])),
     ...(internalSocketToken && { token: internalSocketToken }),
