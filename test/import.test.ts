@@ -337,6 +337,22 @@ test('an interrupt ends the import, leaves nothing half, and the next one comple
   }
 });
 
+test('an interrupt while a repository is sent removes it again', async () => {
+  using at = place();
+  const source = await at.make('big', { bytes: 48 << 20 });
+  const child = spawn(process.execPath, [...ARGUMENTS, 'import', source, '--to', at.data], { cwd: ROOT, stdio: 'ignore' });
+  const exited = once(child, 'exit');
+  while (!existsSync(at.imported('big.git/HEAD'))) await delay(5);
+  await delay(50);
+
+  child.kill('SIGTERM');
+  const [code] = await exited;
+
+  const left = existsSync(at.imported('big.git')) ? await references(at.imported('big.git')) : 'removed';
+  assert.equal(left, code === 0 ? await references(source) : 'removed');
+  assert.deepEqual(readdirSync(at.data), ['repositories']);
+});
+
 test('an import that is killed leaves a repository empty or whole, and the next one completes it', async () => {
   using at = place();
   const source = await at.make('big', { bytes: 48 << 20 });

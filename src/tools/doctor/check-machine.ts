@@ -14,13 +14,13 @@ const MEMORY = { wanted: 1 << 30, needed: 256 << 20 };
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** What a later git does better; only these are worth a word to an operator. */
-const WORTH_AN_UPDATE: Readonly<Partial<Record<GitCapability, string>>> = {
-  catFileNul: 'names with line feeds (2.42)',
-  attrTree: '.gitattributes outside of the top directory (2.43)',
-  packReuseMulti: 'fast clones of repositories with several packs (2.44)',
-  reftable: 'the reftable format (2.45)',
-  symrefUpdate: 'HEAD of reftable repositories (2.46)',
-};
+const WORTH_AN_UPDATE: readonly { readonly capability: GitCapability; readonly what: string }[] = [
+  { capability: 'catFileNul', what: 'names with line feeds (2.42)' },
+  { capability: 'attrTree', what: '.gitattributes outside of the top directory (2.43)' },
+  { capability: 'packReuseMulti', what: 'fast clones of repositories with several packs (2.44)' },
+  { capability: 'reftable', what: 'the reftable format (2.45)' },
+  { capability: 'symrefUpdate', what: 'HEAD of reftable repositories (2.46)' },
+];
 
 /** Node, git, memory, descriptors and the clock. */
 export async function* checkMachine(gitBinary: string): AsyncGenerator<Finding, void, undefined> {
@@ -41,16 +41,10 @@ async function* checkGit(binary: string): AsyncGenerator<Finding, void, undefine
   try {
     await using git = await Git.start({ binary });
     yield ok('git', `${git.version} (${git.binary})`);
-    const missing = Object.entries(WORTH_AN_UPDATE).filter(
-      ([name]) => !Object.entries(git.capabilities).some(([has, can]) => has === name && can),
-    );
+    const missing = WORTH_AN_UPDATE.filter(({ capability }) => !git.capabilities[capability]).map(({ what }) => what);
     if (missing.length > 0) {
-      const what = missing.map(([, text]) => text).join(', ');
-      yield warning(
-        'git',
-        `works, but cannot do: ${what}`,
-        'Install a newer git when you need these; bin_path in [git] names it.',
-      );
+      const fix = 'Install a newer git when you need these; bin_path in [git] names it.';
+      yield warning('git', `works, but cannot do: ${missing.join(', ')}`, fix);
     }
     if (git.spawner.name === 'child_process') {
       yield warning(

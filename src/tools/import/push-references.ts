@@ -21,8 +21,6 @@ export interface PushOptions {
 
 /** Who pushes, for servers that ask. */
 const PUSHER = { glId: 'user-1', glUsername: 'gitaly-ts' };
-/** Of what the far side prints; more is dropped. */
-const MAX_STDERR_BYTES = 64 << 10;
 
 /** Whatever the source's own configuration says, this push runs nothing and goes nowhere else. */
 const SAFE_CONFIG = [
@@ -77,8 +75,7 @@ async function serve(
 ): Promise<void> {
   const gitConfigOptions = ['receive.hideRefs=!refs', 'transfer.hideRefs=!refs'];
   if (!checkObjects) gitConfigOptions.push('receive.fsckObjects=false');
-  const stderr = new PassThrough({ highWaterMark: MAX_STDERR_BYTES });
-  stderr.resume(); // what concerns the user comes through git
+  const stderr = new PassThrough().resume(); // what concerns the user comes through git
   const request = { repository, ...PUSHER, glRepository: repository.glRepository, gitConfigOptions };
   await receivePack(connection, { stdin: counted(socket, onBytes), stdout: socket, stderr }, request, { signal });
 }

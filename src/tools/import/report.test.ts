@@ -50,7 +50,7 @@ test('on a terminal a bar follows the lines and is gone at the end', () => {
 test('without a terminal there are only lines, and no password in them', () => {
   const { printed, stdout, stderr } = outputs(false);
   {
-    using report = new ImportReport({ stdout, stderr, sources, sizeOf: () => 0 });
+    using report = new ImportReport({ stdout, stderr, sources, sizeOf: () => undefined });
     report.onDone(first, { outcome: 'skipped', bytes: 0, references: 3, note: 'is there already' });
     report.onFailed(second, 'why not');
   }

@@ -16,8 +16,8 @@ export interface ReportOptions {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly sources: readonly Source[];
-  /** Estimated bytes of a source; 0 where nobody knows. */
-  readonly sizeOf: (source: Source) => number;
+  /** Estimated bytes of a source; `undefined` while nobody knows. */
+  readonly sizeOf: (source: Source) => number | undefined;
 }
 
 const REDRAW_MS = 100;
@@ -32,14 +32,11 @@ export class ImportReport implements ImportListener, Disposable {
   readonly #startedAt = performance.now();
   readonly #running = new Map<Source, ImportProgress | undefined>();
   readonly #timer: NodeJS.Timeout | undefined;
-  readonly #totalSize: number;
-  #done = 0;
-  #doneSize = 0;
+  readonly #done = new Set<Source>();
   #doneBytes = 0;
 
   constructor(options: ReportOptions) {
     this.#options = options;
-    this.#totalSize = options.sources.reduce((sum, source) => sum + options.sizeOf(source), 0);
     if (options.stderr.isTTY === true) this.#timer = setInterval(() => this.#draw(), REDRAW_MS);
   }
 
@@ -79,9 +76,8 @@ export class ImportReport implements ImportListener, Disposable {
 
   #finish(source: Source, bytes: number): void {
     this.#running.delete(source);
-    this.#done++;
+    this.#done.add(source);
     this.#doneBytes += bytes;
-    this.#doneSize += this.#options.sizeOf(source);
   }
 
   #print(output: Output, text: string): void {
@@ -91,20 +87,28 @@ export class ImportReport implements ImportListener, Disposable {
   }
 
   #draw(): void {
-    const { stderr, sources, sizeOf } = this.#options;
-    let [bytes, size] = [this.#doneBytes, this.#doneSize];
-    for (const [source, progress] of this.#running) {
-      bytes += progress?.bytes ?? 0;
-      size += Math.min(progress?.bytes ?? 0, sizeOf(source));
-    }
-    const isSizeKnown = this.#totalSize > 0 && sources.every((source) => sizeOf(source) > 0);
+    const { stderr, sources } = this.#options;
+    const running = [...this.#running.values()].reduce((sum, progress) => sum + (progress?.bytes ?? 0), 0);
     const state = {
       total: sources.length,
-      done: this.#done,
-      bytes,
-      fraction: isSizeKnown ? size / this.#totalSize : this.#done / sources.length,
+      done: this.#done.size,
+      bytes: this.#doneBytes + running,
+      fraction: this.#fraction(),
       elapsedSeconds: this.elapsedSeconds,
     };
     stderr.write(`${CLEAR_LINE}${formatBar(state, stderr.columns ?? 80)}`);
+  }
+
+  /** By size where all sizes are known, else by count. */
+  #fraction(): number {
+    const { sources, sizeOf } = this.#options;
+    let [total, size] = [0, 0];
+    for (const source of sources) {
+      const expected = sizeOf(source);
+      if (expected === undefined) return this.#done.size / sources.length;
+      total += expected;
+      size += this.#done.has(source) ? expected : Math.min(this.#running.get(source)?.bytes ?? 0, expected);
+    }
+    return total === 0 ? this.#done.size / sources.length : size / total;
   }
 }

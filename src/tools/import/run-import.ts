@@ -27,8 +27,8 @@ export interface RunImportOptions extends Pick<ReportOptions, 'stdout' | 'stderr
  */
 export async function runImport({ sources, stdout, stderr, jobs, signal, ...options }: RunImportOptions): Promise<number> {
   await using git = await Git.start({ binary: 'git' });
-  const sizes = await sizesOf(sources);
-  using report = new ImportReport({ stdout, stderr, sources, sizeOf: (source) => sizes.get(source) ?? 0 });
+  await using sizes = estimateSizes(git, stderr.isTTY === true ? sources : []);
+  using report = new ImportReport({ stdout, stderr, sources, sizeOf: (source) => sizes.get(source) });
   const settings = { ...options, git, temporaryDirectory: tmpdir() };
   const { imported, skipped, failed, bytes } = await importAll(sources, settings, { jobs, signal, listener: report });
   const facts = [`${imported} imported`, `${skipped} skipped`, `${failed} failed`, formatBytes(bytes)];
@@ -42,11 +42,28 @@ export async function runImport({ sources, stdout, stderr, jobs, signal, ...opti
   return failed > 0 ? 1 : 0;
 }
 
-async function sizesOf(sources: readonly Source[]): Promise<ReadonlyMap<Source, number>> {
+interface Sizes extends AsyncDisposable {
+  /** `undefined` while it is not known, and for what is elsewhere. */
+  get(source: Source): number | undefined;
+}
+
+/** Estimates sizes while the import runs: a thousand repositories take seconds. */
+function estimateSizes(git: Git, sources: readonly Source[]): Sizes {
   const sizes = new Map<Source, number>();
-  for (const source of sources) {
-    const gitDirectory = isUrl(source.location) ? undefined : gitDirectoryOf(source.location);
-    if (gitDirectory !== undefined) sizes.set(source, await estimateBytes(gitDirectory));
-  }
-  return sizes;
+  const stop = new AbortController();
+  const estimate = async (): Promise<void> => {
+    for (const source of sources) {
+      const gitDirectory = isUrl(source.location) ? undefined : gitDirectoryOf(source.location);
+      if (stop.signal.aborted) return;
+      if (gitDirectory !== undefined) sizes.set(source, await estimateBytes(git, gitDirectory, stop.signal));
+    }
+  };
+  const estimated = estimate();
+  return {
+    get: (source) => sizes.get(source),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await estimated;
+    },
+  };
 }

@@ -1,4 +1,3 @@
-import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
@@ -20,7 +19,7 @@ const MAX_REFERENCES_BYTES = 128 << 20;
 
 /** Reads a repository without changing it. @throws {Error} when it is no whole repository, in words for the user. */
 export async function readSourceRepository(git: Git, gitDirectory: string, signal: AbortSignal): Promise<SourceRepository> {
-  const repository = { path: gitDirectory, objectDirectory: join(gitDirectory, 'objects'), alternateObjectDirectories: [] };
+  const repository = repositoryAt(gitDirectory);
   const at = { repository, signal };
   const isShallow = await git.run(gitCommand('rev-parse', { options: [flag('--is-shallow-repository')] }), at);
   if (isShallow.toString().startsWith('true')) throw new Error('is a shallow clone: run "git fetch --unshallow" in it first');
@@ -34,12 +33,19 @@ export async function readSourceRepository(git: Git, gitDirectory: string, signa
   };
 }
 
-/** Bytes of a repository's packs and, roughly, of what else it will send. For a progress bar. */
-export async function estimateBytes(gitDirectory: string): Promise<number> {
-  const packs = join(gitDirectory, 'objects/pack');
-  const names = await readdir(packs).catch(() => []); // no packs, or not a repository: the import will say so
-  const sizes = names.filter((name) => name.endsWith('.pack')).map(async (name) => (await stat(join(packs, name))).size);
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+/** Bytes that a repository's objects take, packed and loose; 0 when git cannot tell. For a progress bar. */
+export async function estimateBytes(git: Git, gitDirectory: string, signal: AbortSignal): Promise<number> {
+  const count = git.run(gitCommand('count-objects', { options: [flag('-v')] }), {
+    repository: repositoryAt(gitDirectory),
+    signal,
+  });
+  const text = (await count.catch(() => '')).toString(); // the import will say what is wrong
+  const kibibytes = [...text.matchAll(/^size(?:-pack)?: (\d+)$/gm)].map(([, size]) => Number(size));
+  return kibibytes.reduce((sum, size) => sum + size * 1024, 0);
+}
+
+function repositoryAt(path: string): GitRepository {
+  return { path, objectDirectory: join(path, 'objects'), alternateObjectDirectories: [] };
 }
 
 async function readHead(git: Git, at: { repository: GitRepository; signal: AbortSignal }): Promise<string | undefined> {
