@@ -83,3 +83,17 @@ for (const [input, message] of [
     assert.equal(seen[0], 'out');
   });
 }
+
+// A client that was killed in the middle of a fetch ended the whole server.
+test('a target that is gone fails the write and is no unhandled error', async () => {
+  const target = new PassThrough();
+  target.on('error', () => {});
+  const band = sideBandWriter(target, BAND.stdout);
+  target.destroy();
+
+  const failure = await new Promise((resolve) => band.write('late', resolve));
+  await new Promise(setImmediate);
+
+  assert.ok(failure instanceof Error);
+  assert.equal(band.destroyed, true);
+});

@@ -13,7 +13,7 @@ type Done = (error?: Error | null) => void;
 /**
  * A Writable whose bytes become side-band packets of one band on `target`. Several bands may write to one target at once: a
  * packet is never torn. Data is not copied. A write is done when the target took it. Ending a band writes nothing and leaves
- * `target` open.
+ * `target` open. When `target` is gone, writes fail.
  */
 export function sideBandWriter(target: Writable, band: number): Writable {
   const fullHeader = bandHeader(MAX_BAND_DATA_BYTES, band);
@@ -32,7 +32,7 @@ export function sideBandWriter(target: Writable, band: number): Writable {
     for (const [index, chunk] of chunks.entries()) writeChunk(chunk, index === chunks.length - 1 ? done : undefined);
     target.uncork();
   };
-  return new Writable({
+  const writer = new Writable({
     highWaterMark: 64 * 1024,
     write: (chunk: Buffer, _encoding, done) => writeAll([chunk], done),
     writev: (items, done) =>
@@ -42,6 +42,8 @@ export function sideBandWriter(target: Writable, band: number): Writable {
         done,
       ),
   });
+  // Whoever writes learns from its write that the target is gone; nobody may be surprised by the event.
+  return writer.on('error', () => {});
 }
 
 /** A piece of what one band carries; a packet may come in several pieces. */
