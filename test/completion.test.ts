@@ -84,6 +84,12 @@ test('every command and every option in the help is completed', async () => {
   }
 });
 
+test('a reader that leaves is no reason for a stack trace', async () => {
+  const left = await run('sh', ['-c', `"${process.execPath}" ${PROGRAM.join(' ')} completion zsh | true`], { cwd: ROOT });
+
+  assert.equal(left.stderr, '');
+});
+
 const fish = (await run('sh', ['-c', 'command -v fish'])).stdout.trim();
 test('fish completes commands and options', { skip: fish === '' }, async () => {
   const script = await gitalyTs('completion', 'fish');

@@ -120,6 +120,20 @@ suite('git by way of gitaly-ssh', () => {
     assert.notEqual(await runGit(['ls-remote', 'gitaly:a.git'], { cwd: ROOT, env }), '');
   });
 
+  test('a reader that leaves ends the call, and the server goes on', async () => {
+    for (const [command, payload] of [
+      ['upload-pack', { repository: REPOSITORY }],
+      ['receive-pack', { repository: REPOSITORY, glId: 'user-1' }],
+    ] as const) {
+      const line = `"${process.execPath}" --conditions=source "${PROGRAM}" ${command} x y </dev/null | true`;
+
+      const { stderr } = await run('sh', ['-c', line], { env: environment(gitaly.address, command, payload), cwd: ROOT });
+
+      assert.doesNotMatch(stderr, /\n {4}at /, 'a stack trace');
+    }
+    await gitaly.connection.health.check({});
+  });
+
   test('a repository that is not there, and a wrong token', async () => {
     const missing = environment(gitaly.address, 'upload-pack', { repository: { ...REPOSITORY, relativePath: 'none.git' } });
     const stranger = { ...environment(gitaly.address, 'upload-pack'), GITALY_TOKEN: 'of a stranger' };

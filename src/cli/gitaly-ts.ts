@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { tolerateBrokenPipes } from '#platform/process/broken-pipes';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
 import { addToolCommands } from './tool-commands.ts';
@@ -58,6 +59,7 @@ addToolCommands(program);
 for (const command of program.commands) command.exitOverride();
 
 tuneRuntime();
+tolerateBrokenPipes();
 try {
   if (process.argv.length <= 2) {
     program.outputHelp({ error: true });

@@ -1,5 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
-import { initDirectory } from '#tools/init/init-directory';
+import { InitError, initDirectory } from '#tools/init/init-directory';
 
 /** `gitaly-ts init`. Resolves to the exit code. */
 export async function runInit(directory: string): Promise<number> {
@@ -14,7 +14,8 @@ Clients connect to unix:${socketPath} with the token in ${tokenPath}.
 `);
     return 0;
   } catch (error) {
-    process.stderr.write(`gitaly-ts init: ${messageOf(error)}\n`);
+    const advice = error instanceof InitError ? '' : '. Choose a directory that you may write to.';
+    process.stderr.write(`gitaly-ts init: ${messageOf(error)}${advice}\n`);
     return 1;
   }
 }

@@ -66,6 +66,7 @@ test('user and password of an HTTP URL leave it for the environment, decoded, an
   assert.equal(displayOf('https://token@host/x.git'), 'https://[FILTERED]@host/x.git');
   assert.equal(displayOf('ssh://git:word@host/x.git'), 'ssh://git:[FILTERED]@host/x.git');
   assert.equal(displayOf('ssh://git@host/x.git'), 'ssh://git@host/x.git');
+  assert.equal(withoutCredentials('https://ann@host/x.git').env.GIT_CONFIG_KEY_0, 'credential.https://host.username');
   assert.deepEqual(withoutCredentials('https://host/x.git'), { url: 'https://host/x.git', env: {} });
   assert.deepEqual(withoutCredentials('ssh://git@host/x.git').url, 'ssh://git@host/x.git');
 });

@@ -20,27 +20,37 @@ export function displayOf(location: string): string {
 
 /**
  * Takes user and password out of an HTTP URL and hands them to git by a credential helper for that host alone: a command line can be
- * read by everybody on the machine, and git repeats URLs in its messages.
+ * read by everybody on the machine, and git repeats URLs in its messages. A user without a password may be a token, or somebody whose
+ * password the user's own helper knows: that is asked first.
  */
 export function withoutCredentials(location: string): CleanUrl {
   if (!isHttp(location) || !URL.canParse(location)) return { url: location, env: {} };
   const url = new URL(location);
-  const { username, password } = url;
+  const [username, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
   if (username === '' && password === '') return { url: location, env: {} };
   url.username = '';
   url.password = '';
+  const section = `credential.${url.origin}`;
   return {
     url: url.href,
     env: {
-      GIT_CONFIG_COUNT: '2',
-      GIT_CONFIG_KEY_0: `credential.${url.origin}.helper`,
-      GIT_CONFIG_VALUE_0: '', // no other helper is asked, and none stores them
-      GIT_CONFIG_KEY_1: `credential.${url.origin}.helper`,
-      GIT_CONFIG_VALUE_1: HELPER,
-      GITALY_IMPORT_USERNAME: decodeURIComponent(username),
-      GITALY_IMPORT_PASSWORD: decodeURIComponent(password),
+      ...gitConfig([
+        password === '' ? [`${section}.username`, username] : [`${section}.helper`, ''], // the latter forgets all other helpers
+        [`${section}.helper`, HELPER],
+      ]),
+      GITALY_IMPORT_USERNAME: username,
+      GITALY_IMPORT_PASSWORD: password,
     },
   };
+}
+
+/** Settings for git that stand on no command line. */
+function gitConfig(settings: readonly (readonly [string, string])[]): Record<string, string> {
+  const entries = settings.flatMap(([key, value], index) => [
+    [`GIT_CONFIG_KEY_${index}`, key],
+    [`GIT_CONFIG_VALUE_${index}`, value],
+  ]);
+  return { GIT_CONFIG_COUNT: String(settings.length), ...Object.fromEntries(entries) };
 }
 
 /** A shell function: git appends the verb and runs it. */
