@@ -1,12 +1,12 @@
 import { messageOf } from '#base/gitaly-error';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
-import { type Imported, type ImportProgress, type ImportSettings, importRepository } from './import-repository.ts';
+import { type Imported, type ImportSettings, importRepository } from './import-repository.ts';
 import type { Source } from './source.ts';
 
 /** What happens during an import, in the order in which it happens. */
 export interface ImportListener {
   onStart(source: Source): void;
-  onProgress(source: Source, progress: ImportProgress): void;
+  onProgress(source: Source, bytes: number): void;
   onDone(source: Source, result: Imported): void;
   onFailed(source: Source, reason: string): void;
 }
@@ -35,7 +35,7 @@ export async function importAll(
   const importOne = async (source: Source): Promise<void> => {
     listener.onStart(source);
     try {
-      const onProgress = (progress: ImportProgress): void => listener.onProgress(source, progress);
+      const onProgress = (bytes: number): void => listener.onProgress(source, bytes);
       const result = await importRepository(source, settings, { signal, onProgress });
       totals[result.outcome]++;
       totals.bytes += result.bytes;

@@ -19,12 +19,8 @@ export interface ImportSettings {
   readonly temporaryDirectory: string;
 }
 
-/** How far one import is. */
-export interface ImportProgress {
-  readonly phase: 'fetching' | 'sending';
-  /** Of this phase so far. */
-  readonly bytes: number;
-}
+/** Is told how many bytes have been fetched, then how many have been sent. */
+export type OnBytes = (bytes: number) => void;
 
 /** How one import ended. */
 export interface Imported {
@@ -45,7 +41,7 @@ export interface Imported {
 export async function importRepository(
   source: Source,
   settings: ImportSettings,
-  { signal, onProgress }: { signal: AbortSignal; onProgress: (progress: ImportProgress) => void },
+  { signal, onProgress }: { signal: AbortSignal; onProgress: OnBytes },
 ): Promise<Imported> {
   const { location } = source;
   if (!isUrl(location) && isDirectory(location)) {
@@ -55,7 +51,7 @@ export async function importRepository(
   }
   await using clone = await cloneSource(settings.git, isUrl(location) ? location : resolve(location), {
     temporaryDirectory: settings.temporaryDirectory,
-    onBytes: (bytes) => bytes > 0 && onProgress({ phase: 'fetching', bytes }),
+    onBytes: (bytes) => bytes > 0 && onProgress(bytes),
     signal,
   });
   return await send(clone.gitDirectory, source, settings, { signal, onProgress });
@@ -65,7 +61,7 @@ async function send(
   gitDirectory: string,
   { relativePath }: Source,
   settings: ImportSettings,
-  { signal, onProgress }: { signal: AbortSignal; onProgress: (progress: ImportProgress) => void },
+  { signal, onProgress }: { signal: AbortSignal; onProgress: OnBytes },
 ): Promise<Imported> {
   const { git, connection, storageName, checkObjects } = settings;
   const destination: Destination = { repository: { storageName, relativePath, glRepository: relativePath } };
@@ -79,7 +75,7 @@ async function send(
   let bytes = 0;
   const onBytes = (count: number): void => {
     bytes += count;
-    onProgress({ phase: 'sending', bytes });
+    onProgress(bytes);
   };
   try {
     if (needsHead(found, source)) await setHead(connection, destination, source, signal);

@@ -38,7 +38,7 @@ test('on a terminal a bar follows the lines and is gone at the end', () => {
   {
     using report = new ImportReport({ stdout, stderr, sources, sizeOf: () => 1000 });
     report.onStart(first);
-    report.onProgress(first, { phase: 'sending', bytes: 500 });
+    report.onProgress(first, 500);
     report.onDone(first, { outcome: 'imported', bytes: 900, references: 3 });
   }
 

@@ -1,6 +1,5 @@
 import { formatBytes } from './format-amount.ts';
 import type { ImportListener } from './import-all.ts';
-import type { ImportProgress } from './import-repository.ts';
 import { formatBar } from './progress-bar.ts';
 import type { Source } from './source.ts';
 import { displayOf } from './url.ts';
@@ -30,7 +29,7 @@ const CLEAR_LINE = '\r\u001b[K';
 export class ImportReport implements ImportListener, Disposable {
   readonly #options: ReportOptions;
   readonly #startedAt = performance.now();
-  readonly #running = new Map<Source, ImportProgress | undefined>();
+  readonly #running = new Map<Source, number>();
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #done = new Set<Source>();
   #doneBytes = 0;
@@ -45,11 +44,11 @@ export class ImportReport implements ImportListener, Disposable {
   }
 
   onStart(source: Source): void {
-    this.#running.set(source, undefined);
+    this.#running.set(source, 0);
   }
 
-  onProgress(source: Source, progress: ImportProgress): void {
-    this.#running.set(source, progress);
+  onProgress(source: Source, bytes: number): void {
+    this.#running.set(source, bytes);
   }
 
   onDone(source: Source, { outcome, bytes, references, note }: Parameters<ImportListener['onDone']>[1]): void {
@@ -88,7 +87,7 @@ export class ImportReport implements ImportListener, Disposable {
 
   #draw(): void {
     const { stderr, sources } = this.#options;
-    const running = [...this.#running.values()].reduce((sum, progress) => sum + (progress?.bytes ?? 0), 0);
+    const running = [...this.#running.values()].reduce((sum, bytes) => sum + bytes, 0);
     const state = {
       total: sources.length,
       done: this.#done.size,
@@ -107,7 +106,7 @@ export class ImportReport implements ImportListener, Disposable {
       const expected = sizeOf(source);
       if (expected === undefined) return this.#done.size / sources.length;
       total += expected;
-      size += this.#done.has(source) ? expected : Math.min(this.#running.get(source)?.bytes ?? 0, expected);
+      size += this.#done.has(source) ? expected : Math.min(this.#running.get(source) ?? 0, expected);
     }
     return total === 0 ? this.#done.size / sources.length : size / total;
   }

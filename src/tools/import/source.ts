@@ -36,14 +36,13 @@ export function gitDirectoryOf(path: string): string | undefined {
 /** The name that a repository gets by default: the last part of its path or URL, with `.git`. */
 export function defaultName(location: string): string {
   const path = isUrl(location) ? location.replace(/[?#].*$/, '') : resolve(location);
-  const last = basename(
+  return basename(
     path
       .replace(/\/+$/, '')
       .replace(/\/\.git$/, '')
       .replace(/\.bundle$/, '')
       .replaceAll(':', '/'),
   );
-  return last;
 }
 
 /** A name as a path in the storage, with `.git`. @throws {SourceError} */
@@ -87,7 +86,7 @@ export async function* findRepositories(
   }
 }
 
-/** Whether a path is a directory; a path that is not there is neither. @throws {SourceError} */
+/** Whether a path is a directory. @throws {SourceError} when nothing is there. */
 export function isDirectory(path: string): boolean {
   try {
     return statSync(path).isDirectory();
