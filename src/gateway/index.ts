@@ -1,5 +1,7 @@
 /** Doors for plain git in front of a Gitaly: `import { openHttpDoor } from 'gitaly-ts/gateway'`. */
 
+export type { CreateOnPushOptions } from './create-on-push.ts';
+export type { GitalyAddress } from './gitaly-link.ts';
 export type { Answer } from './http/answer.ts';
 export { AuthFileError, formatAuthLine } from './http/auth/auth-file.ts';
 export { type CallbackAuthenticationOptions, callbackAuthentication } from './http/auth/callback-authentication.ts';
@@ -9,13 +11,11 @@ export {
   type AccessRequest,
   type Admission,
   type Authenticator,
-  type Identity,
   noAuthentication,
 } from './http/authentication.ts';
-export type { CreateOnPushOptions } from './http/create-on-push.ts';
-export type { GitalyAddress } from './http/gitaly-link.ts';
 export { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http/http-door.ts';
 export { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits/http-limits.ts';
-export { type RepositoryInit, type RepositoryMapping, storageMapping } from './http/repository-mapping.ts';
-export type { RepositoryPath } from './http/repository-path.ts';
 export type { TlsFiles } from './http/tls-server.ts';
+export type { Identity } from './identity.ts';
+export { type RepositoryInit, type RepositoryMapping, storageMapping } from './repository-mapping.ts';
+export type { RepositoryPath } from './repository-path.ts';

@@ -1,13 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Identity } from '../identity.ts';
+import type { RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
-import type { RepositoryPath } from './repository-path.ts';
-
-/** Who a request comes from, as Gitaly's hooks know people. */
-export interface Identity {
-  /** `user-<number>` or `username-<name>`; never empty, or pushes are refused. */
-  readonly glId: string;
-  readonly username: string;
-}
 
 /** Somebody who may do what they ask for. */
 export interface Admission extends Identity {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { GitService } from '#client/info-refs';
-import type { Identity } from './authentication.ts';
-import type { RepositoryInit } from './repository-mapping.ts';
+import type { Identity } from '../identity.ts';
+import type { RepositoryInit } from '../repository-mapping.ts';
 
 /** One request of git, checked and mapped, on its way to Gitaly. */
 export interface GitExchange {

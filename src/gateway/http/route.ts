@@ -1,6 +1,6 @@
 import type { GitService } from '#client/info-refs';
+import { parseRepositoryPath, type RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
-import { parseRepositoryPath, type RepositoryPath } from './repository-path.ts';
 
 /** What a request asks for. */
 export type Route =

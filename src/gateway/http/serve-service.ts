@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { postReceivePack } from '#client/post-receive-pack';
 import { postUploadPack } from '#client/post-upload-pack';
+import type { RepositoryCreator } from '../create-on-push.ts';
+import { gitProtocol } from '../git-protocol.ts';
+import type { GitalyLink } from '../gitaly-link.ts';
 import { setStreamHeaders } from './answer.ts';
 import { callOptions } from './call-options.ts';
-import type { RepositoryCreator } from './create-on-push.ts';
 import type { GitExchange } from './git-exchange.ts';
-import { gitProtocol } from './git-protocol.ts';
-import type { GitalyLink } from './gitaly-link.ts';
 
 /** Answers `POST …/git-upload-pack`: the body goes to git as it comes, and git's answer back, both through the sidechannel. */
 export async function serveUploadPack(exchange: GitExchange, body: AsyncIterable<Uint8Array>, link: GitalyLink): Promise<void> {

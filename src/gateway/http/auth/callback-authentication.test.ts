@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { parseRepositoryPath } from '#gateway/repository-path';
 import type { AccessRequest } from '../authentication.ts';
 import { Refusal } from '../refusal.ts';
-import { parseRepositoryPath } from '../repository-path.ts';
 import { callbackAuthentication } from './callback-authentication.ts';
 
 interface Site extends AsyncDisposable {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseRepositoryPath } from '#gateway/repository-path';
 import type { AccessRequest, Authenticator } from '../authentication.ts';
-import { parseRepositoryPath } from '../repository-path.ts';
 import { fileAuthentication } from './file-authentication.ts';
 import { createToken, hashPassword } from './password-hash.ts';
 

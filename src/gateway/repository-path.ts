@@ -1,4 +1,4 @@
-/** The path of a repository in a URL, decoded: segments joined by slashes, the last one ends in `.git`. */
+/** The path of a repository as git's clients name it, decoded: segments joined by slashes, the last one ends in `.git`. */
 export type RepositoryPath = string & { readonly __repositoryPath: 'checked' };
 
 /** What git and file systems carry; far below PATH_MAX so that the storage's own prefix fits. */
@@ -6,18 +6,26 @@ const MAX_PATH_BYTES = 1024;
 const MAX_SEGMENT_BYTES = 200;
 
 /**
- * Checks a repository's path as it stands in a URL, without the slash in front. `.git` is added where it is missing, as hosting
- * sites do. Nothing is normalised: a path that would need it is refused.
+ * Checks a repository's path as it stands in a URL, percent-encoded and without the slash in front.
  *
  * @returns the path, or why it is refused.
  */
 export function parseRepositoryPath(encoded: string): RepositoryPath | { readonly refusal: string } {
-  const segments: string[] = [];
-  for (const part of encoded.split('/')) {
-    const segment = decode(part);
-    const refusal = segment === undefined ? 'is not valid percent-encoded UTF-8' : refusalOf(segment);
-    if (segment === undefined || refusal !== undefined) return { refusal: `The path ${refusal}.` };
-    segments.push(segment);
+  const segments = encoded.split('/').map(decode);
+  if (segments.includes(undefined)) return { refusal: 'The path is not valid percent-encoded UTF-8.' };
+  return checkRepositoryPath(segments.filter((segment) => segment !== undefined));
+}
+
+/**
+ * Checks a repository's path by its segments, decoded. `.git` is added where it is missing, as hosting sites do. Nothing is
+ * normalised: a path that would need it is refused.
+ *
+ * @returns the path, or why it is refused.
+ */
+export function checkRepositoryPath(segments: readonly string[]): RepositoryPath | { readonly refusal: string } {
+  for (const segment of segments) {
+    const refusal = refusalOf(segment);
+    if (refusal !== undefined) return { refusal: `The path ${refusal}.` };
   }
   if (segments.slice(0, -1).some((segment) => segment.endsWith('.git'))) {
     return { refusal: 'A repository cannot be inside of another one.' };

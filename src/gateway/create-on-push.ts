@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf } from '#base/gitaly-error';
 import type { CallOptions } from '#client/call-types';
@@ -11,12 +10,6 @@ export interface CreateOnPushOptions {
   /** Object format of a new repository unless the client names one. Default sha1, as git's. */
   readonly objectFormat?: 'sha1' | 'sha256';
 }
-
-/**
- * A client does not say which object format it pushes before it has seen what the server offers, so one that pushes a sha256
- * repository to a new name has to ask for it: `git -c http.extraHeader='X-Git-Object-Format: sha256' push …`.
- */
-const OBJECT_FORMAT_HEADER = 'x-git-object-format';
 
 /** Creating takes milliseconds; a busy disk or a cluster may need longer. */
 const CREATE_TIMEOUT_MS = 30_000;
@@ -38,18 +31,23 @@ export class RepositoryCreator {
     this.#options = options;
   }
 
-  /** Creates the repository. Another push may be at it or have been faster, here or through another door, which is as good. */
-  async create(repository: RepositoryInit, headers: IncomingHttpHeaders, options: CallOptions): Promise<void> {
+  /**
+   * Creates the repository. Another push may be at it or have been faster, here or through another door, which is as good.
+   *
+   * @param wantedFormat what the client asked for, where it could: `sha1` or `sha256`.
+   */
+  async create(repository: RepositoryInit, options: CallOptions, wantedFormat?: string): Promise<void> {
     const key = keyOf(repository);
-    const running = this.#running.get(key) ?? this.#create(repository, headers, options).finally(() => this.#running.delete(key));
+    const running =
+      this.#running.get(key) ?? this.#create(repository, options, wantedFormat).finally(() => this.#running.delete(key));
     this.#running.set(key, running);
     await running;
     if (this.#withoutBranch.size < MAX_REMEMBERED) this.#withoutBranch.add(key);
   }
 
-  async #create(repository: RepositoryInit, headers: IncomingHttpHeaders, options: CallOptions): Promise<void> {
-    const wanted = headers[OBJECT_FORMAT_HEADER] ?? this.#options.objectFormat ?? 'sha1';
-    const objectFormat = wanted === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1;
+  async #create(repository: RepositoryInit, options: CallOptions, wantedFormat: string | undefined): Promise<void> {
+    const format = wantedFormat ?? this.#options.objectFormat;
+    const objectFormat = format === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1;
     // Others may wait for the same repository, so the first one's departure must not end its making.
     const callOptions: CallOptions = { timeoutMs: CREATE_TIMEOUT_MS, ...(options.metadata && { metadata: options.metadata }) };
     try {

@@ -1,0 +1,6 @@
+/** Who a request comes from, as Gitaly's hooks know people. */
+export interface Identity {
+  /** `user-<number>`, `username-<name>` or `key-<number>`; never empty, or pushes are refused. */
+  readonly glId: string;
+  readonly username: string;
+}
