@@ -7,7 +7,7 @@
 import { globSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join, posix, resolve } from 'node:path';
-import { type RoomRule, RULES, TEST_ROOM } from './layer-rules.ts';
+import { ONLY_IN, type RoomRule, RULES, TEST_ROOM } from './layer-rules.ts';
 
 const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
 const src = join(root, 'src');
@@ -50,7 +50,7 @@ function reasonAgainst(file: string, room: string, name: string, isType: boolean
   const isTest = room === TEST_ROOM || /\.test\.ts$/.test(file);
   if (isTest) return undefined;
   const rule = RULES[room] ?? { rooms: [] };
-  return name.startsWith('#') ? reasonAgainstRoom(rule, room, name.slice(1), isType) : reasonAgainstPackage(rule, room, name);
+  return name.startsWith('#') ? reasonAgainstRoom(rule, room, name.slice(1), isType) : reasonAgainstPackage(rule, file, name);
 }
 
 function reasonAgainstRoom(rule: RoomRule, room: string, path: string, isType: boolean): string | undefined {
@@ -60,10 +60,11 @@ function reasonAgainstRoom(rule: RoomRule, room: string, path: string, isType: b
   return listed(rule.types) ? `${room} may import only types from here: import type` : `${room} may not import from here`;
 }
 
-function reasonAgainstPackage(rule: RoomRule, room: string, name: string): string | undefined {
-  return rule.packages?.some((each) => name === each || name.startsWith(`${each}/`))
-    ? undefined
-    : `${room} may not use this package`;
+function reasonAgainstPackage(rule: RoomRule, file: string, name: string): string | undefined {
+  const listed = rule.packages?.find((each) => name === each || name.startsWith(`${each}/`));
+  if (listed === undefined) return `${roomOf(file)} may not use this package`;
+  const place = ONLY_IN[listed];
+  return place === undefined || file.startsWith(place) ? undefined : `only ${place} may use this package`;
 }
 
 /** The room of a path below `src`: `rpc/server/x.ts` → `rpc/server`. */

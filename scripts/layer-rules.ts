@@ -32,7 +32,7 @@ export const RULES: Readonly<Record<string, RoomRule>> = {
   },
   praefect: { rooms: ['base', 'wire', 'platform', 'rpc/common', 'rpc/server', 'client'], packages: [PROTOBUF] },
   client: { rooms: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
-  gateway: { rooms: ['base', 'wire', 'platform', 'rpc/common', 'client'], packages: [PROTOBUF] },
+  gateway: { rooms: ['base', 'wire', 'platform', 'rpc/common', 'client'], packages: [PROTOBUF, 'ssh2'] },
   hook: { rooms: [] },
   tools: {
     rooms: ['base', 'wire', 'platform', 'rpc/common', 'git', 'storage', 'domain/hooks/payload', 'gitaly', 'client'],
@@ -43,6 +43,9 @@ export const RULES: Readonly<Record<string, RoomRule>> = {
     packages: ['commander'],
   },
 };
+
+/** Packages that only a part of their room may import. */
+export const ONLY_IN: Readonly<Record<string, string>> = { ssh2: 'gateway/ssh/' };
 
 /** May import anything, and nobody outside the tests imports it. */
 export const TEST_ROOM = 'testkit';

@@ -27,11 +27,13 @@ program
     'believe X-Forwarded-For of this address or network, such as 10.0.0.0/8; may be repeated',
     (network: string, others: readonly string[] = []) => [...others, network],
   )
+  .option('--ssh <host:port>', 'address of an SSH door (default: there is none)')
+  .option('--ssh-keys <file>', 'authorized_keys of the SSH door (default: everybody, on loopback only)')
   .option('--grpc <address>', 'address for gRPC clients: HOST:PORT, or unix:PATH (default: a socket in the directory)')
   .exitOverride()
   .addHelpText(
     'after',
-    '\nExamples:\n  gitaly-ts up\n  gitaly-ts up /srv/git --http 127.0.0.1:3000 --grpc 127.0.0.1:9999\n  gitaly-ts up /srv/git --http 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-file users\n\nThen: git clone http://127.0.0.1:8080/hello.git',
+    '\nExamples:\n  gitaly-ts up\n  gitaly-ts up /srv/git --http 127.0.0.1:3000 --grpc 127.0.0.1:9999\n  gitaly-ts up /srv/git --http 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-file users\n  gitaly-ts up --ssh 0.0.0.0:2222 --ssh-keys ~/.ssh/authorized_keys\n\nThen: git clone http://127.0.0.1:8080/hello.git',
   )
   .action(async (dir: string, options: Omit<UpOptions, 'directory'>) => {
     const { runUp } = await import('./up.ts');

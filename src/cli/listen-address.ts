@@ -3,13 +3,25 @@ export class AddressError extends Error {
   override readonly name = 'AddressError';
 }
 
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** `HOST:PORT`, with IPv6 in brackets. @throws {AddressError} */
-export function parseHttpAddress(text: string): { host: string; port: number } {
+export function parseHttpAddress(text: string): HostAndPort {
+  return parseHostAndPort('--http', text, 'such as 127.0.0.1:8080 or 0.0.0.0:3000');
+}
+
+/** `HOST:PORT`, with IPv6 in brackets. @throws {AddressError} */
+export function parseSshAddress(text: string): HostAndPort {
+  return parseHostAndPort('--ssh', text, 'such as 127.0.0.1:2222 or 0.0.0.0:22');
+}
+
+function parseHostAndPort(option: string, text: string, examples: string): HostAndPort {
   const [, v6, name, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = v6 ?? name;
-  if (host === undefined || Number(port) > 65535) {
-    throw new AddressError(`--http ${text}: want HOST:PORT, such as 127.0.0.1:8080 or 0.0.0.0:3000`);
-  }
+  if (host === undefined || Number(port) > 65535) throw new AddressError(`${option} ${text}: want HOST:PORT, ${examples}`);
   return { host, port: Number(port) };
 }
 

@@ -2,15 +2,16 @@ import { once } from 'node:events';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/system-error';
 import { dial } from '#client/index';
-import { type HttpDoor, type HttpDoorOptions, openHttpDoor, storageMapping } from '#gateway/index';
+import { type HttpDoor, type HttpDoorOptions, openHttpDoor, type SshDoor, storageMapping } from '#gateway/index';
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { DoorArgumentError, type DoorArguments, doorOptions } from './door-options.ts';
 import { AddressError, type GrpcAddress, isLoopback, parseGrpcAddress, parseHttpAddress } from './listen-address.ts';
 import { makeSampleRepository } from './sample-repository.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
+import { describeSsh, openUpSsh, parseUpSsh, type UpSsh, type UpSshOptions } from './up-ssh.ts';
 
-export interface UpOptions extends DoorArguments {
+export interface UpOptions extends DoorArguments, UpSshOptions {
   readonly directory: string;
   /** `HOST:PORT`; without it 127.0.0.1:8080, or another port when that is taken. */
   readonly http?: string | undefined;
@@ -42,6 +43,7 @@ export async function runUp(options: UpOptions): Promise<number> {
       http: parseHttpAddress(options.http ?? DEFAULT_HTTP),
       mayMove: options.http === undefined,
       grpc: options.grpc === undefined ? {} : parseGrpcAddress(options.grpc),
+      ssh: parseUpSsh(options),
     };
     const door = await doorOptions(options);
     await using directory = await openUpDirectory(options.directory);
@@ -58,12 +60,13 @@ interface Addresses {
   /** Nobody asked for this port, so another one is as good. */
   readonly mayMove: boolean;
   readonly grpc: GrpcAddress | Record<never, never>;
+  readonly ssh: UpSsh | undefined;
 }
 
 type Door = Awaited<ReturnType<typeof doorOptions>>;
 
 async function run(
-  { door: settings, grpc, http, mayMove }: Addresses & { door: Door },
+  { door: settings, grpc, http, mayMove, ssh }: Addresses & { door: Door },
   directory: UpDirectory,
   signals: StopSignals,
 ): Promise<void> {
@@ -77,15 +80,23 @@ async function run(
   await using server = await GitalyServer.start({ config, logger });
   const address = server.addresses.unix ?? server.addresses.internal;
   await using door = await openDoor({ ...settings, gitaly: { address }, listen: http }, { mayMove });
+  await using sshDoor = ssh && (await openUpSsh(ssh, { address, storage: STORAGE, directory: directory.path }));
   await makeHello(address);
 
   directory.describe(door.url);
   process.stdout.write(
-    welcome({ door, directory, grpc: [server.addresses.tcp, address], isOpen: settings.authenticator === undefined }),
+    welcome({
+      door,
+      directory,
+      grpc: [server.addresses.tcp, address],
+      isOpen: settings.authenticator === undefined,
+      ssh: sshDoor && ssh && describeSsh(sshDoor, ssh),
+    }),
   );
   await aborted(signals.stop);
   process.stdout.write('\nStopping; Ctrl-C again stops at once.\n');
-  await Promise.race([door.close({ graceMs: GRACE_MS }), aborted(signals.force)]);
+  const doors: readonly (HttpDoor | SshDoor | undefined)[] = [door, sshDoor];
+  await Promise.race([Promise.all(doors.map((one) => one?.close({ graceMs: GRACE_MS }))), aborted(signals.force)]);
 }
 
 async function openDoor(given: Omit<HttpDoorOptions, 'mapping'>, { mayMove }: { mayMove: boolean }): Promise<HttpDoor> {
@@ -116,12 +127,14 @@ function welcome({
   directory,
   grpc,
   isOpen,
+  ssh,
 }: {
   door: HttpDoor;
   directory: UpDirectory;
   grpc: readonly (string | undefined)[];
   /** Nobody is asked who they are. */
   isOpen: boolean;
+  ssh: { readonly address: string; readonly clone: string } | undefined;
 }): string {
   const warning =
     isLoopback(door.host) || !isOpen
@@ -131,11 +144,11 @@ function welcome({
 gitaly-ts is up.
 
   HTTP  ${door.url}
-  gRPC  ${grpc.filter((one) => one !== undefined).join(', ')}
+${ssh?.address ?? ''}  gRPC  ${grpc.filter((one) => one !== undefined).join(', ')}
   data  ${directory.path}
 ${warning}
   git clone ${door.url}/hello.git
-  git push ${door.url}/any-new-name.git HEAD      # a push to a new name makes the repository
+${ssh?.clone ?? ''}  git push ${door.url}/any-new-name.git HEAD      # a push to a new name makes the repository
 
 Ctrl-C stops it.
 `;

@@ -1,4 +1,4 @@
-/** Doors for plain git in front of a Gitaly: `import { openHttpDoor } from 'gitaly-ts/gateway'`. */
+/** Doors for plain git in front of a Gitaly: `import { openHttpDoor, openSshDoor } from 'gitaly-ts/gateway'`. */
 
 export type { CreateOnPushOptions } from './create-on-push.ts';
 export type { GitalyAddress } from './gitaly-link.ts';
@@ -19,3 +19,9 @@ export type { TlsFiles } from './http/tls-server.ts';
 export type { Identity } from './identity.ts';
 export { type RepositoryInit, type RepositoryMapping, storageMapping } from './repository-mapping.ts';
 export type { RepositoryPath } from './repository-path.ts';
+export type { SshAccess, SshAccessRequest, SshLogin } from './ssh/authentication.ts';
+export type { UnusedLine } from './ssh/authorized-keys.ts';
+export { type AuthorizedKeysOptions, authorizedKeysFile } from './ssh/authorized-keys-file.ts';
+export type { PublicKey } from './ssh/public-key.ts';
+export { openSshDoor, type SshCipher, type SshDoor, type SshDoorOptions } from './ssh/ssh-door.ts';
+export type { SshLimits } from './ssh/ssh-limits.ts';

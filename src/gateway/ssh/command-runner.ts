@@ -1,0 +1,88 @@
+import { codeOf, GitalyError } from '#base/gitaly-error';
+import type { CallOptions } from '#client/call-types';
+import type { Stdio } from '#client/git-streams';
+import { receivePack } from '#client/receive-pack';
+import { uploadArchive } from '#client/upload-archive';
+import { uploadPackWithSidechannel } from '#client/upload-pack-with-sidechannel';
+import { callMetadata } from '../call-metadata.ts';
+import type { RepositoryCreator } from '../create-on-push.ts';
+import type { GitalyLink } from '../gitaly-link.ts';
+import type { Identity } from '../identity.ts';
+import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts';
+import type { SshAccessRequest } from './authentication.ts';
+import type { GitCommand } from './git-command.ts';
+
+export interface CommandRunnerOptions {
+  readonly link: GitalyLink;
+  readonly mapping: RepositoryMapping;
+  readonly creator: RepositoryCreator | undefined;
+  readonly authorize: ((request: SshAccessRequest) => Promise<boolean> | boolean) | undefined;
+  readonly onFailure: ((error: unknown) => void) | undefined;
+}
+
+/** A command of somebody who is in. */
+export interface CommandRun {
+  readonly command: GitCommand;
+  readonly identity: Identity;
+  readonly remoteAddress: string | undefined;
+  /** `version=1`, `version=2` or empty. */
+  readonly gitProtocol: string;
+  readonly io: Stdio;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+}
+
+/** Takes each command through the same steps: authorize, map, forward to Gitaly. */
+export class CommandRunner {
+  readonly #options: CommandRunnerOptions;
+
+  constructor(options: CommandRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves to the exit code of git. @throws {GitalyError} the status of the call, or why it was not made. */
+  async run(run: CommandRun): Promise<number> {
+    const { command, identity, remoteAddress, signal } = run;
+    const { path, service } = command;
+    const operation = service === 'git-receive-pack' ? 'write' : 'read';
+    const isAllowed = (await this.#options.authorize?.({ identity, path, operation, remoteAddress })) ?? true;
+    if (!isAllowed) throw new GitalyError('PERMISSION_DENIED', `You may not ${operation} this repository.`);
+    const repository = this.#options.mapping.repositoryAt(path);
+    if (repository === undefined) throw new GitalyError('NOT_FOUND', 'not mapped');
+
+    const callOptions: CallOptions = { signal, metadata: callMetadata({ identity, remoteAddress }) };
+    if (service === 'git-receive-pack') return await this.#receivePack(run, repository, callOptions);
+    return await this.#read(run, repository, callOptions);
+  }
+
+  async #read({ command, gitProtocol, io }: CommandRun, repository: RepositoryInit, options: CallOptions): Promise<number> {
+    const { connection, registry } = this.#options.link;
+    const { exitCode } =
+      command.service === 'git-upload-archive'
+        ? await uploadArchive(connection, io, { repository }, options)
+        : await uploadPackWithSidechannel(connection, registry, io, { repository, gitProtocol }, options);
+    return exitCode;
+  }
+
+  /** A push to a repository that is not there makes it, where that is wanted. git has sent nothing before it was answered. */
+  async #receivePack(run: CommandRun, repository: RepositoryInit, options: CallOptions): Promise<number> {
+    const { creator, onFailure } = this.#options;
+    let exitCode: number;
+    try {
+      exitCode = await this.#push(run, repository, options);
+    } catch (error) {
+      if (codeOf(error) !== 'NOT_FOUND' || creator === undefined) throw error;
+      await creator.create(repository, options);
+      exitCode = await this.#push(run, repository, options);
+    }
+    await creator?.chooseDefaultBranch(repository, options).catch((error) => onFailure?.(error)); // the push is done
+    return exitCode;
+  }
+
+  async #push({ gitProtocol, identity, io }: CommandRun, repository: RepositoryInit, options: CallOptions): Promise<number> {
+    const { glId, username: glUsername } = identity;
+    const request = { repository, glId, glUsername, glRepository: repository.glRepository ?? '', gitProtocol };
+    const { exitCode } = await receivePack(this.#options.link.connection, io, request, options);
+    return exitCode;
+  }
+}

@@ -1,0 +1,145 @@
+import { codeOf, GitalyError } from '#base/gitaly-error';
+import { gitProtocol } from '../git-protocol.ts';
+import type { Identity } from '../identity.ts';
+import { ChannelOutput, type Sender } from './channel-output.ts';
+import type { CommandRunner } from './command-runner.ts';
+import { failureText, framed } from './failure-text.ts';
+import { parseGitCommand } from './git-command.ts';
+import { type SshChannel, type SshSession, sendingSide } from './ssh-library.ts';
+
+export interface GitSessionParts {
+  readonly sender: Sender;
+  readonly runner: CommandRunner;
+  readonly identity: Identity;
+  readonly remoteAddress: string | undefined;
+  /** Called when the command has ended. */
+  readonly onIdle: () => void;
+  /** Called when both sides have closed the channel after a command. A session without one counts for as long as the connection. */
+  readonly onEnd: () => void;
+  /** Told of every command that failed for a reason on our side. */
+  readonly onFailure: ((error: unknown) => void) | undefined;
+}
+
+/** Clients know at least this size (RFC 4253, 6.1: 32768); tiny packets would cost more than what is in them. */
+const MIN_PACKET_BYTES = 1024;
+/** Twice the window that the library gives: who sends more does not keep to the protocol. */
+const MAX_UNREAD_BYTES = 4 << 20;
+
+/** The codes of failures that are somebody's doing and no news to the operator. */
+const EXPECTED = new Set(['NOT_FOUND', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'CANCELLED']);
+
+/** One session channel of a client: at most one command, and nothing else that SSH can do. */
+export class GitSession {
+  readonly #parts: GitSessionParts;
+  readonly #gone = new AbortController();
+  readonly #closed = Promise.withResolvers<void>();
+  #channel: SshChannel | undefined;
+  #isRunning = false;
+  #gitProtocol = '';
+
+  constructor(session: SshSession, parts: GitSessionParts) {
+    this.#parts = parts;
+    session.on('env', (accept, reject, { key, val }) => {
+      if (key !== 'GIT_PROTOCOL') return reject?.();
+      this.#gitProtocol = gitProtocol(val);
+      accept?.();
+    });
+    session.once('exec', (accept, _reject, { command }) => void this.#start(accept(), command));
+    session.once('shell', (accept) => void this.#greet(accept()));
+    session.on('close', () => this.abort());
+  }
+
+  /** The client sent more than it was allowed to, without an end. */
+  get isFlooded(): boolean {
+    return (this.#channel?.readableLength ?? 0) > MAX_UNREAD_BYTES;
+  }
+
+  /** Whether a command has begun that has not ended yet. */
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  /** The client has closed its side of the channel, or is gone altogether: git is ended. */
+  abort(): void {
+    this.#gone.abort(new GitalyError('CANCELLED', 'the client went away'));
+    this.#closed.resolve();
+  }
+
+  /** @param channel is missing when the session has one already. */
+  async #start(channel: SshChannel | undefined, text: string): Promise<void> {
+    await this.#with(channel, async (output, stdin) => {
+      const command = parseGitCommand(text);
+      if ('refusal' in command) return this.#say(output, command.refusal);
+      const { identity, remoteAddress, runner } = this.#parts;
+      const io = { stdin, stdout: output.stdout, stderr: output.stderr };
+      try {
+        return await runner.run({
+          command,
+          identity,
+          remoteAddress,
+          gitProtocol: this.#gitProtocol,
+          io,
+          signal: this.#gone.signal,
+        });
+      } catch (error) {
+        return this.#fail(output, error);
+      }
+    });
+  }
+
+  async #greet(channel: SshChannel | undefined): Promise<void> {
+    const text = `You are logged in as ${this.#parts.identity.username}. There is no shell here; use git with the address of a repository.`;
+    await this.#with(channel, async (output) => this.#say(output, text));
+  }
+
+  /** Runs something on the channel, from its opening to its end with an exit code. */
+  async #with(
+    channel: SshChannel | undefined,
+    work: (output: ChannelOutput, stdin: SshChannel) => Promise<number>,
+  ): Promise<void> {
+    if (channel === undefined) return;
+    this.#channel = channel;
+    this.#isRunning = true;
+    channel.on('error', () => {}); // `close` of the session follows
+    const onInput = () => this.#parts.sender.noteMovement();
+    channel.on('readable', onInput);
+    const output = new ChannelOutput(channel, this.#parts.sender);
+    const { signal } = this.#gone;
+    const onGone = () => output.destroy(signal.reason);
+    signal.addEventListener('abort', onGone, { once: true });
+    try {
+      if (sendingSide(channel).packetSize < MIN_PACKET_BYTES) {
+        channel.close();
+        return;
+      }
+      const exitCode = await work(output, channel);
+      channel.off('readable', onInput);
+      await output.finish(exitCode);
+    } catch (error) {
+      if (!signal.aborted) this.#parts.onFailure?.(error);
+      channel.close();
+    } finally {
+      signal.removeEventListener('abort', onGone);
+      this.#isRunning = false;
+      this.#parts.onIdle();
+      // Until the client has closed its side too, the library keeps the channel.
+      await this.#closed.promise;
+      this.#parts.onEnd();
+    }
+  }
+
+  #say({ stderr }: ChannelOutput, text: string): number {
+    stderr.write(framed(text));
+    return 1;
+  }
+
+  /** The exit code of a call that failed. */
+  #fail({ stderr }: ChannelOutput, error: unknown): number {
+    if (this.#gone.signal.aborted) throw error;
+    if (!EXPECTED.has(codeOf(error) ?? '')) this.#parts.onFailure?.(error);
+    const text = failureText(error);
+    if (text !== undefined) stderr.write(text);
+    const exitCode = error instanceof GitalyError ? error.metadata.exitCode : undefined;
+    return typeof exitCode === 'number' && exitCode > 0 ? exitCode : 1;
+  }
+}

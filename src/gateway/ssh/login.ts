@@ -1,0 +1,57 @@
+import type { Identity } from '../identity.ts';
+import type { SshAccess } from './authentication.ts';
+import { fingerprintOf } from './host-key.ts';
+import { weaknessOf } from './public-key.ts';
+import type { SshAuthRequest, SshKeyRequest, SshLibrary } from './ssh-library.ts';
+
+export interface LoginParts {
+  readonly library: SshLibrary;
+  readonly access: SshAccess;
+  readonly remoteAddress: string | undefined;
+  readonly maxAuthAttempts: number;
+  /** Told when the access function failed. */
+  readonly onFailure: ((error: unknown) => void) | undefined;
+}
+
+/** What becomes of a request to be let in. */
+export type LoginAnswer =
+  | { readonly identity: Identity }
+  /** The key is known; the client has to show that it is its own. */
+  | 'prove'
+  | 'refused'
+  | 'too many';
+
+/** The authentication of one connection: counts what was refused and asks who may come in. */
+export class Login {
+  readonly #parts: LoginParts;
+  #refused = 0;
+
+  constructor(parts: LoginParts) {
+    this.#parts = parts;
+  }
+
+  async answer(request: SshAuthRequest): Promise<LoginAnswer> {
+    const { access, maxAuthAttempts, onFailure } = this.#parts;
+    if ('everybody' in access) return { identity: access.everybody };
+    if (request.method === 'publickey') {
+      const identity = await this.#identityOf(request).catch((error) => onFailure?.(error));
+      if (identity && request.signature === undefined) return 'prove';
+      if (identity && this.#isProven(request)) return { identity };
+    }
+    // Clients ask for `none` first, to be told what there is: that is one more.
+    return ++this.#refused > maxAuthAttempts ? 'too many' : 'refused';
+  }
+
+  async #identityOf({ key: { algo: type, data }, username: user }: SshKeyRequest): Promise<Identity | undefined> {
+    const { access, remoteAddress } = this.#parts;
+    if ('everybody' in access || weaknessOf({ type, data }) !== undefined) return undefined;
+    return await access.authenticate({ user, key: { type, data }, fingerprint: fingerprintOf(data), remoteAddress });
+  }
+
+  #isProven({ blob, hashAlgo, key: { algo, data }, signature }: SshKeyRequest): boolean {
+    if (algo === 'ssh-rsa' && hashAlgo === undefined) return false; // a signature with SHA-1
+    const key = this.#parts.library.utils.parseKey(`${algo} ${data.toString('base64')}`);
+    if (key instanceof Error || blob === undefined || signature === undefined) return false;
+    return key.verify(blob, signature, hashAlgo) === true;
+  }
+}

@@ -1,0 +1,205 @@
+import type { Socket } from 'node:net';
+import { GitalyError } from '#base/gitaly-error';
+import type { Identity } from '../identity.ts';
+import type { SshAccess } from './authentication.ts';
+import type { Sender } from './channel-output.ts';
+import type { CommandRunner } from './command-runner.ts';
+import { GitSession } from './git-session.ts';
+import { Login } from './login.ts';
+import {
+  isExchangingKeys,
+  packetsWaiting,
+  type SshAlgorithms,
+  type SshAuthRequest,
+  type SshClient,
+  type SshLibrary,
+  type SshParsedKey,
+  type SshSession,
+} from './ssh-library.ts';
+import type { SshLimits } from './ssh-limits.ts';
+
+export interface SshConnectionParts {
+  readonly library: SshLibrary;
+  readonly hostKey: SshParsedKey;
+  readonly access: SshAccess;
+  readonly limits: SshLimits;
+  readonly algorithms: SshAlgorithms;
+  readonly runner: CommandRunner;
+  readonly onFailure: ((error: unknown) => void) | undefined;
+}
+
+/** Data waits for the socket above this; it is what a slow client costs beside its window. */
+const HIGH_WATER_BYTES = 256 << 10;
+/** Answers of the protocol do not wait. Who asks for so many without reading them is cut. */
+const MAX_UNSENT_BYTES = 8 << 20;
+const MAX_PACKETS_WAITING = 4096;
+
+/** One client: its login, its session channels, and the bounds on both. */
+export class SshConnection implements Sender {
+  readonly #parts: SshConnectionParts;
+  readonly #socket: Socket;
+  readonly #remoteAddress: string | undefined;
+  readonly #sessions = new Set<GitSession>();
+  readonly #grace: NodeJS.Timeout;
+  readonly #idle: NodeJS.Timeout;
+  #client: SshClient | undefined;
+  #identity: Identity | undefined;
+  #isDraining = false;
+  /** Resolves when something that senders wait for may have changed. */
+  #change = Promise.withResolvers<void>();
+  #exchangeLimit: NodeJS.Timeout | undefined;
+  #isCorked = false;
+
+  constructor(socket: Socket, parts: SshConnectionParts) {
+    this.#parts = parts;
+    this.#socket = socket;
+    this.#remoteAddress = socket.remoteAddress;
+    const { idleTimeoutMs, keepAliveIntervalMs, loginGraceMs } = parts.limits;
+    this.#grace = setTimeout(() => this.destroy(), loginGraceMs);
+    this.#idle = setTimeout(() => this.destroy(), Math.max(idleTimeoutMs, loginGraceMs));
+    socket.setNoDelay(true);
+    socket.on('error', () => {}); // `close` follows
+    socket.on('drain', () => this.#changed());
+    socket.once('close', () => this.#onClose());
+    // Before the library's own listener, so that all that it answers leaves in one piece.
+    socket.on('data', () => this.#onData());
+
+    const { Server } = parts.library;
+    const config = {
+      hostKeys: [{ key: parts.hostKey }],
+      algorithms: parts.algorithms,
+      ident: 'gitaly-ts',
+      keepaliveInterval: keepAliveIntervalMs,
+      keepaliveCountMax: 3,
+    };
+    new Server(config, (client) => this.#serve(client)).injectSocket(socket);
+  }
+
+  get hasCommands(): boolean {
+    return [...this.#sessions].some((session) => session.isRunning);
+  }
+
+  /** No more commands; the connection ends with those that run. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#endIfDrained();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  ready(): Promise<void> | undefined {
+    return this.#isReady() ? undefined : this.#becomeReady();
+  }
+
+  together(send: () => void): void {
+    this.#cork();
+    send();
+  }
+
+  noteMovement(): void {
+    this.#idle.refresh();
+  }
+
+  async #becomeReady(): Promise<void> {
+    while (!this.#isReady()) {
+      if (this.#socket.destroyed) throw new GitalyError('CANCELLED', 'the client went away');
+      if (this.#isExchangingKeys()) this.#exchangeLimit ??= setTimeout(() => this.destroy(), this.#parts.limits.loginGraceMs);
+      await this.#change.promise;
+    }
+  }
+
+  #isReady(): boolean {
+    return this.#socket.writableLength <= HIGH_WATER_BYTES && !this.#isExchangingKeys() && !this.#socket.destroyed;
+  }
+
+  #isExchangingKeys(): boolean {
+    return this.#client !== undefined && isExchangingKeys(this.#client);
+  }
+
+  #changed(): void {
+    this.#change.resolve();
+    this.#change = Promise.withResolvers();
+  }
+
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#isCorked = false;
+      this.#socket.uncork();
+    });
+  }
+
+  /** The library takes what comes and answers without looking at what waits; this looks. */
+  #onData(): void {
+    this.#cork();
+    const isFlooded =
+      this.#socket.writableLength > MAX_UNSENT_BYTES ||
+      (this.#client !== undefined && packetsWaiting(this.#client) > MAX_PACKETS_WAITING) ||
+      [...this.#sessions].some((session) => session.isFlooded);
+    if (isFlooded) this.destroy();
+  }
+
+  #serve(client: SshClient): void {
+    this.#client = client;
+    const { access, library, limits, onFailure } = this.#parts;
+    const { maxAuthAttempts } = limits;
+    const login = new Login({ library, access, maxAuthAttempts, remoteAddress: this.#remoteAddress, onFailure });
+    // The library has told the client what was wrong. Clients that do not care would keep the connection.
+    client.on('error', () => this.#socket.destroySoon());
+    client.on('authentication', (request) => void this.#decide(login, request));
+    client.on('ready', () => clearTimeout(this.#grace));
+    client.on('handshake', () => {
+      clearTimeout(this.#exchangeLimit);
+      this.#exchangeLimit = undefined;
+      this.#changed();
+    });
+    client.on('session', (accept, reject) => {
+      if (this.#isDraining || this.#sessions.size >= limits.maxSessions || this.#identity === undefined) return reject();
+      this.#open(accept(), this.#identity);
+    });
+  }
+
+  #open(session: SshSession, identity: Identity): void {
+    const { onFailure, runner } = this.#parts;
+    const opened: GitSession = new GitSession(session, {
+      sender: this,
+      runner,
+      identity,
+      remoteAddress: this.#remoteAddress,
+      onFailure,
+      onIdle: () => this.#endIfDrained(),
+      onEnd: () => this.#sessions.delete(opened),
+    });
+    this.#sessions.add(opened);
+    this.noteMovement();
+  }
+
+  async #decide(login: Login, request: SshAuthRequest): Promise<void> {
+    const answer = await login.answer(request);
+    if (answer === 'too many') this.#client?.end();
+    else if (answer === 'refused') request.reject(['publickey']);
+    else if (answer === 'prove') request.accept();
+    else {
+      this.#identity = answer.identity;
+      request.accept();
+    }
+  }
+
+  #endIfDrained(): void {
+    if (!this.#isDraining || this.hasCommands) return;
+    if (this.#client === undefined) this.destroy();
+    else this.#client.end();
+  }
+
+  #onClose(): void {
+    clearTimeout(this.#grace);
+    clearTimeout(this.#idle);
+    clearTimeout(this.#exchangeLimit);
+    for (const session of this.#sessions) session.abort();
+    this.#changed();
+  }
+}
