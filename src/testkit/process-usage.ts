@@ -1,9 +1,17 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Command lines of the processes that name a directory, or something in it, in their arguments; this process is not among them. */
 export function processesIn(directory: string): string[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
-  return pids.map((pid) => readOr(`/proc/${pid}/cmdline`, '').replaceAll('\0', ' ')).filter((line) => line.includes(directory));
+  return otherProcesses()
+    .map(commandLineOf)
+    .filter((line) => line.includes(directory));
+}
+
+/** Command lines of the processes whose working directory is a directory, or in it; this process is not among them. */
+export function processesAt(directory: string): string[] {
+  return otherProcesses()
+    .filter((pid) => placeOf(pid).startsWith(directory))
+    .map(commandLineOf);
 }
 
 /** How many descriptors a process has open. */
@@ -23,6 +31,22 @@ export function cpuSeconds(pid: number): number {
     .replace(/^.*\) /, '')
     .split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function otherProcesses(): string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+}
+
+function commandLineOf(pid: string): string {
+  return readOr(`/proc/${pid}/cmdline`, '').replaceAll('\0', ' ');
+}
+
+function placeOf(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return ''; // it has just ended, or belongs to another user
+  }
 }
 
 function readOr(file: string, otherwise: string): string {

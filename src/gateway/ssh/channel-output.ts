@@ -64,7 +64,8 @@ export class ChannelOutput {
   }
 
   async #send(target: Writable, chunk: Buffer): Promise<void> {
-    await this.#sender.ready();
+    // What is asked last is asked in the same breath as the writing, so that two channels do not both take the last room.
+    for (let ready = this.#sender.ready(); ready !== undefined; ready = this.#sender.ready()) await ready;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#sender.together(() => target.write(chunk, (error) => (error ? reject(error) : resolve())));
     await promise;

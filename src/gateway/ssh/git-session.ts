@@ -32,9 +32,9 @@ const EXPECTED = new Set(['NOT_FOUND', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED'
 export class GitSession {
   readonly #parts: GitSessionParts;
   readonly #gone = new AbortController();
-  readonly #closed = Promise.withResolvers<void>();
   #channel: SshChannel | undefined;
   #isRunning = false;
+  #isClosed = false;
   #gitProtocol = '';
 
   constructor(session: SshSession, parts: GitSessionParts) {
@@ -46,7 +46,11 @@ export class GitSession {
     });
     session.once('exec', (accept, _reject, { command }) => void this.#start(accept(), command));
     session.once('shell', (accept) => void this.#greet(accept()));
-    session.on('close', () => this.abort());
+    session.on('close', () => {
+      this.#isClosed = true;
+      this.abort();
+      this.#endIfDone();
+    });
   }
 
   /** The client sent more than it was allowed to, without an end. */
@@ -62,7 +66,11 @@ export class GitSession {
   /** The client has closed its side of the channel, or is gone altogether: git is ended. */
   abort(): void {
     this.#gone.abort(new GitalyError('CANCELLED', 'the client went away'));
-    this.#closed.resolve();
+  }
+
+  /** Until the client has closed its side too, the library keeps the channel. */
+  #endIfDone(): void {
+    if (this.#channel !== undefined && this.#isClosed && !this.#isRunning) this.#parts.onEnd();
   }
 
   /** @param channel is missing when the session has one already. */
@@ -122,9 +130,7 @@ export class GitSession {
       signal.removeEventListener('abort', onGone);
       this.#isRunning = false;
       this.#parts.onIdle();
-      // Until the client has closed its side too, the library keeps the channel.
-      await this.#closed.promise;
-      this.#parts.onEnd();
+      this.#endIfDone();
     }
   }
 
@@ -136,10 +142,11 @@ export class GitSession {
   /** The exit code of a call that failed. */
   #fail({ stderr }: ChannelOutput, error: unknown): number {
     if (this.#gone.signal.aborted) throw error;
-    if (!EXPECTED.has(codeOf(error) ?? '')) this.#parts.onFailure?.(error);
     const text = failureText(error);
     if (text !== undefined) stderr.write(text);
     const exitCode = error instanceof GitalyError ? error.metadata.exitCode : undefined;
-    return typeof exitCode === 'number' && exitCode > 0 ? exitCode : 1;
+    if (typeof exitCode === 'number' && exitCode > 0) return exitCode; // git's own failure, told by git
+    if (!EXPECTED.has(codeOf(error) ?? '')) this.#parts.onFailure?.(error);
+    return 1;
   }
 }

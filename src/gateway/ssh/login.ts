@@ -31,21 +31,26 @@ export class Login {
   }
 
   async answer(request: SshAuthRequest): Promise<LoginAnswer> {
-    const { access, maxAuthAttempts, onFailure } = this.#parts;
+    const { access, maxAuthAttempts } = this.#parts;
     if ('everybody' in access) return { identity: access.everybody };
     if (request.method === 'publickey') {
-      const identity = await this.#identityOf(request).catch((error) => onFailure?.(error));
-      if (identity && request.signature === undefined) return 'prove';
-      if (identity && this.#isProven(request)) return { identity };
+      const identity = await this.#identityOf(request);
+      if (identity !== undefined && request.signature === undefined) return 'prove';
+      if (identity !== undefined && this.#isProven(request)) return { identity };
     }
     // Clients ask for `none` first, to be told what there is: that is one more.
     return ++this.#refused > maxAuthAttempts ? 'too many' : 'refused';
   }
 
   async #identityOf({ key: { algo: type, data }, username: user }: SshKeyRequest): Promise<Identity | undefined> {
-    const { access, remoteAddress } = this.#parts;
+    const { access, onFailure, remoteAddress } = this.#parts;
     if ('everybody' in access || weaknessOf({ type, data }) !== undefined) return undefined;
-    return await access.authenticate({ user, key: { type, data }, fingerprint: fingerprintOf(data), remoteAddress });
+    try {
+      return await access.authenticate({ user, key: { type, data }, fingerprint: fingerprintOf(data), remoteAddress });
+    } catch (error) {
+      onFailure?.(error);
+      return undefined;
+    }
   }
 
   #isProven({ blob, hashAlgo, key: { algo, data }, signature }: SshKeyRequest): boolean {

@@ -30,9 +30,15 @@ export interface SshConnectionParts {
 
 /** Data waits for the socket above this; it is what a slow client costs beside its window. */
 const HIGH_WATER_BYTES = 256 << 10;
-/** Answers of the protocol do not wait. Who asks for so many without reading them is cut. */
-const MAX_UNSENT_BYTES = 8 << 20;
+/**
+ * Answers of the protocol do not wait, nor does what was written to a channel before its window was full (a message of Gitaly for each
+ * session). Who lets more than that come together does not read.
+ */
+const MAX_UNSENT_BYTES = 1 << 20;
+const MAX_UNSENT_BYTES_PER_SESSION = 256 << 10;
 const MAX_PACKETS_WAITING = 4096;
+/** What a client that is gone may have of our time. */
+const GOODBYE_MS = 2000;
 
 /** One client: its login, its session channels, and the bounds on both. */
 export class SshConnection implements Sender {
@@ -48,6 +54,7 @@ export class SshConnection implements Sender {
   /** Resolves when something that senders wait for may have changed. */
   #change = Promise.withResolvers<void>();
   #exchangeLimit: NodeJS.Timeout | undefined;
+  #last: NodeJS.Timeout | undefined;
   #isCorked = false;
 
   constructor(socket: Socket, parts: SshConnectionParts) {
@@ -137,7 +144,7 @@ export class SshConnection implements Sender {
   #onData(): void {
     this.#cork();
     const isFlooded =
-      this.#socket.writableLength > MAX_UNSENT_BYTES ||
+      this.#socket.writableLength > MAX_UNSENT_BYTES + this.#parts.limits.maxSessions * MAX_UNSENT_BYTES_PER_SESSION ||
       (this.#client !== undefined && packetsWaiting(this.#client) > MAX_PACKETS_WAITING) ||
       [...this.#sessions].some((session) => session.isFlooded);
     if (isFlooded) this.destroy();
@@ -148,8 +155,7 @@ export class SshConnection implements Sender {
     const { access, library, limits, onFailure } = this.#parts;
     const { maxAuthAttempts } = limits;
     const login = new Login({ library, access, maxAuthAttempts, remoteAddress: this.#remoteAddress, onFailure });
-    // The library has told the client what was wrong. Clients that do not care would keep the connection.
-    client.on('error', () => this.#socket.destroySoon());
+    client.on('error', () => this.#end()); // the library has told the client what was wrong
     client.on('authentication', (request) => void this.#decide(login, request));
     client.on('ready', () => clearTimeout(this.#grace));
     client.on('handshake', () => {
@@ -180,7 +186,7 @@ export class SshConnection implements Sender {
 
   async #decide(login: Login, request: SshAuthRequest): Promise<void> {
     const answer = await login.answer(request);
-    if (answer === 'too many') this.#client?.end();
+    if (answer === 'too many') this.#end();
     else if (answer === 'refused') request.reject(['publickey']);
     else if (answer === 'prove') request.accept();
     else {
@@ -191,14 +197,21 @@ export class SshConnection implements Sender {
 
   #endIfDrained(): void {
     if (!this.#isDraining || this.hasCommands) return;
-    if (this.#client === undefined) this.destroy();
-    else this.#client.end();
+    this.#end();
+  }
+
+  /** Says goodbye, and waits a little for the client to take it. */
+  #end(): void {
+    this.#client?.end();
+    this.#socket.destroySoon();
+    this.#last ??= setTimeout(() => this.destroy(), GOODBYE_MS);
   }
 
   #onClose(): void {
     clearTimeout(this.#grace);
     clearTimeout(this.#idle);
     clearTimeout(this.#exchangeLimit);
+    clearTimeout(this.#last);
     for (const session of this.#sessions) session.abort();
     this.#changed();
   }
