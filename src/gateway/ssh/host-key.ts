@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { systemErrorCode } from '#base/system-error';
+import { newEd25519Key } from './openssh-key.ts';
 import type { SshLibrary, SshParsedKey } from './ssh-library.ts';
 
 export interface HostKey {
@@ -19,7 +20,7 @@ const PERMISSIONS_OF_OTHERS = 0o077;
  * @throws {Error} that says what is wrong with the file; the system's error when it cannot be read or made.
  */
 export async function openHostKey(path: string, { utils }: SshLibrary): Promise<HostKey> {
-  const text = (await readIfThere(path)) ?? (await makeKey(path, utils.generateKeyPairSync('ed25519').private));
+  const text = (await readIfThere(path)) ?? (await makeKey(path, newEd25519Key().private));
   const key = firstOf(utils.parseKey(text));
   if (key instanceof Error) throw new Error(`${path} is no private key without a passphrase: ${key.message}`);
   if (!key.isPrivateKey()) throw new Error(`${path} is a public key; the host key is the private one`);
