@@ -22,6 +22,7 @@ import { bench as processStart } from './process-start.ts';
 import { bench as push } from './push.ts';
 import { bench as reads } from './reads.ts';
 import { bench as refLists } from './ref-lists.ts';
+import { bench as sshDoor } from './ssh-door.ts';
 import { bench as startUp } from './start-up.ts';
 import { bench as trees } from './trees.ts';
 import { bench as unaryCalls } from './unary-calls.ts';
@@ -41,6 +42,7 @@ const BENCHES: readonly Bench[] = [
   refLists,
   push,
   clone,
+  sshDoor,
   memory,
 ];
 const COLUMNS = ['name', 'value', 'unit', 'reference', 'ratio', 'goal', 'met'] as const;

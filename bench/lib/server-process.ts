@@ -43,15 +43,21 @@ export async function startServer(directory: string, storage: string): Promise<S
 }
 
 /** `gitaly-ts up` on the directory that holds `repositories/`. */
-export async function startDoor(directory: string): Promise<ServerProcess & { readonly url: string }> {
+export async function startDoor(directory: string, { ssh = false } = {}): Promise<ServerProcess & DoorUrls> {
   const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
   const socket = join(sockets, 'gitaly.socket');
   const startedAt = performance.now();
-  const child = spawn(join(BIN, 'gitaly-ts'), ['up', directory, '--http', '127.0.0.1:0', '--grpc', `unix:${socket}`], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const url = await printedUrl(child.stdout);
-  return { ...(await running(child, socket, startedAt, sockets)), url };
+  const args = ['up', directory, '--http', '127.0.0.1:0', '--grpc', `unix:${socket}`, ...(ssh ? ['--ssh', '127.0.0.1:0'] : [])];
+  const child = spawn(join(BIN, 'gitaly-ts'), args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const urls = await printedUrls(child.stdout);
+  return { ...(await running(child, socket, startedAt, sockets)), ...urls };
+}
+
+/** Where the doors are. */
+export interface DoorUrls {
+  readonly url: string;
+  /** Empty where there is none. */
+  readonly sshUrl: string;
 }
 
 async function running(child: ChildProcess, socket: string, startedAt: number, sockets: string): Promise<ServerProcess> {
@@ -85,12 +91,15 @@ async function connectTo(path: string): Promise<Socket> {
   return connection;
 }
 
-async function printedUrl(stdout: Readable): Promise<string> {
+async function printedUrls(stdout: Readable): Promise<DoorUrls> {
+  let url = '';
+  let sshUrl = '';
   for await (const line of createInterface({ input: stdout })) {
-    const url = /^\s*HTTP\s+(?<url>http:\S+)/.exec(line)?.groups?.url;
-    if (url === undefined) continue;
+    url ||= /^\s*HTTP\s+(http:\S+)/.exec(line)?.[1] ?? '';
+    sshUrl ||= /^\s*SSH\s+(ssh:[^\s,]+)/.exec(line)?.[1] ?? '';
+    if (!line.includes('Ctrl-C')) continue;
     stdout.resume();
-    return url;
+    return { url, sshUrl };
   }
   throw new Error('gitaly-ts up ended without an address');
 }

@@ -53,6 +53,11 @@ export class Workshop implements AsyncDisposable {
     return this.#keep(await startDoor(this.directory));
   }
 
+  /** The same with an SSH door. */
+  async sshDoor(): Promise<ServerProcess & { readonly url: string; readonly sshUrl: string }> {
+    return this.#keep(await startDoor(this.directory, { ssh: true }));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#servers.map((server) => server.stop()));
     rmSync(this.directory, { recursive: true, force: true });

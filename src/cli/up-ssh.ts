@@ -40,7 +40,7 @@ export async function openUpSsh({ listen, keys }: UpSsh, up: UpSshParts): Promis
     mapping: storageMapping(up.storage),
     createOnPush: {},
     hostKeyPath: join(up.directory, 'ssh_host_ed25519_key'),
-    access: accessBy(keys),
+    access: await accessBy(keys),
     onFailure: (error) => process.stderr.write(`gitaly-ts: an SSH request failed: ${messageOf(error)}\n`),
   });
 }
@@ -61,9 +61,11 @@ export function describeSsh({ fingerprint, url }: SshDoor, { keys }: UpSsh): { a
   };
 }
 
-function accessBy(keys: string | undefined): SshAccess {
+async function accessBy(keys: string | undefined): Promise<SshAccess> {
   if (keys === undefined) return { everybody: { glId: 'user-1', username: 'git' } };
-  return authorizedKeysFile(keys, {
+  const file = authorizedKeysFile(keys, {
     onUnused: ({ line, reason }) => process.stderr.write(`gitaly-ts: ${keys}:${line} lets nobody in: ${reason}\n`),
   });
+  if ((await file.load()) === 0) process.stderr.write(`gitaly-ts: there is no key in ${keys}; add one, it counts at once\n`);
+  return file;
 }

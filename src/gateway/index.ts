@@ -21,7 +21,7 @@ export { type RepositoryInit, type RepositoryMapping, storageMapping } from './r
 export type { RepositoryPath } from './repository-path.ts';
 export type { SshAccess, SshAccessRequest, SshLogin } from './ssh/authentication.ts';
 export type { UnusedLine } from './ssh/authorized-keys.ts';
-export { type AuthorizedKeysOptions, authorizedKeysFile } from './ssh/authorized-keys-file.ts';
+export { type AuthorizedKeys, type AuthorizedKeysOptions, authorizedKeysFile } from './ssh/authorized-keys-file.ts';
 export type { PublicKey } from './ssh/public-key.ts';
 export { openSshDoor, type SshCipher, type SshDoor, type SshDoorOptions } from './ssh/ssh-door.ts';
 export type { SshLimits } from './ssh/ssh-limits.ts';

@@ -16,12 +16,16 @@ const MAX_FILE_BYTES = 8 << 20;
  * Lets in whose key is in a file in the format of `authorized_keys`: as `key-<number of the line>`, with the comment as user name
  * (`git` without one). The file is read again when it has changed. While it cannot be read, nobody gets in: the call rejects.
  */
-export function authorizedKeysFile(
-  path: string,
-  options: AuthorizedKeysOptions = {},
-): { readonly authenticate: (login: SshLogin) => Promise<Identity | undefined> } {
+export function authorizedKeysFile(path: string, options: AuthorizedKeysOptions = {}): AuthorizedKeys {
   const file = new AuthorizedKeysFile(path, options);
-  return { authenticate: ({ key }) => file.identityOf(key.data) };
+  return { authenticate: ({ key }) => file.identityOf(key.data), load: () => file.load() };
+}
+
+/** To be given to a door as `access`. */
+export interface AuthorizedKeys {
+  readonly authenticate: (login: SshLogin) => Promise<Identity | undefined>;
+  /** Reads the file now rather than at the first login. Resolves to the number of keys. @throws the system's error. */
+  readonly load: () => Promise<number>;
 }
 
 class AuthorizedKeysFile {
@@ -37,10 +41,15 @@ class AuthorizedKeysFile {
   }
 
   async identityOf(key: Buffer): Promise<Identity | undefined> {
+    await this.load();
+    return this.#identities.get(key.toString('base64'));
+  }
+
+  async load(): Promise<number> {
     // One after another: of two that read at the same time, the one with the older text could win.
     this.#reading = this.#reading.catch(() => {}).then(() => this.#readIfChanged());
     await this.#reading;
-    return this.#identities.get(key.toString('base64'));
+    return this.#identities.size;
   }
 
   async #readIfChanged(): Promise<void> {
