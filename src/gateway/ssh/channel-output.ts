@@ -16,9 +16,6 @@ export interface Sender {
 /** Bytes of either output that may wait here; the client's window and the socket have their own. */
 const HIGH_WATER_BYTES = 128 * 1024;
 
-/** The library makes a packet of each piece, and encrypts that into another one. */
-const COPIES = 3;
-
 /**
  * The two outputs of a command on their way to the client. They go one write after another: the library keeps what waits for the
  * client's window in one place for both. Slow clients slow the writer: a write is done when the window has taken all of it, and the
@@ -71,6 +68,6 @@ export class ChannelOutput {
     await promise;
     forgetWritten(this.#channel);
     this.#sender.noteMovement();
-    noteBulkBytes(COPIES * chunk.length);
+    noteBulkBytes(chunk.length);
   }
 }

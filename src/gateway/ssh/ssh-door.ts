@@ -61,6 +61,8 @@ export async function openSshDoor(options: SshDoorOptions): Promise<SshDoor> {
   const { access, authorize, createOnPush, gitaly, mapping, onFailure } = options;
   const library = await loadSshLibrary();
   const { fingerprint, key: hostKey } = await openHostKey(options.hostKeyPath, library);
+  // The default window: encrypting is slower than git, so a larger one would only fill. Buffers that wait so long grow old, and with 1 MiB
+  // full collections double the CPU of a clone.
   const link = await linkGitaly(gitaly);
   const creator = createOnPush ? new RepositoryCreator(link.connection, createOnPush) : undefined;
   const runner = new CommandRunner({ link, mapping, creator, authorize, onFailure });
