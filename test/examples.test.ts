@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runGit } from '#testkit/run-git';
 import { type RunResult, run } from '#testkit/run-program';
+import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const EXAMPLES = join(import.meta.dirname, '../examples');
@@ -13,7 +16,7 @@ function example(name: string, ...args: string[]): Promise<RunResult> {
 }
 
 test('every example is tried here', () => {
-  assert.deepEqual(readdirSync(EXAMPLES).toSorted(), ['embed-a-server.ts', 'read-a-repository.ts']);
+  assert.deepEqual(readdirSync(EXAMPLES).toSorted(), ['embed-a-server.ts', 'read-a-repository.ts', 'ssh-door.ts']);
 });
 
 test('the example reads a repository', async () => {
@@ -38,4 +41,31 @@ test('the example embeds a server', async () => {
 
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^unix:.* refs\/heads\/trunk\n$/);
+});
+
+test('the example opens an SSH door', { skip: NO_OPENSSH }, async () => {
+  await using gitaly = await startGitaly();
+  const keys = join(gitaly.directory, 'authorized_keys');
+  const key = await makeSshKey(join(gitaly.directory, 'id'), 'ann');
+  writeFileSync(keys, key.line);
+  const door = spawn(process.execPath, ['--conditions=source', join(EXAMPLES, 'ssh-door.ts'), gitaly.address, keys, '0']);
+  const exited = once(door, 'exit');
+  const [line] = await once(door.stdout, 'data');
+  const [, url = '', port = ''] = /^(ssh:\/\/git@127\.0\.0\.1:(\d+)) \(host key SHA256:/.exec(String(line)) ?? [];
+  const ssh = await sshArguments({
+    directory: gitaly.directory,
+    door: { host: '127.0.0.1', port: Number(port) },
+    hostKeyPath: `${keys}.host-key`,
+    key: key.path,
+  });
+  const work = join(gitaly.directory, 'work');
+  await runGit(['init', '-q', '-b', 'main', work]);
+  await runGit(['-C', work, 'commit', '-q', '--allow-empty', '-m', 'one']);
+
+  await runGit(['-C', work, 'push', '-q', `${url}/new.git`, 'main'], { env: gitOverSsh(ssh) });
+  const refs = await runGit(['ls-remote', `${url}/new.git`, 'main'], { env: gitOverSsh(ssh) });
+  door.kill('SIGTERM');
+
+  assert.equal(refs, `${await runGit(['-C', work, 'rev-parse', 'main'])}\trefs/heads/main`);
+  assert.deepEqual(await exited, [0, null]);
 });

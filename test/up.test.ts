@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { dial } from '#client/index';
 import { runGit } from '#testkit/run-git';
 import { run } from '#testkit/run-program';
+import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { TEST_CERTIFICATE } from '#testkit/start-gitaly';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -175,4 +176,43 @@ test('a port that was asked for and is taken is an error, a wrong address is a u
     assert.deepEqual(readdirSync(directory), ['repositories']);
   });
   blocker.close();
+});
+
+test('--ssh opens an SSH door whose clone line works, with one host key for all starts', { skip: NO_OPENSSH }, async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const data = join(directory, 'data');
+    const keys: string[] = [];
+    for (const round of ['first', 'second']) {
+      await using server = await up(data, '--http', '127.0.0.1:0', '--ssh', '127.0.0.1:0');
+      const [, url = '', port = '', fingerprint = ''] =
+        /SSH {3}(ssh:\/\/git@127\.0\.0\.1:(\d+)), host key (SHA256:\S+);/.exec(server.welcome) ?? [];
+      const door = { host: '127.0.0.1', port: Number(port) };
+      const ssh = await sshArguments({ directory, door, hostKeyPath: join(data, 'ssh_host_ed25519_key') });
+      assert.ok(server.welcome.includes(`\n  git clone ${url}/hello.git\n`), server.welcome);
+
+      await runGit(['clone', '-q', `${url}/hello.git`, join(directory, round)], { env: gitOverSsh(ssh) });
+
+      assert.match(readFileSync(join(directory, round, 'README.md'), 'utf8'), /^# hello\n/);
+      keys.push(fingerprint);
+      assert.equal(await server.stop('SIGINT'), 0);
+    }
+    assert.equal(keys[0], keys[1]);
+  });
+});
+
+test('an SSH door that others can reach needs to be told who may come in', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const start = (...args: string[]) => run(process.execPath, [...ARGUMENTS, directory, ...args], { cwd: ROOT });
+
+    const open = await start('--ssh', '0.0.0.0:0');
+    const wrong = await start('--ssh', 'here');
+    const alone = await start('--ssh-keys', 'file');
+    const missing = await start('--http', '127.0.0.1:0', '--ssh', '0.0.0.0:0', '--ssh-keys', join(directory, 'none'));
+
+    assert.deepEqual([open.code, wrong.code, alone.code, missing.code], [2, 2, 2, 1]);
+    assert.match(open.stderr, /say who may come in: --ssh-keys FILE/);
+    assert.match(wrong.stderr, /--ssh here: want HOST:PORT, such as 127\.0\.0\.1:2222/);
+    assert.match(alone.stderr, /add --ssh HOST:PORT/);
+    assert.match(missing.stderr, /ENOENT/);
+  });
 });
