@@ -30,11 +30,14 @@ async function refusals(error: GitalyError): Promise<{ code: unknown; stderr: st
   const refuseStream = async function* () {
     refuse();
   };
-  const handlers = { sshUploadPackWithSidechannel: refuse, sshReceivePack: refuseStream, sshUploadArchive: refuseStream };
-  // The other methods are not called here.
-  const service = serve(SSHService, handlers as unknown as Parameters<typeof serve<typeof SSHService>>[1]);
+  const service = serve(SSHService, {
+    sSHUploadPackWithSidechannel: refuse,
+    sSHUploadPack: refuseStream,
+    sSHReceivePack: refuseStream,
+    sSHUploadArchive: refuseStream,
+  });
   const server = new GrpcServer({ services: [service] });
-  const backchannels = new Backchannels();
+  const backchannels = new Backchannels(() => ({ closed: Promise.resolve(), destroy: () => {} }));
   const listener = createServer((socket) => {
     const peer = { transport: 'unix' as const, address: 'test' };
     void demultiplex(socket, peer, { backchannels, onGrpc: (duplex, from) => server.serveConnection(duplex, from) });
