@@ -156,7 +156,12 @@ export class SshConnection implements Sender {
     const { maxAuthAttempts } = limits;
     const login = new Login({ library, access, maxAuthAttempts, remoteAddress: this.#remoteAddress, onFailure });
     client.on('error', () => this.#end()); // the library has told the client what was wrong
-    client.on('authentication', (request) => void this.#decide(login, request));
+    client.on('authentication', (request) => {
+      this.#decide(login, request).catch((error) => {
+        onFailure?.(error);
+        this.destroy();
+      });
+    });
     client.on('ready', () => clearTimeout(this.#grace));
     client.on('handshake', () => {
       clearTimeout(this.#exchangeLimit);
