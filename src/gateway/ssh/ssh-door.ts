@@ -24,7 +24,7 @@ export interface SshDoorOptions {
   /** A push to a repository that does not exist makes it. Default: it is refused. */
   readonly createOnPush?: CreateOnPushOptions | false;
   readonly limits?: Partial<SshLimits>;
-  /** Ciphers that are offered, for clients that know none of the default ones. Default: AES-GCM only. */
+  /** Ciphers that are offered; the client takes its favourite. Default: AES in GCM and CTR mode. */
   readonly ciphers?: readonly SshCipher[];
   /** Told of everything that failed for a reason on our side. */
   readonly onFailure?: (error: unknown) => void;
