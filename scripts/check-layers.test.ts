@@ -50,6 +50,12 @@ for (const [name, file, text, complaint] of [
     '→ #rpc/server/grpc-server: services may not',
   ],
   ['a package of another room', 'git/x.ts', "import { create } from '@bufbuild/protobuf';", 'git may not use this package'],
+  [
+    'a package outside of its part of the room',
+    'gateway/x.ts',
+    "await import('ssh2');",
+    'only gateway/ssh/ may use this package',
+  ],
   ['a relative path into another room', 'git/x.ts', "import { a } from '../base/a.ts';", 'leaves its room'],
   ['a way round through the own room’s name', 'git/x.ts', "import { a } from '#git/a';", 'write a relative path'],
   ['the test kit', 'gitaly/x.ts', "import { a } from '#testkit/a';", 'gitaly may not import from here'],
