@@ -34,7 +34,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     assert.deepEqual(readdirSync(path).sort(), ['.gitaly-full-repack-timestamp', 'HEAD', 'config', 'objects', 'refs']);
     assert.equal(fixture.runGit(path, ['rev-parse', '--show-object-format', '--is-bare-repository']), `${objectFormat}\ntrue`);
     assert.equal(statSync(path).mode & 0o777, 0o700);
-    assert.equal(existsSync(`${path}.lock`), false);
+    assert.deepEqual(readdirSync(`${fixture.storage.path}/new`), ['repo.git']);
     assert.deepEqual(leftovers(fixture), []);
   });
 }

@@ -46,7 +46,7 @@ test('a repository that vanished since it was opened is not found', async () => 
 
   await assert.rejects(removeRepository(repository), { code: 'NOT_FOUND', message: 'repository was concurrently removed' });
 
-  assert.equal(existsSync(`${repository.path}.lock`), false);
+  assert.equal(lstatSync(`${repository.path}.lock`, { throwIfNoEntry: false }), undefined);
 });
 
 test('of two that remove the same repository at once one wins', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { lutimesSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { isRunning, ownIdentity } from './process-identity.ts';
@@ -23,7 +23,7 @@ function deadProcess(): string {
 
 function makeOld(file: string): void {
   const seconds = (Date.now() - UNKNOWN_OWNER_MAX_AGE_MS) / 1000 - 60;
-  utimesSync(file, seconds, seconds);
+  lutimesSync(file, seconds, seconds);
 }
 
 test('a lock keeps everybody else out until it is released', async (context) => {
@@ -34,7 +34,7 @@ test('a lock keeps everybody else out until it is released', async (context) => 
     makeOld(lock); // its owner lives, however long it takes
     await assert.rejects(lockRepository(storage, repository), LockTakenError);
   }
-  assert.equal(existsSync(lock), false);
+  assert.deepEqual(readdirSync(storage.path), []);
 });
 
 for (const { whose, content } of [
@@ -43,11 +43,11 @@ for (const { whose, content } of [
 ]) {
   test(`a lock ${whose} is taken away at the next use`, async (context) => {
     const { storage, repository, lock } = arrange(context);
-    writeFileSync(lock, content());
+    symlinkSync(content(), lock);
 
     await using _lock = await lockRepository(storage, repository);
 
-    assert.deepEqual(JSON.parse(readFileSync(lock, 'utf8')), ownIdentity());
+    assert.deepEqual(JSON.parse(readlinkSync(lock)), ownIdentity());
     assert.deepEqual(readdirSync(tempRoot(storage)), []);
   });
 }
@@ -59,20 +59,22 @@ for (const { whose, content } of [
 ]) {
   test(`a lock ${whose} is believed for a day`, async (context) => {
     const { storage, repository, lock } = arrange(context);
-    writeFileSync(lock, content);
+    if (content === '')
+      writeFileSync(lock, ''); // Gitaly's
+    else symlinkSync(content, lock);
 
     await assert.rejects(lockRepository(storage, repository), LockTakenError);
     makeOld(lock);
     await using _lock = await lockRepository(storage, repository);
 
-    assert.deepEqual(JSON.parse(readFileSync(lock, 'utf8')), ownIdentity());
+    assert.deepEqual(JSON.parse(readlinkSync(lock)), ownIdentity());
   });
 }
 
 test('of many that find the same stale lock one gets it', async (context) => {
   const { storage, repository, lock } = arrange(context);
   for (let round = 0; round < 20; round++) {
-    writeFileSync(lock, deadProcess());
+    symlinkSync(deadProcess(), lock);
 
     const results = await Promise.allSettled(Array.from({ length: 8 }, () => lockRepository(storage, repository)));
 

@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, stat, unlink } from 'node:fs/promises';
+import { lstat, readlink, symlink, unlink } from 'node:fs/promises';
 import { systemErrorCode } from '#base/system-error';
 import { makeDirectories } from './make-directories.ts';
 import { isRunning, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 import type { Storage } from './repository-target.ts';
 import { tempRoot } from './storage-layout.ts';
-
-const FILE_MODE = 0o600;
 
 /**
  * When the owner is not known to be alive or dead (another machine, another implementation), a lock is believed for so long. A
@@ -27,33 +25,28 @@ export class LockTakenError extends Error {
  * Takes the lock on creating, moving or removing a repository: a file `<repository>.lock` beside it, made by whoever is first.
  * Other Gitaly processes on the same storage obey it too. It does not guard what is inside the repository; git does that.
  *
- * The file says which process made it, and one that a killed process left is taken away.
+ * The file is a link that leads nowhere and whose text says which process made it: a link comes into being together with its text,
+ * so a process that is killed never leaves one that nobody can judge. One that a killed process left is taken away.
  *
  * Dispose it to release. The parent directory must exist.
  * @throws {LockTakenError} when somebody holds it; there is no waiting.
  */
 export async function lockRepository(storage: Storage, repositoryPath: string): Promise<AsyncDisposable> {
   const file = `${repositoryPath}.lock`;
-  const isOurs = (await createLock(file)) || ((await removeStale(storage, file)) && (await createLock(file)));
+  const owner = JSON.stringify(ownIdentity());
+  const isOurs = (await createLink(file, owner)) || ((await removeStale(storage, file)) && (await createLink(file, owner)));
   if (!isOurs) throw new LockTakenError();
   return { [Symbol.asyncDispose]: () => unlink(file) };
 }
 
 /** @returns whether there was none before. */
-async function createLock(file: string, content = JSON.stringify(ownIdentity())): Promise<boolean> {
-  const handle = await open(file, 'wx', FILE_MODE).catch((error: unknown) => {
-    if (systemErrorCode(error) === 'EEXIST') return undefined;
-    throw error;
-  });
-  if (handle === undefined) return false;
+async function createLink(file: string, content: string): Promise<boolean> {
   try {
-    await handle.writeFile(content);
+    await symlink(content, file);
     return true;
   } catch (error) {
-    await unlink(file);
+    if (systemErrorCode(error) === 'EEXIST') return false;
     throw error;
-  } finally {
-    await handle.close();
   }
 }
 
@@ -69,7 +62,7 @@ async function removeStale(storage: Storage, file: string): Promise<boolean> {
   if (!found.isStale) return false;
   await makeDirectories(storage, tempRoot(storage));
   const claim = `${tempRoot(storage)}/lock-${found.id}`;
-  if (!(await createLock(claim, ''))) return false;
+  if (!(await createLink(claim, 'claimed'))) return false;
   try {
     if ((await readLock(file))?.id === found.id) await unlink(file);
     return true;
@@ -80,8 +73,8 @@ async function removeStale(storage: Storage, file: string): Promise<boolean> {
 
 async function readLock(file: string): Promise<{ readonly id: string; readonly isStale: boolean } | undefined> {
   try {
-    const content = await readFile(file, 'utf8');
-    const { ino, mtimeMs } = await stat(file);
+    const content = await readlink(file).catch(noLink);
+    const { ino, mtimeMs } = await lstat(file);
     const owner = parseIdentity(content);
     const isAlive = owner === undefined ? undefined : isRunning(owner);
     return {
@@ -94,7 +87,13 @@ async function readLock(file: string): Promise<{ readonly id: string; readonly i
   }
 }
 
-/** `undefined` for a lock that is empty, because it is this moment being made or because others do not say who they are. */
+/** Gitaly's own locks are empty files. */
+function noLink(error: unknown): string {
+  if (systemErrorCode(error) === 'EINVAL') return '';
+  throw error;
+}
+
+/** `undefined` for a lock that does not say whose it is. */
 function parseIdentity(content: string): ProcessIdentity | undefined {
   try {
     const value: Partial<Record<string, unknown>> = Object(JSON.parse(content));

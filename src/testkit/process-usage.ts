@@ -1,17 +1,14 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** Command lines of the processes that name a directory, or something in it, in their arguments; this process is not among them. */
-export function processesIn(directory: string): string[] {
-  return otherProcesses()
-    .map(commandLineOf)
-    .filter((line) => line.includes(directory));
+/** Processes that name a directory, or something in it, in their arguments, or work there; this process is not among them. */
+export function processIdsIn(directory: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  return pids.map(Number).filter((pid) => commandLine(pid).includes(directory) || isInside(workingDirectory(pid), directory));
 }
 
-/** Command lines of the processes whose working directory is a directory, or in it; this process is not among them. */
-export function processesAt(directory: string): string[] {
-  return otherProcesses()
-    .filter((pid) => placeOf(pid).startsWith(directory))
-    .map(commandLineOf);
+/** Command lines of {@link processIdsIn}. */
+export function processesIn(directory: string): string[] {
+  return processIdsIn(directory).map(commandLine);
 }
 
 /** How many descriptors a process has open. */
@@ -33,26 +30,23 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-function otherProcesses(): string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+/** Words are separated by spaces; empty for a process that has ended. */
+export function commandLine(pid: number): string {
+  return orEmpty(() => readFileSync(`/proc/${pid}/cmdline`, 'latin1')).replaceAll('\0', ' ');
 }
 
-function commandLineOf(pid: string): string {
-  return readOr(`/proc/${pid}/cmdline`, '').replaceAll('\0', ' ');
+function workingDirectory(pid: number): string {
+  return orEmpty(() => readlinkSync(`/proc/${pid}/cwd`));
 }
 
-function placeOf(pid: string): string {
+function isInside(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
+}
+
+function orEmpty(read: () => string): string {
   try {
-    return readlinkSync(`/proc/${pid}/cwd`);
+    return read();
   } catch {
-    return ''; // it has just ended, or belongs to another user
-  }
-}
-
-function readOr(file: string, otherwise: string): string {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return otherwise; // it has just ended
+    return ''; // it has just ended
   }
 }

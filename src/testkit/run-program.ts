@@ -14,19 +14,27 @@ export interface RunProgramOptions {
   readonly input?: string | Uint8Array;
   /** A program that runs longer is killed. Default one minute. */
   readonly timeoutMs?: number;
+  /** Kills the program, which is no error here. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs a program to its end and gives what it printed; whatever the exit code. */
 export function run(file: string, args: readonly string[], options: RunProgramOptions = {}): Promise<RunResult> {
-  const { cwd, env, input, timeoutMs = 60_000 } = options;
+  const { cwd, env, input, timeoutMs = 60_000, signal } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd, env: { ...process.env, ...env }, timeout: timeoutMs, killSignal: 'SIGKILL' });
     const [stdout, stderr]: Buffer[][] = [[], []];
     child.stdout.on('data', (chunk: Buffer) => stdout?.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr?.push(chunk));
     child.stdin.on('error', () => undefined); // it may end without reading
+    const kill = (): void => void child.kill('SIGKILL');
+    signal?.addEventListener('abort', kill);
     child.once('error', reject);
-    child.once('close', (code) => resolve({ code, stdout: text(stdout), stderr: text(stderr) }));
+    child.once('close', (code) => {
+      signal?.removeEventListener('abort', kill);
+      resolve({ code, stdout: text(stdout), stderr: text(stderr) });
+    });
+    if (signal?.aborted) kill();
     child.stdin.end(input);
   });
 }
