@@ -40,6 +40,8 @@ export interface GitalyProcessOptions {
 }
 
 const CLI = join(import.meta.dirname, '../cli/gitaly.ts');
+/** Halves the time of a start; not under version control. */
+const COMPILE_CACHE = join(import.meta.dirname, '../../.cache/compiled');
 const START_LIMIT_MS = 20_000;
 
 /** Starts `gitaly serve` as an operator would, and waits until it takes calls. */
@@ -53,7 +55,7 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
   const command = [process.execPath, '--conditions=source', CLI, 'serve', config];
   const child = spawn('/bin/sh', ['-c', `${limit}exec "$@"`, 'sh', ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
   });
   const output: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => output.push(chunk));

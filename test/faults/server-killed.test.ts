@@ -10,7 +10,8 @@ import { Arena, client, commit, leftoversIn, until } from './arena.ts';
 
 const KILLS = 20;
 const PUSHERS = 2;
-const LONGEST_LIFE_MS = 500;
+/** A server lives up to so many times as long as a push takes. */
+const LONGEST_LIFE = 2;
 const CLIENTS_NOTICE_MS = 100;
 const SEED = 8;
 
@@ -19,6 +20,7 @@ test(`a server that is killed at ${KILLS} random points of pushes under load los
   await using arena = await Arena.start();
   const pushers = await Promise.all(Array.from({ length: PUSHERS }, (_, number) => Pusher.start(arena, `pusher-${number}`)));
   let [pushes, interrupted, created] = [0, 0, 0];
+  let pushMs = await everythingWorks(arena, pushers);
 
   for (let kill = 0; kill < KILLS; kill++) {
     const load = new AbortController();
@@ -26,7 +28,7 @@ test(`a server that is killed at ${KILLS} random points of pushes under load los
       ...pushers.map((pusher) => pusher.push(load.signal)),
       createAndRemove(arena, random, load.signal),
     ]);
-    await sleep(random() * LONGEST_LIFE_MS);
+    await sleep(random() * LONGEST_LIFE * pushMs);
     arena.gitaly.kill('SIGKILL');
     await sleep(CLIENTS_NOTICE_MS); // otherwise they ask for seconds whether it is back
     load.abort();
@@ -46,7 +48,7 @@ test(`a server that is killed at ${KILLS} random points of pushes under load los
       [`gitaly-${arena.gitaly.pid}`],
       'the runtime directory of the dead',
     );
-    await everythingWorks(arena, pushers);
+    pushMs = await everythingWorks(arena, pushers);
   }
 
   for (const { name } of pushers) await arena.fsck(name);
@@ -138,8 +140,11 @@ async function createAndRemove(arena: Arena, random: Random, stop: AbortSignal):
   return count;
 }
 
-async function everythingWorks(arena: Arena, pushers: readonly Pusher[]): Promise<void> {
+/** @returns how long a push took, in milliseconds. */
+async function everythingWorks(arena: Arena, pushers: readonly Pusher[]): Promise<number> {
+  const startedAt = performance.now();
   await Promise.all(pushers.map((pusher) => pusher.mustPush()));
+  const pushMs = performance.now() - startedAt;
   const connection = await arena.gitaly.connect();
   for (let number = 0; number < CHANGING; number++) {
     const repository = changing(number);
@@ -147,4 +152,5 @@ async function everythingWorks(arena: Arena, pushers: readonly Pusher[]): Promis
     if (!exists) await connection.repository.createRepository({ repository });
     await connection.repository.removeRepository({ repository });
   }
+  return pushMs;
 }
