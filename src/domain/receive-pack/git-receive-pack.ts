@@ -7,6 +7,7 @@ import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HooksDirectories } from '../hooks/hooks-directories.ts';
 import { RELAY_ENVIRONMENT, RELAY_PIPES, serveRelay } from '../hooks/relay.ts';
 import { neededHooks, pushHookHandler } from './push-hooks.ts';
+import { EndedQuarantine } from './quarantine-of-process.ts';
 import type { Push, ReceivePack } from './receive-pack.ts';
 
 export interface GitReceivePackOptions {
@@ -27,6 +28,23 @@ export class GitReceivePack implements ReceivePack {
   }
 
   async run(push: Push): Promise<ServiceResult> {
+    const { repository, signal } = push;
+    const quarantine = new EndedQuarantine(repository.objectDirectory);
+    let pid: number | undefined;
+    const onAbort = (): void => void (pid !== undefined && quarantine.find(pid));
+    // Before the process hears of the same abort, and is ended by it.
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await this.#receive(push, (started) => {
+        pid = started;
+      });
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      await quarantine.remove().catch(this.#options.onSweepError);
+    }
+  }
+
+  async #receive(push: Push, onStarted: (pid: number) => void): Promise<ServiceResult> {
     const { repository, streams, signal } = push;
     const directory = this.#options.directories.directoryFor(await neededHooks(this.#options.hooks, push));
     const options = push.isStateless ? [flag('--stateless-rpc')] : [];
@@ -39,6 +57,7 @@ export class GitReceivePack implements ReceivePack {
         ? { hooks: 'disabled' }
         : { hooks: { directory, env: RELAY_ENVIRONMENT }, extraPipes: RELAY_PIPES }),
     });
+    onStarted(process.pid);
     // While git is at work anyway; an older push may have been killed here.
     const sweeping = removeStaleQuarantines(repository.objectDirectory).catch(this.#options.onSweepError);
     const serving = this.#serveHooks(process, push);
@@ -52,7 +71,11 @@ export class GitReceivePack implements ReceivePack {
   async #serveHooks(process: GitProcess, push: Push): Promise<void> {
     const [requests, answers] = process.extra;
     if (requests === undefined || answers === undefined) return;
-    const handle = pushHookHandler(this.#options.hooks, push);
+    // A hook runs for git; when that was killed nobody waits for the verdict.
+    const over = new AbortController();
+    void process.exited.then(() => over.abort(new Error('git receive-pack has ended')));
+    const signal = AbortSignal.any([push.signal, over.signal]);
+    const handle = pushHookHandler(this.#options.hooks, { ...push, signal });
     await serveRelay(requests, answers, handle, (error) => this.#options.onHookError?.(error));
   }
 }

@@ -143,6 +143,11 @@ export class GitProcess implements AsyncDisposable {
     ).unref();
   }
 
+  /** Somebody else killed the process (the kernel, for lack of memory): what it started does not end by itself, and may hold its pipes. */
+  #endOrphans(): void {
+    if (this.#signalGroup('SIGTERM')) this.#killLater(performance.now() + this.#killGraceMs);
+  }
+
   /** Whether the group still has a member. */
   #signalGroup(signal: NodeJS.Signals | 0): boolean {
     try {
@@ -163,6 +168,7 @@ export class GitProcess implements AsyncDisposable {
   async #watch(parts: ProcessParts): Promise<GitExit> {
     const exit = await this.#child.exited;
     this.#reaped = true;
+    if (exit.signal !== undefined && !this.#termSent) this.#endOrphans();
     this.#signal?.removeEventListener('abort', this.#onAbort);
     const realMs = performance.now() - parts.startedAt;
     await this.#head?.complete(STDERR_LINGER_MS);
