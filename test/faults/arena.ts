@@ -100,14 +100,16 @@ export class Arena implements AsyncDisposable {
     return runGit(['-C', this.serverPath(name), 'for-each-ref', '--format=%(refname) %(objectname)']);
   }
 
-  /** Waits until nothing works for calls any more; idle helpers may stay. */
+  /** Waits until nothing works for calls any more and nothing of them is left; idle helpers may stay. */
   async settles(): Promise<void> {
-    const busy = (): string[] => processesIn(join(this.directory, 'default')).filter((line) => !IDLE.test(line));
+    const left = (): string[] => [
+      ...processesIn(join(this.directory, 'default')).filter((line) => !IDLE.test(line)),
+      ...leftoversIn(this.directory),
+    ];
     await until(
-      () => busy().length === 0,
-      () => busy().join('\n'),
+      () => left().length === 0,
+      () => left().join('\n'),
     );
-    assert.deepEqual(leftoversIn(this.directory), []);
   }
 
   /** Waits until the server has no more descriptors open than it had. */

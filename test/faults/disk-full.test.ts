@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { randomFillSync } from 'node:crypto';
+import { appendFileSync, existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Connection } from '#client/index';
+import { runGit } from '#testkit/run-git';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { UserCommitFilesActionHeader_ActionType as Action } from '#wire/gen/operations_pb';
+import { Arena, client, commit } from './arena.ts';
+
+const STORAGE_BYTES = 16 * 1024 ** 2;
+/** Left free for what each test is to fill. */
+const ROOM_BYTES = 1024 ** 2;
+const TOO_MUCH_BYTES = 4 * 1024 ** 2;
+
+/** A small file system of its own for the storage, or why there cannot be one. */
+function mountSmall(directory: string): string | undefined {
+  mkdirSync(directory, { recursive: true });
+  const { status, stderr, error } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${STORAGE_BYTES}`, 'tmpfs', directory]);
+  return status === 0 ? undefined : `cannot mount a tmpfs: ${error?.message ?? stderr.toString().trim()}`;
+}
+
+function refusal(): string | false {
+  const directory = makeScratchDirectory('mount');
+  try {
+    const reason = mountSmall(directory);
+    if (reason === undefined) spawnSync('umount', [directory]);
+    return reason ?? false;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+test('on a full disk calls fail with clear errors, nothing is lost, and all is well when there is space again', {
+  skip: refusal(),
+}, async (context) => {
+  let storage = '';
+  try {
+    await using arena = await Arena.start({}, (directory) => {
+      storage = join(directory, 'default');
+      mountSmall(storage);
+    });
+    try {
+      await onFullDisk(arena, storage, (text) => context.diagnostic(text));
+    } finally {
+      await arena.gitaly[Symbol.asyncDispose]();
+      spawnSync('umount', ['-l', storage]);
+    }
+  } finally {
+    if (existsSync(storage)) spawnSync('umount', ['-l', storage]);
+  }
+});
+
+async function onFullDisk(arena: Arena, storage: string, note: (text: string) => void): Promise<void> {
+  const filler = join(storage, 'filler');
+  const fill = (roomBytes: number): void => {
+    const { bavail, bsize } = statfsSync(storage);
+    appendFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - roomBytes)));
+  };
+  const work = await arena.pushed('kept');
+  const before = await arena.references('kept');
+  await using connection = await arena.gitaly.connect();
+
+  fill(ROOM_BYTES);
+  await commit(work, 'too much', randomFillSync(Buffer.alloc(TOO_MUCH_BYTES)));
+  const push = await client(work, ['-c', 'pack.compression=0', 'push', 'origin', 'main']);
+  note(`push: ${push.stderr.trim().split('\n').join(' | ')}`);
+  assert.notEqual(push.code, 0);
+  assert.match(push.stderr, /No space left on device|unpack-objects abnormal exit|index-pack/i);
+  assert.equal(await arena.references('kept'), before);
+
+  const failure = await codeOf(commitFile(connection, TOO_MUCH_BYTES));
+  note(`UserCommitFiles: ${failure}`);
+  assert.match(failure, /^(INTERNAL|RESOURCE_EXHAUSTED): /);
+  assert.equal(await arena.references('kept'), before);
+
+  fill(0);
+  const created = await codeOf(connection.repository.createRepository({ repository: target('new') }));
+  note(`CreateRepository: ${created}`);
+  assert.match(created, /^(INTERNAL|RESOURCE_EXHAUSTED|UNKNOWN): .*(no space left|No space left)/);
+  assert.equal(existsSync(arena.serverPath('new')), false);
+  await runGit(['clone', '-q', '--bare', arena.url('kept'), join(arena.clients, 'clone-of-full')]); // reading goes on
+
+  rmSync(filler);
+  await arena.settles();
+  await arena.fsck('kept');
+  assert.equal((await client(work, ['-c', 'pack.compression=0', 'push', '-q', 'origin', 'main'])).code, 0);
+  assert.equal(await codeOf(commitFile(connection, ROOM_BYTES)), 'OK');
+  assert.equal(await codeOf(connection.repository.createRepository({ repository: target('new') })), 'OK');
+  await arena.fsck('kept');
+  await arena.settles();
+}
+
+const target = (name: string) => ({ storageName: 'default', relativePath: `${name}.git`, glRepository: 'project-1' });
+
+function commitFile(connection: Connection, bytes: number): Promise<unknown> {
+  const user = { glId: 'user-1', name: Buffer.from('Ann'), email: Buffer.from('ann@example.com'), glUsername: 'ann' };
+  const content = randomFillSync(Buffer.alloc(bytes));
+  return Promise.resolve(
+    connection.operation.userCommitFiles(
+      (function* () {
+        const header = {
+          repository: target('kept'),
+          user,
+          branchName: Buffer.from('by-call'),
+          commitMessage: Buffer.from('m'),
+          startBranchName: Buffer.from('main'),
+        };
+        yield { userCommitFilesRequestPayload: { case: 'header' as const, value: header } };
+        const file = { action: Action.CREATE, filePath: Buffer.from('by-call') };
+        yield {
+          userCommitFilesRequestPayload: {
+            case: 'action' as const,
+            value: { userCommitFilesActionPayload: { case: 'header' as const, value: file } },
+          },
+        };
+        for (let at = 0; at < content.length; at += 128 * 1024) {
+          const piece = content.subarray(at, at + 128 * 1024);
+          yield {
+            userCommitFilesRequestPayload: {
+              case: 'action' as const,
+              value: { userCommitFilesActionPayload: { case: 'content' as const, value: piece } },
+            },
+          };
+        }
+      })(),
+    ),
+  );
+}
+
+async function codeOf(call: PromiseLike<unknown>): Promise<string> {
+  try {
+    await call;
+    return 'OK';
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? `${error.code}: ${error.message}` : String(error);
+  }
+}
