@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { authorizedKeysFile, openSshDoor, type SshDoor, storageMapping } from '#gateway/index';
-import { processesIn, processesIn } from '#testkit/process-usage';
+import { processesIn } from '#testkit/process-usage';
 import { runGit } from '#testkit/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
@@ -355,7 +355,7 @@ async function growingPack(repository: string): Promise<void> {
 
 /** All that works on or in a directory. */
 function processesOf(directory: string): string[] {
-  return [...processesIn(directory), ...processesIn(directory)];
+  return processesIn(directory);
 }
 
 async function killGroup(child: ChildProcess): Promise<void> {
