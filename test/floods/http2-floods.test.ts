@@ -12,7 +12,7 @@ const request = create(FindCommitRequestSchema, { repository: REPOSITORY, revisi
 const REQUEST = Buffer.concat(encodeFrame([toBinary(FindCommitRequestSchema, request)]));
 const CALL = callHeaders(FIND_COMMIT);
 /** What a flood may cost in memory, the heap's own ups and downs included. */
-const MAX_GROWTH_BYTES = 160 * 1024 ** 2;
+const MAX_GROWTH_BYTES = 256 * 1024 ** 2;
 
 let victim: Victim;
 before(async () => {

@@ -11,7 +11,7 @@ import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-pr
 export const REPOSITORY = { storageName: 'default', relativePath: 'victim.git' };
 
 /** How long an answer may take while somebody else floods; the flood shares the machine with everything. */
-const ANSWER_LIMIT_MS = 4000;
+const ANSWER_LIMIT_MS = 8000;
 const BETWEEN_ANSWERS_MS = 20;
 const BATCH_BYTES = 64 * 1024;
 
