@@ -14,6 +14,7 @@ import { Arena, client, commit, until } from './arena.ts';
 const LARGE_BYTES = 12 * 1024 ** 2;
 /** Beside what the other tests have warmed up. */
 const SPARE_DESCRIPTORS = 3;
+const DEAF_CLIENTS = 30;
 const CHATTER_MIB = 16;
 const MAX_GROWTH_BYTES = 64 * 1024 ** 2;
 
@@ -98,6 +99,21 @@ async function stalledFetch(): Promise<{ channel: GrpcChannel; failed: Promise<u
   await begun.promise;
   return { channel, failed, readOn: readOn.resolve };
 }
+
+test(`${DEAF_CLIENTS} clients that stop reading in the middle of a clone cost little memory and do not disturb others`, async (context) => {
+  const memory = residentBytes(arena.gitaly.pid);
+
+  const stalled = await Promise.all(Array.from({ length: DEAF_CLIENTS }, stalledFetch));
+  await runGit(['clone', '-q', '--bare', arena.url('large'), join(arena.clients, 'beside-deaf-ones')]);
+  const grown = residentBytes(arena.gitaly.pid) - memory;
+  context.diagnostic(`+${Math.round(grown / 1024 ** 2)} MiB`);
+  assert.ok(grown < MAX_GROWTH_BYTES, `${grown} bytes`);
+
+  for (const { channel } of stalled) channel.destroy();
+  for (const { readOn } of stalled) readOn();
+  await Promise.all(stalled.map(({ failed }) => failed));
+  await healthy();
+});
 
 test('a client that is killed in the middle of a push changes nothing and leaves nothing running', async () => {
   const work = await arena.pushed('pushed');
