@@ -48,7 +48,7 @@ suite('git over the SSH door, with OpenSSH', { skip: NO_OPENSSH }, () => {
   after(async () => {
     await door.close();
     await gitaly[Symbol.asyncDispose]();
-    assert.deepEqual(processesOf(gitaly.directory), [], 'git was left running');
+    assert.deepEqual(processesIn(gitaly.directory), [], 'git was left running');
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -94,8 +94,8 @@ suite('git over the SSH door, with OpenSSH', { skip: NO_OPENSSH }, () => {
 
   /** Waits until no git works in a repository any more. */
   async function assertNoGitLeft(name: string): Promise<void> {
-    for (let looks = 0; looks < 500 && processesOf(serverPath(name)).length > 0; looks++) await delay(20);
-    assert.deepEqual(processesOf(serverPath(name)), []);
+    for (let looks = 0; looks < 500 && processesIn(serverPath(name)).length > 0; looks++) await delay(20);
+    assert.deepEqual(processesIn(serverPath(name)), []);
   }
 
   for (const protocol of ['0', '1', '2']) {
@@ -289,7 +289,7 @@ suite('git over the SSH door, with OpenSSH', { skip: NO_OPENSSH }, () => {
 
     await delay(2000);
     const grown = process.memoryUsage().rss - before;
-    const running = processesOf(serverPath(name));
+    const running = processesIn(serverPath(name));
     client.kill('SIGKILL');
 
     assert.notDeepEqual(running, [], 'git should wait for the client');
@@ -351,11 +351,6 @@ async function growingPack(repository: string): Promise<void> {
     await delay(2);
   }
   throw new Error(`nothing is written in ${repository}`);
-}
-
-/** All that works on or in a directory. */
-function processesOf(directory: string): string[] {
-  return processesIn(directory);
 }
 
 async function killGroup(child: ChildProcess): Promise<void> {
