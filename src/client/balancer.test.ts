@@ -3,7 +3,7 @@ import { duplexPair } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { connectGrpc } from '#rpc/common/grpc-channel';
-import { Balancer } from './balancer.ts';
+import { Balancer, type LoadBalancing } from './balancer.ts';
 import { type Endpoint, endpointKey } from './endpoint.ts';
 import type { OpenTransport, Transport } from './transport.ts';
 
@@ -44,12 +44,17 @@ function network(): { open: OpenTransport; down: Set<string>; opened: string[]; 
   return { open, down, opened, transports };
 }
 
-function balance(open: OpenTransport, endpoints: readonly Endpoint[] | undefined, onLookAgain = () => {}): Balancer {
+function balance(
+  open: OpenTransport,
+  endpoints: readonly Endpoint[] | undefined,
+  onLookAgain = () => {},
+  policy?: LoadBalancing,
+): Balancer {
   const resolver = (balancer: Balancer) => {
     if (endpoints !== undefined) balancer.setEndpoints(endpoints);
     return { lookAgain: onLookAgain, [Symbol.dispose]: () => {} };
   };
-  return new Balancer({ open, resolver });
+  return new Balancer({ open, resolver, policy });
 }
 
 test('nothing is opened before the first call', async () => {
@@ -89,6 +94,29 @@ test('one dead endpoint does not matter while another lives', async () => {
   const balancer = balance(open, [unix('/a'), unix('/b')]);
 
   assert.equal(await balancer.waitForTransport(), transports.get('unix:/b'));
+  await balancer.close();
+});
+
+test('pick_first opens one at a time and stays with the first that works', async () => {
+  const { open, opened, down, transports } = network();
+  down.add('unix:/a');
+  const balancer = balance(open, [unix('/a'), unix('/b'), unix('/c')], undefined, 'pick_first');
+
+  const transport = await balancer.waitForTransport();
+
+  assert.equal(transport, transports.get('unix:/b'));
+  assert.deepEqual([balancer.pick(), balancer.pick()], [transport, transport]);
+  assert.deepEqual(opened, ['unix:/a', 'unix:/b']);
+  await balancer.close();
+});
+
+test('pick_first fails when none of the endpoints works', async () => {
+  const { open, opened, down } = network();
+  down.add('unix:/a').add('unix:/b');
+  const balancer = balance(open, [unix('/a'), unix('/b')], undefined, 'pick_first');
+
+  await assert.rejects(balancer.waitForTransport(), { code: 'UNAVAILABLE' });
+  assert.deepEqual(opened, ['unix:/a', 'unix:/b']);
   await balancer.close();
 });
 

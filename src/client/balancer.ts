@@ -13,10 +13,14 @@ export interface Resolver extends Disposable {
 /** Starts to resolve: tells the balancer the endpoints, now or later. */
 export type StartResolver = (balancer: Balancer) => Resolver;
 
-/** Chooses a transport for each call: the next in turn (round robin) of those that are ready. */
+/** How calls choose among several endpoints: the next in turn of those that are ready, or the first that can be reached. */
+export type LoadBalancing = 'round_robin' | 'pick_first';
+
+/** Chooses a transport for each call. */
 export class Balancer {
   readonly #open: OpenTransport;
   readonly #startResolver: StartResolver;
+  readonly #policy: LoadBalancing;
   #resolver: Resolver | undefined;
   /** `undefined` until the first list of endpoints is known. */
   #subconnections: Map<string, Subconnection> | undefined;
@@ -26,9 +30,10 @@ export class Balancer {
   #changed = Promise.withResolvers<void>();
 
   /** Nothing starts, not even the resolver, before the first `pick`. */
-  constructor(options: { open: OpenTransport; resolver: StartResolver }) {
+  constructor(options: { open: OpenTransport; resolver: StartResolver; policy?: LoadBalancing | undefined }) {
     this.#open = options.open;
     this.#startResolver = options.resolver;
+    this.#policy = options.policy ?? 'round_robin';
   }
 
   get state(): ConnectionState {
@@ -66,16 +71,9 @@ export class Balancer {
   pick(): Transport | undefined {
     if (this.#isClosed) return undefined;
     this.#resolver ??= this.#startResolver(this);
-    const subconnections = this.#subconnections;
-    if (subconnections === undefined) return undefined;
-
-    const ready: Transport[] = [];
-    for (const subconnection of subconnections.values()) {
-      const { transport } = subconnection;
-      if (transport === undefined) subconnection.connect();
-      else ready.push(transport);
-    }
-    return ready[this.#turn++ % ready.length];
+    if (this.#subconnections === undefined) return undefined;
+    const subconnections = this.#subconnections.values();
+    return this.#policy === 'pick_first' ? pickFirst(subconnections) : this.#pickNext(subconnections);
   }
 
   /**
@@ -102,6 +100,16 @@ export class Balancer {
     await Promise.all([...(this.#subconnections?.values() ?? [])].map((subconnection) => subconnection.close(closing())));
   }
 
+  #pickNext(subconnections: Iterable<Subconnection>): Transport | undefined {
+    const ready: Transport[] = [];
+    for (const subconnection of subconnections) {
+      const { transport } = subconnection;
+      if (transport === undefined) subconnection.connect();
+      else ready.push(transport);
+    }
+    return ready[this.#turn++ % ready.length];
+  }
+
   #throwIfHopeless(): void {
     if (this.#isClosed) throw closing();
     if (this.#subconnections === undefined) {
@@ -120,6 +128,16 @@ export class Balancer {
     this.#changed = Promise.withResolvers();
     resolve();
   }
+}
+
+/** The first that is open; without one, opens those in front of it that may work, one at a time. */
+function pickFirst(subconnections: Iterable<Subconnection>): Transport | undefined {
+  const all = [...subconnections];
+  const open = all.find(({ transport }) => transport !== undefined);
+  if (open !== undefined) return open.transport;
+  if (all.some(({ state }) => state === 'connecting')) return undefined;
+  all.find(({ state }) => state === 'idle')?.connect();
+  return undefined;
 }
 
 /** grpc-go's words for calls on a connection that was closed by its owner. */

@@ -3,6 +3,8 @@ import { type ErrorDetail, GitalyError } from '#base/gitaly-error';
 import { Metadata } from '#rpc/common/metadata';
 import { statusNumber } from '#rpc/common/status-code';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
+import { methodByPath } from '#wire/methods';
+import { readErrorMetadata } from './error-metadata.ts';
 
 /**
  * A call that failed: the server's status, or why no status came. Branch on `code` and on `detail`, not on the message.
@@ -39,6 +41,20 @@ export class CallError extends GitalyError {
   get reason(): string | undefined {
     const [first] = this.details;
     return first === undefined ? undefined : choiceOf(first);
+  }
+
+  /** The facts that a server attaches for the caller's log, by name: empty from production servers, which keep them to themselves. */
+  get errorMetadata(): Readonly<Record<string, string>> {
+    return readErrorMetadata(this.details);
+  }
+
+  /**
+   * Whether the same call may be made once more without doing anything twice: the server never looked at it, refused it because of a
+   * limit, or went away from a call that only reads. What the connection's retry policy covers was repeated already.
+   */
+  get retryable(): boolean {
+    if (this.metadata.unprocessed === true || this.limit !== undefined) return true;
+    return this.code === 'UNAVAILABLE' && methodByPath(this.rpc)?.operation === 'accessor';
   }
 
   /** Set when a limit of the server refused the call: how long it asks us to wait. */

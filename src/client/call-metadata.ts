@@ -2,6 +2,7 @@ import { CLIENT_NAME, CLIENT_NAME_OLD, CORRELATION_ID, FEATURE_FLAG_PREFIX } fro
 import { Metadata, type MetadataInit } from '#rpc/common/metadata';
 import type { CallCredentials, CallOptions } from './call-types.ts';
 import { currentCorrelationId } from './correlation.ts';
+import { currentTraceContext, type TraceContext, traceHeaders } from './trace-context.ts';
 
 /** What a connection adds to every call. */
 export interface MetadataSources {
@@ -10,6 +11,7 @@ export interface MetadataSources {
   readonly correlationId?: string | (() => string | undefined) | undefined;
   readonly featureFlags?: Readonly<Record<string, boolean>> | undefined;
   readonly credentials?: CallCredentials | undefined;
+  readonly traceContext?: (() => TraceContext | undefined) | false | undefined;
 }
 
 /** The request metadata of one call: the connection's, then the call's own, which replaces keys of the same name. */
@@ -21,6 +23,8 @@ export function callMetadata(sources: MetadataSources, options: CallOptions): Me
   }
   const correlationId = options.correlationId ?? currentCorrelationId() ?? resolveSource(sources.correlationId);
   if (correlationId !== undefined) metadata.set(CORRELATION_ID, correlationId);
+  const trace = traceOf(sources.traceContext);
+  if (trace !== undefined) for (const [key, value] of traceHeaders(trace)) metadata.set(key, value);
   setFlags(metadata, sources.featureFlags);
   setFlags(metadata, options.featureFlags);
   if (sources.credentials !== undefined) replace(metadata, sources.credentials.metadata());
@@ -43,4 +47,9 @@ function replace(metadata: Metadata, init: MetadataInit): void {
 
 function resolveSource(source: string | (() => string | undefined) | undefined): string | undefined {
   return typeof source === 'function' ? source() : source;
+}
+
+function traceOf(source: MetadataSources['traceContext']): TraceContext | undefined {
+  if (source === false) return undefined;
+  return source?.() ?? currentTraceContext();
 }

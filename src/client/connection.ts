@@ -72,6 +72,11 @@ export class Connection implements AsyncDisposable {
     return this.#parts.close();
   }
 
+  /** The same connection for somebody who must not close it: `close` does nothing there. */
+  lend(): Connection {
+    return new Connection({ ...this.#parts, close: () => Promise.resolve() });
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

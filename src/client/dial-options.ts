@@ -2,6 +2,7 @@ import type { MetadataInit } from '#rpc/common/metadata';
 import type { CallCredentials, Interceptor } from './call-types.ts';
 import type { DnsResolverOptions } from './dns-resolver.ts';
 import type { RetryPolicy } from './retry.ts';
+import type { TraceContext } from './trace-context.ts';
 
 /** For `tls://` and `dns+tls:` addresses. */
 export interface TlsOptions {
@@ -28,12 +29,22 @@ export interface DialOptions {
   readonly clientName?: string;
   /** For calls that name none and run outside of `withCorrelationId`. */
   readonly correlationId?: string | (() => string | undefined);
+  /** The trace that a call belongs to, asked at each call. Default: that of `withTraceContext`. `false` sends none. */
+  readonly traceContext?: (() => TraceContext | undefined) | false;
   /** Around every call; the first is the outermost. */
   readonly interceptors?: readonly Interceptor[];
-  /** Pings on a silent connection; `false` for none. Default every 20 s, 20 s for the answer. */
-  readonly keepalive?: { readonly timeMs?: number; readonly timeoutMs?: number } | false;
+  /**
+   * Pings on a silent connection; `false` for none. Default: every 20 s, 20 s for the answer, also while no call runs. Gitaly cuts
+   * off clients that ping more often than every 10 s.
+   */
+  readonly keepalive?: { readonly timeMs?: number; readonly timeoutMs?: number; readonly withoutCalls?: boolean } | false;
   /** For accessors only; `false` for none. */
   readonly retry?: Partial<RetryPolicy> | false;
+  /**
+   * How calls choose among the addresses of a name. `round_robin` (default) connects to all and takes turns; `pick_first` uses the
+   * first that works, as Gitaly's clients before 15.9.
+   */
+  readonly loadBalancing?: 'round_robin' | 'pick_first';
   readonly dnsResolver?: DnsResolverOptions;
   /** A larger response message fails with RESOURCE_EXHAUSTED. Default 4 MiB. */
   readonly maxReceiveMessageBytes?: number;
@@ -42,7 +53,10 @@ export interface DialOptions {
   /** Sent with every call. */
   readonly metadata?: MetadataInit;
   readonly featureFlags?: Readonly<Record<string, boolean>>;
-  /** Wait for the connection, and fail at once when it fails for a reason that will not pass by itself (no such socket, refused). */
+  /**
+   * Wait for the connection, and fail at once when it fails for a reason that will not pass by itself (no such socket, refused):
+   * `FailOnNonTempDialError` of Gitaly 15. In Gitaly's newer client that option has no effect; for that, leave this one out.
+   */
   readonly failOnNonTemporaryDialError?: boolean;
   /** Limits the waiting of `failOnNonTemporaryDialError`. It has no effect later. */
   readonly signal?: AbortSignal;

@@ -7,7 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startGitaly, TEST_CERTIFICATE } from '#testkit/start-gitaly';
-import { CallError, dial, healthCheckDialer, type Interceptor, Pool, withCorrelationId } from './index.ts';
+import {
+  CallError,
+  type Connection,
+  dial,
+  healthCheckDialer,
+  type Interceptor,
+  withCorrelationId,
+  wrapResponses,
+} from './index.ts';
 
 const TOKEN = 'a secret';
 
@@ -177,6 +185,30 @@ test('interceptors see calls and answers, the first one outermost', async () => 
   assert.deepEqual(seen, ['outer ServerInfo', 'inner ServerInfo']);
 });
 
+test('an interceptor sees the responses of all kinds of calls, and may change them', async () => {
+  await using gitaly = await startGitaly();
+  const seen: string[] = [];
+  const watching: Interceptor = (invocation, next) =>
+    wrapResponses(next(invocation), async function* (responses) {
+      for await (const response of responses) {
+        seen.push(invocation.method.name);
+        yield response;
+        yield* invocation.method.kind === 'server_stream' ? [response] : [];
+      }
+      seen.push('end');
+    });
+  await using connection = await dial(gitaly.address, { interceptors: [watching] });
+  const repository = { storageName: 'default', relativePath: 'a.git' };
+  let messages = 0;
+
+  await connection.repository.createRepository({ repository });
+  for await (const _ of connection.smartHttp.infoRefsUploadPack({ repository })) messages++;
+
+  assert.deepEqual(seen.slice(0, 2), ['CreateRepository', 'end']);
+  assert.equal(messages, 2 * seen.filter((name) => name === 'InfoRefsUploadPack').length);
+  assert.ok(messages > 0);
+});
+
 test('headers and trailers can be looked at', async () => {
   await using gitaly = await startGitaly();
   const seen: string[] = [];
@@ -210,32 +242,6 @@ test('an idle client does not keep its process alive', async () => {
   assert.equal((await output).join(''), 'status 1 ready\n');
 });
 
-test('a pool shares connections by address and token', async () => {
-  await using gitaly = await startGitaly({ token: TOKEN });
-  let dials = 0;
-  await using pool = new Pool({
-    dialer: (address, options) => {
-      dials++;
-      return dial(address, options);
-    },
-  });
-
-  const [first, second] = await Promise.all([pool.dial(gitaly.address, TOKEN), pool.dial(gitaly.address, TOKEN)]);
-  const other = await pool.dial(gitaly.address);
-
-  assert.equal(first, second);
-  assert.notEqual(first, other);
-  assert.equal(dials, 2);
-  assert.equal(pool.size, 2);
-  await first.server.serverInfo({});
-  await assert.rejects(pool.dial(''), { message: 'address is empty' });
-  await assert.rejects(pool.dial('nonsense'), { message: 'could not dial source: invalid connection string: "nonsense"' });
-  assert.equal(pool.size, 2);
-  await pool.close();
-  assert.equal(pool.size, 0);
-  assert.notEqual(await pool.dial(gitaly.address, TOKEN), first);
-});
-
 test('a health-checking dialer hands on the error of the check and closes the connection', async () => {
   await using gitaly = await startGitaly({ token: TOKEN });
   const dialer = healthCheckDialer();
@@ -243,4 +249,11 @@ test('a health-checking dialer hands on the error of the check and closes the co
   await using connection = await dialer(gitaly.address, { token: TOKEN });
   assert.equal(connection.state, 'ready');
   await assert.rejects(dialer('unix:/nowhere/g.sock', { retry: false }), { code: 'UNAVAILABLE' });
+  let last: Connection | undefined;
+  const keeping = healthCheckDialer(async (address, options) => {
+    last = await dial(address, options);
+    return last;
+  });
+  await assert.rejects(keeping(gitaly.address, { signal: AbortSignal.abort() }), { code: 'CANCELLED' });
+  assert.equal(last?.state, 'shutdown');
 });

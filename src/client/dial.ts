@@ -52,6 +52,7 @@ async function createBalancer(target: Target, options: DialOptions, multiplexing
   const transport: TransportOptions = {
     tls: target.tls ? await tlsSettings(options.tls ?? {}) : undefined,
     multiplexing,
+    pingsOnlyWhenHeld: options.keepalive !== false && options.keepalive?.withoutCalls === false,
     channel: {
       authority: target.kind === 'unix' ? 'localhost' : joinHostPort(target),
       isSecure: target.tls,
@@ -63,6 +64,7 @@ async function createBalancer(target: Target, options: DialOptions, multiplexing
   return new Balancer({
     open: (endpoint, signal) => openTransport(endpoint, signal, transport),
     resolver: resolverFor(target, options),
+    policy: options.loadBalancing,
   });
 }
 
@@ -114,8 +116,11 @@ function createConnection(address: string, options: DialOptions, balancer: Balan
   });
 }
 
-function keepalive(options: { readonly timeMs?: number; readonly timeoutMs?: number } = {}): ChannelOptions {
-  return { keepaliveMs: options.timeMs ?? KEEPALIVE_MS, keepaliveTimeoutMs: options.timeoutMs ?? KEEPALIVE_TIMEOUT_MS };
+function keepalive({ timeMs, timeoutMs }: Exclude<DialOptions['keepalive'], false> = {}): ChannelOptions {
+  return {
+    keepaliveMs: timeMs ?? KEEPALIVE_MS,
+    keepaliveTimeoutMs: timeoutMs ?? KEEPALIVE_TIMEOUT_MS,
+  };
 }
 
 async function tlsSettings(options: TlsOptions): Promise<TlsSettings> {

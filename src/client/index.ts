@@ -2,6 +2,7 @@
 
 export { GitalyError, type StatusCode } from '#base/gitaly-error';
 export { Metadata, type MetadataInit, type MetadataValue } from '#rpc/common/metadata';
+export { checkToken, type TokenRefusal } from '#rpc/common/token-auth';
 export { parseAddress, type Target } from './address.ts';
 export { CallError } from './call-error.ts';
 export type { CallCredentials, CallOptions, Interceptor, Invocation, Invoke, Requests, ResponseStream } from './call-types.ts';
@@ -27,6 +28,7 @@ export {
   type SidechannelWaiter,
 } from './sidechannel-registry.ts';
 export { tokenCredentials } from './token-credentials.ts';
+export { currentTraceContext, type TraceContext, traceContextOf, withTraceContext } from './trace-context.ts';
 export type {
   BidiCall,
   ClientOf,
@@ -38,4 +40,5 @@ export type {
 export { uploadArchive } from './upload-archive.ts';
 export { uploadPack } from './upload-pack.ts';
 export { uploadPackWithSidechannel } from './upload-pack-with-sidechannel.ts';
+export { wrapResponses } from './wrap-responses.ts';
 export { WRITE_BUFFER_BYTES } from './write-buffer.ts';

@@ -4,14 +4,20 @@ import { type Dialer, dial } from './dial.ts';
 import type { DialOptions } from './dial-options.ts';
 import { tokenCredentials } from './token-credentials.ts';
 
+/** A connection as its users have it, and as the pool has it. */
+interface Shared {
+  readonly owned: Connection;
+  readonly lent: Connection;
+}
+
 /**
- * Shares one connection among all users of the same address and token. The connections belong to the pool: users never close them.
- * After `close` the pool is empty and can be used again.
+ * Shares one connection among all users of the same address and token. The connections belong to the pool: `close` and `await using`
+ * of a user do nothing. After `close` of the pool it is empty and can be used again.
  */
 export class Pool implements AsyncDisposable {
   readonly #dialer: Dialer;
   readonly #dialOptions: DialOptions;
-  readonly #connections = new Map<string, Promise<Connection>>();
+  readonly #connections = new Map<string, Promise<Shared>>();
 
   constructor(options: { dialer?: Dialer; dialOptions?: DialOptions } = {}) {
     this.#dialer = options.dialer ?? dial;
@@ -32,16 +38,21 @@ export class Pool implements AsyncDisposable {
   async dial(address: string, token = ''): Promise<Connection> {
     if (address === '') throw new GitalyError('INVALID_ARGUMENT', 'address is empty');
     const key = JSON.stringify([address, token]);
-    const known = this.#connections.get(key);
-    if (known !== undefined) return known;
+    const { lent } = await (this.#connections.get(key) ?? this.#open(key, address, token));
+    return lent;
+  }
 
+  #open(key: string, address: string, token: string): Promise<Shared> {
     const credentials = token === '' ? {} : { credentials: tokenCredentials(token) };
-    const connection = this.#dialer(address, { ...this.#dialOptions, ...credentials }).catch((error) => {
-      if (this.#connections.get(key) === connection) this.#connections.delete(key);
-      throw wrap(error, 'could not dial source');
-    });
-    this.#connections.set(key, connection);
-    return connection;
+    const opening = this.#dialer(address, { ...this.#dialOptions, ...credentials }).then(
+      (owned) => ({ owned, lent: owned.lend() }),
+      (error) => {
+        if (this.#connections.get(key) === opening) this.#connections.delete(key);
+        throw wrap(error, 'could not dial source');
+      },
+    );
+    this.#connections.set(key, opening);
+    return opening;
   }
 
   /** Closes all connections. Throws the first error after all were tried. */
@@ -50,7 +61,7 @@ export class Pool implements AsyncDisposable {
     this.#connections.clear();
     const dialed = await Promise.allSettled(connections);
     const closed = await Promise.allSettled(
-      dialed.map((result) => (result.status === 'fulfilled' ? result.value.close() : undefined)),
+      dialed.map((result) => (result.status === 'fulfilled' ? result.value.owned.close() : undefined)),
     );
     const failure = closed.find((result) => result.status === 'rejected');
     if (failure !== undefined) throw failure.reason;

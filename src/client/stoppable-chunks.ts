@@ -63,7 +63,9 @@ class ReadableChunks implements AsyncIterableIterator<Uint8Array, void> {
 
 class IterableChunks implements AsyncIterableIterator<Uint8Array, void> {
   readonly #source: AsyncIterator<Uint8Array>;
-  readonly #stopped = Promise.withResolvers<IteratorResult<Uint8Array, void>>();
+  #isStopped = false;
+  /** Ends the wait that is going on. Made for each wait: reactions on one promise for all of them would pile up. */
+  #stop: (() => void) | undefined;
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]();
@@ -74,14 +76,18 @@ class IterableChunks implements AsyncIterableIterator<Uint8Array, void> {
   }
 
   next(): Promise<IteratorResult<Uint8Array, void>> {
-    return Promise.race([this.#take(), this.#stopped.promise]);
+    if (this.#isStopped) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve, reject) => {
+      this.#stop = () => resolve({ done: true, value: undefined });
+      this.#take().then(resolve, reject);
+    });
   }
 
   async return(): Promise<IteratorResult<Uint8Array, void>> {
-    const end = { done: true, value: undefined } as const;
-    this.#stopped.resolve(end);
+    this.#isStopped = true;
+    this.#stop?.();
     void this.#tellSource();
-    return end;
+    return { done: true, value: undefined };
   }
 
   async #take(): Promise<IteratorResult<Uint8Array, void>> {

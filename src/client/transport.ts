@@ -35,6 +35,8 @@ export interface TransportOptions {
   readonly tls: TlsSettings | undefined;
   readonly multiplexing: Multiplexing | undefined;
   readonly channel: ChannelOptions;
+  /** Keepalive pings only while a call runs. */
+  readonly pingsOnlyWhenHeld: boolean;
 }
 
 /** What carries the gRPC session. */
@@ -49,7 +51,7 @@ export async function openTransport(endpoint: Endpoint, signal: AbortSignal, opt
   const socket = await openSocket(endpoint, { tls: options.tls, signal });
   try {
     const carrier = options.multiplexing === undefined ? plain(socket) : await multiplex(socket, options.multiplexing);
-    return createTransport(socket, carrier, options.channel);
+    return createTransport(socket, carrier, options);
   } catch (error) {
     socket.destroy();
     throw error;
@@ -72,14 +74,15 @@ async function acceptStreams(session: YamuxSession, onStream: (stream: Duplex) =
   for await (const stream of session) onStream(stream);
 }
 
-function createTransport(socket: Socket, carrier: Carrier, options: ChannelOptions): Transport {
-  const channel = connectGrpc(carrier.duplex, options);
+function createTransport(socket: Socket, carrier: Carrier, options: TransportOptions): Transport {
+  let holders = 0;
+  const wantsKeepalive = () => !options.pingsOnlyWhenHeld || holders > 0;
+  const channel = connectGrpc(carrier.duplex, { ...options.channel, wantsKeepalive });
   const { promise: closed, resolve: onClosed } = Promise.withResolvers<void>();
   socket.once('close', () => onClosed());
   if (socket.closed) onClosed();
   void channel.closed.then(() => carrier.end());
 
-  let holders = 0;
   socket.unref();
   return {
     channel,

@@ -86,6 +86,8 @@ export interface ChannelOptions {
   readonly keepaliveMs?: number;
   /** Cut the connection when a keepalive ping is not answered for so long. Default 20 s. */
   readonly keepaliveTimeoutMs?: number;
+  /** Asked when a keepalive ping is due; false leaves it out. Default: always. */
+  readonly wantsKeepalive?: () => boolean;
 }
 
 const DEFAULT_KEEPALIVE_TIMEOUT_MS = 20_000;
@@ -270,8 +272,9 @@ class Http2Channel implements GrpcChannel {
 
   #startKeepalive(intervalMs: number | undefined): NodeJS.Timeout | undefined {
     if (intervalMs === undefined) return undefined;
+    const { wantsKeepalive = () => true } = this.#options;
     return setInterval(() => {
-      if (this.#isAlive || this.#pingTimeout !== undefined || this.#session.destroyed) {
+      if (this.#isAlive || !wantsKeepalive() || this.#pingTimeout !== undefined || this.#session.destroyed) {
         this.#isAlive = false;
         return;
       }

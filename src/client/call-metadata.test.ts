@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { callMetadata } from './call-metadata.ts';
+import { withCorrelationId } from './correlation.ts';
+import { withTraceContext } from './trace-context.ts';
+
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+const TRACEPARENT = `00-${TRACE}-00f067aa0ba902b7-01`;
+
+test("a call carries the surrounding work's correlation id and trace", () => {
+  const metadata = withCorrelationId('the-id', () => withTraceContext({ traceparent: TRACEPARENT }, () => callMetadata({}, {})));
+
+  assert.equal(metadata.get('x-gitlab-correlation-id'), 'the-id');
+  assert.equal(metadata.get('traceparent'), TRACEPARENT);
+  assert.equal(metadata.get('uber-trace-id'), `${TRACE}:00f067aa0ba902b7:0:1`);
+});
+
+test("the connection's own source of traces goes before the surrounding work's, and false sends none", () => {
+  const other = `00-${TRACE}-00000000000000ff-00`;
+
+  withTraceContext({ traceparent: TRACEPARENT }, () => {
+    assert.equal(callMetadata({ traceContext: () => ({ traceparent: other }) }, {}).get('traceparent'), other);
+    assert.equal(callMetadata({ traceContext: () => undefined }, {}).get('traceparent'), TRACEPARENT);
+    assert.equal(callMetadata({ traceContext: false }, {}).get('traceparent'), undefined);
+  });
+});
+
+test("the call's own metadata replaces the connection's, key by key", () => {
+  const sources = { metadata: { a: '1', b: '2' }, clientName: 'app', featureFlags: { find_all_tags: true } };
+
+  const metadata = callMetadata(sources, { metadata: { b: ['3', '4'] }, featureFlags: { 'find-all-tags': false } });
+
+  assert.deepEqual(
+    [...metadata.entries()],
+    [
+      ['a', '1'],
+      ['x-gitlab-client-name', 'app'],
+      ['client_name', 'app'],
+      ['gitaly-feature-find-all-tags', 'false'],
+      ['b', '3'],
+      ['b', '4'],
+    ],
+  );
+});
