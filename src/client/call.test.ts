@@ -1,58 +1,28 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
-import {
-  Metadata as GrpcMetadata,
-  Server,
-  ServerCredentials,
-  type ServiceError,
-  status,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+import { Metadata as GrpcMetadata, type ServiceError, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { type ForeignHandlers, startForeignServer } from '#testkit/foreign-server';
 import { CustomHookErrorSchema, LimitErrorSchema } from '#wire/gen/errors_pb';
 import { StatusSchema } from '#wire/gen/google/rpc/status_pb';
 import { UserMergeBranchErrorSchema } from '#wire/gen/operations_pb';
 import { CallError, type Connection, type DialOptions, dial, receivePack } from './index.ts';
 
-const bytes = (value: Buffer) => value;
 const RETRY = { initialBackoffMs: 5, maxBackoffMs: 5 };
 
-function method(path: string, streams: { requestStream?: boolean; responseStream?: boolean } = {}) {
-  const codec = { requestSerialize: bytes, requestDeserialize: bytes, responseSerialize: bytes, responseDeserialize: bytes };
-  return { path, requestStream: false, responseStream: false, ...streams, ...codec };
-}
-
-const METHODS = {
-  refExists: method('/gitaly.RefService/RefExists'),
-  createRepository: method('/gitaly.RepositoryService/CreateRepository'),
-  listRefs: method('/gitaly.RefService/ListRefs', { responseStream: true }),
-  sshReceivePack: method('/gitaly.SSHService/SSHReceivePack', { requestStream: true, responseStream: true }),
-};
-
-/** A server by another hand (grpc-js), so that both ends of the wire are not ours. */
 async function serving(
-  handlers: Partial<Record<keyof typeof METHODS, UntypedServiceImplementation[string]>>,
+  handlers: ForeignHandlers,
   options: DialOptions = {},
 ): Promise<{ connection: Connection } & AsyncDisposable> {
-  const directory = mkdtempSync(join(tmpdir(), 'call-test-'));
-  const server = new Server();
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  server.addService(METHODS, handlers as UntypedServiceImplementation); // a handler that is missing answers UNIMPLEMENTED
-  const address = `unix:${join(directory, 'g.sock')}`;
-  server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => (error ? reject(error) : resolve(port)));
-  await promise;
-  const connection = await dial(address, { retry: RETRY, ...options });
+  const server = await startForeignServer(handlers);
+  const connection = await dial(server.address, { retry: RETRY, ...options });
   return {
     connection,
     async [Symbol.asyncDispose]() {
       await connection.close();
-      server.forceShutdown();
-      rmSync(directory, { recursive: true, force: true });
+      await server[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,8 +1,9 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { InfoRefsRequestSchema } from '#wire/gen/smarthttp_pb';
 import type { CallOptions } from './call-types.ts';
 import type { Connection } from './connection.ts';
+import { readableFrom } from './readable-from.ts';
 
 export type GitService = 'git-upload-pack' | 'git-receive-pack';
 
@@ -16,15 +17,7 @@ export function infoRefs(
   request: MessageInitShape<typeof InfoRefsRequestSchema>,
   options: CallOptions = {},
 ): Readable {
-  return Readable.from(advertisement(connection, service, request, options), { objectMode: false, highWaterMark: 1 });
-}
-
-async function* advertisement(
-  { smartHttp }: Connection,
-  service: GitService,
-  request: MessageInitShape<typeof InfoRefsRequestSchema>,
-  options: CallOptions,
-): AsyncGenerator<Uint8Array, void, undefined> {
+  const { smartHttp } = connection;
   const call = service === 'git-upload-pack' ? smartHttp.infoRefsUploadPack : smartHttp.infoRefsReceivePack;
-  for await (const { data } of call(request, options)) if (data.byteLength > 0) yield data;
+  return readableFrom(call(request, options), ({ data }) => data);
 }

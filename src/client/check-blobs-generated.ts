@@ -1,0 +1,29 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { CheckBlobsGeneratedRequest_BlobSchema, CheckBlobsGeneratedResponse_Blob } from '#wire/gen/analysis_pb';
+import type { RepositorySchema } from '#wire/gen/shared_pb';
+import type { CallOptions } from './call-types.ts';
+import { eachItem } from './collect/each-item.ts';
+import type { Connection } from './connection.ts';
+import { splitItems } from './split/split-items.ts';
+
+/**
+ * Says of each blob whether a program wrote it (RPC CheckBlobsGenerated, since 19.0), in the order given. Blobs are sent 100 in a
+ * message while answers come in.
+ *
+ * @throws {CallError} the status of the call.
+ */
+export async function* checkBlobsGenerated(
+  connection: Connection,
+  repository: MessageInitShape<typeof RepositorySchema>,
+  blobs: Iterable<MessageInitShape<typeof CheckBlobsGeneratedRequest_BlobSchema>>,
+  options: CallOptions = {},
+): AsyncGenerator<CheckBlobsGeneratedResponse_Blob, void, undefined> {
+  const groups = splitItems(blobs);
+  const first = await groups.next();
+  if (first.done === true) return; // a call without a blob is refused
+  const requests = async function* () {
+    yield { repository, blobs: first.value };
+    for await (const group of groups) yield { blobs: group };
+  };
+  yield* eachItem(connection.analysis.checkBlobsGenerated(requests(), options), (response) => response.blobs);
+}

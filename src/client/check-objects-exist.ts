@@ -1,0 +1,33 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { CheckObjectsExistResponse_RevisionExistence } from '#wire/gen/commit_pb';
+import type { RepositorySchema } from '#wire/gen/shared_pb';
+import type { CallOptions } from './call-types.ts';
+import { eachItem } from './collect/each-item.ts';
+import type { Connection } from './connection.ts';
+import { splitItems } from './split/split-items.ts';
+
+/**
+ * Says of each revision whether it exists (RPC CheckObjectsExist), in the order given, under the name given. Revisions are sent 100 in
+ * a message while answers come in.
+ *
+ * @throws {CallError} the status of the call.
+ */
+export async function* checkObjectsExist(
+  connection: Connection,
+  repository: MessageInitShape<typeof RepositorySchema>,
+  revisions: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
+  options: CallOptions = {},
+): AsyncGenerator<CheckObjectsExistResponse_RevisionExistence, void, undefined> {
+  const groups = splitItems(revisions);
+  const first = await groups.next();
+  if (first.done === true) return; // a call without a revision is refused
+  const requests = async function* () {
+    yield { repository, revisions: toBytes(first.value) };
+    for await (const group of groups) yield { revisions: toBytes(group) };
+  };
+  yield* eachItem(connection.commit.checkObjectsExist(requests(), options), (response) => response.revisions);
+}
+
+function toBytes(revisions: readonly (string | Uint8Array)[]): Uint8Array[] {
+  return revisions.map((revision) => (typeof revision === 'string' ? Buffer.from(revision) : revision));
+}

@@ -1,0 +1,11 @@
+import { joinBytes } from './collect-pieces.ts';
+
+/** The bytes of a whole stream in one buffer. For what is known to be small; a stream has no limit. */
+export async function wholeBytes<Message>(
+  messages: AsyncIterable<Message>,
+  bytesOf: (message: Message) => Uint8Array,
+): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const message of messages) all.push(bytesOf(message));
+  return joinBytes(all);
+}

@@ -1,0 +1,20 @@
+import type { WikiGetAllPagesResponse, WikiPage } from '#wire/gen/wiki_pb';
+import { collectPieces } from './collect-pieces.ts';
+
+/** A page of a wiki (Gitaly 15), its text put together. */
+export type WholeWikiPage = Omit<WikiPage, 'rawData'> & { readonly rawData: Buffer };
+
+/** The pages of WikiGetAllPages. The list ends at an end of a page that has no page before it. */
+export async function* wikiPages(
+  responses: AsyncIterable<WikiGetAllPagesResponse>,
+): AsyncGenerator<WholeWikiPage, void, undefined> {
+  const pages = collectPieces(responses, {
+    ends: ({ endOfPage }) => endOfPage,
+    bytesOf: ({ page }) => (page === undefined ? [] : [page.rawData]),
+    whole: ({ page }, rawData = Buffer.alloc(0)) => page && { ...page, rawData },
+  });
+  for await (const page of pages) {
+    if (page === undefined) return;
+    yield page;
+  }
+}

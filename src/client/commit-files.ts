@@ -1,0 +1,86 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import {
+  UserCommitFilesActionHeader_ActionType as ActionType,
+  type OperationBranchUpdate,
+  type UserCommitFilesActionHeaderSchema,
+  type UserCommitFilesRequestHeaderSchema,
+  type UserCommitFilesRequestSchema,
+} from '#wire/gen/operations_pb';
+import type { CallOptions } from './call-types.ts';
+import type { Connection } from './connection.ts';
+import { type Content, splitBytes } from './split/split-bytes.ts';
+
+type Request = MessageInitShape<typeof UserCommitFilesRequestSchema>;
+type ActionHeader = MessageInitShape<typeof UserCommitFilesActionHeaderSchema>;
+/** A path from the top of the repository, without a slash in front. */
+type Path = string | Uint8Array;
+
+/** One change of a commit. */
+export type FileAction =
+  | { readonly type: 'create'; readonly path: Path; readonly content: Content; readonly executable?: boolean }
+  | { readonly type: 'create_directory'; readonly path: Path }
+  | { readonly type: 'update'; readonly path: Path; readonly content: Content }
+  /** Without `content` the file keeps its own. */
+  | { readonly type: 'move'; readonly path: Path; readonly previousPath: Path; readonly content?: Content }
+  | { readonly type: 'delete'; readonly path: Path }
+  | { readonly type: 'chmod'; readonly path: Path; readonly executable: boolean };
+
+/**
+ * Commits changes of files to a branch (RPC UserCommitFiles). Contents may be streams of any size: they are cut into messages of at
+ * most 128 KiB and taken no faster than the server writes them, in the order of the actions.
+ *
+ * @throws {CallError} the status of the call, with UserCommitFilesError as detail (`indexUpdate`, `accessCheck`, `customHook`).
+ * @throws {GitalyError} FAILED_PRECONDITION with the text that older servers put into an OK answer.
+ */
+export async function commitFiles(
+  connection: Connection,
+  header: MessageInitShape<typeof UserCommitFilesRequestHeaderSchema>,
+  actions: Iterable<FileAction> | AsyncIterable<FileAction>,
+  options: CallOptions = {},
+): Promise<OperationBranchUpdate | undefined> {
+  const response = await connection.operation.userCommitFiles(requests(header, actions), options);
+  const refusal = response.preReceiveError || response.indexError;
+  if (refusal !== '') throw new GitalyError('FAILED_PRECONDITION', refusal);
+  return response.branchUpdate;
+}
+
+async function* requests(
+  header: MessageInitShape<typeof UserCommitFilesRequestHeaderSchema>,
+  actions: Iterable<FileAction> | AsyncIterable<FileAction>,
+): AsyncGenerator<Request, void, undefined> {
+  yield { userCommitFilesRequestPayload: { case: 'header', value: header } };
+  for await (const action of actions) {
+    yield actionRequest({ case: 'header', value: headerOf(action) });
+    if (!('content' in action) || action.content === undefined) continue;
+    for await (const value of splitBytes(action.content)) yield actionRequest({ case: 'content', value });
+  }
+}
+
+function actionRequest(payload: { case: 'header'; value: ActionHeader } | { case: 'content'; value: Uint8Array }): Request {
+  return { userCommitFilesRequestPayload: { case: 'action', value: { userCommitFilesActionPayload: payload } } };
+}
+
+function headerOf(action: FileAction): ActionHeader {
+  const filePath = toBytes(action.path);
+  switch (action.type) {
+    case 'create':
+      return { action: ActionType.CREATE, filePath, executeFilemode: action.executable ?? false };
+    case 'create_directory':
+      return { action: ActionType.CREATE_DIR, filePath };
+    case 'update':
+      return { action: ActionType.UPDATE, filePath };
+    case 'move': {
+      const inferContent = action.content === undefined;
+      return { action: ActionType.MOVE, filePath, previousPath: toBytes(action.previousPath), inferContent };
+    }
+    case 'delete':
+      return { action: ActionType.DELETE, filePath };
+    case 'chmod':
+      return { action: ActionType.CHMOD, filePath, executeFilemode: action.executable };
+  }
+}
+
+function toBytes(path: Path): Uint8Array {
+  return typeof path === 'string' ? Buffer.from(path) : path;
+}
