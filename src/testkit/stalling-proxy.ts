@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+/** Stands between a client and a server, and can do what networks do. */
+export interface StallingProxy extends AsyncDisposable {
+  /** `tcp://127.0.0.1:<port>` */
+  readonly address: string;
+  /** Connections that were taken, in all. */
+  readonly accepted: number;
+  /** From now on no byte of the open connections arrives, and nothing says so: what a lost network looks like. */
+  stall(): void;
+  /** Cuts the open connections off. */
+  cut(): void;
+}
+
+/** Starts a proxy in front of a Unix socket (`unix:PATH`) or a port of this machine (`tcp://…`). */
+export async function startStallingProxy(target: string): Promise<StallingProxy> {
+  const pairs = new Set<readonly [Socket, Socket]>();
+  let accepted = 0;
+  const server = createServer((near) => {
+    accepted++;
+    const far = target.startsWith('unix:')
+      ? connect({ path: target.slice('unix:'.length) })
+      : connect({ host: '127.0.0.1', port: Number(new URL(target).port) });
+    const pair = [near, far] as const;
+    pairs.add(pair);
+    for (const socket of pair) {
+      socket.on('error', () => {}); // the other end learns of it by the close
+      socket.on('close', () => {
+        pairs.delete(pair);
+        near.destroy();
+        far.destroy();
+      });
+    }
+    near.pipe(far);
+    far.pipe(near);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const place = server.address();
+  const cut = () => {
+    for (const [near] of pairs) near.destroy();
+  };
+  return {
+    address: `tcp://127.0.0.1:${typeof place === 'object' ? place?.port : 0}`,
+    get accepted() {
+      return accepted;
+    },
+    stall: () => {
+      for (const [near, far] of pairs) {
+        near.unpipe(far).pause();
+        far.unpipe(near).pause();
+      }
+    },
+    cut,
+    async [Symbol.asyncDispose]() {
+      cut();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
