@@ -1,71 +1,196 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, before, suite, test } from 'node:test';
+import { gitOutput } from '#testkit/init-repository';
 import { runGit } from '#testkit/run-git';
-import { type RunResult, run } from '#testkit/run-program';
+import { type RunProgramOptions, type RunResult, run } from '#testkit/run-program';
 import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
-import { startGitaly } from '#testkit/start-gitaly';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
-const EXAMPLES = join(import.meta.dirname, '../examples');
+const ROOT = join(import.meta.dirname, '..');
+const EXAMPLES = join(ROOT, 'examples');
+const TOKEN = 'a secret';
+const MAX_LINES = 40;
+const NOWHERE = 'unix:/nowhere/gitaly.socket';
 
-function example(name: string, ...args: string[]): Promise<RunResult> {
-  return run(process.execPath, ['--conditions=source', join(EXAMPLES, name), ...args]);
+const tried = new Set<string>();
+
+function example(name: string, args: readonly string[], options: RunProgramOptions = {}): Promise<RunResult> {
+  tried.add(name);
+  return run(process.execPath, ['--conditions=source', join(EXAMPLES, name), ...args], options);
 }
 
-test('every example is tried here', () => {
-  assert.deepEqual(readdirSync(EXAMPLES).toSorted(), ['embed-a-server.ts', 'read-a-repository.ts', 'ssh-door.ts']);
-});
-
-test('the example reads a repository', async () => {
-  await using gitaly = await startGitaly();
-  const path = join(gitaly.storagePath(), 'a.git');
-  await runGit(['init', '-q', '--bare', '-b', 'main', path]);
-  const blob = await runGit(['hash-object', '-w', '--stdin'], { cwd: path, input: '12345' });
-  const tree = await runGit(['mktree'], { cwd: path, input: `100644 blob ${blob}\tfile.txt\n` });
-  const commit = await runGit(['commit-tree', '-m', 'the subject', tree], { cwd: path });
-  await runGit(['update-ref', 'refs/heads/main', commit], { cwd: path });
-
-  const found = await example('read-a-repository.ts', gitaly.address, 'default', 'a.git');
-  const missing = await example('read-a-repository.ts', gitaly.address, 'default', 'none.git');
-
-  assert.deepEqual([found.code, found.stdout, found.stderr], [0, `${commit} the subject\nfile.txt 5n\n`, '']);
-  assert.equal(missing.code, 1);
-  assert.match(missing.stderr, /there is no none\.git/);
-});
-
-test('the example embeds a server', async () => {
-  const { code, stdout, stderr } = await example('embed-a-server.ts');
-
+/** What an example prints when all is well. */
+async function printed(name: string, args: readonly string[] = [], options: RunProgramOptions = {}): Promise<string> {
+  const { code, stdout, stderr } = await example(name, args, options);
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /^unix:.* refs\/heads\/trunk\n$/);
-});
+  return stdout;
+}
 
-test('the example opens an SSH door', { skip: NO_OPENSSH }, async () => {
-  await using gitaly = await startGitaly();
-  const keys = join(gitaly.directory, 'authorized_keys');
-  const key = await makeSshKey(join(gitaly.directory, 'id'), 'ann');
-  writeFileSync(keys, key.line);
-  const door = spawn(process.execPath, ['--conditions=source', join(EXAMPLES, 'ssh-door.ts'), gitaly.address, keys, '0']);
-  const exited = once(door, 'exit');
-  const [line] = await once(door.stdout, 'data');
-  const [, url = '', port = ''] = /^(ssh:\/\/git@127\.0\.0\.1:(\d+)) \(host key SHA256:/.exec(String(line)) ?? [];
-  const ssh = await sshArguments({
-    directory: gitaly.directory,
-    door: { host: '127.0.0.1', port: Number(port) },
-    hostKeyPath: `${keys}.host-key`,
-    key: key.path,
+suite('the examples', { concurrency: 2 }, () => {
+  let gitaly: TestGitaly;
+  let address: string;
+  let head: string;
+  before(async () => {
+    gitaly = await startGitaly({ tcp: true });
+    address = gitaly.address;
+    const path = join(gitaly.storagePath(), 'a.git');
+    await runGit(['init', '-q', '--bare', '-b', 'main', path]);
+    const blob = await runGit(['hash-object', '-w', '--stdin'], { cwd: path, input: '12345' });
+    const tree = await runGit(['mktree'], { cwd: path, input: `100644 blob ${blob}\tfile.txt\n` });
+    head = await runGit(['commit-tree', '-m', 'the subject', tree], { cwd: path });
+    await runGit(['update-ref', 'refs/heads/main', head], { cwd: path });
   });
-  const work = join(gitaly.directory, 'work');
-  await runGit(['init', '-q', '-b', 'main', work]);
-  await runGit(['-C', work, 'commit', '-q', '--allow-empty', '-m', 'one']);
+  after(() => gitaly[Symbol.asyncDispose]());
 
-  await runGit(['-C', work, 'push', '-q', `${url}/new.git`, 'main'], { env: gitOverSsh(ssh) });
-  const refs = await runGit(['ls-remote', `${url}/new.git`, 'main'], { env: gitOverSsh(ssh) });
-  door.kill('SIGTERM');
+  /** git with an example in the place of ssh. */
+  const gitOver = (name: string, ...args: string[]) => {
+    tried.add(name);
+    const command = `"${process.execPath}" --conditions=source "${join(EXAMPLES, name)}" ${address}`;
+    return runGit(args, { cwd: ROOT, env: { GIT_SSH_COMMAND: command, GIT_SSH_VARIANT: 'simple' } });
+  };
 
-  assert.equal(refs, `${await runGit(['-C', work, 'rev-parse', 'main'])}\trefs/heads/main`);
-  assert.deepEqual(await exited, [0, null]);
+  test('read a repository', async () => {
+    const missing = await example('read-a-repository.ts', [address, 'default', 'none.git']);
+
+    assert.equal(await printed('read-a-repository.ts', [address, 'default', 'a.git']), `${head} the subject\nfile.txt 5n\n`);
+    assert.equal(missing.code, 1);
+    assert.match(missing.stderr, /there is no none\.git/);
+  });
+
+  test('embed a server', async () => {
+    assert.match(await printed('embed-a-server.ts'), /^unix:.* refs\/heads\/trunk\n$/);
+  });
+
+  test('connect', async () => {
+    assert.match(await printed('basic-connection.ts', [address]), /^Gitaly \S+, git 2\.\S+\nstorage default\n$/);
+  });
+
+  test('limit, cancel and label calls', async () => {
+    const output = await printed('context.ts', [address]);
+
+    assert.match(output, /^CANCELLED Error: the user went away\n.*\nDEADLINE_EXCEEDED\n$/s);
+    assert.equal(gitaly.log.filter((line) => line.correlation_id === 'request-1').length, 1);
+  });
+
+  test('read connection strings', async () => {
+    const { tcp = '' } = gitaly.addresses;
+    const output = await printed('address-formats.ts', [address, tcp, `dns:localhost:${new URL(tcp).port}`, 'nonsense', NOWHERE]);
+
+    assert.equal(output.match(/is serving/g)?.length, 3, output);
+    assert.match(output, /INVALID_ARGUMENT: invalid connection string: "nonsense"\n/);
+    assert.match(output, /UNAVAILABLE: connection error: .*no such file or directory/);
+  });
+
+  test('sign calls', async () => {
+    await using guarded = await startGitaly({ token: TOKEN });
+
+    const output = await printed('authentication.ts', [guarded.address], { env: { GITALY_TOKEN: TOKEN } });
+
+    assert.equal(output, 'the token is right\nPERMISSION_DENIED permission denied: wrong hmac signature\nand right again\n');
+  });
+
+  test('share connections', async () => {
+    assert.equal(await printed('pool.ts', [address]), '20 requests, 1 connection\n');
+    assert.match(
+      await printed('pool-with-options.ts', [address]),
+      /^dialing (\S+)\nready\nready\ndialing unix:\/nowhere\/gitaly.socket\ncould not dial source: connection error: .*\n$/,
+    );
+  });
+
+  test('check the health', async () => {
+    const missing = await example('health-check.ts', [NOWHERE]);
+
+    assert.equal(await printed('health-check.ts', [address]), `${address} is healthy\nready\n`);
+    assert.equal(missing.code, 1);
+    assert.match(missing.stdout, /^not healthy: UNAVAILABLE connection error.*\nstill transient_failure after a second\n$/);
+  });
+
+  test('fail at once on errors that stay', async () => {
+    const missing = await example('fail-on-non-temporary-errors.ts', [NOWHERE]);
+
+    assert.equal(await printed('fail-on-non-temporary-errors.ts', [address]), 'connected: ready\n');
+    assert.equal(missing.code, 1);
+    assert.match(missing.stdout, /^UNAVAILABLE: failed to dial "unix:\/nowhere\/gitaly\.socket" connection: .*no such file/);
+  });
+
+  test('use sidechannels', async () => {
+    const request = '0014command=ls-refs\n00010009peel\n0000';
+
+    assert.equal(
+      await printed('sidechannel-registry.ts', [address, 'default', 'a.git']),
+      'references came over the sidechannel\n',
+    );
+    const { code, stdout, stderr } = await example('dial-with-sidechannel.ts', [address, 'default', 'a.git'], { input: request });
+    assert.deepEqual([code, stderr], [0, '4 packets asked\n']);
+    assert.match(stdout, new RegExp(`^[0-9a-f]{4}${head} HEAD\n[0-9a-f]{4}${head} refs/heads/main\n0000$`));
+  });
+
+  test('clone and push', async () => {
+    const directory = join(gitaly.directory, 'work');
+    mkdirSync(directory);
+    const [one, two] = [join(directory, 'one'), join(directory, 'two')];
+    await gitOver('upload-pack.ts', 'clone', '-q', 'ssh://default/a.git', one);
+    await gitOver('upload-pack-with-sidechannel.ts', 'clone', '-q', 'ssh://default/a.git', two);
+    for (const clone of [one, two]) assert.equal(gitOutput(clone, ['rev-parse', 'HEAD']), head);
+
+    gitOutput(one, ['-c', 'user.name=J', '-c', 'user.email=j@x', 'commit', '-q', '--allow-empty', '-m', 'pushed']);
+    await gitOver('receive-pack.ts', '-C', one, 'push', '-q', 'origin', 'HEAD:refs/heads/pushed');
+
+    const pushed = gitOutput(join(gitaly.storagePath(), 'a.git'), ['log', '-1', '--format=%s', 'pushed']);
+    assert.equal(pushed, 'pushed');
+  });
+
+  test('watch calls', async () => {
+    assert.equal(await printed('interceptors.ts', [address]), 'ServerInfo: 1 responses\nRefExists: INVALID_ARGUMENT\n');
+  });
+
+  test('work with a repository', async () => {
+    const output = await printed('complete-example.ts', [address, 'default', 'scratch.git']);
+
+    const [first = '', ...rest] = output.split('\n');
+    assert.equal(first, '2 commits, the last one is ours: true');
+    assert.deepEqual(rest.slice(1, -3), ['@@ -1 +1 @@', '-# Hello', '+# Hello, world', '', '15 bytes: # Hello, world']);
+    assert.match(output, /because of indexUpdate: /);
+    assert.deepEqual(readdirSync(gitaly.storagePath()).includes('scratch.git'), false);
+  });
+
+  tried.add('ssh-door.ts'); // also where it is skipped
+  test('open an SSH door', { skip: NO_OPENSSH }, async () => {
+    await using server = await startGitaly();
+    const keys = join(server.directory, 'authorized_keys');
+    const key = await makeSshKey(join(server.directory, 'id'), 'ann');
+    writeFileSync(keys, key.line);
+    const door = spawn(process.execPath, ['--conditions=source', join(EXAMPLES, 'ssh-door.ts'), server.address, keys, '0']);
+    const exited = once(door, 'exit');
+    const [line] = await once(door.stdout, 'data');
+    const [, url = '', port = ''] = /^(ssh:\/\/git@127\.0\.0\.1:(\d+)) \(host key SHA256:/.exec(String(line)) ?? [];
+    const ssh = await sshArguments({
+      directory: server.directory,
+      door: { host: '127.0.0.1', port: Number(port) },
+      hostKeyPath: `${keys}.host-key`,
+      key: key.path,
+    });
+    const work = join(server.directory, 'work');
+    await runGit(['init', '-q', '-b', 'main', work]);
+    await runGit(['-C', work, 'commit', '-q', '--allow-empty', '-m', 'one']);
+
+    await runGit(['-C', work, 'push', '-q', `${url}/new.git`, 'main'], { env: gitOverSsh(ssh) });
+    const refs = await runGit(['ls-remote', `${url}/new.git`, 'main'], { env: gitOverSsh(ssh) });
+    door.kill('SIGTERM');
+
+    assert.equal(refs, `${await runGit(['-C', work, 'rev-parse', 'main'])}\trefs/heads/main`);
+    assert.deepEqual(await exited, [0, null]);
+  });
+
+  after(() => {
+    const names = readdirSync(EXAMPLES).filter((name) => name.endsWith('.ts'));
+    assert.deepEqual([...tried].toSorted(), names.toSorted(), 'every example is tried');
+    for (const name of names) {
+      assert.ok(readFileSync(join(EXAMPLES, name), 'utf8').split('\n').length - 1 <= MAX_LINES, `${name} is short`);
+    }
+  });
 });

@@ -98,6 +98,7 @@ class ManagedCall implements ResponseStream<unknown> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.cancel();
+    void this.#replayable?.close(); // not waited for: the source of the requests may be in the middle of a wait of its own
     await this.#opened.catch(() => {}); // whoever iterates is told
   }
 

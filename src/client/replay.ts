@@ -14,6 +14,7 @@ export class ReplayableRequests {
   #dropped = 0;
   #isCommitted = false;
   #isDone = false;
+  #isClosed = false;
   /** The one message being taken from the source, for whichever attempt is alive when it comes. */
   #pending: Promise<void> | undefined;
 
@@ -41,8 +42,10 @@ export class ReplayableRequests {
     }
   }
 
-  /** The call is over: the caller's iterable is told that nothing more is wanted. */
+  /** The call is over: the caller's iterable is told, once, that nothing more is wanted. */
   async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#isDone = true;
     this.#kept = [];
     await this.#iterator?.return?.();

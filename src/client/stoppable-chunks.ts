@@ -48,16 +48,19 @@ class ReadableChunks implements AsyncIterableIterator<Uint8Array, void> {
     return { done: true, value: undefined };
   }
 
-  async #change(): Promise<void> {
+  #change(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const onEnd = () => {
-      this.#isEnded = true;
+    const wake = () => {
+      this.#stream.off('readable', wake).off('end', onEnd).off('error', wake).off('close', wake);
       resolve();
     };
-    this.#wake = resolve;
-    this.#stream.on('readable', resolve).on('end', onEnd).on('error', resolve).on('close', resolve);
-    await promise;
-    this.#stream.off('readable', resolve).off('end', onEnd).off('error', resolve).off('close', resolve);
+    const onEnd = () => {
+      this.#isEnded = true;
+      wake();
+    };
+    this.#wake = wake;
+    this.#stream.on('readable', wake).on('end', onEnd).on('error', wake).on('close', wake);
+    return promise;
   }
 }
 

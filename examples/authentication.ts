@@ -1,0 +1,22 @@
+// Signs calls with the server's token; shows what a wrong one gives.
+//
+//   GITALY_TOKEN=secret node examples/authentication.ts unix:data/gitaly.socket
+import { CallError, dial, tokenCredentials } from 'gitaly-ts/client';
+
+const [address = ''] = process.argv.slice(2);
+const token = process.env.GITALY_TOKEN ?? '';
+
+await using connection = await dial(address, { token });
+await connection.server.serverInfo({});
+console.log('the token is right');
+
+// The same with credentials of one's own: they are asked for at each call, so that a token may change while the connection lives.
+let current = 'wrong';
+const credentials = { metadata: () => tokenCredentials(current).metadata() };
+await using changing = await dial(address, { credentials });
+const refusal = await changing.server.serverInfo({}).catch((error: CallError) => error);
+if (refusal instanceof CallError) console.log(refusal.code, refusal.message);
+
+current = token;
+await changing.server.serverInfo({});
+console.log('and right again');

@@ -1,0 +1,18 @@
+// One connection for everything: ordinary calls, and calls with sidechannels, here the answer to a smart HTTP fetch.
+//
+//   node examples/dial-with-sidechannel.ts unix:data/gitaly.socket default hello.git < request-body > response-body
+import { dialSidechannel, postUploadPack, SidechannelRegistry } from 'gitaly-ts/client';
+
+const [address = '', storageName = '', relativePath = ''] = process.argv.slice(2);
+const repository = { storageName, relativePath };
+
+// One registry may serve any number of connections and calls.
+const registry = new SidechannelRegistry();
+await using connection = await dialSidechannel(address, registry, { maxStreamWindowBytes: 1 << 20 });
+
+const { exists } = await connection.repository.repositoryExists({ repository });
+if (!exists) throw new Error(`there is no ${relativePath}`);
+
+const io = { stdin: process.stdin, stdout: process.stdout };
+const statistics = await postUploadPack(connection, registry, io, { repository, gitProtocol: 'version=2' });
+console.error(`${statistics?.packets} packets asked`);

@@ -1,0 +1,24 @@
+// Dials and checks at once, so that a wrong address or token shows here and not at the first call.
+//
+//   node examples/health-check.ts unix:data/gitaly.socket
+import { dial, GitalyError, healthCheckDialer } from 'gitaly-ts/client';
+
+const [address = ''] = process.argv.slice(2);
+const checkedDial = healthCheckDialer(); // around `dial`; any dialer can be given, also one that checks already
+
+try {
+  await using connection = await checkedDial(address, { signal: AbortSignal.timeout(5000), retry: false });
+  console.log(`${connection.address} is healthy`);
+} catch (error) {
+  if (!(error instanceof GitalyError)) throw error;
+  console.log(`not healthy: ${error.code} ${error.message}`);
+  process.exitCode = 1;
+}
+
+// Without a dialer of its own: wait until calls would not have to wait, and ask.
+await using patient = await dial(address);
+const isReady = await patient.waitForReady({ timeoutMs: 1000 }).then(
+  () => true,
+  () => false,
+);
+console.log(isReady ? patient.state : `still ${patient.state} after a second`);

@@ -1,0 +1,17 @@
+// Shares connections between requests: one for each address and token, however many ask at the same time.
+//
+//   node examples/pool.ts unix:data/gitaly.socket
+import { Pool } from 'gitaly-ts/client';
+
+const [address = ''] = process.argv.slice(2);
+
+await using pool = new Pool();
+
+async function handleRequest(token = ''): Promise<string> {
+  const connection = await pool.dial(address, token);
+  const { serverVersion } = await connection.server.serverInfo({});
+  return serverVersion; // the connection stays open: it belongs to the pool
+}
+
+const versions = await Promise.all(Array.from({ length: 20 }, () => handleRequest()));
+console.log(`${versions.length} requests, ${pool.size} connection`);

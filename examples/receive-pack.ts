@@ -1,0 +1,15 @@
+// `git push` over a Gitaly connection: git starts this program where it would start ssh.
+//
+//   GIT_SSH_COMMAND='node examples/receive-pack.ts unix:data/gitaly.socket' GIT_SSH_VARIANT=simple git push ssh://default/hello.git
+import { dial, receivePack } from 'gitaly-ts/client';
+
+const [address = '', storageName = '', command = ''] = process.argv.slice(2);
+const [, relativePath] = /^git-receive-pack '\/?(.*)'$/.exec(command) ?? [];
+if (relativePath === undefined) throw new Error(`can only receive-pack: ${command}`);
+
+await using connection = await dial(address);
+const repository = { storageName, relativePath, glRepository: 'project-1' };
+// Who pushes. A push that hooks refuse is no error: git prints why.
+const { exitCode } = await receivePack(connection, process, { repository, glId: 'user-1', glUsername: 'jane' });
+process.exitCode = exitCode;
+process.stdin.destroy(); // git keeps its end open

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { PassThrough } from 'node:stream';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { dial, dialSidechannel, receivePack, SidechannelRegistry, uploadPackWithSidechannel } from '#client/index';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+
+const CYCLES = 10_000;
+/** What the engine itself keeps moving; a leak of one small object per cycle is more. */
+const NOISE_BYTES = 400_000;
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
+
+const REPOSITORY = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
+
+let gitaly: GitalyProcess;
+before(async () => {
+  gitaly = await startGitalyProcess();
+  await using connection = await dial(gitaly.address);
+  await connection.repository.createRepository({ repository: REPOSITORY });
+});
+after(() => gitaly[Symbol.asyncDispose]());
+
+interface Held {
+  readonly heapBytes: number;
+  readonly descriptors: number;
+  readonly resources: number;
+}
+
+async function held(): Promise<Held> {
+  await delay(300); // sockets and the timers that let them end
+  for (let i = 0; i < 3; i++) {
+    collectGarbage();
+    await delay(5);
+  }
+  return {
+    heapBytes: process.memoryUsage().heapUsed,
+    descriptors: readdirSync('/proc/self/fd').length,
+    resources: process.getActiveResourcesInfo().length,
+  };
+}
+
+/** Runs the cycle often, `width` at a time, and compares what is held with what was held after the first tenth. */
+async function assertKeepsNothing(cycle: () => Promise<unknown>, { cycles = CYCLES, width = 8 } = {}): Promise<void> {
+  const run = async (count: number) => {
+    let left = count;
+    const worker = async () => {
+      while (left-- > 0) await cycle();
+    };
+    await Promise.all(Array.from({ length: width }, worker));
+  };
+  await run(cycles / 10);
+  const early = await held();
+  await run(cycles);
+  const late = await held();
+
+  assert.ok(late.descriptors <= early.descriptors, `${late.descriptors} descriptors after ${early.descriptors}`);
+  assert.ok(late.resources <= early.resources, `${late.resources} resources after ${early.resources}`);
+  const grown = late.heapBytes - early.heapBytes;
+  assert.ok(grown < NOISE_BYTES, `the heap grew by ${grown} bytes in ${cycles} cycles`);
+}
+
+test('ten thousand connections that were used and closed leave nothing', async () => {
+  await assertKeepsNothing(async () => {
+    await using connection = await dial(gitaly.address);
+    await connection.health.check({});
+  });
+});
+
+test('ten thousand calls leave nothing, however they end', async () => {
+  await using connection = await dial(gitaly.address);
+  const keeping = new AbortController();
+  const { signal } = keeping;
+  let turn = 0;
+  const endings: (() => Promise<unknown>)[] = [
+    () => connection.health.check({}, { signal, timeoutMs: 60_000 }),
+    () => assert.rejects(connection.ref.refExists({}, { signal, timeoutMs: 60_000 })),
+    () => assert.rejects(connection.health.check({}, { signal, timeoutMs: 0 })),
+    () => assert.rejects(connection.health.check({}, { signal: AbortSignal.abort() })),
+    async () => {
+      const abort = new AbortController();
+      const call = connection.health.check({}, { signal: abort.signal });
+      abort.abort();
+      await assert.rejects(call);
+    },
+    async () => {
+      for await (const _ of connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY }, { signal })) break;
+    },
+    async () => {
+      await using _call = connection.ssh.sshReceivePack([], { signal });
+    },
+  ];
+
+  await assertKeepsNothing(() => endings[turn++ % endings.length]?.() ?? Promise.resolve());
+
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
+});
+
+test('git streams that are cut off at any point leave nothing', async () => {
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(gitaly.address, registry);
+  const keeping = new AbortController();
+  let turn = 0;
+  const cutOff = async () => {
+    const io = { stdin: new PassThrough(), stdout: new PassThrough().resume(), stderr: new PassThrough().resume() };
+    const request = { repository: REPOSITORY, glId: 'user-1' };
+    const kind = turn++ % 5;
+    const options = { signal: AbortSignal.any([keeping.signal, AbortSignal.timeout([0, 1, 5, 20, 50][kind] ?? 0)]) };
+    const running =
+      turn % 2 === 0
+        ? receivePack(connection, io, request, options)
+        : uploadPackWithSidechannel(connection, registry, io, request, options);
+    await assert.rejects(running, { code: 'CANCELLED' });
+    await setImmediate(); // a sidechannel closes in the turn after
+    for (const stream of Object.values(io))
+      for (const name of ['readable', 'drain', 'error', 'close']) assert.equal(stream.listenerCount(name), 0, name);
+  };
+
+  await assertKeepsNothing(cutOff, { cycles: 200 });
+
+  assert.equal(registry.size, 0);
+  assert.equal((await connection.health.check({})).status, 1);
+});
