@@ -1,0 +1,141 @@
+/**
+ * Writes `docs/client/reference.md`: everything that `gitaly-ts/client` exports, with its shape and its docstring.
+ *
+ *   node scripts/generate-client-reference.ts            writes the file
+ *   node scripts/generate-client-reference.ts --check    compares only; exit 1 when it would change
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '..');
+const FILE = 'docs/client/reference.md';
+const ENTRIES = [{ title: 'gitaly-ts/client', index: 'src/client/index.ts' }];
+
+interface Declaration {
+  readonly name: string;
+  readonly doc: string;
+  /** TypeScript without bodies. */
+  readonly shape: string;
+}
+
+/** A member of a class that is not private. */
+const MEMBER = /^ {2}(?:static |async |readonly |override |get |\*)*(?:[a-zA-Z]\w*|\[Symbol\.\w+\])[(<:?]/;
+/** What only the house itself makes. */
+const HIDDEN_CONSTRUCTOR = /^ {2}constructor\((?:error|parts|problem)\b/;
+
+/** The names that an index hands on, with the file that declares each. */
+function exportsOf(index: string): { name: string; file: string }[] {
+  const text = readFileSync(join(ROOT, index), 'utf8');
+  return [...text.matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)';$/gm)].flatMap(([, names = '', from = '']) => {
+    const file = from.startsWith('#') ? `src/${from.slice(1)}.ts` : join(index, '..', from);
+    return names
+      .split(',')
+      .map((name) => name.trim().replace(/^type /, ''))
+      .filter((name) => name !== '')
+      .map((name) => ({ name, file }));
+  });
+}
+
+/** Reads one declaration. The formatter of the house puts every declaration's end at the margin. */
+function declarationOf({ name, file }: { name: string; file: string }): Declaration {
+  const lines = readFileSync(join(ROOT, file), 'utf8').split('\n');
+  const start = lines.findIndex((line) =>
+    new RegExp(`^export (async )?(function\\*?|class|interface|type|const) ${name}\\b`).test(line),
+  );
+  if (start === -1) throw new Error(`${file} does not declare ${name}`);
+  const [, kind = ''] = /^export (?:async )?(\w+)/.exec(lines[start] ?? '') ?? [];
+  return { name, doc: docBefore(lines, start), shape: shapeOf(lines, start, kind) };
+}
+
+/** The docstring that ends in the line before. */
+function docBefore(lines: readonly string[], at: number): string {
+  if (!lines[at - 1]?.trimEnd().endsWith('*/')) return '';
+  let start = at - 1;
+  while (!lines[start]?.trimStart().startsWith('/**')) start--;
+  return lines
+    .slice(start, at)
+    .map((line) => line.replace(/^\s*(\/\*\*|\*\/|\*)\s?/, '').replace(/\s*\*\/$/, ''))
+    .join('\n')
+    .trim();
+}
+
+function shapeOf(lines: readonly string[], start: number, kind: string): string {
+  return shapeText(lines, start, kind)
+    .replace(/^export (?:async )?/, '')
+    .replace('function*', 'function');
+}
+
+function shapeText(lines: readonly string[], start: number, kind: string): string {
+  if (kind === 'class') return classShape(lines, start);
+  return kind === 'function' ? headFrom(lines, start, '') : wholeFrom(lines, start);
+}
+
+/** A declaration to its end: the line at the margin that closes what the first one opens, or else the first semicolon. */
+function wholeFrom(lines: readonly string[], start: number): string {
+  const first = lines[start] ?? '';
+  const end = /[{(]$/.test(first) ? /^\S/ : /;$/;
+  const last = first.endsWith(';') ? start : lines.findIndex((line, index) => index > start && end.test(line));
+  return lines.slice(start, last + 1).join('\n');
+}
+
+/** A signature up to the brace that opens its body. */
+function headFrom(lines: readonly string[], start: number, indent: string): string {
+  const last = lines.findIndex(
+    (line, index) => index >= start && / \{$/.test(line) && (index === start || line.startsWith(`${indent})`)),
+  );
+  return lines
+    .slice(start, last + 1)
+    .map((line) => line.slice(indent.length))
+    .join('\n')
+    .replace(/ \{$/, ';');
+}
+
+/** The public members of a class, with their docstrings. */
+function classShape(lines: readonly string[], start: number): string {
+  const end = lines.findIndex((line, index) => index > start && line === '}');
+  const members = lines.flatMap((line, index) => {
+    const isMember = index > start && index < end && MEMBER.test(line) && !HIDDEN_CONSTRUCTOR.test(line);
+    return isMember ? [memberAt(lines, index)] : [];
+  });
+  return [lines[start], ...members, '}'].join('\n');
+}
+
+function memberAt(lines: readonly string[], index: number): string {
+  const doc = docBefore(lines, index);
+  const comment =
+    doc === ''
+      ? []
+      : doc.includes('\n')
+        ? ['/**', ...doc.split('\n').map((line) => ` * ${line}`.trimEnd()), ' */']
+        : [`/** ${doc} */`];
+  const line = (lines[index] ?? '').slice(2);
+  const signature = /[;]$/.test(line) ? line : headFrom(lines, index, '  ');
+  return [...comment, ...signature.replace(/^async /, '').split('\n')].map((text) => `  ${text}`).join('\n');
+}
+
+function render(): string {
+  const parts = ['# API reference', '', 'Generated from the docstrings by `npm run gen`.'];
+  for (const { title, index } of ENTRIES) {
+    const declarations = exportsOf(index).map(declarationOf);
+    parts.push('', `## ${title}`);
+    for (const { name, doc, shape } of declarations.toSorted((a, b) => a.name.localeCompare(b.name, 'en'))) {
+      parts.push('', `### ${name}`, ...(doc === '' ? [] : ['', asMarkdown(doc)]), '', '```ts', shape, '```');
+    }
+  }
+  return `${parts.join('\n')}\n`;
+}
+
+/** Tags of a docstring as paragraphs. */
+function asMarkdown(doc: string): string {
+  return doc
+    .replaceAll(/\n*^@throws /gm, '\n\n**Throws** ')
+    .replaceAll(/\n*^@(param|returns|see) /gm, '\n\n**$1** ')
+    .trim();
+}
+
+const path = join(ROOT, FILE);
+if (process.argv[2] !== '--check') writeFileSync(path, render());
+else if (readFileSync(path, 'utf8') !== render()) {
+  console.error(`${FILE} is not up to date: run "npm run gen" and commit the result.`);
+  process.exitCode = 1;
+}
