@@ -8,6 +8,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bench as blobs } from './blobs.ts';
+import { bench as clientCalls } from './client-calls.ts';
 import { bench as clone } from './clone.ts';
 import { bench as commitFiles } from './commit-files.ts';
 import { bench as commits } from './commits.ts';
@@ -32,6 +33,7 @@ const BENCHES: readonly Bench[] = [
   processStart,
   unaryCalls,
   reads,
+  clientCalls,
   trees,
   commits,
   blobs,

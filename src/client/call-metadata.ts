@@ -27,8 +27,8 @@ export function callMetadata(sources: MetadataSources, options: CallOptions): Me
   if (trace !== undefined) for (const [key, value] of traceHeaders(trace)) metadata.set(key, value);
   setFlags(metadata, sources.featureFlags);
   setFlags(metadata, options.featureFlags);
-  if (sources.credentials !== undefined) replace(metadata, sources.credentials.metadata());
-  if (options.metadata !== undefined) replace(metadata, options.metadata);
+  if (sources.credentials !== undefined) metadata.assign(sources.credentials.metadata());
+  if (options.metadata !== undefined) metadata.assign(options.metadata);
   return metadata;
 }
 
@@ -37,12 +37,6 @@ function setFlags(metadata: Metadata, flags: Readonly<Record<string, boolean>> =
   for (const [name, isOn] of Object.entries(flags)) {
     metadata.set(`${FEATURE_FLAG_PREFIX}${name.replaceAll('_', '-')}`, String(isOn));
   }
-}
-
-function replace(metadata: Metadata, init: MetadataInit): void {
-  const added = [...Metadata.from(init).entries()];
-  for (const [key] of added) metadata.delete(key);
-  for (const [key, value] of added) metadata.append(key, value);
 }
 
 function resolveSource(source: string | (() => string | undefined) | undefined): string | undefined {

@@ -24,9 +24,9 @@ export interface CallHost {
 /** The attempt of a call that counts. */
 interface Attempt {
   readonly call: ClientCall<unknown>;
-  readonly responses: AsyncIterator<unknown>;
+  readonly responses: AsyncIterator<unknown, void>;
   /** The first response, where it had to be looked at to know that the attempt did not fail. */
-  first: IteratorResult<unknown> | undefined;
+  first: IteratorResult<unknown, void> | undefined;
 }
 
 /** Attempts that the server says it did not look at are repeated whatever the method, but not for ever. */
@@ -46,6 +46,8 @@ class ManagedCall implements ResponseStream<unknown> {
   readonly #deadline: Date | undefined;
   readonly #replayable: ReplayableRequests | undefined;
   readonly #opened: Promise<Attempt>;
+  /** The attempt that counts, once it is known. */
+  #answered: Attempt | undefined;
   /** The attempt under way. */
   #current: ClientCall<unknown> | undefined;
   /** Ends the waiting for a connection or for the next attempt. */
@@ -59,10 +61,7 @@ class ManagedCall implements ResponseStream<unknown> {
     this.#deadline = earliest(options.deadline, options.timeoutMs ?? (options.deadline ? undefined : host.defaultTimeoutMs));
     this.#replayable = isRepeatable(requests) ? undefined : new ReplayableRequests(requests);
     this.#opened = this.#open();
-    this.#opened.then(
-      ({ call }) => this.#report(call),
-      () => void this.#replayable?.close(), // the caller learns of the failure by iterating
-    );
+    this.#opened.catch(() => void this.#replayable?.close()); // the caller learns of the failure by iterating
   }
 
   get headers(): Promise<Metadata> {
@@ -80,19 +79,24 @@ class ManagedCall implements ResponseStream<unknown> {
     this.#current?.cancel(this.#cancelReason);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<unknown, void, undefined> {
-    let isOver = false;
+  [Symbol.asyncIterator](): AsyncIterator<unknown, void, undefined> {
+    return {
+      next: () => this.#next(),
+      return: async () => {
+        this.cancel(); // the loop was left early
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  async #next(): Promise<IteratorResult<unknown, void>> {
     try {
-      const { first, responses } = await this.#opened;
-      for (let result = first ?? (await responses.next()); result.done !== true; result = await responses.next()) {
-        yield result.value;
-      }
-      isOver = true;
+      const attempt = this.#answered ?? (await this.#opened);
+      const { first, responses } = attempt;
+      attempt.first = undefined;
+      return first ?? (await responses.next());
     } catch (error) {
-      isOver = true;
       return await this.#fail(error);
-    } finally {
-      if (!isOver) this.cancel(); // the loop was left early
     }
   }
 
@@ -109,6 +113,8 @@ class ManagedCall implements ResponseStream<unknown> {
         const attempt = await this.#attempt();
         if (!(await isAnswered(attempt))) attempt.first = await attempt.responses.next();
         this.#replayable?.commit();
+        this.#answered = attempt;
+        this.#report(attempt.call);
         return attempt;
       } catch (error) {
         const delayMs = this.#repeatDelayMs(error, attempts);
@@ -161,6 +167,7 @@ class ManagedCall implements ResponseStream<unknown> {
   #report(call: ClientCall<unknown>): void {
     const { onHeaders, onTrailers } = this.#invocation.options;
     if (onHeaders !== undefined) void call.headers.then(onHeaders);
+    if (onTrailers === undefined && this.#replayable === undefined) return;
     void call.trailers.then((trailers) => {
       onTrailers?.(trailers);
       void this.#replayable?.close();

@@ -75,11 +75,11 @@ function createCall(method: MethodInfo, invoke: Invoke): unknown {
 }
 
 async function onlyResponse(stream: ResponseStream<unknown>): Promise<unknown> {
-  let response: unknown;
-  for await (const message of stream) {
-    if (response !== undefined) throw new GitalyError('INTERNAL', 'cardinality violation: more than one response');
-    response = message;
-  }
-  if (response === undefined) throw new GitalyError('INTERNAL', 'cardinality violation: no response');
-  return response;
+  const responses = stream[Symbol.asyncIterator]();
+  const response = await responses.next();
+  if (response.done === true) throw new GitalyError('INTERNAL', 'cardinality violation: no response');
+  const end = await responses.next();
+  if (end.done === true) return response.value;
+  stream.cancel();
+  throw new GitalyError('INTERNAL', 'cardinality violation: more than one response');
 }

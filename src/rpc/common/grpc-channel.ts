@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, connect, constants, type OutgoingHttpHeaders } from 'node:http2';
+import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import { GitalyError, messageOf } from '#base/gitaly-error';
@@ -6,7 +6,7 @@ import { encodeMessage } from '#wire/fast/encode-message';
 import { type CallCodec, OutgoingCall } from './grpc-client-call.ts';
 import { ACCEPTED_ENCODINGS } from './grpc-compression.ts';
 import { MAX_RECEIVE_MESSAGE_BYTES } from './grpc-frame.ts';
-import { addMetadata } from './grpc-headers.ts';
+import { pushMetadata } from './grpc-headers.ts';
 import type { CallableMethod, MethodName } from './grpc-method.ts';
 import { formatGrpcTimeout } from './grpc-timeout.ts';
 import { GRPC_ACCEPT_ENCODING, GRPC_TIMEOUT } from './header-names.ts';
@@ -111,7 +111,9 @@ class Http2Channel implements GrpcChannel {
   readonly #session: ClientHttp2Session;
   readonly #options: ChannelOptions;
   readonly #interceptors: readonly ClientInterceptor[];
-  readonly #baseHeaders: OutgoingHttpHeaders;
+  /** Of every call, before and after its path: a flat list of names and values, which spares Node two objects a call. */
+  readonly #headersBefore: readonly string[];
+  readonly #headersAfter: readonly string[];
   readonly closed: Promise<void>;
   #isDraining = false;
   #error: Error | undefined;
@@ -123,15 +125,13 @@ class Http2Channel implements GrpcChannel {
     this.#options = options;
     this.#interceptors = options.interceptors ?? [];
     const scheme = options.isSecure ? 'https' : 'http';
-    this.#baseHeaders = {
-      ':method': 'POST',
-      ':scheme': scheme,
-      ':authority': options.authority ?? 'localhost',
-      'content-type': 'application/grpc',
-      'user-agent': options.userAgent ?? 'gitaly-ts',
-      te: 'trailers',
-      [GRPC_ACCEPT_ENCODING]: ACCEPTED_ENCODINGS,
-    };
+    this.#headersBefore = [':method', 'POST', ':scheme', scheme, ':authority', options.authority ?? 'localhost', ':path'];
+    this.#headersAfter = [
+      ['content-type', 'application/grpc'],
+      ['user-agent', options.userAgent ?? 'gitaly-ts'],
+      ['te', 'trailers'],
+      [GRPC_ACCEPT_ENCODING, ACCEPTED_ENCODINGS],
+    ].flat();
     const session = connect(`${scheme}://localhost`, {
       ...SESSION_OPTIONS,
       peerMaxConcurrentStreams: PEER_MAX_CONCURRENT_STREAMS,
@@ -261,11 +261,11 @@ class Http2Channel implements GrpcChannel {
     return call;
   }
 
-  #headersOf(method: MethodName, options: CallOptions, deadlineMs: number | undefined): OutgoingHttpHeaders {
-    const headers: OutgoingHttpHeaders = { ...this.#baseHeaders, ':path': method.path };
-    if (deadlineMs !== undefined) headers[GRPC_TIMEOUT] = formatGrpcTimeout(deadlineMs - Date.now());
+  #headersOf(method: MethodName, options: CallOptions, deadlineMs: number | undefined): string[] {
+    const headers = [...this.#headersBefore, method.path, ...this.#headersAfter];
+    if (deadlineMs !== undefined) headers.push(GRPC_TIMEOUT, formatGrpcTimeout(deadlineMs - Date.now()));
     if (options.metadata !== undefined) {
-      addMetadata(headers, options.metadata instanceof Metadata ? options.metadata : Metadata.from(options.metadata));
+      pushMetadata(headers, options.metadata instanceof Metadata ? options.metadata : Metadata.from(options.metadata));
     }
     return headers;
   }

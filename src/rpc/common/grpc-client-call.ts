@@ -226,11 +226,10 @@ export class OutgoingCall<I, O> implements ClientCall<O> {
 
   /** What a stream that broke off means. */
   #closeReason(): GitalyError | undefined {
-    const missing = new GitalyError('INTERNAL', 'server closed the stream without sending trailers');
-    if (this.#trailers !== undefined) return readStatus(this.#trailers, missing);
+    if (this.#trailers !== undefined) return readStatus(this.#trailers, withoutTrailers);
     if (this.#options.isConnectionGone()) return this.#options.connectionError();
     const code = this.#stream?.rstCode ?? NGHTTP2_NO_ERROR;
-    if (code === NGHTTP2_NO_ERROR) return missing;
+    if (code === NGHTTP2_NO_ERROR) return withoutTrailers();
     if (code === NGHTTP2_CANCEL && (this.#options.deadlineMs ?? Number.POSITIVE_INFINITY) <= Date.now())
       return deadlineExceeded();
     return resetError(code);
@@ -280,6 +279,10 @@ async function release(requests: Iterator<unknown> | AsyncIterator<unknown>): Pr
   } catch {
     // the call has its status already; a source that fails to clean up cannot change it
   }
+}
+
+function withoutTrailers(): GitalyError {
+  return new GitalyError('INTERNAL', 'server closed the stream without sending trailers');
 }
 
 function cancelled(): GitalyError {

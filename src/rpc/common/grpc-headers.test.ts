@@ -17,17 +17,26 @@ function received(headers: OutgoingHttpHeaders): Metadata {
 test('an error survives the way through the headers', () => {
   const error = new GitalyError('ABORTED', 'grün 100%\n', { details: [create(LimitErrorSchema, { errorMessage: 'x' })] });
 
-  const read = readStatus(received(errorHeaders(error, 65_535)), MISSING);
+  const read = readStatus(received(errorHeaders(error, 65_535)), () => MISSING);
 
   assert.deepEqual([read?.code, read?.message, read?.details], [error.code, error.message, error.details]);
 });
 
 test('a status of zero is no error, none at all is the given one', () => {
-  assert.equal(readStatus(Metadata.from({ 'x-a': '1' }), MISSING), MISSING);
-  assert.equal(readStatus(Metadata.fromWire(['grpc-status', '0', 'grpc-message', 'ignored']), MISSING), undefined);
-  assert.equal(readStatus(Metadata.fromWire(['grpc-status', '00']), MISSING), undefined);
-  assert.equal(readStatus(Metadata.fromWire(['grpc-status', 'nonsense']), MISSING)?.code, 'UNKNOWN');
-  assert.equal(readStatus(Metadata.fromWire(['grpc-status', '99']), MISSING)?.code, 'UNKNOWN');
+  assert.equal(
+    readStatus(Metadata.from({ 'x-a': '1' }), () => MISSING),
+    MISSING,
+  );
+  assert.equal(
+    readStatus(Metadata.fromWire(['grpc-status', '0', 'grpc-message', 'ignored']), () => MISSING),
+    undefined,
+  );
+  assert.equal(
+    readStatus(Metadata.fromWire(['grpc-status', '00']), () => MISSING),
+    undefined,
+  );
+  assert.equal(readStatus(Metadata.fromWire(['grpc-status', 'nonsense']), () => MISSING)?.code, 'UNKNOWN');
+  assert.equal(readStatus(Metadata.fromWire(['grpc-status', '99']), () => MISSING)?.code, 'UNKNOWN');
 });
 
 test('a cut message does not end inside of an escape', () => {

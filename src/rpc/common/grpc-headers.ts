@@ -17,13 +17,20 @@ const RESERVED_KEY =
 
 /** Adds metadata to headers that are about to be sent. Keys of the transport are left out, as grpc-go does. */
 export function addMetadata(headers: OutgoingHttpHeaders, metadata: Metadata): void {
-  for (const [key, value] of metadata.wireEntries()) {
-    if (RESERVED_KEY.test(key)) continue;
+  metadata.forEachWire((key, value) => {
+    if (RESERVED_KEY.test(key)) return;
     const present = headers[key];
     if (present === undefined) headers[key] = value;
     else if (Array.isArray(present)) present.push(value);
     else headers[key] = [String(present), value];
-  }
+  });
+}
+
+/** As {@link addMetadata}, for headers that are a flat list of names and values. */
+export function pushMetadata(headers: string[], metadata: Metadata): void {
+  metadata.forEachWire((key, value) => {
+    if (!RESERVED_KEY.test(key)) headers.push(key, value);
+  });
 }
 
 /**
@@ -48,11 +55,11 @@ export function errorHeaders(error: GitalyError, maxBytes: number): OutgoingHttp
 
 /**
  * Reads the status of a call from its trailers (or from the headers of a trailers-only answer): the error, `undefined` for OK.
- * `missing` is what to report when there is no `grpc-status`.
+ * `missing` makes what to report when there is no `grpc-status`.
  */
-export function readStatus(trailers: Metadata, missing: GitalyError): GitalyError | undefined {
+export function readStatus(trailers: Metadata, missing: () => GitalyError): GitalyError | undefined {
   const text = trailers.get(GRPC_STATUS);
-  if (text === undefined) return missing;
+  if (text === undefined) return missing();
   if (text === '0') return undefined;
   const number = /^[0-9]{1,3}$/.test(text) ? Number(text) : -1;
   if (number === 0) return undefined;

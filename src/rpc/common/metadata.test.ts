@@ -32,7 +32,7 @@ test('set replaces, delete removes', () => {
 test('bytes of -bin keys travel as base64 without padding', () => {
   const metadata = Metadata.from({ 'x-bin': Uint8Array.of(0xff, 0x00) });
 
-  assert.deepEqual([...metadata.wireEntries()], [['x-bin', '/wA']]);
+  metadata.forEachWire((...pair) => assert.deepEqual(pair, ['x-bin', '/wA']));
   assert.deepEqual(metadata.getBytes('x-bin'), Buffer.of(0xff, 0x00));
 });
 
@@ -82,4 +82,19 @@ test('what cannot travel is refused', () => {
   });
   assert.throws(() => metadata.set('a', 'x\r\ny'));
   assert.equal(metadata.isEmpty, true);
+});
+
+test('assigning replaces the values of the keys that are assigned', () => {
+  const metadata = Metadata.from({ a: ['1', '2'], b: '3', 'c-bin': Buffer.of(1) });
+
+  metadata.assign({ A: ['4', '5'] });
+  metadata.assign(Metadata.from({ b: ['6', '7'], 'c-bin': Buffer.of(2) }));
+
+  assert.deepEqual(metadata.entries(), [
+    ['a', '4'],
+    ['a', '5'],
+    ['b', '6'],
+    ['b', '7'],
+    ['c-bin', Buffer.of(2)],
+  ]);
 });

@@ -116,19 +116,35 @@ export class Metadata {
   }
 
   /** Key and value in order, one entry per value; bytes for `-bin` keys. */
-  *entries(): Generator<[string, string | Buffer]> {
-    for (const [key, wire] of this.wireEntries()) {
-      if (isBinary(key)) for (const bytes of decodeBinary(wire)) yield [key, bytes];
-      else yield [key, wire];
-    }
+  entries(): [string, string | Buffer][] {
+    const entries: [string, string | Buffer][] = [];
+    this.forEachWire((key, wire) => {
+      if (isBinary(key)) for (const bytes of decodeBinary(wire)) entries.push([key, bytes]);
+      else entries.push([key, wire]);
+    });
+    return entries;
   }
 
-  /** Key and value as they travel (base64 for `-bin` keys). */
-  *wireEntries(): Generator<[string, string]> {
+  /** Visits key and value as they travel (base64 for `-bin` keys). */
+  forEachWire(visit: (key: string, value: string) => void): void {
     for (let i = 0; i < this.#pairs.length; i += 2) {
       const key = this.#pairs[i];
       const value = this.#pairs[i + 1];
-      if (key !== undefined && value !== undefined && key.charCodeAt(0) !== 0x3a) yield [key, value];
+      if (key !== undefined && value !== undefined && key.charCodeAt(0) !== 0x3a) visit(key, value);
+    }
+  }
+
+  /** Takes over all keys of `init`; each replaces the values that were there. */
+  assign(init: MetadataInit): void {
+    if (init instanceof Metadata) {
+      for (const key of new Set(init.#pairs.filter((_, index) => index % 2 === 0))) this.delete(key);
+      init.forEachWire((key, value) => this.#pairs.push(key, value));
+      return;
+    }
+    for (const [key, value] of Object.entries(init)) {
+      this.delete(key);
+      if (typeof value === 'string' || value instanceof Uint8Array) this.append(key, value);
+      else for (const one of value) this.append(key, one);
     }
   }
 

@@ -1,0 +1,147 @@
+/**
+ * The programs that client-calls.ts starts: `serve SOCKET`, and the clients `ours SOCKET` and `grpc-js SOCKET`, which do the work that
+ * messages ask for and answer with its time and their CPU time.
+ */
+import { createServer } from 'node:net';
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import grpc from '@grpc/grpc-js';
+import { dial } from '#client/index';
+import { GrpcServer } from '#rpc/server/grpc-server';
+import { serve } from '#rpc/server/handler';
+import { BlobService, GetBlobRequestSchema, GetBlobResponseSchema } from '#wire/gen/blob_pb';
+import { CommitService, FindCommitRequestSchema, FindCommitResponseSchema } from '#wire/gen/commit_pb';
+
+/** What a client is to do: so many unary calls, `width` at a time, or one stream of so many bytes. */
+export type Work =
+  | { readonly kind: 'unary'; readonly calls: number; readonly width: number }
+  | { readonly kind: 'stream'; readonly bytes: number };
+
+export interface Spent {
+  readonly seconds: number;
+  /** User and system time of the client's process, all threads. */
+  readonly cpuSeconds: number;
+}
+
+/** One way to make the calls. */
+interface Caller {
+  findCommit(): Promise<string | undefined>;
+  /** The bytes that came. */
+  getBlob(bytes: number): Promise<number>;
+}
+
+const COMMIT_ID = '1e292f8fedd741b75372e19097c76d327140c312';
+const ANSWER = {
+  commit: {
+    id: COMMIT_ID,
+    subject: Buffer.from('add a file'),
+    body: Buffer.from('add a file\n\nwith a body\n'),
+    author: { name: Buffer.from('Scrooge McDuck'), email: Buffer.from('scrooge@mcduck.com'), timezone: Buffer.from('+0000') },
+    parentIds: ['c1c67abbaf91f624347bb3ae96eabe3a1b742478'],
+  },
+};
+const METADATA = {
+  'x-gitlab-client-name': 'gitlab-web',
+  'x-gitlab-correlation-id': '01HXYZ0123456789ABCDEFGHJK',
+  'gitaly-feature-some-flag': 'true',
+  deadline_type: 'regular',
+};
+const REQUEST = { repository: { storageName: 'default', relativePath: 'a.git' }, revision: Buffer.from('main') };
+const TIMEOUT_MS = 60_000;
+/** As Gitaly cuts blobs. */
+const PIECE = Buffer.alloc(128 * 1024, 'x');
+
+const [role, socket = ''] = process.argv.slice(2);
+process.on('disconnect', () => process.exit());
+if (role === 'serve') serveOn(socket);
+else await work(role === 'ours' ? await oursOn(socket) : grpcJsOn(socket));
+
+function serveOn(path: string): void {
+  const findCommit = serve(CommitService, { findCommit: () => ANSWER });
+  const getBlob = serve(BlobService, {
+    async *getBlob({ limit }) {
+      for (let left = Number(limit); left > 0; left -= PIECE.length) yield { data: PIECE.subarray(0, left) };
+    },
+  });
+  const server = new GrpcServer({ services: [findCommit, getBlob] });
+  const peer = { transport: 'unix', address: '', backchannelId: undefined } as const;
+  createServer((connection) => server.serveConnection(connection, peer)).listen(path, () => process.send?.('ready'));
+}
+
+async function oursOn(path: string): Promise<Caller> {
+  const connection = await dial(`unix:${path}`, { defaultTimeoutMs: TIMEOUT_MS });
+  const options = { metadata: METADATA };
+  return {
+    findCommit: async () => (await connection.commit.findCommit(REQUEST, options)).commit?.id,
+    getBlob: async (bytes) => {
+      let received = 0;
+      for await (const { data } of connection.blob.getBlob({ limit: BigInt(bytes) }, options)) received += data.byteLength;
+      return received;
+    },
+  };
+}
+
+function grpcJsOn(path: string): Caller {
+  const client = new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure());
+  const encode =
+    <Desc extends DescMessage>(schema: Desc) =>
+    (message: MessageShape<Desc>) =>
+      Buffer.from(toBinary(schema, message));
+  const decode =
+    <Desc extends DescMessage>(schema: Desc) =>
+    (bytes: Buffer) =>
+      fromBinary(schema, bytes);
+  const options = () => ({ deadline: Date.now() + TIMEOUT_MS });
+  const metadata = () => {
+    const values = new grpc.Metadata();
+    for (const [key, value] of Object.entries(METADATA)) values.set(key, value);
+    return values;
+  };
+  return {
+    findCommit: () =>
+      new Promise((resolve, reject) => {
+        client.makeUnaryRequest(
+          '/gitaly.CommitService/FindCommit',
+          encode(FindCommitRequestSchema),
+          decode(FindCommitResponseSchema),
+          create(FindCommitRequestSchema, REQUEST),
+          metadata(),
+          options(),
+          (error, answer) => (error === null ? resolve(answer?.commit?.id) : reject(error)),
+        );
+      }),
+    getBlob: async (bytes) => {
+      const call = client.makeServerStreamRequest(
+        '/gitaly.BlobService/GetBlob',
+        encode(GetBlobRequestSchema),
+        decode(GetBlobResponseSchema),
+        create(GetBlobRequestSchema, { limit: BigInt(bytes) }),
+        metadata(),
+        options(),
+      );
+      let received = 0;
+      for await (const { data } of call) received += data.byteLength;
+      return received;
+    },
+  };
+}
+
+async function work(caller: Caller): Promise<void> {
+  process.on('message', async (asked: Work) => process.send?.(await measure(caller, asked)));
+  process.send?.('ready');
+}
+
+async function measure(caller: Caller, asked: Work): Promise<Spent> {
+  const [startedAt, before] = [performance.now(), process.cpuUsage()];
+  if (asked.kind === 'unary') await callOften(caller, asked);
+  else if ((await caller.getBlob(asked.bytes)) !== asked.bytes) throw new Error('bytes are missing');
+  const { user, system } = process.cpuUsage(before);
+  return { seconds: (performance.now() - startedAt) / 1000, cpuSeconds: (user + system) / 1e6 };
+}
+
+async function callOften(caller: Caller, { calls, width }: { calls: number; width: number }): Promise<void> {
+  let left = calls;
+  const worker = async () => {
+    while (left-- > 0) if ((await caller.findCommit()) !== COMMIT_ID) throw new Error('a call gave no answer');
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+}
