@@ -28,7 +28,7 @@ export const bench: Bench = {
       for (const width of [1, 16]) {
         const work = { kind: 'unary', calls, width } as const;
         await compare({ ...work, calls: calls / 2 }, 1);
-        const spent = await compare(work, quick ? 1 : 5);
+        const spent = await compare(work, quick ? 1 : 3);
         const perCall = (samples: Spent[]) => (median(samples.map(({ cpuSeconds }) => cpuSeconds)) / calls) * 1e6;
         yield {
           name: `unary call, ${width} at a time`,
@@ -40,7 +40,7 @@ export const bench: Bench = {
       }
       const bytes = quick ? GIB / 8 : GIB;
       await compare({ kind: 'stream', bytes: GIB / 8 }, 1);
-      const spent = await compare({ kind: 'stream', bytes }, quick ? 1 : 5);
+      const spent = await compare({ kind: 'stream', bytes }, quick ? 1 : 3);
       const time = (samples: Spent[], key: keyof Spent) => (median(samples.map((sample) => sample[key])) * GIB) / bytes;
       yield {
         name: 'stream of 1 GiB',

@@ -9,7 +9,10 @@ import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
 const FILE = 'docs/client/reference.md';
-const ENTRIES = [{ title: 'gitaly-ts/client', index: 'src/client/index.ts' }];
+const ENTRIES = [
+  { title: 'gitaly-ts/client', index: 'src/client/index.ts' },
+  { title: 'gitaly-ts/client/rails', index: 'src/client/rails/index.ts' },
+];
 
 interface Declaration {
   readonly name: string;

@@ -148,6 +148,13 @@ suite('the examples', { concurrency: 2 }, () => {
     assert.equal(await printed('interceptors.ts', [address]), 'ServerInfo: 1 responses\nRefExists: INVALID_ARGUMENT\n');
   });
 
+  test('count the calls of a request', async () => {
+    assert.match(
+      await printed('rails-like.ts', [address]),
+      /^1 call, [0-9.]+ s\nGitalyClient#call called 31 times from single request\. Potential n\+1\?\n$/,
+    );
+  });
+
   test('work with a repository', async () => {
     const output = await printed('complete-example.ts', [address, 'default', 'scratch.git']);
 

@@ -10,6 +10,7 @@ import { callMetadata, type MetadataSources } from './call-metadata.ts';
 import type { Invocation, Requests, ResponseStream } from './call-types.ts';
 import { ReplayableRequests } from './replay.ts';
 import { type RetryPolicy, retryDelayMs } from './retry.ts';
+import type { Transport } from './transport.ts';
 import { WaitLimit } from './wait-limit.ts';
 
 /** What a call needs of its connection. */
@@ -110,8 +111,10 @@ class ManagedCall implements ResponseStream<unknown> {
   async #open(): Promise<Attempt> {
     for (let attempts = 1; ; attempts++) {
       try {
-        const attempt = await this.#attempt();
-        if (!(await isAnswered(attempt))) attempt.first = await attempt.responses.next();
+        const { balancer } = this.#host;
+        const transport = balancer.pick() ?? (await this.#wait((signal) => balancer.waitForTransport(signal)));
+        const attempt = this.#attempt(transport);
+        if (!isAnswered(await attempt.call.headers)) attempt.first = await attempt.responses.next();
         this.#replayable?.commit();
         this.#answered = attempt;
         this.#report(attempt.call);
@@ -133,10 +136,8 @@ class ManagedCall implements ResponseStream<unknown> {
     return retryDelayMs(policy, { attempt, code: error.code });
   }
 
-  async #attempt(): Promise<Attempt> {
+  #attempt(transport: Transport): Attempt {
     const { method, options, requests } = this.#invocation;
-    const { balancer } = this.#host;
-    const transport = balancer.pick() ?? (await this.#wait((signal) => balancer.waitForTransport(signal)));
     if (this.#cancelReason !== undefined) throw this.#cancelReason;
 
     // The typed functions give requests of the method's own input; here the type is forgotten.
@@ -191,9 +192,8 @@ class ManagedCall implements ResponseStream<unknown> {
   }
 }
 
-/** Whether the server sent response headers. Without them (nothing came, or only a status) the attempt has failed. */
-async function isAnswered({ call }: Attempt): Promise<boolean> {
-  const headers = await call.headers;
+/** Whether these are response headers. Without them (nothing came, or only a status) the attempt has failed. */
+function isAnswered(headers: Metadata): boolean {
   return !headers.isEmpty && !headers.has(GRPC_STATUS);
 }
 

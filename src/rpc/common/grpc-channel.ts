@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { create, type DescMessage, fromBinary, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { encodeMessage } from '#wire/fast/encode-message';
-import { type CallCodec, OutgoingCall } from './grpc-client-call.ts';
+import { type CallCodec, type CallConnection, OutgoingCall } from './grpc-client-call.ts';
 import { ACCEPTED_ENCODINGS } from './grpc-compression.ts';
 import { MAX_RECEIVE_MESSAGE_BYTES } from './grpc-frame.ts';
 import { pushMetadata } from './grpc-headers.ts';
@@ -101,12 +101,28 @@ const RAW_CODEC: CallCodec<Uint8Array | readonly Uint8Array[], Buffer> = {
   decode: (payload) => payload,
 };
 
+const codecs = new WeakMap<CallableMethod<DescMessage, DescMessage>, unknown>();
+
+function codecOf<I extends DescMessage, O extends DescMessage>(
+  method: CallableMethod<I, O>,
+): CallCodec<MessageInitShape<I>, MessageShape<O>> {
+  const known = codecs.get(method);
+  // The map holds under each method what was made for that method.
+  if (known !== undefined) return known as CallCodec<MessageInitShape<I>, MessageShape<O>>;
+  const codec: CallCodec<MessageInitShape<I>, MessageShape<O>> = {
+    encode: (message) => encodeMessage(method.input, create(method.input, message)),
+    decode: (payload) => fromBinary(method.output, payload),
+  };
+  codecs.set(method, codec);
+  return codec;
+}
+
 /** Speaks gRPC as a client over a connection that somebody else has made (and, for TLS, secured). The channel owns it from here. */
 export function connectGrpc(duplex: Duplex, options: ChannelOptions = {}): GrpcChannel {
   return new Http2Channel(duplex, options);
 }
 
-class Http2Channel implements GrpcChannel {
+class Http2Channel implements GrpcChannel, CallConnection {
   readonly #duplex: Duplex;
   readonly #session: ClientHttp2Session;
   readonly #options: ChannelOptions;
@@ -169,10 +185,7 @@ class Http2Channel implements GrpcChannel {
     requests: Requests<MessageInitShape<I>>,
     options: CallOptions = {},
   ): ClientCall<MessageShape<O>> {
-    const codec: CallCodec<MessageInitShape<I>, MessageShape<O>> = {
-      encode: (message) => encodeMessage(method.input, create(method.input, message)),
-      decode: (payload) => fromBinary(method.output, payload),
-    };
+    const codec = codecOf(method);
     return this.#begin(method, options, (changed) => this.#start(method, requests, codec, changed));
   }
 
@@ -209,6 +222,14 @@ class Http2Channel implements GrpcChannel {
     setTimeout(() => this.#duplex.destroy(), LINGER_MS).unref(); // a peer that does not read cannot hold the connection open
   }
 
+  get isGone(): boolean {
+    return this.#session.destroyed;
+  }
+
+  noteReceived(): void {
+    this.#isAlive = true;
+  }
+
   /** The error for calls that this connection could not carry. */
   unavailable(cause: unknown = this.#error): GitalyError {
     const text = cause === undefined ? 'error reading from server: EOF' : `connection error: ${messageOf(cause)}`;
@@ -241,11 +262,7 @@ class Http2Channel implements GrpcChannel {
       maxReceiveMessageBytes: this.#options.maxReceiveMessageBytes ?? MAX_RECEIVE_MESSAGE_BYTES,
       deadlineMs,
       signal: options.signal,
-      connectionError: () => this.unavailable(),
-      isConnectionGone: () => this.#session.destroyed,
-      onReceived: () => {
-        this.#isAlive = true;
-      },
+      connection: this,
     });
     if (call.isOver) return call;
     if (this.state !== 'ready') {

@@ -19,10 +19,16 @@ export interface OutgoingCallOptions {
   /** A point in time as of `Date.now()`. */
   readonly deadlineMs: number | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly connection: CallConnection;
+}
+
+/** What a call asks and tells its connection. */
+export interface CallConnection {
+  readonly isGone: boolean;
   /** Makes the error for a call whose connection broke. */
-  readonly connectionError: () => GitalyError;
-  readonly isConnectionGone: () => boolean;
-  readonly onReceived: () => void;
+  unavailable(): GitalyError;
+  /** Something came from the peer. */
+  noteReceived(): void;
 }
 
 const MAX_TIMER_MS = 2_147_483_647;
@@ -190,7 +196,7 @@ export class OutgoingCall<I, O> implements ClientCall<O> {
   }
 
   #onHeaders(headers: IncomingHttpHeaders & { ':status'?: number | undefined }, rawHeaders: string[]): void {
-    this.#options.onReceived();
+    this.#options.connection.noteReceived();
     this.#headers = Metadata.fromWire(rawHeaders);
     if (headers[GRPC_STATUS] !== undefined) {
       this.#trailers = this.#headers; // trailers-only; the status counts even with another HTTP status
@@ -214,7 +220,7 @@ export class OutgoingCall<I, O> implements ClientCall<O> {
   /** All messages have arrived and were handed on. */
   #onEnd(): void {
     if (this.#status !== undefined) return;
-    this.#options.onReceived();
+    this.#options.connection.noteReceived();
     this.#settle(this.#closeReason());
     // The server may answer before it has read everything; nobody will.
     if (this.#stream !== undefined && !this.#stream.writableEnded) this.#stream.close(NGHTTP2_NO_ERROR);
@@ -227,7 +233,7 @@ export class OutgoingCall<I, O> implements ClientCall<O> {
   /** What a stream that broke off means. */
   #closeReason(): GitalyError | undefined {
     if (this.#trailers !== undefined) return readStatus(this.#trailers, withoutTrailers);
-    if (this.#options.isConnectionGone()) return this.#options.connectionError();
+    if (this.#options.connection.isGone) return this.#options.connection.unavailable();
     const code = this.#stream?.rstCode ?? NGHTTP2_NO_ERROR;
     if (code === NGHTTP2_NO_ERROR) return withoutTrailers();
     if (code === NGHTTP2_CANCEL && (this.#options.deadlineMs ?? Number.POSITIVE_INFINITY) <= Date.now())

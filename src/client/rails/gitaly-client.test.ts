@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict';
+import { afterEach, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Metadata } from '#rpc/common/metadata';
+import { startGitaly } from '#testkit/start-gitaly';
+import type { Interceptor, Invocation } from '../call-types.ts';
+import { GitalyClient, type GitalyClientConfig, TooManyInvocationsError } from './index.ts';
+
+const REPOSITORY = { storageName: 'default', relativePath: 'a.git' };
+
+afterEach(() => {
+  delete process.env.GITALY_DISABLE_REQUEST_LIMITS;
+});
+
+/** A client of a real server, and what it sends. */
+async function start(config: Partial<GitalyClientConfig> = {}) {
+  const server = await startGitaly();
+  const sent: Invocation[] = [];
+  const watching: Interceptor = (invocation, next) => {
+    sent.push(invocation);
+    return next(invocation);
+  };
+  const client = new GitalyClient({
+    storages: { default: { gitaly_address: server.address } },
+    dialOptions: { interceptors: [watching] },
+    ...config,
+  });
+  return {
+    client,
+    sent,
+    metadata: (index = 0) => Object.fromEntries(Metadata.from(sent[index]?.options.metadata).entries()),
+    ping: () =>
+      client.call('default', (gitaly) => gitaly.repository.repositoryExists({ repository: REPOSITORY }), { timeout: 'fast' }),
+    async [Symbol.asyncDispose]() {
+      await client[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('the 31st call of a request is refused before it is made', async () => {
+  await using started = await start();
+  const { client, ping, sent } = started;
+
+  await client.run(async () => {
+    const callOften = async () => {
+      await delay(1); // the stack of a first call without a wait before it has more frames
+      for (;;) await ping();
+    };
+    await assert.rejects(callOften(), (error) => {
+      assert.ok(error instanceof TooManyInvocationsError);
+      const [first, second, ...frames] = error.message.split('\n');
+      assert.equal(first, 'GitalyClient#call called 31 times from single request. Potential n+1?');
+      assert.equal(second, 'The following call site called into Gitaly 31 times:');
+      assert.match(frames[0] ?? '', /^Object\.ping|^ping/);
+      assert.match(frames[1] ?? '', /^callOften \(.*gitaly-client\.test\.ts/);
+      assert.equal(frames.at(-1), '');
+      assert.deepEqual([error.callSite, error.invocationCount, error.maxCallStack], ['call', 31, 31]);
+      return true;
+    });
+    assert.equal(client.getRequestCount(), 31);
+  });
+  assert.equal(sent.length, 30);
+});
+
+test('stacks that called equally often are all named', () => {
+  const { message } = new TooManyInvocationsError(
+    31,
+    new Map([
+      ['a\nb', 15],
+      ['c', 15],
+      ['d', 1],
+    ]),
+  );
+
+  assert.equal(
+    message,
+    'GitalyClient#call called 31 times from single request. Potential n+1?\n' +
+      'The following call site called into Gitaly 15 times:\na\nb\\nc\n',
+  );
+  assert.equal(
+    new TooManyInvocationsError(31, new Map()).message,
+    'GitalyClient#call called 31 times from single request. Potential n+1?',
+  );
+});
+
+test('calls that are allowed count, but not against the limit', async () => {
+  await using started = await start();
+  const { client, ping } = started;
+
+  await client.run(async () => {
+    const value = await client.allowNPlus1Calls(async () => {
+      for (let i = 0; i < 20; i++) await ping();
+      await assert.rejects(
+        client.allowNPlus1Calls(() => Promise.reject(new Error('inner'))),
+        { message: 'inner' },
+      );
+      for (let i = 0; i < 20; i++) await ping();
+      return 'value';
+    });
+    for (let i = 0; i < 30; i++) await ping();
+
+    assert.equal(value, 'value');
+    assert.equal(client.getRequestCount(), 70);
+    await assert.rejects(ping(), TooManyInvocationsError);
+    client.resetCounts();
+    await ping();
+    assert.equal(client.getRequestCount(), 1);
+  });
+});
+
+test('nothing is limited outside of a request, in production, or when the limit is off', async () => {
+  const often = async ({ client, ping }: Awaited<ReturnType<typeof start>>) => {
+    for (let i = 0; i < 31; i++) await ping();
+    return client.getRequestCount();
+  };
+  {
+    await using outside = await start();
+    assert.equal(await often(outside), 0);
+    process.env.GITALY_DISABLE_REQUEST_LIMITS = '';
+    assert.equal(await outside.client.run(() => often(outside)), 31);
+    delete process.env.GITALY_DISABLE_REQUEST_LIMITS;
+  }
+  await using production = await start({ isProduction: true });
+  assert.equal(await production.client.run(() => often(production)), 31);
+  await using enforced = await start({ isProduction: true, featureFlags: () => ({ gitaly_enforce_requests_limits: true }) });
+  await assert.rejects(
+    enforced.client.run(() => often(enforced)),
+    TooManyInvocationsError,
+  );
+});
+
+test('calls carry what Rails sends', async () => {
+  const featureFlags = ({ project }: { project?: string }) => ({ gitaly_find_all_tags: project === 'p1', other: true });
+  await using started = await start({ featureFlags });
+  const { client, metadata } = started;
+  const context = {
+    username: 'jane',
+    userId: 'user-1',
+    glUserId: '1',
+    remoteIp: '127.0.0.1',
+    relativePath: 'a.git',
+    isQuarantined: true,
+    clientContext: { 'skip-ci': true },
+  };
+
+  await client.run(
+    () =>
+      client.withFeatureFlagActors({ project: 'p1' }, () =>
+        client.call('default', (gitaly) => gitaly.server.serverInfo({}), {
+          callSite: 'ProjectsController#show',
+          remoteStorage: 'default',
+        }),
+      ),
+    { context, deadline: new Date(Date.now() + 5000) },
+  );
+
+  const { 'gitaly-session-id': session, 'gitaly-servers': servers, ...others } = metadata();
+  assert.match(String(session), /^[0-9a-f-]{36}$/);
+  assert.deepEqual(JSON.parse(Buffer.from(String(servers), 'base64').toString()), {
+    default: { address: client.addressOf('default'), token: '' },
+  });
+  assert.deepEqual(others, {
+    call_site: 'ProjectsController#show',
+    'gitaly-feature-find-all-tags': 'true',
+    username: 'jane',
+    user_id: 'user-1',
+    gl_user_id: '1',
+    remote_ip: '127.0.0.1',
+    'relative-path-bin': Buffer.from('a.git'),
+    'gitaly-client-context-bin': Buffer.from('{"skip-ci":true}'),
+    'gitaly-route-repository-accessor-policy': 'primary-only',
+    deadline_type: 'limited',
+  });
+});
+
+test('a call ends after its own time, and no later than the request', async () => {
+  await using started = await start({ timeouts: { medium: 20 } });
+  const { client, sent } = started;
+  const left = (index: number) => Math.round(((sent[index]?.options.deadline?.getTime() ?? Number.NaN) - Date.now()) / 1000);
+  const info = (timeout?: 'default' | 'fast' | 'medium' | number) =>
+    client.call('default', (gitaly) => gitaly.server.serverInfo({}), timeout === undefined ? {} : { timeout });
+
+  await info();
+  await info('fast');
+  await info('medium');
+  await info(0);
+  await client.run(() => info('medium'), { deadline: new Date(Date.now() + 3000) });
+  await client.run(() => info('medium'), { deadline: new Date(Date.now() + 60_000) });
+
+  assert.deepEqual([left(0), left(1), left(2), sent[3]?.options.deadline, left(4), left(5)], [55, 10, 20, undefined, 3, 20]);
+  assert.equal(started.metadata(5).deadline_type, 'regular');
+});
+
+test('the time of a request and its calls are kept; of a stream only the waiting', async () => {
+  await using started = await start({ keepsCallDetails: () => true });
+  const { client, ping } = started;
+
+  await client.run(async () => {
+    await ping();
+    await client.call('default', (gitaly) => gitaly.repository.createRepository({ repository: REPOSITORY }));
+    await client.call('default', async (gitaly) => {
+      for await (const _ of gitaly.smartHttp.infoRefsUploadPack({ repository: REPOSITORY })) await delay(200);
+    });
+
+    const details = client.callDetails();
+    assert.deepEqual(
+      details.map(({ feature }) => feature),
+      [
+        'repository_service#repository_exists',
+        'repository_service#create_repository',
+        'smart_http_service#info_refs_upload_pack',
+      ],
+    );
+    assert.deepEqual(details[0]?.request, { repository: REPOSITORY });
+    const seconds = details.reduce((sum, { durationMs }) => sum + durationMs, 0) / 1000;
+    assert.ok(Math.abs(client.queryTime() - seconds) < 1e-5);
+    assert.ok((details[2]?.durationMs ?? Number.NaN) < 200, 'the time of the reader does not count');
+  });
+  assert.deepEqual([client.queryTime(), client.callDetails()], [0, []]);
+});
+
+test('an error says which storage and call it is of', async () => {
+  await using started = await start();
+  const { client } = started;
+  const failing = client.call('default', (gitaly) =>
+    gitaly.ref.refExists({ repository: REPOSITORY, ref: Buffer.from('refs/heads/x') }),
+  );
+
+  await assert.rejects(failing, (error: { code?: string; gitalyErrorMetadata?: unknown }) => {
+    assert.equal(error.code, 'NOT_FOUND');
+    const address = client.addressOf('default');
+    assert.deepEqual(error.gitalyErrorMetadata, { storage: 'default', address, service: 'ref_service', rpc: 'ref_exists' });
+    return true;
+  });
+});
+
+test('a storage that is not configured rightly is refused with the text of GitLab', async () => {
+  await using client = new GitalyClient({
+    storages: {
+      none: {},
+      http: { gitaly_address: 'http://localhost' },
+      both: { gitaly_address: 'tcp://a:1', gitaly_token: 'own' },
+    },
+    token: 'all',
+  });
+  const failure = (name: string) => client.call(name, async () => {}).catch((error: Error) => error.message);
+
+  assert.equal(await failure('x'), 'storage not found: "x"');
+  assert.equal(await failure('toString'), 'storage not found: "toString"');
+  assert.equal(await failure('none'), 'storage "none" is missing a gitaly_address');
+  assert.equal(
+    await failure('http'),
+    `Unsupported Gitaly address: "http://localhost" does not use URL scheme 'tcp' or 'unix' or 'tls' or 'dns'`,
+  );
+});

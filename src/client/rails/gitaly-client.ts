@@ -1,0 +1,249 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { Metadata } from '#rpc/common/metadata';
+import type { Interceptor, Invocation } from '../call-types.ts';
+import type { Connection } from '../connection.ts';
+import type { DialOptions } from '../dial-options.ts';
+import { Pool } from '../pool.ts';
+import { tokenCredentials } from '../token-credentials.ts';
+import { wrapResponses } from '../wrap-responses.ts';
+import { applicationFrames, countCall } from './call-limit.ts';
+import { currentActors, type FeatureFlags, type FlagActors, withFeatureFlagActors } from './feature-flags.ts';
+import { requestMetadata } from './request-metadata.ts';
+import { type CallDetail, currentStore, type RequestContext, type RequestStore, withStore } from './request-store.ts';
+import { type StoragesConfig, storageTarget } from './storages.ts';
+import { DEFAULT_TIMEOUTS, endOfCall, type Timeouts } from './timeouts.ts';
+
+export interface GitalyClientConfig extends StoragesConfig {
+  /** `gitlab-web` or `gitlab-sidekiq`. */
+  readonly clientName?: string;
+  readonly timeouts?: Partial<Timeouts>;
+  /** The persisted flags for the actors of the call; on when on for any of them. */
+  readonly featureFlags?: (actors: FlagActors) => FeatureFlags;
+  /** In production only the flag `gitaly_enforce_requests_limits` has the limit of calls enforced. Default: by NODE_ENV. */
+  readonly isProduction?: boolean;
+  /** Whether calls of a request are kept for its performance bar. */
+  readonly keepsCallDetails?: () => boolean;
+  readonly dialOptions?: DialOptions;
+}
+
+export interface CallScope {
+  /** A class of the configured time-outs, or seconds; 0 is without an end. Default `default`. */
+  readonly timeout?: keyof Timeouts | number;
+  /** What of the application calls. */
+  readonly callSite?: string;
+  /** A second storage that the server has to reach, as for CreateFork. */
+  readonly remoteStorage?: string;
+}
+
+interface Scope extends CallScope {
+  readonly storage: string;
+  readonly address: string;
+  readonly frames: readonly string[];
+}
+
+/**
+ * Gitaly as a Rails-like application has it: storages by name, and while a request is served, a count of its calls, so that a loop of
+ * calls fails in development and not in production's load.
+ */
+export class GitalyClient implements AsyncDisposable {
+  readonly #config: GitalyClientConfig;
+  readonly #pool: Pool;
+  readonly #scopes = new AsyncLocalStorage<Scope>();
+
+  constructor(config: GitalyClientConfig) {
+    this.#config = config;
+    const { interceptors = [], ...options } = config.dialOptions ?? {};
+    this.#pool = new Pool({
+      dialOptions: {
+        retry: { codes: ['UNAVAILABLE', 'ABORTED'] },
+        clientName: config.clientName ?? 'gitlab-web',
+        credentials: tokenCredentials(''), // signed also where there is no token
+        ...options,
+        interceptors: [this.#intercept, ...interceptors],
+      },
+    });
+  }
+
+  /** Serves a request or a job: calls in `work` are counted together, belong to `context`, and end at `deadline`. */
+  run<T>(work: () => T, options: { context?: RequestContext; deadline?: Date } = {}): T {
+    const store: RequestStore = {
+      sessionId: randomUUID(),
+      deadline: options.deadline,
+      context: options.context ?? {},
+      actualCalls: 0,
+      permittedCalls: 0,
+      allowDepth: 0,
+      stacks: new Map(),
+      queryMs: 0,
+      details: this.#config.keepsCallDetails?.() ? [] : undefined,
+    };
+    return withStore(store, work);
+  }
+
+  /**
+   * Calls a storage: `call('default', (gitaly) => gitaly.commit.findCommit(request), { timeout: 'fast' })`. Streams that `work` returns
+   * unread count as well, and must be read inside of it.
+   *
+   * @throws {TooManyInvocationsError} before the 31st call of a request; {CallError} with `gitalyErrorMetadata`; {GitalyError} for a
+   *   storage that is not configured.
+   */
+  async call<T>(storage: string, work: (gitaly: Connection) => Promise<T>, scope: CallScope = {}): Promise<T> {
+    const { address, token } = storageTarget(this.#config, storage);
+    const frames = currentStore() === undefined ? [] : applicationFrames();
+    const connection = await this.#pool.dial(address, token);
+    return await this.#scopes.run({ ...scope, storage, address, frames }, () => work(connection));
+  }
+
+  /** Where a storage is. @throws {GitalyError} for one that is not configured. */
+  addressOf(storage: string): string {
+    return storageTarget(this.#config, storage).address;
+  }
+
+  /** Calls in `work` are counted, but not against the limit. For loops that are known and have an issue to their name. */
+  async allowNPlus1Calls<T>(work: () => T | Promise<T>): Promise<T> {
+    const store = currentStore();
+    if (store === undefined) return await work();
+    store.allowDepth++;
+    try {
+      return await work();
+    } finally {
+      store.allowDepth--;
+    }
+  }
+
+  /** Calls of this request so far. */
+  getRequestCount(): number {
+    return currentStore()?.actualCalls ?? 0;
+  }
+
+  /** Starts to count anew; the stacks stay. */
+  resetCounts(): void {
+    const store = currentStore();
+    if (store === undefined) return;
+    store.actualCalls = 0;
+    store.permittedCalls = 0;
+  }
+
+  /** Seconds that this request has waited for Gitaly, to the microsecond. */
+  queryTime(): number {
+    return Number(((currentStore()?.queryMs ?? 0) / 1000).toFixed(6));
+  }
+
+  /** The calls of this request; empty while the performance bar is off. */
+  callDetails(): readonly CallDetail[] {
+    return currentStore()?.details ?? [];
+  }
+
+  /** Runs `work`; flags of calls in it are those of these actors. */
+  withFeatureFlagActors<T>(actors: FlagActors, work: () => T): T {
+    return withFeatureFlagActors(actors, work);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#pool.close();
+  }
+
+  readonly #intercept: Interceptor = (invocation, next) => {
+    const store = currentStore();
+    const scope = this.#scopes.getStore();
+    if (store !== undefined) countCall(store, { isEnforced: this.#isEnforced(), frames: scope?.frames ?? [] });
+
+    const watch = new CallWatch(invocation, { store, scope });
+    return wrapResponses(next(this.#prepared(invocation, store, scope)), (responses) => watch.over(responses));
+  };
+
+  #prepared(invocation: Invocation, store: RequestStore | undefined, scope: Scope | undefined): Invocation {
+    const { timeout = 'default', callSite, remoteStorage } = scope ?? {};
+    const seconds = typeof timeout === 'number' ? timeout : { ...DEFAULT_TIMEOUTS, ...this.#config.timeouts }[timeout];
+    const end = endOfCall(seconds, store?.deadline);
+    const remote =
+      remoteStorage === undefined ? undefined : ([remoteStorage, storageTarget(this.#config, remoteStorage)] as const);
+    const metadata = requestMetadata({ store, end, callSite, remote, flags: this.#config.featureFlags });
+    metadata.assign(Metadata.from(invocation.options.metadata));
+    const options = { ...(end.deadline !== undefined && { deadline: end.deadline }), ...invocation.options, metadata };
+    return { ...invocation, options };
+  }
+
+  /** An empty value of the variable counts too. */
+  #isEnforced(): boolean {
+    if (process.env.GITALY_DISABLE_REQUEST_LIMITS !== undefined) return false;
+    const { isProduction = process.env.NODE_ENV === 'production', featureFlags } = this.#config;
+    return !isProduction || featureFlags?.(currentActors()).gitaly_enforce_requests_limits === true;
+  }
+}
+
+/** Measures one call and keeps what the performance bar shows. */
+class CallWatch {
+  readonly #invocation: Invocation;
+  readonly #store: RequestStore | undefined;
+  readonly #scope: Scope | undefined;
+  readonly #startMs = performance.now();
+  #waitedMs = 0;
+
+  constructor(invocation: Invocation, { store, scope }: { store: RequestStore | undefined; scope: Scope | undefined }) {
+    this.#invocation = invocation;
+    this.#store = store;
+    this.#scope = scope;
+  }
+
+  /** Passes the responses on. What the reader does between two of them is not the call's time. */
+  async *over<O>(responses: AsyncIterable<O>): AsyncGenerator<O, void, undefined> {
+    const iterator = responses[Symbol.asyncIterator]();
+    let isOver = false;
+    try {
+      for (;;) {
+        const result = await this.#timed(() => iterator.next());
+        if (result.done === true) break;
+        yield result.value;
+      }
+      isOver = true;
+    } catch (error) {
+      isOver = true;
+      throw this.#labelled(error);
+    } finally {
+      if (!isOver) await iterator.return?.();
+      this.#finish();
+    }
+  }
+
+  async #timed<T>(wait: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    try {
+      return await wait();
+    } finally {
+      this.#waitedMs += performance.now() - start;
+    }
+  }
+
+  #labelled(error: unknown): unknown {
+    const { method } = this.#invocation;
+    const { storage, address } = this.#scope ?? {};
+    const gitalyErrorMetadata = { storage, address, service: snakeCase(method.service), rpc: snakeCase(method.name) };
+    return error instanceof Error ? Object.assign(error, { gitalyErrorMetadata }) : error;
+  }
+
+  #finish(): void {
+    if (this.#store === undefined) return;
+    const { method, requests } = this.#invocation;
+    const [service, rpc] = [snakeCase(method.service), snakeCase(method.name)];
+    this.#store.queryMs += this.#waitedMs;
+    this.#store.details?.push({
+      startMs: this.#startMs,
+      durationMs: this.#waitedMs,
+      feature: `${service}#${rpc}`,
+      rpc,
+      request: Array.isArray(requests) ? requests[0] : {},
+      backtrace: this.#scope?.frames ?? [],
+    });
+  }
+}
+
+/** `gitaly.CommitService` → `commit_service`, `FindCommit` → `find_commit`. */
+function snakeCase(name: string): string {
+  return name
+    .replace(/^.*\./, '')
+    .replace(/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, '_')
+    .toLowerCase();
+}

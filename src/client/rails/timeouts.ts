@@ -1,0 +1,23 @@
+/** How long calls may take, as GitLab's application settings have it, in seconds. 0 means without an end. */
+export interface Timeouts {
+  readonly default: number;
+  readonly fast: number;
+  readonly medium: number;
+  readonly long: number;
+}
+
+/** What GitLab has without settings; `long` is what its jobs have. */
+export const DEFAULT_TIMEOUTS: Timeouts = { default: 55, fast: 10, medium: 30, long: 6 * 60 * 60 };
+
+/** When a call ends, and whether the request that it is for cut its time. */
+export interface CallEnd {
+  readonly deadline: Date | undefined;
+  readonly type: 'regular' | 'limited';
+}
+
+/** The end of a call that begins now: after its own time, but no later than the request that it is for. */
+export function endOfCall(timeoutSeconds: number, requestDeadline: Date | undefined): CallEnd {
+  const own = timeoutSeconds > 0 ? new Date(Date.now() + timeoutSeconds * 1000) : undefined;
+  if (requestDeadline === undefined || (own !== undefined && own <= requestDeadline)) return { deadline: own, type: 'regular' };
+  return { deadline: requestDeadline, type: 'limited' };
+}
