@@ -58,6 +58,15 @@ test('a unary call without a response, or with two, is an error', async () => {
   await assert.rejects(two.findCommit({}), (error) => error instanceof GitalyError && error.code === 'INTERNAL');
 });
 
+test('what an interceptor throws is the rejection of a unary call', async () => {
+  const client = createClient(CommitService, () => {
+    throw new Error('refused here');
+  });
+  const call = client.findCommit({});
+
+  await assert.rejects(call, { message: 'refused here' });
+});
+
 test('a server stream gives its responses in order', async () => {
   const client = createClient(RefService, answering('one', 'two').invoke);
   const responses: unknown[] = [];

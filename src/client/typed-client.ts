@@ -1,7 +1,7 @@
 import type { DescMessage, DescMethod, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { type MethodInfo, methodInfo } from '#wire/methods';
-import type { CallOptions, Invoke, RequestsOf, ResponseStream } from './call-types.ts';
+import type { CallOptions, Invocation, Invoke, RequestsOf, ResponseStream } from './call-types.ts';
 
 /** One request, one response. */
 export type UnaryCall<I extends DescMessage, O extends DescMessage> = (
@@ -64,17 +64,19 @@ export function callName(method: Pick<DescMethod, 'name'>): string {
 function createCall(method: MethodInfo, invoke: Invoke): unknown {
   switch (method.kind) {
     case 'unary':
-      return (request: unknown, options: CallOptions = {}) => onlyResponse(invoke({ method, requests: [request], options }));
+      return (request: unknown, options: CallOptions = {}) => onlyResponse(invoke, { method, requests: [request], options });
     case 'server_stream':
       return (request: unknown, options: CallOptions = {}) => invoke({ method, requests: [request], options });
     case 'client_stream':
-      return (requests: Iterable<unknown>, options: CallOptions = {}) => onlyResponse(invoke({ method, requests, options }));
+      return (requests: Iterable<unknown>, options: CallOptions = {}) => onlyResponse(invoke, { method, requests, options });
     case 'bidi_stream':
       return (requests: Iterable<unknown>, options: CallOptions = {}) => invoke({ method, requests, options });
   }
 }
 
-async function onlyResponse(stream: ResponseStream<unknown>): Promise<unknown> {
+/** Async also where an interceptor throws, so that the caller gets a rejection. */
+async function onlyResponse(invoke: Invoke, invocation: Invocation): Promise<unknown> {
+  const stream = invoke(invocation);
   const responses = stream[Symbol.asyncIterator]();
   const response = await responses.next();
   if (response.done === true) throw new GitalyError('INTERNAL', 'cardinality violation: no response');

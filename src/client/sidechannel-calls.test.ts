@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { type Duplex, PassThrough, Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { packetHeader } from '#rpc/common/pkt-line';
+import { startSidechannelServer } from '#testkit/sidechannel-server';
+import { CallError, dial, dialSidechannel, postUploadPack, SidechannelRegistry, uploadPackWithSidechannel } from './index.ts';
+
+const band = (number: number, data: string) =>
+  Buffer.concat([packetHeader(1 + data.length), Buffer.of(number), Buffer.from(data)]);
+
+/** What the client sends until its half close. */
+const received = (sidechannel: Duplex) => text(sidechannel.iterator({ destroyOnReturn: false }));
+
+test('bytes go both ways, and the half close reaches the server while it still writes', async () => {
+  await using server = await startSidechannelServer(async (sidechannel) => {
+    sidechannel.write('before ');
+    sidechannel.write(`got ${await received(sidechannel)}`);
+  });
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(server.address, registry);
+  const io = { stdin: Readable.from([Buffer.from('a'), Buffer.from('b')]), stdout: new PassThrough() };
+
+  await postUploadPack(connection, registry, io, {});
+
+  assert.equal(await text(io.stdout.end()), 'before got ab');
+  assert.equal(registry.size, 0);
+});
+
+test('many calls at once keep their streams apart', async () => {
+  await using server = await startSidechannelServer(async (sidechannel) => {
+    sidechannel.write(await received(sidechannel));
+  });
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(server.address, registry);
+
+  const answers = Array.from({ length: 20 }, async (_, i) => {
+    const stdout = new PassThrough();
+    await postUploadPack(connection, registry, { stdin: Readable.from([Buffer.from(`call ${i}`)]), stdout }, {});
+    return stdout.read().toString();
+  });
+
+  assert.deepEqual(
+    await Promise.all(answers),
+    answers.map((_, i) => `call ${i}`),
+  );
+});
+
+test('output comes apart by its band, and a band of no meaning is an error', async () => {
+  let answer = Buffer.concat([band(1, 'out'), band(2, 'err')]);
+  await using server = await startSidechannelServer(async (sidechannel) => {
+    sidechannel.write(answer);
+  });
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(server.address, registry);
+  const run = async () => {
+    const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+    const { exitCode } = await uploadPackWithSidechannel(connection, registry, io, {}); // stdin never ends
+    return [exitCode, `${io.stdout.read()}`, `${io.stderr.read()}`];
+  };
+
+  assert.deepEqual(await run(), [0, 'out', 'err']);
+  answer = band(7, 'x');
+  await assert.rejects(run(), { message: 'copy response: unexpected band: 7' });
+});
+
+test("the call's error wins over the callback's", async () => {
+  await using server = await startSidechannelServer(async () => {
+    throw new Error('git has gone');
+  });
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(server.address, registry);
+  const io = { stdin: new PassThrough(), stdout: new PassThrough() };
+
+  await assert.rejects(postUploadPack(connection, registry, io, {}), (error) => {
+    assert.ok(error instanceof CallError);
+    return /git has gone/.test(error.message);
+  });
+  assert.equal(registry.size, 0);
+});
+
+test('a stdin that fails is the error, and the server learns of it', async () => {
+  const ended = Promise.withResolvers<unknown>();
+  await using server = await startSidechannelServer(async (sidechannel) => {
+    await received(sidechannel).then(ended.resolve, ended.reject);
+  });
+  ended.promise.catch(() => {});
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(server.address, registry);
+  const stdin = new PassThrough();
+  setTimeout(() => stdin.destroy(new Error('body cut off')), 20);
+
+  await assert.rejects(postUploadPack(connection, registry, { stdin, stdout: new PassThrough() }, {}));
+  await assert.rejects(ended.promise);
+});
+
+test('without a multiplexed connection there is no sidechannel', async () => {
+  await using server = await startSidechannelServer(async () => {});
+  await using connection = await dial(server.address);
+  const io = { stdin: new PassThrough(), stdout: new PassThrough() };
+
+  await assert.rejects(postUploadPack(connection, new SidechannelRegistry(), io, {}), {
+    message: /sidechannel: fail to extract mux session: non-multiplexed connection/,
+  });
+});
