@@ -5,6 +5,7 @@ import type { CallOptions } from './call-types.ts';
 import { eachItem } from './collect/each-item.ts';
 import type { Connection } from './connection.ts';
 import { splitItems } from './split/split-items.ts';
+import { toBytes } from './split/to-bytes.ts';
 
 /**
  * Says of each revision whether it exists (RPC CheckObjectsExist), in the order given, under the name given. Revisions are sent 100 in
@@ -22,12 +23,8 @@ export async function* checkObjectsExist(
   const first = await groups.next();
   if (first.done === true) return; // a call without a revision is refused
   const requests = async function* () {
-    yield { repository, revisions: toBytes(first.value) };
-    for await (const group of groups) yield { revisions: toBytes(group) };
+    yield { repository, revisions: first.value.map(toBytes) };
+    for await (const group of groups) yield { revisions: group.map(toBytes) };
   };
   yield* eachItem(connection.commit.checkObjectsExist(requests(), options), (response) => response.revisions);
-}
-
-function toBytes(revisions: readonly (string | Uint8Array)[]): Uint8Array[] {
-  return revisions.map((revision) => (typeof revision === 'string' ? Buffer.from(revision) : revision));
 }

@@ -10,6 +10,7 @@ import {
 import type { CallOptions } from './call-types.ts';
 import type { Connection } from './connection.ts';
 import { type Content, splitBytes } from './split/split-bytes.ts';
+import { toBytes } from './split/to-bytes.ts';
 
 type Request = MessageInitShape<typeof UserCommitFilesRequestSchema>;
 type ActionHeader = MessageInitShape<typeof UserCommitFilesActionHeaderSchema>;
@@ -79,8 +80,4 @@ function headerOf(action: FileAction): ActionHeader {
     case 'chmod':
       return { action: ActionType.CHMOD, filePath, executeFilemode: action.executable };
   }
-}
-
-function toBytes(path: Path): Uint8Array {
-  return typeof path === 'string' ? Buffer.from(path) : path;
 }

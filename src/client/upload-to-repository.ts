@@ -5,6 +5,7 @@ import type { CallOptions, ResponseStream } from './call-types.ts';
 import type { Connection } from './connection.ts';
 import { type Content, splitBytes } from './split/split-bytes.ts';
 import { splitItems } from './split/split-items.ts';
+import { toBytes } from './split/to-bytes.ts';
 
 type Repository = MessageInitShape<typeof RepositorySchema>;
 
@@ -88,8 +89,4 @@ async function* withFirst<First, Part, Request>(
 ): AsyncGenerator<First | Request, void, undefined> {
   yield first;
   for await (const part of parts) yield toRequest(part);
-}
-
-function toBytes(text: string | Uint8Array): Uint8Array {
-  return typeof text === 'string' ? Buffer.from(text) : text;
 }
