@@ -5,7 +5,7 @@ import { joinStreams, type ServiceResult } from '../git-service/service-streams.
 import { startService } from '../git-service/start-service.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HooksDirectories } from '../hooks/hooks-directories.ts';
-import { RELAY_ENVIRONMENT, RELAY_PIPES, serveRelay } from '../hooks/relay.ts';
+import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '../hooks/relay.ts';
 import { neededHooks, pushHookHandler } from './push-hooks.ts';
 import { EndedQuarantine } from './quarantine-of-process.ts';
 import type { Push, ReceivePack } from './receive-pack.ts';
@@ -48,6 +48,9 @@ export class GitReceivePack implements ReceivePack {
     const { repository, streams, signal } = push;
     const directory = this.#options.directories.directoryFor(await neededHooks(this.#options.hooks, push));
     const options = push.isStateless ? [flag('--stateless-rpc')] : [];
+    // What can fail of this fails here: nobody would hear of it while git is at work.
+    const over = new AbortController();
+    const handle = pushHookHandler(this.#options.hooks, { ...push, signal: AbortSignal.any([signal, over.signal]) });
     await using process = startService(repository, gitCommand('receive-pack', { options, args: [repository.path] }), {
       signal,
       stderr: streams.stderr === undefined ? 'head' : 'pipe',
@@ -58,24 +61,23 @@ export class GitReceivePack implements ReceivePack {
         : { hooks: { directory, env: RELAY_ENVIRONMENT }, extraPipes: RELAY_PIPES }),
     });
     onStarted(process.pid);
+    // A hook runs for git; when that was killed nobody waits for the verdict.
+    void process.exited.then(() => over.abort(new Error('git receive-pack has ended')));
     // While git is at work anyway; an older push may have been killed here.
     const sweeping = removeStaleQuarantines(repository.objectDirectory).catch(this.#options.onSweepError);
-    const serving = this.#serveHooks(process, push);
-    const result = await joinStreams(process, streams);
-    for (const pipe of process.extra) pipe.destroy();
-    await serving;
-    await sweeping;
-    return result;
+    const serving = this.#serveHooks(process, handle);
+    try {
+      return await joinStreams(process, streams);
+    } finally {
+      for (const pipe of process.extra) pipe.destroy();
+      await serving;
+      await sweeping;
+    }
   }
 
-  async #serveHooks(process: GitProcess, push: Push): Promise<void> {
+  async #serveHooks(process: GitProcess, handle: RelayHandler): Promise<void> {
     const [requests, answers] = process.extra;
     if (requests === undefined || answers === undefined) return;
-    // A hook runs for git; when that was killed nobody waits for the verdict.
-    const over = new AbortController();
-    void process.exited.then(() => over.abort(new Error('git receive-pack has ended')));
-    const signal = AbortSignal.any([push.signal, over.signal]);
-    const handle = pushHookHandler(this.#options.hooks, { ...push, signal });
     await serveRelay(requests, answers, handle, (error) => this.#options.onHookError?.(error));
   }
 }
