@@ -1,5 +1,8 @@
-import { createServer, type IncomingMessage } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { buffer } from 'node:stream/consumers';
+import { TEST_CERTIFICATE, TEST_KEY } from './certificate.ts';
 
 /** What the server was asked. */
 export interface InternalApiCall {
@@ -20,10 +23,22 @@ export interface InternalApi extends AsyncDisposable {
   readonly calls: readonly InternalApiCall[];
   /**
    * Forgets the calls and answers from now on with `[status, body, content type?]` by path. A body that is a string is sent
-   * as it is, anything else as JSON. Paths without an answer allow everything.
+   * as it is, anything else as JSON; {@link HANG_UP} closes the connection instead of answering. A function is asked for each call, and
+   * may take its time. Paths without an answer allow everything.
    */
   reset(answers?: Readonly<Record<string, unknown>>): void;
 }
+
+export interface InternalApiOptions {
+  readonly socketPath?: string;
+  /** Below which path the API lies, `/gitlab`. */
+  readonly root?: string;
+  /** Speak TLS with {@link TEST_CERTIFICATE}. */
+  readonly tls?: boolean;
+}
+
+/** An answer that does not come. */
+export const HANG_UP = Symbol('hang up');
 
 const PREFIX = '/api/v4/internal';
 const ALLOW: Readonly<Record<string, unknown>> = {
@@ -34,27 +49,39 @@ const ALLOW: Readonly<Record<string, unknown>> = {
 };
 
 /** Starts a real HTTP server that answers like GitLab's internal API and remembers what it was asked. */
-export async function startInternalApi(options: { socketPath?: string; root?: string } = {}): Promise<InternalApi> {
-  const prefix = (options.root ?? '') + PREFIX;
+export async function startInternalApi(options: InternalApiOptions = {}): Promise<InternalApi> {
+  const { root = '', socketPath, tls = false } = options;
+  const prefix = root + PREFIX;
   let calls: InternalApiCall[] = [];
   let answers: Readonly<Record<string, unknown>> = {};
-  const server = createServer(async (request, response) => {
+  const answerTo = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = request.url?.startsWith(prefix) ? request.url.slice(prefix.length) : `outside ${request.url}`;
     const body = (await buffer(request)).toString();
-    calls.push({ method: request.method ?? '', path, headers: request.headers, body });
-    const answer = answers[path] ?? ALLOW[path] ?? [404, { message: 'no such path' }];
+    const call = { method: request.method ?? '', path, headers: request.headers, body };
+    calls.push(call);
+    const known = answers[path];
+    const answer = (typeof known === 'function' ? await known(call) : known) ?? ALLOW[path] ?? [404, { message: 'no such path' }];
+    if (answer === HANG_UP) {
+      request.socket.destroy();
+      return;
+    }
     const [status, content, type = 'application/json'] = Array.isArray(answer) ? answer : [500, 'no answer'];
     response.writeHead(Number(status), type === '' ? {} : { 'content-type': String(type) });
     response.end(typeof content === 'string' ? content : JSON.stringify(content));
-  });
+  };
+  const server = tls
+    ? createTlsServer({ cert: readFileSync(TEST_CERTIFICATE), key: readFileSync(TEST_KEY) }, answerTo)
+    : createServer(answerTo);
   await new Promise<void>((resolve) => {
-    if (options.socketPath === undefined) server.listen(0, '127.0.0.1', resolve);
-    else server.listen(options.socketPath, resolve);
+    if (socketPath === undefined) server.listen(0, '127.0.0.1', resolve);
+    else server.listen(socketPath, resolve);
   });
   const address = server.address();
   const onLoopback = address !== null && typeof address !== 'string';
   return {
-    url: onLoopback ? `http://127.0.0.1:${address.port}` : `http+unix://${encodeURIComponent(options.socketPath ?? '')}`,
+    url: onLoopback
+      ? `${tls ? 'https' : 'http'}://127.0.0.1:${address.port}${root}`
+      : `http+unix://${encodeURIComponent(socketPath ?? '')}`,
     secret: 'internal-api-secret',
     get calls() {
       return calls;

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
+import { TEST_CERTIFICATE, TEST_KEY } from './certificate.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
-import { TEST_CERTIFICATE, TEST_KEY } from './start-gitaly.ts';
 
 /** A server in a process of its own, on a temp directory that outlives it until this object is disposed. */
 export interface GitalyProcess extends AsyncDisposable {
@@ -21,6 +22,8 @@ export interface GitalyProcess extends AsyncDisposable {
   /** What it has logged so far. */
   log(): string;
   connect(): Promise<Connection>;
+  /** Sends a message to the module that was loaded first, and resolves with its answer; one at a time. */
+  ask(message: object): Promise<unknown>;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -37,6 +40,8 @@ export interface GitalyProcessOptions {
   readonly maxDescriptors?: number;
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A module that the process loads before anything else. It answers {@link GitalyProcess.ask} with `process.send`. */
+  readonly preload?: string;
 }
 
 const CLI = join(import.meta.dirname, '../cli/gitaly.ts');
@@ -52,14 +57,15 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
   const config = join(directory, 'config.toml');
   writeFileSync(config, configText(directory, socket, options));
   const limit = options.maxDescriptors === undefined ? '' : `ulimit -n ${options.maxDescriptors}; `;
-  const command = [process.execPath, '--conditions=source', CLI, 'serve', config];
+  const { preload } = options;
+  const nodeOptions = ['--conditions=source', ...(preload === undefined ? [] : ['--import', preload])];
+  const command = [process.execPath, ...nodeOptions, CLI, 'serve', config];
   const child = spawn('/bin/sh', ['-c', `${limit}exec "$@"`, 'sh', ...command], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(preload === undefined ? [] : (['ipc'] as const))],
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
   });
   const output: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => output.push(chunk));
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => output.push(chunk));
   const log = (): string => Buffer.concat(output).toString();
   const exited = new Promise<number | NodeJS.Signals>((resolve) =>
     child.once('close', (code, signal) => resolve(signal ?? code ?? -1)),
@@ -81,6 +87,11 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
       const connection = await dial(`unix:${socket}`);
       connections.push(connection);
       return connection;
+    },
+    async ask(message) {
+      const answer = once(child, 'message');
+      child.send(message);
+      return (await answer)[0];
     },
     kill: (signal) => void child.kill(signal),
     async [Symbol.asyncDispose]() {
