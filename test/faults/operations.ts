@@ -1,0 +1,222 @@
+import { PassThrough } from 'node:stream';
+import { type CallOptions, type Connection, postReceivePack, receivePack } from '#client/index';
+import { pushBody, readReport, ZERO_OID } from '#testkit/push';
+import { UserCommitFilesActionHeader_ActionType as ActionType } from '#wire/gen/operations_pb';
+import type { Target } from './faulty-server.ts';
+
+/** What a call is made with. */
+export interface Call {
+  readonly connection: Connection;
+  readonly target: Target;
+  readonly history: History;
+  readonly options: CallOptions;
+}
+
+/** A change of references. Run twice on equal repositories it ends in equal references. */
+export interface Operation {
+  readonly name: string;
+  /** @throws {CallError} {PushRefusedError} */
+  run(call: Call): Promise<void>;
+}
+
+/** What there is in the template. */
+export interface History {
+  /** Ids by branch. */
+  readonly tips: Readonly<Record<'main' | 'topic' | 'ours' | 'theirs', string>>;
+  /** A commit that is not in the repository, and the pack that brings it. */
+  readonly pushed: { readonly oid: string; readonly pack: Uint8Array };
+}
+
+/** The call went well, and its answer says that the push was refused. */
+export class PushRefusedError extends Error {
+  override readonly name = 'PushRefusedError';
+}
+
+const text = (changed: Readonly<Record<number, string>> = {}): string =>
+  Array.from({ length: 30 }, (_, line) => `${changed[line] ?? `line ${line}`}\n`).join('');
+
+/** A history for git fast-import: `topic` and `main` merge, `ours` and `theirs` do not. */
+export function templateStream(): string {
+  const commit = (branch: string, date: number, from: string | undefined, content: string): string =>
+    [
+      `commit refs/heads/${branch}\ncommitter Cal <c@x> ${1_600_000_000 + date} +0000\ndata 7\nchange\n`,
+      ...(from === undefined ? [] : [`from refs/heads/${from}`]),
+      `M 100644 inline dir/a\ndata ${content.length}\n${content}\n`,
+    ].join('\n');
+  return (
+    commit('main', 1, undefined, text()) +
+    commit('topic', 2, 'main', text({ 3: 'topic' })) +
+    commit('topic', 3, undefined, text({ 3: 'topic', 5: 'more' })) +
+    commit('ours', 4, 'main', text({ 3: 'ours' })) +
+    commit('theirs', 5, 'main', text({ 3: 'theirs' })) +
+    commit('main', 6, undefined, text({ 20: 'main' }))
+  );
+}
+
+const MAIN = Buffer.from('main');
+const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
+const TIMESTAMP = { seconds: 1_700_000_000n };
+
+const userCommitFiles: Operation = {
+  name: 'UserCommitFiles',
+  async run({ connection, target, options }) {
+    const value = {
+      repository: target.wire,
+      user: USER,
+      branchName: MAIN,
+      commitMessage: Buffer.from('change'),
+      timestamp: TIMESTAMP,
+    };
+    const create = (path: string, bytes: string) => [
+      action({ case: 'header', value: { action: ActionType.CREATE, filePath: Buffer.from(path) } } as const),
+      action({ case: 'content', value: Buffer.from(bytes) } as const),
+    ];
+    const header = { userCommitFilesRequestPayload: { case: 'header', value } } as const;
+    await connection.operation.userCommitFiles([header, ...create('new/file', 'one\n'), ...create('dir/b', 'two\n')], options);
+  },
+};
+
+function action<P>(payload: P) {
+  return { userCommitFilesRequestPayload: { case: 'action', value: { userCommitFilesActionPayload: payload } } } as const;
+}
+
+const userMergeBranch: Operation = {
+  name: 'UserMergeBranch',
+  async run({ connection, target, history, options }) {
+    const first = { repository: target.wire, user: USER, branch: MAIN, commitId: history.tips.topic, timestamp: TIMESTAMP };
+    const requests = [{ ...first, message: Buffer.from('Merge topic') }, { apply: true }];
+    for await (const _ of connection.operation.userMergeBranch(requests, options));
+  },
+};
+
+const userRebaseConfirmable: Operation = {
+  name: 'UserRebaseConfirmable',
+  async run({ connection, target, history, options }) {
+    const value = {
+      repository: target.wire,
+      user: USER,
+      branch: Buffer.from('topic'),
+      branchSha: history.tips.topic,
+      remoteRepository: target.wire,
+      remoteBranch: MAIN,
+      timestamp: TIMESTAMP,
+    };
+    const requests = [
+      { userRebaseConfirmableRequestPayload: { case: 'header', value } },
+      { userRebaseConfirmableRequestPayload: { case: 'apply', value: true } },
+    ] as const;
+    for await (const _ of connection.operation.userRebaseConfirmable(requests, options));
+  },
+};
+
+const resolveConflicts: Operation = {
+  name: 'ResolveConflicts',
+  async run({ connection, target, history, options }) {
+    const value = {
+      repository: target.wire,
+      targetRepository: target.wire,
+      user: USER,
+      sourceBranch: Buffer.from('ours'),
+      targetBranch: Buffer.from('theirs'),
+      ourCommitOid: history.tips.ours,
+      theirCommitOid: history.tips.theirs,
+      commitMessage: Buffer.from('resolve'),
+      timestamp: TIMESTAMP,
+    };
+    const files = [{ old_path: 'dir/a', new_path: 'dir/a', content: text({ 3: 'both' }) }];
+    const { resolutionError } = await connection.conflicts.resolveConflicts(
+      [
+        { resolveConflictsRequestPayload: { case: 'header', value } },
+        { resolveConflictsRequestPayload: { case: 'filesJson', value: Buffer.from(JSON.stringify(files)) } },
+      ],
+      options,
+    );
+    if (resolutionError !== '') throw new Error(`resolution error: ${resolutionError}`);
+  },
+};
+
+const updateReferences: Operation = {
+  name: 'UpdateReferences',
+  async run({ connection, target, history: { tips }, options }) {
+    const update = (reference: string, newOid: string, oldOid: string) => ({
+      reference: Buffer.from(reference),
+      oldObjectId: Buffer.from(oldOid),
+      newObjectId: Buffer.from(newOid),
+    });
+    await connection.ref.updateReferences(
+      [
+        { repository: target.wire, updates: [update('refs/heads/main', tips.topic, tips.main)] },
+        { updates: [update('refs/heads/new', tips.ours, ZERO_OID), update('refs/heads/theirs', ZERO_OID, tips.theirs)] },
+      ],
+      options,
+    );
+  },
+};
+
+const deleteRefs: Operation = {
+  name: 'DeleteRefs',
+  async run({ connection, target, options }) {
+    const refs = ['refs/heads/ours', 'refs/heads/theirs'].map((name) => Buffer.from(name));
+    await connection.ref.deleteRefs({ repository: target.wire, refs }, options);
+  },
+};
+
+/** All references or none, as the other operations. */
+function body({ tips, pushed }: History): Buffer {
+  const commands = [`${tips.main} ${pushed.oid} refs/heads/main`, `${ZERO_OID} ${pushed.oid} refs/heads/new`];
+  return pushBody(commands, { capabilities: 'report-status side-band-64k atomic', pack: pushed.pack });
+}
+
+function checkReport(answer: Buffer): void {
+  const { report, messages } = readReport(answer);
+  if (report.join() !== 'unpack ok,ok refs/heads/main,ok refs/heads/new') {
+    throw new PushRefusedError([...report, messages].join('\n'));
+  }
+}
+
+const pushRequest = ({ wire }: Target) => ({
+  repository: wire,
+  glId: 'user-1',
+  glUsername: 'jane',
+  glRepository: wire.glRepository,
+});
+
+const sshReceivePack: Operation = {
+  name: 'SSHReceivePack',
+  async run({ connection, target, history, options }) {
+    const answer: Buffer[] = [];
+    const stdout = new PassThrough().on('data', (chunk: Buffer) => answer.push(chunk));
+    const io = { stdin: stream(body(history)), stdout, stderr: new PassThrough().resume() };
+    await receivePack(connection, io, pushRequest(target), options);
+    await new Promise((resolve) => stdout.end(resolve));
+    // The advertisement comes first, up to its flush.
+    const whole = Buffer.concat(answer);
+    checkReport(whole.subarray(whole.indexOf('\n0000') + 5));
+  },
+};
+
+const postReceive: Operation = {
+  name: 'PostReceivePack',
+  async run({ connection, target, history, options }) {
+    const answer: Buffer[] = [];
+    const stdout = new PassThrough().on('data', (chunk: Buffer) => answer.push(chunk));
+    await postReceivePack(connection, { stdin: stream(body(history)), stdout }, pushRequest(target), options);
+    await new Promise((resolve) => stdout.end(resolve));
+    checkReport(Buffer.concat(answer));
+  },
+};
+
+async function* stream(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+export const OPERATIONS: readonly Operation[] = [
+  userCommitFiles,
+  userMergeBranch,
+  userRebaseConfirmable,
+  resolveConflicts,
+  updateReferences,
+  deleteRefs,
+  sshReceivePack,
+  postReceive,
+];
