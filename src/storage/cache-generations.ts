@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { unlinkSync, writeFileSync } from 'node:fs';
+import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { systemErrorCode } from '#base/system-error';
 import { makeDirectories } from './make-directories.ts';
 import type { Storage } from './repository-target.ts';
@@ -34,8 +35,8 @@ export interface PendingChange {
  * Rules that keep a cache from serving what a finished change has replaced:
  * 1. A change marks itself before it begins and removes `latest`.
  * 2. Nobody caches while a mark is there: what was read then may be half of each state.
- * 3. A change that ends writes a new `latest` first and removes its mark after. The other way round, a reader between the two
- *    could find an id that somebody else made in the middle of the change.
+ * 3. A change that ends removes `latest` once more and its mark after; the next reader makes a new one. The other way round, a reader
+ *    between the two could find an id that somebody else made in the middle of the change.
  *
  * @returns the id, `undefined` when a change is under way and nothing may be cached.
  */
@@ -52,14 +53,23 @@ export async function currentGeneration(target: GenerationTarget, nowMs = Date.n
 /** Marks that a change begins. Cached responses of the repository are not used from now on. */
 export async function beginChange(target: GenerationTarget): Promise<PendingChange> {
   const mark = `${pendingDirectory(target)}/${randomUUID()}`;
-  await inDirectory(target.storage, pendingDirectory(target), () => writeFile(mark, '', { flag: 'wx', mode: FILE_MODE }));
-  await unlinkIfThere(latestPath(target));
-  return {
-    async end() {
-      await renew(target);
-      await unlinkIfThere(mark);
-    },
-  };
+  // Every change waits for this. The calls take some microseconds each, a trip to another thread and back takes ten times that.
+  await inDirectory(target.storage, pendingDirectory(target), () => writeFileSync(mark, '', { flag: 'wx', mode: FILE_MODE }));
+  removeFile(latestPath(target));
+  return { end: async () => endChange(target, mark) };
+}
+
+function endChange(target: GenerationTarget, mark: string): void {
+  removeFile(latestPath(target));
+  removeFile(mark);
+}
+
+function removeFile(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+  }
 }
 
 async function changeIsPending(target: GenerationTarget, nowMs: number): Promise<boolean> {
@@ -71,8 +81,7 @@ async function changeIsPending(target: GenerationTarget, nowMs: number): Promise
     if (nowMs - stats.mtimeMs < PENDING_MAX_AGE_MS) {
       pending = true;
     } else {
-      await renew(target);
-      await unlinkIfThere(mark);
+      endChange(target, mark);
     }
   }
   return pending;
@@ -90,7 +99,7 @@ async function renew(target: GenerationTarget): Promise<string> {
 }
 
 /** Does something in a directory that may be missing, or vanish between making it and using it. */
-async function inDirectory(storage: Storage, directory: string, run: () => Promise<void>): Promise<void> {
+async function inDirectory(storage: Storage, directory: string, run: () => Promise<void> | void): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await run();
@@ -115,10 +124,6 @@ function pendingDirectory(target: GenerationTarget): string {
 
 async function namesIn(directory: string): Promise<readonly string[]> {
   return (await readdir(directory).catch(ignoreMissing)) ?? [];
-}
-
-async function unlinkIfThere(file: string): Promise<void> {
-  await unlink(file).catch(ignoreMissing);
 }
 
 function ignoreMissing(error: unknown): undefined {
