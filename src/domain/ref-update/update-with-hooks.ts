@@ -76,7 +76,8 @@ export async function updateWithHooks(manager: HookManager, update: ReferenceUpd
   };
   await byGit(transaction.update(reference, { newOid, oldOid }));
   await vote('preparing', 'pre-locked');
-  await byGit(transaction.prepare());
+  // To prepare is to make sure before the nodes agree. Without a cluster it is a part of the commit.
+  if (context.transaction !== undefined) await byGit(transaction.prepare());
   await vote('prepared', 'preparatory');
   await byGit(transaction.commit());
   await vote('committed', 'committing');

@@ -29,6 +29,13 @@ const UNDO_MS = 5_000;
 /** Queued updates are written in pieces of this size. */
 const WRITE_BYTES = 32 * 1024;
 
+/** Where processes without hooks come from, and go back to. */
+interface Pool {
+  start(): Promise<GitProcess>;
+  giveBack(process: GitProcess): void;
+}
+
+const STARTED = 'start: ok';
 const NO_DEREFERENCE = Buffer.from('option no-deref\0');
 
 type State = 'started' | 'prepared' | 'closed';
@@ -45,22 +52,31 @@ type State = 'started' | 'prepared' | 'closed';
  * at when the next step is taken, not when it is queued. Without hooks the process comes from a pool and returns to it.
  */
 export class RefTransaction implements AsyncDisposable {
-  readonly process: GitProcess;
   readonly #options: RefTransactionOptions;
-  /** Takes the process back after a commit; `undefined` when it ends with the transaction. */
-  readonly #giveBack: (() => void) | undefined;
+  /** Where the process comes from and goes back to; `undefined` when it is started for the transaction and ends with it. */
+  readonly #pool: Pool | undefined;
   readonly #onAbort = (): void => this.process.kill();
+  #process: GitProcess;
+  /** The process has waited in the pool and was not spoken to yet. It may be dead. */
+  #isAsleep: boolean;
   #state: State = 'started';
+  /** What git has answered beyond the line that was read last. */
+  #answers = '';
   #queued: Buffer[] = [];
   #queuedBytes = 0;
   #hasNul = false;
 
-  private constructor(process: GitProcess, options: RefTransactionOptions, giveBack?: () => void) {
-    this.process = process;
+  private constructor(process: GitProcess, options: RefTransactionOptions, from: { pool?: Pool; isAsleep?: boolean } = {}) {
+    this.#process = process;
     this.#options = options;
-    this.#giveBack = giveBack;
+    this.#pool = from.pool;
+    this.#isAsleep = from.isAsleep === true;
     // A pooled process does not know the signal of the call that uses it now.
-    if (giveBack !== undefined) options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (from.pool !== undefined) options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get process(): GitProcess {
+    return this.#process;
   }
 
   /** @throws {GitalyError} CANCELLED or DEADLINE_EXCEEDED when the signal is already aborted. */
@@ -72,18 +88,16 @@ export class RefTransaction implements AsyncDisposable {
       const process = git.spawn(command, { repository, hooks, stdin: 'pipe', signal, extraPipes });
       return await new RefTransaction(process, options).#begin();
     }
-    const { updateRefs } = git;
-    const pooled = (process: GitProcess) => new RefTransaction(process, options, () => updateRefs.giveBack(repository, process));
-    const waiting = updateRefs.take(repository);
-    if (waiting !== undefined) {
-      try {
-        return await pooled(waiting).#begin();
-      } catch {
-        // It died while it waited. Nothing has happened yet, and a new one says what is wrong, if anything is.
-      }
-    }
-    await git.spawnTurn(signal);
-    return await pooled(updateRefs.start(repository)).#begin();
+    const pool: Pool = {
+      start: async () => {
+        await git.spawnTurn(signal);
+        return git.updateRefs.start(repository);
+      },
+      giveBack: (process) => git.updateRefs.giveBack(repository, process),
+    };
+    const waiting = git.updateRefs.take(repository);
+    if (waiting !== undefined) return new RefTransaction(waiting, options, { pool, isAsleep: true });
+    return await new RefTransaction(await pool.start(), options, { pool }).#begin();
   }
 
   /**
@@ -114,18 +128,23 @@ export class RefTransaction implements AsyncDisposable {
     await this.#step('commit');
     this.#state = 'closed';
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    if (this.#giveBack === undefined) {
+    if (this.#pool === undefined) {
       this.process.stdin.end();
       await this.process.succeeded();
     } else if (!this.process.isEnding) {
-      this.#giveBack();
+      this.#pool.giveBack(this.process);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    const isWaiting = this.#state === 'closed' && this.#giveBack !== undefined;
+    const isWaiting = this.#state === 'closed' && this.#pool !== undefined;
     if (isWaiting) return;
+    if (this.#isAsleep && !this.process.isEnding) {
+      this.#state = 'closed';
+      this.#pool?.giveBack(this.process);
+      return;
+    }
     if (this.#state !== 'closed' && !this.process.isEnding) {
       // The end of its input makes git undo everything and tell its hooks; a signal would only do the former.
       this.process.stdin.end();
@@ -173,22 +192,46 @@ export class RefTransaction implements AsyncDisposable {
     const bytes = Buffer.concat([...this.#queued, Buffer.from(end)]);
     this.#queued = [];
     this.#queuedBytes = 0;
+    if (this.#hasNul) return;
+    if (this.#isAsleep) await this.#wake(bytes);
+    else await this.#write(bytes);
+  }
+
+  /**
+   * Begins with a process that has waited, and gives it the first commands in the same breath: a small change is one question and one
+   * answer. One that died while it waited has not begun, so nothing has happened yet, and a new one gets the same.
+   */
+  async #wake(bytes: Buffer): Promise<void> {
+    this.#isAsleep = false;
+    await this.#write(Buffer.concat([Buffer.from('start\0'), bytes]));
+    if ((await this.#readLine()) === STARTED || this.#pool === undefined || this.#options.signal?.aborted === true) return;
+    this.#process = await this.#pool.start();
+    this.#answers = '';
+    await this.#begin();
+    await this.#write(bytes);
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
     const { stdin } = this.process;
-    if (this.#hasNul || stdin.destroyed || stdin.write(bytes)) return;
+    if (stdin.destroyed || stdin.write(bytes)) return;
     await firstOf(stdin, ['drain', 'close']);
   }
 
-  /** One line of git's answer, `undefined` when git has nothing more to say. */
+  /** One line of git's answers, `undefined` when git has nothing more to say. */
   async #readLine(): Promise<string | undefined> {
     const { stdout } = this.process;
-    let line = '';
     for (;;) {
-      // A pipe without an encoding yields Buffers; answers are a few ASCII bytes, one at a time, so nothing stands behind a line.
+      const end = this.#answers.indexOf('\n');
+      if (end !== -1) {
+        const line = this.#answers.slice(0, end);
+        this.#answers = this.#answers.slice(end + 1);
+        return line;
+      }
+      // A pipe without an encoding yields Buffers.
       const chunk = stdout.read() as Buffer | null;
-      if (chunk !== null) line += chunk.toString('latin1');
-      if (line.endsWith('\n')) return line.slice(0, -1);
-      if (stdout.readableEnded || stdout.destroyed) return undefined;
-      await firstOf(stdout, ['readable', 'end', 'close']);
+      if (chunk !== null) this.#answers += chunk.toString('latin1');
+      else if (stdout.readableEnded || stdout.destroyed) return undefined;
+      else await firstOf(stdout, ['readable', 'end', 'close']);
     }
   }
 

@@ -90,6 +90,35 @@ test('a process that died while it waited is replaced', async () => {
   assert.notEqual(await change(repository, 'refs/heads/b', oid), pid);
 });
 
+test('a process that died while it waited is replaced, also for more updates than are written at once', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const oid = tip(fixture, repository);
+  process.kill(await change(repository, 'refs/heads/a', oid), 'SIGKILL');
+
+  await using transaction = await RefTransaction.start(repository.git, repository, NO_HOOKS);
+  for (let number = 0; number < 2_000; number++) await transaction.update(`refs/keep-around/${number}`, { newOid: oid });
+  await transaction.commit();
+
+  const listed = fixture.runGit(repository.path, ['for-each-ref', '--format=%(refname)', 'refs/keep-around']);
+  assert.equal(listed.split('\n').length, 2_000);
+});
+
+test('a process that was not needed after all serves the next change', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const oid = tip(fixture, repository);
+  const pid = await change(repository, 'refs/heads/a', oid);
+
+  {
+    await using transaction = await RefTransaction.start(repository.git, repository, NO_HOOKS);
+    await transaction.update('refs/heads/b', { newOid: oid });
+  }
+
+  assert.equal(await change(repository, 'refs/heads/c', oid), pid);
+  assert.equal(fixture.runGit(repository.path, ['for-each-ref', '--format=%(refname)', 'refs/heads/b']), '');
+});
+
 test('a changed setting or a new repository at the same place gets a new process', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git', { commits: 1 });
