@@ -5,6 +5,8 @@ import type { Repository } from '#storage/repository';
 import type { Vote, VotePhase } from '#storage/voter';
 import { voteHash } from '../transactions/voter.ts';
 
+const LINE_FEED = Buffer.from('\n');
+
 export interface DeleteOptions {
   /** How the cluster votes; `undefined` without a cluster. */
   readonly vote: Vote | undefined;
@@ -24,9 +26,9 @@ export async function deleteReferences(
   { vote, signal }: DeleteOptions,
 ): Promise<void> {
   const newOid = ZERO_OID[repository.git.objectFormat(repository)];
-  const hash = voteHash(Buffer.concat(names.flatMap((name) => [name, Buffer.from('\n')])));
+  const hash = vote && voteHash(Buffer.concat(names.flatMap((name) => [name, LINE_FEED])));
   const cast = async (phase: VotePhase, which: string): Promise<void> => {
-    await vote?.(phase, hash).catch(prefixed(`${which} vote`));
+    if (hash !== undefined) await vote?.(phase, hash).catch(prefixed(`${which} vote`));
   };
 
   await using transaction = await RefTransaction.start(repository.git, repository, {

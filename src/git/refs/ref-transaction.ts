@@ -36,7 +36,12 @@ interface Pool {
 }
 
 const STARTED = 'start: ok';
+const NOTHING = Buffer.alloc(0);
 const NO_DEREFERENCE = Buffer.from('option no-deref\0');
+const UPDATE = Buffer.from('update ');
+const UPDATE_SYMBOLIC = Buffer.from('symref-update ');
+const DELETE = Buffer.from('delete ');
+const END_OF_DELETE = Buffer.from('\0\0');
 
 type State = 'started' | 'prepared' | 'closed';
 
@@ -62,9 +67,10 @@ export class RefTransaction implements AsyncDisposable {
   #state: State = 'started';
   /** What git has answered beyond the line that was read last. */
   #answers = '';
-  #queued: Buffer[] = [];
+  #queued: Uint8Array[] = [];
   #queuedBytes = 0;
   #hasNul = false;
+  #lastOids: { readonly newOid: string; readonly oldOid: string; readonly bytes: Buffer } | undefined;
 
   private constructor(process: GitProcess, options: RefTransactionOptions, from: { pool?: Pool; isAsleep?: boolean } = {}) {
     this.#process = process;
@@ -106,13 +112,16 @@ export class RefTransaction implements AsyncDisposable {
    */
   async update(name: RefName, { newOid, oldOid = '' }: RefChange): Promise<void> {
     const isDeletion = /^0+$/.test(newOid);
-    await this.#queue(isDeletion ? [NO_DEREFERENCE] : [], 'update ', name, `\0${newOid}\0${oldOid}\0`);
+    const option = isDeletion || this.#options.noDereference === true ? NO_DEREFERENCE : NOTHING;
+    if (isDeletion && oldOid === '') await this.#queue([option, DELETE, bytesOf(name), END_OF_DELETE]);
+    else await this.#queue([option, UPDATE, bytesOf(name), this.#oids(newOid, oldOid)]);
   }
 
   /** Queues that a reference shall lead to another one, which need not exist. Needs git 2.46 (`capabilities.symrefUpdate`). */
   async updateSymbolic(name: RefName, target: RefName): Promise<void> {
-    if (Buffer.from(target).includes(0)) this.#hasNul = true;
-    await this.#queue([], 'symref-update ', name, Buffer.concat([Buffer.of(0), Buffer.from(target), Buffer.alloc(3)]));
+    if (bytesOf(target).includes(0)) this.#hasNul = true;
+    const option = this.#options.noDereference === true ? NO_DEREFERENCE : NOTHING;
+    await this.#queue([option, UPDATE_SYMBOLIC, bytesOf(name), Buffer.concat([Buffer.of(0), bytesOf(target), Buffer.alloc(3)])]);
   }
 
   /** Locks and checks all references. After it a commit fails only for reasons like a full disk. */
@@ -164,16 +173,24 @@ export class RefTransaction implements AsyncDisposable {
     }
   }
 
-  async #queue(option: readonly Buffer[], command: string, name: RefName, rest: string | Buffer): Promise<void> {
+  /** There may be very many, so nothing is copied before it is written. */
+  async #queue(command: readonly [option: Buffer, verb: Buffer, name: Uint8Array, rest: Buffer]): Promise<void> {
     this.#expect('started');
-    const bytes = Buffer.from(name);
     // It would end the name, and what follows would be a command of its own.
-    if (bytes.includes(0)) this.#hasNul = true;
-    this.#queued.push(...(this.#options.noDereference === true ? [NO_DEREFERENCE] : option));
-    const line = Buffer.concat([Buffer.from(command), bytes, Buffer.from(rest)]);
-    this.#queued.push(line);
-    this.#queuedBytes += line.length;
+    if (command[2].includes(0)) this.#hasNul = true;
+    for (const piece of command) {
+      this.#queued.push(piece);
+      this.#queuedBytes += piece.length;
+    }
     if (this.#queuedBytes >= WRITE_BYTES) await this.#flush('');
+  }
+
+  /** What follows the name. Many references of a change often get the same. */
+  #oids(newOid: string, oldOid: string): Buffer {
+    if (this.#lastOids?.newOid !== newOid || this.#lastOids.oldOid !== oldOid) {
+      this.#lastOids = { newOid, oldOid, bytes: Buffer.from(`\0${newOid}\0${oldOid}\0`) };
+    }
+    return this.#lastOids.bytes;
   }
 
   #expect(state: State): void {
@@ -260,4 +277,8 @@ function firstOf(emitter: EventEmitter, events: readonly string[]): Promise<void
     };
     for (const event of events) emitter.on(event, onEvent);
   });
+}
+
+function bytesOf(name: RefName): Uint8Array {
+  return typeof name === 'string' ? Buffer.from(name) : name;
 }

@@ -16,11 +16,15 @@ const CHECKS: readonly (readonly [(name: string) => boolean, string])[] = [
   [(name) => name.split('/').some((component) => component.endsWith('.lock')), 'component must not end with .lock'],
 ];
 
+/** Anything that one of the checks may object to. */
+const SUSPICIOUS = /[^\x21-\xff]|[:?[\\^~*\x7f]|\.\.|@\{|\/[/.]|\.lock(?:\/|$)|[/.]$/;
+
 /**
  * Says what is wrong with a full reference name (`refs/…`), `undefined` when nothing is. The texts reach clients.
  * Bytes that are no UTF-8 are fine, as they are for git.
  */
 export function validateReference(name: string | Uint8Array): string | undefined {
   const text = typeof name === 'string' ? name : Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('latin1');
+  if (text.startsWith('refs/') && !SUSPICIOUS.test(text)) return undefined;
   return CHECKS.find(([fails]) => fails(text))?.[1];
 }
