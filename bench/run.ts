@@ -19,10 +19,13 @@ import { git } from './lib/run-program.ts';
 import { Workshop } from './lib/workshop.ts';
 import { bench as lsRefs } from './ls-refs.ts';
 import { bench as memory } from './memory.ts';
+import { bench as merges } from './merges.ts';
 import { bench as processStart } from './process-start.ts';
 import { bench as push } from './push.ts';
+import { bench as pushHook } from './push-hook.ts';
 import { bench as reads } from './reads.ts';
 import { bench as refLists } from './ref-lists.ts';
+import { bench as references } from './references.ts';
 import { bench as sshDoor } from './ssh-door.ts';
 import { bench as startUp } from './start-up.ts';
 import { bench as trees } from './trees.ts';
@@ -39,10 +42,13 @@ const BENCHES: readonly Bench[] = [
   blobs,
   diffs,
   commitFiles,
+  merges,
+  references,
   infoRefs,
   lsRefs,
   refLists,
   push,
+  pushHook,
   clone,
   sshDoor,
   memory,

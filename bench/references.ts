@@ -1,0 +1,140 @@
+import { type Connection, dial } from '#client/index';
+import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
+import { git, runProgram } from './lib/run-program.ts';
+import type { StoredRepository, Workshop } from './lib/workshop.ts';
+
+const MANY = 10_000;
+/** As clients send them: Gitaly's own client puts so many into a message. */
+const UPDATES_PER_MESSAGE = 500;
+
+/** What our server asks of git; by default git does not put references on the disk before it answers. */
+const SERVER_FSYNC = ['core.fsync=objects,derived-metadata,reference', 'core.fsyncMethod=fsync'];
+
+/** How long do changes of references take, beside a git that is started for them? */
+export const bench: Bench = {
+  name: 'references',
+  question: 'WriteRef, UserCreateBranch, UpdateReferences and DeleteRefs, one and 10,000 references, against git update-ref',
+  async *run(workshop) {
+    const served = await workshop.repository('small', 'served.git');
+    const plain = await workshop.repository('small', 'plain.git');
+    const durable = await workshop.repository('small', 'durable.git');
+    for (const setting of SERVER_FSYNC) await git(durable.path, ['config', ...setting.split('=')]);
+    await using connection = await dial(`unix:${(await workshop.server()).socket}`);
+    const parts: Parts = { workshop, connection, served, plain, durable, oid: await git(plain.path, ['rev-parse', 'main']) };
+    yield* one(parts);
+    yield* many(parts);
+  },
+};
+
+interface Parts {
+  readonly workshop: Workshop;
+  readonly connection: Connection;
+  readonly served: StoredRepository;
+  readonly plain: StoredRepository;
+  /** As {@link plain}, set up to wait for the disk as our server does. */
+  readonly durable: StoredRepository;
+  readonly oid: string;
+}
+
+async function* one({ workshop, connection, served, plain, durable, oid }: Parts): AsyncGenerator<Measurement> {
+  const repository = served.wire;
+  const user = { glId: 'user-1', name: Buffer.from('Bench'), email: Buffer.from('bench@example.com'), glUsername: 'bench' };
+  const updateRef = ({ path }: StoredRepository, name: string) =>
+    timed(() => runProgram('git', ['--git-dir', path, 'update-ref', name, oid]));
+  const candidates = {
+    writeRef: (round: number) => {
+      const request = { repository, ref: Buffer.from(`refs/heads/write-${round}`), revision: Buffer.from(oid) };
+      return timed(() => connection.repository.writeRef(request));
+    },
+    createBranch: (round: number) => {
+      const request = { repository, user, branchName: Buffer.from(`create-${round}`), startPoint: Buffer.from(oid) };
+      return timed(() => connection.operation.userCreateBranch(request));
+    },
+    updateReferences: (round: number) => timed(() => update(connection, served, [`refs/heads/update-${round}`], oid)),
+    plain: (round: number) => updateRef(plain, `refs/heads/one-${round}`),
+    durable: (round: number) => updateRef(durable, `refs/heads/one-${round}`),
+  };
+  await takeTurns(20, candidates);
+  const samples = await takeTurns(workshop.quick ? 20 : 100, {
+    writeRef: (round) => candidates.writeRef(round + 20),
+    createBranch: (round) => candidates.createBranch(round + 20),
+    updateReferences: (round) => candidates.updateReferences(round + 20),
+    plain: (round) => candidates.plain(round + 20),
+    durable: (round) => candidates.durable(round + 20),
+  });
+  for (const [name, key] of [
+    ['WriteRef', 'writeRef'],
+    ['UserCreateBranch', 'createBranch'],
+    ['UpdateReferences, one', 'updateReferences'],
+  ] as const) {
+    const value = median(samples[key]);
+    const reference = { name: 'git update-ref', value: median(samples.plain) };
+    yield { name, value, unit: 'ms', reference, goal: { of: 'ratio', atMost: 0.5 } };
+    const equally = { name: "update-ref with the server's core.fsync", value: median(samples.durable) };
+    yield { name: `${name}, equally durable`, value, unit: 'ms', reference: equally };
+  }
+}
+
+async function* many({ workshop, connection, served, plain, durable, oid }: Parts): AsyncGenerator<Measurement> {
+  const names = Array.from({ length: MANY }, (_, number) => `refs/heads/many/${number % 100}/${number}`);
+  const [creations, deletions] = ['create', 'delete'].map((verb) =>
+    names.map((name) => `${verb} ${name}${verb === 'create' ? ` ${oid}` : ''}\n`).join(''),
+  );
+  const script = ({ path }: StoredRepository, input = '') =>
+    timed(() => runProgram('git', ['--git-dir', path, 'update-ref', '--stdin'], { input }));
+  for (const where of ['loose', 'packed'] as const) {
+    const pack = async ({ path }: StoredRepository): Promise<void> => {
+      if (where === 'packed') await git(path, ['pack-refs', '--all']);
+    };
+    const refs = names.map((name) => Buffer.from(name));
+    const inTurn = async (target: StoredRepository, create: () => Promise<number>, remove: () => Promise<number>) => {
+      const createMs = await create();
+      await pack(target);
+      return { createMs, removeMs: await remove() };
+    };
+    const samples = await takeTurns(workshop.quick ? 2 : 5, {
+      rpc: () =>
+        inTurn(
+          served,
+          () => timed(() => update(connection, served, names, oid)),
+          () => timed(() => connection.ref.deleteRefs({ repository: served.wire, refs })),
+        ),
+      plain: () =>
+        inTurn(
+          plain,
+          () => script(plain, creations),
+          () => script(plain, deletions),
+        ),
+      durable: () =>
+        inTurn(
+          durable,
+          () => script(durable, creations),
+          () => script(durable, deletions),
+        ),
+    });
+    const goal = { of: 'ratio', atMost: 1.2 } as const;
+    for (const [name, key] of [
+      ['UpdateReferences', 'createMs'],
+      ['DeleteRefs', 'removeMs'],
+    ] as const) {
+      if (where === 'packed' && key === 'createMs') continue;
+      const what = `${name}, ${MANY}${key === 'removeMs' ? ` ${where}` : ''}`;
+      const middle = (of: keyof typeof samples): number => median(samples[of].map((sample) => sample[key]));
+      const value = middle('rpc');
+      yield { name: what, value, unit: 'ms', reference: { name: 'git update-ref --stdin', value: middle('plain') } };
+      const equally = { name: "update-ref with the server's core.fsync", value: middle('durable') };
+      yield { name: `${what}, equally durable`, value, unit: 'ms', reference: equally, goal };
+    }
+  }
+}
+
+async function update(connection: Connection, { wire }: StoredRepository, names: readonly string[], oid: string): Promise<void> {
+  const newObjectId = Buffer.from(oid);
+  const oldObjectId = Buffer.from('0'.repeat(oid.length));
+  const updates = names.map((name) => ({ reference: Buffer.from(name), newObjectId, oldObjectId }));
+  const messages = Array.from({ length: Math.ceil(updates.length / UPDATES_PER_MESSAGE) }, (_, at) => ({
+    ...(at === 0 && { repository: wire }),
+    updates: updates.slice(at * UPDATES_PER_MESSAGE, (at + 1) * UPDATES_PER_MESSAGE),
+  }));
+  await connection.ref.updateReferences(messages);
+}
