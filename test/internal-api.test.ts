@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CallError } from '#client/index';
+import { TEST_CERTIFICATE } from '#testkit/certificate';
+import { gitOutput, initRepository } from '#testkit/init-repository';
+import { HANG_UP, type InternalApi, startInternalApi } from '#testkit/internal-api';
+import { pushBody, readReport, ZERO_OID } from '#testkit/push';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+
+const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
+const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
+/** `read_timeout` of the servers here is a second. */
+const TOO_SLOW_MS = 1500;
+
+/** The same push every time, to a branch of its own. */
+async function push(gitaly: TestGitaly, branch: string, oid: string) {
+  const answer: Uint8Array[] = [];
+  const request = { repository, glId: 'user-1', glUsername: 'jane' };
+  const body = pushBody([`${ZERO_OID} ${oid} refs/heads/${branch}`]);
+  for await (const { data } of gitaly.connection.smartHttp.postReceivePack([request, { data: body }])) answer.push(data);
+  const { report, messages } = readReport(Buffer.concat(answer));
+  return { status: report[1], messages };
+}
+
+/** A tag for a user. `undefined`, or code and text of the failure. */
+async function tag(gitaly: TestGitaly, name: string): Promise<string | undefined> {
+  const request = { repository, user, tagName: Buffer.from(name), targetRevision: Buffer.from('main') };
+  return await gitaly.connection.operation.userCreateTag(request).then(
+    () => undefined,
+    (error: unknown) => (error instanceof CallError ? `${error.code} ${error.message}` : String(error)),
+  );
+}
+
+function makeRepository(gitaly: TestGitaly): { path: string; oid: string } {
+  const path = join(gitaly.storagePath(), 'r.git');
+  initRepository(path, { commits: 1 });
+  return { path, oid: gitOutput(path, ['rev-parse', 'main']) };
+}
+
+const ALLOWED_FAILED = 'PERMISSION_DENIED reference update denied by access checks: running pre-receive hooks: GitLab: ';
+const PRE_RECEIVE_FAILED = 'INTERNAL updating reference: running pre-receive hooks: ';
+const POST_RECEIVE_FAILED = 'INTERNAL updating reference: running post-receive hooks: ';
+const NO_JSON = "decoding response from /allowed endpoint: invalid character '<' looking for beginning of value";
+const WEB_PAGE = '/allowed endpoint respond with unsupported content type: text/html';
+const slowly = async (): Promise<undefined> => {
+  await sleep(TOO_SLOW_MS);
+  return undefined;
+};
+
+interface Answer {
+  readonly what: string;
+  readonly path: '/allowed' | '/pre_receive' | '/post_receive';
+  readonly answer: unknown;
+  /** What a pusher reads. */
+  readonly messages: string;
+  /** What the caller of an operation is told. */
+  readonly failure: string;
+}
+
+const refusal = (what: string, answer: unknown, reason: string): Answer => ({
+  what,
+  path: '/allowed',
+  answer,
+  messages: `GitLab: ${reason}`,
+  failure: ALLOWED_FAILED + reason,
+});
+const unannounced = (what: string, answer: unknown, reason: string): Answer => {
+  const text = reason === '' ? '' : `calling pre_receive endpoint: ${reason}`;
+  return { what, path: '/pre_receive', answer, messages: text, failure: PRE_RECEIVE_FAILED + text };
+};
+const unreported = (what: string, answer: unknown, reason: string): Answer => {
+  const text = reason === '' ? '' : `GitLab: ${reason}`;
+  return { what, path: '/post_receive', answer, messages: text, failure: POST_RECEIVE_FAILED + text };
+};
+const BEFORE = 'http post to gitlab api /pre_receive endpoint: ';
+const AFTER = 'http post to gitlab api /post_receive endpoint: ';
+
+const ANSWERS: readonly Answer[] = [
+  refusal('a refusal', [200, { status: false, message: 'You shall not push' }], 'You shall not push'),
+  refusal('a refusal with another choice', [300, { status: false, message: 'Elsewhere' }], 'Elsewhere'),
+  refusal('401', [401, { message: '401 Unauthorized' }], '401 Unauthorized'),
+  refusal('404', [404, { message: 'no such project' }], 'no such project'),
+  refusal('500', [500, 'oops'], 'Internal API error (500)'),
+  refusal('201', [201, { status: true }], 'gitlab api is not accessible: 201'),
+  refusal('garbage', [200, '<!'], NO_JSON),
+  refusal('a web page', [200, '<html>', 'text/html'], WEB_PAGE),
+  refusal('a closed connection', HANG_UP, 'Internal API unreachable'),
+  refusal('silence', slowly, 'Internal API unreachable'),
+  { ...refusal('429', [429, {}], 'rate limited'), messages: 'error executing git hook\n' },
+  unannounced('no', [200, { reference_counter_increased: false }], ''),
+  unannounced('401', [401, { message: '401 Unauthorized' }], `${BEFORE}401 Unauthorized`),
+  unannounced('500', [500, 'oops'], `${BEFORE}Internal API error (500)`),
+  unannounced('201', [201, {}], 'pre-receive call failed with status: 201'),
+  unannounced('a closed connection', HANG_UP, `${BEFORE}Internal API unreachable`),
+  unannounced('silence', slowly, `${BEFORE}Internal API unreachable`),
+  unreported('no', [200, { reference_counter_decreased: false, messages: [] }], ''),
+  unreported('500', [500, { message: 'broken' }], `${AFTER}broken`),
+  unreported('201', [201, {}], 'post-receive call failed with status: 201'),
+  unreported('a closed connection', HANG_UP, `${AFTER}Internal API unreachable`),
+  unreported('silence', slowly, `${AFTER}Internal API unreachable`),
+];
+
+suite('what GitLab answers decides', () => {
+  let api: InternalApi;
+  let gitaly: TestGitaly;
+  let path: string;
+  let oid: string;
+  before(async () => {
+    api = await startInternalApi();
+    const gitlab = { url: api.url, secret: api.secret, 'http-settings': { read_timeout: 1 } };
+    gitaly = await startGitaly({ config: { gitlab } });
+    ({ path, oid } = makeRepository(gitaly));
+  });
+  after(async () => {
+    await gitaly[Symbol.asyncDispose]();
+    await api[Symbol.asyncDispose]();
+  });
+
+  for (const { what, path: endpoint, answer, messages, failure } of ANSWERS) {
+    const isDone = endpoint === '/post_receive';
+    test(`${what} to ${endpoint} ${isDone ? 'comes too late for' : 'refuses'} a push and an operation`, async () => {
+      const name = `${endpoint.slice(1)}-${what.replaceAll(' ', '-')}`;
+      api.reset({ [endpoint]: answer });
+
+      const pushed = await push(gitaly, name, oid);
+      const failed = await tag(gitaly, name);
+
+      const status = isDone ? `ok refs/heads/${name}` : `ng refs/heads/${name} pre-receive hook declined`;
+      assert.deepEqual(pushed, { status, messages });
+      assert.equal(failed, failure);
+      const made = gitOutput(path, ['for-each-ref', '--format=%(refname)', `refs/heads/${name}`, `refs/tags/${name}`]);
+      assert.equal(made, isDone ? `refs/heads/${name}\nrefs/tags/${name}` : '');
+      const asked = ['/allowed', '/pre_receive', '/post_receive'];
+      const once = asked.slice(0, asked.indexOf(endpoint) + 1);
+      assert.deepEqual(
+        api.calls.map((call) => call.path),
+        [...once, ...once],
+      );
+    });
+  }
+
+  test('messages of GitLab reach the pusher, and an unknown kind of message is told', async () => {
+    const messages = [
+      { type: 'basic', message: 'To create a merge request, visit:' },
+      { type: 'shout', message: 'no' },
+    ];
+    api.reset({ '/post_receive': [200, { reference_counter_decreased: true, messages }] });
+
+    const pushed = await push(gitaly, 'with-messages', oid);
+
+    assert.equal(pushed.status, 'ok refs/heads/with-messages');
+    const failure = 'error writing messages to stream: invalid message type: shout';
+    assert.equal(pushed.messages, `\nTo create a merge request, visit:\n\n\n${failure}`);
+  });
+});
+
+suite('GitLab is reached', () => {
+  let directory: string;
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'internal-api-'));
+    mkdirSync(join(directory, 'authorities'));
+    copyFileSync(TEST_CERTIFICATE, join(directory, 'authorities/gitlab.pem'));
+  });
+  after(() => rmSync(directory, { recursive: true }));
+
+  for (const [where, options, settings] of [
+    ['on loopback', () => ({}), () => ({})],
+    ['below a path', () => ({ root: '/gitlab' }), () => ({})],
+    [
+      'on a unix socket below a path',
+      () => ({ root: '/gitlab', socketPath: join(directory, 'gitlab.socket') }),
+      () => ({ relative_url_root: '/gitlab' }),
+    ],
+    ['by TLS with an authority of its own', () => ({ tls: true }), () => ({ 'http-settings': { ca_file: TEST_CERTIFICATE } })],
+    [
+      'by TLS with a directory of authorities',
+      () => ({ tls: true, root: '/gitlab' }),
+      () => ({ 'http-settings': { ca_path: join(directory, 'authorities') } }),
+    ],
+  ] as const) {
+    test(`${where}, by a push and by an operation`, async () => {
+      await using api = await startInternalApi(options());
+      await using gitaly = await startGitaly({ config: { gitlab: { url: api.url, secret: api.secret, ...settings() } } });
+      const { oid } = makeRepository(gitaly);
+
+      assert.deepEqual(await push(gitaly, 'pushed', oid), { status: 'ok refs/heads/pushed', messages: '' });
+      assert.equal(await tag(gitaly, 'made'), undefined);
+
+      const once = ['/allowed', '/pre_receive', '/post_receive'];
+      assert.deepEqual(
+        api.calls.map((call) => call.path),
+        [...once, ...once],
+      );
+    });
+  }
+
+  test('by TLS only when its certificate is trusted', async () => {
+    await using api = await startInternalApi({ tls: true });
+    await using gitaly = await startGitaly({ internalApi: api });
+    const { oid } = makeRepository(gitaly);
+
+    const { status, messages } = await push(gitaly, 'pushed', oid);
+
+    assert.equal(status, 'ng refs/heads/pushed pre-receive hook declined');
+    assert.equal(messages, 'GitLab: Internal API unreachable');
+    assert.deepEqual(api.calls, []);
+  });
+});
