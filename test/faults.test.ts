@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '#client/index';
 import { openDescriptors, processesIn } from '#testkit/process-usage';
 import { runGit } from '#testkit/run-git';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type Fault, FaultyServer, makeTemplate } from './faults/faulty-server.ts';
 import { type History, OPERATIONS, type Operation, PushRefusedError, templateStream } from './faults/operations.ts';
 import { assertSound, refsOf } from './faults/remains.ts';
@@ -27,7 +27,7 @@ const GIT: readonly Fault[] = ['git exits', 'git is killed', 'git has no space']
 const OTHERS: readonly Fault[] = ['hook refuses', 'hook is killed', 'GitLab answers 500', 'GitLab hangs up'];
 const VOTES: readonly Fault[] = ['vote is lost', 'vote is not counted'];
 
-const directory = mkdtempSync(join(tmpdir(), 'gitaly-template-'));
+const directory = makeScratchDirectory('template');
 const template = join(directory, 'template.git');
 let history: History;
 

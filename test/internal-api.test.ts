@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +8,7 @@ import { TEST_CERTIFICATE } from '#testkit/certificate';
 import { gitOutput, initRepository } from '#testkit/init-repository';
 import { HANG_UP, type InternalApi, startInternalApi } from '#testkit/internal-api';
 import { pushBody, readReport, ZERO_OID } from '#testkit/push';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
@@ -161,7 +161,7 @@ suite('what GitLab answers decides', () => {
 suite('GitLab is reached', () => {
   let directory: string;
   before(() => {
-    directory = mkdtempSync(join(tmpdir(), 'internal-api-'));
+    directory = makeScratchDirectory('internal-api');
     mkdirSync(join(directory, 'authorities'));
     copyFileSync(TEST_CERTIFICATE, join(directory, 'authorities/gitlab.pem'));
   });

@@ -1,10 +1,10 @@
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Connection } from '#client/index';
 import { HANG_UP, type InternalApi, startInternalApi } from '#testkit/internal-api';
 import { runGit } from '#testkit/run-git';
 import { run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { startVotingServer, type VotingServer } from '#testkit/voting-server';
 import type { FaultKind, Order, Report } from './inject.ts';
@@ -54,7 +54,7 @@ export class FaultyServer implements AsyncDisposable {
   }
 
   static async start({ hooks }: { hooks: boolean }): Promise<FaultyServer> {
-    const directory = mkdtempSync(join(tmpdir(), 'gitaly-faults-'));
+    const directory = makeScratchDirectory('faults');
     const api = hooks ? await startInternalApi() : undefined;
     for (const name of ['default', 'git', 'hook']) mkdirSync(join(directory, name));
     const git = process.env.GITALY_TESTING_GIT_BINARY ?? 'git';
