@@ -51,6 +51,9 @@ const NO_TEMPLATE = pair('init.templateDir', '');
 /** Keeps a fork from offering what its pool has. */
 const NO_ALTERNATE_REFS = pair('core.alternateRefsCommand', 'exit 0 #');
 
+/** Otherwise git looks for references that have the name of an object id, six for each id that it reads, only to warn of them. */
+const NO_AMBIGUITY = pair('core.warnAmbiguousRefs', 'false');
+
 const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]>>> = {
   bundle: PACK,
   clone: [NO_TEMPLATE, NO_REDIRECTS, pair('transfer.bundleURI', 'true'), ...PACK, ...fsck('fetch.fsck')],
@@ -85,6 +88,7 @@ const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]
     ...HIDDEN_FROM_FETCH.map((prefix) => pair('uploadpack.hideRefs', prefix)),
     ...PACK,
   ],
+  'update-ref': [NO_AMBIGUITY],
 };
 
 export interface ConfigParts {
