@@ -1,11 +1,11 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';
+import { emptyQuarantine } from '#domain/ref-update/empty-quarantine';
 import { refusalOf } from '#domain/ref-update/refusals';
 import { updateWithHooks } from '#domain/ref-update/update-with-hooks';
 import { ZERO_OID } from '#git/objects/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
-import { Quarantine } from '#storage/quarantine';
 import {
   UserCreateBranchErrorSchema,
   type UserCreateBranchRequest,
@@ -37,8 +37,7 @@ export async function userCreateBranch(
   if (commit === undefined) {
     throw new GitalyError('FAILED_PRECONDITION', `revspec '${Buffer.from(startPoint)}' not found`);
   }
-  // Nothing is written to it; GitLab wants to be told of one all the same.
-  await using quarantine = await Quarantine.create(repository);
+  await using quarantine = await emptyQuarantine(rooms.hooks, repository);
   await updateWithHooks(
     rooms.hooks,
     {

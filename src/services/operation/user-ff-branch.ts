@@ -1,11 +1,11 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { ancestry } from '#domain/merge/ancestry';
+import { emptyQuarantine } from '#domain/ref-update/empty-quarantine';
 import { refusalOf } from '#domain/ref-update/refusals';
 import { updateWithHooks } from '#domain/ref-update/update-with-hooks';
 import { objectIdProblem } from '#git/objects/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
-import { Quarantine } from '#storage/quarantine';
 import { UserFFBranchErrorSchema, type UserFFBranchRequest, type UserFFBranchResponseSchema } from '#wire/gen/operations_pb';
 import { updateContextOf } from '../convert/update-context.ts';
 import type { OperationRooms } from './index.ts';
@@ -37,8 +37,7 @@ export async function userFFBranch(
   });
   if (!isForward) throw new GitalyError('FAILED_PRECONDITION', 'not fast forward');
 
-  // Nothing is written to it; GitLab wants to be told of one all the same.
-  await using quarantine = await Quarantine.create(repository);
+  await using quarantine = await emptyQuarantine(rooms.hooks, repository);
   const update = { repository, quarantine, reference, oldOid, newOid: commitId };
   await updateWithHooks(rooms.hooks, update, updateContextOf(user, context)).catch(refuse);
   return { branchUpdate: { commitId } };

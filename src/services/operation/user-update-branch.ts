@@ -1,10 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { emptyQuarantine } from '#domain/ref-update/empty-quarantine';
 import { refusalOf } from '#domain/ref-update/refusals';
 import { updateWithHooks } from '#domain/ref-update/update-with-hooks';
 import { objectIdProblem } from '#git/objects/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
-import { Quarantine } from '#storage/quarantine';
 import type { Repository } from '#storage/repository';
 import type { UserUpdateBranchRequest, UserUpdateBranchResponseSchema } from '#wire/gen/operations_pb';
 import { updateContextOf } from '../convert/update-context.ts';
@@ -26,7 +26,7 @@ export async function userUpdateBranch(
   const newOid = parseRevision(request.newrev, 'newrev', repository);
   const oldOid = parseRevision(request.oldrev, 'oldrev', repository);
 
-  await using quarantine = await Quarantine.create(repository);
+  await using quarantine = await emptyQuarantine(rooms.hooks, repository);
   try {
     const reference = branchReference(branchName);
     await updateWithHooks(rooms.hooks, { repository, quarantine, reference, oldOid, newOid }, updateContextOf(user, context));
