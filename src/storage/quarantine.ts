@@ -45,7 +45,8 @@ export class Quarantine implements AsyncDisposable {
    * other. An object that is there already stays. Objects were flushed to disk when they were written.
    */
   async migrate(): Promise<void> {
-    await moveInto(this.#directory.path, this.#real.objectDirectory);
+    const emptied = await moveInto(this.#directory.path, this.#real.objectDirectory);
+    await removeEmptied(emptied);
     this.#isOver = true;
     this.repository.git.release(this.repository);
   }
@@ -61,18 +62,21 @@ export class Quarantine implements AsyncDisposable {
 /** Files that are moved in one go; then others get their turn. */
 const FILES_PER_TURN = 100;
 
-/**
- * Moving is quick and does not leave the thread. Removing directories waits for the file system's journal while others flush to it, so that
- * is done by other threads.
- */
-async function moveInto(source: string, target: string): Promise<void> {
+/** A directory whose files have been moved away. */
+interface Emptied {
+  readonly path: string;
+  readonly inside: readonly Emptied[];
+}
+
+/** Moves all files. It is quick and does not leave the thread. */
+async function moveInto(source: string, target: string): Promise<Emptied> {
   let moved = 0;
-  const emptied: Promise<void>[] = [];
+  const inside: Emptied[] = [];
   for (const entry of readdirSync(source, { withFileTypes: true }).sort(byOrderOfUse)) {
     const [from, to] = [`${source}/${entry.name}`, `${target}/${entry.name}`];
     if (entry.isDirectory()) {
       makeDirectory(to);
-      emptied.push(moveInto(from, to));
+      inside.push(await moveInto(from, to));
     } else {
       // A file that is there already has the same contents: it is named by their hash. If it comes this moment, no harm is done.
       if (existsSync(to)) unlinkSync(from);
@@ -80,8 +84,13 @@ async function moveInto(source: string, target: string): Promise<void> {
       if (++moved % FILES_PER_TURN === 0) await setImmediate();
     }
   }
-  await Promise.all(emptied);
-  await rmdir(source);
+  return { path: source, inside };
+}
+
+/** Waits for the file system's journal while others flush to it, so it is done by other threads; and only when nothing is left to fail. */
+async function removeEmptied({ path, inside }: Emptied): Promise<void> {
+  await Promise.all(inside.map(removeEmptied));
+  await rmdir(path);
 }
 
 function makeDirectory(path: string): void {
