@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '#client/index';
-import { TEST_CERTIFICATE } from '#testkit/certificate';
 import { gitOutput, initRepository } from '#testkit/init-repository';
 import { HANG_UP, type InternalApi, startInternalApi } from '#testkit/internal-api';
 import { pushBody, readReport, ZERO_OID } from '#testkit/push';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { startGitaly, TEST_CERTIFICATE, type TestGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
 const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { TEST_CERTIFICATE } from '#testkit/certificate';
 import { goProgram } from '#testkit/go-program';
 import { runGit } from '#testkit/run-git';
 import { run } from '#testkit/run-program';
-import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { startGitaly, TEST_CERTIFICATE, type TestGitaly } from '#testkit/start-gitaly';
 
 const TOKEN = 'interop-token';
 const REPOSITORY = 'interop.git';

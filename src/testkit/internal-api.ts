@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { buffer } from 'node:stream/consumers';
-import { TEST_CERTIFICATE, TEST_KEY } from './certificate.ts';
+import { TEST_CERTIFICATE, TEST_KEY } from './start-gitaly.ts';
 
 /** What the server was asked. */
 export interface InternalApiCall {

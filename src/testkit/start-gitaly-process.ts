@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
-import { TEST_CERTIFICATE, TEST_KEY } from './certificate.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
+import { TEST_CERTIFICATE, TEST_KEY } from './start-gitaly.ts';
 
 /** A server in a process of its own, on a temp directory that outlives it until this object is disposed. */
 export interface GitalyProcess extends AsyncDisposable {
@@ -48,6 +48,8 @@ const CLI = join(import.meta.dirname, '../cli/gitaly.ts');
 /** Halves the time of a start; not under version control. */
 const COMPILE_CACHE = join(import.meta.dirname, '../../.cache/compiled');
 const START_LIMIT_MS = 20_000;
+/** How much of the log goes into the error when the server has gone: its last words are why. */
+const LAST_WORDS = 4000;
 
 /** Starts `gitaly serve` as an operator would, and waits until it takes calls. */
 export async function startGitalyProcess(options: GitalyProcessOptions = {}): Promise<GitalyProcess> {
@@ -89,6 +91,7 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
       return connection;
     },
     async ask(message) {
+      if (!child.connected) throw new Error(`gitaly is gone: ${log().slice(-LAST_WORDS)}`);
       const answer = once(child, 'message');
       child.send(message);
       return (await answer)[0];

@@ -6,7 +6,6 @@ import { GitalyServer } from '#gitaly/gitaly-server';
 import type { Addresses } from '#gitaly/listeners';
 import { configFrom } from '#platform/config/load-config';
 import { createLogger, type LogLevel } from '#platform/log/logger';
-import { TEST_CERTIFICATE, TEST_KEY } from './certificate.ts';
 import type { InternalApi } from './internal-api.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
 
@@ -38,6 +37,10 @@ export interface TestGitaly extends AsyncDisposable {
   readonly log: readonly Record<string, unknown>[];
   storagePath(name?: string): string;
 }
+
+/** Certificate of the TLS listener, for `localhost` and `127.0.0.1`. */
+export const TEST_CERTIFICATE = join(import.meta.dirname, 'fixtures/tls-certificate.pem');
+export const TEST_KEY = join(import.meta.dirname, 'fixtures/tls-key.pem');
 
 /** Starts a server in this process. */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {

@@ -179,9 +179,9 @@ function armScript(directory: string, nth: number, how: string): () => Promise<R
 
 /** Counts its runs while there is an order; they may run side by side. */
 const COUNT = (directory: string): string => `
-read -r nth how < '${directory}/order' 2> /dev/null || how=
-n=1
-if [ -n "$how" ]; then
+how=
+if [ -e '${directory}/order' ] && read -r nth how < '${directory}/order'; then
+  n=1
   until mkdir '${directory}/runs/'$n 2> /dev/null; do n=$((n + 1)); done
   echo "$0 $*" > '${directory}/runs/'$n/words
   [ $n = "$nth" ] || how=

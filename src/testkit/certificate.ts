@@ -1,5 +1,0 @@
-import { join } from 'node:path';
-
-/** Certificate of servers that speak TLS, for `localhost` and `127.0.0.1`; it is its own authority. */
-export const TEST_CERTIFICATE = join(import.meta.dirname, 'fixtures/tls-certificate.pem');
-export const TEST_KEY = join(import.meta.dirname, 'fixtures/tls-key.pem');
