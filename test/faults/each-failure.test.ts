@@ -7,9 +7,9 @@ import { CallError } from '#client/index';
 import { openDescriptors, processesIn } from '#testkit/process-usage';
 import { runGit } from '#testkit/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { type Fault, FaultyServer, makeTemplate } from './faults/faulty-server.ts';
-import { type History, OPERATIONS, type Operation, PushRefusedError, templateStream } from './faults/operations.ts';
-import { assertSound, refsOf } from './faults/remains.ts';
+import { type Fault, FaultyServer, makeTemplate } from './faulty-server.ts';
+import { type History, OPERATIONS, type Operation, PushRefusedError, templateStream } from './operations.ts';
+import { assertSound, refsOf } from './remains.ts';
 
 /** No operation does anything so often; a loop that gets here would never end. */
 const MAX_OCCASIONS = 200;
