@@ -6,8 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { TEST_CERTIFICATE } from '#testkit/certificate';
-import { startGitaly } from '#testkit/start-gitaly';
+import { startGitaly, TEST_CERTIFICATE } from '#testkit/start-gitaly';
 import {
   CallError,
   type Connection,
