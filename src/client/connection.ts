@@ -22,9 +22,9 @@ import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { RefTransaction } from '#wire/gen/transaction_pb';
 import { WikiService } from '#wire/gen/wiki_pb';
-import type { Interceptor, Invocation, Invoke, ResponseStream } from './call-types.ts';
-import type { ConnectionState } from './connection-state.ts';
-import { type ClientOf, createClient, type ServiceDescriptor } from './typed-client.ts';
+import type { Interceptor, Invocation, Invoke, ResponseStream } from './call/call-types.ts';
+import { type ClientOf, createClient, type ServiceDescriptor } from './call/typed-client.ts';
+import type { ConnectionState } from './connect/connection-state.ts';
 
 /** What a connection is made of. `dial` puts it together. */
 export interface ConnectionParts {

@@ -1,8 +1,8 @@
 import type { MetadataInit } from '#rpc/common/metadata';
-import type { CallCredentials, Interceptor } from './call-types.ts';
-import type { DnsResolverOptions } from './dns-resolver.ts';
-import type { RetryPolicy } from './retry.ts';
-import type { TraceContext } from './trace-context.ts';
+import type { CallCredentials, Interceptor } from './call/call-types.ts';
+import type { RetryPolicy } from './call/retry.ts';
+import type { TraceContext } from './call/trace-context.ts';
+import type { DnsResolverOptions } from './connect/dns-resolver.ts';
 
 /** For `tls://` and `dns+tls:` addresses. */
 export interface TlsOptions {

@@ -2,18 +2,18 @@ import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/quote';
 import type { ChannelOptions } from '#rpc/common/grpc-channel';
-import { type HostAndPort, joinHostPort, parseAddress, type Target } from './address.ts';
-import { Balancer, type StartResolver } from './balancer.ts';
-import { type CallHost, startCall } from './call.ts';
+import { type CallHost, startCall } from './call/call.ts';
+import { DEFAULT_RETRY_POLICY } from './call/retry.ts';
+import { tokenCredentials } from './call/token-credentials.ts';
+import { type HostAndPort, joinHostPort, parseAddress, type Target } from './connect/address.ts';
+import { Balancer, type StartResolver } from './connect/balancer.ts';
+import { type AddressWatcher, DnsResolver } from './connect/dns-resolver.ts';
+import type { Endpoint, TlsSettings } from './connect/endpoint.ts';
+import { type Multiplexing, openTransport, type TransportOptions } from './connect/transport.ts';
+import { trustedCertificates } from './connect/trusted-certificates.ts';
+import { waitUntilReady } from './connect/wait-until-ready.ts';
 import { Connection } from './connection.ts';
 import type { DialOptions, TlsOptions } from './dial-options.ts';
-import { type AddressWatcher, DnsResolver } from './dns-resolver.ts';
-import type { Endpoint, TlsSettings } from './endpoint.ts';
-import { DEFAULT_RETRY_POLICY } from './retry.ts';
-import { tokenCredentials } from './token-credentials.ts';
-import { type Multiplexing, openTransport, type TransportOptions } from './transport.ts';
-import { trustedCertificates } from './trusted-certificates.ts';
-import { waitUntilReady } from './wait-until-ready.ts';
 
 /** Makes connections; `dial` and what is built around it. */
 export type Dialer = (address: string, options?: DialOptions) => Promise<Connection>;

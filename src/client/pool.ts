@@ -1,8 +1,8 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { tokenCredentials } from './call/token-credentials.ts';
 import type { Connection } from './connection.ts';
 import { type Dialer, dial } from './dial.ts';
 import type { DialOptions } from './dial-options.ts';
-import { tokenCredentials } from './token-credentials.ts';
 
 /** A connection as its users have it, and as the pool has it. */
 interface Shared {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { codeOf } from '#base/gitaly-error';
-import type { CallOptions } from '#client/call-types';
+import type { CallOptions } from '#client/call/call-types';
 import type { Connection } from '#client/connection';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 import type { RepositoryInit } from './repository-mapping.ts';

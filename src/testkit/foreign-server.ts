@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type MethodDefinition, Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { callName } from '#client/typed-client';
+import { callName } from '#client/call/typed-client';
 import { gitalyServices, methodInfo } from '#wire/methods';
 
 /** Handlers by the names that the client has for the methods. Requests and responses are encoded messages. */

@@ -3,7 +3,7 @@ import { afterEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Metadata } from '#rpc/common/metadata';
 import { startGitaly } from '#testkit/start-gitaly';
-import type { Interceptor, Invocation } from '../call-types.ts';
+import type { Interceptor, Invocation } from '../call/call-types.ts';
 import { GitalyClient, type GitalyClientConfig, TooManyInvocationsError } from './index.ts';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'a.git' };

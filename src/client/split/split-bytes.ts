@@ -1,4 +1,4 @@
-import { WRITE_BUFFER_BYTES } from '../write-buffer.ts';
+import { WRITE_BUFFER_BYTES } from '../git/write-buffer.ts';
 
 /** Content as callers have it: text (sent as UTF-8), bytes, or a stream of bytes, such as a Readable. */
 export type Content = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;

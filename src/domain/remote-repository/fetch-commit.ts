@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { uploadPackWithSidechannel } from '#client/upload-pack-with-sidechannel';
+import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';

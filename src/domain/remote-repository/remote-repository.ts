@@ -1,4 +1,4 @@
-import type { CallOptions } from '#client/call-types';
+import type { CallOptions } from '#client/call/call-types';
 import type { Connection } from '#client/connection';
 import type { SidechannelRegistry } from '#client/sidechannel-registry';
 import type { Repository } from '#storage/repository';

@@ -1,4 +1,4 @@
-import type { GitService } from '#client/info-refs';
+import type { GitService } from '#client/git/info-refs';
 import { FLUSH_PACKET, packetHeader } from '#rpc/common/pkt-line';
 import { BAND } from '#rpc/common/side-band';
 import { BUSY } from './failure.ts';

@@ -1,4 +1,4 @@
-import type { CallOptions } from '#client/call-types';
+import type { CallOptions } from '#client/call/call-types';
 import { callMetadata } from '../call-metadata.ts';
 import type { GitExchange } from './git-exchange.ts';
 

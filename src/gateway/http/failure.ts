@@ -1,5 +1,5 @@
 import { codeOf } from '#base/gitaly-error';
-import { CallError } from '#client/call-error';
+import { CallError } from '#client/call/call-error';
 import type { Answer } from './answer.ts';
 
 /** Shown when a limit refused the request. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { GitService } from '#client/info-refs';
+import type { GitService } from '#client/git/info-refs';
 import type { Identity } from '../identity.ts';
 import type { RepositoryInit } from '../repository-mapping.ts';
 

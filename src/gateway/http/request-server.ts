@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GitalyError } from '#base/gitaly-error';
-import { CallError } from '#client/call-error';
+import { CallError } from '#client/call/call-error';
 import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
 import type { GitalyLink } from '../gitaly-link.ts';
 import type { RepositoryMapping } from '../repository-mapping.ts';

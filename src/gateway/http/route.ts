@@ -1,4 +1,4 @@
-import type { GitService } from '#client/info-refs';
+import type { GitService } from '#client/git/info-refs';
 import { parseRepositoryPath, type RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
 

@@ -1,6 +1,6 @@
 import { copyStream } from '#base/copy-stream';
 import { codeOf } from '#base/gitaly-error';
-import { infoRefs } from '#client/info-refs';
+import { infoRefs } from '#client/git/info-refs';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { gitProtocol } from '../git-protocol.ts';
 import type { GitalyLink } from '../gitaly-link.ts';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { postReceivePack } from '#client/post-receive-pack';
-import { postUploadPack } from '#client/post-upload-pack';
+import { postReceivePack } from '#client/git/post-receive-pack';
+import { postUploadPack } from '#client/git/post-upload-pack';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { gitProtocol } from '../git-protocol.ts';
 import type { GitalyLink } from '../gitaly-link.ts';

@@ -1,9 +1,9 @@
 import { codeOf, GitalyError } from '#base/gitaly-error';
-import type { CallOptions } from '#client/call-types';
-import type { Stdio } from '#client/git-streams';
-import { receivePack } from '#client/receive-pack';
-import { uploadArchive } from '#client/upload-archive';
-import { uploadPackWithSidechannel } from '#client/upload-pack-with-sidechannel';
+import type { CallOptions } from '#client/call/call-types';
+import type { Stdio } from '#client/git/git-streams';
+import { receivePack } from '#client/git/receive-pack';
+import { uploadArchive } from '#client/git/upload-archive';
+import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
 import { callMetadata } from '../call-metadata.ts';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import type { GitalyLink } from '../gitaly-link.ts';

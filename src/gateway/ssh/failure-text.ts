@@ -1,5 +1,5 @@
 import { codeOf, messageOf } from '#base/gitaly-error';
-import { CallError } from '#client/call-error';
+import { CallError } from '#client/call/call-error';
 
 /** The words of gitlab-shell (spec of its clients: `internal/command`), which people and scripts look for. */
 const TOO_BUSY = 'GitLab is currently unable to handle this request due to load.';

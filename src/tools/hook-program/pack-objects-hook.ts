@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { writeChunk } from '#base/copy-stream';
 import { codeOf, messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/system-error';
-import { stoppableChunks } from '#client/stoppable-chunks';
+import { stoppableChunks } from '#client/git/stoppable-chunks';
 import { SIDECHANNEL_SOCKET } from '#rpc/common/header-names';
 import { BAND, readSideBand } from '#rpc/common/side-band';
 import { type HookCall, HookError } from './hook-call.ts';

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/quote';
-import { followCommand } from '#client/remote-command';
-import { StdinRequests } from '#client/stdin-requests';
+import { followCommand } from '#client/git/remote-command';
+import { StdinRequests } from '#client/git/stdin-requests';
 import { ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
 import type { HookCall, RunHook } from './hook-call.ts';
 

@@ -2,11 +2,11 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { copyStream } from '#base/copy-stream';
 import type { PackfileNegotiationStatistics } from '#wire/gen/packfile_pb';
 import type { PostUploadPackWithSidechannelRequestSchema } from '#wire/gen/smarthttp_pb';
-import type { CallOptions } from './call-types.ts';
-import type { Connection } from './connection.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import type { SidechannelRegistry } from '../sidechannel-registry.ts';
 import type { Stdio } from './git-streams.ts';
 import { exchange } from './sidechannel-copy.ts';
-import type { SidechannelRegistry } from './sidechannel-registry.ts';
 import { withSidechannel } from './with-sidechannel.ts';
 
 /**

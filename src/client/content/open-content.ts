@@ -3,9 +3,9 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { GetBlobRequestSchema } from '#wire/gen/blob_pb';
 import type { TreeEntryRequestSchema, TreeEntryResponse_ObjectType } from '#wire/gen/commit_pb';
 import type { GetArchiveRequestSchema } from '#wire/gen/repository_pb';
-import type { CallOptions, ResponseStream } from './call-types.ts';
-import type { Connection } from './connection.ts';
-import { readableOf } from './readable-from.ts';
+import type { CallOptions, ResponseStream } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import { readableOf } from '../git/readable-from.ts';
 
 /** An object whose content is on its way. Read `content` to its end or destroy it, which cancels the call. */
 export interface OpenedObject {

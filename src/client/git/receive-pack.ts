@@ -1,27 +1,27 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { SSHUploadArchiveRequestSchema } from '#wire/gen/ssh_pb';
-import type { CallOptions } from './call-types.ts';
-import type { Connection } from './connection.ts';
+import type { SSHReceivePackRequestSchema } from '#wire/gen/ssh_pb';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
 import type { PackResult, Stdio } from './git-streams.ts';
 import { followCommand } from './remote-command.ts';
 import { StdinRequests } from './stdin-requests.ts';
 
 /**
- * Runs `git upload-archive` on the server (RPC SSHUploadArchive), the far side of `git archive --remote`.
+ * Runs `git receive-pack` on the server (RPC SSHReceivePack). The request names the repository and who pushes.
  *
  * Resolves when the server ends the call; does not wait for `stdin`. The call is cancelled when it is left early.
  *
  * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send error: …`
  */
-export async function uploadArchive(
+export async function receivePack(
   connection: Connection,
   io: Stdio,
-  request: MessageInitShape<typeof SSHUploadArchiveRequestSchema>,
+  request: MessageInitShape<typeof SSHReceivePackRequestSchema>,
   options: CallOptions = {},
 ): Promise<PackResult> {
-  const requests = new StdinRequests<MessageInitShape<typeof SSHUploadArchiveRequestSchema>>(request, io.stdin, (stdin) => ({
+  const requests = new StdinRequests<MessageInitShape<typeof SSHReceivePackRequestSchema>>(request, io.stdin, (stdin) => ({
     stdin,
   }));
-  await using call = connection.ssh.sshUploadArchive(requests, options);
+  await using call = connection.ssh.sshReceivePack(requests, options);
   return await followCommand(call, requests, io);
 }

@@ -8,7 +8,7 @@ import { startForeignServer } from '#testkit/foreign-server';
 import { gitOutput } from '#testkit/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { GetArchiveResponseSchema } from '#wire/gen/repository_pb';
-import { CallError, dial, openArchive, openBlob, openTreeEntry, readableFrom } from './index.ts';
+import { CallError, dial, openArchive, openBlob, openTreeEntry, readableFrom } from '../index.ts';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'a.git' };
 const LARGE = Buffer.alloc(1_000_000, 'large');

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { InfoRefsRequestSchema } from '#wire/gen/smarthttp_pb';
-import type { CallOptions } from './call-types.ts';
-import type { Connection } from './connection.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
 import { readableFrom } from './readable-from.ts';
 
 export type GitService = 'git-upload-pack' | 'git-receive-pack';

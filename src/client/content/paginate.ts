@@ -7,10 +7,10 @@ import type {
   ListRefsResponse_Reference,
 } from '#wire/gen/ref_pb';
 import type { GitCommit, Tag } from '#wire/gen/shared_pb';
-import type { CallOptions } from './call-types.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
 import { eachItem } from './collect/each-item.ts';
 import { type LocalBranch, localBranches as localBranchesOf } from './collect/local-branches.ts';
-import type { Connection } from './connection.ts';
 import { allPages, pageByCursor, pageByLast } from './paginate/pages.ts';
 
 /** A call's options, which hold for each page's call by itself, and the most items of one page (default 1000). */

@@ -1,9 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import type { ResolveConflictsRequestHeaderSchema, ResolveConflictsRequestSchema } from '#wire/gen/conflicts_pb';
-import type { CallOptions } from './call-types.ts';
-import type { Connection } from './connection.ts';
-import { splitBytes } from './split/split-bytes.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import { splitBytes } from './split-bytes.ts';
 
 /** How one file is settled: section by section (`<section id>` → `head` or `origin`), or by its whole content. */
 export interface ConflictResolution {

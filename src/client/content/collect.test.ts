@@ -11,7 +11,7 @@ import { CommitDiffResponseSchema } from '#wire/gen/diff_pb';
 import { FindLocalBranchesResponseSchema, GetTagSignaturesResponseSchema } from '#wire/gen/ref_pb';
 import { SearchFilesByContentResponseSchema } from '#wire/gen/repository_pb';
 import { WikiGetAllPagesResponseSchema } from '#wire/gen/wiki_pb';
-import { collect } from './index.ts';
+import { collect } from '../index.ts';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'a.git' };
 const LARGE = Buffer.alloc(300_000, 'line of text\n');

@@ -4,14 +4,14 @@ import { GitalyError, withCode } from '#base/gitaly-error';
 import type { ClientCall } from '#rpc/common/grpc-channel';
 import { GRPC_STATUS } from '#rpc/common/header-names';
 import type { Metadata } from '#rpc/common/metadata';
-import type { Balancer } from './balancer.ts';
+import type { Balancer } from '../connect/balancer.ts';
+import type { Transport } from '../connect/transport.ts';
+import { WaitLimit } from '../connect/wait-limit.ts';
 import { CallError } from './call-error.ts';
 import { callMetadata, type MetadataSources } from './call-metadata.ts';
 import type { Invocation, Requests, ResponseStream } from './call-types.ts';
 import { ReplayableRequests } from './replay.ts';
 import { type RetryPolicy, retryDelayMs } from './retry.ts';
-import type { Transport } from './transport.ts';
-import { WaitLimit } from './wait-limit.ts';
 
 /** What a call needs of its connection. */
 export interface CallHost {

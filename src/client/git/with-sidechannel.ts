@@ -1,6 +1,6 @@
 import { Metadata, type MetadataInit } from '#rpc/common/metadata';
-import type { CallOptions } from './call-types.ts';
-import type { SidechannelCallback, SidechannelRegistry } from './sidechannel-registry.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { SidechannelCallback, SidechannelRegistry } from '../sidechannel-registry.ts';
 
 /**
  * Makes a call that uses a sidechannel and waits for both. When the call fails, its error wins and the callback's is dropped. An

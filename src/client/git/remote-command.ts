@@ -1,7 +1,7 @@
 import { writeChunk } from '#base/copy-stream';
 import { GitalyError, messageOf } from '#base/gitaly-error';
-import { CallError } from './call-error.ts';
-import type { ResponseStream } from './call-types.ts';
+import { CallError } from '../call/call-error.ts';
+import type { ResponseStream } from '../call/call-types.ts';
 import type { PackResult, Stdio } from './git-streams.ts';
 import type { StdinRequests } from './stdin-requests.ts';
 

@@ -1,8 +1,8 @@
 import { promises as dns } from 'node:dns';
 import { isIP } from 'node:net';
 import { messageOf } from '#base/gitaly-error';
+import { backoffMs } from '../call/retry.ts';
 import { type HostAndPort, joinHostPort } from './address.ts';
-import { backoffMs } from './retry.ts';
 
 export interface DnsResolverOptions {
   /** A name is looked up again after this long. Default 5 minutes. */

@@ -1,7 +1,7 @@
 import { copyStream } from '#base/copy-stream';
 import { wrap } from '#base/gitaly-error';
+import type { SidechannelConnection } from '../sidechannel-registry.ts';
 import type { Stdio } from './git-streams.ts';
-import type { SidechannelConnection } from './sidechannel-registry.ts';
 import { stoppableChunks } from './stoppable-chunks.ts';
 
 /**

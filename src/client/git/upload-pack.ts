@@ -1,27 +1,27 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { SSHReceivePackRequestSchema } from '#wire/gen/ssh_pb';
-import type { CallOptions } from './call-types.ts';
-import type { Connection } from './connection.ts';
+import type { SSHUploadPackRequestSchema } from '#wire/gen/ssh_pb';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
 import type { PackResult, Stdio } from './git-streams.ts';
 import { followCommand } from './remote-command.ts';
 import { StdinRequests } from './stdin-requests.ts';
 
 /**
- * Runs `git receive-pack` on the server (RPC SSHReceivePack). The request names the repository and who pushes.
+ * Runs `git upload-pack` on the server (RPC SSHUploadPack, which Gitaly 17 and later no longer have).
  *
  * Resolves when the server ends the call; does not wait for `stdin`. The call is cancelled when it is left early.
  *
  * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send error: …`
  */
-export async function receivePack(
+export async function uploadPack(
   connection: Connection,
   io: Stdio,
-  request: MessageInitShape<typeof SSHReceivePackRequestSchema>,
+  request: MessageInitShape<typeof SSHUploadPackRequestSchema>,
   options: CallOptions = {},
 ): Promise<PackResult> {
-  const requests = new StdinRequests<MessageInitShape<typeof SSHReceivePackRequestSchema>>(request, io.stdin, (stdin) => ({
+  const requests = new StdinRequests<MessageInitShape<typeof SSHUploadPackRequestSchema>>(request, io.stdin, (stdin) => ({
     stdin,
   }));
-  await using call = connection.ssh.sshReceivePack(requests, options);
+  await using call = connection.ssh.sshUploadPack(requests, options);
   return await followCommand(call, requests, io);
 }

@@ -4,9 +4,9 @@ import type {
   UserApplyPatchRequest_HeaderSchema,
   UserApplyPatchRequestSchema,
 } from '#wire/gen/operations_pb';
-import type { CallOptions } from './call-types.ts';
-import type { Connection } from './connection.ts';
-import { type Content, splitBytes } from './split/split-bytes.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import { type Content, splitBytes } from './split-bytes.ts';
 
 /**
  * Applies mails as of `git format-patch` to a branch (RPC UserApplyPatch), cut into messages of at most 128 KiB.

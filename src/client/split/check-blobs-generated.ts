@@ -1,10 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { CheckBlobsGeneratedRequest_BlobSchema, CheckBlobsGeneratedResponse_Blob } from '#wire/gen/analysis_pb';
 import type { RepositorySchema } from '#wire/gen/shared_pb';
-import type { CallOptions } from './call-types.ts';
-import { eachItem } from './collect/each-item.ts';
-import type { Connection } from './connection.ts';
-import { splitItems } from './split/split-items.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import { eachItem } from '../content/collect/each-item.ts';
+import { splitItems } from './split-items.ts';
 
 /**
  * Says of each blob whether a program wrote it (RPC CheckBlobsGenerated, since 19.0), in the order given. Blobs are sent 100 in a

@@ -2,11 +2,11 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { writeChunk } from '#base/copy-stream';
 import { BAND, readSideBand } from '#rpc/common/side-band';
 import type { SSHUploadPackWithSidechannelRequestSchema } from '#wire/gen/ssh_pb';
-import type { CallOptions } from './call-types.ts';
-import type { Connection } from './connection.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import type { SidechannelConnection, SidechannelRegistry } from '../sidechannel-registry.ts';
 import type { PackResult, Stdio } from './git-streams.ts';
 import { exchange } from './sidechannel-copy.ts';
-import type { SidechannelConnection, SidechannelRegistry } from './sidechannel-registry.ts';
 import { withSidechannel } from './with-sidechannel.ts';
 
 /**

@@ -7,10 +7,10 @@ import {
   type UserCommitFilesRequestHeaderSchema,
   type UserCommitFilesRequestSchema,
 } from '#wire/gen/operations_pb';
-import type { CallOptions } from './call-types.ts';
-import type { Connection } from './connection.ts';
-import { type Content, splitBytes } from './split/split-bytes.ts';
-import { toBytes } from './split/to-bytes.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import { type Content, splitBytes } from './split-bytes.ts';
+import { toBytes } from './to-bytes.ts';
 
 type Request = MessageInitShape<typeof UserCommitFilesRequestSchema>;
 type ActionHeader = MessageInitShape<typeof UserCommitFilesActionHeaderSchema>;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gitOutput } from '#testkit/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { type Connection, dial, type Interceptor, paginate } from './index.ts';
+import { type Connection, dial, type Interceptor, paginate } from '../index.ts';
 
 const COUNT = 25;
 const PAGE = { pageSize: 10 };

@@ -1,11 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { CheckObjectsExistResponse_RevisionExistence } from '#wire/gen/commit_pb';
 import type { RepositorySchema } from '#wire/gen/shared_pb';
-import type { CallOptions } from './call-types.ts';
-import { eachItem } from './collect/each-item.ts';
-import type { Connection } from './connection.ts';
-import { splitItems } from './split/split-items.ts';
-import { toBytes } from './split/to-bytes.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import { eachItem } from '../content/collect/each-item.ts';
+import { splitItems } from './split-items.ts';
+import { toBytes } from './to-bytes.ts';
 
 /**
  * Says of each revision whether it exists (RPC CheckObjectsExist), in the order given, under the name given. Revisions are sent 100 in

@@ -1,7 +1,7 @@
 import { type GitalyError, withCode } from '#base/gitaly-error';
+import { backoffMs } from '../call/retry.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { Endpoint } from './endpoint.ts';
-import { backoffMs } from './retry.ts';
 import type { OpenTransport, Transport } from './transport.ts';
 
 /** gRPC's connection backoff. */

@@ -22,7 +22,7 @@ import {
   splitBytes,
   splitItems,
   updateRemoteMirror,
-} from './index.ts';
+} from '../index.ts';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
 const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { UpdateRemoteMirrorRequestSchema, UpdateRemoteMirrorResponse } from '#wire/gen/remote_pb';
-import type { CallOptions } from './call-types.ts';
-import type { Connection } from './connection.ts';
-import { splitItems } from './split/split-items.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import { splitItems } from './split-items.ts';
 
 /**
  * Pushes a repository's branches and tags to a mirror (RPC UpdateRemoteMirror). Patterns of `onlyBranchesMatching` are sent 100 in a

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { ResponseStream } from './call-types.ts';
+import type { ResponseStream } from '../call/call-types.ts';
 import { WRITE_BUFFER_BYTES } from './write-buffer.ts';
 
 /**

@@ -8,7 +8,7 @@ import { type ForeignHandlers, startForeignServer } from '#testkit/foreign-serve
 import { CustomHookErrorSchema, LimitErrorSchema } from '#wire/gen/errors_pb';
 import { StatusSchema } from '#wire/gen/google/rpc/status_pb';
 import { UserMergeBranchErrorSchema } from '#wire/gen/operations_pb';
-import { CallError, type Connection, type DialOptions, dial, receivePack } from './index.ts';
+import { CallError, type Connection, type DialOptions, dial, receivePack } from '../index.ts';
 
 const RETRY = { initialBackoffMs: 5, maxBackoffMs: 5 };
 

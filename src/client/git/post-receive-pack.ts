@@ -2,8 +2,8 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { writeChunk } from '#base/copy-stream';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import type { PostReceivePackRequestSchema } from '#wire/gen/smarthttp_pb';
-import type { CallOptions } from './call-types.ts';
-import type { Connection } from './connection.ts';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
 import type { Stdio } from './git-streams.ts';
 import { StdinRequests } from './stdin-requests.ts';
 
