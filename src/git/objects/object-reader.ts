@@ -167,7 +167,7 @@ export class ObjectReader {
     const whole = revision.length > 40 ? this.#cutId(revision) : revision;
     const wanted = this.#fitsOnALine(whole) ? whole : await this.#resolve(whole, signal);
     if (wanted === undefined) return undefined;
-    const lookup = new Lookup(mode, this.#withoutReference(wanted), maxBytes);
+    const lookup = new Lookup(mode, this.pin(wanted), maxBytes);
     if (DIFFICULT.test(wanted.toString('latin1'))) this.#pool.submitAlone(this.#repository, lookup, signal);
     else this.#pool.submit(this.#repository, lookup);
     if (signal === undefined || lookup.settled) return await lookup.answer;
@@ -180,8 +180,11 @@ export class ObjectReader {
     }
   }
 
-  /** The name of a reference in front of a revision, replaced by the id that it holds: an object asked for by its id may be at hand. */
-  #withoutReference(revision: Buffer): Buffer {
+  /**
+   * A revision with the id that its reference holds now in place of the reference's name, where that can be told without git: what is then
+   * asked of it, more than once perhaps, is of one and the same commit, and may be at hand.
+   */
+  pin(revision: Buffer): Buffer {
     if (revision.length > MAX_REFERENCE_BYTES) return revision;
     const [, name, rest = ''] = REFERENCE.exec(revision.toString('latin1')) ?? [];
     if (name === undefined) return revision;

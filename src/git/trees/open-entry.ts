@@ -36,8 +36,9 @@ export async function openEntry(
   if (!isPlainPath(path)) return undefined;
   const slash = path.lastIndexOf(SLASH);
   const directory = slash === -1 ? NO_BYTES : path.subarray(0, slash);
-  const reading = objects.readObject(Buffer.concat([revision, COLON, directory]), options);
-  const guess = isCheap(revision, path) ? objects.openObject(Buffer.concat([revision, COLON, path]), options) : undefined;
+  const pinned = objects.pin(revision);
+  const reading = objects.readObject(Buffer.concat([pinned, COLON, directory]), options);
+  const guess = isCheap(pinned, path) ? objects.openObject(Buffer.concat([pinned, COLON, path]), options) : undefined;
   // Whatever is wrong with it is found again by the entry's id.
   const guessed = guess?.catch(() => undefined);
   let isTaken = false;

@@ -3,10 +3,15 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import type { ObjectInfo } from '#git/objects/object-info';
 import type { OpenObject } from '#git/objects/object-reader';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { GetBlobRequest, GetBlobResponseSchema } from '#wire/gen/blob_pb';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { encodeWith } from '#wire/fast/reverse-writer';
+import { type GetBlobRequest, GetBlobResponseSchema } from '#wire/gen/blob_pb';
 import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
 import { takeBytes } from '../convert/take-bytes.ts';
 import type { BlobRooms } from './index.ts';
+
+/** Up to here a copy is cheaper than one more piece on the way. */
+const MAX_BY_HAND_BYTES = 16 * 1024;
 
 type Response = MessageInitShape<typeof GetBlobResponseSchema>;
 
@@ -38,7 +43,7 @@ export async function* getBlob(request: GetBlobRequest, context: HandlerContext,
 async function* blobPieces(object: OpenObject, limit: bigint): AsyncGenerator<Response> {
   const length = limit < 0n || limit > BigInt(object.size) ? object.size : Number(limit);
   if (object.data !== undefined && length <= MAX_CHUNK_BYTES) {
-    yield { ...header(object), data: object.data.subarray(0, length) };
+    yield encode(object, object.data.subarray(0, length));
     return;
   }
   let isFirst = true;
@@ -47,6 +52,18 @@ async function* blobPieces(object: OpenObject, limit: bigint): AsyncGenerator<Re
     isFirst = false;
   }
   if (isFirst) yield header(object);
+}
+
+/** Small ones by hand, because most calls are answered with one such message; bigger data are not copied. */
+function encode(object: ObjectInfo, data: Buffer): Response {
+  if (data.length > MAX_BY_HAND_BYTES) return { ...header(object), data };
+  const { oid, size } = object;
+  const bytes = encodeWith((writer) => {
+    writer.text(3, oid);
+    writer.bytes(2, data);
+    writer.number(1, size);
+  });
+  return encodedMessage(GetBlobResponseSchema, bytes);
 }
 
 function header({ oid, size }: ObjectInfo): Response {

@@ -3,11 +3,16 @@ import { GitalyError } from '#base/gitaly-error';
 import type { OpenObject } from '#git/objects/object-reader';
 import { openEntry } from '#git/trees/open-entry';
 import type { HandlerContext } from '#rpc/server/handler';
-import { type TreeEntryRequest, type TreeEntryResponseSchema, TreeEntryResponse_ObjectType as Type } from '#wire/gen/commit_pb';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { encodeWith } from '#wire/fast/reverse-writer';
+import { type TreeEntryRequest, TreeEntryResponseSchema, TreeEntryResponse_ObjectType as Type } from '#wire/gen/commit_pb';
 import { requireRevision } from '../convert/revision.ts';
 import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
 import { takeBytes } from '../convert/take-bytes.ts';
 import type { CommitRooms } from './index.ts';
+
+/** Up to here a copy is cheaper than one more piece on the way. */
+const MAX_BY_HAND_BYTES = 16 * 1024;
 
 type Response = MessageInitShape<typeof TreeEntryResponseSchema>;
 
@@ -60,7 +65,7 @@ export async function* treeEntry(
 async function* blob(object: OpenObject, header: Response, limit: bigint): AsyncGenerator<Response> {
   const length = limit === 0n || limit > BigInt(object.size) ? object.size : Number(limit);
   if (object.data !== undefined && length <= MAX_CHUNK_BYTES) {
-    yield { ...header, data: object.data.subarray(0, length) };
+    yield encode(header, object.data.subarray(0, length));
     return;
   }
   let isFirst = true;
@@ -69,6 +74,20 @@ async function* blob(object: OpenObject, header: Response, limit: bigint): Async
     isFirst = false;
   }
   if (isFirst) yield header;
+}
+
+/** Small ones by hand, because most calls are answered with one such message; bigger data are not copied. */
+function encode(header: Response, data: Buffer): Response {
+  if (data.length > MAX_BY_HAND_BYTES) return { ...header, data };
+  const { type, oid, size, mode } = header;
+  const bytes = encodeWith((writer) => {
+    writer.bytes(5, data);
+    writer.number(4, mode);
+    writer.number(3, size);
+    writer.text(2, oid);
+    writer.number(1, type);
+  });
+  return encodedMessage(TreeEntryResponseSchema, bytes);
 }
 
 function withoutSlashes(path: Uint8Array): Buffer {
