@@ -80,15 +80,22 @@ export class CatFilePool {
     this.#options = options;
   }
 
+  /** An object that the repository's shared process has read before, by its id or its place (see `small-object-cache.ts`). */
+  atHand(repository: GitRepository, revision: Buffer): Found | undefined {
+    const slot = this.#slots.get(keyOf(repository));
+    if (slot === undefined || !this.#isCurrent(slot)) return undefined;
+    const byId = parseObjectId(revision);
+    const place = byId === undefined ? parsePlace(revision) : undefined;
+    if (byId === undefined && place === undefined) return undefined;
+    this.#touch(slot);
+    if (place !== undefined) return this.#small.getAt(slot.generation, place);
+    const known = byId && this.#small.get(slot.generation, byId.oid);
+    return byId?.type === undefined || byId.type === known?.type ? known : undefined;
+  }
+
   /** Asks the repository's shared process; the answer comes in `lookup.answer`. */
   submit(repository: GitRepository, lookup: Lookup): void {
     const slot = this.#slot(repository);
-    const known = this.#isCurrent(slot) ? this.#atHand(slot.generation, lookup.revision) : undefined;
-    if (known !== undefined) {
-      const { oid, type, size } = known;
-      lookup.resolve(lookup.mode === 'info' ? { oid, type, size } : known);
-      return;
-    }
     if (lookup.mode !== 'info') this.#remember(slot, lookup);
     this.#enqueue(slot, lookup);
   }
@@ -168,11 +175,15 @@ export class CatFilePool {
     const key = keyOf(repository);
     const known = this.#slots.get(key);
     const slot = known ?? newSlot(key, repository);
+    this.#touch(slot);
+    return slot;
+  }
+
+  #touch(slot: Slot): void {
     slot.lastUsedAt = performance.now();
     // Last in the map is last used.
-    if (known !== undefined) this.#slots.delete(key);
-    this.#slots.set(key, slot);
-    return slot;
+    this.#slots.delete(slot.key);
+    this.#slots.set(slot.key, slot);
   }
 
   #enqueue(slot: Slot, lookup: Lookup): void {
@@ -197,16 +208,6 @@ export class CatFilePool {
     }
     this.counts.lookups.flush++;
     for (const lookup of lookups) this.counts.lookups[lookup.mode === 'info' ? 'info' : 'contents']++;
-  }
-
-  #atHand(generation: number, revision: Buffer): Found | undefined {
-    const byId = parseObjectId(revision);
-    if (byId !== undefined) {
-      const known = this.#small.get(generation, byId.oid);
-      return byId.type === undefined || byId.type === known?.type ? known : undefined;
-    }
-    const place = parsePlace(revision);
-    return place === undefined ? undefined : this.#small.getAt(generation, place);
   }
 
   /** Keeps what the lookup brings, if it is small, for those who ask for it by its id or its path. */

@@ -164,13 +164,17 @@ export class ObjectReader {
   async #look(mode: LookupMode, revision: Buffer, maxBytes: number, signal: AbortSignal | undefined): Promise<Found | undefined> {
     if (revision.includes(0)) throw new GitalyError('INVALID_ARGUMENT', 'revision must not contain NUL bytes');
     if (signal?.aborted === true) throw abortError(signal);
-    const whole = revision.length > 40 ? this.#cutId(revision) : revision;
+    const pinned = this.pin(revision);
+    const known = this.#pool.atHand(this.#repository, pinned);
+    if (known !== undefined) return mode === 'info' ? { oid: known.oid, type: known.type, size: known.size } : known;
+
+    const whole = pinned.length > 40 ? this.#cutId(pinned) : pinned;
     const wanted = this.#fitsOnALine(whole) ? whole : await this.#resolve(whole, signal);
     if (wanted === undefined) return undefined;
-    const lookup = new Lookup(mode, this.pin(wanted), maxBytes);
+    const lookup = new Lookup(mode, wanted, maxBytes);
     if (DIFFICULT.test(wanted.toString('latin1'))) this.#pool.submitAlone(this.#repository, lookup, signal);
     else this.#pool.submit(this.#repository, lookup);
-    if (signal === undefined || lookup.settled) return await lookup.answer;
+    if (signal === undefined) return await lookup.answer;
     const onAbort = (): void => lookup.reject(abortError(signal));
     signal.addEventListener('abort', onAbort, { once: true });
     try {
