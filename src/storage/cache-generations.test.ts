@@ -60,6 +60,34 @@ test('the mark of a process that died stops to count, and what it may have done 
   assert.deepEqual(readdirSync(pending), []);
 });
 
+test('a change of any length counts while its process makes others', async (context) => {
+  const repository = target(context);
+  const long = await beginChange(repository);
+  const pending = `${stateRoot(repository.storage)}/a/x.git/pending`;
+  const [mark] = readdirSync(pending);
+  const oldSeconds = (Date.now() - PENDING_MAX_AGE_MS) / 1000 - 1;
+  utimesSync(`${pending}/${mark}`, oldSeconds, oldSeconds);
+
+  const other = await beginChange({ ...repository, relativePath: 'a/y.git' });
+  await other.end();
+
+  assert.equal(await currentGeneration(repository), undefined);
+  await long.end();
+  assert.notEqual(await currentGeneration(repository), undefined);
+});
+
+test('changes are marked again after the cleaner has taken everything away', async (context) => {
+  const repository = target(context);
+  await (await beginChange(repository)).end();
+  rmSync(stateRoot(repository.storage), { recursive: true });
+
+  const change = await beginChange(repository);
+
+  assert.equal(await currentGeneration(repository), undefined);
+  await change.end();
+  assert.notEqual(await currentGeneration(repository), undefined);
+});
+
 test('many readers and changes at once end in one generation', async (context) => {
   const repository = target(context);
 
