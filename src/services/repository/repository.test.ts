@@ -107,6 +107,23 @@ test('WriteRef refuses a change that comes too late', async () => {
   await assert.rejects(write('main'), { code: 'ABORTED' });
 });
 
+test('WriteRef tells of a missing object before anything else', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'group/x.git');
+  initRepository(directory, { commits: 2 });
+  const ref = bytes('refs/heads/main');
+  const revision = bytes('1'.repeat(40));
+  const missing = { code: 'NOT_FOUND', message: 'resolving new revision: reference not found' };
+  const write = (oldRevision: string) =>
+    gitaly.connection.repository.writeRef({ repository, ref, revision, oldRevision: bytes(oldRevision) });
+
+  await assert.rejects(write(''), missing);
+  await assert.rejects(write('main~1'), missing);
+  await assert.rejects(write('gone'), missing);
+  writeFileSync(join(directory, 'refs/heads/main.lock'), '');
+  await assert.rejects(write('main'), missing);
+});
+
 test('of many that move the same reference at once one wins, or all that come one after the other', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'group/x.git');

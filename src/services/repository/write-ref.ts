@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { setDefaultBranch } from '#domain/ref-update/set-default-branch';
 import { updateReference } from '#domain/ref-update/update-reference';
+import { objectIdProblem } from '#git/objects/object-id';
 import { RefUpdateError } from '#git/refs/ref-update-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
@@ -39,10 +40,22 @@ export async function writeRef(
     });
     return {};
   }
-  const newOid = await resolve(repository, revision, 'new', signal);
-  const oldOid = oldRevision.length === 0 ? undefined : await resolve(repository, oldRevision, 'old', signal);
-  await updateReference(repository, name, { newOid, oldOid }, { hooks, signal }).catch(refuse);
+  // git looks for the object when it writes the reference. Only where it says no, or others hear of the change before, is it worth asking first.
+  const isForGit = hooks === undefined && isFullOid(repository, revision);
+  const newOid = isForGit ? revision.toString('latin1') : await resolve(repository, revision, 'new', signal);
+  try {
+    const oldOid = oldRevision.length === 0 ? undefined : await resolve(repository, oldRevision, 'old', signal);
+    await updateReference(repository, name, { newOid, oldOid }, { hooks, signal }).catch(refuse);
+  } catch (error) {
+    // That the object is missing is told before anything else.
+    if (isForGit) await resolve(repository, revision, 'new', signal);
+    throw error;
+  }
   return {};
+}
+
+function isFullOid(repository: Repository, revision: Buffer): boolean {
+  return objectIdProblem(revision, repository.git.objectFormat(repository)) === undefined;
 }
 
 /** The id of the object that a revision names, tags not peeled; zeros stand for themselves. */
