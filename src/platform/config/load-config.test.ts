@@ -132,6 +132,15 @@ for (const [name, text, key, accepted] of [
   });
 }
 
+test('a refusal names misspelt keys, which may be its reason', async () => {
+  using files = arrange();
+
+  const error = await refusal(files.load(`socket_pth = "/tmp/s"\nof_my_own = 1\n${files.storage}`));
+
+  assert.match(error.message, /at least one of socket_path, listen_addr or tls_listen_addr must be set$/);
+  assert.ok(error.explanation.endsWith('\n  unknown   "socket_pth", did you mean "socket_path"?'), error.explanation);
+});
+
 test('a secret of the wrong type is not printed', async () => {
   using files = arrange();
 

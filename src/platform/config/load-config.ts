@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { quote } from '#base/quote';
 import { Secret } from '#base/secret';
 import { systemErrorText } from '#base/system-error';
-import type { RawTable } from './decode.ts';
+import type { RawTable, UnknownKey } from './decode.ts';
 import { fatalProblem } from './fatal-problems.ts';
 import { nodeAt } from './go-names.ts';
 import { accepted, type Fields } from './keys.ts';
@@ -75,7 +75,9 @@ function check(read: ReadConfig, path: string): GitalyConfig {
     const blocks = fatal.keys.map((key) =>
       explain({ path, document: read.document }, { path: key, read: rawValue(read.raw, key) }),
     );
-    throw new ConfigError(inFile + fatal.message, [...new Set(blocks)].join('\n'));
+    const misspelt = read.unknown.filter(({ nearest }) => nearest !== undefined);
+    const hints = misspelt.map((key) => `  unknown   ${unknownKey(key)}`);
+    throw new ConfigError(inFile + fatal.message, [...new Set([...blocks, ...hints])].join('\n'));
   }
   const { values } = read;
   return {
@@ -96,11 +98,10 @@ function positive(value: number, otherwise: number): number {
 }
 
 function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
-  for (const { path, nearest } of read.unknown) {
-    const hint = nearest === undefined ? '' : `, did you mean ${quote(nearest)}?`;
+  for (const key of read.unknown) {
     yield {
-      message: `unknown configuration key ${quote(showPath(path))}${hint}`,
-      fields: { config_path: file, key: showPath(path), ...lineOf(read, path) },
+      message: `unknown configuration key ${unknownKey(key)}`,
+      fields: { config_path: file, key: showPath(key.path), ...lineOf(read, key.path) },
     };
   }
   for (const { path, reason } of withoutEffect(schema, read.raw)) {
@@ -129,6 +130,10 @@ function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
       fields: { config_path: file, key: key.join('.').replaceAll('.[', '['), error: message },
     };
   }
+}
+
+function unknownKey({ nearest, path }: UnknownKey): string {
+  return quote(showPath(path)) + (nearest === undefined ? '' : `, did you mean ${quote(nearest)}?`);
 }
 
 /** Keys that are set and do nothing here, at any depth of tables. */
