@@ -148,6 +148,8 @@ test('options of the door that do not fit are usage errors that say so', async (
     const half = await start('--tls-cert', 'cert.pem');
     const both = await start('--auth-file', users, '--auth-url', 'http://127.0.0.1:1/');
     const wrong = await start('--auth-file', users);
+    const swapped = await start('--tls-cert', TEST_CERTIFICATE, '--tls-key', users);
+    const unnamed = await run(process.execPath, [...CLI, 'hash-password', 'a b'], { cwd: ROOT });
     const empty = await run(process.execPath, [...CLI, 'hash-password', 'ann'], { cwd: ROOT });
 
     assert.deepEqual([half.code, both.code, wrong.code, empty.code], [2, 2, 1, 2]);
@@ -156,6 +158,8 @@ test('options of the door that do not fit are usage errors that say so', async (
     assert.match(wrong.stderr, /--auth-file .*users: line 1: the hash is neither/);
     assert.doesNotMatch(wrong.stderr, /hunter2/);
     assert.match(empty.stderr, /no password came/);
+    assert.match(swapped.stderr, /users are not a certificate \(PEM\) and its key/);
+    assert.match(unnamed.stderr, /a name has no blanks/);
   });
 });
 
@@ -168,9 +172,11 @@ test('a port that was asked for and is taken is an error, a wrong address is a u
     const wrong = await run(process.execPath, [...ARGUMENTS, directory, '--http', '8080'], { cwd: ROOT });
     assert.deepEqual(readdirSync(directory), []);
     const taken = await run(process.execPath, [...ARGUMENTS, directory, '--http', `127.0.0.1:${port}`], { cwd: ROOT });
+    const foreign = await run(process.execPath, [...ARGUMENTS, directory, '--http', '192.0.2.1:8080'], { cwd: ROOT });
 
     assert.equal(taken.code, 1);
     assert.match(taken.stderr, /EADDRINUSE.*Choose another address/);
+    assert.match(foreign.stderr, /EADDRNOTAVAIL.*Choose an address of this machine/);
     assert.equal(wrong.code, 2);
     assert.match(wrong.stderr, /--http 8080: want HOST:PORT/);
     assert.deepEqual(readdirSync(directory), ['repositories']);

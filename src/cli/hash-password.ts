@@ -19,9 +19,10 @@ export interface HashPasswordOptions {
 export async function runHashPassword({ name, paths, token, write }: HashPasswordOptions): Promise<number> {
   const line = (hash: string): string => formatAuthLine(name, write ? 'write' : 'read', hash, paths);
   try {
-    const made = token ? createToken() : undefined;
-    const text = line(made?.hash ?? (await hashPassword(await readPassword())));
-    if (made !== undefined) process.stderr.write(`The token, which is shown only now: ${made.token}\n`);
+    const made = createToken();
+    const withToken = line(made.hash); // says what is wrong with the name before somebody types a password
+    const text = token ? withToken : line(await hashPassword(await readPassword()));
+    if (token) process.stderr.write(`The token, which is shown only now: ${made.token}\n`);
     process.stdout.write(`${text}\n`);
     return 0;
   } catch (error) {

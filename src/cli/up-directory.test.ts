@@ -70,3 +70,13 @@ test(
     assert.equal(existsSync(sockets), false);
   }),
 );
+
+test(
+  'a directory that cannot be made is refused with what to do',
+  withTemporaryDirectory(async (directory) => {
+    const file = join(directory, 'file');
+    writeFileSync(file, '');
+
+    await assert.rejects(openUpDirectory(file), /^Error: .*file.*\. Choose a directory that you may write to\.$/);
+  }),
+);

@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { messageOf } from '#base/gitaly-error';
 
 /** The places of `gitaly-ts up` in one directory, which is locked until this is disposed of. */
 export interface UpDirectory extends AsyncDisposable {
@@ -30,9 +31,18 @@ const SOCKET = 'gitaly.socket';
  * Makes the directory, or takes the one that is there, for this process alone. The lock is a socket that this process listens on: it
  * cannot outlive the process, and it can say who holds it. In a directory with a long name the sockets are in the temporary directory.
  *
- * @throws {DirectoryInUseError}; the system's error when the directory cannot be made.
+ * @throws {DirectoryInUseError}; an error that says so when the directory cannot be made or written to.
  */
 export async function openUpDirectory(directory: string): Promise<UpDirectory> {
+  try {
+    return await takeDirectory(directory);
+  } catch (error) {
+    if (error instanceof DirectoryInUseError) throw error;
+    throw new Error(`${messageOf(error)}. Choose a directory that you may write to.`, { cause: error });
+  }
+}
+
+async function takeDirectory(directory: string): Promise<UpDirectory> {
   await mkdir(join(directory, 'repositories'), { recursive: true });
   const path = await realpath(directory);
   const sockets = socketsOf(path);

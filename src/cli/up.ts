@@ -24,6 +24,14 @@ const STORAGE = 'default';
 /** How long running clones and pushes may go on after Ctrl-C; a second Ctrl-C ends them at once. */
 const GRACE_MS = 5000;
 
+/** What to do about an address that cannot be listened on. */
+const ADVICE: Readonly<Record<string, string>> = {
+  EACCES: 'Ports below 1024 may need a privilege: choose a higher one.',
+  EADDRINUSE: 'Choose another address, or stop what listens there.',
+  EADDRNOTAVAIL: 'Choose an address of this machine, or 0.0.0.0 for all of them.',
+  ENOTFOUND: 'Choose an address of this machine, or 0.0.0.0 for all of them.',
+};
+
 const README = `# hello
 
 This repository was made by \`gitaly-ts up\`. Clone it, change it, push it back.
@@ -156,8 +164,8 @@ Ctrl-C stops it.
 
 function explain(error: unknown): string {
   if (error instanceof DirectoryInUseError) return `${error.message}. Stop it first, or name another directory.`;
-  if (systemErrorCode(error) === 'EADDRINUSE') return `${messageOf(error)}. Choose another address, or stop what listens there.`;
-  return messageOf(error);
+  const advice = ADVICE[systemErrorCode(error) ?? ''];
+  return advice === undefined ? messageOf(error) : `${messageOf(error)}. ${advice}`;
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import { createSecureContext } from 'node:tls';
+import { messageOf } from '#base/gitaly-error';
 import { ReloadedFiles } from './reloaded-files.ts';
 
 export interface TlsFiles {
@@ -29,7 +30,13 @@ export async function createTlsServer({
     paths: [certificatePath, keyPath],
     parse: ([cert, key]) => {
       const pair = { cert: cert ?? '', key: key ?? '' };
-      createSecureContext(pair); // throws when they do not belong together
+      try {
+        createSecureContext(pair);
+      } catch (error) {
+        throw new Error(`${certificatePath} and ${keyPath} are not a certificate (PEM) and its key: ${messageOf(error)}`, {
+          cause: error,
+        });
+      }
       return pair;
     },
     onProblem,
