@@ -131,6 +131,7 @@ test('an import into a running server, by address and with its token, from a lis
   const env = { ...GIT_ENVIRONMENT, TMPDIR: at.temporary, GITALY_TOKEN: 'of the server' };
   const { code, stdout, stderr } = await run(process.execPath, [...ARGUMENTS, ...args], { cwd: ROOT, env });
   const refused = await run(process.execPath, [...ARGUMENTS, ...args], { cwd: ROOT, env: { ...env, GITALY_TOKEN: 'another' } });
+  const unsigned = await run(process.execPath, [...ARGUMENTS, ...args], { cwd: ROOT, env: { ...env, GITALY_TOKEN: '' } });
 
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^imported {2}p\/lists\/first\.git/m);
@@ -140,6 +141,7 @@ test('an import into a running server, by address and with its token, from a lis
   }
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /failed {4}p\/two\.git .*permission denied/);
+  assert.match(unsigned.stderr, /failed {4}p\/two\.git .*authentication required: set GITALY_TOKEN to the token of the server/);
   assert.doesNotMatch(stdout + stderr + refused.stderr, /of the server/);
 });
 

@@ -17,8 +17,12 @@ export async function runDoctor(target: string | undefined, { json }: { readonly
   const count = (level: Level): number => findings.filter((finding) => finding.level === level).length;
   const counts = { ok: count('ok'), warnings: count('warning'), errors: count('error') };
   if (json === true) process.stdout.write(`${JSON.stringify({ ...counts, findings }, undefined, 2)}\n`);
-  else process.stdout.write(`\n${counts.ok} ok, ${counts.warnings} warnings, ${counts.errors} errors\n`);
+  else process.stdout.write(`\n${counts.ok} ok, ${amount(counts.warnings, 'warning')}, ${amount(counts.errors, 'error')}\n`);
   return counts.errors > 0 ? 1 : 0;
+}
+
+function amount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function linesOf({ level, subject, message, fix }: Finding): string {

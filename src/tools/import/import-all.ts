@@ -1,4 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
+import { CallError } from '#client/index';
 import { maskUrlCredentials } from '#platform/log/mask-urls';
 import { type Imported, type ImportSettings, importRepository } from './import-repository.ts';
 import type { Source } from './source.ts';
@@ -43,7 +44,9 @@ export async function importAll(
     } catch (error) {
       if (signal.aborted) return; // told once, for all
       totals.failed++;
-      listener.onFailed(source, maskUrlCredentials(messageOf(error)));
+      const advice =
+        error instanceof CallError && error.code === 'UNAUTHENTICATED' ? ': set GITALY_TOKEN to the token of the server' : '';
+      listener.onFailed(source, maskUrlCredentials(messageOf(error) + advice));
     }
   };
   await Promise.all(Array.from({ length: Math.min(jobs, sources.length) }, work));

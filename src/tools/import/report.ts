@@ -52,7 +52,8 @@ export class ImportReport implements ImportListener, Disposable {
   }
 
   onDone(source: Source, { outcome, bytes, references, note }: Parameters<ImportListener['onDone']>[1]): void {
-    const facts = outcome === 'imported' ? [`${references} references`, formatBytes(bytes)] : [];
+    const facts =
+      outcome === 'imported' ? [`${references} ${references === 1 ? 'reference' : 'references'}`, formatBytes(bytes)] : [];
     const text = [...facts, ...(note === undefined ? [] : [note])].join(', ');
     this.#finish(source, bytes);
     this.#print(this.#options.stdout, `${outcome.padEnd(8)}  ${source.relativePath}  ${text}\n`);
