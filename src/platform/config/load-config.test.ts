@@ -132,6 +132,14 @@ for (const [name, text, key, accepted] of [
   });
 }
 
+test('a file that is no TOML is refused with the line', async () => {
+  using files = arrange();
+
+  const error = await refusal(files.load(`${files.storage}[[storage\n`));
+
+  assert.equal(error.explanation, `  file      ${files.path}, line 4`);
+});
+
 test('a refusal names misspelt keys, which may be its reason', async () => {
   using files = arrange();
 

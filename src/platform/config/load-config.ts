@@ -53,8 +53,7 @@ export async function loadConfig(path: string): Promise<GitalyConfig> {
     read = await readConfig(document);
   } catch (error) {
     if (!(error instanceof ReadConfigError)) throw error;
-    const explanation = error.problem ? explain({ path, document }, error.problem) : '';
-    throw new ConfigError(inFile + error.message, explanation);
+    throw new ConfigError(inFile + error.message, explainUnread({ path, document }, error));
   }
   return check(read, path);
 }
@@ -154,6 +153,11 @@ function* withoutEffect(
 function lineOf(read: ReadConfig, path: KeyPath): { line?: string } {
   const position = positionOf(read.document, path);
   return position === undefined ? {} : { line: String(position.line) };
+}
+
+function explainUnread(source: { path: string; document: string }, { decoder, problem }: ReadConfigError): string {
+  if (problem !== undefined) return explain(source, problem);
+  return decoder === undefined ? '' : `  file      ${source.path}, line ${decoder.position.line}`;
 }
 
 function explain(source: { path: string; document: string }, problem: { path: KeyPath; read: unknown }): string {
