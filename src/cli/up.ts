@@ -26,7 +26,7 @@ const GRACE_MS = 5000;
 
 /** What to do about an address that cannot be listened on. */
 const ADVICE: Readonly<Record<string, string>> = {
-  EACCES: 'Ports below 1024 may need a privilege: choose a higher one.',
+  EACCES: 'Choose another address: ports below 1024 may need a privilege.',
   EADDRINUSE: 'Choose another address, or stop what listens there.',
   EADDRNOTAVAIL: 'Choose an address of this machine, or 0.0.0.0 for all of them.',
   ENOTFOUND: 'Choose an address of this machine, or 0.0.0.0 for all of them.',
@@ -164,7 +164,9 @@ Ctrl-C stops it.
 
 function explain(error: unknown): string {
   if (error instanceof DirectoryInUseError) return `${error.message}. Stop it first, or name another directory.`;
-  const advice = ADVICE[systemErrorCode(error) ?? ''];
+  const isAddress =
+    error instanceof Error && 'syscall' in error && (error.syscall === 'listen' || error.syscall === 'getaddrinfo');
+  const advice = isAddress ? ADVICE[systemErrorCode(error) ?? ''] : undefined;
   return advice === undefined ? messageOf(error) : `${messageOf(error)}. ${advice}`;
 }
 
