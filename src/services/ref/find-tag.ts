@@ -1,6 +1,8 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { flag, type GitCommand, gitCommand } from '#git/command/git-command';
+import type { ObjectReader } from '#git/objects/object-reader';
+import type { Tag } from '#git/objects/parse-tag';
 import type { ListedRef } from '#git/refs/listed-ref';
 import { readRefTag } from '#git/refs/read-ref-objects';
 import { firstWildcard } from '#git/refs/wildmatch';
@@ -12,6 +14,8 @@ import { toTagMessage } from '../convert/tag.ts';
 import type { RefRooms } from './index.ts';
 
 const TAGS = Buffer.from('refs/tags/');
+/** Nobody makes more; Gitaly follows ten. */
+const MAX_TAGS_OF_TAGS = 10;
 const LF = 0x0a;
 const SPACE = 0x20;
 
@@ -27,9 +31,18 @@ export async function findTag(
   const { signal } = context;
   const ref = await find(repository, Buffer.from(request.tagName), signal);
   const found = ref && (await readRefTag(repository.objects, ref, { mailmap: usesMailmap(context), signal }));
-  if (found === undefined || found.isMissing) throw notFound(request.tagName);
+  if (found === undefined) throw notFound(request.tagName);
+  if (found.isMissing && !(await leadsToContent(repository.objects, found.tag, signal))) throw notFound(request.tagName);
   const { tag, commit } = found;
   return { tag: toTagMessage({ name: found.ref.name.subarray(TAGS.length), oid: found.ref.oid, tag, commit }) };
+}
+
+/** Whether a tag, or one that it is of, is of a file or a directory: nobody looks at these, so they may be missing. */
+async function leadsToContent(objects: ObjectReader, tag: Tag | undefined, signal: AbortSignal): Promise<boolean> {
+  let at = tag;
+  for (let depth = 0; depth < MAX_TAGS_OF_TAGS && at?.targetType === 'tag'; depth++)
+    at = await objects.readTag(at.targetOid, { signal });
+  return at?.targetType === 'blob' || at?.targetType === 'tree';
 }
 
 async function find(repository: Repository, pattern: Buffer, signal: AbortSignal): Promise<ListedRef | undefined> {

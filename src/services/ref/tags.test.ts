@@ -92,6 +92,23 @@ test('hundreds of tags, read in bulk, are what they are when read one by one', a
   );
 });
 
+// A damaged repository: FindTag said that there is no such tag.
+test('FindTag finds a tag of a file or a directory that is missing, as git does', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 1 });
+  for (const type of ['blob', 'tree']) addTag(directory, type, 'a'.repeat(40), { type });
+  addTag(directory, 'of-tag', gitOutput(directory, ['rev-parse', 'refs/tags/blob']), { type: 'tag' });
+  const { ref } = gitaly.connection;
+
+  for (const name of gitOutput(directory, ['tag', '-l']).split('\n')) {
+    const { tag } = await ref.findTag({ repository, tagName: Buffer.from(name) });
+
+    assert.equal(tag?.id, gitOutput(directory, ['rev-parse', `refs/tags/${name}`]));
+    assert.equal(tag.targetCommit, undefined);
+  }
+});
+
 test('a tag whose object or target is missing is an error and not a wait', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'x.git');
