@@ -3,6 +3,7 @@ import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
+import { type ListenAddress, listen } from '../listen.ts';
 import { answerClientError } from './client-error.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits/http-limits.ts';
 import { RequestServer, type RequestServerOptions } from './request-server.ts';
@@ -10,12 +11,11 @@ import { createTlsServer, type TlsFiles } from './tls-server.ts';
 
 export interface HttpDoorOptions extends Omit<RequestServerOptions, 'link' | 'limits'> {
   readonly gitaly: GitalyAddress;
-  /** Port 0 takes a free one. */
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAddress;
   /** Speak HTTPS with this certificate; changed files are taken up within seconds. Default: plain HTTP. */
   readonly tls?: TlsFiles;
   readonly limits?: Partial<HttpLimits>;
-  /** Told of what an operator should mend while the door runs: a changed certificate that cannot be used. */
+  /** Told of what an operator should mend while the door runs: a changed certificate that cannot be used, connections that cannot be taken. */
   readonly onProblem?: (error: unknown) => void;
 }
 
@@ -45,7 +45,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   let server: Server | TlsServer;
   try {
     server = await createHttpServer(new RequestServer({ ...options, limits, link }), limits, options);
-    await listen(server, options.listen);
+    await listen(server, options.listen, options.onProblem ?? (() => {}));
   } catch (error) {
     await link.connection.close();
     throw error;
@@ -92,14 +92,6 @@ async function createHttpServer(
   server.on('checkContinue', (request, response) => void serve(request, response, () => response.writeContinue()));
   server.on('clientError', (error, socket) => answerClientError(error, socket, answering.has(socket)));
   return server;
-}
-
-async function listen(server: Server | TlsServer, { host, port }: HttpDoorOptions['listen']): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen({ host, port }, resolve);
-  await promise;
-  server.off('error', reject);
 }
 
 /** A connection that a finished request leaves open is idle, and nothing but this closes it. */

@@ -1,6 +1,7 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
+import { type ListenAddress, listen } from '../listen.ts';
 import type { RepositoryMapping } from '../repository-mapping.ts';
 import { Admission } from './admission.ts';
 import type { SshAccess, SshAccessRequest } from './authentication.ts';
@@ -13,8 +14,7 @@ import { SSH_LIMITS, type SshLimits } from './ssh-limits.ts';
 
 export interface SshDoorOptions {
   readonly gitaly: GitalyAddress;
-  /** Port 0 takes a free one. */
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAddress;
   readonly mapping: RepositoryMapping;
   /** Path of the private key of the host; made where there is none. Clients remember the key, so keep the file. */
   readonly hostKeyPath: string;
@@ -71,7 +71,7 @@ export async function openSshDoor(options: SshDoorOptions): Promise<SshDoor> {
   const clients = new Clients({ library, hostKey, access, limits, algorithms, runner, onFailure });
   const server = createServer((socket) => clients.take(socket));
   try {
-    await listen(server, options.listen);
+    await listen(server, options.listen, onFailure ?? (() => {}));
   } catch (error) {
     await link.connection.close();
     throw error;
@@ -125,12 +125,4 @@ class Clients {
   destroy(): void {
     for (const connection of this.#connections) connection.destroy();
   }
-}
-
-async function listen(server: Server, { host, port }: SshDoorOptions['listen']): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen({ host, port }, resolve);
-  await promise;
-  server.off('error', reject);
 }

@@ -51,6 +51,7 @@ export async function startMonitoringServer(
     server.once('error', reject);
     server.listen({ port: listen.port, ...(listen.host !== '' && { host: listen.host }) }, resolve);
   });
+  server.on('error', () => {}); // a connection that could not be taken (no descriptors left): the watcher asks again
   return { address: addressOf(server), close: () => close(server) };
 }
 
