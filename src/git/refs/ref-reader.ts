@@ -259,12 +259,15 @@ export class RefReader {
     const known = this.#resolved.find(this.#repository.path, name);
     if (known === undefined && !isReadable(name)) return undefined;
     if (this.backend !== 'files') return 'odd';
-    return known === undefined ? this.#resolveFiles(name) : known.ref;
+    return known === undefined ? this.#resolveAnew(name) : known.ref;
   }
 
   #resolveFiles(name: Buffer): ResolvedRef | 'odd' | undefined {
     const known = this.#resolved.find(this.#repository.path, name);
-    if (known !== undefined) return known.ref;
+    return known === undefined ? this.#resolveAnew(name) : known.ref;
+  }
+
+  #resolveAnew(name: Buffer): ResolvedRef | 'odd' | undefined {
     const watch = this.#resolved.watch(this.#repository.path, name);
     const ref = this.#follow(name, watch);
     if (ref !== 'odd') watch.found(ref);
