@@ -25,12 +25,16 @@ type PickRequest = UserCherryPickRequest | UserRevertRequest;
 export interface PickParts extends CommittedBy {
   /** Its parent. */
   readonly start: Commit;
+  /** The one that the request names. */
+  readonly picked: Commit;
   /** The user. */
   readonly person: Ident;
 }
 
 /** What cherry-pick and revert do each in its own way. */
 export interface PickOnto {
+  /** What clients are told when there is no commit of that name. */
+  notFound(revision: string): string;
   /** Makes the commit in the workspace. @returns its id. */
   makeCommit(workspace: MergeWorkspace, parts: PickParts): Promise<string>;
   /** What clients are told when the branch has commits that the new one would lose. */
@@ -81,9 +85,17 @@ export async function pickOntoBranch(
     if (startCommit === undefined) throw new GitalyError('NOT_FOUND', 'ours commit lookup: commit not found');
     const person = signatureOfUser(user, request.timestamp);
     const committed = signedBy(person, request, context, rooms);
-    const oid = await pick.makeCommit(workspace, { start: startCommit, person, ...committed });
+    const picked = await findPicked(workspace, request.commit?.id ?? '');
+    const oid = await pick.makeCommit(workspace, { start: startCommit, picked, person, ...committed });
     await workspace.finish();
     return oid;
+  }
+
+  async function findPicked({ objects }: MergeWorkspace, name: string): Promise<Commit> {
+    const isRevision = name !== '' && !name.startsWith('-') && !name.includes('\0');
+    const commit = isRevision ? await objects.readCommit(name, { signal, mailmap: false }) : undefined;
+    if (commit === undefined) throw new GitalyError('NOT_FOUND', pick.notFound(name));
+    return commit;
   }
 }
 

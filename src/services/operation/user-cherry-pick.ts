@@ -28,6 +28,7 @@ export async function userCherryPick(
   rooms: OperationRooms,
 ): Promise<MessageInitShape<typeof UserCherryPickResponseSchema>> {
   const branchUpdate = await pickOntoBranch(request, context, rooms, {
+    notFound: (revision) => `cherry-pick: commit lookup: commit not found: ${quote(revision)}`,
     makeCommit: (workspace, parts) => makeCommit(request, workspace, parts),
     diverged: (parentRevision, childRevision) => {
       const value = create(NotAncestorErrorSchema, { parentRevision, childRevision });
@@ -41,24 +42,16 @@ export async function userCherryPick(
 async function makeCommit(
   request: UserCherryPickRequest,
   workspace: MergeWorkspace,
-  { start, person, committer, sign }: PickParts,
+  { start, picked, person, committer, sign }: PickParts,
 ): Promise<string> {
-  const commit = await findCommit(workspace, request.commit?.id ?? '');
-  const author = authorOf(request, commit, person);
-  const treeOid = await cherryPick(workspace, start, commit).catch(explain);
+  const author = authorOf(request, picked, person);
+  const treeOid = await cherryPick(workspace, start, picked).catch(explain);
   const { message } = request;
   try {
     return await writeCommit(workspace.writer, { treeOid, parentOids: [start.oid], author, committer, message, sign });
   } catch (error) {
     throw wrap(error, 'write commit');
   }
-}
-
-async function findCommit({ objects, signal }: MergeWorkspace, revision: string): Promise<Commit> {
-  const isRevision = revision !== '' && !revision.startsWith('-') && !revision.includes('\0');
-  const commit = isRevision ? await objects.readCommit(revision, { signal, mailmap: false }) : undefined;
-  if (commit !== undefined) return commit;
-  throw new GitalyError('NOT_FOUND', `cherry-pick: commit lookup: commit not found: ${quote(revision)}`);
 }
 
 /** Who wrote the change: whoever wrote the commit, unless the request names another. */

@@ -6,7 +6,6 @@ import { isRateLimited } from '#domain/gitlab-api/internal-api';
 import { MergeConflictError } from '#domain/merge/merge-conflict-error';
 import type { MergeWorkspace } from '#domain/merge/merge-workspace';
 import { refusalOf } from '#domain/ref-update/refusals';
-import type { Commit } from '#git/objects/parse-commit';
 import type { HandlerContext } from '#rpc/server/handler';
 import { ChangesAlreadyAppliedErrorSchema, NotAncestorErrorSchema } from '#wire/gen/errors_pb';
 import {
@@ -27,6 +26,7 @@ export async function userRevert(
   rooms: OperationRooms,
 ): Promise<MessageInitShape<typeof UserRevertResponseSchema>> {
   const branchUpdate = await pickOntoBranch(request, context, rooms, {
+    notFound: () => 'revert commit lookup: commit not found',
     makeCommit: (workspace, parts) => makeCommit(request, workspace, parts),
     diverged: (parentRevision, childRevision) => {
       const value = create(NotAncestorErrorSchema, { parentRevision, childRevision });
@@ -38,25 +38,17 @@ export async function userRevert(
 }
 
 async function makeCommit(
-  { commit: named, message }: UserRevertRequest,
+  { message }: UserRevertRequest,
   workspace: MergeWorkspace,
-  { start, person, committer, sign }: PickParts,
+  { start, picked, person, committer, sign }: PickParts,
 ): Promise<string> {
-  const commit = await findCommit(workspace, named?.id ?? '');
-  const treeOid = await revert(workspace, start, commit).catch(explain);
+  const treeOid = await revert(workspace, start, picked).catch(explain);
   try {
     const people = { author: person, committer };
     return await writeCommit(workspace.writer, { treeOid, parentOids: [start.oid], ...people, message, sign });
   } catch (error) {
     throw wrap(error, 'write commit');
   }
-}
-
-async function findCommit({ objects, signal }: MergeWorkspace, revision: string): Promise<Commit> {
-  const isRevision = revision !== '' && !revision.startsWith('-') && !revision.includes('\0');
-  const commit = isRevision ? await objects.readCommit(revision, { signal, mailmap: false }) : undefined;
-  if (commit !== undefined) return commit;
-  throw new GitalyError('NOT_FOUND', 'revert commit lookup: commit not found');
 }
 
 function explain(error: unknown): never {
