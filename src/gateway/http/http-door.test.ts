@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { type ClientRequest, type IncomingMessage, type RequestOptions, request as startRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -233,14 +234,22 @@ test('without its server the door says so, and works again with it', async () =>
   assert.equal(failures.length, 1);
 });
 
+/** A request that has been let in and has sent only the beginning of its body. */
+async function startFetch(url: string): Promise<ClientRequest> {
+  const request = startRequest(`${url}/git-upload-pack`, {
+    method: 'POST',
+    headers: { 'Content-Type': UPLOAD_PACK, 'Git-Protocol': 'version=2', Expect: '100-continue' },
+  });
+  request.flushHeaders();
+  await once(request, 'continue');
+  request.write(LS_REFS.slice(0, 10)); // git waits for the rest
+  return request;
+}
+
 test('a client that leaves ends the call, and the door goes on', async () => {
   await using opened = await open();
-  const request = startRequest(`${opened.url}/git-upload-pack`, {
-    method: 'POST',
-    headers: { 'Content-Type': UPLOAD_PACK, 'Git-Protocol': 'version=2' },
-  });
+  const request = await startFetch(opened.url);
   request.on('error', () => {});
-  request.write(LS_REFS.slice(0, 10)); // git waits for the rest
   await delay(100);
 
   request.destroy();
@@ -262,12 +271,7 @@ test('a head that does not come to its end is not waited for', async () => {
 
 test('closing waits for running requests as long as it is told', async () => {
   const opened = await open();
-  const request = startRequest(`${opened.url}/git-upload-pack`, {
-    method: 'POST',
-    headers: { 'Content-Type': UPLOAD_PACK, 'Git-Protocol': 'version=2' },
-  });
-  request.write(LS_REFS.slice(0, 10));
-  await delay(50);
+  const request = await startFetch(opened.url);
 
   const closing = opened.door.close({ graceMs: 5000 });
   request.end(LS_REFS.slice(10));
