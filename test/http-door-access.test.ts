@@ -22,6 +22,7 @@ import {
 import { GIT_ENVIRONMENT, runGit } from '#testkit/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, TEST_CERTIFICATE, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 const TLS = { certificatePath: TEST_CERTIFICATE, keyPath: TEST_CERTIFICATE.replace('certificate', 'key') };
 /** Some machines name their own certificates here. */
@@ -207,9 +208,6 @@ suite('git with credentials', () => {
       ...['-keyout', keyPath, '-out', certificatePath],
     ]);
     assert.equal(made.code, 0, made.stderr);
-    for (let looks = 0; (await serial()) === first; looks++) {
-      if (looks > 150) assert.fail('the new certificate is not used');
-      await delay(100);
-    }
+    await until(async () => (await serial()) !== first, 'the new certificate is not used');
   });
 });

@@ -13,6 +13,7 @@ import { openDescriptors, processesIn } from '#testkit/process-usage';
 import { FLUSH, packet, ZERO_OID } from '#testkit/push';
 import { runGit } from '#testkit/run-git';
 import { startGitaly, TEST_CERTIFICATE, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 const UPLOAD_PACK = { 'Content-Type': 'application/x-git-upload-pack-request', 'Git-Protocol': 'version=2' };
 const TLS = { certificatePath: TEST_CERTIFICATE, keyPath: TEST_CERTIFICATE.replace('certificate', 'key') };
@@ -79,13 +80,6 @@ function filesIn(directory: string): string[] {
   return entries.filter((entry) => entry.isFile()).map(({ name, parentPath }) => join(parentPath, name));
 }
 
-async function eventually(what: string, isSo: () => boolean): Promise<void> {
-  for (let looks = 0; !isSo(); looks++) {
-    if (looks > 500) assert.fail(`not so after 5 s: ${what}`);
-    await delay(10);
-  }
-}
-
 const SLOW: readonly [string, string, number, RegExp][] = [
   [
     'a head that trickles',
@@ -117,7 +111,7 @@ for (const [name, bytes, status, words] of SLOW) {
 
     assert.match(said, new RegExp(`^HTTP/1\\.1 ${status} `));
     assert.match(said, words);
-    await eventually('no process', () => processesIn(opened.path).length === 0);
+    await until(() => processesIn(opened.path).length === 0, 'no process');
     await assertWorks(opened);
   });
 }
@@ -174,7 +168,7 @@ test('large bodies are refused: announced, sent without a length, and packed sma
     }
   }
   await assertWorks(opened);
-  await eventually('no process', () => processesIn(opened.path).length === 0);
+  await until(() => processesIn(opened.path).length === 0, 'no process');
 });
 
 test('a client that reads nothing gets no more than fits in between, and may leave', async (context) => {
@@ -186,13 +180,13 @@ test('a client that reads nothing gets no more than fits in between, and may lea
   socket.pause();
   socket.write(head('/a.git/git-upload-pack', { ...UPLOAD_PACK, 'Content-Length': String(body.length) }) + body);
 
-  await eventually('git sends', () => processesIn(opened.path).some((line) => line.includes('pack')));
+  await until(() => processesIn(opened.path).some((line) => line.includes('pack')), 'git sends');
   await delay(1500);
   const grown = process.memoryUsage.rss() - before;
   assert.ok(grown < 40_000_000, `${grown} bytes more for a client that reads nothing`);
 
   socket.destroy();
-  await eventually('no process', () => processesIn(opened.path).length === 0);
+  await until(() => processesIn(opened.path).length === 0, 'no process');
   await assertWorks(opened);
 });
 
@@ -206,11 +200,11 @@ test('a client that vanishes in the middle of a push leaves no process, no objec
   socket.write(head('/a.git/git-receive-pack', { 'Content-Type': type, 'Transfer-Encoding': 'chunked' }));
   const chunk = `${command}${FLUSH}PACK\0\0\0\x02\0\0\0\x09`;
   socket.write(`${chunk.length.toString(16)}\r\n${chunk}\r\n`, 'latin1');
-  await eventually('git runs', () => processesIn(opened.path).length > 0);
+  await until(() => processesIn(opened.path).length > 0, 'git runs');
 
   socket.destroy();
 
-  await eventually('no process', () => processesIn(opened.path).length === 0);
+  await until(() => processesIn(opened.path).length === 0, 'no process');
   assert.deepEqual(filesIn(join(opened.path, 'objects')), objects);
   assert.equal(await runGit(['-C', opened.path, 'for-each-ref']), before);
   await runGit(['-C', opened.path, 'fsck', '--full', '--strict']);
@@ -262,7 +256,7 @@ test('a request that takes too long is ended', async (context) => {
   socket.write(head('/a.git/git-upload-pack', { ...UPLOAD_PACK, 'Content-Length': '20' }));
 
   assert.match(await answer, /^HTTP\/1\.1 504 [\s\S]*longer than this server allows/);
-  await eventually('no process', () => processesIn(opened.path).length === 0);
+  await until(() => processesIn(opened.path).length === 0, 'no process');
 });
 
 const GARBAGE: readonly [string, string | Buffer][] = [
@@ -352,8 +346,8 @@ test(`${IDLE_CONNECTIONS} idle connections cost little, do not disturb, and are 
   const perConnection = (process.memoryUsage.rss() - before) / IDLE_CONNECTIONS;
   // Both ends are in this process.
   assert.ok(perConnection < 2 * MAX_BYTES_PER_CONNECTION, `${perConnection} bytes for each`);
-  for (let looks = 0; openDescriptors(process.pid) > descriptors + 50; looks++) {
-    if (looks > 250) assert.fail(`${openDescriptors(process.pid) - descriptors} descriptors are still open`);
-    await delay(100);
-  }
+  await until(
+    () => openDescriptors(process.pid) <= descriptors + 50,
+    () => `${openDescriptors(process.pid) - descriptors} descriptors are still open`,
+  );
 });

@@ -8,6 +8,7 @@ import { runGit } from '#testkit/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { until } from '#testkit/until';
 
 const repository = { storageName: 'default', relativePath: 'a.git' };
 /** Issue: idle, it is gone within 2 s. */
@@ -194,13 +195,4 @@ function assertNothingLeft(gitaly: GitalyProcess): void {
 
 function logged(gitaly: GitalyProcess, text: string): Promise<void> {
   return until(() => gitaly.log().includes(text));
-}
-
-/** Waits for something that another process does; gives up after ten seconds. */
-async function until(holds: () => boolean): Promise<void> {
-  const limit = performance.now() + 10_000;
-  while (!holds()) {
-    assert.ok(performance.now() < limit, `waited in vain: ${holds}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

@@ -13,6 +13,7 @@ import { runGit } from '#testkit/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 const LARGE_BYTES = 32 << 20;
 
@@ -94,8 +95,10 @@ suite('git over the SSH door, with OpenSSH', { skip: NO_OPENSSH }, () => {
 
   /** Waits until no git works in a repository any more. */
   async function assertNoGitLeft(name: string): Promise<void> {
-    for (let looks = 0; looks < 500 && processesIn(serverPath(name)).length > 0; looks++) await delay(20);
-    assert.deepEqual(processesIn(serverPath(name)), []);
+    await until(
+      () => processesIn(serverPath(name)).length === 0,
+      () => processesIn(serverPath(name)).join('\n'),
+    );
   }
 
   for (const protocol of ['0', '1', '2']) {

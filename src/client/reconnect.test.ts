@@ -6,16 +6,18 @@ import { createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { type ForeignHandlers, startForeignServer } from '#testkit/foreign-server';
 import { startNameServer } from '#testkit/name-server';
 import { startStallingProxy } from '#testkit/stalling-proxy';
 import { startGitaly, TEST_CERTIFICATE } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 import { CallError, dial } from './index.ts';
 
 const FIXTURES = join(import.meta.dirname, '../testkit/fixtures');
 const TRUE = Buffer.from([8, 1]);
 const RETRY = { initialBackoffMs: 100, maxBackoffMs: 100, maxAttempts: 50 };
-const PINGS = { timeMs: 50, timeoutMs: 50 };
+const PINGS = { timeMs: 200, timeoutMs: 500 };
 
 type Answer = (error: null, response: Buffer) => void;
 
@@ -42,13 +44,13 @@ function isClear(code: string, message: RegExp): (error: unknown) => boolean {
 }
 
 test('a call that only reads outlives a restart of the server, one that writes fails', async () => {
-  const { handlers } = answering(0);
+  const { handlers, writes } = answering(0);
   let server = await startForeignServer(handlers, '127.0.0.1:0');
   const port = new URL(server.address).port;
   await using connection = await dial(server.address, { retry: RETRY });
   await connection.ref.refExists({});
   const writing = assert.rejects(connection.repository.createRepository({}), isClear('UNAVAILABLE', /./));
-  await delay(20);
+  await until(() => writes() === 1, 'the server has the call');
 
   await server[Symbol.asyncDispose]();
   await writing;
@@ -76,7 +78,7 @@ test('a connection on which nothing arrives any more is given up, and calls that
   await using connection = await dial(proxy.address, { retry: RETRY, keepalive: PINGS });
   const reading = connection.ref.refExists({});
   const writing = connection.repository.createRepository({});
-  while (reads + writes() < 2) await delay(5);
+  await until(() => reads + writes() === 2, 'the server has both calls');
 
   hasStalled = true;
   proxy.stall();
@@ -102,13 +104,13 @@ test('a server that takes the connection and says nothing is given up', async ()
 });
 
 test('a connection that is cut off in the middle of a call is made again', async () => {
-  const { handlers } = answering(0);
+  const { handlers, writes } = answering(0);
   await using server = await startForeignServer(handlers);
   await using proxy = await startStallingProxy(server.address);
   await using connection = await dial(proxy.address, { retry: RETRY });
   await connection.ref.refExists({});
   const writing = connection.repository.createRepository({});
-  await delay(20);
+  await until(() => writes() === 1, 'the server has the call');
 
   proxy.cut();
 
@@ -153,18 +155,21 @@ function answer(stream: ServerHttp2Stream): void {
 }
 
 test('a server that asks us to go is left: the running call ends there, the next one goes elsewhere', async () => {
+  const streams: ServerHttp2Stream[] = [];
   const sessions: unknown[] = [];
   await using server = await startHttp2((stream, call) => {
+    streams.push(stream);
     sessions.push(stream.session);
-    if (call !== 1) return answer(stream);
-    stream.session?.goaway(0, 2 ** 31 - 1);
-    setTimeout(() => answer(stream), 100);
+    if (call === 1) stream.session?.goaway(0, 2 ** 31 - 1);
   });
   await using connection = await dial(server.address);
 
   const first = connection.ref.refExists({});
-  await delay(50);
+  await until(() => streams.length === 1, 'the server has the call');
+  await delay(50); // its word has come here
   const second = connection.ref.refExists({});
+  await until(() => streams.length === 2, 'the server has both calls');
+  for (const stream of streams) answer(stream);
 
   assert.equal((await second).value, true);
   assert.equal((await first).value, true);
@@ -221,14 +226,10 @@ test('calls follow the addresses of a name', async () => {
     for (let i = 0; i < times; i++) await connection.ref.refExists({});
     return { ...counts };
   };
-  await call(1);
-  await delay(50);
-
-  assert.deepEqual(await call(10), { first: 5, second: 5 });
+  await until(async () => isDeepStrictEqual(await call(10), { first: 5, second: 5 }), 'both are asked in turn');
 
   names.addresses = ['127.0.0.2'];
-  await delay(150);
-  assert.deepEqual(await call(10), { first: 0, second: 10 });
+  await until(async () => isDeepStrictEqual(await call(10), { first: 0, second: 10 }), 'only the second is asked');
 });
 
 test('a certificate that changes is checked anew: a trusted one goes on, another one is refused', async () => {

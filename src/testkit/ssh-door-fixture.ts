@@ -5,7 +5,6 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
 import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
 import { openSshDoor, type SshDoor, type SshDoorOptions, storageMapping } from '#gateway/index';
 import { runGit } from './run-git.ts';
@@ -123,14 +122,6 @@ export function connectionClosed(client: Client): Promise<void> {
 
 export function socketClosed(socket: Socket): Promise<void> {
   return new Promise((resolve) => void socket.resume().once('close', () => resolve()));
-}
-
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let looks = 0; looks < 1000; looks++) {
-    if (condition()) return;
-    await delay(10);
-  }
-  throw new Error(`it did not come to this: ${what}`);
 }
 
 /** The internals of ssh2's client, to send what a decent client would not. */

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,8 +7,8 @@ import { GIT_ENVIRONMENT, runGit } from '#testkit/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type GitalyProcess, type GitalyProcessOptions, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { until } from '#testkit/until';
 
-const IN_VAIN_MS = 15_000;
 /** Idle `git cat-file` processes live ten seconds; they are no leftovers. */
 const IDLE = /git.* cat-file .*--batch/;
 
@@ -154,13 +153,4 @@ export async function commit(work: string, message: string, content: string | Ui
 /** Runs git as a client; whatever the exit code. An abort kills it. */
 export function client(work: string, args: readonly string[], signal?: AbortSignal): Promise<RunResult> {
   return run('git', ['-C', work, ...args], { env: GIT_ENVIRONMENT, ...(signal && { signal }) });
-}
-
-/** Waits for something that other processes do. */
-export async function until(holds: () => boolean, state: () => string = () => String(holds)): Promise<void> {
-  const limit = performance.now() + IN_VAIN_MS;
-  while (!holds()) {
-    assert.ok(performance.now() < limit, `waited in vain: ${state()}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

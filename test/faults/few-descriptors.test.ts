@@ -4,7 +4,8 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { initRepository } from '#testkit/init-repository';
 import { openDescriptors } from '#testkit/process-usage';
-import { Arena, client, commit, until } from './arena.ts';
+import { until } from '#testkit/until';
+import { Arena, client, commit } from './arena.ts';
 
 /** An idle server needs some forty. */
 const MAX_DESCRIPTORS = 90;

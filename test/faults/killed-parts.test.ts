@@ -8,8 +8,9 @@ import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
 import { callable } from '#rpc/common/grpc-method';
 import { commandLine, openDescriptors, processIdsIn, residentBytes } from '#testkit/process-usage';
 import { GIT_ENVIRONMENT, runGit } from '#testkit/run-git';
+import { until } from '#testkit/until';
 import { SSHService } from '#wire/gen/ssh_pb';
-import { Arena, client, commit, until } from './arena.ts';
+import { Arena, client, commit } from './arena.ts';
 
 const LARGE_BYTES = 12 * 1024 ** 2;
 /** Beside what the other tests have warmed up. */

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { processesIn } from '#testkit/process-usage';
 import { type Random, seededRandom } from '#testkit/random-history';
 import { runGit } from '#testkit/run-git';
-import { Arena, client, commit, leftoversIn, until } from './arena.ts';
+import { until } from '#testkit/until';
+import { Arena, client, commit, leftoversIn } from './arena.ts';
 
 const KILLS = 20;
 const PUSHERS = 2;

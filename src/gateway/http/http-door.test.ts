@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { runGit } from '#testkit/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 import { type HttpDoor, type HttpDoorOptions, openHttpDoor, storageMapping } from '../index.ts';
 
 const LS_REFS = '0014command=ls-refs\n0000';
@@ -56,12 +57,9 @@ function post(url: string, body: string | Uint8Array<ArrayBuffer>, headers: Reco
 
 /** The line that the server writes when a call has ended. */
 async function logLine(gitaly: TestGitaly, method: string): Promise<Record<string, unknown>> {
-  for (let looks = 0; looks < 500; looks++) {
-    const line = gitaly.log.find((entry) => entry['grpc.method'] === method);
-    if (line !== undefined) return line;
-    await delay(10);
-  }
-  throw new Error(`no call of ${method} in the log`);
+  const line = () => gitaly.log.find((entry) => entry['grpc.method'] === method);
+  await until(() => line() !== undefined, `a call of ${method} in the log`);
+  return line() ?? {};
 }
 
 function responseTo(request: ClientRequest): Promise<IncomingMessage> {

@@ -15,8 +15,8 @@ import {
   openSession,
   rawOf,
   socketClosed,
-  until,
 } from '#testkit/ssh-door-fixture';
+import { until } from '#testkit/until';
 
 test('a session has one command', async () => {
   await using opened = await openDoor();

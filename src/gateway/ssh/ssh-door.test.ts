@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import ssh2 from 'ssh2';
-import { assertServes, connectionClosed, EVERYBODY, ended, LIST, logIn, openDoor, until } from '#testkit/ssh-door-fixture';
+import { assertServes, connectionClosed, EVERYBODY, ended, LIST, logIn, openDoor } from '#testkit/ssh-door-fixture';
+import { until } from '#testkit/until';
 import { openSshDoor, storageMapping } from '../index.ts';
 
 test('a command runs, and its exit code and both outputs come back', async () => {

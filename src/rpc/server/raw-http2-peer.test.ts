@@ -225,7 +225,7 @@ test('pings around data are no offence: window estimators send them', async () =
 });
 
 test('an idle client is pinged, and cut when it does not answer', async () => {
-  await using server = await listen({ services, keepalive: { pingAfterMs: 30, pingTimeoutMs: 60 } });
+  await using server = await listen({ services, keepalive: { pingAfterMs: 30, pingTimeoutMs: 500 } });
   const living = connectHttp2(`http://127.0.0.1:${server.port}`);
   let pings = 0;
   living.on('ping', () => pings++);
