@@ -150,6 +150,7 @@ test('calls carry what Rails sends', async () => {
         client.call('default', (gitaly) => gitaly.server.serverInfo({}), {
           callSite: 'ProjectsController#show',
           remoteStorage: 'default',
+          partitioningHint: 'pool.git',
         }),
       ),
     { context, deadline: new Date(Date.now() + 5000) },
@@ -162,6 +163,7 @@ test('calls carry what Rails sends', async () => {
   });
   assert.deepEqual(others, {
     call_site: 'ProjectsController#show',
+    'gitaly-partitioning-hint': 'pool.git',
     'gitaly-feature-find-all-tags': 'true',
     username: 'jane',
     user_id: 'user-1',
@@ -172,6 +174,36 @@ test('calls carry what Rails sends', async () => {
     'gitaly-route-repository-accessor-policy': 'primary-only',
     deadline_type: 'limited',
   });
+});
+
+test('client context is put together from the request, its surroundings and the call', async () => {
+  await using started = await start();
+  const { client, metadata } = started;
+  const info = (clientContext = {}) => client.call('default', (gitaly) => gitaly.server.serverInfo({}), { clientContext });
+  const sent = (index: number) => {
+    const bytes = metadata(index)['gitaly-client-context-bin'];
+    return bytes && JSON.parse(String(bytes));
+  };
+
+  await info();
+  await client.withContext({ a: 'outer', b: true }, () =>
+    client.run(() => client.withContext({ a: 'inner' }, () => info({ c: 'own' })), { context: { clientContext: { d: '1' } } }),
+  );
+  await client.withContext({ a: 'x' }, () => info());
+
+  assert.deepEqual([sent(0), sent(1), sent(2)], [undefined, { a: 'inner', b: true, c: 'own', d: '1' }, { a: 'x' }]);
+});
+
+test('long calls end as others do, but for jobs', async () => {
+  const seconds = async (config: Partial<GitalyClientConfig>) => {
+    await using started = await start(config);
+    await started.client.call('default', (gitaly) => gitaly.server.serverInfo({}), { timeout: 'long' });
+    return Math.round(((started.sent[0]?.options.deadline?.getTime() ?? Number.NaN) - Date.now()) / 1000);
+  };
+
+  assert.equal(await seconds({ timeouts: { default: 40 } }), 40);
+  assert.equal(await seconds({ clientName: 'gitlab-sidekiq' }), 6 * 60 * 60);
+  assert.equal(await seconds({ timeouts: { long: 90 } }), 90);
 });
 
 test('a call ends after its own time, and no later than the request', async () => {
@@ -239,6 +271,7 @@ test('a storage that is not configured rightly is refused with the text of GitLa
   await using client = new GitalyClient({
     storages: {
       none: {},
+      blank: { gitaly_address: ' ' },
       http: { gitaly_address: 'http://localhost' },
       both: { gitaly_address: 'tcp://a:1', gitaly_token: 'own' },
     },
@@ -246,6 +279,7 @@ test('a storage that is not configured rightly is refused with the text of GitLa
   });
   const failure = (name: string) => client.call(name, async () => {}).catch((error: Error) => error.message);
 
+  assert.equal(await failure('blank'), 'storage "blank" is missing a gitaly_address');
   assert.equal(await failure('x'), 'storage not found: "x"');
   assert.equal(await failure('toString'), 'storage not found: "toString"');
   assert.equal(await failure('none'), 'storage "none" is missing a gitaly_address');

@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import { Metadata } from '#rpc/common/metadata';
 import type { Interceptor, Invocation } from '../call/call-types.ts';
 import { tokenCredentials } from '../call/token-credentials.ts';
@@ -9,14 +8,17 @@ import type { Connection } from '../connection.ts';
 import type { DialOptions } from '../dial-options.ts';
 import { Pool } from '../pool.ts';
 import { applicationFrames, countCall } from './call-limit.ts';
+import { CallWatch } from './call-watch.ts';
+import { CircuitBreakers } from './circuit-breakers.ts';
+import { type ClientContext, withClientContext } from './client-context.ts';
 import { currentActors, type FeatureFlags, type FlagActors, withFeatureFlagActors } from './feature-flags.ts';
 import { requestMetadata } from './request-metadata.ts';
 import { type CallDetail, currentStore, type RequestContext, type RequestStore, withStore } from './request-store.ts';
 import { type StoragesConfig, storageTarget } from './storages.ts';
-import { DEFAULT_TIMEOUTS, endOfCall, type Timeouts } from './timeouts.ts';
+import { endOfCall, type Timeouts, timeoutSeconds } from './timeouts.ts';
 
 export interface GitalyClientConfig extends StoragesConfig {
-  /** `gitlab-web` or `gitlab-sidekiq`. */
+  /** `gitlab-web` (default) or `gitlab-sidekiq`, whose calls may take longer. */
   readonly clientName?: string;
   readonly timeouts?: Partial<Timeouts>;
   /** The persisted flags for the actors of the call; on when on for any of them. */
@@ -25,6 +27,8 @@ export interface GitalyClientConfig extends StoragesConfig {
   readonly isProduction?: boolean;
   /** Whether calls of a request are kept for its performance bar. */
   readonly keepsCallDetails?: () => boolean;
+  /** Whether calls for nobody in particular (no `username`) go through circuit breakers; asked at each call. Default: they do not. */
+  readonly breaksCircuits?: () => boolean;
   readonly dialOptions?: DialOptions;
 }
 
@@ -35,7 +39,13 @@ export interface CallScope {
   readonly callSite?: string;
   /** A second storage that the server has to reach, as for CreateFork. */
   readonly remoteStorage?: string;
+  /** Path of a repository beside whose data the server should keep that of the call, as for ReplicateRepository. */
+  readonly partitioningHint?: string;
+  /** Beside that of the request; see `withContext`. */
+  readonly clientContext?: ClientContext;
 }
+
+const DEFAULT_CLIENT_NAME = 'gitlab-web';
 
 interface Scope extends CallScope {
   readonly storage: string;
@@ -51,6 +61,7 @@ export class GitalyClient implements AsyncDisposable {
   readonly #config: GitalyClientConfig;
   readonly #pool: Pool;
   readonly #scopes = new AsyncLocalStorage<Scope>();
+  readonly #circuits = new CircuitBreakers();
 
   constructor(config: GitalyClientConfig) {
     this.#config = config;
@@ -58,7 +69,7 @@ export class GitalyClient implements AsyncDisposable {
     this.#pool = new Pool({
       dialOptions: {
         retry: { codes: ['UNAVAILABLE', 'ABORTED'] },
-        clientName: config.clientName ?? 'gitlab-web',
+        clientName: config.clientName ?? DEFAULT_CLIENT_NAME,
         credentials: tokenCredentials(''), // signed also where there is no token
         ...options,
         interceptors: [this.#intercept, ...interceptors],
@@ -87,7 +98,7 @@ export class GitalyClient implements AsyncDisposable {
    * unread count as well, and must be read inside of it.
    *
    * @throws {TooManyInvocationsError} before the 31st call of a request; {CallError} with `gitalyErrorMetadata`; {GitalyError} for a
-   *   storage that is not configured.
+   *   storage that is not configured, and RESOURCE_EXHAUSTED `Gitaly service temporarily unavailable. Circuit is open`.
    */
   async call<T>(storage: string, work: (gitaly: Connection) => Promise<T>, scope: CallScope = {}): Promise<T> {
     const { address, token } = storageTarget(this.#config, storage);
@@ -141,6 +152,11 @@ export class GitalyClient implements AsyncDisposable {
     return withFeatureFlagActors(actors, work);
   }
 
+  /** Runs `work`; calls in it carry these entries as client context, beside those of the request and of surrounding calls of this. */
+  withContext<T>(context: ClientContext, work: () => T): T {
+    return withClientContext(context, work);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#pool.close();
   }
@@ -148,19 +164,33 @@ export class GitalyClient implements AsyncDisposable {
   readonly #intercept: Interceptor = (invocation, next) => {
     const store = currentStore();
     const scope = this.#scopes.getStore();
+    const circuit = this.#circuitOf(invocation, store, scope);
+    if (circuit !== undefined) this.#circuits.check(circuit);
     if (store !== undefined) countCall(store, { isEnforced: this.#isEnforced(), frames: scope?.frames ?? [] });
 
-    const watch = new CallWatch(invocation, { store, scope });
+    const watch = new CallWatch(invocation, {
+      store,
+      scope,
+      onAnswer: () => circuit !== undefined && this.#circuits.noteAnswer(circuit),
+      onRefusal: () => circuit !== undefined && this.#circuits.noteRefusal(circuit),
+    });
     return wrapResponses(next(this.#prepared(invocation, store, scope)), (responses) => watch.over(responses));
   };
 
+  /** The circuit that a call belongs to, if any: people who are known are served as long as Gitaly serves them. */
+  #circuitOf({ method }: Invocation, store: RequestStore | undefined, scope: Scope | undefined): string | undefined {
+    if (this.#config.breaksCircuits?.() !== true || store?.context.username) return undefined;
+    return `${scope?.storage ?? ''} ${method.path}`;
+  }
+
   #prepared(invocation: Invocation, store: RequestStore | undefined, scope: Scope | undefined): Invocation {
-    const { timeout = 'default', callSite, remoteStorage } = scope ?? {};
-    const seconds = typeof timeout === 'number' ? timeout : { ...DEFAULT_TIMEOUTS, ...this.#config.timeouts }[timeout];
+    const { timeout = 'default', remoteStorage } = scope ?? {};
+    const { clientName = DEFAULT_CLIENT_NAME, timeouts } = this.#config;
+    const seconds = typeof timeout === 'number' ? timeout : timeoutSeconds(timeout, { clientName, timeouts });
     const end = endOfCall(seconds, store?.deadline);
     const remote =
       remoteStorage === undefined ? undefined : ([remoteStorage, storageTarget(this.#config, remoteStorage)] as const);
-    const metadata = requestMetadata({ store, end, callSite, remote, flags: this.#config.featureFlags });
+    const metadata = requestMetadata({ store, end, scope, remote, flags: this.#config.featureFlags });
     metadata.assign(Metadata.from(invocation.options.metadata));
     const options = { ...(end.deadline !== undefined && { deadline: end.deadline }), ...invocation.options, metadata };
     return { ...invocation, options };
@@ -172,78 +202,4 @@ export class GitalyClient implements AsyncDisposable {
     const { isProduction = process.env.NODE_ENV === 'production', featureFlags } = this.#config;
     return !isProduction || featureFlags?.(currentActors()).gitaly_enforce_requests_limits === true;
   }
-}
-
-/** Measures one call and keeps what the performance bar shows. */
-class CallWatch {
-  readonly #invocation: Invocation;
-  readonly #store: RequestStore | undefined;
-  readonly #scope: Scope | undefined;
-  readonly #startMs = performance.now();
-  #waitedMs = 0;
-
-  constructor(invocation: Invocation, { store, scope }: { store: RequestStore | undefined; scope: Scope | undefined }) {
-    this.#invocation = invocation;
-    this.#store = store;
-    this.#scope = scope;
-  }
-
-  /** Passes the responses on. What the reader does between two of them is not the call's time. */
-  async *over<O>(responses: AsyncIterable<O>): AsyncGenerator<O, void, undefined> {
-    const iterator = responses[Symbol.asyncIterator]();
-    let isOver = false;
-    try {
-      for (;;) {
-        const result = await this.#timed(() => iterator.next());
-        if (result.done === true) break;
-        yield result.value;
-      }
-      isOver = true;
-    } catch (error) {
-      isOver = true;
-      throw this.#labelled(error);
-    } finally {
-      if (!isOver) await iterator.return?.();
-      this.#finish();
-    }
-  }
-
-  async #timed<T>(wait: () => Promise<T>): Promise<T> {
-    const start = performance.now();
-    try {
-      return await wait();
-    } finally {
-      this.#waitedMs += performance.now() - start;
-    }
-  }
-
-  #labelled(error: unknown): unknown {
-    const { method } = this.#invocation;
-    const { storage, address } = this.#scope ?? {};
-    const gitalyErrorMetadata = { storage, address, service: snakeCase(method.service), rpc: snakeCase(method.name) };
-    return error instanceof Error ? Object.assign(error, { gitalyErrorMetadata }) : error;
-  }
-
-  #finish(): void {
-    if (this.#store === undefined) return;
-    const { method, requests } = this.#invocation;
-    const [service, rpc] = [snakeCase(method.service), snakeCase(method.name)];
-    this.#store.queryMs += this.#waitedMs;
-    this.#store.details?.push({
-      startMs: this.#startMs,
-      durationMs: this.#waitedMs,
-      feature: `${service}#${rpc}`,
-      rpc,
-      request: Array.isArray(requests) ? requests[0] : {},
-      backtrace: this.#scope?.frames ?? [],
-    });
-  }
-}
-
-/** `gitaly.CommitService` → `commit_service`, `FindCommit` → `find_commit`. */
-function snakeCase(name: string): string {
-  return name
-    .replace(/^.*\./, '')
-    .replace(/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, '_')
-    .toLowerCase();
 }

@@ -1,5 +1,6 @@
 /** Gitaly as a Rails-like application has it: `import { GitalyClient } from 'gitaly-ts/client/rails'`. */
 
+export type { ClientContext } from './client-context.ts';
 export type { FeatureFlags, FlagActors } from './feature-flags.ts';
 export { type CallScope, GitalyClient, type GitalyClientConfig } from './gitaly-client.ts';
 export type { CallDetail, RequestContext } from './request-store.ts';

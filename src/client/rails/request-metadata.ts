@@ -1,39 +1,49 @@
 import { CALL_SITE, CLIENT_CONTEXT, DEADLINE_TYPE, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
 import { Metadata } from '#rpc/common/metadata';
 import { gitalyServers } from '../gitaly-servers.ts';
+import { type ClientContext, currentClientContext } from './client-context.ts';
 import { currentActors, type FeatureFlags, type FlagActors, featureFlagHeaders } from './feature-flags.ts';
 import type { RequestStore } from './request-store.ts';
 import type { StorageTarget } from './storages.ts';
 import type { CallEnd } from './timeouts.ts';
 
+/** What whoever makes a call says about it. */
+export interface CallMarks {
+  readonly callSite?: string;
+  readonly partitioningHint?: string;
+  readonly clientContext?: ClientContext;
+}
+
 /** What one call is about, beyond its request. */
 export interface CallFacts {
   readonly store: RequestStore | undefined;
   readonly end: CallEnd;
-  readonly callSite: string | undefined;
+  readonly scope: CallMarks | undefined;
   /** Name and place of a second storage that the server has to reach. */
   readonly remote: readonly [name: string, target: StorageTarget] | undefined;
   readonly flags: ((actors: FlagActors) => FeatureFlags) | undefined;
 }
 
 /** The metadata that GitLab's Rails sends, besides that of every connection. @see GitLab: Gitlab::GitalyClient.request_kwargs */
-export function requestMetadata({ store, end, callSite, remote, flags }: CallFacts): Metadata {
+export function requestMetadata({ store, end, scope = {}, remote, flags }: CallFacts): Metadata {
   const metadata = Metadata.from();
   const set = (key: string, value: string | undefined) => {
     if (value !== undefined && value !== '') metadata.set(key, value);
   };
-  set(CALL_SITE, callSite);
+  set(CALL_SITE, scope.callSite);
+  set('gitaly-partitioning-hint', scope.partitioningHint);
   if (remote !== undefined) metadata.assign(gitalyServers({ [remote[0]]: remote[1] }));
   if (flags !== undefined) for (const [key, value] of featureFlagHeaders(flags(currentActors()))) set(key, value);
+  const context = { ...store?.context.clientContext, ...currentClientContext(), ...scope.clientContext };
+  if (Object.keys(context).length > 0) set(CLIENT_CONTEXT, JSON.stringify(context));
   if (store === undefined) return metadata;
 
-  const { username, userId, glUserId, remoteIp, clientContext, relativePath, isQuarantined } = store.context;
+  const { username, userId, glUserId, remoteIp, relativePath, isQuarantined } = store.context;
   set('gitaly-session-id', store.sessionId);
   set(USERNAME, username);
   set(USER_ID, userId);
   set('gl_user_id', glUserId);
   set(REMOTE_IP, remoteIp);
-  if (clientContext !== undefined && Object.keys(clientContext).length > 0) set(CLIENT_CONTEXT, JSON.stringify(clientContext));
   set('relative-path-bin', relativePath);
   if (isQuarantined === true) set('gitaly-route-repository-accessor-policy', 'primary-only');
   if (store.deadline !== undefined) set(DEADLINE_TYPE, end.type);

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { ClientContext } from './client-context.ts';
 
 /** One call, for the performance bar. */
 export interface CallDetail {
@@ -37,8 +38,8 @@ export interface RequestContext {
   readonly userId?: string;
   readonly glUserId?: string;
   readonly remoteIp?: string;
-  /** Opaque to Gitaly, which hands it back to the internal API. */
-  readonly clientContext?: Readonly<Record<string, string | boolean>>;
+  /** For all calls of the request. */
+  readonly clientContext?: ClientContext;
   /** Inside of hook callbacks: the path of the repository that the server has a snapshot of. */
   readonly relativePath?: string;
   /** Inside of hook callbacks: objects are in quarantine, so that only the primary has them. */

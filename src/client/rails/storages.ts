@@ -30,12 +30,12 @@ export function storageTarget({ storages, token = '' }: StoragesConfig, name: st
   const storage = Object.hasOwn(storages, name) ? storages[name] : undefined;
   if (storage === undefined) throw invalid(`storage not found: ${quote(name)}`);
   const address = storage.gitaly_address ?? '';
-  if (address === '') throw invalid(`storage ${quote(name)} is missing a gitaly_address`);
+  if (address.trim() === '') throw invalid(`storage ${quote(name)} is missing a gitaly_address`);
   if (!/^(?:tcp|unix|tls|dns):/.test(address)) {
     const schemes = "'tcp' or 'unix' or 'tls' or 'dns'";
     throw invalid(`Unsupported Gitaly address: ${quote(address)} does not use URL scheme ${schemes}`);
   }
-  return { address, token: storage.gitaly_token ?? token };
+  return { address, token: storage.gitaly_token || token }; // GitLab writes an empty token where there is none
 }
 
 function invalid(message: string): GitalyError {

@@ -38,6 +38,31 @@ test('the first payload counts, and missing parts have their defaults', () => {
   assert.deepEqual([payload.user, payload.transaction, payload.clientContext], [undefined, undefined, undefined]);
 });
 
+test('a payload of Gitaly 15.0 is read, whose user and flags have other names', () => {
+  const old = variable({
+    requested_hooks: 15,
+    feature_flags: { 'gitaly-feature-some-flag': 'true', 'gitaly-feature-other': 'false', 'x-other': 'true' },
+    repository: '{"storageName":"s","relativePath":"r"}',
+    runtime_dir: '/run',
+    internal_socket: '/run/internal.sock',
+    internal_socket_token: 'token',
+    transaction: null,
+    receive_hooks_payload: { username: 'jane', userid: 'user-1', protocol: 'ssh' },
+  });
+
+  const { featureFlags, requestedHooks, user } = decodeHooksPayload([old]);
+
+  assert.deepEqual(user, { username: 'jane', userId: 'user-1', protocol: 'ssh', remoteIp: '' });
+  assert.deepEqual(
+    featureFlags.map(({ name, enabled }) => [name, enabled]),
+    [
+      ['some_flag', true],
+      ['other', false],
+    ],
+  );
+  assert.equal(requestedHooks, 15);
+});
+
 const BROKEN: readonly [environment: string[], words: string][] = [
   [[], 'no hooks payload found in environment'],
   [['GITALY_HOOKS_PAYLOAD'], 'no hooks payload found in environment'],

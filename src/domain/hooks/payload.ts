@@ -53,6 +53,8 @@ export const HOOK_BITS = {
   'proc-receive': 32,
 } as const;
 
+const FLAG_HEADER_PREFIX = 'gitaly-feature-';
+
 /** What an absent or empty set of requested hooks stands for: all but proc-receive. */
 const DEFAULT_HOOKS = 31;
 
@@ -81,7 +83,8 @@ export function encodeHooksPayload(payload: HooksPayload): string {
 }
 
 /**
- * Finds and reads the payload in a list of `NAME=value`; the first one counts.
+ * Finds and reads the payload in a list of `NAME=value`; the first one counts. That of Gitaly 15.0 is understood too, where the user
+ * and the flags have other names.
  *
  * @throws {Error} with Gitaly's words: `no hooks payload found in environment`, `illegal base64 data at input byte N`, those of
  *   Go's JSON decoder, those of its protobuf for the repository.
@@ -96,14 +99,14 @@ export function decodeHooksPayload(environment: readonly string[]): HooksPayload
   const transaction = fields.transaction;
   return {
     requestedHooks: number(fields.requested_hooks) || DEFAULT_HOOKS,
-    featureFlags: list(fields.feature_flags_with_value).map(flagFromJson),
+    featureFlags: [...list(fields.feature_flags_with_value).map(flagFromJson), ...oldFlags(fields.feature_flags)],
     repository,
     objectFormat: text(fields.object_format),
     runtimeDirectory: text(fields.runtime_dir),
     internalSocket: text(fields.internal_socket),
     internalSocketToken: text(fields.internal_socket_token),
     transaction: transaction === undefined || transaction === null ? undefined : transactionFromJson(transaction),
-    user: userFromJson(fields.user_details),
+    user: userFromJson(fields.user_details ?? fields.receive_hooks_payload),
     transactionId: number(fields.transaction_id),
     clientContext: bytes(fields.gitaly_client_context),
   };
@@ -124,6 +127,15 @@ function flagFromJson(json: unknown): PayloadFlag {
   const fields = record(json);
   const flag = record(fields.flag);
   return { name: text(flag.name), onByDefault: flag.on_by_default === true, enabled: fields.enabled === true };
+}
+
+/** Flags as Gitaly 15.0 writes them: headers, with their values. What a flag is without them is not said. */
+function oldFlags(json: unknown): PayloadFlag[] {
+  return Object.entries(record(json)).flatMap(([header, value]) => {
+    if (!header.startsWith(FLAG_HEADER_PREFIX)) return [];
+    const name = header.slice(FLAG_HEADER_PREFIX.length).replaceAll('-', '_');
+    return [{ name, onByDefault: false, enabled: value === 'true' }];
+  });
 }
 
 /** Reads a repository in the JSON form of protobuf, where a field may be spelled in camel or in snake case. */

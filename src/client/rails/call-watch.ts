@@ -1,0 +1,96 @@
+import { codeOf } from '#base/gitaly-error';
+import type { MethodInfo } from '#wire/methods';
+import type { Invocation } from '../call/call-types.ts';
+import type { RequestStore } from './request-store.ts';
+
+/** What is known of a call beside the request. */
+export interface WatchedCall {
+  /** `undefined` for calls made past `GitalyClient.call`. */
+  readonly scope: { readonly storage: string; readonly address: string; readonly frames: readonly string[] } | undefined;
+  readonly store: RequestStore | undefined;
+  /** Told once that the call was answered. */
+  readonly onAnswer: () => void;
+  /** Told when the call failed because a limit refused it. */
+  readonly onRefusal: () => void;
+}
+
+/** Measures one call, keeps what the performance bar shows, and says of an error which call it is of. */
+export class CallWatch {
+  readonly #invocation: Invocation;
+  readonly #call: WatchedCall;
+  readonly #startMs = performance.now();
+  #waitedMs = 0;
+  #isAnswered = false;
+
+  constructor(invocation: Invocation, call: WatchedCall) {
+    this.#invocation = invocation;
+    this.#call = call;
+  }
+
+  /** Passes the responses on. What the reader does between two of them is not the call's time. */
+  async *over<O>(responses: AsyncIterable<O>): AsyncGenerator<O, void, undefined> {
+    const iterator = responses[Symbol.asyncIterator]();
+    let isOver = false;
+    try {
+      for (;;) {
+        const result = await this.#timed(() => iterator.next());
+        this.#noteAnswer();
+        if (result.done === true) break;
+        yield result.value;
+      }
+      isOver = true;
+    } catch (error) {
+      isOver = true;
+      if (codeOf(error) === 'RESOURCE_EXHAUSTED') this.#call.onRefusal();
+      throw this.#labelled(error);
+    } finally {
+      if (!isOver) await iterator.return?.();
+      this.#finish();
+    }
+  }
+
+  #noteAnswer(): void {
+    if (!this.#isAnswered) this.#call.onAnswer();
+    this.#isAnswered = true;
+  }
+
+  async #timed<T>(wait: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    try {
+      return await wait();
+    } finally {
+      this.#waitedMs += performance.now() - start;
+    }
+  }
+
+  #labelled(error: unknown): unknown {
+    const { storage, address } = this.#call.scope ?? {};
+    const gitalyErrorMetadata = { storage, address, ...railsNames(this.#invocation.method) };
+    return error instanceof Error ? Object.assign(error, { gitalyErrorMetadata }) : error;
+  }
+
+  #finish(): void {
+    const { scope, store } = this.#call;
+    if (store === undefined) return;
+    const { method, requests } = this.#invocation;
+    const { service, rpc } = railsNames(method);
+    store.queryMs += this.#waitedMs;
+    store.details?.push({
+      startMs: this.#startMs,
+      durationMs: this.#waitedMs,
+      feature: `${service}#${rpc}`,
+      rpc,
+      request: Array.isArray(requests) ? requests[0] : {},
+      backtrace: scope?.frames ?? [],
+    });
+  }
+}
+
+/** A method as Ruby names it: `commit_service`, `find_commit`. */
+function railsNames({ name, service }: MethodInfo): { service: string; rpc: string } {
+  return { service: snakeCase(service.replace(/^.*\./, '')), rpc: snakeCase(name) };
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, '_').toLowerCase();
+}
