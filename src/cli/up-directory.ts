@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, realpath, rm } from 'node:fs/promises';
+import { realpath, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { messageOf } from '#base/gitaly-error';
+import { makeDirectory } from '#base/make-directory';
 
 /** The places of `gitaly-ts up` in one directory, which is locked until this is disposed of. */
 export interface UpDirectory extends AsyncDisposable {
@@ -43,12 +44,12 @@ export async function openUpDirectory(directory: string): Promise<UpDirectory> {
 }
 
 async function takeDirectory(directory: string): Promise<UpDirectory> {
-  await mkdir(join(directory, 'repositories'), { recursive: true });
+  await makeDirectory(join(directory, 'repositories'));
   const path = await realpath(directory);
   const sockets = socketsOf(path);
   const isLong = sockets !== path;
   const runtime = join(sockets, 'run');
-  await mkdir(runtime, { recursive: true, mode: 0o700 });
+  await makeDirectory(runtime, { mode: 0o700 });
   const lock = await takeLock(join(sockets, 'up.lock'), path);
 
   return {

@@ -8,6 +8,8 @@ import { systemErrorCode } from '#base/system-error';
 /** What fits into the system's socket address beside the final NUL. A longer name could be made by a rename, but not reached. */
 const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 
+const NOBODY = new Set(['ECONNREFUSED', 'ENOENT']);
+
 /** The file of a Unix socket that we listen on. */
 export interface SocketFile {
   /** Removes the file if it still is ours: a newer process may have put its own in its place. */
@@ -52,9 +54,10 @@ function systemError(code: 'EADDRINUSE' | 'EINVAL', path: string): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code, errno: -constants.errno[code] });
 }
 
+/** Only a refusal says that nobody does: a busy server's queue may be full (EAGAIN), another user's may be closed to us (EACCES). */
 function isListening(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect(path, () => resolve(true));
-  socket.on('error', () => resolve(false));
+  socket.on('error', (error) => resolve(!NOBODY.has(systemErrorCode(error) ?? '')));
   return promise.finally(() => socket.destroy());
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, realpath, writeFile } from 'node:fs/promises';
+import { realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '#base/make-directory';
 import { systemErrorCode } from '#base/system-error';
 
 /** What was made. */
@@ -28,7 +29,7 @@ const MAX_SOCKET_PATH_BYTES = 107;
  * @throws {InitError}; the system's error when something cannot be made.
  */
 export async function initDirectory(directory: string): Promise<InitializedDirectory> {
-  await mkdir(directory, { recursive: true, mode: PRIVATE_DIRECTORY });
+  await makeDirectory(directory, { mode: PRIVATE_DIRECTORY });
   const root = await realpath(directory);
   const [configPath, tokenPath, socketPath] = [join(root, 'config.toml'), join(root, 'token'), join(root, 'gitaly.socket')];
   const length = Buffer.byteLength(socketPath);
@@ -37,7 +38,7 @@ export async function initDirectory(directory: string): Promise<InitializedDirec
       `${socketPath} has ${length} bytes, a socket may have ${MAX_SOCKET_PATH_BYTES}: choose a shorter directory`,
     );
   }
-  for (const name of ['repositories', 'run']) await mkdir(join(root, name), { recursive: true, mode: PRIVATE_DIRECTORY });
+  for (const name of ['repositories', 'run']) await makeDirectory(join(root, name), { mode: PRIVATE_DIRECTORY });
   await writeNew(configPath, configOf(root));
   // After the configuration: a directory that has one is left as it is, its token too.
   await writeNew(tokenPath, `${randomBytes(TOKEN_BYTES).toString('hex')}\n`);
