@@ -32,8 +32,8 @@ test('the line number is the id, the comment is the name', async () => {
     writeFileSync(path, `# staff\n${ann.line} ann@laptop\n${nameless.line}\n`);
     const { authenticate } = authorizedKeysFile(path);
 
-    assert.deepEqual(await authenticate(ann), { glId: 'key-2', username: 'ann@laptop' });
-    assert.deepEqual(await authenticate(nameless), { glId: 'key-3', username: 'git' });
+    assert.deepEqual(await authenticate(ann), { glId: 'key-2', username: 'ann@laptop', keyId: 2 });
+    assert.deepEqual(await authenticate(nameless), { glId: 'key-3', username: 'git', keyId: 3 });
     assert.equal(await authenticate(newLogin()), undefined);
   });
 });

@@ -70,5 +70,5 @@ function versionOf({ dev, ino, mtimeNs, ctimeNs, size }: BigIntStats): string {
 }
 
 function identityOf({ comment, line }: AuthorizedKey): Identity {
-  return { glId: `key-${line}`, username: comment === '' ? 'git' : comment };
+  return { glId: `key-${line}`, username: comment === '' ? 'git' : comment, keyId: line };
 }

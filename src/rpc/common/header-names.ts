@@ -15,6 +15,9 @@ export const DEADLINE_TYPE = 'deadline_type';
 export const REMOTE_IP = 'remote_ip';
 export const USER_ID = 'user_id';
 export const USERNAME = 'username';
+/** Of the SSH key of whoever asks: its number, and `key` or `deploy_key`. */
+export const KEY_ID = 'key_id';
+export const KEY_TYPE = 'key_type';
 /** Followed by the flag's name with dashes; value `true` or `false`. */
 export const FEATURE_FLAG_PREFIX = 'gitaly-feature-';
 /** Opaque bytes that go back to the GitLab internal API. */

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { callMetadata } from './call-metadata.ts';
+
+test('Gitaly is told who asks in the keys of gitlab-shell', () => {
+  assert.deepEqual(
+    callMetadata({ identity: { glId: 'user-1', username: 'ann', keyId: 7 }, remoteAddress: '192.0.2.1', correlationId: 'c' }),
+    {
+      user_id: 'user-1',
+      username: 'ann',
+      key_id: '7',
+      key_type: 'key',
+      remote_ip: '192.0.2.1',
+      'x-gitlab-correlation-id': 'c',
+    },
+  );
+});
+
+test('what is not known is left out, and what cannot travel is a question mark', () => {
+  assert.deepEqual(callMetadata({ identity: { glId: 'user-1', username: 'Jörg' }, remoteAddress: undefined }), {
+    user_id: 'user-1',
+    username: 'J?rg',
+  });
+});
