@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '#base/gitaly-error';
+import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import { HookManager } from '#domain/hooks/hook-manager';
 import { HooksDirectories } from '#domain/hooks/hooks-directories';
 import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
@@ -90,6 +91,7 @@ export async function createServices(
     onHookError,
     onSweepError: (error) => logger.warn({ error: messageOf(error) }, 'removing what killed pushes left failed'),
   });
+  const capabilities = new CapabilityAdvertisements();
   const voteOf = (context: HandlerContext): Vote | undefined => voter.voteOf(transactionOf(context), { signal: context.signal });
   const hooksOf = (context: HandlerContext, repository: Repository): TransactionHooks | undefined => {
     const vote = voteOf(context);
@@ -127,6 +129,7 @@ export async function createServices(
         storages,
         receivePack,
         voter,
+        capabilities,
         serverVersion,
         observeGitProtocol: metrics.countGitProtocol,
         observeNegotiation: (statistics) => metrics.countNegotiation('smarthttp', statistics),
@@ -138,6 +141,7 @@ export async function createServices(
       sshService({
         storages,
         receivePack,
+        capabilities,
         voter,
         uploadPackTimeoutMs: config.timeout.uploadPackNegotiationMs,
         uploadArchiveTimeoutMs: config.timeout.uploadArchiveNegotiationMs,

@@ -17,17 +17,28 @@ export interface Advertisement {
 export const NO_BUNDLE_URIS: ConfigPair = { key: 'uploadpack.advertiseBundleURIs', value: 'false' };
 
 /**
- * What a smart HTTP server answers to `GET info/refs`: a packet that names the service, a flush packet, and git's advertisement in
- * the pieces in which git writes it.
+ * What a smart HTTP server answers to `GET info/refs`: a packet that names the service, a flush packet, and git's advertisement.
  *
- * @throws {GitalyError} INTERNAL `cmd: …` when git cannot be started, `wait: exit status 128` when it fails; both may come after data.
+ * @throws {GitalyError} as `advertisement`; both may come after data.
  */
-export async function* advertiseReferences(repository: Repository, advertisement: Advertisement): AsyncGenerator<Buffer> {
-  const { service, config, gitProtocol, signal } = advertisement;
-  const title = `# service=git-${service}\n`;
-  yield Buffer.from((title.length + 4).toString(16).padStart(4, '0') + title);
-  yield Buffer.from('0000');
+export async function* advertiseReferences(repository: Repository, asked: Advertisement): AsyncGenerator<Buffer> {
+  yield* serviceHeader(asked.service);
+  yield* advertisement(repository, asked);
+}
 
+/** The two packets before the advertisement, whatever that will be. */
+export function serviceHeader(service: Advertisement['service']): Buffer[] {
+  const title = `# service=git-${service}\n`;
+  return [Buffer.from((title.length + 4).toString(16).padStart(4, '0') + title), Buffer.from('0000')];
+}
+
+/**
+ * What git says first in a conversation, in the pieces in which it writes it.
+ *
+ * @throws {GitalyError} INTERNAL `cmd: …` when git cannot be started, `wait: exit status 128` when it fails.
+ */
+export async function* advertisement(repository: Repository, asked: Advertisement): AsyncGenerator<Buffer> {
+  const { service, config, gitProtocol, signal } = asked;
   const command = gitCommand(service, { options: [flag('--stateless-rpc'), flag('--advertise-refs')], args: [repository.path] });
   await using process = start();
   for await (const chunk of process.stdout) yield chunk;

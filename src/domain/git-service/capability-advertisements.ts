@@ -7,6 +7,14 @@ interface Entry {
   readonly chunks: readonly Buffer[];
 }
 
+/** What is known of an advertisement, and how to make it known. */
+export interface LookedUp {
+  readonly known: readonly Buffer[] | undefined;
+  remember(chunks: readonly Buffer[]): Promise<void>;
+}
+
+const NOTHING: LookedUp = { known: undefined, remember: () => Promise.resolve() };
+
 /** Answers that are remembered; an entry is some 500 bytes. */
 const MAX_ENTRIES = 10_000;
 
@@ -30,16 +38,9 @@ export class CapabilityAdvertisements {
     config: readonly ConfigPair[],
     produce: () => AsyncIterable<Buffer>,
   ): AsyncGenerator<Buffer> {
-    const settings = JSON.stringify(config);
-    if (settings.length > MAX_SETTINGS_LENGTH || config.some(({ key }) => /^include/i.test(key))) {
-      yield* produce();
-      return;
-    }
-    const entry = `${repository.path}\0${settings}`;
-    const stamp = await stampOf(repository);
-    const known = this.#entries.get(entry);
-    if (known !== undefined && known.stamp === stamp) {
-      yield* known.chunks;
+    const { known, remember } = await this.lookUp(repository, config);
+    if (known !== undefined) {
+      yield* known;
       return;
     }
     const chunks: Buffer[] = [];
@@ -47,7 +48,23 @@ export class CapabilityAdvertisements {
       chunks.push(chunk);
       yield chunk;
     }
-    if (stamp !== undefined && (await isLasting(repository, chunks))) this.#remember(entry, { stamp, chunks });
+    await remember(chunks);
+  }
+
+  /** The same for whoever gets the advertisement by the way: `remember` takes what git said after this was called. */
+  async lookUp(repository: Repository, config: readonly ConfigPair[]): Promise<LookedUp> {
+    const settings = JSON.stringify(config);
+    if (settings.length > MAX_SETTINGS_LENGTH || config.some(({ key }) => /^include/i.test(key))) return NOTHING;
+    const entry = `${repository.path}\0${settings}`;
+    const stamp = await stampOf(repository);
+    if (stamp === undefined) return NOTHING;
+    const found = this.#entries.get(entry);
+    return {
+      known: found?.stamp === stamp ? found.chunks : undefined,
+      remember: async (chunks) => {
+        if (await isLasting(repository, chunks)) this.#remember(entry, { stamp, chunks });
+      },
+    };
   }
 
   #remember(key: string, entry: Entry): void {

@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { writeChunk } from '#base/copy-stream';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/system-error';
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
+import { ClientGoneError } from '../git-service/service-streams.ts';
 import type { LsRefsRequest } from './ls-refs-request.ts';
 import { lsRefsSettings } from './ls-refs-settings.ts';
 
@@ -40,13 +41,30 @@ export async function lsRefsAnswer(
   }
 }
 
+/** Whether a repository and its settings are of a kind whose references can be listed without git. Each question may still need it. */
+export function isAnswerable(repository: Repository, config: readonly ConfigPair[]): boolean {
+  try {
+    return isOurs(repository) && lsRefsSettings(repository, config) !== undefined;
+  } catch {
+    return false; // git says what is wrong
+  }
+}
+
 /** Git refuses repositories of other users. */
 function isOurs({ path }: Repository): boolean {
   return statSync(path, { throwIfNoEntry: false })?.uid === process.geteuid?.();
 }
 
-/** Writes pieces as fast as the client takes them; small ones are put together. */
-export async function writePieces(pieces: readonly Buffer[], destination: Writable): Promise<void> {
+/** Writes pieces as fast as the client takes them; small ones are put together. @throws {ClientGoneError} */
+export async function sendPieces(pieces: readonly Buffer[], destination: Writable): Promise<void> {
+  try {
+    await writePieces(pieces, destination);
+  } catch (error) {
+    throw new ClientGoneError(messageOf(error), { cause: error });
+  }
+}
+
+async function writePieces(pieces: readonly Buffer[], destination: Writable): Promise<void> {
   let small: Buffer[] = [];
   let smallBytes = 0;
   const flush = async (): Promise<void> => {

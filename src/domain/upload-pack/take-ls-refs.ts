@@ -6,13 +6,14 @@ export interface TakenInput {
   readonly request: LsRefsRequest | undefined;
   /** What was read for it. */
   readonly bytes: Buffer;
+  /** The client had ended before it said anything. */
+  readonly isEnd: boolean;
   /** All that the client sends, what was read included: for git. */
   readonly input: AsyncIterable<Uint8Array>;
 }
 
 /** Reads from a client until it is clear whether it asks for `ls-refs`: not more than one such request, and of others the first packet. */
-export async function takeLsRefs(input: AsyncIterable<Uint8Array>): Promise<TakenInput> {
-  const source = input[Symbol.asyncIterator]();
+export async function takeLsRefs(source: AsyncIterator<Uint8Array>): Promise<TakenInput> {
   const parser = new LsRefsParser();
   let request: ReturnType<LsRefsParser['push']> = 'more';
   let failure: { readonly error: unknown } | undefined;
@@ -26,7 +27,12 @@ export async function takeLsRefs(input: AsyncIterable<Uint8Array>): Promise<Take
     failure = { error };
   }
   const { bytes } = parser;
-  return { request: typeof request === 'string' ? undefined : request, bytes, input: replay(bytes, source, failure) };
+  return {
+    request: typeof request === 'string' ? undefined : request,
+    bytes,
+    isEnd: bytes.length === 0 && failure === undefined,
+    input: replay(bytes, source, failure),
+  };
 }
 
 /** What was read already, and the rest, or the failure that came behind it. An iterator that has ended may be asked again. */

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { FetchResult } from '#domain/upload-pack/fetch';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
-import type { FetchResult } from '#domain/upload-pack/upload-pack';
 import type { CallLog } from '#rpc/server/handler';
 import type { PackfileNegotiationStatisticsSchema } from '#wire/gen/packfile_pb';
 

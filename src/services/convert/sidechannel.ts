@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { wrap } from '#base/gitaly-error';
 import { SidechannelError } from '#rpc/common/sidechannel';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -23,8 +24,18 @@ export function clientBytes(sidechannel: Duplex): AsyncIterable<Uint8Array> {
   return sidechannel.iterator({ destroyOnReturn: false });
 }
 
-/** Ends the sidechannel when everything has been sent. A client that has left already is not our problem. */
-export async function closeSidechannel(sidechannel: Duplex): Promise<void> {
+/**
+ * Ends the sidechannel when everything has been sent. A client that has left already is not our problem.
+ *
+ * @param bands writers on top of it, which may still hold something.
+ */
+export async function closeSidechannel(sidechannel: Duplex, bands: readonly Writable[] = []): Promise<void> {
+  for (const band of bands) {
+    band.end();
+    await finished(band).catch((error: unknown) => {
+      if (!sidechannel.destroyed) throw error;
+    });
+  }
   if (sidechannel.destroyed) return;
   sidechannel.end();
   if (!sidechannel.writableFinished) await Promise.race([once(sidechannel, 'finish'), once(sidechannel, 'close')]);

@@ -29,7 +29,7 @@ export async function packObjectsHookWithSidechannel(
     await packObjects({ repository, request: pack, streams, signal: context.signal }).catch((error: unknown) => {
       throw wrap(error, 'pack objects hook');
     });
-    await closeSidechannel(sidechannel).catch((error: unknown) => {
+    await closeSidechannel(sidechannel, [streams.stdout, streams.stderr]).catch((error: unknown) => {
       throw wrap(error, 'close side-channel');
     });
     return {};

@@ -1,7 +1,6 @@
 import { type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { messageOf } from '#base/gitaly-error';
-import { advertiseReferences } from '#domain/git-service/advertise-references';
-import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
+import { advertisement, advertiseReferences, serviceHeader } from '#domain/git-service/advertise-references';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -20,7 +19,6 @@ export async function* infoRefsUploadPack(
   request: InfoRefsRequest,
   context: HandlerContext,
   rooms: SmartHttpRooms,
-  capabilities: CapabilityAdvertisements,
 ): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
   const repository = rooms.storages.open(request.repository);
   const config = parseConfigOptions(request.gitConfigOptions);
@@ -28,16 +26,21 @@ export async function* infoRefsUploadPack(
 
   const { gitProtocol } = request;
   const { signal } = context;
-  const produce = () => advertiseReferences(repository, { service: 'upload-pack', config, gitProtocol, signal });
+  const asked = { service: 'upload-pack', config, gitProtocol, signal } as const;
+  const produce = () => advertiseReferences(repository, asked);
   for await (const chunk of remembered()) {
     for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES)
       yield { data: chunk.subarray(start, start + MAX_CHUNK_BYTES) };
   }
 
-  function remembered(): AsyncGenerator<Buffer> {
-    if (gitProtocol === 'version=2') return capabilities.get(repository, config, produce);
+  async function* remembered(): AsyncGenerator<Buffer> {
+    if (gitProtocol === 'version=2') {
+      yield* serviceHeader('upload-pack');
+      yield* rooms.capabilities.get(repository, config, () => advertisement(repository, asked));
+      return;
+    }
     const isPlain = config.length === 0 && gitProtocol === '';
-    return isPlain ? cached(repository, request, context, rooms, produce) : produce();
+    yield* isPlain ? cached(repository, request, context, rooms, produce) : produce();
   }
 }
 

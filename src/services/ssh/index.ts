@@ -1,3 +1,4 @@
+import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { ReceivePack } from '#domain/receive-pack/receive-pack';
 import type { Voter } from '#domain/transactions/voter';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
@@ -14,6 +15,7 @@ export interface SshRooms {
   readonly storages: Storages;
   readonly receivePack: ReceivePack;
   readonly voter: Voter;
+  readonly capabilities: CapabilityAdvertisements;
   /** `[timeout] upload_pack_negotiation`: until the client has said what it wants. */
   readonly uploadPackTimeoutMs: number;
   /** `[timeout] upload_archive_negotiation` */

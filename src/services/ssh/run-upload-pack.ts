@@ -38,10 +38,12 @@ const HUNG_UP = 'fatal: the remote end hung up unexpectedly\n';
 
 /** @throws {ConversationError} */
 export async function runUploadPack(fetch: SshFetch, context: HandlerContext, rooms: SshRooms): Promise<NegotiationStatistics> {
-  const negotiationTimeoutMs = rooms.uploadPackTimeoutMs;
-  const result = await uploadPack({ ...fetch, isStateless: false, negotiationTimeoutMs }).catch((error: unknown) => {
-    throw withPrefix('running upload-pack', failedConversation(error));
-  });
+  const { capabilities, uploadPackTimeoutMs: negotiationTimeoutMs } = rooms;
+  const result = await uploadPack({ ...fetch, isStateless: false, capabilities, negotiationTimeoutMs }).catch(
+    (error: unknown) => {
+      throw withPrefix('running upload-pack', failedConversation(error));
+    },
+  );
   reportNegotiation(result, context.log, rooms.observeNegotiation);
   if (result.exit.code !== 0) throw withPrefix('running upload-pack', refusedConversation(result));
   return result.statistics;

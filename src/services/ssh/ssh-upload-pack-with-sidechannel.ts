@@ -30,7 +30,7 @@ export async function sshUploadPackWithSidechannel(
       stderr: sideBandWriter(sidechannel, BAND.stderr),
     };
     const statistics = await runUploadPack({ repository, config, gitProtocol, streams, signal }, context, rooms);
-    await closeSidechannel(sidechannel).catch((error: unknown) => {
+    await closeSidechannel(sidechannel, [streams.stdout, streams.stderr]).catch((error: unknown) => {
       throw wrap(error, 'close sidechannel');
     });
     return { packfileNegotiationStatistics: toStatisticsMessage(statistics) };

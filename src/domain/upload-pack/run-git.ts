@@ -1,0 +1,23 @@
+import { flag, gitCommand } from '#git/command/git-command';
+import { NO_BUNDLE_URIS } from '../git-service/advertise-references.ts';
+import { runLimited } from '../git-service/run-limited.ts';
+import type { Fetch, FetchResult } from './fetch.ts';
+import { Negotiation } from './negotiation.ts';
+
+/** The packet after which the pack is made: no more is asked. */
+export const DONE: Buffer = Buffer.from('done\n');
+
+/** Has `git upload-pack` serve a fetch, or what is left of it. @param negotiation what the client has said before. */
+export async function runGit(fetch: Fetch, negotiation = new Negotiation()): Promise<FetchResult> {
+  const { repository, isStateless, gitProtocol, streams, negotiationTimeoutMs, signal } = fetch;
+  const command = gitCommand('upload-pack', { options: isStateless ? [flag('--stateless-rpc')] : [], args: [repository.path] });
+  const result = await runLimited(repository, command, {
+    config: [...fetch.config, NO_BUNDLE_URIS],
+    gitProtocol,
+    streams,
+    limit: negotiationTimeoutMs === undefined ? undefined : { timeoutMs: negotiationTimeoutMs, until: DONE },
+    observe: (chunk) => negotiation.push(chunk),
+    signal,
+  });
+  return { ...result, statistics: negotiation.statistics, isWellFormed: negotiation.isWellFormed };
+}
