@@ -6,7 +6,8 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gitalyServices, type InterfaceVersion, type MethodInfo, methodInfo, servedByGitaly } from '#wire/methods';
+import { type InterfaceVersion, type MethodInfo, methodInfo } from '#wire/method-info';
+import { gitalyServices, servedByGitaly } from '#wire/methods';
 
 const ROOT = join(import.meta.dirname, '..');
 const FILE = 'docs/compatibility.md';

@@ -22,7 +22,7 @@ import { run } from '#testkit/run-program';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
-import { methodInfo } from '#wire/methods';
+import { methodInfo } from '#wire/method-info';
 
 const program = await goProgram(new URL('./peers-go/', import.meta.url).pathname);
 const skip = program === undefined ? 'Go is not installed: not tested against grpc-go' : false;

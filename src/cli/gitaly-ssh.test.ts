@@ -177,3 +177,18 @@ test('too few words, an unknown command, no address, no request and no directory
   assert.equal(code, 1);
   assert.match(line(stderr), /command\.name=receive-pack error="json unmarshal: /);
 });
+
+test('it loads the generated code of its own service alone: git waits for its start', async () => {
+  const hook = `
+    import { registerHooks } from 'node:module';
+    registerHooks({ load: (url, context, next) => (url.includes('/wire/gen/') && console.log(url), next(url, context)) });`;
+
+  const { stdout } = await run(
+    process.execPath,
+    ['--conditions=source', `--import=data:text/javascript,${encodeURIComponent(hook)}`, PROGRAM, 'upload-pack', 'a', 'b'],
+    { cwd: ROOT },
+  );
+
+  const loaded = [...stdout.matchAll(/\/wire\/gen\/(.+)\.js$/gm)].map(([, name]) => name).sort();
+  assert.deepEqual(loaded, ['errors_pb', 'google/rpc/status_pb', 'lint_pb', 'packfile_pb', 'shared_pb', 'ssh_pb', 'versions_pb']);
+});

@@ -22,59 +22,44 @@ import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { RefTransaction } from '#wire/gen/transaction_pb';
 import { WikiService } from '#wire/gen/wiki_pb';
-import type { Interceptor, Invocation, Invoke, ResponseStream } from './call/call-types.ts';
-import { type ClientOf, createClient, type ServiceDescriptor } from './call/typed-client.ts';
+import type { BareConnection } from './bare-connection.ts';
+import type { Invocation, ResponseStream } from './call/call-types.ts';
+import type { ClientOf, ServiceCaller, ServiceDescriptor } from './call/typed-client.ts';
 import type { ConnectionState } from './connect/connection-state.ts';
-
-/** What a connection is made of. `dial` puts it together. */
-export interface ConnectionParts {
-  readonly address: string;
-  readonly interceptors: readonly Interceptor[];
-  readonly startCall: Invoke;
-  state(): ConnectionState;
-  waitForReady(options: { signal?: AbortSignal; timeoutMs?: number }): Promise<void>;
-  close(): Promise<void>;
-}
 
 /**
  * A connection to a Gitaly or Praefect, from `dial`. It opens at the first call, heals itself, and may be shared by any number of calls.
  * While no call runs it does not keep the process alive.
  */
-export class Connection implements AsyncDisposable {
-  readonly #parts: ConnectionParts;
-  readonly #invoke: Invoke;
-  readonly #clients = new Map<ServiceDescriptor, unknown>();
+export class Connection implements ServiceCaller, AsyncDisposable {
+  readonly #bare: BareConnection;
 
-  constructor(parts: ConnectionParts) {
-    this.#parts = parts;
-    this.#invoke = parts.interceptors.reduceRight<Invoke>(
-      (next, interceptor) => (invocation) => interceptor(invocation, next),
-      parts.startCall,
-    );
+  constructor(bare: BareConnection) {
+    this.#bare = bare;
   }
 
   /** The connection string it was dialed with. */
   get address(): string {
-    return this.#parts.address;
+    return this.#bare.address;
   }
 
   get state(): ConnectionState {
-    return this.#parts.state();
+    return this.#bare.state;
   }
 
   /** Connects, if need be, and waits until calls would not have to wait. Tries again until it works or time is up. */
   waitForReady(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<void> {
-    return this.#parts.waitForReady(options);
+    return this.#bare.waitForReady(options);
   }
 
   /** Ends everything at once: calls under way fail with CANCELLED. Idempotent. */
   close(): Promise<void> {
-    return this.#parts.close();
+    return this.#bare.close();
   }
 
   /** The same connection for somebody who must not close it: `close` does nothing there. */
   lend(): Connection {
-    return new Connection({ ...this.#parts, close: () => Promise.resolve() });
+    return new Connection(this.#bare.lend());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -83,17 +68,12 @@ export class Connection implements AsyncDisposable {
 
   /** Starts one call of any method, through the interceptors. */
   invoke(invocation: Invocation): ResponseStream<unknown> {
-    return this.#invoke(invocation);
+    return this.#bare.invoke(invocation);
   }
 
   /** The functions of any generated service. */
   client<S extends ServiceDescriptor>(service: S): ClientOf<S> {
-    const known = this.#clients.get(service);
-    // The map holds under each service what was made for that service.
-    if (known !== undefined) return known as ClientOf<S>;
-    const client = createClient(service, this.#invoke);
-    this.#clients.set(service, client);
-    return client;
+    return this.#bare.client(service);
   }
 
   get analysis(): ClientOf<typeof AnalysisService> {

@@ -1,26 +1,9 @@
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import { GitalyError, wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
-import type { ChannelOptions } from '#rpc/common/grpc-channel';
-import { type CallHost, startCall } from './call/call.ts';
-import { DEFAULT_RETRY_POLICY } from './call/retry.ts';
-import { tokenCredentials } from './call/token-credentials.ts';
-import { type HostAndPort, joinHostPort, parseAddress, type Target } from './connect/address.ts';
-import { Balancer, type StartResolver } from './connect/balancer.ts';
-import { type AddressWatcher, DnsResolver } from './connect/dns-resolver.ts';
-import type { Endpoint, TlsSettings } from './connect/endpoint.ts';
-import { type Multiplexing, openTransport, type TransportOptions } from './connect/transport.ts';
-import { trustedCertificates } from './connect/trusted-certificates.ts';
-import { waitUntilReady } from './connect/wait-until-ready.ts';
 import { Connection } from './connection.ts';
-import type { DialOptions, TlsOptions } from './dial-options.ts';
+import { dialBare } from './dial-bare.ts';
+import type { DialOptions } from './dial-options.ts';
 
 /** Makes connections; `dial` and what is built around it. */
 export type Dialer = (address: string, options?: DialOptions) => Promise<Connection>;
-
-/** Gitaly's clients; its servers refuse more than one ping every 10 s. */
-const KEEPALIVE_MS = 20_000;
-const KEEPALIVE_TIMEOUT_MS = 20_000;
 
 /**
  * Makes a connection. Nothing is opened before the first call unless `failOnNonTemporaryDialError` is set, so a server that is not
@@ -28,112 +11,6 @@ const KEEPALIVE_TIMEOUT_MS = 20_000;
  *
  * @throws {GitalyError} INVALID_ARGUMENT for a malformed address; the reason for TLS material that cannot be read.
  */
-export function dial(address: string, options: DialOptions = {}): Promise<Connection> {
-  return dialWith(address, options);
-}
-
-/** As `dial`, with a choice of what the socket carries. */
-export async function dialWith(address: string, options: DialOptions, multiplexing?: Multiplexing): Promise<Connection> {
-  const target = parseAddress(address);
-  const balancer = await createBalancer(target, options, multiplexing);
-  const connection = createConnection(address, options, balancer);
-  if (options.failOnNonTemporaryDialError !== true) return connection;
-
-  try {
-    await waitUntilReady(balancer, { ...(options.signal && { signal: options.signal }), failOnNonTemporaryError: true });
-    return connection;
-  } catch (error) {
-    await connection.close();
-    throw wrap(error, `failed to dial ${quote(address)} connection`, 'UNAVAILABLE');
-  }
-}
-
-async function createBalancer(target: Target, options: DialOptions, multiplexing: Multiplexing | undefined): Promise<Balancer> {
-  const transport: TransportOptions = {
-    tls: target.tls ? await tlsSettings(options.tls ?? {}) : undefined,
-    multiplexing,
-    pingsOnlyWhenHeld: options.keepalive !== false && options.keepalive?.withoutCalls === false,
-    channel: {
-      authority: target.kind === 'unix' ? 'localhost' : joinHostPort(target),
-      isSecure: target.tls,
-      userAgent: 'gitaly-ts',
-      ...(options.keepalive === false ? {} : keepalive(options.keepalive)),
-      ...(options.maxReceiveMessageBytes === undefined ? {} : { maxReceiveMessageBytes: options.maxReceiveMessageBytes }),
-    },
-  };
-  return new Balancer({
-    open: (endpoint, signal) => openTransport(endpoint, signal, transport),
-    resolver: resolverFor(target, options),
-    policy: options.loadBalancing,
-  });
-}
-
-function resolverFor(target: Target, options: DialOptions): StartResolver {
-  switch (target.kind) {
-    case 'unix':
-      return fixedEndpoint({ kind: 'unix', path: target.path });
-    case 'host':
-      return fixedEndpoint({ kind: 'tcp', host: target.host, port: target.port, tls: target.tls, serverName: target.host });
-    case 'dns':
-      return (balancer) => {
-        const toEndpoint = (place: HostAndPort): Endpoint => ({
-          kind: 'tcp',
-          tls: target.tls,
-          serverName: target.host,
-          ...place,
-        });
-        const watcher: AddressWatcher = {
-          onAddresses: (addresses) => balancer.setEndpoints(addresses.map(toEndpoint)),
-          onError: (error) => balancer.setError(new GitalyError('UNAVAILABLE', error.message, { cause: error })),
-        };
-        return new DnsResolver(target, watcher, options.dnsResolver);
-      };
-  }
-}
-
-function fixedEndpoint(endpoint: Endpoint): StartResolver {
-  return (balancer) => {
-    balancer.setEndpoints([endpoint]);
-    return { lookAgain: () => {}, [Symbol.dispose]: () => {} };
-  };
-}
-
-function createConnection(address: string, options: DialOptions, balancer: Balancer): Connection {
-  const host: CallHost = {
-    address,
-    balancer,
-    metadata: { ...options, credentials: options.credentials ?? (options.token ? tokenCredentials(options.token) : undefined) },
-    retryPolicy: options.retry === false ? undefined : { ...DEFAULT_RETRY_POLICY, ...options.retry },
-    defaultTimeoutMs: options.defaultTimeoutMs,
-  };
-  return new Connection({
-    address,
-    interceptors: options.interceptors ?? [],
-    startCall: (invocation) => startCall(host, invocation),
-    state: () => balancer.state,
-    waitForReady: (waiting) => waitUntilReady(balancer, waiting),
-    close: () => balancer.close(),
-  });
-}
-
-function keepalive({ timeMs, timeoutMs }: Exclude<DialOptions['keepalive'], false> = {}): ChannelOptions {
-  return {
-    keepaliveMs: timeMs ?? KEEPALIVE_MS,
-    keepaliveTimeoutMs: timeoutMs ?? KEEPALIVE_TIMEOUT_MS,
-  };
-}
-
-async function tlsSettings(options: TlsOptions): Promise<TlsSettings> {
-  const ca = options.ca ?? (await trustedCertificates());
-  const context: SecureContextOptions = {
-    ca: typeof ca === 'string' || Buffer.isBuffer(ca) ? ca : [...ca],
-    minVersion: options.minVersion ?? 'TLSv1.2',
-    ...(options.cert === undefined ? {} : { cert: options.cert }),
-    ...(options.key === undefined ? {} : { key: options.key }),
-  };
-  return {
-    context: createSecureContext(context),
-    serverName: options.serverName,
-    rejectUnauthorized: options.rejectUnauthorized ?? true,
-  };
+export async function dial(address: string, options: DialOptions = {}): Promise<Connection> {
+  return new Connection(await dialBare(address, options));
 }

@@ -22,6 +22,7 @@ export type {
   ClientOf,
   ClientStreamCall,
   ServerStreamCall,
+  ServiceCaller,
   ServiceDescriptor,
   UnaryCall,
 } from './call/typed-client.ts';
@@ -39,8 +40,9 @@ export { collect } from './content/collect.ts';
 export { type OpenedEntry, type OpenedObject, openArchive, openBlob, openTreeEntry } from './content/open-content.ts';
 export { type PageOptions, paginate } from './content/paginate.ts';
 export { type Dialer, dial } from './dial.ts';
+export type { SidechannelDialOptions } from './dial-bare-sidechannel.ts';
 export type { DialOptions, TlsOptions } from './dial-options.ts';
-export { dialSidechannel, type SidechannelDialOptions } from './dial-sidechannel.ts';
+export { dialSidechannel } from './dial-sidechannel.ts';
 export type { PackResult, Stdio } from './git/git-streams.ts';
 export { type GitService, infoRefs } from './git/info-refs.ts';
 export { postReceivePack } from './git/post-receive-pack.ts';

@@ -6,7 +6,8 @@ import { grpcServerMetrics, type MethodLabels, type MethodMetrics } from '#platf
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { STATUS_CODES, statusGoName } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
-import { methodInfo, servedByGitaly } from '#wire/methods';
+import { methodInfo } from '#wire/method-info';
+import { servedByGitaly } from '#wire/methods';
 
 const MAX_DEPTH = 2 ** 31 - 1;
 /** Depths of `deepen N`: small ones one by one, then three exponential steps to the largest (as Gitaly has them). */

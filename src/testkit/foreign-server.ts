@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type MethodDefinition, Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { callName } from '#client/call/typed-client';
-import { gitalyServices, methodInfo } from '#wire/methods';
+import { methodInfo } from '#wire/method-info';
+import { gitalyServices } from '#wire/methods';
 
 /** Handlers by the names that the client has for the methods. Requests and responses are encoded messages. */
 export type ForeignHandlers = UntypedServiceImplementation;

@@ -10,7 +10,8 @@ import { UserCommitFilesRequestSchema, UserRebaseConfirmableRequestSchema } from
 import { BackupPartitionRequestSchema } from '#wire/gen/partition_pb';
 import { RemoveAllRequestSchema } from '#wire/gen/repository_pb';
 import { VoteTransactionRequestSchema } from '#wire/gen/transaction_pb';
-import { gitalyServices, type MethodInfo, methodByPath, methodInfo, servedByGitaly } from './methods.ts';
+import { type MethodInfo, methodInfo } from './method-info.ts';
+import { gitalyServices, methodByPath, servedByGitaly } from './methods.ts';
 
 function method(path: string): MethodInfo {
   const info = methodByPath(path);

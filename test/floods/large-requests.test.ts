@@ -13,7 +13,8 @@ import { seededRandom } from '#testkit/random-history';
 import { GetBlobsRequestSchema } from '#wire/gen/blob_pb';
 import { FindCommitRequestSchema, ListCommitsByOidRequestSchema } from '#wire/gen/commit_pb';
 import { DeleteRefsRequestSchema, ListRefsRequestSchema, UpdateReferencesRequestSchema } from '#wire/gen/ref_pb';
-import { methodInfo, servedByGitaly } from '#wire/methods';
+import { methodInfo } from '#wire/method-info';
+import { servedByGitaly } from '#wire/methods';
 import { connectTo, mib, REPOSITORY, report, Victim } from './victim.ts';
 
 const MAX_GROWTH_BYTES = 320 * 1024 ** 2;

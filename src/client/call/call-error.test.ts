@@ -1,18 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { GitalyError, type GitalyErrorOptions, type StatusCode } from '#base/gitaly-error';
-import { unpackDetails } from '#rpc/common/status-details';
+import { statusError } from '#rpc/common/status-details';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { StatusSchema } from '#wire/gen/google/rpc/status_pb';
+import { methodByPath } from '#wire/methods';
 import { CallError } from './call-error.ts';
 
 const ACCESSOR = '/gitaly.CommitService/FindCommit';
 const MUTATOR = '/gitaly.OperationService/UserCommitFiles';
 
 function failed(rpc: string, code: StatusCode, options: GitalyErrorOptions = {}): CallError {
-  return new CallError(new GitalyError(code, 'sorry', options), { rpc, address: 'unix:/a' });
+  return new CallError(new GitalyError(code, 'sorry', options), {
+    rpc,
+    address: 'unix:/a',
+    operation: methodByPath(rpc)?.operation ?? 'unknown',
+  });
 }
 
 test('a call that only reads may be repeated when the server went away, one that writes may not', () => {
@@ -39,7 +44,7 @@ test('the facts that a server attaches are read from the details', () => {
   };
   const broken = create(AnySchema, { typeUrl: 'type.googleapis.com/testproto.ErrorMetadata', value: Uint8Array.of(0x0a, 9) });
   const status = create(StatusSchema, { details: [pair('reference', 'refs/heads/a'), broken, pair('stderr', 'no')] });
-  const details = unpackDetails(toBinary(StatusSchema, fromBinary(StatusSchema, toBinary(StatusSchema, status))));
+  const { details } = statusError('INTERNAL', '', toBinary(StatusSchema, status));
 
   assert.deepEqual(failed(ACCESSOR, 'INTERNAL', { details }).errorMetadata, { reference: 'refs/heads/a', stderr: 'no' });
   assert.deepEqual(failed(ACCESSOR, 'INTERNAL').errorMetadata, {});

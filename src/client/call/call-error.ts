@@ -3,7 +3,7 @@ import { type ErrorDetail, GitalyError } from '#base/gitaly-error';
 import { Metadata } from '#rpc/common/metadata';
 import { statusNumber } from '#rpc/common/status-code';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
-import { methodByPath } from '#wire/methods';
+import type { Operation } from '#wire/method-info';
 import { readErrorMetadata } from './error-metadata.ts';
 
 /**
@@ -15,13 +15,16 @@ export class CallError extends GitalyError {
   readonly rpc: string;
   /** The connection string of the connection. */
   readonly address: string;
+  /** Whether the method only reads (`accessor`) or changes something. */
+  readonly operation: Operation;
   /** What came with the status; empty when no status came. */
   readonly trailers: Metadata;
 
-  constructor(error: GitalyError, call: { rpc: string; address: string; trailers?: Metadata }) {
+  constructor(error: GitalyError, call: { rpc: string; address: string; operation: Operation; trailers?: Metadata }) {
     super(error.code, error.message, { cause: error.cause ?? error, metadata: error.metadata, details: error.details });
     this.rpc = call.rpc;
     this.address = call.address;
+    this.operation = call.operation;
     this.trailers = call.trailers ?? Metadata.from();
   }
 
@@ -54,7 +57,7 @@ export class CallError extends GitalyError {
    */
   get retryable(): boolean {
     if (this.metadata.unprocessed === true || this.limit !== undefined) return true;
-    return this.code === 'UNAVAILABLE' && methodByPath(this.rpc)?.operation === 'accessor';
+    return this.code === 'UNAVAILABLE' && this.operation === 'accessor';
   }
 
   /** Set when a limit of the server refused the call: how long it asks us to wait. */

@@ -1,6 +1,6 @@
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import type { Metadata, MetadataInit } from '#rpc/common/metadata';
-import type { MethodInfo } from '#wire/methods';
+import type { MethodInfo } from '#wire/method-info';
 
 /** What a caller may say about one call. */
 export interface CallOptions {

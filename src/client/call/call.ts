@@ -10,6 +10,7 @@ import { WaitLimit } from '../connect/wait-limit.ts';
 import { CallError } from './call-error.ts';
 import { callMetadata, type MetadataSources } from './call-metadata.ts';
 import type { Invocation, Requests, ResponseStream } from './call-types.ts';
+import { withReadDetails } from './read-details.ts';
 import { ReplayableRequests } from './replay.ts';
 import { type RetryPolicy, retryDelayMs } from './retry.ts';
 
@@ -178,8 +179,10 @@ class ManagedCall implements ResponseStream<unknown> {
   async #fail(error: unknown): Promise<never> {
     if (error instanceof CallError) throw error;
     const trailers = await this.#current?.trailers;
-    throw new CallError(this.#withAbortReason(withCode(error, 'UNKNOWN')), {
-      rpc: this.#invocation.method.path,
+    const { operation, path: rpc } = this.#invocation.method;
+    throw new CallError(await withReadDetails(this.#withAbortReason(withCode(error, 'UNKNOWN'))), {
+      rpc,
+      operation,
       address: this.#host.address,
       ...(trailers === undefined ? {} : { trailers }),
     });

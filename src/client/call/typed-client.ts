@@ -1,6 +1,6 @@
 import type { DescMessage, DescMethod, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { type MethodInfo, methodInfo } from '#wire/methods';
+import { type MethodInfo, methodInfo } from '#wire/method-info';
 import type { CallOptions, Invocation, Invoke, RequestsOf, ResponseStream } from './call-types.ts';
 
 /** One request, one response. */
@@ -48,6 +48,12 @@ export type ClientOf<S extends { readonly method: object }> = {
 
 /** A service as generated code describes it. */
 export type ServiceDescriptor = Pick<DescService, 'methods' | 'typeName'> & { readonly method: object };
+
+/** Something that calls can be made on: a connection. */
+export interface ServiceCaller {
+  /** The functions of a generated service. */
+  client<S extends ServiceDescriptor>(service: S): ClientOf<S>;
+}
 
 /** Makes the functions of a service. `invoke` starts one call. */
 export function createClient<S extends ServiceDescriptor>(service: S, invoke: Invoke): ClientOf<S> {

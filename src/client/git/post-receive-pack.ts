@@ -1,9 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { writeChunk } from '#base/copy-stream';
 import { GitalyError, messageOf } from '#base/gitaly-error';
-import type { PostReceivePackRequestSchema } from '#wire/gen/smarthttp_pb';
+import { type PostReceivePackRequestSchema, SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import type { CallOptions } from '../call/call-types.ts';
-import type { Connection } from '../connection.ts';
+import type { ServiceCaller } from '../call/typed-client.ts';
 import type { Stdio } from './git-streams.ts';
 import { StdinRequests } from './stdin-requests.ts';
 
@@ -14,14 +14,14 @@ import { StdinRequests } from './stdin-requests.ts';
  * @throws {CallError} the status of the call; {GitalyError} `stdin send error: …`
  */
 export async function postReceivePack(
-  connection: Connection,
+  connection: ServiceCaller,
   io: Pick<Stdio, 'stdin' | 'stdout'>,
   request: MessageInitShape<typeof PostReceivePackRequestSchema>,
   options: CallOptions = {},
 ): Promise<void> {
   const toRequest = (data: Uint8Array) => ({ data });
   const requests = new StdinRequests<MessageInitShape<typeof PostReceivePackRequestSchema>>(request, io.stdin, toRequest);
-  await using call = connection.smartHttp.postReceivePack(requests, options);
+  await using call = connection.client(SmartHTTPService).postReceivePack(requests, options);
   try {
     for await (const { data } of call) if (data.byteLength > 0) await writeChunk(io.stdout, data);
   } catch (error) {

@@ -1,9 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { copyStream } from '#base/copy-stream';
 import type { PackfileNegotiationStatistics } from '#wire/gen/packfile_pb';
-import type { PostUploadPackWithSidechannelRequestSchema } from '#wire/gen/smarthttp_pb';
+import { type PostUploadPackWithSidechannelRequestSchema, SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import type { CallOptions } from '../call/call-types.ts';
-import type { Connection } from '../connection.ts';
+import type { ServiceCaller } from '../call/typed-client.ts';
 import type { SidechannelRegistry } from '../sidechannel-registry.ts';
 import type { Stdio } from './git-streams.ts';
 import { exchange } from './sidechannel-copy.ts';
@@ -17,7 +17,7 @@ import { withSidechannel } from './with-sidechannel.ts';
  * @throws {CallError} the status of the call; {GitalyError} `copy request: …`, `close request: …`, `copy response: …`
  */
 export async function postUploadPack(
-  connection: Connection,
+  connection: ServiceCaller,
   registry: SidechannelRegistry,
   io: Pick<Stdio, 'stdin' | 'stdout'>,
   request: MessageInitShape<typeof PostUploadPackWithSidechannelRequestSchema>,
@@ -28,7 +28,7 @@ export async function postUploadPack(
       exchange(sidechannel, io.stdin, async (source) => {
         await copyStream(source, io.stdout);
       }),
-    call: (callOptions) => connection.smartHttp.postUploadPackWithSidechannel(request, callOptions),
+    call: (callOptions) => connection.client(SmartHTTPService).postUploadPackWithSidechannel(request, callOptions),
   });
   return response.packfileNegotiationStatistics;
 }

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { SSHReceivePackRequestSchema } from '#wire/gen/ssh_pb';
+import { type SSHReceivePackRequestSchema, SSHService } from '#wire/gen/ssh_pb';
 import type { CallOptions } from '../call/call-types.ts';
-import type { Connection } from '../connection.ts';
+import type { ServiceCaller } from '../call/typed-client.ts';
 import type { PackResult, Stdio } from './git-streams.ts';
 import { followCommand } from './remote-command.ts';
 import { StdinRequests } from './stdin-requests.ts';
@@ -14,7 +14,7 @@ import { StdinRequests } from './stdin-requests.ts';
  * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send error: …`
  */
 export async function receivePack(
-  connection: Connection,
+  connection: ServiceCaller,
   io: Stdio,
   request: MessageInitShape<typeof SSHReceivePackRequestSchema>,
   options: CallOptions = {},
@@ -22,6 +22,6 @@ export async function receivePack(
   const requests = new StdinRequests<MessageInitShape<typeof SSHReceivePackRequestSchema>>(request, io.stdin, (stdin) => ({
     stdin,
   }));
-  await using call = connection.ssh.sshReceivePack(requests, options);
+  await using call = connection.client(SSHService).sshReceivePack(requests, options);
   return await followCommand(call, requests, io);
 }

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { SSHUploadArchiveRequestSchema } from '#wire/gen/ssh_pb';
+import { SSHService, type SSHUploadArchiveRequestSchema } from '#wire/gen/ssh_pb';
 import type { CallOptions } from '../call/call-types.ts';
-import type { Connection } from '../connection.ts';
+import type { ServiceCaller } from '../call/typed-client.ts';
 import type { PackResult, Stdio } from './git-streams.ts';
 import { followCommand } from './remote-command.ts';
 import { StdinRequests } from './stdin-requests.ts';
@@ -14,7 +14,7 @@ import { StdinRequests } from './stdin-requests.ts';
  * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send error: …`
  */
 export async function uploadArchive(
-  connection: Connection,
+  connection: ServiceCaller,
   io: Stdio,
   request: MessageInitShape<typeof SSHUploadArchiveRequestSchema>,
   options: CallOptions = {},
@@ -22,6 +22,6 @@ export async function uploadArchive(
   const requests = new StdinRequests<MessageInitShape<typeof SSHUploadArchiveRequestSchema>>(request, io.stdin, (stdin) => ({
     stdin,
   }));
-  await using call = connection.ssh.sshUploadArchive(requests, options);
+  await using call = connection.client(SSHService).sshUploadArchive(requests, options);
   return await followCommand(call, requests, io);
 }

@@ -1,9 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { writeChunk } from '#base/copy-stream';
 import { BAND, readSideBand } from '#rpc/common/side-band';
-import type { SSHUploadPackWithSidechannelRequestSchema } from '#wire/gen/ssh_pb';
+import { SSHService, type SSHUploadPackWithSidechannelRequestSchema } from '#wire/gen/ssh_pb';
 import type { CallOptions } from '../call/call-types.ts';
-import type { Connection } from '../connection.ts';
+import type { ServiceCaller } from '../call/typed-client.ts';
 import type { SidechannelConnection, SidechannelRegistry } from '../sidechannel-registry.ts';
 import type { PackResult, Stdio } from './git-streams.ts';
 import { exchange } from './sidechannel-copy.ts';
@@ -18,7 +18,7 @@ import { withSidechannel } from './with-sidechannel.ts';
  * @throws {CallError} the status of the call; {GitalyError} `copy request: …`, `close request: …`, `copy response: …`
  */
 export async function uploadPackWithSidechannel(
-  connection: Connection,
+  connection: ServiceCaller,
   registry: SidechannelRegistry,
   io: Stdio,
   request: MessageInitShape<typeof SSHUploadPackWithSidechannelRequestSchema>,
@@ -26,7 +26,7 @@ export async function uploadPackWithSidechannel(
 ): Promise<PackResult> {
   const response = await withSidechannel(registry, options, {
     callback: (sidechannel) => exchange(sidechannel, io.stdin, (source) => takeBands(source, io)),
-    call: (callOptions) => connection.ssh.sshUploadPackWithSidechannel(request, callOptions),
+    call: (callOptions) => connection.client(SSHService).sshUploadPackWithSidechannel(request, callOptions),
   });
   return { exitCode: 0, packfileNegotiationStatistics: response.packfileNegotiationStatistics };
 }

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { SSHUploadPackRequestSchema } from '#wire/gen/ssh_pb';
+import { SSHService, type SSHUploadPackRequestSchema } from '#wire/gen/ssh_pb';
 import type { CallOptions } from '../call/call-types.ts';
-import type { Connection } from '../connection.ts';
+import type { ServiceCaller } from '../call/typed-client.ts';
 import type { PackResult, Stdio } from './git-streams.ts';
 import { followCommand } from './remote-command.ts';
 import { StdinRequests } from './stdin-requests.ts';
@@ -14,7 +14,7 @@ import { StdinRequests } from './stdin-requests.ts';
  * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send error: …`
  */
 export async function uploadPack(
-  connection: Connection,
+  connection: ServiceCaller,
   io: Stdio,
   request: MessageInitShape<typeof SSHUploadPackRequestSchema>,
   options: CallOptions = {},
@@ -22,6 +22,6 @@ export async function uploadPack(
   const requests = new StdinRequests<MessageInitShape<typeof SSHUploadPackRequestSchema>>(request, io.stdin, (stdin) => ({
     stdin,
   }));
-  await using call = connection.ssh.sshUploadPack(requests, options);
+  await using call = connection.client(SSHService).sshUploadPack(requests, options);
   return await followCommand(call, requests, io);
 }

@@ -1,5 +1,5 @@
 import { codeOf } from '#base/gitaly-error';
-import type { MethodInfo } from '#wire/methods';
+import type { MethodInfo } from '#wire/method-info';
 import type { Invocation } from '../call/call-types.ts';
 import type { RequestStore } from './request-store.ts';
 

@@ -1,26 +1,11 @@
 import assert from 'node:assert/strict';
 import type { OutgoingHttpHeaders } from 'node:http2';
 import { test } from 'node:test';
-import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { LimitErrorSchema } from '#wire/gen/errors_pb';
-import { addMetadata, errorHeaders, httpStatusError, readStatus } from './grpc-headers.ts';
+import { addMetadata, httpStatusError, readStatus } from './grpc-headers.ts';
 import { Metadata } from './metadata.ts';
 
 const MISSING = new GitalyError('INTERNAL', 'missing');
-
-/** The headers as the other side sees them. */
-function received(headers: OutgoingHttpHeaders): Metadata {
-  return Metadata.fromWire(Object.entries(headers).flatMap(([key, value]) => [key, String(value)]));
-}
-
-test('an error survives the way through the headers', () => {
-  const error = new GitalyError('ABORTED', 'grün 100%\n', { details: [create(LimitErrorSchema, { errorMessage: 'x' })] });
-
-  const read = readStatus(received(errorHeaders(error, 65_535)), () => MISSING);
-
-  assert.deepEqual([read?.code, read?.message, read?.details], [error.code, error.message, error.details]);
-});
 
 test('a status of zero is no error, none at all is the given one', () => {
   assert.equal(
@@ -37,13 +22,6 @@ test('a status of zero is no error, none at all is the given one', () => {
   );
   assert.equal(readStatus(Metadata.fromWire(['grpc-status', 'nonsense']), () => MISSING)?.code, 'UNKNOWN');
   assert.equal(readStatus(Metadata.fromWire(['grpc-status', '99']), () => MISSING)?.code, 'UNKNOWN');
-});
-
-test('a cut message does not end inside of an escape', () => {
-  for (let size = 1024 + 44 + 5; size < 1024 + 44 + 15; size++) {
-    const { 'grpc-message': message } = errorHeaders(new GitalyError('INTERNAL', 'ü'.repeat(100)), size);
-    assert.match(String(message), /^(%C3|%BC)*$/);
-  }
 });
 
 test('metadata repeats keys and leaves those of the transport alone', () => {

@@ -1,5 +1,5 @@
 import type { DescMessage, DescMethod } from '@bufbuild/protobuf';
-import { type MethodKind, methodInfo } from '#wire/methods';
+import { type MethodKind, methodInfo } from '#wire/method-info';
 
 /** What the transport needs to know of a method. */
 export interface MethodName {

@@ -1,11 +1,12 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { encodeFrame, sizeOf, writeFrame } from '#rpc/common/grpc-frame';
-import { addMetadata, errorHeaders } from '#rpc/common/grpc-headers';
+import { addMetadata } from '#rpc/common/grpc-headers';
 import type { IncomingFrames } from '#rpc/common/incoming-frames';
 import type { Metadata } from '#rpc/common/metadata';
-import type { MethodInfo } from '#wire/methods';
+import type { MethodInfo } from '#wire/method-info';
 import type { CallContext } from './call-context.ts';
+import { errorHeaders } from './error-headers.ts';
 import type { Peer } from './handler.ts';
 import type { Route } from './route.ts';
 import type { RequestHook, ServerCall, ServerInterceptor } from './server-call.ts';

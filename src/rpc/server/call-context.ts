@@ -3,7 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 import { newCorrelationId } from '#rpc/common/correlation-id';
 import { CORRELATION_ID } from '#rpc/common/header-names';
 import { Metadata } from '#rpc/common/metadata';
-import type { MethodInfo } from '#wire/methods';
+import type { MethodInfo } from '#wire/method-info';
 import type { CallFlags, CallLog, HandlerContext, Peer } from './handler.ts';
 
 /** What the rooms above provide for contexts. Each is called at most once per call, at the first use of the property. */

@@ -7,7 +7,8 @@ import grpc from '@grpc/grpc-js';
 import { GitalyError } from '#base/gitaly-error';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
 import { callable } from '#rpc/common/grpc-method';
-import { unpackDetails } from '#rpc/common/status-details';
+import { statusError } from '#rpc/common/status-details';
+import { unpackDetails } from '#rpc/common/typed-details';
 import { all, listen, only } from '#testkit/in-process-rpc';
 import { steady } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
@@ -149,7 +150,8 @@ test('grpc-js client: an error is trailers-only with details', async () => {
 
   assert.deepEqual([error?.code, error?.details], [grpc.status.NOT_FOUND, 'grün: 100%']);
   const [details] = error?.metadata.get('grpc-status-details-bin') ?? [];
-  assert.deepEqual(Buffer.isBuffer(details) && unpackDetails(details), [DETAIL]);
+  assert.ok(Buffer.isBuffer(details));
+  assert.deepEqual(unpackDetails(statusError('NOT_FOUND', '', details).details), [DETAIL]);
 });
 
 test('grpc-js client: deadline and cancellation reach the handler', async () => {

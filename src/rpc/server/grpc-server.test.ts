@@ -4,13 +4,14 @@ import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { callable } from '#rpc/common/grpc-method';
 import { Metadata } from '#rpc/common/metadata';
+import { unpackDetails } from '#rpc/common/typed-details';
 import { all, connectTo, only } from '#testkit/in-process-rpc';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
-import { methodInfo } from '#wire/methods';
+import { methodInfo } from '#wire/method-info';
 import { serve } from './handler.ts';
 
 const findCommit = callable(CommitService.method.findCommit);
@@ -67,10 +68,10 @@ test('an error reaches the client with code, message and details', async () => {
     ],
   });
 
-  await assert.rejects(only(server.channel.invoke(findCommit, [{}])), {
-    code: 'RESOURCE_EXHAUSTED',
-    message: 'grün: 100%',
-    details: [detail],
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}])), (error: GitalyError) => {
+    assert.deepEqual([error.code, error.message], ['RESOURCE_EXHAUSTED', 'grün: 100%']);
+    assert.deepEqual(unpackDetails(error.details), [detail]);
+    return true;
   });
 });
 

@@ -11,7 +11,7 @@ import type {
 } from '@bufbuild/protobuf';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { Metadata } from '#rpc/common/metadata';
-import type { MethodInfo } from '#wire/methods';
+import type { MethodInfo } from '#wire/method-info';
 
 /** Where a connection came from. */
 export interface Peer {

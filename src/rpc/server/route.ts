@@ -1,6 +1,6 @@
 import { create, type DescMessage, fromBinary, type Message, type MessageInitShape } from '@bufbuild/protobuf';
 import { encodeMessage } from '#wire/fast/encode-message';
-import { type MethodInfo, methodInfo } from '#wire/methods';
+import { type MethodInfo, methodInfo } from '#wire/method-info';
 import type { HandlerContext, ServedService } from './handler.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { Metadata } from '#rpc/common/metadata';
-import type { MethodInfo } from '#wire/methods';
+import type { MethodInfo } from '#wire/method-info';
 import type { HandlerContext, Peer } from './handler.ts';
 
 /** Sees each request message after decoding and before the handler does. Throwing (or rejecting) ends the call with that error. */

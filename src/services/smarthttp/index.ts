@@ -5,7 +5,7 @@ import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { SmartHTTPService } from '#wire/gen/smarthttp_pb';
-import type { MethodInfo } from '#wire/methods';
+import type { MethodInfo } from '#wire/method-info';
 import { infoRefsReceivePack } from './info-refs-receive-pack.ts';
 import { infoRefsUploadPack } from './info-refs-upload-pack.ts';
 import { postReceivePack } from './post-receive-pack.ts';

@@ -5,7 +5,7 @@ import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { SSHService } from '#wire/gen/ssh_pb';
-import type { MethodInfo } from '#wire/methods';
+import type { MethodInfo } from '#wire/method-info';
 import { sshReceivePack } from './ssh-receive-pack.ts';
 import { sshUploadArchive } from './ssh-upload-archive.ts';
 import { sshUploadPack } from './ssh-upload-pack.ts';

@@ -1,9 +1,10 @@
-import type { Connection, Stdio } from '#client/index';
+import type { ServiceCaller } from '#client/call/typed-client';
+import type { Stdio } from '#client/git/git-streams';
 import type { HooksPayload } from '#domain/hooks/payload';
 
 /** One run of a hook by git. */
 export interface HookCall {
-  readonly connection: Connection;
+  readonly connection: ServiceCaller;
   readonly payload: HooksPayload;
   /** `NAME=value`, all of them. */
   readonly environmentVariables: string[];

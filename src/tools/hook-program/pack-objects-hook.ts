@@ -10,6 +10,7 @@ import { systemErrorCode } from '#base/system-error';
 import { stoppableChunks } from '#client/git/stoppable-chunks';
 import { SIDECHANNEL_SOCKET } from '#rpc/common/header-names';
 import { BAND, readSideBand } from '#rpc/common/side-band';
+import { HookService } from '#wire/gen/hook_pb';
 import { type HookCall, HookError } from './hook-call.ts';
 
 const DIRECTORY_MODE = 0o700;
@@ -64,7 +65,7 @@ async function ask(
     remoteIp: user?.remoteIp ?? '',
   };
   try {
-    await connection.hook.packObjectsHookWithSidechannel(request, { metadata: { [SIDECHANNEL_SOCKET]: path } });
+    await connection.client(HookService).packObjectsHookWithSidechannel(request, { metadata: { [SIDECHANNEL_SOCKET]: path } });
     const never = new Error('the server did not connect to the sidechannel');
     setTimeout(() => exchanged.reject(never), CONNECT_LIMIT_MS).unref(); // it has; its connection may be one event away
   } catch (error) {

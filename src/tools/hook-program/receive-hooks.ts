@@ -3,7 +3,7 @@ import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/quote';
 import { followCommand } from '#client/git/remote-command';
 import { StdinRequests } from '#client/git/stdin-requests';
-import { ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
+import { HookService, ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
 import type { HookCall, RunHook } from './hook-call.ts';
 
 const STATES: Readonly<Record<string, State>> = {
@@ -20,17 +20,19 @@ export const RECEIVE_HOOKS = {
   'pre-receive': (call) => {
     const { connection, pushOptions: gitPushOptions } = call;
     const requests = withStdin({ ...common(call), gitPushOptions }, call);
-    return follow('pre-receive', connection.hook.preReceiveHook(requests), requests, call);
+    return follow('pre-receive', connection.client(HookService).preReceiveHook(requests), requests, call);
   },
   'post-receive': (call) => {
     const { connection, pushOptions: gitPushOptions } = call;
     const requests = withStdin({ ...common(call), gitPushOptions }, call);
-    return follow('post-receive', connection.hook.postReceiveHook(requests), requests, call);
+    return follow('post-receive', connection.client(HookService).postReceiveHook(requests), requests, call);
   },
   update: (call) => {
     const [ref = '', oldValue = '', newValue = ''] = call.args;
     if (call.args.length !== 3) throw new Error(`update hook expects exactly three arguments, got ${quoteList(call.args)}`);
-    const response = call.connection.hook.updateHook({ ...common(call), ref: Buffer.from(ref), oldValue, newValue });
+    const response = call.connection
+      .client(HookService)
+      .updateHook({ ...common(call), ref: Buffer.from(ref), oldValue, newValue });
     return follow('update', response, new StdinRequests({}, Readable.from([]), () => ({})), call);
   },
   'reference-transaction': (call) => {
@@ -42,12 +44,17 @@ export const RECEIVE_HOOKS = {
     const state = Object.hasOwn(STATES, word) ? STATES[word] : undefined;
     if (state === undefined) throw new Error(`reference-transaction hook has invalid state: ${quote(word)}`);
     const requests = withStdin({ ...common(call), state }, call);
-    return follow('reference-transaction', call.connection.hook.referenceTransactionHook(requests), requests, call);
+    return follow(
+      'reference-transaction',
+      call.connection.client(HookService).referenceTransactionHook(requests),
+      requests,
+      call,
+    );
   },
   'proc-receive': (call) => {
     if (call.args.length > 0) throw new Error(`proc-receive hook does not accept arguments, got ${call.args.length}`);
     const requests = withStdin(common(call), call);
-    return follow('proc-receive', call.connection.hook.procReceiveHook(requests), requests, call);
+    return follow('proc-receive', call.connection.client(HookService).procReceiveHook(requests), requests, call);
   },
 } as const satisfies Readonly<Record<string, RunHook>>;
 

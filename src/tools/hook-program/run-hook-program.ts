@@ -1,6 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/quote';
-import type { Connection, Stdio } from '#client/index';
+import type { BareConnection } from '#client/bare-connection';
+import type { Stdio } from '#client/git/git-streams';
 import { decodeHooksPayload, HOOK_BITS, type HooksPayload } from '#domain/hooks/payload';
 import { REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
 import { HookError, pushOptionsOf, type RunHook } from './hook-call.ts';
@@ -79,10 +80,10 @@ function readPayload(environmentVariables: readonly string[]): HooksPayload {
   }
 }
 
-async function connect(payload: HooksPayload, { CORRELATION_ID }: Environment): Promise<Connection> {
+async function connect(payload: HooksPayload, { CORRELATION_ID }: Environment): Promise<BareConnection> {
   const { internalSocket, internalSocketToken, user, featureFlags } = payload;
-  const { dial } = await import('#client/index');
-  return await dial(`unix://${internalSocket}`, {
+  const { dialBare } = await import('#client/dial-bare');
+  return await dialBare(`unix://${internalSocket}`, {
     clientName: PROGRAM,
     featureFlags: Object.fromEntries(featureFlags.map(({ name, enabled }) => [name, enabled])),
     ...(internalSocketToken && { token: internalSocketToken }),

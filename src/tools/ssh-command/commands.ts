@@ -1,14 +1,11 @@
 import { type DescMessage, fromJsonString, type MessageShape } from '@bufbuild/protobuf';
 import { messageOf } from '#base/gitaly-error';
-import {
-  type Connection,
-  type PackResult,
-  receivePack,
-  type SidechannelRegistry,
-  type Stdio,
-  uploadArchive,
-  uploadPackWithSidechannel,
-} from '#client/index';
+import type { ServiceCaller } from '#client/call/typed-client';
+import type { PackResult, Stdio } from '#client/git/git-streams';
+import { receivePack } from '#client/git/receive-pack';
+import { uploadArchive } from '#client/git/upload-archive';
+import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
+import type { SidechannelRegistry } from '#client/sidechannel-registry';
 import {
   SSHReceivePackRequestSchema,
   SSHUploadArchiveRequestSchema,
@@ -16,7 +13,7 @@ import {
 } from '#wire/gen/ssh_pb';
 
 export interface CommandCall {
-  readonly connection: Connection;
+  readonly connection: ServiceCaller;
   readonly registry: SidechannelRegistry;
   readonly io: Stdio;
   /** The request as JSON. */

@@ -1,7 +1,11 @@
 import { chdir } from 'node:process';
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/quote';
-import { CallError, type Connection, dialSidechannel, SidechannelRegistry, type Stdio } from '#client/index';
+import type { BareConnection } from '#client/bare-connection';
+import { CallError } from '#client/call/call-error';
+import { dialBareSidechannel } from '#client/dial-bare-sidechannel';
+import type { Stdio } from '#client/git/git-streams';
+import { SidechannelRegistry } from '#client/sidechannel-registry';
 import { createLogger } from '#platform/log/logger';
 import { statusGoName } from '#rpc/common/status-code';
 import { COMMANDS, type Command } from './commands.ts';
@@ -50,9 +54,9 @@ async function runCommand(command: Command, environment: Environment, io: Stdio)
   return exitCode & 0xff;
 }
 
-function connect(address: string, registry: SidechannelRegistry, environment: Environment): Promise<Connection> {
+function connect(address: string, registry: SidechannelRegistry, environment: Environment): Promise<BareConnection> {
   const { GITALY_TOKEN: token, GITALY_FEATUREFLAGS: flags = '', CORRELATION_ID: correlationId } = environment;
-  return dialSidechannel(address, registry, {
+  return dialBareSidechannel(address, registry, {
     featureFlags: parseFeatureFlags(flags),
     ...(token && { token }),
     ...(correlationId && { correlationId }),

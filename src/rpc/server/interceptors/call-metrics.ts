@@ -3,7 +3,7 @@ import type { GitalyMetrics } from '#platform/metrics/gitaly-metrics';
 import type { MethodLabels, MethodMetrics } from '#platform/metrics/grpc-server-metrics';
 import { AUTHORIZATION, CALL_SITE, CLIENT_NAME, CLIENT_NAME_OLD, DEADLINE_TYPE } from '#rpc/common/header-names';
 import { statusGoName } from '#rpc/common/status-code';
-import type { MethodInfo } from '#wire/methods';
+import type { MethodInfo } from '#wire/method-info';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
 
 export interface CallMetricsOptions {

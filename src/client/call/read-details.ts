@@ -1,0 +1,11 @@
+import { isMessage } from '@bufbuild/protobuf';
+import { AnySchema } from '@bufbuild/protobuf/wkt';
+import { GitalyError } from '#base/gitaly-error';
+
+/** The error with its details as messages. The types of all messages are loaded at the first error that needs them: they take time. */
+export async function withReadDetails(error: GitalyError): Promise<GitalyError> {
+  if (!error.details.some((detail) => isMessage(detail, AnySchema))) return error;
+  const { unpackDetails } = await import('#rpc/common/typed-details');
+  const { cause, code, message, metadata } = error;
+  return new GitalyError(code, message, { cause, metadata, details: unpackDetails(error.details) });
+}
