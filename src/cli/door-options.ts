@@ -1,4 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/system-error';
 import { type Authenticator, callbackAuthentication, fileAuthentication, type HttpDoorOptions } from '#gateway/index';
 
 /** What the command line says about who may come in, and how. */
@@ -39,7 +40,9 @@ async function authenticatorOf(path: string | undefined, url: string | undefined
     if (path !== undefined) return await fileAuthentication({ path, onProblem: reportProblem });
     return undefined;
   } catch (error) {
-    throw new Error(`--auth-${url === undefined ? `file ${path}` : 'url'}: ${messageOf(error)}`, { cause: error });
+    const option = url === undefined ? `file ${path}` : 'url';
+    const advice = systemErrorCode(error) === 'ENOENT' ? `. Make it with: gitaly-ts hash-password NAME --write >> ${path}` : '';
+    throw new Error(`--auth-${option}: ${messageOf(error)}${advice}`, { cause: error });
   }
 }
 

@@ -5,12 +5,14 @@ import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
 import { addToolCommands } from './tool-commands.ts';
 import type { UpOptions } from './up.ts';
+import { WRONG_USAGE } from './usage.ts';
 
 const program = new Command('gitaly-ts')
   .description('The friendly front of gitaly: everything with one command, no configuration needed.')
   .version(versionString('gitaly-ts'), '-v, --version', 'print the version')
   .helpOption('-h, --help', 'print this help')
   .exitOverride()
+  .showHelpAfterError(WRONG_USAGE)
   .addHelpText('after', '\nExamples:\n  gitaly-ts up\n  gitaly-ts up ~/repositories --http 127.0.0.1:8080');
 
 program

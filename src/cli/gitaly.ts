@@ -6,6 +6,7 @@ import { versionString } from '#platform/process/version';
 import { check } from './check.ts';
 import { withDoubleDashes } from './go-flags.ts';
 import { serve } from './serve.ts';
+import { WRONG_USAGE } from './usage.ts';
 import { validateConfiguration } from './validate-configuration.ts';
 
 const EXAMPLES = `
@@ -15,6 +16,11 @@ Examples:
   gitaly configuration validate < /etc/gitaly/config.toml
 
 config.toml.example describes every key. To try the server without a configuration: gitaly-ts up`;
+
+const VALIDATE_EXAMPLES = `
+Examples:
+  gitaly configuration validate < /etc/gitaly/config.toml
+  make-config | gitaly configuration validate`;
 
 /** For output that is still on its way. */
 const EXIT_LIMIT_MS = 1000;
@@ -27,6 +33,7 @@ function program(exit: (code: number) => void): Command {
     .helpOption('-h, --help', 'print this help')
     .usage('[--version] [--help] <configfile> | <command>')
     .argument('[configfile]', 'same as "serve <configfile>"')
+    .showHelpAfterError(WRONG_USAGE)
     .addHelpText('after', EXAMPLES)
     .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, root)));
 
@@ -53,12 +60,10 @@ function program(exit: (code: number) => void): Command {
   root
     .command('configuration')
     .description('Commands about the configuration.')
+    .addHelpText('after', VALIDATE_EXAMPLES)
     .command('validate')
     .description('Check the configuration on standard input; print its problems as JSON, nothing when there are none.')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  gitaly configuration validate < /etc/gitaly/config.toml\n  make-config | gitaly configuration validate',
-    )
+    .addHelpText('after', VALIDATE_EXAMPLES)
     .action(async () => {
       const { exitCode, stdout, stderr } = await validateConfiguration(await text(process.stdin));
       process.stdout.write(stdout);

@@ -54,6 +54,16 @@ async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, voi
   if (existsSync(socket)) yield await checkSocket(socket, undefined);
 }
 
+const NO_FILE = 'Name a file that is there, or make one with "gitaly-ts init".';
+
+function fixOf({ explanation }: ConfigError): string {
+  const fix = explanation
+    .trim()
+    .replace(/\s*\n\s*/g, '; ')
+    .replace(/ +/g, ' ');
+  return fix || 'Correct the file; config.toml.example describes every key.';
+}
+
 async function readConfig(path: string): Promise<{ config?: GitalyConfig; findings: Finding[] }> {
   try {
     const config = await loadConfig(path);
@@ -64,11 +74,6 @@ async function readConfig(path: string): Promise<{ config?: GitalyConfig; findin
     return { config, findings: [ok('configuration', `${path} is valid`), ...warnings] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const fix =
-      error.explanation
-        .trim()
-        .replace(/\s*\n\s*/g, '; ')
-        .replace(/ +/g, ' ') || 'Correct the file; config.toml.example describes every key.';
-    return { findings: [failure('configuration', error.message, fix)] };
+    return { findings: [failure('configuration', error.message, existsSync(path) ? fixOf(error) : NO_FILE)] };
   }
 }
