@@ -41,7 +41,7 @@ async function createBalancer(target: Target, options: DialOptions, multiplexing
     multiplexing,
     pingsOnlyWhenHeld: options.keepalive !== false && options.keepalive?.withoutCalls === false,
     channel: {
-      authority: target.kind === 'unix' ? 'localhost' : joinHostPort(target),
+      authority: authorityOf(target),
       isSecure: target.tls,
       userAgent: 'gitaly-ts',
       ...(options.keepalive === false ? {} : keepalive(options.keepalive)),
@@ -53,6 +53,12 @@ async function createBalancer(target: Target, options: DialOptions, multiplexing
     resolver: resolverFor(target, options),
     policy: options.loadBalancing,
   });
+}
+
+/** As Gitaly's Go client has it: of `dns+tls:` the name alone, by which proxies find the way. */
+function authorityOf(target: Target): string {
+  if (target.kind === 'unix') return 'localhost';
+  return target.kind === 'dns' && target.tls ? target.host : joinHostPort(target);
 }
 
 function resolverFor(target: Target, options: DialOptions): StartResolver {

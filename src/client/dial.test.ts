@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { performServerHandshake } from 'node:http2';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startGitaly, TEST_CERTIFICATE } from '#testkit/start-gitaly';
+import { createServer as createTlsServer } from 'node:tls';
+import { startGitaly, TEST_CERTIFICATE, TEST_KEY } from '#testkit/start-gitaly';
 import {
   CallError,
   type Connection,
@@ -40,6 +42,43 @@ test('a server is reached over a unix socket, TCP, TLS and by DNS name', async (
     assert.equal(status, 1, address);
     assert.equal(connection.state, 'ready');
   }
+});
+
+test('the authority is the name and the port of the address, with dns+tls the name alone', async () => {
+  const authorities: (string | undefined)[] = [];
+  const onSocket = (socket: Socket) => {
+    const session = performServerHandshake(socket);
+    session
+      .on('error', () => {})
+      .on('stream', (stream, headers) => {
+        authorities.push(headers[':authority']);
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '12' }, { endStream: true });
+      });
+  };
+  const [key, cert] = [readFileSync(TEST_KEY), readFileSync(TEST_CERTIFICATE)];
+  const servers = [createServer(onSocket), createTlsServer({ key, cert }, onSocket)];
+  const ports = await Promise.all(
+    servers.map(async (server) => {
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      return (server.address() as AddressInfo).port; // a TCP server that listens has an address of this shape
+    }),
+  );
+  const [plain, secure] = ports;
+  try {
+    for (const address of [
+      `tcp://127.0.0.1:${plain}`,
+      `dns:localhost:${plain}`,
+      `tls://localhost:${secure}`,
+      `dns+tls:localhost:${secure}`,
+    ]) {
+      await using connection = await dial(address, { tls: { ca: cert } });
+      await assert.rejects(connection.health.check({}), { code: 'UNIMPLEMENTED' });
+    }
+  } finally {
+    for (const server of servers) server.close();
+  }
+
+  assert.deepEqual(authorities, [`127.0.0.1:${plain}`, `localhost:${plain}`, `localhost:${secure}`, 'localhost']);
 });
 
 test('a certificate of SSL_CERT_FILE is trusted, an unknown one is not', async (context) => {
