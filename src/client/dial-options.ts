@@ -38,7 +38,7 @@ export interface DialOptions {
    * off clients that ping more often than every 10 s.
    */
   readonly keepalive?: { readonly timeMs?: number; readonly timeoutMs?: number; readonly withoutCalls?: boolean } | false;
-  /** For accessors only; `false` for none. */
+  /** For accessors, and the `methods` that it names; `false` for none. */
   readonly retry?: Partial<RetryPolicy> | false;
   /**
    * How calls choose among the addresses of a name. `round_robin` (default) connects to all and takes turns; `pick_first` uses the

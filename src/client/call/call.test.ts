@@ -78,6 +78,16 @@ test('a mutator is never repeated, nor anything without a policy', async () => {
   assert.equal(accessor.calls(), 1);
 });
 
+test('a method that the policy names is repeated, whatever the interface says of it', async () => {
+  const { calls, handler } = failing(2, status.UNAVAILABLE);
+  const methods = ['/gitaly.RepositoryService/OptimizeRepository'];
+  await using opened = await serving({ optimizeRepository: handler }, { retry: { ...RETRY, methods } });
+
+  await opened.connection.repository.optimizeRepository({});
+
+  assert.equal(calls(), 3);
+});
+
 test('a stream that failed after its first message is not repeated', async () => {
   let calls = 0;
   await using opened = await serving({

@@ -12,7 +12,7 @@ import { callMetadata, type MetadataSources } from './call-metadata.ts';
 import type { Invocation, Requests, ResponseStream } from './call-types.ts';
 import { withReadDetails } from './read-details.ts';
 import { ReplayableRequests } from './replay.ts';
-import { type RetryPolicy, retryDelayMs } from './retry.ts';
+import { policyFor, type RetryPolicy, retryDelayMs } from './retry.ts';
 
 /** What a call needs of its connection. */
 export interface CallHost {
@@ -133,8 +133,7 @@ class ManagedCall implements ResponseStream<unknown> {
     if (!(error instanceof GitalyError) || this.#cancelReason !== undefined) return undefined;
     if (this.#replayable?.canReplay === false) return undefined;
     if (error.metadata.unprocessed === true && attempt < MAX_UNPROCESSED_ATTEMPTS) return 0;
-    const policy = this.#invocation.method.operation === 'accessor' ? this.#host.retryPolicy : undefined;
-    return retryDelayMs(policy, { attempt, code: error.code });
+    return retryDelayMs(policyFor(this.#host.retryPolicy, this.#invocation.method), { attempt, code: error.code });
   }
 
   #attempt(transport: Transport): Attempt {

@@ -1,6 +1,7 @@
 import type { StatusCode } from '#base/gitaly-error';
+import type { MethodInfo } from '#wire/method-info';
 
-/** Which failed calls are repeated, and when. Only accessors are ever repeated, and only before response headers arrived. */
+/** Which failed calls are repeated, and when. Only calls that read are ever repeated, and only before response headers arrived. */
 export interface RetryPolicy {
   /** Attempts in all, the first included. */
   readonly maxAttempts: number;
@@ -8,6 +9,8 @@ export interface RetryPolicy {
   readonly maxBackoffMs: number;
   readonly multiplier: number;
   readonly codes: readonly StatusCode[];
+  /** Paths of further methods that only read, beside those of which the interface says so: `/grpc.health.v1.Health/Check`. */
+  readonly methods?: readonly string[];
 }
 
 /** The policy of Gitaly's Go client since 15.9. */
@@ -18,6 +21,11 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   multiplier: 2,
   codes: ['UNAVAILABLE'],
 };
+
+/** The policy as far as it holds for a method. */
+export function policyFor(policy: RetryPolicy | undefined, { operation, path }: MethodInfo): RetryPolicy | undefined {
+  return operation === 'accessor' || policy?.methods?.includes(path) ? policy : undefined;
+}
 
 /** gRPC spreads the waits by a fifth so that many callers do not come back at the same moment. */
 const JITTER = 0.2;

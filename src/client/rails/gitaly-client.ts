@@ -68,7 +68,7 @@ export class GitalyClient implements AsyncDisposable {
     const { interceptors = [], ...options } = config.dialOptions ?? {};
     this.#pool = new Pool({
       dialOptions: {
-        retry: { codes: ['UNAVAILABLE', 'ABORTED'] },
+        retry: { codes: ['UNAVAILABLE', 'ABORTED'], methods: ['/grpc.health.v1.Health/Check'] },
         clientName: config.clientName ?? DEFAULT_CLIENT_NAME,
         credentials: tokenCredentials(''), // signed also where there is no token
         ...options,
