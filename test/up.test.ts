@@ -172,10 +172,15 @@ test('a port that was asked for and is taken is an error, a wrong address is a u
     const wrong = await run(process.execPath, [...ARGUMENTS, directory, '--http', '8080'], { cwd: ROOT });
     assert.deepEqual(readdirSync(directory), []);
     const taken = await run(process.execPath, [...ARGUMENTS, directory, '--http', `127.0.0.1:${port}`], { cwd: ROOT });
+    const grpc = ['--http', '127.0.0.1:0', '--grpc'];
+    const takenGrpc = await run(process.execPath, [...ARGUMENTS, directory, ...grpc, `127.0.0.1:${port}`], { cwd: ROOT });
+    const nowhere = await run(process.execPath, [...ARGUMENTS, directory, ...grpc, 'unix:/nowhere/g.sock'], { cwd: ROOT });
     const foreign = await run(process.execPath, [...ARGUMENTS, directory, '--http', '192.0.2.1:8080'], { cwd: ROOT });
 
     assert.equal(taken.code, 1);
     assert.match(taken.stderr, /EADDRINUSE.*Choose another address/);
+    assert.match(takenGrpc.stderr, /address already in use\. Choose another address/);
+    assert.deepEqual([nowhere.code, /there is no directory \/nowhere: make it/.test(nowhere.stderr)], [2, true]);
     assert.match(foreign.stderr, /EADDRNOTAVAIL.*Choose an address of this machine/);
     assert.equal(wrong.code, 2);
     assert.match(wrong.stderr, /--http 8080: want HOST:PORT/);

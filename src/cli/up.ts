@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/system-error';
 import { dial } from '#client/index';
@@ -50,7 +52,7 @@ export async function runUp(options: UpOptions): Promise<number> {
     const addresses: Addresses = {
       http: parseHttpAddress(options.http ?? DEFAULT_HTTP),
       mayMove: options.http === undefined,
-      grpc: options.grpc === undefined ? {} : parseGrpcAddress(options.grpc),
+      grpc: options.grpc === undefined ? {} : grpcAddress(options.grpc),
       ssh: parseUpSsh(options),
     };
     const door = await doorOptions(options);
@@ -164,10 +166,24 @@ Ctrl-C stops it.
 
 function explain(error: unknown): string {
   if (error instanceof DirectoryInUseError) return `${error.message}. Stop it first, or name another directory.`;
-  const isAddress =
-    error instanceof Error && 'syscall' in error && (error.syscall === 'listen' || error.syscall === 'getaddrinfo');
-  const advice = isAddress ? ADVICE[systemErrorCode(error) ?? ''] : undefined;
-  return advice === undefined ? messageOf(error) : `${messageOf(error)}. ${advice}`;
+  const message = messageOf(error);
+  const advice = /^(?:listen|getaddrinfo) /.test(message) ? ADVICE[listenCodeOf(error) ?? ''] : undefined;
+  return advice === undefined ? message : `${message}. ${advice}`;
+}
+
+/** The doors pass the system's error on, the server is told of it by an error of its own. */
+function listenCodeOf(error: unknown): string | undefined {
+  return systemErrorCode(error) ?? (error instanceof Error ? systemErrorCode(error.cause) : undefined);
+}
+
+/** @throws {AddressError} for a socket in a directory that is not there. */
+function grpcAddress(text: string): GrpcAddress {
+  const address = parseGrpcAddress(text);
+  const directory = 'socket_path' in address ? dirname(address.socket_path) : undefined;
+  if (directory !== undefined && !existsSync(directory)) {
+    throw new AddressError(`--grpc ${text}: there is no directory ${directory}: make it, or choose another path`);
+  }
+  return address;
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {
