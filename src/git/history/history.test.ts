@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -189,23 +190,14 @@ test('names, tags and odd revisions lead to the commits that git finds', async (
   const { repository, oids, ask } = makeHistory(9, 12);
   const last = oids.at(-1) ?? '';
   ask('-c', 'user.name=T', '-c', 'user.email=t@x', 'tag', '-a', '-m', 'tag', 'v1.0', oids[3] ?? '');
-  const reached = new Set(lines(ask('rev-list', last)));
-  const isIn = reached.has(oids[3] ?? '');
-  const cases: [string, boolean][] = [
-    ['v1.0', isIn],
-    ['refs/tags/v1.0', isIn],
-    ['main', true],
-    ['main~0', true],
-    [last.slice(0, 10), true],
-    ['main^{tree}', false],
-    ['no-such', false],
-    ['1'.repeat(40), false],
-    [`${last}0`, false],
-    ['main@{upstream}', false],
-  ];
+  const names = ['v1.0', 'refs/tags/v1.0', 'main', 'main~0', last.slice(0, 10), 'main^{tree}', 'no-such', 'main@{upstream}'];
 
-  for (const [ancestor, expected] of cases) {
-    assert.equal(await isAncestor(git, repository, { ancestor, descendant: 'main' }), expected, ancestor);
+  for (const ancestor of [...names, '1'.repeat(40), `${last}0`, `${last.slice(0, -1)}x`]) {
+    const judge = spawnSync('git', ['merge-base', '--is-ancestor', ancestor, 'main'], { cwd: repository.path });
+
+    const answer = await isAncestor(git, repository, { ancestor, descendant: 'main' });
+
+    assert.equal(answer, judge.status === 0, ancestor);
   }
 });
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -152,8 +153,10 @@ test('a branch without its object, a negative date: errors in the words of git',
   const { repository, path, tree } = createRepository();
   addBranch(path, 'a', COMMITS.plain?.(tree) ?? '');
   writeFileSync(join(path, 'refs/heads/b'), `${'1'.repeat(40)}\n`);
+  const judge = spawnSync('git', ['for-each-ref', '--format=%(tree)'], { cwd: path }); // newer gits abort
+  const ending = { exitCode: judge.status ?? undefined, signal: judge.signal ?? undefined };
 
-  await assert.rejects(Array.fromAsync(listBranchTips(git, repository, QUERY)), { name: 'GitExitError', exitCode: 128 });
+  await assert.rejects(Array.fromAsync(listBranchTips(git, repository, QUERY)), { name: 'GitExitError', ...ending });
   addBranch(path, 'b', `tree ${tree}\nauthor A <a@x> 1 +0000\ncommitter C <c@x> -5 +0000\n\nx\n`);
   await assert.rejects(Array.fromAsync(listBranchTips(git, repository, QUERY)), { message: 'listing failed with exit code 128' });
 });

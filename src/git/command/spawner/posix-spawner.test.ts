@@ -107,11 +107,16 @@ test('what a child used is known', async () => {
   assert.ok((usage?.minorFaults ?? 0) > 10);
 });
 
-test('a child killed by a signal says which', async () => {
-  const run = start('/bin/sh', { args: ['-c', 'kill -SEGV $$'] });
+for (const { signal, word } of [
+  { signal: 'SIGSEGV', word: 'segmentation fault' },
+  { signal: 'SIGABRT', word: 'aborted' },
+]) {
+  test(`a child killed by ${signal} says so`, async () => {
+    const run = start('/bin/sh', { args: ['-c', `kill -s ${signal.slice(3)} $$`] });
 
-  await assert.rejects(run.succeeded(), { message: 'signal: segmentation fault', signal: 'SIGSEGV' });
-});
+    await assert.rejects(run.succeeded(), { message: `signal: ${word}`, signal });
+  });
+}
 
 test('a group that ignores the request to end is killed after the grace', async () => {
   const run = start(script('stubborn', '#!/bin/sh\ntrap "" TERM\necho ready\nwhile :; do sleep 1; done\n'), { killGraceMs: 100 });

@@ -55,8 +55,12 @@ function exitOf(status: number, usage: BigInt64Array): ChildExit {
   return { code: undefined, signal: SIGNAL_NAMES.get(signal) ?? 'SIGKILL', usage: usageOf(usage) };
 }
 
-// The keys of os.constants.signals are the names of signals.
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]));
+// The keys of os.constants.signals are the names of signals. Some have two, of which the first is the usual one (SIGABRT, SIGIOT).
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name as NodeJS.Signals]),
+);
 
 /** `struct rusage` of 64-bit Linux: two times of two words each, then fourteen counts. */
 function usageOf(words: BigInt64Array): ResourceUsage {
