@@ -1,17 +1,27 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
-import { GIT_ENVIRONMENT } from './run-git.ts';
+import { capabilitiesOf } from '#git/capabilities';
+import type { ReferenceBackend } from '#git/object-format';
+import { GIT_ENVIRONMENT, testedGit } from './run-git.ts';
+
+type KnownBackend = Exclude<ReferenceBackend, 'other'>;
 
 export interface InitOptions {
   /** Commits on `main`; each is empty and named `commit <number>`. */
   readonly commits?: number;
   readonly objectFormat?: 'sha1' | 'sha256';
+  /** One of {@link REFERENCE_BACKENDS}; default `files`. */
+  readonly referenceBackend?: KnownBackend;
 }
 
+/** The ways to keep references that this machine's git knows: what reads or writes references is tested with each. */
+export const REFERENCE_BACKENDS: readonly KnownBackend[] = capabilitiesOf(testedGit()).reftable ? ['files', 'reftable'] : ['files'];
+
 /** Makes a bare repository with git itself. */
-export function initRepository(directory: string, { commits = 0, objectFormat = 'sha1' }: InitOptions = {}): void {
-  const format = `--object-format=${objectFormat}`;
-  gitOutput(path.parse(directory).root, ['init', '-q', '--bare', '--template=', '--initial-branch=main', format, directory]);
+export function initRepository(directory: string, options: InitOptions = {}): void {
+  const { commits = 0, objectFormat = 'sha1', referenceBackend = 'files' } = options;
+  const formats = [`--object-format=${objectFormat}`, ...(referenceBackend === 'files' ? [] : [`--ref-format=${referenceBackend}`])];
+  gitOutput(path.parse(directory).root, ['init', '-q', '--bare', '--template=', '--initial-branch=main', ...formats, directory]);
   for (let number = 1; number <= commits; number++) addCommit(directory, number);
 }
 

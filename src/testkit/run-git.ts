@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { type GitVersion, parseGitVersion } from '#git/capabilities';
 import { type RunProgramOptions, run } from './run-program.ts';
 
 /** No settings of the machine or its user; a name and a fixed clock zone for commits. */
@@ -22,4 +24,12 @@ export async function runGit(args: readonly string[], options: RunProgramOptions
   const { code, stdout, stderr } = await run('git', args, { ...options, env: { ...GIT_ENVIRONMENT, ...options.env } });
   if (code !== 0) throw new Error(`git ${args.join(' ')}: exit code ${code}: ${stderr}`);
   return stdout.replace(/\n$/, '');
+}
+
+/** The version of the git that servers of tests use: they run with older and newer ones. */
+export function testedGit(): GitVersion {
+  const program = process.env.GITALY_TESTING_GIT_BINARY ?? 'git';
+  const version = parseGitVersion(execFileSync(program, ['version'], { encoding: 'utf8' }));
+  if (version === undefined) throw new Error(`${program} does not tell its version`);
+  return version;
 }

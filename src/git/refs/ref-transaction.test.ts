@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Repository } from '#storage/repository';
+import { REFERENCE_BACKENDS } from '#testkit/init-repository';
 import { StorageFixture } from '#testkit/storage-fixture';
 import { RefTransaction } from './ref-transaction.ts';
 import { RefUpdateError, type RefUpdateProblem } from './ref-update-error.ts';
@@ -102,9 +103,9 @@ const REFUSALS: readonly Refusal[] = [
   {
     what: 'a lock file',
     problem: 'locked',
-    facts: { reference: 'refs/heads/main' },
     run: async (repository) => {
-      writeFileSync(`${repository.path}/refs/heads/main.lock`, '');
+      const locked = repository.refs.backend === 'files' ? 'refs/heads/main' : 'reftable/tables.list';
+      writeFileSync(`${repository.path}/${locked}.lock`, '');
       await commitUpdate(repository, 'refs/heads/main', ZERO);
     },
   },
@@ -168,10 +169,12 @@ const REFUSALS: readonly Refusal[] = [
   },
 ];
 
-for (const { what, problem, facts, run } of REFUSALS) {
-  test(`${what} is told apart from other failures`, async () => {
+for (const [referenceBackend, { what, problem, facts, run }] of REFERENCE_BACKENDS.flatMap((backend) =>
+  REFUSALS.map((refusal) => [backend, refusal] as const),
+)) {
+  test(`${what} is told apart from other failures: ${referenceBackend}`, async () => {
     await using fixture = await StorageFixture.create();
-    const repository = fixture.init('x.git', { commits: 1 });
+    const repository = fixture.init('x.git', { commits: 1, referenceBackend });
     const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
 
     const error = await run(repository, oid, fixture).then(
@@ -185,6 +188,17 @@ for (const { what, problem, facts, run } of REFUSALS) {
     assert.equal(fixture.runGit(repository.path, ['rev-parse', 'main']), oid);
   });
 }
+
+test('a lock says of which reference it is, where there is one for each', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  writeFileSync(`${repository.path}/refs/heads/main.lock`, '');
+
+  await assert.rejects(commitUpdate(repository, 'refs/heads/main', ZERO), {
+    message: 'reference is already locked',
+    facts: { reference: Buffer.from('refs/heads/main') },
+  });
+});
 
 test('another failure is told by its exit code', async () => {
   await using fixture = await StorageFixture.create();

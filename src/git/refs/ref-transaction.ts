@@ -4,6 +4,7 @@ import { abortError, GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import type { GitProcess } from '../command/git-process.ts';
 import type { Git, HookSetup } from '../git.ts';
+import type { ReferenceBackend } from '../object-format.ts';
 import type { GitRepository } from '../repository.ts';
 import type { RefName } from './ref-reader.ts';
 import { refUpdateError } from './ref-update-error.ts';
@@ -28,6 +29,13 @@ export interface RefChange {
 const UNDO_MS = 5_000;
 /** Queued updates are written in pieces of this size. */
 const WRITE_BYTES = 32 * 1024;
+
+/** The process of a transaction; `pool` and `isAsleep` as the fields of the same names. */
+interface Source {
+  readonly process: GitProcess;
+  readonly pool?: Pool;
+  readonly isAsleep?: boolean;
+}
 
 /** Where processes without hooks come from, and go back to. */
 interface Pool {
@@ -57,6 +65,8 @@ type State = 'started' | 'prepared' | 'closed';
  * at when the next step is taken, not when it is queued. Without hooks the process comes from a pool and returns to it.
  */
 export class RefTransaction implements AsyncDisposable {
+  readonly #git: Git;
+  readonly #repository: GitRepository;
   readonly #options: RefTransactionOptions;
   /** Where the process comes from and goes back to; `undefined` when it is started for the transaction and ends with it. */
   readonly #pool: Pool | undefined;
@@ -72,13 +82,16 @@ export class RefTransaction implements AsyncDisposable {
   #hasNul = false;
   #lastOids: { readonly newOid: string; readonly oldOid: string; readonly bytes: Buffer } | undefined;
 
-  private constructor(process: GitProcess, options: RefTransactionOptions, from: { pool?: Pool; isAsleep?: boolean } = {}) {
+  private constructor(git: Git, repository: GitRepository, options: RefTransactionOptions, from: Source) {
+    const { process, pool, isAsleep = false } = from;
+    this.#git = git;
+    this.#repository = repository;
     this.#process = process;
     this.#options = options;
-    this.#pool = from.pool;
-    this.#isAsleep = from.isAsleep === true;
+    this.#pool = pool;
+    this.#isAsleep = isAsleep;
     // A pooled process does not know the signal of the call that uses it now.
-    if (from.pool !== undefined) options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (pool !== undefined) options.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   get process(): GitProcess {
@@ -92,7 +105,7 @@ export class RefTransaction implements AsyncDisposable {
     if (hooks !== 'disabled' || extraPipes > 0) {
       const command = gitCommand('update-ref', { options: [flag('-z'), flag('--stdin')] });
       const process = git.spawn(command, { repository, hooks, stdin: 'pipe', signal, extraPipes });
-      return await new RefTransaction(process, options).#begin();
+      return await new RefTransaction(git, repository, options, { process }).#begin();
     }
     const pool: Pool = {
       start: async () => {
@@ -102,8 +115,8 @@ export class RefTransaction implements AsyncDisposable {
       giveBack: (process) => git.updateRefs.giveBack(repository, process),
     };
     const waiting = git.updateRefs.take(repository);
-    if (waiting !== undefined) return new RefTransaction(waiting, options, { pool, isAsleep: true });
-    return await new RefTransaction(await pool.start(), options, { pool }).#begin();
+    if (waiting !== undefined) return new RefTransaction(git, repository, options, { process: waiting, pool, isAsleep: true });
+    return await new RefTransaction(git, repository, options, { process: await pool.start(), pool }).#begin();
   }
 
   /**
@@ -258,7 +271,16 @@ export class RefTransaction implements AsyncDisposable {
     const { signal } = this.#options;
     if (signal?.aborted === true) return abortError(signal);
     const error = this.process.exitError(exit);
-    return error instanceof GitExitError ? refUpdateError(error, this.process.stderrHead) : error;
+    if (!(error instanceof GitExitError)) return error;
+    return refUpdateError(error, this.process.stderrHead, this.#backend());
+  }
+
+  #backend(): ReferenceBackend {
+    try {
+      return this.#git.referenceBackend(this.#repository);
+    } catch {
+      return 'other'; // without its config file the repository is none, and git has said so
+    }
   }
 
   /** How git fails when it reads a name with a NUL. It is not left to git, which would take what follows for words of its own. */

@@ -18,7 +18,7 @@ const CASES = [
 
 for (const [stderr, message] of CASES) {
   test(`${stderr.split('\n')[0]} means: ${message}`, () => {
-    const error = refUpdateError(FAILED, Buffer.from(stderr));
+    const error = refUpdateError(FAILED, Buffer.from(stderr), 'files');
 
     assert.ok(error instanceof RefUpdateError);
     assert.equal(error.message, message);
@@ -28,7 +28,7 @@ for (const [stderr, message] of CASES) {
 
 test('names are bytes', () => {
   const stderr = Buffer.from("fatal: commit: cannot lock ref 'refs/heads/\xff': reference already exists\n", 'latin1');
-  const error = refUpdateError(FAILED, stderr);
+  const error = refUpdateError(FAILED, stderr, 'files');
 
   assert.ok(error instanceof RefUpdateError);
   assert.deepEqual(error.facts.reference, Buffer.from('refs/heads/\xff', 'latin1'));
@@ -38,6 +38,6 @@ test('names are bytes', () => {
 const VIA_SYMREF = "fatal: prepare: multiple updates for 'refs/heads/a' (including one via symref 'HEAD') are not allowed\n";
 for (const stderr of ['fatal: something new\n', VIA_SYMREF, 'fatal: invalid ref format: refs/heads/a\nb\n']) {
   test(`${stderr.trim()} stays what it is`, () => {
-    assert.equal(refUpdateError(FAILED, Buffer.from(stderr)), FAILED);
+    assert.equal(refUpdateError(FAILED, Buffer.from(stderr), 'files'), FAILED);
   });
 }

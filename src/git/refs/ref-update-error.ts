@@ -1,4 +1,5 @@
 import type { GitExitError } from '../command/exit-error.ts';
+import type { ReferenceBackend } from '../object-format.ts';
 
 /** Why git refused to change references, as far as it can be told. */
 export type RefUpdateProblem =
@@ -52,6 +53,10 @@ export class RefUpdateError extends Error {
 type Rule = readonly [RegExp, RefUpdateProblem, (match: RegExpMatchArray) => RefUpdateFacts];
 
 const named = (match: RegExpMatchArray): RefUpdateFacts => ({ reference: bytes(match[1]) });
+const inTheWay = (match: RegExpMatchArray): RefUpdateFacts => ({
+  existingReference: bytes(match[1]),
+  reference: bytes(match[2]),
+});
 
 /** What git says (2.39 to 2.53, in English), and what it means. The first that fits wins. */
 const RULES: readonly Rule[] = [
@@ -60,16 +65,8 @@ const RULES: readonly Rule[] = [
   [/^fatal: (?:prepare|commit): cannot lock ref '(.+?)': Unable to create '.*': File exists\./, 'locked', named],
   [/^fatal: (?:prepare|commit): cannot lock references/, 'locked', () => ({ reference: Buffer.alloc(0) })],
   [/^fatal: invalid ref format: (.+)\n$/, 'invalid-name', named],
-  [
-    /^fatal: .*: cannot lock ref '.*': '(.*)' exists; cannot create '(.*)'\n/,
-    'directory-conflict',
-    (match) => ({ existingReference: bytes(match[1]), reference: bytes(match[2]) }),
-  ],
-  [
-    /^fatal: .*: cannot process '(.*)' and '(.*)' at the same time\n/,
-    'conflicting-updates',
-    (match) => ({ existingReference: bytes(match[1]), reference: bytes(match[2]) }),
-  ],
+  [/^fatal: .*: cannot lock ref '.*': '(.*)' exists; cannot create '(.*)'\n/, 'directory-conflict', inTheWay],
+  [/^fatal: .*: cannot process '(.*)' and '(.*)' at the same time\n/, 'conflicting-updates', inTheWay],
   [
     /^fatal: .*: (?:cannot update ref '.*': )?trying to write ref '(.*)' with nonexistent object ([0-9a-f]+)/,
     'object-missing',
@@ -90,13 +87,22 @@ const RULES: readonly Rule[] = [
 ];
 
 /**
- * Tells why `git update-ref` failed from what it wrote to standard error.
+ * Of a packed reference in the way, git 2.53 speaks like this too; clients know that as a plain failure (recorded), so these words count for
+ * reftable alone.
+ */
+const REFTABLE_RULES: readonly Rule[] = [
+  [/^fatal: .*: '(.*)' exists; cannot create '(.*)'\n/, 'directory-conflict', inTheWay],
+  ...RULES,
+];
+
+/**
+ * Tells why `git update-ref` failed from what it wrote to standard error, in a repository that keeps its references in this way.
  *
  * @returns the error itself when the reason is none of those that callers act on.
  */
-export function refUpdateError(error: GitExitError, stderr: Buffer): RefUpdateError | GitExitError {
+export function refUpdateError(error: GitExitError, stderr: Buffer, backend: ReferenceBackend): RefUpdateError | GitExitError {
   const text = stderr.toString('latin1');
-  for (const [pattern, problem, facts] of RULES) {
+  for (const [pattern, problem, facts] of backend === 'reftable' ? REFTABLE_RULES : RULES) {
     const match = pattern.exec(text);
     if (match !== null) return new RefUpdateError(problem, facts(match), error);
   }
