@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { GitalyError, messageOf } from '#base/gitaly-error';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { StorageFixture } from '#testkit/storage-fixture';
 import { type CreateRepositoryOptions, createRepository } from './create-repository.ts';
 import { lockRepository } from './repository-lock.ts';
@@ -45,6 +46,26 @@ test('HEAD of a new repository is main unless something else is asked for', asyn
   const { path } = await createRepository(fixture.storages, TARGET);
 
   assert.equal(readFileSync(`${path}/HEAD`, 'utf8'), 'ref: refs/heads/main\n');
+});
+
+test('a git with other defaults makes the same repositories', async () => {
+  const scratch = makeScratchDirectory('other-defaults');
+  const binary = `${scratch}/git`;
+  const defaults = '-c init.defaultRefFormat=reftable -c init.defaultObjectFormat=sha256 -c init.defaultBranch=x';
+  writeFileSync(binary, `#!/bin/sh\nexec git ${defaults} "$@"\n`, { mode: 0o755 });
+  await using plain = await StorageFixture.create();
+  await using other = await StorageFixture.create({ binary });
+
+  const [{ path: expected }, { path: actual }] = await Promise.all([
+    createRepository(plain.storages, TARGET),
+    createRepository(other.storages, TARGET),
+  ]);
+
+  assert.deepEqual(readdirSync(actual), readdirSync(expected));
+  for (const file of ['HEAD', 'config']) {
+    assert.equal(readFileSync(`${actual}/${file}`, 'utf8'), readFileSync(`${expected}/${file}`, 'utf8'));
+  }
+  rmSync(scratch, { recursive: true });
 });
 
 for (const [what, make] of [

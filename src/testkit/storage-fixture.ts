@@ -21,11 +21,12 @@ export class StorageFixture implements AsyncDisposable {
     this.storage = storages.storage('default');
   }
 
-  static async create(options: { now?: () => number } = {}): Promise<StorageFixture> {
+  /** @param options `binary` is the git to use; default the machine's. */
+  static async create({ binary, ...options }: { now?: () => number; binary?: string } = {}): Promise<StorageFixture> {
     const root = makeScratchDirectory('storage');
     const storages = ['default', 'second'].map((name) => ({ name, path: path.join(root, name) }));
     for (const storage of storages) mkdirSync(storage.path);
-    const git = await Git.start({ binary: process.env.GITALY_TESTING_GIT_BINARY ?? 'git' });
+    const git = await Git.start({ binary: binary ?? process.env.GITALY_TESTING_GIT_BINARY ?? 'git' });
     return new StorageFixture(root, git, new Storages({ storages, git, ...options }));
   }
 

@@ -48,6 +48,8 @@ const THREADS = String(Math.max(1, Math.floor(Math.log2(availableParallelism()))
 const PACK = [pair('pack.windowMemory', '100m'), pair('pack.writeReverseIndex', 'true'), pair('pack.threads', THREADS)];
 const NO_REDIRECTS = pair('http.followRedirects', 'false');
 const NO_TEMPLATE = pair('init.templateDir', '');
+/** What git makes by itself today, and what Gitaly asks it for; later releases make something else. GIT_DEFAULT_REF_FORMAT goes before it. */
+const FILES_FOR_REFERENCES = pair('init.defaultRefFormat', 'files');
 /** Keeps a fork from offering what its pool has. */
 const NO_ALTERNATE_REFS = pair('core.alternateRefsCommand', 'exit 0 #');
 
@@ -56,7 +58,7 @@ const NO_AMBIGUITY = pair('core.warnAmbiguousRefs', 'false');
 
 const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]>>> = {
   bundle: PACK,
-  clone: [NO_TEMPLATE, NO_REDIRECTS, pair('transfer.bundleURI', 'true'), ...PACK, ...fsck('fetch.fsck')],
+  clone: [NO_TEMPLATE, FILES_FOR_REFERENCES, NO_REDIRECTS, pair('transfer.bundleURI', 'true'), ...PACK, ...fsck('fetch.fsck')],
   fetch: [
     NO_ALTERNATE_REFS,
     pair('fetch.writeCommitGraph', 'false'),
@@ -68,7 +70,7 @@ const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]
   fsck: fsck('fsck'),
   gc: PACK,
   grep: [pair('grep.threads', THREADS)],
-  init: [pair('init.defaultBranch', 'main'), NO_TEMPLATE],
+  init: [pair('init.defaultBranch', 'main'), pair('init.defaultObjectFormat', 'sha1'), FILES_FOR_REFERENCES, NO_TEMPLATE],
   'ls-remote': [NO_REDIRECTS],
   'pack-objects': PACK,
   push: [NO_REDIRECTS],
