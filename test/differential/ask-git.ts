@@ -8,7 +8,7 @@ const SETTINGS = ['-c', 'core.useReplaceRefs=false', '-c', 'core.autocrlf=false'
 const DATES = { GIT_AUTHOR_DATE: '1600000000 +0000', GIT_COMMITTER_DATE: '1600000000 +0000' };
 const LIMIT_MS = 20_000;
 
-/** Git said no. */
+/** Git said no. Newer ones abort for some of it, for instance for a branch without its object. */
 export class GitFailed extends Error {
   /** What it had printed. */
   readonly stdout: Buffer;
@@ -86,7 +86,7 @@ export class AskGit {
       child.once('error', reject);
       child.once('close', (code, signal) => {
         if (code === 0) resolve(Buffer.concat(stdout));
-        else if (signal !== null) reject(new Error(`git ${args.join(' ')}: ${signal}`));
+        else if (signal !== null && signal !== 'SIGABRT') reject(new Error(`git ${args.join(' ')}: ${signal}`));
         else reject(new GitFailed(`git ${args.join(' ')}: ${Buffer.concat(stderr).toString('latin1')}`, Buffer.concat(stdout)));
       });
       child.stdin.end(input);
