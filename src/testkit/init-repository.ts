@@ -15,12 +15,17 @@ export interface InitOptions {
 }
 
 /** The ways to keep references that this machine's git knows: what reads or writes references is tested with each. */
-export const REFERENCE_BACKENDS: readonly KnownBackend[] = capabilitiesOf(testedGit()).reftable ? ['files', 'reftable'] : ['files'];
+export const REFERENCE_BACKENDS: readonly KnownBackend[] = capabilitiesOf(testedGit()).reftable
+  ? ['files', 'reftable']
+  : ['files'];
 
 /** Makes a bare repository with git itself. */
 export function initRepository(directory: string, options: InitOptions = {}): void {
   const { commits = 0, objectFormat = 'sha1', referenceBackend = 'files' } = options;
-  const formats = [`--object-format=${objectFormat}`, ...(referenceBackend === 'files' ? [] : [`--ref-format=${referenceBackend}`])];
+  const formats = [
+    `--object-format=${objectFormat}`,
+    ...(referenceBackend === 'files' ? [] : [`--ref-format=${referenceBackend}`]),
+  ];
   gitOutput(path.parse(directory).root, ['init', '-q', '--bare', '--template=', '--initial-branch=main', ...formats, directory]);
   for (let number = 1; number <= commits; number++) addCommit(directory, number);
 }

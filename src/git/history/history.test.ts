@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { gitOutput, initRepository } from '#testkit/init-repository';
+import { writeOldGit } from '#testkit/old-git';
 import { randomHistory, seededRandom } from '#testkit/random-history';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import { isAncestor, reaches } from './is-ancestor.ts';
 import { lastCommits } from './last-commits.ts';
+import { oldCommits } from './old-commits.ts';
 import { recentCommits } from './recent-commits.ts';
 import { revList } from './rev-list.ts';
 
@@ -39,6 +41,9 @@ function makeHistory(seed: number, count: number, objectFormat: 'sha1' | 'sha256
   const repository = { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] };
   return { repository, oids: ask('rev-parse', ...names).split('\n'), ask };
 }
+
+/** Directories among them, and names that would be patterns. */
+const OLD_PATHS = ['d/old-0*', 'd/old-1', 'd/directory/x', 'd/:(top)y'];
 
 const lines = (text: string): string[] => text.split('\n').filter(Boolean);
 const seeds = fc.integer({ min: 0, max: 0xffffffff });
@@ -102,19 +107,67 @@ test('the last commits of entries that are older than the walk goes are found by
   const stream: string[] = [];
   for (let index = 0; index < 400; index++) {
     stream.push(`commit refs/heads/long`, `committer C <c@x> ${1_600_000_000 + index} +0000`, 'data 0', '');
-    const path = index < 40 ? `d/old-${index % 4}*` : 'd/young';
+    const path = index < 40 ? OLD_PATHS[index % OLD_PATHS.length] : 'd/young';
     stream.push(`M 100644 inline ${path}`, `data ${String(index).length}`, `${index}`);
   }
   gitOutput(repository.path, ['fast-import', '--quiet', '--date-format=raw'], `${stream.join('\n')}\n`);
-  const names = ['old-0*', 'old-1*', 'old-2*', 'old-3*', 'young'];
+  const names = [...OLD_PATHS, 'd/young'].map((path) => path.split('/')[1] ?? '');
   const commit = gitOutput(repository.path, ['rev-parse', 'long']);
+  const old = await Git.start({ binary: writeOldGit(root) });
 
-  const query = { commit, directory: Buffer.from('d'), names: names.map((name) => Buffer.from(name)) };
-  const found = await lastCommits(git, repository, query);
+  for (const each of [git, old]) {
+    const query = { commit, directory: Buffer.from('d'), names: names.map((name) => Buffer.from(name)) };
+    const found = await lastCommits(each, repository, query);
 
-  for (const name of names) {
-    assert.equal(found.get(name), gitOutput(repository.path, ['log', '-1', '--format=%H', commit, '--', `:(literal)d/${name}`]));
+    for (const name of names) {
+      assert.equal(
+        found.get(name),
+        gitOutput(repository.path, ['log', '-1', '--format=%H', commit, '--', `:(literal)d/${name}`]),
+      );
+    }
   }
+  await old.close();
+});
+
+test('git finds the old commits of random histories in both ways', async () => {
+  const old = await Git.start({ binary: writeOldGit(root) });
+  await fc.assert(
+    fc.asyncProperty(seeds, fc.constantFrom([], ['d/'], ['d/e/']), async (seed, directory) => {
+      const { repository, oids, ask } = makeHistory(seed, 60);
+      const [start = ''] = oids.slice(-1);
+      const paths = lines(ask('ls-tree', '--name-only', start, ...directory));
+      const query = paths.map((path) => ({ start, path: Buffer.from(path) }));
+
+      const expected = paths.map((path) => [path, ask('log', '-1', '--format=%H', start, '--', `:(literal)${path}`)] as const);
+      for (const each of [git, old]) {
+        const found = await Array.fromAsync(oldCommits(each, repository, query, {}));
+        assert.deepEqual(new Map(found.map(({ path, oid }) => [path.toString(), oid])), new Map(expected));
+      }
+    }),
+    { numRuns: 6 },
+  );
+  await old.close();
+});
+
+test('a git that can finds the old commits of many files in one walk', async () => {
+  const { repository } = makeHistory(1, 1);
+  const files = Array.from({ length: 40 }, (_, index) => `f${index}`);
+  const commits = files.flatMap((path, index) => [
+    ...['commit refs/heads/line', `committer C <c@x> ${1_600_000_000 + index} +0000`, 'data 0', ''],
+    ...[`M 100644 inline ${path}`, `data ${path.length}`, path],
+  ]);
+  gitOutput(repository.path, ['fast-import', '--quiet', '--date-format=raw'], `${commits.join('\n')}\n`);
+  const [start = '', ...before] = lines(gitOutput(repository.path, ['rev-list', 'line']));
+  const started: string[] = [];
+  await using watched = await Git.start({ binary: 'git', observer: ({ subcommand }) => void started.push(subcommand) });
+
+  const query = files.map((path) => ({ start, path: Buffer.from(path) }));
+  const found = await Array.fromAsync(oldCommits(watched, repository, query, {}));
+
+  const expected = [start, ...before].toReversed().map((oid, index) => [files[index], oid] as const);
+  assert.deepEqual(new Map(found.map(({ path, oid }) => [path.toString(), oid])), new Map(expected));
+  const walks = watched.capabilities.lastModified ? ['last-modified'] : files.map(() => 'log');
+  assert.deepEqual(started, walks);
 });
 
 test('a sha256 history is walked as git walks it', async () => {

@@ -1,7 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import { mapAhead } from '#base/map-ahead';
 import { abortError } from '../command/exit-error.ts';
-import { joined } from '../command/git-command.ts';
 import type { Git } from '../git.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { parseTree } from '../objects/parse-tree.ts';
@@ -10,7 +8,7 @@ import { canonicalMode } from '../trees/entry-kind.ts';
 import type { CommitNode, CommitNodes } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
 import { readGrafts } from './grafts.ts';
-import { loggedCommits } from './log.ts';
+import { oldCommits } from './old-commits.ts';
 
 /** Entries of one directory of a commit. */
 export interface LastCommitsQuery {
@@ -24,8 +22,6 @@ export interface LastCommitsQuery {
 const READ_AHEAD = 31;
 /** The walk goes so far: the last commits of most entries are not old. What is left is quicker with git, and not on our time. */
 const MAX_COMMITS = 256;
-/** Processes that look for old commits at once. */
-const MAX_PROCESSES = 4;
 
 /**
  * The newest commit that changed each entry of a directory, by name (as latin1 text, one character a byte): the one that `git log -1` finds for
@@ -83,25 +79,16 @@ export async function lastCommits(
     if (signal?.aborted === true) throw abortError(signal);
   }
 
-  const old = [...waiting].flatMap(([start, left]) => [...left].map((name) => ({ start, name })));
-  const logged = mapAhead(old, MAX_PROCESSES, async ({ start, name }) => {
-    const path = Buffer.concat([directory, directory.length === 0 ? directory : SLASH, Buffer.from(name, 'latin1')]);
-    return { name, oid: await lastCommit(git, repository, { start, path }, signal) };
-  });
-  for await (const { name, oid } of logged) if (oid !== undefined) found.set(name, oid);
+  const prefix = directory.length === 0 ? directory : Buffer.concat([directory, SLASH]);
+  const old = [...waiting].flatMap(([start, left]) => [...left].map((name) => ({ start, path: pathOf(prefix, name) })));
+  for await (const { path, oid } of oldCommits(git, repository, old, { signal })) {
+    found.set(path.toString('latin1', prefix.length), oid);
+  }
   return found;
 }
 
-/** The newest commit that changed a path, by git. */
-async function lastCommit(
-  git: Git,
-  repository: GitRepository,
-  { start, path }: { readonly start: string; readonly path: Buffer },
-  signal: AbortSignal | undefined,
-): Promise<string | undefined> {
-  const query = { options: [joined('--max-count', 1)], revisions: [start], paths: [path], literalPathspecs: true };
-  const [batch] = await Array.fromAsync(loggedCommits(git, repository, query, { signal }));
-  return batch?.[0]?.oid;
+function pathOf(prefix: Buffer, name: string): Buffer {
+  return Buffer.concat([prefix, Buffer.from(name, 'latin1')]);
 }
 
 /** A directory as a commit has it: mode and id by name. A commit without it has an empty one. */
