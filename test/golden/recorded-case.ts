@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type GitVersion, isAtLeast, MINIMUM_GIT, parseGitVersion } from '#git/capabilities';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
@@ -32,10 +33,20 @@ export interface RecordedCase {
   readonly raw?: boolean;
 }
 
+/** Why a case cannot agree: with any git (text), or with one older than a version such as `2.45`. */
+type Exception = string | { readonly before: string; readonly because: string };
+
+/** An exception that there is with the git of this machine. */
+interface Disagreement {
+  readonly because: string;
+  /** Gits between the oldest and the one since which a case agrees may agree or not. */
+  readonly isCertain: boolean;
+}
+
 /** A file of `played/`: what is played, and which cases cannot agree, with the reason of each. */
 interface Played {
   readonly rpcs: readonly string[];
-  readonly exceptions: Readonly<Record<string, string>>;
+  readonly exceptions: Readonly<Record<string, Exception>>;
   /** Paths, as in a case's `ignore`, of fields that this server sends beside those of Gitaly 19.0, by RPC. */
   readonly ignored?: Readonly<Record<string, readonly string[]>>;
 }
@@ -60,21 +71,33 @@ function keepLargeIntegers(_key: string, value: unknown, context?: { source?: st
   return typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) ? context?.source : value;
 }
 
-/** All files of `played/` joined: the RPCs that are played and the exceptions by case id. */
-export function readPlayed(): {
+/** All files of `played/` joined: the RPCs that are played and, by case id, the exceptions that there are with a version of git. */
+export function readPlayed(git: GitVersion): {
   rpcs: ReadonlySet<string>;
-  exceptions: ReadonlyMap<string, string>;
+  exceptions: ReadonlyMap<string, Disagreement>;
   ignored: ReadonlyMap<string, readonly string[]>;
 } {
   const rpcs = new Set<string>();
   const ignored = new Map<string, readonly string[]>();
-  const exceptions = new Map<string, string>();
+  const exceptions = new Map<string, Disagreement>();
   for (const name of readdirSync(join(here, 'played')).filter((name) => name.endsWith('.json'))) {
     // Fixtures of this repository, see above.
     const played = JSON.parse(readFileSync(join(here, 'played', name), 'utf8')) as Played;
     for (const rpc of played.rpcs) rpcs.add(rpc);
-    for (const [id, reason] of Object.entries(played.exceptions)) exceptions.set(id, reason);
+    for (const [id, exception] of Object.entries(played.exceptions)) {
+      const disagreement = disagreementWith(git, exception);
+      if (disagreement !== undefined) exceptions.set(id, disagreement);
+    }
     for (const [rpc, paths] of Object.entries(played.ignored ?? {})) ignored.set(rpc, paths);
   }
   return { rpcs, exceptions, ignored };
+}
+
+function disagreementWith(git: GitVersion, exception: Exception): Disagreement | undefined {
+  if (typeof exception === 'string') return { because: exception, isCertain: true };
+  const { before, because } = exception;
+  const version = parseGitVersion(`git version ${before}`);
+  if (version === undefined) throw new Error(`${before} is no version of git`);
+  if (isAtLeast(git, version)) return undefined;
+  return { because, isCertain: git.major === MINIMUM_GIT.major && git.minor === MINIMUM_GIT.minor };
 }
