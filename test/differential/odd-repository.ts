@@ -1,13 +1,17 @@
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { initRepository } from '#testkit/init-repository';
+import { initRepository, REFERENCE_BACKENDS } from '#testkit/init-repository';
 import type { Random } from '#testkit/random-history';
 import { randomTrees } from '#testkit/random-trees';
 import { AskGit, splitAt } from './ask-git.ts';
 import { oddHistory } from './odd-history.ts';
 
-export const KINDS = ['sound', 'replaced', 'damaged', 'chained', 'shallow'] as const;
-export type Kind = (typeof KINDS)[number];
+export type Kind = 'sound' | 'replaced' | 'damaged' | 'chained' | 'shallow' | 'reftable';
+/** Those that this machine's git can make. */
+export const KINDS: readonly Kind[] = [
+  ...(['sound', 'replaced', 'damaged', 'chained', 'shallow'] as const),
+  ...REFERENCE_BACKENDS.filter((backend) => backend !== 'files'),
+];
 export type ObjectFormat = 'sha1' | 'sha256';
 
 /** What questions are asked about: also names of what is not there (any more). */
@@ -74,7 +78,7 @@ export async function makeOddRepository(
   const { pick, some } = choices(random);
   const isSo = (): boolean => random() < 0.5;
 
-  initRepository(directory, { objectFormat: format });
+  initRepository(directory, { objectFormat: format, referenceBackend: kind === 'reftable' ? kind : 'files' });
   // Loose objects: what is to be spoilt or lent has to be a file of its own.
   const fastImport = ['-c', 'fastimport.unpackLimit=100000', 'fast-import', '--quiet', '--done'];
   await git.output(fastImport, oddHistory(random, COMMITS, hexLength));

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Repository } from '#storage/repository';
 import type { Vote } from '#storage/voter';
+import { REFERENCE_BACKENDS } from '#testkit/init-repository';
 import { StorageFixture } from '#testkit/storage-fixture';
 import { HooksDirectories } from '../hooks/hooks-directories.ts';
 import { transactionHooks } from '../transactions/transaction-hooks.ts';
@@ -73,41 +73,46 @@ test('a lost vote keeps the reference as it was', async () => {
   assert.equal(cluster.errors.length, 1);
 });
 
-test('HEAD may name a branch that does not exist', async () => {
-  await using fixture = await StorageFixture.create();
-  const repository = fixture.init('x.git', { commits: 1 });
+for (const referenceBackend of REFERENCE_BACKENDS) {
+  test(`HEAD may name a branch that does not exist: ${referenceBackend}`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { commits: 1, referenceBackend });
 
-  await setDefaultBranch(repository, Buffer.from('refs/heads/new'), { hooks: undefined, vote: undefined });
+    await setDefaultBranch(repository, Buffer.from('refs/heads/new'), { hooks: undefined, vote: undefined });
 
-  assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/new');
-});
-
-test('the nodes vote on a new HEAD', async () => {
-  await using fixture = await StorageFixture.create();
-  await using cluster = await voting(fixture);
-  const repository = fixture.init('x.git');
-
-  await setDefaultBranch(repository, Buffer.from('refs/heads/new'), { hooks: cluster.hooksFor(repository), vote: cluster.vote });
-
-  // A git that tells its hooks of symbolic references prints `<old> <new> HEAD`, an older one has us vote on the file.
-  const phases = cluster.votes.map((vote) => vote.split(' ')[0]);
-  assert.deepEqual(phases.slice(-2), ['prepared', 'committed']);
-  assert.equal(readFileSync(`${repository.path}/HEAD`, 'utf8'), 'ref: refs/heads/new\n');
-});
-
-test('a lost vote keeps HEAD as it was', async () => {
-  await using fixture = await StorageFixture.create();
-  await using cluster = await voting(fixture, 1);
-  const repository = fixture.init('x.git');
-
-  const change = setDefaultBranch(repository, Buffer.from('refs/heads/new'), {
-    hooks: cluster.hooksFor(repository),
-    vote: cluster.vote,
+    assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/new');
   });
 
-  await assert.rejects(change, /^GitalyError: commit: /);
-  assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/main');
-});
+  test(`the nodes vote on a new HEAD: ${referenceBackend}`, async () => {
+    await using fixture = await StorageFixture.create();
+    await using cluster = await voting(fixture);
+    const repository = fixture.init('x.git', { referenceBackend });
+
+    await setDefaultBranch(repository, Buffer.from('refs/heads/new'), {
+      hooks: cluster.hooksFor(repository),
+      vote: cluster.vote,
+    });
+
+    // A git that tells its hooks of symbolic references prints `<old> <new> HEAD`, an older one has us vote on the file.
+    const phases = cluster.votes.map((vote) => vote.split(' ')[0]);
+    assert.deepEqual(phases.slice(-2), ['prepared', 'committed']);
+    assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/new');
+  });
+
+  test(`a lost vote keeps HEAD as it was: ${referenceBackend}`, async () => {
+    await using fixture = await StorageFixture.create();
+    await using cluster = await voting(fixture, 1);
+    const repository = fixture.init('x.git', { referenceBackend });
+
+    const change = setDefaultBranch(repository, Buffer.from('refs/heads/new'), {
+      hooks: cluster.hooksFor(repository),
+      vote: cluster.vote,
+    });
+
+    await assert.rejects(change, /^GitalyError: commit: /);
+    assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/main');
+  });
+}
 
 for (const name of ['main', 'HEAD', 'refs/heads/a..b', 'refs/heads/', 'refs/heads/x.lock', 'heads/x']) {
   test(`HEAD cannot be made to name ${name}`, async () => {

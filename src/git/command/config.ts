@@ -39,6 +39,8 @@ const GLOBAL: readonly ConfigPair[] = [
   pair('core.fsyncMethod', 'fsync'),
   pair('core.packedRefsTimeout', '10000'),
   pair('core.filesRefLockTimeout', '1000'),
+  // There is one lock for all references; changes of different ones at the same time wait for each other.
+  pair('reftable.lockTimeout', '1000'),
 ];
 
 /** Older versions of git take only a boolean for it and stop at any other word; their default is the same but for several packs. */

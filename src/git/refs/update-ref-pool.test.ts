@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Repository } from '#storage/repository';
+import { REFERENCE_BACKENDS } from '#testkit/init-repository';
 import { StorageFixture } from '#testkit/storage-fixture';
 import { RefTransaction } from './ref-transaction.ts';
 
@@ -34,18 +35,20 @@ test('one process makes one change after the other', async () => {
   );
 });
 
-test('changes at the same time have a process each', async () => {
-  await using fixture = await StorageFixture.create();
-  const repository = fixture.init('x.git', { commits: 1 });
-  const oid = tip(fixture, repository);
+for (const referenceBackend of REFERENCE_BACKENDS) {
+  test(`changes at the same time have a process each: ${referenceBackend}`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { commits: 1, referenceBackend });
+    const oid = tip(fixture, repository);
 
-  const names = Array.from({ length: 8 }, (_, number) => `refs/heads/b${number}`);
-  const pids = await Promise.all(names.map((name) => change(repository, name, oid)));
+    const names = Array.from({ length: 8 }, (_, number) => `refs/heads/b${number}`);
+    const pids = await Promise.all(names.map((name) => change(repository, name, oid)));
 
-  assert.equal(new Set(pids).size, 8);
-  const listed = fixture.runGit(repository.path, ['for-each-ref', '--format=%(refname)', 'refs/heads/b*']);
-  assert.deepEqual(listed.split('\n'), names);
-});
+    assert.equal(new Set(pids).size, 8);
+    const listed = fixture.runGit(repository.path, ['for-each-ref', '--format=%(refname)', 'refs/heads/b*']);
+    assert.deepEqual(listed.split('\n'), names);
+  });
+}
 
 for (const { what, before } of [
   { what: 'created', before: (_: Repository): void => {} },
