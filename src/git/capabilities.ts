@@ -8,37 +8,32 @@ export interface GitVersion {
 /** The oldest git that the server starts with. */
 export const MINIMUM_GIT = { major: 2, minor: 39, patch: 0 } as const satisfies GitVersion;
 
-/** What a git can do that an older supported one cannot (facts: git's release notes). */
+/**
+ * What a git can do that an older supported one cannot, and that is made use of (facts: git's release notes). test/both-ways.test.ts shows that it is
+ * used where it is there, and that answers are the same without it.
+ */
 const SINCE = {
   /** `cat-file -Z`: NUL-terminated requests and answers. */
   catFileNul: [2, 42],
-  /** `merge-tree --merge-base`. */
-  mergeTreeMergeBase: [2, 40],
-  /** `merge-tree --merge-base` with trees instead of commits. */
+  /** `merge-tree --merge-base` with trees instead of commits, also as a line of `--stdin`. */
   mergeTreeOfTrees: [2, 45],
-  /** `repack --geometric` that is reliable with alternates. */
-  geometricRepack: [2, 41],
-  attrSource: [2, 41],
+  /** `for-each-ref --exclude`. */
   forEachRefExclude: [2, 42],
   /** `for-each-ref --points-at` looks through tags of tags. */
   pointsAtNested: [2, 42],
+  /** `rev-list --stdin` reads `--all`, `--not` and the like, too. */
   revListStdinPseudo: [2, 42],
   /** The setting `attr.tree`. */
   attrTree: [2, 43],
-  showRefExists: [2, 43],
   /** `pack.allowPackReuse=multi`. */
   packReuseMulti: [2, 44],
-  replay: [2, 44],
-  /** `%(*objectname)` peels nested tags to the end. */
-  deepPeel: [2, 45],
+  /** Repositories with reftable; `for-each-ref --include-root-refs` came with the same release. */
   reftable: [2, 45],
-  refsMigrate: [2, 46],
   /** `symref-update` in `update-ref --stdin`. */
   symrefUpdate: [2, 46],
-  backfill: [2, 49],
+  /** `cat-file --batch-all-objects --filter`. */
   catFileFilter: [2, 50],
   diffPairs: [2, 50],
-  forEachRefStartAfter: [2, 51],
   lastModified: [2, 52],
   /** `diff --raw` leaves out files that differ only by what an option such as `-w` ignores. */
   rawHidesIgnored: [2, 52],

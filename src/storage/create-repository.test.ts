@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { GitalyError, messageOf } from '#base/gitaly-error';
+import { writeOldGit } from '#testkit/old-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { StorageFixture } from '#testkit/storage-fixture';
 import { type CreateRepositoryOptions, createRepository } from './create-repository.ts';
 import { lockRepository } from './repository-lock.ts';
+import { repositoryVote } from './repository-vote.ts';
 import { tempRoot } from './storage-layout.ts';
 
 const TARGET = { storageName: 'default', relativePath: 'new/repo.git' };
@@ -65,6 +67,24 @@ test('a git with other defaults makes the same repositories', async () => {
   for (const file of ['HEAD', 'config']) {
     assert.equal(readFileSync(`${actual}/${file}`, 'utf8'), readFileSync(`${expected}/${file}`, 'utf8'));
   }
+  rmSync(scratch, { recursive: true });
+});
+
+test('the nodes of a cluster agree on a repository, whatever their gits can do', async () => {
+  const scratch = makeScratchDirectory('old-git');
+  await using plain = await StorageFixture.create();
+  await using old = await StorageFixture.create({ binary: writeOldGit(scratch) });
+
+  const votes = await Promise.all(
+    [plain, old].flatMap((fixture) =>
+      [0, 2].map((commits) =>
+        repositoryVote(fixture.init(`${commits}.git`, { commits })).then((vote) => Buffer.from(vote).toString('hex')),
+      ),
+    ),
+  );
+
+  assert.deepEqual(votes.slice(0, 2), votes.slice(2));
+  assert.notEqual(votes[0], votes[1]);
   rmSync(scratch, { recursive: true });
 });
 

@@ -20,6 +20,7 @@ const WORTH_AN_UPDATE: readonly { readonly capability: GitCapability; readonly w
   { capability: 'packReuseMulti', what: 'fast clones of repositories with several packs (2.44)' },
   { capability: 'reftable', what: 'the reftable format (2.45)' },
   { capability: 'symrefUpdate', what: 'HEAD of reftable repositories (2.46)' },
+  { capability: 'lastModified', what: 'fast last commits of directories (2.52)' },
 ];
 
 /** Node, git, memory, descriptors and the clock. */
