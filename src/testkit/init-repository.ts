@@ -10,14 +10,14 @@ export interface InitOptions {
   /** Commits on `main`; each is empty and named `commit <number>`. */
   readonly commits?: number;
   readonly objectFormat?: 'sha1' | 'sha256';
-  /** One of {@link REFERENCE_BACKENDS}; default `files`. */
+  /** One of {@link referenceBackends}; default `files`. */
   readonly referenceBackend?: KnownBackend;
 }
 
 /** The ways to keep references that this machine's git knows: what reads or writes references is tested with each. */
-export const REFERENCE_BACKENDS: readonly KnownBackend[] = capabilitiesOf(testedGit()).reftable
-  ? ['files', 'reftable']
-  : ['files'];
+export function referenceBackends(): readonly KnownBackend[] {
+  return capabilitiesOf(testedGit()).reftable ? ['files', 'reftable'] : ['files'];
+}
 
 /** Makes a bare repository with git itself. */
 export function initRepository(directory: string, options: InitOptions = {}): void {

@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { initRepository, REFERENCE_BACKENDS } from '#testkit/init-repository';
+import { initRepository, referenceBackends } from '#testkit/init-repository';
 import type { Random } from '#testkit/random-history';
 import { randomTrees } from '#testkit/random-trees';
 import { AskGit, splitAt } from './ask-git.ts';
@@ -10,7 +10,7 @@ export type Kind = 'sound' | 'replaced' | 'damaged' | 'chained' | 'shallow' | 'r
 /** Those that this machine's git can make. */
 export const KINDS: readonly Kind[] = [
   ...(['sound', 'replaced', 'damaged', 'chained', 'shallow'] as const),
-  ...REFERENCE_BACKENDS.filter((backend) => backend !== 'files'),
+  ...referenceBackends().filter((backend) => backend !== 'files'),
 ];
 export type ObjectFormat = 'sha1' | 'sha256';
 

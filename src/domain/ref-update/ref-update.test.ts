@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { Repository } from '#storage/repository';
 import type { Vote } from '#storage/voter';
-import { REFERENCE_BACKENDS } from '#testkit/init-repository';
+import { referenceBackends } from '#testkit/init-repository';
 import { StorageFixture } from '#testkit/storage-fixture';
 import { HooksDirectories } from '../hooks/hooks-directories.ts';
 import { transactionHooks } from '../transactions/transaction-hooks.ts';
@@ -73,7 +73,7 @@ test('a lost vote keeps the reference as it was', async () => {
   assert.equal(cluster.errors.length, 1);
 });
 
-for (const referenceBackend of REFERENCE_BACKENDS) {
+for (const referenceBackend of referenceBackends()) {
   test(`HEAD may name a branch that does not exist: ${referenceBackend}`, async () => {
     await using fixture = await StorageFixture.create();
     const repository = fixture.init('x.git', { commits: 1, referenceBackend });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Repository } from '#storage/repository';
-import { REFERENCE_BACKENDS } from '#testkit/init-repository';
+import { referenceBackends } from '#testkit/init-repository';
 import { StorageFixture } from '#testkit/storage-fixture';
 import { RefTransaction } from './ref-transaction.ts';
 import { RefUpdateError, type RefUpdateProblem } from './ref-update-error.ts';
@@ -169,7 +169,7 @@ const REFUSALS: readonly Refusal[] = [
   },
 ];
 
-for (const [referenceBackend, { what, problem, facts, run }] of REFERENCE_BACKENDS.flatMap((backend) =>
+for (const [referenceBackend, { what, problem, facts, run }] of referenceBackends().flatMap((backend) =>
   REFUSALS.map((refusal) => [backend, refusal] as const),
 )) {
   test(`${what} is told apart from other failures: ${referenceBackend}`, async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Repository } from '#storage/repository';
-import { REFERENCE_BACKENDS } from '#testkit/init-repository';
+import { referenceBackends } from '#testkit/init-repository';
 import { StorageFixture } from '#testkit/storage-fixture';
 import { RefTransaction } from './ref-transaction.ts';
 
@@ -35,7 +35,7 @@ test('one process makes one change after the other', async () => {
   );
 });
 
-for (const referenceBackend of REFERENCE_BACKENDS) {
+for (const referenceBackend of referenceBackends()) {
   test(`changes at the same time have a process each: ${referenceBackend}`, async () => {
     await using fixture = await StorageFixture.create();
     const repository = fixture.init('x.git', { commits: 1, referenceBackend });
