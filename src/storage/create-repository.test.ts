@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { writeOldGit } from '#testkit/old-git';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { StorageFixture } from '#testkit/storage-fixture';
 import { type CreateRepositoryOptions, createRepository } from './create-repository.ts';
 import { lockRepository } from './repository-lock.ts';
@@ -51,11 +50,10 @@ test('HEAD of a new repository is main unless something else is asked for', asyn
 });
 
 test('a git with other defaults makes the same repositories', async () => {
-  const scratch = makeScratchDirectory('other-defaults');
-  const binary = `${scratch}/git`;
+  await using plain = await StorageFixture.create();
+  const binary = `${plain.root}/git`;
   const defaults = '-c init.defaultRefFormat=reftable -c init.defaultObjectFormat=sha256 -c init.defaultBranch=x';
   writeFileSync(binary, `#!/bin/sh\nexec git ${defaults} "$@"\n`, { mode: 0o755 });
-  await using plain = await StorageFixture.create();
   await using other = await StorageFixture.create({ binary });
 
   const [{ path: expected }, { path: actual }] = await Promise.all([
@@ -67,13 +65,11 @@ test('a git with other defaults makes the same repositories', async () => {
   for (const file of ['HEAD', 'config']) {
     assert.equal(readFileSync(`${actual}/${file}`, 'utf8'), readFileSync(`${expected}/${file}`, 'utf8'));
   }
-  rmSync(scratch, { recursive: true });
 });
 
 test('the nodes of a cluster agree on a repository, whatever their gits can do', async () => {
-  const scratch = makeScratchDirectory('old-git');
   await using plain = await StorageFixture.create();
-  await using old = await StorageFixture.create({ binary: writeOldGit(scratch) });
+  await using old = await StorageFixture.create({ binary: writeOldGit(plain.root) });
 
   const votes = await Promise.all(
     [plain, old].flatMap((fixture) =>
@@ -85,7 +81,6 @@ test('the nodes of a cluster agree on a repository, whatever their gits can do',
 
   assert.deepEqual(votes.slice(0, 2), votes.slice(2));
   assert.notEqual(votes[0], votes[1]);
-  rmSync(scratch, { recursive: true });
 });
 
 for (const [what, make] of [
