@@ -1,5 +1,5 @@
 import { lineBatches } from '#base/line-batches';
-import type { Git } from '../git.ts';
+import type { Git, HookSetup } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import { abortError } from './exit-error.ts';
 import type { GitCommand } from './git-command.ts';
@@ -13,6 +13,8 @@ export interface OutputLinesOptions {
   /** A longer line is an error; default 1 MiB. */
   readonly maxLineBytes?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** Needed for a command that could change references, even where it does not. */
+  readonly hooks?: HookSetup;
 }
 
 /**
@@ -25,11 +27,11 @@ export async function* outputLines(
   git: Git,
   repository: GitRepository,
   command: GitCommand,
-  { signal, input, env, ...splitting }: OutputLinesOptions = {},
+  { signal, input, env, hooks, ...splitting }: OutputLinesOptions = {},
 ): AsyncGenerator<Buffer[], void, undefined> {
   await git.spawnTurn(signal);
   const stdin = input === undefined ? 'ignore' : 'pipe';
-  await using run = git.spawn(command, { repository, signal, stdin, ...(env && { env }) });
+  await using run = git.spawn(command, { repository, signal, stdin, ...(env && { env }), ...(hooks && { hooks }) });
   // A command that fails before it has read its input is explained by its exit code, not by the broken pipe.
   if (input !== undefined) run.stdin.end(input);
   try {

@@ -1,4 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
+import type { Mailmap } from '../objects/mailmap.ts';
+import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { type Commit, parseCommit } from '../objects/parse-commit.ts';
 import type { NamedObject } from '../objects/read-many.ts';
@@ -28,8 +30,9 @@ export interface ReadCommitsOptions {
 export async function* readCommits<T extends NamedObject>(
   objects: ObjectReader,
   source: AsyncIterable<readonly T[]>,
-  options: ReadCommitsOptions = {},
+  { signal, mailmap = true }: ReadCommitsOptions = {},
 ): AsyncGenerator<CommitOf<T>[], void, undefined> {
+  const mailmapOf = async () => (mailmap ? await objects.mailmap() : undefined);
   const batches = source[Symbol.asyncIterator]();
   try {
     let rest: readonly T[] = [];
@@ -39,26 +42,17 @@ export async function* readCommits<T extends NamedObject>(
       const few = batch.slice(0, MAX_SHARED - shared);
       rest = batch.slice(few.length);
       shared += few.length;
-      const commits = await Promise.all(few.map(({ oid }) => objects.readCommit(oid, options)));
-      yield few.map((item, index) => ({ item, commit: commits[index] ?? notFound() }));
+      // Not peeled: what git does not take for a commit, though it is stored as one, is listed as far as it can be read.
+      const reading = Promise.all(few.map(({ oid }) => objects.readObject(oid, { signal })));
+      const [map, found] = await Promise.all([mailmapOf(), reading]);
+      yield few.map((item, index) => ({ item, commit: toCommit(found[index], map) }));
     }
-    yield* readApart(objects, startingWith(rest, batches), options);
+    const map = await mailmapOf();
+    for await (const batch of objects.readMany(() => startingWith(rest, batches), { signal })) {
+      yield batch.map(({ item, object }) => ({ item, commit: toCommit(object, map) }));
+    }
   } finally {
     await batches.return?.();
-  }
-}
-
-async function* readApart<T extends NamedObject>(
-  objects: ObjectReader,
-  source: AsyncIterable<readonly T[]>,
-  { signal, mailmap = true }: ReadCommitsOptions,
-): AsyncGenerator<CommitOf<T>[], void, undefined> {
-  const map = mailmap ? await objects.mailmap() : undefined;
-  for await (const batch of objects.readMany(() => source, { signal })) {
-    yield batch.map(({ item, object }) => ({
-      item,
-      commit: object?.type === 'commit' ? parseCommit(object.oid, object.data, map) : notFound(),
-    }));
   }
 }
 
@@ -67,6 +61,7 @@ async function* startingWith<T>(first: readonly T[], rest: AsyncIterator<readonl
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
 }
 
-function notFound(): never {
-  throw new GitalyError('UNKNOWN', 'object not found');
+function toCommit(object: RawObject | undefined, mailmap: Mailmap | undefined): Commit {
+  if (object?.type !== 'commit') throw new GitalyError('UNKNOWN', 'object not found');
+  return parseCommit(object.oid, object.data, mailmap);
 }

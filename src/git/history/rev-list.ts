@@ -1,10 +1,8 @@
-import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
-import { GitExitError } from '../command/exit-error.ts';
 import { flag, type GitOption, gitCommand, joined } from '../command/git-command.ts';
 import { outputLines } from '../command/output-lines.ts';
 import type { Git } from '../git.ts';
 import type { NamedObject } from '../objects/read-many.ts';
+import { revListFailure } from '../objects/rev-list-failure.ts';
 import { revisionInput } from '../objects/revision-input.ts';
 import type { GitRepository } from '../repository.ts';
 import { recentCommits } from './recent-commits.ts';
@@ -41,7 +39,7 @@ export const WRITE_FULL_BUFFERS = { GIT_FLUSH: '0' } as const;
  * Walks the history from revisions and gives the ids of the commits, in batches as git prints them. A reader that is slow slows git down,
  * one that leaves ends it. When only the first few commits are asked for, git is not started.
  *
- * @throws {GitalyError} without a code: `rev-list pipeline command: exit status 128, stderr: "fatal: bad revision 'x'\n"`.
+ * @throws {GitalyError} without a code, see {@link revListFailure}.
  */
 export async function* revList(
   git: Git,
@@ -55,22 +53,20 @@ export async function* revList(
     return;
   }
   const { stdin, words } = revisionInput(git, query.revisions);
-  const command = gitCommand('rev-list', {
-    // --stdin first, because it is read where it stands: a walk of `^x` is one even with --no-walk, if that comes after it.
-    options: [flag('--stdin'), ...optionsOf(query)],
-    revisions: words,
-    endOfRevisions: true,
-    paths: query.paths ?? [],
-    literalPathspecs: query.literalPathspecs ?? false,
-  });
   try {
+    const command = gitCommand('rev-list', {
+      // --stdin first, because it is read where it stands: a walk of `^x` is one even with --no-walk, if that comes after it.
+      options: [flag('--stdin'), ...optionsOf(query)],
+      revisions: words,
+      endOfRevisions: true,
+      paths: query.paths ?? [],
+      literalPathspecs: query.literalPathspecs ?? false,
+    });
     for await (const lines of outputLines(git, repository, command, { signal, input: stdin, env: WRITE_FULL_BUFFERS })) {
       yield lines.map((line) => ({ oid: line.toString('latin1') }));
     }
   } catch (error) {
-    if (!(error instanceof GitExitError)) throw error;
-    const text = `rev-list pipeline command: ${error.message}, stderr: ${quote(error.stderr)}`;
-    throw new GitalyError('UNKNOWN', text, { cause: error });
+    throw revListFailure(error);
   }
 }
 

@@ -7,6 +7,7 @@ import type { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import { parseHeader } from './cat-file-header.ts';
 import type { ObjectInfo, ObjectType } from './object-info.ts';
+import { revListFailure } from './rev-list-failure.ts';
 import { revisionInput } from './revision-input.ts';
 
 /** An object that a walk came across. */
@@ -33,7 +34,7 @@ const SPACE = 0x20;
  * Walks what can be reached from revisions, with `rev-list --objects`: in git's order, each object once, in batches as git prints
  * them. A reader that is slow slows git down, one that leaves ends it.
  *
- * @throws {GitalyError} without a code: `rev-list pipeline command: exit status 128, stderr: "fatal: bad revision 'x'\n"`.
+ * @throws {GitalyError} without a code, see {@link revListFailure}.
  */
 export async function* walkObjects(git: Git, repository: GitRepository, options: WalkOptions): AsyncGenerator<WalkedObject[]> {
   const { signal } = options;
@@ -42,10 +43,7 @@ export async function* walkObjects(git: Git, repository: GitRepository, options:
   try {
     for await (const lines of outputLines(git, repository, revList, { input: stdin, signal })) yield lines.map(parseWalked);
   } catch (error) {
-    if (!(error instanceof GitExitError)) throw error;
-    throw new GitalyError('UNKNOWN', `rev-list pipeline command: ${error.message}, stderr: ${quote(error.stderr)}`, {
-      cause: error,
-    });
+    throw revListFailure(error);
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { systemErrorCode } from '#base/system-error';
 import { GitExitError } from '../command/exit-error.ts';
-import { flag, gitCommand, value } from '../command/git-command.ts';
+import { checkNul, flag, gitCommand, value } from '../command/git-command.ts';
 import type { Git } from '../git.ts';
 import type { ReferenceBackend } from '../object-format.ts';
 import type { GitRepository } from '../repository.ts';
@@ -129,10 +129,11 @@ export class RefReader {
    * Whether a reference exists, as `git show-ref --verify` sees it: by its exact name, symbolic ones followed, and its object is
    * looked at.
    *
-   * @throws {GitExitError} `exit status 128` when its object is missing.
+   * @throws {GitExitError} `exit status 128` when its object is missing; {GitalyError} without a code for a NUL in the name.
    */
   async exists(name: RefName, options: RefReadOptions = {}): Promise<boolean> {
     const bytes = bytesOf(name);
+    checkNul('show-ref', bytes);
     const resolved = this.#resolvePlain(bytes);
     if (resolved === undefined) return false;
     // A reader that cannot look at the object leaves the word to git.

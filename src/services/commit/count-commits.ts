@@ -39,12 +39,12 @@ export async function countCommits(
   }
 }
 
-/** Where the walk starts: the revisions, or the deprecated fields that they replace. */
+/** Where the walk starts: the revisions, or the deprecated fields that they replace, of which `all` wins. */
 function startOf({ revisions, revision, all }: CountCommitsRequest): { revisions: Buffer[]; all?: boolean } {
   if (revisions.length > 0) {
     return { revisions: revisions.map((each) => requireRevision(each, { allowPseudo: true, prefix: 'invalid revision: ' })) };
   }
   const only = requireRevision(revision, { allowEmpty: true });
   if (only.length === 0 && !all) throw new GitalyError('INVALID_ARGUMENT', 'empty Revision and false All');
-  return { revisions: only.length === 0 ? [] : [only], all };
+  return all ? { revisions: [], all } : { revisions: [only] };
 }

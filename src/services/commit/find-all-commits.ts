@@ -6,9 +6,9 @@ import type { HandlerContext } from '#rpc/server/handler';
 import { type FindAllCommitsRequest, FindAllCommitsRequest_Order, FindAllCommitsResponseSchema } from '#wire/gen/commit_pb';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import { requireRevision } from '../convert/revision.ts';
+import { ignoringGitFailure } from '../convert/until-git-fails.ts';
 import { commitMessages, commitsResponse, encodeCommits } from './encode-commits.ts';
 import type { CommitRooms } from './index.ts';
-import { ignoringGitFailure } from './until-git-fails.ts';
 
 /** Lists the history of a revision, or of all branches. A revision that git does not know is an empty answer. */
 export async function* findAllCommits(

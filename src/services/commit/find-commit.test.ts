@@ -80,3 +80,27 @@ test('FindCommit gives the trailers that git gives', async () => {
   const trailers = commit?.trailers.map(({ key, value }) => `${Buffer.from(key)}: ${Buffer.from(value)}`);
   assert.deepEqual(trailers, gitOutput(directory, ['log', '-1', '--format=%(trailers:unfold)', oid]).split('\n'));
 });
+
+test('FindCommit shows people as the mailmap of HEAD says, unless the feature is off', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory);
+  const mailmap = 'New Name <new@example.com> <old@example.com>\n';
+  const history = `commit refs/heads/main
+author Old <old@example.com> 1600000000 +0000
+committer Old <old@example.com> 1600000000 +0000
+data 0
+M 100644 inline .mailmap
+data ${mailmap.length}
+${mailmap}
+`;
+  gitOutput(directory, ['fast-import', '--quiet', '--date-format=raw'], history);
+  const find = async (flag: string): Promise<string> => {
+    const metadata = { 'gitaly-feature-mailmap-options': flag };
+    const { commit } = await gitaly.connection.commit.findCommit({ repository, revision: Buffer.from('main') }, { metadata });
+    return `${person(commit?.author)} ${person(commit?.committer)}`;
+  };
+
+  assert.equal(await find('true'), gitOutput(directory, ['log', '--format=%aN <%aE> %at %cN <%cE> %ct']));
+  assert.equal(await find('false'), gitOutput(directory, ['log', '--format=%an <%ae> %at %cn <%ce> %ct']));
+});

@@ -5,6 +5,7 @@ import { encodeWith } from '#wire/fast/reverse-writer';
 import { type FindCommitRequest, FindCommitResponseSchema } from '#wire/gen/commit_pb';
 import { toCommitMessage } from '../convert/commit.ts';
 import { writeCommit } from '../convert/encode-commit.ts';
+import { usesMailmap } from '../convert/feature-flags.ts';
 import { requireRevision } from '../convert/revision.ts';
 import type { CommitRooms } from './index.ts';
 
@@ -18,7 +19,7 @@ export async function findCommit(
   const revision = requireRevision(request.revision);
 
   const { signal } = context;
-  const commit = await objects.readCommit(revision, { signal });
+  const commit = await objects.readCommit(revision, { signal, mailmap: usesMailmap(context) });
   if (commit === undefined) return {};
   const extras = request.trailers ? { trailers: await objects.readTrailers(commit, { signal }) } : {};
   const encoded = encodeWith((writer) => {

@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import type { GitExitError } from '#git/command/exit-error';
-import { flag, type GitOption, joined } from '#git/command/git-command';
+import { flag, type GitOption, joined, value } from '#git/command/git-command';
 import { type LogEntry, logEntries } from '#git/history/log-entries';
 import { readCommits } from '#git/history/read-commits';
 import { recentCommits } from '#git/history/recent-commits';
@@ -15,10 +15,10 @@ import {
 } from '#wire/gen/commit_pb';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import { requireRevision } from '../convert/revision.ts';
+import { untilGitFails } from '../convert/until-git-fails.ts';
 import { commitMessages, commitsResponse, encodeCommits } from './encode-commits.ts';
 import { protobufText } from './git-dates.ts';
 import type { CommitRooms } from './index.ts';
-import { untilGitFails } from './until-git-fails.ts';
 
 /** What git says of a revision that is not there; all other failures are failures of the call. @see Gitaly: find_commits.go */
 const NOT_FOUND = [
@@ -116,7 +116,7 @@ function optionsOf(request: FindCommitsRequest): GitOption[] {
   if (request.all) options.push(flag('--all'), flag('--reverse'));
   if (request.firstParent) options.push(flag('--first-parent'));
   if (request.order === FindCommitsRequest_Order.TOPO) options.push(flag('--topo-order'));
-  if (messageRegex !== '') options.push(joined('--grep', messageRegex), flag('--regexp-ignore-case'));
+  if (messageRegex !== '') options.push(value('--grep', messageRegex), flag('--regexp-ignore-case'));
   return options;
 }
 

@@ -11,8 +11,11 @@ import { requireRevision } from '../convert/revision.ts';
 import type { CommitRooms } from './index.ts';
 import { isLocalPath } from './local-path.ts';
 
-/** A name that git does not know. Other failures, such as an id without an object, are failures of the call. */
-const UNKNOWN_REVISION = /^fatal: bad revision '/m;
+/**
+ * A name that git does not know, when that is all it says. Other failures, such as an id without an object or one of a file, are failures of
+ * the call. @see Gitaly: last_commit.go
+ */
+const UNKNOWN_REVISION = /^fatal: bad revision '.*'\n?$/;
 const SLASH = 0x2f;
 
 /** Finds the newest commit that changed a path, a deletion included. No such commit, or revision, is an empty answer. */

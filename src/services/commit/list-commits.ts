@@ -1,11 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { wrap } from '#base/gitaly-error';
 import { readCommits } from '#git/history/read-commits';
 import { type RevListQuery, revList } from '#git/history/rev-list';
 import type { HandlerContext } from '#rpc/server/handler';
 import { type ListCommitsRequest, ListCommitsRequest_Order, ListCommitsResponseSchema } from '#wire/gen/commit_pb';
 import { usesMailmap } from '../convert/feature-flags.ts';
-import { requireRevision } from '../convert/revision.ts';
+import { requireRevisions } from '../convert/revision.ts';
 import { CommitPage } from './commit-page.ts';
 import { commitMessages, commitsResponse, encodeCommits } from './encode-commits.ts';
 import { goTime } from './git-dates.ts';
@@ -18,16 +18,13 @@ export async function* listCommits(
   rooms: CommitRooms,
 ): AsyncGenerator<MessageInitShape<typeof ListCommitsResponseSchema>> {
   const repository = rooms.storages.open(request.repository);
-  if (request.revisions.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'missing revisions');
-  for (const revision of request.revisions) {
-    requireRevision(Buffer.from(revision), { allowPseudo: true, prefix: 'invalid revision: ' });
-  }
+  const revisions = requireRevisions(request.revisions);
 
   const { signal } = context;
   const page = new CommitPage(request.paginationParams);
   // What is left of the walk counts from its other end when it is reversed.
   const maxCount = request.reverse ? undefined : page.maxCount;
-  const oids = page.cut(revList(repository.git, repository, { ...queryOf(request), maxCount }, { signal }));
+  const oids = page.cut(revList(repository.git, repository, { revisions, ...queryOf(request), maxCount }, { signal }));
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
   let isLast = false;
   const messages = async function* () {
@@ -44,9 +41,8 @@ export async function* listCommits(
   }
 }
 
-function queryOf(request: ListCommitsRequest): RevListQuery {
+function queryOf(request: ListCommitsRequest): Omit<RevListQuery, 'revisions'> {
   return {
-    revisions: request.revisions,
     order: ORDERS[request.order],
     reverse: request.reverse,
     maxParents: request.maxParents,

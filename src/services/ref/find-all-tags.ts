@@ -16,7 +16,7 @@ import { usesMailmap } from '../convert/feature-flags.ts';
 import { cutPage, itemsOf, MissingPageTokenError, pageOf } from '../convert/pagination.ts';
 import { type TagMessage, toTagMessage } from '../convert/tag.ts';
 import type { RefRooms } from './index.ts';
-import { listingError, startList } from './listing-error.ts';
+import { pipelineError, startList } from './listing-error.ts';
 import { sortKey } from './sort-key.ts';
 
 const NAMESPACE = 'refs/tags/';
@@ -44,7 +44,7 @@ export async function* findAllTags(
     for await (const chunk of chunkEncoded(encodeTags(tags))) yield responseOf(chunk);
   } catch (error) {
     if (error instanceof MissingPageTokenError) throw new GitalyError('INVALID_ARGUMENT', error.message, { cause: error });
-    throw wrap(listingError(error), 'iterating over tags');
+    throw wrap(pipelineError(error), 'iterating over tags');
   }
 }
 

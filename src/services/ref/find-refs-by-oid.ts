@@ -1,14 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { GitExitError } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { FindRefsByOIDRequest, FindRefsByOIDResponseSchema } from '#wire/gen/ref_pb';
 import type { RefRooms } from './index.ts';
+import { pipelineError } from './listing-error.ts';
 
 const EVERYWHERE = ['refs/tags/', 'refs/heads/'];
-/** What git ends with when it does not understand an option, such as an object that it does not know. */
-const USAGE = 129;
 
 /** Lists the full names of the references that are, or peel to, an object; `limit` 0 means all. */
 export async function findRefsByOID(
@@ -29,7 +27,7 @@ export async function findRefsByOID(
   try {
     for await (const batch of refs.list(query, { signal })) names.push(...batch.map(({ name }) => text(name)));
   } catch (error) {
-    throw error instanceof GitExitError ? pipelineError(error) : error;
+    throw pipelineError(error);
   }
   return { refs: names };
 }
@@ -38,12 +36,4 @@ export async function findRefsByOID(
 function text(name: Buffer): string {
   if (!isUtf8(name)) throw new GitalyError('INTERNAL', 'grpc: error while marshaling: string field contains invalid UTF-8');
   return name.toString();
-}
-
-function pipelineError(error: GitExitError): GitalyError {
-  const code = error.exitCode === USAGE ? 'INVALID_ARGUMENT' : 'UNKNOWN';
-  return new GitalyError(code, `for-each-ref pipeline command: ${error.message}`, {
-    cause: error,
-    metadata: { stderr: error.stderr },
-  });
 }

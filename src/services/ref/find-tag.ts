@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { flag, type GitCommand, gitCommand } from '#git/command/git-command';
+import { outputLines } from '#git/command/output-lines';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { Tag } from '#git/objects/parse-tag';
 import type { ListedRef } from '#git/refs/listed-ref';
@@ -11,12 +12,12 @@ import type { Repository } from '#storage/repository';
 import { FindTagErrorSchema, type FindTagRequest, type FindTagResponseSchema } from '#wire/gen/ref_pb';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import { toTagMessage } from '../convert/tag.ts';
+import { ignoringGitFailure } from '../convert/until-git-fails.ts';
 import type { RefRooms } from './index.ts';
 
 const TAGS = Buffer.from('refs/tags/');
 /** Nobody makes more; Gitaly follows ten. */
 const MAX_TAGS_OF_TAGS = 10;
-const LF = 0x0a;
 const SPACE = 0x20;
 
 /** Finds a tag by its name, which may be a pattern as for `git tag --list`: the first match counts. */
@@ -29,7 +30,7 @@ export async function findTag(
   if (request.tagName.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'tag name is empty');
 
   const { signal } = context;
-  const ref = await find(repository, Buffer.from(request.tagName), signal);
+  const ref = await find(repository, Buffer.from(request.tagName), context);
   const found = ref && (await readRefTag(repository.objects, ref, { mailmap: usesMailmap(context), signal }));
   if (found === undefined) throw notFound(request.tagName);
   if (found.isMissing && !(await leadsToContent(repository.objects, found.tag, signal))) throw notFound(request.tagName);
@@ -45,15 +46,19 @@ async function leadsToContent(objects: ObjectReader, tag: Tag | undefined, signa
   return at?.targetType === 'blob' || at?.targetType === 'tree';
 }
 
-async function find(repository: Repository, pattern: Buffer, signal: AbortSignal): Promise<ListedRef | undefined> {
+async function find(repository: Repository, pattern: Buffer, { signal, log }: HandlerContext): Promise<ListedRef | undefined> {
   const command = listCommand(pattern);
   if (firstWildcard(pattern) === -1) {
     return await repository.refs.find(Buffer.concat([TAGS, pattern]), { signal });
   }
-  const output = await repository.run(command, { hooks: 'disabled', signal, maxOutputBytes: Number.MAX_SAFE_INTEGER });
-  const line = output.subarray(0, output.indexOf(LF));
+  const lines = outputLines(repository.git, repository, command, { hooks: 'disabled', signal });
+  for await (const [line] of ignoringGitFailure(lines, log)) if (line !== undefined) return parseLine(line);
+  return undefined;
+}
+
+/** Reads `<oid> <name>`. */
+function parseLine(line: Buffer): ListedRef {
   const space = line.indexOf(SPACE);
-  if (space === -1) return undefined;
   const name = Buffer.concat([TAGS, line.subarray(space + 1)]);
   return { name, oid: line.toString('latin1', 0, space), peeledOid: undefined, isPeelKnown: false };
 }

@@ -20,7 +20,7 @@ const LF = 0x0a;
 /** More than the tags and lengths of the three fields take. */
 const FRAME_BYTES = 32;
 
-/** Sends the tag objects that revisions lead to, each split into what was signed and the signature. */
+/** Sends the tag objects that revisions lead to, each split into what was signed and the signature. No mailmap: it would change what was signed. */
 export async function* getTagSignatures(
   request: GetTagSignaturesRequest,
   { signal }: HandlerContext,

@@ -38,3 +38,13 @@ test('FindDefaultBranchName goes from HEAD to a branch that exists', async () =>
   gitOutput(directory, ['symbolic-ref', 'HEAD', 'refs/heads/b']);
   assert.deepEqual([await find(), await find(true)], ['refs/heads/b', 'refs/heads/b']);
 });
+
+test('RefExists refuses a name with a NUL', async () => {
+  await using gitaly = await startGitaly();
+  initRepository(join(gitaly.storagePath(), 'x.git'));
+
+  await assert.rejects(gitaly.connection.ref.refExists({ repository, ref: Buffer.from('refs/heads/a\0') }), {
+    code: 'INTERNAL',
+    message: 'detected null byte in command argument "refs/heads/a\\x00"',
+  });
+});

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { codeOf } from '#base/gitaly-error';
 import { gitOutput, initRepository } from '#testkit/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
+import { FindAllTagsRequest_SortBy_Key } from '#wire/gen/ref_pb';
 import { SignatureType, type Tag } from '#wire/gen/shared_pb';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -197,4 +199,37 @@ test('objects in quarantine are seen, and only with the quarantine', async () =>
     gitAlternateObjectDirectories: ['objects'],
   });
   assert.equal(branch?.targetCommit?.id, oid);
+});
+
+test('FindTag takes the first of the tags that a pattern matches, as git lists them', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 1 });
+  addTags(directory);
+
+  for (const pattern of ['*', 's*', '[m-z]*', '*d', 'light-????', 'nes\\ted', 'x*']) {
+    const [first] = gitOutput(directory, ['tag', '-l', '--format=%(refname:lstrip=2) %(objectname)', pattern]).split('\n');
+    const found = await gitaly.connection.ref.findTag({ repository, tagName: Buffer.from(pattern) }).catch(codeOf);
+    assert.equal(typeof found === 'string' ? found : `${text(found.tag?.name)} ${found.tag?.id}`, first || 'NOT_FOUND', pattern);
+  }
+});
+
+test('a repository whose tags git cannot list has no tag, and no list of tags', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 1 });
+  addTags(directory);
+  // As Gitaly 19.0 says it.
+  const gone = { ...repository, gitObjectDirectory: 'gone' };
+  const { ref } = gitaly.connection;
+
+  await assert.rejects(ref.findTag({ repository: gone, tagName: Buffer.from('*') }), {
+    code: 'NOT_FOUND',
+    message: 'tag does not exist',
+  });
+  const sortBy = { key: FindAllTagsRequest_SortBy_Key.CREATORDATE };
+  await assert.rejects(Array.fromAsync(ref.findAllTags({ repository: gone, sortBy })), {
+    code: 'INTERNAL',
+    message: 'iterating over tags: for-each-ref pipeline command: exit status 128',
+  });
 });

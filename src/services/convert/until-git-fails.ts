@@ -13,7 +13,7 @@ export async function* untilGitFails<T>(
   }
 }
 
-/** As {@link untilGitFails}, for calls that take a revision that git does not know for an empty history: the failure is only logged. */
+/** As {@link untilGitFails}, for calls that take what git cannot list for an empty list: the failure is only logged. */
 export function ignoringGitFailure<T>(
   batches: AsyncIterable<T>,
   log: { add(fields: Readonly<Record<string, unknown>>): void },

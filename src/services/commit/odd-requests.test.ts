@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { addCommit, gitOutput, initRepository } from '#testkit/init-repository';
+import { startGitaly } from '#testkit/start-gitaly';
+
+// Expectations without git beside them are what Gitaly 19.0 answers with git 2.53.
+
+const repository = { storageName: 'default', relativePath: 'x.git' };
+const bytes = (text: string): Buffer => Buffer.from(text);
+
+test('ListAllCommits lists what is stored as a commit, though git cannot read it', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 2 });
+  gitOutput(directory, ['hash-object', '-t', 'commit', '-w', '--literally', '--stdin'], 'author A <a@x> 1 +0000\n\nno tree\n');
+
+  const responses = await Array.fromAsync(gitaly.connection.commit.listAllCommits({ repository }));
+
+  const stored = gitOutput(directory, ['cat-file', '--batch-all-objects', '--batch-check=%(objecttype) %(objectname)']);
+  assert.deepEqual(
+    responses.flatMap(({ commits }) => commits.map(({ id }) => `commit ${id}`)).sort(),
+    stored.split('\n').filter((line) => line.startsWith('commit ')),
+  );
+});
+
+test('CountCommits counts everything when it is told to, whatever revision comes with it', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 3 });
+  const expected = Number(gitOutput(directory, ['rev-list', '--count', '--all']));
+
+  for (const revision of ['main', 'main~2', 'main~1..main', 'no-such-branch']) {
+    const { count } = await gitaly.connection.commit.countCommits({ repository, revision: bytes(revision), all: true });
+    assert.equal(count, expected, revision);
+  }
+});
+
+test('LastCommitForPath has no answer for an unknown name, and fails at one that is of something else', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 1 });
+  gitOutput(directory, ['update-ref', 'refs/tags/blob', gitOutput(directory, ['hash-object', '-w', '--stdin'], 'blob')]);
+  const find = (revision: string) =>
+    gitaly.connection.commit.lastCommitForPath({ repository, revision: bytes(revision), path: bytes('a') });
+
+  for (const revision of ['no-such-branch', 'main~9', 'main^2', 'main..no-such-branch']) {
+    assert.equal((await find(revision)).commit, undefined, revision);
+  }
+  for (const revision of ['refs/tags/blob^2', 'main^{blob}', '1234567890123456789012345678901234567890']) {
+    await assert.rejects(find(revision), { code: 'INTERNAL', message: 'logging last commit for path: exit status 128' });
+  }
+});
+
+test('expressions with a NUL are refused before git is started', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory);
+  addCommit(directory);
+  const { commit } = gitaly.connection;
+  const list = commit.listCommits({ repository, revisions: ['main'], author: bytes('A\0') });
+  const find = commit.findCommits({ repository, revision: bytes('main'), limit: 1, messageRegex: 'x\0' });
+
+  await assert.rejects(Array.fromAsync(list), {
+    code: 'INTERNAL',
+    message: 'iterating objects: rev-list: detected null byte in command argument "--author=A\\x00", stderr: ""',
+  });
+  await assert.rejects(Array.fromAsync(find), {
+    code: 'INTERNAL',
+    message: 'error when creating git log command: detected null byte in command argument "x\\x00"',
+  });
+});
