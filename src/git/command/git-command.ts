@@ -111,6 +111,11 @@ export function checkNul(command: string, word: Arg): void {
   if (holds) throw invalid(command, `detected null byte in command argument ${quote(word)}`);
 }
 
+/** Whether a command was refused before git was started, for words that git must not see. */
+export function isRefused(error: unknown): error is GitalyError {
+  return error instanceof GitalyError && error.metadata.command !== undefined;
+}
+
 function invalid(command: string, message: string): GitalyError {
   return new GitalyError('UNKNOWN', message, { metadata: { command } });
 }

@@ -16,7 +16,7 @@ export interface RevListQuery {
   readonly reverse?: boolean;
   /** 0 means any number. */
   readonly maxParents?: number;
-  /** Only the commits that are named. */
+  /** Only the commits that are named. Has no effect with `maxCount`. */
   readonly noWalk?: boolean;
   readonly firstParent?: boolean;
   /** What git takes for a date. */

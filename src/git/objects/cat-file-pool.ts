@@ -4,6 +4,7 @@ import type { GitProcess } from '../command/git-process.ts';
 import type { GitRepository } from '../repository.ts';
 import { stampOf } from '../repository-stamp.ts';
 import { CatFileProcess } from './cat-file-process.ts';
+import { isParsable } from './is-parsable.ts';
 import { type Found, Lookup } from './lookup.ts';
 import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
 
@@ -216,6 +217,8 @@ export class CatFilePool {
     lookup.answer.then(
       (found) => {
         if (found?.data === undefined || slot.generation !== generation) return;
+        // It would be found by its type, too.
+        if (!isParsable(found.type, found.data)) return;
         const place = parsePlace(lookup.revision);
         if (place === undefined) this.#small.add(generation, found);
         else this.#small.addAt(generation, place, found);

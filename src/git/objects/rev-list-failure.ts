@@ -1,6 +1,7 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { quote } from '#base/quote';
 import { GitExitError } from '../command/exit-error.ts';
+import { isRefused } from '../command/git-command.ts';
 
 /**
  * The failure of a `rev-list` in Gitaly's words, without a code: `rev-list pipeline command: exit status 128, stderr: "fatal: bad revision 'x'\n"`,
@@ -12,6 +13,5 @@ export function revListFailure(error: unknown): unknown {
       cause: error,
     });
   }
-  const isRefused = error instanceof GitalyError && error.metadata.command !== undefined;
-  return isRefused ? new GitalyError(error.code, `rev-list: ${messageOf(error)}, stderr: ""`, { cause: error }) : error;
+  return isRefused(error) ? new GitalyError(error.code, `rev-list: ${messageOf(error)}, stderr: ""`, { cause: error }) : error;
 }

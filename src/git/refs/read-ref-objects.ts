@@ -1,4 +1,5 @@
 import { mapAhead } from '#base/map-ahead';
+import { isParsable } from '../objects/is-parsable.ts';
 import type { ObjectType } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { type Commit, parseCommit } from '../objects/parse-commit.ts';
@@ -74,7 +75,8 @@ export async function* readRefCommits(
   for await (const contents of readRefObjects(objects, list, options)) {
     const commits: RefCommit[] = [];
     for (const { item: ref, oid, type, data } of contents) {
-      if (type === 'commit') commits.push({ ref, commit: parseCommit(oid, data, await mailmap) });
+      if (type === 'commit')
+        commits.push({ ref, commit: isParsable(type, data) ? parseCommit(oid, data, await mailmap) : undefined });
       else commits.push({ ref, commit: type === 'tag' ? await objects.readCommit(ref.oid, options) : undefined });
     }
     yield commits;

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, wrap } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/exit-error';
+import { isRefused } from '#git/command/git-command';
 import { countCommits as count } from '#git/history/count';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { CountCommitsRequest, CountCommitsResponseSchema } from '#wire/gen/commit_pb';
@@ -33,6 +34,7 @@ export async function countCommits(
     if (commits === undefined) throw new GitalyError('INTERNAL', 'parse count: invalid syntax');
     return { count: commits };
   } catch (error) {
+    if (isRefused(error)) throw wrap(error, 'cmd');
     if (!(error instanceof GitExitError) || signal.aborted) throw error;
     context.log.add({ git_error: error.message, git_stderr: error.stderr });
     return { count: 0 };

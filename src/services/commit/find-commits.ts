@@ -1,7 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import type { GitExitError } from '#git/command/exit-error';
-import { flag, type GitOption, joined, value } from '#git/command/git-command';
+import { flag, type GitOption, isRefused, joined, value } from '#git/command/git-command';
 import { type LogEntry, logEntries } from '#git/history/log-entries';
 import { readCommits } from '#git/history/read-commits';
 import { recentCommits } from '#git/history/recent-commits';
@@ -63,9 +63,7 @@ export async function* findCommits(
   try {
     for await (const chunk of encodeCommits(commitMessages(commits))) yield commitsResponse(FindCommitsResponseSchema, chunk);
   } catch (error) {
-    // Words that git must not see are found before it is started.
-    if (!(error instanceof GitalyError) || error.metadata.command === undefined) throw error;
-    throw wrap(error, 'error when creating git log command');
+    throw isRefused(error) ? wrap(error, 'error when creating git log command') : error;
   }
   // What git found before it failed has been sent.
   if (failure !== undefined) throw explain(failure, signal);

@@ -22,8 +22,8 @@ export async function* listCommits(
 
   const { signal } = context;
   const page = new CommitPage(request.paginationParams);
-  // What is left of the walk counts from its other end when it is reversed.
-  const maxCount = request.reverse ? undefined : page.maxCount;
+  // What is left of the walk counts from its other end when it is reversed, and a git that is to count walks though it was told not to.
+  const maxCount = request.reverse || request.disableWalk ? undefined : page.maxCount;
   const oids = page.cut(revList(repository.git, repository, { revisions, ...queryOf(request), maxCount }, { signal }));
   const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
   let isLast = false;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit, gitOutput, initRepository } from '#testkit/init-repository';
@@ -22,6 +23,67 @@ test('ListAllCommits lists what is stored as a commit, though git cannot read it
     responses.flatMap(({ commits }) => commits.map(({ id }) => `commit ${id}`)).sort(),
     stored.split('\n').filter((line) => line.startsWith('commit ')),
   );
+});
+
+test('what git cannot read is no commit to calls that look for one, also once its contents were read', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 1 });
+  const odd = gitOutput(
+    directory,
+    ['hash-object', '-t', 'commit', '-w', '--literally', '--stdin'],
+    'author A <a@x> 1 +0000\n\nno tree\n',
+  );
+  writeFileSync(join(directory, 'refs/heads/odd'), `${odd}\n`);
+  assert.throws(() => gitOutput(directory, ['rev-parse', '--verify', `${odd}^{commit}`]));
+  const { commit, ref } = gitaly.connection;
+  await Array.fromAsync(commit.listAllCommits({ repository }));
+
+  assert.equal((await commit.findCommit({ repository, revision: bytes(odd) })).commit, undefined);
+  await assert.rejects(commit.commitStats({ repository, revision: bytes(odd) }), {
+    code: 'INTERNAL',
+    message: 'object not found',
+  });
+  await assert.rejects(Array.fromAsync(ref.findAllBranches({ repository })), {
+    code: 'INTERNAL',
+    message: 'finding refs: sending lines: object not found',
+  });
+});
+
+test('GetCommitMessages sends the messages in front of one that cannot be read', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 2 });
+  const messages: string[] = [];
+  const read = async (commitIds: string[]): Promise<void> => {
+    for await (const { message } of gitaly.connection.commit.getCommitMessages({ repository, commitIds })) {
+      if (message.length > 0) messages.push(Buffer.from(message).toString());
+    }
+  };
+
+  await assert.rejects(read(['main', 'main~1', 'main\0', 'main']), {
+    code: 'INVALID_ARGUMENT',
+    message: 'failed to get commit message: revision must not contain NUL bytes',
+  });
+  assert.deepEqual(messages, ['commit 2\n', 'commit 1\n']);
+});
+
+test('ListCommits that does not walk does not walk for a page either', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 5 });
+  const expected = gitOutput(directory, ['rev-list', '--no-walk', 'main', 'main~2']).split('\n');
+
+  for (const limit of [0, 1, 2, 3]) {
+    const request = { repository, revisions: ['main', 'main~2'], disableWalk: true, paginationParams: { limit } };
+    const responses = await Array.fromAsync(gitaly.connection.commit.listCommits(request));
+    assert.deepEqual(
+      responses.flatMap(({ commits }) => commits.map(({ id }) => id)),
+      expected.slice(0, limit === 0 ? 2 : limit),
+      `limit ${limit}`,
+    );
+    assert.equal(responses.at(-1)?.paginationCursor?.nextCursor, limit === 1 ? expected[0] : undefined);
+  }
 });
 
 test('CountCommits counts everything when it is told to, whatever revision comes with it', async () => {
@@ -52,7 +114,7 @@ test('LastCommitForPath has no answer for an unknown name, and fails at one that
   }
 });
 
-test('expressions with a NUL are refused before git is started', async () => {
+test('words with a NUL are refused before git is started', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'x.git');
   initRepository(directory);
@@ -64,6 +126,10 @@ test('expressions with a NUL are refused before git is started', async () => {
   await assert.rejects(Array.fromAsync(list), {
     code: 'INTERNAL',
     message: 'iterating objects: rev-list: detected null byte in command argument "--author=A\\x00", stderr: ""',
+  });
+  await assert.rejects(commit.countCommits({ repository, all: true, path: bytes('a\0b') }), {
+    code: 'INTERNAL',
+    message: 'cmd: detected null byte in command argument "a\\x00b"',
   });
   await assert.rejects(Array.fromAsync(find), {
     code: 'INTERNAL',

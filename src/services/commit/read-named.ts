@@ -13,17 +13,23 @@ export interface NamedCommit<R> {
   readonly commit: Commit | undefined;
 }
 
-/** Reads the commits that revisions lead to, in order, through the shared process; one batch is asked for while another is used. */
+/**
+ * Reads the commits that revisions lead to, in order, through the shared process; one batch is asked for while another is used. What was
+ * read before a revision that fails comes before the error.
+ */
 export async function* readNamed<R extends string | Uint8Array>(
   objects: ObjectReader,
   revisions: readonly R[],
   context: HandlerContext,
 ): AsyncGenerator<NamedCommit<R>[]> {
   const options = { signal: context.signal, mailmap: usesMailmap(context) };
-  yield* mapAhead(batchesOf(revisions), 2, async (batch) => {
-    const commits = await Promise.all(batch.map((revision) => objects.readCommit(revision, options)));
-    return batch.map((revision, index) => ({ revision, commit: commits[index] }));
-  });
+  const read = async (revision: R) => ({ revision, commit: await objects.readCommit(revision, options) });
+  for await (const results of mapAhead(batchesOf(revisions), 2, (batch) => Promise.allSettled(batch.map(read)))) {
+    const failure = results.find((result) => result.status === 'rejected');
+    const before = failure === undefined ? results : results.slice(0, results.indexOf(failure));
+    yield before.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    if (failure !== undefined) throw failure.reason;
+  }
 }
 
 function* batchesOf<T>(items: readonly T[]): Generator<readonly T[]> {

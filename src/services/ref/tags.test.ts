@@ -209,7 +209,9 @@ test('FindTag takes the first of the tags that a pattern matches, as git lists t
 
   for (const pattern of ['*', 's*', '[m-z]*', '*d', 'light-????', 'nes\\ted', 'x*']) {
     const [first] = gitOutput(directory, ['tag', '-l', '--format=%(refname:lstrip=2) %(objectname)', pattern]).split('\n');
-    const found = await gitaly.connection.ref.findTag({ repository, tagName: Buffer.from(pattern) }).catch(codeOf);
+    const found = await gitaly.connection.ref
+      .findTag({ repository, tagName: Buffer.from(pattern) })
+      .catch((error: unknown) => `${codeOf(error)}`);
     assert.equal(typeof found === 'string' ? found : `${text(found.tag?.name)} ${found.tag?.id}`, first || 'NOT_FOUND', pattern);
   }
 });
