@@ -1,6 +1,7 @@
 import type { MessageShape } from '@bufbuild/protobuf';
 import type { ListedRef } from '#git/refs/listed-ref';
 import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldBytes, writeAscii, writeBytes, writeNumber } from '#wire/fast/fields';
 import { ListRefsResponseSchema } from '#wire/gen/ref_pb';
 
 /** Tags of the length-delimited fields: `ListRefsResponse.references`, and `name`, `target`, `peeled_target` of a reference. */
@@ -16,37 +17,14 @@ export function encodeReferences(refs: readonly ListedRef[], peel: boolean): Mes
   const out = Buffer.allocUnsafe(bytes);
   let at = 0;
   for (const ref of refs) {
-    at = writeHead(out, at, REFERENCES, referenceBytes(ref, peel));
-    at = writeHead(out, at, NAME, ref.name.length);
-    out.set(ref.name, at);
-    at = writeId(out, at + ref.name.length, TARGET, ref.oid);
-    if (peel && ref.peeledOid !== undefined) at = writeId(out, at, PEELED_TARGET, ref.peeledOid);
+    at = writeNumber(out, at, REFERENCES, referenceBytes(ref, peel));
+    at = writeBytes(out, at, NAME, ref.name);
+    at = writeAscii(out, at, TARGET, ref.oid);
+    if (peel && ref.peeledOid !== undefined) at = writeAscii(out, at, PEELED_TARGET, ref.peeledOid);
   }
   return encodedMessage(ListRefsResponseSchema, out);
 }
 
 function referenceBytes({ name, oid, peeledOid }: ListedRef, peel: boolean): number {
   return fieldBytes(name.length) + fieldBytes(oid.length) + (peel && peeledOid !== undefined ? fieldBytes(peeledOid.length) : 0);
-}
-
-/** Size of a field with a tag of one byte. */
-function fieldBytes(length: number): number {
-  let bytes = 2 + length;
-  for (let rest = length; rest > 0x7f; rest >>>= 7) bytes++;
-  return bytes;
-}
-
-/** Ids are hex digits. */
-function writeId(out: Buffer, at: number, tag: number, oid: string): number {
-  const start = writeHead(out, at, tag, oid.length);
-  return start + out.write(oid, start, 'latin1');
-}
-
-function writeHead(out: Buffer, at: number, tag: number, length: number): number {
-  out[at] = tag;
-  let position = at + 1;
-  let rest = length;
-  for (; rest > 0x7f; rest >>>= 7) out[position++] = (rest & 0x7f) | 0x80;
-  out[position++] = rest;
-  return position;
 }

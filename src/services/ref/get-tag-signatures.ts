@@ -5,6 +5,7 @@ import { wrap } from '#base/gitaly-error';
 import { walkObjects } from '#git/objects/walk-objects';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
+import { fieldBytes } from '#wire/fast/fields';
 import type {
   GetTagSignaturesRequest,
   GetTagSignaturesResponse_TagSignatureSchema,
@@ -17,8 +18,6 @@ type TagSignature = MessageInitShape<typeof GetTagSignaturesResponse_TagSignatur
 
 const BEGIN = '-----BEGIN';
 const LF = 0x0a;
-/** More than the tags and lengths of the three fields take. */
-const FRAME_BYTES = 32;
 
 /** Sends the tag objects that revisions lead to, each split into what was signed and the signature. No mailmap: it would change what was signed. */
 export async function* getTagSignatures(
@@ -57,5 +56,5 @@ function splitTag(tagId: string, data: Buffer): TagSignature {
 }
 
 function sizeOf({ tagId, signature, content }: TagSignature): number {
-  return FRAME_BYTES + (tagId?.length ?? 0) + (signature?.length ?? 0) + (content?.length ?? 0);
+  return [tagId, signature, content].reduce((sum, field) => sum + (field === undefined ? 0 : fieldBytes(field.length)), 0);
 }

@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { toBinary } from '@bufbuild/protobuf';
 import { codeOf } from '#base/gitaly-error';
 import { gitOutput, initRepository } from '#testkit/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
-import { FindAllTagsRequest_SortBy_Key } from '#wire/gen/ref_pb';
+import {
+  FindAllTagsRequest_SortBy_Key,
+  type GetTagSignaturesResponse_TagSignature,
+  GetTagSignaturesResponse_TagSignatureSchema,
+} from '#wire/gen/ref_pb';
 import { SignatureType, type Tag } from '#wire/gen/shared_pb';
 
+const MIB = 1024 * 1024;
 const repository = { storageName: 'default', relativePath: 'x.git' };
 const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('latin1');
 const SIGNATURE = '-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n';
@@ -234,4 +240,29 @@ test('a repository whose tags git cannot list has no tag, and no list of tags', 
     code: 'INTERNAL',
     message: 'iterating over tags: for-each-ref pipeline command: exit status 128',
   });
+});
+
+test('signatures of many tags fill messages to just below 1 MiB', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 1 });
+  const main = gitOutput(directory, ['rev-parse', 'main']);
+  // Short ones: what frames them counts.
+  const tags = Array.from({ length: 5000 }, (_, index) => {
+    return `tag t${index}\nfrom ${main}\ntagger T <t@x> 1600000000 +0000\ndata ${index % 250}\n${'m'.repeat(index % 250)}\n`;
+  });
+  gitOutput(directory, ['fast-import', '--quiet', '--date-format=raw'], tags.join(''));
+
+  const responses = await Array.fromAsync(gitaly.connection.ref.getTagSignatures({ repository, tagRevisions: ['--tags'] }));
+
+  const sizeOf = (each: GetTagSignaturesResponse_TagSignature): number =>
+    toBinary(GetTagSignaturesResponse_TagSignatureSchema, each).length;
+  const sizes = responses.map(({ signatures }) => signatures.map(sizeOf));
+  assert.equal(sizes.flat().length, 5000);
+  assert.ok(sizes.length > 1);
+  for (const [index, message] of sizes.entries()) {
+    const bytes = message.reduce((sum, size) => sum + size, 0);
+    const next = sizes[index + 1]?.[0] ?? MIB;
+    assert.ok(bytes < MIB && bytes + next >= MIB, `message ${index} has ${bytes} bytes, the next item ${next}`);
+  }
 });
