@@ -14,6 +14,8 @@ const CASES = [
   ["fatal: commit: Unable to create '/x/packed-refs.lock': File exists.\n\nAnother git process seems\n", 'packed-refs locked'],
   ['fatal: prepare: unable to create file /x/packed-refs.new: File exists\n', 'packed-refs locked'],
   ['fatal: commit: cannot lock references\n', 'reference is already locked'],
+  ["fatal: cannot lock ref 'refs/heads/a': is at 12 but expected 34\n", 'reference does not point to expected object'],
+  ["fatal: trying to write ref 'refs/heads/a' with nonexistent object 12\n", 'target object missing'],
 ] as const;
 
 for (const [stderr, message] of CASES) {

@@ -58,7 +58,7 @@ const inTheWay = (match: RegExpMatchArray): RefUpdateFacts => ({
   reference: bytes(match[2]),
 });
 
-/** What git says (2.39 to 2.53, in English), and what it means. The first that fits wins. */
+/** What git says (2.39 to 2.53, in English; with reftable some words are left out), and what it means. The first that fits wins. */
 const RULES: readonly Rule[] = [
   [/packed-refs\.lock': File exists\./, 'packed-refs-locked', () => ({})],
   [/packed-refs\.new: File exists\n$/, 'packed-refs-locked', () => ({})],
@@ -67,18 +67,10 @@ const RULES: readonly Rule[] = [
   [/^fatal: invalid ref format: (.+)\n$/, 'invalid-name', named],
   [/^fatal: .*: cannot lock ref '.*': '(.*)' exists; cannot create '(.*)'\n/, 'directory-conflict', inTheWay],
   [/^fatal: .*: cannot process '(.*)' and '(.*)' at the same time\n/, 'conflicting-updates', inTheWay],
+  [/^fatal: (?:.*: )?trying to write ref '(.*)' with nonexistent object ([0-9a-f]+)/, 'object-missing', named],
+  [/^fatal: (?:.*: )?trying to write non-commit object [0-9a-f]+ to branch '(.*)'/, 'object-not-commit', named],
   [
-    /^fatal: .*: (?:cannot update ref '.*': )?trying to write ref '(.*)' with nonexistent object ([0-9a-f]+)/,
-    'object-missing',
-    named,
-  ],
-  [
-    /^fatal: .*: (?:cannot update ref '.*': )?trying to write non-commit object [0-9a-f]+ to branch '(.*)'/,
-    'object-not-commit',
-    named,
-  ],
-  [
-    /^fatal: .*: cannot lock ref '(.*)': is at ([0-9a-f]+) but expected ([0-9a-f]+)\n/,
+    /^fatal: (?:.*: )?cannot lock ref '(.*)': is at ([0-9a-f]+) but expected ([0-9a-f]+)\n/,
     'unexpected-value',
     (match) => ({ reference: bytes(match[1]), actualOid: match[2] ?? '', expectedOid: match[3] ?? '' }),
   ],
