@@ -18,6 +18,7 @@ import { getTagMessages } from './get-tag-messages.ts';
 import { getTagSignatures } from './get-tag-signatures.ts';
 import { listBranchNamesContainingCommit, listTagNamesContainingCommit } from './list-names-containing-commit.ts';
 import { listRefs } from './list-refs.ts';
+import { packRefs } from './pack-refs.ts';
 import { refExists } from './ref-exists.ts';
 import { updateReferences } from './update-references.ts';
 
@@ -48,6 +49,7 @@ export function refService(rooms: RefRooms): ServiceImplementation<typeof RefSer
     listBranchNamesContainingCommit: (request, context) => listBranchNamesContainingCommit(request, context, rooms),
     listRefs: (request, context) => listRefs(request, context, rooms),
     listTagNamesContainingCommit: (request, context) => listTagNamesContainingCommit(request, context, rooms),
+    packRefs: (request, context) => packRefs(request, context, rooms),
     refExists: (request, context) => refExists(request, context, rooms),
     updateReferences: (requests, context) => updateReferences(requests, context, rooms),
   };

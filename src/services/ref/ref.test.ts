@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/init-repository';
@@ -47,4 +48,27 @@ test('RefExists refuses a name with a NUL', async () => {
     code: 'INTERNAL',
     message: 'detected null byte in command argument "refs/heads/a\\x00"',
   });
+});
+
+test('PackRefs packs every loose reference, and none gets lost', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory, { commits: 1 });
+  for (const name of ['a', 'b/c', 'd']) gitOutput(directory, ['branch', name, 'main']);
+  gitOutput(directory, ['tag', '-m', 'annotated', 'v1', 'main']);
+  const before = gitOutput(directory, ['show-ref', '--dereference']);
+  const { ref } = gitaly.connection;
+
+  await ref.packRefs({ repository });
+
+  assert.equal(gitOutput(directory, ['show-ref', '--dereference']), before);
+  const packed = readFileSync(join(directory, 'packed-refs'), 'utf8').split('\n');
+  assert.deepEqual(
+    packed.filter((line) => line.includes(' refs/')).sort(),
+    gitOutput(directory, ['show-ref']).split('\n').sort(),
+  );
+  assert.equal(existsSync(join(directory, 'refs/heads/a')), false);
+  assert.equal((await ref.refExists({ repository, ref: Buffer.from('refs/heads/b/c') })).value, true);
+  const missing = { ...repository, relativePath: 'none.git' };
+  await assert.rejects(ref.packRefs({ repository: missing }), { code: 'NOT_FOUND', message: 'repository not found' });
 });
