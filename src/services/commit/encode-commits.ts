@@ -3,7 +3,7 @@ import type { CommitOf } from '#git/history/read-commits';
 import type { NamedObject } from '#git/objects/read-many';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { ReverseWriter } from '#wire/fast/reverse-writer';
-import { chunkEncoded } from '../convert/chunk-encoded.ts';
+import { chunkEncoded } from '../convert/chunk-batches.ts';
 import { type CommitExtras, type CommitMessage, toCommitMessage } from '../convert/commit.ts';
 import { writeCommit } from '../convert/encode-commit.ts';
 

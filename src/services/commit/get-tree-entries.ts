@@ -15,6 +15,7 @@ import {
   GetTreeEntriesRequest_SortBy as SortBy,
 } from '#wire/gen/commit_pb';
 import { PathError_ErrorType as PathProblem } from '#wire/gen/errors_pb';
+import { chunkBatches } from '../convert/chunk-batches.ts';
 import { requireRevision } from '../convert/revision.ts';
 import { encodeTreeEntries, entryBytes, type SentEntry } from './encode-tree-entries.ts';
 import { withFlatPaths, withoutFlatPaths } from './flat-entries.ts';
@@ -24,8 +25,6 @@ import { cutTreePage, readTreeToken } from './tree-page.ts';
 
 type Response = MessageShape<typeof GetTreeEntriesResponseSchema>;
 
-/** Messages stay below this. @see Gitaly: chunk.maxMessageSize */
-const MAX_MESSAGE_BYTES = 1 << 20;
 const COLON = Buffer.from(':');
 
 /**
@@ -113,7 +112,7 @@ function inOrder(batches: AsyncIterable<readonly WalkedEntry[]>, sort: SortBy): 
   return sort === SortBy.FILESYSTEM ? sortEntries(batches, 'path') : batches;
 }
 
-/** Collects entries into messages. No entries, no message. */
+/** Collects entries into messages, of which the first has the cursor. No entries, no message. */
 async function* inMessages(
   batches: AsyncIterable<readonly SentEntry[]>,
   revision: Buffer,
@@ -122,20 +121,8 @@ async function* inMessages(
   // A string on the wire.
   const commitOid = Buffer.from(revision.toString());
   let nextCursor: string | undefined = cursor;
-  let held: SentEntry[] = [];
-  let bytes = 0;
-  for await (const batch of batches) {
-    for (const sent of batch) {
-      const size = entryBytes(sent, commitOid);
-      if (bytes + size >= MAX_MESSAGE_BYTES) {
-        yield encodeTreeEntries(held, commitOid, nextCursor);
-        nextCursor = undefined;
-        held = [];
-        bytes = 0;
-      }
-      held.push(sent);
-      bytes += size;
-    }
+  for await (const chunk of chunkBatches(batches, (sent) => entryBytes(sent, commitOid))) {
+    yield encodeTreeEntries(chunk, commitOid, nextCursor);
+    nextCursor = undefined;
   }
-  if (held.length > 0) yield encodeTreeEntries(held, commitOid, nextCursor);
 }

@@ -3,7 +3,7 @@ import type { HandlerContext } from '#rpc/server/handler';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { ReverseWriter } from '#wire/fast/reverse-writer';
 import { type ListCommitsByRefNameRequest, ListCommitsByRefNameResponseSchema } from '#wire/gen/commit_pb';
-import { chunkEncoded } from '../convert/chunk-encoded.ts';
+import { chunkEncoded } from '../convert/chunk-batches.ts';
 import { toCommitMessage } from '../convert/commit.ts';
 import { writeCommit } from '../convert/encode-commit.ts';
 import type { CommitRooms } from './index.ts';

@@ -8,14 +8,12 @@ import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import { fieldBytes } from '#wire/fast/fields';
 import type { ListFilesRequest, ListFilesResponseSchema } from '#wire/gen/commit_pb';
+import { chunkBatches } from '../convert/chunk-batches.ts';
 import { requireRevision } from '../convert/revision.ts';
 import type { CommitRooms } from './index.ts';
 import { strangeObjectId } from './strange-object-id.ts';
 
 type Response = MessageInitShape<typeof ListFilesResponseSchema>;
-
-/** Messages stay below this. @see Gitaly: chunk.maxMessageSize */
-const MAX_MESSAGE_BYTES = 1 << 20;
 
 /**
  * Lists the paths of all files below the tree of a revision, links among them, submodules not. A revision that git does not know gives
@@ -32,8 +30,10 @@ export async function* listFiles(
   const revision = given.length > 0 ? given : await defaultBranch(repository, signal);
   const found = await resolveTree(repository.git, repository, revision, { peel: true, signal });
   if (found.kind === 'unknown') yield {};
-  else if (found.kind === 'tree') yield* inMessages(walkTree(repository.objects, found.tree, { recursive: true, signal }));
-  else if (found.kind === 'absent' && found.oid.startsWith('^')) {
+  else if (found.kind === 'tree') {
+    const files = pathsOf(walkTree(repository.objects, found.tree, { recursive: true, signal }));
+    for await (const paths of chunkBatches(files, ({ length }) => fieldBytes(length))) yield { paths };
+  } else if (found.kind === 'absent' && found.oid.startsWith('^')) {
     throw strangeObjectId(found.oid, repository.git.objectFormat(repository));
   }
 }
@@ -47,25 +47,11 @@ async function defaultBranch({ refs }: Repository, signal: AbortSignal): Promise
   return branch;
 }
 
-async function* inMessages(batches: AsyncIterable<readonly WalkedEntry[]>): AsyncGenerator<Response> {
-  let held: Buffer[] = [];
-  let bytes = 0;
+/** The paths of the files, up to a directory that is missing. */
+async function* pathsOf(batches: AsyncIterable<readonly WalkedEntry[]>): AsyncGenerator<Buffer[]> {
   try {
-    for await (const batch of batches) {
-      for (const entry of batch) {
-        if (entry.kind !== 'blob') continue;
-        const size = fieldBytes(entry.pathLength);
-        if (bytes + size >= MAX_MESSAGE_BYTES) {
-          yield { paths: held };
-          held = [];
-          bytes = 0;
-        }
-        held.push(entry.path);
-        bytes += size;
-      }
-    }
+    for await (const batch of batches) yield batch.filter(({ kind }) => kind === 'blob').map(({ path }) => path);
   } catch (error) {
     if (!(error instanceof MissingTreeError)) throw error;
   }
-  if (held.length > 0) yield { paths: held };
 }

@@ -10,7 +10,7 @@ import {
   FindAllTagsRequest_SortBy_Key,
   FindAllTagsResponseSchema,
 } from '#wire/gen/ref_pb';
-import { chunkEncoded } from '../convert/chunk-encoded.ts';
+import { chunkEncoded } from '../convert/chunk-batches.ts';
 import { writeTag } from '../convert/encode-commit.ts';
 import { usesMailmap } from '../convert/feature-flags.ts';
 import { cutPage, itemsOf, MissingPageTokenError, pageOf } from '../convert/pagination.ts';

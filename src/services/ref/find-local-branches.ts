@@ -12,7 +12,7 @@ import {
   FindLocalBranchesRequest_SortBy,
   type FindLocalBranchesResponseSchema,
 } from '#wire/gen/ref_pb';
-import { chunkEncoded } from '../convert/chunk-encoded.ts';
+import { chunkEncoded } from '../convert/chunk-batches.ts';
 import { type CommitMessage, toAuthorMessage, toCommitMessage } from '../convert/commit.ts';
 import { cutPage, itemsOf, type Page, pageOf } from '../convert/pagination.ts';
 import { branchLines } from './branch-lines.ts';

@@ -1,6 +1,4 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { chunkBySize } from '#base/chunk-by-size';
-import { flatten } from '#base/flatten';
 import { wrap } from '#base/gitaly-error';
 import { walkObjects } from '#git/objects/walk-objects';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -11,6 +9,7 @@ import type {
   GetTagSignaturesResponse_TagSignatureSchema,
   GetTagSignaturesResponseSchema,
 } from '#wire/gen/ref_pb';
+import { chunkBatches } from '../convert/chunk-batches.ts';
 import { requireRevisions } from '../convert/revision.ts';
 import type { RefRooms } from './index.ts';
 
@@ -28,9 +27,8 @@ export async function* getTagSignatures(
   const repository = rooms.storages.open(request.repository);
   const revisions = requireRevisions(request.tagRevisions);
 
-  const signatures = flatten(signaturesOf(repository, revisions, signal));
   try {
-    for await (const chunk of chunkBySize<TagSignature>(signatures, { sizeOf })) yield { signatures: chunk };
+    for await (const signatures of chunkBatches(signaturesOf(repository, revisions, signal), sizeOf)) yield { signatures };
   } catch (error) {
     throw wrap(error, 'cat-file iterator stop');
   }
