@@ -17,7 +17,9 @@ const WITH_TRAILERS = { waitForTrailers: true, sendDate: false } as const;
 const TRAILERS_ONLY = { endStream: true, sendDate: false } as const;
 /** How often to look whether the status has left, when the client reads slowly. */
 const RELEASE_RETRY_MS = 20;
-// The text of grpc-go.
+// The texts of grpc-go.
+const BAD_REQUEST = 'grpc: error unmarshalling request';
+const BAD_MESSAGE = 'grpc: failed to unmarshal the received message';
 const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
 
 /** Told of headers and messages that go out, with their size (keepalive enforcement). */
@@ -145,7 +147,8 @@ export class ActiveCall implements ServerCall {
     try {
       message = this.#route.decode(payload);
     } catch (error) {
-      throw new GitalyError('INTERNAL', `grpc: error unmarshalling request: ${decodeFailure(error)}`, { cause: error });
+      const text = this.method.kind === 'unary' ? BAD_REQUEST : BAD_MESSAGE;
+      throw new GitalyError('INTERNAL', `${text}: ${decodeFailure(error)}`, { cause: error });
     }
     const index = this.requestMessages++;
     this.requestBytes += payload.length;

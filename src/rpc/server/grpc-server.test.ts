@@ -186,11 +186,19 @@ test('unknown services and methods, and methods without a handler, are unimpleme
 });
 
 test('a request that does not decode, and one that is missing, are internal errors', async () => {
-  await using server = connectTo({ services: [serve(CommitService, { findCommit: () => ({}) })] });
+  const nothing = async function* () {};
+  await using server = connectTo({
+    services: [serve(CommitService, { findCommit: () => ({}) }), serve(BlobService, { getBlob: nothing })],
+  });
 
   await assert.rejects(only(server.channel.invokeRaw(findCommit, [Buffer.of(0xff)])), {
     code: 'INTERNAL',
     message: /^grpc: error unmarshalling request: /,
+  });
+  // grpc-go has other words where messages are read by the handler.
+  await assert.rejects(all(server.channel.invokeRaw(getBlob, [Buffer.of(0xff)])), {
+    code: 'INTERNAL',
+    message: /^grpc: failed to unmarshal the received message: /,
   });
   await assert.rejects(only(server.channel.invokeRaw(findCommit, [])), {
     code: 'INTERNAL',

@@ -72,3 +72,12 @@ test('PackRefs packs every loose reference, and none gets lost', async () => {
   const missing = { ...repository, relativePath: 'none.git' };
   await assert.rejects(ref.packRefs({ repository: missing }), { code: 'NOT_FOUND', message: 'repository not found' });
 });
+
+test('UpdateReferences without a request says that it has received none', async () => {
+  await using gitaly = await startGitaly();
+
+  await assert.rejects(gitaly.connection.ref.updateReferences([]), {
+    code: 'INTERNAL',
+    message: 'receiving initial request: EOF',
+  });
+});

@@ -22,7 +22,7 @@ export async function updateReferences(
   rooms: RefRooms,
 ): Promise<MessageInitShape<typeof UpdateReferencesResponseSchema>> {
   const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
+  if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
   const repository = rooms.storages.open(first.repository, { otherwise: 'INTERNAL' });
   const objectFormat = repository.git.objectFormat(repository);
   requireUpdates(first);
