@@ -72,11 +72,14 @@ function keyOf(key: webcrypto.JsonWebKey): KeyObject | undefined {
 
 /** Whether a key's halves belong together: what a damaged one signs is wrong, and may give its secret away. */
 function isSound(key: KeyObject, { kty, x }: webcrypto.JsonWebKey): boolean {
-  const publicKey = createPublicKey(key);
-  if (publicKey.export({ format: 'jwk' }).x !== x) return false;
-  const [digest, probe] = [kty === 'OKP' ? null : 'sha256', Buffer.from('probe')];
+  return createPublicKey(key).export({ format: 'jwk' }).x === x && knowsItsSignature(key, kty === 'OKP' ? null : 'sha256');
+}
+
+/** Whether the public half of a key agrees with what the secret one has signed. */
+export function knowsItsSignature(key: KeyObject, digest: string | null): boolean {
+  const probe = Buffer.from('probe');
   try {
-    return verify(digest, probe, publicKey, sign(digest, probe, key));
+    return verify(digest, probe, createPublicKey(key), sign(digest, probe, key));
   } catch {
     return false; // numbers that cannot be calculated with
   }

@@ -1,38 +1,29 @@
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
-import { ed25519PrivateKey, rsaPrivateKey } from './key-numbers.ts';
+import { createHash } from 'node:crypto';
+import { type KeyMaterial, readPublicPart } from './openpgp-algorithms.ts';
 import { dearmor } from './openpgp-armor.ts';
 import { number, PacketFields, packetsOf, subpacketsOf } from './openpgp-packets.ts';
 
 /** A primary key or a subkey, with what the signatures on it say. */
-export interface OpenPgpKey {
-  readonly algorithm: 'rsa' | 'ed25519';
+export interface OpenPgpKey extends KeyMaterial {
   /** 20 bytes; the last 8 are the key id. */
   readonly fingerprint: Buffer;
   /** Seconds since 1970. */
   readonly createdAt: number;
   readonly isPrimary: boolean;
-  readonly publicKey: KeyObject;
-  readonly privateKey: KeyObject;
   readonly maySign: boolean;
   /** Seconds since 1970; `undefined` for never. */
   readonly expiresAt: number | undefined;
   readonly isRevoked: boolean;
 }
 
-/** RFC 4880, section 9.1, and RFC 9580 for EdDSA. */
-export const ALGORITHMS = { rsa: 1, ed25519: 22 } as const;
-
 const VERSION = 4;
 const TAG = { signature: 2, secretKey: 5, secretSubkey: 7 };
 const SUBPACKET = { signedAt: 2, expiresAfter: 9, issuer: 16, flags: 27 };
 const MAY_SIGN = 2;
-const ED25519_CURVE = Buffer.from('2b06010401da470f01', 'hex');
-/** Before a point that is written as one number, in a format of its own. */
-const NATIVE_POINT = 0x40;
 
 /**
- * Reads the first key of a file, armoured or not, with its subkeys. Left out are those of other algorithms than RSA and Ed25519 and those
- * whose secret is elsewhere. The file is its owner's: the signatures in it are not verified.
+ * Reads the first key of a file, armoured or not, with its subkeys. Left out are those of algorithms that do not sign and those whose
+ * secret is elsewhere. The file is its owner's: the signatures in it are not verified.
  *
  * @returns at least one key; the primary key need not be among them.
  * @throws {Error} `read entity: …` when there is none, or it is protected by a passphrase.
@@ -70,16 +61,14 @@ function readKeys(bytes: Buffer): OpenPgpKey[] {
   return keys;
 }
 
-type KeyMaterial = Pick<OpenPgpKey, 'algorithm' | 'publicKey' | 'privateKey'>;
-
 /** The key of a packet; in place of its secret the reason why there is none. Keys of no use here have no fingerprint. */
 function readSecretKey(body: Buffer): { fingerprint: Buffer; createdAt: number; secret: KeyMaterial | string } {
   const fields = new PacketFields(body);
   if (fields.number(1) !== VERSION) throw new Error('openpgp: only keys of version 4 are supported');
   const createdAt = fields.number(4);
-  const readSecret = readPublic(fields, fields.number(1));
+  const readSecret = readPublicPart(fields, fields.number(1));
   if (readSecret === undefined) {
-    const secret = 'unsupported kind of key; signing keys are of type RSA or Ed25519';
+    const secret = 'unsupported kind of key; signing keys are of type RSA, DSA, ECDSA or Ed25519';
     return { fingerprint: Buffer.alloc(0), createdAt, secret };
   }
   const publicBody = fields.taken;
@@ -87,27 +76,6 @@ function readSecretKey(body: Buffer): { fingerprint: Buffer; createdAt: number; 
   const fingerprint = createHash('sha1').update(head).update(publicBody).digest();
   const isProtected = fields.number(1) !== 0;
   return { fingerprint, createdAt, secret: isProtected ? 'this private key is passphrase protected' : readSecret() };
-}
-
-/** Reads the public part, and gives what reads the secret behind it; `undefined` for algorithms that do not sign here. */
-function readPublic(fields: PacketFields, algorithm: number): (() => KeyMaterial) | undefined {
-  if (algorithm === ALGORITHMS.rsa) {
-    const [n, e] = [fields.mpi(), fields.mpi()];
-    return () => {
-      // OpenPGP has the inverse of p modulo q: with the primes exchanged it is that of q modulo p.
-      const [d, q, p, inverse] = [fields.mpi(), fields.mpi(), fields.mpi(), fields.mpi()];
-      return material('rsa', rsaPrivateKey({ n, e, d, p, q, inverse }));
-    };
-  }
-  if (algorithm !== ALGORITHMS.ed25519) return undefined;
-  if (!fields.take(fields.number(1)).equals(ED25519_CURVE)) return undefined;
-  const point = fields.mpi();
-  if (point[0] !== NATIVE_POINT) throw new Error('openpgp: the public key is no point of its curve');
-  return () => material('ed25519', ed25519PrivateKey(fields.mpi(), point.subarray(1)));
-}
-
-function material(algorithm: KeyMaterial['algorithm'], privateKey: KeyObject): KeyMaterial {
-  return { algorithm, privateKey, publicKey: createPublicKey(privateKey) };
 }
 
 /** Types of signatures on keys (RFC 4880, section 5.2.1). */

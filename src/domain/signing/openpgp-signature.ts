@@ -1,11 +1,8 @@
-import { createHash, sign, verify } from 'node:crypto';
-import { promisify } from 'node:util';
-import { padded } from './key-numbers.ts';
+import { createHash } from 'node:crypto';
+import { ALGORITHM_IDS, signNumbers, verifyNumbers } from './openpgp-algorithms.ts';
 import { armor, dearmor } from './openpgp-armor.ts';
-import { ALGORITHMS, type OpenPgpKey } from './openpgp-key.ts';
+import type { OpenPgpKey } from './openpgp-key.ts';
 import { mpi, number, PacketFields, packetsOf, subpacketsOf } from './openpgp-packets.ts';
-
-const signAsync = promisify(sign);
 
 const LABEL = 'PGP SIGNATURE';
 const VERSION = 4;
@@ -14,7 +11,6 @@ const TYPE = { binary: 0, text: 1 };
 const SUBPACKET = { signedAt: 2, issuer: 16, issuerFingerprint: 33 };
 /** RFC 4880, section 9.4, without those that no longer protect. */
 const HASHES: Readonly<Record<number, string>> = { 8: 'sha256', 9: 'sha384', 10: 'sha512', 11: 'sha224' };
-const SHA256 = 8;
 const LAST_DATE = 0xffff_ffffn;
 
 /**
@@ -38,10 +34,14 @@ export async function createOpenPgpSignature(keys: readonly OpenPgpKey[], text: 
   ];
   const hashed = Buffer.concat(subpackets);
   const type = /\r(?!\n)/.test(text.toString('latin1')) ? TYPE.binary : TYPE.text;
-  const head = Buffer.concat([Buffer.from([VERSION, type, ALGORITHMS[key.algorithm], SHA256]), number(hashed.length, 2), hashed]);
+  const head = Buffer.concat([
+    Buffer.from([VERSION, type, ALGORITHM_IDS[key.algorithm], hashId(key.hash)]),
+    number(hashed.length, 2),
+    hashed,
+  ]);
   const data = signedData(type, text, head);
-  const digest = createHash('sha256').update(data).digest();
-  const numbers = await signDigest(key, data, digest);
+  const digest = createHash(key.hash).update(data).digest();
+  const numbers = await signNumbers(key, data, digest);
   const body = Buffer.concat([head, number(0, 2), digest.subarray(0, 2), ...numbers.map(mpi)]);
   return armor(LABEL, Buffer.concat([Buffer.from([0xc0 | SIGNATURE_TAG]), packetLength(body.length), body]));
 }
@@ -64,16 +64,16 @@ function verifyBody(keys: readonly OpenPgpKey[], text: Buffer, fields: PacketFie
   const head = fields.taken;
   const unhashed = subpacketsOf(fields.take(fields.number(2)));
   const key = keys.find(({ fingerprint }) => isIssuer(hashed, fingerprint) || isIssuer(unhashed, fingerprint));
-  if (key === undefined || ALGORITHMS[key.algorithm] !== algorithm) return false;
+  if (key === undefined || ALGORITHM_IDS[key.algorithm] !== algorithm) return false;
   fields.take(2); // of the digest, to save work
 
   const data = signedData(type, text, head);
-  if (key.algorithm === 'ed25519') {
-    const signature = Buffer.concat([padded(fields.mpi(), 32), padded(fields.mpi(), 32)]);
-    return verify(null, createHash(hash).update(data).digest(), key.publicKey, signature);
-  }
-  const modulusBytes = Math.ceil((key.publicKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8);
-  return verify(hash, data, key.publicKey, padded(fields.mpi(), modulusBytes));
+  const digest = createHash(hash).update(data).digest();
+  return verifyNumbers(key, { data, hash, digest }, fields);
+}
+
+function hashId(name: string): number {
+  return Number(Object.entries(HASHES).find(([, hash]) => hash === name)?.[0]);
 }
 
 function isIssuer(subpackets: ReadonlyMap<number, Buffer>, fingerprint: Buffer): boolean {
@@ -90,12 +90,6 @@ function signerAt(keys: readonly OpenPgpKey[], atSeconds: bigint): { key: OpenPg
     .sort((a, b) => Number(a.key.isPrimary) - Number(b.key.isPrimary) || b.key.createdAt - a.key.createdAt);
   if (able[0] === undefined) throw new Error('sign commit: openpgp: no valid signing keys');
   return able[0];
-}
-
-async function signDigest(key: OpenPgpKey, data: Buffer, digest: Buffer): Promise<Buffer[]> {
-  if (key.algorithm === 'rsa') return [await signAsync('sha256', data, key.privateKey)];
-  const signature = await signAsync(null, digest, key.privateKey);
-  return [signature.subarray(0, 32), signature.subarray(32)];
 }
 
 /** RFC 4880, section 5.2.4. */

@@ -72,6 +72,8 @@ test('an SSH key has not signed what was changed, signed for another purpose or 
 interface OpenPgpCase {
   readonly name: string;
   readonly make: (gpg: GnuPg) => Promise<string>;
+  /** The shortest digest that gpg signs with such a key; default SHA-256. */
+  readonly digest?: string;
 }
 
 const OPENPGP_KEYS: readonly OpenPgpCase[] = [
@@ -89,6 +91,21 @@ const OPENPGP_KEYS: readonly OpenPgpCase[] = [
       return await gpg.exportKey('x@x', []);
     },
   },
+  {
+    name: 'dsa',
+    make: async (gpg) => {
+      await gpg.makeKey('x@x', { algorithm: 'dsa2048' });
+      return await gpg.exportKey('x@x');
+    },
+  },
+  ...Object.entries({ nistp256: 'sha256', nistp384: 'sha384', nistp521: 'sha512' }).map(([algorithm, digest]) => ({
+    name: `ecdsa on ${algorithm}`,
+    digest,
+    make: async (gpg: GnuPg) => {
+      await gpg.makeKey('x@x', { algorithm });
+      return await gpg.exportKey('x@x');
+    },
+  })),
   {
     name: 'a subkey for signing, and others that are of no use',
     make: async (gpg) => {
@@ -108,7 +125,7 @@ const OPENPGP_KEYS: readonly OpenPgpCase[] = [
   },
 ];
 
-for (const { name, make } of OPENPGP_KEYS) {
+for (const { name, make, digest = 'sha256' } of OPENPGP_KEYS) {
   test(`gpg verifies what an OpenPGP key signs, and the key knows what gpg signed: ${name}`, { skip: NO_GPG }, async () => {
     await using gpg = await GnuPg.create();
     const key = keyIn(await make(gpg));
@@ -122,7 +139,7 @@ for (const { name, make } of OPENPGP_KEYS) {
       assert.ok(key.hasSigned(text, await gpg.sign('x@x', text)));
       // Lines that end in a lone carriage return are gpg's own idea.
       if (!text.includes('\r')) assert.ok(key.hasSigned(text, await gpg.sign('x@x', text, ['--textmode'])));
-      assert.ok(key.hasSigned(text, await gpg.sign('x@x', text, ['--digest-algo', 'sha256'])));
+      assert.ok(key.hasSigned(text, await gpg.sign('x@x', text, ['--digest-algo', digest])));
     }
   });
 }
@@ -213,9 +230,11 @@ test('a damaged key is refused without a word of what is in it', {
 }, async () => {
   await using gpg = await GnuPg.create();
   await using ssh = await OpenSsh.create();
-  await gpg.makeKey('x@x', { algorithm: 'rsa2048' });
+  await gpg.makeKey('r@x', { algorithm: 'rsa2048' });
+  await gpg.makeKey('d@x', { algorithm: 'dsa2048' });
   const files = [
-    await gpg.exportKey('x@x', []),
+    await gpg.exportKey('r@x', []),
+    await gpg.exportKey('d@x', []),
     await ssh.makeKey('e', ['-t', 'ed25519']),
     await ssh.makeKey('c', ['-t', 'ecdsa']),
   ];

@@ -1,0 +1,109 @@
+import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { promisify } from 'node:util';
+import { dsaPrivateKey } from './dsa-key.ts';
+import { ECDSA_CURVES, ecdsaPrivateKey, ed25519PrivateKey, padded, rsaPrivateKey } from './key-numbers.ts';
+import type { PacketFields } from './openpgp-packets.ts';
+
+const signAsync = promisify(sign);
+
+export type OpenPgpAlgorithm = 'rsa' | 'dsa' | 'ecdsa' | 'ed25519';
+
+/** RFC 4880, section 9.1, RFC 6637 for ECDSA, and RFC 9580 for EdDSA. */
+export const ALGORITHM_IDS: Readonly<Record<OpenPgpAlgorithm, number>> = { rsa: 1, dsa: 17, ecdsa: 19, ed25519: 22 };
+
+/** What a key signs with. */
+export interface KeyMaterial {
+  readonly algorithm: OpenPgpAlgorithm;
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+  /** Size of each number of its signatures: one of RSA, two of the others. */
+  readonly numberBytes: number;
+  /** What it signs. SHA-256, as Gitaly has it; gpg wants a digest as long as the curve. */
+  readonly hash: string;
+}
+
+const ED25519_CURVE = Buffer.from('2b06010401da470f01', 'hex');
+const NIST_CURVES: Readonly<Record<string, keyof typeof ECDSA_CURVES>> = {
+  '2a8648ce3d030107': 'nistp256',
+  '2b81040022': 'nistp384',
+  '2b81040023': 'nistp521',
+};
+/** Before a point that is written as one number, in a format of its own. */
+const NATIVE_POINT = 0x40;
+
+/** Reads the public part of a key, and gives what reads the secret behind it; `undefined` for algorithms that do not sign here. */
+export function readPublicPart(fields: PacketFields, algorithm: number): (() => KeyMaterial) | undefined {
+  switch (algorithm) {
+    case ALGORITHM_IDS.rsa:
+      return readRsa(fields);
+    case ALGORITHM_IDS.dsa:
+      return readDsa(fields);
+    case ALGORITHM_IDS.ecdsa:
+      return readEcdsa(fields);
+    case ALGORITHM_IDS.ed25519:
+      return readEd25519(fields);
+    default:
+      return undefined;
+  }
+}
+
+function readRsa(fields: PacketFields): () => KeyMaterial {
+  const [n, e] = [fields.mpi(), fields.mpi()];
+  return () => {
+    // OpenPGP has the inverse of p modulo q: with the primes exchanged it is that of q modulo p.
+    const [d, q, p, inverse] = [fields.mpi(), fields.mpi(), fields.mpi(), fields.mpi()];
+    return material('rsa', rsaPrivateKey({ n, e, d, p, q, inverse }), n.length);
+  };
+}
+
+function readDsa(fields: PacketFields): () => KeyMaterial {
+  const [p, q, g, y] = [fields.mpi(), fields.mpi(), fields.mpi(), fields.mpi()];
+  return () => material('dsa', dsaPrivateKey({ p, q, g, y, x: fields.mpi() }), q.length);
+}
+
+function readEcdsa(fields: PacketFields): (() => KeyMaterial) | undefined {
+  const curve = ECDSA_CURVES[NIST_CURVES[fields.take(fields.number(1)).toString('hex')] ?? ''];
+  if (curve === undefined) return undefined;
+  const point = fields.mpi();
+  return () => ({ ...material('ecdsa', ecdsaPrivateKey(curve, fields.mpi(), point), curve.bytes), hash: curve.hash });
+}
+
+function readEd25519(fields: PacketFields): (() => KeyMaterial) | undefined {
+  if (!fields.take(fields.number(1)).equals(ED25519_CURVE)) return undefined;
+  const point = fields.mpi();
+  if (point[0] !== NATIVE_POINT) throw new Error('openpgp: the public key is no point of its curve');
+  return () => material('ed25519', ed25519PrivateKey(fields.mpi(), point.subarray(1)), 32);
+}
+
+function material(algorithm: OpenPgpAlgorithm, privateKey: KeyObject, numberBytes: number): KeyMaterial {
+  return { algorithm, privateKey, publicKey: createPublicKey(privateKey), numberBytes, hash: 'sha256' };
+}
+
+/** Signs data, of which `digest` is the digest with the key's hash. @returns the numbers of the signature. */
+export async function signNumbers(
+  { algorithm, privateKey: key, numberBytes, hash }: KeyMaterial,
+  data: Buffer,
+  digest: Buffer,
+): Promise<Buffer[]> {
+  if (algorithm === 'rsa') return [await signAsync(hash, data, key)];
+  // OpenPGP has Ed25519 sign the digest, as if that were the text.
+  const signature =
+    algorithm === 'ed25519'
+      ? await signAsync(null, digest, key)
+      : await signAsync(hash, data, { key, dsaEncoding: 'ieee-p1363' });
+  return [signature.subarray(0, numberBytes), signature.subarray(numberBytes)];
+}
+
+/** Whether the numbers, which are read from the fields, are a signature of data, of which `digest` is the `hash`. */
+export function verifyNumbers(
+  { algorithm, publicKey: key, numberBytes }: KeyMaterial,
+  signed: { readonly data: Buffer; readonly hash: string; readonly digest: Buffer },
+  fields: PacketFields,
+): boolean {
+  const { data, hash, digest } = signed;
+  const first = padded(fields.mpi(), numberBytes);
+  if (algorithm === 'rsa') return verify(hash, data, key, first);
+  const signature = Buffer.concat([first, padded(fields.mpi(), numberBytes)]);
+  if (algorithm === 'ed25519') return verify(null, digest, key, signature);
+  return verify(hash, data, { key, dsaEncoding: 'ieee-p1363' }, signature);
+}
