@@ -194,16 +194,14 @@ test('a NUL is refused, line feeds and carriage returns are not mistaken for som
   assert.equal((await objects.info('main'))?.oid, oid);
 });
 
-test('an id with more digits behind it is that id', async () => {
-  for (const format of ['sha1', 'sha256']) {
-    const fixture = new Fixture(`--object-format=${format}`);
-    const oid = fixture.commit({ file: 'x' });
-    const objects = git.objects(fixture.repository);
+test('an id with zeros behind it is that id, as git has it that knows longer ids', async () => {
+  const fixture = new Fixture('--object-format=sha1');
+  const oid = fixture.commit({ file: 'x' });
+  const objects = git.objects(fixture.repository);
 
-    assert.equal((await objects.info(`${oid}5`))?.oid, oid);
-    assert.equal((await objects.readCommit(`${oid}abc`))?.oid, oid);
-    assert.equal(await objects.info(`${oid}g`), undefined);
-  }
+  assert.equal((await objects.info(`${oid}0`))?.oid, oid);
+  assert.equal((await objects.readCommit(`${oid}${'0'.repeat(24)}`))?.oid, oid);
+  for (const behind of ['5', 'abc', '05', '0'.repeat(25), 'g']) assert.equal(await objects.info(oid + behind), undefined, behind);
 });
 
 test('an object file that is empty is no object', async () => {

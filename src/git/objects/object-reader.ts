@@ -50,8 +50,8 @@ const PEEL_TAG = Buffer.from('^{tag}');
  */
 const DIFFICULT = /@\{|\^\{\/|^:\/|:(?:[0-3]:)?\.\.?(?:\/|$)/;
 
-/** More hex digits than the shorter kind of id has, alone or peeled. */
-const LONG_ID = /^([0-9a-fA-F]{41,})(?:\^\{[a-z]*\})?$/;
+/** The shorter kind of id and zeros, up to the length of the longer kind, alone or peeled. */
+const ID_AND_ZEROS = /^([0-9a-fA-F]{40})0{1,24}(\^\{[a-z]*\})?$/;
 
 /** The name of a reference, full or short, perhaps peeled or with a path. What may be the beginning of an id is left to git. */
 const REFERENCE = /^(?![0-9a-fA-F]{4,}(?:[\^:]|$))([A-Za-z0-9][^^~:@{}\\ *?[]*)(\^\{(?:commit|tree|blob|tag)\}|:.*)?$/s;
@@ -196,12 +196,11 @@ export class ObjectReader {
     return resolved === undefined ? revision : Buffer.from(resolved.oid + rest, 'latin1');
   }
 
-  /** Newer versions of git take an id with more hex digits behind it for the id, and so it is with all. */
+  /** Newer versions of git keep short ids in the space of long ones, so that one is found with zeros behind it; and so it is with all. */
   #cutId(revision: Buffer): Buffer {
-    const digits = LONG_ID.exec(revision.toString('latin1'))?.[1]?.length;
-    if (digits === undefined) return revision;
-    const length = this.#git.objectFormat(this.#repository) === 'sha1' ? 40 : 64;
-    return digits <= length ? revision : Buffer.concat([revision.subarray(0, length), revision.subarray(digits)]);
+    const [, id, peel = ''] = ID_AND_ZEROS.exec(revision.toString('latin1')) ?? [];
+    if (id === undefined || this.#git.objectFormat(this.#repository) !== 'sha1') return revision;
+    return Buffer.from(id + peel, 'latin1');
   }
 
   /** Whether a process that reads lines gets the revision as it is (git drops a carriage return before the line feed). */
