@@ -43,3 +43,16 @@ for (const stderr of ['fatal: something new\n', VIA_SYMREF, 'fatal: invalid ref 
     assert.equal(refUpdateError(FAILED, Buffer.from(stderr), 'files'), FAILED);
   });
 }
+
+test('a reference in the way of another is named, in files only where git speaks of its lock', () => {
+  const conflict = "'refs/heads/a/b' exists; cannot create 'refs/heads/a'\n";
+  const plain = Buffer.from(`fatal: commit: ${conflict}`);
+  const locked = Buffer.from(`fatal: commit: cannot lock ref 'refs/heads/a': ${conflict}`);
+
+  assert.equal(refUpdateError(FAILED, plain, 'files'), FAILED);
+  for (const error of [refUpdateError(FAILED, plain, 'reftable'), refUpdateError(FAILED, locked, 'files')]) {
+    assert.ok(error instanceof RefUpdateError);
+    assert.equal(error.message, 'file directory conflict');
+    assert.deepEqual(error.facts, { existingReference: Buffer.from('refs/heads/a/b'), reference: Buffer.from('refs/heads/a') });
+  }
+});
