@@ -1,3 +1,4 @@
+import { quote } from '#base/quote';
 import { IndexError } from './index-error.ts';
 import { requireTreePath, TreePathError } from './paths.ts';
 import type { EditedEntry, TreeEditor } from './tree-editor.ts';
@@ -45,7 +46,7 @@ export async function applyActions(tree: TreeEditor, actions: Iterable<FileActio
 
 interface Context {
   readonly tree: TreeEditor;
-  /** Where files were moved to. They cannot be moved again: clients know it so from Gitaly. */
+  /** Where files were moved to. They cannot be moved again, and others may take their places: clients know it so from Gitaly. */
   readonly moved: Set<string>;
 }
 
@@ -81,12 +82,13 @@ async function apply(context: Context, action: FileAction): Promise<void> {
   }
 }
 
-/** Makes a file where none is; it takes the place of a directory or a submodule. */
+/** Makes a file where none is; it takes the place of a directory, a submodule, or a file that was moved there. */
 async function putFile({ tree, moved }: Context, path: Buffer, entry: { mode: number; oid: string }): Promise<void> {
   requireTreePath(path);
-  if ((await tree.find(path))?.kind === 'blob') throw new IndexError('file exists', path);
+  const key = path.toString('latin1');
+  if ((await tree.find(path))?.kind === 'blob' && !moved.has(key)) throw new IndexError('file exists', path);
   await tree.put(path, entry);
-  moved.delete(path.toString('latin1'));
+  moved.delete(key);
 }
 
 async function createDirectory(tree: TreeEditor, path: Buffer, blobOid: string): Promise<void> {
@@ -95,7 +97,12 @@ async function createDirectory(tree: TreeEditor, path: Buffer, blobOid: string):
   if (existing === 'blob') throw new IndexError('file exists', path);
   if (existing !== undefined) throw new IndexError('directory exists', path);
   requireTreePath(path);
-  await tree.put(Buffer.concat([path, KEEP]), { mode: FILE, oid: blobOid });
+  const keep = Buffer.concat([path, KEEP]);
+  if (keep.includes(0)) {
+    const reason = `executing hash-object: detected null byte in command argument ${quote(keep)}`;
+    throw new Error(`performing action operations.createDirectory: ${reason}`);
+  }
+  await tree.put(keep, { mode: FILE, oid: blobOid });
 }
 
 async function move(context: Context, action: FileAction & { kind: 'move' }): Promise<void> {

@@ -163,6 +163,7 @@ for (const [path, mode] of [
   ['.git. /x', 0o100644],
   ['.g\u200cit', 0o100644],
   ['a\\.git', 0o100644],
+  ['a\0b', 0o100644],
   ['.gitmodules', 0o120000],
   ['x'.repeat(4097), 0o100644],
 ] as const) {

@@ -17,7 +17,7 @@ export function isRefusedName(name: Buffer, mode: number): boolean {
   if (name.length > MAX_NAME_BYTES) return true;
   // One character a byte: the patterns are ASCII.
   const bytes = name.toString('latin1');
-  if (/^\.\.?$|^$|\//.test(bytes)) return true;
+  if (/^\.\.?$|^$|[/\0]/.test(bytes)) return true;
   if (bytes.split('\\').some((part) => NTFS_DOT_GIT.test(part))) return true;
   const seenByHfs = name.toString('utf8').replace(HFS_IGNORES, '').toLowerCase();
   if (seenByHfs === '.git') return true;

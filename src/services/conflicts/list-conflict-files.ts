@@ -8,6 +8,7 @@ import type { HandlerContext } from '#rpc/server/handler';
 import { Quarantine } from '#storage/quarantine';
 import type { Repository } from '#storage/repository';
 import type { ConflictFileSchema, ListConflictFilesRequest, ListConflictFilesResponseSchema } from '#wire/gen/conflicts_pb';
+import { whyNotFound } from '../convert/revision.ts';
 import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
 import type { ConflictsRooms } from './index.ts';
 
@@ -106,12 +107,8 @@ class Contents {
 }
 
 async function resolveCommit(repository: Repository, name: string, whose: 'our' | 'their', signal: AbortSignal): Promise<string> {
-  const revision = `${name}^{commit}`;
-  const startsWithDash = name.startsWith('-');
-  const commit = startsWithDash ? undefined : await repository.objects.info(revision, { signal });
+  const revision = Buffer.from(`${name}^{commit}`);
+  const commit = name.startsWith('-') ? undefined : await repository.objects.info(revision, { signal });
   if (commit !== undefined) return commit.oid;
-  const why = startsWithDash
-    ? `positional arg "${revision}" cannot start with dash '-': invalid argument`
-    : 'reference not found';
-  throw new GitalyError('FAILED_PRECONDITION', `could not lookup '${whose}' OID: ${why}`);
+  throw new GitalyError('FAILED_PRECONDITION', `could not lookup '${whose}' OID: ${whyNotFound(revision)}`);
 }

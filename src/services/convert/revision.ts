@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/quote';
 import { type RevisionRules, validateRevision } from '#git/refs/validate-revision';
 
 /**
@@ -27,4 +28,10 @@ export function requireRevisions(revisions: readonly string[], rules: RevisionRu
   if (revisions.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'missing revisions');
   const options = { allowPseudo: true, prefix: 'invalid revision: ', ...rules };
   return revisions.map((revision) => requireRevision(Buffer.from(revision), options));
+}
+
+/** Why there is nothing of a name, in Gitaly's words: one that begins with a dash is not shown to git. */
+export function whyNotFound(revision: Uint8Array): string {
+  if (revision[0] !== 0x2d) return 'reference not found';
+  return `positional arg ${quote(revision)} cannot start with dash '-': invalid argument`;
 }

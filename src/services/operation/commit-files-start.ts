@@ -5,6 +5,7 @@ import { GitExitError } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
 import type { UserCommitFilesRequestHeader } from '#wire/gen/operations_pb';
+import type { Repository as RepositoryMessage } from '#wire/gen/shared_pb';
 import { asGoStatus } from '../convert/go-status.ts';
 import { remoteOptionsOf } from '../convert/remote-options.ts';
 import type { OperationRooms } from './index.ts';
@@ -39,47 +40,50 @@ export async function startOf(parts: StartParts, context: HandlerContext, rooms:
   const { repository, header } = parts;
   const { signal } = context;
   const branch = branchReference(header.branchName);
-  const targetOid = await commitOf(repository, branch, signal);
-  const startRepository = await otherRepository(header, context, rooms);
+  const targetOid = await commitOf(repository, branch, signal).catch((error: unknown) => {
+    throw wrap(error, 'resolve target branch commit');
+  });
+  const startRepository = otherRepository(header);
   const parentOid = header.startSha === '' ? await resolveParent() : header.startSha;
   if (parentOid === undefined || parentOid === targetOid) return { targetOid, parentOid, repository };
   if ((await commitOf(repository, Buffer.from(parentOid), signal)) !== undefined) return { targetOid, parentOid, repository };
   if (startRepository === undefined)
     throw new GitalyError('INTERNAL', 'fetch missing commit: lookup parent commit: reference not found');
-  await fetchParent(startRepository, parts.target, parentOid);
+  await fetchParent(await open(startRepository, 'fetch missing commit: fetch parent commit'), parts.target, parentOid);
   return { targetOid, parentOid, repository: parts.target };
 
   async function resolveParent(): Promise<string | undefined> {
     if (startRepository === undefined && header.startBranchName.length === 0) return targetOid;
-    const hasBranches = await (startRepository ? remotely(startRepository) : repository.refs.hasBranches({ signal }));
+    const remote = startRepository && (await open(startRepository, 'resolve parent commit: remote repository'));
+    const hasBranches = await (remote ? remotely(remote) : repository.refs.hasBranches({ signal }));
     // A fresh fork that begins in itself, behind a proxy that hides that it does.
     if (!hasBranches) return targetOid;
     const start = header.startBranchName.length === 0 ? branch : branchReference(header.startBranchName);
     const revision = Buffer.concat([start, PEEL]);
-    const oid = await (startRepository?.resolveCommit(revision) ?? commitOf(repository, start, signal));
+    const where = remote === undefined ? '*localrepo.Repo' : '*remoterepo.Repo';
+    const words = `resolve parent commit: resolving refish ${quote(revision)} in ${where}`;
+    const oid = await (remote?.resolveCommit(revision) ??
+      commitOf(repository, start, signal).catch((error: unknown) => {
+        throw wrap(error, words);
+      }));
     if (oid !== undefined) return oid;
-    const where = startRepository === undefined ? '*localrepo.Repo' : '*remoterepo.Repo';
-    throw new GitalyError(
-      'INTERNAL',
-      `resolve parent commit: resolving refish ${quote(revision)} in ${where}: reference not found`,
-    );
+    throw new GitalyError('INTERNAL', `${words}: reference not found`);
+  }
+
+  /** A repository of which nothing is needed may be anywhere. */
+  async function open(remote: RepositoryMessage, words: string): Promise<RemoteRepository> {
+    try {
+      return await rooms.remotes.open(remote, remoteOptionsOf(context));
+    } catch (error) {
+      throw wrap(error, words);
+    }
   }
 }
 
 /** The repository that the request begins in, when it is another one. */
-async function otherRepository(
-  { repository, startRepository, startSha }: UserCommitFilesRequestHeader,
-  context: HandlerContext,
-  { remotes }: OperationRooms,
-): Promise<RemoteRepository | undefined> {
-  if (startRepository === undefined) return undefined;
-  const { storageName, relativePath } = startRepository;
-  if (storageName === repository?.storageName && relativePath === repository.relativePath) return undefined;
-  try {
-    return await remotes.open(startRepository, remoteOptionsOf(context));
-  } catch (error) {
-    throw wrap(error, startSha === '' ? 'resolve parent commit: remote repository' : 'fetch missing commit: fetch parent commit');
-  }
+function otherRepository({ repository, startRepository }: UserCommitFilesRequestHeader): RepositoryMessage | undefined {
+  const { storageName, relativePath } = startRepository ?? {};
+  return storageName === repository?.storageName && relativePath === repository?.relativePath ? undefined : startRepository;
 }
 
 async function remotely(repository: RemoteRepository): Promise<boolean> {
@@ -103,5 +107,7 @@ async function fetchParent(from: RemoteRepository, to: Repository, oid: string):
 }
 
 async function commitOf(repository: Repository, reference: Buffer, signal: AbortSignal): Promise<string | undefined> {
-  return (await repository.objects.info(Buffer.concat([reference, PEEL]), { signal }))?.oid;
+  const revision = Buffer.concat([reference, PEEL]);
+  if (revision.includes(0)) throw new Error(`detected null byte in command argument ${quote(revision)}`);
+  return (await repository.objects.info(revision, { signal }))?.oid;
 }

@@ -4,6 +4,7 @@ import type { Quarantine } from '#storage/quarantine';
 import type { Repository } from '#storage/repository';
 import type { Repository as RepositoryMessage } from '#wire/gen/shared_pb';
 import { remoteOptionsOf } from '../convert/remote-options.ts';
+import { whyNotFound } from '../convert/revision.ts';
 import type { OperationRooms } from './index.ts';
 
 /** The commit that a change begins with. */
@@ -34,14 +35,15 @@ export async function findStart(parts: StartParts, context: HandlerContext, room
   const revision = Buffer.concat([parts.revision, Buffer.from('^{commit}')]);
   if (startRepository === undefined) {
     const commit = revision.includes(0) || revision[0] === 0x2d ? undefined : await repository.objects.info(revision, { signal });
-    return { oid: commit?.oid ?? notFound(), repository };
+    if (commit === undefined) throw notFound(whyNotFound(revision));
+    return { oid: commit.oid, repository };
   }
 
   const remote = await rooms.remotes.open(startRepository, remoteOptionsOf(context));
-  const found = await remote.resolveCommit(revision).catch((error: unknown) => {
+  const oid = await remote.resolveCommit(revision).catch((error: unknown) => {
     throw wrap(error, 'resolve start ref');
   });
-  const oid = found ?? notFound();
+  if (oid === undefined) throw notFound('reference not found');
   if ((await repository.objects.info(`${oid}^{commit}`, { signal })) !== undefined) return { oid, repository };
   await remote.fetchInto(quarantine.repository, oid).catch((error: unknown) => {
     throw wrap(error, 'fetch start');
@@ -49,6 +51,6 @@ export async function findStart(parts: StartParts, context: HandlerContext, room
   return { oid, repository: quarantine.repository };
 }
 
-function notFound(): never {
-  throw new GitalyError('INVALID_ARGUMENT', 'resolve start ref: reference not found');
+function notFound(why: string): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', `resolve start ref: ${why}`);
 }

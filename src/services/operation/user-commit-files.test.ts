@@ -16,16 +16,22 @@ import {
 type Request = MessageInitShape<typeof UserCommitFilesRequestSchema>;
 type ActionHeader = MessageInitShape<typeof UserCommitFilesActionHeaderSchema>;
 
+interface Start {
+  readonly startSha?: string;
+  readonly startBranchName?: Buffer;
+  readonly startRepository?: { readonly storageName: string; readonly relativePath: string };
+}
+
 const MEBIBYTE = 1024 * 1024;
 
-function header({ startSha = '' } = {}): Request {
+function header(start: Start = {}): Request {
   const value = {
     repository: { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' },
     user: { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') },
     branchName: Buffer.from('main'),
     commitMessage: Buffer.from('change'),
     timestamp: { seconds: 1_700_000_000n },
-    startSha,
+    ...start,
   };
   return { userCommitFilesRequestPayload: { case: 'header', value } };
 }
@@ -84,6 +90,68 @@ for (const objectFormat of ['sha1', 'sha256']) {
     assert.equal(gitOutput(path, ['cat-file', '-p', 'main:x/y/c']), 'two');
     assert.match(gitOutput(path, ['cat-file', '-p', 'main']), /^author Jane <jane@x> 1700000000 \+0000$/m);
     assert.equal(gitOutput(path, ['fsck', '--strict', '--no-dangling']), '');
+  });
+}
+
+test('a file that was moved gives way to a later action of the request, as with Gitaly', async () => {
+  await using gitaly = await startGitaly();
+  const path = initRepository(gitaly);
+  const { userCommitFiles } = gitaly.connection.operation;
+  await userCommitFiles([header(), ...create('a', 'a\n'), ...create('b', 'b\n')]);
+  const moveTo = (name: string, from: string) => action('MOVE', name, { previousPath: Buffer.from(from), inferContent: true });
+
+  // What was moved cannot be moved again.
+  await assert.rejects(userCommitFiles([header(), moveTo('x', 'a'), moveTo('y', 'x')]), { code: 'NOT_FOUND' });
+  await userCommitFiles([header(), moveTo('x', 'a'), moveTo('x', 'b')]);
+  await userCommitFiles([header(), moveTo('y', 'x'), ...create('y', 'new\n')]);
+
+  assert.equal(gitOutput(path, ['ls-tree', '--name-only', 'main']), 'y');
+  assert.equal(gitOutput(path, ['cat-file', '-p', 'main:y']), 'new');
+  await assert.rejects(userCommitFiles([header(), ...create('y', 'again\n')]), { code: 'ALREADY_EXISTS' });
+});
+
+test('another repository to start in is asked only when something of it is needed', async () => {
+  await using gitaly = await startGitaly();
+  initRepository(gitaly);
+  const { userCommitFiles } = gitaly.connection.operation;
+  const first = await userCommitFiles([header(), ...create('a', 'a\n')]);
+  const startRepository = { storageName: 'elsewhere', relativePath: 'x.git' };
+  const startSha = first.branchUpdate?.commitId ?? '';
+
+  const second = await userCommitFiles([header({ startRepository, startSha }), ...create('b', 'b\n')]);
+
+  assert.equal(second.branchUpdate?.branchCreated, false);
+  await assert.rejects(userCommitFiles([header({ startRepository }), ...create('c', 'c\n')]), {
+    code: 'INTERNAL',
+    message: 'resolve parent commit: remote repository: remote repository: empty gitaly-servers metadata',
+  });
+});
+
+// git never sees such a name; the words are Gitaly's.
+const NUL_IN_NAMES: readonly { requests: Request[]; message: string }[] = [
+  {
+    requests: [header(), action('CREATE_DIR', 'a\0b')],
+    message:
+      'performing action operations.createDirectory: executing hash-object: detected null byte in command argument "a\\x00b/.gitkeep"',
+  },
+  {
+    requests: [header(), action('MOVE', 'a\0b', { previousPath: Buffer.from('a'), inferContent: true })],
+    message: 'writing tree writing tree: exit status 128',
+  },
+  {
+    requests: [header({ startBranchName: Buffer.from('x\0') })],
+    message:
+      'resolve parent commit: resolving refish "refs/heads/x\\x00^{commit}" in *localrepo.Repo: detected null byte in command argument "refs/heads/x\\x00^{commit}"',
+  },
+];
+for (const { requests, message } of NUL_IN_NAMES) {
+  test(`a NUL byte in a name: ${message.slice(0, 40)}`, async () => {
+    await using gitaly = await startGitaly();
+    initRepository(gitaly);
+    const { userCommitFiles } = gitaly.connection.operation;
+    await userCommitFiles([header(), ...create('a', 'a\n')]);
+
+    await assert.rejects(userCommitFiles(requests), { code: 'INTERNAL', message });
   });
 }
 

@@ -9,6 +9,7 @@ import { Quarantine } from '#storage/quarantine';
 import type { Repository } from '#storage/repository';
 import type { VotePhase } from '#storage/voter';
 import { UserSquashErrorSchema, type UserSquashRequest, type UserSquashResponseSchema } from '#wire/gen/operations_pb';
+import { whyNotFound } from '../convert/revision.ts';
 import type { OperationRooms } from './index.ts';
 import { mergeConflictDetail, signatureOfUser } from './merge-parts.ts';
 import { requireFilled, requireUser } from './request-parts.ts';
@@ -74,16 +75,13 @@ async function castVote(
 }
 
 async function resolveCommit(repository: Repository, revision: string, which: string, signal: AbortSignal): Promise<string> {
-  const name = `${revision}^{commit}`;
+  const name = Buffer.from(`${revision}^{commit}`);
   const commit = revision.startsWith('-') ? undefined : await repository.objects.info(name, { signal });
   if (commit !== undefined) return commit.oid;
-  const why = revision.startsWith('-')
-    ? `positional arg "${name}" cannot start with dash '-': invalid argument`
-    : 'reference not found';
   const detail = create(UserSquashErrorSchema, {
     error: { case: 'resolveRevision', value: { revision: Buffer.from(revision) } },
   });
-  throw new GitalyError('INVALID_ARGUMENT', `resolving ${which} revision: ${why}`, { details: [detail] });
+  throw new GitalyError('INVALID_ARGUMENT', `resolving ${which} revision: ${whyNotFound(name)}`, { details: [detail] });
 }
 
 function withFinalLineFeed(message: Uint8Array): Uint8Array {
