@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { findCustomHooks } from './custom-hook-files.ts';
+import { findCustomHooks, hasCustomHooks } from './custom-hook-files.ts';
 
 async function tempDirectory(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'custom-hooks-'));
@@ -49,13 +49,19 @@ test('backups, directories, files without the right to execute and dangling link
   assert.deepEqual(await findCustomHooks(root, '', 'pre-receive'), [join(directory, 'link')]);
 });
 
-test('a repository without custom hooks has none, and a file in place of the directory is an error', async (t) => {
+test('a repository without custom hooks has none, and a file in place of a directory is an error', async (t) => {
   const root = await tempDirectory(t);
   assert.deepEqual(await findCustomHooks(root, join(root, 'none'), 'post-receive'), []);
+  assert.equal(await hasCustomHooks(root, join(root, 'none'), 'post-receive'), false);
 
-  await script(join(root, 'custom_hooks/post-receive.d'));
+  for (const file of ['custom_hooks/post-receive.d', 'custom_hooks']) {
+    await rm(join(root, 'custom_hooks'), { recursive: true, force: true });
+    await script(join(root, file));
 
-  await assert.rejects(findCustomHooks(root, '', 'post-receive'), {
-    message: `open ${root}/custom_hooks/post-receive.d: not a directory`,
-  });
+    // Nothing is pushed past hooks that an operator meant to be there.
+    await assert.rejects(findCustomHooks(root, '', 'post-receive'), {
+      message: `creating custom hooks executor: open ${root}/custom_hooks/post-receive.d: not a directory`,
+    });
+    assert.equal(await hasCustomHooks(root, '', 'post-receive'), true);
+  }
 });

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { systemErrorCode, systemErrorText } from '#base/system-error';
 
 /** The hooks that an operator may add scripts to. */
@@ -13,7 +13,7 @@ export type CustomHookName = 'pre-receive' | 'update' | 'post-receive';
  * A script counts when it (or what a link leads to) is no directory, we may execute it, and its name does not end in `~`.
  *
  * @param globalDirectory `[hooks] custom_hooks_dir`; empty for none.
- * @throws {Error} `open <directory>: …` when a directory is there and cannot be read.
+ * @throws {Error} `creating custom hooks executor: open <directory>: …` when something is there that cannot be read.
  */
 export async function findCustomHooks(repositoryPath: string, globalDirectory: string, hook: CustomHookName): Promise<string[]> {
   const own = join(repositoryPath, 'custom_hooks', hook);
@@ -24,8 +24,17 @@ export async function findCustomHooks(repositoryPath: string, globalDirectory: s
   ];
 }
 
+/** Whether running the scripts of a hook would do something, be it to fail because they cannot be found. Takes what {@link findCustomHooks} takes. */
+export async function hasCustomHooks(...where: Parameters<typeof findCustomHooks>): Promise<boolean> {
+  return await findCustomHooks(...where).then(
+    (scripts) => scripts.length > 0,
+    () => true,
+  );
+}
+
 async function scriptsIn(directory: string): Promise<string[]> {
-  if (!existsSync(directory)) return [];
+  // To look costs less than to fail, and most have none.
+  if (!existsSync(directory) && !isNoDirectory(dirname(directory))) return [];
   try {
     const names = await readdir(directory, { encoding: 'buffer' });
     return names
@@ -34,8 +43,13 @@ async function scriptsIn(directory: string): Promise<string[]> {
       .filter(isScript);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
-    throw new Error(`open ${directory}: ${systemErrorText(error)}`, { cause: error });
+    throw new Error(`creating custom hooks executor: open ${directory}: ${systemErrorText(error)}`, { cause: error });
   }
+}
+
+/** Whether something else is there. */
+function isNoDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
 }
 
 function isScript(path: string): boolean {

@@ -5,7 +5,7 @@ import type { Storages } from '#storage/storages';
 import type { InternalApi } from '../gitlab-api/internal-api.ts';
 import { type Voter, voteHash } from '../transactions/voter.ts';
 import { checkAccess, quarantineOf } from './access.ts';
-import { type CustomHookName, findCustomHooks } from './custom-hook-files.ts';
+import { type CustomHookName, findCustomHooks, hasCustomHooks } from './custom-hook-files.ts';
 import type { HookCall } from './hook-call.ts';
 import { customHookEnvironment } from './hook-environment.ts';
 import { requireObjectFormat, whatIsWrongWithOid } from './hook-object-id.ts';
@@ -59,7 +59,7 @@ export class HookManager {
 
   /** Whether anybody looks at the objects of a change before it is made: GitLab, or a script of the operator's. */
   async looksAtObjects({ path }: Repository): Promise<boolean> {
-    return !this.api.standAlone || (await findCustomHooks(path, this.customHooksDirectory, 'pre-receive')).length > 0;
+    return !this.api.standAlone || (await hasCustomHooks(path, this.customHooksDirectory, 'pre-receive'));
   }
 
   /** @param changes lines `<old> <new> <reference>\n`. @throws {NotAllowedError} {CustomHookError} and others: the push is refused. */

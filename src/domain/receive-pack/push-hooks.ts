@@ -1,6 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { isRateLimited } from '../gitlab-api/internal-api.ts';
-import { findCustomHooks } from '../hooks/custom-hook-files.ts';
+import { hasCustomHooks } from '../hooks/custom-hook-files.ts';
 import type { HookCall } from '../hooks/hook-call.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HookOutput } from '../hooks/hook-output.ts';
@@ -25,8 +25,7 @@ export async function neededHooks(manager: HookManager, push: Push): Promise<Rea
   const needed = new Set<RelayedHook>(manager.api.standAlone ? [] : ['pre-receive', 'post-receive']);
   for (const hook of ['pre-receive', 'update', 'post-receive'] as const) {
     if (needed.has(hook)) continue;
-    const scripts = await findCustomHooks(push.repository.path, manager.customHooksDirectory, hook);
-    if (scripts.length > 0) needed.add(hook);
+    if (await hasCustomHooks(push.repository.path, manager.customHooksDirectory, hook)) needed.add(hook);
   }
   return needed;
 }
