@@ -53,6 +53,7 @@ const HARMLESS: Readonly<Record<string, RegExp>> = {
   'pack.threads': /^\d+$/,
   'pack.windowmemory': /^\d+[kmg]?$/,
   'pack.writereverseindex': BOOLEAN,
+  'reftable.locktimeout': /^\d+$/,
   'transfer.fsckobjects': BOOLEAN,
   'transfer.unpacklimit': /^\d+$/,
   'uploadpack.advertisebundleuris': BOOLEAN,
