@@ -36,11 +36,12 @@ export async function* diffKnownChanges(
   const isWanted = ({ patchBytes }: { readonly patchBytes: number }) => maxPatchBytes === 0 || patchBytes <= maxPatchBytes;
   const take = ({ change, patch }: FileDiff): BlobDiff => {
     const { isBinary, linesAdded, linesRemoved } = patch;
-    const isRename = change.status === 'R' || change.status === 'C';
     // Without diff-pairs both sides have the old path.
-    const pieces = isBinary && isRename ? [binaryText(change)] : patch.pieces;
-    const patchBytes = isBinary && isRename ? lengthOf(pieces) : patch.patchBytes;
-    const isOverLimit = (patch.isPresent || isRename) && !isWanted({ patchBytes });
+    const hasOldPath = scratch !== undefined && (change.status === 'R' || change.status === 'C');
+    const pieces = isBinary && hasOldPath ? [binaryText(change)] : patch.pieces;
+    const patchBytes = isBinary && hasOldPath ? lengthOf(pieces) : patch.patchBytes;
+    const isPresent = patch.isPresent || (hasOldPath && isOnlyRenamed(change));
+    const isOverLimit = isPresent && !isWanted({ patchBytes });
     const shown = isOverLimit ? [] : pieces;
     return {
       leftOid: change.fromOid,
@@ -70,6 +71,11 @@ export async function* diffKnownChanges(
 
 function expected({ status = 'X', oldMode, newMode, oldOid, newOid, path, oldPath }: KnownChange): FileChange[] {
   return splitTypeChange({ status, oldMode, newMode, fromOid: oldOid, toOid: newOid, fromPath: oldPath ?? path, toPath: path });
+}
+
+/** Of such a file `diff-pairs` prints a header, and a diff of a path with itself nothing. */
+function isOnlyRenamed({ oldMode, newMode, fromOid, toOid }: FileChange): boolean {
+  return newMode !== 0 && oldMode === newMode && fromOid === toOid;
 }
 
 function binaryText({ fromPath, toPath }: FileChange): Buffer {

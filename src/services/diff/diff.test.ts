@@ -296,6 +296,32 @@ test('DiffBlobs names both paths of a binary file that was renamed', async () =>
   assert.deepEqual([latin1(answer?.patch), answer?.patchSize], ['Binary files a/old and "b/t\\tab" differ\n', 40]);
 });
 
+test('DiffBlobs drops what git printed beyond a limit, and nothing where it printed no patch that belongs to the file', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory);
+  const [oldBlobId = '', newBlobId = ''] = ['a', 'b'].map((content) =>
+    gitOutput(directory, ['hash-object', '-w', '--stdin'], content),
+  );
+  const change = { status: ChangedPaths_Status.MODIFIED, oldMode: 0o100644, newMode: 0o100644, oldBlobId, newBlobId };
+  const [path, oldPath] = [Buffer.from('new'), Buffer.from('old')];
+  const renamed = { ...change, status: ChangedPaths_Status.RENAMED, path, oldPath };
+  // git prints two patches of a file that becomes a link, and the second one hides those of all later files.
+  const rawInfo = [
+    { ...renamed, newBlobId: oldBlobId },
+    { ...renamed, oldMode: 0, newMode: 0 },
+    { ...change, path, newMode: 0o120000 },
+    renamed,
+  ];
+
+  const answers = await Array.fromAsync(gitaly.connection.diff.diffBlobs({ repository, rawInfo, patchBytesLimit: -1 }));
+
+  assert.deepEqual(
+    answers.map(({ overPatchBytesLimit }) => overPatchBytesLimit),
+    [true, false, true, false],
+  );
+});
+
 test('CommitStats counts what git counts of commits with several parents, with one and without', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'x.git');
