@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/quote';
-import { isOwnQuarantine } from './quarantine-path.ts';
+import { isOwnQuarantine, isTransactionQuarantine } from './quarantine-path.ts';
 import { isInside, joinInside } from './relative-path.ts';
 import type { RepositoryLocation, RepositoryTarget } from './repository-target.ts';
 import { tempRoot } from './storage-layout.ts';
@@ -32,7 +32,7 @@ export function objectDirectories(location: RepositoryLocation, target: Reposito
 }
 
 /**
- * The object directory that a request names, for calls that look at it themselves.
+ * The object directory that a request names, for calls that only measure it: also the quarantine of a transaction.
  *
  * @throws {GitalyError} INVALID_ARGUMENT when the request names none or one that lies elsewhere, NOT_FOUND when it is missing.
  */
@@ -44,7 +44,7 @@ export function namedObjectDirectory(location: RepositoryLocation, target: Repos
   if (directory === undefined) {
     throw new GitalyError('INVALID_ARGUMENT', 'validate relative path: relative path escapes root directory');
   }
-  if (!belongsTo(location, directory)) {
+  if (!belongsTo(location, directory) && !isInTransaction(location, directory)) {
     throw new GitalyError('INVALID_ARGUMENT', 'not a valid relative path: relative path escapes root directory');
   }
   if (statSync(directory, { throwIfNoEntry: false }) === undefined) {
@@ -68,8 +68,17 @@ function belongsTo(location: RepositoryLocation, directory: string): boolean {
   const quarantine = isOwnQuarantine(location, directory);
   if (!quarantine && !isInside(location.path, directory)) return false;
 
+  return staysInside(quarantine ? tempRoot(location.storage) : location.path, directory);
+}
+
+function isInTransaction({ storage }: RepositoryLocation, directory: string): boolean {
+  return isTransactionQuarantine(directory) && !directory.includes('\0') && staysInside(storage.path, directory);
+}
+
+/** Whether symbolic links lead out of a directory that the path lies in by text. What is not there leads nowhere. */
+function staysInside(root: string, directory: string): boolean {
   const real = realPath(directory);
   if (real === undefined) return true;
-  const root = realPath(quarantine ? tempRoot(location.storage) : location.path);
-  return root === undefined || isInside(root, real);
+  const realRoot = realPath(root);
+  return realRoot === undefined || isInside(realRoot, real);
 }

@@ -21,3 +21,11 @@ export function isOwnQuarantine(location: RepositoryLocation, absolutePath: stri
   const start = `${tempRoot(location.storage)}/${quarantinePrefix(location.relativePath)}`;
   return absolutePath.startsWith(start) && absolutePath.length > start.length;
 }
+
+/**
+ * Whether an absolute clean path has the name of a transaction's quarantine, or of the one that `git receive-pack` makes in it. Nothing in it says
+ * whose it is.
+ */
+export function isTransactionQuarantine(absolutePath: string): boolean {
+  return /\/quarantine(?:\/tmp_objdir[^/]*)?$/.test(absolutePath);
+}

@@ -223,18 +223,35 @@ test('a quarantine of the repository is honoured', async () => {
   assert.deepEqual(repository.alternateObjectDirectories, [`${path}/objects`, `${path}/incoming`]);
 });
 
+for (const directory of ['tx/1/quarantine', 'tx/1/quarantine/tmp_objdir-incoming-1']) {
+  test(`the quarantine of a transaction is measured, but not read: ${directory}`, async () => {
+    await using fixture = await StorageFixture.create();
+    fixture.init('x.git');
+    const target = at('x.git', { gitObjectDirectory: `../${directory}` });
+    assert.equal(refusal(() => fixture.storages.objectDirectory(target)).code, 'NOT_FOUND');
+
+    mkdirSync(`${fixture.storage.path}/${directory}`, { recursive: true });
+
+    assert.equal(fixture.storages.objectDirectory(target), `${fixture.storage.path}/${directory}`);
+    assert.equal(refusal(() => fixture.storages.open(target)).code, 'INTERNAL');
+  });
+}
+
 for (const [what, directory] of [
   ['another repository', '../y.git/objects'],
   ['outside of the storage', '../../x'],
   ['a quarantine of another repository', `../+gitaly/tmp/${quarantinePrefix('y.git')}1`],
   ['the whole of the scratch space', '../+gitaly/tmp'],
   ['the target of a link', 'link'],
+  ['a link that has the name of a quarantine', 'quarantine'],
+  ['a directory in the quarantine of a transaction', '../tx/quarantine/pack'],
 ] as const) {
   test(`an object directory that is ${what} is refused`, async () => {
     await using fixture = await StorageFixture.create();
     const { path } = fixture.init('x.git');
     fixture.init('y.git');
     symlinkSync('../y.git/objects', `${path}/link`);
+    symlinkSync('/', `${path}/quarantine`);
 
     const code = 'INTERNAL';
     assert.equal(refusal(() => fixture.storages.open(at('x.git', { gitObjectDirectory: directory }))).code, code);
