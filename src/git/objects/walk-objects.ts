@@ -71,7 +71,8 @@ export interface AllObjectsOptions {
  * Every object of the object database, also what nothing leads to, each once, in the order in which it is stored. In a quarantine without
  * alternates these are the quarantined objects.
  *
- * @throws {GitalyError} without a code: `cat-file failed: exit status 128, stderr: {"…" '\x00' '\x00'}` (Gitaly prints a Go struct).
+ * @throws {GitalyError} without a code: `parsing object info: object not found` at one that cannot be read, and
+ *   `cat-file failed: exit status 128, stderr: {"…" '\x00' '\x00'}` (Gitaly prints a Go struct).
  */
 export async function* allObjects(
   git: Git,
@@ -83,9 +84,11 @@ export async function* allObjects(
   const catFile = gitCommand('cat-file', { options });
   try {
     for await (const lines of outputLines(git, repository, catFile, { signal })) {
-      const infos = lines.map(parseHeader).filter((info) => info !== undefined && (type === undefined || info.type === type));
-      // The filter leaves no undefined, which it cannot tell the compiler together with the type's test.
-      if (infos.length > 0) yield infos as ObjectInfo[];
+      const all = lines.map(parseHeader);
+      const infos = all.filter((info) => info !== undefined);
+      const wanted = type === undefined ? infos : infos.filter((info) => info.type === type);
+      if (wanted.length > 0) yield wanted;
+      if (infos.length < all.length) throw new GitalyError('UNKNOWN', 'parsing object info: object not found');
     }
   } catch (error) {
     if (!(error instanceof GitExitError)) throw error;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -170,4 +170,26 @@ test('ListAllBlobs sees what nothing leads to, and of a quarantine what its obje
     await list({ gitObjectDirectory: 'incoming', gitAlternateObjectDirectories: ['objects'] }),
     [...own, `${quarantined} quarantined`].sort(),
   );
+});
+
+test('a list of everything fails at an object that cannot be read, as a check that has not seen all of a push must', async () => {
+  await using gitaly = await startGitaly();
+  const { run, commit } = fixture(gitaly);
+  commit({ a: 'a' });
+  const oid = run(['hash-object', '-w', '--stdin'], 'damaged');
+  const file = join(gitaly.storagePath(), 'x.git/objects', oid.slice(0, 2), oid.slice(2));
+  chmodSync(file, 0o644);
+  writeFileSync(file, 'no object');
+
+  const { blob, commit: commits } = gitaly.connection;
+  const wrong = { code: 'INTERNAL', message: 'parsing object info: object not found' };
+  await assert.rejects(Array.fromAsync(blob.listAllBlobs({ repository })), {
+    ...wrong,
+    message: `processing blobs: ${wrong.message}`,
+  });
+  await assert.rejects(Array.fromAsync(blob.listAllLFSPointers({ repository })), wrong);
+  await assert.rejects(Array.fromAsync(commits.listAllCommits({ repository })), {
+    ...wrong,
+    message: `iterating objects: ${wrong.message}`,
+  });
 });
