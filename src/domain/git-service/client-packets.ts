@@ -16,6 +16,11 @@ export class ClientPackets {
     return this.#isReadable;
   }
 
+  /** Whether no packet is under way: the bytes may end here. */
+  get isWhole(): boolean {
+    return this.#rest.length === 0;
+  }
+
   *push(chunk: Uint8Array): Generator<ClientPacket> {
     if (!this.#isReadable) return;
     const bytes = Buffer.concat([this.#rest, chunk]);

@@ -67,6 +67,12 @@ test('bytes that are no packets end the counting', () => {
   assert.equal(read('fff1').isWellFormed, false);
 });
 
+test('a packet that does not end is none, but for what comes after done', () => {
+  assert.equal(read(pkt('want x\n'), '00').isWellFormed, false);
+  assert.equal(read(pkt('want x\n').slice(0, -1)).isWellFormed, false);
+  assert.equal(read(`${pkt('done\n')}00`).isWellFormed, true);
+});
+
 test('the result does not depend on how the bytes are cut', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: V0.length }), { maxLength: 8 }), (cuts) => {

@@ -37,9 +37,10 @@ export class Negotiation {
   #command = '';
   #userAgent = '';
 
-  /** Whether everything so far was understood. Statistics of other negotiations go into no metric. */
+  /** Whether everything was understood, were it to end here. Statistics of other negotiations go into no metric. */
   get isWellFormed(): boolean {
-    return !this.#isMalformed && this.#packets.isReadable;
+    if (this.#isOver) return !this.#isMalformed;
+    return this.#packets.isReadable && this.#packets.isWhole;
   }
 
   get statistics(): NegotiationStatistics {

@@ -1,7 +1,7 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { ClientGoneError, type ServiceStreams } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
-import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import { Negotiation, type NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import { uploadPack } from '#domain/upload-pack/upload-pack';
 import type { ConfigPair } from '#git/command/config';
 import { describeExit } from '#git/command/exit-error';
@@ -18,7 +18,9 @@ export interface PostedFetch {
   readonly signal: AbortSignal;
 }
 
-/** Serves one POST of a fetch. */
+const NO_STATISTICS = new Negotiation().statistics;
+
+/** Serves one POST of a fetch. @returns what was asked; nothing of a request that was not understood as a whole. */
 export async function runUploadPack(
   fetch: PostedFetch,
   context: HandlerContext,
@@ -28,11 +30,12 @@ export async function runUploadPack(
     throw explained(error);
   });
   reportNegotiation(result, context.log, rooms.observeNegotiation);
+  const { exit, statistics } = result.isWellFormed ? result : { ...result, statistics: NO_STATISTICS };
   // A client that asks for a shallow clone hangs up after the list of shallow commits, and comes again; git calls that an error.
-  if (result.exit.code !== 0 && (result.exit.code === undefined || result.statistics.deepen === '')) {
-    throw new GitalyError('FAILED_PRECONDITION', `running upload-pack: waiting for upload-pack: ${describeExit(result.exit)}`);
+  if (exit.code !== 0 && (exit.code === undefined || statistics.deepen === '')) {
+    throw new GitalyError('FAILED_PRECONDITION', `running upload-pack: waiting for upload-pack: ${describeExit(exit)}`);
   }
-  return result.statistics;
+  return statistics;
 }
 
 function explained(error: unknown): GitalyError {

@@ -82,6 +82,21 @@ test('a client that hangs up after the list of shallow commits is OK', async () 
   assert.equal(statistics?.deepen, 'deepen 1');
 });
 
+test('a request that is not understood as a whole counts for nothing, and excuses no failure', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly);
+  await using client = await sidechannelTo(gitaly);
+  const deepen = packet(`want ${oid} shallow\n`) + packet('deepen 1\n');
+
+  const statistics = await client.fetch(`${deepen}${FLUSH}00`);
+
+  assert.deepEqual([statistics?.packets, statistics?.wants, statistics?.deepen, statistics?.caps], [0n, 0n, '', []]);
+  await assert.rejects(client.fetch(`${deepen}${packet('have x y\n')}${FLUSH}`), {
+    code: 'FAILED_PRECONDITION',
+    message: 'running upload-pack: waiting for upload-pack: exit status 128',
+  });
+});
+
 test('a request that git refuses fails the call; the connection lives on', async () => {
   await using gitaly = await startGitaly();
   const { oid } = await createRepository(gitaly);
