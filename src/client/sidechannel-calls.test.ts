@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { type Duplex, PassThrough, Readable } from 'node:stream';
+import { type Duplex, PassThrough, Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
 import { test } from 'node:test';
 import { packetHeader } from '#rpc/common/pkt-line';
 import { startSidechannelServer } from '#testkit/sidechannel-server';
@@ -77,6 +78,48 @@ test("the call's error wins over the callback's", async () => {
     return /git has gone/.test(error.message);
   });
   assert.equal(registry.size, 0);
+});
+
+// Of a fetch that git refused, its reason was lost now and then.
+test('what the server sent before the call failed is handed on to its end, slow as the reader may be', async () => {
+  const words = Buffer.alloc(600_000, 'fatal: ');
+  await using server = await startSidechannelServer(async (sidechannel) => {
+    for (let at = 0; at < words.length; at += 60_000) sidechannel.write(band(2, words.toString('latin1', at, at + 60_000)));
+    await finished(sidechannel.end(), { readable: false });
+    throw new Error('exit status 128');
+  });
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(server.address, registry);
+  const chunks: Buffer[] = [];
+  const stderr = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk);
+      setTimeout(done, 5);
+    },
+  });
+  const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr };
+
+  await assert.rejects(uploadPackWithSidechannel(connection, registry, io, {}), /exit status 128/);
+  await finished(stderr.end());
+
+  assert.ok(Buffer.concat(chunks).equals(words));
+});
+
+test('a reader that is stuck does not hold up the failure of an aborted call', async () => {
+  await using server = await startSidechannelServer(async (sidechannel) => {
+    sidechannel.write(band(1, 'out'));
+    await received(sidechannel);
+  });
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(server.address, registry);
+  const abort = new AbortController();
+  const stdout = new Writable({ write: () => abort.abort(new Error('enough')) });
+  const io = { stdin: new PassThrough(), stdout, stderr: new PassThrough() };
+
+  const start = performance.now();
+  await assert.rejects(uploadPackWithSidechannel(connection, registry, io, {}, { signal: abort.signal }));
+
+  assert.ok(performance.now() - start < 4_000);
 });
 
 test('a stdin that fails is the error, and the server learns of it', async () => {

@@ -2,9 +2,12 @@ import { Metadata, type MetadataInit } from '#rpc/common/metadata';
 import type { CallOptions } from '../call/call-types.ts';
 import type { SidechannelCallback, SidechannelRegistry } from '../sidechannel-registry.ts';
 
+/** How long the callback of a call that failed may take to hand on what the server had sent by then. */
+const LAST_WORDS_MS = 5_000;
+
 /**
- * Makes a call that uses a sidechannel and waits for both. When the call fails, its error wins and the callback's is dropped. An
- * abort ends the waiting for the callback too.
+ * Makes a call that uses a sidechannel and waits for both. When the call fails, its error wins and the callback's is dropped; what came
+ * before it, git's own words about the failure among that, is still handed on. An abort ends the waiting for the callback too.
  */
 export async function withSidechannel<T>(
   registry: SidechannelRegistry,
@@ -18,12 +21,25 @@ export async function withSidechannel<T>(
   try {
     response = await parts.call({ ...options, metadata: joined(options.metadata, waiter.metadata) });
   } catch (error) {
-    ended.reject(error); // the callback may be stuck on its own side; the call is over
+    const giveUp = (): void => ended.reject(error); // the callback may be stuck on its own side
+    using _limit = limited(giveUp, options.signal);
     await waiter.close().catch(() => {}); // the call's error says more
     throw error;
   }
   await waiter.close();
   return response;
+}
+
+function limited(giveUp: () => void, signal: AbortSignal | undefined): Disposable {
+  const timer = setTimeout(giveUp, LAST_WORDS_MS);
+  if (signal?.aborted) giveUp();
+  else signal?.addEventListener('abort', giveUp, { once: true });
+  return {
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', giveUp);
+    },
+  };
 }
 
 function joined(first: MetadataInit | undefined, second: MetadataInit): Metadata {
