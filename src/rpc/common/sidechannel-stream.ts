@@ -9,8 +9,8 @@ type Done = (error?: Error | null) => void;
  * A sidechannel over a stream of the connection. What the client sends is framed, because a stream cannot be half closed;
  * what the server sends is raw.
  *
- * - `server`: readable = the client's bytes, ends at its `0000`; an end without it is the error `unexpected EOF`. Writable = raw;
- *   `end()` ends the stream.
+ * - `server`: readable = the client's bytes, ends at its `0000`. An end without it (`unexpected EOF`), or bytes that are no packets, end it too, and are
+ *   thrown by its iterators; writing goes on: whoever reads decides what that means for the answer. Writable = raw; `end()` ends the stream.
  * - `client`: readable = the server's bytes until it ends the stream. Writable = framed; `end()` is the half close (`0000`),
  *   after which reading goes on. `destroy()` ends the stream.
  *
@@ -22,6 +22,8 @@ export class SidechannelStream extends Duplex {
   readonly #role: 'server' | 'client';
   readonly #splitter: PacketSplitter | undefined;
   #hasEnded = false;
+  /** Why reading ended, when it did not end as it should. */
+  #readError: unknown;
 
   constructor(stream: Duplex, role: 'server' | 'client') {
     super({ highWaterMark: 64 * 1024 });
@@ -39,6 +41,16 @@ export class SidechannelStream extends Duplex {
     // The end may have come with the last bytes of the set-up, before anybody listened.
     if (stream.readableEnded) process.nextTick(this.#onEnd);
     else if (stream.destroyed) this.destroy(stream.errored ?? new Error('stream closed'));
+  }
+
+  /** The same as of any readable, but that it throws at the end of a peer's bytes that end as they should not. */
+  override async *iterator(options?: { destroyOnReturn?: boolean }): AsyncGenerator<Buffer, undefined> {
+    yield* super.iterator(options);
+    if (this.#readError !== undefined) throw this.#readError;
+  }
+
+  override [Symbol.asyncIterator](): AsyncGenerator<Buffer, undefined> {
+    return this.iterator();
   }
 
   override _read(): void {
@@ -78,7 +90,8 @@ export class SidechannelStream extends Duplex {
     try {
       this.#splitter.write(chunk);
     } catch (error) {
-      this.destroy(error instanceof Error ? error : new Error(String(error)));
+      this.#readError = error;
+      this.#finishReading();
     }
   };
 
@@ -105,8 +118,9 @@ export class SidechannelStream extends Duplex {
       this.#splitter.end();
       throw new Error('unexpected EOF');
     } catch (error) {
-      this.destroy(error instanceof Error ? error : new Error(String(error)));
+      this.#readError = error;
     }
+    this.#finishReading();
   };
 
   /** What still comes is read and thrown away, else the stream's own end would never be seen. */

@@ -111,12 +111,14 @@ for (const { name, input, message } of [
   { name: 'length 3', input: '0003', message: 'sidechannel: invalid header 3' },
   { name: 'a packet that is too large', input: 'ffff', message: 'pktLineSplitter: invalid length: 65535' },
 ]) {
-  test(`${name} fails the server's reader`, async () => {
+  test(`${name} fails the server's reader, and leaves the other direction open`, async () => {
     const { server, far } = serverEnd();
 
     far.end(input);
 
-    await assert.rejects(text(server), { message });
+    await assert.rejects(text(server.iterator({ destroyOnReturn: false })), { message });
+    server.end('answer');
+    assert.equal(await text(far), 'answer');
   });
 }
 

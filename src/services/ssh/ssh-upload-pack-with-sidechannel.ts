@@ -24,7 +24,7 @@ export async function sshUploadPackWithSidechannel(
     const { signal } = context;
     const { gitProtocol } = request;
     const streams = {
-      input: clientBytes(sidechannel),
+      input: untilBroken(clientBytes(sidechannel)),
       stdout: sideBandWriter(sidechannel, BAND.stdout),
       isDirect: true,
       stderr: sideBandWriter(sidechannel, BAND.stderr),
@@ -38,5 +38,14 @@ export async function sshUploadPackWithSidechannel(
     throw error instanceof ConversationError ? error.error : error;
   } finally {
     sidechannel.destroy();
+  }
+}
+
+/** A client that breaks off has nothing more to say. What that means for the conversation is for git to judge. */
+async function* untilBroken(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytes;
+  } catch {
+    // git sees the end of its input.
   }
 }

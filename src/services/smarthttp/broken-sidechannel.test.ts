@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { test } from 'node:test';
+import { type Connection, dialSidechannel, SidechannelRegistry } from '#client/index';
+import { FLUSH, packet } from '#testkit/push';
+import { runGit } from '#testkit/run-git';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+
+const repository = { storageName: 'default', relativePath: 'r.git' };
+
+/** Answers every sidechannel with the same bytes, whatever the protocol says, and keeps what comes. */
+class StubbornRegistry extends SidechannelRegistry {
+  readonly #bytes: string;
+  readonly #received: Buffer[] = [];
+
+  constructor(bytes: string) {
+    super();
+    this.#bytes = bytes;
+  }
+
+  override async accept(stream: Duplex): Promise<void> {
+    stream.on('data', (chunk: Buffer) => this.#received.push(chunk));
+    stream.write(`ok${this.#bytes}`);
+    await once(stream, 'end');
+    stream.end();
+  }
+
+  get received(): string {
+    return Buffer.concat(this.#received).toString('latin1');
+  }
+}
+
+async function createRepository(gitaly: TestGitaly): Promise<string> {
+  const path = join(gitaly.storagePath(), 'r.git');
+  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
+  const tree = await runGit(['-C', path, 'mktree'], { input: '' });
+  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
+  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
+  return oid;
+}
+
+const METADATA = { metadata: { 'gitaly-sidechannel-id': '1' } };
+const overHttp = ({ smartHttp }: Connection) => smartHttp.postUploadPackWithSidechannel({ repository }, METADATA);
+const overSsh = ({ ssh }: Connection) => ssh.sshUploadPackWithSidechannel({ repository }, METADATA);
+
+/** How the calls end when the client's bytes end so, behind a whole request: git had all it needs. */
+const ENDINGS = [
+  { bytes: '0002', reason: 'sidechannel: invalid header 2' },
+  { bytes: 'ffff', reason: 'pktLineSplitter: invalid length: 65535' },
+];
+
+for (const { bytes, reason } of ENDINGS) {
+  test(`bytes of a sidechannel that are no packets do not keep git's answer from its client: ${bytes}`, async () => {
+    await using gitaly = await startGitaly();
+    const oid = await createRepository(gitaly);
+    const request = packet(`${packet(`want ${oid} no-progress\n`)}${FLUSH}${packet('done\n')}`);
+
+    for (const [call, outcome] of [
+      [overHttp, `running upload-pack: waiting for upload-pack: ${reason}`],
+      [overSsh, 'OK'],
+    ] as const) {
+      const registry = new StubbornRegistry(request + bytes);
+      await using connection = await dialSidechannel(gitaly.address, registry);
+
+      const ended = await call(connection).then(
+        () => 'OK',
+        (error: Error) => error.message,
+      );
+
+      assert.equal(ended, outcome);
+      assert.match(registry.received, /PACK/);
+    }
+  });
+}
+
+test('where git cannot do without what did not come, its exit code is the answer', async () => {
+  await using gitaly = await startGitaly();
+  await createRepository(gitaly);
+
+  for (const [call, outcome] of [
+    [overHttp, { code: 'FAILED_PRECONDITION', message: 'running upload-pack: waiting for upload-pack: exit status 128' }],
+    [overSsh, { code: 'CANCELLED', message: 'running upload-pack: user canceled the request' }],
+  ] as const) {
+    const registry = new StubbornRegistry('zzzz');
+    await using connection = await dialSidechannel(gitaly.address, registry);
+
+    await assert.rejects(call(connection), outcome);
+  }
+});
