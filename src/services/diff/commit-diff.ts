@@ -30,7 +30,7 @@ export async function* commitDiff(
     sides,
     limits: limitsOf(request),
     wordDiff: request.diffMode === CommitDiffRequest_DiffMode.WORDDIFF,
-    ignoredSpace: ignoredSpaceOf(request.whitespaceChanges),
+    ignoredSpace: ignoredSpaceOf(request),
     signal: context.signal,
   });
   const writer = new ReverseWriter();
@@ -56,10 +56,10 @@ function limitsOf(request: CommitDiffRequest): DiffLimits {
   };
 }
 
-function ignoredSpaceOf(changes: CommitDiffRequest_WhitespaceChanges): CommitDiffQuery['ignoredSpace'] {
-  switch (changes) {
+function ignoredSpaceOf({ whitespaceChanges, ignoreWhitespaceChange }: CommitDiffRequest): CommitDiffQuery['ignoredSpace'] {
+  switch (whitespaceChanges) {
     case CommitDiffRequest_WhitespaceChanges.UNSPECIFIED:
-      return undefined;
+      return ignoreWhitespaceChange ? 'change' : undefined; // clients of 15.0 know only this
     case CommitDiffRequest_WhitespaceChanges.IGNORE:
       return 'change';
     case CommitDiffRequest_WhitespaceChanges.IGNORE_ALL:

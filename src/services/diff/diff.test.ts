@@ -257,6 +257,28 @@ test('CommitDiff with ignored white space shows every file once', async () => {
   assert.deepEqual(shown.toSorted(), names.map((name) => `${name} ${name.startsWith('text')} 1`).toSorted());
 });
 
+// Who asked to see no changes of white space saw all of them.
+test('CommitDiff ignores changes of white space for clients of 15.0, who know no other kind', async () => {
+  await using gitaly = await startGitaly();
+  const directory = join(gitaly.storagePath(), 'x.git');
+  initRepository(directory);
+  const commit = (branch: string, files: string) =>
+    `commit refs/heads/${branch}\ncommitter C <c@example.com> 1600000000 +0000\ndata 0\ndeleteall\n${files}`;
+  const left = 'M 100644 inline amount\ndata 4\na b\n\nM 100644 inline all\ndata 3\nab\n\n';
+  const right = 'M 100644 inline amount\ndata 5\na  b\n\nM 100644 inline all\ndata 4\na b\n\n';
+  gitOutput(directory, ['fast-import', '--quiet'], commit('left', left) + commit('right', right));
+
+  const sides = { repository, leftCommitId: 'left', rightCommitId: 'right' };
+  const messages = await Array.fromAsync(gitaly.connection.diff.commitDiff({ ...sides, ignoreWhitespaceChange: true }));
+
+  const shown = messages.map(({ toPath, rawPatchData }) => [latin1(toPath), latin1(rawPatchData)]);
+  const printed = gitOutput(directory, ['diff', '--ignore-space-change', 'left', 'right']);
+  assert.deepEqual(shown, [
+    ['all', `${printed.slice(printed.indexOf('@@'))}\n`],
+    ['amount', ''],
+  ]);
+});
+
 test('FindChangedPaths puts paths together into messages below 1 MiB', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'x.git');
