@@ -22,8 +22,8 @@ const BAD_REQUEST = 'grpc: error unmarshalling request';
 const BAD_MESSAGE = 'grpc: failed to unmarshal the received message';
 const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
 
-/** Told of headers and messages that go out, with their size (keepalive enforcement). */
-type OnSent = (stream: ServerHttp2Stream, bytes: number) => void;
+/** Told of headers and messages that go out (keepalive enforcement). */
+type OnSent = (stream: ServerHttp2Stream) => void;
 
 /** One RPC from its headers to its trailers. */
 export class ActiveCall implements ServerCall {
@@ -183,7 +183,7 @@ export class ActiveCall implements ServerCall {
         if (done) return;
         const frame = this.#encode(value);
         if (!this.#stream.headersSent) this.#stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
-        this.#onSent(this.#stream, sizeOf(frame));
+        this.#onSent(this.#stream);
         if (!writeFrame(this.#stream, frame)) await this.#room();
       }
     } catch (error) {
@@ -202,7 +202,6 @@ export class ActiveCall implements ServerCall {
         this.#stream.once('drain', resolve);
       });
       this.#onRoom = undefined;
-      this.#onSent(this.#stream, this.#stream.writableHighWaterMark); // it was full
     }
     if (this.context.abortReason !== undefined) throw this.context.abortReason;
   }
@@ -224,7 +223,7 @@ export class ActiveCall implements ServerCall {
     const stream = this.#stream;
     this.#incoming.discard();
     if (stream.destroyed || stream.closed) return;
-    this.#onSent(stream, this.#response === undefined ? 0 : sizeOf(this.#response));
+    this.#onSent(stream);
     const trailers = this.#trailers(failure);
     if (failure === undefined && this.#response !== undefined) {
       stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);

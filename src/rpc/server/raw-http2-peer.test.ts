@@ -224,6 +224,44 @@ test('pings around data are no offence: window estimators send them', async () =
   session.destroy();
 });
 
+test('pings are no offence while answers that were given long ago still wait for room', async () => {
+  await using server = await listen({ services });
+  const session = connectHttp2(`http://127.0.0.1:${server.port}`);
+  let sentAway = false;
+  session.once('goaway', () => {
+    sentAway = true;
+  });
+  // As window estimators do: whenever data comes and the last ping was answered. All answers together are many windows long.
+  let [pings, isAsking] = [0, false];
+  const estimate = (): void => {
+    if (isAsking || session.destroyed) return;
+    isAsking = true;
+    pings++;
+    session.ping(() => {
+      isAsking = false;
+    });
+  };
+  const request = create(FindCommitRequestSchema, { revision: Buffer.alloc(14_000, 'a') });
+  const body = Buffer.concat(encodeFrame([toBinary(FindCommitRequestSchema, request)]));
+
+  const answers = Array.from({ length: 64 }, async () => {
+    const stream = session.request({ ':method': 'POST', ':path': PATH, 'content-type': 'application/grpc' });
+    let received = 0;
+    stream.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+      estimate();
+    });
+    stream.end(body);
+    await once(stream, 'close');
+    return received;
+  });
+
+  for (const received of await Promise.all(answers)) assert.ok(received > 14_000);
+  assert.ok(pings > 4, `${pings} pings`);
+  assert.equal(sentAway, false);
+  session.destroy();
+});
+
 test('an idle client is pinged, and cut when it does not answer', async () => {
   await using server = await listen({ services, keepalive: { pingAfterMs: 30, pingTimeoutMs: 500 } });
   const living = connectHttp2(`http://127.0.0.1:${server.port}`);

@@ -29,9 +29,6 @@ export const DEFAULT_KEEPALIVE: KeepalivePolicy = {
   handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
 };
 
-/** Less than the smallest window that peers use (grpc-go: 64 KiB) leaves at once. */
-const BULK_BYTES = 16_384;
-
 export interface ConnectionEvents {
   onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): void;
   /** Called once. */
@@ -51,19 +48,19 @@ export class ServerConnection {
   #isAlive = true;
   #strikes = 0;
   #lastPingAtMs = Number.NEGATIVE_INFINITY;
-  /** Headers or data went out since the last ping: window estimators ping around data, that is no offence (as in grpc-go). */
+  /**
+   * Data may have left since the last ping: it was handed over since then, or waited for room at that time. Window estimators ping around
+   * data, that is no offence (as in grpc-go).
+   */
   #hasSent = false;
-  /** Streams whose data may take longer to leave than a ping to come. */
-  readonly #bulk = new Set<ServerHttp2Stream>();
-  /** To be called whenever headers or a message are handed to a stream, and when a full stream has room again. */
-  readonly onSent = (stream: ServerHttp2Stream, bytes: number): void => {
+  /** Streams that were given data and are not closed. */
+  readonly #sending = new Set<ServerHttp2Stream>();
+  /** To be called whenever headers or messages are handed to a stream. */
+  readonly onSent = (stream: ServerHttp2Stream): void => {
     this.#hasSent = true;
-    if (bytes < BULK_BYTES || this.#bulk.has(stream)) return;
-    this.#bulk.add(stream);
-    stream.once('close', () => {
-      this.#bulk.delete(stream);
-      this.#hasSent = true; // until just now
-    });
+    if (this.#sending.has(stream)) return;
+    this.#sending.add(stream);
+    stream.once('close', () => this.#sending.delete(stream));
   };
 
   constructor(duplex: Duplex, policy: KeepalivePolicy, events: ConnectionEvents) {
@@ -135,8 +132,9 @@ export class ServerConnection {
     });
   }
 
+  /** Whether data waits for room in the client's windows, or in the socket. */
   #isSending(): boolean {
-    for (const stream of this.#bulk) if (stream.writableLength > 0) return true;
+    for (const stream of this.#sending) if (stream.writableLength > 0) return true;
     return false;
   }
 
@@ -145,8 +143,9 @@ export class ServerConnection {
     const now = performance.now();
     const sinceLastMs = now - this.#lastPingAtMs;
     this.#lastPingAtMs = now;
-    if (this.#hasSent || this.#isSending()) {
-      this.#hasSent = false;
+    const isSending = this.#isSending();
+    if (this.#hasSent || isSending) {
+      this.#hasSent = isSending;
       this.#strikes = 0;
       return;
     }
