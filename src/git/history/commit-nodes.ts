@@ -3,18 +3,9 @@ import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import type { GitRepository } from '../repository.ts';
 import { stampOf } from '../repository-stamp.ts';
-
-/** What a walk has to know of a commit. */
-export interface CommitNode {
-  readonly oid: string;
-  readonly treeOid: string;
-  readonly parents: readonly string[];
-  /**
-   * Date of the committer, in seconds since 1970; `undefined` unless author and committer look as git itself writes them: what git makes
-   * of others depends on its version.
-   */
-  readonly seconds: number | undefined;
-}
+import type { CommitGraph } from './commit-graph.ts';
+import { CommitGraphCache } from './commit-graph-cache.ts';
+import type { CommitNode } from './commit-node.ts';
 
 /** All repositories together; a commit takes some 300 bytes. */
 const MAX_NODES = 40_000;
@@ -37,6 +28,7 @@ interface Known {
 export class CommitNodeCache {
   /** In order of use, the least recently used first. */
   readonly #repositories = new Map<string, Known>();
+  readonly #graphs = new CommitGraphCache();
   #size = 0;
 
   /** The commits of a repository. Holds nothing that needs to be closed. */
@@ -45,6 +37,8 @@ export class CommitNodeCache {
     return new CommitNodes(objects, {
       known: known.nodes,
       areGrafted: known.areGrafted,
+      // git does not use it either where parents are other ones than commits say.
+      graph: known.areGrafted ? undefined : this.#graphs.of(repository),
       remember: (node) => this.#remember(known, node),
     });
   }
@@ -67,9 +61,10 @@ export class CommitNodeCache {
     return known;
   }
 
-  forget({ path }: GitRepository): void {
+  forget(repository: GitRepository): void {
+    this.#graphs.forget(repository);
     for (const known of this.#repositories.values()) {
-      if (known.key.startsWith(`${path}\0`)) this.#drop(known);
+      if (known.key.startsWith(`${repository.path}\0`)) this.#drop(known);
     }
   }
 
@@ -111,6 +106,7 @@ function isThere(file: string): boolean {
 /** What {@link CommitNodes} keeps what it reads in. */
 interface Memory {
   readonly areGrafted: boolean;
+  readonly graph: CommitGraph | undefined;
   readonly known: ReadonlyMap<string, CommitNode>;
   readonly remember: (node: CommitNode) => void;
 }
@@ -130,9 +126,17 @@ export class CommitNodes {
     return this.#memory.areGrafted;
   }
 
-  /** A commit that has been read already. */
+  /** The part of the history that git keeps in a file; `undefined` where there is none, or it was not read yet. */
+  get graph(): CommitGraph | undefined {
+    return this.#memory.graph;
+  }
+
+  /** A commit that is known without asking git. */
   known(oid: string): CommitNode | undefined {
-    return this.#memory.known.get(oid);
+    const known = this.#memory.known.get(oid);
+    if (known !== undefined || this.graph === undefined) return known;
+    const position = this.graph.positionOf(oid);
+    return position === undefined ? undefined : this.graph.nodeAt(position);
   }
 
   /**

@@ -2,6 +2,7 @@ import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import type { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
+import type { CommitGraph } from './commit-graph.ts';
 import type { CommitNodes } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
 import { orLeaveToGit } from './leave-to-git.ts';
@@ -19,7 +20,7 @@ interface AncestryOptions {
 
 /**
  * Whether a commit is reached from another, as `git merge-base --is-ancestor` says; `false` also when one of them is no commit. Commits that
- * are near each other are found without starting git.
+ * are near each other, or in the commit-graph, are found without starting git.
  *
  * @throws {GitalyError} without a code for a revision that starts with a dash.
  */
@@ -45,7 +46,7 @@ async function isNearAncestor(
   return await orLeaveToGit(async () => {
     const [from, to] = await resolveCommits(git.objects(repository), [ancestor, descendant], options);
     if (from === undefined || to === undefined) return false;
-    return await reaches(nodes, to, from);
+    return await (nodes.graph === undefined ? reaches(nodes, to, from) : reachesByGraph(nodes, nodes.graph, to, from));
   }, options.signal);
 }
 
@@ -122,6 +123,51 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
       else undecided.add(parentOid);
       queue.push(parentOid, parent.seconds ?? 0);
     }
+  }
+  return false;
+}
+
+/** Commits of the graph that are looked at; it takes about as long as git needs to start. */
+const MAX_GRAPH_STEPS = 10_000;
+
+/** The same with the help of the graph: commits that are newer than it are read until the walk has come to those that are in it. */
+export async function reachesByGraph(
+  nodes: CommitNodes,
+  graph: CommitGraph,
+  descendant: string,
+  ancestor: string,
+): Promise<boolean | undefined> {
+  if (descendant === ancestor) return true;
+  const seen = new Set([descendant]);
+  const entries: number[] = [];
+  let reads = 0;
+  // Grows while it is gone through.
+  for (const oid of seen) {
+    const position = graph.positionOf(oid);
+    if (position !== undefined) {
+      entries.push(position);
+      continue;
+    }
+    const commit = nodes.known(oid) ?? (reads++ < MAX_READS ? await nodes.read(oid) : undefined);
+    if (commit === undefined || seen.size > MAX_STEPS) return undefined;
+    for (const parent of commit.parents) seen.add(parent);
+    if (seen.has(ancestor)) return true;
+  }
+  const target = graph.positionOf(ancestor);
+  // What a commit of the graph reaches is in the graph.
+  return target === undefined ? false : isReached(graph, entries, target);
+}
+
+function isReached(graph: CommitGraph, starts: readonly number[], target: number): boolean | undefined {
+  const seen = new Set<number>();
+  const waiting = [...starts];
+  for (let position = waiting.pop(); position !== undefined; position = waiting.pop()) {
+    if (position === target) return true;
+    if (seen.has(position) || !graph.mayReach(position, target)) continue;
+    const parents = graph.parentsOf(position);
+    if (parents === undefined || seen.size >= MAX_GRAPH_STEPS) return undefined;
+    seen.add(position);
+    waiting.push(...parents);
   }
   return false;
 }

@@ -1,7 +1,8 @@
 import type { Git } from '../git.ts';
 import type { NamedObject } from '../objects/read-many.ts';
 import type { GitRepository } from '../repository.ts';
-import type { CommitNode, CommitNodes } from './commit-nodes.ts';
+import type { CommitNode } from './commit-node.ts';
+import type { CommitNodes } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
 import { orLeaveToGit } from './leave-to-git.ts';
 import { isPlainRevision, resolveCommits } from './plain-revision.ts';

@@ -1,7 +1,8 @@
 import { GitExitError } from '../command/exit-error.ts';
 import { gitCommand } from '../command/git-command.ts';
 import type { Git } from '../git.ts';
-import type { CommitNode, CommitNodes } from '../history/commit-nodes.ts';
+import type { CommitNode } from '../history/commit-node.ts';
+import type { CommitNodes } from '../history/commit-nodes.ts';
 import { DateQueue } from '../history/date-queue.ts';
 import { orLeaveToGit } from '../history/leave-to-git.ts';
 import type { GitRepository } from '../repository.ts';

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { gitOutput, initRepository } from '#testkit/init-repository';
+import { randomHistory, seededRandom } from '#testkit/random-history';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { Git } from '../git.ts';
+import type { GitRepository } from '../repository.ts';
+import type { CommitGraph } from './commit-graph.ts';
+import { CommitGraphCache } from './commit-graph-cache.ts';
+import { isAncestor, reachesByGraph } from './is-ancestor.ts';
+import { readCommitGraph } from './read-commit-graph.ts';
+
+const root = makeScratchDirectory('commit-graph');
+const git = await Git.start({ binary: 'git' });
+after(async () => {
+  await git.close();
+  rmSync(root, { recursive: true });
+});
+
+const MAX_BYTES = 1024 * 1024;
+const lines = (text: string): string[] => text.split('\n').filter(Boolean);
+let made = 0;
+
+interface History {
+  readonly repository: GitRepository;
+  readonly oids: readonly string[];
+  readonly ask: (...args: string[]) => string;
+  readonly graph: () => Promise<CommitGraph | undefined>;
+}
+
+function makeHistory(seed: number, count: number, objectFormat: 'sha1' | 'sha256' = 'sha1'): History {
+  const path = join(root, `${made++}.git`);
+  initRepository(path, { objectFormat });
+  gitOutput(path, ['fast-import', '--quiet', '--date-format=raw', '--done'], randomHistory(seededRandom(seed), count));
+  const ask = (...args: string[]): string => gitOutput(path, args);
+  const names = Array.from({ length: count }, (_, index) => `refs/heads/c${index + 1}`);
+  const objectDirectory = `${path}/objects`;
+  const repository = { path, objectDirectory, alternateObjectDirectories: [] };
+  return { repository, oids: lines(ask('rev-parse', ...names)), ask, graph: () => readCommitGraph(objectDirectory, MAX_BYTES) };
+}
+
+/** What git says of all commits, read from the objects themselves. */
+function commitsOf({ ask }: History): string[] {
+  return lines(ask('-c', 'core.commitGraph=false', 'log', '--all', '--format=%H %T %ct %P')).toSorted();
+}
+
+function commitsIn(graph: CommitGraph): string[] {
+  const nodes = Array.from({ length: graph.size }, (_, position) => graph.nodeAt(position));
+  return nodes.map((node) => [node?.oid, node?.treeOid, node?.seconds, node?.parents.join(' ')].join(' ')).toSorted();
+}
+
+const WAYS: readonly { readonly name: string; readonly write: (history: History) => void; readonly objectFormat?: 'sha256' }[] = [
+  { name: 'one file', write: ({ ask }) => ask('commit-graph', 'write', '--reachable') },
+  { name: 'one file with filters of paths', write: ({ ask }) => ask('commit-graph', 'write', '--reachable', '--changed-paths') },
+  {
+    name: 'one file of the older form',
+    write: ({ ask }) => ask('-c', 'commitGraph.generationVersion=1', 'commit-graph', 'write', '--reachable'),
+  },
+  { name: 'sha256', write: ({ ask }) => ask('commit-graph', 'write', '--reachable'), objectFormat: 'sha256' },
+  {
+    name: 'a chain of three files',
+    write: ({ repository, oids }) => {
+      for (const share of [3, 2, 1]) {
+        const input = `${oids.slice(0, Math.ceil(oids.length / share)).join('\n')}\n`;
+        gitOutput(repository.path, ['commit-graph', 'write', '--stdin-commits', '--split=no-merge'], input);
+      }
+    },
+  },
+];
+
+for (const { name, write, objectFormat } of WAYS) {
+  test(`a commit-graph has the commits that git has, and tells of ancestry what git tells: ${name}`, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: 0xffffffff }), async (seed) => {
+        const history = makeHistory(seed, 24, objectFormat);
+        const { repository, oids, ask } = history;
+        const parents = oids.slice(-7).flatMap((oid) => ['-p', oid]);
+        ask('update-ref', 'refs/heads/octopus', ask('commit-tree', '-m', 'octopus', ...parents, `${oids[0]}^{tree}`));
+        const all = [...oids, ask('rev-parse', 'octopus')];
+        write({ ...history, oids: all });
+
+        const graph = await history.graph();
+
+        assert.ok(graph);
+        assert.deepEqual(commitsIn(graph), commitsOf(history));
+        assert.equal(graph.positionOf('1'.repeat(40)), undefined);
+        const nodes = git.commitNodes(repository);
+        for (const descendant of all) {
+          const reached = new Set(lines(ask('rev-list', descendant)));
+          for (const ancestor of all)
+            assert.equal(await reachesByGraph(nodes, graph, descendant, ancestor), reached.has(ancestor));
+        }
+      }),
+      { numRuns: 3 },
+    );
+  });
+}
+
+test('commits that are newer than the graph are walked up to it', async () => {
+  const history = makeHistory(11, 30);
+  const { repository, oids, ask } = history;
+  gitOutput(repository.path, ['commit-graph', 'write', '--stdin-commits'], `${oids.slice(0, 20).join('\n')}\n`);
+
+  const graph = await history.graph();
+
+  assert.ok(graph !== undefined && graph.size <= 20);
+  const nodes = git.commitNodes(repository);
+  for (const descendant of oids) {
+    const reached = new Set(lines(ask('rev-list', descendant)));
+    for (const ancestor of oids) assert.equal(await reachesByGraph(nodes, graph, descendant, ancestor), reached.has(ancestor));
+  }
+});
+
+test('a damaged file is as good as none, or leaves the question open, and never throws', async () => {
+  const history = makeHistory(5, 20);
+  const { repository, oids, ask } = history;
+  ask('commit-graph', 'write', '--reachable');
+  const file = `${repository.objectDirectory}/info/commit-graph`;
+  const whole = readFileSync(file);
+  rmSync(file);
+  const nodes = git.commitNodes(repository);
+  const damage = fc.oneof(
+    fc.nat(whole.length - 1).map((length) => whole.subarray(0, length)),
+    fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 20 }).map((changes) => {
+      const copy = Buffer.from(whole);
+      for (const [at, byte] of changes) copy[at] = byte;
+      return copy;
+    }),
+  );
+
+  await fc.assert(
+    fc.asyncProperty(damage, async (bytes) => {
+      writeFileSync(file, bytes);
+      const graph = await history.graph();
+      for (const oid of oids) {
+        const position = graph?.positionOf(oid);
+        if (graph === undefined || position === undefined) continue;
+        graph.nodeAt(position);
+        await reachesByGraph(nodes, graph, oid, oids[0] ?? '');
+      }
+    }),
+    { numRuns: 200 },
+  );
+  writeFileSync(file, whole);
+  assert.ok(await history.graph());
+  assert.equal(await readCommitGraph(repository.objectDirectory, 1000), undefined, 'larger than allowed');
+});
+
+test('a graph is used as soon as it was read, and the next one after it was written', async () => {
+  const { repository, oids, ask } = makeHistory(9, 20);
+  const graphs = new CommitGraphCache({ checkEveryMs: 0 });
+  const eventually = async (size: number | undefined): Promise<void> => {
+    for (const limit = performance.now() + 10_000; graphs.of(repository)?.size !== size; await sleep(5)) {
+      assert.ok(performance.now() < limit, `no graph of ${size} commits`);
+    }
+  };
+  assert.equal(graphs.of(repository), undefined);
+  const first = lines(ask('rev-list', oids[9] ?? '')).length;
+
+  gitOutput(repository.path, ['commit-graph', 'write', '--stdin-commits'], `${oids[9]}\n`);
+  await eventually(first);
+  ask('commit-graph', 'write', '--reachable');
+  await eventually(oids.length);
+  graphs.forget(repository);
+  assert.equal(graphs.of(repository), undefined);
+  await eventually(oids.length);
+  const quarantine = { ...repository, objectDirectory: '/nowhere', alternateObjectDirectories: [repository.objectDirectory] };
+  assert.equal(graphs.of(quarantine)?.size, oids.length);
+  rmSync(`${repository.objectDirectory}/info/commit-graph`);
+  await eventually(undefined);
+});
+
+test('commits that are far from each other need no git where there is a graph', async () => {
+  const path = join(root, 'long.git');
+  initRepository(path);
+  const stream = Array.from({ length: 3000 }, (_, index) =>
+    ['commit refs/heads/long', `committer C <c@x> ${1_600_000_000 + index} +0000`, 'data 0', ''].join('\n'),
+  );
+  gitOutput(path, ['fast-import', '--quiet', '--date-format=raw'], `${stream.join('\n')}\n`);
+  gitOutput(path, ['commit-graph', 'write', '--reachable']);
+  const [tip = '', base = ''] = lines(gitOutput(path, ['rev-parse', 'long', 'long~2999']));
+  const started: string[] = [];
+  await using own = await Git.start({ binary: 'git', observer: ({ subcommand }) => void started.push(subcommand) });
+  const repository = { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] };
+  while (own.commitNodes(repository).graph === undefined) await sleep(5);
+
+  assert.equal(await isAncestor(own, repository, { ancestor: base, descendant: tip }), true);
+  assert.equal(await isAncestor(own, repository, { ancestor: tip, descendant: base }), false);
+  assert.deepEqual(started, ['cat-file']);
+});
