@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
-import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { linkSync, readdirSync, readFileSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
 import { systemErrorCode } from '#base/system-error';
 import { makeDirectories } from './make-directories.ts';
 import type { Storage } from './repository-target.ts';
@@ -45,9 +45,10 @@ export interface PendingChange {
  * @returns the id, `undefined` when a change is under way and nothing may be cached.
  */
 export async function currentGeneration(target: GenerationTarget, nowMs = Date.now()): Promise<string | undefined> {
-  if (await changeIsPending(target, nowMs)) return undefined;
+  // Small files that are in memory: reading them takes some microseconds, a trip to another thread and back ten times that.
+  if (changeIsPending(target, nowMs)) return undefined;
   try {
-    return await readFile(latestPath(target), 'utf8');
+    return readFileSync(latestPath(target), 'utf8');
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw error;
     return await renew(target);
@@ -102,11 +103,11 @@ function removeFile(file: string): void {
   }
 }
 
-async function changeIsPending(target: GenerationTarget, nowMs: number): Promise<boolean> {
+function changeIsPending(target: GenerationTarget, nowMs: number): boolean {
   let pending = false;
-  for (const name of await namesIn(pendingDirectory(target))) {
+  for (const name of namesIn(pendingDirectory(target))) {
     const mark = `${pendingDirectory(target)}/${name}`;
-    const stats = await stat(mark).catch(ignoreMissing);
+    const stats = statSync(mark, { throwIfNoEntry: false });
     if (stats === undefined) continue;
     if (nowMs - stats.mtimeMs < PENDING_MAX_AGE_MS) {
       pending = true;
@@ -152,11 +153,11 @@ function pendingDirectory(target: GenerationTarget): string {
   return `${stateDirectory(target)}/pending`;
 }
 
-async function namesIn(directory: string): Promise<readonly string[]> {
-  return (await readdir(directory).catch(ignoreMissing)) ?? [];
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (systemErrorCode(error) === 'ENOENT') return undefined;
-  throw error;
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
 }
