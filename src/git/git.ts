@@ -9,10 +9,13 @@ import { type ConfigPair, configOf, secretEnvironment } from './command/config.t
 import { gitEnvironment, inheritedEnvironment } from './command/environment.ts';
 import { checkNul, flag, type GitCommand, gitCommand } from './command/git-command.ts';
 import type { GitProcess } from './command/git-process.ts';
+import { ProcessPool } from './command/process-pool.ts';
 import { SpawnGate } from './command/spawn-gate.ts';
 import { chooseSpawner } from './command/spawner/choose-spawner.ts';
 import type { Arg, Spawner } from './command/spawner/spawner.ts';
 import { type ProcessObserver, type ProcessOptions, startProcess } from './command/start-process.ts';
+import { patchesCommand } from './diff/commands.ts';
+import { HEX_LENGTH } from './diff/raw-line.ts';
 import { CommitNodeCache, type CommitNodes } from './history/commit-nodes.ts';
 import { ObjectFormats, type ReferenceBackend, type RepositoryFormat } from './object-format.ts';
 import { CatFilePool } from './objects/cat-file-pool.ts';
@@ -20,7 +23,6 @@ import { MailmapCache } from './objects/mailmap-cache.ts';
 import { ObjectReader } from './objects/object-reader.ts';
 import { createRefCaches } from './refs/ref-caches.ts';
 import { RefReader } from './refs/ref-reader.ts';
-import { UpdateRefPool } from './refs/update-ref-pool.ts';
 import type { GitRepository } from './repository.ts';
 
 /**
@@ -70,6 +72,12 @@ export interface RunOptions extends Omit<SpawnOptions, 'stdin' | 'stdout'> {
  * the kernel gives new ones a single page.
  */
 const BULK_PIPE_BYTES = 256 * 1024;
+/** One takes some 4 MiB. */
+const UPDATE_REFS = { maxIdle: 64, maxIdlePerRepository: 16 };
+/** One takes up to 20 MiB. Fewer than run at once would be started and ended all the time. */
+const TREE_DIFFS = { maxIdle: 16, maxIdlePerRepository: 16 };
+/** Of a process that is kept; git's 96 MiB are for one that ends. With much less it takes twice as long. */
+const KEPT_DELTA_BASES = '16m';
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /** git, the program: the only place that starts it. One per server. */
@@ -82,7 +90,9 @@ export class Git implements AsyncDisposable {
   /** The shared cat-file processes; public for its counts. */
   readonly catFiles: CatFilePool;
   /** Processes that wait for the next change of a repository's references; used by `RefTransaction`. */
-  readonly updateRefs: UpdateRefPool;
+  readonly updateRefs: ProcessPool;
+  /** Processes that wait for the next two trees to compare, by the tree whose attributes they heed; used by `patchOutput`. */
+  readonly treeDiffs: ProcessPool;
   readonly #mailmaps = new MailmapCache();
   readonly #config: readonly ConfigPair[];
   readonly #observer: ProcessObserver | undefined;
@@ -105,7 +115,8 @@ export class Git implements AsyncDisposable {
       maxProcesses: options.catFileProcesses ?? 100,
       idleMs: options.catFileIdleMs ?? 10_000,
     });
-    this.updateRefs = new UpdateRefPool((repository) => this.#startUpdateRef(repository));
+    this.updateRefs = new ProcessPool((repository) => this.#startUpdateRef(repository), UPDATE_REFS);
+    this.treeDiffs = new ProcessPool((repository, attributes) => this.#startTreeDiff(repository, attributes), TREE_DIFFS);
   }
 
   /**
@@ -224,11 +235,13 @@ export class Git implements AsyncDisposable {
     this.#commitNodes.forget(repository);
     this.catFiles.forget(repository);
     this.updateRefs.forget(repository);
+    this.treeDiffs.forget(repository);
   }
 
   /** Ends what reads a repository with its present object directories: they are about to go. */
   release(repository: GitRepository): void {
     this.catFiles.release(repository);
+    this.treeDiffs.forget(repository);
   }
 
   /**
@@ -243,7 +256,7 @@ export class Git implements AsyncDisposable {
 
   /** Ends everything that runs in the background, and resolves when it is gone. */
   async close(): Promise<void> {
-    await Promise.all([this.catFiles.close(), this.updateRefs.close()]);
+    await Promise.all([this.catFiles.close(), this.updateRefs.close(), this.treeDiffs.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -259,6 +272,15 @@ export class Git implements AsyncDisposable {
   #startUpdateRef(repository: GitRepository): GitProcess {
     const command = gitCommand('update-ref', { options: [flag('-z'), flag('--stdin')] });
     return this.spawn(command, { repository, hooks: 'disabled', stdin: 'pipe' });
+  }
+
+  #startTreeDiff(repository: GitRepository, attributeTree: string): GitProcess {
+    const command = patchesCommand(HEX_LENGTH[this.objectFormat(repository)]);
+    const config = [
+      { key: 'attr.tree', value: attributeTree },
+      { key: 'core.deltaBaseCacheLimit', value: KEPT_DELTA_BASES },
+    ];
+    return this.spawn(command, { repository, config, stdin: 'pipe' });
   }
 
   /** The settings that {@link spawn} starts a command with, beside those in the repository: a later one wins. @throws as `spawn` does for keys of the wrong shape. */

@@ -2,17 +2,11 @@ import { wrap } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
 import { OutputBeforeFailure, outputBytes } from '#git/command/output-bytes';
-import {
-  changedFilesCommand,
-  type IgnoredSpace,
-  numstatCommand,
-  patchCommand,
-  type Sides,
-  WITH_PREFIXES,
-} from '#git/diff/commands';
+import { changedFilesCommand, type IgnoredSpace, numstatCommand, type Sides, WITH_PREFIXES } from '#git/diff/commands';
 import { DiffFormatError } from '#git/diff/diff-format-error';
 import { type FileStat, parseNumstat } from '#git/diff/numstat';
 import type { FileDiff } from '#git/diff/parse-diff';
+import { patchOutput } from '#git/diff/patch-output';
 import { HEX_LENGTH } from '#git/diff/raw-line';
 import { parseRawRecords, type RawRecord } from '#git/diff/raw-records';
 import type { Repository } from '#storage/repository';
@@ -59,10 +53,10 @@ export async function* commitDiff(repository: Repository, query: CommitDiffQuery
   // Older gits list all files, and leave out only the patch.
   const isHidden = ({ patch }: FileDiff) => ignoredSpace !== undefined && !git.capabilities.rawHidesIgnored && !patch.isPresent;
   try {
-    const command = checked(() => patchCommand(sides, options));
     await using attributes = await headAttributes(repository, { signal });
     const config = [...WITH_PREFIXES, ...attributes.config];
-    const output = new OutputBeforeFailure(outputBytes(git, repository, command, { signal, config }), signal);
+    const patches = checked(() => patchOutput(git, repository, { sides, ...options }, { signal, config }));
+    const output = new OutputBeforeFailure(patches, signal);
     for await (const diffs of limitedDiffs(output, { hexLength, limits: query.limits, isHidden })) {
       unshown?.shown(diffs);
       yield { diffs };

@@ -29,6 +29,12 @@ export function patchCommand(sides: Sides, options: PatchOptions): GitCommand {
   return compare('diff', sides, [flag('--patch'), flag('--raw'), ...renameFlags(options), ...spaceFlags(options.ignoredSpace)]);
 }
 
+/** The same as {@link patchCommand} prints, for pairs of trees that come from standard input, a line each; other lines are printed as they are. */
+export function patchesCommand(hexLength: HexLength): GitCommand {
+  const options = [flag('-r'), flag('--stdin'), flag('--patch'), flag('--raw'), ...renameFlags({ hexLength })];
+  return gitCommand('diff-tree', { options });
+}
+
 /** The same files as {@link patchCommand} lists without ignored space, for {@link parseRawRecords}. */
 export function changedFilesCommand(sides: Sides, options: PatchOptions): GitCommand {
   return compare('diff-tree', sides, [flag('-r'), flag('-z'), ...renameFlags(options)]);

@@ -1,49 +1,57 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { GitProcess } from '../command/git-process.ts';
 import type { GitRepository } from '../repository.ts';
 import { fileStamp, stampOf } from '../repository-stamp.ts';
+import type { GitProcess } from './git-process.ts';
 
-/** Waiting processes in all, and those of one repository. One takes some 4 MiB. */
-const MAX_IDLE = 64;
-const MAX_IDLE_PER_REPOSITORY = 16;
+/** How many processes may wait. */
+export interface PoolLimits {
+  readonly maxIdle: number;
+  readonly maxIdlePerRepository: number;
+}
+
 /** A process that nobody needed for so long is ended. */
 const IDLE_MS = 10_000;
-/** No process is used for longer: git reads the time for its reflogs once. */
+/** No process is used for longer: git reads the time for its reflogs once, and forgets no object that it has read. */
 const MAX_AGE_MS = 60_000;
 const SWEEP_MS = 1_000;
 
-interface Idle {
-  readonly process: GitProcess;
-  readonly repository: GitRepository;
+interface Started {
+  readonly variant: string;
   readonly stamp: string;
   readonly startedAt: number;
+}
+
+interface Idle extends Started {
+  readonly process: GitProcess;
+  readonly repository: GitRepository;
   readonly idleSince: number;
 }
 
 /**
- * `git update-ref --stdin` processes that have finished one change of references and wait for the next: a change costs a few writes to a
- * pipe instead of the start of a process. git takes one transaction after the other from its input, and forgets in between what it knew
- * about references; a failure ends the process. A process belongs to one change at a time.
+ * git processes that have finished one job and wait for the next on their input: a job costs a few writes to a pipe instead of the start of
+ * a process. A process belongs to one job at a time, and to a repository and a variant of the command.
  */
-export class UpdateRefPool {
-  readonly #start: (repository: GitRepository) => GitProcess;
+export class ProcessPool {
+  readonly #limits: PoolLimits;
+  readonly #start: (repository: GitRepository, variant: string) => GitProcess;
   /** Waiting processes, the one that waited longest first. */
   #idle: Idle[] = [];
-  readonly #startedAt = new WeakMap<GitProcess, { readonly at: number; readonly stamp: string }>();
+  readonly #started = new WeakMap<GitProcess, Started>();
   /** Processes outlive the request that happened to start them, so they run in the context of the pool's maker. */
   readonly #detached = AsyncLocalStorage.snapshot();
   #sweeper: NodeJS.Timeout | undefined;
   #closed = false;
 
   /** @param start starts the process, without hooks. */
-  constructor(start: (repository: GitRepository) => GitProcess) {
+  constructor(start: (repository: GitRepository, variant: string) => GitProcess, limits: PoolLimits) {
     this.#start = start;
+    this.#limits = limits;
   }
 
   /** A waiting process, if there is one that still sees the repository as it is. It may be dying all the same. */
-  take(repository: GitRepository): GitProcess | undefined {
+  take(repository: GitRepository, variant = ''): GitProcess | undefined {
     for (;;) {
-      const at = this.#idle.findLastIndex((idle) => isSame(idle.repository, repository));
+      const at = this.#idle.findLastIndex((idle) => idle.variant === variant && isSame(idle.repository, repository));
       const [idle] = at === -1 ? [] : this.#idle.splice(at, 1);
       if (idle === undefined) return undefined;
       if (idle.stamp === stampWithSettings(repository) && performance.now() - idle.startedAt < MAX_AGE_MS) return idle.process;
@@ -52,24 +60,23 @@ export class UpdateRefPool {
   }
 
   /** A new process. */
-  start(repository: GitRepository): GitProcess {
+  start(repository: GitRepository, variant = ''): GitProcess {
     const stamp = stampWithSettings(repository);
-    const process = this.#detached(() => this.#start(repository));
-    this.#startedAt.set(process, { at: performance.now(), stamp });
+    const process = this.#detached(() => this.#start(repository, variant));
+    this.#started.set(process, { variant, stamp, startedAt: performance.now() });
     return process;
   }
 
-  /** Takes back a process of this pool that has committed and nothing else. */
+  /** Takes back a process of this pool that has finished its job and printed nothing more. */
   giveBack(repository: GitRepository, process: GitProcess): void {
-    const started = this.#startedAt.get(process);
+    const started = this.#started.get(process);
     const ofSame = this.#idle.filter((idle) => isSame(idle.repository, repository));
-    if (this.#closed || started === undefined || ofSame.length >= MAX_IDLE_PER_REPOSITORY) {
+    if (this.#closed || started === undefined || ofSame.length >= this.#limits.maxIdlePerRepository) {
       end(process);
       return;
     }
-    const idle = { process, repository, stamp: started.stamp, startedAt: started.at, idleSince: performance.now() };
-    this.#idle.push(idle);
-    if (this.#idle.length > MAX_IDLE) this.#dropWhere((each) => each === this.#idle[0]);
+    this.#idle.push({ ...started, process, repository, idleSince: performance.now() });
+    if (this.#idle.length > this.#limits.maxIdle) this.#dropWhere((each) => each === this.#idle[0]);
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
