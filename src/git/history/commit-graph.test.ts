@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { gitOutput, initRepository } from '#testkit/init-repository';
 import { randomHistory, seededRandom } from '#testkit/random-history';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import type { CommitGraph } from './commit-graph.ts';
@@ -153,11 +153,8 @@ test('a damaged file is as good as none, or leaves the question open, and never 
 test('a graph is used as soon as it was read, and the next one after it was written', async () => {
   const { repository, oids, ask } = makeHistory(9, 20);
   const graphs = new CommitGraphCache({ checkEveryMs: 0 });
-  const eventually = async (size: number | undefined): Promise<void> => {
-    for (const limit = performance.now() + 10_000; graphs.of(repository)?.size !== size; await sleep(5)) {
-      assert.ok(performance.now() < limit, `no graph of ${size} commits`);
-    }
-  };
+  const eventually = (size: number | undefined) =>
+    until(() => graphs.of(repository)?.size === size, `a graph of ${size} commits`);
   assert.equal(graphs.of(repository), undefined);
   const first = lines(ask('rev-list', oids[9] ?? '')).length;
 
@@ -186,7 +183,7 @@ test('commits that are far from each other need no git where there is a graph', 
   const started: string[] = [];
   await using own = await Git.start({ binary: 'git', observer: ({ subcommand }) => void started.push(subcommand) });
   const repository = { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] };
-  while (own.commitNodes(repository).graph === undefined) await sleep(5);
+  await until(() => own.commitNodes(repository).graph !== undefined);
 
   assert.equal(await isAncestor(own, repository, { ancestor: base, descendant: tip }), true);
   assert.equal(await isAncestor(own, repository, { ancestor: tip, descendant: base }), false);
