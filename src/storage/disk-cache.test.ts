@@ -95,6 +95,22 @@ test('a reader that leaves early stops the production and nothing is cached', as
   assert.deepEqual(filesIn(storage), []);
 });
 
+test('a reader that leaves cached content early leaves no file open', async (context) => {
+  const storage = tempStorage(context);
+  const source = producer(MANY);
+  await buffer((await openCached(storage, KEY, source.produce)).content);
+  const open = readdirSync('/proc/self/fd').length;
+
+  const { hit, content } = await openCached(storage, KEY, source.produce);
+  for await (const chunk of content) {
+    assert.ok(chunk.length < MANY.length * 10_000);
+    break;
+  }
+
+  assert.ok(hit);
+  assert.equal(readdirSync('/proc/self/fd').length, open);
+});
+
 test('two that produce the same at once both get it whole', async (context) => {
   const storage = tempStorage(context);
   const source = producer(MANY);

@@ -1,7 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, read, readSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { noteBulkBytes } from '#base/bulk-memory';
 import { systemErrorCode } from '#base/system-error';
 import { makeDirectories } from './make-directories.ts';
 import type { Storage } from './repository-target.ts';
@@ -11,6 +13,9 @@ const FILE_MODE = 0o600;
 
 /** Bytes read from a cached file at a time. Up to so many are read at once, in place: five trips to another thread and back would take ten times as long. */
 const READ_BYTES = 128 * 1024;
+
+/** `fs.read` has its own promise form, which gives the number of bytes and the buffer. */
+const readAt = promisify(read);
 
 export interface CachedContent {
   /** Whether the content was there already. */
@@ -152,11 +157,26 @@ function contentOf(fd: number): AsyncIterable<Buffer> {
   try {
     const { size } = fstatSync(fd);
     isHandedOn = size > READ_BYTES;
-    if (isHandedOn) return createReadStream('', { fd, highWaterMark: READ_BYTES });
+    if (isHandedOn) return pieces(fd);
     const bytes = Buffer.allocUnsafe(size);
     return onePiece(bytes.subarray(0, readSync(fd, bytes, 0, size, 0)));
   } finally {
     if (!isHandedOn) closeSync(fd);
+  }
+}
+
+/** Ends at the end of the file, which is closed however the reading ends. */
+async function* pieces(fd: number): AsyncGenerator<Buffer> {
+  try {
+    for (let position = 0; ; ) {
+      const { bytesRead, buffer } = await readAt(fd, Buffer.allocUnsafeSlow(READ_BYTES), 0, READ_BYTES, position);
+      if (bytesRead === 0) return;
+      noteBulkBytes(bytesRead);
+      yield buffer.subarray(0, bytesRead);
+      position += bytesRead;
+    }
+  } finally {
+    closeSync(fd);
   }
 }
 
