@@ -65,7 +65,9 @@ function hasPlainSettings(format: RepositoryFormat, repository: GitRepository): 
 
 /** What repositories have, and the server sets. Not among them: `diff`, `color`, `submodule`, `include`. */
 const OTHER_SECTIONS = new Set(
-  'attr branch core extensions fetch gc gitlab http maintenance midx pack receive remote repack transfer uploadpack'.split(' '),
+  'attr branch core extensions fetch gc gitlab http maintenance midx pack receive reftable remote repack transfer uploadpack'.split(
+    ' ',
+  ),
 );
 
 function isNoMatterOfDiffs(key: string): boolean {
