@@ -14,10 +14,17 @@ export interface CommitOf<T> {
   readonly commit: Commit;
 }
 
+interface Found<T> {
+  readonly item: T;
+  readonly object: RawObject | undefined;
+}
+
 export interface ReadCommitsOptions {
   readonly signal?: AbortSignal | undefined;
   /** Whether people are shown as `.mailmap` of HEAD says. Default true. */
   readonly mailmap?: boolean;
+  /** Leaves out what is not there instead of failing: for lists of what is stored, which a repack may shorten meanwhile. Default false. */
+  readonly mayVanish?: boolean;
 }
 
 /**
@@ -30,9 +37,13 @@ export interface ReadCommitsOptions {
 export async function* readCommits<T extends NamedObject>(
   objects: ObjectReader,
   source: AsyncIterable<readonly T[]>,
-  { signal, mailmap = true }: ReadCommitsOptions = {},
+  { signal, mailmap = true, mayVanish = false }: ReadCommitsOptions = {},
 ): AsyncGenerator<CommitOf<T>[], void, undefined> {
   const mailmapOf = async () => (mailmap ? await objects.mailmap() : undefined);
+  const commitsOf = (found: readonly Found<T>[], map: Mailmap | undefined): CommitOf<T>[] =>
+    found
+      .filter(({ object }) => object !== undefined || !mayVanish)
+      .map(({ item, object }) => ({ item, commit: toCommit(object, map) }));
   const batches = source[Symbol.asyncIterator]();
   try {
     let rest: readonly T[] = [];
@@ -45,11 +56,14 @@ export async function* readCommits<T extends NamedObject>(
       // Not peeled: what git does not take for a commit, though it is stored as one, is listed as far as it can be read.
       const reading = Promise.all(few.map(({ oid }) => objects.readObject(oid, { signal })));
       const [map, found] = await Promise.all([mailmapOf(), reading]);
-      yield few.map((item, index) => ({ item, commit: toCommit(found[index], map) }));
+      yield commitsOf(
+        few.map((item, index) => ({ item, object: found[index] })),
+        map,
+      );
     }
     const map = await mailmapOf();
     for await (const batch of objects.readMany(() => startingWith(rest, batches), { signal })) {
-      yield batch.map(({ item, object }) => ({ item, commit: toCommit(object, map) }));
+      yield commitsOf(batch, map);
     }
   } finally {
     await batches.return?.();

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/quote';
 import { GitExitError } from '../command/exit-error.ts';
@@ -71,7 +72,9 @@ export interface AllObjectsOptions {
  * Every object of the object database, also what nothing leads to, each once, in the order in which it is stored. In a quarantine without
  * alternates these are the quarantined objects.
  *
- * @throws {GitalyError} without a code: `parsing object info: object not found` at one that cannot be read, and
+ * An object that is gone before git has looked at it, as when a repack drops what nothing leads to, is left out.
+ *
+ * @throws {GitalyError} without a code: `parsing object info: object not found` at one that is damaged, and
  *   `cat-file failed: exit status 128, stderr: {"…" '\x00' '\x00'}` (Gitaly prints a Go struct).
  */
 export async function* allObjects(
@@ -84,15 +87,24 @@ export async function* allObjects(
   const catFile = gitCommand('cat-file', { options });
   try {
     for await (const lines of outputLines(git, repository, catFile, { signal })) {
-      const all = lines.map(parseHeader);
-      const infos = all.filter((info) => info !== undefined);
+      const infos = lines.map(parseHeader).filter((info) => info !== undefined);
       const wanted = type === undefined ? infos : infos.filter((info) => info.type === type);
       if (wanted.length > 0) yield wanted;
-      if (infos.length < all.length) throw new GitalyError('UNKNOWN', 'parsing object info: object not found');
+      if (infos.length < lines.length && lines.some((line) => isDamaged(repository, line))) {
+        throw new GitalyError('UNKNOWN', 'parsing object info: object not found');
+      }
     }
   } catch (error) {
     if (!(error instanceof GitExitError)) throw error;
     const stderr = `{${quote(error.stderr)} '\\x00' '\\x00'}`;
     throw new GitalyError('UNKNOWN', `cat-file failed: ${error.message}, stderr: ${stderr}`, { cause: error });
   }
+}
+
+/** Reads `<oid> missing`. What is still there, and yet missing for git, is damaged. */
+function isDamaged({ objectDirectory, alternateObjectDirectories }: GitRepository, line: Buffer): boolean {
+  const [oid = '', state] = line.toString('latin1').split(' ');
+  if (state !== 'missing') return false;
+  const file = `${oid.slice(0, 2)}/${oid.slice(2)}`;
+  return [objectDirectory, ...alternateObjectDirectories].some((directory) => existsSync(`${directory}/${file}`));
 }

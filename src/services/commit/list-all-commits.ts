@@ -20,7 +20,7 @@ export async function* listAllCommits(
   const { signal } = context;
   const all = allObjects(repository.git, repository, { type: 'commit', signal });
   const page = new CommitPage(request.paginationParams).cut(all);
-  const commits = readCommits(repository.objects, page, { signal, mailmap: usesMailmap(context) });
+  const commits = readCommits(repository.objects, page, { signal, mailmap: usesMailmap(context), mayVanish: true });
   try {
     for await (const chunk of encodeCommits(commitMessages(commits))) yield commitsResponse(ListAllCommitsResponseSchema, chunk);
   } catch (error) {
