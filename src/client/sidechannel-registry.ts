@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import { GitalyError } from '#base/gitaly-error';
+import { limitedSignal } from '#base/limited-signal';
 import { SIDECHANNEL_ID } from '#rpc/common/header-names';
 import type { MetadataInit } from '#rpc/common/metadata';
 import { confirmSidechannel, readSidechannelId, SidechannelError } from '#rpc/common/sidechannel';
@@ -54,7 +54,7 @@ export class SidechannelRegistry {
   /** Takes a stream of a server after its `sidechannel` magic was read: finds the callback and runs it. The stream is closed at the end. */
   async accept(stream: Duplex): Promise<void> {
     try {
-      const id = await readSidechannelId(stream, { signal: AbortSignal.timeout(SETUP_TIMEOUT_MS) });
+      const id = await readId(stream);
       const waiter = this.#waiters.get(id);
       if (waiter === undefined) throw new SidechannelError('sidechannel registry: ID not registered');
       this.#waiters.delete(id);
@@ -64,6 +64,11 @@ export class SidechannelRegistry {
       stream.destroy();
     }
   }
+}
+
+async function readId(stream: Duplex): Promise<bigint> {
+  using limited = limitedSignal(SETUP_TIMEOUT_MS);
+  return await readSidechannelId(stream, limited);
 }
 
 class Waiter implements SidechannelWaiter {
@@ -111,8 +116,10 @@ class Waiter implements SidechannelWaiter {
 
 function toConnection(stream: Duplex): SidechannelConnection {
   const closeWrite = async () => {
-    if (!stream.writableEnded) stream.end();
-    await finished(stream, { readable: false, cleanup: true });
+    if (stream.writableFinished) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    stream.end((error?: Error | null) => (error ? reject(error) : resolve()));
+    await promise;
   };
   return Object.assign(stream, { closeWrite });
 }

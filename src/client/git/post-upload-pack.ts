@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { copyStream } from '#base/copy-stream';
+import { stoppableChunks } from '#base/stoppable-chunks';
 import type { PackfileNegotiationStatistics } from '#wire/gen/packfile_pb';
 import { type PostUploadPackWithSidechannelRequestSchema, SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import type { CallOptions } from '../call/call-types.ts';
@@ -26,7 +27,7 @@ export async function postUploadPack(
   const response = await withSidechannel(registry, options, {
     callback: (sidechannel) =>
       exchange(sidechannel, io.stdin, async (source) => {
-        await copyStream(source, io.stdout);
+        await copyStream(stoppableChunks(source), io.stdout);
       }),
     call: (callOptions) => connection.client(SmartHTTPService).postUploadPackWithSidechannel(request, callOptions),
   });

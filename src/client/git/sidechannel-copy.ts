@@ -1,8 +1,8 @@
 import { copyStream } from '#base/copy-stream';
 import { wrap } from '#base/gitaly-error';
+import { stoppableChunks } from '#base/stoppable-chunks';
 import type { SidechannelConnection } from '../sidechannel-registry.ts';
 import type { Stdio } from './git-streams.ts';
-import { stoppableChunks } from './stoppable-chunks.ts';
 
 /**
  * Sends `stdin` and then the half close, while `receive` takes what the server sends. Done when `receive` is: a `stdin` that never

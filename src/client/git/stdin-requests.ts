@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { stoppableChunks } from './stoppable-chunks.ts';
+import { stoppableChunks } from '#base/stoppable-chunks';
 import { WRITE_BUFFER_BYTES } from './write-buffer.ts';
 
 /**

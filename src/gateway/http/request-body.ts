@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { stoppableChunks } from '#client/git/stoppable-chunks';
+import { stoppableChunks } from '#base/stoppable-chunks';
 import type { Answer } from './answer.ts';
 import { Refusal } from './refusal.ts';
 

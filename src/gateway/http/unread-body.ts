@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { stoppableChunks } from '#client/git/stoppable-chunks';
+import { stoppableChunks } from '#base/stoppable-chunks';
 
 const MAX_MS = 2000;
 const MAX_BYTES = 16 * 1024 * 1024;

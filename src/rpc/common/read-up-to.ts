@@ -15,11 +15,19 @@ export interface ReadUpToOptions {
 export async function readUpTo(stream: Readable, count: number, options: ReadUpToOptions = {}): Promise<Buffer> {
   const { signal, isTaken } = options;
   signal?.throwIfAborted();
+  const take = (): Buffer | null => {
+    const bytes: Buffer | null = stream.read(count);
+    if (bytes !== null && isTaken?.(bytes) === false) stream.unshift(bytes);
+    return bytes;
+  };
+  // What is there already needs no listeners, and to come and to go costs a stream more than to read.
+  const present = take();
+  if (present !== null) return present;
+
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const onReadable = () => {
-    const bytes: Buffer | null = stream.read(count);
+    const bytes = take();
     if (bytes !== null) {
-      if (isTaken?.(bytes) === false) stream.unshift(bytes);
       stream.off('readable', onReadable);
       resolve(bytes);
     } else if (stream.readableEnded) {

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { messageOf } from '#base/gitaly-error';
+import { limitedSignal } from '#base/limited-signal';
 import { quote } from '#base/quote';
 import { SIDECHANNEL_MAGIC } from './connection-magic.ts';
 import { readUpTo } from './read-up-to.ts';
@@ -53,8 +54,8 @@ export async function openSidechannel(
   options: { signal?: AbortSignal; timeoutMs?: number } = {},
 ): Promise<SidechannelStream> {
   if (session === undefined) throw new SidechannelError('sidechannel: fail to extract mux session: non-multiplexed connection');
-  const timeout = AbortSignal.timeout(options.timeoutMs ?? SETUP_TIMEOUT_MS);
-  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
+  using limited = limitedSignal(options.timeoutMs ?? SETUP_TIMEOUT_MS, options.signal);
+  const { signal } = limited;
   const stream = await retryable('open stream', session.open({ signal }));
   try {
     const request = Buffer.alloc(SIDECHANNEL_MAGIC.length + 8);
@@ -89,7 +90,8 @@ export async function readSidechannelId(stream: Duplex, options: { signal?: Abor
  * @throws when the stream fails or takes nothing for 5 s
  */
 export async function confirmSidechannel(stream: Duplex): Promise<SidechannelStream> {
-  await write(stream, CONFIRMATION, AbortSignal.timeout(SETUP_TIMEOUT_MS));
+  using limited = limitedSignal(SETUP_TIMEOUT_MS);
+  await write(stream, CONFIRMATION, limited.signal);
   return new SidechannelStream(stream, 'client');
 }
 

@@ -1,7 +1,7 @@
-import { once } from 'node:events';
 import type { Duplex, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { wrap } from '#base/gitaly-error';
+import { stoppableChunks } from '#base/stoppable-chunks';
 import { SidechannelError } from '#rpc/common/sidechannel';
 import type { HandlerContext } from '#rpc/server/handler';
 
@@ -21,7 +21,7 @@ export async function openSidechannel(
 
 /** What the client sends, for reading in a loop that leaves the other direction open when it ends. */
 export function clientBytes(sidechannel: Duplex): AsyncIterable<Uint8Array> {
-  return sidechannel.iterator({ destroyOnReturn: false });
+  return stoppableChunks(sidechannel);
 }
 
 /**
@@ -37,6 +37,6 @@ export async function closeSidechannel(sidechannel: Duplex, bands: readonly Writ
     });
   }
   if (sidechannel.destroyed) return;
-  sidechannel.end();
-  if (!sidechannel.writableFinished) await Promise.race([once(sidechannel, 'finish'), once(sidechannel, 'close')]);
+  // Called when all has left and when the sidechannel is gone.
+  await new Promise<void>((resolve) => void sidechannel.end(() => resolve()));
 }

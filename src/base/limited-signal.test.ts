@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { getEventListeners, once } from 'node:events';
+import { test } from 'node:test';
+import { limitedSignal } from './limited-signal.ts';
+
+test('the other signal aborts it, with its reason, whether before or after', () => {
+  const controller = new AbortController();
+  using before = limitedSignal(60_000, controller.signal);
+  assert.equal(before.signal.aborted, false);
+  controller.abort(new Error('enough'));
+  using after = limitedSignal(60_000, controller.signal);
+
+  assert.equal(before.signal.reason.message, 'enough');
+  assert.equal(after.signal.reason.message, 'enough');
+});
+
+test('its time is a TimeoutError', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  using limited = limitedSignal(5000);
+  const aborted = once(limited.signal, 'abort');
+
+  t.mock.timers.tick(4999);
+  assert.equal(limited.signal.aborted, false);
+  t.mock.timers.tick(1);
+
+  await aborted;
+  assert.equal(limited.signal.reason.name, 'TimeoutError');
+});
+
+test('work that is done leaves nothing behind', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const controller = new AbortController();
+  const limited = limitedSignal(5000, controller.signal);
+
+  limited[Symbol.dispose]();
+  t.mock.timers.tick(5000);
+  controller.abort();
+
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+  assert.equal(limited.signal.aborted, false);
+});
