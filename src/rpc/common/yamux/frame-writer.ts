@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { encodeHeader, FRAME_TYPE, HEADER_BYTES } from './frame.ts';
 
-/** Bytes that may wait in the connection before streams have to wait. Small, so that streams take turns and a stall shows. */
-const QUEUE_LIMIT_BYTES = 64 * 1024;
+/** Bytes that may wait in the connection before streams have to wait: two large frames. Small, so that streams take turns and a stall shows. */
+const QUEUE_LIMIT_BYTES = 128 * 1024;
 
 /** Bytes that may wait in the connection before we stop reading: only a peer that asks without reading gets this far. */
 const FLOOD_LIMIT_BYTES = 256 * 1024;
@@ -17,8 +17,9 @@ export interface FrameSource {
 }
 
 /**
- * The way out of a session. Frames of one tick leave together in one `writev`; payload is never copied. When the connection
- * is full, sources queue up and get one frame each in turn. Control frames do not wait.
+ * The way out of a session. Frames of one tick leave together in one `writev`; payload is never copied. Frames without payload leave with
+ * the next payload, or at the end of the event loop's turn: most of them are followed by some (a SYN by what the stream is for, a FIN by the call's
+ * status). When the connection is full, sources queue up and get one frame each in turn. Control frames do not wait for that.
  */
 export class FrameWriter {
   readonly #connection: Duplex;
@@ -31,6 +32,7 @@ export class FrameWriter {
   #takenBytes = 0;
   #idleLooks = 0;
   #isCorked = false;
+  #isUncorkNear = false;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -42,7 +44,7 @@ export class FrameWriter {
     connection.on('drain', this.#onDrain);
   }
 
-  /** Sends a frame without payload at once. */
+  /** Sends a frame without payload in this turn of the event loop. */
   control(type: number, flags: number, streamId: number, length: number): void {
     if (this.#isClosed) return;
     this.#cork();
@@ -53,6 +55,7 @@ export class FrameWriter {
   data(streamId: number, pieces: readonly Buffer[], length: number, onSent?: (error?: Error | null) => void): void {
     if (this.#isClosed) return;
     this.#cork();
+    this.#uncorkInThisTick();
     let hasRoom = this.#connection.write(encodeHeader(FRAME_TYPE.data, 0, streamId, length));
     const last = pieces.length - 1;
     for (let index = 0; index <= last; index += 1) {
@@ -87,12 +90,19 @@ export class FrameWriter {
     if (this.#isCorked) return;
     this.#isCorked = true;
     this.#connection.cork();
+    setImmediate(this.#uncork);
+  }
+
+  #uncorkInThisTick(): void {
+    if (this.#isUncorkNear) return;
+    this.#isUncorkNear = true;
     process.nextTick(this.#uncork);
   }
 
   readonly #uncork = (): void => {
     if (!this.#isCorked) return;
     this.#isCorked = false;
+    this.#isUncorkNear = false;
     this.#connection.uncork();
   };
 
