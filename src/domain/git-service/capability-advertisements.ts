@@ -25,9 +25,10 @@ const MAX_SETTINGS_LENGTH = 1_000;
 const READS_MORE_FILES = /^\s*\[include|worktreeconfig/im;
 
 /**
- * What `git upload-pack` advertises in protocol v2: capabilities and no references. It depends on git, on the server's settings,
- * which are the same for the life of the process, on those of the request, and on the repository's `config` file. So an answer is
- * remembered for as long as that file is the same, and most fetches begin without a process.
+ * What git says about itself and nothing of the references: what `git upload-pack` advertises in protocol v2, and the capabilities of
+ * `git receive-pack`; one of these for each. It depends on git, on the server's settings, which are the same for the life of the process,
+ * on those of the request, and on the repository's `config` file. So an answer is remembered for as long as that file is the same, and most
+ * fetches and pushes begin without a process.
  */
 export class CapabilityAdvertisements {
   readonly #entries = new Map<string, Entry>();
@@ -82,9 +83,12 @@ async function stampOf({ path }: Repository): Promise<string | undefined> {
   return stats && `${stats.mtimeNs}:${stats.ctimeNs}:${stats.size}:${stats.ino}`;
 }
 
-/** Whether the same question would get the same answer; a session id is new each time. */
+/** New each time: the id of a session, and what a signed push has to sign. */
+const OF_ONE_CONVERSATION = /session-id=|push-cert=/;
+
+/** Whether the same question would get the same answer. */
 async function isLasting({ path }: Repository, chunks: readonly Buffer[]): Promise<boolean> {
-  if (Buffer.concat(chunks).includes('session-id=')) return false;
+  if (OF_ONE_CONVERSATION.test(Buffer.concat(chunks).toString('latin1'))) return false;
   const config = await readFile(`${path}/config`, 'latin1').catch(() => undefined);
   return config !== undefined && !READS_MORE_FILES.test(config);
 }

@@ -1,13 +1,11 @@
-import { statSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { writeChunk } from '#base/copy-stream';
-import { GitalyError, messageOf } from '#base/gitaly-error';
-import { systemErrorCode } from '#base/system-error';
+import { messageOf } from '#base/gitaly-error';
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
+import { advertisedPackets } from '../git-service/advertised-packets.ts';
 import { ClientGoneError } from '../git-service/service-streams.ts';
 import type { LsRefsRequest } from './ls-refs-request.ts';
-import { lsRefsSettings } from './ls-refs-settings.ts';
 
 export interface LsRefsOptions {
   /** Settings of the request. */
@@ -27,32 +25,11 @@ const PIECE_BYTES = 256 * 1024;
 export async function lsRefsAnswer(
   repository: Repository,
   { objectFormat, ...query }: LsRefsRequest,
-  { config, signal }: LsRefsOptions,
+  options: LsRefsOptions,
 ): Promise<Buffer[] | undefined> {
-  try {
-    if (!isOurs(repository)) return undefined;
-    const settings = lsRefsSettings(repository, config);
-    if (settings === undefined || objectFormat !== settings.objectFormat) return undefined;
-    const { hidden, allowsUnborn } = settings;
-    return await repository.refs.advertise({ ...query, unborn: query.unborn && allowsUnborn, hidden }, { signal });
-  } catch (error) {
-    if (signal.aborted || !(error instanceof GitalyError || systemErrorCode(error) !== undefined)) throw error;
-    return undefined;
-  }
-}
-
-/** Whether a repository and its settings are of a kind whose references can be listed without git. Each question may still need it. */
-export function isAnswerable(repository: Repository, config: readonly ConfigPair[]): boolean {
-  try {
-    return isOurs(repository) && lsRefsSettings(repository, config) !== undefined;
-  } catch {
-    return false; // git says what is wrong
-  }
-}
-
-/** Git refuses repositories of other users. */
-function isOurs({ path }: Repository): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.uid === process.geteuid?.();
+  return await advertisedPackets(repository, { service: 'upload-pack', ...options }, (settings) =>
+    objectFormat === settings.objectFormat ? { ...query, unborn: query.unborn && settings.allowsUnborn } : undefined,
+  );
 }
 
 /** Writes pieces as fast as the client takes them; small ones are put together. @throws {ClientGoneError} */

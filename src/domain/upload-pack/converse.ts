@@ -1,9 +1,10 @@
 import { abortable } from '#base/abortable';
 import { abortError } from '#git/command/exit-error';
+import { isAnswerable } from '../git-service/advertised-packets.ts';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import { watchNegotiation } from '../git-service/negotiation-limit.ts';
 import { observingAdvertisement, withoutAdvertisement } from './advertisement-output.ts';
-import { isAnswerable, lsRefsAnswer, sendPieces } from './answer-ls-refs.ts';
+import { lsRefsAnswer, sendPieces } from './answer-ls-refs.ts';
 import { type Fetch, type FetchResult, resultWithoutGit } from './fetch.ts';
 import { Negotiation } from './negotiation.ts';
 import { DONE, runGit } from './run-git.ts';
@@ -18,7 +19,7 @@ const FAREWELL = Buffer.from('0000');
  */
 export async function converse(fetch: Fetch, capabilities: CapabilityAdvertisements): Promise<FetchResult> {
   const { config, repository, streams } = fetch;
-  if (!isAnswerable(repository, config)) return await runGit(fetch);
+  if (!isAnswerable(repository, { service: 'upload-pack', config })) return await runGit(fetch);
   const { known, remember } = await capabilities.lookUp(repository, config);
   if (known !== undefined) return await beginWithoutGit(fetch, known);
   const stdout = observingAdvertisement(streams.stdout, (advertisement) => void remember([advertisement]));

@@ -1,4 +1,4 @@
-import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
+import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { ReceivePack } from '#domain/receive-pack/receive-pack';
 import type { Voter } from '#domain/transactions/voter';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
@@ -16,6 +16,7 @@ export interface SmartHttpRooms {
   readonly storages: Storages;
   readonly receivePack: ReceivePack;
   readonly voter: Voter;
+  /** Of `git upload-pack`. */
   readonly capabilities: CapabilityAdvertisements;
   /** Part of the key of cached answers: another release may answer otherwise. */
   readonly serverVersion: string;
@@ -29,8 +30,9 @@ export interface SmartHttpRooms {
 
 /** Clones, fetches and pushes as they come over HTTP: one request, one answer. */
 export function smartHttpService(rooms: SmartHttpRooms): ServiceImplementation<typeof SmartHTTPService> {
+  const ofReceivePack = new CapabilityAdvertisements();
   return {
-    infoRefsReceivePack: (request, context) => infoRefsReceivePack(request, context, rooms),
+    infoRefsReceivePack: (request, context) => infoRefsReceivePack(request, context, rooms, ofReceivePack),
     infoRefsUploadPack: (request, context) => infoRefsUploadPack(request, context, rooms),
     postReceivePack: (requests, context) => postReceivePack(requests, context, rooms),
     postUploadPack: (requests, context) => postUploadPack(requests, context, rooms),

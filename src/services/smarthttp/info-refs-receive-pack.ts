@@ -1,21 +1,26 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { advertiseReferences } from '#domain/git-service/advertise-references';
+import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import { parseConfigOptions } from '#domain/git-service/config-options';
+import { advertiseToPush } from '#domain/receive-pack/advertise-to-push';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { InfoRefsRequest, InfoRefsResponseSchema } from '#wire/gen/smarthttp_pb';
+import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
 import type { SmartHttpRooms } from './index.ts';
 
 /** The references that a push may see. Never cached: a push decides on what is there now. */
 export async function* infoRefsReceivePack(
   request: InfoRefsRequest,
-  context: HandlerContext,
+  { method, signal }: HandlerContext,
   rooms: SmartHttpRooms,
+  capabilities: CapabilityAdvertisements,
 ): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
   const repository = rooms.storages.open(request.repository);
   const config = parseConfigOptions(request.gitConfigOptions);
-  rooms.observeGitProtocol?.(context.method, request.gitProtocol);
+  rooms.observeGitProtocol?.(method, request.gitProtocol);
 
   const { gitProtocol } = request;
-  const chunks = advertiseReferences(repository, { service: 'receive-pack', config, gitProtocol, signal: context.signal });
-  for await (const data of chunks) yield { data };
+  for await (const chunk of advertiseToPush(repository, { config, gitProtocol, signal }, capabilities)) {
+    for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES)
+      yield { data: chunk.subarray(start, start + MAX_CHUNK_BYTES) };
+  }
 }

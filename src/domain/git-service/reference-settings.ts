@@ -3,17 +3,20 @@ import { readSettings, type Setting } from '#git/config-file';
 import type { ObjectFormatName, RepositoryFormat } from '#git/object-format';
 import { HiddenRefs } from '#git/refs/hidden-refs';
 import type { Repository } from '#storage/repository';
-import { NO_BUNDLE_URIS } from '../git-service/advertise-references.ts';
+import { NO_BUNDLE_URIS } from './advertise-references.ts';
 
-/** What settings say about the answer to `ls-refs`. */
-export interface LsRefsSettings {
+/** The programs that tell a client what references there are. */
+export type AdvertisingService = 'upload-pack' | 'receive-pack';
+
+/** What settings say about the references that a client is told of. */
+export interface ReferenceSettings {
   readonly objectFormat: ObjectFormatName | undefined;
   readonly hidden: HiddenRefs;
   /** Whether a client may learn of a HEAD that leads to nothing yet. */
   readonly allowsUnborn: boolean;
 }
 
-/** Sections that `git upload-pack` does not look at before it answers. */
+/** Sections that git does not look at before it has told of the references, but for the settings that hide some. */
 const HARMLESS_SECTIONS: ReadonlySet<string> = new Set([
   'attr',
   'branch',
@@ -33,8 +36,11 @@ const HARMLESS_SECTIONS: ReadonlySet<string> = new Set([
 const HARMLESS_OF_REMOTE = /^remote\..+\.(?:fetch|mirror|prune|push|pushurl|tagopt|url)$/;
 const BOOLEAN = /^(?:true|false)$/;
 const WORDS = /^[\w,./-]*$/;
+/** Commands that print none, as we set it. */
+const NO_REFERENCES = /^exit 0 #$/;
 /** Other settings and the values with which they change nothing. What is not here is for git to judge. */
 const HARMLESS: Readonly<Record<string, RegExp>> = {
+  'core.alternaterefscommand': NO_REFERENCES,
   'core.autocrlf': WORDS,
   'core.bigfilethreshold': /^\d+[kmg]?$/,
   'core.compression': /^-?\d$/,
@@ -61,6 +67,7 @@ const HARMLESS: Readonly<Record<string, RegExp>> = {
   'uploadpack.allowfilter': BOOLEAN,
   'uploadpack.allowreachablesha1inwant': BOOLEAN,
   'uploadpack.allowtipsha1inwant': BOOLEAN,
+  'uploadpack.hiderefs': /^/, // where it has a meaning it is not asked for here
   'uploadpack.packobjectshook': /^/,
 };
 /** These count only in the repository's file, where they say what it is. */
@@ -69,50 +76,55 @@ const FORMAT: Readonly<Record<string, RegExp>> = {
   'core.bare': BOOLEAN,
   'extensions.objectformat': /^sha(?:1|256)$/,
 };
+/** Hides references from one of the programs; `transfer.hideRefs` hides them from both. */
+const HIDING = { 'upload-pack': 'uploadpack.hiderefs', 'receive-pack': 'receive.hiderefs' } as const;
 const UNBORN = /^(?:advertise|allow|ignore)$/;
 
-/** Settings of requests that are remembered for one repository: clients have one or two ways to ask. */
+/** Settings of requests that are remembered for one repository: clients have one or two ways to ask, to fetch and to push. */
 const MAX_KNOWN = 4;
 
 /** What was found for a repository's config file, by the settings of the request. It lasts as long as the file is the same. */
-const known = new WeakMap<RepositoryFormat, Map<string, LsRefsSettings | undefined>>();
+const known = new WeakMap<RepositoryFormat, Map<string, ReferenceSettings | undefined>>();
 
 /**
- * The settings that hold for an `ls-refs`: the repository's, and those that git would be started with.
+ * The settings that hold for a service: the repository's, and those that git would be started with.
  *
  * @param config settings of the request.
  * @returns `undefined` where any of them might mean more than is known here; then git has to be asked.
  * @throws when the repository's config file cannot be read.
  */
-export function lsRefsSettings(repository: Repository, config: readonly ConfigPair[]): LsRefsSettings | undefined {
+export function referenceSettings(
+  repository: Repository,
+  service: AdvertisingService,
+  config: readonly ConfigPair[],
+): ReferenceSettings | undefined {
   const format = repository.git.repositoryFormat(repository);
-  const ofFormat = known.get(format) ?? new Map<string, LsRefsSettings | undefined>();
-  const key = JSON.stringify(config);
+  const ofFormat = known.get(format) ?? new Map<string, ReferenceSettings | undefined>();
+  const key = JSON.stringify([service, config]);
   if (ofFormat.has(key)) return ofFormat.get(key);
-  const settings = readLsRefsSettings(repository, config, format);
+  const settings = readReferenceSettings(repository, { service, config, format });
   if (ofFormat.size >= MAX_KNOWN) ofFormat.clear();
   known.set(format, ofFormat.set(key, settings));
   return settings;
 }
 
-function readLsRefsSettings(
+function readReferenceSettings(
   repository: Repository,
-  config: readonly ConfigPair[],
-  { objectFormat }: RepositoryFormat,
-): LsRefsSettings | undefined {
+  { service, config, format }: { service: AdvertisingService; config: readonly ConfigPair[]; format: RepositoryFormat },
+): ReferenceSettings | undefined {
   const own = readSettings(repository);
-  const given = givenSettings(repository, config);
+  const given = givenSettings(repository, service, config);
   if (own === undefined || given === undefined || !isKnownFormat(own)) return undefined;
   const all = [...own.filter(({ key }) => FORMAT[key] === undefined), ...given];
   const hidden: Buffer[] = [];
   let unborn = 'advertise';
   for (const setting of all) {
     const { key, value } = setting;
-    if (key === 'transfer.hiderefs' || key === 'uploadpack.hiderefs') hidden.push(value);
+    if (key === 'transfer.hiderefs' || key === HIDING[service]) hidden.push(value);
     else if (key === 'lsrefs.unborn' && UNBORN.test(value.toString('latin1'))) unborn = value.toString('latin1');
     else if (!isHarmless(setting)) return undefined;
   }
-  return { objectFormat, hidden: new HiddenRefs(hidden), allowsUnborn: unborn !== 'ignore' };
+  return { objectFormat: format.objectFormat, hidden: new HiddenRefs(hidden), allowsUnborn: unborn !== 'ignore' };
 }
 
 function isHarmless({ key, hasSubsection, value }: Setting): boolean {
@@ -134,9 +146,13 @@ function isKnownFormat(settings: readonly Setting[]): boolean {
   );
 }
 
-function givenSettings(repository: Repository, config: readonly ConfigPair[]): Setting[] | undefined {
+function givenSettings(
+  repository: Repository,
+  service: AdvertisingService,
+  config: readonly ConfigPair[],
+): Setting[] | undefined {
   try {
-    const pairs = repository.git.settings('upload-pack', { repository, config: [...config, NO_BUNDLE_URIS] });
+    const pairs = repository.git.settings(service, { repository, config: [...config, NO_BUNDLE_URIS] });
     return pairs.some(({ value }) => value.includes('\0')) ? undefined : pairs.map(toSetting);
   } catch {
     // Keys that git is never started with: whoever starts it says so.
