@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { evenPieces } from '#base/even-pieces';
 import { GitalyError } from '#base/gitaly-error';
 import type { Repository } from '#storage/repository';
 import { type Advertisement, advertiseReferences, serviceHeader } from '../git-service/advertise-references.ts';
@@ -11,6 +12,8 @@ const REFERENCES = { peel: false, symrefs: false, unborn: false, prefixes: [Buff
 /** Leaves of an advertisement only what git says about itself. */
 const HIDE_ALL = { key: 'receive.hideRefs', value: 'refs' };
 
+/** Bytes that are handed on at once: of few references all, of many no more than a message may have. */
+const PIECE_BYTES = 128 * 1024;
 const FLUSH_PACKET = Buffer.from('0000');
 const LENGTH_DIGITS = 4;
 
@@ -37,9 +40,10 @@ export async function* advertiseToPush(
   const ofGit = capabilities.get(repository, config, () => advertiseReferences(repository, bare));
   const withoutReferences = Buffer.concat(await Array.fromAsync(ofGit));
   const [first = FLUSH_PACKET, ...others] = pieces;
-  if (first.equals(FLUSH_PACKET)) yield withoutReferences;
-  else yield Buffer.concat([...serviceHeader('receive-pack'), ...withWords(first, capabilitiesIn(withoutReferences))]);
-  yield* others;
+  const start = first.equals(FLUSH_PACKET)
+    ? [withoutReferences]
+    : [...serviceHeader('receive-pack'), ...withWords(first, capabilitiesIn(withoutReferences))];
+  yield* evenPieces([...start, ...others], PIECE_BYTES);
 }
 
 /** Git says its version first in protocol v1, and of a shallow repository where it ends. */

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { writeChunk } from '#base/copy-stream';
+import { evenPieces } from '#base/even-pieces';
 import { messageOf } from '#base/gitaly-error';
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
@@ -35,30 +36,8 @@ export async function lsRefsAnswer(
 /** Writes pieces as fast as the client takes them; small ones are put together. @throws {ClientGoneError} */
 export async function sendPieces(pieces: readonly Buffer[], destination: Writable): Promise<void> {
   try {
-    await writePieces(pieces, destination);
+    for (const piece of evenPieces(pieces, PIECE_BYTES)) await writeChunk(destination, piece);
   } catch (error) {
     throw new ClientGoneError(messageOf(error), { cause: error });
   }
-}
-
-async function writePieces(pieces: readonly Buffer[], destination: Writable): Promise<void> {
-  let small: Buffer[] = [];
-  let smallBytes = 0;
-  const flush = async (): Promise<void> => {
-    if (smallBytes > 0) await writeChunk(destination, Buffer.concat(small, smallBytes));
-    small = [];
-    smallBytes = 0;
-  };
-  for (const piece of pieces) {
-    if (smallBytes + piece.length <= PIECE_BYTES) {
-      small.push(piece);
-      smallBytes += piece.length;
-      continue;
-    }
-    await flush();
-    for (let start = 0; start < piece.length; start += PIECE_BYTES) {
-      await writeChunk(destination, piece.subarray(start, start + PIECE_BYTES));
-    }
-  }
-  await flush();
 }

@@ -4,7 +4,6 @@ import { parseConfigOptions } from '#domain/git-service/config-options';
 import { advertiseToPush } from '#domain/receive-pack/advertise-to-push';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { InfoRefsRequest, InfoRefsResponseSchema } from '#wire/gen/smarthttp_pb';
-import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
 import type { SmartHttpRooms } from './index.ts';
 
 /** The references that a push may see. Never cached: a push decides on what is there now. */
@@ -19,8 +18,6 @@ export async function* infoRefsReceivePack(
   rooms.observeGitProtocol?.(method, request.gitProtocol);
 
   const { gitProtocol } = request;
-  for await (const chunk of advertiseToPush(repository, { config, gitProtocol, signal }, capabilities)) {
-    for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES)
-      yield { data: chunk.subarray(start, start + MAX_CHUNK_BYTES) };
-  }
+  const chunks = advertiseToPush(repository, { config, gitProtocol, signal }, capabilities);
+  for await (const data of chunks) yield { data };
 }
