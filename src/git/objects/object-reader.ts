@@ -26,6 +26,7 @@ import {
 /** What names an object: anything that git takes for a single object (`main~3`, `v1.0^{tree}`, `HEAD:README`), bytes as they are. */
 export type Revision = string | Uint8Array;
 
+/** Looked at only when there is something to wait for, so that a property that makes the signal is not asked in vain. */
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
@@ -76,8 +77,8 @@ export class ObjectReader {
    *
    * @throws {GitalyError} INVALID_ARGUMENT `revision must not contain NUL bytes`; `read info line: EOF` when git dies of it.
    */
-  async info(revision: Revision, { signal }: ReadOptions = {}): Promise<ObjectInfo | undefined> {
-    return await this.#look('info', bytesOf(revision), 0, signal);
+  async info(revision: Revision, options: ReadOptions = {}): Promise<ObjectInfo | undefined> {
+    return await this.#look('info', bytesOf(revision), 0, options);
   }
 
   /**
@@ -86,7 +87,7 @@ export class ObjectReader {
    * @throws as {@link info}; {GitalyError} RESOURCE_EXHAUSTED when it is bigger than `maxBytes` (default 64 MiB).
    */
   async readObject(revision: Revision, options: ReadOptions & { maxBytes?: number } = {}): Promise<RawObject | undefined> {
-    const found = await this.#look('whole', bytesOf(revision), options.maxBytes ?? DEFAULT_MAX_BYTES, options.signal);
+    const found = await this.#look('whole', bytesOf(revision), options.maxBytes ?? DEFAULT_MAX_BYTES, options);
     return found && { oid: found.oid, type: found.type, size: found.size, data: found.data ?? Buffer.alloc(0) };
   }
 
@@ -96,11 +97,17 @@ export class ObjectReader {
    *
    * @throws as {@link info}.
    */
-  async openObject(revision: Revision, { signal }: ReadOptions = {}): Promise<OpenObject | undefined> {
-    const found = await this.#look('open', bytesOf(revision), 0, signal);
+  async openObject(revision: Revision, options: ReadOptions = {}): Promise<OpenObject | undefined> {
+    const found = await this.#look('open', bytesOf(revision), 0, options);
     if (found === undefined) return undefined;
-    if (found.stream !== undefined && signal !== undefined) destroyOnAbort(found.stream, signal);
+    if (found.stream !== undefined && options.signal !== undefined) destroyOnAbort(found.stream, options.signal);
     return new OpenedObject(found);
+  }
+
+  /** The object that a {@link pin}ned revision names, where it is known without waiting; `undefined` does not mean that there is none. */
+  atHand(pinned: Buffer): RawObject | undefined {
+    const found = this.#pool.atHand(this.#repository, pinned);
+    return found !== undefined && isWhole(found) ? found : undefined;
   }
 
   /**
@@ -112,7 +119,7 @@ export class ObjectReader {
   async readCommit(revision: Revision, options: ReadOptions & { mailmap?: boolean } = {}): Promise<Commit | undefined> {
     const wanted = Buffer.concat([bytesOf(revision), PEEL_COMMIT]);
     const mailmap = options.mailmap === false ? undefined : this.mailmap();
-    const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options.signal);
+    const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
     if (found?.data === undefined) return undefined;
     return parseCommit(found.oid, found.data, await mailmap);
   }
@@ -121,7 +128,7 @@ export class ObjectReader {
   async readTag(revision: Revision, options: ReadOptions & { mailmap?: boolean } = {}): Promise<Tag | undefined> {
     const wanted = Buffer.concat([bytesOf(revision), PEEL_TAG]);
     const mailmap = options.mailmap === false ? undefined : this.mailmap();
-    const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options.signal);
+    const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
     if (found?.data === undefined) return undefined;
     return parseTag(found.oid, found.data, await mailmap);
   }
@@ -161,13 +168,14 @@ export class ObjectReader {
     return readPieces(this.#pool, this.#repository, source, options);
   }
 
-  async #look(mode: LookupMode, revision: Buffer, maxBytes: number, signal: AbortSignal | undefined): Promise<Found | undefined> {
+  async #look(mode: LookupMode, revision: Buffer, maxBytes: number, options: ReadOptions): Promise<Found | undefined> {
     if (revision.includes(0)) throw new GitalyError('INVALID_ARGUMENT', 'revision must not contain NUL bytes');
-    if (signal?.aborted === true) throw abortError(signal);
     const pinned = this.pin(revision);
     const known = this.#pool.atHand(this.#repository, pinned);
     if (known !== undefined) return mode === 'info' ? { oid: known.oid, type: known.type, size: known.size } : known;
 
+    const { signal } = options;
+    if (signal?.aborted === true) throw abortError(signal);
     const whole = pinned.length > 40 ? this.#cutId(pinned) : pinned;
     const wanted = this.#fitsOnALine(whole) ? whole : await this.#resolve(whole, signal);
     if (wanted === undefined) return undefined;
@@ -233,8 +241,12 @@ export class ObjectReader {
   }
 }
 
+function isWhole(found: Found): found is Found & RawObject {
+  return found.data !== undefined;
+}
+
 /** An object whose stream is made only when someone asks for it. */
-class OpenedObject implements OpenObject {
+export class OpenedObject implements OpenObject {
   readonly oid: string;
   readonly type: ObjectInfo['type'];
   readonly size: number;

@@ -1,4 +1,4 @@
-import type { ObjectReader, OpenObject, ReadOptions } from '../objects/object-reader.ts';
+import { type ObjectReader, OpenedObject, type OpenObject, type ReadOptions } from '../objects/object-reader.ts';
 import type { TreeEntry } from '../objects/parse-tree.ts';
 import { type EntryKind, kindOf } from './entry-kind.ts';
 import { findInTree } from './find-in-tree.ts';
@@ -36,16 +36,21 @@ export async function openEntry(
   if (!isPlainPath(path)) return undefined;
   const slash = path.lastIndexOf(SLASH);
   const directory = slash === -1 ? NO_BYTES : path.subarray(0, slash);
+  const name = path.subarray(slash + 1);
   const pinned = objects.pin(revision);
-  const reading = objects.readObject(Buffer.concat([pinned, COLON, directory]), options);
-  const guess = isCheap(pinned, path) ? objects.openObject(Buffer.concat([pinned, COLON, path]), options) : undefined;
+  const places = { tree: Buffer.concat([pinned, COLON, directory]), object: Buffer.concat([pinned, COLON, path]) };
+  const known = entryAtHand(objects, places, name);
+  if (known !== undefined) return known;
+
+  const reading = objects.readObject(places.tree, options);
+  const guess = isCheap(pinned, path) ? objects.openObject(places.object, options) : undefined;
   // Whatever is wrong with it is found again by the entry's id.
   const guessed = guess?.catch(() => undefined);
   let isTaken = false;
   try {
     const tree = await reading;
     if (tree?.type !== 'tree') return undefined;
-    const entry = findInTree(tree, path.subarray(slash + 1));
+    const entry = findInTree(tree, name);
     if (entry === undefined) return undefined;
     const kind = kindOf(entry.mode);
     if (kind === 'submodule') return { entry, kind, object: undefined };
@@ -55,6 +60,15 @@ export async function openEntry(
   } finally {
     if (!isTaken) void guessed?.then(abandon);
   }
+}
+
+/** The same where tree and object are known already, as they mostly are of a file that many look at. */
+function entryAtHand(objects: ObjectReader, places: { tree: Buffer; object: Buffer }, name: Buffer): OpenEntry | undefined {
+  const tree = objects.atHand(places.tree);
+  const object = tree?.type === 'tree' ? objects.atHand(places.object) : undefined;
+  if (tree === undefined || object === undefined) return undefined;
+  const entry = findInTree(tree, name);
+  return entry?.oid === object.oid ? { entry, kind: kindOf(entry.mode), object: new OpenedObject(object) } : undefined;
 }
 
 /** Whether a question for the object by its path costs no more than one by its id: some revisions get a process of their own. */

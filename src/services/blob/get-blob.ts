@@ -25,13 +25,12 @@ export async function* getBlob(request: GetBlobRequest, context: HandlerContext,
   const { objects } = rooms.storages.open(request.repository);
   if (request.oid === '') throw new GitalyError('INVALID_ARGUMENT', 'empty Oid');
 
-  const { signal } = context;
   if (request.limit === 0n) {
-    const info = await objects.info(request.oid, { signal }).catch(reading);
+    const info = await objects.info(request.oid, context).catch(reading);
     yield info?.type === 'blob' ? header(info) : {};
     return;
   }
-  const object = await objects.openObject(request.oid, { signal }).catch(reading);
+  const object = await objects.openObject(request.oid, context).catch(reading);
   if (object?.type === 'blob') {
     yield* blobPieces(object, request.limit);
   } else {

@@ -24,7 +24,7 @@ const SLASH = 0x2f;
  */
 export async function* treeEntry(
   request: TreeEntryRequest,
-  { signal }: HandlerContext,
+  context: HandlerContext,
   rooms: CommitRooms,
 ): AsyncGenerator<Response> {
   const { objects } = rooms.storages.open(request.repository);
@@ -33,7 +33,7 @@ export async function* treeEntry(
   if (request.limit < 0n) throw new GitalyError('INVALID_ARGUMENT', 'negative Limit');
   if (request.maxSize < 0n) throw new GitalyError('INVALID_ARGUMENT', 'negative MaxSize');
 
-  const found = await openEntry(objects, revision, withoutSlashes(request.path), { signal });
+  const found = await openEntry(objects, revision, withoutSlashes(request.path), context);
   if (found === undefined) throw new GitalyError('NOT_FOUND', 'tree entry not found');
   const { entry, kind, object } = found;
   const { oid, mode } = entry;
@@ -56,18 +56,17 @@ export async function* treeEntry(
       const text = `object size (${size}) is bigger than the maximum allowed size (${request.maxSize})`;
       throw new GitalyError('FAILED_PRECONDITION', text);
     }
-    yield* blob(object, { type: Type.BLOB, oid, size, mode }, request.limit);
+    const { limit } = request;
+    const length = limit === 0n || limit > size ? object.size : Number(limit);
+    const header = { type: Type.BLOB, oid, size, mode };
+    if (object.data !== undefined && length <= MAX_CHUNK_BYTES) yield encode(header, object.data.subarray(0, length));
+    else yield* blob(object, header, length);
   } finally {
     if (object.data === undefined) object.stream.destroy();
   }
 }
 
-async function* blob(object: OpenObject, header: Response, limit: bigint): AsyncGenerator<Response> {
-  const length = limit === 0n || limit > BigInt(object.size) ? object.size : Number(limit);
-  if (object.data !== undefined && length <= MAX_CHUNK_BYTES) {
-    yield encode(header, object.data.subarray(0, length));
-    return;
-  }
+async function* blob(object: OpenObject, header: Response, length: number): AsyncGenerator<Response> {
   let isFirst = true;
   for await (const data of takeBytes(object.data === undefined ? object.stream : [object.data], length)) {
     yield isFirst ? { ...header, data } : { data };
