@@ -258,6 +258,8 @@ export class RefReader {
   /** Follows a reference of any name as {@link resolve} does; `odd` where only git could tell. */
   #resolvePlain(name: Buffer): ResolvedRef | 'odd' | undefined {
     const known = this.#resolved.find(this.#repository.path, name);
+    // Its files are as they were, so references are still kept in files.
+    if (known?.ref !== undefined) return known.ref;
     if (known === undefined && !isReadable(name)) return undefined;
     if (this.backend !== 'files') return 'odd';
     return known === undefined ? this.#resolveAnew(name) : known.ref;
