@@ -80,6 +80,8 @@ export class Storages {
   locate(target: RepositoryTarget | undefined): RepositoryLocation {
     const given = requireTarget(target);
     const storage = this.storage(given.storageName);
+    const known = this.#valid.find(storage, given.relativePath);
+    if (known !== undefined) return known;
     const location = this.#locate(storage, given.relativePath);
     if (leavesByLink(storage.path, location.path)) throw withPlace(escapes(), given);
     return location;

@@ -1,4 +1,5 @@
 import { wrap } from '#base/gitaly-error';
+import type { ObjectFormatName } from '#git/object-format';
 import { objectIdProblem } from '#git/objects/object-id';
 import { RefTransaction } from '#git/refs/ref-transaction';
 import type { Quarantine } from '#storage/quarantine';
@@ -50,11 +51,22 @@ const HOOKS = HOOK_BITS['reference-transaction'] | HOOK_BITS.update | HOOK_BITS[
  */
 export async function updateWithHooks(manager: HookManager, update: ReferenceUpdate, context: UpdateContext): Promise<void> {
   const { repository, quarantine, oldOid, newOid } = update;
-  checkUpdate(update);
+  const objectFormat = repository.git.objectFormat(repository);
+  checkUpdate(update, objectFormat);
   const reference = Buffer.from(update.reference);
   const changes = Buffer.concat([Buffer.from(`${oldOid} ${newOid} `), reference, Buffer.from('\n')]);
   const output = new CapturedOutput();
-  const callIn = (where: Repository): HookCall => hookCall(where, update, context, output);
+  const payload = payloadOf(update, objectFormat, context);
+  const callIn = (where: Repository): HookCall => ({
+    repository: where,
+    payload: { ...payload, repository: where.target },
+    environment: {},
+    pushOptions: update.pushOptions ?? [],
+    output,
+    signal: context.signal,
+    correlationId: context.correlationId,
+    remoteIp: context.user.remoteIp,
+  });
   const vote = async (state: ReferenceTransactionState, which: string): Promise<void> => {
     await manager.referenceTransaction(callIn(repository), state, changes).catch((error: unknown) => {
       throw wrap(error, `executing ${which} reference-transaction hook`, 'UNKNOWN');
@@ -90,9 +102,8 @@ export async function updateWithHooks(manager: HookManager, update: ReferenceUpd
 }
 
 /** @throws {Error} for what no caller lets through. */
-function checkUpdate({ repository, reference, oldOid, newOid }: ReferenceUpdate): void {
+function checkUpdate({ reference, oldOid, newOid }: ReferenceUpdate, objectFormat: ObjectFormatName): void {
   if (reference.length === 0) throw new Error('reference cannot be empty');
-  const objectFormat = repository.git.objectFormat(repository);
   for (const [which, oid] of [['old', oldOid] as const, ['new', newOid] as const]) {
     const problem = objectIdProblem(oid, objectFormat);
     if (problem !== undefined) throw new Error(`validating ${which} value: ${problem}`);
@@ -105,12 +116,12 @@ async function running(hook: CustomHookName, output: CapturedOutput, run: Promis
   });
 }
 
-function hookCall(repository: Repository, update: ReferenceUpdate, context: UpdateContext, output: CapturedOutput): HookCall {
-  const payload: HooksPayload = {
+function payloadOf({ repository }: ReferenceUpdate, objectFormat: ObjectFormatName, context: UpdateContext): HooksPayload {
+  return {
     requestedHooks: HOOKS,
     featureFlags: [],
     repository: repository.target,
-    objectFormat: repository.git.objectFormat(repository),
+    objectFormat,
     // Nobody dials: the hooks run in this process.
     runtimeDirectory: '',
     internalSocket: '',
@@ -119,15 +130,5 @@ function hookCall(repository: Repository, update: ReferenceUpdate, context: Upda
     user: context.user,
     transactionId: 0,
     clientContext: context.clientContext,
-  };
-  return {
-    repository,
-    payload,
-    environment: {},
-    pushOptions: update.pushOptions ?? [],
-    output,
-    signal: context.signal,
-    correlationId: context.correlationId,
-    remoteIp: context.user.remoteIp,
   };
 }
