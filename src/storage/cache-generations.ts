@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, readdirSync, readFileSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, readFileSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { systemErrorCode } from '#base/system-error';
 import { makeDirectories } from './make-directories.ts';
@@ -60,7 +60,7 @@ export async function beginChange(target: GenerationTarget): Promise<PendingChan
   const mark = `${pendingDirectory(target)}/${randomUUID()}`;
   // Every change waits for this. The calls take some microseconds each, a trip to another thread and back takes ten times that.
   await inDirectory(target.storage, pendingDirectory(target), () => putMark(target.storage, mark));
-  removeFile(latestPath(target));
+  removeLatest(target);
   return { end: async () => endChange(target, mark) };
 }
 
@@ -91,8 +91,14 @@ function touch(file: string): void {
 }
 
 function endChange(target: GenerationTarget, mark: string): void {
-  removeFile(latestPath(target));
+  removeLatest(target);
   removeFile(mark);
+}
+
+/** Mostly there is none, and to be told so by an error costs ten times as much as to look. */
+function removeLatest(target: GenerationTarget): void {
+  const file = latestPath(target);
+  if (existsSync(file)) removeFile(file);
 }
 
 function removeFile(file: string): void {

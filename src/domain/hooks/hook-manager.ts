@@ -108,7 +108,8 @@ export class HookManager {
     changes: Buffer,
   ): Promise<void> {
     const { objectFormat, transaction } = call.payload;
-    const ballot = referenceTransactionBallot(state, changes, requireObjectFormat(objectFormat));
+    const format = requireObjectFormat(objectFormat);
+    const ballot = transaction && referenceTransactionBallot(state, changes, format);
     if (ballot === undefined || transaction === undefined) return;
     try {
       await this.#options.voter.vote(transaction, ballot.phase, ballot.hash, call);
