@@ -1,8 +1,14 @@
 import { Readable } from 'node:stream';
 
+/** A stream that may be written to after its reading has ended as it should not: why that was, `undefined` as long as all is well. */
+export interface MayEndWrongly {
+  readonly readError: unknown;
+}
+
 /**
  * The chunks of a stream that may stay silent for ever (a terminal), so that reading can be stopped in the middle of a wait: `return`
- * takes effect at once, leaves no listener behind and does not destroy the stream. Empty chunks are left out. One reader.
+ * takes effect at once, leaves no listener behind and does not destroy the stream. Empty chunks are left out. One reader. At the end the
+ * stream's `readError` is thrown, if it has one.
  *
  * A source that is no Readable is told to stop, but what it waits for is its own business.
  */
@@ -33,6 +39,7 @@ class ReadableChunks implements AsyncIterableIterator<Uint8Array, void> {
       if (stream.errored !== null) throw stream.errored;
       if (stream.readableEnded || this.#isEnded) {
         await this.return();
+        if ('readError' in stream && stream.readError !== undefined) throw stream.readError;
         break;
       }
       if (stream.destroyed) throw Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });

@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import type { MayEndWrongly } from '#base/stoppable-chunks';
 import { FLUSH_PACKET, MAX_PACKET_PAYLOAD_BYTES, PacketSplitter, packetHeader } from './pkt-line.ts';
 
 const FULL_PACKET_HEADER = packetHeader(MAX_PACKET_PAYLOAD_BYTES);
@@ -9,20 +10,19 @@ type Done = (error?: Error | null) => void;
  * A sidechannel over a stream of the connection. What the client sends is framed, because a stream cannot be half closed;
  * what the server sends is raw.
  *
- * - `server`: readable = the client's bytes, ends at its `0000`. An end without it (`unexpected EOF`), or bytes that are no packets, end it too, and are
- *   thrown by its iterators; writing goes on: whoever reads decides what that means for the answer. Writable = raw; `end()` ends the stream.
+ * - `server`: readable = the client's bytes, ends at its `0000`. An end without it (`unexpected EOF`), or bytes that are no packets, end it too: then
+ *   there is a `readError`, which its iterators throw; writing goes on: whoever reads decides what that means for the answer. Writable = raw; `end()` ends the stream.
  * - `client`: readable = the server's bytes until it ends the stream. Writable = framed; `end()` is the half close (`0000`),
  *   after which reading goes on. `destroy()` ends the stream.
  *
  * `destroy()` when everything written has left ends the stream like a proper close, so that the peer reads all of it; otherwise
  * it resets the stream. Bytes are never copied, and a write is done when the connection took it.
  */
-export class SidechannelStream extends Duplex {
+export class SidechannelStream extends Duplex implements MayEndWrongly {
   readonly #stream: Duplex;
   readonly #role: 'server' | 'client';
   readonly #splitter: PacketSplitter | undefined;
   #hasEnded = false;
-  /** Why reading ended, when it did not end as it should. */
   #readError: unknown;
 
   constructor(stream: Duplex, role: 'server' | 'client') {
@@ -41,6 +41,10 @@ export class SidechannelStream extends Duplex {
     // The end may have come with the last bytes of the set-up, before anybody listened.
     if (stream.readableEnded) process.nextTick(this.#onEnd);
     else if (stream.destroyed) this.destroy(stream.errored ?? new Error('stream closed'));
+  }
+
+  get readError(): unknown {
+    return this.#readError;
   }
 
   /** The same as of any readable, but that it throws at the end of a peer's bytes that end as they should not. */
