@@ -123,18 +123,24 @@ test('a reader that is stuck does not hold up the failure of an aborted call', a
 });
 
 test('a stdin that fails is the error, and the server learns of it', async () => {
+  const begun = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<unknown>();
   await using server = await startSidechannelServer(async (sidechannel) => {
+    sidechannel.once('readable', () => begun.resolve());
     await received(sidechannel).then(ended.resolve, ended.reject);
   });
   ended.promise.catch(() => {});
   const registry = new SidechannelRegistry();
   await using connection = await dialSidechannel(server.address, registry);
-  const stdin = new PassThrough();
-  setTimeout(() => stdin.destroy(new Error('body cut off')), 20);
+  const stdin = async function* () {
+    yield Buffer.from('begun');
+    await begun.promise;
+    throw new Error('body cut off');
+  };
 
-  await assert.rejects(postUploadPack(connection, registry, { stdin, stdout: new PassThrough() }, {}));
-  await assert.rejects(ended.promise);
+  const io = { stdin: stdin(), stdout: new PassThrough() };
+  await assert.rejects(postUploadPack(connection, registry, io, {}), { message: 'copy request: body cut off' });
+  await assert.rejects(ended.promise, { message: 'unexpected EOF' });
 });
 
 test('without a multiplexed connection there is no sidechannel', async () => {
