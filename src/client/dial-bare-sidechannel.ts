@@ -7,7 +7,7 @@ import type { DialOptions } from './dial-options.ts';
 import type { SidechannelRegistry } from './sidechannel-registry.ts';
 
 export interface SidechannelDialOptions extends DialOptions {
-  /** Unread bytes of one sidechannel that the server may have under way, ≥ 256 KiB. Default 1 MiB. */
+  /** Unread bytes of one sidechannel that the server may have under way, ≥ 256 KiB. Default 256 KiB, as Gitaly's clients. */
   readonly maxStreamWindowBytes?: number;
   /** Takes streams of the server that are no sidechannels: gRPC towards this client. Without it they are refused. */
   readonly onBackchannel?: (stream: Duplex) => void;

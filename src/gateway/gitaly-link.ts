@@ -14,11 +14,16 @@ export interface GitalyLink {
   readonly registry: SidechannelRegistry;
 }
 
-/** Makes the connection; it opens with the first request and heals itself. */
-export async function linkGitaly({ address, token }: GitalyAddress): Promise<GitalyLink> {
+/**
+ * Makes the connection; it opens with the first request and heals itself.
+ *
+ * @param maxStreamWindowBytes bounds what is on its way to one clone. Default 256 KiB, as for Gitaly's own clients.
+ */
+export async function linkGitaly({ address, token }: GitalyAddress, maxStreamWindowBytes?: number): Promise<GitalyLink> {
   const registry = new SidechannelRegistry();
   const connection = await dialSidechannel(address, registry, {
     clientName: 'gitaly-gateway',
+    ...(maxStreamWindowBytes === undefined ? {} : { maxStreamWindowBytes }),
     ...(token === undefined ? {} : { token }),
   });
   return { connection, registry };

@@ -31,15 +31,8 @@ export const YAMUX_DEFAULTS = {
 /** What a Gitaly server uses: one waiting stream, 16 MiB windows. */
 export const YAMUX_SERVER: YamuxOptions = { role: 'server', acceptBacklog: 1, maxStreamWindowBytes: 16 * 1024 * 1024 };
 
-/**
- * What a client with sidechannels uses: it waits only a second for the server's FIN, and takes as much of a stream at once as of a gRPC call. With
- * the default of 256 KiB the server stops for the client's word every 128 KiB, which on a busy machine is most of the time of an answer.
- */
-export const YAMUX_SIDECHANNEL_CLIENT: YamuxOptions = {
-  role: 'client',
-  streamCloseTimeoutMs: 1000,
-  maxStreamWindowBytes: 1024 * 1024,
-};
+/** What a client with sidechannels uses: defaults, but it waits only a second for the server's FIN. */
+export const YAMUX_SIDECHANNEL_CLIENT: YamuxOptions = { role: 'client', streamCloseTimeoutMs: 1000 };
 
 /** Fills in the defaults. @throws {RangeError} for a backlog below 1 or a window outside 262144 … 2³²-1. */
 export function yamuxSettings(options: YamuxOptions): YamuxSettings {
