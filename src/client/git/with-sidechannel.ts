@@ -1,3 +1,4 @@
+import { limitedSignal } from '#base/limited-signal';
 import { Metadata, type MetadataInit } from '#rpc/common/metadata';
 import type { CallOptions } from '../call/call-types.ts';
 import type { SidechannelCallback, SidechannelRegistry } from '../sidechannel-registry.ts';
@@ -21,25 +22,15 @@ export async function withSidechannel<T>(
   try {
     response = await parts.call({ ...options, metadata: joined(options.metadata, waiter.metadata) });
   } catch (error) {
+    using limited = limitedSignal(LAST_WORDS_MS, options.signal);
     const giveUp = (): void => ended.reject(error); // the callback may be stuck on its own side
-    using _limit = limited(giveUp, options.signal);
+    if (limited.signal.aborted) giveUp();
+    limited.signal.addEventListener('abort', giveUp);
     await waiter.close().catch(() => {}); // the call's error says more
     throw error;
   }
   await waiter.close();
   return response;
-}
-
-function limited(giveUp: () => void, signal: AbortSignal | undefined): Disposable {
-  const timer = setTimeout(giveUp, LAST_WORDS_MS);
-  if (signal?.aborted) giveUp();
-  else signal?.addEventListener('abort', giveUp, { once: true });
-  return {
-    [Symbol.dispose]() {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', giveUp);
-    },
-  };
 }
 
 function joined(first: MetadataInit | undefined, second: MetadataInit): Metadata {
