@@ -3,12 +3,12 @@
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build gen bench set-up
+.PHONY: help run test check build gen bench soak set-up
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-run: ## Start a server with a smart-HTTP door and a hello.git to clone; Ctrl-C ends it
+run: ## Start a server with a smart-HTTP gateway and a hello.git to clone; Ctrl-C ends it
 	@scripts/set-up.sh build
 	@exec npm run --silent up
 
@@ -16,7 +16,7 @@ test: ## Run every test
 	@scripts/set-up.sh build
 	@npm run --silent test
 
-check: ## Format, lint, layers, types, unused code, generated files, fast tests; under a minute
+check: ## Format, lint, layers, words, types, unused code, generated files, fast tests; under a minute
 	@scripts/set-up.sh
 	@npm run --silent check
 
@@ -27,6 +27,10 @@ build: ## Compile src/ into dist/
 gen: ## Regenerate the wire code and config.toml.example
 	@scripts/set-up.sh
 	@npm run --silent gen
+
+soak: ## Run the long forms: every hostile value, a minute of load, 10,000 connections, mutations
+	@scripts/set-up.sh
+	@npm run --silent soak
 
 bench: ## Measure; prints a table and writes JSON
 	@scripts/set-up.sh build

@@ -10,10 +10,15 @@ const PEER = join(import.meta.dirname, 'client-peer.ts');
 const REFERENCE = 'grpc-js';
 const GIB = 1 << 30;
 
-/** What does a call cost the client, and how fast is a stream, beside grpc-js against the same server? */
+/**
+ * Measures the cost of a call for the client and the speed of a stream, compared with grpc-js
+ * against the same server.
+ */
 export const bench: Bench = {
   name: 'client-calls',
-  question: 'CPU of the client library for a unary call, its time for a stream of 1 GiB, beside grpc-js on the same server',
+  question:
+    'CPU of the client library for a unary call, its time for a stream of 1 GiB, beside grpc-js on the ' +
+    'same server',
   async *run({ quick }) {
     const directory = mkdtempSync(join(tmpdir(), 'client-calls-'));
     const socket = join(directory, 'server.sock');
@@ -29,7 +34,8 @@ export const bench: Bench = {
         const work = { kind: 'unary', calls, width } as const;
         await compare({ ...work, calls: calls / 2 }, 1);
         const spent = await compare(work, quick ? 1 : 3);
-        const perCall = (samples: Spent[]) => (median(samples.map(({ cpuSeconds }) => cpuSeconds)) / calls) * 1e6;
+        const perCall = (samples: Spent[]) =>
+          (median(samples.map(({ cpuSeconds }) => cpuSeconds)) / calls) * 1e6;
         yield {
           name: `unary call, ${width} at a time`,
           value: perCall(spent.ours),
@@ -41,14 +47,17 @@ export const bench: Bench = {
       const bytes = quick ? GIB / 8 : GIB;
       await compare({ kind: 'stream', bytes: GIB / 8 }, 1);
       const spent = await compare({ kind: 'stream', bytes }, quick ? 1 : 3);
-      const time = (samples: Spent[], key: keyof Spent) => (median(samples.map((sample) => sample[key])) * GIB) / bytes;
+      const time = (samples: Spent[], key: keyof Spent) =>
+        (median(samples.map((sample) => sample[key])) * GIB) / bytes;
       yield {
         name: 'stream of 1 GiB',
         value: time(spent.ours, 'seconds'),
         unit: 's',
         reference: { name: REFERENCE, value: time(spent.grpcJs, 'seconds') },
         goal: { of: 'ratio', atMost: 1 / 1.5 }, // 1.5 × of its MB/s
-        note: `client CPU ${time(spent.ours, 'cpuSeconds').toFixed(2)} s, ${REFERENCE} ${time(spent.grpcJs, 'cpuSeconds').toFixed(2)} s`,
+        note:
+          `client CPU ${time(spent.ours, 'cpuSeconds').toFixed(2)} s, ${REFERENCE} ` +
+          `${time(spent.grpcJs, 'cpuSeconds').toFixed(2)} s`,
       };
     } finally {
       rmSync(directory, { recursive: true, force: true });
@@ -65,7 +74,7 @@ async function start(role: string, socket: string): Promise<Peer> {
   const failed = once(child, 'exit').then(() => {
     throw new Error(`${role} ended`);
   });
-  failed.catch(() => {}); // looked at by whoever waits
+  failed.catch(() => {}); // the caller that waits handles it
   await Promise.race([once(child, 'message'), failed]);
   return {
     ask: async (work) => {

@@ -1,17 +1,22 @@
 /**
- * The programs that client-calls.ts starts: `serve SOCKET`, and the clients `ours SOCKET` and `grpc-js SOCKET`, which do the work that
- * messages ask for and answer with its time and their CPU time.
+ * Programs that client-calls.ts starts: `serve SOCKET`, and the clients `ours SOCKET` and `grpc-js
+ * SOCKET`. The clients do the work that messages request and respond with its time and their CPU
+ * time.
  */
 import { createServer } from 'node:net';
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
+import { collectAfterBulkBytes } from '#base/bulk-memory';
 import { dial } from '#client/index';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import { serve } from '#rpc/server/handler';
 import { BlobService, GetBlobRequestSchema, GetBlobResponseSchema } from '#wire/gen/blob_pb';
 import { CommitService, FindCommitRequestSchema, FindCommitResponseSchema } from '#wire/gen/commit_pb';
 
-/** What a client is to do: so many unary calls, `width` at a time, or one stream of so many bytes. */
+/**
+ * Work for a client: a number of unary calls, `width` at a time, or one stream of a number of
+ * bytes.
+ */
 export type Work =
   | { readonly kind: 'unary'; readonly calls: number; readonly width: number }
   | { readonly kind: 'stream'; readonly bytes: number };
@@ -22,10 +27,10 @@ export interface Spent {
   readonly cpuSeconds: number;
 }
 
-/** One way to make the calls. */
+/** A client implementation. */
 interface Caller {
   findCommit(): Promise<string | undefined>;
-  /** The bytes that came. */
+  /** Returns the number of received bytes. */
   getBlob(bytes: number): Promise<number>;
 }
 
@@ -35,7 +40,11 @@ const ANSWER = {
     id: COMMIT_ID,
     subject: Buffer.from('add a file'),
     body: Buffer.from('add a file\n\nwith a body\n'),
-    author: { name: Buffer.from('Scrooge McDuck'), email: Buffer.from('scrooge@mcduck.com'), timezone: Buffer.from('+0000') },
+    author: {
+      name: Buffer.from('Scrooge McDuck'),
+      email: Buffer.from('scrooge@mcduck.com'),
+      timezone: Buffer.from('+0000'),
+    },
     parentIds: ['c1c67abbaf91f624347bb3ae96eabe3a1b742478'],
   },
 };
@@ -45,9 +54,12 @@ const METADATA = {
   'gitaly-feature-some-flag': 'true',
   deadline_type: 'regular',
 };
-const REQUEST = { repository: { storageName: 'default', relativePath: 'a.git' }, revision: Buffer.from('main') };
+const REQUEST = {
+  repository: { storageName: 'default', relativePath: 'a.git' },
+  revision: Buffer.from('main'),
+};
 const TIMEOUT_MS = 60_000;
-/** As Gitaly cuts blobs. */
+/** Gitaly's size of a piece of a blob. */
 const PIECE = Buffer.alloc(128 * 1024, 'x');
 
 const [role, socket = ''] = process.argv.slice(2);
@@ -62,9 +74,12 @@ function serveOn(path: string): void {
       for (let left = Number(limit); left > 0; left -= PIECE.length) yield { data: PIECE.subarray(0, left) };
     },
   });
+  collectAfterBulkBytes(); // as our server programs do
   const server = new GrpcServer({ services: [findCommit, getBlob] });
   const peer = { transport: 'unix', address: '', backchannelId: undefined } as const;
-  createServer((connection) => server.serveConnection(connection, peer)).listen(path, () => process.send?.('ready'));
+  createServer((connection) => server.serveConnection(connection, peer)).listen(path, () =>
+    process.send?.('ready'),
+  );
 }
 
 async function oursOn(path: string): Promise<Caller> {
@@ -74,7 +89,8 @@ async function oursOn(path: string): Promise<Caller> {
     findCommit: async () => (await connection.commit.findCommit(REQUEST, options)).commit?.id,
     getBlob: async (bytes) => {
       let received = 0;
-      for await (const { data } of connection.blob.getBlob({ limit: BigInt(bytes) }, options)) received += data.byteLength;
+      for await (const { data } of connection.blob.getBlob({ limit: BigInt(bytes) }, options))
+        received += data.byteLength;
       return received;
     },
   };
@@ -141,7 +157,8 @@ async function measure(caller: Caller, asked: Work): Promise<Spent> {
 async function callOften(caller: Caller, { calls, width }: { calls: number; width: number }): Promise<void> {
   let left = calls;
   const worker = async () => {
-    while (left-- > 0) if ((await caller.findCommit()) !== COMMIT_ID) throw new Error('a call gave no answer');
+    while (left-- > 0)
+      if ((await caller.findCommit()) !== COMMIT_ID) throw new Error('a call gave no answer');
   };
   await Promise.all(Array.from({ length: width }, worker));
 }

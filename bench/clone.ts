@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Transform, type Writable } from 'node:stream';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
+import { packet } from '#testkit/repositories/push';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuTime } from './lib/process-usage.ts';
 import { git, runProgram } from './lib/run-program.ts';
@@ -14,27 +15,28 @@ const GB = 1_000_000_000;
 const WALL_GOAL = { of: 'ratio', atMost: 1.1 } as const;
 const CPU_GOAL = { of: 'value', atMost: 700 } as const;
 
-/** Milliseconds of one clone, and what it cost the server. */
+/** Milliseconds of one clone, and its cost for the server. */
 interface Clone {
   readonly wallMs: number;
   readonly serverCpuMs: number;
 }
 
-/** What does a clone cost on its way through us, beside git's own? */
+/** Measures a clone through our server, compared with git's own. */
 export const bench: Bench = {
   name: 'clone',
-  question: 'a bare clone through the sidechannel and through the HTTP door, against git clone of a file:// URL',
+  question:
+    'a bare clone through the sidechannel and through the HTTP gateway, against git clone of a file:// URL',
   async *run(workshop) {
     const repository = await workshop.repository(workshop.quick ? '20mb' : '250mb');
     const server = await workshop.server();
-    const door = await workshop.door();
+    const gateway = await workshop.gateway();
     const fetch = await postedFetch(repository, server.socket);
     const indexed = join(workshop.directory, 'indexed.git');
 
     const samples = await takeTurns(workshop.quick ? 1 : 5, {
       git: cloned(workshop, `file://${repository.path}`),
       sidechannel: () => measured(server.pid, () => intoIndexPack(indexed, (pack) => fetch.into(pack))),
-      door: cloned(workshop, `${door.url}/${repository.wire.relativePath}`, door.pid),
+      gateway: cloned(workshop, `${gateway.url}/${repository.wire.relativePath}`, gateway.pid),
       'git, sink': () => measured(undefined, () => uploadPackIntoSink(repository.path, fetch.request)),
       'sidechannel, sink': () => measured(server.pid, () => fetch.into(sink())),
     });
@@ -44,8 +46,20 @@ export const bench: Bench = {
       (median(samples[name].map(({ serverCpuMs }) => serverCpuMs)) * GB) / bytes;
 
     const theirs = { name: 'git clone file://', value: wall('git') };
-    yield { name: 'clone, sidechannel', value: wall('sidechannel'), unit: 'ms', reference: theirs, goal: WALL_GOAL };
-    yield { name: 'clone, HTTP door', value: wall('door'), unit: 'ms', reference: theirs, goal: WALL_GOAL };
+    yield {
+      name: 'clone, sidechannel',
+      value: wall('sidechannel'),
+      unit: 'ms',
+      reference: theirs,
+      goal: WALL_GOAL,
+    };
+    yield {
+      name: 'clone, HTTP gateway',
+      value: wall('gateway'),
+      unit: 'ms',
+      reference: theirs,
+      goal: WALL_GOAL,
+    };
     yield {
       name: 'transfer alone, sidechannel',
       value: wall('sidechannel, sink'),
@@ -53,10 +67,14 @@ export const bench: Bench = {
       reference: { name: 'git upload-pack', value: wall('git, sink') },
     };
     yield { name: 'server CPU, sidechannel', value: cpuPerGb('sidechannel'), unit: 'ms/GB', goal: CPU_GOAL };
-    yield { name: 'server CPU, sidechannel into a sink', value: cpuPerGb('sidechannel, sink'), unit: 'ms/GB' };
     yield {
-      name: 'server and door CPU, HTTP',
-      value: cpuPerGb('door'),
+      name: 'server CPU, sidechannel into a sink',
+      value: cpuPerGb('sidechannel, sink'),
+      unit: 'ms/GB',
+    };
+    yield {
+      name: 'server and gateway CPU, HTTP',
+      value: cpuPerGb('gateway'),
       unit: 'ms/GB',
       note: 'both in one process: two copies of every byte',
     };
@@ -83,11 +101,14 @@ export interface PostedFetch {
   readonly request: Buffer;
   /** Fetches everything and writes the pack. */
   into(pack: Writable): Promise<void>;
-  /** Closes the connection and tells the size of the answer. */
+  /** Closes the connection and returns the size of the response. */
   close(): Promise<number>;
 }
 
-/** Fetches of a whole repository by PostUploadPackWithSidechannel. Protocol v0 without side bands: the answer is the pack behind a NAK. */
+/**
+ * Returns a fetch of a whole repository by PostUploadPackWithSidechannel. It uses protocol v0
+ * without side bands, so the response is a NAK followed by the pack.
+ */
 export async function postedFetch({ path, wire }: StoredRepository, socket: string): Promise<PostedFetch> {
   const registry = new SidechannelRegistry();
   const connection = await dialSidechannel(`unix:${socket}`, registry);
@@ -134,7 +155,9 @@ async function* chunksOf(body: Buffer): AsyncGenerator<Buffer> {
 
 async function intoIndexPack(directory: string, fetch: (pack: Writable) => Promise<void>): Promise<void> {
   await runProgram('git', ['init', '--quiet', '--bare', directory]);
-  const indexPack = spawn('git', ['-C', directory, 'index-pack', '--stdin'], { stdio: ['pipe', 'ignore', 'inherit'] });
+  const indexPack = spawn('git', ['-C', directory, 'index-pack', '--stdin'], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
   const exited = once(indexPack, 'exit');
   await fetch(indexPack.stdin);
   if ((await exited)[0] !== 0) throw new Error('git index-pack refused what came');
@@ -142,12 +165,10 @@ async function intoIndexPack(directory: string, fetch: (pack: Writable) => Promi
 }
 
 async function uploadPackIntoSink(path: string, request: Buffer): Promise<void> {
-  const uploadPack = spawn('git', ['upload-pack', '--stateless-rpc', path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const uploadPack = spawn('git', ['upload-pack', '--stateless-rpc', path], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   uploadPack.stdin.end(request);
   uploadPack.stdout.pipe(sink());
   await once(uploadPack, 'close');
-}
-
-function packet(text: string): string {
-  return (text.length + 4).toString(16).padStart(4, '0') + text;
 }

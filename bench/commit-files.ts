@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Connection, dial } from '#client/index';
-import { UserCommitFilesActionHeader_ActionType as ActionType, type UserCommitFilesRequestSchema } from '#wire/gen/operations_pb';
+import {
+  UserCommitFilesActionHeader_ActionType as ActionType,
+  type UserCommitFilesRequestSchema,
+} from '#wire/gen/operations_pb';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuDuring, residentMb } from './lib/process-usage.ts';
 import { git, runProgram } from './lib/run-program.ts';
@@ -12,13 +15,18 @@ const MANY_FILES = 10_000;
 const CHUNK_BYTES = 128 * 1024;
 const MEBIBYTE = 1024 * 1024;
 
-/** What our server asks of git. By default git puts neither loose objects nor references on the disk before it answers. */
+/**
+ * Our server's git settings. By default git flushes neither loose objects nor references to the
+ * disk before it returns.
+ */
 const SERVER_FSYNC = ['core.fsync=objects,derived-metadata,reference', 'core.fsyncMethod=fsync'];
 
-/** How long does it take to commit a file by itself, beside what a script with git's plumbing does? */
+/** Measures a commit of one file, compared with a script of git's plumbing commands. */
 export const bench: Bench = {
   name: 'commit-files',
-  question: 'UserCommitFiles in a repository of 5000 files, against git plumbing; memory while a file of 1 GiB is committed',
+  question:
+    'UserCommitFiles in a repository of 5000 files, against git plumbing; memory while a file of 1 GiB ' +
+    'is committed',
   async *run(workshop) {
     const served = await workshop.repository('5k-files', 'served.git');
     const plain = await workshop.repository('5k-files', 'plain.git');
@@ -39,9 +47,18 @@ export const bench: Bench = {
       for (let round = 0; round < CPU_CALLS; round++) await one();
     });
     const value = median(samples.rpc);
-    const note = `server CPU ${(cpu.ownMs / CPU_CALLS).toFixed(1)} ms a call, git ${(cpu.childrenMs / CPU_CALLS).toFixed(1)} ms`;
+    const note =
+      `server CPU ${(cpu.ownMs / CPU_CALLS).toFixed(1)} ms a call, git ` +
+      `${(cpu.childrenMs / CPU_CALLS).toFixed(1)} ms`;
     const reference = { name: 'git plumbing', value: median(samples.plain) };
-    yield { name: 'UserCommitFiles, one file', value, unit: 'ms', reference, goal: { of: 'ratio', atMost: 0.35 }, note };
+    yield {
+      name: 'UserCommitFiles, one file',
+      value,
+      unit: 'ms',
+      reference,
+      goal: { of: 'ratio', atMost: 0.35 },
+      note,
+    };
     const equally = { name: "plumbing with the server's core.fsync", value: median(samples.durable) };
     yield { name: 'UserCommitFiles, equally durable', value, unit: 'ms', reference: equally };
 
@@ -49,7 +66,7 @@ export const bench: Bench = {
     const manyMs = await timed(() => commitFiles(connection, served, paths));
     yield { name: `UserCommitFiles, ${MANY_FILES} files`, value: manyMs, unit: 'ms' };
 
-    // Of its own, so that nothing else counts.
+    // A separate server, so that nothing else is counted.
     const fresh = await workshop.server();
     await using freshConnection = await dial(`unix:${fresh.socket}`);
     await commitFiles(freshConnection, served, ['small']);
@@ -69,8 +86,18 @@ export const bench: Bench = {
 type Request = MessageInitShape<typeof UserCommitFilesRequestSchema>;
 
 function header({ wire }: StoredRepository): Request {
-  const user = { glId: 'user-1', name: Buffer.from('Bench'), email: Buffer.from('bench@example.com'), glUsername: 'bench' };
-  const value = { repository: wire, user, branchName: Buffer.from('main'), commitMessage: Buffer.from('change') };
+  const user = {
+    glId: 'user-1',
+    name: Buffer.from('Bench'),
+    email: Buffer.from('bench@example.com'),
+    glUsername: 'bench',
+  };
+  const value = {
+    repository: wire,
+    user,
+    branchName: Buffer.from('main'),
+    commitMessage: Buffer.from('change'),
+  };
   return { userCommitFilesRequestPayload: { case: 'header', value } };
 }
 
@@ -85,14 +112,25 @@ function content(value: Uint8Array): Request {
   return { userCommitFilesRequestPayload: { case: 'action', value: action } };
 }
 
-async function commitFiles(connection: Connection, repository: StoredRepository, paths: readonly string[]): Promise<void> {
-  const requests = [header(repository), ...paths.flatMap((path) => [creation(path), content(Buffer.from(`${path}\n`))])];
+async function commitFiles(
+  connection: Connection,
+  repository: StoredRepository,
+  paths: readonly string[],
+): Promise<void> {
+  const requests = [
+    header(repository),
+    ...paths.flatMap((path) => [creation(path), content(Buffer.from(`${path}\n`))]),
+  ];
   const { branchUpdate } = await connection.operation.userCommitFiles(requests);
   if (branchUpdate === undefined) throw new Error('nothing was committed');
 }
 
-/** Bytes that do not compress, each mebibyte another. */
-async function commitLarge(connection: Connection, repository: StoredRepository, mebibytes: number): Promise<void> {
+/** Commits incompressible bytes, each mebibyte different. */
+async function commitLarge(
+  connection: Connection,
+  repository: StoredRepository,
+  mebibytes: number,
+): Promise<void> {
   const noise = randomBytes(2 * MEBIBYTE);
   async function* requests(): AsyncGenerator<Request> {
     yield header(repository);
@@ -106,7 +144,7 @@ async function commitLarge(connection: Connection, repository: StoredRepository,
   await connection.operation.userCommitFiles(requests());
 }
 
-/** One file is committed by a script: an index of its own, blob, tree, commit, reference. */
+/** Script that commits one file: its own index, blob, tree, commit, reference. */
 const SCRIPT = `
   git read-tree main
   blob=$(echo "$1" | git hash-object -w --stdin)
@@ -117,5 +155,7 @@ const SCRIPT = `
 `;
 
 async function plumbing({ path }: StoredRepository, file: string): Promise<void> {
-  await runProgram('sh', ['-euc', SCRIPT, 'sh', file], { env: { GIT_DIR: path, GIT_INDEX_FILE: `${path}/bench-index` } });
+  await runProgram('sh', ['-euc', SCRIPT, 'sh', file], {
+    env: { GIT_DIR: path, GIT_INDEX_FILE: `${path}/bench-index` },
+  });
 }

@@ -1,5 +1,5 @@
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
-import { callable } from '#rpc/common/grpc-method';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { CommitService } from '#wire/gen/commit_pb';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
@@ -10,14 +10,15 @@ import type { StoredRepository } from './lib/workshop.ts';
 type Call = (channel: GrpcChannel) => Promise<void>;
 
 const CLIENTS = 16;
-/** A page. */
+/** Commits per page. */
 const PAGE = 20;
 const NOTHING = 'health check';
 
-/** How long does history take, beside git alone and beside a call that does nothing? */
+/** Measures reading history, compared with git alone and with an empty call. */
 export const bench: Bench = {
   name: 'commits',
-  question: 'commits of a long history: against git alone, and at 16 clients against a call that does nothing',
+  question:
+    'commits of a long history: against git alone, and at 16 clients against a call that does nothing',
   async *run(workshop) {
     const repository = await workshop.repository('50k-commits');
     const server = await workshop.server();
@@ -52,20 +53,27 @@ export const bench: Bench = {
           const cpu = await cpuDuring(server.pid, async () => {
             count = await drive(channel, call, windowMs);
           });
-          return { rate: (count * 1000) / windowMs, us: (cpu.ownMs * 1000) / count, gitUs: (cpu.childrenMs * 1000) / count };
+          return {
+            rate: (count * 1000) / windowMs,
+            us: (cpu.ownMs * 1000) / count,
+            gitUs: (cpu.childrenMs * 1000) / count,
+          };
         },
       ]),
     );
     const samples = await takeTurns(workshop.quick ? 2 : 4, candidates);
     channel.destroy();
-    const middle = (name: string, key: 'rate' | 'us' | 'gitUs'): number => median((samples[name] ?? []).map((each) => each[key]));
+    const middle = (name: string, key: 'rate' | 'us' | 'gitUs'): number =>
+      median((samples[name] ?? []).map((each) => each[key]));
     for (const name of Object.keys(calls)) {
       yield {
         name: `${name}, ${CLIENTS} clients`,
         value: middle(name, 'rate'),
         unit: 'calls/s',
         reference: { name: NOTHING, value: middle(NOTHING, 'rate') },
-        note: `server ${middle(name, 'us').toFixed(0)} us/call, git reaped ${middle(name, 'gitUs').toFixed(0)} us/call`,
+        note:
+          `server ${middle(name, 'us').toFixed(0)} us/call, git reaped ` +
+          `${middle(name, 'gitUs').toFixed(0)} us/call`,
       };
     }
   },
@@ -79,11 +87,21 @@ interface Question {
 }
 
 function againstGit({ path, wire }: StoredRepository, oids: readonly string[]): Question[] {
-  const batch = () => runProgram('git', ['-C', path, 'cat-file', '--batch', '--buffer'], { input: `${oids.join('\n')}\n` });
+  const batch = () =>
+    runProgram('git', ['-C', path, 'cat-file', '--batch', '--buffer'], { input: `${oids.join('\n')}\n` });
   const revList = (...args: string[]) => runProgram('git', ['-C', path, 'rev-list', ...args]);
   const lastOfEach = async () => {
     for (let file = 0; file < PAGE; file++) {
-      await runProgram('git', ['-C', path, 'log', '-1', '--format=%H', 'main', '--', `directory/file-${file}`]);
+      await runProgram('git', [
+        '-C',
+        path,
+        'log',
+        '-1',
+        '--format=%H',
+        'main',
+        '--',
+        `directory/file-${file}`,
+      ]);
     }
   };
   return [
@@ -105,7 +123,9 @@ function againstGit({ path, wire }: StoredRepository, oids: readonly string[]): 
       reference: {
         name: 'git rev-list | git cat-file',
         run: async () =>
-          await runProgram('git', ['-C', path, 'cat-file', '--batch', '--buffer'], { input: (await revList('main')).toString() }),
+          await runProgram('git', ['-C', path, 'cat-file', '--batch', '--buffer'], {
+            input: (await revList('main')).toString(),
+          }),
       },
     },
     {
@@ -113,7 +133,10 @@ function againstGit({ path, wire }: StoredRepository, oids: readonly string[]): 
       call: async (channel) => {
         const request = { repository: wire, revision: 'main', path: Buffer.from('directory/'), limit: PAGE };
         let count = 0;
-        for await (const { commits } of channel.invoke(callable(CommitService.method.listLastCommitsForTree), [request])) {
+        for await (const { commits } of channel.invoke(
+          callable(CommitService.method.listLastCommitsForTree),
+          [request],
+        )) {
           count += commits.length;
         }
         check(count === PAGE);
@@ -123,13 +146,21 @@ function againstGit({ path, wire }: StoredRepository, oids: readonly string[]): 
   ];
 }
 
-async function atOnce({ path, wire }: StoredRepository, oids: readonly string[]): Promise<Readonly<Record<string, Call>>> {
-  const [child = '', near = '', far = ''] = (await git(path, ['rev-parse', 'main', 'main~10', 'main~20000'])).trim().split('\n');
+async function atOnce(
+  { path, wire }: StoredRepository,
+  oids: readonly string[],
+): Promise<Readonly<Record<string, Call>>> {
+  const [child = '', near = '', far = ''] = (await git(path, ['rev-parse', 'main', 'main~10', 'main~20000']))
+    .trim()
+    .split('\n');
   const isAncestor =
     (ancestorId: string, childId: string): Call =>
     async (channel) => {
       const request = { repository: wire, ancestorId, childId };
-      for await (const { value } of channel.invoke(callable(CommitService.method.commitIsAncestor), [request])) check(value);
+      for await (const { value } of channel.invoke(callable(CommitService.method.commitIsAncestor), [
+        request,
+      ]))
+        check(value);
     };
   return {
     [NOTHING]: async (channel) => {
@@ -153,7 +184,9 @@ function listByOid(repository: StoredRepository['wire'], oid: readonly string[])
   return async (channel) => {
     let count = 0;
     const request = { repository, oid: [...oid] };
-    for await (const { commits } of channel.invoke(callable(CommitService.method.listCommitsByOid), [request])) {
+    for await (const { commits } of channel.invoke(callable(CommitService.method.listCommitsByOid), [
+      request,
+    ])) {
       count += commits.length;
     }
     check(count === oid.length);
@@ -170,7 +203,7 @@ function listCommits(repository: StoredRepository['wire'], limit: number): Call 
   };
 }
 
-/** How many calls some clients get answered in a time. */
+/** Returns the number of calls that some clients complete in a time window. */
 async function drive(channel: GrpcChannel, call: Call, windowMs: number): Promise<number> {
   const end = performance.now() + windowMs;
   let count = 0;

@@ -1,5 +1,5 @@
-import { connectGrpc } from '#rpc/common/grpc-channel';
-import { callable } from '#rpc/common/grpc-method';
+import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import type { RepositoryName } from './lib/repositories.ts';
@@ -7,7 +7,9 @@ import { runProgram } from './lib/run-program.ts';
 
 const V2 = 'version=2';
 
-/** How long until a client has the list of refs, beside a git that is started for it? */
+/**
+ * Measures the time until a client has the list of refs, compared with starting git for each call.
+ */
 export const bench: Bench = {
   name: 'info-refs',
   question: 'InfoRefsUploadPack against git upload-pack --advertise-refs',
@@ -20,7 +22,9 @@ export const bench: Bench = {
       const ours = (extra: { gitProtocol?: string; gitConfigOptions?: string[] }) => () =>
         timed(async () => {
           const request = { repository: wire, ...extra };
-          for await (const _ of channel.invoke(callable(SmartHTTPService.method.infoRefsUploadPack), [request]));
+          for await (const _ of channel.invoke(callable(SmartHTTPService.method.infoRefsUploadPack), [
+            request,
+          ]));
         });
       const theirs = (env: Readonly<Record<string, string>>) => () =>
         timed(() => runProgram('git', ['upload-pack', '--stateless-rpc', '--advertise-refs', path], { env }));

@@ -2,8 +2,10 @@ import { Readable } from 'node:stream';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
 import { lsRefsAnswer } from '#domain/upload-pack/answer-ls-refs';
 import { LsRefsParser } from '#domain/upload-pack/ls-refs-request';
-import { Git } from '#git/git';
+import { Git } from '#git/command/git';
+import { RepositoryCaches } from '#git/repository-caches';
 import { Storages } from '#storage/storages';
+import { packet } from '#testkit/repositories/push';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuTime } from './lib/process-usage.ts';
 import type { RepositoryName } from './lib/repositories.ts';
@@ -24,20 +26,59 @@ interface Question {
 }
 
 const ROUNDS = 15;
-/** The first hundreds of calls are run by V8's interpreter and take three times as long; a server is asked thousands of times. */
+/** Warm-up time: V8 interprets the first hundreds of calls, which takes three times as long. */
 const WARM_UP_MS = 3_000;
 const QUESTIONS: readonly Question[] = [
-  { name: 'ls-refs, 1k refs', repository: '1k-refs', clients: 1, callsOfEach: 8, body: lsRefs, atMost: 1 / 8 },
-  { name: 'ls-refs, 1k refs', repository: '1k-refs', clients: 16, callsOfEach: 4, body: lsRefs, atMost: 1 / 8 },
-  { name: 'ls-refs, 200k refs', repository: '200k-refs', clients: 1, callsOfEach: 1, body: lsRefs, atMost: 1 / 3 },
-  { name: 'clone of 20 commits', repository: '20-commits', clients: 1, callsOfEach: 4, body: cloneOfMain, atMost: 1.3 },
-  { name: 'clone of 20 commits', repository: '20-commits', clients: 16, callsOfEach: 2, body: cloneOfMain, atMost: 1.3 },
+  {
+    name: 'ls-refs, 1k refs',
+    repository: '1k-refs',
+    clients: 1,
+    callsOfEach: 8,
+    body: lsRefs,
+    atMost: 1 / 8,
+  },
+  {
+    name: 'ls-refs, 1k refs',
+    repository: '1k-refs',
+    clients: 16,
+    callsOfEach: 4,
+    body: lsRefs,
+    atMost: 1 / 8,
+  },
+  {
+    name: 'ls-refs, 200k refs',
+    repository: '200k-refs',
+    clients: 1,
+    callsOfEach: 1,
+    body: lsRefs,
+    atMost: 1 / 3,
+  },
+  {
+    name: 'clone of 20 commits',
+    repository: '20-commits',
+    clients: 1,
+    callsOfEach: 4,
+    body: cloneOfMain,
+    atMost: 1.3,
+  },
+  {
+    name: 'clone of 20 commits',
+    repository: '20-commits',
+    clients: 16,
+    callsOfEach: 2,
+    body: cloneOfMain,
+    atMost: 1.3,
+  },
 ];
 
-/** How long until a client of protocol v2 knows the references, and has a small repository, beside a bare git upload-pack? */
+/**
+ * Measures the time until a client of protocol v2 has the references, and a small repository,
+ * compared with `git upload-pack` alone.
+ */
 export const bench: Bench = {
   name: 'ls-refs',
-  question: 'ls-refs and a small clone by PostUploadPackWithSidechannel, against git upload-pack --stateless-rpc',
+  question:
+    'ls-refs and a small clone by PostUploadPackWithSidechannel, against git upload-pack --stateless-rpc',
   async *run(workshop) {
     const { socket, pid } = await workshop.server();
     const registry = new SidechannelRegistry();
@@ -52,17 +93,18 @@ export const bench: Bench = {
   },
 };
 
-/** What the server does between request and answer, without connection, call and log. */
+/** Measures the server's work between request and response, without connection, call and log. */
 async function* answersAlone(workshop: Workshop): AsyncGenerator<Measurement> {
-  await using git = await Git.start({ binary: 'git' });
-  const storages = new Storages({ storages: [{ name: 'default', path: workshop.storage }], git });
+  await using caches = new RepositoryCaches(await Git.start({ binary: 'git' }));
+  const storages = new Storages({ storages: [{ name: 'default', path: workshop.storage }], caches });
   const request = new LsRefsParser().push(Buffer.from(lsRefs()));
   if (typeof request === 'string') throw new Error('that is no ls-refs');
   for (const question of QUESTIONS) {
     const { name, repository, clients, atMost } = question;
     if (!name.startsWith('ls-refs') || clients !== 1) continue;
     const { path, wire } = await workshop.repository(repository, `${repository}-alone.git`);
-    const answer = () => lsRefsAnswer(storages.open(wire), request, { config: [], signal: new AbortController().signal });
+    const answer = () =>
+      lsRefsAnswer(storages.open(wire), request, { config: [], signal: new AbortController().signal });
     if ((await answer()) === undefined) throw new Error('git would be asked');
     const samples = await takeTurns(workshop.quick ? 3 : ROUNDS, {
       git: () => perCall(() => uploadPack(path, lsRefs()), question),
@@ -115,7 +157,7 @@ async function measure(workshop: Workshop, question: Question, { post, pid }: Se
   };
 }
 
-/** Milliseconds from call to call when so many clients call again and again. */
+/** Returns the milliseconds per call when a number of clients call repeatedly. */
 async function perCall(call: () => Promise<unknown>, { clients, callsOfEach }: Question): Promise<number> {
   const client = async (): Promise<void> => {
     for (let done = 0; done < callsOfEach; done++) await call();
@@ -123,17 +165,26 @@ async function perCall(call: () => Promise<unknown>, { clients, callsOfEach }: Q
   return (await timed(() => Promise.all(Array.from({ length: clients }, client)))) / (clients * callsOfEach);
 }
 
-/** As git asks before a clone. */
+/** Returns the request that git sends before a clone. */
 function lsRefs(): string {
-  const words = ['peel', 'symrefs', 'unborn', 'ref-prefix refs/heads/', 'ref-prefix refs/tags/', 'ref-prefix HEAD'];
+  const words = [
+    'peel',
+    'symrefs',
+    'unborn',
+    'ref-prefix refs/heads/',
+    'ref-prefix refs/tags/',
+    'ref-prefix HEAD',
+  ];
   return `${packet('command=ls-refs\n')}${HEAD}0001${words.map((word) => packet(`${word}\n`)).join('')}0000`;
 }
 
 async function cloneOfMain(path: string): Promise<string> {
-  const words = ['thin-pack', 'no-progress', 'ofs-delta', `want ${await git(path, ['rev-parse', 'main'])}`, 'done'];
+  const words = [
+    'thin-pack',
+    'no-progress',
+    'ofs-delta',
+    `want ${await git(path, ['rev-parse', 'main'])}`,
+    'done',
+  ];
   return `${packet('command=fetch')}${HEAD}0001${words.map((word) => packet(`${word}\n`)).join('')}0000`;
-}
-
-function packet(text: string): string {
-  return (text.length + 4).toString(16).padStart(4, '0') + text;
 }

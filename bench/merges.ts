@@ -7,10 +7,12 @@ import type { StoredRepository } from './lib/workshop.ts';
 const COMMITS = 20;
 const LINES = 40;
 
-/** How long do a merge and a rebase take by themselves, beside what git's own commands take? */
+/** Measures a merge and a rebase, compared with git's own commands. */
 export const bench: Bench = {
   name: 'merges',
-  question: 'UserMergeBranch and UserRebaseToRef in a repository of 5000 files, against git merge-tree and git rebase',
+  question:
+    'UserMergeBranch and UserRebaseToRef in a repository of 5000 files, against git merge-tree and git ' +
+    'rebase',
   async *run(workshop) {
     const served = await workshop.repository('5k-files', 'served.git');
     const plain = await workshop.repository('5k-files', 'plain.git');
@@ -23,7 +25,8 @@ export const bench: Bench = {
       ['one file', 'same'],
     ] as const) {
       const base = await git(served.path, ['rev-parse', 'start']);
-      const reset = async ({ path }: StoredRepository) => await git(path, ['update-ref', 'refs/heads/main', base.trim()]);
+      const reset = async ({ path }: StoredRepository) =>
+        await git(path, ['update-ref', 'refs/heads/main', base.trim()]);
       const theirs = (await git(served.path, ['rev-parse', topic])).trim();
       const samples = await takeTurns(rounds, {
         rpc: async () => {
@@ -56,15 +59,30 @@ export const bench: Bench = {
       });
       const reference = { name: 'git rebase in a working tree', value: median(samples.plain) };
       const goal = { of: 'ratio', atMost: 1 } as const;
-      yield { name: `UserRebaseToRef, ${COMMITS} commits, ${what}`, value: median(samples.rpc), unit: 'ms', reference, goal };
+      yield {
+        name: `UserRebaseToRef, ${COMMITS} commits, ${what}`,
+        value: median(samples.rpc),
+        unit: 'ms',
+        reference,
+        goal,
+      };
     }
   },
 };
 
-/** Two branches of some commits: one that changes its own files, one that changes other lines of a file that `onto` changes. */
+/**
+ * Returns two branches of some commits: one that changes its own files, one that changes other
+ * lines of a file that `onto` changes.
+ */
 function history(): string {
   const person = (date: number): string => `Bench <bench@example.com> ${1_800_000_000 + date} +0000`;
-  const commit = (branch: string, date: number, from: string | undefined, path: string, content: string): string =>
+  const commit = (
+    branch: string,
+    date: number,
+    from: string | undefined,
+    path: string,
+    content: string,
+  ): string =>
     [
       `commit refs/heads/${branch}\ncommitter ${person(date)}\ndata 7\nchange\n`,
       ...(from === undefined ? [] : [`from refs/heads/${from}`]),
@@ -83,21 +101,39 @@ function history(): string {
   return `${stream}reset refs/heads/start\nfrom refs/heads/onto\n\n`;
 }
 
-const USER = { glId: 'user-1', name: Buffer.from('Bench'), email: Buffer.from('bench@example.com'), glUsername: 'bench' };
+const USER = {
+  glId: 'user-1',
+  name: Buffer.from('Bench'),
+  email: Buffer.from('bench@example.com'),
+  glUsername: 'bench',
+};
 
 async function merge(connection: Connection, { wire }: StoredRepository, commitId: string): Promise<void> {
   async function* requests() {
-    yield { repository: wire, user: USER, branch: Buffer.from('main'), commitId, message: Buffer.from('merge') };
+    yield {
+      repository: wire,
+      user: USER,
+      branch: Buffer.from('main'),
+      commitId,
+      message: Buffer.from('merge'),
+    };
     yield { apply: true };
   }
   let isMerged = false;
-  for await (const { branchUpdate } of connection.operation.userMergeBranch(requests())) isMerged = branchUpdate !== undefined;
+  for await (const { branchUpdate } of connection.operation.userMergeBranch(requests()))
+    isMerged = branchUpdate !== undefined;
   if (!isMerged) throw new Error('nothing was merged');
 }
 
 async function rebase(connection: Connection, { wire }: StoredRepository, sourceSha: string): Promise<void> {
   const targetRef = Buffer.from('refs/merge-requests/1/merge');
-  const request = { repository: wire, user: USER, sourceSha, targetRef, firstParentRef: Buffer.from('refs/heads/onto') };
+  const request = {
+    repository: wire,
+    user: USER,
+    sourceSha,
+    targetRef,
+    firstParentRef: Buffer.from('refs/heads/onto'),
+  };
   await connection.operation.userRebaseToRef(request);
 }
 

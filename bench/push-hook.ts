@@ -1,20 +1,25 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Connection, dial, postReceivePack } from '#client/index';
-import { pushBody, ZERO_OID } from '#testkit/push';
+import { pushBody, ZERO_OID } from '#testkit/repositories/push';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { git, runProgram } from './lib/run-program.ts';
 import { sink } from './lib/sink.ts';
 import type { StoredRepository } from './lib/workshop.ts';
 
-/** What our server asks of git; by default git does not put references on the disk before it answers. */
+/**
+ * Our server's git settings; by default git does not flush references to the disk before it
+ * returns.
+ */
 const SERVER_FSYNC = ['core.fsync=objects,derived-metadata,reference', 'core.fsyncMethod=fsync'];
 const HOOK = '#!/bin/sh\nwhile read -r old new name; do :; done\n';
 
-/** How long does the server's own part of a push with a hook take? */
+/** Measures the server's part of a push with a hook. */
 export const bench: Bench = {
   name: 'push-hook',
-  question: 'PostReceivePack of one reference with a custom pre-receive hook, against git receive-pack with the same hook',
+  question:
+    'PostReceivePack of one reference with a custom pre-receive hook, against git receive-pack with ' +
+    'the same hook',
   async *run(workshop) {
     const served = await workshop.repository('small', 'served.git');
     const plain = await workshop.repository('small', 'plain.git');

@@ -1,4 +1,4 @@
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import { listsOf, mergeDiffsOf, type Reading, subjectsOf, unaryCallsOf } from './lib/readings.ts';
 
@@ -6,24 +6,30 @@ const CLIENTS = 16;
 const NOTHING = 'ServerSignature';
 
 /**
- * Every kind of read on one repository of any size and shape: `BENCH_REPO=PATH` names a real one, else the generated one with 50,000 commits.
- * The figures of the generated repositories that are made for one question are in the benches of their own.
+ * Measures every kind of read on one repository of any size and shape: `BENCH_REPO=PATH` selects a
+ * real one, the default is the generated one with 50,000 commits. Other benches measure
+ * repositories that are generated for one question.
  */
 export const bench: Bench = {
   name: 'reads',
   question:
-    'all kinds of reads of one repository (BENCH_REPO=PATH: of that one), against a call that does nothing and against git',
+    'all kinds of reads of one repository (BENCH_REPO=PATH: of that one), against a call that does ' +
+    'nothing and against git',
   async *run(workshop) {
     const given = process.env.BENCH_REPO;
-    const repository = await (given === undefined ? workshop.repository('50k-commits') : workshop.copyOf(given));
+    const repository = await (given === undefined
+      ? workshop.repository('50k-commits')
+      : workshop.copyOf(given));
     const subjects = await subjectsOf(repository);
     const server = await workshop.server();
     const channel = connectGrpc(await server.connect());
 
     yield* againstNothing(channel, unaryCallsOf(subjects), workshop.quick ? 300 : 1000);
     const rounds = workshop.quick ? 5 : 25;
-    for (const reading of listsOf(subjects)) yield await againstGit(channel, reading, { rounds, atMost: 1.3 });
-    for (const reading of mergeDiffsOf(subjects)) yield await againstGit(channel, reading, { rounds, atMost: 1.15 });
+    for (const reading of listsOf(subjects))
+      yield await againstGit(channel, reading, { rounds, atMost: 1.3 });
+    for (const reading of mergeDiffsOf(subjects))
+      yield await againstGit(channel, reading, { rounds, atMost: 1.15 });
     channel.destroy();
   },
 };
@@ -41,7 +47,8 @@ async function* againstNothing(
   const nothing = median(samples[NOTHING] ?? []);
   for (const name of Object.keys(calls)) {
     const value = median(samples[name] ?? []);
-    // As time per call, because a goal is an upper limit: 60 % of the calls are 1 / 0.6 of the time.
+    // As time per call, because a goal is an upper limit: 60 % of the calls are 1 / 0.6 of the
+    // time.
     yield {
       name: `${name}, ${CLIENTS} clients`,
       value: 1e6 / value,
@@ -73,7 +80,10 @@ async function againstGit(
   { rounds, atMost }: { rounds: number; atMost: number },
 ): Promise<Measurement> {
   for (let warm = 0; warm < 3; warm++) await call(channel);
-  const samples = await takeTurns(rounds, { rpc: () => timed(() => call(channel)), git: () => timed(reference.run) });
+  const samples = await takeTurns(rounds, {
+    rpc: () => timed(() => call(channel)),
+    git: () => timed(reference.run),
+  });
   return {
     name,
     value: median(samples.rpc),

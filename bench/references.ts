@@ -5,25 +5,37 @@ import { git, runProgram } from './lib/run-program.ts';
 import type { StoredRepository, Workshop } from './lib/workshop.ts';
 
 const MANY = 10_000;
-/** So long the disk still discards blocks after its journal was written. */
+/** Time for which the disk discards blocks after its journal was written. */
 const SETTLE_MS = 1_500;
-/** As clients send them: Gitaly's own client puts so many into a message. */
+/** Size of a message in Gitaly's own client. */
 const UPDATES_PER_MESSAGE = 500;
 
-/** What our server asks of git; by default git does not put references on the disk before it answers. */
+/**
+ * Our server's git settings; by default git does not flush references to the disk before it
+ * returns.
+ */
 const SERVER_FSYNC = ['core.fsync=objects,derived-metadata,reference', 'core.fsyncMethod=fsync'];
 
-/** How long do changes of references take, beside a git that is started for them? */
+/** Measures changes of references, compared with starting git for each. */
 export const bench: Bench = {
   name: 'references',
-  question: 'WriteRef, UserCreateBranch, UpdateReferences and DeleteRefs, one and 10,000 references, against git update-ref',
+  question:
+    'WriteRef, UserCreateBranch, UpdateReferences and DeleteRefs, one and 10,000 references, against ' +
+    'git update-ref',
   async *run(workshop) {
     const served = await workshop.repository('small', 'served.git');
     const plain = await workshop.repository('small', 'plain.git');
     const durable = await workshop.repository('small', 'durable.git');
     for (const setting of SERVER_FSYNC) await git(durable.path, ['config', ...setting.split('=')]);
     await using connection = await dial(`unix:${(await workshop.server()).socket}`);
-    const parts: Parts = { workshop, connection, served, plain, durable, oid: await git(plain.path, ['rev-parse', 'main']) };
+    const parts: Parts = {
+      workshop,
+      connection,
+      served,
+      plain,
+      durable,
+      oid: await git(plain.path, ['rev-parse', 'main']),
+    };
     yield* one(parts);
     yield* many(parts);
   },
@@ -34,26 +46,48 @@ interface Parts {
   readonly connection: Connection;
   readonly served: StoredRepository;
   readonly plain: StoredRepository;
-  /** As {@link plain}, set up to wait for the disk as our server does. */
+  /** A repository like {@link plain}, with our server's setting to wait for the disk. */
   readonly durable: StoredRepository;
   readonly oid: string;
 }
 
-async function* one({ workshop, connection, served, plain, durable, oid }: Parts): AsyncGenerator<Measurement> {
+async function* one({
+  workshop,
+  connection,
+  served,
+  plain,
+  durable,
+  oid,
+}: Parts): AsyncGenerator<Measurement> {
   const repository = served.wire;
-  const user = { glId: 'user-1', name: Buffer.from('Bench'), email: Buffer.from('bench@example.com'), glUsername: 'bench' };
+  const user = {
+    glId: 'user-1',
+    name: Buffer.from('Bench'),
+    email: Buffer.from('bench@example.com'),
+    glUsername: 'bench',
+  };
   const updateRef = ({ path }: StoredRepository, name: string) =>
     timed(() => runProgram('git', ['--git-dir', path, 'update-ref', name, oid]));
   const candidates = {
     writeRef: (round: number) => {
-      const request = { repository, ref: Buffer.from(`refs/heads/write-${round}`), revision: Buffer.from(oid) };
+      const request = {
+        repository,
+        ref: Buffer.from(`refs/heads/write-${round}`),
+        revision: Buffer.from(oid),
+      };
       return timed(() => connection.repository.writeRef(request));
     },
     createBranch: (round: number) => {
-      const request = { repository, user, branchName: Buffer.from(`create-${round}`), startPoint: Buffer.from(oid) };
+      const request = {
+        repository,
+        user,
+        branchName: Buffer.from(`create-${round}`),
+        startPoint: Buffer.from(oid),
+      };
       return timed(() => connection.operation.userCreateBranch(request));
     },
-    updateReferences: (round: number) => timed(() => update(connection, served, [`refs/heads/update-${round}`], oid)),
+    updateReferences: (round: number) =>
+      timed(() => update(connection, served, [`refs/heads/update-${round}`], oid)),
     plain: (round: number) => updateRef(plain, `refs/heads/one-${round}`),
     durable: (round: number) => updateRef(durable, `refs/heads/one-${round}`),
   };
@@ -78,13 +112,27 @@ async function* one({ workshop, connection, served, plain, durable, oid }: Parts
   }
 }
 
-async function* many({ workshop, connection, served, plain, durable, oid }: Parts): AsyncGenerator<Measurement> {
+async function* many({
+  workshop,
+  connection,
+  served,
+  plain,
+  durable,
+  oid,
+}: Parts): AsyncGenerator<Measurement> {
   const names = Array.from({ length: MANY }, (_, number) => `refs/heads/many/${number % 100}/${number}`);
   const creations = names.map((name) => `create ${name} ${oid}\n`).join('');
   const deletions = names.map((name) => `delete ${name}\n`).join('');
   const refs = names.map((name) => Buffer.from(name));
-  /** Makes all, deletes them, makes them packed and deletes them again; the packing is not measured, nor what the disk still has to do of it. */
-  const round = async (target: StoredRepository, create: () => Promise<unknown>, remove: () => Promise<unknown>) => {
+  /**
+   * Creates all references, deletes them, creates them packed and deletes them again. Packing and
+   * pending disk work are not measured.
+   */
+  const round = async (
+    target: StoredRepository,
+    create: () => Promise<unknown>,
+    remove: () => Promise<unknown>,
+  ) => {
     const created = await timed(create);
     const removed = await timed(remove);
     await git(target.path, ['-c', 'core.fsync=none', 'update-ref', '--stdin'], { input: creations });
@@ -93,7 +141,8 @@ async function* many({ workshop, connection, served, plain, durable, oid }: Part
     return { created, removed, removedPacked: await timed(remove) };
   };
   const byGit = (target: StoredRepository) => () => {
-    const run = (input: string) => () => runProgram('git', ['--git-dir', target.path, 'update-ref', '--stdin'], { input });
+    const run = (input: string) => () =>
+      runProgram('git', ['--git-dir', target.path, 'update-ref', '--stdin'], { input });
     return round(target, run(creations), run(deletions));
   };
   const samples = await takeTurns(workshop.quick ? 2 : 5, {
@@ -115,20 +164,32 @@ async function* many({ workshop, connection, served, plain, durable, oid }: Part
     const value = middle('rpc');
     yield { name, value, unit: 'ms', reference: { name: 'git update-ref --stdin', value: middle('plain') } };
     const reference = { name: "update-ref with the server's core.fsync", value: middle('durable') };
-    yield { name: `${name}, equally durable`, value, unit: 'ms', reference, goal: { of: 'ratio', atMost: 1.2 } };
+    yield {
+      name: `${name}, equally durable`,
+      value,
+      unit: 'ms',
+      reference,
+      goal: { of: 'ratio', atMost: 1.2 },
+    };
   }
 }
 
 /**
- * Lets the disk finish. Ten thousand files that were just made and removed wait for its journal otherwise, which stops whoever flushes next: on
- * ext4 the same deletion took 300 or 1500 ms, by git as by us.
+ * Waits until the disk is idle. Otherwise ten thousand created and removed files wait for its
+ * journal, which blocks the next flush: on ext4 the same deletion took 300 or 1500 ms, by git and
+ * by our server.
  */
 async function settle(): Promise<void> {
   await runProgram('sync', []);
   await setTimeout(SETTLE_MS);
 }
 
-async function update(connection: Connection, { wire }: StoredRepository, names: readonly string[], oid: string): Promise<void> {
+async function update(
+  connection: Connection,
+  { wire }: StoredRepository,
+  names: readonly string[],
+  oid: string,
+): Promise<void> {
   const newObjectId = Buffer.from(oid);
   const oldObjectId = Buffer.from('0'.repeat(oid.length));
   const updates = names.map((name) => ({ reference: Buffer.from(name), newObjectId, oldObjectId }));

@@ -1,8 +1,9 @@
 /**
- * How many unary calls a second does the transport carry, and what does one cost the server, when the handler does nothing?
- * Our server and grpc-js's, each in its own process on a Unix socket, driven by the same client. Prints a table.
+ * Measures how many unary calls per second the transport carries, and the server's cost per call,
+ * with an empty handler. Our server and grpc-js's each run in a separate process on a Unix socket,
+ * with the same client. Prints a table.
  *
- *   node --conditions=source bench/rpc-empty.ts [seconds per measurement, default 2]
+ * node --conditions=source bench/rpc-empty.ts [seconds per measurement, default 2]
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,8 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
-import { callable } from '#rpc/common/grpc-method';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import { serve } from '#rpc/server/handler';
 import { CommitService, FindCommitRequestSchema, FindCommitResponseSchema } from '#wire/gen/commit_pb';
@@ -25,7 +26,11 @@ const ANSWER = {
     id: '1e292f8fedd741b75372e19097c76d327140c312',
     subject: Buffer.from('add a file'),
     body: Buffer.from('add a file\n\nwith a body\n'),
-    author: { name: Buffer.from('Scrooge McDuck'), email: Buffer.from('scrooge@mcduck.com'), timezone: Buffer.from('+0000') },
+    author: {
+      name: Buffer.from('Scrooge McDuck'),
+      email: Buffer.from('scrooge@mcduck.com'),
+      timezone: Buffer.from('+0000'),
+    },
     parentIds: ['c1c67abbaf91f624347bb3ae96eabe3a1b742478'],
   },
 };
@@ -63,12 +68,13 @@ function serveGrpcJs(path: string): void {
     },
   };
   server.addService(definition, {
-    findCommit: (_call: unknown, callback: (error: null, answer: typeof ANSWER) => void) => callback(null, ANSWER),
+    findCommit: (_call: unknown, callback: (error: null, answer: typeof ANSWER) => void) =>
+      callback(null, ANSWER),
   });
   server.bindAsync(`unix:${path}`, grpc.ServerCredentials.createInsecure(), announce);
 }
 
-/** Tells the parent that the socket listens, and answers its questions for the CPU time used. */
+/** Tells the parent that the socket is listening, and reports CPU time on request. */
 process.on('SIGINT', () => process.exit());
 function announce(): void {
   process.on('message', () => process.send?.(process.cpuUsage()));
@@ -82,7 +88,9 @@ async function measureAll(seconds: number): Promise<void> {
     for (const concurrency of CONCURRENCY) {
       for (const candidate of CANDIDATES) {
         const path = join(directory, `${candidate}-${concurrency}`);
-        const child = fork(import.meta.filename, [`serve-${candidate}`, path], { execArgv: ['--conditions=source'] });
+        const child = fork(import.meta.filename, [`serve-${candidate}`, path], {
+          execArgv: ['--conditions=source'],
+        });
         await once(child, 'message');
         const channel = connectGrpc(connectSocket(path));
         await drive(channel, concurrency, 0.5);
@@ -90,7 +98,9 @@ async function measureAll(seconds: number): Promise<void> {
         const { calls, elapsedMs } = await drive(channel, concurrency, seconds);
         const cpu = (await cpuMs(child)) - before;
         console.log(
-          `${candidate.padEnd(8)} ${String(concurrency).padStart(3)} clients: ${Math.round((calls * 1000) / elapsedMs)
+          `${candidate.padEnd(8)} ${String(concurrency).padStart(3)} clients: ${Math.round(
+            (calls * 1000) / elapsedMs,
+          )
             .toString()
             .padStart(6)} calls/s, server CPU ${((cpu * 1000) / calls).toFixed(1)} us/call`,
         );
@@ -104,15 +114,25 @@ async function measureAll(seconds: number): Promise<void> {
   }
 }
 
-async function drive(channel: GrpcChannel, concurrency: number, seconds: number): Promise<{ calls: number; elapsedMs: number }> {
+async function drive(
+  channel: GrpcChannel,
+  concurrency: number,
+  seconds: number,
+): Promise<{ calls: number; elapsedMs: number }> {
   const method = callable(CommitService.method.findCommit);
   const start = performance.now();
   const end = start + seconds * 1000;
   let calls = 0;
   const loop = async (): Promise<void> => {
     while (performance.now() < end) {
-      const request = { repository: { storageName: 'default', relativePath: 'a.git' }, revision: Buffer.from('HEAD') };
-      for await (const answer of channel.invoke(method, [request], { metadata: METADATA, timeoutMs: 10_000 })) {
+      const request = {
+        repository: { storageName: 'default', relativePath: 'a.git' },
+        revision: Buffer.from('HEAD'),
+      };
+      for await (const answer of channel.invoke(method, [request], {
+        metadata: METADATA,
+        timeoutMs: 10_000,
+      })) {
         if (answer.commit?.id === ANSWER.commit.id) calls++;
       }
     }
@@ -123,7 +143,7 @@ async function drive(channel: GrpcChannel, concurrency: number, seconds: number)
 
 async function cpuMs(child: ChildProcess): Promise<number> {
   child.send('cpu');
-  // The child answers with what process.cpuUsage() gave.
+  // The child responds with the result of process.cpuUsage().
   const [usage] = (await once(child, 'message')) as [NodeJS.CpuUsage];
   return (usage.user + usage.system) / 1000;
 }

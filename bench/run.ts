@@ -1,5 +1,6 @@
 /**
- * Runs the benches one after another, prints one table and writes it as JSON to `bench/results/`. See bench/README.md.
+ * Runs the benches one after another, prints one table and writes it as JSON to `bench/results/`.
+ * See bench/README.md.
  *
  *   npm run bench -- [--only NAME] [--quick]
  */
@@ -12,12 +13,15 @@ import { bench as clientCalls } from './client-calls.ts';
 import { bench as clone } from './clone.ts';
 import { bench as commitFiles } from './commit-files.ts';
 import { bench as commits } from './commits.ts';
+import { bench as content } from './content.ts';
+import { bench as copies } from './copies.ts';
 import { bench as diffs } from './diffs.ts';
 import { bench as infoRefs } from './info-refs.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
 import { git } from './lib/run-program.ts';
 import { Workshop } from './lib/workshop.ts';
 import { bench as lsRefs } from './ls-refs.ts';
+import { bench as maintenance } from './maintenance.ts';
 import { bench as memory } from './memory.ts';
 import { bench as merges } from './merges.ts';
 import { bench as processStart } from './process-start.ts';
@@ -26,7 +30,7 @@ import { bench as pushHook } from './push-hook.ts';
 import { bench as reads } from './reads.ts';
 import { bench as refLists } from './ref-lists.ts';
 import { bench as references } from './references.ts';
-import { bench as sshDoor } from './ssh-door.ts';
+import { bench as sshGateway } from './ssh-gateway.ts';
 import { bench as startUp } from './start-up.ts';
 import { bench as trees } from './trees.ts';
 import { bench as unaryCalls } from './unary-calls.ts';
@@ -42,22 +46,27 @@ const BENCHES: readonly Bench[] = [
   blobs,
   diffs,
   commitFiles,
+  copies,
   merges,
   references,
   infoRefs,
   lsRefs,
   refLists,
+  content,
   push,
   pushHook,
   clone,
-  sshDoor,
+  sshGateway,
+  maintenance,
   memory,
 ];
 const COLUMNS = ['name', 'value', 'unit', 'reference', 'ratio', 'goal', 'met'] as const;
 
 type Row = Record<(typeof COLUMNS)[number], string>;
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } },
+});
 const chosen = BENCHES.filter(({ name }) => values.only === undefined || name === values.only);
 if (chosen.length === 0) {
   console.error(`There is no bench "${values.only}". There are:`);
@@ -66,7 +75,7 @@ if (chosen.length === 0) {
 }
 process.exitCode = await runAll(chosen, values.quick);
 
-/** The exit code: 1 when a bench could not run. A goal that is missed is a result. */
+/** Returns the exit code: 1 if a bench could not run. A missed goal is a result. */
 async function runAll(benches: readonly Bench[], quick: boolean): Promise<number> {
   const results: { bench: string; measurement: Measurement }[] = [];
   let code = 0;
@@ -104,7 +113,7 @@ function row(measurement: Measurement): Row {
   };
 }
 
-/** Three digits that count, as many more as there are before the point. */
+/** Formats three significant digits, or all digits before the point. */
 function rounded(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
@@ -112,7 +121,8 @@ function rounded(value: number): string {
 function printTable(rows: readonly Row[]): void {
   // All columns of a row, so every key is there.
   const heading = Object.fromEntries(COLUMNS.map((column) => [column, column])) as Row;
-  const width = (column: keyof Row): number => Math.max(...[heading, ...rows].map((each) => each[column].length));
+  const width = (column: keyof Row): number =>
+    Math.max(...[heading, ...rows].map((each) => each[column].length));
   console.log('');
   for (const each of [heading, ...rows])
     console.log(
@@ -123,19 +133,30 @@ function printTable(rows: readonly Row[]): void {
   console.log('');
 }
 
-async function save(results: readonly { bench: string; measurement: Measurement }[], quick: boolean): Promise<string> {
+async function save(
+  results: readonly { bench: string; measurement: Measurement }[],
+  quick: boolean,
+): Promise<string> {
   const directory = join(import.meta.dirname, 'results');
   mkdirSync(directory, { recursive: true });
   const date = new Date().toISOString();
   const path = join(directory, `${date.replaceAll(':', '-').slice(0, 19)}${quick ? '-quick' : ''}.json`);
-  const machine = { cores: cpus().length, cpu: cpus()[0]?.model, node: process.version, git: await git('.', ['version']) };
+  const machine = {
+    cores: cpus().length,
+    cpu: cpus()[0]?.model,
+    node: process.version,
+    git: await git('.', ['version']),
+  };
   const rows = results.map(({ bench, measurement }) => ({
     bench,
     ...measurement,
     ratio: ratioOf(measurement),
     isMet: isMet(measurement),
   }));
-  writeFileSync(path, `${JSON.stringify({ date, quick, commit: await commit(), machine, results: rows }, undefined, 2)}\n`);
+  writeFileSync(
+    path,
+    `${JSON.stringify({ date, quick, commit: await commit(), machine, results: rows }, undefined, 2)}\n`,
+  );
   return path;
 }
 

@@ -1,12 +1,13 @@
 /**
- * How long does starting a process hold the event loop, and how long until git has answered? Both ways to start, with the resident
- * memory that a busy server has (default 500 MiB; the first argument says otherwise).
+ * Measures how long starting a process blocks the event loop, and the time until git has responded,
+ * for both spawners. The resident memory is that of a busy server (default 500 MiB, or the first
+ * argument).
  */
 
+import { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
 import { createNodeSpawner } from '#git/command/spawner/node-spawner';
 import { createPosixSpawner } from '#git/command/spawner/posix-spawner';
-import { Git } from '#git/git';
 
 const STARTS = 150;
 const BALLAST_MIB = Number(process.argv[2] ?? 500);
@@ -47,7 +48,6 @@ for (const spawner of [createPosixSpawner(), createNodeSpawner()]) {
     startsPerSecondAt8: Math.round(STARTS / ((performance.now() - parallel) / 1000)),
   };
   console.log(JSON.stringify(result));
-  await git.close();
 }
 
 if (ballast.length !== BALLAST_MIB) throw new Error('the ballast was thrown overboard');

@@ -1,5 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { GetTreeEntriesRequestSchema, ListFilesRequestSchema } from '#wire/gen/commit_pb';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { cpuDuring } from './lib/process-usage.ts';
@@ -12,11 +12,14 @@ interface Question {
   readonly name: string;
   readonly method: string;
   readonly request: Uint8Array;
-  /** What git does for the same. */
+  /** Arguments of the equivalent git command. */
   readonly args: readonly string[];
 }
 
-/** How long do listings of a directory take, beside one `git ls-tree`? Messages are counted in bytes, not decoded: git's output is not either. */
+/**
+ * Measures listings of a directory, compared with one `git ls-tree`. Messages are counted in bytes,
+ * not decoded, as git's output is not decoded either.
+ */
 export const bench: Bench = {
   name: 'trees',
   question: 'listings of 5000 files, against one git ls-tree',
@@ -26,9 +29,13 @@ export const bench: Bench = {
     const channel = connectGrpc(await server.connect());
     for (const { name, method, request, args } of questions(repository)) {
       const call = (): Promise<void> => listed(channel, method, request);
-      const reference = (): Promise<Buffer> => runProgram('git', ['-C', repository.path, 'ls-tree', '-z', ...args]);
+      const reference = (): Promise<Buffer> =>
+        runProgram('git', ['-C', repository.path, 'ls-tree', '-z', ...args]);
       for (let warm = 0; warm < 20; warm++) await call();
-      const samples = await takeTurns(workshop.quick ? 10 : 100, { rpc: () => timed(call), git: () => timed(reference) });
+      const samples = await takeTurns(workshop.quick ? 10 : 100, {
+        rpc: () => timed(call),
+        git: () => timed(reference),
+      });
       const cpu = await cpuDuring(server.pid, async () => {
         for (let round = 0; round < CPU_CALLS; round++) await call();
       });
@@ -38,7 +45,9 @@ export const bench: Bench = {
         unit: 'ms',
         reference: { name: `git ls-tree ${args.join(' ')}`, value: median(samples.git) },
         goal: { of: 'ratio', atMost: 1.3 },
-        note: `server CPU ${(cpu.ownMs / CPU_CALLS).toFixed(1)} ms a call, git ${(cpu.childrenMs / CPU_CALLS).toFixed(1)} ms`,
+        note:
+          `server CPU ${(cpu.ownMs / CPU_CALLS).toFixed(1)} ms a call, git ` +
+          `${(cpu.childrenMs / CPU_CALLS).toFixed(1)} ms`,
       };
     }
     channel.destroy();
@@ -65,13 +74,19 @@ function questions({ wire }: StoredRepository): Question[] {
       args: ['-r', '-t', 'main'],
     },
     { name: 'GetTreeEntries, one directory', method: 'GetTreeEntries', request: entries({}), args: ['main'] },
-    { name: 'ListFiles', method: 'ListFiles', request: toBinary(ListFilesRequestSchema, files), args: ['-r', 'main'] },
+    {
+      name: 'ListFiles',
+      method: 'ListFiles',
+      request: toBinary(ListFilesRequestSchema, files),
+      args: ['-r', 'main'],
+    },
   ];
 }
 
 async function listed(channel: GrpcChannel, method: string, request: Uint8Array): Promise<void> {
   let bytes = 0;
   const path = `/gitaly.CommitService/${method}`;
-  for await (const message of channel.invokeRaw({ path, kind: 'server_stream' }, [request])) bytes += message.length;
+  for await (const message of channel.invokeRaw({ path, kind: 'server_stream' }, [request]))
+    bytes += message.length;
   if (bytes === 0) throw new Error('a call gave another answer than expected');
 }

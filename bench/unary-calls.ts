@@ -1,5 +1,5 @@
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
-import { callable } from '#rpc/common/grpc-method';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
@@ -9,7 +9,7 @@ import { cpuDuring } from './lib/process-usage.ts';
 import { git } from './lib/run-program.ts';
 import type { StoredRepository } from './lib/workshop.ts';
 
-/** One call, to its end. */
+/** One complete call. */
 type Call = (channel: GrpcChannel) => Promise<void>;
 
 interface Sample {
@@ -20,7 +20,7 @@ interface Sample {
 }
 
 const NOTHING = 'health check';
-/** As Rails sends it. */
+/** Options as Rails sends them. */
 const OPTIONS = {
   timeoutMs: 10_000,
   metadata: {
@@ -38,7 +38,7 @@ const OPTIONS = {
   },
 };
 
-/** How many calls a second, and what does one cost the server, beside a call that does nothing? */
+/** Measures calls per second and their cost for the server, compared with an empty call. */
 export const bench: Bench = {
   name: 'unary-calls',
   question: 'calls that read one thing, against a call that does nothing (ratio: server CPU per call)',
@@ -49,13 +49,18 @@ export const bench: Bench = {
     for (const clients of [1, 16, 64]) {
       const channel = connectGrpc(await server.connect());
       const candidates = Object.fromEntries(
-        Object.entries(calls).map(([name, call]) => [name, () => drive(channel, { call, clients, windowMs, pid: server.pid })]),
+        Object.entries(calls).map(([name, call]) => [
+          name,
+          () => drive(channel, { call, clients, windowMs, pid: server.pid }),
+        ]),
       );
-      for (const call of Object.values(calls)) await drive(channel, { call, clients, windowMs: windowMs / 4, pid: server.pid });
+      for (const call of Object.values(calls))
+        await drive(channel, { call, clients, windowMs: windowMs / 4, pid: server.pid });
       const samples = await takeTurns(rounds, candidates);
       channel.destroy();
 
-      const middle = (name: string, key: keyof Sample): number => median((samples[name] ?? []).map((sample) => sample[key]));
+      const middle = (name: string, key: keyof Sample): number =>
+        median((samples[name] ?? []).map((sample) => sample[key]));
       for (const name of Object.keys(calls)) {
         yield {
           name: `${name}, ${clients} clients`,
@@ -81,24 +86,39 @@ async function callsOn({ path, wire }: StoredRepository): Promise<Readonly<Recor
     },
     FindCommit: async (channel) => {
       const request = { repository: wire, revision: Buffer.from('main') };
-      for await (const { commit } of channel.invoke(callable(CommitService.method.findCommit), [request], OPTIONS)) check(commit);
+      for await (const { commit } of channel.invoke(
+        callable(CommitService.method.findCommit),
+        [request],
+        OPTIONS,
+      ))
+        check(commit);
     },
     'GetBlob 4 KiB': async (channel) => {
       const request = { repository: wire, oid: blob, limit: -1n };
       let bytes = 0;
-      for await (const { data } of channel.invoke(callable(BlobService.method.getBlob), [request], OPTIONS)) bytes += data.length;
+      for await (const { data } of channel.invoke(callable(BlobService.method.getBlob), [request], OPTIONS))
+        bytes += data.length;
       check(bytes === 4096);
     },
     'TreeEntry 4 KiB': async (channel) => {
-      const request = { repository: wire, revision: Buffer.from('main'), path: Buffer.from('four-kilobytes') };
+      const request = {
+        repository: wire,
+        revision: Buffer.from('main'),
+        path: Buffer.from('four-kilobytes'),
+      };
       let bytes = 0;
-      for await (const { data } of channel.invoke(callable(CommitService.method.treeEntry), [request], OPTIONS))
+      for await (const { data } of channel.invoke(
+        callable(CommitService.method.treeEntry),
+        [request],
+        OPTIONS,
+      ))
         bytes += data.length;
       check(bytes === 4096);
     },
     RefExists: async (channel) => {
       const request = { repository: wire, ref: Buffer.from('refs/heads/main') };
-      for await (const { value } of channel.invoke(callable(RefService.method.refExists), [request], OPTIONS)) check(value);
+      for await (const { value } of channel.invoke(callable(RefService.method.refExists), [request], OPTIONS))
+        check(value);
     },
   };
 }

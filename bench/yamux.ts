@@ -1,6 +1,6 @@
 /**
- * How fast, and at what cost, do bytes go through one yamux stream? Two processes, one Unix socket, 64 KiB writes; beside it the
- * same bytes over the bare socket. Prints a table; JSON with `--json FILE`.
+ * Measures the speed and cost of one yamux stream: two processes, one Unix socket, 64 KiB writes,
+ * compared with the same bytes over the socket alone. Prints a table; JSON with `--json FILE`.
  *
  *     node --conditions=source bench/yamux.ts
  */
@@ -27,14 +27,15 @@ interface Measured {
   receiveCpuMsPerMb: number;
 }
 
-/** CPU time of this process, milliseconds. */
+/** Returns the CPU time of this process in milliseconds. */
 function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 }
 
 async function send(stream: Duplex): Promise<void> {
-  for (let sent = 0; sent < TOTAL_BYTES; sent += CHUNK.length) if (!stream.write(CHUNK)) await once(stream, 'drain');
+  for (let sent = 0; sent < TOTAL_BYTES; sent += CHUNK.length)
+    if (!stream.write(CHUNK)) await once(stream, 'drain');
   stream.end();
 }
 
@@ -43,7 +44,7 @@ async function receive(stream: Duplex): Promise<void> {
   await once(stream, 'end');
 }
 
-/** The far process: connects, receives once, reports its CPU time. */
+/** Runs the other process: connects, receives once, reports its CPU time. */
 async function child(path: string, kind: string): Promise<void> {
   const socket = connect(path);
   await once(socket, 'connect');
@@ -118,7 +119,8 @@ async function main(): Promise<void> {
   }
   console.table(Object.fromEntries(Object.entries(results).map(([name, result]) => [name, rounded(result)])));
   const json = process.argv.indexOf('--json');
-  if (json > 0) writeFileSync(process.argv[json + 1] ?? 'yamux.json', `${JSON.stringify(results, undefined, 2)}\n`);
+  if (json > 0)
+    writeFileSync(process.argv[json + 1] ?? 'yamux.json', `${JSON.stringify(results, undefined, 2)}\n`);
 }
 
 function rounded({ mbPerSecond, sendCpuMsPerMb, receiveCpuMsPerMb }: Measured): Measured {

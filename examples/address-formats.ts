@@ -1,12 +1,14 @@
-// Says what connection strings mean, without connecting, and calls the servers behind those that are good.
+// Prints the meaning of addresses without connecting, and calls the servers at the valid ones.
 //
-//   node examples/address-formats.ts unix:data/gitaly.socket tcp://127.0.0.1:8075 dns:gitaly.internal:8075 nonsense
+// node examples/address-formats.ts unix:data/gitaly.socket tcp://127.0.0.1:8075
+//   dns:gitaly.internal:8075 nonsense
 import { dial, GitalyError, parseAddress } from 'gitaly-ts/client';
 
 for (const address of process.argv.slice(2)) {
   try {
     console.log(address, JSON.stringify(parseAddress(address)));
-    // The TLS options are looked at for tls:// and dns+tls:// only. Certificates: the system's, SSL_CERT_FILE, SSL_CERT_DIR, or `ca`.
+    // TLS options are used only for tls:// and dns+tls://. Trusted certificates: the system's,
+    // SSL_CERT_FILE, SSL_CERT_DIR, or `ca`.
     await using connection = await dial(address, { retry: false, tls: { minVersion: 'TLSv1.3' } });
     await connection.health.check({}, { timeoutMs: 5000 });
     console.log('  is serving');

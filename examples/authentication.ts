@@ -1,6 +1,6 @@
-// Signs calls with the server's token; shows what a wrong one gives.
+// Signs calls with the server's token, and shows the error of a wrong one.
 //
-//   GITALY_TOKEN=secret node examples/authentication.ts unix:data/gitaly.socket
+// GITALY_TOKEN=secret node examples/authentication.ts unix:data/gitaly.socket
 import { CallError, dial, tokenCredentials } from 'gitaly-ts/client';
 
 const [address = ''] = process.argv.slice(2);
@@ -10,7 +10,8 @@ await using connection = await dial(address, { token });
 await connection.server.serverInfo({});
 console.log('the token is right');
 
-// The same with credentials of one's own: they are asked for at each call, so that a token may change while the connection lives.
+// The same with custom credentials. They are computed for each call, so a token may change while
+// the connection is open.
 let current = 'wrong';
 const credentials = { metadata: () => tokenCredentials(current).metadata() };
 await using changing = await dial(address, { credentials });

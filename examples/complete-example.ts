@@ -1,18 +1,24 @@
-// A repository's whole life: made, written to, read, compared, listed, removed.
-//
-//   node examples/complete-example.ts unix:data/gitaly.socket default scratch.git
+// Creates a repository, writes to it, reads, compares, lists, and removes it.
+// node examples/complete-example.ts unix:data/gitaly.socket default scratch.git
 import { CallError, collect, commitFiles, dial, openBlob, paginate } from 'gitaly-ts/client';
 
 const [address = '', storageName = '', relativePath = ''] = process.argv.slice(2);
 const repository = { storageName, relativePath, glRepository: 'project-1' };
-const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@example.com') };
+const user = {
+  glId: 'user-1',
+  glUsername: 'jane',
+  name: Buffer.from('Jane'),
+  email: Buffer.from('jane@example.com'),
+};
 const header = { repository, user, branchName: Buffer.from('main'), commitMessage: Buffer.from('change') };
 
 await using connection = await dial(address, { clientName: 'example', defaultTimeoutMs: 30_000 });
 await connection.repository.createRepository({ repository, defaultBranch: Buffer.from('main') });
 try {
   await commitFiles(connection, header, [{ type: 'create', path: 'README.md', content: '# Hello\n' }]);
-  const update = await commitFiles(connection, header, [{ type: 'update', path: 'README.md', content: '# Hello, world\n' }]);
+  const update = await commitFiles(connection, header, [
+    { type: 'update', path: 'README.md', content: '# Hello, world\n' },
+  ]);
 
   const ids: string[] = [];
   for await (const { id } of paginate.commits(connection, { repository, revisions: ['main'] })) ids.push(id);

@@ -1,12 +1,13 @@
-// Limits calls in time, cancels one, and says which request and trace they belong to.
+// Limits calls in time, cancels one, and sets their correlation id and trace.
 //
-//   node examples/context.ts unix:data/gitaly.socket
+// node examples/context.ts unix:data/gitaly.socket
 import { CallError, dial, withCorrelationId, withTraceContext } from 'gitaly-ts/client';
 
 const [address = ''] = process.argv.slice(2);
 await using connection = await dial(address, { defaultTimeoutMs: 10_000 });
 
-// Every call inside carries the id and the trace, however deep it is made. The server's log shows the id.
+// Every call inside has the id and the trace, however deep it is made. The server's log shows the
+// id.
 const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 await withCorrelationId('request-1', () =>
   withTraceContext({ traceparent }, async () => {
@@ -14,7 +15,7 @@ await withCorrelationId('request-1', () =>
   }),
 );
 
-// A signal ends a call; the reason is the cause of the error.
+// A signal aborts a call; the reason is the cause of the error.
 const abort = new AbortController();
 const call = connection.server.diskStatistics({}, { signal: abort.signal });
 abort.abort(new Error('the user went away'));
@@ -25,6 +26,6 @@ try {
   console.log(error.code, error.cause);
 }
 
-// So does a time-out; the server is told and stops working, too.
+// A timeout does the same; the server receives it and stops working too.
 const code = await connection.server.serverInfo({}, { timeoutMs: 0 }).catch((error: CallError) => error.code);
 console.log(code);

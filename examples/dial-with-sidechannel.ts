@@ -1,6 +1,7 @@
-// One connection for everything: ordinary calls, and calls with sidechannels, here the answer to a smart HTTP fetch.
+// Uses one connection for ordinary calls and for calls with sidechannels, here a smart HTTP fetch.
 //
-//   node examples/dial-with-sidechannel.ts unix:data/gitaly.socket default hello.git < request-body > response-body
+// node examples/dial-with-sidechannel.ts unix:data/gitaly.socket default hello.git < request-body >
+//   response-body
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from 'gitaly-ts/client';
 
 const [address = '', storageName = '', relativePath = ''] = process.argv.slice(2);

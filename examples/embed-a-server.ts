@@ -1,6 +1,7 @@
-// Runs a server inside this program: on a temp directory, gone at the end. What a test suite needs.
+// Runs a server inside this program, on a temporary directory that is removed at the end, as test
+// suites do.
 //
-//   node examples/embed-a-server.ts
+// node examples/embed-a-server.ts
 import { startGitaly } from 'gitaly-ts/testing';
 
 await using gitaly = await startGitaly();

@@ -1,10 +1,10 @@
-// Dials and checks at once, so that a wrong address or token shows here and not at the first call.
+// Dials and checks at once, so that a wrong address or token fails here and not at the first call.
 //
-//   node examples/health-check.ts unix:data/gitaly.socket
+// node examples/health-check.ts unix:data/gitaly.socket
 import { dial, GitalyError, healthCheckDialer } from 'gitaly-ts/client';
 
 const [address = ''] = process.argv.slice(2);
-const checkedDial = healthCheckDialer(); // around `dial`; any dialer can be given, also one that checks already
+const checkedDial = healthCheckDialer(); // wraps `dial`, or any other dialer, also one with a health check
 
 try {
   await using connection = await checkedDial(address, { signal: AbortSignal.timeout(5000), retry: false });
@@ -15,7 +15,7 @@ try {
   process.exitCode = 1;
 }
 
-// Without a dialer of its own: wait until calls would not have to wait, and ask.
+// Without a custom dialer: wait until a call could start at once, and check.
 await using patient = await dial(address);
 const isReady = await patient.waitForReady({ timeoutMs: 1000 }).then(
   () => true,

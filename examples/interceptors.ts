@@ -1,6 +1,6 @@
-// Watches every call: its name, its time, its responses and how it ended.
+// Observes every call: its name, its time, its responses and its status.
 //
-//   node examples/interceptors.ts unix:data/gitaly.socket
+// node examples/interceptors.ts unix:data/gitaly.socket
 import { CallError, dial, type Interceptor, wrapResponses } from 'gitaly-ts/client';
 
 const [address = ''] = process.argv.slice(2);

@@ -1,6 +1,6 @@
-// A pool whose connections are made in a way of one's own: checked when dialed, with options for all.
+// Uses a pool with a custom dialer that checks connections, and with options for all connections.
 //
-//   node examples/pool-with-options.ts unix:data/gitaly.socket
+// node examples/pool-with-options.ts unix:data/gitaly.socket
 import { type Dialer, dial, GitalyError, healthCheckDialer, Pool } from 'gitaly-ts/client';
 
 const [address = ''] = process.argv.slice(2);

@@ -1,6 +1,7 @@
-// Shares connections between requests: one for each address and token, however many ask at the same time.
+// Shares connections between requests: one for each address and token, also for concurrent
+// requests.
 //
-//   node examples/pool.ts unix:data/gitaly.socket
+// node examples/pool.ts unix:data/gitaly.socket
 import { Pool } from 'gitaly-ts/client';
 
 const [address = ''] = process.argv.slice(2);
@@ -10,7 +11,7 @@ await using pool = new Pool();
 async function handleRequest(token = ''): Promise<string> {
   const connection = await pool.dial(address, token);
   const { serverVersion } = await connection.server.serverInfo({});
-  return serverVersion; // the connection stays open: it belongs to the pool
+  return serverVersion; // the connection stays open, because the pool owns it
 }
 
 const versions = await Promise.all(Array.from({ length: 20 }, () => handleRequest()));

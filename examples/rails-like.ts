@@ -1,10 +1,14 @@
-// Serves a "request" whose calls are counted: a loop of calls is found out before it reaches production.
+// Serves a "request" whose calls are counted, so that a loop of calls is detected before it reaches
+// production.
 //
-//   node examples/rails-like.ts unix:data/gitaly.socket
+// node examples/rails-like.ts unix:data/gitaly.socket
 import { GitalyClient, TooManyInvocationsError } from 'gitaly-ts/client/rails';
 
 const [gitaly_address = ''] = process.argv.slice(2);
-await using gitaly = new GitalyClient({ storages: { default: { gitaly_address } }, clientName: 'gitlab-web' });
+await using gitaly = new GitalyClient({
+  storages: { default: { gitaly_address } },
+  clientName: 'gitlab-web',
+});
 
 const ask = () => gitaly.call('default', (storage) => storage.server.serverInfo({}), { timeout: 'fast' });
 

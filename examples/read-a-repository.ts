@@ -13,7 +13,8 @@ try {
   console.log(commit?.id, Buffer.from(commit?.subject ?? []).toString());
 
   const files: Uint8Array[] = [];
-  for await (const { paths } of connection.commit.listFiles({ repository, revision: HEAD })) files.push(...paths);
+  for await (const { paths } of connection.commit.listFiles({ repository, revision: HEAD }))
+    files.push(...paths);
 
   const revisionPaths = files.slice(0, 5).map((path) => ({ revision: 'HEAD', path }));
   for await (const { path, size } of connection.blob.getBlobs({ repository, revisionPaths, limit: 0n })) {

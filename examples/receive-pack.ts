@@ -1,6 +1,7 @@
-// `git push` over a Gitaly connection: git starts this program where it would start ssh.
+// Runs `git push` over a Gitaly connection: git starts this program instead of ssh.
 //
-//   GIT_SSH_COMMAND='node examples/receive-pack.ts unix:data/gitaly.socket' GIT_SSH_VARIANT=simple git push ssh://default/hello.git
+// GIT_SSH_COMMAND='node examples/receive-pack.ts unix:data/gitaly.socket' GIT_SSH_VARIANT=simple
+//   git push ssh://default/hello.git
 import { dial, receivePack } from 'gitaly-ts/client';
 
 const [address = '', storageName = '', command = ''] = process.argv.slice(2);
@@ -9,7 +10,11 @@ if (relativePath === undefined) throw new Error(`can only receive-pack: ${comman
 
 await using connection = await dial(address);
 const repository = { storageName, relativePath, glRepository: 'project-1' };
-// Who pushes. A push that hooks refuse is no error: git prints why.
-const { exitCode } = await receivePack(connection, process, { repository, glId: 'user-1', glUsername: 'jane' });
+// The user who pushes. A push that hooks refuse is not an error: git prints the reason.
+const { exitCode } = await receivePack(connection, process, {
+  repository,
+  glId: 'user-1',
+  glUsername: 'jane',
+});
 process.exitCode = exitCode;
 process.stdin.destroy(); // git keeps its end open

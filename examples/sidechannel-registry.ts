@@ -1,7 +1,7 @@
-// Registers a callback for one call: the server opens a byte stream beside the call, and the callback talks over it. Here it
-// sends a fetch request of protocol v2 and counts the bytes of the answer.
+// Registers a callback for one call. The server opens a byte stream for the call, and the callback
+// uses it: here it sends a fetch request of protocol v2 and counts the bytes of the response.
 //
-//   node examples/sidechannel-registry.ts unix:data/gitaly.socket default hello.git
+// node examples/sidechannel-registry.ts unix:data/gitaly.socket default hello.git
 import { dialSidechannel, SidechannelRegistry } from 'gitaly-ts/client';
 
 const [address = '', storageName = '', relativePath = ''] = process.argv.slice(2);
@@ -12,13 +12,14 @@ const LS_REFS = '0014command=ls-refs\n00010009peel\n0000';
 let bytes = 0;
 const waiter = registry.register(async (sidechannel) => {
   sidechannel.write(LS_REFS);
-  await sidechannel.closeWrite(); // nothing more from here; reading goes on until the server closes
+  await sidechannel.closeWrite(); // closes the write side; reading continues until the server closes
   for await (const chunk of sidechannel) bytes += chunk.length;
 });
 try {
   const request = { repository: { storageName, relativePath }, gitProtocol: 'version=2' };
   await connection.smartHttp.postUploadPackWithSidechannel(request, { metadata: waiter.metadata });
 } finally {
-  await waiter.close(); // always: waits for the callback and throws its error, or takes it out when it never ran
+  // always: waits for the callback and throws its error, or removes it if it never ran
+  await waiter.close();
 }
 console.log(`${bytes > 4 ? 'references' : 'nothing'} came over the sidechannel`);

@@ -1,6 +1,8 @@
-// As upload-pack.ts, with git's bytes beside the call instead of in its messages: what servers of today have, and faster.
+// Like upload-pack.ts, with git's data on a sidechannel instead of in messages: current servers
+// support it, and it is faster.
 //
-//   GIT_SSH_COMMAND='node examples/upload-pack-with-sidechannel.ts unix:data/gitaly.socket' GIT_SSH_VARIANT=simple git clone …
+// GIT_SSH_COMMAND='node examples/upload-pack-with-sidechannel.ts unix:data/gitaly.socket'
+//   GIT_SSH_VARIANT=simple git clone …
 import { dialSidechannel, SidechannelRegistry, uploadPackWithSidechannel } from 'gitaly-ts/client';
 
 const [address = '', storageName = '', command = ''] = process.argv.slice(2);

@@ -1,6 +1,8 @@
-// `git clone` and `git fetch` over a Gitaly connection: git starts this program where it would start ssh.
+// Runs `git clone` and `git fetch` over a Gitaly connection: git starts this program instead of
+// ssh.
 //
-//   GIT_SSH_COMMAND='node examples/upload-pack.ts unix:data/gitaly.socket' GIT_SSH_VARIANT=simple git clone ssh://default/hello.git
+// GIT_SSH_COMMAND='node examples/upload-pack.ts unix:data/gitaly.socket' GIT_SSH_VARIANT=simple git
+//   clone ssh://default/hello.git
 import { dial, uploadPack } from 'gitaly-ts/client';
 
 const [address = '', storageName = '', command = ''] = process.argv.slice(2);

@@ -1,23 +1,37 @@
 /**
- * Builds `dist/`: the compiler's output of `src/`, and beside it every other file that the program reads at run time
- * (generated wire code, the hook's shell script). The new tree replaces the old one in one step, so that a program started
- * during a build finds either the one or the other.
+ * Builds `dist/`: the compiler's output of `src/`, and every other file that the program reads at
+ * run time (generated wire code, the hook's shell script). The new tree replaces the old one
+ * atomically, so that a program started during a build finds one of them complete.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const next = join(root, `dist.next-${process.pid}`);
 const dist = join(root, 'dist');
 
-/** What the compiler makes itself or nobody needs at run time. */
+/** Files that the compiler creates itself or that are not used at run time. */
 const LEFT_OUT = [/(?<!\.d)\.ts$/, /\.md$/, /(^|\/)fixtures\//];
 
 try {
-  const tsc = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(root, 'tsconfig.build.json'), '--outDir', next], {
-    stdio: 'inherit',
-  });
+  const tsc = spawnSync(
+    join(root, 'node_modules/.bin/tsc'),
+    ['-p', join(root, 'tsconfig.build.json'), '--outDir', next],
+    {
+      stdio: 'inherit',
+    },
+  );
   if (tsc.status !== 0) process.exitCode = 1;
   else {
     copyAssets();
@@ -37,9 +51,11 @@ function copyAssets(): void {
   }
 }
 
-/** The published `bin` entries must be executable when they are linked from a clone. */
+/** Makes the published `bin` entries executable, for links from a clone. */
 function markExecutables(): void {
-  const { bin }: { bin: Record<string, string> } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const { bin }: { bin: Record<string, string> } = JSON.parse(
+    readFileSync(join(root, 'package.json'), 'utf8'),
+  );
   for (const target of Object.values(bin)) chmodSync(join(next, target.replace(/^(\.\/)?dist\//, '')), 0o755);
 }
 

@@ -4,32 +4,62 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { ONLY_IN, RULES, STARTS_PROCESSES } from './layer-rules.ts';
 
-/** Runs the check on a tree with these files below `src`. */
-function checkLayers(files: Readonly<Record<string, string>>): { status: number | null; output: string } {
+/**
+ * Runs the check on a tree with these files below `src`, and with everything that the rules name
+ * except `missing`.
+ */
+function checkLayers(
+  files: Readonly<Record<string, string>>,
+  { missing = '' }: { missing?: string } = {},
+): { status: number | null; output: string } {
   const root = mkdtempSync(join(tmpdir(), 'gitaly-layers-'));
-  mkdirSync(join(root, 'src'));
-  for (const [name, text] of Object.entries(files)) {
+  for (const [name, text] of Object.entries({ ...namedByRules(missing), ...files })) {
     const path = join(root, 'src', name);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
   }
-  const run = spawnSync(process.execPath, [join(import.meta.dirname, 'check-layers.ts'), root], { encoding: 'utf8' });
+  return runCheck(root);
+}
+
+function runCheck(root: string): { status: number | null; output: string } {
+  const run = spawnSync(process.execPath, [join(import.meta.dirname, 'check-layers.ts'), root], {
+    encoding: 'utf8',
+  });
   rmSync(root, { recursive: true });
   return { status: run.status, output: run.stdout + run.stderr };
+}
+
+/** Returns files for every module and file in the rules. */
+function namedByRules(missing: string): Record<string, string> {
+  const isFile = (name: string): boolean => name.includes('/') && RULES[name] === undefined;
+  const named = Object.entries(RULES).flatMap(([module, { modules, types = [] }]) => [
+    module,
+    ...modules,
+    ...types,
+  ]);
+  const places = [...Object.values(ONLY_IN).flat(), ...Object.keys(STARTS_PROCESSES)];
+  const empty = [
+    ...named.map((name) => (isFile(name) ? `${name}.ts` : `${name}/.keep`)),
+    ...places.map((place) => (place.endsWith('/') ? `${place}.keep` : place)),
+  ].filter((name) => missing === '' || !name.startsWith(missing));
+  return Object.fromEntries(empty.map((name) => [name, '']));
 }
 
 const GOOD = {
   'base/a.ts': "import { readFile } from 'node:fs/promises';\n",
   'git/objects/b.ts': "import { a } from '#base/a';\nimport { c } from '../c.ts';\n",
-  'services/x/d.ts': "import type { HandlerContext } from '#rpc/server/handler';\nimport { create } from '@bufbuild/protobuf';\n",
+  'git/objects/parse/d.ts': "import { c } from '#git/c';\n",
+  'services/x/d.ts': "import type { HandlerContext } from '#rpc/server/handler';\n",
+  'services/x/e.ts': "import { create } from '@bufbuild/protobuf';\n",
 };
 
-test('imports that go down pass', () => {
+test('downward imports pass', () => {
   const { status, output } = checkLayers(GOOD);
 
   assert.equal(status, 0, output);
-  assert.match(output, /3 files, 5 imports/);
+  assert.match(output, /files, \d+ imports, all downwards/);
 });
 
 for (const [name, file, text, complaint] of [
@@ -41,25 +71,75 @@ for (const [name, file, text, complaint] of [
   ],
   ['one over several lines', 'git/x.ts', "import {\n  a,\n} from '#domain/a';", '→ #domain/a: git may not'],
   ['an export that goes up', 'base/x.ts', "export { a } from '#git/a';", '→ #git/a: base may not'],
-  ['a late import that goes up', 'storage/x.ts', "const { a } = await import('#services/a');", '→ #services/a: storage may not'],
-  ['a value where only types are allowed', 'domain/x.ts', "import { a } from '#platform/log/logger';", 'may import only types'],
+  [
+    'a late import that goes up',
+    'storage/x.ts',
+    "const { a } = await import('#services/a');",
+    '→ #services/a: storage may not',
+  ],
+  [
+    'a value where only types are allowed',
+    'domain/x.ts',
+    "import { a } from '#platform/log/logger';",
+    'may import only types',
+  ],
   [
     'a type of the server that is not the context',
     'services/x.ts',
     "import type { A } from '#rpc/server/grpc-server';",
     '→ #rpc/server/grpc-server: services may not',
   ],
-  ['a package of another room', 'git/x.ts', "import { create } from '@bufbuild/protobuf';", 'git may not use this package'],
   [
-    'a package outside of its part of the room',
+    'a package of another module',
+    'git/x.ts',
+    "import { create } from '@bufbuild/protobuf';",
+    'git may not use this package',
+  ],
+  [
+    'a package outside of its part of the module',
     'gateway/x.ts',
     "await import('ssh2');",
     'only gateway/ssh/ may use this package',
   ],
-  ['a relative path into another room', 'git/x.ts', "import { a } from '../base/a.ts';", 'leaves its room'],
-  ['a way round through the own room’s name', 'git/x.ts', "import { a } from '#git/a';", 'write a relative path'],
+  [
+    'a relative path into another module',
+    'git/x.ts',
+    "import { a } from '../base/a.ts';",
+    'leaves its module',
+  ],
+  [
+    'a way round through the own module’s name',
+    'git/x.ts',
+    "import { a } from '#git/a';",
+    'write a relative path',
+  ],
+  [
+    'a relative path that climbs two folders',
+    'git/x/y/z.ts',
+    "import { a } from '../../a.ts';",
+    'climbs two folders',
+  ],
+  [
+    'a package outside of its one file',
+    'git/command/x.ts',
+    "import koffi from 'koffi';",
+    'only git/command/spawner/libc.ts may use this package',
+  ],
+  [
+    'a process that is started past git/command',
+    'domain/x.ts',
+    "import { spawn } from 'node:child_process';",
+    'src/domain/x.ts → node:child_process: start processes through git/command',
+  ],
+  [
+    'a process that is started beside a listed file',
+    'platform/config/x.ts',
+    "import type { ChildProcess } from 'node:child_process';",
+    'src/platform/config/x.ts → node:child_process: start',
+  ],
+  ['a file that imports itself', 'base/x.ts', "import './x.ts';", 'src/base/x.ts: imports itself through'],
   ['the test kit', 'gitaly/x.ts', "import { a } from '#testkit/a';", 'gitaly may not import from here'],
-  ['a folder that is no room', 'utils/x.ts', '', 'this folder is no room'],
+  ['a folder that is no module', 'utils/x.ts', '', 'this folder is no module'],
 ] as const) {
   test(`${name} is found`, () => {
     const { status, output } = checkLayers({ ...GOOD, [file]: `${text}\n` });
@@ -69,8 +149,51 @@ for (const [name, file, text, complaint] of [
   });
 }
 
+test('an import cycle is found, also over modules’ names and types', () => {
+  const { status, output } = checkLayers({
+    'base/a.ts': "import type { B } from './b.ts';\n",
+    'base/b.ts': "export { c } from './c/c.ts';\n",
+    'base/c/c.ts': "const a = await import('../a.ts');\n",
+    'base/d.ts': "import './a.ts';\n",
+  });
+
+  assert.equal(status, 1, output);
+  assert.equal(output, 'src/base/a.ts: imports itself through base/b.ts, base/c/c.ts\n');
+});
+
+for (const [name, missing, complaint] of [
+  [
+    'a rule for a module that does not exist',
+    'hook/',
+    'the rule of hook names src/hook, which does not exist',
+  ],
+  [
+    'a rule that names a file that does not exist',
+    'domain/hooks/payload.ts',
+    'the rule of tools names src/domain/hooks/payload, which does not exist',
+  ],
+  [
+    'a place for a package that does not exist',
+    'gateway/ssh/',
+    'scripts/layer-rules.ts names src/gateway/ssh/, which does not exist',
+  ],
+  [
+    'a place for processes that does not exist',
+    'platform/config/read-config.ts',
+    'scripts/layer-rules.ts names src/platform/config/read-config.ts, which does not exist',
+  ],
+] as const) {
+  test(`${name} is found`, () => {
+    const { status, output } = checkLayers(GOOD, { missing });
+
+    assert.equal(status, 1, output);
+    assert.ok(output.includes(complaint), output);
+  });
+}
+
 test('tests and the test kit may import anything', () => {
-  const text = "import { a } from '#services/a';\nimport grpc from '@grpc/grpc-js';\n";
+  const text =
+    "import { a } from '#services/a';\nimport grpc from '@grpc/grpc-js';\nimport 'node:child_process';\n";
 
   const { status, output } = checkLayers({ ...GOOD, 'base/a.test.ts': text, 'testkit/b.ts': text });
 
@@ -78,7 +201,9 @@ test('tests and the test kit may import anything', () => {
 });
 
 test('seeing no file at all is a failure', () => {
-  const { status, output } = checkLayers({});
+  const root = mkdtempSync(join(tmpdir(), 'gitaly-layers-'));
+  mkdirSync(join(root, 'src'));
+  const { status, output } = runCheck(root);
 
   assert.equal(status, 1, output);
   assert.match(output, /saw 0 of 0 files/);

@@ -1,73 +1,123 @@
 /**
- * Checks every import below `src` against the table in layer-rules.ts, and prints each offender as `file → import: reason`.
- * It also fails when it saw fewer files than there are, or none: a check that looks at nothing must not look green.
+ * Checks every import below `src` against the tables in layer-rules.ts, and prints each violation
+ * as `file → import: reason`. It refuses import cycles, and rules for modules and files that do not
+ * exist. It also fails if it read fewer files than exist, or none: a check that reads nothing must
+ * not pass.
  *
- *   node scripts/check-layers.ts [ROOT]
+ * node scripts/check-layers.ts [ROOT]
  */
-import { globSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join, posix, resolve } from 'node:path';
-import { ONLY_IN, type RoomRule, RULES, TEST_ROOM } from './layer-rules.ts';
+import { type Import, importRings, readImportGraph } from './import-graph.ts';
+import { type ModuleRule, ONLY_IN, RULES, STARTS_PROCESSES, TEST_MODULE } from './layer-rules.ts';
 
-const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
-const src = join(root, 'src');
+const src = join(resolve(process.argv[2] ?? join(import.meta.dirname, '..')), 'src');
+const graph = readImportGraph(src);
+const { files, imports, existing } = graph;
 
-/** `import … from 'x'`, `export … from 'x'`, `import 'x'` at the start of a line; `import('x')` anywhere. */
-const IMPORT =
-  /^(?:import|export)\s+(?<type>type\s)?(?:[^'";]*?\sfrom\s+)?['"](?<name>[^'"]+)['"]|\bimport\(\s*['"](?<dynamic>[^'"]+)['"]/gm;
-
-const isOurs = (file: string): boolean => file.endsWith('.ts') && !file.startsWith('wire/gen/');
-const files = globSync('**/*.ts', { cwd: src }).filter(isOurs).sort();
-const existing = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(isOurs);
-
-const complaints: string[] = [];
-let imports = 0;
-for (const file of files) {
-  const room = roomOf(file);
-  if (room === undefined) complaints.push(`${file}: this folder is no room; add it to scripts/layer-rules.ts`);
-  else for (const match of readFileSync(join(src, file), 'utf8').matchAll(IMPORT)) check(file, room, match.groups ?? {});
-}
-
-if (files.length === 0 || files.length < existing.length)
-  complaints.push(`saw ${files.length} of ${existing.length} files below src`);
-if (imports === 0) complaints.push('saw no import at all');
+const complaints = [
+  ...files
+    .filter((file) => moduleOf(file) === undefined)
+    .map((file) => `${file}: this folder is no module; add it to scripts/layer-rules.ts`),
+  ...imports.flatMap((each) => {
+    const reason = reasonAgainst(each);
+    return reason === undefined ? [] : [`src/${each.file} → ${each.name}: ${reason}`];
+  }),
+  ...ringComplaints(),
+  ...ruleComplaints(),
+];
+if (files.length === 0 || files.length < existing)
+  complaints.push(`saw ${files.length} of ${existing} files below src`);
+if (imports.length === 0) complaints.push('saw no import at all');
 for (const complaint of complaints) console.error(complaint);
 if (complaints.length > 0) process.exitCode = 1;
-else console.log(`layers: ${files.length} files, ${imports} imports, all downwards`);
+else console.log(`layers: ${files.length} files, ${imports.length} imports, all downwards`);
 
-function check(file: string, room: string, found: Record<string, string | undefined>): void {
-  imports++;
-  const name = found.name ?? found.dynamic ?? '';
-  const reason = reasonAgainst(file, room, name, found.type !== undefined);
-  if (reason !== undefined) complaints.push(`src/${file} → ${name}: ${reason}`);
-}
-
-function reasonAgainst(file: string, room: string, name: string, isType: boolean): string | undefined {
-  if (isBuiltin(name)) return name.startsWith('node:') ? undefined : 'write node: before the names of Node’s own modules';
+function reasonAgainst({ file, name, isType }: Import): string | undefined {
+  const module = moduleOf(file);
+  if (module === undefined) return undefined;
+  if (isBuiltin(name) && !name.startsWith('node:'))
+    return 'write node: before the names of Node’s own modules';
   if (name.startsWith('.')) {
-    return roomOf(posix.join(posix.dirname(file), name)) === room ? undefined : 'leaves its room; write #room/path instead';
+    if (moduleOf(posix.join(posix.dirname(file), name)) !== module)
+      return 'leaves its module; write #module/path instead';
+    return name.startsWith('../../') ? 'climbs two folders; write #module/path instead' : undefined;
   }
-  const isTest = room === TEST_ROOM || /\.test\.ts$/.test(file);
-  if (isTest) return undefined;
-  const rule = RULES[room] ?? { rooms: [] };
-  return name.startsWith('#') ? reasonAgainstRoom(rule, room, name.slice(1), isType) : reasonAgainstPackage(rule, file, name);
+  if (isTest(file)) return undefined;
+  if (name === 'node:child_process') {
+    return Object.keys(STARTS_PROCESSES).some((place) => isWithin(file, place))
+      ? undefined
+      : 'start processes through git/command, or give a reason in scripts/layer-rules.ts';
+  }
+  if (isBuiltin(name)) return undefined;
+  const rule = RULES[module] ?? { modules: [] };
+  return name.startsWith('#')
+    ? reasonAgainstModule(rule, file, name.slice(1), isType)
+    : reasonAgainstPackage(rule, file, name);
 }
 
-function reasonAgainstRoom(rule: RoomRule, room: string, path: string, isType: boolean): string | undefined {
-  if (roomOf(path) === room) return path.startsWith('wire/gen/') ? undefined : 'in its own room; write a relative path';
-  const listed = (rooms: readonly string[] = []): boolean => rooms.some((each) => path === each || path.startsWith(`${each}/`));
-  if (listed(rule.rooms) || (isType && listed(rule.types))) return undefined;
-  return listed(rule.types) ? `${room} may import only types from here: import type` : `${room} may not import from here`;
+function reasonAgainstModule(
+  rule: ModuleRule,
+  file: string,
+  path: string,
+  isType: boolean,
+): string | undefined {
+  const module = moduleOf(file);
+  if (moduleOf(path) === module) {
+    const isFarUp = posix.relative(posix.dirname(file), path).startsWith('../../');
+    return isFarUp || path.startsWith('wire/gen/') ? undefined : 'in its own module; write a relative path';
+  }
+  const listed = (modules: readonly string[] = []): boolean =>
+    modules.some((each) => path === each || path.startsWith(`${each}/`));
+  if (listed(rule.modules) || (isType && listed(rule.types))) return undefined;
+  return listed(rule.types)
+    ? `${module} may import only types from here: import type`
+    : `${module} may not import from here`;
 }
 
-function reasonAgainstPackage(rule: RoomRule, file: string, name: string): string | undefined {
+function reasonAgainstPackage(rule: ModuleRule, file: string, name: string): string | undefined {
   const listed = rule.packages?.find((each) => name === each || name.startsWith(`${each}/`));
-  if (listed === undefined) return `${roomOf(file)} may not use this package`;
-  const place = ONLY_IN[listed];
-  return place === undefined || file.startsWith(place) ? undefined : `only ${place} may use this package`;
+  if (listed === undefined) return `${moduleOf(file)} may not use this package`;
+  const places = ONLY_IN[listed];
+  if (places === undefined || places.some((place) => isWithin(file, place))) return undefined;
+  return `only ${places.join(', ')} may use this package`;
 }
 
-/** The room of a path below `src`: `rpc/server/x.ts` → `rpc/server`. */
-function roomOf(path: string): string | undefined {
-  return [...Object.keys(RULES), TEST_ROOM].find((room) => path.startsWith(`${room}/`));
+/** Returns every import cycle; imports of types count. */
+function ringComplaints(): string[] {
+  return importRings(graph).map(([first, ...others]) => {
+    const through = others.length === 0 ? 'itself' : others.join(', ');
+    return `src/${first}: imports itself through ${through}`;
+  });
+}
+
+/** Returns rules that name a missing module or file: nothing can violate such a rule. */
+function ruleComplaints(): string[] {
+  const named = Object.entries(RULES).flatMap(([module, { modules, types = [] }]) => [
+    { rule: module, name: module },
+    ...[...modules, ...types].map((name) => ({ rule: module, name })),
+  ]);
+  return [
+    ...named
+      .filter(({ name }) => !existsSync(join(src, name)) && !existsSync(join(src, `${name}.ts`)))
+      .map(({ rule, name }) => `the rule of ${rule} names src/${name}, which does not exist`),
+    ...[...Object.values(ONLY_IN).flat(), ...Object.keys(STARTS_PROCESSES)]
+      .filter((place) => !existsSync(join(src, place)))
+      .map((place) => `scripts/layer-rules.ts names src/${place}, which does not exist`),
+  ];
+}
+
+function isTest(file: string): boolean {
+  return moduleOf(file) === TEST_MODULE || file.endsWith('.test.ts');
+}
+
+/** Reports whether a file is `place`, or lies below it if that ends in a slash. */
+function isWithin(file: string, place: string): boolean {
+  return place.endsWith('/') ? file.startsWith(place) : file === place;
+}
+
+/** Returns the module of a path below `src`: `rpc/server/x.ts` → `rpc/server`. */
+function moduleOf(path: string): string | undefined {
+  return [...Object.keys(RULES), TEST_MODULE].find((module) => path.startsWith(`${module}/`));
 }

@@ -1,8 +1,9 @@
 /**
- * Writes `docs/client/reference.md`: everything that `gitaly-ts/client` exports, with its shape and its docstring.
+ * Writes `docs/client/reference.md`: all exports of `gitaly-ts/client`, with their declarations and
+ * doc comments.
  *
- *   node scripts/generate-client-reference.ts            writes the file
- *   node scripts/generate-client-reference.ts --check    compares only; exit 1 when it would change
+ * node scripts/generate-client-reference.ts writes the file
+ * node scripts/generate-client-reference.ts --check compares only; exit 1 when it would change
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,25 +22,27 @@ interface Declaration {
   readonly shape: string;
 }
 
-/** A member of a class that is not private. */
+/** Matches a member of a class that is not private. */
 const MEMBER = /^ {2}(?:static |async |readonly |override |get |\*)*(?:[a-zA-Z]\w*|\[Symbol\.\w+\])[(<:?]/;
-/** What only the house itself makes. */
+/** Matches constructors that only the library calls. */
 const HIDDEN_CONSTRUCTOR = /^ {2}constructor\((?:error|parts|problem)\b/;
 
-/** The names that an index hands on, with the file that declares each. */
+/** Returns the names that an index re-exports, with the file that declares each. */
 function exportsOf(index: string): { name: string; file: string }[] {
   const text = readFileSync(join(ROOT, index), 'utf8');
-  return [...text.matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)';$/gm)].flatMap(([, names = '', from = '']) => {
-    const file = from.startsWith('#') ? `src/${from.slice(1)}.ts` : join(index, '..', from);
-    return names
-      .split(',')
-      .map((name) => name.trim().replace(/^type /, ''))
-      .filter((name) => name !== '')
-      .map((name) => ({ name, file }));
-  });
+  return [...text.matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)';$/gm)].flatMap(
+    ([, names = '', from = '']) => {
+      const file = from.startsWith('#') ? `src/${from.slice(1)}.ts` : join(index, '..', from);
+      return names
+        .split(',')
+        .map((name) => name.trim().replace(/^type /, ''))
+        .filter((name) => name !== '')
+        .map((name) => ({ name, file }));
+    },
+  );
 }
 
-/** Reads one declaration. The formatter of the house puts every declaration's end at the margin. */
+/** Reads one declaration. The formatter puts the end of every declaration at the margin. */
 function declarationOf({ name, file }: { name: string; file: string }): Declaration {
   const lines = readFileSync(join(ROOT, file), 'utf8').split('\n');
   const start = lines.findIndex((line) =>
@@ -50,7 +53,7 @@ function declarationOf({ name, file }: { name: string; file: string }): Declarat
   return { name, doc: docBefore(lines, start), shape: shapeOf(lines, start, kind) };
 }
 
-/** The docstring that ends in the line before. */
+/** Returns the doc comment that ends in the line before. */
 function docBefore(lines: readonly string[], at: number): string {
   if (!lines[at - 1]?.trimEnd().endsWith('*/')) return '';
   let start = at - 1;
@@ -73,18 +76,24 @@ function shapeText(lines: readonly string[], start: number, kind: string): strin
   return kind === 'function' ? headFrom(lines, start, '') : wholeFrom(lines, start);
 }
 
-/** A declaration to its end: the line at the margin that closes what the first one opens, or else the first semicolon. */
+/**
+ * Returns a declaration to its end: the line at the margin that closes the first one, or else the
+ * first semicolon.
+ */
 function wholeFrom(lines: readonly string[], start: number): string {
   const first = lines[start] ?? '';
   const end = /[{(]$/.test(first) ? /^\S/ : /;$/;
-  const last = first.endsWith(';') ? start : lines.findIndex((line, index) => index > start && end.test(line));
+  const last = first.endsWith(';')
+    ? start
+    : lines.findIndex((line, index) => index > start && end.test(line));
   return lines.slice(start, last + 1).join('\n');
 }
 
-/** A signature up to the brace that opens its body. */
+/** Returns a signature up to the brace that opens its body. */
 function headFrom(lines: readonly string[], start: number, indent: string): string {
   const last = lines.findIndex(
-    (line, index) => index >= start && / \{$/.test(line) && (index === start || line.startsWith(`${indent})`)),
+    (line, index) =>
+      index >= start && / \{$/.test(line) && (index === start || line.startsWith(`${indent})`)),
   );
   return lines
     .slice(start, last + 1)
@@ -93,7 +102,7 @@ function headFrom(lines: readonly string[], start: number, indent: string): stri
     .replace(/ \{$/, ';');
 }
 
-/** The public members of a class, with their docstrings. */
+/** Returns the public members of a class, with their doc comments. */
 function classShape(lines: readonly string[], start: number): string {
   const end = lines.findIndex((line, index) => index > start && line === '}');
   const members = lines.flatMap((line, index) => {
@@ -117,7 +126,7 @@ function memberAt(lines: readonly string[], index: number): string {
 }
 
 function render(): string {
-  const parts = ['# API reference', '', 'Generated from the docstrings by `npm run gen`.'];
+  const parts = ['# API reference', '', 'This page is generated from the doc comments by `npm run gen`.'];
   for (const { title, index } of ENTRIES) {
     const declarations = exportsOf(index).map(declarationOf);
     parts.push('', `## ${title}`);
@@ -128,7 +137,7 @@ function render(): string {
   return `${parts.join('\n')}\n`;
 }
 
-/** Tags of a docstring as paragraphs. */
+/** Converts tags of a doc comment to paragraphs. */
 function asMarkdown(doc: string): string {
   return doc
     .replaceAll(/\n*^@throws /gm, '\n\n**Throws** ')

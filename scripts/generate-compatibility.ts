@@ -1,26 +1,25 @@
 /**
- * Writes `docs/compatibility.md`: every method of the interface, the releases that have it, whether it is served, and where it is tested.
+ * Writes `docs/compatibility.md`: every method of the interface, the releases that have it, whether
+ * it is served, and where it is tested.
  *
  *   node --conditions=source scripts/generate-compatibility.ts            writes the file
- *   node --conditions=source scripts/generate-compatibility.ts --check    compares only; exit 1 when it would change
+ *   node --conditions=source scripts/generate-compatibility.ts --check    compares only
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { callName } from '#client/call/typed-client';
 import { type InterfaceVersion, type MethodInfo, methodInfo } from '#wire/method-info';
 import { gitalyServices, servedByGitaly } from '#wire/methods';
+import { callingTests } from './rpc-calls.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const FILE = 'docs/compatibility.md';
+const CLIENT_FUNCTIONS = 'src/client/git/!(*.test).ts';
 const VERSIONS: readonly InterfaceVersion[] = ['15.0', '16.7', '19.0'];
 
-interface Built {
-  readonly folder: string;
-  readonly methods: ReadonlySet<string>;
-}
-
-/** What the tables `src/services/<folder>/index.ts` hold, by service name. */
-function builtServices(): Map<string, Built> {
-  const built = new Map<string, Built>();
+/** Returns the methods in the tables `src/services/<folder>/index.ts`, by service name. */
+function builtServices(): Map<string, ReadonlySet<string>> {
+  const built = new Map<string, ReadonlySet<string>>();
   const services = join(ROOT, 'src/services');
   for (const folder of readdirSync(services)) {
     if (!readdirSync(join(services, folder)).includes('index.ts')) continue;
@@ -28,15 +27,17 @@ function builtServices(): Map<string, Built> {
     const [, service] = /ServiceImplementation<typeof (\w+)>/.exec(table) ?? [];
     const body = /return \{\n([\s\S]*?)\n {2}\};/.exec(table)?.[1] ?? '';
     const methods = new Set([...body.matchAll(/^ {4}(\w+)[:,(]/gm)].map(([, name]) => name ?? ''));
-    if (service !== undefined) built.set(`gitaly.${service}`, { folder, methods });
+    if (service !== undefined) built.set(`gitaly.${service}`, methods);
   }
   return built;
 }
 
-/** RPCs whose recorded answers are played. */
+/** Returns the RPCs whose recordings are replayed. */
 function playedRpcs(): Set<string> {
   const played = join(ROOT, 'test/golden/played');
-  const files = readdirSync(played).map((name): { rpcs: string[] } => JSON.parse(readFileSync(join(played, name), 'utf8')));
+  const files = readdirSync(played).map((name): { rpcs: string[] } =>
+    JSON.parse(readFileSync(join(played, name), 'utf8')),
+  );
   return new Set(files.flatMap(({ rpcs }) => rpcs));
 }
 
@@ -46,26 +47,56 @@ function has(method: MethodInfo, version: InterfaceVersion): string {
   return at >= VERSIONS.indexOf(method.since) && at <= until ? 'x' : '';
 }
 
-function testsOf(method: MethodInfo, folder: string, played: ReadonlySet<string>): string {
+/**
+ * Returns the tests that call each method: those of the services, and for a method that none of
+ * them calls the others.
+ */
+function testsByMethod(): Map<string, string[]> {
+  const methods = gitalyServices.flatMap((service) =>
+    service.methods.map((method) => ({ path: methodInfo(method).path, localName: callName(method) })),
+  );
+  const ofServices = callingTests(ROOT, methods, ['src/services/**/*.test.ts', CLIENT_FUNCTIONS]);
+  const others = callingTests(ROOT, methods, [
+    'src/{domain,gitaly,gateway,tools}/**/*.test.ts',
+    'test/{*,!(golden|hostile-fields)/**/*}.ts',
+    CLIENT_FUNCTIONS,
+  ]);
+  return new Map(
+    [...ofServices].map(([path, tests]) => [path, tests.length > 0 ? tests : (others.get(path) ?? [])]),
+  );
+}
+
+function testsOf(
+  method: MethodInfo,
+  tests: ReadonlyMap<string, readonly string[]>,
+  played: ReadonlySet<string>,
+): string {
   const name = `${method.service.replace('gitaly.', '')}/${method.name}`;
-  const tests = readdirSync(join(ROOT, 'src/services', folder)).filter((file) => file.endsWith('.test.ts'));
-  const naming = tests.filter((file) => readFileSync(join(ROOT, 'src/services', folder, file), 'utf8').includes(method.name));
-  return [...(played.has(name) ? ['recordings'] : []), ...naming.map((file) => `services/${folder}/${file}`)].join(', ');
+  const calling = (tests.get(method.path) ?? []).map((file) => file.replace(/^src\//, ''));
+  return [...(played.has(name) ? ['recordings'] : []), ...calling].join(', ');
 }
 
 function render(): string {
   const built = builtServices();
   const played = playedRpcs();
+  const tests = testsByMethod();
   const served = new Set(servedByGitaly.map(({ typeName }) => typeName));
   const lines = [
     '# Compatibility',
     '',
-    'Every method of the interface, the Gitaly releases that have it, whether this server answers it, and where that is tested (*recordings* are answers of Gitaly 19.0,',
-    'see [test/golden](../test/golden/README.md)). Generated by `npm run gen`; a method that is *not built* answers UNIMPLEMENTED.',
+    'This page lists every method of the interface. It is generated by `npm run gen`.',
+    '',
+    '| column | meaning |',
+    '|---|---|',
+    '| 15.0, 16.7, 19.0 | the Gitaly releases that have the method |',
+    '| state | *served*, *not built* (returns UNIMPLEMENTED), or *praefect only* |',
+    '| tests | *recordings*: compared with recorded responses of Gitaly 19.0 ' +
+      '([test/golden](../test/golden/README.md)); otherwise the tests that call the method: files below ' +
+      '`src/services`, or where there are none, others |',
   ];
   let count = 0;
   for (const service of gitalyServices) {
-    const { folder, methods } = built.get(service.typeName) ?? { folder: '', methods: new Set<string>() };
+    const methods = built.get(service.typeName) ?? new Set<string>();
     lines.push(
       '',
       `## ${service.name}`,
@@ -78,13 +109,12 @@ function render(): string {
       if (isBuilt) count++;
       const state = isBuilt ? 'served' : served.has(service.typeName) ? 'not built' : 'praefect only';
       const versions = VERSIONS.map((version) => has(method, version)).join(' | ');
-      lines.push(
-        `| ${method.name} | ${method.kind} | ${versions} | ${state} | ${isBuilt ? testsOf(method, folder, played) : ''} |`,
-      );
+      const calling = isBuilt ? testsOf(method, tests, played) : '';
+      lines.push(`| ${method.name} | ${method.kind} | ${versions} | ${state} | ${calling} |`);
     }
   }
   const total = gitalyServices.reduce((sum, service) => sum + service.methods.length, 0);
-  lines.splice(4, 0, '', `${count} of ${total} methods are served.`);
+  lines.splice(3, 0, '', `${count} of ${total} methods are served.`);
   return `${lines.join('\n').replace(/ {2,}\|/g, ' |')}\n`;
 }
 

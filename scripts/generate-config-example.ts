@@ -2,7 +2,7 @@
  * Writes `config.toml.example` from the configuration schema.
  *
  *   node --conditions=source scripts/generate-config-example.ts            writes the file
- *   node --conditions=source scripts/generate-config-example.ts --check    compares only; exit 1 when it would change
+ *   node --conditions=source scripts/generate-config-example.ts --check    compares only
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

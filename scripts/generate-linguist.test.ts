@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { toJavaScript } from './linguist-pattern.ts';
 
-test('the data of linguist in the repository are what the generator makes', () => {
+test("the linguist data in the repository equal the generator's output", () => {
   const script = join(import.meta.dirname, 'generate-linguist.ts');
   const { status, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });
 
@@ -24,7 +24,7 @@ test('lines end at line feeds only', () => {
   assert.equal(matches('^b$', 'a\nb\nc', false), false);
 });
 
-test('flags hold up to the end of their group, alternatives included', () => {
+test('flags apply up to the end of their group, including alternatives', () => {
   assert.equal(matches('a|(?i)b|c', 'A'), false);
   assert.equal(matches('a|(?i)b|c', 'C'), true);
   assert.equal(matches('^(?i)x|y', 'Y'), true);
@@ -35,13 +35,13 @@ test('flags hold up to the end of their group, alternatives included', () => {
   assert.equal(matches('(?-m:^b)|^c', 'a\nc'), true);
 });
 
-test('white space is that of ASCII', () => {
+test('white space is ASCII white space', () => {
   assert.equal(matches(String.raw`a\sb`, 'a\u00a0b'), false);
   assert.equal(matches(String.raw`a[\s,]b`, 'a\tb'), true);
   assert.equal(matches(String.raw`\A\s*\z`, ' \n '), true);
 });
 
-test('what Go cannot compile is left out', () => {
+test('patterns that Go cannot compile are omitted', () => {
   for (const pattern of ['a(?=b)', 'a(?!b)', '(?<=a)b', '(?>a)', String.raw`(a)\1`, 'a*+'])
     assert.equal(matches(pattern, 'a'), undefined);
 });

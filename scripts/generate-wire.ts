@@ -1,10 +1,10 @@
 /**
  * Generates `src/wire/gen` from `proto/`.
  *
- *   node --conditions=source scripts/generate-wire.ts            writes the files (same input, same bytes)
- *   node --conditions=source scripts/generate-wire.ts --check    generates aside and compares; exit 1 when they differ
+ * node --conditions=source scripts/generate-wire.ts writes the files
+ * node --conditions=source scripts/generate-wire.ts --check compares only
  *
- * Needs the development dependencies only, no network.
+ * Needs only the development dependencies, no network.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import { delimiter, dirname, join } from 'node:path';
 const ROOT = join(import.meta.dirname, '..');
 const GENERATED = 'src/wire/gen';
 
-/** Runs buf; generated files land in `<base>/src/wire/gen`, which is emptied first. */
+/** Runs buf, which writes to `<base>/src/wire/gen`; that directory is emptied first. */
 function generate(base: string): void {
   const buf = join(ROOT, 'node_modules/@bufbuild/buf/bin/buf');
   const run = spawnSync(process.execPath, [buf, 'generate', '--output', base], {
@@ -24,16 +24,23 @@ function generate(base: string): void {
   });
   if (run.error) throw new Error(`cannot start buf at ${buf}; run npm ci`, { cause: run.error });
   if (run.status !== 0)
-    throw new Error(`buf generate failed (${run.signal ?? `exit status ${run.status}`}); its output is above`);
+    throw new Error(
+      `buf generate failed (${run.signal ?? `exit status ${run.status}`}); its output is above`,
+    );
 }
 
-/** Content by relative path of every file below `directory`; empty when there is no such directory. */
+/**
+ * Returns the content of every file below `directory` by relative path; empty if there is no such
+ * directory.
+ */
 async function readTree(directory: string): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>();
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    },
+  );
   for (const entry of entries.filter((candidate) => candidate.isFile())) {
     const path = join(entry.parentPath, entry.name);
     files.set(path.slice(directory.length + 1), await readFile(path));
@@ -41,7 +48,7 @@ async function readTree(directory: string): Promise<Map<string, Buffer>> {
   return files;
 }
 
-/** One line per file that is missing, left over or different. */
+/** Returns one line per file that is missing, obsolete or different. */
 function differences(committed: Map<string, Buffer>, fresh: Map<string, Buffer>): string[] {
   const lines: string[] = [];
   for (const name of [...new Set([...committed.keys(), ...fresh.keys()])].sort()) {
@@ -65,7 +72,9 @@ async function check(): Promise<number> {
       return 0;
     }
     console.error(`${GENERATED} does not agree with proto/:\n${lines.map((line) => `  ${line}`).join('\n')}`);
-    console.error('Run "npm run gen" and commit the result. Files below src/wire/gen are never edited by hand.');
+    console.error(
+      'Run "npm run gen" and commit the result. Files below src/wire/gen are never edited by hand.',
+    );
     return 1;
   } finally {
     await rm(base, { recursive: true, force: true });

@@ -1,15 +1,28 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
 
 const ROOT = join(import.meta.dirname, '..');
 const REPORT =
-  'console.log(JSON.stringify({ node: process.execPath, title: process.title, args: process.argv.slice(2), cwd: process.cwd() }));\n';
+  'const { execPath: node, title, argv } = process;\n' +
+  'console.log(JSON.stringify({ node, title, args: argv.slice(2), cwd: process.cwd() }));\n';
 
-/** A clone with the launchers, a built program that reports how it was started, and another folder to start it from. */
+/**
+ * Returns a clone with the launchers, a built program that reports how it was started, and another
+ * folder to start it from.
+ */
 function arrange() {
   const root = mkdtempSync(join(tmpdir(), 'gitaly-launcher-'));
   for (const folder of ['clone/dist/cli', 'clone/.node/node_modules/.bin', 'old', 'elsewhere/deep'])
@@ -18,7 +31,9 @@ function arrange() {
   writeFileSync(join(root, 'clone/dist/cli/gitaly.js'), REPORT);
   writeFileSync(join(root, 'old/node'), '#!/bin/sh\necho v20.1.0\n', { mode: 0o755 });
   const start = (program: string, { old = false } = {}) => {
-    const PATH = [...(old ? [join(root, 'old')] : []), join(process.execPath, '..'), '/usr/bin', '/bin'].join(delimiter);
+    const PATH = [...(old ? [join(root, 'old')] : []), join(process.execPath, '..'), '/usr/bin', '/bin'].join(
+      delimiter,
+    );
     const run = spawnSync(join(root, program), ['serve', 'a b'], {
       cwd: join(root, 'elsewhere'),
       encoding: 'utf8',
@@ -50,7 +65,7 @@ test('a launcher works through symlinks, relative and absolute, under another na
   assert.equal(JSON.parse(stdout).title, 'other-name');
 });
 
-test('where the machine’s Node is too old, the one beside the project is used', () => {
+test("if the machine’s Node is too old, the project's own is used", () => {
   using clone = arrange();
   symlinkSync(process.execPath, join(clone.root, 'clone/.node/node_modules/.bin/node'));
 
@@ -60,7 +75,7 @@ test('where the machine’s Node is too old, the one beside the project is used'
   assert.deepEqual(JSON.parse(stdout).args, ['serve', 'a b']);
 });
 
-test('without a Node that is new enough the launcher says what to do', () => {
+test('without a suitable Node the launcher prints a remedy', () => {
   using clone = arrange();
 
   const { status, stderr } = clone.start('clone/bin/gitaly', { old: true });
@@ -69,7 +84,7 @@ test('without a Node that is new enough the launcher says what to do', () => {
   assert.match(stderr, /^gitaly: needs Node 24 or newer: run "make build" in /);
 });
 
-test('without a build the launcher says what to do', () => {
+test('without a build the launcher prints a remedy', () => {
   using clone = arrange();
 
   const { status, stderr } = clone.start('clone/bin/gitaly-ts');
@@ -85,6 +100,9 @@ test('every launcher has a program in the package and is the same script', () =>
   assert.deepEqual(names.sort(), Object.keys(bin).sort());
   for (const name of names) {
     assert.equal(bin[name], `dist/cli/${name}.js`);
-    assert.equal(readFileSync(join(ROOT, 'bin', name), 'utf8'), readFileSync(join(ROOT, 'bin/gitaly'), 'utf8'));
+    assert.equal(
+      readFileSync(join(ROOT, 'bin', name), 'utf8'),
+      readFileSync(join(ROOT, 'bin/gitaly'), 'utf8'),
+    );
   }
 });

@@ -1,51 +1,90 @@
 /**
- * Who may import whom (ARCHITECTURE.md): direction is down only. Same-room imports and Node's own modules are free; what is not
- * listed is forbidden. A name is a room or one file of a room.
+ * The allowed imports of a module (ARCHITECTURE.md), which go downwards only. Imports in the same
+ * module and Node's own modules are free; anything not listed is forbidden. A name is a module or
+ * one file of a module.
  */
-export interface RoomRule {
-  readonly rooms: readonly string[];
-  /** Of these only types may be imported. */
+export interface ModuleRule {
+  readonly modules: readonly string[];
+  /** Modules of which only types may be imported. */
   readonly types?: readonly string[];
-  /** From npm; a package not named here belongs to nobody. */
+  /** Allowed npm packages. */
   readonly packages?: readonly string[];
 }
 
 const PROTOBUF = '@bufbuild/protobuf';
 
-export const RULES: Readonly<Record<string, RoomRule>> = {
-  base: { rooms: [] },
-  wire: { rooms: ['base'], packages: [PROTOBUF] },
-  platform: { rooms: ['base'], packages: ['@prometheus-io/client', 'smol-toml'] },
-  'rpc/common': { rooms: ['base', 'wire'], packages: [PROTOBUF] },
-  'rpc/server': { rooms: ['base', 'wire', 'platform', 'rpc/common'], packages: [PROTOBUF] },
-  git: { rooms: ['base'], packages: ['koffi'] },
-  storage: { rooms: ['base', 'git'] },
-  domain: { rooms: ['base', 'git', 'storage', 'client'], types: ['platform'], packages: ['jose'] },
+export const RULES: Readonly<Record<string, ModuleRule>> = {
+  base: { modules: [] },
+  wire: { modules: ['base'], packages: [PROTOBUF] },
+  platform: { modules: ['base'], packages: ['smol-toml'] },
+  'rpc/common': { modules: ['base', 'wire'], packages: [PROTOBUF] },
+  'rpc/server': { modules: ['base', 'wire', 'platform', 'rpc/common'], packages: [PROTOBUF] },
+  git: { modules: ['base'], packages: ['koffi'] },
+  storage: { modules: ['base', 'git'] },
+  domain: { modules: ['base', 'git', 'storage', 'client'], types: ['platform'], packages: ['smol-toml'] },
+  'services/convert': {
+    modules: ['base', 'wire', 'rpc/common', 'git', 'storage', 'domain'],
+    types: ['platform', 'rpc/server/handler'],
+    packages: [PROTOBUF],
+  },
   services: {
-    rooms: ['base', 'wire', 'rpc/common', 'git', 'storage', 'domain'],
+    modules: ['base', 'wire', 'rpc/common', 'git', 'storage', 'domain', 'services/convert'],
     types: ['platform', 'rpc/server/handler'],
     packages: [PROTOBUF],
   },
   gitaly: {
-    rooms: ['base', 'wire', 'platform', 'rpc/common', 'rpc/server', 'git', 'storage', 'domain', 'services', 'client'],
+    modules: [
+      'base',
+      'wire',
+      'platform',
+      'rpc/common',
+      'rpc/server',
+      'git',
+      'storage',
+      'domain',
+      'services',
+      'client',
+    ],
     packages: [PROTOBUF],
   },
-  praefect: { rooms: ['base', 'wire', 'platform', 'rpc/common', 'rpc/server', 'client'], packages: [PROTOBUF] },
-  client: { rooms: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
-  gateway: { rooms: ['base', 'wire', 'platform', 'rpc/common', 'client'], packages: [PROTOBUF, 'ssh2'] },
-  hook: { rooms: [] },
+  client: { modules: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
+  gateway: { modules: ['base', 'wire', 'platform', 'rpc/common', 'client'], packages: [PROTOBUF, 'ssh2'] },
+  hook: { modules: [] },
   tools: {
-    rooms: ['base', 'wire', 'platform', 'rpc/common', 'git', 'storage', 'domain/hooks/payload', 'gitaly', 'client'],
+    modules: [
+      'base',
+      'wire',
+      'platform',
+      'rpc/common',
+      'git',
+      'storage',
+      'domain/gitlab-api',
+      'domain/hooks/payload',
+      'gitaly',
+      'client',
+    ],
     packages: [PROTOBUF],
   },
   cli: {
-    rooms: ['base', 'platform', 'gitaly', 'praefect', 'gateway', 'client', 'domain/backup', 'tools'],
+    modules: ['base', 'platform', 'gitaly', 'gateway', 'client', 'tools'],
     packages: ['commander'],
   },
 };
 
-/** Packages that only a part of their room may import. */
-export const ONLY_IN: Readonly<Record<string, string>> = { ssh2: 'gateway/ssh/' };
+/**
+ * Packages that only parts of their modules may import: folders, which end in a slash, or files.
+ */
+export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
+  koffi: ['git/command/spawner/libc.ts'],
+  'smol-toml': ['platform/config/read-config.ts', 'domain/backup/manifest.ts'],
+  ssh2: ['gateway/ssh/'],
+};
 
-/** May import anything, and nobody outside the tests imports it. */
-export const TEST_ROOM = 'testkit';
+/** The places that may import node:child_process, each with its reason. */
+export const STARTS_PROCESSES: Readonly<Record<string, string>> = {
+  'git/command/': 'the one place that starts git; hooks and other programs are started here too',
+  'platform/config/read-config.ts': 'config_command, run once before the server exists',
+};
+
+/** Module that may import anything and that only tests import. */
+export const TEST_MODULE = 'testkit';

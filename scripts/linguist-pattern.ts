@@ -1,9 +1,10 @@
 /**
- * Translates the regular expressions of linguist's data into JavaScript ones that match what Go's `regexp` matches, in the dialect that
- * go-enry (which Gitaly uses) takes them in: `^` and `$` at line feeds only, ASCII classes, and `(?i)` up to the end of its group.
+ * Translates the regular expressions of linguist's data to JavaScript. They match what Go's
+ * `regexp` matches, in the dialect of go-enry (which Gitaly uses): `^` and `$` at line feeds only,
+ * ASCII classes, and `(?i)` up to the end of its group.
  */
 
-/** Syntax that Go does not have; go-enry leaves such patterns out, and so do we. */
+/** Syntax that Go lacks; go-enry omits such patterns, and so does this script. */
 const NOT_IN_GO = ['(?<', '(?=', '(?!', '(?>', String.raw`\1`, '*+'];
 
 const OUTSIDE: Readonly<Record<string, string>> = {
@@ -14,14 +15,20 @@ const OUTSIDE: Readonly<Record<string, string>> = {
 };
 const FLAGS = /^\(\?([a-z]*)(?:-([a-z]+))?([:)])/;
 
-/** A group that is open: what `^` and `$` mean in it, and how many groups of flags it holds that have to be closed with it. */
+/**
+ * An open group: the meaning of `^` and `$` in it, and the number of its flag groups that must be
+ * closed with it.
+ */
 interface Group {
   multiline: boolean;
-  /** Flags that were switched on in it, each a group of its own in JavaScript. */
+  /** Flags that were switched on in it; each is a group of its own in JavaScript. */
   readonly flags: string[];
 }
 
-/** The source of a JavaScript regular expression without flags; `undefined` when Go could not compile the pattern. */
+/**
+ * Returns the source of a JavaScript regular expression without flags; `undefined` if Go cannot
+ * compile the pattern.
+ */
 export function toJavaScript(pattern: string, options: { readonly multiline: boolean }): string | undefined {
   if (NOT_IN_GO.some((syntax) => pattern.includes(syntax))) return undefined;
   let out = '';
@@ -68,12 +75,15 @@ export function toJavaScript(pattern: string, options: { readonly multiline: boo
     else out += character;
   }
   out += ')'.repeat(group.flags.length);
-  // Whatever is left that JavaScript does not understand is found here, not at run time.
+  // Syntax that JavaScript does not support fails here, not at run time.
   new RegExp(out);
   return out;
 }
 
-/** How long the class is that a text begins with. A bracket right at its start is one of its characters. */
+/**
+ * Returns the length of the class at the beginning of a text. A bracket right at its start is one
+ * of its characters.
+ */
 function classLength(text: string): number {
   let at = text[1] === '^' ? 2 : 1;
   if (text[at] === ']') at++;

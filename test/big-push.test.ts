@@ -3,18 +3,18 @@ import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openHttpDoor, storageMapping } from '#gateway/index';
-import { runGit } from '#testkit/run-git';
+import { startHttpGateway, storageMapping } from '#gateway/index';
+import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const BLOB_MIB = 200;
 const LIMIT_MS = 120_000;
 
-test('a blob of 200 MB goes through the HTTP door and comes back', async () => {
+test('a blob of 200 MB is pushed and cloned through the HTTP gateway', async () => {
   const directory = makeScratchDirectory('big-push');
   await using gitaly = await startGitaly();
-  const door = await openHttpDoor({
+  const gateway = await startHttpGateway({
     gitaly: { address: gitaly.address },
     listen: { host: '127.0.0.1', port: 0 },
     mapping: storageMapping('default'),
@@ -28,8 +28,10 @@ test('a blob of 200 MB goes through the HTTP door and comes back', async () => {
     await runGit(['-c', 'core.compression=0', 'add', 'big'], options);
     await runGit(['commit', '-q', '-m', 'big'], options);
 
-    await runGit(['-c', 'pack.compression=0', 'push', '-q', `${door.url}/big.git`, 'main'], options);
-    await runGit(['clone', '-q', '--bare', `${door.url}/big.git`, join(directory, 'clone')], { timeoutMs: LIMIT_MS });
+    await runGit(['-c', 'pack.compression=0', 'push', '-q', `${gateway.url}/big.git`, 'main'], options);
+    await runGit(['clone', '-q', '--bare', `${gateway.url}/big.git`, join(directory, 'clone')], {
+      timeoutMs: LIMIT_MS,
+    });
 
     const [pushed, stored, cloned] = await Promise.all(
       [work, join(gitaly.storagePath(), 'big.git'), join(directory, 'clone')].map((cwd) =>
@@ -40,12 +42,12 @@ test('a blob of 200 MB goes through the HTTP door and comes back', async () => {
     assert.equal(cloned, pushed);
     await runGit(['fsck', '--strict'], { cwd: join(directory, 'clone'), timeoutMs: LIMIT_MS });
   } finally {
-    await door.close();
+    await gateway.close();
     rmSync(directory, { recursive: true, force: true });
   }
 });
 
-/** A file that does not compress. */
+/** Writes an incompressible file. */
 function writeNoise(path: string): void {
   const file = openSync(path, 'w');
   const piece = Buffer.alloc(1 << 20);

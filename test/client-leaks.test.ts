@@ -6,11 +6,17 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { dial, dialSidechannel, receivePack, SidechannelRegistry, uploadPackWithSidechannel } from '#client/index';
+import {
+  dial,
+  dialSidechannel,
+  receivePack,
+  SidechannelRegistry,
+  uploadPackWithSidechannel,
+} from '#client/index';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 
 const CYCLES = 10_000;
-/** What the engine itself keeps moving; a leak of one small object per cycle is more. */
+/** Growth caused by the engine itself; a leak of one small object per cycle is larger. */
 const NOISE_BYTES = 400_000;
 
 setFlagsFromString('--expose-gc');
@@ -33,7 +39,7 @@ interface Held {
 }
 
 async function held(): Promise<Held> {
-  await delay(300); // sockets and the timers that let them end
+  await delay(300); // sockets and the timers that close them
   for (let i = 0; i < 3; i++) {
     collectGarbage();
     await delay(5);
@@ -45,8 +51,14 @@ async function held(): Promise<Held> {
   };
 }
 
-/** Runs the cycle often, `width` at a time, and compares what is held with what was held after the first tenth. */
-async function assertKeepsNothing(cycle: () => Promise<unknown>, { cycles = CYCLES, width = 8 } = {}): Promise<void> {
+/**
+ * Runs the cycle often, `width` at a time, and compares the memory in use with that after the first
+ * tenth.
+ */
+async function assertKeepsNothing(
+  cycle: () => Promise<unknown>,
+  { cycles = CYCLES, width = 8 } = {},
+): Promise<void> {
   const run = async (count: number) => {
     let left = count;
     const worker = async () => {
@@ -59,20 +71,23 @@ async function assertKeepsNothing(cycle: () => Promise<unknown>, { cycles = CYCL
   await run(cycles);
   const late = await held();
 
-  assert.ok(late.descriptors <= early.descriptors, `${late.descriptors} descriptors after ${early.descriptors}`);
+  assert.ok(
+    late.descriptors <= early.descriptors,
+    `${late.descriptors} descriptors after ${early.descriptors}`,
+  );
   assert.ok(late.resources <= early.resources, `${late.resources} resources after ${early.resources}`);
   const grown = late.heapBytes - early.heapBytes;
   assert.ok(grown < NOISE_BYTES, `the heap grew by ${grown} bytes in ${cycles} cycles`);
 }
 
-test('ten thousand connections that were used and closed leave nothing', async () => {
+test('ten thousand connections that were used and closed leak nothing', async () => {
   await assertKeepsNothing(async () => {
     await using connection = await dial(gitaly.address);
     await connection.health.check({});
   });
 });
 
-test('ten thousand calls leave nothing, however they end', async () => {
+test('ten thousand calls leak nothing, however they end', async () => {
   await using connection = await dial(gitaly.address);
   const keeping = new AbortController();
   const { signal } = keeping;
@@ -89,7 +104,8 @@ test('ten thousand calls leave nothing, however they end', async () => {
       await assert.rejects(call);
     },
     async () => {
-      for await (const _ of connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY }, { signal })) break;
+      for await (const _ of connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY }, { signal }))
+        break;
     },
     async () => {
       await using _call = connection.ssh.sshReceivePack([], { signal });
@@ -101,24 +117,31 @@ test('ten thousand calls leave nothing, however they end', async () => {
   assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
-test('git streams that are cut off at any point leave nothing', async () => {
+test('git streams that are interrupted at any point leak nothing', async () => {
   const registry = new SidechannelRegistry();
   await using connection = await dialSidechannel(gitaly.address, registry);
   const keeping = new AbortController();
   let turn = 0;
   const cutOff = async () => {
-    const io = { stdin: new PassThrough(), stdout: new PassThrough().resume(), stderr: new PassThrough().resume() };
+    const io = {
+      stdin: new PassThrough(),
+      stdout: new PassThrough().resume(),
+      stderr: new PassThrough().resume(),
+    };
     const request = { repository: REPOSITORY, glId: 'user-1' };
     const kind = turn++ % 5;
-    const options = { signal: AbortSignal.any([keeping.signal, AbortSignal.timeout([0, 1, 5, 20, 50][kind] ?? 0)]) };
+    const options = {
+      signal: AbortSignal.any([keeping.signal, AbortSignal.timeout([0, 1, 5, 20, 50][kind] ?? 0)]),
+    };
     const running =
       turn % 2 === 0
         ? receivePack(connection, io, request, options)
         : uploadPackWithSidechannel(connection, registry, io, request, options);
     await assert.rejects(running, { code: 'CANCELLED' });
-    await setImmediate(); // a sidechannel closes in the turn after
+    await setImmediate(); // a sidechannel closes in the next turn
     for (const stream of Object.values(io))
-      for (const name of ['readable', 'drain', 'error', 'close']) assert.equal(stream.listenerCount(name), 0, name);
+      for (const name of ['readable', 'drain', 'error', 'close'])
+        assert.equal(stream.listenerCount(name), 0, name);
   };
 
   await assertKeepsNothing(cutOff, { cycles: 200 });

@@ -16,7 +16,10 @@ async function gitalyTs(...args: string[]): Promise<string> {
   return stdout;
 }
 
-/** An interactive bash at a terminal, in which `gitaly-ts` prints its arguments, each in `<>`. */
+/**
+ * Starts an interactive bash at a terminal, in which `gitaly-ts` prints its arguments, each in
+ * `<>`.
+ */
 async function startBash(directory: string) {
   const command = 'bash --norc --noprofile -i';
   const env = { ...process.env, PS1: '', TERM: 'dumb', INPUTRC: '/dev/null', HOME: directory };
@@ -26,7 +29,7 @@ async function startBash(directory: string) {
   child.stdout.on('data', (chunk) => {
     printed += chunk;
   });
-  /** Types a line and gives what the shell printed up to the end of the command. */
+  /** Types a line and returns the shell's output up to the end of the command. */
   let lines = 0;
   const type = async (line: string): Promise<string> => {
     const mark = `end-${++lines}`;
@@ -38,8 +41,9 @@ async function startBash(directory: string) {
   };
   await type('gitaly-ts() { printf "<%s>" "$@"; echo; }; source ./completion');
   return {
-    /** The arguments that a line has once its tabs are completed. */
-    complete: async (line: string): Promise<string> => /^((<[^<>]*>)+)\r?$/m.exec(await type(line))?.[1] ?? '',
+    /** Returns the arguments of a line after its tabs are completed. */
+    complete: async (line: string): Promise<string> =>
+      /^((<[^<>]*>)+)\r?$/m.exec(await type(line))?.[1] ?? '',
     async [Symbol.asyncDispose]() {
       child.stdin.end('exit\n');
       await exited;
@@ -77,15 +81,21 @@ test('every command and every option in the help is completed', async () => {
     const help = await gitalyTs(command, '--help');
     const options = [...help.matchAll(/^ {2}(?:-\w, )?--([a-z-]+)/gm)].map(([, name]) => name ?? '');
     assert.ok(options.includes('help'));
-    assert.match(help, /\n\nExamples:\n {2}.*gitaly-ts .*\n {2}.*gitaly-ts /, `${command} shows two examples`);
+    assert.match(
+      help,
+      /\n\nExamples:\n {2}.*gitaly-ts .*\n {2}.*gitaly-ts /,
+      `${command} shows two examples`,
+    );
     for (const word of [command, ...options]) {
       for (const script of scripts) assert.ok(script.includes(word), `${word} of ${command}`);
     }
   }
 });
 
-test('a reader that leaves is no reason for a stack trace', async () => {
-  const left = await run('sh', ['-c', `"${process.execPath}" ${PROGRAM.join(' ')} completion zsh | true`], { cwd: ROOT });
+test('a reader that closes the pipe causes no stack trace', async () => {
+  const left = await run('sh', ['-c', `"${process.execPath}" ${PROGRAM.join(' ')} completion zsh | true`], {
+    cwd: ROOT,
+  });
 
   assert.equal(left.stderr, '');
 });
@@ -94,7 +104,10 @@ const fish = (await run('sh', ['-c', 'command -v fish'])).stdout.trim();
 test('fish completes commands and options', { skip: fish === '' }, async () => {
   const script = await gitalyTs('completion', 'fish');
 
-  const { stdout } = await run(fish, ['-c', `${script}\ncomplete -C'gitaly-ts imp'; complete -C'gitaly-ts import --rec'`]);
+  const { stdout } = await run(fish, [
+    '-c',
+    `${script}\ncomplete -C'gitaly-ts imp'; complete -C'gitaly-ts import --rec'`,
+  ]);
 
   assert.match(stdout, /^import\t[^\n]*\n--recursive\t/);
 });

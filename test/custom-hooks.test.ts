@@ -1,18 +1,28 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { CallError } from '#client/index';
-import { gitOutput, initRepository } from '#testkit/init-repository';
-import { packets, pushBody, readReport, ZERO_OID } from '#testkit/push';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
-const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1', glProjectPath: 'group/project' };
+const repository = {
+  storageName: 'default',
+  relativePath: 'r.git',
+  glRepository: 'project-1',
+  glProjectPath: 'group/project',
+};
 const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 const MEBIBYTE = 1024 * 1024;
 const MANY = 10_000;
 
-/** What a script may find in its environment, beside what the server was told to hand on and what a shell sets by itself. */
+/**
+ * Variables that a script may find in its environment, apart from those that the server passes on
+ * and those that a shell sets itself.
+ */
 const VARIABLES =
   /^(GL_(ID|USERNAME|PROTOCOL|REPOSITORY|PROJECT_PATH)|GIT_(DIR|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|PUSH_OPTION_(COUNT|\d+)|TERMINAL_PROMPT|CONFIG_GLOBAL|CONFIG_SYSTEM|EXEC_PATH)|XDG_CONFIG_HOME|LANG|CORRELATION_ID|HOME|PATH|LD_LIBRARY_PATH|TZ|(all|http|https|no)_proxy|(HTTP|HTTPS|NO)_PROXY|PWD|OLDPWD|SHLVL|_)=/;
 
@@ -34,7 +44,7 @@ function script(path: string, text: string, mode = 0o755): void {
   chmodSync(path, mode);
 }
 
-/** A push of new branches. Tells each piece of the answer as it arrives. */
+/** Pushes new branches and reports each piece of the response as it arrives. */
 async function push(
   { gitaly, oid }: Place,
   names: readonly string[],
@@ -63,7 +73,7 @@ async function tagFailure({ gitaly }: Place): Promise<string> {
   );
 }
 
-test('a push runs the scripts of the repository, then those of the server, and no file that is none', async () => {
+test('a push runs the scripts of the repository, then those of the server, and no other files', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
   const place = makeRepository(gitaly);
   const own = join(place.path, 'custom_hooks');
@@ -86,7 +96,11 @@ test('a push runs the scripts of the repository, then those of the server, and n
 
   const lines = (hook: string): string[] => [1, 2, 3, 4, 5].map((number) => `${hook} ${number}`);
   const updates = [...lines('update'), ...lines('update')];
-  assert.deepEqual(messages.trimEnd().split('\n'), [...lines('pre-receive'), ...updates, ...lines('post-receive')]);
+  assert.deepEqual(messages.trimEnd().split('\n'), [
+    ...lines('pre-receive'),
+    ...updates,
+    ...lines('post-receive'),
+  ]);
 });
 
 test('the first script that refuses is the last that runs', async () => {
@@ -97,15 +111,21 @@ test('the first script that refuses is the last that runs', async () => {
 
   const answer = await push(place, ['new']);
 
-  assert.deepEqual(answer, { report: ['unpack ok', 'ng refs/heads/new pre-receive hook declined'], messages: 'one\n' });
+  assert.deepEqual(answer, {
+    report: ['unpack ok', 'ng refs/heads/new pre-receive hook declined'],
+    messages: 'one\n',
+  });
 });
 
-test('a script of a push sees who pushes and with what options, and nothing that is not for it', async () => {
+test('a script of a push sees the user and the push options, and nothing confidential', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
   const place = makeRepository(gitaly);
   const seen = join(gitaly.directory, 'seen');
   for (const hook of ['pre-receive', 'update', 'post-receive']) {
-    script(join(gitaly.directory, `custom_hooks/${hook}.d/1`), `env > ${seen}-${hook}; pwd >> ${seen}-${hook}-cwd`);
+    script(
+      join(gitaly.directory, `custom_hooks/${hook}.d/1`),
+      `env > ${seen}-${hook}; pwd >> ${seen}-${hook}-cwd`,
+    );
   }
   const pushOptions = ['ci.skip', 'merge_request.title=a "title"; $(id)', ''];
 
@@ -118,7 +138,9 @@ test('a script of a push sees who pushes and with what options, and nothing that
       [],
       hook,
     );
-    const environment = new Map(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+    const environment = new Map(
+      lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
     const value = (name: string): string | undefined => environment.get(name);
     assert.deepEqual(['GL_ID', 'GL_USERNAME', 'GL_PROTOCOL', 'GL_REPOSITORY', 'GL_PROJECT_PATH'].map(value), [
       'user-1',
@@ -129,12 +151,17 @@ test('a script of a push sees who pushes and with what options, and nothing that
     ]);
     assert.equal(value('GIT_DIR'), place.path);
     assert.equal(readFileSync(`${seen}-${hook}-cwd`, 'utf8'), `${place.path}\n`);
-    const options = ['GIT_PUSH_OPTION_COUNT', 'GIT_PUSH_OPTION_0', 'GIT_PUSH_OPTION_1', 'GIT_PUSH_OPTION_2'].map(value);
+    const options = [
+      'GIT_PUSH_OPTION_COUNT',
+      'GIT_PUSH_OPTION_0',
+      'GIT_PUSH_OPTION_1',
+      'GIT_PUSH_OPTION_2',
+    ].map(value);
     assert.deepEqual(options, hook === 'update' ? Array(4).fill(undefined) : ['3', ...pushOptions], hook);
   }
 });
 
-test('a script that prints megabytes on both streams is read to its end, and all of it reaches the pusher', async () => {
+test('the user receives all of what a script prints, megabytes on both streams', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
   const place = makeRepository(gitaly);
   const noise = (letter: string, bytes: number): string => `head -c ${bytes} /dev/zero | tr '\\0' ${letter}`;
@@ -150,15 +177,21 @@ test('a script that prints megabytes on both streams is read to its end, and all
   assert.deepEqual([count('o'), count('e'), messages.length], [3 * MEBIBYTE, 2 * MEBIBYTE, 5 * MEBIBYTE]);
 });
 
-test('what a slow script prints reaches the pusher while it runs', async () => {
+test('the output of a slow script reaches the user while it runs', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
   const place = makeRepository(gitaly);
   const read = join(gitaly.directory, 'read');
-  // It ends when somebody has read its words.
-  script(join(gitaly.directory, 'custom_hooks/pre-receive.d/1'), `echo working; while [ ! -e ${read} ]; do sleep 0.05; done`);
+  // It ends when its output was read.
+  script(
+    join(gitaly.directory, 'custom_hooks/pre-receive.d/1'),
+    `echo working; while [ ! -e ${read} ]; do sleep 0.05; done`,
+  );
 
+  // A piece may end anywhere, also inside a packet.
+  let received = '';
   const onPiece = (data: Uint8Array): void => {
-    if (packets(data).some((packet) => packet.includes('working'))) writeFileSync(read, '');
+    received += Buffer.from(data).toString('latin1');
+    if (received.includes('working')) writeFileSync(read, '');
   };
   const { report } = await push(place, ['new'], { onPiece });
 
@@ -202,23 +235,56 @@ test('a script that cannot be started refuses a push and an operation', async ()
   assert.equal(await tagFailure(place), `INTERNAL updating reference: running pre-receive hooks: ${words}`);
 });
 
-test(`a push of ${MANY} references comes to every script whole, also after one that reads nothing`, async () => {
-  // Nobody's power goes off here; waiting for the disk ten thousand times takes half a minute.
+test(`${MANY} references reach every script in full, also after one that reads none`, async () => {
+  // A power failure cannot happen here; waiting for the disk ten thousand times takes half a
+  // minute.
   const git = { config: [{ key: 'core.fsync', value: 'none' }] };
   await using gitaly = await startGitaly({ customHooks: true, config: { git } });
   const place = makeRepository(gitaly);
   const directory = join(gitaly.directory, 'custom_hooks');
   for (const hook of ['pre-receive', 'post-receive']) {
     script(join(directory, `${hook}.d/1`), 'exec < /dev/null');
-    for (const number of [2, 3]) script(join(directory, `${hook}.d/${number}`), `cat > ${gitaly.directory}/${hook}-${number}`);
+    for (const number of [2, 3])
+      script(join(directory, `${hook}.d/${number}`), `cat > ${gitaly.directory}/${hook}-${number}`);
   }
   const names = Array.from({ length: MANY }, (_, number) => `many/${number % 100}/${number}`);
 
   const { report, messages } = await push(place, names);
 
-  assert.deepEqual([report.length, report.filter((line) => !/^(ok|unpack ok)/.test(line)), messages], [MANY + 1, [], '']);
+  assert.deepEqual(
+    [report.length, report.filter((line) => !/^(ok|unpack ok)/.test(line)), messages],
+    [MANY + 1, [], ''],
+  );
   const changes = names.map((name) => `${ZERO_OID} ${place.oid} refs/heads/${name}\n`).join('');
   for (const name of ['pre-receive-2', 'pre-receive-3', 'post-receive-2', 'post-receive-3']) {
     assert.ok(readFileSync(join(gitaly.directory, name), 'utf8') === changes, name);
   }
+});
+
+// The quarantine was removed while a process of the script still wrote into it.
+test('when a client disconnects, files of a process that ignores SIGTERM are removed too', async () => {
+  await using gitaly = await startGitaly({ customHooks: true });
+  const place = makeRepository(gitaly);
+  const stubborn = `(trap '' TERM; while mkdir -p "$GIT_OBJECT_DIRECTORY/x"; do sleep 0.1; done) &`;
+  script(join(place.path, 'custom_hooks/pre-receive'), `${stubborn}\necho started\nwait`);
+  const quarantines = (): string[] =>
+    readdirSync(join(place.path, 'objects')).filter((name) => name.includes('incoming'));
+  const leaving = new AbortController();
+  const body = pushBody([`${ZERO_OID} ${place.oid} refs/heads/new`]);
+  async function* requests() {
+    yield { repository, glId: 'user-1', glUsername: 'jane' };
+    yield { data: body };
+  }
+
+  const answers = gitaly.connection.smartHttp.postReceivePack(requests(), { signal: leaving.signal });
+  await assert.rejects(
+    (async () => {
+      for await (const { data } of answers) if (Buffer.from(data).includes('started')) leaving.abort();
+    })(),
+  );
+
+  assert.equal(quarantines().length, 1);
+  await until(() => quarantines().length === 0);
+  await setTimeout(500);
+  assert.deepEqual(quarantines(), []);
 });

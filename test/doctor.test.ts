@@ -17,9 +17,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { dial } from '#client/index';
+import { ownerSuffix } from '#storage/locks/process-identity';
 import { type RunResult, run } from '#testkit/run-program';
-import { startGitaly, TEST_CERTIFICATE } from '#testkit/start-gitaly';
+import { startGitaly } from '#testkit/start-gitaly';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 
 const ROOT = join(import.meta.dirname, '..');
 const PROGRAM = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
@@ -58,20 +60,23 @@ function place() {
       mkdirSync(join(root, 'storage'), { recursive: true });
       mkdirSync(join(root, 'run'), { recursive: true });
       const base = `socket_path = "${root}/s"\nruntime_dir = "${root}/run"\n`;
-      writeFileSync(path, `${base}${lines}\n[[storage]]\nname = "default"\npath = "${root}/storage"\n`, { mode: 0o600 });
+      writeFileSync(path, `${base}${lines}\n[[storage]]\nname = "default"\npath = "${root}/storage"\n`, {
+        mode: 0o600,
+      });
       return path;
     },
     [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
   };
 }
 
-/** Findings that are not ok; an older git is a matter of the machine. */
+/** Returns the findings that are not ok, except that of an older git. */
 const bad = ({ findings }: Diagnosis): readonly Finding[] =>
   findings.filter(
-    ({ level, subject }) => level !== 'ok' && subject !== 'git' && subject !== 'descriptors' && subject !== 'memory',
+    ({ level, subject }) =>
+      level !== 'ok' && subject !== 'git' && subject !== 'descriptors' && subject !== 'memory',
   );
 
-test('a directory made by init is healthy, serves, and is left alone by a second init', async () => {
+test('a directory made by init is healthy, can be served, and is unchanged by a second init', async () => {
   using at = place();
   const directory = join(at.root, 'new');
 
@@ -85,7 +90,7 @@ test('a directory made by init is healthy, serves, and is left alone by a second
   assert.deepEqual([diagnosis.code, bad(diagnosis)], [0, []]);
   assert.ok(diagnosis.findings.some(({ subject, level }) => subject === 'round trip' && level === 'ok'));
   assert.equal(again.code, 1);
-  assert.match(again.stderr, /config\.toml is there already: remove it first, or choose another directory/);
+  assert.match(again.stderr, /config\.toml exists already: remove it first, or choose another directory/);
   assert.equal(readFileSync(join(directory, 'token'), 'utf8'), token);
   assert.equal(statSync(join(directory, 'config.toml')).mode & 0o777, 0o600);
   assert.deepEqual(readdirSync(at.temporary), []);
@@ -98,12 +103,20 @@ test('a directory made by init is healthy, serves, and is left alone by a second
     [['default', true]],
   );
   const running = await at.doctor(join(directory, 'config.toml'));
-  assert.match(running.findings.find(({ subject }) => subject === 'socket_path')?.message ?? '', /^a server answers at unix:/);
+  assert.match(
+    running.findings.find(({ subject }) => subject === 'socket_path')?.message ?? '',
+    /^a server responds at unix:/,
+  );
 });
 
-/** `gitaly serve` on a directory of init. */
+/** Starts `gitaly serve` on a directory of init. */
 async function startInitialized(directory: string) {
-  const args = ['--conditions=source', join(ROOT, 'src/cli/gitaly.ts'), 'serve', join(directory, 'config.toml')];
+  const args = [
+    '--conditions=source',
+    join(ROOT, 'src/cli/gitaly.ts'),
+    'serve',
+    join(directory, 'config.toml'),
+  ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   const address = `unix:${join(directory, 'gitaly.socket')}`;
@@ -119,7 +132,7 @@ async function startInitialized(directory: string) {
   };
 }
 
-test('each fault of a configuration is an error with what to do about it', async () => {
+test('each fault of a configuration is an error with a remedy', async () => {
   using at = place();
   const taken = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
   await once(taken, 'listening');
@@ -127,7 +140,8 @@ test('each fault of a configuration is an error with what to do about it', async
   const { port } = taken.address() as AddressInfo;
   writeFileSync(join(at.root, 'token'), 'secret\n', { mode: 0o600 });
   const path = at.config(
-    `listen_addr = "127.0.0.1:${port}"\nprometheus_listen_addr = "192.0.2.1:9"\n[auth]\ntoken_file = "${at.root}/token"\n[[storage]]\nname = "gone"\npath = "${at.root}/gone"`,
+    `listen_addr = "127.0.0.1:${port}"\nprometheus_listen_addr = "192.0.2.1:9"\n[auth]\n` +
+      `token_file = "${at.root}/token"\n[[storage]]\nname = "gone"\npath = "${at.root}/gone"`,
   );
   mkdirSync(join(at.root, 'gone'));
 
@@ -144,10 +158,13 @@ test('each fault of a configuration is an error with what to do about it', async
     errors.map(({ subject }) => subject),
     ['listen_addr', 'prometheus_listen_addr'],
   );
-  assert.match(errors[0]?.message ?? '', /does not answer as this server/);
+  assert.match(errors[0]?.message ?? '', /does not respond as this server/);
   assert.match(errors[1]?.message ?? '', /EADDRNOTAVAIL/);
   assert.equal(broken.code, 1);
-  assert.match(broken.findings.find(({ subject }) => subject === 'configuration')?.message ?? '', /doesn't exist: .*gone/);
+  assert.match(
+    broken.findings.find(({ subject }) => subject === 'configuration')?.message ?? '',
+    /doesn't exist: .*gone/,
+  );
   assert.match(
     open.findings.find(({ subject }) => subject === 'configuration')?.message ?? '',
     /permission 0644 is too permissive/,
@@ -156,13 +173,19 @@ test('each fault of a configuration is an error with what to do about it', async
   assert.doesNotMatch(JSON.stringify([healthy, broken, open]), /secret\\n/);
 });
 
-test('what is odd but works is a warning and no reason to fail', async () => {
+test('unusual settings that work are warnings and do not fail', async () => {
   using at = place();
   await using dead = await startGitalyProcess({ directory: at.root });
   dead.kill('SIGKILL');
   await dead.exited;
   const old = join(at.root, 'default/+gitaly/tmp/old');
   mkdirSync(old, { recursive: true });
+  const ofTheDead = ownerSuffix().replace(/\.\d+\.\d+$/, `.${dead.pid}.1`);
+  mkdirSync(join(at.root, `default/+gitaly/tmp/repo1${ofTheDead}`));
+  mkdirSync(join(at.root, 'default/a.git'));
+  writeFileSync(join(at.root, 'default/a.git/HEAD.lock'), '');
+  mkdirSync(join(at.root, 'default/+gitaly/state/a.git/pending'), { recursive: true });
+  writeFileSync(join(at.root, `default/+gitaly/state/a.git/pending/1${ofTheDead}`), '');
   const copy = join(at.temporary, 'gitaly-import-x');
   mkdirSync(copy);
   for (const path of [old, copy]) utimesSync(path, 1, 1);
@@ -170,19 +193,25 @@ test('what is odd but works is a warning and no reason to fail', async () => {
   writeFileSync(config, `listen_addr = "127.0.0.1:0"\nno_such_key = 1\n${readFileSync(config, 'utf8')}`);
   const key = join(at.root, 'key.pem');
   writeFileSync(key, readFileSync(join(ROOT, 'src/testkit/fixtures/tls-key.pem')), { mode: 0o644 });
-  writeFileSync(config, `${readFileSync(config, 'utf8')}[tls]\ncertificate_path = "${TEST_CERTIFICATE}"\nkey_path = "${key}"\n`);
+  writeFileSync(
+    config,
+    `${readFileSync(config, 'utf8')}[tls]\ncertificate_path = "${TEST_CERTIFICATE}"\nkey_path = "${key}"\n`,
+  );
 
   const diagnosis = await at.doctor(config);
 
   assert.equal(diagnosis.code, 0);
-  const warnings = bad(diagnosis).map(({ subject, message }) => `${subject}: ${message.replaceAll(at.root, 'R')}`);
+  const warnings = bad(diagnosis).map(
+    ({ subject, message }) => `${subject}: ${message.replaceAll(at.root, 'R')}`,
+  );
   for (const expected of [
     /^configuration: unknown configuration key "no_such_key"/,
-    /^storage default: 1 temporary directories of processes that are gone, such as old$/,
-    /^token: there is none/,
+    /^storage default: 1 temporary directories of processes that no longer run, such as old$/,
+    /^storage default: left by processes that no longer run: R\/default\/\+gitaly\/tmp\/repo1\.\S+, R\/default\/a\.git\/HEAD\.lock$/,
+    /^token: there is no token/,
     /^tls key: R\/key\.pem has mode 0644: others can read the secret$/,
-    /^socket_path: R\/gitaly\.socket is left of a server that is gone$/,
-    /^leftovers: runtime directories of servers that are gone: gitaly-\d+$/,
+    /^socket_path: R\/gitaly\.socket is left over from a server that no longer runs$/,
+    /^leftovers: runtime directories of servers that no longer run: gitaly-\d+$/,
     /^leftovers: copies of imports that were killed: R\/tmp\/gitaly-import-x$/,
   ]) {
     assert.ok(
@@ -192,27 +221,36 @@ test('what is odd but works is a warning and no reason to fail', async () => {
   }
 });
 
-test('an old git, few descriptors and a wrong token are told', async () => {
+test('an old git, few descriptors and a wrong token are reported', async () => {
   using at = place();
   await using gitaly = await startGitaly({ token: 'right', tcp: true });
   const git = join(at.root, 'git');
   writeFileSync(git, '#!/bin/sh\necho git version 2.30.1\n', { mode: 0o755 });
-  const path = at.config(`listen_addr = "${gitaly.addresses.tcp?.replace('tcp://', '')}"\n[auth]\ntoken = "wrong"`);
+  const path = at.config(
+    `listen_addr = "${gitaly.addresses.tcp?.replace('tcp://', '')}"\n[auth]\ntoken = "wrong"`,
+  );
 
   const old = await at.doctor(at.root, { GITALY_TESTING_GIT_BINARY: git });
-  const shell = await run('sh', ['-c', `ulimit -n 500; exec "${process.execPath}" "$@"`, 'sh', ...PROGRAM, 'doctor', path], {
-    cwd: ROOT,
-    env: { TMPDIR: at.temporary },
-  });
+  const shell = await run(
+    'sh',
+    ['-c', `ulimit -n 500; exec "${process.execPath}" "$@"`, 'sh', ...PROGRAM, 'doctor', path],
+    {
+      cwd: ROOT,
+      env: { TMPDIR: at.temporary },
+    },
+  );
 
-  assert.match(old.findings.find(({ subject }) => subject === 'git')?.message ?? '', /unsupported Git version: "2\.30\.1"/);
+  assert.match(
+    old.findings.find(({ subject }) => subject === 'git')?.message ?? '',
+    /unsupported Git version: "2\.30\.1"/,
+  );
   assert.equal(shell.code, 1);
   assert.match(shell.stdout, /^error {4}descriptors: 500 open files at most\n {9}fix: Raise it/m);
   assert.match(shell.stdout, /^error {4}listen_addr: .*permission denied/m);
   assert.match(shell.stdout, /\n\d+ ok, \d+ warnings?, \d+ errors?\n$/);
 });
 
-test('a directory of "gitaly-ts up" is looked at; one that is nothing is an error', async () => {
+test('a directory of "gitaly-ts up" is checked; any other directory is an error', async () => {
   using at = place();
   mkdirSync(join(at.root, 'up/repositories'), { recursive: true });
 

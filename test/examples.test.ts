@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { gitOutput } from '#testkit/init-repository';
-import { runGit } from '#testkit/run-git';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { runGit } from '#testkit/repositories/run-git';
 import { type RunProgramOptions, type RunResult, run } from '#testkit/run-program';
 import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -23,8 +23,12 @@ function example(name: string, args: readonly string[], options: RunProgramOptio
   return run(process.execPath, ['--conditions=source', join(EXAMPLES, name), ...args], options);
 }
 
-/** What an example prints when all is well. */
-async function printed(name: string, args: readonly string[] = [], options: RunProgramOptions = {}): Promise<string> {
+/** Returns an example's output if it succeeds. */
+async function printed(
+  name: string,
+  args: readonly string[] = [],
+  options: RunProgramOptions = {},
+): Promise<string> {
   const { code, stdout, stderr } = await example(name, args, options);
   assert.equal(code, 0, stderr);
   return stdout;
@@ -46,7 +50,7 @@ suite('the examples', { concurrency: 2 }, () => {
   });
   after(() => gitaly[Symbol.asyncDispose]());
 
-  /** git with an example in the place of ssh. */
+  /** Runs git with an example in place of ssh. */
   const gitOver = (name: string, ...args: string[]) => {
     tried.add(name);
     const command = `"${process.execPath}" --conditions=source "${join(EXAMPLES, name)}" ${address}`;
@@ -56,7 +60,10 @@ suite('the examples', { concurrency: 2 }, () => {
   test('read a repository', async () => {
     const missing = await example('read-a-repository.ts', [address, 'default', 'none.git']);
 
-    assert.equal(await printed('read-a-repository.ts', [address, 'default', 'a.git']), `${head} the subject\nfile.txt 5n\n`);
+    assert.equal(
+      await printed('read-a-repository.ts', [address, 'default', 'a.git']),
+      `${head} the subject\nfile.txt 5n\n`,
+    );
     assert.equal(missing.code, 1);
     assert.match(missing.stderr, /there is no none\.git/);
   });
@@ -66,7 +73,10 @@ suite('the examples', { concurrency: 2 }, () => {
   });
 
   test('connect', async () => {
-    assert.match(await printed('basic-connection.ts', [address]), /^Gitaly \S+, git 2\.\S+\nstorage default\n$/);
+    assert.match(
+      await printed('basic-connection.ts', [address]),
+      /^Gitaly \S+, git 2\.\S+\nstorage default\n$/,
+    );
   });
 
   test('limit, cancel and label calls', async () => {
@@ -76,9 +86,15 @@ suite('the examples', { concurrency: 2 }, () => {
     assert.equal(gitaly.log.filter((line) => line.correlation_id === 'request-1').length, 1);
   });
 
-  test('read connection strings', async () => {
+  test('parse addresses', async () => {
     const { tcp = '' } = gitaly.addresses;
-    const output = await printed('address-formats.ts', [address, tcp, `dns:localhost:${new URL(tcp).port}`, 'nonsense', NOWHERE]);
+    const output = await printed('address-formats.ts', [
+      address,
+      tcp,
+      `dns:localhost:${new URL(tcp).port}`,
+      'nonsense',
+      NOWHERE,
+    ]);
 
     assert.equal(output.match(/is serving/g)?.length, 3, output);
     assert.match(output, /INVALID_ARGUMENT: invalid connection string: "nonsense"\n/);
@@ -90,7 +106,10 @@ suite('the examples', { concurrency: 2 }, () => {
 
     const output = await printed('authentication.ts', [guarded.address], { env: { GITALY_TOKEN: TOKEN } });
 
-    assert.equal(output, 'the token is right\nPERMISSION_DENIED permission denied: wrong hmac signature\nand right again\n');
+    assert.equal(
+      output,
+      'the token is right\nPERMISSION_DENIED permission denied: wrong hmac signature\nand right again\n',
+    );
   });
 
   test('share connections', async () => {
@@ -106,15 +125,21 @@ suite('the examples', { concurrency: 2 }, () => {
 
     assert.equal(await printed('health-check.ts', [address]), `${address} is healthy\nready\n`);
     assert.equal(missing.code, 1);
-    assert.match(missing.stdout, /^not healthy: UNAVAILABLE connection error.*\nstill transient_failure after a second\n$/);
+    assert.match(
+      missing.stdout,
+      /^not healthy: UNAVAILABLE connection error.*\nstill transient_failure after a second\n$/,
+    );
   });
 
-  test('fail at once on errors that stay', async () => {
+  test('fail fast on permanent errors', async () => {
     const missing = await example('fail-on-non-temporary-errors.ts', [NOWHERE]);
 
     assert.equal(await printed('fail-on-non-temporary-errors.ts', [address]), 'connected: ready\n');
     assert.equal(missing.code, 1);
-    assert.match(missing.stdout, /^UNAVAILABLE: failed to dial "unix:\/nowhere\/gitaly\.socket" connection: .*no such file/);
+    assert.match(
+      missing.stdout,
+      /^UNAVAILABLE: failed to dial "unix:\/nowhere\/gitaly\.socket" connection: .*no such file/,
+    );
   });
 
   test('use sidechannels', async () => {
@@ -124,7 +149,11 @@ suite('the examples', { concurrency: 2 }, () => {
       await printed('sidechannel-registry.ts', [address, 'default', 'a.git']),
       'references came over the sidechannel\n',
     );
-    const { code, stdout, stderr } = await example('dial-with-sidechannel.ts', [address, 'default', 'a.git'], { input: request });
+    const { code, stdout, stderr } = await example(
+      'dial-with-sidechannel.ts',
+      [address, 'default', 'a.git'],
+      { input: request },
+    );
     assert.deepEqual([code, stderr], [0, '4 packets asked\n']);
     assert.match(stdout, new RegExp(`^[0-9a-f]{4}${head} HEAD\n[0-9a-f]{4}${head} refs/heads/main\n0000$`));
   });
@@ -137,15 +166,28 @@ suite('the examples', { concurrency: 2 }, () => {
     await gitOver('upload-pack-with-sidechannel.ts', 'clone', '-q', 'ssh://default/a.git', two);
     for (const clone of [one, two]) assert.equal(gitOutput(clone, ['rev-parse', 'HEAD']), head);
 
-    gitOutput(one, ['-c', 'user.name=J', '-c', 'user.email=j@x', 'commit', '-q', '--allow-empty', '-m', 'pushed']);
+    gitOutput(one, [
+      '-c',
+      'user.name=J',
+      '-c',
+      'user.email=j@x',
+      'commit',
+      '-q',
+      '--allow-empty',
+      '-m',
+      'pushed',
+    ]);
     await gitOver('receive-pack.ts', '-C', one, 'push', '-q', 'origin', 'HEAD:refs/heads/pushed');
 
     const pushed = gitOutput(join(gitaly.storagePath(), 'a.git'), ['log', '-1', '--format=%s', 'pushed']);
     assert.equal(pushed, 'pushed');
   });
 
-  test('watch calls', async () => {
-    assert.equal(await printed('interceptors.ts', [address]), 'ServerInfo: 1 responses\nRefExists: INVALID_ARGUMENT\n');
+  test('observe calls', async () => {
+    assert.equal(
+      await printed('interceptors.ts', [address]),
+      'ServerInfo: 1 responses\nRefExists: INVALID_ARGUMENT\n',
+    );
   });
 
   test('count the calls of a request', async () => {
@@ -160,24 +202,37 @@ suite('the examples', { concurrency: 2 }, () => {
 
     const [first = '', ...rest] = output.split('\n');
     assert.equal(first, '2 commits, the last one is ours: true');
-    assert.deepEqual(rest.slice(1, -3), ['@@ -1 +1 @@', '-# Hello', '+# Hello, world', '', '15 bytes: # Hello, world']);
+    assert.deepEqual(rest.slice(1, -3), [
+      '@@ -1 +1 @@',
+      '-# Hello',
+      '+# Hello, world',
+      '',
+      '15 bytes: # Hello, world',
+    ]);
     assert.match(output, /because of indexUpdate: /);
     assert.deepEqual(readdirSync(gitaly.storagePath()).includes('scratch.git'), false);
   });
 
-  tried.add('ssh-door.ts'); // also where it is skipped
-  test('open an SSH door', { skip: NO_OPENSSH }, async () => {
+  tried.add('ssh-gateway.ts'); // also if it is skipped
+  test('start an SSH gateway', { skip: NO_OPENSSH }, async () => {
     await using server = await startGitaly();
     const keys = join(server.directory, 'authorized_keys');
     const key = await makeSshKey(join(server.directory, 'id'), 'ann');
     writeFileSync(keys, key.line);
-    const door = spawn(process.execPath, ['--conditions=source', join(EXAMPLES, 'ssh-door.ts'), server.address, keys, '0']);
-    const exited = once(door, 'exit');
-    const [line] = await once(door.stdout, 'data');
-    const [, url = '', port = ''] = /^(ssh:\/\/git@127\.0\.0\.1:(\d+)) \(host key SHA256:/.exec(String(line)) ?? [];
+    const gateway = spawn(process.execPath, [
+      '--conditions=source',
+      join(EXAMPLES, 'ssh-gateway.ts'),
+      server.address,
+      keys,
+      '0',
+    ]);
+    const exited = once(gateway, 'exit');
+    const [line] = await once(gateway.stdout, 'data');
+    const [, url = '', port = ''] =
+      /^(ssh:\/\/git@127\.0\.0\.1:(\d+)) \(host key SHA256:/.exec(String(line)) ?? [];
     const ssh = await sshArguments({
       directory: server.directory,
-      door: { host: '127.0.0.1', port: Number(port) },
+      gateway: { host: '127.0.0.1', port: Number(port) },
       hostKeyPath: `${keys}.host-key`,
       key: key.path,
     });
@@ -187,7 +242,7 @@ suite('the examples', { concurrency: 2 }, () => {
 
     await runGit(['-C', work, 'push', '-q', `${url}/new.git`, 'main'], { env: gitOverSsh(ssh) });
     const refs = await runGit(['ls-remote', `${url}/new.git`, 'main'], { env: gitOverSsh(ssh) });
-    door.kill('SIGTERM');
+    gateway.kill('SIGTERM');
 
     assert.equal(refs, `${await runGit(['-C', work, 'rev-parse', 'main'])}\trefs/heads/main`);
     assert.deepEqual(await exited, [0, null]);
@@ -197,7 +252,10 @@ suite('the examples', { concurrency: 2 }, () => {
     const names = readdirSync(EXAMPLES).filter((name) => name.endsWith('.ts'));
     assert.deepEqual([...tried].toSorted(), names.toSorted(), 'every example is tried');
     for (const name of names) {
-      assert.ok(readFileSync(join(EXAMPLES, name), 'utf8').split('\n').length - 1 <= MAX_LINES, `${name} is short`);
+      assert.ok(
+        readFileSync(join(EXAMPLES, name), 'utf8').split('\n').length - 1 <= MAX_LINES,
+        `${name} is short`,
+      );
     }
   });
 });

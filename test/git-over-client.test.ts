@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { runGit } from '#testkit/run-git';
+import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 
@@ -16,7 +16,7 @@ const COMBINATIONS = [
 ] as const;
 
 for (const { format, protocol, sidechannel } of COMBINATIONS) {
-  suite(`git through the client library, ${format}, protocol v${protocol}, sidechannel ${sidechannel}`, () => {
+  suite(`git through the client, ${format}, protocol v${protocol}, sidechannel ${sidechannel}`, () => {
     let gitaly: TestGitaly;
     let directory: string;
     before(async () => {
@@ -59,7 +59,10 @@ for (const { format, protocol, sidechannel } of COMBINATIONS) {
       await commit('three');
       await git(work, 'push', '-q');
       await git(join(directory, 'clone'), 'fetch', '-q');
-      assert.equal(await git(join(directory, 'clone'), 'rev-parse', 'origin/main'), await git(work, 'rev-parse', 'main'));
+      assert.equal(
+        await git(join(directory, 'clone'), 'rev-parse', 'origin/main'),
+        await git(work, 'rev-parse', 'main'),
+      );
 
       await git(directory, 'clone', '-q', '--depth=1', url, 'shallow');
       assert.equal(await git(join(directory, 'shallow'), 'rev-list', '--count', 'HEAD'), '1');
@@ -73,7 +76,7 @@ for (const { format, protocol, sidechannel } of COMBINATIONS) {
       assert.equal(remote, await git(work, 'archive', '--format=tar', 'main'));
     });
 
-    test('a repository that is not there is an error', async () => {
+    test('a missing repository is an error', async () => {
       await assert.rejects(git(directory, 'clone', '-q', 'ssh://host/none.git', 'none'));
     });
   });

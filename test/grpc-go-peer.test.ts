@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import type { Metadata } from '#rpc/common/metadata';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import { type HandlerContext, serve } from '#rpc/server/handler';
@@ -27,10 +27,11 @@ import { methodInfo } from '#wire/method-info';
 const program = await goProgram(new URL('./peers-go/', import.meta.url).pathname);
 const skip = program === undefined ? 'Go is not installed: not tested against grpc-go' : false;
 
-// --- grpc-go as the client of our server -----------------------------------------------------------------------------------
+// --- grpc-go as the client of our server
+// -----------------------------------------------------------------------------------
 
 interface OurServer extends AsyncDisposable {
-  /** Runs a case of the Go client; what it complains about, empty when all is well. */
+  /** Runs a case of the Go client and returns its errors; empty if it succeeds. */
   play(name: string): Promise<string>;
   readonly produced: number;
   readonly reasons: unknown[];
@@ -48,7 +49,9 @@ async function ourServer(): Promise<OurServer> {
       yield Buffer.alloc(0);
     },
     Fail: () => {
-      throw new GitalyError('NOT_FOUND', 'grün: 100%', { details: [create(LimitErrorSchema, { errorMessage: 'x' })] });
+      throw new GitalyError('NOT_FOUND', 'grün: 100%', {
+        details: [create(LimitErrorSchema, { errorMessage: 'x' })],
+      });
     },
     FailLate: async function* () {
       yield Buffer.from('first');
@@ -97,7 +100,14 @@ async function ourServer(): Promise<OurServer> {
   await once(listener, 'listening');
   return {
     play: async (name) => {
-      const { code, stdout, stderr } = await run(program ?? '', ['-role', 'client', '-socket', socket, '-case', name]);
+      const { code, stdout, stderr } = await run(program ?? '', [
+        '-role',
+        'client',
+        '-socket',
+        socket,
+        '-case',
+        name,
+      ]);
       return code === 0 ? '' : `${stdout}${stderr}` || `exit code ${code}`;
     },
     get produced() {
@@ -162,7 +172,8 @@ test('a grpc-go client that dies cancels its call', { skip }, async () => {
   assert.deepEqual(server.reasons, [new GitalyError('CANCELLED', 'context canceled')]);
 });
 
-// --- our client with a grpc-go server --------------------------------------------------------------------------------------
+// --- our client with a grpc-go server
+// --------------------------------------------------------------------------------------
 
 interface GoServer extends AsyncDisposable {
   readonly channel: GrpcChannel;
@@ -178,7 +189,9 @@ interface GoServer extends AsyncDisposable {
 async function goServer(): Promise<GoServer> {
   const directory = await mkdtemp(join(tmpdir(), 'grpc-go-'));
   const socket = join(directory, 's');
-  const child = spawn(program ?? '', ['-role', 'server', '-socket', socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(program ?? '', ['-role', 'server', '-socket', socket], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   await once(child.stdout, 'data');
   const channel = connectGrpc(dial(socket));
   const invoke: GoServer['invoke'] = (name, requests = [Buffer.alloc(0)], options = {}) =>
@@ -202,7 +215,9 @@ async function goServer(): Promise<GoServer> {
 test('our client exchanges metadata with a grpc-go server', { skip }, async () => {
   await using go = await goServer();
 
-  const call = go.invoke('Metadata', [], { metadata: { 'x-id': ['1', '2'], 'x-raw-bin': Buffer.of(0, 255, 1) } });
+  const call = go.invoke('Metadata', [], {
+    metadata: { 'x-id': ['1', '2'], 'x-raw-bin': Buffer.of(0, 255, 1) },
+  });
 
   assert.equal((await only(call)).toString(), 'done');
   const headers: Metadata = await call.headers;
@@ -210,7 +225,7 @@ test('our client exchanges metadata with a grpc-go server', { skip }, async () =
   assert.deepEqual((await call.trailers).getBytes('x-raw-bin'), Buffer.of(0, 255, 1));
 });
 
-test('our client gets statuses of a grpc-go server: trailers-only, with details, late, OK without messages', {
+test('our client receives statuses of grpc-go: trailers-only, with details, late, OK without messages', {
   skip,
 }, async () => {
   await using go = await goServer();
@@ -229,7 +244,10 @@ test('our client gets statuses of a grpc-go server: trailers-only, with details,
   );
   assert.deepEqual(seen, ['first']);
   assert.deepEqual(await all(go.invoke('Nothing')), []);
-  await assert.rejects(all(go.invoke('NoSuch')), { code: 'UNIMPLEMENTED', message: 'unknown method /peer.Test/NoSuch' });
+  await assert.rejects(all(go.invoke('NoSuch')), {
+    code: 'UNIMPLEMENTED',
+    message: 'unknown method /peer.Test/NoSuch',
+  });
 });
 
 test('the deadline and the cancellation of our client reach a grpc-go server', { skip }, async () => {
@@ -239,7 +257,9 @@ test('the deadline and the cancellation of our client reach a grpc-go server', {
     code: 'DEADLINE_EXCEEDED',
     message: 'context deadline exceeded',
   });
-  await assert.rejects(all(go.invoke('Wait', [], { signal: AbortSignal.timeout(50) })), { code: 'CANCELLED' });
+  await assert.rejects(all(go.invoke('Wait', [], { signal: AbortSignal.timeout(50) })), {
+    code: 'CANCELLED',
+  });
   for await (const message of go.invoke('Flood')) {
     assert.equal(message.length, 100_000);
     break;
@@ -247,7 +267,9 @@ test('the deadline and the cancellation of our client reach a grpc-go server', {
   while ((await go.counters()).aborted < 3) await delay(5);
 });
 
-test('our client refuses messages above the limit of a grpc-go server, and is refused', { skip }, async () => {
+test('our client refuses messages above the limit of a grpc-go server, and is refused', {
+  skip,
+}, async () => {
   await using go = await goServer();
   const largest = Buffer.alloc(4_194_304, 1);
 
@@ -263,7 +285,7 @@ test('our client refuses messages above the limit of a grpc-go server, and is re
   assert.equal((await only(go.invoke('Echo'))).length, 0);
 });
 
-test('our client understands gzip of a grpc-go server', { skip }, async () => {
+test('our client decompresses gzip of a grpc-go server', { skip }, async () => {
   await using go = await goServer();
 
   const call = go.invoke('Gzip');
@@ -285,7 +307,7 @@ test('our client sends 100 MB to a grpc-go server and back', { skip }, async () 
   assert.equal(bytes, 800 * chunk.length);
 });
 
-test('our client, not reading, stops a grpc-go server', { skip }, async () => {
+test('our client stops a grpc-go server by not reading', { skip }, async () => {
   await using go = await goServer();
   const call = go.invoke('Flood');
   await call.headers;
@@ -299,7 +321,7 @@ test('our client, not reading, stops a grpc-go server', { skip }, async () => {
   call.cancel();
 });
 
-test('our client stops sending when a grpc-go server has answered', { skip }, async () => {
+test('our client stops sending when a grpc-go server has responded', { skip }, async () => {
   await using go = await goServer();
   let isReleased = false;
   const endless = (async function* () {
@@ -313,14 +335,19 @@ test('our client stops sending when a grpc-go server has answered', { skip }, as
     }
   })();
 
-  await assert.rejects(all(go.invoke('Early', endless)), { code: 'INVALID_ARGUMENT', message: 'not a word more' });
+  await assert.rejects(all(go.invoke('Early', endless)), {
+    code: 'INVALID_ARGUMENT',
+    message: 'not a word more',
+  });
   while (!isReleased) await delay(5);
 });
 
-test('our client has 200 calls running at a grpc-go server', { skip }, async () => {
+test('our client has 200 running calls on a grpc-go server', { skip }, async () => {
   await using go = await goServer();
 
-  const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => only(go.invoke('Echo', [Buffer.from(String(i))]))));
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, (_, i) => only(go.invoke('Echo', [Buffer.from(String(i))]))),
+  );
 
   assert.deepEqual(
     answers.map(String),

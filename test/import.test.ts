@@ -2,15 +2,23 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, request } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openHttpDoor, storageMapping } from '#gateway/index';
-import { GIT_ENVIRONMENT, runGit } from '#testkit/run-git';
+import { startHttpGateway, storageMapping } from '#gateway/index';
+import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
 
@@ -23,8 +31,11 @@ interface Place extends Disposable {
   /** Temporary directory of the command. */
   readonly temporary: string;
   run(...args: string[]): Promise<RunResult>;
-  /** Makes a repository with a commit, which holds `bytes` random bytes. */
-  make(name: string, options?: { format?: 'sha1' | 'sha256'; bytes?: number; bare?: boolean }): Promise<string>;
+  /** Creates a repository with a commit of `bytes` random bytes. */
+  make(
+    name: string,
+    options?: { format?: 'sha1' | 'sha256'; bytes?: number; bare?: boolean },
+  ): Promise<string>;
   imported(name: string): string;
 }
 
@@ -37,11 +48,22 @@ function place(): Place {
     data,
     temporary,
     run: (...args) =>
-      run(process.execPath, [...ARGUMENTS, 'import', ...args], { cwd: ROOT, env: { ...GIT_ENVIRONMENT, TMPDIR: temporary } }),
+      run(process.execPath, [...ARGUMENTS, 'import', ...args], {
+        cwd: ROOT,
+        env: { ...GIT_ENVIRONMENT, TMPDIR: temporary },
+      }),
     imported: (name) => join(data, 'repositories', name),
     async make(name, { format = 'sha1', bytes = 1000, bare = false } = {}) {
       const path = join(root, name);
-      await runGit(['init', '-q', '-b', 'trunk', `--object-format=${format}`, ...(bare ? ['--bare'] : []), path]);
+      await runGit([
+        'init',
+        '-q',
+        '-b',
+        'trunk',
+        `--object-format=${format}`,
+        ...(bare ? ['--bare'] : []),
+        path,
+      ]);
       const blob = await runGit(['-C', path, 'hash-object', '-w', '--stdin'], { input: randomBytes(bytes) });
       const tree = await runGit(['-C', path, 'mktree'], { input: `100644 blob ${blob}\tfile\n` });
       const commit = await runGit(['-C', path, 'commit-tree', '-m', name, tree]);
@@ -52,10 +74,11 @@ function place(): Place {
   };
 }
 
-const references = (path: string): Promise<string> => runGit(['-C', path, 'for-each-ref', '--format=%(objectname) %(refname)']);
+const references = (path: string): Promise<string> =>
+  runGit(['-C', path, 'for-each-ref', '--format=%(objectname) %(refname)']);
 const head = (path: string): Promise<string> => runGit(['-C', path, 'symbolic-ref', 'HEAD']);
 
-test('everything below a directory is imported, with all references, HEAD and the object format, and a second import skips it', async () => {
+test('everything below a directory is imported with all references; a second import skips it', async () => {
   using at = place();
   const work = await at.make('all/work');
   const bare = await at.make('all/group/bare.git', { format: 'sha256', bare: true });
@@ -81,19 +104,22 @@ test('everything below a directory is imported, with all references, HEAD and th
   assert.match(first.stdout, /^imported {2}work\.git {2}7 references, /m);
   assert.match(first.stdout, /^imported {2}empty\.git {2}0 references, 0 B, is empty$/m);
   assert.match(first.stderr, /^3 imported, 0 skipped, 0 failed, /m);
-  assert.match(second.stdout, /^skipped {3}group\/bare\.git {2}is there already$/m);
+  assert.match(second.stdout, /^skipped {3}group\/bare\.git {2}exists already$/m);
   assert.match(second.stderr, /^0 imported, 3 skipped, 0 failed, 0 B/m);
   assert.equal(await references(at.imported('work.git')), await references(work));
   assert.equal(await references(at.imported('group/bare.git')), await references(bare));
   assert.equal(await head(at.imported('work.git')), 'refs/heads/trunk');
   assert.equal(await head(at.imported('empty.git')), 'refs/heads/later');
-  assert.equal(await runGit(['-C', at.imported('group/bare.git'), 'rev-parse', '--show-object-format']), 'sha256');
+  assert.equal(
+    await runGit(['-C', at.imported('group/bare.git'), 'rev-parse', '--show-object-format']),
+    'sha256',
+  );
   await runGit(['-C', at.imported('work.git'), 'fsck', '--full', '--strict']);
   assert.deepEqual(readdirSync(at.data), ['repositories']);
   assert.deepEqual(readdirSync(at.temporary), []);
 });
 
-test('an import goes through the server that runs on the directory', async () => {
+test('an import uses the server that runs on the directory', async () => {
   using at = place();
   const source = await at.make('one');
   const server = spawn(process.execPath, [...ARGUMENTS, 'up', at.data, '--http', '127.0.0.1:0'], {
@@ -120,18 +146,35 @@ test('an import goes through the server that runs on the directory', async () =>
   }
 });
 
-test('an import into a running server, by address and with its token, from a list with names and a bundle', async () => {
+test('an import into a running server, with its token, from a list with names and a bundle', async () => {
   using at = place();
   await using gitaly = await startGitaly({ token: 'of the server', tcp: true });
   const source = await at.make('one');
   await runGit(['-C', source, 'bundle', 'create', '-q', join(at.root, 'two.bundle'), '--all', 'HEAD']);
-  writeFileSync(join(at.root, 'list'), `# what to import\n${source}  lists/first\n\n${join(at.root, 'two.bundle')}\n`);
+  writeFileSync(
+    join(at.root, 'list'),
+    `# what to import\n${source}  lists/first\n\n${join(at.root, 'two.bundle')}\n`,
+  );
 
-  const args = ['import', '--list', join(at.root, 'list'), '--prefix', 'p', '--to', gitaly.addresses.tcp ?? ''];
+  const args = [
+    'import',
+    '--list',
+    join(at.root, 'list'),
+    '--prefix',
+    'p',
+    '--to',
+    gitaly.addresses.tcp ?? '',
+  ];
   const env = { ...GIT_ENVIRONMENT, TMPDIR: at.temporary, GITALY_TOKEN: 'of the server' };
   const { code, stdout, stderr } = await run(process.execPath, [...ARGUMENTS, ...args], { cwd: ROOT, env });
-  const refused = await run(process.execPath, [...ARGUMENTS, ...args], { cwd: ROOT, env: { ...env, GITALY_TOKEN: 'another' } });
-  const unsigned = await run(process.execPath, [...ARGUMENTS, ...args], { cwd: ROOT, env: { ...env, GITALY_TOKEN: '' } });
+  const refused = await run(process.execPath, [...ARGUMENTS, ...args], {
+    cwd: ROOT,
+    env: { ...env, GITALY_TOKEN: 'another' },
+  });
+  const unsigned = await run(process.execPath, [...ARGUMENTS, ...args], {
+    cwd: ROOT,
+    env: { ...env, GITALY_TOKEN: '' },
+  });
 
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^imported {2}p\/lists\/first\.git/m);
@@ -141,13 +184,16 @@ test('an import into a running server, by address and with its token, from a lis
   }
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /failed {4}p\/two\.git .*permission denied/);
-  assert.match(unsigned.stderr, /failed {4}p\/two\.git .*authentication required: set GITALY_TOKEN to the token of the server/);
+  assert.match(
+    unsigned.stderr,
+    /failed {4}p\/two\.git .*authentication required: set GITALY_TOKEN to the token of the server/,
+  );
   assert.doesNotMatch(stdout + stderr + refused.stderr, /of the server/);
 });
 
-/** A door that asks for a user and a password. */
-async function guardedDoor(address: string, userAndPassword: string) {
-  const door = await openHttpDoor({
+/** Starts a gateway that requires a user and a password. */
+async function guardedGateway(address: string, userAndPassword: string) {
+  const gateway = await startHttpGateway({
     gitaly: { address },
     mapping: storageMapping('default'),
     listen: { host: '127.0.0.1', port: 0 },
@@ -160,7 +206,7 @@ async function guardedDoor(address: string, userAndPassword: string) {
     }
     const { method, url, headers } = incoming;
     incoming.pipe(
-      request(`${door.url}${url}`, { method, headers }, (answer) =>
+      request(`${gateway.url}${url}`, { method, headers }, (answer) =>
         answer.pipe(outgoing.writeHead(answer.statusCode ?? 500, answer.headers)),
       ),
     );
@@ -173,23 +219,26 @@ async function guardedDoor(address: string, userAndPassword: string) {
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
-      await door.close({ graceMs: 0 });
+      await gateway.close({ graceMs: 0 });
     },
   };
 }
 
-test('a URL with a password is fetched, and the password is neither printed nor kept nor on a command line', async () => {
+test('the password of a URL is neither printed nor stored nor on a command line', async () => {
   using at = place();
   await using gitaly = await startGitaly();
   const source = await at.make('one');
   const seen = join(at.root, 'seen');
   const realGit = (await run('sh', ['-c', 'command -v git'])).stdout.trim();
-  writeFileSync(join(at.root, 'git'), `#!/bin/sh\necho "$@" >>${seen}\nexec ${realGit} "$@"\n`, { mode: 0o755 });
+  writeFileSync(join(at.root, 'git'), `#!/bin/sh\necho "$@" >>${seen}\nexec ${realGit} "$@"\n`, {
+    mode: 0o755,
+  });
   assert.equal((await at.run(source, '--name', 'guarded', '--to', gitaly.address)).code, 0);
-  await using door = await guardedDoor(gitaly.address, 'ann:s3cr%t/word');
-  const url = (password: string): string => `http://ann:${password}@127.0.0.1:${door.port}/guarded.git`;
+  await using gateway = await guardedGateway(gitaly.address, 'ann:s3cr%t/word');
+  const url = (password: string): string => `http://ann:${password}@127.0.0.1:${gateway.port}/guarded.git`;
   const env = { ...GIT_ENVIRONMENT, TMPDIR: at.temporary, PATH: `${at.root}:${process.env.PATH}` };
-  const go = (...args: string[]) => run(process.execPath, [...ARGUMENTS, 'import', ...args, '--to', at.data], { cwd: ROOT, env });
+  const go = (...args: string[]) =>
+    run(process.execPath, [...ARGUMENTS, 'import', ...args, '--to', at.data], { cwd: ROOT, env });
 
   const good = await go(url('s3cr%25t%2Fword'));
   const bad = await go(url('wrong-word'), '--name', 'other');
@@ -201,7 +250,8 @@ test('a URL with a password is fetched, and the password is neither printed nor 
     bad.stderr,
     /^failed {4}other\.git {2}from http:\/\/\[FILTERED\]@127\.0\.0\.1:\d+\/guarded\.git: fatal: Authentication failed/m,
   );
-  const everything = [good, bad].map(({ stdout, stderr }) => stdout + stderr).join('') + readFileSync(seen, 'utf8');
+  const everything =
+    [good, bad].map(({ stdout, stderr }) => stdout + stderr).join('') + readFileSync(seen, 'utf8');
   assert.match(everything, /clone --mirror/);
   assert.doesNotMatch(everything, /s3cr|word/);
   assert.doesNotMatch(readFileSync(join(at.imported('guarded.git'), 'config'), 'utf8'), /127\.0\.0\.1/);
@@ -209,7 +259,7 @@ test('a URL with a password is fetched, and the password is neither printed nor 
   assert.deepEqual(readdirSync(at.temporary), []);
 });
 
-test('what cannot be imported is told line by line, leaves nothing behind and stops nothing else', async () => {
+test('failed sources are reported by line, leave nothing behind and do not stop the others', async () => {
   using at = place();
   const whole = await at.make('whole');
   const holed = await at.make('holed');
@@ -228,36 +278,46 @@ test('what cannot be imported is told line by line, leaves nothing behind and st
   assert.equal(code, 1);
   assert.match(stdout, /^imported {2}good\.git/m);
   assert.match(stderr, /^failed {4}holed\.git {2}from .*: .*(unable to read|bad object|missing)/m);
-  assert.match(stderr, /^failed {4}shallow\.git .*is a shallow clone: run "git fetch --unshallow" in it first$/m);
+  assert.match(
+    stderr,
+    /^failed {4}shallow\.git .*is a shallow clone: run "git fetch --unshallow" in it first$/m,
+  );
   assert.match(stderr, /^failed {4}no-repository\.git .*is not a git repository/m);
-  assert.match(stderr, /^failed {4}whole\.git .*there is a repository of that name with other references/m);
+  assert.match(stderr, /^failed {4}whole\.git .*a repository of that name exists with other references/m);
   assert.match(stderr, /^failed {4}there\.git .*no such file or directory$/m);
   assert.match(stderr, /^1 imported, 0 skipped, 5 failed/m);
   assert.equal(await references(at.imported('whole.git')), await references(other));
   assert.deepEqual(
-    readdirSync(join(at.data, 'repositories')).filter((name) => !name.startsWith('+') && !name.startsWith('.')),
+    readdirSync(join(at.data, 'repositories')).filter(
+      (name) => !name.startsWith('+') && !name.startsWith('.'),
+    ),
     ['good.git', 'whole.git'],
   );
 });
 
-test('objects that fail the checks of git are refused, and taken with --no-fsck', async () => {
+test("objects that fail git's checks are refused, and accepted with --no-fsck", async () => {
   using at = place();
   const source = await at.make('old');
   const tree = await runGit(['-C', source, 'rev-parse', 'trunk^{tree}']);
   const input = `tree ${tree}\nauthor nobody 1 +0000\ncommitter nobody 1 +0000\n\nno email\n`;
-  const oid = await runGit(['-C', source, 'hash-object', '-t', 'commit', '-w', '--stdin', '--literally'], { input });
+  const oid = await runGit(['-C', source, 'hash-object', '-t', 'commit', '-w', '--stdin', '--literally'], {
+    input,
+  });
   await runGit(['-C', source, 'update-ref', 'refs/heads/old', oid]);
 
   const refused = await at.run(source, '--to', at.data);
   const taken = await at.run(source, '--to', at.data, '--no-fsck');
 
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /^failed {4}old\.git .*missingEmail.*\(use --no-fsck to take it nevertheless\)$/m);
+  assert.match(
+    refused.stderr,
+    /^failed {4}old\.git .*missingEmail.*\(use --no-fsck to import it nevertheless\)$/m,
+  );
   assert.equal(taken.code, 0, taken.stderr);
   assert.equal(await references(at.imported('old.git')), await references(source));
 });
 
-test('the source runs no program of its own and its configuration sends nothing elsewhere', async () => {
+test("the source's configuration runs no programs and redirects nothing", async () => {
   using at = place();
   const source = await at.make('trap');
   const mark = join(at.root, 'mark');
@@ -282,17 +342,17 @@ test('the source runs no program of its own and its configuration sends nothing 
   assert.equal(existsSync(mark), false);
 });
 
-test('wrong usage is told before anything happens, with exit code 2', async () => {
+test('wrong usage is reported before anything happens, with exit code 2', async () => {
   using at = place();
   await at.make('a/x');
   await at.make('b/x');
   const [a, b] = [join(at.root, 'a/x'), join(at.root, 'b/x')];
 
   for (const [args, text] of [
-    [[a, b], /would both become x\.git: give names with --list/],
-    [[a, b, '--name', 'one'], /--name is for one repository, and these are 2/],
-    [[a, '--name', '../up'], /cannot be the name of a repository/],
-    [[a, '--jobs', '0'], /want a number from 1 to 64/],
+    [[a, b], /have the same name x\.git: set names with --list/],
+    [[a, b, '--name', 'one'], /--name works with one repository, but there are 2/],
+    [[a, '--name', '../up'], /is not a valid repository name/],
+    [[a, '--jobs', '0'], /expected a number from 1 to 64/],
     [[join(at.root, 'none'), '--recursive'], /no such file or directory/],
     [[at.temporary, '--recursive'], /no repository found/],
     [[a, '--no-such-option'], /unknown option/],
@@ -305,7 +365,7 @@ test('wrong usage is told before anything happens, with exit code 2', async () =
   assert.equal(existsSync(at.data), false);
 });
 
-test('an interrupt ends the import, leaves nothing half, and the next one completes it', async () => {
+test('an interrupt ends the import, leaves nothing incomplete, and the next one completes it', async () => {
   using at = place();
   const source = await at.make('quick');
   const silent = createTcpServer(() => {}).listen(0, '127.0.0.1');
@@ -330,7 +390,7 @@ test('an interrupt ends the import, leaves nothing half, and the next one comple
     const [code] = await once(child, 'close');
 
     assert.equal(code, 1);
-    assert.match(stderr, /Stopped before 2 of 2 were done\. The same command again goes on/);
+    assert.match(stderr, /Stopped with 2 of 2 not imported\. Run the same command again to continue/);
     assert.deepEqual(readdirSync(at.temporary), []);
     assert.equal((await at.run(source, '--to', at.data)).code, 0);
   } finally {
@@ -342,7 +402,10 @@ test('an interrupt ends the import, leaves nothing half, and the next one comple
 test('an interrupt while a repository is sent removes it again', async () => {
   using at = place();
   const source = await at.make('big', { bytes: 48 << 20 });
-  const child = spawn(process.execPath, [...ARGUMENTS, 'import', source, '--to', at.data], { cwd: ROOT, stdio: 'ignore' });
+  const child = spawn(process.execPath, [...ARGUMENTS, 'import', source, '--to', at.data], {
+    cwd: ROOT,
+    stdio: 'ignore',
+  });
   const exited = once(child, 'exit');
   while (!existsSync(at.imported('big.git/HEAD'))) await delay(5);
   await delay(50);
@@ -355,10 +418,13 @@ test('an interrupt while a repository is sent removes it again', async () => {
   assert.deepEqual(readdirSync(at.data), ['repositories']);
 });
 
-test('an import that is killed leaves a repository empty or whole, and the next one completes it', async () => {
+test('a killed import leaves a repository empty or complete, and the next one completes it', async () => {
   using at = place();
   const source = await at.make('big', { bytes: 48 << 20 });
-  const child = spawn(process.execPath, [...ARGUMENTS, 'import', source, '--to', at.data], { cwd: ROOT, stdio: 'ignore' });
+  const child = spawn(process.execPath, [...ARGUMENTS, 'import', source, '--to', at.data], {
+    cwd: ROOT,
+    stdio: 'ignore',
+  });
   const exited = once(child, 'exit');
   while (!existsSync(at.imported('big.git/HEAD'))) await delay(5);
   await delay(50);

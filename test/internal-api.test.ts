@@ -4,28 +4,30 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '#client/index';
-import { gitOutput, initRepository } from '#testkit/init-repository';
 import { HANG_UP, type InternalApi, startInternalApi } from '#testkit/internal-api';
-import { pushBody, readReport, ZERO_OID } from '#testkit/push';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startGitaly, TEST_CERTIFICATE, type TestGitaly } from '#testkit/start-gitaly';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 
 const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
 const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
-/** `read_timeout` of the servers here is a second. */
+/** `read_timeout` of these servers is one second. */
 const TOO_SLOW_MS = 1500;
 
-/** The same push every time, to a branch of its own. */
+/** Makes the same push to a separate branch. */
 async function push(gitaly: TestGitaly, branch: string, oid: string) {
   const answer: Uint8Array[] = [];
   const request = { repository, glId: 'user-1', glUsername: 'jane' };
   const body = pushBody([`${ZERO_OID} ${oid} refs/heads/${branch}`]);
-  for await (const { data } of gitaly.connection.smartHttp.postReceivePack([request, { data: body }])) answer.push(data);
+  for await (const { data } of gitaly.connection.smartHttp.postReceivePack([request, { data: body }]))
+    answer.push(data);
   const { report, messages } = readReport(Buffer.concat(answer));
   return { status: report[1], messages };
 }
 
-/** A tag for a user. `undefined`, or code and text of the failure. */
+/** Creates a tag for a user. Returns `undefined`, or code and text of the failure. */
 async function tag(gitaly: TestGitaly, name: string): Promise<string | undefined> {
   const request = { repository, user, tagName: Buffer.from(name), targetRevision: Buffer.from('main') };
   return await gitaly.connection.operation.userCreateTag(request).then(
@@ -40,10 +42,12 @@ function makeRepository(gitaly: TestGitaly): { path: string; oid: string } {
   return { path, oid: gitOutput(path, ['rev-parse', 'main']) };
 }
 
-const ALLOWED_FAILED = 'PERMISSION_DENIED reference update denied by access checks: running pre-receive hooks: GitLab: ';
+const ALLOWED_FAILED =
+  'PERMISSION_DENIED reference update denied by access checks: running pre-receive hooks: GitLab: ';
 const PRE_RECEIVE_FAILED = 'INTERNAL updating reference: running pre-receive hooks: ';
 const POST_RECEIVE_FAILED = 'INTERNAL updating reference: running post-receive hooks: ';
-const NO_JSON = "decoding response from /allowed endpoint: invalid character '<' looking for beginning of value";
+const NO_JSON =
+  "decoding response from /allowed endpoint: invalid character '<' looking for beginning of value";
 const WEB_PAGE = '/allowed endpoint respond with unsupported content type: text/html';
 const slowly = async (): Promise<undefined> => {
   await sleep(TOO_SLOW_MS);
@@ -54,9 +58,9 @@ interface Answer {
   readonly what: string;
   readonly path: '/allowed' | '/pre_receive' | '/post_receive';
   readonly answer: unknown;
-  /** What a pusher reads. */
+  /** Messages for the user who pushes. */
   readonly messages: string;
-  /** What the caller of an operation is told. */
+  /** Error for the caller of an operation. */
   readonly failure: string;
 }
 
@@ -121,7 +125,7 @@ suite('what GitLab answers decides', () => {
 
   for (const { what, path: endpoint, answer, messages, failure } of ANSWERS) {
     const isDone = endpoint === '/post_receive';
-    test(`${what} to ${endpoint} ${isDone ? 'comes too late for' : 'refuses'} a push and an operation`, async () => {
+    test(`${what} to ${endpoint} ${isDone ? 'is too late for' : 'refuses'} push and operation`, async () => {
       const name = `${endpoint.slice(1)}-${what.replaceAll(' ', '-')}`;
       api.reset({ [endpoint]: answer });
 
@@ -131,7 +135,12 @@ suite('what GitLab answers decides', () => {
       const status = isDone ? `ok refs/heads/${name}` : `ng refs/heads/${name} pre-receive hook declined`;
       assert.deepEqual(pushed, { status, messages });
       assert.equal(failed, failure);
-      const made = gitOutput(path, ['for-each-ref', '--format=%(refname)', `refs/heads/${name}`, `refs/tags/${name}`]);
+      const made = gitOutput(path, [
+        'for-each-ref',
+        '--format=%(refname)',
+        `refs/heads/${name}`,
+        `refs/tags/${name}`,
+      ]);
       assert.equal(made, isDone ? `refs/heads/${name}\nrefs/tags/${name}` : '');
       const asked = ['/allowed', '/pre_receive', '/post_receive'];
       const once = asked.slice(0, asked.indexOf(endpoint) + 1);
@@ -142,7 +151,7 @@ suite('what GitLab answers decides', () => {
     });
   }
 
-  test('messages of GitLab reach the pusher, and an unknown kind of message is told', async () => {
+  test('messages of GitLab reach the user, and an unknown kind of message is reported', async () => {
     const messages = [
       { type: 'basic', message: 'To create a merge request, visit:' },
       { type: 'shout', message: 'no' },
@@ -174,7 +183,11 @@ suite('GitLab is reached', () => {
       () => ({ root: '/gitlab', socketPath: join(directory, 'gitlab.socket') }),
       () => ({ relative_url_root: '/gitlab' }),
     ],
-    ['by TLS with an authority of its own', () => ({ tls: true }), () => ({ 'http-settings': { ca_file: TEST_CERTIFICATE } })],
+    [
+      'by TLS with an authority of its own',
+      () => ({ tls: true }),
+      () => ({ 'http-settings': { ca_file: TEST_CERTIFICATE } }),
+    ],
     [
       'by TLS with a directory of authorities',
       () => ({ tls: true, root: '/gitlab' }),
@@ -183,7 +196,9 @@ suite('GitLab is reached', () => {
   ] as const) {
     test(`${where}, by a push and by an operation`, async () => {
       await using api = await startInternalApi(options());
-      await using gitaly = await startGitaly({ config: { gitlab: { url: api.url, secret: api.secret, ...settings() } } });
+      await using gitaly = await startGitaly({
+        config: { gitlab: { url: api.url, secret: api.secret, ...settings() } },
+      });
       const { oid } = makeRepository(gitaly);
 
       assert.deepEqual(await push(gitaly, 'pushed', oid), { status: 'ok refs/heads/pushed', messages: '' });
@@ -197,7 +212,7 @@ suite('GitLab is reached', () => {
     });
   }
 
-  test('by TLS only when its certificate is trusted', async () => {
+  test('over TLS only if its certificate is trusted', async () => {
     await using api = await startInternalApi({ tls: true });
     await using gitaly = await startGitaly({ internalApi: api });
     const { oid } = makeRepository(gitaly);

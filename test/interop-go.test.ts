@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { goProgram } from '#testkit/go-program';
-import { runGit } from '#testkit/run-git';
+import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
-import { startGitaly, TEST_CERTIFICATE, type TestGitaly } from '#testkit/start-gitaly';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 
 const TOKEN = 'interop-token';
 const REPOSITORY = 'interop.git';
@@ -90,15 +91,31 @@ describe('the Go client of Gitaly', { skip }, () => {
   }
 });
 
-/** A repository with a commit on main, a few branches and tags, and a blob of some megabytes; and what the program is told about it. */
+/**
+ * Creates a repository with a commit on main, a few branches and tags, and a blob of some
+ * megabytes, and returns the program's parameters.
+ */
 async function seed(gitaly: TestGitaly): Promise<Record<string, string>> {
-  await gitaly.connection.repository.createRepository({ repository: { storageName: 'default', relativePath: REPOSITORY } });
+  await gitaly.connection.repository.createRepository({
+    repository: { storageName: 'default', relativePath: REPOSITORY },
+  });
   const cwd = join(gitaly.storagePath(), REPOSITORY);
-  const blob = await runGit(['hash-object', '-w', '--stdin'], { cwd, input: Buffer.alloc(3 << 20, 'interop ') });
+  const blob = await runGit(['hash-object', '-w', '--stdin'], {
+    cwd,
+    input: Buffer.alloc(3 << 20, 'interop '),
+  });
   const tree = await runGit(['mktree'], { cwd, input: `100644 blob ${blob}\tfile\n` });
   const commit = await runGit(['commit-tree', '-m', 'first', tree], { cwd });
-  for (const name of ['refs/heads/main', 'refs/heads/topic', 'refs/tags/v1']) await runGit(['update-ref', name, commit], { cwd });
-  return { TOKEN, STORAGE: 'default', REPOSITORY, COMMIT: commit, BLOB: blob, SSL_CERT_FILE: TEST_CERTIFICATE };
+  for (const name of ['refs/heads/main', 'refs/heads/topic', 'refs/tags/v1'])
+    await runGit(['update-ref', name, commit], { cwd });
+  return {
+    TOKEN,
+    STORAGE: 'default',
+    REPOSITORY,
+    COMMIT: commit,
+    BLOB: blob,
+    SSL_CERT_FILE: TEST_CERTIFICATE,
+  };
 }
 
 function refsOf(repository: string): Promise<string> {

@@ -4,23 +4,26 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDescriptors, processesIn, residentBytes } from '#testkit/process-usage';
-import { runGit } from '#testkit/run-git';
+import { runGit } from '#testkit/repositories/run-git';
+import { extent } from '#testkit/soak';
 import { Arena, client, commit } from './faults/arena.ts';
 
-/** `make test` ends after 200 of each, which takes some fifteen seconds; LOAD_SECONDS=180 goes on for three minutes. */
-const SECONDS = Number(process.env.LOAD_SECONDS ?? 35);
-const PAIRS = process.env.LOAD_SECONDS === undefined ? 200 : Number.POSITIVE_INFINITY;
-/** Caches are full by then. */
+/** The short form ends after so many of each, which takes some fifteen seconds. */
+const SHORT_PAIRS = 200;
+const SHORT_SECONDS = 35;
+const SECONDS = extent('LOAD_SECONDS', { short: SHORT_SECONDS, long: 60 });
+const PAIRS = SECONDS === SHORT_SECONDS ? SHORT_PAIRS : Number.POSITIVE_INFINITY;
+/** Number after which caches are full. */
 const WARM_PAIRS = 60;
 const CLIENTS = 16;
 const REPOSITORIES = 4;
 /** An idle cat-file process lives ten seconds. */
 const GONE_AFTER_MS = 15_000;
 const DESCRIPTORS_LEFT = 5;
-/** What the heap may go up and down after the first pushes. */
+/** Normal variation of the heap after the first pushes. */
 const GROWTH_BYTES = 96 * 1024 ** 2;
 
-test(`pushes and clones by ${CLIENTS} git clients at once make no error and leave nothing`, async (context) => {
+test(`pushes and clones by ${CLIENTS} git clients cause no error and leave nothing`, async (context) => {
   await using arena = await Arena.start();
   const names = Array.from({ length: REPOSITORIES }, (_, number) => `loaded-${number}`);
   for (const name of names) await arena.pushed(name);
@@ -61,10 +64,13 @@ test(`pushes and clones by ${CLIENTS} git clients at once make no error and leav
 
   await arena.settles();
   const limit = performance.now() + GONE_AFTER_MS;
-  while (processesIn(join(arena.directory, 'default')).length > 0 && performance.now() < limit) await sleep(200);
+  while (processesIn(join(arena.directory, 'default')).length > 0 && performance.now() < limit)
+    await sleep(200);
   const grown = state.warmBytes === 0 ? 0 : residentBytes(arena.gitaly.pid) - state.warmBytes;
   context.diagnostic(
-    `${state.done} pushes and clones in ${seconds.toFixed(1)} s, slowest pair ${Math.round(state.slowestMs)} ms, ${Math.round(grown / 1024 ** 2)} MiB more than when warm, ${openDescriptors(arena.gitaly.pid) - descriptors} more descriptors`,
+    `${state.done} pushes and clones in ${seconds.toFixed(1)} s, slowest pair ` +
+      `${Math.round(state.slowestMs)} ms, ${Math.round(grown / 1024 ** 2)} MiB more than when warm, ` +
+      `${openDescriptors(arena.gitaly.pid) - descriptors} more descriptors`,
   );
   assert.deepEqual(processesIn(join(arena.directory, 'default')), []);
   assert.ok(

@@ -3,41 +3,48 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '#client/index';
-import { gitOutput, initRepository } from '#testkit/init-repository';
 import { openDescriptors, processesIn, residentBytes } from '#testkit/process-usage';
-import { type Random, randomHistory, seededRandom } from '#testkit/random-history';
-import { runGit } from '#testkit/run-git';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { type Random, randomHistory, seededRandom } from '#testkit/repositories/random-history';
+import { runGit } from '#testkit/repositories/run-git';
+import { extent } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 
-/** The issue's length is a minute. */
-const SECONDS = Number(process.env.LOAD_SECONDS ?? 15);
+const SECONDS = extent('LOAD_SECONDS', { short: 15, long: 60 });
 const CLIENTS = 64;
 const COMMITS = 300;
 const BRANCHES = 20;
-/** Of `ListCommitsByOid` and `GetBlobs`. */
+/** Number of ids in `ListCommitsByOid` and `GetBlobs`. */
 const OIDS = 20;
 const BLOBS = 50;
 /** An idle cat-file process lives ten seconds. */
 const GONE_AFTER_MS = 15_000;
 const DESCRIPTORS_LEFT = 3;
-/** Caches are full, and the collector has not run, when the first third of the time is over; from then on nothing may grow. */
+/**
+ * Allowed growth. After a third of the time the caches are full and the collector has not run; from
+ * then on nothing may grow.
+ */
 const GROWTH_BYTES = 96 * 1024 ** 2;
 const repository = { storageName: 'default', relativePath: 'loaded.git' };
 
-test('64 clients that read while git rewrites references and repacks get right answers only', async (context) => {
+test('64 clients that read while git rewrites and repacks receive correct responses', async (context) => {
   await using gitaly = await startGitalyProcess();
   const directory = join(gitaly.directory, 'default', repository.relativePath);
   const facts = makeRepository(directory);
   const branches = new MovingBranches(directory, facts.commits);
   const clients = await Promise.all(Array.from({ length: CLIENTS }, () => gitaly.connect()));
-  await Promise.all(clients.map((client) => client.commit.findCommit({ repository, revision: Buffer.from('main') })));
+  await Promise.all(
+    clients.map((client) => client.commit.findCommit({ repository, revision: Buffer.from('main') })),
+  );
   const descriptors = openDescriptors(gitaly.pid);
 
   const stop = new AbortController();
   const calls = new Map<string, number>();
   const until = performance.now() + SECONDS * 1000;
   const rewriting = rewrite(directory, branches, stop.signal);
-  const reading = clients.map((client, number) => read(client, { facts, branches, calls, until, random: seededRandom(number) }));
+  const reading = clients.map((client, number) =>
+    read(client, { facts, branches, calls, until, random: seededRandom(number) }),
+  );
   let warm = 0;
   const warmUp = setTimeout(
     () => {
@@ -56,12 +63,15 @@ test('64 clients that read while git rewrites references and repacks get right a
 
   const grown = residentBytes(gitaly.pid) - warm;
   const limit = performance.now() + GONE_AFTER_MS;
-  while (processesIn(join(gitaly.directory, 'default')).length > 0 && performance.now() < limit) await sleep(200);
+  while (processesIn(join(gitaly.directory, 'default')).length > 0 && performance.now() < limit)
+    await sleep(200);
   context.diagnostic(
-    `${[...calls].map(([name, count]) => `${name} ${count}`).join(', ')}; ${moves} moves of branches, ${rounds} repacks`,
+    `${[...calls].map(([name, count]) => `${name} ${count}`).join(', ')}; ${moves} moves of branches, ` +
+      `${rounds} repacks`,
   );
   context.diagnostic(
-    `${Math.round(grown / 1024 ** 2)} MiB more than when warm, ${openDescriptors(gitaly.pid) - descriptors} more descriptors than at the start`,
+    `${Math.round(grown / 1024 ** 2)} MiB more than when warm, ` +
+      `${openDescriptors(gitaly.pid) - descriptors} more descriptors than at the start`,
   );
   assert.deepEqual(processesIn(join(gitaly.directory, 'default')), []);
   assert.ok(
@@ -78,7 +88,7 @@ interface Entry {
   readonly oid: string;
 }
 
-/** What never changes: commits that some reference keeps, and what is in them. */
+/** Immutable facts: commits that some reference keeps, and their contents. */
 interface Facts {
   readonly commits: readonly string[];
   /** All entries of all levels by commit. */
@@ -91,7 +101,9 @@ function makeRepository(directory: string): Facts {
   initRepository(directory);
   gitOutput(directory, ['fast-import', '--quiet', '--done'], randomHistory(seededRandom(4), COMMITS));
   const commits = gitOutput(directory, ['rev-list', '--all']).split('\n');
-  const trees = new Map(commits.map((commit) => [commit, entriesOf(gitOutput(directory, ['ls-tree', '-r', '-t', commit]))]));
+  const trees = new Map(
+    commits.map((commit) => [commit, entriesOf(gitOutput(directory, ['ls-tree', '-r', '-t', commit]))]),
+  );
   const oids = new Set(
     [...trees.values()]
       .flat()
@@ -114,7 +126,7 @@ function entriesOf(listing: string): Entry[] {
 
 const isBlob = ({ mode }: Entry): boolean => (mode & 0o100000) !== 0;
 
-/** Branches that are moved from commit to commit, and where they may have been at any time. */
+/** Branches that move from commit to commit, and their possible values at any time. */
 class MovingBranches {
   readonly #directory: string;
   readonly #commits: readonly string[];
@@ -125,9 +137,11 @@ class MovingBranches {
     this.#commits = commits;
   }
 
-  /** Moves some of them in one transaction. Gives how many. */
+  /** Moves some branches in one transaction. Returns their number. */
   async move(random: Random): Promise<number> {
-    const names = new Set(Array.from({ length: 5 }, () => `refs/heads/moving-${Math.floor(random() * BRANCHES)}`));
+    const names = new Set(
+      Array.from({ length: 5 }, () => `refs/heads/moving-${Math.floor(random() * BRANCHES)}`),
+    );
     const moves = [...names].map((name) => ({ name, oid: pick(this.#commits, random) }));
     for (const { name, oid } of moves)
       this.#values.set(name, [...(this.#values.get(name) ?? []), { oid, until: Number.POSITIVE_INFINITY }]);
@@ -147,7 +161,7 @@ class MovingBranches {
     return moves.length;
   }
 
-  /** One of those that have been made. */
+  /** Returns one of the created branches. */
   any(random: Random): string | undefined {
     const names = [...this.#values]
       .filter(([, values]) => values.some(({ until }) => until < Number.POSITIVE_INFINITY))
@@ -155,24 +169,35 @@ class MovingBranches {
     return names.length === 0 ? undefined : pick(names, random);
   }
 
-  /** Where a branch may have been since a time. */
+  /** Returns the possible values of a branch since a time. */
   since(name: string, time: number): string[] {
     return (this.#values.get(name) ?? []).filter(({ until }) => until >= time).map(({ oid }) => oid);
   }
 }
 
-/** Plain git works on the repository until it is told to stop. Gives the number of repacks and of branches that were moved. */
-async function rewrite(directory: string, branches: MovingBranches, stop: AbortSignal): Promise<[number, number]> {
+/**
+ * Runs plain git on the repository until it is stopped. Returns the number of repacks and of moved
+ * branches.
+ */
+async function rewrite(
+  directory: string,
+  branches: MovingBranches,
+  stop: AbortSignal,
+): Promise<[number, number]> {
   const random = seededRandom(99);
   let [rounds, moves] = [0, 0];
   while (!stop.aborted) {
     for (let times = 0; times < 5; times++) moves += await branches.move(random);
     await runGit(['pack-refs', '--all'], { cwd: directory });
     const tree = await runGit(['rev-parse', 'main^{tree}'], { cwd: directory });
-    const fresh = await runGit(['commit-tree', '-p', 'main', '-m', `round ${rounds}`, tree], { cwd: directory });
+    const fresh = await runGit(['commit-tree', '-p', 'main', '-m', `round ${rounds}`, tree], {
+      cwd: directory,
+    });
     await runGit(['update-ref', `refs/keep/${rounds}`, fresh], { cwd: directory });
     moves += await branches.move(random);
-    await runGit(['repack', '-adq', ...(rounds % 2 === 0 ? ['--write-bitmap-index'] : [])], { cwd: directory });
+    await runGit(['repack', '-adq', ...(rounds % 2 === 0 ? ['--write-bitmap-index'] : [])], {
+      cwd: directory,
+    });
     if (rounds % 3 === 0) await runGit(['commit-graph', 'write', '--reachable'], { cwd: directory });
     rounds++;
   }
@@ -182,7 +207,7 @@ async function rewrite(directory: string, branches: MovingBranches, stop: AbortS
 interface Reading {
   readonly facts: Facts;
   readonly branches: MovingBranches;
-  /** How often each call was made. */
+  /** Number of calls by name. */
   readonly calls: Map<string, number>;
   readonly until: number;
   readonly random: Random;
@@ -223,7 +248,10 @@ async function getBlobs({ blob }: Connection, { facts, random }: Reading): Promi
     const entries = (facts.trees.get(revision) ?? []).filter(isBlob);
     return { revision, entry: entries.length === 0 ? undefined : pick(entries, random) };
   });
-  const revisionPaths = asked.map(({ revision, entry }) => ({ revision, path: Buffer.from(entry?.path ?? 'nothing') }));
+  const revisionPaths = asked.map(({ revision, entry }) => ({
+    revision,
+    path: Buffer.from(entry?.path ?? 'nothing'),
+  }));
   const answers = await Array.fromAsync(blob.getBlobs({ repository, revisionPaths, limit: -1n }));
   assert.deepEqual(
     answers.map(({ oid, data }) => `${oid} ${Buffer.from(data)}`),
@@ -262,7 +290,7 @@ async function listAllCommits({ commit }: Connection, { facts }: Reading): Promi
   );
 }
 
-/** Parts of each call in what a Gitaly server is asked. */
+/** Share of each call in the load of a Gitaly server. */
 const MIX: readonly (readonly [parts: number, name: string, call: Call])[] = [
   [90, 'FindCommit', findCommit],
   [90, 'ListCommitsByOid', listCommitsByOid],
@@ -283,6 +311,6 @@ function pickCall(random: Random): [string, Call] {
 }
 
 function pick<T>(items: readonly T[], random: Random): T {
-  // Nobody picks from an empty list.
+  // The list is never empty.
   return items[Math.floor(random() * items.length)] as T;
 }

@@ -3,31 +3,33 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gitOutput, initRepository } from '#testkit/init-repository';
 import { openDescriptors, processesIn, residentBytes } from '#testkit/process-usage';
-import { seededRandom } from '#testkit/random-history';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { seededRandom } from '#testkit/repositories/random-history';
+import { extent } from '#testkit/soak';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
 import { Ledger } from './load-writes/ledger.ts';
 import { BRANCHES, pushUntil, repository, SHARED, writeUntil } from './load-writes/writers.ts';
 
-/** The issue's length is a minute. */
-const SECONDS = Number(process.env.LOAD_SECONDS ?? 20);
+const SECONDS = extent('LOAD_SECONDS', { short: 20, long: 60 });
 const WRITERS = 32;
 const PUSHERS = 2;
 /** Idle processes of pools live ten seconds. */
 const GONE_AFTER_MS = 20_000;
 const DESCRIPTORS_LEFT = 3;
-/** From when the caches are full; the collector has not run then. */
+/** Allowed growth after the caches are full; the collector has not run then. */
 const GROWTH_BYTES = 96 * 1024 ** 2;
 
-test('of 32 writers on one branch and on 1000, and pushes between, each accepted change is in the history once', async (context) => {
+test('with 32 writers and pushes between, each accepted change is in the history once', async (context) => {
   await using gitaly = await startGitalyProcess();
   const storage = join(gitaly.directory, 'default');
   const directory = join(storage, repository.relativePath);
   const start = makeRepository(directory);
   const ledger = new Ledger(start);
   const clients = await Promise.all(Array.from({ length: WRITERS }, () => gitaly.connect()));
-  await Promise.all(clients.map((client) => client.ref.refExists({ repository, ref: Buffer.from('refs/heads/main') })));
+  await Promise.all(
+    clients.map((client) => client.ref.refExists({ repository, ref: Buffer.from('refs/heads/main') })),
+  );
   const descriptors = openDescriptors(gitaly.pid);
 
   const until = performance.now() + SECONDS * 1000;
@@ -35,7 +37,13 @@ test('of 32 writers on one branch and on 1000, and pushes between, each accepted
     writeUntil(until, { client, directory, ledger, number, random: seededRandom(number) }),
   );
   const pushers = Array.from({ length: PUSHERS }, (_, number) =>
-    pushUntil(until, { directory, ledger, number, address: gitaly.address, work: join(gitaly.directory, `work-${number}`) }),
+    pushUntil(until, {
+      directory,
+      ledger,
+      number,
+      address: gitaly.address,
+      work: join(gitaly.directory, `work-${number}`),
+    }),
   );
   let warm = 0;
   const warmUp = setTimeout(() => (warm = residentBytes(gitaly.pid)), (SECONDS * 1000) / 3);
@@ -55,11 +63,14 @@ test('of 32 writers on one branch and on 1000, and pushes between, each accepted
   while (processesIn(storage).length > 0 && performance.now() < limit) await sleep(200);
   context.diagnostic(`${Math.round(grown / 1024 ** 2)} MiB more than when warm`);
   assert.deepEqual(processesIn(storage), []);
-  assert.ok(openDescriptors(gitaly.pid) <= descriptors + DESCRIPTORS_LEFT, `${openDescriptors(gitaly.pid)} of ${descriptors}`);
+  assert.ok(
+    openDescriptors(gitaly.pid) <= descriptors + DESCRIPTORS_LEFT,
+    `${openDescriptors(gitaly.pid)} of ${descriptors}`,
+  );
   assert.ok(grown < GROWTH_BYTES, `${Math.round(grown / 1024 ** 2)} MiB`);
 });
 
-/** All branches at one commit. Gives its id. */
+/** Creates a repository with all branches at one commit. Returns its id. */
 function makeRepository(directory: string): string {
   initRepository(directory, { commits: 1 });
   const oid = gitOutput(directory, ['rev-parse', 'main']);

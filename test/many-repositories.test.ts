@@ -3,21 +3,21 @@ import { copyFileSync, linkSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gitOutput, initRepository } from '#testkit/init-repository';
 import { processesIn, residentBytes } from '#testkit/process-usage';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { extent } from '#testkit/soak';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 
-/** The issue's number is 10,000. */
-const REPOSITORIES = Number(process.env.MANY_REPOSITORIES ?? 1000);
+const REPOSITORIES = extent('MANY_REPOSITORIES', { short: 1000, long: 10_000 });
 const CALLS_AT_ONCE = 16;
-/** `[git] catfile_cache_size` when nothing is configured. */
+/** Default of `[git] catfile_cache_size`. */
 const BUDGET = 100;
 /** An idle cat-file process lives ten seconds. */
 const GONE_AFTER_MS = 15_000;
 const WARM_UP_CALLS = 5000;
 const MEMORY_LEFT_BYTES = 48 * 1024 ** 2;
 
-test(`${REPOSITORIES} repositories that are touched once leave neither processes nor memory behind`, async (context) => {
+test(`${REPOSITORIES} repositories that are used once leave no process and memory`, async (context) => {
   await using gitaly = await startGitalyProcess();
   const storage = join(gitaly.directory, 'default');
   const oid = makeRepositories(storage, REPOSITORIES + CALLS_AT_ONCE);
@@ -27,8 +27,11 @@ test(`${REPOSITORIES} repositories that are touched once leave neither processes
     const { commit } = await connection.commit.findCommit({ repository, revision: Buffer.from('main') });
     assert.equal(commit?.id, oid);
   };
-  // As many calls for few repositories bring the heap to its working size: what comes on top is what repositories cost.
-  await inTurns(Math.min(REPOSITORIES, WARM_UP_CALLS), (number) => touch(REPOSITORIES + (number % CALLS_AT_ONCE)));
+  // As many calls for few repositories first bring the heap to its working size; further growth is
+  // the cost of repositories.
+  await inTurns(Math.min(REPOSITORIES, WARM_UP_CALLS), (number) =>
+    touch(REPOSITORIES + (number % CALLS_AT_ONCE)),
+  );
   const before = residentBytes(gitaly.pid);
 
   let most = 0;
@@ -40,14 +43,15 @@ test(`${REPOSITORIES} repositories that are touched once leave neither processes
   const tookMs = performance.now() - startedAt;
   const highest = residentBytes(gitaly.pid);
 
-  // A process that is told to end does not count any more, but it is there until it has heard of it.
+  // A process that is told to end no longer counts, but runs until it has received the signal.
   assert.ok(most <= BUDGET + 2 * CALLS_AT_ONCE, `${most} processes at once`);
   const limit = performance.now() + GONE_AFTER_MS;
   while (catFiles(gitaly) > 0 && performance.now() < limit) await sleep(200);
   assert.equal(catFiles(gitaly), 0, 'processes are left');
   const left = residentBytes(gitaly.pid) - before;
   context.diagnostic(
-    `${Math.round(tookMs)} ms, ${most} processes at most, ${mib(highest - before)} MiB more at the end, ${mib(left)} MiB after the TTL`,
+    `${Math.round(tookMs)} ms, ${most} processes at most, ${mib(highest - before)} MiB more at the ` +
+      `end, ${mib(left)} MiB after the TTL`,
   );
   assert.ok(left < MEMORY_LEFT_BYTES, `${mib(left)} MiB are left`);
 });
@@ -57,7 +61,7 @@ const pathOf = (number: number): string => `${number % 100}/${number}.git`;
 const catFiles = (gitaly: GitalyProcess): number =>
   processesIn(join(gitaly.directory, 'default')).filter((line) => line.includes(' cat-file ')).length;
 
-/** Does something for each number below a limit, some at once. */
+/** Does something for each number below a limit, some concurrently. */
 async function inTurns(limit: number, work: (number: number) => Promise<void>): Promise<void> {
   let next = 0;
   const turn = async (): Promise<void> => {
@@ -66,7 +70,7 @@ async function inTurns(limit: number, work: (number: number) => Promise<void>): 
   await Promise.all(Array.from({ length: CALLS_AT_ONCE }, turn));
 }
 
-/** Repositories of the same commit, and its id. */
+/** Creates repositories of the same commit, and returns its id. */
 function makeRepositories(storage: string, count: number): string {
   const template = join(storage, 'template.git');
   initRepository(template, { commits: 3 });
@@ -76,8 +80,10 @@ function makeRepositories(storage: string, count: number): string {
   for (let number = 0; number < count; number++) {
     const directory = join(storage, pathOf(number));
     for (const name of ['objects/pack', 'refs']) mkdirSync(join(directory, name), { recursive: true });
-    for (const name of ['HEAD', 'config', 'packed-refs']) copyFileSync(join(template, name), join(directory, name));
-    for (const name of packs) linkSync(join(template, 'objects/pack', name), join(directory, 'objects/pack', name));
+    for (const name of ['HEAD', 'config', 'packed-refs'])
+      copyFileSync(join(template, name), join(directory, name));
+    for (const name of packs)
+      linkSync(join(template, 'objects/pack', name), join(directory, 'objects/pack', name));
   }
   return gitOutput(template, ['rev-parse', 'main']);
 }

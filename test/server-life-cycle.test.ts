@@ -1,21 +1,30 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { receivePack } from '#client/index';
-import { runGit } from '#testkit/run-git';
+import { FLUSH, packet } from '#testkit/repositories/push';
+import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { until } from '#testkit/until';
 
 const repository = { storageName: 'default', relativePath: 'a.git' };
-/** Issue: idle, it is gone within 2 s. */
+/** Required limit: an idle server ends within 2 s. */
 const IDLE_STOP_LIMIT_MS = 2_000;
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`an idle server is gone soon after ${signal} and leaves nothing behind`, async () => {
+  test(`an idle server ends soon after ${signal} and leaves nothing behind`, async () => {
     await using gitaly = await startGitalyProcess();
     const connection = await gitaly.connect();
     await connection.repository.createRepository({ repository });
@@ -30,19 +39,24 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-test('a stop waits for the call that runs, and refuses new connections', async () => {
+test('a stop waits for the running call, and refuses new connections', async () => {
   await using gitaly = await startGitalyProcess();
   const push = await startPush(gitaly);
 
   gitaly.kill('SIGTERM');
   await logged(gitaly, 'starting grace period');
-  const refused = gitaly.connect().then((connection) => connection.server.readinessCheck({}, { timeoutMs: 1000 }));
+  const refused = gitaly
+    .connect()
+    .then((connection) => connection.server.readinessCheck({}, { timeoutMs: 1000 }));
   await assert.rejects(refused);
   push.finish();
 
   assert.equal((await push.result).exitCode, 0);
   assert.equal(await gitaly.exited, 0, gitaly.log());
-  assert.equal(await refsOf(gitaly), await runGit(['for-each-ref', '--format=%(refname) %(objectname)'], { cwd: push.source }));
+  assert.equal(
+    await refsOf(gitaly),
+    await runGit(['for-each-ref', '--format=%(refname) %(objectname)'], { cwd: push.source }),
+  );
   assertNothingLeft(gitaly);
 });
 
@@ -72,7 +86,7 @@ test('the grace period ends with exit code 1', async () => {
   assert.match(gitaly.log(), /wait: grace period expired/);
 });
 
-test('killed in the middle of a push, the server leaves references old or new, and leftovers go after their age', async () => {
+test('after a kill during a push references are old or new, and leftovers are removed', async () => {
   const directory = makeScratchDirectory('killed');
   try {
     {
@@ -92,7 +106,11 @@ test('killed in the middle of a push, the server leaves references old or new, a
 
     assert.equal(await refsOf(gitaly), '', 'the push had not ended, so its reference is not there');
     await runGit(['fsck', '--strict'], { cwd: join(directory, 'default', repository.relativePath) });
-    assert.deepEqual(readdirSync(join(directory, 'run')), [`gitaly-${gitaly.pid}`], 'the runtime directory of the dead is gone');
+    assert.deepEqual(
+      readdirSync(join(directory, 'run')),
+      [`gitaly-${gitaly.pid}`],
+      'the runtime directory of the dead is gone',
+    );
     await until(() => !existsSync(leftover));
     const again = await startPush(gitaly, { isNew: false });
     again.finish();
@@ -103,14 +121,22 @@ test('killed in the middle of a push, the server leaves references old or new, a
   }
 });
 
-test('a wrong configuration ends with exit code 1 and says which key, before a socket opens', async () => {
+test('an invalid configuration ends with exit code 1 and names the key, before a socket opens', async () => {
   const directory = makeScratchDirectory('config');
   try {
     const config = join(directory, 'config.toml');
     const socket = join(directory, 'gitaly.socket');
-    writeFileSync(config, `socket_path = "${socket}"\n[[storage]]\nname = "default"\npath = "${directory}/missing"\n`);
+    writeFileSync(
+      config,
+      `socket_path = "${socket}"\n[[storage]]\nname = "default"\npath = "${directory}/missing"\n`,
+    );
 
-    const { code, stderr } = await run(process.execPath, ['--conditions=source', 'src/cli/gitaly.ts', 'serve', config]);
+    const { code, stderr } = await run(process.execPath, [
+      '--conditions=source',
+      'src/cli/gitaly.ts',
+      'serve',
+      config,
+    ]);
 
     assert.equal(code, 1);
     assert.match(stderr, /storage/);
@@ -124,39 +150,52 @@ test('a wrong configuration ends with exit code 1 and says which key, before a s
 interface Push {
   readonly source: string;
   readonly result: Promise<{ exitCode: number }>;
-  /** Lets the client go on. */
+  /** Lets the client continue. */
   finish(): void;
 }
 
-/** A push through SSHReceivePack that has sent its commands and half of its pack when this resolves. */
+/**
+ * Starts a push through SSHReceivePack. Resolves when it has sent its commands and half of its
+ * pack.
+ */
 async function startPush(gitaly: GitalyProcess, options: { isNew?: boolean } = {}): Promise<Push> {
   const connection = await gitaly.connect();
   if (options.isNew !== false) await connection.repository.createRepository({ repository });
   const source = mkdtempSync(join(gitaly.directory, 'source-'));
   await runGit(['init', '-q', '--bare', source]);
-  const blob = await runGit(['hash-object', '-w', '--stdin'], { cwd: source, input: 'content\n'.repeat(5000) });
+  const blob = await runGit(['hash-object', '-w', '--stdin'], {
+    cwd: source,
+    input: 'content\n'.repeat(5000),
+  });
   const tree = await runGit(['mktree'], { cwd: source, input: `100644 blob ${blob}\tfile\n` });
   const commit = await runGit(['commit-tree', '-m', 'one', tree], { cwd: source });
   await runGit(['update-ref', 'refs/heads/main', commit], { cwd: source });
-  const packName = await runGit(['pack-objects', '--revs', join(gitaly.directory, 'pack')], { cwd: source, input: 'main\n' });
+  const packName = await runGit(['pack-objects', '--revs', join(gitaly.directory, 'pack')], {
+    cwd: source,
+    input: 'main\n',
+  });
   const pack = readFileSync(join(gitaly.directory, `pack-${packName}.pack`));
 
   const stdin = new PassThrough();
   const stdout = new PassThrough();
   const advertised = new Promise((resolve) => stdout.once('data', resolve));
-  const request = { repository: { ...repository, glRepository: 'project-1' }, glId: 'user-1', glRepository: 'project-1' };
+  const request = {
+    repository: { ...repository, glRepository: 'project-1' },
+    glId: 'user-1',
+    glRepository: 'project-1',
+  };
   const result = receivePack(connection, { stdin, stdout, stderr: new PassThrough().resume() }, request);
   result.catch(() => undefined); // asserted by the test
   await advertised;
   stdout.resume();
   const command = `${'0'.repeat(40)} ${commit} refs/heads/main\0report-status`;
-  stdin.write(`${(command.length + 4).toString(16).padStart(4, '0')}${command}0000`);
+  stdin.write(packet(command) + FLUSH);
   stdin.write(pack.subarray(0, pack.length / 2));
   await until(() => hasQuarantine(gitaly));
   return { source, result, finish: () => stdin.end(pack.subarray(pack.length / 2)) };
 }
 
-/** Whether git has begun to take a pack in. */
+/** Reports whether git has begun to receive a pack. */
 function hasQuarantine(gitaly: GitalyProcess): boolean {
   return quarantinesIn(gitaly.directory).length > 0;
 }
@@ -174,7 +213,7 @@ function refsOf(gitaly: GitalyProcess): Promise<string> {
   });
 }
 
-/** Processes whose work is in the server's directory. */
+/** Returns the processes that work in the server's directory. */
 async function childrenOf(gitaly: GitalyProcess): Promise<string[]> {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
   return pids.filter((pid) => {

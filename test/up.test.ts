@@ -5,12 +5,13 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { dial } from '#client/index';
-import { runGit } from '#testkit/run-git';
+import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
-import { TEST_CERTIFICATE } from '#testkit/start-gitaly';
+import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 
 const ROOT = join(import.meta.dirname, '..');
 const CLI = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
@@ -19,16 +20,19 @@ const ARGUMENTS = [...CLI, 'up'];
 interface Up extends AsyncDisposable {
   readonly directory: string;
   readonly process: ChildProcess;
-  /** What it printed until it was ready. */
+  /** Output until it was ready. */
   readonly welcome: string;
   readonly url: string;
-  /** Sends a signal and gives the exit code. */
+  /** Sends a signal and returns the exit code. */
   stop(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts the command in a directory of its own and waits until it says that it is up. */
+/** Starts the command in its own directory and waits until it reports that it is up. */
 async function up(directory: string, ...args: string[]): Promise<Up> {
-  const child = spawn(process.execPath, [...ARGUMENTS, directory, ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...ARGUMENTS, directory, ...args], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const exited = once(child, 'exit');
   let printed = '';
   child.stderr.on('data', (chunk) => {
@@ -64,7 +68,7 @@ async function inTemporaryDirectory(work: (directory: string) => Promise<void>):
   }
 }
 
-test('one command serves a repository to clone, takes a push to a new name, and leaves nothing running', async () => {
+test('one command serves clones and takes a push to a new name, and leaves nothing running', async () => {
   await inTemporaryDirectory(async (directory) => {
     const data = join(directory, 'data');
     await using server = await up(data, '--http', '127.0.0.1:0');
@@ -83,12 +87,17 @@ test('one command serves a repository to clone, takes a push to a new name, and 
   });
 });
 
-test('a second start on the same directory says who runs there, a start after a kill works', async () => {
+test('a second start on a directory names the running process; one after a kill works', async () => {
   await inTemporaryDirectory(async (directory) => {
     const first = await up(directory, '--http', '127.0.0.1:0');
-    const second = await run(process.execPath, [...ARGUMENTS, directory, '--http', '127.0.0.1:0'], { cwd: ROOT });
+    const second = await run(process.execPath, [...ARGUMENTS, directory, '--http', '127.0.0.1:0'], {
+      cwd: ROOT,
+    });
     assert.equal(second.code, 1);
-    assert.match(second.stderr, new RegExp(`is in use: .*process ${first.process.pid}, ${first.url}.*Stop it first`));
+    assert.match(
+      second.stderr,
+      new RegExp(`is in use: .*process ${first.process.pid}, ${first.url}.*Stop it first`),
+    );
     await first.stop('SIGKILL');
 
     await using third = await up(directory, '--http', '127.0.0.1:0');
@@ -100,24 +109,135 @@ test('a second start on the same directory says who runs there, a start after a 
   });
 });
 
-test('gRPC clients reach it at the address that they are given', async () => {
+const HELLO = { repository: { storageName: 'default', relativePath: 'hello.git' } };
+
+test('gRPC clients over TCP need the printed token; the socket in the directory needs none', async () => {
   await inTemporaryDirectory(async (directory) => {
     await using server = await up(directory, '--http', '127.0.0.1:0', '--grpc', '127.0.0.1:0');
-    const [, address = ''] = /gRPC {2}(tcp:\S+?),/.exec(server.welcome) ?? [];
-    await using connection = await dial(address);
+    const [, address = '', socket = ''] = /gRPC {2}(tcp:\S+?), (unix:\S+)/.exec(server.welcome) ?? [];
+    const [, token = ''] = /token (\S{43}) /.exec(server.welcome) ?? [];
+    await using nobody = await dial(address);
+    await using guesser = await dial(address, { token: 'x'.repeat(43) });
+    await using known = await dial(address, { token });
+    await using local = await dial(socket);
 
-    const { exists } = await connection.repository.repositoryExists({
-      repository: { storageName: 'default', relativePath: 'hello.git' },
+    await assert.rejects(nobody.repository.removeRepository(HELLO), { code: 'UNAUTHENTICATED' });
+    await assert.rejects(guesser.repository.removeRepository(HELLO), { code: 'PERMISSION_DENIED' });
+    assert.equal((await known.repository.repositoryExists(HELLO)).exists, true);
+    assert.equal((await local.repository.repositoryExists(HELLO)).exists, true);
+    await server.stop('SIGINT');
+  });
+});
+
+for (const option of ['--token', '--token-file']) {
+  test(`${option} sets the token, which is not printed or visible to other processes`, async () => {
+    await inTemporaryDirectory(async (directory) => {
+      const file = join(directory, 'token');
+      writeFileSync(file, 'the shared secret\n', { mode: 0o600 });
+      const value = option === '--token' ? 'the shared secret' : file;
+      const grpc = ['--http', 'off', '--grpc', '127.0.0.1:0', option, value];
+      await using server = await up(join(directory, 'data'), ...grpc);
+      const [, address = ''] = /gRPC {2}(tcp:\S+?),/.exec(server.welcome) ?? [];
+      await using nobody = await dial(address);
+      await using known = await dial(address, { token: 'the shared secret' });
+
+      await assert.rejects(nobody.repository.repositoryExists(HELLO), { code: 'UNAUTHENTICATED' });
+      assert.equal((await known.repository.repositoryExists(HELLO)).exists, true);
+      assert.doesNotMatch(server.welcome, /shared secret|HTTP|git clone/);
+      if (process.platform === 'linux')
+        assert.doesNotMatch(readFileSync(`/proc/${server.process.pid}/cmdline`, 'utf8'), /shared secret/);
+      await server.stop('SIGINT');
     });
+  });
+}
 
-    assert.equal(exists, true);
+test('a token guards a socket at a given path, too', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const address = `unix:${join(directory, 'g.sock')}`;
+    const data = join(directory, 'data');
+    await using server = await up(data, '--http', '127.0.0.1:0', '--grpc', address, '--token', 'secret');
+    await using nobody = await dial(address);
+
+    await assert.rejects(nobody.repository.repositoryExists(HELLO), { code: 'UNAUTHENTICATED' });
+    await runGit(['clone', '-q', `${server.url}/hello.git`, join(directory, 'clone')]);
+    await server.stop('SIGINT');
+  });
+});
+
+test('--json prints one line with addresses, token and storages', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const data = join(directory, 'data');
+    const child = spawn(
+      process.execPath,
+      [...ARGUMENTS, data, '--json', '--http', '127.0.0.1:0', '--grpc', '127.0.0.1:0'],
+      { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const exited = once(child, 'exit');
+    let printed = '';
+    for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
+      printed += chunk;
+      if (printed.includes('\n')) break;
+    }
+    const report = JSON.parse(printed);
+    await using connection = await dial(report.grpc[0], { token: report.token });
+
+    assert.equal((await connection.repository.repositoryExists(HELLO)).exists, true);
+    await runGit(['clone', '-q', `${report.http}/hello.git`, join(directory, 'clone')]);
+    const { directory: path, pid, storages } = report;
+    assert.deepEqual(
+      { path, pid, storages },
+      { path: data, pid: child.pid, storages: [{ name: 'default', path: join(data, 'repositories') }] },
+    );
+    const rest = text(child.stdout);
+    child.kill('SIGINT');
+    await exited;
+    assert.equal(await rest, '');
+  });
+});
+
+test('a gateway that other machines reach needs authentication; a token is a password there', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const data = join(directory, 'data');
+    const refused = await run(process.execPath, [...ARGUMENTS, data, '--http', '0.0.0.0:0'], { cwd: ROOT });
+    assert.equal(refused.code, 2);
+    assert.match(
+      refused.stderr,
+      /needs authentication: add --auth-file FILE .*, --auth-url URL, or --token-file/,
+    );
+    assert.equal(existsSync(data), false);
+
+    await using server = await up(data, '--http', '0.0.0.0:0', '--token', 'a-shared-secret');
+    const url = server.url.replace('0.0.0.0', '127.0.0.1');
+    const as = (password: string) => `${url.replace('://', `://ann:${password}@`)}/hello.git`;
+    const bearer = ['-c', 'http.extraHeader=Authorization: Bearer a-shared-secret'];
+
+    await runGit(['ls-remote', as('a-shared-secret')]);
+    await runGit([...bearer, 'ls-remote', `${server.url}/hello.git`]);
+    await assert.rejects(runGit(['ls-remote', as('wrong')]), /Authentication failed/);
+    await assert.rejects(
+      runGit(['ls-remote', `${url}/hello.git`]),
+      /could not read Username|prompts disabled/,
+    );
+    await server.stop('SIGINT');
+  });
+});
+
+test('--http-host adds a name for clients on this machine', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    await using server = await up(directory, '--http', '127.0.0.1:0', '--http-host', 'git.example.com');
+    const ask = (host: string) =>
+      runGit(['-c', `http.extraHeader=Host: ${host}`, 'ls-remote', `${server.url}/hello.git`]);
+
+    await ask('git.example.com');
+    await assert.rejects(ask('evil.example.com'), /"evil\.example\.com" is not a name of this server/);
     await server.stop('SIGINT');
   });
 });
 
 test('with a file of users and a certificate it serves those users over HTTPS', async () => {
   await inTemporaryDirectory(async (directory) => {
-    const make = (args: string[], input = '') => run(process.execPath, [...CLI, 'hash-password', ...args], { cwd: ROOT, input });
+    const make = (args: string[], input = '') =>
+      run(process.execPath, [...CLI, 'hash-password', ...args], { cwd: ROOT, input });
     const password = await make(['ann', '--write'], 'hunter2\n');
     const token = await make(['ci', '--token', 'hello']);
     const users = join(directory, 'users');
@@ -125,45 +245,72 @@ test('with a file of users and a certificate it serves those users over HTTPS', 
     const secret = /: (\S+)\n/.exec(token.stderr)?.[1] ?? '';
     const key = TEST_CERTIFICATE.replace('certificate', 'key');
     const tls = ['--tls-cert', TEST_CERTIFICATE, '--tls-key', key];
-    await using server = await up(join(directory, 'data'), '--http', '127.0.0.1:0', '--auth-file', users, ...tls);
+    await using server = await up(
+      join(directory, 'data'),
+      '--http',
+      '127.0.0.1:0',
+      '--auth-file',
+      users,
+      ...tls,
+    );
     const env = { GIT_SSL_CAINFO: TEST_CERTIFICATE };
     const as = (credentials: string) => server.url.replace('://', `://${credentials}@`);
 
     await runGit(['clone', '-q', `${as(`ci:${secret}`)}/hello.git`, join(directory, 'clone')], { env });
-    await runGit(['-C', join(directory, 'clone'), 'push', '-q', `${as('ann:hunter2')}/new.git`, 'HEAD'], { env });
-    await assert.rejects(runGit(['ls-remote', `${as('ann:wrong')}/hello.git`], { env }), /Authentication failed/);
-    await assert.rejects(runGit(['ls-remote', `${as(`ci:${secret}`)}/new.git`], { env }), /no such repository/);
+    await runGit(['-C', join(directory, 'clone'), 'push', '-q', `${as('ann:hunter2')}/new.git`, 'HEAD'], {
+      env,
+    });
+    await assert.rejects(
+      runGit(['ls-remote', `${as('ann:wrong')}/hello.git`], { env }),
+      /Authentication failed/,
+    );
+    await assert.rejects(
+      runGit(['ls-remote', `${as(`ci:${secret}`)}/new.git`], { env }),
+      /no such repository/,
+    );
 
     assert.match(server.url, /^https:/);
     assert.equal(await server.stop('SIGINT'), 0);
   });
 });
 
-test('options of the door that do not fit are usage errors that say so', async () => {
+test('invalid combinations of gateway options are usage errors with a message', async () => {
   await inTemporaryDirectory(async (directory) => {
     const users = join(directory, 'users');
     writeFileSync(users, 'ann write hunter2\n');
-    const start = (...args: string[]) => run(process.execPath, [...ARGUMENTS, join(directory, 'data'), ...args], { cwd: ROOT });
+    const start = (...args: string[]) =>
+      run(process.execPath, [...ARGUMENTS, join(directory, 'data'), ...args], { cwd: ROOT });
 
     const half = await start('--tls-cert', 'cert.pem');
     const both = await start('--auth-file', users, '--auth-url', 'http://127.0.0.1:1/');
     const wrong = await start('--auth-file', users);
+    const off = await start('--http', 'off', '--auth-file', users);
+    const twoTokens = await start('--grpc', '127.0.0.1:0', '--token', 'x', '--token-file', users);
+    const open = await start('--grpc', '127.0.0.1:0', '--token-file', users);
+    const noToken = await start('--grpc', '127.0.0.1:0', '--token', '');
+    const useless = await start('--token', 'x');
     const swapped = await start('--tls-cert', TEST_CERTIFICATE, '--tls-key', users);
     const unnamed = await run(process.execPath, [...CLI, 'hash-password', 'a b'], { cwd: ROOT });
     const empty = await run(process.execPath, [...CLI, 'hash-password', 'ann'], { cwd: ROOT });
 
     assert.deepEqual([half.code, both.code, wrong.code, empty.code], [2, 2, 1, 2]);
-    assert.match(half.stderr, /--tls-cert and --tls-key go together/);
+    for (const { code, stderr } of [off, twoTokens, open, noToken, useless]) assert.equal(code, 2, stderr);
+    assert.match(off.stderr, /--auth-file requires the HTTP gateway: leave out --http off/);
+    assert.match(twoTokens.stderr, /use one of --token and --token-file/);
+    assert.match(open.stderr, /--token-file .*users: other users can read it\. .* chmod 600 /);
+    assert.match(noToken.stderr, /--token: the token is empty/);
+    assert.match(useless.stderr, /a token has no effect here: add --grpc ADDRESS/);
+    assert.match(half.stderr, /--tls-cert and --tls-key must be given together/);
     assert.match(both.stderr, /use one of --auth-file and --auth-url/);
-    assert.match(wrong.stderr, /--auth-file .*users: line 1: the hash is neither/);
+    assert.match(wrong.stderr, /--auth-file .*users: line 1: the hash is not of a known kind/);
     assert.doesNotMatch(wrong.stderr, /hunter2/);
-    assert.match(empty.stderr, /no password came/);
+    assert.match(empty.stderr, /standard input has no password/);
     assert.match(swapped.stderr, /users are not a certificate \(PEM\) and its key/);
-    assert.match(unnamed.stderr, /a name has no blanks/);
+    assert.match(unnamed.stderr, /a name cannot contain blanks/);
   });
 });
 
-test('a port that was asked for and is taken is an error, a wrong address is a usage error', async () => {
+test('a requested port that is in use is an error, and an invalid address is a usage error', async () => {
   const blocker = createServer().listen(0, '127.0.0.1');
   await once(blocker, 'listening');
   const address = blocker.address();
@@ -171,25 +318,40 @@ test('a port that was asked for and is taken is an error, a wrong address is a u
   await inTemporaryDirectory(async (directory) => {
     const wrong = await run(process.execPath, [...ARGUMENTS, directory, '--http', '8080'], { cwd: ROOT });
     assert.deepEqual(readdirSync(directory), []);
-    const taken = await run(process.execPath, [...ARGUMENTS, directory, '--http', `127.0.0.1:${port}`], { cwd: ROOT });
+    const taken = await run(process.execPath, [...ARGUMENTS, directory, '--http', `127.0.0.1:${port}`], {
+      cwd: ROOT,
+    });
     const grpc = ['--http', '127.0.0.1:0', '--grpc'];
-    const takenGrpc = await run(process.execPath, [...ARGUMENTS, directory, ...grpc, `127.0.0.1:${port}`], { cwd: ROOT });
-    const nowhere = await run(process.execPath, [...ARGUMENTS, directory, ...grpc, 'unix:/nowhere/g.sock'], { cwd: ROOT });
-    const foreign = await run(process.execPath, [...ARGUMENTS, directory, '--http', '192.0.2.1:8080'], { cwd: ROOT });
+    const takenGrpc = await run(process.execPath, [...ARGUMENTS, directory, ...grpc, `127.0.0.1:${port}`], {
+      cwd: ROOT,
+    });
+    const nowhere = await run(process.execPath, [...ARGUMENTS, directory, ...grpc, 'unix:/nowhere/g.sock'], {
+      cwd: ROOT,
+    });
+    const foreign = await run(
+      process.execPath,
+      [...ARGUMENTS, directory, '--http', '192.0.2.1:8080', '--token', 'x'],
+      { cwd: ROOT },
+    );
 
     assert.equal(taken.code, 1);
     assert.match(taken.stderr, /EADDRINUSE.*Choose another address/);
     assert.match(takenGrpc.stderr, /address already in use\. Choose another address/);
-    assert.deepEqual([nowhere.code, /there is no directory \/nowhere: make it/.test(nowhere.stderr)], [2, true]);
+    assert.deepEqual(
+      [nowhere.code, /the directory \/nowhere does not exist: create it/.test(nowhere.stderr)],
+      [2, true],
+    );
     assert.match(foreign.stderr, /EADDRNOTAVAIL.*Choose an address of this machine/);
     assert.equal(wrong.code, 2);
-    assert.match(wrong.stderr, /--http 8080: want HOST:PORT/);
+    assert.match(wrong.stderr, /--http 8080: expected HOST:PORT/);
     assert.deepEqual(readdirSync(directory), ['repositories']);
   });
   blocker.close();
 });
 
-test('--ssh opens an SSH door whose clone line works, with one host key for all starts', { skip: NO_OPENSSH }, async () => {
+test('--ssh starts an SSH gateway whose clone line works, with one host key for all starts', {
+  skip: NO_OPENSSH,
+}, async () => {
   await inTemporaryDirectory(async (directory) => {
     const data = join(directory, 'data');
     const keys: string[] = [];
@@ -197,8 +359,8 @@ test('--ssh opens an SSH door whose clone line works, with one host key for all 
       await using server = await up(data, '--http', '127.0.0.1:0', '--ssh', '127.0.0.1:0');
       const [, url = '', port = '', fingerprint = ''] =
         /SSH {3}(ssh:\/\/git@127\.0\.0\.1:(\d+)), host key (SHA256:\S+);/.exec(server.welcome) ?? [];
-      const door = { host: '127.0.0.1', port: Number(port) };
-      const ssh = await sshArguments({ directory, door, hostKeyPath: join(data, 'ssh_host_ed25519_key') });
+      const gateway = { host: '127.0.0.1', port: Number(port) };
+      const ssh = await sshArguments({ directory, gateway, hostKeyPath: join(data, 'ssh_host_ed25519_key') });
       assert.ok(server.welcome.includes(`\n  git clone ${url}/hello.git\n`), server.welcome);
 
       await runGit(['clone', '-q', `${url}/hello.git`, join(directory, round)], { env: gitOverSsh(ssh) });
@@ -211,18 +373,26 @@ test('--ssh opens an SSH door whose clone line works, with one host key for all 
   });
 });
 
-test('an SSH door that others can reach needs to be told who may come in', async () => {
+test('an SSH gateway on a public address needs a file of keys', async () => {
   await inTemporaryDirectory(async (directory) => {
-    const start = (...args: string[]) => run(process.execPath, [...ARGUMENTS, directory, ...args], { cwd: ROOT });
+    const start = (...args: string[]) =>
+      run(process.execPath, [...ARGUMENTS, directory, ...args], { cwd: ROOT });
 
     const open = await start('--ssh', '0.0.0.0:0');
     const wrong = await start('--ssh', 'here');
     const alone = await start('--ssh-keys', 'file');
-    const missing = await start('--http', '127.0.0.1:0', '--ssh', '0.0.0.0:0', '--ssh-keys', join(directory, 'none'));
+    const missing = await start(
+      '--http',
+      '127.0.0.1:0',
+      '--ssh',
+      '0.0.0.0:0',
+      '--ssh-keys',
+      join(directory, 'none'),
+    );
 
     assert.deepEqual([open.code, wrong.code, alone.code, missing.code], [2, 2, 2, 1]);
-    assert.match(open.stderr, /say who may come in: --ssh-keys FILE/);
-    assert.match(wrong.stderr, /--ssh here: want HOST:PORT, such as 127\.0\.0\.1:2222/);
+    assert.match(open.stderr, /needs a file of public keys: add --ssh-keys FILE/);
+    assert.match(wrong.stderr, /--ssh here: expected HOST:PORT, such as 127\.0\.0\.1:2222/);
     assert.match(alone.stderr, /add --ssh HOST:PORT/);
     assert.match(missing.stderr, /ENOENT/);
   });

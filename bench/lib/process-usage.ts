@@ -1,26 +1,30 @@
 import { readFileSync } from 'node:fs';
 
-/** The kernel counts CPU time in hundredths of a second (USER_HZ on every Linux platform that Node runs on). */
+/**
+ * The kernel counts CPU time in hundredths of a second (USER_HZ on every Linux platform of Node).
+ */
 const MS_PER_TICK = 10;
 const UTIME = 11;
 
 export interface CpuTime {
-  /** Of the process itself, all threads, milliseconds in steps of 10. */
+  /** Time of the process itself, all threads, in milliseconds with steps of 10. */
   readonly ownMs: number;
-  /** Of its children that have ended and were waited for. */
+  /** Time of its children that have ended and were reaped. */
   readonly childrenMs: number;
 }
 
-/** What a process has used so far, from `/proc/<pid>/stat`. */
+/** Returns the CPU time of a process so far, from `/proc/<pid>/stat`. */
 export function cpuTime(pid: number): CpuTime {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // The second field is the program's name in parentheses and may hold anything.
+  // The second field is the program's name in parentheses and may contain any character.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [user = 0, system = 0, childrenUser = 0, childrenSystem = 0] = fields.slice(UTIME, UTIME + 4).map(Number);
+  const [user = 0, system = 0, childrenUser = 0, childrenSystem = 0] = fields
+    .slice(UTIME, UTIME + 4)
+    .map(Number);
   return { ownMs: (user + system) * MS_PER_TICK, childrenMs: (childrenUser + childrenSystem) * MS_PER_TICK };
 }
 
-/** What a process used while something ran. */
+/** Returns the CPU time of a process during an operation. */
 export async function cpuDuring(pid: number, run: () => Promise<unknown>): Promise<CpuTime> {
   const before = cpuTime(pid);
   await run();
@@ -28,9 +32,10 @@ export async function cpuDuring(pid: number, run: () => Promise<unknown>): Promi
   return { ownMs: after.ownMs - before.ownMs, childrenMs: after.childrenMs - before.childrenMs };
 }
 
-/** Resident memory of a process, now and at its highest, in MB (10^6 bytes). */
+/** Returns the resident memory of a process, current and peak, in MB (10^6 bytes). */
 export function residentMb(pid: number): { readonly now: number; readonly peak: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-  const megabytes = (key: string): number => (Number(new RegExp(`^${key}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6;
+  const megabytes = (key: string): number =>
+    (Number(new RegExp(`^${key}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6;
   return { now: megabytes('VmRSS'), peak: megabytes('VmHWM') };
 }

@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import type { GrpcChannel } from '#rpc/common/grpc-channel';
-import { callable } from '#rpc/common/grpc-method';
+import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { DiffService } from '#wire/gen/diff_pb';
@@ -11,32 +11,35 @@ import type { StoredRepository } from './workshop.ts';
 
 export type Call = (channel: GrpcChannel) => Promise<void>;
 
-/** A call and what git does for the same. */
+/** A call and the equivalent git command. */
 export interface Reading {
   readonly name: string;
   readonly call: Call;
   readonly reference: { readonly name: string; readonly run: () => Promise<unknown> };
 }
 
-/** What there is to read in a repository. */
+/** Objects to read in a repository. */
 export interface Subjects extends StoredRepository {
-  /** Of the default branch, without `refs/heads/`. */
+  /** Name of the default branch, without `refs/heads/`. */
   readonly branch: string;
-  /** Newest first, of the default branch. */
+  /** Commits of the default branch, newest first. */
   readonly commits: readonly string[];
   /** Small files of the default branch, the one nearest to 4 KiB first. */
   readonly files: readonly { readonly oid: string; readonly path: string }[];
-  /** Of the last 2,000 merges, the one that changes the most files against its first parent; the newest commit where there is none. */
+  /**
+   * Of the last 2,000 merges, the one that changes the most files compared with its first parent;
+   * the newest commit if there is none.
+   */
   readonly merge: { readonly left: string; readonly right: string };
 }
 
 const PAGE = 20;
 const BLOBS = 50;
 const MAX_SMALL_BYTES = 16_384;
-const COMMIT_FIELDS =
-  'tree parent authorname authoremail authordate:raw committername committeremail committerdate:raw contents:subject contents'.split(
-    ' ',
-  );
+const COMMIT_FIELDS = [
+  ...['tree', 'parent', 'authorname', 'authoremail', 'authordate:raw'],
+  ...['committername', 'committeremail', 'committerdate:raw', 'contents:subject', 'contents'],
+];
 const TAG_FIELDS = ['contents', 'taggername', 'taggeremail', 'taggerdate:raw', '*objectname'];
 
 export async function subjectsOf(repository: StoredRepository): Promise<Subjects> {
@@ -62,14 +65,21 @@ async function largestMerge(path: string): Promise<Subjects['merge']> {
     '--raw',
     'HEAD',
   ]);
-  const sizes = log.split('\x01').map((text) => ({ oid: text.slice(0, text.indexOf('\n')), lines: text.split('\n').length }));
+  const sizes = log
+    .split('\x01')
+    .map((text) => ({ oid: text.slice(0, text.indexOf('\n')), lines: text.split('\n').length }));
   const largest = sizes.reduce((a, b) => (b.lines > a.lines ? b : a), { oid: 'HEAD', lines: 0 });
   const right = await git(path, ['rev-parse', largest.oid || 'HEAD']);
   return { left: await git(path, ['rev-parse', `${right}^1`]), right };
 }
 
-/** Calls that read one thing, beside one that does nothing. */
-export function unaryCallsOf({ wire: repository, branch, commits, files }: Subjects): Readonly<Record<string, Call>> {
+/** Returns calls that read one object, and an empty call. */
+export function unaryCallsOf({
+  wire: repository,
+  branch,
+  commits,
+  files,
+}: Subjects): Readonly<Record<string, Call>> {
   const [file] = files;
   if (file === undefined) throw new Error('the repository has no small file');
   const revision = Buffer.from('HEAD');
@@ -89,13 +99,14 @@ export function unaryCallsOf({ wire: repository, branch, commits, files }: Subje
   };
 }
 
-/** Calls that read many things. */
+/** Returns calls that read many objects. */
 export function listsOf({ path, wire: repository, commits, files }: Subjects): Reading[] {
   const revision = Buffer.from('HEAD');
   const chosen = files.slice(0, BLOBS);
   const batch = (oids: readonly string[]) => ({
     name: 'git cat-file --batch',
-    run: () => runProgram('git', ['-C', path, 'cat-file', '--batch', '--buffer'], { input: `${oids.join('\n')}\n` }),
+    run: () =>
+      runProgram('git', ['-C', path, 'cat-file', '--batch', '--buffer'], { input: `${oids.join('\n')}\n` }),
   });
   const program = (...args: string[]) => ({
     name: `git ${args[0]}`,
@@ -124,12 +135,21 @@ export function listsOf({ path, wire: repository, commits, files }: Subjects): R
     },
     {
       name: `ListBlobs, ${files.length} small`,
-      call: one(BlobService.method.listBlobs, { repository, revisions: files.map(({ oid }) => oid), bytesLimit: -1n }),
+      call: one(BlobService.method.listBlobs, {
+        repository,
+        revisions: files.map(({ oid }) => oid),
+        bytesLimit: -1n,
+      }),
       reference: batch(files.map(({ oid }) => oid)),
     },
     {
       name: 'GetTreeEntries, recursive',
-      call: one(CommitService.method.getTreeEntries, { repository, revision, path: Buffer.from('.'), recursive: true }),
+      call: one(CommitService.method.getTreeEntries, {
+        repository,
+        revision,
+        path: Buffer.from('.'),
+        recursive: true,
+      }),
       reference: program('ls-tree', '-r', '-t', '-z', 'HEAD'),
     },
     {
@@ -162,7 +182,10 @@ export function mergeDiffsOf({ path, wire: repository, merge }: Subjects): Readi
   ];
 }
 
-/** A call whose answers are counted in bytes and not decoded: git's output is not either. */
+/**
+ * Makes a call and counts the bytes of its responses without decoding them, as git's output is not
+ * decoded either.
+ */
 function one<I extends DescMessage>(
   method: Parameters<typeof callable>[0] & { readonly input: I },
   request: MessageInitShape<I>,

@@ -3,14 +3,14 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { git, runProgram } from './run-program.ts';
 
-/** Raise it when a recipe changes: repositories of other versions are made anew. */
+/** Raise it when a recipe changes: repositories of other versions are built again. */
 const VERSION = 1;
 const CACHE = join(import.meta.dirname, '../../.cache/bench');
 const MB = 1_000_000;
 const FILES_PER_DIRECTORY = 50;
 const MERGE_EVERY = 5;
 
-/** What the benches work on. The same recipe gives the same objects everywhere. */
+/** Repositories of the benches. The same recipe gives the same objects everywhere. */
 const RECIPES = {
   /** 100 commits of 20 files, one of them 4 KiB. */
   small: { commits: 100, blobs: 0, blobBytes: 0, references: 0 },
@@ -29,18 +29,21 @@ const RECIPES = {
 interface Recipe {
   readonly commits: number;
   readonly merges?: boolean;
-  /** Files of 1 KiB of text. */
+  /** Number of files with 1 KiB of text. */
   readonly files?: number;
-  /** Large blobs of bytes that do not compress. */
+  /** Number of large incompressible blobs. */
   readonly blobs: number;
   readonly blobBytes: number;
-  /** Branches beside `main`, all packed. */
+  /** Number of branches in addition to `main`, all packed. */
   readonly references: number;
 }
 
 export type RepositoryName = keyof typeof RECIPES;
 
-/** The path of a bare repository, which is made if it is not in the cache. Read only: work on a copy. */
+/**
+ * Returns the path of a bare repository, which is built if it is not in the cache. Read it only;
+ * work on a copy.
+ */
 export async function cachedRepository(name: RepositoryName): Promise<string> {
   const path = join(CACHE, `${name}-v${VERSION}.git`);
   if (existsSync(path)) return path;
@@ -48,7 +51,14 @@ export async function cachedRepository(name: RepositoryName): Promise<string> {
   try {
     mkdirSync(CACHE, { recursive: true });
     await runProgram('git', ['init', '--quiet', '--bare', '--initial-branch=main', draft]);
-    const settings = ['-c', 'core.compression=0', '-c', 'pack.compression=0', '-c', 'fastimport.unpackLimit=0'];
+    const settings = [
+      '-c',
+      'core.compression=0',
+      '-c',
+      'pack.compression=0',
+      '-c',
+      'fastimport.unpackLimit=0',
+    ];
     await git(draft, [...settings, 'fast-import', '--quiet'], { input: importStream(RECIPES[name]) });
     await git(draft, ['pack-refs', '--all']);
     if (RECIPES[name].blobs === 0) await git(draft, ['repack', '-adq']);
@@ -60,7 +70,10 @@ export async function cachedRepository(name: RepositoryName): Promise<string> {
   return path;
 }
 
-/** A copy that shares the files of the cached repository. Git replaces files and never changes them, so both stay apart. */
+/**
+ * Copies a cached repository and shares its files. git replaces files and never changes them, so
+ * the copies are independent.
+ */
 export async function copyRepository(name: RepositoryName, destination: string): Promise<void> {
   await runProgram('cp', ['-al', await cachedRepository(name), destination]);
 }
@@ -70,14 +83,16 @@ async function* importStream(recipe: Recipe): AsyncGenerator<Uint8Array | string
   for (let index = 0; index < recipe.commits; index++) {
     const place = recipe.merges === true && index >= MERGE_EVERY ? index % MERGE_EVERY : 0;
     const branch = place === MERGE_EVERY - 2 ? 'side' : 'main';
-    yield `commit refs/heads/${branch}\nmark :${index + 1}\ncommitter Bench <bench@example.com> ${1_700_000_000 + index} +0000\n`;
+    yield `commit refs/heads/${branch}\nmark :${index + 1}\n` +
+      `committer Bench <bench@example.com> ${1_700_000_000 + index} +0000\n`;
     yield data(`change ${index}\n\nThe body of a commit message.\n`);
     if (branch === 'side') yield `from :${index - 1}\n`;
     if (place === MERGE_EVERY - 1) yield `from :${index - 1}\nmerge :${index}\n`;
     if (index === 0) {
       yield `M 100644 inline four-kilobytes\n${data('x'.repeat(4096))}`;
       for (let file = 0; file < (recipe.files ?? 0); file++) {
-        yield `M 100644 inline files/${Math.floor(file / FILES_PER_DIRECTORY)}/${file}\n${data(textOf(file))}`;
+        yield `M 100644 inline files/${Math.floor(file / FILES_PER_DIRECTORY)}/${file}\n` +
+          `${data(textOf(file))}`;
       }
       for (let blob = 0; blob < recipe.blobs; blob++) {
         yield `M 100644 inline large/${blob}\ndata ${recipe.blobBytes}\n`;
@@ -97,9 +112,12 @@ function changeOf(index: number): string {
   return `M 100644 inline directory/file-${index % 20}\n${data(`content ${index}\n`)}`;
 }
 
-/** About 1 KiB, different for every file, with lines that many have. */
+/** Returns about 1 KiB of text, different for every file, with common lines. */
 function textOf(file: number): string {
-  const lines = Array.from({ length: 32 }, (_, line) => `line ${(file * 31 + line * line) % 997} of a file of text\n`);
+  const lines = Array.from(
+    { length: 32 },
+    (_, line) => `line ${(file * 31 + line * line) % 997} of a file of text\n`,
+  );
   return `file ${file}\n${lines.join('')}`;
 }
 

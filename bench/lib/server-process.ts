@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,12 +8,12 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A server in a process of its own, started from `bin/` as in production. */
+/** A server in a separate process, started from `bin/` as in production. */
 export interface ServerProcess {
   readonly pid: number;
   /** Path of its Unix socket. */
   readonly socket: string;
-  /** From the start of the process until it took a connection. */
+  /** Milliseconds from the start of the process to its first accepted connection. */
   readonly readyMs: number;
   connect(): Promise<Socket>;
   /** Idempotent. */
@@ -25,16 +25,20 @@ const POLL_MS = 2;
 const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 5000;
 
-/** `gitaly serve`. Its log goes to a file in `directory`, as a service manager would keep it. */
+/** Starts `gitaly serve` with a second storage beside `storage`. Its log goes to a file in `directory`, as with a service manager. */
 export async function startServer(directory: string, storage: string): Promise<ServerProcess> {
-  // Socket paths may have some 100 bytes, and the directory of a clone may be long.
+  // Socket paths are limited to some 100 bytes, and the directory of a clone may be long.
   const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
   const socket = join(sockets, 'gitaly.socket');
   const config = join(sockets, 'config.toml');
+  const second = join(directory, 'second');
+  mkdirSync(second, { recursive: true });
   writeFileSync(
     config,
-    `socket_path = ${JSON.stringify(socket)}\nruntime_dir = ${JSON.stringify(sockets)}\n[logging]\nformat = "json"\n` +
-      `[[storage]]\nname = "default"\npath = ${JSON.stringify(storage)}\n`,
+    `socket_path = ${JSON.stringify(socket)}\nruntime_dir = ${JSON.stringify(sockets)}\n[logging]\n` +
+      'format = "json"\n' +
+      `[[storage]]\nname = "default"\npath = ${JSON.stringify(storage)}\n` +
+      `[[storage]]\nname = "second"\npath = ${JSON.stringify(second)}\n`,
   );
   const log = openSync(join(directory, 'gitaly.log'), 'a');
   const startedAt = performance.now();
@@ -42,25 +46,41 @@ export async function startServer(directory: string, storage: string): Promise<S
   return await running(child, socket, startedAt, sockets);
 }
 
-/** `gitaly-ts up` on the directory that holds `repositories/`. */
-export async function startDoor(directory: string, { ssh = false } = {}): Promise<ServerProcess & DoorUrls> {
+/** Starts `gitaly-ts up` on the directory that contains `repositories/`. */
+export async function startGateway(
+  directory: string,
+  { ssh = false } = {},
+): Promise<ServerProcess & GatewayUrls> {
   const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
   const socket = join(sockets, 'gitaly.socket');
   const startedAt = performance.now();
-  const args = ['up', directory, '--http', '127.0.0.1:0', '--grpc', `unix:${socket}`, ...(ssh ? ['--ssh', '127.0.0.1:0'] : [])];
+  const args = [
+    'up',
+    directory,
+    '--http',
+    '127.0.0.1:0',
+    '--grpc',
+    `unix:${socket}`,
+    ...(ssh ? ['--ssh', '127.0.0.1:0'] : []),
+  ];
   const child = spawn(join(BIN, 'gitaly-ts'), args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const urls = await printedUrls(child.stdout);
   return { ...(await running(child, socket, startedAt, sockets)), ...urls };
 }
 
-/** Where the doors are. */
-export interface DoorUrls {
+/** URLs of the gateways. */
+export interface GatewayUrls {
   readonly url: string;
-  /** Empty where there is none. */
+  /** Empty without an SSH gateway. */
   readonly sshUrl: string;
 }
 
-async function running(child: ChildProcess, socket: string, startedAt: number, sockets: string): Promise<ServerProcess> {
+async function running(
+  child: ChildProcess,
+  socket: string,
+  startedAt: number,
+  sockets: string,
+): Promise<ServerProcess> {
   const { pid } = child;
   if (pid === undefined) throw new Error(`cannot start ${child.spawnfile}; is dist/ built?`);
   const exited = once(child, 'exit');
@@ -91,7 +111,7 @@ async function connectTo(path: string): Promise<Socket> {
   return connection;
 }
 
-async function printedUrls(stdout: Readable): Promise<DoorUrls> {
+async function printedUrls(stdout: Readable): Promise<GatewayUrls> {
   let url = '';
   let sshUrl = '';
   for await (const line of createInterface({ input: stdout })) {

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 
-/** Takes everything at once and keeps nothing. */
+/** Returns a Writable that accepts and drops all data at once. */
 export function sink(): Writable {
   return new Writable({ highWaterMark: 256 * 1024, write: (_chunk, _encoding, done) => done() });
 }

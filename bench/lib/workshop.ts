@@ -2,17 +2,20 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyRepository, type RepositoryName } from './repositories.ts';
 import { git } from './run-program.ts';
-import { type ServerProcess, startDoor, startServer } from './server-process.ts';
+import { type ServerProcess, startGateway, startServer } from './server-process.ts';
 
 export interface WorkshopOptions {
-  /** Fewer rounds, smaller repositories: for a look, not for a verdict. */
+  /** Fewer rounds and smaller repositories: for a rough result, not for decisions. */
   readonly quick: boolean;
 }
 
-/** What a bench works with: a directory of its own, repositories, servers. Disposing stops the servers and removes the directory. */
+/**
+ * The environment of a bench: a directory, repositories, servers. Disposing stops the servers and
+ * removes the directory.
+ */
 export class Workshop implements AsyncDisposable {
   readonly quick: boolean;
-  /** On the file system of the cached repositories, so that copies cost nothing. */
+  /** A directory on the file system of the cached repositories, so that copies are cheap. */
   readonly directory: string;
   /** The storage `default` of every server of this workshop. */
   readonly storage: string;
@@ -34,28 +37,34 @@ export class Workshop implements AsyncDisposable {
     return { path, wire: { storageName: 'default', relativePath: as, glRepository: as } };
   }
 
-  /** Puts a copy of any repository into the storage, with a commit-graph as housekeeping keeps one. Files are shared where the file system can. */
+  /**
+   * Puts a copy of any repository into the storage, with a commit-graph as housekeeping maintains
+   * it. Files are shared where the file system supports it.
+   */
   async copyOf(source: string): Promise<StoredRepository> {
     const as = 'given.git';
     const gitDirectory = await git(source, ['rev-parse', '--absolute-git-dir']);
     await git(this.storage, ['clone', '--quiet', '--mirror', gitDirectory, as]);
     await git(join(this.storage, as), ['commit-graph', 'write', '--reachable']);
-    return { path: join(this.storage, as), wire: { storageName: 'default', relativePath: as, glRepository: as } };
+    return {
+      path: join(this.storage, as),
+      wire: { storageName: 'default', relativePath: as, glRepository: as },
+    };
   }
 
-  /** `gitaly serve` on a Unix socket. */
+  /** Starts `gitaly serve` on a Unix socket. */
   async server(): Promise<ServerProcess> {
     return this.#keep(await startServer(this.directory, this.storage));
   }
 
-  /** `gitaly-ts up`: server and HTTP door in one process, which serve the same storage. */
-  async door(): Promise<ServerProcess & { readonly url: string }> {
-    return this.#keep(await startDoor(this.directory));
+  /** Starts `gitaly-ts up`: server and HTTP gateway in one process on the same storage. */
+  async gateway(): Promise<ServerProcess & { readonly url: string }> {
+    return this.#keep(await startGateway(this.directory));
   }
 
-  /** The same with an SSH door. */
-  async sshDoor(): Promise<ServerProcess & { readonly url: string; readonly sshUrl: string }> {
-    return this.#keep(await startDoor(this.directory, { ssh: true }));
+  /** Starts the same with an SSH gateway. */
+  async sshGateway(): Promise<ServerProcess & { readonly url: string; readonly sshUrl: string }> {
+    return this.#keep(await startGateway(this.directory, { ssh: true }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -71,6 +80,10 @@ export class Workshop implements AsyncDisposable {
 
 export interface StoredRepository {
   readonly path: string;
-  /** As requests name it. */
-  readonly wire: { readonly storageName: string; readonly relativePath: string; readonly glRepository: string };
+  /** The repository as named in requests. */
+  readonly wire: {
+    readonly storageName: string;
+    readonly relativePath: string;
+    readonly glRepository: string;
+  };
 }

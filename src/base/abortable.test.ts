@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { abortable } from './abortable.ts';
 
-test('a promise that is settled in time decides', async () => {
+test('a promise that settles before the abort determines the result', async () => {
   const { signal } = new AbortController();
 
   assert.equal(await abortable(Promise.resolve(7), signal), 7);
   await assert.rejects(abortable(Promise.reject(new Error('lost')), signal), { message: 'lost' });
 });
 
-test('an abort ends the waiting, before and while it lasts', async () => {
+test('an abort ends the wait, before it starts and while it lasts', async () => {
   const early = AbortSignal.abort(new Error('gone'));
   await assert.rejects(abortable(new Promise(() => {}), early), { message: 'gone' });
 
@@ -19,7 +19,7 @@ test('an abort ends the waiting, before and while it lasts', async () => {
   await assert.rejects(waiting, { message: 'in other words' });
 });
 
-test('a promise that fails after the abort disturbs nobody', async () => {
+test('a promise that fails after the abort causes no unhandled rejection', async () => {
   const abort = new AbortController();
   const { promise, reject } = Promise.withResolvers<never>();
   const waiting = abortable(promise, abort.signal);

@@ -1,8 +1,8 @@
 /**
- * Waits for a promise, but no longer than until a signal is aborted. What the promise stands for goes on; whatever becomes of it then is
- * nobody's business here.
+ * Waits for a promise until a signal is aborted. The work behind the promise continues, and its
+ * later result is ignored.
  *
- * @throws what the promise is rejected with; what `toError` makes of the aborted signal.
+ * @throws the promise's rejection; the result of `toError` for an aborted signal.
  */
 export async function abortable<T>(
   promise: Promise<T>,

@@ -1,4 +1,6 @@
-/** Names of the status codes that an error can carry. The numbers belong to the transport (`rpc/common/status-code.ts`). */
+import { systemErrorMessage } from './go/system-error.ts';
+
+/** Status code names of errors. `rpc/common/status-code.ts` maps them to gRPC numbers. */
 export type StatusCode =
   | 'OK'
   | 'CANCELLED'
@@ -18,22 +20,23 @@ export type StatusCode =
   | 'DATA_LOSS'
   | 'UNAUTHENTICATED';
 
-/** A message that travels with an error and that clients branch on. The transport packs it by its type name. */
+/** A message inside an error that clients branch on. The transport packs it by its type name. */
 export interface ErrorDetail {
   readonly $typeName: string;
 }
 
 export interface GitalyErrorOptions {
   cause?: unknown;
-  /** Facts for the log. They never reach the client's message. */
+  /** Facts for the log. They are never sent to the client. */
   metadata?: Readonly<Record<string, unknown>>;
-  /** What a client branches on, outermost first. */
+  /** Details for the client, outermost first. */
   details?: readonly ErrorDetail[];
 }
 
 /**
- * The one error class that crosses rooms: a status code, a message that a client may see, details and facts for the log.
- * Any other error that leaves a handler reaches the client as INTERNAL with its own message.
+ * The only error class that crosses modules. It has a status code, a message for the client,
+ * details, and facts for the log. The client receives any other error that leaves a handler as
+ * INTERNAL with its message.
  */
 export class GitalyError extends Error {
   override readonly name: string = 'GitalyError';
@@ -49,19 +52,28 @@ export class GitalyError extends Error {
   }
 }
 
-/** The code that an error carries, `undefined` when it carries none that says anything (UNKNOWN does not). */
+/** Returns the code of an error; `undefined` if it has none or UNKNOWN. */
 export function codeOf(error: unknown): StatusCode | undefined {
   return error instanceof GitalyError && error.code !== 'UNKNOWN' ? error.code : undefined;
 }
 
-/** The message of anything that was thrown. */
+/**
+ * Returns the message of anything that was thrown, for a client: a failed system call is described
+ * as Go does.
+ */
+export function clientMessageOf(error: unknown): string {
+  return systemErrorMessage(error) ?? messageOf(error);
+}
+
+/** Returns the message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
 /**
- * Puts `prefix: ` before an error's message. The code, details and metadata of the wrapped error win; `fallback` is used only
- * when nothing inside carries a code (Gitaly: `structerr`). Own details come before those of the wrapped error.
+ * Puts `prefix: ` before an error's message. The code, details and metadata of the wrapped error
+ * take precedence; `fallback` is used only if the wrapped errors have no code (Gitaly:
+ * `structerr`). New details come before those of the wrapped error.
  */
 export function wrap(
   error: unknown,
@@ -70,18 +82,18 @@ export function wrap(
   options: Omit<GitalyErrorOptions, 'cause'> = {},
 ): GitalyError {
   const inner = error instanceof GitalyError ? error : undefined;
-  return new GitalyError(codeOf(error) ?? fallback, `${prefix}: ${messageOf(error)}`, {
+  return new GitalyError(codeOf(error) ?? fallback, `${prefix}: ${clientMessageOf(error)}`, {
     cause: error,
     details: [...(options.details ?? []), ...(inner?.details ?? [])],
     metadata: { ...inner?.metadata, ...options.metadata },
   });
 }
 
-/** Gives an error without a code of its own the code `fallback`, message unchanged. */
+/** Returns the error with the code `fallback` if it has no code. The message is unchanged. */
 export function withCode(error: unknown, fallback: StatusCode): GitalyError {
   if (error instanceof GitalyError && error.code !== 'UNKNOWN') return error;
   const inner = error instanceof GitalyError ? error : undefined;
-  return new GitalyError(fallback, messageOf(error), {
+  return new GitalyError(fallback, clientMessageOf(error), {
     cause: error,
     details: inner?.details ?? [],
     metadata: inner?.metadata ?? {},

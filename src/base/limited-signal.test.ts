@@ -3,7 +3,7 @@ import { getEventListeners, once } from 'node:events';
 import { test } from 'node:test';
 import { limitedSignal } from './limited-signal.ts';
 
-test('the other signal aborts it, with its reason, whether before or after', () => {
+test('aborting the other signal aborts it with the same reason, at once or later', () => {
   const controller = new AbortController();
   using before = limitedSignal(60_000, controller.signal);
   assert.equal(before.signal.aborted, false);
@@ -14,7 +14,7 @@ test('the other signal aborts it, with its reason, whether before or after', () 
   assert.equal(after.signal.reason.message, 'enough');
 });
 
-test('its time is a TimeoutError', async (t) => {
+test('a timeout aborts it with a TimeoutError', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   using limited = limitedSignal(5000);
   const aborted = once(limited.signal, 'abort');
@@ -27,7 +27,7 @@ test('its time is a TimeoutError', async (t) => {
   assert.equal(limited.signal.reason.name, 'TimeoutError');
 });
 
-test('work that is done leaves nothing behind', (t) => {
+test('disposing it leaves no timer and no listener', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const controller = new AbortController();
   const limited = limitedSignal(5000, controller.signal);

@@ -18,6 +18,6 @@ for (const [typed, meant] of [
   });
 }
 
-test('a name that is like none of the known ones has no nearest name', () => {
+test('a name that is unlike all known names has no nearest name', () => {
   assert.equal(nearestName('nonsense', KEYS), undefined);
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { format, inspect } from 'node:util';
 import { Secret } from './secret.ts';
 
-test('a secret prints as [secret] in every way there is to print it', () => {
+test('every way of printing a secret prints [secret]', () => {
   const secret = new Secret('hunter2');
 
   const printed = [
@@ -21,6 +21,6 @@ test('a secret prints as [secret] in every way there is to print it', () => {
   assert.doesNotMatch(JSON.stringify(Object.entries(secret)), /hunter2/);
 });
 
-test('reveal gives the value back', () => {
+test('reveal returns the value', () => {
   assert.equal(new Secret('hunter2').reveal(), 'hunter2');
 });

@@ -1,8 +1,9 @@
 import { inspect } from 'node:util';
 
 /**
- * A value that must not reach a log, an error text or a dump: tokens, passwords, key material, URLs with credentials.
- * Whatever prints it prints `[secret]`; only `reveal()` gives the value away, so a search for that word finds every use.
+ * A value that must not appear in a log, an error text or a dump: a token, a password, key
+ * material, a URL with credentials. It prints as `[secret]`. Only `reveal()` returns the value, so
+ * a search for that name finds every use.
  */
 export class Secret {
   readonly #value: string;

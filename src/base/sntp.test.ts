@@ -15,7 +15,10 @@ function writeTime(packet: Buffer, offset: number, ms: number): void {
   packet.writeUInt32BE(Math.floor(((ms % 1000) / 1000) * 2 ** 32), offset + 4);
 }
 
-/** A time server on the loopback interface whose clock is `ahead` milliseconds fast; `spoil` may change its answer. */
+/**
+ * Starts a time server on the loopback interface whose clock is `ahead` milliseconds fast; `spoil`
+ * may change its response.
+ */
 async function timeServer(aheadMs: number, spoil: (answer: Buffer) => void = () => {}): Promise<TimeServer> {
   const socket: Socket = createSocket('udp4');
   socket.on('message', (request, from) => {
@@ -39,7 +42,7 @@ async function timeServer(aheadMs: number, spoil: (answer: Buffer) => void = () 
 }
 
 for (const aheadMs of [0, 60_000, -3_600_000]) {
-  test(`a server whose clock is ${aheadMs} ms ahead is found to be that`, async () => {
+  test(`the offset of a server whose clock is ${aheadMs} ms fast is measured`, async () => {
     await using server = await timeServer(aheadMs);
 
     const offsetMs = await queryClockOffsetMs(server.address);
@@ -48,7 +51,7 @@ for (const aheadMs of [0, 60_000, -3_600_000]) {
   });
 }
 
-test('times after 2036, when the seconds of NTP begin again, are understood', async () => {
+test("times after 2036, when NTP's seconds wrap around, are decoded", async () => {
   const aheadMs = Date.UTC(2040, 0) - Date.now();
   await using server = await timeServer(aheadMs);
 
@@ -69,11 +72,14 @@ for (const [what, spoil, text] of [
   });
 }
 
-test('a server that never answers is given up after the timeout', async () => {
+test('a server that never responds fails after the timeout', async () => {
   const silent = createSocket('udp4').bind(0, '127.0.0.1');
   await once(silent, 'listening');
 
-  await assert.rejects(queryClockOffsetMs(`127.0.0.1:${silent.address().port}`, { timeoutMs: 50 }), /^Error: i\/o timeout$/);
+  await assert.rejects(
+    queryClockOffsetMs(`127.0.0.1:${silent.address().port}`, { timeoutMs: 50 }),
+    /^Error: i\/o timeout$/,
+  );
 
   silent.close();
 });
@@ -82,16 +88,18 @@ test('an abort ends the wait with its reason', async () => {
   const silent = createSocket('udp4').bind(0, '127.0.0.1');
   await once(silent, 'listening');
 
-  const query = queryClockOffsetMs(`127.0.0.1:${silent.address().port}`, { signal: AbortSignal.abort(new Error('enough')) });
+  const query = queryClockOffsetMs(`127.0.0.1:${silent.address().port}`, {
+    signal: AbortSignal.abort(new Error('enough')),
+  });
   await assert.rejects(query, /enough/);
 
   silent.close();
 });
 
-test('a port where nobody listens is an error', async () => {
+test('a port without a listener is an error', async () => {
   await assert.rejects(queryClockOffsetMs('127.0.0.1:1', { timeoutMs: 5_000 }), /ECONNREFUSED/);
 });
 
-test('an address that makes no sense is refused', async () => {
+test('an invalid address is refused', async () => {
   await assert.rejects(queryClockOffsetMs('a:b:c'), /invalid address/);
 });

@@ -6,27 +6,28 @@ import { abortable } from './abortable.ts';
 const DEFAULT_PORT = 123;
 const DEFAULT_TIMEOUT_MS = 5_000;
 const PACKET_BYTES = 48;
-/** No leap second, version 4, client. */
+/** First byte of a request: no leap second, version 4, client. */
 const CLIENT_REQUEST = 0x23;
 const SERVER_MODE = 4;
 const NOT_SYNCHRONIZED = 3;
-/** Highest distance from a reference clock that is still one; 0 is a refusal. */
+/** Maximum distance from a reference clock; 0 is a refusal. */
 const MAX_STRATUM = 15;
-/** Seconds from 1900, where NTP begins, to 1970. */
+/** Seconds from NTP's epoch, 1900, to 1970. */
 const NTP_EPOCH_SECONDS = 2_208_988_800;
 
 export interface SntpOptions {
-  /** Default 5 s, for the look-up of the name and for the answer. */
+  /** Timeout for resolving the name and for the response. Default 5 s. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Asks a time server how far the clock of this machine is off, by one request of SNTP (RFC 4330) over UDP.
+ * Measures the offset of this machine's clock with one SNTP request (RFC 4330) over UDP.
  *
  * @param server `host`, `host:port`, an IP address, or `[address]:port`.
  * @returns milliseconds to add to our clock; negative when it is fast.
- * @throws {Error} when the name is unknown, no answer comes in time, or the server says that it does not know the time.
+ * @throws {Error} when the name is unknown, no response arrives in time, or the server reports that
+ *   it is not synchronized.
  */
 export async function queryClockOffsetMs(server: string, options: SntpOptions = {}): Promise<number> {
   const timeout = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
@@ -59,7 +60,9 @@ function encodeRequest(nowMs: number): Buffer {
   return packet;
 }
 
-/** Seconds since 1900 wrap in 2036; small ones belong to the era that begins then. */
+/**
+ * Decodes a timestamp. Seconds since 1900 wrap in 2036, so small values belong to the next era.
+ */
 function decodeTimeMs(packet: Buffer, offset: number): number {
   const seconds = packet.readUInt32BE(offset);
   const era = seconds < 2 ** 31 ? 2 ** 32 : 0;
@@ -73,7 +76,8 @@ function checkReply(reply: Buffer, request: Buffer): void {
     throw new Error('answer does not belong to the request');
   }
   if (stratum === 0) throw new Error('kiss of death received');
-  if (first >> 6 === NOT_SYNCHRONIZED || stratum > MAX_STRATUM) throw new Error('server clock not synchronized');
+  if (first >> 6 === NOT_SYNCHRONIZED || stratum > MAX_STRATUM)
+    throw new Error('server clock not synchronized');
   if (reply.readBigUInt64BE(40) === 0n) throw new Error('server gave no time');
 }
 
@@ -86,11 +90,11 @@ interface Destination {
 async function exchange(request: Buffer, to: Destination, signal: AbortSignal): Promise<Buffer> {
   const socket = createSocket(to.family === 6 ? 'udp6' : 'udp4');
   const reply = new Promise<Buffer>((resolve, reject) => {
-    socket.once('error', reject);
+    socket.on('error', reject);
     socket.on('message', (message) => {
       if (message.length >= PACKET_BYTES) resolve(message);
     });
-    // Connected, the kernel drops what others send and reports a closed port.
+    // On a connected socket the kernel drops packets of other senders and reports a closed port.
     socket.connect(to.port, to.address, () => socket.send(request));
   });
   try {
@@ -100,7 +104,7 @@ async function exchange(request: Buffer, to: Destination, signal: AbortSignal): 
   }
 }
 
-/** As Go's network calls say it. */
+/** Returns the error of an aborted signal with the text of Go's network calls. */
 function toError({ reason }: AbortSignal): unknown {
   return reason instanceof Error && reason.name === 'TimeoutError' ? new Error('i/o timeout') : reason;
 }

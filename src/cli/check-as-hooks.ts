@@ -2,7 +2,10 @@ import { ConfigError, loadConfig } from '#platform/config/load-config';
 
 const NO_PATH = 'no configuration file path provided invoke with: gitaly-hooks check <config_path>';
 
-/** `gitaly-hooks check CONFIG`, as 15.0 has it: what `gitaly check` does, with the words of that version. Resolves to the exit code. */
+/**
+ * Runs `gitaly-hooks check CONFIG` as in 15.0: like `gitaly check`, with that version's messages.
+ * Resolves to the exit code.
+ */
 export async function checkAsHooks(args: readonly string[]): Promise<number> {
   const [configPath] = args;
   if (configPath === undefined || args.length !== 1) {
@@ -16,7 +19,9 @@ export async function checkAsHooks(args: readonly string[]): Promise<number> {
   return 1;
 }
 
-async function check(configPath: string): Promise<{ readonly lines: readonly string[]; readonly failure: string | undefined }> {
+async function check(
+  configPath: string,
+): Promise<{ readonly lines: readonly string[]; readonly failure: string | undefined }> {
   const { checkGitlab } = await import('#gitaly/check-gitlab');
   try {
     const { lines, failure } = await checkGitlab(await loadConfig(configPath));

@@ -11,15 +11,21 @@ async function check(lines: string): Promise<RunResult> {
   try {
     mkdirSync(join(directory, 'storage'));
     const config = join(directory, 'config.toml');
-    const base = `socket_path = "${directory}/s"\n[[storage]]\nname = "default"\npath = "${directory}/storage"\n`;
+    const base =
+      `socket_path = "${directory}/s"\n[[storage]]\nname = "default"\n` + `path = "${directory}/storage"\n`;
     writeFileSync(config, base + lines);
-    return await run(process.execPath, ['--conditions=source', join(import.meta.dirname, 'gitaly.ts'), 'check', config]);
+    return await run(process.execPath, [
+      '--conditions=source',
+      join(import.meta.dirname, 'gitaly.ts'),
+      'check',
+      config,
+    ]);
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
 
-test('gitaly check prints what GitLab says of itself', async () => {
+test('gitaly check prints the details of GitLab', async () => {
   await using api = await startInternalApi();
 
   const { code, stdout } = await check(`[gitlab]\nurl = "${api.url}"\nsecret = "${api.secret}"\n`);
@@ -36,7 +42,7 @@ test('gitaly check prints what GitLab says of itself', async () => {
   ]);
 });
 
-test('gitaly check fails when GitLab does, and says why', async () => {
+test('gitaly check fails when GitLab fails, and prints the reason', async () => {
   await using api = await startInternalApi();
   api.reset({ '/check': [500, { message: 'database is down' }] });
 
@@ -47,7 +53,7 @@ test('gitaly check fails when GitLab does, and says why', async () => {
   assert.match(stderr, /database is down/);
 });
 
-test('gitaly check says what to set when there is no GitLab', async () => {
+test('gitaly check prints the missing setting when no GitLab is configured', async () => {
   const { code, stderr } = await check('');
 
   assert.equal(code, 1);

@@ -1,6 +1,6 @@
 import { readConfigOrExplain } from './read-config-or-explain.ts';
 
-/** `gitaly check CONFIG`: asks GitLab's internal API how it is. Resolves to the exit code. */
+/** Runs `gitaly check CONFIG`, which checks GitLab's internal API. Resolves to the exit code. */
 export async function check(configPath: string): Promise<number> {
   const config = await readConfigOrExplain(configPath);
   if (config === undefined) return 1;

@@ -1,7 +1,10 @@
 import type { Command, Option } from 'commander';
 import type { CommandTree, OptionShape } from '#tools/completion/command-tree';
 
-/** Describes a program for completion: what it is made of, so that it cannot differ from what it takes. */
+/**
+ * Describes a program for completion. It reads the program's own definition, so that both cannot
+ * differ.
+ */
 export function commandTreeOf(program: Command): CommandTree {
   return {
     program: program.name(),
@@ -10,7 +13,10 @@ export function commandTreeOf(program: Command): CommandTree {
       name: command.name(),
       description: command.description(),
       options: optionsOf(command),
-      argument: command.registeredArguments.length === 0 ? undefined : (command.registeredArguments[0]?.argChoices ?? []),
+      argument:
+        command.registeredArguments.length === 0
+          ? undefined
+          : (command.registeredArguments[0]?.argChoices ?? []),
     })),
   };
 }

@@ -2,8 +2,14 @@ import { messageOf } from '#base/gitaly-error';
 import type { Finding, Level } from '#tools/doctor/finding';
 import { diagnose } from '#tools/doctor/run-doctor';
 
-/** `gitaly-ts doctor`. Resolves to the exit code: 1 when an error was found; warnings do not count. */
-export async function runDoctor(target: string | undefined, { json }: { readonly json?: boolean }): Promise<number> {
+/**
+ * Runs `gitaly-ts doctor`. Resolves to the exit code: 1 if an error was found; warnings do not
+ * count.
+ */
+export async function runDoctor(
+  target: string | undefined,
+  { json }: { readonly json?: boolean },
+): Promise<number> {
   const findings: Finding[] = [];
   try {
     for await (const finding of diagnose(target)) {
@@ -17,7 +23,10 @@ export async function runDoctor(target: string | undefined, { json }: { readonly
   const count = (level: Level): number => findings.filter((finding) => finding.level === level).length;
   const counts = { ok: count('ok'), warnings: count('warning'), errors: count('error') };
   if (json === true) process.stdout.write(`${JSON.stringify({ ...counts, findings }, undefined, 2)}\n`);
-  else process.stdout.write(`\n${counts.ok} ok, ${amount(counts.warnings, 'warning')}, ${amount(counts.errors, 'error')}\n`);
+  else
+    process.stdout.write(
+      `\n${counts.ok} ok, ${amount(counts.warnings, 'warning')}, ${amount(counts.errors, 'error')}\n`,
+    );
   return counts.errors > 0 ? 1 : 0;
 }
 

@@ -6,13 +6,18 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { encodeHooksPayload, type HooksPayload } from '#domain/hooks/payload';
 import { startInternalApi } from '#testkit/internal-api';
-import { runGit } from '#testkit/run-git';
+import { runGit } from '#testkit/repositories/run-git';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const PROGRAM = join(import.meta.dirname, 'gitaly-hooks.ts');
 const ROOT = join(import.meta.dirname, '../..');
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1', glProjectPath: 'g/p' };
+const REPOSITORY = {
+  storageName: 'default',
+  relativePath: 'r.git',
+  glRepository: 'project-1',
+  glProjectPath: 'g/p',
+};
 const FAILED = 'error executing git hook\n';
 const CHANGE = `${'0'.repeat(40)} ${'1'.repeat(40)} refs/heads/main\n`;
 const TOKEN = 'of the server';
@@ -22,11 +27,14 @@ interface Place extends AsyncDisposable {
   readonly repository: string;
   readonly logs: string;
   /** Runs the program under a name, by default its own. */
-  run(args: readonly string[], options?: { as?: string; input?: string; env?: Record<string, string> }): Promise<RunResult>;
+  run(
+    args: readonly string[],
+    options?: { as?: string; input?: string; env?: Record<string, string> },
+  ): Promise<RunResult>;
   payload(overrides?: Partial<HooksPayload>): string;
-  /** Puts a custom hook of the server in place. */
+  /** Installs a custom hook of the server. */
   script(hook: string, text: string): void;
-  /** What the program told in its log since the last time. */
+  /** Returns the program's log since the last call. */
   logged(): string;
 }
 
@@ -57,11 +65,15 @@ async function place(options: Parameters<typeof startGitaly>[0] = {}): Promise<P
     logs,
     payload,
     run: (args, { as, input = '', env = {} } = {}) =>
-      run(process.execPath, ['--conditions=source', ...(as === undefined ? [] : [`--title=${as}`]), PROGRAM, ...args], {
-        cwd: ROOT,
-        input,
-        env: { GITALY_HOOKS_PAYLOAD: payload(), GITALY_LOG_DIR: logs, CORRELATION_ID: 'from-git', ...env },
-      }),
+      run(
+        process.execPath,
+        ['--conditions=source', ...(as === undefined ? [] : [`--title=${as}`]), PROGRAM, ...args],
+        {
+          cwd: ROOT,
+          input,
+          env: { GITALY_HOOKS_PAYLOAD: payload(), GITALY_LOG_DIR: logs, CORRELATION_ID: 'from-git', ...env },
+        },
+      ),
     script(hook, text) {
       const path = join(gitaly.directory, `custom_hooks/${hook}.d/1`);
       mkdirSync(dirname(path), { recursive: true });
@@ -80,13 +92,14 @@ async function place(options: Parameters<typeof startGitaly>[0] = {}): Promise<P
   };
 }
 
-test('pre-receive and post-receive hand over input, environment and push options, and print what the scripts print', async () => {
+test("pre-receive and post-receive forward their input, and print the scripts' output", async () => {
   await using at = await place();
   const env = { GIT_PUSH_OPTION_COUNT: '2', GIT_PUSH_OPTION_0: 'one', GIT_PUSH_OPTION_1: 'two words' };
   for (const hook of ['pre-receive', 'post-receive']) {
     at.script(
       hook,
-      'cat; echo "$GL_ID $GL_USERNAME $GL_PROTOCOL $GIT_PUSH_OPTION_1"; echo to stderr >&2; [ -z "$GITALY_HOOKS_PAYLOAD" ]',
+      'cat; echo "$GL_ID $GL_USERNAME $GL_PROTOCOL $GIT_PUSH_OPTION_1"; echo to stderr >&2; [ -z ' +
+        '"$GITALY_HOOKS_PAYLOAD" ]',
     );
 
     const asLink = await at.run([], { as: hook, input: CHANGE, env });
@@ -98,17 +111,28 @@ test('pre-receive and post-receive hand over input, environment and push options
   assert.equal(at.logged(), '');
   const call = at.gitaly.log.find((line) => line['grpc.method'] === 'PreReceiveHook');
   assert.deepEqual(
-    [call?.correlation_id, call?.username, call?.user_id, call?.remote_ip, call?.feature_flags, call?.['grpc.meta.client_name']],
+    [
+      call?.correlation_id,
+      call?.username,
+      call?.user_id,
+      call?.remote_ip,
+      call?.feature_flags,
+      call?.['grpc.meta.client_name'],
+    ],
     ['from-git', 'jane', 'user-1', '192.0.2.7', 'some_flag', 'gitaly-hooks'],
   );
 });
 
-test('update gets three arguments, and a script’s exit code is the program’s', async () => {
+test('update gets three arguments, and the program returns a script’s exit code', async () => {
   await using at = await place();
   at.script('update', 'echo "$@"; exit 7');
   const args = ['refs/heads/main', '0'.repeat(40), '1'.repeat(40)];
 
-  assert.deepEqual(await at.run(args, { as: 'update' }), { code: 7, stdout: `${args.join(' ')}\n`, stderr: '' });
+  assert.deepEqual(await at.run(args, { as: 'update' }), {
+    code: 7,
+    stdout: `${args.join(' ')}\n`,
+    stderr: '',
+  });
   assert.deepEqual(await at.run(['one'], { as: 'update' }), { code: 1, stdout: '', stderr: FAILED });
   assert.match(
     at.logged(),
@@ -116,7 +140,7 @@ test('update gets three arguments, and a script’s exit code is the program’s
   );
 });
 
-test('a refusal of GitLab reaches the user as it is', async () => {
+test('a refusal of GitLab is shown unchanged', async () => {
   await using api = await startInternalApi();
   await using at = await place({ internalApi: api });
   api.reset({ '/allowed': [401, { message: '401 Unauthorized' }] });
@@ -127,12 +151,16 @@ test('a refusal of GitLab reaches the user as it is', async () => {
   assert.match(stderr, /^GitLab: /);
 });
 
-test('reference-transaction takes one state; preparing asks nobody', async () => {
+test('reference-transaction takes one state, and preparing makes no call', async () => {
   await using at = await place();
   const stopped = at.payload({ internalSocket: '/nowhere' });
 
   assert.equal((await at.run(['prepared'], { as: 'reference-transaction', input: CHANGE })).code, 0);
-  assert.equal((await at.run(['preparing'], { as: 'reference-transaction', env: { GITALY_HOOKS_PAYLOAD: stopped } })).code, 0);
+  assert.equal(
+    (await at.run(['preparing'], { as: 'reference-transaction', env: { GITALY_HOOKS_PAYLOAD: stopped } }))
+      .code,
+    0,
+  );
   assert.equal((await at.run([], { as: 'reference-transaction' })).stderr, FAILED);
   assert.match(at.logged(), /reference-transaction hook is missing required arguments, got \[\]/);
   assert.equal((await at.run(['done'], { as: 'reference-transaction' })).stderr, FAILED);
@@ -141,18 +169,31 @@ test('reference-transaction takes one state; preparing asks nobody', async () =>
   assert.match(at.logged(), /proc-receive hook does not accept arguments, got 1/);
 });
 
-test('a hook that was not asked for does nothing, without dialling', async () => {
+test('a hook that the payload does not request does nothing, without dialling', async () => {
   await using at = await place();
   const env = { GITALY_HOOKS_PAYLOAD: at.payload({ requestedHooks: 1, internalSocket: '/nowhere' }) };
 
-  assert.deepEqual(await at.run([], { as: 'pre-receive', input: CHANGE, env }), { code: 0, stdout: '', stderr: '' });
-  assert.deepEqual(await at.run(['git', 'pack-objects', '--stdout'], { env }), { code: 0, stdout: '', stderr: '' });
+  assert.deepEqual(await at.run([], { as: 'pre-receive', input: CHANGE, env }), {
+    code: 0,
+    stdout: '',
+    stderr: '',
+  });
+  assert.deepEqual(await at.run(['git', 'pack-objects', '--stdout'], { env }), {
+    code: 0,
+    stdout: '',
+    stderr: '',
+  });
 });
 
-test('what goes wrong on our side is told to the log, and to the user only that it did', async () => {
+test('an internal failure is logged, and the user sees only that there was one', async () => {
   await using at = await place();
   for (const { args, as, env, reason } of [
-    { args: [], as: 'pre-receive', env: { GITALY_HOOKS_PAYLOAD: '' }, reason: /error when getting hooks payload: / },
+    {
+      args: [],
+      as: 'pre-receive',
+      env: { GITALY_HOOKS_PAYLOAD: '' },
+      reason: /error when getting hooks payload: /,
+    },
     {
       args: [],
       as: 'pre-receive',
@@ -177,7 +218,7 @@ test('what goes wrong on our side is told to the log, and to the user only that 
   }
 });
 
-test('the log goes to a descriptor, when the server gave one', async () => {
+test('the log is written to the descriptor from the server', async () => {
   await using at = await place();
   const file = join(at.logs, 'descriptor');
   const line = `"${process.execPath}" --conditions=source "${PROGRAM}" wrong 7>"${file}"`;
@@ -190,34 +231,50 @@ test('the log goes to a descriptor, when the server gave one', async () => {
   assert.equal(JSON.parse(readFileSync(file, 'utf8')).error, 'subcommand name invalid: "wrong"');
 });
 
-test('git upload-pack takes its packs from the server by way of the pack-objects hook', async () => {
+test('git upload-pack gets its packs from the server through the pack-objects hook', async () => {
   await using at = await place();
-  const blob = await runGit(['-C', at.repository, 'hash-object', '-w', '--stdin'], { input: randomBytes(3 << 20) });
+  const blob = await runGit(['-C', at.repository, 'hash-object', '-w', '--stdin'], {
+    input: randomBytes(3 << 20),
+  });
   const tree = await runGit(['-C', at.repository, 'mktree'], { input: `100644 blob ${blob}\tfile\n` });
   const oid = await runGit(['-C', at.repository, 'commit-tree', '-m', 'one', tree]);
   await runGit(['-C', at.repository, 'update-ref', 'refs/heads/main', oid]);
   const wrapper = join(at.logs, 'hook');
-  writeFileSync(wrapper, `#!/bin/sh\nexec "${process.execPath}" --conditions=source "${PROGRAM}" "$@"\n`, { mode: 0o755 });
+  writeFileSync(wrapper, `#!/bin/sh\nexec "${process.execPath}" --conditions=source "${PROGRAM}" "$@"\n`, {
+    mode: 0o755,
+  });
   const env = { GITALY_HOOKS_PAYLOAD: at.payload() };
-  const serve = `cd "${ROOT}" && GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=uploadpack.packObjectsHook GIT_CONFIG_VALUE_0="${wrapper}" git upload-pack`;
+  const serve =
+    `cd "${ROOT}" && GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=uploadpack.packObjectsHook ` +
+    `GIT_CONFIG_VALUE_0="${wrapper}" git upload-pack`;
   const clone = join(at.logs, 'clone');
 
-  await runGit(['clone', '-q', '-u', `sh -c '${serve} "$1"' sh`, `file://${at.repository}`, clone], { env, cwd: ROOT });
+  await runGit(['clone', '-q', '-u', `sh -c '${serve} "$1"' sh`, `file://${at.repository}`, clone], {
+    env,
+    cwd: ROOT,
+  });
 
   assert.equal(await runGit(['-C', clone, 'rev-parse', 'HEAD']), oid);
   await runGit(['-C', clone, 'fsck', '--full', '--strict']);
-  assert.ok(at.gitaly.log.some((line) => line['grpc.method'] === 'PackObjectsHookWithSidechannel' && line['grpc.code'] === 'OK'));
+  assert.ok(
+    at.gitaly.log.some(
+      (line) => line['grpc.method'] === 'PackObjectsHookWithSidechannel' && line['grpc.code'] === 'OK',
+    ),
+  );
   assert.deepEqual(
-    readdirSync(join(at.gitaly.directory, 'run', readdirSync(join(at.gitaly.directory, 'run'))[0] ?? '', 'chan.d')),
+    readdirSync(
+      join(at.gitaly.directory, 'run', readdirSync(join(at.gitaly.directory, 'run'))[0] ?? '', 'chan.d'),
+    ),
     [],
   );
 });
 
-test('check asks GitLab in the words of 15.0', async () => {
+test('check prints the messages of 15.0', async () => {
   await using api = await startInternalApi();
   await using at = await place({ internalApi: api });
   const config = join(at.logs, 'config.toml');
-  const base = `socket_path = "${at.logs}/s"\n[[storage]]\nname = "default"\npath = "${at.gitaly.storagePath()}"\n`;
+  const base =
+    `socket_path = "${at.logs}/s"\n[[storage]]\nname = "default"\n` + `path = "${at.gitaly.storagePath()}"\n`;
   writeFileSync(config, `${base}[gitlab]\nurl = "${api.url}"\nsecret = "${api.secret}"\n`);
 
   const good = await at.run(['check', config]);

@@ -6,17 +6,21 @@ import { versionString } from '#platform/process/version';
 const PROGRAM = 'gitaly-hooks';
 const HELP = `Usage: gitaly-hooks <hook> [arguments], or <hook> [arguments] as a symbolic link of that name
 
-Hands a git hook to the Gitaly server that GITALY_HOOKS_PAYLOAD names.
+Forwards a git hook to the Gitaly server named by GITALY_HOOKS_PAYLOAD.
 
 Hooks: pre-receive, update, post-receive, reference-transaction, proc-receive; and "git pack-objects ...",
-which is what uploadpack.packObjectsHook runs.
+for use as uploadpack.packObjectsHook.
 
 Examples:
-  ln -s "$(command -v gitaly-hooks)" hooks/pre-receive && git -c core.hooksPath=hooks receive-pack repository.git
-  gitaly-hooks check /etc/gitaly/config.toml      # asks GitLab's internal API how it is; also: gitaly check
+  ln -s "$(command -v gitaly-hooks)" hooks/pre-receive
+  git -c core.hooksPath=hooks receive-pack repository.git
+  gitaly-hooks check /etc/gitaly/config.toml      # checks GitLab's internal API, like: gitaly check
 `;
 
-/** The name that the user or git called: the launcher hands it on as a title, npm's link is the script's own path. */
+/**
+ * Returns the name under which the program was called. The launcher passes it as a title; npm's
+ * link is the script's own path.
+ */
 function invokedAs(): string {
   const title = process.execArgv.find((word) => word.startsWith('--title='))?.slice('--title='.length);
   return title ?? basename(process.argv[1] ?? PROGRAM).replace(/\.[jt]s$/, '');

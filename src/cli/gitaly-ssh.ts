@@ -4,15 +4,15 @@ import { versionString } from '#platform/process/version';
 
 const HELP = `Usage: gitaly-ssh upload-pack|receive-pack|upload-archive <ignored> <ignored>
 
-Stands in for ssh when git talks to a repository of a Gitaly server, by way of GIT_SSH_COMMAND.
+Connects git to a repository of a Gitaly server. Set GIT_SSH_COMMAND to use it in place of ssh.
 
 Environment:
   GITALY_ADDRESS       unix:PATH, tcp://HOST:PORT, tls://HOST:PORT or dns:HOST:PORT
   GITALY_PAYLOAD       the request message as JSON
-  GITALY_TOKEN         the server's token, when it has one
-  GITALY_WD            directory to work in (paths of sockets may be relative to it)
+  GITALY_TOKEN         the server's token, if it has one
+  GITALY_WD            working directory (socket paths may be relative to it)
   GITALY_FEATUREFLAGS  name:true,other_name:false
-  CORRELATION_ID       sent along with the call
+  CORRELATION_ID       correlation id of the call
 
 Examples:
   export GIT_SSH_VARIANT=simple GITALY_ADDRESS=unix:/run/gitaly/gitaly.socket
@@ -32,7 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(`${versionString('gitaly-ssh')}\n`);
     return 0;
   }
-  // git looks for OpenSSH's options this way, unless GIT_SSH_VARIANT is set: we have none.
+  // git tests for OpenSSH's options this way, unless GIT_SSH_VARIANT is set; this program has none.
   if (args[1] === '-G') return 1;
   const { runSshCommand } = await import('#tools/ssh-command/run-ssh-command');
   return await runSshCommand(args, process.env, process);

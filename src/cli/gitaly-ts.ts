@@ -4,11 +4,14 @@ import { tolerateBrokenPipes } from '#platform/process/broken-pipes';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
 import { addToolCommands } from './tool-commands.ts';
-import type { UpOptions } from './up.ts';
+import type { UpOptions } from './up/up.ts';
 import { WRONG_USAGE } from './usage.ts';
 
+/** Collects the values of an option that may be repeated. */
+const collect = (value: string, others: readonly string[] = []): readonly string[] => [...others, value];
+
 const program = new Command('gitaly-ts')
-  .description('The friendly front of gitaly: everything with one command, no configuration needed.')
+  .description('Run and manage a Git server; no configuration needed.')
   .version(versionString('gitaly-ts'), '-v, --version', 'print the version')
   .helpOption('-h, --help', 'print this help')
   .exitOverride()
@@ -17,42 +20,67 @@ const program = new Command('gitaly-ts')
 
 program
   .command('up')
-  .description('Start a server and an HTTP door for git clone and git push; Ctrl-C ends both.')
-  .argument('[dir]', 'where the repositories live; made when it is not there', 'data')
-  .option('--http <host:port>', 'address of the HTTP door (default: 127.0.0.1:8080, or another port when that is taken)')
-  .option('--auth-file <path>', 'who may come in by HTTP: lines made by gitaly-ts hash-password (default: everybody)')
-  .option('--auth-url <url>', 'a URL that is asked who may come in by HTTP')
-  .option('--tls-cert <path>', 'speak HTTPS with this certificate (PEM)')
-  .option('--tls-key <path>', 'the key of the certificate (PEM)')
+  .description('Start a server and an HTTP gateway for git clone and git push; Ctrl-C stops both.')
+  .argument('[dir]', 'directory of the repositories; created if it does not exist', 'data')
+  .option(
+    '--http <host:port>',
+    'address of the HTTP gateway, or off (default: 127.0.0.1:8080, or another port if that one is in use)',
+  )
+  .option(
+    '--auth-file <path>',
+    'users of the HTTP gateway: a file of lines made by gitaly-ts hash-password (default: everybody)',
+  )
+  .option('--auth-url <url>', 'URL of a service that authenticates users of the HTTP gateway')
+  .option('--tls-cert <path>', 'certificate (PEM); the HTTP gateway then serves HTTPS')
+  .option('--tls-key <path>', 'private key of the certificate (PEM)')
   .option(
     '--trusted-proxy <network>',
-    'believe X-Forwarded-For of this address or network, such as 10.0.0.0/8; may be repeated',
-    (network: string, others: readonly string[] = []) => [...others, network],
+    'trust X-Forwarded-For from this address or network, such as 10.0.0.0/8; may be repeated',
+    collect,
   )
-  .option('--ssh <host:port>', 'address of an SSH door (default: there is none)')
-  .option('--ssh-keys <file>', 'authorized_keys of the SSH door (default: everybody, on loopback only)')
-  .option('--grpc <address>', 'address for gRPC clients: HOST:PORT, or unix:PATH (default: a socket in the directory)')
+  .option(
+    '--http-host <name>',
+    'name by which clients on this machine may address the HTTP gateway, besides localhost; may be repeated',
+    collect,
+  )
+  .option('--ssh <host:port>', 'address of an SSH gateway (default: none)')
+  .option(
+    '--ssh-keys <file>',
+    'authorized_keys file of the SSH gateway (default: everybody, on loopback only)',
+  )
+  .option(
+    '--grpc <address>',
+    'address for gRPC clients: HOST:PORT, or unix:PATH (default: a socket in the directory)',
+  )
+  .option(
+    '--token <token>',
+    'token of gRPC clients, and password of an HTTP gateway beyond loopback without other authentication ' +
+      '(default: a new one for --grpc HOST:PORT, printed at the start)',
+  )
+  .option('--token-file <path>', 'file with the token, readable only by its owner')
+  .option('--json', 'print one line of JSON when ready: addresses, token and storages')
   .exitOverride()
   .addHelpText(
     'after',
     '\nExamples:\n  gitaly-ts up\n  gitaly-ts up /srv/git --http 127.0.0.1:3000 --grpc 127.0.0.1:9999\n  gitaly-ts up /srv/git --http 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-file users\n  gitaly-ts up --ssh 0.0.0.0:2222 --ssh-keys ~/.ssh/authorized_keys\n\nThen: git clone http://127.0.0.1:8080/hello.git',
   )
   .action(async (dir: string, options: Omit<UpOptions, 'directory'>) => {
-    const { runUp } = await import('./up.ts');
+    const { runUp } = await import('./up/up.ts');
     process.exitCode = await runUp({ directory: dir, ...options });
   });
 
 program
   .command('hash-password')
-  .description('Print a line for the file of up --auth-file; the password comes from standard input.')
-  .argument('<name>', 'of the user')
-  .argument('[path...]', 'repositories and folders that the line opens (default: all)')
-  .option('--write', 'may push too', false)
-  .option('--token', 'make a token in place of a password, and show it once on standard error', false)
+  .description('Print a line for the file of up --auth-file; read the password from standard input.')
+  .argument('<name>', 'name of the user')
+  .argument('[path...]', 'repositories and directories that the user may access (default: all)')
+  .option('--write', 'also allow pushes', false)
+  .option('--token', 'generate a token instead of a password, and print it once on standard error', false)
   .exitOverride()
   .addHelpText(
     'after',
-    '\nExamples:\n  gitaly-ts hash-password ann --write >> users\n  gitaly-ts hash-password ci --token team/app.git >> users',
+    '\nExamples:\n  gitaly-ts hash-password ann --write >> users\n' +
+      '  gitaly-ts hash-password ci --token team/app.git >> users',
   )
   .action(async (name: string, paths: string[], options: { write: boolean; token: boolean }) => {
     const { runHashPassword } = await import('./hash-password.ts');

@@ -22,11 +22,15 @@ function scratch() {
 
 for (const flag of ['--version', '-version', '-v']) {
   test(`gitaly ${flag} prints the version as Gitaly does`, () => {
-    assert.deepEqual(gitaly([flag]), { exit: 0, stdout: `Gitaly, version ${packageVersion()}\n`, stderr: '' });
+    assert.deepEqual(gitaly([flag]), {
+      exit: 0,
+      stdout: `Gitaly, version ${packageVersion()}\n`,
+      stderr: '',
+    });
   });
 }
 
-test('gitaly --help says what it is and shows examples', () => {
+test('gitaly --help shows a description and examples', () => {
   const { exit, stdout } = gitaly(['--help']);
 
   assert.equal(exit, 0);
@@ -35,7 +39,7 @@ test('gitaly --help says what it is and shows examples', () => {
 });
 
 for (const args of [[], ['serve'], ['serve', ''], ['serve', 'a', 'b'], ['--nonsense']]) {
-  test(`wrong usage ends in exit code 2 and a word on standard error: ${JSON.stringify(args)}`, () => {
+  test(`wrong usage exits with code 2 and a message on standard error: ${JSON.stringify(args)}`, () => {
     const { exit, stdout, stderr } = gitaly(args);
 
     assert.equal(exit, 2);
@@ -45,7 +49,7 @@ for (const args of [[], ['serve'], ['serve', ''], ['serve', 'a', 'b'], ['--nonse
 }
 
 for (const form of [['serve'], []]) {
-  test(`gitaly ${form.join(' ')} CONFIG explains a wrong configuration and ends in exit code 1`, () => {
+  test(`gitaly ${form.join(' ')} CONFIG explains an invalid configuration and exits with code 1`, () => {
     using directory = scratch();
     const config = join(directory.path, 'config.toml');
     writeFileSync(config, 'listen_addr = ":0"\ngraceful_restart_timeout = "1 minute"\n');
@@ -56,7 +60,8 @@ for (const form of [['serve'], []]) {
     assert.equal(stdout, '');
     assert.equal(
       stderr,
-      `failed to configure Gitaly: load config: config_path "${config}": load toml: toml: time: unknown unit " minute" in duration "1 minute"
+      `failed to configure Gitaly: load config: config_path "${config}": load toml: ` +
+        `toml: time: unknown unit " minute" in duration "1 minute"
 
   file      ${config}, line 2
   key       graceful_restart_timeout
@@ -74,15 +79,18 @@ test('configuration validate reads standard input', () => {
   assert.deepEqual(JSON.parse(stdout), { errors: [{ key: ['storage'], message: 'not set' }] });
 });
 
-test('gitaly serve warns of unknown keys, runs until SIGTERM, exits 0 and leaves nothing behind', async () => {
+test('gitaly serve warns of unknown keys, runs until SIGTERM, and leaves nothing behind', async () => {
   using directory = scratch();
   const config = join(directory.path, 'config.toml');
   const socket = join(directory.path, 'gitaly.socket');
   writeFileSync(
     config,
-    `socket_pth = "x"\nsocket_path = "${socket}"\nruntime_dir = "${directory.path}/run"\n[logging]\nformat = "json"\n[[storage]]\nname = "default"\npath = "${directory.path}/storage"\n`,
+    `socket_pth = "x"\nsocket_path = "${socket}"\nruntime_dir = "${directory.path}/run"\n[logging]\n` +
+      `format = "json"\n[[storage]]\nname = "default"\npath = "${directory.path}/storage"\n`,
   );
-  const server = spawn(process.execPath, [...PROGRAM, 'serve', config], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const server = spawn(process.execPath, [...PROGRAM, 'serve', config], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let log = '';
   server.stdout.setEncoding('utf8');
   for await (const text of server.stdout.iterator({ destroyOnReturn: false })) {

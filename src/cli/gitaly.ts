@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { text } from 'node:stream/consumers';
 import { Command, CommanderError } from 'commander';
+import { withDoubleDashes } from '#base/go/double-dashes';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
 import { check } from './check.ts';
-import { withDoubleDashes } from './go-flags.ts';
 import { serve } from './serve.ts';
 import { WRONG_USAGE } from './usage.ts';
 import { validateConfiguration } from './validate-configuration.ts';
@@ -22,13 +22,13 @@ Examples:
   gitaly configuration validate < /etc/gitaly/config.toml
   make-config | gitaly configuration validate`;
 
-/** For output that is still on its way. */
+/** Time limit for pending output. */
 const EXIT_LIMIT_MS = 1000;
 
-/** The command line of `gitaly`; `exit` gets the code that the process is to end with. */
+/** Returns the command line of `gitaly`; `exit` receives the exit code. */
 function program(exit: (code: number) => void): Command {
   const root = new Command('gitaly')
-    .description('A Git RPC service: stores repositories and does with them what clients ask for over gRPC.')
+    .description('A Git RPC service: stores repositories and serves them over gRPC.')
     .version(versionString('Gitaly'), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .usage('[--version] [--help] <configfile> | <command>')
@@ -39,21 +39,23 @@ function program(exit: (code: number) => void): Command {
 
   const serveCommand = root
     .command('serve')
-    .description('Run the server until a signal ends it.')
+    .description('Run the server until a signal stops it.')
     .argument('[configfile]', 'configuration in TOML')
     .addHelpText(
       'after',
-      '\nExamples:\n  gitaly serve /etc/gitaly/config.toml\n  GITALY_TESTING_GIT_BINARY=/opt/git/bin/git gitaly serve config.toml',
+      '\nExamples:\n  gitaly serve /etc/gitaly/config.toml\n' +
+        '  GITALY_TESTING_GIT_BINARY=/opt/git/bin/git gitaly serve config.toml',
     )
     .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, serveCommand)));
 
   root
     .command('check')
-    .description("Ask GitLab's internal API whether it can be reached, and what it is.")
+    .description("Check that GitLab's internal API can be reached, and print its version.")
     .argument('<configfile>', 'configuration in TOML')
     .addHelpText(
       'after',
-      '\nExamples:\n  gitaly check /etc/gitaly/config.toml\n  gitaly check config.toml && gitaly serve config.toml',
+      '\nExamples:\n  gitaly check /etc/gitaly/config.toml\n' +
+        '  gitaly check config.toml && gitaly serve config.toml',
     )
     .action(async (configPath: string) => exit(await check(configPath)));
 
@@ -62,7 +64,9 @@ function program(exit: (code: number) => void): Command {
     .description('Commands about the configuration.')
     .addHelpText('after', VALIDATE_EXAMPLES)
     .command('validate')
-    .description('Check the configuration on standard input; print its problems as JSON, nothing when there are none.')
+    .description(
+      'Check the configuration on standard input; print problems as JSON, or nothing if there are none.',
+    )
     .addHelpText('after', VALIDATE_EXAMPLES)
     .action(async () => {
       const { exitCode, stdout, stderr } = await validateConfiguration(await text(process.stdin));
@@ -79,24 +83,25 @@ async function serveOrHelp(configPath: string | undefined, command: Command): Pr
   return 2;
 }
 
-/** Runs a command line and answers the exit code: 0 fine, 1 failed, 2 wrong usage. */
+/** Runs a command line and returns the exit code: 0 success, 1 failure, 2 wrong usage. */
 async function main(args: readonly string[]): Promise<number> {
   let code = 0;
   const root = program((value) => {
     code = value;
   });
-  for (const command of [root, ...root.commands, ...root.commands.flatMap((each) => each.commands)]) command.exitOverride();
+  for (const command of [root, ...root.commands, ...root.commands.flatMap((each) => each.commands)])
+    command.exitOverride();
   try {
     await root.parseAsync(withDoubleDashes(args, new Set(['version', 'help'])), { from: 'user' });
     return code;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? 0 : 2; // commander has printed what is wrong
+    return error.exitCode === 0 ? 0 : 2; // commander has printed the error
   }
 }
 
 tuneRuntime();
 const code = await main(process.argv.slice(2));
 process.exitCode = code;
-// Everything has ended by now. Should something have been forgotten, it must not keep a stopped server alive.
+// Everything has ended by now. A forgotten handle must not keep a stopped server alive.
 setTimeout(() => process.exit(code), EXIT_LIMIT_MS).unref();

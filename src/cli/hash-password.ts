@@ -11,18 +11,19 @@ export interface HashPasswordOptions {
 }
 
 /**
- * `gitaly-ts hash-password NAME`: prints a line for the file of `--auth-file`. The password is the first line of standard input; a
- * new token is shown once on standard error.
+ * Runs `gitaly-ts hash-password NAME`: prints a line for the file of `--auth-file`. The password is
+ * the first line of standard input; a new token is printed once on standard error.
  *
- * @returns the exit code: 0, or 2 when there is no password or the name cannot be used.
+ * @returns the exit code: 0, or 2 if there is no password or the name is invalid.
  */
 export async function runHashPassword({ name, paths, token, write }: HashPasswordOptions): Promise<number> {
   const line = (hash: string): string => formatAuthLine(name, write ? 'write' : 'read', hash, paths);
   try {
     const made = createToken();
-    const withToken = line(made.hash); // says what is wrong with the name before somebody types a password
+    // reports an invalid name before a password is typed
+    const withToken = line(made.hash);
     const text = token ? withToken : line(await hashPassword(await readPassword()));
-    if (token) process.stderr.write(`The token, which is shown only now: ${made.token}\n`);
+    if (token) process.stderr.write(`The token (it is shown only once): ${made.token}\n`);
     process.stdout.write(`${text}\n`);
     return 0;
   } catch (error) {
@@ -33,10 +34,10 @@ export async function runHashPassword({ name, paths, token, write }: HashPasswor
 }
 
 class NoPasswordError extends Error {
-  override readonly message = 'no password came on standard input. Type one, or make a token with --token.';
+  override readonly message = 'standard input has no password. Type one, or generate a token with --token.';
 }
 
-/** One line. What is typed at a terminal is not shown. @throws {NoPasswordError} */
+/** Reads one line. Input at a terminal is not shown. @throws {NoPasswordError} */
 async function readPassword(): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = process.stdin.isTTY === true;

@@ -18,18 +18,24 @@ export interface ImportOptions {
 }
 
 const MAX_JOBS = 64;
-/** A server that imports on the same machine needs the other half. */
+/** Half of the cores; a server on the same machine needs the other half. */
 const DEFAULT_JOBS = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
 
-/** `gitaly-ts import`. Resolves to the exit code: 0 all are there, 1 something failed or a signal came, 2 wrong usage. */
-export async function runImportCommand(locations: readonly string[], options: ImportOptions): Promise<number> {
+/**
+ * Runs `gitaly-ts import`. Resolves to the exit code: 0 if all are imported, 1 after a failure or a
+ * signal, 2 for wrong usage.
+ */
+export async function runImportCommand(
+  locations: readonly string[],
+  options: ImportOptions,
+): Promise<number> {
   process.title = 'gitaly-ts';
   using signals = listenForStop();
   signals.force.addEventListener('abort', () => process.exit(1), { once: true });
   let unreadable = 0;
   const onUnreadable = (path: string, reason: string): void => {
     unreadable++;
-    process.stderr.write(`failed    ${path}  cannot be looked into: ${reason}\n`);
+    process.stderr.write(`failed    ${path}  cannot be read: ${reason}\n`);
   };
   try {
     const jobs = jobsOf(options.jobs);
@@ -52,10 +58,11 @@ export async function runImportCommand(locations: readonly string[], options: Im
   }
 }
 
-/** @throws {SourceError} */
+/** Parses the number of jobs. @throws {SourceError} */
 function jobsOf(text: string | undefined): number {
   if (text === undefined) return DEFAULT_JOBS;
   const jobs = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (jobs < 1 || jobs > MAX_JOBS) throw new SourceError(`--jobs ${text}: want a number from 1 to ${MAX_JOBS}`);
+  if (jobs < 1 || jobs > MAX_JOBS)
+    throw new SourceError(`--jobs ${text}: expected a number from 1 to ${MAX_JOBS}`);
   return jobs;
 }

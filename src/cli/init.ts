@@ -1,7 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import { InitError, initDirectory } from '#tools/init/init-directory';
 
-/** `gitaly-ts init`. Resolves to the exit code. */
+/** Runs `gitaly-ts init`. Resolves to the exit code. */
 export async function runInit(directory: string): Promise<number> {
   try {
     const { configPath, tokenPath, socketPath } = await initDirectory(directory);
@@ -14,7 +14,7 @@ Clients connect to unix:${socketPath} with the token in ${tokenPath}.
 `);
     return 0;
   } catch (error) {
-    const advice = error instanceof InitError ? '' : '. Choose a directory that you may write to.';
+    const advice = error instanceof InitError ? '' : '. Choose a directory that you can write to.';
     process.stderr.write(`gitaly-ts init: ${messageOf(error)}${advice}\n`);
     return 1;
   }

@@ -1,20 +1,21 @@
 import { messageOf } from '#base/gitaly-error';
 import { type Connection, dial } from '#client/index';
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
-import { DirectoryInUseError, openUpDirectory, upSocket } from './up-directory.ts';
+import { DirectoryInUseError, openUpDirectory, upSocket } from './up/up-directory.ts';
 
-/** A server to work with, until this is disposed of. */
+/** A server to work with, until it is disposed. */
 export interface Target extends AsyncDisposable {
   readonly connection: Connection;
 }
 
-/** The storage of a directory that `gitaly-ts up` serves. */
+/** The storage in a directory of `gitaly-ts up`. */
 const STORAGE = 'default';
 const CONNECT_LIMIT_MS = 10_000;
 
 /**
- * Connects to a running server by its address; or, given a directory as `gitaly-ts up` uses it, to the server that runs there, else to
- * one that is started for the time being. Either way there is one server on a directory, and everything goes through it.
+ * Connects to a running server by its address. Given a directory of `gitaly-ts up`, it connects to
+ * the server that runs there, or starts a temporary one. So there is only one server on a
+ * directory, and every access uses it.
  */
 export async function openTarget(target: string, token: string | undefined): Promise<Target> {
   if (isAddress(target)) return await connectTo(target, token);
@@ -42,17 +43,26 @@ export async function openTarget(target: string, token: string | undefined): Pro
 
 async function connectTo(address: string, token: string | undefined): Promise<Target> {
   const signal = AbortSignal.timeout(CONNECT_LIMIT_MS);
-  const connection = await dial(address, { failOnNonTemporaryDialError: true, signal, ...(token && { token }) }).catch(
-    (error: unknown) => {
-      throw new Error(`no server at ${address}: ${messageOf(error)}. Start it, or name another address or directory with --to.`, {
+  const connection = await dial(address, {
+    failOnNonTemporaryDialError: true,
+    signal,
+    ...(token && { token }),
+  }).catch((error: unknown) => {
+    throw new Error(
+      `no server at ${address}: ${messageOf(error)}. Start it, or name another address or directory ` +
+        'with --to.',
+      {
         cause: error,
-      });
-    },
-  );
+      },
+    );
+  });
   return { connection, [Symbol.asyncDispose]: () => connection.close() };
 }
 
-/** `unix:…`, `tcp://…`, `tls://…`, `dns:…`; everything else is a directory. */
+/**
+ * Reports whether the target is `unix:…`, `tcp://…`, `tls://…` or `dns:…`; everything else is a
+ * directory.
+ */
 function isAddress(target: string): boolean {
   return /^(unix:|tcp:\/\/|tls:\/\/|dns:|dns\+tls:)/.test(target);
 }

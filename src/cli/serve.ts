@@ -4,14 +4,14 @@ import { createLogger, type Logger, logLevel } from '#platform/log/logger';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { readConfigOrExplain } from './read-config-or-explain.ts';
 
-/** `gitaly serve CONFIG`: runs the server until a signal ends it. Resolves to the exit code. */
+/** Runs `gitaly serve CONFIG`, the server, until a signal ends it. Resolves to the exit code. */
 export async function serve(configPath: string): Promise<number> {
-  process.title = 'gitaly'; // process-exporter groups and pgrep look for this name
+  process.title = 'gitaly'; // process-exporter groups and pgrep search for this name
   const config = await readConfigOrExplain(configPath);
   if (config === undefined) return 1;
 
-  const stream = new FdLogStream(process.stdout.fd);
   const format = config.logging.format === 'json' ? 'json' : 'text';
+  const stream = new FdLogStream(process.stdout.fd, { format });
   const logger = createLogger({ format, level: logLevel(config.logging.level), stream });
   for (const { message, fields } of config.warnings) logger.warn(fields, message);
 
@@ -19,15 +19,21 @@ export async function serve(configPath: string): Promise<number> {
   try {
     return await run(config, logger, signals);
   } finally {
-    stream.flushSync();
+    const dropped = await stream.end();
+    if (dropped > 0) process.stderr.write(`gitaly: ${dropped} log lines dropped\n`);
   }
 }
 
 async function run(config: GitalyConfig, logger: Logger, signals: StopSignals): Promise<number> {
   try {
-    // Loaded only here, so that the other commands start without the server's code.
+    // Loaded here, so that the other commands start without the server's code.
     const { runGitaly } = await import('#gitaly/run-gitaly');
-    return await runGitaly(config, { logger, stop: signals.stop, force: signals.force });
+    return await runGitaly(config, {
+      logger,
+      stop: signals.stop,
+      force: signals.force,
+      useHangup: signals.useHangup,
+    });
   } catch (error) {
     logger.error({ error }, 'unclean Gitaly shutdown');
     return 1;

@@ -2,7 +2,7 @@ import { Argument, type Command } from 'commander';
 import type { Shell } from '#tools/completion/completion';
 import type { ImportOptions } from './import.ts';
 
-/** Adds the commands of `gitaly-ts` that are tools. Each loads its code when it is used. */
+/** Adds the tool commands of `gitaly-ts`. Each loads its code on use. */
 export function addToolCommands(program: Command): void {
   addInit(program);
   addDoctor(program);
@@ -13,9 +13,12 @@ export function addToolCommands(program: Command): void {
 function addInit(program: Command): void {
   program
     .command('init')
-    .description('Make a directory with a commented configuration, ready for "gitaly serve".')
-    .argument('[dir]', 'made when it is not there', 'gitaly')
-    .addHelpText('after', '\nExamples:\n  gitaly-ts init\n  gitaly-ts init /srv/gitaly && gitaly serve /srv/gitaly/config.toml')
+    .description('Create a directory with a commented configuration, ready for "gitaly serve".')
+    .argument('[dir]', 'directory; created if it does not exist', 'gitaly')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  gitaly-ts init\n  gitaly-ts init /srv/gitaly && gitaly serve /srv/gitaly/config.toml',
+    )
     .action(async (directory: string) => {
       const { runInit } = await import('./init.ts');
       process.exitCode = await runInit(directory);
@@ -25,10 +28,11 @@ function addInit(program: Command): void {
 function addDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('Look at everything that a server needs, and say what to do about what is wrong.')
+    .description('Check everything that a server needs, and print a fix for each problem.')
     .argument(
       '[target]',
-      'a configuration file, or a directory of "gitaly-ts init" or "gitaly-ts up" (default: the machine alone)',
+      'a configuration file, or a directory of "gitaly-ts init" or "gitaly-ts up" (default: check only ' +
+        'the machine)',
     )
     .option('--json', 'print the findings as JSON')
     .addHelpText(
@@ -49,20 +53,20 @@ Exit code 0 when nothing is wrong or there are only warnings, 1 when there are e
 function addImport(program: Command): void {
   program
     .command('import')
-    .description('Bring existing repositories into a storage.')
+    .description('Import existing repositories into a storage.')
     .argument('[source...]', 'paths of repositories (bare or not), bundles, or URLs')
     .option(
       '--to <target>',
-      'a directory as "gitaly-ts up" uses it, or the address of a server (its token in GITALY_TOKEN)',
+      'a directory of "gitaly-ts up", or the address of a server (with its token in GITALY_TOKEN)',
       'data',
     )
     .option('--storage <name>', 'name of the storage', 'default')
-    .option('-r, --recursive', 'look for repositories below the paths; each keeps its path as its name')
-    .option('--name <name>', 'name of the repository, when there is one')
-    .option('--prefix <name>', 'goes before every name: team makes team/project.git')
-    .option('--list <file>', 'a source in each line, and its name after a space; - is standard input')
+    .option('-r, --recursive', 'find repositories below the paths; each keeps its path as its name')
+    .option('--name <name>', 'name of the repository, if there is only one')
+    .option('--prefix <name>', 'prefix of every name: team gives team/project.git')
+    .option('--list <file>', 'file with one source per line, and its name after a space; - is standard input')
     .option('-j, --jobs <n>', 'repositories imported at the same time (default: half the cores, at most 4)')
-    .option('--no-fsck', "take objects that fail git's checks, as old repositories may have them")
+    .option('--no-fsck', "accept objects that fail git's checks, as old repositories may have them")
     .addHelpText(
       'after',
       `
@@ -81,11 +85,12 @@ An import that was interrupted goes on when it is started again: what is complet
 function addCompletion(program: Command): void {
   program
     .command('completion')
-    .description('Print a script that completes the command line of gitaly-ts.')
-    .addArgument(new Argument('<shell>', 'which shell the script is for').choices(['bash', 'zsh', 'fish']))
+    .description('Print a completion script for gitaly-ts.')
+    .addArgument(new Argument('<shell>', 'shell of the script').choices(['bash', 'zsh', 'fish']))
     .addHelpText(
       'after',
-      '\nExamples:\n  source <(gitaly-ts completion bash)\n  gitaly-ts completion fish > ~/.config/fish/completions/gitaly-ts.fish',
+      '\nExamples:\n  source <(gitaly-ts completion bash)\n' +
+        '  gitaly-ts completion fish > ~/.config/fish/completions/gitaly-ts.fish',
     )
     .action(async (shell: Shell) => {
       const { completionScript } = await import('#tools/completion/completion');

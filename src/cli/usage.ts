@@ -1,2 +1,2 @@
-/** What stands below a complaint about the command line. */
-export const WRONG_USAGE = 'Add --help to see what is accepted, with examples.';
+/** Text below an error of the command line. */
+export const WRONG_USAGE = 'Add --help to see the accepted options, with examples.';

@@ -6,7 +6,10 @@ import { after, test } from 'node:test';
 import { ConfigError, loadConfig } from '#platform/config/load-config';
 import { validateConfiguration } from './validate-configuration.ts';
 
-/** One recorded run of Gitaly 19.0: `configuration validate` with a document on standard input, and `serve` with the same one. */
+/**
+ * One recorded run of Gitaly 19.0: `configuration validate` with a document on standard input, and
+ * `serve` with the same document.
+ */
 interface Recording {
   readonly id: string;
   readonly stdin: string;
@@ -16,17 +19,20 @@ interface Recording {
   readonly serve?: { readonly exit: number | null; readonly output?: string };
 }
 
-const recordings: Recording[] = readFileSync(new URL('fixtures/configuration-validate.jsonl', import.meta.url), 'utf8')
+const recordings: Recording[] = readFileSync(
+  new URL('fixtures/configuration-validate.jsonl', import.meta.url),
+  'utf8',
+)
   .trim()
   .split('\n')
   .map((line) => JSON.parse(line));
 
-/** Recordings in which `serve` goes another way here, and why. */
+/** Recordings in which `serve` behaves differently here, with the reason. */
 const SERVES_DIFFERENTLY: Readonly<Record<string, string>> = {
   'prometheus-bad': 'Gitaly crashes with a stack trace (exit 2); here it is a refusal like any other',
 };
 
-/** What the recording calls <DIR>, <BIN>, <GIT>: as on the machine where it was made. */
+/** Values of the recording's <DIR>, <BIN>, <GIT>, as on the machine where it was made. */
 const directory = mkdtempSync(join(tmpdir(), 'gitaly-config-'));
 for (const name of ['default', 'second', 'run', 'shell', 'bin']) mkdirSync(join(directory, name));
 writeFileSync(join(directory, 'file'), 'a file\n');
@@ -41,7 +47,7 @@ function fill(text: string): string {
 }
 
 for (const { id, stdin, exit, stdout, stderr } of recordings) {
-  test(`configuration validate answers as recorded: ${id}`, async () => {
+  test(`configuration validate prints the recorded result: ${id}`, async () => {
     const document = fill(stdin);
 
     const result = await validateConfiguration(document);
@@ -52,7 +58,8 @@ for (const { id, stdin, exit, stdout, stderr } of recordings) {
 
 for (const { id, stdin, serve } of recordings) {
   const differs = SERVES_DIFFERENTLY[id];
-  test(`a server with that configuration ${serve?.exit === 1 || differs ? 'does not start' : 'starts'}: ${id}`, async () => {
+  const outcome = serve?.exit === 1 || differs ? 'does not start' : 'starts';
+  test(`a server with that configuration ${outcome}: ${id}`, async () => {
     const path = join(directory, 'c.toml');
     writeFileSync(path, fill(stdin));
 
@@ -67,11 +74,15 @@ for (const { id, stdin, serve } of recordings) {
     }
     assert.ok(outcome instanceof ConfigError, `refused, not ${outcome}`);
     const recorded = fill(serve?.output ?? '');
-    if (recorded.startsWith('failed to configure')) assert.equal(`failed to configure Gitaly: ${outcome.message}\n`, recorded);
+    if (recorded.startsWith('failed to configure'))
+      assert.equal(`failed to configure Gitaly: ${outcome.message}\n`, recorded);
     else if (!differs) {
-      // Gitaly found out after its sockets were open; its words for the reason are the same.
+      // Gitaly detected this after its sockets were open; its text of the reason is the same.
       const reason = JSON.parse(/ error=("(?:[^"\\]|\\.)*")/.exec(recorded)?.[1] ?? '""');
-      assert.ok(outcome.message.endsWith(`invalid config: ${reason}`), `${outcome.message}\nends with ${reason}`);
+      assert.ok(
+        outcome.message.endsWith(`invalid config: ${reason}`),
+        `${outcome.message}\nends with ${reason}`,
+      );
     }
   });
 }

@@ -1,8 +1,9 @@
+import { toJson } from '#base/go/encoding/json';
 import type { Problem } from '#platform/config/checks';
 import { type ReadConfig, ReadConfigError, readConfig } from '#platform/config/read-config';
 import { validateConfig } from '#platform/config/validate-config';
 
-/** What a command prints and how it ends. */
+/** Output and exit code of a command. */
 export interface CommandResult {
   readonly exitCode: number;
   readonly stdout: string;
@@ -10,8 +11,9 @@ export interface CommandResult {
 }
 
 /**
- * `gitaly configuration validate`: reads a configuration and lists its problems as JSON. Exit code 0 for a good one (nothing is
- * printed), 2 for problems, 1 when reading failed in a way that has no place in the file.
+ * Runs `gitaly configuration validate`: reads a configuration and lists its problems as JSON. Exit
+ * code 0 for a valid one (prints nothing), 2 for problems, 1 for a read error without a position in
+ * the file.
  */
 export async function validateConfiguration(document: string): Promise<CommandResult> {
   let config: ReadConfig;
@@ -19,7 +21,8 @@ export async function validateConfiguration(document: string): Promise<CommandRe
     config = await readConfig(document);
   } catch (error) {
     if (!(error instanceof ReadConfigError)) throw error;
-    if (error.decoder === undefined) return { exitCode: 1, stdout: '', stderr: `processing input data: ${error.message}` };
+    if (error.decoder === undefined)
+      return { exitCode: 1, stdout: '', stderr: `processing input data: ${error.message}` };
     const { position, text } = error.decoder;
     return report([{ key: [], message: `line ${position.line} column ${position.column}: ${text}` }]);
   }
@@ -29,11 +32,5 @@ export async function validateConfiguration(document: string): Promise<CommandRe
 function report(problems: readonly Problem[]): CommandResult {
   if (problems.length === 0) return { exitCode: 0, stdout: '', stderr: '' };
   const errors = problems.map(({ key, message }) => (key.length === 0 ? { message } : { key, message }));
-  const json = JSON.stringify({ errors }, undefined, 2);
-  return { exitCode: 2, stdout: `${escapeHtml(json)}\n`, stderr: '' };
-}
-
-/** As Go's encoder does. */
-function escapeHtml(json: string): string {
-  return json.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return { exitCode: 2, stdout: `${toJson({ errors }, 2)}\n`, stderr: '' };
 }

@@ -1,8 +1,13 @@
 import type { Interceptor, Invocation, Invoke, ResponseStream } from './call/call-types.ts';
-import { type ClientOf, createClient, type ServiceCaller, type ServiceDescriptor } from './call/typed-client.ts';
+import {
+  type ClientOf,
+  createClient,
+  type ServiceCaller,
+  type ServiceDescriptor,
+} from './call/typed-client.ts';
 import type { ConnectionState } from './connect/connection-state.ts';
 
-/** What a connection is made of. `dialBare` puts it together. */
+/** The parts of a connection, assembled by `dialBare`. */
 export interface ConnectionParts {
   readonly address: string;
   readonly interceptors: readonly Interceptor[];
@@ -13,8 +18,9 @@ export interface ConnectionParts {
 }
 
 /**
- * A connection without the services' functions: `client` makes them for a service that the caller brings along. So a program loads the
- * generated code of that service alone, which counts for programs that git starts.
+ * A connection without the services' functions: `client` creates them for a given service. So a
+ * program loads the generated code of only that service, which matters for programs that git
+ * starts.
  */
 export class BareConnection implements ServiceCaller, AsyncDisposable {
   readonly #parts: ConnectionParts;
@@ -29,7 +35,7 @@ export class BareConnection implements ServiceCaller, AsyncDisposable {
     );
   }
 
-  /** The connection string it was dialed with. */
+  /** The address that was dialed. */
   get address(): string {
     return this.#parts.address;
   }
@@ -38,18 +44,21 @@ export class BareConnection implements ServiceCaller, AsyncDisposable {
     return this.#parts.state();
   }
 
-  /** Connects, if need be, and waits until calls would not have to wait. Tries again until it works or time is up. */
+  /**
+   * Connects if necessary and waits until a call could start at once. Retries until it succeeds or
+   * the time is up.
+   */
   waitForReady(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<void> {
     return this.#parts.waitForReady(options);
   }
 
-  /** Ends everything at once: calls under way fail with CANCELLED. Idempotent. */
+  /** Closes at once: running calls fail with CANCELLED. Idempotent. */
   close(): Promise<void> {
     return this.#parts.close();
   }
 
-  /** The same connection for somebody who must not close it: `close` does nothing there. */
-  lend(): BareConnection {
+  /** Returns the same connection for a user who must not close it: `close` has no effect there. */
+  share(): BareConnection {
     return new BareConnection({ ...this.#parts, close: () => Promise.resolve() });
   }
 
@@ -57,15 +66,15 @@ export class BareConnection implements ServiceCaller, AsyncDisposable {
     return this.close();
   }
 
-  /** Starts one call of any method, through the interceptors. */
+  /** Starts a call of any method, through the interceptors. */
   invoke(invocation: Invocation): ResponseStream<unknown> {
     return this.#invoke(invocation);
   }
 
-  /** The functions of any generated service. */
+  /** Returns the functions of any generated service. */
   client<S extends ServiceDescriptor>(service: S): ClientOf<S> {
     const known = this.#clients.get(service);
-    // The map holds under each service what was made for that service.
+    // The map holds the functions of each service under that service.
     if (known !== undefined) return known as ClientOf<S>;
     const client = createClient(service, this.#invoke);
     this.#clients.set(service, client);

@@ -28,8 +28,10 @@ import type { ClientOf, ServiceCaller, ServiceDescriptor } from './call/typed-cl
 import type { ConnectionState } from './connect/connection-state.ts';
 
 /**
- * A connection to a Gitaly or Praefect, from `dial`. It opens at the first call, heals itself, and may be shared by any number of calls.
- * While no call runs it does not keep the process alive.
+ * A connection to a Gitaly or Praefect, from `dial`, with the functions of all services. It opens
+ * at the first call, reconnects automatically, and may be shared by any number of calls. While no
+ * call runs it does not keep the process alive. It uses one GrpcChannel for each open HTTP/2
+ * session.
  */
 export class Connection implements ServiceCaller, AsyncDisposable {
   readonly #bare: BareConnection;
@@ -38,7 +40,7 @@ export class Connection implements ServiceCaller, AsyncDisposable {
     this.#bare = bare;
   }
 
-  /** The connection string it was dialed with. */
+  /** The address that was dialed. */
   get address(): string {
     return this.#bare.address;
   }
@@ -47,31 +49,34 @@ export class Connection implements ServiceCaller, AsyncDisposable {
     return this.#bare.state;
   }
 
-  /** Connects, if need be, and waits until calls would not have to wait. Tries again until it works or time is up. */
+  /**
+   * Connects if necessary and waits until a call could start at once. Retries until it succeeds or
+   * the time is up.
+   */
   waitForReady(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<void> {
     return this.#bare.waitForReady(options);
   }
 
-  /** Ends everything at once: calls under way fail with CANCELLED. Idempotent. */
+  /** Closes at once: running calls fail with CANCELLED. Idempotent. */
   close(): Promise<void> {
     return this.#bare.close();
   }
 
-  /** The same connection for somebody who must not close it: `close` does nothing there. */
-  lend(): Connection {
-    return new Connection(this.#bare.lend());
+  /** Returns the same connection for a user who must not close it: `close` has no effect there. */
+  share(): Connection {
+    return new Connection(this.#bare.share());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** Starts one call of any method, through the interceptors. */
+  /** Starts a call of any method, through the interceptors. */
   invoke(invocation: Invocation): ResponseStream<unknown> {
     return this.#bare.invoke(invocation);
   }
 
-  /** The functions of any generated service. */
+  /** Returns the functions of any generated service. */
   client<S extends ServiceDescriptor>(service: S): ClientOf<S> {
     return this.#bare.client(service);
   }

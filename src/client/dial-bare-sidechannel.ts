@@ -7,26 +7,44 @@ import type { DialOptions } from './dial-options.ts';
 import type { SidechannelRegistry } from './sidechannel-registry.ts';
 
 export interface SidechannelDialOptions extends DialOptions {
-  /** Unread bytes of one sidechannel that the server may have under way, ≥ 256 KiB. Default 256 KiB, as Gitaly's clients. */
+  /**
+   * Unread bytes of one sidechannel that the server may send, ≥ 256 KiB. Default 256 KiB, as in
+   * Gitaly's clients.
+   */
   readonly maxStreamWindowBytes?: number;
-  /** Takes streams of the server that are no sidechannels: gRPC towards this client. Without it they are refused. */
+  /**
+   * Handles server streams that are not sidechannels: gRPC to this client. Without it they are
+   * refused.
+   */
   readonly onBackchannel?: (stream: Duplex) => void;
+  /**
+   * Opens a connection to a server in this process, instead of a socket to the address:
+   * `GitalyServer.connect`.
+   */
+  readonly connect?: () => Duplex;
 }
 
-/** As `dialSidechannel`, without the services' functions. */
+/** Dials like `dialSidechannel`, without the services' functions. */
 export function dialBareSidechannel(
   address: string,
   registry: SidechannelRegistry,
   options: SidechannelDialOptions = {},
 ): Promise<BareConnection> {
-  const { maxStreamWindowBytes, onBackchannel, ...dialOptions } = options;
+  const { connect, maxStreamWindowBytes, onBackchannel, ...dialOptions } = options;
   return dialBare(address, dialOptions, {
+    connect,
     onStream: (stream) => void acceptStream(stream, registry, onBackchannel),
-    settings: { ...YAMUX_SIDECHANNEL_CLIENT, ...(maxStreamWindowBytes === undefined ? {} : { maxStreamWindowBytes }) },
+    settings: {
+      ...YAMUX_SIDECHANNEL_CLIENT,
+      ...(maxStreamWindowBytes === undefined ? {} : { maxStreamWindowBytes }),
+    },
   });
 }
 
-/** A stream that fails says so to its callback, or there is nobody who waits for it; either way nothing is left to do here. */
+/**
+ * Handles a new stream. If it fails, its callback receives the error; without a callback the error
+ * is ignored.
+ */
 async function acceptStream(
   stream: Duplex,
   registry: SidechannelRegistry,
@@ -38,6 +56,6 @@ async function acceptStream(
     else if (onBackchannel === undefined) stream.destroy();
     else onBackchannel(stream);
   } catch {
-    stream.destroy(); // the server sees the end of the stream and reports it in the call
+    stream.destroy(); // the server reports the end of the stream in the call
   }
 }

@@ -1,7 +1,7 @@
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
-import type { ChannelOptions } from '#rpc/common/grpc-channel';
+import { quote } from '#base/go/quote';
+import type { ChannelOptions } from '#rpc/common/grpc/grpc-channel';
 import { BareConnection } from './bare-connection.ts';
 import { type CallHost, startCall } from './call/call.ts';
 import { DEFAULT_RETRY_POLICY } from './call/retry.ts';
@@ -15,19 +15,29 @@ import { trustedCertificates } from './connect/trusted-certificates.ts';
 import { waitUntilReady } from './connect/wait-until-ready.ts';
 import type { DialOptions, TlsOptions } from './dial-options.ts';
 
-/** Gitaly's clients; its servers refuse more than one ping every 10 s. */
+/** Interval of Gitaly's clients; its servers refuse more than one ping every 10 s. */
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 
-/** As `dial`, without the services' functions, and with a choice of what the socket carries. */
-export async function dialBare(address: string, options: DialOptions = {}, multiplexing?: Multiplexing): Promise<BareConnection> {
+/**
+ * Dials like `dial`, without the services' functions, and with options for the contents of the
+ * socket.
+ */
+export async function dialBare(
+  address: string,
+  options: DialOptions = {},
+  multiplexing?: Multiplexing,
+): Promise<BareConnection> {
   const target = parseAddress(address);
   const balancer = await createBalancer(target, options, multiplexing);
   const connection = createConnection(address, options, balancer);
   if (options.failOnNonTemporaryDialError !== true) return connection;
 
   try {
-    await waitUntilReady(balancer, { ...(options.signal && { signal: options.signal }), failOnNonTemporaryError: true });
+    await waitUntilReady(balancer, {
+      ...(options.signal && { signal: options.signal }),
+      failOnNonTemporaryError: true,
+    });
     return connection;
   } catch (error) {
     await connection.close();
@@ -35,7 +45,11 @@ export async function dialBare(address: string, options: DialOptions = {}, multi
   }
 }
 
-async function createBalancer(target: Target, options: DialOptions, multiplexing: Multiplexing | undefined): Promise<Balancer> {
+async function createBalancer(
+  target: Target,
+  options: DialOptions,
+  multiplexing: Multiplexing | undefined,
+): Promise<Balancer> {
   const transport: TransportOptions = {
     tls: target.tls ? await tlsSettings(options.tls ?? {}) : undefined,
     multiplexing,
@@ -45,7 +59,9 @@ async function createBalancer(target: Target, options: DialOptions, multiplexing
       isSecure: target.tls,
       userAgent: 'gitaly-ts',
       ...(options.keepalive === false ? {} : keepalive(options.keepalive)),
-      ...(options.maxReceiveMessageBytes === undefined ? {} : { maxReceiveMessageBytes: options.maxReceiveMessageBytes }),
+      ...(options.maxReceiveMessageBytes === undefined
+        ? {}
+        : { maxReceiveMessageBytes: options.maxReceiveMessageBytes }),
     },
   };
   return new Balancer({
@@ -55,7 +71,10 @@ async function createBalancer(target: Target, options: DialOptions, multiplexing
   });
 }
 
-/** As Gitaly's Go client has it: of `dns+tls:` the name alone, by which proxies find the way. */
+/**
+ * Returns the authority as Gitaly's Go client does: for `dns+tls:` only the name, which proxies use
+ * for routing.
+ */
 function authorityOf(target: Target): string {
   if (target.kind === 'unix') return 'localhost';
   return target.kind === 'dns' && target.tls ? target.host : joinHostPort(target);
@@ -66,7 +85,13 @@ function resolverFor(target: Target, options: DialOptions): StartResolver {
     case 'unix':
       return fixedEndpoint({ kind: 'unix', path: target.path });
     case 'host':
-      return fixedEndpoint({ kind: 'tcp', host: target.host, port: target.port, tls: target.tls, serverName: target.host });
+      return fixedEndpoint({
+        kind: 'tcp',
+        host: target.host,
+        port: target.port,
+        tls: target.tls,
+        serverName: target.host,
+      });
     case 'dns':
       return (balancer) => {
         const toEndpoint = (place: HostAndPort): Endpoint => ({
@@ -77,7 +102,8 @@ function resolverFor(target: Target, options: DialOptions): StartResolver {
         });
         const watcher: AddressWatcher = {
           onAddresses: (addresses) => balancer.setEndpoints(addresses.map(toEndpoint)),
-          onError: (error) => balancer.setError(new GitalyError('UNAVAILABLE', error.message, { cause: error })),
+          onError: (error) =>
+            balancer.setError(new GitalyError('UNAVAILABLE', error.message, { cause: error })),
         };
         return new DnsResolver(target, watcher, options.dnsResolver);
       };
@@ -95,7 +121,10 @@ function createConnection(address: string, options: DialOptions, balancer: Balan
   const host: CallHost = {
     address,
     balancer,
-    metadata: { ...options, credentials: options.credentials ?? (options.token ? tokenCredentials(options.token) : undefined) },
+    metadata: {
+      ...options,
+      credentials: options.credentials ?? (options.token ? tokenCredentials(options.token) : undefined),
+    },
     retryPolicy: options.retry === false ? undefined : { ...DEFAULT_RETRY_POLICY, ...options.retry },
     defaultTimeoutMs: options.defaultTimeoutMs,
   };

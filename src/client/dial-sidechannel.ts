@@ -3,8 +3,8 @@ import { dialBareSidechannel, type SidechannelDialOptions } from './dial-bare-si
 import type { SidechannelRegistry } from './sidechannel-registry.ts';
 
 /**
- * As `dial`, for servers that open sidechannels: one multiplexed connection carries the calls and the byte streams beside them.
- * The registry says which stream belongs to which call.
+ * Dials a server that opens sidechannels: one multiplexed connection carries the calls and their
+ * byte streams. The registry assigns streams to calls. Otherwise like `dial`.
  */
 export async function dialSidechannel(
   address: string,

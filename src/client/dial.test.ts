@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
-import { startGitaly, TEST_CERTIFICATE, TEST_KEY } from '#testkit/start-gitaly';
+import { startGitaly } from '#testkit/start-gitaly';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import {
   CallError,
   type Connection,
@@ -44,7 +45,7 @@ test('a server is reached over a unix socket, TCP, TLS and by DNS name', async (
   }
 });
 
-test('the authority is the name and the port of the address, with dns+tls the name alone', async () => {
+test('the authority is the name and the port of the address, with dns+tls only the name', async () => {
   const authorities: (string | undefined)[] = [];
   const onSocket = (socket: Socket) => {
     const session = performServerHandshake(socket);
@@ -52,7 +53,10 @@ test('the authority is the name and the port of the address, with dns+tls the na
       .on('error', () => {})
       .on('stream', (stream, headers) => {
         authorities.push(headers[':authority']);
-        stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '12' }, { endStream: true });
+        stream.respond(
+          { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '12' },
+          { endStream: true },
+        );
       });
   };
   const [key, cert] = [readFileSync(TEST_KEY), readFileSync(TEST_CERTIFICATE)];
@@ -60,7 +64,8 @@ test('the authority is the name and the port of the address, with dns+tls the na
   const ports = await Promise.all(
     servers.map(async (server) => {
       await once(server.listen(0, '127.0.0.1'), 'listening');
-      return (server.address() as AddressInfo).port; // a TCP server that listens has an address of this shape
+      // a listening TCP server has an address of this shape
+      return (server.address() as AddressInfo).port;
     }),
   );
   const [plain, secure] = ports;
@@ -78,7 +83,12 @@ test('the authority is the name and the port of the address, with dns+tls the na
     for (const server of servers) server.close();
   }
 
-  assert.deepEqual(authorities, [`127.0.0.1:${plain}`, `localhost:${plain}`, `localhost:${secure}`, 'localhost']);
+  assert.deepEqual(authorities, [
+    `127.0.0.1:${plain}`,
+    `localhost:${plain}`,
+    `localhost:${secure}`,
+    'localhost',
+  ]);
 });
 
 test('a certificate of SSL_CERT_FILE is trusted, an unknown one is not', async (context) => {
@@ -100,7 +110,7 @@ test('a certificate of SSL_CERT_FILE is trusted, an unknown one is not', async (
   assert.equal((await connection.health.check({})).status, 1);
 });
 
-test('dialing what is not there works, calling it does not', async () => {
+test('dialing an unavailable server succeeds, and calling it fails', async () => {
   await using connection = await dial('unix:/nowhere/gitaly.socket');
 
   await assert.rejects(connection.server.diskStatistics({}, { timeoutMs: 200 }), (error) => {
@@ -113,18 +123,20 @@ test('dialing what is not there works, calling it does not', async () => {
   await assert.rejects(connection.repository.createRepository({}), {
     code: 'UNAVAILABLE',
     message:
-      'connection error: desc = "transport: Error while dialing: dial unix /nowhere/gitaly.socket: connect: no such file or directory"',
+      'connection error: desc = "transport: Error while dialing: dial unix /nowhere/gitaly.socket: ' +
+      'connect: no such file or directory"',
   });
 });
 
-test('failOnNonTemporaryDialError shows a missing server at once', async () => {
+test('failOnNonTemporaryDialError reports a missing server at once', async () => {
   await assert.rejects(dial('unix:/nowhere/gitaly.socket', { failOnNonTemporaryDialError: true }), {
     code: 'UNAVAILABLE',
-    message: /^failed to dial "unix:\/nowhere\/gitaly.socket" connection: connection error: .* no such file or directory"$/,
+    message:
+      /^failed to dial "unix:\/nowhere\/gitaly.socket" connection: connection error: .* no such file or directory"$/,
   });
 });
 
-test('calls are signed with the token; a wrong one is refused', async () => {
+test('calls are signed with the token, and a wrong token is refused', async () => {
   await using gitaly = await startGitaly({ token: TOKEN });
   await using right = await dial(gitaly.address, { token: TOKEN });
   await using wrong = await dial(gitaly.address, { token: 'wrong' });
@@ -132,12 +144,18 @@ test('calls are signed with the token; a wrong one is refused', async () => {
 
   await right.server.serverInfo({});
   await assert.rejects(wrong.server.serverInfo({}), { code: 'PERMISSION_DENIED' });
-  await assert.rejects(none.server.serverInfo({}), { code: 'UNAUTHENTICATED', message: 'authentication required' });
+  await assert.rejects(none.server.serverInfo({}), {
+    code: 'UNAUTHENTICATED',
+    message: 'authentication required',
+  });
 });
 
-test('the server is told who calls and for which request', async () => {
+test('the server receives the client name and the correlation id', async () => {
   await using gitaly = await startGitaly();
-  await using connection = await dial(gitaly.address, { clientName: 'test-client', correlationId: 'by-dial' });
+  await using connection = await dial(gitaly.address, {
+    clientName: 'test-client',
+    correlationId: 'by-dial',
+  });
 
   await connection.server.serverInfo({});
   await withCorrelationId('by-context', () => connection.server.serverInfo({}));
@@ -152,7 +170,7 @@ test('the server is told who calls and for which request', async () => {
 });
 
 test('a deadline and an abort end a call with their own codes', async () => {
-  const server = createServer(() => {}); // accepts and says nothing
+  const server = createServer(() => {}); // accepts and sends nothing
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -172,11 +190,13 @@ test('a deadline and an abort end a call with their own codes', async () => {
     assert.equal(error.cause, reason);
     return true;
   });
-  await assert.rejects(connection.server.serverInfo({}, { signal: AbortSignal.abort(reason) }), { code: 'CANCELLED' });
+  await assert.rejects(connection.server.serverInfo({}, { signal: AbortSignal.abort(reason) }), {
+    code: 'CANCELLED',
+  });
   server.close();
 });
 
-test('closing ends calls under way and refuses new ones', async () => {
+test('closing ends running calls and refuses new ones', async () => {
   const server = createServer(() => {});
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -197,7 +217,7 @@ test('closing ends calls under way and refuses new ones', async () => {
   server.close();
 });
 
-test('a connection heals after the server was restarted', async () => {
+test('a connection works again after the server was restarted', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'dial-test-'));
   const socket = join(directory, 'g.sock');
   await using connection = await dial(`unix:${socket}`);
@@ -208,7 +228,7 @@ test('a connection heals after the server was restarted', async () => {
   rmSync(directory, { recursive: true });
 });
 
-test('interceptors see calls and answers, the first one outermost', async () => {
+test('interceptors see calls and responses, the first one outermost', async () => {
   await using gitaly = await startGitaly();
   const seen: string[] = [];
   const noting = (name: string): Interceptor => {
@@ -224,7 +244,7 @@ test('interceptors see calls and answers, the first one outermost', async () => 
   assert.deepEqual(seen, ['outer ServerInfo', 'inner ServerInfo']);
 });
 
-test('an interceptor sees the responses of all kinds of calls, and may change them', async () => {
+test('an interceptor sees the responses of all kinds of calls and may change them', async () => {
   await using gitaly = await startGitaly();
   const seen: string[] = [];
   const watching: Interceptor = (invocation, next) =>
@@ -248,13 +268,16 @@ test('an interceptor sees the responses of all kinds of calls, and may change th
   assert.ok(messages > 0);
 });
 
-test('headers and trailers can be looked at', async () => {
+test('headers and trailers are available', async () => {
   await using gitaly = await startGitaly();
   const seen: string[] = [];
 
   await gitaly.connection.server.serverInfo(
     {},
-    { onHeaders: () => seen.push('headers'), onTrailers: (trailers) => seen.push(`status ${trailers.get('grpc-status')}`) },
+    {
+      onHeaders: () => seen.push('headers'),
+      onTrailers: (trailers) => seen.push(`status ${trailers.get('grpc-status')}`),
+    },
   );
 
   assert.deepEqual(seen, ['headers', 'status 0']);
@@ -281,7 +304,7 @@ test('an idle client does not keep its process alive', async () => {
   assert.equal((await output).join(''), 'status 1 ready\n');
 });
 
-test('a health-checking dialer hands on the error of the check and closes the connection', async () => {
+test('a health-checking dialer passes on the error of the check and closes the connection', async () => {
   await using gitaly = await startGitaly({ token: TOKEN });
   const dialer = healthCheckDialer();
 

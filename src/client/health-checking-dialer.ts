@@ -1,8 +1,9 @@
 import { type Dialer, dial } from './dial.ts';
 
 /**
- * A dialer that asks the server for its health before it hands the connection on, so that a wrong address or token shows at once.
- * Any answer will do: what counts is that the call works. Its error is passed on unchanged and the connection is closed.
+ * Returns a dialer that makes a health check before it returns the connection, so that a wrong
+ * address or token fails at once. Any response is accepted: the check only tests that a call works.
+ * Its error is passed on unchanged and the connection is closed.
  */
 export function healthCheckDialer(base: Dialer = dial): Dialer {
   return async (address, options) => {

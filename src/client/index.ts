@@ -1,6 +1,7 @@
 /** The client of Gitaly and Praefect: `import { dial } from 'gitaly-ts/client'`. */
 
 export { GitalyError, type StatusCode } from '#base/gitaly-error';
+export type { Requests } from '#rpc/common/grpc/channel-call';
 export { Metadata, type MetadataInit, type MetadataValue } from '#rpc/common/metadata';
 export { checkToken, type TokenRefusal } from '#rpc/common/token-auth';
 export { CallError } from './call/call-error.ts';
@@ -10,13 +11,17 @@ export type {
   Interceptor,
   Invocation,
   Invoke,
-  Requests,
   ResponseStream,
 } from './call/call-types.ts';
 export { currentCorrelationId, withCorrelationId } from './call/correlation.ts';
 export { DEFAULT_RETRY_POLICY, type RetryPolicy } from './call/retry.ts';
 export { tokenCredentials } from './call/token-credentials.ts';
-export { currentTraceContext, type TraceContext, traceContextOf, withTraceContext } from './call/trace-context.ts';
+export {
+  currentTraceContext,
+  type TraceContext,
+  traceContextOf,
+  withTraceContext,
+} from './call/trace-context.ts';
 export type {
   BidiCall,
   ClientOf,
@@ -37,7 +42,13 @@ export type { WholeBlobDiff, WholeDiff } from './content/collect/diffs.ts';
 export type { LocalBranch } from './content/collect/local-branches.ts';
 export type { WholeWikiPage } from './content/collect/wiki-pages.ts';
 export { collect } from './content/collect.ts';
-export { type OpenedEntry, type OpenedObject, openArchive, openBlob, openTreeEntry } from './content/open-content.ts';
+export {
+  type OpenedEntry,
+  type OpenedObject,
+  openArchive,
+  openBlob,
+  openTreeEntry,
+} from './content/open-content.ts';
 export { type PageOptions, paginate } from './content/paginate.ts';
 export { type Dialer, dial } from './dial.ts';
 export type { SidechannelDialOptions } from './dial-bare-sidechannel.ts';

@@ -15,7 +15,10 @@ test('a pool shares connections by address and token', async () => {
     },
   });
 
-  const [first, second] = await Promise.all([pool.dial(gitaly.address, TOKEN), pool.dial(gitaly.address, TOKEN)]);
+  const [first, second] = await Promise.all([
+    pool.dial(gitaly.address, TOKEN),
+    pool.dial(gitaly.address, TOKEN),
+  ]);
   const other = await pool.dial(gitaly.address);
 
   assert.equal(first, second);
@@ -24,14 +27,16 @@ test('a pool shares connections by address and token', async () => {
   assert.equal(pool.size, 2);
   await first.server.serverInfo({});
   await assert.rejects(pool.dial(''), { message: 'address is empty' });
-  await assert.rejects(pool.dial('nonsense'), { message: 'could not dial source: invalid connection string: "nonsense"' });
+  await assert.rejects(pool.dial('nonsense'), {
+    message: 'could not dial source: invalid connection string: "nonsense"',
+  });
   assert.equal(pool.size, 2);
   await pool.close();
   assert.equal(pool.size, 0);
   assert.notEqual(await pool.dial(gitaly.address, TOKEN), first);
 });
 
-test('a connection of a pool cannot be closed by those who use it', async () => {
+test("users of a pool's connection cannot close it", async () => {
   await using gitaly = await startGitaly();
   await using pool = new Pool();
   {
@@ -46,12 +51,18 @@ test('a connection of a pool cannot be closed by those who use it', async () => 
 
   await pool.close();
   assert.equal(connection.state, 'shutdown');
-  await assert.rejects(connection.health.check({}), { code: 'CANCELLED', message: 'grpc: the client connection is closing' });
+  await assert.rejects(connection.health.check({}), {
+    code: 'CANCELLED',
+    message: 'grpc: the client connection is closing',
+  });
 });
 
-test('the options of a pool hold for all its connections, and a dialer that fails leaves nothing in it', async () => {
+test('options of a pool apply to all connections, and a failing dialer leaves none in it', async () => {
   await using gitaly = await startGitaly({ token: TOKEN });
-  await using pool = new Pool({ dialer: healthCheckDialer(), dialOptions: { retry: false, clientName: 'pooled' } });
+  await using pool = new Pool({
+    dialer: healthCheckDialer(),
+    dialOptions: { retry: false, clientName: 'pooled' },
+  });
 
   await assert.rejects(pool.dial('unix:/nowhere/g.sock'), {
     code: 'UNAVAILABLE',
@@ -64,7 +75,7 @@ test('the options of a pool hold for all its connections, and a dialer that fail
   assert.equal(line?.['grpc.meta.client_name'], 'pooled');
 });
 
-test('closing a pool waits for the dials under way and closes them', async () => {
+test('closing a pool waits for running dials and closes them', async () => {
   await using gitaly = await startGitaly();
   const pool = new Pool({ dialer: healthCheckDialer() });
   const dialing = pool.dial(gitaly.address);

@@ -4,15 +4,16 @@ import type { Connection } from './connection.ts';
 import { type Dialer, dial } from './dial.ts';
 import type { DialOptions } from './dial-options.ts';
 
-/** A connection as its users have it, and as the pool has it. */
+/** A connection from the users' and from the pool's view. */
 interface Shared {
   readonly owned: Connection;
-  readonly lent: Connection;
+  readonly shared: Connection;
 }
 
 /**
- * Shares one connection among all users of the same address and token. The connections belong to the pool: `close` and `await using`
- * of a user do nothing. After `close` of the pool it is empty and can be used again.
+ * Shares one connection among all users of the same address and token. The pool owns its
+ * connections: `close` and `await using` of a user have no effect. After its `close` the pool is
+ * empty and can be used again.
  */
 export class Pool implements AsyncDisposable {
   readonly #dialer: Dialer;
@@ -24,28 +25,29 @@ export class Pool implements AsyncDisposable {
     this.#dialOptions = options.dialOptions ?? {};
   }
 
-  /** Connections in the pool. */
+  /** Number of connections in the pool. */
   get size(): number {
     return this.#connections.size;
   }
 
   /**
-   * The connection for an address and a token; made at the first asking, once, however many ask at the same time. Address and token
-   * are compared as text.
+   * Returns the connection for an address and a token, which are compared as text. It is created
+   * once, at the first request, even if several arrive at the same time.
    *
-   * @throws {GitalyError} INVALID_ARGUMENT `address is empty`; `could not dial source: …`, after which nothing is kept.
+   * @throws {GitalyError} INVALID_ARGUMENT `address is empty`; `could not dial source: …`, after
+   *   which nothing is kept.
    */
   async dial(address: string, token = ''): Promise<Connection> {
     if (address === '') throw new GitalyError('INVALID_ARGUMENT', 'address is empty');
     const key = JSON.stringify([address, token]);
-    const { lent } = await (this.#connections.get(key) ?? this.#open(key, address, token));
-    return lent;
+    const { shared } = await (this.#connections.get(key) ?? this.#open(key, address, token));
+    return shared;
   }
 
   #open(key: string, address: string, token: string): Promise<Shared> {
     const credentials = token === '' ? {} : { credentials: tokenCredentials(token) };
     const opening = this.#dialer(address, { ...this.#dialOptions, ...credentials }).then(
-      (owned) => ({ owned, lent: owned.lend() }),
+      (owned) => ({ owned, shared: owned.share() }),
       (error) => {
         if (this.#connections.get(key) === opening) this.#connections.delete(key);
         throw wrap(error, 'could not dial source');
@@ -55,7 +57,7 @@ export class Pool implements AsyncDisposable {
     return opening;
   }
 
-  /** Closes all connections. Throws the first error after all were tried. */
+  /** Closes all connections. Throws the first error after closing all. */
   async close(): Promise<void> {
     const connections = [...this.#connections.values()];
     this.#connections.clear();

@@ -10,7 +10,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { type ForeignHandlers, startForeignServer } from '#testkit/foreign-server';
 import { startNameServer } from '#testkit/name-server';
 import { startStallingProxy } from '#testkit/stalling-proxy';
-import { startGitaly, TEST_CERTIFICATE } from '#testkit/start-gitaly';
+import { startGitaly } from '#testkit/start-gitaly';
+import { TEST_CERTIFICATE } from '#testkit/test-certificate';
 import { until } from '#testkit/until';
 import { CallError, dial } from './index.ts';
 
@@ -21,7 +22,7 @@ const PINGS = { timeMs: 200, timeoutMs: 500 };
 
 type Answer = (error: null, response: Buffer) => void;
 
-/** A server that answers reads at once, and of writes only the first `count`. */
+/** Returns a server that answers all reads but only the first `count` writes. */
 function answering(count = Number.POSITIVE_INFINITY): { handlers: ForeignHandlers; writes: () => number } {
   let writes = 0;
   const handlers: ForeignHandlers = {
@@ -43,7 +44,7 @@ function isClear(code: string, message: RegExp): (error: unknown) => boolean {
   };
 }
 
-test('a call that only reads outlives a restart of the server, one that writes fails', async () => {
+test('a read-only call survives a restart of the server, and a writing one fails', async () => {
   const { handlers, writes } = answering(0);
   let server = await startForeignServer(handlers, '127.0.0.1:0');
   const port = new URL(server.address).port;
@@ -65,7 +66,7 @@ test('a call that only reads outlives a restart of the server, one that writes f
   await server[Symbol.asyncDispose]();
 });
 
-test('a connection on which nothing arrives any more is given up, and calls that only read move on', async () => {
+test('a silent connection is closed, and read-only calls move to another one', async () => {
   const { handlers, writes } = answering(0);
   let hasStalled = false;
   let reads = 0;
@@ -83,12 +84,15 @@ test('a connection on which nothing arrives any more is given up, and calls that
   hasStalled = true;
   proxy.stall();
 
-  await assert.rejects(writing, isClear('UNAVAILABLE', /keepalive ping failed to receive ACK within timeout/));
+  await assert.rejects(
+    writing,
+    isClear('UNAVAILABLE', /keepalive ping failed to receive ACK within timeout/),
+  );
   assert.equal((await reading).value, true);
   assert.deepEqual([writes(), proxy.accepted], [1, 2]);
 });
 
-test('a server that takes the connection and says nothing is given up', async () => {
+test('a server that accepts the connection and stays silent is disconnected', async () => {
   const open = new Set<Socket>();
   const server = createTcpServer((socket) => open.add(socket.on('error', () => {})));
   server.listen(0, '127.0.0.1');
@@ -103,7 +107,7 @@ test('a server that takes the connection and says nothing is given up', async ()
   server.close();
 });
 
-test('a connection that is cut off in the middle of a call is made again', async () => {
+test('a connection that breaks during a call is opened again', async () => {
   const { handlers, writes } = answering(0);
   await using server = await startForeignServer(handlers);
   await using proxy = await startStallingProxy(server.address);
@@ -119,7 +123,7 @@ test('a connection that is cut off in the middle of a call is made again', async
   assert.equal(proxy.accepted, 2);
 });
 
-/** An HTTP/2 server whose answers the test gives. */
+/** Starts an HTTP/2 server with responses given by the test. */
 async function startHttp2(
   onCall: (stream: ServerHttp2Stream, call: number) => void,
 ): Promise<{ address: string } & AsyncDisposable> {
@@ -154,7 +158,7 @@ function answer(stream: ServerHttp2Stream): void {
   stream.end(Buffer.from([0, 0, 0, 0, 2, 8, 1]));
 }
 
-test('a server that asks us to go is left: the running call ends there, the next one goes elsewhere', async () => {
+test('after a GOAWAY the running call finishes and the next one uses another connection', async () => {
   const streams: ServerHttp2Stream[] = [];
   const sessions: unknown[] = [];
   await using server = await startHttp2((stream, call) => {
@@ -166,7 +170,7 @@ test('a server that asks us to go is left: the running call ends there, the next
 
   const first = connection.ref.refExists({});
   await until(() => streams.length === 1, 'the server has the call');
-  await delay(50); // its word has come here
+  await delay(50); // the GOAWAY has arrived
   const second = connection.ref.refExists({});
   await until(() => streams.length === 2, 'the server has both calls');
   for (const stream of streams) answer(stream);
@@ -176,12 +180,12 @@ test('a server that asks us to go is left: the running call ends there, the next
   assert.equal(new Set(sessions).size, 2);
 });
 
-test('a call that the server says it did not look at is repeated, also one that writes', async () => {
+test('a call that the server has not processed is retried, even if it writes', async () => {
   let calls = 0;
   await using server = await startHttp2((stream, call) => {
     calls = call;
     if (call !== 2) return answer(stream);
-    stream.session?.goaway(0, 1); // the first call was the last one that it has looked at
+    stream.session?.goaway(0, 1); // the first call was the last one that it processed
   });
   await using connection = await dial(server.address, { retry: false });
   await connection.ref.refExists({});
@@ -191,7 +195,7 @@ test('a call that the server says it did not look at is repeated, also one that 
   assert.equal(calls, 3);
 });
 
-test('a server that refuses every stream is given up after three attempts', async () => {
+test('calls fail after three attempts if a server refuses every stream', async () => {
   let calls = 0;
   await using server = await startHttp2((stream) => {
     calls++;
@@ -226,13 +230,19 @@ test('calls follow the addresses of a name', async () => {
     for (let i = 0; i < times; i++) await connection.ref.refExists({});
     return { ...counts };
   };
-  await until(async () => isDeepStrictEqual(await call(10), { first: 5, second: 5 }), 'both are asked in turn');
+  await until(
+    async () => isDeepStrictEqual(await call(10), { first: 5, second: 5 }),
+    'both are asked in turn',
+  );
 
   names.addresses = ['127.0.0.2'];
-  await until(async () => isDeepStrictEqual(await call(10), { first: 0, second: 10 }), 'only the second is asked');
+  await until(
+    async () => isDeepStrictEqual(await call(10), { first: 0, second: 10 }),
+    'only the second is asked',
+  );
 });
 
-test('a certificate that changes is checked anew: a trusted one goes on, another one is refused', async () => {
+test('a changed certificate is checked: calls go on with a trusted one and fail with another', async () => {
   const certificate = (name: string) => ({
     certificate_path: join(FIXTURES, `${name}-certificate.pem`),
     key_path: join(FIXTURES, `${name}-key.pem`),
@@ -247,7 +257,9 @@ test('a certificate that changes is checked anew: a trusted one goes on, another
 
   await before[Symbol.asyncDispose]();
   const listen = address.replace('tls://', '');
-  await using _after = await startGitaly({ config: { tls_listen_addr: listen, tls: certificate('tls-other') } });
+  await using _after = await startGitaly({
+    config: { tls_listen_addr: listen, tls: certificate('tls-other') },
+  });
 
   await patient.server.serverInfo({});
   await assert.rejects(

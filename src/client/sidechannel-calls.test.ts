@@ -3,17 +3,24 @@ import { type Duplex, PassThrough, Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import { test } from 'node:test';
-import { packetHeader } from '#rpc/common/pkt-line';
+import { packetHeader } from '#base/pkt-line/packet';
 import { startSidechannelServer } from '#testkit/sidechannel-server';
-import { CallError, dial, dialSidechannel, postUploadPack, SidechannelRegistry, uploadPackWithSidechannel } from './index.ts';
+import {
+  CallError,
+  dial,
+  dialSidechannel,
+  postUploadPack,
+  SidechannelRegistry,
+  uploadPackWithSidechannel,
+} from './index.ts';
 
 const band = (number: number, data: string) =>
   Buffer.concat([packetHeader(1 + data.length), Buffer.of(number), Buffer.from(data)]);
 
-/** What the client sends until its half close. */
+/** Returns the client's data until its half close. */
 const received = (sidechannel: Duplex) => text(sidechannel.iterator({ destroyOnReturn: false }));
 
-test('bytes go both ways, and the half close reaches the server while it still writes', async () => {
+test('both directions work, and the half close reaches the server while it still writes', async () => {
   await using server = await startSidechannelServer(async (sidechannel) => {
     sidechannel.write('before ');
     sidechannel.write(`got ${await received(sidechannel)}`);
@@ -28,7 +35,7 @@ test('bytes go both ways, and the half close reaches the server while it still w
   assert.equal(registry.size, 0);
 });
 
-test('many calls at once keep their streams apart', async () => {
+test('concurrent calls have separate streams', async () => {
   await using server = await startSidechannelServer(async (sidechannel) => {
     sidechannel.write(await received(sidechannel));
   });
@@ -37,7 +44,12 @@ test('many calls at once keep their streams apart', async () => {
 
   const answers = Array.from({ length: 20 }, async (_, i) => {
     const stdout = new PassThrough();
-    await postUploadPack(connection, registry, { stdin: Readable.from([Buffer.from(`call ${i}`)]), stdout }, {});
+    await postUploadPack(
+      connection,
+      registry,
+      { stdin: Readable.from([Buffer.from(`call ${i}`)]), stdout },
+      {},
+    );
     return stdout.read().toString();
   });
 
@@ -47,7 +59,7 @@ test('many calls at once keep their streams apart', async () => {
   );
 });
 
-test('output comes apart by its band, and a band of no meaning is an error', async () => {
+test('output is split by its band, and an unknown band is an error', async () => {
   let answer = Buffer.concat([band(1, 'out'), band(2, 'err')]);
   await using server = await startSidechannelServer(async (sidechannel) => {
     sidechannel.write(answer);
@@ -56,7 +68,8 @@ test('output comes apart by its band, and a band of no meaning is an error', asy
   await using connection = await dialSidechannel(server.address, registry);
   const run = async () => {
     const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
-    const { exitCode } = await uploadPackWithSidechannel(connection, registry, io, {}); // stdin never ends
+    // stdin never ends
+    const { exitCode } = await uploadPackWithSidechannel(connection, registry, io, {});
     return [exitCode, `${io.stdout.read()}`, `${io.stderr.read()}`];
   };
 
@@ -65,7 +78,7 @@ test('output comes apart by its band, and a band of no meaning is an error', asy
   await assert.rejects(run(), { message: 'copy response: unexpected band: 7' });
 });
 
-test("the call's error wins over the callback's", async () => {
+test("the call's error takes precedence over the callback's", async () => {
   await using server = await startSidechannelServer(async () => {
     throw new Error('git has gone');
   });
@@ -80,11 +93,12 @@ test("the call's error wins over the callback's", async () => {
   assert.equal(registry.size, 0);
 });
 
-// Of a fetch that git refused, its reason was lost now and then.
-test('what the server sent before the call failed is handed on to its end, slow as the reader may be', async () => {
+// The reason of a fetch that git refused was sometimes lost.
+test('data sent before the call failed is passed on in full, even to a slow reader', async () => {
   const words = Buffer.alloc(600_000, 'fatal: ');
   await using server = await startSidechannelServer(async (sidechannel) => {
-    for (let at = 0; at < words.length; at += 60_000) sidechannel.write(band(2, words.toString('latin1', at, at + 60_000)));
+    for (let at = 0; at < words.length; at += 60_000)
+      sidechannel.write(band(2, words.toString('latin1', at, at + 60_000)));
     await finished(sidechannel.end(), { readable: false });
     throw new Error('exit status 128');
   });
@@ -105,7 +119,7 @@ test('what the server sent before the call failed is handed on to its end, slow 
   assert.ok(Buffer.concat(chunks).equals(words));
 });
 
-test('a reader that is stuck does not hold up the failure of an aborted call', async () => {
+test('a stuck reader does not delay the failure of an aborted call', async () => {
   await using server = await startSidechannelServer(async (sidechannel) => {
     sidechannel.write(band(1, 'out'));
     await received(sidechannel);
@@ -122,7 +136,7 @@ test('a reader that is stuck does not hold up the failure of an aborted call', a
   assert.ok(performance.now() - start < 4_000);
 });
 
-test('a stdin that fails is the error, and the server learns of it', async () => {
+test('a stdin that fails is the error, and the server is notified', async () => {
   const begun = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<unknown>();
   await using server = await startSidechannelServer(async (sidechannel) => {
@@ -139,7 +153,9 @@ test('a stdin that fails is the error, and the server learns of it', async () =>
   };
 
   const io = { stdin: stdin(), stdout: new PassThrough() };
-  await assert.rejects(postUploadPack(connection, registry, io, {}), { message: 'copy request: body cut off' });
+  await assert.rejects(postUploadPack(connection, registry, io, {}), {
+    message: 'copy request: body cut off',
+  });
   await assert.rejects(ended.promise, { message: 'unexpected EOF' });
 });
 

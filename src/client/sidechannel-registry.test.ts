@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { Metadata } from '#rpc/common/metadata';
 import { SidechannelRegistry } from './sidechannel-registry.ts';
 
-/** The server's end of a stream that it opened for this id; the magic is already read. */
+/** Returns the server's end of a stream that it opened for this id; the magic was read already. */
 function openAs(registry: SidechannelRegistry, id: bigint): { server: Duplex; accepted: Promise<void> } {
   const [server, client] = duplexPair();
   const bytes = Buffer.alloc(8);
@@ -16,7 +16,7 @@ function openAs(registry: SidechannelRegistry, id: bigint): { server: Duplex; ac
   return { server, accepted };
 }
 
-test('a registered callback gets the stream of its id, and its frames reach the server', async () => {
+test('a registered callback receives the stream of its id, and its frames reach the server', async () => {
   const registry = new SidechannelRegistry();
   let received = '';
   const waiter = registry.register(async (connection) => {
@@ -37,16 +37,20 @@ test('a registered callback gets the stream of its id, and its frames reach the 
   assert.equal(registry.size, 0);
 });
 
-test('ids count from 0, for each registry', () => {
+test('ids count from 0 in each registry', () => {
   const [first, second] = [new SidechannelRegistry(), new SidechannelRegistry()];
 
   assert.deepEqual(
-    [first.register(async () => {}).id, first.register(async () => {}).id, second.register(async () => {}).id],
+    [
+      first.register(async () => {}).id,
+      first.register(async () => {}).id,
+      second.register(async () => {}).id,
+    ],
     [0n, 1n, 0n],
   );
 });
 
-test('a callback that the server never asked for is taken out', async () => {
+test('a callback that the server never used is removed', async () => {
   const registry = new SidechannelRegistry();
   const waiter = registry.register(() => assert.fail('must not run'));
 
@@ -55,7 +59,7 @@ test('a callback that the server never asked for is taken out', async () => {
   assert.equal(registry.size, 0);
 });
 
-test('closing waits for the callback and gives its failure, each time', async () => {
+test('closing waits for the callback and returns its failure, each time', async () => {
   const registry = new SidechannelRegistry();
   const { promise, resolve } = Promise.withResolvers<void>();
   const waiter = registry.register(async () => {
@@ -73,7 +77,7 @@ test('closing waits for the callback and gives its failure, each time', async ()
   await assert.rejects(waiter.close(), { message: 'disk full' });
 });
 
-test('a stream for an unknown id is closed without a word', async () => {
+test('a stream for an unknown id is closed without a response', async () => {
   const { server, accepted } = openAs(new SidechannelRegistry(), 7n);
 
   assert.equal(await text(server), '');

@@ -6,44 +6,49 @@ import type { MetadataInit } from '#rpc/common/metadata';
 import { confirmSidechannel, readSidechannelId, SidechannelError } from '#rpc/common/sidechannel';
 
 /**
- * The raw byte stream beside one call. Reads what the server sends until it ends; what is written reaches the server framed.
+ * The raw byte stream of one call. Reads the server's data until it ends; written data reaches the
+ * server framed.
  */
 export interface SidechannelConnection extends Duplex {
-  /** Tells the server that nothing more comes. Reading goes on. Writing after it is an error. */
+  /** Closes the write side. Reading continues. Writing after it is an error. */
   closeWrite(): Promise<void>;
 }
 
 export type SidechannelCallback = (connection: SidechannelConnection) => Promise<void>;
 
-/** What a registered callback waits in. Close it after the call, whatever came of the call. */
+/** A registered callback. Close it after the call, whether the call succeeded or failed. */
 export interface SidechannelWaiter extends AsyncDisposable {
   readonly id: bigint;
-  /** Belongs into the metadata of the call that uses the sidechannel. */
+  /** Metadata for the call that uses the sidechannel. */
   readonly metadata: MetadataInit;
   /**
-   * Resolves when the callback is done, with its failure if it failed. A callback that the server never asked for is taken out:
-   * `sidechannel: callback de-registered without having run`. The second call gives the same as the first.
+   * Resolves when the callback is done, and rejects if it failed. A callback that the server never
+   * used is removed: `sidechannel: callback de-registered without having run`. A second call has
+   * the same result.
    */
   close(): Promise<void>;
 }
 
-/** The longest time for the server to say which callback a stream is for. */
+/** Time limit for the server to send the id of a stream's callback. */
 const SETUP_TIMEOUT_MS = 5000;
 
 /**
- * Connects the streams that servers open with the callbacks that wait for them. One registry may serve many connections
- * (`dialSidechannel`) and any number of calls at a time.
+ * Assigns the streams that servers open to the waiting callbacks. One registry may serve many
+ * connections (`dialSidechannel`) and any number of concurrent calls.
  */
 export class SidechannelRegistry {
   readonly #waiters = new Map<bigint, Waiter>();
   #nextId = 0n;
 
-  /** Callbacks that the server has not asked for. */
+  /** Number of callbacks that the server has not used yet. */
   get size(): number {
     return this.#waiters.size;
   }
 
-  /** Keeps a callback for one call. It runs at most once; its connection is closed when it is done. */
+  /**
+   * Registers a callback for one call. It runs at most once; its connection is closed when it is
+   * done.
+   */
   register(callback: SidechannelCallback): SidechannelWaiter {
     const id = this.#nextId++;
     const waiter = new Waiter(id, callback, () => this.#waiters.delete(id));
@@ -51,7 +56,10 @@ export class SidechannelRegistry {
     return waiter;
   }
 
-  /** Takes a stream of a server after its `sidechannel` magic was read: finds the callback and runs it. The stream is closed at the end. */
+  /**
+   * Accepts a server's stream after its `sidechannel` magic was read: finds the callback and runs
+   * it. The stream is closed at the end.
+   */
   async accept(stream: Duplex): Promise<void> {
     try {
       const id = await readId(stream);
@@ -81,7 +89,7 @@ class Waiter implements SidechannelWaiter {
     this.id = id;
     this.#callback = callback;
     this.#unregister = unregister;
-    this.#outcome.promise.catch(() => {}); // reported by close
+    this.#outcome.promise.catch(() => {}); // close reports it
   }
 
   get metadata(): MetadataInit {
@@ -90,7 +98,9 @@ class Waiter implements SidechannelWaiter {
 
   close(): Promise<void> {
     if (this.#unregister()) {
-      this.#outcome.reject(new GitalyError('UNKNOWN', 'sidechannel: callback de-registered without having run'));
+      this.#outcome.reject(
+        new GitalyError('UNKNOWN', 'sidechannel: callback de-registered without having run'),
+      );
     }
     return this.#outcome.promise;
   }
@@ -101,11 +111,14 @@ class Waiter implements SidechannelWaiter {
 
   async run(stream: Duplex): Promise<void> {
     try {
-      const connection = toConnection(await confirmSidechannel(stream));
+      const sidechannel = await confirmSidechannel(stream);
       try {
-        await this.#callback(connection);
+        await this.#callback(toConnection(sidechannel));
+      } catch (error) {
+        sidechannel.abandon(); // what is unsent is of no use: a close and not a reset, as in Go
+        throw error;
       } finally {
-        connection.destroy();
+        sidechannel.destroy();
       }
       this.#outcome.resolve();
     } catch (error) {

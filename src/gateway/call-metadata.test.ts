@@ -2,9 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { callMetadata } from './call-metadata.ts';
 
-test('Gitaly is told who asks in the keys of gitlab-shell', () => {
+test("Gitaly receives the caller's identity under gitlab-shell's keys", () => {
   assert.deepEqual(
-    callMetadata({ identity: { glId: 'user-1', username: 'ann', keyId: 7 }, remoteAddress: '192.0.2.1', correlationId: 'c' }),
+    callMetadata({
+      identity: { glId: 'user-1', username: 'ann', keyId: 7 },
+      remoteAddress: '192.0.2.1',
+      correlationId: 'c',
+    }),
     {
       user_id: 'user-1',
       username: 'ann',
@@ -16,9 +20,12 @@ test('Gitaly is told who asks in the keys of gitlab-shell', () => {
   );
 });
 
-test('what is not known is left out, and what cannot travel is a question mark', () => {
-  assert.deepEqual(callMetadata({ identity: { glId: 'user-1', username: 'Jörg' }, remoteAddress: undefined }), {
-    user_id: 'user-1',
-    username: 'J?rg',
-  });
+test('unknown values are omitted, and characters that metadata cannot hold become question marks', () => {
+  assert.deepEqual(
+    callMetadata({ identity: { glId: 'user-1', username: 'Jörg' }, remoteAddress: undefined }),
+    {
+      user_id: 'user-1',
+      username: 'J?rg',
+    },
+  );
 });

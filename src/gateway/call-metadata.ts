@@ -5,14 +5,17 @@ import type { Identity } from './identity.ts';
 export interface Caller {
   readonly identity: Identity;
   readonly remoteAddress: string | undefined;
-  /** Already known to be harmless in a log. */
+  /** Correlation id that is safe to log. */
   readonly correlationId?: string | undefined;
 }
 
-/** Metadata is printable ASCII; names of people need not be. */
+/** Characters that metadata cannot hold, although names of people may contain them. */
 const NOT_PRINTABLE_ASCII = /[^ -~]/gu;
 
-/** What Gitaly is told beside the request, in the keys of gitlab-shell: who asks and from where, for hooks, limits and logs. */
+/**
+ * Returns the metadata of a call under gitlab-shell's keys: the user and their address, for hooks,
+ * limits and logs.
+ */
 export function callMetadata({ correlationId, identity, remoteAddress }: Caller): MetadataInit {
   return {
     [USER_ID]: identity.glId.replaceAll(NOT_PRINTABLE_ASCII, '?'),

@@ -1,25 +1,35 @@
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { codeOf } from '#base/gitaly-error';
+import { codeOf, GitalyError } from '#base/gitaly-error';
 import type { CallOptions } from '#client/call/call-types';
 import type { Connection } from '#client/connection';
 import { ObjectFormat } from '#wire/gen/shared_pb';
+import { emptyAdvertisement, type ObjectFormatName } from './empty-advertisement.ts';
+import { readBeginning } from './first-command.ts';
 import type { RepositoryInit } from './repository-mapping.ts';
 
-/** What `createOnPush` makes. */
+/** Options for creating repositories on push. */
 export interface CreateOnPushOptions {
-  /** Object format of a new repository unless the client names one. Default sha1, as git's. */
-  readonly objectFormat?: 'sha1' | 'sha256';
+  /** Object format of a new repository if the client requests none. Default sha1, as in git. */
+  readonly objectFormat?: ObjectFormatName;
 }
 
-/** Creating takes milliseconds; a busy disk or a cluster may need longer. */
+/**
+ * Time limit for creating a repository. It takes milliseconds, but longer on a busy disk or in a
+ * cluster.
+ */
 const CREATE_TIMEOUT_MS = 30_000;
 const APPEARANCE_LOOKS = 10;
 const APPEARANCE_LOOK_EVERY_MS = 50;
 
-/** New repositories remembered until their default branch is known to exist. */
+/** Maximum number of new repositories that are kept until their default branch exists. */
 const MAX_REMEMBERED = 1000;
 
-/** Makes repositories at the first push to them and gives them the default branch that was pushed. */
+/**
+ * Creates repositories when the first push to them arrives, and sets their default branch to one
+ * that was pushed. A client that only asks for the references creates nothing: it receives the
+ * advertisement of an empty repository.
+ */
 export class RepositoryCreator {
   readonly #connection: Connection;
   readonly #options: CreateOnPushOptions;
@@ -32,24 +42,59 @@ export class RepositoryCreator {
   }
 
   /**
-   * Creates the repository. Another push may be at it or have been faster, here or through another door, which is as good.
+   * Returns the advertisement of a missing repository.
    *
-   * @param wantedFormat what the client asked for, where it could: `sha1` or `sha256`.
+   * @param wantedFormat format requested by the client, if any: `sha1` or `sha256`.
    */
-  async create(repository: RepositoryInit, options: CallOptions, wantedFormat?: string): Promise<void> {
+  advertise(gitProtocol: string, wantedFormat?: string): Buffer {
+    const format = wantedFormat ?? this.#options.objectFormat;
+    return emptyAdvertisement(format === 'sha256' ? 'sha256' : 'sha1', gitProtocol);
+  }
+
+  /** Reports whether the repository exists. */
+  async exists(repository: RepositoryInit, options: CallOptions): Promise<boolean> {
+    return (await this.#connection.repository.repositoryExists({ repository }, options)).exists;
+  }
+
+  /**
+   * Creates the missing repository of a push when its first command arrives, in the object format
+   * of the push. It also succeeds if another push creates it at the same time, here or through
+   * another gateway.
+   *
+   * @returns the whole push; `undefined` if the client sends none.
+   * @throws {GitalyError} INVALID_ARGUMENT when the client sends something else.
+   */
+  async createFor(
+    repository: RepositoryInit,
+    push: Readable | AsyncIterable<Uint8Array>,
+    options: CallOptions,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const beginning = await readBeginning(push);
+    if (beginning.kind === 'invalid') throw new GitalyError('INVALID_ARGUMENT', 'this is not a push');
+    if (beginning.kind === 'nothing') return undefined;
     const key = keyOf(repository);
     const running =
-      this.#running.get(key) ?? this.#create(repository, options, wantedFormat).finally(() => this.#running.delete(key));
+      this.#running.get(key) ??
+      this.#create(repository, options, beginning.objectFormat).finally(() => this.#running.delete(key));
     this.#running.set(key, running);
     await running;
     if (this.#withoutBranch.size < MAX_REMEMBERED) this.#withoutBranch.add(key);
+    return beginning.bytes;
   }
 
-  async #create(repository: RepositoryInit, options: CallOptions, wantedFormat: string | undefined): Promise<void> {
-    const format = wantedFormat ?? this.#options.objectFormat;
+  async #create(
+    repository: RepositoryInit,
+    options: CallOptions,
+    pushedFormat: ObjectFormatName | undefined,
+  ): Promise<void> {
+    const format = pushedFormat ?? this.#options.objectFormat;
     const objectFormat = format === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1;
-    // Others may wait for the same repository, so the first one's departure must not end its making.
-    const callOptions: CallOptions = { timeoutMs: CREATE_TIMEOUT_MS, ...(options.metadata && { metadata: options.metadata }) };
+    // Others may wait for the same repository, so the disconnect of the first one must not abort
+    // its creation.
+    const callOptions: CallOptions = {
+      timeoutMs: CREATE_TIMEOUT_MS,
+      ...(options.metadata && { metadata: options.metadata }),
+    };
     try {
       await this.#connection.repository.createRepository({ repository, objectFormat }, callOptions);
     } catch (error) {
@@ -57,25 +102,30 @@ export class RepositoryCreator {
     }
   }
 
-  /** Gitaly refuses a creation while another one holds the lock, with no code that would tell; so look for its result. */
+  /**
+   * Waits until the repository exists. Gitaly refuses a creation while another one holds the lock,
+   * with an ambiguous code, so this checks for the result.
+   */
   async #appears(repository: RepositoryInit, options: CallOptions): Promise<boolean> {
     for (let look = 0; look < APPEARANCE_LOOKS; look++) {
-      const { exists } = await this.#connection.repository.repositoryExists({ repository }, options);
-      if (exists) return true;
+      if (await this.exists(repository, options)) return true;
       await delay(APPEARANCE_LOOK_EVERY_MS);
     }
     return false;
   }
 
   /**
-   * After a push to a new repository: HEAD names `main`, which need not be what was pushed. Points it at a branch that exists, so that
-   * a clone has something to check out.
+   * Sets the default branch after a push to a new repository. HEAD names `main`, which may not have
+   * been pushed; this sets it to an existing branch, so that a clone checks out files.
    */
   async chooseDefaultBranch(repository: RepositoryInit, options: CallOptions): Promise<void> {
     if (!this.#withoutBranch.has(keyOf(repository))) return;
     const { name } = await this.#connection.ref.findDefaultBranchName({ repository }, options);
-    if (name.byteLength === 0) return; // nothing but tags so far, or the push was refused
-    await this.#connection.repository.writeRef({ repository, ref: Buffer.from('HEAD'), revision: name }, options);
+    if (name.byteLength === 0) return; // only tags so far, or the push was refused
+    await this.#connection.repository.writeRef(
+      { repository, ref: Buffer.from('HEAD'), revision: name },
+      options,
+    );
     this.#withoutBranch.delete(keyOf(repository));
   }
 }

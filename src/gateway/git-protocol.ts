@@ -1,6 +1,7 @@
 /**
- * The protocol version that a `Git-Protocol` header asks for, in the form that Gitaly takes: `version=1`, `version=2` or empty.
- * Clients may send more than one key, separated by colons; as in git, the highest version wins and unknown keys do not matter.
+ * Returns the protocol version requested by a `Git-Protocol` header, in the form for Gitaly:
+ * `version=1`, `version=2` or empty. Clients may send several keys, separated by colons; as in git,
+ * the highest version is used and unknown keys are ignored.
  */
 export function gitProtocol(header: string | string[] | undefined): string {
   const text = Array.isArray(header) ? header.join(':') : (header ?? '');

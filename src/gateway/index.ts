@@ -1,27 +1,39 @@
-/** Doors for plain git in front of a Gitaly: `import { openHttpDoor, openSshDoor } from 'gitaly-ts/gateway'`. */
+/**
+ * Gateways for plain git in front of a Gitaly: `import { startHttpGateway, startSshGateway } from
+ * 'gitaly-ts/gateway'`.
+ */
 
 export type { CreateOnPushOptions } from './create-on-push.ts';
 export type { GitalyAddress } from './gitaly-link.ts';
 export type { Answer } from './http/answer.ts';
 export { AuthFileError, formatAuthLine } from './http/auth/auth-file.ts';
-export { type CallbackAuthenticationOptions, callbackAuthentication } from './http/auth/callback-authentication.ts';
+export {
+  type CallbackAuthenticationOptions,
+  callbackAuthentication,
+} from './http/auth/callback-authentication.ts';
 export { type FileAuthenticationOptions, fileAuthentication } from './http/auth/file-authentication.ts';
 export { createToken, hashPassword } from './http/auth/password-hash.ts';
+export { tokenAuthentication } from './http/auth/token-authentication.ts';
 export {
   type AccessRequest,
   type Admission,
   type Authenticator,
   noAuthentication,
 } from './http/authentication.ts';
-export { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http/http-door.ts';
+export { type HttpGateway, type HttpGatewayOptions, startHttpGateway } from './http/http-gateway.ts';
 export { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits/http-limits.ts';
 export type { TlsFiles } from './http/tls-server.ts';
 export type { Identity } from './identity.ts';
 export { type RepositoryInit, type RepositoryMapping, storageMapping } from './repository-mapping.ts';
 export type { RepositoryPath } from './repository-path.ts';
 export type { SshAccess, SshAccessRequest, SshLogin } from './ssh/authentication.ts';
-export type { UnusedLine } from './ssh/authorized-keys.ts';
-export { type AuthorizedKeys, type AuthorizedKeysOptions, authorizedKeysFile } from './ssh/authorized-keys-file.ts';
-export type { PublicKey } from './ssh/public-key.ts';
-export { openSshDoor, type SshCipher, type SshDoor, type SshDoorOptions } from './ssh/ssh-door.ts';
+export type { UnusedLine } from './ssh/keys/authorized-keys.ts';
+export {
+  type AuthorizedKeys,
+  type AuthorizedKeysOptions,
+  authorizedKeysFile,
+} from './ssh/keys/authorized-keys-file.ts';
+export type { PublicKey } from './ssh/keys/public-key.ts';
+export type { SshCipher } from './ssh/ssh-algorithms.ts';
+export { type SshGateway, type SshGatewayOptions, startSshGateway } from './ssh/ssh-gateway.ts';
 export type { SshLimits } from './ssh/ssh-limits.ts';

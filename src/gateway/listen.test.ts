@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { listen } from './listen.ts';
 
-test('a connection that cannot be taken is told of and does not end the process', async () => {
+test('a connection that cannot be accepted is reported and does not end the process', async () => {
   const server = createServer();
   const told: unknown[] = [];
   await listen(server, { host: '127.0.0.1', port: 0 }, (error) => told.push(error));
@@ -15,7 +15,7 @@ test('a connection that cannot be taken is told of and does not end the process'
   server.close();
 });
 
-test('an address that is taken is an error', async () => {
+test('an address in use is an error', async () => {
   const first = createServer();
   await listen(first, { host: '127.0.0.1', port: 0 }, () => {});
   const { port } = Object(first.address());

@@ -1,18 +1,23 @@
 import type { Server } from 'node:net';
 
-/** Port 0 takes a free one. */
+/** Address to listen on. Port 0 selects a free one. */
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
 }
 
 /**
- * Lets a server listen.
+ * Makes a server listen at an address.
  *
- * @param onError is told of connections that could not be taken later (no descriptors left): they are lost, the server goes on.
- * @throws the system's error when the address cannot be listened on.
+ * @param onError called for connections that cannot be accepted later (no descriptors left); they
+ *   are lost, and the server continues.
+ * @throws the system's error when it cannot listen at the address.
  */
-export async function listen(server: Server, { host, port }: ListenAddress, onError: (error: unknown) => void): Promise<void> {
+export async function listen(
+  server: Server,
+  { host, port }: ListenAddress,
+  onError: (error: unknown) => void,
+): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   server.listen({ host, port }, resolve);

@@ -5,18 +5,18 @@ import type { RepositoryPath } from './repository-path.ts';
 /** The repository message of a call. */
 export type RepositoryInit = MessageInitShape<typeof RepositorySchema>;
 
-/** Says which repository of Gitaly a path of a URL means; `undefined` when it means none. */
+/** Maps the path of a URL to a repository of Gitaly; `undefined` if there is none. */
 export interface RepositoryMapping {
   repositoryAt(path: RepositoryPath): RepositoryInit | undefined;
 }
 
-/** The path is the relative path in one storage. */
+/** Maps the path to the same relative path in one storage. */
 export function storageMapping(storageName: string): RepositoryMapping {
   return {
     repositoryAt: (path) => ({
       storageName,
       relativePath: path,
-      glRepository: path, // hooks refuse a push without one; outside of GitLab any name will do
+      glRepository: path, // hooks refuse a push without one; outside GitLab any name works
       glProjectPath: path.slice(0, -'.git'.length),
     }),
   };

@@ -3,24 +3,29 @@ import type { GitRepository } from './repository.ts';
 
 /** A setting in a repository's `config` file. */
 export interface Setting {
-  /** Section, subsection and name as git writes them: lower case but for the subsection, with dots between. */
+  /**
+   * Section, subsection and name as git writes them, joined with dots: lower case except for the
+   * subsection.
+   */
   readonly key: string;
   readonly hasSubsection: boolean;
   readonly value: Buffer;
 }
 
-/** Git itself writes some hundred bytes. */
+/** Size limit; git itself writes some hundred bytes. */
 const MAX_FILE_BYTES = 256 * 1024;
 
 const SECTION = /^\[([a-z0-9-]+)(?: "([^"\\]*)")?\]$/i;
 const SETTING = /^[ \t]*([a-z][a-z0-9-]*)[ ]*=[ ]*(.*)$/i;
 const EMPTY = /^[ \t]*(?:[#;].*)?$/;
-/** Quotes, escapes, comments behind a value, and bytes that versions of git take differently. */
+/**
+ * Matches values with quotes, escapes, comments, or bytes that versions of git treat differently.
+ */
 const DIFFICULT_VALUE = /["\\#;\t\r\0\v\f]/;
 
 /**
- * Reads a repository's `config` file, in the order of its lines; `undefined` when it has anything but the plainest lines, which is for
- * git to read, or cannot be read.
+ * Reads a repository's `config` file, in the order of its lines; `undefined` if it has any unusual
+ * line, which only git can parse, or is unreadable.
  */
 export function readSettings({ path }: GitRepository): Setting[] | undefined {
   const file = `${path}/config`;
@@ -28,12 +33,12 @@ export function readSettings({ path }: GitRepository): Setting[] | undefined {
     if (statSync(file).size > MAX_FILE_BYTES) return undefined;
     return parseSettings(readFileSync(file, 'latin1'));
   } catch {
-    // Git says what is wrong with it.
+    // git reports the error.
     return undefined;
   }
 }
 
-/** @param text each character a byte. */
+/** Parses settings. @param text one character per byte. */
 export function parseSettings(text: string): Setting[] | undefined {
   const settings: Setting[] = [];
   let section: { readonly name: string; readonly hasSubsection: boolean } | undefined;
@@ -42,11 +47,15 @@ export function parseSettings(text: string): Setting[] | undefined {
     const [, name, subsection] = SECTION.exec(line) ?? [];
     if (name !== undefined) {
       const lower = name.toLowerCase();
-      section = { name: subsection === undefined ? lower : `${lower}.${subsection}`, hasSubsection: subsection !== undefined };
+      section = {
+        name: subsection === undefined ? lower : `${lower}.${subsection}`,
+        hasSubsection: subsection !== undefined,
+      };
       continue;
     }
     const [, key, value] = SETTING.exec(line) ?? [];
-    if (section === undefined || key === undefined || value === undefined || DIFFICULT_VALUE.test(value)) return undefined;
+    if (section === undefined || key === undefined || value === undefined || DIFFICULT_VALUE.test(value))
+      return undefined;
     settings.push({
       key: `${section.name}.${key.toLowerCase()}`,
       hasSubsection: section.hasSubsection,

@@ -1,17 +1,13 @@
-import { type BigIntStats, statSync } from 'node:fs';
-import type { GitRepository } from './repository.ts';
+import { statSync } from 'node:fs';
+import { fileStamp } from '#base/files/file-stamp';
+import type { GitDirectory } from './command/git-directory.ts';
 
 /**
- * What must stay the same for a repository to be the one that was looked at before: the directory itself (it may have been removed and
- * made anew at the same place, where a file system likes to give the same inode number again) and the list of alternates, which git reads once.
+ * Returns a text that changes when another repository is at the path: the directory itself (it may
+ * have been removed and created again, and file systems often reuse the inode number) and the list
+ * of alternates, which git reads once.
  */
-export function stampOf({ path, objectDirectory }: GitRepository): string {
+export function stampOf({ path, objectDirectory }: GitDirectory): string {
   const directory = statSync(path, { bigint: true, throwIfNoEntry: false });
   return `${directory?.ino}:${directory?.birthtimeNs}:${fileStamp(`${objectDirectory}/info/alternates`)}`;
-}
-
-/** Changes whenever a file does; empty when there is none. */
-export function fileStamp(path: string): string {
-  const file: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return file === undefined ? '' : `${file.ino}:${file.size}:${file.mtimeNs}:${file.ctimeNs}`;
 }

@@ -1,9 +1,28 @@
-/** Where a repository lies. All that the git room has to know about one. */
-export interface GitRepository {
-  /** Absolute path of the git directory, without a trailing slash. */
-  readonly path: string;
-  /** Absolute path of the directory that new objects go to: `<path>/objects`, or a quarantine. */
-  readonly objectDirectory: string;
-  /** Absolute paths of further directories to read objects from, beside those in `objects/info/alternates`. */
-  readonly alternateObjectDirectories: readonly string[];
+import type { CommandRepository } from './command/command-repository.ts';
+import type { ObjectDirectories } from './command/git-directory.ts';
+import type { ProcessPool } from './command/process-pool.ts';
+import type { CommitNodes } from './history/commit-nodes.ts';
+import type { ObjectReader } from './objects/object-reader.ts';
+import type { RefReader } from './refs/ref-reader.ts';
+
+/**
+ * The handle of one repository, with everything that a function needs to work on it. It holds
+ * nothing open; `RepositoryCaches` owns what outlives a call. Implemented by storage's
+ * `Repository`.
+ */
+export interface GitRepository extends CommandRepository {
+  readonly objects: ObjectReader;
+  readonly refs: RefReader;
+  /** The commits as a graph, read in process. */
+  readonly commits: CommitNodes;
+  /** Waiting processes for changes of references; used by `RefTransaction`. */
+  readonly updateRefs: ProcessPool;
+  /**
+   * Waiting processes for comparing trees, one variant per tree of attributes; used by
+   * `patchOutput`.
+   */
+  readonly treeDiffs: ProcessPool;
+
+  /** Returns the same repository, reading from or writing to other object directories. */
+  withObjectDirectories(directories: Partial<ObjectDirectories>): GitRepository;
 }

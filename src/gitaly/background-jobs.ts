@@ -1,20 +1,34 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
-import { cleanCaches, retireCache } from '#storage/clean-caches';
+import { type CleaningStep, cleanCaches, retireCache } from '#storage/cache/clean-caches';
+import { removeLeftovers } from '#storage/leftovers/remove-leftovers';
 import type { Storages } from '#storage/storages';
 import { cleanTempDirectories } from '#storage/temp-directories';
 
 const HOUR_MS = 60 * 60 * 1000;
-/** Gitaly walks its caches at this pace. */
+/** Interval of Gitaly's cache walks. */
 const CACHE_WALK_MS = 10 * 60 * 1000;
 
+/** Interval at which repositories are looked at again in which somebody still works. */
+const SURVIVORS_MS = 5_000;
+/** After so many looks it waits for the next hour. */
+const MAX_LOOKS = 12;
+
 /**
- * Starts what a server does on its own: throwing earlier processes' caches away, and removing what is past its age in caches (every
- * ten minutes) and temporary directories (at once, and hourly). Failures are logged and tried again at the next turn.
+ * Starts the periodic jobs of a server. They delete the caches of earlier processes, what dead
+ * processes left in repositories (at once, and hourly), and expired files in caches (every ten
+ * minutes) and temporary directories (at once, and hourly). Failures are logged and retried at the
+ * next interval.
  *
- * @returns ends the jobs and waits for the one that runs.
+ * @param onStep notified of each step of a walk through the caches, for metrics.
+ * @returns a handle that ends the jobs and waits for a running one.
  */
-export function startBackgroundJobs(storages: Storages, logger: Logger): AsyncDisposable {
+export function startBackgroundJobs(
+  storages: Storages,
+  logger: Logger,
+  onStep: (step: CleaningStep) => void,
+): AsyncDisposable {
   const ending = new AbortController();
   const { signal } = ending;
   const running = new Set<Promise<void>>();
@@ -27,7 +41,8 @@ export function startBackgroundJobs(storages: Storages, logger: Logger): AsyncDi
       .finally(() => running.delete(turn));
     running.add(turn);
   };
-  const every = (ms: number, job: () => Promise<void>, name: string): NodeJS.Timeout => setInterval(run, ms, job, name).unref();
+  const every = (ms: number, job: () => Promise<void>, name: string): NodeJS.Timeout =>
+    setInterval(run, ms, job, name).unref();
 
   const cleanTemp = async (): Promise<void> => {
     for (const storage of storages.all) {
@@ -37,8 +52,19 @@ export function startBackgroundJobs(storages: Storages, logger: Logger): AsyncDi
       logger.info({ storage: storage.name, time_ms }, 'finished tempdir cleaner walk');
     }
   };
+  const cleanAfterTheDead = async (): Promise<void> => {
+    for (const storage of storages.all) {
+      for (let look = 1; look <= MAX_LOOKS; look++) {
+        const { removed, postponed } = await removeLeftovers(storage, signal);
+        if (removed.length > 0)
+          logger.info({ storage: storage.name, removed }, 'removed what dead processes left');
+        if (postponed.length === 0) break;
+        await delay(SURVIVORS_MS, undefined, { signal, ref: false });
+      }
+    }
+  };
   const walkCaches = async (): Promise<void> => {
-    for (const storage of storages.all) await cleanCaches(storage, { signal });
+    for (const storage of storages.all) await cleanCaches(storage, { signal, onStep });
   };
   const dropOldCaches = async (): Promise<void> => {
     for (const storage of storages.all) await (await retireCache(storage))?.[Symbol.asyncDispose]();
@@ -46,7 +72,12 @@ export function startBackgroundJobs(storages: Storages, logger: Logger): AsyncDi
 
   run(dropOldCaches, 'retire caches');
   run(cleanTemp, 'clean temporary directories');
-  const timers = [every(HOUR_MS, cleanTemp, 'clean temporary directories'), every(CACHE_WALK_MS, walkCaches, 'clean caches')];
+  run(cleanAfterTheDead, 'clean after dead processes');
+  const timers = [
+    every(HOUR_MS, cleanTemp, 'clean temporary directories'),
+    every(HOUR_MS, cleanAfterTheDead, 'clean after dead processes'),
+    every(CACHE_WALK_MS, walkCaches, 'clean caches'),
+  ];
 
   return {
     async [Symbol.asyncDispose]() {

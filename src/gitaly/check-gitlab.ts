@@ -3,7 +3,7 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import { newCorrelationId } from '#rpc/common/correlation-id';
 import { internalApi } from './internal-api.ts';
 
-/** Result of a check: lines for standard output, and why it failed. */
+/** Result of a check: lines for standard output, and the reason of a failure. */
 export interface GitlabCheck {
   readonly lines: readonly string[];
   readonly failure: string | undefined;
@@ -11,14 +11,20 @@ export interface GitlabCheck {
 
 const LIMIT_MS = 60_000;
 
-/** Asks the GitLab internal API of a configuration how it is, in the words that Gitaly prints. */
+/** Checks the GitLab internal API of a configuration, and returns the texts that Gitaly prints. */
 export async function checkGitlab(config: GitalyConfig): Promise<GitlabCheck> {
   if (!config.gitlab.url) {
-    return { lines: ['Checking GitLab API access: SKIPPED'], failure: 'there is no GitLab to check: set url in [gitlab] first' };
+    return {
+      lines: ['Checking GitLab API access: SKIPPED'],
+      failure: 'no GitLab is configured: set url in [gitlab] first',
+    };
   }
   try {
     const api = await internalApi(config, undefined);
-    const found = await api.check({ signal: AbortSignal.timeout(LIMIT_MS), correlationId: newCorrelationId() });
+    const found = await api.check({
+      signal: AbortSignal.timeout(LIMIT_MS),
+      correlationId: newCorrelationId(),
+    });
     return {
       lines: [
         'Checking GitLab API access: OK',

@@ -1,14 +1,19 @@
-import type { ProcessObserver, ProcessStats } from '#git/command/start-process';
+import type { ProcessObserver, ProcessStats } from '#git/command/process/start-process';
 import type { Logger } from '#platform/log/logger';
 import type { CommandLabel, CommandMetrics } from '#platform/metrics/gitaly-metrics';
 import type { ServerCall } from '#rpc/server/server-call';
 import { runningCall } from './running-call.ts';
 
 /**
- * Counts what child processes cost: in the metrics by method and command, and in the fields `command.*` of the call's log line as sums.
- * What a failed or talkative process wrote to standard error goes to the log.
+ * Counts the resource usage of child processes: in the metrics by method and command, and as sums
+ * in the fields `command.*` of the call's log line. Standard error of a process that failed or
+ * wrote to it is logged.
  */
-export function observeCommands(metrics: CommandMetrics, logger: Logger, gitVersion: () => string): ProcessObserver {
+export function observeCommands(
+  metrics: CommandMetrics,
+  logger: Logger,
+  gitVersion: () => string,
+): ProcessObserver {
   return ({ program, subcommand, forkMs }) => {
     const call = runningCall();
     const own = {
@@ -29,8 +34,13 @@ export function observeCommands(metrics: CommandMetrics, logger: Logger, gitVers
   };
 }
 
-function count(metrics: CommandMetrics, labels: Readonly<Record<CommandLabel, string>>, { exit }: ProcessStats): void {
+function count(
+  metrics: CommandMetrics,
+  labels: Readonly<Record<CommandLabel, string>>,
+  { exit }: ProcessStats,
+): void {
   metrics.realSeconds(labels).inc(exit.realMs / 1000);
+  metrics.signalsReceived(labels).inc(exit.signal === undefined ? 0 : 1);
   const { usage } = exit;
   if (usage === undefined) return;
   metrics.cpuSeconds(labels, 'user').inc(usage.userMs / 1000);
@@ -41,7 +51,10 @@ function count(metrics: CommandMetrics, labels: Readonly<Record<CommandLabel, st
   metrics.contextSwitches(labels, 'nonvoluntary').inc(usage.involuntarySwitches);
 }
 
-/** Adds a process to the sums on the call's log line; processes may end after the call, then the line is already written. */
+/**
+ * Adds a process to the sums on the call's log line. A process that ends after its call is not
+ * added, because the line is written already.
+ */
 function addToLine(call: ServerCall, { forkMs, exit }: ProcessStats): void {
   const { usage } = exit;
   const used: Record<string, number> = {
@@ -59,9 +72,13 @@ function addToLine(call: ServerCall, { forkMs, exit }: ProcessStats): void {
     }),
   };
   const sums: Record<string, number> = {};
-  for (const [field, value] of Object.entries(used)) sums[field] = Math.round(Number(call.logFields[field] ?? 0) + value);
+  for (const [field, value] of Object.entries(used))
+    sums[field] = Math.round(Number(call.logFields[field] ?? 0) + value);
   if (usage) {
-    sums['command.maxrss'] = Math.max(Number(call.logFields['command.maxrss'] ?? 0), usage.maxRssKilobytes * 1024);
+    sums['command.maxrss'] = Math.max(
+      Number(call.logFields['command.maxrss'] ?? 0),
+      usage.maxRssKilobytes * 1024,
+    );
   }
   call.context.log.add(sums);
 }

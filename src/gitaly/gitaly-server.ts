@@ -1,35 +1,55 @@
+import type { Duplex } from 'node:stream';
 import { messageOf } from '#base/gitaly-error';
-import { Git } from '#git/git';
+import { Git } from '#git/command/git';
+import { trimMemory } from '#git/command/spawner/trim-memory';
+import { InProcess } from '#git/in-process';
+import { RepositoryCaches } from '#git/repository-caches';
 import type { GitalyConfig } from '#platform/config/load-config';
+import type { FollowedFiles } from '#platform/files/follow-files';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import { accessLogFilter } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
+import { catFileMetrics } from '#platform/metrics/cache-metrics';
 import { buildInfo } from '#platform/metrics/gitaly-metrics';
 import type { MonitoringServer } from '#platform/metrics/monitoring-server';
+import { alsoRelease } from '#platform/process/idle-memory';
 import { createRuntimeDirectory } from '#platform/process/runtime-directory';
 import { packageVersion } from '#platform/process/version';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
-import { Backchannels } from '#rpc/server/backchannels';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { interceptorChain } from '#rpc/server/chain';
-import { demultiplex } from '#rpc/server/demultiplexer';
+import { Backchannels } from '#rpc/server/connection/backchannels';
+import { demultiplex } from '#rpc/server/connection/demultiplexer';
+import type { Listener, ListenerOptions } from '#rpc/server/connection/listener';
+import { openCallSidechannel } from '#rpc/server/connection/open-sidechannel';
 import { GrpcServer, type GrpcServerOptions } from '#rpc/server/grpc-server';
 import type { AuthenticationOptions } from '#rpc/server/interceptors/authentication';
 import { countCalls } from '#rpc/server/interceptors/call-metrics';
-import type { Listener } from '#rpc/server/listener';
-import { openCallSidechannel } from '#rpc/server/open-sidechannel';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
 import { startBackgroundJobs } from './background-jobs.ts';
 import { cacheMarks } from './cache-marks.ts';
+import { followCertificate } from './certificate.ts';
 import { observeCommands } from './command-costs.ts';
+import { connectionProblems } from './connection-problems.ts';
+import { type Exceptions, exceptions } from './exceptions.ts';
+import { GitCalls } from './git-calls.ts';
+import { observeInProcess } from './in-process-answers.ts';
 import { type Addresses, addressesOf, openListeners, splitHostPort } from './listeners.ts';
+import { LocalConnections } from './local-connections.ts';
+import { startMaintenance } from './maintenance.ts';
 import { createMetrics, type ServerMetrics } from './metrics.ts';
+import { observeLookups } from './object-lookups.ts';
 import { rememberCall } from './running-call.ts';
 import { createServices } from './services.ts';
 
 export interface GitalyServerOptions {
   readonly config: GitalyConfig;
   readonly logger: Logger;
+  /**
+   * Requires the token only on TCP and TLS: the permissions of the files protect the Unix sockets.
+   * Default false, as in Gitaly.
+   */
+  readonly trustsUnixSockets?: boolean;
 }
 
 /** A running Git RPC server. */
@@ -41,7 +61,10 @@ export class GitalyServer implements AsyncDisposable {
   readonly #listeners: readonly Listener[];
   readonly #state: { isReady: boolean };
   readonly #resources: AsyncDisposableStack;
-  /** `http://host:port` of the monitoring server; `undefined` when there is none. */
+  readonly #local: LocalConnections;
+  readonly #certificate: FollowedFiles | undefined;
+  readonly #exceptions: Exceptions;
+  /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
 
   private constructor(parts: {
@@ -49,26 +72,38 @@ export class GitalyServer implements AsyncDisposable {
     external: GrpcServer;
     internal: GrpcServer;
     listeners: readonly Listener[];
+    local: LocalConnections;
     monitoring: MonitoringServer | undefined;
     state: { isReady: boolean };
     resources: AsyncDisposableStack;
+    certificate: FollowedFiles | undefined;
+    exceptions: Exceptions;
   }) {
     this.addresses = addressesOf(parts.listeners);
     this.#logger = parts.logger;
     this.#external = parts.external;
     this.#internal = parts.internal;
     this.#listeners = parts.listeners;
+    this.#local = parts.local;
     this.#state = parts.state;
     this.#resources = parts.resources;
+    this.#certificate = parts.certificate;
+    this.#exceptions = parts.exceptions;
     this.monitoringAddress = parts.monitoring && `http://${joinHostPort(parts.monitoring.address)}`;
   }
 
   /**
-   * Builds a server from the bottom up and opens its sockets. What was built is taken down again when a later step fails.
+   * Builds a server from the bottom up and opens its sockets. If a step fails, the earlier ones are
+   * undone.
    *
-   * @throws {Error} with a text that says what is wrong: no usable git, a socket that is taken, a certificate that cannot be read.
+   * @throws {Error} that describes the problem: no usable git, a socket in use, an unreadable
+   *   certificate.
    */
-  static async start({ config, logger }: GitalyServerOptions): Promise<GitalyServer> {
+  static async start({
+    config,
+    logger,
+    trustsUnixSockets = false,
+  }: GitalyServerOptions): Promise<GitalyServer> {
     await using building = new AsyncDisposableStack();
 
     const runtime = building.adopt(
@@ -80,44 +115,86 @@ export class GitalyServer implements AsyncDisposable {
     );
     const metrics = createMetrics(config);
     let gitVersion = '';
-    const git = building.adopt(
-      await Git.start({
-        binary: process.env.GITALY_TESTING_GIT_BINARY || config.git.binPath || 'git',
-        config: config.git.config,
-        catFileProcesses: config.git.catfileCacheSize > 0 ? config.git.catfileCacheSize : 100,
-        observer: observeCommands(metrics.commands, logger, () => gitVersion),
-      }),
-      (running) => running.close(),
-    );
+    const gitCalls = new GitCalls();
+    const git = await Git.start({
+      binary: process.env.GITALY_TESTING_GIT_BINARY || config.git.binPath || 'git',
+      config: config.git.config,
+      observer: observeCommands(metrics.commands, logger, () => gitVersion),
+      admission: gitCalls,
+    });
     gitVersion = git.version;
+    alsoRelease(trimMemory);
     buildInfo(metrics.registry, { version: packageVersion(), gitVersion });
     logger.info({ binary_path: git.binary, version: git.version }, 'using Git version');
 
-    const storages = new Storages({ storages: config.storage, git });
+    const caches = building.use(
+      new RepositoryCaches(git, {
+        catFileProcesses: config.git.catfileCacheSize,
+        lookupObserver: observeLookups(),
+        inProcess: new InProcess({
+          isEnabled: config.git.inProcess,
+          observer: observeInProcess(metrics.inProcess),
+        }),
+      }),
+    );
+    catFileMetrics(metrics.registry, () => ({ ...caches.catFiles.counts, members: caches.catFiles.members }));
+    const storages = new Storages({ storages: config.storage, caches });
     for (const storage of storages.all) {
       await ensureStorageMetadata(storage).catch((error: unknown) =>
-        logger.error({ error: messageOf(error), storage: storage.name }, 'Unable to write gitaly metadata file'),
+        logger.error(
+          { error: messageOf(error), storage: storage.name },
+          'Unable to write gitaly metadata file',
+        ),
       );
     }
 
+    const maintenance = building.use(startMaintenance({ config, storages, metrics, logger }));
     const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
-    const { services, resources } = await createServices({ config, logger, metrics, storages, runtime, backchannels });
+    const { services, resources } = await createServices({
+      config,
+      logger,
+      metrics,
+      storages,
+      housekeeping: maintenance.housekeeping,
+      runtime,
+      backchannels,
+    });
     building.use(resources);
-    building.use(startBackgroundJobs(storages, logger));
+    building.use(startBackgroundJobs(storages, logger, metrics.caches.walked));
 
+    const problems = connectionProblems(metrics, logger);
+    const unexpected = exceptions(metrics, logger);
     const options: GrpcServerOptions = {
+      onConnectionError: problems.onConnectionError,
       services,
       interceptors: interceptorChain({
-        metrics: countCalls({ methodMetrics: metrics.ofMethod, clientRequest: metrics.callers.clientRequest }),
+        metrics: countCalls({
+          methodMetrics: metrics.ofMethod,
+          clientRequest: metrics.callers.clientRequest,
+        }),
         rememberCall,
+        countGitCalls: gitCalls.interceptor,
         accessLog: { logger, isLogged: accessLogFilter(process.env) },
-        authentication: { token: config.auth.token, transitioning: config.auth.transitioning, ...authenticationCounts(metrics) },
-        cacheInvalidation: { beginChange: cacheMarks(storages, logger) },
+        authentication: {
+          token: config.auth.token,
+          transitioning: config.auth.transitioning,
+          trustsUnixSockets,
+          ...authenticationCounts(metrics),
+        },
+        cacheInvalidation: {
+          beginChange: cacheMarks(storages, logger, metrics.caches.markFailed),
+          onCall: metrics.caches.call,
+        },
+        maintenance: maintenance.scheduler,
+        exceptions: unexpected,
       }),
       contextExtras: {
         flags: (headers) =>
-          new RequestFlags(headers, { onChecked: (name, enabled) => metrics.callers.featureFlagCheck(name, enabled).inc() }),
-        openSidechannel: (headers, peer, signal) => openCallSidechannel(headers, peer, { sessions: backchannels, signal }),
+          new RequestFlags(headers, {
+            onChecked: (name, enabled) => metrics.callers.featureFlagCheck(name, enabled).inc(),
+          }),
+        openSidechannel: (headers, peer, signal) =>
+          openCallSidechannel(headers, peer, { sessions: backchannels, signal }),
       },
     };
     const [external, internal] = [new GrpcServer(options), new GrpcServer(options)];
@@ -125,40 +202,81 @@ export class GitalyServer implements AsyncDisposable {
       await external.shutdown({ graceMs: 0 });
       await internal.shutdown({ graceMs: 0 });
     });
+    const accepting: ListenerOptions = {
+      onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
+      onAcceptError: problems.onAcceptError,
+      onConnection: (connection, peer) =>
+        void demultiplex(connection, peer, {
+          backchannels,
+          onTransfer: (direction, bytes) => metrics.transfers[direction].observe(bytes),
+          onGrpc: (duplex, from) =>
+            (peer.transport === 'internal' ? internal : external).serveConnection(duplex, from),
+        }),
+    };
     const listeners = await openListeners(config, {
       internalSocket: runtime.internalSocket,
       logger,
-      options: {
-        onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
-        onConnection: (connection, peer) =>
-          void demultiplex(connection, peer, {
-            backchannels,
-            onGrpc: (duplex, from) => (peer.transport === 'internal' ? internal : external).serveConnection(duplex, from),
-          }),
-      },
+      options: accepting,
     });
+    const local = building.use(new LocalConnections(accepting));
     building.defer(async () => {
       for (const listener of listeners) await listener.destroy();
     });
+    const certificate = await followCertificate(config, listeners, logger);
+    if (certificate !== undefined) building.use(certificate);
     const state = { isReady: false };
     const monitoring = await startMonitoring(config, logger, metrics, () => state.isReady);
     if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
     state.isReady = true;
-    return new GitalyServer({ logger, external, internal, listeners, monitoring, state, resources: building.move() });
+    return new GitalyServer({
+      logger,
+      external,
+      internal,
+      listeners,
+      local,
+      monitoring,
+      state,
+      resources: building.move(),
+      certificate,
+      exceptions: unexpected,
+    });
   }
 
   /**
-   * Stops taking calls, first from outside and then from our own hooks, waits for the running ones as long as it takes, and takes
-   * everything down.
+   * Deals with an exception that nothing in this process has caught. @see Exceptions.contain
+   */
+  contain(exception: unknown): boolean {
+    return this.#exceptions.contain(exception);
+  }
+
+  /**
+   * Opens a connection from this process, which counts as one over a Unix socket, and returns the
+   * client's end. Bytes do not pass through the system. The server closes it at its own end.
+   *
+   * @throws {Error} when the server stops.
+   */
+  connect(): Duplex {
+    return this.#local.open();
+  }
+
+  /** Loads a changed TLS certificate now. Otherwise it is loaded within seconds. */
+  async renewTls(): Promise<void> {
+    await this.#certificate?.renew();
+  }
+
+  /**
+   * Stops accepting calls, first from outside and then from our own hooks, waits for the running
+   * ones without a limit, and closes everything.
    */
   async drain(): Promise<void> {
     this.#state.isReady = false;
+    this.#local.stop();
     for (const listener of this.#listeners) if (listener.transport !== 'internal') await listener.stop();
     await this.#external.shutdown({ graceMs: NO_LIMIT_MS });
     await this[Symbol.asyncDispose]();
   }
 
-  /** Aborts what runs and takes everything down. Safe to call twice, and while draining. */
+  /** Aborts running calls and closes everything. It can be called twice, and while draining. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
     this.#logger.debug('server resources released');
@@ -172,7 +290,7 @@ async function startMonitoring(
   isReady: () => boolean,
 ): Promise<MonitoringServer | undefined> {
   if (!config.prometheusListenAddr) return undefined;
-  // Loaded only where it is used, as it brings Node's HTTP server.
+  // Loaded only if needed, because it includes Node's HTTP server.
   const { startMonitoringServer } = await import('#platform/metrics/monitoring-server');
   const running = await startMonitoringServer(splitHostPort(config.prometheusListenAddr), {
     registry: metrics.registry,
@@ -186,12 +304,14 @@ function joinHostPort({ family, address, port }: MonitoringServer['address']): s
   return `${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
-function authenticationCounts({ callers }: ServerMetrics): Pick<AuthenticationOptions, 'onChecked' | 'onTokenError'> {
+function authenticationCounts({
+  callers,
+}: ServerMetrics): Pick<AuthenticationOptions, 'onChecked' | 'onTokenError'> {
   return {
     onChecked: (enforced, status) => callers.authentication(enforced, status).inc(),
     onTokenError: (reason) => callers.authenticationError(reason).inc(),
   };
 }
 
-/** The caller decides how long a drain may take. setTimeout takes no more. */
+/** The caller limits the time of a drain. This is setTimeout's maximum. */
 const NO_LIMIT_MS = 2_147_483_647;

@@ -1,4 +1,7 @@
-/** Embed a server: `await using server = await GitalyServer.start({ config: configFrom({ … }), logger })`. */
+/**
+ * Embeds a server: `await using server = await GitalyServer.start({ config: configFrom({ … }),
+ * logger })`.
+ */
 export { ConfigError, configFrom, type GitalyConfig, loadConfig } from '#platform/config/load-config';
 export { createLogger, type Logger } from '#platform/log/logger';
 export { GitalyServer, type GitalyServerOptions } from './gitaly-server.ts';

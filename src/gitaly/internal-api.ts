@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { privateKeyPem } from '#base/go/private-key-pem';
 import type { HttpInternalApiOptions } from '#domain/gitlab-api/http-internal-api';
 import type { InternalApi } from '#domain/gitlab-api/internal-api';
 import { standAloneApi } from '#domain/gitlab-api/stand-alone-api';
@@ -6,16 +7,17 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import { packageVersion } from '#platform/process/version';
 
 /**
- * The client of GitLab's internal API that a configuration asks for; without `[gitlab] url` the one that allows everything.
+ * Returns the configured client of GitLab's internal API; without `[gitlab] url` the one that
+ * allows everything.
  *
- * @throws {Error} when a file that it names cannot be read.
+ * @throws {Error} when a configured file cannot be read.
  */
 export async function internalApi(
   { gitlab, tls }: GitalyConfig,
   observeLatency: HttpInternalApiOptions['observeLatency'],
 ): Promise<InternalApi> {
   if (!gitlab.url) return standAloneApi;
-  // Loaded only where it is used: Node's HTTP client alone takes 20 ms and 3 MB at the start.
+  // Loaded only if needed: Node's HTTP client alone takes 20 ms and 3 MB at the start.
   const { createInternalApi } = await import('#domain/gitlab-api/create-internal-api');
   const http = gitlab.httpSettings;
   const ownKey = tls.key?.reveal() || (tls.keyPath && readFileSync(tls.keyPath));
@@ -30,7 +32,10 @@ export async function internalApi(
       caFile: http.caFile,
       caPath: http.caPath,
       readTimeoutSeconds: http.readTimeout,
-      ...(tls.certificatePath && ownKey && { clientCertificate: { cert: readFileSync(tls.certificatePath), key: ownKey } }),
+      ...(tls.certificatePath &&
+        ownKey && {
+          clientCertificate: { cert: readFileSync(tls.certificatePath), key: privateKeyPem(ownKey) },
+        }),
     },
     { userAgent: `gitaly/${packageVersion()}`, observeLatency },
   );

@@ -1,12 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
-import { systemErrorText } from '#base/system-error';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
-import { type ListenAddress, Listener, type ListenerOptions } from '#rpc/server/listener';
-import { createServerTls } from '#rpc/server/tls-certificate';
+import { type ListenAddress, Listener, type ListenerOptions } from '#rpc/server/connection/listener';
+import { readCertificate } from './certificate.ts';
 
-/** Where clients reach a server; what is not configured is `undefined`. */
+/** Addresses of a server; an address that is not configured is `undefined`. */
 export interface Addresses {
   /** `unix:<path>`. */
   readonly unix: string | undefined;
@@ -14,11 +12,14 @@ export interface Addresses {
   readonly tcp: string | undefined;
   /** `tls://host:port`. */
   readonly tls: string | undefined;
-  /** `unix:<path>`: for hooks and the server itself. */
+  /** `unix:<path>`, for hooks and the server itself. */
   readonly internal: string;
 }
 
-/** Opens the sockets of a configuration, in Gitaly's order. A failure closes those that are open already. */
+/**
+ * Opens the sockets of a configuration, in Gitaly's order. A failure closes those that are open
+ * already.
+ */
 export async function openListeners(
   config: GitalyConfig,
   parts: { internalSocket: string; logger: Logger; options: ListenerOptions },
@@ -55,31 +56,19 @@ function listenAddresses(config: GitalyConfig, internalSocket: string): ListenAd
   if (socketPath) addresses.push({ transport: 'unix', path: socketPath });
   addresses.push({ transport: 'internal', path: internalSocket });
   if (listenAddr) addresses.push({ transport: 'tcp', ...splitHostPort(listenAddr) });
-  if (tlsListenAddr) addresses.push({ transport: 'tls', ...splitHostPort(tlsListenAddr), tls: certificateOf(config) });
+  if (tlsListenAddr)
+    addresses.push({ transport: 'tls', ...splitHostPort(tlsListenAddr), tls: readCertificate(config) });
   return addresses;
 }
 
-/** `host:port`, `:port`, `[v6]:port`; also with a `tcp://` or `tls://` before it, as some configurations have it. */
+/**
+ * Splits `host:port`, `:port` or `[v6]:port`, also with a `tcp://` or `tls://` prefix, which some
+ * configurations have.
+ */
 export function splitHostPort(address: string): { host: string; port: number } {
   const [, host, port] = /^(?:\w+:\/\/)?(?:\[([^\]]*)\]|[^:]*):(\d+)$/.exec(address) ?? [];
-  if (port === undefined) throw new GitalyError('INVALID_ARGUMENT', `listen tcp: address ${address}: want HOST:PORT`);
+  if (port === undefined)
+    throw new GitalyError('INVALID_ARGUMENT', `listen tcp: address ${address}: expected HOST:PORT`);
   const plain = address.replace(/^\w+:\/\//, '');
   return { host: host ?? plain.slice(0, plain.lastIndexOf(':')), port: Number(port) };
-}
-
-function certificateOf({ tls }: GitalyConfig): ReturnType<typeof createServerTls> {
-  return createServerTls({
-    certificate: readPem(tls.certificatePath),
-    key: tls.key?.reveal() || readPem(tls.keyPath),
-    minVersion: tls.minVersion === 'TLS 1.3' ? 'TLSv1.3' : 'TLSv1.2',
-  });
-}
-
-function readPem(path: string | undefined): Buffer {
-  try {
-    return readFileSync(path ?? '');
-  } catch (error) {
-    const why = `open ${path ?? ''}: ${systemErrorText(error)}`;
-    throw new GitalyError('INTERNAL', `error reading certificate and key paths: loading x509 keypair: ${why}`, { cause: error });
-  }
 }

@@ -1,27 +1,65 @@
+import { statusName } from '#base/go/status';
 import type { ApiEndpoint } from '#domain/gitlab-api/http-internal-api';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import type { GitalyConfig } from '#platform/config/load-config';
-import { type CommandMetrics, commandMetrics, type GitalyMetrics, gitalyMetrics } from '#platform/metrics/gitaly-metrics';
-import { grpcServerMetrics, type MethodLabels, type MethodMetrics } from '#platform/metrics/grpc-server-metrics';
+import { type BackupMetrics, backupMetrics } from '#platform/metrics/backup-metrics';
+import {
+  type CacheMetrics,
+  cacheMetrics,
+  type TransferMetrics,
+  transferMetrics,
+} from '#platform/metrics/cache-metrics';
+import {
+  type CommandMetrics,
+  commandMetrics,
+  type GitalyMetrics,
+  gitalyMetrics,
+  type InProcessMetrics,
+  inProcessMetrics,
+} from '#platform/metrics/gitaly-metrics';
+import {
+  grpcServerMetrics,
+  type MethodLabels,
+  type MethodMetrics,
+} from '#platform/metrics/grpc-server-metrics';
+import { type HousekeepingMetrics, housekeepingMetrics } from '#platform/metrics/housekeeping-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
-import { STATUS_CODES, statusGoName } from '#rpc/common/status-code';
+import { STATUS_CODES } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
 import { servedByGitaly } from '#wire/methods';
 
 const MAX_DEPTH = 2 ** 31 - 1;
-/** Depths of `deepen N`: small ones one by one, then three exponential steps to the largest (as Gitaly has them). */
-const DEEPEN_BUCKETS = [1, 2, 5, 10, 20, ...[1 / 3, 2 / 3, 1].map((share) => 20 * (MAX_DEPTH / 20) ** share)];
+const DEPTH_STEP = (MAX_DEPTH / 20) ** (1 / 3);
+/**
+ * Buckets for depths of `deepen N`: small depths one by one, then three exponential steps, whose
+ * last is just below the largest depth, as in Gitaly, which has a bucket for that itself.
+ */
+const DEEPEN_BUCKETS = [
+  ...[1, 2, 5, 10, 20],
+  20 * DEPTH_STEP,
+  20 * DEPTH_STEP * DEPTH_STEP,
+  20 * DEPTH_STEP * DEPTH_STEP * DEPTH_STEP,
+  MAX_DEPTH,
+];
 
-/** All metrics of a server, each declared once, as functions for the rooms that report. */
+/** As in Gitaly 19.0. */
+const LIST_COMMITS_BUCKETS = [0.001, 1, 5, 10, 20];
+
+/** All metrics of a server, each declared once, as functions for the modules that report them. */
 export interface ServerMetrics {
   readonly registry: MetricsRegistry;
   readonly callers: GitalyMetrics;
   readonly commands: CommandMetrics;
+  readonly inProcess: InProcessMetrics;
+  readonly housekeeping: HousekeepingMetrics;
   readonly ofMethod: (method: MethodLabels) => MethodMetrics;
   countGitProtocol(method: { service: string; name: string }, gitProtocol: string): void;
   countNegotiation(transport: 'smarthttp' | 'ssh', statistics: NegotiationStatistics): void;
-  countInfoRefsCache(event: 'attempt' | 'hit' | 'miss' | 'err'): void;
+  readonly backups: BackupMetrics;
+  readonly caches: CacheMetrics;
+  readonly transfers: TransferMetrics;
+  observeListCommitsByOid(commits: number): void;
   observeVotingDelay(seconds: number): void;
   observeApiLatency(endpoint: ApiEndpoint, seconds: number): void;
 }
@@ -34,23 +72,23 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
     help: 'Requests by version of the git protocol.',
     labels: ['grpc_service', 'grpc_method', 'git_protocol'],
   });
-  const attempts = registry.counter({
-    name: 'gitaly_inforef_cache_attempt_total',
-    help: 'Advertisements that the cache was asked for.',
-  });
-  const cache = registry.counter({
-    name: 'gitaly_inforef_cache_hit_miss_total',
-    help: 'Answers of the cache of advertisements.',
-    labels: ['type'],
-  });
-  const votes = registry.histogram({
-    name: 'gitaly_hook_transaction_voting_delay_seconds',
-    help: 'Time from a vote to its outcome.',
-    buckets,
-  });
+  const votes = registry
+    .histogram({
+      name: 'gitaly_hook_transaction_voting_delay_seconds',
+      help: 'Time from a vote to its outcome.',
+      buckets,
+    })
+    .with({});
+  const listedCommits = registry
+    .histogram({
+      name: 'gitaly_list_commits_by_oid_request_size',
+      help: 'Number of commits that a request of ListCommitsByOid names.',
+      buckets: LIST_COMMITS_BUCKETS,
+    })
+    .with({});
   const api = registry.histogram({
     name: 'gitaly_gitlab_api_latency_seconds',
-    help: 'Time of calls of the GitLab internal API.',
+    help: 'Duration of calls of the GitLab internal API.',
     labels: ['endpoint'],
     buckets,
   });
@@ -58,16 +96,25 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
     registry,
     callers: gitalyMetrics(registry),
     commands: commandMetrics(registry),
+    inProcess: inProcessMetrics(registry),
+    housekeeping: housekeepingMetrics(registry, { latencyBuckets: buckets }),
     ofMethod: grpcServerMetrics(registry, {
       latencyBuckets: buckets,
-      codes: STATUS_CODES.map(statusGoName),
-      methods: servedByGitaly.flatMap((service) => service.methods.map((method) => methodLabels(methodInfo(method)))),
+      codes: STATUS_CODES.map(statusName),
+      methods: servedByGitaly.flatMap((service) =>
+        service.methods.map((method) => methodLabels(methodInfo(method))),
+      ),
     }),
     countGitProtocol: ({ service, name }, gitProtocol) =>
-      protocols.with({ grpc_service: service, grpc_method: name, git_protocol: protocolLabel(gitProtocol) }).inc(),
+      protocols
+        .with({ grpc_service: service, grpc_method: name, git_protocol: protocolLabel(gitProtocol) })
+        .inc(),
     countNegotiation: negotiationCounter(registry),
-    countInfoRefsCache: (event) => (event === 'attempt' ? attempts.with({}) : cache.with({ type: event })).inc(),
-    observeVotingDelay: (seconds) => votes.with({}).observe(seconds),
+    backups: backupMetrics(registry),
+    caches: cacheMetrics(registry),
+    transfers: transferMetrics(registry),
+    observeListCommitsByOid: (commits) => listedCommits.observe(commits),
+    observeVotingDelay: (seconds) => votes.observe(seconds),
     observeApiLatency: (endpoint, seconds) => api.with({ endpoint }).observe(seconds),
   };
 }
@@ -81,21 +128,29 @@ function negotiationCounter(registry: MetricsRegistry): ServerMetrics['countNego
   const declare = (transport: string) => ({
     requests: registry.counter({
       name: `gitaly_${transport}_packfile_negotiation_requests_total`,
-      help: 'Negotiations, by what the client asked for.',
+      help: 'Negotiations, by requested feature.',
       labels: ['git_negotiation_feature'],
     }),
-    depth: registry.histogram({
-      name: `gitaly_${transport}_packfile_negotiation_deepen`,
-      help: 'Depths that shallow clients asked for.',
-      buckets: DEEPEN_BUCKETS,
-    }),
+    depth: registry
+      .histogram({
+        name: `gitaly_${transport}_packfile_negotiation_deepen`,
+        help: 'Depths requested by shallow clients.',
+        buckets: DEEPEN_BUCKETS,
+      })
+      .with({}),
   });
   const byTransport = { smarthttp: declare('smarthttp'), ssh: declare('ssh') };
   return (transport, { command, deepen, filter, haves }) => {
     const { requests, depth } = byTransport[transport];
-    const features = ['total', deepen !== '' && 'deepen', filter !== '' && 'filter', haves > 0 && 'have', command];
+    const features = [
+      'total',
+      deepen !== '' && 'deepen',
+      filter !== '' && 'filter',
+      haves > 0 && 'have',
+      command,
+    ];
     for (const feature of features) if (feature) requests.with({ git_negotiation_feature: feature }).inc();
     const [, commits] = /^deepen (\d+)$/.exec(deepen) ?? [];
-    if (commits !== undefined) depth.with({}).observe(Number(commits));
+    if (commits !== undefined) depth.observe(Number(commits));
   };
 }

@@ -1,8 +1,8 @@
 import type { Ballot, VoteOutcome, VotingClient } from '#domain/transactions/voter';
-import type { GrpcChannel } from '#rpc/common/grpc-channel';
-import { callable } from '#rpc/common/grpc-method';
-import type { Backchannels } from '#rpc/server/backchannels';
-import type { VotePhase } from '#storage/voter';
+import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { callable } from '#rpc/common/grpc/grpc-method';
+import type { Backchannels } from '#rpc/server/connection/backchannels';
+import type { VotePhase } from '#storage/lifecycle/voter';
 import {
   VoteTransactionRequest_Phase as Phase,
   RefTransaction,
@@ -22,8 +22,13 @@ const OUTCOMES: ReadonlyMap<State, VoteOutcome> = new Map([
   [State.STOP, 'stop'],
 ]);
 
-/** Casts the votes of calls that came in over a multiplexed connection on the reverse channel of that connection. */
-export function votesOverBackchannels(backchannels: Backchannels<GrpcChannel>): (backchannelId: number) => VotingClient {
+/**
+ * Returns a function that casts the votes of calls over a multiplexed connection on its reverse
+ * channel.
+ */
+export function votesOverBackchannels(
+  backchannels: Backchannels<GrpcChannel>,
+): (backchannelId: number) => VotingClient {
   return (backchannelId) => {
     backchannels.require(backchannelId);
     return {
@@ -36,7 +41,11 @@ export function votesOverBackchannels(backchannels: Backchannels<GrpcChannel>): 
       },
       async stop(transactionId, options) {
         const channel = await backchannels.channel(backchannelId);
-        for await (const _ of channel.invoke(callable(RefTransaction.method.stopTransaction), [{ transactionId }], options))
+        for await (const _ of channel.invoke(
+          callable(RefTransaction.method.stopTransaction),
+          [{ transactionId }],
+          options,
+        ))
           return;
       },
     };

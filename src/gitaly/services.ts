@@ -1,57 +1,85 @@
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '#base/gitaly-error';
+import { parseBool } from '#base/go/strconv';
+import { BundleUris } from '#domain/bundle/bundle-uris';
+import { CommitSigning } from '#domain/commit/commit-signing';
+import { advertisementMemory } from '#domain/git-service/cached-advertisement';
 import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
+import { standAloneApi } from '#domain/gitlab-api/stand-alone-api';
 import { HookManager } from '#domain/hooks/hook-manager';
 import { HooksDirectories } from '#domain/hooks/hooks-directories';
+import type { Housekeeping } from '#domain/housekeeping/housekeeping';
+import { LicenseCache } from '#domain/license/license-cache';
 import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
 import { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
-import { CommitSigning } from '#domain/signing/commit-signing';
 import { SigningKeys } from '#domain/signing/signing-keys';
 import { type TransactionHooks, transactionHooks } from '#domain/transactions/transaction-hooks';
 import { Voter } from '#domain/transactions/voter';
+import { FetchAnswers } from '#domain/upload-pack/fetch-answers';
+
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import type { RuntimeDirectory } from '#platform/process/runtime-directory';
 import { packageVersion } from '#platform/process/version';
-import type { GrpcChannel } from '#rpc/common/grpc-channel';
-import type { Backchannels } from '#rpc/server/backchannels';
+import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import type { Backchannels } from '#rpc/server/connection/backchannels';
 import { type HandlerContext, type ServedService, serve } from '#rpc/server/handler';
 import { healthService } from '#rpc/server/health';
 import { reflectionServices } from '#rpc/server/reflection';
 import { analysisService } from '#services/analysis/index';
+import { backupService } from '#services/backup/index';
 import { blobService } from '#services/blob/index';
+import { cleanupService } from '#services/cleanup/index';
 import { commitService } from '#services/commit/index';
 import { conflictsService } from '#services/conflicts/index';
-import { transactionOf } from '#services/convert/push-context';
+import { transactionOf } from '#services/convert/request/push-context';
 import { diffService } from '#services/diff/index';
 import { hookService } from '#services/hook/index';
+import { internalGitaly } from '#services/internal/index';
+import { namespaceService } from '#services/namespace/index';
+import { objectPoolService } from '#services/objectpool/index';
 import { operationService } from '#services/operation/index';
+import { partitionService } from '#services/partition/index';
+import { raftService } from '#services/raft/index';
 import { refService } from '#services/ref/index';
+import { RememberedLists } from '#services/ref/remembered-lists';
+import { remoteService } from '#services/remote/index';
 import { repositoryService } from '#services/repository/index';
 import { serverService } from '#services/server/index';
 import { smartHttpService } from '#services/smarthttp/index';
 import { sshService } from '#services/ssh/index';
+import type { Vote } from '#storage/lifecycle/voter';
+import { PoolMetadataStore } from '#storage/pool-metadata/pool-metadata-store';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
-import type { Vote } from '#storage/voter';
 import { AnalysisService } from '#wire/gen/analysis_pb';
+import { BackupService } from '#wire/gen/backup_pb';
 import { BlobService } from '#wire/gen/blob_pb';
+import { CleanupService } from '#wire/gen/cleanup_pb';
+import { RaftService } from '#wire/gen/cluster_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { ConflictsService } from '#wire/gen/conflicts_pb';
 import { DiffService } from '#wire/gen/diff_pb';
 import { HookService } from '#wire/gen/hook_pb';
+import { InternalGitaly } from '#wire/gen/internal_pb';
+import { NamespaceService } from '#wire/gen/namespace_pb';
+import { ObjectPoolService } from '#wire/gen/objectpool_pb';
 import { OperationService } from '#wire/gen/operations_pb';
+import { PartitionService } from '#wire/gen/partition_pb';
 import { RefService } from '#wire/gen/ref_pb';
+import { RemoteService } from '#wire/gen/remote_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { ServerService } from '#wire/gen/server_pb';
 import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { servedByGitaly } from '#wire/methods';
+import { openBuckets } from './buckets.ts';
 import { internalApi } from './internal-api.ts';
+import { lfsFilterSettings } from './lfs-filter-settings.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { votesOverBackchannels } from './reverse-votes.ts';
 
-/** For hooks that a script runs outside of a push; by way of the launcher, which finds Node. */
+/** Program for hooks that a script runs outside a push. The launcher finds Node. */
 const HOOK_PROGRAM = fileURLToPath(new URL('../../bin/gitaly-hooks', import.meta.url));
 
 export interface ServiceParts {
@@ -59,42 +87,52 @@ export interface ServiceParts {
   readonly logger: Logger;
   readonly metrics: ServerMetrics;
   readonly storages: Storages;
+  readonly housekeeping: Housekeeping;
   readonly runtime: RuntimeDirectory;
   readonly backchannels: Backchannels<GrpcChannel>;
 }
 
 /**
- * All services that a gitaly serves, on the domain operations that they share. Methods that are not built yet answer UNIMPLEMENTED.
- * `resources` ends what the services hold.
+ * Creates all services of a gitaly on shared domain operations. Methods that are not built return
+ * UNIMPLEMENTED. `resources` closes what the services hold.
  */
 export async function createServices(
   parts: ServiceParts,
 ): Promise<{ services: readonly ServedService[]; resources: AsyncDisposable }> {
-  const { config, logger, metrics, storages, runtime } = parts;
+  const { config, logger, metrics, storages, housekeeping, runtime } = parts;
   const resources = new AsyncDisposableStack();
   const serverVersion = packageVersion();
 
-  const voter = new Voter({ connect: votesOverBackchannels(parts.backchannels), observeDelay: metrics.observeVotingDelay });
+  const voter = new Voter({
+    connect: votesOverBackchannels(parts.backchannels),
+    observeDelay: metrics.observeVotingDelay,
+  });
+  const isDisabled = parseBool(process.env.GITALY_TESTING_NO_GIT_HOOKS ?? '') === true;
+  if (isDisabled) logger.warn('GITALY_TESTING_NO_GIT_HOOKS is set: no hooks run and GitLab is not called');
   const hooks = new HookManager({
     storages,
-    api: await internalApi(config, metrics.observeApiLatency),
+    isDisabled,
+    api: isDisabled ? standAloneApi : await internalApi(config, metrics.observeApiLatency),
     voter,
     customHooksDirectory: config.hooks.customHooksDir ?? '',
     onWarning: (message, error) => logger.warn({ error: messageOf(error) }, message),
   });
   const remotes = resources.use(new RemoteRepositories());
   const directories = resources.use(await HooksDirectories.create(runtime.path, HOOK_PROGRAM));
-  const onHookError = (error: unknown): void => logger.error({ error: messageOf(error) }, 'error executing git hook');
+  const onHookError = (error: unknown): void =>
+    logger.error({ error: messageOf(error) }, 'error executing git hook');
   const receivePack = new GitReceivePack({
     hooks,
     directories,
     onHookError,
-    onSweepError: (error) => logger.warn({ error: messageOf(error) }, 'removing what killed pushes left failed'),
+    onSweepError: (error) =>
+      logger.warn({ error: messageOf(error) }, 'removing the leftovers of killed pushes failed'),
   });
   const capabilities = new CapabilityAdvertisements();
-  const voteOf = (context: HandlerContext): Vote | undefined => voter.voteOf(transactionOf(context), { signal: context.signal });
+  const voteOf = (context: HandlerContext): Vote | undefined =>
+    voter.voteOf(transactionOf(context), { signal: context.signal });
   const hooksOf = (context: HandlerContext, repository: Repository): TransactionHooks | undefined => {
-    const vote = voteOf(context);
+    const vote = isDisabled ? undefined : voteOf(context);
     return vote && transactionHooks(repository, { vote, directories, onError: onHookError });
   };
 
@@ -102,24 +140,70 @@ export async function createServices(
   const signingKeys = signingKey === '' ? undefined : new SigningKeys({ signingKey, rotated });
   const commitSigning = new CommitSigning({ keys: signingKeys, committerName, committerEmail });
   await signingKeys?.all().catch((error: unknown) => {
-    logger.warn({ error: messageOf(error) }, 'a signing key cannot be used: what needs it fails until its file is replaced');
+    logger.warn(
+      { error: messageOf(error) },
+      'a signing key cannot be used: calls that need it fail until its file is replaced',
+    );
   });
 
+  const buckets = await openBuckets(config, logger);
+  const { databasePath } = config.poolMetadata;
+  const poolMetadata = databasePath ? resources.use(await PoolMetadataStore.open(databasePath)) : undefined;
+
+  const fillsOldFields = Number.parseFloat(config.compatibility.oldestClient) < 16;
   const built: ServedService[] = [
     serve(AnalysisService, analysisService({ storages })),
+    serve(BackupService, backupService({ bucket: buckets.backup })),
     serve(BlobService, blobService({ storages })),
-    serve(CommitService, commitService({ storages, signingKeys })),
+    serve(CleanupService, cleanupService({ storages, voteOf, transactionHooks: hooksOf })),
+    serve(
+      CommitService,
+      commitService({
+        storages,
+        signingKeys,
+        fillsOldFields,
+        observeListCommitsByOid: metrics.observeListCommitsByOid,
+      }),
+    ),
     serve(ConflictsService, conflictsService({ storages, hooks, remotes })),
     serve(DiffService, diffService({ storages })),
     serve(HookService, hookService({ storages, hooks })),
-    serve(OperationService, operationService({ storages, hooks, remotes, commitSigning, voteOf, transactionHooks: hooksOf })),
-    serve(RefService, refService({ storages, voteOf, transactionHooks: hooksOf })),
+    serve(InternalGitaly, internalGitaly({ storages, api: hooks.api, poolMetadata })),
+    serve(NamespaceService, namespaceService({ storages })),
+    serve(
+      ObjectPoolService,
+      objectPoolService({ storages, housekeeping, voteOf, transactionHooks: hooksOf }),
+    ),
+    serve(
+      OperationService,
+      operationService({ storages, hooks, remotes, commitSigning, voteOf, transactionHooks: hooksOf }),
+    ),
+    serve(PartitionService, partitionService()),
+    serve(RaftService, raftService()),
+    serve(RemoteService, remoteService({ storages })),
+    serve(
+      RefService,
+      refService({
+        storages,
+        lists: new RememberedLists(),
+        voteOf,
+        transactionHooks: hooksOf,
+        fillsOldFields,
+      }),
+    ),
     serve(
       RepositoryService,
       repositoryService({
+        archiveCacheMs: config.archiveCache.enabled ? config.archiveCache.maxAgeMs : undefined,
+        lfsFilter: lfsFilterSettings(config),
+        licenses: new LicenseCache(),
+        housekeeping,
+        remotes,
         storages,
         voteOf,
         transactionHooks: hooksOf,
+        backups: buckets.backup && { bucket: buckets.backup, observer: metrics.backups },
+        bundleUris: buckets.bundleUri && new BundleUris(buckets.bundleUri, metrics.backups.observeBundleUri),
       }),
     ),
     serve(ServerService, serverService({ storages, serverVersion, signingKeys })),
@@ -130,10 +214,12 @@ export async function createServices(
         receivePack,
         voter,
         capabilities,
+        fetchAnswers: new FetchAnswers(),
+        advertisements: advertisementMemory(),
         serverVersion,
         observeGitProtocol: metrics.countGitProtocol,
         observeNegotiation: (statistics) => metrics.countNegotiation('smarthttp', statistics),
-        observeInfoRefsCache: metrics.countInfoRefsCache,
+        cacheObserver: metrics.caches,
       }),
     ),
     serve(
@@ -151,7 +237,9 @@ export async function createServices(
     ),
   ];
   const names = new Set(built.map(({ service }) => service.typeName));
-  const rest = servedByGitaly.filter(({ typeName }) => !names.has(typeName)).map((service) => serve(service, {}));
+  const rest = servedByGitaly
+    .filter(({ typeName }) => !names.has(typeName))
+    .map((service) => serve(service, {}));
   const served = [...built, ...rest, healthService()];
   return { services: [...served, ...reflectionServices(served)], resources };
 }

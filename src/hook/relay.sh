@@ -1,6 +1,7 @@
 #!/bin/sh
-# What git runs as a hook: hands the call to the server over the inherited descriptors 3 (out) and 4 (in), prints what comes back
-# and exits as told. The protocol is in README.md beside this file; all decisions are the server's. POSIX sh, no state.
+# What git runs as a hook: hands the call to the server over the inherited descriptors 3 (out) and 4
+# (in), prints what comes back and exits as told. The protocol is in README.md beside this file; all
+# decisions are the server's. POSIX sh, no state.
 
 LC_ALL=C # bytes, whatever they are
 hook=${0##*/}
@@ -13,13 +14,15 @@ fail() {
 }
 
 if [ -z "${GITALY_HOOKS_RELAY:-}" ]; then
-  # Not started by a push of the server: a call with a payload dials the server by itself, in a program of its own.
+  # Not started by a push of the server: a call with a payload dials the server by itself, in a
+  # program of its own.
   helper=${0%/*}/gitaly-hooks
   [ -n "${GITALY_HOOKS_PAYLOAD:-}" ] && [ -x "$helper" ] && exec "$helper" "$hook" "$@"
   fail
 fi
 
-# A field is one line `<letter> <text>`; line feeds inside the text are followed by `+ `. No value can pass for another field.
+# A field is one line `<letter> <text>`; line feeds inside the text are followed by `+ `. No value
+# can pass for another field.
 request=
 field() {
   letter=$1 text=$2
@@ -52,7 +55,8 @@ if [ -n "${GIT_PUSH_CERT:-}" ]; then
 fi
 request="${request}D$newline"
 
-# Standard input: each line with a space before it. A few lines are read here, which is cheaper than a process; the rest by sed.
+# Standard input: each line with a space before it. A few lines are read here, which is cheaper than
+# a process; the rest by sed.
 more=
 if [ "$hook" != update ]; then
   index=0

@@ -1,17 +1,18 @@
 import { type Stats, statSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
-import { systemErrorCode, systemErrorText } from '#base/system-error';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 
-/** What a directory must hold to count as a repository, in the order in which a missing one is named. */
+/** Required entries of a repository, in the order in which missing ones are reported. */
 const REQUIRED_ENTRIES = ['objects', 'refs', 'HEAD'] as const;
 
 /**
- * Checks that a path is a repository as far as clients are told: a directory that holds `objects`, `refs` and `HEAD`,
- * of whatever type.
+ * Checks that a path is a repository for clients: a directory with `objects`, `refs` and `HEAD`, of
+ * any type.
  *
- * @returns what the file system says about the directory.
- * @throws {GitalyError} NOT_FOUND when nothing is there, FAILED_PRECONDITION when an entry is missing, UNKNOWN for
- *   everything else (a file, a path below a file, a name too long): callers put the code of their RPC on it.
+ * @returns the directory's stats.
+ * @throws {GitalyError} NOT_FOUND when nothing is there, FAILED_PRECONDITION when an entry is
+ *   missing, UNKNOWN for everything else (a file, a path below a file, a name too long): callers
+ *   set the code of their RPC.
  */
 export function checkGitDirectory(path: string): Stats {
   const stats = statDirectory(path);
@@ -23,7 +24,7 @@ export function checkGitDirectory(path: string): Stats {
   return stats;
 }
 
-/** Whether a path is a repository; anything that stands in the way of looking counts as no. */
+/** Reports whether a path is a repository; any error counts as no. */
 export function isGitDirectory(path: string): boolean {
   try {
     checkGitDirectory(path);
@@ -47,7 +48,7 @@ function statDirectory(path: string): Stats {
   return stats;
 }
 
-/** Node tells ENOENT and ENOTDIR apart only when it throws. */
+/** Returns the error for ENOENT or ENOTDIR, which Node distinguishes only when it throws. */
 function missingOrBelowFile(path: string): GitalyError {
   try {
     statSync(path);
@@ -65,6 +66,10 @@ function exists(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
-    throw new GitalyError('UNKNOWN', `validate git directory: stat: stat ${path}: ${systemErrorText(error)}`, { cause: error });
+    throw new GitalyError(
+      'UNKNOWN',
+      `validate git directory: stat: stat ${path}: ${systemErrorText(error)}`,
+      { cause: error },
+    );
   }
 }

@@ -1,26 +1,32 @@
 import { statSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
-import { isOwnQuarantine, isTransactionQuarantine } from './quarantine-path.ts';
+import { quote } from '#base/go/quote';
+import { isOwnQuarantine, isTransactionQuarantine } from './quarantine/quarantine-path.ts';
 import { isInside, joinInside } from './relative-path.ts';
 import type { RepositoryLocation, RepositoryTarget } from './repository-target.ts';
 import { tempRoot } from './storage-layout.ts';
 import { realPath } from './symlink-guard.ts';
 
+/** Entries of a repository that never contain objects; the empty name is the repository itself. */
+const NOT_FOR_OBJECTS: ReadonlySet<string> = new Set(
+  ',branches,custom_hooks,hooks,info,logs,modules,refs,reftable,worktrees'.split(','),
+);
+
 export interface ObjectDirectories {
-  /** Absolute directory that objects are written to and read from first. */
+  /** Absolute directory to which objects are written and from which they are read first. */
   readonly objectDirectory: string;
-  /** Absolute directories that objects are read from besides. */
+  /** Further absolute directories from which objects are read. */
   readonly alternateObjectDirectories: readonly string[];
 }
 
 /**
- * The object directories of a call: the repository's own, or those that the request names.
+ * Returns the object directories of a call: the repository's own, or those in the request.
  *
- * A named directory must lie in the repository or be one of its own quarantines, also when symbolic links are followed.
- * One that does not exist is handed on: git says that it finds no repository.
+ * A directory in the request must lie in the repository or be one of its own quarantines, with
+ * symbolic links resolved. A missing one is passed on: git reports that it finds no repository.
  *
- * @throws {GitalyError} INTERNAL when one lies elsewhere. Gitaly lets git fail on it, which clients see as INTERNAL too.
+ * @throws {GitalyError} INTERNAL when one lies elsewhere, or where git keeps something else. In
+ *   Gitaly git fails on the former, which clients see as INTERNAL too.
  */
 export function objectDirectories(location: RepositoryLocation, target: RepositoryTarget): ObjectDirectories {
   const alternates = target.gitAlternateObjectDirectories ?? [];
@@ -32,9 +38,11 @@ export function objectDirectories(location: RepositoryLocation, target: Reposito
 }
 
 /**
- * The object directory that a request names, for calls that only measure it: also the quarantine of a transaction.
+ * Returns the object directory of a request, for calls that only measure it; it may also be the
+ * quarantine of a transaction.
  *
- * @throws {GitalyError} INVALID_ARGUMENT when the request names none or one that lies elsewhere, NOT_FOUND when it is missing.
+ * @throws {GitalyError} INVALID_ARGUMENT when the request has none or one that lies elsewhere,
+ *   NOT_FOUND when it is missing.
  */
 export function namedObjectDirectory(location: RepositoryLocation, target: RepositoryTarget): string {
   const named = target.gitObjectDirectory ?? '';
@@ -45,7 +53,10 @@ export function namedObjectDirectory(location: RepositoryLocation, target: Repos
     throw new GitalyError('INVALID_ARGUMENT', 'validate relative path: relative path escapes root directory');
   }
   if (!belongsTo(location, directory) && !isInTransaction(location, directory)) {
-    throw new GitalyError('INVALID_ARGUMENT', 'not a valid relative path: relative path escapes root directory');
+    throw new GitalyError(
+      'INVALID_ARGUMENT',
+      'not a valid relative path: relative path escapes root directory',
+    );
   }
   if (statSync(directory, { throwIfNoEntry: false }) === undefined) {
     throw new GitalyError('NOT_FOUND', `object directory does not exist: ${quote(directory)}`);
@@ -55,12 +66,21 @@ export function namedObjectDirectory(location: RepositoryLocation, target: Repos
 
 function allowedDirectory(location: RepositoryLocation, named: string): string {
   const directory = joinInside(location.storage.path, `${location.relativePath}/${named}`);
-  if (directory === undefined || !belongsTo(location, directory)) {
+  if (directory === undefined || !belongsTo(location, directory) || isInUse(location, directory)) {
     throw new GitalyError('INTERNAL', 'object directory lies outside of the repository', {
       metadata: { object_directory: named },
     });
   }
   return directory;
+}
+
+/**
+ * Reports whether git keeps something else in a directory: a call that writes objects there would
+ * leave files that look like references or hooks.
+ */
+function isInUse({ path }: RepositoryLocation, directory: string): boolean {
+  if (!isInside(path, directory)) return false; // a quarantine
+  return NOT_FOR_OBJECTS.has(directory.slice(path.length + 1).split('/')[0] ?? '');
 }
 
 function belongsTo(location: RepositoryLocation, directory: string): boolean {
@@ -72,10 +92,15 @@ function belongsTo(location: RepositoryLocation, directory: string): boolean {
 }
 
 function isInTransaction({ storage }: RepositoryLocation, directory: string): boolean {
-  return isTransactionQuarantine(directory) && !directory.includes('\0') && staysInside(storage.path, directory);
+  return (
+    isTransactionQuarantine(directory) && !directory.includes('\0') && staysInside(storage.path, directory)
+  );
 }
 
-/** Whether symbolic links lead out of a directory that the path lies in by text. What is not there leads nowhere. */
+/**
+ * Reports whether a path stays in a directory when symbolic links are resolved. A missing path
+ * stays inside.
+ */
 function staysInside(root: string, directory: string): boolean {
   const real = realPath(directory);
   if (real === undefined) return true;

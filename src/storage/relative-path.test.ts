@@ -41,7 +41,9 @@ test('no mixture of dots and slashes leaves the directory', () => {
   fc.assert(
     fc.property(fc.array(segment, { maxLength: 12 }), (segments) => {
       const joined = joinInside('/storage/one', segments.join('/'));
-      assert.ok(joined === undefined || (isInside('/storage/one', joined) && !joined.split('/').includes('..')));
+      assert.ok(
+        joined === undefined || (isInside('/storage/one', joined) && !joined.split('/').includes('..')),
+      );
     }),
   );
 });

@@ -1,8 +1,9 @@
 /**
- * Where a repository is, as a request names it. The wire's `Repository` message has this shape.
+ * A repository as named in a request; the wire's `Repository` message has this shape.
  *
- * `gitObjectDirectory` and `gitAlternateObjectDirectories` are relative to the repository; they point at a quarantine whose
- * objects the call shall see. `glRepository` and `glProjectPath` mean something to GitLab only.
+ * `gitObjectDirectory` and `gitAlternateObjectDirectories` are relative to the repository and refer
+ * to a quarantine whose objects the call can read. `glRepository` and `glProjectPath` are for
+ * GitLab only.
  */
 export interface RepositoryTarget {
   readonly storageName: string;
@@ -13,16 +14,16 @@ export interface RepositoryTarget {
   readonly glProjectPath?: string;
 }
 
-/** A storage of the configuration: a name that requests use and an absolute directory. */
+/** A configured storage: a name for requests and an absolute directory. */
 export interface Storage {
   readonly name: string;
   readonly path: string;
 }
 
-/** A checked place in a storage. Nothing is said about what is there. */
+/** A checked path in a storage, which may not exist. */
 export interface RepositoryLocation {
   readonly storage: Storage;
-  /** Clean: no `.`, `..`, doubled or outer slashes. `.` for the storage directory itself. */
+  /** Clean: without `.`, `..`, doubled or outer slashes. `.` for the storage directory itself. */
   readonly relativePath: string;
   /** Absolute directory of the repository. */
   readonly path: string;

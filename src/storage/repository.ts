@@ -1,16 +1,29 @@
 import { posix } from 'node:path';
+import type { Git } from '#git/command/git';
 import type { GitCommand } from '#git/command/git-command';
-import type { GitProcess } from '#git/command/git-process';
-import type { Git, RunOptions, SpawnOptions } from '#git/git';
+import type { ObjectDirectories } from '#git/command/git-directory';
+import type { GitProcess } from '#git/command/process/git-process';
+import type { ProcessPool } from '#git/command/process-pool';
+import type { RunOptions, SpawnOptions } from '#git/command/spawn-options';
+import type { CommitNodes } from '#git/history/commit-nodes';
+import type { InProcess } from '#git/in-process';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { RefReader } from '#git/refs/ref-reader';
 import type { GitRepository } from '#git/repository';
-import type { ObjectDirectories } from './object-directories.ts';
+import type { RepositoryCaches } from '#git/repository-caches';
+import {
+  type ObjectFormatName,
+  type ReferenceBackend,
+  type RepositoryFormat,
+  requireObjectFormat,
+} from '#git/repository-format';
 import type { RepositoryLocation, RepositoryTarget, Storage } from './repository-target.ts';
 
-/** A repository that was found and checked: its place, and git at work in it. Holds nothing open. */
+/**
+ * A checked repository of a storage: its location, and access to its git. It holds nothing open.
+ */
 export class Repository implements GitRepository {
-  readonly git: Git;
+  readonly caches: RepositoryCaches;
   readonly storage: Storage;
   readonly storageName: string;
   readonly storagePath: string;
@@ -21,8 +34,13 @@ export class Repository implements GitRepository {
   readonly glRepository: string;
   readonly glProjectPath: string;
 
-  constructor(git: Git, location: RepositoryLocation, directories: ObjectDirectories, target: RepositoryTarget) {
-    this.git = git;
+  constructor(
+    caches: RepositoryCaches,
+    location: RepositoryLocation,
+    directories: ObjectDirectories,
+    target: RepositoryTarget,
+  ) {
+    this.caches = caches;
     this.storage = location.storage;
     this.storageName = location.storage.name;
     this.storagePath = location.storage.path;
@@ -34,9 +52,16 @@ export class Repository implements GitRepository {
     this.glProjectPath = target.glProjectPath ?? '';
   }
 
-  /** The repository as a request would name it, with the object directories that it has here. */
+  /** The repository as named in a request, with its current object directories. */
   get target(): RepositoryTarget {
-    const { storageName, relativePath, glRepository, glProjectPath, objectDirectory, alternateObjectDirectories } = this;
+    const {
+      storageName,
+      relativePath,
+      glRepository,
+      glProjectPath,
+      objectDirectory,
+      alternateObjectDirectories,
+    } = this;
     const isQuarantined = objectDirectory !== `${this.path}/objects`;
     return {
       storageName,
@@ -44,25 +69,75 @@ export class Repository implements GitRepository {
       glRepository,
       glProjectPath,
       gitObjectDirectory: isQuarantined ? posix.relative(this.path, objectDirectory) : '',
-      gitAlternateObjectDirectories: alternateObjectDirectories.map((directory) => posix.relative(this.path, directory)),
+      gitAlternateObjectDirectories: alternateObjectDirectories.map((directory) =>
+        posix.relative(this.path, directory),
+      ),
     };
   }
 
+  get git(): Git {
+    return this.caches.git;
+  }
+
+  get inProcess(): InProcess {
+    return this.caches.inProcess;
+  }
+
+  get format(): RepositoryFormat {
+    return this.caches.formats.of(this);
+  }
+
+  get objectFormat(): ObjectFormatName {
+    return requireObjectFormat(this.format);
+  }
+
+  get knownObjectFormat(): ObjectFormatName | undefined {
+    return this.caches.formats.find(this)?.objectFormat;
+  }
+
+  get referenceBackend(): ReferenceBackend {
+    return this.format.referenceBackend;
+  }
+
   get objects(): ObjectReader {
-    return this.git.objects(this);
+    return this.caches.objects(this);
   }
 
   get refs(): RefReader {
-    return this.git.refs(this);
+    return this.caches.refs(this);
   }
 
-  /** Starts git in the repository. */
+  get commits(): CommitNodes {
+    return this.caches.commits(this);
+  }
+
+  get updateRefs(): ProcessPool {
+    return this.caches.updateRefs;
+  }
+
+  get treeDiffs(): ProcessPool {
+    return this.caches.treeDiffs;
+  }
+
   spawn(command: GitCommand, options: Omit<SpawnOptions, 'repository'> = {}): GitProcess {
     return this.git.spawn(command, { ...options, repository: this });
   }
 
-  /** Runs git in the repository to its end. */
+  spawnTurn(signal?: AbortSignal): Promise<void> {
+    return this.git.spawnTurn(signal);
+  }
+
   run(command: GitCommand, options: Omit<RunOptions, 'repository'> = {}): Promise<Buffer> {
     return this.git.run(command, { ...options, repository: this });
+  }
+
+  withObjectDirectories(directories: Partial<ObjectDirectories>): Repository {
+    const { objectDirectory, alternateObjectDirectories } = this;
+    return new Repository(
+      this.caches,
+      this,
+      { objectDirectory, alternateObjectDirectories, ...directories },
+      this,
+    );
   }
 }

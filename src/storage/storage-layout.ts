@@ -1,30 +1,39 @@
 import type { Storage } from './repository-target.ts';
 
 /**
- * What the server keeps for itself in a storage. `+` cannot begin the name of a GitLab namespace, so nothing a client
- * creates clashes with it.
+ * Directory of the server's own files in a storage. `+` cannot begin the name of a GitLab
+ * namespace, so it never collides with a client's paths.
  */
 const OWN_DIRECTORY = '+gitaly';
 
-/** Mode of directories that the server makes. */
+/** Mode of directories that the server creates. */
 export const DIRECTORY_MODE = 0o700;
 
-/** Scratch space on the storage's own file system, so that what is made there can be renamed into place. */
+/**
+ * Returns the directory for temporary files, on the storage's own file system, so that they can be
+ * renamed into place.
+ */
 export function tempRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/tmp`;
 }
 
-/** Cached responses. */
+/** Returns the directory of cached responses. */
 export function cacheRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/cache`;
 }
 
-/** Generations of repositories, on which cached responses depend. */
+/** Returns the directory of repositories' generations, on which cached responses depend. */
 export function stateRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/state`;
 }
 
-/** File with the identity of the storage's file system. */
+/** Returns the path of the file with the identity of the storage's file system. */
 export function metadataPath(storage: Storage): string {
   return `${storage.path}/.gitaly-metadata`;
+}
+
+/** Reports whether an absolute clean path is the server's own directory or lies below it. */
+export function isOwnPath(storage: Storage, path: string): boolean {
+  const own = `${storage.path}/${OWN_DIRECTORY}`;
+  return path === own || path.startsWith(`${own}/`);
 }

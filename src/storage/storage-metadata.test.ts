@@ -15,13 +15,20 @@ function tempStorage(context: TestContext): Storage {
 test('a storage gets an identity once, however many processes start on it', async (context) => {
   const storage = tempStorage(context);
 
-  await Promise.all([ensureStorageMetadata(storage), ensureStorageMetadata(storage), ensureStorageMetadata(storage)]);
+  await Promise.all([
+    ensureStorageMetadata(storage),
+    ensureStorageMetadata(storage),
+    ensureStorageMetadata(storage),
+  ]);
   const metadata = await readStorageMetadata(storage);
   await ensureStorageMetadata(storage);
 
   assert.match(metadata?.gitalyFilesystemId ?? '', /^[0-9a-f-]{36}$/);
   assert.deepEqual(await readStorageMetadata(storage), metadata);
-  assert.equal(readFileSync(metadataPath(storage), 'utf8'), `{"gitaly_filesystem_id":"${metadata?.gitalyFilesystemId}"}\n`);
+  assert.equal(
+    readFileSync(metadataPath(storage), 'utf8'),
+    `{"gitaly_filesystem_id":"${metadata?.gitalyFilesystemId}"}\n`,
+  );
   assert.deepEqual(readdirSync(storage.path), ['.gitaly-metadata']);
 });
 

@@ -1,16 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { link, readFile, unlink, writeFile } from 'node:fs/promises';
-import { systemErrorCode } from '#base/system-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { JsonFields } from '#base/json-fields';
+import { syncPath } from './lifecycle/sync-tree.ts';
 import type { Storage } from './repository-target.ts';
 import { metadataPath } from './storage-layout.ts';
-import { syncPath } from './sync-tree.ts';
 
-/** What identifies the file system of a storage. GitLab compares it to find out whether it sees the same disk. */
+/**
+ * Identity of a storage's file system. GitLab compares it to check whether it accesses the same
+ * disk.
+ */
 export interface StorageMetadata {
   readonly gitalyFilesystemId: string;
 }
 
-/** @returns `undefined` when the storage has no metadata, or none that can be read. */
+/** Reads the metadata. @returns `undefined` if the storage has none, or they are unreadable. */
 export async function readStorageMetadata(storage: Storage): Promise<StorageMetadata | undefined> {
   let text: string;
   try {
@@ -19,10 +23,15 @@ export async function readStorageMetadata(storage: Storage): Promise<StorageMeta
     if (systemErrorCode(error) !== undefined) return undefined;
     throw error;
   }
-  return parseStorageMetadata(text);
+  // A damaged file counts as no identity.
+  const id = JsonFields.parse(text)?.text('gitaly_filesystem_id');
+  return id === undefined ? undefined : { gitalyFilesystemId: id };
 }
 
-/** Gives a storage its identity when it has none yet. An existing file is never changed, whatever is in it. */
+/**
+ * Creates the identity of a storage if it has none yet. An existing file is never changed, whatever
+ * it contains.
+ */
 export async function ensureStorageMetadata(storage: Storage): Promise<void> {
   const file = metadataPath(storage);
   const draft = `${file}.${randomUUID()}`;
@@ -35,16 +44,4 @@ export async function ensureStorageMetadata(storage: Storage): Promise<void> {
   } finally {
     await unlink(draft);
   }
-}
-
-function parseStorageMetadata(text: string): StorageMetadata | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return undefined; // A file that somebody damaged counts as no identity.
-  }
-  if (typeof parsed !== 'object' || parsed === null || !('gitaly_filesystem_id' in parsed)) return undefined;
-  const id = parsed.gitaly_filesystem_id;
-  return typeof id === 'string' ? { gitalyFilesystemId: id } : undefined;
 }

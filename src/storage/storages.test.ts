@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { StorageFixture } from '#testkit/storage-fixture';
-import { quarantinePrefix } from './quarantine-path.ts';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { quarantinePrefix } from './quarantine/quarantine-path.ts';
 import type { RepositoryTarget } from './repository-target.ts';
 
 const at = (relativePath: string, more: Partial<RepositoryTarget> = {}): RepositoryTarget => ({
@@ -22,7 +22,7 @@ function refusal(run: () => unknown): { code: string; message: string } {
   return assert.fail('was not refused');
 }
 
-/** Makes the state of a repository count as settled at once. */
+/** Returns a time for which the state of a repository is settled at once. */
 const laterThanAnyChange = () => Date.now() + 10_000;
 
 const ESCAPES = { code: 'INVALID_ARGUMENT', message: 'relative path escapes root directory' };
@@ -73,7 +73,10 @@ test('a repository has objects, refs and HEAD, and the first that is missing is 
     ['objects', 'objects'],
   ] as const) {
     rmSync(`${repository.path}/${remove}`, { recursive: true });
-    const expected = { code: 'FAILED_PRECONDITION', message: `repository not valid: "${named}" does not exist` };
+    const expected = {
+      code: 'FAILED_PRECONDITION',
+      message: `repository not valid: "${named}" does not exist`,
+    };
     assert.deepEqual(
       refusal(() => fixture.storages.open(at('x.git'))),
       expected,
@@ -81,7 +84,7 @@ test('a repository has objects, refs and HEAD, and the first that is missing is 
   }
 });
 
-test('a file in the place of a repository is the caller\u2019s fault, or ours where the caller asked for that', async () => {
+test('a file in place of a repository is an error of the caller, or internal on request', async () => {
   await using fixture = await StorageFixture.create();
   writeFileSync(`${fixture.storage.path}/file`, '');
 
@@ -95,7 +98,10 @@ test('a file in the place of a repository is the caller\u2019s fault, or ours wh
     { code: 'INTERNAL', message },
   );
   const below = refusal(() => fixture.storages.open(at('file/x.git')));
-  assert.equal(below.message, `validate git directory: stat: stat ${fixture.storage.path}/file/x.git: not a directory`);
+  assert.equal(
+    below.message,
+    `validate git directory: stat: stat ${fixture.storage.path}/file/x.git: not a directory`,
+  );
 });
 
 test('a path means the same with dots, slashes before, after and in between', async () => {
@@ -216,7 +222,10 @@ test('a quarantine of the repository is honoured', async () => {
   mkdirSync(`${fixture.storage.path}/+gitaly/tmp/${quarantine}`, { recursive: true });
 
   const repository = fixture.storages.open(
-    at('x.git', { gitObjectDirectory: `../+gitaly/tmp/${quarantine}`, gitAlternateObjectDirectories: ['objects', '/incoming'] }),
+    at('x.git', {
+      gitObjectDirectory: `../+gitaly/tmp/${quarantine}`,
+      gitAlternateObjectDirectories: ['objects', '/incoming'],
+    }),
   );
 
   assert.equal(repository.objectDirectory, `${fixture.storage.path}/+gitaly/tmp/${quarantine}`);
@@ -254,9 +263,14 @@ for (const [what, directory] of [
     symlinkSync('/', `${path}/quarantine`);
 
     const code = 'INTERNAL';
-    assert.equal(refusal(() => fixture.storages.open(at('x.git', { gitObjectDirectory: directory }))).code, code);
     assert.equal(
-      refusal(() => fixture.storages.open(at('x.git', { gitAlternateObjectDirectories: ['objects', directory] }))).code,
+      refusal(() => fixture.storages.open(at('x.git', { gitObjectDirectory: directory }))).code,
+      code,
+    );
+    assert.equal(
+      refusal(() =>
+        fixture.storages.open(at('x.git', { gitAlternateObjectDirectories: ['objects', directory] })),
+      ).code,
       code,
     );
     assert.equal(

@@ -1,61 +1,77 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { GitalyError, withCode } from '#base/gitaly-error';
-import { systemErrorText } from '#base/system-error';
-import type { Git } from '#git/git';
+import { systemErrorText } from '#base/go/system-error';
+import type { Git } from '#git/command/git';
+import type { RepositoryCaches } from '#git/repository-caches';
 import { checkGitDirectory } from './git-directory.ts';
 import { namedObjectDirectory, objectDirectories } from './object-directories.ts';
 import { joinInside } from './relative-path.ts';
 import { Repository } from './repository.ts';
 import type { RepositoryLocation, RepositoryTarget, Storage } from './repository-target.ts';
-import { leavesByLink } from './symlink-guard.ts';
+import { requireTarget } from './require-target.ts';
+import { escapesBySymlink } from './symlink-guard.ts';
 import { ValidRepositories } from './valid-repositories.ts';
 
 export interface StoragesOptions {
-  /** Directories are absolute. */
+  /** Storages with absolute directories. */
   readonly storages: readonly Storage[];
-  readonly git: Git;
+  readonly caches: RepositoryCaches;
   /** Milliseconds since 1970, for tests. */
   readonly now?: () => number;
 }
 
 export interface OpenOptions {
-  /** Code of failures that say nothing about whose fault they are (a file where the repository should be). Most RPCs blame the caller. */
+  /**
+   * Code of failures whose cause is ambiguous (a file where the repository should be). Most RPCs
+   * blame the caller.
+   */
   readonly otherwise?: 'INVALID_ARGUMENT' | 'INTERNAL';
 }
 
 /**
- * The storages of a server: finds the directory of the repository that a request names, and refuses what is not one.
+ * The storages of a server. Finds the directory of a request's repository, and refuses other
+ * directories.
  *
- * Opening is synchronous and costs one `stat` for a repository that was opened before and has not changed since.
+ * Opening is synchronous and costs one `stat` for a repository that was opened before and has not
+ * changed since.
  */
 export class Storages {
-  readonly git: Git;
+  readonly caches: RepositoryCaches;
   readonly all: readonly Storage[];
   readonly #byName: ReadonlyMap<string, Storage>;
   readonly #valid: ValidRepositories;
 
   constructor(options: StoragesOptions) {
-    this.git = options.git;
+    this.caches = options.caches;
     this.#valid = new ValidRepositories(options.now ?? Date.now);
-    this.all = options.storages.map(({ name, path: directory }) => ({ name, path: path.posix.resolve(directory) }));
+    this.all = options.storages.map(({ name, path: directory }) => ({
+      name,
+      path: path.posix.resolve(directory),
+    }));
     this.#byName = new Map(this.all.map((storage) => [storage.name, storage]));
   }
 
-  /** @throws {GitalyError} INVALID_ARGUMENT for an empty or unknown name. */
+  get git(): Git {
+    return this.caches.git;
+  }
+
+  /** Returns a storage. @throws {GitalyError} INVALID_ARGUMENT for an empty or unknown name. */
   storage(name: string): Storage {
     if (name === '') throw new GitalyError('INVALID_ARGUMENT', 'storage name not set');
     const storage = this.#byName.get(name);
     if (storage === undefined) {
-      throw new GitalyError('INVALID_ARGUMENT', 'storage name not found', { metadata: { storage_name: name } });
+      throw new GitalyError('INVALID_ARGUMENT', 'storage name not found', {
+        metadata: { storage_name: name },
+      });
     }
     return storage;
   }
 
   /**
-   * Opens the repository that a request names.
+   * Opens the repository of a request.
    *
-   * @throws {GitalyError} INVALID_ARGUMENT, NOT_FOUND or FAILED_PRECONDITION with Gitaly's texts (repository-rpcs.md 0.2).
+   * @throws {GitalyError} INVALID_ARGUMENT, NOT_FOUND or FAILED_PRECONDITION with Gitaly's texts.
    */
   open(target: RepositoryTarget | undefined, options: OpenOptions = {}): Repository {
     const given = requireTarget(target);
@@ -63,9 +79,10 @@ export class Storages {
   }
 
   /**
-   * The absolute object directory that a request names, of a repository that is checked as by `open`.
+   * Returns the absolute object directory of a request, after checking the repository as in `open`.
    *
-   * @throws {GitalyError} INVALID_ARGUMENT when the request names none or one that lies elsewhere, NOT_FOUND when it is missing.
+   * @throws {GitalyError} INVALID_ARGUMENT when the request has none or one that lies elsewhere,
+   *   NOT_FOUND when it is missing.
    */
   objectDirectory(target: RepositoryTarget | undefined): string {
     const given = requireTarget(target);
@@ -73,9 +90,9 @@ export class Storages {
   }
 
   /**
-   * The place of a repository that need not exist, for calls that create one.
+   * Returns the location of a repository that need not exist, for calls that create one.
    *
-   * @throws {GitalyError} as `open`, but says nothing about what is at the place.
+   * @throws {GitalyError} as `open`, but without checking the directory itself.
    */
   locate(target: RepositoryTarget | undefined): RepositoryLocation {
     const given = requireTarget(target);
@@ -83,13 +100,19 @@ export class Storages {
     const known = this.#valid.find(storage, given.relativePath);
     if (known !== undefined) return known;
     const location = this.#locate(storage, given.relativePath);
-    if (leavesByLink(storage.path, location.path)) throw withPlace(escapes(), given);
+    if (escapesBySymlink(storage.path, location.path)) throw withRepositoryMetadata(escapes(), given);
     return location;
   }
 
-  /** A repository at a place that the caller knows to be one, like one that is still being made. */
+  /**
+   * Returns a repository at a location that the caller has checked, such as one that is being
+   * created.
+   */
   repositoryAt(location: RepositoryLocation): Repository {
-    return this.#repository(location, { storageName: location.storage.name, relativePath: location.relativePath });
+    return this.#repository(location, {
+      storageName: location.storage.name,
+      relativePath: location.relativePath,
+    });
   }
 
   #find(target: RepositoryTarget, options: OpenOptions): RepositoryLocation {
@@ -100,16 +123,16 @@ export class Storages {
     try {
       const location = this.#locate(storage, target.relativePath);
       const stats = checkGitDirectory(location.path);
-      if (leavesByLink(storage.path, location.path)) throw escapes();
+      if (escapesBySymlink(storage.path, location.path)) throw escapes();
       this.#valid.remember(location, target.relativePath, stats);
       return location;
     } catch (error) {
-      throw withPlace(withCode(error, options.otherwise ?? 'INVALID_ARGUMENT'), target);
+      throw withRepositoryMetadata(withCode(error, options.otherwise ?? 'INVALID_ARGUMENT'), target);
     }
   }
 
   #repository(location: RepositoryLocation, target: RepositoryTarget): Repository {
-    return new Repository(this.git, location, objectDirectories(location, target), target);
+    return new Repository(this.caches, location, objectDirectories(location, target), target);
   }
 
   #locate(storage: Storage, relativePath: string): RepositoryLocation {
@@ -120,19 +143,13 @@ export class Storages {
   }
 }
 
-function requireTarget(target: RepositoryTarget | undefined): RepositoryTarget {
-  if (target === undefined || (target.storageName === '' && target.relativePath === '')) {
-    throw new GitalyError('INVALID_ARGUMENT', 'repository not set');
-  }
-  if (target.relativePath === '') throw new GitalyError('INVALID_ARGUMENT', 'repository path not set');
-  return target;
-}
-
 function requireStorageDirectory(storage: Storage): void {
   try {
     if (statSync(storage.path, { throwIfNoEntry: false }) !== undefined) return;
   } catch (error) {
-    throw new GitalyError('UNKNOWN', `storage path: stat ${storage.path}: ${systemErrorText(error)}`, { cause: error });
+    throw new GitalyError('UNKNOWN', `storage path: stat ${storage.path}: ${systemErrorText(error)}`, {
+      cause: error,
+    });
   }
   throw new GitalyError('NOT_FOUND', 'storage does not exist', { metadata: { storage_path: storage.path } });
 }
@@ -141,7 +158,7 @@ function escapes(): GitalyError {
   return new GitalyError('INVALID_ARGUMENT', 'relative path escapes root directory');
 }
 
-function withPlace(error: GitalyError, target: RepositoryTarget): GitalyError {
+function withRepositoryMetadata(error: GitalyError, target: RepositoryTarget): GitalyError {
   return new GitalyError(error.code, error.message, {
     cause: error.cause,
     details: error.details,

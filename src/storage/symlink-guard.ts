@@ -1,22 +1,24 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
-import { systemErrorCode } from '#base/system-error';
+import { systemErrorCode } from '#base/go/system-error';
 import { isGitDirectory } from './git-directory.ts';
 import { isInside } from './relative-path.ts';
 
 /**
- * Whether symbolic links lead a clean path below a storage out of it. Two kinds of link have to be told apart:
+ * Reports whether symbolic links lead a clean path below a storage out of it. There are two kinds
+ * of links:
  *
- * - An operator puts one repository on another disk: the last component of its path is a link. Gitaly follows it (recorded),
- *   and so do we.
- * - A link that came with a client's content (custom hooks, an unpacked archive) lies *inside* a repository. Followed, it would
- *   hand out every repository of the machine. It is refused, and so is every link among the parent directories, which no
- *   known installation has.
+ * - An operator moves one repository to another disk: the last component of its path is a link.
+ *   Gitaly follows it (recorded), and so do we.
+ * - A link from a client's content (custom hooks, an unpacked archive) lies *inside* a repository.
+ *   Following it would expose every repository of the machine. It is refused, and so is every link
+ *   among the parent directories, which no known installation has.
  *
- * A path that does not exist yet is judged by its nearest existing ancestor.
+ * For a path that does not exist yet, its nearest existing ancestor is checked.
  */
-export function leavesByLink(storagePath: string, repositoryPath: string): boolean {
-  if (repositoryPath === storagePath || repositoryPath.includes('\0')) return false; // the kernel refuses a NUL by itself
+export function escapesBySymlink(storagePath: string, repositoryPath: string): boolean {
+  // the kernel itself refuses NUL
+  if (repositoryPath === storagePath || repositoryPath.includes('\0')) return false;
   const root = realPath(storagePath);
   if (root === undefined) return false;
   const real = realPath(repositoryPath);
@@ -27,7 +29,7 @@ export function leavesByLink(storagePath: string, repositoryPath: string): boole
   return real !== undefined && liesInRepository(root, parent);
 }
 
-/** The path without symbolic links, `undefined` when there is nothing at its end. */
+/** Returns the path with symbolic links resolved; `undefined` if its target does not exist. */
 export function realPath(given: string): string | undefined {
   try {
     return realpathSync.native(given);

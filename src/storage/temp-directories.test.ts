@@ -1,9 +1,21 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { tempRoot } from './storage-layout.ts';
-import { cleanTempDirectories, createTempDirectory, TEMP_DIRECTORY_MAX_AGE_MS } from './temp-directories.ts';
+import { cleanTempDirectories, createTempDirectory } from './temp-directories.ts';
+
+const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
 
 function tempStorage(context: TestContext): { name: string; path: string } {
   const directory = makeScratchDirectory('temp');
@@ -18,7 +30,7 @@ test('a temporary directory is private, on the storage, and gone when disposed',
     await using directory = await createTempDirectory(storage, 'repo');
     made = directory.path;
     writeFileSync(`${made}/file`, '');
-    assert.match(made.replace(`${tempRoot(storage)}/`, ''), /^repo\d+$/);
+    assert.match(made.replace(`${tempRoot(storage)}/`, ''), /^repo\d+\.[0-9a-f]{8}\.\d+\.\d+$/);
     assert.equal(statSync(made).mode & 0o777, 0o700);
   }
   assert.equal(existsSync(made), false);
@@ -55,9 +67,9 @@ test('the cleaner removes what is older than a week and leaves the rest', async 
   for (const name of ['old', 'young']) mkdirSync(`${root}/${name}/deep`, { recursive: true });
   writeFileSync(`${root}/old-file`, '');
   symlinkSync(root, `${root}/young/link`);
-  age('old', TEMP_DIRECTORY_MAX_AGE_MS + 1000);
-  age('old-file', TEMP_DIRECTORY_MAX_AGE_MS + 1000);
-  age('young', TEMP_DIRECTORY_MAX_AGE_MS - 60_000);
+  age('old', WEEK_MS + 1000);
+  age('old-file', WEEK_MS + 1000);
+  age('young', WEEK_MS - 60_000);
 
   const removed = await cleanTempDirectories(storage, { nowMs });
 

@@ -1,27 +1,34 @@
 import { randomInt } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { chmod, lstat, readdir, rm } from 'node:fs/promises';
-import { systemErrorCode } from '#base/system-error';
-import { makeDirectories } from './make-directories.ts';
+import { chmod, lstat, readdir, readlink, rm } from 'node:fs/promises';
+import { systemErrorCode } from '#base/go/system-error';
+import { makeDirectories } from './lifecycle/make-directories.ts';
+import { isRunning, ownerOf, ownerSuffix, parseIdentity } from './locks/process-identity.ts';
 import type { Storage } from './repository-target.ts';
 import { DIRECTORY_MODE, tempRoot } from './storage-layout.ts';
 
-/** Anything older was left by a process that is gone: no call runs for a week. */
+/** Age above which a directory was left by a dead process: no call runs for a week. */
 export const TEMP_DIRECTORY_MAX_AGE_MS = 7 * 24 * 60 * 60 * 1000;
 
 const MAX_NAME_ATTEMPTS = 100;
 
-/** A scratch directory. Disposing removes it with all its content; a directory that was moved away is no error. */
+/**
+ * A temporary directory. Disposing removes it with all its content; one that was moved is not an
+ * error.
+ */
 export interface TempDirectory extends AsyncDisposable {
   /** Absolute, on the same file system as the storage's repositories. */
   readonly path: string;
 }
 
-/** Makes a directory `<prefix><random digits>` below the storage's temporary root, for its owner only. */
+/**
+ * Makes a directory `<prefix><random digits><owner>` below the storage's temporary root, for its
+ * owner only.
+ */
 export async function createTempDirectory(storage: Storage, prefix: string): Promise<TempDirectory> {
   const root = tempRoot(storage);
   for (let attempt = 1; ; attempt++) {
-    const path = `${root}/${prefix}${randomInt(2 ** 47)}`;
+    const path = `${root}/${prefix}${randomInt(2 ** 47)}${ownerSuffix()}`;
     try {
       mkdirSync(path, { mode: DIRECTORY_MODE });
       return { path, [Symbol.asyncDispose]: () => removeTree(path) };
@@ -41,11 +48,15 @@ export interface CleanOptions {
 }
 
 /**
- * Removes entries of the temporary root that were not changed for `maxAgeMs`, for instance after a crash.
+ * Removes entries of the temporary root whose process is dead, and those that were not changed for
+ * `maxAgeMs` where that is not known.
  *
  * @returns names of the removed entries. A storage without temporary root has none.
  */
-export async function cleanTempDirectories(storage: Storage, options: CleanOptions = {}): Promise<readonly string[]> {
+export async function cleanTempDirectories(
+  storage: Storage,
+  options: CleanOptions = {},
+): Promise<readonly string[]> {
   const root = tempRoot(storage);
   const oldestMs = (options.nowMs ?? Date.now()) - (options.maxAgeMs ?? TEMP_DIRECTORY_MAX_AGE_MS);
   const removed: string[] = [];
@@ -53,22 +64,40 @@ export async function cleanTempDirectories(storage: Storage, options: CleanOptio
     options.signal?.throwIfAborted();
     const path = `${root}/${name}`;
     const stats = await lstat(path).catch(ignoreMissing);
-    if (stats === undefined || stats.mtimeMs >= oldestMs) continue;
+    if (stats === undefined || (stats.mtimeMs >= oldestMs && !(await isOfTheDead(path)))) continue;
     await removeTree(path);
     removed.push(name);
   }
   return removed;
 }
 
+/** Lists the entries of the temporary root whose process is dead. */
+export async function tempEntriesOfTheDead(storage: Storage): Promise<string[]> {
+  const paths = (await namesIn(tempRoot(storage))).map((name) => `${tempRoot(storage)}/${name}`);
+  const dead: string[] = [];
+  for (const path of paths) if (await isOfTheDead(path)) dead.push(path);
+  return dead;
+}
+
+/** The claim on a lock is a link with its owner; all else has it in its name. */
+async function isOfTheDead(path: string): Promise<boolean> {
+  if (ownerOf(path) === 'dead') return true;
+  const owner = parseIdentity(await readlink(path).catch(() => ''));
+  return owner !== undefined && isRunning(owner) === false;
+}
+
+/** A lack of descriptors, or a file that a dying process still writes, is soon over. */
+const REMOVE = { recursive: true, force: true, maxRetries: 5, retryDelay: 20 } as const;
+
 /** Removes a tree, also one whose directories forbid it by their mode. */
 export async function removeTree(path: string): Promise<void> {
   try {
-    await rm(path, { recursive: true, force: true });
+    await rm(path, REMOVE);
   } catch (error) {
     const code = systemErrorCode(error);
     if (code !== 'EACCES' && code !== 'EPERM') throw error;
     await openPermissions(path);
-    await rm(path, { recursive: true, force: true });
+    await rm(path, REMOVE);
   }
 }
 

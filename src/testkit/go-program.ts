@@ -9,12 +9,15 @@ const CACHE = join(import.meta.dirname, '../../.cache/go');
 const BUILD_LIMIT_MS = 10 * 60 * 1000;
 
 /**
- * Builds the Go module in a directory and gives the path of the program; `undefined` where Go is not installed. Built once for
- * each state of its sources.
+ * Builds the Go module in a directory and returns the path of the program; `undefined` if Go is not
+ * installed. It is built once for each state of its sources.
  *
- * @throws {Error} with the compiler's words.
+ * @throws {Error} with the compiler's output.
  */
-export async function goProgram(source: string, options: { tags?: string } = {}): Promise<string | undefined> {
+export async function goProgram(
+  source: string,
+  options: { tags?: string } = {},
+): Promise<string | undefined> {
   if (spawnSync('go', ['version']).status !== 0) return undefined;
   const hash = createHash('sha256').update(options.tags ?? '');
   for (const name of readdirSync(source).sort()) {
@@ -26,7 +29,10 @@ export async function goProgram(source: string, options: { tags?: string } = {})
   mkdirSync(CACHE, { recursive: true });
   const draft = `${program}.${process.pid}`;
   const flags = options.tags === undefined ? [] : ['-tags', options.tags];
-  const { code, stderr } = await run('go', ['build', ...flags, '-o', draft, '.'], { cwd: source, timeoutMs: BUILD_LIMIT_MS });
+  const { code, stderr } = await run('go', ['build', ...flags, '-o', draft, '.'], {
+    cwd: source,
+    timeoutMs: BUILD_LIMIT_MS,
+  });
   if (code !== 0) throw new Error(`go build in ${basename(source)} failed: ${stderr}`);
   renameSync(draft, program);
   return program;

@@ -1,6 +1,6 @@
 import { createServer, connect as dial } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
-import { type ChannelOptions, connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
+import { type ChannelOptions, connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { GrpcServer, type GrpcServerOptions } from '#rpc/server/grpc-server';
 import type { Peer } from '#rpc/server/handler';
 
@@ -9,10 +9,10 @@ export interface InProcessServer extends AsyncDisposable {
   readonly channel: GrpcChannel;
 }
 
-/** Who in-process clients say they are. */
+/** Peer of in-process clients. */
 export const TEST_PEER: Peer = { transport: 'internal', address: 'test', backchannelId: undefined };
 
-/** A gRPC server and a channel to it over a pair of streams in memory. */
+/** Starts a gRPC server and a channel to it over a pair of streams in memory. */
 export function connectTo(options: GrpcServerOptions, channelOptions: ChannelOptions = {}): InProcessServer {
   const [clientSide, serverSide] = duplexPair();
   const server = new GrpcServer(options);
@@ -31,14 +31,16 @@ export function connectTo(options: GrpcServerOptions, channelOptions: ChannelOpt
 export interface ListeningServer extends AsyncDisposable {
   readonly server: GrpcServer;
   readonly port: number;
-  /** A new TCP connection. */
+  /** Opens a new TCP connection. */
   dial(): Duplex;
 }
 
-/** A gRPC server on a loopback port. */
+/** Starts a gRPC server on a loopback port. */
 export async function listen(options: GrpcServerOptions): Promise<ListeningServer> {
   const server = new GrpcServer(options);
-  const listener = createServer((socket) => server.serveConnection(socket, { ...TEST_PEER, transport: 'tcp' }));
+  const listener = createServer((socket) =>
+    server.serveConnection(socket, { ...TEST_PEER, transport: 'tcp' }),
+  );
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   const address = listener.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
@@ -53,14 +55,14 @@ export async function listen(options: GrpcServerOptions): Promise<ListeningServe
   };
 }
 
-/** All messages of a stream. */
+/** Returns all messages of a stream. */
 export async function all<T>(messages: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];
   for await (const message of messages) list.push(message);
   return list;
 }
 
-/** The one message of a stream. @throws when there are none or several. */
+/** Returns the only message of a stream. @throws when there are none or several. */
 export async function only<T>(messages: AsyncIterable<T>): Promise<T> {
   const list = await all(messages);
   const [message] = list;

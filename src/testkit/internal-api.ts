@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { buffer } from 'node:stream/consumers';
-import { TEST_CERTIFICATE, TEST_KEY } from './start-gitaly.ts';
+import { TEST_CERTIFICATE, TEST_KEY } from './test-certificate.ts';
 
-/** What the server was asked. */
+/** A recorded request of the server. */
 export interface InternalApiCall {
   readonly method: string;
   /** Path below `/api/v4/internal`, with the query. */
@@ -13,31 +13,32 @@ export interface InternalApiCall {
   readonly body: string;
 }
 
-/** A GitLab internal API on loopback or on a unix socket. */
+/** A GitLab internal API on loopback or on a Unix socket. */
 export interface InternalApi extends AsyncDisposable {
-  /** For `[gitlab] url`. */
+  /** Value for `[gitlab] url`. */
   readonly url: string;
-  /** Key of the tokens, for `[gitlab] secret`. */
+  /** Key of the tokens, value for `[gitlab] secret`. */
   readonly secret: string;
-  /** In order of arrival, since the last reset. */
+  /** Requests in order of arrival, since the last reset. */
   readonly calls: readonly InternalApiCall[];
   /**
-   * Forgets the calls and answers from now on with `[status, body, content type?]` by path. A body that is a string is sent
-   * as it is, anything else as JSON; {@link HANG_UP} closes the connection instead of answering. A function is asked for each call, and
-   * may take its time. Paths without an answer allow everything.
+   * Clears the requests and sets the responses `[status, body, content type?]` by path without
+   * query. A string body is sent unchanged, any other as JSON; {@link HANG_UP} closes the
+   * connection instead. A function is called for each request and may be asynchronous. Paths
+   * without a response allow everything.
    */
   reset(answers?: Readonly<Record<string, unknown>>): void;
 }
 
 export interface InternalApiOptions {
   readonly socketPath?: string;
-  /** Below which path the API lies, `/gitlab`. */
+  /** Path prefix of the API, `/gitlab`. */
   readonly root?: string;
-  /** Speak TLS with {@link TEST_CERTIFICATE}. */
+  /** Serves TLS with {@link TEST_CERTIFICATE}. */
   readonly tls?: boolean;
 }
 
-/** An answer that does not come. */
+/** A response that closes the connection. */
 export const HANG_UP = Symbol('hang up');
 
 const PREFIX = '/api/v4/internal';
@@ -48,19 +49,21 @@ const ALLOW: Readonly<Record<string, unknown>> = {
   '/check': [200, { gitlab_version: '19.0.0', gitlab_revision: 'abc', api_version: 'v4', redis: true }],
 };
 
-/** Starts a real HTTP server that answers like GitLab's internal API and remembers what it was asked. */
+/** Starts a real HTTP server that responds like GitLab's internal API and records its requests. */
 export async function startInternalApi(options: InternalApiOptions = {}): Promise<InternalApi> {
   const { root = '', socketPath, tls = false } = options;
   const prefix = root + PREFIX;
   let calls: InternalApiCall[] = [];
   let answers: Readonly<Record<string, unknown>> = {};
   const answerTo = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const path = request.url?.startsWith(prefix) ? request.url.slice(prefix.length) : `outside ${request.url}`;
+    const path = request.url?.startsWith(prefix)
+      ? request.url.slice(prefix.length)
+      : `outside ${request.url}`;
     const body = (await buffer(request)).toString();
     const call = { method: request.method ?? '', path, headers: request.headers, body };
     calls.push(call);
-    const known = answers[path];
-    const answer = (typeof known === 'function' ? await known(call) : known) ?? ALLOW[path] ?? [404, { message: 'no such path' }];
+    const known = answers[path.split('?', 1)[0] ?? ''];
+    const answer = (typeof known === 'function' ? await known(call) : known) ?? ALLOW[path] ?? [404, {}];
     if (answer === HANG_UP) {
       request.socket.destroy();
       return;

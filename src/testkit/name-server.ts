@@ -1,12 +1,15 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
-/** A name server on loopback that knows what the test tells it. */
+/** A name server on loopback whose responses the test sets. */
 export interface NameServer extends AsyncDisposable {
   readonly port: number;
-  /** Questions answered so far. */
+  /** Number of answered queries. */
   readonly questions: number;
-  /** IPv4 addresses of every name; none: the name does not exist; `undefined`: the server says that it has failed. */
+  /**
+   * IPv4 addresses of every name; empty: the name does not exist; `undefined`: the server reports a
+   * failure.
+   */
   addresses: readonly string[] | undefined;
 }
 
@@ -16,7 +19,7 @@ const NO_ERROR = 0;
 const SERVER_FAILURE = 2;
 const NO_SUCH_NAME = 3;
 
-/** Starts a name server that speaks just enough of RFC 1035 for a resolver. */
+/** Starts a name server that implements the part of RFC 1035 that a resolver needs. */
 export async function startNameServer(addresses: readonly string[]): Promise<NameServer> {
   const socket = createSocket('udp4');
   socket.bind(0, '127.0.0.1');

@@ -4,7 +4,7 @@ import { FrameParser } from '#rpc/common/yamux/frame-parser';
 import { YamuxSession } from '#rpc/common/yamux/session';
 import type { YamuxOptions } from '#rpc/common/yamux/settings';
 
-/** One frame as it came over the wire. */
+/** One received frame. */
 export interface RawFrame {
   readonly type: number;
   readonly flags: number;
@@ -13,13 +13,14 @@ export interface RawFrame {
   payload: Buffer;
 }
 
-/** The far end of a session that sends any frame it likes and keeps what it gets. */
+/** The remote end of a session, which sends arbitrary frames and records those it receives. */
 export class RawYamuxPeer {
   readonly frames: RawFrame[] = [];
   readonly connection: Duplex;
   hasEnded = false;
   readonly #parser = new FrameParser({
-    frame: (type, flags, id, length) => this.frames.push({ type, flags, id, length, payload: Buffer.alloc(0) }),
+    frame: (type, flags, id, length) =>
+      this.frames.push({ type, flags, id, length, payload: Buffer.alloc(0) }),
     payload: (piece) => {
       const last = this.frames.at(-1);
       if (last !== undefined) last.payload = Buffer.concat([last.payload, piece]);
@@ -35,7 +36,7 @@ export class RawYamuxPeer {
     });
   }
 
-  /** Sends a frame that is no data frame. */
+  /** Sends a frame that is not a data frame. */
   frame(type: number, flags: number, id: number, length: number): void {
     this.connection.write(encodeHeader(type, flags, id, length));
   }
@@ -45,7 +46,10 @@ export class RawYamuxPeer {
     this.connection.write(Buffer.concat([encodeHeader(FRAME_TYPE.data, flags, id, bytes.length), bytes]));
   }
 
-  /** The frames since the last call, as short text: `window:SYN 1 +0`, `data 1 hello`, `goAway 1`. */
+  /**
+   * Returns the frames since the last call as short text: `window:SYN 1 +0`, `data 1 hello`,
+   * `goAway 1`.
+   */
   take(): string[] {
     return this.frames.splice(0).map(describe);
   }
@@ -68,13 +72,13 @@ function describe({ type, flags, id, length, payload }: RawFrame): string {
   return `${head} ${length}`;
 }
 
-/** A session in memory with a raw far end. */
+/** Returns a session in memory with a raw remote end. */
 export function sessionWithRawPeer(options: YamuxOptions): { session: YamuxSession; peer: RawYamuxPeer } {
   const [near, far] = duplexPair();
   return { session: new YamuxSession(near, options), peer: new RawYamuxPeer(far) };
 }
 
-/** Two sessions in memory, back to back. */
+/** Returns two connected sessions in memory. */
 export function sessionPair(
   client: Partial<YamuxOptions> = {},
   server: Partial<YamuxOptions> = {},
@@ -86,7 +90,7 @@ export function sessionPair(
   };
 }
 
-/** Lets everything that needs no time happen. */
+/** Lets all immediate work finish. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 8; turn += 1) await new Promise(setImmediate);
 }

@@ -12,17 +12,26 @@ export interface RunProgramOptions {
   /** Added to this process's own. */
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
-  /** A program that runs longer is killed. Default one minute. */
+  /** Time limit after which the program is killed. Default one minute. */
   readonly timeoutMs?: number;
-  /** Kills the program, which is no error here. */
+  /** Kills the program, which does not count as an error. */
   readonly signal?: AbortSignal;
 }
 
-/** Runs a program to its end and gives what it printed; whatever the exit code. */
-export function run(file: string, args: readonly string[], options: RunProgramOptions = {}): Promise<RunResult> {
+/** Runs a program to its end and returns its output, whatever its exit code is. */
+export function run(
+  file: string,
+  args: readonly string[],
+  options: RunProgramOptions = {},
+): Promise<RunResult> {
   const { cwd, env, input, timeoutMs = 60_000, signal } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd, env: { ...process.env, ...env }, timeout: timeoutMs, killSignal: 'SIGKILL' });
+    const child = spawn(file, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
+    });
     const [stdout, stderr]: Buffer[][] = [[], []];
     child.stdout.on('data', (chunk: Buffer) => stdout?.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr?.push(chunk));

@@ -4,13 +4,18 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratchDirectory, reapScratchDirectories } from './scratch-directory.ts';
 
-/** Above the highest pid that Linux gives. */
+/** A pid above Linux's maximum. */
 const DEAD = 2 ** 22 + 1;
 
-test('old directories of dead processes are removed, everything else stays', () => {
+test('old directories of dead processes are removed, and everything else stays', () => {
   const parent = makeScratchDirectory('reaped');
   try {
-    const kept = [`gitaly-test-${process.pid}-abcdef`, `gitaly-young-${DEAD}-abcdef`, `gitaly-${DEAD}`, 'gitaly-test-abcdef'];
+    const kept = [
+      `gitaly-test-${process.pid}-abcdef`,
+      `gitaly-young-${DEAD}-abcdef`,
+      `gitaly-${DEAD}`,
+      'gitaly-test-abcdef',
+    ];
     for (const name of [`gitaly-test-${DEAD}-abcdef`, `gitaly-two-words-${DEAD}-ABC123`, ...kept]) {
       mkdirSync(join(parent, name, 'sub'), { recursive: true });
       const twoHoursAgo = Date.now() / 1000 - 2 * 3600;

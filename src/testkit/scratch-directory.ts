@@ -2,18 +2,22 @@ import { mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** The name says whose directory it is. */
+/** Matches a directory's name, which contains the owner's pid. */
 const NAME = /^gitaly-[a-z-]+-(?<pid>\d+)-\w{6}$/;
-/** A dead owner may be a living one of another container that shares the directory; no test runs for an hour. */
+/**
+ * A dead owner may be a live one in another container that shares the directory; no test runs for
+ * an hour.
+ */
 const MIN_AGE_MS = 60 * 60 * 1000;
 
 let hasReaped = false;
 
 /**
- * Makes an empty directory for a test, which removes it at its end. A run that is killed cannot do that, so the first call of a process
- * removes the directories of such runs.
+ * Creates an empty directory for a test, which removes it at its end. A killed run cannot do that,
+ * so the first call of a process removes the directories of such runs.
  *
- * @param what a word or two of lower-case letters, for people who find it. @returns an absolute path without links.
+ * @param what a word or two of lower-case letters, for people who find the directory. @returns an
+ *   absolute path without links.
  */
 export function makeScratchDirectory(what: string): string {
   const parent = realpathSync(tmpdir());
@@ -22,7 +26,7 @@ export function makeScratchDirectory(what: string): string {
   return mkdtempSync(join(parent, `gitaly-${what}-${process.pid}-`));
 }
 
-/** Removes what {@link makeScratchDirectory} made in `parent` for processes that are gone. */
+/** Removes directories of {@link makeScratchDirectory} in `parent` whose process is dead. */
 export function reapScratchDirectories(parent: string, nowMs = Date.now()): void {
   for (const name of readdirSync(parent)) {
     const pid = Number(NAME.exec(name)?.groups?.pid);
@@ -30,9 +34,10 @@ export function reapScratchDirectories(parent: string, nowMs = Date.now()): void
     const path = join(parent, name);
     try {
       const { mtimeMs, uid } = statSync(path);
-      if (nowMs - mtimeMs > MIN_AGE_MS && uid === process.getuid?.()) rmSync(path, { recursive: true, force: true });
+      if (nowMs - mtimeMs > MIN_AGE_MS && uid === process.getuid?.())
+        rmSync(path, { recursive: true, force: true });
     } catch {
-      // Another run was faster, or something in it cannot be removed: the next run may try again.
+      // Another run was faster, or something in it cannot be removed: the next run tries again.
     }
   }
 }

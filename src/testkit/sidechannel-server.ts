@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
-import { Backchannels } from '#rpc/server/backchannels';
-import { demultiplex } from '#rpc/server/demultiplexer';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { Backchannels } from '#rpc/server/connection/backchannels';
+import { demultiplex } from '#rpc/server/connection/demultiplexer';
+import { Listener } from '#rpc/server/connection/listener';
+import { openCallSidechannel } from '#rpc/server/connection/open-sidechannel';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import { type HandlerContext, serve } from '#rpc/server/handler';
-import { Listener } from '#rpc/server/listener';
-import { openCallSidechannel } from '#rpc/server/open-sidechannel';
 import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 
@@ -18,14 +18,16 @@ export interface SidechannelServer extends AsyncDisposable {
 }
 
 /**
- * The server's side of one call. What the client sends is read with `sidechannel.iterator({ destroyOnReturn: false })`, which ends at its
- * half close and leaves the other direction open; what is written is what the client sees.
+ * The server's side of one call. Read the client's data with `sidechannel.iterator({
+ * destroyOnReturn: false })`, which ends at its half close and leaves the other direction open.
+ * Written data reaches the client.
  */
 export type SidechannelHandler = (sidechannel: Duplex) => Promise<void>;
 
 /**
- * A server without git, for tests of what a client does with its sidechannels: PostUploadPackWithSidechannel and
- * SSHUploadPackWithSidechannel open one and give it to `handle`. What that throws is the error of the call; the stream ends with it.
+ * Starts a server without git, for tests of a client's sidechannels: PostUploadPackWithSidechannel
+ * and SSHUploadPackWithSidechannel open one and pass it to `handle`. Its exception is the error of
+ * the call; the stream ends with it.
  */
 export async function startSidechannelServer(handle: SidechannelHandler): Promise<SidechannelServer> {
   const directory = mkdtempSync(join(tmpdir(), 'sidechannel-server-'));
@@ -47,14 +49,18 @@ export async function startSidechannelServer(handle: SidechannelHandler): Promis
       serve(SSHService, { sSHUploadPackWithSidechannel: answer }),
     ],
     contextExtras: {
-      openSidechannel: (headers, peer, signal) => openCallSidechannel(headers, peer, { sessions: backchannels, signal }),
+      openSidechannel: (headers, peer, signal) =>
+        openCallSidechannel(headers, peer, { sessions: backchannels, signal }),
     },
   });
   const listener = await Listener.listen(
     { transport: 'unix', path: join(directory, 's.sock') },
     {
       onConnection: (connection, peer) =>
-        void demultiplex(connection, peer, { backchannels, onGrpc: (duplex, from) => server.serveConnection(duplex, from) }),
+        void demultiplex(connection, peer, {
+          backchannels,
+          onGrpc: (duplex, from) => server.serveConnection(duplex, from),
+        }),
     },
   );
   return {

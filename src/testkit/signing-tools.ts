@@ -4,15 +4,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type RunProgramOptions, run } from './run-program.ts';
 
-/** Reasons to skip a test whose judge is not on this machine; `false` when it is. */
+/** Reasons to skip a test whose program is not installed; `false` if it is. */
 export const NO_SSH_KEYGEN = !isOnPath('ssh-keygen') && 'needs ssh-keygen';
 export const NO_GPG = !isOnPath('gpg') && 'needs gpg';
 
 function isOnPath(program: string): boolean {
-  return (process.env.PATH ?? '').split(path.delimiter).some((directory) => existsSync(path.join(directory, program)));
+  return (process.env.PATH ?? '')
+    .split(path.delimiter)
+    .some((directory) => existsSync(path.join(directory, program)));
 }
 
-/** OpenSSH as the maker of keys and the judge of signatures, in a temporary directory. Dispose it. */
+/** OpenSSH for creating keys and verifying signatures, in a temporary directory. Dispose it. */
 export class OpenSsh implements AsyncDisposable {
   readonly directory: string;
 
@@ -24,17 +26,25 @@ export class OpenSsh implements AsyncDisposable {
     return new OpenSsh(await mkdtemp(path.join(tmpdir(), 'openssh-')));
   }
 
-  /** Makes a key pair and gives the path of the private key; the public one is beside it, `.pub`. */
+  /**
+   * Creates a key pair and returns the path of the private key; the public one is beside it,
+   * `.pub`.
+   */
   async makeKey(name: string, options: readonly string[], passphrase = ''): Promise<string> {
     const file = path.join(this.directory, name);
     await succeed('ssh-keygen', ['-q', ...options, '-N', passphrase, '-C', '', '-f', file]);
     return file;
   }
 
-  /** A file for `gpg.ssh.allowedSignersFile` of git: these keys may sign, for whomever. */
+  /**
+   * Writes a file for git's `gpg.ssh.allowedSignersFile` that allows these keys for every
+   * principal.
+   */
   async allowedSigners(...keys: readonly string[]): Promise<string> {
     const file = path.join(this.directory, 'allowed-signers');
-    const lines = await Promise.all(keys.map(async (key) => `* namespaces="git" ${await readFile(`${key}.pub`, 'utf8')}`));
+    const lines = await Promise.all(
+      keys.map(async (key) => `* namespaces="git" ${await readFile(`${key}.pub`, 'utf8')}`),
+    );
     await writeFile(file, lines.join(''));
     return file;
   }
@@ -64,9 +74,12 @@ export interface MakeKeyOptions {
   readonly expires?: string;
 }
 
-/** GnuPG as the maker of keys and the judge of signatures, with a key ring of its own. Dispose it: it has an agent running. */
+/**
+ * GnuPG for creating keys and verifying signatures, with its own key ring. Dispose it: it has a
+ * running agent.
+ */
 export class GnuPg implements AsyncDisposable {
-  /** For `GNUPGHOME`. */
+  /** Value for `GNUPGHOME`. */
   readonly directory: string;
 
   private constructor(directory: string) {
@@ -76,21 +89,45 @@ export class GnuPg implements AsyncDisposable {
   static async create(): Promise<GnuPg> {
     const directory = await mkdtemp(path.join(tmpdir(), 'gnupg-'));
     await chmod(directory, 0o700);
-    await writeFile(path.join(directory, 'gpg-agent.conf'), 's2k-count 65536\n'); // else passphrases take seconds
+    // otherwise passphrases take seconds
+    await writeFile(path.join(directory, 'gpg-agent.conf'), 's2k-count 65536\n');
     return new GnuPg(directory);
   }
 
-  /** Runs gpg. @returns its standard output, as Latin-1. @throws {Error} with its words. */
+  /** Runs gpg. @returns its standard output, as Latin-1. @throws {Error} with its error output. */
   async run(args: readonly string[], options: RunProgramOptions = {}): Promise<string> {
-    const batch = ['--batch', '--quiet', '--no-tty', '--trust-model', 'always', '--pinentry-mode', 'loopback'];
-    return await succeed('gpg', [...batch, ...args], { ...options, env: { GNUPGHOME: this.directory, LC_ALL: 'C' } });
+    const batch = [
+      '--batch',
+      '--quiet',
+      '--no-tty',
+      '--trust-model',
+      'always',
+      '--pinentry-mode',
+      'loopback',
+    ];
+    return await succeed('gpg', [...batch, ...args], {
+      ...options,
+      env: { GNUPGHOME: this.directory, LC_ALL: 'C' },
+    });
   }
 
-  /** Makes a key of a user id, for signing unless another use is named; `madeOn` is a date like `20200101`, `expires` a time like `1y`. */
+  /**
+   * Creates a key of a user id, by default for signing; `madeOn` is a date like `20200101`,
+   * `expires` a time like `1y`.
+   */
   async makeKey(userId: string, options: MakeKeyOptions = {}): Promise<void> {
     const { algorithm = 'ed25519', use = 'sign', passphrase = '', madeOn, expires = 'never' } = options;
     const clock = madeOn === undefined ? [] : ['--faked-system-time', `${madeOn}T000000!`];
-    await this.run([...clock, '--passphrase', passphrase, '--quick-gen-key', userId, algorithm, use, expires]);
+    await this.run([
+      ...clock,
+      '--passphrase',
+      passphrase,
+      '--quick-gen-key',
+      userId,
+      algorithm,
+      use,
+      expires,
+    ]);
   }
 
   async addSubkey(userId: string, algorithm: string, use: string): Promise<void> {
@@ -99,10 +136,23 @@ export class GnuPg implements AsyncDisposable {
     await this.run(['--passphrase', '', '--quick-add-key', primary, algorithm, use, 'never']);
   }
 
-  /** The secret key in a file; its path. */
-  async exportKey(userId: string, options: readonly string[] = ['--armor'], what: 'keys' | 'subkeys' = 'keys'): Promise<string> {
+  /** Exports the secret key to a file and returns its path. */
+  async exportKey(
+    userId: string,
+    options: readonly string[] = ['--armor'],
+    what: 'keys' | 'subkeys' = 'keys',
+  ): Promise<string> {
     const file = path.join(this.directory, `exported-${userId}`);
-    await this.run(['--yes', '--passphrase', '', ...options, '--output', file, `--export-secret-${what}`, userId]);
+    await this.run([
+      '--yes',
+      '--passphrase',
+      '',
+      ...options,
+      '--output',
+      file,
+      `--export-secret-${what}`,
+      userId,
+    ]);
     return file;
   }
 
@@ -137,7 +187,7 @@ export class GnuPg implements AsyncDisposable {
       await writeFile(file, bytes);
       files.push([name, file]);
     }
-    return Object.fromEntries(files) as Record<keyof T, string>; // made of the same names
+    return Object.fromEntries(files) as Record<keyof T, string>; // it has the same keys
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,7 +196,11 @@ export class GnuPg implements AsyncDisposable {
   }
 }
 
-async function succeed(program: string, args: readonly string[], options: RunProgramOptions = {}): Promise<string> {
+async function succeed(
+  program: string,
+  args: readonly string[],
+  options: RunProgramOptions = {},
+): Promise<string> {
   const { code, stdout, stderr } = await run(program, args, options);
   if (code !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${code}: ${stderr}`);
   return stdout;

@@ -1,19 +1,21 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 
-/** Stands between a client and a server, and can do what networks do. */
+/** A proxy between a client and a server that simulates network failures. */
 export interface StallingProxy extends AsyncDisposable {
   /** `tcp://127.0.0.1:<port>` */
   readonly address: string;
-  /** Connections that were taken, in all. */
+  /** Total number of accepted connections. */
   readonly accepted: number;
-  /** From now on no byte of the open connections arrives, and nothing says so: what a lost network looks like. */
+  /** Drops all further data of the open connections silently, like a lost network. */
   stall(): void;
-  /** Cuts the open connections off. */
+  /** Closes the open connections. */
   cut(): void;
 }
 
-/** Starts a proxy in front of a Unix socket (`unix:PATH`) or a port of this machine (`tcp://…`). */
+/**
+ * Starts a proxy in front of a Unix socket (`unix:PATH`) or a port of this machine (`tcp://…`).
+ */
 export async function startStallingProxy(target: string): Promise<StallingProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let accepted = 0;
@@ -25,7 +27,7 @@ export async function startStallingProxy(target: string): Promise<StallingProxy>
     const pair = [near, far] as const;
     pairs.add(pair);
     for (const socket of pair) {
-      socket.on('error', () => {}); // the other end learns of it by the close
+      socket.on('error', () => {}); // the close notifies the other end
       socket.on('close', () => {
         pairs.delete(pair);
         near.destroy();

@@ -4,14 +4,17 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
 import { makeScratchDirectory } from './scratch-directory.ts';
-import { TEST_CERTIFICATE, TEST_KEY } from './start-gitaly.ts';
+import { TEST_CERTIFICATE, TEST_KEY } from './test-certificate.ts';
 
-/** A server in a process of its own, on a temp directory that outlives it until this object is disposed. */
+/**
+ * A server in a separate process, on a temporary directory that stays until this object is
+ * disposed.
+ */
 export interface GitalyProcess extends AsyncDisposable {
   readonly directory: string;
   readonly address: string;
   readonly pid: number;
-  /** Its own socket for hooks, `unix:<path>`. */
+  /** Address of its socket for hooks, `unix:<path>`. */
   readonly internalAddress: string;
   /** `host:port`; undefined without `everyListener`. */
   readonly tcp: string | undefined;
@@ -19,39 +22,59 @@ export interface GitalyProcess extends AsyncDisposable {
   readonly monitoring: string | undefined;
   /** Exit code, or the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>;
-  /** What it has logged so far. */
+  /** Returns the log so far. */
   log(): string;
   connect(): Promise<Connection>;
-  /** Sends a message to the module that was loaded first, and resolves with its answer; one at a time. */
+  /** Sends a message to the preloaded module and resolves with its response; one at a time. */
   ask(message: object): Promise<unknown>;
   kill(signal: NodeJS.Signals): void;
 }
 
 export interface GitalyProcessOptions {
-  /** An existing directory with a storage `default`, to start on what an earlier process left; its owner removes it. */
+  /**
+   * An existing directory with a storage `default`, to start on data of an earlier process; its
+   * owner removes it.
+   */
   readonly directory?: string;
   /** `graceful_restart_timeout`. */
   readonly grace?: string;
-  /** Listen on loopback TCP, with and without TLS, and for the monitoring beside the unix socket. */
+  /**
+   * Listens on loopback TCP, with and without TLS, and for monitoring, in addition to the Unix
+   * socket.
+   */
   readonly everyListener?: boolean;
-  /** More lines of the configuration file; tables only. */
+  /** Files for the TLS listener of `everyListener`, instead of the testkit's. */
+  readonly tls?: { readonly certificatePath: string; readonly keyPath: string };
+  /** Starts maintenance after writes, as in production. Default: it would start at any time. */
+  readonly maintenance?: boolean;
+  /** Additional lines of the configuration file; tables only. */
   readonly config?: string;
-  /** How many descriptors the process may have open; default: what this one may. */
+  /** Limit of the process's open descriptors; default: that of this process. */
   readonly maxDescriptors?: number;
-  /** Added to this process's environment. */
+  /** Variables added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** A module that the process loads before anything else. It answers {@link GitalyProcess.ask} with `process.send`. */
+  /** Default: that of this process. */
+  readonly workingDirectory?: string;
+  /**
+   * Receives the log from the start on, instead of `log()`, which then keeps only that of the
+   * start.
+   */
+  readonly onLog?: (text: string) => void;
+  /**
+   * A module that the process loads first. It responds to {@link GitalyProcess.ask} with
+   * `process.send`.
+   */
   readonly preload?: string;
 }
 
 const CLI = join(import.meta.dirname, '../cli/gitaly.ts');
-/** Halves the time of a start; not under version control. */
+/** Compile cache, which halves the time of a start; not under version control. */
 const COMPILE_CACHE = join(import.meta.dirname, '../../.cache/compiled');
 const START_LIMIT_MS = 20_000;
-/** How much of the log goes into the error when the server has gone: its last words are why. */
-const LAST_WORDS = 4000;
+/** Characters of the log in the error when the server has ended; the reason is at its end. */
+const LOG_TAIL_LENGTH = 4000;
 
-/** Starts `gitaly serve` as an operator would, and waits until it takes calls. */
+/** Starts `gitaly serve` as an operator would, and waits until it accepts calls. */
 export async function startGitalyProcess(options: GitalyProcessOptions = {}): Promise<GitalyProcess> {
   const directory = options.directory ?? makeScratchDirectory('process');
   for (const name of ['default', 'run']) mkdirSync(join(directory, name), { recursive: true });
@@ -65,14 +88,22 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
   const child = spawn('/bin/sh', ['-c', `${limit}exec "$@"`, 'sh', ...command], {
     stdio: ['ignore', 'pipe', 'pipe', ...(preload === undefined ? [] : (['ipc'] as const))],
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
+    cwd: options.workingDirectory,
   });
   const output: Buffer[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => output.push(chunk));
+  let isKept = true;
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => {
+      if (isKept) output.push(chunk);
+      options.onLog?.(chunk.toString());
+    });
+  }
   const log = (): string => Buffer.concat(output).toString();
   const exited = new Promise<number | NodeJS.Signals>((resolve) =>
     child.once('close', (code, signal) => resolve(signal ?? code ?? -1)),
   );
   await started(child, log);
+  isKept = options.onLog === undefined;
 
   const connections: Connection[] = [];
   return {
@@ -91,7 +122,7 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
       return connection;
     },
     async ask(message) {
-      if (!child.connected) throw new Error(`gitaly is gone: ${log().slice(-LAST_WORDS)}`);
+      if (!child.connected) throw new Error(`gitaly is gone: ${log().slice(-LOG_TAIL_LENGTH)}`);
       const answer = once(child, 'message');
       child.send(message);
       return (await answer)[0];
@@ -108,8 +139,12 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
 
 function configText(directory: string, socket: string, options: GitalyProcessOptions): string {
   const loopback = '"127.0.0.1:0"';
+  const { certificatePath, keyPath } = options.tls ?? {
+    certificatePath: TEST_CERTIFICATE,
+    keyPath: TEST_KEY,
+  };
   const more = `listen_addr = ${loopback}\ntls_listen_addr = ${loopback}\nprometheus_listen_addr = ${loopback}
-[tls]\ncertificate_path = "${TEST_CERTIFICATE}"\nkey_path = "${TEST_KEY}"`;
+[tls]\ncertificate_path = "${certificatePath}"\nkey_path = "${keyPath}"`;
   return `socket_path = "${socket}"
 graceful_restart_timeout = "${options.grace ?? '1m'}"
 runtime_dir = "${join(directory, 'run')}"
@@ -117,15 +152,21 @@ ${options.everyListener ? more : ''}
 [[storage]]
 name = "default"
 path = "${join(directory, 'default')}"
+[daily_maintenance]
+disabled = true
+[housekeeping]
+automatic = ${options.maintenance ?? false}
 ${options.config ?? ''}
 `;
 }
 
 function listenerIn(log: string, schema: string): string | undefined {
-  return new RegExp(`msg="listening at address" address="?([^" ]+)"? .*schema=${schema}$`, 'm').exec(log)?.[1];
+  return new RegExp(`msg="listening at address" address="?([^" ]+)"? .*schema=${schema}$`, 'm').exec(
+    log,
+  )?.[1];
 }
 
-/** Waits for the log line that says so. */
+/** Waits for the log line of a successful start. */
 function started(child: ChildProcess, log: () => string): Promise<void> {
   return new Promise((resolve, reject) => {
     const limit = setTimeout(() => fail('took too long to start'), START_LIMIT_MS);

@@ -8,39 +8,41 @@ import { configFrom } from '#platform/config/load-config';
 import { createLogger, type LogLevel } from '#platform/log/logger';
 import type { InternalApi } from './internal-api.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
+import { TEST_CERTIFICATE, TEST_KEY } from './test-certificate.ts';
 
 export interface StartGitalyOptions {
   /** Names of the storages; default `['default']`. */
   readonly storages?: readonly string[];
   readonly token?: string;
-  /** Listen on loopback TCP, without and with TLS, beside the unix socket. */
+  /** Listens on loopback TCP, without and with TLS, in addition to the Unix socket. */
   readonly tcp?: boolean;
   readonly tls?: boolean;
-  /** Who decides on pushes; without one the server runs stand-alone. */
+  /** API that decides on pushes; without one the server runs stand-alone. */
   readonly internalApi?: InternalApi;
-  /** Use `<directory>/custom_hooks` as `[hooks] custom_hooks_dir`. */
+  /** Uses `<directory>/custom_hooks` as `[hooks] custom_hooks_dir`. */
   readonly customHooks?: boolean;
-  /** More keys of the configuration file. */
-  readonly config?: Readonly<Record<string, unknown>>;
+  /** Additional keys of the configuration file; a function gets the server's directory. */
+  readonly config?:
+    | Readonly<Record<string, unknown>>
+    | ((directory: string) => Readonly<Record<string, unknown>>);
   readonly dial?: DialOptions;
   readonly logLevel?: LogLevel;
 }
 
-/** A real server on a temp directory, with a connection to it. Disposing stops it, checks that nothing leaked, and removes everything. */
+/**
+ * A real server on a temporary directory, with a connection to it. Disposing stops it, checks that
+ * nothing leaked, and removes everything.
+ */
 export interface TestGitaly extends AsyncDisposable {
   readonly directory: string;
   /** `unix:<path>`. */
   readonly address: string;
   readonly addresses: Addresses;
   readonly connection: Connection;
-  /** Lines of the log, JSON decoded. */
+  /** Decoded JSON lines of the log. */
   readonly log: readonly Record<string, unknown>[];
   storagePath(name?: string): string;
 }
-
-/** Certificate of the TLS listener, for `localhost` and `127.0.0.1`. */
-export const TEST_CERTIFICATE = join(import.meta.dirname, 'fixtures/tls-certificate.pem');
-export const TEST_KEY = join(import.meta.dirname, 'fixtures/tls-key.pem');
 
 /** Starts a server in this process. */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
@@ -51,12 +53,18 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
   const logger = createLogger({
     format: 'json',
     level: options.logLevel ?? 'info',
-    // The logger writes JSON objects, one a line.
+    // The logger writes JSON objects, one per line.
     stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
   });
-  const server = await GitalyServer.start({ config: configFrom(configOf(directory, storages, options)), logger });
+  const server = await GitalyServer.start({
+    config: configFrom(configOf(directory, storages, options)),
+    logger,
+  });
   const address = server.addresses.unix ?? '';
-  const connection = await dial(address, { ...(options.token !== undefined && { token: options.token }), ...options.dial });
+  const connection = await dial(address, {
+    ...(options.token !== undefined && { token: options.token }),
+    ...options.dial,
+  });
 
   return {
     directory,
@@ -77,27 +85,45 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
   };
 }
 
-function configOf(directory: string, storages: readonly string[], options: StartGitalyOptions): Record<string, unknown> {
+function configOf(
+  directory: string,
+  storages: readonly string[],
+  options: StartGitalyOptions,
+): Record<string, unknown> {
   return {
     socket_path: join(directory, 'gitaly.socket'),
     runtime_dir: join(directory, 'run'),
     storage: storages.map((name) => ({ name, path: join(directory, name) })),
     logging: { format: 'json' },
+    // It would start at any time of a test.
+    daily_maintenance: { disabled: true },
+    housekeeping: { automatic: false },
     ...(options.tcp && { listen_addr: '127.0.0.1:0' }),
-    ...(options.tls && { tls_listen_addr: '127.0.0.1:0', tls: { certificate_path: TEST_CERTIFICATE, key_path: TEST_KEY } }),
+    ...(options.tls && {
+      tls_listen_addr: '127.0.0.1:0',
+      tls: { certificate_path: TEST_CERTIFICATE, key_path: TEST_KEY },
+    }),
     ...(options.token !== undefined && { auth: { token: options.token } }),
-    ...(options.internalApi && { gitlab: { url: options.internalApi.url, secret: options.internalApi.secret } }),
+    ...(options.internalApi && {
+      gitlab: { url: options.internalApi.url, secret: options.internalApi.secret },
+    }),
     ...(options.customHooks && { hooks: { custom_hooks_dir: join(directory, 'custom_hooks') } }),
-    ...options.config,
+    ...(typeof options.config === 'function' ? options.config(directory) : options.config),
   };
 }
 
-/** A server that has stopped leaves no socket, no runtime directory and no temporary directory behind. */
+/**
+ * Checks that a stopped server leaves no socket, no runtime directory and no temporary directory.
+ */
 function checkNothingLeft(directory: string, storages: readonly string[]): void {
   assert.deepEqual(readdirSync(join(directory, 'run')), [], 'the runtime directory was left behind');
   assert.equal(existsSync(join(directory, 'gitaly.socket')), false, 'the socket was left behind');
   for (const name of storages) {
     const temp = join(directory, name, '+gitaly/tmp');
-    assert.deepEqual(existsSync(temp) ? readdirSync(temp) : [], [], `temporary directories were left behind in storage ${name}`);
+    assert.deepEqual(
+      existsSync(temp) ? readdirSync(temp) : [],
+      [],
+      `temporary directories were left behind in storage ${name}`,
+    );
   }
 }

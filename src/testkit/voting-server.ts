@@ -7,7 +7,7 @@ import {
   VoteTransactionResponse_TransactionState as State,
 } from '#wire/gen/transaction_pb';
 
-/** A vote as it came in. */
+/** A received vote. */
 export interface CastVote {
   readonly transactionId: bigint;
   readonly node: string;
@@ -16,22 +16,25 @@ export interface CastVote {
   readonly hash: string;
 }
 
-/** Counts the votes of a cluster of one: a client whose connection carries votes back to it, as Praefect's does. */
+/**
+ * Counts the votes of a cluster of one: a client whose connection carries votes back to it, as
+ * Praefect's does.
+ */
 export interface VotingServer extends AsyncDisposable {
-  /** Calls over this connection take part in the votes when they carry {@link metadata}. */
+  /** Connection for calls that take part in the votes when they carry {@link metadata}. */
   readonly connection: Connection;
   readonly registry: SidechannelRegistry;
-  /** In order of arrival. */
+  /** Votes in order of arrival. */
   readonly votes: readonly CastVote[];
   /** Ids of transactions that a node stopped. */
   readonly stopped: readonly bigint[];
-  /** Decides about each vote; by default every change goes on. */
+  /** Decides on each vote; by default every change is accepted. */
   decide: (vote: CastVote) => keyof typeof State | Promise<keyof typeof State>;
-  /** Metadata of a call that has to vote. */
+  /** Returns metadata for a call that must vote. */
   metadata(transaction?: { id?: number; node?: string; primary?: boolean }): Record<string, string>;
 }
 
-/** Connects to a server as the one who counts its votes. */
+/** Connects to a server as the node that counts its votes. */
 export async function startVotingServer(address: string): Promise<VotingServer> {
   const votes: CastVote[] = [];
   const stopped: bigint[] = [];
@@ -40,7 +43,12 @@ export async function startVotingServer(address: string): Promise<VotingServer> 
     services: [
       serve(RefTransaction, {
         async voteTransaction({ transactionId, node, phase, referenceUpdatesHash }) {
-          const vote = { transactionId, node, phase: Phase[phase], hash: Buffer.from(referenceUpdatesHash).toString('hex') };
+          const vote = {
+            transactionId,
+            node,
+            phase: Phase[phase],
+            hash: Buffer.from(referenceUpdatesHash).toString('hex'),
+          };
           votes.push(vote);
           return { state: State[await voting.decide(vote)] };
         },
@@ -62,7 +70,9 @@ export async function startVotingServer(address: string): Promise<VotingServer> 
     stopped,
     decide: () => 'COMMIT',
     metadata({ id = 1, node = 'gitaly-1', primary = true } = {}) {
-      return { 'gitaly-reference-transaction': Buffer.from(JSON.stringify({ id, node, primary })).toString('base64') };
+      return {
+        'gitaly-reference-transaction': Buffer.from(JSON.stringify({ id, node, primary })).toString('base64'),
+      };
     },
     async [Symbol.asyncDispose]() {
       await connection.close();

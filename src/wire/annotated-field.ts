@@ -1,41 +1,60 @@
-import { type DescExtension, type DescField, type DescMessage, hasOption, type Message } from '@bufbuild/protobuf';
+import {
+  type DescExtension,
+  type DescField,
+  type DescMessage,
+  hasOption,
+  type Message,
+} from '@bufbuild/protobuf';
 import { repository as insideWrapper } from '#wire/gen/lint_pb';
 import { type Repository, RepositorySchema } from '#wire/gen/shared_pb';
 
-/** Reads one value out of a message; `undefined` when a message on the way is absent or a oneof has another case. */
+/**
+ * Reads one value from a message; `undefined` if a message on the path is absent or a oneof has
+ * another case.
+ */
 type Read = (message: Message) => unknown;
 
-/** The way from a message to a field: every element but the last is a singular message field. */
+/** The path from a message to a field: every element but the last is a singular message field. */
 type Path = readonly DescField[];
 
 /**
- * Makes the function that reads the repository which fields marked with `mark` hold. The mark may sit on a field of a nested
- * message (the header of a stream) or on a message that wraps a repository (a pool); both are followed.
+ * Returns a function that reads the repository in the field marked with `mark`. The mark may be on
+ * a field of a nested message (the header of a stream) or on a message that wraps a repository (a
+ * pool); both are followed.
  *
- * The search runs once, here; the returned function only follows properties. It gives `undefined` when the request has no
- * such field or the field is not set.
+ * The search runs once, here; the returned function only follows properties. It returns `undefined`
+ * if the request has no such field or the field is not set.
  *
- * @throws {Error} when two fields carry the mark, or the marked one does not lead to a repository: a mistake in the .proto file.
+ * @throws {Error} when two fields have the mark, or the marked field does not lead to a repository:
+ *   an error in the .proto file.
  */
-export function repositoryReader(request: DescMessage, mark: DescExtension): (request: Message) => Repository | undefined {
+export function repositoryReader(
+  request: DescMessage,
+  mark: DescExtension,
+): (request: Message) => Repository | undefined {
   const path = findMarked(request, mark);
   if (path === undefined) return () => undefined;
   const read = compile(leadToRepository(path));
-  // The last field of the path is of type gitaly.Repository (leadToRepository), so its value is one or absent.
+  // The last field of the path is of type gitaly.Repository (leadToRepository), so its value is one
+  // or absent.
   return (message) => read(message) as Repository | undefined;
 }
 
 /**
- * Makes the function that reads the marked string field. It gives `undefined` when the request has no such field, and `''`
- * when the field is there and not set, as proto3 does.
+ * Returns a function that reads the marked string field. It returns `undefined` if the request has
+ * no such field, and `''` if the field is not set, as in proto3.
  *
- * @throws {Error} when two fields carry the mark or the marked one is not a string.
+ * @throws {Error} when two fields have the mark or the marked one is not a string.
  */
-export function stringReader(request: DescMessage, mark: DescExtension): (request: Message) => string | undefined {
+export function stringReader(
+  request: DescMessage,
+  mark: DescExtension,
+): (request: Message) => string | undefined {
   const path = findMarked(request, mark);
   if (path === undefined) return () => undefined;
   const last = path.at(-1);
-  if (last?.fieldKind !== 'scalar') throw new Error(`${describe(path)}: option ${mark.name} is for string fields`);
+  if (last?.fieldKind !== 'scalar')
+    throw new Error(`${describe(path)}: option ${mark.name} is for string fields`);
   const read = compile(path);
   return (message) => {
     const value = read(message);
@@ -43,7 +62,7 @@ export function stringReader(request: DescMessage, mark: DescExtension): (reques
   };
 }
 
-/** Depth first in field order, through singular message fields of this package. */
+/** Searches depth first in field order, through singular message fields of this package. */
 function findMarked(root: DescMessage, mark: DescExtension): Path | undefined {
   const found: Path[] = [];
   const visit = (message: DescMessage, before: Path, open: readonly DescMessage[]): void => {
@@ -55,7 +74,8 @@ function findMarked(root: DescMessage, mark: DescExtension): Path | undefined {
     }
   };
   visit(root, [], [root]);
-  if (found.length > 1) throw new Error(`${root.typeName}: option ${mark.name} is ambiguous: ${found.map(describe).join(', ')}`);
+  if (found.length > 1)
+    throw new Error(`${root.typeName}: option ${mark.name} is ambiguous: ${found.map(describe).join(', ')}`);
   return found[0];
 }
 
@@ -77,7 +97,7 @@ function compile(path: Path): Read {
     let value: unknown = message;
     for (const step of steps) {
       if (value === undefined) return undefined;
-      // Every step but the last reads a message field (Path), so what the next one gets is a message.
+      // Every step but the last reads a message field (Path), so the next one receives a message.
       value = step(value as Message);
     }
     return value;
@@ -87,10 +107,13 @@ function compile(path: Path): Read {
 function readField(field: DescField): Read {
   const name = field.localName;
   const group = field.oneof?.localName;
-  // Generated messages are plain objects whose property names are the local names of fields and oneofs.
+  // Generated messages are plain objects whose property names are the local names of fields and
+  // oneofs.
   if (group === undefined) return (message) => (message as unknown as Record<string, unknown>)[name];
   return (message) => {
-    const choice = (message as unknown as Record<string, { case?: string; value?: unknown } | undefined>)[group];
+    const choice = (message as unknown as Record<string, { case?: string; value?: unknown } | undefined>)[
+      group
+    ];
     return choice?.case === name ? choice.value : undefined;
   };
 }

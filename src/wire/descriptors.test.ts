@@ -50,10 +50,13 @@ interface Facts {
   readonly extensions: Readonly<Record<string, { extendee: string; number: number; type: string }>>;
 }
 
-// The fixture's shape is written down in fixtures/README.md; a wrong shape fails the counts or the comparisons below.
+// fixtures/README.md describes the fixture's shape; a wrong shape fails the counts or the
+// comparisons below.
 const facts = JSON.parse(readFileSync(new URL('./fixtures/wire.json', import.meta.url), 'utf8')) as Facts;
 
-const types = gitalyFiles.flatMap((file) => [...nestedTypes(file)]).filter((type) => type.typeName.startsWith('gitaly.'));
+const types = gitalyFiles
+  .flatMap((file) => [...nestedTypes(file)])
+  .filter((type) => type.typeName.startsWith('gitaly.'));
 const services = types.filter((type): type is DescService => type.kind === 'service');
 const messages = types.filter((type): type is DescMessage => type.kind === 'message');
 const enums = types.filter((type): type is DescEnum => type.kind === 'enum');
@@ -84,7 +87,7 @@ describe('the compiled .proto files', () => {
     }
   });
 
-  test('agree with the facts about every method: types, streams, operation, scope, deprecation, releases', () => {
+  test('agree about every method: types, streams, operation, scope, deprecation, releases', () => {
     for (const service of services) {
       const actual = Object.fromEntries(service.methods.map((method) => [method.name, methodOf(method)]));
       const fact = facts.services[service.typeName];
@@ -101,7 +104,10 @@ describe('the compiled .proto files', () => {
     for (const message of messages) {
       const actual = Object.fromEntries(message.fields.map((field) => [field.name, fieldOf(field)]));
       const expected = Object.fromEntries(
-        Object.entries(facts.messages[message.typeName]?.fields ?? {}).map(([name, field]) => [name, onOurWire(field)]),
+        Object.entries(facts.messages[message.typeName]?.fields ?? {}).map(([name, field]) => [
+          name,
+          onOurWire(field),
+        ]),
       );
 
       assert.deepEqual(actual, expected, message.typeName);
@@ -137,7 +143,11 @@ describe('the compiled .proto files', () => {
 
   test('agree with the facts about every custom option', () => {
     for (const extension of extensions) {
-      const actual = { extendee: extension.extendee.typeName, number: extension.number, type: shortTypeOf(extension) };
+      const actual = {
+        extendee: extension.extendee.typeName,
+        number: extension.number,
+        type: shortTypeOf(extension),
+      };
 
       assert.deepEqual(actual, facts.extensions[extension.typeName], extension.typeName);
     }
@@ -169,11 +179,15 @@ function methodOf(method: DescMethod): Record<string, unknown> {
   });
 }
 
-/** The fact with its list of releases written as the two options that say the same. */
+/** Returns the fact with its list of releases written as the two equivalent options. */
 function withReleases({ in: releases, ...fact }: MethodFact): Record<string, unknown> {
   if (releases === undefined) return fact;
   const [first, last] = [releases[0], releases.at(-1)];
-  return withoutAbsent({ ...fact, since: first === '15.0' ? undefined : first, until: last === '19.0' ? undefined : last });
+  return withoutAbsent({
+    ...fact,
+    since: first === '15.0' ? undefined : first,
+    until: last === '19.0' ? undefined : last,
+  });
 }
 
 function optionsOfService(service: DescService): Record<string, unknown> {
@@ -201,12 +215,18 @@ function onOurWire({ in: _releases, ...fact }: FieldFact): Record<string, unknow
 }
 
 function typeOf(field: DescField | DescExtension): string {
-  if (field.fieldKind === 'map') return `map<${ScalarType[field.mapKey].toLowerCase()},${valueTypeOf(field)}>`;
+  if (field.fieldKind === 'map')
+    return `map<${ScalarType[field.mapKey].toLowerCase()},${valueTypeOf(field)}>`;
   return valueTypeOf(field);
 }
 
 function valueTypeOf(field: DescField | DescExtension): string {
-  return field.message?.typeName ?? field.enum?.typeName ?? ScalarType[field.scalar ?? 0]?.toLowerCase() ?? 'unknown';
+  return (
+    field.message?.typeName ??
+    field.enum?.typeName ??
+    ScalarType[field.scalar ?? 0]?.toLowerCase() ??
+    'unknown'
+  );
 }
 
 function shortTypeOf(extension: DescExtension): string {

@@ -35,7 +35,7 @@ import { file_transaction } from '#wire/gen/transaction_pb';
 import { file_versions } from '#wire/gen/versions_pb';
 import { file_wiki } from '#wire/gen/wiki_pb';
 
-/** The files of the package `gitaly` and of its own options, in the order of their names. */
+/** The files of the package `gitaly` and of its options, ordered by name. */
 export const gitalyFiles: readonly DescFile[] = [
   file_analysis,
   file_backup,
@@ -70,7 +70,10 @@ export const gitalyFiles: readonly DescFile[] = [
   file_wiki,
 ];
 
-/** Everything that can be on the wire: `gitalyFiles`, health, both versions of reflection and the rich status. Well-known types are their dependencies. */
+/**
+ * All files on the wire: `gitalyFiles`, health, both versions of reflection and the rich status.
+ * Well-known types are their dependencies.
+ */
 export const wireFiles: readonly DescFile[] = [
   ...gitalyFiles,
   file_google_rpc_status,

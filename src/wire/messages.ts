@@ -1,4 +1,7 @@
-/** The messages, enums and services of the interface: `import { ObjectFormat, UserMergeBranchErrorSchema } from 'gitaly-ts/messages'`. */
+/**
+ * The messages, enums and services of the interface: `import { ObjectFormat,
+ * UserMergeBranchErrorSchema } from 'gitaly-ts/messages'`.
+ */
 
 export * from '#wire/gen/analysis_pb';
 export * from '#wire/gen/backup_pb';

@@ -13,42 +13,51 @@ import type { Repository } from '#wire/gen/shared_pb';
 import { since, until } from '#wire/gen/versions_pb';
 import { repositoryReader, stringReader } from './annotated-field.ts';
 
-/** The releases of the interface that this project serves. */
+/** The releases of the interface that this project implements. */
 export type InterfaceVersion = '15.0' | '16.7' | '19.0';
 export type MethodKind = 'unary' | 'server_stream' | 'client_stream' | 'bidi_stream';
 export type Operation = 'accessor' | 'mutator' | 'maintenance' | 'unknown';
 export type Scope = 'repository' | 'storage' | 'partition' | 'none';
 
 /**
- * What the server, the client and a cluster proxy need to know about a method, all of it from the descriptors.
- * One object per method, made once; compare by identity.
+ * Facts about a method for the server, the client and a cluster proxy, read from the descriptors.
+ * There is one object per method; compare by identity.
  */
 export interface MethodInfo {
-  /** As in the HTTP/2 `:path`, for example `/gitaly.CommitService/FindCommit`. */
+  /** The HTTP/2 `:path`, for example `/gitaly.CommitService/FindCommit`. */
   readonly path: string;
   /** Full name, for example `gitaly.CommitService`. */
   readonly service: string;
   readonly name: string;
   readonly kind: MethodKind;
-  /** `unknown` for methods that no cluster proxy forwards (they carry no `op_type`). */
+  /** `unknown` for methods that a cluster proxy never forwards (they have no `op_type`). */
   readonly operation: Operation;
-  /** What the call addresses; `none` goes with the operation `unknown`. */
+  /** Scope of the call; `none` if the operation is `unknown`. */
   readonly scope: Scope;
-  /** A cluster proxy answers it itself. */
+  /** True if a cluster proxy implements the method itself. */
   readonly intercepted: boolean;
   readonly deprecated: boolean;
   /** First release that has it. */
   readonly since: InterfaceVersion;
-  /** Last release that has it; `undefined` when the newest one does. It is served all the same. */
+  /** Last release that has it; `undefined` if the newest one does. It is served in either case. */
   readonly until: InterfaceVersion | undefined;
   readonly input: DescMessage;
   readonly output: DescMessage;
   readonly desc: DescMethod;
-  /** The repository the call works on, the very object in the request. Of a stream only the first request has it. */
+  /**
+   * Returns the repository that the call works on, as the object in the request. In a stream only
+   * the first request has it.
+   */
   targetRepository(request: Message): Repository | undefined;
-  /** A second repository that the call needs, such as the origin of a pool; the very object in the request. */
+  /**
+   * Returns a second repository that the call needs, such as the origin of a pool, as the object in
+   * the request.
+   */
   additionalRepository(request: Message): Repository | undefined;
-  /** The storage that a call of storage or partition scope names; `undefined` when the request has no such field. */
+  /**
+   * Returns the storage named by a call of storage or partition scope; `undefined` if the request
+   * has no such field.
+   */
   targetStorage(request: Message): string | undefined;
 }
 
@@ -73,7 +82,10 @@ const SCOPES = {
 } as const satisfies Record<OperationMsg_Scope, Scope>;
 
 const infos = new WeakMap<DescMethod, MethodInfo>();
-/** The facts of a method. Methods of other packages (health, reflection) have operation `unknown` and scope `none`. */
+/**
+ * Returns the facts of a method. Methods of other packages (health, reflection) have operation
+ * `unknown` and scope `none`.
+ */
 export function methodInfo(desc: DescMethod): MethodInfo {
   const known = infos.get(desc);
   if (known) return known;

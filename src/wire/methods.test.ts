@@ -5,7 +5,10 @@ import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService, FindCommitRequestSchema } from '#wire/gen/commit_pb';
 import { ResolveConflictsRequestSchema } from '#wire/gen/conflicts_pb';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
-import { CreateObjectPoolRequestSchema, LinkRepositoryToObjectPoolRequestSchema } from '#wire/gen/objectpool_pb';
+import {
+  CreateObjectPoolRequestSchema,
+  LinkRepositoryToObjectPoolRequestSchema,
+} from '#wire/gen/objectpool_pb';
 import { UserCommitFilesRequestSchema, UserRebaseConfirmableRequestSchema } from '#wire/gen/operations_pb';
 import { BackupPartitionRequestSchema } from '#wire/gen/partition_pb';
 import { RemoveAllRequestSchema } from '#wire/gen/repository_pb';
@@ -21,7 +24,7 @@ function method(path: string): MethodInfo {
 
 const all = gitalyServices.flatMap((service) => service.methods.map((desc) => methodInfo(desc)));
 
-test('the table has every method of the 23 services, a gitaly serves 21 of them', () => {
+test('the table has every method of the 23 services, of which a gitaly serves 21', () => {
   assert.equal(gitalyServices.length, 23);
   assert.equal(new Set(gitalyServices).size, 23);
   assert.equal(all.length, 197);
@@ -42,7 +45,13 @@ test('a method is the same object by descriptor and by path', () => {
 });
 
 test('unknown paths have no method', () => {
-  for (const path of ['', '/', '/gitaly.CommitService/findCommit', '/gitaly.CommitService', 'gitaly.CommitService/FindCommit']) {
+  for (const path of [
+    '',
+    '/',
+    '/gitaly.CommitService/findCommit',
+    '/gitaly.CommitService',
+    'gitaly.CommitService/FindCommit',
+  ]) {
     assert.equal(methodByPath(path), undefined, path);
   }
 });
@@ -52,13 +61,29 @@ test('operations, scopes and kinds have the counts of the interface', () => {
   const sizes = (groups: Partial<Record<string, string[]>>) =>
     Object.fromEntries(Object.entries(groups).map(([key, list]) => [key, list?.length]));
 
-  assert.deepEqual(sizes(count((info) => info.operation)), { accessor: 115, mutator: 59, maintenance: 9, unknown: 14 });
-  assert.deepEqual(sizes(count((info) => info.scope)), { repository: 163, storage: 19, partition: 1, none: 14 });
-  assert.deepEqual(sizes(count((info) => info.kind)), { unary: 99, server_stream: 64, client_stream: 16, bidi_stream: 18 });
+  assert.deepEqual(sizes(count((info) => info.operation)), {
+    accessor: 115,
+    mutator: 59,
+    maintenance: 9,
+    unknown: 14,
+  });
+  assert.deepEqual(sizes(count((info) => info.scope)), {
+    repository: 163,
+    storage: 19,
+    partition: 1,
+    none: 14,
+  });
+  assert.deepEqual(sizes(count((info) => info.kind)), {
+    unary: 99,
+    server_stream: 64,
+    client_stream: 16,
+    bidi_stream: 18,
+  });
 });
 
-test('methods without an operation belong to services that a cluster proxy answers itself', () => {
-  for (const info of all.filter((candidate) => candidate.operation === 'unknown')) assert.ok(info.intercepted, info.path);
+test('methods without an operation belong to services that a cluster proxy implements itself', () => {
+  for (const info of all.filter((candidate) => candidate.operation === 'unknown'))
+    assert.ok(info.intercepted, info.path);
 });
 
 test('releases come from the options', () => {
@@ -72,7 +97,7 @@ test('releases come from the options', () => {
   assert.deepEqual(releases('/gitaly.RepositoryService/FastExport'), ['19.0', undefined]);
 });
 
-test('every call of repository scope leads to its target repository', () => {
+test('every call of repository scope has a target repository', () => {
   const repository = { storageName: 'default', relativePath: 'a.git' };
   for (const info of all.filter((candidate) => candidate.scope === 'repository')) {
     const request = create(info.input, everyWay(info.input, repository));
@@ -81,7 +106,7 @@ test('every call of repository scope leads to its target repository', () => {
   }
 });
 
-test('no call of another scope has a target repository, votes excepted', () => {
+test('no call of another scope has a target repository, except votes', () => {
   const repository = { storageName: 'default', relativePath: 'a.git' };
   const found = all
     .filter((info) => info.scope !== 'repository')
@@ -94,7 +119,9 @@ test('no call of another scope has a target repository, votes excepted', () => {
 });
 
 test('the target repository is the object in the request, so that a proxy can rewrite it', () => {
-  const request = create(FindCommitRequestSchema, { repository: { storageName: 'virtual', relativePath: 'a.git' } });
+  const request = create(FindCommitRequestSchema, {
+    repository: { storageName: 'virtual', relativePath: 'a.git' },
+  });
 
   const target = method('/gitaly.CommitService/FindCommit').targetRepository(request);
 
@@ -107,7 +134,7 @@ test('an absent target repository is undefined', () => {
   assert.equal(vote.targetRepository(create(VoteTransactionRequestSchema)), undefined);
 });
 
-test('the target repository of a stream sits in the header, and nowhere in later messages', () => {
+test('the target repository of a stream is in the header, and not in later messages', () => {
   const repository = { storageName: 'default', relativePath: 'a.git' };
   const commitFiles = method('/gitaly.OperationService/UserCommitFiles');
   const rebase = method('/gitaly.OperationService/UserRebaseConfirmable');
@@ -115,9 +142,15 @@ test('the target repository of a stream sits in the header, and nowhere in later
   const header = { case: 'header', value: { repository } } as const;
 
   const targets = [
-    commitFiles.targetRepository(create(UserCommitFilesRequestSchema, { userCommitFilesRequestPayload: header })),
-    rebase.targetRepository(create(UserRebaseConfirmableRequestSchema, { userRebaseConfirmableRequestPayload: header })),
-    resolve.targetRepository(create(ResolveConflictsRequestSchema, { resolveConflictsRequestPayload: header })),
+    commitFiles.targetRepository(
+      create(UserCommitFilesRequestSchema, { userCommitFilesRequestPayload: header }),
+    ),
+    rebase.targetRepository(
+      create(UserRebaseConfirmableRequestSchema, { userRebaseConfirmableRequestPayload: header }),
+    ),
+    resolve.targetRepository(
+      create(ResolveConflictsRequestSchema, { resolveConflictsRequestPayload: header }),
+    ),
   ];
 
   assert.deepEqual(
@@ -128,21 +161,27 @@ test('the target repository of a stream sits in the header, and nowhere in later
   const apply = { case: 'apply', value: true } as const;
   const empty = { case: 'header', value: {} } as const;
   assert.equal(
-    commitFiles.targetRepository(create(UserCommitFilesRequestSchema, { userCommitFilesRequestPayload: action })),
+    commitFiles.targetRepository(
+      create(UserCommitFilesRequestSchema, { userCommitFilesRequestPayload: action }),
+    ),
     undefined,
   );
   assert.equal(
-    rebase.targetRepository(create(UserRebaseConfirmableRequestSchema, { userRebaseConfirmableRequestPayload: apply })),
+    rebase.targetRepository(
+      create(UserRebaseConfirmableRequestSchema, { userRebaseConfirmableRequestPayload: apply }),
+    ),
     undefined,
   );
   assert.equal(
-    commitFiles.targetRepository(create(UserCommitFilesRequestSchema, { userCommitFilesRequestPayload: empty })),
+    commitFiles.targetRepository(
+      create(UserCommitFilesRequestSchema, { userCommitFilesRequestPayload: empty }),
+    ),
     undefined,
   );
   assert.equal(commitFiles.targetRepository(create(UserCommitFilesRequestSchema)), undefined);
 });
 
-test('a pool leads to its repository, as target and as additional repository', () => {
+test('a pool provides its repository, as target and as additional repository', () => {
   const pool = { repository: { storageName: 'default', relativePath: '@pools/p.git' } };
   const member = { storageName: 'default', relativePath: 'a.git' };
   const createPool = method('/gitaly.ObjectPoolService/CreateObjectPool');
@@ -154,21 +193,30 @@ test('a pool leads to its repository, as target and as additional repository', (
   assert.equal(createPool.additionalRepository(creation)?.relativePath, 'a.git');
   assert.equal(link.targetRepository(linking)?.relativePath, 'a.git');
   assert.equal(link.additionalRepository(linking)?.relativePath, '@pools/p.git');
-  assert.equal(createPool.targetRepository(create(CreateObjectPoolRequestSchema, { objectPool: {} })), undefined);
+  assert.equal(
+    createPool.targetRepository(create(CreateObjectPoolRequestSchema, { objectPool: {} })),
+    undefined,
+  );
 });
 
-test('the storage is read where the request names one', () => {
+test('the storage is read from the request field', () => {
   const removeAll = method('/gitaly.RepositoryService/RemoveAll');
   const backup = method('/gitaly.PartitionService/BackupPartition');
   const find = method('/gitaly.CommitService/FindCommit');
 
-  assert.equal(removeAll.targetStorage(create(RemoveAllRequestSchema, { storageName: 'default' })), 'default');
+  assert.equal(
+    removeAll.targetStorage(create(RemoveAllRequestSchema, { storageName: 'default' })),
+    'default',
+  );
   assert.equal(removeAll.targetStorage(create(RemoveAllRequestSchema)), '');
   assert.equal(backup.targetStorage(create(BackupPartitionRequestSchema, { storageName: 'other' })), 'other');
-  assert.equal(find.targetStorage(create(FindCommitRequestSchema, { repository: { storageName: 'default' } })), undefined);
+  assert.equal(
+    find.targetStorage(create(FindCommitRequestSchema, { repository: { storageName: 'default' } })),
+    undefined,
+  );
 });
 
-test('methods of other packages have facts too, without operation and scope', () => {
+test('methods of other packages have facts without operation and scope', () => {
   const check = methodInfo(Health.method.check);
 
   assert.equal(check.path, '/grpc.health.v1.Health/Check');
@@ -178,8 +226,15 @@ test('methods of other packages have facts too, without operation and scope', ()
   assert.equal(methodInfo(BlobService.method.getBlob).kind, 'server_stream');
 });
 
-/** An init in which every message field two levels deep is set, repositories to the given one; of a oneof the first case. */
-function everyWay(desc: DescMessage, repository: MessageInitShape<DescMessage>, depth = 0): Record<string, unknown> {
+/**
+ * Returns an init in which every message field is set, two levels deep: repositories to the given
+ * one, and of a oneof the first case.
+ */
+function everyWay(
+  desc: DescMessage,
+  repository: MessageInitShape<DescMessage>,
+  depth = 0,
+): Record<string, unknown> {
   const init: Record<string, unknown> = {};
   for (const field of desc.fields) {
     if (field.fieldKind !== 'message' || field.message.typeName.startsWith('google.')) continue;

@@ -51,7 +51,7 @@ export const gitalyServices: readonly DescService[] = [
   WikiService,
 ];
 
-/** The services that a gitaly serves: all but the two that only a praefect does. */
+/** The services of a gitaly: all but the two that only a praefect serves. */
 export const servedByGitaly: readonly DescService[] = gitalyServices.filter(
   (service) => service !== PraefectInfoService && service !== RefTransaction,
 );
@@ -60,7 +60,7 @@ const infosByPath = new Map<string, MethodInfo>(
   gitalyServices.flatMap((service) => service.methods.map(methodInfo)).map((info) => [info.path, info]),
 );
 
-/** The method of the package `gitaly` with this `:path`, `undefined` for any other path. */
+/** Returns the method of the package `gitaly` with this `:path`, or `undefined`. */
 export function methodByPath(path: string): MethodInfo | undefined {
   return infosByPath.get(path);
 }

@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const PROTO = new URL('../../proto/', import.meta.url);
-const files = readdirSync(PROTO, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.proto'));
+const files = readdirSync(PROTO, { recursive: true, encoding: 'utf8' }).filter((name) =>
+  name.endsWith('.proto'),
+);
 
 test('every file, service, method and message in proto/ has a comment', () => {
   const bare: string[] = [];

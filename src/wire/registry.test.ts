@@ -33,10 +33,16 @@ test('the registry resolves services, messages, enums, options and well-known ty
 });
 
 test('a detail packed into Any comes back as the same message', () => {
-  const limit = create(LimitErrorSchema, { errorMessage: 'too many', retryAfter: create(DurationSchema, { seconds: 3n }) });
+  const limit = create(LimitErrorSchema, {
+    errorMessage: 'too many',
+    retryAfter: create(DurationSchema, { seconds: 3n }),
+  });
   const hook = create(CustomHookErrorSchema, { stderr: new TextEncoder().encode('no') });
 
-  for (const [schema, detail] of [[LimitErrorSchema, limit] as const, [CustomHookErrorSchema, hook] as const]) {
+  for (const [schema, detail] of [
+    [LimitErrorSchema, limit] as const,
+    [CustomHookErrorSchema, hook] as const,
+  ]) {
     const packed = anyPack(schema, detail);
 
     assert.equal(packed.typeUrl, `type.googleapis.com/${schema.typeName}`);

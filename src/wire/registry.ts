@@ -1,7 +1,7 @@
 import { createRegistry, type DescFile, type Registry } from '@bufbuild/protobuf';
 import { wireFiles } from './files.ts';
 
-/** The given files and all they import, each once. */
+/** Returns the given files and all files they import, each once. */
 function withDependencies(files: readonly DescFile[], seen = new Set<DescFile>()): Set<DescFile> {
   for (const file of files) {
     if (seen.has(file)) continue;
@@ -12,7 +12,7 @@ function withDependencies(files: readonly DescFile[], seen = new Set<DescFile>()
 }
 
 /**
- * Every message, enum, service and option this project knows, well-known types included. It is what packs and unpacks
- * `google.protobuf.Any` (the details of a status) by type name.
+ * Every message, enum, service and option of this project, including well-known types. It packs and
+ * unpacks `google.protobuf.Any` (the details of a status) by type name.
  */
 export const registry: Registry = createRegistry(...withDependencies(wireFiles));

@@ -1,16 +1,25 @@
 import { isUtf8 } from 'node:buffer';
 import { spawn } from 'node:child_process';
-import { GIT_ENVIRONMENT } from '#testkit/run-git';
+import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 
-/** What the server tells every git too: replace refs do not count. */
-const SETTINGS = ['-c', 'core.useReplaceRefs=false', '-c', 'core.autocrlf=false', '-c', 'core.bigFileThreshold=50m'];
-/** Commits have the same ids in every run. */
+/** Settings that the server uses for every git too: replace refs are ignored. */
+const SETTINGS = [
+  '-c',
+  'core.useReplaceRefs=false',
+  '-c',
+  'core.autocrlf=false',
+  '-c',
+  'core.bigFileThreshold=50m',
+];
+/** Fixed dates, so that commits have the same ids in every run. */
 const DATES = { GIT_AUTHOR_DATE: '1600000000 +0000', GIT_COMMITTER_DATE: '1600000000 +0000' };
 const LIMIT_MS = 20_000;
 
-/** Git said no. Newer ones abort for some of it, for instance for a branch without its object. */
+/**
+ * git failed. Newer versions abort in some cases, for instance for a branch without its object.
+ */
 export class GitFailed extends Error {
-  /** What it had printed. */
+  /** Output before the failure. */
   readonly stdout: Buffer;
 
   constructor(message: string, stdout: Buffer) {
@@ -19,10 +28,10 @@ export class GitFailed extends Error {
   }
 }
 
-/** The judge: plain git on one repository, a process for each question. */
+/** The expected results: plain git on one repository, with one process per request. */
 export class AskGit {
   readonly directory: string;
-  /** Whose mailmap counts. */
+  /** The git whose mailmap is used. */
   readonly mailmap: AskGit;
 
   constructor(directory: string, { mailmap }: { readonly mailmap?: AskGit } = {}) {
@@ -31,24 +40,27 @@ export class AskGit {
   }
 
   /**
-   * What git prints. Arguments may be any bytes but NUL.
+   * Returns git's output. Arguments may contain any bytes except NUL.
    *
    * @throws {GitFailed}
    */
   async output(args: readonly (string | Buffer)[], input?: string | Buffer): Promise<Buffer> {
     const bytes = args.map((arg) => Buffer.from(arg));
-    if (bytes.every((arg) => isUtf8(arg))) return this.#run('git', [...SETTINGS, ...bytes.map(String)], input);
-    // Node takes arguments as text only.
-    const list = Buffer.concat([...SETTINGS.map((arg) => Buffer.from(arg)), ...bytes].flatMap((arg) => [arg, Buffer.of(0)]));
+    if (bytes.every((arg) => isUtf8(arg)))
+      return this.#run('git', [...SETTINGS, ...bytes.map(String)], input);
+    // Node accepts arguments only as text.
+    const list = Buffer.concat(
+      [...SETTINGS.map((arg) => Buffer.from(arg)), ...bytes].flatMap((arg) => [arg, Buffer.of(0)]),
+    );
     return this.#run('xargs', ['-0', 'git'], list);
   }
 
-  /** Lines of {@link output}. */
+  /** Returns the lines of {@link output}. */
   async lines(args: readonly (string | Buffer)[], input?: string | Buffer): Promise<string[]> {
     return linesOf(await this.output(args, input));
   }
 
-  /** {@link output}, of a failed command what it printed before it failed. */
+  /** Returns the {@link output} of a command, or its output before it failed. */
   async outputUntilItFails(args: readonly (string | Buffer)[]): Promise<Buffer> {
     return this.output(args).catch((error) => {
       if (error instanceof GitFailed) return error.stdout;
@@ -56,17 +68,17 @@ export class AskGit {
     });
   }
 
-  /** {@link output} of a command that ends each item with NUL. */
+  /** Returns the items of a command's {@link output} that end with NUL. */
   async items(args: readonly (string | Buffer)[], input?: string | Buffer): Promise<Buffer[]> {
     return splitAt(await this.output(args, input), 0);
   }
 
-  /** {@link output} as one word. */
+  /** Returns {@link output} as one word. */
   async word(args: readonly (string | Buffer)[], input?: string | Buffer): Promise<string> {
     return (await this.output(args, input)).toString('latin1').trimEnd();
   }
 
-  /** The word, or nothing where git fails. */
+  /** Returns the word, or nothing if git fails. */
   async wordIfAny(args: readonly (string | Buffer)[]): Promise<string | undefined> {
     return this.word(args).catch(ifFailed(undefined));
   }
@@ -78,7 +90,12 @@ export class AskGit {
   #run(program: string, args: readonly string[], input: string | Buffer | undefined): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const env = { ...process.env, ...GIT_ENVIRONMENT, ...DATES, GIT_DIR: this.directory };
-      const child = spawn(program, args, { cwd: this.directory, env, timeout: LIMIT_MS, killSignal: 'SIGKILL' });
+      const child = spawn(program, args, {
+        cwd: this.directory,
+        env,
+        timeout: LIMIT_MS,
+        killSignal: 'SIGKILL',
+      });
       const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
       child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
       child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
@@ -86,15 +103,22 @@ export class AskGit {
       child.once('error', reject);
       child.once('close', (code, signal) => {
         if (code === 0) resolve(Buffer.concat(stdout));
-        else if (signal !== null && signal !== 'SIGABRT') reject(new Error(`git ${args.join(' ')}: ${signal}`));
-        else reject(new GitFailed(`git ${args.join(' ')}: ${Buffer.concat(stderr).toString('latin1')}`, Buffer.concat(stdout)));
+        else if (signal !== null && signal !== 'SIGABRT')
+          reject(new Error(`git ${args.join(' ')}: ${signal}`));
+        else
+          reject(
+            new GitFailed(
+              `git ${args.join(' ')}: ${Buffer.concat(stderr).toString('latin1')}`,
+              Buffer.concat(stdout),
+            ),
+          );
       });
       child.stdin.end(input);
     });
   }
 }
 
-/** Gives a value in place of git's failure; other errors go on. */
+/** Returns a value if git fails; other errors are rethrown. */
 export function ifFailed<T>(value: T): (error: unknown) => T {
   return (error) => {
     if (error instanceof GitFailed) return value;
@@ -102,12 +126,12 @@ export function ifFailed<T>(value: T): (error: unknown) => T {
   };
 }
 
-/** The lines, as text that keeps every byte. */
+/** Returns the lines as text that keeps every byte. */
 export function linesOf(output: Buffer): string[] {
   return output.toString('latin1').split('\n').slice(0, -1);
 }
 
-/** The parts that end with the byte. */
+/** Returns the parts that end with the byte. */
 export function splitAt(bytes: Buffer, end: number): Buffer[] {
   const parts: Buffer[] = [];
   for (let from = 0; from < bytes.length; ) {

@@ -2,7 +2,7 @@ import type { GitCommit } from '#wire/gen/shared_pb';
 import { type AskGit, ifFailed } from './ask-git.ts';
 import { text } from './comparison.ts';
 
-/** Who and when, as the object says. */
+/** Name and time of a person in the object. */
 interface Ident {
   readonly name: string;
   readonly email: string;
@@ -10,7 +10,7 @@ interface Ident {
   readonly zone: string;
 }
 
-/** What a commit object holds, as bytes in Latin-1. */
+/** Contents of a commit object, as bytes in Latin-1. */
 export interface CommitAnswer {
   readonly id: string;
   readonly tree: string;
@@ -27,7 +27,7 @@ const BODY_LIMIT = 10_240;
 const known = new WeakMap<AskGit, Map<string, Promise<CommitAnswer>>>();
 const knownPeople = new WeakMap<AskGit, Map<string, Promise<string>>>();
 
-/** The server's commit. */
+/** Returns the server's commit. */
 export function ourCommit(commit: GitCommit | undefined): CommitAnswer | undefined {
   if (commit === undefined) return undefined;
   const ident = (person: GitCommit['author']): Ident => ({
@@ -49,7 +49,7 @@ export function ourCommit(commit: GitCommit | undefined): CommitAnswer | undefin
   };
 }
 
-/** Git's commit of that id. @throws {GitFailed} */
+/** Returns git's commit with that id. @throws {GitFailed} */
 export function gitCommit(git: AskGit, oid: string): Promise<CommitAnswer> {
   const commits = known.get(git) ?? new Map<string, Promise<CommitAnswer>>();
   known.set(git, commits);
@@ -58,13 +58,16 @@ export function gitCommit(git: AskGit, oid: string): Promise<CommitAnswer> {
   return commit;
 }
 
-/** Git's commits of those ids. @throws {GitFailed} */
+/** Returns git's commits with those ids. @throws {GitFailed} */
 export function gitCommits(git: AskGit, oids: readonly string[]): Promise<CommitAnswer[]> {
   return Promise.all(oids.map((oid) => gitCommit(git, oid)));
 }
 
-/** Git's commit that a revision names; none where it names none or git cannot read it. */
-export async function gitCommitNamed(git: AskGit, revision: string | Buffer): Promise<CommitAnswer | undefined> {
+/** Returns git's commit for a revision; none if there is none or git cannot read it. */
+export async function gitCommitNamed(
+  git: AskGit,
+  revision: string | Buffer,
+): Promise<CommitAnswer | undefined> {
   const peeled = Buffer.concat([Buffer.from(revision), Buffer.from('^{commit}')]);
   const oid = await git.wordIfAny(['rev-parse', '--quiet', '--verify', '--end-of-options', peeled]);
   return oid === undefined ? undefined : gitCommit(git, oid).catch(ifFailed(undefined));
@@ -95,12 +98,16 @@ async function readCommit(git: AskGit, oid: string): Promise<CommitAnswer> {
   };
 }
 
-/** A person as the mailmap of HEAD has it. `cat-file --use-mailmap` is no judge: git 2.39 does not map committers. */
+/**
+ * Returns a person after the mailmap of HEAD. `cat-file --use-mailmap` cannot provide the expected
+ * result: git 2.39 does not map committers.
+ */
 function mapped(git: AskGit, person: string): Promise<string> {
   const people = knownPeople.get(git) ?? new Map<string, Promise<string>>();
   knownPeople.set(git, people);
   const answer =
-    people.get(person) ?? git.word(['check-mailmap', '--stdin'], Buffer.from(`${person}\n`, 'latin1')).catch(ifFailed(person));
+    people.get(person) ??
+    git.word(['check-mailmap', '--stdin'], Buffer.from(`${person}\n`, 'latin1')).catch(ifFailed(person));
   people.set(person, answer);
   return answer;
 }

@@ -2,7 +2,7 @@ import { ifFailed, linesOf } from './ask-git.ts';
 import { gitCommit, gitCommitNamed, gitCommits, ourCommit } from './commit-answers.ts';
 import { CALL, type Comparer, type Comparison, text } from './comparison.ts';
 
-/** What a walk may be told, in the request's words and in git's. */
+/** An option of a walk, in the request's and in git's form. */
 type Option = readonly [request: object, ...args: string[]];
 
 const LIST_OPTIONS: readonly Option[] = [
@@ -14,7 +14,12 @@ const LIST_OPTIONS: readonly Option[] = [
   [{ firstParent: true }, '--first-parent'],
   [{ skip: 3 }, '--skip=3'],
   [{ author: Buffer.from('Mapped') }, '--author=Mapped'],
-  [{ commitMessagePatterns: [Buffer.from('LINE'), Buffer.from('body')], ignoreCase: true }, '--grep=LINE', '--grep=body', '-i'],
+  [
+    { commitMessagePatterns: [Buffer.from('LINE'), Buffer.from('body')], ignoreCase: true },
+    '--grep=LINE',
+    '--grep=body',
+    '-i',
+  ],
   [{ after: { seconds: 1_600_000_300n } }, '--after=@1600000300'],
   [{ before: { seconds: 1_600_001_500n } }, '--before=@1600001500'],
   [{ disableWalk: true }, '--no-walk'],
@@ -36,16 +41,22 @@ const LOG_OPTIONS: readonly Option[] = [
 const findCommit: Comparer = ({ repository, git, names, commits, some }, { commit }) =>
   [...names, ...some(commits, 10)].map((revision) => ({
     question: `FindCommit ${revision}`,
-    ours: async () => ourCommit((await commit.findCommit({ repository, revision: Buffer.from(revision) }, CALL)).commit),
-    git: async () => gitCommit(git, await git.word(['rev-parse', '--verify', '--end-of-options', `${revision}^{commit}`])),
+    ours: async () =>
+      ourCommit((await commit.findCommit({ repository, revision: Buffer.from(revision) }, CALL)).commit),
+    git: async () =>
+      gitCommit(git, await git.word(['rev-parse', '--verify', '--end-of-options', `${revision}^{commit}`])),
     withoutGit: [undefined],
   }));
 
 const listCommitsByOid: Comparer = ({ repository, git, revisions, kind }, { commit }) => [
   {
     question: 'ListCommitsByOid of all revisions',
-    ours: async () => commitsOf(await Array.fromAsync(commit.listCommitsByOid({ repository, oid: [...revisions] }, CALL))),
-    git: async () => (await Promise.all(revisions.map((one) => gitCommitNamed(git, one)))).filter((one) => one !== undefined),
+    ours: async () =>
+      commitsOf(await Array.fromAsync(commit.listCommitsByOid({ repository, oid: [...revisions] }, CALL))),
+    git: async () =>
+      (await Promise.all(revisions.map((one) => gitCommitNamed(git, one)))).filter(
+        (one) => one !== undefined,
+      ),
     mayFail: kind === 'damaged',
   },
 ];
@@ -61,10 +72,14 @@ const listCommits: Comparer = ({ repository, git, names, paths, pick }, { commit
       ours: async () =>
         commitsOf(
           await Array.fromAsync(
-            commit.listCommits({ repository, revisions: asked, ...options, ...(path && { paths: [path] }) }, CALL),
+            commit.listCommits(
+              { repository, revisions: asked, ...options, ...(path && { paths: [path] }) },
+              CALL,
+            ),
           ),
         ),
-      git: async () => gitCommits(git, await git.lines(['rev-list', ...asked, ...args, '--', ...(path ? [path] : [])])),
+      git: async () =>
+        gitCommits(git, await git.lines(['rev-list', ...asked, ...args, '--', ...(path ? [path] : [])])),
     })),
   );
 
@@ -73,10 +88,16 @@ const listAllCommits: Comparer = ({ repository, git, kind }, { commit }) => [
     question: 'ListAllCommits',
     ours: async () => byId(commitsOf(await Array.fromAsync(commit.listAllCommits({ repository }, CALL)))),
     git: async () => {
-      const objects = await git.lines(['cat-file', '--batch-all-objects', '--batch-check=%(objecttype) %(objectname)']);
+      const objects = await git.lines([
+        'cat-file',
+        '--batch-all-objects',
+        '--batch-check=%(objecttype) %(objectname)',
+      ]);
       const oids = objects.filter((line) => line.startsWith('commit ')).map((line) => line.slice(7));
       return byId(
-        (await Promise.all(oids.map((oid) => gitCommit(git, oid).catch(ifFailed(undefined))))).filter((one) => one !== undefined),
+        (await Promise.all(oids.map((oid) => gitCommit(git, oid).catch(ifFailed(undefined))))).filter(
+          (one) => one !== undefined,
+        ),
       );
     },
     mayFail: kind === 'damaged',
@@ -103,9 +124,14 @@ const countCommits: Comparer = ({ repository, git, names, paths, some, pick }, {
       count(revision, { before: { seconds: 1_600_001_000n } }, '--before=@1600001000'),
     ].map(({ options, args, path }) => ({
       question: `CountCommits ${revision} ${args} ${path}`,
-      ours: async () => (await commit.countCommits({ repository, revision: Buffer.from(revision), ...options }, CALL)).count,
+      ours: async () =>
+        (await commit.countCommits({ repository, revision: Buffer.from(revision), ...options }, CALL)).count,
       git: async () =>
-        Number(await git.word(['rev-list', '--count', ...args, revision, '--', ...(path ? [path] : [])]).catch(ifFailed('0'))),
+        Number(
+          await git
+            .word(['rev-list', '--count', ...args, revision, '--', ...(path ? [path] : [])])
+            .catch(ifFailed('0')),
+        ),
     })),
   );
 
@@ -119,10 +145,14 @@ const countDivergingCommits: Comparer = ({ repository, git, names, pick }, { com
     return {
       question: `CountDivergingCommits ${from} ${to}`,
       ours: async () => {
-        const counts = await commit.countDivergingCommits({ repository, from: Buffer.from(from), to: Buffer.from(to) }, CALL);
+        const counts = await commit.countDivergingCommits(
+          { repository, from: Buffer.from(from), to: Buffer.from(to) },
+          CALL,
+        );
         return [counts.leftCount, counts.rightCount];
       },
-      git: async () => (await git.word(['rev-list', '--count', '--left-right', `${from}...${to}`])).split('\t').map(Number),
+      git: async () =>
+        (await git.word(['rev-list', '--count', '--left-right', `${from}...${to}`])).split('\t').map(Number),
     };
   });
 
@@ -131,14 +161,28 @@ const findCommits: Comparer = (about, { commit }) => {
   return LOG_OPTIONS.flatMap(([options, ...args]) =>
     [undefined, pick(paths)].map((path): Comparison => {
       const revision = pick(names);
-      const asked = { repository, revision: Buffer.from(revision), limit: 20, ...options, ...(path && { paths: [path] }) };
+      const asked = {
+        repository,
+        revision: Buffer.from(revision),
+        limit: 20,
+        ...options,
+        ...(path && { paths: [path] }),
+      };
       return {
         question: `FindCommits ${args} ${revision} ${path}`,
         ours: async () => commitsOf(await Array.fromAsync(commit.findCommits(asked, CALL))),
         git: async () =>
           gitCommits(
             git,
-            await git.lines(['log', '--format=%H', '--max-count=20', ...args, revision, '--', ...(path ? [path] : [])]),
+            await git.lines([
+              'log',
+              '--format=%H',
+              '--max-count=20',
+              ...args,
+              revision,
+              '--',
+              ...(path ? [path] : []),
+            ]),
           ),
       };
     }),
@@ -152,7 +196,11 @@ const findCommitsFollow: Comparer = ({ repository, git, paths, some }, { commit 
       const request = { repository, revision: Buffer.from('main'), limit: 50, follow: true, paths: [path] };
       return commitsOf(await Array.fromAsync(commit.findCommits(request, CALL)));
     },
-    git: async () => gitCommits(git, await git.lines(['log', '--format=%H', '--max-count=50', '--follow', 'main', '--', path])),
+    git: async () =>
+      gitCommits(
+        git,
+        await git.lines(['log', '--format=%H', '--max-count=50', '--follow', 'main', '--', path]),
+      ),
   }));
 
 const findCommitsDetails: Comparer = ({ repository, git }, { commit }) => [
@@ -171,7 +219,9 @@ const findCommitsDetails: Comparer = ({ repository, git }, { commit }) => [
         .flatMap(({ commits }) => commits)
         .map(({ id, shortStats, referencedBy, trailers }) => ({
           id,
-          stats: shortStats ? [shortStats.changedFiles, shortStats.additions, shortStats.deletions] : undefined,
+          stats: shortStats
+            ? [shortStats.changedFiles, shortStats.additions, shortStats.deletions]
+            : undefined,
           referencedBy: referencedBy.map(text),
           trailers: trailers.map(({ key, value }) => `${text(key)}: ${text(value)}`),
         }));
@@ -179,7 +229,9 @@ const findCommitsDetails: Comparer = ({ repository, git }, { commit }) => [
     git: async () => {
       const decorate = ['--decorate=full', '--decorate-refs=refs/heads', '--decorate-refs=refs/tags'];
       const format = '--format=%x01%H%x02%D%x02%(trailers:unfold,separator=%x00)%x02';
-      const log = text(await git.output(['log', '--max-count=100', format, '--shortstat', ...decorate, 'main']));
+      const log = text(
+        await git.output(['log', '--max-count=100', format, '--shortstat', ...decorate, 'main']),
+      );
       return log
         .split('\x01')
         .slice(1)
@@ -189,7 +241,9 @@ const findCommitsDetails: Comparer = ({ repository, git }, { commit }) => [
           return {
             id,
             stats:
-              shortstat.trim() === '' ? undefined : [number(/(\d+) file/), number(/(\d+) insertion/), number(/(\d+) deletion/)],
+              shortstat.trim() === ''
+                ? undefined
+                : [number(/(\d+) file/), number(/(\d+) insertion/), number(/(\d+) deletion/)],
             referencedBy: names
               .split(', ')
               .filter(Boolean)
@@ -203,16 +257,22 @@ const findCommitsDetails: Comparer = ({ repository, git }, { commit }) => [
 
 const findAllCommits: Comparer = ({ repository, git, names, some }, { commit }) =>
   some(names, 4).flatMap((revision) =>
-    ([[{}], [{ order: 1 }, '--topo-order'], [{ skip: 2, maxCount: 5 }, '--skip=2', '--max-count=5']] as const).map(
-      ([options, ...args]) => ({
-        question: `FindAllCommits ${args} ${revision}`,
-        ours: async () =>
-          commitsOf(
-            await Array.fromAsync(commit.findAllCommits({ repository, revision: Buffer.from(revision), ...options }, CALL)),
+    (
+      [[{}], [{ order: 1 }, '--topo-order'], [{ skip: 2, maxCount: 5 }, '--skip=2', '--max-count=5']] as const
+    ).map(([options, ...args]) => ({
+      question: `FindAllCommits ${args} ${revision}`,
+      ours: async () =>
+        commitsOf(
+          await Array.fromAsync(
+            commit.findAllCommits({ repository, revision: Buffer.from(revision), ...options }, CALL),
           ),
-        git: async () => gitCommits(git, linesOf(await git.outputUntilItFails(['log', '--format=%H', ...args, revision, '--']))),
-      }),
-    ),
+        ),
+      git: async () =>
+        gitCommits(
+          git,
+          linesOf(await git.outputUntilItFails(['log', '--format=%H', ...args, revision, '--'])),
+        ),
+    })),
   );
 
 const commitsByMessage: Comparer = ({ repository, git, names, some }, { commit }) =>
@@ -220,10 +280,15 @@ const commitsByMessage: Comparer = ({ repository, git, names, some }, { commit }
     question: `CommitsByMessage ${revision}`,
     ours: async () =>
       commitsOf(
-        await Array.fromAsync(commit.commitsByMessage({ repository, revision: Buffer.from(revision), query: 'SUB.*t' }, CALL)),
+        await Array.fromAsync(
+          commit.commitsByMessage({ repository, revision: Buffer.from(revision), query: 'SUB.*t' }, CALL),
+        ),
       ),
     git: async () =>
-      gitCommits(git, linesOf(await git.outputUntilItFails(['log', '--format=%H', '--grep=SUB.*t', '-i', revision, '--']))),
+      gitCommits(
+        git,
+        linesOf(await git.outputUntilItFails(['log', '--format=%H', '--grep=SUB.*t', '-i', revision, '--'])),
+      ),
   }));
 
 const lastCommitForPath: Comparer = ({ repository, git, names, paths, some, pick }, { commit }) =>
@@ -232,7 +297,10 @@ const lastCommitForPath: Comparer = ({ repository, git, names, paths, some, pick
     return {
       question: `LastCommitForPath ${revision} ${path}`,
       ours: async () =>
-        ourCommit((await commit.lastCommitForPath({ repository, revision: Buffer.from(revision), path }, CALL)).commit),
+        ourCommit(
+          (await commit.lastCommitForPath({ repository, revision: Buffer.from(revision), path }, CALL))
+            .commit,
+        ),
       git: async () => {
         const oid = await git.word([
           'log',
@@ -261,9 +329,11 @@ const commitStats: Comparer = ({ repository, git, names, commits, some }, { comm
     git: async () => {
       const oid = await git.word(['rev-parse', '--verify', '--end-of-options', `${revision}^{commit}`]);
       const { parents } = await gitCommit(git, oid);
-      const base = parents.length > 0 ? `${oid}^` : await git.word(['hash-object', '-t', 'tree', '--stdin'], '');
+      const base =
+        parents.length > 0 ? `${oid}^` : await git.word(['hash-object', '-t', 'tree', '--stdin'], '');
       const lines = await git.lines(['diff', '--numstat', base, oid]);
-      const sum = (column: number): number => lines.reduce((total, line) => total + (Number(line.split('\t')[column]) || 0), 0);
+      const sum = (column: number): number =>
+        lines.reduce((total, line) => total + (Number(line.split('\t')[column]) || 0), 0);
       return { oid, additions: sum(0), deletions: sum(1), files: lines.length };
     },
   }));
@@ -281,7 +351,10 @@ const getCommitMessages: Comparer = ({ repository, git, commits, some }, { commi
     },
   }));
 
-const checkObjectsExist: Comparer = ({ repository, git, revisions, commits, trees, blobs, some, kind }, { commit }) => {
+const checkObjectsExist: Comparer = (
+  { repository, git, revisions, commits, trees, blobs, some, kind },
+  { commit },
+) => {
   const asked = [...revisions, ...some(commits, 5), ...some(trees, 5), ...some(blobs, 5)].filter(
     (revision) => !revision.includes('...'),
   );
@@ -291,12 +364,18 @@ const checkObjectsExist: Comparer = ({ repository, git, revisions, commits, tree
       ours: async () => {
         const request = [{ repository, revisions: asked.map((revision) => Buffer.from(revision)) }];
         const found = await Array.fromAsync(commit.checkObjectsExist(request, CALL));
-        return found.flatMap((message) => message.revisions).map(({ name, exists }) => `${text(name)} ${exists}`);
+        return found
+          .flatMap((message) => message.revisions)
+          .map(({ name, exists }) => `${text(name)} ${exists}`);
       },
       git: async () => {
-        // `cat-file -e` finds broken objects too.
-        const lines = await Promise.all(asked.map((revision) => git.word(['cat-file', '--batch-check'], `${revision}\n`)));
-        return asked.map((revision, index) => `${revision} ${/^[0-9a-f]+ \w+ \d+$/.test(lines[index] ?? '')}`);
+        // `cat-file -e` accepts broken objects too.
+        const lines = await Promise.all(
+          asked.map((revision) => git.word(['cat-file', '--batch-check'], `${revision}\n`)),
+        );
+        return asked.map(
+          (revision, index) => `${revision} ${/^[0-9a-f]+ \w+ \d+$/.test(lines[index] ?? '')}`,
+        );
       },
       mayFail: kind === 'damaged',
     },

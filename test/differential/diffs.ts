@@ -1,7 +1,7 @@
 import type { AskGit } from './ask-git.ts';
 import { gitCommit } from './commit-answers.ts';
 import { CALL, type Comparer, text } from './comparison.ts';
-import type { Choices, OddRepository } from './odd-repository.ts';
+import type { Choices, OddRepository } from './unusual-repository.ts';
 
 const STATUSES = ['A', 'M', 'D', 'T', 'C', 'R'];
 
@@ -15,21 +15,30 @@ interface Change {
   readonly newId: string;
 }
 
-/** What `--raw -z --abbrev=<whole>` prints. */
+/** Parses the output of `--raw -z --abbrev=<whole>`. */
 function parseRaw(items: readonly Buffer[]): Change[] {
   const changes: Change[] = [];
   const words = items.map(text);
   for (let at = 0; at < words.length; ) {
-    const [oldMode = '', newMode = '', oldId = '', newId = '', letter = ''] = words[at++]?.slice(1).split(' ') ?? [];
+    const [oldMode = '', newMode = '', oldId = '', newId = '', letter = ''] =
+      words[at++]?.slice(1).split(' ') ?? [];
     const status = letter.charAt(0);
     const from = words[at++] ?? '';
     const to = status === 'R' || status === 'C' ? (words[at++] ?? '') : from;
-    changes.push({ status, from, to, oldMode: Number.parseInt(oldMode, 8), newMode: Number.parseInt(newMode, 8), oldId, newId });
+    changes.push({
+      status,
+      from,
+      to,
+      oldMode: Number.parseInt(oldMode, 8),
+      newMode: Number.parseInt(newMode, 8),
+      oldId,
+      newId,
+    });
   }
   return changes;
 }
 
-/** A type change is a deletion and an addition. */
+/** Splits a type change into a deletion and an addition. */
 function splitTypeChanges(changes: readonly Change[], zero: string): Change[] {
   return changes.flatMap((change) =>
     change.status === 'T'
@@ -41,7 +50,7 @@ function splitTypeChanges(changes: readonly Change[], zero: string): Change[] {
   );
 }
 
-/** Two sides of a diff; branches of quite different trees among them. */
+/** Returns two sides of a diff, including branches with very different trees. */
 function sidesOf(
   { names, commits, pick }: OddRepository & Choices,
   count: number,
@@ -63,9 +72,19 @@ const commitDiff: Comparer = (about, { diff }) => {
       let patch: Buffer[] = [];
       let head: Omit<(typeof diffs)[number], 'patch'> | undefined;
       for await (const message of diff.commitDiff({ repository, ...sides }, CALL)) {
-        const { fromPath, toPath, oldMode, newMode, fromId, toId, binary, linesAdded, linesRemoved } = message;
+        const { fromPath, toPath, oldMode, newMode, fromId, toId, binary, linesAdded, linesRemoved } =
+          message;
         const paths = { status: '', from: text(fromPath), to: text(toPath) };
-        head ??= { ...paths, oldMode, newMode, oldId: fromId, newId: toId, binary, added: linesAdded, removed: linesRemoved };
+        head ??= {
+          ...paths,
+          oldMode,
+          newMode,
+          oldId: fromId,
+          newId: toId,
+          binary,
+          added: linesAdded,
+          removed: linesRemoved,
+        };
         patch.push(Buffer.from(message.rawPatchData));
         if (!message.endOfPatch) continue;
         diffs.push({ ...head, patch: text(Buffer.concat(patch)) });
@@ -82,7 +101,10 @@ const commitDiff: Comparer = (about, { diff }) => {
         sides.leftCommitId,
         sides.rightCommitId,
       ];
-      const raw = splitTypeChanges(parseRaw(await git.items([...command, '--raw', '-z'])), '0'.repeat(hexLength));
+      const raw = splitTypeChanges(
+        parseRaw(await git.items([...command, '--raw', '-z'])),
+        '0'.repeat(hexLength),
+      );
       const patches = patchesOf(text(await git.output([...command, '--patch'])));
       return raw.map((change, index) => ({ ...change, status: '', ...patches[index] }));
     },
@@ -90,13 +112,14 @@ const commitDiff: Comparer = (about, { diff }) => {
   }));
 };
 
-/** What follows the headers of each file. */
+/** Returns the text after the headers of each file. */
 function patchesOf(output: string): { patch: string; binary: boolean; added: number; removed: number }[] {
   const sections = output.split(/^diff --git .*\n/m).slice(1);
   return sections.map((section) => {
     const at = section.search(/^(@@|Binary)/m);
     const patch = at < 0 ? '' : section.slice(at);
-    const count = (letter: string): number => patch.split('\n').filter((line) => line.startsWith(letter)).length;
+    const count = (letter: string): number =>
+      patch.split('\n').filter((line) => line.startsWith(letter)).length;
     return { patch, binary: patch.startsWith('Binary'), added: count('+'), removed: count('-') };
   });
 }
@@ -110,7 +133,15 @@ const commitDelta: Comparer = (about, { diff }) => {
       return messages
         .flatMap(({ deltas }) => deltas)
         .map(({ fromPath, toPath, fromId, toId, oldMode, newMode }) => {
-          return { status: '', from: text(fromPath), to: text(toPath), oldMode, newMode, oldId: fromId, newId: toId };
+          return {
+            status: '',
+            from: text(fromPath),
+            to: text(toPath),
+            oldMode,
+            newMode,
+            oldId: fromId,
+            newId: toId,
+          };
         });
     },
     git: async () => {
@@ -123,7 +154,10 @@ const commitDelta: Comparer = (about, { diff }) => {
         sides.leftCommitId,
         sides.rightCommitId,
       ]);
-      return splitTypeChanges(parseRaw(items), '0'.repeat(hexLength)).map((change) => ({ ...change, status: '' }));
+      return splitTypeChanges(parseRaw(items), '0'.repeat(hexLength)).map((change) => ({
+        ...change,
+        status: '',
+      }));
     },
     mayFail: kind === 'damaged',
   }));
@@ -134,18 +168,27 @@ const rawDiff: Comparer = (about, { diff }) => {
   return sidesOf(about, 14).map((sides) => ({
     question: `RawDiff ${sides.leftCommitId} ${sides.rightCommitId}`,
     ours: async () =>
-      text(Buffer.concat((await Array.fromAsync(diff.rawDiff({ repository, ...sides }, CALL))).map(({ data }) => data))),
-    git: async () => text(await git.output(['diff', '--full-index', sides.leftCommitId, sides.rightCommitId])),
+      text(
+        Buffer.concat(
+          (await Array.fromAsync(diff.rawDiff({ repository, ...sides }, CALL))).map(({ data }) => data),
+        ),
+      ),
+    git: async () =>
+      text(await git.output(['diff', '--full-index', sides.leftCommitId, sides.rightCommitId])),
   }));
 };
 
-/** Newer gits write commits that change nothing without being told. */
+/** Newer gits include commits without changes by default. */
 const rawPatch: Comparer = (about, { diff }) => {
   const { repository, git } = about;
   return sidesOf(about, 8).map((sides) => ({
     question: `RawPatch ${sides.leftCommitId} ${sides.rightCommitId}`,
     ours: async () =>
-      text(Buffer.concat((await Array.fromAsync(diff.rawPatch({ repository, ...sides }, CALL))).map(({ data }) => data))),
+      text(
+        Buffer.concat(
+          (await Array.fromAsync(diff.rawPatch({ repository, ...sides }, CALL))).map(({ data }) => data),
+        ),
+      ),
     git: async () =>
       text(
         await git.output([
@@ -167,10 +210,17 @@ const diffStats: Comparer = (about, { diff }) => {
       const messages = await Array.fromAsync(diff.diffStats({ repository, ...sides }, CALL));
       return messages
         .flatMap(({ stats }) => stats)
-        .map(({ path, oldPath, additions, deletions }) => ({ path: text(path), oldPath: text(oldPath), additions, deletions }));
+        .map(({ path, oldPath, additions, deletions }) => ({
+          path: text(path),
+          oldPath: text(oldPath),
+          additions,
+          deletions,
+        }));
     },
     git: async () => {
-      const items = (await git.items(['diff', '--numstat', '-z', sides.leftCommitId, sides.rightCommitId])).map(text);
+      const items = (
+        await git.items(['diff', '--numstat', '-z', sides.leftCommitId, sides.rightCommitId])
+      ).map(text);
       const stats: { path: string; oldPath: string; additions: number; deletions: number }[] = [];
       for (let at = 0; at < items.length; ) {
         const [, added, removed, path] = /^(\S+)\t(\S+)\t(.*)$/s.exec(items[at++] ?? '') ?? [];
@@ -184,7 +234,10 @@ const diffStats: Comparer = (about, { diff }) => {
 };
 
 const findChangedPaths: Comparer = ({ repository, git, commits, trees, hexLength, some, pick }, { diff }) =>
-  [...some(commits, 14).map((one) => [one]), ...Array.from({ length: 6 }, () => [pick(trees), pick(trees)])].flatMap((asked) =>
+  [
+    ...some(commits, 14).map((one) => [one]),
+    ...Array.from({ length: 6 }, () => [pick(trees), pick(trees)]),
+  ].flatMap((asked) =>
     [false, true].map((allParents) => ({
       question: `FindChangedPaths ${allParents} ${asked}`,
       ours: async () => {
@@ -193,7 +246,12 @@ const findChangedPaths: Comparer = ({ repository, git, commits, trees, hexLength
           other === undefined
             ? { case: 'commitRequest' as const, value: { commitRevision: one } }
             : { case: 'treeRequest' as const, value: { leftTreeRevision: one, rightTreeRevision: other } };
-        const request = { repository, requests: [{ type }], mergeCommitDiffMode: allParents ? 2 : 1, findRenames: true };
+        const request = {
+          repository,
+          requests: [{ type }],
+          mergeCommitDiffMode: allParents ? 2 : 1,
+          findRenames: true,
+        };
         const messages = await Array.fromAsync(diff.findChangedPaths(request, CALL));
         return messages
           .flatMap(({ paths }) => paths)
@@ -221,24 +279,32 @@ const findChangedPaths: Comparer = ({ repository, git, commits, trees, hexLength
           '--no-commit-id',
           `--abbrev=${hexLength}`,
         ];
-        const items = await git.items(['diff-tree', ...options, allParents ? '-c' : '-m'], `${asked.join(' ')}\n`);
-        // In front of changes between trees are the ids of the trees; a tree that is not there is none to diff-tree.
+        const items = await git.items(
+          ['diff-tree', ...options, allParents ? '-c' : '-m'],
+          `${asked.join(' ')}\n`,
+        );
+        // The ids of the trees precede changes between trees; diff-tree refuses a missing tree.
         const [first] = items;
         if (first !== undefined) items[0] = Buffer.from(text(first).replace(/^[^:]*\n/, ''), 'latin1');
-        await Promise.all(asked.map((oid) => git.output(['cat-file', asked.length === 2 ? 'tree' : 'commit', oid])));
+        await Promise.all(
+          asked.map((oid) => git.output(['cat-file', asked.length === 2 ? 'tree' : 'commit', oid])),
+        );
         return changesOf(git, items, asked, allParents);
       },
     })),
   );
 
-/** Changes of a merge against all parents at once have a mode, an id and a letter for each parent. */
+/**
+ * Changes of a merge against all parents at once have a mode, an id and a letter for each parent.
+ */
 async function changesOf(
   git: AskGit,
   items: readonly Buffer[],
   asked: readonly string[],
   allParents: boolean,
 ): Promise<Change[]> {
-  const isMerge = allParents && asked.length === 1 && (await gitCommit(git, asked[0] ?? '')).parents.length > 1;
+  const isMerge =
+    allParents && asked.length === 1 && (await gitCommit(git, asked[0] ?? '')).parents.length > 1;
   if (!isMerge) return parseRaw(items);
   const changes: Change[] = [];
   for (let at = 0; at < items.length; at += 2) {
@@ -264,13 +330,17 @@ const getPatchId: Comparer = (about, { diff }) => {
   return sidesOf(about, 6).map(({ leftCommitId, rightCommitId }) => ({
     question: `GetPatchID ${leftCommitId} ${rightCommitId}`,
     ours: async () => {
-      const request = { repository, oldRevision: Buffer.from(leftCommitId), newRevision: Buffer.from(rightCommitId) };
+      const request = {
+        repository,
+        oldRevision: Buffer.from(leftCommitId),
+        newRevision: Buffer.from(rightCommitId),
+      };
       return (await diff.getPatchID(request, CALL)).patchId;
     },
     git: async () => {
       const patch = await git.output(['diff', '--full-index', leftCommitId, rightCommitId]);
       if (patch.length === 0) await git.output(['rev-parse', '--verify', 'no-difference']);
-      // Outside of the repository, whose object format is not that of patch ids.
+      // Runs outside the repository, because patch ids use another object format.
       return (await git.word(['--git-dir=/nonexistent', 'patch-id', '--verbatim'], patch)).split(' ')[0];
     },
   }));
@@ -280,14 +350,20 @@ const diffBlobs: Comparer = ({ repository, git, blobs, hexLength, pick }, { diff
   Array.from({ length: 10 }, () => [pick(blobs), pick(blobs)] as const).map(([leftBlob, rightBlob]) => ({
     question: `DiffBlobs ${leftBlob} ${rightBlob}`,
     ours: async () => {
-      const request = { repository, blobPairs: [{ leftBlob: Buffer.from(leftBlob), rightBlob: Buffer.from(rightBlob) }] };
+      const request = {
+        repository,
+        blobPairs: [{ leftBlob: Buffer.from(leftBlob), rightBlob: Buffer.from(rightBlob) }],
+      };
       const messages = await Array.fromAsync(diff.diffBlobs(request, CALL));
       return text(Buffer.concat(messages.map(({ patch }) => patch)));
     },
     git: async () => {
       // The RPC refuses to compare a blob with itself.
       if (leftBlob === rightBlob) await git.output(['rev-parse', '--verify', 'equal']);
-      return patchesOf(text(await git.output(['diff', `--abbrev=${hexLength}`, leftBlob, rightBlob])))[0]?.patch ?? '';
+      return (
+        patchesOf(text(await git.output(['diff', `--abbrev=${hexLength}`, leftBlob, rightBlob])))[0]?.patch ??
+        ''
+      );
     },
   }));
 

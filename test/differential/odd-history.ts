@@ -1,7 +1,9 @@
-import type { Random } from '#testkit/random-history';
+import type { Random } from '#testkit/repositories/random-history';
 
 const DEEP = `${'deep/'.repeat(100)}leaf`;
-/** Names as bytes in Latin-1. ` b/` is not among them: nobody can take its diff header apart. */
+/**
+ * Names as bytes in Latin-1. A path with ` b/` is omitted, because its diff header is ambiguous.
+ */
 const PATHS = [
   'a',
   'b',
@@ -29,7 +31,13 @@ const MESSAGES = [
   'carriage\r\nreturn\r\n',
   `long\n\n${'line of a long body\n'.repeat(700)}`,
 ];
-const PEOPLE = ['Ann <ann@example.com>', 'J\xfcrgen <j@example.com>', 'Mapped <old@example.com>', ' <>', 'A. "B" C <a b c>'];
+const PEOPLE = [
+  'Ann <ann@example.com>',
+  'J\xfcrgen <j@example.com>',
+  'Mapped <old@example.com>',
+  ' <>',
+  'A. "B" C <a b c>',
+];
 const DATES = ['0 +0000', '1600000000 +0200', '1600000000 -1159', '1234567890 +0545', '4294967296 +0000'];
 const MAILMAP = 'New Name <new@example.com> <old@example.com>\n';
 
@@ -38,8 +46,9 @@ interface Made {
 }
 
 /**
- * A stream for `git fast-import`: `count` commits, each at `refs/heads/c<mark>`: roots, chains, criss-cross and octopus merges, commits that change
- * nothing, commits of the empty tree, dates that run backwards, and a tree with a name for each byte. `refs/heads/main` is the last.
+ * Returns a stream for `git fast-import`: `count` commits, each at `refs/heads/c<mark>`: roots,
+ * chains, criss-cross and octopus merges, commits without changes, commits of the empty tree, dates
+ * that run backwards, and a tree with a name for each byte. `refs/heads/main` is the last.
  */
 export function oddHistory(random: Random, count: number, hexLength: number): Buffer {
   const below = (limit: number): number => Math.floor(random() * limit);
@@ -54,7 +63,8 @@ export function oddHistory(random: Random, count: number, hexLength: number): Bu
     const date = below(5) === 0 ? pick(DATES) : `${1_600_000_000 + mark * 60 - below(4) * 90} +0000`;
     parts.push(
       latin1(
-        `commit refs/heads/c${mark}\nmark :${mark}\nauthor ${pick(PEOPLE)} ${pick(DATES)}\ncommitter ${pick(PEOPLE)} ${date}\n`,
+        `commit refs/heads/c${mark}\nmark :${mark}\nauthor ${pick(PEOPLE)} ${pick(DATES)}\n` +
+          `committer ${pick(PEOPLE)} ${date}\n`,
       ),
     );
     if (below(6) === 0) parts.push(latin1('encoding ISO-8859-1\n'));
@@ -68,7 +78,10 @@ export function oddHistory(random: Random, count: number, hexLength: number): Bu
   parts.push(latin1(`reset refs/heads/main\nfrom :${count}\n\ndone\n`));
   return Buffer.concat(parts);
 
-  /** 2 and 3 fork from 1; 4 and 5 both merge them, crossed; 6 merges the crossed ones; what follows is left to chance. */
+  /**
+   * Returns the parents: 2 and 3 fork from 1; 4 and 5 both merge them, crossed; 6 merges the
+   * crossed ones; the rest is random.
+   */
   function parentsOf(mark: number): number[] {
     const fixed: readonly number[][] = [[], [], [1], [1], [2, 3], [3, 2], [4, 5]];
     const known = fixed[mark];
@@ -86,10 +99,12 @@ export function oddHistory(random: Random, count: number, hexLength: number): Bu
     if (below(12) === 0) return new Map();
     const files = new Map<string, string>();
     for (const parent of parents) {
-      for (const [path, file] of made[parent - 1]?.files ?? []) if (!files.has(path) || below(3) === 0) files.set(path, file);
+      for (const [path, file] of made[parent - 1]?.files ?? [])
+        if (!files.has(path) || below(3) === 0) files.set(path, file);
     }
     if (mark === 4)
-      for (let byte = 1; byte < 256; byte++) if (byte !== 0x2f) files.set(`every/x${String.fromCharCode(byte)}y`, '100644 byte');
+      for (let byte = 1; byte < 256; byte++)
+        if (byte !== 0x2f) files.set(`every/x${String.fromCharCode(byte)}y`, '100644 byte');
     if (mark % 5 === 0) files.set('.mailmap', `100644 ${MAILMAP}`);
     for (let changes = below(5); changes > 0; changes--) {
       const path = pick(PATHS);
@@ -118,7 +133,13 @@ const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 function printFile(path: string, file: string): Buffer {
   const [mode, content] = [file.slice(0, 6), latin1(file.slice(7))];
-  const quoted = Array.from(path, (letter) => `\\${letter.charCodeAt(0).toString(8).padStart(3, '0')}`).join('');
+  const quoted = Array.from(path, (letter) => `\\${letter.charCodeAt(0).toString(8).padStart(3, '0')}`).join(
+    '',
+  );
   if (mode === '160000') return latin1(`M ${mode} ${content} "${quoted}"\n`);
-  return Buffer.concat([latin1(`M ${mode} inline "${quoted}"\ndata ${content.length}\n`), content, latin1('\n')]);
+  return Buffer.concat([
+    latin1(`M ${mode} inline "${quoted}"\ndata ${content.length}\n`),
+    content,
+    latin1('\n'),
+  ]);
 }

@@ -7,7 +7,7 @@ const BODY_LIMIT = 10_240;
 const HEADS = 'refs/heads/';
 const TAGS = 'refs/tags/';
 
-/** Lines of `for-each-ref`, whose format holds no line feeds. */
+/** Returns the lines of `for-each-ref`, whose format contains no line feeds. */
 async function forEachRef(git: AskGit, args: readonly (string | Buffer)[]): Promise<string[]> {
   return splitAt(await git.output(['for-each-ref', ...args]), 0x0a).map(text);
 }
@@ -38,9 +38,15 @@ const listRefs: Comparer = ({ repository, git, some }, { ref }) =>
       return {
         question: `ListRefs ${args} ${patterns}`,
         ours: async () => {
-          const request = { repository, patterns: patterns.map((pattern) => Buffer.from(pattern)), ...options };
+          const request = {
+            repository,
+            patterns: patterns.map((pattern) => Buffer.from(pattern)),
+            ...options,
+          };
           const messages = await Array.fromAsync(ref.listRefs(request, CALL));
-          return messages.flatMap(({ references }) => references).map(({ name, target }) => `${text(name)} ${target}`);
+          return messages
+            .flatMap(({ references }) => references)
+            .map(({ name, target }) => `${text(name)} ${target}`);
         },
         git: () => forEachRef(git, ['--format=%(refname) %(objectname)', ...args, ...patterns]),
       };
@@ -64,7 +70,10 @@ const listRefsPeeled: Comparer = ({ repository, git, kind }, { ref }) => [
       const peeled = await Promise.all(
         lines.map(async (line) => {
           const [, name = '', oid = '', type = ''] = /^(.*) (\S+) (\S+)$/.exec(line) ?? [];
-          return `${name} ${oid} ${type === 'tag' ? await git.word(['rev-parse', '--verify', `${oid}^{}`]) : ''}`;
+          return (
+            `${name} ${oid} ` +
+            `${type === 'tag' ? await git.word(['rev-parse', '--verify', `${oid}^{}`]) : ''}`
+          );
         }),
       );
       return [...(head === undefined ? [] : [`HEAD ${head} `]), ...peeled];
@@ -73,8 +82,9 @@ const listRefsPeeled: Comparer = ({ repository, git, kind }, { ref }) => [
   },
 ];
 
-/** `<name> <id of the target>`. */
-const branchLine = (name: Uint8Array, commit: { readonly id: string } | undefined): string => `${text(name)} ${commit?.id}`;
+/** Returns `<name> <id of the target>`. */
+const branchLine = (name: Uint8Array, commit: { readonly id: string } | undefined): string =>
+  `${text(name)} ${commit?.id}`;
 
 const findLocalBranches: Comparer = ({ repository, git, kind }, { ref }) =>
   ['refname', 'committerdate', '-committerdate'].map((key, sortBy) => ({
@@ -110,8 +120,12 @@ const findAllRemoteBranches: Comparer = ({ repository, git, kind }, { ref }) => 
   {
     question: 'FindAllRemoteBranches origin',
     ours: async () => {
-      const messages = await Array.fromAsync(ref.findAllRemoteBranches({ repository, remoteName: 'origin' }, CALL));
-      return messages.flatMap(({ branches }) => branches).map(({ name, targetCommit }) => branchLine(name, targetCommit));
+      const messages = await Array.fromAsync(
+        ref.findAllRemoteBranches({ repository, remoteName: 'origin' }, CALL),
+      );
+      return messages
+        .flatMap(({ branches }) => branches)
+        .map(({ name, targetCommit }) => branchLine(name, targetCommit));
     },
     git: () => forEachRef(git, ['--format=%(refname) %(objectname)', 'refs/remotes/origin']),
     mayFail: kind === 'damaged',
@@ -130,7 +144,8 @@ interface TagAnswer {
 function ourTag(tag: Tag | undefined): TagAnswer | undefined {
   if (tag === undefined) return undefined;
   const { name, id, targetCommit, message, messageSize, tagger } = tag;
-  const who = tagger && `${text(tagger.name)} <${text(tagger.email)}> ${tagger.date?.seconds} ${text(tagger.timezone)}`;
+  const who =
+    tagger && `${text(tagger.name)} <${text(tagger.email)}> ${tagger.date?.seconds} ${text(tagger.timezone)}`;
   return {
     name: text(name),
     id,
@@ -141,49 +156,72 @@ function ourTag(tag: Tag | undefined): TagAnswer | undefined {
   };
 }
 
-/** Of the reference of that full name. */
+/** Returns the tag for a reference's full name. */
 async function gitTag(git: AskGit, ref: Buffer): Promise<TagAnswer> {
   const id = await git.word(['rev-parse', '--verify', '--end-of-options', ref]);
   const name = text(ref).replace(TAGS, '');
   const commit = await gitCommitNamed(git, id);
-  if ((await git.word(['cat-file', '-t', id])) !== 'tag') return { name, id, commit, message: '', size: 0, tagger: '' };
+  if ((await git.word(['cat-file', '-t', id])) !== 'tag')
+    return { name, id, commit, message: '', size: 0, tagger: '' };
   const object = text(await git.output(['cat-file', 'tag', id]));
   const message = object.slice(object.indexOf('\n\n') + 2).replace(/\n+$/, '');
   const [, who = '', when = ''] = /^tagger (.*>) (.*)$/m.exec(object) ?? [];
-  const mapped = await git.mailmap.word(['check-mailmap', '--stdin'], Buffer.from(`${who}\n`, 'latin1')).catch(ifFailed(who));
-  return { name, id, commit, message: message.slice(0, BODY_LIMIT), size: message.length, tagger: `${mapped} ${when}` };
+  const mapped = await git.mailmap
+    .word(['check-mailmap', '--stdin'], Buffer.from(`${who}\n`, 'latin1'))
+    .catch(ifFailed(who));
+  return {
+    name,
+    id,
+    commit,
+    message: message.slice(0, BODY_LIMIT),
+    size: message.length,
+    tagger: `${mapped} ${when}`,
+  };
 }
 
 const findAllTags: Comparer = ({ repository, git, kind }, { ref }) =>
-  [[{}], [{ sortBy: { key: 1, direction: 1 } }, '--sort=-creatordate'], [{ sortBy: { key: 2 } }, '--sort=version:refname']].map(
-    ([options, ...args]) => ({
-      question: `FindAllTags ${args}`,
-      ours: async () => {
-        const messages = await Array.fromAsync(ref.findAllTags({ repository, ...(options as object) }, CALL));
-        return messages.flatMap(({ tags }) => tags).map(ourTag);
-      },
-      git: async () => {
-        const names = splitAt(await git.output(['for-each-ref', '--format=%(refname)', ...args.map(String), TAGS]), 0x0a);
-        return Promise.all(names.map((name) => gitTag(git, name)));
-      },
-      mayFail: kind === 'damaged',
-    }),
-  );
+  [
+    [{}],
+    [{ sortBy: { key: 1, direction: 1 } }, '--sort=-creatordate'],
+    [{ sortBy: { key: 2 } }, '--sort=version:refname'],
+  ].map(([options, ...args]) => ({
+    question: `FindAllTags ${args}`,
+    ours: async () => {
+      const messages = await Array.fromAsync(ref.findAllTags({ repository, ...(options as object) }, CALL));
+      return messages.flatMap(({ tags }) => tags).map(ourTag);
+    },
+    git: async () => {
+      const names = splitAt(
+        await git.output(['for-each-ref', '--format=%(refname)', ...args.map(String), TAGS]),
+        0x0a,
+      );
+      return Promise.all(names.map((name) => gitTag(git, name)));
+    },
+    mayFail: kind === 'damaged',
+  }));
 
 const findTag: Comparer = ({ repository, git, refs, some }, { ref }) =>
-  [...some(refs, 8), Buffer.from('refs/tags/both'), Buffer.from('refs/tags/v1.9'), Buffer.from('refs/tags/nope')].map((name) => ({
+  [
+    ...some(refs, 8),
+    Buffer.from('refs/tags/both'),
+    Buffer.from('refs/tags/v1.9'),
+    Buffer.from('refs/tags/nope'),
+  ].map((name) => ({
     question: `FindTag ${text(name)}`,
     ours: async () => {
       const tagName = Buffer.from(text(name).replace(/^refs\/(tags|heads)\//, ''), 'latin1');
       return ourTag((await ref.findTag({ repository, tagName }, CALL)).tag);
     },
-    git: () => gitTag(git, Buffer.from(text(name).replace(/^(refs\/heads\/|(?!refs\/tags))/, TAGS), 'latin1')),
+    git: () =>
+      gitTag(git, Buffer.from(text(name).replace(/^(refs\/heads\/|(?!refs\/tags))/, TAGS), 'latin1')),
   }));
 
 const findBranch: Comparer = ({ repository, git, refs, some }, { ref }) =>
   [
     ...some(refs, 14),
-    ...['dangling', 'sym', 'dir', 'broken', 'bad..name', 'both', 'nope'].map((name) => Buffer.from(HEADS + name)),
+    ...['dangling', 'sym', 'dir', 'broken', 'bad..name', 'both', 'nope'].map((name) =>
+      Buffer.from(HEADS + name),
+    ),
   ].map((full) => {
     const name = Buffer.from(text(full).replace(HEADS, ''), 'latin1');
     return {
@@ -196,7 +234,7 @@ const findBranch: Comparer = ({ repository, git, refs, some }, { ref }) =>
         const branch = Buffer.concat([Buffer.from(HEADS), name]);
         const [found] = await forEachRef(git, ['--count=1', '--format=%(refname)', branch]);
         if (found === undefined) return undefined;
-        // Another one below that name is an error of the RPC.
+        // Another reference below that name is an error of the RPC.
         if (found !== text(branch)) await git.output(['rev-parse', '--verify', 'ambiguous']);
         const oid = await git.word([
           'rev-parse',
@@ -212,7 +250,9 @@ const findBranch: Comparer = ({ repository, git, refs, some }, { ref }) =>
 const refExists: Comparer = ({ repository, git, refs, some }, { ref }) =>
   [
     ...some(refs, 10),
-    ...['dangling', 'sym', 'dir', 'broken', 'bad..name', 'nope', '*'].map((name) => Buffer.from(HEADS + name)),
+    ...['dangling', 'sym', 'dir', 'broken', 'bad..name', 'nope', '*'].map((name) =>
+      Buffer.from(HEADS + name),
+    ),
   ].map((name) => ({
     question: `RefExists ${text(name)}`,
     ours: async () => (await ref.refExists({ repository, ref: name }, CALL)).value,
@@ -232,14 +272,20 @@ const findRefsByOid: Comparer = ({ repository, git, commits, tags, some }, { ref
     question: `FindRefsByOID ${oid}`,
     ours: async () => (await ref.findRefsByOID({ repository, oid }, CALL)).refs,
     git: async () => {
-      // Older gits look through one tag only. All tags of these repositories are references too.
-      const lines = await forEachRef(git, ['--format=%(objectname) %(objecttype) %(*objectname) %(refname)', TAGS, HEADS]);
+      // Older gits dereference only one tag. All tags of these repositories are references too.
+      const lines = await forEachRef(git, [
+        '--format=%(objectname) %(objecttype) %(*objectname) %(refname)',
+        TAGS,
+        HEADS,
+      ]);
       const parsed = lines.map((line) => /^(\S+) (\S+) (\S*) (.*)$/.exec(line) ?? []);
       const targets = new Map(parsed.map(([, id = '', , target = '']) => [id, target]));
       const pointsAt = (id: string | undefined): boolean => id === oid || (!!id && pointsAt(targets.get(id)));
-      return parsed.filter(([, id, type]) => id === oid || (type === 'tag' && pointsAt(id))).map(([, , , , name]) => name);
+      return parsed
+        .filter(([, id, type]) => id === oid || (type === 'tag' && pointsAt(id)))
+        .map(([, , , , name]) => name);
     },
-    // A name that is not UTF-8 cannot be told.
+    // The message cannot hold a name that is not UTF-8.
     mayFail: true,
   }));
 
@@ -248,20 +294,28 @@ const namesContaining: Comparer = ({ repository, git, commits, some }, { ref }) 
     {
       question: `ListBranchNamesContainingCommit ${commitId}`,
       ours: async () => {
-        const messages = await Array.fromAsync(ref.listBranchNamesContainingCommit({ repository, commitId }, CALL));
+        const messages = await Array.fromAsync(
+          ref.listBranchNamesContainingCommit({ repository, commitId }, CALL),
+        );
         return messages.flatMap(({ branchNames }) => branchNames).map(text);
       },
       git: async () =>
-        (await forEachRef(git, ['--format=%(refname)', `--contains=${commitId}`, HEADS])).map((name) => name.slice(HEADS.length)),
+        (await forEachRef(git, ['--format=%(refname)', `--contains=${commitId}`, HEADS])).map((name) =>
+          name.slice(HEADS.length),
+        ),
     },
     {
       question: `ListTagNamesContainingCommit ${commitId}`,
       ours: async () => {
-        const messages = await Array.fromAsync(ref.listTagNamesContainingCommit({ repository, commitId }, CALL));
+        const messages = await Array.fromAsync(
+          ref.listTagNamesContainingCommit({ repository, commitId }, CALL),
+        );
         return messages.flatMap(({ tagNames }) => tagNames).map(text);
       },
       git: async () =>
-        (await forEachRef(git, ['--format=%(refname)', `--contains=${commitId}`, TAGS])).map((name) => name.slice(TAGS.length)),
+        (await forEachRef(git, ['--format=%(refname)', `--contains=${commitId}`, TAGS])).map((name) =>
+          name.slice(TAGS.length),
+        ),
     },
   ]);
 

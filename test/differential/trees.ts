@@ -4,7 +4,7 @@ import { gitCommit, ourCommit } from './commit-answers.ts';
 import { CALL, type Comparer, text } from './comparison.ts';
 
 const MODES: Readonly<Record<string, number>> = { blob: 0, tree: 1, commit: 3 };
-/** TreeEntryResponse has a numbering of its own. */
+/** TreeEntryResponse has its own numbers. */
 const TYPES: Readonly<Record<string, number>> = { commit: 0, blob: 1, tree: 2 };
 const FLAT_STEPS = 9;
 
@@ -15,7 +15,7 @@ interface Entry {
   readonly path: string;
 }
 
-/** What `ls-tree -z` prints. */
+/** Returns the output of `ls-tree -z`. */
 async function listTree(git: AskGit, args: readonly (string | Buffer)[]): Promise<Entry[]> {
   return entriesOf(await git.output(['ls-tree', '-z', ...args]));
 }
@@ -32,12 +32,14 @@ const listFiles: Comparer = ({ repository, git, names, some }, { commit }) =>
   ['main', 'twice', 'c4', ...some(names, 12)].map((revision) => ({
     question: `ListFiles ${revision}`,
     ours: async () =>
-      (await Array.fromAsync(commit.listFiles({ repository, revision: Buffer.from(revision) }, CALL))).flatMap(({ paths }) =>
-        paths.map(text),
-      ),
+      (
+        await Array.fromAsync(commit.listFiles({ repository, revision: Buffer.from(revision) }, CALL))
+      ).flatMap(({ paths }) => paths.map(text)),
     git: async () => {
-      // What comes before a directory that is not there is listed.
-      const entries = entriesOf(await git.outputUntilItFails(['ls-tree', '-z', '-r', '--full-tree', revision]));
+      // Entries before a missing directory are listed.
+      const entries = entriesOf(
+        await git.outputUntilItFails(['ls-tree', '-z', '-r', '--full-tree', revision]),
+      );
       return entries.filter(({ type }) => type === 'blob').map(({ path }) => path);
     },
   }));
@@ -55,7 +57,13 @@ const getTreeEntries: Comparer = ({ repository, git, names, paths, kind, some, p
         );
         return messages
           .flatMap(({ entries }) => entries)
-          .map(({ mode, type, oid, path, flatPath }) => ({ mode, type, oid, path: text(path), flatPath: text(flatPath) }));
+          .map(({ mode, type, oid, path, flatPath }) => ({
+            mode,
+            type,
+            oid,
+            path: text(path),
+            flatPath: text(flatPath),
+          }));
       },
       git: async () => {
         const directory = text(path) === '.' ? '' : text(path);
@@ -75,7 +83,7 @@ const getTreeEntries: Comparer = ({ repository, git, names, paths, kind, some, p
           }),
         );
       },
-      // A damaged tree below is no error of ls-tree, only of the flat path's.
+      // For ls-tree a damaged tree below is not an error, except with the flat path.
       mayFail: kind === 'damaged',
     })),
   );
@@ -83,7 +91,7 @@ const getTreeEntries: Comparer = ({ repository, git, names, paths, kind, some, p
 async function flatPathOf(git: AskGit, type: string, oid: string, path: string): Promise<string> {
   let [flat, tree] = [path, type === 'tree' ? oid : undefined];
   for (let step = 0; step < FLAT_STEPS && tree !== undefined; step++) {
-    // A tree that cannot be read ends the path too.
+    // An unreadable tree ends the path too.
     const [only, ...others] = await listTree(git, [tree]).catch(ifFailed([]));
     if (only === undefined || others.length > 0 || only.type !== 'tree') break;
     flat = `${flat}/${only.path}`;
@@ -98,7 +106,9 @@ const treeEntry: Comparer = ({ repository, git, names, paths, some, pick }, { co
     return {
       question: `TreeEntry ${revision} ${text(path)}`,
       ours: async () => {
-        const messages = await Array.fromAsync(commit.treeEntry({ repository, revision: Buffer.from(revision), path }, CALL));
+        const messages = await Array.fromAsync(
+          commit.treeEntry({ repository, revision: Buffer.from(revision), path }, CALL),
+        );
         const [first] = messages;
         const data = text(Buffer.concat(messages.map(({ data }) => data)));
         return { type: first?.type, oid: first?.oid, mode: first?.mode, size: Number(first?.size), data };
@@ -106,13 +116,19 @@ const treeEntry: Comparer = ({ repository, git, names, paths, some, pick }, { co
       git: async () => {
         const { entry, size, data } = await entryAt(git, revision, path);
         const isBlob = entry.type === 'blob';
-        return { type: TYPES[entry.type], oid: entry.oid, mode: entry.mode, size, data: isBlob ? text(data) : '' };
+        return {
+          type: TYPES[entry.type],
+          oid: entry.oid,
+          mode: entry.mode,
+          size,
+          data: isBlob ? text(data) : '',
+        };
       },
     };
   });
 
 /**
- * The entry whose name is the path, byte for byte, and its object.
+ * Returns the entry whose name equals the path byte by byte, and its object.
  *
  * @throws {GitFailed} when there is none.
  */
@@ -124,7 +140,9 @@ export async function entryAt(
   const name = text(path).replace(/(?<=.)\/+$/, '');
   const slash = name.lastIndexOf('/');
   const parent = Buffer.from(`${revision}:${slash < 0 ? '' : name.slice(0, slash)}`, 'latin1');
-  const entries = await listTree(git, [await git.word(['rev-parse', '--verify', '--end-of-options', parent])]);
+  const entries = await listTree(git, [
+    await git.word(['rev-parse', '--verify', '--end-of-options', parent]),
+  ]);
   const isClean = !name.startsWith('/') && name === posix.normalize(name);
   const entry = entries.find((one) => isClean && one.path === name.slice(slash + 1));
   if (entry === undefined) {
@@ -143,7 +161,13 @@ const listLastCommitsForTree: Comparer = ({ repository, git, names, paths, some,
     return {
       question: `ListLastCommitsForTree ${revision} ${directory}`,
       ours: async () => {
-        const request = { repository, revision, path: Buffer.from(directory, 'latin1'), limit: 1000, ...literal };
+        const request = {
+          repository,
+          revision,
+          path: Buffer.from(directory, 'latin1'),
+          limit: 1000,
+          ...literal,
+        };
         const messages = await Array.fromAsync(commit.listLastCommitsForTree(request, CALL));
         return messages
           .flatMap(({ commits }) => commits)
@@ -152,7 +176,9 @@ const listLastCommitsForTree: Comparer = ({ repository, git, names, paths, some,
       git: async () => {
         const path = Buffer.from(directory === '' || directory === '/' ? '.' : directory, 'latin1');
         const entries = await listTree(git, ['--full-name', revision, '--', path]);
-        const sorted = ['tree', 'blob', 'commit'].flatMap((type) => entries.filter((entry) => entry.type === type));
+        const sorted = ['tree', 'blob', 'commit'].flatMap((type) =>
+          entries.filter((entry) => entry.type === type),
+        );
         return Promise.all(
           sorted.map(async ({ path }) => {
             const log = [
@@ -179,9 +205,12 @@ const rawBlame: Comparer = ({ repository, git, names, paths, some, pick }, { com
       question: `RawBlame ${revision} ${text(path)} ${range}`,
       ours: async () => {
         const request = { repository, revision: Buffer.from(revision), path, range: Buffer.from(range) };
-        return text(Buffer.concat((await Array.fromAsync(commit.rawBlame(request, CALL))).map(({ data }) => data)));
+        return text(
+          Buffer.concat((await Array.fromAsync(commit.rawBlame(request, CALL))).map(({ data }) => data)),
+        );
       },
-      git: async () => text(await git.output(['blame', '-p', ...(range ? ['-L', range] : []), revision, '--', path])),
+      git: async () =>
+        text(await git.output(['blame', '-p', ...(range ? ['-L', range] : []), revision, '--', path])),
     };
   });
 
@@ -194,7 +223,7 @@ const checkedBlobs = (answers: readonly { oid: string; size: bigint; data: Uint8
   return joined.map(({ oid, size, data }) => `${oid} ${size} ${text(Buffer.concat(data))}`);
 };
 
-/** `<oid> <size> <contents>` as {@link checkedBlobs} has it. */
+/** Returns `<oid> <size> <contents>` as in {@link checkedBlobs}. */
 async function gitBlob(git: AskGit, oid: string, limit = -1): Promise<string> {
   const data = await git.output(['cat-file', 'blob', oid]);
   return `${oid} ${data.length} ${text(limit < 0 ? data : data.subarray(0, limit))}`;
@@ -228,7 +257,9 @@ const getBlobs: Comparer = ({ repository, git, names, paths, kind, some, pick },
       for await (const one of blob.getBlobs({ repository, revisionPaths, limit: -1n }, CALL)) {
         if (one.revision === '') throw new Error('no answer is longer than a message here');
         const { oid, mode, size, type, isSubmodule, data } = one;
-        answers.push(oid === '' ? { oid } : { oid, mode, size: Number(size), type, isSubmodule, data: text(data) });
+        answers.push(
+          oid === '' ? { oid } : { oid, mode, size: Number(size), type, isSubmodule, data: text(data) },
+        );
       }
       return answers;
     },
@@ -240,35 +271,44 @@ const getBlobs: Comparer = ({ repository, git, names, paths, kind, some, pick },
           const { entry, size, data } = found;
           const [isSubmodule, isBlob] = [entry.type === 'commit', entry.type === 'blob'];
           const type = { commit: 1, blob: 2, tree: 3 }[entry.type];
-          return { oid: entry.oid, mode: entry.mode, size, type, isSubmodule, data: isBlob ? text(data) : '' };
+          return {
+            oid: entry.oid,
+            mode: entry.mode,
+            size,
+            type,
+            isSubmodule,
+            data: isBlob ? text(data) : '',
+          };
         }),
       ),
     mayFail: kind === 'damaged',
   }));
 
 const listBlobs: Comparer = ({ repository, git, revisions, some }, { blob }) =>
-  [['main'], ['twice'], ['--all'], ['main', '^c10'], ...some(revisions, 8).map((one) => [one])].map((asked) => ({
-    question: `ListBlobs ${asked}`,
-    ours: async () => {
-      const messages = await Array.fromAsync(
-        blob.listBlobs({ repository, revisions: asked, bytesLimit: 5n, withPaths: true }, CALL),
-      );
-      return messages
-        .flatMap(({ blobs }) => blobs)
-        .map(({ oid, size, data, path }) => `${oid} ${size} ${text(data)} ${text(path)}`);
-    },
-    git: async () => {
-      const filter = ['--filter=object:type=blob', '--filter-provided-objects'];
-      const walk = ['rev-list', '--in-commit-order', '--objects', '--object-names', ...filter, ...asked];
-      const objects = splitAt(await git.output(walk), 0x0a).map(text);
-      return Promise.all(
-        objects.map(async (line) => {
-          const [oid = ''] = line.split(' ', 1);
-          return `${await gitBlob(git, oid, 5)} ${line.slice(oid.length + 1)}`;
-        }),
-      );
-    },
-  }));
+  [['main'], ['twice'], ['--all'], ['main', '^c10'], ...some(revisions, 8).map((one) => [one])].map(
+    (asked) => ({
+      question: `ListBlobs ${asked}`,
+      ours: async () => {
+        const messages = await Array.fromAsync(
+          blob.listBlobs({ repository, revisions: asked, bytesLimit: 5n, withPaths: true }, CALL),
+        );
+        return messages
+          .flatMap(({ blobs }) => blobs)
+          .map(({ oid, size, data, path }) => `${oid} ${size} ${text(data)} ${text(path)}`);
+      },
+      git: async () => {
+        const filter = ['--filter=object:type=blob', '--filter-provided-objects'];
+        const walk = ['rev-list', '--in-commit-order', '--objects', '--object-names', ...filter, ...asked];
+        const objects = splitAt(await git.output(walk), 0x0a).map(text);
+        return Promise.all(
+          objects.map(async (line) => {
+            const [oid = ''] = line.split(' ', 1);
+            return `${await gitBlob(git, oid, 5)} ${line.slice(oid.length + 1)}`;
+          }),
+        );
+      },
+    }),
+  );
 
 const listAllBlobs: Comparer = ({ repository, git, kind }, { blob }) => [
   {
@@ -278,7 +318,11 @@ const listAllBlobs: Comparer = ({ repository, git, kind }, { blob }) => [
       return checkedBlobs(messages.flatMap(({ blobs }) => blobs)).toSorted();
     },
     git: async () => {
-      const objects = await git.lines(['cat-file', '--batch-all-objects', '--batch-check=%(objecttype) %(objectname)']);
+      const objects = await git.lines([
+        'cat-file',
+        '--batch-all-objects',
+        '--batch-check=%(objecttype) %(objectname)',
+      ]);
       const oids = objects.filter((line) => line.startsWith('blob ')).map((line) => line.slice(5));
       return (await Promise.all(oids.map((oid) => gitBlob(git, oid)))).toSorted();
     },

@@ -5,20 +5,27 @@ import { appendFileSync, existsSync, mkdirSync, rmSync, statfsSync } from 'node:
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Connection } from '#client/index';
-import { runGit } from '#testkit/run-git';
+import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { UserCommitFilesActionHeader_ActionType as Action } from '#wire/gen/operations_pb';
 import { Arena, client, commit } from './arena.ts';
 
 const STORAGE_BYTES = 16 * 1024 ** 2;
-/** Left free for what each test is to fill. */
+/** Free space for each test to fill. */
 const ROOM_BYTES = 1024 ** 2;
 const TOO_MUCH_BYTES = 4 * 1024 ** 2;
 
-/** A small file system of its own for the storage, or why there cannot be one. */
+/** Mounts a small file system for the storage, or returns the reason why it cannot. */
 function mountSmall(directory: string): string | undefined {
   mkdirSync(directory, { recursive: true });
-  const { status, stderr, error } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${STORAGE_BYTES}`, 'tmpfs', directory]);
+  const { status, stderr, error } = spawnSync('mount', [
+    '-t',
+    'tmpfs',
+    '-o',
+    `size=${STORAGE_BYTES}`,
+    'tmpfs',
+    directory,
+  ]);
   return status === 0 ? undefined : `cannot mount a tmpfs: ${error?.message ?? stderr.toString().trim()}`;
 }
 
@@ -33,7 +40,7 @@ function refusal(): string | false {
   }
 }
 
-test('on a full disk calls fail with clear errors, nothing is lost, and all is well when there is space again', {
+test('on a full disk calls fail with clear errors, nothing is lost, and later calls succeed', {
   skip: refusal(),
 }, async (context) => {
   let storage = '';
@@ -55,9 +62,9 @@ test('on a full disk calls fail with clear errors, nothing is lost, and all is w
 
 async function onFullDisk(arena: Arena, storage: string, note: (text: string) => void): Promise<void> {
   const filler = join(storage, 'filler');
-  const fill = (roomBytes: number): void => {
+  const fill = (capacityBytes: number): void => {
     const { bavail, bsize } = statfsSync(storage);
-    appendFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - roomBytes)));
+    appendFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - capacityBytes)));
   };
   const work = await arena.pushed('kept');
   const before = await arena.references('kept');
@@ -81,7 +88,8 @@ async function onFullDisk(arena: Arena, storage: string, note: (text: string) =>
   note(`CreateRepository: ${created}`);
   assert.match(created, /^(INTERNAL|RESOURCE_EXHAUSTED|UNKNOWN): .*(no space left|No space left)/);
   assert.equal(existsSync(arena.serverPath('new')), false);
-  await runGit(['clone', '-q', '--bare', arena.url('kept'), join(arena.clients, 'clone-of-full')]); // reading goes on
+  // reading still works
+  await runGit(['clone', '-q', '--bare', arena.url('kept'), join(arena.clients, 'clone-of-full')]);
 
   rmSync(filler);
   await arena.settles();
@@ -93,10 +101,19 @@ async function onFullDisk(arena: Arena, storage: string, note: (text: string) =>
   await arena.settles();
 }
 
-const target = (name: string) => ({ storageName: 'default', relativePath: `${name}.git`, glRepository: 'project-1' });
+const target = (name: string) => ({
+  storageName: 'default',
+  relativePath: `${name}.git`,
+  glRepository: 'project-1',
+});
 
 function commitFile(connection: Connection, bytes: number): Promise<unknown> {
-  const user = { glId: 'user-1', name: Buffer.from('Ann'), email: Buffer.from('ann@example.com'), glUsername: 'ann' };
+  const user = {
+    glId: 'user-1',
+    name: Buffer.from('Ann'),
+    email: Buffer.from('ann@example.com'),
+    glUsername: 'ann',
+  };
   const content = randomFillSync(Buffer.alloc(bytes));
   return Promise.resolve(
     connection.operation.userCommitFiles(

@@ -1,25 +1,25 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '#client/index';
 import { openDescriptors, processesIn } from '#testkit/process-usage';
-import { runGit } from '#testkit/run-git';
+import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type Fault, FaultyServer, makeTemplate } from './faulty-server.ts';
 import { type History, OPERATIONS, type Operation, PushRefusedError, templateStream } from './operations.ts';
 import { assertSound, refsOf } from './remains.ts';
 
-/** No operation does anything so often; a loop that gets here would never end. */
+/** Limit of occasions; no operation reaches it, but an endless loop would. */
 const MAX_OCCASIONS = 200;
-/** Nothing waits forever. */
+/** Time limit of a call. */
 const CALL_LIMIT_MS = 20_000;
 /** Idle processes of pools live ten seconds. */
 const GONE_AFTER_MS = 20_000;
 const DESCRIPTORS_LEFT = 3;
 
-/** What a client is told of a machine that fails, of somebody who refuses, and of a vote that is lost. It never is the request's fault. */
+/** Codes for a failing machine, a refusal and a lost vote; none of them blames the request. */
 const CODES = ['INTERNAL', 'PERMISSION_DENIED', 'FAILED_PRECONDITION', 'ABORTED', 'RESOURCE_EXHAUSTED'];
 
 const MACHINE: readonly Fault[] = ['start', 'descriptor', 'create', 'write', 'flush', 'move', 'full disk'];
@@ -29,17 +29,29 @@ const VOTES: readonly Fault[] = ['vote is lost', 'vote is not counted'];
 
 const directory = makeScratchDirectory('template');
 const template = join(directory, 'template.git');
+/** The same in few files, for operations that copy all of them: each file is several occasions. */
+const packed = join(directory, 'packed.git');
 let history: History;
 
 before(async () => {
   await makeTemplate(template, templateStream());
   const tip = (branch: string) => runGit(['-C', template, 'rev-parse', branch]);
-  const tips = { main: await tip('main'), topic: await tip('topic'), ours: await tip('ours'), theirs: await tip('theirs') };
-  history = { tips, pushed: await makePush(tips.main) };
+  const tips = {
+    main: await tip('main'),
+    topic: await tip('topic'),
+    ours: await tip('ours'),
+    theirs: await tip('theirs'),
+  };
+  await runGit(['clone', '--quiet', '--mirror', template, packed]);
+  await runGit(['-C', packed, '-c', 'repack.writeBitmaps=false', 'repack', '-adq']);
+  await runGit(['-C', packed, 'pack-refs', '--all']);
+  const bundle = join(directory, 'bundle');
+  await runGit(['-C', template, 'bundle', 'create', '--quiet', bundle, '--all']);
+  history = { tips, pushed: await makePush(tips.main), bundle: readFileSync(bundle) };
 });
 after(() => rmSync(directory, { recursive: true, force: true }));
 
-/** A commit on top of `main` that only a clone has. */
+/** Returns a commit on top of `main` that exists only in a clone. */
 async function makePush(main: string): Promise<History['pushed']> {
   const clone = join(directory, 'clone');
   await runGit(['clone', '--quiet', template, clone]);
@@ -54,12 +66,18 @@ async function makePush(main: string): Promise<History['pushed']> {
 
 for (const [setup, options, faults] of [
   ['a server by itself', { hooks: false }, [...MACHINE, ...GIT]],
-  // What objects are made by is the same, so the kinds that hooks and quarantines add to are enough.
-  ['a server with GitLab, scripts and a cluster', { hooks: true }, ['start', 'descriptor', 'move', ...OTHERS, ...VOTES]],
+  // Objects are created in the same way, so the kinds that hooks and quarantines add are enough.
+  [
+    'a server with GitLab, scripts and a cluster',
+    { hooks: true },
+    ['start', 'descriptor', 'move', ...OTHERS, ...VOTES],
+  ],
 ] as const) {
   suite(setup, () => {
     let server: FaultyServer;
     let descriptors = 0;
+    /** Number of failures that were injected, by kind and by operation. */
+    const injected = new Map<string, number>();
     before(async () => {
       server = await FaultyServer.start(options);
       for (const operation of OPERATIONS) await attempt(server, operation, false);
@@ -68,18 +86,34 @@ for (const [setup, options, faults] of [
     after(() => server[Symbol.asyncDispose]());
 
     for (const operation of OPERATIONS) {
-      test(`${operation.name} does all or nothing, whatever fails, and leaves nothing behind`, async (context) => {
-        for (const fault of faults) await failEach(context, { server, operation, fault });
+      test(`${operation.name} is atomic whatever fails, and leaves nothing behind`, async (context) => {
+        for (const fault of faults) {
+          const count = await failEach(context, { server, operation, fault });
+          for (const name of [fault, operation.name]) injected.set(name, (injected.get(name) ?? 0) + count);
+        }
       });
     }
 
-    test('no process and no descriptor is left after all that', async () => {
+    test('every kind of failure was injected, and into every operation', () => {
+      const names: readonly string[] = [...faults, ...OPERATIONS.map(({ name }) => name)];
+      assert.deepEqual(
+        names.filter((name) => !injected.get(name)),
+        [],
+      );
+    });
+
+    test('no process and no descriptor is left afterwards', async () => {
       const limit = performance.now() + GONE_AFTER_MS;
       const isClean = () =>
-        processesIn(server.storage).length === 0 && openDescriptors(server.gitaly.pid) <= descriptors + DESCRIPTORS_LEFT;
+        processesIn(server.storage).length === 0 &&
+        processesIn(server.secondStorage).length === 0 &&
+        openDescriptors(server.gitaly.pid) <= descriptors + DESCRIPTORS_LEFT;
       while (!isClean() && performance.now() < limit) await sleep(200);
       assert.deepEqual(processesIn(server.storage), []);
-      assert.ok(openDescriptors(server.gitaly.pid) <= descriptors + DESCRIPTORS_LEFT, `${openDescriptors(server.gitaly.pid)}`);
+      assert.ok(
+        openDescriptors(server.gitaly.pid) <= descriptors + DESCRIPTORS_LEFT,
+        `${openDescriptors(server.gitaly.pid)}`,
+      );
     });
   });
 }
@@ -90,10 +124,13 @@ interface Run {
   readonly fault: Fault;
 }
 
-/** Makes the first, the second, … occasion of a fault come true, until there are no more. */
-async function failEach(context: TestContext, { server, operation, fault }: Run): Promise<void> {
+/**
+ * Lets the first, the second, … occasion of a fault fail, until there are no more. @returns their
+ * number.
+ */
+async function failEach(context: TestContext, { server, operation, fault }: Run): Promise<number> {
   const inCluster = VOTES.includes(fault);
-  const oldRefs = await refsOf(template);
+  const oldRefs = operation.copiesTo === undefined ? await refsOf(template) : NO_REPOSITORY;
   const { refs: newRefs } = await attempt(server, operation, inCluster);
   const outcomes: string[] = [];
   let isChangedBefore = false;
@@ -104,7 +141,8 @@ async function failEach(context: TestContext, { server, operation, fault }: Run)
       throw new Error(`${operation.name}, ${fault} ${nth}`, { cause: error });
     });
     const { count, failed } = await server.disarm();
-    const where = `${operation.name}, ${fault} ${nth} of ${count} (${failed.join('; ')}): ${describe(run.error)}`;
+    const where =
+      `${operation.name}, ${fault} ${nth} of ${count} (${failed.join('; ')}): ` + `${describe(run.error)}`;
     assert.ok(run.refs === oldRefs || run.refs === newRefs, `neither old nor new: ${where}\n${run.refs}`);
     const isChanged = run.refs === newRefs;
     if (run.error === undefined) {
@@ -112,30 +150,40 @@ async function failEach(context: TestContext, { server, operation, fault }: Run)
     } else {
       assert.ok(failed.length > 0, `nothing was made to fail: ${where}`);
       assert.ok(isSpecified(run.error), where);
-      // Once a failure comes too late to keep the references, all later ones do.
+      // If a failure comes too late to keep the references, all later failures do too.
       assert.ok(isChanged || !isChangedBefore, `changed earlier, and not now: ${where}`);
       isChangedBefore ||= isChanged;
     }
-    await assertSound(server.storage, run.directory).catch((error: unknown) => {
-      throw new Error(where, { cause: error });
-    });
+    for (const [storage, place] of run.places) {
+      await assertSound(storage, place).catch((error: unknown) => {
+        throw new Error(where, { cause: error });
+      });
+    }
     outcomes.push(run.error === undefined ? 'done' : isChanged ? 'late' : 'not done');
     if (failed.length === 0) break;
   }
-  const summary = Object.entries(Object.groupBy(outcomes, (outcome) => outcome)).map(([name, list]) => `${list?.length} ${name}`);
+  const summary = Object.entries(Object.groupBy(outcomes, (outcome) => outcome)).map(
+    ([name, list]) => `${list?.length} ${name}`,
+  );
   context.diagnostic(`${fault}: ${summary.join(', ')}`);
+  return outcomes.length - 1; // nothing failed in the last run
 }
 
+/** References of a repository that does not exist. */
+const NO_REPOSITORY = 'no repository';
+
 interface Outcome {
-  readonly directory: string;
+  /** Storages, each with a repository in it. */
+  readonly places: readonly (readonly [string, string])[];
   readonly refs: string;
   readonly error: unknown;
 }
 
-/** Runs an operation on a fresh repository. */
+/** Runs an operation on a new repository. */
 async function attempt(server: FaultyServer, operation: Operation, inCluster: boolean): Promise<Outcome> {
-  const target = server.target(template);
-  const servers = { default: { address: server.gitaly.address, token: '' } };
+  const target = server.target(operation.copiesTo === undefined ? template : packed);
+  const { address } = server.gitaly;
+  const servers = { default: { address, token: '' }, second: { address, token: '' } };
   const metadata = {
     'gitaly-servers': Buffer.from(JSON.stringify(servers)).toString('base64'),
     ...(inCluster && server.voting.metadata()),
@@ -146,7 +194,13 @@ async function attempt(server: FaultyServer, operation: Operation, inCluster: bo
     () => undefined,
     (reason: unknown) => reason,
   );
-  return { directory: target.directory, refs: await refsOf(target.directory), error };
+  const { copiesTo } = operation;
+  const original = [server.storage, target.directory] as const;
+  if (copiesTo === undefined) return { places: [original], refs: await refsOf(target.directory), error };
+  const { directory: copy } = target.copyIn(copiesTo);
+  if (!existsSync(copy)) return { places: [original], refs: NO_REPOSITORY, error };
+  const storage = copiesTo === 'default' ? server.storage : server.secondStorage;
+  return { places: [original, [storage, copy]], refs: await refsOf(copy), error };
 }
 
 function isSpecified(error: unknown): boolean {

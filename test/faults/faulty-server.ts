@@ -2,14 +2,14 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } fro
 import { join } from 'node:path';
 import type { Connection } from '#client/index';
 import { HANG_UP, type InternalApi, startInternalApi } from '#testkit/internal-api';
-import { runGit } from '#testkit/run-git';
+import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { startVotingServer, type VotingServer } from '#testkit/voting-server';
 import type { FaultKind, Order, Report } from './inject.ts';
 
-/** What can be made to fail, and how. */
+/** A fault to inject. */
 export type Fault =
   | FaultKind
   | 'git exits'
@@ -22,13 +22,25 @@ export type Fault =
   | 'vote is lost'
   | 'vote is not counted';
 
-/** A repository of its own for one run. */
-export interface Target {
-  readonly wire: { readonly storageName: string; readonly relativePath: string; readonly glRepository: string };
+/** The place of a repository. */
+export interface Place {
+  readonly wire: {
+    readonly storageName: string;
+    readonly relativePath: string;
+    readonly glRepository: string;
+  };
   readonly directory: string;
 }
 
-/** A server whose surroundings fail when they are told to. With `hooks` it asks GitLab and runs scripts. */
+/** A repository for one run. */
+export interface Target extends Place {
+  /** Returns the place for a copy, where there is nothing yet. */
+  copyIn(storage: 'default' | 'second'): Place;
+}
+
+/**
+ * A server in an environment that fails on command. With `hooks` it calls GitLab and runs scripts.
+ */
 export class FaultyServer implements AsyncDisposable {
   readonly gitaly: GitalyProcess;
   readonly connection: Connection;
@@ -36,7 +48,7 @@ export class FaultyServer implements AsyncDisposable {
   readonly #directory: string;
   readonly #api: InternalApi | undefined;
   #targets = 0;
-  /** Ends what is armed, and tells what it did. */
+  /** Ends the armed fault and returns its report. */
   #disarm: () => Promise<Report> = async () => ({ count: 0, failed: [] });
 
   private constructor(parts: {
@@ -56,7 +68,7 @@ export class FaultyServer implements AsyncDisposable {
   static async start({ hooks }: { hooks: boolean }): Promise<FaultyServer> {
     const directory = makeScratchDirectory('faults');
     const api = hooks ? await startInternalApi() : undefined;
-    for (const name of ['default', 'git', 'hook']) mkdirSync(join(directory, name));
+    for (const name of ['default', 'second', 'git', 'hook']) mkdirSync(join(directory, name));
     const git = process.env.GITALY_TESTING_GIT_BINARY ?? 'git';
     const gitPath = (await run('sh', ['-c', 'command -v "$1"', 'sh', git])).stdout.trim();
     script(join(directory, 'git/git'), gitWrapper(join(directory, 'git'), gitPath));
@@ -65,6 +77,7 @@ export class FaultyServer implements AsyncDisposable {
     }
     const config = [
       `[git]\nbin_path = "${join(directory, 'git/git')}"`,
+      `[[storage]]\nname = "second"\npath = "${join(directory, 'second')}"`,
       `[hooks]\ncustom_hooks_dir = "${join(directory, 'custom_hooks')}"`,
       ...(api === undefined ? [] : [`[gitlab]\nurl = "${api.url}"\nsecret = "${api.secret}"`]),
     ];
@@ -79,20 +92,28 @@ export class FaultyServer implements AsyncDisposable {
     return join(this.#directory, 'default');
   }
 
-  /** A copy of a repository, that no call has touched yet. */
-  target(template: string): Target {
-    const relativePath = `${++this.#targets}.git`;
-    const directory = join(this.storage, relativePath);
-    cpSync(template, directory, { recursive: true });
-    return { directory, wire: { storageName: 'default', relativePath, glRepository: 'project-1' } };
+  get secondStorage(): string {
+    return join(this.#directory, 'second');
   }
 
-  /** Makes the n-th occasion of a fault come true; counting starts now. */
+  /** Returns a new copy of a repository. */
+  target(template: string): Target {
+    const number = ++this.#targets;
+    const place = (storageName: string, relativePath: string): Place => ({
+      directory: join(this.#directory, storageName, relativePath),
+      wire: { storageName, relativePath, glRepository: 'project-1' },
+    });
+    const target = place('default', `${number}.git`);
+    cpSync(template, target.directory, { recursive: true });
+    return { ...target, copyIn: (storage) => place(storage, `copies/${number}.git`) };
+  }
+
+  /** Lets the n-th occasion of a fault fail; counting starts now. */
   async arm(fault: Fault, nth: number): Promise<void> {
     this.#disarm = await this.#arm(fault, nth);
   }
 
-  /** Ends the faults. @returns how many occasions there were, and what failed. */
+  /** Ends the fault. @returns the number of occasions, and what failed. */
   async disarm(): Promise<Report> {
     const disarm = this.#disarm;
     this.#disarm = async () => ({ count: 0, failed: [] });
@@ -177,7 +198,7 @@ function armScript(directory: string, nth: number, how: string): () => Promise<R
   };
 }
 
-/** Counts its runs while there is an order; they may run side by side. */
+/** A script that counts its runs while a fault is armed; they may run concurrently. */
 const COUNT = (directory: string): string => `
 how=
 if [ -e '${directory}/order' ] && read -r nth how < '${directory}/order'; then
@@ -207,7 +228,7 @@ function script(path: string, text: string): void {
   chmodSync(path, 0o755);
 }
 
-/** Makes the repository that every run gets a copy of. */
+/** Creates the repository that every run gets a copy of. */
 export async function makeTemplate(directory: string, stream: string): Promise<void> {
   await runGit(['init', '--quiet', '--bare', '--template=', '--initial-branch=main', directory]);
   await runGit(['-C', directory, 'fast-import', '--quiet'], { input: stream });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { initRepository } from '#testkit/init-repository';
 import { openDescriptors } from '#testkit/process-usage';
+import { initRepository } from '#testkit/repositories/init-repository';
 import { until } from '#testkit/until';
 import { Arena, client, commit } from './arena.ts';
 
@@ -13,7 +13,7 @@ const CONNECTIONS = 120;
 const CALLS = 60;
 const repository = { storageName: 'default', relativePath: 'kept.git' };
 
-test('a server without descriptors refuses with clear errors, lives, and serves again when there are some', async (context) => {
+test('a server without descriptors refuses with clear errors, and serves again later', async (context) => {
   await using arena = await Arena.start({ maxDescriptors: MAX_DESCRIPTORS });
   const work = await arena.pushed('kept');
   const revision = Buffer.from('main');
@@ -34,13 +34,16 @@ test('a server without descriptors refuses with clear errors, lives, and serves 
     () => `${openDescriptors(arena.gitaly.pid)} descriptors`,
   );
 
-  // Calls of an open connection that need processes; some of a warm pool may get through.
+  // Calls on an open connection that need processes; some with a warm pool may succeed.
   const outcomes = await Promise.all(Array.from({ length: CALLS }, (_, number) => codeOf(listed(number))));
   const pushed = await pushOnce('while none are left');
   context.diagnostic(
-    `${before} descriptors when idle; calls: ${[...new Set(outcomes.map((outcome) => outcome.replace(/\/\S*/, '…')))].join(' | ')}; push: ${pushed.stderr.trim().split('\n')[0]}`,
+    `${before} descriptors when idle; calls: ` +
+      `${[...new Set(outcomes.map((outcome) => outcome.replace(/\/\S*/, '…')))].join(' | ')}; push: ` +
+      `${pushed.stderr.trim().split('\n')[0]}`,
   );
-  for (const outcome of outcomes) assert.match(outcome, /^(OK|(INTERNAL|UNAVAILABLE|RESOURCE_EXHAUSTED): .*too many open files)/);
+  for (const outcome of outcomes)
+    assert.match(outcome, /^(OK|(INTERNAL|UNAVAILABLE|RESOURCE_EXHAUSTED): .*too many open files)/);
   assert.notEqual(pushed.code, 0);
 
   for (const socket of sockets) socket.destroy();
@@ -50,7 +53,7 @@ test('a server without descriptors refuses with clear errors, lives, and serves 
   await arena.fsck('kept');
   await connection.close();
 
-  /** Of a repository of its own, for which there is no process yet. */
+  /** Lists a repository for which there is no process yet. */
   async function listed(number: number): Promise<unknown> {
     const relativePath = `other-${number}.git`;
     initRepository(arena.serverPath(`other-${number}`), { commits: 1 });

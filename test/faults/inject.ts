@@ -1,41 +1,42 @@
 /**
- * Loaded into a server before anything else (`node --import`): makes the n-th system call of a kind fail, as the kernel would. The server
- * knows nothing of it. The test arms it by a message {@link Order}; the answer is what has happened since the last one, {@link Report}.
+ * Preloaded into a server (`node --import`): makes the n-th system call of a kind fail, as the
+ * kernel would, without changes to the server. The test arms it with a message {@link Order}; the
+ * response is a {@link Report} of what happened since the last one.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import koffi from 'koffi';
 
-/** Kinds of calls that are counted, each with the error of a machine that runs out of something or breaks. */
+/** Kinds of counted calls, each with the error of a machine without resources or with a defect. */
 export type FaultKind = keyof typeof ERRORS;
 
 const ERRORS = {
   /** Starting a process. */
   start: ['EAGAIN', 11],
-  /** Anything that needs a descriptor. */
+  /** Any call that needs a descriptor. */
   descriptor: ['EMFILE', 24],
-  /** Making a file or a directory. */
+  /** Creating a file or a directory. */
   create: ['ENOSPC', 28],
   write: ['ENOSPC', 28],
   flush: ['EIO', 5],
-  /** Renaming and linking, from the n-th on: what cannot be linked is renamed. */
+  /** Renaming and linking, from the n-th on: a file that cannot be linked is renamed. */
   move: ['EIO', 5],
-  /** Making and writing, from the n-th on. */
+  /** Creating and writing, from the n-th on. */
   'full disk': ['ENOSPC', 28],
 } as const;
 const LASTING: readonly FaultKind[] = ['move', 'full disk'];
 
 export interface Order {
-  /** Nothing fails without one. */
+  /** Without a kind nothing fails. */
   readonly kind?: FaultKind;
   /** The first is 1. */
   readonly nth?: number;
 }
 
 export interface Report {
-  /** Calls of the kind that were made. */
+  /** Number of calls of the kind. */
   readonly count: number;
-  /** What failed, and who called. */
+  /** Failed calls and their callers. */
   readonly failed: readonly string[];
 }
 
@@ -50,7 +51,7 @@ process.on('message', (next: Order) => {
 });
 process.channel?.unref();
 
-/** The error of a call, when it is one that shall fail. */
+/** Returns the error for a call that must fail. */
 function fault(kinds: readonly FaultKind[], name: string): NodeJS.ErrnoException | undefined {
   const { kind, nth = 0 } = order;
   if (kind === undefined || !kinds.includes(kind)) return undefined;
@@ -96,11 +97,13 @@ const CALLS: Readonly<Record<string, Kinds>> = {
 };
 
 function isWriting(flags: unknown): boolean {
-  return typeof flags === 'number' ? (flags & fs.constants.O_CREAT) !== 0 : typeof flags === 'string' && /[wa]/.test(flags);
+  return typeof flags === 'number'
+    ? (flags & fs.constants.O_CREAT) !== 0
+    : typeof flags === 'string' && /[wa]/.test(flags);
 }
 
 type Call = (...args: unknown[]) => unknown;
-/** How a failure reaches whoever called: thrown, as a rejection, or by the last argument. */
+/** Form in which a failure is reported: thrown, as a rejection, or through the last argument. */
 type Manner = 'sync' | 'promise' | 'callback';
 
 function wrap(owner: object, name: string, kinds: Kinds, manner: Manner): void {
@@ -127,11 +130,12 @@ for (const [name, kinds] of Object.entries(CALLS)) {
 const handle = await fs.promises.open('/dev/null');
 const handles: object = Object.getPrototypeOf(handle);
 await handle.close();
-for (const name of ['write', 'writev', 'writeFile', 'appendFile']) wrap(handles, name, always(WRITE), 'promise');
+for (const name of ['write', 'writev', 'writeFile', 'appendFile'])
+  wrap(handles, name, always(WRITE), 'promise');
 for (const name of ['sync', 'datasync']) wrap(handles, name, always(FLUSH), 'promise');
 syncBuiltinESMExports();
 
-/** Functions of the C library that the server calls by itself. */
+/** Functions of the C library that the server calls directly. */
 const C_CALLS: Readonly<Record<string, { readonly kinds: readonly FaultKind[]; readonly result: number }>> = {
   posix_spawn: { kinds: ['start'], result: ERRORS.start[1] },
   pipe2: { kinds: OPEN, result: -1 },
@@ -147,7 +151,8 @@ koffi.load = (...args) => {
     const [, name = ''] = /(\w+)\(/.exec(String(definition[0])) ?? [];
     const counted = C_CALLS[name];
     if (counted === undefined) return original;
-    return (...values: unknown[]) => (fault(counted.kinds, name) === undefined ? original(...values) : counted.result);
+    return (...values: unknown[]) =>
+      fault(counted.kinds, name) === undefined ? original(...values) : counted.result;
   };
   Object.defineProperty(library, 'func', { value: findCounted });
   return library;

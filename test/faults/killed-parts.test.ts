@@ -4,16 +4,16 @@ import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
-import { callable } from '#rpc/common/grpc-method';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { commandLine, openDescriptors, processIdsIn, residentBytes } from '#testkit/process-usage';
-import { GIT_ENVIRONMENT, runGit } from '#testkit/run-git';
+import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { until } from '#testkit/until';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { Arena, client, commit } from './arena.ts';
 
 const LARGE_BYTES = 12 * 1024 ** 2;
-/** Beside what the other tests have warmed up. */
+/** In addition to those of the earlier tests. */
 const SPARE_DESCRIPTORS = 3;
 const DEAF_CLIENTS = 30;
 const CHATTER_MIB = 16;
@@ -29,9 +29,12 @@ before(async () => {
 });
 after(() => arena[Symbol.asyncDispose]());
 
-/** git as a client that its reader stops after the first bytes, so that it is in the middle until it is killed. */
+/**
+ * Starts git as a client whose reader stops it after the first bytes, so that it is in the middle
+ * until it is killed.
+ */
 function start(args: readonly string[]): ChildProcess {
-  // A process group of its own: git's helpers die with it.
+  // Its own process group, so that git's helpers are killed with it.
   return spawn('git', args, {
     env: { ...process.env, ...GIT_ENVIRONMENT },
     stdio: ['ignore', 'ignore', 'ignore'],
@@ -43,7 +46,7 @@ function kill(child: ChildProcess): void {
   process.kill(-(child.pid ?? 0), 'SIGKILL');
 }
 
-/** Processes of git that work on a repository for a call. */
+/** Returns the git processes that work on a repository for a call. */
 function gitsOf(name: string, command: RegExp): number[] {
   return processIdsIn(arena.serverPath(name)).filter((pid) => command.test(commandLine(pid)));
 }
@@ -57,7 +60,13 @@ async function healthy(): Promise<void> {
 
 test('a client that is killed in the middle of a clone leaves nothing running', async () => {
   for (let times = 0; times < 2; times++) {
-    const clone = start(['clone', '-q', '--bare', arena.url('large'), join(arena.clients, `killed-${times}`)]);
+    const clone = start([
+      'clone',
+      '-q',
+      '--bare',
+      arena.url('large'),
+      join(arena.clients, `killed-${times}`),
+    ]);
     await until(() => gitsOf('large', /upload-pack/).length > 0);
     kill(clone);
   }
@@ -75,8 +84,15 @@ test('a client whose connection breaks in the middle of a clone leaves nothing r
   await healthy();
 });
 
-/** A fetch of everything whose pack has begun to come, and that nobody reads. `failed` has the code that it ends with. */
-async function stalledFetch(): Promise<{ channel: GrpcChannel; failed: Promise<unknown>; readOn: () => void }> {
+/**
+ * Starts a fetch of everything whose pack has begun to arrive and is not read. `failed` resolves
+ * with its code.
+ */
+async function stalledFetch(): Promise<{
+  channel: GrpcChannel;
+  failed: Promise<unknown>;
+  readOn: () => void;
+}> {
   const channel = connectGrpc(connect(arena.gitaly.address.slice('unix:'.length)));
   const head = await runGit(['-C', arena.serverPath('large'), 'rev-parse', 'main']);
   const readOn = Promise.withResolvers<void>();
@@ -84,7 +100,7 @@ async function stalledFetch(): Promise<{ channel: GrpcChannel; failed: Promise<u
   const requests = (async function* () {
     yield { repository: { storageName: 'default', relativePath: 'large.git' } };
     yield { stdin: Buffer.from(`0032want ${head}\n00000009done\n`) };
-    await readOn.promise; // git is told no end of input
+    await readOn.promise; // git receives no end of input
   })();
   const fetch = async (): Promise<unknown> => {
     let bytes = 0;
@@ -101,7 +117,7 @@ async function stalledFetch(): Promise<{ channel: GrpcChannel; failed: Promise<u
   return { channel, failed, readOn: readOn.resolve };
 }
 
-test(`${DEAF_CLIENTS} clients that stop reading in the middle of a clone cost little memory and do not disturb others`, async (context) => {
+test(`${DEAF_CLIENTS} clients that stop reading a clone cost little and disturb nobody`, async (context) => {
   const memory = residentBytes(arena.gitaly.pid);
 
   const stalled = await Promise.all(Array.from({ length: DEAF_CLIENTS }, stalledFetch));
@@ -116,7 +132,7 @@ test(`${DEAF_CLIENTS} clients that stop reading in the middle of a clone cost li
   await healthy();
 });
 
-test('a client that is killed in the middle of a push changes nothing and leaves nothing running', async () => {
+test('a client that is killed during a push changes nothing and leaves nothing running', async () => {
   const work = await arena.pushed('pushed');
   const before = await arena.references('pushed');
   for (const delayMs of [0, 100]) {
@@ -132,7 +148,7 @@ test('a client that is killed in the middle of a push changes nothing and leaves
   await arena.releases(descriptors);
   const [main, killed, ...others] = (await arena.references('pushed')).split('\n').toReversed();
   assert.equal(main, before);
-  // The last bytes of a push may have left before the client was killed.
+  // The last bytes of a push may have been sent before the client was killed.
   assert.match(killed ?? 'refs/heads/killed ', /^refs\/heads\/killed /);
   assert.deepEqual(others, []);
   await arena.fsck('pushed');
@@ -140,7 +156,7 @@ test('a client that is killed in the middle of a push changes nothing and leaves
 });
 
 for (const command of [/git.* upload-pack/, /git.* pack-objects/]) {
-  test(`${command.source.slice(6)} of the server that is killed in the middle of a clone is an error of that client alone`, async () => {
+  test(`killing the server's ${command.source.slice(6)} during a clone affects one client`, async () => {
     const { channel, failed, readOn } = await stalledFetch();
 
     const [pid = 0] = gitsOf('large', command);
@@ -153,7 +169,7 @@ for (const command of [/git.* upload-pack/, /git.* pack-objects/]) {
   });
 }
 
-test("a server's receive-pack that is killed in the middle of a push changes nothing", async () => {
+test("killing the server's receive-pack during a push changes nothing", async () => {
   const work = await arena.pushed('cut');
   const before = await arena.references('cut');
   await commit(work, 'large', Buffer.alloc(LARGE_BYTES, 'x'));
@@ -172,7 +188,8 @@ test("a server's receive-pack that is killed in the middle of a push changes not
   );
   await arena.fsck('cut');
   arena.removeHooks();
-  rmSync(arena.serverPath('cut'), { recursive: true }); // with the quarantine, which stays until it is three days old
+  // with the quarantine, which stays for three days
+  rmSync(arena.serverPath('cut'), { recursive: true });
 });
 
 test('a hook that is killed refuses the push', async () => {
@@ -210,7 +227,7 @@ test('a hook that hangs ends with its client, and its children with it', async (
   await arena.settles();
 });
 
-test('a hook that prints megabytes is heard in full, with little memory', async (context) => {
+test('a hook that prints megabytes is read in full, with little memory', async (context) => {
   const work = await arena.pushed('hook-chatty');
   await commit(work, 'two', 'two\n');
   const line = 'x'.repeat(1023);
@@ -237,7 +254,10 @@ test('a hook that prints megabytes is heard in full, with little memory', async 
 test('a hook that does not read its input does not stop a push of many references', async () => {
   const work = await arena.pushed('hook-deaf');
   const head = await runGit(['-C', work, 'rev-parse', 'HEAD']);
-  const input = Array.from({ length: 1000 }, (_, number) => `create refs/heads/branch-${number} ${head}\n`).join('');
+  const input = Array.from(
+    { length: 1000 },
+    (_, number) => `create refs/heads/branch-${number} ${head}\n`,
+  ).join('');
   await runGit(['-C', work, 'update-ref', '--stdin'], { input });
   arena.installHook('pre-receive', 'exit 0');
   arena.installHook('post-receive', 'exec <&-');
@@ -250,7 +270,7 @@ test('a hook that does not read its input does not stop a push of many reference
   await arena.settles();
 });
 
-test('a hook that leaves a daemon behind which holds its output does not hold the push', async () => {
+test('a hook that leaves a daemon that keeps its output open does not block the push', async () => {
   const work = await arena.pushed('hook-daemon');
   await commit(work, 'two', 'two\n');
   arena.installHook('post-receive', 'sleep 5 & echo done');

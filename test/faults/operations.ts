@@ -1,10 +1,10 @@
 import { PassThrough } from 'node:stream';
 import { type CallOptions, type Connection, postReceivePack, receivePack } from '#client/index';
-import { pushBody, readReport, ZERO_OID } from '#testkit/push';
+import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
 import { UserCommitFilesActionHeader_ActionType as ActionType } from '#wire/gen/operations_pb';
 import type { Target } from './faulty-server.ts';
 
-/** What a call is made with. */
+/** Arguments of a call. */
 export interface Call {
   readonly connection: Connection;
   readonly target: Target;
@@ -12,22 +12,26 @@ export interface Call {
   readonly options: CallOptions;
 }
 
-/** A change of references. Run twice on equal repositories it ends in equal references. */
+/** A change of references. Two runs on equal repositories end with equal references. */
 export interface Operation {
   readonly name: string;
-  /** @throws {CallError} {PushRefusedError} */
+  /** For operations that make a copy of the repository: the storage that it is in. */
+  readonly copiesTo?: 'default' | 'second';
+  /** Runs the operation. @throws {CallError} {PushRefusedError} */
   run(call: Call): Promise<void>;
 }
 
-/** What there is in the template. */
+/** Contents of the template. */
 export interface History {
   /** Ids by branch. */
   readonly tips: Readonly<Record<'main' | 'topic' | 'ours' | 'theirs', string>>;
-  /** A commit that is not in the repository, and the pack that brings it. */
+  /** A commit that is not in the repository, and the pack that contains it. */
   readonly pushed: { readonly oid: string; readonly pack: Uint8Array };
+  /** A bundle of all references. */
+  readonly bundle: Uint8Array;
 }
 
-/** The call went well, and its answer says that the push was refused. */
+/** The call succeeded, and its response reports that the push was refused. */
 export class PushRefusedError extends Error {
   override readonly name = 'PushRefusedError';
 }
@@ -35,7 +39,10 @@ export class PushRefusedError extends Error {
 const text = (changed: Readonly<Record<number, string>> = {}): string =>
   Array.from({ length: 30 }, (_, line) => `${changed[line] ?? `line ${line}`}\n`).join('');
 
-/** A history for git fast-import: `topic` and `main` merge, `ours` and `theirs` do not. */
+/**
+ * Returns a history for git fast-import: `topic` and `main` can be merged, `ours` and `theirs`
+ * conflict.
+ */
 export function templateStream(): string {
   const commit = (branch: string, date: number, from: string | undefined, content: string): string =>
     [
@@ -72,18 +79,29 @@ const userCommitFiles: Operation = {
       action({ case: 'content', value: Buffer.from(bytes) } as const),
     ];
     const header = { userCommitFilesRequestPayload: { case: 'header', value } } as const;
-    await connection.operation.userCommitFiles([header, ...create('new/file', 'one\n'), ...create('dir/b', 'two\n')], options);
+    await connection.operation.userCommitFiles(
+      [header, ...create('new/file', 'one\n'), ...create('dir/b', 'two\n')],
+      options,
+    );
   },
 };
 
 function action<P>(payload: P) {
-  return { userCommitFilesRequestPayload: { case: 'action', value: { userCommitFilesActionPayload: payload } } } as const;
+  return {
+    userCommitFilesRequestPayload: { case: 'action', value: { userCommitFilesActionPayload: payload } },
+  } as const;
 }
 
 const userMergeBranch: Operation = {
   name: 'UserMergeBranch',
   async run({ connection, target, history, options }) {
-    const first = { repository: target.wire, user: USER, branch: MAIN, commitId: history.tips.topic, timestamp: TIMESTAMP };
+    const first = {
+      repository: target.wire,
+      user: USER,
+      branch: MAIN,
+      commitId: history.tips.topic,
+      timestamp: TIMESTAMP,
+    };
     const requests = [{ ...first, message: Buffer.from('Merge topic') }, { apply: true }];
     for await (const _ of connection.operation.userMergeBranch(requests, options));
   },
@@ -146,7 +164,12 @@ const updateReferences: Operation = {
     await connection.ref.updateReferences(
       [
         { repository: target.wire, updates: [update('refs/heads/main', tips.topic, tips.main)] },
-        { updates: [update('refs/heads/new', tips.ours, ZERO_OID), update('refs/heads/theirs', ZERO_OID, tips.theirs)] },
+        {
+          updates: [
+            update('refs/heads/new', tips.ours, ZERO_OID),
+            update('refs/heads/theirs', ZERO_OID, tips.theirs),
+          ],
+        },
       ],
       options,
     );
@@ -161,7 +184,7 @@ const deleteRefs: Operation = {
   },
 };
 
-/** All references or none, as the other operations. */
+/** Returns the body of an atomic push, as the other operations are atomic. */
 function body({ tips, pushed }: History): Buffer {
   const commands = [`${tips.main} ${pushed.oid} refs/heads/main`, `${ZERO_OID} ${pushed.oid} refs/heads/new`];
   return pushBody(commands, { capabilities: 'report-status side-band-64k atomic', pack: pushed.pack });
@@ -206,6 +229,39 @@ const postReceive: Operation = {
   },
 };
 
+const createFork: Operation = {
+  name: 'CreateFork',
+  copiesTo: 'default',
+  async run({ connection, target, options }) {
+    const repository = target.copyIn('default').wire;
+    await connection.repository.createFork({ repository, sourceRepository: target.wire }, options);
+  },
+};
+
+const createRepositoryFromBundle: Operation = {
+  name: 'CreateRepositoryFromBundle',
+  copiesTo: 'default',
+  async run({ connection, target, history: { bundle }, options }) {
+    const half = bundle.length / 2;
+    await connection.repository.createRepositoryFromBundle(
+      [
+        { repository: target.copyIn('default').wire, data: bundle.subarray(0, half) },
+        { data: bundle.subarray(half) },
+      ],
+      options,
+    );
+  },
+};
+
+const replicateRepository: Operation = {
+  name: 'ReplicateRepository',
+  copiesTo: 'second',
+  async run({ connection, target, options }) {
+    const repository = target.copyIn('second').wire;
+    await connection.repository.replicateRepository({ repository, source: target.wire }, options);
+  },
+};
+
 async function* stream(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
@@ -219,4 +275,7 @@ export const OPERATIONS: readonly Operation[] = [
   deleteRefs,
   sshReceivePack,
   postReceive,
+  createFork,
+  createRepositoryFromBundle,
+  replicateRepository,
 ];

@@ -3,21 +3,24 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processesIn } from '#testkit/process-usage';
-import { runGit } from '#testkit/run-git';
+import { runGit } from '#testkit/repositories/run-git';
 
-/** A process that was told to end, and a directory that is being removed, are gone by then. */
+/**
+ * Time after which a process that is told to end, and a directory that is being removed, are gone.
+ */
 const GONE_AFTER_MS = 5_000;
-/** What the server keeps for the next call, for some seconds. */
+/** Processes that the server keeps for some seconds for the next call. */
 const POOLED = / (cat-file --batch|update-ref .*--stdin)/;
 const OBJECT_DIRECTORY = /^(info|pack|[0-9a-f]{2})$/;
-const PACK_FILE = /^pack-[0-9a-f]+\.(pack|idx|rev)$/;
+const PACK_FILE =
+  /^(pack-[0-9a-f]+\.(pack|idx|rev|bitmap|mtimes)|multi-pack-index(-[0-9a-f]+\.(rev|bitmap))?)$/;
 
-/** Names and values of all references, one a line. */
+/** Returns the names and values of all references, one per line. */
 export async function refsOf(directory: string): Promise<string> {
   return await runGit(['-C', directory, 'for-each-ref', '--format=%(refname) %(objectname)']);
 }
 
-/** Checks that a call has left a sound repository, and nothing else: no temporary files, no locks, no processes. */
+/** Checks that a call has left a sound repository, and no temporary files, locks or processes. */
 export async function assertSound(storage: string, directory: string): Promise<void> {
   const fsck = await runGit(['-C', directory, 'fsck', '--strict', '--no-dangling']);
   assert.equal(fsck, '', 'git fsck');

@@ -2,16 +2,25 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { encodeFrame } from '#rpc/common/grpc-frame';
+import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
 import { FindCommitRequestSchema } from '#wire/gen/commit_pb';
-import { callHeaders, END_HEADERS, END_STREAM, FRAME, frame, preface, settingsPayload, uint32 } from './http2-frames.ts';
+import {
+  callHeaders,
+  END_HEADERS,
+  END_STREAM,
+  FRAME,
+  frame,
+  preface,
+  settingsPayload,
+  uint32,
+} from './http2-frames.ts';
 import { isCut, mib, pour, REPOSITORY, repeat, report, Victim } from './victim.ts';
 
 const FIND_COMMIT = '/gitaly.CommitService/FindCommit';
 const request = create(FindCommitRequestSchema, { repository: REPOSITORY, revision: Buffer.from('main') });
 const REQUEST = Buffer.concat(encodeFrame([toBinary(FindCommitRequestSchema, request)]));
 const CALL = callHeaders(FIND_COMMIT);
-/** What a flood may cost in memory, the heap's own ups and downs included. */
+/** Limit of a flood's memory, including normal variations of the heap. */
 const MAX_GROWTH_BYTES = 256 * 1024 ** 2;
 
 let victim: Victim;
@@ -22,9 +31,9 @@ after(() => victim[Symbol.asyncDispose]());
 
 interface Flood {
   readonly name: string;
-  /** Whether the server ends the connection; `undefined` where its HTTP/2 library may choose. */
+  /** True if the server closes the connection; `undefined` if its HTTP/2 library may choose. */
   readonly isCut?: true;
-  /** Reads nothing of what the server answers. */
+  /** True for a client that reads no responses. */
   readonly deaf?: boolean;
   start?(): Buffer;
   readonly times: number;
@@ -67,7 +76,8 @@ const FLOODS: readonly Flood[] = [
   {
     name: 'settings with more entries than there are settings',
     times: 200,
-    frame: () => frame(FRAME.settings, 0, 0, settingsPayload(Array.from({ length: 2000 }, (_, id) => [1000 + id, 1]))),
+    frame: () =>
+      frame(FRAME.settings, 0, 0, settingsPayload(Array.from({ length: 2000 }, (_, id) => [1000 + id, 1]))),
   },
   {
     name: 'headers that go on without end',
@@ -121,19 +131,25 @@ const FLOODS: readonly Flood[] = [
   },
   {
     name: 'headers that say little and mean much',
-    // One field of 4000 bytes goes into the table; each of the following bytes means all of it.
+    // One field of 4000 bytes is added to the table; each of the following bytes refers to all of
+    // it.
     start: () => {
       const long = Buffer.concat([Buffer.of(0x40, 1, 0x78, 127, 0xa1, 0x1e), Buffer.alloc(4000, 0x61)]);
       return frame(FRAME.headers, END_HEADERS | END_STREAM, 1, Buffer.concat([CALL, long]));
     },
     times: 500,
     frame: (index) =>
-      frame(FRAME.headers, END_HEADERS | END_STREAM, stream(index + 1), Buffer.concat([CALL, Buffer.alloc(15_000, 0xbe)])),
+      frame(
+        FRAME.headers,
+        END_HEADERS | END_STREAM,
+        stream(index + 1),
+        Buffer.concat([CALL, Buffer.alloc(15_000, 0xbe)]),
+      ),
   },
 ];
 
 for (const flood of FLOODS) {
-  test(`a flood of ${flood.name} harms nobody else`, async (context) => {
+  test(`a flood of ${flood.name} harms no other client`, async (context) => {
     let socket: Socket | undefined;
     let sent = 0;
     let cut = false;

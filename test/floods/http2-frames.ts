@@ -14,12 +14,22 @@ export const FRAME = {
 export const END_STREAM = 1;
 export const END_HEADERS = 4;
 
-/** What a client begins with: the preface and settings, here as `id, value` pairs. */
+/**
+ * Returns the beginning of a client's data: the preface and settings, here as `id, value` pairs.
+ */
 export function preface(...settings: (readonly [id: number, value: number])[]): Buffer {
-  return Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(FRAME.settings, 0, 0, settingsPayload(settings))]);
+  return Buffer.concat([
+    Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+    frame(FRAME.settings, 0, 0, settingsPayload(settings)),
+  ]);
 }
 
-export function frame(type: number, flags: number, stream: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
+export function frame(
+  type: number,
+  flags: number,
+  stream: number,
+  payload: Uint8Array = Buffer.alloc(0),
+): Buffer {
   const header = Buffer.alloc(9);
   header.writeUIntBE(payload.length, 0, 3);
   header.writeUInt8(type, 3);
@@ -43,18 +53,20 @@ export function uint32(value: number): Buffer {
   return bytes;
 }
 
-/** A header block of literals that no table remembers. */
+/** Returns a header block of literals that are added to no table. */
 export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
-  return Buffer.concat(Object.entries(headers).map(([name, value]) => Buffer.concat([Buffer.of(0), text(name), text(value)])));
+  return Buffer.concat(
+    Object.entries(headers).map(([name, value]) => Buffer.concat([Buffer.of(0), text(name), text(value)])),
+  );
 }
 
-/** The headers of a call. */
+/** Returns the headers of a call. */
 export function callHeaders(path: string, more: Readonly<Record<string, string>> = {}): Buffer {
   const pseudo = { ':method': 'POST', ':scheme': 'http', ':path': path, ':authority': 'x' };
   return headerBlock({ ...pseudo, 'content-type': 'application/grpc', te: 'trailers', ...more });
 }
 
-/** HPACK's string: a length with a prefix of seven bits, then the bytes as they are. */
+/** Returns HPACK's string: a length with a prefix of seven bits, then the unchanged bytes. */
 function text(value: string): Buffer {
   const bytes = Buffer.from(value, 'latin1');
   if (bytes.length < 127) return Buffer.concat([Buffer.of(bytes.length), bytes]);

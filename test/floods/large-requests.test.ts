@@ -4,15 +4,19 @@ import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { receivePack } from '#client/index';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
-import type { MethodName } from '#rpc/common/grpc-method';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import type { MethodName } from '#rpc/common/grpc/grpc-method';
 import { all } from '#testkit/in-process-rpc';
-import { gitOutput, initRepository } from '#testkit/init-repository';
-import { pushBody, ZERO_OID } from '#testkit/push';
-import { seededRandom } from '#testkit/random-history';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { pushBody, ZERO_OID } from '#testkit/repositories/push';
+import { seededRandom } from '#testkit/repositories/random-history';
 import { GetBlobsRequestSchema } from '#wire/gen/blob_pb';
 import { FindCommitRequestSchema, ListCommitsByOidRequestSchema } from '#wire/gen/commit_pb';
-import { DeleteRefsRequestSchema, ListRefsRequestSchema, UpdateReferencesRequestSchema } from '#wire/gen/ref_pb';
+import {
+  DeleteRefsRequestSchema,
+  ListRefsRequestSchema,
+  UpdateReferencesRequestSchema,
+} from '#wire/gen/ref_pb';
 import { methodInfo } from '#wire/method-info';
 import { servedByGitaly } from '#wire/methods';
 import { connectTo, mib, REPOSITORY, report, Victim } from './victim.ts';
@@ -20,7 +24,7 @@ import { connectTo, mib, REPOSITORY, report, Victim } from './victim.ts';
 const MAX_GROWTH_BYTES = 320 * 1024 ** 2;
 const LARGEST_MESSAGE_BYTES = 4_194_304;
 const MANY = 100_000;
-/** git takes a second for so many changes of references. */
+/** git takes a second for this many changes of references. */
 const CHANGES = 2000;
 const SEED = 6;
 const FIND_COMMIT: MethodName = { path: '/gitaly.CommitService/FindCommit', kind: 'unary' };
@@ -58,16 +62,20 @@ const request = toBinary(
 for (const { bytes, expected } of [
   { bytes: 20 * 1024, expected: /^OK$/ },
   { bytes: 60 * 1024, expected: /^OK$/ },
-  { bytes: 100 * 1024, expected: /^(RESOURCE_EXHAUSTED|INTERNAL|UNAVAILABLE|CANCELLED)/ },
+  { bytes: 130 * 1024, expected: /^OK$/ },
+  { bytes: 200 * 1024, expected: /^(RESOURCE_EXHAUSTED|INTERNAL|UNAVAILABLE|CANCELLED)/ },
   { bytes: 900 * 1024, expected: /^(RESOURCE_EXHAUSTED|INTERNAL|UNAVAILABLE|CANCELLED)/ },
 ]) {
-  test(`metadata of ${bytes / 1024} KiB is ${expected.source === '^OK$' ? 'taken' : 'refused'}, and nobody else is harmed`, async (context) => {
+  test(`metadata of ${bytes / 1024} KiB gets ${expected.source}, and harms nobody`, async (context) => {
     const own = connectGrpc(await dial());
     let code = '';
 
     const damage = await victim.flood(async () => {
-      const metadata = Object.fromEntries(Array.from({ length: bytes / 2048 }, (_, index) => [`x-${index}`, 'v'.repeat(2000)]));
-      for (let times = 0; times < 20; times++) code = await codeOf(own.invokeRaw(FIND_COMMIT, [request], { metadata }));
+      const metadata = Object.fromEntries(
+        Array.from({ length: bytes / 2048 }, (_, index) => [`x-${index}`, 'v'.repeat(2000)]),
+      );
+      for (let times = 0; times < 20; times++)
+        code = await codeOf(own.invokeRaw(FIND_COMMIT, [request], { metadata }));
     });
 
     own.destroy();
@@ -84,7 +92,11 @@ const field = (number: number, wireType: number): Buffer => {
 const times = (count: number, piece: Buffer): Buffer => Buffer.alloc(count * piece.length, piece);
 
 const MESSAGES: readonly { readonly name: string; readonly bytes: Buffer; readonly expected: RegExp }[] = [
-  { name: 'one byte above the limit', bytes: Buffer.alloc(LARGEST_MESSAGE_BYTES + 1), expected: /^RESOURCE_EXHAUSTED/ },
+  {
+    name: 'one byte above the limit',
+    bytes: Buffer.alloc(LARGEST_MESSAGE_BYTES + 1),
+    expected: /^RESOURCE_EXHAUSTED/,
+  },
   {
     name: 'fields that nobody knows',
     bytes: times(1_000_000, Buffer.concat([field(99, 0), Buffer.of(1)])),
@@ -98,7 +110,7 @@ const MESSAGES: readonly { readonly name: string; readonly bytes: Buffer; readon
   {
     name: 'the same field again and again',
     bytes: times(1_000_000, Buffer.concat([field(1, 2), Buffer.of(2), field(3, 2), Buffer.of(0)])),
-    expected: /^INVALID_ARGUMENT/,
+    expected: /^RESOURCE_EXHAUSTED: grpc: received message with more than 131072 elements/,
   },
   {
     name: 'a length that leads far out',
@@ -108,7 +120,7 @@ const MESSAGES: readonly { readonly name: string; readonly bytes: Buffer; readon
 ];
 
 for (const { name, bytes, expected } of MESSAGES) {
-  test(`a message of ${name} gets its answer and harms nobody else`, async (context) => {
+  test(`a message of ${name} gets its response and harms no other client`, async (context) => {
     let code = '';
 
     const damage = await victim.flood(async () => {
@@ -121,26 +133,31 @@ for (const { name, bytes, expected } of MESSAGES) {
   });
 }
 
-test('random and half-right messages to every method get a status, and the server lives', async (context) => {
+test('random and nearly valid messages get a status, and the server keeps running', async (context) => {
   const random = seededRandom(SEED);
   const byte = (): number => Math.floor(random() * 256);
   const methods = servedByGitaly.flatMap((service) => service.methods.map(methodInfo));
-  // One of its own: some methods remove repositories.
+  // A separate repository, because some methods remove repositories.
   const target = { storageName: 'default', relativePath: 'random.git' };
-  const repository = toBinary(FindCommitRequestSchema, create(FindCommitRequestSchema, { repository: target }));
+  const repository = toBinary(
+    FindCommitRequestSchema,
+    create(FindCommitRequestSchema, { repository: target }),
+  );
   initRepository(join(victim.gitaly.directory, 'default', target.relativePath), { commits: 1 });
 
   const damage = await victim.flood(async () => {
     for (const method of methods) {
       const garbage = Buffer.from(Array.from({ length: 1 + Math.floor(random() * 100) }, byte));
-      // Mostly the target is in field 1, so that some of these come further than the first check.
+      // The target is usually in field 1, so some of these pass the first check.
       const halfRight = Buffer.concat([
         repository,
         field(2 + Math.floor(random() * 10), 2),
         Buffer.of(3, byte(), byte(), byte()),
       ]);
       for (const bytes of [garbage, halfRight, Buffer.alloc(0)]) {
-        const call = channel.invokeRaw({ path: method.path, kind: method.kind }, [bytes], { timeoutMs: 10_000 });
+        const call = channel.invokeRaw({ path: method.path, kind: method.kind }, [bytes], {
+          timeoutMs: 10_000,
+        });
         assert.doesNotMatch(await codeOf(call), /^(UNAVAILABLE|DEADLINE_EXCEEDED|undefined)/, method.path);
       }
     }
@@ -168,7 +185,10 @@ const LONG_LISTS: readonly {
         newObjectId: Buffer.from(victim.commit),
       }));
       return [
-        toBinary(UpdateReferencesRequestSchema, create(UpdateReferencesRequestSchema, { repository: REPOSITORY, updates })),
+        toBinary(
+          UpdateReferencesRequestSchema,
+          create(UpdateReferencesRequestSchema, { repository: REPOSITORY, updates }),
+        ),
       ];
     },
     expected: /^OK$/,
@@ -187,8 +207,13 @@ const LONG_LISTS: readonly {
   {
     name: 'patterns of references',
     method: { path: '/gitaly.RefService/ListRefs', kind: 'server_stream' },
-    messages: () => [toBinary(ListRefsRequestSchema, create(ListRefsRequestSchema, { repository: REPOSITORY, patterns: REFS }))],
-    // Where git is asked they are its arguments, as in Gitaly, and the system takes only so many.
+    messages: () => [
+      toBinary(
+        ListRefsRequestSchema,
+        create(ListRefsRequestSchema, { repository: REPOSITORY, patterns: REFS }),
+      ),
+    ],
+    // git receives them as arguments, as in Gitaly, and the system limits their size.
     expected: /^(OK|INTERNAL: fork\/exec .*: argument list too long)$/,
   },
   {
@@ -208,7 +233,10 @@ const LONG_LISTS: readonly {
     messages: () => {
       const revisionPaths = REFS.map((path) => ({ revision: 'main', path }));
       return [
-        toBinary(GetBlobsRequestSchema, create(GetBlobsRequestSchema, { repository: REPOSITORY, revisionPaths, limit: -1n })),
+        toBinary(
+          GetBlobsRequestSchema,
+          create(GetBlobsRequestSchema, { repository: REPOSITORY, revisionPaths, limit: -1n }),
+        ),
       ];
     },
     expected: /^OK$/,
@@ -222,12 +250,12 @@ const LONG_LISTS: readonly {
         times(2_000_000, Buffer.concat([field(2, 2), Buffer.of(0)])),
       ]),
     ],
-    expected: /^INVALID_ARGUMENT/,
+    expected: /^RESOURCE_EXHAUSTED: grpc: received message with more than 131072 elements/,
   },
 ];
 
 for (const { name, method, messages, expected } of LONG_LISTS) {
-  test(`a request with a very long list of ${name} harms nobody else`, async (context) => {
+  test(`a request with a very long list of ${name} harms no other client`, async (context) => {
     let code = '';
 
     const damage = await victim.flood(async () => {
@@ -244,7 +272,7 @@ for (const { name, pushOptions } of [
   { name: 'many push options', pushOptions: Array.from({ length: 50_000 }, (_, index) => `option-${index}`) },
   { name: 'long push options', pushOptions: Array.from({ length: 200 }, () => 'x'.repeat(65_000)) },
 ]) {
-  test(`a push with ${name} ends, and harms nobody else`, async (context) => {
+  test(`a push with ${name} ends, and harms no other client`, async (context) => {
     const connection = await victim.gitaly.connect();
     let outcome = '';
 
@@ -254,10 +282,14 @@ for (const { name, pushOptions } of [
       const output: Buffer[] = [];
       for (const stream of [stdout, stderr]) stream.on('data', (chunk: Buffer) => output.push(chunk));
       const repository = { ...REPOSITORY, glRepository: 'project-1' };
-      stdin.end(pushBody([`${ZERO_OID} ${victim.commit} refs/heads/${name.replace(/ .*/, '')}`], { pushOptions }));
+      stdin.end(
+        pushBody([`${ZERO_OID} ${victim.commit} refs/heads/${name.replace(/ .*/, '')}`], { pushOptions }),
+      );
       const config = ['receive.advertisePushOptions=true'];
       const push = { repository, glId: 'user-1', glRepository: 'project-1', gitConfigOptions: config };
-      const result = await receivePack(connection, { stdin, stdout, stderr }, push, { timeoutMs: 30_000 }).then(
+      const result = await receivePack(connection, { stdin, stdout, stderr }, push, {
+        timeoutMs: 30_000,
+      }).then(
         ({ exitCode }) => `exit code ${exitCode}`,
         (error: unknown) => String(error),
       );
@@ -266,7 +298,10 @@ for (const { name, pushOptions } of [
 
     report(context, `${name}: ${JSON.stringify(outcome)}`, damage);
     assert.ok(damage.grownBytes < MAX_GROWTH_BYTES, `${mib(damage.grownBytes)} MiB`);
-    assert.equal(gitOutput(join(victim.gitaly.directory, 'default', REPOSITORY.relativePath), ['fsck', '--strict']), '');
+    assert.equal(
+      gitOutput(join(victim.gitaly.directory, 'default', REPOSITORY.relativePath), ['fsck', '--strict']),
+      '',
+    );
     await connection.close();
   });
 }

@@ -16,7 +16,7 @@ const GET = Buffer.from('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
 interface Flood {
   readonly name: string;
   readonly isCut?: true;
-  /** Reads nothing of what the server answers. */
+  /** True for a client that reads no responses. */
   readonly deaf?: boolean;
   readonly start?: Buffer;
   readonly times: number;
@@ -49,7 +49,7 @@ const FLOODS: readonly Flood[] = [
 ];
 
 for (const flood of FLOODS) {
-  test(`a flood of ${flood.name} on the monitoring listener harms nobody else`, async (context) => {
+  test(`a flood of ${flood.name} on the monitoring listener harms no other client`, async (context) => {
     let cuts = 0;
 
     const damage = await victim.flood(async () => {

@@ -4,29 +4,29 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gitOutput, initRepository } from '#testkit/init-repository';
 import { cpuSeconds, openDescriptors, residentBytes } from '#testkit/process-usage';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 
 export const REPOSITORY = { storageName: 'default', relativePath: 'victim.git' };
 
-/** How long an answer may take while somebody else floods; the flood shares the machine with everything. */
+/** Time limit of a response during a flood, which shares the machine with everything. */
 const ANSWER_LIMIT_MS = 8000;
 const BETWEEN_ANSWERS_MS = 20;
 const BATCH_BYTES = 64 * 1024;
 
-/** What a flood did to the server. */
+/** Effects of a flood on the server. */
 export interface Damage {
   /** Growth of resident memory from before the flood to its highest point. */
   readonly grownBytes: number;
   readonly cpuSeconds: number;
   readonly seconds: number;
-  /** Of the other client. */
+  /** Number of the other client's responses. */
   readonly answers: number;
   readonly slowestMs: number;
 }
 
-/** A server with all its listeners and a repository with one commit, in a process of its own. */
+/** A server with all its listeners and a repository with one commit, in a separate process. */
 export class Victim implements AsyncDisposable {
   readonly gitaly: GitalyProcess;
   readonly commit: string;
@@ -45,14 +45,14 @@ export class Victim implements AsyncDisposable {
     return victim;
   }
 
-  /** A raw connection to the TCP listener that forgets what it is sent. */
+  /** Opens a raw connection to the TCP listener that drops received data. */
   async connect(): Promise<Socket> {
     return await connectTo(this.gitaly.tcp ?? '');
   }
 
   /**
-   * Floods while another client asks, on a connection of its own, again and again.
-   * @throws when that client gets a wrong answer, none in time, or fewer than two.
+   * Floods while another client sends requests repeatedly on its own connection.
+   * @throws when that client receives a wrong response, none in time, or fewer than two.
    */
   async flood(attack: () => Promise<unknown>): Promise<Damage> {
     const { pid } = this.gitaly;
@@ -73,7 +73,7 @@ export class Victim implements AsyncDisposable {
       }
     };
     const asking = ask();
-    asking.catch(() => undefined); // waited for below
+    asking.catch(() => undefined); // awaited below
     try {
       await attack();
     } finally {
@@ -90,7 +90,10 @@ export class Victim implements AsyncDisposable {
   async releases(descriptors: number): Promise<void> {
     const limit = performance.now() + 10_000;
     while (openDescriptors(this.gitaly.pid) > descriptors) {
-      assert.ok(performance.now() < limit, `${openDescriptors(this.gitaly.pid)} descriptors, ${descriptors} before`);
+      assert.ok(
+        performance.now() < limit,
+        `${openDescriptors(this.gitaly.pid)} descriptors, ${descriptors} before`,
+      );
       await sleep(50);
     }
   }
@@ -102,31 +105,34 @@ export class Victim implements AsyncDisposable {
   }
 }
 
-/** `host:port` or `unix:path`. */
+/** Connects to `host:port` or `unix:path`. */
 export async function connectTo(address: string): Promise<Socket> {
   const path = /^unix:(.*)$/.exec(address)?.[1];
   const [host, port] = address.split(':');
   const socket = path === undefined ? connect(Number(port), host) : connect(path);
-  socket.on('error', () => undefined); // being cut is what floods are for
+  socket.on('error', () => undefined); // floods may be disconnected
   await once(socket, 'connect');
   socket.resume();
   return socket;
 }
 
-/** Whether the other side has closed a connection, or does so in time. */
+/** Reports whether the other side has closed a connection, or does so in time. */
 export async function isCut(socket: Socket, withinMs = 5000): Promise<boolean> {
   if (socket.destroyed || socket.readableEnded) return true;
   return await happens(socket, ['close', 'end'], withinMs);
 }
 
-/** Sends pieces, many at a time, until there are no more, the other side closes, or it has not taken any for a while. */
+/**
+ * Sends pieces, many at a time, until there are no more, the other side closes, or it has accepted
+ * none for a while.
+ */
 export async function pour(socket: Socket, pieces: Iterable<Buffer>, stuckAfterMs = 2000): Promise<number> {
   let sent = 0;
   let batch: Buffer[] = [];
   const flush = async (): Promise<boolean> => {
-    const hasRoom = !socket.writable || socket.write(Buffer.concat(batch));
+    const isWritable = !socket.writable || socket.write(Buffer.concat(batch));
     batch = [];
-    return socket.writable && (hasRoom || (await happens(socket, ['drain', 'close'], stuckAfterMs)));
+    return socket.writable && (isWritable || (await happens(socket, ['drain', 'close'], stuckAfterMs)));
   };
   for (const piece of pieces) {
     sent += 1;
@@ -150,7 +156,7 @@ async function happens(socket: Socket, events: readonly string[], withinMs: numb
   }
 }
 
-/** The same piece again and again. */
+/** Yields the same piece repeatedly. */
 export function* repeat(times: number, make: (index: number) => Buffer): Generator<Buffer> {
   for (let index = 0; index < times; index += 1) yield make(index);
 }
@@ -158,7 +164,8 @@ export function* repeat(times: number, make: (index: number) => Buffer): Generat
 export function report(context: TestContext, name: string, damage: Damage): void {
   const { grownBytes, cpuSeconds, seconds, answers, slowestMs } = damage;
   context.diagnostic(
-    `${name}: +${mib(grownBytes)} MiB, ${cpuSeconds.toFixed(1)} s of processor in ${seconds.toFixed(1)} s, ${answers} answers, slowest ${Math.round(slowestMs)} ms`,
+    `${name}: +${mib(grownBytes)} MiB, ${cpuSeconds.toFixed(1)} s of processor in ` +
+      `${seconds.toFixed(1)} s, ${answers} answers, slowest ${Math.round(slowestMs)} ms`,
   );
 }
 

@@ -6,7 +6,7 @@ import { preface } from './http2-frames.ts';
 import { isCut, mib, pour, repeat, report, Victim } from './victim.ts';
 
 const { data, windowUpdate, ping, goAway } = FRAME_TYPE;
-/** What a flood may cost in memory, the heap's own ups and downs included. */
+/** Limit of a flood's memory, including normal variations of the heap. */
 const MAX_GROWTH_BYTES = 96 * 1024 ** 2;
 
 let victim: Victim;
@@ -17,17 +17,22 @@ after(() => victim[Symbol.asyncDispose]());
 
 interface Flood {
   readonly name: string;
-  /** Whether the server ends the connection. */
+  /** True if the server closes the connection. */
   readonly isCut?: true;
-  /** Reads nothing of what the server answers. */
+  /** True for a client that reads no responses. */
   readonly deaf?: boolean;
   readonly times: number;
   frame(index: number): Buffer;
 }
 
-const frame = (type: number, flags: number, id: number, length: number, payload: Uint8Array = Buffer.alloc(0)): Buffer =>
-  Buffer.concat([encodeHeader(type, flags, id, length), payload]);
-/** Odd ids behind that of the stream that carries gRPC. */
+const frame = (
+  type: number,
+  flags: number,
+  id: number,
+  length: number,
+  payload: Uint8Array = Buffer.alloc(0),
+): Buffer => Buffer.concat([encodeHeader(type, flags, id, length), payload]);
+/** Returns an odd id after that of the stream that carries gRPC. */
 const id = (index: number): number => 2 * index + 3;
 
 const FLOODS: readonly Flood[] = [
@@ -39,10 +44,23 @@ const FLOODS: readonly Flood[] = [
     times: 2_000_000,
     frame: () => frame(ping, FLAG.syn, 0, 1),
   },
-  { name: 'answers to pings that nobody sent', times: 200_000, frame: (index) => frame(ping, FLAG.ack, 0, index) },
+  {
+    name: 'answers to pings that nobody sent',
+    times: 200_000,
+    frame: (index) => frame(ping, FLAG.ack, 0, index),
+  },
   { name: 'window updates', times: 200_000, frame: () => frame(windowUpdate, 0, 1, 1) },
-  { name: 'window updates up to the overflow', isCut: true, times: 3, frame: () => frame(windowUpdate, 0, 1, 0xffff_ffff) },
-  { name: 'window updates of streams that do not exist', times: 200_000, frame: (index) => frame(windowUpdate, 0, id(index), 1) },
+  {
+    name: 'window updates up to the overflow',
+    isCut: true,
+    times: 3,
+    frame: () => frame(windowUpdate, 0, 1, 0xffff_ffff),
+  },
+  {
+    name: 'window updates of streams that do not exist',
+    times: 200_000,
+    frame: (index) => frame(windowUpdate, 0, id(index), 1),
+  },
   {
     name: 'streams that nobody asked for',
     isCut: true,
@@ -53,16 +71,30 @@ const FLOODS: readonly Flood[] = [
     name: 'streams that are opened and reset at once',
     isCut: true,
     times: 50_000,
-    frame: (index) => Buffer.concat([frame(windowUpdate, FLAG.syn, id(index), 0), frame(windowUpdate, FLAG.rst, id(index), 0)]),
+    frame: (index) =>
+      Buffer.concat([
+        frame(windowUpdate, FLAG.syn, id(index), 0),
+        frame(windowUpdate, FLAG.rst, id(index), 0),
+      ]),
   },
-  { name: 'a stream that is opened twice', isCut: true, times: 2, frame: () => frame(windowUpdate, FLAG.syn, 3, 0) },
+  {
+    name: 'a stream that is opened twice',
+    isCut: true,
+    times: 2,
+    frame: () => frame(windowUpdate, FLAG.syn, 3, 0),
+  },
   {
     name: 'data of streams that do not exist',
     times: 2000,
     frame: (index) => frame(data, 0, id(index), 10_000, Buffer.alloc(10_000)),
   },
   { name: 'data without content', times: 200_000, frame: () => frame(data, 0, 1, 0) },
-  { name: 'a frame that is longer than the window', isCut: true, times: 1, frame: () => frame(data, 0, 1, 0xffff_ffff) },
+  {
+    name: 'a frame that is longer than the window',
+    isCut: true,
+    times: 1,
+    frame: () => frame(data, 0, 1, 0xffff_ffff),
+  },
   {
     name: 'a stream that is filled and never read',
     isCut: true,
@@ -75,7 +107,7 @@ const FLOODS: readonly Flood[] = [
 ];
 
 for (const flood of FLOODS) {
-  test(`a multiplexed flood of ${flood.name} harms nobody else`, async (context) => {
+  test(`a multiplexed flood of ${flood.name} harms no other client`, async (context) => {
     let socket: Socket | undefined;
     let sent = 0;
     let cut = false;
@@ -84,7 +116,9 @@ for (const flood of FLOODS) {
       socket = await victim.connect();
       if (flood.deaf) socket.pause();
       const hello = preface();
-      socket.write(Buffer.concat([Buffer.from('backchannel'), frame(data, FLAG.syn, 1, hello.length, hello)]));
+      socket.write(
+        Buffer.concat([Buffer.from('backchannel'), frame(data, FLAG.syn, 1, hello.length, hello)]),
+      );
       sent = await pour(socket, repeat(flood.times, flood.frame), 500);
       cut = await isCut(socket, flood.isCut ? 16_000 : 200);
     });

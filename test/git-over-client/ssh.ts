@@ -1,6 +1,7 @@
 /**
- * Stands in for ssh: git starts it as `ssh HOST "git-upload-pack 'REPOSITORY'"`, and it runs the command by way of the client library.
- * Environment: GITALY_ADDRESS; WITH_SIDECHANNEL=1 chooses the sidechannel for fetches.
+ * Replaces ssh: git starts it as `ssh HOST "git-upload-pack 'REPOSITORY'"`, and it runs the command
+ * with the client library. Environment: GITALY_ADDRESS; WITH_SIDECHANNEL=1 selects the sidechannel
+ * for fetches.
  */
 import {
   dialSidechannel,

@@ -1,6 +1,16 @@
-import { Client, credentials, Metadata, type ServiceError, type StatusObject, status as statusCodes } from '@grpc/grpc-js';
+import {
+  Client,
+  credentials,
+  Metadata,
+  type ServiceError,
+  type StatusObject,
+  status as statusCodes,
+} from '@grpc/grpc-js';
 
-/** What a call brought back: encoded messages in order, the status, and `grpc-status-details-bin` if there was one. */
+/**
+ * Result of a call: encoded messages in order, the status, and `grpc-status-details-bin` if
+ * present.
+ */
 export interface RawOutcome {
   readonly messages: Buffer[];
   readonly code: string;
@@ -23,19 +33,24 @@ export class RawClient {
   readonly #client: Client;
 
   constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1 });
+    this.#client = new Client(address, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': -1,
+    });
   }
 
   call(call: RawCall): Promise<RawOutcome> {
     const metadata = new Metadata();
     for (const [key, value] of Object.entries(call.metadata)) metadata.set(key, value);
     const same = (bytes: Buffer): Buffer => bytes;
-    // Every kind goes through a bidirectional call: on the wire there is no difference, and streams of requests stay possible.
-    const stream = this.#client.makeBidiStreamRequest(call.path, same, same, metadata, { deadline: Date.now() + CALL_LIMIT_MS });
+    // Every kind of call is made as a bidirectional one: they are the same on the wire, and streams
+    // of requests remain possible.
+    const stream = this.#client.makeBidiStreamRequest(call.path, same, same, metadata, {
+      deadline: Date.now() + CALL_LIMIT_MS,
+    });
     return new Promise((resolve) => {
       const messages: Buffer[] = [];
       stream.on('data', (message: Buffer) => messages.push(message));
-      stream.on('error', (_error: ServiceError) => undefined); // the status event says the same
+      stream.on('error', (_error: ServiceError) => undefined); // the status event has the same information
       stream.on('status', (status: StatusObject) => resolve(outcome(messages, status)));
       for (const request of call.requests) stream.write(request);
       stream.end();

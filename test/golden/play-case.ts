@@ -2,28 +2,52 @@ import { type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { StatusSchema } from '#wire/gen/google/rpc/status_pb';
 import { methodByPath } from '#wire/methods';
 import type { RawClient, RawOutcome } from './call-by-grpc-js.ts';
-import { difference, withoutGitsWords } from './compare.ts';
+import { type Difference, differences } from './compare.ts';
 import { derive, joined, withoutAgent } from './derived.ts';
+import { deriveContent } from './derived-content.ts';
 import type { Playground } from './playground.ts';
 import type { Json, JsonObject, RecordedCase } from './recorded-case.ts';
 import { detailFromAny, messageFromRecording, recordingFromMessage } from './recording-json.ts';
 
-/** Plays one case; returns where the answer differs from the recording, `undefined` when it does not. */
-export async function playCase(recorded: RecordedCase, playground: Playground, client: RawClient): Promise<string | undefined> {
+/** Replays one case; returns the differences between response and recording. */
+export async function playCase(
+  recorded: RecordedCase,
+  playground: Playground,
+  client: RawClient,
+): Promise<Difference[]> {
   await playground.prepare(recorded);
   const outcome = await call(recorded, playground, client);
   const after = playground.runAfter(recorded);
   const calls = playground.apiCalls();
+  const httpCalls = playground.httpCalls();
 
   const expected: JsonObject = { status: statusOf(recorded), ...answerExpected(recorded) };
-  const actual: JsonObject = { status: statusOfOutcome(recorded, outcome), ...answerActual(recorded, outcome) };
-  if (recorded.after !== undefined) [expected.after, actual.after] = [recorded.after.map(({ stdout }) => ({ stdout })), after];
-  if (recorded.api_calls !== undefined) [expected.api_calls, actual.api_calls] = [[...recorded.api_calls], calls];
+  const actual: JsonObject = {
+    status: statusOfOutcome(recorded, outcome),
+    ...answerActual(recorded, outcome),
+  };
+  if (recorded.after !== undefined)
+    [expected.after, actual.after] = [
+      recorded.after.map(({ stdout }) => ({ stdout: withoutMovedAway(stdout) })),
+      after.map(({ stdout }) => ({ stdout: withoutMovedAway(String(stdout)) })),
+    ];
+  if (recorded.api_calls !== undefined)
+    [expected.api_calls, actual.api_calls] = [[...recorded.api_calls], calls];
+  if (recorded.http_calls !== undefined)
+    [expected.http_calls, actual.http_calls] = [[...recorded.http_calls], httpCalls];
 
-  return difference(expected, playground.withPlaceholders(actual), {
+  return differences(expected, playground.withPlaceholders(actual), {
     ...(recorded.ignore && { ignore: recorded.ignore }),
     ...(recorded.unordered && { unordered: recorded.unordered }),
   });
+}
+
+/**
+ * Removes the names of directories that a replication has moved away: those of earlier cases were
+ * still there when the cases were recorded.
+ */
+function withoutMovedAway(listing: string): string {
+  return listing.replace(/^\w+-repositories\.old\..*\n/gm, '');
 }
 
 function call(recorded: RecordedCase, playground: Playground, client: RawClient): Promise<RawOutcome> {
@@ -31,7 +55,9 @@ function call(recorded: RecordedCase, playground: Playground, client: RawClient)
   const method = methodByPath(path);
   const requests = recorded.requests.map((request) => {
     if (recorded.raw || method === undefined) return Buffer.from(String(request), 'base64');
-    return Buffer.from(toBinary(method.input, messageFromRecording(method.input, playground.withoutPlaceholders(request))));
+    return Buffer.from(
+      toBinary(method.input, messageFromRecording(method.input, playground.withoutPlaceholders(request))),
+    );
   });
   const metadata = Object.fromEntries(
     Object.entries(recorded.metadata ?? {}).map(([key, value]) => [key, playground.metadataValue(value)]),
@@ -44,44 +70,67 @@ function pathOf(recorded: RecordedCase): string {
 }
 
 function statusOf({ status, ignore }: RecordedCase): JsonObject {
-  const message = ignore?.includes('status.message') ? '' : withoutGitsWords(status.message);
+  const message = ignore?.includes('status.message') ? '' : status.message;
   return { code: status.code, message, details: [...(status.details ?? [])] };
 }
 
 function statusOfOutcome(recorded: RecordedCase, { code, message, details }: RawOutcome): JsonObject {
   return {
     code,
-    message: recorded.ignore?.includes('status.message') ? '' : withoutGitsWords(message),
+    message: recorded.ignore?.includes('status.message') ? '' : message,
     details: details === undefined ? [] : fromBinary(StatusSchema, details).details.map(detailFromAny),
   };
 }
 
-/** The part of the recording that stands for the responses. */
+/** Returns the part of the recording that represents the responses. */
 function answerExpected(recorded: RecordedCase): JsonObject {
   if (recorded.derived !== undefined) {
     const { text } = recorded.derived;
-    return { derived: typeof text === 'string' ? { ...recorded.derived, text: withoutAgent(text) } : recorded.derived };
+    return {
+      derived:
+        typeof text === 'string' ? { ...recorded.derived, text: withoutAgent(text) } : recorded.derived,
+    };
   }
-  return { responses: recorded.joined ? joinBytes(recorded, [...recorded.responses]) : [...recorded.responses] };
+  return {
+    responses: recorded.joined ? joinBytes(recorded, [...recorded.responses]) : [...recorded.responses],
+  };
 }
 
 function answerActual(recorded: RecordedCase, outcome: RawOutcome): JsonObject {
   const schema = methodByPath(pathOf(recorded))?.output;
-  if (recorded.raw || schema === undefined) return { responses: outcome.messages.map((message) => message.toString('base64')) };
-  const responses: Json[] = outcome.messages.map((message) => recordingFromMessage(schema, fromBinary(schema, message)));
+  if (recorded.raw || schema === undefined)
+    return { responses: outcome.messages.map((message) => message.toString('base64')) };
+  const responses: Json[] = outcome.messages.map((message) =>
+    recordingFromMessage(schema, fromBinary(schema, message)),
+  );
   if (recorded.derived !== undefined) {
-    return { derived: derive(recorded.derived.as, responses) ?? { as: `no summary is made here as: ${recorded.derived.as}` } };
+    return {
+      derived: deriveContent(recorded.derived, responses) ??
+        derive(recorded.derived.as, responses) ?? {
+          as: `no summary is made here as: ${recorded.derived.as}`,
+        },
+    };
   }
   return { responses: recorded.joined ? joinBytes(recorded, responses) : responses };
 }
 
-/** One message with the bytes fields joined over all messages; other fields in the order in which they came. */
+/**
+ * Returns one message with the bytes fields joined over all messages; other fields keep their
+ * order.
+ */
 function joinBytes(recorded: RecordedCase, responses: Json[]): Json[] {
   const schema: DescMessage | undefined = methodByPath(pathOf(recorded))?.output;
   const bytes =
-    schema?.fields.filter((field) => field.fieldKind === 'scalar' && field.scalar === 12).map(({ name }) => name) ?? []; // 12: bytes
+    schema?.fields
+      .filter((field) => field.fieldKind === 'scalar' && field.scalar === 12)
+      .map(({ name }) => name) ?? []; // 12: bytes
   const out: JsonObject = {};
   for (const name of bytes) out[name] = joined(responses, name).toString('base64');
-  const others = responses.map((response) => Object.entries(response as JsonObject).filter(([key]) => !bytes.includes(key))); // messages are objects
-  return [out, ...others.filter((entries) => entries.length > 0).map((entries) => Object.fromEntries(entries))];
+  const others = responses.map((response) =>
+    Object.entries(response as JsonObject).filter(([key]) => !bytes.includes(key)),
+  ); // messages are objects
+  return [
+    out,
+    ...others.filter((entries) => entries.length > 0).map((entries) => Object.fromEntries(entries)),
+  ];
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { GitHttpServer } from '#testkit/git-http-server';
 import type { InternalApi } from '#testkit/internal-api';
 import type { TestGitaly } from '#testkit/start-gitaly';
 import { methodByPath } from '#wire/methods';
@@ -8,43 +9,59 @@ import { bytesAsText } from './bytes-as-text.ts';
 import type { Json, JsonObject, RecordedCase } from './recorded-case.ts';
 import { AS_NEWER_GIT, type Templates } from './templates.ts';
 
-/** In these areas standard error was recorded joined to standard output. */
+/** In these areas standard error was recorded together with standard output. */
 const AREAS_WITH_STDERR = /^(repository|objectpool|smarthttp|misc)/;
 
-/** What the recordings' internal API answers when a case says nothing. */
+/** Default response of the recordings' internal API. */
 const ALLOW: Readonly<Record<string, Json>> = {
   '/allowed': [200, { status: true }],
   '/pre_receive': [200, { reference_counter_increased: true }],
   '/post_receive': [200, { reference_counter_decreased: true, messages: [] }],
 };
 
-/** The storages of one server, laid out anew for each case, and the way between its paths and the recordings' placeholders. */
+/**
+ * The storages of one server, prepared for each case, and the conversion between its paths and the
+ * recordings' placeholders.
+ */
 export class Playground {
   readonly #area: string;
   readonly #gitaly: TestGitaly;
   readonly #templates: Templates;
   readonly #api: InternalApi;
-  /** The repositories of the last case when it only read them. */
+  readonly #web: GitHttpServer;
+  /** The repositories of the last case if it only read them. */
   #layout: string | undefined;
 
-  constructor(parts: { area: string; gitaly: TestGitaly; templates: Templates; api: InternalApi }) {
+  constructor(parts: {
+    area: string;
+    gitaly: TestGitaly;
+    templates: Templates;
+    api: InternalApi;
+    web: GitHttpServer;
+  }) {
     this.#area = parts.area;
     this.#gitaly = parts.gitaly;
     this.#templates = parts.templates;
     this.#api = parts.api;
+    this.#web = parts.web;
   }
 
-  /** Why the case cannot be played on this machine, if so. */
+  /** Returns the reason why the case cannot be replayed on this machine, if any. */
   cannotPlay(recorded: RecordedCase): string | undefined {
+    const rewrites = recorded.rpc === 'CleanupService/RewriteHistory' && recorded.status.code === 'OK';
+    if (rewrites && !hasFilterRepo()) return 'git filter-repo is not installed';
     const missing = namesOf(recorded).find((name) => !this.#templates.has(name));
     return missing === undefined ? undefined : `git of this machine cannot make the template ${missing}`;
   }
 
-  /** Lays the storages out as they were before the recorded call. */
+  /** Prepares the storages as they were before the recorded call. */
   async prepare(recorded: RecordedCase): Promise<void> {
     this.#api.reset({ ...ALLOW, ...recorded.given?.api });
+    const files = Object.entries(recorded.http_files ?? {});
+    this.#web.reset(Object.fromEntries(files.map(([name, data]) => [name, Buffer.from(data, 'base64')])));
     const layout = onlyReads(recorded) ? JSON.stringify(namesOf(recorded)) : undefined;
-    if (layout !== undefined && layout === this.#layout) return; // nobody has changed what the case before this one was given
+    // the case before this one had the same repositories and did not change them
+    if (layout !== undefined && layout === this.#layout) return;
     this.#layout = layout;
 
     for (const storage of [this.#storage, this.#second]) this.#clear(storage);
@@ -55,13 +72,28 @@ export class Playground {
     if (recorded.given?.setup !== undefined) this.#shell(recorded, recorded.given.setup);
   }
 
-  /** The outputs of the `after` commands. */
+  /** Empties the bucket of the recorded configurations. */
+  removeBackups(): void {
+    const bucket = join(this.#gitaly.directory, 'bk');
+    rmSync(bucket, { recursive: true, force: true });
+    mkdirSync(bucket);
+  }
+
+  /** Returns the outputs of the `after` commands. */
   runAfter(recorded: RecordedCase): JsonObject[] {
     return (recorded.after ?? []).map(({ run }) => ({ stdout: this.#shell(recorded, run) }));
   }
 
   apiCalls(): Json[] {
-    return this.#api.calls.map(({ method, path, body }) => ({ method, path, ...(body !== '' && { body }) }));
+    return this.#api.calls.map(({ method, path, body }) => ({
+      method,
+      path: path.split('?', 1)[0] ?? '',
+      body,
+    }));
+  }
+
+  httpCalls(): Json[] {
+    return this.#web.calls.map((call) => ({ ...call }));
   }
 
   metadataValue(value: string): string {
@@ -71,18 +103,36 @@ export class Playground {
       .replaceAll('<SERVERS>', this.#servers);
   }
 
-  /** `<DIR>` in requests becomes the server's directory, also inside byte fields. */
+  /** Replaces the placeholders in requests, also inside byte fields. */
   withoutPlaceholders(json: Json): Json {
-    return mapStrings(json, (text) => text.replaceAll('<DIR>', this.#gitaly.directory));
+    return mapStrings(json, (text) =>
+      text
+        .replaceAll('<DIR>', this.#gitaly.directory)
+        .replaceAll('<HTTP>', this.#web.url)
+        .replaceAll('<HTTPPORT>', String(this.#web.port)),
+    );
   }
 
-  /** The server's directory becomes `<DIR>`, and what is random about names of temp directories stays for `compare.ts`. */
+  /**
+   * Replaces the server's directory by `<DIR>`; `compare.ts` handles random parts of temporary
+   * names.
+   */
   withPlaceholders(json: JsonObject): JsonObject {
-    // mapStrings keeps the kind of the value.
-    return mapStrings(json, (text) => text.replaceAll(this.#gitaly.directory, '<DIR>')) as JsonObject;
+    const { url, port } = this.#web;
+    const placed = mapStrings(json, (text) =>
+      text
+        .replaceAll(this.#gitaly.directory, '<DIR>')
+        // Some commands of the recordings replace long numbers, such as that of a process.
+        .replaceAll(this.#gitaly.directory.replace(/\d{5,}/g, 'N'), '<DIR>')
+        .replaceAll(url, '<HTTP>')
+        .replaceAll(new URL(url).host, '<HTTP>')
+        .replaceAll(`.invalid:${port}`, '.invalid:<HTTPPORT>'),
+    );
+    // mapStrings keeps the type of the value.
+    return placed as JsonObject;
   }
 
-  /** How this server is reached, for both storages. */
+  /** Address of this server, for both storages. */
   get #servers(): string {
     const server = { address: this.#gitaly.address, token: '' };
     return Buffer.from(JSON.stringify({ default: server, second: server })).toString('base64');
@@ -101,7 +151,8 @@ export class Playground {
   }
 
   #writeHooks(directory: string, files: Readonly<Record<string, string>>): void {
-    if (directory.startsWith(join(this.#gitaly.directory, 'custom_hooks'))) rmSync(directory, { recursive: true, force: true });
+    if (directory.startsWith(join(this.#gitaly.directory, 'custom_hooks')))
+      rmSync(directory, { recursive: true, force: true });
     for (const [name, text] of Object.entries(files)) {
       const path = join(directory, name);
       mkdirSync(dirname(path), { recursive: true });
@@ -131,17 +182,22 @@ export class Playground {
         LC_ALL: 'C',
       },
     });
-    // Only older gits say so on fsck.
-    return bytesAsText(run.stdout).replace(/^notice: HEAD points to an unborn branch .*\n/gm, '');
+    return (
+      bytesAsText(run.stdout)
+        // Only older gits print this in fsck.
+        .replace(/^notice: HEAD points to an unborn branch .*\n/gm, '')
+    );
   }
 
-  /** Empties a storage but for what the server keeps in it. */
+  /** Empties a storage except for the server's own files. */
   #clear(storage: string): void {
     mkdirSync(join(storage, '+gitaly/tmp'), { recursive: true });
     for (const name of readdirSync(storage)) {
-      if (name !== '+gitaly' && name !== '.gitaly-metadata') rmSync(join(storage, name), { recursive: true, force: true });
+      if (name !== '+gitaly' && name !== '.gitaly-metadata')
+        rmSync(join(storage, name), { recursive: true, force: true });
     }
-    for (const name of readdirSync(join(storage, '+gitaly/tmp'))) rmSync(join(storage, '+gitaly/tmp', name), { recursive: true });
+    for (const name of readdirSync(join(storage, '+gitaly/tmp')))
+      rmSync(join(storage, '+gitaly/tmp', name), { recursive: true });
   }
 
   #isDirectory(path: string): boolean {
@@ -149,13 +205,18 @@ export class Playground {
       readdirSync(path);
       return true;
     } catch {
-      return false; // gone, or a file: the case is about that
+      return false; // missing, or a file: the case is about that
     }
   }
 }
 
-/** Whether a case leaves the repositories as they were: its method does, and it has no preparations of its own. */
+/**
+ * Reports whether a case leaves the repositories unchanged: its method only reads, and it has no
+ * preparations.
+ */
 function onlyReads(recorded: RecordedCase): boolean {
+  // It changes the other side, which lies in the same storage.
+  if (recorded.rpc === 'RemoteService/UpdateRemoteMirror') return false;
   return recorded.given === undefined && methodByPath(`/gitaly.${recorded.rpc}`)?.operation === 'accessor';
 }
 
@@ -163,7 +224,10 @@ function namesOf(recorded: RecordedCase): string[] {
   return [...(recorded.repo === undefined ? [] : [recorded.repo]), ...(recorded.others ?? [])];
 }
 
-/** Applies `change` to every string; strings that are base64 of something that changes are decoded, changed and encoded again. */
+/**
+ * Applies `change` to every string; a base64 string whose content changes is decoded, changed and
+ * encoded again.
+ */
 function mapStrings(json: Json, change: (text: string) => string): Json {
   if (typeof json === 'string') return changeText(json, change);
   if (Array.isArray(json)) return json.map((item) => mapStrings(item, change));
@@ -178,4 +242,8 @@ function changeText(text: string, change: (text: string) => string): string {
   if (bytes.length === 0 || bytes.toString('base64') !== text) return text;
   const decoded = bytes.toString('latin1');
   return change(decoded) === decoded ? text : Buffer.from(change(decoded), 'latin1').toString('base64');
+}
+
+function hasFilterRepo(): boolean {
+  return spawnSync('git', ['filter-repo', '--version'], { stdio: 'ignore' }).status === 0;
 }

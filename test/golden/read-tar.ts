@@ -6,9 +6,10 @@ const BLOCK_BYTES = 512;
 const TYPES: Readonly<Record<string, string>> = { '0': 'file', '\0': 'file', '2': 'symlink', '5': 'dir' };
 
 /**
- * Entries of a ustar/pax archive as the recordings list them: name, type, mode (octal text), for files size and sha1, for links the target.
- * Global pax headers are passed over; a `path` or `linkpath` of a local one replaces the name that follows.
- * What is no archive is one entry, its bytes in hex.
+ * Returns the entries of a ustar/pax archive as the recordings list them: name, type, mode (octal
+ * text), for files size and sha1, for links the target. Global pax headers are skipped; a `path` or
+ * `linkpath` of a local one replaces the name that follows. Bytes that are not an archive are one
+ * entry, in hex.
  */
 export function readTar(tar: Buffer): Json[] {
   if (tar.length > 0 && tar.toString('latin1', 257, 262) !== 'ustar') return [tar.toString('hex')];
@@ -33,7 +34,8 @@ export function readTar(tar: Buffer): Json[] {
       type: TYPES[flag] ?? flag,
       mode: `0o${Number.parseInt(field(header, 100, 8), 8).toString(8)}`,
     };
-    if (entry.type === 'file') Object.assign(entry, { size, sha1: createHash('sha1').update(data).digest('hex') });
+    if (entry.type === 'file')
+      Object.assign(entry, { size, sha1: createHash('sha1').update(data).digest('hex') });
     if (entry.type === 'symlink') entry.link = pax.linkpath ?? field(header, 157, 100);
     entries.push(entry);
     pax = {};
@@ -43,10 +45,12 @@ export function readTar(tar: Buffer): Json[] {
 
 function field(header: Buffer, start: number, length: number): string {
   const end = header.indexOf(0, start);
-  return bytesAsText(header.subarray(start, end === -1 || end > start + length ? start + length : end)).trim();
+  return bytesAsText(
+    header.subarray(start, end === -1 || end > start + length ? start + length : end),
+  ).trim();
 }
 
-/** `<length> <key>=<value>\n` records. */
+/** Parses `<length> <key>=<value>\n` records. */
 function paxRecords(data: Buffer): Record<string, string> {
   const records: Record<string, string> = {};
   for (let at = 0; at < data.length; ) {
@@ -56,4 +60,11 @@ function paxRecords(data: Buffer): Record<string, string> {
     at += length;
   }
   return records;
+}
+
+/** Returns the comment of the archive's global pax header; empty if there is none. */
+export function readPaxComment(tar: Buffer): string {
+  if (tar.toString('latin1', 156, 157) !== 'g') return '';
+  const size = Number.parseInt(field(tar, 124, 12), 8);
+  return paxRecords(tar.subarray(BLOCK_BYTES, BLOCK_BYTES + size)).comment ?? '';
 }

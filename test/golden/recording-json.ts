@@ -13,15 +13,15 @@ import { type Any, TimestampSchema } from '@bufbuild/protobuf/wkt';
 import { registry } from '#wire/registry';
 import type { Json, JsonObject } from './recorded-case.ts';
 
-/** A request in the recordings' form (proto names, bytes as base64) as a message. */
+/** Converts a request in the recordings' form (proto names, bytes as base64) to a message. */
 export function messageFromRecording(schema: DescMessage, json: Json): Message {
   // The recordings are JSON; fromJson checks the shape against the schema.
   return fromJson(schema, json as never, { registry });
 }
 
 /**
- * A message in the recordings' form: proto field names, bytes as base64, fields at their default left out, a timestamp that JSON cannot
- * express as `seconds:<n>`.
+ * Converts a message to the recordings' form: proto field names, bytes as base64, without default
+ * values; a timestamp that JSON cannot express becomes `seconds:<n>`.
  */
 export function recordingFromMessage(schema: DescMessage, message: Message): JsonObject {
   const reflected = reflect(schema, message);
@@ -39,7 +39,8 @@ function fieldValue(message: ReflectMessage, field: DescField): Json {
     case 'list':
       if (field.listKind === 'message') {
         const items: Json[] = [];
-        for (const item of message.get(field)) items.push(messageValue(item as ReflectMessage)); // listKind says so
+        // listKind guarantees it
+        for (const item of message.get(field)) items.push(messageValue(item as ReflectMessage));
         return items;
       }
       return plainValue(message, field);
@@ -59,12 +60,12 @@ function timestampValue(value: ReflectMessage): Json {
   try {
     return toJson(value.desc, value.message) as Json;
   } catch {
-    // Before year 1 or after 9999: protobuf's JSON refuses, the recordings write the number.
+    // Before year 1 or after 9999: protobuf's JSON refuses it, the recordings contain the number.
     return `seconds:${String(value.get(value.desc.field.seconds as DescField))}`;
   }
 }
 
-/** A scalar, enum, map, or list of those: through a message that has nothing but this field. */
+/** Converts a scalar, enum, map, or list of those through a message with only this field. */
 function plainValue(message: ReflectMessage, field: DescField): Json {
   const only = reflect(message.desc, create(message.desc));
   only.set(field, message.get(field) as never); // the same field of the same type
@@ -73,7 +74,9 @@ function plainValue(message: ReflectMessage, field: DescField): Json {
   return field.scalar === ScalarType.FLOAT && typeof value === 'number' ? shortFloat(value) : value;
 }
 
-/** The number with the fewest digits that is the same in single precision, as Go writes it. */
+/**
+ * Returns the number with the fewest digits that is equal in single precision, as Go writes it.
+ */
 function shortFloat(value: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
@@ -82,7 +85,9 @@ function shortFloat(value: number): number {
   return value;
 }
 
-/** `{type, value}` as the recordings have error details; `{type, raw}` where the type is not ours. */
+/**
+ * Returns `{type, value}` as in the recordings' error details; `{type, raw}` for an unknown type.
+ */
 export function detailFromAny(any: Any): JsonObject {
   const type = any.typeUrl.slice(any.typeUrl.lastIndexOf('/') + 1);
   const schema = registry.getMessage(type);

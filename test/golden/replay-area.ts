@@ -3,27 +3,44 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'smol-toml';
+import { startGitHttpServer } from '#testkit/git-http-server';
 import { type InternalApi, startInternalApi } from '#testkit/internal-api';
-import { testedGit } from '#testkit/run-git';
+import { testedGit } from '#testkit/repositories/run-git';
 import { startGitaly } from '#testkit/start-gitaly';
 import { RawClient } from './call-by-grpc-js.ts';
 import { playCase } from './play-case.ts';
+import { readPlayed, unexpected } from './played.ts';
 import { Playground } from './playground.ts';
-import { readCases, readPlayed } from './recorded-case.ts';
+import { type RecordedCase, readCases } from './recorded-case.ts';
 import { Templates } from './templates.ts';
 
-/** A server with the storages that cases are played on. */
+/** A server with the storages on which cases are replayed. */
 interface Stage extends AsyncDisposable {
   readonly playground: Playground;
   readonly client: RawClient;
 }
 
-/** Plays the cases of an area whose RPC is in `played/`, one after the other on one server, or on one for each configuration. */
-export function replayArea(area: string): void {
+export interface ReplayOptions {
+  /** Plays only the cases that this accepts. */
+  readonly isWanted?: (recorded: RecordedCase) => boolean;
+  /** Cases before which the folder of backups is emptied. */
+  readonly withoutBackups?: (recorded: RecordedCase) => boolean;
+  /** TOML tables, for every server, behind the lines of a recording. */
+  readonly config?: string;
+}
+
+/**
+ * Replays the cases of an area whose RPC is in `played/`, one after the other on one server per
+ * configuration.
+ */
+export function replayArea(
+  area: string,
+  { isWanted = () => true, withoutBackups = () => false, config: base = '' }: ReplayOptions = {},
+): void {
   const { rpcs, exceptions, ignored } = readPlayed(testedGit());
   const wanted = process.env.GOLDEN ?? '';
   const cases = readCases(area)
-    .filter(({ rpc, id }) => rpcs.has(rpc) && id.includes(wanted))
+    .filter((recorded) => rpcs.has(recorded.rpc) && recorded.id.includes(wanted) && isWanted(recorded))
     .map((each) => ({ ...each, ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])] }));
 
   describe(`recorded answers: ${area}`, { concurrency: false }, () => {
@@ -31,10 +48,13 @@ export function replayArea(area: string): void {
     let api: InternalApi | undefined;
     const stages = new Map<string, Promise<Stage>>();
 
-    /** The server with lines of a recording's configuration, started for the first case that has them. */
+    /**
+     * Returns the server with a recording's configuration lines, started for the first case that
+     * has them.
+     */
     function stageWith(config: string): Promise<Stage> {
       assert.ok(api, 'the internal API did not start');
-      const stage = stages.get(config) ?? startStage({ area, templates, api, config });
+      const stage = stages.get(config) ?? startStage({ area, templates, api, config: `${config}\n${base}` });
       stages.set(config, stage);
       return stage;
     }
@@ -45,7 +65,8 @@ export function replayArea(area: string): void {
     });
 
     after(async () => {
-      for (const stage of stages.values()) await (await stage.catch(() => undefined))?.[Symbol.asyncDispose]();
+      for (const stage of stages.values())
+        await (await stage.catch(() => undefined))?.[Symbol.asyncDispose]();
       await api?.[Symbol.asyncDispose]();
       templates?.[Symbol.dispose]();
     });
@@ -54,16 +75,14 @@ export function replayArea(area: string): void {
 
     for (const recorded of cases) {
       test(`${recorded.rpc}: ${recorded.id}`, async (context) => {
-        const { playground, client } = await stageWith(recorded.given?.config ?? '');
+        const { playground, client } = await stageWith(recorded.given?.config ?? recorded.config ?? '');
         const reason = playground.cannotPlay(recorded);
         if (reason !== undefined) return context.skip(reason);
 
+        if (withoutBackups(recorded)) playground.removeBackups();
         const found = await playCase(recorded, playground, client);
 
-        const exception = exceptions.get(recorded.id);
-        if (exception === undefined) assert.equal(found, undefined);
-        else if (exception.isCertain)
-          assert.notEqual(found, undefined, `agrees with the recording in spite of: ${exception.because}`);
+        assert.deepEqual(unexpected(found, exceptions.get(recorded.id)), []);
       });
     }
   });
@@ -78,15 +97,25 @@ interface StageParts {
 }
 
 async function startStage({ area, templates, api, config }: StageParts): Promise<Stage> {
-  const keys = parse(config.replaceAll('<TEMPLATES>', templates.directory));
-  const gitaly = await startGitaly({ storages: ['default', 'second'], internalApi: api, customHooks: true, config: keys });
+  const gitaly = await startGitaly({
+    storages: ['default', 'second'],
+    internalApi: api,
+    customHooks: true,
+    // The recorded server was 19.0: it sends no fields of older clients.
+    config: (directory) => ({
+      compatibility: { oldest_client: '19.0' },
+      ...parse(config.replaceAll('<TEMPLATES>', templates.directory).replaceAll('<DIR>', directory)),
+    }),
+  });
   mkdirSync(join(gitaly.directory, 'custom_hooks'), { recursive: true });
+  const web = await startGitHttpServer(gitaly.storagePath());
   const client = new RawClient(gitaly.address);
   return {
-    playground: new Playground({ area, gitaly, templates, api }),
+    playground: new Playground({ area, gitaly, templates, api, web }),
     client,
     async [Symbol.asyncDispose]() {
       client.close();
+      await web[Symbol.asyncDispose]();
       await gitaly[Symbol.asyncDispose]();
     },
   };

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** The script that builds an area's templates, where it has not the area's name. */
+/** The script that builds an area's templates, if it does not have the area's name. */
 const SCRIPT_OF_AREA: Readonly<Record<string, string>> = {
   smarthttp: 'repository',
   misc: 'repository',
@@ -16,10 +16,19 @@ const SCRIPT_OF_AREA: Readonly<Record<string, string>> = {
   'commit-files': 'operations',
 };
 
-/** Since 2.41 git writes reverse indexes beside packs by default, and the recordings count them. */
-export const AS_NEWER_GIT = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'pack.writeReverseIndex', GIT_CONFIG_VALUE_0: 'true' };
+/**
+ * Since 2.41 git writes reverse indexes beside packs by default, and the recordings count them.
+ */
+export const AS_NEWER_GIT = {
+  GIT_CONFIG_COUNT: '1',
+  GIT_CONFIG_KEY_0: 'pack.writeReverseIndex',
+  GIT_CONFIG_VALUE_0: 'true',
+};
 
-/** The template repositories of an area, built by git in a temp directory that ends with this object. */
+/**
+ * The template repositories of an area, built by git in a temporary directory that is removed with
+ * this object.
+ */
 export class Templates implements Disposable {
   readonly directory: string;
 
@@ -32,16 +41,23 @@ export class Templates implements Disposable {
     });
   }
 
-  /** False where this machine's git could not make the template (reftable before 2.45). */
+  /**
+   * Reports whether the template exists; false if this machine's git could not create it (reftable
+   * before 2.45).
+   */
   has(name: string): boolean {
     return existsSync(join(this.directory, `${name}.git`));
   }
 
-  /** A fresh copy at `<storage>/<name>.git`. */
+  /** Copies a template to `<storage>/<name>.git`. */
   copyTo(name: string, storage: string): void {
     const target = join(storage, `${name}.git`);
     mkdirSync(dirname(target), { recursive: true });
-    cpSync(join(this.directory, `${name}.git`), target, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    cpSync(join(this.directory, `${name}.git`), target, {
+      recursive: true,
+      preserveTimestamps: true,
+      verbatimSymlinks: true,
+    });
   }
 
   [Symbol.dispose](): void {

@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict';
-import { gitOutput } from '#testkit/init-repository';
+import { gitOutput } from '#testkit/repositories/init-repository';
 
-/** What the server has agreed to, and what it must hold then. */
+/** Changes that the server has accepted, and the resulting expected state. */
 export class Ledger {
   readonly #start: string;
   /** Ids of accepted commits by branch. */
   readonly #commits = new Map<string, Set<string>>();
-  /** References that are of no branch, with what they must hold; `undefined` for those that were deleted. */
+  /** Other references with their expected values; `undefined` for deleted ones. */
   readonly #others = new Map<string, string | undefined>();
   readonly #counts = new Map<string, number>();
 
-  /** @param start the commit at which all branches begin. */
+  /** Creates the ledger. @param start the commit at which all branches begin. */
   constructor(start: string) {
     this.#start = start;
   }
 
-  /** A branch has moved to a commit of the caller's. */
+  /** Records that a branch has moved to the caller's commit. */
   commit(what: string, reference: string, oid: string): void {
     const commits = this.#commits.get(reference) ?? new Set();
     assert.ok(!commits.has(oid), `${oid} was accepted twice on ${reference}`);
@@ -23,7 +23,9 @@ export class Ledger {
     this.count(what);
   }
 
-  /** A reference that nobody else touches holds this now; `undefined`: it is gone. */
+  /**
+   * Records the value of a reference that no other writer changes; `undefined` if it is deleted.
+   */
   hold(what: string, reference: string, oid: string | undefined): void {
     this.#others.set(reference, oid);
     this.count(what);
@@ -33,17 +35,20 @@ export class Ledger {
     this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
   }
 
-  /** How many commits were accepted on a branch. */
+  /** Returns the number of accepted commits on a branch. */
   accepted(reference: string): number {
     return this.#commits.get(reference)?.size ?? 0;
   }
 
-  /** How often everything happened. */
+  /** Returns the number of each kind of change. */
   summary(): string[] {
     return [...this.#counts].toSorted().map(([what, count]) => `${count} ${what}`);
   }
 
-  /** Each branch has exactly the accepted commits, in one line; each other reference holds what it must. */
+  /**
+   * Checks that each branch has exactly the accepted commits, in one line, and that each other
+   * reference has its expected value.
+   */
   assertKept(directory: string): void {
     const refs = new Map(
       gitOutput(directory, ['for-each-ref', '--format=%(refname) %(objectname)'])
@@ -56,7 +61,9 @@ export class Ledger {
       assert.equal(gitOutput(directory, ['rev-list', '--merges', '--count', reference]), '0');
     }
     for (const [reference, oid] of this.#others) assert.equal(refs.get(reference), oid, reference);
-    const unknown = [...refs.keys()].filter((name) => !name.startsWith('refs/heads/') && !this.#others.has(name));
+    const unknown = [...refs.keys()].filter(
+      (name) => !name.startsWith('refs/heads/') && !this.#others.has(name),
+    );
     assert.deepEqual(unknown, [], 'references that nobody made');
   }
 }

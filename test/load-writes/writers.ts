@@ -2,24 +2,24 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError, type Connection } from '#client/index';
-import type { Random } from '#testkit/random-history';
-import { GIT_ENVIRONMENT, runGit } from '#testkit/run-git';
+import type { Random } from '#testkit/repositories/random-history';
+import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
 import { UserCommitFilesActionHeader_ActionType as ActionType } from '#wire/gen/operations_pb';
 import type { Ledger } from './ledger.ts';
 
 export const repository = { storageName: 'default', relativePath: 'written.git', glRepository: 'project-1' };
 export const BRANCHES = 1000;
-/** The branch that everybody writes to. */
+/** The branch that all writers use. */
 export const SHARED = 'refs/heads/main';
 
-/** Nothing waits forever. */
+/** Time limit of a call. */
 const CALL_LIMIT_MS = 30_000;
 const ZERO_OID = '0'.repeat(40);
 const SSH = join(import.meta.dirname, '../git-over-client/ssh.ts');
 const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
 
-/** What is said to whoever came too late; for WriteRef it stands in the text. */
+/** Error of a writer that came too late; for WriteRef it is in the text. */
 const LOST_BY_VALUE = /reference does not point to expected object$/;
 const LOST_BY_LOCK = /reference is (?:already locked|locked already)$/;
 const REFUSED_PUSH =
@@ -35,7 +35,7 @@ interface Writing {
 
 type Write = (writing: Writing, reference: string, serial: number) => Promise<void>;
 
-/** Writes in one way and another, half of the time where all others write too. */
+/** Writes in different ways, half of the time to the shared branch. */
 export async function writeUntil(until: number, writing: Writing): Promise<void> {
   const { random } = writing;
   for (let serial = 0; performance.now() < until; serial++) {
@@ -57,23 +57,36 @@ const commitFiles: Write = async ({ client, ledger, number }, reference, serial)
     actionOf({ case: 'content', value: Buffer.from(`${number} ${serial}\n`) } as const),
   ] as const;
   const answer = await client.operation.userCommitFiles(requests, options()).catch((error: unknown) => {
-    lost(ledger, 'UserCommitFiles', error, { code: 'FAILED_PRECONDITION', message: [LOST_BY_VALUE, LOST_BY_LOCK] });
+    lost(ledger, 'UserCommitFiles', error, {
+      code: 'FAILED_PRECONDITION',
+      message: [LOST_BY_VALUE, LOST_BY_LOCK],
+    });
   });
-  if (answer?.branchUpdate !== undefined) ledger.commit('UserCommitFiles', reference, answer.branchUpdate.commitId);
+  if (answer?.branchUpdate !== undefined)
+    ledger.commit('UserCommitFiles', reference, answer.branchUpdate.commitId);
 };
 
 function actionOf<P>(payload: P) {
-  return { userCommitFilesRequestPayload: { case: 'action', value: { userCommitFilesActionPayload: payload } } } as const;
+  return {
+    userCommitFilesRequestPayload: { case: 'action', value: { userCommitFilesActionPayload: payload } },
+  } as const;
 }
 
 const updateReferences: Write = async (writing, reference, serial) => {
   const { client, ledger } = writing;
   const { oldOid, newOid } = await commitOnTop(writing, reference, serial);
-  const update = { reference: Buffer.from(reference), oldObjectId: Buffer.from(oldOid), newObjectId: Buffer.from(newOid) };
+  const update = {
+    reference: Buffer.from(reference),
+    oldObjectId: Buffer.from(oldOid),
+    newObjectId: Buffer.from(newOid),
+  };
   await client.ref.updateReferences([{ repository, updates: [update] }], options()).then(
     () => ledger.commit('UpdateReferences', reference, newOid),
     (error: unknown) =>
-      lost(ledger, 'UpdateReferences', error, { code: 'ABORTED', message: [/^The operation could not be completed/] }),
+      lost(ledger, 'UpdateReferences', error, {
+        code: 'ABORTED',
+        message: [/^The operation could not be completed/],
+      }),
   );
 };
 
@@ -92,9 +105,12 @@ const writeRef: Write = async (writing, reference, serial) => {
   );
 };
 
-/** References of the writer's own: one that stays, and two that go. */
+/** Uses the writer's own references: one that stays, and two that are deleted. */
 const makeAndDelete: Write = async ({ client, ledger, number }, reference, serial) => {
-  const { commit } = await client.commit.findCommit({ repository, revision: Buffer.from(reference) }, options());
+  const { commit } = await client.commit.findCommit(
+    { repository, revision: Buffer.from(reference) },
+    options(),
+  );
   const oid = commit?.id ?? '';
   const names = ['stays', 'goes', 'goes-too'].map((name) => `refs/made/${number}/${serial}/${name}`);
   const updates = names.map((name) => ({
@@ -111,9 +127,12 @@ const makeAndDelete: Write = async ({ client, ledger, number }, reference, seria
 
 const WRITES: readonly Write[] = [commitFiles, commitFiles, updateReferences, writeRef, makeAndDelete];
 
-/** A commit that only git knows so far. */
+/** Creates a commit that only git knows so far. */
 async function commitOnTop({ client, directory, number }: Writing, reference: string, serial: number) {
-  const { commit } = await client.commit.findCommit({ repository, revision: Buffer.from(reference) }, options());
+  const { commit } = await client.commit.findCommit(
+    { repository, revision: Buffer.from(reference) },
+    options(),
+  );
   const oldOid = commit?.id ?? '';
   const args = ['commit-tree', '-p', oldOid, '-m', `${number} ${serial}`, commit?.treeId ?? ''];
   return { oldOid, newOid: await runGit(args, { cwd: directory }) };
@@ -124,10 +143,11 @@ interface Loss {
   readonly message: readonly RegExp[];
 }
 
-/** Checks that whoever lost was told so in the specified way. */
+/** Checks that a writer that lost received the specified error. */
 function lost(ledger: Ledger, what: string, error: unknown, expected: Loss): undefined {
   assert.ok(error instanceof CallError, String(error));
-  const isExpected = error.code === expected.code && expected.message.some((pattern) => pattern.test(error.message));
+  const isExpected =
+    error.code === expected.code && expected.message.some((pattern) => pattern.test(error.message));
   assert.ok(isExpected, `${what}: ${error.code} ${error.message}`);
   ledger.count(`${what} that lost`);
 }
@@ -137,12 +157,15 @@ interface Pushing {
   readonly ledger: Ledger;
   readonly number: number;
   readonly address: string;
-  /** Where the working copy goes. */
+  /** Directory of the working copy. */
   readonly work: string;
 }
 
-/** Fetches, commits and pushes with git itself, to the branch that all write to and to one of the others. */
-export async function pushUntil(until: number, { directory, ledger, number, address, work }: Pushing): Promise<void> {
+/** Fetches, commits and pushes with git itself, to the shared branch and to one of the others. */
+export async function pushUntil(
+  until: number,
+  { directory, ledger, number, address, work }: Pushing,
+): Promise<void> {
   await runGit(['clone', '--quiet', '--bare', directory, work]);
   const env = {
     ...GIT_ENVIRONMENT,
@@ -164,7 +187,9 @@ export async function pushUntil(until: number, { directory, ledger, number, addr
       `push ${number} ${serial}`,
       'refs/base^{tree}',
     ]);
-    const { code, stderr } = await run('git', ['-C', work, 'push', '--quiet', url, `${oid}:${reference}`], { env });
+    const { code, stderr } = await run('git', ['-C', work, 'push', '--quiet', url, `${oid}:${reference}`], {
+      env,
+    });
     if (code === 0) {
       ledger.commit('pushes', reference, oid);
       continue;

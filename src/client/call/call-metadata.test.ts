@@ -7,19 +7,24 @@ import { withTraceContext } from './trace-context.ts';
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const TRACEPARENT = `00-${TRACE}-00f067aa0ba902b7-01`;
 
-test("a call carries the surrounding work's correlation id and trace", () => {
-  const metadata = withCorrelationId('the-id', () => withTraceContext({ traceparent: TRACEPARENT }, () => callMetadata({}, {})));
+test('a call has the surrounding correlation id and trace', () => {
+  const metadata = withCorrelationId('the-id', () =>
+    withTraceContext({ traceparent: TRACEPARENT }, () => callMetadata({}, {})),
+  );
 
   assert.equal(metadata.get('x-gitlab-correlation-id'), 'the-id');
   assert.equal(metadata.get('traceparent'), TRACEPARENT);
   assert.equal(metadata.get('uber-trace-id'), `${TRACE}:00f067aa0ba902b7:0:1`);
 });
 
-test("the connection's own source of traces goes before the surrounding work's, and false sends none", () => {
+test("the connection's trace source overrides the surrounding trace, and false sends none", () => {
   const other = `00-${TRACE}-00000000000000ff-00`;
 
   withTraceContext({ traceparent: TRACEPARENT }, () => {
-    assert.equal(callMetadata({ traceContext: () => ({ traceparent: other }) }, {}).get('traceparent'), other);
+    assert.equal(
+      callMetadata({ traceContext: () => ({ traceparent: other }) }, {}).get('traceparent'),
+      other,
+    );
     assert.equal(callMetadata({ traceContext: () => undefined }, {}).get('traceparent'), TRACEPARENT);
     assert.equal(callMetadata({ traceContext: false }, {}).get('traceparent'), undefined);
   });
@@ -28,7 +33,10 @@ test("the connection's own source of traces goes before the surrounding work's, 
 test("the call's own metadata replaces the connection's, key by key", () => {
   const sources = { metadata: { a: '1', b: '2' }, clientName: 'app', featureFlags: { find_all_tags: true } };
 
-  const metadata = callMetadata(sources, { metadata: { b: ['3', '4'] }, featureFlags: { 'find-all-tags': false } });
+  const metadata = callMetadata(sources, {
+    metadata: { b: ['3', '4'] },
+    featureFlags: { 'find-all-tags': false },
+  });
 
   assert.deepEqual(
     [...metadata.entries()],

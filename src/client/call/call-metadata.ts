@@ -4,7 +4,7 @@ import type { CallCredentials, CallOptions } from './call-types.ts';
 import { currentCorrelationId } from './correlation.ts';
 import { currentTraceContext, type TraceContext, traceHeaders } from './trace-context.ts';
 
-/** What a connection adds to every call. */
+/** Metadata that a connection adds to every call. */
 export interface MetadataSources {
   readonly metadata?: MetadataInit | undefined;
   readonly clientName?: string | undefined;
@@ -14,14 +14,19 @@ export interface MetadataSources {
   readonly traceContext?: (() => TraceContext | undefined) | false | undefined;
 }
 
-/** The request metadata of one call: the connection's, then the call's own, which replaces keys of the same name. */
+/**
+ * Returns the request metadata of one call: the connection's, then the call's own, which replaces
+ * keys of the same name.
+ */
 export function callMetadata(sources: MetadataSources, options: CallOptions): Metadata {
   const metadata = Metadata.from(sources.metadata);
   if (sources.clientName !== undefined) {
     metadata.set(CLIENT_NAME, sources.clientName);
-    metadata.set(CLIENT_NAME_OLD, sources.clientName); // the key that Gitaly's labels read; Ruby sends this one only
+    // Gitaly's labels read this key; Ruby sends only this one
+    metadata.set(CLIENT_NAME_OLD, sources.clientName);
   }
-  const correlationId = options.correlationId ?? currentCorrelationId() ?? resolveSource(sources.correlationId);
+  const correlationId =
+    options.correlationId ?? currentCorrelationId() ?? resolveSource(sources.correlationId);
   if (correlationId !== undefined) metadata.set(CORRELATION_ID, correlationId);
   const trace = traceOf(sources.traceContext);
   if (trace !== undefined) for (const [key, value] of traceHeaders(trace)) metadata.set(key, value);
@@ -32,7 +37,7 @@ export function callMetadata(sources: MetadataSources, options: CallOptions): Me
   return metadata;
 }
 
-/** `find_all_tags: true` travels as `gitaly-feature-find-all-tags: true`. */
+/** Adds feature flags: `find_all_tags: true` is sent as `gitaly-feature-find-all-tags: true`. */
 function setFlags(metadata: Metadata, flags: Readonly<Record<string, boolean>> = {}): void {
   for (const [name, isOn] of Object.entries(flags)) {
     metadata.set(`${FEATURE_FLAG_PREFIX}${name.replaceAll('_', '-')}`, String(isOn));

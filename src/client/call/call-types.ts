@@ -1,44 +1,45 @@
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
+import type { Requests } from '#rpc/common/grpc/channel-call';
 import type { Metadata, MetadataInit } from '#rpc/common/metadata';
 import type { MethodInfo } from '#wire/method-info';
 
-/** What a caller may say about one call. */
+/** Options of one call. */
 export interface CallOptions {
-  /** Ends the call: it fails with CANCELLED, cause = the signal's reason. */
+  /** Aborts the call: it fails with CANCELLED, cause = the signal's reason. */
   readonly signal?: AbortSignal;
-  /** The call fails with DEADLINE_EXCEEDED after this long. The server is told. The earlier of this and `deadline` counts. */
+  /**
+   * Timeout after which the call fails with DEADLINE_EXCEEDED. The server receives it. The earlier
+   * of this and `deadline` applies.
+   */
   readonly timeoutMs?: number;
   readonly deadline?: Date;
-  /** Added to the connection's own metadata; a key given here replaces the connection's. */
+  /** Metadata added to the connection's; a key given here replaces the connection's. */
   readonly metadata?: MetadataInit;
   /** Flag name (`find_all_tags`, dashes or underscores) → on or off. */
   readonly featureFlags?: Readonly<Record<string, boolean>>;
   readonly correlationId?: string;
   /** Called once, when the server's headers arrive. */
   readonly onHeaders?: (headers: Metadata) => void;
-  /** Called once, at the end of a call that got an answer. */
+  /** Called once, at the end of a call that received a response. */
   readonly onTrailers?: (trailers: Metadata) => void;
 }
 
-/** Requests of a call, in order. They are taken from the iterable no faster than the server reads. */
-export type Requests<I> = Iterable<I> | AsyncIterable<I>;
-
-/** Requests in the form that a caller writes them: plain objects. */
+/** Requests as a caller writes them: plain objects. */
 export type RequestsOf<I extends DescMessage> = Requests<MessageInitShape<I>>;
 
 /**
- * A call under way, seen from the caller: iterating gives the responses and throws `CallError`. Leaving the loop early, `cancel` or
- * disposing ends the call.
+ * A running call: iterating yields the responses and throws `CallError`. Leaving the loop early,
+ * `cancel` or disposing ends the call.
  */
 export interface ResponseStream<O> extends AsyncIterable<O>, AsyncDisposable {
-  /** Response headers. Rejects when the call fails before there are any. */
+  /** Response headers. Rejects if the call fails before they arrive. */
   readonly headers: Promise<Metadata>;
-  /** Trailers, which come with the status. Rejects when the call fails without an answer. */
+  /** Trailers, which come with the status. Rejects if the call fails without a response. */
   readonly trailers: Promise<Metadata>;
   cancel(reason?: unknown): void;
 }
 
-/** One call before it is started; interceptors see it and may replace parts of it. */
+/** A call before it is started. Interceptors receive it and may replace parts of it. */
 export interface Invocation {
   readonly method: MethodInfo;
   readonly requests: Requests<unknown>;
@@ -48,12 +49,12 @@ export interface Invocation {
 export type Invoke = (invocation: Invocation) => ResponseStream<unknown>;
 
 /**
- * Stands between the caller and the wire, for all four kinds of calls. It may change the invocation, answer by itself, or wrap
- * the responses of `next`. The first of a list is the outermost; repeated attempts of one call are inside.
+ * Code around a call of any kind. It may change the invocation, respond itself, or wrap the
+ * responses of `next`. The first of a list is the outermost; retries of a call happen inside.
  */
 export type Interceptor = (invocation: Invocation, next: Invoke) => ResponseStream<unknown>;
 
-/** Metadata computed anew for each call. */
+/** Metadata that is computed for each call. */
 export interface CallCredentials {
   metadata(): MetadataInit;
 }

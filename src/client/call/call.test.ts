@@ -3,7 +3,12 @@ import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { Metadata as GrpcMetadata, type ServiceError, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import {
+  Metadata as GrpcMetadata,
+  type ServiceError,
+  status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { type ForeignHandlers, startForeignServer } from '#testkit/foreign-server';
 import { CustomHookErrorSchema, LimitErrorSchema } from '#wire/gen/errors_pb';
 import { StatusSchema } from '#wire/gen/google/rpc/status_pb';
@@ -33,10 +38,16 @@ const failure = (code: status, details = 'sorry', metadata = new GrpcMetadata())
   metadata,
 });
 
-/** A unary handler that fails `times` times. */
-function failing(times: number, code: status): { calls: () => number; handler: UntypedServiceImplementation[string] } {
+/** Returns a unary handler that fails `times` times. */
+function failing(
+  times: number,
+  code: status,
+): { calls: () => number; handler: UntypedServiceImplementation[string] } {
   let calls = 0;
-  const handler = (_call: unknown, answer: (error: Partial<ServiceError> | null, response?: Buffer) => void) => {
+  const handler = (
+    _call: unknown,
+    answer: (error: Partial<ServiceError> | null, response?: Buffer) => void,
+  ) => {
     calls++;
     if (calls <= times) answer(failure(code));
     else answer(null, Buffer.from([8, 1]));
@@ -44,7 +55,7 @@ function failing(times: number, code: status): { calls: () => number; handler: U
   return { calls: () => calls, handler };
 }
 
-test('an accessor is repeated while the server is unavailable', async () => {
+test('an accessor is retried while the server is unavailable', async () => {
   const { calls, handler } = failing(3, status.UNAVAILABLE);
   await using opened = await serving({ refExists: handler });
 
@@ -54,7 +65,7 @@ test('an accessor is repeated while the server is unavailable', async () => {
   assert.equal(calls(), 4);
 });
 
-test('an accessor is given up after four attempts, and not repeated for other codes', async () => {
+test('an accessor fails after four attempts, and is not retried for other codes', async () => {
   const unavailable = failing(9, status.UNAVAILABLE);
   await using first = await serving({ refExists: unavailable.handler });
   await assert.rejects(first.connection.ref.refExists({}), { code: 'UNAVAILABLE', message: 'sorry' });
@@ -66,7 +77,7 @@ test('an accessor is given up after four attempts, and not repeated for other co
   assert.equal(aborted.calls(), 1);
 });
 
-test('a mutator is never repeated, nor anything without a policy', async () => {
+test('a mutator is never retried, nor is any call without a policy', async () => {
   const mutator = failing(1, status.UNAVAILABLE);
   await using first = await serving({ createRepository: mutator.handler });
   await assert.rejects(first.connection.repository.createRepository({}), { code: 'UNAVAILABLE' });
@@ -78,7 +89,7 @@ test('a mutator is never repeated, nor anything without a policy', async () => {
   assert.equal(accessor.calls(), 1);
 });
 
-test('a method that the policy names is repeated, whatever the interface says of it', async () => {
+test('a method listed in the policy is retried, whatever the interface declares', async () => {
   const { calls, handler } = failing(2, status.UNAVAILABLE);
   const methods = ['/gitaly.RepositoryService/OptimizeRepository'];
   await using opened = await serving({ optimizeRepository: handler }, { retry: { ...RETRY, methods } });
@@ -88,7 +99,7 @@ test('a method that the policy names is repeated, whatever the interface says of
   assert.equal(calls(), 3);
 });
 
-test('a stream that failed after its first message is not repeated', async () => {
+test('a stream that failed after its first message is not retried', async () => {
   let calls = 0;
   await using opened = await serving({
     listRefs: (call: { write(message: Buffer): void; emit(event: 'error', error: unknown): void }) => {
@@ -109,9 +120,12 @@ test('a stream that failed after its first message is not repeated', async () =>
   assert.deepEqual([calls, messages], [1, 1]);
 });
 
-test('a deadline counts for all attempts together', async () => {
+test('a deadline applies to all attempts together', async () => {
   const { handler } = failing(9, status.UNAVAILABLE);
-  await using opened = await serving({ refExists: handler }, { retry: { initialBackoffMs: 10_000, maxBackoffMs: 10_000 } });
+  await using opened = await serving(
+    { refExists: handler },
+    { retry: { initialBackoffMs: 10_000, maxBackoffMs: 10_000 } },
+  );
 
   await assert.rejects(opened.connection.ref.refExists({}, { timeoutMs: 50 }), { code: 'DEADLINE_EXCEEDED' });
 });
@@ -123,10 +137,16 @@ test('details of an error are decoded', async () => {
   });
   const hook = create(CustomHookErrorSchema, { stderr: Buffer.from('no') });
   const merge = create(UserMergeBranchErrorSchema, { error: { case: 'customHook', value: hook } });
-  const limit = create(LimitErrorSchema, { errorMessage: 'busy', retryAfter: { seconds: 2n, nanos: 500_000_000 } });
+  const limit = create(LimitErrorSchema, {
+    errorMessage: 'busy',
+    retryAfter: { seconds: 2n, nanos: 500_000_000 },
+  });
   const details = [any(UserMergeBranchErrorSchema, merge), any(LimitErrorSchema, limit)];
   const metadata = new GrpcMetadata();
-  metadata.set('grpc-status-details-bin', Buffer.from(toBinary(StatusSchema, create(StatusSchema, { code: 9, details }))));
+  metadata.set(
+    'grpc-status-details-bin',
+    Buffer.from(toBinary(StatusSchema, create(StatusSchema, { code: 9, details }))),
+  );
   await using opened = await serving({
     refExists: (_call: unknown, answer: (error: Partial<ServiceError>) => void) =>
       answer(failure(status.FAILED_PRECONDITION, 'refused', metadata)),
@@ -158,10 +178,11 @@ test('leaving a stream early cancels the call', async () => {
   await cancelled.promise;
 });
 
-test('the server ends a far command; a stdin without an end does not hold it up', async () => {
+test('the server ends a remote command, even if stdin never ends', async () => {
   await using opened = await serving({
     sshReceivePack: (call: { write(message: Buffer): void; end(): void }) => {
-      call.write(Buffer.from('\x0a\x03out\x12\x03err\x1a\x02\x08\x05', 'latin1')); // stdout, stderr, exit_status 5
+      // stdout, stderr, exit_status 5
+      call.write(Buffer.from('\x0a\x03out\x12\x03err\x1a\x02\x08\x05', 'latin1'));
       call.end();
     },
   });
@@ -176,7 +197,7 @@ test('the server ends a far command; a stdin without an end does not hold it up'
   assert.equal(io.stdin.listenerCount('readable'), 0);
 });
 
-test('a stdin that fails is the error of the far command', async () => {
+test('a stdin that fails is the error of the remote command', async () => {
   await using opened = await serving({ sshReceivePack: () => {} });
   const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
   const running = receivePack(opened.connection, io, {});
@@ -187,7 +208,7 @@ test('a stdin that fails is the error of the far command', async () => {
   await assert.rejects(running, { message: 'stdin send error: terminal gone' });
 });
 
-test('an abort ends a far command with the reason as its cause', async () => {
+test('an abort ends a remote command with the reason as its cause', async () => {
   await using opened = await serving({ sshReceivePack: () => {} });
   const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
   const abort = new AbortController();
@@ -204,7 +225,7 @@ test('an abort ends a far command with the reason as its cause', async () => {
   });
 });
 
-test('requests are taken no faster than the server reads them', async () => {
+test('requests are taken only as fast as the server reads them', async () => {
   await using opened = await serving({ sshReceivePack: () => {} }); // reads nothing
   let taken = 0;
   async function* requests() {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
-import type { ClientCall } from '#rpc/common/grpc-channel';
+import type { ChannelCall, Requests } from '#rpc/common/grpc/channel-call';
 import { GRPC_STATUS } from '#rpc/common/header-names';
 import type { Metadata } from '#rpc/common/metadata';
 import type { Balancer } from '../connect/balancer.ts';
@@ -9,12 +9,12 @@ import type { Transport } from '../connect/transport.ts';
 import { WaitLimit } from '../connect/wait-limit.ts';
 import { CallError } from './call-error.ts';
 import { callMetadata, type MetadataSources } from './call-metadata.ts';
-import type { Invocation, Requests, ResponseStream } from './call-types.ts';
+import type { Invocation, ResponseStream } from './call-types.ts';
 import { withReadDetails } from './read-details.ts';
 import { ReplayableRequests } from './replay.ts';
 import { policyFor, type RetryPolicy, retryDelayMs } from './retry.ts';
 
-/** What a call needs of its connection. */
+/** The part of a connection that a call uses. */
 export interface CallHost {
   readonly address: string;
   readonly balancer: Balancer;
@@ -23,20 +23,20 @@ export interface CallHost {
   readonly defaultTimeoutMs: number | undefined;
 }
 
-/** The attempt of a call that counts. */
+/** The attempt whose responses the caller receives. */
 interface Attempt {
-  readonly call: ClientCall<unknown>;
+  readonly call: ChannelCall<unknown>;
   readonly responses: AsyncIterator<unknown, void>;
-  /** The first response, where it had to be looked at to know that the attempt did not fail. */
+  /** The first response, if it was needed to decide that the attempt did not fail. */
   first: IteratorResult<unknown, void> | undefined;
 }
 
-/** Attempts that the server says it did not look at are repeated whatever the method, but not for ever. */
+/** Limit of attempts that the server did not process. They are retried for every method. */
 const MAX_UNPROCESSED_ATTEMPTS = 3;
 
 /**
- * Starts a call: waits for a connection, sends, and repeats the attempt where the policy allows. The call runs from now on, also
- * when nobody iterates.
+ * Starts a call: waits for a connection, sends, and retries if the policy allows it. The call runs
+ * even if its responses are not iterated.
  */
 export function startCall(host: CallHost, invocation: Invocation): ResponseStream<unknown> {
   return new ManagedCall(host, invocation);
@@ -48,11 +48,11 @@ class ManagedCall implements ResponseStream<unknown> {
   readonly #deadline: Date | undefined;
   readonly #replayable: ReplayableRequests | undefined;
   readonly #opened: Promise<Attempt>;
-  /** The attempt that counts, once it is known. */
+  /** The attempt whose responses the caller receives, once it is known. */
   #answered: Attempt | undefined;
-  /** The attempt under way. */
-  #current: ClientCall<unknown> | undefined;
-  /** Ends the waiting for a connection or for the next attempt. */
+  /** The running attempt. */
+  #current: ChannelCall<unknown> | undefined;
+  /** Ends the wait for a connection or for the next attempt. */
   #waiting: WaitLimit | undefined;
   #cancelReason: GitalyError | undefined;
 
@@ -60,10 +60,14 @@ class ManagedCall implements ResponseStream<unknown> {
     const { options, requests } = invocation;
     this.#host = host;
     this.#invocation = invocation;
-    this.#deadline = earliest(options.deadline, options.timeoutMs ?? (options.deadline ? undefined : host.defaultTimeoutMs));
+    this.#deadline = earliest(
+      options.deadline,
+      options.timeoutMs ?? (options.deadline ? undefined : host.defaultTimeoutMs),
+    );
     this.#replayable = isRepeatable(requests) ? undefined : new ReplayableRequests(requests);
     this.#opened = this.#open();
-    this.#opened.catch(() => void this.#replayable?.close()); // the caller learns of the failure by iterating
+    // iterating reports the failure to the caller
+    this.#opened.catch(() => void this.#replayable?.close());
   }
 
   get headers(): Promise<Metadata> {
@@ -76,7 +80,9 @@ class ManagedCall implements ResponseStream<unknown> {
 
   cancel(reason?: unknown): void {
     this.#cancelReason ??=
-      reason instanceof GitalyError ? reason : new GitalyError('CANCELLED', 'context canceled', { cause: reason });
+      reason instanceof GitalyError
+        ? reason
+        : new GitalyError('CANCELLED', 'context canceled', { cause: reason });
     this.#waiting?.end(this.#cancelReason);
     this.#current?.cancel(this.#cancelReason);
   }
@@ -104,16 +110,18 @@ class ManagedCall implements ResponseStream<unknown> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.cancel();
-    void this.#replayable?.close(); // not waited for: the source of the requests may be in the middle of a wait of its own
-    await this.#opened.catch(() => {}); // whoever iterates is told
+    // without waiting, because the source of the requests may be waiting itself
+    void this.#replayable?.close();
+    await this.#opened.catch(() => {}); // iterating reports it
   }
 
-  /** Resolves with the attempt that counts: the first that the server answered. Throws the failure that stands. */
+  /** Resolves with the first attempt that the server answered. Throws the final failure. */
   async #open(): Promise<Attempt> {
     for (let attempts = 1; ; attempts++) {
       try {
         const { balancer } = this.#host;
-        const transport = balancer.pick() ?? (await this.#wait((signal) => balancer.waitForTransport(signal)));
+        const transport =
+          balancer.pick() ?? (await this.#wait((signal) => balancer.waitForTransport(signal)));
         const attempt = this.#attempt(transport);
         if (!isAnswered(await attempt.call.headers)) attempt.first = await attempt.responses.next();
         this.#replayable?.commit();
@@ -128,21 +136,24 @@ class ManagedCall implements ResponseStream<unknown> {
     }
   }
 
-  /** `undefined` when the failure stands. */
+  /** Returns the delay before the next attempt; `undefined` if the failure is final. */
   #repeatDelayMs(error: unknown, attempt: number): number | undefined {
     if (!(error instanceof GitalyError) || this.#cancelReason !== undefined) return undefined;
     if (this.#replayable?.canReplay === false) return undefined;
     if (error.metadata.unprocessed === true && attempt < MAX_UNPROCESSED_ATTEMPTS) return 0;
-    return retryDelayMs(policyFor(this.#host.retryPolicy, this.#invocation.method), { attempt, code: error.code });
+    return retryDelayMs(policyFor(this.#host.retryPolicy, this.#invocation.method), {
+      attempt,
+      code: error.code,
+    });
   }
 
   #attempt(transport: Transport): Attempt {
     const { method, options, requests } = this.#invocation;
     if (this.#cancelReason !== undefined) throw this.#cancelReason;
 
-    // The typed functions give requests of the method's own input; here the type is forgotten.
+    // The typed functions accept requests of the method's input; the type is erased here.
     const messages = (this.#replayable?.attempt() ?? requests) as Requests<MessageInitShape<DescMessage>>;
-    const call: ClientCall<unknown> = transport.channel.invoke(method, messages, {
+    const call: ChannelCall<unknown> = transport.channel.invoke(method, messages, {
       metadata: callMetadata(this.#host.metadata, options),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(this.#deadline === undefined ? {} : { deadline: this.#deadline }),
@@ -153,7 +164,7 @@ class ManagedCall implements ResponseStream<unknown> {
     return { call, responses: call[Symbol.asyncIterator](), first: undefined };
   }
 
-  /** Waits for something that happens before the call is on the wire, no longer than the call may last. */
+  /** Waits for work before the call is sent, at most until the call's deadline. */
   async #wait<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#cancelReason !== undefined) throw this.#cancelReason;
     const limit = new WaitLimit({ signal: this.#invocation.options.signal, deadline: this.#deadline });
@@ -165,7 +176,7 @@ class ManagedCall implements ResponseStream<unknown> {
     }
   }
 
-  #report(call: ClientCall<unknown>): void {
+  #report(call: ChannelCall<unknown>): void {
     const { onHeaders, onTrailers } = this.#invocation.options;
     if (onHeaders !== undefined) void call.headers.then(onHeaders);
     if (onTrailers === undefined && this.#replayable === undefined) return;
@@ -194,12 +205,15 @@ class ManagedCall implements ResponseStream<unknown> {
   }
 }
 
-/** Whether these are response headers. Without them (nothing came, or only a status) the attempt has failed. */
+/**
+ * Reports whether these are response headers. Without them (no data, or only a status) the attempt
+ * has failed.
+ */
 function isAnswered(headers: Metadata): boolean {
   return !headers.isEmpty && !headers.has(GRPC_STATUS);
 }
 
-/** Arrays (and nothing else that we know of) give the same messages each time they are iterated. */
+/** Reports whether iterating again yields the same messages, which is known only of arrays. */
 function isRepeatable(requests: Invocation['requests']): boolean {
   return Array.isArray(requests);
 }
@@ -210,7 +224,7 @@ function earliest(deadline: Date | undefined, timeoutMs: number | undefined): Da
   return deadline === undefined || byTimeout < deadline ? byTimeout : deadline;
 }
 
-/** The same promise, which may also be left alone. */
+/** Marks a promise as handled, so that its rejection may be ignored. */
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;

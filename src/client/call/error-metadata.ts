@@ -3,12 +3,14 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
 import type { ErrorDetail } from '#base/gitaly-error';
 
-/** Gitaly's own tests let the server send its log facts; the type is no part of the interface. */
+/**
+ * Type of log facts that the server sends in Gitaly's own tests; it is not part of the interface.
+ */
 const TYPE_URL = /\/testproto\.ErrorMetadata$/;
 const KEY = 1;
 const VALUE = 2;
 
-/** The key and value pairs among an error's details. Pairs that cannot be read are left out. */
+/** Returns the key-value pairs among an error's details. Unreadable pairs are omitted. */
 export function readErrorMetadata(details: readonly ErrorDetail[]): Record<string, string> {
   const pairs: [string, string][] = [];
   for (const detail of details) {
@@ -16,7 +18,7 @@ export function readErrorMetadata(details: readonly ErrorDetail[]): Record<strin
     try {
       pairs.push(readPair(detail.value));
     } catch {
-      // a fact for the log; the error itself stands
+      // it is only a fact for the log
     }
   }
   return Object.fromEntries(pairs);

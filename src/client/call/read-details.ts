@@ -2,7 +2,10 @@ import { isMessage } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { GitalyError } from '#base/gitaly-error';
 
-/** The error with its details as messages. The types of all messages are loaded at the first error that needs them: they take time. */
+/**
+ * Returns the error with decoded details. The types of all messages are loaded at the first error
+ * that needs them, because loading takes time.
+ */
 export async function withReadDetails(error: GitalyError): Promise<GitalyError> {
   if (!error.details.some((detail) => isMessage(detail, AnySchema))) return error;
   const { unpackDetails } = await import('#rpc/common/typed-details');

@@ -12,7 +12,7 @@ async function collect(requests: AsyncIterable<unknown>): Promise<unknown[]> {
   return all;
 }
 
-test('each attempt gets the requests from the first one on', async () => {
+test('each attempt receives the requests from the first one', async () => {
   const requests = new ReplayableRequests(numbers(5));
   const first = requests.attempt();
   assert.deepEqual([(await first.next()).value, (await first.next()).value], [1, 2]);
@@ -43,7 +43,7 @@ test('no more than 16 messages are kept', async () => {
   assert.equal(requests.canReplay, false);
 });
 
-test('nothing is kept after the commit', async () => {
+test('no message is kept after the commit', async () => {
   const requests = new ReplayableRequests(numbers(3));
   const attempt = requests.attempt();
   await attempt.next();

@@ -1,11 +1,15 @@
-import type { Requests } from './call-types.ts';
+import type { Requests } from '#rpc/common/grpc/channel-call';
 
-/** Messages kept for another attempt. Bulk requests are cut into 128 KiB, so this is at most 2 MiB. */
+/**
+ * Messages kept for another attempt. Bulk requests are split into 128 KiB, so this is at most 2
+ * MiB.
+ */
 const MAX_KEPT_MESSAGES = 16;
 
 /**
- * The requests of a call that may be attempted again: each attempt gets them from the start. What was taken from the caller's
- * iterable is kept until `commit`; once more than 16 messages were taken, no further attempt is possible.
+ * The requests of a call that may be retried: each attempt receives them from the start. Messages
+ * taken from the caller's iterable are kept until `commit`. After more than 16 messages no further
+ * attempt is possible.
  */
 export class ReplayableRequests {
   readonly #source: Requests<unknown>;
@@ -15,7 +19,10 @@ export class ReplayableRequests {
   #isCommitted = false;
   #isDone = false;
   #isClosed = false;
-  /** The one message being taken from the source, for whichever attempt is alive when it comes. */
+  /**
+   * The pending read from the source; its message belongs to the attempt that is active when it
+   * arrives.
+   */
   #pending: Promise<void> | undefined;
 
   constructor(source: Requests<unknown>) {
@@ -26,12 +33,12 @@ export class ReplayableRequests {
     return this.#dropped === 0;
   }
 
-  /** No further attempt follows. */
+  /** Releases the kept messages: no further attempt follows. */
   commit(): void {
     this.#isCommitted = true;
   }
 
-  /** The requests from the first one on. Only the newest attempt reads on. */
+  /** Yields the requests from the first one. Only the newest attempt continues reading. */
   async *attempt(): AsyncGenerator<unknown, void, undefined> {
     for (let at = 0; ; at++) {
       while (at - this.#dropped >= this.#kept.length && !this.#isDone) await this.#takeOne();
@@ -42,7 +49,7 @@ export class ReplayableRequests {
     }
   }
 
-  /** The call is over: the caller's iterable is told, once, that nothing more is wanted. */
+  /** Ends the call: tells the caller's iterable, once, to stop. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -58,7 +65,9 @@ export class ReplayableRequests {
 
   #takeOne(): Promise<void> {
     this.#iterator ??=
-      Symbol.asyncIterator in this.#source ? this.#source[Symbol.asyncIterator]() : this.#source[Symbol.iterator]();
+      Symbol.asyncIterator in this.#source
+        ? this.#source[Symbol.asyncIterator]()
+        : this.#source[Symbol.iterator]();
     this.#pending ??= this.#take(this.#iterator).finally(() => {
       this.#pending = undefined;
     });

@@ -1,15 +1,20 @@
 import type { StatusCode } from '#base/gitaly-error';
 import type { MethodInfo } from '#wire/method-info';
 
-/** Which failed calls are repeated, and when. Only calls that read are ever repeated, and only before response headers arrived. */
+/**
+ * A policy for retries. Only read-only calls are retried, and only before response headers arrive.
+ */
 export interface RetryPolicy {
-  /** Attempts in all, the first included. */
+  /** Total number of attempts, including the first. */
   readonly maxAttempts: number;
   readonly initialBackoffMs: number;
   readonly maxBackoffMs: number;
   readonly multiplier: number;
   readonly codes: readonly StatusCode[];
-  /** Paths of further methods that only read, beside those of which the interface says so: `/grpc.health.v1.Health/Check`. */
+  /**
+   * Paths of read-only methods that the interface does not declare as such:
+   * `/grpc.health.v1.Health/Check`.
+   */
   readonly methods?: readonly string[];
 }
 
@@ -22,22 +27,30 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   codes: ['UNAVAILABLE'],
 };
 
-/** The policy as far as it holds for a method. */
-export function policyFor(policy: RetryPolicy | undefined, { operation, path }: MethodInfo): RetryPolicy | undefined {
+/** Returns the policy for a method, or `undefined`. */
+export function policyFor(
+  policy: RetryPolicy | undefined,
+  { operation, path }: MethodInfo,
+): RetryPolicy | undefined {
   return operation === 'accessor' || policy?.methods?.includes(path) ? policy : undefined;
 }
 
-/** gRPC spreads the waits by a fifth so that many callers do not come back at the same moment. */
+/** Random part of the delays, as in gRPC, so that many callers do not retry at the same moment. */
 const JITTER = 0.2;
 
 /**
- * How long to wait after `attempt` attempts (1 or more) failed with `code`; `undefined` means that the failure stands.
+ * Returns the delay after `attempt` attempts (1 or more) failed with `code`; `undefined` means that
+ * the failure is final.
  *
  * @param random in [0, 1), for tests.
  */
 export function retryDelayMs(
   policy: RetryPolicy | undefined,
-  { attempt, code, random = Math.random() }: { attempt: number; code: StatusCode | undefined; random?: number },
+  {
+    attempt,
+    code,
+    random = Math.random(),
+  }: { attempt: number; code: StatusCode | undefined; random?: number },
 ): number | undefined {
   if (policy === undefined || code === undefined || attempt >= policy.maxAttempts) return undefined;
   if (!policy.codes.includes(code)) return undefined;
@@ -51,7 +64,10 @@ export function retryDelayMs(
   });
 }
 
-/** Exponential backoff with jitter: `base × multiplier^(attempt - 1)`, at most `maxMs`, ± 20 %. */
+/**
+ * Returns an exponential backoff with jitter: `base × multiplier^(attempt - 1)`, at most `maxMs`, ±
+ * 20 %.
+ */
 export function backoffMs(options: {
   attempt: number;
   baseMs: number;

@@ -6,7 +6,7 @@ const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN = '00f067aa0ba902b7';
 const TRACEPARENT = `00-${TRACE}-${SPAN}-01`;
 
-test('a W3C context travels for Jaeger too', () => {
+test("a W3C context is also sent in Jaeger's format", () => {
   assert.deepEqual(traceHeaders({ traceparent: TRACEPARENT, tracestate: 'vendor=1' }), [
     ['traceparent', TRACEPARENT],
     ['uber-trace-id', `${TRACE}:${SPAN}:0:1`],
@@ -14,14 +14,14 @@ test('a W3C context travels for Jaeger too', () => {
   ]);
 });
 
-test('a Jaeger context travels for W3C too, with the zeros that Jaeger leaves out', () => {
+test('a Jaeger context is also sent in W3C format, with the zeros that Jaeger omits', () => {
   assert.deepEqual(traceHeaders({ uberTraceId: 'A1:b2:0:3' }), [
     ['traceparent', `00-${'a1'.padStart(32, '0')}-${'b2'.padStart(16, '0')}-01`],
     ['uber-trace-id', 'A1:b2:0:3'],
   ]);
 });
 
-test('what is malformed is left out', () => {
+test('a malformed context is omitted', () => {
   for (const context of [
     {},
     { traceparent: '' },
@@ -35,13 +35,17 @@ test('what is malformed is left out', () => {
   assert.deepEqual(traceHeaders({ traceparent: TRACEPARENT, tracestate: 'a\nb' }).length, 2);
 });
 
-test('the context of a served request is taken over', () => {
-  const context = traceContextOf({ traceparent: TRACEPARENT, 'uber-trace-id': ['1:2:0:1', '3:4:0:1'], host: 'a' });
+test('the context of a served request is read', () => {
+  const context = traceContextOf({
+    traceparent: TRACEPARENT,
+    'uber-trace-id': ['1:2:0:1', '3:4:0:1'],
+    host: 'a',
+  });
 
   assert.deepEqual(context, { traceparent: TRACEPARENT, uberTraceId: '1:2:0:1' });
 });
 
-test('the context holds for everything that the work starts, and no longer', async () => {
+test('the context applies to everything that the work starts, and not afterwards', async () => {
   const context = { traceparent: TRACEPARENT };
 
   await withTraceContext(context, async () => {

@@ -1,13 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Where a call stands in a distributed trace, in the text of the headers that carry it. */
+/** Position of a call in a distributed trace, as the text of the headers. */
 export interface TraceContext {
   /** W3C: `00-<32 hex digits trace>-<16 hex digits span>-<2 hex digits flags>`. */
   readonly traceparent?: string;
-  /** W3C: what tracing systems add for themselves. */
+  /** W3C: data of the tracing systems. */
   readonly tracestate?: string;
-  /** Jaeger: `<trace>:<span>:<parent span>:<flags>`, all hex digits. What Gitaly's OpenTracing reads. */
+  /**
+   * Jaeger: `<trace>:<span>:<parent span>:<flags>`, all hex digits. Gitaly's OpenTracing reads it.
+   */
   readonly uberTraceId?: string;
 }
 
@@ -17,23 +19,27 @@ const PRINTABLE = /^[\x20-\x7e]+$/;
 
 const contexts = new AsyncLocalStorage<TraceContext>();
 
-/** Runs `work`; every call made in it, also later from its callbacks, belongs to this trace. */
+/** Runs `work` with a trace for every call made in it, also later from its callbacks. */
 export function withTraceContext<T>(context: TraceContext, work: () => T): T {
   return contexts.run(context, work);
 }
 
-/** The context of the surrounding `withTraceContext`. */
+/** Returns the context of the surrounding `withTraceContext`. */
 export function currentTraceContext(): TraceContext | undefined {
   return contexts.getStore();
 }
 
-/** Takes the context out of the headers of a request that this process serves. */
+/** Reads the context from the headers of a request that this process serves. */
 export function traceContextOf(headers: IncomingHttpHeaders): TraceContext {
   const text = (name: string) => {
     const value = headers[name];
     return Array.isArray(value) ? value[0] : value;
   };
-  const [traceparent, tracestate, uberTraceId] = [text('traceparent'), text('tracestate'), text('uber-trace-id')];
+  const [traceparent, tracestate, uberTraceId] = [
+    text('traceparent'),
+    text('tracestate'),
+    text('uber-trace-id'),
+  ];
   return {
     ...(traceparent === undefined ? {} : { traceparent }),
     ...(tracestate === undefined ? {} : { tracestate }),
@@ -42,8 +48,9 @@ export function traceContextOf(headers: IncomingHttpHeaders): TraceContext {
 }
 
 /**
- * The headers that carry a context. Of `traceparent` and `uber-trace-id` the one that is missing is made from the other, so that
- * servers of both kinds join the trace. What is malformed is left out: tracing never fails a call.
+ * Returns the headers for a context. A missing `traceparent` or `uber-trace-id` is derived from the
+ * other, so that servers of both kinds join the trace. Malformed values are omitted: tracing never
+ * fails a call.
  */
 export function traceHeaders(context: TraceContext): readonly (readonly [key: string, value: string])[] {
   const parent = TRACEPARENT.exec(context.traceparent ?? '');

@@ -9,7 +9,7 @@ import { gitalyServices } from '#wire/methods';
 import type { Invocation, Invoke, ResponseStream } from './call-types.ts';
 import { callName, createClient } from './typed-client.ts';
 
-/** Answers every call with these messages. */
+/** Responds to every call with these messages. */
 function answering(...messages: unknown[]): { invoke: Invoke; invocations: Invocation[] } {
   const invocations: Invocation[] = [];
   const invoke: Invoke = (invocation) => {
@@ -28,12 +28,16 @@ function answering(...messages: unknown[]): { invoke: Invoke; invocations: Invoc
   return { invoke, invocations };
 }
 
-test('every method of every service has a function whose name is the generated one, but for a leading acronym', () => {
+test('every method of every service has a function with its name, except for a leading acronym', () => {
   for (const service of gitalyServices) {
     const client: object = createClient(service, answering().invoke);
     for (const method of service.methods) {
       assert.equal(callName(method), method.localName.replace(/^sSH/, 'ssh'));
-      assert.equal(typeof Reflect.get(client, callName(method)), 'function', `${service.typeName}/${method.name}`);
+      assert.equal(
+        typeof Reflect.get(client, callName(method)),
+        'function',
+        `${service.typeName}/${method.name}`,
+      );
     }
   }
 });
@@ -54,11 +58,17 @@ test('a unary call without a response, or with two, is an error', async () => {
   const none = createClient(CommitService, answering().invoke);
   const two = createClient(CommitService, answering('one', 'two').invoke);
 
-  await assert.rejects(none.findCommit({}), (error) => error instanceof GitalyError && error.code === 'INTERNAL');
-  await assert.rejects(two.findCommit({}), (error) => error instanceof GitalyError && error.code === 'INTERNAL');
+  await assert.rejects(
+    none.findCommit({}),
+    (error) => error instanceof GitalyError && error.code === 'INTERNAL',
+  );
+  await assert.rejects(
+    two.findCommit({}),
+    (error) => error instanceof GitalyError && error.code === 'INTERNAL',
+  );
 });
 
-test('what an interceptor throws is the rejection of a unary call', async () => {
+test('an exception of an interceptor rejects a unary call', async () => {
   const client = createClient(CommitService, () => {
     throw new Error('refused here');
   });
@@ -67,7 +77,7 @@ test('what an interceptor throws is the rejection of a unary call', async () => 
   await assert.rejects(call, { message: 'refused here' });
 });
 
-test('a server stream gives its responses in order', async () => {
+test('a server stream yields its responses in order', async () => {
   const client = createClient(RefService, answering('one', 'two').invoke);
   const responses: unknown[] = [];
 
@@ -76,7 +86,7 @@ test('a server stream gives its responses in order', async () => {
   assert.deepEqual(responses, ['one', 'two']);
 });
 
-test('a bidirectional call passes its requests on as they are', () => {
+test('a bidirectional call passes its requests on unchanged', () => {
   const { invoke, invocations } = answering();
   const requests = (async function* () {
     yield { stdin: Buffer.from('x') };

@@ -1,4 +1,10 @@
-import type { DescMessage, DescMethod, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type {
+  DescMessage,
+  DescMethod,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
 import type { CallOptions, Invocation, Invoke, RequestsOf, ResponseStream } from './call-types.ts';
@@ -21,14 +27,18 @@ export type ClientStreamCall<I extends DescMessage, O extends DescMessage> = (
   options?: CallOptions,
 ) => Promise<MessageShape<O>>;
 
-/** Two streams, independent of each other. */
+/** Two independent streams. */
 export type BidiCall<I extends DescMessage, O extends DescMessage> = (
   requests: RequestsOf<I>,
   options?: CallOptions,
 ) => ResponseStream<MessageShape<O>>;
 
-/** The function that calls a method. */
-export type CallOf<M> = M extends { methodKind: infer K; input: infer I extends DescMessage; output: infer O extends DescMessage }
+/** The function type for calls of a method. */
+export type CallOf<M> = M extends {
+  methodKind: infer K;
+  input: infer I extends DescMessage;
+  output: infer O extends DescMessage;
+}
   ? K extends 'unary'
     ? UnaryCall<I, O>
     : K extends 'server_streaming'
@@ -38,31 +48,36 @@ export type CallOf<M> = M extends { methodKind: infer K; input: infer I extends 
         : BidiCall<I, O>
   : never;
 
-/** Generated names keep a leading acronym but for its first letter (`sSHUploadPack`); ours are `sshUploadPack`. */
+/**
+ * Name of a method's function. Generated names keep a leading acronym except for its first letter
+ * (`sSHUploadPack`); ours are `sshUploadPack`.
+ */
 type CallName<N> = N extends `sSH${infer Rest}` ? `ssh${Rest}` : N;
 
-/** All methods of a service as functions, named as the RPC in camel case. */
+/** All methods of a service as functions, named after the RPC in camel case. */
 export type ClientOf<S extends { readonly method: object }> = {
   readonly [M in keyof S['method'] as CallName<M>]: CallOf<S['method'][M]>;
 };
 
-/** A service as generated code describes it. */
+/** A service as described by generated code. */
 export type ServiceDescriptor = Pick<DescService, 'methods' | 'typeName'> & { readonly method: object };
 
-/** Something that calls can be made on: a connection. */
+/** An object on which calls can be made: a connection. */
 export interface ServiceCaller {
-  /** The functions of a generated service. */
+  /** Returns the functions of a generated service. */
   client<S extends ServiceDescriptor>(service: S): ClientOf<S>;
 }
 
-/** Makes the functions of a service. `invoke` starts one call. */
+/** Creates the functions of a service. `invoke` starts one call. */
 export function createClient<S extends ServiceDescriptor>(service: S, invoke: Invoke): ClientOf<S> {
-  const functions = service.methods.map((method) => [callName(method), createCall(methodInfo(method), invoke)] as const);
-  // Names and shapes come from the same descriptor that the type is computed from.
+  const functions = service.methods.map(
+    (method) => [callName(method), createCall(methodInfo(method), invoke)] as const,
+  );
+  // Names and shapes come from the descriptor from which the type is computed.
   return Object.freeze(Object.fromEntries(functions)) as ClientOf<S>;
 }
 
-/** The name of a method's function. */
+/** Returns the name of a method's function. */
 export function callName(method: Pick<DescMethod, 'name'>): string {
   return method.name.replace(/^(?:[A-Z]+(?=[A-Z][a-z])|[A-Z])/, (head) => head.toLowerCase());
 }
@@ -70,17 +85,24 @@ export function callName(method: Pick<DescMethod, 'name'>): string {
 function createCall(method: MethodInfo, invoke: Invoke): unknown {
   switch (method.kind) {
     case 'unary':
-      return (request: unknown, options: CallOptions = {}) => onlyResponse(invoke, { method, requests: [request], options });
+      return (request: unknown, options: CallOptions = {}) =>
+        onlyResponse(invoke, { method, requests: [request], options });
     case 'server_stream':
-      return (request: unknown, options: CallOptions = {}) => invoke({ method, requests: [request], options });
+      return (request: unknown, options: CallOptions = {}) =>
+        invoke({ method, requests: [request], options });
     case 'client_stream':
-      return (requests: Iterable<unknown>, options: CallOptions = {}) => onlyResponse(invoke, { method, requests, options });
+      return (requests: Iterable<unknown>, options: CallOptions = {}) =>
+        onlyResponse(invoke, { method, requests, options });
     case 'bidi_stream':
-      return (requests: Iterable<unknown>, options: CallOptions = {}) => invoke({ method, requests, options });
+      return (requests: Iterable<unknown>, options: CallOptions = {}) =>
+        invoke({ method, requests, options });
   }
 }
 
-/** Async also where an interceptor throws, so that the caller gets a rejection. */
+/**
+ * Returns the only response. It is async so that an exception of an interceptor becomes a
+ * rejection.
+ */
 async function onlyResponse(invoke: Invoke, invocation: Invocation): Promise<unknown> {
   const stream = invoke(invocation);
   const responses = stream[Symbol.asyncIterator]();

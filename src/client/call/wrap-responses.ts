@@ -1,8 +1,9 @@
 import type { ResponseStream } from './call-types.ts';
 
 /**
- * The same call with other responses, for interceptors that look at, change or count what comes back. `wrap` is given the responses
- * and makes those that the caller sees; an error of the call is thrown inside it, and leaving its loop early cancels the call.
+ * Returns the same call with other responses, for interceptors that inspect, change or count
+ * responses. `wrap` receives the responses and yields those for the caller. An error of the call is
+ * thrown inside it, and leaving its loop early cancels the call.
  */
 export function wrapResponses<O>(
   call: ResponseStream<O>,

@@ -12,17 +12,29 @@ const READABLE: readonly (readonly [string, Target])[] = [
   ['tcp://foobar:567', { kind: 'host', host: 'foobar', port: 567, tls: false }],
   ['TCP://foobar:567', { kind: 'host', host: 'foobar', port: 567, tls: false }],
   ['tls://[2001:db8::1]:9999', { kind: 'host', host: '2001:db8::1', port: 9999, tls: true }],
-  ['dns:gitaly.example', { kind: 'dns', host: 'gitaly.example', port: 443, tls: false, nameServer: undefined }],
-  ['dns:///gitaly.example:50051', { kind: 'dns', host: 'gitaly.example', port: 50051, tls: false, nameServer: undefined }],
+  [
+    'dns:gitaly.example',
+    { kind: 'dns', host: 'gitaly.example', port: 443, tls: false, nameServer: undefined },
+  ],
+  [
+    'dns:///gitaly.example:50051',
+    { kind: 'dns', host: 'gitaly.example', port: 50051, tls: false, nameServer: undefined },
+  ],
   ['dns:[fe80::1]:50051', { kind: 'dns', host: 'fe80::1', port: 50051, tls: false, nameServer: undefined }],
   ['dns:[2001:db8::1]', { kind: 'dns', host: '2001:db8::1', port: 443, tls: false, nameServer: undefined }],
   ['dns::50051', { kind: 'dns', host: 'localhost', port: 50051, tls: false, nameServer: undefined }],
-  ['dns://1.1.1.1/a.b:1', { kind: 'dns', host: 'a.b', port: 1, tls: false, nameServer: { host: '1.1.1.1', port: 53 } }],
-  ['dns+tls://1.1.1.1:5353/a.b', { kind: 'dns', host: 'a.b', port: 443, tls: true, nameServer: { host: '1.1.1.1', port: 5353 } }],
+  [
+    'dns://1.1.1.1/a.b:1',
+    { kind: 'dns', host: 'a.b', port: 1, tls: false, nameServer: { host: '1.1.1.1', port: 53 } },
+  ],
+  [
+    'dns+tls://1.1.1.1:5353/a.b',
+    { kind: 'dns', host: 'a.b', port: 443, tls: true, nameServer: { host: '1.1.1.1', port: 5353 } },
+  ],
 ];
 
 for (const [address, target] of READABLE) {
-  test(`the address ${address} is read`, () => assert.deepEqual(parseAddress(address), target));
+  test(`the address ${address} is parsed`, () => assert.deepEqual(parseAddress(address), target));
 }
 
 const REFUSED: readonly (readonly [string, string])[] = [
@@ -30,14 +42,26 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['.', 'invalid connection string: "."'],
   ['localhost:1234', 'invalid connection string: "localhost:1234"'],
   ['http://localhost', 'invalid connection string: "http://localhost"'],
-  ['tcp://1.2.3.4/foo', `failed to extract host for 'tcp' connection: remote addresses should not have a path: "/foo"`],
-  ['tls:///foo/bar', `failed to extract host for 'tls' connection: remote addresses should not have a path: "/foo/bar"`],
-  ['tcp:/foo', `failed to extract host for 'tcp' connection: remote addresses should not have a path: "/foo"`],
+  [
+    'tcp://1.2.3.4/foo',
+    `failed to extract host for 'tcp' connection: remote addresses should not have a path: "/foo"`,
+  ],
+  [
+    'tls:///foo/bar',
+    `failed to extract host for 'tls' connection: remote addresses should not have a path: "/foo/bar"`,
+  ],
+  [
+    'tcp:/foo',
+    `failed to extract host for 'tcp' connection: remote addresses should not have a path: "/foo"`,
+  ],
   ['tcp:foo:1', `failed to extract host for 'tcp' connection: remote addresses should have a host`],
   ['tcp://', `failed to extract host for 'tcp' connection: remote addresses should have a host`],
   ['dns:', `failed to parse target for 'dns' connection: dns resolver: missing address`],
   ['dns://1.1.1.1/', `failed to parse target for 'dns' connection: dns resolver: missing address`],
-  ['dns:[fe80::1]:', `failed to parse target for 'dns' connection: dns resolver: missing port after port-separator colon`],
+  [
+    'dns:[fe80::1]:',
+    `failed to parse target for 'dns' connection: dns resolver: missing port after port-separator colon`,
+  ],
   ['unix://host/path', `failed to dial "unix://host/path" connection: invalid (non-empty) authority: host`],
 ];
 

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { type ParsedUrl, parseUrl } from '#base/go/net/url';
+import { quote } from '#base/go/quote';
 
-/** The port of a target that names none (gRPC's own default). */
+/** Port of a target without one (gRPC's default). */
 export const DEFAULT_PORT = 443;
 const DEFAULT_NAME_SERVER_PORT = 53;
 
@@ -12,23 +13,21 @@ export interface HostAndPort {
   readonly port: number;
 }
 
-/** What a connection string means. `tls` says whether the connection is encrypted; `host` is then the server's name. */
+/**
+ * A parsed address. `tls` means that the connection is encrypted; `host` is then the server's name.
+ */
 export type Target =
   | { readonly kind: 'unix'; readonly path: string; readonly tls: false }
   | ({ readonly kind: 'host'; readonly tls: boolean } & HostAndPort)
-  | ({ readonly kind: 'dns'; readonly tls: boolean; readonly nameServer: HostAndPort | undefined } & HostAndPort);
-
-interface ParsedUrl {
-  readonly scheme: string;
-  readonly host: string;
-  readonly path: string;
-  /** What follows the scheme when no slash does (`dns:host:port`). */
-  readonly opaque: string;
-}
+  | ({
+      readonly kind: 'dns';
+      readonly tls: boolean;
+      readonly nameServer: HostAndPort | undefined;
+    } & HostAndPort);
 
 /**
- * Reads a connection string: `unix:PATH`, `tcp://HOST:PORT`, `tls://HOST:PORT`, `dns:[//SERVER[:PORT]/]HOST[:PORT]` and
- * `dns+tls:…`. Nothing is resolved or opened.
+ * Parses an address: `unix:PATH`, `tcp://HOST:PORT`, `tls://HOST:PORT`,
+ * `dns:[//SERVER[:PORT]/]HOST[:PORT]` and `dns+tls:…`. Resolves and opens nothing.
  *
  * @throws {GitalyError} INVALID_ARGUMENT with the texts of Gitaly's Go client, which callers match.
  */
@@ -48,7 +47,7 @@ export function parseAddress(address: string): Target {
   }
 }
 
-/** Writes a host and a port the way a URL or a log line has them: IPv6 literals in brackets. */
+/** Joins a host and a port as in a URL or a log line: IPv6 literals in brackets. */
 export function joinHostPort({ host, port }: HostAndPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
@@ -78,40 +77,34 @@ function dnsTarget(url: ParsedUrl, scheme: 'dns' | 'dns+tls'): Target {
   return { kind: 'dns', tls: scheme === 'dns+tls', nameServer, ...parseHostPort(name, DEFAULT_PORT, refuse) };
 }
 
-/** The rules of gRPC's DNS resolver: IPv6 in brackets when a port follows, an empty host means this machine. */
-function parseHostPort(text: string, defaultPort: number, refuse: (reason: string) => GitalyError): HostAndPort {
+/**
+ * Splits a host and a port by the rules of gRPC's DNS resolver: IPv6 in brackets if a port follows;
+ * an empty host means this machine.
+ */
+function parseHostPort(
+  text: string,
+  defaultPort: number,
+  refuse: (reason: string) => GitalyError,
+): HostAndPort {
   if (text === '') throw refuse('dns resolver: missing address');
   if (isIP(text) !== 0) return { host: text, port: defaultPort };
 
   const match = /^(?:\[([^[\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(text);
-  if (match === null) throw refuse(`dns resolver: address ${text}:${defaultPort}: too many colons in address`);
+  if (match === null)
+    throw refuse(`dns resolver: address ${text}:${defaultPort}: too many colons in address`);
   const [, bracketed, plain, port] = match;
   if (port === '') throw refuse('dns resolver: missing port after port-separator colon');
 
-  return { host: bracketed || plain || 'localhost', port: port === undefined ? defaultPort : parsePort(port, refuse) };
+  return {
+    host: bracketed || plain || 'localhost',
+    port: port === undefined ? defaultPort : parsePort(port, refuse),
+  };
 }
 
 function parsePort(text: string, refuse: (reason: string) => GitalyError): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(port <= 65535)) throw refuse(`address :${text}: invalid port`);
   return port;
-}
-
-/** Splits as Go's `net/url` does; `undefined` for what that refuses. WHATWG's `URL` rewrites paths and cannot be used. */
-function parseUrl(address: string): ParsedUrl | undefined {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\x00-\x1f\x7f]/.test(address)) return undefined;
-  const match = /^([a-zA-Z][a-zA-Z0-9+.-]*):(?:\/\/([^/?#]*))?([^?#]*)/.exec(address);
-  if (match === null) return undefined;
-
-  const [, scheme = '', authority = '', rest = ''] = match;
-  const isOpaque = !address.startsWith('//', scheme.length + 1) && !rest.startsWith('/');
-  return {
-    scheme: scheme.toLowerCase(),
-    host: authority.slice(authority.lastIndexOf('@') + 1),
-    path: isOpaque ? '' : rest,
-    opaque: isOpaque ? rest : '',
-  };
 }
 
 function invalid(message: string): GitalyError {

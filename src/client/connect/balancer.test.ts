@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { duplexPair } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
-import { connectGrpc } from '#rpc/common/grpc-channel';
+import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { Balancer, type LoadBalancing } from './balancer.ts';
 import { type Endpoint, endpointKey } from './endpoint.ts';
 import type { OpenTransport, Transport } from './transport.ts';
 
 const unix = (path: string): Endpoint => ({ kind: 'unix', path });
 
-/** A transport that nothing travels over, and the handle to break it. */
+/** A transport without a connection, and a way to break it. */
 class TestTransport implements Transport {
   readonly channel = connectGrpc(duplexPair()[0]);
   readonly #closed = Promise.withResolvers<void>();
@@ -28,8 +28,13 @@ class TestTransport implements Transport {
   }
 }
 
-/** Opens transports, except to the places that are down. */
-function network(): { open: OpenTransport; down: Set<string>; opened: string[]; transports: Map<string, TestTransport> } {
+/** Opens transports, except to unavailable endpoints. */
+function network(): {
+  open: OpenTransport;
+  down: Set<string>;
+  opened: string[];
+  transports: Map<string, TestTransport>;
+} {
   const down = new Set<string>();
   const opened: string[] = [];
   const transports = new Map<string, TestTransport>();
@@ -71,7 +76,7 @@ test('nothing is opened before the first call', async () => {
   assert.equal(balancer.state, 'shutdown');
 });
 
-test('calls take turns over all that are ready', async () => {
+test('calls are distributed over all ready endpoints in turn', async () => {
   const { open, transports } = network();
   const balancer = balance(open, [unix('/a'), unix('/b')]);
   await balancer.waitForTransport();
@@ -88,7 +93,7 @@ test('calls take turns over all that are ready', async () => {
   await balancer.close();
 });
 
-test('one dead endpoint does not matter while another lives', async () => {
+test('one unavailable endpoint does not matter while another works', async () => {
   const { open, down, transports } = network();
   down.add('unix:/a');
   const balancer = balance(open, [unix('/a'), unix('/b')]);
@@ -97,7 +102,7 @@ test('one dead endpoint does not matter while another lives', async () => {
   await balancer.close();
 });
 
-test('pick_first opens one at a time and stays with the first that works', async () => {
+test('pick_first opens one endpoint at a time and stays with the first that works', async () => {
   const { open, opened, down, transports } = network();
   down.add('unix:/a');
   const balancer = balance(open, [unix('/a'), unix('/b'), unix('/c')], undefined, 'pick_first');
@@ -120,7 +125,7 @@ test('pick_first fails when none of the endpoints works', async () => {
   await balancer.close();
 });
 
-test('when all endpoints fail, calls fail at once with the reason and the resolver is told', async () => {
+test('when all endpoints fail, calls fail at once with the reason and the resolver is notified', async () => {
   const { open, down } = network();
   down.add('unix:/a');
   let hints = 0;
@@ -133,7 +138,7 @@ test('when all endpoints fail, calls fail at once with the reason and the resolv
   await balancer.close();
 });
 
-test('after the pause the next call tries again', async (context: TestContext) => {
+test('after the pause the next call connects again', async (context: TestContext) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const { open, down, opened } = network();
   down.add('unix:/a');
@@ -149,7 +154,7 @@ test('after the pause the next call tries again', async (context: TestContext) =
   await balancer.close();
 });
 
-test('a transport that broke is replaced at the next call', async () => {
+test('a broken transport is replaced at the next call', async () => {
   const { open, opened, transports } = network();
   const balancer = balance(open, [unix('/a')]);
   const first = await balancer.waitForTransport();
@@ -163,7 +168,7 @@ test('a transport that broke is replaced at the next call', async () => {
   await balancer.close();
 });
 
-test('calls wait while the endpoints are not known, until they are, or cannot be', async () => {
+test('calls wait for the endpoints until they are resolved or resolving fails', async () => {
   const { open } = network();
   const balancer = balance(open, undefined);
   const waiting = balancer.waitForTransport();
@@ -179,13 +184,16 @@ test('calls wait while the endpoints are not known, until they are, or cannot be
   await hopeless.close();
 });
 
-test('a name without addresses is an error of its own', async () => {
+test('a name without addresses has its own error', async () => {
   const balancer = balance(network().open, []);
 
-  await assert.rejects(balancer.waitForTransport(), { code: 'UNAVAILABLE', message: /produced zero addresses/ });
+  await assert.rejects(balancer.waitForTransport(), {
+    code: 'UNAVAILABLE',
+    message: /produced zero addresses/,
+  });
 });
 
-test('endpoints that stay keep their connection, others are closed', async () => {
+test('remaining endpoints keep their connection, and removed ones are closed', async () => {
   const { open, opened, transports } = network();
   const balancer = balance(open, [unix('/a'), unix('/b')]);
   await balancer.waitForTransport();
@@ -200,7 +208,7 @@ test('endpoints that stay keep their connection, others are closed', async () =>
   await balancer.close();
 });
 
-test('waiting ends with the signal and with the connection', async () => {
+test('the wait ends with the signal and with the connection', async () => {
   const balancer = balance(network().open, undefined);
   const abort = new AbortController();
   const first = balancer.waitForTransport(abort.signal);

@@ -4,16 +4,19 @@ import { type Endpoint, endpointKey } from './endpoint.ts';
 import { Subconnection } from './subconnection.ts';
 import type { OpenTransport, Transport } from './transport.ts';
 
-/** Finds out where to connect to, and goes on doing so until it is disposed of. */
+/** Resolves the endpoints of a connection until it is disposed. */
 export interface Resolver extends Disposable {
-  /** A hint that the known endpoints cannot be reached. */
+  /** Hints that the known endpoints cannot be reached. */
   lookAgain(): void;
 }
 
-/** Starts to resolve: tells the balancer the endpoints, now or later. */
+/** Starts a resolver, which passes the endpoints to the balancer at once or later. */
 export type StartResolver = (balancer: Balancer) => Resolver;
 
-/** How calls choose among several endpoints: the next in turn of those that are ready, or the first that can be reached. */
+/**
+ * Choice among several endpoints for a call: the next ready one in turn, or the first that can be
+ * reached.
+ */
 export type LoadBalancing = 'round_robin' | 'pick_first';
 
 /** Chooses a transport for each call. */
@@ -29,7 +32,7 @@ export class Balancer {
   #isClosed = false;
   #changed = Promise.withResolvers<void>();
 
-  /** Nothing starts, not even the resolver, before the first `pick`. */
+  /** Creates a balancer. Nothing starts before the first `pick`, not even the resolver. */
   constructor(options: { open: OpenTransport; resolver: StartResolver; policy?: LoadBalancing | undefined }) {
     this.#open = options.open;
     this.#startResolver = options.resolver;
@@ -45,13 +48,17 @@ export class Balancer {
     return aggregateState([...this.#subconnections.values()].map((subconnection) => subconnection.state));
   }
 
-  /** The list to use from now on. Connections to places that stay are kept, the others are closed when their calls are done. */
+  /**
+   * Replaces the list of endpoints. Connections to remaining endpoints are kept; the others are
+   * closed when their calls are done.
+   */
   setEndpoints(endpoints: readonly Endpoint[]): void {
     const before = this.#subconnections ?? new Map<string, Subconnection>();
     const after = new Map<string, Subconnection>();
     for (const endpoint of endpoints) {
       const key = endpointKey(endpoint);
-      const create = () => new Subconnection(endpoint, { open: this.#open, onChange: () => this.#onChange() });
+      const create = () =>
+        new Subconnection(endpoint, { open: this.#open, onChange: () => this.#onChange() });
       after.set(key, before.get(key) ?? create());
     }
     for (const [key, subconnection] of before) if (!after.has(key)) subconnection.retire();
@@ -61,13 +68,13 @@ export class Balancer {
     this.#onChange();
   }
 
-  /** The endpoints cannot be found out. It matters only while none are known. */
+  /** Reports that the endpoints cannot be resolved. Has an effect only while none are known. */
   setError(error: GitalyError): void {
     this.#resolveError = error;
     this.#onChange();
   }
 
-  /** A transport for one call, at once; `undefined` when there is none yet. Opens what is idle. */
+  /** Returns a transport for one call, or `undefined` if none is ready. Opens idle ones. */
   pick(): Transport | undefined {
     if (this.#isClosed) return undefined;
     this.#resolver ??= this.#startResolver(this);
@@ -77,9 +84,10 @@ export class Balancer {
   }
 
   /**
-   * Waits for a transport while one may still come.
+   * Waits for a transport while one may still become ready.
    *
-   * @throws {GitalyError} UNAVAILABLE when no endpoint can be reached at the moment; the signal's reason when it aborts first.
+   * @throws {GitalyError} UNAVAILABLE when no endpoint can be reached at the moment; the signal's
+   *   reason when it aborts first.
    */
   async waitForTransport(signal?: AbortSignal): Promise<Transport> {
     for (;;) {
@@ -91,13 +99,15 @@ export class Balancer {
     }
   }
 
-  /** Ends everything at once: calls under way and waiting fail with CANCELLED. */
+  /** Closes at once: running and waiting calls fail with CANCELLED. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#resolver?.[Symbol.dispose]();
     this.#onChange();
-    await Promise.all([...(this.#subconnections?.values() ?? [])].map((subconnection) => subconnection.close(closing())));
+    await Promise.all(
+      [...(this.#subconnections?.values() ?? [])].map((subconnection) => subconnection.close(closing())),
+    );
   }
 
   #pickNext(subconnections: Iterable<Subconnection>): Transport | undefined {
@@ -116,7 +126,8 @@ export class Balancer {
       if (this.#resolveError !== undefined) throw this.#resolveError;
       return;
     }
-    if (this.#subconnections.size === 0) throw new GitalyError('UNAVAILABLE', 'name resolver error: produced zero addresses');
+    if (this.#subconnections.size === 0)
+      throw new GitalyError('UNAVAILABLE', 'name resolver error: produced zero addresses');
     if (this.state !== 'transient_failure') return;
     const errors = [...this.#subconnections.values()].map((subconnection) => subconnection.error);
     throw errors.find((error) => error !== undefined) ?? new GitalyError('UNAVAILABLE', 'no connection');
@@ -130,7 +141,10 @@ export class Balancer {
   }
 }
 
-/** The first that is open; without one, opens those in front of it that may work, one at a time. */
+/**
+ * Returns the first open transport. If there is none, opens the preceding candidates, one at a
+ * time.
+ */
 function pickFirst(subconnections: Iterable<Subconnection>): Transport | undefined {
   const all = [...subconnections];
   const open = all.find(({ transport }) => transport !== undefined);
@@ -140,7 +154,7 @@ function pickFirst(subconnections: Iterable<Subconnection>): Transport | undefin
   return undefined;
 }
 
-/** grpc-go's words for calls on a connection that was closed by its owner. */
+/** Returns grpc-go's error for calls on a connection that its owner closed. */
 function closing(): GitalyError {
   return new GitalyError('CANCELLED', 'grpc: the client connection is closing');
 }

@@ -10,11 +10,14 @@ interface Watched extends Disposable {
   readonly lists: string[][];
   readonly errors: string[];
   readonly resolver: DnsResolver;
-  /** Resolves when so many lists and errors have come. */
+  /** Resolves when that many lists and errors have arrived. */
   reached(count: number): Promise<void>;
 }
 
-function watch(target: HostAndPort & { nameServer: HostAndPort | undefined }, options?: DnsResolverOptions): Watched {
+function watch(
+  target: HostAndPort & { nameServer: HostAndPort | undefined },
+  options?: DnsResolverOptions,
+): Watched {
   const lists: string[][] = [];
   const errors: string[] = [];
   const events = new EventTarget();
@@ -38,13 +41,18 @@ function watch(target: HostAndPort & { nameServer: HostAndPort | undefined }, op
     errors,
     resolver,
     reached: async (count) => {
-      while (lists.length + errors.length < count) await once(events, 'change', { signal: AbortSignal.timeout(10_000) });
+      while (lists.length + errors.length < count)
+        await once(events, 'change', { signal: AbortSignal.timeout(10_000) });
     },
     [Symbol.dispose]: () => resolver[Symbol.dispose](),
   };
 }
 
-const asking = ({ port }: NameServer) => ({ host: 'gitaly.example', port: 9999, nameServer: { host: '127.0.0.1', port } });
+const asking = ({ port }: NameServer) => ({
+  host: 'gitaly.example',
+  port: 9999,
+  nameServer: { host: '127.0.0.1', port },
+});
 
 test('an IP literal needs no name server', async () => {
   using watched = watch({ host: '::1', port: 1, nameServer: undefined });
@@ -54,20 +62,20 @@ test('an IP literal needs no name server', async () => {
   assert.deepEqual(watched.lists, [['::1 1']]);
 });
 
-test('a name is asked for again and again, so that changes are seen', async () => {
+test('a name is resolved repeatedly, so that changes are noticed', async () => {
   await using server = await startNameServer(['127.0.0.1', '127.0.0.2']);
   using watched = watch(asking(server), { refreshMs: 20 });
   await watched.reached(2);
 
   server.addresses = ['127.0.0.3'];
   const before = watched.lists.length;
-  await watched.reached(before + 2); // the lookup that was under way may still have the old answer
+  await watched.reached(before + 2); // the running lookup may still have the old result
 
   assert.deepEqual(watched.lists[0], ['127.0.0.1 9999', '127.0.0.2 9999']);
   assert.deepEqual(watched.lists.at(-1), ['127.0.0.3 9999']);
 });
 
-test('a name that does not exist has no addresses, which is no error', async () => {
+test('a name that does not exist has no addresses, which is not an error', async () => {
   await using server = await startNameServer([]);
   using watched = watch(asking(server));
 
@@ -76,12 +84,15 @@ test('a name that does not exist has no addresses, which is no error', async () 
   assert.deepEqual([watched.lists, watched.errors], [[[]], []]);
 });
 
-test('a name server that fails is an error, and is asked again after a pause', async () => {
+test('a failing name server is an error, and is queried again after a pause', async () => {
   await using server = await startNameServer(['127.0.0.1']);
   server.addresses = undefined;
   using watched = watch(asking(server), { lookupTimeoutMs: 1000 });
   await watched.reached(1);
-  assert.match(watched.errors[0] ?? '', /^dns: record resolve error: query(A|Aaaa) ESERVFAIL gitaly\.example$/);
+  assert.match(
+    watched.errors[0] ?? '',
+    /^dns: record resolve error: query(A|Aaaa) ESERVFAIL gitaly\.example$/,
+  );
 
   server.addresses = ['127.0.0.1'];
   await watched.reached(2); // about a second later
@@ -89,7 +100,7 @@ test('a name server that fails is an error, and is asked again after a pause', a
   assert.deepEqual(watched.lists, [['127.0.0.1 9999']]);
 });
 
-test('hints to look again do not flood the name server', async () => {
+test('repeated hints do not flood the name server', async () => {
   await using server = await startNameServer(['127.0.0.1']);
   using watched = watch(asking(server));
   await watched.reached(1);
@@ -100,14 +111,14 @@ test('hints to look again do not flood the name server', async () => {
   assert.equal(watched.lists.length, 1);
 });
 
-test('a resolver that is disposed of asks no more', async (context: TestContext) => {
+test('a disposed resolver stops', async (context: TestContext) => {
   await using server = await startNameServer(['127.0.0.1']);
   const watched = watch(asking(server), { refreshMs: 5 });
   context.after(() => watched[Symbol.dispose]());
   await watched.reached(2);
 
   watched[Symbol.dispose]();
-  await delay(20); // answers under way
+  await delay(20); // running lookups
   const { questions } = server;
   await delay(50);
 

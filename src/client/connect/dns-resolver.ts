@@ -5,28 +5,34 @@ import { backoffMs } from '../call/retry.ts';
 import { type HostAndPort, joinHostPort } from './address.ts';
 
 export interface DnsResolverOptions {
-  /** A name is looked up again after this long. Default 5 minutes. */
+  /** Interval at which a name is resolved again. Default 5 minutes. */
   readonly refreshMs?: number;
-  /** The longest wait for one lookup. Default 15 s. */
+  /** Time limit of one lookup. Default 15 s. */
   readonly lookupTimeoutMs?: number;
 }
 
-/** What follows the addresses behind a name. */
+/** Receiver of a name's addresses. */
 export interface AddressWatcher {
-  /** All addresses, in the order of the answer. An unknown name has none. */
+  /** Handles all addresses, in the order of the response. An unknown name has none. */
   onAddresses(addresses: readonly HostAndPort[]): void;
   onError(error: Error): void;
 }
 
-const REFRESH_MS = 5 * 60_000; // as Gitaly's resolver: DefaultDNSResolverBuilderConfig
+const REFRESH_MS = 5 * 60_000; // as in Gitaly's resolver: DefaultDNSResolverBuilderConfig
 const LOOKUP_TIMEOUT_MS = 15_000;
 const RETRY_BACKOFF = { baseMs: 1000, maxMs: 60_000, multiplier: 1.5 };
-/** A hint to look again is followed at most this often, so that a dead host does not flood the name server. */
+/**
+ * Minimum interval between lookups after hints, so that an unavailable host does not flood the name
+ * server.
+ */
 const MIN_INTERVAL_MS = 5000;
-/** Answers that say "there is no such name", which is an empty list and not an error. */
+/** Results that mean "no such name", which gives an empty list and not an error. */
 const NO_SUCH_NAME = new Set(['ENOTFOUND', 'ENODATA']);
 
-/** Looks a host name up at once and then again and again until it is closed. Its timers do not keep the process alive. */
+/**
+ * Resolves a host name at once and then repeatedly until it is closed. Its timers do not keep the
+ * process alive.
+ */
 export class DnsResolver implements Disposable {
   readonly #target: HostAndPort & { readonly nameServer: HostAndPort | undefined };
   readonly #options: DnsResolverOptions;
@@ -48,7 +54,7 @@ export class DnsResolver implements Disposable {
     void this.#refresh();
   }
 
-  /** A hint that the known addresses no longer serve. */
+  /** Hints that the known addresses no longer work. */
   lookAgain(): void {
     if (Date.now() - this.#lastLookup >= MIN_INTERVAL_MS) void this.#refresh();
   }
@@ -69,7 +75,8 @@ export class DnsResolver implements Disposable {
       if (!this.#isClosed) this.#watcher.onAddresses(addresses);
     } catch (error) {
       this.#failures++;
-      if (!this.#isClosed) this.#watcher.onError(new Error(`dns: record resolve error: ${messageOf(error)}`, { cause: error }));
+      if (!this.#isClosed)
+        this.#watcher.onError(new Error(`dns: record resolve error: ${messageOf(error)}`, { cause: error }));
     } finally {
       this.#isLooking = false;
     }
@@ -79,7 +86,8 @@ export class DnsResolver implements Disposable {
   #schedule(): void {
     if (this.#isClosed || isIP(this.#target.host) !== 0) return;
     const refreshMs = this.#options.refreshMs ?? REFRESH_MS;
-    const waitMs = this.#failures === 0 ? refreshMs : backoffMs({ ...RETRY_BACKOFF, attempt: this.#failures });
+    const waitMs =
+      this.#failures === 0 ? refreshMs : backoffMs({ ...RETRY_BACKOFF, attempt: this.#failures });
     this.#timer = setTimeout(() => void this.#refresh(), waitMs).unref();
   }
 }
@@ -89,11 +97,16 @@ async function lookUp(
   timeoutMs: number,
 ): Promise<HostAndPort[]> {
   if (isIP(host) !== 0) return [{ host, port }];
-  const names = await (nameServer === undefined ? lookUpBySystem(host, timeoutMs) : askNameServer(host, nameServer, timeoutMs));
+  const names = await (nameServer === undefined
+    ? lookUpBySystem(host, timeoutMs)
+    : askNameServer(host, nameServer, timeoutMs));
   return names.map((address) => ({ host: address, port }));
 }
 
-/** The system's way, hosts file included. It cannot be aborted; a late answer is dropped. */
+/**
+ * Resolves a name with the system's resolver, including the hosts file. It cannot be aborted; a
+ * late result is dropped.
+ */
 async function lookUpBySystem(host: string, timeoutMs: number): Promise<string[]> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {

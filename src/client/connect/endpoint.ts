@@ -1,37 +1,53 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext } from 'node:tls';
 import { GitalyError } from '#base/gitaly-error';
-import { systemErrorCode, systemErrorText } from '#base/system-error';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { type HostAndPort, joinHostPort } from './address.ts';
 
-/** One place to connect to. `serverName` is the name that the certificate must bear, when it is not `host`. */
+/**
+ * An address to connect to. `serverName` is the name that the certificate must contain, if it is
+ * not `host`.
+ */
 export type Endpoint =
   | { readonly kind: 'unix'; readonly path: string }
   | ({ readonly kind: 'tcp'; readonly tls: boolean; readonly serverName: string } & HostAndPort);
 
-/** TLS settings of a connection, ready for use. */
+/** TLS settings of a connection. */
 export interface TlsSettings {
   readonly context: SecureContext;
   readonly serverName: string | undefined;
   readonly rejectUnauthorized: boolean;
 }
 
-/** gRPC's shortest time for one attempt to connect. */
+/** Time limit of one connection attempt: gRPC's minimum. */
 const CONNECT_TIMEOUT_MS = 20_000;
-/** Errors of a moment, after which the same attempt may work (what Go calls temporary). */
-const TEMPORARY = new Set(['EINTR', 'EMFILE', 'ENFILE', 'EAGAIN', 'ETIMEDOUT', 'ECONNRESET', 'ECONNABORTED', 'EAI_AGAIN']);
+/** Errors after which the same attempt may succeed (Go calls them temporary). */
+const TEMPORARY = new Set([
+  'EINTR',
+  'EMFILE',
+  'ENFILE',
+  'EAGAIN',
+  'ETIMEDOUT',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EAI_AGAIN',
+]);
 
-/** An equal key means the same place. */
+/** Returns a key that is equal for equal endpoints. */
 export function endpointKey(endpoint: Endpoint): string {
   return endpoint.kind === 'unix' ? `unix:${endpoint.path}` : joinHostPort(endpoint);
 }
 
 /**
- * Opens a socket to an endpoint, TLS handshake included. Proxies named in the environment are not used.
+ * Opens a socket to an endpoint, including the TLS handshake. Ignores proxies in the environment.
  *
- * @throws {GitalyError} UNAVAILABLE with the text of grpc-go; `metadata.temporary` says whether a repetition may help.
+ * @throws {GitalyError} UNAVAILABLE with the text of grpc-go; `metadata.temporary` tells whether a
+ *   retry may help.
  */
-export function openSocket(endpoint: Endpoint, options: { tls: TlsSettings | undefined; signal: AbortSignal }): Promise<Socket> {
+export function openSocket(
+  endpoint: Endpoint,
+  options: { tls: TlsSettings | undefined; signal: AbortSignal },
+): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const isTls = endpoint.kind === 'tcp' && endpoint.tls;
   const socket = startSocket(endpoint, options.tls);
@@ -47,7 +63,8 @@ export function openSocket(endpoint: Endpoint, options: { tls: TlsSettings | und
   const onConnected = () => {
     clearTimeout(timer);
     options.signal.removeEventListener('abort', onAbort);
-    socket.off('error', fail);
+    // Until HTTP/2 or the multiplexer listens; they learn of an error by the close, too.
+    socket.on('error', () => {}).off('error', fail);
     socket.setNoDelay(true);
     resolve(socket);
   };
@@ -70,15 +87,17 @@ function startSocket(endpoint: Endpoint, tls: TlsSettings | undefined): Socket {
     secureContext: tls.context,
     rejectUnauthorized: tls.rejectUnauthorized,
   };
-  // An IP literal cannot be asked for by SNI; it is still compared with the certificate, as `host`.
+  // SNI does not allow an IP literal; as `host` it is still compared with the certificate.
   return connectTls(isIP(name) === 0 ? { ...options, servername: name } : options);
 }
 
 function connectError(endpoint: Endpoint, error: Error): GitalyError {
-  const [network, place] = endpoint.kind === 'unix' ? ['unix', endpoint.path] : ['tcp', joinHostPort(endpoint)];
+  const [network, place] =
+    endpoint.kind === 'unix' ? ['unix', endpoint.path] : ['tcp', joinHostPort(endpoint)];
   const isSystemError = systemErrorCode(error) !== undefined;
   const operation = isSystemError ? 'connect: ' : '';
-  const isHandshake = endpoint.kind === 'tcp' && endpoint.tls && !isSystemError && error.message !== 'i/o timeout';
+  const isHandshake =
+    endpoint.kind === 'tcp' && endpoint.tls && !isSystemError && error.message !== 'i/o timeout';
   const desc = isHandshake
     ? `transport: authentication handshake failed: ${error.message}`
     : `transport: Error while dialing: dial ${network} ${place}: ${operation}${systemErrorText(error)}`;

@@ -8,18 +8,18 @@ import type { OpenTransport, Transport } from './transport.ts';
 const CONNECT_BACKOFF = { baseMs: 1000, maxMs: 120_000, multiplier: 1.6 };
 
 /**
- * The connection to one endpoint: opened when asked for, opened again after it broke, with growing pauses while that fails.
+ * The connection to one endpoint. It is opened on request, and again after it broke, with growing
+ * pauses between failed attempts.
  *
- * idle → connecting → ready → idle (peer gone, or it asked to go) → …
- * connecting → transient_failure → (pause over) idle
- * any → shutdown
+ * idle → connecting → ready → idle (peer closed or sent GOAWAY) → … connecting → transient_failure
+ * → (pause over) idle; any state → shutdown
  */
 export class Subconnection {
   readonly endpoint: Endpoint;
   readonly #open: OpenTransport;
   readonly #onChange: () => void;
   readonly #closing = new AbortController();
-  /** Transports that end their last calls after the peer asked us to go. */
+  /** Transports that finish their last calls after a GOAWAY. */
   readonly #draining = new Set<Transport>();
   #state: ConnectionState = 'idle';
   #transport: Transport | undefined;
@@ -37,7 +37,7 @@ export class Subconnection {
     return this.#state;
   }
 
-  /** Why the last attempt failed. */
+  /** The error of the last attempt. */
   get error(): GitalyError | undefined {
     return this.#error;
   }
@@ -48,17 +48,17 @@ export class Subconnection {
     return this.#transport;
   }
 
-  /** Starts to connect when nothing is open and no pause is running. */
+  /** Starts to connect if nothing is open and no pause is running. */
   connect(): void {
     if (this.#state === 'idle') void this.#connect();
   }
 
-  /** Opens nothing more; what is open closes when its last call has ended. */
+  /** Stops opening connections; an open one closes when its last call has ended. */
   retire(): void {
     for (const transport of this.#shutDown()) transport.drain();
   }
 
-  /** Ends at once what is open; calls fail with `error`. */
+  /** Closes an open connection at once; calls fail with `error`. */
   async close(error: GitalyError): Promise<void> {
     await Promise.all(this.#shutDown().map((transport) => transport.destroy(error)));
   }
@@ -91,7 +91,10 @@ export class Subconnection {
     if (this.#closing.signal.aborted) return;
     this.#failures++;
     this.#error = error;
-    this.#pause = setTimeout(() => this.#setState('idle'), backoffMs({ ...CONNECT_BACKOFF, attempt: this.#failures })).unref();
+    this.#pause = setTimeout(
+      () => this.#setState('idle'),
+      backoffMs({ ...CONNECT_BACKOFF, attempt: this.#failures }),
+    ).unref();
     this.#setState('transient_failure');
   }
 

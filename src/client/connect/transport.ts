@@ -1,7 +1,7 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BACKCHANNEL_MAGIC } from '#rpc/common/connection-magic';
-import { type ChannelOptions, connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
+import { type ChannelOptions, connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { YamuxSession } from '#rpc/common/yamux/session';
 import type { YamuxOptions } from '#rpc/common/yamux/settings';
 import { type Endpoint, openSocket, type TlsSettings } from './endpoint.ts';
@@ -9,48 +9,56 @@ import { type Endpoint, openSocket, type TlsSettings } from './endpoint.ts';
 /** An open connection to one endpoint. */
 export interface Transport {
   readonly channel: GrpcChannel;
-  /** False once it takes no new calls: broken, or the server asked us to go. */
+  /** False when it accepts no new calls: broken, or after a GOAWAY. */
   readonly isOpen: boolean;
-  /** Resolves, never rejects, when the socket is gone. */
+  /** Resolves when the socket is closed; never rejects. */
   readonly closed: Promise<void>;
-  /** While held, the connection keeps the process alive. Every `hold` needs its `release`. */
+  /** Keeps the process alive while held. Every `hold` needs its `release`. */
   hold(): void;
   release(): void;
-  /** Takes no new calls and closes after the last one. */
+  /** Accepts no new calls and closes after the last one. */
   drain(): void;
-  /** Closes now; calls under way fail with `error`. */
+  /** Closes at once; running calls fail with `error`. */
   destroy(error?: Error): Promise<void>;
 }
 
 export type OpenTransport = (endpoint: Endpoint, signal: AbortSignal) => Promise<Transport>;
 
-/** The multiplexed form of a connection: a yamux session of which one stream carries gRPC. */
+/** Settings of a multiplexed connection: a yamux session of which one stream carries gRPC. */
 export interface Multiplexing {
-  /** Takes the streams that the server opens, before a byte is read from them. */
+  /** Handles a stream that the server opens, before any byte is read from it. */
   onStream(stream: Duplex): void;
   readonly settings: YamuxOptions;
+  /** Opens the connection instead of a socket: to a server in this process. */
+  readonly connect?: (() => Duplex) | undefined;
 }
 
 export interface TransportOptions {
   readonly tls: TlsSettings | undefined;
   readonly multiplexing: Multiplexing | undefined;
   readonly channel: ChannelOptions;
-  /** Keepalive pings only while a call runs. */
+  /** True if keepalive pings are sent only while a call runs. */
   readonly pingsOnlyWhenHeld: boolean;
 }
 
-/** What carries the gRPC session. */
+/** The carrier of the gRPC session. */
 interface Carrier {
   readonly duplex: Duplex;
-  /** After the gRPC session has ended: lets other streams of the connection finish. */
+  /** Lets other streams of the connection finish after the gRPC session has ended. */
   end(): void;
 }
 
-/** Opens a socket and the gRPC session on it. */
-export async function openTransport(endpoint: Endpoint, signal: AbortSignal, options: TransportOptions): Promise<Transport> {
-  const socket = await openSocket(endpoint, { tls: options.tls, signal });
+/** Opens a socket and a gRPC session on it. */
+export async function openTransport(
+  endpoint: Endpoint,
+  signal: AbortSignal,
+  options: TransportOptions,
+): Promise<Transport> {
+  const socket =
+    options.multiplexing?.connect?.() ?? (await openSocket(endpoint, { tls: options.tls, signal }));
   try {
-    const carrier = options.multiplexing === undefined ? plain(socket) : await multiplex(socket, options.multiplexing);
+    const carrier =
+      options.multiplexing === undefined ? plain(socket) : await multiplex(socket, options.multiplexing);
     return createTransport(socket, carrier, options);
   } catch (error) {
     socket.destroy();
@@ -74,7 +82,7 @@ async function acceptStreams(session: YamuxSession, onStream: (stream: Duplex) =
   for await (const stream of session) onStream(stream);
 }
 
-function createTransport(socket: Socket, carrier: Carrier, options: TransportOptions): Transport {
+function createTransport(socket: Duplex, carrier: Carrier, options: TransportOptions): Transport {
   let holders = 0;
   const wantsKeepalive = () => !options.pingsOnlyWhenHeld || holders > 0;
   const channel = connectGrpc(carrier.duplex, { ...options.channel, wantsKeepalive });
@@ -83,7 +91,10 @@ function createTransport(socket: Socket, carrier: Carrier, options: TransportOpt
   if (socket.closed) onClosed();
   void channel.closed.then(() => carrier.end());
 
-  socket.unref();
+  const keepsAlive = (isKept: boolean): void => {
+    if (socket instanceof Socket) isKept ? socket.ref() : socket.unref();
+  };
+  keepsAlive(false);
   return {
     channel,
     closed,
@@ -91,10 +102,10 @@ function createTransport(socket: Socket, carrier: Carrier, options: TransportOpt
       return channel.state === 'ready';
     },
     hold: () => {
-      if (holders++ === 0) socket.ref();
+      if (holders++ === 0) keepsAlive(true);
     },
     release: () => {
-      if (--holders === 0) socket.unref();
+      if (--holders === 0) keepsAlive(false);
     },
     drain: () => void channel.close(),
     destroy: (error) => {

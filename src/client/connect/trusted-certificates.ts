@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
 
 /**
- * The certificates (PEM) that a TLS connection trusts when the caller names none: the system's, those of `SSL_CERT_FILE` and
- * every file of `SSL_CERT_DIR`, on every platform. A machine without a certificate store uses the list built into Node.
+ * Returns the certificates (PEM) that a TLS connection trusts by default: the system's, those of
+ * `SSL_CERT_FILE` and every file of `SSL_CERT_DIR`, on every platform. A machine without a
+ * certificate store uses the list built into Node.
  *
- * @throws the system's error when the file or the directory that the environment names cannot be read.
+ * @throws the system's error when the file or the directory in the environment cannot be read.
  */
 export async function trustedCertificates(environment: NodeJS.ProcessEnv = process.env): Promise<string[]> {
   const named = [
@@ -24,7 +25,9 @@ async function readCertificateFile(path: string | undefined): Promise<string[]> 
 async function readCertificateDirectory(path: string | undefined): Promise<string[]> {
   if (path === undefined || path === '') return [];
   const entries = await readdir(path, { withFileTypes: true });
-  const files = entries.filter((entry) => !entry.isDirectory()).map((entry) => readFile(join(path, entry.name), 'utf8'));
+  const files = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => readFile(join(path, entry.name), 'utf8'));
   const texts = await Promise.all(files);
   return texts.filter((text) => text.includes('-----BEGIN'));
 }

@@ -1,8 +1,8 @@
 import { GitalyError } from '#base/gitaly-error';
 
 /**
- * Ends a wait early: on the caller's signal, at a deadline, or by `end`. For waits of a call that is not on the wire yet; errors are
- * those that the wire would give.
+ * Ends a wait early: on the caller's signal, at a deadline, or by `end`. It is for waits before a
+ * call is sent; its errors are those of a sent call.
  */
 export class WaitLimit {
   readonly #abort = new AbortController();
@@ -18,7 +18,10 @@ export class WaitLimit {
     this.#abort.abort(reason);
   }
 
-  /** @throws {GitalyError} CANCELLED, DEADLINE_EXCEEDED or the reason of `end`; what `work` throws when nothing ended it. */
+  /**
+   * Runs `work` within the limit. @throws {GitalyError} CANCELLED, DEADLINE_EXCEEDED or the reason
+   * of `end`; the error of `work` if the limit was not reached.
+   */
   async run<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const onAbort = () => this.end(cancelled(this.#signal?.reason));
     const timer = this.#deadline === undefined ? undefined : this.#endAt(this.#deadline);
@@ -37,13 +40,18 @@ export class WaitLimit {
   #endAt(deadline: Date): NodeJS.Timeout | undefined {
     const leftMs = deadline.getTime() - Date.now();
     if (leftMs > MAX_TIMER_MS) return undefined;
-    return setTimeout(() => this.end(new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded')), leftMs);
+    return setTimeout(
+      () => this.end(new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded')),
+      leftMs,
+    );
   }
 }
 
-/** Longer times overflow a timer, and nobody waits 24 days for a connection. */
+/** Limit of a timer; nobody waits 24 days for a connection. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 function cancelled(reason: unknown): GitalyError {
-  return reason instanceof GitalyError ? reason : new GitalyError('CANCELLED', 'context canceled', { cause: reason });
+  return reason instanceof GitalyError
+    ? reason
+    : new GitalyError('CANCELLED', 'context canceled', { cause: reason });
 }

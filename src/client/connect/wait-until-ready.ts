@@ -2,23 +2,28 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
 import type { Balancer } from './balancer.ts';
 
-/** How often a connection that failed is looked at again; the pauses between attempts are the subconnection's own. */
+/**
+ * Interval for checking a failed connection again; the subconnection has its own pauses between
+ * attempts.
+ */
 const RECHECK_MS = 50;
 
 /**
- * Waits until a transport is there. Failed attempts are repeated (with the connection's backoff) until the signal or the time-out
- * ends the waiting.
+ * Waits until a transport is ready. Failed attempts are retried (with the connection's backoff)
+ * until the signal or the timeout.
  *
- * @throws {GitalyError} DEADLINE_EXCEEDED after `timeoutMs`, CANCELLED on abort; with `failOnNonTemporaryError` the error of the
- * first attempt that failed for a lasting reason.
+ * @throws {GitalyError} DEADLINE_EXCEEDED after `timeoutMs`, CANCELLED on abort; with
+ *   `failOnNonTemporaryError` the error of the first attempt that failed permanently.
  */
 export async function waitUntilReady(
   balancer: Balancer,
   options: { signal?: AbortSignal; timeoutMs?: number; failOnNonTemporaryError?: boolean },
 ): Promise<void> {
   const expired = new AbortController();
-  const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => expired.abort(), options.timeoutMs);
-  const signal = options.signal === undefined ? expired.signal : AbortSignal.any([options.signal, expired.signal]);
+  const timer =
+    options.timeoutMs === undefined ? undefined : setTimeout(() => expired.abort(), options.timeoutMs);
+  const signal =
+    options.signal === undefined ? expired.signal : AbortSignal.any([options.signal, expired.signal]);
   let lastError: unknown;
   try {
     for (;;) {
@@ -33,7 +38,8 @@ export async function waitUntilReady(
     }
   } catch (error) {
     if (!signal.aborted) throw error;
-    if (options.signal?.aborted) throw new GitalyError('CANCELLED', 'context canceled', { cause: options.signal.reason });
+    if (options.signal?.aborted)
+      throw new GitalyError('CANCELLED', 'context canceled', { cause: options.signal.reason });
     throw new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded', { cause: lastError });
   } finally {
     clearTimeout(timer);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import { gitOutput } from '#testkit/init-repository';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { GetBlobsResponseSchema } from '#wire/gen/blob_pb';
 import { GetCommitSignaturesResponseSchema } from '#wire/gen/commit_pb';
@@ -33,9 +33,13 @@ const commit = (ref: string, message: string) => [
   `data ${message.length}`,
   message,
 ];
-const file = (name: string, content: string) => [`M 100644 inline ${name}`, `data ${content.length}`, content];
+const file = (name: string, content: string) => [
+  `M 100644 inline ${name}`,
+  `data ${content.length}`,
+  content,
+];
 
-test('blobs are whole, also those that came in many messages, and nothing at a path is left out', async () => {
+test('blobs in several messages are joined, and missing paths are omitted', async () => {
   await using gitaly = await startGitaly();
   const path = importInto(gitaly, [
     ...commit('main', 'm'),
@@ -44,9 +48,14 @@ test('blobs are whole, also those that came in many messages, and nothing at a p
     ...file('small', 'hi'),
   ]);
   const { blob } = gitaly.connection;
-  const revisionPaths = ['large', 'none', 'empty', 'small'].map((name) => ({ revision: 'main', path: Buffer.from(name) }));
+  const revisionPaths = ['large', 'none', 'empty', 'small'].map((name) => ({
+    revision: 'main',
+    path: Buffer.from(name),
+  }));
 
-  const got = await Array.fromAsync(collect.blobs(blob.getBlobs({ repository: REPOSITORY, revisionPaths, limit: -1n })));
+  const got = await Array.fromAsync(
+    collect.blobs(blob.getBlobs({ repository: REPOSITORY, revisionPaths, limit: -1n })),
+  );
   const listed = await Array.fromAsync(
     collect.blobs(blob.listBlobs({ repository: REPOSITORY, revisions: ['main'], bytesLimit: -1n })),
   );
@@ -63,11 +72,12 @@ test('blobs are whole, also those that came in many messages, and nothing at a p
     got.map(({ data }) => data),
     [LARGE, Buffer.alloc(0), Buffer.from('hi')],
   );
-  for (const { oid, data } of listed) assert.equal(gitOutput(path, ['hash-object', '--stdin'], data.toString()), oid);
+  for (const { oid, data } of listed)
+    assert.equal(gitOutput(path, ['hash-object', '--stdin'], data.toString()), oid);
   assert.equal(listed.length, 3);
 });
 
-test('diffs are whole and say what git says', async () => {
+test("diffs are joined and equal git's", async () => {
   await using gitaly = await startGitaly();
   const changed = LARGE.toString().replaceAll('line', 'word');
   const path = importInto(gitaly, [
@@ -77,14 +87,24 @@ test('diffs are whole and say what git says', async () => {
     ...file('large', changed),
     ...file('new', 'x\n'),
   ]);
-  const ids = { leftCommitId: gitOutput(path, ['rev-parse', 'main^']), rightCommitId: gitOutput(path, ['rev-parse', 'main']) };
-  const [left, right] = ['main^', 'main'].map((revision) => Buffer.from(gitOutput(path, ['rev-parse', `${revision}:large`])));
+  const ids = {
+    leftCommitId: gitOutput(path, ['rev-parse', 'main^']),
+    rightCommitId: gitOutput(path, ['rev-parse', 'main']),
+  };
+  const [left, right] = ['main^', 'main'].map((revision) =>
+    Buffer.from(gitOutput(path, ['rev-parse', `${revision}:large`])),
+  );
 
-  const diffs = await Array.fromAsync(collect.diffs(gitaly.connection.diff.commitDiff({ repository: REPOSITORY, ...ids })));
+  const diffs = await Array.fromAsync(
+    collect.diffs(gitaly.connection.diff.commitDiff({ repository: REPOSITORY, ...ids })),
+  );
   const blobPairs = [{ leftBlob: left ?? Buffer.alloc(0), rightBlob: right ?? Buffer.alloc(0) }];
-  const pairs = await Array.fromAsync(collect.blobDiffs(gitaly.connection.diff.diffBlobs({ repository: REPOSITORY, blobPairs })));
+  const pairs = await Array.fromAsync(
+    collect.blobDiffs(gitaly.connection.diff.diffBlobs({ repository: REPOSITORY, blobPairs })),
+  );
 
-  const patchOf = (name: string) => gitOutput(path, ['diff', 'main^', 'main', '--', name]).replace(/^.*?(?=^@@)/ms, '');
+  const patchOf = (name: string) =>
+    gitOutput(path, ['diff', 'main^', 'main', '--', name]).replace(/^.*?(?=^@@)/ms, '');
   assert.deepEqual(
     diffs.map(({ toPath, patch }) => [Buffer.from(toPath).toString(), patch.toString().trimEnd()]),
     ['large', 'new'].map((name) => [name, patchOf(name)]),
@@ -94,7 +114,7 @@ test('diffs are whole and say what git says', async () => {
   assert.equal(pairs[0]?.patch.toString().trimEnd(), patchOf('large'));
 });
 
-test('files in conflict are whole', async () => {
+test('conflicting files are joined', async () => {
   await using gitaly = await startGitaly();
   const base = ['reset refs/heads/theirs', 'from refs/heads/main', ''];
   const path = importInto(gitaly, [
@@ -109,7 +129,10 @@ test('files in conflict are whole', async () => {
     ...file('a', `theirs\n${LARGE}`),
     ...file('b', 'theirs\n'),
   ]);
-  const oids = { ourCommitOid: gitOutput(path, ['rev-parse', 'main']), theirCommitOid: gitOutput(path, ['rev-parse', 'theirs']) };
+  const oids = {
+    ourCommitOid: gitOutput(path, ['rev-parse', 'main']),
+    theirCommitOid: gitOutput(path, ['rev-parse', 'theirs']),
+  };
 
   const files = await Array.fromAsync(
     collect.conflictFiles(gitaly.connection.conflicts.listConflictFiles({ repository: REPOSITORY, ...oids })),
@@ -125,7 +148,7 @@ test('files in conflict are whole', async () => {
   );
 });
 
-test('messages of tags and commits are whole, by their object', async () => {
+test('messages of tags and commits are joined per object', async () => {
   await using gitaly = await startGitaly();
   const message = LARGE.toString();
   const path = importInto(gitaly, [
@@ -139,7 +162,9 @@ test('messages of tags and commits are whole, by their object', async () => {
   const [commitId, tagId] = [gitOutput(path, ['rev-parse', 'main']), gitOutput(path, ['rev-parse', 'v1'])];
 
   const commits = await Array.fromAsync(
-    collect.commitMessages(gitaly.connection.commit.getCommitMessages({ repository: REPOSITORY, commitIds: [commitId] })),
+    collect.commitMessages(
+      gitaly.connection.commit.getCommitMessages({ repository: REPOSITORY, commitIds: [commitId] }),
+    ),
   );
   const tags = await Array.fromAsync(
     collect.tagMessages(gitaly.connection.ref.getTagMessages({ repository: REPOSITORY, tagIds: [tagId] })),
@@ -155,7 +180,7 @@ test('messages of tags and commits are whole, by their object', async () => {
   );
 });
 
-test('signatures are joined across messages, the signer is that of the first one', async () => {
+test('signatures are joined across messages, with the signer of the first one', async () => {
   const bytes = (text: string) => Buffer.from(text);
   const responses = [
     { commitId: 'a', signature: bytes('s1'), signer: 1 },
@@ -172,7 +197,12 @@ test('signatures are joined across messages, the signer is that of the first one
   const [tag] = await Array.fromAsync(collect.tagSignatures(streamOf(tags)));
 
   assert.deepEqual(
-    signatures.map(({ commitId, signature, signedText, signer }) => [commitId, `${signature}`, `${signedText}`, signer]),
+    signatures.map(({ commitId, signature, signedText, signer }) => [
+      commitId,
+      `${signature}`,
+      `${signedText}`,
+      signer,
+    ]),
     [
       ['a', 's1s2', 't1t2', 1],
       ['b', 's3', 't3', 0],
@@ -181,20 +211,22 @@ test('signatures are joined across messages, the signer is that of the first one
   assert.deepEqual([tag?.tagId, `${tag?.signature}`, `${tag?.content}`], ['x', 's', 'c1c2']);
 });
 
-test('data that continues nothing is an error of the server', async () => {
+test('data without a preceding message is an error of the server', async () => {
   const stray = create(GetBlobsResponseSchema, { data: Buffer.from('x') });
   const content = { conflictFilePayload: { case: 'content', value: Buffer.from('x') } } as const;
 
   await assert.rejects(Array.fromAsync(collect.blobs(streamOf(stray))), { code: 'INTERNAL' });
   await assert.rejects(
-    Array.fromAsync(collect.conflictFiles(streamOf(create(ListConflictFilesResponseSchema, { files: [content] })))),
+    Array.fromAsync(
+      collect.conflictFiles(streamOf(create(ListConflictFilesResponseSchema, { files: [content] }))),
+    ),
     {
       code: 'INTERNAL',
     },
   );
 });
 
-test('a patch, a match and a page without an end are left out', async () => {
+test('a patch, a match and a page without an end are omitted', async () => {
   const bytes = Buffer.from('x');
   const diff = create(CommitDiffResponseSchema, { rawPatchData: bytes });
   const match = create(SearchFilesByContentResponseSchema, { matchData: bytes });
@@ -203,15 +235,19 @@ test('a patch, a match and a page without an end are left out', async () => {
   const endOfPage = create(WikiGetAllPagesResponseSchema, { endOfPage: true });
 
   assert.deepEqual(await Array.fromAsync(collect.diffs(streamOf(diff))), []);
-  assert.deepEqual(await Array.fromAsync(collect.searchMatches(streamOf(match, end, match))), [Buffer.from('xx')]);
-  const pages = await Array.fromAsync(collect.wikiPages(streamOf(page(bytes), page(bytes), endOfPage, endOfPage, page(bytes))));
+  assert.deepEqual(await Array.fromAsync(collect.searchMatches(streamOf(match, end, match))), [
+    Buffer.from('xx'),
+  ]);
+  const pages = await Array.fromAsync(
+    collect.wikiPages(streamOf(page(bytes), page(bytes), endOfPage, endOfPage, page(bytes))),
+  );
   assert.deepEqual(
     pages.map(({ rawData }) => rawData),
     [Buffer.from('xx')],
   );
 });
 
-test('branches come from the field that the server fills', async () => {
+test('branches are read from the field that the server fills', async () => {
   const name = Buffer.from('refs/heads/main');
   const old = create(FindLocalBranchesResponseSchema, { branches: [{ name, commit: { id: 'old' } }] });
   const both = create(FindLocalBranchesResponseSchema, {

@@ -9,34 +9,40 @@ import { wholeBytes } from './collect/whole-bytes.ts';
 import { wikiPages } from './collect/wiki-pages.ts';
 
 /**
- * Puts the messages of a stream together into what they are about: `for await (const blob of collect.blobs(connection.blob.getBlobs(…)))`.
- * Nothing is read ahead of the loop; leaving it cancels the call; errors of the call are thrown by the loop. Data comes as `Buffer`.
+ * Joins the messages of a stream into whole objects: `for await (const blob of
+ * collect.blobs(connection.blob.getBlobs(…)))`. Nothing is read ahead of the loop; leaving it
+ * cancels the call; the loop throws errors of the call. Data is a `Buffer`.
  */
 export const collect = Object.freeze({
-  /** Of GetBlobs, ListBlobs, ListAllBlobs. */
+  /** For GetBlobs, ListBlobs, ListAllBlobs. */
   blobs,
-  /** Of CommitDiff. */
+  /** For CommitDiff. */
   diffs,
-  /** Of DiffBlobs. */
+  /** For DiffBlobs. */
   blobDiffs,
-  /** Of ListConflictFiles. */
+  /** For ListConflictFiles. */
   conflictFiles,
-  /** Of GetCommitMessages. */
+  /** For GetCommitMessages. */
   commitMessages,
-  /** Of GetCommitSignatures. */
+  /** For GetCommitSignatures. */
   commitSignatures,
-  /** Of GetTagMessages. */
+  /** For GetTagMessages. */
   tagMessages,
-  /** Of GetTagSignatures. */
+  /** For GetTagSignatures. */
   tagSignatures,
-  /** Of FindLocalBranches, from servers of any release. */
+  /** For FindLocalBranches, from servers of any release. */
   localBranches,
-  /** Of SearchFilesByContent. */
+  /** For SearchFilesByContent. */
   searchMatches,
-  /** Of WikiGetAllPages. */
+  /** For WikiGetAllPages. */
   wikiPages,
-  /** Of any stream of lists: `collect.items(connection.commit.listCommits(…), ({ commits }) => commits)`. */
+  /**
+   * For any stream of lists: `collect.items(connection.commit.listCommits(…), ({ commits }) =>
+   * commits)`.
+   */
   items: eachItem,
-  /** Of any stream of bytes: `collect.bytes(connection.commit.rawBlame(…), ({ data }) => data)`. */
+  /**
+   * For any stream of bytes: `collect.bytes(connection.commit.rawBlame(…), ({ data }) => data)`.
+   */
   bytes: wholeBytes,
 });

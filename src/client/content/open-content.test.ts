@@ -5,7 +5,7 @@ import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { startForeignServer } from '#testkit/foreign-server';
-import { gitOutput } from '#testkit/init-repository';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { GetArchiveResponseSchema } from '#wire/gen/repository_pb';
 import { CallError, dial, openArchive, openBlob, openTreeEntry, readableFrom } from '../index.ts';
@@ -31,7 +31,9 @@ interface Writer {
 }
 
 const piece = (data: string) =>
-  Buffer.from(toBinary(GetArchiveResponseSchema, create(GetArchiveResponseSchema, { data: Buffer.from(data) })));
+  Buffer.from(
+    toBinary(GetArchiveResponseSchema, create(GetArchiveResponseSchema, { data: Buffer.from(data) })),
+  );
 
 test('a blob has its size before its content is read', async () => {
   await using gitaly = await startGitaly();
@@ -44,13 +46,19 @@ test('a blob has its size before its content is read', async () => {
   assert.deepEqual([blob.oid, blob.size], [oid, BigInt(LARGE.length)]);
   assert.deepEqual(await buffer(blob.content), LARGE);
   assert.equal(await openBlob(gitaly.connection, { repository: REPOSITORY, oid: '1'.repeat(40) }), undefined);
-  await assert.rejects(openBlob(gitaly.connection, { repository: REPOSITORY, oid: '' }), { code: 'INVALID_ARGUMENT' });
+  await assert.rejects(openBlob(gitaly.connection, { repository: REPOSITORY, oid: '' }), {
+    code: 'INVALID_ARGUMENT',
+  });
 });
 
-test('an entry of a tree tells what it is', async () => {
+test('a tree entry has its type', async () => {
   await using gitaly = await startGitaly();
   repositoryWith(gitaly, { 'dir/small': Buffer.from('hello') });
-  const at = (path: string) => ({ repository: REPOSITORY, revision: Buffer.from('main'), path: Buffer.from(path) });
+  const at = (path: string) => ({
+    repository: REPOSITORY,
+    revision: Buffer.from('main'),
+    path: Buffer.from(path),
+  });
 
   const file = await openTreeEntry(gitaly.connection, at('dir/small'));
   const directory = await openTreeEntry(gitaly.connection, at('dir'));
@@ -61,7 +69,7 @@ test('an entry of a tree tells what it is', async () => {
   await assert.rejects(openTreeEntry(gitaly.connection, at('none')), { code: 'NOT_FOUND' });
 });
 
-test('an archive is a stream; an error before its first byte is thrown, a later one is the error of the stream', async () => {
+test('an archive is a stream; an early error is thrown, a later one is the error of the stream', async () => {
   let calls = 0;
   const getArchive = (call: Writer) => {
     calls++;
@@ -81,7 +89,7 @@ test('an archive is a stream; an error before its first byte is thrown, a later 
   assert.equal(await text(await openArchive(connection, {})), 'one two');
 });
 
-test('destroying a stream cancels its call, also while the server is silent', async () => {
+test('destroying a stream cancels its call, even while the server is silent', async () => {
   const cancelled = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let calls = 0;
   const getArchive = (call: Writer) => {
@@ -102,7 +110,7 @@ test('destroying a stream cancels its call, also while the server is silent', as
   await cancelled[1]?.promise;
 });
 
-test('content is read no faster than it is taken', async () => {
+test('content is read only as fast as it is consumed', async () => {
   let written = 0;
   const getArchive = (call: Writer & { once(event: 'drain', listener: () => void): void }) => {
     const block = piece('x'.repeat(65_536));

@@ -7,15 +7,18 @@ import type { CallOptions, ResponseStream } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
 import { readableOf } from '../git/readable-from.ts';
 
-/** An object whose content is on its way. Read `content` to its end or destroy it, which cancels the call. */
+/**
+ * An object whose content is being received. Read `content` to its end or destroy it, which cancels
+ * the call.
+ */
 export interface OpenedObject {
   readonly oid: string;
-  /** Bytes of the whole object, however much of it was asked for. */
+  /** Size of the whole object in bytes, however much of it was requested. */
   readonly size: bigint;
   readonly content: Readable;
 }
 
-/** What is at a path. */
+/** The object at a path. */
 export interface OpenedEntry extends OpenedObject {
   readonly type: TreeEntryResponse_ObjectType;
   /** File mode as a number: 0o100644 and the like. */
@@ -23,10 +26,10 @@ export interface OpenedEntry extends OpenedObject {
 }
 
 /**
- * Opens a blob (RPC GetBlob): its size is known before its content is read. `undefined` when there is no such blob. A request
- * without a limit asks for all of it.
+ * Opens a blob (RPC GetBlob). Its size is known before its content is read. Returns `undefined` if
+ * there is no such blob. A request without a limit reads all of it.
  *
- * @throws {CallError} the status of the call; once the content is on its way, as the error of `content`.
+ * @throws {CallError} the status of the call; after the first response, as the error of `content`.
  */
 export async function openBlob(
   connection: Connection,
@@ -35,14 +38,17 @@ export async function openBlob(
 ): Promise<OpenedObject | undefined> {
   const call = connection.blob.getBlob({ ...request, limit: request.limit ?? -1n }, options);
   const { first, content } = await open(call, ({ data }) => data);
-  return first === undefined || first.oid === '' ? discard(content) : { oid: first.oid, size: first.size, content };
+  return first === undefined || first.oid === ''
+    ? discard(content)
+    : { oid: first.oid, size: first.size, content };
 }
 
 /**
- * Opens what is at a path of a revision (RPC TreeEntry). Directories and submodules come without content, a submodule without a size.
+ * Opens the object at a path of a revision (RPC TreeEntry). Directories and submodules have no
+ * content, a submodule has no size.
  *
- * @throws {CallError} the status of the call (a path at which there is nothing is NOT_FOUND in Gitaly 16 and later); `undefined` where
- *   the server answers that without an error.
+ * @throws {CallError} the status of the call (a missing path is NOT_FOUND in Gitaly 16 and later).
+ *   Older servers report no error; the result is then `undefined`.
  */
 export async function openTreeEntry(
   connection: Connection,
@@ -57,10 +63,10 @@ export async function openTreeEntry(
 }
 
 /**
- * Opens an archive of a revision (RPC GetArchive). Resolves with its first bytes on hand, so that what is wrong with the request shows
- * before an HTTP server has sent its headers. Its size is not known.
+ * Opens an archive of a revision (RPC GetArchive). Resolves when its first bytes have arrived, so
+ * that an HTTP server learns of an invalid request before it sends headers. The size is unknown.
  *
- * @throws {CallError} the status of the call; once bytes are on their way, as the error of the stream.
+ * @throws {CallError} the status of the call; after the first bytes, as the error of the stream.
  */
 export async function openArchive(
   connection: Connection,
@@ -71,7 +77,7 @@ export async function openArchive(
   return content;
 }
 
-/** Waits for the first response and makes a stream of the bytes of all. */
+/** Waits for the first response and returns a stream of the bytes of all. */
 async function open<O>(
   call: ResponseStream<O>,
   bytesOf: (response: O) => Uint8Array,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { gitOutput } from '#testkit/init-repository';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { type Connection, dial, type Interceptor, paginate } from '../index.ts';
 
@@ -30,7 +30,15 @@ before(async () => {
     stream.push('commit refs/heads/main', `committer C <c@x> ${1000 + i} +0000`, 'data 1', 'm');
     stream.push(`M 100644 inline file-${String(i).padStart(2, '0')}`, 'data 1', 'x');
     if (i % 5 === 0) stream.push(`M 100644 inline dir-${i}/a`, 'data 1', 'x');
-    stream.push('', `reset refs/heads/b${i}`, 'from refs/heads/main', '', `reset refs/tags/t${i}`, 'from refs/heads/main', '');
+    stream.push(
+      '',
+      `reset refs/heads/b${i}`,
+      'from refs/heads/main',
+      '',
+      `reset refs/tags/t${i}`,
+      'from refs/heads/main',
+      '',
+    );
   }
   gitOutput(path, ['fast-import', '--quiet', '--done'], [...stream, 'done', ''].join('\n'));
 });
@@ -45,18 +53,21 @@ async function counted<T>(items: AsyncIterable<T>): Promise<{ items: T[]; calls:
   return { items: await Array.fromAsync(items), calls };
 }
 
-test('references come page by page, HEAD once', async () => {
+test('references are read page by page, HEAD once', async () => {
   const request = { repository, patterns: [Buffer.from('refs/')], head: true };
   const { items, calls: pages } = await counted(paginate.refs(connection, request, PAGE));
 
   assert.deepEqual(
     items.map(({ name, target }) => `${target} ${text(name)}`),
-    [`${gitOutput(path, ['rev-parse', 'HEAD'])} HEAD`, ...lines('for-each-ref', '--format=%(objectname) %(refname)')],
+    [
+      `${gitOutput(path, ['rev-parse', 'HEAD'])} HEAD`,
+      ...lines('for-each-ref', '--format=%(objectname) %(refname)'),
+    ],
   );
   assert.equal(pages, 6); // 51 references
 });
 
-test('branches and tags come page by page', async () => {
+test('branches and tags are read page by page', async () => {
   const branches = await counted(paginate.localBranches(connection, { repository }, PAGE));
   const tags = await counted(paginate.tags(connection, { repository }, PAGE));
 
@@ -71,7 +82,7 @@ test('branches and tags come page by page', async () => {
   assert.deepEqual([branches.calls, tags.calls], [3, 3]);
 });
 
-test('entries of a tree come page by page', async () => {
+test('tree entries are read page by page', async () => {
   const request = { repository, revision: Buffer.from('main'), path: Buffer.from('.') };
   const { items, calls: pages } = await counted(paginate.treeEntries(connection, request, PAGE));
 
@@ -82,8 +93,10 @@ test('entries of a tree come page by page', async () => {
   assert.equal(pages, 3); // 30 entries
 });
 
-test('commits come page by page', async () => {
-  const { items, calls: pages } = await counted(paginate.commits(connection, { repository, revisions: ['main'] }, PAGE));
+test('commits are read page by page', async () => {
+  const { items, calls: pages } = await counted(
+    paginate.commits(connection, { repository, revisions: ['main'] }, PAGE),
+  );
 
   assert.deepEqual(
     items.map(({ id }) => id),
@@ -93,13 +106,15 @@ test('commits come page by page', async () => {
 });
 
 test('a list that ends with a full page ends', async () => {
-  const five = await counted(paginate.commits(connection, { repository, revisions: ['main'] }, { pageSize: 5 }));
+  const five = await counted(
+    paginate.commits(connection, { repository, revisions: ['main'] }, { pageSize: 5 }),
+  );
   const tags = await counted(paginate.tags(connection, { repository }, { pageSize: 25 }));
 
   assert.deepEqual([five.items.length, tags.items.length], [COUNT, COUNT]);
 });
 
-test('leaving the loop asks for no further page', async () => {
+test('leaving the loop requests no further page', async () => {
   calls = 0;
   for await (const _ of paginate.commits(connection, { repository, revisions: ['main'] }, PAGE)) break;
 
@@ -109,5 +124,7 @@ test('leaving the loop asks for no further page', async () => {
 test('the error of a page is thrown', async () => {
   const none = { storageName: 'default', relativePath: 'none.git' };
 
-  await assert.rejects(Array.fromAsync(paginate.tags(connection, { repository: none })), { code: 'NOT_FOUND' });
+  await assert.rejects(Array.fromAsync(paginate.tags(connection, { repository: none })), {
+    code: 'NOT_FOUND',
+  });
 });

@@ -1,17 +1,17 @@
 import type { Readable, Writable } from 'node:stream';
 import type { PackfileNegotiationStatistics } from '#wire/gen/packfile_pb';
 
-/** Where the far command's streams go. None of them is closed by the functions that take them. */
+/** The streams of the remote command. The functions that take them close none of them. */
 export interface Stdio {
   readonly stdin: Readable | AsyncIterable<Uint8Array>;
   readonly stdout: Writable;
   readonly stderr: Writable;
 }
 
-/** How the far command ended. */
+/** The result of the remote command. */
 export interface PackResult {
-  /** 0 when the server said nothing about it. */
+  /** Exit code; 0 if the server sent none. */
   readonly exitCode: number;
-  /** What an upload-pack was asked for, where the server counts it. */
+  /** Statistics of an upload-pack request, if the server counts them. */
   readonly packfileNegotiationStatistics?: PackfileNegotiationStatistics | undefined;
 }

@@ -8,8 +8,9 @@ import { readableFrom } from './readable-from.ts';
 export type GitService = 'git-upload-pack' | 'git-receive-pack';
 
 /**
- * The advertisement of a repository's refs as smart HTTP answers it, service header included (RPCs InfoRefsUploadPack and
- * InfoRefsReceivePack). Destroying the stream cancels the call; the call's `CallError` is the stream's error.
+ * Returns the advertisement of a repository's refs as the body of smart HTTP, including the service
+ * header (RPCs InfoRefsUploadPack and InfoRefsReceivePack). Destroying the stream cancels the call;
+ * the call's `CallError` is the stream's error.
  */
 export function infoRefs(
   connection: ServiceCaller,

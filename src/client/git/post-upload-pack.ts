@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { copyStream } from '#base/copy-stream';
-import { stoppableChunks } from '#base/stoppable-chunks';
+import { copyStream } from '#base/streams/copy-stream';
+import { stoppableChunks } from '#base/streams/stoppable-chunks';
 import type { PackfileNegotiationStatistics } from '#wire/gen/packfile_pb';
 import { type PostUploadPackWithSidechannelRequestSchema, SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import type { CallOptions } from '../call/call-types.ts';
@@ -11,11 +11,13 @@ import { exchange } from './sidechannel-copy.ts';
 import { withSidechannel } from './with-sidechannel.ts';
 
 /**
- * Answers one `POST …/git-upload-pack` (RPC PostUploadPackWithSidechannel): `stdin` is the body, `stdout` takes the answer and stays
- * open. The connection comes from `dialSidechannel` with the same registry.
+ * Serves one `POST …/git-upload-pack` (RPC PostUploadPackWithSidechannel): `stdin` is the request
+ * body; the response is written to `stdout`, which stays open. The connection is from
+ * `dialSidechannel` with the same registry.
  *
- * @returns what the client asked for, where the server counts it (since 16.7).
- * @throws {CallError} the status of the call; {GitalyError} `copy request: …`, `close request: …`, `copy response: …`
+ * @returns statistics of the request, if the server counts them (since 16.7).
+ * @throws {CallError} the status of the call; {GitalyError} `copy request: …`, `close request: …`,
+ *   `copy response: …`
  */
 export async function postUploadPack(
   connection: ServiceCaller,
@@ -29,7 +31,8 @@ export async function postUploadPack(
       exchange(sidechannel, io.stdin, async (source) => {
         await copyStream(stoppableChunks(source), io.stdout);
       }),
-    call: (callOptions) => connection.client(SmartHTTPService).postUploadPackWithSidechannel(request, callOptions),
+    call: (callOptions) =>
+      connection.client(SmartHTTPService).postUploadPackWithSidechannel(request, callOptions),
   });
   return response.packfileNegotiationStatistics;
 }

@@ -3,14 +3,18 @@ import type { ResponseStream } from '../call/call-types.ts';
 import { WRITE_BUFFER_BYTES } from './write-buffer.ts';
 
 /**
- * The bytes of a call's responses as a stream, read no faster than it is: `readableFrom(connection.diff.rawDiff(…), ({ data }) => data)`.
- * Destroying the stream cancels the call, also while the server is silent. An error of the call is the stream's error.
+ * Returns the bytes of a call's responses as a stream with back-pressure:
+ * `readableFrom(connection.diff.rawDiff(…), ({ data }) => data)`. Destroying the stream cancels the
+ * call, even while the server is silent. An error of the call is the stream's error.
  */
 export function readableFrom<O>(call: ResponseStream<O>, bytesOf: (response: O) => Uint8Array): Readable {
   return readableOf(call[Symbol.asyncIterator](), { bytesOf, cancel: (reason) => call.cancel(reason) });
 }
 
-/** As `readableFrom`, from an iterator of which the beginning may have been read already. */
+/**
+ * Returns a stream like `readableFrom`, from an iterator whose beginning may have been read
+ * already.
+ */
 export function readableOf<O>(
   responses: AsyncIterator<O>,
   { bytesOf, cancel }: { bytesOf: (response: O) => Uint8Array; cancel: (reason: unknown) => void },

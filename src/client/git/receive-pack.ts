@@ -7,11 +7,14 @@ import { followCommand } from './remote-command.ts';
 import { StdinRequests } from './stdin-requests.ts';
 
 /**
- * Runs `git receive-pack` on the server (RPC SSHReceivePack). The request names the repository and who pushes.
+ * Runs `git receive-pack` on the server (RPC SSHReceivePack). The request contains the repository
+ * and the user.
  *
- * Resolves when the server ends the call; does not wait for `stdin`. The call is cancelled when it is left early.
+ * Resolves when the server ends the call, without waiting for `stdin`. On an error the call is
+ * cancelled.
  *
- * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send error: …`
+ * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send
+ *   error: …`
  */
 export async function receivePack(
   connection: ServiceCaller,
@@ -19,9 +22,13 @@ export async function receivePack(
   request: MessageInitShape<typeof SSHReceivePackRequestSchema>,
   options: CallOptions = {},
 ): Promise<PackResult> {
-  const requests = new StdinRequests<MessageInitShape<typeof SSHReceivePackRequestSchema>>(request, io.stdin, (stdin) => ({
-    stdin,
-  }));
+  const requests = new StdinRequests<MessageInitShape<typeof SSHReceivePackRequestSchema>>(
+    request,
+    io.stdin,
+    (stdin) => ({
+      stdin,
+    }),
+  );
   await using call = connection.client(SSHService).sshReceivePack(requests, options);
   return await followCommand(call, requests, io);
 }

@@ -1,11 +1,14 @@
-import { writeChunk } from '#base/copy-stream';
 import { GitalyError, messageOf } from '#base/gitaly-error';
+import { writeChunk } from '#base/streams/copy-stream';
 import { CallError } from '../call/call-error.ts';
 import type { ResponseStream } from '../call/call-types.ts';
 import type { PackResult, Stdio } from './git-streams.ts';
 import type { StdinRequests } from './stdin-requests.ts';
 
-/** What the SSH calls answer with: pieces of the far command's output, and its end when it failed. */
+/**
+ * Response of the SSH calls: pieces of the remote command's output, and its exit status if it
+ * failed.
+ */
 export interface CommandOutput {
   readonly stdout: Uint8Array;
   readonly stderr: Uint8Array;
@@ -13,10 +16,11 @@ export interface CommandOutput {
 }
 
 /**
- * Follows a far command until the server ends the call: writes what it prints, no faster than `io` takes it, and remembers its exit
- * status. Does not wait for `stdin`.
+ * Follows a remote command until the server ends the call: writes its output to `io` with
+ * back-pressure, and records its exit status. Does not wait for `stdin`.
  *
- * @throws {CallError} the status of the call; `metadata.exitCode` is what the server had said about the exit before.
+ * @throws {CallError} the status of the call; `metadata.exitCode` is the exit code that the server
+ *   sent before.
  * @throws {GitalyError} `stdin send error: …` when `stdin` failed.
  */
 export async function followCommand<T>(
@@ -41,11 +45,16 @@ export async function followCommand<T>(
 
 function throwStdinError(requests: { readonly error: unknown }): void {
   if (requests.error === undefined) return;
-  throw new GitalyError('UNKNOWN', `stdin send error: ${messageOf(requests.error)}`, { cause: requests.error });
+  throw new GitalyError('UNKNOWN', `stdin send error: ${messageOf(requests.error)}`, {
+    cause: requests.error,
+  });
 }
 
 function withExitCode(error: unknown, exitCode: number): unknown {
   if (!(error instanceof CallError)) return error;
   const { code, message, metadata, details, cause } = error;
-  return new CallError(new GitalyError(code, message, { cause, details, metadata: { ...metadata, exitCode } }), error);
+  return new CallError(
+    new GitalyError(code, message, { cause, details, metadata: { ...metadata, exitCode } }),
+    error,
+  );
 }

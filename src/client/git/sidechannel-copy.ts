@@ -1,12 +1,12 @@
-import { copyStream } from '#base/copy-stream';
 import { wrap } from '#base/gitaly-error';
-import { stoppableChunks } from '#base/stoppable-chunks';
+import { copyStream } from '#base/streams/copy-stream';
+import { stoppableChunks } from '#base/streams/stoppable-chunks';
 import type { SidechannelConnection } from '../sidechannel-registry.ts';
 import type { Stdio } from './git-streams.ts';
 
 /**
- * Sends `stdin` and then the half close, while `receive` takes what the server sends. Done when `receive` is: a `stdin` that never
- * ends does not hold it up.
+ * Sends `stdin` and then the half close, while `receive` reads the server's data. Resolves when
+ * `receive` does: a `stdin` that never ends does not delay it.
  *
  * @throws {GitalyError} `copy request: …`, `close request: …`, `copy response: …`
  */

@@ -11,10 +11,16 @@ async function collect(requests: AsyncIterable<string>): Promise<string[]> {
   return all;
 }
 
-test('the first request goes before the bytes, which are cut at 128 KiB', async () => {
+test('the first request precedes the bytes, which are split at 128 KiB', async () => {
   const stdin = Readable.from([Buffer.alloc(10), Buffer.alloc(0), Buffer.alloc(300_000)]);
 
-  assert.deepEqual(await collect(new StdinRequests('first', stdin, toText)), ['first', '10', '131072', '131072', '37856']);
+  assert.deepEqual(await collect(new StdinRequests('first', stdin, toText)), [
+    'first',
+    '10',
+    '131072',
+    '131072',
+    '37856',
+  ]);
 });
 
 test('the first request does not wait for a byte', async () => {
@@ -35,7 +41,7 @@ test('stopping does not wait for a byte either, and leaves stdin open', async ()
   assert.equal(stdin.destroyed, false);
 });
 
-test('an error of stdin is thrown and remembered', async () => {
+test('an error of stdin is thrown and recorded', async () => {
   const stdin = new PassThrough();
   const requests = new StdinRequests('first', stdin, toText);
   const collecting = collect(requests);

@@ -1,17 +1,19 @@
 import type { Readable } from 'node:stream';
-import { stoppableChunks } from '#base/stoppable-chunks';
+import { stoppableChunks } from '#base/streams/stoppable-chunks';
 import { WRITE_BUFFER_BYTES } from './write-buffer.ts';
 
 /**
- * The requests of a call that feeds a far command: one that says what to do, then the bytes of `stdin` in pieces of at most 128 KiB.
+ * The requests of a call that feeds a remote command: a header, then the bytes of `stdin` in pieces
+ * of at most 128 KiB.
  *
- * Stopping does not wait for `stdin`: an interactive one may never give its next byte. `stdin` is not destroyed.
+ * Stopping does not wait for `stdin`, which may be interactive and never yield another byte.
+ * `stdin` is not destroyed.
  */
 export class StdinRequests<T> implements AsyncIterable<T> {
   readonly #first: T;
   readonly #stdin: Readable | AsyncIterable<Uint8Array>;
   readonly #toRequest: (data: Uint8Array) => T;
-  /** Why `stdin` ended early, once that is known. */
+  /** The error that ended `stdin` early, once it is known. */
   error: unknown;
 
   constructor(first: T, stdin: Readable | AsyncIterable<Uint8Array>, toRequest: (data: Uint8Array) => T) {
@@ -33,7 +35,10 @@ export class StdinRequests<T> implements AsyncIterable<T> {
       const chunk = rest ?? (await this.#take(chunks));
       if (chunk === undefined) return { done: true, value: undefined };
       rest = chunk.byteLength > WRITE_BUFFER_BYTES ? chunk.subarray(WRITE_BUFFER_BYTES) : undefined;
-      return { done: false, value: this.#toRequest(rest === undefined ? chunk : chunk.subarray(0, WRITE_BUFFER_BYTES)) };
+      return {
+        done: false,
+        value: this.#toRequest(rest === undefined ? chunk : chunk.subarray(0, WRITE_BUFFER_BYTES)),
+      };
     };
     const stop = async (): Promise<IteratorResult<T, void>> => {
       await chunks.return?.();

@@ -7,11 +7,14 @@ import { followCommand } from './remote-command.ts';
 import { StdinRequests } from './stdin-requests.ts';
 
 /**
- * Runs `git upload-archive` on the server (RPC SSHUploadArchive), the far side of `git archive --remote`.
+ * Runs `git upload-archive` on the server (RPC SSHUploadArchive), the remote side of `git archive
+ * --remote`.
  *
- * Resolves when the server ends the call; does not wait for `stdin`. The call is cancelled when it is left early.
+ * Resolves when the server ends the call, without waiting for `stdin`. On an error the call is
+ * cancelled.
  *
- * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send error: …`
+ * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send
+ *   error: …`
  */
 export async function uploadArchive(
   connection: ServiceCaller,
@@ -19,9 +22,13 @@ export async function uploadArchive(
   request: MessageInitShape<typeof SSHUploadArchiveRequestSchema>,
   options: CallOptions = {},
 ): Promise<PackResult> {
-  const requests = new StdinRequests<MessageInitShape<typeof SSHUploadArchiveRequestSchema>>(request, io.stdin, (stdin) => ({
-    stdin,
-  }));
+  const requests = new StdinRequests<MessageInitShape<typeof SSHUploadArchiveRequestSchema>>(
+    request,
+    io.stdin,
+    (stdin) => ({
+      stdin,
+    }),
+  );
   await using call = connection.client(SSHService).sshUploadArchive(requests, options);
   return await followCommand(call, requests, io);
 }

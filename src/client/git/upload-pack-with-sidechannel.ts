@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { writeChunk } from '#base/copy-stream';
-import { BAND, readSideBand } from '#rpc/common/side-band';
+import { BAND, readSideBand } from '#base/pkt-line/side-band';
+import { writeChunk } from '#base/streams/copy-stream';
 import { SSHService, type SSHUploadPackWithSidechannelRequestSchema } from '#wire/gen/ssh_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { ServiceCaller } from '../call/typed-client.ts';
@@ -10,12 +10,13 @@ import { exchange } from './sidechannel-copy.ts';
 import { withSidechannel } from './with-sidechannel.ts';
 
 /**
- * Runs `git upload-pack` on the server, its streams over a sidechannel (RPC SSHUploadPackWithSidechannel). The connection comes from
- * `dialSidechannel` with the same registry.
+ * Runs `git upload-pack` on the server, with its streams over a sidechannel (RPC
+ * SSHUploadPackWithSidechannel). The connection is from `dialSidechannel` with the same registry.
  *
- * Resolves when the server has ended, with exit code 0; does not wait for `stdin`.
+ * Resolves when the server has ended, with exit code 0, without waiting for `stdin`.
  *
- * @throws {CallError} the status of the call; {GitalyError} `copy request: …`, `close request: …`, `copy response: …`
+ * @throws {CallError} the status of the call; {GitalyError} `copy request: …`, `close request: …`,
+ *   `copy response: …`
  */
 export async function uploadPackWithSidechannel(
   connection: ServiceCaller,

@@ -7,11 +7,13 @@ import { followCommand } from './remote-command.ts';
 import { StdinRequests } from './stdin-requests.ts';
 
 /**
- * Runs `git upload-pack` on the server (RPC SSHUploadPack, which Gitaly 17 and later no longer have).
+ * Runs `git upload-pack` on the server (RPC SSHUploadPack, removed in Gitaly 17).
  *
- * Resolves when the server ends the call; does not wait for `stdin`. The call is cancelled when it is left early.
+ * Resolves when the server ends the call, without waiting for `stdin`. On an error the call is
+ * cancelled.
  *
- * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send error: …`
+ * @throws {CallError} the status of the call, with `metadata.exitCode`; {GitalyError} `stdin send
+ *   error: …`
  */
 export async function uploadPack(
   connection: ServiceCaller,
@@ -19,9 +21,13 @@ export async function uploadPack(
   request: MessageInitShape<typeof SSHUploadPackRequestSchema>,
   options: CallOptions = {},
 ): Promise<PackResult> {
-  const requests = new StdinRequests<MessageInitShape<typeof SSHUploadPackRequestSchema>>(request, io.stdin, (stdin) => ({
-    stdin,
-  }));
+  const requests = new StdinRequests<MessageInitShape<typeof SSHUploadPackRequestSchema>>(
+    request,
+    io.stdin,
+    (stdin) => ({
+      stdin,
+    }),
+  );
   await using call = connection.client(SSHService).sshUploadPack(requests, options);
   return await followCommand(call, requests, io);
 }

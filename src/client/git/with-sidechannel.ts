@@ -3,12 +3,15 @@ import { Metadata, type MetadataInit } from '#rpc/common/metadata';
 import type { CallOptions } from '../call/call-types.ts';
 import type { SidechannelCallback, SidechannelRegistry } from '../sidechannel-registry.ts';
 
-/** How long the callback of a call that failed may take to hand on what the server had sent by then. */
-const LAST_WORDS_MS = 5_000;
+/**
+ * Time that the callback of a failed call has to pass on the data that the server had sent before.
+ */
+const DRAIN_MS = 5_000;
 
 /**
- * Makes a call that uses a sidechannel and waits for both. When the call fails, its error wins and the callback's is dropped; what came
- * before it, git's own words about the failure among that, is still handed on. An abort ends the waiting for the callback too.
+ * Makes a call that uses a sidechannel and waits for both. If the call fails, its error is thrown
+ * and the callback's is dropped; data that arrived before is still passed on, including git's error
+ * output. An abort also ends the wait for the callback.
  */
 export async function withSidechannel<T>(
   registry: SidechannelRegistry,
@@ -22,11 +25,11 @@ export async function withSidechannel<T>(
   try {
     response = await parts.call({ ...options, metadata: joined(options.metadata, waiter.metadata) });
   } catch (error) {
-    using limited = limitedSignal(LAST_WORDS_MS, options.signal);
-    const giveUp = (): void => ended.reject(error); // the callback may be stuck on its own side
+    using limited = limitedSignal(DRAIN_MS, options.signal);
+    const giveUp = (): void => ended.reject(error); // the callback may be stuck
     if (limited.signal.aborted) giveUp();
     limited.signal.addEventListener('abort', giveUp);
-    await waiter.close().catch(() => {}); // the call's error says more
+    await waiter.close().catch(() => {}); // the call's error is more specific
     throw error;
   }
   await waiter.close();

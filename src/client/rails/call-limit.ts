@@ -1,18 +1,22 @@
 import type { RequestStore } from './request-store.ts';
 import { TooManyInvocationsError } from './too-many-invocations-error.ts';
 
-/** Calls of one request that are no cause for concern. @see GitLab: Gitlab::GitalyClient::MAXIMUM_GITALY_CALLS */
+/** Limit of calls in one request. @see GitLab: Gitlab::GitalyClient::MAXIMUM_GITALY_CALLS */
 const MAX_CALLS = 30;
 
-/** Frames that are not the application's: Node's own, packages, and this library. */
+/** Matches stack frames outside the application: Node's own, packages, and this library. */
 const FOREIGN_FRAME = /node:|[/\\]node_modules[/\\]|<anonymous>|[/\\]client[/\\]rails[/\\](?!.*\.test\.)/;
 
 /**
  * Counts a call that is about to be made.
  *
- * @throws {TooManyInvocationsError} for the 31st that is not inside of `allowNPlus1Calls`, where limits are enforced.
+ * @throws {TooManyInvocationsError} for the 31st call outside `allowNPlus1Calls`, if limits are
+ *   enforced.
  */
-export function countCall(store: RequestStore, options: { isEnforced: boolean; frames: readonly string[] }): void {
+export function countCall(
+  store: RequestStore,
+  options: { isEnforced: boolean; frames: readonly string[] },
+): void {
   store.actualCalls++;
   if (!options.isEnforced || store.allowDepth > 0) return;
   store.permittedCalls++;
@@ -21,8 +25,10 @@ export function countCall(store: RequestStore, options: { isEnforced: boolean; f
   if (store.permittedCalls > MAX_CALLS) throw new TooManyInvocationsError(store.actualCalls, store.stacks);
 }
 
-/** The frames of the application that lead here, innermost first. */
+/** Returns the application's stack frames, innermost first. */
 export function applicationFrames(): string[] {
   const lines = new Error('where').stack?.split('\n').slice(1) ?? [];
-  return lines.map((line) => line.trim().replace(/^at (?:async )?/, '')).filter((line) => !FOREIGN_FRAME.test(line));
+  return lines
+    .map((line) => line.trim().replace(/^at (?:async )?/, ''))
+    .filter((line) => !FOREIGN_FRAME.test(line));
 }

@@ -3,18 +3,22 @@ import type { MethodInfo } from '#wire/method-info';
 import type { Invocation } from '../call/call-types.ts';
 import type { RequestStore } from './request-store.ts';
 
-/** What is known of a call beside the request. */
+/** Data about a call apart from its request. */
 export interface WatchedCall {
-  /** `undefined` for calls made past `GitalyClient.call`. */
-  readonly scope: { readonly storage: string; readonly address: string; readonly frames: readonly string[] } | undefined;
+  /** `undefined` for calls that do not use `GitalyClient.call`. */
+  readonly scope:
+    | { readonly storage: string; readonly address: string; readonly frames: readonly string[] }
+    | undefined;
   readonly store: RequestStore | undefined;
-  /** Told once that the call was answered. */
+  /** Called once when the call was answered. */
   readonly onAnswer: () => void;
-  /** Told when the call failed because a limit refused it. */
+  /** Called when a limit refused the call. */
   readonly onRefusal: () => void;
 }
 
-/** Measures one call, keeps what the performance bar shows, and says of an error which call it is of. */
+/**
+ * Measures one call, records data for the performance bar, and adds the call's names to its error.
+ */
 export class CallWatch {
   readonly #invocation: Invocation;
   readonly #call: WatchedCall;
@@ -27,7 +31,10 @@ export class CallWatch {
     this.#call = call;
   }
 
-  /** Passes the responses on. What the reader does between two of them is not the call's time. */
+  /**
+   * Passes the responses on. The reader's time between two of them does not count as the call's
+   * time.
+   */
   async *over<O>(responses: AsyncIterable<O>): AsyncGenerator<O, void, undefined> {
     const iterator = responses[Symbol.asyncIterator]();
     let isOver = false;
@@ -86,7 +93,7 @@ export class CallWatch {
   }
 }
 
-/** A method as Ruby names it: `commit_service`, `find_commit`. */
+/** Returns Ruby's names of a method: `commit_service`, `find_commit`. */
 function railsNames({ name, service }: MethodInfo): { service: string; rpc: string } {
   return { service: snakeCase(service.replace(/^.*\./, '')), rpc: snakeCase(name) };
 }

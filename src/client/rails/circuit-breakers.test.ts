@@ -5,7 +5,10 @@ import { startForeignServer } from '#testkit/foreign-server';
 import { CircuitBreakers } from './circuit-breakers.ts';
 import { GitalyClient } from './index.ts';
 
-const OPEN = { code: 'RESOURCE_EXHAUSTED', message: 'Gitaly service temporarily unavailable. Circuit is open' };
+const OPEN = {
+  code: 'RESOURCE_EXHAUSTED',
+  message: 'Gitaly service temporarily unavailable. Circuit is open',
+};
 
 function atTime(start = 0) {
   const clock = { now: start };
@@ -16,7 +19,7 @@ function times(count: number, work: () => void): void {
   for (let i = 0; i < count; i++) work();
 }
 
-test('a circuit opens when half of five calls of a minute were refused', () => {
+test('a circuit opens when half of five calls within a minute were refused', () => {
   const { circuits } = atTime();
 
   times(3, () => circuits.noteAnswer('a'));
@@ -39,7 +42,7 @@ test('four refusals are too few, and those of the minute before do not count', (
   circuits.check('a');
 });
 
-test('after a minute one refusal opens it again, and one answer closes it', () => {
+test('after a minute one refusal opens it again, and one success closes it', () => {
   const { circuits, clock } = atTime();
   times(5, () => circuits.noteRefusal('a'));
 
@@ -57,14 +60,15 @@ test('after a minute one refusal opens it again, and one answer closes it', () =
   circuits.check('a');
 });
 
-test('an overloaded server gets no further calls for nobody in particular, but those for people who are known', async () => {
+test('an overloaded server receives no calls without a user, but those with a user', async () => {
   let calls = 0;
   await using server = await startForeignServer({
     refExists: (_call: unknown, callback: (error: object) => void) => {
       calls++;
       callback({ code: status.RESOURCE_EXHAUSTED, details: 'busy' });
     },
-    serverInfo: (_call: unknown, callback: (error: object) => void) => callback({ code: status.INTERNAL, details: 'broken' }),
+    serverInfo: (_call: unknown, callback: (error: object) => void) =>
+      callback({ code: status.INTERNAL, details: 'broken' }),
   });
   let isOn = false;
   await using client = new GitalyClient({

@@ -1,24 +1,25 @@
 import { GitalyError } from '#base/gitaly-error';
 
-/** The numbers are GitLab's. @see GitLab: Gitlab::GitalyClient::CircuitBreaker */
+/** GitLab's values. @see GitLab: Gitlab::GitalyClient::CircuitBreaker */
 const WINDOW_MS = 60_000;
 const MIN_CALLS = 5;
 const MIN_REFUSED_SHARE = 0.5;
 const OPEN_MS = 60_000;
 
 interface Circuit {
-  /** Calls are counted by the minute of the clock. */
+  /** Start of the window: calls are counted per minute of the clock. */
   window: number;
   calls: number;
   refused: number;
   openUntilMs: number;
-  /** It was open, and no call has succeeded since: the next refusal opens it again. */
+  /** True if it was open and no call has succeeded since: the next refusal opens it again. */
   isOnTrial: boolean;
 }
 
 /**
- * Gives an overloaded server a rest: once half of the calls of a minute (five at least) were refused with RESOURCE_EXHAUSTED, further
- * ones fail for a minute without being made. Each kind of call has a circuit of its own.
+ * Protects an overloaded server: after half of the calls of a minute (at least five) were refused
+ * with RESOURCE_EXHAUSTED, further ones fail for a minute without being sent. Each kind of call has
+ * its own circuit.
  */
 export class CircuitBreakers {
   readonly #circuits = new Map<string, Circuit>();
@@ -29,21 +30,23 @@ export class CircuitBreakers {
     this.#now = now;
   }
 
-  /** @throws {GitalyError} RESOURCE_EXHAUSTED while the circuit is open. */
+  /**
+   * Checks the circuit before a call. @throws {GitalyError} RESOURCE_EXHAUSTED while it is open.
+   */
   check(name: string): void {
     if (this.#isOpen(this.#circuits.get(name))) {
       throw new GitalyError('RESOURCE_EXHAUSTED', 'Gitaly service temporarily unavailable. Circuit is open');
     }
   }
 
-  /** A call was answered. */
+  /** Records a successful call. */
   noteAnswer(name: string): void {
     const circuit = this.#counting(name);
     circuit.calls++;
     circuit.isOnTrial = false;
   }
 
-  /** A call was refused with RESOURCE_EXHAUSTED. */
+  /** Records a call that was refused with RESOURCE_EXHAUSTED. */
   noteRefusal(name: string): void {
     const circuit = this.#counting(name);
     circuit.calls++;
@@ -60,7 +63,13 @@ export class CircuitBreakers {
 
   #counting(name: string): Circuit {
     const window = Math.floor(this.#now() / WINDOW_MS);
-    const circuit = this.#circuits.get(name) ?? { window, calls: 0, refused: 0, openUntilMs: 0, isOnTrial: false };
+    const circuit = this.#circuits.get(name) ?? {
+      window,
+      calls: 0,
+      refused: 0,
+      openUntilMs: 0,
+      isOnTrial: false,
+    };
     this.#circuits.set(name, circuit);
     if (circuit.window !== window) Object.assign(circuit, { window, calls: 0, refused: 0 });
     return circuit;

@@ -1,16 +1,22 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** What an application lets travel with its calls: opaque to Gitaly, which hands it back to the internal API. */
+/**
+ * Data that an application sends with its calls. It is opaque to Gitaly, which passes it on to the
+ * internal API.
+ */
 export type ClientContext = Readonly<Record<string, string | boolean>>;
 
 const contexts = new AsyncLocalStorage<ClientContext>();
 
-/** Runs `work`; calls in it carry these entries beside those of the surroundings, whose entries of the same name they replace. */
+/**
+ * Runs `work` with these entries for its calls, in addition to those of surrounding calls; entries
+ * of the same name are replaced.
+ */
 export function withClientContext<T>(context: ClientContext, work: () => T): T {
   return contexts.run({ ...currentClientContext(), ...context }, work);
 }
 
-/** The entries of the surrounding `withClientContext` calls. */
+/** Returns the entries of the surrounding `withClientContext` calls. */
 export function currentClientContext(): ClientContext {
   return contexts.getStore() ?? {};
 }

@@ -1,10 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
 
-/** The flags that are in an installation's database, with their value: `gitaly_find_all_tags: true`. Others are left to the server. */
+/**
+ * The flags in an installation's database with their values: `gitaly_find_all_tags: true`. The
+ * server decides on others.
+ */
 export type FeatureFlags = Readonly<Record<string, boolean>>;
 
-/** Whom a flag may be on for, in the order in which they are asked. */
+/** Actors for which a flag may be on, in the order in which they are checked. */
 export interface FlagActors {
   readonly repository?: string;
   readonly user?: string;
@@ -14,22 +17,27 @@ export interface FlagActors {
 
 const actors = new AsyncLocalStorage<FlagActors>();
 
-/** GitLab's own flags have no such prefix and are not Gitaly's business. */
+/** Prefix of Gitaly's flags; GitLab's own flags have none. */
 const PREFIX = 'gitaly_';
 
-/** Runs `work`; flags of calls in it are those of these actors. */
+/** Runs `work` with the flags of these actors for its calls. */
 export function withFeatureFlagActors<T>(of: FlagActors, work: () => T): T {
   return actors.run(of, work);
 }
 
-/** The actors of the surrounding `withFeatureFlagActors`. */
+/** Returns the actors of the surrounding `withFeatureFlagActors`. */
 export function currentActors(): FlagActors {
   return actors.getStore() ?? {};
 }
 
-/** `gitaly_find_all_tags` travels as `gitaly-feature-find-all-tags`. */
+/**
+ * Returns metadata for flags: `gitaly_find_all_tags` is sent as `gitaly-feature-find-all-tags`.
+ */
 export function featureFlagHeaders(flags: FeatureFlags): [key: string, value: string][] {
   return Object.entries(flags)
     .filter(([name]) => name.startsWith(PREFIX))
-    .map(([name, isOn]) => [`${FEATURE_FLAG_PREFIX}${name.slice(PREFIX.length).replaceAll('_', '-')}`, String(isOn)]);
+    .map(([name, isOn]) => [
+      `${FEATURE_FLAG_PREFIX}${name.slice(PREFIX.length).replaceAll('_', '-')}`,
+      String(isOn),
+    ]);
 }

@@ -12,7 +12,7 @@ afterEach(() => {
   delete process.env.GITALY_DISABLE_REQUEST_LIMITS;
 });
 
-/** A client of a real server, and what it sends. */
+/** Returns a client of a real server, and a record of what it sends. */
 async function start(config: Partial<GitalyClientConfig> = {}) {
   const server = await startGitaly();
   const sent: Invocation[] = [];
@@ -30,7 +30,9 @@ async function start(config: Partial<GitalyClientConfig> = {}) {
     sent,
     metadata: (index = 0) => Object.fromEntries(Metadata.from(sent[index]?.options.metadata).entries()),
     ping: () =>
-      client.call('default', (gitaly) => gitaly.repository.repositoryExists({ repository: REPOSITORY }), { timeout: 'fast' }),
+      client.call('default', (gitaly) => gitaly.repository.repositoryExists({ repository: REPOSITORY }), {
+        timeout: 'fast',
+      }),
     async [Symbol.asyncDispose]() {
       await client[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
@@ -38,7 +40,7 @@ async function start(config: Partial<GitalyClientConfig> = {}) {
   };
 }
 
-test('the 31st call of a request is refused before it is made', async () => {
+test('the 31st call of a request is refused before it is sent', async () => {
   await using started = await start();
   const { client, ping, sent } = started;
 
@@ -63,7 +65,7 @@ test('the 31st call of a request is refused before it is made', async () => {
   assert.equal(sent.length, 30);
 });
 
-test('stacks that called equally often are all named', () => {
+test('all call stacks with the same number of calls are listed', () => {
   const { message } = new TooManyInvocationsError(
     31,
     new Map([
@@ -84,7 +86,7 @@ test('stacks that called equally often are all named', () => {
   );
 });
 
-test('calls that are allowed count, but not against the limit', async () => {
+test('allowed calls are counted, but not against the limit', async () => {
   await using started = await start();
   const { client, ping } = started;
 
@@ -109,7 +111,7 @@ test('calls that are allowed count, but not against the limit', async () => {
   });
 });
 
-test('nothing is limited outside of a request, in production, or when the limit is off', async () => {
+test('no limit applies outside a request, in production, or when the limit is off', async () => {
   const often = async ({ client, ping }: Awaited<ReturnType<typeof start>>) => {
     for (let i = 0; i < 31; i++) await ping();
     return client.getRequestCount();
@@ -123,15 +125,21 @@ test('nothing is limited outside of a request, in production, or when the limit 
   }
   await using production = await start({ isProduction: true });
   assert.equal(await production.client.run(() => often(production)), 31);
-  await using enforced = await start({ isProduction: true, featureFlags: () => ({ gitaly_enforce_requests_limits: true }) });
+  await using enforced = await start({
+    isProduction: true,
+    featureFlags: () => ({ gitaly_enforce_requests_limits: true }),
+  });
   await assert.rejects(
     enforced.client.run(() => often(enforced)),
     TooManyInvocationsError,
   );
 });
 
-test('calls carry what Rails sends', async () => {
-  const featureFlags = ({ project }: { project?: string }) => ({ gitaly_find_all_tags: project === 'p1', other: true });
+test("calls have Rails' metadata", async () => {
+  const featureFlags = ({ project }: { project?: string }) => ({
+    gitaly_find_all_tags: project === 'p1',
+    other: true,
+  });
   await using started = await start({ featureFlags });
   const { client, metadata } = started;
   const context = {
@@ -176,10 +184,11 @@ test('calls carry what Rails sends', async () => {
   });
 });
 
-test('client context is put together from the request, its surroundings and the call', async () => {
+test('client context combines that of the request, the surroundings and the call', async () => {
   await using started = await start();
   const { client, metadata } = started;
-  const info = (clientContext = {}) => client.call('default', (gitaly) => gitaly.server.serverInfo({}), { clientContext });
+  const info = (clientContext = {}) =>
+    client.call('default', (gitaly) => gitaly.server.serverInfo({}), { clientContext });
   const sent = (index: number) => {
     const bytes = metadata(index)['gitaly-client-context-bin'];
     return bytes && JSON.parse(String(bytes));
@@ -187,14 +196,19 @@ test('client context is put together from the request, its surroundings and the 
 
   await info();
   await client.withContext({ a: 'outer', b: true }, () =>
-    client.run(() => client.withContext({ a: 'inner' }, () => info({ c: 'own' })), { context: { clientContext: { d: '1' } } }),
+    client.run(() => client.withContext({ a: 'inner' }, () => info({ c: 'own' })), {
+      context: { clientContext: { d: '1' } },
+    }),
   );
   await client.withContext({ a: 'x' }, () => info());
 
-  assert.deepEqual([sent(0), sent(1), sent(2)], [undefined, { a: 'inner', b: true, c: 'own', d: '1' }, { a: 'x' }]);
+  assert.deepEqual(
+    [sent(0), sent(1), sent(2)],
+    [undefined, { a: 'inner', b: true, c: 'own', d: '1' }, { a: 'x' }],
+  );
 });
 
-test('long calls end as others do, but for jobs', async () => {
+test('long calls have the default timeout, except in jobs', async () => {
   const seconds = async (config: Partial<GitalyClientConfig>) => {
     await using started = await start(config);
     await started.client.call('default', (gitaly) => gitaly.server.serverInfo({}), { timeout: 'long' });
@@ -206,12 +220,17 @@ test('long calls end as others do, but for jobs', async () => {
   assert.equal(await seconds({ timeouts: { long: 90 } }), 90);
 });
 
-test('a call ends after its own time, and no later than the request', async () => {
+test('a call ends at its own timeout, and no later than the request', async () => {
   await using started = await start({ timeouts: { medium: 20 } });
   const { client, sent } = started;
-  const left = (index: number) => Math.round(((sent[index]?.options.deadline?.getTime() ?? Number.NaN) - Date.now()) / 1000);
+  const left = (index: number) =>
+    Math.round(((sent[index]?.options.deadline?.getTime() ?? Number.NaN) - Date.now()) / 1000);
   const info = (timeout?: 'default' | 'fast' | 'medium' | number) =>
-    client.call('default', (gitaly) => gitaly.server.serverInfo({}), timeout === undefined ? {} : { timeout });
+    client.call(
+      'default',
+      (gitaly) => gitaly.server.serverInfo({}),
+      timeout === undefined ? {} : { timeout },
+    );
 
   await info();
   await info('fast');
@@ -220,11 +239,14 @@ test('a call ends after its own time, and no later than the request', async () =
   await client.run(() => info('medium'), { deadline: new Date(Date.now() + 3000) });
   await client.run(() => info('medium'), { deadline: new Date(Date.now() + 60_000) });
 
-  assert.deepEqual([left(0), left(1), left(2), sent[3]?.options.deadline, left(4), left(5)], [55, 10, 20, undefined, 3, 20]);
+  assert.deepEqual(
+    [left(0), left(1), left(2), sent[3]?.options.deadline, left(4), left(5)],
+    [55, 10, 20, undefined, 3, 20],
+  );
   assert.equal(started.metadata(5).deadline_type, 'regular');
 });
 
-test('the time of a request and its calls are kept; of a stream only the waiting', async () => {
+test('the time of a request and its calls are recorded; for streams only the waiting time', async () => {
   await using started = await start({ keepsCallDetails: () => true });
   const { client, ping } = started;
 
@@ -252,7 +274,7 @@ test('the time of a request and its calls are kept; of a stream only the waiting
   assert.deepEqual([client.queryTime(), client.callDetails()], [0, []]);
 });
 
-test('an error says which storage and call it is of', async () => {
+test('an error names its storage and call', async () => {
   await using started = await start();
   const { client } = started;
   const failing = client.call('default', (gitaly) =>
@@ -262,12 +284,17 @@ test('an error says which storage and call it is of', async () => {
   await assert.rejects(failing, (error: { code?: string; gitalyErrorMetadata?: unknown }) => {
     assert.equal(error.code, 'NOT_FOUND');
     const address = client.addressOf('default');
-    assert.deepEqual(error.gitalyErrorMetadata, { storage: 'default', address, service: 'ref_service', rpc: 'ref_exists' });
+    assert.deepEqual(error.gitalyErrorMetadata, {
+      storage: 'default',
+      address,
+      service: 'ref_service',
+      rpc: 'ref_exists',
+    });
     return true;
   });
 });
 
-test('a storage that is not configured rightly is refused with the text of GitLab', async () => {
+test("a misconfigured storage is refused with GitLab's text", async () => {
   await using client = new GitalyClient({
     storages: {
       none: {},

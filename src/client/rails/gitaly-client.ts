@@ -13,7 +13,13 @@ import { CircuitBreakers } from './circuit-breakers.ts';
 import { type ClientContext, withClientContext } from './client-context.ts';
 import { currentActors, type FeatureFlags, type FlagActors, withFeatureFlagActors } from './feature-flags.ts';
 import { requestMetadata } from './request-metadata.ts';
-import { type CallDetail, currentStore, type RequestContext, type RequestStore, withStore } from './request-store.ts';
+import {
+  type CallDetail,
+  currentStore,
+  type RequestContext,
+  type RequestStore,
+  withStore,
+} from './request-store.ts';
 import { type StoragesConfig, storageTarget } from './storages.ts';
 import { endOfCall, type Timeouts, timeoutSeconds } from './timeouts.ts';
 
@@ -21,27 +27,39 @@ export interface GitalyClientConfig extends StoragesConfig {
   /** `gitlab-web` (default) or `gitlab-sidekiq`, whose calls may take longer. */
   readonly clientName?: string;
   readonly timeouts?: Partial<Timeouts>;
-  /** The persisted flags for the actors of the call; on when on for any of them. */
+  /**
+   * Returns the persisted flags for the actors of the call; a flag is on if it is on for any of
+   * them.
+   */
   readonly featureFlags?: (actors: FlagActors) => FeatureFlags;
-  /** In production only the flag `gitaly_enforce_requests_limits` has the limit of calls enforced. Default: by NODE_ENV. */
+  /**
+   * In production the limit of calls is enforced only with the flag
+   * `gitaly_enforce_requests_limits`. Default: from NODE_ENV.
+   */
   readonly isProduction?: boolean;
-  /** Whether calls of a request are kept for its performance bar. */
+  /** Reports whether calls of a request are recorded for its performance bar. */
   readonly keepsCallDetails?: () => boolean;
-  /** Whether calls for nobody in particular (no `username`) go through circuit breakers; asked at each call. Default: they do not. */
+  /**
+   * Reports whether calls without a `username` use circuit breakers; called for each call. Default:
+   * they do not.
+   */
   readonly breaksCircuits?: () => boolean;
   readonly dialOptions?: DialOptions;
 }
 
 export interface CallScope {
-  /** A class of the configured time-outs, or seconds; 0 is without an end. Default `default`. */
+  /** A class of the configured timeouts, or seconds; 0 means no limit. Default `default`. */
   readonly timeout?: keyof Timeouts | number;
-  /** What of the application calls. */
+  /** Name of the calling code in the application. */
   readonly callSite?: string;
-  /** A second storage that the server has to reach, as for CreateFork. */
+  /** A second storage that the server must reach, as for CreateFork. */
   readonly remoteStorage?: string;
-  /** Path of a repository beside whose data the server should keep that of the call, as for ReplicateRepository. */
+  /**
+   * Path of a repository near whose data the server should store that of the call, as for
+   * ReplicateRepository.
+   */
   readonly partitioningHint?: string;
-  /** Beside that of the request; see `withContext`. */
+  /** Entries in addition to those of the request; see `withContext`. */
   readonly clientContext?: ClientContext;
 }
 
@@ -54,8 +72,8 @@ interface Scope extends CallScope {
 }
 
 /**
- * Gitaly as a Rails-like application has it: storages by name, and while a request is served, a count of its calls, so that a loop of
- * calls fails in development and not in production's load.
+ * A Gitaly client for a Rails-like application: storages have names, and the calls of each request
+ * are counted, so that a loop of calls fails in development instead of overloading production.
  */
 export class GitalyClient implements AsyncDisposable {
   readonly #config: GitalyClientConfig;
@@ -70,14 +88,17 @@ export class GitalyClient implements AsyncDisposable {
       dialOptions: {
         retry: { codes: ['UNAVAILABLE', 'ABORTED'], methods: ['/grpc.health.v1.Health/Check'] },
         clientName: config.clientName ?? DEFAULT_CLIENT_NAME,
-        credentials: tokenCredentials(''), // signed also where there is no token
+        credentials: tokenCredentials(''), // signed even without a token
         ...options,
         interceptors: [this.#intercept, ...interceptors],
       },
     });
   }
 
-  /** Serves a request or a job: calls in `work` are counted together, belong to `context`, and end at `deadline`. */
+  /**
+   * Runs a request or a job: calls in `work` are counted together, have its `context`, and end at
+   * `deadline`.
+   */
   run<T>(work: () => T, options: { context?: RequestContext; deadline?: Date } = {}): T {
     const store: RequestStore = {
       sessionId: randomUUID(),
@@ -94,25 +115,33 @@ export class GitalyClient implements AsyncDisposable {
   }
 
   /**
-   * Calls a storage: `call('default', (gitaly) => gitaly.commit.findCommit(request), { timeout: 'fast' })`. Streams that `work` returns
-   * unread count as well, and must be read inside of it.
+   * Calls a storage: `call('default', (gitaly) => gitaly.commit.findCommit(request), { timeout:
+   * 'fast' })`. Unread streams that `work` returns count as well, and must be read inside it.
    *
-   * @throws {TooManyInvocationsError} before the 31st call of a request; {CallError} with `gitalyErrorMetadata`; {GitalyError} for a
-   *   storage that is not configured, and RESOURCE_EXHAUSTED `Gitaly service temporarily unavailable. Circuit is open`.
+   * @throws {TooManyInvocationsError} before the 31st call of a request; {CallError} with
+   *   `gitalyErrorMetadata`; {GitalyError} for a storage that is not configured, and
+   *   RESOURCE_EXHAUSTED `Gitaly service temporarily unavailable. Circuit is open`.
    */
-  async call<T>(storage: string, work: (gitaly: Connection) => Promise<T>, scope: CallScope = {}): Promise<T> {
+  async call<T>(
+    storage: string,
+    work: (gitaly: Connection) => Promise<T>,
+    scope: CallScope = {},
+  ): Promise<T> {
     const { address, token } = storageTarget(this.#config, storage);
     const frames = currentStore() === undefined ? [] : applicationFrames();
     const connection = await this.#pool.dial(address, token);
     return await this.#scopes.run({ ...scope, storage, address, frames }, () => work(connection));
   }
 
-  /** Where a storage is. @throws {GitalyError} for one that is not configured. */
+  /** Returns the address of a storage. @throws {GitalyError} for one that is not configured. */
   addressOf(storage: string): string {
     return storageTarget(this.#config, storage).address;
   }
 
-  /** Calls in `work` are counted, but not against the limit. For loops that are known and have an issue to their name. */
+  /**
+   * Runs `work`, whose calls are counted but not limited. Use it for known loops that have an
+   * issue.
+   */
   async allowNPlus1Calls<T>(work: () => T | Promise<T>): Promise<T> {
     const store = currentStore();
     if (store === undefined) return await work();
@@ -124,12 +153,12 @@ export class GitalyClient implements AsyncDisposable {
     }
   }
 
-  /** Calls of this request so far. */
+  /** Returns the number of calls of this request so far. */
   getRequestCount(): number {
     return currentStore()?.actualCalls ?? 0;
   }
 
-  /** Starts to count anew; the stacks stay. */
+  /** Resets the counters; the stacks are kept. */
   resetCounts(): void {
     const store = currentStore();
     if (store === undefined) return;
@@ -137,22 +166,25 @@ export class GitalyClient implements AsyncDisposable {
     store.permittedCalls = 0;
   }
 
-  /** Seconds that this request has waited for Gitaly, to the microsecond. */
+  /** Returns the seconds for which this request has waited for Gitaly, to the microsecond. */
   queryTime(): number {
     return Number(((currentStore()?.queryMs ?? 0) / 1000).toFixed(6));
   }
 
-  /** The calls of this request; empty while the performance bar is off. */
+  /** Returns the calls of this request; empty while the performance bar is off. */
   callDetails(): readonly CallDetail[] {
     return currentStore()?.details ?? [];
   }
 
-  /** Runs `work`; flags of calls in it are those of these actors. */
+  /** Runs `work` with the flags of these actors for its calls. */
   withFeatureFlagActors<T>(actors: FlagActors, work: () => T): T {
     return withFeatureFlagActors(actors, work);
   }
 
-  /** Runs `work`; calls in it carry these entries as client context, beside those of the request and of surrounding calls of this. */
+  /**
+   * Runs `work`, whose calls have these entries as client context, in addition to those of the
+   * request and of surrounding calls of this function.
+   */
   withContext<T>(context: ClientContext, work: () => T): T {
     return withClientContext(context, work);
   }
@@ -166,7 +198,8 @@ export class GitalyClient implements AsyncDisposable {
     const scope = this.#scopes.getStore();
     const circuit = this.#circuitOf(invocation, store, scope);
     if (circuit !== undefined) this.#circuits.check(circuit);
-    if (store !== undefined) countCall(store, { isEnforced: this.#isEnforced(), frames: scope?.frames ?? [] });
+    if (store !== undefined)
+      countCall(store, { isEnforced: this.#isEnforced(), frames: scope?.frames ?? [] });
 
     const watch = new CallWatch(invocation, {
       store,
@@ -174,11 +207,20 @@ export class GitalyClient implements AsyncDisposable {
       onAnswer: () => circuit !== undefined && this.#circuits.noteAnswer(circuit),
       onRefusal: () => circuit !== undefined && this.#circuits.noteRefusal(circuit),
     });
-    return wrapResponses(next(this.#prepared(invocation, store, scope)), (responses) => watch.over(responses));
+    return wrapResponses(next(this.#prepared(invocation, store, scope)), (responses) =>
+      watch.over(responses),
+    );
   };
 
-  /** The circuit that a call belongs to, if any: people who are known are served as long as Gitaly serves them. */
-  #circuitOf({ method }: Invocation, store: RequestStore | undefined, scope: Scope | undefined): string | undefined {
+  /**
+   * Returns the circuit of a call. Calls with a known user have none: they are made as long as
+   * Gitaly serves them.
+   */
+  #circuitOf(
+    { method }: Invocation,
+    store: RequestStore | undefined,
+    scope: Scope | undefined,
+  ): string | undefined {
     if (this.#config.breaksCircuits?.() !== true || store?.context.username) return undefined;
     return `${scope?.storage ?? ''} ${method.path}`;
   }
@@ -189,14 +231,20 @@ export class GitalyClient implements AsyncDisposable {
     const seconds = typeof timeout === 'number' ? timeout : timeoutSeconds(timeout, { clientName, timeouts });
     const end = endOfCall(seconds, store?.deadline);
     const remote =
-      remoteStorage === undefined ? undefined : ([remoteStorage, storageTarget(this.#config, remoteStorage)] as const);
+      remoteStorage === undefined
+        ? undefined
+        : ([remoteStorage, storageTarget(this.#config, remoteStorage)] as const);
     const metadata = requestMetadata({ store, end, scope, remote, flags: this.#config.featureFlags });
     metadata.assign(Metadata.from(invocation.options.metadata));
-    const options = { ...(end.deadline !== undefined && { deadline: end.deadline }), ...invocation.options, metadata };
+    const options = {
+      ...(end.deadline !== undefined && { deadline: end.deadline }),
+      ...invocation.options,
+      metadata,
+    };
     return { ...invocation, options };
   }
 
-  /** An empty value of the variable counts too. */
+  /** Reports whether the limit is enforced. An empty value of the variable counts as set. */
   #isEnforced(): boolean {
     if (process.env.GITALY_DISABLE_REQUEST_LIMITS !== undefined) return false;
     const { isProduction = process.env.NODE_ENV === 'production', featureFlags } = this.#config;

@@ -1,4 +1,6 @@
-/** Gitaly as a Rails-like application has it: `import { GitalyClient } from 'gitaly-ts/client/rails'`. */
+/**
+ * The client for Rails-like applications: `import { GitalyClient } from 'gitaly-ts/client/rails'`.
+ */
 
 export type { ClientContext } from './client-context.ts';
 export type { FeatureFlags, FlagActors } from './feature-flags.ts';

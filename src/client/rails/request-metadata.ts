@@ -1,4 +1,11 @@
-import { CALL_SITE, CLIENT_CONTEXT, DEADLINE_TYPE, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
+import {
+  CALL_SITE,
+  CLIENT_CONTEXT,
+  DEADLINE_TYPE,
+  REMOTE_IP,
+  USER_ID,
+  USERNAME,
+} from '#rpc/common/header-names';
 import { Metadata } from '#rpc/common/metadata';
 import { gitalyServers } from '../gitaly-servers.ts';
 import { type ClientContext, currentClientContext } from './client-context.ts';
@@ -7,24 +14,27 @@ import type { RequestStore } from './request-store.ts';
 import type { StorageTarget } from './storages.ts';
 import type { CallEnd } from './timeouts.ts';
 
-/** What whoever makes a call says about it. */
+/** Metadata that the caller sets for a call. */
 export interface CallMarks {
   readonly callSite?: string;
   readonly partitioningHint?: string;
   readonly clientContext?: ClientContext;
 }
 
-/** What one call is about, beyond its request. */
+/** Data about one call apart from its request. */
 export interface CallFacts {
   readonly store: RequestStore | undefined;
   readonly end: CallEnd;
   readonly scope: CallMarks | undefined;
-  /** Name and place of a second storage that the server has to reach. */
+  /** Name and address of a second storage that the server must reach. */
   readonly remote: readonly [name: string, target: StorageTarget] | undefined;
   readonly flags: ((actors: FlagActors) => FeatureFlags) | undefined;
 }
 
-/** The metadata that GitLab's Rails sends, besides that of every connection. @see GitLab: Gitlab::GitalyClient.request_kwargs */
+/**
+ * Returns the metadata that GitLab's Rails sends, in addition to that of every connection. @see
+ * GitLab: Gitlab::GitalyClient.request_kwargs
+ */
 export function requestMetadata({ store, end, scope = {}, remote, flags }: CallFacts): Metadata {
   const metadata = Metadata.from();
   const set = (key: string, value: string | undefined) => {
@@ -33,7 +43,8 @@ export function requestMetadata({ store, end, scope = {}, remote, flags }: CallF
   set(CALL_SITE, scope.callSite);
   set('gitaly-partitioning-hint', scope.partitioningHint);
   if (remote !== undefined) metadata.assign(gitalyServers({ [remote[0]]: remote[1] }));
-  if (flags !== undefined) for (const [key, value] of featureFlagHeaders(flags(currentActors()))) set(key, value);
+  if (flags !== undefined)
+    for (const [key, value] of featureFlagHeaders(flags(currentActors()))) set(key, value);
   const context = { ...store?.context.clientContext, ...currentClientContext(), ...scope.clientContext };
   if (Object.keys(context).length > 0) set(CLIENT_CONTEXT, JSON.stringify(context));
   if (store === undefined) return metadata;

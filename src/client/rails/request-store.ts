@@ -11,49 +11,52 @@ export interface CallDetail {
   readonly rpc: string;
   /** The request; empty for streams of requests. */
   readonly request: unknown;
-  /** Frames of the application that made the call. */
+  /** The application's stack frames of the call. */
   readonly backtrace: readonly string[];
 }
 
-/** What is counted while one web request, or one job, is served. */
+/** Counters of one web request or job. */
 export interface RequestStore {
   readonly sessionId: string;
-  /** Ends calls at the request's own end; `undefined` for jobs. */
+  /** End of the request, which limits its calls; `undefined` for jobs. */
   readonly deadline: Date | undefined;
   readonly context: RequestContext;
   actualCalls: number;
   permittedCalls: number;
-  /** How deep in `allowNPlus1Calls`. */
+  /** Nesting depth of `allowNPlus1Calls`. */
   allowDepth: number;
-  /** Call stack → calls from it. */
+  /** Number of calls by call stack. */
   readonly stacks: Map<string, number>;
   queryMs: number;
   /** `undefined` while the performance bar is off. */
   readonly details: CallDetail[] | undefined;
 }
 
-/** Who the request is for; sent along with every call. */
+/** Identity of the request, sent with every call. */
 export interface RequestContext {
   readonly username?: string;
   readonly userId?: string;
   readonly glUserId?: string;
   readonly remoteIp?: string;
-  /** For all calls of the request. */
+  /** Client context for all calls of the request. */
   readonly clientContext?: ClientContext;
-  /** Inside of hook callbacks: the path of the repository that the server has a snapshot of. */
+  /** In hook callbacks: the path of the repository of which the server has a snapshot. */
   readonly relativePath?: string;
-  /** Inside of hook callbacks: objects are in quarantine, so that only the primary has them. */
+  /** In hook callbacks: objects are in quarantine, so that only the primary has them. */
   readonly isQuarantined?: boolean;
 }
 
 const stores = new AsyncLocalStorage<RequestStore>();
 
-/** Runs `work` with a store of its own. */
+/** Runs `work` with its own store. */
 export function withStore<T>(store: RequestStore, work: () => T): T {
   return stores.run(store, work);
 }
 
-/** The store of the request that is being served; `undefined` outside of any, where nothing is counted. */
+/**
+ * Returns the store of the current request; `undefined` outside a request, where nothing is
+ * counted.
+ */
 export function currentStore(): RequestStore | undefined {
   return stores.getStore();
 }

@@ -1,17 +1,17 @@
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 
-/** Where a storage is, as `gitlab.yml` has it. */
+/** Address of a storage, as in `gitlab.yml`. */
 export interface StorageConfig {
   readonly gitaly_address?: string;
-  /** Instead of the token for all. */
+  /** Token of this storage, instead of the common one. */
   readonly gitaly_token?: string;
 }
 
 /** The storages of an installation. */
 export interface StoragesConfig {
   readonly storages: Readonly<Record<string, StorageConfig>>;
-  /** The token of storages without their own. */
+  /** Token of storages without their own. */
   readonly token?: string;
 }
 
@@ -21,10 +21,10 @@ export interface StorageTarget {
 }
 
 /**
- * Finds a storage.
+ * Returns the address and token of a storage.
  *
- * @throws {GitalyError} INVALID_ARGUMENT with the texts of GitLab: `storage not found: "x"`, `storage "x" is missing a gitaly_address`,
- *   `Unsupported Gitaly address: …`.
+ * @throws {GitalyError} INVALID_ARGUMENT with the texts of GitLab: `storage not found: "x"`,
+ *   `storage "x" is missing a gitaly_address`, `Unsupported Gitaly address: …`.
  */
 export function storageTarget({ storages, token = '' }: StoragesConfig, name: string): StorageTarget {
   const storage = Object.hasOwn(storages, name) ? storages[name] : undefined;
@@ -35,7 +35,8 @@ export function storageTarget({ storages, token = '' }: StoragesConfig, name: st
     const schemes = "'tcp' or 'unix' or 'tls' or 'dns'";
     throw invalid(`Unsupported Gitaly address: ${quote(address)} does not use URL scheme ${schemes}`);
   }
-  return { address, token: storage.gitaly_token || token }; // GitLab writes an empty token where there is none
+  // GitLab writes an empty token if there is none
+  return { address, token: storage.gitaly_token || token };
 }
 
 function invalid(message: string): GitalyError {

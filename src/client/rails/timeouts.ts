@@ -1,18 +1,21 @@
-/** How long calls may take, as GitLab's application settings have it, in seconds. 0 means without an end. */
+/** Timeouts in seconds, as in GitLab's application settings. 0 means no limit. */
 export interface Timeouts {
   readonly default: number;
   readonly fast: number;
   readonly medium: number;
-  /** Without it: 6 hours for the client `gitlab-sidekiq`, whose jobs may take long; else as `default`. */
+  /**
+   * Default: 6 hours for the client `gitlab-sidekiq`, whose jobs may take long; otherwise as
+   * `default`.
+   */
   readonly long?: number;
 }
 
-/** What GitLab has without settings. */
+/** GitLab's timeouts without settings. */
 export const DEFAULT_TIMEOUTS: Timeouts = { default: 55, fast: 10, medium: 30 };
 
 const LONG_OF_JOBS = 6 * 60 * 60;
 
-/** The seconds that a class of time-outs stands for. */
+/** Returns the seconds of a timeout class. */
 export function timeoutSeconds(
   name: keyof Timeouts,
   { clientName, timeouts }: { clientName: string; timeouts: Partial<Timeouts> | undefined },
@@ -21,15 +24,18 @@ export function timeoutSeconds(
   return all[name] ?? (clientName === 'gitlab-sidekiq' ? LONG_OF_JOBS : all.default);
 }
 
-/** When a call ends, and whether the request that it is for cut its time. */
+/** Time limit of a call, and whether the request's deadline shortened it. */
 export interface CallEnd {
   readonly deadline: Date | undefined;
   readonly type: 'regular' | 'limited';
 }
 
-/** The end of a call that begins now: after its own time, but no later than the request that it is for. */
+/**
+ * Returns the end of a call that begins now: after its own timeout, but no later than its request.
+ */
 export function endOfCall(timeoutSeconds: number, requestDeadline: Date | undefined): CallEnd {
   const own = timeoutSeconds > 0 ? new Date(Date.now() + timeoutSeconds * 1000) : undefined;
-  if (requestDeadline === undefined || (own !== undefined && own <= requestDeadline)) return { deadline: own, type: 'regular' };
+  if (requestDeadline === undefined || (own !== undefined && own <= requestDeadline))
+    return { deadline: own, type: 'regular' };
   return { deadline: requestDeadline, type: 'limited' };
 }

@@ -1,18 +1,22 @@
-/** One request has called Gitaly so often that it looks like a loop. The message is a contract with developers and their tools. */
+/**
+ * One request has made so many calls that it looks like a loop. Developers and their tools depend
+ * on the message.
+ */
 export class TooManyInvocationsError extends Error {
   override readonly name = 'TooManyInvocationsError';
-  /** The function that counted. */
+  /** The counting function. */
   readonly callSite = 'call';
-  /** Calls of this request so far. */
+  /** Number of calls of this request so far. */
   readonly invocationCount: number;
-  /** Calls from the busiest stack. */
+  /** Number of calls from the busiest stack. */
   readonly maxCallStack: number;
 
-  /** @param stacks call stack (frames on lines of their own) → calls from it */
+  /** Creates the error. @param stacks number of calls by call stack (one frame per line) */
   constructor(invocationCount: number, stacks: ReadonlyMap<string, number>) {
     const most = Math.max(0, ...stacks.values());
     const busiest = [...stacks].filter(([, count]) => count === most).map(([stack]) => stack);
-    // Stacks are joined by a backslash and an n: Gitaly's Ruby client has them in single quotes.
+    // Stacks are joined by a backslash and an n, as by Gitaly's Ruby client, which uses single
+    // quotes.
     const where =
       busiest.length === 0
         ? ''

@@ -9,7 +9,8 @@ import type { Connection } from '../connection.ts';
 import { type Content, splitBytes } from './split-bytes.ts';
 
 /**
- * Applies mails as of `git format-patch` to a branch (RPC UserApplyPatch), cut into messages of at most 128 KiB.
+ * Applies mails in the format of `git format-patch` to a branch (RPC UserApplyPatch), split into
+ * messages of at most 128 KiB.
  *
  * @throws {CallError} the status of the call.
  */
@@ -28,5 +29,6 @@ async function* requests(
   patches: Content,
 ): AsyncGenerator<MessageInitShape<typeof UserApplyPatchRequestSchema>, void, undefined> {
   yield { userApplyPatchRequestPayload: { case: 'header', value: header } };
-  for await (const value of splitBytes(patches)) yield { userApplyPatchRequestPayload: { case: 'patches', value } };
+  for await (const value of splitBytes(patches))
+    yield { userApplyPatchRequestPayload: { case: 'patches', value } };
 }

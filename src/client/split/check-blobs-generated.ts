@@ -1,5 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { CheckBlobsGeneratedRequest_BlobSchema, CheckBlobsGeneratedResponse_Blob } from '#wire/gen/analysis_pb';
+import type {
+  CheckBlobsGeneratedRequest_BlobSchema,
+  CheckBlobsGeneratedResponse_Blob,
+} from '#wire/gen/analysis_pb';
 import type { RepositorySchema } from '#wire/gen/shared_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
@@ -7,8 +10,8 @@ import { eachItem } from '../content/collect/each-item.ts';
 import { splitItems } from './split-items.ts';
 
 /**
- * Says of each blob whether a program wrote it (RPC CheckBlobsGenerated, since 19.0), in the order given. Blobs are sent 100 in a
- * message while answers come in.
+ * Reports for each blob, in the given order, whether it is generated code (RPC CheckBlobsGenerated,
+ * since 19.0). Blobs are sent 100 per message while responses arrive.
  *
  * @throws {CallError} the status of the call.
  */

@@ -8,8 +8,8 @@ import { splitItems } from './split-items.ts';
 import { toBytes } from './to-bytes.ts';
 
 /**
- * Says of each revision whether it exists (RPC CheckObjectsExist), in the order given, under the name given. Revisions are sent 100 in
- * a message while answers come in.
+ * Reports for each revision, in the given order and under its given name, whether it exists (RPC
+ * CheckObjectsExist). Revisions are sent 100 per message while responses arrive.
  *
  * @throws {CallError} the status of the call.
  */

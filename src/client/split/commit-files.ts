@@ -14,25 +14,28 @@ import { toBytes } from './to-bytes.ts';
 
 type Request = MessageInitShape<typeof UserCommitFilesRequestSchema>;
 type ActionHeader = MessageInitShape<typeof UserCommitFilesActionHeaderSchema>;
-/** A path from the top of the repository, without a slash in front. */
+/** A path from the top of the repository, without a leading slash. */
 type Path = string | Uint8Array;
 
-/** One change of a commit. */
+/** One change in a commit. */
 export type FileAction =
   | { readonly type: 'create'; readonly path: Path; readonly content: Content; readonly executable?: boolean }
   | { readonly type: 'create_directory'; readonly path: Path }
   | { readonly type: 'update'; readonly path: Path; readonly content: Content }
-  /** Without `content` the file keeps its own. */
+  /** Without `content` the file is unchanged. */
   | { readonly type: 'move'; readonly path: Path; readonly previousPath: Path; readonly content?: Content }
   | { readonly type: 'delete'; readonly path: Path }
   | { readonly type: 'chmod'; readonly path: Path; readonly executable: boolean };
 
 /**
- * Commits changes of files to a branch (RPC UserCommitFiles). Contents may be streams of any size: they are cut into messages of at
- * most 128 KiB and taken no faster than the server writes them, in the order of the actions.
+ * Commits changes of files to a branch (RPC UserCommitFiles). Contents may be streams of any size:
+ * they are split into messages of at most 128 KiB and read only as fast as the server writes them,
+ * in the order of the actions.
  *
- * @throws {CallError} the status of the call, with UserCommitFilesError as detail (`indexUpdate`, `accessCheck`, `customHook`).
- * @throws {GitalyError} FAILED_PRECONDITION with the text that older servers put into an OK answer.
+ * @throws {CallError} the status of the call, with UserCommitFilesError as detail (`indexUpdate`,
+ *   `accessCheck`, `customHook`).
+ * @throws {GitalyError} FAILED_PRECONDITION with the text that older servers put into an OK
+ *   response.
  */
 export async function commitFiles(
   connection: Connection,
@@ -58,8 +61,12 @@ async function* requests(
   }
 }
 
-function actionRequest(payload: { case: 'header'; value: ActionHeader } | { case: 'content'; value: Uint8Array }): Request {
-  return { userCommitFilesRequestPayload: { case: 'action', value: { userCommitFilesActionPayload: payload } } };
+function actionRequest(
+  payload: { case: 'header'; value: ActionHeader } | { case: 'content'; value: Uint8Array },
+): Request {
+  return {
+    userCommitFilesRequestPayload: { case: 'action', value: { userCommitFilesActionPayload: payload } },
+  };
 }
 
 function headerOf(action: FileAction): ActionHeader {

@@ -1,11 +1,17 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import type { ResolveConflictsRequestHeaderSchema, ResolveConflictsRequestSchema } from '#wire/gen/conflicts_pb';
+import type {
+  ResolveConflictsRequestHeaderSchema,
+  ResolveConflictsRequestSchema,
+} from '#wire/gen/conflicts_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { Connection } from '../connection.ts';
 import { splitBytes } from './split-bytes.ts';
 
-/** How one file is settled: section by section (`<section id>` → `head` or `origin`), or by its whole content. */
+/**
+ * Resolution of one file: section by section (`<section id>` → `head` or `origin`), or by its whole
+ * content.
+ */
 export interface ConflictResolution {
   readonly old_path: string;
   readonly new_path: string;
@@ -14,9 +20,10 @@ export interface ConflictResolution {
 }
 
 /**
- * Settles a merge conflict with a commit (RPC ResolveConflicts).
+ * Resolves a merge conflict with a commit (RPC ResolveConflicts).
  *
- * @throws {CallError} the status of the call; {GitalyError} FAILED_PRECONDITION with the server's text when a resolution does not fit.
+ * @throws {CallError} the status of the call; {GitalyError} FAILED_PRECONDITION with the server's
+ *   text for an invalid resolution.
  */
 export async function resolveConflicts(
   connection: Connection,

@@ -1,8 +1,10 @@
-/** What Gitaly's own clients put into one message. */
+/** Number of items per message in Gitaly's own clients. */
 const ITEMS_PER_MESSAGE = 100;
 
-/** Collects items into groups of at most 100, one message each. No items, no group. */
-export async function* splitItems<T>(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T[], void, undefined> {
+/** Collects items into groups of at most 100, one message each. No items give no group. */
+export async function* splitItems<T>(
+  items: Iterable<T> | AsyncIterable<T>,
+): AsyncGenerator<T[], void, undefined> {
   let group: T[] = [];
   for await (const item of items) {
     group.push(item);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { gitOutput } from '#testkit/init-repository';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import {
   applyBfgObjectMap,
@@ -26,11 +26,19 @@ import {
 
 const REPOSITORY = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
 const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
-const HEADER = { repository: REPOSITORY, user: USER, branchName: Buffer.from('main'), commitMessage: Buffer.from('change') };
+const HEADER = {
+  repository: REPOSITORY,
+  user: USER,
+  branchName: Buffer.from('main'),
+  commitMessage: Buffer.from('change'),
+};
 const LARGE = Buffer.alloc(300_000, 'large');
 
 async function emptyRepository(gitaly: TestGitaly): Promise<string> {
-  await gitaly.connection.repository.createRepository({ repository: REPOSITORY, defaultBranch: Buffer.from('main') });
+  await gitaly.connection.repository.createRepository({
+    repository: REPOSITORY,
+    defaultBranch: Buffer.from('main'),
+  });
   return join(gitaly.storagePath(), 'a.git');
 }
 
@@ -38,7 +46,7 @@ async function sizesOf(content: Content): Promise<number[]> {
   return (await Array.fromAsync(splitBytes(content))).map(({ byteLength }) => byteLength);
 }
 
-test('content is cut at 128 KiB', async () => {
+test('content is split at 128 KiB', async () => {
   assert.deepEqual(await sizesOf(''), []);
   assert.deepEqual(await sizesOf('é'), [2]);
   assert.deepEqual(await sizesOf(Buffer.alloc(131_072)), [131_072]);
@@ -53,10 +61,13 @@ test('items are grouped by the hundred', async () => {
   const sizes = async (count: number) =>
     (await Array.fromAsync(splitItems(new Array(count).keys()))).map((group) => group.length);
 
-  assert.deepEqual([await sizes(0), await sizes(1), await sizes(100), await sizes(201)], [[], [1], [100], [100, 100, 1]]);
+  assert.deepEqual(
+    [await sizes(0), await sizes(1), await sizes(100), await sizes(201)],
+    [[], [1], [100], [100, 100, 1]],
+  );
 });
 
-test('a commit takes all kinds of changes, contents of any size and from streams', async () => {
+test('a commit accepts all kinds of changes, with contents of any size and from streams', async () => {
   await using gitaly = await startGitaly();
   const path = await emptyRepository(gitaly);
   const { connection } = gitaly;
@@ -78,12 +89,19 @@ test('a commit takes all kinds of changes, contents of any size and from streams
   const tree = (revision: string) =>
     gitOutput(path, ['ls-tree', '-r', '--format=%(objectmode) %(objectsize) %(path)', revision]).split('\n');
   assert.deepEqual(tree('main^'), ['100644 0 gone', '100644 600000 large', '100644 3 old', '100755 8 run']);
-  assert.deepEqual(tree('main'), ['100644 0 dir/.gitkeep', '100644 300000 large', '100644 3 new', '100644 8 run']);
+  assert.deepEqual(tree('main'), [
+    '100644 0 dir/.gitkeep',
+    '100644 300000 large',
+    '100644 3 new',
+    '100644 8 run',
+  ]);
   assert.equal(update?.commitId, gitOutput(path, ['rev-parse', 'main']));
-  await assert.rejects(commitFiles(connection, HEADER, [{ type: 'delete', path: 'none' }]), { reason: 'indexUpdate' });
+  await assert.rejects(commitFiles(connection, HEADER, [{ type: 'delete', path: 'none' }]), {
+    reason: 'indexUpdate',
+  });
 });
 
-test('a content that fails ends the commit with its error, and the branch stays', async () => {
+test('a content that fails ends the commit with its error, and the branch is unchanged', async () => {
   await using gitaly = await startGitaly();
   const path = await emptyRepository(gitaly);
   async function* failing() {
@@ -91,9 +109,12 @@ test('a content that fails ends the commit with its error, and the branch stays'
     throw new Error('disk gone');
   }
 
-  await assert.rejects(commitFiles(gitaly.connection, HEADER, [{ type: 'create', path: 'a', content: failing() }]), {
-    message: 'disk gone',
-  });
+  await assert.rejects(
+    commitFiles(gitaly.connection, HEADER, [{ type: 'create', path: 'a', content: failing() }]),
+    {
+      message: 'disk gone',
+    },
+  );
   assert.equal(gitOutput(path, ['for-each-ref']), '');
 });
 
@@ -102,9 +123,11 @@ test('conflicts are resolved, with resolutions longer than a message', async () 
   const path = await emptyRepository(gitaly);
   const { connection } = gitaly;
   const write = (branch: string, content: string, startBranch: string) =>
-    commitFiles(connection, { ...HEADER, branchName: Buffer.from(branch), startBranchName: Buffer.from(startBranch) }, [
-      { type: branch === startBranch && content === 'base\n' ? 'create' : 'update', path: 'file', content },
-    ]);
+    commitFiles(
+      connection,
+      { ...HEADER, branchName: Buffer.from(branch), startBranchName: Buffer.from(startBranch) },
+      [{ type: branch === startBranch && content === 'base\n' ? 'create' : 'update', path: 'file', content }],
+    );
   await write('main', 'base\n', 'main');
   await write('theirs', 'theirs\n', 'main');
   await write('main', 'ours\n', 'main');
@@ -122,13 +145,23 @@ test('conflicts are resolved, with resolutions longer than a message', async () 
   };
 
   await assert.rejects(
-    resolveConflicts(connection, header, [{ old_path: 'file', new_path: 'file', sections: { wrong: 'head' } }], options),
+    resolveConflicts(
+      connection,
+      header,
+      [{ old_path: 'file', new_path: 'file', sections: { wrong: 'head' } }],
+      options,
+    ),
     {
       code: 'FAILED_PRECONDITION',
       message: /^Missing resolution for section ID/,
     },
   );
-  await resolveConflicts(connection, header, [{ old_path: 'file', new_path: 'file', content: resolved }], options);
+  await resolveConflicts(
+    connection,
+    header,
+    [{ old_path: 'file', new_path: 'file', content: resolved }],
+    options,
+  );
 
   assert.equal(gitOutput(path, ['show', 'theirs:file']), resolved.trimEnd());
   assert.equal(gitOutput(path, ['rev-list', '--count', '--merges', 'theirs']), '1');
@@ -139,9 +172,11 @@ test('a patch larger than a message is applied', async () => {
   const path = await emptyRepository(gitaly);
   const { connection } = gitaly;
   await commitFiles(connection, HEADER, [{ type: 'create', path: 'a', content: 'a\n' }]);
-  await commitFiles(connection, { ...HEADER, branchName: Buffer.from('other'), startBranchName: Buffer.from('main') }, [
-    { type: 'create', path: 'b', content: 'some line\n'.repeat(30_000) },
-  ]);
+  await commitFiles(
+    connection,
+    { ...HEADER, branchName: Buffer.from('other'), startBranchName: Buffer.from('main') },
+    [{ type: 'create', path: 'b', content: 'some line\n'.repeat(30_000) }],
+  );
   const patch = gitOutput(path, ['format-patch', '--stdout', 'main..other']);
 
   const header = { repository: REPOSITORY, user: USER, targetBranch: Buffer.from('main') };
@@ -151,7 +186,7 @@ test('a patch larger than a message is applied', async () => {
   assert.equal(gitOutput(path, ['rev-parse', 'main^{tree}']), gitOutput(path, ['rev-parse', 'other^{tree}']));
 });
 
-test('objects are looked for in groups, and come back under their names', async () => {
+test('objects are checked in groups, and reported under their names', async () => {
   await using gitaly = await startGitaly();
   await emptyRepository(gitaly);
   const { connection } = gitaly;
@@ -167,7 +202,7 @@ test('objects are looked for in groups, and come back under their names', async 
   assert.deepEqual(await Array.fromAsync(checkObjectsExist(connection, REPOSITORY, [])), []);
 });
 
-test('generated blobs are told in groups', async () => {
+test('generated blobs are reported in groups', async () => {
   await using gitaly = await startGitaly();
   await emptyRepository(gitaly);
   const { connection } = gitaly;
@@ -183,7 +218,7 @@ test('generated blobs are told in groups', async () => {
   assert.deepEqual(await Array.fromAsync(checkBlobsGenerated(connection, REPOSITORY, [])), []);
 });
 
-test('other uploads name the repository in the first message alone', async () => {
+test('other uploads name the repository only in the first message', async () => {
   const sent: unknown[][] = [];
   const watching: Interceptor = (invocation, next) => {
     const messages: unknown[] = [];
@@ -199,14 +234,20 @@ test('other uploads name the repository in the first message alone', async () =>
   await using gitaly = await startGitaly();
   await using connection = await dial(gitaly.address, { interceptors: [watching] });
   const repository = REPOSITORY;
-  const ignore = () => {}; // a server may refuse any of them; what counts is what was sent before it did
+  // a server may refuse any of them; the test checks only what was sent before
+  const ignore = () => {};
   const pieces = [LARGE.subarray(0, 131_072), LARGE.subarray(131_072, 262_144), LARGE.subarray(262_144)];
 
   await createRepositoryFromBundle(connection, repository, LARGE).catch(ignore);
   await setCustomHooks(connection, repository, LARGE).catch(ignore);
   await collect.bytes(applyBfgObjectMap(connection, repository, LARGE), () => Buffer.alloc(0)).catch(ignore);
-  await rewriteHistory(connection, repository, { blobs: new Array(150).fill('b'), redactions: ['r'] }).catch(ignore);
-  await updateRemoteMirror(connection, { repository, onlyBranchesMatching: new Array(101).fill(Buffer.from('p')) }).catch(ignore);
+  await rewriteHistory(connection, repository, { blobs: new Array(150).fill('b'), redactions: ['r'] }).catch(
+    ignore,
+  );
+  await updateRemoteMirror(connection, {
+    repository,
+    onlyBranchesMatching: new Array(101).fill(Buffer.from('p')),
+  }).catch(ignore);
 
   const begins = (messages: unknown[] | undefined, expected: unknown[]) => {
     assert.ok(messages !== undefined && messages.length > 0);

@@ -5,10 +5,10 @@ import type { Connection } from '../connection.ts';
 import { splitItems } from './split-items.ts';
 
 /**
- * Pushes a repository's branches and tags to a mirror (RPC UpdateRemoteMirror). Patterns of `onlyBranchesMatching` are sent 100 in a
- * message, behind the one that says what to mirror.
+ * Pushes a repository's branches and tags to a mirror (RPC UpdateRemoteMirror). Patterns of
+ * `onlyBranchesMatching` are sent 100 per message, after the first message.
  *
- * @throws {CallError} the status of the call. Branches of the mirror that went their own way are in the answer.
+ * @throws {CallError} the status of the call. The response lists diverged branches of the mirror.
  */
 export function updateRemoteMirror(
   connection: Connection,
@@ -17,7 +17,8 @@ export function updateRemoteMirror(
 ): Promise<UpdateRemoteMirrorResponse> {
   const requests = async function* () {
     yield { ...request, onlyBranchesMatching: [] };
-    for await (const patterns of splitItems(request.onlyBranchesMatching ?? [])) yield { onlyBranchesMatching: patterns };
+    for await (const patterns of splitItems(request.onlyBranchesMatching ?? []))
+      yield { onlyBranchesMatching: patterns };
   };
   return connection.remote.updateRemoteMirror(requests(), options);
 }

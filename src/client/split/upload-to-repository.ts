@@ -10,7 +10,8 @@ import { toBytes } from './to-bytes.ts';
 type Repository = MessageInitShape<typeof RepositorySchema>;
 
 /**
- * Makes a repository out of a bundle (RPC CreateRepositoryFromBundle), which may be a stream of any size.
+ * Creates a repository from a bundle (RPC CreateRepositoryFromBundle), which may be a stream of any
+ * size.
  *
  * @throws {CallError} the status of the call.
  */
@@ -27,7 +28,8 @@ export async function createRepositoryFromBundle(
 }
 
 /**
- * Replaces the custom hooks of a repository with those of a tar archive (RPC SetCustomHooks, since 16.7).
+ * Replaces the custom hooks of a repository with those of a tar archive (RPC SetCustomHooks, since
+ * 16.7).
  *
  * @throws {CallError} the status of the call.
  */
@@ -44,7 +46,8 @@ export async function setCustomHooks(
 }
 
 /**
- * Removes the references to objects that a BFG run has replaced (RPC ApplyBfgObjectMapStream): lines `<old oid> <new oid>`.
+ * Removes references to objects that a BFG run has replaced (RPC ApplyBfgObjectMapStream), given as
+ * lines `<old oid> <new oid>`.
  *
  * @throws {CallError} the status of the call, by iterating.
  */
@@ -61,7 +64,7 @@ export function applyBfgObjectMap(
 }
 
 /**
- * Takes blobs out of the whole history and text out of all files (RPC RewriteHistory, since 19.0).
+ * Removes blobs from the whole history and text from all files (RPC RewriteHistory, since 19.0).
  *
  * @throws {CallError} the status of the call.
  */
@@ -73,7 +76,8 @@ export async function rewriteHistory(
 ): Promise<void> {
   const parts = async function* () {
     for await (const blobs of splitItems(what.blobs ?? [])) yield { blobs };
-    for await (const redactions of splitItems(what.redactions ?? [])) yield { redactions: redactions.map(toBytes) };
+    for await (const redactions of splitItems(what.redactions ?? []))
+      yield { redactions: redactions.map(toBytes) };
   };
   await connection.cleanup.rewriteHistory(
     withFirst({ repository }, parts(), (part) => part),
@@ -81,7 +85,7 @@ export async function rewriteHistory(
   );
 }
 
-/** The message that names the repository, then one for each part. */
+/** Yields the message that names the repository, then one for each part. */
 async function* withFirst<First, Part, Request>(
   first: First,
   parts: AsyncIterable<Part>,

@@ -1,9 +1,9 @@
-import { EMPTY_TREE } from '#git/command/config';
-import type { Commit } from '#git/objects/parse-commit';
+import { EMPTY_TREE } from '#git/objects/object-id';
+import type { Commit } from '#git/objects/parse/parse-commit';
 import { MergeConflictError } from '../merge/merge-conflict-error.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';
 
-/** The change of a commit has been made already: nothing is left of it. */
+/** The start has the change already: applying it changes nothing. */
 export class ChangesAlreadyAppliedError extends Error {
   override readonly name = 'ChangesAlreadyAppliedError';
 
@@ -12,15 +12,16 @@ export class ChangesAlreadyAppliedError extends Error {
   }
 }
 
-/** The commit that a change is applied to. */
+/** The commit to which a change is applied. */
 type Start = Pick<Commit, 'oid' | 'treeOid'>;
 
 /**
- * Applies the change of a commit, of a merge that against its first parent.
+ * Applies the change of a commit; for a merge, the change against its first parent.
  *
  * @returns the id of the tree.
- * @throws {MergeConflictError} {ChangesAlreadyAppliedError}; {Error} `cherry-pick command: merge-tree: exit status 128` for a commit without
- *   parents, which Gitaly cannot pick.
+ * @throws {MergeConflictError} {ChangesAlreadyAppliedError}; {Error}
+ *   `cherry-pick command: merge-tree: exit status 128` for a commit without parents, which Gitaly
+ *   cannot pick.
  */
 export async function cherryPick(workspace: MergeWorkspace, start: Start, commit: Commit): Promise<string> {
   const parent = await parentOf(workspace, commit);
@@ -28,7 +29,10 @@ export async function cherryPick(workspace: MergeWorkspace, start: Start, commit
   return await apply(workspace, { start, base: parent.treeOid, theirs: commit }, 'cherry pick: merge');
 }
 
-/** Applies the inverse of a commit's change, of the first commit that of adding all its files. Returns and throws as {@link cherryPick}. */
+/**
+ * Applies the inverse of a commit's change; for a commit without parents, removes all its files.
+ * Returns and throws as {@link cherryPick}.
+ */
 export async function revert(workspace: MergeWorkspace, start: Start, commit: Commit): Promise<string> {
   const nothing = EMPTY_TREE[workspace.writer.objectFormat];
   const theirs = (await parentOf(workspace, commit)) ?? { oid: nothing, treeOid: nothing };
@@ -41,17 +45,24 @@ interface Change {
   readonly theirs: Start;
 }
 
-async function apply(workspace: MergeWorkspace, { start, base, theirs }: Change, what: string): Promise<string> {
+async function apply(
+  workspace: MergeWorkspace,
+  { start, base, theirs }: Change,
+  what: string,
+): Promise<string> {
   const labels = { ours: start.oid, theirs: theirs.oid };
   const trees = { base, ours: start.treeOid, theirs: theirs.treeOid, labels };
   const { treeOid, isClean, conflicts } = await workspace.mergeTrees(trees);
-  if (!isClean) throw new MergeConflictError(conflicts, `${what}: there are conflicting files`);
+  if (!isClean) throw new MergeConflictError(conflicts, { message: `${what}: there are conflicting files` });
   if (treeOid === start.treeOid) throw new ChangesAlreadyAppliedError();
   return treeOid;
 }
 
-/** The first parent of a commit; `undefined` for one without. */
-async function parentOf({ objects, signal }: MergeWorkspace, { parentOids: [oid] }: Commit): Promise<Start | undefined> {
+/** Returns the first parent of a commit; `undefined` if it has none. */
+async function parentOf(
+  { objects, signal }: MergeWorkspace,
+  { parentOids: [oid] }: Commit,
+): Promise<Start | undefined> {
   if (oid === undefined) return undefined;
   const tree = await objects.info(`${oid}^{tree}`, { signal });
   if (tree === undefined) throw new Error('merge-tree: exit status 128');

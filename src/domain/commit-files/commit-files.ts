@@ -1,4 +1,4 @@
-import type { ObjectWriter } from '#git/objects/write-objects';
+import type { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
 import { DisallowedCharactersError, type NewCommit, writeCommit } from '../commit/write-commit.ts';
 import { applyActions, type FileAction } from './file-action.ts';
@@ -11,14 +11,14 @@ export interface FilesCommit extends Omit<NewCommit, 'treeOid' | 'parentOids'> {
 }
 
 export interface CommitFilesOptions {
-  /** Where the parent is. */
+  /** The repository that has the parent. */
   readonly repository: Repository;
-  /** Where new objects go. */
+  /** Writes the new objects. */
   readonly writer: ObjectWriter;
   readonly signal: AbortSignal;
 }
 
-/** Nobody signs the commit. Clients know the text from libgit2. */
+/** The author or committer is empty. The text is libgit2's. */
 export class EmptySignatureError extends Error {
   override readonly name = 'EmptySignatureError';
 
@@ -31,8 +31,9 @@ export class EmptySignatureError extends Error {
  * Makes a commit that changes files of its parent.
  *
  * @returns its id; it is on disk when the writer has finished.
- * @throws {IndexError} {InvalidPathError} for actions that do not fit the tree; {EmptySignatureError}; {Error} `writing tree writing tree:
- *   exit status 128` for names that git refuses; what `writeCommit` throws.
+ * @throws {IndexError} {InvalidPathError} for actions that do not fit the tree;
+ *   {EmptySignatureError}; {Error} `writing tree writing tree: exit status 128` for names that git
+ *   refuses; what `writeCommit` throws.
  */
 export async function commitFiles(commit: FilesCommit, options: CommitFilesOptions): Promise<string> {
   const { parentOid, author } = commit;
@@ -47,22 +48,28 @@ export async function commitFiles(commit: FilesCommit, options: CommitFilesOptio
   }
 }
 
-async function changedTree({ parentOid, actions }: FilesCommit, options: CommitFilesOptions): Promise<string> {
+async function changedTree(
+  { parentOid, actions }: FilesCommit,
+  options: CommitFilesOptions,
+): Promise<string> {
   const { repository, writer, signal } = options;
   const { objects } = repository;
   const before = parentOid === undefined ? undefined : await objects.info(`${parentOid}^{tree}`, { signal });
-  if (parentOid !== undefined && before === undefined) throw new Error('getting tree id: reference not found');
+  if (parentOid !== undefined && before === undefined)
+    throw new Error('getting tree id: reference not found');
   const tree = new TreeEditor({ objects, objectFormat: writer.objectFormat, signal }, before?.oid);
   try {
     await applyActions(tree, actions);
     return await tree.write(writer);
   } catch (error) {
-    // No colon: clients know it so.
-    throw error instanceof RefusedTreeError ? new Error(`writing tree ${error.message}`, { cause: error }) : error;
+    // Without a colon, as in Gitaly.
+    throw error instanceof RefusedTreeError
+      ? new Error(`writing tree ${error.message}`, { cause: error })
+      : error;
   }
 }
 
-/** git takes tags that lead to a commit for one, but not as a parent. */
+/** git accepts a tag as a commit everywhere but for a parent. */
 async function requireCommit(oid: string, { repository, signal }: CommitFilesOptions): Promise<void> {
   if ((await repository.objects.info(oid, { signal }))?.type === 'commit') return;
   throw new Error(`commit-tree: exit status 128: fatal: ${oid} is not a valid 'commit' object\n `);

@@ -1,22 +1,22 @@
 import { GitalyError } from '#base/gitaly-error';
-import type { ObjectFormatName } from '#git/object-format';
-import { ZERO_OID } from '#git/objects/object-id';
+import { oidBytesOf, ZERO_OID } from '#git/objects/object-id';
 import type { RawObject } from '#git/objects/object-info';
 import type { ObjectReader } from '#git/objects/object-reader';
-import { parseTree } from '#git/objects/parse-tree';
-import type { ObjectWriter } from '#git/objects/write-objects';
+import { parseTree } from '#git/objects/parse/parse-tree';
+import type { ObjectWriter } from '#git/objects/write/write-objects';
+import type { ObjectFormatName } from '#git/repository-format';
 import { changeTree, type TreeChange } from '#git/trees/change-tree';
 import { kindOf } from '#git/trees/entry-kind';
 import { findInTree } from '#git/trees/find-in-tree';
-import { oidBytesOf, TreeCursor } from '#git/trees/tree-cursor';
+import { TreeCursor } from '#git/trees/tree-cursor';
 
 export const TREE_MODE = 0o040000;
-/** A directory in which more names are looked for gets a table of them. */
+/** For more searches than this, a table of all names is made. */
 const MAX_SEARCHES = 2;
 /** Bytes of the largest tree object that is read: a million entries. */
 const MAX_TREE_BYTES = 64 * 1024 * 1024;
 
-/** Where trees are read. */
+/** The source of tree objects. */
 export interface TreeSource {
   readonly objects: ObjectReader;
   readonly objectFormat: ObjectFormatName;
@@ -25,34 +25,35 @@ export interface TreeSource {
 
 export interface Child {
   readonly mode: number;
-  /** Of an entered directory: what it was before; empty when it is new. */
+  /** For an entered directory its old id; empty if it is new. */
   readonly oid: string;
-  /** When it was entered. */
+  /** Set when the directory has been entered. */
   readonly directory?: EditedDirectory | undefined;
 }
 
-/** One directory of an edited tree: its tree object, read when it is needed, and what is different from it. */
+/** One directory of an edited tree: its tree object, read on first use, and the changes to it. */
 export class EditedDirectory {
   readonly #source: TreeSource;
   readonly #oid: string | undefined;
-  /** The object; read when it is needed. */
+  /** Read on first use. */
   #tree: RawObject | undefined;
-  /** What the tree object was found to hold, by name (one character a byte). */
+  /** Results of searches in the tree object, by name (latin-1). */
   readonly #found = new Map<string, Child | undefined>();
-  /** All that it holds; made when it pays. */
+  /** All entries of the tree object; made after {@link MAX_SEARCHES} searches. */
   #table: Map<string, Child> | undefined;
-  /** By name; `undefined` for what was removed. Directories that were entered are here too. */
+  /** Changed entries by name, `undefined` for removed ones; also the entered directories. */
   readonly #edits = new Map<string, Child | undefined>();
-  /** Entries in the tree object; counted when it matters. */
+  /** Number of entries in the tree object; counted on first use. */
   #storedEntries: number | undefined;
-  /** Entries more than that. */
+  /** Entries added, less the removed ones. */
   #growth = 0;
 
   /** @param oid of the tree object; `undefined` for a new directory. */
   constructor(source: TreeSource, oid: string | undefined) {
     this.#source = source;
     this.#oid = oid;
-    if (oid === undefined) this.#tree = { oid: ZERO_OID[source.objectFormat], type: 'tree', size: 0, data: Buffer.alloc(0) };
+    if (oid === undefined)
+      this.#tree = { oid: ZERO_OID[source.objectFormat], type: 'tree', size: 0, data: Buffer.alloc(0) };
   }
 
   async find(name: Buffer): Promise<Child | undefined> {
@@ -60,7 +61,7 @@ export class EditedDirectory {
     return this.#edits.has(key) ? this.#edits.get(key) : this.#stored(await this.#read(), name, key);
   }
 
-  /** The directory of that name; `undefined` when there is none, or something else. */
+  /** Returns the directory of that name; `undefined` if the name is free or no directory. */
   async enter(name: Buffer): Promise<EditedDirectory | undefined> {
     const child = await this.find(name);
     if (child === undefined || kindOf(child.mode) !== 'tree') return undefined;
@@ -70,7 +71,7 @@ export class EditedDirectory {
     return directory;
   }
 
-  /** Makes an empty directory where nothing is. */
+  /** Adds an empty directory under a free name. */
   async make(name: Buffer): Promise<EditedDirectory> {
     const directory = new EditedDirectory(this.#source, undefined);
     await this.put(name, { mode: TREE_MODE, oid: '', directory });
@@ -95,7 +96,7 @@ export class EditedDirectory {
     return this.#storedEntries + this.#growth === 0;
   }
 
-  /** Writes the directories below that changed, and then this one if it did. @returns its id. */
+  /** Writes the changed directories below, then this one if it changed. @returns its id. */
   async write(writer: ObjectWriter): Promise<string> {
     const tree = await this.#read();
     const changes: TreeChange[] = [];
@@ -114,7 +115,7 @@ export class EditedDirectory {
     if (this.#table !== undefined) return this.#table.get(key);
     if (this.#found.has(key)) return this.#found.get(key);
     if (this.#found.size >= MAX_SEARCHES) {
-      // Of two entries with one name the first counts.
+      // Of two entries with the same name the first is used.
       const entries = parseTree(tree.data, oidBytesOf(tree.oid)).toReversed();
       this.#table = new Map(entries.map((entry) => [entry.name.toString('latin1'), entry]));
       return this.#table.get(key);

@@ -1,16 +1,26 @@
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import { IndexError } from './index-error.ts';
 import { requireTreePath, TreePathError } from './paths.ts';
 import type { EditedEntry, TreeEditor } from './tree-editor.ts';
 
-/** A change of one path. Paths are clean (see `cleanActionPath`); ids are those of blobs that were written. */
+/** A change of one path. Paths are clean (see `cleanActionPath`); the blobs have been written. */
 export type FileAction =
-  | { readonly kind: 'create'; readonly path: Buffer; readonly blobOid: string; readonly isExecutable: boolean }
-  /** Directories exist through what is in them: the blob is that of an empty file. */
+  | {
+      readonly kind: 'create';
+      readonly path: Buffer;
+      readonly blobOid: string;
+      readonly isExecutable: boolean;
+    }
+  /** git stores no empty directories: the blob is that of an empty `.gitkeep`. */
   | { readonly kind: 'create-directory'; readonly path: Buffer; readonly blobOid: string }
   | { readonly kind: 'update'; readonly path: Buffer; readonly blobOid: string }
-  /** Without a blob the content stays. */
-  | { readonly kind: 'move'; readonly path: Buffer; readonly previousPath: Buffer; readonly blobOid: string | undefined }
+  /** Without a blob the file keeps its content. */
+  | {
+      readonly kind: 'move';
+      readonly path: Buffer;
+      readonly previousPath: Buffer;
+      readonly blobOid: string | undefined;
+    }
   | { readonly kind: 'delete'; readonly path: Buffer }
   | { readonly kind: 'change-mode'; readonly path: Buffer; readonly isExecutable: boolean };
 
@@ -28,9 +38,9 @@ export class InvalidPathError extends Error {
 }
 
 /**
- * Applies actions to a tree, one after the other, each seeing what those before it did.
+ * Applies actions to a tree, one after the other; each sees the results of the earlier ones.
  *
- * @throws {IndexError} {InvalidPathError} {RefusedTreeError}; the tree is of no use then.
+ * @throws {IndexError} {InvalidPathError} {RefusedTreeError}; the tree must not be used then.
  */
 export async function applyActions(tree: TreeEditor, actions: Iterable<FileAction>): Promise<void> {
   const context: Context = { tree, moved: new Set() };
@@ -46,7 +56,10 @@ export async function applyActions(tree: TreeEditor, actions: Iterable<FileActio
 
 interface Context {
   readonly tree: TreeEditor;
-  /** Where files were moved to. They cannot be moved again, and others may take their places: clients know it so from Gitaly. */
+  /**
+   * The paths that files were moved to. These cannot be moved again and may be overwritten, as in
+   * Gitaly.
+   */
   readonly moved: Set<string>;
 }
 
@@ -82,8 +95,15 @@ async function apply(context: Context, action: FileAction): Promise<void> {
   }
 }
 
-/** Makes a file where none is; it takes the place of a directory, a submodule, or a file that was moved there. */
-async function putFile({ tree, moved }: Context, path: Buffer, entry: { mode: number; oid: string }): Promise<void> {
+/**
+ * Creates a file. It replaces a directory, a submodule, or a file that was moved there; another
+ * file is an error.
+ */
+async function putFile(
+  { tree, moved }: Context,
+  path: Buffer,
+  entry: { mode: number; oid: string },
+): Promise<void> {
   requireTreePath(path);
   const key = path.toString('latin1');
   if ((await tree.find(path))?.kind === 'blob' && !moved.has(key)) throw new IndexError('file exists', path);
@@ -109,7 +129,8 @@ async function move(context: Context, action: FileAction & { kind: 'move' }): Pr
   const { tree, moved } = context;
   const { path, previousPath, blobOid } = action;
   const found = await tree.find(previousPath);
-  if (found?.kind !== 'blob' || moved.has(previousPath.toString('latin1'))) throw new IndexError('file not found', previousPath);
+  if (found?.kind !== 'blob' || moved.has(previousPath.toString('latin1')))
+    throw new IndexError('file not found', previousPath);
   requireTreePath(previousPath);
   await tree.remove(previousPath);
   await putFile(context, path, { mode: found.mode, oid: blobOid ?? found.oid });
@@ -122,7 +143,10 @@ async function requireEntry(tree: TreeEditor, path: Buffer): Promise<EditedEntry
   return entry;
 }
 
-/** A file or a link. New contents for a directory or a submodule would make a tree that nobody can read; Gitaly writes it. */
+/**
+ * Returns the file or the link at a path. New contents for a directory or a submodule, which Gitaly
+ * accepts, would make an unreadable tree.
+ */
 async function requireFile(tree: TreeEditor, path: Buffer): Promise<EditedEntry> {
   requireTreePath(path);
   const entry = await requireEntry(tree, path);

@@ -1,6 +1,6 @@
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 
-/** What is wrong with a path, seen from the tree as it stands at that action. */
+/** The problem of an action with its path, in the tree that the earlier actions have made. */
 export type IndexProblem =
   | 'directory exists'
   | 'directory traversal'
@@ -9,7 +9,7 @@ export type IndexProblem =
   | 'file not found'
   | 'invalid path';
 
-/** The words for each; clients show them. */
+/** The messages, which clients show. */
 const TEXTS = {
   'directory exists': () => 'A directory with this name already exists',
   'directory traversal': () => 'Path cannot include directory traversal',
@@ -19,7 +19,7 @@ const TEXTS = {
   'invalid path': (path: Buffer) => `invalid path: ${quote(path)}`,
 } as const satisfies Record<IndexProblem, (path: Buffer) => string>;
 
-/** An action does not fit the tree, or its path is none. */
+/** An action does not fit the tree, or its path is invalid. */
 export class IndexError extends Error {
   override readonly name = 'IndexError';
   readonly problem: IndexProblem;

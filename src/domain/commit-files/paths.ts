@@ -1,12 +1,13 @@
 import { IndexError } from './index-error.ts';
 
-/** Why no entry of a tree can be changed at a path; the message is Gitaly's. */
+/** No entry of a tree can be changed at a path. The message is Gitaly's. */
 export class TreePathError extends Error {
   override readonly name = 'TreePathError';
 }
 
 /**
- * The path of an action as it counts in the tree: `/a/./b/../c/` is `a/c`. What is left of the root itself is `.`.
+ * Returns the path of an action as it is used in the tree: `/a/./b/../c/` is `a/c`, the root is
+ * `.`.
  *
  * @throws {IndexError}
  */
@@ -18,10 +19,12 @@ export function cleanActionPath(path: Buffer): Buffer {
   return clean;
 }
 
-/** Without empty and single-dot parts, and without those that `..` undoes; `undefined` when it leads out of the root. */
+/**
+ * Returns a path without empty parts, `.` and `..`; `undefined` when it leads out of the root.
+ */
 export function cleanPath(path: Buffer): Buffer | undefined {
   const parts: string[] = [];
-  // One character a byte: only dots and slashes matter.
+  // Latin-1: only dots and slashes are compared.
   for (const part of path.toString('latin1').split('/')) {
     if (part === '..') {
       if (parts.pop() === undefined) return undefined;
@@ -33,7 +36,8 @@ export function cleanPath(path: Buffer): Buffer | undefined {
 }
 
 /**
- * Refuses clean paths at which no entry may be made, changed or removed: the root, `.git`, and by Gitaly's rule all that begins with two dots.
+ * Refuses clean paths at which no entry may be added, changed or removed: the root, `.git`, and as
+ * in Gitaly all paths that begin with two dots.
  *
  * @throws {TreePathError}
  */

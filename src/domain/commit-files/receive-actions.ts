@@ -1,36 +1,39 @@
-import { Base64Decoder, Base64Error } from '#base/base64-decoder';
 import { GitalyError, messageOf } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { Base64Decoder, Base64Error } from '#base/go/encoding/base64-decoder';
+import { quote } from '#base/go/quote';
 import type { FileAction } from './file-action.ts';
 import { cleanActionPath } from './paths.ts';
 
-/** An action as it comes from a client, before its content. */
+/** An action of a client, before its content. */
 export interface ActionHeader {
-  /** A number stands for an action that nobody knows. */
+  /** A number is an unknown action. */
   readonly kind: FileAction['kind'] | number;
   /** As the client wrote them. */
   readonly path: Buffer;
   readonly previousPath: Buffer;
   readonly isExecutable: boolean;
   readonly isBase64: boolean;
-  /** A move keeps what the file holds. */
+  /** For a move: the file keeps its content. */
   readonly keepsContent: boolean;
 }
 
-/** A piece of a stream of actions: each begins with its header, its content follows in any number of pieces. */
+/** A part of a stream of actions: the header of an action, or a piece of its content. */
 export type ActionPart = { readonly header: ActionHeader } | { readonly content: Uint8Array };
 
-/** Writes a file's content as a blob, as it belongs at the path; nothing is held. */
+/** Writes a file's content as the blob for its path, without holding it in memory. */
 export type WriteFile = (path: Buffer, content: AsyncIterable<Uint8Array>) => Promise<string>;
 
 /**
- * Receives actions and writes their contents while they come. What is wrong with an action is told when all have come: clients write
- * to the end before they listen.
+ * Receives actions and writes their contents while they arrive. An error of an action is thrown
+ * after all have arrived: clients send everything before they read.
  *
- * @throws {GitalyError} INVALID_ARGUMENT for unknown actions; {IndexError} for paths; {Error} `write created blob: writing blob: …` for
- *   contents; what `parts` throws.
+ * @throws {GitalyError} INVALID_ARGUMENT for unknown actions; {IndexError} for paths; {Error}
+ *   `write created blob: writing blob: …` for contents; what `parts` throws.
  */
-export async function receiveActions(parts: AsyncIterable<ActionPart>, writeFile: WriteFile): Promise<FileAction[]> {
+export async function receiveActions(
+  parts: AsyncIterable<ActionPart>,
+  writeFile: WriteFile,
+): Promise<FileAction[]> {
   const source = new PartSource(parts);
   try {
     const actions: FileAction[] = [];
@@ -48,14 +51,22 @@ export async function receiveActions(parts: AsyncIterable<ActionPart>, writeFile
   }
 }
 
-async function receiveAction(header: ActionHeader, source: PartSource, writeFile: WriteFile): Promise<FileAction> {
+async function receiveAction(
+  header: ActionHeader,
+  source: PartSource,
+  writeFile: WriteFile,
+): Promise<FileAction> {
   const { kind, isExecutable } = header;
   if (typeof kind === 'number') {
-    throw new GitalyError('INVALID_ARGUMENT', `NoMethodError: undefined method \`downcase' for ${kind}:Integer`);
+    throw new GitalyError(
+      'INVALID_ARGUMENT',
+      `NoMethodError: undefined method \`downcase' for ${kind}:Integer`,
+    );
   }
   const path = cleanActionPath(header.path);
   const write = async (at: Buffer, what: string): Promise<string> => {
-    if (at.includes(0)) throw new Error(`${what}executing hash-object: detected null byte in command argument ${quote(at)}`);
+    if (at.includes(0))
+      throw new Error(`${what}executing hash-object: detected null byte in command argument ${quote(at)}`);
     const content = source.content();
     try {
       return await writeFile(at, header.isBase64 ? decoded(content) : content);
@@ -74,7 +85,11 @@ async function receiveAction(header: ActionHeader, source: PartSource, writeFile
       return { kind, path, previousPath, blobOid: header.keepsContent ? undefined : await write(path, '') };
     }
     case 'create-directory':
-      return { kind, path, blobOid: await writeFile(Buffer.concat([path, Buffer.from('/.gitkeep')]), nothing()) };
+      return {
+        kind,
+        path,
+        blobOid: await writeFile(Buffer.concat([path, Buffer.from('/.gitkeep')]), nothing()),
+      };
     case 'delete':
       return { kind, path };
     case 'change-mode':
@@ -90,7 +105,7 @@ async function* decoded(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-/** Parts, taken one by one. Content that nobody asks for is passed over. */
+/** Reads parts one by one. Content that is not read is skipped. */
 class PartSource {
   readonly #parts: AsyncIterator<ActionPart>;
   #waiting: ActionPart | undefined;
@@ -100,7 +115,7 @@ class PartSource {
     this.#parts = parts[Symbol.asyncIterator]();
   }
 
-  /** The header of the next action; `undefined` at the end. */
+  /** Returns the header of the next action; `undefined` at the end. */
   async nextHeader(): Promise<ActionHeader | undefined> {
     for (let part = await this.#take(); part !== undefined; part = await this.#take()) {
       if ('header' in part) return part.header;
@@ -108,7 +123,7 @@ class PartSource {
     return undefined;
   }
 
-  /** The content of the action whose header was taken last. */
+  /** Yields the content of the action whose header was read last. */
   async *content(): AsyncGenerator<Uint8Array> {
     for (let part = await this.#take(); part !== undefined; part = await this.#take()) {
       if ('header' in part) {

@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ObjectWriter } from '#git/objects/write-objects';
+import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
-import { gitOutput } from '#testkit/init-repository';
-import { StorageFixture } from '#testkit/storage-fixture';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { RefusedTreeError, TreeEditor } from './tree-editor.ts';
 
 interface File {
@@ -16,7 +16,10 @@ interface File {
 
 type Edit = { readonly put: File } | { readonly remove: string };
 
-/** Names that git sorts in ways that are easy to get wrong, files and directories of the same beginning among them. */
+/**
+ * Names whose order in git is easily implemented wrongly, including files and directories with the
+ * same prefix.
+ */
 const NAME = fc.constantFrom('a', 'a-b', 'a.b', 'a0', 'ab', 'b', 'é', '-');
 const PATH = fc.array(NAME, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
 const FILE = fc.record<File>({ path: PATH, mode: fc.constantFrom('100644', '100755', '120000', '160000') });
@@ -25,7 +28,7 @@ const EDIT = fc.oneof(
   PATH.map((remove) => ({ remove })),
 );
 
-/** Git's own index, in which paths are put and removed as by an editor. */
+/** git's own index, in which paths are added and removed as by an editor. */
 class Index {
   readonly #repository: Repository;
   readonly #file: string;
@@ -53,7 +56,12 @@ class Index {
   }
 
   #git(args: string[], input: string): string {
-    const env = { ...process.env, GIT_INDEX_FILE: this.#file, GIT_LITERAL_PATHSPECS: '1', GIT_WORK_TREE: this.#repository.path };
+    const env = {
+      ...process.env,
+      GIT_INDEX_FILE: this.#file,
+      GIT_LITERAL_PATHSPECS: '1',
+      GIT_WORK_TREE: this.#repository.path,
+    };
     return execFileSync('git', args, { cwd: this.#repository.path, env, input, encoding: 'utf8' });
   }
 }
@@ -63,7 +71,7 @@ async function edited(
   treeOid: string | undefined,
   edit: (tree: TreeEditor) => Promise<void>,
 ): Promise<string> {
-  const objectFormat = repository.git.objectFormat(repository);
+  const objectFormat = repository.objectFormat;
   const tree = new TreeEditor({ objects: repository.objects, objectFormat }, treeOid);
   await edit(tree);
   await using writer = new ObjectWriter(repository, objectFormat);
@@ -73,37 +81,41 @@ async function edited(
 }
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
-  test(`an edited tree is the one of git update-index and write-tree in a ${objectFormat} repository`, async () => {
+  test(`an edited tree is the one of git write-tree in a ${objectFormat} repository`, async () => {
     await using fixture = await StorageFixture.create();
     const repository = fixture.init('x.git', { objectFormat });
     const blob = fixture.runGit(repository.path, ['hash-object', '-w', '--stdin'], 'x');
     const oidOf = ({ mode }: File): string => (mode === '160000' ? '1'.repeat(blob.length) : blob);
 
     await fc.assert(
-      fc.asyncProperty(fc.array(FILE, { maxLength: 12 }), fc.array(EDIT, { maxLength: 8 }), async (files, edits) => {
-        const index = new Index(repository, blob);
-        for (const file of files) index.put(file);
-        const before = index.writeTree();
+      fc.asyncProperty(
+        fc.array(FILE, { maxLength: 12 }),
+        fc.array(EDIT, { maxLength: 8 }),
+        async (files, edits) => {
+          const index = new Index(repository, blob);
+          for (const file of files) index.put(file);
+          const before = index.writeTree();
 
-        const after = await edited(repository, before, async (tree) => {
-          for (const each of edits as Edit[]) {
-            if ('remove' in each) {
-              await tree.remove(Buffer.from(each.remove));
-              index.remove(each.remove);
-              continue;
+          const after = await edited(repository, before, async (tree) => {
+            for (const each of edits as Edit[]) {
+              if ('remove' in each) {
+                await tree.remove(Buffer.from(each.remove));
+                index.remove(each.remove);
+                continue;
+              }
+              const { path, mode } = each.put;
+              try {
+                await tree.put(Buffer.from(path), { mode: Number.parseInt(mode, 8), oid: oidOf(each.put) });
+                index.put(each.put);
+              } catch (error) {
+                assert.ok(error instanceof RefusedTreeError); // below a file, which git's index would replace
+              }
             }
-            const { path, mode } = each.put;
-            try {
-              await tree.put(Buffer.from(path), { mode: Number.parseInt(mode, 8), oid: oidOf(each.put) });
-              index.put(each.put);
-            } catch (error) {
-              assert.ok(error instanceof RefusedTreeError); // below a file, which git's index would replace
-            }
-          }
-        });
+          });
 
-        assert.equal(after, index.writeTree());
-      }),
+          assert.equal(after, index.writeTree());
+        },
+      ),
       { numRuns: 40 },
     );
     assert.equal(fixture.runGit(repository.path, ['fsck', '--strict', '--no-dangling']), '');
@@ -120,7 +132,9 @@ test('a directory of thousands is changed in one place, and in all', async () =>
   const made = await edited(repository, undefined, async (tree) => {
     for (const name of names) await tree.put(Buffer.from(name), { mode: 0o100644, oid: blob });
   });
-  const changed = await edited(repository, made, (tree) => tree.put(Buffer.from('d/f1500'), { mode: 0o100755, oid: blob }));
+  const changed = await edited(repository, made, (tree) =>
+    tree.put(Buffer.from('d/f1500'), { mode: 0o100755, oid: blob }),
+  );
   const emptied = await edited(repository, made, async (tree) => {
     for (const name of names) assert.ok(await tree.remove(Buffer.from(name)));
   });
@@ -128,22 +142,37 @@ test('a directory of thousands is changed in one place, and in all', async () =>
   index.put({ path: 'd', mode: '100644' });
   assert.equal(emptied, fixture.runGit(repository.path, ['mktree'], ''));
   assert.equal(fixture.runGit(repository.path, ['diff-tree', '-r', made, changed]).split('\n').length, 1);
-  assert.equal(fixture.runGit(repository.path, ['ls-tree', '-r', '--name-only', made]).split('\n').length, names.length);
+  assert.equal(
+    fixture.runGit(repository.path, ['ls-tree', '-r', '--name-only', made]).split('\n').length,
+    names.length,
+  );
   assert.equal(fixture.runGit(repository.path, ['fsck', '--strict', '--no-dangling']), '');
 });
 
-test('modes of old programs become those of today in a directory that changes, and stay in others', async () => {
+test('old file modes become current ones in a directory that changes, and stay in others', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git');
   const blob = fixture.runGit(repository.path, ['hash-object', '-w', '--stdin'], 'x');
   const raw = Buffer.from(blob, 'hex');
   const old = Buffer.concat([Buffer.from('100664 a\0'), raw, Buffer.from('100644 b\0'), raw]);
-  const oldOid = gitOutput(repository.path, ['hash-object', '-t', 'tree', '-w', '--stdin', '--literally'], old);
+  const oldOid = gitOutput(
+    repository.path,
+    ['hash-object', '-t', 'tree', '-w', '--stdin', '--literally'],
+    old,
+  );
   const root = Buffer.concat([Buffer.from('040000 d\0'), Buffer.from(oldOid, 'hex')]);
-  const rootOid = gitOutput(repository.path, ['hash-object', '-t', 'tree', '-w', '--stdin', '--literally'], root);
+  const rootOid = gitOutput(
+    repository.path,
+    ['hash-object', '-t', 'tree', '-w', '--stdin', '--literally'],
+    root,
+  );
 
-  const beside = await edited(repository, rootOid, (tree) => tree.put(Buffer.from('e'), { mode: 0o100644, oid: blob }));
-  const inside = await edited(repository, rootOid, (tree) => tree.put(Buffer.from('d/c'), { mode: 0o100644, oid: blob }));
+  const beside = await edited(repository, rootOid, (tree) =>
+    tree.put(Buffer.from('e'), { mode: 0o100644, oid: blob }),
+  );
+  const inside = await edited(repository, rootOid, (tree) =>
+    tree.put(Buffer.from('d/c'), { mode: 0o100644, oid: blob }),
+  );
 
   assert.equal(fixture.runGit(repository.path, ['rev-parse', `${beside}:d`]), oldOid);
   const data = execFileSync('git', ['cat-file', 'tree', `${inside}:d`], { cwd: repository.path });

@@ -1,19 +1,22 @@
-import type { ObjectWriter } from '#git/objects/write-objects';
+import type { ObjectWriter } from '#git/objects/write/write-objects';
 import { type EntryKind, kindOf } from '#git/trees/entry-kind';
 import { isRefusedName } from '#git/trees/refused-names';
 import { EditedDirectory, TREE_MODE, type TreeSource } from './edited-directory.ts';
 
 const SLASH = 0x2f;
 
-/** What a path of an edited tree names. */
+/** An entry of an edited tree. */
 export interface EditedEntry {
   readonly mode: number;
   readonly kind: EntryKind;
-  /** Of a directory that was changed: what it was before, empty when it is new. */
+  /** For a changed directory its old id; empty if it is new. */
   readonly oid: string;
 }
 
-/** git would not write the tree: it puts something below a file, or uses a name or an id that git refuses. Clients know the message. */
+/**
+ * git would not write the tree: it has an entry below a file, or a name or an id that git refuses.
+ * Clients depend on the message.
+ */
 export class RefusedTreeError extends Error {
   override readonly name = 'RefusedTreeError';
 
@@ -23,20 +26,22 @@ export class RefusedTreeError extends Error {
 }
 
 /**
- * A tree that is changed in memory, and then written from the leaves up. Only the directories on the paths that are asked for are read,
- * only those that changed are written; all others keep their ids, and what is wrong in them stays wrong.
+ * A tree that is changed in memory and then written from the leaves up. Only directories on the
+ * used paths are read, and only changed ones are written; all others keep their ids, even invalid
+ * ones.
  *
- * Paths are relative and clean: no empty part, no `.` or `..`, no slash at an end. One call at a time.
+ * Paths are relative and clean: no empty part, no `.` or `..`, no slash at either end. Only one
+ * call may run at a time.
  */
 export class TreeEditor {
   readonly #root: EditedDirectory;
 
-  /** @param treeOid the tree to begin with; `undefined` for an empty one. */
+  /** @param treeOid the tree to change; `undefined` for an empty one. */
   constructor(source: TreeSource, treeOid: string | undefined) {
     this.#root = new EditedDirectory(source, treeOid);
   }
 
-  /** `undefined` when there is nothing. */
+  /** Returns the entry at a path; `undefined` when there is none. */
   async find(path: Buffer): Promise<EditedEntry | undefined> {
     const { parents, name } = split(path);
     let directory: EditedDirectory | undefined = this.#root;
@@ -49,7 +54,7 @@ export class TreeEditor {
   }
 
   /**
-   * Puts an entry where another one or nothing was, and makes the directories on the way.
+   * Adds or replaces an entry, and creates missing directories above it.
    *
    * @throws {RefusedTreeError}
    */
@@ -68,7 +73,11 @@ export class TreeEditor {
     await directory.put(name, entry);
   }
 
-  /** Removes a file or a whole directory, and the directories above that are empty then. `false` when there was nothing. */
+  /**
+   * Removes a file or a whole directory, and the directories above it that become empty.
+   *
+   * @returns whether there was an entry.
+   */
   async remove(path: Buffer): Promise<boolean> {
     const { parents, name } = split(path);
     const above: { readonly directory: EditedDirectory; readonly name: Buffer }[] = [];
@@ -86,7 +95,7 @@ export class TreeEditor {
     return true;
   }
 
-  /** Writes what changed. @returns the id of the whole tree. */
+  /** Writes the changed directories. @returns the id of the whole tree. */
   async write(writer: ObjectWriter): Promise<string> {
     return await this.#root.write(writer);
   }

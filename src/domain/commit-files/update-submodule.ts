@@ -1,5 +1,5 @@
 import { wrap } from '#base/gitaly-error';
-import type { ObjectWriter } from '#git/objects/write-objects';
+import type { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
 import { cleanPath, requireTreePath } from './paths.ts';
 import { TreeEditor } from './tree-editor.ts';
@@ -13,7 +13,7 @@ export class NoSubmoduleError extends Error {
   }
 }
 
-/** The submodule stands at the commit already. */
+/** The submodule is at the commit already. */
 export class SubmoduleUnchangedError extends Error {
   override readonly name = 'SubmoduleUnchangedError';
 
@@ -32,10 +32,11 @@ export interface SubmoduleUpdate {
 }
 
 /**
- * Writes a tree in which a submodule stands at another commit.
+ * Writes a tree in which a submodule is at another commit.
  *
  * @returns the id of the tree.
- * @throws {NoSubmoduleError} {SubmoduleUnchangedError}; an error `modifying tree: …` or `writing tree: …` for what git refuses.
+ * @throws {NoSubmoduleError} {SubmoduleUnchangedError}; an error `modifying tree: …` or
+ *   `writing tree: …` for what git refuses.
  */
 export async function updateSubmodule(
   { treeOid, path, commitOid }: SubmoduleUpdate,
@@ -58,7 +59,7 @@ export async function updateSubmodule(
 
 function submodulePath(path: Buffer): Buffer {
   const clean = cleanPath(path);
-  // What leads out of the repository, or looks as if it did, cannot be a submodule of it.
+  // A path that leads out of the repository, or looks so, is no submodule of it.
   if (clean === undefined || clean.toString('latin1').startsWith('..')) throw new NoSubmoduleError();
   if (path.toString('latin1').startsWith('/')) throw new Error('modifying tree: path is absolute');
   try {

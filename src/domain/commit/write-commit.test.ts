@@ -2,17 +2,22 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { calendarDate, type Ident } from '#git/objects/format-ident';
-import { ObjectWriter } from '#git/objects/write-objects';
+import { calendarDate, type Ident } from '#git/objects/write/format-ident';
+import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
-import { GIT_ENVIRONMENT } from '#testkit/run-git';
-import { StorageFixture } from '#testkit/storage-fixture';
+import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { type NewCommit, writeCommit } from './write-commit.ts';
 
-const PERSON: Ident = { name: Buffer.from('Ann'), email: Buffer.from('a@x'), seconds: 1_700_000_000n, timezone: '+0100' };
+const PERSON: Ident = {
+  name: Buffer.from('Ann'),
+  email: Buffer.from('a@x'),
+  seconds: 1_700_000_000n,
+  timezone: '+0100',
+};
 
 async function write(repository: Repository, commit: Partial<NewCommit>): Promise<string> {
-  await using writer = new ObjectWriter(repository, repository.git.objectFormat(repository));
+  await using writer = new ObjectWriter(repository, repository.objectFormat);
   const treeOid = await writer.writeTree([]);
   const oid = await writeCommit(writer, {
     treeOid,
@@ -26,18 +31,25 @@ async function write(repository: Repository, commit: Partial<NewCommit>): Promis
   return oid;
 }
 
-/** What `git commit-tree` makes of the same; variables of an environment are bytes, which `env` of the shell can set. */
+/**
+ * Returns the result of `git commit-tree`; environment variables are bytes, which the shell's `env`
+ * can set.
+ */
 function gitsCommit(
   repository: Repository,
   { author, committer, message, parentOids }: NewCommit,
 ): { oid: string; stderr: string } {
-  const assignments = [['AUTHOR', author] as const, ['COMMITTER', committer] as const].flatMap(([who, ident]) => [
-    `GIT_${who}_NAME=${octal(ident.name)}`,
-    `GIT_${who}_EMAIL=${octal(ident.email)}`,
-    `GIT_${who}_DATE='${calendarDate(ident)}'`,
-  ]);
+  const assignments = [['AUTHOR', author] as const, ['COMMITTER', committer] as const].flatMap(
+    ([who, ident]) => [
+      `GIT_${who}_NAME=${octal(ident.name)}`,
+      `GIT_${who}_EMAIL=${octal(ident.email)}`,
+      `GIT_${who}_DATE='${calendarDate(ident)}'`,
+    ],
+  );
   const parents = parentOids.map((oid) => `-p ${oid}`).join(' ');
-  const script = `${assignments.join('; ')}; export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE
+  const script = `${assignments.join('; ')}
+    export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
+    export GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE
     exec git commit-tree ${parents} -F - $(git mktree </dev/null)`;
   const run = spawnSync('bash', ['-c', script], {
     cwd: repository.path,
@@ -52,7 +64,7 @@ function octal(bytes: Uint8Array): string {
   return `$'${[...bytes].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')}'`;
 }
 
-/** Older versions of git take dots off the ends of a name, so none has any there. */
+/** Reports whether a name begins or ends with a dot, which older versions of git remove. */
 function hasOuterDot(name: Buffer): boolean {
   const letters = [...name].filter((code) => code > 0x20 && !`"',:;<>\\`.includes(String.fromCharCode(code)));
   return letters.at(0) === 0x2e || letters.at(-1) === 0x2e;
@@ -63,7 +75,9 @@ const text = (options: { min: number }) =>
   fc
     .oneof(
       fc.array(byte, { minLength: options.min, maxLength: 12 }).map((list) => Buffer.from(list)),
-      fc.string({ minLength: options.min, maxLength: 12, unit: 'grapheme' }).map((string) => Buffer.from(string)),
+      fc
+        .string({ minLength: options.min, maxLength: 12, unit: 'grapheme' })
+        .map((string) => Buffer.from(string)),
       fc.stringMatching(/^[ "',:;<>\\a]{1,8}$/).map((string) => Buffer.from(string)),
     )
     .filter((buffer) => !buffer.includes(0) && !hasOuterDot(buffer));
@@ -80,7 +94,12 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     const repository = fixture.init('x.git', { objectFormat, commits: 2 });
     const [second = '', first = ''] = fixture.runGit(repository.path, ['rev-list', 'main']).split('\n');
     const parents = fc.constantFrom<string[]>([], [first], [second, first], [first, second, first]);
-    const commit = fc.record({ author: ident, committer: ident, message: text({ min: 0 }), parentOids: parents });
+    const commit = fc.record({
+      author: ident,
+      committer: ident,
+      message: text({ min: 0 }),
+      parentOids: parents,
+    });
 
     await fc.assert(
       fc.asyncProperty(commit, async (parts) => {
@@ -106,7 +125,11 @@ const REFUSED: readonly [string, Partial<NewCommit>, string][] = [
     { message: Buffer.from('a\0b') },
     'commit-tree: exit status 1: error: a NUL byte in commit log message not allowed.\n ',
   ],
-  ['whose author has no letter in the name', { author: { ...PERSON, name: Buffer.from(' ,;') } }, 'disallowed characters'],
+  [
+    'whose author has no letter in the name',
+    { author: { ...PERSON, name: Buffer.from(' ,;') } },
+    'disallowed characters',
+  ],
   ...(
     [
       [-1n, '+0530', 'Thu Jan 01 1970 05:29:59 +0530'],
@@ -129,7 +152,10 @@ for (const [what, parts, message] of REFUSED) {
   });
 }
 
-/** Too short, too long, surrogates, beyond Unicode, never to be used, cut off; and proper neighbours of each. */
+/**
+ * Invalid UTF-8: too short, too long, surrogates, beyond Unicode, never used, truncated; and valid
+ * neighbours of each.
+ */
 const BROKEN_UTF8 = [
   'c0af c1bf e08080 f0808080 f88888888080 fe ff 80 bf',
   'eda080 edbfbf ed9fbf ee8080 f4908080 f48fbfbd f48fbfbe',
@@ -140,7 +166,9 @@ const BROKEN_UTF8 = [
 test('text that is not UTF-8 is repaired as git repairs it', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git');
-  const message = Buffer.concat(BROKEN_UTF8.split(' ').flatMap((hex) => [Buffer.from(hex, 'hex'), Buffer.from('|')]));
+  const message = Buffer.concat(
+    BROKEN_UTF8.split(' ').flatMap((hex) => [Buffer.from(hex, 'hex'), Buffer.from('|')]),
+  );
   const parts = { author: PERSON, committer: PERSON, parentOids: [], treeOid: '', message };
 
   assert.equal(await write(repository, { message }), gitsCommit(repository, parts).oid);

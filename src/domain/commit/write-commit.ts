@@ -1,26 +1,32 @@
 import { messageOf } from '#base/gitaly-error';
-import { formatCommit, withSignature } from '#git/objects/format-commit';
-import { calendarDate, cleanIdent, formatIdent, type Ident, isCommitDate } from '#git/objects/format-ident';
-import type { ObjectWriter } from '#git/objects/write-objects';
+import { formatCommit, withSignature } from '#git/objects/write/format-commit';
+import {
+  calendarDate,
+  cleanIdent,
+  formatIdent,
+  type Ident,
+  isCommitDate,
+} from '#git/objects/write/format-ident';
+import type { ObjectWriter } from '#git/objects/write/write-objects';
 
 export interface NewCommit {
   readonly treeOid: string;
-  /** Full ids of commits, in order. Nobody looks whether they are. */
+  /** Full ids of commits, in order. Not checked. */
   readonly parentOids: readonly string[];
   readonly author: Ident;
   readonly committer: Ident;
-  /** Stored as it is: no line feed is added. */
+  /** Stored unchanged: no line feed is added. */
   readonly message: Uint8Array;
-  /** What the text is written in, when it is taken from a commit that says so. */
+  /** Encoding of the message, copied from another commit. */
   readonly encoding?: Uint8Array | undefined;
   /**
-   * Signs what the commit says, at the time of its author; `undefined` for a commit without signature. Resolves to the text of the
-   * signature; one line feed at its end is not stored.
+   * Signs the commit, at the time of its author; `undefined` for a commit without signature.
+   * Resolves to the text of the signature; one line feed at its end is not stored.
    */
   readonly sign?: ((commit: Buffer, atSeconds: bigint) => Promise<Buffer>) | undefined;
 }
 
-/** git would not take a name that nothing is left of once it is cleaned. */
+/** git would refuse a name that is empty after cleaning. */
 export class DisallowedCharactersError extends Error {
   override readonly name = 'DisallowedCharactersError';
 
@@ -30,11 +36,14 @@ export class DisallowedCharactersError extends Error {
 }
 
 /**
- * Writes a commit, the same as `git commit-tree -F -` does with names and dates in its environment, and refuses what git refuses.
+ * Writes a commit as `git commit-tree -F -` does with names and dates in its environment, and
+ * refuses what git refuses.
  *
  * @returns its id; it is on disk when the writer has finished.
- * @throws {Error} `missing tree`, `missing author name`, `missing committer name`, and what git says: `commit-tree: exit status 128: fatal:
- *   invalid date format: …`, `commit-tree: exit status 1: error: gpg failed to sign the data:…`; {@link DisallowedCharactersError}.
+ * @throws {Error} `missing tree`, `missing author name`, `missing committer name`; git's errors:
+ *   `commit-tree: exit status 128: fatal: invalid date format: …`,
+ *   `commit-tree: exit status 1: error: gpg failed to sign the data:…`;
+ *   {@link DisallowedCharactersError}.
  */
 export async function writeCommit(writer: ObjectWriter, commit: NewCommit): Promise<string> {
   const text = commitText(commit);
@@ -63,7 +72,10 @@ function identLine(ident: Ident): Buffer {
   return formatIdent({ ...ident, name, email: cleanIdent(ident.email) });
 }
 
-/** The words with which a failing `git commit-tree` reaches clients: exit code, standard error, a space, and an empty standard output. */
+/**
+ * Returns the error that clients get from a failing `git commit-tree`: exit code, standard error, a
+ * space, and an empty standard output.
+ */
 function refused(exitCode: number, stderr: string, cause?: unknown): Error {
   return new Error(`commit-tree: exit status ${exitCode}: ${stderr}\n `, { cause });
 }

@@ -1,16 +1,16 @@
 import type { ConflictEntry } from '#git/merge/parse-merge-tree';
 
-/** A path that a merge could not settle, and which sides have something there. */
+/** A path that a merge left in conflict, and the sides that have an entry there. */
 export interface ConflictFile {
   readonly path: Buffer;
   readonly isInAncestor: boolean;
   readonly isInOurs: boolean;
   readonly isInTheirs: boolean;
-  /** 0 when it is not in ours. */
+  /** 0 if ours has no entry. */
   readonly ourMode: number;
 }
 
-/** Puts the sides of each path together, in the order of the first. */
+/** Groups the entries by path, in the order of the first of each. */
 export function conflictFiles(entries: readonly ConflictEntry[]): ConflictFile[] {
   const files = new Map<string, ConflictFile>();
   for (const { path, stage, mode } of entries) {
@@ -36,8 +36,8 @@ function replaceAll(bytes: Buffer, text: string, replacement: Buffer): Buffer {
 }
 
 /**
- * A file with conflict markers as clients know it: git names the sides by the ids of their commits, clients by paths. Ids elsewhere in the
- * file are replaced as well.
+ * Returns a file whose conflict markers name the sides by path, which clients expect, instead of by
+ * commit id. Ids elsewhere in the file are replaced as well, as in Gitaly.
  */
 export function withPaths(
   content: Buffer,

@@ -20,8 +20,14 @@ for (const [json, message] of [
   ['{}', 'json: cannot unmarshal object into Go value of type []map[string]interface {}'],
   ['[true]', 'json: cannot unmarshal bool into Go value of type map[string]interface {}'],
   ['[{"content":1}]', 'json: cannot unmarshal number into Go struct field Resolution.content of type string'],
-  ['[{"sections":[]}]', 'json: cannot unmarshal array into Go struct field Resolution.sections of type map[string]string'],
-  ['[{"sections":{"a":1}}]', 'json: cannot unmarshal number into Go struct field Resolution.sections of type string'],
+  [
+    '[{"sections":[]}]',
+    'json: cannot unmarshal array into Go struct field Resolution.sections of type map[string]string',
+  ],
+  [
+    '[{"sections":{"a":1}}]',
+    'json: cannot unmarshal number into Go struct field Resolution.sections of type string',
+  ],
 ] as const) {
   test(`${json || 'nothing'} is refused as Go refuses it`, () => {
     assert.throws(() => parseResolutions(Buffer.from(json)), { code: 'INTERNAL', message });

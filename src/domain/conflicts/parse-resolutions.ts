@@ -1,22 +1,29 @@
 import { GitalyError } from '#base/gitaly-error';
-import { describeJsonError } from '#base/json-error';
+import { jsonKind } from '#base/go/encoding/json';
+import { describeJsonError } from '#base/go/encoding/json-error';
+import { JsonFields } from '#base/json-fields';
 
-/** How a user wants the conflicts of a file to end. */
+/** A user's resolution of the conflicts of a file. */
 export interface Resolution {
   /** Path on our side. */
   readonly oldPath: string;
   /** Path in the merge. */
   readonly newPath: string;
-  /** Side (`head` for ours, `origin` for theirs) by the id of a conflict. When it is empty, `content` is the whole file. */
+  /**
+   * Side (`head` for ours, `origin` for theirs) by the id of a conflict. When it is empty,
+   * `content` is the whole file.
+   */
   readonly sections: ReadonlyMap<string, string>;
   readonly content: string;
 }
 
 /**
- * Reads the resolutions of a request, a JSON list of `{old_path, new_path, sections: {id: side}, content}`, as Go's decoder does: it
- * takes keys in any case, and `null` for nothing.
+ * Reads the resolutions of a request, a JSON list of
+ * `{old_path, new_path, sections: {id: side}, content}`, as Go's decoder does: keys in any case,
+ * and `null` for an absent value.
  *
- * @throws {GitalyError} INTERNAL with Go's words for bad JSON; INVALID_ARGUMENT `missing sections or content for a resolution`.
+ * @throws {GitalyError} INTERNAL with Go's text for invalid JSON; INVALID_ARGUMENT
+ *   `missing sections or content for a resolution`.
  */
 export function parseResolutions(json: Buffer): Resolution[] {
   const problem = describeJsonError(json.toString('latin1'), 'document');
@@ -25,20 +32,20 @@ export function parseResolutions(json: Buffer): Resolution[] {
   if (list === null) return [];
   if (!Array.isArray(list)) throw mismatch(list, 'value of type []map[string]interface {}');
   const objects = list.map((item: unknown) => {
-    if (item === null) return {};
-    if (typeof item !== 'object' || Array.isArray(item)) throw mismatch(item, 'value of type map[string]interface {}');
-    return item;
+    const fields = item === null ? JsonFields.NONE : JsonFields.of(item);
+    if (fields === undefined) throw mismatch(item, 'value of type map[string]interface {}');
+    return fields;
   });
-  if (objects.some((object) => !('sections' in object) && !('content' in object))) {
+  if (objects.some((fields) => !fields.has('sections') && !fields.has('content'))) {
     throw new GitalyError('INVALID_ARGUMENT', 'missing sections or content for a resolution');
   }
   return objects.map(parseResolution);
 }
 
-function parseResolution(object: object): Resolution {
+function parseResolution(fields: JsonFields): Resolution {
   const texts = { old_path: '', new_path: '', content: '' };
   let sections: ReadonlyMap<string, string> = new Map();
-  for (const [name, value] of Object.entries(object)) {
+  for (const [name, value] of fields.entries()) {
     const key = name.toLowerCase();
     if (value === null) continue;
     if (key === 'sections') sections = parseSections(value);
@@ -49,9 +56,10 @@ function parseResolution(object: object): Resolution {
 
 function parseSections(value: unknown): ReadonlyMap<string, string> {
   const field = 'struct field Resolution.sections of type';
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw mismatch(value, `${field} map[string]string`);
+  const fields = JsonFields.of(value);
+  if (fields === undefined) throw mismatch(value, `${field} map[string]string`);
   return new Map(
-    Object.entries(value).map(([id, side]: [string, unknown]) => {
+    fields.entries().map(([id, side]) => {
       if (side !== null && typeof side !== 'string') throw mismatch(side, `${field} string`);
       return [id, side ?? ''];
     }),
@@ -64,6 +72,5 @@ function textOf(value: unknown, name: string): string {
 }
 
 function mismatch(value: unknown, target: string): GitalyError {
-  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
-  return new GitalyError('INTERNAL', `json: cannot unmarshal ${kind} into Go ${target}`);
+  return new GitalyError('INTERNAL', `json: cannot unmarshal ${jsonKind(value)} into Go ${target}`);
 }

@@ -1,5 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import type { Ident } from '#git/objects/format-ident';
+import type { Ident } from '#git/objects/write/format-ident';
 import type { Repository } from '#storage/repository';
 import { writeCommit } from '../commit/write-commit.ts';
 import type { WriteFile } from '../commit-files/receive-actions.ts';
@@ -20,14 +20,19 @@ export interface ResolvedMerge {
 }
 
 /**
- * Merges two commits whose conflicts a user has resolved. Where there are none, it is a merge like any other.
+ * Merges two commits whose conflicts a user has resolved. Without conflicts it makes an ordinary
+ * merge.
  *
- * @param target where the workspace writes.
+ * @param target the repository to which the workspace writes.
  * @returns the id of the commit; it is on disk when the workspace's writer has finished.
- * @throws {ResolutionError} when something is not resolved; {GitalyError} for resolutions that do not fit; what `writeCommit` throws, behind
- *   `writing commit: `.
+ * @throws {ResolutionError} when a conflict is not resolved; {GitalyError} for invalid resolutions;
+ *   the errors of `writeCommit`, prefixed with `writing commit: `.
  */
-export async function resolveConflicts(workspace: MergeWorkspace, target: Repository, merge: ResolvedMerge): Promise<string> {
+export async function resolveConflicts(
+  workspace: MergeWorkspace,
+  target: Repository,
+  merge: ResolvedMerge,
+): Promise<string> {
   const { ours, theirs, author, message } = merge;
   const merged = await workspace.mergeCommits(ours, theirs).catch((error: unknown) => {
     throw wrap(error, 'merge-tree');
@@ -39,7 +44,13 @@ export async function resolveConflicts(workspace: MergeWorkspace, target: Reposi
     treeOid = await resolving.write();
   }
   try {
-    return await writeCommit(workspace.writer, { treeOid, parentOids: [ours, theirs], author, committer: author, message });
+    return await writeCommit(workspace.writer, {
+      treeOid,
+      parentOids: [ours, theirs],
+      author,
+      committer: author,
+      message,
+    });
   } catch (error) {
     throw wrap(error, 'writing commit');
   }
@@ -51,7 +62,7 @@ class Resolving {
   readonly #target: Repository;
   readonly #merge: ResolvedMerge;
   readonly #tree: TreeEditor;
-  /** What a file became, by its id: one may be resolved twice. */
+  /** Resolved contents by blob id: a file may be resolved twice. */
   readonly #resolved = new Map<string, Buffer>();
 
   constructor(workspace: MergeWorkspace, target: Repository, merge: ResolvedMerge, treeOid: string) {
@@ -59,8 +70,11 @@ class Resolving {
     this.#target = target;
     this.#merge = merge;
     const { writer, signal } = workspace;
-    // What git merged lies in the quarantine.
-    this.#tree = new TreeEditor({ objects: target.objects, objectFormat: writer.objectFormat, signal }, treeOid);
+    // The merged tree is in the quarantine.
+    this.#tree = new TreeEditor(
+      { objects: target.objects, objectFormat: writer.objectFormat, signal },
+      treeOid,
+    );
   }
 
   async resolve(conflicts: readonly Buffer[]): Promise<void> {
@@ -71,13 +85,14 @@ class Resolving {
     for (const resolution of this.#merge.resolutions) {
       const path = Buffer.from(resolution.newPath);
       const key = path.toString('latin1');
-      // Ruby's words, which clients know.
+      // The error text of Gitaly's former Ruby server.
       if (!known.has(key)) throw internal("NoMethodError: undefined method `resolve_lines' for nil:NilClass");
       open.delete(key);
       await this.#resolveFile(path, resolution, writeFile);
     }
     const [missing] = open.values();
-    if (missing !== undefined) throw new ResolutionError(`Missing resolutions for the following files: ${missing}`);
+    if (missing !== undefined)
+      throw new ResolutionError(`Missing resolutions for the following files: ${missing}`);
   }
 
   async write(): Promise<string> {
@@ -98,7 +113,7 @@ class Resolving {
         throw new ResolutionError(`Resolved content has no changes for file ${path}`);
       }
     }
-    // git's merge drops the last line feed; ours says whether there was one.
+    // The merge drops the last line feed; our side shows whether there was one.
     const before = await this.#contentOf(this.#workspace.repository, `${ours}:${resolution.oldPath}`);
     const endsWithLineFeed = before.at(-1) === 0x0a;
     const resolved = resolveFile({ path, content, ours, theirs, endsWithLineFeed }, resolution);

@@ -6,12 +6,26 @@ import { resolveFile } from './resolve-file.ts';
 
 const OURS = '1'.repeat(40);
 const THEIRS = '2'.repeat(40);
-const CONTENT = `a\n<<<<<<< ${OURS}\nours\n=======\ntheirs\n>>>>>>> ${THEIRS}\nb\n<<<<<<< ${OURS}\n=======\nmore\n>>>>>>> ${THEIRS}\n`;
+const CONTENT =
+  `a\n<<<<<<< ${OURS}\nours\n=======\ntheirs\n>>>>>>> ${THEIRS}\nb\n<<<<<<< ${OURS}\n` +
+  `=======\nmore\n>>>>>>> ${THEIRS}\n`;
 const ID = createHash('sha1').update('f').digest('hex');
 
 function resolve(content: string, sections: Record<string, string>, more: Partial<Resolution> = {}): string {
-  const file = { path: Buffer.from('f'), content: Buffer.from(content), ours: OURS, theirs: THEIRS, endsWithLineFeed: true };
-  const resolution = { oldPath: 'f', newPath: 'f', content: '', sections: new Map(Object.entries(sections)), ...more };
+  const file = {
+    path: Buffer.from('f'),
+    content: Buffer.from(content),
+    ours: OURS,
+    theirs: THEIRS,
+    endsWithLineFeed: true,
+  };
+  const resolution = {
+    oldPath: 'f',
+    newPath: 'f',
+    content: '',
+    sections: new Map(Object.entries(sections)),
+    ...more,
+  };
   return resolveFile(file, resolution).toString();
 }
 
@@ -42,8 +56,18 @@ test('markers of renamed files bear the paths', () => {
 });
 
 for (const [what, content, code, problem] of [
-  ['a second start', `<<<<<<< ${OURS}\n<<<<<<< ${OURS}\n`, 'INVALID_ARGUMENT', 'unexpected conflict delimiter'],
-  ['an end without a middle', `<<<<<<< ${OURS}\n>>>>>>> ${THEIRS}\n`, 'INVALID_ARGUMENT', 'unexpected conflict delimiter'],
+  [
+    'a second start',
+    `<<<<<<< ${OURS}\n<<<<<<< ${OURS}\n`,
+    'INVALID_ARGUMENT',
+    'unexpected conflict delimiter',
+  ],
+  [
+    'an end without a middle',
+    `<<<<<<< ${OURS}\n>>>>>>> ${THEIRS}\n`,
+    'INVALID_ARGUMENT',
+    'unexpected conflict delimiter',
+  ],
   ['a middle by itself', '=======\n', 'INVALID_ARGUMENT', 'unexpected conflict delimiter'],
   ['no end', `<<<<<<< ${OURS}\nx\n`, 'INTERNAL', 'missing last delimiter'],
   ['nothing', '', 'INTERNAL', 'merging is not supported for file'],

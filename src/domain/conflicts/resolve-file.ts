@@ -1,55 +1,64 @@
 import { createHash } from 'node:crypto';
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import type { Resolution } from './parse-resolutions.ts';
 
 /** Larger files are not resolved. */
 const MAX_FILE_BYTES = 200 * 1024;
 const MIDDLE = '=======';
 
-/** Where the lines that separate the sides lead. */
-const STEPS: Readonly<Record<'start' | 'middle' | 'end' | 'text', { readonly from: Section; readonly to: Section } | undefined>> =
-  {
-    start: { from: 'none', to: 'ours' },
-    middle: { from: 'ours', to: 'theirs' },
-    end: { from: 'theirs', to: 'none' },
-    text: undefined,
-  };
+/** The sections before and after each kind of marker. */
+const STEPS: Readonly<
+  Record<'start' | 'middle' | 'end' | 'text', { readonly from: Section; readonly to: Section } | undefined>
+> = {
+  start: { from: 'none', to: 'ours' },
+  middle: { from: 'ours', to: 'theirs' },
+  end: { from: 'theirs', to: 'none' },
+  text: undefined,
+};
 
-/** Which side a line is of: `none` outside of conflicts, `unterminated` for what a diff says of a missing line feed. */
+/**
+ * The side of a line: `none` outside of conflicts, `unterminated` for a diff's note about a missing
+ * line feed.
+ */
 type Section = 'none' | 'ours' | 'theirs' | 'unterminated';
 
 interface Line {
-  /** One character a byte, without its line break. */
+  /** In latin-1, without its line break. */
   readonly text: string;
   readonly hasCarriageReturn: boolean;
   readonly section: Section;
-  /** They name the conflict that begins with the line. */
+  /** Parts of the id of the conflict that begins with the line. */
   readonly oldNumber: number;
   readonly newNumber: number;
 }
 
 export interface ConflictedContent {
   readonly path: Buffer;
-  /** As git wrote it, with the ids of the commits in the markers. */
+  /** The output of git, with the ids of the commits in the markers. */
   readonly content: Buffer;
   readonly ours: string;
   readonly theirs: string;
   readonly endsWithLineFeed: boolean;
 }
 
-/** Something is left to decide, or nothing was decided. Clients get the message as an answer. */
+/** A resolution is missing or changes nothing. Clients get the message in a response. */
 export class ResolutionError extends Error {
   override readonly name = 'ResolutionError';
 }
 
 /**
- * A file without conflicts, by what a user has decided: the whole content, or the side to take for each conflict.
+ * Returns a file without conflicts, as the user has decided: the whole content, or the side to take
+ * for each conflict.
  *
- * @throws {ResolutionError} `Missing resolution for section ID: …`; {GitalyError} `resolve: parse conflict for "x": …`, INVALID_ARGUMENT for
- *   markers that do not fit, INTERNAL for files that are empty or too large.
+ * @throws {ResolutionError} `Missing resolution for section ID: …`; {GitalyError}
+ *   `resolve: parse conflict for "x": …`, INVALID_ARGUMENT for markers that do not fit, INTERNAL
+ *   for files that are empty or too large.
  */
-export function resolveFile(file: ConflictedContent, { sections, content, oldPath, newPath }: Resolution): Buffer {
+export function resolveFile(
+  file: ConflictedContent,
+  { sections, content, oldPath, newPath }: Resolution,
+): Buffer {
   if (file.content.length === 0 || file.content.length > MAX_FILE_BYTES) {
     throw parseError('INTERNAL', file, 'merging is not supported for file');
   }
@@ -63,7 +72,10 @@ export function resolveFile(file: ConflictedContent, { sections, content, oldPat
   return Buffer.from(text, 'latin1');
 }
 
-function parseLines(file: ConflictedContent, markers: { readonly start: string; readonly end: string }): Line[] {
+function parseLines(
+  file: ConflictedContent,
+  markers: { readonly start: string; readonly end: string },
+): Line[] {
   const lines: Line[] = [];
   let section: Section = 'none';
   let [oldNumber, newNumber] = [1, 1];
@@ -72,7 +84,10 @@ function parseLines(file: ConflictedContent, markers: { readonly start: string; 
   for (const line of all) {
     const hasCarriageReturn = line.endsWith('\r');
     const text = hasCarriageReturn ? line.slice(0, -1) : line;
-    const step = STEPS[text === markers.start ? 'start' : text === MIDDLE ? 'middle' : text === markers.end ? 'end' : 'text'];
+    const step =
+      STEPS[
+        text === markers.start ? 'start' : text === MIDDLE ? 'middle' : text === markers.end ? 'end' : 'text'
+      ];
     if (step !== undefined) {
       if (section !== step.from) throw parseError('INVALID_ARGUMENT', file, 'unexpected conflict delimiter');
       section = step.to;
@@ -82,15 +97,20 @@ function parseLines(file: ConflictedContent, markers: { readonly start: string; 
     if (isNote) section = 'unterminated';
     lines.push({ text, hasCarriageReturn, section, oldNumber, newNumber });
     if (isNote) continue;
-    // Lines of ours count as new, those of theirs as old: clients know the numbers so.
+    // Lines of ours count as new and those of theirs as old, as in Gitaly.
     if (section !== 'ours') oldNumber++;
     if (section !== 'theirs') newNumber++;
   }
-  if (section === 'ours' || section === 'theirs') throw parseError('INTERNAL', file, 'missing last delimiter');
+  if (section === 'ours' || section === 'theirs')
+    throw parseError('INTERNAL', file, 'missing last delimiter');
   return lines;
 }
 
-function chosenLines({ path }: ConflictedContent, lines: readonly Line[], sections: ReadonlyMap<string, string>): string[] {
+function chosenLines(
+  { path }: ConflictedContent,
+  lines: readonly Line[],
+  sections: ReadonlyMap<string, string>,
+): string[] {
   const file = createHash('sha1').update(path).digest('hex');
   const chosen: string[] = [];
   let id = '';
@@ -102,7 +122,8 @@ function chosenLines({ path }: ConflictedContent, lines: readonly Line[], sectio
     }
     if (id === '') id = `${file}_${oldNumber}_${newNumber}`;
     const side = sections.get(id);
-    if (side !== 'head' && side !== 'origin') throw new ResolutionError(`Missing resolution for section ID: ${id}`);
+    if (side !== 'head' && side !== 'origin')
+      throw new ResolutionError(`Missing resolution for section ID: ${id}`);
     if (section === (side === 'head' ? 'ours' : 'theirs')) chosen.push(text);
   }
   return chosen;
@@ -112,6 +133,10 @@ function bytes(path: string): string {
   return Buffer.from(path).toString('latin1');
 }
 
-function parseError(code: 'INTERNAL' | 'INVALID_ARGUMENT', { path }: ConflictedContent, what: string): GitalyError {
+function parseError(
+  code: 'INTERNAL' | 'INVALID_ARGUMENT',
+  { path }: ConflictedContent,
+  what: string,
+): GitalyError {
   return new GitalyError(code, `resolve: parse conflict for ${quote(path)}: ${what}`);
 }

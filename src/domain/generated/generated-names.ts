@@ -1,7 +1,7 @@
-/** Extensions of files that only a program writes. */
+/** Extensions of files that only programs write. */
 const EXTENSIONS: ReadonlySet<string> = new Set(['.nib', '.xcworkspacedata', '.xcuserstate']);
 
-/** Ends of paths: lock files and what package managers leave behind. No slash is asked for before them. */
+/** Ends of paths: lock files and files of package managers. No slash is required before them. */
 const ENDS = [
   'Cargo.lock',
   'Cargo.toml.orig',
@@ -18,7 +18,7 @@ const ENDS = [
   'uv.lock',
 ] as const;
 
-/** What may stand anywhere in a path. */
+/** Parts that may be anywhere in a path. */
 const PARTS = ['node_modules/', 'Godeps/', '__generated__/'] as const;
 
 const PATTERNS = [
@@ -28,7 +28,8 @@ const PATTERNS = [
   /vendor\/(?:[-0-9A-Za-z]+\.)+(?:com|edu|gov|in|me|net|org|fm|io)/,
   // Files of an exact name.
   /(?:^|\/)(?:flake\.lock|MODULE\.bazel\.lock|\.terraform\.lock\.hcl)$/,
-  // `esy.lock` and `<name>.esy.lock`; the dot before `lock` may be anything, as in the original.
+  // `esy.lock` and `<name>.esy.lock`; the dot before `lock` matches any character, as in the
+  // original.
   /(?:^|\/)(?:\w+\.)?esy[^\n]lock$/,
   // .NET designer and SpecFlow files, Delphi type libraries.
   /(?:\.designer\.(?:cs|vb)|\.feature\.cs|_tlb\.pas)$/i,
@@ -37,9 +38,9 @@ const PATTERNS = [
 ] as const;
 
 /**
- * Whether a file's path alone says that it is generated.
+ * Reports whether a file's path alone shows that it is generated.
  *
- * @param extension of the path, in lower case, with its dot.
+ * @param extension extension of the path, in lower case, with its dot.
  */
 export function hasGeneratedName(path: string, extension: string): boolean {
   return (
@@ -52,12 +53,15 @@ export function hasGeneratedName(path: string, extension: string): boolean {
   );
 }
 
-/** `.pnp.*` of Yarn, at the start of any part of the path. */
+/** Reports whether a path has `.pnp.*` of Yarn at the start of any part. */
 function isPlugAndPlay(path: string): boolean {
   return /(?:^|\/)\.pnp\./.test(lastLine(path));
 }
 
-/** `.sqlx/query-<something>.json`; found without a pattern that would try every place of a long path again and again. */
+/**
+ * Reports whether a path is `.sqlx/query-<something>.json`, without a pattern that would backtrack
+ * on a long path.
+ */
 function isSqlxQuery(path: string): boolean {
   if (!path.endsWith('.json')) return false;
   const line = lastLine(path);
@@ -65,7 +69,10 @@ function isSqlxQuery(path: string): boolean {
   return start !== null && line.length - start.index - start[0].length > '.json'.length;
 }
 
-/** A path as far as a pattern without line feeds can match its end; with the line feed before it, which no start of a path is. */
+/**
+ * Returns the part of a path whose end a pattern without line feeds can match, including the
+ * preceding line feed.
+ */
 function lastLine(path: string): string {
   const lineFeed = path.lastIndexOf('\n');
   return lineFeed === -1 ? path : path.slice(lineFeed);

@@ -1,4 +1,4 @@
-/** The start of a file, and its lines as the rules about generated files count them. */
+/** The start of a file, and its lines as counted by the rules for generated files. */
 export class TextLines {
   readonly text: string;
   readonly #content: Buffer;
@@ -9,7 +9,7 @@ export class TextLines {
     this.#content = content;
   }
 
-  /** Bytes of all lines together, without their ends. */
+  /** Total size of all lines without their ends. */
   get lineBytes(): number {
     return this.#content.length - (this.text.split('\n').length - 1);
   }
@@ -23,14 +23,15 @@ export class TextLines {
     return this.#all;
   }
 
-  /** At most so many lines from the start. */
+  /** Returns at most this many lines from the start. */
   first(count: number): readonly string[] {
     return this.all.slice(0, count);
   }
 
   /**
-   * The last two lines, the very last first. A line that begins at the last character or behind it (the empty one after a final line feed, but
-   * also one of a single character) does not count: so it is in the original.
+   * Returns the last two lines, the last one first. A line that begins at the last character or
+   * after it (an empty one after a final line feed, or a single character) is ignored, as in the
+   * original.
    */
   lastTwo(): readonly string[] {
     const { text } = this;

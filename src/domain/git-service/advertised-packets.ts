@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
-import { systemErrorCode } from '#base/system-error';
 import type { ConfigPair } from '#git/command/config';
+import { FallBackToGit } from '#git/in-process';
 import type { AdvertisedRefsQuery } from '#git/refs/advertised-refs';
 import type { Repository } from '#storage/repository';
 import { type AdvertisingService, type ReferenceSettings, referenceSettings } from './reference-settings.ts';
@@ -16,42 +16,64 @@ export interface AdvertisedPacketsOptions {
 type Query = Omit<AdvertisedRefsQuery, 'hidden'>;
 
 /**
- * The references that a client may see as git would write them, a flush packet at the end, in pieces that must not be changed;
- * `undefined` where that takes git, also to say what is wrong with a repository.
+ * Returns the references that a client may see as git would write them, including a flush packet,
+ * in pieces that must not be changed; `undefined` if the caller must start git, which also reports
+ * problems of a repository.
  *
- * @param query what to say of them, by the repository's settings; `undefined` leaves it to git.
+ * @param query references to list, by the repository's settings; `undefined` falls back to git.
  * @throws {GitalyError} of an abort.
  */
 export async function advertisedPackets(
   repository: Repository,
-  { service, config, signal }: AdvertisedPacketsOptions,
+  options: AdvertisedPacketsOptions,
   query: (settings: ReferenceSettings) => Query | undefined,
 ): Promise<Buffer[] | undefined> {
-  try {
-    if (!isOurs(repository)) return undefined;
-    const settings = referenceSettings(repository, service, config);
-    if (settings === undefined) return undefined;
-    const asked = query(settings);
-    return asked && (await repository.refs.advertise({ ...asked, hidden: settings.hidden }, { signal }));
-  } catch (error) {
-    if (signal.aborted || !(error instanceof GitalyError || systemErrorCode(error) !== undefined)) throw error;
-    return undefined;
-  }
+  const { service, signal } = options;
+  return await repository.inProcess.attempt<Buffer[] | undefined>(
+    service === 'upload-pack' ? 'ls_refs' : 'push_refs',
+    async () => {
+      const settings = requirePlainSettings(repository, options);
+      const asked = query(settings);
+      if (asked === undefined) throw new FallBackToGit('the client names another object format');
+      return await repository.refs.advertise({ ...asked, hidden: settings.hidden }, { signal });
+    },
+    () => undefined,
+  );
 }
 
-/** Whether a repository and its settings are of a kind whose references can be listed without git. Each question may still need it. */
-export function isAnswerable(
+/**
+ * Reports whether the references of a repository can be listed without git, by its settings. Each
+ * list may still need it.
+ */
+export function isListable(
+  repository: Repository,
+  options: Pick<AdvertisedPacketsOptions, 'service' | 'config'>,
+): boolean {
+  const require = (): boolean => requirePlainSettings(repository, options) !== undefined;
+  return repository.inProcess.attemptNow('conversation', require, () => false);
+}
+
+/**
+ * Checks for unusual settings. @throws {FallBackToGit} for a repository of another user, and for
+ * unknown settings.
+ */
+function requirePlainSettings(
   repository: Repository,
   { service, config }: Pick<AdvertisedPacketsOptions, 'service' | 'config'>,
-): boolean {
-  try {
-    return isOurs(repository) && referenceSettings(repository, service, config) !== undefined;
-  } catch {
-    return false; // git says what is wrong
-  }
-}
+): ReferenceSettings {
+  // git refuses repositories of other users.
+  if (statSync(repository.path, { throwIfNoEntry: false })?.uid !== process.geteuid?.())
+    throw new FallBackToGit('the repository belongs to another user');
+  const settings = settingsOf();
+  if (settings === undefined) throw new FallBackToGit('a setting may change the list');
+  return settings;
 
-/** Git refuses repositories of other users. */
-function isOurs({ path }: Repository): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.uid === process.geteuid?.();
+  function settingsOf(): ReferenceSettings | undefined {
+    try {
+      return referenceSettings(repository, service, config);
+    } catch (error) {
+      if (!(error instanceof GitalyError)) throw error;
+      throw new FallBackToGit('the config file cannot be read', { cause: error });
+    }
+  }
 }

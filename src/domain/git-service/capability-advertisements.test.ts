@@ -2,22 +2,29 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
-import { StorageFixture } from '#testkit/storage-fixture';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { advertiseReferences } from './advertise-references.ts';
 import { CapabilityAdvertisements } from './capability-advertisements.ts';
 
-/** Asks as the RPC does, and counts how often git had to be started. */
+/** Makes the same request as the RPC, and counts how often git was started. */
 function asker(repository: Repository, config: ConfigPair[] = []) {
   const advertisements = new CapabilityAdvertisements();
   let starts = 0;
   const produce = (settings: ConfigPair[]) => () => {
     starts++;
     const { signal } = new AbortController();
-    return advertiseReferences(repository, { service: 'upload-pack', config: settings, gitProtocol: 'version=2', signal });
+    return advertiseReferences(repository, {
+      service: 'upload-pack',
+      config: settings,
+      gitProtocol: 'version=2',
+      signal,
+    });
   };
   return {
     ask: async (settings = config) =>
-      Buffer.concat(await Array.fromAsync(advertisements.get(repository, settings, produce(settings)))).toString(),
+      Buffer.concat(
+        await Array.fromAsync(advertisements.get(repository, settings, produce(settings))),
+      ).toString(),
     git: async (settings = config) => Buffer.concat(await Array.fromAsync(produce(settings)())).toString(),
     starts: () => starts,
   };

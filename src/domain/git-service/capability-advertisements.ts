@@ -1,13 +1,15 @@
 import { readFile, stat } from 'node:fs/promises';
+import { BoundedMap } from '#base/bounded-map';
+import { type FileStamp, stampOf } from '#base/files/file-stamp';
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
 
 interface Entry {
-  readonly stamp: string;
+  readonly stamp: FileStamp;
   readonly chunks: readonly Buffer[];
 }
 
-/** What is known of an advertisement, and how to make it known. */
+/** A cached advertisement, and a function that caches one. */
 export interface LookedUp {
   readonly known: readonly Buffer[] | undefined;
   remember(chunks: readonly Buffer[]): Promise<void>;
@@ -15,25 +17,29 @@ export interface LookedUp {
 
 const NOTHING: LookedUp = { known: undefined, remember: () => Promise.resolve() };
 
-/** Answers that are remembered; an entry is some 500 bytes. */
+/** Limit of cached advertisements; an entry is some 500 bytes. */
 const MAX_ENTRIES = 10_000;
 
-/** Longer settings are nothing that a client sends each time. */
+/** Limit of settings: clients do not repeat longer ones. */
 const MAX_SETTINGS_LENGTH = 1_000;
 
-/** Settings that read further files, whose changes the stamp would not show. */
+/** Matches settings that read further files, whose changes the stamp would not show. */
 const READS_MORE_FILES = /^\s*\[include|worktreeconfig/im;
 
 /**
- * What git says about itself and nothing of the references: what `git upload-pack` advertises in protocol v2, and the capabilities of
- * `git receive-pack`; one of these for each. It depends on git, on the server's settings, which are the same for the life of the process,
- * on those of the request, and on the repository's `config` file. So an answer is remembered for as long as that file is the same, and most
- * fetches and pushes begin without a process.
+ * git's advertised capabilities, without references: the advertisement of `git upload-pack` in
+ * protocol v2, or the capabilities of `git receive-pack`, with one cache for each. They depend on
+ * git, on the server's settings, which are constant for the process, on those of the request, and
+ * on the repository's `config` file. So an advertisement is cached until that file changes, and
+ * most fetches and pushes begin without a process.
  */
 export class CapabilityAdvertisements {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new BoundedMap<string, Entry>({ maxEntries: MAX_ENTRIES });
 
-  /** The advertisement in git's pieces: a remembered one, or what `produce` yields, while it yields it. */
+  /**
+   * Yields the advertisement in git's chunks: a cached one, or that of `produce` while it yields
+   * it.
+   */
   async *get(
     repository: Repository,
     config: readonly ConfigPair[],
@@ -52,43 +58,42 @@ export class CapabilityAdvertisements {
     await remember(chunks);
   }
 
-  /** The same for whoever gets the advertisement by the way: `remember` takes what git said after this was called. */
+  /**
+   * Looks up an advertisement for a caller that gets it from git otherwise: `remember` caches git's
+   * output after this call.
+   */
   async lookUp(repository: Repository, config: readonly ConfigPair[]): Promise<LookedUp> {
     const settings = JSON.stringify(config);
-    if (settings.length > MAX_SETTINGS_LENGTH || config.some(({ key }) => /^include/i.test(key))) return NOTHING;
+    if (settings.length > MAX_SETTINGS_LENGTH || config.some(({ key }) => /^include/i.test(key)))
+      return NOTHING;
     const entry = `${repository.path}\0${settings}`;
-    const stamp = await stampOf(repository);
+    const stamp = await configStamp(repository);
     if (stamp === undefined) return NOTHING;
     const found = this.#entries.get(entry);
     return {
       known: found?.stamp === stamp ? found.chunks : undefined,
       remember: async (chunks) => {
-        if (await isLasting(repository, chunks)) this.#remember(entry, { stamp, chunks });
+        if (await isLasting(repository, chunks)) this.#entries.set(entry, { stamp, chunks });
       },
     };
   }
-
-  #remember(key: string, entry: Entry): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
-    if (this.#entries.size <= MAX_ENTRIES) return;
-    const [oldest] = this.#entries.keys();
-    if (oldest !== undefined) this.#entries.delete(oldest);
-  }
 }
 
-/** Changes whenever git replaces or rewrites the file; `undefined` when there is none, which git has to judge. */
-async function stampOf({ path }: Repository): Promise<string | undefined> {
-  const stats = await stat(`${path}/config`, { bigint: true }).catch(() => undefined);
-  return stats && `${stats.mtimeNs}:${stats.ctimeNs}:${stats.size}:${stats.ino}`;
+/** Returns a stamp; `undefined` if there is no such file: git then reports the error. */
+async function configStamp({ path }: Repository): Promise<FileStamp | undefined> {
+  const stats = await stat(`${path}/config`).catch(() => undefined);
+  return stats && stampOf(stats);
 }
 
-/** New each time: the id of a session, and what a signed push has to sign. */
-const OF_ONE_CONVERSATION = /session-id=|push-cert=/;
+/**
+ * Capabilities that are new for each connection: the id of a session, and the nonce of a signed
+ * push.
+ */
+const PER_CONNECTION_CAPABILITY = /session-id=|push-cert=/;
 
-/** Whether the same question would get the same answer. */
+/** Reports whether the same request would give the same response. */
 async function isLasting({ path }: Repository, chunks: readonly Buffer[]): Promise<boolean> {
-  if (OF_ONE_CONVERSATION.test(Buffer.concat(chunks).toString('latin1'))) return false;
+  if (PER_CONNECTION_CAPABILITY.test(Buffer.concat(chunks).toString('latin1'))) return false;
   const config = await readFile(`${path}/config`, 'latin1').catch(() => undefined);
   return config !== undefined && !READS_MORE_FILES.test(config);
 }

@@ -10,7 +10,9 @@ test('settings are split at the first equals sign', () => {
 });
 
 test('a setting without an equals sign is refused', () => {
-  assert.throws(() => parseConfigOptions(['a.b=c', 'core.x']), { message: 'cannot convert invalid config key: "core.x"' });
+  assert.throws(() => parseConfigOptions(['a.b=c', 'core.x']), {
+    message: 'cannot convert invalid config key: "core.x"',
+  });
   assert.throws(() => parseConfigOptions(['']), { message: 'cannot convert invalid config key: ""' });
 });
 
@@ -32,5 +34,10 @@ for (const [key, words] of REFUSED) {
 }
 
 test('keys with subsections and URLs pass', () => {
-  checkConfigKeys(['foo.bar', 'foo.bar.baz', 'http.https://user@example.com/repo.git.user'].map((key) => ({ key, value: '' })));
+  checkConfigKeys(
+    ['foo.bar', 'foo.bar.baz', 'http.https://user@example.com/repo.git.user'].map((key) => ({
+      key,
+      value: '',
+    })),
+  );
 });

@@ -1,11 +1,12 @@
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import type { ConfigPair } from '#git/command/config';
 
 /**
- * Reads the `key=value` settings of a request. Which keys are allowed is not our business: whoever may send them is trusted.
+ * Parses the `key=value` settings of a request. Keys are not restricted, because the callers of
+ * these RPCs are trusted.
  *
- * @throws {GitalyError} without a code of its own: the RPCs differ in which one they answer with.
+ * @throws {GitalyError} without a code: the RPCs return different ones.
  */
 export function parseConfigOptions(options: readonly string[]): ConfigPair[] {
   return options.map((option) => {
@@ -15,18 +16,22 @@ export function parseConfigOptions(options: readonly string[]): ConfigPair[] {
   });
 }
 
-/** The key may hold anything in its middle part (URLs with `*` and `@`), but not what would end it. */
+/**
+ * Matches a key, which may contain any text in its middle part (URLs with `*` and `@`), except
+ * characters that would end it.
+ */
 const KEY = /^[A-Za-z0-9]+[-A-Za-z0-9]*\.(?:[^=\n]+\.)*[A-Za-z0-9]+[-A-Za-z0-9]*$/;
 
 /**
- * Refuses settings that git would read as something else.
+ * Refuses settings that git would parse as something else.
  *
- * @throws {GitalyError} `invalid configuration key "x": key: …`, without a code of its own.
+ * @throws {GitalyError} `invalid configuration key "x": key: …`, without a code.
  */
 export function checkConfigKeys(pairs: readonly ConfigPair[]): void {
   for (const { key } of pairs) {
     const wrong = whatIsWrong(key);
-    if (wrong !== undefined) throw new GitalyError('UNKNOWN', `invalid configuration key ${quote(key)}: key: ${wrong}`);
+    if (wrong !== undefined)
+      throw new GitalyError('UNKNOWN', `invalid configuration key ${quote(key)}: key: ${wrong}`);
   }
 }
 

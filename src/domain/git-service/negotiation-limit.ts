@@ -1,6 +1,6 @@
-import { ClientPackets } from './client-packets.ts';
+import { PacketParser } from '#base/pkt-line/packet-parser';
 
-/** How long a client may take until it has said what it wants, and the packet that says so. */
+/** Time limit for a client's request, and the packet that ends it. */
 export interface NegotiationLimit {
   readonly timeoutMs: number;
   readonly until: Buffer | 'flush';
@@ -8,18 +8,22 @@ export interface NegotiationLimit {
 
 export interface NegotiationWatch extends Disposable {
   readonly isTooSlow: boolean;
-  /** Takes a copy of the client's bytes. */
+  /** Receives a copy of the client's bytes. */
   push(chunk: Uint8Array): void;
 }
 
 /**
- * Watches a copy of the client's bytes and calls `onTooSlow` when the packet does not come in time.
+ * Watches a copy of the client's bytes and calls `onTooSlow` if the packet does not arrive in time.
  *
- * Access was checked before git was started. Without a limit, a client could hold the connection open for weeks and get what it may
- * no longer see. Bytes that are no packets stop the clock: git refuses them by itself.
+ * Access was checked before git was started. Without a limit, a client could hold the connection
+ * open for weeks and get data that it may no longer read. Invalid packets stop the timer: git
+ * refuses them itself.
  */
-export function watchNegotiation({ timeoutMs, until }: NegotiationLimit, onTooSlow: () => void): NegotiationWatch {
-  const packets = new ClientPackets();
+export function watchNegotiation(
+  { timeoutMs, until }: NegotiationLimit,
+  onTooSlow: () => void,
+): NegotiationWatch {
+  const packets = new PacketParser();
   let isWatching = true;
   let isTooSlow = false;
   const timer = setTimeout(() => {
@@ -38,7 +42,8 @@ export function watchNegotiation({ timeoutMs, until }: NegotiationLimit, onTooSl
     push(chunk) {
       if (!isWatching) return;
       for (const packet of packets.push(chunk)) {
-        if (typeof packet === 'string' ? packet === until : typeof until !== 'string' && packet.equals(until)) return stop();
+        if (typeof packet === 'string' ? packet === until : typeof until !== 'string' && packet.equals(until))
+          return stop();
       }
       if (!packets.isReadable) stop();
     },

@@ -1,25 +1,30 @@
+import { BoundedMap } from '#base/bounded-map';
 import type { ConfigPair } from '#git/command/config';
 import { readSettings, type Setting } from '#git/config-file';
-import type { ObjectFormatName, RepositoryFormat } from '#git/object-format';
 import { HiddenRefs } from '#git/refs/hidden-refs';
+import type { ObjectFormatName, RepositoryFormat } from '#git/repository-format';
 import type { Repository } from '#storage/repository';
 import { NO_BUNDLE_URIS } from './advertise-references.ts';
 
-/** The programs that tell a client what references there are. */
+/** The programs that advertise references to a client. */
 export type AdvertisingService = 'upload-pack' | 'receive-pack';
 
-/** What settings say about the references that a client is told of. */
+/** Settings that determine which references are advertised to a client. */
 export interface ReferenceSettings {
   readonly objectFormat: ObjectFormatName | undefined;
   readonly hidden: HiddenRefs;
-  /** Whether a client may learn of a HEAD that leads to nothing yet. */
+  /** True if a client may see a HEAD whose branch does not exist yet. */
   readonly allowsUnborn: boolean;
 }
 
-/** Sections that git does not look at before it has told of the references, but for the settings that hide some. */
+/**
+ * Sections that git does not read before it has advertised the references, except for settings that
+ * hide some.
+ */
 const HARMLESS_SECTIONS: ReadonlySet<string> = new Set([
   'attr',
   'branch',
+  'commit',
   'diff',
   'gc',
   'gitlab',
@@ -27,25 +32,29 @@ const HARMLESS_SECTIONS: ReadonlySet<string> = new Set([
   'maintenance',
   'merge',
   'midx',
+  'protocol',
   'receive',
   'repack',
+  'tag',
   'user',
 ]);
 
-/** Not `promisor`: objects may be missing then. */
+/** Without `promisor`, because objects may be missing then. */
 const HARMLESS_OF_REMOTE = /^remote\..+\.(?:fetch|mirror|prune|push|pushurl|tagopt|url)$/;
 const BOOLEAN = /^(?:true|false)$/;
 const WORDS = /^[\w,./-]*$/;
-/** Commands that print none, as we set it. */
+/** Commands without output, as the server sets them. */
 const NO_REFERENCES = /^exit 0 #$/;
-/** Other settings and the values with which they change nothing. What is not here is for git to judge. */
+/** Other settings and the values with which they have no effect. git handles everything else. */
 const HARMLESS: Readonly<Record<string, RegExp>> = {
   'core.alternaterefscommand': NO_REFERENCES,
+  'core.attributesfile': /^\/dev\/null$/,
   'core.autocrlf': WORDS,
   'core.bigfilethreshold': /^\d+[kmg]?$/,
   'core.compression': /^-?\d$/,
   'core.filemode': BOOLEAN,
   'core.filesreflocktimeout': /^\d+$/,
+  'core.fsmonitor': /^false$/,
   'core.fsync': WORDS,
   'core.fsyncmethod': WORDS,
   'core.hookspath': WORDS,
@@ -67,30 +76,38 @@ const HARMLESS: Readonly<Record<string, RegExp>> = {
   'uploadpack.allowfilter': BOOLEAN,
   'uploadpack.allowreachablesha1inwant': BOOLEAN,
   'uploadpack.allowtipsha1inwant': BOOLEAN,
-  'uploadpack.hiderefs': /^/, // where it has a meaning it is not asked for here
+  'uploadpack.hiderefs': /^/, // it has no effect here; where it has one, it is handled separately
   'uploadpack.packobjectshook': /^/,
 };
-/** These count only in the repository's file, where they say what it is. */
+/** Settings that are only allowed in the repository's file, where they describe its format. */
 const FORMAT: Readonly<Record<string, RegExp>> = {
   'core.repositoryformatversion': /^[01]$/,
   'core.bare': BOOLEAN,
   'extensions.objectformat': /^sha(?:1|256)$/,
 };
-/** Hides references from one of the programs; `transfer.hideRefs` hides them from both. */
+/**
+ * Settings that hide references from one of the programs; `transfer.hideRefs` hides them from both.
+ */
 const HIDING = { 'upload-pack': 'uploadpack.hiderefs', 'receive-pack': 'receive.hiderefs' } as const;
 const UNBORN = /^(?:advertise|allow|ignore)$/;
 
-/** Settings of requests that are remembered for one repository: clients have one or two ways to ask, to fetch and to push. */
+/**
+ * Limit of cached request settings per repository: clients have one or two variants, for fetches
+ * and pushes.
+ */
 const MAX_KNOWN = 4;
 
-/** What was found for a repository's config file, by the settings of the request. It lasts as long as the file is the same. */
-const known = new WeakMap<RepositoryFormat, Map<string, ReferenceSettings | undefined>>();
+/**
+ * Results for a repository's config file, by the settings of the request, until the file changes.
+ */
+const known = new WeakMap<RepositoryFormat, BoundedMap<string, ReferenceSettings | undefined>>();
 
 /**
- * The settings that hold for a service: the repository's, and those that git would be started with.
+ * Returns the settings that apply to a service: the repository's, and those with which git would be
+ * started.
  *
  * @param config settings of the request.
- * @returns `undefined` where any of them might mean more than is known here; then git has to be asked.
+ * @returns `undefined` if any of them is unknown; then git must be used.
  * @throws when the repository's config file cannot be read.
  */
 export function referenceSettings(
@@ -98,19 +115,22 @@ export function referenceSettings(
   service: AdvertisingService,
   config: readonly ConfigPair[],
 ): ReferenceSettings | undefined {
-  const format = repository.git.repositoryFormat(repository);
-  const ofFormat = known.get(format) ?? new Map<string, ReferenceSettings | undefined>();
+  const format = repository.format;
+  const ofFormat = known.get(format) ?? new BoundedMap({ maxEntries: MAX_KNOWN });
   const key = JSON.stringify([service, config]);
   if (ofFormat.has(key)) return ofFormat.get(key);
   const settings = readReferenceSettings(repository, { service, config, format });
-  if (ofFormat.size >= MAX_KNOWN) ofFormat.clear();
   known.set(format, ofFormat.set(key, settings));
   return settings;
 }
 
 function readReferenceSettings(
   repository: Repository,
-  { service, config, format }: { service: AdvertisingService; config: readonly ConfigPair[]; format: RepositoryFormat },
+  {
+    service,
+    config,
+    format,
+  }: { service: AdvertisingService; config: readonly ConfigPair[]; format: RepositoryFormat },
 ): ReferenceSettings | undefined {
   const own = readSettings(repository);
   const given = givenSettings(repository, service, config);
@@ -121,10 +141,15 @@ function readReferenceSettings(
   for (const setting of all) {
     const { key, value } = setting;
     if (key === 'transfer.hiderefs' || key === HIDING[service]) hidden.push(value);
-    else if (key === 'lsrefs.unborn' && UNBORN.test(value.toString('latin1'))) unborn = value.toString('latin1');
+    else if (key === 'lsrefs.unborn' && UNBORN.test(value.toString('latin1')))
+      unborn = value.toString('latin1');
     else if (!isHarmless(setting)) return undefined;
   }
-  return { objectFormat: format.objectFormat, hidden: new HiddenRefs(hidden), allowsUnborn: unborn !== 'ignore' };
+  return {
+    objectFormat: format.objectFormat,
+    hidden: new HiddenRefs(hidden),
+    allowsUnborn: unborn !== 'ignore',
+  };
 }
 
 function isHarmless({ key, hasSubsection, value }: Setting): boolean {
@@ -132,7 +157,7 @@ function isHarmless({ key, hasSubsection, value }: Setting): boolean {
   return !hasSubsection && (HARMLESS[key]?.test(value.toString('latin1')) ?? false);
 }
 
-/** Whether git would take the directory for a repository of a kind that is known here. */
+/** Reports whether git would accept the directory as a repository of a known kind. */
 function isKnownFormat(settings: readonly Setting[]): boolean {
   const format = settings.filter(({ key }) => FORMAT[key] !== undefined);
   const version = format.find(({ key }) => key === 'core.repositoryformatversion')?.value.toString('latin1');
@@ -155,13 +180,17 @@ function givenSettings(
     const pairs = repository.git.settings(service, { repository, config: [...config, NO_BUNDLE_URIS] });
     return pairs.some(({ value }) => value.includes('\0')) ? undefined : pairs.map(toSetting);
   } catch {
-    // Keys that git is never started with: whoever starts it says so.
+    // git is never started with such keys: the code that starts it reports them.
     return undefined;
   }
 }
 
 function toSetting({ key, value }: ConfigPair): Setting {
   const [first, last] = [key.indexOf('.'), key.lastIndexOf('.')];
-  const name = `${key.slice(0, first).toLowerCase()}${key.slice(first, last)}${key.slice(last).toLowerCase()}`;
-  return { key: name, hasSubsection: first !== last, value: Buffer.from(value) };
+  const [section, variable] = [key.slice(0, first).toLowerCase(), key.slice(last).toLowerCase()];
+  return {
+    key: section + key.slice(first, last) + variable,
+    hasSubsection: first !== last,
+    value: Buffer.from(value),
+  };
 }

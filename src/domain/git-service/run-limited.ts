@@ -1,36 +1,51 @@
 import type { ConfigPair } from '#git/command/config';
 import type { GitCommand } from '#git/command/git-command';
-import type { SpawnOptions } from '#git/git';
+import type { SpawnOptions } from '#git/command/spawn-options';
 import type { Repository } from '#storage/repository';
 import { type NegotiationLimit, watchNegotiation } from './negotiation-limit.ts';
-import { type InputObserver, joinStreams, type ServiceResult, type ServiceStreams } from './service-streams.ts';
+import {
+  type InputObserver,
+  joinStreams,
+  type ServiceResult,
+  type ServiceStreams,
+} from './service-streams.ts';
 import { startBulkService, startService } from './start-service.ts';
 
 export interface LimitedRun {
   readonly config: readonly ConfigPair[];
   readonly gitProtocol: string;
   readonly streams: ServiceStreams;
-  /** Absent: the client may take its time. */
+  /** Without it there is no time limit. */
   readonly limit?: NegotiationLimit | undefined;
-  /** Sees the client's bytes. */
+  /** Receives a copy of the client's bytes. */
   readonly observe?: InputObserver;
   readonly signal: AbortSignal;
 }
 
 export interface LimitedResult extends ServiceResult {
-  /** Git was ended because the client took too long to say what it wants. */
+  /** git was ended because the client exceeded the time limit. */
   readonly isTooSlow: boolean;
 }
 
 /**
- * Runs a git command that talks with a client, to its end. A failing git is no error here: what it means differs.
+ * Runs a git command that communicates with a client, to its end. A failing git is not an error
+ * here, because the callers handle it differently.
  *
- * @throws {GitStartError}; what the streams fail with.
+ * @throws {GitStartError}; errors of the streams.
  */
-export async function runLimited(repository: Repository, command: GitCommand, run: LimitedRun): Promise<LimitedResult> {
+export async function runLimited(
+  repository: Repository,
+  command: GitCommand,
+  run: LimitedRun,
+): Promise<LimitedResult> {
   const { config, gitProtocol, streams, limit, observe, signal } = run;
   const stderr = streams.stderr === undefined ? 'head' : 'pipe';
-  const started = start(repository, command, { config, gitProtocol, stderr, signal }, streams.isDirect === true);
+  const started = await start(
+    repository,
+    command,
+    { config, gitProtocol, stderr, signal },
+    streams.isDirect === true,
+  );
   await using process = started.process;
   using output = started.output;
   using watch = limit && watchNegotiation(limit, () => process.kill());
@@ -44,12 +59,12 @@ export async function runLimited(repository: Repository, command: GitCommand, ru
   return { ...result, isTooSlow: watch?.isTooSlow ?? false };
 }
 
-function start(
+async function start(
   repository: Repository,
   command: GitCommand,
   options: SpawnOptions,
   isBulk: boolean,
 ): ReturnType<typeof startBulkService> {
-  if (isBulk) return startBulkService(repository, command, options);
-  return { process: startService(repository, command, options), output: undefined };
+  if (isBulk) return await startBulkService(repository, command, options);
+  return { process: await startService(repository, command, options), output: undefined };
 }

@@ -4,15 +4,19 @@ import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gitCommand } from '#git/command/git-command';
-import { FLUSH, packet } from '#testkit/push';
-import { StorageFixture } from '#testkit/storage-fixture';
+import { FLUSH, packet } from '#testkit/repositories/push';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { runLimited } from './run-limited.ts';
 import { ClientGoneError, type ServiceStreams } from './service-streams.ts';
 
 async function uploadPackBed() {
   const fixture = await StorageFixture.create();
   const repository = fixture.init('r.git', { commits: 1 });
-  const blob = fixture.runGit(repository.path, ['hash-object', '-w', '--stdin'], randomBytes(2_000_000).toString('base64'));
+  const blob = fixture.runGit(
+    repository.path,
+    ['hash-object', '-w', '--stdin'],
+    randomBytes(2_000_000).toString('base64'),
+  );
   const tree = fixture.runGit(repository.path, ['mktree'], `100644 blob ${blob}\tfile\n`);
   const oid = fixture.runGit(repository.path, ['commit-tree', '-m', 'big', tree]);
   fixture.runGit(repository.path, ['update-ref', 'refs/heads/main', oid]);

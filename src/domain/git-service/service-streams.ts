@@ -1,52 +1,57 @@
 import { Readable, type Writable } from 'node:stream';
-import { copyStream, writeChunk } from '#base/copy-stream';
 import { messageOf } from '#base/gitaly-error';
-import type { BulkPipe } from '#git/command/bulk-pipe';
+import { copyStream, writeChunk } from '#base/streams/copy-stream';
 import type { GitExit } from '#git/command/exit-error';
-import type { GitProcess } from '#git/command/git-process';
+import type { BulkPipe } from '#git/command/process/bulk-pipe';
+import type { GitProcess } from '#git/command/process/git-process';
 
-/** The far end of git's upload-pack, receive-pack or upload-archive: a client somewhere. */
+/** The client's end of git's upload-pack, receive-pack or upload-archive. */
 export interface ServiceStreams {
-  /** What the client sends. It may never end; reading stops when git has ended. */
+  /** Data of the client. It may never end; reading stops when git has ended. */
   readonly input: AsyncIterable<Uint8Array>;
-  /** Is neither ended nor destroyed here. */
+  /** It is neither ended nor destroyed here. */
   readonly stdout: Writable;
-  /** A write to `stdout` is over only when its bytes have left, so that large output may be copied through one buffer. */
+  /**
+   * True if a write to `stdout` completes only when its bytes have been sent, so that large output
+   * may be copied through one buffer.
+   */
   readonly isDirect?: boolean | undefined;
-  /** Without one, git's words go to the log. */
+  /** Without it, git's error output is logged. */
   readonly stderr?: Writable | undefined;
 }
 
-/** Sees the client's bytes after git got them. What it does cannot change what git gets. */
+/** Receives a copy of the client's bytes after git got them, and cannot change them. */
 export type InputObserver = (chunk: Uint8Array) => void;
 
-/** The client does not take what git says. */
+/** The client does not accept git's output. */
 export class ClientGoneError extends Error {
   override readonly name = 'ClientGoneError';
 }
 
-/** How git ended, and the head of what it wrote to standard error. */
+/** The exit of git, and the beginning of its standard error. */
 export interface ServiceResult {
   readonly exit: GitExit;
   readonly stderr: string;
 }
 
-/** Enough to recognise the one sentence that tells a client that left from other failures. */
+/**
+ * Enough to recognize the sentence that distinguishes a disconnected client from other failures.
+ */
 const STDERR_HEAD_BYTES = 10_000;
 
 export interface JoinOptions {
   readonly observe?: InputObserver | undefined;
-  /** Git's standard output, when it is not the process' own stream. */
+  /** git's standard output, if it is not the process's own stream. */
   readonly output?: BulkPipe | undefined;
 }
 
 /**
- * Joins a git process (started with `stdin: 'pipe'`, and `stderr: 'pipe'` when there is a stream for it) with its client until it
- * ends. Back-pressure goes both ways; bytes are handed on as they are. An input that breaks off is an end of input for git, which
- * knows best whether it had all it needs.
+ * Connects a git process (started with `stdin: 'pipe'`, and `stderr: 'pipe'` if there is a stream
+ * for it) with its client until it ends. Back-pressure applies in both directions; bytes are
+ * unchanged. An input that fails is an end of input for git, which decides whether it was complete.
  *
- * @throws {ClientGoneError} when output cannot be delivered (the process is told to end first); what `input` threw, when git took
- *   the broken input for good.
+ * @throws {ClientGoneError} when output cannot be delivered (the process is told to end first); the
+ *   error of `input`, if git accepted the truncated input.
  */
 export async function joinStreams(
   process: GitProcess,
@@ -56,7 +61,7 @@ export async function joinStreams(
   const { observe, output } = options;
   const stderrHead: Uint8Array[] = [];
   let inputError: { readonly error: unknown } | undefined;
-  // Not waited for: a client at a terminal never ends its input.
+  // Not awaited: a client at a terminal never ends its input.
   void feed(process, streams.input, observe).catch((error: unknown) => {
     inputError = { error };
     process.stdin.end();
@@ -70,7 +75,7 @@ export async function joinStreams(
       wasEnded(process),
     ]);
   } catch (error) {
-    // When we ended it, and its streams with it, the exit says why.
+    // If we ended it, and its streams with it, the exit has the reason.
     if (!process.isEnding) {
       process.kill();
       throw new ClientGoneError(messageOf(error), { cause: error });
@@ -78,18 +83,28 @@ export async function joinStreams(
   }
   const exit = await process.exited;
   if (exit.code === 0 && inputError !== undefined) throw inputError.error;
-  return { exit, stderr: streams.stderr === undefined ? process.stderr() : Buffer.concat(stderrHead).toString() };
+  return {
+    exit,
+    stderr: streams.stderr === undefined ? process.stderr() : Buffer.concat(stderrHead).toString(),
+  };
 }
 
-/** Resolves when a process is gone that was told to end; then nobody waits for a client that does not take what is left. */
+/**
+ * Resolves when a process that was told to end has ended; then a client that does not read is not
+ * awaited.
+ */
 async function wasEnded(process: GitProcess): Promise<void> {
   await process.exited;
   if (!process.isEnding) await new Promise(() => {});
 }
 
-async function feed(process: GitProcess, input: AsyncIterable<Uint8Array>, observe: InputObserver | undefined): Promise<void> {
+async function feed(
+  process: GitProcess,
+  input: AsyncIterable<Uint8Array>,
+  observe: InputObserver | undefined,
+): Promise<void> {
   const { stdin } = process;
-  // Reading a sidechannel to its end must leave its writing half open, which carries git's answer.
+  // Reading a sidechannel to its end must leave its write side open, which carries git's response.
   const chunks = input instanceof Readable ? input.iterator({ destroyOnReturn: false }) : input;
   for await (const chunk of chunks) {
     if (chunk.length === 0) continue;
@@ -97,7 +112,7 @@ async function feed(process: GitProcess, input: AsyncIterable<Uint8Array>, obser
     try {
       await writeChunk(stdin, chunk);
     } catch {
-      return; // git no longer reads; what that means is in its exit code
+      return; // git no longer reads; its exit code has the reason
     }
     observe?.(chunk);
   }

@@ -1,47 +1,60 @@
-import { BulkPipe } from '#git/command/bulk-pipe';
 import type { GitCommand } from '#git/command/git-command';
-import type { GitProcess } from '#git/command/git-process';
-import type { SpawnOptions } from '#git/git';
+import { BulkPipe } from '#git/command/process/bulk-pipe';
+import type { GitProcess } from '#git/command/process/git-process';
+import type { SpawnOptions } from '#git/command/spawn-options';
 import type { Repository } from '#storage/repository';
 import { checkConfigKeys } from './config-options.ts';
 
-/** Git could not be started; `cause` says why. The RPCs put different words before it. */
+/** git could not be started; `cause` has the reason. The RPCs prefix it differently. */
 export class GitStartError extends Error {
   override readonly name = 'GitStartError';
 }
 
 /**
- * Starts git to talk with a client, standard input as a pipe.
+ * Starts git for communication with a client, with a pipe for standard input, when it is the
+ * caller's turn.
  *
  * @throws {GitStartError}
  */
-export function startService(repository: Repository, command: GitCommand, options: SpawnOptions): GitProcess {
-  try {
-    checkConfigKeys(options.config ?? []);
-    return repository.spawn(command, { ...options, stdin: 'pipe' });
-  } catch (error) {
-    throw new GitStartError('starting git', { cause: error });
-  }
-}
-
-/**
- * The same with standard output in a pipe for bulk data, where there is one; `process.stdout` must not be used then.
- *
- * @throws {GitStartError}
- */
-export function startBulkService(
+export async function startService(
   repository: Repository,
   command: GitCommand,
   options: SpawnOptions,
-): { process: GitProcess; output: BulkPipe | undefined } {
-  const output = BulkPipe.open();
+): Promise<GitProcess> {
+  return await inTurn(repository, options, () => repository.spawn(command, { ...options, stdin: 'pipe' }));
+}
+
+/**
+ * Starts git like {@link startService}, with standard output in a pipe for bulk data if the system
+ * supports it; `process.stdout` must not be used then.
+ *
+ * @throws {GitStartError}
+ */
+export async function startBulkService(
+  repository: Repository,
+  command: GitCommand,
+  options: SpawnOptions,
+): Promise<{ process: GitProcess; output: BulkPipe | undefined }> {
+  return await inTurn(repository, options, () => {
+    const output = BulkPipe.open();
+    try {
+      const stdout = output === undefined ? {} : { stdout: output.writeEnd };
+      return { process: repository.spawn(command, { ...options, ...stdout, stdin: 'pipe' }), output };
+    } catch (error) {
+      output?.[Symbol.dispose]();
+      throw error;
+    } finally {
+      output?.closeWriteEnd();
+    }
+  });
+}
+
+async function inTurn<T>(repository: Repository, options: SpawnOptions, start: () => T): Promise<T> {
   try {
-    const stdout = output === undefined ? {} : { stdout: output.writeEnd };
-    return { process: startService(repository, command, { ...options, ...stdout }), output };
+    checkConfigKeys(options.config ?? []);
+    await repository.spawnTurn(options.signal);
+    return start();
   } catch (error) {
-    output?.[Symbol.dispose]();
-    throw error;
-  } finally {
-    output?.closeWriteEnd();
+    throw new GitStartError('starting git', { cause: error });
   }
 }

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { systemErrorText } from '#base/system-error';
+import { systemErrorText } from '#base/go/system-error';
 import { HttpInternalApi, type HttpInternalApiOptions } from './http-internal-api.ts';
 import { createHttpTransport, type HttpTransportOptions } from './http-transport.ts';
 import type { InternalApi } from './internal-api.ts';
 import { standAloneApi } from './stand-alone-api.ts';
 
-/** The `[gitlab]` section as this room needs it. */
+/** The `[gitlab]` section as this module needs it. */
 export interface GitlabSettings extends HttpTransportOptions {
   readonly secret?: string | undefined;
   /** Read when `secret` is empty. */
@@ -15,7 +15,7 @@ export interface GitlabSettings extends HttpTransportOptions {
 }
 
 /**
- * The API client for a configuration; without a URL the stand-alone one.
+ * Creates the API client for a configuration; without a URL, the stand-alone client.
  *
  * @throws {Error} `building new HTTP client for GitLab API: …`, `reading secret file: …`
  */
@@ -37,10 +37,18 @@ function transportFor(settings: GitlabSettings) {
   try {
     return createHttpTransport(settings);
   } catch (error) {
-    throw new Error(`building new HTTP client for GitLab API: ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
+    throw new Error(
+      `building new HTTP client for GitLab API: ${error instanceof Error ? error.message : error}`,
+      {
+        cause: error,
+      },
+    );
   }
+}
+
+/** Returns the key of the tokens; space around it does not count. @throws `reading secret file: …` */
+export function tokenKey({ secret, secretFile }: GitlabSettings): Buffer {
+  return Buffer.from((secret || readSecret(secretFile ?? '')).trim());
 }
 
 function readSecret(file: string): string {

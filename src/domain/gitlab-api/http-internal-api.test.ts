@@ -23,7 +23,10 @@ const CHECK: AccessCheck = {
 const CALL = { signal: new AbortController().signal, correlationId: 'cid-1' };
 
 function client(api: { url: string }, settings: Partial<GitlabSettings> = {}) {
-  return createInternalApi({ url: api.url, secret: ' topsecret\n', ...settings }, { userAgent: 'gitaly/19.0' });
+  return createInternalApi(
+    { url: api.url, secret: ' topsecret\n', ...settings },
+    { userAgent: 'gitaly/19.0' },
+  );
 }
 
 test('allowed sends what Gitaly sends, byte for byte', async () => {
@@ -35,15 +38,21 @@ test('allowed sends what Gitaly sends, byte for byte', async () => {
   const [request] = api.calls;
   assert.equal(
     request?.body,
-    '{"action":"git-receive-pack","gl_repository":"project-1","project":"/storage/its.git","changes":"00 11 refs/heads/\\u003cmain\\u003e\\n",' +
-      '"protocol":"http","relative_path":"it\'s.git","env":"{\\"GIT_ALTERNATE_OBJECT_DIRECTORIES_RELATIVE\\":null,\\"GIT_OBJECT_DIRECTORY_RELATIVE\\":\\"\\"}","user_id":"1"}',
+    '{"action":"git-receive-pack","gl_repository":"project-1","project":"/storage/its.git",' +
+      '"changes":"00 11 refs/heads/\\u003cmain\\u003e\\n",' +
+      '"protocol":"http","relative_path":"it\'s.git",' +
+      '"env":"{\\"GIT_ALTERNATE_OBJECT_DIRECTORIES_RELATIVE\\":null,' +
+      '\\"GIT_OBJECT_DIRECTORY_RELATIVE\\":\\"\\"}","user_id":"1"}',
   );
   assert.equal(request?.headers['x-request-id'], 'cid-1');
   assert.equal(request?.headers['x-forwarded-for'], '10.0.0.1');
   assert.equal(request?.headers['user-agent'], 'gitaly/19.0');
   assert.equal(request?.headers.connection, 'close');
   assert.equal(request?.headers.authorization, undefined);
-  const token = await jwtVerify(String(request?.headers['gitlab-shell-api-request']), Buffer.from('topsecret'));
+  const token = await jwtVerify(
+    String(request?.headers['gitlab-shell-api-request']),
+    Buffer.from('topsecret'),
+  );
   assert.equal(token.payload.iss, 'gitlab-shell');
   assert.equal((token.payload.exp ?? 0) - (token.payload.iat ?? 0), 60);
 });
@@ -66,7 +75,8 @@ test('allowed sends quarantine, push options and client context when there are a
   const body = JSON.parse(api.calls[0]?.body ?? '');
   assert.equal(
     body.env,
-    '{"GIT_ALTERNATE_OBJECT_DIRECTORIES_RELATIVE":["objects"],"GIT_OBJECT_DIRECTORY_RELATIVE":"objects/incoming-x"}',
+    '{"GIT_ALTERNATE_OBJECT_DIRECTORIES_RELATIVE":["objects"],' +
+      '"GIT_OBJECT_DIRECTORY_RELATIVE":"objects/incoming-x"}',
   );
   assert.deepEqual(
     [body.key_id, body.user_id, body.push_options, body.gitaly_client_context_bin],
@@ -78,7 +88,9 @@ test('allowed refuses an id that names nobody without asking', async () => {
   await using api = await startInternalApi();
 
   for (const glId of ['user-', 'user-x', 'key-1x', 'deploy-1', '']) {
-    await assert.rejects(client(api).allowed({ ...CHECK, glId }, CALL), { message: `setting gl_id: gl_id="${glId}" is invalid` });
+    await assert.rejects(client(api).allowed({ ...CHECK, glId }, CALL), {
+      message: `setting gl_id: gl_id="${glId}" is invalid`,
+    });
   }
   await client(api).allowed({ ...CHECK, glId: 'username-jane' }, CALL);
 
@@ -88,24 +100,32 @@ test('allowed refuses an id that names nobody without asking', async () => {
   );
 });
 
-const REFUSALS: readonly [name: string, answer: readonly [status: number, body: unknown, contentType?: string], text: string][] =
+const REFUSALS: readonly [
+  name: string,
+  answer: readonly [status: number, body: unknown, contentType?: string],
+  text: string,
+][] = [
+  ['401 with a message', [401, { message: '401 Unauthorized' }], '401 Unauthorized'],
+  ['500 without JSON', [500, 'oops'], 'Internal API error (500)'],
+  ['429', [429, { message: 'slow down' }], 'rate limited'],
+  ['201', [201, { status: true }], 'gitlab api is not accessible: 201'],
   [
-    ['401 with a message', [401, { message: '401 Unauthorized' }], '401 Unauthorized'],
-    ['500 without JSON', [500, 'oops'], 'Internal API error (500)'],
-    ['429', [429, { message: 'slow down' }], 'rate limited'],
-    ['201', [201, { status: true }], 'gitlab api is not accessible: 201'],
-    [
-      'a web page',
-      [200, '<html>', 'text/html; charset=utf-8'],
-      '/allowed endpoint respond with unsupported content type: text/html',
-    ],
-    ['no content type', [200, '{}', ''], '/allowed endpoint respond with unsupported content type: mime: no media type'],
-    [
-      'broken JSON',
-      [200, '{not json'],
-      "decoding response from /allowed endpoint: invalid character 'n' looking for beginning of object key string",
-    ],
-  ];
+    'a web page',
+    [200, '<html>', 'text/html; charset=utf-8'],
+    '/allowed endpoint respond with unsupported content type: text/html',
+  ],
+  [
+    'no content type',
+    [200, '{}', ''],
+    '/allowed endpoint respond with unsupported content type: mime: no media type',
+  ],
+  [
+    'broken JSON',
+    [200, '{not json'],
+    "decoding response from /allowed endpoint: invalid character 'n' looking for beginning of " +
+      'object key string',
+  ],
+];
 
 for (const [name, answer, text] of REFUSALS) {
   test(`allowed fails with Gitaly's words for ${name}`, async () => {
@@ -116,7 +136,8 @@ for (const [name, answer, text] of REFUSALS) {
 
     await assert.rejects(
       failure,
-      (error) => error instanceof Error && error.message === text && isRateLimited(error) === (answer[0] === 429),
+      (error) =>
+        error instanceof Error && error.message === text && isRateLimited(error) === (answer[0] === 429),
     );
   });
 }
@@ -131,7 +152,13 @@ test('allowed takes 300 for an answer and a refusal for what it says', async () 
 test('preReceive and postReceive put the endpoint before a failure', async () => {
   await using api = await startInternalApi();
   api.reset({ '/pre_receive': [500, { message: 'broken' }], '/post_receive': [429, {}] });
-  const push = { glRepository: 'project-1', glId: 'user-1', changes: 'x', pushOptions: [], clientContext: undefined };
+  const push = {
+    glRepository: 'project-1',
+    glId: 'user-1',
+    changes: 'x',
+    pushOptions: [],
+    clientContext: undefined,
+  };
 
   await assert.rejects(client(api).preReceive('project-1', CALL), {
     message: 'http post to gitlab api /pre_receive endpoint: broken',
@@ -144,36 +171,61 @@ test('preReceive and postReceive put the endpoint before a failure', async () =>
     );
   });
   api.reset({ '/pre_receive': [201, {}], '/post_receive': [201, {}] });
-  await assert.rejects(client(api).preReceive('project-1', CALL), { message: 'pre-receive call failed with status: 201' });
-  await assert.rejects(client(api).postReceive(push, CALL), { message: 'post-receive call failed with status: 201' });
+  await assert.rejects(client(api).preReceive('project-1', CALL), {
+    message: 'pre-receive call failed with status: 201',
+  });
+  await assert.rejects(client(api).postReceive(push, CALL), {
+    message: 'post-receive call failed with status: 201',
+  });
   assert.equal(
     api.calls[1]?.body,
-    '{"changes":"x","gitaly_client_context_bin":null,"gl_repository":"project-1","identifier":"user-1","push_options":null}',
+    '{"changes":"x","gitaly_client_context_bin":null,"gl_repository":"project-1",' +
+      '"identifier":"user-1","push_options":null}',
   );
 });
 
 test('postReceive reads messages, and null as none', async () => {
   await using api = await startInternalApi();
-  const push = { glRepository: 'project-1', glId: 'user-1', changes: 'x', pushOptions: ['o'], clientContext: Buffer.from('c') };
+  const push = {
+    glRepository: 'project-1',
+    glId: 'user-1',
+    changes: 'x',
+    pushOptions: ['o'],
+    clientContext: Buffer.from('c'),
+  };
   const messages = [{ message: 'hello', type: 'basic' }];
 
   api.reset({ '/post_receive': [200, { reference_counter_decreased: true, messages }] });
   assert.deepEqual(await client(api).postReceive(push, CALL), { referenceCounterDecreased: true, messages });
   api.reset({ '/post_receive': [200, { reference_counter_decreased: false, messages: null }] });
-  assert.deepEqual(await client(api).postReceive(push, CALL), { referenceCounterDecreased: false, messages: [] });
+  assert.deepEqual(await client(api).postReceive(push, CALL), {
+    referenceCounterDecreased: false,
+    messages: [],
+  });
 });
 
 test('check answers with versions, over a unix socket with a relative root and basic auth', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'internal-api-'));
   try {
-    await using api = await startInternalApi({ socketPath: join(directory, 'gitlab.socket'), root: '/gitlab' });
+    await using api = await startInternalApi({
+      socketPath: join(directory, 'gitlab.socket'),
+      root: '/gitlab',
+    });
     const latencies: string[] = [];
     const settings = { url: api.url, secret: 's', relativeUrlRoot: '/gitlab/', user: 'u', password: 'p' };
-    const sut = createInternalApi(settings, { userAgent: 'gitaly/x', observeLatency: (endpoint) => latencies.push(endpoint) });
+    const sut = createInternalApi(settings, {
+      userAgent: 'gitaly/x',
+      observeLatency: (endpoint) => latencies.push(endpoint),
+    });
 
     const answer = await sut.check(CALL);
 
-    assert.deepEqual(answer, { gitlabVersion: '19.0.0', gitlabRevision: 'abc', apiVersion: 'v4', redis: true });
+    assert.deepEqual(answer, {
+      gitlabVersion: '19.0.0',
+      gitlabRevision: 'abc',
+      apiVersion: 'v4',
+      redis: true,
+    });
     assert.equal(api.calls[0]?.headers.authorization, `Basic ${Buffer.from('u:p').toString('base64')}`);
     assert.deepEqual(latencies, ['check']);
   } finally {

@@ -1,5 +1,5 @@
-import { SignJWT } from 'jose';
-import { describeJsonError } from '#base/json-error';
+import { describeJsonError } from '#base/go/encoding/json-error';
+import { JsonFields } from '#base/json-fields';
 import type { HttpAnswer, HttpTransport } from './http-transport.ts';
 import {
   type AccessCheck,
@@ -8,13 +8,20 @@ import {
   type ApiCheck,
   type FinishedPush,
   type InternalApi,
+  type ObjectPoolMember,
+  type ObjectPoolQuery,
   type PostReceiveAnswer,
   RateLimitedError,
 } from './internal-api.ts';
+import { poolMembers, poolQuery } from './object-pool-members.ts';
+import { requestHeaders } from './request-headers.ts';
 import { allowedBody, postReceiveBody, preReceiveBody } from './requests.ts';
 
-/** The label under which the time of a call is counted (`gitaly_gitlab_api_latency_seconds{endpoint}`). */
-export type ApiEndpoint = 'allowed' | 'pre-receive' | 'post-receive' | 'check';
+/**
+ * The label under which the time of a call is counted
+ * (`gitaly_gitlab_api_latency_seconds{endpoint}`).
+ */
+export type ApiEndpoint = 'allowed' | 'pre-receive' | 'post-receive' | 'check' | 'object-pool-members';
 
 export interface HttpInternalApiOptions {
   readonly transport: HttpTransport;
@@ -29,9 +36,11 @@ export interface HttpInternalApiOptions {
 }
 
 const API_PATH = '/api/v4/internal';
-const TOKEN_LIFE_SECONDS = 60; // a fresh token for every request; GitLab refuses those older than this
 
-/** GitLab's internal API over HTTP. Error texts are Gitaly's, they reach the pushing user as `GitLab: <text>`. */
+/**
+ * GitLab's internal API over HTTP. Error texts are Gitaly's, they reach the pushing user as
+ * `GitLab: <text>`.
+ */
 export class HttpInternalApi implements InternalApi {
   readonly standAlone = false;
   readonly #options: HttpInternalApiOptions;
@@ -44,17 +53,21 @@ export class HttpInternalApi implements InternalApi {
 
   async allowed(check: AccessCheck, options: ApiCallOptions): Promise<AccessDecision> {
     const answer = await this.#call('allowed', 'POST', '/allowed', allowedBody(check), options);
-    if (answer.status !== 200 && answer.status !== 300) throw new Error(`gitlab api is not accessible: ${answer.status}`);
+    if (answer.status !== 200 && answer.status !== 300)
+      throw new Error(`gitlab api is not accessible: ${answer.status}`);
     requireJson(answer, '/allowed');
     const body = decode(answer, 'decoding response from /allowed endpoint');
-    return { allowed: body.status === true, message: text(body.message) };
+    return { allowed: body.flag('status') === true, message: body.text('message') ?? '' };
   }
 
   async preReceive(glRepository: string, options: ApiCallOptions): Promise<boolean> {
     const answer = await this.#post('pre-receive', '/pre_receive', preReceiveBody(glRepository), options);
     if (answer.status !== 200) throw new Error(`pre-receive call failed with status: ${answer.status}`);
     requireJson(answer, '/pre_receive');
-    return decode(answer, 'decoding response from /pre_receive endpoint').reference_counter_increased === true;
+    return (
+      decode(answer, 'decoding response from /pre_receive endpoint').flag('reference_counter_increased') ===
+      true
+    );
   }
 
   async postReceive(push: FinishedPush, options: ApiCallOptions): Promise<PostReceiveAnswer> {
@@ -62,10 +75,14 @@ export class HttpInternalApi implements InternalApi {
     if (answer.status !== 200) throw new Error(`post-receive call failed with status: ${answer.status}`);
     requireJson(answer, '/post_receive');
     const body = decode(answer, 'decoding response from /post_receive endpoint');
-    const messages = Array.isArray(body.messages) ? body.messages : [];
     return {
-      referenceCounterDecreased: body.reference_counter_decreased === true,
-      messages: messages.filter(isRecord).map((entry) => ({ message: text(entry.message), type: text(entry.type) })),
+      referenceCounterDecreased: body.flag('reference_counter_decreased') === true,
+      messages: (body.list('messages') ?? []).flatMap((item) => {
+        const entry = JsonFields.of(item);
+        return entry === undefined
+          ? []
+          : [{ message: entry.text('message') ?? '', type: entry.text('type') ?? '' }];
+      }),
     };
   }
 
@@ -76,49 +93,56 @@ export class HttpInternalApi implements InternalApi {
     if (answer.status !== 200) throw new Error(`Check HTTP request failed with status: ${answer.status}`);
     const body = decode(answer, 'failed to decode response from /check endpoint');
     return {
-      gitlabVersion: text(body.gitlab_version),
-      gitlabRevision: text(body.gitlab_revision),
-      apiVersion: text(body.api_version),
-      redis: body.redis === true,
+      gitlabVersion: body.text('gitlab_version') ?? '',
+      gitlabRevision: body.text('gitlab_revision') ?? '',
+      apiVersion: body.text('api_version') ?? '',
+      redis: body.flag('redis') === true,
     };
   }
 
-  #post(endpoint: ApiEndpoint, path: string, body: string, options: ApiCallOptions): Promise<HttpAnswer> {
-    return prefixed(`http post to gitlab api ${path} endpoint`, () => this.#call(endpoint, 'POST', path, body, options));
+  async upstreamPoolMembers(
+    query: ObjectPoolQuery,
+    options: ApiCallOptions,
+  ): Promise<ReadonlyMap<string, readonly ObjectPoolMember[]>> {
+    const answer = await prefixed('get', async () => {
+      const path = `/gitaly/object_pool_members?${poolQuery(query)}`;
+      const got = await this.#call('object-pool-members', 'GET', path, undefined, options);
+      if (got.status !== 200) throw new Error(`${got.status}`);
+      return got;
+    });
+    return poolMembers(decode(answer, 'decode response body'));
   }
 
-  async #call(endpoint: ApiEndpoint, method: 'GET' | 'POST', path: string, body: string | undefined, options: ApiCallOptions) {
+  #post(endpoint: ApiEndpoint, path: string, body: string, options: ApiCallOptions): Promise<HttpAnswer> {
+    return prefixed(`http post to gitlab api ${path} endpoint`, () =>
+      this.#call(endpoint, 'POST', path, body, options),
+    );
+  }
+
+  async #call(
+    endpoint: ApiEndpoint,
+    method: 'GET' | 'POST',
+    path: string,
+    body: string | undefined,
+    options: ApiCallOptions,
+  ) {
     const start = performance.now();
     try {
-      const headers = await this.#headers(options);
+      const headers = requestHeaders({ ...this.#options, key: this.#key }, options);
       const answer = await reach(() => {
-        return this.#options.transport({ method, path: API_PATH + path, headers, body, signal: options.signal });
+        return this.#options.transport({
+          method,
+          path: API_PATH + path,
+          headers,
+          body,
+          signal: options.signal,
+        });
       });
       refuseErrors(answer);
       return answer;
     } finally {
       this.#options.observeLatency?.(endpoint, (performance.now() - start) / 1000);
     }
-  }
-
-  async #headers({ correlationId, remoteIp }: ApiCallOptions): Promise<Record<string, string>> {
-    const { user, password, userAgent } = this.#options;
-    const nowSeconds = Math.floor(Date.now() / 1000);
-    const token = await new SignJWT()
-      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-      .setIssuer('gitlab-shell')
-      .setIssuedAt(nowSeconds)
-      .setExpirationTime(nowSeconds + TOKEN_LIFE_SECONDS)
-      .sign(this.#key);
-    return {
-      'Gitlab-Shell-Api-Request': token,
-      'Content-Type': 'application/json',
-      'User-Agent': userAgent,
-      'X-Request-ID': correlationId,
-      Connection: 'close',
-      ...(remoteIp && { 'X-Forwarded-For': remoteIp }),
-      ...(user && password && { Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` }),
-    };
   }
 }
 
@@ -133,8 +157,10 @@ async function reach(exchange: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
 function refuseErrors(answer: HttpAnswer): void {
   if (answer.status >= 200 && answer.status <= 399) return;
   if (answer.status === 429) throw new RateLimitedError();
-  const body = parseRecord(answer.body.toString());
-  throw new Error(body === undefined ? `Internal API error (${answer.status})` : text(body.message));
+  const body = parseBody(answer.body.toString());
+  throw new Error(
+    body === undefined ? `Internal API error (${answer.status})` : (body.text('message') ?? ''),
+  );
 }
 
 async function prefixed<T>(prefix: string, run: () => Promise<T>): Promise<T> {
@@ -151,26 +177,16 @@ function requireJson(answer: HttpAnswer, path: string): void {
   throw new Error(`${path} endpoint respond with unsupported content type: ${type || 'mime: no media type'}`);
 }
 
-function decode(answer: HttpAnswer, prefix: string): Record<string, unknown> {
+function decode(answer: HttpAnswer, prefix: string): JsonFields {
   const document = answer.body.toString();
-  const record = parseRecord(document);
-  if (record !== undefined) return record;
-  throw new Error(`${prefix}: ${describeJsonError(document, 'stream') ?? 'json: cannot unmarshal value into an object'}`);
+  const fields = parseBody(document);
+  if (fields !== undefined) return fields;
+  throw new Error(
+    `${prefix}: ${describeJsonError(document, 'stream') ?? 'json: cannot unmarshal value into an object'}`,
+  );
 }
 
-function parseRecord(document: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(document);
-    return value === null ? {} : isRecord(value) ? value : undefined;
-  } catch {
-    return undefined; // the caller says what is wrong, in Go's words
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+/** Takes `null` for an object without fields, as Go's decoder does. */
+function parseBody(document: string): JsonFields | undefined {
+  return document.trim() === 'null' ? JsonFields.NONE : JsonFields.parse(document);
 }

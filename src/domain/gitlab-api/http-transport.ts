@@ -1,12 +1,16 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { getCACertificates, type SecureContextOptions } from 'node:tls';
-import { quote } from '#base/quote';
-import { systemErrorCode, systemErrorText } from '#base/system-error';
+import { quote } from '#base/go/quote';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { request as httpRequest } from '#base/node-http';
 
-/** Where the API is and how to trust it; names follow the `[gitlab]` section of the configuration. */
+/**
+ * Address of the API, and the means to trust it; names follow the `[gitlab]` section of the
+ * configuration.
+ */
 export interface HttpTransportOptions {
   /** `http://…`, `https://…` or `http+unix://…`, percent escapes allowed. */
   readonly url: string;
@@ -36,12 +40,13 @@ export interface HttpAnswer {
   readonly body: Buffer;
 }
 
-/** Sends one request on a connection of its own. Rejects with whatever broke the exchange. */
+/** Sends one request on a separate connection. Rejects with the error that broke the exchange. */
 export type HttpTransport = (exchange: HttpExchange) => Promise<HttpAnswer>;
 
 const UNIX_PREFIX = 'http+unix://';
 const DEFAULT_TIMEOUT_SECONDS = 300;
-const MAX_ANSWER_BYTES = 16 << 20; // answers are a few hundred bytes; a runaway server must not fill our memory
+// Answers have a few hundred bytes; a faulty server must not fill the memory.
+const MAX_ANSWER_BYTES = 16 << 20;
 
 /**
  * Prepares the way to the API. Certificates are read here, once.
@@ -50,9 +55,29 @@ const MAX_ANSWER_BYTES = 16 << 20; // answers are a few hundred bytes; a runaway
  */
 export function createHttpTransport(options: HttpTransportOptions): HttpTransport {
   const url = decodeURIComponent(options.url);
-  const timeoutMs = (options.readTimeoutSeconds || DEFAULT_TIMEOUT_SECONDS) * 1000;
+  const timeoutMs = timeoutOf(options);
   const send = sender(url, options);
-  return (exchange) => exchangeOnce(send, exchange, AbortSignal.any([exchange.signal, AbortSignal.timeout(timeoutMs)]));
+  return (exchange) =>
+    exchangeOnce(send, exchange, AbortSignal.any([exchange.signal, AbortSignal.timeout(timeoutMs)]));
+}
+
+/** A response whose body is still being received. Destroy the body unless it is read to its end. */
+export interface HttpDownload {
+  readonly status: number;
+  readonly body: IncomingMessage;
+}
+
+/** As {@link createHttpTransport}, for bodies of any size. */
+export function createHttpDownloads(
+  options: HttpTransportOptions,
+): (exchange: HttpExchange) => Promise<HttpDownload> {
+  const send = sender(decodeURIComponent(options.url), options);
+  const timeoutMs = timeoutOf(options);
+  return async (exchange) => {
+    const signal = AbortSignal.any([exchange.signal, AbortSignal.timeout(timeoutMs)]);
+    const body = await responseTo(send, exchange, signal);
+    return { status: body.statusCode ?? 0, body };
+  };
 }
 
 type Sender = (path: string, options: RequestOptions) => ReturnType<typeof httpRequest>;
@@ -82,7 +107,11 @@ function secureOptions({ caFile, caPath, clientCertificate }: HttpTransportOptio
     }
   }
   const ca = [...getCACertificates('default'), ...getCACertificates('system'), ...extra];
-  return { minVersion: 'TLSv1.2', ca, ...(clientCertificate && { cert: clientCertificate.cert, key: clientCertificate.key }) };
+  return {
+    minVersion: 'TLSv1.2',
+    ca,
+    ...(clientCertificate && { cert: clientCertificate.cert, key: clientCertificate.key }),
+  };
 }
 
 function readCaFile(caFile: string): Buffer {
@@ -95,14 +124,30 @@ function readCaFile(caFile: string): Buffer {
   }
 }
 
-async function exchangeOnce(send: Sender, exchange: HttpExchange, signal: AbortSignal): Promise<HttpAnswer> {
+function timeoutOf({ readTimeoutSeconds }: HttpTransportOptions): number {
+  return (readTimeoutSeconds || DEFAULT_TIMEOUT_SECONDS) * 1000;
+}
+
+async function responseTo(
+  send: Sender,
+  exchange: HttpExchange,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const request = send(exchange.path, { method: exchange.method, headers: exchange.headers, agent: false, signal });
+  const request = send(exchange.path, {
+    method: exchange.method,
+    headers: exchange.headers,
+    agent: false,
+    signal,
+  });
   request.once('response', resolve);
   request.on('error', reject);
   request.end(exchange.body);
-  const response = await promise;
+  return await promise;
+}
 
+async function exchangeOnce(send: Sender, exchange: HttpExchange, signal: AbortSignal): Promise<HttpAnswer> {
+  const response = await responseTo(send, exchange, signal);
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response) {
@@ -111,5 +156,9 @@ async function exchangeOnce(send: Sender, exchange: HttpExchange, signal: AbortS
     if (size > MAX_ANSWER_BYTES) throw new Error('answer too large');
     chunks.push(bytes);
   }
-  return { status: response.statusCode ?? 0, contentType: response.headers['content-type'], body: Buffer.concat(chunks) };
+  return {
+    status: response.statusCode ?? 0,
+    contentType: response.headers['content-type'],
+    body: Buffer.concat(chunks),
+  };
 }

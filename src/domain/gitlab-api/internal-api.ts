@@ -1,4 +1,4 @@
-/** What the caller of GitLab's internal API knows about the request that made it ask. */
+/** Facts about the request that causes a call of GitLab's internal API. */
 export interface ApiCallOptions {
   readonly signal: AbortSignal;
   /** Sent as `X-Request-ID`. */
@@ -32,7 +32,7 @@ export interface AccessDecision {
   readonly message: string;
 }
 
-/** What `/post_receive` is told. */
+/** Contents of a `/post_receive` request. */
 export interface FinishedPush {
   readonly glRepository: string;
   readonly glId: string;
@@ -61,18 +61,41 @@ export interface ApiCheck {
   readonly redis: boolean;
 }
 
+/** A repository that borrows objects from a pool. */
+export interface ObjectPoolMember {
+  /** Path in the storage. */
+  readonly relativePath: string;
+  readonly isPublic: boolean;
+}
+
+/** Names the pools of which the upstream members are wanted. */
+export interface ObjectPoolQuery {
+  readonly storageName: string;
+  /** Paths in the storage without `.git`, at most 500. */
+  readonly poolPaths: readonly string[];
+}
+
 /**
- * GitLab's internal API as a Git server needs it. All calls throw an error whose message may be shown to the pushing user;
- * `RateLimitedError` (possibly as a cause) says that the API wants to be left alone for a while.
+ * GitLab's internal API as a Git server needs it. All calls throw an error whose message may be
+ * shown to the pushing user; `RateLimitedError` (possibly as a cause) says that the API wants to be
+ * left alone for a while.
  */
 export interface InternalApi {
-  /** No GitLab behind it: every push is allowed and nobody is told. Hooks that would only ask it need not run. */
+  /**
+   * True without a GitLab: every push is allowed and nothing is reported. Hooks that only ask
+   * GitLab are not needed.
+   */
   readonly standAlone: boolean;
   allowed(check: AccessCheck, options: ApiCallOptions): Promise<AccessDecision>;
   /** Announces a push; `false` means that the push must not go on. */
   preReceive(glRepository: string, options: ApiCallOptions): Promise<boolean>;
   postReceive(push: FinishedPush, options: ApiCallOptions): Promise<PostReceiveAnswer>;
   check(options: ApiCallOptions): Promise<ApiCheck>;
+  /** Returns the upstream members of pools by the pool's path. GitLab leaves out what it lacks. */
+  upstreamPoolMembers(
+    query: ObjectPoolQuery,
+    options: ApiCallOptions,
+  ): Promise<ReadonlyMap<string, readonly ObjectPoolMember[]>>;
 }
 
 /** The API answered 429. */
@@ -84,7 +107,7 @@ export class RateLimitedError extends Error {
   }
 }
 
-/** Whether an error, or anything that caused it, is a 429 of the API. */
+/** Reports whether an error, or an error that caused it, is a 429 of the API. */
 export function isRateLimited(error: unknown): boolean {
   for (let current = error; current instanceof Error; current = current.cause) {
     if (current instanceof RateLimitedError) return true;

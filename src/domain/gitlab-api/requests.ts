@@ -1,11 +1,9 @@
-import { quote } from '#base/quote';
+import { toJson } from '#base/go/encoding/json';
+import { quote } from '#base/go/quote';
 import type { AccessCheck, FinishedPush } from './internal-api.ts';
 
-/** Characters that Go's encoder writes as escapes, so that JSON can be put into HTML; kept for byte-exact receivers. */
-const ESCAPED_IN_HTML = /[<>&\u2028\u2029]/g;
-
 /**
- * Body of `POST /allowed`. Empty fields are left out, key order is Gitaly's.
+ * Builds the body of `POST /allowed`. Empty fields are left out; the key order is Gitaly's.
  *
  * @throws {Error} `setting gl_id: gl_id="…" is invalid`
  */
@@ -27,12 +25,15 @@ export function allowedBody(check: AccessCheck): string {
   });
 }
 
-/** Body of `POST /pre_receive`. */
+/** Builds the body of `POST /pre_receive`. */
 export function preReceiveBody(glRepository: string): string {
   return toJson({ gl_repository: glRepository });
 }
 
-/** Body of `POST /post_receive`; keys in alphabetical order, absent lists and bytes are `null`. */
+/**
+ * Builds the body of `POST /post_receive`: keys in alphabetical order, absent lists and bytes as
+ * `null`.
+ */
 export function postReceiveBody(push: FinishedPush): string {
   return toJson({
     changes: push.changes,
@@ -46,7 +47,8 @@ export function postReceiveBody(push: FinishedPush): string {
 function whoPushes(glId: string): Record<string, string> {
   if (glId.startsWith('username-')) return orNothing('username', glId.slice('username-'.length));
   const match = /^(key|user)-([0-9]+)$/.exec(glId);
-  if (match?.[1] === undefined || match[2] === undefined) throw new Error(`setting gl_id: gl_id=${quote(glId)} is invalid`);
+  if (match?.[1] === undefined || match[2] === undefined)
+    throw new Error(`setting gl_id: gl_id=${quote(glId)} is invalid`);
   return { [`${match[1]}_id`]: match[2] };
 }
 
@@ -57,10 +59,4 @@ function orNothing(key: string, value: string): Record<string, string> {
 function toBase64(bytes: Uint8Array | undefined): string | undefined {
   if (bytes === undefined || bytes.length === 0) return undefined;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
-}
-
-function toJson(value: object): string {
-  return JSON.stringify(value).replace(ESCAPED_IN_HTML, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
 }

@@ -35,7 +35,10 @@ export async function checkAccess(
   if (!decision.allowed) throw new NotAllowedError(decision.message, user, changes);
 }
 
-/** Where the objects of a push are until it is accepted, relative to the repository; `undefined` when they are in the repository. */
+/**
+ * Returns the directory of a push's objects before the push is accepted, relative to the
+ * repository; `undefined` when the objects are in the repository.
+ */
 export function quarantineOf({ repository, environment }: HookCall): RelativeObjectDirectories | undefined {
   try {
     const told = relativeObjectDirectories(realpathSync(repository.path), environment);

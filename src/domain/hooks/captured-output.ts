@@ -1,6 +1,9 @@
 import type { HookOutput } from './hook-output.ts';
 
-/** More of what hooks print is not kept: it goes into an error message, and clients refuse long ones. */
+/**
+ * More of what hooks print is not kept: it goes into an error message, and clients refuse long
+ * ones.
+ */
 const MAX_CAPTURED_BYTES = 64 * 1024;
 
 /** Keeps the head of what hooks print. */

@@ -32,11 +32,17 @@ test('scripts of the repository come before the global ones, by the bytes of the
 
   assert.deepEqual(
     found.map((path) => relative(root, path)),
-    ['r/custom_hooks/update', 'r/custom_hooks/update.d/Z', 'r/custom_hooks/update.d/b', 'g/update.d/10', 'g/update.d/2'],
+    [
+      'r/custom_hooks/update',
+      'r/custom_hooks/update.d/Z',
+      'r/custom_hooks/update.d/b',
+      'g/update.d/10',
+      'g/update.d/2',
+    ],
   );
 });
 
-test('backups, directories, files without the right to execute and dangling links do not count; links to scripts do', async (t) => {
+test('backups, directories, non-executable files and dangling links are no hooks', async (t) => {
   const root = await tempDirectory(t);
   const directory = join(root, 'custom_hooks/pre-receive.d');
   await script(join(directory, 'backup~'));
@@ -49,7 +55,7 @@ test('backups, directories, files without the right to execute and dangling link
   assert.deepEqual(await findCustomHooks(root, '', 'pre-receive'), [join(directory, 'link')]);
 });
 
-test('a repository without custom hooks has none, and a file in place of a directory is an error', async (t) => {
+test('without custom hooks there are none, and a file in place of a directory is an error', async (t) => {
   const root = await tempDirectory(t);
   assert.deepEqual(await findCustomHooks(root, join(root, 'none'), 'post-receive'), []);
   assert.equal(await hasCustomHooks(root, join(root, 'none'), 'post-receive'), false);
@@ -58,7 +64,7 @@ test('a repository without custom hooks has none, and a file in place of a direc
     await rm(join(root, 'custom_hooks'), { recursive: true, force: true });
     await script(join(root, file));
 
-    // Nothing is pushed past hooks that an operator meant to be there.
+    // An unreadable directory of hooks refuses the push: the operator meant the hooks to run.
     await assert.rejects(findCustomHooks(root, '', 'post-receive'), {
       message: `creating custom hooks executor: open ${root}/custom_hooks/post-receive.d: not a directory`,
     });

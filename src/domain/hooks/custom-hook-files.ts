@@ -1,21 +1,32 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { systemErrorCode, systemErrorText } from '#base/system-error';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 
 /** The hooks that an operator may add scripts to. */
 export type CustomHookName = 'pre-receive' | 'update' | 'post-receive';
 
 /**
- * The scripts of a hook in the order in which they run: `<repository>/custom_hooks/<hook>`, those in
- * `<repository>/custom_hooks/<hook>.d`, those in `<global>/<hook>.d`; in a directory by the bytes of their names.
+ * Lists the scripts of a hook in the order in which they run:
  *
- * A script counts when it (or what a link leads to) is no directory, we may execute it, and its name does not end in `~`.
+ * 1. `<repository>/custom_hooks/<hook>`,
+ * 2. the files of `<repository>/custom_hooks/<hook>.d`,
+ * 3. the files of `<global>/<hook>.d`.
+ *
+ * Within a directory, the order is that of the bytes of the names.
+ *
+ * A script counts when it (or the target of a link) is no directory, this process may execute it,
+ * and its name does not end in `~`.
  *
  * @param globalDirectory `[hooks] custom_hooks_dir`; empty for none.
- * @throws {Error} `creating custom hooks executor: open <directory>: …` when something is there that cannot be read.
+ * @throws {Error} `creating custom hooks executor: open <directory>: …` when an existing directory
+ * cannot be read.
  */
-export async function findCustomHooks(repositoryPath: string, globalDirectory: string, hook: CustomHookName): Promise<string[]> {
+export async function findCustomHooks(
+  repositoryPath: string,
+  globalDirectory: string,
+  hook: CustomHookName,
+): Promise<string[]> {
   const own = join(repositoryPath, 'custom_hooks', hook);
   return [
     ...(isScript(own) ? [own] : []),
@@ -24,7 +35,10 @@ export async function findCustomHooks(repositoryPath: string, globalDirectory: s
   ];
 }
 
-/** Whether running the scripts of a hook would do something, be it to fail because they cannot be found. Takes what {@link findCustomHooks} takes. */
+/**
+ * Reports whether a hook has scripts, or directories that cannot be read, so that it would fail.
+ * Takes the parameters of {@link findCustomHooks}.
+ */
 export async function hasCustomHooks(...where: Parameters<typeof findCustomHooks>): Promise<boolean> {
   return await findCustomHooks(...where).then(
     (scripts) => scripts.length > 0,
@@ -33,7 +47,7 @@ export async function hasCustomHooks(...where: Parameters<typeof findCustomHooks
 }
 
 async function scriptsIn(directory: string): Promise<string[]> {
-  // To look costs less than to fail, and most have none.
+  // A check for existence costs less than a failing read, and most repositories have no hooks.
   if (!existsSync(directory) && !isNoDirectory(dirname(directory))) return [];
   try {
     const names = await readdir(directory, { encoding: 'buffer' });
@@ -43,11 +57,13 @@ async function scriptsIn(directory: string): Promise<string[]> {
       .filter(isScript);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
-    throw new Error(`creating custom hooks executor: open ${directory}: ${systemErrorText(error)}`, { cause: error });
+    throw new Error(`creating custom hooks executor: open ${directory}: ${systemErrorText(error)}`, {
+      cause: error,
+    });
   }
 }
 
-/** Whether something else is there. */
+/** Reports whether the path exists and is no directory. */
 function isNoDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
 }
@@ -60,6 +76,6 @@ function isScript(path: string): boolean {
     accessSync(path, constants.X_OK);
     return true;
   } catch {
-    return false; // a dangling or looping link, or not ours to execute
+    return false; // a dangling or looping link, or one that this process may not follow
   }
 }

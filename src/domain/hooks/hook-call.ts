@@ -5,7 +5,7 @@ import type { HooksPayload } from './payload.ts';
 
 /** One call of a hook. */
 export interface HookCall {
-  /** Where it happens; `glRepository` is GitLab's name of it. */
+  /** Repository of the change; `glRepository` is GitLab's name of it. */
   readonly repository: Repository;
   readonly payload: HooksPayload;
   /** Variables that git gave the hook. */
@@ -14,6 +14,6 @@ export interface HookCall {
   readonly output: HookOutput;
   readonly signal: AbortSignal;
   readonly correlationId: string;
-  /** Address of whoever pushes, as the request says it. */
+  /** Address of the user's computer, as the request gives it. */
   readonly remoteIp?: string | undefined;
 }

@@ -85,7 +85,10 @@ test('object directories are given relative to the repository', () => {
     alternateObjectDirectories: ['objects', '../pool.git/objects'],
   });
   assert.equal(relativeObjectDirectories('/s/r.git', { GIT_OBJECT_DIRECTORY: '/x' }), undefined);
-  assert.throws(() => relativeObjectDirectories('/s/r.git', { ...environment, GIT_OBJECT_DIRECTORY: './objects/x' }), {
-    message: "Rel: can't make ./objects/x relative to /s/r.git",
-  });
+  assert.throws(
+    () => relativeObjectDirectories('/s/r.git', { ...environment, GIT_OBJECT_DIRECTORY: './objects/x' }),
+    {
+      message: "Rel: can't make ./objects/x relative to /s/r.git",
+    },
+  );
 });

@@ -4,7 +4,7 @@ import type { HooksPayload } from './payload.ts';
 /** Variables that a hook was started with; a later entry of a list wins. */
 export type HookEnvironment = Readonly<Record<string, string>>;
 
-/** What an operator's script may see of a push certificate. */
+/** Variables about a push certificate that an operator's script receives. */
 export const PUSH_CERTIFICATE_VARIABLES = [
   'GIT_PUSH_CERT',
   'GIT_PUSH_CERT_SIGNER',
@@ -32,7 +32,8 @@ export interface RelativeObjectDirectories {
 }
 
 /**
- * The quarantine that git told the hook about, relative to the repository's real path; `undefined` when there is none.
+ * Returns the quarantine directories that git passed to the hook, relative to the repository's real
+ * path; `undefined` when there are none.
  *
  * @throws {Error} `Rel: can't make X relative to Y` for a path that is not absolute.
  */
@@ -44,7 +45,9 @@ export function relativeObjectDirectories(
   if (own === '' || alternates === '') return undefined;
   return {
     objectDirectory: relative(realRepositoryPath, own),
-    alternateObjectDirectories: alternates.split(':').map((directory) => relative(realRepositoryPath, directory)),
+    alternateObjectDirectories: alternates
+      .split(':')
+      .map((directory) => relative(realRepositoryPath, directory)),
   };
 }
 
@@ -54,7 +57,7 @@ function relative(from: string, to: string): string {
 }
 
 export interface CustomHookEnvironmentParts {
-  /** What all children inherit, and what the git execution needs. */
+  /** Variables that all children inherit, and those that git needs. */
   readonly base: Readonly<Record<string, string>>;
   /** The hook's own variables, already cut down to those that may pass. */
   readonly passed: HookEnvironment;
@@ -68,7 +71,10 @@ export interface CustomHookEnvironmentParts {
   readonly correlationId: string;
 }
 
-/** The whole environment of an operator's script. The payload is not part of it: it holds a token. */
+/**
+ * Builds the complete environment of an operator's script. The payload is not part of it: it holds
+ * a token.
+ */
 export function customHookEnvironment(parts: CustomHookEnvironmentParts): Record<string, string> {
   const { environment, payload, repositoryPath, passed, base } = parts;
   const { repository, user } = payload;
@@ -107,11 +113,17 @@ function pushCertificate(environment: HookEnvironment): Record<string, string> {
   );
 }
 
-function objectDirectoryVariables(environment: HookEnvironment, { repository }: HooksPayload, repositoryPath: string) {
+function objectDirectoryVariables(
+  environment: HookEnvironment,
+  { repository }: HooksPayload,
+  repositoryPath: string,
+) {
   const own = environment.GIT_OBJECT_DIRECTORY || absolute(repositoryPath, repository.gitObjectDirectory);
   const alternates =
     environment.GIT_ALTERNATE_OBJECT_DIRECTORIES ||
-    (repository.gitAlternateObjectDirectories ?? []).map((directory) => join(repositoryPath, directory)).join(':');
+    (repository.gitAlternateObjectDirectories ?? [])
+      .map((directory) => join(repositoryPath, directory))
+      .join(':');
   return {
     ...(own !== '' && { GIT_OBJECT_DIRECTORY: own }),
     ...(alternates !== '' && { GIT_ALTERNATE_OBJECT_DIRECTORIES: alternates }),

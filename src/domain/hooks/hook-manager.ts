@@ -1,5 +1,6 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { gitEnvironment, inheritedEnvironment } from '#git/command/environment';
+import { objectIdProblem } from '#git/objects/object-id';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { InternalApi } from '../gitlab-api/internal-api.ts';
@@ -8,10 +9,10 @@ import { checkAccess, quarantineOf } from './access.ts';
 import { type CustomHookName, findCustomHooks, hasCustomHooks } from './custom-hook-files.ts';
 import type { HookCall } from './hook-call.ts';
 import { customHookEnvironment } from './hook-environment.ts';
-import { requireObjectFormat, whatIsWrongWithOid } from './hook-object-id.ts';
 import type { PushUser } from './payload.ts';
 import { postReceiveText } from './post-receive-messages.ts';
 import { type ReferenceTransactionState, referenceTransactionBallot } from './reference-transaction.ts';
+import { requireObjectFormat } from './require-object-format.ts';
 import { runCustomHooks } from './run-custom-hooks.ts';
 
 export interface HookManagerOptions {
@@ -20,11 +21,13 @@ export interface HookManagerOptions {
   readonly voter: Voter;
   /** `[hooks] custom_hooks_dir`; empty for none. */
   readonly customHooksDirectory: string;
-  /** Told of what went wrong beside the error that the caller gets. */
+  /** Runs no hook at all: no GitLab, no scripts, no votes (GITALY_TESTING_NO_GIT_HOOKS). */
+  readonly isDisabled?: boolean;
+  /** Called for failures beside the error that the caller gets. */
   readonly onWarning?: ((message: string, error: unknown) => void) | undefined;
 }
 
-/** The change of one reference, as git's update hook learns of it. */
+/** The change of one reference, with the arguments of git's update hook. */
 export interface ReferenceUpdate {
   readonly reference: Buffer;
   readonly oldValue: string;
@@ -32,12 +35,12 @@ export interface ReferenceUpdate {
 }
 
 /**
- * What each hook does: asks GitLab, runs the operator's scripts, takes part in the votes of a cluster (README.md). Nothing is kept
- * between calls.
+ * Runs the hooks of a change: asks GitLab, runs the operator's scripts, takes part in the votes of
+ * a cluster (README.md). Nothing is kept between calls.
  */
 export class HookManager {
   readonly #options: HookManagerOptions;
-  /** What git itself gets from us goes for scripts as well: they run git. */
+  /** Scripts run git, so they get the same variables as git. */
   readonly #scriptEnvironment = textOnly(gitEnvironment({ inherited: inheritedEnvironment(process.env) }));
 
   constructor(options: HookManagerOptions) {
@@ -52,17 +55,30 @@ export class HookManager {
     return this.#options.customHooksDirectory;
   }
 
-  /** Tells the operator of something that nobody else is told of. */
+  get isDisabled(): boolean {
+    return this.#options.isDisabled === true;
+  }
+
+  /** Warns the operator of something that no caller gets to see. */
   warn(message: string, error: unknown): void {
     this.#options.onWarning?.(message, error);
   }
 
-  /** Whether anybody looks at the objects of a change before it is made: GitLab, or a script of the operator's. */
-  async looksAtObjects({ path }: Repository): Promise<boolean> {
+  /**
+   * Reports whether GitLab or a script of the operator's checks the objects of a change before it
+   * is made.
+   */
+  async needsObjectCheck({ path }: Repository): Promise<boolean> {
+    if (this.isDisabled) return false;
     return !this.api.standAlone || (await hasCustomHooks(path, this.customHooksDirectory, 'pre-receive'));
   }
 
-  /** @param changes lines `<old> <new> <reference>\n`. @throws {NotAllowedError} {CustomHookError} and others: the push is refused. */
+  /**
+   * Checks access and runs the scripts of `pre-receive`.
+   *
+   * @param changes lines `<old> <new> <reference>\n`.
+   * @throws {NotAllowedError} {CustomHookError} and others: the push is refused.
+   */
   async preReceive(call: HookCall, changes: Buffer): Promise<void> {
     await this.#onPrimary(call, 'pre-receive', async () => {
       const quarantine = quarantineOf(call);
@@ -81,7 +97,10 @@ export class HookManager {
     await this.#onPrimary(call, 'update', async () => {
       const format = requireObjectFormat(call.payload.objectFormat);
       if (update.reference.length === 0) throw internal('hook got no reference');
-      const [wrongOld, wrongNew] = [whatIsWrongWithOid(update.oldValue, format), whatIsWrongWithOid(update.newValue, format)];
+      const [wrongOld, wrongNew] = [
+        objectIdProblem(update.oldValue, format),
+        objectIdProblem(update.newValue, format),
+      ];
       if (wrongOld !== undefined) throw internal(`hook got invalid old value: ${wrongOld}`);
       if (wrongNew !== undefined) throw internal(`hook got invalid new value: ${wrongNew}`);
       if (call.payload.user === undefined) throw internal('payload has no receive hooks info');
@@ -90,7 +109,12 @@ export class HookManager {
     });
   }
 
-  /** @param changes those that were made. @throws on any failure; nothing is undone. */
+  /**
+   * Reports a push to GitLab and runs the scripts of `post-receive`.
+   *
+   * @param changes the changes that were made.
+   * @throws on any failure; nothing is undone.
+   */
   async postReceive(call: HookCall, changes: Buffer): Promise<void> {
     await this.#onPrimary(call, 'post-receive', async () => {
       requireChanges(changes);
@@ -107,6 +131,7 @@ export class HookManager {
     state: ReferenceTransactionState,
     changes: Buffer,
   ): Promise<void> {
+    if (this.isDisabled) return;
     const { objectFormat, transaction } = call.payload;
     const format = requireObjectFormat(objectFormat);
     const ballot = transaction && referenceTransactionBallot(state, changes, format);
@@ -119,13 +144,15 @@ export class HookManager {
   }
 
   async #onPrimary(call: HookCall, hook: CustomHookName, body: () => Promise<void>): Promise<void> {
+    if (this.isDisabled) return;
     const { transaction } = call.payload;
     if (transaction === undefined) return await body();
     if (transaction.primary) {
       try {
         await body();
       } catch (error) {
-        // The other nodes wait for us; without this word they would until their patience ends.
+        // The other nodes wait for this vote; without this message they would wait until their
+        // timeout.
         await this.#options.voter.stop(transaction, call).catch((failure: unknown) => {
           this.warn(`failed stopping transaction in ${hook} hook`, failure);
         });
@@ -139,7 +166,9 @@ export class HookManager {
     }
   }
 
-  /** Only GitLab needs its name of the repository; a push to a server without GitLab may do without. */
+  /**
+   * Only GitLab needs its name of the repository; a push to a server without GitLab may do without.
+   */
   #requireName({ repository }: HookCall): void {
     if (!this.api.standAlone && repository.glRepository === '') throw internal('repository not set');
   }
@@ -175,7 +204,12 @@ export class HookManager {
     if (!answer.referenceCounterDecreased) throw new Error('');
   }
 
-  async #runScripts(call: HookCall, hook: CustomHookName, args: readonly (string | Buffer)[], stdin: Buffer): Promise<void> {
+  async #runScripts(
+    call: HookCall,
+    hook: CustomHookName,
+    args: readonly (string | Buffer)[],
+    stdin: Buffer,
+  ): Promise<void> {
     const { repository, payload, environment, pushOptions, output, signal, correlationId } = call;
     const scripts = await findCustomHooks(repository.path, this.#options.customHooksDirectory, hook);
     if (scripts.length === 0) return;
@@ -191,7 +225,15 @@ export class HookManager {
       correlationId,
     });
     try {
-      await runCustomHooks(storages.git, { scripts, args, stdin, env, repositoryPath: repository.path, output, signal });
+      await runCustomHooks(storages.git, {
+        scripts,
+        args,
+        stdin,
+        env,
+        repositoryPath: repository.path,
+        output,
+        signal,
+      });
     } catch (error) {
       throw wrap(error, 'executing custom hooks', 'UNKNOWN');
     }

@@ -11,10 +11,12 @@ const SCRIPT = new URL('../../hook/relay.sh', import.meta.url);
 const EXECUTABLE = 0o755;
 
 /**
- * Directories for `core.hooksPath`, one for each set of hooks, so that git starts only hooks that can do something.
+ * Directories for `core.hooksPath`, one for each set of hooks, so that git starts only hooks that
+ * can do something.
  *
- * They are made when the server starts, with a copy of the script: a push that runs while the package is being replaced must not
- * meet half a script, or one that speaks another protocol than this server.
+ * They are made when the server starts, with a copy of the script: a push that runs while the
+ * package is being replaced must not meet half a script, or one that speaks another protocol than
+ * this server.
  */
 export class HooksDirectories implements AsyncDisposable {
   readonly #root: string;
@@ -24,8 +26,10 @@ export class HooksDirectories implements AsyncDisposable {
   }
 
   /**
-   * @param runtimeDirectory where `hooks-<random>.d` is made.
-   * @param helper program for hooks that are run without a push of this server (`gitaly-hooks`).
+   * Creates the directories.
+   *
+   * @param runtimeDirectory parent of the new `hooks-<random>.d`.
+   * @param helper program for hooks that run without a push of this server (`gitaly-hooks`).
    */
   static async create(runtimeDirectory: string, helper?: string): Promise<HooksDirectories> {
     await mkdir(runtimeDirectory, { recursive: true });
@@ -44,7 +48,7 @@ export class HooksDirectories implements AsyncDisposable {
     return new HooksDirectories(root);
   }
 
-  /** The directory for exactly these hooks; `undefined` for none. */
+  /** Returns the directory for exactly these hooks; `undefined` for none. */
   directoryFor(hooks: ReadonlySet<RelayedHook>): string | undefined {
     const set = RELAYED_HOOKS.reduce((bits, hook, bit) => (hooks.has(hook) ? bits | (1 << bit) : bits), 0);
     return set === 0 ? undefined : join(this.#root, String(set));

@@ -3,7 +3,7 @@ import type { PushUser } from './payload.ts';
 /** GitLab does not allow a change, or could not be asked. */
 export class NotAllowedError extends Error {
   override readonly name = 'NotAllowedError';
-  /** What GitLab said, or why it could not be asked. */
+  /** GitLab's message, or the reason why GitLab could not be asked. */
   readonly reason: string;
   readonly userId: string;
   readonly protocol: string;

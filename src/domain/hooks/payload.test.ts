@@ -23,19 +23,39 @@ const PAYLOAD: HooksPayload = {
   clientContext: Buffer.from([0x63, 0xff]),
 };
 
-const variable = (json: object) => `GITALY_HOOKS_PAYLOAD=${Buffer.from(JSON.stringify(json)).toString('base64')}`;
+const variable = (json: object) =>
+  `GITALY_HOOKS_PAYLOAD=${Buffer.from(JSON.stringify(json)).toString('base64')}`;
 
 test('a payload survives the environment', () => {
   assert.deepEqual(decodeHooksPayload([`GITALY_HOOKS_PAYLOAD=${encodeHooksPayload(PAYLOAD)}`]), PAYLOAD);
 });
 
 test('the first payload counts, and missing parts have their defaults', () => {
-  const first = variable({ repository: '{"storage_name":"s","relative_path":"r"}', user_details: null, transaction: null });
+  const first = variable({
+    repository: '{"storage_name":"s","relative_path":"r"}',
+    user_details: null,
+    transaction: null,
+  });
 
-  const payload = decodeHooksPayload(['PATH=/bin', first, variable({ repository: '{}', requested_hooks: 1 })]);
+  const payload = decodeHooksPayload([
+    'PATH=/bin',
+    first,
+    variable({ repository: '{}', requested_hooks: 1 }),
+  ]);
 
-  assert.deepEqual([payload.repository.storageName, payload.repository.relativePath, payload.requestedHooks], ['s', 'r', 31]);
-  assert.deepEqual([payload.user, payload.transaction, payload.clientContext], [undefined, undefined, undefined]);
+  assert.deepEqual(
+    [
+      payload.repository.storageName,
+      payload.repository.relativePath,
+      payload.requestedHooks,
+      payload.transactionId,
+    ],
+    ['s', 'r', 31, 0],
+  );
+  assert.deepEqual(
+    [payload.user, payload.transaction, payload.clientContext],
+    [undefined, undefined, undefined],
+  );
 });
 
 test('a payload of Gitaly 15.0 is read, whose user and flags have other names', () => {

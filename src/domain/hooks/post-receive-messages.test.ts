@@ -9,7 +9,10 @@ function alert(message: string): string[] {
 }
 
 test('postReceiveText writes a basic message as it is between empty lines', () => {
-  assert.deepEqual([...postReceiveText([{ message: 'one\n  two', type: 'basic' }])], ['\n', 'one\n  two', '\n\n']);
+  assert.deepEqual(
+    [...postReceiveText([{ message: 'one\n  two', type: 'basic' }])],
+    ['\n', 'one\n  two', '\n\n'],
+  );
 });
 
 test('postReceiveText puts an alert into a banner', () => {
@@ -23,8 +26,16 @@ test('postReceiveText breaks lines of an alert as recorded from Gitaly', () => {
     `${' '.repeat(19)}${'x'.repeat(34)}\n`,
     `${' '.repeat(18)}${'y'.repeat(33)} z`,
   ]);
-  assert.deepEqual(alert(`a ${'w'.repeat(96)} b`), [`${' '.repeat(35)}a\n`, `${'w'.repeat(96)}\n`, `${' '.repeat(35)}b`]);
-  assert.deepEqual(alert(`${'w'.repeat(96)} b`), [`${' '.repeat(36)}\n`, `${'w'.repeat(96)}\n`, `${' '.repeat(35)}b`]);
+  assert.deepEqual(alert(`a ${'w'.repeat(96)} b`), [
+    `${' '.repeat(35)}a\n`,
+    `${'w'.repeat(96)}\n`,
+    `${' '.repeat(35)}b`,
+  ]);
+  assert.deepEqual(alert(`${'w'.repeat(96)} b`), [
+    `${' '.repeat(36)}\n`,
+    `${'w'.repeat(96)}\n`,
+    `${' '.repeat(35)}b`,
+  ]);
   assert.deepEqual(alert('one\ntwo\n\nthree\t x  y'), [`${' '.repeat(27)}one two three x y`]);
   assert.deepEqual(alert(''), [' '.repeat(36)]);
 });

@@ -1,13 +1,14 @@
 import type { PostReceiveMessage } from '../gitlab-api/internal-api.ts';
 
-const TERMINAL_WIDTH = 80; // the width a terminal has at least
+const TERMINAL_WIDTH = 80; // minimum width of a terminal
 const LINE_WIDTH = TERMINAL_WIDTH - 'remote: '.length; // git's client puts this before every line
-const TEXT_WIDTH = LINE_WIDTH - 2 * 2; // two columns of air on either side
+const TEXT_WIDTH = LINE_WIDTH - 2 * 2; // margin of two columns on either side
 const RULE = '='.repeat(LINE_WIDTH);
 
 /**
- * The text that GitLab wants shown after a push, in the pieces in which it is written: an empty line before and after each
- * message, a `basic` one as it is, an `alert` in a banner. Widths count bytes.
+ * Yields the text that GitLab wants shown after a push, in the pieces in which it is written. An
+ * empty line precedes and follows each message. A `basic` message is unchanged; an `alert` is shown
+ * in a banner. Widths count bytes.
  *
  * @throws {Error} `invalid message type: X`, after the pieces before it.
  */
@@ -21,7 +22,7 @@ export function* postReceiveText(messages: readonly PostReceiveMessage[]): Gener
   }
 }
 
-/** A too long first word is put on a line after an empty one. */
+/** Yields the lines of a banner. A too long first word is put on a line after an empty one. */
 function* banner(message: string): Generator<string> {
   yield RULE;
   yield '\n\n';

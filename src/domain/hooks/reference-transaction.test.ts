@@ -12,20 +12,32 @@ test('every state but aborted votes on the SHA-1 of what git printed', () => {
   const hash = createHash('sha1').update(CREATION).digest();
 
   for (const state of ['preparing', 'prepared', 'committed'] as const) {
-    assert.deepEqual(referenceTransactionBallot(state, Buffer.from(CREATION), 'sha1'), { phase: state, hash });
+    assert.deepEqual(referenceTransactionBallot(state, Buffer.from(CREATION), 'sha1'), {
+      phase: state,
+      hash,
+    });
   }
   assert.equal(referenceTransactionBallot('aborted', Buffer.from(CREATION), 'sha1'), undefined);
 });
 
 test('a transaction of nothing but force deletions is not voted on', () => {
-  assert.equal(referenceTransactionBallot('prepared', Buffer.from(FORCE_DELETION + FORCE_DELETION), 'sha1'), undefined);
+  assert.equal(
+    referenceTransactionBallot('prepared', Buffer.from(FORCE_DELETION + FORCE_DELETION), 'sha1'),
+    undefined,
+  );
   assert.equal(referenceTransactionBallot('prepared', Buffer.from(''), 'sha1'), undefined);
-  assert.notEqual(referenceTransactionBallot('prepared', Buffer.from(FORCE_DELETION + CREATION), 'sha1'), undefined);
+  assert.notEqual(
+    referenceTransactionBallot('prepared', Buffer.from(FORCE_DELETION + CREATION), 'sha1'),
+    undefined,
+  );
 });
 
 test('the zero id has the length of the repository', () => {
   const zero = '0'.repeat(64);
 
-  assert.equal(referenceTransactionBallot('prepared', Buffer.from(`${zero} ${zero} refs/heads/x\n`), 'sha256'), undefined);
+  assert.equal(
+    referenceTransactionBallot('prepared', Buffer.from(`${zero} ${zero} refs/heads/x\n`), 'sha256'),
+    undefined,
+  );
   assert.notEqual(referenceTransactionBallot('prepared', Buffer.from(FORCE_DELETION), 'sha256'), undefined);
 });

@@ -1,10 +1,11 @@
-import type { VotePhase } from '#storage/voter';
+import { ZERO_OID } from '#git/objects/object-id';
+import type { VotePhase } from '#storage/lifecycle/voter';
 import { voteHash } from '../transactions/voter.ts';
 
 /** The states of git's reference-transaction hook. */
 export type ReferenceTransactionState = 'preparing' | 'prepared' | 'committed' | 'aborted';
 
-/** A state as git writes it on the command line; `undefined` for an unknown one. */
+/** Parses a state from git's command line; `undefined` for an unknown one. */
 export function parseReferenceTransactionState(word: string): ReferenceTransactionState | undefined {
   switch (word) {
     case 'preparing':
@@ -18,11 +19,13 @@ export function parseReferenceTransactionState(word: string): ReferenceTransacti
 }
 
 /**
- * What a cluster votes on for one call of the hook; `undefined` when there is nothing to vote on.
+ * Returns the ballot of a cluster's vote for one call of the hook; `undefined` when there is
+ * nothing to vote on.
  *
- * Deleting a reference that is packed makes git run an extra transaction that force-deletes (old and new value zero) from
- * packed-refs. Which references are packed differs from node to node, so a transaction of nothing else is no change: the same
- * deletions come again in the transaction that follows.
+ * Deleting a packed reference makes git run an extra transaction that force-deletes (old and new
+ * value zero) from packed-refs. The set of packed references differs between nodes, so a
+ * transaction of only such deletions is no change: the same deletions come again in the next
+ * transaction.
  *
  * @param changes lines `<old> <new> <reference>\n` exactly as git prints them.
  */
@@ -36,7 +39,7 @@ export function referenceTransactionBallot(
 }
 
 function isForceDeletionOnly(changes: Buffer, objectFormat: 'sha1' | 'sha256'): boolean {
-  const zero = '0'.repeat(objectFormat === 'sha1' ? 40 : 64);
+  const zero = ZERO_OID[objectFormat];
   const prefix = Buffer.from(`${zero} ${zero} `);
   for (let start = 0; start < changes.length; ) {
     if (!changes.subarray(start, start + prefix.length).equals(prefix)) return false;

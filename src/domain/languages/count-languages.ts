@@ -20,17 +20,18 @@ interface JudgedFile extends QuestionedFile {
 /** A file and the start of its contents. */
 interface OpenedFile {
   readonly file: JudgedFile;
-  /** A buffer of its own, of at most {@link LOOKED_AT_BYTES}. */
+  /** Separate buffer of at most {@link LOOKED_AT_BYTES}. */
   readonly content: Uint8Array;
   /** Of the whole file. */
   readonly bytes: number;
 }
 
 /**
- * Bytes by language of a commit (or tree). They are kept in the repository with those of each file, so that the next time only what changed
- * has to be read.
+ * Bytes by language of a commit (or tree). They are kept in the repository with those of each file,
+ * so that the next time only what changed has to be read.
  *
- * @throws {GitalyError} without a code: `linguist object iterator: …` when a tree or a file is missing; CANCELLED, DEADLINE_EXCEEDED.
+ * @throws {GitalyError} without a code: `linguist object iterator: …` when a tree or a file is
+ *   missing; CANCELLED, DEADLINE_EXCEEDED.
  */
 export async function countLanguages(
   repository: Repository,
@@ -41,9 +42,15 @@ export async function countLanguages(
   if (before.commitId === commitId) return before.totals;
   try {
     const changes =
-      before.commitId === '' ? undefined : await changedFiles(repository, { from: before.commitId, to: commitId }, signal);
+      before.commitId === ''
+        ? undefined
+        : await changedFiles(repository, { from: before.commitId, to: commitId }, signal);
     const stats = changes === undefined ? LanguageStats.empty() : before;
-    await count(repository, changes ?? (await allFiles(repository, commitId, signal)), { stats, detector, signal });
+    await count(repository, changes ?? (await allFiles(repository, commitId, signal)), {
+      stats,
+      detector,
+      signal,
+    });
     await stats.save(repository, commitId);
     return stats.totals;
   } catch (error) {
@@ -57,7 +64,11 @@ interface Counting {
   readonly signal: AbortSignal;
 }
 
-async function count(repository: Repository, { files, gone, attributeFiles }: FileList, counting: Counting): Promise<void> {
+async function count(
+  repository: Repository,
+  { files, gone, attributeFiles }: FileList,
+  counting: Counting,
+): Promise<void> {
   const { stats, signal } = counting;
   for (const path of gone) stats.drop(path.toString());
   const attributes = await TreeAttributes.read(repository, repository.objects, attributeFiles, { signal });
@@ -72,19 +83,26 @@ async function count(repository: Repository, { files, gone, attributeFiles }: Fi
   if (opened.length > 0) await addAll(opened, counting);
 }
 
-/** The files that count, as far as their places and attributes tell. */
+/** Yields the files that count, as far as their paths and attributes decide it. */
 async function* included(
   files: readonly CountedFile[],
   attributes: TreeAttributes,
-  { stats, detector }: Counting,
+  { stats, detector, signal }: Counting,
 ): AsyncGenerator<JudgedFile[]> {
   for (let at = 0; at < files.length; at += EXCLUDED_BATCH) {
-    const judged = files
-      .slice(at, at + EXCLUDED_BATCH)
-      .map(({ path, oid }) => ({ path: path.toString(), oid, attributes: linguistAttributes(attributes.of(path)) }));
-    const excluded = await detector.areExcluded(judged);
-    for (const [index, { path }] of judged.entries()) if (excluded[index] === true) stats.drop(path);
-    yield judged.filter((_, index) => excluded[index] !== true);
+    const batch = files.slice(at, at + EXCLUDED_BATCH);
+    const found = await attributes.of(
+      batch.map(({ path }) => path),
+      { signal },
+    );
+    const candidates = batch.map(({ path, oid }, index) => ({
+      path: path.toString(),
+      oid,
+      attributes: linguistAttributes(found[index]),
+    }));
+    const excluded = await detector.areExcluded(candidates);
+    for (const [index, { path }] of candidates.entries()) if (excluded[index] === true) stats.drop(path);
+    yield candidates.filter((_, index) => excluded[index] !== true);
   }
 }
 
@@ -121,10 +139,10 @@ async function addAll(opened: readonly OpenedFile[], { stats, detector, signal }
   }
 }
 
-function linguistAttributes(attributes: Attributes): LinguistAttributes {
+function linguistAttributes(attributes: Attributes | undefined): LinguistAttributes {
   return Object.fromEntries(
     LINGUIST_ATTRIBUTES.flatMap((name) => {
-      const state = attributes.get(name);
+      const state = attributes?.get(name);
       return state === undefined ? [] : [[name, state]];
     }),
   );

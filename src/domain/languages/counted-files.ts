@@ -1,5 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
+import { mapAhead } from '#base/streams/map-ahead';
 import type { AttributeFile } from '#git/attributes/tree-attributes';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
@@ -10,13 +11,13 @@ import { resolveTree } from '#git/trees/resolve-tree';
 import { MissingTreeError, walkTree } from '#git/trees/walk-tree';
 import type { Repository } from '#storage/repository';
 
-/** A file whose language is to be told. */
+/** File whose language is to be detected. */
 export interface CountedFile {
   readonly path: Buffer;
   readonly oid: string;
 }
 
-/** What to count. */
+/** Files to count. */
 export interface FileList {
   readonly files: readonly CountedFile[];
   /** Paths that are no longer there. */
@@ -25,15 +26,22 @@ export interface FileList {
 }
 
 const ATTRIBUTES = '.gitattributes';
+/** A change may touch many directories; each look-up waits for the same process. */
+const LOOK_UPS_AT_ONCE = 128;
 const SLASH = 0x2f;
 
 /**
- * All files of a tree.
+ * Lists all files of a tree.
  *
- * @throws {GitalyError} without a code: `ls-tree pipeline command: exit status 128, stderr: "fatal: not a tree object\n"`.
+ * @throws {GitalyError} without a code:
+ * `ls-tree pipeline command: exit status 128, stderr: "fatal: not a tree object\n"`.
  */
-export async function allFiles(repository: Repository, commitId: string, signal: AbortSignal): Promise<FileList> {
-  const found = await resolveTree(repository.git, repository, Buffer.from(commitId), { peel: true, signal });
+export async function allFiles(
+  repository: Repository,
+  commitId: string,
+  signal: AbortSignal,
+): Promise<FileList> {
+  const found = await resolveTree(repository, Buffer.from(commitId), { peel: true, signal });
   if (found.kind !== 'tree') throw await treeFailure(repository, commitId, signal);
   const files: CountedFile[] = [];
   const attributeFiles: AttributeFile[] = [];
@@ -52,8 +60,8 @@ export async function allFiles(repository: Repository, commitId: string, signal:
 }
 
 /**
- * The files that differ between two commits; `undefined` when everything has to be looked at: attributes changed, or the old commit is not
- * there any more.
+ * Lists the files that differ between two commits; `undefined` when all files have to be counted:
+ * attributes changed, or the old commit no longer exists.
  */
 export async function changedFiles(
   repository: Repository,
@@ -66,7 +74,7 @@ export async function changedFiles(
   try {
     const options = [flag('-r'), flag('-z'), flag('--no-renames'), flag('--ignore-submodules')];
     const command = gitCommand('diff-tree', { options, revisions: [from, to] });
-    for await (const records of parseRawRecords(outputBytes(repository.git, repository, command, { signal }))) {
+    for await (const records of parseRawRecords(outputBytes(repository, command, { signal }))) {
       for (const { path, newMode, newOid } of records) {
         if (isAttributes(path)) return undefined;
         if (newMode === 0 || kindOf(newMode) !== 'blob') gone.push(path);
@@ -81,7 +89,10 @@ export async function changedFiles(
   return {
     files,
     gone,
-    attributeFiles: await attributeFilesIn(repository, to, { directories: [...directories.values()], signal }),
+    attributeFiles: await attributeFilesIn(repository, to, {
+      directories: [...directories.values()],
+      signal,
+    }),
   };
 }
 
@@ -90,14 +101,15 @@ async function attributeFilesIn(
   commitId: string,
   { directories, signal }: { readonly directories: readonly Buffer[]; readonly signal: AbortSignal },
 ): Promise<AttributeFile[]> {
-  const found = await Promise.all(
-    directories.map(async (directory) => {
-      const path = Buffer.concat([directory, Buffer.from(directory.length === 0 ? ATTRIBUTES : `/${ATTRIBUTES}`)]);
-      const info = await objects.info(Buffer.concat([Buffer.from(`${commitId}:`), path]), { signal });
-      return info?.type === 'blob' ? [{ directory, oid: info.oid }] : [];
-    }),
-  );
-  return found.flat();
+  const lookUp = async (directory: Buffer): Promise<AttributeFile[]> => {
+    const name = Buffer.from(directory.length === 0 ? ATTRIBUTES : `/${ATTRIBUTES}`);
+    const path = Buffer.concat([Buffer.from(`${commitId}:`), directory, name]);
+    const info = await objects.info(path, { signal });
+    return info?.type === 'blob' ? [{ directory, oid: info.oid }] : [];
+  };
+  const found: AttributeFile[] = [];
+  for await (const files of mapAhead(directories, LOOK_UPS_AT_ONCE, lookUp)) found.push(...files);
+  return found;
 }
 
 function addDirectories(directories: Map<string, Buffer>, path: Buffer): void {
@@ -116,16 +128,20 @@ function directoryOf(path: Buffer): Buffer {
   return path.subarray(0, Math.max(0, path.lastIndexOf(SLASH)));
 }
 
-/** What git says of a tree that cannot be listed. */
+/** Returns git's error for a tree that cannot be listed. */
 async function treeFailure(repository: Repository, commitId: string, signal: AbortSignal): Promise<unknown> {
-  const command = gitCommand('ls-tree', { options: [flag('-r'), flag('-z')], args: [commitId] });
+  const command = gitCommand('ls-tree', { options: [flag('-r'), flag('-z')], revisions: [commitId] });
   try {
-    for await (const _ of outputBytes(repository.git, repository, command, { signal }));
+    for await (const _ of outputBytes(repository, command, { signal }));
     return new GitalyError('UNKNOWN', 'the tree cannot be read');
   } catch (error) {
     if (signal.aborted || !(error instanceof GitExitError)) return error;
-    return new GitalyError('UNKNOWN', `ls-tree pipeline command: ${error.message}, stderr: ${quote(error.stderr)}`, {
-      cause: error,
-    });
+    return new GitalyError(
+      'UNKNOWN',
+      `ls-tree pipeline command: ${error.message}, stderr: ${quote(error.stderr)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }

@@ -6,11 +6,14 @@ import { fileLanguage, isExcluded } from './file-language.ts';
 import { LinguistData } from './linguist-data.ts';
 
 const data = await LinguistData.read();
-const detect = (path: string, content = ''): string | undefined => detectLanguage(data, path, Buffer.from(content, 'latin1'));
+const detect = (path: string, content = ''): string | undefined =>
+  detectLanguage(data, path, Buffer.from(content, 'latin1'));
 
-/** Path, contents, language: the examples of linguist's own documentation and of go-enry's tests. */
+/**
+ * Path, contents, language: the examples of linguist's own documentation and of go-enry's tests.
+ */
 const CASES: readonly (readonly [string, string, string | undefined])[] = [
-  // By an editor's hint, whatever the name says.
+  // By an editor's hint, regardless of the name.
   ['x.c', '/* -*- mode: ruby -*- */', 'Ruby'],
   ['x', '-*- C++ -*-', 'C++'],
   ['x.txt', '# vim: set ft=python :', 'Python'],
@@ -44,9 +47,9 @@ const CASES: readonly (readonly [string, string, string | undefined])[] = [
   ['x.ts', '<?xml version="1.0"?>\n<!DOCTYPE TS>\n<TS></TS>', 'XML'],
   ['x.md', '# heading', 'Markdown'],
   ['x.1', '.TH FOO 1\n.SH NAME\n', 'Roff Manpage'],
-  // What is left after all of that: the language that is known for the extension.
+  // Remaining case: the language that is known for the extension.
   ['x.sql', 'select 1;', 'SQL'],
-  // By an XML header, where nothing else is known.
+  // By an XML header, if no other rule applies.
   ['x.thing', '<?xml version="1.0"?>\n', 'XML'],
   // Binary.
   ['x.c', 'int\0', undefined],
@@ -60,14 +63,16 @@ for (const [path, content, language] of CASES) {
 
 test('every language is found by each of its extensions that no other has', () => {
   for (const [extension, names] of data.byExtension) {
-    if (names.length === 1 && !data.rules.has(extension)) assert.equal(detect(`x${extension}`), names[0], extension);
+    if (names.length === 1 && !data.rules.has(extension))
+      assert.equal(detect(`x${extension}`), names[0], extension);
   }
 });
 
 test('all patterns of the data can be compiled', () => {
   for (const rules of data.rules.values()) {
     for (const rule of rules) {
-      for (const { any, none } of [rule, ...(rule.all ?? [])]) for (const source of [any, none]) if (source) data.pattern(source);
+      for (const { any, none } of [rule, ...(rule.all ?? [])])
+        for (const source of [any, none]) if (source) data.pattern(source);
     }
   }
 });
@@ -88,15 +93,21 @@ test('attributes decide before the path and the contents do', () => {
   assert.equal(language({}), 'Ruby');
   assert.equal(language({ 'linguist-generated': 'set' }), undefined);
   assert.equal(language({}, 'package-lock.json', '{}'), undefined);
-  assert.equal(language({ 'linguist-generated': 'unset', 'linguist-detectable': 'set' }, 'package-lock.json', '{}'), 'JSON');
+  assert.equal(
+    language({ 'linguist-generated': 'unset', 'linguist-detectable': 'set' }, 'package-lock.json', '{}'),
+    'JSON',
+  );
   assert.equal(language({ 'linguist-language': { value: 'cpp' } }), 'C++');
   assert.equal(language({ 'linguist-language': { value: 'nonsense' } }), undefined);
-  assert.equal(language({ 'linguist-language': { value: 'nonsense' }, 'linguist-detectable': 'set' }), 'nonsense');
+  assert.equal(
+    language({ 'linguist-language': { value: 'nonsense' }, 'linguist-detectable': 'set' }),
+    'nonsense',
+  );
   assert.equal(language({ 'linguist-detectable': 'unset' }), undefined);
   assert.equal(language({}, 'x.json', '{}'), undefined);
 });
 
-test('any file is judged without an error', () => {
+test('any file is detected without an error', () => {
   const extensions = [...data.byExtension.keys()];
   fc.assert(
     fc.property(fc.nat(extensions.length - 1), fc.uint8Array({ maxLength: 500 }), (at, bytes) => {

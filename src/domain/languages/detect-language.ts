@@ -2,20 +2,30 @@ import { interpreterOf } from './interpreter.ts';
 import type { LinguistData, Rule } from './linguist-data.ts';
 import { languageByModeline } from './modeline.ts';
 
-/** How far one looks for a NUL, which makes a file binary. */
+/** Length of a file's start in which a NUL makes the file binary. */
 const BINARY_LOOK_BYTES = 8000;
 const MANUAL = /\.(?:[1-9](?:[a-z_]+[a-z_0-9]*)?|0p|n|man|mdoc)(?:\.in)?$/;
 const MANUAL_LANGUAGES = ['Roff Manpage', 'Roff'];
 const XML = /xml version=/;
 
 /**
- * The language of a file, by linguist's rules as go-enry (that Gitaly uses) has them: an editor's hint, the name, the interpreter, the
- * extension, an XML header, a manual page's name, rules about the contents. Each narrows the choice, the first that leaves one language
- * decides. Where several are left, go-enry guesses from the words of the file; here it is the language that is known for the extension
- * (docs/languages.md).
+ * Returns the language of a file by linguist's rules in the form of go-enry, which Gitaly uses. The
+ * rules, in this order:
+ *
+ * 1. an editor's hint,
+ * 2. the name,
+ * 3. the interpreter,
+ * 4. the extension,
+ * 5. an XML header,
+ * 6. a manual page's name,
+ * 7. rules about the contents.
+ *
+ * Each rule narrows the choice; the first rule that leaves one language decides. If several
+ * languages are left, go-enry guesses from the words of the file; this function returns the
+ * language that is known for the extension (docs/languages.md).
  *
  * @param content the start of the file.
- * @returns `undefined` for binary files and those that nothing is known about.
+ * @returns `undefined` for binary files and those that no rule covers.
  */
 export function detectLanguage(data: LinguistData, path: string, content: Buffer): string | undefined {
   if (content.subarray(0, BINARY_LOOK_BYTES).includes(0)) return undefined;
@@ -38,13 +48,16 @@ export function detectLanguage(data: LinguistData, path: string, content: Buffer
   return mostLikely(data, path, candidates);
 }
 
-/** Of several languages the one whose first extension it is, else the first one. */
+/** Returns the language whose first extension is that of the file, else the first language. */
 function mostLikely(data: LinguistData, path: string, candidates: readonly string[]): string | undefined {
   const extension = extensionOf(path);
-  return candidates.find((name) => data.byName.get(name)?.extensions[0]?.toLowerCase() === extension) ?? candidates[0];
+  return (
+    candidates.find((name) => data.byName.get(name)?.extensions[0]?.toLowerCase() === extension) ??
+    candidates[0]
+  );
 }
 
-/** By the longest known extension: everything behind one of the path's dots. */
+/** Finds languages by the longest known extension: everything behind one of the path's dots. */
 function byExtension(data: LinguistData, path: string): readonly string[] | undefined {
   const lower = path.toLowerCase();
   for (let dot = lower.indexOf('.'); dot !== -1; dot = lower.indexOf('.', dot + 1)) {
@@ -64,13 +77,14 @@ function byRules(data: LinguistData, path: string, text: string): readonly strin
 }
 
 function holds(data: LinguistData, { any, none, all }: Rule, text: string): boolean {
-  if (all !== undefined) return all.every((rule) => rule.any === null || rule.none === null || holds(data, rule, text));
+  if (all !== undefined)
+    return all.every((rule) => rule.any === null || rule.none === null || holds(data, rule, text));
   if (any !== undefined) return any !== null && data.pattern(any).test(text);
   if (none !== undefined) return none === null || !data.pattern(none).test(text);
   return true;
 }
 
-/** From the last dot of the name on, in lower case. */
+/** Returns the part from the last dot of the name on, in lower case. */
 function extensionOf(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1).toLowerCase();
   const dot = name.lastIndexOf('.');

@@ -1,11 +1,14 @@
 import type { LinguistAttributes } from './file-language.ts';
 
-/** What the thread that knows linguist's data is asked. */
+/** Question to the thread that holds linguist's data. */
 export type DetectorQuestion =
   /** Which of the files do not count for where they lie. */
   | { readonly kind: 'excluded'; readonly files: readonly QuestionedFile[] }
   /** The language that each file counts for. */
-  | { readonly kind: 'languages'; readonly files: readonly (QuestionedFile & { readonly content: Uint8Array })[] }
+  | {
+      readonly kind: 'languages';
+      readonly files: readonly (QuestionedFile & { readonly content: Uint8Array })[];
+    }
   /** Number and color of languages. */
   | { readonly kind: 'describe'; readonly names: readonly string[] };
 
@@ -15,7 +18,7 @@ export interface QuestionedFile {
   readonly attributes: LinguistAttributes;
 }
 
-/** What linguist tells of a language. */
+/** Linguist's description of a language. */
 export interface LanguageDescription {
   readonly id: number;
   /** In CSS form; `undefined` when linguist has none. */

@@ -1,4 +1,7 @@
-/** The thread that {@link LanguageDetector} talks to: it says when it is ready, and then answers one question after the other. */
+/**
+ * The thread that {@link LanguageDetector} talks to: it says when it is ready, and then answers one
+ * question after the other.
+ */
 import { parentPort } from 'node:worker_threads';
 import type { DetectorAnswers, DetectorQuestion, LanguageDescription } from './detector-protocol.ts';
 import { fileLanguage, isExcluded } from './file-language.ts';
@@ -16,7 +19,10 @@ function answer(question: DetectorQuestion): DetectorAnswers[DetectorQuestion['k
       return question.files.map(({ path, attributes }) => isExcluded(data, path, attributes));
     case 'languages':
       return question.files.map(({ path, attributes, content }) =>
-        fileLanguage(data, path, { attributes, content: Buffer.from(content.buffer, content.byteOffset, content.byteLength) }),
+        fileLanguage(data, path, {
+          attributes,
+          content: Buffer.from(content.buffer, content.byteOffset, content.byteLength),
+        }),
       );
     case 'describe':
       return question.names.map(describe);

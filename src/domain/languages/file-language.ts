@@ -2,10 +2,13 @@ import { isGenerated } from '../generated/is-generated.ts';
 import { detectLanguage } from './detect-language.ts';
 import type { LinguistData } from './linguist-data.ts';
 
-/** How much of a file's start is looked at. @see Gitaly: linguist reads 16 KiB */
+/** Length of a file's start that is examined. @see Gitaly: linguist reads 16 KiB */
 export const LOOKED_AT_BYTES = 16 * 1024;
 
-/** The attributes that have a say. A value of its own is what `linguist-language` takes; it is nothing to the others. */
+/**
+ * Attributes that affect the count. Only `linguist-language` takes a value; a value of another
+ * attribute is ignored.
+ */
 export const LINGUIST_ATTRIBUTES = [
   'linguist-documentation',
   'linguist-detectable',
@@ -14,12 +17,14 @@ export const LINGUIST_ATTRIBUTES = [
   'linguist-language',
 ] as const;
 
-/** What `.gitattributes` say about a file: `set`, `unset`, or a value. */
+/** Attributes of a file in `.gitattributes`: `set`, `unset`, or a value. */
 export type LinguistAttributes = Readonly<
   Partial<Record<(typeof LINGUIST_ATTRIBUTES)[number], 'set' | 'unset' | { readonly value: string }>>
 >;
 
-/** Whether a file does not count for where it lies: documentation, and what others wrote. */
+/**
+ * Reports whether a file does not count because of its path: documentation and third-party code.
+ */
 export function isExcluded(data: LinguistData, path: string, attributes: LinguistAttributes): boolean {
   return (
     (decided(attributes['linguist-documentation']) ?? data.isDocumentation(path)) ||
@@ -28,8 +33,8 @@ export function isExcluded(data: LinguistData, path: string, attributes: Linguis
 }
 
 /**
- * The language that a file counts for; `undefined` when it counts for none: written by a program, binary, or data and prose, which count
- * only where the attributes want it.
+ * Returns the language that a file counts for. `undefined` when it counts for none: generated or
+ * binary files, and data and prose, which count only if the attributes request it.
  *
  * @param content the file's start, {@link LOOKED_AT_BYTES} of it.
  */
@@ -38,15 +43,22 @@ export function fileLanguage(
   path: string,
   { attributes, content }: { readonly attributes: LinguistAttributes; readonly content: Buffer },
 ): string | undefined {
-  if (decided(attributes['linguist-generated']) ?? isGenerated(path, content, LOOKED_AT_BYTES)) return undefined;
-  const language = namedLanguage(data, attributes['linguist-language']) ?? detectLanguage(data, path, content);
+  if (decided(attributes['linguist-generated']) ?? isGenerated(path, content, LOOKED_AT_BYTES))
+    return undefined;
+  const language =
+    namedLanguage(data, attributes['linguist-language']) ?? detectLanguage(data, path, content);
   if (language === undefined) return undefined;
   const type = data.byName.get(language)?.type;
-  return (decided(attributes['linguist-detectable']) ?? (type === 'programming' || type === 'markup')) ? language : undefined;
+  return (decided(attributes['linguist-detectable']) ?? (type === 'programming' || type === 'markup'))
+    ? language
+    : undefined;
 }
 
-/** What the attribute names, be it a language or not. */
-function namedLanguage(data: LinguistData, state: LinguistAttributes['linguist-language']): string | undefined {
+/** Returns the language that the attribute names, known or not. */
+function namedLanguage(
+  data: LinguistData,
+  state: LinguistAttributes['linguist-language'],
+): string | undefined {
   if (state === undefined) return undefined;
   const name = typeof state === 'string' ? state : state.value;
   return data.byAlias(name) ?? name;

@@ -2,11 +2,17 @@
 const EXEC_LINES = 5;
 const EXEC = /exec (\w+)[^\n]+\$0[^\n]+\$@/;
 const PYTHON_VERSION = /python\d\.\d+/;
-/** Words behind `env` that are not the program: options, and whatever has a dash in it (so go-enry), and variables. */
+/**
+ * Words behind `env` that are not the program: options, and whatever has a dash in it (so go-enry),
+ * and variables.
+ */
 const ENV_WORD = /-|[^\t\n\f\r ]=[^\t\n\f\r ]/;
 const SPACES = /[\t\n\v\f\r ]+/;
 
-/** The name of the program that the first line of a script (`#!/usr/bin/env python3`) asks for; empty when there is none. */
+/**
+ * Returns the name of the program in the first line of a script (`#!/usr/bin/env python3`); empty
+ * when there is none.
+ */
 export function interpreterOf(content: string): string {
   const lines = content.split('\n', EXEC_LINES);
   const [line = ''] = lines;
@@ -21,9 +27,10 @@ export function interpreterOf(content: string): string {
     while (at < words.length - 1 && ENV_WORD.test(words[at] ?? '')) at++;
     name = baseName(words[at] ?? '');
   }
-  if (name === 'sh') name = lines.map((each) => EXEC.exec(each)?.[1]).find((each) => each !== undefined) ?? 'sh';
+  if (name === 'sh')
+    name = lines.map((each) => EXEC.exec(each)?.[1]).find((each) => each !== undefined) ?? 'sh';
   if (PYTHON_VERSION.test(name)) name = name.slice(0, name.indexOf('.'));
-  // It runs several languages; the option says which.
+  // It runs several languages; the option selects one.
   return name === 'osascript' && line.includes('-l') ? '' : name;
 }
 

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LanguageDetector } from './language-detector.ts';
 
-const file = (path: string, content: string) => ({ path, attributes: {}, content: new Uint8Array(Buffer.from(content)) });
+const file = (path: string, content: string) => ({
+  path,
+  attributes: {},
+  content: new Uint8Array(Buffer.from(content)),
+});
 
 const { signal } = new AbortController();
 
@@ -28,16 +32,20 @@ test('the thread does not keep the process alive', async () => {
 
   await detector.describe(['Ruby']);
 
-  // The test runner waits for handles that are left; with the thread held it would not end.
+  // The test runner waits for open handles; a referenced thread would keep it from ending.
   assert.ok(!process.getActiveResourcesInfo().includes('MessagePort'));
 });
 
 test('a file on which a pattern takes too long has no language, and the others keep theirs', async () => {
   const detector = new LanguageDetector({ batchMs: 500 });
-  // Line feeds where a pattern asks for a line that begins with white space: as many times as there are lines, to the end.
+  // Line feeds for a pattern that matches a line that begins with white space: it scans to the end
+  // once for every line.
   const slow = Array.from({ length: 2 }, () => file('a.fpp', '\n'.repeat(16 * 1024)));
 
-  const languages = await detector.languagesOf([...slow, file('a.rb', ''), ...slow, file('a.go', '')], signal);
+  const languages = await detector.languagesOf(
+    [...slow, file('a.rb', ''), ...slow, file('a.go', '')],
+    signal,
+  );
 
   assert.deepEqual([languages[2], languages[5]], ['Ruby', 'Go']);
 });

@@ -1,9 +1,17 @@
 import { Worker } from 'node:worker_threads';
-import type { DetectorAnswers, DetectorQuestion, LanguageDescription, QuestionedFile } from './detector-protocol.ts';
+import type {
+  DetectorAnswers,
+  DetectorQuestion,
+  LanguageDescription,
+  QuestionedFile,
+} from './detector-protocol.ts';
 
 /** Starting the thread takes a tenth of a second. */
 const START_MS = 20_000;
-/** Contents of files are hostile at times, and patterns can be slow on them: longer than this no batch takes. */
+/**
+ * Contents of files are hostile at times, and patterns can be slow on them: longer than this no
+ * batch takes.
+ */
 const BATCH_MS = 5_000;
 /** For one file alone, after its batch took too long. Usual ones take less than a millisecond. */
 const FILE_MS = 250;
@@ -23,9 +31,10 @@ type FileWithContent = Asked<'languages'>['files'][number];
 class DetectorTimeout extends Error {}
 
 /**
- * Tells languages apart in a thread of its own, which is started at the first question and ended when nobody asks any more: the data of
- * linguist take memory that a server at rest should not, and its patterns time that other calls should not wait for. Questions are
- * answered one after the other.
+ * Detects languages in a separate thread. The thread starts at the first question and ends when
+ * there are no more users: the data of linguist take memory that an idle server should not hold,
+ * and its patterns take time that must not delay other calls. Questions are answered one after the
+ * other.
  */
 export class LanguageDetector {
   readonly #batchMs: number;
@@ -33,18 +42,23 @@ export class LanguageDetector {
   #last: Promise<unknown> = Promise.resolve();
   #idle: NodeJS.Timeout | undefined;
 
-  /** @param options `batchMs`: how long a batch may take, instead of 5 s. */
+  /** @param options `batchMs`: time limit of a batch, instead of 5 s. */
   constructor({ batchMs = BATCH_MS }: { readonly batchMs?: number } = {}) {
     this.#batchMs = batchMs;
   }
 
-  /** Which of the files do not count for where they lie. */
+  /** Reports which of the files do not count because of their paths. */
   async areExcluded(files: readonly QuestionedFile[]): Promise<readonly boolean[]> {
     return await this.#ask({ kind: 'excluded', files }, this.#batchMs);
   }
 
-  /** The language that each file counts for. One that takes too long has none. */
-  async languagesOf(files: readonly FileWithContent[], signal: AbortSignal): Promise<readonly (string | undefined)[]> {
+  /**
+   * Returns the language that each file counts for. A file that exceeds the time limit has none.
+   */
+  async languagesOf(
+    files: readonly FileWithContent[],
+    signal: AbortSignal,
+  ): Promise<readonly (string | undefined)[]> {
     try {
       return await this.#ask({ kind: 'languages', files }, this.#batchMs);
     } catch (error) {
@@ -58,7 +72,7 @@ export class LanguageDetector {
     return languages;
   }
 
-  /** What linguist tells of languages. */
+  /** Returns linguist's descriptions of languages. */
   async describe(names: readonly string[]): Promise<readonly (LanguageDescription | undefined)[]> {
     return await this.#ask({ kind: 'describe', names }, this.#batchMs);
   }
@@ -98,12 +112,12 @@ export class LanguageDetector {
   async #start(): Promise<Worker> {
     const worker = new Worker(THREAD);
     this.#worker = worker;
-    // Whoever waits for an answer learns of it too.
+    // Waiting callers receive the error too.
     worker.on('error', () => {});
     worker.once('exit', () => {
       if (this.#worker === worker) this.#worker = undefined;
     });
-    // The first message says that it is ready.
+    // The first message reports that the thread is ready.
     await messageOf(worker, START_MS);
     return worker;
   }
@@ -115,10 +129,13 @@ export class LanguageDetector {
   }
 }
 
-/** The next message of a thread. @throws {DetectorTimeout} when none comes in time. */
+/** Waits for the next message of a thread. @throws {DetectorTimeout} when none comes in time. */
 async function messageOf(worker: Worker, timeoutMs: number): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  const timer = setTimeout(() => reject(new DetectorTimeout('telling languages apart took too long')), timeoutMs);
+  const timer = setTimeout(
+    () => reject(new DetectorTimeout('telling languages apart took too long')),
+    timeoutMs,
+  );
   const onExit = (): void => reject(new Error('the thread that tells languages apart has ended'));
   worker.on('message', resolve).on('error', reject).on('exit', onExit);
   try {

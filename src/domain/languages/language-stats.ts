@@ -1,11 +1,15 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { deflate, inflate } from 'node:zlib';
-import { systemErrorCode } from '#base/system-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { JsonFields } from '#base/json-fields';
 import type { Repository } from '#storage/repository';
 import { createTempDirectory } from '#storage/temp-directories';
 
-/** In the repository. Gitaly's name and format, so that either server can go on with what the other one counted. */
+/**
+ * In the repository. Gitaly's name and format, so that either server can go on with what the other
+ * one counted.
+ */
 const FILE_NAME = 'gitaly-language.stats';
 const VERSION = 'v3:gitaly';
 /** Of the file's contents, unpacked: some two million files. */
@@ -26,9 +30,9 @@ interface Stored {
   readonly by_file: Readonly<Record<string, Bytes>>;
 }
 
-/** How many bytes of which language the files of one commit have, and each of them. */
+/** Bytes per language in the files of one commit, and the language of each file. */
 export class LanguageStats {
-  /** What was counted; empty before anything was. */
+  /** Counted commit; empty before the first count. */
   readonly commitId: string;
   readonly #totals: Map<string, number>;
   readonly #byFile: Map<string, Bytes>;
@@ -43,15 +47,15 @@ export class LanguageStats {
     return new LanguageStats('', {}, {});
   }
 
-  /** What was counted last; empty when nothing was, or the file is not to be understood. */
+  /** Loads the last counts; empty when there are none, or the file is invalid. */
   static async load(repository: Repository): Promise<LanguageStats> {
     try {
-      const stored: unknown = JSON.parse(
-        (await unpack(await readFile(`${repository.path}/${FILE_NAME}`), { maxOutputLength: MAX_BYTES })).toString(),
-      );
-      if (isStored(stored)) return new LanguageStats(stored.commit_id, stored.totals, stored.by_file);
+      const packed = await readFile(`${repository.path}/${FILE_NAME}`);
+      const json = await unpack(packed, { maxOutputLength: MAX_BYTES });
+      const stored = parseStored(json.toString());
+      if (stored !== undefined) return new LanguageStats(stored.commit_id, stored.totals, stored.by_file);
     } catch (error) {
-      // Anything but a file that is not there is a file that is broken; counting anew replaces it.
+      // Any other error means a missing or damaged file; a new count replaces it.
       if (systemErrorCode(error) === 'EACCES') throw error;
     }
     return LanguageStats.empty();
@@ -79,7 +83,10 @@ export class LanguageStats {
     this.#byFile.delete(path);
   }
 
-  /** Writes what was counted for a commit, for the next time. The last of several who do so at once wins. */
+  /**
+   * Writes what was counted for a commit, for the next time. The last of several who do so at once
+   * wins.
+   */
   async save(repository: Repository, commitId: string): Promise<void> {
     const stored: Stored = {
       version: VERSION,
@@ -94,23 +101,27 @@ export class LanguageStats {
   }
 }
 
-function isStored(value: unknown): value is Stored {
-  if (typeof value !== 'object' || value === null) return false;
-  // Nothing is taken for granted about the properties.
-  const { version, commit_id: commitId, totals, by_file: byFile } = value as Partial<Record<keyof Stored, unknown>>;
-  return (
-    version === VERSION &&
-    typeof commitId === 'string' &&
-    isBytes(totals) &&
-    isObject(byFile) &&
-    Object.values(byFile).every(isBytes)
-  );
+/** Parses the stored counts; `undefined` when they are invalid or have another version. */
+function parseStored(json: string): Stored | undefined {
+  const fields = JsonFields.parse(json);
+  const [commitId, totals] = [fields?.text('commit_id'), bytesOf(fields?.object('totals'))];
+  const byFile = fields?.object('by_file');
+  if (fields?.text('version') !== VERSION) return undefined;
+  if (commitId === undefined || totals === undefined || byFile === undefined) return undefined;
+  const files: [string, Bytes][] = [];
+  for (const [path] of byFile.entries()) {
+    const bytes = bytesOf(byFile.object(path));
+    if (bytes === undefined) return undefined;
+    files.push([path, bytes]);
+  }
+  return { version: VERSION, commit_id: commitId, totals, by_file: Object.fromEntries(files) };
 }
 
-function isBytes(value: unknown): value is Bytes {
-  return isObject(value) && Object.values(value).every((bytes) => typeof bytes === 'number');
+function bytesOf(fields: JsonFields | undefined): Bytes | undefined {
+  const entries = fields?.entries() ?? [];
+  return fields !== undefined && entries.every(isCount) ? Object.fromEntries(entries) : undefined;
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
+function isCount(entry: [string, unknown]): entry is [string, number] {
+  return typeof entry[1] === 'number';
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What linguist counts a language as. */
+/** Linguist's class of a language. */
 export type LanguageType = 'programming' | 'markup' | 'data' | 'prose';
 
 export interface Language {
@@ -19,9 +19,12 @@ export interface Language {
 
 /** A rule about the contents of files of some extension. Without a condition it always holds. */
 export interface Rule {
-  /** What it decides on, if it is not part of another rule. */
+  /** Languages that the rule selects, if it is not part of another rule. */
   readonly languages?: readonly string[];
-  /** A pattern that has to match, `null` for one that go-enry cannot compile: such a rule never holds. */
+  /**
+   * A pattern that has to match, `null` for one that go-enry cannot compile: such a rule never
+   * holds.
+   */
   readonly any?: string | null;
   /** A pattern that must not match. */
   readonly none?: string | null;
@@ -48,7 +51,10 @@ interface Record {
 /** Names of languages by something that points to them, in alphabetical order. */
 type Pointers = ReadonlyMap<string, readonly string[]>;
 
-/** linguist's data, from `linguist.jsonl` (made by scripts/generate-linguist.ts), some 160 KB: read it only where it is needed. */
+/**
+ * linguist's data, from `linguist.jsonl` (made by scripts/generate-linguist.ts), some 160 KB: read
+ * it only where it is needed.
+ */
 export class LinguistData {
   readonly byName: ReadonlyMap<string, Language>;
   readonly byExtension: Pointers;
@@ -64,13 +70,19 @@ export class LinguistData {
   private constructor(records: readonly Record[]) {
     const languages = records.filter(isLanguage).toSorted((a, b) => (a.language < b.language ? -1 : 1));
     this.byName = new Map(languages.map((record) => [record.language, languageOf(record)]));
-    this.byExtension = pointers(languages, ({ extensions = [] }) => extensions.map((extension) => extension.toLowerCase()));
+    this.byExtension = pointers(languages, ({ extensions = [] }) =>
+      extensions.map((extension) => extension.toLowerCase()),
+    );
     this.byInterpreter = pointers(languages, ({ interpreters = [] }) => interpreters);
     this.byFilename = pointers(languages, ({ filenames = [] }) => filenames);
     this.#byAlias = new Map(
-      languages.flatMap(({ language, aliases = [] }) => [language, ...aliases].map((alias) => [aliasKey(alias), language])),
+      languages.flatMap(({ language, aliases = [] }) =>
+        [language, ...aliases].map((alias) => [aliasKey(alias), language]),
+      ),
     );
-    this.rules = new Map(records.flatMap(({ extensions = [], rules }) => (rules ? extensions.map((each) => [each, rules]) : [])));
+    this.rules = new Map(
+      records.flatMap(({ extensions = [], rules }) => (rules ? extensions.map((each) => [each, rules]) : [])),
+    );
     const one = (name: 'vendored' | 'documentation'): RegExp =>
       new RegExp(records.find((record) => record[name] !== undefined)?.[name] ?? '(?!)');
     this.#vendored = one('vendored');
@@ -80,17 +92,17 @@ export class LinguistData {
   /** Reads the file. */
   static async read(): Promise<LinguistData> {
     const text = await readFile(join(import.meta.dirname, 'linguist.jsonl'), 'utf8');
-    // Written by our own script in this shape.
+    // A script of this project writes the file in this form.
     const records = text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record]));
     return new LinguistData(records);
   }
 
-  /** The name of the language that an alias (or a name) stands for, whatever its case. */
+  /** Returns the name of the language for an alias or a name, in any case. */
   byAlias(alias: string): string | undefined {
     return this.#byAlias.get(aliasKey(alias));
   }
 
-  /** Whether the path is one where people keep what others wrote. */
+  /** Reports whether the path is one for third-party code. */
   isVendored(path: string): boolean {
     return this.#vendored.test(path);
   }
@@ -99,7 +111,7 @@ export class LinguistData {
     return this.#documentation.test(path);
   }
 
-  /** A pattern of {@link rules}, compiled once. */
+  /** Compiles a pattern of {@link rules}, once. */
   pattern(source: string): RegExp {
     const known = this.#patterns.get(source);
     if (known !== undefined) return known;
@@ -109,7 +121,11 @@ export class LinguistData {
   }
 }
 
-type LanguageRecord = Record & { readonly language: string; readonly id: number; readonly type: LanguageType };
+type LanguageRecord = Record & {
+  readonly language: string;
+  readonly id: number;
+  readonly type: LanguageType;
+};
 
 function isLanguage(record: Record): record is LanguageRecord {
   return record.language !== undefined && record.id !== undefined && record.type !== undefined;
@@ -119,7 +135,10 @@ function languageOf({ language: name, id, type, color, group, extensions = [] }:
   return { name, id, type, color, group, extensions };
 }
 
-function pointers(languages: readonly LanguageRecord[], from: (record: LanguageRecord) => readonly string[]): Pointers {
+function pointers(
+  languages: readonly LanguageRecord[],
+  from: (record: LanguageRecord) => readonly string[],
+): Pointers {
   const names = new Map<string, string[]>();
   for (const record of languages) {
     for (const pointer of new Set(from(record))) {
@@ -131,7 +150,10 @@ function pointers(languages: readonly LanguageRecord[], from: (record: LanguageR
   return names;
 }
 
-/** Up to the first comma, lower case, spaces as they are in linguist's aliases. */
+/**
+ * Normalises an alias: the part before the first comma, lower case, with spaces as in linguist's
+ * aliases.
+ */
 function aliasKey(alias: string): string {
   return (alias.split(',', 1)[0] ?? '').toLowerCase().replaceAll(' ', '_');
 }

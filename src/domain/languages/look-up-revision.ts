@@ -7,12 +7,17 @@ const LF = 0x0a;
 const HEADS = Buffer.from('refs/heads');
 
 /**
- * What `git rev-parse` prints for a revision, be it one object or not. A name that is ambiguous to git is that of a branch here, the
- * first one whose name ends with it.
+ * Returns the output of `git rev-parse` for a revision, which may be several objects. A name that
+ * git finds ambiguous is taken as a branch: the first one whose name ends with it.
  *
- * @throws {GitalyError} without a code: `exit status 128: <first line that git says>`, `branch x not found`.
+ * @throws {GitalyError} without a code: `exit status 128: <first line of git's message>`,
+ * `branch x not found`.
  */
-export async function lookUpRevision(repository: Repository, revision: Buffer, signal: AbortSignal): Promise<string> {
+export async function lookUpRevision(
+  repository: Repository,
+  revision: Buffer,
+  signal: AbortSignal,
+): Promise<string> {
   const found = await revParse(repository, revision, signal);
   if (found !== undefined) return found;
   const branch = await firstBranch(repository, revision, signal);
@@ -21,8 +26,13 @@ export async function lookUpRevision(repository: Repository, revision: Buffer, s
   return ofBranch;
 }
 
-/** `undefined` for a name that is ambiguous. */
-async function revParse(repository: Repository, revision: Buffer, signal: AbortSignal): Promise<string | undefined> {
+/** @returns `undefined` for an ambiguous name. */
+async function revParse(
+  repository: Repository,
+  revision: Buffer,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  await repository.spawnTurn(signal);
   await using run = repository.spawn(gitCommand('rev-parse', { revisions: [revision] }), { signal });
   const chunks: Buffer[] = [];
   try {
@@ -33,12 +43,17 @@ async function revParse(repository: Repository, revision: Buffer, signal: AbortS
     if (signal.aborted || !(error instanceof GitExitError)) throw error;
     throw new GitalyError('UNKNOWN', `${error.message}: ${error.stderr.split('\n', 1)[0]}`, { cause: error });
   }
-  if (run.stderrHead.toString('latin1').endsWith(`refname '${revision.toString('latin1')}' is ambiguous.\n`)) return undefined;
+  if (run.stderrHead.toString('latin1').endsWith(`refname '${revision.toString('latin1')}' is ambiguous.\n`))
+    return undefined;
   const output = Buffer.concat(chunks);
   return output.toString('latin1', 0, output.at(-1) === LF ? -1 + output.length : output.length);
 }
 
-async function firstBranch(repository: Repository, revision: Buffer, signal: AbortSignal): Promise<Buffer | undefined> {
+async function firstBranch(
+  repository: Repository,
+  revision: Buffer,
+  signal: AbortSignal,
+): Promise<Buffer | undefined> {
   const pattern = Buffer.concat([Buffer.from('**/'), revision]);
   for await (const refs of repository.refs.list({ patterns: [pattern] }, { signal })) {
     const branch = refs.find(({ name }) => name.subarray(0, HEADS.length).equals(HEADS));

@@ -7,7 +7,9 @@ const EMACS_MODE = /^[^\n]*mode[\t\n\f\r ]*:[\t\n\f\r ]*([^\t\n\f\r ;]+)[\t\n\f\
 const VIM = /(?:(?:[\t\n\f\r ]|(?<![^\n]))vi(?:m[<=>]?\d+|m)?|[\t ]*ex)[\t\n\f\r ]*:[\t\n\f\r ]*([^\n]*)/g;
 const VIM_LANGUAGE = /(?:filetype|ft|syntax)[\t\n\f\r ]*=(\w+)(?:[\t\n\f\r ]|:|$)/gi;
 
-/** The language that a hint for Emacs (`-*- mode: ruby -*-`) or Vim (`vim: ft=ruby`) names. */
+/**
+ * Returns the language that a hint for Emacs (`-*- mode: ruby -*-`) or Vim (`vim: ft=ruby`) names.
+ */
 export function languageByModeline(data: LinguistData, content: string): string | undefined {
   const ends = headAndFoot(content);
   const emacs = lastMatch(ends, EMACS);
@@ -19,7 +21,7 @@ export function languageByModeline(data: LinguistData, content: string): string 
   if (vim === undefined) return undefined;
   const names = new Set([...vim.matchAll(VIM_LANGUAGE)].map(([, name = '']) => name));
   const [name] = names;
-  // Hints that disagree are none.
+  // Contradictory hints count as none.
   return name === undefined || names.size > 1 ? undefined : data.byAlias(name);
 }
 

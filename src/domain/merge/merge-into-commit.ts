@@ -1,5 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import type { Ident } from '#git/objects/format-ident';
+import type { Ident } from '#git/objects/write/format-ident';
 import { type NewCommit, writeCommit } from '../commit/write-commit.ts';
 import { MergeConflictError } from './merge-conflict-error.ts';
 import type { MergeWorkspace } from './merge-workspace.ts';
@@ -18,22 +18,32 @@ export interface MergeIntoCommit {
 }
 
 /**
- * Merges two commits and makes a commit of the result, also where one contains the other.
+ * Merges two commits and makes a commit of the result, even if one contains the other.
  *
  * @returns its id; it is on disk when the workspace has finished.
- * @throws {MergeConflictError}; an error in Gitaly's words for what is no commit; what `writeCommit` throws, behind `create commit from tree: `.
+ * @throws {MergeConflictError}; an error in Gitaly's words for what is no commit; what
+ *   `writeCommit` throws, behind `create commit from tree: `.
  */
 export async function mergeIntoCommit(workspace: MergeWorkspace, merge: MergeIntoCommit): Promise<string> {
   const { author, committer, message, squash, sign } = merge;
-  const sides = [await resolveSide(workspace, merge.ours), await resolveSide(workspace, merge.theirs)] as const;
-  const { treeOid, isClean, conflicts } = await workspace.mergeCommits(sides[0].commitOid, sides[1].commitOid);
-  if (!isClean) throw new MergeConflictError(conflicts);
+  const sides = [
+    await resolveSide(workspace, merge.ours),
+    await resolveSide(workspace, merge.theirs),
+  ] as const;
+  const { treeOid, isClean, conflicts } = await workspace.mergeCommits(
+    sides[0].commitOid,
+    sides[1].commitOid,
+  );
+  if (!isClean) throw new MergeConflictError(conflicts, { sides: [merge.ours, merge.theirs] });
 
   const parents = squash ? [sides[0]] : sides;
   // git peels tags where it merges, and refuses them as parents.
   const tag = parents.find(({ oid, commitOid }) => oid !== commitOid);
   if (tag !== undefined) {
-    throw new Error(`create commit from tree: commit-tree: exit status 128: fatal: ${tag.oid} is not a valid 'commit' object\n `);
+    throw new Error(
+      `create commit from tree: commit-tree: exit status 128: fatal: ${tag.oid} is not a valid ` +
+        `'commit' object\n `,
+    );
   }
   const parentOids = parents.map(({ oid }) => oid);
   try {
@@ -43,8 +53,14 @@ export async function mergeIntoCommit(workspace: MergeWorkspace, merge: MergeInt
   }
 }
 
-/** What a revision names, and the commit behind it. Gitaly looks neither up; these are its words for what git says to that. */
-async function resolveSide(workspace: MergeWorkspace, revision: string): Promise<{ oid: string; commitOid: string }> {
+/**
+ * Returns the object that a revision names, and the commit that it leads to. Gitaly looks up
+ * neither: the error texts are its reaction to git's errors.
+ */
+async function resolveSide(
+  workspace: MergeWorkspace,
+  revision: string,
+): Promise<{ oid: string; commitOid: string }> {
   if (revision.startsWith('-')) throw new Error('could not parse exit status of merge-tree(1)');
   const [named, commit] = await Promise.all(
     [revision, `${revision}^{commit}`].map((name) => workspace.objects.info(name, workspace)),

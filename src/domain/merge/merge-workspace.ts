@@ -1,28 +1,31 @@
 import { readdir } from 'node:fs/promises';
-import { EMPTY_TREE } from '#git/command/config';
-import { nearMergeBases } from '#git/merge/merge-base';
+import { FallBackToGit, fallBackOnFailure } from '#git/in-process';
+import { nearMergeBase } from '#git/merge/merge-base';
 import { mergeInProcess, type ThreeTrees, type TreeAccess } from '#git/merge/merge-in-process';
 import { type MergedTree, mergeTreeOfCommits } from '#git/merge/merge-tree';
 import { type LabelledTrees, TreeMerges } from '#git/merge/tree-merges';
+import { EMPTY_TREE, OID_BYTES, type OidBytes } from '#git/objects/object-id';
 import type { ObjectReader } from '#git/objects/object-reader';
-import { parseTree, type TreeEntry } from '#git/objects/parse-tree';
-import { ObjectWriter } from '#git/objects/write-objects';
+import { parseTree, type TreeEntry } from '#git/objects/parse/parse-tree';
+import { ObjectWriter } from '#git/objects/write/write-objects';
+import { requireTreeDepth } from '#git/trees/tree-depth';
+import { syncPath } from '#storage/lifecycle/sync-tree';
 import type { Repository } from '#storage/repository';
-import { syncPath } from '#storage/sync-tree';
 
 export interface MergeWorkspaceOptions {
-  /** Where the commits are. */
+  /** Repository with the commits. */
   readonly repository: Repository;
-  /** Where new objects go: the repository with a quarantine, or the repository itself. */
+  /** Receives new objects: the repository with a quarantine, or the repository itself. */
   readonly target: Repository;
   readonly signal: AbortSignal;
 }
 
 /**
- * A place to merge in, several times over: what one merge made, the next one uses. A merge in which nothing has to be decided costs no
- * process; the others are git's.
+ * Merges several times in a row: each merge sees the objects that the earlier ones made. Merges of
+ * different files are made in process; git makes the others.
  *
- *     await using workspace = new MergeWorkspace({ repository, target: quarantine.repository, signal });
+ *     const target = quarantine.repository;
+ *     await using workspace = new MergeWorkspace({ repository, target, signal });
  *     const { treeOid, isClean } = await workspace.mergeCommits(ours, theirs);
  *     await writeCommit(workspace.writer, { treeOid, … });
  *     await workspace.finish();
@@ -35,14 +38,14 @@ export class MergeWorkspace implements AsyncDisposable {
   readonly writer: ObjectWriter;
   readonly #options: MergeWorkspaceOptions;
   readonly #trees: TreeAccess;
-  /** Started at the first merge of trees that is git's. */
+  /** Started at the first merge of trees that git makes. */
   #merges: TreeMerges | undefined;
 
   constructor(options: MergeWorkspaceOptions) {
     this.#options = options;
     this.repository = options.repository;
     this.signal = options.signal;
-    this.writer = new ObjectWriter(options.target, options.target.git.objectFormat(options.repository));
+    this.writer = new ObjectWriter(options.target, options.target.objectFormat);
     this.#trees = new WorkspaceTrees(this, options, this.writer);
   }
 
@@ -51,38 +54,49 @@ export class MergeWorkspace implements AsyncDisposable {
   }
 
   /**
-   * Merges two commits, given by full ids. Their histories need not have anything in common.
+   * Merges two commits, given by full ids. Their histories may be unrelated.
    *
    * @throws {GitExitError} {GitalyError} as `mergeTreeOfCommits`.
    */
   async mergeCommits(ours: string, theirs: string): Promise<MergedTree> {
     const { repository, target, signal } = this.#options;
-    const treeOid = await this.#mergeEasily(ours, theirs);
-    if (treeOid !== undefined) return clean(treeOid);
-    await this.writer.finish();
-    return await mergeTreeOfCommits(repository.git, target, { ours, theirs }, { signal });
+    return await repository.inProcess.attempt(
+      'merge_commits',
+      async () => clean(await this.#mergeNear(ours, theirs)),
+      async () => {
+        await this.#requireDepth([`${ours}^{tree}`, `${theirs}^{tree}`]);
+        await this.writer.finish();
+        return await mergeTreeOfCommits(target, { ours, theirs }, { signal });
+      },
+    );
   }
 
   /**
-   * Merges trees: applies what leads from the base to theirs to ours. The labels are what clients know the sides by.
+   * Merges trees: applies the changes between the base and theirs to ours. The labels name the
+   * sides in conflict markers.
    *
    * @throws {GitExitError} {GitalyError} as `mergeTreeOfTrees`.
    */
   async mergeTrees(trees: LabelledTrees): Promise<MergedTree> {
     const { repository, target, signal } = this.#options;
-    const treeOid = await this.#inProcess(trees);
-    if (treeOid !== undefined) return clean(treeOid);
-    await this.writer.finish();
-    this.#merges ??= await TreeMerges.start(repository.git, target, { signal });
-    return await this.#merges.merge(trees);
+    return await repository.inProcess.attempt(
+      'merge_trees',
+      async () => clean(await this.#mergeInProcess(trees)),
+      async () => {
+        await this.#requireDepth([trees.base, trees.ours, trees.theirs]);
+        await this.writer.finish();
+        this.#merges ??= await TreeMerges.start(target, { signal });
+        return await this.#merges.merge(trees);
+      },
+    );
   }
 
-  /** Whether git has written objects that only the target has. */
+  /** Reports whether git has written objects that only the target has. */
   get hasObjectsOfGit(): boolean {
     return this.#merges !== undefined;
   }
 
-  /** Resolves when everything that was made is on disk. */
+  /** Resolves when all new objects are on disk. */
   async finish(): Promise<void> {
     await this.writer.finish();
     if (this.#merges !== undefined) await syncObjects(this.#options.target.objectDirectory);
@@ -93,55 +107,69 @@ export class MergeWorkspace implements AsyncDisposable {
     await this.writer[Symbol.asyncDispose]();
   }
 
-  async #mergeEasily(ours: string, theirs: string): Promise<string | undefined> {
-    const { repository, signal } = this.#options;
-    const { git, objects } = repository;
-    const bases = await nearMergeBases(git, repository, ours, theirs, { signal });
-    if (bases === undefined || bases.length > 1) return undefined;
-    const [oursTree, theirsTree, baseTree] = await Promise.all(
-      [ours, theirs, ...bases].map(async (oid) => (await objects.info(`${oid}^{tree}`, { signal }))?.oid),
-    );
-    if (oursTree === undefined || theirsTree === undefined) return undefined;
-    const base = bases.length === 0 ? EMPTY_TREE[this.writer.objectFormat] : baseTree;
-    return base && (await this.#inProcess({ base, ours: oursTree, theirs: theirsTree }));
+  /** Other problems of the trees are for git to report. */
+  async #requireDepth(trees: readonly string[]): Promise<void> {
+    const readable = (oid: string) => this.#trees.readTree(oid).catch(emptyOnFallBack);
+    await requireTreeDepth(readable, trees);
+    this.#options.signal.throwIfAborted();
   }
 
-  async #inProcess(trees: ThreeTrees): Promise<string | undefined> {
-    try {
-      const treeOid = await mergeInProcess(this.#trees, trees);
-      // git knows it without the object, other readers may not.
-      return treeOid === EMPTY_TREE[this.writer.objectFormat] ? await this.writer.writeTree([]) : treeOid;
-    } catch (error) {
-      if (this.#options.signal.aborted) throw error;
-      return undefined; // whatever is wrong with the trees, git says it in its own words
-    }
+  async #mergeNear(ours: string, theirs: string): Promise<string> {
+    const { repository, signal } = this.#options;
+    const found = await nearMergeBase(repository, ours, theirs);
+    const treeOf = async (oid: string): Promise<string> => {
+      const tree = await repository.objects.info(`${oid}^{tree}`, { signal }).catch(fallBackOnFailure);
+      if (tree === undefined) throw new FallBackToGit('a tree is missing');
+      return tree.oid;
+    };
+    const [oursTree, theirsTree, base] = await Promise.all([
+      treeOf(ours),
+      treeOf(theirs),
+      found === undefined ? EMPTY_TREE[this.writer.objectFormat] : treeOf(found),
+    ]);
+    return await this.#mergeInProcess({ base, ours: oursTree, theirs: theirsTree });
+  }
+
+  async #mergeInProcess(trees: ThreeTrees): Promise<string> {
+    const treeOid = await mergeInProcess(this.#trees, trees);
+    // git knows this tree without the object; other readers may not.
+    return treeOid === EMPTY_TREE[this.writer.objectFormat] ? await this.writer.writeTree([]) : treeOid;
   }
 }
 
-/** Trees of the repository and those that were written meanwhile. */
+function emptyOnFallBack(error: unknown): [] {
+  if (!(error instanceof FallBackToGit)) throw error;
+  return [];
+}
+
+/** Trees of the repository, and those that the merges have written. */
 class WorkspaceTrees implements TreeAccess {
   readonly #workspace: MergeWorkspace;
   readonly #options: MergeWorkspaceOptions;
   readonly #writer: ObjectWriter;
   readonly #written = new Map<string, readonly TreeEntry[]>();
-  readonly #oidBytes: 20 | 32;
+  readonly #oidBytes: OidBytes;
 
   constructor(workspace: MergeWorkspace, options: MergeWorkspaceOptions, writer: ObjectWriter) {
     this.#workspace = workspace;
     this.#options = options;
     this.#writer = writer;
-    this.#oidBytes = writer.objectFormat === 'sha1' ? 20 : 32;
+    this.#oidBytes = OID_BYTES[writer.objectFormat];
   }
 
   async readTree(oid: string): Promise<readonly TreeEntry[]> {
     const written = this.#written.get(oid);
     if (written !== undefined) return written;
     const { repository, target, signal } = this.#options;
-    // To look into a quarantine costs a process of its own.
+    // Reading from a quarantine needs a process of its own.
     const { objects } = this.#workspace.hasObjectsOfGit ? target : repository;
-    const object = await objects.readObject(oid, { signal });
-    if (object?.type !== 'tree') throw new Error('not a tree');
-    return parseTree(object.data, this.#oidBytes);
+    const object = await objects.readObject(oid, { signal }).catch(fallBackOnFailure);
+    if (object?.type !== 'tree') throw new FallBackToGit('a tree is missing');
+    try {
+      return parseTree(object.data, this.#oidBytes);
+    } catch (error) {
+      return fallBackOnFailure(error); // malformed
+    }
   }
 
   async writeTree(entries: readonly TreeEntry[]): Promise<string> {
@@ -151,13 +179,15 @@ class WorkspaceTrees implements TreeAccess {
   }
 }
 
-/** Files flushed at once: the file system takes them together. */
+/** Files flushed at the same time, which the file system combines. */
 const CONCURRENCY = 8;
 
-/** Flushes loose objects to disk, as git itself would have, only later and side by side. */
+/** Flushes loose objects to disk, several at the same time. git runs with this flush disabled. */
 async function syncObjects(objectDirectory: string): Promise<void> {
   const entries = await readdir(objectDirectory, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => `${parentPath}/${name}`);
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => `${parentPath}/${name}`);
   const work = files.values();
   await Promise.all(
     Array.from({ length: CONCURRENCY }, async () => {

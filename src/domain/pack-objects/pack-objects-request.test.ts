@@ -3,10 +3,22 @@ import { test } from 'node:test';
 import { parsePackObjectsRequest } from './pack-objects-request.ts';
 
 test('the words of upload-pack become a command', () => {
-  const plain = parsePackObjectsRequest(['pack-objects', '--revs', '--thin', '--stdout', '--filter=blob:none']);
+  const plain = parsePackObjectsRequest([
+    'pack-objects',
+    '--revs',
+    '--thin',
+    '--stdout',
+    '--filter=blob:none',
+  ]);
   const shallow = parsePackObjectsRequest(['--shallow-file', '', 'pack-objects', '--stdout', '--shallow']);
 
-  assert.deepEqual(plain.command.words, ['pack-objects', '--stdout', '--revs', '--thin', '--filter=blob:none']);
+  assert.deepEqual(plain.command.words, [
+    'pack-objects',
+    '--stdout',
+    '--revs',
+    '--thin',
+    '--filter=blob:none',
+  ]);
   assert.deepEqual(plain.env, {});
   assert.deepEqual(shallow.command.words, ['pack-objects', '--stdout', '--shallow']);
   assert.deepEqual(shallow.env, { GIT_SHALLOW_FILE: '' });

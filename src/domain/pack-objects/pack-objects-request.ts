@@ -8,9 +8,11 @@ export interface PackObjectsRequest {
 }
 
 /**
- * Checks the words that upload-pack passes to its hook: `[--shallow-file ""] pack-objects <options>`, `--stdout` among them.
+ * Parses the arguments that upload-pack passes to its hook: `[--shallow-file ""] pack-objects
+ * <options>`, with `--stdout` among them.
  *
- * @throws {GitalyError} INVALID_ARGUMENT `invalid pack-objects command: [<words>]: missing pack-objects | non-flag argument | missing --stdout`
+ * @throws {GitalyError} INVALID_ARGUMENT `invalid pack-objects command: [<words>]: …`, with
+ * `missing pack-objects`, `non-flag argument` or `missing --stdout`.
  */
 export function parsePackObjectsRequest(words: readonly string[]): PackObjectsRequest {
   const forShallowClient = words[0] === '--shallow-file' && words[1] === '';
@@ -22,7 +24,8 @@ export function parsePackObjectsRequest(words: readonly string[]): PackObjectsRe
   const others = options.filter((option) => option !== '--stdout');
   return {
     command: gitCommand('pack-objects', { options: ['--stdout', ...others].map(flag) }),
-    // The same as git's option --shallow-file: the shallow commits are the client's, not those of the repository.
+    // The same as git's option --shallow-file: the shallow commits are the client's, not those of
+    // the repository.
     env: forShallowClient ? { GIT_SHALLOW_FILE: '' } : {},
   };
 }

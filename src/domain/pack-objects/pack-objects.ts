@@ -1,5 +1,5 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import { describeExit } from '#git/command/exit-error';
 import type { Repository } from '#storage/repository';
 import { ClientGoneError, joinStreams, type ServiceStreams } from '../git-service/service-streams.ts';
@@ -18,22 +18,27 @@ export interface PackObjectsRun {
 /**
  * Makes a pack.
  *
- * @throws {GitalyError} INTERNAL `git-pack-objects: stderr: "…" err: exit status N`; CANCELLED when the reader has gone.
+ * @throws {GitalyError} INTERNAL `git-pack-objects: stderr: "…" err: exit status N`; CANCELLED when
+ *   the reader has gone.
  */
 export async function packObjects({ repository, request, streams, signal }: PackObjectsRun): Promise<void> {
   const { command, env } = request;
   try {
-    await using process = startService(repository, command, {
+    await using process = await startService(repository, command, {
       env,
       stderr: streams.stderr === undefined ? 'head' : 'pipe',
       signal,
     });
     const { exit, stderr } = await joinStreams(process, streams);
     if (exit.code === 0) return;
-    throw new GitalyError('INTERNAL', `git-pack-objects: stderr: ${quote(stderr)} err: ${describeExit(exit)}`);
+    throw new GitalyError(
+      'INTERNAL',
+      `git-pack-objects: stderr: ${quote(stderr)} err: ${describeExit(exit)}`,
+    );
   } catch (error) {
     if (error instanceof GitStartError) throw wrap(error.cause, 'starting git', 'INTERNAL');
-    if (error instanceof ClientGoneError) throw new GitalyError('CANCELLED', messageOf(error), { cause: error });
+    if (error instanceof ClientGoneError)
+      throw new GitalyError('CANCELLED', messageOf(error), { cause: error });
     throw error;
   }
 }

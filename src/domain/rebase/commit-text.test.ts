@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Commit } from '#git/objects/parse-commit';
-import { parseIdent } from '#git/objects/parse-ident';
+import type { Commit } from '#git/objects/parse/parse-commit';
+import { parseIdent } from '#git/objects/parse/parse-ident';
 import { lenientIdent, strictIdent, textOf } from './commit-text.ts';
 
 const author = (zone: string) => parseIdent(Buffer.from(`Ann <a@x> 1600000000${zone && ` ${zone}`}`));
@@ -42,7 +42,13 @@ test('Latin-1 becomes UTF-8, other encodings stay', () => {
   const latin1 = textOf(commit('ISO-8859-1'));
   const other = textOf(commit('KOI8-R'));
 
-  assert.deepEqual([latin1.message.toString(), Buffer.from(latin1.author.name).toString()], ['gr\u00fcn\n', 'J\u00f6rg']);
+  assert.deepEqual(
+    [latin1.message.toString(), Buffer.from(latin1.author.name).toString()],
+    ['gr\u00fcn\n', 'J\u00f6rg'],
+  );
   assert.equal(latin1.encoding, undefined);
-  assert.deepEqual([other.message, other.encoding?.toString()], [Buffer.from('gr\xfcn\n', 'latin1'), 'KOI8-R']);
+  assert.deepEqual(
+    [other.message, other.encoding?.toString()],
+    [Buffer.from('gr\xfcn\n', 'latin1'), 'KOI8-R'],
+  );
 });

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
-import { StorageFixture } from '#testkit/storage-fixture';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { advertiseReferences } from '../git-service/advertise-references.ts';
 import { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import { advertiseToPush } from './advertise-to-push.ts';
@@ -17,14 +17,20 @@ interface Question {
 const { signal } = new AbortController();
 
 /** Asks twice, and git itself; how many processes the second question took. */
-async function compare(t: TestContext, repository: Repository, { config = [], gitProtocol = '' }: Question = {}) {
+async function compare(
+  t: TestContext,
+  repository: Repository,
+  { config = [], gitProtocol = '' }: Question = {},
+) {
   const capabilities = new CapabilityAdvertisements();
   const ask = async () => {
     const chunks = advertiseToPush(repository, { config, gitProtocol, signal }, capabilities);
     return Buffer.concat(await Array.fromAsync(chunks)).toString('latin1');
   };
   const advertisement = { service: 'receive-pack', config, gitProtocol, signal } as const;
-  const git = Buffer.concat(await Array.fromAsync(advertiseReferences(repository, advertisement))).toString('latin1');
+  const git = Buffer.concat(await Array.fromAsync(advertiseReferences(repository, advertisement))).toString(
+    'latin1',
+  );
   const first = await ask();
   const spawned = t.mock.method(repository.git, 'spawn');
   const second = await ask();
@@ -36,7 +42,15 @@ async function compare(t: TestContext, repository: Repository, { config = [], gi
 /** Branches, tags, hidden namespaces, a symbolic reference, some of them packed. */
 function fill(fixture: StorageFixture, repository: Repository): void {
   const run = (...args: string[]): string => fixture.runGit(repository.path, args);
-  const names = ['heads/b', 'heads/b-1', 'heads/a/1', 'tags/light', 'keep-around/x', 'merge-requests/1/head', 'notes/commits'];
+  const names = [
+    'heads/b',
+    'heads/b-1',
+    'heads/a/1',
+    'tags/light',
+    'keep-around/x',
+    'merge-requests/1/head',
+    'notes/commits',
+  ];
   for (const name of names) run('update-ref', `refs/${name}`, 'main');
   run('tag', '-m', 'x', 'annotated', 'main');
   run('pack-refs', '--all');
@@ -84,10 +98,12 @@ test('what has changed since is told', async (t) => {
   assert.equal(new Set([before.second, after.second, set.second]).size, 3);
 });
 
-const LEFT_TO_GIT: Readonly<Record<string, { make?: (repository: Repository) => void; question?: Question }>> = {
+const LEFT_TO_GIT: Readonly<
+  Record<string, { make?: (repository: Repository) => void; question?: Question }>
+> = {
   'a shallow repository': {
     make: (repository) => {
-      const oid = repository.git.objectFormat(repository) === 'sha1' ? '1'.repeat(40) : '1'.repeat(64);
+      const oid = repository.objectFormat === 'sha1' ? '1'.repeat(40) : '1'.repeat(64);
       writeFileSync(join(repository.path, 'shallow'), `${oid}\n`);
     },
   },

@@ -1,27 +1,33 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { evenPieces } from '#base/even-pieces';
 import { GitalyError } from '#base/gitaly-error';
+import { FLUSH_PACKET, LENGTH_DIGITS, packetHeader, packetLength } from '#base/pkt-line/packet';
+import { evenPieces } from '#base/streams/even-pieces';
 import type { Repository } from '#storage/repository';
-import { type Advertisement, advertiseReferences, serviceHeader } from '../git-service/advertise-references.ts';
+import {
+  type Advertisement,
+  advertiseReferences,
+  serviceHeader,
+} from '../git-service/advertise-references.ts';
 import { advertisedPackets } from '../git-service/advertised-packets.ts';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 
-/** All that is no HEAD: a push is not told of that. */
+/** All references except HEAD, which the advertisement to a push omits. */
 const REFERENCES = { peel: false, symrefs: false, unborn: false, prefixes: [Buffer.from('refs/')] };
 /** Leaves of an advertisement only what git says about itself. */
 const HIDE_ALL = { key: 'receive.hideRefs', value: 'refs' };
 
-/** Bytes that are handed on at once: of few references all, of many no more than a message may have. */
+/**
+ * Bytes that are handed on at once: of few references all, of many no more than a message may have.
+ */
 const PIECE_BYTES = 128 * 1024;
-const FLUSH_PACKET = Buffer.from('0000');
-const LENGTH_DIGITS = 4;
 
 /**
- * What a smart HTTP server answers before a push: the references as they are now, read without a process where that is sure to give what
- * `git receive-pack` would write; git itself otherwise.
+ * Yields the answer of a smart HTTP server before a push. The current references are read in this
+ * process if the result is sure to equal the output of `git receive-pack`; otherwise git produces
+ * it.
  *
- * @param capabilities what `git receive-pack` said about itself; it is asked once for each repository.
+ * @param capabilities capabilities of `git receive-pack`; it is asked once for each repository.
  * @throws as {@link advertiseReferences}.
  */
 export async function* advertiseToPush(
@@ -31,7 +37,9 @@ export async function* advertiseToPush(
 ): AsyncGenerator<Buffer> {
   const { config, gitProtocol } = advertisement;
   const options = { ...advertisement, service: 'receive-pack' } as const;
-  const pieces = isPlain(repository, gitProtocol) ? await advertisedPackets(repository, options, () => REFERENCES) : undefined;
+  const pieces = writesOnlyReferences(repository, gitProtocol)
+    ? await advertisedPackets(repository, options, () => REFERENCES)
+    : undefined;
   if (pieces === undefined) {
     yield* advertiseReferences(repository, options);
     return;
@@ -42,26 +50,32 @@ export async function* advertiseToPush(
   const [first = FLUSH_PACKET, ...others] = pieces;
   const start = first.equals(FLUSH_PACKET)
     ? [withoutReferences]
-    : [...serviceHeader('receive-pack'), ...withWords(first, capabilitiesIn(withoutReferences))];
+    : [...serviceHeader('receive-pack'), ...withCapabilities(first, capabilitiesIn(withoutReferences))];
   yield* evenPieces([...start, ...others], PIECE_BYTES);
 }
 
-/** Git says its version first in protocol v1, and of a shallow repository where it ends. */
-function isPlain({ path }: Repository, gitProtocol: string): boolean {
+/**
+ * Reports whether git would write nothing but references. In protocol v1 git writes its version
+ * first, and in a shallow repository the shallow commits.
+ */
+function writesOnlyReferences({ path }: Repository, gitProtocol: string): boolean {
   return gitProtocol !== 'version=1' && !existsSync(join(path, 'shallow'));
 }
 
-/** The words behind the NUL of the first packet, the NUL before and the line feed behind them. */
+/**
+ * Returns the capabilities in the first packet, between the NUL and the line feed, both included.
+ */
 function capabilitiesIn(advertisement: Buffer): Buffer {
   const start = advertisement.indexOf(0);
   const end = advertisement.indexOf('\n', start) + 1;
-  if (start === -1 || end === 0) throw new GitalyError('INTERNAL', 'git receive-pack advertised no capabilities');
+  if (start === -1 || end === 0)
+    throw new GitalyError('INTERNAL', 'git receive-pack advertised no capabilities');
   return advertisement.subarray(start, end);
 }
 
-/** Puts words in the place of the line feed of the first packet. */
-function withWords(packets: Buffer, words: Buffer): Buffer[] {
-  const length = Number.parseInt(packets.toString('latin1', 0, LENGTH_DIGITS), 16);
-  const digits = (length - 1 + words.length).toString(16).padStart(LENGTH_DIGITS, '0');
-  return [Buffer.from(digits), packets.subarray(LENGTH_DIGITS, length - 1), words, packets.subarray(length)];
+/** Replaces the line feed of the first packet by the capabilities. */
+function withCapabilities(packets: Buffer, words: Buffer): Buffer[] {
+  const length = packetLength(packets, 0) ?? 0;
+  const line = packets.subarray(LENGTH_DIGITS, length - 1);
+  return [packetHeader(line.length + words.length), line, words, packets.subarray(length)];
 }

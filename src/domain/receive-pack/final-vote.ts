@@ -3,10 +3,10 @@ import type { Transaction } from '../transactions/transaction.ts';
 import { isVoteOutcome, TransactionStoppedError, type Voter, ZERO_VOTE } from '../transactions/voter.ts';
 
 /**
- * The last vote of a push. A push of which every reference was refused has cast none that counts; this one keeps the cluster from
- * repairing what nobody changed, and shows when nodes went different ways.
+ * Casts the last vote of a push. If every reference of a push was refused, no vote has counted.
+ * This vote prevents a needless repair of the cluster, and shows different outcomes of the nodes.
  *
- * A stopped transaction is fine: a hook refused the push, and the client has been told.
+ * A stopped transaction is no error: a hook refused the push, and the client has been informed.
  *
  * @throws {GitalyError} ABORTED `final transactional vote: …`
  */
@@ -19,6 +19,7 @@ export async function castFinalVote(
   try {
     await voter.vote(transaction, 'committed', ZERO_VOTE, options);
   } catch (error) {
-    if (!isVoteOutcome(error, TransactionStoppedError)) throw wrap(error, 'final transactional vote', 'ABORTED');
+    if (!isVoteOutcome(error, TransactionStoppedError))
+      throw wrap(error, 'final transactional vote', 'ABORTED');
   }
 }

@@ -1,11 +1,11 @@
 import { flag, gitCommand } from '#git/command/git-command';
-import type { GitProcess } from '#git/command/git-process';
-import { removeStaleQuarantines } from '#storage/stale-quarantines';
+import type { GitProcess } from '#git/command/process/git-process';
+import { removeStaleQuarantines } from '#storage/quarantine/stale-quarantines';
 import { joinStreams, type ServiceResult } from '../git-service/service-streams.ts';
 import { startService } from '../git-service/start-service.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HooksDirectories } from '../hooks/hooks-directories.ts';
-import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '../hooks/relay.ts';
+import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '../hooks/relay/relay.ts';
 import { neededHooks, pushHookHandler } from './push-hooks.ts';
 import { EndedQuarantine } from './quarantine-of-process.ts';
 import type { Push, ReceivePack } from './receive-pack.ts';
@@ -13,9 +13,12 @@ import type { Push, ReceivePack } from './receive-pack.ts';
 export interface GitReceivePackOptions {
   readonly hooks: HookManager;
   readonly directories: HooksDirectories;
-  /** Told of hooks that could not be answered; the pusher only reads that a hook failed. */
+  /**
+   * Receives the errors of hooks that could not be answered; the client only learns that a hook
+   * failed.
+   */
   readonly onHookError?: ((error: unknown) => void) | undefined;
-  /** Told when what earlier, killed pushes left could not be removed. */
+  /** Receives errors of the removal of quarantines that killed pushes left. */
   readonly onSweepError: (error: unknown) => void;
 }
 
@@ -32,7 +35,7 @@ export class GitReceivePack implements ReceivePack {
     const quarantine = new EndedQuarantine(repository.objectDirectory);
     let pid: number | undefined;
     const onAbort = (): void => void (pid !== undefined && quarantine.find(pid));
-    // Before the process hears of the same abort, and is ended by it.
+    // Added before the process handles the same abort and is ended by it.
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       return await this.#receive(push, (started) => {
@@ -48,22 +51,29 @@ export class GitReceivePack implements ReceivePack {
     const { repository, streams, signal } = push;
     const directory = this.#options.directories.directoryFor(await neededHooks(this.#options.hooks, push));
     const options = push.isStateless ? [flag('--stateless-rpc')] : [];
-    // What can fail of this fails here: nobody would hear of it while git is at work.
+    // Everything that can fail here fails now: while git runs, such an error would be lost.
     const over = new AbortController();
-    const handle = pushHookHandler(this.#options.hooks, { ...push, signal: AbortSignal.any([signal, over.signal]) });
-    await using process = startService(repository, gitCommand('receive-pack', { options, args: [repository.path] }), {
-      signal,
-      stderr: streams.stderr === undefined ? 'head' : 'pipe',
-      config: push.config,
-      gitProtocol: push.gitProtocol,
-      ...(directory === undefined
-        ? { hooks: 'disabled' }
-        : { hooks: { directory, env: RELAY_ENVIRONMENT }, extraPipes: RELAY_PIPES }),
+    const handle = pushHookHandler(this.#options.hooks, {
+      ...push,
+      signal: AbortSignal.any([signal, over.signal]),
     });
+    await using process = await startService(
+      repository,
+      gitCommand('receive-pack', { options, args: [repository.path] }),
+      {
+        signal,
+        stderr: streams.stderr === undefined ? 'head' : 'pipe',
+        config: push.config,
+        gitProtocol: push.gitProtocol,
+        ...(directory === undefined
+          ? { hooks: 'disabled' }
+          : { hooks: { directory, env: RELAY_ENVIRONMENT }, extraPipes: RELAY_PIPES }),
+      },
+    );
     onStarted(process.pid);
-    // A hook runs for git; when that was killed nobody waits for the verdict.
+    // A hook runs for git; if git was killed, the result has no recipient.
     void process.exited.then(() => over.abort(new Error('git receive-pack has ended')));
-    // While git is at work anyway; an older push may have been killed here.
+    // Runs in parallel with git; an older push of this repository may have been killed.
     const sweeping = removeStaleQuarantines(repository.objectDirectory).catch(this.#options.onSweepError);
     const serving = this.#serveHooks(process, handle);
     try {
@@ -72,6 +82,8 @@ export class GitReceivePack implements ReceivePack {
       for (const pipe of process.extra) pipe.destroy();
       await serving;
       await sweeping;
+      // Processes of an aborted push that still run may write into its quarantine.
+      await process.groupEnded();
     }
   }
 

@@ -7,19 +7,28 @@ import type { HookOutput } from '../hooks/hook-output.ts';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';
 import { HOOK_BITS, type HooksPayload } from '../hooks/payload.ts';
 import { parseReferenceTransactionState } from '../hooks/reference-transaction.ts';
-import type { RelayHandler } from '../hooks/relay.ts';
-import type { RelayCall } from '../hooks/relay-parser.ts';
+import type { RelayHandler } from '../hooks/relay/relay.ts';
+import type { RelayCall } from '../hooks/relay/relay-parser.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
 import type { Push } from './receive-pack.ts';
 
 /** The hooks of an ordinary push. */
-const PUSH_HOOKS = HOOK_BITS['reference-transaction'] | HOOK_BITS.update | HOOK_BITS['pre-receive'] | HOOK_BITS['post-receive'];
+const PUSH_HOOKS =
+  HOOK_BITS['reference-transaction'] |
+  HOOK_BITS.update |
+  HOOK_BITS['pre-receive'] |
+  HOOK_BITS['post-receive'];
 
 /**
- * The hooks that can do something for this push. A hook that git does not start costs nothing, and most have nothing to do: in a
- * cluster all vote; GitLab is asked before and told after; otherwise a hook runs when an operator has put a script there.
+ * Returns the hooks that have an effect on this push. A hook that git does not start costs nothing,
+ * and most hooks have nothing to do:
+ *
+ * - In a cluster, all hooks vote.
+ * - GitLab is asked before the push and informed after it.
+ * - Otherwise a hook runs only if an operator has installed a script.
  */
 export async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySet<RelayedHook>> {
+  if (manager.isDisabled) return new Set();
   if (push.transaction !== undefined)
     return new Set<RelayedHook>(['pre-receive', 'update', 'reference-transaction', 'post-receive']);
   const needed = new Set<RelayedHook>(manager.api.standAlone ? [] : ['pre-receive', 'post-receive']);
@@ -30,7 +39,10 @@ export async function neededHooks(manager: HookManager, push: Push): Promise<Rea
   return needed;
 }
 
-/** Answers git's hooks of one push. Statuses and texts are those that Gitaly's hook program exits with and prints. */
+/**
+ * Answers git's hooks of one push. Statuses and texts are those that Gitaly's hook program exits
+ * with and prints.
+ */
 export function pushHookHandler(manager: HookManager, push: Push): RelayHandler {
   const payload = payloadOf(push);
   return async (call, output) => {
@@ -53,19 +65,28 @@ export function pushHookHandler(manager: HookManager, push: Push): RelayHandler 
   };
 }
 
-async function run(manager: HookManager, hookCall: HookCall, { hook, args, stdin }: RelayCall): Promise<void> {
+async function run(
+  manager: HookManager,
+  hookCall: HookCall,
+  { hook, args, stdin }: RelayCall,
+): Promise<void> {
   const [first = Buffer.alloc(0), oldValue = '', newValue = ''] = args;
   switch (hook) {
     case 'pre-receive':
       return await manager.preReceive(hookCall, stdin);
     case 'update':
-      return await manager.update(hookCall, { reference: first, oldValue: oldValue.toString(), newValue: newValue.toString() });
+      return await manager.update(hookCall, {
+        reference: first,
+        oldValue: oldValue.toString(),
+        newValue: newValue.toString(),
+      });
     case 'post-receive':
       return await manager.postReceive(hookCall, stdin);
     case 'reference-transaction': {
       const state = parseReferenceTransactionState(first.toString());
       if (state === undefined) throw new Error(`reference-transaction hook has invalid state: "${first}"`);
-      // Newer git says that it will begin before it locks anything. Gitaly's hook does not vote on that.
+      // Newer versions of git announce a transaction before they take locks. Gitaly's hook does not
+      // vote on that.
       return state === 'preparing' ? undefined : await manager.referenceTransaction(hookCall, state, stdin);
     }
     default:
@@ -73,11 +94,15 @@ async function run(manager: HookManager, hookCall: HookCall, { hook, args, stdin
   }
 }
 
-/** A script's refusal has been printed by itself; the reasons of the server's own checks are for the user, those of its failures not. */
+/**
+ * Prints the reason of a refusal. A script has printed its own output already. The reasons of the
+ * server's checks are shown to the user; the causes of server errors are not.
+ */
 async function refuse({ hook }: RelayCall, output: HookOutput, error: unknown): Promise<number> {
   const script = customHookErrorOf(error);
   if (script !== undefined) return script.exitCode;
-  const isForUser = (hook === 'pre-receive' || hook === 'post-receive') && !(hook === 'pre-receive' && isRateLimited(error));
+  const isForUser =
+    (hook === 'pre-receive' || hook === 'post-receive') && !(hook === 'pre-receive' && isRateLimited(error));
   if (!isForUser) throw error;
   await output.stderr(Buffer.from(messageOf(error)));
   return 1;
@@ -88,8 +113,8 @@ function payloadOf(push: Push): HooksPayload {
     requestedHooks: PUSH_HOOKS,
     featureFlags: [],
     repository: push.target,
-    objectFormat: push.repository.git.objectFormat(push.repository),
-    // The hooks of a push reach the server through the relay: there is nowhere to dial.
+    objectFormat: push.repository.objectFormat,
+    // The hooks of a push reach the server through the relay, so they need no socket.
     runtimeDirectory: '',
     internalSocket: '',
     internalSocketToken: '',

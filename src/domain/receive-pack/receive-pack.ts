@@ -8,16 +8,18 @@ import type { Transaction } from '../transactions/transaction.ts';
 /** A push to receive. */
 export interface Push {
   readonly repository: Repository;
-  /** The repository as the request names it; operators' scripts are told its GitLab names. */
+  /** Repository as the request names it; operators' scripts receive its GitLab names. */
   readonly target: RepositoryTarget;
   readonly user: PushUser;
   /** One request and one answer (HTTP) instead of a conversation (SSH). */
   readonly isStateless: boolean;
-  /** What the client asked for; anything but `version=1` and `version=2` is ignored. */
+  /**
+   * Protocol that the client requests; values other than `version=1` and `version=2` are ignored.
+   */
   readonly gitProtocol: string;
   /** Settings of the request. */
   readonly config: readonly ConfigPair[];
-  /** What the cluster votes on; `undefined` without a cluster. */
+  /** Transaction of the cluster; `undefined` without a cluster. */
   readonly transaction: Transaction | undefined;
   /** Opaque bytes that go to GitLab's internal API. */
   readonly clientContext: Buffer | undefined;
@@ -27,14 +29,15 @@ export interface Push {
 }
 
 /**
- * Receives pushes. Today git does it (`git receive-pack`); whatever else does it must keep the protocol, the hooks in their order,
- * the quarantine and the votes.
+ * Receives pushes. Today git does it (`git receive-pack`); whatever else does it must keep the
+ * protocol, the hooks in their order, the quarantine and the votes.
  */
 export interface ReceivePack {
   /**
-   * Runs a push to its end. A refused push is no failure: the client is told in the protocol, and the result is exit code 0.
+   * Runs a push to its end. A refused push is no failure: the protocol reports it to the client,
+   * and the result is exit code 0.
    *
-   * @throws {GitStartError} when git cannot be started; what {@link ServiceStreams} fail with.
+   * @throws {GitStartError} when git cannot be started; errors of {@link ServiceStreams}.
    */
   run(push: Push): Promise<ServiceResult>;
 }

@@ -1,37 +1,39 @@
 import { wrap } from '#base/gitaly-error';
 import { ZERO_OID } from '#git/objects/object-id';
-import { RefTransaction } from '#git/refs/ref-transaction';
+import { RefTransaction } from '#git/refs/update/ref-transaction';
+import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
-import type { Vote, VotePhase } from '#storage/voter';
 import { voteHash } from '../transactions/voter.ts';
 
 const LINE_FEED = Buffer.from('\n');
 
 export interface DeleteOptions {
-  /** How the cluster votes; `undefined` without a cluster. */
+  /** The vote of the cluster; `undefined` without a cluster. */
   readonly vote: Vote | undefined;
   readonly signal: AbortSignal;
 }
 
 /**
- * Deletes references, all or none, whatever they hold; one that does not exist is no error. Symbolic references go, not what they lead to. The
- * nodes vote on the names: git's own hook would say nothing of deletions that expect no value.
+ * Deletes references, all or none, whatever their values; a missing one is no error. Symbolic
+ * references are deleted themselves. The nodes vote on the names, because git's own hook reports no
+ * deletions without an expected value.
  *
- * @throws {GitalyError} `unable to prepare: …`, `unable to commit: …`, `preparing vote: …`, `prepared vote: …`, `committing vote: …`; the cause of
- *   the first two is a {RefUpdateError} or a {GitExitError}.
+ * @throws {GitalyError} `unable to prepare: …`, `unable to commit: …`, `preparing vote: …`,
+ *   `prepared vote: …`, `committing vote: …`; the cause of the first two is a {RefUpdateError} or a
+ *   {GitExitError}.
  */
 export async function deleteReferences(
   repository: Repository,
   names: readonly Uint8Array[],
   { vote, signal }: DeleteOptions,
 ): Promise<void> {
-  const newOid = ZERO_OID[repository.git.objectFormat(repository)];
+  const newOid = ZERO_OID[repository.objectFormat];
   const hash = vote && voteHash(Buffer.concat(names.flatMap((name) => [name, LINE_FEED])));
   const cast = async (phase: VotePhase, which: string): Promise<void> => {
     if (hash !== undefined) await vote?.(phase, hash).catch(prefixed(`${which} vote`));
   };
 
-  await using transaction = await RefTransaction.start(repository.git, repository, {
+  await using transaction = await RefTransaction.start(repository, {
     hooks: 'disabled',
     noDereference: true,
     signal,

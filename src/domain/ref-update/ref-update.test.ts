@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
-import type { Vote } from '#storage/voter';
-import { referenceBackends } from '#testkit/init-repository';
-import { StorageFixture } from '#testkit/storage-fixture';
+import { referenceBackends } from '#testkit/repositories/init-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { HooksDirectories } from '../hooks/hooks-directories.ts';
 import { transactionHooks } from '../transactions/transaction-hooks.ts';
 import { setDefaultBranch } from './set-default-branch.ts';
@@ -32,7 +32,8 @@ async function voting(fixture: StorageFixture, lose = Infinity): Promise<Voting>
     votes,
     errors,
     vote,
-    hooksFor: (repository) => transactionHooks(repository, { vote, directories, onError: (error) => errors.push(error) }),
+    hooksFor: (repository) =>
+      transactionHooks(repository, { vote, directories, onError: (error) => errors.push(error) }),
     [Symbol.asyncDispose]: () => directories[Symbol.asyncDispose](),
   };
 }
@@ -66,7 +67,12 @@ test('a lost vote keeps the reference as it was', async () => {
   const repository = fixture.init('x.git', { commits: 1 });
   const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
 
-  const update = updateReference(repository, 'refs/heads/new', { newOid }, { hooks: cluster.hooksFor(repository) });
+  const update = updateReference(
+    repository,
+    'refs/heads/new',
+    { newOid },
+    { hooks: cluster.hooksFor(repository) },
+  );
 
   await assert.rejects(update, { message: 'exit status 128' });
   assert.equal(fixture.runGit(repository.path, ['for-each-ref', 'refs/heads/new']), '');
@@ -93,7 +99,8 @@ for (const referenceBackend of referenceBackends()) {
       vote: cluster.vote,
     });
 
-    // A git that tells its hooks of symbolic references prints `<old> <new> HEAD`, an older one has us vote on the file.
+    // A git that passes symbolic references to its hooks prints `<old> <new> HEAD`; with an older
+    // one, this server votes on the file.
     const phases = cluster.votes.map((vote) => vote.split(' ')[0]);
     assert.deepEqual(phases.slice(-2), ['prepared', 'committed']);
     assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/new');

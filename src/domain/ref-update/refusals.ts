@@ -1,16 +1,19 @@
-import { codeOf, GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { codeOf, GitalyError, messageOf } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import type { RefName } from '#git/refs/ref-reader';
 import type { CapturedOutput } from '../hooks/captured-output.ts';
 import type { CustomHookName } from '../hooks/custom-hook-files.ts';
 import { NotAllowedError } from '../hooks/not-allowed-error.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
 
-/** An operator's script refused a change. The message is what it printed, as it is: clients look for prefixes in it. */
+/**
+ * An operator's script refused a change. The message is the script's unchanged output: clients look
+ * for prefixes in it.
+ */
 export class HookRefusedError extends Error {
   override readonly name = 'HookRefusedError';
   readonly hook: CustomHookName;
-  /** What this hook and those before it have printed. */
+  /** Output of this hook and of those before it. */
   readonly stdout: Buffer;
   readonly stderr: Buffer;
 
@@ -22,14 +25,17 @@ export class HookRefusedError extends Error {
   }
 }
 
-/** git did not change the reference: it has another value, is locked, or cannot be. */
+/** git did not change the reference: it has another value, is locked, or has an invalid name. */
 export class ReferenceUpdateError extends Error {
   override readonly name = 'ReferenceUpdateError';
   readonly reference: RefName;
   readonly oldOid: string;
   readonly newOid: string;
 
-  constructor(update: { readonly reference: RefName; readonly oldOid: string; readonly newOid: string }, cause: Error) {
+  constructor(
+    update: { readonly reference: RefName; readonly oldOid: string; readonly newOid: string },
+    cause: Error,
+  ) {
     super(`reference update: ${cause.message}`, { cause });
     this.reference = update.reference;
     this.oldOid = update.oldOid;
@@ -37,14 +43,30 @@ export class ReferenceUpdateError extends Error {
   }
 }
 
-/** Who stands against a change, as clients tell it: GitLab, an operator's script, or git. */
+/** The party that refused a change (GitLab, an operator's script or git), with its error. */
 export type Refusal =
   | { readonly by: 'access-check'; readonly error: NotAllowedError }
   | { readonly by: 'custom-hook'; readonly error: HookRefusedError }
   | { readonly by: 'git'; readonly error: ReferenceUpdateError };
 
-/** Whose refusal an error, or what caused it, is; `undefined` for any other failure. */
-export function refusalOf(error: unknown): Refusal | undefined {
+/**
+ * A change of a reference failed. The message is that of the cause; callers translate the cause, or
+ * the refusal if there was one.
+ */
+export class UpdateFailedError extends Error {
+  override readonly name = 'UpdateFailedError';
+  override readonly cause: unknown;
+  /** The first refusal among the causes; `undefined` for any other failure. */
+  readonly refusal: Refusal | undefined;
+
+  constructor(cause: unknown) {
+    super(messageOf(cause));
+    this.cause = cause;
+    this.refusal = refusalOf(cause);
+  }
+}
+
+function refusalOf(error: unknown): Refusal | undefined {
   for (let current = error; current instanceof Error; current = current.cause) {
     if (current instanceof NotAllowedError) return { by: 'access-check', error: current };
     if (current instanceof HookRefusedError) return { by: 'custom-hook', error: current };
@@ -53,7 +75,10 @@ export function refusalOf(error: unknown): Refusal | undefined {
   return undefined;
 }
 
-/** The error of a hook with what was printed: a script's words stand for themselves; behind anything else they are quoted. */
+/**
+ * Adds a hook's output to its error: a script's output becomes the message; after any other message
+ * it is quoted.
+ */
 export function withOutput(error: unknown, hook: CustomHookName, output: CapturedOutput): unknown {
   if (!(error instanceof Error)) return error;
   if (customHookErrorOf(error) !== undefined) return new HookRefusedError(hook, output, error);
@@ -61,7 +86,9 @@ export function withOutput(error: unknown, hook: CustomHookName, output: Capture
   const stream = isBlank(stderrBytes) ? 'stdout' : 'stderr';
   const bytes = isBlank(stderrBytes) ? stdoutBytes : stderrBytes;
   if (isBlank(bytes)) return error;
-  return new GitalyError(codeOf(error) ?? 'UNKNOWN', `${error.message}, ${stream}: ${quote(bytes)}`, { cause: error });
+  return new GitalyError(codeOf(error) ?? 'UNKNOWN', `${error.message}, ${stream}: ${quote(bytes)}`, {
+    cause: error,
+  });
 }
 
 function printed({ stderrBytes, stdoutBytes }: CapturedOutput): string | undefined {

@@ -1,17 +1,17 @@
 import type { RefName } from '#git/refs/ref-reader';
-import { type RefChange, RefTransaction } from '#git/refs/ref-transaction';
+import { type RefChange, RefTransaction } from '#git/refs/update/ref-transaction';
 import type { Repository } from '#storage/repository';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 
 export interface RefUpdateOptions {
-  /** How the change is voted on; `undefined` when it is not. */
+  /** Hooks for the vote of the cluster; `undefined` without a cluster. */
   readonly hooks: TransactionHooks | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Changes one reference without asking anybody but the cluster: no access check, no custom hooks. A symbolic reference stays,
- * what it leads to changes.
+ * Changes one reference without access check and custom hooks; only the cluster votes. If the
+ * reference is symbolic, the one that it leads to changes.
  *
  * @throws {RefUpdateError} {GitExitError}
  */
@@ -21,16 +21,18 @@ export async function updateReference(
   change: RefChange,
   options: RefUpdateOptions,
 ): Promise<void> {
-  await inRefTransaction(repository, { ...options, noDereference: false }, (transaction) => transaction.update(name, change));
+  await inRefTransaction(repository, { ...options, noDereference: false }, (transaction) =>
+    transaction.update(name, change),
+  );
 }
 
-/** Runs an atomic change of references with its hooks answered. */
+/** Runs an atomic change of references, and serves its hooks. */
 export async function inRefTransaction(
   repository: Repository,
   { hooks, signal, noDereference }: RefUpdateOptions & { readonly noDereference: boolean },
   queue: (transaction: RefTransaction) => Promise<void>,
 ): Promise<void> {
-  await using transaction = await RefTransaction.start(repository.git, repository, {
+  await using transaction = await RefTransaction.start(repository, {
     hooks: hooks?.setup ?? 'disabled',
     extraPipes: hooks?.extraPipes,
     noDereference,

@@ -1,8 +1,8 @@
 import { wrap } from '#base/gitaly-error';
-import type { ObjectFormatName } from '#git/object-format';
 import { objectIdProblem } from '#git/objects/object-id';
-import { RefTransaction } from '#git/refs/ref-transaction';
-import type { Quarantine } from '#storage/quarantine';
+import { RefTransaction } from '#git/refs/update/ref-transaction';
+import type { ObjectFormatName } from '#git/repository-format';
+import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { CapturedOutput } from '../hooks/captured-output.ts';
 import type { CustomHookName } from '../hooks/custom-hook-files.ts';
@@ -12,12 +12,13 @@ import { HOOK_BITS, type HooksPayload, type PushUser } from '../hooks/payload.ts
 import type { ReferenceTransactionState } from '../hooks/reference-transaction.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
 import type { Transaction } from '../transactions/transaction.ts';
-import { ReferenceUpdateError, withOutput } from './refusals.ts';
+import { ReferenceUpdateError, UpdateFailedError, withOutput } from './refusals.ts';
 
-/** On whose behalf, and for which request, a reference changes. */
+/** The user and the call for which a reference changes, and the hooks that are asked. */
 export interface UpdateContext {
+  readonly hooks: HookManager;
   readonly user: PushUser;
-  /** What the cluster votes on; `undefined` without a cluster. */
+  /** The vote of the cluster; `undefined` without a cluster. */
   readonly transaction: Transaction | undefined;
   /** Opaque bytes that go to GitLab's internal API. */
   readonly clientContext: Buffer | undefined;
@@ -25,33 +26,52 @@ export interface UpdateContext {
   readonly signal: AbortSignal;
 }
 
-/** A change of one reference. */
-export interface ReferenceUpdate {
-  readonly repository: Repository;
-  /** Where the change's objects are; they become part of the repository once pre-receive has agreed. */
-  readonly quarantine?: Quarantine | undefined;
-  /** Full name; a symbolic reference stays, what it leads to changes. */
+/** A reference with its value before and after a change. */
+export interface NewValue {
+  /** Full name. If it is symbolic, the reference that it leads to changes. */
   readonly reference: Uint8Array;
-  /** What must be there now; zeros: nothing. */
+  /** The value that it must have now; zeros if it must not exist. */
   readonly oldOid: string;
-  /** What will be there; zeros: nothing. */
+  /** The value that it gets; zeros to delete it. */
   readonly newOid: string;
   readonly pushOptions?: readonly string[] | undefined;
 }
 
-const HOOKS = HOOK_BITS['reference-transaction'] | HOOK_BITS.update | HOOK_BITS['pre-receive'] | HOOK_BITS['post-receive'];
+/** A change of one reference of a repository. */
+export interface ReferenceUpdate extends NewValue {
+  readonly repository: Repository;
+  /** Holds the change's objects until pre-receive accepts them. */
+  readonly quarantine?: Quarantine | undefined;
+}
+
+const HOOKS =
+  HOOK_BITS['reference-transaction'] |
+  HOOK_BITS.update |
+  HOOK_BITS['pre-receive'] |
+  HOOK_BITS['post-receive'];
 
 /**
- * Changes a reference as if the user had pushed: GitLab and the operator's hooks may refuse, the cluster votes, and everybody hears of it
- * afterwards. This is the order, the same for every change that the server makes on behalf of a user. When a step fails, those after it
- * do not happen; up to the commit the reference is as it was.
+ * Changes a reference as if the user had pushed: GitLab and the operator's hooks may refuse, the
+ * cluster votes, and all are notified afterwards. The order of the steps is the same for every
+ * change that the server makes on behalf of a user. When a step fails, the later ones are skipped;
+ * until the commit the reference keeps its value.
  *
- * @throws {GitalyError} with a code only where something inside has one; `refusalOf` tells who refused. `running pre-receive hooks: …`,
- *   `running update hooks: …`, `reference update: …`, `executing … reference-transaction hook: …`, `running post-receive hooks: …`.
+ * @throws {UpdateFailedError} The cause's message begins with `running pre-receive hooks: `,
+ *   `running update hooks: `, `reference update: `, `executing … reference-transaction hook: ` or
+ *   `running post-receive hooks: `; it has a code only if its own cause has one.
  */
-export async function updateWithHooks(manager: HookManager, update: ReferenceUpdate, context: UpdateContext): Promise<void> {
+export async function updateWithHooks(update: ReferenceUpdate, context: UpdateContext): Promise<void> {
+  try {
+    await runUpdate(update, context);
+  } catch (error) {
+    throw new UpdateFailedError(error);
+  }
+}
+
+async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promise<void> {
+  const { hooks } = context;
   const { repository, quarantine, oldOid, newOid } = update;
-  const objectFormat = repository.git.objectFormat(repository);
+  const objectFormat = repository.objectFormat;
   checkUpdate(update, objectFormat);
   const reference = Buffer.from(update.reference);
   const changes = Buffer.concat([Buffer.from(`${oldOid} ${newOid} `), reference, Buffer.from('\n')]);
@@ -68,19 +88,27 @@ export async function updateWithHooks(manager: HookManager, update: ReferenceUpd
     remoteIp: context.user.remoteIp,
   });
   const vote = async (state: ReferenceTransactionState, which: string): Promise<void> => {
-    await manager.referenceTransaction(callIn(repository), state, changes).catch((error: unknown) => {
+    await hooks.referenceTransaction(callIn(repository), state, changes).catch((error: unknown) => {
       throw wrap(error, `executing ${which} reference-transaction hook`, 'UNKNOWN');
     });
   };
 
   // GitLab's access check and the operator's scripts; they see the new objects in the quarantine.
   const quarantined = quarantine?.repository ?? repository;
-  await running('pre-receive', output, manager.preReceive(callIn(quarantined), changes));
-  // From here on the objects are in the repository, whatever becomes of the reference: housekeeping removes what nothing leads to.
+  await running('pre-receive', output, hooks.preReceive(callIn(quarantined), changes));
+  // From here on the objects are in the repository even if the reference does not change:
+  // housekeeping removes unreachable ones.
   await quarantine?.migrate();
-  await running('update', output, manager.update(callIn(repository), { reference, oldValue: oldOid, newValue: newOid }));
+  await running(
+    'update',
+    output,
+    hooks.update(callIn(repository), { reference, oldValue: oldOid, newValue: newOid }),
+  );
 
-  await using transaction = await RefTransaction.start(repository.git, repository, { hooks: 'disabled', signal: context.signal });
+  await using transaction = await RefTransaction.start(repository, {
+    hooks: 'disabled',
+    signal: context.signal,
+  });
   const byGit = async (step: Promise<void>): Promise<void> => {
     await step.catch((error: unknown) => {
       throw error instanceof Error ? new ReferenceUpdateError({ reference, oldOid, newOid }, error) : error;
@@ -88,20 +116,22 @@ export async function updateWithHooks(manager: HookManager, update: ReferenceUpd
   };
   await byGit(transaction.update(reference, { newOid, oldOid }));
   await vote('preparing', 'pre-locked');
-  // To prepare is to make sure before the nodes agree. Without a cluster it is a part of the commit.
+  // Locks are taken before the nodes agree. Without a cluster the commit takes them.
   if (context.transaction !== undefined) await byGit(transaction.prepare());
   await vote('prepared', 'preparatory');
   await byGit(transaction.commit());
   await vote('committed', 'committing');
 
-  // The reference has changed; a script that fails now is nobody's problem but the operator's.
-  await running('post-receive', output, manager.postReceive(callIn(repository), changes)).catch((error: unknown) => {
-    if (customHookErrorOf(error) === undefined) throw error;
-    manager.warn('post-receive hook returned an error', error);
-  });
+  // The reference has changed: a script that fails now is logged for the operator.
+  await running('post-receive', output, hooks.postReceive(callIn(repository), changes)).catch(
+    (error: unknown) => {
+      if (customHookErrorOf(error) === undefined) throw error;
+      hooks.warn('post-receive hook returned an error', error);
+    },
+  );
 }
 
-/** @throws {Error} for what no caller lets through. */
+/** @throws {Error} for values that every caller has excluded. */
 function checkUpdate({ reference, oldOid, newOid }: ReferenceUpdate, objectFormat: ObjectFormatName): void {
   if (reference.length === 0) throw new Error('reference cannot be empty');
   for (const [which, oid] of [['old', oldOid] as const, ['new', newOid] as const]) {
@@ -116,13 +146,17 @@ async function running(hook: CustomHookName, output: CapturedOutput, run: Promis
   });
 }
 
-function payloadOf({ repository }: ReferenceUpdate, objectFormat: ObjectFormatName, context: UpdateContext): HooksPayload {
+function payloadOf(
+  { repository }: ReferenceUpdate,
+  objectFormat: ObjectFormatName,
+  context: UpdateContext,
+): HooksPayload {
   return {
     requestedHooks: HOOKS,
     featureFlags: [],
     repository: repository.target,
     objectFormat,
-    // Nobody dials: the hooks run in this process.
+    // Unused: the hooks run in this process.
     runtimeDirectory: '',
     internalSocket: '',
     internalSocketToken: '',

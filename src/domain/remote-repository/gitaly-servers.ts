@@ -1,45 +1,39 @@
 import { GitalyError } from '#base/gitaly-error';
+import { JsonFields } from '#base/json-fields';
 
-/** How a server of the cluster is reached. */
+/** Address and token of a server of the cluster. */
 export interface GitalyServer {
   readonly address: string;
   /** Empty for none. */
   readonly token: string;
 }
 
+/** The metadata of a call do not name the storage of a repository. */
+export class UnknownServerError extends GitalyError {
+  override readonly name = 'UnknownServerError';
+
+  constructor() {
+    super('UNKNOWN', 'storage name not found');
+  }
+}
+
 /**
- * Where a storage is, by the metadata `gitaly-servers` of a call: Base64 of JSON, storage name → `{address, token}`. It is for calls that
- * need the repository of another server.
+ * Returns the server of a storage by the metadata `gitaly-servers` of a call: Base64 of JSON,
+ * storage name → `{address, token}`. Calls that need a repository of another server carry it.
  *
- * @throws {GitalyError} without a code of its own: `empty gitaly-servers metadata`, `storage name not found`, or what is wrong with the metadata.
+ * @throws {UnknownServerError}; {GitalyError} without a code: `empty gitaly-servers metadata`, or
+ *   the defect of the metadata.
  */
 export function findGitalyServer(metadata: string | undefined, storageName: string): GitalyServer {
   if (metadata === undefined || metadata === '') throw problem('empty gitaly-servers metadata');
-  const servers = parse(metadata);
-  const server = Object.hasOwn(servers, storageName) ? servers[storageName] : undefined;
-  if (typeof server !== 'object' || server === null) throw problem('storage name not found');
-  const [address, token] = [fieldOf(server, 'address'), fieldOf(server, 'token')];
-  if (address === '') throw problem('storage name not found');
-  return { address, token };
+  const servers = JsonFields.parse(Buffer.from(metadata, 'base64').toString());
+  if (servers === undefined) throw problem('failed decoding gitaly-servers metadata');
+  const server = servers.object(storageName);
+  const address = server?.text('address') ?? '';
+  if (address === '') throw new UnknownServerError();
+  return { address, token: server?.text('token') ?? '' };
 }
 
-function parse(metadata: string): Record<string, unknown> {
-  let servers: unknown;
-  try {
-    servers = JSON.parse(Buffer.from(metadata, 'base64').toString());
-  } catch (error) {
-    throw problem('failed decoding gitaly-servers metadata', error);
-  }
-  if (typeof servers !== 'object' || servers === null) throw problem('failed decoding gitaly-servers metadata');
-  // Any object can be looked at by its keys.
-  return servers as Record<string, unknown>;
-}
-
-function fieldOf(server: object, name: 'address' | 'token'): string {
-  const value: unknown = name in server ? Object.getOwnPropertyDescriptor(server, name)?.value : undefined;
-  return typeof value === 'string' ? value : '';
-}
-
-function problem(message: string, cause?: unknown): GitalyError {
-  return new GitalyError('UNKNOWN', message, { cause });
+function problem(message: string): GitalyError {
+  return new GitalyError('UNKNOWN', message);
 }

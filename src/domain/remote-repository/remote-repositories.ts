@@ -6,7 +6,7 @@ import type { RepositoryTarget } from '#storage/repository-target';
 import { findGitalyServer } from './gitaly-servers.ts';
 import { RemoteRepository } from './remote-repository.ts';
 
-/** What the calls of a server have to say about the call that they are made for. */
+/** Facts about the original call that a call to another server carries. */
 export interface RemoteOptions {
   /** Metadata `gitaly-servers` of the call. */
   readonly servers: string | undefined;
@@ -14,25 +14,39 @@ export interface RemoteOptions {
   readonly signal: AbortSignal;
 }
 
-/** Repositories that lie on another server, or on this one: it is asked as any other. Connections are kept until this is disposed. */
+/**
+ * Repositories that lie on another server, or on this one: it is asked as any other. Connections
+ * are kept until this is disposed.
+ */
 export class RemoteRepositories implements AsyncDisposable {
   readonly #registry = new SidechannelRegistry();
-  readonly #pool = new Pool({ dialer: (address, options) => dialSidechannel(address, this.#registry, options) });
+  readonly #pool = new Pool({
+    dialer: (address, options) => dialSidechannel(address, this.#registry, options),
+  });
 
   /**
-   * Opens a repository; whether it exists shows at the first question.
+   * Opens a repository. The first question to the other server shows whether the repository exists.
    *
-   * @throws {GitalyError} without a code of its own: `remote repository: empty gitaly-servers metadata`, `remote repository: storage name
-   *   not found`, `remote repository: could not dial source: …`.
+   * @throws {GitalyError} without a code:
+   * `remote repository: empty gitaly-servers metadata`,
+   * `remote repository: storage name not found`, `remote repository: could not dial source: …`.
    */
   async open(target: RepositoryTarget, options: RemoteOptions): Promise<RemoteRepository> {
-    try {
-      const { address, token } = findGitalyServer(options.servers, target.storageName);
-      const connection = await this.#pool.dial(address, token);
-      return new RemoteRepository({ connection, registry: this.#registry, target, ...options });
-    } catch (error) {
+    return await this.connect(target, options).catch((error: unknown) => {
       throw wrap(error, 'remote repository', 'UNKNOWN');
-    }
+    });
+  }
+
+  /**
+   * Opens a repository, as {@link open}.
+   *
+   * @throws {UnknownServerError}; {GitalyError} without a code: `empty gitaly-servers metadata`,
+   *   `could not dial source: …`.
+   */
+  async connect(target: RepositoryTarget, options: RemoteOptions): Promise<RemoteRepository> {
+    const { address, token } = findGitalyServer(options.servers, target.storageName);
+    const connection = await this.#pool.dial(address, token);
+    return new RemoteRepository({ connection, registry: this.#registry, target, ...options });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitExitError } from '#git/command/exit-error';
-import { gitOutput, initRepository } from '#testkit/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { startGitaly } from '#testkit/start-gitaly';
-import { StorageFixture } from '#testkit/storage-fixture';
 import { RemoteRepositories } from './remote-repositories.ts';
 
-const SERVERS = (address: string): string => Buffer.from(JSON.stringify({ default: { address, token: '' } })).toString('base64');
+const SERVERS = (address: string): string =>
+  Buffer.from(JSON.stringify({ default: { address, token: '' } })).toString('base64');
 
 test('a commit of a repository on another server is found there and fetched', async () => {
   await using gitaly = await startGitaly({ storages: ['default'] });
@@ -27,5 +28,8 @@ test('a commit of a repository on another server is found there and fetched', as
   assert.equal(gitOutput(here.path, ['for-each-ref', '--format=%(refname)']), 'refs/heads/main');
   assert.equal(await remote.hasBranches(), true);
   assert.equal(await remote.resolveCommit(Buffer.from('nope')), undefined);
-  await assert.rejects(remote.fetchInto(here, '1'.repeat(40)), (error: unknown) => error instanceof GitExitError);
+  await assert.rejects(
+    remote.fetchInto(here, '1'.repeat(40)),
+    (error: unknown) => error instanceof GitExitError,
+  );
 });

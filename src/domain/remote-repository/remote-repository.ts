@@ -1,24 +1,19 @@
+import { GitalyError } from '#base/gitaly-error';
 import type { CallOptions } from '#client/call/call-types';
-import type { Connection } from '#client/connection';
-import type { SidechannelRegistry } from '#client/sidechannel-registry';
 import type { Repository } from '#storage/repository';
-import type { RepositoryTarget } from '#storage/repository-target';
 import { fetchCommit } from './fetch-commit.ts';
+import { type InternalFetch, type InternalFetchResult, internalFetch } from './internal-fetch.ts';
+import { type RemoteParts, repositoryMessage } from './remote-parts.ts';
 
-export interface RemoteParts {
-  readonly connection: Connection;
-  readonly registry: SidechannelRegistry;
-  readonly target: RepositoryTarget;
-  readonly correlationId: string;
-  readonly signal: AbortSignal;
-}
+/** git writes some hundred bytes. */
+const MAX_CONFIG_BYTES = 1024 * 1024;
 
-/** The repository as calls name it. */
-export function repositoryMessage(target: RepositoryTarget) {
-  return { ...target, gitAlternateObjectDirectories: [...(target.gitAlternateObjectDirectories ?? [])] };
-}
+/** Opens the repository of another server that a change begins in. */
+export type OpenRemote = () => Promise<RemoteRepository>;
 
-/** A repository seen through the server that has it. Its methods throw {CallError} with that server's status. */
+/**
+ * A repository on another server. Its methods throw {CallError} with that server's status.
+ */
 export class RemoteRepository {
   readonly #parts: RemoteParts;
 
@@ -26,21 +21,27 @@ export class RemoteRepository {
     this.#parts = parts;
   }
 
-  /** Whether any branch leads to a commit. */
+  /** Reports whether any branch leads to a commit. */
   async hasBranches(): Promise<boolean> {
     const { connection, target } = this.#parts;
-    return (await connection.repository.hasLocalBranches({ repository: repositoryMessage(target) }, this.#options)).value;
+    return (
+      await connection.repository.hasLocalBranches({ repository: repositoryMessage(target) }, this.#options)
+    ).value;
   }
 
-  /** Id of the commit that a revision leads to; `undefined` when there is none. */
+  /** Returns the id of the commit that a revision leads to; `undefined` when there is none. */
   async resolveCommit(revision: Uint8Array): Promise<string | undefined> {
     const { connection, target } = this.#parts;
-    const { commit } = await connection.commit.findCommit({ repository: repositoryMessage(target), revision }, this.#options);
+    const { commit } = await connection.commit.findCommit(
+      { repository: repositoryMessage(target), revision },
+      this.#options,
+    );
     return commit?.id;
   }
 
   /**
-   * Fetches a commit, and what it needs, into the object directory of a repository, which is its quarantine where it has one. No reference changes.
+   * Fetches a commit and the objects it needs into the object directory of a repository, or into
+   * its quarantine if there is one. No reference changes.
    *
    * @throws {GitExitError} when git fails.
    */
@@ -48,8 +49,59 @@ export class RemoteRepository {
     await fetchCommit(repository, oid, this.#parts);
   }
 
+  /** Reports whether the repository exists and is one. */
+  async exists(): Promise<boolean> {
+    const { connection } = this.#parts;
+    return (await connection.repository.repositoryExists(this.#request, this.#options)).exists;
+  }
+
+  /** Returns the full name of the reference that HEAD names; `undefined` for none. */
+  async headTarget(): Promise<Buffer | undefined> {
+    const { connection } = this.#parts;
+    const request = { ...this.#request, headOnly: true };
+    const { name } = await connection.ref.findDefaultBranchName(request, this.#options);
+    return name.length === 0 ? undefined : Buffer.from(name);
+  }
+
+  /** Yields an archive of the repository (see `domain/snapshot`). */
+  snapshot(): AsyncGenerator<Uint8Array> {
+    return dataOf(this.#parts.connection.repository.getSnapshot(this.#request, this.#options));
+  }
+
+  /** Returns the `config` file. @throws {GitalyError} RESOURCE_EXHAUSTED above 1 MiB. */
+  async config(): Promise<Buffer> {
+    const pieces: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const piece of dataOf(
+      this.#parts.connection.repository.getConfig(this.#request, this.#options),
+    )) {
+      bytes += piece.length;
+      if (bytes > MAX_CONFIG_BYTES) throw new GitalyError('RESOURCE_EXHAUSTED', 'config is too large');
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces);
+  }
+
+  /** Yields a tar archive of the custom hooks; nothing if there are none. */
+  customHooks(): AsyncGenerator<Uint8Array> {
+    return dataOf(this.#parts.connection.repository.getCustomHooks(this.#request, this.#options));
+  }
+
+  /** Runs git against the repository. */
+  async fetch(fetch: InternalFetch): Promise<InternalFetchResult> {
+    return await internalFetch(fetch, this.#parts);
+  }
+
+  get #request() {
+    return { repository: repositoryMessage(this.#parts.target) };
+  }
+
   get #options(): CallOptions {
     const { signal, correlationId } = this.#parts;
     return { signal, correlationId };
   }
+}
+
+async function* dataOf(messages: AsyncIterable<{ readonly data: Uint8Array }>): AsyncGenerator<Uint8Array> {
+  for await (const { data } of messages) yield data;
 }

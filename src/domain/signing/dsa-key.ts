@@ -14,7 +14,10 @@ const TAG = { integer: 0x02, octets: 0x04, sequence: 0x30 };
 /** id-dsa, 1.2.840.10040.4.1 (RFC 3279, section 2.3.2). */
 const DSA = Buffer.from('06072a8648ce380401', 'hex');
 
-/** A DSA key, for which there is no JSON form: in PKCS #8 (RFC 5208). @throws {Error} when the numbers make no key. */
+/**
+ * Creates a DSA key through PKCS #8 (RFC 5208), because no JSON form exists. @throws {Error} when
+ * the numbers are no valid key.
+ */
 export function dsaPrivateKey({ p, q, g, y, x }: DsaNumbers): KeyObject {
   const parameters = der(TAG.sequence, integer(p), integer(q), integer(g));
   const secret = der(TAG.octets, integer(x));
@@ -25,7 +28,7 @@ export function dsaPrivateKey({ p, q, g, y, x }: DsaNumbers): KeyObject {
   return key;
 }
 
-/** `undefined` for an error, which might show the numbers. */
+/** @returns `undefined` for an error, which might contain the numbers. */
 function keyOf(pkcs8: Buffer): KeyObject | undefined {
   try {
     return createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
@@ -34,13 +37,13 @@ function keyOf(pkcs8: Buffer): KeyObject | undefined {
   }
 }
 
-/** The public number is the last in its DER form. */
+/** Reports whether the public number, which is the last in the DER form, is `y`. */
 function hasPublicNumber(key: KeyObject, y: Buffer): boolean {
   const end = integer(y);
   return createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-end.length).equals(end);
 }
 
-/** Never negative, so never with the highest bit set. */
+/** Encodes an integer. It is never negative, so its highest bit is never set. */
 function integer(bigEndian: Buffer): Buffer {
   const digits = withoutLeadingZeros(bigEndian);
   const needsZero = digits.length === 0 || (digits[0] ?? 0) >= 0x80;
@@ -50,6 +53,7 @@ function integer(bigEndian: Buffer): Buffer {
 function der(tag: number, ...contents: readonly Buffer[]): Buffer {
   const body = Buffer.concat(contents);
   const length = withoutLeadingZeros(Buffer.from(body.length.toString(16).padStart(8, '0'), 'hex'));
-  const head = body.length < 0x80 ? Buffer.of(tag, body.length) : Buffer.of(tag, 0x80 | length.length, ...length);
+  const head =
+    body.length < 0x80 ? Buffer.of(tag, body.length) : Buffer.of(tag, 0x80 | length.length, ...length);
   return Buffer.concat([head, body]);
 }

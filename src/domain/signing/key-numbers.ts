@@ -1,12 +1,12 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify, type webcrypto } from 'node:crypto';
 
-/** The same number without zeros before it, which formats of keys and signatures leave out or need. */
+/** Removes leading zeros from a number, as formats of keys and signatures require. */
 export function withoutLeadingZeros(bigEndian: Buffer): Buffer {
   const first = bigEndian.findIndex((byte) => byte !== 0);
   return first === -1 ? Buffer.alloc(0) : bigEndian.subarray(first);
 }
 
-/** The same number in exactly so many bytes. @throws {Error} when it needs more. */
+/** Pads a number to an exact number of bytes. @throws {Error} when it needs more. */
 export function padded(bigEndian: Buffer, length: number): Buffer {
   const digits = withoutLeadingZeros(bigEndian);
   if (digits.length > length) throw new Error('a number is too large');
@@ -36,7 +36,9 @@ export function ed25519PrivateKey(seed: Buffer, publicKey: Buffer): KeyObject {
 }
 
 /** Curves of ECDSA keys by the name that SSH has for them. */
-export const ECDSA_CURVES: Readonly<Record<string, { readonly crv: string; readonly bytes: number; readonly hash: string }>> = {
+export const ECDSA_CURVES: Readonly<
+  Record<string, { readonly crv: string; readonly bytes: number; readonly hash: string }>
+> = {
   nistp256: { crv: 'P-256', bytes: 32, hash: 'sha256' },
   nistp384: { crv: 'P-384', bytes: 48, hash: 'sha384' },
   nistp521: { crv: 'P-521', bytes: 66, hash: 'sha512' },
@@ -48,20 +50,25 @@ export function ecdsaPrivateKey(
   d: Buffer,
   point: Buffer,
 ): KeyObject {
-  if (point[0] !== 4 || point.length !== 1 + 2 * bytes) throw new Error('the public key is no point of its curve');
+  if (point[0] !== 4 || point.length !== 1 + 2 * bytes)
+    throw new Error('the public key is no point of its curve');
   const [x, y] = [point.subarray(1, 1 + bytes), point.subarray(1 + bytes)];
   return privateKey('EC', { d: padded(d, bytes), x, y }, crv);
 }
 
 function privateKey(kty: string, numbers: Readonly<Record<string, Buffer>>, crv?: string): KeyObject {
   const encoded = Object.entries(numbers).map(([name, number]) => [name, number.toString('base64url')]);
-  const key: webcrypto.JsonWebKey = { kty, ...(crv !== undefined && { crv }), ...Object.fromEntries(encoded) };
+  const key: webcrypto.JsonWebKey = {
+    kty,
+    ...(crv !== undefined && { crv }),
+    ...Object.fromEntries(encoded),
+  };
   const made = keyOf(key);
   if (made === undefined || !isSound(made, key)) throw new Error('the numbers make no key');
   return made;
 }
 
-/** `undefined` for an error, which might show the numbers. */
+/** @returns `undefined` for an error, which might contain the numbers. */
 function keyOf(key: webcrypto.JsonWebKey): KeyObject | undefined {
   try {
     return createPrivateKey({ key, format: 'jwk' });
@@ -70,18 +77,24 @@ function keyOf(key: webcrypto.JsonWebKey): KeyObject | undefined {
   }
 }
 
-/** Whether a key's halves belong together: what a damaged one signs is wrong, and may give its secret away. */
+/**
+ * Reports whether the two halves of a key belong together. The signatures of a damaged key are
+ * wrong, and may reveal its secret.
+ */
 function isSound(key: KeyObject, { kty, x }: webcrypto.JsonWebKey): boolean {
-  return createPublicKey(key).export({ format: 'jwk' }).x === x && knowsItsSignature(key, kty === 'OKP' ? null : 'sha256');
+  return (
+    createPublicKey(key).export({ format: 'jwk' }).x === x &&
+    knowsItsSignature(key, kty === 'OKP' ? null : 'sha256')
+  );
 }
 
-/** Whether the public half of a key agrees with what the secret one has signed. */
+/** Reports whether the public half of a key verifies a signature of the secret half. */
 export function knowsItsSignature(key: KeyObject, digest: string | null): boolean {
   const probe = Buffer.from('probe');
   try {
     return verify(digest, probe, createPublicKey(key), sign(digest, probe, key));
   } catch {
-    return false; // numbers that cannot be calculated with
+    return false; // numbers that the calculation rejects
   }
 }
 

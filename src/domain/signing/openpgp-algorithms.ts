@@ -9,16 +9,21 @@ const signAsync = promisify(sign);
 export type OpenPgpAlgorithm = 'rsa' | 'dsa' | 'ecdsa' | 'ed25519';
 
 /** RFC 4880, section 9.1, RFC 6637 for ECDSA, and RFC 9580 for EdDSA. */
-export const ALGORITHM_IDS: Readonly<Record<OpenPgpAlgorithm, number>> = { rsa: 1, dsa: 17, ecdsa: 19, ed25519: 22 };
+export const ALGORITHM_IDS: Readonly<Record<OpenPgpAlgorithm, number>> = {
+  rsa: 1,
+  dsa: 17,
+  ecdsa: 19,
+  ed25519: 22,
+};
 
-/** What a key signs with. */
+/** Numbers and algorithm of a key that signs. */
 export interface KeyMaterial {
   readonly algorithm: OpenPgpAlgorithm;
   readonly publicKey: KeyObject;
   readonly privateKey: KeyObject;
   /** Size of each number of its signatures: one of RSA, two of the others. */
   readonly numberBytes: number;
-  /** What it signs. SHA-256, as Gitaly has it; gpg wants a digest as long as the curve. */
+  /** Hash that is signed: SHA-256, as in Gitaly; gpg requires a digest as long as the curve. */
   readonly hash: string;
 }
 
@@ -28,10 +33,13 @@ const NIST_CURVES: Readonly<Record<string, keyof typeof ECDSA_CURVES>> = {
   '2b81040022': 'nistp384',
   '2b81040023': 'nistp521',
 };
-/** Before a point that is written as one number, in a format of its own. */
+/** Prefix of a point that is written as one number, in a special format. */
 const NATIVE_POINT = 0x40;
 
-/** Reads the public part of a key, and gives what reads the secret behind it; `undefined` for algorithms that do not sign here. */
+/**
+ * Reads the public part of a key, and gives what reads the secret behind it; `undefined` for
+ * algorithms that do not sign here.
+ */
 export function readPublicPart(fields: PacketFields, algorithm: number): (() => KeyMaterial) | undefined {
   switch (algorithm) {
     case ALGORITHM_IDS.rsa:
@@ -50,7 +58,8 @@ export function readPublicPart(fields: PacketFields, algorithm: number): (() => 
 function readRsa(fields: PacketFields): () => KeyMaterial {
   const [n, e] = [fields.mpi(), fields.mpi()];
   return () => {
-    // OpenPGP has the inverse of p modulo q: with the primes exchanged it is that of q modulo p.
+    // OpenPGP stores the inverse of p modulo q: with the primes exchanged it is the inverse of q
+    // modulo p.
     const [d, q, p, inverse] = [fields.mpi(), fields.mpi(), fields.mpi(), fields.mpi()];
     return material('rsa', rsaPrivateKey({ n, e, d, p, q, inverse }), n.length);
   };
@@ -65,7 +74,10 @@ function readEcdsa(fields: PacketFields): (() => KeyMaterial) | undefined {
   const curve = ECDSA_CURVES[NIST_CURVES[fields.take(fields.number(1)).toString('hex')] ?? ''];
   if (curve === undefined) return undefined;
   const point = fields.mpi();
-  return () => ({ ...material('ecdsa', ecdsaPrivateKey(curve, fields.mpi(), point), curve.bytes), hash: curve.hash });
+  return () => ({
+    ...material('ecdsa', ecdsaPrivateKey(curve, fields.mpi(), point), curve.bytes),
+    hash: curve.hash,
+  });
 }
 
 function readEd25519(fields: PacketFields): (() => KeyMaterial) | undefined {
@@ -79,14 +91,17 @@ function material(algorithm: OpenPgpAlgorithm, privateKey: KeyObject, numberByte
   return { algorithm, privateKey, publicKey: createPublicKey(privateKey), numberBytes, hash: 'sha256' };
 }
 
-/** Signs data, of which `digest` is the digest with the key's hash. @returns the numbers of the signature. */
+/**
+ * Signs data, of which `digest` is the digest with the key's hash. @returns the numbers of the
+ * signature.
+ */
 export async function signNumbers(
   { algorithm, privateKey: key, numberBytes, hash }: KeyMaterial,
   data: Buffer,
   digest: Buffer,
 ): Promise<Buffer[]> {
   if (algorithm === 'rsa') return [await signAsync(hash, data, key)];
-  // OpenPGP has Ed25519 sign the digest, as if that were the text.
+  // In OpenPGP, Ed25519 signs the digest as its text.
   const signature =
     algorithm === 'ed25519'
       ? await signAsync(null, digest, key)
@@ -94,7 +109,10 @@ export async function signNumbers(
   return [signature.subarray(0, numberBytes), signature.subarray(numberBytes)];
 }
 
-/** Whether the numbers, which are read from the fields, are a signature of data, of which `digest` is the `hash`. */
+/**
+ * Reports whether the numbers that are read from the fields are a signature of the data. `digest`
+ * is the `hash` of the data.
+ */
 export function verifyNumbers(
   { algorithm, publicKey: key, numberBytes }: KeyMaterial,
   signed: { readonly data: Buffer; readonly hash: string; readonly digest: Buffer },

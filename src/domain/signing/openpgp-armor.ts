@@ -2,15 +2,27 @@ const LINE_LENGTH = 64;
 const CRC_START = 0xb704ce;
 const CRC_POLYNOMIAL = 0x1864cfb;
 
-/** The text form of binary data with its checksum, which older programs ask for; no line feed at the end. */
+/**
+ * Encodes binary data in the text form with the checksum that older programs require; no line feed
+ * at the end.
+ */
 export function armor(label: string, bytes: Buffer): string {
   const lines = bytes.toString('base64').match(new RegExp(`.{1,${LINE_LENGTH}}`, 'g')) ?? [];
   const checksum = Buffer.alloc(3);
   checksum.writeUIntBE(crc24(bytes), 0, 3);
-  return [`-----BEGIN ${label}-----`, '', ...lines, `=${checksum.toString('base64')}`, `-----END ${label}-----`].join('\n');
+  return [
+    `-----BEGIN ${label}-----`,
+    '',
+    ...lines,
+    `=${checksum.toString('base64')}`,
+    `-----END ${label}-----`,
+  ].join('\n');
 }
 
-/** The data of the first block with such a label; `undefined` without one. The checksum is not looked at (RFC 9580, section 6.1). */
+/**
+ * Decodes the first block with a label; `undefined` without one. The checksum is not verified (RFC
+ * 9580, section 6.1).
+ */
 export function dearmor(label: string, text: Buffer): Buffer | undefined {
   const lines = text.toString('latin1').split(/\r?\n/);
   const begin = lines.findIndex((line) => line.trimEnd() === `-----BEGIN ${label}-----`);
@@ -22,7 +34,7 @@ export function dearmor(label: string, text: Buffer): Buffer | undefined {
   return Buffer.from(body.join(''), 'base64');
 }
 
-/** RFC 4880, section 6.1. */
+/** Calculates the checksum of RFC 4880, section 6.1. */
 function crc24(bytes: Buffer): number {
   let crc = CRC_START;
   for (const byte of bytes) {

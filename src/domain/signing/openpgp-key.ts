@@ -22,8 +22,9 @@ const SUBPACKET = { signedAt: 2, expiresAfter: 9, issuer: 16, flags: 27 };
 const MAY_SIGN = 2;
 
 /**
- * Reads the first key of a file, armoured or not, with its subkeys. Left out are those of algorithms that do not sign and those whose
- * secret is elsewhere. The file is its owner's: the signatures in it are not verified.
+ * Reads the first key of a file, armoured or not, with its subkeys. Keys of algorithms that do not
+ * sign and keys whose secret is elsewhere are left out. The file belongs to its owner, so the
+ * signatures in it are not verified.
  *
  * @returns at least one key; the primary key need not be among them.
  * @throws {Error} `read entity: …` when there is none, or it is protected by a passphrase.
@@ -32,7 +33,9 @@ export function parseOpenPgpKeys(file: Buffer): OpenPgpKey[] {
   try {
     return readKeys(dearmor('PGP PRIVATE KEY BLOCK', file) ?? file);
   } catch (error) {
-    throw new Error(`read entity: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`read entity: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -61,8 +64,15 @@ function readKeys(bytes: Buffer): OpenPgpKey[] {
   return keys;
 }
 
-/** The key of a packet; in place of its secret the reason why there is none. Keys of no use here have no fingerprint. */
-function readSecretKey(body: Buffer): { fingerprint: Buffer; createdAt: number; secret: KeyMaterial | string } {
+/**
+ * Reads the key of a packet; in place of a missing secret, the reason for its absence. Unusable
+ * keys have no fingerprint.
+ */
+function readSecretKey(body: Buffer): {
+  fingerprint: Buffer;
+  createdAt: number;
+  secret: KeyMaterial | string;
+} {
   const fields = new PacketFields(body);
   if (fields.number(1) !== VERSION) throw new Error('openpgp: only keys of version 4 are supported');
   const createdAt = fields.number(4);
@@ -75,7 +85,11 @@ function readSecretKey(body: Buffer): { fingerprint: Buffer; createdAt: number; 
   const head = Buffer.concat([Buffer.from([0x99]), number(publicBody.length, 2)]);
   const fingerprint = createHash('sha1').update(head).update(publicBody).digest();
   const isProtected = fields.number(1) !== 0;
-  return { fingerprint, createdAt, secret: isProtected ? 'this private key is passphrase protected' : readSecret() };
+  return {
+    fingerprint,
+    createdAt,
+    secret: isProtected ? 'this private key is passphrase protected' : readSecret(),
+  };
 }
 
 /** Types of signatures on keys (RFC 4880, section 5.2.1). */
@@ -93,7 +107,7 @@ class KeyWithFacts {
 
   constructor(key: Omit<OpenPgpKey, 'maySign' | 'expiresAt' | 'isRevoked'>) {
     this.#key = key;
-    this.#maySign = key.isPrimary; // a subkey needs its owner's word
+    this.#maySign = key.isPrimary; // a subkey needs a binding of its owner
   }
 
   apply(body: Buffer, primaryId: Buffer): void {
@@ -102,8 +116,9 @@ class KeyWithFacts {
     const type = fields.number(1);
     fields.take(2); // algorithms
     const hashed = subpacketsOf(fields.take(fields.number(2)));
-    const issuer = hashed.get(SUBPACKET.issuer) ?? subpacketsOf(fields.take(fields.number(2))).get(SUBPACKET.issuer);
-    if (issuer === undefined || !issuer.equals(primaryId)) return; // somebody else's word
+    const issuer =
+      hashed.get(SUBPACKET.issuer) ?? subpacketsOf(fields.take(fields.number(2))).get(SUBPACKET.issuer);
+    if (issuer === undefined || !issuer.equals(primaryId)) return; // statement of another key
     if (REVOCATIONS.includes(type)) this.#isRevoked = true;
     if (this.#key.isPrimary ? !SELF_SIGNATURES.includes(type) : type !== BINDING) return;
     const saidAt = hashed.get(SUBPACKET.signedAt)?.readUInt32BE() ?? 0;

@@ -19,7 +19,7 @@ export class PacketFields {
     return this.#at >= this.#bytes.length;
   }
 
-  /** What has been read so far. */
+  /** Bytes read so far. */
   get taken(): Buffer {
     return this.#bytes.subarray(0, this.#at);
   }
@@ -35,13 +35,16 @@ export class PacketFields {
     return this.take(bytes).readUIntBE(0, bytes);
   }
 
-  /** A number of any size behind the count of its bits, big-endian. */
+  /** Reads a big-endian number of any size behind the count of its bits. */
   mpi(): Buffer {
     return this.take(Math.ceil(this.number(2) / 8));
   }
 }
 
-/** The packets of a key or a signature. @throws {Error} for lengths that only streams of data have, and at a cut end. */
+/**
+ * Yields the packets of a key or a signature. @throws {Error} for lengths that only streams of data
+ * have, and at a truncated end.
+ */
 export function* packetsOf(bytes: Buffer): Generator<Packet> {
   const fields = new PacketFields(bytes);
   while (!fields.isAtEnd) {
@@ -59,7 +62,8 @@ export function subpacketsOf(bytes: Buffer): Map<number, Buffer> {
   const fields = new PacketFields(bytes);
   while (!fields.isAtEnd) {
     const subpacket = fields.take(newLength(fields));
-    found.set((subpacket[0] ?? 0) & 0x7f, subpacket.subarray(1)); // the high bit says that it must be understood
+    // the high bit marks a critical subpacket
+    found.set((subpacket[0] ?? 0) & 0x7f, subpacket.subarray(1));
   }
   return found;
 }
@@ -77,7 +81,7 @@ function oldLength(fields: PacketFields, kind: number): number {
   return fields.number(kind === 0 ? 1 : kind === 1 ? 2 : 4);
 }
 
-/** A number of any size behind the count of its bits. */
+/** Encodes a number of any size behind the count of its bits. */
 export function mpi(bigEndian: Buffer): Buffer {
   const digits = withoutLeadingZeros(bigEndian);
   const bits = digits.length === 0 ? 0 : digits.length * 8 - Math.clz32(digits[0] ?? 0) + 24;

@@ -14,15 +14,21 @@ const HASHES: Readonly<Record<number, string>> = { 8: 'sha256', 9: 'sha384', 10:
 const LAST_DATE = 0xffff_ffffn;
 
 /**
- * Signs a text with a key of OpenPGP, the newest subkey that may sign or else the primary key. The bytes are those of Gitaly, so that
- * the nodes of a cluster make the same commit; but a text with a lone carriage return, which gpg and Gitaly take for different lines, is
- * signed as it is.
+ * Signs a text with an OpenPGP key: the newest subkey that may sign, or else the primary key. The
+ * bytes equal those of Gitaly, so that the nodes of a cluster create the same commit. There is one
+ * exception: a text with a lone carriage return is signed unchanged; gpg and Gitaly disagree about
+ * its lines.
  *
- * @param atSeconds when, since 1970; a signature is never older than its key, and nobody would accept one that is.
+ * @param atSeconds time since 1970; a signature is never older than its key, because no program
+ * would accept it.
  * @returns the armoured detached signature without a final line feed.
  * @throws {Error} `sign commit: …` when no key may sign.
  */
-export async function createOpenPgpSignature(keys: readonly OpenPgpKey[], text: Buffer, atSeconds: bigint): Promise<string> {
+export async function createOpenPgpSignature(
+  keys: readonly OpenPgpKey[],
+  text: Buffer,
+  atSeconds: bigint,
+): Promise<string> {
   const { key, seconds } = signerAt(keys, atSeconds);
   const subpackets = [
     Buffer.from([5, SUBPACKET.signedAt]),
@@ -46,13 +52,17 @@ export async function createOpenPgpSignature(keys: readonly OpenPgpKey[], text: 
   return armor(LABEL, Buffer.concat([Buffer.from([0xc0 | SIGNATURE_TAG]), packetLength(body.length), body]));
 }
 
-/** Whether one of the keys made a signature of a text. False for everything that is no signature. */
+/**
+ * Reports whether one of the keys made a signature of a text. Returns false for anything that is no
+ * signature.
+ */
 export function isOpenPgpSignatureOf(keys: readonly OpenPgpKey[], text: Buffer, armoured: Buffer): boolean {
   try {
     const packet = packetsOf(dearmor(LABEL, armoured) ?? Buffer.alloc(0)).next().value;
     return packet?.tag === SIGNATURE_TAG && verifyBody(keys, text, new PacketFields(packet.body));
   } catch {
-    return false; // cut off, or a number that does not fit: users may write into a commit what they like
+    // truncated, or a number that does not fit: users may write anything into a commit
+    return false;
   }
 }
 
@@ -63,9 +73,11 @@ function verifyBody(keys: readonly OpenPgpKey[], text: Buffer, fields: PacketFie
   const hashed = subpacketsOf(fields.take(fields.number(2)));
   const head = fields.taken;
   const unhashed = subpacketsOf(fields.take(fields.number(2)));
-  const key = keys.find(({ fingerprint }) => isIssuer(hashed, fingerprint) || isIssuer(unhashed, fingerprint));
+  const key = keys.find(
+    ({ fingerprint }) => isIssuer(hashed, fingerprint) || isIssuer(unhashed, fingerprint),
+  );
   if (key === undefined || ALGORITHM_IDS[key.algorithm] !== algorithm) return false;
-  fields.take(2); // of the digest, to save work
+  fields.take(2); // digest prefix for a fast check
 
   const data = signedData(type, text, head);
   const digest = createHash(hash).update(data).digest();
@@ -86,24 +98,27 @@ function signerAt(keys: readonly OpenPgpKey[], atSeconds: bigint): { key: OpenPg
   const wanted = Number(atSeconds < 0n ? 0n : atSeconds > LAST_DATE ? LAST_DATE : atSeconds);
   const able = keys
     .map((key) => ({ key, seconds: Math.max(wanted, key.createdAt) }))
-    .filter(({ key, seconds }) => key.maySign && !key.isRevoked && (key.expiresAt === undefined || seconds < key.expiresAt))
+    .filter(
+      ({ key, seconds }) =>
+        key.maySign && !key.isRevoked && (key.expiresAt === undefined || seconds < key.expiresAt),
+    )
     .sort((a, b) => Number(a.key.isPrimary) - Number(b.key.isPrimary) || b.key.createdAt - a.key.createdAt);
   if (able[0] === undefined) throw new Error('sign commit: openpgp: no valid signing keys');
   return able[0];
 }
 
-/** RFC 4880, section 5.2.4. */
+/** Builds the signed data of RFC 4880, section 5.2.4. */
 function signedData(type: number, text: Buffer, head: Buffer): Buffer {
   const hashed = type === TYPE.text ? withCarriageReturns(text) : text;
   return Buffer.concat([hashed, head, Buffer.from([VERSION, 0xff]), number(head.length, 4)]);
 }
 
-/** A text whose lines end as a signature of text has them. */
+/** Converts the line ends of a text to those of a text signature. */
 function withCarriageReturns(text: Buffer): Buffer {
   return Buffer.from(text.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1');
 }
 
-/** Below 8384, which the signature of the largest key is far from. */
+/** Encodes a length below 8384; the signature of the largest key is much shorter. */
 function packetLength(length: number): Buffer {
   if (length < 192) return number(length, 1);
   return number(0xc000 + length - 192, 2);

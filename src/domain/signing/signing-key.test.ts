@@ -6,9 +6,14 @@ import { parseSigningKey, type SigningKey } from './signing-key.ts';
 
 const NOW = BigInt(Math.floor(Date.now() / 1000));
 /** Ends of lines and spaces before them are what formats for text treat in ways of their own. */
-const TEXTS = ['', 'tree x\n\nmessage\n', 'spaces  \t\nbefore the end \n', 'a\r\nb\n\r\nc\r', 'no end', '\xff\xfe\n'].map(
-  (text) => Buffer.from(text, 'latin1'),
-);
+const TEXTS = [
+  '',
+  'tree x\n\nmessage\n',
+  'spaces  \t\nbefore the end \n',
+  'a\r\nb\n\r\nc\r',
+  'no end',
+  '\xff\xfe\n',
+].map((text) => Buffer.from(text, 'latin1'));
 
 function keyIn(file: string): SigningKey {
   return parseSigningKey(readFileSync(file));
@@ -56,7 +61,10 @@ test('an SSH key has not signed what was changed, signed for another purpose or 
   skip: NO_SSH_KEYGEN,
 }, async () => {
   await using ssh = await OpenSsh.create();
-  const [mine, other] = [await ssh.makeKey('mine', ['-t', 'ed25519']), await ssh.makeKey('other', ['-t', 'ed25519'])];
+  const [mine, other] = [
+    await ssh.makeKey('mine', ['-t', 'ed25519']),
+    await ssh.makeKey('other', ['-t', 'ed25519']),
+  ];
   const key = keyIn(mine);
   const text = Buffer.from('tree x\n');
   const signature = await key.sign(text, NOW);
@@ -98,14 +106,16 @@ const OPENPGP_KEYS: readonly OpenPgpCase[] = [
       return await gpg.exportKey('x@x');
     },
   },
-  ...Object.entries({ nistp256: 'sha256', nistp384: 'sha384', nistp521: 'sha512' }).map(([algorithm, digest]) => ({
-    name: `ecdsa on ${algorithm}`,
-    digest,
-    make: async (gpg: GnuPg) => {
-      await gpg.makeKey('x@x', { algorithm });
-      return await gpg.exportKey('x@x');
-    },
-  })),
+  ...Object.entries({ nistp256: 'sha256', nistp384: 'sha384', nistp521: 'sha512' }).map(
+    ([algorithm, digest]) => ({
+      name: `ecdsa on ${algorithm}`,
+      digest,
+      make: async (gpg: GnuPg) => {
+        await gpg.makeKey('x@x', { algorithm });
+        return await gpg.exportKey('x@x');
+      },
+    }),
+  ),
   {
     name: 'a subkey for signing, and others that are of no use',
     make: async (gpg) => {
@@ -126,7 +136,9 @@ const OPENPGP_KEYS: readonly OpenPgpCase[] = [
 ];
 
 for (const { name, make, digest = 'sha256' } of OPENPGP_KEYS) {
-  test(`gpg verifies what an OpenPGP key signs, and the key knows what gpg signed: ${name}`, { skip: NO_GPG }, async () => {
+  test(`gpg verifies what an OpenPGP key signs, and the key knows what gpg signed: ${name}`, {
+    skip: NO_GPG,
+  }, async () => {
     await using gpg = await GnuPg.create();
     const key = keyIn(await make(gpg));
     assert.equal(key.publicLine, undefined);
@@ -137,14 +149,16 @@ for (const { name, make, digest = 'sha256' } of OPENPGP_KEYS) {
       assert.ok(await gpg.verifies(text, signature), `${JSON.stringify(text.toString('latin1'))}`);
       assert.ok(key.hasSigned(text, signature));
       assert.ok(key.hasSigned(text, await gpg.sign('x@x', text)));
-      // Lines that end in a lone carriage return are gpg's own idea.
+      // gpg alone treats a lone carriage return as the end of a line.
       if (!text.includes('\r')) assert.ok(key.hasSigned(text, await gpg.sign('x@x', text, ['--textmode'])));
       assert.ok(key.hasSigned(text, await gpg.sign('x@x', text, ['--digest-algo', digest])));
     }
   });
 }
 
-test('an OpenPGP key has not signed what was changed or signed by another key', { skip: NO_GPG }, async () => {
+test('an OpenPGP key has not signed what was changed or signed by another key', {
+  skip: NO_GPG,
+}, async () => {
   await using gpg = await GnuPg.create();
   await gpg.makeKey('mine@x');
   await gpg.makeKey('other@x');
@@ -158,7 +172,9 @@ test('an OpenPGP key has not signed what was changed or signed by another key', 
   for (const bytes of spoiled(signature)) assert.equal(typeof key.hasSigned(text, bytes), 'boolean');
 });
 
-test('an OpenPGP signature is one of text, made at the time of the author but not before its key', { skip: NO_GPG }, async () => {
+test('an OpenPGP signature is one of text, made at the time of the author but not before its key', {
+  skip: NO_GPG,
+}, async () => {
   await using gpg = await GnuPg.create();
   await gpg.makeKey('x@x', { madeOn: '20200101', expires: '1y' });
   const created = 1_577_836_800n; // 2020-01-01
@@ -167,14 +183,16 @@ test('an OpenPGP signature is one of text, made at the time of the author but no
     return await gpg.run(['--list-packets'], { input: await key.sign(Buffer.from('x'), seconds) });
   };
 
-  // Gitaly's: text, SHA-256, and the three facts in this order.
+  // The packet of Gitaly: text, SHA-256, and the three facts in this order.
   const inTime = await packetOf(created + 5000n);
   assert.match(inTime, /created 1577841800, md5len 0, sigclass 0x01\n\tdigest algo 8,/);
   assert.deepEqual(inTime.match(/subpkt \d+/g), ['subpkt 2', 'subpkt 16', 'subpkt 33']);
   assert.match(await packetOf(created - 5000n), new RegExp(`created ${created},`));
   assert.match(await packetOf(-1n), new RegExp(`created ${created},`));
-  // Gitaly signs with a key as long as it was good for the author's date.
-  await assert.rejects(key.sign(Buffer.from('x'), NOW), { message: 'sign commit: openpgp: no valid signing keys' });
+  // Gitaly signs with a key that was valid at the author's date.
+  await assert.rejects(key.sign(Buffer.from('x'), NOW), {
+    message: 'sign commit: openpgp: no valid signing keys',
+  });
 });
 
 test('the same text at the same time has the same signature, so that the nodes of a cluster agree', {
@@ -183,10 +201,17 @@ test('the same text at the same time has the same signature, so that the nodes o
   await using gpg = await GnuPg.create();
   await using ssh = await OpenSsh.create();
   await gpg.makeKey('x@x');
-  const files = [await gpg.exportKey('x@x'), await ssh.makeKey('e', ['-t', 'ed25519']), await ssh.makeKey('r', ['-t', 'rsa'])];
+  const files = [
+    await gpg.exportKey('x@x'),
+    await ssh.makeKey('e', ['-t', 'ed25519']),
+    await ssh.makeKey('r', ['-t', 'rsa']),
+  ];
 
   for (const file of files) {
-    const signatures = [await keyIn(file).sign(Buffer.from('x'), NOW), await keyIn(file).sign(Buffer.from('x'), NOW)];
+    const signatures = [
+      await keyIn(file).sign(Buffer.from('x'), NOW),
+      await keyIn(file).sign(Buffer.from('x'), NOW),
+    ];
     assert.deepEqual(signatures[0], signatures[1]);
   }
 });
@@ -198,7 +223,9 @@ test('a revoked subkey signs nothing more, and what it signed is still known', {
   const text = Buffer.from('x');
   const signature = await keyIn(await gpg.exportKey('x@x')).sign(text, NOW);
   const input = 'key 1\nrevkey\ny\n0\n\ny\nsave\n';
-  await gpg.run(['--no-batch', '--yes', '--passphrase', '', '--command-fd', '0', '--edit-key', 'x@x'], { input });
+  await gpg.run(['--no-batch', '--yes', '--passphrase', '', '--command-fd', '0', '--edit-key', 'x@x'], {
+    input,
+  });
 
   const key = keyIn(await gpg.exportKey('x@x'));
 
@@ -213,8 +240,12 @@ test('a key behind a passphrase is refused', { skip: NO_GPG || NO_SSH_KEYGEN }, 
   const openPgp = await gpg.exportKey('x@x', ['--passphrase', 'secret']);
   const openSsh = await ssh.makeKey('key', ['-t', 'ed25519'], 'secret');
 
-  assert.throws(() => keyIn(openPgp), { message: 'read entity: openpgp: this private key is passphrase protected' });
-  assert.throws(() => keyIn(openSsh), { message: 'parse private key: ssh: this private key is passphrase protected' });
+  assert.throws(() => keyIn(openPgp), {
+    message: 'read entity: openpgp: this private key is passphrase protected',
+  });
+  assert.throws(() => keyIn(openSsh), {
+    message: 'parse private key: ssh: this private key is passphrase protected',
+  });
 });
 
 function keyOrError(file: Buffer): SigningKey | Error {
@@ -250,7 +281,7 @@ test('a damaged key is refused without a word of what is in it', {
         refused++;
         continue;
       }
-      // The damage is where nothing is kept, or in what an OpenPGP key says of its use.
+      // The damage is in an unused part, or in the usage flags of an OpenPGP key.
       const text = Buffer.from('x');
       const signature = await key.sign(text, NOW).catch(() => undefined);
       assert.ok(signature === undefined || key.hasSigned(text, signature));

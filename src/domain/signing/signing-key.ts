@@ -11,21 +11,26 @@ export interface SigningKey {
    * Signs a text.
    *
    * @param atSeconds since 1970, for signatures that tell when they were made.
-   * @returns the armoured signature with the line feeds with which Gitaly gives it to git: ids of commits depend on them.
+   * @returns the armoured signature with the line feeds with which Gitaly gives it to git: ids of
+   *   commits depend on them.
    * @throws {Error} when the key may not sign.
    */
   sign(text: Buffer, atSeconds: bigint): Promise<Buffer>;
-  /** Whether the key made an armoured signature of a text. */
+  /** Reports whether the key made an armoured signature of a text. */
   hasSigned(text: Buffer, signature: Buffer): boolean;
 }
 
-/** Reads the contents of a key file: OpenSSH, or OpenPGP, armoured or not. @throws {Error} without the contents in its message. */
+/**
+ * Reads the contents of a key file: OpenSSH, or OpenPGP, armoured or not. @throws {Error} without
+ * the contents in its message.
+ */
 export function parseSigningKey(file: Buffer): SigningKey {
   if (!file.toString('latin1', 0, 64).startsWith('-----BEGIN OPENSSH')) {
     const keys = parseOpenPgpKeys(file);
     return {
       publicLine: undefined,
-      sign: async (text, atSeconds) => Buffer.from(`${await createOpenPgpSignature(keys, text, atSeconds)}\n`),
+      sign: async (text, atSeconds) =>
+        Buffer.from(`${await createOpenPgpSignature(keys, text, atSeconds)}\n`),
       hasSigned: (text, signature) => isOpenPgpSignatureOf(keys, text, signature),
     };
   }
@@ -41,6 +46,8 @@ function sshKey(file: Buffer): ReturnType<typeof parseSshKey> {
   try {
     return parseSshKey(file);
   } catch (error) {
-    throw new Error(`parse private key: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`parse private key: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }

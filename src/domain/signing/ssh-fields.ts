@@ -1,6 +1,9 @@
 import { withoutLeadingZeros } from './key-numbers.ts';
 
-/** Reads the fields of SSH's encoding (RFC 4251, section 5): numbers of 4 bytes, strings behind their length. */
+/**
+ * Reads the fields of SSH's encoding (RFC 4251, section 5): numbers of 4 bytes, strings behind
+ * their length.
+ */
 export class SshFields {
   readonly #bytes: Buffer;
   #at = 0;
@@ -30,7 +33,7 @@ export class SshFields {
   }
 }
 
-/** A string behind its length. */
+/** Encodes a string behind its length. */
 export function sshString(value: string | Buffer): Buffer {
   const bytes = Buffer.from(value);
   const length = Buffer.alloc(4);
@@ -38,7 +41,10 @@ export function sshString(value: string | Buffer): Buffer {
   return Buffer.concat([length, bytes]);
 }
 
-/** A positive number of any size, behind its length: no zeros before it but the one that keeps it positive. */
+/**
+ * Encodes a positive number of any size behind its length. The only leading zero is the one that
+ * keeps it positive.
+ */
 export function sshNumber(bigEndian: Buffer): Buffer {
   const digits = withoutLeadingZeros(bigEndian);
   return sshString((digits[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.alloc(1), digits]) : digits);

@@ -1,5 +1,11 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { ECDSA_CURVES, ecdsaPrivateKey, ed25519PrivateKey, rsaPrivateKey, withoutLeadingZeros } from './key-numbers.ts';
+import {
+  ECDSA_CURVES,
+  ecdsaPrivateKey,
+  ed25519PrivateKey,
+  rsaPrivateKey,
+  withoutLeadingZeros,
+} from './key-numbers.ts';
 import { SshFields, sshString } from './ssh-fields.ts';
 
 const MAGIC = 'openssh-key-v1\0';
@@ -17,14 +23,16 @@ export interface SshKey {
 /**
  * Reads an OpenSSH private key file.
  *
- * @throws {Error} `ssh: …` when the file is damaged, protected by a passphrase, or holds a key of another type.
+ * @throws {Error} `ssh: …` when the file is damaged, protected by a passphrase, or holds a key of
+ *   another type.
  * @see OpenSSH: PROTOCOL.key
  */
 export function parseSshKey(file: Buffer): SshKey {
   const body = PEM.exec(file.toString('latin1'))?.[1];
   if (body === undefined) throw new Error('ssh: no key found');
   const bytes = Buffer.from(body, 'base64');
-  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw new Error('ssh: invalid openssh private key format');
+  if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC)
+    throw new Error('ssh: invalid openssh private key format');
 
   const fields = new SshFields(bytes.subarray(MAGIC.length));
   const cipher = fields.text();
@@ -42,20 +50,34 @@ export function parseSshKey(file: Buffer): SshKey {
   return { type, publicBlob, privateKey, publicKey: createPublicKey(privateKey) };
 }
 
-/** The key, and the fields of its public half as they are written there. */
-function readPrivateKey(type: string, fields: SshFields): { privateKey: KeyObject; publicFields: readonly Buffer[] } {
+/** Reads the key, and the fields of its public half in their written form. */
+function readPrivateKey(
+  type: string,
+  fields: SshFields,
+): { privateKey: KeyObject; publicFields: readonly Buffer[] } {
   const number = (): Buffer => withoutLeadingZeros(fields.string());
   if (type === 'ssh-ed25519') {
     const publicKey = fields.string();
-    return { privateKey: ed25519PrivateKey(fields.string().subarray(0, 32), publicKey), publicFields: [publicKey] };
+    return {
+      privateKey: ed25519PrivateKey(fields.string().subarray(0, 32), publicKey),
+      publicFields: [publicKey],
+    };
   }
   if (type === 'ssh-rsa') {
-    const [n, e, d, inverse, p, q] = [fields.string(), fields.string(), number(), number(), number(), number()];
+    const [n, e, d, inverse, p, q] = [
+      fields.string(),
+      fields.string(),
+      number(),
+      number(),
+      number(),
+      number(),
+    ];
     const numbers = { n: withoutLeadingZeros(n), e: withoutLeadingZeros(e), d, p, q, inverse };
     return { privateKey: rsaPrivateKey(numbers), publicFields: [e, n] };
   }
   const curve = ECDSA_CURVES[type.replace('ecdsa-sha2-', '')];
-  if (curve === undefined) throw new Error('ssh: unhandled key type; signing keys are of type ed25519, rsa or ecdsa');
+  if (curve === undefined)
+    throw new Error('ssh: unhandled key type; signing keys are of type ed25519, rsa or ecdsa');
   const [name, point] = [fields.string(), fields.string()];
   return { privateKey: ecdsaPrivateKey(curve, number(), point), publicFields: [name, point] };
 }

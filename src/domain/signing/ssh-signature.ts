@@ -10,9 +10,12 @@ const MAGIC = 'SSHSIG';
 const VERSION = 1;
 const NAMESPACE = 'git';
 const HASH = 'sha512';
-/** What others may have hashed with. */
+/** Hashes that other signers may have used. */
 const HASHES = [HASH, 'sha256'];
-/** Of the text of a signature, as Go's encoder breaks lines; ssh-keygen breaks them at 70, and everybody reads both. */
+/**
+ * Of the text of a signature, as Go's encoder breaks lines; ssh-keygen breaks them at 70, and
+ * everybody reads both.
+ */
 const LINE_LENGTH = 64;
 const ARMOR = /^-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\n]+)-----END SSH SIGNATURE-----\n*$/;
 
@@ -34,10 +37,15 @@ export async function createSshSignature(key: SshKey, text: Buffer): Promise<Buf
     sshString(Buffer.concat([sshString(algorithm), sshString(value)])),
   ]);
   const lines = blob.toString('base64').match(new RegExp(`.{1,${LINE_LENGTH}}`, 'g')) ?? [];
-  return Buffer.from(['-----BEGIN SSH SIGNATURE-----', ...lines, '-----END SSH SIGNATURE-----', ''].join('\n'));
+  return Buffer.from(
+    ['-----BEGIN SSH SIGNATURE-----', ...lines, '-----END SSH SIGNATURE-----', ''].join('\n'),
+  );
 }
 
-/** Whether the key made a signature of a text, for use by git. False for everything that is no signature. */
+/**
+ * Reports whether the key made a signature of a text, for use by git. Returns false for anything
+ * that is no signature.
+ */
 export function isSshSignatureOf(key: SshKey, text: Buffer, armoured: Buffer): boolean {
   const body = ARMOR.exec(armoured.toString('latin1'))?.[1];
   if (body === undefined) return false;
@@ -46,12 +54,14 @@ export function isSshSignatureOf(key: SshKey, text: Buffer, armoured: Buffer): b
   try {
     return verifyBlob(key, text, new SshFields(blob.subarray(MAGIC.length)));
   } catch {
-    return false; // cut off, or a number that does not fit: users may write into a commit what they like
+    // truncated, or a number that does not fit: users may write anything into a commit
+    return false;
   }
 }
 
 function verifyBlob(key: SshKey, text: Buffer, fields: SshFields): boolean {
-  if (fields.number() !== VERSION || !fields.string().equals(key.publicBlob) || fields.text() !== NAMESPACE) return false;
+  if (fields.number() !== VERSION || !fields.string().equals(key.publicBlob) || fields.text() !== NAMESPACE)
+    return false;
   fields.string(); // reserved
   const hash = fields.text();
   const signature = new SshFields(fields.string());
@@ -77,7 +87,7 @@ function algorithmOf(keyType: string): Algorithm {
   return { algorithm: keyType, digest: curve?.hash ?? null, ...(curve && { curveBytes: curve.bytes }) };
 }
 
-/** What is signed in place of the text. */
+/** Builds the data that is signed in place of the text. */
 function signedData(hash: string, text: Buffer): Buffer {
   const digest = createHash(hash).update(text).digest();
   return Buffer.concat([Buffer.from(MAGIC), ...[NAMESPACE, '', hash, digest].map(sshString)]);

@@ -1,23 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Ident } from '#git/objects/format-ident';
-import { ObjectWriter } from '#git/objects/write-objects';
+import type { Ident } from '#git/objects/write/format-ident';
+import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
-import { gitOutput } from '#testkit/init-repository';
-import { StorageFixture } from '#testkit/storage-fixture';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { type NewTag, writeTag } from './write-tag.ts';
 
-const TAGGER: Ident = { name: Buffer.from('Ann'), email: Buffer.from('a@x'), seconds: 1_700_000_000n, timezone: '-0330' };
+const TAGGER: Ident = {
+  name: Buffer.from('Ann'),
+  email: Buffer.from('a@x'),
+  seconds: 1_700_000_000n,
+  timezone: '-0330',
+};
 
 async function write(repository: Repository, tag: NewTag): Promise<string | undefined> {
-  await using writer = new ObjectWriter(repository, repository.git.objectFormat(repository));
+  await using writer = new ObjectWriter(repository, repository.objectFormat);
   const oid = await writeTag(writer, tag);
   await writer.finish();
   return oid;
 }
 
-/** The id that git gives the tag, `undefined` when it refuses it. */
+/** Returns the id that git gives the tag; `undefined` when git refuses it. */
 function gitsTag(repository: Repository, { name, target, tagger, message }: NewTag): string | undefined {
   const text = Buffer.concat([
     Buffer.from(`object ${target.oid}\ntype ${target.type}\ntag `),
@@ -32,11 +37,11 @@ function gitsTag(repository: Repository, { name, target, tagger, message }: NewT
   try {
     return gitOutput(repository.path, ['mktag'], text);
   } catch {
-    return undefined; // its exit code says no; the words do not matter
+    return undefined; // the exit code reports it; the message does not matter
   }
 }
 
-/** Callers let no line feeds and angle brackets through. */
+/** Callers pass no line feeds and no angle brackets. */
 const text = (maxLength: number) =>
   fc
     .oneof(
@@ -55,10 +60,20 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`a tag of a ${objectFormat} repository is that of git mktag, or refused by both`, async () => {
     await using fixture = await StorageFixture.create();
     const repository = fixture.init('x.git', { objectFormat, commits: 1 });
-    const [commit = '', tree = ''] = fixture.runGit(repository.path, ['rev-parse', 'main', 'main^{tree}']).split('\n');
-    const target = fc.constantFrom({ oid: commit, type: 'commit' as const }, { oid: tree, type: 'tree' as const });
+    const [commit = '', tree = ''] = fixture
+      .runGit(repository.path, ['rev-parse', 'main', 'main^{tree}'])
+      .split('\n');
+    const target = fc.constantFrom(
+      { oid: commit, type: 'commit' as const },
+      { oid: tree, type: 'tree' as const },
+    );
     const seconds = fc.oneof(fc.bigInt({ min: -10n, max: 10n }), fc.bigInt({ min: 0n, max: 1n << 37n }));
-    const tagger = fc.record({ name: text(8), email: text(8), seconds, timezone: fc.constantFrom('+0000', '+0545', '-1200') });
+    const tagger = fc.record({
+      name: text(8),
+      email: text(8),
+      seconds,
+      timezone: fc.constantFrom('+0000', '+0545', '-1200'),
+    });
 
     await fc.assert(
       fc.asyncProperty(fc.record({ name, target, tagger, message: text(30) }), async (tag) => {
@@ -66,7 +81,16 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       }),
       {
         numRuns: 60,
-        examples: [[{ name: Buffer.from('v1'), target: { oid: tree, type: 'tree' }, tagger: TAGGER, message: Buffer.alloc(0) }]],
+        examples: [
+          [
+            {
+              name: Buffer.from('v1'),
+              target: { oid: tree, type: 'tree' },
+              tagger: TAGGER,
+              message: Buffer.alloc(0),
+            },
+          ],
+        ],
       },
     );
   });

@@ -1,6 +1,6 @@
-import { formatIdent, type Ident } from '#git/objects/format-ident';
 import type { ObjectType } from '#git/objects/object-info';
-import type { ObjectWriter } from '#git/objects/write-objects';
+import { formatIdent, type Ident } from '#git/objects/write/format-ident';
+import type { ObjectWriter } from '#git/objects/write/write-objects';
 import { validateReference } from '#git/refs/validate-reference';
 
 export interface NewTag {
@@ -9,17 +9,20 @@ export interface NewTag {
   /** An object that exists, and its type. */
   readonly target: { readonly oid: string; readonly type: ObjectType };
   readonly tagger: Ident;
-  /** Stored as it is: no line feed is added. */
+  /** Stored unchanged: no line feed is added. */
   readonly message: Uint8Array;
 }
 
 /**
- * Writes a tag object, the same as `git mktag` does, bytes as they are.
+ * Writes a tag object as `git mktag` does, with unchanged bytes.
  *
- * @returns its id, on disk when the writer has finished; `undefined` when git would refuse it: a name that no reference can have, a date before
- *   1970, a NUL before the message.
+ * @returns its id, on disk when the writer has finished; `undefined` when git would refuse it: a
+ *   name that no reference can have, a date before 1970, a NUL before the message.
  */
-export async function writeTag(writer: ObjectWriter, { name, target, tagger, message }: NewTag): Promise<string | undefined> {
+export async function writeTag(
+  writer: ObjectWriter,
+  { name, target, tagger, message }: NewTag,
+): Promise<string | undefined> {
   const header = Buffer.concat([
     Buffer.from(`object ${target.oid}\ntype ${target.type}\ntag `),
     name,

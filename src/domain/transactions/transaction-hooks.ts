@@ -1,29 +1,34 @@
-import type { GitProcess } from '#git/command/git-process';
-import type { HookSetup } from '#git/git';
+import type { GitProcess } from '#git/command/process/git-process';
+import type { HookSetup } from '#git/command/spawn-options';
+import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
-import type { Vote } from '#storage/voter';
 import type { HooksDirectories } from '../hooks/hooks-directories.ts';
-import { parseReferenceTransactionState, referenceTransactionBallot } from '../hooks/reference-transaction.ts';
-import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '../hooks/relay.ts';
+import {
+  parseReferenceTransactionState,
+  referenceTransactionBallot,
+} from '../hooks/reference-transaction.ts';
+import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '../hooks/relay/relay.ts';
 
-/** What a git command that changes references needs for its part in a cluster's vote. */
+/** Hooks through which a git command that changes references takes part in a cluster's vote. */
 export interface TransactionHooks {
   readonly setup: HookSetup;
   readonly extraPipes: number;
-  /** Answers the hooks of a started command; resolves when the command is done with them. */
+  /** Answers the hooks of a started command; resolves when the command needs them no longer. */
   serve(process: GitProcess): Promise<void>;
 }
 
 export interface TransactionHooksOptions {
   readonly vote: Vote;
   readonly directories: HooksDirectories;
-  /** Told why a vote failed: git, and with it the caller, only learns that a hook did. */
+  /**
+   * Receives the reason of a failed vote: git, and so the caller, only learns that a hook failed.
+   */
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Hooks for changes of references that users have no say in: git asks for a vote before and after each change, and nothing else
- * runs.
+ * Creates the hooks for changes of references without access checks. git requests a vote before and
+ * after each change; nothing else runs.
  */
 export function transactionHooks(repository: Repository, options: TransactionHooksOptions): TransactionHooks {
   const directory = options.directories.directoryFor(new Set(['reference-transaction']));
@@ -33,7 +38,8 @@ export function transactionHooks(repository: Repository, options: TransactionHoo
     setup,
     extraPipes: RELAY_PIPES,
     async serve({ extra: [requests, answers] }) {
-      if (requests !== undefined && answers !== undefined) await serveRelay(requests, answers, handle, options.onError);
+      if (requests !== undefined && answers !== undefined)
+        await serveRelay(requests, answers, handle, options.onError);
     },
   };
 }
@@ -42,16 +48,18 @@ function voteHandler(repository: Repository, { vote, onError }: TransactionHooks
   return async ({ args: [word], stdin }) => {
     const state = parseReferenceTransactionState(word?.toString() ?? '');
     if (state === undefined) throw new Error(`reference-transaction hook has invalid state: "${word}"`);
-    // Newer git says that it will begin before it locks anything. Gitaly's hook does not vote on that.
+    // Newer versions of git announce a transaction before they take locks. Gitaly's hook does not
+    // vote on that.
     if (state === 'preparing') return 0;
-    const ballot = referenceTransactionBallot(state, stdin, repository.git.objectFormat(repository));
+    const ballot = referenceTransactionBallot(state, stdin, repository.objectFormat);
     if (ballot === undefined) return 0;
     try {
       await vote(ballot.phase, ballot.hash);
       return 0;
     } catch (error) {
       onError(error);
-      return 1; // git gives the change up and says so to its hook, which we are still there to answer
+      // git rolls the change back and reports it to its hook, which is still served
+      return 1;
     }
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseTransaction } from './transaction.ts';
+import { parseTransaction, transactionToJson } from './transaction.ts';
 
 const encode = (text: string): string => Buffer.from(text).toString('base64');
 
@@ -14,7 +14,26 @@ test('a transaction is read from metadata; the way back is that of the connectio
 
 test('fields may be missing, but what is no transaction is refused', () => {
   assert.deepEqual(parseTransaction(encode('{}'), 1), { id: 0n, node: '', primary: false, backchannelId: 1 });
-  for (const text of ['', 'x', 'null', '[1', '{"id":"7"}', '{"node":1}']) {
-    assert.throws(() => parseTransaction(encode(text), 1), text);
+  for (const text of [
+    '',
+    'x',
+    'null',
+    '[1',
+    '{"id":"7"}',
+    '{"node":1}',
+    '{"id":1.5}',
+    '{"id":-1}',
+    '{"id":18446744073709551616}',
+  ]) {
+    assert.throws(() => parseTransaction(encode(text), 1), { code: 'INTERNAL' }, text);
   }
+});
+
+test('an id of 64 bits is exact', () => {
+  const value = encode('{"id":18446744073709551615}');
+
+  const transaction = parseTransaction(value, 1);
+
+  assert.equal(transaction?.id, 18_446_744_073_709_551_615n);
+  assert.match(JSON.stringify(transactionToJson(transaction)), /"id":18446744073709551615,/);
 });

@@ -1,35 +1,75 @@
-/** A vote of a cluster that a change has to take part in, as the request's metadata names it. */
+import { exactInteger, parseWithExactIntegers } from '#base/exact-integers';
+import { GitalyError } from '#base/gitaly-error';
+import { JsonFields } from '#base/json-fields';
+
+/** Vote of a cluster that a change has to take part in, as the request's metadata name it. */
 export interface Transaction {
   readonly id: bigint;
-  /** The name under which this server votes. */
+  /** Name under which this server votes. */
   readonly node: string;
-  /** Exactly one node is; only there access is checked and custom hooks run. */
+  /** True on exactly one node. Only this node checks access and runs custom hooks. */
   readonly primary: boolean;
-  /** Reverse channel to whoever counts the votes; 0 when the request came over a connection without one. */
+  /**
+   * Reverse channel to the counter of the votes; 0 when the request came over a connection without
+   * one.
+   */
   readonly backchannelId: number;
 }
 
 /**
- * Reads the value of `gitaly-reference-transaction`: base64 of `{"id", "node", "primary"}`. The reverse channel is the one of
- * the connection the request came over; a number in the value does not count.
+ * Reads the value of `gitaly-reference-transaction`: base64 of `{"id", "node", "primary"}`. The
+ * reverse channel is the one of the connection the request came over; a number in the value does
+ * not count.
  *
  * @returns `undefined` without a value: nothing is voted on.
- * @throws {Error} when the value is malformed. To go on without voting would let the nodes of a cluster drift apart.
+ * @throws {GitalyError} INTERNAL when the value is malformed. To go on without voting would let the
+ *   nodes of a cluster drift apart.
  */
-export function parseTransaction(value: string | undefined, backchannelId: number | undefined): Transaction | undefined {
+export function parseTransaction(
+  value: string | undefined,
+  backchannelId: number | undefined,
+): Transaction | undefined {
   if (value === undefined) return undefined;
-  return transactionFromJson(JSON.parse(Buffer.from(value, 'base64').toString()), backchannelId ?? 0);
+  return transactionFromJson(decoded(value), backchannelId ?? 0);
 }
 
-/** @throws {Error} when it is no object with an id that is a number. */
+function decoded(value: string): unknown {
+  try {
+    return parseWithExactIntegers(Buffer.from(value, 'base64').toString());
+  } catch (error) {
+    throw malformed(error);
+  }
+}
+
+function malformed(cause?: unknown): GitalyError {
+  return new GitalyError('INTERNAL', 'malformed transaction', { cause });
+}
+
+/** Ids have 64 bits. */
+const MAX_ID = 2n ** 64n - 1n;
+
+function idFrom(value: unknown): bigint {
+  const id = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (typeof id !== 'bigint' || id < 0n || id > MAX_ID) throw malformed();
+  return id;
+}
+
+/** Parses the JSON form. @throws {GitalyError} when it is no object with an id that is a number. */
 export function transactionFromJson(json: unknown, backchannelId?: number): Transaction {
-  if (typeof json !== 'object' || json === null) throw new Error('malformed transaction');
-  const { id, node, primary, backchannel_id } = { id: 0, node: '', primary: false, backchannel_id: 0, ...json };
-  if (typeof id !== 'number' || typeof node !== 'string') throw new Error('malformed transaction');
-  return { id: BigInt(id), node, primary: primary === true, backchannelId: backchannelId ?? Number(backchannel_id) };
+  const fields = JsonFields.of(json);
+  if (fields === undefined) throw malformed();
+  const id = fields.has('id') ? idFrom(fields.value('id')) : 0n;
+  const node = fields.has('node') ? fields.text('node') : '';
+  if (node === undefined) throw malformed();
+  return {
+    id,
+    node,
+    primary: fields.flag('primary') === true,
+    backchannelId: backchannelId ?? fields.number('backchannel_id') ?? 0,
+  };
 }
 
-/** The JSON form in which hooks carry a transaction. */
+/** Returns the JSON form in which hooks carry a transaction. */
 export function transactionToJson({ id, node, primary, backchannelId }: Transaction): object {
-  return { backchannel_id: backchannelId, id: Number(id), node, primary };
+  return { backchannel_id: backchannelId, id: exactInteger(id), node, primary };
 }

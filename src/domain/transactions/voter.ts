@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { GitalyError } from '#base/gitaly-error';
-import type { Vote, VotePhase } from '#storage/voter';
+import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import type { Transaction } from './transaction.ts';
 
-/** What whoever counts the votes says to one: go on, undo the change, or leave it be (somebody refused it). */
+/** Outcome of a vote: make the change, undo it, or stop (another participant refused it). */
 export type VoteOutcome = 'commit' | 'abort' | 'stop';
 
-/** The far end of a reverse channel, as far as votes go. */
+/** Client for votes at the far end of a reverse channel. */
 export interface VotingClient {
-  /** Resolves when all votes of the phase are in; `undefined` for an answer that we do not know. */
+  /** Resolves when all votes of the phase are in; `undefined` for an unknown answer. */
   vote(ballot: Ballot, options: { signal: AbortSignal }): Promise<VoteOutcome | undefined>;
-  /** Says that the change will not happen. */
+  /** Reports that the change will not happen. */
   stop(transactionId: bigint, options: { signal: AbortSignal }): Promise<void>;
 }
 
@@ -23,13 +23,19 @@ export interface Ballot {
 }
 
 export interface VoterOptions {
-  /** Finds the reverse channel of a connection. @throws {Error} `no backchannel for peer <id>` */
+  /**
+   * Returns the client for the reverse channel of a connection. @throws {Error} `no backchannel for
+   * peer <id>`
+   */
   readonly connect: (backchannelId: number) => VotingClient;
-  /** Time between a vote and its outcome, in seconds (`gitaly_hook_transaction_voting_delay_seconds`). */
+  /**
+   * Time between a vote and its outcome, in seconds
+   * (`gitaly_hook_transaction_voting_delay_seconds`).
+   */
   readonly observeDelay?: ((seconds: number) => void) | undefined;
 }
 
-/** The vote was lost, or did not come together in time. */
+/** Error of a lost vote, or of a vote that was not complete in time. */
 export class TransactionAbortedError extends Error {
   override readonly name = 'TransactionAbortedError';
 
@@ -38,7 +44,7 @@ export class TransactionAbortedError extends Error {
   }
 }
 
-/** Somebody ended the transaction because the change was refused. */
+/** Error of a transaction that was stopped because the change was refused. */
 export class TransactionStoppedError extends Error {
   override readonly name = 'TransactionStoppedError';
 
@@ -47,10 +53,13 @@ export class TransactionStoppedError extends Error {
   }
 }
 
-/** Long, since a vote waits for the slowest node, and that one may be running access checks and custom hooks. */
+/**
+ * Long, because a vote waits for the slowest node, which may be running access checks and custom
+ * hooks.
+ */
 const VOTE_TIMEOUT_MS = 5 * 60 * 1000;
 
-/** What the last vote of a push carries: nothing was hashed. */
+/** Hash of the last vote of a push, in which nothing was hashed. */
 export const ZERO_VOTE = new Uint8Array(20);
 
 /** Takes part in the votes of a cluster. */
@@ -62,11 +71,16 @@ export class Voter {
   }
 
   /**
-   * Casts one vote. Resolves when the change may go on.
+   * Casts one vote. Resolves when the change may proceed.
    *
-   * @throws {TransactionAbortedError} {TransactionStoppedError}, and whatever went wrong with asking.
+   * @throws {TransactionAbortedError} {TransactionStoppedError}, and errors of the request.
    */
-  async vote(transaction: Transaction, phase: VotePhase, hash: Uint8Array, options: { signal: AbortSignal }): Promise<void> {
+  async vote(
+    transaction: Transaction,
+    phase: VotePhase,
+    hash: Uint8Array,
+    options: { signal: AbortSignal },
+  ): Promise<void> {
     const client = this.#connect(transaction);
     const start = performance.now();
     const timeout = AbortSignal.timeout(VOTE_TIMEOUT_MS);
@@ -76,7 +90,9 @@ export class Voter {
       outcome = await client.vote(ballot, { signal: AbortSignal.any([options.signal, timeout]) });
     } catch (error) {
       if (!timeout.aborted || options.signal.aborted) throw error;
-      throw new GitalyError('CANCELLED', 'transaction timeout 5m0s exceeded: context canceled', { cause: error });
+      throw new GitalyError('CANCELLED', 'transaction timeout 5m0s exceeded: context canceled', {
+        cause: error,
+      });
     } finally {
       this.#options.observeDelay?.((performance.now() - start) / 1000);
     }
@@ -85,12 +101,15 @@ export class Voter {
     if (outcome === undefined) throw new Error('invalid transaction state');
   }
 
-  /** Tells the others that the change was refused here. */
+  /** Informs the other nodes that the change was refused here. */
   async stop(transaction: Transaction, options: { signal: AbortSignal }): Promise<void> {
     await this.#connect(transaction).stop(transaction.id, options);
   }
 
-  /** The votes of one call, for rooms that know nothing about transactions; `undefined` when there is nothing to vote on. */
+  /**
+   * Returns the votes of one call, for modules that do not depend on transactions; `undefined` when
+   * there is nothing to vote on.
+   */
   voteOf(transaction: Transaction | undefined, options: { signal: AbortSignal }): Vote | undefined {
     return transaction && ((phase, hash) => this.vote(transaction, phase, hash, options));
   }
@@ -104,13 +123,17 @@ export class Voter {
   }
 }
 
-/** The hash of a vote: always SHA-1, whatever the repository uses. */
+/** Returns the hash of a vote: always SHA-1, also in repositories with another hash. */
 export function voteHash(data: string | Uint8Array): Buffer {
   return createHash('sha1').update(data).digest();
 }
 
-/** Whether an error, or what caused it, is the outcome of a vote of this kind. */
-export function isVoteOutcome(error: unknown, kind: typeof TransactionAbortedError | typeof TransactionStoppedError): boolean {
-  for (let current = error; current instanceof Error; current = current.cause) if (current instanceof kind) return true;
+/** Reports whether an error, or an error that caused it, is the outcome of a vote of this kind. */
+export function isVoteOutcome(
+  error: unknown,
+  kind: typeof TransactionAbortedError | typeof TransactionStoppedError,
+): boolean {
+  for (let current = error; current instanceof Error; current = current.cause)
+    if (current instanceof kind) return true;
   return false;
 }

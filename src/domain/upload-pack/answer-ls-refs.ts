@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
-import { writeChunk } from '#base/copy-stream';
-import { evenPieces } from '#base/even-pieces';
 import { messageOf } from '#base/gitaly-error';
+import { writeChunk } from '#base/streams/copy-stream';
+import { evenPieces } from '#base/streams/even-pieces';
 import type { ConfigPair } from '#git/command/config';
 import type { Repository } from '#storage/repository';
 import { advertisedPackets } from '../git-service/advertised-packets.ts';
@@ -14,12 +14,12 @@ export interface LsRefsOptions {
   readonly signal: AbortSignal;
 }
 
-/** Bytes that are handed to the transport at once. */
+/** Bytes that are passed to the transport at once. */
 const PIECE_BYTES = 256 * 1024;
 
 /**
- * The bytes that `git upload-pack` would answer with, in pieces that must not be changed; `undefined` where that takes git, also to say
- * what is wrong with a repository.
+ * Returns the bytes of `git upload-pack`'s answer, in pieces that must not be changed; `undefined`
+ * where only git can answer, including errors of a damaged repository.
  *
  * @throws {GitalyError} of an abort.
  */
@@ -29,11 +29,13 @@ export async function lsRefsAnswer(
   options: LsRefsOptions,
 ): Promise<Buffer[] | undefined> {
   return await advertisedPackets(repository, { service: 'upload-pack', ...options }, (settings) =>
-    objectFormat === settings.objectFormat ? { ...query, unborn: query.unborn && settings.allowsUnborn } : undefined,
+    objectFormat === settings.objectFormat
+      ? { ...query, unborn: query.unborn && settings.allowsUnborn }
+      : undefined,
   );
 }
 
-/** Writes pieces as fast as the client takes them; small ones are put together. @throws {ClientGoneError} */
+/** Writes pieces at the client's speed; small ones are joined. @throws {ClientGoneError} */
 export async function sendPieces(pieces: readonly Buffer[], destination: Writable): Promise<void> {
   try {
     for (const piece of evenPieces(pieces, PIECE_BYTES)) await writeChunk(destination, piece);

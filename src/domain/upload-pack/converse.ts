@@ -1,6 +1,7 @@
 import { abortable } from '#base/abortable';
+import { FLUSH_PACKET } from '#base/pkt-line/packet';
 import { abortError } from '#git/command/exit-error';
-import { isAnswerable } from '../git-service/advertised-packets.ts';
+import { isListable } from '../git-service/advertised-packets.ts';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import { watchNegotiation } from '../git-service/negotiation-limit.ts';
 import { observingAdvertisement, withoutAdvertisement } from './advertisement-output.ts';
@@ -10,16 +11,13 @@ import { Negotiation } from './negotiation.ts';
 import { DONE, runGit } from './run-git.ts';
 import { type TakenInput, takeLsRefs } from './take-ls-refs.ts';
 
-/** With it a client ends a conversation that needs no more: nothing is new. */
-const FAREWELL = Buffer.from('0000');
-
 /**
- * Serves a conversation in protocol v2. As long as the client only asks for references, which is all that most fetches do, no process is
- * started; git comes in at the first other command, and has its own advertisement left out.
+ * Serves a conversation in protocol v2. While the client only asks for references, as most fetches
+ * do, no process is started. git starts at the first other command; its advertisement is omitted.
  */
 export async function converse(fetch: Fetch, capabilities: CapabilityAdvertisements): Promise<FetchResult> {
   const { config, repository, streams } = fetch;
-  if (!isAnswerable(repository, { service: 'upload-pack', config })) return await runGit(fetch);
+  if (!isListable(repository, { service: 'upload-pack', config })) return await runGit(fetch);
   const { known, remember } = await capabilities.lookUp(repository, config);
   if (known !== undefined) return await beginWithoutGit(fetch, known);
   const stdout = observingAdvertisement(streams.stdout, (advertisement) => void remember([advertisement]));
@@ -52,7 +50,9 @@ async function beginWithoutGit(fetch: Fetch, advertisement: readonly Buffer[]): 
   );
 }
 
-/** Answers until the client is satisfied (`undefined`), or asks what git has to answer. */
+/**
+ * Answers until the client is satisfied (`undefined`), or sends a command that git has to answer.
+ */
 async function answerAlone(
   { repository, config, signal, streams }: Fetch,
   advertisement: readonly Buffer[],
@@ -63,7 +63,8 @@ async function answerAlone(
   for (;;) {
     const taken = await takeLsRefs(source);
     const answer = taken.request && (await lsRefsAnswer(repository, taken.request, { config, signal }));
-    if (answer === undefined && !taken.isEnd && !taken.bytes.equals(FAREWELL)) return taken;
+    // A client that has everything already ends the conversation with a flush packet.
+    if (answer === undefined && !taken.isEnd && !taken.bytes.equals(FLUSH_PACKET)) return taken;
     negotiation.push(taken.bytes);
     if (answer === undefined) return undefined;
     await sendPieces(answer, streams.stdout);

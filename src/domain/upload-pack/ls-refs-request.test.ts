@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FLUSH, packet } from '#testkit/push';
+import { FLUSH, packet } from '#testkit/repositories/push';
 import { LsRefsParser } from './ls-refs-request.ts';
 import { takeLsRefs } from './take-ls-refs.ts';
 
 const COMMAND = packet('command=ls-refs\n');
-const FULL = `${COMMAND}${packet('agent=git/2.45')}${packet('object-format=sha256\n')}0001${packet('peel\n')}${packet('ref-prefix HEAD\n')}${packet('ref-prefix refs/a b')}${FLUSH}`;
+const CAPABILITIES = `${packet('agent=git/2.45')}${packet('object-format=sha256\n')}`;
+const PREFIXES = `${packet('ref-prefix HEAD\n')}${packet('ref-prefix refs/a b')}`;
+const FULL = `${COMMAND}${CAPABILITIES}0001${packet('peel\n')}${PREFIXES}${FLUSH}`;
 
 test('a whole request is understood', () => {
   assert.deepEqual(new LsRefsParser().push(Buffer.from(FULL)), {
@@ -24,7 +26,7 @@ test('every beginning of a request may become one', () => {
 });
 
 const OTHERS: readonly string[] = [
-  packet('command=fetch'), // known by its first packet
+  packet('command=fetch'), // recognised by its first packet
   `${packet('agent=x')}${COMMAND}${FLUSH}`,
   `${COMMAND}${COMMAND}${FLUSH}`,
   `${COMMAND}${packet('session-id=x')}${FLUSH}`,
@@ -42,7 +44,7 @@ const OTHERS: readonly string[] = [
   `0004${FLUSH}`,
   FLUSH,
   'GET / HTTP/1.1',
-  `${COMMAND}0001${packet('ref-prefix x').repeat(70_000)}${FLUSH}`, // git no longer looks at prefixes
+  `${COMMAND}0001${packet('ref-prefix x').repeat(70_000)}${FLUSH}`, // git no longer applies prefixes
 ];
 
 for (const [index, text] of OTHERS.entries()) {
@@ -52,7 +54,8 @@ for (const [index, text] of OTHERS.entries()) {
 }
 
 async function* inPieces(text: string, length: number): AsyncGenerator<Uint8Array> {
-  for (let start = 0; start < text.length; start += length) yield Buffer.from(text.slice(start, start + length));
+  for (let start = 0; start < text.length; start += length)
+    yield Buffer.from(text.slice(start, start + length));
 }
 
 test('of a request that is for git nothing is lost, however it is cut', async () => {

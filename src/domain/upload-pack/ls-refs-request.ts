@@ -1,4 +1,6 @@
-/** What a client asks with the command `ls-refs` of git's protocol v2. */
+import { type Packet, packetAt, sizeOfPacket } from '#base/pkt-line/packet';
+
+/** Request of a client with the command `ls-refs` of git's protocol v2. */
 export interface LsRefsRequest {
   readonly peel: boolean;
   readonly symrefs: boolean;
@@ -9,32 +11,28 @@ export interface LsRefsRequest {
 
 /** Prefixes of a thousand branches take a tenth of it. */
 const MAX_REQUEST_BYTES = 1024 * 1024;
-/** A client that sends byte by byte costs git less than us. */
+/** For a client that sends single bytes, git is cheaper. */
 const MAX_CHUNKS = 1_000;
-const MAX_PACKET_BYTES = 65520; // git: LARGE_PACKET_MAX
-const LENGTH = /^[0-9a-fA-F]{4}$/;
 const LF = 0x0a;
 
-/** git takes a client that does not say for one of these. */
+/** git assumes it for a client that sends no format. */
 const DEFAULT_OBJECT_FORMAT = 'sha1';
 
-type Packet = Buffer | 'flush' | 'delimiter';
-
-/** Reads a request from a client's bytes as they come. */
+/** Parses a request from a client's bytes as they arrive. */
 export class LsRefsParser {
   #bytes: Buffer = Buffer.alloc(0);
   readonly #packets: Packet[] = [];
   #at = 0;
   #chunks = 0;
 
-  /** All that came so far. */
+  /** All bytes received so far. */
   get bytes(): Buffer {
     return this.#bytes;
   }
 
   /**
-   * Takes the next bytes. `more` means that it may still become a request; `other` that it is something else, or something that git has to
-   * judge: another command, a capability that does not go without saying, bytes behind the end.
+   * Takes the next bytes. `more` means that a request may still follow. `other` means anything that
+   * git has to handle: another command, an unusual capability, bytes behind the end.
    */
   push(chunk: Uint8Array): LsRefsRequest | 'more' | 'other' {
     this.#bytes = Buffer.concat([this.#bytes, chunk]);
@@ -42,26 +40,19 @@ export class LsRefsParser {
     if (this.#bytes.length > MAX_REQUEST_BYTES || this.#chunks > MAX_CHUNKS) return 'other';
     while (this.#packets.at(-1) !== 'flush') {
       const packet = packetAt(this.#bytes, this.#at);
-      if (packet === undefined) return 'other';
-      if (packet === 'more') return isPossible(this.#packets) ? 'more' : 'other';
-      this.#at += typeof packet === 'string' ? 4 : packet.length + 4;
+      if (packet === 'invalid' || packet === 'response-end' || packet === 'reserved') return 'other';
+      if (packet === 'incomplete') return isPossible(this.#packets) ? 'more' : 'other';
+      this.#at += sizeOfPacket(packet);
       this.#packets.push(packet);
     }
     return this.#at === this.#bytes.length ? (toRequest(this.#packets) ?? 'other') : 'other';
   }
 }
 
-function packetAt(bytes: Buffer, at: number): Packet | 'more' | undefined {
-  if (bytes.length - at < 4) return 'more';
-  const digits = bytes.toString('latin1', at, at + 4);
-  if (digits === '0000') return 'flush';
-  if (digits === '0001') return 'delimiter';
-  const length = LENGTH.test(digits) ? Number.parseInt(digits, 16) : 0;
-  if (length < 4 || length > MAX_PACKET_BYTES) return undefined;
-  return at + length > bytes.length ? 'more' : bytes.subarray(at + 4, at + length);
-}
-
-/** A fetch, which may be long, is recognised by its first packet. */
+/**
+ * Reports whether the first packet may begin an `ls-refs`. A fetch, which may be long, is
+ * recognised by its first packet.
+ */
 function isPossible([first]: readonly Packet[]): boolean {
   return first === undefined || (typeof first !== 'string' && lineOf(first).equals(COMMAND));
 }
@@ -77,7 +68,10 @@ function toRequest(packets: readonly Packet[]): LsRefsRequest | undefined {
   return objectFormat === undefined || words === undefined ? undefined : readArguments(words, objectFormat);
 }
 
-/** The lines without their line feeds; `undefined` when there is something between them, or a NUL, where git stops reading. */
+/**
+ * Returns the lines without their line feeds; `undefined` when there is another packet between
+ * them, or a NUL, at which git stops reading.
+ */
 function linesOf(packets: readonly Packet[]): Buffer[] | undefined {
   const lines: Buffer[] = [];
   for (const packet of packets) {
@@ -91,7 +85,10 @@ function lineOf(packet: Buffer): Buffer {
   return packet.at(-1) === LF ? packet.subarray(0, -1) : packet;
 }
 
-/** The client's object format. `undefined` when it says more than command, agent and format, or something twice. */
+/**
+ * Returns the client's object format; `undefined` for other capabilities than command, agent and
+ * format, or for repeated ones.
+ */
 function readCapabilities(lines: readonly Buffer[]): string | undefined {
   const [command, ...others] = lines;
   if (command?.equals(COMMAND) !== true) return undefined;

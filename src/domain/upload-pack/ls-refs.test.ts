@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import type { ConfigPair } from '#git/command/config';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
-import { FLUSH, packet } from '#testkit/push';
-import { type Random, seededRandom } from '#testkit/random-history';
-import { StorageFixture } from '#testkit/storage-fixture';
+import { FLUSH, packet } from '#testkit/repositories/push';
+import { type Random, seededRandom } from '#testkit/repositories/random-history';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { lsRefsAnswer } from './answer-ls-refs.ts';
 import { LsRefsParser } from './ls-refs-request.ts';
 
@@ -19,29 +19,44 @@ const QUESTIONS = 12;
 const ALL = ['peel', 'symrefs', 'unborn'];
 
 function lsRefs(words: readonly string[], objectFormat = 'sha1'): Buffer {
-  const head = packet('command=ls-refs\n') + packet('agent=git/2.45.0-Linux') + packet(`object-format=${objectFormat}`);
+  const head =
+    packet('command=ls-refs\n') + packet('agent=git/2.45.0-Linux') + packet(`object-format=${objectFormat}`);
   return Buffer.from(`${head}0001${words.map((word) => packet(`${word}\n`)).join('')}${FLUSH}`);
 }
 
-async function ours(repository: Repository, body: Buffer, config: readonly ConfigPair[] = []): Promise<string | undefined> {
+async function ours(
+  repository: Repository,
+  body: Buffer,
+  config: readonly ConfigPair[] = [],
+): Promise<string | undefined> {
   const request = new LsRefsParser().push(body);
   if (typeof request === 'string') return undefined;
   const pieces = await lsRefsAnswer(repository, request, { config, signal: new AbortController().signal });
   return pieces && Buffer.concat(pieces).toString('latin1');
 }
 
-async function gits(repository: Repository, body: Buffer, config: readonly ConfigPair[] = []): Promise<string> {
+async function gits(
+  repository: Repository,
+  body: Buffer,
+  config: readonly ConfigPair[] = [],
+): Promise<string> {
   const command = gitCommand('upload-pack', { options: [flag('--stateless-rpc')], args: [repository.path] });
-  return (await repository.run(command, { config, gitProtocol: 'version=2', input: body })).toString('latin1');
+  return (await repository.run(command, { config, gitProtocol: 'version=2', input: body })).toString(
+    'latin1',
+  );
 }
 
-async function assertSame(repository: Repository, body: Buffer, config: readonly ConfigPair[] = []): Promise<void> {
+async function assertSame(
+  repository: Repository,
+  body: Buffer,
+  config: readonly ConfigPair[] = [],
+): Promise<void> {
   const [our, their] = [await ours(repository, body, config), await gits(repository, body, config)];
   assert.notEqual(our, undefined, 'git would have been asked');
   assert.equal(our, their);
 }
 
-/** Writes a file below the repository, as no git would. */
+/** Writes a file below the repository that git would not write. */
 function writeRaw(repository: Repository, name: string, text: string): void {
   mkdirSync(join(repository.path, dirname(name)), { recursive: true });
   writeFileSync(join(repository.path, name), text);
@@ -94,11 +109,12 @@ class Choices {
     return Array.from({ length: this.below(most + 1) }, () => this.one(items));
   }
   name(): string {
-    return `refs/${this.one(SPACES)}/${Array.from({ length: 1 + this.below(3) }, () => this.one(PARTS)).join('/')}`;
+    const parts = Array.from({ length: 1 + this.below(3) }, () => this.one(PARTS));
+    return `refs/${this.one(SPACES)}/${parts.join('/')}`;
   }
 }
 
-/** Commits, tags of tags, a blob; and an id that no object has. */
+/** Creates commits, tags of tags and a blob; returns their ids and one id without an object. */
 function makeObjects(fixture: StorageFixture, path: string, digits: number): string[] {
   const tag = (object: string, type: string, name: string): string =>
     fixture.runGit(
@@ -109,22 +125,34 @@ function makeObjects(fixture: StorageFixture, path: string, digits: number): str
   const commits = [1, 2, 3].map((number) => fixture.commit(path, number));
   const blob = fixture.runGit(path, ['hash-object', '-w', '--stdin'], 'x');
   const tagged = tag(commits[0] ?? '', 'commit', 'one');
-  return [...commits, blob, tagged, tag(tagged, 'tag', 'two'), tag(blob, 'blob', 'three'), '1'.repeat(digits)];
+  return [
+    ...commits,
+    blob,
+    tagged,
+    tag(tagged, 'tag', 'two'),
+    tag(blob, 'blob', 'three'),
+    '1'.repeat(digits),
+  ];
 }
 
-function changeReferences(fixture: StorageFixture, repository: Repository, objects: readonly string[], choices: Choices): void {
+function changeReferences(
+  fixture: StorageFixture,
+  repository: Repository,
+  objects: readonly string[],
+  choices: Choices,
+): void {
   const { path } = repository;
   for (let count = 1 + choices.below(20); count > 0; count--) {
     const name = choices.name();
     try {
-      // A missing object is put there by hand: update-ref would refuse.
+      // A reference to a missing object is written directly: update-ref would refuse it.
       const oid = choices.one(objects);
       if (/^1+$/.test(oid)) writeRaw(repository, name, `${oid}\n`);
       else if (choices.chance(0.15)) fixture.runGit(path, ['symbolic-ref', name, choices.name()]);
       else if (choices.chance(0.2)) fixture.runGit(path, ['update-ref', '-d', name]);
       else fixture.runGit(path, ['update-ref', name, oid]);
     } catch {
-      // A name below, or above, one that is there.
+      // A name below or above an existing one.
     }
     if (choices.chance(0.1)) fixture.runGit(path, ['pack-refs', '--all']);
   }
@@ -144,10 +172,19 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       const repository = fixture.init(`${number}.git`, { objectFormat });
       const objects = makeObjects(fixture, repository.path, objectFormat === 'sha1' ? 40 : 64);
       for (const value of choices.some(HIDING, 2)) {
-        fixture.runGit(repository.path, ['config', '--add', `${choices.one(['transfer', 'uploadpack'])}.hideRefs`, value]);
+        fixture.runGit(repository.path, [
+          'config',
+          '--add',
+          `${choices.one(['transfer', 'uploadpack'])}.hideRefs`,
+          value,
+        ]);
       }
       if (choices.chance(0.3)) {
-        fixture.runGit(repository.path, ['config', 'lsrefs.unborn', choices.one(['advertise', 'allow', 'ignore'])]);
+        fixture.runGit(repository.path, [
+          'config',
+          'lsrefs.unborn',
+          choices.one(['advertise', 'allow', 'ignore']),
+        ]);
       }
       for (let question = 0; question < QUESTIONS; question++) {
         if (question % 3 === 0) changeReferences(fixture, repository, objects, choices);
@@ -169,10 +206,11 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   });
 }
 
-test('an empty repository, a detached HEAD and one that leads to a tag are what git makes of them', async () => {
+test('an empty repository, a detached HEAD and a HEAD at a tag are as in git', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('a.git');
-  for (const words of [ALL, ['symrefs', 'unborn'], ['unborn'], ['peel'], []]) await assertSame(repository, lsRefs(words));
+  for (const words of [ALL, ['symrefs', 'unborn'], ['unborn'], ['peel'], []])
+    await assertSame(repository, lsRefs(words));
 
   const objects = makeObjects(fixture, repository.path, 40);
   fixture.runGit(repository.path, ['pack-refs', '--all']);
@@ -190,7 +228,7 @@ test('a request without arguments lists everything', async () => {
   await assertSame(repository, Buffer.from(`${packet('command=ls-refs\n')}${FLUSH}`));
 });
 
-test('references hidden by the operator, the repository and the request are hidden as git hides them', async () => {
+test('references hidden by operator, repository and request are hidden as in git', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('a.git', { commits: 1 });
   const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
@@ -236,7 +274,10 @@ test('packed references of many blocks are listed as git lists them', async () =
   const tag = makeObjects(fixture, repository.path, 40)[5];
   const updates = Array.from({ length: 9000 }, (_, number) => {
     const space = number % 3 === 0 ? 'tags' : number % 3 === 1 ? 'heads' : 'merge-requests';
-    return `create refs/${space}/${'x'.repeat(number % 90)}${number} ${number % 7 === 0 && space !== 'heads' ? tag : oid}\n`;
+    return (
+      `create refs/${space}/${'x'.repeat(number % 90)}${number} ` +
+      `${number % 7 === 0 && space !== 'heads' ? tag : oid}\n`
+    );
   });
   fixture.runGit(repository.path, ['update-ref', '--stdin'], updates.join(''));
   fixture.runGit(repository.path, ['pack-refs', '--all', '--prune']);
@@ -244,23 +285,35 @@ test('packed references of many blocks are listed as git lists them', async () =
 
   await assertSame(repository, lsRefs(ALL));
   await assertSame(repository, lsRefs(['symrefs']));
-  await assertSame(repository, lsRefs([...ALL, 'ref-prefix refs/heads/', 'ref-prefix refs/tags/', 'ref-prefix HEAD']));
+  await assertSame(
+    repository,
+    lsRefs([...ALL, 'ref-prefix refs/heads/', 'ref-prefix refs/tags/', 'ref-prefix HEAD']),
+  );
   await assertSame(repository, lsRefs([...ALL, 'ref-prefix refs/heads/xx', 'ref-prefix refs/heads/xxxx4']));
 });
 
-/** Whoever reads these has to be git. */
+/** Only git can read these. */
 const ODDITIES: Readonly<Record<string, (repository: Repository, oid: string) => void>> = {
   'a reference of zeros': (repository) => writeRaw(repository, 'refs/heads/z', `${'0'.repeat(40)}\n`),
   'a reference of garbage': (repository) => writeRaw(repository, 'refs/heads/z', 'garbage\n'),
-  'a name that git does not allow': (repository, oid) => writeRaw(repository, 'refs/heads/a name', `${oid}\n`),
+  'a name that git does not allow': (repository, oid) =>
+    writeRaw(repository, 'refs/heads/a name', `${oid}\n`),
   'packed-refs that are not sorted': (repository, oid) =>
-    writeRaw(repository, 'packed-refs', `# pack-refs with: peeled fully-peeled sorted \n${oid} refs/b\n${oid} refs/a\n`),
-  'packed-refs without a header': (repository, oid) => writeRaw(repository, 'packed-refs', `${oid} refs/tags/a\n`),
-  'settings from elsewhere': ({ path }) => appendFileSync(`${path}/config`, '[include]\n\tpath = /dev/null\n'),
-  'a setting in quotes': ({ path }) => appendFileSync(`${path}/config`, '[transfer]\n\thideRefs = "refs/tags"\n'),
+    writeRaw(
+      repository,
+      'packed-refs',
+      `# pack-refs with: peeled fully-peeled sorted \n${oid} refs/b\n${oid} refs/a\n`,
+    ),
+  'packed-refs without a header': (repository, oid) =>
+    writeRaw(repository, 'packed-refs', `${oid} refs/tags/a\n`),
+  'settings from elsewhere': ({ path }) =>
+    appendFileSync(`${path}/config`, '[include]\n\tpath = /dev/null\n'),
+  'a setting in quotes': ({ path }) =>
+    appendFileSync(`${path}/config`, '[transfer]\n\thideRefs = "refs/tags"\n'),
   'a repository without a config file': ({ path }) => rmSync(`${path}/config`),
   'packed-refs that are a directory': ({ path }) => mkdirSync(`${path}/packed-refs`),
-  'a setting that is not known here': ({ path }) => appendFileSync(`${path}/config`, '[core]\n\tsharedRepository = group\n'),
+  'a setting that is not known here': ({ path }) =>
+    appendFileSync(`${path}/config`, '[core]\n\tsharedRepository = group\n'),
 };
 
 for (const [what, make] of Object.entries(ODDITIES)) {
@@ -280,7 +333,13 @@ test('a client of another object format, and settings that are not known here, a
   const repository = fixture.init('a.git', { commits: 1 });
 
   assert.equal(await ours(repository, lsRefs(ALL, 'sha256')), undefined);
-  for (const key of ['core.useReplaceRefs', 'include.path', 'transfer.x.hideRefs', 'nodot', 'lsrefs.unborn']) {
+  for (const key of [
+    'core.useReplaceRefs',
+    'include.path',
+    'transfer.x.hideRefs',
+    'nodot',
+    'lsrefs.unborn',
+  ]) {
     assert.equal(await ours(repository, lsRefs(ALL), [{ key, value: 'true' }]), undefined, key);
   }
 });

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { FLUSH, packet } from '#testkit/repositories/push';
 import { Negotiation, type NegotiationStatistics } from './negotiation.ts';
 
 const OID = '1'.repeat(40);
-const FLUSH = '0000';
-const pkt = (text: string): string => (Buffer.byteLength(text) + 4).toString(16).padStart(4, '0') + text;
 
 function read(...pieces: readonly string[]): NegotiationStatistics & { isWellFormed: boolean } {
   const negotiation = new Negotiation();
@@ -14,16 +13,16 @@ function read(...pieces: readonly string[]): NegotiationStatistics & { isWellFor
 }
 
 const V0 =
-  pkt(`want ${OID} multi_ack_detailed no-done side-band-64k agent=git/2.29.2\n`) +
-  pkt(`want ${OID}\n`) +
-  pkt(`shallow ${OID}`) +
-  pkt('deepen 1\n') +
-  pkt('filter blob:none\n') +
+  packet(`want ${OID} multi_ack_detailed no-done side-band-64k agent=git/2.29.2\n`) +
+  packet(`want ${OID}\n`) +
+  packet(`shallow ${OID}`) +
+  packet('deepen 1\n') +
+  packet('filter blob:none\n') +
   FLUSH +
-  pkt(`have ${OID}\n`) +
-  pkt(`have ${OID}\n`) +
+  packet(`have ${OID}\n`) +
+  packet(`have ${OID}\n`) +
   FLUSH +
-  pkt('done\n');
+  packet('done\n');
 
 test('a negotiation of protocol v0 is counted', () => {
   assert.deepEqual(read(V0), {
@@ -43,34 +42,48 @@ test('a negotiation of protocol v0 is counted', () => {
 
 test('protocol v2 names command and agent in packets of their own', () => {
   const statistics = read(
-    `${pkt('command=fetch') + pkt('agent=git/2.45') + pkt('object-format=sha1')}0001${pkt('thin-pack')}${pkt(`want ${OID}\n`)}${pkt('done\n')}${FLUSH}`,
+    [
+      ...[packet('command=fetch'), packet('agent=git/2.45'), packet('object-format=sha1'), '0001'],
+      ...[packet('thin-pack'), packet(`want ${OID}\n`), packet('done\n'), FLUSH],
+    ].join(''),
   );
 
-  assert.deepEqual([statistics.command, statistics.userAgent, statistics.wants, statistics.packets], ['fetch', 'git/2.45', 1, 6]);
+  assert.deepEqual(
+    [statistics.command, statistics.userAgent, statistics.wants, statistics.packets],
+    ['fetch', 'git/2.45', 1, 6],
+  );
   assert.equal(statistics.payloadBytes, 13 + 14 + 18 + 9 + 45 + 'done'.length);
 });
 
 test('nothing is counted after done', () => {
-  assert.equal(read(pkt('done\n') + pkt(`have ${OID}\n`)).haves, 0);
+  assert.equal(read(packet('done\n') + packet(`have ${OID}\n`)).haves, 0);
 });
 
 test('a line that makes no sense ends the counting', () => {
-  for (const line of ['want', 'have', 'have a b', 'shallow a b', 'deepen', 'filter a b', `want ${OID} caps\n`]) {
-    const statistics = read(pkt(`want ${OID} caps\n`) + pkt(line) + pkt(`have ${OID}`));
+  for (const line of [
+    'want',
+    'have',
+    'have a b',
+    'shallow a b',
+    'deepen',
+    'filter a b',
+    `want ${OID} caps\n`,
+  ]) {
+    const statistics = read(packet(`want ${OID} caps\n`) + packet(line) + packet(`have ${OID}`));
 
     assert.deepEqual([statistics.isWellFormed, statistics.wants, statistics.haves], [false, 1, 0], line);
   }
 });
 
 test('bytes that are no packets end the counting', () => {
-  assert.equal(read('zzzz', pkt(`have ${OID}`)).isWellFormed, false);
+  assert.equal(read('zzzz', packet(`have ${OID}`)).isWellFormed, false);
   assert.equal(read('fff1').isWellFormed, false);
 });
 
 test('a packet that does not end is none, but for what comes after done', () => {
-  assert.equal(read(pkt('want x\n'), '00').isWellFormed, false);
-  assert.equal(read(pkt('want x\n').slice(0, -1)).isWellFormed, false);
-  assert.equal(read(`${pkt('done\n')}00`).isWellFormed, true);
+  assert.equal(read(packet('want x\n'), '00').isWellFormed, false);
+  assert.equal(read(packet('want x\n').slice(0, -1)).isWellFormed, false);
+  assert.equal(read(`${packet('done\n')}00`).isWellFormed, true);
 });
 
 test('the result does not depend on how the bytes are cut', () => {

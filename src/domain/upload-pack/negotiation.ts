@@ -1,6 +1,7 @@
-import { type ClientPacket, ClientPackets } from '../git-service/client-packets.ts';
+import type { Packet } from '#base/pkt-line/packet';
+import { PacketParser } from '#base/pkt-line/packet-parser';
 
-/** What a client asked of upload-pack, counted from its packets. */
+/** Statistics of a client's requests to upload-pack, counted from its packets. */
 export interface NegotiationStatistics {
   /** Length of all packets' data, without a line feed at the end. */
   readonly payloadBytes: number;
@@ -10,7 +11,10 @@ export interface NegotiationStatistics {
   readonly wants: number;
   readonly haves: number;
   readonly shallows: number;
-  /** The whole line: `deepen 1`, `deepen-since 5`, `deepen-not main`; the last one when there are several. */
+  /**
+   * The complete line: `deepen 1`, `deepen-since 5`, `deepen-not main`; the last one when there are
+   * several.
+   */
   readonly deepen: string;
   readonly filter: string;
   /** Command of protocol v2: `ls-refs`, `fetch`; the last one. */
@@ -19,11 +23,11 @@ export interface NegotiationStatistics {
 }
 
 /**
- * Reads a copy of what a client sends during a negotiation. It counts until the packet `done`, which is not counted itself, or until
- * something that makes no sense; after that the values stay as they are.
+ * Reads a copy of the client's data during a negotiation. It counts until the packet `done`, which
+ * is not counted, or until an invalid packet; after that the values do not change.
  */
 export class Negotiation {
-  readonly #packets = new ClientPackets();
+  readonly #packets = new PacketParser();
   #isOver = false;
   #isMalformed = false;
   #payloadBytes = 0;
@@ -37,7 +41,9 @@ export class Negotiation {
   #command = '';
   #userAgent = '';
 
-  /** Whether everything was understood, were it to end here. Statistics of other negotiations go into no metric. */
+  /**
+   * True if all packets up to now were valid. The statistics of other negotiations enter no metric.
+   */
   get isWellFormed(): boolean {
     if (this.#isOver) return !this.#isMalformed;
     return this.#packets.isReadable && this.#packets.isWhole;
@@ -58,7 +64,7 @@ export class Negotiation {
     };
   }
 
-  /** Never throws. */
+  /** Takes the next bytes. Never throws. */
   push(chunk: Uint8Array): void {
     if (this.#isOver) return;
     for (const packet of this.#packets.push(chunk)) {
@@ -68,7 +74,7 @@ export class Negotiation {
     }
   }
 
-  #read(packet: ClientPacket): void {
+  #read(packet: Packet): void {
     if (typeof packet === 'string') return;
     const end = packet.at(-1) === 0x0a ? -1 : packet.length;
     const line = packet.subarray(0, end);

@@ -4,13 +4,19 @@ import { runLimited } from '../git-service/run-limited.ts';
 import type { Fetch, FetchResult } from './fetch.ts';
 import { Negotiation } from './negotiation.ts';
 
-/** The packet after which the pack is made: no more is asked. */
+/** Packet after which the pack is made: the client asks for nothing more. */
 export const DONE: Buffer = Buffer.from('done\n');
 
-/** Has `git upload-pack` serve a fetch, or what is left of it. @param negotiation what the client has said before. */
+/**
+ * Serves a fetch, or its remainder, with `git upload-pack`. @param negotiation the client's packets
+ * so far.
+ */
 export async function runGit(fetch: Fetch, negotiation = new Negotiation()): Promise<FetchResult> {
   const { repository, isStateless, gitProtocol, streams, negotiationTimeoutMs, signal } = fetch;
-  const command = gitCommand('upload-pack', { options: isStateless ? [flag('--stateless-rpc')] : [], args: [repository.path] });
+  const command = gitCommand('upload-pack', {
+    options: isStateless ? [flag('--stateless-rpc')] : [],
+    args: [repository.path],
+  });
   const result = await runLimited(repository, command, {
     config: [...fetch.config, NO_BUNDLE_URIS],
     gitProtocol,

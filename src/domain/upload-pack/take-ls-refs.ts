@@ -1,18 +1,21 @@
 import { LsRefsParser, type LsRefsRequest } from './ls-refs-request.ts';
 
-/** The beginning of what a client sends. */
+/** Beginning of a client's data. */
 export interface TakenInput {
-  /** The client's whole request, when it is an `ls-refs` that can be understood. */
+  /** The client's complete request, when it is a valid `ls-refs`. */
   readonly request: LsRefsRequest | undefined;
-  /** What was read for it. */
+  /** Bytes that were read for it. */
   readonly bytes: Buffer;
-  /** The client had ended before it said anything. */
+  /** True if the client ended before it sent anything. */
   readonly isEnd: boolean;
-  /** All that the client sends, what was read included: for git. */
+  /** All data of the client, including the bytes already read, as input for git. */
   readonly input: AsyncIterable<Uint8Array>;
 }
 
-/** Reads from a client until it is clear whether it asks for `ls-refs`: not more than one such request, and of others the first packet. */
+/**
+ * Reads from a client until it is clear whether it asks for `ls-refs`. It reads at most one such
+ * request, and only the first packet of others.
+ */
 export async function takeLsRefs(source: AsyncIterator<Uint8Array>): Promise<TakenInput> {
   const parser = new LsRefsParser();
   let request: ReturnType<LsRefsParser['push']> = 'more';
@@ -35,7 +38,10 @@ export async function takeLsRefs(source: AsyncIterator<Uint8Array>): Promise<Tak
   };
 }
 
-/** What was read already, and the rest, or the failure that came behind it. An iterator that has ended may be asked again. */
+/**
+ * Yields the bytes already read, and then the rest or the failure behind them. An ended iterator
+ * may be asked again.
+ */
 async function* replay(
   bytes: Buffer,
   source: AsyncIterator<Uint8Array>,

@@ -3,15 +3,17 @@ import { abortError } from '#git/command/exit-error';
 import { lsRefsAnswer, sendPieces } from './answer-ls-refs.ts';
 import { converse } from './converse.ts';
 import { type Fetch, type FetchResult, resultWithoutGit } from './fetch.ts';
+import type { FetchQuestion } from './fetch-answers.ts';
 import { Negotiation } from './negotiation.ts';
 import { runGit } from './run-git.ts';
 import { takeLsRefs } from './take-ls-refs.ts';
 
 /**
- * Serves a fetch to its end: the list of references by ourselves where that is sure to be what git would say, all else by
- * `git upload-pack`. A failing git is no error here: what its exit code means differs between the transports.
+ * Serves a fetch to its end. This process lists the references if the result is sure to equal
+ * git's, and repeats answers to small clones; `git upload-pack` does everything else. A failing git
+ * is no error here: the meaning of its exit code differs between the transports.
  *
- * @throws {GitStartError}; {ClientGoneError}; what the streams fail with; {GitalyError} of an abort.
+ * @throws {GitStartError}; {ClientGoneError}; errors of the streams; {GitalyError} of an abort.
  */
 export async function uploadPack(fetch: Fetch): Promise<FetchResult> {
   const { capabilities, gitProtocol, isStateless } = fetch;
@@ -20,17 +22,32 @@ export async function uploadPack(fetch: Fetch): Promise<FetchResult> {
   return capabilities === undefined ? await runGit(fetch) : await converse(fetch, capabilities);
 }
 
-/** One request, one answer. */
+/** Serves one request and one answer. */
 async function answerRequest(fetch: Fetch): Promise<FetchResult> {
   const { repository, signal, streams } = fetch;
   const source = streams.input[Symbol.asyncIterator]();
   const taken = await abortable(takeLsRefs(source), signal, abortError);
-  const answer = taken.request && (await lsRefsAnswer(repository, taken.request, fetch));
-  if (answer === undefined) return await runGit({ ...fetch, streams: { ...streams, input: taken.input } });
+  const question =
+    taken.request === undefined ? await fetch.answers?.ask(repository, taken.bytes, fetch) : undefined;
+  const answer =
+    taken.request === undefined
+      ? question?.answer && [question.answer]
+      : await lsRefsAnswer(repository, taken.request, fetch);
+  if (answer === undefined)
+    return await askGit({ ...fetch, streams: { ...streams, input: taken.input } }, question);
 
   const startedAt = performance.now();
   await abortable(sendPieces(answer, streams.stdout), signal, abortError);
   const negotiation = new Negotiation();
   negotiation.push(taken.bytes);
   return resultWithoutGit(negotiation, { startedAt });
+}
+
+/** Runs git, and keeps its answer if the same question may come again. */
+async function askGit(fetch: Fetch, question: FetchQuestion | undefined): Promise<FetchResult> {
+  if (question === undefined) return await runGit(fetch);
+  const stdout = question.observe(fetch.streams.stdout);
+  const result = await runGit({ ...fetch, streams: { ...fetch.streams, stdout } });
+  if (result.exit.code === 0) await question.keep();
+  return result;
 }

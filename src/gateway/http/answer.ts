@@ -1,30 +1,37 @@
 import type { ServerResponse } from 'node:http';
 
-/** A complete answer in plain text. git shows such text to its user, each line after `remote: `. */
+/**
+ * A complete response in plain text. git shows such text to its user, each line after `remote: `.
+ */
 export interface Answer {
   readonly status: number;
-  /** Says what is wrong and what to do; ends without a newline. */
+  /** Describes the error and what to do; ends without a newline. */
   readonly text: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Nothing that a Git server says may be kept by a cache (git http-backend sends the same). */
+/** Headers that forbid caching of a Git server's responses (git http-backend sends the same). */
 const NO_CACHE = {
   'Cache-Control': 'no-cache, max-age=0, must-revalidate',
   Expires: 'Fri, 01 Jan 1980 00:00:00 GMT',
   Pragma: 'no-cache',
 } as const;
 
-/** Prepares the headers of a streamed answer. They leave with the first byte of the body and can be replaced until then. */
+/**
+ * Prepares the headers of a streamed response. They are sent with the first byte of the body and
+ * can be replaced until then.
+ */
 export function setStreamHeaders(response: ServerResponse, contentType: string): void {
   response.statusCode = 200;
-  for (const [name, value] of Object.entries({ ...NO_CACHE, 'Content-Type': contentType })) response.setHeader(name, value);
+  for (const [name, value] of Object.entries({ ...NO_CACHE, 'Content-Type': contentType }))
+    response.setHeader(name, value);
 }
 
 /**
- * Sends a complete answer in place of whatever was prepared. Only before the first byte has left.
+ * Sends a complete response instead of a prepared one. Call it only before the first byte was sent.
  *
- * @param isOpen the caller ends the response: the client has the answer, and the connection stays
+ * @param isOpen true if the caller ends the response: the client has received the answer, and the
+ *   connection stays open
  */
 export function sendAnswer(response: ServerResponse, answer: Answer, { isOpen = false } = {}): void {
   for (const name of response.getHeaderNames()) response.removeHeader(name);

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 
-/** What came over a connection is no request that could be answered in the usual way. */
+/** Responds to bytes that are not a valid HTTP request. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex, isAnswering: boolean): void {
   const answer = answerTo(error.code);
   if (answer === undefined || !socket.writable || isAnswering) {
@@ -10,25 +10,27 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex, 
   const [status, text] = answer;
   const body = `${text}\n`;
   socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-    () => socket.destroy(), // what is still to come is of no use
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n${body}`,
+    () => socket.destroy(), // further data is not needed
   );
 }
 
 function answerTo(code = ''): readonly [string, string] | undefined {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return ['408 Request Timeout', 'The head of the request did not come in time.'];
+      return ['408 Request Timeout', 'The request headers did not arrive in time.'];
     case 'HPE_HEADER_OVERFLOW':
-      return ['431 Request Header Fields Too Large', 'The headers of the request are too large.'];
+      return ['431 Request Header Fields Too Large', 'The request headers are too large.'];
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return ['413 Content Too Large', 'The chunk extensions of the request are too large.'];
     default:
-      // Anything but the parser's errors is a connection that is lost, or one that has not come to speak HTTP.
+      // Only the parser's errors get a response; other errors mean a lost connection, or one that
+      // does not use HTTP.
       if (!code.startsWith('HPE_')) return undefined;
       return [
         '400 Bad Request',
-        'This is not an HTTP request. Does the address begin with the right one of http:// and https://?',
+        'This is not an HTTP request. Check whether the address must begin with http:// or https://.',
       ];
   }
 }

@@ -2,19 +2,22 @@ import { codeOf } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
 import type { Answer } from './answer.ts';
 
-/** Shown when a limit refused the request. */
-export const BUSY = 'The Git server has too much to do for this request at the moment. Try again later.';
+/** Message of a request that a limit refused. */
+export const BUSY = 'The Git server is overloaded. Try again later.';
 
 export const BUSY_ANSWER: Answer = { status: 503, text: BUSY, headers: { 'Retry-After': '1' } };
 
-/** Also the answer for a repository whose existence is nobody's business. */
+/** Also the response for a repository whose existence is hidden. */
 export const NOT_FOUND: Answer = { status: 404, text: 'There is no such repository. Check the address.' };
 
-/** What the HTTP client is told when a call failed before the first byte of its answer. */
+/** Returns the HTTP response for a call that failed before the first byte of its response. */
 export function failureAnswer(error: unknown): Answer {
   const limit = error instanceof CallError ? error.limit : undefined;
   if (limit !== undefined) {
-    return { ...BUSY_ANSWER, headers: { 'Retry-After': String(Math.max(1, Math.ceil(limit.retryAfterMs / 1000))) } };
+    return {
+      ...BUSY_ANSWER,
+      headers: { 'Retry-After': String(Math.max(1, Math.ceil(limit.retryAfterMs / 1000))) },
+    };
   }
   switch (codeOf(error)) {
     case 'NOT_FOUND':
@@ -34,8 +37,8 @@ export function failureAnswer(error: unknown): Answer {
     case 'DEADLINE_EXCEEDED':
       return { status: 504, text: 'The Git server took too long. Try again.' };
     case 'UNIMPLEMENTED':
-      return { status: 501, text: 'The Git server cannot do this.' };
+      return { status: 501, text: 'The Git server does not support this.' };
     default:
-      return { status: 500, text: 'The Git server failed. Its log says why.' };
+      return { status: 500, text: 'The Git server failed. See its log for the reason.' };
   }
 }

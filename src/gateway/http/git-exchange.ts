@@ -3,17 +3,17 @@ import type { GitService } from '#client/git/info-refs';
 import type { Identity } from '../identity.ts';
 import type { RepositoryInit } from '../repository-mapping.ts';
 
-/** One request of git, checked and mapped, on its way to Gitaly. */
+/** A request of git that was checked and mapped, on its way to Gitaly. */
 export interface GitExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly service: GitService;
   readonly repository: RepositoryInit;
   readonly identity: Identity;
-  /** The client's, also behind trusted proxies. */
+  /** Address of the client, also behind trusted proxies. */
   readonly remoteAddress: string | undefined;
-  /** Aborts when the client goes away, and when the request takes too long. */
+  /** Aborts when the client disconnects, and when the request takes too long. */
   readonly signal: AbortSignal;
-  /** Tells a client that waits with its body (`Expect: 100-continue`) to send it. */
-  invite(): void;
+  /** Tells a client that waits before sending its body (`Expect: 100-continue`) to send it. */
+  sendContinue(): void;
 }

@@ -1,6 +1,6 @@
 import type { Answer } from './answer.ts';
 
-/** Thrown where a request is given up for a reason that its client is told. */
+/** Thrown to refuse a request with a response for its client. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly answer: Answer;
@@ -11,9 +11,9 @@ export class Refusal extends Error {
   }
 }
 
-/** Too much at once from one client. */
+/** Response to a client with too many concurrent requests. */
 export const TOO_MANY: Answer = {
   status: 429,
-  text: 'You have too many requests running. Wait until some have ended and try again.',
+  text: 'You have too many running requests. Wait until some have ended and try again.',
   headers: { 'Retry-After': '1' },
 };

@@ -1,23 +1,23 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { stoppableChunks } from '#base/stoppable-chunks';
+import { stoppableChunks } from '#base/streams/stoppable-chunks';
 import type { Answer } from './answer.ts';
 import { Refusal } from './refusal.ts';
 
-/** What a body may cost. */
+/** Limits of a body. */
 export interface BodyLimits {
-  /** Unpacked. */
+  /** Maximum size after decompression. */
   readonly maxBytes: number;
-  /** Longest wait for the next bytes, while somebody wants them. */
+  /** Longest wait for the next bytes, while the body is read. */
   readonly idleTimeoutMs: number;
-  /** From now to its end. */
+  /** Time limit from now to its end. */
   readonly timeoutMs: number;
 }
 
 /**
- * The body of a request, unpacked where it is packed, within limits. Unpacking goes on only while the body is read, so a small
- * request cannot fill the memory. One reader.
+ * The body of a request, decompressed if necessary, within limits. It is decompressed only as it is
+ * read, so a small request cannot fill the memory. There may be one reader.
  */
 export class RequestBody implements AsyncIterable<Uint8Array> {
   readonly #bytes: Readable;
@@ -29,9 +29,13 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
     this.#limits = limits;
   }
 
-  /** @throws {Refusal} for a packing that is not understood, and for a length that is too much at first sight. */
+  /**
+   * Returns the body of a request. @throws {Refusal} for an unsupported encoding, and for a length
+   * that exceeds the limit.
+   */
   static of(request: IncomingMessage, limits: BodyLimits): RequestBody {
-    if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes) throw new Refusal(tooLarge(limits.maxBytes));
+    if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes)
+      throw new Refusal(tooLarge(limits.maxBytes));
     const encoding = request.headers['content-encoding'] ?? '';
     switch (encoding.trim().toLowerCase()) {
       case '':
@@ -41,11 +45,17 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
       case 'x-gzip':
         return new RequestBody(unpacked(request), limits);
       default:
-        throw new Refusal({ status: 415, text: 'The content encoding is not understood. Send the body as it is or with gzip.' });
+        throw new Refusal({
+          status: 415,
+          text: 'The content encoding is not supported. Send the body uncompressed or with gzip.',
+        });
     }
   }
 
-  /** Why reading was given up, for a reason that is the client's. The reader's error may be hidden by what follows from it. */
+  /**
+   * The response for an error caused by the client. The reader's error may be a consequence that
+   * hides it.
+   */
   get refusal(): Answer | undefined {
     return this.#refusal ?? (isMalformed(this.#bytes) ? MALFORMED : undefined);
   }
@@ -61,7 +71,11 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
     let bytes = 0;
     try {
       for (;;) {
-        const idle = setTimeout(giveUp, idleTimeoutMs, tooSlow(`stood still for ${seconds(idleTimeoutMs)}`)).unref();
+        const idle = setTimeout(
+          giveUp,
+          idleTimeoutMs,
+          tooSlow(`was idle for ${seconds(idleTimeoutMs)}`),
+        ).unref();
         const { done, value } = await chunks.next().finally(() => clearTimeout(idle));
         if (this.#refusal !== undefined) throw new Refusal(this.#refusal);
         if (done === true) return;
@@ -81,10 +95,13 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
 
 const MALFORMED: Answer = { status: 400, text: 'The body of the request is not valid gzip.' };
 
-/** A pipe and not a pipeline: a body that is no gzip must leave the connection for the answer. */
+/**
+ * Returns the decompressed body. It uses a pipe and not a pipeline, because the connection must
+ * stay open for the response if the body is not gzip.
+ */
 function unpacked(request: IncomingMessage): Readable {
   const gunzip = createGunzip();
-  gunzip.on('error', () => {}); // the reader finds it, now or later
+  gunzip.on('error', () => {}); // the reader receives it, now or later
   request.once('error', (error) => gunzip.destroy(error));
   request.once('close', () => {
     if (!request.complete) gunzip.destroy();
@@ -93,11 +110,16 @@ function unpacked(request: IncomingMessage): Readable {
 }
 
 function isMalformed({ errored }: Readable): boolean {
-  return errored !== null && 'code' in errored && typeof errored.code === 'string' && errored.code.startsWith('Z_');
+  return (
+    errored !== null && 'code' in errored && typeof errored.code === 'string' && errored.code.startsWith('Z_')
+  );
 }
 
 function tooLarge(maxBytes: number): Answer {
-  return { status: 413, text: `The body of the request is larger than the ${maxBytes} bytes that this server takes.` };
+  return {
+    status: 413,
+    text: `The body of the request is larger than this server's limit of ${maxBytes} bytes.`,
+  };
 }
 
 function tooSlow(what: string): Answer {

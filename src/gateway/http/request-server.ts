@@ -9,6 +9,7 @@ import { type Authenticator, noAuthentication } from './authentication.ts';
 import { busyReport } from './busy-report.ts';
 import { BUSY_ANSWER, failureAnswer, NOT_FOUND } from './failure.ts';
 import type { GitExchange } from './git-exchange.ts';
+import { HostCheck } from './host-check.ts';
 import { ClientSlots } from './limits/client-slots.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
 import { Refusal, TOO_MANY } from './refusal.ts';
@@ -23,54 +24,76 @@ export interface RequestServerOptions {
   readonly link: GitalyLink;
   readonly mapping: RepositoryMapping;
   readonly limits: HttpLimits;
-  /** Default: everybody is let in. */
+  /** Default: everybody is accepted. */
   readonly authenticator?: Authenticator;
-  /** Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count. Default: none. */
+  /**
+   * Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` and
+   * `X-Forwarded-Proto` are used. Default: none.
+   */
   readonly trustedProxies?: readonly string[];
-  /** A push to a repository that does not exist makes it. Default: it is refused. */
+  /**
+   * Names, without ports, that requests on the loopback interface may have in `Host`, besides
+   * `localhost`, loopback addresses and the name of this machine. A proxy on this machine that
+   * passes its clients' `Host` needs them. Default: none.
+   */
+  readonly hosts?: readonly string[];
+  /** Creates a missing repository on push. Default: the push is refused. */
   readonly createOnPush?: CreateOnPushOptions | false;
-  /** Told of every request that failed for a reason on our side. The request's headers hold its credentials: do not log them. */
+  /**
+   * Called for every request that failed because of the server. The request's headers contain its
+   * credentials: do not log them.
+   */
   readonly onFailure?: (error: unknown, request: IncomingMessage) => void;
 }
 
 type GitRoute = Exclude<Route, { readonly kind: 'answer' }>;
 
-/** A request on its way; what is known of it grows. */
+/** A request in progress; its fields are set step by step. */
 interface Visit {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly invite: () => void;
+  readonly sendContinue: () => void;
   readonly peer: Peer;
   readonly gone: AbortController;
   body?: RequestBody;
 }
 
-/** Takes each request through the same steps: route, count, authenticate, map, check, forward; and turns failures into answers. */
+/**
+ * Takes each request through the same steps: check the host, route, count, authenticate, map,
+ * check, forward. Converts failures to responses.
+ */
 export class RequestServer {
   readonly #options: RequestServerOptions;
   readonly #authenticator: Authenticator;
   readonly #creator: RepositoryCreator | undefined;
   readonly #proxies: TrustedProxies;
   readonly #slots: ClientSlots;
+  readonly #hosts: HostCheck;
 
-  /** @throws {TypeError} for a trusted proxy that is no network */
+  /** Creates a server. @throws {TypeError} for a trusted proxy that is not a network */
   constructor(options: RequestServerOptions) {
     const { authenticator, createOnPush, limits, link, trustedProxies } = options;
     this.#options = options;
     this.#authenticator = authenticator ?? noAuthentication();
     this.#creator = createOnPush ? new RepositoryCreator(link.connection, createOnPush) : undefined;
     this.#proxies = new TrustedProxies(trustedProxies ?? []);
+    this.#hosts = new HostCheck(options.hosts ?? []);
     this.#slots = new ClientSlots({ total: limits.maxRequests, perClient: limits.maxRequestsPerClient });
   }
 
-  /** @param invite tells a client that waits with its body (`Expect: 100-continue`) to send it. */
-  async serve(request: IncomingMessage, response: ServerResponse, invite: () => void): Promise<void> {
+  /**
+   * Serves a request. @param sendContinue tells a client that waits before sending its body
+   * (`Expect: 100-continue`) to send it.
+   */
+  async serve(request: IncomingMessage, response: ServerResponse, sendContinue: () => void): Promise<void> {
     const gone = new AbortController();
     response.once('close', () => {
-      if (!response.writableFinished) gone.abort(new GitalyError('CANCELLED', 'the client went away'));
+      if (!response.writableFinished) gone.abort(new GitalyError('CANCELLED', 'the client disconnected'));
     });
     response.on('error', () => {}); // a client that vanished; `close` follows
-    const visit: Visit = { request, response, invite, gone, peer: this.#proxies.peerOf(request) };
+    const visit: Visit = { request, response, sendContinue, gone, peer: this.#proxies.peerOf(request) };
+    const misdirected = this.#hosts.refusalOf(request);
+    if (misdirected !== undefined) return await refuse(visit, misdirected);
     const route = parseRoute(request.method ?? '', request.url ?? '');
     if (route.kind === 'answer') return await refuse(visit, route.answer);
     const slot = this.#slots.take(visit.peer.address);
@@ -89,7 +112,7 @@ export class RequestServer {
   }
 
   async #answer(visit: Visit, { kind, path, service }: GitRoute): Promise<void> {
-    const { gone, invite, peer, request, response } = visit;
+    const { gone, sendContinue, peer, request, response } = visit;
     const admission = await this.#authenticator.authenticate({
       headers: request.headers,
       remoteAddress: peer.address,
@@ -103,7 +126,7 @@ export class RequestServer {
     const { glRepository, ...identity } = admission;
     const repository = glRepository === undefined ? mapped : { ...mapped, glRepository };
     const exchange: GitExchange = {
-      ...{ request, response, invite, service, repository, identity },
+      ...{ request, response, sendContinue, service, repository, identity },
       remoteAddress: peer.address,
       signal: gone.signal,
     };
@@ -128,10 +151,15 @@ export class RequestServer {
 
   async #fail(visit: Visit, { kind, service }: GitRoute, error: unknown): Promise<void> {
     const { body, request, response } = visit;
-    if (response.destroyed) return; // the client went away, which is what failed
+    if (response.destroyed) return; // the client disconnected, which is the failure
     const answer = error instanceof Refusal ? error.answer : (body?.refusal ?? failureAnswer(error));
     if (response.headersSent || answer.status >= 500) this.#options.onFailure?.(error, request);
-    if (!response.headersSent && kind === 'service' && error instanceof CallError && error.limit !== undefined) {
+    if (
+      !response.headersSent &&
+      kind === 'service' &&
+      error instanceof CallError &&
+      error.limit !== undefined
+    ) {
       response.end(busyReport(service));
     } else {
       await refuse(visit, answer);
@@ -141,21 +169,24 @@ export class RequestServer {
 
 const TOO_LONG = new Refusal({ status: 504, text: 'The request took longer than this server allows.' });
 
-/** git may have answered without reading to the end. */
+/** Handles the rest of the body: git may respond without reading to the end. */
 async function finishBody({ request }: Visit): Promise<void> {
   if (request.destroyed || !hasUnreadBody(request)) return;
   await discardRest(request);
   if (hasUnreadBody(request)) request.destroy();
 }
 
-/** After the first byte of an answer, a cut connection is the only way left to say that something is wrong. */
+/**
+ * Refuses a request. After the first byte of a response, closing the connection is the only way to
+ * report an error.
+ */
 async function refuse({ request, response }: Visit, answer: Answer): Promise<void> {
   if (response.headersSent) {
     response.destroy();
     return;
   }
   if (!hasUnreadBody(request)) return sendAnswer(response, answer);
-  // The rest of a body that was not read is not worth keeping the connection for.
+  // The connection is closed instead of reading the rest of the body.
   sendAnswer(response, { ...answer, headers: { Connection: 'close', ...answer.headers } }, { isOpen: true });
   await discardRest(request);
   response.end();

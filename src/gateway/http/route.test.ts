@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseRoute } from './route.ts';
 
-test('the three requests of git are understood', () => {
+test('the three requests of git are routed', () => {
   assert.deepEqual(parseRoute('GET', '/group/hello.git/info/refs?service=git-upload-pack'), {
     kind: 'info-refs',
     service: 'git-upload-pack',
@@ -20,7 +20,7 @@ test('the three requests of git are understood', () => {
   });
 });
 
-test('the ending .git may be left out', () => {
+test('the suffix .git is optional', () => {
   const route = parseRoute('GET', '/hello/info/refs?service=git-receive-pack');
 
   assert.equal(route.kind === 'info-refs' && route.path, 'hello.git');
@@ -71,12 +71,12 @@ for (const trick of TRICKS) {
 }
 
 const ANSWERS: readonly (readonly [string, string, number, RegExp])[] = [
-  ['GET', '/a.git/info/refs', 403, /smart HTTP protocol only/],
-  ['GET', '/a.git/HEAD', 403, /smart HTTP protocol only/],
-  ['GET', '/a.git/objects/info/packs', 403, /smart HTTP protocol only/],
-  ['GET', '/a.git/info/refs?service=git-evil', 403, /not offered/],
-  ['POST', '/a.git/info/refs?service=git-upload-pack', 405, /Only GET/],
-  ['GET', '/a.git/git-upload-pack', 405, /Only POST/],
+  ['GET', '/a.git/info/refs', 403, /only the smart HTTP protocol/],
+  ['GET', '/a.git/HEAD', 403, /only the smart HTTP protocol/],
+  ['GET', '/a.git/objects/info/packs', 403, /only the smart HTTP protocol/],
+  ['GET', '/a.git/info/refs?service=git-evil', 403, /is not supported/],
+  ['POST', '/a.git/info/refs?service=git-upload-pack', 405, /supports only GET/],
+  ['GET', '/a.git/git-upload-pack', 405, /supports only POST/],
   ['POST', '/a.git/info/lfs/objects/batch', 501, /Git LFS/],
   ['GET', '/a.git', 404, /git clone/],
   ['GET', '/', 200, /This is a Git server/],
@@ -94,7 +94,7 @@ for (const [method, target, status, text] of ANSWERS) {
   });
 }
 
-test('a wrong method names the right one', () => {
+test('a wrong method is answered with the right one', () => {
   const route = parseRoute('PUT', '/a.git/git-receive-pack');
 
   assert.deepEqual(route.kind === 'answer' && route.answer.headers, { Allow: 'POST' });

@@ -2,28 +2,35 @@ import type { GitService } from '#client/git/info-refs';
 import { parseRepositoryPath, type RepositoryPath } from '../repository-path.ts';
 import type { Answer } from './answer.ts';
 
-/** What a request asks for. */
+/** A parsed request line. */
 export type Route =
   | { readonly kind: 'info-refs' | 'service'; readonly service: GitService; readonly path: RepositoryPath }
   | { readonly kind: 'answer'; readonly answer: Answer };
 
-/** Longer targets are refused; a repository path of full length with every byte escaped fits. */
+/** Limit of the target's length; a repository path of full length with every byte escaped fits. */
 const MAX_URL_BYTES = 8192;
 
 const HOW_TO = 'Use git with the address of a repository, for example: git clone http://HOST/NAME.git';
-const DUMB = 'This server speaks the smart HTTP protocol only, which git has had since 1.6.6. Use a newer client.';
+const DUMB =
+  'This server supports only the smart HTTP protocol, which needs git 1.6.6 or newer. Use a newer client.';
 const DUMB_PATH = /^\/(.+)\/(HEAD|info\/refs|objects\/.*|info\/alternates)$/;
-/** What git-lfs shows is the message. @see git-lfs: docs/api/batch.md, 'Response errors' */
+/** git-lfs shows the message. @see git-lfs: docs/api/batch.md, 'Response errors' */
 const NO_LFS: Answer = {
   status: 501,
-  text: JSON.stringify({ message: 'This server has no Git LFS. Store large files elsewhere: git config lfs.url URL' }),
+  text: JSON.stringify({
+    message:
+      'This server does not support Git LFS. Use another server for large files: git config lfs.url URL',
+  }),
   headers: { 'Content-Type': 'application/vnd.git-lfs+json' },
 };
 const LFS_PATH = /^\/(.+)\/info\/lfs(\/.*)?$/;
 const SERVICE_PATH = /^\/(.*)\/(git-upload-pack|git-receive-pack)$/;
 const INFO_REFS_PATH = /^\/(.*)\/info\/refs$/;
 
-/** Reads the request line. `target` is taken as it came: a URL class would resolve `..` and hide what was asked. */
+/**
+ * Parses the request line. `target` is used unchanged: a URL class would resolve `..` and hide the
+ * original path.
+ */
 export function parseRoute(method: string, target: string): Route {
   if (target.length > MAX_URL_BYTES) return refuse(414, `The address is longer than ${MAX_URL_BYTES} bytes.`);
   if (!target.startsWith('/')) return refuse(400, `The address must begin with a slash. ${HOW_TO}`);
@@ -37,12 +44,13 @@ export function parseRoute(method: string, target: string): Route {
   if (service !== null) return serviceRoute(method, service[1] ?? '', service[2] ?? '');
   if (LFS_PATH.test(path)) return { kind: 'answer', answer: NO_LFS };
   if (DUMB_PATH.test(path)) return refuse(403, DUMB);
-  return refuse(404, `There is nothing to see at this address. ${HOW_TO}`);
+  return refuse(404, `There is no page at this address. ${HOW_TO}`);
 }
 
 function infoRefsRoute(method: string, path: string, name: string): Route {
   if (method !== 'GET') return refuseMethod('GET');
-  if (!isGitService(name)) return refuse(403, `The service ${JSON.stringify(name)} is not offered. ${HOW_TO}`);
+  if (!isGitService(name))
+    return refuse(403, `The service ${JSON.stringify(name)} is not supported. ${HOW_TO}`);
   return withRepository(path, (checked) => ({ kind: 'info-refs', service: name, path: checked }));
 }
 
@@ -67,7 +75,7 @@ function refuse(status: number, text: string): Route {
 }
 
 function refuseMethod(allowed: string): Route {
-  const text = `Only ${allowed} works at this address. ${HOW_TO}`;
+  const text = `This address supports only ${allowed}. ${HOW_TO}`;
   return { kind: 'answer', answer: { status: 405, text, headers: { Allow: allowed } } };
 }
 

@@ -1,5 +1,6 @@
-import { copyStream } from '#base/copy-stream';
 import { codeOf } from '#base/gitaly-error';
+import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
+import { copyStream } from '#base/streams/copy-stream';
 import { infoRefs } from '#client/git/info-refs';
 import type { RepositoryCreator } from '../create-on-push.ts';
 import { gitProtocol } from '../git-protocol.ts';
@@ -9,12 +10,16 @@ import { callOptions } from './call-options.ts';
 import type { GitExchange } from './git-exchange.ts';
 
 /**
- * A client does not say which object format it pushes before it has seen what the server offers, so one that pushes a sha256
- * repository to a new name has to ask for it: `git -c http.extraHeader='X-Git-Object-Format: sha256' push …`.
+ * Header that requests the object format of a new repository. A client sends its object format only
+ * after it has seen the server's, so a push of a sha256 repository to a new name must request it:
+ * `git -c http.extraHeader='X-Git-Object-Format: sha256' push …`.
  */
 const OBJECT_FORMAT_HEADER = 'x-git-object-format';
 
-/** Answers `GET …/info/refs?service=…`. A push to a repository that is not there makes it, where that is wanted. */
+/**
+ * Serves `GET …/info/refs?service=…`. It changes nothing: a push to a missing repository receives
+ * the references of an empty one, if pushes create repositories.
+ */
 export async function serveInfoRefs(
   exchange: GitExchange,
   link: GitalyLink,
@@ -25,16 +30,28 @@ export async function serveInfoRefs(
   } catch (error) {
     const isMissing = codeOf(error) === 'NOT_FOUND' && !exchange.response.headersSent;
     if (!isMissing || creator === undefined || exchange.service !== 'git-receive-pack') throw error;
-    const wantedFormat = exchange.request.headers[OBJECT_FORMAT_HEADER];
-    await creator.create(exchange.repository, callOptions(exchange), typeof wantedFormat === 'string' ? wantedFormat : undefined);
-    await advertise(exchange, link);
+    advertiseEmpty(exchange, creator);
   }
   exchange.response.end();
+}
+
+function advertiseEmpty({ request, response, service }: GitExchange, creator: RepositoryCreator): void {
+  const wantedFormat = request.headers[OBJECT_FORMAT_HEADER];
+  response.write(Buffer.concat([textPacket(`# service=${service}\n`), FLUSH_PACKET]));
+  response.write(
+    creator.advertise(
+      gitProtocol(request.headers['git-protocol']),
+      typeof wantedFormat === 'string' ? wantedFormat : undefined,
+    ),
+  );
 }
 
 async function advertise(exchange: GitExchange, { connection }: GitalyLink): Promise<void> {
   const { repository, request, response, service } = exchange;
   setStreamHeaders(response, `application/x-${service}-advertisement`);
   const protocol = gitProtocol(request.headers['git-protocol']);
-  await copyStream(infoRefs(connection, service, { repository, gitProtocol: protocol }, callOptions(exchange)), response);
+  await copyStream(
+    infoRefs(connection, service, { repository, gitProtocol: protocol }, callOptions(exchange)),
+    response,
+  );
 }

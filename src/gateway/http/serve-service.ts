@@ -8,11 +8,18 @@ import { setStreamHeaders } from './answer.ts';
 import { callOptions } from './call-options.ts';
 import type { GitExchange } from './git-exchange.ts';
 
-/** Answers `POST …/git-upload-pack`: the body goes to git as it comes, and git's answer back, both through the sidechannel. */
-export async function serveUploadPack(exchange: GitExchange, body: AsyncIterable<Uint8Array>, link: GitalyLink): Promise<void> {
+/**
+ * Serves `POST …/git-upload-pack`: passes the body to git and git's output back, both through the
+ * sidechannel.
+ */
+export async function serveUploadPack(
+  exchange: GitExchange,
+  body: AsyncIterable<Uint8Array>,
+  link: GitalyLink,
+): Promise<void> {
   const { repository, request, response } = exchange;
   setStreamHeaders(response, 'application/x-git-upload-pack-result');
-  exchange.invite();
+  exchange.sendContinue();
   await postUploadPack(
     link.connection,
     link.registry,
@@ -29,7 +36,7 @@ export interface ReceivePackParts {
   readonly onFailure?: (error: unknown, request: IncomingMessage) => void;
 }
 
-/** Answers `POST …/git-receive-pack`. What hooks or git refuse is part of the answer. */
+/** Serves `POST …/git-receive-pack`. The response contains refusals of hooks or git. */
 export async function serveReceivePack(
   exchange: GitExchange,
   body: AsyncIterable<Uint8Array>,
@@ -38,10 +45,15 @@ export async function serveReceivePack(
   const { identity, repository, request, response } = exchange;
   const options = callOptions(exchange);
   setStreamHeaders(response, 'application/x-git-receive-pack-result');
-  exchange.invite();
+  exchange.sendContinue();
+  const stdin = await existingOrCreated(exchange, body, parts.creator);
+  if (stdin === undefined) {
+    response.end(); // as git does after a request without commands
+    return;
+  }
   await postReceivePack(
     parts.link.connection,
-    { stdin: body, stdout: response },
+    { stdin, stdout: response },
     {
       repository,
       glId: identity.glId,
@@ -51,6 +63,23 @@ export async function serveReceivePack(
     },
     options,
   );
-  await parts.creator?.chooseDefaultBranch(repository, options).catch((error) => parts.onFailure?.(error, request)); // the push is done
+  await parts.creator
+    ?.chooseDefaultBranch(repository, options)
+    .catch((error) => parts.onFailure?.(error, request)); // the push is done
   response.end();
+}
+
+/**
+ * Creates the repository of a push if it is missing and may be created.
+ *
+ * @returns the push; `undefined` if there is none, and nothing was created.
+ */
+async function existingOrCreated(
+  exchange: GitExchange,
+  body: AsyncIterable<Uint8Array>,
+  creator: RepositoryCreator | undefined,
+): Promise<AsyncIterable<Uint8Array> | undefined> {
+  const [{ repository }, options] = [exchange, callOptions(exchange)];
+  if (creator === undefined || (await creator.exists(repository, options))) return body;
+  return await creator.createFor(repository, body, options);
 }

@@ -7,18 +7,22 @@ export interface Peer {
   readonly scheme: 'http' | 'https';
 }
 
-/** Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. */
+/** Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. */
 export class TrustedProxies {
   readonly #list = new BlockList();
 
-  /** @param networks addresses (`10.0.0.1`, `::1`) and networks (`10.0.0.0/8`, `fd00::/8`). @throws {TypeError} */
+  /**
+   * Creates the list. @param networks addresses (`10.0.0.1`, `::1`) and networks (`10.0.0.0/8`,
+   * `fd00::/8`). @throws {TypeError}
+   */
   constructor(networks: readonly string[]) {
     for (const network of networks) this.#add(network);
   }
 
   /**
-   * Who a request comes from: the last address in `X-Forwarded-For` that is no trusted proxy itself. What a client writes into the
-   * header stands before what proxies append, and is not reached.
+   * Returns the client of a request: the last address in `X-Forwarded-For` that is not a trusted
+   * proxy. Values that a client writes into the header precede those that proxies append, so they
+   * are never reached.
    */
   peerOf(request: IncomingMessage): Peer {
     const scheme = 'encrypted' in request.socket && request.socket.encrypted === true ? 'https' : 'http';
@@ -41,7 +45,10 @@ export class TrustedProxies {
     const family = isIP(address);
     const bits = family === 6 ? 128 : 32;
     if (family === 0 || Number(prefix ?? bits) > bits) {
-      throw new TypeError(`trusted proxy ${network}: want an address or a network, such as 127.0.0.1, 10.0.0.0/8 or fd00::/8`);
+      throw new TypeError(
+        `trusted proxy ${network}: expected an address or a network, such as 127.0.0.1, 10.0.0.0/8 or ` +
+          'fd00::/8',
+      );
     }
     this.#list.addSubnet(address, Number(prefix ?? bits), family === 6 ? 'ipv6' : 'ipv4');
   }
@@ -51,7 +58,7 @@ export class TrustedProxies {
   }
 }
 
-/** IPv4 as such where a socket for both families writes it as IPv6. */
+/** Returns the plain form of an IPv4 address that a dual-stack socket reports as IPv6. */
 function plain(address: string | undefined): string | undefined {
   return address?.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
 }

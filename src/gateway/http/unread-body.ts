@@ -1,17 +1,23 @@
 import type { IncomingMessage } from 'node:http';
-import { stoppableChunks } from '#base/stoppable-chunks';
+import { stoppableChunks } from '#base/streams/stoppable-chunks';
 
 const MAX_MS = 2000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Whether there is more of the body to come. A request without a body is complete only a moment after it has begun. */
+/**
+ * Reports whether more of the body follows. A request without a body is complete only shortly after
+ * it has begun.
+ */
 export function hasUnreadBody({ complete, headers }: IncomingMessage): boolean {
-  return !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0);
+  return (
+    !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
+  );
 }
 
 /**
- * Reads and drops what a client still sends when its answer is there, within bounds. A connection that is closed over unread bytes is
- * reset, and a reset can overtake the answer; and one that is kept needs its next request to be reached.
+ * Reads and drops the rest of a request after its response, within limits. Closing a connection
+ * with unread bytes resets it, and a reset can overtake the response. A connection that is kept
+ * must be read up to its next request.
  */
 export async function discardRest(request: IncomingMessage): Promise<void> {
   const chunks = stoppableChunks(request);
@@ -23,7 +29,7 @@ export async function discardRest(request: IncomingMessage): Promise<void> {
       if (bytes > MAX_BYTES) break;
     }
   } catch {
-    // the client is gone, which is as good
+    // the client has disconnected, which is fine
   } finally {
     clearTimeout(timer);
   }

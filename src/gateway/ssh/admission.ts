@@ -8,10 +8,14 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** Whether there is room for one more. One that has entered has to leave. */
+  /**
+   * Counts a new connection, unless a limit is reached, and returns whether it was counted. A
+   * counted connection must leave.
+   */
   enter(address: string): boolean {
     const count = this.#byAddress.get(address) ?? 0;
-    if (this.#total >= this.#limits.maxConnections || count >= this.#limits.maxConnectionsPerAddress) return false;
+    if (this.#total >= this.#limits.maxConnections || count >= this.#limits.maxConnectionsPerAddress)
+      return false;
     this.#total++;
     this.#byAddress.set(address, count + 1);
     return true;

@@ -1,10 +1,13 @@
 import type { Identity } from '../identity.ts';
 import type { RepositoryPath } from '../repository-path.ts';
-import type { PublicKey } from './public-key.ts';
+import type { PublicKey } from './keys/public-key.ts';
 
-/** A key that a client offers. That it also has the private half is checked by the door, after the answer. */
+/**
+ * A key that a client offers. The gateway verifies that the client has the private key after the
+ * response.
+ */
 export interface SshLogin {
-  /** The name in front of the @; by custom everybody is `git`. */
+  /** The name before the @; by convention everybody is `git`. */
   readonly user: string;
   readonly key: PublicKey;
   /** `SHA256:…` of the key, as `ssh-keygen -l` shows it. */
@@ -13,14 +16,15 @@ export interface SshLogin {
 }
 
 /**
- * Who is let in: everybody as one user without any key, or those whose key this function knows. It may be asked twice for one login
- * and is asked for each key that an agent has; a failure lets nobody in.
+ * Access rule for logins: everybody as one user without a key, or users whose key this function
+ * accepts. It is called for each key of an agent, possibly twice per login; a failure refuses the
+ * login.
  */
 export type SshAccess =
   | { readonly everybody: Identity }
   | { readonly authenticate: (login: SshLogin) => Promise<Identity | undefined> | Identity | undefined };
 
-/** Somebody who is in asks for a repository. */
+/** A request of a logged-in user for a repository. */
 export interface SshAccessRequest {
   readonly identity: Identity;
   readonly path: RepositoryPath;

@@ -3,23 +3,27 @@ import { Writable } from 'node:stream';
 import { noteBulkBytes } from '#base/bulk-memory';
 import { forgetWritten, type SshChannel } from './ssh-library.ts';
 
-/** How the connection is doing that a channel sends through. */
+/** State of the connection that a channel sends through. */
 export interface Sender {
-  /** Resolves when the connection takes more; rejects when it is gone. */
+  /** Resolves when the connection accepts more; rejects when it is closed. */
   ready(): Promise<void> | undefined;
-  /** Runs a function that sends; what it sends leaves in one piece. */
-  together(send: () => void): void;
-  /** A byte of a command has moved. */
-  noteMovement(): void;
+  /** Runs a function that sends, and sends its data in one write. */
+  batchWrites(send: () => void): void;
+  /** Restarts the idle timeout, because data of a command was transferred. */
+  refreshIdleTimer(): void;
 }
 
-/** Bytes of either output that may wait here; the client's window and the socket have their own. */
-const HIGH_WATER_BYTES = 128 * 1024;
+/**
+ * Bytes of either output that may be buffered here; the client's window and the socket have their
+ * own buffers.
+ */
+const HIGH_WATER_BYTES = 256 * 1024;
 
 /**
- * The two outputs of a command on their way to the client. They go one write after another: the library keeps what waits for the
- * client's window in one place for both. Slow clients slow the writer: a write is done when the window has taken all of it, and the
- * next one begins when the socket has.
+ * The two outputs of a command on their way to the client. Writes are sent one after another,
+ * because the library has one buffer for both while it waits for the client's window. A slow client
+ * slows the writer: a write completes when the window has accepted all of it, and the next one
+ * begins when the socket has.
  */
 export class ChannelOutput {
   readonly stdout: Writable;
@@ -35,7 +39,7 @@ export class ChannelOutput {
     this.stderr = this.#outputTo(channel.stderr);
   }
 
-  /** Sends what is left and tells the client how the command ended. */
+  /** Sends the rest and the exit code. */
   async finish(exitCode: number): Promise<void> {
     for (const stream of [this.stdout, this.stderr]) {
       stream.end();
@@ -43,31 +47,39 @@ export class ChannelOutput {
     }
     this.#channel.exit(exitCode);
     this.#channel.end();
-    this.#channel.resume(); // what the client still sends belongs to nobody, but the channel ends behind it
+    // further input is dropped, but must be read before the channel ends
+    this.#channel.resume();
   }
 
-  /** The client is gone: whoever waits for one of the outputs is told. */
+  /** Closes both outputs with an error after the client has disconnected. */
   destroy(reason: Error): void {
     this.stdout.destroy(reason);
     this.stderr.destroy(reason);
   }
 
   #outputTo(target: Writable): Writable {
-    const write = (chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void) => {
-      this.#last = this.#last.then(() => this.#send(target, chunk));
+    const send = (data: Buffer, done: (error?: Error | null) => void) => {
+      this.#last = this.#last.then(() => this.#send(target, data));
       this.#last.then(() => done(), done);
     };
-    return new Writable({ highWaterMark: HIGH_WATER_BYTES, write }).on('error', () => {}); // writers are told by their writes
+    return new Writable({
+      highWaterMark: HIGH_WATER_BYTES,
+      // Sent in the next turn of the event loop. What arrives meanwhile is sent together: the
+      // library makes a packet of each piece, and a small packet costs as much as a full one.
+      write: (chunk: Buffer, _encoding, done) => setImmediate(send, chunk, done),
+      writev: (items, done) => send(Buffer.concat(items.map(({ chunk }): Buffer => chunk)), done),
+    }).on('error', () => {}); // writes report errors to the writer
   }
 
-  async #send(target: Writable, chunk: Buffer): Promise<void> {
-    // What is asked last is asked in the same breath as the writing, so that two channels do not both take the last room.
+  async #send(target: Writable, data: Buffer): Promise<void> {
+    // The check and the write happen in the same tick, so that two channels do not both use the
+    // last space.
     for (let ready = this.#sender.ready(); ready !== undefined; ready = this.#sender.ready()) await ready;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#sender.together(() => target.write(chunk, (error) => (error ? reject(error) : resolve())));
+    this.#sender.batchWrites(() => target.write(data, (error) => (error ? reject(error) : resolve())));
     await promise;
     forgetWritten(this.#channel);
-    this.#sender.noteMovement();
-    noteBulkBytes(chunk.length);
+    this.#sender.refreshIdleTimer();
+    noteBulkBytes(data.length);
   }
 }

@@ -1,4 +1,5 @@
 import { codeOf, GitalyError } from '#base/gitaly-error';
+import { writeChunk } from '#base/streams/copy-stream';
 import type { CallOptions } from '#client/call/call-types';
 import type { Stdio } from '#client/git/git-streams';
 import { receivePack } from '#client/git/receive-pack';
@@ -6,6 +7,7 @@ import { uploadArchive } from '#client/git/upload-archive';
 import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
 import { callMetadata } from '../call-metadata.ts';
 import type { RepositoryCreator } from '../create-on-push.ts';
+import { withoutAdvertisement } from '../empty-advertisement.ts';
 import type { GitalyLink } from '../gitaly-link.ts';
 import type { Identity } from '../identity.ts';
 import type { RepositoryInit, RepositoryMapping } from '../repository-mapping.ts';
@@ -20,7 +22,7 @@ export interface CommandRunnerOptions {
   readonly onFailure: ((error: unknown) => void) | undefined;
 }
 
-/** A command of somebody who is in. */
+/** A command of a logged-in user. */
 export interface CommandRun {
   readonly command: GitCommand;
   readonly identity: Identity;
@@ -28,7 +30,7 @@ export interface CommandRun {
   /** `version=1`, `version=2` or empty. */
   readonly gitProtocol: string;
   readonly io: Stdio;
-  /** Aborts when the client goes away. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
 }
 
@@ -40,7 +42,10 @@ export class CommandRunner {
     this.#options = options;
   }
 
-  /** Resolves to the exit code of git. @throws {GitalyError} the status of the call, or why it was not made. */
+  /**
+   * Resolves to git's exit code. @throws {GitalyError} the status of the call, or the reason why it
+   * was not made.
+   */
   async run(run: CommandRun): Promise<number> {
     const { command, identity, remoteAddress, signal } = run;
     const { path, service } = command;
@@ -55,7 +60,11 @@ export class CommandRunner {
     return await this.#read(run, repository, callOptions);
   }
 
-  async #read({ command, gitProtocol, io }: CommandRun, repository: RepositoryInit, options: CallOptions): Promise<number> {
+  async #read(
+    { command, gitProtocol, io }: CommandRun,
+    repository: RepositoryInit,
+    options: CallOptions,
+  ): Promise<number> {
     const { connection, registry } = this.#options.link;
     const { exitCode } =
       command.service === 'git-upload-archive'
@@ -64,7 +73,10 @@ export class CommandRunner {
     return exitCode;
   }
 
-  /** A push to a repository that is not there makes it, where that is wanted. git has sent nothing before it was answered. */
+  /**
+   * Serves a push. A push to a missing repository creates it, if that is enabled, when its commands
+   * arrive. git sends nothing before it has received the references.
+   */
   async #receivePack(run: CommandRun, repository: RepositoryInit, options: CallOptions): Promise<number> {
     const { creator, onFailure } = this.#options;
     let exitCode: number;
@@ -72,16 +84,31 @@ export class CommandRunner {
       exitCode = await this.#push(run, repository, options);
     } catch (error) {
       if (codeOf(error) !== 'NOT_FOUND' || creator === undefined) throw error;
-      await creator.create(repository, options);
-      exitCode = await this.#push(run, repository, options);
+      const { io } = run;
+      await writeChunk(io.stdout, creator.advertise(run.gitProtocol));
+      const stdin = await creator.createFor(repository, io.stdin, options);
+      if (stdin === undefined) return 0; // as git does without commands
+      const created = { ...io, stdin, stdout: withoutAdvertisement(io.stdout) };
+      exitCode = await this.#push({ ...run, io: created }, repository, options);
     }
-    await creator?.chooseDefaultBranch(repository, options).catch((error) => onFailure?.(error)); // the push is done
+    // the push is done
+    await creator?.chooseDefaultBranch(repository, options).catch((error) => onFailure?.(error));
     return exitCode;
   }
 
-  async #push({ gitProtocol, identity, io }: CommandRun, repository: RepositoryInit, options: CallOptions): Promise<number> {
+  async #push(
+    { gitProtocol, identity, io }: CommandRun,
+    repository: RepositoryInit,
+    options: CallOptions,
+  ): Promise<number> {
     const { glId, username: glUsername } = identity;
-    const request = { repository, glId, glUsername, glRepository: repository.glRepository ?? '', gitProtocol };
+    const request = {
+      repository,
+      glId,
+      glUsername,
+      glRepository: repository.glRepository ?? '',
+      gitProtocol,
+    };
     const { exitCode } = await receivePack(this.#options.link.connection, io, request, options);
     return exitCode;
   }

@@ -1,14 +1,21 @@
 import { codeOf, messageOf } from '#base/gitaly-error';
 import { CallError } from '#client/call/call-error';
 
-/** The words of gitlab-shell (spec of its clients: `internal/command`), which people and scripts look for. */
+/**
+ * gitlab-shell's texts (spec of its clients: `internal/command`), which people and scripts search
+ * for.
+ */
 const TOO_BUSY = 'GitLab is currently unable to handle this request due to load.';
-const NOT_AVAILABLE = 'The git server, Gitaly, is not available at this time. Please contact your administrator.';
+const NOT_AVAILABLE =
+  'The git server, Gitaly, is not available at this time. Please contact your administrator.';
 const NO_REPOSITORY = 'There is no such repository. Check the address.';
 
 const RULER = '='.repeat(72);
 
-/** What a user is told on standard error when a call failed; `undefined` when git itself has said it already. */
+/**
+ * Returns the text for standard error after a failed call; `undefined` if git has already printed
+ * it.
+ */
 export function failureText(error: unknown): string | undefined {
   if (error instanceof CallError && error.limit !== undefined) return framed(TOO_BUSY);
   switch (codeOf(error)) {
@@ -23,7 +30,9 @@ export function failureText(error: unknown): string | undefined {
   }
 }
 
-/** A message as git shows those of a server, between rulers as gitlab-shell draws them. */
+/** Formats a message as git shows those of a server, between rulers as in gitlab-shell. */
 export function framed(message: string): string {
-  return ['', RULER, '', ...message.split('\n'), '', RULER, ''].map((line) => `remote: ${line}`.concat('\n')).join('');
+  return ['', RULER, '', ...message.split('\n'), '', RULER, '']
+    .map((line) => `remote: ${line}`.concat('\n'))
+    .join('');
 }

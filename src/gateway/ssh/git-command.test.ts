@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseGitCommand } from './git-command.ts';
 
-test('the three commands of git are understood, in both spellings', () => {
+test("git's three commands are parsed, in both spellings", () => {
   for (const name of ['upload-pack', 'receive-pack', 'upload-archive']) {
     const expected = { service: `git-${name}`, path: 'group/hello.git' };
 

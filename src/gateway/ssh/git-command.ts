@@ -1,6 +1,6 @@
 import { checkRepositoryPath, type RepositoryPath } from '../repository-path.ts';
 
-/** What clients may run. */
+/** Commands that clients may run. */
 export type SshGitService = 'git-upload-pack' | 'git-receive-pack' | 'git-upload-archive';
 
 export interface GitCommand {
@@ -8,29 +8,41 @@ export interface GitCommand {
   readonly path: RepositoryPath;
 }
 
-/** `git-upload-pack 'a.git'` as git sends it; by hand also `git upload-pack a.git`. */
+/**
+ * Matches `git-upload-pack 'a.git'` as sent by git, and `git upload-pack a.git` as typed by a
+ * person.
+ */
 const COMMAND = /^git[- ](upload-pack|receive-pack|upload-archive) +(.+)$/s;
-/** One argument as git quotes it: in single quotes, with `'\''` for a quote and `'\!'` for an exclamation mark. */
+/**
+ * Matches one argument as git quotes it: in single quotes, with `'\''` for a quote and `'\!'` for
+ * an exclamation mark.
+ */
 const QUOTED = /^'((?:[^'!]|'\\['!]')*)'$/s;
-/** Without quotes nothing may be in it that a shell would read otherwise. */
+/** Matches an unquoted argument without characters that are special in a shell. */
 const BARE = /^[\w./~+@:,%=-]+$/;
 
-/** Longer commands are refused unread; the longest path fits, even if all of it is quotes. */
+/** Length limit of commands; the longest path fits, even if all of it is quotes. */
 const MAX_COMMAND_LENGTH = 8192;
 
-/** Reads the command that a client asks for. No shell ever sees it. @returns the command, or why it is refused. */
+/** Parses a client's command without a shell. @returns the command, or the reason of a refusal. */
 export function parseGitCommand(text: string): GitCommand | { readonly refusal: string } {
   if (text.length > MAX_COMMAND_LENGTH) return { refusal: 'The command is too long.' };
   const [, name, argument] = COMMAND.exec(text) ?? [];
   if (name === undefined || argument === undefined) {
-    return { refusal: 'Only git-upload-pack, git-receive-pack and git-upload-archive with a repository are allowed here.' };
+    return {
+      refusal:
+        'Only git-upload-pack, git-receive-pack and git-upload-archive with a repository are allowed here.',
+    };
   }
   const decoded = unquote(argument);
-  if (decoded === undefined) return { refusal: 'The command must name one repository, quoted as git does it.' };
-  // `host:/a.git`, `host:a.git` and `ssh://host/a.git` mean the same, as there is only one place for repositories.
+  if (decoded === undefined)
+    return { refusal: 'The command must name one repository, quoted as git quotes it.' };
+  // `host:/a.git`, `host:a.git` and `ssh://host/a.git` are equivalent, because there is only one
+  // root for repositories.
   const path = checkRepositoryPath(decoded.replace(/^\//, '').split('/'));
   if (typeof path !== 'string') return path;
-  return { service: `git-${name as 'upload-pack' | 'receive-pack' | 'upload-archive'}`, path }; // the pattern has these three
+  // the pattern has these three
+  return { service: `git-${name as 'upload-pack' | 'receive-pack' | 'upload-archive'}`, path };
 }
 
 function unquote(argument: string): string | undefined {

@@ -14,21 +14,27 @@ export interface GitSessionParts {
   readonly remoteAddress: string | undefined;
   /** Called when the command has ended. */
   readonly onIdle: () => void;
-  /** Called when both sides have closed the channel after a command. A session without one counts for as long as the connection. */
+  /**
+   * Called when both sides have closed the channel after a command. A session without a command
+   * counts as long as the connection is open.
+   */
   readonly onEnd: () => void;
-  /** Told of every command that failed for a reason on our side. */
+  /** Called for every command that failed because of the server. */
   readonly onFailure: ((error: unknown) => void) | undefined;
 }
 
-/** Clients know at least this size (RFC 4253, 6.1: 32768); tiny packets would cost more than what is in them. */
+/**
+ * Minimum packet size. Clients support at least this size (RFC 4253, 6.1: 32768); tiny packets
+ * would cost more than their contents.
+ */
 const MIN_PACKET_BYTES = 1024;
-/** Twice the window that the library gives: who sends more does not keep to the protocol. */
+/** Twice the window that the library grants: a client that sends more violates the protocol. */
 const MAX_UNREAD_BYTES = 4 << 20;
 
-/** The codes of failures that are somebody's doing and no news to the operator. */
+/** Codes of failures that the client causes, which are not reported to the operator. */
 const EXPECTED = new Set(['NOT_FOUND', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'CANCELLED']);
 
-/** One session channel of a client: at most one command, and nothing else that SSH can do. */
+/** One session channel of a client, with at most one command and no other SSH feature. */
 export class GitSession {
   readonly #parts: GitSessionParts;
   readonly #gone = new AbortController();
@@ -53,27 +59,30 @@ export class GitSession {
     });
   }
 
-  /** The client sent more than it was allowed to, without an end. */
+  /** True if the client sent more than it was allowed to. */
   get isFlooded(): boolean {
     return (this.#channel?.readableLength ?? 0) > MAX_UNREAD_BYTES;
   }
 
-  /** Whether a command has begun that has not ended yet. */
+  /** Reports whether a command is running. */
   get isRunning(): boolean {
     return this.#isRunning;
   }
 
-  /** The client has closed its side of the channel, or is gone altogether: git is ended. */
+  /** Ends git: the client has closed its side of the channel, or disconnected. */
   abort(): void {
-    this.#gone.abort(new GitalyError('CANCELLED', 'the client went away'));
+    this.#gone.abort(new GitalyError('CANCELLED', 'the client disconnected'));
   }
 
-  /** Until the client has closed its side too, the library keeps the channel. */
+  /**
+   * Ends the session when both sides are closed. The library keeps the channel until the client has
+   * closed its side too.
+   */
   #endIfDone(): void {
     if (this.#channel !== undefined && this.#isClosed && !this.#isRunning) this.#parts.onEnd();
   }
 
-  /** @param channel is missing when the session has one already. */
+  /** Starts a command. @param channel undefined if the session has one already. */
   async #start(channel: SshChannel | undefined, text: string): Promise<void> {
     await this.#with(channel, async (output, stdin) => {
       const command = parseGitCommand(text);
@@ -96,11 +105,13 @@ export class GitSession {
   }
 
   async #greet(channel: SshChannel | undefined): Promise<void> {
-    const text = `You are logged in as ${this.#parts.identity.username}. There is no shell here; use git with the address of a repository.`;
+    const text =
+      `You are logged in as ${this.#parts.identity.username}. This server has no shell; use ` +
+      'git with the address of a repository.';
     await this.#with(channel, async (output) => this.#say(output, text));
   }
 
-  /** Runs something on the channel, from its opening to its end with an exit code. */
+  /** Runs a function on the channel, from its opening to its end with an exit code. */
   async #with(
     channel: SshChannel | undefined,
     work: (output: ChannelOutput, stdin: SshChannel) => Promise<number>,
@@ -109,7 +120,7 @@ export class GitSession {
     this.#channel = channel;
     this.#isRunning = true;
     channel.on('error', () => {}); // `close` of the session follows
-    const onInput = () => this.#parts.sender.noteMovement();
+    const onInput = () => this.#parts.sender.refreshIdleTimer();
     channel.on('readable', onInput);
     const output = new ChannelOutput(channel, this.#parts.sender);
     const { signal } = this.#gone;
@@ -139,7 +150,7 @@ export class GitSession {
     return 1;
   }
 
-  /** The exit code of a call that failed. */
+  /** Returns the exit code for a failed call. */
   #fail({ stderr }: ChannelOutput, error: unknown): number {
     if (this.#gone.signal.aborted) throw error;
     const text = failureText(error);

@@ -1,7 +1,7 @@
 import type { Identity } from '../identity.ts';
 import type { SshAccess } from './authentication.ts';
-import { fingerprintOf } from './host-key.ts';
-import { weaknessOf } from './public-key.ts';
+import { fingerprintOf } from './keys/host-key.ts';
+import { weaknessOf } from './keys/public-key.ts';
 import type { SshAuthRequest, SshKeyRequest, SshLibrary } from './ssh-library.ts';
 
 export interface LoginParts {
@@ -9,19 +9,19 @@ export interface LoginParts {
   readonly access: SshAccess;
   readonly remoteAddress: string | undefined;
   readonly maxAuthAttempts: number;
-  /** Told when the access function failed. */
+  /** Called when the access function failed. */
   readonly onFailure: ((error: unknown) => void) | undefined;
 }
 
-/** What becomes of a request to be let in. */
+/** Result of a login request. */
 export type LoginAnswer =
   | { readonly identity: Identity }
-  /** The key is known; the client has to show that it is its own. */
+  /** The key is accepted; the client must prove that it owns it. */
   | 'prove'
   | 'refused'
   | 'too many';
 
-/** The authentication of one connection: counts what was refused and asks who may come in. */
+/** The authentication of one connection: counts refusals and calls the access function. */
 export class Login {
   readonly #parts: LoginParts;
   #refused = 0;
@@ -38,15 +38,23 @@ export class Login {
       if (identity !== undefined && request.signature === undefined) return 'prove';
       if (identity !== undefined && this.#isProven(request)) return { identity };
     }
-    // Clients ask for `none` first, to be told what there is: that is one more.
+    // Clients first send `none` to get the list of methods: that is one more.
     return ++this.#refused > maxAuthAttempts ? 'too many' : 'refused';
   }
 
-  async #identityOf({ key: { algo: type, data }, username: user }: SshKeyRequest): Promise<Identity | undefined> {
+  async #identityOf({
+    key: { algo: type, data },
+    username: user,
+  }: SshKeyRequest): Promise<Identity | undefined> {
     const { access, onFailure, remoteAddress } = this.#parts;
     if ('everybody' in access || weaknessOf({ type, data }) !== undefined) return undefined;
     try {
-      return await access.authenticate({ user, key: { type, data }, fingerprint: fingerprintOf(data), remoteAddress });
+      return await access.authenticate({
+        user,
+        key: { type, data },
+        fingerprint: fingerprintOf(data),
+        remoteAddress,
+      });
     } catch (error) {
       onFailure?.(error);
       return undefined;

@@ -7,20 +7,20 @@ import {
   assertServes,
   type Client,
   connectionClosed,
-  dialDoor,
+  dialGateway,
   ended,
   LIST,
   logIn,
-  openDoor,
   openSession,
   rawOf,
   socketClosed,
-} from '#testkit/ssh-door-fixture';
+  startGateway,
+} from '#testkit/ssh-gateway-fixture';
 import { until } from '#testkit/until';
 
 test('a session has one command', async () => {
-  await using opened = await openDoor();
-  await using client = await logIn(opened.door);
+  await using opened = await startGateway();
+  await using client = await logIn(opened.gateway);
   const channel = await openSession(client, 1 << 20, 32_768);
   const closed = once(channel, 'close');
   const output = text(channel);
@@ -34,9 +34,9 @@ test('a session has one command', async () => {
   assert.equal(opened.gitaly.log.filter((line) => line['grpc.method'] === 'SSHUploadArchive').length, 0);
 });
 
-test('sessions on one connection have a limit, and come free again', async () => {
-  await using opened = await openDoor({ limits: { maxSessions: 2 } });
-  await using client = await logIn(opened.door);
+test('the number of sessions on a connection is limited, and ended ones are released', async () => {
+  await using opened = await startGateway({ limits: { maxSessions: 2 } });
+  await using client = await logIn(opened.gateway);
   const [first] = [await client.exec(LIST), await client.exec(LIST)];
 
   await assert.rejects(client.exec(LIST), /open failure/);
@@ -45,20 +45,24 @@ test('sessions on one connection have a limit, and come free again', async () =>
   assert.equal((await ended(await client.exec(LIST), '0000')).code, 0);
 });
 
-test('who does not log in is not waited for', async () => {
-  await using opened = await openDoor({ limits: { loginGraceMs: 200 } });
-  const [silent, slow, half] = [await dialDoor(opened.door), await dialDoor(opened.door), await dialDoor(opened.door)];
+test('a client that does not log in is disconnected', async () => {
+  await using opened = await startGateway({ limits: { loginGraceMs: 200 } });
+  const [silent, slow, half] = [
+    await dialGateway(opened.gateway),
+    await dialGateway(opened.gateway),
+    await dialGateway(opened.gateway),
+  ];
   const writing = setInterval(() => slow.write('S'), 20);
   half.write('SSH-2.0-slow\r\n');
 
   await Promise.all([silent, slow, half].map(socketClosed));
   clearInterval(writing);
 
-  await assertServes(opened.door);
+  await assertServes(opened.gateway);
 });
 
-test('garbage on the port ends that connection alone', async () => {
-  await using opened = await openDoor();
+test('garbage on the port ends only that connection', async () => {
+  await using opened = await startGateway();
   const garbage = [
     'GET / HTTP/1.1\r\nHost: x\r\n\r\n',
     '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
@@ -71,55 +75,60 @@ test('garbage on the port ends that connection alone', async () => {
 
   await Promise.all(
     garbage.map(async (bytes) => {
-      const socket = await dialDoor(opened.door);
+      const socket = await dialGateway(opened.gateway);
       socket.end(Buffer.from(bytes, 'latin1'));
       await socketClosed(socket);
     }),
   );
 
-  await assertServes(opened.door);
+  await assertServes(opened.gateway);
   assert.deepEqual(opened.failures, []);
 });
 
 test('connections have a limit in total and by address', async () => {
   for (const limits of [{ maxConnections: 2 }, { maxConnectionsPerAddress: 2 }]) {
-    await using opened = await openDoor({ limits });
-    const sockets = [await dialDoor(opened.door), await dialDoor(opened.door)];
+    await using opened = await startGateway({ limits });
+    const sockets = [await dialGateway(opened.gateway), await dialGateway(opened.gateway)];
 
-    const refused = await dialDoor(opened.door);
+    const refused = await dialGateway(opened.gateway);
     assert.equal((await buffer(refused)).toString(), 'Too many connections. Try again later.\r\n');
     sockets[0]?.destroy();
     await delay(50);
 
-    await assertServes(opened.door);
+    await assertServes(opened.gateway);
     for (const socket of sockets) socket.destroy();
   }
 });
 
-test('a connection over which nothing moves is cut', async () => {
-  await using opened = await openDoor({ limits: { idleTimeoutMs: 300, loginGraceMs: 300, keepAliveIntervalMs: 50 } });
-  await using client = await logIn(opened.door);
+test('an idle connection is closed', async () => {
+  await using opened = await startGateway({
+    limits: { idleTimeoutMs: 300, loginGraceMs: 300, keepAliveIntervalMs: 50 },
+  });
+  await using client = await logIn(opened.gateway);
   const closed = connectionClosed(client);
   const channel = await client.exec(LIST);
-  channel.resume(); // git waits for what the client wants
+  channel.resume(); // git waits for the client's wants
 
   await closed;
 
-  await until(() => opened.gitaly.log.some((line) => line['grpc.method'] === 'SSHUploadPackWithSidechannel'), 'the call ended');
+  await until(
+    () => opened.gitaly.log.some((line) => line['grpc.method'] === 'SSHUploadPackWithSidechannel'),
+    'the call ended',
+  );
 });
 
-test('a client that is gone without a word is noticed', async () => {
-  await using opened = await openDoor({ limits: { keepAliveIntervalMs: 50 } });
-  await using client = await logIn(opened.door);
+test('a client that vanishes is detected', async () => {
+  await using opened = await startGateway({ limits: { keepAliveIntervalMs: 50 } });
+  await using client = await logIn(opened.gateway);
   const closed = connectionClosed(client);
-  rawOf(client)._sock.write = () => true; // nothing leaves it any more
+  rawOf(client)._sock.write = () => true; // nothing is sent any more
 
   await closed;
 });
 
-test('a client that takes no packets worth the name gets none', async () => {
-  await using opened = await openDoor();
-  await using client = await logIn(opened.door);
+test('a client that accepts only tiny packets is disconnected', async () => {
+  await using opened = await startGateway();
+  await using client = await logIn(opened.gateway);
 
   for (const packetSize of [0, 1]) {
     const channel = await openSession(client, 1 << 20, packetSize);
@@ -131,9 +140,9 @@ test('a client that takes no packets worth the name gets none', async () => {
   assert.equal((await ended(await client.exec(LIST), '0000')).code, 0);
 });
 
-test('both outputs arrive whole through a small window', async () => {
-  await using opened = await openDoor();
-  await using client = await logIn(opened.door);
+test('both outputs arrive in full through a small window', async () => {
+  await using opened = await startGateway();
+  await using client = await logIn(opened.gateway);
   const channel = await openSession(client, 10, 32_768);
   const outputs = Promise.all([text(channel), text(channel.stderr)]);
   const grow = setInterval(() => windowGrows(client, channel, 7), 1);
@@ -148,15 +157,17 @@ test('both outputs arrive whole through a small window', async () => {
 });
 
 function windowGrows(client: Client, channel: { outgoing: { id: number } }, bytes: number): void {
-  const protocol = rawOf(client)._protocol as unknown as { channelWindowAdjust(id: number, bytes: number): void };
+  const protocol = rawOf(client)._protocol as unknown as {
+    channelWindowAdjust(id: number, bytes: number): void;
+  };
   if (!rawOf(client)._sock.destroyed) protocol.channelWindowAdjust(channel.outgoing.id, bytes);
 }
 
-test('a client that sends more than the window is cut', async () => {
-  await using opened = await openDoor();
-  await using client = await logIn(opened.door);
+test('a client that exceeds the window is disconnected', async () => {
+  await using opened = await startGateway();
+  await using client = await logIn(opened.gateway);
   const closed = connectionClosed(client);
-  const channel = await openSession(client, 0, 32_768); // git cannot answer, so it does not read
+  const channel = await openSession(client, 0, 32_768); // git cannot write, so it does not read
   rawOf(client)._protocol.exec(channel.outgoing.id, "git-receive-pack 'a.git'", false);
 
   const data = Buffer.alloc(32_000);
@@ -166,12 +177,12 @@ test('a client that sends more than the window is cut', async () => {
   }
 
   await closed;
-  await assertServes(opened.door);
+  await assertServes(opened.gateway);
 });
 
-test('a client that asks and asks and does not listen is cut', async () => {
-  await using opened = await openDoor();
-  await using client = await logIn(opened.door);
+test('a client that sends requests without reading is disconnected', async () => {
+  await using opened = await startGateway();
+  await using client = await logIn(opened.gateway);
   const closed = connectionClosed(client);
   rawOf(client)._sock.pause();
 
@@ -182,20 +193,20 @@ test('a client that asks and asks and does not listen is cut', async () => {
   }
 
   await closed;
-  await assertServes(opened.door);
+  await assertServes(opened.gateway);
 });
 
-test('an exchange of keys that does not end is not waited for', async () => {
-  await using opened = await openDoor({ limits: { loginGraceMs: 500 } });
-  await using client = await logIn(opened.door);
+test('a key exchange that does not end is aborted', async () => {
+  await using opened = await startGateway({ limits: { loginGraceMs: 500 } });
+  await using client = await logIn(opened.gateway);
   const closed = connectionClosed(client);
   const channel = await openSession(client, 0xffff_ffff, 32_768);
   channel.resume();
   rawOf(client)._protocol.exec(channel.outgoing.id, LIST, false);
   rawOf(client)._protocol.rekey();
-  rawOf(client)._sock.write = () => true; // its part of the exchange never comes
+  rawOf(client)._sock.write = () => true; // its part of the exchange never arrives
 
   await closed;
 
-  await assertServes(opened.door);
+  await assertServes(opened.gateway);
 });

@@ -3,13 +3,15 @@ import { GitalyError } from '#base/gitaly-error';
 import type { Identity } from '../identity.ts';
 import type { SshAccess } from './authentication.ts';
 import type { Sender } from './channel-output.ts';
+import { clientCiphers } from './client-offer.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { GitSession } from './git-session.ts';
 import { Login } from './login.ts';
+import { cheapest, SSH_ALGORITHMS, type SshCipher } from './ssh-algorithms.ts';
 import {
+  IDENT,
   isExchangingKeys,
   packetsWaiting,
-  type SshAlgorithms,
   type SshAuthRequest,
   type SshClient,
   type SshLibrary,
@@ -23,24 +25,27 @@ export interface SshConnectionParts {
   readonly hostKey: SshParsedKey;
   readonly access: SshAccess;
   readonly limits: SshLimits;
-  readonly algorithms: SshAlgorithms;
+  readonly ciphers: readonly SshCipher[];
   readonly runner: CommandRunner;
   readonly onFailure: ((error: unknown) => void) | undefined;
 }
 
-/** Data waits for the socket above this; it is what a slow client costs beside its window. */
+/**
+ * Data waits for the socket above this size; this is the memory of a slow client beyond its window.
+ */
 const HIGH_WATER_BYTES = 256 << 10;
 /**
- * Answers of the protocol do not wait, nor does what was written to a channel before its window was full (a message of Gitaly for each
- * session). Who lets more than that come together does not read.
+ * Limit of unsent data. Protocol responses are sent without waiting, as is data that was written to
+ * a channel before its window was full (a message of Gitaly for each session). A client that lets
+ * more accumulate does not read.
  */
 const MAX_UNSENT_BYTES = 1 << 20;
 const MAX_UNSENT_BYTES_PER_SESSION = 256 << 10;
 const MAX_PACKETS_WAITING = 4096;
-/** What a client that is gone may have of our time. */
-const GOODBYE_MS = 2000;
+/** Time for a disconnecting client to receive the rest. */
+const DRAIN_MS = 2000;
 
-/** One client: its login, its session channels, and the bounds on both. */
+/** One client: its login, its session channels, and the limits of both. */
 export class SshConnection implements Sender {
   readonly #parts: SshConnectionParts;
   readonly #socket: Socket;
@@ -51,7 +56,7 @@ export class SshConnection implements Sender {
   #client: SshClient | undefined;
   #identity: Identity | undefined;
   #isDraining = false;
-  /** Resolves when something that senders wait for may have changed. */
+  /** Resolves when a condition that senders wait for may have changed. */
   #change = Promise.withResolvers<void>();
   #exchangeLimit: NodeJS.Timeout | undefined;
   #last: NodeJS.Timeout | undefined;
@@ -68,25 +73,14 @@ export class SshConnection implements Sender {
     socket.on('error', () => {}); // `close` follows
     socket.on('drain', () => this.#changed());
     socket.once('close', () => this.#onClose());
-    // Before the library's own listener, so that all that it answers leaves in one piece.
-    socket.on('data', () => this.#onData());
-
-    const { Server } = parts.library;
-    const config = {
-      hostKeys: [{ key: parts.hostKey }],
-      algorithms: parts.algorithms,
-      ident: 'gitaly-ts',
-      keepaliveInterval: keepAliveIntervalMs,
-      keepaliveCountMax: 3,
-    };
-    new Server(config, (client) => this.#serve(client)).injectSocket(socket);
+    void this.#begin(keepAliveIntervalMs);
   }
 
   get hasCommands(): boolean {
     return [...this.#sessions].some((session) => session.isRunning);
   }
 
-  /** No more commands; the connection ends with those that run. */
+  /** Accepts no more commands; the connection ends with the running ones. */
   drain(): void {
     this.#isDraining = true;
     this.#endIfDrained();
@@ -100,25 +94,28 @@ export class SshConnection implements Sender {
     return this.#isReady() ? undefined : this.#becomeReady();
   }
 
-  together(send: () => void): void {
+  batchWrites(send: () => void): void {
     this.#cork();
     send();
   }
 
-  noteMovement(): void {
+  refreshIdleTimer(): void {
     this.#idle.refresh();
   }
 
   async #becomeReady(): Promise<void> {
     while (!this.#isReady()) {
-      if (this.#socket.destroyed) throw new GitalyError('CANCELLED', 'the client went away');
-      if (this.#isExchangingKeys()) this.#exchangeLimit ??= setTimeout(() => this.destroy(), this.#parts.limits.loginGraceMs);
+      if (this.#socket.destroyed) throw new GitalyError('CANCELLED', 'the client disconnected');
+      if (this.#isExchangingKeys())
+        this.#exchangeLimit ??= setTimeout(() => this.destroy(), this.#parts.limits.loginGraceMs);
       await this.#change.promise;
     }
   }
 
   #isReady(): boolean {
-    return this.#socket.writableLength <= HIGH_WATER_BYTES && !this.#isExchangingKeys() && !this.#socket.destroyed;
+    return (
+      this.#socket.writableLength <= HIGH_WATER_BYTES && !this.#isExchangingKeys() && !this.#socket.destroyed
+    );
   }
 
   #isExchangingKeys(): boolean {
@@ -140,11 +137,30 @@ export class SshConnection implements Sender {
     });
   }
 
-  /** The library takes what comes and answers without looking at what waits; this looks. */
+  /** Lets the library serve the socket, with the ciphers that are best for this client. */
+  async #begin(keepaliveInterval: number): Promise<void> {
+    const { ciphers, hostKey, library } = this.#parts;
+    const socket = this.#socket;
+    const offer = await clientCiphers(socket);
+    if (socket.destroyed) return;
+    // Runs before the library's own listener, so that all its responses are sent in one write.
+    socket.on('data', () => this.#onData());
+    const config = {
+      hostKeys: [{ key: hostKey }],
+      algorithms: { ...SSH_ALGORITHMS, cipher: cheapest(ciphers, offer) },
+      ident: IDENT,
+      keepaliveInterval,
+      keepaliveCountMax: 3,
+    };
+    new library.Server(config, (client) => this.#serve(client)).injectSocket(socket);
+  }
+
+  /** Checks the amount of unsent data, because the library responds without checking it. */
   #onData(): void {
     this.#cork();
     const isFlooded =
-      this.#socket.writableLength > MAX_UNSENT_BYTES + this.#parts.limits.maxSessions * MAX_UNSENT_BYTES_PER_SESSION ||
+      this.#socket.writableLength >
+        MAX_UNSENT_BYTES + this.#parts.limits.maxSessions * MAX_UNSENT_BYTES_PER_SESSION ||
       (this.#client !== undefined && packetsWaiting(this.#client) > MAX_PACKETS_WAITING) ||
       [...this.#sessions].some((session) => session.isFlooded);
     if (isFlooded) this.destroy();
@@ -154,8 +170,14 @@ export class SshConnection implements Sender {
     this.#client = client;
     const { access, library, limits, onFailure } = this.#parts;
     const { maxAuthAttempts } = limits;
-    const login = new Login({ library, access, maxAuthAttempts, remoteAddress: this.#remoteAddress, onFailure });
-    client.on('error', () => this.#end()); // the library has told the client what was wrong
+    const login = new Login({
+      library,
+      access,
+      maxAuthAttempts,
+      remoteAddress: this.#remoteAddress,
+      onFailure,
+    });
+    client.on('error', () => this.#end()); // the library has sent the error to the client
     client.on('authentication', (request) => {
       this.#decide(login, request).catch((error) => {
         onFailure?.(error);
@@ -169,7 +191,8 @@ export class SshConnection implements Sender {
       this.#changed();
     });
     client.on('session', (accept, reject) => {
-      if (this.#isDraining || this.#sessions.size >= limits.maxSessions || this.#identity === undefined) return reject();
+      if (this.#isDraining || this.#sessions.size >= limits.maxSessions || this.#identity === undefined)
+        return reject();
       this.#open(accept(), this.#identity);
     });
   }
@@ -186,7 +209,7 @@ export class SshConnection implements Sender {
       onEnd: () => this.#sessions.delete(opened),
     });
     this.#sessions.add(opened);
-    this.noteMovement();
+    this.refreshIdleTimer();
   }
 
   async #decide(login: Login, request: SshAuthRequest): Promise<void> {
@@ -205,11 +228,11 @@ export class SshConnection implements Sender {
     this.#end();
   }
 
-  /** Says goodbye, and waits a little for the client to take it. */
+  /** Closes the connection after a short time for the client to read the rest. */
   #end(): void {
     this.#client?.end();
     this.#socket.destroySoon();
-    this.#last ??= setTimeout(() => this.destroy(), GOODBYE_MS);
+    this.#last ??= setTimeout(() => this.destroy(), DRAIN_MS);
   }
 
   #onClose(): void {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type * as Ssh2 from 'ssh2';
 
 export type SshLibrary = (typeof Ssh2)['default'];
@@ -10,21 +11,40 @@ export type SshAuthRequest = Ssh2.AuthContext;
 export type SshKeyRequest = Ssh2.PublicKeyAuthContext;
 
 /**
- * The SSH library, loaded at the first use: servers without this door do not pay for it. It works without its native part.
+ * Loads the SSH library at first use, so that servers without this gateway do not pay for it. It
+ * works without its native part.
  *
- * @throws {Error} that names the package, when it is not installed.
+ * @throws {Error} that names the package if it is not installed.
  */
 export async function loadSshLibrary(): Promise<SshLibrary> {
   try {
     return (await import('ssh2')).default;
   } catch (error) {
-    throw new Error('The SSH door needs the package ssh2. Install it: npm install ssh2', { cause: error });
+    throw new Error('The SSH gateway needs the package ssh2. Install it: npm install ssh2', { cause: error });
   }
 }
 
-/** What the client allows us to send on a channel. The library keeps it without offering it. */
+/** Software version of the server, for the library. */
+export const IDENT = 'gitaly-ts';
+/** First line of the server. @see RFC 4253, 4.2 */
+export const IDENTIFICATION = `SSH-2.0-${IDENT}\r\n`;
+
+/**
+ * Drops the first write of the library to a socket if it is the identification, which was sent
+ * before.
+ */
+export function withoutIdentification(socket: Socket): void {
+  const { write } = socket;
+  socket.write = (...args: [data: Uint8Array | string]): boolean => {
+    socket.write = write;
+    const [data] = args;
+    return Buffer.from(data).equals(Buffer.from(IDENTIFICATION)) ? true : socket.write(...args);
+  };
+}
+
+/** The client's window of a channel. The library has it but does not expose it. */
 export interface SendingSide {
-  /** Largest packet that the client takes, as it said when it opened the channel. */
+  /** Largest packet that the client accepts, as announced when it opened the channel. */
   readonly packetSize: number;
 }
 
@@ -40,15 +60,17 @@ interface ClientInternals {
   readonly _protocol: { readonly _kexinit: unknown; readonly _queue: readonly unknown[] | undefined };
 }
 
-// The casts of this file: fields of ssh2 1.17 that its types leave out. The tests of the door fail when an upgrade moves them.
+// The casts of this file: fields of ssh2 1.17 that its types omit. The tests of the gateway fail if
+// an upgrade moves them.
 
 export function sendingSide(channel: SshChannel): SendingSide {
   return (channel as unknown as ChannelInternals).outgoing;
 }
 
 /**
- * To be called after each write of a channel has ended. The library forgets nothing that once waited for the client's window: when
- * the other output waits later, it would send the old bytes again.
+ * Clears the library's buffer of written data. Call it after each write of a channel has ended.
+ * Otherwise the library keeps data that once waited for the client's window, and sends it again
+ * when the other output waits later.
  */
 export function forgetWritten(channel: SshChannel): void {
   const internals = channel as unknown as ChannelInternals;
@@ -58,12 +80,15 @@ export function forgetWritten(channel: SshChannel): void {
   internals._chunkcbErr = undefined;
 }
 
-/** Whether keys are being exchanged. Until that ends, the library keeps everything that is to be sent in memory. */
+/**
+ * Reports whether keys are being exchanged. Until that ends, the library keeps all outgoing data in
+ * memory.
+ */
 export function isExchangingKeys(client: SshClient): boolean {
   return (client as unknown as ClientInternals)._protocol._kexinit !== undefined;
 }
 
-/** How many packets wait for the end of a key exchange. */
+/** Returns the number of packets that wait for the end of a key exchange. */
 export function packetsWaiting(client: SshClient): number {
   return (client as unknown as ClientInternals)._protocol._queue?.length ?? 0;
 }

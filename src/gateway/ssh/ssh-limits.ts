@@ -1,22 +1,31 @@
-/** Bounds on what clients may take. */
+/** Limits for clients. */
 export interface SshLimits {
-  /** Connections at a time, in total. More are closed at once. */
+  /** Maximum number of connections in total. Further ones are closed at once. */
   readonly maxConnections: number;
-  /** Connections at a time from one address. More are closed at once. */
+  /** Maximum number of connections from one address. Further ones are closed at once. */
   readonly maxConnectionsPerAddress: number;
-  /** Milliseconds from the connection to a successful authentication; a later exchange of keys may take as long. */
+  /**
+   * Milliseconds from the connection to a successful authentication; also the time limit of a
+   * rekey.
+   */
   readonly loginGraceMs: number;
-  /** Keys that a client may offer in vain. Agents offer all that they have. */
+  /** Maximum number of rejected keys. Agents offer all their keys. */
   readonly maxAuthAttempts: number;
-  /** Milliseconds. A connection over which no byte of a command moves for so long is cut. Hooks may run that long without a word. */
+  /**
+   * Milliseconds without a byte of any command, after which a connection is closed. Hooks may be
+   * silent for that long.
+   */
   readonly idleTimeoutMs: number;
-  /** Milliseconds. A client that is silent for so long is asked whether it is there; after the third time it is cut. */
+  /**
+   * Milliseconds of silence after which a client is probed; after the third unanswered probe it is
+   * disconnected.
+   */
   readonly keepAliveIntervalMs: number;
-  /** Commands at a time on one connection. */
+  /** Maximum number of concurrent commands on one connection. */
   readonly maxSessions: number;
 }
 
-/** The numbers of sshd where it has them (LoginGraceTime is 120 s there). */
+/** sshd's values where it has them (except LoginGraceTime, which is 120 s there). */
 export const SSH_LIMITS: SshLimits = {
   maxConnections: 1024,
   maxConnectionsPerAddress: 128,

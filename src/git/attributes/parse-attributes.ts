@@ -1,7 +1,7 @@
 import { unquotePath } from '../diff/unquote-path.ts';
-import { compileWildmatch } from '../refs/wildmatch.ts';
+import { compileWildmatch, firstWildcard, type MatchWork } from '../refs/wildmatch.ts';
 
-/** What a line says of an attribute: `set`, `-unset`, `!unspecified`, or a value of its own. */
+/** The state that a line gives to an attribute. */
 export type AttributeState = 'set' | 'unset' | 'unspecified' | { readonly value: string };
 
 export interface AttributeAssignment {
@@ -9,29 +9,52 @@ export interface AttributeAssignment {
   readonly state: AttributeState;
 }
 
+/** Positions in a path. */
+export interface PathPositions {
+  /** Position after the directory of the attributes file. */
+  readonly base: number;
+  /** Position after the last slash. */
+  readonly name: number;
+}
+
 /** A line of an attributes file. */
 export interface AttributeLine {
-  /** Whether the line is about a path, given without the directory of the file and with its start marked. `undefined` in a macro. */
-  readonly matches: ((path: Buffer, baseAt: number) => boolean) | undefined;
+  /**
+   * Reports whether the line applies to a path, and adds the cost to `work`. `undefined` in a
+   * macro.
+   */
+  readonly matches: ((path: Buffer, at: PathPositions, work: MatchWork) => boolean) | undefined;
+  /** The shell pattern, for an estimate of git's cost. Empty if git compares only names. */
+  readonly wildcards: Buffer;
   /** The name that a macro defines. */
   readonly macro: string | undefined;
   readonly assignments: readonly AttributeAssignment[];
 }
 
-/** Lines of this length or more are not looked at. @see git: attr.c, ATTR_MAX_LINE_LENGTH */
+/** Longer lines are ignored. @see git: attr.c, ATTR_MAX_LINE_LENGTH */
 const MAX_LINE_BYTES = 2048;
 const BLANK = /[ \t\r\n]+/;
 const NAME = /^[A-Za-z0-9_.][-A-Za-z0-9_.]*$/;
 const MACRO = '[attr]';
 const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
-const SLASH = 0x2f;
+/**
+ * Longer names match no pattern with wildcards: no file system could hold the file, and the cost of
+ * a match is the length of the pattern times that of the name. @see limits.h, PATH_MAX
+ */
+const MAX_NAME_BYTES = 4096;
+const STAR = 0x2a;
+const NO_BYTES = Buffer.alloc(0);
 
 /**
- * Reads an attributes file, in the order of its lines. Lines that git finds odd are left out, as git does with a warning.
+ * Parses an attributes file, in the order of its lines. Lines that git ignores with a warning are
+ * omitted.
  *
- * @param allowMacros macros count in the top directory and in `info/attributes` only.
+ * @param allowMacros true in the top directory and in `info/attributes`, where macros are allowed.
  */
-export function parseAttributes(file: Buffer, { allowMacros }: { readonly allowMacros: boolean }): AttributeLine[] {
+export function parseAttributes(
+  file: Buffer,
+  { allowMacros }: { readonly allowMacros: boolean },
+): AttributeLine[] {
   // One character per byte, so that patterns stay bytes.
   const text = file.toString('latin1');
   const start = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
@@ -46,20 +69,23 @@ function parseLine(line: string, allowMacros: boolean): AttributeLine | undefine
   if (trimmed === '' || trimmed.startsWith('#') || line.length >= MAX_LINE_BYTES) return undefined;
   const quoted = trimmed.startsWith('"') ? /^"(?:[^"\\]|\\.)*"/.exec(trimmed)?.[0] : undefined;
   const unquoted = quoted === undefined ? undefined : unquotePath(Buffer.from(quoted, 'latin1'));
-  const length = unquoted === undefined || quoted === undefined ? trimmed.search(/[ \t\r\n]|$/) : quoted.length;
+  const length =
+    unquoted === undefined || quoted === undefined ? trimmed.search(/[ \t\r\n]|$/) : quoted.length;
   const pattern = unquoted?.toString('latin1') ?? trimmed.slice(0, length);
   const rest = trimmed.slice(length);
   const assignments = parseAssignments(rest.split(BLANK).filter((word) => word !== ''));
   if (assignments === undefined) return undefined;
   if (pattern.startsWith(MACRO) && pattern.length > MACRO.length) {
     const macro = pattern.slice(MACRO.length);
-    return allowMacros && NAME.test(macro) ? { matches: undefined, macro, assignments } : undefined;
+    return allowMacros && NAME.test(macro)
+      ? { matches: undefined, wildcards: NO_BYTES, macro, assignments }
+      : undefined;
   }
-  const matches = matcherOf(pattern);
-  return matches && { matches, macro: undefined, assignments };
+  const matcher = matcherOf(pattern);
+  return matcher && { ...matcher, macro: undefined, assignments };
 }
 
-/** `undefined` when one of the words is none: git does not take the line at all then. */
+/** Parses assignments; `undefined` if one is invalid, because git then ignores the whole line. */
 function parseAssignments(words: readonly string[]): AttributeAssignment[] | undefined {
   const assignments: AttributeAssignment[] = [];
   for (const word of words) {
@@ -78,13 +104,36 @@ function stateOf(sign: string | undefined, value: string | undefined): Attribute
   return value === undefined ? 'set' : { value };
 }
 
-/** `undefined` for patterns that match no file: those with a `!` in front, and those of directories. */
-function matcherOf(pattern: string): AttributeLine['matches'] {
+/**
+ * Compiles a pattern; `undefined` for patterns that match no file: those that begin with `!`, and
+ * those of directories.
+ */
+function matcherOf(pattern: string): Required<Pick<AttributeLine, 'matches' | 'wildcards'>> | undefined {
   if (pattern.startsWith('!') || pattern.endsWith('/')) return undefined;
-  if (!pattern.includes('/')) {
-    const matches = compileWildmatch(Buffer.from(pattern, 'latin1'));
-    return (path) => matches(path.subarray(path.lastIndexOf(SLASH) + 1));
+  const pathname = pattern.includes('/');
+  const bytes = Buffer.from(pattern.replace(/^\//, ''), 'latin1');
+  const start = pathname ? 'base' : 'name';
+  const wildcard = firstWildcard(bytes);
+  // The two most common kinds of patterns need no matcher.
+  if (wildcard === -1) {
+    return { wildcards: NO_BYTES, matches: (path, at) => endsWith(path, bytes, at[start]) };
   }
-  const matches = compileWildmatch(Buffer.from(pattern.replace(/^\//, ''), 'latin1'), { pathname: true });
-  return (path, baseAt) => matches(path.subarray(baseAt));
+  const end = bytes.subarray(1);
+  if (!pathname && bytes[0] === STAR && firstWildcard(end) === -1) {
+    return {
+      wildcards: NO_BYTES,
+      matches: (path, { name }) => path.length - end.length >= name && endsWith(path, end),
+    };
+  }
+  const matches = compileWildmatch(bytes, { pathname });
+  return {
+    wildcards: bytes,
+    matches: (path, { [start]: at }, work) =>
+      path.length - at <= MAX_NAME_BYTES && matches(path.subarray(at), work),
+  };
+}
+
+/** Reports whether a path ends with bytes that begin at `at`, or anywhere without it. */
+function endsWith(path: Buffer, bytes: Buffer, at = path.length - bytes.length): boolean {
+  return at >= 0 && at + bytes.length === path.length && bytes.compare(path, at) === 0;
 }

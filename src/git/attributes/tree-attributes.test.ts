@@ -3,8 +3,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Git } from '#git/git';
-import { gitOutput } from '#testkit/init-repository';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { parseAttributes } from './parse-attributes.ts';
 import { TreeAttributes } from './tree-attributes.ts';
@@ -24,7 +24,7 @@ const PATHS = [
   '"q".c',
 ];
 
-/** What git says of each path, by a working tree with these files. */
+/** Returns git's attributes of each path, from a working tree with these files. */
 function saidByGit(
   files: Readonly<Record<string, string>>,
   check: (repository: string, said: string[]) => Promise<void>,
@@ -36,9 +36,11 @@ function saidByGit(
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text, 'latin1');
   }
-  const words = gitOutput(directory, ['check-attr', '-z', '--stdin', ...NAMES], PATHS.map((path) => `${path}\0`).join('')).split(
-    '\0',
-  );
+  const words = gitOutput(
+    directory,
+    ['check-attr', '-z', '--stdin', ...NAMES],
+    PATHS.map((path) => `${path}\0`).join(''),
+  ).split('\0');
   const said = PATHS.map((_, index) =>
     NAMES.map((_, at) => words[(index * NAMES.length + at) * 3 + 2] ?? '')
       .map((word, at) => `${NAMES[at]}: ${word}`)
@@ -47,18 +49,22 @@ function saidByGit(
   return check(directory, said).finally(() => rmSync(directory, { recursive: true, force: true }));
 }
 
-async function saidByUs(git: Git, worktree: string, files: Readonly<Record<string, string>>): Promise<string[]> {
+async function saidByUs(
+  git: GitFixture,
+  worktree: string,
+  files: Readonly<Record<string, string>>,
+): Promise<string[]> {
   const path = join(worktree, '.git');
-  const repository = { path, objectDirectory: join(path, 'objects'), alternateObjectDirectories: [] };
+  const repository = git.open(path);
   const attributeFiles = Object.entries(files)
     .filter(([name]) => name !== 'info')
     .map(([name, text]) => ({
       directory: Buffer.from(name === '.gitattributes' ? '' : dirname(name)),
       oid: gitOutput(worktree, ['hash-object', '-w', '--stdin'], Buffer.from(text, 'latin1')),
     }));
-  const attributes = await TreeAttributes.read(repository, git.objects(repository), attributeFiles);
-  return PATHS.map((file) => {
-    const of = attributes.of(Buffer.from(file));
+  const attributes = await TreeAttributes.read(repository, repository.objects, attributeFiles);
+  const all = await attributes.of(PATHS.map((file) => Buffer.from(file)));
+  return all.map((of) => {
     return NAMES.map((name) => {
       const state = of.get(name) ?? 'unspecified';
       return `${name}: ${typeof state === 'string' ? state : Buffer.from(state.value, 'latin1').toString()}`;
@@ -66,7 +72,7 @@ async function saidByUs(git: Git, worktree: string, files: Readonly<Record<strin
   });
 }
 
-async function compare(git: Git, files: Readonly<Record<string, string>>): Promise<void> {
+async function compare(git: GitFixture, files: Readonly<Record<string, string>>): Promise<void> {
   await saidByGit(files, async (worktree, said) =>
     assert.deepEqual(await saidByUs(git, worktree, files), said, JSON.stringify(files)),
   );
@@ -89,21 +95,24 @@ const CASES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   'odd lines are left out': {
     '.gitattributes':
-      '!odd one\n*.c one -two= bad/name\n# a comment\n\n   a.c   one=1\ttwo\n*.h =x\n\\#odd one\n"\\"q\\".c" two\n',
+      '!odd one\n*.c one -two= bad/name\n# a comment\n\n   a.c   one=1\ttwo\n*.h =x\n\\#odd one\n' +
+      '"\\"q\\".c" two\n',
   },
   'a byte order mark is passed over': { '.gitattributes': '\u00ef\u00bb\u00bfa.c one\r\nb.h two=v\r\n' },
-  'a line that is too long does not count': { '.gitattributes': `a.c one ${'x'.repeat(2100)}\nb.h two ${'y'.repeat(2030)}\n` },
+  'a line that is too long does not count': {
+    '.gitattributes': `a.c one ${'x'.repeat(2100)}\nb.h two ${'y'.repeat(2030)}\n`,
+  },
 };
 
 for (const [name, files] of Object.entries(CASES)) {
   test(`attributes are what git says: ${name}`, async () => {
-    await using git = await Git.start({ binary: 'git' });
+    await using git = await GitFixture.start();
     await compare(git, files);
   });
 }
 
 test('attributes are what git says of files made at random', async () => {
-  await using git = await Git.start({ binary: 'git' });
+  await using git = await GitFixture.start();
   const pattern = fc.constantFrom(
     '*',
     '*.c',
@@ -136,7 +145,12 @@ test('attributes are what git says of files made at random', async () => {
     'bad!name',
   );
   const line = fc.oneof(
-    { weight: 6, arbitrary: fc.tuple(pattern, fc.array(word, { maxLength: 3 })).map(([of, words]) => [of, ...words].join(' ')) },
+    {
+      weight: 6,
+      arbitrary: fc
+        .tuple(pattern, fc.array(word, { maxLength: 3 }))
+        .map(([of, words]) => [of, ...words].join(' ')),
+    },
     {
       weight: 1,
       arbitrary: fc
@@ -147,18 +161,75 @@ test('attributes are what git says of files made at random', async () => {
   const file = fc.array(line, { maxLength: 6 }).map((lines) => lines.join('\n'));
   await fc.assert(
     fc.asyncProperty(file, file, file, file, (top, src, docs, info) =>
-      compare(git, { '.gitattributes': top, 'src/.gitattributes': src, 'docs/deep/.gitattributes': docs, info }),
+      compare(git, {
+        '.gitattributes': top,
+        'src/.gitattributes': src,
+        'docs/deep/.gitattributes': docs,
+        info,
+      }),
     ),
     { numRuns: 40 },
   );
 });
 
-test('any bytes are read without an error', () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ minLength: 1, maxLength: 50 }), (bytes, path) => {
-      const lines = parseAttributes(Buffer.from(bytes), { allowMacros: true });
-      new TreeAttributes(lines, new Map([['', lines]])).of(Buffer.from(path));
-    }),
+test('any bytes are read without an error', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uint8Array({ maxLength: 300 }),
+      fc.uint8Array({ minLength: 1, maxLength: 50 }),
+      async (bytes, path) => {
+        const lines = parseAttributes(Buffer.from(bytes), { allowMacros: true });
+        await new TreeAttributes(lines, new Map([['', lines]])).of([Buffer.from(path)]);
+      },
+    ),
     { numRuns: 1000 },
   );
+});
+
+/** Many lines of many stars each; none matches before its last byte. */
+const HOSTILE = Buffer.from(`${'*a'.repeat(200)}b x=1\n`.repeat(500));
+
+test('patterns that take too long end with an error, and the event loop goes on meanwhile', async () => {
+  const attributes = new TreeAttributes([], new Map([['', parseAttributes(HOSTILE, { allowMacros: true })]]));
+  let longestMs = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    longestMs = Math.max(longestMs, performance.now() - last);
+    last = performance.now();
+  }, 1);
+
+  const all = attributes.of(
+    Array.from({ length: 1000 }, () => Buffer.alloc(250, 'a')),
+    { maxSteps: 1e8 },
+  );
+
+  await assert.rejects(all, { code: 'RESOURCE_EXHAUSTED' });
+  clearInterval(timer);
+  assert.ok(longestMs < 200, `${longestMs} ms`);
+});
+
+test('a caller who leaves ends the matching', async () => {
+  const attributes = new TreeAttributes([], new Map([['', parseAttributes(HOSTILE, { allowMacros: true })]]));
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new Error('left')), 20);
+
+  const all = attributes.of(
+    Array.from({ length: 1000 }, () => Buffer.alloc(250, 'a')),
+    controller,
+  );
+
+  await assert.rejects(all, /^Error: left$/);
+});
+
+test('many attributes in many lines count as work, too', async () => {
+  const names = Array.from({ length: 300 }, (_, index) => `a${index}`).join(' ');
+  const lines = parseAttributes(Buffer.from(`* ${names}\n`.repeat(1000)), { allowMacros: true });
+  const attributes = new TreeAttributes([], new Map([['', lines]]));
+
+  const all = attributes.of(
+    Array.from({ length: 1000 }, () => Buffer.from('a')),
+    { maxSteps: 10_000_000 },
+  );
+
+  await assert.rejects(all, { code: 'RESOURCE_EXHAUSTED' });
 });

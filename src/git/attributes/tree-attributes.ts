@@ -1,42 +1,59 @@
 import { readFile } from 'node:fs/promises';
-import { systemErrorCode } from '#base/system-error';
+import { GitalyError } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { LoopSlice } from '#base/loop-turns';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
+import type { MatchWork } from '../refs/wildmatch.ts';
 import type { GitRepository } from '../repository.ts';
 import { type AttributeLine, type AttributeState, parseAttributes } from './parse-attributes.ts';
 
-/** Where a file of attributes lies. */
+/** A file of attributes in a tree. */
 export interface AttributeFile {
-  /** Its directory without a slash at its end; empty for the top. */
+  /** Directory without a trailing slash; empty for the top. */
   readonly directory: Buffer;
   readonly oid: string;
 }
 
-/** Lines that are about the files below a directory. */
+/** The lines for the files below a directory. */
 interface Frame {
-  /** The last one first: it has precedence. */
+  /** The last line first: it has precedence. */
   readonly lines: readonly AttributeLine[];
-  /** Where paths relative to the directory begin. */
+  /** Position in a path after the directory. */
   readonly baseAt: number;
 }
 
-/** The attributes of one path, by name. Those that nothing is said about are missing. */
+/** The attributes of one path, by name. Unspecified ones are missing. */
 export type Attributes = ReadonlyMap<string, Exclude<AttributeState, 'unspecified'>>;
 
-/** Larger files are not looked at. @see git: attr.h, ATTR_MAX_FILE_SIZE (100 MiB; nobody writes one of 16) */
-const MAX_FILE_BYTES = 16 * 1024 * 1024;
+/**
+ * Larger files are ignored; thousands of lines fit. git's own limit is 100 MiB.
+ * @see git: attr.h, ATTR_MAX_FILE_SIZE
+ */
+const MAX_FILE_BYTES = 1 << 20;
+/** Limit of all files of a tree together; parsed, they take some ten times as much. */
+const MAX_TREE_BYTES = 8 << 20;
+/**
+ * Limit of one call's work: some four seconds. A hundred lines for each of a million files are
+ * within it; the patterns of a hostile repository exceed it.
+ */
+const MAX_STEPS = 300_000_000;
+/** Steps between two readings of the clock: less than a millisecond. */
+const STEPS_PER_LOOK = 100_000;
 const SLASH = 0x2f;
-/** The macro that every git knows. */
+/** The macro that is built into git. */
 const BUILT_IN = parseAttributes(Buffer.from('[attr]binary -diff -merge -text'), { allowMacros: true });
 
 /**
- * The attributes that `.gitattributes` of a tree and `info/attributes` give to paths, as `git check-attr --source=<tree>` tells them: for
- * all versions of git, and without a process that has to be asked path by path. A test compares the two.
+ * The attributes that `.gitattributes` of a tree and `info/attributes` give to paths, as `git
+ * check-attr --source=<tree>` prints them. It works for all versions of git, without a process. A
+ * test compares it with git.
  */
 export class TreeAttributes {
   readonly #info: Frame;
-  /** By directory, one character per byte. */
+  /** Frames by directory, one character per byte. */
   readonly #frames: ReadonlyMap<string, Frame>;
   readonly #macros: ReadonlyMap<string, AttributeLine>;
+  readonly #work: MatchWork = { steps: 0 };
 
   constructor(info: readonly AttributeLine[], files: ReadonlyMap<string, readonly AttributeLine[]>) {
     this.#info = { lines: info.toReversed(), baseAt: 0 };
@@ -46,12 +63,17 @@ export class TreeAttributes {
         { lines: lines.toReversed(), baseAt: directory === '' ? 0 : directory.length + 1 },
       ]),
     );
-    // The last definition counts, and `info/attributes` have the last word.
+    // The last definition is used, and those of `info/attributes` come last.
     const lines = [...BUILT_IN, ...(files.get('') ?? []), ...info];
     this.#macros = new Map(lines.flatMap((line) => (line.macro === undefined ? [] : [[line.macro, line]])));
   }
 
-  /** Reads the files of a tree, which the caller has found. Missing ones, and such that are no files, say nothing. */
+  /**
+   * Reads the files of a tree, which the caller has found. Ignores missing files, those above 1
+   * MiB, and entries that are not files.
+   *
+   * @throws {GitalyError} RESOURCE_EXHAUSTED when they are larger than 8 MiB together.
+   */
   static async read(
     repository: GitRepository,
     objects: ObjectReader,
@@ -60,31 +82,67 @@ export class TreeAttributes {
   ): Promise<TreeAttributes> {
     const info = parseAttributes(await readInfoFile(repository), { allowMacros: true });
     const read = new Map<string, AttributeLine[]>();
+    const slice = new LoopSlice();
+    let bytes = 0;
     for (const { directory, oid } of files) {
       const found = await objects.info(oid, options);
       if (found?.type !== 'blob' || found.size > MAX_FILE_BYTES) continue;
+      bytes += found.size;
+      if (bytes > MAX_TREE_BYTES)
+        throw new GitalyError('RESOURCE_EXHAUSTED', `.gitattributes exceed ${MAX_TREE_BYTES} bytes`);
       const blob = await objects.readObject(oid, options);
       if (blob !== undefined) {
-        read.set(directory.toString('latin1'), parseAttributes(blob.data, { allowMacros: directory.length === 0 }));
+        read.set(
+          directory.toString('latin1'),
+          parseAttributes(blob.data, { allowMacros: directory.length === 0 }),
+        );
       }
+      await slice.pause(options.signal);
     }
     return new TreeAttributes(info, read);
   }
 
-  /** What is said about a file. */
-  of(path: Buffer): Attributes {
-    const said = new Map<string, AttributeState>();
-    for (const { lines, baseAt } of this.#framesOf(path)) {
-      for (const { matches, assignments } of lines) {
-        if (matches?.(path, baseAt) === true) this.#say(said, assignments);
+  /**
+   * Returns the attributes of files, in their order. Blocks the event loop for a few milliseconds
+   * at a time.
+   *
+   * @param maxSteps limits the work of all calls on this object together; default: some four
+   *   seconds.
+   * @throws {GitalyError} RESOURCE_EXHAUSTED when the patterns need more.
+   */
+  async of(
+    paths: readonly Buffer[],
+    { signal, maxSteps = MAX_STEPS }: { readonly signal?: AbortSignal | undefined; maxSteps?: number } = {},
+  ): Promise<Attributes[]> {
+    const slice = new LoopSlice();
+    const all: Attributes[] = [];
+    let looked = this.#work.steps;
+    for (const path of paths) {
+      const found = new Map<string, AttributeState>();
+      const name = path.lastIndexOf(SLASH) + 1;
+      for (const { lines, baseAt } of this.#framesOf(path)) {
+        const at = { base: baseAt, name };
+        for (const { matches, assignments } of lines) {
+          this.#work.steps++;
+          if (matches?.(path, at, this.#work) === true) this.#assign(found, assignments);
+          if (this.#work.steps - looked < STEPS_PER_LOOK) continue;
+          looked = this.#work.steps;
+          if (looked > maxSteps)
+            throw new GitalyError('RESOURCE_EXHAUSTED', 'the patterns of .gitattributes take too long');
+          await slice.pause(signal);
+        }
       }
+      const attributes = new Map<string, Exclude<AttributeState, 'unspecified'>>();
+      for (const [name, state] of found) if (state !== 'unspecified') attributes.set(name, state);
+      all.push(attributes);
     }
-    const attributes = new Map<string, Exclude<AttributeState, 'unspecified'>>();
-    for (const [name, state] of said) if (state !== 'unspecified') attributes.set(name, state);
-    return attributes;
+    return all;
   }
 
-  /** Those that count most first: `info/attributes`, then the file's own directory, up to the top. */
+  /**
+   * Returns the frames by precedence: `info/attributes`, then the file's own directory, up to the
+   * top.
+   */
   #framesOf(path: Buffer): Frame[] {
     const frames = [this.#info];
     if (this.#frames.size === 0) return frames;
@@ -95,13 +153,17 @@ export class TreeAttributes {
     }
   }
 
-  /** What is said first stays. A macro that is set brings along what it stands for. */
-  #say(said: Map<string, AttributeState>, assignments: AttributeLine['assignments']): void {
+  /**
+   * Adds assignments. The first assignment of a name stays. A macro that is set adds its own
+   * assignments.
+   */
+  #assign(found: Map<string, AttributeState>, assignments: AttributeLine['assignments']): void {
     for (const { name, state } of assignments.toReversed()) {
-      if (said.has(name)) continue;
-      said.set(name, state);
+      this.#work.steps++;
+      if (found.has(name)) continue;
+      found.set(name, state);
       const macro = state === 'set' ? this.#macros.get(name) : undefined;
-      if (macro !== undefined) this.#say(said, macro.assignments);
+      if (macro !== undefined) this.#assign(found, macro.assignments);
     }
   }
 }

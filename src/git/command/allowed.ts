@@ -1,31 +1,72 @@
-/** What the house knows about a git subcommand before it starts one. A subcommand that is not listed is never started. */
+/** Properties of a git subcommand. A subcommand that is not listed is never started. */
 export interface Subcommand {
-  /** May change references: needs hooks, or their explicit absence, so that a cluster votes on what changes. */
+  /**
+   * May change references: needs hooks, or their explicit absence, so that a cluster votes on the
+   * change.
+   */
   readonly updatesReferences: boolean;
-  /** Takes `--end-of-options` between its options and the caller's words. */
+  /** Accepts `--end-of-options` between its options and the caller's words. */
   readonly endOfOptions: boolean;
-  /** `attr.tree`: whether `.gitattributes` of HEAD are in force (else those of the empty tree, that is none). */
+  /**
+   * Sets `attr.tree`: whether `.gitattributes` of HEAD apply, or those of the empty tree, which has
+   * none.
+   */
   readonly attributesOfHead: boolean;
-  /** Moves packs, archives or diffs through its pipes: worth larger ones. */
+  /** Moves packs, archives or diffs through its pipes, so larger pipes are useful. */
   readonly bulk: boolean;
+  /**
+   * Splits a range at its dots, wherever they are, and passes each half to another git as an
+   * argument.
+   */
+  readonly cutsRanges: boolean;
+  /** Compares two words outside the repository as files, unless `--` follows them. */
+  readonly comparesFiles: boolean;
+  /**
+   * CPU time after which a process is ended. It applies to commands that match the patterns of
+   * `.gitattributes`, which come from users: git's matching takes time that is exponential in the
+   * number of stars.
+   */
+  readonly maxCpuSeconds: number | undefined;
+  /** Options that the command always gets, after its others. */
+  readonly fixedOptions: readonly string[];
 }
 
-const PLAIN: Subcommand = { updatesReferences: false, endOfOptions: true, attributesOfHead: false, bulk: false };
+/** Keeps a repository's own settings from running programs that compare or convert files. */
+const NO_DIFF_PROGRAMS = ['--no-ext-diff', '--no-textconv'];
+
+/** Limit for one diff. GitLab's own deadline for diffs is 30 s. */
+export const MAX_DIFF_CPU_SECONDS = 30;
+/** Limit for commands that may legitimately take long: merges of many commits, archives. */
+const MAX_LONG_CPU_SECONDS = 600;
+
+const PLAIN: Subcommand = {
+  updatesReferences: false,
+  endOfOptions: true,
+  attributesOfHead: false,
+  bulk: false,
+  cutsRanges: false,
+  comparesFiles: false,
+  maxCpuSeconds: undefined,
+  fixedOptions: [],
+};
 const UPDATES: Subcommand = { ...PLAIN, updatesReferences: true };
 const BARE: Subcommand = { ...PLAIN, endOfOptions: false };
 const HEAD: Subcommand = { ...PLAIN, attributesOfHead: true };
+const LONG_HEAD: Subcommand = { ...HEAD, maxCpuSeconds: MAX_LONG_CPU_SECONDS };
 const BULK: Subcommand = { ...PLAIN, bulk: true };
 
-/** Every git subcommand that may be started (facts: Gitaly's command table, git's option parsers). */
+/**
+ * Every git subcommand that may be started (facts: Gitaly's command table, git's option parsers).
+ */
 export const SUBCOMMANDS = {
   am: UPDATES,
   apply: PLAIN,
-  archive: { ...BARE, attributesOfHead: true, bulk: true },
+  archive: { ...LONG_HEAD, endOfOptions: false, bulk: true },
   backfill: PLAIN,
   blame: BARE,
   bundle: BULK,
   'cat-file': HEAD,
-  'check-attr': { ...BARE, attributesOfHead: true },
+  'check-attr': { ...LONG_HEAD, endOfOptions: false },
   'check-mailmap': PLAIN,
   'check-ref-format': BARE,
   checkout: { ...UPDATES, endOfOptions: false },
@@ -35,30 +76,36 @@ export const SUBCOMMANDS = {
   'commit-tree': PLAIN,
   config: PLAIN,
   'count-objects': PLAIN,
-  diff: { ...HEAD, bulk: true },
-  'diff-pairs': BULK,
-  'diff-tree': PLAIN,
-  'fast-export': PLAIN,
+  diff: {
+    ...HEAD,
+    bulk: true,
+    comparesFiles: true,
+    maxCpuSeconds: MAX_DIFF_CPU_SECONDS,
+    fixedOptions: NO_DIFF_PROGRAMS,
+  },
+  'diff-pairs': { ...BULK, fixedOptions: NO_DIFF_PROGRAMS },
+  'diff-tree': { ...PLAIN, fixedOptions: NO_DIFF_PROGRAMS },
+  'fast-export': BULK,
   fetch: UPDATES,
   'filter-repo': { ...UPDATES, endOfOptions: false },
   'for-each-ref': PLAIN,
-  'format-patch': { ...HEAD, bulk: true },
+  'format-patch': { ...LONG_HEAD, bulk: true, fixedOptions: NO_DIFF_PROGRAMS },
   fsck: PLAIN,
   gc: PLAIN,
-  grep: BARE,
+  grep: { ...BARE, bulk: true, maxCpuSeconds: MAX_LONG_CPU_SECONDS },
   'hash-object': PLAIN,
   'index-pack': { ...BARE, bulk: true },
   init: PLAIN,
   'last-modified': PLAIN,
-  log: HEAD,
+  log: LONG_HEAD,
   'ls-files': PLAIN,
   'ls-remote': PLAIN,
   'ls-tree': PLAIN,
   maintenance: PLAIN,
-  merge: { ...UPDATES, attributesOfHead: true },
+  merge: { ...LONG_HEAD, updatesReferences: true },
   'merge-base': PLAIN,
   'merge-file': PLAIN,
-  'merge-tree': HEAD,
+  'merge-tree': LONG_HEAD,
   mktag: PLAIN,
   mktree: PLAIN,
   'multi-pack-index': PLAIN,
@@ -69,7 +116,7 @@ export const SUBCOMMANDS = {
   prune: PLAIN,
   'prune-packed': PLAIN,
   push: PLAIN,
-  'range-diff': BARE,
+  'range-diff': { ...BARE, cutsRanges: true },
   'receive-pack': { ...UPDATES, bulk: true },
   reflog: PLAIN,
   refs: PLAIN,
@@ -89,13 +136,14 @@ export const SUBCOMMANDS = {
   'upload-archive': { ...BARE, bulk: true },
   'upload-pack': BULK,
   version: PLAIN,
-  worktree: { ...UPDATES, endOfOptions: false, attributesOfHead: true },
+  worktree: { ...LONG_HEAD, updatesReferences: true, endOfOptions: false },
 } as const satisfies Readonly<Record<string, Subcommand>>;
 
 export type SubcommandName = keyof typeof SUBCOMMANDS;
 
-/** The entry of a subcommand, `undefined` for one that is not on the list. */
+/** Returns the entry of a subcommand, or `undefined` if it is not listed. */
 export function subcommand(name: string): Subcommand | undefined {
-  // Own keys only: a name such as `constructor` is not a subcommand. The cast holds because hasOwn just proved the key.
+  // Own keys only: a name such as `constructor` is not a subcommand. The cast holds because hasOwn
+  // just proved the key.
   return Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name as SubcommandName] : undefined;
 }

@@ -1,17 +1,21 @@
 import { availableParallelism } from 'node:os';
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
+import { EMPTY_TREE } from '../objects/object-id.ts';
 import { SUBCOMMANDS, type SubcommandName } from './allowed.ts';
 
-/** One setting for one git child. */
+/** One setting of one git process. */
 export interface ConfigPair {
   readonly key: string;
   readonly value: string;
-  /** Goes through the environment instead of the command line, which every user of the machine can read. */
+  /**
+   * Passed in the environment instead of the command line, which every user of the machine can
+   * read.
+   */
   readonly secret?: boolean;
 }
 
-/** Namespaces that a push may not touch by itself and that it does not see. */
+/** Namespaces that a push may not change and that are not advertised to it. */
 const HIDDEN_FROM_PUSH = [
   'refs/environments/',
   'refs/keep-around/',
@@ -22,45 +26,65 @@ const HIDDEN_FROM_PUSH = [
 ];
 const HIDDEN_FROM_FETCH = ['refs/keep-around/', 'refs/remotes/', 'refs/tmp/'];
 
-/** Trees whose id is known without asking: what `attr.tree` names where no attributes are to be read. */
-export const EMPTY_TREE = {
-  sha1: '4b825dc642cb6eb9a060e54bf8d69288fbee4904',
-  sha256: '6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321',
-} as const;
-
 const GLOBAL: readonly ConfigPair[] = [
   pair('gc.auto', '0'),
   pair('maintenance.auto', '0'),
   pair('core.autocrlf', 'false'),
   pair('core.useReplaceRefs', 'false'),
+  // A repository's own settings start no programs.
+  pair('core.fsmonitor', 'false'),
+  pair('core.attributesFile', '/dev/null'),
+  pair('protocol.ext.allow', 'never'),
+  pair('commit.gpgSign', 'false'),
+  pair('tag.gpgSign', 'false'),
   pair('core.bigFileThreshold', '50m'),
   pair('midx.version', '1'),
   pair('core.fsync', 'objects,derived-metadata,reference'),
   pair('core.fsyncMethod', 'fsync'),
   pair('core.packedRefsTimeout', '10000'),
   pair('core.filesRefLockTimeout', '1000'),
-  // There is one lock for all references; changes of different ones at the same time wait for each other.
+  // There is one lock for all references; concurrent changes of different ones wait for each other.
   pair('reftable.lockTimeout', '1000'),
 ];
 
-/** Older versions of git take only a boolean for it and stop at any other word; their default is the same but for several packs. */
+/**
+ * Older versions of git accept only a boolean and exit at any other word; their default is the same
+ * except for several packs.
+ */
 const REUSE_SEVERAL_PACKS = pair('pack.allowPackReuse', 'multi');
 
 const THREADS = String(Math.max(1, Math.floor(Math.log2(availableParallelism()))));
-const PACK = [pair('pack.windowMemory', '100m'), pair('pack.writeReverseIndex', 'true'), pair('pack.threads', THREADS)];
+const PACK = [
+  pair('pack.windowMemory', '100m'),
+  pair('pack.writeReverseIndex', 'true'),
+  pair('pack.threads', THREADS),
+];
 const NO_REDIRECTS = pair('http.followRedirects', 'false');
 const NO_TEMPLATE = pair('init.templateDir', '');
-/** What git makes by itself today, and what Gitaly asks it for; later releases make something else. GIT_DEFAULT_REF_FORMAT goes before it. */
+/**
+ * The current default of git, which Gitaly sets too; later releases change it.
+ * GIT_DEFAULT_REF_FORMAT takes precedence.
+ */
 const FILES_FOR_REFERENCES = pair('init.defaultRefFormat', 'files');
-/** Keeps a fork from offering what its pool has. */
+/** Keeps a fork from advertising the objects of its pool. */
 const NO_ALTERNATE_REFS = pair('core.alternateRefsCommand', 'exit 0 #');
 
-/** Otherwise git looks for references that have the name of an object id, six for each id that it reads, only to warn of them. */
+/**
+ * Otherwise git searches for references with the name of an object id, six for each id that it
+ * reads, only to print a warning.
+ */
 const NO_AMBIGUITY = pair('core.warnAmbiguousRefs', 'false');
 
 const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]>>> = {
   bundle: PACK,
-  clone: [NO_TEMPLATE, FILES_FOR_REFERENCES, NO_REDIRECTS, pair('transfer.bundleURI', 'true'), ...PACK, ...fsck('fetch.fsck')],
+  clone: [
+    NO_TEMPLATE,
+    FILES_FOR_REFERENCES,
+    NO_REDIRECTS,
+    pair('transfer.bundleURI', 'true'),
+    ...PACK,
+    ...fsck('fetch.fsck'),
+  ],
   fetch: [
     NO_ALTERNATE_REFS,
     pair('fetch.writeCommitGraph', 'false'),
@@ -72,7 +96,12 @@ const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]
   fsck: fsck('fsck'),
   gc: PACK,
   grep: [pair('grep.threads', THREADS)],
-  init: [pair('init.defaultBranch', 'main'), pair('init.defaultObjectFormat', 'sha1'), FILES_FOR_REFERENCES, NO_TEMPLATE],
+  init: [
+    pair('init.defaultBranch', 'main'),
+    pair('init.defaultObjectFormat', 'sha1'),
+    FILES_FOR_REFERENCES,
+    NO_TEMPLATE,
+  ],
   'ls-remote': [NO_REDIRECTS],
   'pack-objects': PACK,
   push: [NO_REDIRECTS],
@@ -97,19 +126,38 @@ const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]
 
 export interface ConfigParts {
   readonly command: SubcommandName;
-  /** Of the repository the command runs in; `undefined` leaves `attr.tree` out (no repository, or a git that does not know it). */
+  /**
+   * Format of the command's repository; `undefined` omits `attr.tree` (no repository, or a git
+   * without that setting).
+   */
   readonly objectFormat: 'sha1' | 'sha256' | undefined;
-  /** Whether this git reuses objects of several packs at once. */
+  /** True if this git reuses objects of several packs at once. */
   readonly packReuseMulti: boolean;
   readonly call: readonly ConfigPair[];
   readonly operator: readonly ConfigPair[];
 }
 
-/** All settings of one git child in git's order of precedence (a later one wins): global, the command's, the call's, the operator's. */
-export function configOf({ command, objectFormat, packReuseMulti, call, operator }: ConfigParts): ConfigPair[] {
+/**
+ * Returns all settings of one git process in git's order of precedence (a later one wins): global,
+ * the command's, the call's, the operator's.
+ */
+export function configOf({
+  command,
+  objectFormat,
+  packReuseMulti,
+  call,
+  operator,
+}: ConfigParts): ConfigPair[] {
   for (const setting of call) checkKey(setting);
   const packReuse = packReuseMulti ? [REUSE_SEVERAL_PACKS] : [];
-  return [...GLOBAL, ...packReuse, ...attributes(command, objectFormat), ...(PER_COMMAND[command] ?? []), ...call, ...operator];
+  return [
+    ...GLOBAL,
+    ...packReuse,
+    ...attributes(command, objectFormat),
+    ...(PER_COMMAND[command] ?? []),
+    ...call,
+    ...operator,
+  ];
 }
 
 function attributes(command: SubcommandName, objectFormat: ConfigParts['objectFormat']): ConfigPair[] {
@@ -117,7 +165,10 @@ function attributes(command: SubcommandName, objectFormat: ConfigParts['objectFo
   return [pair('attr.tree', SUBCOMMANDS[command].attributesOfHead ? 'HEAD' : EMPTY_TREE[objectFormat])];
 }
 
-/** `git -c` splits at the first `=`, so a key with one would set something else; other odd keys are refused to be on the safe side. */
+/**
+ * Matches valid keys. `git -c` splits at the first `=`, so a key with one would set something else;
+ * other unusual keys are refused for safety.
+ */
 const KEY = /^[a-zA-Z0-9]+(\.[-/_a-zA-Z0-9]+)+$/;
 
 function checkKey({ key, secret }: ConfigPair): void {
@@ -126,9 +177,11 @@ function checkKey({ key, secret }: ConfigPair): void {
 }
 
 /**
- * Reads `key=value` as a request carries it. Keys are not filtered: the caller of these RPCs is trusted.
+ * Parses `key=value` of a request. Keys are not filtered, because the caller of these RPCs is
+ * trusted.
  *
- * @throws {GitalyError} INVALID_ARGUMENT when there is no `=`. A key of the wrong shape is found when the command starts.
+ * @throws {GitalyError} INVALID_ARGUMENT without `=`. An invalid key is detected when the command
+ *   starts.
  */
 export function parseConfigPair(text: string): ConfigPair {
   const at = text.indexOf('=');
@@ -136,7 +189,7 @@ export function parseConfigPair(text: string): ConfigPair {
   return pair(text.slice(0, at), text.slice(at + 1));
 }
 
-/** The environment variables that carry secret settings. */
+/** Returns the environment variables with secret settings. */
 export function secretEnvironment(config: readonly ConfigPair[]): Record<string, string> {
   const secrets = config.filter((setting) => setting.secret === true);
   if (secrets.length === 0) return {};
@@ -148,10 +201,16 @@ export function secretEnvironment(config: readonly ConfigPair[]): Record<string,
   return env;
 }
 
-/** Old clients made objects that a strict check refuses; these three flaws are let through, as they do no harm. */
+/**
+ * Returns settings for fsck. Old clients created objects that a strict check refuses; these three
+ * harmless flaws are accepted.
+ */
 function fsck(prefix: string): ConfigPair[] {
   const ignored = ['badTimezone', 'missingSpaceBeforeDate', 'zeroPaddedFilemode'];
-  return [pair('transfer.fsckObjects', 'true'), ...ignored.map((flaw) => pair(`${prefix}.${flaw}`, 'ignore'))];
+  return [
+    pair('transfer.fsckObjects', 'true'),
+    ...ignored.map((flaw) => pair(`${prefix}.${flaw}`, 'ignore')),
+  ];
 }
 
 function pair(key: string, value: string): ConfigPair {

@@ -1,7 +1,7 @@
-import type { GitRepository } from '../repository.ts';
+import type { GitDirectory } from './git-directory.ts';
 import type { Arg } from './spawner/spawner.ts';
 
-/** The only variables of the server that its children see. */
+/** The only server variables that git inherits. */
 const INHERITED = [
   'HOME',
   'PATH',
@@ -24,7 +24,10 @@ const INHERITED = [
   'GITALY_TESTING_ENABLE_ALL_FEATURE_FLAGS',
 ] as const;
 
-/** English messages (stderr is parsed), no prompts, and no configuration but the repository's own and ours. */
+/**
+ * English messages (stderr is parsed), no prompts, and no configuration except the repository's own
+ * and ours.
+ */
 const FIXED = {
   LANG: 'en_US.UTF-8',
   GIT_TERMINAL_PROMPT: '0',
@@ -33,7 +36,7 @@ const FIXED = {
   XDG_CONFIG_HOME: '/dev/null',
 } as const;
 
-/** What of the server's environment children may see. */
+/** Returns the part of the server's environment that git inherits. */
 export function inheritedEnvironment(environment: Readonly<NodeJS.ProcessEnv>): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const name of INHERITED) {
@@ -46,14 +49,14 @@ export function inheritedEnvironment(environment: Readonly<NodeJS.ProcessEnv>): 
 export interface EnvironmentParts {
   /** Made once by {@link inheritedEnvironment}. */
   readonly inherited: Readonly<Record<string, string>>;
-  readonly repository?: GitRepository | undefined;
+  readonly repository?: GitDirectory | undefined;
   /** The call's own variables. They cannot override the fixed ones. */
   readonly env?: Readonly<Record<string, Arg>> | undefined;
-  /** What the client asked for; only `version=1` and `version=2` are passed on. */
+  /** The protocol requested by the client; only `version=1` and `version=2` are passed on. */
   readonly gitProtocol?: string | undefined;
 }
 
-/** The whole environment of one git child. */
+/** Returns the whole environment of one git process. */
 export function gitEnvironment(parts: EnvironmentParts): Record<string, Arg> {
   return {
     ...parts.inherited,
@@ -64,13 +67,16 @@ export function gitEnvironment(parts: EnvironmentParts): Record<string, Arg> {
   };
 }
 
-/** Whether a protocol that a client asks for is one that git is told about. */
+/** Reports whether a protocol requested by a client is passed on to git. */
 export function isGitProtocol(protocol: string | undefined): protocol is 'version=1' | 'version=2' {
   return protocol === 'version=1' || protocol === 'version=2';
 }
 
-/** Git finds the object directory by itself; it is told only where a quarantine or extra directories are in play. */
-function objectDirectories(repository: GitRepository | undefined): Record<string, string> {
+/**
+ * Returns variables for object directories, only if a quarantine or extra directories are used;
+ * otherwise git finds its object directory itself.
+ */
+function objectDirectories(repository: GitDirectory | undefined): Record<string, string> {
   if (repository === undefined) return {};
   const { path, objectDirectory, alternateObjectDirectories } = repository;
   return {
@@ -81,7 +87,9 @@ function objectDirectories(repository: GitRepository | undefined): Record<string
   };
 }
 
-/** Git splits the list at colons, but takes a path in double quotes as a C string. */
+/**
+ * Quotes a path. git splits the list at colons, but reads a path in double quotes as a C string.
+ */
 function quotePath(path: string): string {
   return path.includes(':') || path.startsWith('"') ? `"${path.replace(/["\\]/g, '\\$&')}"` : path;
 }

@@ -30,13 +30,77 @@ test('words stand in the order that git wants', () => {
 });
 
 test('commands that do not take --end-of-options do not get it', () => {
-  assert.deepEqual(gitCommand('rev-list', { revisions: ['--all', 'main'] }).words, ['rev-list', '--all', 'main']);
-  assert.deepEqual(gitCommand('bundle', { action: 'create', args: ['x'] }).words, ['bundle', 'create', '--end-of-options', 'x']);
+  assert.deepEqual(gitCommand('rev-list', { revisions: ['--all', 'main'] }).words, [
+    'rev-list',
+    '--all',
+    'main',
+  ]);
+  assert.deepEqual(gitCommand('bundle', { action: 'create', args: ['x'] }).words, [
+    'bundle',
+    'create',
+    '--end-of-options',
+    'x',
+  ]);
+});
+
+test('`git diff` of two words ends its revisions, so that it never compares files of the server', () => {
+  const revisions = ['/etc/passwd', '/dev/null'];
+
+  const fixed = ['--no-ext-diff', '--no-textconv'];
+  const expected = ['diff', ...fixed, '--end-of-options', ...revisions, '--'];
+  assert.deepEqual(gitCommand('diff', { revisions }).words, expected);
+  assert.deepEqual(gitCommand('diff').words, ['diff', ...fixed]);
+});
+
+for (const revision of [
+  '-x',
+  '^-x',
+  '^^-x',
+  'a..-x',
+  'a...-x',
+  'a....-x',
+  'a.....-x',
+  '..-x',
+  '...-x',
+  'a..b...-x',
+  'a...-x:path',
+  Buffer.from('a\xff..-x', 'latin1'),
+]) {
+  test(`no half of a revision may be an option: ${revision}`, () => {
+    for (const name of ['log', 'range-diff', 'merge-base', 'rev-list'] as const)
+      assert.throws(() => gitCommand(name, { revisions: [revision] }), /start with (?:dash )?'-'/);
+  });
+}
+
+for (const revision of [
+  'a-b',
+  'main^-',
+  'main^-1',
+  'a..b-',
+  'refs/heads/-a..b',
+  'a.-b',
+  '@{-1}',
+  '^a',
+  'a^!',
+]) {
+  test(`a dash elsewhere is no option: ${revision}`, () => {
+    for (const name of ['log', 'range-diff', 'rev-list'] as const)
+      assert.equal(gitCommand(name, { revisions: [revision] }).words.at(-1), revision);
+  });
+}
+
+test('a path may hold a dash behind dots, except where git cuts the whole word', () => {
+  assert.equal(gitCommand('rev-parse', { revisions: ['main:a..-b'] }).words.at(-1), 'main:a..-b');
+  assert.throws(() => gitCommand('range-diff', { revisions: ['main:a..-b'] }), /positional arg "-b" cannot/);
 });
 
 for (const [name, build, message] of [
-  // The type refuses it as well; a name may come from elsewhere.
-  ['an unknown subcommand', () => gitCommand('mayhem' as SubcommandName), 'invalid sub command name "mayhem": invalid argument'],
+  // The type refuses it too, but names may come from untyped code.
+  [
+    'an unknown subcommand',
+    () => gitCommand('mayhem' as SubcommandName),
+    'invalid sub command name "mayhem": invalid argument',
+  ],
   [
     'a name from the prototype',
     () => gitCommand('constructor' as SubcommandName),
@@ -52,7 +116,11 @@ for (const [name, build, message] of [
     () => gitCommand('log', { options: [value('--', 1)] }),
     'value flag "--" failed regex validation: invalid argument',
   ],
-  ['an action with a dash', () => gitCommand('bundle', { action: '-x' }), 'invalid action "-x": invalid argument'],
+  [
+    'an action with a dash',
+    () => gitCommand('bundle', { action: '-x' }),
+    'invalid action "-x": invalid argument',
+  ],
   [
     'a positional word with a dash',
     () => gitCommand('log', { revisions: ['-x'] }),
@@ -68,7 +136,11 @@ for (const [name, build, message] of [
     () => gitCommand('rev-list', { revisions: ['--exec'] }),
     `validating positional argument: revision can't start with '-'`,
   ],
-  ['a NUL in a path', () => gitCommand('log', { paths: ['a\0b'] }), 'detected null byte in command argument "a\\x00b"'],
+  [
+    'a NUL in a path',
+    () => gitCommand('log', { paths: ['a\0b'] }),
+    'detected null byte in command argument "a\\x00b"',
+  ],
   [
     'a NUL in an option',
     () => gitCommand('log', { options: [value('--author', 'a\0')] }),
@@ -93,9 +165,13 @@ test('git on this machine knows every listed subcommand, or will later', () => {
 test('settings are in order of precedence and depend on the command', () => {
   const operator = [{ key: 'gc.auto', value: '7' }];
   const call = [{ key: 'receive.maxInputSize', value: '1' }];
-  const keys = configOf({ command: 'receive-pack', objectFormat: 'sha256', call, operator, packReuseMulti: true }).map(
-    ({ key, value: set }) => `${key}=${set}`,
-  );
+  const keys = configOf({
+    command: 'receive-pack',
+    objectFormat: 'sha256',
+    call,
+    operator,
+    packReuseMulti: true,
+  }).map(({ key, value: set }) => `${key}=${set}`);
 
   assert.equal(keys[0], 'gc.auto=0');
   assert.equal(keys.at(-1), 'gc.auto=7');
@@ -111,18 +187,33 @@ test('settings are in order of precedence and depend on the command', () => {
 
 test('a setting of a wrong shape is refused', () => {
   const build = (key: string) => () =>
-    configOf({ command: 'log', objectFormat: undefined, call: [{ key, value: '' }], operator: [], packReuseMulti: true });
+    configOf({
+      command: 'log',
+      objectFormat: undefined,
+      call: [{ key, value: '' }],
+      operator: [],
+      packReuseMulti: true,
+    });
 
   for (const key of ['', 'x', 'a=b.c', '.x', 'a b.c']) {
-    assert.throws(build(key), { message: `config key ${JSON.stringify(key)} failed regexp validation: invalid argument` });
+    assert.throws(build(key), {
+      message: `config key ${JSON.stringify(key)} failed regexp validation: invalid argument`,
+    });
   }
   assert.deepEqual(parseConfigPair('a.b=c=d'), { key: 'a.b', value: 'c=d' });
-  assert.throws(() => parseConfigPair('a.b'), { code: 'INVALID_ARGUMENT', message: 'cannot convert invalid config key: "a.b"' });
+  assert.throws(() => parseConfigPair('a.b'), {
+    code: 'INVALID_ARGUMENT',
+    message: 'cannot convert invalid config key: "a.b"',
+  });
 });
 
 test('children see of our environment only what is listed, and nobody overrides the fixed part', () => {
   const inherited = inheritedEnvironment({ HOME: '/h', SECRET: 's', GIT_DIR: '/x', TZ: 'UTC' });
-  const env = gitEnvironment({ inherited, env: { LANG: 'de', GIT_AUTHOR_NAME: 'A' }, gitProtocol: 'version=2:object-format=x' });
+  const env = gitEnvironment({
+    inherited,
+    env: { LANG: 'de', GIT_AUTHOR_NAME: 'A' },
+    gitProtocol: 'version=2:object-format=x',
+  });
 
   assert.deepEqual(env, {
     HOME: '/h',
@@ -137,7 +228,12 @@ test('children see of our environment only what is listed, and nobody overrides 
 });
 
 test('a quarantine is told to git, colons in its path included', () => {
-  const repository = { path: '/r', objectDirectory: '/q', alternateObjectDirectories: ['/r/objects', '/odd:"path'] };
+  const repository = {
+    path: '/r',
+    objectDirectory: '/q',
+    alternateObjectDirectories: ['/r/objects', '/odd:"path'],
+    knownObjectFormat: undefined,
+  };
   const env = gitEnvironment({ inherited: {}, repository, gitProtocol: 'version=2' });
 
   assert.equal(env.GIT_OBJECT_DIRECTORY, '/q');

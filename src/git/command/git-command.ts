@@ -1,33 +1,46 @@
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import { validateRevision } from '../refs/validate-revision.ts';
-import { type SubcommandName, subcommand } from './allowed.ts';
+import { SUBCOMMANDS, type SubcommandName, subcommand } from './allowed.ts';
+import { dashedHalf } from './dashed-half.ts';
 import type { Arg } from './spawner/spawner.ts';
 
-/** A checked option: one or two words of the command line. Made by {@link flag} and {@link value}. */
+/**
+ * A checked option: one or two words of the command line. Created by {@link flag} and {@link
+ * value}.
+ */
 export interface GitOption {
   readonly name: string;
   readonly words: readonly Arg[];
 }
 
-/** What a git command is made of, as data. */
+/** The parts of a git command as data. */
 export interface GitCommandParts {
-  /** A word right after the subcommand that git treats as a verb (`bundle create`, `remote prune`). */
+  /** A word after the subcommand that git treats as a verb (`bundle create`, `remote prune`). */
   readonly action?: string;
   readonly options?: readonly GitOption[];
   /** Positional words; none may start with a dash. */
   readonly args?: readonly Arg[];
-  /** Positional revisions, after `args`; none may start with a dash, but `rev-list` takes `--all`, `--not`, `--branches=…`. */
+  /**
+   * Positional revisions, after `args`. No half of one (`a..b`, `^a`) may start with a dash, except
+   * that `rev-list` accepts `--all`, `--not`, `--branches=…`.
+   */
   readonly revisions?: readonly Arg[];
-  /** Words after `--`: paths or patterns, taken as they are. */
+  /** Words after `--`: paths or patterns, unchanged. */
   readonly paths?: readonly Arg[];
-  /** Ends the words with `--` even without paths, so that git never takes a revision that it does not know for a file. */
+  /**
+   * Ends the words with `--` even without paths, so that git never treats an unknown revision as a
+   * file.
+   */
   readonly endOfRevisions?: boolean;
-  /** Takes `paths` as literal names instead of patterns. */
+  /** Treats `paths` as literal names instead of patterns. */
   readonly literalPathspecs?: boolean;
 }
 
-/** A checked git command. Only {@link gitCommand} makes one; where it runs and with what configuration is decided when it is started. */
+/**
+ * A checked git command, created only by {@link gitCommand}. Its repository and configuration are
+ * set when it is started.
+ */
 export interface GitCommand {
   readonly name: SubcommandName;
   readonly action: string | undefined;
@@ -36,31 +49,42 @@ export interface GitCommand {
   readonly words: readonly Arg[];
 }
 
+/** The word `-` of commands that write to a file or, with this, to standard output. */
+export const TO_STDOUT: GitOption = { name: '-', words: ['-'] };
+
 const FLAG = /^--?[a-zA-Z0-9]/;
 const ACTION = /^[a-zA-Z0-9]+[-a-zA-Z0-9]*$/;
 const DASH = 0x2d;
 
-/** An option without a value: `flag('--topo-order')`, or with one that is part of the word: `flag('--format=%H')`. */
+/** Returns an option without a separate value: `flag('--topo-order')`, `flag('--format=%H')`. */
 export function flag(word: string): GitOption {
   return { name: word, words: [word] };
 }
 
-/** An option whose value is a word of its own (`value('--max-count', 10)` is `--max-count 10`), whatever the value starts with. */
+/**
+ * Returns an option whose value is a separate word (`value('--max-count', 10)` is `--max-count
+ * 10`), whatever the value starts with.
+ */
 export function value(name: string, optionValue: Arg | number): GitOption {
   return { name, words: [name, typeof optionValue === 'number' ? String(optionValue) : optionValue] };
 }
 
-/** An option whose value is joined with `=`, for options that take it in no other way (`joined('--filter', 'blob:none')`). */
+/**
+ * Returns an option whose value is joined with `=`, for options that require it
+ * (`joined('--filter', 'blob:none')`).
+ */
 export function joined(name: string, optionValue: Arg | number): GitOption {
   const tail = typeof optionValue === 'object' ? optionValue : Buffer.from(String(optionValue));
   return { name, words: [Buffer.concat([Buffer.from(`${name}=`), tail])] };
 }
 
 /**
- * Checks a command and lays out its words: `<name> [action] <options> [--end-of-options] <args> <revisions> [-- <paths>]`.
+ * Checks a command and arranges its words: `<name> [action] <options> [--end-of-options] <args>
+ * <revisions> [-- <paths>]`.
  *
- * @throws {GitalyError} without a code of its own (the caller's wrapper decides), with Gitaly's texts; `metadata.command` names the
- *   subcommand for the count of invalid commands. A bad revision of `rev-list` is INVALID_ARGUMENT.
+ * @throws {GitalyError} without a code (the caller's wrapper sets it), with Gitaly's texts;
+ *   `metadata.command` names the subcommand for the count of invalid commands. An invalid revision
+ *   of `rev-list` is INVALID_ARGUMENT.
  */
 export function gitCommand(name: SubcommandName, parts: GitCommandParts = {}): GitCommand {
   const known = subcommand(name);
@@ -71,18 +95,23 @@ export function gitCommand(name: SubcommandName, parts: GitCommandParts = {}): G
     checkOption(name, option);
     words.push(...option.words);
   }
-  const positional = [...(parts.args ?? []), ...(parts.revisions ?? [])];
-  for (const word of positional) checkPositional(name, word);
-  if (known.endOfOptions && positional.length > 0) words.push('--end-of-options');
-  words.push(...positional);
+  words.push(...known.fixedOptions);
+  const { args = [], revisions = [] } = parts;
+  for (const word of args) checkPositional(name, word);
+  for (const word of revisions) checkRevision(name, word);
+  const hasPositional = args.length > 0 || revisions.length > 0;
+  if (known.endOfOptions && hasPositional) words.push('--end-of-options');
   const paths = parts.paths ?? [];
-  if (paths.length > 0 || parts.endOfRevisions === true) words.push('--', ...paths);
-  for (const word of words) checkNul(name, word);
-  return { name, action: parts.action, literalPathspecs: parts.literalPathspecs ?? false, words };
+  const needsEnd = parts.endOfRevisions === true || (known.comparesFiles && hasPositional);
+  const end = paths.length > 0 || needsEnd ? ['--'] : [];
+  // No `push(...)`: a client's list may be longer than the arguments of a call can be.
+  const all = words.concat(args, revisions, end, paths);
+  for (const word of all) checkNul(name, word);
+  return { name, action: parts.action, literalPathspecs: parts.literalPathspecs ?? false, words: all };
 }
 
 function checkOption(command: string, { name, words }: GitOption): void {
-  if (FLAG.test(name)) return;
+  if (FLAG.test(name) || name === TO_STDOUT.name) return;
   const kind = words.length > 1 ? 'value flag' : 'flag';
   throw invalid(command, `${kind} ${quote(name)} failed regex validation: invalid argument`);
 }
@@ -93,25 +122,47 @@ function checkedAction(name: string, action: string): string {
 }
 
 function checkPositional(name: string, word: Arg): void {
-  if (!startsWithDash(word)) return;
-  if (name !== 'rev-list') throw invalid(name, `positional arg ${quote(word)} cannot start with dash '-': invalid argument`);
-  const problem = validateRevision(word, { allowPseudo: true });
-  if (problem !== undefined) {
-    throw new GitalyError('INVALID_ARGUMENT', `validating positional argument: ${problem}`, { metadata: { command: name } });
+  if (startsWithDash(word)) throw dashed(name, word);
+}
+
+/**
+ * Checks a revision for the command line, or for the standard input, of a command: neither the
+ * revision nor a half of it may be an option.
+ *
+ * @throws {GitalyError} as {@link gitCommand}.
+ */
+export function checkRevision(name: SubcommandName, word: Arg): void {
+  if (name === 'rev-list') {
+    if (startsWithDash(word) && validateRevision(word, { allowPseudo: true }) === undefined) return;
   }
+  if (startsWithDash(word)) throw dashed(name, word);
+  const half = dashedHalf(word, { wholeWord: SUBCOMMANDS[name].cutsRanges });
+  if (half !== undefined) throw dashed(name, half);
+}
+
+function dashed(name: string, word: Arg): GitalyError {
+  if (name !== 'rev-list')
+    return invalid(name, `positional arg ${quote(word)} cannot start with dash '-': invalid argument`);
+  const problem = validateRevision(word) ?? '';
+  return new GitalyError('INVALID_ARGUMENT', `validating positional argument: ${problem}`, {
+    metadata: { command: name },
+  });
 }
 
 function startsWithDash(word: Arg): boolean {
   return typeof word === 'string' ? word.startsWith('-') : word[0] === DASH;
 }
 
-/** Refuses a word that the kernel would cut. @throws {GitalyError} without a code of its own. */
+/** Refuses a word that the kernel would truncate. @throws {GitalyError} without a code. */
 export function checkNul(command: string, word: Arg): void {
   const holds = typeof word === 'string' ? word.includes('\0') : word.includes(0);
   if (holds) throw invalid(command, `detected null byte in command argument ${quote(word)}`);
 }
 
-/** Whether a command was refused before git was started, for words that git must not see. */
+/**
+ * Reports whether a command was refused before git was started, because of words that git must not
+ * receive.
+ */
 export function isRefused(error: unknown): error is GitalyError {
   return error instanceof GitalyError && error.metadata.command !== undefined;
 }

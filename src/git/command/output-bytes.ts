@@ -1,32 +1,37 @@
 import { noteBulkBytes } from '#base/bulk-memory';
-import type { Git } from '../git.ts';
-import type { GitRepository } from '../repository.ts';
+import type { CommandRepository } from './command-repository.ts';
 import type { ConfigPair } from './config.ts';
 import { GitExitError } from './exit-error.ts';
 import type { GitCommand } from './git-command.ts';
 
 export interface OutputBytesOptions {
   readonly signal?: AbortSignal | undefined;
-  /** For standard input. */
+  /** Data for standard input. */
   readonly input?: Uint8Array | undefined;
   readonly config?: readonly ConfigPair[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
- * What a command prints, in the pieces in which it arrives; the iteration ends when the command has succeeded. A reader that is slow slows git
- * down, one that leaves ends it.
+ * Yields a command's output in the chunks in which it arrives, and ends when the command has
+ * succeeded. A slow reader slows git down; a reader that stops early ends it.
  *
- * @throws {GitExitError} when the command fails, `signal: terminated: context canceled` when `signal` is aborted on the way.
+ * @throws {GitExitError} when the command fails, `signal: terminated: context canceled` when
+ *   `signal` is aborted.
  */
 export async function* outputBytes(
-  git: Git,
-  repository: GitRepository,
+  repository: CommandRepository,
   command: GitCommand,
-  { signal, input, config = [] }: OutputBytesOptions = {},
+  { signal, input, config = [], env = {} }: OutputBytesOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
-  await git.spawnTurn(signal);
-  await using run = git.spawn(command, { repository, signal, config, stdin: input === undefined ? 'ignore' : 'pipe' });
-  // A command that fails before it has read its input is explained by its exit code, not by the broken pipe.
+  await repository.spawnTurn(signal);
+  await using run = repository.spawn(command, {
+    signal,
+    config,
+    env,
+    stdin: input === undefined ? 'ignore' : 'pipe',
+  });
+  // The exit code explains a command that fails before it has read its input, not the broken pipe.
   if (input !== undefined) run.stdin.end(input);
   try {
     for await (const chunk of run.stdout) {
@@ -36,13 +41,16 @@ export async function* outputBytes(
       yield bytes;
     }
   } catch (error) {
-    // An abort closes the stream under the reader; how the process ended says it better.
+    // An abort closes the stream under the reader; the exit of the process describes it better.
     if (!run.isEnding) throw error;
   }
   await run.succeeded();
 }
 
-/** Like {@link outputBytes}, but where git fails the output simply ends, so that what came before can be looked at first. An abort still throws. */
+/**
+ * Output like {@link outputBytes} that ends without an error when git fails, so that the earlier
+ * output can be examined first. An abort still throws.
+ */
 export class OutputBeforeFailure implements AsyncIterable<Buffer> {
   readonly #output: AsyncGenerator<Buffer>;
   #failure: GitExitError | undefined;
@@ -51,7 +59,7 @@ export class OutputBeforeFailure implements AsyncIterable<Buffer> {
     this.#output = this.#read(output, signal);
   }
 
-  /** How git failed; `undefined` while it runs, and when it has succeeded. */
+  /** The failure of git; `undefined` while it runs, and after success. */
   get failure(): GitExitError | undefined {
     return this.#failure;
   }

@@ -1,38 +1,43 @@
-import { lineBatches } from '#base/line-batches';
-import type { Git, HookSetup } from '../git.ts';
-import type { GitRepository } from '../repository.ts';
+import { lineBatches } from '#base/streams/line-batches';
+import type { CommandRepository } from './command-repository.ts';
 import { abortError } from './exit-error.ts';
 import type { GitCommand } from './git-command.ts';
+import type { HookSetup } from './spawn-options.ts';
 
 export interface OutputLinesOptions {
   readonly signal?: AbortSignal | undefined;
-  /** For standard input. */
+  /** Data for standard input. */
   readonly input?: Uint8Array | undefined;
-  /** What ends a line; default LF. */
+  /** Delimiter of lines; default LF. */
   readonly delimiter?: number;
-  /** A longer line is an error; default 1 MiB. */
+  /** Limit of a line; a longer one is an error. Default 1 MiB. */
   readonly maxLineBytes?: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** Needed for a command that could change references, even where it does not. */
+  /** Required for a command that can change references, even if it does not. */
   readonly hooks?: HookSetup;
 }
 
 /**
- * The lines that a command prints, in batches as they arrive, without their ends; the iteration ends when the command has succeeded. A reader
- * that is slow slows git down, one that leaves ends it.
+ * Yields a command's output lines without delimiters, in batches as they arrive, and ends when the
+ * command has succeeded. A slow reader slows git down; a reader that stops early ends it.
  *
- * @throws {GitExitError} when the command fails; {GitalyError} CANCELLED or DEADLINE_EXCEEDED when `signal` is aborted.
+ * @throws {GitExitError} when the command fails; {GitalyError} CANCELLED or DEADLINE_EXCEEDED when
+ *   `signal` is aborted.
  */
 export async function* outputLines(
-  git: Git,
-  repository: GitRepository,
+  repository: CommandRepository,
   command: GitCommand,
   { signal, input, env, hooks, ...splitting }: OutputLinesOptions = {},
 ): AsyncGenerator<Buffer[], void, undefined> {
-  await git.spawnTurn(signal);
+  await repository.spawnTurn(signal);
   const stdin = input === undefined ? 'ignore' : 'pipe';
-  await using run = git.spawn(command, { repository, signal, stdin, ...(env && { env }), ...(hooks && { hooks }) });
-  // A command that fails before it has read its input is explained by its exit code, not by the broken pipe.
+  await using run = repository.spawn(command, {
+    signal,
+    stdin,
+    ...(env && { env }),
+    ...(hooks && { hooks }),
+  });
+  // The exit code explains a command that fails before it has read its input, not the broken pipe.
   if (input !== undefined) run.stdin.end(input);
   try {
     yield* lineBatches(run.stdout, splitting);

@@ -1,17 +1,22 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { GitRepository } from '../repository.ts';
-import { fileStamp, stampOf } from '../repository-stamp.ts';
-import type { GitProcess } from './git-process.ts';
+import { fileStamp } from '#base/files/file-stamp';
+import { stampOf } from '../repository-stamp.ts';
+import type { CommandRepository } from './command-repository.ts';
+import type { GitDirectory } from './git-directory.ts';
+import type { GitProcess } from './process/git-process.ts';
 
-/** How many processes may wait. */
+/** Maximum numbers of waiting processes. */
 export interface PoolLimits {
   readonly maxIdle: number;
   readonly maxIdlePerRepository: number;
 }
 
-/** A process that nobody needed for so long is ended. */
+/** Idle time after which a process is ended. */
 const IDLE_MS = 10_000;
-/** No process is used for longer: git reads the time for its reflogs once, and forgets no object that it has read. */
+/**
+ * Maximum age of a process: git reads the time for its reflogs once, and keeps every object that it
+ * has read.
+ */
 const MAX_AGE_MS = 60_000;
 const SWEEP_MS = 1_000;
 
@@ -23,52 +28,62 @@ interface Started {
 
 interface Idle extends Started {
   readonly process: GitProcess;
-  readonly repository: GitRepository;
+  readonly repository: CommandRepository;
   readonly idleSince: number;
 }
 
 /**
- * git processes that have finished one job and wait for the next on their input: a job costs a few writes to a pipe instead of the start of
- * a process. A process belongs to one job at a time, and to a repository and a variant of the command.
+ * git processes that have finished one job and wait for the next on standard input, so that a job
+ * costs a few writes instead of the start of a process. A process serves one job at a time, for one
+ * repository and one variant of the command.
  */
 export class ProcessPool {
   readonly #limits: PoolLimits;
-  readonly #start: (repository: GitRepository, variant: string) => GitProcess;
-  /** Waiting processes, the one that waited longest first. */
+  readonly #start: (repository: CommandRepository, variant: string) => GitProcess;
+  /** Idle processes, the one that has waited longest first. */
   #idle: Idle[] = [];
   readonly #started = new WeakMap<GitProcess, Started>();
-  /** Processes outlive the request that happened to start them, so they run in the context of the pool's maker. */
+  /**
+   * Runs processes in the context of the pool's creator, because they outlive the request that
+   * started them.
+   */
   readonly #detached = AsyncLocalStorage.snapshot();
   #sweeper: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** @param start starts the process, without hooks. */
-  constructor(start: (repository: GitRepository, variant: string) => GitProcess, limits: PoolLimits) {
+  /** Creates a pool. @param start starts the process, without hooks. */
+  constructor(start: (repository: CommandRepository, variant: string) => GitProcess, limits: PoolLimits) {
     this.#start = start;
     this.#limits = limits;
   }
 
-  /** A waiting process, if there is one that still sees the repository as it is. It may be dying all the same. */
-  take(repository: GitRepository, variant = ''): GitProcess | undefined {
+  /**
+   * Returns a waiting process, if there is one and the repository is unchanged. The process may
+   * nevertheless be about to end.
+   */
+  take(repository: CommandRepository, variant = ''): GitProcess | undefined {
     for (;;) {
-      const at = this.#idle.findLastIndex((idle) => idle.variant === variant && isSame(idle.repository, repository));
+      const at = this.#idle.findLastIndex(
+        (idle) => idle.variant === variant && isSame(idle.repository, repository),
+      );
       const [idle] = at === -1 ? [] : this.#idle.splice(at, 1);
       if (idle === undefined) return undefined;
-      if (idle.stamp === stampWithSettings(repository) && performance.now() - idle.startedAt < MAX_AGE_MS) return idle.process;
+      if (idle.stamp === stampWithSettings(repository) && performance.now() - idle.startedAt < MAX_AGE_MS)
+        return idle.process;
       end(idle.process);
     }
   }
 
-  /** A new process. */
-  start(repository: GitRepository, variant = ''): GitProcess {
+  /** Starts a new process. */
+  start(repository: CommandRepository, variant = ''): GitProcess {
     const stamp = stampWithSettings(repository);
     const process = this.#detached(() => this.#start(repository, variant));
     this.#started.set(process, { variant, stamp, startedAt: performance.now() });
     return process;
   }
 
-  /** Takes back a process of this pool that has finished its job and printed nothing more. */
-  giveBack(repository: GitRepository, process: GitProcess): void {
+  /** Returns a process of this pool that has finished its job and has no further output. */
+  giveBack(repository: CommandRepository, process: GitProcess): void {
     const started = this.#started.get(process);
     const ofSame = this.#idle.filter((idle) => isSame(idle.repository, repository));
     if (this.#closed || started === undefined || ofSame.length >= this.#limits.maxIdlePerRepository) {
@@ -81,11 +96,11 @@ export class ProcessPool {
   }
 
   /** Ends the waiting processes of a repository that is removed or replaced. */
-  forget({ path }: GitRepository): void {
+  forget({ path }: GitDirectory): void {
     this.#dropWhere((idle) => idle.repository.path === path);
   }
 
-  /** Ends all waiting processes, and resolves when they are gone. */
+  /** Ends all waiting processes, and resolves when they have ended. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#sweeper);
@@ -109,12 +124,12 @@ export class ProcessPool {
   }
 }
 
-/** git ends with its input. One that does not is killed with the server. */
+/** Ends a process by closing its input. One that continues is killed with the server. */
 function end(process: GitProcess): void {
   process.stdin.end();
 }
 
-function isSame(a: GitRepository, b: GitRepository): boolean {
+function isSame(a: GitDirectory, b: GitDirectory): boolean {
   return (
     a.path === b.path &&
     a.objectDirectory === b.objectDirectory &&
@@ -122,7 +137,7 @@ function isSame(a: GitRepository, b: GitRepository): boolean {
   );
 }
 
-/** git reads the repository's settings at its start. */
-function stampWithSettings(repository: GitRepository): string {
+/** Returns a stamp that includes the repository's settings, which git reads at its start. */
+function stampWithSettings(repository: GitDirectory): string {
   return `${stampOf(repository)}:${fileStamp(`${repository.path}/config`)}`;
 }

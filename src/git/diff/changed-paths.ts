@@ -1,29 +1,39 @@
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputBytes } from '../command/output-bytes.ts';
-import type { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import { parseRawRecords, type RawRecord } from './raw-records.ts';
 
-/** What is compared: a commit with its parents or with others in their place, or two trees; full ids. */
+/**
+ * The compared objects: a commit with its parents or with other commits, or two trees; full ids.
+ */
 export type Comparison =
   | { readonly commit: string; readonly parents: readonly string[] }
   | { readonly trees: readonly [string, string] };
 
 export interface ChangedPathsQuery {
   readonly comparisons: readonly Comparison[];
-  /** Letters of the kinds of change that are listed, as for `--diff-filter`. */
+  /** Letters of the listed kinds of change, as for `--diff-filter`. */
   readonly filter: string;
-  /** At 30 % similarity. */
+  /** Finds renames at 30 % similarity. */
   readonly findRenames: boolean;
-  /** How a merge is compared: with each parent in turn, with all at once (only what differs from all), or not at all. */
+  /**
+   * Comparison of a merge: with each parent in turn, with all at once (only what differs from all),
+   * or none.
+   */
   readonly merges: 'each' | 'all' | 'none';
   readonly signal?: AbortSignal | undefined;
 }
 
 const MERGE_FLAGS = { each: [flag('-m')], all: [flag('-c')], none: [] } as const;
 
-/** Lists what comparisons change, in their order, with one process. @throws {GitExitError} when git fails. */
-export function changedPaths(git: Git, repository: GitRepository, query: ChangedPathsQuery): AsyncGenerator<RawRecord[]> {
+/**
+ * Lists the changes of comparisons, in their order, with one process. @throws {GitExitError} when
+ * git fails.
+ */
+export function changedPaths(
+  repository: GitRepository,
+  query: ChangedPathsQuery,
+): AsyncGenerator<RawRecord[]> {
   const { comparisons, filter, findRenames, merges, signal } = query;
   const onlyCommits = comparisons.every((comparison) => 'commit' in comparison);
   const options = [
@@ -40,5 +50,5 @@ export function changedPaths(git: Git, repository: GitRepository, query: Changed
     ('commit' in comparison ? [comparison.commit, ...comparison.parents] : comparison.trees).join(' '),
   );
   const input = Buffer.from(`${lines.join('\n')}\n`);
-  return parseRawRecords(outputBytes(git, repository, gitCommand('diff-tree', { options }), { signal, input }));
+  return parseRawRecords(outputBytes(repository, gitCommand('diff-tree', { options }), { signal, input }));
 }

@@ -1,13 +1,13 @@
 import { DiffFormatError } from './diff-format-error.ts';
 
-/** The longest line that is ever held: one that names two paths. */
+/** Limit of a buffered line: one that names two paths. */
 const MAX_LINE_BYTES = 2 << 20;
 const LINE_FEED = 0x0a;
 const EMPTY = Buffer.alloc(0);
 
-/** Looks at a stream of bytes chunk by chunk, without copying but for what lies across the border of two. */
+/** Reads a stream of bytes chunk by chunk, and copies only data that spans two chunks. */
 export class ChunkReader {
-  /** The chunk at hand. What lies before `at` is done with. */
+  /** The current chunk. Bytes before `at` have been read. */
   buffer: Buffer = EMPTY;
   at = 0;
   isEnded = false;
@@ -17,7 +17,10 @@ export class ChunkReader {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** Puts the next chunk behind the rest of this one (which is copied: it should be short). False at the end. */
+  /**
+   * Appends the next chunk to the rest of this one, which is copied and should be short. Returns
+   * false at the end.
+   */
   async more(): Promise<boolean> {
     if (this.isEnded) return false;
     const next = await this.#chunks.next();
@@ -33,14 +36,16 @@ export class ChunkReader {
   }
 
   /**
-   * The next line without its end, if it is at hand; `undefined` when it is not, see {@link more}. A last line without an end is dropped.
+   * Returns the next line without its delimiter if it is buffered; otherwise `undefined`, see
+   * {@link more}. A last line without a delimiter is dropped.
    *
    * @throws {DiffFormatError} when it is longer than 2 MiB.
    */
   lineAtHand(): Buffer | undefined {
     const end = this.buffer.indexOf(LINE_FEED, this.at);
     if (end === -1) {
-      if (this.buffer.length - this.at > MAX_LINE_BYTES) throw new DiffFormatError(`line exceeds ${MAX_LINE_BYTES} bytes`);
+      if (this.buffer.length - this.at > MAX_LINE_BYTES)
+        throw new DiffFormatError(`line exceeds ${MAX_LINE_BYTES} bytes`);
       if (this.isEnded) this.at = this.buffer.length;
       return undefined;
     }
@@ -49,7 +54,7 @@ export class ChunkReader {
     return line;
   }
 
-  /** Leaves the source. */
+  /** Closes the source. */
   async close(): Promise<void> {
     this.isEnded = true;
     await this.#chunks.return?.();

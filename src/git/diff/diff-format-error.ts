@@ -1,4 +1,7 @@
-/** git printed something else than a diff of the form that was asked for (a setting of the repository can bring that about). */
+/**
+ * git's output does not have the requested diff format (a setting of the repository can cause
+ * this).
+ */
 export class DiffFormatError extends Error {
   override readonly name = 'DiffFormatError';
 }

@@ -1,22 +1,24 @@
-import { lineBatches } from '#base/line-batches';
+import { lineBatches } from '#base/streams/line-batches';
 
-/** The longest record: a path, and git takes paths of any length. */
+/** Limit of a record: a path, for which git has no limit. */
 const MAX_RECORD_BYTES = 1 << 20;
 
 /**
- * Splits the output of a command with `-z` into records, in batches as they arrive. A last record without its NUL is dropped: git was
- * interrupted, and its exit code says so.
+ * Splits the output of a command with `-z` into records, in batches as they arrive. A last record
+ * without NUL is dropped: git was interrupted, as its exit code shows.
  *
  * @throws {RangeError} when a record is longer than 1 MiB.
  */
-export async function* nulRecords(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Buffer[]> {
+export async function* nulRecords(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Buffer[]> {
   let isEnded = false;
   async function* source(): AsyncGenerator<Uint8Array> {
     yield* chunks;
     isEnded = true;
   }
   for await (const batch of lineBatches(source(), { delimiter: 0, maxLineBytes: MAX_RECORD_BYTES })) {
-    // What comes after the end of the source is the rest that was held back.
+    // After the end of the source, only an incomplete record is left.
     if (isEnded) return;
     yield batch;
   }

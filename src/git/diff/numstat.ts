@@ -1,13 +1,13 @@
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import { DiffFormatError } from './diff-format-error.ts';
 import { nulRecords } from './nul-records.ts';
 
-/** How much a file changed. */
+/** Numbers of changed lines of a file. */
 export interface FileStat {
   readonly path: Buffer;
-  /** Only of a rename or copy. */
+  /** Old path of a rename or copy. */
   readonly oldPath: Buffer | undefined;
-  /** Lines; 0 for binary files. */
+  /** Number of added lines; 0 for binary files. */
   readonly additions: number;
   readonly deletions: number;
 }
@@ -15,12 +15,15 @@ export interface FileStat {
 const COUNTS = /^(\d+|-)\t(\d+|-)\t/;
 
 /**
- * Reads the output of `diff --numstat -z`: `<added>\t<deleted>\t<path>\0`, or with an empty path and `<old path>\0<path>\0` behind it, in batches. A
- * record that is cut off at the end is dropped, see {@link nulRecords}.
+ * Parses the output of `diff --numstat -z`: `<added>\t<deleted>\t<path>\0`, or with an empty path
+ * followed by `<old path>\0<path>\0`, in batches. A truncated record at the end is dropped, see
+ * {@link nulRecords}.
  *
- * @throws {DiffFormatError} on a record of another form.
+ * @throws {DiffFormatError} on a malformed record.
  */
-export async function* parseNumstat(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<FileStat[]> {
+export async function* parseNumstat(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<FileStat[]> {
   let renamed: Pick<FileStat, 'additions' | 'deletions'> | undefined;
   let oldPath: Buffer | undefined;
   for await (const records of nulRecords(chunks)) {
@@ -43,7 +46,7 @@ export async function* parseNumstat(chunks: AsyncIterable<Uint8Array> | Iterable
 }
 
 function parseCounts(record: Buffer): { path: Buffer; additions: number; deletions: number } {
-  // Two numbers of ten digits at most stand before the path.
+  // Two numbers of at most ten digits precede the path.
   const match = COUNTS.exec(record.toString('latin1', 0, 24));
   if (match === null) throw new DiffFormatError(`error parsing ${quote(record)}`);
   const [head, added = '', deleted = ''] = match;

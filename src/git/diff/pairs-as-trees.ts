@@ -1,36 +1,43 @@
 import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputBytes } from '../command/output-bytes.ts';
-import type { Git } from '../git.ts';
+import { isOidInAnyCase } from '../objects/object-id.ts';
+import { writeScratchObject } from '../objects/write/scratch-object.ts';
 import type { GitRepository } from '../repository.ts';
+import type { ObjectFormatName } from '../repository-format.ts';
 import { patchFlags } from './commands.ts';
-import type { DiffPairsOptions, KnownChange } from './diff-pairs.ts';
-import { HEX_LENGTH } from './raw-line.ts';
-import { writeScratchObject } from './scratch-object.ts';
+import type { DiffPairsOptions, KnownChange } from './known-change.ts';
 
 const TYPE_MASK = 0o170000;
 const DIRECTORY = 0o040000;
 
 /**
- * What `git diff-pairs` prints, from versions of git that do not have it (before 2.50): each change becomes two trees with one entry, named by the
- * whole path, in a directory that git reads as an alternate, and one `git diff-tree --stdin` compares them all. Renames and copies have
- * the old path on both sides: their headers differ, which nobody reads, and so does the attribute that a new extension would bring.
+ * Yields the output of `git diff-pairs` for versions of git without it (before 2.50). Each change
+ * becomes two trees with one entry, named by the whole path, in a directory that git reads as an
+ * alternate, and one `git diff-tree --stdin` compares them all. Renames and copies have the old
+ * path on both sides. This changes their headers, which are not read, and the attributes of a new
+ * extension.
  *
- * Changes that `diff-pairs` cannot read make it fail before it has printed anything, and so it is here.
+ * Changes that `diff-pairs` cannot read make it fail before any output; this function does the
+ * same.
  */
 export async function* pairsAsTrees(
-  git: Git,
   repository: GitRepository,
   changes: readonly KnownChange[],
   options: DiffPairsOptions & { readonly scratchDirectory: string },
 ): AsyncGenerator<Buffer> {
   const { scratchDirectory, signal } = options;
-  const { path, objectDirectory, alternateObjectDirectories } = repository;
-  const format = git.objectFormat(repository);
+  const format = repository.objectFormat;
   const command = gitCommand('diff-tree', {
-    options: [flag('--stdin'), flag('--patch'), flag('--no-renames'), flag('--no-commit-id'), ...patchFlags(options)],
+    options: [
+      flag('--stdin'),
+      flag('--patch'),
+      flag('--no-renames'),
+      flag('--no-commit-id'),
+      ...patchFlags(options),
+    ],
   });
-  if (!changes.every((change) => isReadable(change, HEX_LENGTH[format]))) throw unreadable();
+  if (!changes.every((change) => isReadable(change, format))) throw unreadable();
 
   const lines: string[] = [];
   for (const change of changes) {
@@ -40,27 +47,33 @@ export async function* pairsAsTrees(
     ]);
     lines.push(`${left} ${right}\n`);
   }
-  const scratch = { path, objectDirectory, alternateObjectDirectories: [...alternateObjectDirectories, scratchDirectory] };
-  yield* outputBytes(git, scratch, command, { input: Buffer.from(lines.join('')), signal });
+  const scratch = repository.withObjectDirectories({
+    alternateObjectDirectories: [...repository.alternateObjectDirectories, scratchDirectory],
+  });
+  yield* outputBytes(scratch, command, { input: Buffer.from(lines.join('')), signal });
 
   function writeTree(entries: readonly Buffer[]): Promise<string> {
     return writeScratchObject(scratchDirectory, { type: 'tree', data: Buffer.concat(entries) }, format);
   }
 }
 
-/** An entry of a tree; none for a side that is absent. */
+/** Returns an entry of a tree; none for an absent side. */
 function sideOf({ path, oldPath }: KnownChange, mode: number, oid: string): Buffer[] {
-  return mode === 0 ? [] : [Buffer.from(`${mode.toString(8)} `), oldPath ?? path, Buffer.of(0), Buffer.from(oid, 'hex')];
+  return mode === 0
+    ? []
+    : [Buffer.from(`${mode.toString(8)} `), oldPath ?? path, Buffer.of(0), Buffer.from(oid, 'hex')];
 }
 
-function isReadable({ status, oldMode, newMode, oldOid, newOid, path, oldPath }: KnownChange, hexLength: number): boolean {
-  const isOid = (oid: string) => oid.length === hexLength && /^[0-9a-fA-F]+$/.test(oid);
+function isReadable(
+  { status, oldMode, newMode, oldOid, newOid, path, oldPath }: KnownChange,
+  format: ObjectFormatName,
+): boolean {
   const isMode = (mode: number) => mode >= 0 && (mode & TYPE_MASK) !== DIRECTORY;
   const hasTwoPaths = status === 'R' || status === 'C';
   return (
     status !== undefined &&
-    isOid(oldOid) &&
-    isOid(newOid) &&
+    isOidInAnyCase(oldOid, format) &&
+    isOidInAnyCase(newOid, format) &&
     isMode(oldMode) &&
     isMode(newMode) &&
     hasTwoPaths === (oldPath !== undefined) &&

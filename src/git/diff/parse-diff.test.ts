@@ -9,7 +9,8 @@ const OID = 'a'.repeat(40);
 
 async function* chunks(bytes: Buffer, cuts: readonly number[] = []): AsyncGenerator<Buffer> {
   const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
-  for (const [index, place] of [0, ...places].entries()) yield bytes.subarray(place, places[index] ?? bytes.length);
+  for (const [index, place] of [0, ...places].entries())
+    yield bytes.subarray(place, places[index] ?? bytes.length);
 }
 
 interface ParseOptions {
@@ -21,8 +22,13 @@ async function parse(text: string | Buffer, { cuts, ...visitor }: ParseOptions =
   return await all(chunks(Buffer.from(text), cuts), visitor);
 }
 
-async function all(source: AsyncIterable<Buffer>, visitor: Pick<ParseOptions, 'rulesFor'> = {}): Promise<FileDiff[]> {
-  return (await Array.fromAsync(parseDiff(source, { hexLength: 40, take: (diff) => diff, ...visitor }))).flat();
+async function all(
+  source: AsyncIterable<Buffer>,
+  visitor: Pick<ParseOptions, 'rulesFor'> = {},
+): Promise<FileDiff[]> {
+  return (
+    await Array.fromAsync(parseDiff(source, { hexLength: 40, take: (diff) => diff, ...visitor }))
+  ).flat();
 }
 
 function raw(path: string, status = 'M'): string {
@@ -45,11 +51,20 @@ function shown({ change, patch }: FileDiff): Record<string, unknown> {
   };
 }
 
-/** A file as git prints it: lines before the patch that are dropped, and the lines of the patch. */
+/**
+ * A file as git prints it: lines before the patch that are dropped, and the lines of the patch.
+ */
 const FILE = fc.record({
   path: fc.stringMatching(/^[a-z]{1,8}$/),
   headers: fc.array(
-    fc.constantFrom('index 1..2 100644', 'old mode 100644', 'rename from x', '--- a/x', '+++ b/x', 'similarity index 90%'),
+    fc.constantFrom(
+      'index 1..2 100644',
+      'old mode 100644',
+      'rename from x',
+      '--- a/x',
+      '+++ b/x',
+      'similarity index 90%',
+    ),
   ),
   hunks: fc.array(
     fc.array(
@@ -81,7 +96,9 @@ test('files and their patches are read back, however they are cut', async () => 
       fc.uniqueArray(FILE, { selector: ({ path }) => path, maxLength: 5 }),
       fc.array(fc.nat(), { maxLength: 12 }),
       async (files, cuts) => {
-        const patches = files.map(({ hunks }) => hunks.flatMap((lines) => ['@@ -1 +1 @@', ...lines].map((line) => `${line}\n`)));
+        const patches = files.map(({ hunks }) =>
+          hunks.flatMap((lines) => ['@@ -1 +1 @@', ...lines].map((line) => `${line}\n`)),
+        );
         const text = [
           ...files.map(({ path }) => raw(path)),
           '\n',
@@ -124,7 +141,7 @@ test('a file for which git prints nothing has no patch, and the next one has its
   );
 });
 
-test('a header whose path holds " b/" is taken apart at the first one, and this file and those behind it lose their patches', async () => {
+test('after a header whose path holds " b/", that file and later ones lose their patches', async () => {
   const header = 'diff --git a/x b/y b/x b/y\n@@ -1 +1 @@\n+1\n';
   const text = `${raw('x b/y')}${raw('z')}\n${header}diff --git a/z b/z\n@@ -1 +1 @@\n+2\n`;
 
@@ -135,14 +152,24 @@ test('a header whose path holds " b/" is taken apart at the first one, and this 
 });
 
 test('a binary file keeps the words for it', async () => {
-  const [diff] = await parse(`${raw('x')}\ndiff --git a/x b/x\nindex 1..2\nBinary files a/x and b/x differ\n`);
+  const [diff] = await parse(
+    `${raw('x')}\ndiff --git a/x b/x\nindex 1..2\nBinary files a/x and b/x differ\n`,
+  );
 
-  assert.deepEqual([diff?.patch.isBinary, diff && shown(diff).text], [true, 'Binary files a/x and b/x differ\n']);
+  assert.deepEqual(
+    [diff?.patch.isBinary, diff && shown(diff).text],
+    [true, 'Binary files a/x and b/x differ\n'],
+  );
 });
 
 test('a line of any length is handed on as views of what was read', async () => {
   const line = Buffer.alloc(1 << 20, 'x');
-  const parts = [Buffer.from(`${raw('x')}\ndiff --git a/x b/x\n@@ -1 +1 @@\n+`), line, line, Buffer.from('\n')];
+  const parts = [
+    Buffer.from(`${raw('x')}\ndiff --git a/x b/x\n@@ -1 +1 @@\n+`),
+    line,
+    line,
+    Buffer.from('\n'),
+  ];
 
   const [diff] = await all(
     (async function* () {
@@ -178,11 +205,15 @@ test('lines that look like file headers count as such where nothing is collected
   const [skipped] = await parse(text, { rulesFor: () => ({ isSkipped: true }) });
 
   assert.deepEqual([collected?.patch.linesAdded, collected?.patch.linesRemoved], [2, 1]);
-  assert.deepEqual([skipped?.patch.linesAdded, skipped?.patch.linesRemoved, skipped?.patch.patchBytes], [1, 0, 0]);
+  assert.deepEqual(
+    [skipped?.patch.linesAdded, skipped?.patch.linesRemoved, skipped?.patch.patchBytes],
+    [1, 0, 0],
+  );
 });
 
 test('output that breaks off gives what came before', async () => {
-  const whole = `${raw('a')}${raw('b')}\ndiff --git a/a b/a\n@@ -1 +1 @@\n+1\ndiff --git a/b b/b\n@@ -1 +1 @@\n+2\n`;
+  const hunks = '\ndiff --git a/a b/a\n@@ -1 +1 @@\n+1\ndiff --git a/b b/b\n@@ -1 +1 @@\n+2\n';
+  const whole = raw('a') + raw('b') + hunks;
   const complete = (await parse(whole)).map(shown);
   for (let length = 0; length < whole.length; length++) {
     const found = (await parse(whole.slice(0, length))).map(shown);
@@ -224,10 +255,13 @@ test('garbage is refused or read, and never anything else', async () => {
     ' ',
     'd',
   ];
-  const garbage = fc.array(fc.oneof(fc.constantFrom(...words), fc.string({ maxLength: 8 }))).map((parts) => parts.join(''));
+  const garbage = fc
+    .array(fc.oneof(fc.constantFrom(...words), fc.string({ maxLength: 8 })))
+    .map((parts) => parts.join(''));
   await fc.assert(
     fc.asyncProperty(garbage, fc.array(fc.nat(), { maxLength: 8 }), async (text, cuts) => {
-      const outcome = (rules: ParseOptions) => parse(text, rules).then((diffs) => JSON.stringify(diffs.map(shown)), String);
+      const outcome = (rules: ParseOptions) =>
+        parse(text, rules).then((diffs) => JSON.stringify(diffs.map(shown)), String);
 
       const whole = await outcome({});
 

@@ -1,18 +1,22 @@
+import type { OidDigits } from '../objects/object-id.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { type Patch, PatchReader, type PatchRules } from './patch-reader.ts';
-import { type FileChange, type HexLength, parseRawLine, splitTypeChange } from './raw-line.ts';
+import { type FileChange, parseRawLine, splitTypeChange } from './raw-line.ts';
 
-/** One file that differs, with its patch. */
+/** One changed file with its patch. */
 export interface FileDiff {
   readonly change: FileChange;
   readonly patch: Patch;
 }
 
-/** What is done with files while they are read. */
+/** Callbacks for files during the parsing. */
 export interface FileVisitor<T> {
-  /** Asked for each file before its patch is read, also several times. */
+  /** Called for each file before its patch is read, possibly several times. */
   readonly rulesFor?: (change: FileChange) => PatchRules;
-  /** Called for each file, in order, before the next one is looked at. What it returns is handed on, but for `undefined`. */
+  /**
+   * Called for each file, in order, before the next one is parsed. Its result is yielded unless it
+   * is `undefined`.
+   */
   readonly take: (diff: FileDiff) => T | undefined;
 }
 
@@ -20,17 +24,19 @@ const COLON = 0x3a;
 const LINE_FEED = 0x0a;
 
 /**
- * Reads the output of `git diff --raw --patch` with full ids, not of `-z`: a raw line for each file, an empty line, the patches. Takes every raw
- * line in order with its patch, if git printed one; changes of type are split in two. Files come in batches: what was complete when more bytes
- * had to be waited for.
+ * Parses the output of `git diff --raw --patch` with full ids, without `-z`: a raw line for each
+ * file, an empty line, the patches. Yields every raw line in order with its patch, if git printed
+ * one; type changes are split in two. Files are yielded in batches: those that were complete before
+ * more bytes were needed.
  *
- * The raw lines (some 150 bytes a file) are held until the patches come, then one patch at a time.
+ * The raw lines (some 150 bytes per file) are kept until the patches arrive, then one patch at a
+ * time.
  *
- * @throws {DiffFormatError} with Gitaly's words when git printed something else.
+ * @throws {DiffFormatError} with Gitaly's text for other output.
  */
 export async function* parseDiff<T>(
   chunks: AsyncIterable<Uint8Array>,
-  { hexLength, ...visitor }: FileVisitor<T> & { readonly hexLength: HexLength },
+  { hexLength, ...visitor }: FileVisitor<T> & { readonly hexLength: OidDigits },
 ): AsyncGenerator<T[]> {
   const reader = new ChunkReader(chunks);
   try {
@@ -42,7 +48,10 @@ export async function* parseDiff<T>(
   }
 }
 
-/** Reads the patches of changes that are known already, as `git diff-pairs` and `git diff-tree -p` print them, in the same order. */
+/**
+ * Parses the patches of known changes, as `git diff-pairs` and `git diff-tree -p` print them, in
+ * the same order.
+ */
 export async function* parsePatches<T>(
   chunks: AsyncIterable<Uint8Array>,
   changes: Iterable<FileChange>,
@@ -56,7 +65,11 @@ export async function* parsePatches<T>(
   }
 }
 
-async function* readPatches<T>(reader: ChunkReader, changes: Iterable<FileChange>, visitor: FileVisitor<T>): AsyncGenerator<T[]> {
+async function* readPatches<T>(
+  reader: ChunkReader,
+  changes: Iterable<FileChange>,
+  visitor: FileVisitor<T>,
+): AsyncGenerator<T[]> {
   const patches = new PatchReader(reader);
   let batch: T[] = [];
   for (const change of changes) {
@@ -74,17 +87,17 @@ async function* readPatches<T>(reader: ChunkReader, changes: Iterable<FileChange
   if (batch.length > 0) yield batch;
 }
 
-function* changesOf(lines: RawLines, hexLength: HexLength): Generator<FileChange> {
+function* changesOf(lines: RawLines, hexLength: OidDigits): Generator<FileChange> {
   for (const line of lines.all()) yield* splitTypeChange(parseRawLine(line, hexLength));
 }
 
-/** The raw lines as the bytes that git printed: a tenth of what objects would take. */
+/** The raw lines as bytes, which need a tenth of the memory of objects. */
 class RawLines {
   readonly #blocks: Buffer[] = [];
 
   /**
-   * Takes the complete lines at hand that begin with a colon, and the one behind them (it is empty). True when that was reached, or the end; a
-   * line that lacks its end there is dropped.
+   * Reads the complete buffered lines that begin with a colon, and the following one (it is empty).
+   * Returns true if that was reached, or the end; an incomplete line there is dropped.
    */
   readFrom(reader: ChunkReader): boolean {
     const { buffer, at } = reader;
@@ -96,11 +109,13 @@ class RawLines {
     }
     if (end > at) this.#blocks.push(buffer.subarray(at, end));
     reader.at = end;
-    // It is the line behind them, if it is complete: of the last raw line only a part can be left.
+    // This is the following line, if it is complete: only a part of the last raw line can be left.
     return reader.lineAtHand() !== undefined || reader.isEnded;
   }
 
-  /** Each line once, without its end; a block is let go as soon as it has been read. */
+  /**
+   * Yields each line once, without its delimiter; a block is released as soon as it has been read.
+   */
   *all(): Generator<Buffer> {
     this.#blocks.reverse();
     for (let block = this.#blocks.pop(); block !== undefined; block = this.#blocks.pop()) {

@@ -11,11 +11,13 @@ import { parseRawRecords, type RawRecord } from './raw-records.ts';
 import { unescapePath, unquotePath } from './unquote-path.ts';
 
 const OID = fc.stringMatching(/^[0-9a-f]{40}$/);
-/** Any bytes that a tree entry can hold, slashes among them. */
-const PATH = fc.uint8Array({ minLength: 1, maxLength: 40 }).map((bytes) => Buffer.from(bytes.map((byte) => byte || 1)));
+/** Any bytes that a tree entry can hold, including slashes. */
+const PATH = fc
+  .uint8Array({ minLength: 1, maxLength: 40 })
+  .map((bytes) => Buffer.from(bytes.map((byte) => byte || 1)));
 const MODE = fc.constantFrom(0, 0o100644, 0o100755, 0o120000, 0o160000);
 
-/** Bytes cut at random places, as pipes do. */
+/** Splits bytes at random places, as pipes do. */
 function chunked(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
   return [0, ...places].map((place, index) => bytes.subarray(place, places[index] ?? bytes.length));
@@ -66,9 +68,14 @@ test('a raw line is read back', () => {
   fc.assert(
     fc.property(change, ({ oldMode, newMode, fromOid, toOid, status, from, to }) => {
       const isRename = status === 'R' || status === 'C';
-      const head = `:${oldMode.toString(8).padStart(6, '0')} ${newMode.toString(8)} ${fromOid} ${toOid} ${status}${isRename ? '042' : ''}`;
+      const head =
+        `:${oldMode.toString(8).padStart(6, '0')} ${newMode.toString(8)} ${fromOid} ` +
+        `${toOid} ${status}${isRename ? '042' : ''}`;
       const paths = isRename ? [from, to] : [from];
-      const line = Buffer.concat([Buffer.from(head), ...paths.flatMap((path) => [Buffer.from('\t'), quotePath(path)])]);
+      const line = Buffer.concat([
+        Buffer.from(head),
+        ...paths.flatMap((path) => [Buffer.from('\t'), quotePath(path)]),
+      ]);
 
       const parsed = parseRawLine(line, 40);
 
@@ -79,7 +86,13 @@ test('a raw line is read back', () => {
   );
 });
 
-for (const line of ['', ':', ':100644 100644 a b M\tx', `:100644 100648 ${'0'.repeat(40)} ${'0'.repeat(40)} M\tx`, 'x']) {
+for (const line of [
+  '',
+  ':',
+  ':100644 100644 a b M\tx',
+  `:100644 100648 ${'0'.repeat(40)} ${'0'.repeat(40)} M\tx`,
+  'x',
+]) {
   test(`the raw line ${JSON.stringify(line)} is refused`, () => {
     assert.throws(() => parseRawLine(Buffer.from(line), 40), new DiffFormatError('raw line regexp mismatch'));
   });
@@ -88,7 +101,14 @@ for (const line of ['', ':', ':100644 100644 a b M\tx', `:100644 100648 ${'0'.re
 test('a change of type is a deletion and an addition, any other change is itself', () => {
   const [oid, zero] = ['1'.repeat(40), '0'.repeat(40)];
   const path = Buffer.from('x');
-  const change = { oldMode: 0o100644, newMode: 0o120000, fromOid: oid, toOid: oid, fromPath: path, toPath: path };
+  const change = {
+    oldMode: 0o100644,
+    newMode: 0o120000,
+    fromOid: oid,
+    toOid: oid,
+    fromPath: path,
+    toPath: path,
+  };
 
   assert.deepEqual(splitTypeChange({ ...change, status: 'T' }), [
     { ...change, status: 'T', newMode: 0, toOid: zero },
@@ -119,14 +139,23 @@ interface GeneratedRecord {
   readonly oldPath: Buffer;
 }
 
-/** As `git diff-tree --stdin -z` prints it. */
+/** Formats a record as `git diff-tree --stdin -z` does. */
 function printRecord({ commitOid, sources, newMode, newOid, path, oldPath }: GeneratedRecord): Buffer {
-  const modes = [...sources.map(({ mode }) => mode), newMode].map((mode) => mode.toString(8).padStart(6, '0'));
-  const statuses = sources.map(({ status }) => (sources.length === 1 && hasTwo(status) ? `${status}100` : status)).join('');
+  const modes = [...sources.map(({ mode }) => mode), newMode].map((mode) =>
+    mode.toString(8).padStart(6, '0'),
+  );
+  const statuses = sources
+    .map(({ status }) => (sources.length === 1 && hasTwo(status) ? `${status}100` : status))
+    .join('');
   const words = [...modes, ...sources.map(({ oid }) => oid), newOid, statuses].join(' ');
   const paths = sources.length === 1 && hasTwo(sources[0]?.status) ? [oldPath, Buffer.of(0), path] : [path];
   const commit = commitOid === undefined ? [] : [Buffer.from(`${commitOid}\0`)];
-  return Buffer.concat([...commit, Buffer.from(`${':'.repeat(sources.length)}${words}\0`), ...paths, Buffer.of(0)]);
+  return Buffer.concat([
+    ...commit,
+    Buffer.from(`${':'.repeat(sources.length)}${words}\0`),
+    ...paths,
+    Buffer.of(0),
+  ]);
 }
 
 function hasTwo(status: string | undefined): boolean {
@@ -147,7 +176,10 @@ test('raw records are read back, however they are cut', async () => {
     fc.asyncProperty(fc.array(RECORD, { maxLength: 5 }), CUTS, async (records, cuts) => {
       const printed = Buffer.concat(records.map(printRecord));
 
-      assert.deepEqual(await flat<RawRecord>(parseRawRecords(chunked(printed, cuts))), expectRecords(records));
+      assert.deepEqual(
+        await flat<RawRecord>(parseRawRecords(chunked(printed, cuts))),
+        expectRecords(records),
+      );
     }),
   );
 });
@@ -170,7 +202,10 @@ test('two trees that git names on a line before a record are passed over', async
 
   const [record] = await flat<RawRecord>(parseRawRecords([printed]));
 
-  assert.deepEqual([record?.commitOid, record?.path.toString(), record?.sources[0].status], [undefined, 'x', 'A']);
+  assert.deepEqual(
+    [record?.commitOid, record?.path.toString(), record?.sources[0].status],
+    [undefined, 'x', 'A'],
+  );
 });
 
 const STAT = fc.record(
@@ -218,7 +253,9 @@ for (const [name, parse] of [
   test(`garbage instead of ${name} is refused or read, and never anything else`, async () => {
     await fc.assert(
       fc.asyncProperty(GARBAGE, async (bytes) => {
-        await parse(bytes).catch((error: unknown) => assert.ok(error instanceof DiffFormatError, String(error)));
+        await parse(bytes).catch((error: unknown) =>
+          assert.ok(error instanceof DiffFormatError, String(error)),
+        );
       }),
     );
   });
@@ -235,15 +272,19 @@ const GARBAGE = fc
 
 test('pieces joined are the bytes, each of the given size but the last', () => {
   fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 30 }), { maxLength: 8 }), fc.integer({ min: 1, max: 40 }), (parts, size) => {
-      const buffers = parts.map((part) => Buffer.from(part));
+    fc.property(
+      fc.array(fc.uint8Array({ maxLength: 30 }), { maxLength: 8 }),
+      fc.integer({ min: 1, max: 40 }),
+      (parts, size) => {
+        const buffers = parts.map((part) => Buffer.from(part));
 
-      const pieces = [...piecesOf(buffers, size)];
+        const pieces = [...piecesOf(buffers, size)];
 
-      assert.deepEqual(Buffer.concat(pieces), Buffer.concat(buffers));
-      assert.ok(pieces.slice(0, -1).every(({ length }) => length === size));
-      assert.ok(pieces.every(({ length }) => length > 0 && length <= size));
-    }),
+        assert.deepEqual(Buffer.concat(pieces), Buffer.concat(buffers));
+        assert.ok(pieces.slice(0, -1).every(({ length }) => length === size));
+        assert.ok(pieces.every(({ length }) => length > 0 && length <= size));
+      },
+    ),
   );
 });
 
@@ -267,7 +308,9 @@ const PAIR = fc.record({
   toOid: fc.oneof(OID, fc.constant('-'.repeat(40))),
   comparison: fc.constantFrom('=' as const, '<' as const, '>' as const, '!' as const),
   title: fc.stringMatching(/^[^\n\ud800-\udfff]{0,20}$/),
-  patch: fc.array(fc.constantFrom('@@ x (new)', '+ +line', '- -line', '', '  1:  not a pair'), { maxLength: 4 }),
+  patch: fc.array(fc.constantFrom('@@ x (new)', '+ +line', '- -line', '', '  1:  not a pair'), {
+    maxLength: 4,
+  }),
 });
 
 test('a range-diff is read back, however it is cut', async () => {
@@ -290,7 +333,7 @@ test('a range-diff is read back, however it is cut', async () => {
   );
 });
 
-test('a range-diff that begins with something else than a pair, or has a line without indent, is refused', async () => {
+test('a range-diff that does not begin with a pair, or has a line without indent, is refused', async () => {
   const pair = `1:  ${'a'.repeat(40)} ! 1:  ${'b'.repeat(40)} title\n`;
 
   await assert.rejects(

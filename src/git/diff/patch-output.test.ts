@@ -3,49 +3,50 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/init-repository';
-import { seededRandom } from '#testkit/random-history';
-import { randomTrees } from '#testkit/random-trees';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { seededRandom } from '#testkit/repositories/random-history';
+import { randomTrees } from '#testkit/repositories/random-trees';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { Git } from '../git.ts';
+import { OID_DIGITS } from '../objects/object-id.ts';
 import type { GitRepository } from '../repository.ts';
 import { patchCommand, WITH_PREFIXES } from './commands.ts';
 import { patchOutput } from './patch-output.ts';
-import { HEX_LENGTH } from './raw-line.ts';
 
 const root = makeScratchDirectory('patch-output');
 after(() => rm(root, { recursive: true }));
 let made = 0;
 
-type ObjectFormat = keyof typeof HEX_LENGTH;
+type ObjectFormat = keyof typeof OID_DIGITS;
 
 class Fixture implements AsyncDisposable {
-  readonly git: Git;
+  readonly git: GitFixture;
   readonly repository: GitRepository;
   readonly hexLength: 40 | 64;
-  /** Subcommands and process ids of what was started. */
+  /** Subcommands and ids of started processes. */
   readonly started: { readonly subcommand: string; readonly pid: number }[];
 
-  constructor(git: Git, objectFormat: ObjectFormat, started: Fixture['started']) {
+  constructor(git: GitFixture, objectFormat: ObjectFormat, started: Fixture['started']) {
     const path = join(root, `${made++}.git`);
     initRepository(path, { objectFormat });
     this.git = git;
     this.started = started;
-    this.hexLength = HEX_LENGTH[objectFormat];
-    this.repository = { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] };
+    this.hexLength = OID_DIGITS[objectFormat];
+    this.repository = git.open(path);
   }
 
   static async create(objectFormat: ObjectFormat = 'sha1'): Promise<Fixture> {
     const started: Fixture['started'] = [];
-    const observer = ({ subcommand, pid }: { subcommand: string; pid: number }) => void started.push({ subcommand, pid });
-    return new Fixture(await Git.start({ binary: 'git', observer }), objectFormat, started);
+    const observer = ({ subcommand, pid }: { subcommand: string; pid: number }) =>
+      void started.push({ subcommand, pid });
+    return new Fixture(await GitFixture.start({ observer }), objectFormat, started);
   }
 
   import(stream: string | Buffer): void {
     gitOutput(this.repository.path, ['fast-import', '--quiet', '--force', '--done'], stream);
   }
 
-  /** A commit on `main` with these files and no others. */
+  /** Creates a commit on `main` with only these files. */
   commit(files: Readonly<Record<string, string>>): string {
     const lines = ['commit refs/heads/main', 'committer C <c@x> 1600000000 +0000', 'data 0', '', 'deleteall'];
     for (const [path, content] of Object.entries(files)) {
@@ -57,13 +58,16 @@ class Fixture implements AsyncDisposable {
 
   ours(left: string, right: string, signal = new AbortController().signal): AsyncGenerator<Buffer> {
     const query = { sides: { left, right }, hexLength: this.hexLength };
-    return patchOutput(this.git, this.repository, query, { signal, config: WITH_PREFIXES });
+    return patchOutput(this.repository, query, { signal, config: WITH_PREFIXES });
   }
 
-  /** What a `git diff` of its own prints. */
+  /** Returns the output of a separate `git diff`. */
   async expected(left: string, right: string): Promise<Buffer> {
     const command = patchCommand({ left, right }, { hexLength: this.hexLength });
-    return await this.git.run(command, { repository: this.repository, config: WITH_PREFIXES, maxOutputBytes: 1 << 28 });
+    return await this.repository.run(command, {
+      config: WITH_PREFIXES,
+      maxOutputBytes: 1 << 28,
+    });
   }
 
   async assertSame(left: string, right: string): Promise<Buffer> {
@@ -87,9 +91,11 @@ async function whole(output: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(output));
 }
 
-const probe = await Git.start({ binary: 'git' });
+const probe = await GitFixture.start();
 await probe.close();
-const skip = probe.capabilities.attrTree ? false : 'this git takes no attributes from a tree: every comparison starts one';
+const skip = probe.git.capabilities.attrTree
+  ? false
+  : 'this git takes no attributes from a tree: every comparison starts one';
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`a waiting process prints what git diff prints, ${objectFormat}`, { skip }, async () => {
@@ -107,7 +113,9 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   });
 }
 
-test('long answers, short ones and empty ones are cut where they end, wherever the pieces do', { skip }, async () => {
+test('long answers, short ones and empty ones are cut where they end, wherever the pieces do', {
+  skip,
+}, async () => {
   await using fixture = await Fixture.create();
   const base = fixture.commit({ a: 'a\n' });
   const sizes = [0, 1, 2, 3, 4, 5, 6, 7, 65_000, 65_280, 65_400, 65_536, 200_000, 3_000_000];
@@ -136,7 +144,12 @@ test('the attributes are those of HEAD, also when it moves', { skip }, async () 
 test('submodules are ignored where HEAD says so', { skip }, async () => {
   await using fixture = await Fixture.create();
   const gitlink = (oid: string, modules: string): string => {
-    const files = [`M 160000 ${oid.repeat(40)} sub`, 'M 100644 inline .gitmodules', `data ${modules.length}`, modules];
+    const files = [
+      `M 160000 ${oid.repeat(40)} sub`,
+      'M 100644 inline .gitmodules',
+      `data ${modules.length}`,
+      modules,
+    ];
     const head = ['commit refs/heads/main', 'committer C <c@x> 1600000000 +0000', 'data 0', '', 'deleteall'];
     fixture.import(`${[...head, ...files].join('\n')}\ndone\n`);
     return gitOutput(fixture.repository.path, ['rev-parse', 'main']);
@@ -152,7 +165,10 @@ test('submodules are ignored where HEAD says so', { skip }, async () => {
 
 test('settings that matter to git diff are left to it', { skip }, async () => {
   await using fixture = await Fixture.create();
-  const [before, behind] = [fixture.commit({ a: '1\n2\n3\n4\n5\n' }), fixture.commit({ a: '1\n2\nx\n4\n5\n' })];
+  const [before, behind] = [
+    fixture.commit({ a: '1\n2\n3\n4\n5\n' }),
+    fixture.commit({ a: '1\n2\nx\n4\n5\n' }),
+  ];
   await fixture.assertSame(before, behind);
   assert.deepEqual(fixture.startedCommands, ['diff-tree']);
 
@@ -176,7 +192,9 @@ test('what is missing is for git to say', { skip }, async () => {
   await fixture.assertSame(tip, '4b825dc642cb6eb9a060e54bf8d69288fbee4904');
 });
 
-test('a reader that leaves and one that is aborted end their process, and nobody else is disturbed', { skip }, async () => {
+test('a reader that leaves and one that is aborted end their process, and nobody else is disturbed', {
+  skip,
+}, async () => {
   await using fixture = await Fixture.create();
   const [before, behind] = [fixture.commit({ a: 'a\n' }), fixture.commit({ a: 'line\n'.repeat(200_000) })];
 

@@ -2,9 +2,9 @@ import { statSync } from 'node:fs';
 import type { ConfigPair } from '../command/config.ts';
 import { outputBytes } from '../command/output-bytes.ts';
 import { readSettings } from '../config-file.ts';
-import type { Git } from '../git.ts';
-import type { RepositoryFormat } from '../object-format.ts';
+import { isOid } from '../objects/object-id.ts';
 import type { GitRepository } from '../repository.ts';
+import type { RepositoryFormat } from '../repository-format.ts';
 import { type PatchOptions, patchCommand, type Sides } from './commands.ts';
 import { compareTrees, type TreePair } from './compare-trees.ts';
 
@@ -18,13 +18,14 @@ interface OutputOptions {
 }
 
 /**
- * What {@link patchCommand} prints, in the pieces in which it arrives. Most comparisons of commits are made by a process that waits for
- * them: the start of one takes four times as long as the comparison.
+ * Yields the output of {@link patchCommand} in the chunks in which it arrives. A waiting process
+ * makes most comparisons of commits, because starting one takes four times as long as the
+ * comparison.
  *
- * @throws {GitalyError} for words that git must not see; the iteration throws as {@link outputBytes}, and CANCELLED or DEADLINE_EXCEEDED when aborted.
+ * @throws {GitalyError} for words that git must not receive; the iteration throws like {@link
+ *   outputBytes}, and CANCELLED or DEADLINE_EXCEEDED when aborted.
  */
 export function patchOutput(
-  git: Git,
   repository: GitRepository,
   query: PatchQuery,
   { signal, config }: OutputOptions,
@@ -33,55 +34,62 @@ export function patchOutput(
   return output();
 
   async function* output(): AsyncGenerator<Buffer, void, undefined> {
-    const trees = isPlain(git, repository, query) ? await treesOf(git, repository, query.sides, signal) : undefined;
-    if (trees !== undefined && (yield* compareTrees(git, repository, trees, signal))) return;
-    yield* outputBytes(git, repository, command, { signal, config });
+    const trees = isPlain(repository, query) ? await treesOf(repository, query.sides, signal) : undefined;
+    if (trees !== undefined && (yield* compareTrees(repository, trees, signal))) return;
+    yield* outputBytes(repository, command, { signal, config });
   }
 }
 
-const ID = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/;
-
-/** Whether the trees of two commits are all there is to the question, for `git diff` and for the plumbing, which heeds fewer settings. */
-function isPlain(git: Git, repository: GitRepository, { sides, wordDiff = false, ignoredSpace }: PatchQuery): boolean {
+/**
+ * Reports whether the result depends only on the trees of two commits, for `git diff` and for the
+ * plumbing, which respects fewer settings.
+ */
+function isPlain(repository: GitRepository, { sides, wordDiff = false, ignoredSpace }: PatchQuery): boolean {
   const { left, right, paths = [] } = sides;
-  if (wordDiff || ignoredSpace !== undefined || paths.length > 0 || !git.capabilities.attrTree) return false;
-  if (typeof left !== 'string' || typeof right !== 'string' || !ID.test(left) || !ID.test(right)) return false;
-  if (!git.settings('diff', { repository }).every(({ key }) => isNoMatterOfDiffs(key))) return false;
-  // Read once by a process, and there is no other way to know of it.
+  if (wordDiff || ignoredSpace !== undefined || paths.length > 0 || !repository.git.capabilities.attrTree)
+    return false;
+  if (typeof left !== 'string' || typeof right !== 'string' || !isOid(left) || !isOid(right)) return false;
+  if (!repository.git.settings('diff', { repository }).every(({ key }) => isIrrelevantToDiff(key)))
+    return false;
+  // A process reads the file only once, so a waiting process cannot be used.
   if (statSync(`${repository.path}/info/attributes`, { throwIfNoEntry: false }) !== undefined) return false;
-  return hasPlainSettings(git.repositoryFormat(repository), repository);
+  return hasPlainSettings(repository.format, repository);
 }
 
-/** By what a repository's `config` file says of its format: the same object for as long as the file is the same. */
+/**
+ * Results by the object of the repository's format, which is the same until the `config` file
+ * changes.
+ */
 const plainSettings = new WeakMap<RepositoryFormat, boolean>();
 
 function hasPlainSettings(format: RepositoryFormat, repository: GitRepository): boolean {
   const known = plainSettings.get(format);
   if (known !== undefined) return known;
-  const isPlainOnes = readSettings(repository)?.every(({ key }) => isNoMatterOfDiffs(key)) ?? false;
-  plainSettings.set(format, isPlainOnes);
-  return isPlainOnes;
+  const hasNoDiffSettings = readSettings(repository)?.every(({ key }) => isIrrelevantToDiff(key)) ?? false;
+  plainSettings.set(format, hasNoDiffSettings);
+  return hasNoDiffSettings;
 }
 
-/** What repositories have, and the server sets. Not among them: `diff`, `color`, `submodule`, `include`. */
+/**
+ * Sections of ordinary repositories and of the server, without `diff`, `color`, `submodule` and
+ * `include`.
+ */
 const OTHER_SECTIONS = new Set(
-  'attr branch core extensions fetch gc gitlab http maintenance midx pack receive reftable remote repack transfer uploadpack'.split(
-    ' ',
-  ),
+  'attr branch core extensions fetch gc gitlab http maintenance midx pack receive reftable remote ' +
+    'repack transfer uploadpack'.split(' '),
 );
 
-function isNoMatterOfDiffs(key: string): boolean {
+function isIrrelevantToDiff(key: string): boolean {
   return OTHER_SECTIONS.has(key.slice(0, key.indexOf('.')).toLowerCase());
 }
 
-/** `undefined` where something is missing: git says what. */
+/** Returns the trees; `undefined` if one is missing: git then reports the error. */
 async function treesOf(
-  git: Git,
   repository: GitRepository,
   { left, right }: Sides,
   signal: AbortSignal,
 ): Promise<TreePair | undefined> {
-  const objects = git.objects(repository);
+  const objects = repository.objects;
   const names = [`${left}^{tree}`, `${right}^{tree}`, 'HEAD^{tree}'];
   const [before, after, attributes] = await Promise.all(names.map((name) => objects.info(name, { signal })));
   if (before === undefined || after === undefined || attributes === undefined) return undefined;

@@ -1,6 +1,7 @@
 /**
- * Cuts bytes that lie in several buffers into pieces of exactly `size` bytes (the last one may be shorter). A piece is a view where it lies in one
- * buffer, and a copy only where it lies across two. No bytes, no pieces.
+ * Splits bytes in several buffers into pieces of exactly `size` bytes (the last one may be
+ * shorter). A piece in one buffer is a view; only a piece that spans buffers is a copy. Empty input
+ * gives no piece.
  */
 export function* piecesOf(buffers: readonly Buffer[], size: number): Generator<Buffer> {
   let begun: Buffer[] = [];

@@ -1,14 +1,17 @@
+import { OID_DIGITS, OID_SOURCE } from '../objects/object-id.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { DiffFormatError } from './diff-format-error.ts';
 import { unescapePath } from './unquote-path.ts';
 
-/** What was seen of one file's patch: from the first `@@` on, without the lines that name the file. */
+/**
+ * Statistics of one file's patch: from the first `@@` on, without the lines that name the file.
+ */
 export interface PatchProgress {
   readonly isBinary: boolean;
   /** Lines that start with `+` or `-`. */
   readonly linesAdded: number;
   readonly linesRemoved: number;
-  /** All lines but `@@`, and their bytes. */
+  /** All lines except `@@`, and their bytes. */
   readonly lineCount: number;
   readonly byteCount: number;
   /** Bytes of the whole patch. */
@@ -17,28 +20,34 @@ export interface PatchProgress {
 
 /** The patch of one file. */
 export interface Patch extends PatchProgress {
-  /** Whether git printed anything about this file beside the raw line. */
+  /** True if git printed anything about this file apart from the raw line. */
   readonly isPresent: boolean;
-  /** The patch as views of what was read from git, in pieces of any size; empty when it was not wanted. */
+  /** The patch as views of git's output, in pieces of any size; empty if it was not wanted. */
   readonly pieces: readonly Buffer[];
 }
 
 export interface PatchRules {
-  /** Asked now and then while a patch grows, with what is known so far. Once it says no, the patch is only counted. Default: all are wanted. */
+  /**
+   * Called from time to time while a patch grows, with the statistics so far. Once it returns
+   * false, the patch is only counted. Default: all are wanted.
+   */
   readonly isWanted?: (progress: PatchProgress) => boolean;
   /**
-   * Patches are not collected from the start, and `patchBytes` stays 0. Lines that start with `---` or `+++` count for headers then, wherever
-   * they are (as in Gitaly, once a limit has been passed).
+   * Patches are not collected, and `patchBytes` stays 0. Lines that start with `---` or `+++` then
+   * count as headers anywhere (as in Gitaly after a limit was exceeded).
    */
   readonly isSkipped?: boolean;
 }
 
-/** `diff --git` with the from-path up to the first ` b/`, as Gitaly splits it: also where the path itself holds that. */
+/**
+ * Matches `diff --git` with the from-path up to the first ` b/`, as Gitaly splits it, even if the
+ * path itself contains that.
+ */
 const HEADER = /^diff --git "?a\/(.*?)"? "?b\/(.*?)"?$/s;
 
-/** `git diff-tree --stdin` names the trees that it compares. */
-const TREES = /^[\da-f]{40,64} [\da-f]{40,64}$/;
-const MAX_TREES_LENGTH = 64 + 1 + 64;
+/** Matches a line of `git diff-tree --stdin` that names the compared trees. */
+const TREES = new RegExp(`^${OID_SOURCE} ${OID_SOURCE}$`);
+const MAX_TREES_LENGTH = OID_DIGITS.sha256 + 1 + OID_DIGITS.sha256;
 
 const LINE_FEED = 0x0a;
 const SPACE = 0x20;
@@ -69,16 +78,17 @@ class GrowingPatch implements Patch {
 }
 
 /**
- * Reads the patches of `git diff`, one file after the other, from what its {@link ChunkReader} has at hand. Bytes of a patch are handed on as
- * views; a line can be of any length. At most one patch is held, and that only as long as it is wanted.
+ * Reads the patches of `git diff`, one file after the other, from the buffer of its {@link
+ * ChunkReader}. Bytes of a patch are returned as views; a line may have any length. At most one
+ * patch is buffered, while it is wanted.
  */
 export class PatchReader {
   readonly #reader: ChunkReader;
-  /** From-path of the patch that comes next, when its first line has been read already. */
+  /** From-path of the next patch, if its first line was read already. */
   #nextPath: Buffer | undefined;
   /** The patch that is being read. */
   #growing: GrowingPatch | undefined;
-  /** The kind of the line that goes on in the next chunk. */
+  /** Kind of the line that continues in the next chunk. */
   #open: LineKind | undefined;
 
   constructor(reader: ChunkReader) {
@@ -86,10 +96,13 @@ export class PatchReader {
   }
 
   /**
-   * The patch of the file with this from-path, if that is the next one. Otherwise the file has none, and the next one is kept for a later file.
+   * Reads the patch of the file with this from-path, if that is the next one. Otherwise the file
+   * has none, and the next patch is kept for a later file.
    *
-   * @returns `undefined` when more bytes are needed: the same call is to be made once more when the reader has them, or has come to its end.
-   * @throws {DiffFormatError} `diff header regexp mismatch` (Gitaly's words) when something else than a patch comes.
+   * @returns `undefined` if more bytes are needed: repeat the call when the reader has them, or has
+   *   reached its end.
+   * @throws {DiffFormatError} `diff header regexp mismatch` (Gitaly's text) for anything but a
+   *   patch.
    */
   read(fromPath: Buffer, rules: PatchRules = {}): Patch | undefined {
     if (this.#growing === undefined) {
@@ -116,7 +129,9 @@ export class PatchReader {
     return patch;
   }
 
-  /** Reads up to the next header. False when more bytes are needed; at the end there is none. */
+  /**
+   * Reads up to the next header. Returns false if more bytes are needed; at the end there is none.
+   */
   #readHeader(expected: Buffer): boolean {
     for (let line = this.#reader.lineAtHand(); line !== undefined; line = this.#reader.lineAtHand()) {
       if (TREES.test(line.toString('latin1', 0, MAX_TREES_LENGTH))) continue;
@@ -126,12 +141,15 @@ export class PatchReader {
     return this.#reader.isEnded;
   }
 
-  /** Takes what is at hand. True when the patch is complete, false when more bytes are needed to tell. */
+  /**
+   * Reads the buffered bytes. Returns true if the patch is complete, false if more bytes are
+   * needed.
+   */
   #scan(patch: GrowingPatch, isSkipped: boolean): boolean {
     const { buffer } = this.#reader;
     const end = buffer.length;
     let { at } = this.#reader;
-    /** Where the bytes begin that belong to the patch and have not been taken yet. */
+    /** Start of bytes of the patch that have not been added yet. */
     let from = -1;
     while (at < end) {
       const isNewLine = this.#open === undefined;
@@ -168,7 +186,10 @@ export class PatchReader {
     if (patch.isCollected) patch.pieces.push(this.#reader.buffer.subarray(from, to));
   }
 
-  /** What the line is that begins at an offset, judged by its first bytes. `isEmpty`: nothing of the patch was seen yet. */
+  /**
+   * Returns the kind of the line at an offset, from its first bytes. `isEmpty`: no line of the
+   * patch was read yet.
+   */
   #kindOf(buffer: Buffer, at: number, isEmpty: boolean): LineKind {
     const known = buffer.length - at;
     const byte = buffer[at];
@@ -200,13 +221,13 @@ export class PatchReader {
     }
   }
 
-  /** Whether the line at an offset can still grow. */
+  /** Reports whether the line at an offset may be incomplete. */
   #canWait(buffer: Buffer, at: number): boolean {
     return !this.#reader.isEnded && buffer.indexOf(LINE_FEED, at) === -1;
   }
 }
 
-/** Whether a header names this path, where that can be told without taking it apart. */
+/** Reports whether a header names this path, if that is possible without parsing it. */
 function isHeaderOf(line: Buffer, path: Buffer): boolean {
   const end = HEADER_START.length + path.length;
   return (
@@ -231,5 +252,8 @@ function count(patch: GrowingPatch, kind: LineKind): void {
 }
 
 function startsWith(buffer: Buffer, at: number, prefix: Buffer): boolean {
-  return buffer.length - at >= prefix.length && buffer.compare(prefix, 0, prefix.length, at, at + prefix.length) === 0;
+  return (
+    buffer.length - at >= prefix.length &&
+    buffer.compare(prefix, 0, prefix.length, at, at + prefix.length) === 0
+  );
 }

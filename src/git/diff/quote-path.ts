@@ -10,10 +10,16 @@ const ESCAPES: Readonly<Record<number, string>> = {
   92: String.raw`\\`,
 };
 
-/** A path as git prints it (with `core.quotePath`, its default): in double quotes with C escapes where it holds odd bytes. */
+/**
+ * Returns a path as git prints it (with the default `core.quotePath`): in double quotes with C
+ * escapes if it contains special bytes.
+ */
 export function quotePath(path: Buffer): Buffer {
   if (path.every((byte) => isPrintable(byte) && ESCAPES[byte] === undefined)) return path;
-  const parts = Array.from(path, (byte) => ESCAPES[byte] ?? (isPrintable(byte) ? String.fromCharCode(byte) : octal(byte)));
+  const parts = Array.from(
+    path,
+    (byte) => ESCAPES[byte] ?? (isPrintable(byte) ? String.fromCharCode(byte) : octal(byte)),
+  );
   return Buffer.from(`"${parts.join('')}"`, 'latin1');
 }
 

@@ -1,31 +1,33 @@
 import { flag, gitCommand } from '../command/git-command.ts';
 import { outputBytes } from '../command/output-bytes.ts';
-import type { Git } from '../git.ts';
+import { OID_DIGITS } from '../objects/object-id.ts';
 import type { GitRepository } from '../repository.ts';
-import { HEX_LENGTH } from './raw-line.ts';
 
 export interface RangeDiffOptions {
   readonly color: 'never' | 'as configured';
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Versions before 2.40 do not heed `--abbrev`, but this setting. */
+/** Versions before 2.40 ignore `--abbrev`, but respect this setting. */
 const FULL_IDS = [{ key: 'core.abbrev', value: 'no' }] as const;
 
 /**
- * What `git range-diff` prints, with full ids.
+ * Yields the output of `git range-diff`, with full ids.
  *
- * @throws {GitalyError} at once, for words that git must not see; {GitExitError} on the way.
+ * @throws {GitalyError} at once, for words that git must not receive; {GitExitError} during the
+ *   iteration.
  */
 export function rangeDiffOutput(
-  git: Git,
   repository: GitRepository,
   ranges: readonly string[],
   { color, signal }: RangeDiffOptions,
 ): AsyncGenerator<Buffer> {
   const options = [
     ...(color === 'never' ? [flag('--no-color')] : []),
-    flag(`--abbrev=${HEX_LENGTH[git.objectFormat(repository)]}`),
+    flag(`--abbrev=${OID_DIGITS[repository.objectFormat]}`),
   ];
-  return outputBytes(git, repository, gitCommand('range-diff', { options, revisions: ranges }), { signal, config: FULL_IDS });
+  return outputBytes(repository, gitCommand('range-diff', { options, revisions: ranges }), {
+    signal,
+    config: FULL_IDS,
+  });
 }

@@ -1,9 +1,9 @@
-import { lineBatches } from '#base/line-batches';
+import { lineBatches } from '#base/streams/line-batches';
 import { DiffFormatError } from './diff-format-error.ts';
 
-/** Two commits of a range-diff that belong together, or one that has no counterpart. */
+/** Two corresponding commits of a range-diff, or one without a counterpart. */
 export interface CommitPair {
-  /** Dashes, as many as an id has digits, where there is no commit. */
+  /** Dashes, as many as an id has digits, if there is no commit. */
   readonly fromOid: string;
   readonly toOid: string;
   /** Equal, only on the right, only on the left, changed. */
@@ -11,23 +11,33 @@ export interface CommitPair {
   readonly title: string;
 }
 
-/** A pair, or lines of the patch of the pair before it: how the two patches differ, without git's indent, with line ends. */
-export type RangeDiffItem = { readonly pair: CommitPair } | { readonly pair: undefined; readonly patch: Buffer };
+/**
+ * A pair, or lines of the preceding pair's patch: the difference of the two patches, without git's
+ * indentation, with line ends.
+ */
+export type RangeDiffItem =
+  | { readonly pair: CommitPair }
+  | { readonly pair: undefined; readonly patch: Buffer };
 
 const PAIR = /^ *(?:-|\d+): +(-+|[a-f0-9]+) ([>=!<]) +(?:-|\d+): +(-+|[a-f0-9]+) (.*)$/s;
-/** A line that describes a pair begins with spaces, digits or a dash. */
+/** First bytes of a line that describes a pair: space, digit or dash. */
 const CAN_BEGIN_PAIR = new Set(Buffer.from(' -0123456789'));
 const INDENT_BYTES = 4;
-/** Lines of a patch are as long as those of a file, and larger files are binary for git. */
+/**
+ * Limit of a line: lines of a patch are as long as those of a file, and git treats larger files as
+ * binary.
+ */
 const MAX_LINE_BYTES = 64 << 20;
 
 /**
- * Reads the output of `git range-diff --no-color` with full ids: a line for each pair, `1:  <oid> ! 2:  <oid> <title>`, and behind a changed one
- * its patch, indented by four spaces.
+ * Parses the output of `git range-diff --no-color` with full ids: a line for each pair, `1: <oid> !
+ * 2: <oid> <title>`, followed for a changed one by its patch, indented by four spaces.
  *
- * @throws {DiffFormatError} with Gitaly's words on lines of another form.
+ * @throws {DiffFormatError} with Gitaly's text on other lines.
  */
-export async function* parseRangeDiff(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<RangeDiffItem> {
+export async function* parseRangeDiff(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<RangeDiffItem> {
   let hasPair = false;
   for await (const lines of lineBatches(chunks, { maxLineBytes: MAX_LINE_BYTES })) {
     for (const line of lines) {
@@ -37,8 +47,10 @@ export async function* parseRangeDiff(chunks: AsyncIterable<Uint8Array> | Iterab
         yield { pair };
         continue;
       }
-      if (!hasPair) throw new DiffFormatError(`range-diff commit pair not found, current line: ${line.toString()}`);
-      if (line.length < INDENT_BYTES) throw new DiffFormatError(`range-diff patch data too short, line size: ${line.length}`);
+      if (!hasPair)
+        throw new DiffFormatError(`range-diff commit pair not found, current line: ${line.toString()}`);
+      if (line.length < INDENT_BYTES)
+        throw new DiffFormatError(`range-diff patch data too short, line size: ${line.length}`);
       yield { pair: undefined, patch: withLineFeed(line.subarray(INDENT_BYTES)) };
     }
   }
@@ -49,8 +61,13 @@ function parsePair(line: Buffer): CommitPair | undefined {
   const match = PAIR.exec(line.toString('latin1'));
   if (match === null) return undefined;
   const [, fromOid = '', comparison, toOid = '', title = ''] = match;
-  // The expression has no other signs.
-  return { fromOid, toOid, comparison: comparison as CommitPair['comparison'], title: Buffer.from(title, 'latin1').toString() };
+  // The expression matches no other signs.
+  return {
+    fromOid,
+    toOid,
+    comparison: comparison as CommitPair['comparison'],
+    title: Buffer.from(title, 'latin1').toString(),
+  };
 }
 
 function withLineFeed(line: Buffer): Buffer {

@@ -1,16 +1,20 @@
+import { OID_DIGITS, type OidDigits, oidInAnyCaseSource, zeroOidLike } from '../objects/object-id.ts';
 import { DiffFormatError } from './diff-format-error.ts';
 import { unquotePath } from './unquote-path.ts';
 
-/** How a file differs: added, deleted, modified, of another type, renamed, copied; git knows two more that trees never have. */
+/**
+ * The kind of a change: added, deleted, modified, type changed, renamed, copied; git has two more
+ * that trees never have.
+ */
 export type ChangeStatus = 'A' | 'D' | 'M' | 'T' | 'R' | 'C' | 'U' | 'X';
 
-/** One file that differs between two trees. */
+/** One changed file of two trees. */
 export interface FileChange {
   readonly status: ChangeStatus;
-  /** 0 when the file is not there. */
+  /** 0 if the file does not exist. */
   readonly oldMode: number;
   readonly newMode: number;
-  /** Zeros when the file is not there. */
+  /** Zeros if the file does not exist. */
   readonly fromOid: string;
   readonly toOid: string;
   /** Equal to `toPath` unless the file was renamed or copied. */
@@ -18,26 +22,30 @@ export interface FileChange {
   readonly toPath: Buffer;
 }
 
-const LINES = {
-  40: /^:([0-7]+) ([0-7]+) ([\da-fA-F]{40}) ([\da-fA-F]{40}) ([ADTUXMRC])\d*\t(.*?)(?:\t(.*?))?$/s,
-  64: /^:([0-7]+) ([0-7]+) ([\da-fA-F]{64}) ([\da-fA-F]{64}) ([ADTUXMRC])\d*\t(.*?)(?:\t(.*?))?$/s,
-} as const;
+const LINES: Readonly<Record<OidDigits, RegExp>> = {
+  [OID_DIGITS.sha1]: linesWith(OID_DIGITS.sha1),
+  [OID_DIGITS.sha256]: linesWith(OID_DIGITS.sha256),
+};
 
-/** Hex digits of an object id. */
-export type HexLength = keyof typeof LINES;
-
-export const HEX_LENGTH = { sha1: 40, sha256: 64 } as const satisfies Record<string, HexLength>;
+function linesWith(digits: OidDigits): RegExp {
+  const oid = oidInAnyCaseSource(digits);
+  return new RegExp(
+    String.raw`^:([0-7]+) ([0-7]+) (${oid}) (${oid}) ([ADTUXMRC])\d*\t(.*?)(?:\t(.*?))?$`,
+    's',
+  );
+}
 
 /**
- * Reads one line of `git diff --raw` with full ids, without its end: `:<mode> <mode> <oid> <oid> <status>[score]\t<path>[\t<path>]`.
+ * Parses one line of `git diff --raw` with full ids, without its delimiter: `:<mode> <mode> <oid>
+ * <oid> <status>[score]\t<path>[\t<path>]`.
  *
- * @throws {DiffFormatError} `raw line regexp mismatch` (Gitaly's words).
+ * @throws {DiffFormatError} `raw line regexp mismatch` (Gitaly's text).
  */
-export function parseRawLine(line: Buffer, hexLength: HexLength): FileChange {
+export function parseRawLine(line: Buffer, hexLength: OidDigits): FileChange {
   const match = LINES[hexLength].exec(line.toString('latin1'));
   if (match === null) throw new DiffFormatError('raw line regexp mismatch');
   const [, oldMode = '', newMode = '', fromOid = '', toOid = '', letter, first = '', second = ''] = match;
-  const status = letter as ChangeStatus; // the expression has no other letters
+  const status = letter as ChangeStatus; // the expression matches no other letters
   const fromPath = unquotePath(Buffer.from(first, 'latin1'));
   return {
     status,
@@ -50,10 +58,13 @@ export function parseRawLine(line: Buffer, hexLength: HexLength): FileChange {
   };
 }
 
-/** A change of type as Gitaly shows it: the old file is deleted, the new one is added. Any other change stays as it is. */
+/**
+ * Splits a type change as Gitaly does: the old file is deleted, the new one is added. Returns any
+ * other change unchanged.
+ */
 export function splitTypeChange(change: FileChange): FileChange[] {
   if (change.status !== 'T') return [change];
-  const zero = '0'.repeat(change.fromOid.length);
+  const zero = zeroOidLike(change.fromOid);
   return [
     { ...change, newMode: 0, toOid: zero },
     { ...change, status: 'A', oldMode: 0, fromOid: zero },

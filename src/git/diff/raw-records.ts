@@ -1,42 +1,46 @@
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
+import { isOid } from '../objects/object-id.ts';
 import { DiffFormatError } from './diff-format-error.ts';
 import { nulRecords } from './nul-records.ts';
 import type { ChangeStatus } from './raw-line.ts';
 
-/** One side that a file is compared with: a tree, or one of the parents of a merge. */
+/** One source of a file's comparison: a tree, or one of the parents of a merge. */
 export interface RawSource {
   readonly status: ChangeStatus;
-  /** 0 when the file is not there. */
+  /** 0 if the file does not exist. */
   readonly mode: number;
-  /** Zeros when the file is not there. */
+  /** Zeros if the file does not exist. */
   readonly oid: string;
 }
 
 /** One record of `diff --raw -z`: a file, compared with one or (`-c`) several sources. */
 export interface RawRecord {
-  /** The commit that was named last; `undefined` before the first. */
+  /** The last named commit; `undefined` before the first. */
   readonly commitOid: string | undefined;
   readonly sources: readonly [RawSource, ...RawSource[]];
   readonly newMode: number;
   readonly newOid: string;
   readonly path: Buffer;
-  /** Of a rename or copy with one source; git does not tell it of several. */
+  /** Old path of a rename or copy with one source; git does not print it for several. */
   readonly oldPath: Buffer | undefined;
 }
 
 type Header = Pick<RawRecord, 'sources' | 'newMode' | 'newOid'>;
 
 const COLON = 0x3a;
-const OID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const STATUSES = /^[ADMTRCUX]+$/;
 
 /**
- * Reads the output of `diff --raw -z` and `diff-tree --stdin -z`, merges included: `<commit>\0` and `:<modes> <oids> <status>\0<path>\0[<path>\0]`, in
- * batches. What else stands before a colon is passed over: git names two trees on a line that ends with LF. A record that is cut off at the end is dropped, see {@link nulRecords}.
+ * Parses the output of `diff --raw -z` and `diff-tree --stdin -z`, including merges: `<commit>\0`
+ * and `:<modes> <oids> <status>\0<path>\0[<path>\0]`, in batches. Skips other text before a colon:
+ * git names two trees on a line that ends with LF. A truncated record at the end is dropped, see
+ * {@link nulRecords}.
  *
- * @throws {DiffFormatError} on a record of another form.
+ * @throws {DiffFormatError} on a malformed record.
  */
-export async function* parseRawRecords(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<RawRecord[]> {
+export async function* parseRawRecords(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<RawRecord[]> {
   let commitOid: string | undefined;
   let header: Header | undefined;
   let oldPath: Buffer | undefined;
@@ -62,7 +66,7 @@ export async function* parseRawRecords(chunks: AsyncIterable<Uint8Array> | Itera
 function commitOf(words: Buffer): string | undefined {
   if (words.length === 0) return undefined;
   const text = words.toString('latin1');
-  return OID.test(text) ? text : undefined;
+  return isOid(text) ? text : undefined;
 }
 
 function hasOldPath({ sources }: Header): boolean {
@@ -77,7 +81,8 @@ function parseHeader(record: Buffer): Header {
   // Newer gits print a score for each parent.
   const statuses = (words.at(-1) ?? '').replace(/\d+/g, '');
   const [first, ...rest] = Array.from({ length: count + 1 }, (_, index) => ({
-    status: statuses[index] as ChangeStatus, // the expression below knows no other letters, and their number is checked
+    // the expression below matches no other letters, and their number is checked
+    status: statuses[index] as ChangeStatus,
     mode: modes[index] ?? Number.NaN,
     oid: oids[index] ?? '',
   }));

@@ -3,23 +3,27 @@ const BACKSLASH = 0x5c;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-/** What a letter behind a backslash stands for, by its code. */
+/** Values of escape letters after a backslash, by code. */
 const ESCAPES = new Map(
-  Object.entries({ a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13 }).map(([key, code]) => [key.charCodeAt(0), code]),
+  Object.entries({ a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13 }).map(([key, code]) => [
+    key.charCodeAt(0),
+    code,
+  ]),
 );
-/** These stand for themselves behind a backslash. */
+/** Characters that stand for themselves after a backslash. */
 const LITERAL = new Set(Buffer.from('"\\/\''));
 
 /**
- * The path that git prints in double quotes with C escapes (`"tab\there"`, `"latin-\351"`) when it holds odd bytes. A path without quotes or
- * escapes comes back as it is (the same memory).
+ * Returns the path that git prints in double quotes with C escapes (`"tab\there"`, `"latin-\351"`)
+ * if it contains special bytes. A path without quotes or escapes is returned unchanged (the same
+ * memory).
  */
 export function unquotePath(text: Buffer): Buffer {
   const isQuoted = text.length >= 2 && text[0] === QUOTE && text[text.length - 1] === QUOTE;
   return unescapePath(isQuoted ? text.subarray(1, -1) : text);
 }
 
-/** Undoes C escapes. A backslash that begins none stays. */
+/** Decodes C escapes. A backslash without a valid escape stays. */
 export function unescapePath(text: Buffer): Buffer {
   if (!text.includes(BACKSLASH)) return text;
   const out = Buffer.allocUnsafe(text.length);
@@ -48,7 +52,7 @@ export function unescapePath(text: Buffer): Buffer {
   return out.subarray(0, length);
 }
 
-/** The byte that three octal digits name. */
+/** Returns the byte of three octal digits. */
 function octalByte(text: Buffer, at: number): number | undefined {
   let byte = 0;
   for (let index = at; index < at + 3; index++) {

@@ -1,15 +1,22 @@
-import type { GitRepository } from '../repository.ts';
-import { fileStamp } from '../repository-stamp.ts';
+import { BoundedMap } from '#base/bounded-map';
+import { fileStamp } from '#base/files/file-stamp';
+import type { GitDirectory } from '../command/git-directory.ts';
 import type { CommitGraph } from './commit-graph.ts';
 import { commitGraphChain, commitGraphFile, readCommitGraph } from './read-commit-graph.ts';
 
-/** One graph: some 500,000 commits. The walks of a larger history are left to git. */
+/** Limit of one graph: some 500,000 commits. git walks larger histories. */
 const MAX_GRAPH_BYTES = 32 * 1024 * 1024;
-/** All graphs together. */
+/** Limit of all graphs together. */
 const MAX_BYTES = 64 * 1024 * 1024;
-/** Object directories of which something is known, if only that they have no graph; an entry is some 300 bytes. */
+/**
+ * Limit of object directories with a cached result, including those without a graph; an entry is
+ * some 300 bytes.
+ */
 const MAX_DIRECTORIES = 5000;
-/** A graph that is older than the file lacks the latest commits and is right all the same. */
+/**
+ * Interval of checks: a graph older than the file lacks the latest commits but is nevertheless
+ * correct.
+ */
 const CHECK_EVERY_MS = 1000;
 
 interface Kept {
@@ -21,20 +28,22 @@ interface Kept {
 
 /** Commit-graphs by object directory. */
 export class CommitGraphCache {
-  /** In order of use, the least recently used first. */
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new BoundedMap<string, Kept>({
+    maxEntries: MAX_DIRECTORIES,
+    maxWeight: MAX_BYTES,
+    weigh: ({ graph }) => graph?.byteLength ?? 0,
+  });
   readonly #checkEveryMs: number;
-  #bytes = 0;
 
   constructor({ checkEveryMs = CHECK_EVERY_MS }: { readonly checkEveryMs?: number } = {}) {
     this.#checkEveryMs = checkEveryMs;
   }
 
   /**
-   * The graph of a repository, as it was read last: nobody waits for it, who comes before it is read does without. Commits never change, so what
-   * it says of those that the repository has holds however old it is.
+   * Returns the graph of a repository as it was last read, or `undefined` without waiting for a
+   * read. Commits never change, so its contents are correct for existing commits however old it is.
    */
-  of({ objectDirectory, alternateObjectDirectories }: GitRepository): CommitGraph | undefined {
+  of({ objectDirectory, alternateObjectDirectories }: GitDirectory): CommitGraph | undefined {
     for (const directory of [objectDirectory, ...alternateObjectDirectories]) {
       const { graph } = this.#at(directory);
       if (graph !== undefined) return graph;
@@ -42,21 +51,12 @@ export class CommitGraphCache {
     return undefined;
   }
 
-  forget({ path }: GitRepository): void {
-    this.#drop(`${path}/objects`);
+  forget({ path }: GitDirectory): void {
+    this.#kept.delete(`${path}/objects`);
   }
 
   #at(directory: string): Kept {
-    const kept = this.#kept.get(directory) ?? {
-      stamp: '',
-      checkedAtMs: Number.NEGATIVE_INFINITY,
-      isLoading: false,
-      graph: undefined,
-    };
-    // Last in the map is last used.
-    this.#kept.delete(directory);
-    this.#kept.set(directory, kept);
-    if (this.#kept.size > MAX_DIRECTORIES) this.#dropOldest();
+    const kept = this.#kept.get(directory) ?? this.#add(directory);
     const now = performance.now();
     if (now - kept.checkedAtMs >= this.#checkEveryMs && !kept.isLoading) {
       kept.checkedAtMs = now;
@@ -68,23 +68,24 @@ export class CommitGraphCache {
 
   async #load(directory: string, kept: Kept, stamp: string): Promise<void> {
     kept.isLoading = true;
-    // Whatever is wrong with the file, git works without it, and so do we. It is looked at again when it changes.
+    // Whatever the error of the file is, git works without it, and so does this code. It is read
+    // again when it changes.
     const graph = await readCommitGraph(directory, MAX_GRAPH_BYTES).catch(() => undefined);
     kept.isLoading = false;
     kept.stamp = stamp;
-    if (this.#kept.get(directory) !== kept) return;
-    this.#bytes += (graph?.byteLength ?? 0) - (kept.graph?.byteLength ?? 0);
+    if (this.#kept.peek(directory) !== kept) return;
     kept.graph = graph;
-    while (this.#bytes > MAX_BYTES) this.#dropOldest();
+    this.#kept.set(directory, kept); // updates the weight
   }
 
-  #dropOldest(): void {
-    const [oldest] = this.#kept.keys();
-    if (oldest !== undefined) this.#drop(oldest);
-  }
-
-  #drop(directory: string): void {
-    this.#bytes -= this.#kept.get(directory)?.graph?.byteLength ?? 0;
-    this.#kept.delete(directory);
+  #add(directory: string): Kept {
+    const kept: Kept = {
+      stamp: '',
+      checkedAtMs: Number.NEGATIVE_INFINITY,
+      isLoading: false,
+      graph: undefined,
+    };
+    this.#kept.set(directory, kept);
+    return kept;
   }
 }

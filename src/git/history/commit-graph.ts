@@ -1,40 +1,50 @@
+import { oidAt } from '../objects/object-id.ts';
 import type { CommitNode } from './commit-node.ts';
 
-/** The commits of one commit-graph file. Parts of the file, as they are. @see gitformat-commit-graph(5) */
+/**
+ * The commits of one commit-graph file, as unchanged parts of the file. @see
+ * gitformat-commit-graph(5)
+ */
 export interface GraphLayer {
-  /** How many commits the layers below have: the position of the first one of this layer. */
+  /** Number of commits in the layers below: the position of this layer's first commit. */
   readonly base: number;
   readonly count: number;
-  /** Chunk OIDF: how many ids begin with this byte or a smaller one. */
+  /** Chunk OIDF: number of ids that begin with this byte or a smaller one. */
   readonly fanOut: Buffer;
   /** Chunk OIDL: the ids in order. */
   readonly names: Buffer;
   /** Chunk CDAT. */
   readonly commits: Buffer;
-  /** Chunk EDGE: the second and further parents of commits with more than two; empty where there are none. */
+  /**
+   * Chunk EDGE: the second and further parents of commits with more than two; empty if there are
+   * none.
+   */
   readonly edges: Buffer;
 }
 
-/** Tree (an id), two parents, generation and date. */
+/** Returns the size of an entry: tree (an id), two parents, generation and date. */
 export function commitBytes(oidBytes: number): number {
   return oidBytes + 16;
 }
 
 const NO_PARENT = 0x70000000;
-/** Of a second parent: what follows is a place in the list of edges. Of an edge: it is the last one. */
+/**
+ * In a second parent: the rest is a position in the list of edges. In an edge: it is the last one.
+ */
 const HIGH_BIT = 0x80000000;
-/** Generations do not grow beyond it. */
+/** Maximum generation. */
 const MAX_GENERATION = 0x3fffffff;
 
 /**
- * The shape of a history as git keeps it in a file beside the objects: commits have positions (numbers below {@link size}), with their
- * parents' positions. All that a commit of the graph reaches is in the graph. What is out of bounds in a damaged file is `undefined`.
+ * The shape of a history as git stores it in a file beside the objects: commits have positions
+ * (numbers below {@link size}) and their parents' positions. All ancestors of a commit in the graph
+ * are in the graph. Values out of bounds in a damaged file are `undefined`.
  */
 export class CommitGraph {
   readonly size: number;
-  /** What it takes in memory. */
+  /** Size in memory. */
   readonly byteLength: number;
-  /** The lowest one first. */
+  /** Layers, the lowest first. */
   readonly #layers: readonly GraphLayer[];
   readonly #oidBytes: number;
 
@@ -46,7 +56,10 @@ export class CommitGraph {
     this.byteLength = parts.reduce((sum, { length }) => sum + length, 0);
   }
 
-  /** `undefined` when the commit is not in the graph, which says nothing of the repository. */
+  /**
+   * Returns the position; `undefined` if the commit is not in the graph. The repository may have it
+   * nevertheless.
+   */
   positionOf(oid: string): number | undefined {
     if (oid.length !== 2 * this.#oidBytes) return undefined;
     const first = Number.parseInt(oid.slice(0, 8), 16);
@@ -59,7 +72,7 @@ export class CommitGraph {
 
   oidAt(position: number): string | undefined {
     const layer = this.#layerOf(position);
-    return layer && hexAt(layer.names, (position - layer.base) * this.#oidBytes, this.#oidBytes);
+    return layer && oidAt(layer.names, (position - layer.base) * this.#oidBytes, this.#oidBytes);
   }
 
   nodeAt(position: number): CommitNode | undefined {
@@ -73,7 +86,7 @@ export class CommitGraph {
     const times = at + this.#oidBytes + 8;
     // 34 bits.
     const seconds = (layer.commits.readUInt32BE(times) & 3) * 2 ** 32 + layer.commits.readUInt32BE(times + 4);
-    return { oid, treeOid: hexAt(layer.commits, at, this.#oidBytes), parents: known, seconds };
+    return { oid, treeOid: oidAt(layer.commits, at, this.#oidBytes), parents: known, seconds };
   }
 
   parentsOf(position: number): number[] | undefined {
@@ -94,16 +107,21 @@ export class CommitGraph {
     return undefined;
   }
 
-  /** Whether a commit may be reached from another one: each has a higher generation than those that it reaches. */
+  /**
+   * Reports whether a commit may be reachable from another one: each has a higher generation than
+   * those it reaches.
+   */
   mayReach(from: number, to: number): boolean {
     const [above, below] = [this.#generationAt(from), this.#generationAt(to)];
-    // Zero is what old gits write that do not count them.
+    // Zero is written by old gits that do not compute it.
     return from === to || above === 0 || below === 0 || above > below || above === MAX_GENERATION;
   }
 
   #generationAt(position: number): number {
     const layer = this.#layerOf(position);
-    return layer === undefined ? 0 : layer.commits.readUInt32BE(this.#recordAt(layer, position) + this.#oidBytes + 8) >>> 2;
+    return layer === undefined
+      ? 0
+      : layer.commits.readUInt32BE(this.#recordAt(layer, position) + this.#oidBytes + 8) >>> 2;
   }
 
   #layerOf(position: number): GraphLayer | undefined {
@@ -114,7 +132,7 @@ export class CommitGraph {
     return (position - base) * commitBytes(this.#oidBytes);
   }
 
-  /** A binary search by the first four bytes of the id. */
+  /** Finds an id by binary search with its first four bytes. */
   #placeIn({ count, fanOut, names }: GraphLayer, oid: string, first: number): number | undefined {
     const byte = first >>> 24;
     let low = byte === 0 ? 0 : fanOut.readUInt32BE((byte - 1) * 4);
@@ -125,12 +143,8 @@ export class CommitGraph {
       else high = middle;
     }
     for (; low < count && names.readUInt32BE(low * this.#oidBytes) === first; low++) {
-      if (hexAt(names, low * this.#oidBytes, this.#oidBytes) === oid) return low;
+      if (oidAt(names, low * this.#oidBytes, this.#oidBytes) === oid) return low;
     }
     return undefined;
   }
-}
-
-function hexAt(bytes: Buffer, at: number, length: number): string {
-  return bytes.toString('hex', at, at + length);
 }

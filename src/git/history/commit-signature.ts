@@ -1,6 +1,9 @@
-/** A commit's signature and what it signs. */
+/** A commit's signature and the signed text. */
 export interface CommitSignature {
-  /** The value of the first signature header without its last newline and without the spaces that continue a header. */
+  /**
+   * The value of the first signature header without its last newline and without the spaces that
+   * continue a header.
+   */
   readonly signature: Buffer;
   /** The commit object without its signature headers. */
   readonly signedText: Buffer;
@@ -11,8 +14,9 @@ const SPACE = 0x20;
 const HEADERS = [Buffer.from('gpgsig '), Buffer.from('gpgsig-sha256 ')];
 
 /**
- * Takes the contents of a commit object apart: all headers `gpgsig` and `gpgsig-sha256` with their continuation lines are left out of
- * what was signed, and the first of them is the signature. `undefined` when there is none, or an empty one.
+ * Splits the contents of a commit object: the signed text omits all headers `gpgsig` and
+ * `gpgsig-sha256` with their continuation lines; the first of them is the signature. Returns
+ * `undefined` if there is none, or an empty one.
  */
 export function splitSignature(data: Buffer): CommitSignature | undefined {
   const pieces: Buffer[] = [];
@@ -33,13 +37,13 @@ export function splitSignature(data: Buffer): CommitSignature | undefined {
   return { signature, signedText: Buffer.concat([...pieces, data.subarray(kept)]) };
 }
 
-/** The position behind the line that a position is in. */
+/** Returns the position after the line at a position. */
 function nextLine(data: Buffer, at: number): number {
   const lf = data.indexOf(LF, at);
   return lf === -1 ? data.length : lf + 1;
 }
 
-/** The value of a header that goes over several lines. */
+/** Returns the value of a header that spans several lines. */
 function joinedValue(lines: Buffer): Buffer {
   const pieces: Buffer[] = [];
   for (let at = 0; at < lines.length; ) {

@@ -1,4 +1,7 @@
-/** A queue whose newest item comes out first; of several with the same date the one that went in first. A binary heap. */
+/**
+ * A queue that returns the newest item first; of several with the same date the first one inserted.
+ * A binary heap.
+ */
 export class DateQueue<T> {
   readonly #heap: { readonly item: T; readonly seconds: number; readonly order: number }[] = [];
   #pushed = 0;

@@ -1,20 +1,24 @@
 import { readFileSync } from 'node:fs';
-import { systemErrorCode } from '#base/system-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { isOid } from '../objects/object-id.ts';
 import type { GitRepository } from '../repository.ts';
 
-/** The commits whose parents are others than they say, with those parents: `info/grafts`, and `shallow`, where the history is cut off. */
+/**
+ * Returns the commits with replaced parents: from `info/grafts`, and from `shallow`, where the
+ * history is cut off.
+ */
 export function readGrafts({ path }: GitRepository): ReadonlyMap<string, readonly string[]> {
   const grafts = new Map<string, readonly string[]>();
   for (const line of linesOf(`${path}/info/grafts`)) {
     const [oid, ...parents] = line.split(' ');
-    if (oid !== undefined && isOid(oid)) grafts.set(oid, parents.filter(isOid));
+    if (oid !== undefined && isOid(oid))
+      grafts.set(
+        oid,
+        parents.filter((parent) => isOid(parent)),
+      );
   }
   for (const oid of linesOf(`${path}/shallow`)) if (isOid(oid)) grafts.set(oid, []);
   return grafts;
-}
-
-function isOid(word: string): boolean {
-  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(word);
 }
 
 function linesOf(file: string): string[] {

@@ -4,11 +4,12 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { gitOutput, initRepository } from '#testkit/init-repository';
-import { writeOldGit } from '#testkit/old-git';
-import { randomHistory, seededRandom } from '#testkit/random-history';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { writeOldGit } from '#testkit/repositories/old-git';
+import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { Git } from '../git.ts';
+import { FallBackToGit } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
 import { isAncestor, reaches } from './is-ancestor.ts';
 import { lastCommits } from './last-commits.ts';
@@ -17,7 +18,7 @@ import { recentCommits } from './recent-commits.ts';
 import { revList } from './rev-list.ts';
 
 const root = makeScratchDirectory('history');
-const git = await Git.start({ binary: 'git' });
+const git = await GitFixture.start();
 after(async () => {
   await git.close();
   rmSync(root, { recursive: true });
@@ -27,7 +28,7 @@ let made = 0;
 
 interface History {
   readonly repository: GitRepository;
-  /** In the order in which they were made. */
+  /** In the order of creation. */
   readonly oids: readonly string[];
   readonly ask: (...args: string[]) => string;
 }
@@ -35,27 +36,32 @@ interface History {
 function makeHistory(seed: number, count: number, objectFormat: 'sha1' | 'sha256' = 'sha1'): History {
   const path = join(root, `${made++}.git`);
   initRepository(path, { objectFormat });
-  gitOutput(path, ['fast-import', '--quiet', '--date-format=raw', '--done'], randomHistory(seededRandom(seed), count));
+  gitOutput(
+    path,
+    ['fast-import', '--quiet', '--date-format=raw', '--done'],
+    randomHistory(seededRandom(seed), count),
+  );
   const names = Array.from({ length: count }, (_, index) => `refs/heads/c${index + 1}`);
   const ask = (...args: string[]): string => gitOutput(path, args);
-  const repository = { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] };
+  const repository = git.open(path);
   return { repository, oids: ask('rev-parse', ...names).split('\n'), ask };
 }
 
-/** Directories among them, and names that would be patterns. */
+/** Paths including directories, and names that would be patterns. */
 const OLD_PATHS = ['d/old-0*', 'd/old-1', 'd/directory/x', 'd/:(top)y'];
 
 const lines = (text: string): string[] => text.split('\n').filter(Boolean);
 const seeds = fc.integer({ min: 0, max: 0xffffffff });
 
-test('what is told of ancestry without git is what git tells, for all pairs of random histories', async () => {
+test('ancestry computed in process equals that of git, for all pairs of random histories', async () => {
   await fc.assert(
     fc.asyncProperty(seeds, async (seed) => {
       const { repository, oids, ask } = makeHistory(seed, 24);
-      const nodes = git.commitNodes(repository);
+      const nodes = repository.commits;
       for (const descendant of oids) {
         const reached = new Set(lines(ask('rev-list', descendant)));
-        for (const ancestor of oids) assert.equal(await reaches(nodes, descendant, ancestor), reached.has(ancestor));
+        for (const ancestor of oids)
+          assert.equal(await reaches(nodes, descendant, ancestor), reached.has(ancestor));
       }
     }),
     { numRuns: 6 },
@@ -64,21 +70,34 @@ test('what is told of ancestry without git is what git tells, for all pairs of r
 
 test('the first commits of random histories are those that git begins with', async () => {
   await fc.assert(
-    fc.asyncProperty(seeds, fc.boolean(), fc.nat(4), fc.nat(30), async (seed, firstParent, skip, maxCount) => {
-      const { repository, oids, ask } = makeHistory(seed, 40);
-      const random = seededRandom(seed);
-      const revisions = Array.from({ length: 1 + Math.floor(random() * 4) }, () => `c${1 + Math.floor(random() * oids.length)}`);
+    fc.asyncProperty(
+      seeds,
+      fc.boolean(),
+      fc.nat(4),
+      fc.nat(30),
+      async (seed, firstParent, skip, maxCount) => {
+        const { repository, oids, ask } = makeHistory(seed, 40);
+        const random = seededRandom(seed);
+        const revisions = Array.from(
+          { length: 1 + Math.floor(random() * 4) },
+          () => `c${1 + Math.floor(random() * oids.length)}`,
+        );
 
-      const recent = await recentCommits(git, repository, { revisions, skip, maxCount, firstParent });
+        const recent = await recentCommits(repository, { revisions, skip, maxCount, firstParent });
 
-      const options = [`--skip=${skip}`, `--max-count=${maxCount}`, ...(firstParent ? ['--first-parent'] : [])];
-      const expected = lines(ask('rev-list', ...options, ...revisions));
-      assert.deepEqual(
-        recent?.map(({ oid }) => oid),
-        expected,
-      );
-      assert.deepEqual(lines(ask('log', '--format=%H', ...options, ...revisions)), expected);
-    }),
+        const options = [
+          `--skip=${skip}`,
+          `--max-count=${maxCount}`,
+          ...(firstParent ? ['--first-parent'] : []),
+        ];
+        const expected = lines(ask('rev-list', ...options, ...revisions));
+        assert.deepEqual(
+          recent?.map(({ oid }) => oid),
+          expected,
+        );
+        assert.deepEqual(lines(ask('log', '--format=%H', ...options, ...revisions)), expected);
+      },
+    ),
     { numRuns: 25 },
   );
 });
@@ -92,9 +111,10 @@ test('the last commit of every entry is the one that git log finds, in random hi
       const listed = lines(ask('ls-tree', '--name-only', commit, prefix === '' ? '.' : prefix));
       const names = listed.map((path) => Buffer.from(path.slice(prefix.length)));
 
-      const found = await lastCommits(git, repository, { commit, directory: Buffer.from(directory), names });
+      const found = await lastCommits(repository, { commit, directory: Buffer.from(directory), names });
 
-      const log = (path: string): string => ask('log', '-1', '--format=%H', commit, '--', `:(literal)${path}`);
+      const log = (path: string): string =>
+        ask('log', '-1', '--format=%H', commit, '--', `:(literal)${path}`);
       const expected = listed.map((path) => [path.slice(prefix.length), log(path)] as const);
       assert.deepEqual(found, new Map(expected));
     }),
@@ -113,11 +133,11 @@ test('the last commits of entries that are older than the walk goes are found by
   gitOutput(repository.path, ['fast-import', '--quiet', '--date-format=raw'], `${stream.join('\n')}\n`);
   const names = [...OLD_PATHS, 'd/young'].map((path) => path.split('/')[1] ?? '');
   const commit = gitOutput(repository.path, ['rev-parse', 'long']);
-  const old = await Git.start({ binary: writeOldGit(root) });
+  const old = await GitFixture.start({ binary: writeOldGit(root) });
 
   for (const each of [git, old]) {
     const query = { commit, directory: Buffer.from('d'), names: names.map((name) => Buffer.from(name)) };
-    const found = await lastCommits(each, repository, query);
+    const found = await lastCommits(each.open(repository.path), query);
 
     for (const name of names) {
       assert.equal(
@@ -130,7 +150,7 @@ test('the last commits of entries that are older than the walk goes are found by
 });
 
 test('git finds the old commits of random histories in both ways', async () => {
-  const old = await Git.start({ binary: writeOldGit(root) });
+  const old = await GitFixture.start({ binary: writeOldGit(root) });
   await fc.assert(
     fc.asyncProperty(seeds, fc.constantFrom([], ['d/'], ['d/e/']), async (seed, directory) => {
       const { repository, oids, ask } = makeHistory(seed, 60);
@@ -138,9 +158,11 @@ test('git finds the old commits of random histories in both ways', async () => {
       const paths = lines(ask('ls-tree', '--name-only', start, ...directory));
       const query = paths.map((path) => ({ start, path: Buffer.from(path) }));
 
-      const expected = paths.map((path) => [path, ask('log', '-1', '--format=%H', start, '--', `:(literal)${path}`)] as const);
+      const expected = paths.map(
+        (path) => [path, ask('log', '-1', '--format=%H', start, '--', `:(literal)${path}`)] as const,
+      );
       for (const each of [git, old]) {
-        const found = await Array.fromAsync(oldCommits(each, repository, query, {}));
+        const found = await Array.fromAsync(oldCommits(each.open(repository.path), query, {}));
         assert.deepEqual(new Map(found.map(({ path, oid }) => [path.toString(), oid])), new Map(expected));
       }
     }),
@@ -159,14 +181,16 @@ test('a git that can finds the old commits of many files in one walk', async () 
   gitOutput(repository.path, ['fast-import', '--quiet', '--date-format=raw'], `${commits.join('\n')}\n`);
   const [start = '', ...before] = lines(gitOutput(repository.path, ['rev-list', 'line']));
   const started: string[] = [];
-  await using watched = await Git.start({ binary: 'git', observer: ({ subcommand }) => void started.push(subcommand) });
+  await using watched = await GitFixture.start({
+    observer: ({ subcommand }) => void started.push(subcommand),
+  });
 
   const query = files.map((path) => ({ start, path: Buffer.from(path) }));
-  const found = await Array.fromAsync(oldCommits(watched, repository, query, {}));
+  const found = await Array.fromAsync(oldCommits(watched.open(repository.path), query, {}));
 
   const expected = [start, ...before].toReversed().map((oid, index) => [files[index], oid] as const);
   assert.deepEqual(new Map(found.map(({ path, oid }) => [path.toString(), oid])), new Map(expected));
-  const walks = watched.capabilities.lastModified ? ['last-modified'] : files.map(() => 'log');
+  const walks = watched.git.capabilities.lastModified ? ['last-modified'] : files.map(() => 'log');
   assert.deepEqual(started, walks);
 });
 
@@ -174,12 +198,20 @@ test('a sha256 history is walked as git walks it', async () => {
   const { repository, oids, ask } = makeHistory(7, 20, 'sha256');
   const [first = '', last = ''] = [oids[0], oids.at(-1)];
 
-  const recent = await recentCommits(git, repository, { revisions: [last], skip: 0, maxCount: 20, firstParent: false });
+  const recent = await recentCommits(repository, {
+    revisions: [last],
+    skip: 0,
+    maxCount: 20,
+    firstParent: false,
+  });
 
-  assert.deepEqual(recent?.map(({ oid }) => oid).toSorted(), lines(ask('rev-list', '--max-count=20', last)).toSorted());
-  assert.equal(await reaches(git.commitNodes(repository), last, first), lines(ask('rev-list', last)).includes(first));
+  assert.deepEqual(
+    recent?.map(({ oid }) => oid).toSorted(),
+    lines(ask('rev-list', '--max-count=20', last)).toSorted(),
+  );
+  assert.equal(await reaches(repository.commits, last, first), lines(ask('rev-list', last)).includes(first));
   const names = lines(ask('ls-tree', '--name-only', last)).map((name) => Buffer.from(name));
-  const found = await lastCommits(git, repository, { commit: last, directory: Buffer.alloc(0), names });
+  const found = await lastCommits(repository, { commit: last, directory: Buffer.alloc(0), names });
   for (const name of names)
     assert.equal(found.get(name.toString()), ask('log', '-1', '--format=%H', last, '--', name.toString()));
 });
@@ -196,16 +228,17 @@ for (const [file, contents] of [
     const reached = new Set(lines(ask('rev-list', last)));
 
     for (const oid of oids) {
-      assert.equal(await isAncestor(git, repository, { ancestor: oid, descendant: last }), reached.has(oid));
+      assert.equal(await isAncestor(repository, { ancestor: oid, descendant: last }), reached.has(oid));
     }
 
     assert.equal(
-      await recentCommits(git, repository, { revisions: [last], skip: 0, maxCount: 5, firstParent: false }),
+      await recentCommits(repository, { revisions: [last], skip: 0, maxCount: 5, firstParent: false }),
       undefined,
     );
     const names = lines(ask('ls-tree', '--name-only', last)).map((name) => Buffer.from(name));
-    const found = await lastCommits(git, repository, { commit: last, directory: Buffer.alloc(0), names });
-    for (const name of names) assert.equal(found.get(`${name}`), ask('log', '-1', '--format=%H', last, '--', `${name}`));
+    const found = await lastCommits(repository, { commit: last, directory: Buffer.alloc(0), names });
+    for (const name of names)
+      assert.equal(found.get(`${name}`), ask('log', '-1', '--format=%H', last, '--', `${name}`));
   });
 }
 
@@ -218,39 +251,62 @@ test('commits of a quarantine count only for those who see it', async () => {
   const tree = gitOutput(path, ['rev-parse', `${last}^{tree}`]);
   const child = gitOutput(path, ['commit-tree', '-m', 'quarantined', '-p', last, tree]);
   mkdirSync(join(quarantine, child.slice(0, 2)));
-  renameSync(join(path, 'objects', child.slice(0, 2), child.slice(2)), join(quarantine, child.slice(0, 2), child.slice(2)));
-  const inQuarantine = { path, objectDirectory: quarantine, alternateObjectDirectories: [`${path}/objects`] };
+  renameSync(
+    join(path, 'objects', child.slice(0, 2), child.slice(2)),
+    join(quarantine, child.slice(0, 2), child.slice(2)),
+  );
+  const inQuarantine = repository.withObjectDirectories({
+    objectDirectory: quarantine,
+    alternateObjectDirectories: [`${path}/objects`],
+  });
 
-  assert.equal(await isAncestor(git, inQuarantine, { ancestor: last, descendant: child }), true);
-  assert.equal(await isAncestor(git, repository, { ancestor: last, descendant: child }), false);
+  assert.equal(await isAncestor(inQuarantine, { ancestor: last, descendant: child }), true);
+  assert.equal(await isAncestor(repository, { ancestor: last, descendant: child }), false);
 });
 
-test('commits that are far from each other are left to git, after few steps', async () => {
+test('for commits that are far from each other git is asked, after few steps', async () => {
   const { repository } = makeHistory(1, 1);
   const stream = ['commit refs/heads/long', 'mark :1', 'committer C <c@x> 1600000000 +0000', 'data 0', ''];
   for (let mark = 2; mark <= 400; mark++) {
-    stream.push('commit refs/heads/long', `mark :${mark}`, `committer C <c@x> ${1_600_000_000 + mark} +0000`, 'data 0', '');
+    stream.push(
+      'commit refs/heads/long',
+      `mark :${mark}`,
+      `committer C <c@x> ${1_600_000_000 + mark} +0000`,
+      'data 0',
+      '',
+    );
   }
   gitOutput(repository.path, ['fast-import', '--quiet', '--date-format=raw'], stream.join('\n'));
   const [tip = '', base = ''] = gitOutput(repository.path, ['rev-parse', 'long', 'long~399']).split('\n');
 
-  assert.equal(await reaches(git.commitNodes(repository), tip, base), undefined);
-  assert.equal(await isAncestor(git, repository, { ancestor: base, descendant: tip }), true);
-  assert.equal(await isAncestor(git, repository, { ancestor: tip, descendant: base }), false);
+  await assert.rejects(reaches(repository.commits, tip, base), FallBackToGit);
+  assert.equal(await isAncestor(repository, { ancestor: base, descendant: tip }), true);
+  assert.equal(await isAncestor(repository, { ancestor: tip, descendant: base }), false);
 });
 
 test('names, tags and odd revisions lead to the commits that git finds', async () => {
   const { repository, oids, ask } = makeHistory(9, 12);
   const last = oids.at(-1) ?? '';
   ask('-c', 'user.name=T', '-c', 'user.email=t@x', 'tag', '-a', '-m', 'tag', 'v1.0', oids[3] ?? '');
-  const names = ['v1.0', 'refs/tags/v1.0', 'main', 'main~0', last.slice(0, 10), 'main^{tree}', 'no-such', 'main@{upstream}'];
+  const names = [
+    'v1.0',
+    'refs/tags/v1.0',
+    'main',
+    'main~0',
+    last.slice(0, 10),
+    'main^{tree}',
+    'no-such',
+    'main@{upstream}',
+  ];
 
   for (const ancestor of [...names, '1'.repeat(40), `${last}0`, `${last.slice(0, -1)}x`]) {
-    const judge = spawnSync('git', ['merge-base', '--is-ancestor', ancestor, 'main'], { cwd: repository.path });
+    const reference = spawnSync('git', ['merge-base', '--is-ancestor', ancestor, 'main'], {
+      cwd: repository.path,
+    });
 
-    const answer = await isAncestor(git, repository, { ancestor, descendant: 'main' });
+    const answer = await isAncestor(repository, { ancestor, descendant: 'main' });
 
-    assert.equal(answer, judge.status === 0, ancestor);
+    assert.equal(answer, reference.status === 0, ancestor);
   }
 });
 
@@ -258,15 +314,14 @@ test('a walk that is left ends its git', async () => {
   const { repository } = makeHistory(2, 30);
   let seen = 0;
   let running = 0;
-  const watched = await Git.start({
-    binary: 'git',
+  const watched = await GitFixture.start({
     observer: () => {
       running++;
       return () => void running--;
     },
   });
 
-  for await (const batch of revList(watched, repository, { revisions: ['--all'] })) {
+  for await (const batch of revList(watched.open(repository.path), { revisions: ['--all'] })) {
     seen += batch.length;
     break;
   }

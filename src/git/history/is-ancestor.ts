@@ -1,14 +1,13 @@
 import { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
-import type { Git } from '../git.ts';
+import { FallBackToGit } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
 import type { CommitGraph } from './commit-graph.ts';
-import type { CommitNodes } from './commit-nodes.ts';
+import { type CommitNodes, requireNotGrafted } from './commit-nodes.ts';
 import { DateQueue } from './date-queue.ts';
-import { orLeaveToGit } from './leave-to-git.ts';
-import { isPlainRevision, resolveCommits } from './plain-revision.ts';
+import { requirePlainRevisions, resolveCommits } from './plain-revision.ts';
 
-/** Two revisions, tags peeled. */
+/** Two revisions; tags are peeled. */
 export interface AncestryQuestion {
   readonly ancestor: string;
   readonly descendant: string;
@@ -19,46 +18,49 @@ interface AncestryOptions {
 }
 
 /**
- * Whether a commit is reached from another, as `git merge-base --is-ancestor` says; `false` also when one of them is no commit. Commits that
- * are near each other, or in the commit-graph, are found without starting git.
+ * Reports whether a commit is reachable from another, like `git merge-base --is-ancestor`; `false`
+ * also if one of them is not a commit. Nearby commits, and those in the commit-graph, are found
+ * without starting git.
  *
  * @throws {GitalyError} without a code for a revision that starts with a dash.
  */
 export async function isAncestor(
-  git: Git,
   repository: GitRepository,
   question: AncestryQuestion,
   options: AncestryOptions = {},
 ): Promise<boolean> {
-  return (await isNearAncestor(git, repository, question, options)) ?? (await askGit(git, repository, question, options));
+  return await repository.inProcess.attempt(
+    'is_ancestor',
+    () => isNearAncestor(repository, question, options),
+    () => askGit(repository, question, options),
+  );
 }
 
 async function isNearAncestor(
-  git: Git,
   repository: GitRepository,
   { ancestor, descendant }: AncestryQuestion,
   options: AncestryOptions,
-): Promise<boolean | undefined> {
-  const objectFormat = git.objectFormat(repository);
-  if (!isPlainRevision(ancestor, objectFormat) || !isPlainRevision(descendant, objectFormat)) return undefined;
-  const nodes = git.commitNodes(repository);
-  if (nodes.areGrafted) return undefined;
-  return await orLeaveToGit(async () => {
-    const [from, to] = await resolveCommits(git.objects(repository), [ancestor, descendant], options);
-    if (from === undefined || to === undefined) return false;
-    return await (nodes.graph === undefined ? reaches(nodes, to, from) : reachesByGraph(nodes, nodes.graph, to, from));
-  }, options.signal);
+): Promise<boolean> {
+  requirePlainRevisions([ancestor, descendant], repository.objectFormat);
+  const nodes = requireNotGrafted(repository.commits);
+  const [from, to] = await resolveCommits(repository.objects, [ancestor, descendant], options);
+  if (from === undefined || to === undefined) return false;
+  return await (nodes.graph === undefined
+    ? reaches(nodes, to, from)
+    : reachesByGraph(nodes, nodes.graph, to, from));
 }
 
 async function askGit(
-  git: Git,
   repository: GitRepository,
   { ancestor, descendant }: AncestryQuestion,
   { signal }: AncestryOptions,
 ): Promise<boolean> {
-  const command = gitCommand('merge-base', { options: [flag('--is-ancestor')], args: [ancestor, descendant] });
+  const command = gitCommand('merge-base', {
+    options: [flag('--is-ancestor')],
+    revisions: [ancestor, descendant],
+  });
   try {
-    await git.run(command, { repository, signal });
+    await repository.run(command, { signal });
     return true;
   } catch (error) {
     if (!(error instanceof GitExitError) || signal?.aborted === true) throw error;
@@ -66,27 +68,33 @@ async function askGit(
   }
 }
 
-/** The walk is given up beyond this: a fraction of what git needs to start. */
+/** Limit of the walk's steps: a fraction of the time to start git. */
 const MAX_STEPS = 500;
-/** Trips to git, each of which reads several commits. */
+/** Limit of requests to git, each of which reads several commits. */
 const MAX_READS = 8;
 
-/** Reached from the commit that is to be the descendant. */
+/** Reachable from the potential descendant. */
 const BELOW = 1;
-/** Reached from the commit that is to be the ancestor. */
+/** Reachable from the potential ancestor. */
 const BEYOND = 2;
 const BOTH = BELOW | BEYOND;
 
+const UNREADABLE = 'a commit cannot be read';
+const FAR_AWAY = 'the commits are far from each other';
+
 /**
- * Whether `ancestor` is reached from `descendant`; `undefined` when that is not found out in a few steps.
+ * Reports whether `ancestor` is reachable from `descendant`.
  *
- * Paints the history of both, newest first, as git does. Commits that both reach cannot lead to the ancestor (it would be its own
- * ancestor), so the walk ends when nothing else is left. That holds in whatever order the commits come; dates only make it short.
+ * Paints the history of both, newest first, as git does. Commits that both reach cannot lead to the
+ * ancestor (it would be its own ancestor), so the walk ends when only those are left. This is
+ * correct for any order of commits; dates only make it short.
+ *
+ * @throws {FallBackToGit} when a few steps do not suffice.
  */
-export async function reaches(nodes: CommitNodes, descendant: string, ancestor: string): Promise<boolean | undefined> {
+export async function reaches(nodes: CommitNodes, descendant: string, ancestor: string): Promise<boolean> {
   if (descendant === ancestor) return true;
   const paint = new Map<string, number>();
-  /** Queued, and not painted by both. */
+  /** Queued commits that are not painted by both. */
   const undecided = new Set<string>();
   const queue = new DateQueue<string>();
   let reads = 0;
@@ -97,7 +105,7 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
     [ancestor, BEYOND],
   ] as const) {
     const start = nodes.known(oid) ?? (await read(oid));
-    if (start === undefined) return undefined;
+    if (start === undefined) throw new FallBackToGit(UNREADABLE);
     paint.set(oid, color);
     undecided.add(oid);
     queue.push(oid, start.seconds ?? 0);
@@ -107,9 +115,9 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
     const oid = queue.pop();
     if (oid === undefined) return false;
     undecided.delete(oid);
-    // In the cache unless thousands of others came since.
+    // It is cached unless thousands of others were read since.
     const commit = nodes.known(oid);
-    if (commit === undefined || steps > MAX_STEPS) return undefined;
+    if (commit === undefined || steps > MAX_STEPS) throw new FallBackToGit(FAR_AWAY);
     const color = paint.get(oid) ?? 0;
     for (const parentOid of commit.parents) {
       const old = paint.get(parentOid) ?? 0;
@@ -117,7 +125,7 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
       if (now === old) continue;
       if (parentOid === ancestor) return true;
       const parent = nodes.known(parentOid) ?? (await read(parentOid));
-      if (parent === undefined) return undefined;
+      if (parent === undefined) throw new FallBackToGit(FAR_AWAY);
       paint.set(parentOid, now);
       if (now === BOTH) undecided.delete(parentOid);
       else undecided.add(parentOid);
@@ -127,21 +135,24 @@ export async function reaches(nodes: CommitNodes, descendant: string, ancestor: 
   return false;
 }
 
-/** Commits of the graph that are looked at; it takes about as long as git needs to start. */
+/** Limit of the graph's commits in a walk, which takes about as long as starting git. */
 const MAX_GRAPH_STEPS = 10_000;
 
-/** The same with the help of the graph: commits that are newer than it are read until the walk has come to those that are in it. */
+/**
+ * Reports the same with the graph: reads commits newer than the graph until the walk reaches
+ * commits in it. @throws {FallBackToGit} as {@link reaches}.
+ */
 export async function reachesByGraph(
   nodes: CommitNodes,
   graph: CommitGraph,
   descendant: string,
   ancestor: string,
-): Promise<boolean | undefined> {
+): Promise<boolean> {
   if (descendant === ancestor) return true;
   const seen = new Set([descendant]);
   const entries: number[] = [];
   let reads = 0;
-  // Grows while it is gone through.
+  // It grows during the loop.
   for (const oid of seen) {
     const position = graph.positionOf(oid);
     if (position !== undefined) {
@@ -149,25 +160,25 @@ export async function reachesByGraph(
       continue;
     }
     const commit = nodes.known(oid) ?? (reads++ < MAX_READS ? await nodes.read(oid) : undefined);
-    if (commit === undefined || seen.size > MAX_STEPS) return undefined;
+    if (commit === undefined || seen.size > MAX_STEPS) throw new FallBackToGit(FAR_AWAY);
     for (const parent of commit.parents) seen.add(parent);
     if (seen.has(ancestor)) return true;
   }
   const target = graph.positionOf(ancestor);
-  // What a commit of the graph reaches is in the graph.
+  // All ancestors of a commit in the graph are in the graph.
   return target === undefined ? false : isReached(graph, entries, target);
 }
 
-function isReached(graph: CommitGraph, starts: readonly number[], target: number): boolean | undefined {
+function isReached(graph: CommitGraph, starts: readonly number[], target: number): boolean {
   const seen = new Set<number>();
   const waiting = [...starts];
   for (let position = waiting.pop(); position !== undefined; position = waiting.pop()) {
     if (position === target) return true;
     if (seen.has(position) || !graph.mayReach(position, target)) continue;
     const parents = graph.parentsOf(position);
-    if (parents === undefined || seen.size >= MAX_GRAPH_STEPS) return undefined;
+    if (parents === undefined || seen.size >= MAX_GRAPH_STEPS) throw new FallBackToGit(FAR_AWAY);
     seen.add(position);
-    waiting.push(...parents);
+    for (const parent of parents) waiting.push(parent);
   }
   return false;
 }

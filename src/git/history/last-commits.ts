@@ -1,8 +1,10 @@
+import { BoundedMap } from '#base/bounded-map';
 import { GitalyError } from '#base/gitaly-error';
 import { abortError } from '../command/exit-error.ts';
-import type { Git } from '../git.ts';
+import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
+import { OID_BYTES, type OidBytes } from '../objects/object-id.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
-import { parseTree } from '../objects/parse-tree.ts';
+import { parseTree } from '../objects/parse/parse-tree.ts';
 import type { GitRepository } from '../repository.ts';
 import { canonicalMode } from '../trees/entry-kind.ts';
 import type { CommitNode } from './commit-node.ts';
@@ -14,37 +16,45 @@ import { oldCommits } from './old-commits.ts';
 /** Entries of one directory of a commit. */
 export interface LastCommitsQuery {
   readonly commit: string;
-  /** Path of the directory without a slash at its end; empty for the root. */
+  /** Path of the directory without a trailing slash; empty for the root. */
   readonly directory: Buffer;
   readonly names: readonly Buffer[];
 }
 
-/** Commits whose trees are read in one trip. */
+/** Number of commits whose trees are read in one request. */
 const READ_AHEAD = 31;
-/** The walk goes so far: the last commits of most entries are not old. What is left is quicker with git, and not on our time. */
+/**
+ * Limit of the walk: the last commits of most entries are recent. For the rest git is faster, and
+ * does not use our event loop.
+ */
 const MAX_COMMITS = 256;
 
 /**
- * The newest commit that changed each entry of a directory, by name (as latin1 text, one character a byte): the one that `git log -1` finds for
- * each path. Names that the directory does not have are left out.
+ * Returns the newest commit that changed each entry of a directory, by name (as latin1 text, one
+ * character per byte): the one that `git log -1` finds for each path. Missing names are omitted.
  *
- * The history of an entry is a single line: from a commit to its first parent that has the same entry, up to the commit where no parent
- * has. So the walk takes all entries along at once, and leaves out side branches that brought nothing. Entries that are older are looked for
- * by git, from the commit on that the walk has come to.
+ * The history of an entry is a single line: from a commit to its first parent that has the same
+ * entry, up to the commit that differs from all its parents. So the walk follows all entries at
+ * once, and skips side branches that changed nothing. git searches for the commits of older
+ * entries, starting where the walk has ended.
  *
- * @throws {GitalyError} without a code, or {GitExitError}, `exit status 128`, when a commit or a tree is missing; {GitalyError} CANCELLED or DEADLINE_EXCEEDED when aborted.
+ * @throws {GitalyError} without a code, or {GitExitError}, `exit status 128`, when a commit or a
+ *   tree is missing; {GitalyError} CANCELLED or DEADLINE_EXCEEDED when aborted.
  */
 export async function lastCommits(
-  git: Git,
   repository: GitRepository,
   { commit, directory, names }: LastCommitsQuery,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Map<string, string>> {
-  const objects = git.objects(repository);
-  const oidBytes = git.objectFormat(repository) === 'sha1' ? 20 : 32;
-  const history = new History(git.commitNodes(repository), objects, { directory, oidBytes, grafts: readGrafts(repository) });
+  const objects = repository.objects;
+  const oidBytes = OID_BYTES[repository.objectFormat];
+  const history = new History(repository.commits, objects, {
+    directory,
+    oidBytes,
+    grafts: readGrafts(repository),
+  });
   const wanted = new Map<string, string>();
-  const there = await history.tree(await history.node(commit));
+  const there = await history.startingTree(commit);
   for (const name of names) {
     const key = name.toString('latin1');
     const entry = there.get(key);
@@ -52,15 +62,12 @@ export async function lastCommits(
   }
 
   const found = new Map<string, string>();
-  /** Entries on their way, at the commit that they have come to. */
+  /** Pending entries, by the commit that they have reached. */
   const waiting = new Map<string, Set<string>>([[commit, new Set(wanted.keys())]]);
   const queue = new DateQueue<string>();
   queue.push(commit, 0);
-  for (let walked = 0; walked < MAX_COMMITS; walked++) {
-    const oid = queue.pop();
-    if (oid === undefined) break;
-    const here = waiting.get(oid) ?? new Set();
-    waiting.delete(oid);
+  /** Moves the entries of a commit to its parents; returns those whose commit was found. */
+  const step = async (oid: string, here: Set<string>): Promise<Set<string>> => {
     const node = await history.node(oid);
     for (const parentOid of history.parents(node)) {
       if (here.size === 0) break;
@@ -75,14 +82,28 @@ export async function lastCommits(
       if (!waiting.has(parentOid)) queue.push(parentOid, parent.seconds ?? 0);
       waiting.set(parentOid, others);
     }
-    for (const name of here) found.set(name, oid);
-    // The reads are not told of the signal: that would cost more than they do.
-    if (signal?.aborted === true) throw abortError(signal);
-  }
+    return here;
+  };
+  const walk = async (): Promise<void> => {
+    for (let walked = 0; walked < MAX_COMMITS; walked++) {
+      const oid = queue.pop();
+      if (oid === undefined) return;
+      // A commit that cannot be read here (it may be too big) is where git continues.
+      const ended = await step(oid, waiting.get(oid) ?? new Set()).catch(fallBackOnFailure);
+      // The reads do not depend on the signal: that would cost more than they do.
+      if (signal?.aborted === true) throw abortError(signal);
+      waiting.delete(oid);
+      for (const name of ended) found.set(name, oid);
+    }
+    if (waiting.size > 0) throw new FallBackToGit('the last change of an entry is long ago');
+  };
+  await repository.inProcess.attempt('last_commits', walk, () => undefined); // git gets what is left
 
   const prefix = directory.length === 0 ? directory : Buffer.concat([directory, SLASH]);
-  const old = [...waiting].flatMap(([start, left]) => [...left].map((name) => ({ start, path: pathOf(prefix, name) })));
-  for await (const { path, oid } of oldCommits(git, repository, old, { signal })) {
+  const old = [...waiting].flatMap(([start, left]) =>
+    [...left].map((name) => ({ start, path: pathOf(prefix, name) })),
+  );
+  for await (const { path, oid } of oldCommits(repository, old, { signal })) {
     found.set(path.toString('latin1', prefix.length), oid);
   }
   return found;
@@ -92,27 +113,27 @@ function pathOf(prefix: Buffer, name: string): Buffer {
   return Buffer.concat([prefix, Buffer.from(name, 'latin1')]);
 }
 
-/** A directory as a commit has it: mode and id by name. A commit without it has an empty one. */
+/** A directory in a commit: mode and id by name. A missing directory is empty. */
 type Directory = ReadonlyMap<string, string>;
 
 interface HistoryOptions {
   readonly directory: Buffer;
-  readonly oidBytes: 20 | 32;
+  readonly oidBytes: OidBytes;
   readonly grafts: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Directories that are remembered; a walk needs few at a time. */
+/** Limit of cached directories; a walk needs few at a time. */
 const MAX_TREES = 256;
 const COLON = Buffer.from(':');
 const SLASH = Buffer.from('/');
 
-/** Commits and one directory of each, read some at a time. */
+/** Commits and one directory of each, read in groups. */
 class History {
   readonly #nodes: CommitNodes;
   readonly #objects: ObjectReader;
   readonly #options: HistoryOptions;
-  /** By what was asked for. */
-  readonly #trees = new Map<string, Promise<Directory>>();
+  /** Directories by the requested revision. */
+  readonly #trees = new BoundedMap<string, Promise<Directory>>({ maxEntries: MAX_TREES, order: 'insertion' });
   #latest: { readonly oid: string; readonly directory: Directory } | undefined;
 
   constructor(nodes: CommitNodes, objects: ObjectReader, options: HistoryOptions) {
@@ -125,11 +146,20 @@ class History {
     return this.#nodes.known(oid) ?? (await this.#nodes.read(oid, READ_AHEAD)) ?? missing();
   }
 
+  /** Returns the directory at a commit that may be too big for {@link node}. */
+  async startingTree(commit: string): Promise<Directory> {
+    const { directory } = this.#options;
+    // The data that the walk needs next is read in the same request.
+    void this.node(commit).catch(() => {});
+    const tree = directory.length === 0 ? '^{tree}' : ':';
+    return await this.#readTree(Buffer.concat([Buffer.from(commit + tree), directory]));
+  }
+
   parents(node: CommitNode): readonly string[] {
     return this.#options.grafts.get(node.oid) ?? node.parents;
   }
 
-  /** Those of some names whose entry, known to be the same at the child as it is wanted, is the same at the parent. */
+  /** Returns the names whose entry, known at the child, is the same at the parent. */
   async sameEntries(
     child: CommitNode,
     parent: CommitNode,
@@ -141,7 +171,10 @@ class History {
     return [...names].filter((name) => entries.get(name) === wanted.get(name));
   }
 
-  /** The directory at a commit. Those of the next commits in line, as far as they are known, are asked for at the same time. */
+  /**
+   * Returns the directory at a commit. Those of the next known commits in line are requested at the
+   * same time.
+   */
   async tree(node: CommitNode): Promise<Directory> {
     const known = this.#trees.get(this.#key(node));
     if (known !== undefined) return await known;
@@ -163,35 +196,41 @@ class History {
   #ask(node: CommitNode): Promise<Directory> {
     const key = this.#key(node);
     const tree = this.#read(node, key);
-    // It may fail long before it is waited for, or without ever being.
+    // It may fail long before it is awaited, or without ever being awaited.
     tree.catch(() => {});
     this.#trees.set(key, tree);
-    if (this.#trees.size > MAX_TREES) {
-      const [oldest] = this.#trees.keys();
-      if (oldest !== undefined) this.#trees.delete(oldest);
-    }
     return tree;
   }
 
   async #read({ treeOid }: CommitNode, key: string): Promise<Directory> {
+    const { directory } = this.#options;
+    return await this.#readTree(
+      directory.length === 0 ? treeOid : Buffer.concat([Buffer.from(key), COLON, directory]),
+    );
+  }
+
+  async #readTree(revision: string | Buffer): Promise<Directory> {
     const { directory, oidBytes } = this.#options;
-    const isRoot = directory.length === 0;
-    const object = await this.#objects.readObject(isRoot ? treeOid : Buffer.concat([Buffer.from(key), COLON, directory]));
-    if (object === undefined && isRoot) return missing();
+    const object = await this.#objects.readObject(revision);
+    if (object === undefined && directory.length === 0) return missing();
     if (object?.type !== 'tree') return new Map();
-    // Most commits leave a directory as it is.
-    if (this.#latest?.oid !== object.oid) this.#latest = { oid: object.oid, directory: readDirectory(object.data, oidBytes) };
+    // Most commits do not change a directory.
+    if (this.#latest?.oid !== object.oid)
+      this.#latest = { oid: object.oid, directory: readDirectory(object.data, oidBytes) };
     return this.#latest.directory;
   }
 }
 
-function readDirectory(data: Buffer, oidBytes: 20 | 32): Directory {
+function readDirectory(data: Buffer, oidBytes: OidBytes): Directory {
   return new Map(
-    parseTree(data, oidBytes).map(({ mode, name, oid }) => [name.toString('latin1'), `${canonicalMode(mode)} ${oid}`]),
+    parseTree(data, oidBytes).map(({ mode, name, oid }) => [
+      name.toString('latin1'),
+      `${canonicalMode(mode)} ${oid}`,
+    ]),
   );
 }
 
-/** What git says of a history that it cannot walk. */
+/** Throws git's error for a history that it cannot walk. */
 function missing(): never {
   throw new GitalyError('UNKNOWN', 'exit status 128');
 }

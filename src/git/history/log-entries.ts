@@ -1,14 +1,13 @@
 import { flag, type GitOption, joined } from '../command/git-command.ts';
-import type { Git } from '../git.ts';
-import { parseTrailers, type Trailer } from '../objects/parse-trailers.ts';
+import { parseTrailers, type Trailer } from '../objects/parse/parse-trailers.ts';
 import type { GitRepository } from '../repository.ts';
 import { type LogQuery, logLines } from './log.ts';
 
-/** What is to be told of a commit besides its id. */
+/** Requested data of a commit in addition to its id. */
 export interface EntryExtras {
   readonly trailers?: boolean;
   readonly shortStats?: boolean;
-  /** Patterns of references; those that lead to a commit and match one are told. */
+  /** Patterns of references; matching references to a commit are listed. */
   readonly referencedBy?: readonly Uint8Array[];
 }
 
@@ -18,7 +17,7 @@ export interface ShortStats {
   readonly deletions: number;
 }
 
-/** One commit of a log. What was not asked for, or git does not tell, is not set. */
+/** One commit of a log. Data that was not requested, or that git does not print, is not set. */
 export interface LogEntry {
   readonly oid: string;
   readonly trailers?: Trailer[];
@@ -27,35 +26,36 @@ export interface LogEntry {
   readonly referencedBy?: Buffer[];
 }
 
-/** Begins the line of a commit; no other line that git prints begins with it. */
+/** First byte of a commit's line; no other line of git's output begins with it. */
 const COMMIT = 0x01;
-/** Before the references; ids do not hold it. */
+/** Separator before the references; ids do not contain it. */
 const REFERENCES = 0x02;
-/** Before the trailers; names of references cannot hold it. */
+/** Separator before the trailers; reference names cannot contain it. */
 const TRAILERS = 0x03;
 
-/** Trailers are as long as messages are. */
+/** Limit of a line: trailers are as long as messages. */
 const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Runs `git log` and tells of each commit what was asked for, in git's order, in batches.
+ * Runs `git log` and yields the requested data of each commit, in git's order, in batches.
  *
- * @throws {GitExitError} when git fails; what it printed before has been given.
+ * @throws {GitExitError} when git fails, after the earlier output was yielded.
  */
 export async function* logEntries(
-  git: Git,
   repository: GitRepository,
   query: LogQuery,
   { signal, ...extras }: EntryExtras & { readonly signal?: AbortSignal | undefined },
 ): AsyncGenerator<LogEntry[], void, undefined> {
   const options = [...formatOptions(extras), ...query.options];
-  const lines = logLines(git, repository, { ...query, options }, { signal, maxLineBytes: MAX_LINE_BYTES });
+  const lines = logLines(repository, { ...query, options }, { signal, maxLineBytes: MAX_LINE_BYTES });
   yield* parseEntries(lines, extras.shortStats === true);
 }
 
 function formatOptions({ trailers, shortStats, referencedBy = [] }: EntryExtras): GitOption[] {
   const refs = referencedBy.length > 0 ? '%x02%D' : '';
-  const options = [flag(`--format=%x01%H${refs}${trailers === true ? '%x03%(trailers:unfold,separator=%x00)' : ''}`)];
+  const options = [
+    flag(`--format=%x01%H${refs}${trailers === true ? '%x03%(trailers:unfold,separator=%x00)' : ''}`),
+  ];
   if (shortStats === true) options.push(flag('--shortstat'));
   if (referencedBy.length > 0) options.push(flag('--decorate=full'));
   for (const pattern of referencedBy) options.push(joined('--decorate-refs', pattern));
@@ -63,10 +63,11 @@ function formatOptions({ trailers, shortStats, referencedBy = [] }: EntryExtras)
 }
 
 /**
- * Reads the lines of such a log: `\x01<oid>[\x02<references>][\x03<trailers>]`, and behind it perhaps
- * ` 1 file changed, 2 insertions(+), 3 deletions(-)`. Other lines are passed over.
+ * Parses the lines of such a log: `\x01<oid>[\x02<references>][\x03<trailers>]`, possibly followed
+ * by ` 1 file changed, 2 insertions(+), 3 deletions(-)`. Skips other lines.
  *
- * @param hasStats whether a commit may be followed by its statistics, so that it is complete only when the next one begins.
+ * @param hasStats true if statistics may follow a commit, so that it is complete only when the next
+ *   one begins.
  */
 export async function* parseEntries(
   batches: AsyncIterable<readonly Buffer[]> | Iterable<readonly Buffer[]>,
@@ -104,7 +105,7 @@ function parseEntry(line: Buffer): LogEntry {
   };
 }
 
-/** Reads `HEAD -> refs/heads/main, tag: refs/tags/v1, refs/heads/x`. */
+/** Parses `HEAD -> refs/heads/main, tag: refs/tags/v1, refs/heads/x`. */
 function parseReferences(decoration: Buffer): Buffer[] {
   if (decoration.length === 0) return [];
   // One character per byte and back: names are bytes.
@@ -119,5 +120,9 @@ const SHORT_STATS = /^ (\d+) files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\
 function parseShortStats(line: Buffer): ShortStats | undefined {
   const match = SHORT_STATS.exec(line.toString('latin1'));
   if (match === null) return undefined;
-  return { changedFiles: Number(match[1]), additions: Number(match[2] ?? 0), deletions: Number(match[3] ?? 0) };
+  return {
+    changedFiles: Number(match[1]),
+    additions: Number(match[2] ?? 0),
+    deletions: Number(match[3] ?? 0),
+  };
 }

@@ -6,7 +6,8 @@ import { splitSignature } from './commit-signature.ts';
 import { DateQueue } from './date-queue.ts';
 import { type LogEntry, parseEntries } from './log-entries.ts';
 
-const hex = (length: number) => fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length });
+const hex = (length: number) =>
+  fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length });
 const oid = fc.oneof(hex(40), hex(64));
 const lineOf = (bytes: readonly number[]) =>
   fc.string({ unit: fc.constantFrom(...bytes.map((byte) => String.fromCharCode(byte))) });
@@ -23,14 +24,18 @@ const entry = fc.record(
       word.map((name) => Buffer.from(`refs/heads/${name}`, 'latin1')),
       { maxLength: 3 },
     ),
-    shortStats: fc.record({ changedFiles: fc.nat(9), additions: fc.nat(9), deletions: fc.nat(9) }, { noNullPrototype: true }),
+    shortStats: fc.record(
+      { changedFiles: fc.nat(9), additions: fc.nat(9), deletions: fc.nat(9) },
+      { noNullPrototype: true },
+    ),
   },
   { requiredKeys: ['oid'], noNullPrototype: true },
 );
 
-/** As git prints it: nothing for no lines, a plural for more than one. */
+/** Formats an entry as git does: nothing for no lines, a plural for more than one. */
 function format({ oid, referencedBy, shortStats }: LogEntry): Buffer[] {
-  const decoration = referencedBy === undefined ? '' : `\x02${referencedBy.map((name) => name.toString('latin1')).join(', ')}`;
+  const decoration =
+    referencedBy === undefined ? '' : `\x02${referencedBy.map((name) => name.toString('latin1')).join(', ')}`;
   const lines = [Buffer.from(`\x01${oid}${decoration}`, 'latin1')];
   if (shortStats === undefined) return lines;
   const { changedFiles, additions, deletions } = shortStats;
@@ -42,13 +47,17 @@ function format({ oid, referencedBy, shortStats }: LogEntry): Buffer[] {
 
 test('entries of a log are read as they were written, wherever the batches end', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(entry, { maxLength: 8 }), fc.array(fc.integer({ min: 1, max: 4 })), async (entries, cuts) => {
-      const lines = entries.flatMap(format);
-      const batches: Buffer[][] = [];
-      for (const cut of cuts) batches.push(lines.splice(0, cut));
+    fc.asyncProperty(
+      fc.array(entry, { maxLength: 8 }),
+      fc.array(fc.integer({ min: 1, max: 4 })),
+      async (entries, cuts) => {
+        const lines = entries.flatMap(format);
+        const batches: Buffer[][] = [];
+        for (const cut of cuts) batches.push(lines.splice(0, cut));
 
-      assert.deepEqual(await collect(parseEntries([...batches, lines], true)), entries);
-    }),
+        assert.deepEqual(await collect(parseEntries([...batches, lines], true)), entries);
+      },
+    ),
   );
 });
 
@@ -97,7 +106,10 @@ test('a commit without its signatures is what was signed, and the first signatur
 });
 
 test('what is no commit is taken apart without an error, and nothing is added to it', () => {
-  const piece = fc.oneof(fc.constantFrom('gpgsig ', 'gpgsig-sha256 ', '\n', ' ', '\n\n', 'gpgsig', '\r'), word);
+  const piece = fc.oneof(
+    fc.constantFrom('gpgsig ', 'gpgsig-sha256 ', '\n', ' ', '\n\n', 'gpgsig', '\r'),
+    word,
+  );
   fc.assert(
     fc.property(fc.array(piece), (pieces) => {
       const data = Buffer.from(pieces.join(''), 'latin1');
@@ -111,27 +123,54 @@ test('what is no commit is taken apart without an error, and nothing is added to
 
 test('the shape of a commit is read as it was written', () => {
   fc.assert(
-    fc.property(oid, fc.nat(4), fc.integer({ min: 0, max: 2_000_000_000 }), word, (id, count, seconds, name) => {
-      const parents = Array.from({ length: count }, (_, index) => id.slice(1) + index);
-      const data = Buffer.from(
-        `tree ${id}\n${parents.map((parent) => `parent ${parent}\n`).join('')}author ${name} <a@x> 5 +0000\n` +
-          `committer ${name} <c@x> ${seconds} -0130\n\n${name}`,
-        'latin1',
-      );
+    fc.property(
+      oid,
+      fc.nat(4),
+      fc.integer({ min: 0, max: 2_000_000_000 }),
+      word,
+      (id, count, seconds, name) => {
+        const parents = Array.from({ length: count }, (_, index) => id.slice(1) + index);
+        const data = Buffer.from(
+          `tree ${id}\n${parents.map((parent) => `parent ${parent}\n`).join('')}author ${name} <a@x> 5 ` +
+            '+0000\n' +
+            `committer ${name} <c@x> ${seconds} -0130\n\n${name}`,
+          'latin1',
+        );
 
-      assert.deepEqual(parseNode(id, data), { oid: id, treeOid: id, parents, seconds });
-    }),
+        assert.deepEqual(parseNode(id, data), { oid: id, treeOid: id, parents, seconds });
+      },
+    ),
   );
 });
 
 test('a commit with an odd date has none, and what begins like no commit is none', () => {
   const id = 'a'.repeat(40);
-  const commit = (committer: string): Buffer => Buffer.from(`tree ${id}\nauthor A <a@x> 5 +0000\ncommitter ${committer}\n\n`);
+  const commit = (committer: string): Buffer =>
+    Buffer.from(`tree ${id}\nauthor A <a@x> 5 +0000\ncommitter ${committer}\n\n`);
 
-  for (const committer of ['C <c@x> -5 +0000', 'C <c@x>', 'C', 'C <c@x> 5', 'C <c>@x> 5 +0000', 'C <c@x> 99999999999999 +0000']) {
-    assert.deepEqual(parseNode(id, commit(committer)), { oid: id, treeOid: id, parents: [], seconds: undefined });
+  for (const committer of [
+    'C <c@x> -5 +0000',
+    'C <c@x>',
+    'C',
+    'C <c@x> 5',
+    'C <c>@x> 5 +0000',
+    'C <c@x> 99999999999999 +0000',
+  ]) {
+    assert.deepEqual(parseNode(id, commit(committer)), {
+      oid: id,
+      treeOid: id,
+      parents: [],
+      seconds: undefined,
+    });
   }
-  for (const data of ['', 'tree', `tree ${'a'.repeat(39)}\n`, `parent ${id}\n`, `tree ${id}`, `tree ${'a'.repeat(64)}\n`]) {
+  for (const data of [
+    '',
+    'tree',
+    `tree ${'a'.repeat(39)}\n`,
+    `parent ${id}\n`,
+    `tree ${id}`,
+    `tree ${'a'.repeat(64)}\n`,
+  ]) {
     assert.equal(parseNode(id, Buffer.from(data)), undefined);
   }
 });
@@ -144,7 +183,9 @@ test('a queue gives the newest first, and of the same date the one that came fir
 
       const order = dates.map(() => queue.pop());
 
-      const expected = dates.map((_, index) => index).toSorted((a, b) => (dates[b] ?? 0) - (dates[a] ?? 0) || a - b);
+      const expected = dates
+        .map((_, index) => index)
+        .toSorted((a, b) => (dates[b] ?? 0) - (dates[a] ?? 0) || a - b);
       assert.deepEqual(order, expected);
       assert.equal(queue.pop(), undefined);
     }),

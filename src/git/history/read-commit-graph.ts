@@ -1,30 +1,37 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
-import { systemErrorCode } from '#base/system-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { isOid } from '../objects/object-id.ts';
 import { CommitGraph, commitBytes, type GraphLayer } from './commit-graph.ts';
 
 const OID_BYTES: Readonly<Record<number, number>> = { 1: 20, 2: 32 };
 const HEADER_BYTES = 8;
 const FAN_OUT_BYTES = 256 * 4;
-/** A row of the table of contents. */
+/** Size of a row in the table of contents. */
 const ROW_BYTES = 12;
 
-/** Where git keeps the graph of an object directory: in one file, or in a chain of them, whose names one file has. */
+/**
+ * Returns the path of an object directory's graph: one file, or a chain of files listed in another
+ * file.
+ */
 export function commitGraphFile(objectDirectory: string): string {
   return `${objectDirectory}/info/commit-graph`;
 }
 
-/** The lowest layer first. */
+/** Returns the layers, the lowest first. */
 export function commitGraphChain(objectDirectory: string): string {
   return `${objectDirectory}/info/commit-graphs/commit-graph-chain`;
 }
 
 /**
- * Reads the commit-graph of an object directory; `undefined` when there is none that can be used: it has a form that is not known here,
- * needs more than `maxBytes` in memory, is damaged, or is just being replaced.
+ * Reads the commit-graph of an object directory; `undefined` if it cannot be used: it has an
+ * unknown format, needs more than `maxBytes` in memory, is damaged, or is just being replaced.
  *
- * @throws the system's errors, but for a missing file.
+ * @throws the system's errors, except for a missing file.
  */
-export async function readCommitGraph(objectDirectory: string, maxBytes: number): Promise<CommitGraph | undefined> {
+export async function readCommitGraph(
+  objectDirectory: string,
+  maxBytes: number,
+): Promise<CommitGraph | undefined> {
   try {
     const single = await readGraph([commitGraphFile(objectDirectory)], maxBytes);
     if (single !== undefined) return single;
@@ -33,7 +40,7 @@ export async function readCommitGraph(objectDirectory: string, maxBytes: number)
   }
   try {
     const names = (await readFile(commitGraphChain(objectDirectory), 'latin1')).split('\n').filter(Boolean);
-    if (!names.every((name) => /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(name))) return undefined;
+    if (!names.every((name) => isOid(name))) return undefined;
     return await readGraph(
       names.map((name) => `${objectDirectory}/info/commit-graphs/graph-${name}.graph`),
       maxBytes,
@@ -53,7 +60,8 @@ async function readGraph(files: readonly string[], maxBytes: number): Promise<Co
     await using handle = await open(file);
     const contents = await readContents(handle);
     oidBytes ??= contents?.oidBytes;
-    if (contents === undefined || contents.layersBelow !== index || contents.oidBytes !== oidBytes) return undefined;
+    if (contents === undefined || contents.layersBelow !== index || contents.oidBytes !== oidBytes)
+      return undefined;
     const layer = await readLayer(handle, contents, { base, maxBytes: left });
     if (layer === undefined) return undefined;
     left -= layer.names.length + layer.commits.length + layer.edges.length;
@@ -99,7 +107,8 @@ async function readLayer(
   const total = parts.reduce((sum, { length }) => sum + Math.max(0, length), 0);
   if (total > maxBytes) return undefined;
   const [fanOut, names, commits, edges] = await Promise.all(parts.map((part) => readChunk(handle, part)));
-  if (fanOut?.length !== FAN_OUT_BYTES || names === undefined || commits === undefined || edges === undefined) return undefined;
+  if (fanOut?.length !== FAN_OUT_BYTES || names === undefined || commits === undefined || edges === undefined)
+    return undefined;
   const count = fanOut.readUInt32BE(FAN_OUT_BYTES - 4);
   if (names.length !== count * oidBytes || commits.length !== count * commitBytes(oidBytes)) return undefined;
   return { base, count, fanOut, names, commits, edges };

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { gitOutput } from '#testkit/init-repository';
-import { StorageFixture } from '#testkit/storage-fixture';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { readCommits } from './read-commits.ts';
 
-/** Few are read by the shared process, the rest by one of their own. */
+/** The shared process reads a few, a dedicated process the rest. */
 for (const commits of [3, 200]) {
-  test(`of ${commits} listed commits, one that is gone when it is read is left out only where that may be`, async () => {
+  test(`of ${commits} listed commits, a missing one is left out only where that is allowed`, async () => {
     await using fixture = await StorageFixture.create();
     const repository = fixture.init('x.git');
     const stream = Array.from(
@@ -25,6 +25,8 @@ for (const commits of [3, 200]) {
       read.flat().map(({ commit }) => commit.oid),
       oids,
     );
-    await assert.rejects(Array.fromAsync(readCommits(repository.objects, source())), { message: 'object not found' });
+    await assert.rejects(Array.fromAsync(readCommits(repository.objects, source())), {
+      message: 'object not found',
+    });
   });
 }

@@ -1,11 +1,14 @@
 import { GitalyError } from '#base/gitaly-error';
-import type { Mailmap } from '../objects/mailmap.ts';
 import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
-import { type Commit, parseCommit } from '../objects/parse-commit.ts';
+import type { Mailmap } from '../objects/parse/mailmap.ts';
+import { type Commit, parseCommit } from '../objects/parse/parse-commit.ts';
 import type { NamedObject } from '../objects/read-many.ts';
 
-/** So many are asked of the shared process, which is quick to answer; for more a process of their own is started. */
+/**
+ * Number of commits that the shared process reads, because it responds quickly; a dedicated process
+ * is started for the rest.
+ */
 const MAX_SHARED = 128;
 
 /** An item of the source and its commit. */
@@ -21,18 +24,21 @@ interface Found<T> {
 
 export interface ReadCommitsOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Whether people are shown as `.mailmap` of HEAD says. Default true. */
+  /** Applies `.mailmap` of HEAD to people. Default true. */
   readonly mailmap?: boolean;
-  /** Leaves out what is not there instead of failing: for lists of what is stored, which a repack may shorten meanwhile. Default false. */
+  /**
+   * Omits missing objects instead of failing: for lists of stored objects, which a repack may
+   * shorten meanwhile. Default false.
+   */
   readonly mayVanish?: boolean;
 }
 
 /**
- * Reads commits that are named by their full ids, in order, in batches as they come. A reader that is slow slows the source down, one
- * that leaves ends it.
+ * Reads commits that are named by their full ids, in order, in batches as they arrive. A slow
+ * reader slows the source down; a reader that stops early ends it.
  *
- * @throws {GitalyError} without a code, `object not found`, for an id without a commit; whatever the source throws, once everything before
- *   it has been given.
+ * @throws {GitalyError} without a code, `object not found`, for an id without a commit; any error
+ *   of the source, after everything before it was yielded.
  */
 export async function* readCommits<T extends NamedObject>(
   objects: ObjectReader,
@@ -53,7 +59,8 @@ export async function* readCommits<T extends NamedObject>(
       const few = batch.slice(0, MAX_SHARED - shared);
       rest = batch.slice(few.length);
       shared += few.length;
-      // Not peeled: what git does not take for a commit, though it is stored as one, is listed as far as it can be read.
+      // Objects are not peeled: a malformed object of type commit is listed as far as it can be
+      // parsed.
       const reading = Promise.all(few.map(({ oid }) => objects.readObject(oid, { signal })));
       const [map, found] = await Promise.all([mailmapOf(), reading]);
       yield commitsOf(
@@ -70,7 +77,10 @@ export async function* readCommits<T extends NamedObject>(
   }
 }
 
-async function* startingWith<T>(first: readonly T[], rest: AsyncIterator<readonly T[]>): AsyncGenerator<readonly T[]> {
+async function* startingWith<T>(
+  first: readonly T[],
+  rest: AsyncIterator<readonly T[]>,
+): AsyncGenerator<readonly T[]> {
   yield first;
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
 }

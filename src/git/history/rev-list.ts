@@ -1,25 +1,24 @@
 import { flag, type GitOption, gitCommand, joined } from '../command/git-command.ts';
 import { outputLines } from '../command/output-lines.ts';
-import type { Git } from '../git.ts';
 import type { NamedObject } from '../objects/read-many.ts';
 import { revListFailure } from '../objects/rev-list-failure.ts';
 import { revisionInput } from '../objects/revision-input.ts';
 import type { GitRepository } from '../repository.ts';
 import { recentCommits } from './recent-commits.ts';
 
-/** Which commits, in which order. Everything is as `git rev-list` has it. */
+/** Selection and order of commits, as in `git rev-list`. */
 export interface RevListQuery {
   /** Revisions and pseudo-revisions, checked by the caller. */
   readonly revisions: readonly (string | Uint8Array)[];
   readonly order?: 'topo' | 'date' | undefined;
-  /** Oldest first; acts after `skip` and `maxCount`. */
+  /** Oldest first; applied after `skip` and `maxCount`. */
   readonly reverse?: boolean;
   /** 0 means any number. */
   readonly maxParents?: number;
-  /** Only the commits that are named. Has no effect with `maxCount`. */
+  /** Lists only the named commits. Has no effect with `maxCount`. */
   readonly noWalk?: boolean;
   readonly firstParent?: boolean;
-  /** What git takes for a date. */
+  /** A date in git's format. */
   readonly before?: string | undefined;
   readonly after?: string | undefined;
   /** Regular expressions. */
@@ -32,37 +31,42 @@ export interface RevListQuery {
   readonly literalPathspecs?: boolean;
 }
 
-/** Without it git writes every line by itself. */
+/** Without it git writes every line separately. */
 export const WRITE_FULL_BUFFERS = { GIT_FLUSH: '0' } as const;
 
 /**
- * Walks the history from revisions and gives the ids of the commits, in batches as git prints them. A reader that is slow slows git down,
- * one that leaves ends it. When only the first few commits are asked for, git is not started.
+ * Walks the history from revisions and yields the ids of the commits, in batches as git prints
+ * them. A slow reader slows git down; a reader that stops early ends it. If only the first few
+ * commits are requested, git is not started.
  *
  * @throws {GitalyError} without a code, see {@link revListFailure}.
  */
 export async function* revList(
-  git: Git,
   repository: GitRepository,
   query: RevListQuery,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<NamedObject[], void, undefined> {
-  const recent = await beginning(git, repository, query, signal);
+  const recent = await beginning(repository, query, signal);
   if (recent !== undefined) {
     if (recent.length > 0) yield recent;
     return;
   }
-  const { stdin, words } = revisionInput(git, query.revisions);
   try {
+    const { stdin, words } = revisionInput(repository.git, query.revisions);
     const command = gitCommand('rev-list', {
-      // --stdin first, because it is read where it stands: a walk of `^x` is one even with --no-walk, if that comes after it.
+      // --stdin comes first, because it is read at its position: `^x` starts a walk even with
+      // --no-walk, if that comes after it.
       options: [flag('--stdin'), ...optionsOf(query)],
       revisions: words,
       endOfRevisions: true,
       paths: query.paths ?? [],
       literalPathspecs: query.literalPathspecs ?? false,
     });
-    for await (const lines of outputLines(git, repository, command, { signal, input: stdin, env: WRITE_FULL_BUFFERS })) {
+    for await (const lines of outputLines(repository, command, {
+      signal,
+      input: stdin,
+      env: WRITE_FULL_BUFFERS,
+    })) {
       yield lines.map((line) => ({ oid: line.toString('latin1') }));
     }
   } catch (error) {
@@ -70,26 +74,39 @@ export async function* revList(
   }
 }
 
-/** Answers a query that asks for nothing but the first few commits. */
+/** Answers a query for only the first few commits. */
 async function beginning(
-  git: Git,
   repository: GitRepository,
   query: RevListQuery,
   signal: AbortSignal | undefined,
 ): Promise<NamedObject[] | undefined> {
-  const { revisions, skip = 0, maxCount, firstParent = false, maxParents = 0, messagePatterns = [], paths = [] } = query;
-  const isConditional = [query.order, query.before, query.after, query.author].some((condition) => condition !== undefined);
-  if (maxCount === undefined || isConditional || query.reverse === true || query.noWalk === true) return undefined;
+  const {
+    revisions,
+    skip = 0,
+    maxCount,
+    firstParent = false,
+    maxParents = 0,
+    messagePatterns = [],
+    paths = [],
+  } = query;
+  const isConditional = [query.order, query.before, query.after, query.author].some(
+    (condition) => condition !== undefined,
+  );
+  if (maxCount === undefined || isConditional || query.reverse === true || query.noWalk === true)
+    return undefined;
   if (maxParents > 0 || messagePatterns.length > 0 || paths.length > 0) return undefined;
-  const names = revisions.map((revision) => (typeof revision === 'string' ? revision : Buffer.from(revision).toString('latin1')));
-  return await recentCommits(git, repository, { revisions: names, skip, maxCount, firstParent }, { signal });
+  const names = revisions.map((revision) =>
+    typeof revision === 'string' ? revision : Buffer.from(revision).toString('latin1'),
+  );
+  return await recentCommits(repository, { revisions: names, skip, maxCount, firstParent }, { signal });
 }
 
 function optionsOf(query: RevListQuery): GitOption[] {
   const options: GitOption[] = [];
   if (query.order !== undefined) options.push(flag(`--${query.order}-order`));
   if (query.reverse === true) options.push(flag('--reverse'));
-  if (query.maxParents !== undefined && query.maxParents > 0) options.push(joined('--max-parents', query.maxParents));
+  if (query.maxParents !== undefined && query.maxParents > 0)
+    options.push(joined('--max-parents', query.maxParents));
   if (query.noWalk === true) options.push(flag('--no-walk'));
   if (query.firstParent === true) options.push(flag('--first-parent'));
   if (query.before !== undefined) options.push(joined('--before', query.before));

@@ -1,12 +1,14 @@
-import { EMPTY_TREE } from '../command/config.ts';
-import type { TreeEntry } from '../objects/parse-tree.ts';
+import { FallBackToGit } from '../in-process.ts';
+import { EMPTY_TREE } from '../objects/object-id.ts';
+import type { TreeEntry } from '../objects/parse/parse-tree.ts';
+import type { NewTreeEntry } from '../objects/write/format-tree.ts';
 import { canonicalMode, kindOf } from '../trees/entry-kind.ts';
 
-/** Where trees are read from and written to. */
+/** Reads and writes trees. */
 export interface TreeAccess {
-  /** @throws when there is no such tree, or it is malformed. */
+  /** Reads a tree. @throws {FallBackToGit} when there is no such tree, or it is malformed. */
   readTree(oid: string): Promise<readonly TreeEntry[]>;
-  writeTree(entries: readonly TreeEntry[]): Promise<string>;
+  writeTree(entries: readonly NewTreeEntry[]): Promise<string>;
 }
 
 /** Ids of trees. */
@@ -16,38 +18,32 @@ export interface ThreeTrees {
   readonly theirs: string;
 }
 
-/** Trees that are read before the merge is left to git, which is quicker at reading than at starting. */
+/** Limit of trees that are read before the merge falls back to git. */
 const MAX_READS = 2_000;
 
 const EMPTY_TREES: ReadonlySet<string> = new Set(Object.values(EMPTY_TREE));
 
 /**
- * Merges trees where nothing has to be decided, without starting git: no file was changed on both sides, and nothing on one side can be a
- * rename that would carry changes of the other side with it. That is most merges.
+ * Merges trees without starting git if no decision is needed: no file was changed on both sides,
+ * and no change on one side can be a rename that would affect the other side. This covers most
+ * merges.
  *
- * @returns the id of the merged tree, the same as that of `git merge-tree`; `undefined` for a merge that is left to git.
- * @throws what reading and writing throw.
+ * @returns the id of the merged tree, the same as that of `git merge-tree`.
+ * @throws {FallBackToGit} for a merge that needs git; errors of reading and writing.
  */
-export async function mergeInProcess(trees: TreeAccess, { base, ours, theirs }: ThreeTrees): Promise<string | undefined> {
+export async function mergeInProcess(trees: TreeAccess, { base, ours, theirs }: ThreeTrees): Promise<string> {
   if (ours === theirs || base === theirs) return ours;
   if (base === ours) return theirs;
   const merge = new InProcessMerge(trees);
-  try {
-    const merged = await merge.mergeTrees(base, ours, theirs);
-    if (await merge.mayHoldRenames()) return undefined;
-    return merged?.oid ?? (await trees.writeTree([]));
-  } catch (error) {
-    if (error === LEFT_TO_GIT) return undefined;
-    throw error;
-  }
+  const merged = await merge.mergeTrees(base, ours, theirs);
+  if (await merge.mayHoldRenames()) throw new FallBackToGit('there may be renames');
+  return merged?.oid ?? (await trees.writeTree([]));
 }
 
-const LEFT_TO_GIT = Symbol('left to git');
-
-type Entry = Pick<TreeEntry, 'mode' | 'oid'>;
+type Entry = Pick<NewTreeEntry, 'mode' | 'oid'>;
 type Side = 'ours' | 'theirs';
 
-/** What was done to an entry on one side; `undefined` for none. */
+/** The change of an entry on one side; `undefined` for none. */
 interface Change {
   readonly before: Entry | undefined;
   readonly after: Entry | undefined;
@@ -62,16 +58,17 @@ class InProcessMerge {
     this.#trees = trees;
   }
 
-  /** `undefined` for a directory that nothing is left in. */
+  /** Merges directories; `undefined` for one that becomes empty. */
   async mergeTrees(base: string | undefined, ours: string, theirs: string): Promise<Entry | undefined> {
     const [old, mine, yours] = await Promise.all([this.#read(base), this.#read(ours), this.#read(theirs)]);
     const names = new Set([...mine.keys(), ...yours.keys(), ...old.keys()]);
-    const merged: TreeEntry[] = [];
+    const merged: NewTreeEntry[] = [];
     const below: Promise<void>[] = [];
     for (const name of names) {
       const [before, left, right] = [old.get(name), mine.get(name), yours.get(name)];
       const keep = (entry: Entry | undefined): void => {
-        if (entry !== undefined) merged.push({ name: Buffer.from(name, 'latin1'), mode: entry.mode, oid: entry.oid });
+        if (entry !== undefined)
+          merged.push({ name: Buffer.from(name, 'latin1'), mode: entry.mode, oid: entry.oid });
       };
       const isSettled = isSame(left, right) || isSame(before, left) || isSame(before, right);
       if (isSettled) {
@@ -80,10 +77,11 @@ class InProcessMerge {
         keep(isSame(before, left) ? right : left);
       } else below.push(this.#mergeBelow(before, left, right).then(keep));
     }
-    // All of them, so that none still runs when one is left to git.
-    for (const result of await Promise.allSettled(below)) if (result.status === 'rejected') throw result.reason;
+    // Waits for all of them, so that none still runs when one falls back to git.
+    for (const result of await Promise.allSettled(below))
+      if (result.status === 'rejected') throw result.reason;
     if (merged.length === 0) return undefined;
-    if (merged.some(isUnusual)) throw LEFT_TO_GIT;
+    if (merged.some(isUnusual)) throw new FallBackToGit('a tree is not one that git writes');
     const mode = 0o040000;
     if (isAllOf(merged, mine)) return { mode, oid: ours };
     if (isAllOf(merged, yours)) return { mode, oid: theirs };
@@ -91,8 +89,8 @@ class InProcessMerge {
   }
 
   /**
-   * Whether one side lost a file and the other has a new one (in a renamed directory, it may have to move), or one that both lost may have
-   * gone to different places.
+   * Reports whether one side removed a file and the other added one (in a renamed directory, it may
+   * have to move), or a file that both removed may have moved to different places.
    */
   async mayHoldRenames(): Promise<boolean> {
     const [few, many] = [this.#changes.ours, this.#changes.theirs].sort((a, b) => a.length - b.length);
@@ -102,13 +100,17 @@ class InProcessMerge {
     return (first.removes && second.adds) || (first.adds && second.removes);
   }
 
-  async #mergeBelow(before: Entry | undefined, left: Entry | undefined, right: Entry | undefined): Promise<Entry | undefined> {
+  async #mergeBelow(
+    before: Entry | undefined,
+    left: Entry | undefined,
+    right: Entry | undefined,
+  ): Promise<Entry | undefined> {
     const areTrees = isTree(left) && isTree(right) && (before === undefined || isTree(before));
-    if (!areTrees) throw LEFT_TO_GIT;
+    if (!areTrees) throw new FallBackToGit('a file was changed on both sides');
     return await this.mergeTrees(before?.oid, left.oid, right.oid);
   }
 
-  /** Whether files were added or removed by some changes. */
+  /** Reports whether changes added or removed files. */
   async #kinds(changes: readonly Change[]): Promise<{ adds: boolean; removes: boolean }> {
     const found = { adds: false, removes: false };
     const pending = [...changes];
@@ -132,27 +134,33 @@ class InProcessMerge {
 
   async #read(oid: string | undefined): Promise<ReadonlyMap<string, Entry>> {
     if (oid === undefined) return new Map();
-    if (this.#reads++ > MAX_READS) throw LEFT_TO_GIT;
+    if (this.#reads++ > MAX_READS) throw new FallBackToGit('very many trees have to be read');
     const entries = await this.#trees.readTree(oid);
     const byName = new Map(entries.map((entry) => [entry.name.toString('latin1'), entry]));
-    if (byName.size < entries.length) throw LEFT_TO_GIT;
+    if (byName.size < entries.length) throw new FallBackToGit('a tree has two entries of one name');
     return byName;
   }
 }
 
 function isSame(one: Entry | undefined, other: Entry | undefined): boolean {
-  return one === other || (one !== undefined && other !== undefined && one.oid === other.oid && one.mode === other.mode);
+  return (
+    one === other ||
+    (one !== undefined && other !== undefined && one.oid === other.oid && one.mode === other.mode)
+  );
 }
 
 function isTree(entry: Entry | undefined): entry is Entry {
   return entry !== undefined && kindOf(entry.mode) === 'tree';
 }
 
-/** What git would write in another way than it stood there. */
+/** Reports whether git would write an entry in another form. */
 function isUnusual({ mode, oid }: Entry): boolean {
   return canonicalMode(mode) !== mode || EMPTY_TREES.has(oid);
 }
 
-function isAllOf(entries: readonly TreeEntry[], all: ReadonlyMap<string, Entry>): boolean {
-  return entries.length === all.size && entries.every((entry) => isSame(entry, all.get(entry.name.toString('latin1'))));
+function isAllOf(entries: readonly NewTreeEntry[], all: ReadonlyMap<string, Entry>): boolean {
+  return (
+    entries.length === all.size &&
+    entries.every((entry) => isSame(entry, all.get(entry.name.toString('latin1'))))
+  );
 }

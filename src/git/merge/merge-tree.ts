@@ -1,16 +1,15 @@
 import { GitalyError } from '#base/gitaly-error';
 import { flag, gitCommand } from '../command/git-command.ts';
 import { OutputBeforeFailure, outputBytes } from '../command/output-bytes.ts';
-import type { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import { type MergeTreeOutput, parseMergeTree } from './parse-merge-tree.ts';
 
-/** The tree that a merge ends with. */
+/** The result tree of a merge. */
 export interface MergedTree extends MergeTreeOutput {
   readonly isClean: boolean;
 }
 
-/** More than this is no list of conflicts that anybody looks at. */
+/** Limit of the output; a longer list of conflicts is useless. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
 export interface MergeTreeOptions {
@@ -18,21 +17,22 @@ export interface MergeTreeOptions {
 }
 
 /**
- * Merges two commits with `git merge-tree --write-tree`: renames are found, files are merged line by line, several merge bases become one.
- * Trees, merged files and files with conflict markers (labelled with the ids given) go into the repository's object directory. Histories
- * without common commits are merged too.
+ * Merges two commits with `git merge-tree --write-tree`: renames are found, files are merged line
+ * by line, several merge bases become one. Trees, merged files and files with conflict markers
+ * (labelled with the given ids) are written to the repository's object directory. Histories without
+ * common commits are merged too.
  *
- * @throws {GitExitError} when git fails; {GitalyError} `couldn't parse merge tree output: …`, also for ids of no commits.
+ * @throws {GitExitError} when git fails; {GitalyError} `couldn't parse merge tree output: …`, also
+ *   for ids that are not commits.
  */
 export async function mergeTreeOfCommits(
-  git: Git,
   repository: GitRepository,
   { ours, theirs }: { readonly ours: string; readonly theirs: string },
   { signal }: MergeTreeOptions = {},
 ): Promise<MergedTree> {
   const words = [flag('--write-tree'), flag('-z'), flag('--allow-unrelated-histories')];
   const command = gitCommand('merge-tree', { options: words, revisions: [ours, theirs] });
-  const output = new OutputBeforeFailure(outputBytes(git, repository, command, { signal }), signal);
+  const output = new OutputBeforeFailure(outputBytes(repository, command, { signal }), signal);
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of output) {

@@ -6,7 +6,9 @@ import { type MergeTreeOutput, parseMergeTree } from './parse-merge-tree.ts';
 
 const OID = '34ddcbdc37ba2ce99207accc4dc063fc44b15169';
 
-const fieldBytes = fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes.filter((byte) => byte !== 0)));
+const fieldBytes = fc
+  .uint8Array({ maxLength: 20 })
+  .map((bytes) => Buffer.from(bytes.filter((byte) => byte !== 0)));
 const path = fieldBytes.filter((bytes) => bytes.length > 0);
 const oid = fc.oneof(fc.stringMatching(/^[0-9a-f]{40}$/), fc.stringMatching(/^[0-9a-f]{64}$/));
 const output: fc.Arbitrary<MergeTreeOutput> = fc.record({
@@ -33,16 +35,24 @@ function format({ treeOid, conflicts, messages }: MergeTreeOutput): Buffer {
     Buffer.concat([Buffer.from(`${mode.toString(8).padStart(6, '0')} ${oid} ${stage}\t`), path]),
   );
   const words = messages.flatMap(({ paths, type, text }) => [String(paths.length), ...paths, type, text]);
-  return Buffer.concat([treeOid, ...entries, '', ...words].map((field) => Buffer.concat([Buffer.from(field), Buffer.of(0)])));
+  return Buffer.concat(
+    [treeOid, ...entries, '', ...words].map((field) => Buffer.concat([Buffer.from(field), Buffer.of(0)])),
+  );
 }
 
 /** Generated records have no prototype. */
 function withPrototypes({ treeOid, conflicts, messages }: MergeTreeOutput): MergeTreeOutput {
-  return { treeOid, conflicts: conflicts.map((entry) => ({ ...entry })), messages: messages.map((message) => ({ ...message })) };
+  return {
+    treeOid,
+    conflicts: conflicts.map((entry) => ({ ...entry })),
+    messages: messages.map((message) => ({ ...message })),
+  };
 }
 
 test('what git merge-tree prints is read back', () => {
-  fc.assert(fc.property(output, (merged) => assert.deepEqual(parseMergeTree(format(merged)), withPrototypes(merged))));
+  fc.assert(
+    fc.property(output, (merged) => assert.deepEqual(parseMergeTree(format(merged)), withPrototypes(merged))),
+  );
 });
 
 test('a clean merge is its tree alone', () => {
@@ -69,7 +79,10 @@ for (const text of [
   `${OID}\0\x005\0a\0b\0`,
 ]) {
   test(`${JSON.stringify(text)} is no output of merge-tree`, () => {
-    assert.throws(() => parseMergeTree(Buffer.from(text)), /^GitalyError: couldn't parse merge tree output: /);
+    assert.throws(
+      () => parseMergeTree(Buffer.from(text)),
+      /^GitalyError: couldn't parse merge tree output: /,
+    );
   });
 }
 

@@ -1,6 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
+import { isOid, OID_DIGITS, OID_SOURCE } from '../objects/object-id.ts';
 
-/** A file that a merge could not settle, as it is on one side. */
+/** A conflicting file as it is on one side. */
 export interface ConflictEntry {
   readonly mode: number;
   readonly oid: string;
@@ -10,38 +11,39 @@ export interface ConflictEntry {
   readonly path: Buffer;
 }
 
-/** What `git merge-tree` tells besides the tree; of interest for people and logs. */
+/** A message of `git merge-tree`, for people and logs. */
 export interface MergeMessage {
   readonly paths: readonly Buffer[];
   /** `Auto-merging`, `CONFLICT (contents)`. */
   readonly type: string;
-  /** With its line feed. */
+  /** Text including its line feed. */
   readonly text: Buffer;
 }
 
 export interface MergeTreeOutput {
-  /** With conflict markers in the files that are in conflict. */
+  /** Tree with conflict markers in the conflicting files. */
   readonly treeOid: string;
   /** In git's order: by path, then stage. */
   readonly conflicts: readonly ConflictEntry[];
   readonly messages: readonly MergeMessage[];
 }
 
-const ENTRY = /^([0-7]{6}) ([0-9a-f]{40}(?:[0-9a-f]{24})?) ([1-3])\t/;
-const ENTRY_HEAD_BYTES = 6 + 1 + 64 + 1 + 1 + 1;
-const OBJECT_ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+const ENTRY = new RegExp(String.raw`^([0-7]{6}) (${OID_SOURCE}) ([1-3])\t`);
+const ENTRY_HEAD_BYTES = 6 + 1 + OID_DIGITS.sha256 + 1 + 1 + 1;
 
 /**
- * Reads what `git merge-tree --write-tree -z` prints: `<tree>\0`; for every side of a file in conflict `<mode> <oid> <stage>\t<path>\0`; an
- * empty field; messages `<n>\0<path>\0 (n times) <type>\0<text>\0`. A clean merge may end after the tree. Advice that older versions of
- * git print behind all that is left out.
+ * Parses the output of `git merge-tree --write-tree -z`: `<tree>\0`; for every side of a
+ * conflicting file `<mode> <oid> <stage>\t<path>\0`; an empty field; messages `<n>\0<path>\0 (n
+ * times) <type>\0<text>\0`. A clean merge may end after the tree. Advice that older versions of git
+ * print afterwards is ignored.
  *
- * @throws {GitalyError} `couldn't parse merge tree output: …`, without a code of its own; `metadata.offset` is the position in the input.
+ * @throws {GitalyError} `couldn't parse merge tree output: …`, without a code; `metadata.offset` is
+ *   the position in the input.
  */
 export function parseMergeTree(output: Buffer): MergeTreeOutput {
   const fields = new Fields(output);
   const treeOid = fields.next().toString('latin1');
-  if (!OBJECT_ID.test(treeOid)) throw malformed(output, 0);
+  if (!isOid(treeOid)) throw malformed(output, 0);
   const conflicts: ConflictEntry[] = [];
   while (!fields.isAtEnd) {
     const at = fields.offset;
@@ -70,7 +72,7 @@ function parseMessage(fields: Fields, output: Buffer): MergeMessage {
   return { paths, type: fields.next().toString(), text: fields.next() };
 }
 
-/** NUL-terminated fields, one after the other. */
+/** Consecutive NUL-terminated fields. */
 class Fields {
   readonly #data: Buffer;
   #at = 0;
@@ -106,5 +108,7 @@ function fail(output: Buffer, offset: number): never {
 
 function malformed(output: Buffer, offset: number): GitalyError {
   const text = output.toString().replaceAll('\0', '\\x00');
-  return new GitalyError('UNKNOWN', `couldn't parse merge tree output: ${text.slice(0, 1000)}`, { metadata: { offset } });
+  return new GitalyError('UNKNOWN', `couldn't parse merge tree output: ${text.slice(0, 1000)}`, {
+    metadata: { offset },
+  });
 }

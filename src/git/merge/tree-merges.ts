@@ -1,51 +1,51 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import type { GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
-import type { GitProcess } from '../command/git-process.ts';
-import { writeScratchObject } from '../diff/scratch-object.ts';
-import type { Git } from '../git.ts';
-import { formatCommit } from '../objects/format-commit.ts';
+import type { GitProcess } from '../command/process/git-process.ts';
+import { formatCommit } from '../objects/write/format-commit.ts';
+import { writeScratchObject } from '../objects/write/scratch-object.ts';
 import type { GitRepository } from '../repository.ts';
 import type { ThreeTrees } from './merge-in-process.ts';
 import type { MergedTree } from './merge-tree.ts';
 import { parseMergeTree } from './parse-merge-tree.ts';
 
-/** Three trees, and the ids by which people know the sides: files that have to make way are named after them (`thing~<id>`). */
+/**
+ * Three trees, and the ids that name the sides for people: files that must be moved away get their
+ * names (`thing~<id>`).
+ */
 export interface LabelledTrees extends ThreeTrees {
   readonly labels: { readonly ours: string; readonly theirs: string };
 }
 
-/** A message may be long, a path may not. */
+/** Limit of a field, for long messages; paths are shorter. */
 const MAX_FIELD_BYTES = 16 * 1024 * 1024;
 
-/** Type and text of a message, behind its paths. */
+/** Type and text of a message, after its paths. */
 const MESSAGE_FIELDS = 2;
 
 const CLEAN = Buffer.from('1');
 const NUL = Buffer.of(0);
 
 /**
- * Merges of trees whose base the caller names, one after the other, by one `git merge-tree --stdin`. Trees and files go into the repository's
- * object directory; they are not flushed to disk.
+ * Merges trees with given bases, one after the other, with one `git merge-tree --stdin`. Trees and
+ * files are written to the repository's object directory; they are not flushed to disk.
  *
  *     await using merges = await TreeMerges.start(git, quarantine, { signal });
  *     const { isClean, treeOid } = await merges.merge({ base, ours, theirs, labels });
  *
- * A git before 2.45 takes commits only: it gets some that have the trees, from a directory that goes with this.
+ * A git before 2.45 accepts only commits, so it gets commits with these trees from a temporary
+ * object directory.
  */
 export class TreeMerges implements AsyncDisposable {
-  readonly #git: Git;
   readonly #repository: GitRepository;
   readonly #process: GitProcess;
   readonly #output: AsyncIterator<Buffer>;
-  /** Object directory of the commits that stand in for trees; `undefined` where git needs none. */
+  /** Object directory of the commits that replace trees; `undefined` if git needs none. */
   readonly #standIns: string | undefined;
   #pending: Buffer = Buffer.alloc(0);
-  /** Whether the messages of the last answer are still to be read. */
+  /** True if messages of the last response have not been read yet. */
   #hasMessages = false;
 
-  private constructor(git: Git, repository: GitRepository, process: GitProcess, standIns: string | undefined) {
-    this.#git = git;
+  private constructor(repository: GitRepository, process: GitProcess, standIns: string | undefined) {
     this.#repository = repository;
     this.#process = process;
     // A stream without an encoding yields Buffers.
@@ -54,17 +54,18 @@ export class TreeMerges implements AsyncDisposable {
   }
 
   static async start(
-    git: Git,
     repository: GitRepository,
     { signal }: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<TreeMerges> {
-    const standIns = git.capabilities.mergeTreeOfTrees ? undefined : await mkdtemp(`${repository.objectDirectory}/merge-`);
+    const standIns = repository.git.capabilities.mergeTreeOfTrees
+      ? undefined
+      : await mkdtemp(`${repository.objectDirectory}/merge-`);
     try {
       const words = ['--write-tree', '--stdin', '--messages'];
       const command = gitCommand('merge-tree', { options: words.map(flag) });
-      await git.spawnTurn(signal);
-      const process = git.spawn(command, { repository: withAlternate(repository, standIns), signal, stdin: 'pipe' });
-      return new TreeMerges(git, repository, process, standIns);
+      await repository.spawnTurn(signal);
+      const process = withAlternate(repository, standIns).spawn(command, { signal, stdin: 'pipe' });
+      return new TreeMerges(repository, process, standIns);
     } catch (error) {
       if (standIns !== undefined) await rm(standIns, { recursive: true, force: true });
       throw error;
@@ -72,7 +73,7 @@ export class TreeMerges implements AsyncDisposable {
   }
 
   /**
-   * Applies what leads from the base to theirs to ours. Objects that the trees need must be on their way to disk no more.
+   * Applies the changes from the base to theirs to ours. Required objects must be on disk already.
    *
    * @throws {GitExitError} when git fails; {GitalyError} `couldn't parse merge tree output: …`.
    */
@@ -83,10 +84,16 @@ export class TreeMerges implements AsyncDisposable {
     const merged = parseMergeTree(output);
     const rename = (path: Buffer): Buffer => {
       const name = path.toString('latin1');
-      const renamed = name.replace(`~${sides[0]}`, `~${labels.ours}`).replace(`~${sides[1]}`, `~${labels.theirs}`);
+      const renamed = name
+        .replace(`~${sides[0]}`, `~${labels.ours}`)
+        .replace(`~${sides[1]}`, `~${labels.theirs}`);
       return renamed === name ? path : Buffer.from(renamed, 'latin1');
     };
-    return { ...merged, isClean, conflicts: merged.conflicts.map((entry) => ({ ...entry, path: rename(entry.path) })) };
+    return {
+      ...merged,
+      isClean,
+      conflicts: merged.conflicts.map((entry) => ({ ...entry, path: rename(entry.path) })),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -94,7 +101,7 @@ export class TreeMerges implements AsyncDisposable {
     if (this.#standIns !== undefined) await rm(this.#standIns, { recursive: true, force: true });
   }
 
-  /** What git is asked, and by which ids it knows the sides. */
+  /** Returns the request to git, and the ids by which it names the sides. */
   async #question(base: string, ours: string, theirs: string): Promise<[string, readonly [string, string]]> {
     if (this.#standIns === undefined) return [`${base} -- ${ours} ${theirs}\n`, [ours, theirs]];
     const root = await this.#standIn(this.#standIns, base, []);
@@ -107,20 +114,28 @@ export class TreeMerges implements AsyncDisposable {
 
   async #standIn(directory: string, treeOid: string, parentOids: readonly string[]): Promise<string> {
     const nobody = Buffer.from('nobody <> 0 +0000');
-    const data = formatCommit({ treeOid, parentOids, author: nobody, committer: nobody, message: Buffer.alloc(0) });
-    return await writeScratchObject(directory, { type: 'commit', data }, this.#git.objectFormat(this.#repository));
+    const data = formatCommit({
+      treeOid,
+      parentOids,
+      author: nobody,
+      committer: nobody,
+      message: Buffer.alloc(0),
+    });
+    return await writeScratchObject(directory, { type: 'commit', data }, this.#repository.objectFormat);
   }
 
   /**
-   * The next answer up to its list of conflicts: `<1 for clean>\0<tree>\0<entry>\0…\0`. The messages behind it are what makes git give out the
-   * answer at once; they end with an empty field that comes with the next answer, and nobody wants them.
+   * Returns the next response up to its list of conflicts: `<1 for clean>\0<tree>\0<entry>\0…\0`.
+   * Messages after it make git flush the response at once; they end with an empty field that comes
+   * with the next response, and are ignored.
    */
   async #nextAnswer(): Promise<{ isClean: boolean; output: Buffer }> {
     while (this.#hasMessages) {
       const count = (await this.#nextField()).toString('latin1');
       this.#hasMessages = count !== '';
       if (!/^\d{0,6}$/.test(count)) throw new Error('output of merge-tree makes no sense');
-      for (let field = 0; this.#hasMessages && field < Number(count) + MESSAGE_FIELDS; field++) await this.#nextField();
+      for (let field = 0; this.#hasMessages && field < Number(count) + MESSAGE_FIELDS; field++)
+        await this.#nextField();
     }
     const status = await this.#nextField();
     const fields: Buffer[] = [];
@@ -140,7 +155,7 @@ export class TreeMerges implements AsyncDisposable {
       }
       if (this.#pending.length > MAX_FIELD_BYTES) throw new Error('output of merge-tree makes no sense');
       const chunk = await this.#output.next().catch((error: unknown) => {
-        // An abort closes the stream under the reader; how the process ended says it better.
+        // An abort closes the stream under the reader; the exit of the process describes it better.
         if (!this.#process.isEnding) throw error;
         return { done: true, value: undefined } as const;
       });
@@ -149,13 +164,14 @@ export class TreeMerges implements AsyncDisposable {
     }
   }
 
-  async #failure(): Promise<GitExitError> {
-    return this.#process.exitError(await this.#process.exited);
+  async #failure(): Promise<unknown> {
+    return this.#process.failure(await this.#process.exited);
   }
 }
 
 function withAlternate(repository: GitRepository, directory: string | undefined): GitRepository {
   if (directory === undefined) return repository;
-  const { path, objectDirectory, alternateObjectDirectories } = repository;
-  return { path, objectDirectory, alternateObjectDirectories: [directory, ...alternateObjectDirectories] };
+  return repository.withObjectDirectories({
+    alternateObjectDirectories: [directory, ...repository.alternateObjectDirectories],
+  });
 }

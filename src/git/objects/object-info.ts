@@ -1,19 +1,20 @@
+import type { Oid } from './object-id.ts';
 export type ObjectType = 'commit' | 'tree' | 'blob' | 'tag';
 
-/** What git says about an object before its contents. */
+/** git's information about an object without its contents. */
 export interface ObjectInfo {
   /** Hex, 40 or 64 characters. */
-  readonly oid: string;
+  readonly oid: Oid;
   readonly type: ObjectType;
   readonly size: number;
 }
 
-/** An object that was read whole. */
+/** An object with its contents. */
 export interface RawObject extends ObjectInfo {
   readonly data: Buffer;
 }
 
-/** Whether a word names a type of object. */
+/** Reports whether a word names an object type. */
 export function isObjectType(word: string): word is ObjectType {
   return word === 'commit' || word === 'tree' || word === 'blob' || word === 'tag';
 }

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { GitFixture } from '#testkit/repositories/git-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { Git } from '../git.ts';
-import type { GitRepository } from '../repository.ts';
+import { until } from '#testkit/until';
 
 const directory = makeScratchDirectory('objects');
-const git = await Git.start({ binary: 'git' });
+const git = await GitFixture.start();
 after(async () => {
   await git.close();
   rmSync(directory, { recursive: true });
@@ -30,18 +30,19 @@ let count = 0;
 
 class Fixture {
   readonly path = join(directory, `${count++}.git`);
-  readonly repository: GitRepository = {
-    path: this.path,
-    objectDirectory: `${this.path}/objects`,
-    alternateObjectDirectories: [],
-  };
+  readonly repository = git.open(this.path);
 
   constructor(...options: string[]) {
     execFileSync('git', ['init', '--quiet', '--bare', '--initial-branch=main', ...options, this.path]);
   }
 
   run(args: string[], input: string | Buffer = ''): string {
-    return execFileSync('git', ['--git-dir', this.path, ...args], { encoding: 'latin1', env: ENV, input, stdio: 'pipe' }).trim();
+    return execFileSync('git', ['--git-dir', this.path, ...args], {
+      encoding: 'latin1',
+      env: ENV,
+      input,
+      stdio: 'pipe',
+    }).trim();
   }
 
   blob(data: string | Buffer): string {
@@ -73,7 +74,7 @@ for (const format of ['sha1', 'sha256']) {
     const fixture = new Fixture(`--object-format=${format}`);
     const oid = fixture.commit({ file: 'content\n', empty: '' });
     fixture.run(['tag', '-a', '-m', 'tag message', 'v1', oid]);
-    const objects = git.objects(fixture.repository);
+    const objects = fixture.repository.objects;
 
     for (const revision of [
       'main',
@@ -92,9 +93,20 @@ for (const format of ['sha1', 'sha256']) {
       const object = await objects.readObject(revision);
       assert.equal(object?.data.length, Number(size), revision);
     }
-    for (const revision of ['nope', '', 'main:nope', 'main:../x/..', '0'.repeat(40), 'main..main', 'a b', '-x']) {
+    for (const revision of [
+      'nope',
+      '',
+      'main:nope',
+      'main:../x/..',
+      '0'.repeat(40),
+      'main..main',
+      'a b',
+      '-x',
+    ]) {
       assert.equal(
-        await objects.info(revision).catch((error: Error) => (error.message === 'read info line: EOF' ? undefined : error)),
+        await objects
+          .info(revision)
+          .catch((error: Error) => (error.message === 'read info line: EOF' ? undefined : error)),
         undefined,
         revision,
       );
@@ -115,7 +127,12 @@ test('a short name is taken for what git takes it for, also where several things
   const oids = ['a', 'b', 'c', 'd', 'e'].map((text) => fixture.commit({ file: text }));
   const names = ['x', 'main', 'tags', 'a/b', 'deadbeef', 'feed', 'v1-1-gabc', 'x.y', 'Üml', 'FETCH_HEAD'];
   for (const name of names) {
-    const full = [`refs/heads/${name}`, `refs/tags/${name}`, `refs/${name}/deep`, `refs/remotes/origin/${name}`];
+    const full = [
+      `refs/heads/${name}`,
+      `refs/tags/${name}`,
+      `refs/${name}/deep`,
+      `refs/remotes/origin/${name}`,
+    ];
     for (const [index, reference] of full.entries()) {
       if ((name.length + index) % 3 > 0) fixture.run(['update-ref', reference, oids[index] ?? '']);
     }
@@ -124,7 +141,7 @@ test('a short name is taken for what git takes it for, also where several things
   fixture.run(['symbolic-ref', 'refs/tags/dangling', 'refs/heads/none']);
   fixture.run(['update-ref', 'refs/heads/dangling', oids[3] ?? '']);
   writeFileSync(join(fixture.path, 'FETCH_HEAD'), `${oids[4]}\t\tbranch 'x' of y\n`);
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
   const questions = [
     'other',
     'dangling',
@@ -137,9 +154,15 @@ test('a short name is taken for what git takes it for, also where several things
   ];
   for (const name of questions) {
     for (const revision of [name, `${name}^{commit}`, `${name}^{tree}`, `${name}:file`, `${name}~0`]) {
-      const [expected, type] = fixture.run(['cat-file', '--batch-check'], Buffer.from(`${revision}\n`)).split(' ');
+      const [expected, type] = fixture
+        .run(['cat-file', '--batch-check'], Buffer.from(`${revision}\n`))
+        .split(' ');
 
-      assert.equal((await objects.readObject(revision))?.oid, type === 'missing' ? undefined : expected, revision);
+      assert.equal(
+        (await objects.readObject(revision))?.oid,
+        type === 'missing' ? undefined : expected,
+        revision,
+      );
     }
   }
 });
@@ -147,13 +170,15 @@ test('a short name is taken for what git takes it for, also where several things
 test('concurrent requests share one process and get their own answers', async () => {
   const fixture = new Fixture();
   const oids = Array.from({ length: 50 }, (_, index) => fixture.blob(`blob ${index}`));
-  const objects = git.objects(fixture.repository);
-  const before = git.catFiles.counts.started;
+  const objects = fixture.repository.objects;
+  const before = git.caches.catFiles.counts.started;
 
-  const all = await Promise.all(Array.from({ length: 1_000 }, (_, index) => objects.readObject(oids[index % 50] ?? '')));
+  const all = await Promise.all(
+    Array.from({ length: 1_000 }, (_, index) => objects.readObject(oids[index % 50] ?? '')),
+  );
 
   for (const [index, object] of all.entries()) assert.equal(object?.data.toString(), `blob ${index % 50}`);
-  assert.equal(git.catFiles.counts.started, before + 1);
+  assert.equal(git.caches.catFiles.counts.started, before + 1);
 });
 
 test('a revision that kills git fails alone, whatever else is asked at the time', async () => {
@@ -162,14 +187,15 @@ test('a revision that kills git fails alone, whatever else is asked at the time'
   const corrupt = fixture.blob(randomBytes(10_000));
   const loose = join(fixture.path, 'objects', corrupt.slice(0, 2), corrupt.slice(2));
   chmodSync(loose, 0o644);
-  // The size can still be read, the contents cannot.
+  // The size can still be read, but not the contents.
   writeFileSync(loose, readFileSync(loose).subarray(0, 5_000));
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
 
   const results = await Promise.allSettled(
     Array.from({ length: 60 }, (_, index) => {
       if (index % 10 === 3) return objects.readObject(corrupt);
-      if (index % 10 === 5) return objects.info(['main:../x', 'main@{upstream}', 'main@{9}', ':./x'][index % 4] ?? '');
+      if (index % 10 === 5)
+        return objects.info(['main:../x', 'main@{upstream}', 'main@{9}', ':./x'][index % 4] ?? '');
       return objects.readObject('main:file');
     }),
   );
@@ -177,7 +203,11 @@ test('a revision that kills git fails alone, whatever else is asked at the time'
   for (const [index, result] of results.entries()) {
     if (index % 10 === 3) assert.equal(result.status, 'rejected');
     else if (index % 10 !== 5)
-      assert.equal(result.status === 'fulfilled' && result.value?.type, 'blob', `${index}: ${JSON.stringify(result)}`);
+      assert.equal(
+        result.status === 'fulfilled' && result.value?.type,
+        'blob',
+        `${index}: ${JSON.stringify(result)}`,
+      );
   }
   await assert.rejects(objects.info('main:../x'), { message: 'read info line: EOF' });
 });
@@ -185,9 +215,12 @@ test('a revision that kills git fails alone, whatever else is asked at the time'
 test('a NUL is refused, line feeds and carriage returns are not mistaken for something else', async () => {
   const fixture = new Fixture();
   const oid = fixture.commit({ file: 'x' }, 'first line\nsecond line\n');
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
 
-  await assert.rejects(objects.info('a\0b'), { code: 'INVALID_ARGUMENT', message: 'revision must not contain NUL bytes' });
+  await assert.rejects(objects.info('a\0b'), {
+    code: 'INVALID_ARGUMENT',
+    message: 'revision must not contain NUL bytes',
+  });
   assert.equal(await objects.info('main\ninfo main'), undefined);
   assert.equal(await objects.info('main\r'), undefined);
   assert.equal((await objects.info(':/first line\nsecond'))?.oid, oid);
@@ -197,11 +230,12 @@ test('a NUL is refused, line feeds and carriage returns are not mistaken for som
 test('an id with zeros behind it is that id, as git has it that knows longer ids', async () => {
   const fixture = new Fixture('--object-format=sha1');
   const oid = fixture.commit({ file: 'x' });
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
 
   assert.equal((await objects.info(`${oid}0`))?.oid, oid);
   assert.equal((await objects.readCommit(`${oid}${'0'.repeat(24)}`))?.oid, oid);
-  for (const behind of ['5', 'abc', '05', '0'.repeat(25), 'g']) assert.equal(await objects.info(oid + behind), undefined, behind);
+  for (const behind of ['5', 'abc', '05', '0'.repeat(25), 'g'])
+    assert.equal(await objects.info(oid + behind), undefined, behind);
 });
 
 test('an object file that is empty is no object', async () => {
@@ -211,7 +245,7 @@ test('an object file that is empty is no object', async () => {
   chmodSync(loose, 0o644);
   writeFileSync(loose, '');
 
-  assert.equal(await git.objects(fixture.repository).readCommit('main'), undefined);
+  assert.equal(await fixture.repository.objects.readCommit('main'), undefined);
 });
 
 test('an ambiguous short id is an error in the words of Gitaly', async () => {
@@ -230,7 +264,9 @@ test('an ambiguous short id is an error in the words of Gitaly', async () => {
     seen.set(short, index);
   }
 
-  await assert.rejects(git.objects(fixture.repository).info(prefix), { message: `invalid info line: "${prefix} ambiguous"` });
+  await assert.rejects(fixture.repository.objects.info(prefix), {
+    message: `invalid info line: "${prefix} ambiguous"`,
+  });
 });
 
 test('a big object is streamed, others are served meanwhile, and its process is used again', async () => {
@@ -238,7 +274,7 @@ test('a big object is streamed, others are served meanwhile, and its process is 
   const data = randomBytes(BIG);
   const big = fixture.blob(data);
   const small = fixture.blob('small');
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
 
   const [opened, others] = await Promise.all([
     objects.openObject(big),
@@ -252,19 +288,22 @@ test('a big object is streamed, others are served meanwhile, and its process is 
   assert.equal(opened?.size, BIG);
   assert.equal(opened?.data, undefined);
   assert.equal(await digest(opened?.stream), createHash('sha256').update(data).digest('hex'));
-  const before = git.catFiles.counts.started;
+  const before = git.caches.catFiles.counts.started;
   for (let index = 0; index < 3; index++) await digest((await objects.openObject(big))?.stream);
-  assert.equal(git.catFiles.counts.started, before);
+  assert.equal(git.caches.catFiles.counts.started, before);
   assert.equal((await objects.openObject(small))?.data?.toString(), 'small');
-  assert.equal(await digest((await objects.openObject(small))?.stream), createHash('sha256').update('small').digest('hex'));
+  assert.equal(
+    await digest((await objects.openObject(small))?.stream),
+    createHash('sha256').update('small').digest('hex'),
+  );
 });
 
 test('a reader that stops stops git, and one that leaves ends it', async () => {
   const fixture = new Fixture();
   const big = fixture.blob(Buffer.alloc(64 * 1024 * 1024, 'x'));
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
   const controller = new AbortController();
-  const running = git.catFiles.counts.running;
+  const running = git.caches.catFiles.counts.running;
 
   const opened = await objects.openObject(big, { signal: controller.signal });
   opened?.stream.read(1);
@@ -273,7 +312,7 @@ test('a reader that stops stops git, and one that leaves ends it', async () => {
   controller.abort();
 
   assert.equal(opened?.stream.destroyed, true);
-  while (git.catFiles.counts.running > running) await setTimeout(5);
+  while (git.caches.catFiles.counts.running > running) await setTimeout(5);
   assert.equal((await objects.info(big))?.size, 64 * 1024 * 1024);
 });
 
@@ -281,9 +320,12 @@ test('an object above the limit is refused without harm to others', async () => 
   const fixture = new Fixture();
   const big = fixture.blob(Buffer.alloc(BIG));
   const small = fixture.blob('small');
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
 
-  const [refused, served] = await Promise.allSettled([objects.readObject(big, { maxBytes: 100 }), objects.readObject(small)]);
+  const [refused, served] = await Promise.allSettled([
+    objects.readObject(big, { maxBytes: 100 }),
+    objects.readObject(small),
+  ]);
 
   assert.equal(refused.status === 'rejected' && refused.reason.code, 'RESOURCE_EXHAUSTED');
   assert.equal(served.status === 'fulfilled' && served.value?.data.toString(), 'small');
@@ -292,7 +334,7 @@ test('an object above the limit is refused without harm to others', async () => 
 test('an aborted request does not wait, and does not disturb its neighbours', async () => {
   const fixture = new Fixture();
   const small = fixture.blob('small');
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
   const controller = new AbortController();
 
   const aborted = objects.readObject(small, { signal: controller.signal });
@@ -307,18 +349,18 @@ test('an aborted request does not wait, and does not disturb its neighbours', as
 test('a repository that was removed and made anew is not answered from before', async () => {
   const fixture = new Fixture();
   const old = fixture.blob('old');
-  assert.equal((await git.objects(fixture.repository).info(old))?.type, 'blob');
+  assert.equal((await fixture.repository.objects.info(old))?.type, 'blob');
 
   renameSync(fixture.path, `${fixture.path}.old`);
   execFileSync('git', ['init', '--quiet', '--bare', fixture.path]);
 
-  assert.equal(await git.objects(fixture.repository).info(old), undefined);
+  assert.equal(await fixture.repository.objects.info(old), undefined);
 });
 
 test('new objects, packs and alternates are seen', async () => {
   const fixture = new Fixture();
   const pool = new Fixture();
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
   const missing = pool.blob('only in the pool');
   assert.equal(await objects.info(missing), undefined);
 
@@ -334,34 +376,40 @@ test('a quarantine has its objects to itself', async () => {
   const fixture = new Fixture();
   const quarantine = new Fixture();
   const inside = quarantine.blob('inside');
-  const quarantined: GitRepository = {
-    path: fixture.path,
+  const quarantined = fixture.repository.withObjectDirectories({
     objectDirectory: `${quarantine.path}/objects`,
     alternateObjectDirectories: [`${fixture.path}/objects`],
-  };
+  });
   const outside = fixture.blob('outside');
 
-  assert.equal((await git.objects(quarantined).info(inside))?.type, 'blob');
-  assert.equal((await git.objects(quarantined).info(outside))?.type, 'blob');
-  assert.equal(await git.objects(fixture.repository).info(inside), undefined);
+  assert.equal((await quarantined.objects.info(inside))?.type, 'blob');
+  assert.equal((await quarantined.objects.info(outside))?.type, 'blob');
+  assert.equal(await fixture.repository.objects.info(inside), undefined);
 });
 
-test('the budget of processes is kept, and idle ones end', async () => {
-  const frugal = await Git.start({ binary: 'git', catFileProcesses: 2, catFileIdleMs: 100 });
+test('the budget of processes is kept', async () => {
+  const frugal = await GitFixture.start({ catFileProcesses: 2, catFileIdleMs: 600_000 });
   const fixtures = Array.from({ length: 5 }, () => new Fixture());
 
-  for (const fixture of fixtures) await frugal.objects(fixture.repository).info('HEAD');
-  assert.ok(frugal.catFiles.counts.running <= 3);
-  while (frugal.catFiles.counts.running > 0) await setTimeout(20);
+  for (const { path } of fixtures) await frugal.open(path).objects.info('HEAD');
 
-  assert.equal(frugal.catFiles.counts.started, 5);
+  assert.equal(frugal.caches.catFiles.counts.started, 5);
+  await until(() => frugal.caches.catFiles.counts.running <= 2, 'the processes above the budget have ended');
+  await frugal.close();
+});
+
+test('idle processes end', async () => {
+  const frugal = await GitFixture.start({ catFileIdleMs: 100 });
+  await frugal.open(new Fixture().path).objects.info('HEAD');
+
+  await until(() => frugal.caches.catFiles.counts.running === 0, 'the idle process has ended');
   await frugal.close();
 });
 
 test('the mailmap of HEAD applies, and only where it is wanted', async () => {
   const fixture = new Fixture();
   fixture.commit({ '.mailmap': 'Proper Name <proper@x> <author@x>\n' });
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
 
   assert.equal((await objects.readCommit('main'))?.author?.name.toString(), 'Proper Name');
   assert.equal((await objects.readCommit('main', { mailmap: false }))?.author?.name.toString(), 'A U Thor');
@@ -371,7 +419,7 @@ test('the mailmap of HEAD applies, and only where it is wanted', async () => {
 test('trailers are those that git sees', async () => {
   const fixture = new Fixture();
   fixture.commit({}, 'subject\n\nprose: yes\n\nSigned-off-by: A\n <a@x>\nKey: v\n');
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
   const commit = await objects.readCommit('main');
   assert.ok(commit);
 
@@ -386,7 +434,7 @@ test('trailers are those that git sees', async () => {
 test('a repository that git refuses is an error for every request, and none hangs', async () => {
   const fixture = new Fixture();
   writeFileSync(join(fixture.path, 'HEAD'), 'garbage\n');
-  const objects = git.objects(fixture.repository);
+  const objects = fixture.repository.objects;
 
   const results = await Promise.allSettled(Array.from({ length: 10 }, () => objects.info('HEAD')));
 
@@ -396,13 +444,16 @@ test('a repository that git refuses is an error for every request, and none hang
 
 test('a process that talks nonsense fails its requests and nothing else', async () => {
   const file = join(directory, 'nonsense-git');
-  writeFileSync(file, `#!/bin/sh\ncase "$*" in *version*) echo git version 2.39.5;; *) head -c 100000 /dev/urandom;; esac\n`);
+  writeFileSync(
+    file,
+    `#!/bin/sh\ncase "$*" in *version*) echo git version 2.39.5;; *) head -c 100000 /dev/urandom;; esac\n`,
+  );
   chmodSync(file, 0o755);
-  const broken = await Git.start({ binary: file });
+  const broken = await GitFixture.start({ binary: file });
   const fixture = new Fixture();
 
   const results = await Promise.allSettled(
-    Array.from({ length: 5 }, () => broken.objects(fixture.repository).readObject('HEAD')),
+    Array.from({ length: 5 }, () => broken.open(fixture.path).objects.readObject('HEAD')),
   );
 
   assert.ok(results.every(({ status }) => status === 'rejected'));
@@ -410,13 +461,13 @@ test('a process that talks nonsense fails its requests and nothing else', async 
 });
 
 test('a closed pool answers nothing and leaves no process', async () => {
-  const brief = await Git.start({ binary: 'git' });
+  const brief = await GitFixture.start();
   const fixture = new Fixture();
-  await brief.objects(fixture.repository).info('HEAD');
+  await brief.open(fixture.path).objects.info('HEAD');
 
   await brief.close();
 
-  assert.equal(brief.catFiles.counts.running, 0);
-  await assert.rejects(brief.objects(fixture.repository).info('HEAD'), { code: 'UNAVAILABLE' });
+  assert.equal(brief.caches.catFiles.counts.running, 0);
+  await assert.rejects(brief.open(fixture.path).objects.info('HEAD'), { code: 'UNAVAILABLE' });
   assert.ok(readFileSync(join(fixture.path, 'HEAD')).length > 0);
 });

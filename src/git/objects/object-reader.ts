@@ -1,17 +1,17 @@
 import { Readable } from 'node:stream';
 import { GitalyError } from '#base/gitaly-error';
+import type { CommandRepository } from '../command/command-repository.ts';
 import { abortError, GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
-import type { Git } from '../git.ts';
-import type { GitRepository } from '../repository.ts';
-import type { CatFilePool } from './cat-file-pool.ts';
-import { type Found, Lookup, type LookupMode } from './lookup.ts';
-import type { Mailmap } from './mailmap.ts';
-import { MAX_MAILMAP_BYTES, type MailmapCache } from './mailmap-cache.ts';
+import type { CatFilePool } from './cat-file/cat-file-pool.ts';
+import { type Found, Lookup, type LookupMode } from './cat-file/lookup.ts';
+import { cutPaddedOid, OID_DIGITS, type Oid, SHORT_OID_SOURCE } from './object-id.ts';
 import type { ObjectInfo, RawObject } from './object-info.ts';
-import { type Commit, parseCommit } from './parse-commit.ts';
-import { parseTag, type Tag } from './parse-tag.ts';
-import { parseTrailers, type Trailer } from './parse-trailers.ts';
+import type { Mailmap } from './parse/mailmap.ts';
+import { MAX_MAILMAP_BYTES, type MailmapCache } from './parse/mailmap-cache.ts';
+import { type Commit, parseCommit } from './parse/parse-commit.ts';
+import { parseTag, type Tag } from './parse/parse-tag.ts';
+import { parseTrailers, type Trailer } from './parse/parse-trailers.ts';
 import {
   type InfoOf,
   infoMany,
@@ -23,100 +23,145 @@ import {
   type Source,
 } from './read-many.ts';
 
-/** What names an object: anything that git takes for a single object (`main~3`, `v1.0^{tree}`, `HEAD:README`), bytes as they are. */
+/**
+ * A name of an object: anything that git accepts for a single object (`main~3`, `v1.0^{tree}`,
+ * `HEAD:README`), as unchanged bytes.
+ */
 export type Revision = string | Uint8Array;
 
-/** Looked at only when there is something to wait for, so that a property that makes the signal is not asked in vain. */
+/**
+ * Options, which are read only when a wait is needed, so that a property that creates the signal is
+ * not called unnecessarily.
+ */
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
 /** An object that is open for reading. */
 export interface OpenObject extends ObjectInfo {
-  /** The whole contents when they are small; then `stream` is not needed. */
+  /** The whole contents of a small object; `stream` is not needed then. */
   readonly data: Buffer | undefined;
-  /** The contents. Reading slowly slows git down; it must be read to its end or destroyed. Asking for it twice gives the same. */
+  /**
+   * The contents. Slow reading slows git down; it must be read to its end or destroyed. The
+   * property always returns the same stream.
+   */
   readonly stream: Readable;
 }
 
-/** More than this is not read into memory unless the caller says so. */
+/** Limit of an object in memory, unless the caller sets another one. */
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
 const PEEL_COMMIT = Buffer.from('^{commit}');
 const PEEL_TAG = Buffer.from('^{tag}');
 
 /**
- * Revisions that get a process of their own: git dies of them (relative paths, reflog entries and upstreams that are not there), or
- * searches the whole history (`:/text`, `^{/text}`), and nobody else is to suffer from either.
+ * Matches revisions that get a dedicated process, because git dies of them (relative paths, missing
+ * reflog entries and upstreams) or searches the whole history (`:/text`, `^{/text}`). Other
+ * requests must not be affected.
  */
 const DIFFICULT = /@\{|\^\{\/|^:\/|:(?:[0-3]:)?\.\.?(?:\/|$)/;
+/** Longer revisions get one too: git needs 50 ms per megabyte. */
+const MAX_SHARED_BYTES = 4096;
 
-/** The shorter kind of id and zeros, up to the length of the longer kind, alone or peeled. */
-const ID_AND_ZEROS = /^([0-9a-fA-F]{40})0{1,24}(\^\{[a-z]*\})?$/;
-
-/** The name of a reference, full or short, perhaps peeled or with a path. What may be the beginning of an id is left to git. */
-const REFERENCE = /^(?![0-9a-fA-F]{4,}(?:[\^:]|$))([A-Za-z0-9][^^~:@{}\\ *?[]*)(\^\{(?:commit|tree|blob|tag)\}|:.*)?$/s;
+/**
+ * Matches the name of a reference, full or short, possibly peeled or with a path. Possible
+ * abbreviated ids are left to git.
+ */
+const NOT_AN_OID = String.raw`(?!${SHORT_OID_SOURCE}(?:[\^:]|$))`;
+const REFERENCE = new RegExp(
+  String.raw`^${NOT_AN_OID}([A-Za-z0-9][^^~:@{}\\ *?[]*)(\^\{(?:commit|tree|blob|tag)\}|:.*)?$`,
+  's',
+);
 const MAX_REFERENCE_BYTES = 300;
 
-/** Reads the objects of one repository through the shared cat-file processes. Cheap to make; holds nothing. */
+export interface ObjectReaderParts {
+  readonly pool: CatFilePool;
+  readonly mailmaps: MailmapCache;
+  /** Returns the current id of a full or short reference name, if it is known without git. */
+  readonly resolveName: (name: string) => string | undefined;
+}
+
+/**
+ * Reads the objects of one repository through the shared cat-file processes. It is cheap to create
+ * and holds nothing.
+ */
 export class ObjectReader {
-  readonly #git: Git;
   readonly #pool: CatFilePool;
   readonly #mailmaps: MailmapCache;
-  readonly #repository: GitRepository;
+  readonly #resolveName: ObjectReaderParts['resolveName'];
+  readonly #repository: CommandRepository;
 
-  constructor(git: Git, pool: CatFilePool, mailmaps: MailmapCache, repository: GitRepository) {
-    this.#git = git;
+  constructor(repository: CommandRepository, { pool, mailmaps, resolveName }: ObjectReaderParts) {
     this.#pool = pool;
     this.#mailmaps = mailmaps;
+    this.#resolveName = resolveName;
     this.#repository = repository;
   }
 
   /**
-   * Id, type and size of what a revision names; `undefined` when there is no such object.
+   * Returns id, type and size of a revision's object; `undefined` if there is no such object.
    *
-   * @throws {GitalyError} INVALID_ARGUMENT `revision must not contain NUL bytes`; `read info line: EOF` when git dies of it.
+   * @throws {GitalyError} INVALID_ARGUMENT `revision must not contain NUL bytes`; `read info line:
+   *   EOF` when git dies of it.
    */
   async info(revision: Revision, options: ReadOptions = {}): Promise<ObjectInfo | undefined> {
     return await this.#look('info', bytesOf(revision), 0, options);
   }
 
   /**
-   * Reads an object into memory; `undefined` when there is no such object.
+   * Reads an object into memory; `undefined` if there is no such object.
    *
-   * @throws as {@link info}; {GitalyError} RESOURCE_EXHAUSTED when it is bigger than `maxBytes` (default 64 MiB).
+   * @throws as {@link info}; {GitalyError} RESOURCE_EXHAUSTED when it is bigger than `maxBytes`
+   *   (default 64 MiB).
    */
-  async readObject(revision: Revision, options: ReadOptions & { maxBytes?: number } = {}): Promise<RawObject | undefined> {
-    const found = await this.#look('whole', bytesOf(revision), options.maxBytes ?? DEFAULT_MAX_BYTES, options);
-    return found && { oid: found.oid, type: found.type, size: found.size, data: found.data ?? Buffer.alloc(0) };
+  async readObject(
+    revision: Revision,
+    options: ReadOptions & { maxBytes?: number } = {},
+  ): Promise<RawObject | undefined> {
+    const found = await this.#look(
+      'whole',
+      bytesOf(revision),
+      options.maxBytes ?? DEFAULT_MAX_BYTES,
+      options,
+    );
+    return (
+      found && { oid: found.oid, type: found.type, size: found.size, data: found.data ?? Buffer.alloc(0) }
+    );
   }
 
   /**
-   * Opens an object of any size; `undefined` when there is no such object. Small ones are read at once, big ones flow as they are
-   * read. An abort of `signal` destroys the stream.
+   * Opens an object of any size; `undefined` if there is no such object. Small ones are read at
+   * once, big ones are streamed. An abort of `signal` destroys the stream.
    *
    * @throws as {@link info}.
    */
   async openObject(revision: Revision, options: ReadOptions = {}): Promise<OpenObject | undefined> {
     const found = await this.#look('open', bytesOf(revision), 0, options);
     if (found === undefined) return undefined;
-    if (found.stream !== undefined && options.signal !== undefined) destroyOnAbort(found.stream, options.signal);
+    if (found.stream !== undefined && options.signal !== undefined)
+      destroyOnAbort(found.stream, options.signal);
     return new OpenedObject(found);
   }
 
-  /** The object that a {@link pin}ned revision names, where it is known without waiting; `undefined` does not mean that there is none. */
-  atHand(pinned: Buffer): RawObject | undefined {
-    const found = this.#pool.atHand(this.#repository, pinned);
+  /**
+   * The object that a {@link pin}ned revision names, where it is known without waiting; `undefined`
+   * does not mean that there is none.
+   */
+  cached(pinned: Buffer): RawObject | undefined {
+    const found = this.#pool.cached(this.#repository, pinned);
     return found !== undefined && isWhole(found) ? found : undefined;
   }
 
   /**
-   * Reads the commit that a revision leads to, tags peeled, with `.mailmap` of HEAD applied unless told otherwise. `undefined` when
-   * there is none. Costs one round trip to a living process.
+   * Reads the commit of a revision, with tags peeled, and applies `.mailmap` of HEAD unless
+   * disabled. Returns `undefined` if there is none. Costs one round trip to a running process.
    *
    * @throws as {@link info}.
    */
-  async readCommit(revision: Revision, options: ReadOptions & { mailmap?: boolean } = {}): Promise<Commit | undefined> {
+  async readCommit(
+    revision: Revision,
+    options: ReadOptions & { mailmap?: boolean } = {},
+  ): Promise<Commit | undefined> {
     const wanted = Buffer.concat([bytesOf(revision), PEEL_COMMIT]);
     const mailmap = options.mailmap === false ? undefined : this.mailmap();
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
@@ -124,8 +169,11 @@ export class ObjectReader {
     return parseCommit(found.oid, found.data, await mailmap);
   }
 
-  /** Reads a tag object (not what it points to), with `.mailmap` applied as in {@link readCommit}. */
-  async readTag(revision: Revision, options: ReadOptions & { mailmap?: boolean } = {}): Promise<Tag | undefined> {
+  /** Reads a tag object (not its target), with `.mailmap` applied as in {@link readCommit}. */
+  async readTag(
+    revision: Revision,
+    options: ReadOptions & { mailmap?: boolean } = {},
+  ): Promise<Tag | undefined> {
     const wanted = Buffer.concat([bytesOf(revision), PEEL_TAG]);
     const mailmap = options.mailmap === false ? undefined : this.mailmap();
     const found = await this.#look('whole', wanted, DEFAULT_MAX_BYTES, options);
@@ -134,20 +182,21 @@ export class ObjectReader {
   }
 
   /**
-   * The trailers of a commit, by git's own rules and the repository's `trailer.*` settings. A message without a colon has none, so
-   * git is not started for it.
+   * Returns the trailers of a commit, by git's rules and the repository's `trailer.*` settings. A
+   * message without a colon has none, so git is not started for it.
    */
   async readTrailers(commit: Commit, { signal }: ReadOptions = {}): Promise<Trailer[]> {
     if (!commit.body.includes(':')) return [];
     const format = '--format=%(trailers:unfold,separator=%x00)';
     const show = gitCommand('show', { options: [flag(format), flag('--no-patch')], revisions: [commit.oid] });
-    const output = await this.#git.run(show, { repository: this.#repository, signal });
+    const output = await this.#repository.run(show, { signal });
     return parseTrailers(output.at(-1) === 0x0a ? output.subarray(0, -1) : output);
   }
 
   /**
-   * Reads many objects whole, named by full ids, in the order of the source and in batches as git prints them: a history's commits, small
-   * blobs. Costs a process; for a handful of objects ask for each, all at once.
+   * Reads many objects whole, named by full ids, in the order of the source and in batches as git
+   * prints them: a history's commits, small blobs. Costs a process; for a few objects, use
+   * concurrent single reads.
    *
    * @see read-many.ts
    */
@@ -158,29 +207,40 @@ export class ObjectReader {
     return readMany(this.#pool, this.#repository, source, options);
   }
 
-  /** As {@link readMany}, only ids, types and sizes. */
+  /** Reads only ids, types and sizes, like {@link readMany}. */
   infoMany<T extends NamedObject>(source: Source<T>, options: ReadOptions = {}): AsyncGenerator<InfoOf<T>[]> {
     return infoMany(this.#pool, this.#repository, source, options);
   }
 
-  /** As {@link readMany}, in pieces, for objects of any size: nothing is held. */
-  readPieces<T extends NamedObject>(source: Source<T>, options: ReadOptions = {}): AsyncGenerator<PieceOf<T>[]> {
+  /** Reads objects of any size in pieces, like {@link readMany}, without buffering them. */
+  readPieces<T extends NamedObject>(
+    source: Source<T>,
+    options: ReadOptions = {},
+  ): AsyncGenerator<PieceOf<T>[]> {
     return readPieces(this.#pool, this.#repository, source, options);
   }
 
-  async #look(mode: LookupMode, revision: Buffer, maxBytes: number, options: ReadOptions): Promise<Found | undefined> {
-    if (revision.includes(0)) throw new GitalyError('INVALID_ARGUMENT', 'revision must not contain NUL bytes');
+  async #look(
+    mode: LookupMode,
+    revision: Buffer,
+    maxBytes: number,
+    options: ReadOptions,
+  ): Promise<Found | undefined> {
+    if (revision.includes(0))
+      throw new GitalyError('INVALID_ARGUMENT', 'revision must not contain NUL bytes');
     const pinned = this.pin(revision);
-    const known = this.#pool.atHand(this.#repository, pinned);
-    if (known !== undefined) return mode === 'info' ? { oid: known.oid, type: known.type, size: known.size } : known;
+    const known = this.#pool.cached(this.#repository, pinned);
+    if (known !== undefined)
+      return mode === 'info' ? { oid: known.oid, type: known.type, size: known.size } : known;
 
     const { signal } = options;
     if (signal?.aborted === true) throw abortError(signal);
-    const whole = pinned.length > 40 ? this.#cutId(pinned) : pinned;
+    const whole = pinned.length > OID_DIGITS.sha1 ? this.#cutId(pinned) : pinned;
     const wanted = this.#fitsOnALine(whole) ? whole : await this.#resolve(whole, signal);
     if (wanted === undefined) return undefined;
     const lookup = new Lookup(mode, wanted, maxBytes);
-    if (DIFFICULT.test(wanted.toString('latin1'))) this.#pool.submitAlone(this.#repository, lookup, signal);
+    if (wanted.length > MAX_SHARED_BYTES || DIFFICULT.test(wanted.toString('latin1')))
+      this.#pool.submitAlone(this.#repository, lookup, signal);
     else this.#pool.submit(this.#repository, lookup);
     if (signal === undefined) return await lookup.answer;
     const onAbort = (): void => lookup.reject(abortError(signal));
@@ -193,42 +253,57 @@ export class ObjectReader {
   }
 
   /**
-   * A revision with the id that its reference holds now in place of the reference's name, where that can be told without git: what is then
-   * asked of it, more than once perhaps, is of one and the same commit, and may be at hand.
+   * A revision with the id that its reference holds now in place of the reference's name, where
+   * that can be told without git: what is then asked of it, more than once perhaps, is of one and
+   * the same commit, and may be cached.
    */
   pin(revision: Buffer): Buffer {
     if (revision.length > MAX_REFERENCE_BYTES) return revision;
     const [, name, rest = ''] = REFERENCE.exec(revision.toString('latin1')) ?? [];
     if (name === undefined) return revision;
-    const resolved = this.#git.refs(this.#repository).resolveShortNow(name);
-    return resolved === undefined ? revision : Buffer.from(resolved.oid + rest, 'latin1');
+    const oid = this.#resolveName(name);
+    return oid === undefined ? revision : Buffer.from(oid + rest, 'latin1');
   }
 
-  /** Newer versions of git keep short ids in the space of long ones, so that one is found with zeros behind it; and so it is with all. */
+  /**
+   * Removes the zeros after an id. Newer versions of git store short ids in the space of long ones,
+   * so they accept such an id; this makes all versions equal.
+   */
   #cutId(revision: Buffer): Buffer {
-    const [, id, peel = ''] = ID_AND_ZEROS.exec(revision.toString('latin1')) ?? [];
-    if (id === undefined || this.#git.objectFormat(this.#repository) !== 'sha1') return revision;
-    return Buffer.from(id + peel, 'latin1');
+    const cut = cutPaddedOid(revision.toString('latin1'));
+    if (cut === undefined || this.#repository.objectFormat !== 'sha1') return revision;
+    return Buffer.from(cut, 'latin1');
   }
 
-  /** Whether a process that reads lines gets the revision as it is (git drops a carriage return before the line feed). */
+  /**
+   * Reports whether a process that reads lines receives the revision unchanged (git drops a
+   * carriage return before the line feed).
+   */
   #fitsOnALine(revision: Buffer): boolean {
-    return this.#git.capabilities.catFileNul || !(revision.includes(0x0a) || revision.at(-1) === 0x0d);
+    return (
+      this.#repository.git.capabilities.catFileNul || !(revision.includes(0x0a) || revision.at(-1) === 0x0d)
+    );
   }
 
-  /** The id of what a revision names, from a git of its own. */
+  /** Resolves a revision to its id with a separate git. */
   async #resolve(revision: Buffer, signal: AbortSignal | undefined): Promise<Buffer | undefined> {
     if (revision[0] === 0x2d) return undefined;
     try {
-      const command = gitCommand('rev-parse', { options: [flag('--quiet'), flag('--verify')], revisions: [revision] });
-      return (await this.#git.run(command, { repository: this.#repository, signal })).subarray(0, -1);
+      const command = gitCommand('rev-parse', {
+        options: [flag('--quiet'), flag('--verify')],
+        revisions: [revision],
+      });
+      return (await this.#repository.run(command, { signal })).subarray(0, -1);
     } catch (error) {
       if (error instanceof GitExitError && error.signal === undefined) return undefined;
       throw error;
     }
   }
 
-  /** The mailmap of HEAD, for commits that were read with {@link readMany}; its id is asked for in the same write as the commit, its contents only when they are new. */
+  /**
+   * Returns the mailmap of HEAD, for commits that were read with {@link readMany}. Its id is
+   * requested in the same write as the commit, its contents only when they are new.
+   */
   async mailmap(): Promise<Mailmap | undefined> {
     const found = await this.#pool.mailmapInfo(this.#repository);
     if (found?.type !== 'blob' || found.size > MAX_MAILMAP_BYTES) return undefined;
@@ -245,9 +320,9 @@ function isWhole(found: Found): found is Found & RawObject {
   return found.data !== undefined;
 }
 
-/** An object whose stream is made only when someone asks for it. */
+/** An object whose stream is created on demand. */
 export class OpenedObject implements OpenObject {
-  readonly oid: string;
+  readonly oid: Oid;
   readonly type: ObjectInfo['type'];
   readonly size: number;
   readonly data: Buffer | undefined;
@@ -259,7 +334,8 @@ export class OpenedObject implements OpenObject {
     this.size = size;
     this.data = data;
     this.#stream = stream;
-    // An abort may destroy the stream before anyone listens; whoever reads it sees the error all the same.
+    // An abort may destroy the stream before there is a listener; the reader receives the error
+    // nevertheless.
     stream?.on('error', () => {});
   }
 

@@ -3,15 +3,16 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/init-repository';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { Git } from '../git.ts';
+import { until } from '#testkit/until';
 import { type Looked, openListed } from './open-listed.ts';
 
 const path = join(makeScratchDirectory('open-listed'), 'x.git');
 initRepository(path);
-const git = await Git.start({ binary: 'git' });
-const objects = git.objects({ path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] });
+const git = await GitFixture.start();
+const objects = git.open(path).objects;
 after(async () => {
   await git.close();
   rmSync(join(path, '..'), { recursive: true });
@@ -23,7 +24,7 @@ const look = async (oid: string): Promise<Looked> => {
   return { info, isWanted: info !== undefined };
 };
 
-test('small and big objects come in the order of the list, big ones through one process at a time', async () => {
+test('objects come in the order of the list, big ones through one process at a time', async () => {
   const contents = Array.from({ length: 12 }, (_, index) => randomBytes(index % 3 === 0 ? 400_000 : 30));
   const oids = contents.map(blob);
   const items = [...oids, '1'.repeat(40), ...oids];
@@ -33,7 +34,7 @@ test('small and big objects come in the order of the list, big ones through one 
     const chunks: Buffer[] = [];
     for await (const chunk of object?.stream ?? []) chunks.push(chunk as Buffer);
     found.push(object === undefined ? undefined : Buffer.concat(chunks));
-    assert.ok(git.catFiles.counts.running <= 2, `${git.catFiles.counts.running} processes`);
+    await until(() => git.caches.catFiles.counts.running <= 2);
   }
 
   assert.deepEqual(found, [...contents, undefined, ...contents]);

@@ -1,40 +1,45 @@
-import { mapAhead } from '#base/map-ahead';
+import { LoopSlice } from '#base/loop-turns';
+import { mapAhead } from '#base/streams/map-ahead';
 import type { ObjectInfo } from './object-info.ts';
 import type { ObjectReader, OpenObject, ReadOptions } from './object-reader.ts';
 
-/** What a look-up found out about an item. */
+/** Result of looking up an item. */
 export interface Looked {
-  /** Of the item's object; `undefined` when there is none. */
+  /** The item's object; `undefined` if there is none. */
   readonly info: ObjectInfo | undefined;
-  /** Whether its contents are to be opened. */
+  /** True if its contents must be opened. */
   readonly isWanted: boolean;
 }
 
-/** An item, what was found out about it, and its contents when they were wanted (and are still there). */
+/** An item, the result of its lookup, and its contents if they are wanted (and still exist). */
 export interface Listed<T, L extends Looked> {
   readonly item: T;
   readonly looked: L;
-  /** A big one has to be read to its end or destroyed before the next is asked for. */
+  /** A big one must be read to its end or destroyed before the next is requested. */
   readonly object: OpenObject | undefined;
 }
 
 export interface ListedOptions<T, L extends Looked> extends ReadOptions {
-  /** Finds out about one item, with questions to the `ObjectReader`. Called for many items at once. */
+  /** Looks up one item with the `ObjectReader`. Called for many items concurrently. */
   readonly look: (item: T) => Promise<L>;
 }
 
-/** So many are looked up at once. */
+/** Number of concurrent lookups. */
 const GROUP = 128;
-/** Contents up to so many bytes are read ahead of the reader. */
+/** Limit of contents that are read ahead. */
 const AHEAD_BYTES = 4 * 1024 * 1024;
-/** Bigger objects are opened when their turn comes: each takes a process out of service while it is read. */
+/**
+ * Size of objects that are opened only when their turn comes: each takes a process out of the pool
+ * while it is read.
+ */
 const BIG_BYTES = 256 * 1024;
 
 /**
- * Reads what a client lists, in its order, through the shared processes: looks many up at once, then asks for the contents of small ones
- * at once. Holds at most 4 MiB of contents. For lists that come in a request; what comes out of a walk is for `readMany`.
+ * Reads the objects that a client lists, in its order, through the shared processes: looks many up
+ * at once, then requests the contents of small ones at once. Buffers at most 4 MiB of contents. It
+ * is for lists in a request; for the result of a walk, use `readMany`.
  *
- * @throws what a look-up throws, when its turn comes: everything before it has been given by then.
+ * @throws the error of a lookup, when its turn comes, after everything before it was yielded.
  */
 export async function* openListed<T, L extends Looked>(
   objects: ObjectReader,
@@ -44,9 +49,14 @@ export async function* openListed<T, L extends Looked>(
   const open = async (outcome: Outcome<T, L>): Promise<Listed<T, L>> => {
     if ('error' in outcome) throw outcome.error;
     const { info, isWanted } = outcome.looked;
-    return { ...outcome, object: info === undefined || !isWanted ? undefined : await objects.openObject(info.oid, { signal }) };
+    return {
+      ...outcome,
+      object: info === undefined || !isWanted ? undefined : await objects.openObject(info.oid, { signal }),
+    };
   };
+  const slice = new LoopSlice();
   for (let start = 0; start < items.length; start += GROUP) {
+    await slice.pause(signal);
     const outcomes = mapAhead(items.slice(start, start + GROUP), GROUP, (item) => outcomeOf(item, look));
     for await (const run of runsThatFit(outcomes)) yield* mapAhead(run, run.length, open);
   }
@@ -58,13 +68,15 @@ async function outcomeOf<T, L>(item: T, look: (item: T) => Promise<L>): Promise<
   try {
     return { item, looked: await look(item) };
   } catch (error) {
-    // Told when its turn comes.
+    // Thrown when its turn comes.
     return { error };
   }
 }
 
-/** Cuts a list where the contents would be too much to hold, and before and after a big one. */
-async function* runsThatFit<T, L extends Looked>(outcomes: AsyncIterable<Outcome<T, L>>): AsyncGenerator<Outcome<T, L>[]> {
+/** Splits a list where the contents would exceed the limit, and before and after a big one. */
+async function* runsThatFit<T, L extends Looked>(
+  outcomes: AsyncIterable<Outcome<T, L>>,
+): AsyncGenerator<Outcome<T, L>[]> {
   let run: Outcome<T, L>[] = [];
   let bytes = 0;
   for await (const outcome of outcomes) {

@@ -4,16 +4,16 @@ import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { addCommit, gitOutput, initRepository } from '#testkit/init-repository';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import type { ObjectReader } from './object-reader.ts';
 import type { Source } from './read-many.ts';
 import { allObjects, type WalkedObject, walkObjects } from './walk-objects.ts';
 
 const directory = makeScratchDirectory('read-many');
-const git = await Git.start({ binary: 'git' });
+const git = await GitFixture.start();
 after(async () => {
   await git.close();
   rmSync(directory, { recursive: true });
@@ -31,11 +31,13 @@ interface Fixture {
 function fixture(objectFormat: 'sha1' | 'sha256' = 'sha1'): Fixture {
   const path = join(directory, `${count++}.git`);
   initRepository(path, { objectFormat });
-  const repository = { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] };
+  const repository = git.open(path);
   const run = (args: string[], input?: string | Uint8Array): string => gitOutput(path, args, input);
   const blob = (data: string | Uint8Array): string => run(['hash-object', '-w', '--stdin'], data);
   const commit = (files: Record<string, string | Uint8Array>): string => {
-    const parts: (string | Uint8Array)[] = ['commit refs/heads/main\ncommitter A <a@x> 1600000000 +0000\ndata 1\nx\ndeleteall\n'];
+    const parts: (string | Uint8Array)[] = [
+      'commit refs/heads/main\ncommitter A <a@x> 1600000000 +0000\ndata 1\nx\ndeleteall\n',
+    ];
     for (const [name, data] of Object.entries(files)) {
       const quoted = name.replace('\t', '\\t').replace('\r', '\\r');
       parts.push(`M 100644 inline "${quoted}"\ndata ${data.length}\n`, data, '\n');
@@ -43,7 +45,7 @@ function fixture(objectFormat: 'sha1' | 'sha256' = 'sha1'): Fixture {
     run(['fast-import', '--quiet', '--force'], Buffer.concat(parts.map((part) => Buffer.from(part))));
     return run(['rev-parse', 'main']);
   };
-  return { repository, objects: git.objects(repository), run, blob, commit };
+  return { repository, objects: repository.objects, run, blob, commit };
 }
 
 async function flat<T>(batches: AsyncIterable<readonly T[]>): Promise<T[]> {
@@ -56,14 +58,14 @@ const named = (...oids: string[]): Source<{ oid: string }> => {
   return () => [oids.map((oid) => ({ oid }))];
 };
 
-/** No process may be left behind. */
+/** Asserts that no process is left. */
 async function assertNoneLent(): Promise<void> {
-  for (let tries = 0; tries < 100 && git.catFiles.counts.running > 0; tries++) await sleep(20);
-  assert.equal(git.catFiles.counts.running, 0);
+  for (let tries = 0; tries < 100 && git.caches.catFiles.counts.running > 0; tries++) await sleep(20);
+  assert.equal(git.caches.catFiles.counts.running, 0);
 }
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
-  test(`a walk of a ${objectFormat} repository finds what rev-list prints, and its objects are read in that order`, async () => {
+  test(`a walk of a ${objectFormat} repository yields the objects of rev-list in its order`, async () => {
     const { repository, objects, run, commit } = fixture(objectFormat);
     const files: Record<string, string | Uint8Array> = {
       '\ttab': 'tab',
@@ -75,7 +77,8 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     for (let index = 0; index < 3000; index++) files[`file ${index}`] = `content ${index}`;
     commit(files);
 
-    const walk: Source<WalkedObject> = (signal) => walkObjects(git, repository, { revisions: ['main'], type: 'blob', signal });
+    const walk: Source<WalkedObject> = (signal) =>
+      walkObjects(repository, { revisions: ['main'], type: 'blob', signal });
     const read = await flat(objects.readMany(walk));
 
     const printed = run([
@@ -90,7 +93,8 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       read.map(({ item }) => `${item.oid} ${item.path}`),
       printed.split('\n'),
     );
-    for (const { item, object } of read) assert.deepEqual(object?.data, Buffer.from(files[item.path.toString()] ?? 'none'));
+    for (const { item, object } of read)
+      assert.deepEqual(object?.data, Buffer.from(files[item.path.toString()] ?? 'none'));
     await assertNoneLent();
   });
 }
@@ -102,11 +106,12 @@ test('all objects are those that git lists, with or without a type', async () =>
   run(['repack', '-adq']);
   commit({ a: 'a', c: 'c' });
   const lines = run(['cat-file', '--batch-all-objects', '--batch-check']).split('\n').sort();
-  const print = ({ oid, type, size }: { oid: string; type: string; size: number }): string => `${oid} ${type} ${size}`;
+  const print = ({ oid, type, size }: { oid: string; type: string; size: number }): string =>
+    `${oid} ${type} ${size}`;
 
-  assert.deepEqual((await flat(allObjects(git, repository))).map(print).sort(), lines);
+  assert.deepEqual((await flat(allObjects(repository))).map(print).sort(), lines);
   assert.deepEqual(
-    (await flat(allObjects(git, repository, { type: 'blob' }))).map(print).sort(),
+    (await flat(allObjects(repository, { type: 'blob' }))).map(print).sort(),
     lines.filter((line) => line.includes(' blob ')),
   );
 });
@@ -126,7 +131,7 @@ test('pseudo-revisions and revisions may be mixed in any order', async () => {
     ['main', '--not', '--all'],
   ];
   for (const revisions of lists) {
-    const walked = await flat(walkObjects(git, repository, { revisions }));
+    const walked = await flat(walkObjects(repository, { revisions }));
     assert.deepEqual(
       walked.map(({ oid, path }) => `${oid} ${path}`.trimEnd()),
       run(['rev-list', '--objects', ...revisions])
@@ -159,20 +164,23 @@ test('objects that are not there are told apart, and the same one may be asked f
 test('a revision that git does not know is an error in git’s words, after what came before', async () => {
   const { repository, objects, commit } = fixture();
   commit({ a: 'a' });
-  const walk: Source<WalkedObject> = (signal) => walkObjects(git, repository, { revisions: ['main:a', 'nope'], signal });
+  const walk: Source<WalkedObject> = (signal) =>
+    walkObjects(repository, { revisions: ['main:a', 'nope'], signal });
   const message = `rev-list pipeline command: exit status 128, stderr: "fatal: bad revision 'nope'\\n"`;
 
   await assert.rejects(flat(objects.readMany(walk)), { message });
-  await assert.rejects(flat(walkObjects(git, repository, { revisions: ['--not', 'nope'] })), { message });
+  await assert.rejects(flat(walkObjects(repository, { revisions: ['--not', 'nope'] })), { message });
   await assertNoneLent();
 });
 
 test('an object directory that is missing is an error of cat-file', async () => {
   const { repository } = fixture();
-  const quarantined = { ...repository, objectDirectory: `${repository.path}/none` };
+  const quarantined = repository.withObjectDirectories({ objectDirectory: `${repository.path}/none` });
 
-  await assert.rejects(flat(allObjects(git, quarantined)), {
-    message: `cat-file failed: exit status 128, stderr: {"fatal: not a git repository: '${repository.path}'\\n" '\\x00' '\\x00'}`,
+  await assert.rejects(flat(allObjects(quarantined)), {
+    message:
+      'cat-file failed: exit status 128, stderr: {"fatal: not a git repository: ' +
+      `'${repository.path}'\\n" '\\x00' '\\x00'}`,
   });
 });
 
@@ -203,7 +211,7 @@ test('a reader that leaves ends both processes, in the middle of a big object to
   const ended: boolean[] = [];
   async function* walk(signal: AbortSignal): AsyncGenerator<WalkedObject[]> {
     try {
-      yield* walkObjects(git, repository, { revisions: ['main'], type: 'blob', signal });
+      yield* walkObjects(repository, { revisions: ['main'], type: 'blob', signal });
     } finally {
       ended.push(true);
     }
@@ -259,11 +267,13 @@ test('a slow reader stops git and its source', async () => {
 test('a thousand commits and their trees are read by one process', async () => {
   const { repository, objects } = fixture();
   for (let number = 1; number <= 3; number++) addCommit(repository.path, number);
-  const { started } = git.catFiles.counts;
+  const { started } = git.caches.catFiles.counts;
 
-  const read = await flat(objects.readMany((signal) => walkObjects(git, repository, { revisions: ['main'], signal })));
+  const read = await flat(
+    objects.readMany((signal) => walkObjects(repository, { revisions: ['main'], signal })),
+  );
 
-  assert.equal(git.catFiles.counts.started, started + 1);
+  assert.equal(git.caches.catFiles.counts.started, started + 1);
   assert.deepEqual(
     read.map(({ object }) => object?.type),
     ['commit', 'tree', 'commit', 'commit'],

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { GitalyError } from '#base/gitaly-error';
+import type { CommandRepository } from '../command/command-repository.ts';
 import { abortError } from '../command/exit-error.ts';
-import type { GitProcess } from '../command/git-process.ts';
-import type { GitRepository } from '../repository.ts';
-import { type Answer, AnswerParser } from './answer-parser.ts';
-import { type CatFilePool, deadError, isRefusal } from './cat-file-pool.ts';
+import type { GitProcess } from '../command/process/git-process.ts';
+import { type Answer, AnswerParser } from './cat-file/answer-parser.ts';
+import { type CatFilePool, deadError, isRefusal } from './cat-file/cat-file-pool.ts';
 import type { ObjectInfo, RawObject } from './object-info.ts';
 
 /** Something that names an object by its full id. */
@@ -13,58 +13,63 @@ export interface NamedObject {
   readonly oid: string;
 }
 
-/** An item of the source and what git knows of its object; `info` is `undefined` when there is none. */
+/** An item of the source and the info of its object; `undefined` if there is none. */
 export interface InfoOf<T> {
   readonly item: T;
   readonly info: ObjectInfo | undefined;
 }
 
-/** An item of the source and its whole object; `undefined` when there is none. */
+/** An item of the source and its whole object; `undefined` if there is none. */
 export interface ObjectOf<T> {
   readonly item: T;
   readonly object: RawObject | undefined;
 }
 
-/** A piece of an object's contents. An object without contents, or one that is not there, gives one piece without data. */
+/** A piece of an object's contents. An empty or missing object has one piece without data. */
 export interface PieceOf<T> extends InfoOf<T> {
   readonly isFirst: boolean;
   readonly isLast: boolean;
   readonly data: Buffer;
 }
 
-/** Gives the objects to read, in batches; whatever it starts has to end with the signal. */
-export type Source<T extends NamedObject> = (signal: AbortSignal) => AsyncIterable<readonly T[]> | Iterable<readonly T[]>;
+/** Yields the objects to read, in batches; anything that it starts must end with the signal. */
+export type Source<T extends NamedObject> = (
+  signal: AbortSignal,
+) => AsyncIterable<readonly T[]> | Iterable<readonly T[]>;
 
 export interface ReadManyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Objects up to this size come in one piece. */
+/** Objects up to this size are one piece. */
 const ONE_PIECE_BYTES = 128 * 1024;
-/** One object may not take more memory than this. */
+/** Limit of one object's memory. */
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 const NO_DATA = Buffer.alloc(0);
 
-/** Reads the infos of many objects. As {@link readPieces}. */
+/** Reads the infos of many objects, like {@link readPieces}. */
 export async function* infoMany<T extends NamedObject>(
   pool: CatFilePool,
-  repository: GitRepository,
+  repository: CommandRepository,
   source: Source<T>,
   { signal }: ReadManyOptions = {},
 ): AsyncGenerator<InfoOf<T>[]> {
   for await (const answers of ask(pool, repository, { source, verb: 'info', signal })) {
-    yield answers.map(({ item, answer }) => ({ item, info: answer.kind === 'header' ? answer.info : undefined }));
+    yield answers.map(({ item, answer }) => ({
+      item,
+      info: answer.kind === 'header' ? answer.info : undefined,
+    }));
   }
 }
 
 /**
- * Reads many objects whole. As {@link readPieces}.
+ * Reads many objects whole, like {@link readPieces}.
  *
  * @throws {GitalyError} RESOURCE_EXHAUSTED when one is bigger than `maxBytes` (default 64 MiB).
  */
 export async function* readMany<T extends NamedObject>(
   pool: CatFilePool,
-  repository: GitRepository,
+  repository: CommandRepository,
   source: Source<T>,
   options: ReadManyOptions & { readonly maxBytes?: number } = {},
 ): AsyncGenerator<ObjectOf<T>[]> {
@@ -89,15 +94,17 @@ export async function* readMany<T extends NamedObject>(
 }
 
 /**
- * Reads the contents of many objects in the order in which the source names them, as git prints them: objects of any size, those above 128 KiB in
- * pieces and never held as a whole. There is one process for all, which belongs to this reader: a slow one slows it down (and the source, which is asked for no
- * more than what fits into the pipe), one that leaves ends it.
+ * Reads the contents of many objects in the order of the source, as git prints them: objects of any
+ * size, those above 128 KiB in pieces and never buffered as a whole. One dedicated process serves
+ * all: a slow reader slows it down (and the source, which is read only as the pipe has space), and
+ * a reader that stops early ends it.
  *
- * @throws whatever the source throws, once everything before it has been read; {GitalyError} without a code when git dies.
+ * @throws any error of the source, after everything before it was read; {GitalyError} without a
+ *   code when git dies.
  */
 export async function* readPieces<T extends NamedObject>(
   pool: CatFilePool,
-  repository: GitRepository,
+  repository: CommandRepository,
   source: Source<T>,
   { signal }: ReadManyOptions = {},
 ): AsyncGenerator<PieceOf<T>[]> {
@@ -110,7 +117,8 @@ export async function* readPieces<T extends NamedObject>(
       if (answer.kind === 'header') {
         info = answer.info;
         isFirst = true;
-        if (info === undefined || info.size === 0) pieces.push({ item, info, isFirst, isLast: true, data: NO_DATA });
+        if (info === undefined || info.size === 0)
+          pieces.push({ item, info, isFirst, isLast: true, data: NO_DATA });
       } else if (!answer.isLast && info !== undefined && info.size <= ONE_PIECE_BYTES) {
         kept.push(answer.bytes);
       } else {
@@ -135,19 +143,25 @@ interface AnswerTo<T> {
   readonly answer: Answer;
 }
 
-/** Feeds a process from the source, and gives what it answers together with what was asked. */
+/** Feeds a process from the source, and yields its responses with their items. */
 async function* ask<T extends NamedObject>(
   pool: CatFilePool,
-  repository: GitRepository,
+  repository: CommandRepository,
   question: Question<T>,
 ): AsyncGenerator<AnswerTo<T>[]> {
   const left = new AbortController();
-  const signal = question.signal === undefined ? left.signal : AbortSignal.any([question.signal, left.signal]);
-  const run = pool.lend(repository, signal);
-  /** Asked and not answered yet, in batches. As much as the pipes hold. */
+  const signal =
+    question.signal === undefined ? left.signal : AbortSignal.any([question.signal, left.signal]);
+  const run = pool.borrow(repository, signal);
+  /** Batches of requests without a response. The pipes bound their number. */
   const waiting: (readonly T[])[] = [];
-  const feeding = feed(run.stdin, { ...question, signal, delimiter: pool.delimiter, asked: (batch) => waiting.push(batch) });
-  // It may fail long before it is waited for.
+  const feeding = feed(run.stdin, {
+    ...question,
+    signal,
+    delimiter: pool.delimiter,
+    asked: (batch) => waiting.push(batch),
+  });
+  // It may fail long before it is awaited.
   feeding.catch(() => {});
   try {
     const parser = new AnswerParser({ delimiter: pool.delimiter, contents: question.verb === 'contents' });
@@ -158,12 +172,15 @@ async function* ask<T extends NamedObject>(
   } finally {
     left.abort();
     await run[Symbol.asyncDispose]();
-    // What the source said is told above, unless something else came first.
+    // An error of the source was thrown above, unless another one came first.
     await feeding.catch(() => {});
   }
 }
 
-/** Where git does not even begin, the source's git does not either, and what it says is what clients know. */
+/**
+ * Returns the error of a process that ended. If git did not begin, the source's git did not either,
+ * and clients know its error.
+ */
 async function reasonOfDeath(run: GitProcess, feeding: Promise<void>): Promise<unknown> {
   const error = deadError(run.stderr());
   if (!isRefusal(run.stderr())) return error;
@@ -173,7 +190,7 @@ async function reasonOfDeath(run: GitProcess, feeding: Promise<void>): Promise<u
   );
 }
 
-/** Puts answers to the items that were asked for. */
+/** Assigns responses to the requested items. */
 async function* match<T>(
   parser: AnswerParser,
   output: AsyncIterable<Buffer>,
@@ -208,7 +225,10 @@ async function* outputOf(run: GitProcess, signal: AbortSignal | undefined): Asyn
   }
 }
 
-/** Asks for everything that the source names, a flush behind every batch, and closes the input. Ends early when the process does. */
+/**
+ * Requests everything from the source, with a flush after every batch, and closes the input. Ends
+ * early when the process does.
+ */
 async function feed<T extends NamedObject>(
   stdin: Writable,
   options: Question<T> & {
@@ -232,13 +252,13 @@ async function feed<T extends NamedObject>(
   }
 }
 
-/** Waits until more may be written, or nobody reads any more. */
+/** Waits until more may be written, or there is no reader any more. */
 async function drained(stdin: Writable, signal: AbortSignal): Promise<void> {
   const closed = new AbortController();
   const stop = (): void => closed.abort();
   stdin.once('close', stop);
   try {
-    // Rejected when there is no use in waiting any longer, which the caller finds out for itself.
+    // Rejected when there is no reason to wait any longer, which the caller detects itself.
     await once(stdin, 'drain', { signal: AbortSignal.any([signal, closed.signal]) }).catch(() => {});
   } finally {
     stdin.off('close', stop);

@@ -1,11 +1,12 @@
+import type { Git } from '../command/git.ts';
+import { checkRevision } from '../command/git-command.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
-import type { Git } from '../git.ts';
 
-/** Where the revisions of a `rev-list --stdin` go. */
+/** The revisions of a `rev-list --stdin`. */
 export interface RevisionInput {
-  /** For standard input, a revision a line. */
+  /** Data for standard input, one revision per line. */
   readonly stdin: Buffer;
-  /** Words of the command line, behind `--stdin`; use `endOfRevisions` with them. */
+  /** Words of the command line after `--stdin`; use `endOfRevisions` with them. */
   readonly words: readonly Arg[];
 }
 
@@ -13,15 +14,23 @@ const DASH = 0x2d;
 const LF = Buffer.from('\n');
 
 /**
- * Lays out revisions and pseudo-revisions (`--all`, `--not`, `--glob=…`) for `rev-list --stdin`. git before 2.42 takes only revisions from
- * its standard input; there everything from the first pseudo-revision on goes to the command line, which keeps the order, since
- * `--stdin` is read where it stands. A line feed in a path splits the revision, as it does in git.
+ * Arranges revisions and pseudo-revisions (`--all`, `--not`, `--glob=…`) for `rev-list --stdin`.
+ * git before 2.42 accepts only revisions on standard input; for it, everything from the first
+ * pseudo-revision on goes to the command line, which keeps the order, because `--stdin` is read at
+ * its position. A line feed in a path splits the revision, as in git.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT for a line that git would parse as an option or as the
+ *   `--` before paths.
  */
-export function revisionInput({ capabilities }: Git, revisions: readonly (string | Uint8Array)[]): RevisionInput {
-  const all = revisions.map((revision) => Buffer.from(revision));
-  const firstPseudo = capabilities.revListStdinPseudo ? -1 : all.findIndex((revision) => revision[0] === DASH);
+export function revisionInput(
+  { capabilities }: Git,
+  revisions: readonly (string | Uint8Array)[],
+): RevisionInput {
+  const all = revisions.flatMap((revision) => linesOf(Buffer.from(revision)));
+  for (const line of all) checkRevision('rev-list', line);
+  const firstPseudo = capabilities.revListStdinPseudo ? -1 : all.findIndex((line) => line[0] === DASH);
   const lines = firstPseudo === -1 ? all : all.slice(0, firstPseudo);
-  const words = firstPseudo === -1 ? [] : all.slice(firstPseudo).flatMap(linesOf);
+  const words = firstPseudo === -1 ? [] : all.slice(firstPseudo);
   return { stdin: Buffer.concat(lines.flatMap((line) => [line, LF])), words };
 }
 

@@ -1,90 +1,101 @@
 import { statSync } from 'node:fs';
-import { mapAhead } from '#base/map-ahead';
-import type { GitRepository } from '../repository.ts';
+import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
+import { mapAhead } from '#base/streams/map-ahead';
+import type { GitDirectory } from '../command/git-directory.ts';
+import { FallBackToGit } from '../in-process.ts';
+import { behindName, behindPrefix, edgesBelow, sortedNames } from './files/name-ranges.ts';
+import type { PackedLines } from './files/packed-lines.ts';
+import { MAX_SYMBOLIC_DEPTH, type RefFiles } from './files/ref-files.ts';
+import { type LooseRef, walkLooseRefs } from './files/walk-loose-refs.ts';
 import type { HiddenRefs } from './hidden-refs.ts';
-import type { RawRef } from './loose-ref.ts';
-import { behindName, behindPrefix, edgesBelow, sortedNames } from './name-ranges.ts';
-import { OddReferencesError } from './odd-references.ts';
-import type { PackedLines } from './packed-lines.ts';
-import type { ResolvedRef } from './resolved-refs.ts';
-import { type LooseRef, walkLooseRefs } from './walk-loose-refs.ts';
 
-/** What a client asks with `ls-refs`, and what it may see. */
+/** A client's `ls-refs` request, and the visible references. */
 export interface AdvertisedRefsQuery {
-  /** Says what tag objects lead to. */
+  /** Includes the targets of tag objects. */
   readonly peel: boolean;
-  /** Says where symbolic references lead. */
+  /** Includes the targets of symbolic references. */
   readonly symrefs: boolean;
-  /** Names the branch that HEAD stands for when it does not exist yet. Without effect when not `symrefs`. */
+  /** Includes the branch of HEAD if it does not exist yet. Has no effect without `symrefs`. */
   readonly unborn: boolean;
-  /** References that begin with one of these; none means all. */
+  /** Prefixes of the listed references; none means all. */
   readonly prefixes: readonly Buffer[];
   readonly hidden: HiddenRefs;
 }
 
 export interface AdvertiseParts {
-  readonly repository: GitRepository;
-  /** What a reference holds in its file, or in packed-refs. */
-  readonly read: (name: Buffer) => RawRef | 'odd' | undefined;
-  /** Follows a reference in the files. */
-  readonly resolve: (name: Buffer) => ResolvedRef | 'odd' | undefined;
+  readonly repository: GitDirectory;
+  readonly files: Pick<RefFiles, 'read' | 'follow'>;
   /** The packed references. */
   readonly packedLines: (options: { peel: boolean }) => Promise<PackedLines>;
-  /** What the tag object of an id leads to. */
+  /** Returns the target of a tag object. */
   readonly peel: (oid: string) => Promise<string | undefined>;
 }
 
-/** Each costs some searches, and a rule a comparison with every loose reference: for more, git is as fast. */
+/**
+ * Limit of prefixes and rules: each prefix costs some searches, and each rule a comparison with
+ * every loose reference; for more, git is as fast.
+ */
 const MAX_PREFIXES = 1_000;
 const MAX_HIDING_RULES = 100;
-/** Git reads more of them faster, and without keeping others waiting. */
+/**
+ * Limit of loose references: git reads more of them faster, and without blocking other requests.
+ */
 const MAX_LOOSE = 300;
-/** git: SYMREF_MAXDEPTH */
-const MAX_SYMBOLIC_DEPTH = 5;
 /** Objects that are looked up at once. */
 const PEEL_AHEAD = 256;
 
 const HEAD = Buffer.from('HEAD');
 const NAMESPACE = Buffer.from('refs/');
-const FLUSH = Buffer.from('0000');
 
 /**
- * The answer to `ls-refs`: packets of HEAD and of the references in the order of names, and a flush packet. In pieces that must not be
- * changed; most of them are parts of what is kept for the next answer.
+ * Returns the response to `ls-refs`: packets of HEAD and of the references in the order of names,
+ * and a flush packet. The pieces must not be changed; most of them are parts of the cache.
  *
- * @throws {OddReferencesError} when only git knows the answer.
+ * @throws {FallBackToGit} when only git knows the answer.
  */
 export async function advertisedRefs(parts: AdvertiseParts, query: AdvertisedRefsQuery): Promise<Buffer[]> {
   const { repository, packedLines } = parts;
   if (query.prefixes.length > MAX_PREFIXES || query.hidden.names.length > MAX_HIDING_RULES) {
-    throw new OddReferencesError('a question with very many words');
+    throw new FallBackToGit('very many prefixes or hidden references');
   }
   if (!isDirectory(`${repository.path}/refs`) || !isDirectory(repository.objectDirectory)) {
-    throw new OddReferencesError('no repository');
+    throw new FallBackToGit('a directory of the repository is missing');
   }
   const prefixes = query.prefixes.length === 0 ? [NAMESPACE] : query.prefixes.flatMap(insideNamespace);
   const areas = withoutNested(prefixes);
   const isVisible = (name: Buffer): boolean => isBelowOne(name, areas) && !query.hidden.has(name);
   const head = readHead(parts);
-  // Loose files come before packed-refs: git writes that before it removes the files that are in it.
+  // Loose files are read before packed-refs: git writes that before it removes the packed files.
   const loose = (await looseRefs(parts, areas)).filter(({ name }) => isBelowOne(name, areas));
   const lines = await packedLines({ peel: query.peel });
 
-  const shownLoose = await Array.fromAsync(mapAhead(loose, PEEL_AHEAD, (ref) => encoded(parts, { ref, isVisible, query })));
+  const shownLoose = await Array.fromAsync(
+    mapAhead(loose, PEEL_AHEAD, (ref) => encoded(parts, { ref, isVisible, query })),
+  );
   const first = await headPacket(parts, { head, lines }, query);
   return [
     ...(first === undefined ? [] : [first]),
     ...merged(lines, { loose: shownLoose, areas, isVisible, hidden: query.hidden }),
-    FLUSH,
+    FLUSH_PACKET,
   ];
 }
 
-/** The references in the directories that prefixes speak of, in the order of names. */
-async function looseRefs({ repository, resolve }: AdvertiseParts, areas: readonly Buffer[]): Promise<LooseRef[]> {
+/** Returns the references in the directories of the prefixes, in the order of names. */
+async function looseRefs(
+  { repository, files }: AdvertiseParts,
+  areas: readonly Buffer[],
+): Promise<LooseRef[]> {
   const loose: LooseRef[] = [];
   for (const prefix of withoutNested(areas.map((area) => area.subarray(0, area.lastIndexOf('/') + 1)))) {
     const maxEntries = MAX_LOOSE - loose.length;
-    loose.push(...(await walkLooseRefs(repository.path, { prefix, resolve, skipsBadNames: false, maxEntries })));
+    loose.push(
+      ...(await walkLooseRefs(repository.path, {
+        prefix,
+        follow: (name) => files.follow(name),
+        skipsBadNames: false,
+        maxEntries,
+      })),
+    );
   }
   return loose;
 }
@@ -93,7 +104,7 @@ function isHeadVisible({ prefixes, hidden }: AdvertisedRefsQuery): boolean {
   return (prefixes.length === 0 || prefixes.some((prefix) => beginsWith(HEAD, prefix))) && !hidden.has(HEAD);
 }
 
-/** The part of a prefix that can match below `refs/`. */
+/** Returns the part of a prefix that can match below `refs/`. */
 function insideNamespace(prefix: Buffer): Buffer[] {
   if (beginsWith(prefix, NAMESPACE)) return [prefix];
   return beginsWith(NAMESPACE, prefix) ? [NAMESPACE] : [];
@@ -108,7 +119,9 @@ function withoutNested(prefixes: readonly Buffer[]): Buffer[] {
   return areas;
 }
 
-/** Whether a name begins with one of sorted prefixes of which none begins with another. */
+/**
+ * Reports whether a name begins with one of sorted prefixes, none of which begins with another.
+ */
 function isBelowOne(name: Buffer, areas: readonly Buffer[]): boolean {
   let low = 0;
   let high = areas.length;
@@ -123,21 +136,27 @@ function isBelowOne(name: Buffer, areas: readonly Buffer[]): boolean {
 
 type Visibility = (name: Buffer) => boolean;
 
-/** A loose reference and what is said of it: nothing when it is hidden, or leads nowhere. */
+/** A loose reference with its packet; none if it is hidden or dangling. */
 interface Encoded {
   readonly name: Buffer;
   readonly packet: Buffer | undefined;
 }
 
 interface Merge {
-  /** All of the areas, in the order of names. They hide packed references of their names. */
+  /**
+   * All loose references of the areas, in the order of names. They hide packed references of the
+   * same names.
+   */
   readonly loose: readonly Encoded[];
   readonly areas: readonly Buffer[];
   readonly isVisible: Visibility;
   readonly hidden: HiddenRefs;
 }
 
-/** Between two neighbours of all names at which something begins or ends, either all packed references are shown or none. */
+/**
+ * Merges references. Between two adjacent boundaries, either all packed references are visible or
+ * none.
+ */
 function merged(lines: PackedLines, { loose, areas, isVisible, hidden }: Merge): Buffer[] {
   const edges = sortedNames([
     ...areas.flatMap(rangeOf),
@@ -176,25 +195,25 @@ function rangeOf(prefix: Buffer): Buffer[] {
 }
 
 interface Head {
-  /** The name at the end of the chain; `undefined` when HEAD holds an id itself. */
+  /** The name at the end of the chain; `undefined` if HEAD contains an id itself. */
   readonly target: Buffer | undefined;
-  /** `undefined` when the target does not exist. */
+  /** `undefined` if the target does not exist. */
   readonly oid: string | undefined;
 }
 
-/** Where HEAD leads. @throws {OddReferencesError} when there is something wrong with it. */
-function readHead({ read, resolve }: AdvertiseParts): Head {
-  const end = resolve(HEAD);
-  if (end !== undefined && end !== 'odd') return { target: end.name.equals(HEAD) ? undefined : end.name, oid: end.oid };
+/** Reads the target of HEAD. @throws {FallBackToGit} when HEAD is damaged. */
+function readHead({ files }: AdvertiseParts): Head {
+  const end = files.follow(HEAD);
+  if (end !== undefined) return { target: end.name.equals(HEAD) ? undefined : end.name, oid: end.oid };
   let at: Buffer = HEAD;
   for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
-    const raw = read(at);
+    const raw = files.read(at);
     const target = depth === 0 ? undefined : at;
-    if (raw === 'odd' || (raw === undefined && target === undefined)) break;
+    if (raw === undefined && target === undefined) break;
     if (raw?.symbolicTarget === undefined) return { target, oid: raw?.oid };
     at = raw.symbolicTarget;
   }
-  throw new OddReferencesError('HEAD is odd');
+  throw new FallBackToGit('HEAD leads through too many symbolic references, or is missing');
 }
 
 async function headPacket(
@@ -206,11 +225,13 @@ async function headPacket(
   const { peel, symrefs, unborn } = query;
   const shownTarget = symrefs ? target : undefined;
   if (oid === undefined) {
-    return unborn && shownTarget !== undefined ? toPacket('unborn', HEAD, { target: shownTarget, peeled: undefined }) : undefined;
+    return unborn && shownTarget !== undefined
+      ? toPacket('unborn', HEAD, { target: shownTarget, peeled: undefined })
+      : undefined;
   }
   return toPacket(oid, HEAD, { target: shownTarget, peeled: peel ? await peelHead() : undefined });
 
-  /** What is known of a packed branch needs no object. */
+  /** Peels HEAD. A packed branch has its peeled value in packed-refs. */
   async function peelHead(): Promise<string | undefined> {
     const packed = target && lines.find(target);
     return packed !== undefined && packed.oid === oid ? packed.peeledOid : await parts.peel(oid ?? '');
@@ -224,7 +245,10 @@ async function encoded(
   const { name, oid, symbolicTarget } = ref;
   if (oid === undefined || !isVisible(name)) return { name, packet: undefined };
   const peeled = query.peel ? await parts.peel(oid) : undefined;
-  return { name, packet: toPacket(oid, name, { target: query.symrefs ? symbolicTarget : undefined, peeled }) };
+  return {
+    name,
+    packet: toPacket(oid, name, { target: query.symrefs ? symbolicTarget : undefined, peeled }),
+  };
 }
 
 function toPacket(
@@ -233,8 +257,9 @@ function toPacket(
   { target, peeled }: { target: Buffer | undefined; peeled: string | undefined },
 ): Buffer {
   const symref = target === undefined ? '' : ` symref-target:${target.toString('latin1')}`;
-  const line = `${first} ${name.toString('latin1')}${symref}${peeled === undefined ? '' : ` peeled:${peeled}`}\n`;
-  return Buffer.from((line.length + 4).toString(16).padStart(4, '0') + line, 'latin1');
+  const line =
+    `${first} ` + `${name.toString('latin1')}${symref}${peeled === undefined ? '' : ` peeled:${peeled}`}\n`;
+  return textPacket(line, 'latin1');
 }
 
 function beginsWith(bytes: Buffer, beginning: Buffer): boolean {

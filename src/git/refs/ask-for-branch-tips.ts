@@ -1,11 +1,10 @@
 import { GitalyError } from '#base/gitaly-error';
 import { outputLines } from '../command/output-lines.ts';
-import type { Git } from '../git.ts';
-import { FALLBACK_SECONDS, type Signature } from '../objects/parse-ident.ts';
+import { FALLBACK_SECONDS, type Signature } from '../objects/parse/parse-ident.ts';
 import type { GitRepository } from '../repository.ts';
 import type { BranchTip } from './branch-tip.ts';
 import { forEachRef, type RefQuery } from './for-each-ref.ts';
-import { matchAsPath } from './ref-patterns.ts';
+import { selectByName } from './ref-patterns.ts';
 
 const FIELDS = [
   '%(objectname)',
@@ -21,36 +20,47 @@ const FIELDS = [
   '%(contents:subject)',
   '%(contents)',
 ];
-/** Every field ends with a NUL, which no field contains: git's texts end at the first one. */
+/**
+ * Format in which every field ends with NUL, which no field contains: git's texts end at the first
+ * one.
+ */
 const FORMAT = FIELDS.map((field) => `${field}%00`).join('');
 
-/** A longer message is no message. */
+/** Limit of a field; no message is longer. */
 const MAX_FIELD_BYTES = 256 * 1024 * 1024;
-/** Dates are printed as 64 bits without a sign; git's other date formats refuse those that were negative. */
+/** Dates are printed as unsigned 64-bit numbers; git's other date formats refuse negative ones. */
 const MAX_SECONDS = 2n ** 63n - 1n;
-/** Later dates are taken for nonsense, as in commits that are read whole. */
+/** Later dates are treated as invalid, as in commits that are read whole. */
 const MAX_SENSIBLE_SECONDS = 1n << 53n;
 
 /**
- * Prepares a `git for-each-ref` that prints references with their commits, and gives them in batches as it prints them. Nothing is started before
- * the result is called and iterated; `after` then leaves out everything up to the reference of that name.
+ * Prepares a `git for-each-ref` that prints references with their commits, and yields them in
+ * batches as it prints them. Nothing is started before the result is called and iterated; `after`
+ * then skips everything up to the reference of that name.
  *
- * @throws {GitalyError} for words that git must not see; {GitExitError} while iterating, when git fails.
+ * @throws {GitalyError} for words that git must not receive; {GitExitError} while iterating, when
+ *   git fails.
  */
 export function askForBranchTips(
-  git: Git,
   repository: GitRepository,
   query: RefQuery,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): (after?: Buffer) => AsyncGenerator<BranchTip[], void> {
-  const { forEachRefExclude: knowsExclude } = git.capabilities;
+  const { forEachRefExclude: knowsExclude } = repository.git.capabilities;
   const command = forEachRef(query, FORMAT, { knowsExclude });
-  const isExcluded = knowsExclude || !query.exclude?.length ? undefined : matchAsPath(query.exclude);
+  const withoutExcluded =
+    knowsExclude || !query.exclude?.length
+      ? undefined
+      : selectByName(query.exclude, { isExcluding: true, signal: options.signal });
   return async function* ask(after) {
-    const fields = outputLines(git, repository, command, { ...options, delimiter: NUL, maxLineBytes: MAX_FIELD_BYTES });
+    const fields = outputLines(repository, command, {
+      ...options,
+      delimiter: NUL,
+      maxLineBytes: MAX_FIELD_BYTES,
+    });
     let isBehind = after === undefined;
     for await (const tips of parseTips(fields)) {
-      const wanted = isExcluded === undefined ? tips : tips.filter(({ name }) => !isExcluded(name));
+      const wanted = withoutExcluded === undefined ? tips : await withoutExcluded(tips);
       const start = isBehind ? 0 : wanted.findIndex(({ name }) => after?.equals(name)) + 1;
       isBehind ||= start > 0;
       if (isBehind && wanted.length > start) yield start === 0 ? wanted : wanted.slice(start);
@@ -59,8 +69,10 @@ export function askForBranchTips(
   };
 }
 
-/** Puts fields together to branches. Exported for its test. */
-export async function* parseTips(batches: AsyncIterable<readonly Buffer[]>): AsyncGenerator<BranchTip[], void> {
+/** Combines fields to branches. Exported for its test. */
+export async function* parseTips(
+  batches: AsyncIterable<readonly Buffer[]>,
+): AsyncGenerator<BranchTip[], void> {
   let held: readonly Buffer[] = [];
   for await (const batch of batches) {
     const fields = held.length === 0 ? batch : [...held, ...batch];
@@ -79,7 +91,7 @@ function parseTip(fields: readonly Buffer[], start: number): BranchTip {
   const field = (index: number): Buffer => fields[start + index] ?? NOTHING;
   const parents = field(3);
   return {
-    // Every record but the first begins with the line feed that ends the one before.
+    // Every record but the first begins with the line feed that ends the previous one.
     oid: field(0).toString('latin1').trimStart(),
     name: field(1),
     treeOid: field(2).toString('latin1'),
@@ -113,7 +125,7 @@ function isBracket(byte: number | undefined): boolean {
   return byte === 0x3c || byte === 0x3e;
 }
 
-/** @throws {GitalyError} without a code, for a negative date. */
+/** Parses a date. @throws {GitalyError} without a code, for a negative date. */
 function parseSeconds(text: string): bigint {
   if (!/^\d+$/.test(text)) return FALLBACK_SECONDS;
   const seconds = BigInt(text);

@@ -1,13 +1,13 @@
 import { outputLines } from '../command/output-lines.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
-import type { Git } from '../git.ts';
-import type { GitRepository } from '../repository.ts';
+import { isOidInAnyCase } from '../objects/object-id.ts';
+import type { ReadableRepository } from '../objects/readable-repository.ts';
 import { forEachRef, type RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
-import { matchAsPath } from './ref-patterns.ts';
+import { selectByName } from './ref-patterns.ts';
 
 export interface AskOptions {
-  /** Tells what tag objects finally point to. */
+  /** Includes the final targets of tag objects. */
   readonly peel?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -16,44 +16,49 @@ const FORMAT = '%(objectname) %(refname)';
 const PEELED_FORMAT = `${FORMAT}%00%(*objecttype) %(*objectname)`;
 /** Matches no reference: a component of a name cannot begin with a dot. */
 const NO_PATTERN = 'refs/.';
-const FULL_ID = /^(?:[0-9a-fA-F]{40}|[0-9a-fA-F]{64})$/;
 
 const NUL = 0;
 const SPACE = 0x20;
 
 /**
- * Prepares a `git for-each-ref` with what older versions of it cannot do done here: leaving references out, looking through tags of tags.
- * Nothing is started before the result is called and iterated; `after` then leaves out what comes up to that name.
+ * Prepares a `git for-each-ref` and implements the features that older versions lack: excluding
+ * references, and nested tags. Nothing is started before the result is called and iterated; `after`
+ * then skips everything up to that name.
  *
- * The limit of the query is not kept where something is done here.
+ * The limit of the query is not applied where features are implemented here.
  *
- * @throws {GitalyError} for words that git must not see; {GitExitError} while iterating, when git fails.
+ * @throws {GitalyError} for words that git must not receive; {GitExitError} while iterating, when
+ *   git fails.
  */
 export function askForRefs(
-  git: Git,
-  repository: GitRepository,
+  repository: ReadableRepository,
   query: RefQuery,
   options: AskOptions,
 ): (after?: Buffer) => AsyncGenerator<ListedRef[], void> {
-  const { forEachRefExclude: knowsExclude, pointsAtNested } = git.capabilities;
+  const { forEachRefExclude: knowsExclude, pointsAtNested } = repository.git.capabilities;
   const { limit, pointsAt = [], exclude = [], ...rest } = query;
   const pointsAtHere = !pointsAtNested && pointsAt.length > 0;
   const excludesHere = !knowsExclude && exclude.length > 0;
   const isLimited = limit !== undefined && !pointsAtHere && !excludesHere;
   const asked = { ...rest, exclude, ...(!pointsAtHere && { pointsAt }), ...(isLimited && { limit }) };
-  const command = forEachRef(asked, options.peel === true || pointsAtHere ? PEELED_FORMAT : FORMAT, { knowsExclude });
+  const command = forEachRef(asked, options.peel === true || pointsAtHere ? PEELED_FORMAT : FORMAT, {
+    knowsExclude,
+  });
   const check = forEachRef({ patterns: [NO_PATTERN], pointsAt }, FORMAT, { knowsExclude });
-  const isExcluded = excludesHere ? matchAsPath(exclude, { ignoreCase: query.ignoreCase === true }) : undefined;
-  const parts = { git, repository, signal: options.signal };
+  const { signal } = options;
+  const withoutExcluded = excludesHere
+    ? selectByName(exclude, { ignoreCase: query.ignoreCase === true, isExcluding: true, signal })
+    : undefined;
+  const parts = { repository, signal };
 
   return async function* ask(after) {
-    if (pointsAtHere) await git.run(check, { repository, signal: options.signal });
+    if (pointsAtHere) await repository.run(check, { signal: options.signal });
     const targets = pointsAtHere ? await idsOf(parts, pointsAt) : undefined;
-    for await (const lines of outputLines(git, repository, command, { signal: options.signal })) {
+    for await (const lines of outputLines(repository, command, { signal: options.signal })) {
       const refs: ListedRef[] = [];
-      for (const line of lines) {
-        const ref = parseLine(line);
-        if (isExcluded?.(ref.name) === true || (after !== undefined && Buffer.compare(ref.name, after) <= 0)) continue;
+      const parsed = lines.map(parseLine);
+      for (const ref of withoutExcluded === undefined ? parsed : await withoutExcluded(parsed)) {
+        if (after !== undefined && Buffer.compare(ref.name, after) <= 0) continue;
         if (targets !== undefined && !(await leadsToOne(parts, ref, targets))) continue;
         refs.push(await withPeeled(parts, ref, options.peel === true));
       }
@@ -63,15 +68,17 @@ export function askForRefs(
 }
 
 interface Parts {
-  readonly git: Git;
-  readonly repository: GitRepository;
+  readonly repository: ReadableRepository;
   readonly signal: AbortSignal | undefined;
 }
 
 interface Line {
   readonly name: Buffer;
   readonly oid: string;
-  /** What a tag object points to; empty for other objects, and where it was not asked for. Older versions of git follow only one tag. */
+  /**
+   * Type of a tag object's target; empty for other objects, and if it was not requested. Older
+   * versions of git follow only one tag.
+   */
   readonly taggedType: string;
   readonly taggedOid: string;
 }
@@ -85,28 +92,45 @@ function parseLine(line: Buffer): Line {
   return { name, oid, taggedType, taggedOid };
 }
 
-async function withPeeled({ git, repository, signal }: Parts, line: Line, isPeelKnown: boolean): Promise<ListedRef> {
+async function withPeeled(
+  { repository, signal }: Parts,
+  line: Line,
+  isPeelKnown: boolean,
+): Promise<ListedRef> {
   const { name, oid, taggedType, taggedOid } = line;
   if (!isPeelKnown || taggedOid === '') return { name, oid, peeledOid: undefined, isPeelKnown };
   if (taggedType !== 'tag') return { name, oid, peeledOid: taggedOid, isPeelKnown };
-  return { name, oid, peeledOid: (await git.objects(repository).info(`${oid}^{}`, { signal }))?.oid, isPeelKnown };
+  return {
+    name,
+    oid,
+    peeledOid: (await repository.objects.info(`${oid}^{}`, { signal }))?.oid,
+    isPeelKnown,
+  };
 }
 
-/** The ids of revisions. A full id is one, whether there is such an object or not. */
-async function idsOf({ git, repository, signal }: Parts, revisions: readonly Arg[]): Promise<Set<string>> {
+/** Returns the ids of revisions. A full id is returned whether such an object exists or not. */
+async function idsOf({ repository, signal }: Parts, revisions: readonly Arg[]): Promise<Set<string>> {
   const ids = new Set<string>();
   for (const revision of revisions) {
     const text = Buffer.from(revision).toString('latin1');
-    const id = FULL_ID.test(text) ? text.toLowerCase() : (await git.objects(repository).info(revision, { signal }))?.oid;
+    const id = isOidInAnyCase(text)
+      ? text.toLowerCase()
+      : (await repository.objects.info(revision, { signal }))?.oid;
     if (id !== undefined) ids.add(id);
   }
   return ids;
 }
 
-/** Whether a reference is one of some objects, or is a chain of tags that leads to or past one. */
-async function leadsToOne(parts: Parts, { oid, taggedOid, taggedType }: Line, targets: ReadonlySet<string>): Promise<boolean> {
+/**
+ * Reports whether a reference points at one of some objects, directly or through a chain of tags.
+ */
+async function leadsToOne(
+  parts: Parts,
+  { oid, taggedOid, taggedType }: Line,
+  targets: ReadonlySet<string>,
+): Promise<boolean> {
   if (targets.has(oid) || targets.has(taggedOid)) return true;
-  const objects = parts.git.objects(parts.repository);
+  const objects = parts.repository.objects;
   for (let at = taggedType === 'tag' ? taggedOid : undefined; at !== undefined; ) {
     const tag = await objects.readTag(at, { mailmap: false, signal: parts.signal });
     if (tag !== undefined && targets.has(tag.targetOid)) return true;

@@ -1,26 +1,32 @@
 import { flag, type GitCommand, type GitOption, gitCommand, joined, value } from '../command/git-command.ts';
 import type { Arg } from '../command/spawner/spawner.ts';
 
-/** Which references, in which order. */
+/** Selection and order of references. */
 export interface RefQuery {
-  /** As `git for-each-ref` takes them (see {@link matchAsPath}). */
+  /** Patterns of `git for-each-ref` (see {@link matchAsPath}). */
   readonly patterns: readonly Arg[];
-  /** References that match one of these are left out. */
+  /** Excludes references that match one of these. */
   readonly exclude?: readonly Uint8Array[];
-  /** A key of `for-each-ref --sort`, `-` before it for the opposite order; equal ones are in the order of names. Default `refname`. */
+  /**
+   * A key of `for-each-ref --sort`, preceded by `-` for the opposite order; equal ones are in the
+   * order of names. Default `refname`.
+   */
   readonly sort?: string;
   readonly ignoreCase?: boolean;
-  /** Only references that are, or peel to, one of these objects: any revision. */
+  /** Lists only references that are, or peel to, one of these objects: any revision. */
   readonly pointsAt?: readonly Arg[];
-  /** Only references from which this commit is reached. */
+  /** Lists only references from which this commit is reachable. */
   readonly contains?: string;
-  /** Only references that are reached from this commit. */
+  /** Lists only references that are reachable from this commit. */
   readonly merged?: Arg;
-  /** At most so many. */
+  /** Maximum number of references. */
   readonly limit?: number;
 }
 
-/** The command that prints one record for every reference of a query. @throws {GitalyError} for words that git must not see. */
+/**
+ * Returns the command that prints one record for every reference of a query. @throws {GitalyError}
+ * for words that git must not receive.
+ */
 export function forEachRef(query: RefQuery, format: string, options: { knowsExclude: boolean }): GitCommand {
   const words: GitOption[] = [flag(`--format=${format}`)];
   if (query.sort !== undefined) words.push(joined('--sort', query.sort));
@@ -29,6 +35,7 @@ export function forEachRef(query: RefQuery, format: string, options: { knowsExcl
   if (query.contains !== undefined) words.push(joined('--contains', query.contains));
   if (query.merged !== undefined) words.push(joined('--merged', query.merged));
   if (query.limit !== undefined) words.push(value('--count', query.limit));
-  if (options.knowsExclude) for (const pattern of query.exclude ?? []) words.push(joined('--exclude', pattern));
+  if (options.knowsExclude)
+    for (const pattern of query.exclude ?? []) words.push(joined('--exclude', pattern));
   return gitCommand('for-each-ref', { options: words, args: query.patterns });
 }

@@ -7,22 +7,25 @@ interface Rule {
   readonly hides: boolean;
 }
 
-/** What `transfer.hideRefs` and `uploadpack.hideRefs` say: which references a client does not see. */
+/** The references that `transfer.hideRefs` and `uploadpack.hideRefs` hide from a client. */
 export class HiddenRefs {
-  /** The last one that matches decides. */
+  /** Rules; the last one that matches decides. */
   readonly #rules: readonly Rule[];
 
-  /** @param values in git's order of precedence, the one that wins last. `!` takes back; `^` is for namespaces, of which we have none. */
+  /**
+   * Creates the rules. @param values in git's order of precedence, the highest last. `!` reverses a
+   * rule; `^` is for namespaces, which are not used.
+   */
   constructor(values: readonly Buffer[]) {
     this.#rules = values.map(parseRule).reverse();
   }
 
-  /** @see git: ref_is_hidden */
+  /** Reports whether a reference is hidden. @see git: ref_is_hidden */
   has(name: Buffer): boolean {
     return this.#rules.find(({ beginning }) => isBelow(name, beginning))?.hides ?? false;
   }
 
-  /** The names that rules speak of, and all below them. */
+  /** Names in the rules; everything below them is affected too. */
   get names(): readonly Buffer[] {
     return this.#rules.map(({ beginning }) => beginning);
   }

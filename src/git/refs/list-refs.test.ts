@@ -1,22 +1,30 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
-import { gitOutput, initRepository } from '#testkit/init-repository';
-import { GIT_ENVIRONMENT } from '#testkit/run-git';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 import type { RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
 
 const directory = makeScratchDirectory('list-refs');
 const started: string[] = [];
-const git = await Git.start({ binary: 'git', observer: ({ subcommand }) => void started.push(subcommand) });
+const git = await GitFixture.start({ observer: ({ subcommand }) => void started.push(subcommand) });
 after(async () => {
   await git.close();
   rmSync(directory, { recursive: true });
@@ -37,20 +45,35 @@ function createRepository(objectFormat: 'sha1' | 'sha256' = 'sha1'): Fixture {
   const run = (...args: string[]): string => gitOutput(path, args);
   const tree = gitOutput(path, ['mktree'], '');
   const commits = ['one', 'two', 'three'].map((message) => run('commit-tree', '-m', message, tree));
-  return { repository: { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] }, path, commits, run };
+  return {
+    repository: git.open(path),
+    path,
+    commits,
+    run,
+  };
 }
 
-async function list({ repository }: Fixture, query: RefQuery, options: { peel?: boolean } = {}): Promise<ListedRef[]> {
-  return (await Array.fromAsync(git.refs(repository).list(query, options))).flat();
+async function list(
+  { repository }: Fixture,
+  query: RefQuery,
+  options: { peel?: boolean } = {},
+): Promise<ListedRef[]> {
+  return (await Array.fromAsync(repository.refs.list(query, options))).flat();
 }
 
 const show = ({ oid, name, peeledOid }: ListedRef, peel = false): string =>
   `${oid} ${name.toString('latin1')}${peel ? ` ${peeledOid ?? ''}` : ''}`;
 
-/** What git lists. */
-function askGit({ path }: Fixture, args: readonly (string | Buffer)[], format = '%(objectname) %(refname)'): string[] {
-  // A shell keeps bytes of an argument that are no text as they are.
-  const words = args.map((arg) => `'${Buffer.from(arg).toString('latin1').replaceAll("'", "'\\''")}'`).join(' ');
+/** Returns git's list. */
+function askGit(
+  { path }: Fixture,
+  args: readonly (string | Buffer)[],
+  format = '%(objectname) %(refname)',
+): string[] {
+  // A shell keeps bytes that are not text unchanged.
+  const words = args
+    .map((arg) => `'${Buffer.from(arg).toString('latin1').replaceAll("'", "'\\''")}'`)
+    .join(' ');
   const script = join(directory, `${count++}.sh`);
   writeFileSync(script, Buffer.from(`git for-each-ref '--format=${format}' ${words}`, 'latin1'));
   const options = {
@@ -63,7 +86,7 @@ function askGit({ path }: Fixture, args: readonly (string | Buffer)[], format = 
   return execFileSync('sh', [script], options).split('\n').filter(Boolean);
 }
 
-/** Lists in process and compares with git. The number of references. */
+/** Lists in process and compares with git. Returns the number of references. */
 async function check(fixture: Fixture, patterns: readonly (string | Buffer)[] = ['refs/']): Promise<number> {
   const found = await list(fixture, { patterns });
   assert.deepEqual(
@@ -75,7 +98,7 @@ async function check(fixture: Fixture, patterns: readonly (string | Buffer)[] = 
 }
 
 for (const format of ['sha1', 'sha256'] as const) {
-  test(`loose, packed and symbolic references of a ${format} repository are listed without a process, as git lists them`, async () => {
+  test(`all kinds of references of a ${format} repository are listed as git lists them`, async () => {
     const fixture = createRepository(format);
     const { commits, run, path } = fixture;
     for (const name of [
@@ -99,7 +122,10 @@ for (const format of ['sha1', 'sha256'] as const) {
     mkdirSync(join(path, 'refs/heads/empty'));
     writeFileSync(join(path, 'refs/heads/bad..name'), `${commits[0]}\n`);
     writeFileSync(join(path, 'refs/heads/held.lock'), '');
-    writeFileSync(join(path, Buffer.from('refs/heads/latin-\xe9', 'latin1').toString('latin1')), `${commits[0]}\n`);
+    writeFileSync(
+      join(path, Buffer.from('refs/heads/latin-\xe9', 'latin1').toString('latin1')),
+      `${commits[0]}\n`,
+    );
     started.length = 0;
 
     assert.equal(await check(fixture), 12);
@@ -136,7 +162,7 @@ test('a pattern that leads out of the repository finds nothing, and looks at not
   const fixture = createRepository();
   const outside = join(fixture.path, 'outside');
   mkdirSync(outside);
-  // Met on a walk, it would be too odd to go on without git.
+  // On a walk it would be unsupported, so that git is used.
   symlinkSync('/', join(outside, 'link'));
   started.length = 0;
 
@@ -144,7 +170,7 @@ test('a pattern that leads out of the repository finds nothing, and looks at not
   assert.deepEqual(started, []);
 });
 
-test('files that only git can judge leave the list to git', async () => {
+test('unusual files make the list fall back to git', async () => {
   const oddities: ((fixture: Fixture) => void)[] = [
     ({ path }) => writeFileSync(join(path, 'refs/heads/garbage'), 'garbage\n'),
     ({ path }) => writeFileSync(join(path, 'refs/heads/empty'), ''),
@@ -153,17 +179,25 @@ test('files that only git can judge leave the list to git', async () => {
     ({ path }) => symlinkSync('../tags', join(path, 'refs/heads/directory')),
     ({ path }) => appendFileSync(join(path, 'packed-refs'), `${'0'.repeat(40)} refs/heads/zero\n`),
     ({ path, commits }) => appendFileSync(join(path, 'packed-refs'), `${commits[0]} refs/heads/z~1\n`),
+    ({ path, commits }) => appendFileSync(join(path, 'packed-refs'), `${commits[0]} rest/heads/z\n`),
     ({ path, commits }) => appendFileSync(join(path, 'packed-refs'), `${commits[0]} refs/heads/z.lock\n`),
     ({ path }) =>
-      writeFileSync(join(path, 'packed-refs'), readFileSync(join(path, 'packed-refs'), 'latin1').replace(' sorted', '')),
+      writeFileSync(
+        join(path, 'packed-refs'),
+        readFileSync(join(path, 'packed-refs'), 'latin1').replace(' sorted', ''),
+      ),
     ({ path }) =>
-      writeFileSync(join(path, 'packed-refs'), readFileSync(join(path, 'packed-refs'), 'latin1').replace(/^#.*\n/, '')),
+      writeFileSync(
+        join(path, 'packed-refs'),
+        readFileSync(join(path, 'packed-refs'), 'latin1').replace(/^#.*\n/, ''),
+      ),
     ({ run }) => void run('symbolic-ref', 'refs/heads/outside', 'refs/heads/b'),
   ];
   for (const [index, spoil] of oddities.entries()) {
     const fixture = createRepository();
     const { commits, run } = fixture;
-    for (const name of ['refs/heads/b', 'refs/heads/c', 'refs/tags/t']) run('update-ref', name, commits[0] ?? '');
+    for (const name of ['refs/heads/b', 'refs/heads/c', 'refs/tags/t'])
+      run('update-ref', name, commits[0] ?? '');
     run('pack-refs', '--all');
     spoil(fixture);
 
@@ -184,13 +218,19 @@ test('a repository that git refuses is refused in the words of git', async () =>
     fixture.run('pack-refs', '--all');
     spoil(fixture.path);
 
-    await assert.rejects(list(fixture, { patterns: ['refs/'] }), { name: 'GitExitError', exitCode: 128 }, `spoil ${index}`);
+    await assert.rejects(
+      list(fixture, { patterns: ['refs/'] }),
+      { name: 'GitExitError', exitCode: 128 },
+      `spoil ${index}`,
+    );
   }
 });
 
 test('random repositories are listed as git lists them, whatever is asked for', async () => {
   const component = fc.stringMatching(/^[a-c%é-]{1,3}$/);
-  const name = fc.array(component, { minLength: 1, maxLength: 3 }).map((parts) => `refs/heads/${parts.join('/')}`);
+  const name = fc
+    .array(component, { minLength: 1, maxLength: 3 })
+    .map((parts) => `refs/heads/${parts.join('/')}`);
   const change = fc.tuple(name, fc.nat(2), fc.constantFrom('update', 'pack', 'delete', 'tag', 'symbolic'));
   const pattern = fc.constantFrom(
     'refs/',
@@ -212,7 +252,8 @@ test('random repositories are listed as git lists them, whatever is asked for', 
           try {
             fixture.run(...args);
           } catch {
-            // A file where a directory is needed, or a reference that is not there: git refuses, and so nothing changes.
+            // A file at the place of a required directory, or a missing reference: git refuses, and
+            // nothing changes.
           }
         };
         for (const [index, [ref, commit, how]] of changes.entries()) {
@@ -234,11 +275,15 @@ test('random repositories are listed as git lists them, whatever is asked for', 
 test('damaged packed-refs give what git gives, or its error, and never a hang', async () => {
   const fixture = createRepository();
   const { commits, path, run } = fixture;
-  for (let index = 0; index < 30; index++) run('update-ref', `refs/heads/b${index}`, commits[index % 3] ?? '');
+  for (let index = 0; index < 30; index++)
+    run('update-ref', `refs/heads/b${index}`, commits[index % 3] ?? '');
   run('tag', '-a', '-m', 'x', 'annotated', commits[0] ?? '');
   run('pack-refs', '--all');
   const good = readFileSync(join(path, 'packed-refs'));
-  const edit = fc.tuple(fc.nat(good.length - 1), fc.oneof(fc.nat(255), fc.constantFrom(0, 10, 13, 32, 46, 47, 94, 126)));
+  const edit = fc.tuple(
+    fc.nat(good.length - 1),
+    fc.oneof(fc.nat(255), fc.constantFrom(0, 10, 13, 32, 46, 47, 94, 126)),
+  );
 
   await fc.assert(
     fc.asyncProperty(
@@ -246,14 +291,16 @@ test('damaged packed-refs give what git gives, or its error, and never a hang', 
       fc.option(fc.nat(good.length), { nil: undefined }),
       async (edits, length) => {
         const bad = Buffer.from(good.subarray(0, length));
-        // The first line says how the rest is to be read; with another one git is asked anyway.
+        // The first line declares the format of the rest; with another one git is used anyway.
         for (const [at, byte] of edits) if (at > 60 && at < bad.length) bad[at] = byte;
         writeFileSync(join(path, 'packed-refs'), bad);
 
         const expected = await attempt(() => askGit(fixture, ['refs/']));
-        const found = await attempt(async () => (await list(fixture, { patterns: ['refs/'] })).map((ref) => show(ref)));
+        const found = await attempt(async () =>
+          (await list(fixture, { patterns: ['refs/'] })).map((ref) => show(ref)),
+        );
 
-        // git sorts what it found; a file that is out of order against its own word is not looked at for that.
+        // git sorts its result; this code trusts the declared order and does not check it here.
         if (expected !== undefined && isSorted(bad)) assert.deepEqual(found, expected);
       },
     ),
@@ -284,14 +331,19 @@ test('a file of many blocks is listed whole, and its beginning comes at once', a
     { length: 40_000 },
     (_, index) => `refs/heads/branch-${String(index).padStart(6, '0')}${'x'.repeat(index % 70)}`,
   );
-  const lines = names.map((name, index) => `${commits[index % 3]} ${name}\n${index % 5 === 0 ? `^${commits[0]}\n` : ''}`);
-  writeFileSync(join(path, 'packed-refs'), `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`);
+  const lines = names.map(
+    (name, index) => `${commits[index % 3]} ${name}\n${index % 5 === 0 ? `^${commits[0]}\n` : ''}`,
+  );
+  writeFileSync(
+    join(path, 'packed-refs'),
+    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
+  );
   run('update-ref', 'refs/heads/branch-020000', commits[0] ?? '');
   run('update-ref', 'refs/heads/zzz', commits[0] ?? '');
 
   assert.equal(await check(fixture), names.length + 2);
   assert.equal(await check(fixture, ['refs/heads/branch-03999*']), 10);
-  const [first = []] = await Array.fromAsync(git.refs(fixture.repository).list({ patterns: ['refs/heads/'] }));
+  const [first = []] = await Array.fromAsync(fixture.repository.refs.list({ patterns: ['refs/heads/'] }));
   assert.ok(first.length < 1_000);
   assert.deepEqual(
     (await list(fixture, { patterns: ['refs/'], limit: 3 })).map(({ name }) => name.toString()),
@@ -311,17 +363,34 @@ test('what the files do not tell comes from git: sorting, peeling, ancestry', as
     (await list(fixture, { patterns: ['refs/'], ...query })).map(({ name }) => name.toString());
 
   assert.deepEqual(await names({ sort: '-refname' }), askGit(fixture, ['--sort=-refname'], '%(refname)'));
-  assert.deepEqual(await names({ contains: child }), ['refs/heads/b', 'refs/tags/annotated', 'refs/tags/light']);
+  assert.deepEqual(await names({ contains: child }), [
+    'refs/heads/b',
+    'refs/tags/annotated',
+    'refs/tags/light',
+  ]);
   assert.deepEqual(await names({ merged: 'refs/heads/a' }), ['refs/heads/a']);
-  assert.deepEqual(await names({ pointsAt: [child] }), ['refs/heads/b', 'refs/tags/annotated', 'refs/tags/light']);
+  assert.deepEqual(await names({ pointsAt: [child] }), [
+    'refs/heads/b',
+    'refs/tags/annotated',
+    'refs/tags/light',
+  ]);
   assert.deepEqual(await names({ pointsAt: [child], limit: 2 }), ['refs/heads/b', 'refs/tags/annotated']);
-  assert.deepEqual(await names({ exclude: [Buffer.from('refs/heads/'), Buffer.from('refs/tags/l*')] }), ['refs/tags/annotated']);
-  assert.deepEqual(await names({ exclude: [Buffer.from('refs/heads')], sort: '-refname', limit: 1 }), ['refs/tags/light']);
+  assert.deepEqual(await names({ exclude: [Buffer.from('refs/heads/'), Buffer.from('refs/tags/l*')] }), [
+    'refs/tags/annotated',
+  ]);
+  assert.deepEqual(await names({ exclude: [Buffer.from('refs/heads')], sort: '-refname', limit: 1 }), [
+    'refs/tags/light',
+  ]);
   for (const pack of [false, true]) {
     if (pack) run('pack-refs', '--all');
     for (const sort of ['refname', '-refname']) {
-      const peeled = (await list(fixture, { patterns: ['refs/'], sort }, { peel: true })).map((ref) => show(ref, true));
-      assert.deepEqual(peeled, askGit(fixture, [`--sort=${sort}`], '%(objectname) %(refname) %(*objectname)'));
+      const peeled = (await list(fixture, { patterns: ['refs/'], sort }, { peel: true })).map((ref) =>
+        show(ref, true),
+      );
+      assert.deepEqual(
+        peeled,
+        askGit(fixture, [`--sort=${sort}`], '%(objectname) %(refname) %(*objectname)'),
+      );
     }
   }
 });
@@ -330,9 +399,12 @@ test('a chain of tags is looked through, whatever the version of git', async () 
   const fixture = createRepository();
   const { commits, run } = fixture;
   run('update-ref', 'refs/heads/main', commits[0] ?? '');
-  for (let depth = 1; depth <= 4; depth++) run('tag', '-a', '-m', 'x', `t${depth}`, depth === 1 ? 'main' : `t${depth - 1}`);
+  for (let depth = 1; depth <= 4; depth++)
+    run('tag', '-a', '-m', 'x', `t${depth}`, depth === 1 ? 'main' : `t${depth - 1}`);
   const names = async (pointsAt: string): Promise<string> =>
-    (await list(fixture, { patterns: ['refs/'], pointsAt: [pointsAt] })).map(({ name }) => name.toString().slice(5)).join(' ');
+    (await list(fixture, { patterns: ['refs/'], pointsAt: [pointsAt] }))
+      .map(({ name }) => name.toString().slice(5))
+      .join(' ');
 
   assert.equal(await names('main'), 'heads/main tags/t1 tags/t2 tags/t3 tags/t4');
   assert.equal(await names(run('rev-parse', 't2')), 'tags/t2 tags/t3 tags/t4');
@@ -344,14 +416,23 @@ test('a chain of tags is looked through, whatever the version of git', async () 
   }
   run('update-ref', 'refs/heads/main', commits[1] ?? '');
   writeFileSync(join(fixture.path, 'refs/heads/gone'), `${'1'.repeat(40)}\n`);
-  await assert.rejects(list(fixture, { patterns: ['refs/'] }, { peel: true }), { name: 'GitExitError', exitCode: 128 });
+  await assert.rejects(list(fixture, { patterns: ['refs/'] }, { peel: true }), {
+    name: 'GitExitError',
+    exitCode: 128,
+  });
 });
 
 test('words that git must not see are refused before anything runs', () => {
-  const refs = git.refs(createRepository().repository);
+  const refs = createRepository().repository.refs;
 
-  assert.throws(() => refs.list({ patterns: ['refs/\0'] }), /detected null byte in command argument "refs\/\\x00"/);
-  assert.throws(() => refs.list({ patterns: ['--sort=x'] }), /positional arg "--sort=x" cannot start with dash/);
+  assert.throws(
+    () => refs.list({ patterns: ['refs/\0'] }),
+    /detected null byte in command argument "refs\/\\x00"/,
+  );
+  assert.throws(
+    () => refs.list({ patterns: ['--sort=x'] }),
+    /positional arg "--sort=x" cannot start with dash/,
+  );
 });
 
 test('a reader that leaves ends git and closes the file', async () => {
@@ -360,11 +441,15 @@ test('a reader that leaves ends git and closes the file', async () => {
     { length: 100_000 },
     (_, index) => `${fixture.commits[0]} refs/heads/b${String(index).padStart(6, '0')}\n`,
   );
-  writeFileSync(join(fixture.path, 'packed-refs'), `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`);
+  writeFileSync(
+    join(fixture.path, 'packed-refs'),
+    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
+  );
   const open = readdirSync('/proc/self/fd').length;
 
   for (const query of [{}, { sort: '-refname' }]) {
-    for await (const refs of git.refs(fixture.repository).list({ patterns: ['refs/'], ...query })) if (refs.length > 0) break;
+    for await (const refs of fixture.repository.refs.list({ patterns: ['refs/'], ...query }))
+      if (refs.length > 0) break;
   }
 
   assert.ok(readdirSync('/proc/self/fd').length <= open);
@@ -376,10 +461,15 @@ test('while git writes and packs, no reference that stays is missed or seen twic
   const { commits, run, path } = fixture;
   for (let index = 0; index < 20; index++) run('update-ref', `refs/heads/fixed${index}`, commits[0] ?? '');
   const script = `for i in 1 2 3 4 5 6 7 8 9 10; do
-    git update-ref refs/heads/moving ${commits[1]}; git update-ref refs/heads/fixed3 ${commits[0]} && git pack-refs --all
-    git update-ref refs/heads/moving ${commits[2]}; git update-ref refs/heads/new$i ${commits[0]}; git pack-refs --all; done`;
+    git update-ref refs/heads/moving ${commits[1]}
+    git update-ref refs/heads/fixed3 ${commits[0]} && git pack-refs --all
+    git update-ref refs/heads/moving ${commits[2]}; git update-ref refs/heads/new$i ${commits[0]}
+    git pack-refs --all; done`;
   run('update-ref', 'refs/heads/moving', commits[1] ?? '');
-  const writer = spawn('sh', ['-c', script], { env: { ...process.env, ...GIT_ENVIRONMENT, GIT_DIR: path }, stdio: 'ignore' });
+  const writer = spawn('sh', ['-c', script], {
+    env: { ...process.env, ...GIT_ENVIRONMENT, GIT_DIR: path },
+    stdio: 'ignore',
+  });
   const exited = once(writer, 'exit');
   let lists = 0;
 
@@ -388,7 +478,7 @@ test('while git writes and packs, no reference that stays is missed or seen twic
     assert.equal(new Set(names).size, names.length);
     assert.equal(names.filter((name) => /fixed|moving/.test(name)).length, 21);
     lists++;
-    // Everything is in memory: nothing else would ever get a turn.
+    // Everything is in memory, so no other work would get a turn.
     await setImmediate();
   }
 
@@ -404,7 +494,7 @@ test('a reference is found by its exact name without a process, and a broken one
   run('update-ref', 'refs/heads/loose', commits[1] ?? '');
   run('symbolic-ref', 'refs/heads/sym', 'refs/heads/loose');
   run('symbolic-ref', 'refs/heads/dangling', 'refs/heads/nowhere');
-  const find = async (name: string) => (await git.refs(repository).find(Buffer.from(name)))?.oid;
+  const find = async (name: string) => (await repository.refs.find(Buffer.from(name)))?.oid;
   started.length = 0;
 
   assert.deepEqual(await Promise.all(['packed', 'loose', 'sym'].map((name) => find(`refs/heads/${name}`))), [

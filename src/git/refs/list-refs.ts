@@ -1,71 +1,105 @@
-import { mapAhead } from '#base/map-ahead';
-import type { Git } from '../git.ts';
+import { mapAhead } from '#base/streams/map-ahead';
+import { FallBackToGit } from '../in-process.ts';
+import { OID_DIGITS } from '../objects/object-id.ts';
+import type { ReadableRepository } from '../objects/readable-repository.ts';
 import { type AskOptions, askForRefs } from './ask-for-refs.ts';
+import type { RefFiles } from './files/ref-files.ts';
+import { type WalkParts, walkRefFiles } from './files/walk-ref-files.ts';
 import type { RefQuery } from './for-each-ref.ts';
 import type { ListedRef } from './listed-ref.ts';
-import { OddReferencesError } from './odd-references.ts';
-import { type WalkParts, walkRefFiles } from './walk-ref-files.ts';
 
 export type ListOptions = AskOptions;
 
-/** Objects that are looked up at once. */
+/** Number of concurrent lookups of objects. */
 const PEEL_AHEAD = 256;
+/** Patterns that are matched in process, and their length together. */
+const MAX_PATTERNS = 256;
+const MAX_PATTERN_BYTES = 8192;
 
-export interface ListParts extends Omit<WalkParts, 'digits' | 'peel'> {
-  readonly git: Git;
-  /** Whether references may be read from files: a plain repository with a usable HEAD. */
-  readonly isPlain: () => boolean;
+export interface ListParts extends Omit<WalkParts, 'digits' | 'follow' | 'peel'> {
+  readonly repository: ReadableRepository;
+  readonly files: RefFiles;
 }
 
 /**
- * Lists references as `git for-each-ref` does, as many at once as are at hand. From the files of the repository when they have all
- * that is asked for, else (and wherever the files are unusual) from git. Nothing is started, and nothing read, before the first `next`.
+ * Lists references as `git for-each-ref` does, in batches as they are found: from the files of the
+ * repository when they have everything that the query needs, else, and from the first unusual file
+ * on, from git. Nothing is started or read before the first `next`.
  *
- * @throws {GitalyError} at once, for words that git must not see; {GitExitError} while iterating, when git fails.
+ * @throws {GitalyError} at once, for words that git must not receive; {GitExitError} while
+ *   iterating, when git fails.
  */
-export function listRefs(parts: ListParts, query: RefQuery, options: ListOptions = {}): AsyncGenerator<ListedRef[], void> {
-  const ask = askForRefs(parts.git, parts.repository, query, options);
-  const peel = options.peel === true ? looseRefPeeler(parts, options) : undefined;
-  return limited(isByNameOnly(query) ? fromFiles({ ...parts, peel }, query, ask) : ask(), query.limit);
+export function listRefs(
+  parts: ListParts,
+  query: RefQuery,
+  options: ListOptions = {},
+): AsyncGenerator<ListedRef[], void> {
+  const ask = askForRefs(parts.repository, query, options);
+  const isInProcess = isByNameOnly(query) && hasFewPatterns(query);
+  return limited(isInProcess ? filesFirst(parts, query, { ask, options }) : ask(), query.limit);
 }
 
 function isByNameOnly({ sort, ignoreCase, pointsAt, contains, merged }: RefQuery): boolean {
   const isSortedByName = sort === undefined || sort === 'refname';
-  return isSortedByName && ignoreCase !== true && !pointsAt?.length && contains === undefined && merged === undefined;
+  return (
+    isSortedByName &&
+    ignoreCase !== true &&
+    !pointsAt?.length &&
+    contains === undefined &&
+    merged === undefined
+  );
 }
 
-/** Packed references know what tags lead to, loose ones do not. A reference without its object is for git to complain of. */
-function looseRefPeeler({ git, repository }: ListParts, { signal }: ListOptions) {
-  const objects = git.objects(repository);
+/**
+ * Reports whether the patterns may be matched in process: each name is
+ * compared with each of them, and a client chooses how many there are. git does it outside of the
+ * event loop.
+ */
+function hasFewPatterns({ patterns = [], exclude = [] }: RefQuery): boolean {
+  const all = [...patterns, ...exclude];
+  const bytes = all.reduce((sum, pattern) => sum + pattern.length, 0);
+  return all.length <= MAX_PATTERNS && bytes <= MAX_PATTERN_BYTES;
+}
+
+/**
+ * Returns a function that peels loose references; packed ones have their targets in the file. git
+ * reports a reference without its object.
+ */
+function looseRefPeeler({ objects }: ReadableRepository, { signal }: ListOptions) {
   const peel = async (ref: ListedRef): Promise<ListedRef> => {
     const object = await objects.info(ref.oid, { signal });
     const end = object?.type === 'tag' ? await objects.info(`${ref.oid}^{}`, { signal }) : object;
-    if (end === undefined) throw new OddReferencesError('an object is missing');
+    if (end === undefined) throw new FallBackToGit('an object is missing');
     return { ...ref, peeledOid: object?.type === 'tag' ? end.oid : undefined, isPeelKnown: true };
   };
-  return (refs: readonly ListedRef[]): Promise<ListedRef[]> => Array.fromAsync(mapAhead(refs, PEEL_AHEAD, peel));
+  return (refs: readonly ListedRef[]): Promise<ListedRef[]> =>
+    Array.fromAsync(mapAhead(refs, PEEL_AHEAD, peel));
 }
 
-async function* fromFiles(
-  parts: ListParts & Pick<WalkParts, 'peel'>,
+function filesFirst(
+  { repository, files, packed }: ListParts,
   query: RefQuery,
-  ask: (after?: Buffer) => AsyncGenerator<ListedRef[], void>,
+  { ask, options }: { ask: (after?: Buffer) => AsyncGenerator<ListedRef[], void>; options: ListOptions },
 ): AsyncGenerator<ListedRef[], void> {
   let last: Buffer | undefined;
-  try {
-    if (!parts.isPlain()) throw new OddReferencesError('not a plain repository');
-    const digits = parts.git.objectFormat(parts.repository) === 'sha1' ? 40 : 64;
-    for await (const refs of walkRefFiles({ ...parts, digits }, query)) {
+  return repository.inProcess.attemptEach('list_refs', fromFiles, () => ask(last));
+
+  async function* fromFiles(): AsyncGenerator<ListedRef[], void> {
+    files.requirePlain();
+    const digits = OID_DIGITS[repository.objectFormat];
+    const follow = (name: Buffer) => files.follow(name);
+    const peel = options.peel === true ? looseRefPeeler(repository, options) : undefined;
+    for await (const refs of walkRefFiles({ repository, packed, digits, follow, peel }, query)) {
       last = refs.at(-1)?.name ?? last;
       if (refs.length > 0) yield refs;
     }
-  } catch (error) {
-    if (!(error instanceof OddReferencesError)) throw error;
-    yield* ask(last);
   }
 }
 
-async function* limited(batches: AsyncIterable<ListedRef[]>, limit: number | undefined): AsyncGenerator<ListedRef[], void> {
+async function* limited(
+  batches: AsyncIterable<ListedRef[]>,
+  limit: number | undefined,
+): AsyncGenerator<ListedRef[], void> {
   let left = limit ?? Number.POSITIVE_INFINITY;
   for await (const refs of batches) {
     if (refs.length >= left) {

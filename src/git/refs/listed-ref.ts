@@ -1,11 +1,11 @@
-/** A reference of a list, symbolic ones followed. */
+/** A listed reference with its symbolic references resolved. */
 export interface ListedRef {
   /** Full name. */
   readonly name: Buffer;
-  /** What it points to; a tag object is not peeled. */
+  /** The reference's value; a tag object is not peeled. */
   readonly oid: string;
-  /** What the tag object finally points to, where that is known without looking at the object. */
+  /** The final target of a tag object, if it is known without reading the object. */
   readonly peeledOid: string | undefined;
-  /** Whether `peeledOid` says it all: without it there is no tag object, or one that leads nowhere. */
+  /** True if `peeledOid` is final: without it the object is not a tag, or the tag is dangling. */
   readonly isPeelKnown: boolean;
 }

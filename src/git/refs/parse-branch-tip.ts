@@ -1,22 +1,28 @@
-import type { Signature } from '../objects/parse-ident.ts';
+import { OID_SOURCE } from '../objects/object-id.ts';
+import type { Signature } from '../objects/parse/parse-ident.ts';
 import type { BranchTip } from './branch-tip.ts';
 
-/** What `for-each-ref` shows of a commit. */
+/** Fields of a commit in `for-each-ref`. */
 type CommitFields = Omit<BranchTip, 'name' | 'oid'>;
 
-const ID = '(?:[0-9a-f]{40}|[0-9a-f]{64})';
 const PERSON = String.raw`(?:([^<>\n\0]*) )?<([^<>\n\0]*)> (\d{1,15}) ([+-]\d{4})\n`;
-/** A commit as git writes it, up to the empty line before its message. Only headers behind the committer may be of any kind. */
-const HEADERS = new RegExp(String.raw`^tree (${ID})\n((?:parent ${ID}\n)*)author ${PERSON}committer ${PERSON}(?:[^\n\0]+\n)*\n`);
-/** Something in the message that git treats in a way of its own: a NUL ends it, a signature ends the subject. */
+/**
+ * Matches a commit as git writes it, up to the empty line before its message. Only headers after
+ * the committer may be of any kind.
+ */
+const OBJECTS = String.raw`tree (${OID_SOURCE})\n((?:parent ${OID_SOURCE}\n)*)`;
+const HEADERS = new RegExp(String.raw`^${OBJECTS}author ${PERSON}committer ${PERSON}(?:[^\n\0]+\n)*\n`);
+/**
+ * Matches parts of a message that git treats specially: NUL ends it, a signature ends the subject.
+ */
 const ODD_MESSAGE = /\0|^-----BEGIN /m;
 
 const LF = 0x0a;
 const PARENT = /^parent /gm;
 
 /**
- * Reads a commit by the rules of git's `ref-filter`, when it is one as git writes it. `undefined` for any other: those rules are
- * too odd to be repeated here, so git has to be asked.
+ * Parses a commit by the rules of git's `ref-filter`, if it has the form that git writes. Returns
+ * `undefined` for any other: those rules are too complex to repeat here, so git is used.
  */
 export function parsePlainCommit(data: Buffer): CommitFields | undefined {
   const text = data.toString('latin1');
@@ -44,8 +50,13 @@ function afterEmptyLines(data: Buffer, start: number): number {
   return at;
 }
 
-/** Cuts a person out of the bytes, with the help of the texts of its four parts. */
-function readPerson(data: Buffer, start: number, texts: readonly (string | undefined)[], first: number): Signature {
+/** Extracts a person's bytes, given the texts of its four parts. */
+function readPerson(
+  data: Buffer,
+  start: number,
+  texts: readonly (string | undefined)[],
+  first: number,
+): Signature {
   const name = texts[first];
   const { [first + 1]: email = '', [first + 2]: date = '', [first + 3]: zone = '' } = texts;
   const nameEnd = start + (name?.length ?? 0);
@@ -62,7 +73,7 @@ function readPerson(data: Buffer, start: number, texts: readonly (string | undef
 /** git prints the zone as a number, which has no negative zero. */
 const UTC = Buffer.from('+0000');
 
-/** The first paragraph on one line. */
+/** Returns the first paragraph on one line. */
 function readSubject(data: Buffer, text: string, start: number): Buffer {
   let end = text.indexOf('\n\n', start);
   if (end === -1) end = text.indexOf('\r\n\r\n', start);

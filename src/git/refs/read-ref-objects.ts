@@ -1,43 +1,46 @@
-import { mapAhead } from '#base/map-ahead';
-import { isParsable } from '../objects/is-parsable.ts';
+import { mapAhead } from '#base/streams/map-ahead';
 import type { ObjectType } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
-import { type Commit, parseCommit } from '../objects/parse-commit.ts';
-import { parseTag, type Tag } from '../objects/parse-tag.ts';
+import { isParsable } from '../objects/parse/is-parsable.ts';
+import { type Commit, parseCommit } from '../objects/parse/parse-commit.ts';
+import { parseTag, type Tag } from '../objects/parse/parse-tag.ts';
 import type { ListedRef } from './listed-ref.ts';
 
-/** A reference and the commit that it leads to; `undefined` when it leads to something else, or to nothing. */
+/** A reference and its commit; `undefined` for another object, or none. */
 export interface RefCommit {
   readonly ref: ListedRef;
   readonly commit: Commit | undefined;
 }
 
-/** A reference and what is behind it. */
+/** A reference and the objects that it leads to. */
 export interface RefTag {
   readonly ref: ListedRef;
-  /** `undefined` when the reference points to no tag object. */
+  /** `undefined` if the reference does not point to a tag object. */
   readonly tag: Tag | undefined;
-  /** The commit at the end; `undefined` when there is something else. */
+  /** The final commit; `undefined` for another object. */
   readonly commit: Commit | undefined;
-  /** Something on the way is not there. */
+  /** True if an object on the way is missing. */
   readonly isMissing: boolean;
 }
 
 export interface RefObjectOptions {
-  /** Whether `.mailmap` of HEAD applies. Default: yes. */
+  /** Applies `.mailmap` of HEAD. Default: true. */
   readonly mailmap?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 type Batches = AsyncIterable<readonly ListedRef[]>;
 
-/** Up to so many references are looked up by the shared process, all at once; for more a process of their own is faster. */
+/**
+ * Number of references that the shared process reads, all at once; for more a dedicated process is
+ * faster.
+ */
 const FEW = 100;
 const NO_DATA = Buffer.alloc(0);
 
 /**
- * Reads what references point to, in the order of the list, in batches as they are at hand: commits and tags whole, of other objects
- * only the type. Ends the list.
+ * Reads the objects of references, in the order of the list, in batches as they become available:
+ * commits and tags whole, of other objects only the type. Ends the list.
  */
 export async function* readRefObjects(
   objects: ObjectReader,
@@ -47,14 +50,19 @@ export async function* readRefObjects(
   const refs = list[Symbol.asyncIterator]();
   try {
     const { taken, isAll } = await takeFew(refs);
-    if (isAll) for await (const each of mapAhead(taken, FEW, (ref) => readObject(objects, ref, signal))) yield [each];
+    if (isAll)
+      for await (const each of mapAhead(taken, FEW, (ref) => readObject(objects, ref, signal))) yield [each];
     else yield* readContents(objects, () => questions(taken, refs, (ref) => [ref]), { signal });
   } finally {
     await refs.return?.();
   }
 }
 
-async function readObject(objects: ObjectReader, ref: ListedRef, signal: AbortSignal | undefined): Promise<Contents<ListedRef>> {
+async function readObject(
+  objects: ObjectReader,
+  ref: ListedRef,
+  signal: AbortSignal | undefined,
+): Promise<Contents<ListedRef>> {
   const object = await objects.openObject(ref.oid, { signal });
   let data = object?.data ?? NO_DATA;
   if (object !== undefined && object.data === undefined) {
@@ -65,7 +73,10 @@ async function readObject(objects: ObjectReader, ref: ListedRef, signal: AbortSi
   return { item: ref, oid: ref.oid, type: object?.type, data };
 }
 
-/** Reads the commits that references lead to, tags peeled, in the order of the list, in batches as they are at hand. Ends the list. */
+/**
+ * Reads the commits of references, with tags peeled, in the order of the list, in batches as they
+ * become available. Ends the list.
+ */
 export async function* readRefCommits(
   objects: ObjectReader,
   list: Batches,
@@ -76,14 +87,24 @@ export async function* readRefCommits(
     const commits: RefCommit[] = [];
     for (const { item: ref, oid, type, data } of contents) {
       if (type === 'commit')
-        commits.push({ ref, commit: isParsable(type, data) ? parseCommit(oid, data, await mailmap) : undefined });
-      else commits.push({ ref, commit: type === 'tag' ? await objects.readCommit(ref.oid, options) : undefined });
+        commits.push({
+          ref,
+          commit: isParsable(type, data) ? parseCommit(oid, data, await mailmap) : undefined,
+        });
+      else
+        commits.push({
+          ref,
+          commit: type === 'tag' ? await objects.readCommit(ref.oid, options) : undefined,
+        });
     }
     yield commits;
   }
 }
 
-/** Reads what references lead to as tags, in the order of the list, in batches as they are at hand. Ends the list. */
+/**
+ * Reads the objects of references as tags, in the order of the list, in batches as they become
+ * available. Ends the list.
+ */
 export async function* readRefTags(
   objects: ObjectReader,
   list: Batches,
@@ -92,7 +113,8 @@ export async function* readRefTags(
   const refs = list[Symbol.asyncIterator]();
   try {
     const { taken, isAll } = await takeFew(refs);
-    if (isAll) for await (const tag of mapAhead(taken, FEW, (ref) => readRefTag(objects, ref, options))) yield [tag];
+    if (isAll)
+      for await (const tag of mapAhead(taken, FEW, (ref) => readRefTag(objects, ref, options))) yield [tag];
     else yield* tagsInBulk(objects, () => questions(taken, refs, questionsOf), options);
   } finally {
     await refs.return?.();
@@ -118,18 +140,27 @@ async function* tagsInBulk(
           isMissing: type === undefined,
         };
       } else if (tag.tag !== undefined) {
-        tag = { ...tag, commit: type === 'commit' ? parseCommit(oid, data, mailmap) : undefined, isMissing: type === undefined };
+        tag = {
+          ...tag,
+          commit: type === 'commit' ? parseCommit(oid, data, mailmap) : undefined,
+          isMissing: type === undefined,
+        };
       }
       if (!item.isLast) continue;
-      // A tag object where packed-refs knew of none: git could not follow it when it wrote the file.
+      // A tag object that packed-refs does not have: git could not follow it when it wrote the
+      // file.
       tags.push(tag.tag !== undefined && item.isFirst ? await readRefTag(objects, ref, options) : tag);
     }
     yield tags;
   }
 }
 
-/** Reads what one reference leads to as a tag. */
-export async function readRefTag(objects: ObjectReader, ref: ListedRef, options: RefObjectOptions = {}): Promise<RefTag> {
+/** Reads the object of one reference as a tag. */
+export async function readRefTag(
+  objects: ObjectReader,
+  ref: ListedRef,
+  options: RefObjectOptions = {},
+): Promise<RefTag> {
   const { signal } = options;
   const [mailmap, object, commit] = await Promise.all([
     options.mailmap === false ? undefined : objects.mailmap(),
@@ -138,12 +169,17 @@ export async function readRefTag(objects: ObjectReader, ref: ListedRef, options:
   ]);
   if (object?.data === undefined) object?.stream.destroy();
   if (object?.type !== 'tag') return { ref, tag: undefined, commit, isMissing: object === undefined };
-  const tag = object.data === undefined ? await objects.readTag(ref.oid, options) : parseTag(ref.oid, object.data, mailmap);
+  const tag =
+    object.data === undefined
+      ? await objects.readTag(ref.oid, options)
+      : parseTag(ref.oid, object.data, mailmap);
   const isMissing = commit === undefined && (await objects.info(`${ref.oid}^{}`, { signal })) === undefined;
   return { ref, tag, commit, isMissing };
 }
 
-/** A question to cat-file. For what may be a tag object there are two: the object, and the one at the end. */
+/**
+ * A request to cat-file. For a possible tag object there are two: the object, and its final target.
+ */
 interface Question {
   readonly oid: string;
   readonly ref: ListedRef;
@@ -151,13 +187,13 @@ interface Question {
   readonly isLast: boolean;
 }
 
-/** What git has for an item. */
+/** git's data of an item. */
 export interface Contents<T> {
   readonly item: T;
   readonly oid: string;
-  /** `undefined` when there is no such object. */
+  /** `undefined` if there is no such object. */
   readonly type: ObjectType | undefined;
-  /** Of a commit or a tag. */
+  /** Contents of a commit or a tag. */
   readonly data: Buffer;
 }
 
@@ -170,7 +206,7 @@ function questionsOf(ref: ListedRef): Question[] {
   ];
 }
 
-/** Reads commits and tags whole; of other objects, which may be of any size, the contents are passed over. */
+/** Reads commits and tags whole; contents of other objects, which may be large, are skipped. */
 async function* readContents<T extends { readonly oid: string }>(
   objects: ObjectReader,
   source: () => AsyncIterable<T[]>,
@@ -202,8 +238,10 @@ function hasText(type: ObjectType | undefined): boolean {
   return type === 'commit' || type === 'tag';
 }
 
-/** The beginning of a list. Whoever asks for it ends the list. */
-async function takeFew(list: AsyncIterator<readonly ListedRef[]>): Promise<{ taken: ListedRef[]; isAll: boolean }> {
+/** Takes the beginning of a list. The caller ends the list. */
+async function takeFew(
+  list: AsyncIterator<readonly ListedRef[]>,
+): Promise<{ taken: ListedRef[]; isAll: boolean }> {
   const taken: ListedRef[] = [];
   while (taken.length <= FEW) {
     const { done, value } = await list.next();
@@ -213,12 +251,13 @@ async function takeFew(list: AsyncIterator<readonly ListedRef[]>): Promise<{ tak
   return { taken, isAll: false };
 }
 
-/** What was taken from a list, and the rest of it, as questions. */
+/** Yields the items taken from a list, and the rest of it, as requests. */
 async function* questions<Q>(
   taken: readonly ListedRef[],
   list: AsyncIterator<readonly ListedRef[]>,
   toQuestions: (ref: ListedRef) => readonly Q[],
 ): AsyncGenerator<Q[], void> {
   yield taken.flatMap(toQuestions);
-  for (let next = await list.next(); !next.done; next = await list.next()) yield next.value.flatMap(toQuestions);
+  for (let next = await list.next(); !next.done; next = await list.next())
+    yield next.value.flatMap(toQuestions);
 }

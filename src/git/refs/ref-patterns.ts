@@ -1,3 +1,4 @@
+import { LoopSlice, mapInTurns } from '#base/loop-turns';
 import { compileWildmatch, firstWildcard } from './wildmatch.ts';
 
 /** A test of full reference names. */
@@ -7,10 +8,14 @@ const NAMESPACE = Buffer.from('refs/');
 const SLASH = 0x2f;
 
 /**
- * What `git for-each-ref` makes of patterns: a name matches when a pattern is the name itself, leads to it at a slash
- * (`refs/heads`, `refs/heads/`), or matches it as a shell pattern whose wildcards stop at slashes.
+ * Returns a test with the rules of `git for-each-ref`: a name matches if a pattern equals it, leads
+ * to it at a slash (`refs/heads`, `refs/heads/`), or matches it as a shell pattern whose wildcards
+ * stop at slashes.
  */
-export function matchAsPath(patterns: readonly Uint8Array[], options: { ignoreCase?: boolean } = {}): NameTest {
+export function matchAsPath(
+  patterns: readonly Uint8Array[],
+  options: { ignoreCase?: boolean } = {},
+): NameTest {
   const tests = patterns.map((pattern): NameTest => {
     const leads = leadsTo(Buffer.from(pattern));
     if (firstWildcard(pattern) === -1 && options.ignoreCase !== true) return leads;
@@ -18,6 +23,40 @@ export function matchAsPath(patterns: readonly Uint8Array[], options: { ignoreCa
     return (name) => leads(name) || matches(name);
   });
   return (name) => tests.some((test) => test(name));
+}
+
+/** Tests between two looks at the clock: one takes a microsecond, with wildcards some hundred. */
+const TESTS_PER_LOOK = 64;
+
+/**
+ * Returns a function that selects from a list what has a name that matches some pattern (or none,
+ * with `isExcluding`), by the rules of {@link matchAsPath}. A client determines the number of
+ * patterns and the number of references, so it gives way to other work.
+ *
+ * @throws the reason of `signal` when it is aborted, from the function it returns.
+ */
+export function selectByName(
+  patterns: readonly Uint8Array[],
+  options: { ignoreCase?: boolean; isExcluding?: boolean; signal?: AbortSignal | undefined } = {},
+): <T extends { readonly name: Buffer }>(items: readonly T[]) => Promise<T[]> {
+  const { isExcluding = false, ignoreCase = false, signal } = options;
+  let compiled: NameTest[] | undefined;
+  return async (items) => {
+    compiled ??= await mapInTurns(patterns, (pattern) => matchAsPath([pattern], { ignoreCase }), signal);
+    const selected: (typeof items)[number][] = [];
+    const slice = new LoopSlice();
+    let tests = 0;
+    for (const item of items) {
+      let isMatch = false;
+      for (const test of compiled) {
+        isMatch = test(item.name);
+        if (++tests % TESTS_PER_LOOK === 0) await slice.pause(signal);
+        if (isMatch) break;
+      }
+      if (isMatch !== isExcluding) selected.push(item);
+    }
+    return selected;
+  };
 }
 
 function leadsTo(pattern: Buffer): NameTest {
@@ -30,10 +69,12 @@ function leadsTo(pattern: Buffer): NameTest {
 }
 
 /**
- * The beginnings that a name must have one of to match a pattern, sorted, none the beginning of another; nothing outside of `refs/`.
- * `isWhole`: every name with that beginning matches.
+ * Returns the prefixes of which a matching name must have one: sorted, none a prefix of another,
+ * only inside `refs/`. `isWhole` means that every name with that prefix matches.
  */
-export function prefixesOf(patterns: readonly Uint8Array[]): { readonly prefix: Buffer; readonly isWhole: boolean }[] {
+export function prefixesOf(
+  patterns: readonly Uint8Array[],
+): { readonly prefix: Buffer; readonly isWhole: boolean }[] {
   const found = patterns.flatMap((pattern) => {
     const wildcard = firstWildcard(pattern);
     const literal = Buffer.from(wildcard === -1 ? pattern : pattern.subarray(0, wildcard));

@@ -5,12 +5,12 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { GitFixture } from '#testkit/repositories/git-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { Git } from '../git.ts';
 import type { GitRepository } from '../repository.ts';
 
 const directory = makeScratchDirectory('refs');
-const git = await Git.start({ binary: 'git' });
+const git = await GitFixture.start();
 after(async () => {
   await git.close();
   rmSync(directory, { recursive: true });
@@ -18,7 +18,7 @@ after(async () => {
 
 let count = 0;
 
-/** A bare repository with three commits; their ids. */
+/** Creates a bare repository with three commits; returns their ids. */
 function createRepository(...options: string[]): {
   repository: GitRepository;
   commits: string[];
@@ -30,7 +30,11 @@ function createRepository(...options: string[]): {
     execFileSync('git', ['--git-dir', path, ...args], { encoding: 'latin1', env: ENV }).trim();
   const tree = run('hash-object', '-t', 'tree', '-w', '/dev/null');
   const commits = ['one', 'two', 'three'].map((message) => run('commit-tree', '-m', message, tree));
-  return { repository: { path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] }, commits, run };
+  return {
+    repository: git.open(path),
+    commits,
+    run,
+  };
 }
 
 const ENV = {
@@ -43,7 +47,7 @@ const ENV = {
   GIT_COMMITTER_EMAIL: 'a@x',
 };
 
-/** What git says a reference resolves to. */
+/** Returns the id to which git resolves a reference. */
 function askGit(path: string, name: string): string | undefined {
   try {
     return execFileSync('git', ['--git-dir', path, 'show-ref', '--verify', '--hash', name], {
@@ -56,9 +60,9 @@ function askGit(path: string, name: string): string | undefined {
 }
 
 for (const format of ['sha1', 'sha256']) {
-  test(`loose, packed and symbolic references of a ${format} repository resolve as git resolves them`, async () => {
+  test(`all kinds of references of a ${format} repository resolve as in git`, async () => {
     const { repository, commits, run } = createRepository(`--object-format=${format}`);
-    const refs = git.refs(repository);
+    const refs = repository.refs;
     run('update-ref', 'refs/heads/packed', commits[0] ?? '');
     run('update-ref', 'refs/heads/both', commits[0] ?? '');
     run('tag', '-a', '-m', 'annotated', 'v1', commits[1] ?? '');
@@ -70,7 +74,18 @@ for (const format of ['sha1', 'sha256']) {
     run('symbolic-ref', 'refs/heads/dangling', 'refs/heads/nowhere');
     run('symbolic-ref', 'refs/heads/circle', 'refs/heads/circle');
 
-    for (const name of ['packed', 'both', 'deep/er/loose', 'deep/er', 'deep', 'sym', 'chain', 'dangling', 'circle', 'absent']) {
+    for (const name of [
+      'packed',
+      'both',
+      'deep/er/loose',
+      'deep/er',
+      'deep',
+      'sym',
+      'chain',
+      'dangling',
+      'circle',
+      'absent',
+    ]) {
       const expected = askGit(repository.path, `refs/heads/${name}`);
       assert.equal((await refs.resolve(`refs/heads/${name}`))?.oid, expected, name);
       assert.equal(await refs.exists(`refs/heads/${name}`), expected !== undefined, name);
@@ -86,14 +101,14 @@ test('a chain of symbolic references ends where it ends for git', async () => {
   for (let link = 1; link <= 7; link++) run('symbolic-ref', `refs/heads/${link}`, `refs/heads/${link - 1}`);
 
   for (let link = 0; link <= 7; link++) {
-    const found = await git.refs(repository).resolve(`refs/heads/${link}`);
+    const found = await repository.refs.resolve(`refs/heads/${link}`);
     assert.equal(found?.oid, askGit(repository.path, `refs/heads/${link}`), `${link} links`);
   }
 });
 
 test('broken references are what git makes of them', async () => {
   const { repository, commits } = createRepository();
-  const refs = git.refs(repository);
+  const refs = repository.refs;
   const write = (name: string, text: string): void => writeFileSync(join(repository.path, name), text);
   write('refs/heads/garbage', 'garbage\n');
   write('refs/heads/empty', '');
@@ -105,7 +120,8 @@ test('broken references are what git makes of them', async () => {
   for (const name of ['garbage', 'empty', 'directory', 'a..b', 'x.lock', '../heads/spaces', 'a b', 'x/']) {
     assert.equal(await refs.exists(`refs/heads/${name}`), false, name);
   }
-  for (const name of ['zero', 'missing']) await assert.rejects(refs.exists(`refs/heads/${name}`), { message: 'exit status 128' });
+  for (const name of ['zero', 'missing'])
+    await assert.rejects(refs.exists(`refs/heads/${name}`), { message: 'exit status 128' });
   assert.equal(await refs.exists('refs/heads/spaces'), true);
 });
 
@@ -114,12 +130,12 @@ test('names that are not UTF-8 are found', async () => {
   const name = Buffer.from('refs/heads/latin-\xe9', 'latin1');
   writeFileSync(Buffer.concat([Buffer.from(`${repository.path}/`), name]), `${commits[0]}\n`);
 
-  assert.equal((await git.refs(repository).resolve(name))?.oid, commits[0]);
+  assert.equal((await repository.refs.resolve(name))?.oid, commits[0]);
 });
 
 test('the default branch follows HEAD, then main, then master, then the first branch', async () => {
   const { repository, commits, run } = createRepository();
-  const refs = git.refs(repository);
+  const refs = repository.refs;
   const steps: [string[], string | undefined][] = [
     [['rev-parse'], undefined],
     [['update-ref', 'refs/heads/zeta', commits[0] ?? ''], 'refs/heads/zeta'],
@@ -142,7 +158,11 @@ test('a HEAD that is detached, garbage or outside refs/ is an error in the words
 
   for (const head of [commits[0], 'garbage', 'ref: main']) {
     writeFileSync(join(repository.path, 'HEAD'), `${head}\n`);
-    await assert.rejects(git.refs(repository).defaultBranch(), { name: 'GitExitError', message: 'exit status 128' }, head);
+    await assert.rejects(
+      repository.refs.defaultBranch(),
+      { name: 'GitExitError', message: 'exit status 128' },
+      head,
+    );
   }
 });
 
@@ -150,12 +170,14 @@ test('a dangling symbolic reference is no branch', async () => {
   const { repository, run } = createRepository();
   run('symbolic-ref', 'refs/heads/x', 'refs/heads/y');
 
-  assert.equal(await git.refs(repository).hasBranches(), false);
+  assert.equal(await repository.refs.hasBranches(), false);
 });
 
 test('random repositories read the same as git reads them', async () => {
   const component = fc.stringMatching(/^[a-z0-9+_%A-Z-]{1,8}$/);
-  const name = fc.array(component, { minLength: 1, maxLength: 3 }).map((parts) => `refs/heads/d/${parts.join('/')}`);
+  const name = fc
+    .array(component, { minLength: 1, maxLength: 3 })
+    .map((parts) => `refs/heads/d/${parts.join('/')}`);
 
   await fc.assert(
     fc.asyncProperty(
@@ -167,11 +189,12 @@ test('random repositories read the same as git reads them', async () => {
           try {
             run('update-ref', ref, commits[commit] ?? '');
           } catch {
-            // A directory and a file of the same name: git refuses, and so the reference is not there.
+            // A directory and a file of the same name: git refuses, so the reference does not
+            // exist.
           }
           if (pack) run('pack-refs', '--all');
         }
-        const refs = git.refs(repository);
+        const refs = repository.refs;
         for (const ref of [...updates.map(([each]) => each), absent]) {
           assert.equal((await refs.resolve(ref))?.oid, askGit(repository.path, ref), ref);
         }
@@ -181,15 +204,30 @@ test('random repositories read the same as git reads them', async () => {
   );
 });
 
+test('a packed-refs file that is replaced by one of the same size is read again', async () => {
+  const { repository, commits, run } = createRepository();
+  for (const oid of [commits[0], commits[1], commits[0]]) {
+    run('update-ref', 'refs/heads/packed', oid ?? '');
+    run('pack-refs', '--all');
+
+    assert.deepEqual(await repository.refs.read('refs/heads/packed'), { oid });
+  }
+});
+
 test('a packed-refs file too big to be kept is searched where it lies', async () => {
   const { repository, commits } = createRepository();
   const names = Array.from(
     { length: 30_000 },
     (_, index) => `refs/heads/branch-${String(index).padStart(5, '0')}${'x'.repeat(index % 90)}`,
   );
-  const lines = names.map((name, index) => `${commits[index % 3]} ${name}\n${index % 7 === 0 ? `^${commits[0]}\n` : ''}`);
-  writeFileSync(join(repository.path, 'packed-refs'), `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`);
-  const refs = git.refs(repository);
+  const lines = names.map(
+    (name, index) => `${commits[index % 3]} ${name}\n${index % 7 === 0 ? `^${commits[0]}\n` : ''}`,
+  );
+  writeFileSync(
+    join(repository.path, 'packed-refs'),
+    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
+  );
+  const refs = repository.refs;
 
   for (let index = 0; index < names.length; index += 97) {
     assert.deepEqual(await refs.read(names[index] ?? ''), { oid: commits[index % 3] });
@@ -201,17 +239,18 @@ test('a packed-refs file too big to be kept is searched where it lies', async ()
   assert.equal(await refs.hasBranches(), true);
 });
 
-test('while others write and pack, a reference that does not change is always there, and one that does has a value it was given', async () => {
+test('while others write and pack, every read finds a reference with a value it had', async () => {
   const { repository, commits, run } = createRepository();
   run('update-ref', 'refs/heads/fixed', commits[0] ?? '');
   const script = `for i in 1 2 3 4 5 6 7 8; do
     git update-ref refs/heads/moving ${commits[1]}; git pack-refs --all
-    git update-ref refs/heads/fixed ${commits[0]}; git update-ref refs/heads/moving ${commits[2]}; git pack-refs --all
+    git update-ref refs/heads/fixed ${commits[0]}
+    git update-ref refs/heads/moving ${commits[2]}; git pack-refs --all
     git update-ref refs/heads/fixed ${commits[0]}; done`;
   run('update-ref', 'refs/heads/moving', commits[1] ?? '');
   const writer = spawn('sh', ['-c', script], { env: { ...ENV, GIT_DIR: repository.path }, stdio: 'ignore' });
   const exited = once(writer, 'exit');
-  const refs = git.refs(repository);
+  const refs = repository.refs;
   let reads = 0;
 
   while (writer.exitCode === null) {

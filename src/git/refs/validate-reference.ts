@@ -1,4 +1,4 @@
-/** Checks of a full reference name in the order in which their texts win. */
+/** Checks of a full reference name; the first failing one determines the text. */
 const CHECKS: readonly (readonly [(name: string) => boolean, string])[] = [
   [(name) => name === 'HEAD', 'HEAD reference not allowed'],
   [(name) => !name.startsWith('refs/'), 'reference is not fully qualified'],
@@ -12,19 +12,35 @@ const CHECKS: readonly (readonly [(name: string) => boolean, string])[] = [
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what the rule is about
   [(name) => /[\x00-\x1f]/.test(name), 'reference must not contain control characters'],
   [(name) => name.split('/').includes(''), 'empty component is not allowed'],
-  [(name) => name.split('/').some((component) => component.startsWith('.')), 'component must not start with dot'],
-  [(name) => name.split('/').some((component) => component.endsWith('.lock')), 'component must not end with .lock'],
+  [
+    (name) => name.split('/').some((component) => component.startsWith('.')),
+    'component must not start with dot',
+  ],
+  [
+    (name) => name.split('/').some((component) => component.endsWith('.lock')),
+    'component must not end with .lock',
+  ],
 ];
+
+const HEAD = Buffer.from('HEAD');
 
 /** Anything that one of the checks may object to. */
 const SUSPICIOUS = /[^\x21-\xff]|[:?[\\^~*\x7f]|\.\.|@\{|\/[/.]|\.lock(?:\/|$)|[/.]$/;
 
 /**
- * Says what is wrong with a full reference name (`refs/…`), `undefined` when nothing is. The texts reach clients.
- * Bytes that are no UTF-8 are fine, as they are for git.
+ * Describes the problem of a full reference name (`refs/…`); `undefined` if it is valid. The texts
+ * reach clients. Bytes that are not UTF-8 are accepted, as in git.
  */
 export function validateReference(name: string | Uint8Array): string | undefined {
-  const text = typeof name === 'string' ? name : Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('latin1');
+  const text =
+    typeof name === 'string'
+      ? name
+      : Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('latin1');
   if (text.startsWith('refs/') && !SUSPICIOUS.test(text)) return undefined;
   return CHECKS.find(([fails]) => fails(text))?.[1];
+}
+
+/** Reports whether a name is HEAD or one that git accepts for a reference. */
+export function isReferenceName(name: Buffer): boolean {
+  return name.equals(HEAD) || validateReference(name) === undefined;
 }

@@ -1,19 +1,26 @@
-/** What a place accepts beyond a plain revision. */
+/** Accepted forms beyond a plain revision. */
 export interface RevisionRules {
   readonly allowEmpty?: boolean;
-  /** `<revision>:<path>`: only what stands before the first colon is checked. */
+  /** Accepts `<revision>:<path>`: only the part before the first colon is checked. */
   readonly allowPathScoped?: boolean;
-  /** `--all`, `--not`, `--branches`, `--tags`, `--alternate-refs`, `--branches=…`, `--tags=…`, `--glob=…`. */
+  /**
+   * `--all`, `--not`, `--branches`, `--tags`, `--alternate-refs`, `--branches=…`, `--tags=…`,
+   * `--glob=…`.
+   */
   readonly allowPseudo?: boolean;
 }
 
 const PSEUDO = /^--(?:all|not|branches|tags|alternate-refs)$|^--(?:branches|tags|glob)=/;
 
 /**
- * Says what is wrong with a revision that a user gave, `undefined` when nothing is. The first failing check wins; the texts reach
- * clients. This is about safety and shape only: whether git understands the revision is git's business.
+ * Describes the problem of a user's revision; `undefined` if it is valid. The first failing check
+ * is used; the texts reach clients. It checks only safety and shape; git decides whether the
+ * revision exists.
  */
-export function validateRevision(revision: string | Uint8Array, rules: RevisionRules = {}): string | undefined {
+export function validateRevision(
+  revision: string | Uint8Array,
+  rules: RevisionRules = {},
+): string | undefined {
   // One character per byte: every check is about ASCII, so the encoding does not matter.
   let text = typeof revision === 'string' ? revision : latin1(revision);
   if (rules.allowPseudo === true && PSEUDO.test(text)) return undefined;

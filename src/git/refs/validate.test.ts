@@ -30,7 +30,8 @@ for (const [name, problem] of [
   ['refs/heads/a].Lock%41', undefined],
   [Buffer.from('refs/heads/\xff\xa0', 'latin1'), undefined],
 ] as const) {
-  test(`the reference name ${JSON.stringify(String(name))} is ${problem === undefined ? 'fine' : 'refused'}`, () => {
+  const outcome = problem === undefined ? 'valid' : 'refused';
+  test(`the reference name ${JSON.stringify(String(name))} is ${outcome}`, () => {
     assert.equal(validateReference(name), problem);
   });
 }
@@ -55,7 +56,7 @@ for (const [revision, rules, problem] of [
   ['--allx', { allowPseudo: true }, "revision can't start with '-'"],
   [Buffer.from('main~3^{commit}\xff', 'latin1'), {}, undefined],
 ] as const) {
-  test(`the revision ${JSON.stringify(String(revision))} with ${JSON.stringify(rules)} is ${problem ?? 'fine'}`, () => {
+  test(`revision ${JSON.stringify(`${revision}`)}, ${JSON.stringify(rules)}: ${problem ?? 'valid'}`, () => {
     assert.equal(validateRevision(revision, rules), problem);
   });
 }

@@ -4,9 +4,9 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { gitOutput, initRepository } from '#testkit/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { matchAsPath, prefixesOf } from './ref-patterns.ts';
+import { matchAsPath, prefixesOf, selectByName } from './ref-patterns.ts';
 import { compileWildmatch } from './wildmatch.ts';
 
 const directory = makeScratchDirectory('wildmatch');
@@ -28,7 +28,13 @@ writeFileSync(
 gitOutput(directory, ['update-ref', '-d', 'refs/heads/main']);
 
 function askGit(patterns: readonly string[], ignoreCase: boolean): string[] {
-  const args = ['for-each-ref', '--format=%(refname)', ...(ignoreCase ? ['--ignore-case'] : []), '--end-of-options', ...patterns];
+  const args = [
+    'for-each-ref',
+    '--format=%(refname)',
+    ...(ignoreCase ? ['--ignore-case'] : []),
+    '--end-of-options',
+    ...patterns,
+  ];
   return execFileSync('git', args, { cwd: directory, encoding: 'utf8' }).split('\n').filter(Boolean).sort();
 }
 
@@ -82,7 +88,7 @@ const pattern = fc
 test('patterns match the references that git matches', () => {
   fc.assert(
     fc.property(fc.array(pattern, { minLength: 1, maxLength: 2 }), fc.boolean(), (patterns, ignoreCase) => {
-      // Before 2.41 git compares two unrelated addresses for a pattern that begins with two stars.
+      // git before 2.41 compares two unrelated addresses for a pattern that begins with two stars.
       fc.pre(!patterns.some((each) => each.startsWith('**')));
       const matches = matchAsPath(
         patterns.map((each) => Buffer.from(each)),
@@ -126,4 +132,58 @@ test('a pattern that makes other matchers try everything takes no time', () => {
   assert.equal(matches(Buffer.alloc(5_000, 'a')), false);
 
   assert.ok(performance.now() - start < 2_000);
+});
+
+test('a pattern that repeats its directories takes no time, and matches what it matches in git', () => {
+  const name = Buffer.from('refs/heads/x/y/z/a');
+  const many = '**/'.repeat(40_000);
+  const matches = (text: string): boolean => compileWildmatch(Buffer.from(text), { pathname: true })(name);
+  const start = performance.now();
+
+  assert.equal(matches(`refs/${many}a`), true);
+  assert.equal(matches(`refs/${many}b`), false);
+  assert.equal(matches(`refs/${'**/*/'.repeat(20_000)}`), false);
+
+  assert.ok(performance.now() - start < 2_000);
+  for (const pattern of ['refs/**/**/a', 'refs/heads/**/**/**/y/**/**/a', 'refs/**/**/x/**/**']) {
+    const test = matchAsPath([Buffer.from(pattern)]);
+    assert.deepEqual(
+      NAMES.filter((each) => test(Buffer.from(each))).sort(),
+      askGit([pattern], false),
+      pattern,
+    );
+  }
+});
+
+test('selecting by a hundred thousand patterns gives way to other work, and can be aborted', async () => {
+  const patterns = Array.from({ length: 100_000 }, (_, index) => Buffer.from(`refs/heads/*${index}x`));
+  const items = Array.from({ length: 200 }, (_, index) => ({ name: Buffer.from(`refs/heads/b${index}`) }));
+  const abort = new AbortController();
+  const select = selectByName(patterns, { signal: abort.signal });
+  let turns = 0;
+  const timer = setInterval(() => {
+    if (++turns === 3) abort.abort(new Error('the client has left'));
+  }, 1);
+
+  await assert.rejects(select(items), /the client has left/);
+
+  clearInterval(timer);
+});
+
+test('names are selected, or excluded, as by a test of all patterns', async () => {
+  const patterns = ['refs/heads/m*', 'refs/tags'].map((each) => Buffer.from(each));
+  const items = NAMES.map((name) => ({ name: Buffer.from(name) }));
+  const matches = matchAsPath(patterns);
+
+  const matching = await selectByName(patterns)(items);
+  const others = await selectByName(patterns, { isExcluding: true })(items);
+
+  assert.deepEqual(
+    matching,
+    items.filter(({ name }) => matches(name)),
+  );
+  assert.deepEqual(
+    others,
+    items.filter(({ name }) => !matches(name)),
+  );
 });

@@ -1,21 +1,34 @@
 /**
- * git's shell patterns (its `wildmatch`), compiled to a small machine that looks at every byte of a name once: no pattern, however
- * hostile, takes longer than its length times that of the name.
+ * Options of git's shell patterns (its `wildmatch`). They are compiled to a state machine that
+ * reads every byte of a name once: matching takes at most the length of the pattern times that of
+ * the name.
  */
 export interface WildmatchOptions {
   /** `*`, `?` and `[…]` do not match a slash; `**` between slashes does (WM_PATHNAME). */
   readonly pathname?: boolean;
-  /** ASCII letters match whatever their case (WM_CASEFOLD). */
+  /** ASCII letters match in either case (WM_CASEFOLD). */
   readonly ignoreCase?: boolean;
 }
 
+/** Counts the work of matching, so that a caller can limit it. */
+export interface MatchWork {
+  /** Number of examined pairs of a pattern's state and a name's byte: some nanoseconds each. */
+  steps: number;
+}
+
+/** Reports whether a name matches, and adds the cost to `work`. */
+export type Wildmatch = (name: Uint8Array, work?: MatchWork) => boolean;
+
+/** Bytes accepted by a state: one of them, or a set, which states share if possible. */
+type Bytes = number | Uint8Array;
+
 /** One state of the machine. */
 type State =
-  /** Takes one byte of the set and goes on to the next state. */
-  | { readonly kind: 'byte'; readonly set: Uint8Array }
-  /** Stays for every byte of the set, or goes on without taking one. */
-  | { readonly kind: 'many'; readonly set: Uint8Array }
-  /** Goes on, or jumps over the next states, without taking a byte. */
+  /** Accepts one byte and continues with the next state. */
+  | { readonly kind: 'byte'; readonly bytes: Bytes }
+  /** Stays for every byte of the set, or continues without one. */
+  | { readonly kind: 'many'; readonly bytes: Uint8Array }
+  /** Continues, or skips the next states, without a byte. */
   | { readonly kind: 'skip'; readonly states: number };
 
 const SLASH = 0x2f;
@@ -38,7 +51,7 @@ const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39;
 const isAlpha = (byte: number): boolean => isUpper(byte) || isLower(byte);
 const isPrint = (byte: number): boolean => byte >= 0x20 && byte <= 0x7e;
 
-/** ASCII only, as git has it. */
+/** ASCII only, as in git. */
 const CLASSES: Readonly<Record<string, (byte: number) => boolean>> = {
   alnum: (byte) => isAlpha(byte) || isDigit(byte),
   alpha: isAlpha,
@@ -54,50 +67,107 @@ const CLASSES: Readonly<Record<string, (byte: number) => boolean>> = {
   xdigit: (byte) => isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66),
 };
 
-/** The position of the first byte that makes a pattern more than a name (`*`, `?`, `[`, `\`); -1 when there is none. */
+/**
+ * Returns the position of the first byte that is special in a pattern (`*`, `?`, `[`, `\`); -1 if
+ * there is none.
+ */
 export function firstWildcard(pattern: Uint8Array): number {
-  return pattern.findIndex((byte) => byte === STAR || byte === QUESTION || byte === OPEN || byte === BACKSLASH);
+  return pattern.findIndex(
+    (byte) => byte === STAR || byte === QUESTION || byte === OPEN || byte === BACKSLASH,
+  );
 }
 
-/** Compiles a pattern to a test of names. A malformed pattern (an open bracket, an unknown class) matches nothing. */
-export function compileWildmatch(pattern: Uint8Array, options: WildmatchOptions = {}): (name: Uint8Array) => boolean {
+/**
+ * Compiles a pattern to a test of names. A malformed pattern (an open bracket, an unknown class)
+ * matches nothing.
+ */
+export function compileWildmatch(pattern: Uint8Array, options: WildmatchOptions = {}): Wildmatch {
   const states = new PatternReader(pattern, options).read();
-  return states === undefined ? () => false : (name) => run(states, name, options.ignoreCase === true);
+  if (states === undefined) return () => false;
+  const machine = new Machine(states, options.ignoreCase === true);
+  return (name, work) => machine.matches(name, work);
 }
 
-function run(states: readonly State[], name: Uint8Array, ignoreCase: boolean): boolean {
-  let active = new Uint8Array(states.length + 1);
-  let next = new Uint8Array(states.length + 1);
-  enter(states, active, 0);
-  for (const byte of name) {
-    const folded = ignoreCase && isUpper(byte) ? byte + 0x20 : byte;
-    next.fill(0);
-    let isAlive = false;
-    for (const [index, state] of states.entries()) {
-      if (active[index] === 0 || state.kind === 'skip' || state.set[folded] === 0) continue;
-      enter(states, next, state.kind === 'many' ? index : index + 1);
-      isAlive = true;
+/** Runs the states over a name, all active ones at once. */
+class Machine {
+  readonly #states: readonly State[];
+  readonly #ignoreCase: boolean;
+  /** The position in the name, from 1, at which each state was last entered. */
+  readonly #enteredAt: Uint32Array;
+  /** Shorter names cannot match; so a long pattern costs nothing. */
+  readonly #minBytes: number;
+  #active: number[] = [];
+  #next: number[] = [];
+
+  constructor(states: readonly State[], ignoreCase: boolean) {
+    this.#states = states;
+    this.#ignoreCase = ignoreCase;
+    this.#enteredAt = new Uint32Array(states.length + 1);
+    this.#minBytes = minBytes(states);
+  }
+
+  matches(name: Uint8Array, work?: MatchWork): boolean {
+    if (name.length < this.#minBytes) return false;
+    this.#enteredAt.fill(0);
+    this.#active.length = 0;
+    this.#next.length = 0;
+    let steps = 1;
+    let at = 1;
+    this.#enter(0, at);
+    for (const byte of name) {
+      [this.#active, this.#next] = [this.#next, this.#active];
+      this.#next.length = 0;
+      if (this.#active.length === 0) break;
+      steps += this.#active.length;
+      at++;
+      const folded = this.#ignoreCase && isUpper(byte) ? byte + 0x20 : byte;
+      for (const index of this.#active) this.#take(index, folded, at);
     }
-    if (!isAlive) return false;
-    [active, next] = [next, active];
+    if (work !== undefined) work.steps += steps;
+    return this.#enteredAt[this.#states.length] === name.length + 1;
   }
-  return active[states.length] === 1;
+
+  #take(index: number, byte: number, at: number): void {
+    const state = this.#states[index];
+    if (state === undefined || state.kind === 'skip') return;
+    const { bytes } = state;
+    if (typeof bytes === 'number' ? bytes !== byte : bytes[byte] === 0) return;
+    this.#enter(state.kind === 'many' ? index : index + 1, at);
+  }
+
+  /** Adds a state, and those reachable from it without a byte. */
+  #enter(first: number, at: number): void {
+    for (let index = first; this.#enteredAt[index] !== at; index++) {
+      this.#enteredAt[index] = at;
+      const state = this.#states[index];
+      if (state === undefined) return;
+      if (state.kind === 'skip') {
+        this.#enter(index + state.states, at);
+        continue;
+      }
+      this.#next.push(index);
+      if (state.kind === 'byte') return;
+    }
+  }
 }
 
-/** Marks a state, and those that are reached from it without a byte. */
-function enter(states: readonly State[], active: Uint8Array, index: number): void {
-  for (let at = index; active[at] === 0; at++) {
-    active[at] = 1;
-    const state = states[at];
-    if (state === undefined || state.kind === 'byte') return;
-    if (state.kind === 'skip') enter(states, active, at + state.states);
+/** Returns the length of the shortest name that the states accept. */
+function minBytes(states: readonly State[]): number {
+  let bytes = 0;
+  for (let index = 0; index < states.length; index++) {
+    const state = states[index];
+    if (state?.kind === 'byte') bytes++;
+    else if (state?.kind === 'skip') index += state.states - 1;
   }
+  return bytes;
 }
 
 class PatternReader {
   readonly #pattern: Uint8Array;
   readonly #options: WildmatchOptions;
   readonly #states: State[] = [];
+  /** The state after the last `**` with its slash. */
+  #afterDirectories: number | undefined;
   #at = 0;
 
   constructor(pattern: Uint8Array, options: WildmatchOptions) {
@@ -105,7 +175,7 @@ class PatternReader {
     this.#options = options;
   }
 
-  /** The states; `undefined` when the pattern is malformed. */
+  /** Returns the states; `undefined` for a malformed pattern. */
   read(): State[] | undefined {
     for (;;) {
       const byte = this.#pattern[this.#at];
@@ -125,24 +195,24 @@ class PatternReader {
     }
   }
 
-  #take(set: Uint8Array): void {
-    this.#states.push({ kind: 'byte', set });
+  #take(bytes: Bytes): void {
+    this.#states.push({ kind: 'byte', bytes });
     this.#at++;
   }
 
-  /** A byte behind a backslash is not folded by git, though the name's is. */
-  #single(byte: number, isQuoted: boolean): Uint8Array {
-    const folded = this.#options.ignoreCase === true && !isQuoted && isUpper(byte) ? byte + 0x20 : byte;
-    const set = new Uint8Array(256);
-    set[folded] = 1;
-    return set;
+  /**
+   * Adds a byte. git does not fold the case of a byte after a backslash, although it folds the
+   * name's.
+   */
+  #single(byte: number, isQuoted: boolean): number {
+    return this.#options.ignoreCase === true && !isQuoted && isUpper(byte) ? byte + 0x20 : byte;
   }
 
   #readStars(): void {
     const start = this.#at;
     while (this.#pattern[this.#at] === STAR) this.#at++;
     if (this.#options.pathname !== true) {
-      this.#states.push({ kind: 'many', set: ANY });
+      this.#states.push({ kind: 'many', bytes: ANY });
       return;
     }
     const next = this.#pattern[this.#at];
@@ -151,15 +221,23 @@ class PatternReader {
       (start === 0 || this.#pattern[start - 1] === SLASH) &&
       (next === undefined || next === SLASH || (next === BACKSLASH && this.#pattern[this.#at + 1] === SLASH));
     if (!isBetweenSlashes) {
-      this.#states.push({ kind: 'many', set: NO_SLASH });
+      this.#states.push({ kind: 'many', bytes: NO_SLASH });
       return;
     }
-    // `**/` may stand for no directory at all: then its slash is not there either.
-    if (next === SLASH) this.#states.push({ kind: 'skip', states: 3 });
-    this.#states.push({ kind: 'many', set: ANY });
+    // `**/` may match no directory; then its slash does not match either.
+    if (next === SLASH) {
+      // A repetition adds nothing but work.
+      if (this.#afterDirectories === this.#states.length) {
+        this.#at++;
+        return;
+      }
+      this.#states.push({ kind: 'skip', states: 3 });
+      this.#afterDirectories = this.#states.length + 2;
+    }
+    this.#states.push({ kind: 'many', bytes: ANY });
   }
 
-  /** The bytes that a bracket expression matches; leaves the position on the closing bracket. */
+  /** Returns the bytes of a bracket expression; leaves the position on the closing bracket. */
   #readSet(): Uint8Array | undefined {
     const { ignoreCase = false, pathname = false } = this.#options;
     const set = new Uint8Array(256);
@@ -209,7 +287,10 @@ class PatternReader {
     return set;
   }
 
-  /** The name in `[:name:]`; `false` when it is no such thing, `undefined` when the bracket is never closed. */
+  /**
+   * Returns the name in `[:name:]`; `false` for other text, `undefined` if the bracket is never
+   * closed.
+   */
   #classNameAhead(): string | false | undefined {
     const start = this.#at + 2;
     const close = this.#pattern.indexOf(CLOSE, start);

@@ -1,41 +1,43 @@
-import { formatTree } from '../objects/format-tree.ts';
-import { parseTree, type TreeEntry } from '../objects/parse-tree.ts';
+import type { OidBytes } from '../objects/object-id.ts';
+import { parseTree } from '../objects/parse/parse-tree.ts';
+import { formatTree, type NewTreeEntry } from '../objects/write/format-tree.ts';
 import { canonicalMode, kindOf } from './entry-kind.ts';
 import { TreeCursor } from './tree-cursor.ts';
 
 const SLASH = 0x2f;
 const ZERO = 0x30;
 
-/** What happens to one name of a tree. */
+/** Change of one name in a tree. */
 export interface TreeChange {
   readonly name: Buffer;
-  /** The mode that the name has in the tree now; `undefined` when it is not there. */
+  /** The current mode of the name; `undefined` if it does not exist. */
   readonly oldMode: number | undefined;
-  /** What it shall be; `undefined` to remove it. */
+  /** The new entry; `undefined` to remove it. */
   readonly entry: { readonly mode: number; readonly oid: string } | undefined;
 }
 
 interface Step {
   readonly key: Buffer;
-  /** What stands under the key in the tree is dropped. */
+  /** Removes the current entry of the key. */
   drops: boolean;
   bytes: Buffer | undefined;
 }
 
 /**
- * The contents of a tree object with some names changed. What is not changed is copied in pieces, so that a change of one name in a
- * directory of thousands costs little more than looking through its bytes. Modes that today's git would not write become canonical.
+ * Returns the contents of a tree object with some names changed. Unchanged entries are copied in
+ * pieces, so that a change of one name in a directory of thousands costs little more than reading
+ * its bytes. Modes that current git would not write become canonical.
  *
  * @param data contents of the tree object.
  * @param changes one for each name.
  * @throws {Error} as `formatTree`; {GitalyError} `malformed tree object`.
  */
-export function changeTree(data: Buffer, changes: readonly TreeChange[], oidBytes: 20 | 32): Buffer {
+export function changeTree(data: Buffer, changes: readonly TreeChange[], oidBytes: OidBytes): Buffer {
   return splice(data, changes, oidBytes) ?? rebuild(data, changes, oidBytes);
 }
 
-/** `undefined` when the tree is not one that today's git writes. */
-function splice(data: Buffer, changes: readonly TreeChange[], oidBytes: 20 | 32): Buffer | undefined {
+/** Copies the tree with changes; `undefined` for a tree that current git would not write. */
+function splice(data: Buffer, changes: readonly TreeChange[], oidBytes: OidBytes): Buffer | undefined {
   const steps = stepsOf(changes);
   const parts: Buffer[] = [];
   const cursor = new TreeCursor(data, oidBytes);
@@ -60,7 +62,9 @@ function splice(data: Buffer, changes: readonly TreeChange[], oidBytes: 20 | 32)
   return Buffer.concat(parts);
 }
 
-/** In the order of the tree. A file that becomes a directory leaves one place and takes another. */
+/**
+ * Returns the steps in the order of the tree. A file that becomes a directory changes its position.
+ */
 function stepsOf(changes: readonly TreeChange[]): Step[] {
   const steps = new Map<string, Step>();
   const stepAt = (name: Buffer, mode: number): Step => {
@@ -81,7 +85,7 @@ function sortKey(name: Buffer, mode: number): Buffer {
   return kindOf(mode) === 'tree' ? Buffer.concat([name, Buffer.of(SLASH)]) : name;
 }
 
-/** Compares the entry that a cursor stands on, as git sorts it, with a key. */
+/** Compares the current entry of a cursor, as git sorts it, with a key. */
 function compareKey({ data, nameAt, nameEnd, mode }: TreeCursor, key: Buffer): number {
   const length = nameEnd - nameAt;
   const order = data.compare(key, 0, Math.min(key.length, length), nameAt, nameEnd);
@@ -92,10 +96,10 @@ function compareKey({ data, nameAt, nameEnd, mode }: TreeCursor, key: Buffer): n
   return SLASH - (key[length] ?? 0) || Math.sign(length + 1 - key.length);
 }
 
-/** The slow way, for trees that were made by old or strange programs. */
-function rebuild(data: Buffer, changes: readonly TreeChange[], oidBytes: 20 | 32): Buffer {
-  const entries = new Map<string, TreeEntry>();
-  const twice: TreeEntry[] = [];
+/** Rebuilds a tree slowly, for trees made by old or unusual programs. */
+function rebuild(data: Buffer, changes: readonly TreeChange[], oidBytes: OidBytes): Buffer {
+  const entries = new Map<string, NewTreeEntry>();
+  const twice: NewTreeEntry[] = [];
   for (const entry of parseTree(data, oidBytes)) {
     const name = entry.name.toString('latin1');
     if (entries.has(name)) twice.push(entry);

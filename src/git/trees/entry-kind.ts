@@ -1,4 +1,4 @@
-/** What an entry of a tree names. */
+/** The kind of a tree entry. */
 export type EntryKind = 'blob' | 'tree' | 'submodule';
 
 const TYPE_MASK = 0o170000;
@@ -8,14 +8,20 @@ const DIRECTORY = 0o040000;
 const SUBMODULE = 0o160000;
 const OWNER_MAY_EXECUTE = 0o100;
 
-/** What the mode of an entry says that it names: links are blobs. Modes that git does not know are submodules to it. */
+/**
+ * Returns the kind of an entry from its mode: links are blobs, and modes unknown to git are
+ * submodules.
+ */
 export function kindOf(mode: number): EntryKind {
   const type = mode & TYPE_MASK;
   if (type === DIRECTORY) return 'tree';
   return type === REGULAR || type === LINK ? 'blob' : 'submodule';
 }
 
-/** The mode as git prints it: of the permissions in old trees (0o100664) only the one to execute has stayed. */
+/**
+ * Returns the mode as git prints it: of the permissions in old trees (0o100664) only the executable
+ * bit is kept.
+ */
 export function canonicalMode(mode: number): number {
   switch (mode & TYPE_MASK) {
     case REGULAR:

@@ -2,20 +2,20 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/init-repository';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { Git } from '../git.ts';
 import { EntryFinder } from './find-entry.ts';
 
 const directory = makeScratchDirectory('find-entry');
-const git = await Git.start({ binary: 'git' });
+const git = await GitFixture.start();
 after(async () => {
   await git.close();
   rmSync(directory, { recursive: true });
 });
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
-  test(`every entry of a ${objectFormat} tree is found where ls-tree has it, also twice and all at once`, async () => {
+  test(`every entry of a ${objectFormat} tree is found as in ls-tree, also all at once`, async () => {
     const path = join(directory, `${objectFormat}.git`);
     initRepository(path, { objectFormat });
     const run = (args: string[], input = ''): string => gitOutput(path, args, input);
@@ -26,12 +26,16 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     );
     const tree = run(
       ['mktree', '-z'],
-      `040000 tree ${inner}\tdir\0` + `160000 commit ${'1'.repeat(oid.length)}\tsub\0` + `100644 blob ${oid}\t*\0`,
+      `040000 tree ${inner}\tdir\0` +
+        `160000 commit ${'1'.repeat(oid.length)}\tsub\0` +
+        `100644 blob ${oid}\t*\0`,
     );
-    const finder = new EntryFinder(git.objects({ path, objectDirectory: `${path}/objects`, alternateObjectDirectories: [] }));
+    const finder = new EntryFinder(git.open(path).objects);
 
     const listed = run(['ls-tree', '-r', '-t', '-z', tree]).split('\0').slice(0, -1);
-    const expected = [...listed, ...listed, ...listed].map((line) => line.split(/[ \t]/, 3) as [string, string, string]);
+    const expected = [...listed, ...listed, ...listed].map(
+      (line) => line.split(/[ \t]/, 3) as [string, string, string],
+    );
     const paths = [...listed, ...listed, ...listed].map((line) => line.slice(line.indexOf('\t') + 1));
     const found = await Promise.all(paths.map((name) => finder.find(Buffer.from(tree), Buffer.from(name))));
 

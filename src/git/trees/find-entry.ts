@@ -1,18 +1,19 @@
+import { oidBytesOf } from '../objects/object-id.ts';
 import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
-import { parseTree, type TreeEntry } from '../objects/parse-tree.ts';
+import { parseTree, type TreeEntry } from '../objects/parse/parse-tree.ts';
 import { findInTree } from './find-in-tree.ts';
 import { isPlainPath } from './open-entry.ts';
-import { oidBytesOf } from './tree-cursor.ts';
 
 const SLASH = 0x2f;
 const COLON = Buffer.from(':');
 const NO_BYTES = Buffer.alloc(0);
-/** A tree that is asked more often gets a table of its names. */
+/** Number of searches after which a tree gets a table of its names. */
 const MAX_SEARCHES = 2;
 
 /**
- * Finds what lies at many paths, as `openEntry` does at one. The trees that were read are kept, so a finder lives as long as one call.
+ * Finds the entries of many paths, as `openEntry` does for one. It keeps the trees that it has
+ * read, so a finder lives as long as one call.
  */
 export class EntryFinder {
   readonly #objects: ObjectReader;
@@ -25,7 +26,8 @@ export class EntryFinder {
   }
 
   /**
-   * `undefined` when there is no such entry, no such revision, or the revision has no tree. Many may be looked for at once.
+   * Finds an entry; `undefined` if there is no such entry or revision, or the revision has no tree.
+   * May be called concurrently.
    *
    * @throws {GitalyError} as `ObjectReader.info` does.
    */
@@ -52,11 +54,11 @@ export class EntryFinder {
   }
 }
 
-/** A tree in which names are looked up. */
+/** A tree for looking up names. */
 class SearchedTree {
   readonly #object: RawObject;
   #searches = 0;
-  /** Names as latin1 text, one character a byte. */
+  /** Entries by name, as latin1 text with one character per byte. */
   #byName: Map<string, TreeEntry> | undefined;
 
   constructor(object: RawObject) {
@@ -71,7 +73,7 @@ class SearchedTree {
   }
 }
 
-/** Of two entries with one name (git lets them pass) the first counts. */
+/** Returns a table of entries. Of duplicate names (which git accepts) the first is used. */
 function table(entries: readonly TreeEntry[]): Map<string, TreeEntry> {
   return new Map(entries.toReversed().map((entry) => [entry.name.toString('latin1'), entry]));
 }

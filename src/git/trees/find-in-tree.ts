@@ -1,17 +1,21 @@
+import { oidBytesOf } from '../objects/object-id.ts';
 import type { RawObject } from '../objects/object-info.ts';
-import type { TreeEntry } from '../objects/parse-tree.ts';
-import { oidBytesOf, TreeCursor } from './tree-cursor.ts';
+import type { TreeEntry } from '../objects/parse/parse-tree.ts';
+import { TreeCursor } from './tree-cursor.ts';
 
-/** Entries that are remembered of one tree. */
+/** Limit of cached entries per tree. */
 const MAX_KNOWN = 1_000;
 
-/** What was found in trees that are still in memory: small ones are, and of those that are asked for often the same entries are wanted. */
+/**
+ * Entries found in trees that are still in memory: small trees are cached, and callers often
+ * request the same entries.
+ */
 const known = new WeakMap<Buffer, Map<string, TreeEntry>>();
 
 /**
- * Finds the first entry of a name in a tree object, without making the others.
+ * Finds the first entry of a name in a tree object without parsing the others.
  *
- * @throws {GitalyError} without a code of its own when the data in front of the entry are no tree's.
+ * @throws {GitalyError} without a code when the data before the entry are not a tree.
  */
 export function findInTree(tree: RawObject, name: Buffer): TreeEntry | undefined {
   const key = name.toString('latin1');

@@ -1,25 +1,26 @@
-import { mapAhead } from '#base/map-ahead';
+import { mapAhead } from '#base/streams/map-ahead';
+import { oidBytesOf } from '../objects/object-id.ts';
 import type { ObjectReader, ReadOptions, Revision } from '../objects/object-reader.ts';
 import { kindOf } from './entry-kind.ts';
-import { oidBytesOf, TreeCursor } from './tree-cursor.ts';
+import { TreeCursor } from './tree-cursor.ts';
 
-/** Directories that are passed at most. */
+/** Limit of skipped directories. */
 const MAX_STEPS = 9;
-/** Entries that are followed at once. */
+/** Number of entries that are followed concurrently. */
 const AHEAD = 64;
-/** Longer trees have more than one entry, whatever its name is. */
+/** Larger trees always have more than one entry. */
 const MAX_TREE_BYTES = 8 * 1024;
 const SLASH = Buffer.from('/');
 
-/** A directory: where it is, and what its tree is to be read as (its id, or a name that leads to it). */
+/** A directory with its path, and the id or name by which its tree is read. */
 export interface NamedTree {
   readonly path: Buffer;
   readonly tree: Revision;
 }
 
 /**
- * For each directory the path that one comes to by passing directories with nothing but one directory in them, in the order given. It is
- * the directory's own path where there is nothing to pass.
+ * Returns for each directory, in the given order, the path reached by skipping directories that
+ * contain only one directory. Without such directories it is the directory's own path.
  *
  * @throws {GitalyError} as `ObjectReader.readObject` does.
  */
@@ -31,7 +32,11 @@ export function flatPaths(
   return mapAhead(directories, AHEAD, (directory) => flatPath(objects, directory, options));
 }
 
-async function flatPath(objects: ObjectReader, { path, tree }: NamedTree, options: ReadOptions): Promise<Buffer> {
+async function flatPath(
+  objects: ObjectReader,
+  { path, tree }: NamedTree,
+  options: ReadOptions,
+): Promise<Buffer> {
   let flat = path;
   let at: Revision = tree;
   for (let step = 0; step < MAX_STEPS; step++) {

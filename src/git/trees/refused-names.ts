@@ -1,17 +1,21 @@
 const TYPE_MASK = 0o170000;
 const LINK = 0o120000;
-/** Longest name in a tree that git's checks let pass (`fsck.largePathname`). */
+/** Longest name in a tree that git's checks accept (`fsck.largePathname`). */
 const MAX_NAME_BYTES = 4096;
-/** Characters that Apple's HFS+ does not see in names. */
+/** Characters that Apple's HFS+ ignores in names. */
 const HFS_IGNORES = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/gu;
-/** `.git` as Windows reads it: a short name, dots and blanks at the end, or the name of a stream behind a colon. */
+/**
+ * Matches `.git` as Windows reads it: a short name, trailing dots and blanks, or a stream name
+ * after a colon.
+ */
 const NTFS_DOT_GIT = /^(?:\.git|git~1)[. ]*(?:$|[\\/:])/i;
-/** Files that git reads by itself; as links they would lead it out of the repository. */
+/** Files that git reads itself; as links they would lead out of the repository. */
 const NO_LINKS = /^\.git(?:modules|attributes|ignore)$|^\.mailmap$/i;
 
 /**
- * Whether git's strict checks refuse an entry in a new tree, as `git hash-object -t tree` does since 2.40: names that some file system takes
- * for `.git`, links where git reads a file of its own, and names that are too long.
+ * Reports whether git's strict checks refuse an entry in a new tree, as `git hash-object -t tree`
+ * does since 2.40: names that some file system treats as `.git`, links in place of git's own files,
+ * and names that are too long.
  */
 export function isRefusedName(name: Buffer, mode: number): boolean {
   if (name.length > MAX_NAME_BYTES) return true;

@@ -1,49 +1,53 @@
-import { codeOf } from '#base/gitaly-error';
+import { codeOf, GitalyError } from '#base/gitaly-error';
 import { abortError, GitExitError } from '../command/exit-error.ts';
 import { flag, gitCommand } from '../command/git-command.ts';
-import type { Git } from '../git.ts';
+import { isOid } from '../objects/object-id.ts';
 import type { ObjectInfo, RawObject } from '../objects/object-info.ts';
 import type { ObjectReader, ReadOptions } from '../objects/object-reader.ts';
 import type { GitRepository } from '../repository.ts';
 
-/** What became of a search for a tree. */
+/** Result of a search for a tree. */
 export type ResolvedTree =
   | { readonly kind: 'tree'; readonly tree: RawObject }
-  /** There is something else. */
+  /** Another object. */
   | { readonly kind: 'other'; readonly object: ObjectInfo }
-  /** The name is good, but the object is not there: a submodule, or a hole in the repository. */
+  /** The name is valid, but the object is missing: a submodule, or a damaged repository. */
   | { readonly kind: 'absent'; readonly oid: string }
-  /** Git knows no such name. */
+  /** git finds no such name. */
   | { readonly kind: 'unknown' };
 
 export interface ResolveTreeOptions extends ReadOptions {
-  /** The name is of anything that has a tree: a commit, a tag. What has none is then `absent`. */
+  /**
+   * Accepts the name of any object that has a tree: a commit, a tag. An object without one is then
+   * `absent`.
+   */
   readonly peel?: boolean;
 }
 
 const PEEL_TREE = Buffer.from('^{tree}');
-/** Bytes of the largest tree object that is read: a million entries. */
+/** Limit of a tree object: a million entries. */
 const MAX_TREE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Finds the tree that a name of one object leads to (`main:docs`, `main^{tree}`), as `git rev-parse --verify` and reading the object do. One
- * round trip to a living process; git is started only when that finds nothing.
+ * Finds the tree of an object's name (`main:docs`, `main^{tree}`), as `git rev-parse --verify` and
+ * reading the object do. One round trip to a running process; git is started only if that finds
+ * nothing.
  *
- * @throws {GitalyError} without a code for words that git must not see (NUL, a dash in front); CANCELLED or DEADLINE_EXCEEDED.
+ * @throws {GitalyError} without a code for words that git must not receive (NUL, a leading dash);
+ *   CANCELLED or DEADLINE_EXCEEDED.
  */
 export async function resolveTree(
-  git: Git,
   repository: GitRepository,
   name: Buffer,
   { peel = false, signal }: ResolveTreeOptions = {},
 ): Promise<ResolvedTree> {
   const read = (named: Buffer): Promise<RawObject | undefined> =>
-    readOrUndefined(git.objects(repository), peel ? Buffer.concat([named, PEEL_TREE]) : named, signal);
+    readOrUndefined(repository.objects, peel ? Buffer.concat([named, PEEL_TREE]) : named, signal);
   const found = name.includes(0) ? undefined : await read(name);
   if (found !== undefined) return asResult(found);
-  const oid = await revParse(git, repository, name, signal);
+  const oid = await revParse(repository, name, signal);
   if (oid === undefined) return { kind: 'unknown' };
-  const object = /^[0-9a-f]+$/.test(oid) ? await read(Buffer.from(oid)) : undefined;
+  const object = isOid(oid) ? await read(Buffer.from(oid)) : undefined;
   return object === undefined ? { kind: 'absent', oid } : asResult(object);
 }
 
@@ -51,7 +55,10 @@ function asResult(object: RawObject): ResolvedTree {
   return object.type === 'tree' ? { kind: 'tree', tree: object } : { kind: 'other', object };
 }
 
-/** Some names kill the process that is asked, or are ambiguous to it; rev-parse has the last word on all of them. */
+/**
+ * Reads an object; `undefined` also where that fails without a code: some names kill `cat-file` or
+ * are ambiguous to it, and rev-parse decides about them.
+ */
 async function readOrUndefined(
   objects: ObjectReader,
   name: Buffer,
@@ -60,21 +67,24 @@ async function readOrUndefined(
   try {
     return await objects.readObject(name, { signal, maxBytes: MAX_TREE_BYTES });
   } catch (error) {
-    if (codeOf(error) !== undefined) throw error;
+    const isOfGit = error instanceof GitalyError || error instanceof GitExitError;
+    if (!isOfGit || codeOf(error) !== undefined) throw error;
     return undefined;
   }
 }
 
-/** The object id that git prints for a name, which has a `^` in front for `^main`; `undefined` when it does not name one object. */
+/**
+ * Returns the object id that git prints for a name, with a leading `^` for `^main`; `undefined` if
+ * it does not name one object.
+ */
 async function revParse(
-  git: Git,
   repository: GitRepository,
   name: Buffer,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   const command = gitCommand('rev-parse', { options: [flag('--verify')], revisions: [name] });
   try {
-    return (await git.run(command, { repository, signal })).toString('latin1').trim();
+    return (await repository.run(command, { signal })).toString('latin1').trim();
   } catch (error) {
     if (signal?.aborted === true) throw abortError(signal);
     if (error instanceof GitExitError) return undefined;

@@ -1,12 +1,14 @@
 import type { EntryKind } from './entry-kind.ts';
 import type { WalkedEntry } from './walked-entry.ts';
 
-/** `kind`: directories, files, submodules, each in git's order; `path`: by the bytes of the path. */
+/**
+ * `kind`: directories, files, submodules, each in git's order; `path`: by the bytes of the path.
+ */
 export type EntryOrder = 'kind' | 'path';
 
 const RANKS: Readonly<Record<EntryKind, number>> = { tree: 0, blob: 1, submodule: 2 };
 
-/** The entries of a listing in another order than git's. All of them are held in memory. */
+/** Yields the entries of a listing in another order than git's. All of them are kept in memory. */
 export async function* sortEntries(
   batches: AsyncIterable<readonly WalkedEntry[]>,
   order: EntryOrder,
@@ -17,7 +19,7 @@ export async function* sortEntries(
 }
 
 function byPath(entries: readonly WalkedEntry[]): WalkedEntry[] {
-  // A path is made when it is asked for; sorting asks often.
+  // A path is built on access, and sorting accesses it often.
   const named = entries.map((entry) => ({ entry, path: entry.path }));
   return named.sort((a, b) => a.path.compare(b.path)).map(({ entry }) => entry);
 }

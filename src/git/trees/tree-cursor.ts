@@ -1,33 +1,36 @@
 import { GitalyError } from '#base/gitaly-error';
+import { type Oid, type OidBytes, oidAt } from '../objects/object-id.ts';
 
 const SPACE = 0x20;
 const ZERO = 0x30;
 const MAX_MODE_DIGITS = 7;
 
 /**
- * Goes through the entries of a tree object in git's order, `<octal mode> <name>\0<raw oid>`, without making anything of them: directories
- * have thousands of entries of which often one is wanted.
+ * Iterates over the entries of a tree object in git's order, `<octal mode> <name>\0<raw oid>`,
+ * without building objects: large directories have thousands of entries, of which often one is
+ * needed.
  */
 export class TreeCursor {
   readonly data: Buffer;
   /** 20 (SHA-1) or 32 (SHA-256). */
-  readonly oidBytes: 20 | 32;
-  /** Of the current entry, as git keeps it. */
+  readonly oidBytes: OidBytes;
+  /** Mode of the current entry as git stores it. */
   mode = 0;
-  /** Where the name of the current entry begins, and where it ends; the id is one byte further. */
+  /** Start and end of the current entry's name; the id follows after one more byte. */
   nameAt = 0;
   nameEnd = 0;
   #next = 0;
 
-  constructor(data: Buffer, oidBytes: 20 | 32) {
+  constructor(data: Buffer, oidBytes: OidBytes) {
     this.data = data;
     this.oidBytes = oidBytes;
   }
 
   /**
-   * Goes on to the next entry; false at the end.
+   * Moves to the next entry; returns false at the end.
    *
-   * @throws {GitalyError} without a code of its own, `malformed tree object`, when the data end early or a mode is not octal.
+   * @throws {GitalyError} without a code, `malformed tree object`, when the data end early or a
+   *   mode is not octal.
    */
   next(): boolean {
     const { data } = this;
@@ -36,7 +39,8 @@ export class TreeCursor {
     let at = start;
     let mode = 0;
     for (let digit = data[at]; digit !== SPACE; digit = data[++at]) {
-      if (digit === undefined || digit < ZERO || digit > ZERO + 7 || at - start >= MAX_MODE_DIGITS) throw malformed(start);
+      if (digit === undefined || digit < ZERO || digit > ZERO + 7 || at - start >= MAX_MODE_DIGITS)
+        throw malformed(start);
       mode = mode * 8 + digit - ZERO;
     }
     const nameAt = at + 1;
@@ -51,25 +55,23 @@ export class TreeCursor {
     return true;
   }
 
-  /** The name of the current entry, a view. */
+  /** Returns the name of the current entry as a view. */
   name(): Buffer {
     return this.data.subarray(this.nameAt, this.nameEnd);
   }
 
-  /** The id of the current entry, in hex. */
-  oid(): string {
-    return this.data.toString('hex', this.nameEnd + 1, this.nameEnd + 1 + this.oidBytes);
+  /** Returns the id of the current entry in hex. */
+  oid(): Oid {
+    return oidAt(this.data, this.nameEnd + 1, this.oidBytes);
   }
 
-  /** Whether the current entry has this name. */
+  /** Reports whether the current entry has this name. */
   isNamed(name: Uint8Array): boolean {
-    return this.nameEnd - this.nameAt === name.length && this.data.compare(name, 0, name.length, this.nameAt, this.nameEnd) === 0;
+    return (
+      this.nameEnd - this.nameAt === name.length &&
+      this.data.compare(name, 0, name.length, this.nameAt, this.nameEnd) === 0
+    );
   }
-}
-
-/** The bytes of an object id, by the length of it in hex. */
-export function oidBytesOf(oid: string): 20 | 32 {
-  return oid.length === 40 ? 20 : 32;
 }
 
 function malformed(offset: number): GitalyError {

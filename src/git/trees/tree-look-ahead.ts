@@ -1,42 +1,46 @@
+import { oidBytesOf } from '../objects/object-id.ts';
 import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
 import { kindOf } from './entry-kind.ts';
-import { oidBytesOf, TreeCursor } from './tree-cursor.ts';
+import { TreeCursor } from './tree-cursor.ts';
 
-/** A tree that a walk will come to. It has perhaps been read already. */
+/** A tree that a walk will reach. It may have been read already. */
 export interface AwaitedTree {
   readonly oid: string;
   /** The next tree in pre-order. */
   next: AwaitedTree | undefined;
   state: 'unknown' | 'asked' | 'answered';
-  /** When answered; `undefined` when there is no such tree, or reading it failed. */
+  /** The tree after it was read; `undefined` if there is no such tree, or reading it failed. */
   tree: ReadTree | undefined;
   error: unknown;
-  /** Called when the answer is there. */
+  /** Called when the result is available. */
   onAnswer: (() => void) | undefined;
 }
 
-/** A tree, and the first one among its entries that is a tree itself; the others follow it with `next`, in their order. */
+/**
+ * A tree, and its first entry that is a tree itself; the others follow through `next`, in order.
+ */
 export interface ReadTree {
   readonly object: RawObject;
   readonly firstChild: AwaitedTree | undefined;
 }
 
-/** Trees that are asked for at once, at most. */
+/** Limit of concurrent requests for trees. */
 const MAX_AHEAD = 512;
-/** What trees that were read ahead may take in memory, going by the average size so far. */
+/** Limit of the memory of trees that were read ahead, estimated from the average size. */
 const MAX_AHEAD_BYTES = 4 * 1024 * 1024;
-/** What a tree takes before any was seen. */
+/** Estimated size of a tree before any was read. */
 const USUAL_BYTES = 8 * 1024;
 
 /**
- * Reads the trees below a tree before a walk comes to them, many with one question: those that are next in pre-order, as many as memory
- * allows. All known trees form a list in pre-order; where one has been read, the trees in it are put behind it.
+ * Reads the trees below a tree before a walk reaches them, many with one request: the next ones in
+ * pre-order, as many as memory allows. All known trees form a list in pre-order; after one has been
+ * read, its subtrees are inserted after it.
  */
 export class TreeLookAhead {
   readonly #objects: ObjectReader;
   #head: AwaitedTree | undefined;
-  /** Asked for, and not taken yet. */
+  /** Number of requested trees that were not taken yet. */
   #ahead = 0;
   #seen = 0;
   #seenBytes = 0;
@@ -54,9 +58,10 @@ export class TreeLookAhead {
   }
 
   /**
-   * Takes a tree out of the list; it must be the first one. `undefined`: there is no such tree. Only a promise when it is not there yet.
+   * Takes a tree out of the list; it must be the first one. Returns `undefined` if there is no such
+   * tree. The result is a promise only if it is not available yet.
    *
-   * @throws what reading it has thrown.
+   * @throws the error of reading it.
    */
   take(tree: AwaitedTree): ReadTree | undefined | Promise<ReadTree | undefined> {
     if (tree.state === 'unknown') this.#ask(tree);
@@ -74,7 +79,7 @@ export class TreeLookAhead {
     return tree.tree;
   }
 
-  /** Asks for more once half of what may be asked for has been taken. */
+  /** Requests more once half of the limit has been taken. */
   #fill(): void {
     const average = (this.#seenBytes + USUAL_BYTES) / (this.#seen + 1);
     const most = Math.max(1, Math.min(MAX_AHEAD, Math.floor(MAX_AHEAD_BYTES / average)));

@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Repository } from '#storage/repository';
-import { gitOutput } from '#testkit/init-repository';
-import { runGit } from '#testkit/run-git';
-import { StorageFixture } from '#testkit/storage-fixture';
-import { parseTree } from '../objects/parse-tree.ts';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { runGit } from '#testkit/repositories/run-git';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { parseTree } from '../objects/parse/parse-tree.ts';
 import { resolveTree } from './resolve-tree.ts';
 import { TreeCursor } from './tree-cursor.ts';
 import { MissingTreeError, walkTree } from './walk-tree.ts';
 
 const modes = ['100644', '100755', '100664', '120000', '160000'];
 
-/** A tree of a few levels with odd names, made by git; its id. */
+/** Creates a tree of a few levels with unusual names with git; returns its id. */
 function oddTree(directory: string, depth: number): string {
   const blob = gitOutput(directory, ['hash-object', '-w', '--stdin'], `level ${depth}\n`);
   const names = [
@@ -36,7 +36,9 @@ function oddTree(directory: string, depth: number): string {
   const submodule = '1'.repeat(blob.length);
   const lines = names.map((name, index) => {
     const mode = modes[index % modes.length];
-    return mode === '160000' ? `160000 commit ${submodule}\t${name}-${depth}` : `${mode} blob ${blob}\t${name}-${depth}`;
+    return mode === '160000'
+      ? `160000 commit ${submodule}\t${name}-${depth}`
+      : `${mode} blob ${blob}\t${name}-${depth}`;
   });
   if (depth > 0) {
     const below = oddTree(directory, depth - 1);
@@ -45,13 +47,13 @@ function oddTree(directory: string, depth: number): string {
   return gitOutput(directory, ['mktree', '-z'], Buffer.from(`${lines.join('\0')}\0`, 'latin1'));
 }
 
-/** What git lists, with `-z`. */
+/** Returns git's list, with `-z`. */
 function listedByGit(directory: string, args: readonly string[]): Promise<string[]> {
   return runGit(['ls-tree', '-z', ...args], { cwd: directory }).then((text) => text.split('\0').slice(0, -1));
 }
 
 async function walked(repository: Repository, name: string, recursive: boolean): Promise<string[]> {
-  const found = await resolveTree(repository.git, repository, Buffer.from(name), { peel: true });
+  const found = await resolveTree(repository, Buffer.from(name), { peel: true });
   if (found.kind !== 'tree') throw new Error(found.kind);
   const lines: string[] = [];
   for await (const batch of walkTree(repository.objects, found.tree, { recursive })) {
@@ -69,7 +71,10 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     const repository = fixture.init('x.git', { objectFormat });
     const tree = oddTree(repository.path, 4);
 
-    assert.deepEqual(await walked(repository, tree, true), await listedByGit(repository.path, ['-r', '-t', tree]));
+    assert.deepEqual(
+      await walked(repository, tree, true),
+      await listedByGit(repository.path, ['-r', '-t', tree]),
+    );
     assert.deepEqual(await walked(repository, tree, false), await listedByGit(repository.path, [tree]));
   });
 }
@@ -107,7 +112,10 @@ test('the same tree in many places is listed in each', async () => {
     );
   }
 
-  assert.deepEqual(await walked(repository, tree, true), await listedByGit(repository.path, ['-r', '-t', tree]));
+  assert.deepEqual(
+    await walked(repository, tree, true),
+    await listedByGit(repository.path, ['-r', '-t', tree]),
+  );
 });
 
 test('what stands before a missing tree is listed, then the walk fails', async () => {
@@ -121,7 +129,7 @@ test('what stands before a missing tree is listed, then the walk fails', async (
     `100644 blob ${blob}\ta\n040000 tree ${inner}\tb\n100644 blob ${blob}\tc\n`,
   );
   rmSync(join(repository.path, 'objects', inner.slice(0, 2), inner.slice(2)));
-  const found = await resolveTree(repository.git, repository, Buffer.from(tree));
+  const found = await resolveTree(repository, Buffer.from(tree));
   assert.equal(found.kind, 'tree');
 
   const paths: string[] = [];
@@ -145,15 +153,15 @@ test('a reader that leaves stops the reading ahead', async () => {
     ['fast-import', '--quiet'],
     `commit refs/heads/main\ncommitter C <c@x> 1 +0000\ndata 0\n${stream}\n`,
   );
-  const found = await resolveTree(repository.git, repository, Buffer.from('main'), { peel: true });
+  const found = await resolveTree(repository, Buffer.from('main'), { peel: true });
   if (found.kind !== 'tree') throw new Error(found.kind);
 
   for await (const _ of walkTree(repository.objects, found.tree, { recursive: true })) break;
   await repository.objects.info('main');
 
   assert.ok(
-    repository.git.catFiles.counts.lookups.contents < 1100,
-    `${repository.git.catFiles.counts.lookups.contents} trees were read`,
+    repository.caches.catFiles.counts.lookups.contents < 1100,
+    `${repository.caches.catFiles.counts.lookups.contents} trees were read`,
   );
 });
 
@@ -161,7 +169,7 @@ test('an aborted walk ends with the reason', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git');
   const tree = oddTree(repository.path, 3);
-  const found = await resolveTree(repository.git, repository, Buffer.from(tree));
+  const found = await resolveTree(repository, Buffer.from(tree));
   if (found.kind !== 'tree') throw new Error(found.kind);
   const controller = new AbortController();
 
@@ -196,7 +204,8 @@ test('the cursor reads what the parser reads, and what was written', () => {
         read.map(({ mode, name, oid }) => `${mode.toString(8)} ${name.toString('latin1')} ${oid}`),
         entries.map(
           ({ mode, name, oid }) =>
-            `${Number.parseInt(mode, 8).toString(8)} ${Buffer.from(name).toString('latin1')} ${Buffer.from(oid).toString('hex')}`,
+            `${Number.parseInt(mode, 8).toString(8)} ${Buffer.from(name).toString('latin1')} ` +
+            `${Buffer.from(oid).toString('hex')}`,
         ),
       );
     }),
@@ -204,7 +213,12 @@ test('the cursor reads what the parser reads, and what was written', () => {
 });
 
 test('garbage and cut off trees are errors, not hangs', () => {
-  const tree = Buffer.concat([Buffer.from('100644 name\0'), Buffer.alloc(20, 1), Buffer.from('40000 d\0'), Buffer.alloc(20, 2)]);
+  const tree = Buffer.concat([
+    Buffer.from('100644 name\0'),
+    Buffer.alloc(20, 1),
+    Buffer.from('40000 d\0'),
+    Buffer.alloc(20, 2),
+  ]);
   fc.assert(
     fc.property(
       fc.oneof(

@@ -1,19 +1,20 @@
 import { abortError } from '../command/exit-error.ts';
+import { oidBytesOf } from '../objects/object-id.ts';
 import type { RawObject } from '../objects/object-info.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
-import { oidBytesOf, TreeCursor } from './tree-cursor.ts';
+import { TreeCursor } from './tree-cursor.ts';
 import { type AwaitedTree, type ReadTree, TreeLookAhead } from './tree-look-ahead.ts';
 import { WalkedEntry } from './walked-entry.ts';
 
 export interface WalkTreeOptions {
-  /** Also what is in the directories below, behind the entry of each. */
+  /** Also lists the directories below, after the entry of each. */
   readonly recursive: boolean;
-  /** The directory that the tree is, without a slash at its end; empty for the root. */
+  /** The path of the tree's directory without a trailing slash; empty for the root. */
   readonly prefix?: Uint8Array;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The object of a tree below the one that is walked is not there, or is no tree. */
+/** The object of a subtree is missing, or is not a tree. */
 export class MissingTreeError extends Error {
   override readonly name = 'MissingTreeError';
   readonly oid: string;
@@ -24,11 +25,11 @@ export class MissingTreeError extends Error {
   }
 }
 
-/** Entries that are handed out together, unless the walk has to wait. */
+/** Number of entries per batch, unless the walk must wait. */
 const BATCH = 1000;
 const SLASH = 0x2f;
 
-/** A directory that the walk is in. */
+/** A directory that is being walked. */
 interface Frame {
   readonly cursor: TreeCursor;
   /** Ends with a slash, unless it is empty. */
@@ -36,12 +37,14 @@ interface Frame {
 }
 
 /**
- * Lists a tree in git's order, directories before what is in them, like `git ls-tree [-r -t]`: in batches of what is at hand. Trees are
- * read ahead through the shared processes, so that a walk costs a round trip per level and not per tree; a reader that is slow, or
- * leaves, stops it after some hundred trees.
+ * Lists a tree in git's order, directories before their contents, like `git ls-tree [-r -t]`, in
+ * batches as they become available. Trees are read ahead through the shared processes, so that a
+ * walk costs a round trip per level and not per tree. A slow reader, or one that stops, ends it
+ * after some hundred trees.
  *
- * @throws {MissingTreeError} behind the entries before it; {GitalyError} as `ObjectReader.readObject` does, without a code for a tree
- *   that cannot be parsed, CANCELLED or DEADLINE_EXCEEDED when `signal` is aborted.
+ * @throws {MissingTreeError} after the entries before it; {GitalyError} as
+ *   `ObjectReader.readObject` does, without a code for a tree that cannot be parsed, CANCELLED or
+ *   DEADLINE_EXCEEDED when `signal` is aborted.
  */
 export async function* walkTree(
   objects: ObjectReader,

@@ -1,3 +1,4 @@
+import { type Oid, type OidBytes, oidAt } from '../objects/object-id.ts';
 import { canonicalMode, type EntryKind, kindOf } from './entry-kind.ts';
 import type { TreeCursor } from './tree-cursor.ts';
 
@@ -6,20 +7,20 @@ const SHORT_BYTES = 48;
 const HEX = Buffer.from('0123456789abcdef');
 
 /**
- * An entry that a walk comes across. Its path and id are made when they are asked for; who writes many of them into a buffer has them written
- * there at once.
+ * An entry of a walk. Its path and id are built on access; callers that write many entries into a
+ * buffer write them directly.
  */
 export class WalkedEntry {
-  /** As git prints it. */
+  /** Mode as git prints it. */
   readonly mode: number;
   readonly kind: EntryKind;
   readonly #prefix: Buffer;
   readonly #data: Buffer;
   readonly #nameAt: number;
   readonly #nameEnd: number;
-  readonly #oidBytes: 20 | 32;
+  readonly #oidBytes: OidBytes;
 
-  /** @param prefix the directory, with a slash at its end; empty for the root. */
+  /** Creates an entry. @param prefix the directory, with a trailing slash; empty for the root. */
   constructor(prefix: Buffer, { data, mode, nameAt, nameEnd, oidBytes }: TreeCursor) {
     this.mode = canonicalMode(mode);
     this.kind = kindOf(mode);
@@ -30,7 +31,7 @@ export class WalkedEntry {
     this.#oidBytes = oidBytes;
   }
 
-  /** Raw bytes, with the walk's prefix. */
+  /** Path as raw bytes, with the walk's prefix. */
   get path(): Buffer {
     const path = Buffer.allocUnsafe(this.pathLength);
     this.writePath(path, 0);
@@ -42,20 +43,23 @@ export class WalkedEntry {
   }
 
   /** Hex. */
-  get oid(): string {
-    return this.#data.toString('hex', this.#nameEnd + 1, this.#nameEnd + 1 + this.#oidBytes);
+  get oid(): Oid {
+    return oidAt(this.#data, this.#nameEnd + 1, this.#oidBytes);
   }
 
   get oidLength(): number {
     return 2 * this.#oidBytes;
   }
 
-  /** Writes the path. Returns the place behind it. */
+  /** Writes the path. Returns the next position. */
   writePath(out: Buffer, at: number): number {
-    return copy(this.#data, this.#nameAt, this.#nameEnd, { out, at: copy(this.#prefix, 0, this.#prefix.length, { out, at }) });
+    return copy(this.#data, this.#nameAt, this.#nameEnd, {
+      out,
+      at: copy(this.#prefix, 0, this.#prefix.length, { out, at }),
+    });
   }
 
-  /** Writes the id in hex. Returns the place behind it. */
+  /** Writes the id in hex. Returns the next position. */
   writeOid(out: Buffer, at: number): number {
     const start = this.#nameEnd + 1;
     let position = at;
@@ -68,7 +72,12 @@ export class WalkedEntry {
   }
 }
 
-function copy(from: Buffer, start: number, end: number, { out, at }: { readonly out: Buffer; readonly at: number }): number {
+function copy(
+  from: Buffer,
+  start: number,
+  end: number,
+  { out, at }: { readonly out: Buffer; readonly at: number },
+): number {
   if (end - start > SHORT_BYTES) return at + from.copy(out, at, start, end);
   let position = at;
   for (let index = start; index < end; index++) out[position++] = from[index] ?? 0;

@@ -1,18 +1,21 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { messageOf } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { privateKeyPem } from '#base/go/private-key-pem';
+import { quote } from '#base/go/quote';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import type { Secret } from '#base/secret';
-import { systemErrorCode, systemErrorText } from '#base/system-error';
 
-/** A value that is wrong: where, and what is wrong with it, in the words of Gitaly's `configuration validate`. */
+/** An invalid value: its key, and the error text of Gitaly's `configuration validate`. */
 export interface Problem {
-  /** Key path; a place in a list is `[0]`. Two keys of one table when they contradict each other. */
+  /**
+   * Key path; an index in a list is `[0]`. Two keys of one table if they contradict each other.
+   */
   readonly key: readonly string[];
   readonly message: string;
 }
 
-/** Collects problems under a key prefix; checks answer a message or `undefined`. */
+/** Collects problems under a key prefix. Checks return a message or `undefined`. */
 export class Problems {
   readonly list: Problem[] = [];
 
@@ -35,7 +38,9 @@ function statProblem(path: string, check: (stats: Stats) => string | undefined):
   try {
     stats = statSync(path);
   } catch (error) {
-    return systemErrorCode(error) === 'ENOENT' ? `doesn't exist: ${quote(path)}` : `stat ${path}: ${systemErrorText(error)}`;
+    return systemErrorCode(error) === 'ENOENT'
+      ? `doesn't exist: ${quote(path)}`
+      : `stat ${path}: ${systemErrorText(error)}`;
   }
   return check(stats);
 }
@@ -47,14 +52,21 @@ export function notBlank(text: string | undefined): string | undefined {
 type Show = (value: number) => string;
 
 export function atLeast(value: number, minimum: number, show: Show = String): string | undefined {
-  return value >= minimum ? undefined : `not in range: ${show(value)} is not greater than or equal to ${show(minimum)}`;
+  return value >= minimum
+    ? undefined
+    : `not in range: ${show(value)} is not greater than or equal to ${show(minimum)}`;
 }
 
 export function greaterThan(value: number, bound: number): string | undefined {
   return value > bound ? undefined : `not in range: ${value} is not greater than ${bound}`;
 }
 
-export function within(value: number, minimum: number, maximum: number, show: Show = String): string | undefined {
+export function within(
+  value: number,
+  minimum: number,
+  maximum: number,
+  show: Show = String,
+): string | undefined {
   if (value >= minimum && value <= maximum) return undefined;
   return `not in range: ${show(value)} out of [${show(minimum)}, ${show(maximum)}]`;
 }
@@ -78,50 +90,19 @@ export function gitConfigKey(key: string): string | undefined {
   return GIT_KEY.test(key) ? undefined : `key ${quote(key)} failed regexp validation`;
 }
 
-/** What Go's URL parser would say; `http+unix://%2Fpath` is let through, although newer Go versions refuse it. */
-export function urlProblem(text: string): string | undefined {
-  const reason = urlReason(text);
-  return reason === undefined ? undefined : `parse ${quote(text)}: ${reason}`;
-}
-
-function urlReason(text: string): string | undefined {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\x00-\x1f\x7f]/.test(text)) return 'net/url: invalid control character in URL';
-  if (text.startsWith(':')) return 'missing protocol scheme';
-  const scheme = /^[A-Za-z][A-Za-z0-9+.-]*(?=:)/.exec(text)?.[0];
-  const rest = (scheme === undefined ? text : text.slice(scheme.length + 1)).replace(/[?#].*$/, '');
-  if (scheme === undefined && /^[^/]*:/.test(rest)) return 'first path segment in URL cannot contain colon';
-  if (scheme !== undefined && !rest.startsWith('/')) return undefined;
-  const sequence = badEscape(rest);
-  if (sequence !== undefined) return `invalid URL escape ${quote(sequence)}`;
-  const port = /^\/\/[^/]*?(:[^/:\]@]*)(\/|$)/.exec(rest)?.[1];
-  return port === undefined || /^:\d*$/.test(port) ? undefined : `invalid port ${quote(port)} after host`;
-}
-
-/** The first `%` sequence that is no escape. */
-export function badEscape(text: string): string | undefined {
-  return /%(?![0-9A-Fa-f]{2}).{0,2}/.exec(text)?.[0];
-}
-
-/** `HOST:PORT` with a port in range; the host may be empty or in brackets. */
-export function addressProblem(address: string): string | undefined {
-  const port = /^(?:\[[^\]]*\]|[^:[\]]*):(\w+)$/.exec(address)?.[1];
-  if (port === undefined)
-    return address.includes(':')
-      ? `address ${address}: too many colons in address`
-      : `address ${address}: missing port in address`;
-  return /^\d+$/.test(port) && Number(port) <= 65_535 ? undefined : `address ${address}: invalid port`;
-}
-
-/** What is wrong with a certificate and its key, in the words of Go's TLS library. */
-export function keyPairProblem(certificatePath: string, key: { path: string } | { pem: Secret }): string | undefined {
+/** Returns the problem of a certificate and its key, with the text of Go's TLS library. */
+export function keyPairProblem(
+  certificatePath: string,
+  key: { path: string } | { pem: Secret },
+): string | undefined {
   try {
     const certificate = readFileSync(certificatePath, 'utf8');
     const pem = 'path' in key ? readFileSync(key.path, 'utf8') : key.pem.reveal();
     if (!certificate.includes('-----BEGIN '))
       return 'loading x509 keypair: tls: failed to find any PEM data in certificate input';
-    if (!pem.includes('-----BEGIN ')) return 'loading x509 keypair: tls: failed to find any PEM data in key input';
-    if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(pem))) {
+    if (!pem.includes('-----BEGIN '))
+      return 'loading x509 keypair: tls: failed to find any PEM data in key input';
+    if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKeyPem(pem)))) {
       return 'loading x509 keypair: tls: private key does not match public key';
     }
     return undefined;
@@ -130,9 +111,18 @@ export function keyPairProblem(certificatePath: string, key: { path: string } | 
   }
 }
 
-/** `open PATH: no such file or directory` for a failed read, the error's own message otherwise. */
+/**
+ * Returns `open PATH: no such file or directory` for a failed read, otherwise the error's own
+ * message.
+ */
 export function openProblem(error: unknown): string {
   if (systemErrorCode(error) === undefined) return messageOf(error);
   const path = error instanceof Error && 'path' in error ? String(error.path) : '';
   return `open ${path}: ${systemErrorText(error)}`;
+}
+
+/** Checks a version of the interface: 15.0 is the oldest that this server speaks. */
+export function clientVersion(version: string): string | undefined {
+  const [, major] = /^(\d+)\.\d+$/.exec(version) ?? [];
+  return major !== undefined && Number(major) >= 15 ? undefined : `not supported: ${quote(version)}`;
 }

@@ -1,23 +1,29 @@
 import { messageOf } from '#base/gitaly-error';
+import { parseDurationMs } from '#base/go/duration';
+import { quote } from '#base/go/quote';
 import { nearestName } from '#base/nearest-name';
-import { quote } from '#base/quote';
 import { Secret } from '#base/secret';
-import { parseDurationMs } from './duration.ts';
 import { goType, structField } from './go-names.ts';
 import { configName, type Fields, type Key, type Node } from './keys.ts';
 import type { KeyPath } from './toml-position.ts';
 
-/** A raw document: objects for tables, arrays, and scalars; whole numbers are bigint, so that `1` and `1.0` differ. */
+/**
+ * A raw document: objects for tables, arrays, and scalars. Whole numbers are bigint, so that `1`
+ * and `1.0` differ.
+ */
 export interface RawTable {
   [name: string]: unknown;
 }
 
-/** A value of the wrong type or form. */
+/** A value of the wrong type or format. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError';
   readonly path: KeyPath;
   readonly read: unknown;
-  /** Gitaly's TOML decoder gives a position with some of its errors only; the others end `configuration validate` with 1. */
+  /**
+   * True if Gitaly's TOML decoder reports a position with this error. Errors without one end
+   * `configuration validate` with exit code 1.
+   */
   readonly positioned: boolean;
 
   constructor(path: KeyPath, read: unknown, message: string, positioned: boolean) {
@@ -30,20 +36,21 @@ export class DecodeError extends Error {
 
 export interface UnknownKey {
   readonly path: KeyPath;
-  /** Known name, in the same table, that is most like it. */
+  /** The most similar known name in the same table. */
   readonly nearest: string | undefined;
 }
 
 export interface Decoded {
-  /** Values by the names of the typed configuration, defaults filled in: a `ConfigOf` of the fields. */
+  /** Values by the names of the typed configuration, with defaults: a `ConfigOf` of the fields. */
   readonly values: RawTable;
   readonly unknown: UnknownKey[];
 }
 
 /**
- * Reads a raw document by the schema. Keys match without regard to case, as in Gitaly. Unknown keys are listed, not refused.
+ * Decodes a raw document by the schema. Key names are case-insensitive, as in Gitaly. Unknown keys
+ * are listed, not refused.
  *
- * @throws {DecodeError} at the first value, in document order, that has the wrong type or form.
+ * @throws {DecodeError} at the first value, in document order, that has the wrong type or format.
  */
 export function decode(fields: Fields, raw: RawTable): Decoded {
   const unknown: UnknownKey[] = [];
@@ -63,7 +70,7 @@ function decodeTable(fields: Fields, raw: RawTable, path: KeyPath, unknown: Unkn
   return values;
 }
 
-/** The schema's spelling of a key. */
+/** Returns the schema's spelling of a key. */
 export function fieldName(fields: Fields, name: string): string | undefined {
   if (Object.hasOwn(fields, name)) return name;
   return Object.keys(fields).find((candidate) => candidate.toLowerCase() === name.toLowerCase());
@@ -138,7 +145,10 @@ function decodeList<T>(value: unknown, path: KeyPath, decodeItem: (item: unknown
   return value.map(decodeItem);
 }
 
-/** For types that Gitaly reads from text: any scalar is taken as it is written, then the parser decides. */
+/**
+ * Decodes types that Gitaly reads from text: it accepts the text of any scalar, and the parser
+ * decides.
+ */
 function decodeText<T>(value: unknown, path: KeyPath, parse: (text: string) => T): T {
   if (typeof value === 'object') throw mismatch(path, value);
   try {
@@ -153,14 +163,21 @@ function parseTlsVersion(text: string): string {
   return text;
 }
 
-/** The words of Gitaly's TOML decoder about a value of the wrong type. */
+/** Returns the error of Gitaly's TOML decoder for a value of the wrong type. */
 function mismatch(path: KeyPath, value: unknown): DecodeError {
-  const into = `cannot decode TOML ${tomlType(value)} into struct field ${structField(path)} of type ${goType(path)}`;
+  const into =
+    `cannot decode TOML ${tomlType(value)} into struct field ${structField(path)} of type ` +
+    `${goType(path)}`;
   switch (typeof value) {
     case 'boolean':
       return new DecodeError(path, value, `toml: cannot assign boolean to a ${value}`, true);
     case 'number':
-      return new DecodeError(path, value, `toml: float cannot be assigned to ${goType(path).replace(/^\[\].*/, 'slice')}`, true);
+      return new DecodeError(
+        path,
+        value,
+        `toml: float cannot be assigned to ${goType(path).replace(/^\[\].*/, 'slice')}`,
+        true,
+      );
     case 'string':
     case 'bigint':
       return new DecodeError(path, value, `toml: ${into}`, true);

@@ -8,14 +8,16 @@ test('the example sets what a server behind GitLab needs', async () => {
 
   assert.deepEqual(unknown, []);
   assert.equal(values.socketPath, '/home/git/gitlab/tmp/sockets/private/gitaly.socket');
-  assert.equal(values.binDir, '/home/git/gitaly/_build/bin');
   assert.deepEqual(values.storage, [{ name: 'default', path: '/home/git/repositories' }]);
   assert.equal(values.hooks.customHooksDir, '/home/git/custom_hooks');
-  assert.equal(values.gitlab.url, 'http+unix://%2Fhome%2Fgit%2Fgitlab%2Ftmp%2Fsockets%2Fgitlab-workhorse.socket');
+  assert.equal(
+    values.gitlab.url,
+    'http+unix://%2Fhome%2Fgit%2Fgitlab%2Ftmp%2Fsockets%2Fgitlab-workhorse.socket',
+  );
   assert.equal(values.gitlab.secretFile, '/home/git/gitlab-shell/.gitlab_shell_secret');
 });
 
-test('every setting of the example can be switched on by removing its #', async () => {
+test('every setting of the example can be enabled by removing its #', async () => {
   const all = exampleConfig()
     .replace(/^#(?=[a-z[])/gm, '')
     .replace(/^(config_command|token_file) .*$/gm, '');

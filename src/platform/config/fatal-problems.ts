@@ -1,27 +1,34 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { quote } from '#base/quote';
-import { systemErrorCode, systemErrorText } from '#base/system-error';
-import { addressProblem, ascending, badEscape, gitConfigKey, keyPairProblem, openProblem, urlProblem } from './checks.ts';
-import { formatDuration } from './duration.ts';
+import { formatDuration } from '#base/go/duration';
+import { addressProblem } from '#base/go/net/address-problem';
+import { badEscape, urlProblem } from '#base/go/net/url';
+import { quote } from '#base/go/quote';
+import { parseBool } from '#base/go/strconv';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { ascending, clientVersion, gitConfigKey, keyPairProblem, openProblem } from './checks.ts';
 import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
 import type { KeyPath } from './toml-position.ts';
 import { authProblems, storageProblems, usesGitlab } from './validate-config.ts';
 
-/** A reason not to start. */
+/** A reason that prevents the start. */
 export interface FatalProblem {
-  /** What Gitaly prints, at start or where it finds out later; operators and tools look for these words. */
+  /**
+   * Text that Gitaly prints, at start or when it detects the problem later. Operators and tools
+   * search for it.
+   */
   readonly message: string;
-  /** The keys that are to blame. */
+  /** The keys that cause the problem. */
   readonly keys: readonly KeyPath[];
 }
 
 type Check = (values: ConfigValues, env: NodeJS.ProcessEnv) => FatalProblem | undefined;
 
 /**
- * The first reason not to start, `undefined` when there is none. The first group is what Gitaly refuses on loading, in its
- * order; the second is what it stumbles over later, after sockets were opened: here it is found before.
+ * Returns the first problem that prevents the start, or `undefined`. The first group is what Gitaly
+ * refuses on loading, in its order. Gitaly detects the second group later, after it has opened
+ * sockets; this server detects it before.
  */
 export function fatalProblem(config: ReadConfig, env: NodeJS.ProcessEnv): FatalProblem | undefined {
   for (const check of CHECKS) {
@@ -31,37 +38,57 @@ export function fatalProblem(config: ReadConfig, env: NodeJS.ProcessEnv): FatalP
   return undefined;
 }
 
-const invalid = (message: string, ...keys: readonly KeyPath[]): FatalProblem => ({ message: `invalid config: ${message}`, keys });
+const invalid = (message: string, ...keys: readonly KeyPath[]): FatalProblem => ({
+  message: `invalid config: ${message}`,
+  keys,
+});
 
 const CHECKS: readonly Check[] = [
   (values) =>
     values.socketPath === undefined && values.listenAddr === undefined && values.tlsListenAddr === undefined
       ? invalid('at least one of socket_path, listen_addr or tls_listen_addr must be set', ['socket_path'])
       : undefined,
+  ({ compatibility: { oldestClient } }) => {
+    const problem = clientVersion(oldestClient);
+    return problem === undefined
+      ? undefined
+      : invalid(`compatibility.oldest_client: ${problem}`, ['compatibility', 'oldest_client']);
+  },
   (values) => {
     const problems = storageProblems(values.storage);
-    const text = problems.map(({ key, message }) => (key.length === 0 ? message : `${key.join('.')}: ${message}`)).join('\n');
-    return problems.length === 0 ? undefined : invalid(text, ...problems.map(({ key }) => ['storage', ...key.map(index)]));
+    const text = problems
+      .map(({ key, message }) => (key.length === 0 ? message : `${key.join('.')}: ${message}`))
+      .join('\n');
+    return problems.length === 0
+      ? undefined
+      : invalid(text, ...problems.map(({ key }) => ['storage', ...key.map(index)]));
   },
   (values) => {
     for (const [position, { key }] of values.git.config.entries()) {
       const problem = gitConfigKey(key);
       if (problem !== undefined)
-        return invalid(`invalid configuration key ${quote(key)}: key: ${problem}`, ['git', 'config', position, 'key']);
+        return invalid(`invalid configuration key ${quote(key)}: key: ${problem}`, [
+          'git',
+          'config',
+          position,
+          'key',
+        ]);
     }
     return undefined;
   },
   (values) => {
     const problems = authProblems(values.auth);
     const text = problems.map(({ key, message }) => `${key.join('.')}: ${message}`).join('\n');
-    return problems.length === 0 ? undefined : invalid(text, ...problems.map(({ key }) => ['auth', key.at(-1) ?? '']));
+    return problems.length === 0
+      ? undefined
+      : invalid(text, ...problems.map(({ key }) => ['auth', key.at(-1) ?? '']));
   },
   (values) => missingDirectory(values.binDir, 'bin_dir'),
   (values) => missingDirectory(values.runtimeDir, 'runtime_dir'),
   maintenance,
   cgroups,
   packObjectsCache,
-  // Later in Gitaly.
+  // Gitaly detects these later.
   (values) => {
     if (values.logging.format === 'text' || values.logging.format === 'json') return undefined;
     return logging(`invalid logger format ${quote(values.logging.format)}`, 'format');
@@ -85,11 +112,13 @@ const CHECKS: readonly Check[] = [
   (values) => {
     const url = values.backup.goCloudUrl;
     const problem = url === undefined ? undefined : urlProblem(url);
-    return problem === undefined ? undefined : invalid(`resolve backup sink: ${problem}`, ['backup', 'go_cloud_url']);
+    return problem === undefined
+      ? undefined
+      : invalid(`resolve backup sink: ${problem}`, ['backup', 'go_cloud_url']);
   },
 ];
 
-/** `[0]` → 0 */
+/** Converts `[0]` to 0. */
 function index(part: string): string | number {
   return /^\[\d+\]$/.test(part) ? Number(part.slice(1, -1)) : part;
 }
@@ -101,10 +130,14 @@ function logging(text: string, key: string): FatalProblem {
 function missingDirectory(path: string | undefined, name: string): FatalProblem | undefined {
   if (path === undefined) return undefined;
   try {
-    return statSync(path).isDirectory() ? undefined : invalid(`${name}: not a directory: ${quote(path)}`, [name]);
+    return statSync(path).isDirectory()
+      ? undefined
+      : invalid(`${name}: not a directory: ${quote(path)}`, [name]);
   } catch (error) {
     const reason =
-      systemErrorCode(error) === 'ENOENT' ? `path doesn't exist: ${quote(path)}` : `stat ${path}: ${systemErrorText(error)}`;
+      systemErrorCode(error) === 'ENOENT'
+        ? `path doesn't exist: ${quote(path)}`
+        : `stat ${path}: ${systemErrorText(error)}`;
     return invalid(`${name}: ${reason}`, [name]);
   }
 }
@@ -115,11 +148,18 @@ function maintenance(values: ConfigValues): FatalProblem | undefined {
   const names = new Set(values.storage.map((storage) => storage.name));
   const stranger = storages.find((name) => !names.has(name));
   if (stranger !== undefined) {
-    return invalid(`${text} storage ${quote(stranger)} does not exist in configuration`, ['daily_maintenance', 'storages']);
+    return invalid(`${text} storage ${quote(stranger)} does not exist in configuration`, [
+      'daily_maintenance',
+      'storages',
+    ]);
   }
-  if (startHour > 23) return invalid(`${text} hour '${startHour}' outside range (0-23)`, ['daily_maintenance', 'start_hour']);
+  if (startHour > 23)
+    return invalid(`${text} hour '${startHour}' outside range (0-23)`, ['daily_maintenance', 'start_hour']);
   if (startMinute > 59)
-    return invalid(`${text} minute '${startMinute}' outside range (0-59)`, ['daily_maintenance', 'start_minute']);
+    return invalid(`${text} minute '${startMinute}' outside range (0-59)`, [
+      'daily_maintenance',
+      'start_minute',
+    ]);
   if (durationMs > 24 * 3_600_000) {
     return invalid(`${text} duration ${formatDuration(durationMs)} must be less than 24 hours`, [
       'daily_maintenance',
@@ -145,13 +185,19 @@ function cgroups({ cgroups: parent }: ConfigValues): FatalProblem | undefined {
 function packObjectsCache(values: ConfigValues): FatalProblem | undefined {
   const cache = values.packObjectsCache;
   if (!cache.enabled) return undefined;
-  if (cache.maxAgeMs < 0) return invalid('pack_objects_cache.max_age cannot be negative', ['pack_objects_cache', 'max_age']);
+  if (cache.maxAgeMs < 0)
+    return invalid('pack_objects_cache.max_age cannot be negative', ['pack_objects_cache', 'max_age']);
   const key = ['pack_objects_cache', 'dir'];
-  if (cache.dir === undefined) return invalid('pack_objects_cache: cannot pick default cache directory: no storages', key);
-  if (!isAbsolute(cache.dir)) return invalid('pack_objects_cache: storage directory must be absolute path', key);
+  if (cache.dir === undefined)
+    return invalid('pack_objects_cache: cannot pick default cache directory: no storages', key);
+  if (!isAbsolute(cache.dir))
+    return invalid('pack_objects_cache: storage directory must be absolute path', key);
   const directory = resolve(cache.dir);
   if (values.storage.some((storage) => `${resolve(storage.path)}/`.startsWith(`${directory}/`))) {
-    return invalid('pack_objects_cache: the specified cache directory cannot be the same or a parent of the storage path', key);
+    return invalid(
+      'pack_objects_cache: the specified cache directory cannot be the same or a parent of the storage path',
+      key,
+    );
   }
   return undefined;
 }
@@ -161,14 +207,20 @@ function address(value: string | undefined, key: string): FatalProblem | undefin
   return problem === undefined ? undefined : invalid(`${key}: listen tcp: ${problem}`, [key]);
 }
 
-/** Room for the path in a socket address, without the closing NUL (Linux: unix(7), 108 bytes; 104 elsewhere). */
+/**
+ * Maximum length of a path in a socket address, without the closing NUL (Linux: unix(7), 108 bytes;
+ * 104 elsewhere).
+ */
 const MAX_SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 
 function socketPath({ socketPath: path }: ConfigValues): FatalProblem | undefined {
   if (path === undefined) return undefined;
-  const fails = (reason: string): FatalProblem => invalid(`socket_path: listen unix ${path}: bind: ${reason}`, ['socket_path']);
+  const fails = (reason: string): FatalProblem =>
+    invalid(`socket_path: listen unix ${path}: bind: ${reason}`, ['socket_path']);
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) return fails('invalid argument');
-  return statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory() ? undefined : fails('no such file or directory');
+  return statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory()
+    ? undefined
+    : fails('no such file or directory');
 }
 
 function gitProgram(values: ConfigValues, env: NodeJS.ProcessEnv): FatalProblem | undefined {
@@ -178,12 +230,15 @@ function gitProgram(values: ConfigValues, env: NodeJS.ProcessEnv): FatalProblem 
     accessSync(path, constants.X_OK);
     return undefined;
   } catch (error) {
-    return invalid(`git.bin_path: git version detection: fork/exec ${path}: ${systemErrorText(error)}`, ['git', 'bin_path']);
+    return invalid(`git.bin_path: git version detection: fork/exec ${path}: ${systemErrorText(error)}`, [
+      'git',
+      'bin_path',
+    ]);
   }
 }
 
 function gitlabApi(values: ConfigValues, env: NodeJS.ProcessEnv): FatalProblem | undefined {
-  if (!usesGitlab(values) || isTrue(env.GITALY_TESTING_NO_GIT_HOOKS)) return undefined;
+  if (!usesGitlab(values) || parseBool(env.GITALY_TESTING_NO_GIT_HOOKS ?? '') === true) return undefined;
   const { url = '', secret, secretFile = '' } = values.gitlab;
   const fails = (reason: string, key: string): FatalProblem =>
     invalid(`could not create GitLab API client: ${reason}`, ['gitlab', key]);
@@ -222,9 +277,4 @@ function tlsListener(values: ConfigValues): FatalProblem | undefined {
     ['tls', 'key_path'],
   ];
   return invalid(`create external gRPC server: error reading certificate and key paths: ${pair}`, ...keys);
-}
-
-/** Go's idea of a true environment variable. */
-export function isTrue(value: string | undefined): boolean {
-  return /^(1|t|true)$/i.test(value ?? '');
 }

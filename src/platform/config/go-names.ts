@@ -3,8 +3,8 @@ import { schema } from './schema.ts';
 import type { KeyPath } from './toml-position.ts';
 
 /**
- * Gitaly's messages about a value of the wrong type name the Go type and field that it was meant for. These tables hold what
- * does not follow from the key; names are joined with dots, indexes left out.
+ * Go types and fields that cannot be derived from the key. Gitaly's messages about a value of the
+ * wrong type contain them. Names are joined with dots, without indexes.
  */
 const STRUCTS: Readonly<Record<string, string>> = {
   '': 'config.Cfg',
@@ -61,14 +61,15 @@ const INITIALISMS = new Map([
   ['rtt', 'RTT'],
 ]);
 
-/** `config.Cfg.SocketPath` for `socket_path`. */
+/** Returns `config.Cfg.SocketPath` for `socket_path`. */
 export function structField(path: KeyPath): string {
   const names = namesOf(path);
   const parent = names.slice(0, -1).join('.');
-  return `${STRUCTS[parent] ?? `config.${pascal(names.at(-2) ?? '')}`}.${FIELDS[names.join('.')] ?? pascal(names.at(-1) ?? '')}`;
+  const struct = STRUCTS[parent] ?? `config.${pascal(names.at(-2) ?? '')}`;
+  return `${struct}.${FIELDS[names.join('.')] ?? pascal(names.at(-1) ?? '')}`;
 }
 
-/** The Go type of a key: `string`, `duration.Duration`, `[]config.Storage`. */
+/** Returns the Go type of a key: `string`, `duration.Duration`, `[]config.Storage`. */
 export function goType(path: KeyPath): string {
   const names = namesOf(path);
   const node = nodeAt(path);
@@ -88,14 +89,16 @@ export function goType(path: KeyPath): string {
     case 'floats':
       return '[]float64';
     case 'table':
-    case 'tables':
-      return `${node.kind === 'tables' ? '[]' : ''}${STRUCTS[names.join('.')] ?? `config.${pascal(names.at(-1) ?? '')}`}`;
+    case 'tables': {
+      const struct = STRUCTS[names.join('.')] ?? `config.${pascal(names.at(-1) ?? '')}`;
+      return node.kind === 'tables' ? `[]${struct}` : struct;
+    }
     default:
       return 'string';
   }
 }
 
-/** The schema's entry for a key path, `undefined` when there is none. */
+/** Returns the schema's entry for a key path, or `undefined`. */
 export function nodeAt(path: KeyPath): Node | undefined {
   let fields: Fields = schema;
   let node: Node | undefined;

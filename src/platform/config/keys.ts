@@ -1,26 +1,43 @@
+import type { parseDurationMs } from '#base/go/duration';
 import type { Secret } from '#base/secret';
-import type { parseDurationMs } from './duration.ts';
 
-/** What a key holds; decides how it is read, checked, documented and put into the typed configuration. */
-export type KeyKind = 'text' | 'secret' | 'integer' | 'float' | 'flag' | 'duration' | 'tls-version' | 'texts' | 'floats';
+/** Kind of a key's value. It determines how the value is read, checked, documented and typed. */
+export type KeyKind =
+  | 'text'
+  | 'secret'
+  | 'integer'
+  | 'float'
+  | 'flag'
+  | 'duration'
+  | 'tls-version'
+  | 'texts'
+  | 'floats';
 
-/** Integer types of Gitaly's decoder: the unsigned ones refuse a negative number while reading. */
+/**
+ * Integer types of Gitaly's decoder. The unsigned ones refuse a negative number while decoding.
+ */
 export type IntegerType = 'int' | 'int64' | 'uint' | 'uint64';
 
 export interface KeyFacts {
   /** One or two sentences for the reference page, `config.toml.example` and error messages. */
   doc: string;
-  /** TOML value shown in `config.toml.example`; the line is a comment unless `shown` is set. */
+  /** TOML value in `config.toml.example`; the line is a comment unless `shown` is set. */
   example?: string;
-  /** The example line is active, not a comment. */
+  /** True if the example line is active, not a comment. */
   shown?: boolean;
-  /** What is accepted, in words, where the kind alone does not say it. */
+  /** Accepted values in words, if the kind does not determine them. */
   accepted?: string;
-  /** Read and checked, without effect here: the reason, for operators that bring the key from elsewhere. */
+  /**
+   * The reason why this server checks the key but ignores it, for operators who copy a
+   * configuration from Gitaly.
+   */
   noEffect?: string;
 }
 
-/** One key. `V` is the type it has in the typed configuration; its default is there when the file does not set the key. */
+/**
+ * One key. `V` is its type in the typed configuration; the default applies if the file does not set
+ * it.
+ */
 export interface Key<K extends KeyKind = KeyKind, V = unknown> extends KeyFacts {
   readonly kind: K;
   readonly default: V;
@@ -67,12 +84,14 @@ type ValueOf<N> =
         : never;
 
 /**
- * The typed configuration that a schema describes: names in camel case, durations as numbers of milliseconds with `Ms` behind
- * the name, absent texts `undefined` unless they have a default, tables always there.
+ * The typed configuration of a schema. Names are in camel case; durations are milliseconds with the
+ * suffix `Ms`; a missing text is `undefined` unless it has a default; tables are always present.
  */
-export type ConfigOf<F extends Fields> = { readonly [K in keyof F & string as NameOf<K, F[K]>]: ValueOf<F[K]> };
+export type ConfigOf<F extends Fields> = {
+  readonly [K in keyof F & string as NameOf<K, F[K]>]: ValueOf<F[K]>;
+};
 
-/** The name that a key has in the typed configuration; the run-time twin of `NameOf`. */
+/** Returns the name of a key in the typed configuration, as `NameOf` does for types. */
 export function configName(name: string, node: Node): string {
   const camel = name.replace(/[-_]([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   return node.kind === 'duration' ? `${camel}Ms` : camel;
@@ -102,7 +121,10 @@ export function flag(facts: KeyFacts & { default?: boolean }): Key<'flag', boole
   return { kind: 'flag', ...facts, default: facts.default ?? false };
 }
 
-/** @param facts.defaultMs milliseconds; in the file it is a Go duration, see {@link parseDurationMs}. */
+/**
+ * Declares a duration. @param facts.defaultMs milliseconds; in the file it is a Go duration, see
+ * {@link parseDurationMs}.
+ */
 export function duration(facts: KeyFacts & { defaultMs: number }): Key<'duration', number> {
   const { defaultMs, ...rest } = facts;
   return { kind: 'duration', ...rest, default: defaultMs };
@@ -126,11 +148,15 @@ export function table<F extends Fields>(doc: string, fields: F, facts: { noEffec
   return { kind: 'table', doc, fields, ...facts };
 }
 
-export function tables<F extends Fields>(doc: string, fields: F, facts: { noEffect?: string } = {}): Tables<F> {
+export function tables<F extends Fields>(
+  doc: string,
+  fields: F,
+  facts: { noEffect?: string } = {},
+): Tables<F> {
   return { kind: 'tables', doc, fields, ...facts };
 }
 
-/** What a key accepts, in words, for error messages and the reference. */
+/** Describes the accepted values of a key, for error messages and the reference. */
 export function accepted(node: Node): string {
   switch (node.kind) {
     case 'table':

@@ -6,7 +6,10 @@ import { inspect } from 'node:util';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { ConfigError, configFrom, type GitalyConfig, loadConfig } from './load-config.ts';
 
-/** A directory with a storage in it, and a way to load a configuration that starts with what every server needs. */
+/**
+ * Returns a directory with a storage, and a function that loads a configuration with the required
+ * keys.
+ */
 function arrange() {
   const directory = makeScratchDirectory('config');
   mkdirSync(join(directory, 'storage'));
@@ -33,7 +36,7 @@ async function refusal(attempt: Promise<unknown>): Promise<ConfigError> {
   return error;
 }
 
-test('a stand-alone server needs a listener and a storage, nothing else', async () => {
+test('a stand-alone server needs only a listener and a storage', async () => {
   using files = arrange();
 
   const config = await files.load(`socket_path = "${files.directory}/s"\n${files.storage}`);
@@ -62,7 +65,7 @@ test('a stand-alone server needs a listener and a storage, nothing else', async 
   });
 });
 
-test('a configuration can come from a program, with plain numbers', async () => {
+test('a program can pass a configuration, with plain numbers', async () => {
   using files = arrange();
 
   const config = configFrom({
@@ -78,18 +81,22 @@ test('a configuration can come from a program, with plain numbers', async () => 
   assert.equal(config.storage[0]?.path, `${files.directory}/storage`);
 });
 
-test('a wrong value names file, line, key, what was read and what is accepted', async () => {
+test('a wrong value is reported with file, line, key, value and accepted values', async () => {
   using files = arrange();
 
-  const error = await refusal(files.load(`${files.storage}[[git.config]]\nkey = "a.b"\n[[git.config]]\nkey = 7\n`));
+  const error = await refusal(
+    files.load(`${files.storage}[[git.config]]\nkey = "a.b"\n[[git.config]]\nkey = 7\n`),
+  );
 
   assert.equal(
     error.message,
-    `load config: config_path "${files.path}": load toml: toml: cannot decode TOML integer into struct field config.GitConfig.Key of type string`,
+    `load config: config_path "${files.path}": load toml: toml: cannot decode TOML integer into struct ` +
+      'field config.GitConfig.Key of type string',
   );
   assert.equal(
     error.explanation,
-    `  file      ${files.path}, line 7\n  key       git.config[1].key\n  read      7\n  accepted  a git setting such as "fetch.fsckObjects"`,
+    `  file      ${files.path}, line 7\n  key       git.config[1].key\n  read      7\n` +
+      '  accepted  a git setting such as "fetch.fsckObjects"',
   );
 });
 
@@ -101,9 +108,19 @@ for (const [name, text, key, accepted] of [
     'prometheus_listen_addr',
     'HOST:PORT, such as "localhost:9236" or ":9236"',
   ],
-  ['a port out of range', 'listen_addr = "localhost:99999"', 'listen_addr', 'HOST:PORT, such as "localhost:9999" or ":9999"'],
+  [
+    'a port out of range',
+    'listen_addr = "localhost:99999"',
+    'listen_addr',
+    'HOST:PORT, such as "localhost:9999" or ":9999"',
+  ],
   ['a log format', '[logging]\nformat = "xml"', 'logging.format', '"text" or "json"'],
-  ['a log level', '[logging]\nlevel = "loud"', 'logging.level', 'panic, fatal, error, warn, info, debug or trace'],
+  [
+    'a log level',
+    '[logging]\nlevel = "loud"',
+    'logging.level',
+    'panic, fatal, error, warn, info, debug or trace',
+  ],
   ['a TLS version', '[tls]\nmin_version = "TLS 1.1"', 'tls.min_version', '"TLS 1.2" or "TLS 1.3"'],
   ['a git that is not there', '[git]\nbin_path = "/nope/git"', 'git.bin_path', 'an executable file'],
   [
@@ -118,12 +135,24 @@ for (const [name, text, key, accepted] of [
     'socket_path',
     'a path of at most 107 bytes in an existing directory',
   ],
-  ['a float for a whole number', '[git]\ncatfile_cache_size = 1.5', 'git.catfile_cache_size', 'a whole number'],
+  [
+    'a float for a whole number',
+    '[git]\ncatfile_cache_size = 1.5',
+    'git.catfile_cache_size',
+    'a whole number',
+  ],
+  [
+    'a client version that is none',
+    '[compatibility]\noldest_client = "v16"',
+    'compatibility.oldest_client',
+    'a version from "15.0" on, such as "16.7"',
+  ],
   ['a text for a flag', '[auth]\ntransitioning = "yes"', 'auth.transitioning', 'true or false'],
 ] as const) {
-  test(`the refusal of ${name} says what is accepted`, async () => {
+  test(`the error for ${name} names the accepted values`, async () => {
     using files = arrange();
-    const listener = text.startsWith('listen_addr') || text.startsWith('socket_path') ? '' : 'listen_addr = ":0"\n';
+    const listener =
+      text.startsWith('listen_addr') || text.startsWith('socket_path') ? '' : 'listen_addr = ":0"\n';
 
     const error = await refusal(files.load(`${listener}${text}\n${files.storage}`));
 
@@ -132,7 +161,7 @@ for (const [name, text, key, accepted] of [
   });
 }
 
-test('a file that is no TOML is refused with the line', async () => {
+test('a file that is not TOML is refused with the line', async () => {
   using files = arrange();
 
   const error = await refusal(files.load(`${files.storage}[[storage\n`));
@@ -140,13 +169,16 @@ test('a file that is no TOML is refused with the line', async () => {
   assert.equal(error.explanation, `  file      ${files.path}, line 4`);
 });
 
-test('a refusal names misspelt keys, which may be its reason', async () => {
+test('an error lists misspelt keys, which may be its cause', async () => {
   using files = arrange();
 
   const error = await refusal(files.load(`socket_pth = "/tmp/s"\nof_my_own = 1\n${files.storage}`));
 
   assert.match(error.message, /at least one of socket_path, listen_addr or tls_listen_addr must be set$/);
-  assert.ok(error.explanation.endsWith('\n  unknown   "socket_pth", did you mean "socket_path"?'), error.explanation);
+  assert.ok(
+    error.explanation.endsWith('\n  unknown   "socket_pth", did you mean "socket_path"?'),
+    error.explanation,
+  );
 });
 
 test('a secret of the wrong type is not printed', async () => {
@@ -161,14 +193,18 @@ test('a secret of the wrong type is not printed', async () => {
 test('a missing file is refused with its path', async () => {
   const error = await refusal(loadConfig('/nope/config.toml'));
 
-  assert.equal(error.message, 'load config: config_path "/nope/config.toml": open /nope/config.toml: no such file or directory');
+  assert.equal(
+    error.message,
+    'load config: config_path "/nope/config.toml": open /nope/config.toml: no such file or directory',
+  );
 });
 
 test('an unknown key is a warning with the nearest known name', async () => {
   using files = arrange();
 
   const config = await files.load(
-    `listen_addr = ":0"\nsoket_path = "x"\n${files.storage}[gti]\nx = 1\n[logging]\nformt = "json"\n[nonsense]\n`,
+    `listen_addr = ":0"\nsoket_path = "x"\n${files.storage}[gti]\nx = 1\n[logging]\nformt = "json"\n` +
+      '[nonsense]\n',
   );
 
   assert.deepEqual(
@@ -182,23 +218,27 @@ test('an unknown key is a warning with the nearest known name', async () => {
   );
 });
 
-test('a key without effect here is a warning that says why', async () => {
+test('a key without effect causes a warning with the reason', async () => {
   using files = arrange();
 
   const config = await files.load(
-    `listen_addr = ":0"\n${files.storage}[git]\nuse_bundled_binaries = true\n[[rate_limiting]]\nrpc = "x"\n`,
+    `listen_addr = ":0"\nbin_dir = "${files.directory}"\n${files.storage}` +
+      '[git]\nuse_bundled_binaries = true\n' +
+      '[prometheus]\nscrape_timeout = "5s"\n[[rate_limiting]]\nrpc = "x"\n',
   );
 
   assert.deepEqual(
     config.warnings.map(({ message }) => message),
     [
-      'configuration key "git.use_bundled_binaries" has no effect: no git comes with this server',
+      'configuration key "bin_dir" has no effect: this server uses the programs of its own installation',
+      'configuration key "git.use_bundled_binaries" has no effect: this server bundles no git',
+      'configuration key "prometheus.scrape_timeout" has no effect: only Praefect has a database',
       'configuration key "rate_limiting" has no effect: belongs to Gitaly versions before 18.0',
     ],
   );
 });
 
-test('keys match without regard to case', async () => {
+test('key names are case-insensitive', async () => {
   using files = arrange();
 
   const config = await files.load(`Listen_Addr = ":0"\n${files.storage}[Logging]\nFormat = "json"\n`);
@@ -217,17 +257,23 @@ test('the token file gives the token, and its mode must be private', async () =>
 
   chmodSync(tokenFile, 0o644);
   const error = await refusal(files.load(text));
-  assert.ok(error.message.endsWith('invalid config: token_file: file permission 0644 is too permissive, should be 0600 or 0400'));
+  assert.ok(
+    error.message.endsWith(
+      'invalid config: token_file: file permission 0644 is too permissive, should be 0600 or 0400',
+    ),
+  );
 
   const both = await refusal(files.load(`${text}token = "x"\n`));
-  assert.ok(both.message.endsWith('invalid config: token.token_file: token and token_file are mutually exclusive'));
+  assert.ok(
+    both.message.endsWith('invalid config: token.token_file: token and token_file are mutually exclusive'),
+  );
 
   rmSync(tokenFile);
   const gone = await refusal(files.load(text));
   assert.ok(gone.message.endsWith(`reading token file: open ${tokenFile}: no such file or directory`));
 });
 
-test('gitlab-shell.dir gives the places of secret and hooks, and a zero is no time', async () => {
+test('gitlab-shell.dir provides the paths of secret and hooks, and a zero duration is no limit', async () => {
   using files = arrange();
   writeFileSync(join(files.directory, '.gitlab_shell_secret'), 's');
 
@@ -241,14 +287,14 @@ test('gitlab-shell.dir gives the places of secret and hooks, and a zero is no ti
   assert.equal(config.timeout.uploadPackNegotiationMs, 600_000);
 });
 
-/** Writes an executable that stands for `config_command`. */
+/** Writes an executable for `config_command`. */
 function command(directory: string, script: string): string {
   const path = join(directory, 'command');
   writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   return path;
 }
 
-test('the output of config_command lies over the file: tables key by key, lists whole, Go names too', async () => {
+test('the output of config_command overrides the file: tables key by key, lists as a whole', async () => {
   using files = arrange();
   const json = {
     listen_addr: ':1',
@@ -261,7 +307,8 @@ test('the output of config_command lies over the file: tables key by key, lists 
   const path = command(files.directory, `echo '${JSON.stringify(json)}'`);
 
   const config = await files.load(
-    `config_command = "${path}"\nlisten_addr = ":0"\n[git]\nbin_path = "/bin/sh"\ncatfile_cache_size = 3\n${files.storage}`,
+    `config_command = "${path}"\nlisten_addr = ":0"\n[git]\nbin_path = "/bin/sh"\n` +
+      `catfile_cache_size = 3\n${files.storage}`,
   );
 
   assert.equal(config.listenAddr, ':1');
@@ -276,15 +323,21 @@ test('the output of config_command lies over the file: tables key by key, lists 
 
 for (const [name, script, message] of [
   ['fails', 'echo error >&2; exit 1', 'running config command: exit status 1, stderr: "error\\n"'],
-  ['prints no JSON', 'echo hello', "unmarshalling generated config: invalid character 'h' looking for beginning of value"],
+  [
+    'prints no JSON',
+    'echo hello',
+    "unmarshalling generated config: invalid character 'h' looking for beginning of value",
+  ],
   ['prints nothing', ':', 'unmarshalling generated config: unexpected end of JSON input'],
+  ['is killed', 'kill -9 $$', 'running config command: signal: killed, stderr: ""'],
   [
     'prints a wrong type',
     `echo '{"listen_addr": 5}'`,
-    'unmarshalling generated config: json: cannot unmarshal number into Go struct field config.Cfg.ListenAddr of type string',
+    'unmarshalling generated config: json: cannot unmarshal number into Go struct field ' +
+      'config.Cfg.ListenAddr of type string',
   ],
 ] as const) {
-  test(`a config_command that ${name} stops the start`, async () => {
+  test(`a config_command that ${name} prevents the start`, async () => {
     using files = arrange();
 
     const error = await refusal(files.load(`config_command = "${command(files.directory, script)}"\n`));
@@ -293,7 +346,7 @@ for (const [name, script, message] of [
   });
 }
 
-test('a config_command that is not there stops the start', async () => {
+test('a missing config_command prevents the start', async () => {
   using files = arrange();
 
   const error = await refusal(files.load('config_command = "/does/not/exist"\n'));
@@ -304,7 +357,7 @@ test('a config_command that is not there stops the start', async () => {
   );
 });
 
-test('secrets of a configuration do not print', async () => {
+test('secrets of a configuration are not printed', async () => {
   using files = arrange();
 
   const config = await files.load(

@@ -1,19 +1,28 @@
 import { readFile } from 'node:fs/promises';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
+import { systemErrorText } from '#base/go/system-error';
 import { Secret } from '#base/secret';
-import { systemErrorText } from '#base/system-error';
 import type { RawTable, UnknownKey } from './decode.ts';
 import { fatalProblem } from './fatal-problems.ts';
 import { nodeAt } from './go-names.ts';
 import { accepted, type Fields } from './keys.ts';
-import { absolutePath, type ReadConfig, ReadConfigError, readConfig, readConfigObject } from './read-config.ts';
+import {
+  absolutePath,
+  type ReadConfig,
+  ReadConfigError,
+  readConfig,
+  readConfigObject,
+} from './read-config.ts';
 import { type ConfigValues, schema } from './schema.ts';
 import { type KeyPath, positionOf, showPath } from './toml-position.ts';
 import { validateConfig } from './validate-config.ts';
 
-/** A checked configuration: names in camel case, durations in milliseconds (`…Ms`), paths of storages absolute. */
+/**
+ * A checked configuration: names in camel case, durations in milliseconds (`…Ms`), absolute storage
+ * paths.
+ */
 export interface GitalyConfig extends ConfigValues {
-  /** What is odd but no reason not to start; to be logged once, at level warn. */
+  /** Problems that do not prevent the start. Log each once, at level warn. */
   readonly warnings: readonly ConfigWarning[];
 }
 
@@ -25,10 +34,12 @@ export interface ConfigWarning {
 /** A configuration that cannot be used. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-  /** File, key, what was read and what is accepted, one block of lines for each key; empty when no key is to blame. */
+  /**
+   * File, key, value and accepted values, one block of lines per key; empty if no key is the cause.
+   */
   readonly explanation: string;
 
-  /** @param message what Gitaly prints after `failed to configure Gitaly: `. */
+  /** @param message text that Gitaly prints after `failed to configure Gitaly: `. */
   constructor(message: string, explanation: string) {
     super(message);
     this.explanation = explanation;
@@ -38,7 +49,7 @@ export class ConfigError extends Error {
 /**
  * Reads and checks a configuration file.
  *
- * @throws {ConfigError} at the first reason not to start.
+ * @throws {ConfigError} with the first problem that prevents the start.
  */
 export async function loadConfig(path: string): Promise<GitalyConfig> {
   const inFile = `load config: config_path ${quote(path)}: `;
@@ -59,7 +70,8 @@ export async function loadConfig(path: string): Promise<GitalyConfig> {
 }
 
 /**
- * The configuration that a file with these keys would give; for servers started by a program. Keys are those of the file.
+ * Returns the configuration that a file with these keys would give, for programs that start a
+ * server. Keys are those of the file.
  *
  * @throws {ConfigError}
  */
@@ -70,7 +82,9 @@ export function configFrom(keys: RawTable): GitalyConfig {
 function check(read: ReadConfig, path: string): GitalyConfig {
   const fatal = fatalProblem(read, process.env);
   if (fatal !== undefined) {
-    const inFile = fatal.message.startsWith('configuring logger') ? '' : `load config: config_path ${quote(path)}: `;
+    const inFile = fatal.message.startsWith('configuring logger')
+      ? ''
+      : `load config: config_path ${quote(path)}: `;
     const blocks = fatal.keys.map((key) =>
       explain({ path, document: read.document }, { path: key, read: rawValue(read.raw, key) }),
     );
@@ -119,7 +133,9 @@ function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
   const problems = validateConfig(read);
   if (problems.length > 0) {
     yield {
-      message: `The current configurations will cause Gitaly to fail to start up in future versions. Please run 'gitaly configuration validate < ${file}' and fix the errors that are printed.`,
+      message:
+        'The current configurations will cause Gitaly to fail to start up in future versions. ' +
+        `Please run 'gitaly configuration validate < ${file}' and fix the errors that are printed.`,
       fields: { config_path: file },
     };
   }
@@ -135,7 +151,7 @@ function unknownKey({ nearest, path }: UnknownKey): string {
   return quote(showPath(path)) + (nearest === undefined ? '' : `, did you mean ${quote(nearest)}?`);
 }
 
-/** Keys that are set and do nothing here, at any depth of tables. */
+/** Yields keys that are set but have no effect, at any depth of tables. */
 function* withoutEffect(
   fields: Fields,
   raw: RawTable,
@@ -155,12 +171,18 @@ function lineOf(read: ReadConfig, path: KeyPath): { line?: string } {
   return position === undefined ? {} : { line: String(position.line) };
 }
 
-function explainUnread(source: { path: string; document: string }, { decoder, problem }: ReadConfigError): string {
+function explainUnread(
+  source: { path: string; document: string },
+  { decoder, problem }: ReadConfigError,
+): string {
   if (problem !== undefined) return explain(source, problem);
   return decoder === undefined ? '' : `  file      ${source.path}, line ${decoder.position.line}`;
 }
 
-function explain(source: { path: string; document: string }, problem: { path: KeyPath; read: unknown }): string {
+function explain(
+  source: { path: string; document: string },
+  problem: { path: KeyPath; read: unknown },
+): string {
   const node = nodeAt(problem.path);
   const position = positionOf(source.document, problem.path);
   const lines = [

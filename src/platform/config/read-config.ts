@@ -3,36 +3,51 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, join, normalize, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { messageOf } from '#base/gitaly-error';
-import { describeJsonError } from '#base/json-error';
-import { quote } from '#base/quote';
+import { jsonKind } from '#base/go/encoding/json';
+import { describeJsonError } from '#base/go/encoding/json-error';
+import { quote } from '#base/go/quote';
+import { signalWords } from '#base/go/signal-words';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { JsonFields } from '#base/json-fields';
 import { Secret } from '#base/secret';
-import { systemErrorCode, systemErrorText } from '#base/system-error';
 import { DecodeError, decode, fieldName, type RawTable, type UnknownKey } from './decode.ts';
 import { goType, structField } from './go-names.ts';
 import type { Fields } from './keys.ts';
 import { type ConfigValues, schema } from './schema.ts';
 import { type KeyPath, type Position, positionOf } from './toml-position.ts';
 
-/** A configuration as read: typed, defaults filled in, not yet checked for what only the file system or other keys can tell. */
+/**
+ * A decoded configuration: typed, with defaults, before the checks that need the file system or
+ * other keys.
+ */
 export interface ReadConfig {
-  /** Text of the file; empty when the configuration was given as an object. */
+  /** Text of the file; empty if the configuration was given as an object. */
   readonly document: string;
-  /** The document with what `config_command` laid over it, under the schema's names. */
+  /** The document overridden by the output of `config_command`, under the schema's names. */
   readonly raw: RawTable;
   readonly values: ConfigValues;
   readonly unknown: readonly UnknownKey[];
-  /** What `auth.token_file` held. */
+  /** Token read from `auth.token_file`. */
   readonly tokenFromFile: Secret | undefined;
 }
 
-/** The configuration could not be read at all. The message is Gitaly's, without the path of the file before it. */
+/**
+ * The configuration could not be read. The message is Gitaly's, without the prefix with the file's
+ * path.
+ */
 export class ReadConfigError extends Error {
   override readonly name = 'ReadConfigError';
-  /** Where it went wrong, and the decoder's own words, for errors that `gitaly configuration validate` prints as JSON. */
+  /**
+   * Position of the error and the decoder's text, for errors that `gitaly configuration validate`
+   * prints as JSON.
+   */
   readonly decoder: { readonly position: Position; readonly text: string } | undefined;
   readonly problem: { readonly path: KeyPath; readonly read: unknown } | undefined;
 
-  constructor(message: string, details: { decoder?: ReadConfigError['decoder']; problem?: ReadConfigError['problem'] } = {}) {
+  constructor(
+    message: string,
+    details: { decoder?: ReadConfigError['decoder']; problem?: ReadConfigError['problem'] } = {},
+  ) {
     super(message);
     this.decoder = details.decoder;
     this.problem = details.problem;
@@ -40,7 +55,8 @@ export class ReadConfigError extends Error {
 }
 
 /**
- * Reads a TOML document: decodes it, lays the output of `config_command` over it, reads `auth.token_file`, fills in defaults.
+ * Reads a TOML document: decodes it, overrides it with the output of `config_command`, reads
+ * `auth.token_file`, fills in defaults.
  *
  * @throws {ReadConfigError}
  */
@@ -52,13 +68,16 @@ export async function readConfig(document: string): Promise<ReadConfig> {
   return complete(document, overlay(schema, fromFile, await runConfigCommand(command)), first.unknown);
 }
 
-/** As {@link readConfig}, from an object with the keys of the file: whole numbers may be plain numbers. */
+/**
+ * Reads an object with the keys of the file, as {@link readConfig} does. Whole numbers may be plain
+ * numbers.
+ */
 export function readConfigObject(raw: RawTable): ReadConfig {
   return complete('', overlay(schema, {}, raw), decode(schema, overlay(schema, {}, raw)).unknown);
 }
 
 function complete(document: string, raw: RawTable, unknown: readonly UnknownKey[]): ReadConfig {
-  // The schema decides what decode returns: one value of the described type for each field.
+  // The schema determines the result of decode: one value of the described type for each field.
   const values = decodeToml(document, raw).values as unknown as ConfigValues;
   const tokenFromFile = values.auth.tokenFile === undefined ? undefined : readToken(values.auth.tokenFile);
   return { document, raw, values: sanitize(values), unknown, tokenFromFile };
@@ -73,7 +92,7 @@ function parseToml(document: string): RawTable {
   }
 }
 
-/** Gitaly's words where a frequent mistake has some; the parser's own otherwise. */
+/** Returns Gitaly's text for frequent mistakes, otherwise the parser's own. */
 function syntaxError(error: TomlError): ReadConfigError {
   const said = /Invalid TOML document: (.*)/.exec(error.message)?.[1] ?? error.message;
   let text = `toml: ${said}`;
@@ -106,55 +125,62 @@ async function runConfigCommand(command: string): Promise<RawTable> {
         typeof error.code === 'number'
           ? `exit status ${error.code}, stderr: ${quote(stderr)}`
           : error.signal
-            ? `signal: ${error.signal}, stderr: ${quote(stderr)}`
+            ? `signal: ${signalWords(error.signal)}, stderr: ${quote(stderr)}`
             : `fork/exec ${command}: ${systemErrorText(error)}`;
       reject(new ReadConfigError(`running config command: ${reason}`));
     });
   });
   const wrong = describeJsonError(output, 'document');
   if (wrong !== undefined) throw new ReadConfigError(`unmarshalling generated config: ${wrong}`);
-  const generated: unknown = JSON.parse(output);
-  if (typeof generated !== 'object' || generated === null || Array.isArray(generated)) {
+  const generated = JsonFields.parse(output);
+  if (generated === undefined) {
     throw new ReadConfigError(
       'unmarshalling generated config: json: cannot unmarshal the value into Go value of type config.Cfg',
     );
   }
-  // An object that came out of JSON.parse has text keys only.
-  const raw = generated as RawTable;
+  const raw: RawTable = Object.fromEntries(generated.entries());
   try {
     decode(schema, overlay(schema, {}, raw));
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    const text = `json: cannot unmarshal ${jsonType(error.read)} into Go struct field ${structField(error.path)} of type ${goType(error.path)}`;
-    throw new ReadConfigError(`unmarshalling generated config: ${text}`, { problem: { path: error.path, read: error.read } });
+    const text =
+      `json: cannot unmarshal ${jsonKind(error.read)} into Go struct field ` +
+      `${structField(error.path)} of type ${goType(error.path)}`;
+    throw new ReadConfigError(`unmarshalling generated config: ${text}`, {
+      problem: { path: error.path, read: error.read },
+    });
   }
   return raw;
 }
 
-function jsonType(value: unknown): string {
-  if (Array.isArray(value)) return 'array';
-  return typeof value === 'bigint' ? 'number' : typeof value === 'boolean' ? 'bool' : typeof value;
-}
-
-/** Lays `top` over `bottom`: tables key by key, everything else whole. Names of `top` may be spelled as Go fields. */
+/**
+ * Overrides `bottom` with `top`: tables key by key, everything else as a whole. `top` may use the
+ * names of Go fields.
+ */
 function overlay(fields: Fields, bottom: RawTable, top: RawTable): RawTable {
   const merged: RawTable = { ...bottom };
   for (const [name, value] of Object.entries(top)) {
     if (value === null || value === undefined) continue;
     const known = jsonFieldName(fields, name) ?? name;
     const node = fields[known];
-    const existing = Object.keys(merged).find((candidate) => candidate.toLowerCase() === known.toLowerCase()) ?? known;
+    const existing =
+      Object.keys(merged).find((candidate) => candidate.toLowerCase() === known.toLowerCase()) ?? known;
     if (node?.kind === 'table' && isTable(value)) {
       const below = merged[existing];
       merged[existing] = overlay(node.fields, isTable(below) ? below : {}, value);
     } else if (node?.kind === 'tables' && Array.isArray(value)) {
-      merged[existing] = value.map((item: unknown) => (isTable(item) ? overlay(node.fields, {}, item) : item));
+      merged[existing] = value.map((item: unknown) =>
+        isTable(item) ? overlay(node.fields, {}, item) : item,
+      );
     } else merged[existing] = asToml(value);
   }
   return merged;
 }
 
-/** JSON names that are not the TOML names: `cert_path`, `http_settings`, and Go field names (`MemoryBytes`). */
+/**
+ * Resolves JSON names that differ from the TOML names: `cert_path`, `http_settings`, and Go field
+ * names (`MemoryBytes`).
+ */
 function jsonFieldName(fields: Fields, name: string): string | undefined {
   const squash = (text: string): string => text.toLowerCase().replace(/[-_]/g, '');
   const wanted = squash(name) === 'certpath' ? 'certificatepath' : squash(name);
@@ -175,22 +201,33 @@ function readToken(path: string): Secret {
   try {
     return new Secret(readFileSync(path, 'utf8').trim());
   } catch (error) {
-    const reason = systemErrorCode(error) === undefined ? messageOf(error) : `open ${path}: ${systemErrorText(error)}`;
-    throw new ReadConfigError(`reading token file: ${reason}`, { problem: { path: ['auth', 'token_file'], read: path } });
+    const reason =
+      systemErrorCode(error) === undefined ? messageOf(error) : `open ${path}: ${systemErrorText(error)}`;
+    throw new ReadConfigError(`reading token file: ${reason}`, {
+      problem: { path: ['auth', 'token_file'], read: path },
+    });
   }
 }
 
-/** Defaults that depend on other keys, zeros that stand for defaults, paths made absolute. */
+/**
+ * Sets defaults that depend on other keys, replaces zeros that stand for defaults, and makes paths
+ * absolute.
+ */
 function sanitize(values: ConfigValues): ConfigValues {
   const firstStorage = values.storage[0]?.path;
   const { gitlab, gitlabShell, cgroups, packObjectsLimiting: packs, dailyMaintenance } = values;
-  const usesGitlab = gitlab.url !== undefined || gitlab.secret !== undefined || gitlab.secretFile !== undefined;
-  const secretFile = usesGitlab && gitlab.secret === undefined ? join(gitlabShell.dir ?? '', '.gitlab_shell_secret') : undefined;
+  const usesGitlab =
+    gitlab.url !== undefined || gitlab.secret !== undefined || gitlab.secretFile !== undefined;
+  const secretFile =
+    usesGitlab && gitlab.secret === undefined
+      ? join(gitlabShell.dir ?? '', '.gitlab_shell_secret')
+      : undefined;
   const oldCgroups = cgroups.repositories.count === 0;
   const repositoryGroups = {
     ...cgroups.repositories,
     count: cgroups.repositories.count || cgroups.count,
-    memoryBytes: cgroups.repositories.memoryBytes || (oldCgroups && cgroups.memory.enabled ? cgroups.memory.limit : 0),
+    memoryBytes:
+      cgroups.repositories.memoryBytes || (oldCgroups && cgroups.memory.enabled ? cgroups.memory.limit : 0),
     cpuShares: cgroups.repositories.cpuShares || (oldCgroups && cgroups.cpu.enabled ? cgroups.cpu.shares : 0),
   };
   const noMaintenance =
@@ -203,7 +240,10 @@ function sanitize(values: ConfigValues): ConfigValues {
     binDir: values.binDir && resolve(values.binDir),
     runtimeDir: values.runtimeDir && resolve(values.runtimeDir),
     gracefulRestartTimeoutMs: values.gracefulRestartTimeoutMs || 60_000,
-    git: { ...values.git, catfileCacheSize: values.git.catfileCacheSize > 0 ? values.git.catfileCacheSize : 100 },
+    git: {
+      ...values.git,
+      catfileCacheSize: values.git.catfileCacheSize > 0 ? values.git.catfileCacheSize : 100,
+    },
     storage: values.storage.map((storage) => ({ ...storage, path: cleanPath(storage.path) })),
     gitlab: {
       ...gitlab,
@@ -230,28 +270,42 @@ function sanitize(values: ConfigValues): ConfigValues {
       },
     },
     dailyMaintenance: noMaintenance
-      ? { ...dailyMaintenance, startHour: 12, durationMs: 600_000, storages: values.storage.map((storage) => storage.name) }
+      ? {
+          ...dailyMaintenance,
+          startHour: 12,
+          durationMs: 600_000,
+          storages: values.storage.map((storage) => storage.name),
+        }
       : dailyMaintenance,
     raft: {
       ...values.raft,
-      snapshotDir: values.raft.snapshotDir || (firstStorage === undefined ? '' : join(firstStorage, '+gitaly/raft/snapshots')),
+      snapshotDir:
+        values.raft.snapshotDir ||
+        (firstStorage === undefined ? '' : join(firstStorage, '+gitaly/raft/snapshots')),
     },
   };
 }
 
-function cacheDefaults<T extends ConfigValues['packObjectsCache']>(cache: T, firstStorage: string | undefined, name: string): T {
+function cacheDefaults<T extends ConfigValues['packObjectsCache']>(
+  cache: T,
+  firstStorage: string | undefined,
+  name: string,
+): T {
   if (!cache.enabled) return cache;
   const fallback = firstStorage === undefined ? undefined : join(firstStorage, '+gitaly', name);
   return { ...cache, maxAgeMs: cache.maxAgeMs || 300_000, dir: cache.dir ?? fallback };
 }
 
-/** Without `.`, `..`, doubled and trailing slashes; an empty path is the current directory, as in Gitaly. */
+/**
+ * Removes `.`, `..`, doubled and trailing slashes. An empty path becomes the current directory, as
+ * in Gitaly.
+ */
 export function cleanPath(path: string): string {
   const clean = normalize(path);
   return clean.length > 1 && clean.endsWith('/') ? clean.slice(0, -1) : clean;
 }
 
-/** Absolute as given, or by the directory that the process was started in. */
+/** Resolves a path relative to the directory in which the process was started. */
 export function absolutePath(path: string): string {
   return isAbsolute(path) ? path : resolve(path);
 }

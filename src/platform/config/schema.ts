@@ -1,38 +1,55 @@
-import { type ConfigOf, duration, flag, float, floats, integer, secret, table, tables, text, texts, tlsVersion } from './keys.ts';
+import {
+  type ConfigOf,
+  duration,
+  flag,
+  float,
+  floats,
+  integer,
+  secret,
+  table,
+  tables,
+  text,
+  texts,
+  tlsVersion,
+} from './keys.ts';
 import { cacheTable, concurrencyLimits, pressure } from './schema-limits.ts';
 
 const NOT_YET = 'not built yet';
 const GONE = 'belongs to Gitaly versions before 18.0';
 
 /**
- * Every key of Gitaly's `config.toml`, 15.0 to 19.0, in the order of the example file. Parser, defaults, checks, error texts and
- * `config.toml.example` come from it. A key that has no effect here is accepted all the same and says why.
+ * Every key of Gitaly's `config.toml`, 15.0 to 19.0, in the order of the example file. Parser,
+ * defaults, checks, error texts and `config.toml.example` are derived from it. A key without effect
+ * here is accepted and has the reason.
  */
 export const schema = {
   config_command: text({
-    doc: 'Executable whose output, JSON with the keys of this file, is laid over this file at every start.',
+    doc:
+      'Executable that runs at every start. Its output (JSON with the keys of this file) overrides ' +
+      'this file.',
     example: '"/etc/gitaly/config-command"',
   }),
   socket_path: text({
-    doc: 'Unix socket for clients. At least one of socket_path, listen_addr and tls_listen_addr is needed.',
+    doc: 'Unix socket for clients. At least one of socket_path, listen_addr and tls_listen_addr is required.',
     example: '"/home/git/gitlab/tmp/sockets/private/gitaly.socket"',
     shown: true,
     accepted: 'a path of at most 107 bytes in an existing directory',
   }),
   bin_dir: text({
-    doc: 'Where the auxiliary programs are. Optional here: by default those of this installation are used.',
-    example: '"/home/git/gitaly/_build/bin"',
-    shown: true,
+    doc: 'Directory of the auxiliary programs.',
     accepted: 'an existing directory',
+    noEffect: 'this server uses the programs of its own installation',
   }),
   runtime_dir: text({
-    doc: 'Directory in which each process makes its own gitaly-<pid> for sockets and temporary programs. Default: a temporary directory.',
+    doc:
+      'Directory in which each process creates its own gitaly-<pid> for sockets and temporary ' +
+      'programs. Default: a temporary directory.',
     example: '"/home/git/gitaly/run"',
     accepted: 'an existing directory',
   }),
   internal_socket_dir: text({
     doc: 'Directory of the internal socket.',
-    noEffect: 'gone since 15.0; the socket is in runtime_dir',
+    noEffect: 'removed in 15.0; the socket is in runtime_dir',
   }),
   listen_addr: text({
     doc: 'TCP address for clients, without encryption.',
@@ -45,31 +62,42 @@ export const schema = {
     accepted: 'HOST:PORT, such as "localhost:8888" or ":8888"',
   }),
   prometheus_listen_addr: text({
-    doc: 'TCP address of the monitoring server: /metrics, /-/healthy, /-/ready. No authentication: keep it private.',
+    doc:
+      'TCP address of the monitoring server: /metrics, /-/healthy, /-/ready. It has no ' +
+      'authentication: keep it private.',
     example: '"localhost:9236"',
     accepted: 'HOST:PORT, such as "localhost:9236" or ":9236"',
   }),
   graceful_restart_timeout: duration({
-    doc: 'How long calls may go on after a stop was asked for.',
+    doc: 'How long running calls may continue after a stop signal.',
     defaultMs: 60_000,
     example: '"1m"',
   }),
   use_libp2p_yamux: flag({
-    doc: 'Which multiplexer is used for reverse streams.',
+    doc: 'Multiplexer for reverse streams.',
     noEffect: 'the bytes on the wire are the same',
   }),
 
-  auth: table('Who may call. Clients prove that they know the token; it never travels.', {
-    token: secret({ doc: 'The shared token. Without one every caller is accepted.', example: '"the secret token"' }),
-    token_file: text({
-      doc: 'File that holds the token, instead of token. Its mode must be 0600 or 0400.',
-      example: '"/etc/gitaly/token"',
-      accepted: 'an existing file of mode 0600 or 0400, and no token beside it',
-    }),
-    transitioning: flag({ doc: 'Check and count credentials, but accept calls without valid ones.', example: 'false' }),
-  }),
+  auth: table(
+    'Authentication of callers. Clients prove that they know the token; the token itself is never sent.',
+    {
+      token: secret({
+        doc: 'Shared token. Without one every caller is accepted.',
+        example: '"the secret token"',
+      }),
+      token_file: text({
+        doc: 'File with the token, instead of token. Its mode must be 0600 or 0400.',
+        example: '"/etc/gitaly/token"',
+        accepted: 'an existing file of mode 0600 or 0400, without token',
+      }),
+      transitioning: flag({
+        doc: 'Check and count credentials, but accept calls without valid ones.',
+        example: 'false',
+      }),
+    },
+  ),
 
-  tls: table('Certificate of tls_listen_addr, and of this server as a client of the GitLab API.', {
+  tls: table('Certificate for tls_listen_addr, and for this server as a client of the GitLab API.', {
     certificate_path: text({
       doc: 'Certificate chain, PEM.',
       example: '"/home/git/cert.cert"',
@@ -78,44 +106,62 @@ export const schema = {
     key_path: text({
       doc: 'Private key, PEM.',
       example: '"/home/git/key.pem"',
-      accepted: 'an existing PEM file, and no key beside it',
+      accepted: 'an existing PEM file, without key',
     }),
     key: secret({
       doc: 'The private key itself, instead of key_path.',
-      accepted: 'a private key in PEM form, and no key_path beside it',
+      accepted: 'a private key in PEM form, without key_path',
     }),
-    min_version: tlsVersion({ doc: 'Lowest TLS version that is accepted.', default: 'TLS 1.2', example: '"TLS 1.2"' }),
+    min_version: tlsVersion({
+      doc: 'Minimum TLS version.',
+      default: 'TLS 1.2',
+      example: '"TLS 1.2"',
+    }),
   }),
 
   git: table('The git program.', {
     bin_path: text({
-      doc: 'The git to use, 2.39 or newer. Default: the one on the PATH. GITALY_TESTING_GIT_BINARY in the environment goes first.',
+      doc:
+        'Path of git, 2.39 or newer. Default: the git on the PATH. GITALY_TESTING_GIT_BINARY in the ' +
+        'environment takes precedence.',
       example: '"/usr/bin/git"',
       accepted: 'an executable file',
     }),
-    use_bundled_binaries: flag({ doc: 'Use the git that comes with the server.', noEffect: 'no git comes with this server' }),
+    use_bundled_binaries: flag({
+      doc: 'Use the git bundled with the server.',
+      noEffect: 'this server bundles no git',
+    }),
     catfile_cache_size: integer({
-      doc: 'How many object readers (git cat-file) are kept for later calls.',
+      doc: 'Maximum number of object readers (git cat-file) that are kept for later calls.',
       default: 100,
       example: '100',
     }),
+    in_process: flag({
+      doc: 'Answer without starting git where the result is the same. false always starts git.',
+      default: true,
+      example: 'true',
+    }),
     signing_key: text({
-      doc: 'File with the private key that signs commits made for users: OpenSSH or OpenPGP, without a passphrase.',
+      doc:
+        'File with the private key that signs commits made for users (OpenSSH or OpenPGP, without a ' +
+        'passphrase).',
       example: '"/home/git/signing_key"',
     }),
     rotated_signing_keys: texts({
-      doc: 'Files with earlier keys: GetCommitSignatures still knows what they signed.',
+      doc:
+        'Files with earlier keys. GetCommitSignatures still reports commits signed with them as ' +
+        'signed by the server.',
       example: '["/home/git/old_signing_key"]',
     }),
     committer_email: text({
-      doc: 'Address of the committer of commits that are to be signed, together with committer_name.',
+      doc: 'E-mail address of the committer of signed commits. Requires committer_name.',
       example: '"noreply@gitlab.com"',
     }),
     committer_name: text({
-      doc: 'Who commits what is to be signed, in place of the user.',
+      doc: 'Name of the committer of signed commits, instead of the user.',
       example: '"GitLab"',
     }),
-    config: tables('A git setting that every git call gets, after the ones the server itself needs.', {
+    config: tables('A git setting for every git command. It overrides the settings of the server.', {
       key: text({
         doc: 'Name of the setting.',
         example: '"fetch.fsckObjects"',
@@ -126,7 +172,7 @@ export const schema = {
     }),
   }),
 
-  storage: tables('A directory with repositories, and the name by which callers know it.', {
+  storage: tables('A directory with repositories. Callers refer to it by its name.', {
     name: text({
       doc: 'Unique name.',
       example: '"default"',
@@ -135,7 +181,7 @@ export const schema = {
       accepted: 'a name that no other storage has',
     }),
     path: text({
-      doc: 'Existing directory, of one storage only.',
+      doc: 'Existing directory. Every storage needs its own.',
       example: '"/home/git/repositories"',
       default: '',
       shown: true,
@@ -143,62 +189,68 @@ export const schema = {
     }),
   }),
 
-  logging: table('The log goes to standard output, one line per entry.', {
+  logging: table('The log. It is written to standard output, one line per entry.', {
     level: text({
-      doc: 'Lowest level that is written.',
+      doc: 'Minimum level of written entries.',
       default: 'info',
       example: '"warn"',
       accepted: 'panic, fatal, error, warn, info, debug or trace',
     }),
     format: text({
-      doc: 'Form of a line: text (key=value) or json.',
+      doc: 'Format of a line: text (key=value) or json.',
       default: 'text',
       example: '"json"',
       accepted: '"text" or "json"',
     }),
-    dir: text({ doc: "Directory of the helpers' log files.", noEffect: 'gone since 16.7; helpers log through the server' }),
+    dir: text({
+      doc: "Directory of the helpers' log files.",
+      noEffect: 'removed in 16.7; helpers log through the server',
+    }),
     sentry_dsn: secret({
-      doc: 'Where errors are reported.',
+      doc: 'Address for error reports.',
       example: '"https://<key>:<secret>@sentry.io/<project>"',
       noEffect: NOT_YET,
     }),
     sentry_environment: text({ doc: 'Environment of reported errors.', example: '""', noEffect: NOT_YET }),
-    ruby_sentry_dsn: secret({ doc: 'Where errors of gitaly-ruby were reported.', noEffect: GONE }),
+    ruby_sentry_dsn: secret({ doc: 'Address for error reports of gitaly-ruby.', noEffect: GONE }),
   }),
 
   prometheus: table('Metrics.', {
     scrape_timeout: duration({
-      doc: 'Limit for collecting metrics from a database (Praefect).',
+      doc: 'Time limit for collecting metrics from a database.',
       defaultMs: 10_000,
-      example: '"10s"',
+      noEffect: 'only Praefect has a database',
     }),
     grpc_latency_buckets: floats({
-      doc: 'Bounds of the latency histograms in seconds, ascending. An empty list switches the histograms off.',
+      doc:
+        'Bounds of the latency histograms in seconds, in ascending order. An empty list disables ' +
+        'the histograms.',
       default: [0.001, 0.005, 0.025, 0.1, 0.5, 1, 10, 30, 60, 300, 1500],
       example: '[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 10.0, 30.0, 60.0, 300.0, 1500.0]',
       accepted: 'a list of numbers in ascending order',
     }),
   }),
 
-  hooks: table('Hooks of the whole server.', {
+  hooks: table('Hooks for all repositories of the server.', {
     custom_hooks_dir: text({
       doc: 'Directory of custom hooks: pre-receive.d/, update.d/, post-receive.d/ with executable files.',
       example: '"/home/git/custom_hooks"',
       shown: true,
     }),
     packobjects_hook_max_proc: integer({
-      doc: 'Threads of the pack-objects hook.',
+      doc: 'Number of threads of the pack-objects hook.',
       default: 0,
       type: 'uint',
-      noEffect: 'the hook is no Go program',
+      noEffect: 'the hook is not a Go program',
     }),
   }),
 
   gitlab: table(
-    'The GitLab internal API, which decides on pushes. Leave it out to run without GitLab: then every push is allowed.',
+    'The GitLab internal API, which allows or refuses pushes. Omit this table to run without GitLab; ' +
+      'then every push is allowed.',
     {
       url: text({
-        doc: 'Where it is. A socket is written with its path percent-encoded.',
+        doc: 'URL of the API. For a Unix socket, percent-encode its path.',
         example: '"http+unix://%2Fhome%2Fgit%2Fgitlab%2Ftmp%2Fsockets%2Fgitlab-workhorse.socket"',
         shown: true,
         accepted: 'an http://, https:// or http+unix:// URL',
@@ -208,51 +260,70 @@ export const schema = {
         doc: 'File with the secret shared with GitLab. Default: .gitlab_shell_secret in gitlab-shell.dir.',
         example: '"/home/git/gitlab-shell/.gitlab_shell_secret"',
         shown: true,
-        accepted: 'an existing file, and no secret beside it',
+        accepted: 'an existing file, without secret',
       }),
       secret: secret({ doc: 'The secret itself, instead of secret_file.' }),
-      'http-settings': table('How the API is called.', {
-        read_timeout: integer({ doc: 'Seconds to wait for an answer.', default: 300, type: 'uint64', example: '300' }),
+      'http-settings': table('HTTP settings for calling the API.', {
+        read_timeout: integer({
+          doc: 'Seconds to wait for a response.',
+          default: 300,
+          type: 'uint64',
+          example: '300',
+        }),
         user: text({
           doc: 'User name, for HTTP basic authentication.',
           example: '"someone"',
           accepted: 'a text, together with password',
         }),
         password: secret({ doc: 'Password.', example: '"somepass"', accepted: 'a text, together with user' }),
-        ca_file: text({ doc: 'Certificates to trust, PEM.', example: '"/etc/ssl/cert.pem"', accepted: 'an existing file' }),
+        ca_file: text({
+          doc: 'File with trusted certificates, PEM.',
+          example: '"/etc/ssl/cert.pem"',
+          accepted: 'an existing file',
+        }),
         ca_path: text({
-          doc: 'Directory of certificates to trust.',
+          doc: 'Directory with trusted certificates.',
           example: '"/etc/pki/tls/certs"',
           accepted: 'an existing directory',
         }),
-        self_signed_cert: flag({ doc: 'Skip the check of the server certificate.', noEffect: 'gone since 16.0; use ca_file' }),
+        self_signed_cert: flag({
+          doc: 'Accept any server certificate.',
+          noEffect: 'removed in 16.0; use ca_file',
+        }),
       }),
     },
   ),
 
-  'gitlab-shell': table('Deprecated. Gives defaults for gitlab.secret_file and hooks.custom_hooks_dir.', {
-    dir: text({ doc: 'Directory of gitlab-shell.', example: '"/home/git/gitlab-shell"', accepted: 'an existing directory' }),
-  }),
+  'gitlab-shell': table(
+    'Deprecated. Provides the defaults of gitlab.secret_file and hooks.custom_hooks_dir.',
+    {
+      dir: text({
+        doc: 'Directory of gitlab-shell.',
+        example: '"/home/git/gitlab-shell"',
+        accepted: 'an existing directory',
+      }),
+    },
+  ),
 
   concurrency: tables(
-    'Limit of one RPC.',
+    'Concurrency limit of one RPC.',
     {
       rpc: text({
-        doc: 'Full name of the method.',
+        doc: 'Full method name.',
         example: '"/gitaly.SmartHTTPService/PostUploadPackWithSidechannel"',
         default: '',
       }),
       ...concurrencyLimits({ max: 0, queue: 500 }),
-      unauthenticated: table('The same for callers without a user.', concurrencyLimits({ max: 0, queue: 0 })),
+      unauthenticated: table('Limits for callers without a user.', concurrencyLimits({ max: 0, queue: 0 })),
     },
     { noEffect: NOT_YET },
   ),
   rate_limiting: tables(
     'Rate limit of one RPC.',
     {
-      rpc: text({ doc: 'Full name of the method.', default: '' }),
-      interval: duration({ doc: 'Time in which one token is added.', defaultMs: 0 }),
-      burst: integer({ doc: 'Tokens at most.', default: 0 }),
+      rpc: text({ doc: 'Full method name.', default: '' }),
+      interval: duration({ doc: 'Interval at which one token is added.', defaultMs: 0 }),
+      burst: integer({ doc: 'Maximum number of tokens.', default: 0 }),
     },
     { noEffect: GONE },
   ),
@@ -260,7 +331,7 @@ export const schema = {
     'Limit of concurrent pack-objects of one caller.',
     {
       ...concurrencyLimits({ max: 200, queue: 200 }),
-      unauthenticated: table('The same for callers without a user.', concurrencyLimits({ max: 0, queue: 0 })),
+      unauthenticated: table('Limits for callers without a user.', concurrencyLimits({ max: 0, queue: 0 })),
     },
     { noEffect: NOT_YET },
   ),
@@ -271,14 +342,23 @@ export const schema = {
       noEffect: NOT_YET,
     },
   ),
-  archive_cache: table('Cache of archives.', cacheTable({ backpressure: false, minOccurrences: 0, name: 'ArchiveCache' }), {
-    noEffect: NOT_YET,
-  }),
+  archive_cache: table(
+    'Cache of archives.',
+    cacheTable({
+      backpressure: false,
+      minOccurrences: 0,
+      name: 'ArchiveCache',
+      unused: 'archives are in the cache directory of their storage, from the first request on',
+    }),
+  ),
   adaptive_limiting: table(
-    'What makes adaptive limits shrink.',
+    'Conditions that lower adaptive limits.',
     {
-      cpu_throttled_threshold: float({ doc: 'Share of time that the cgroup was throttled.', default: 0.5 }),
-      memory_threshold: float({ doc: "Share of the cgroup's memory in use.", default: 0.9 }),
+      cpu_throttled_threshold: float({
+        doc: 'Share of time in which the cgroup is throttled.',
+        default: 0.5,
+      }),
+      memory_threshold: float({ doc: "Share of the cgroup's memory that is in use.", default: 0.9 }),
       psi_pressure: table('Pressure stall information.', {
         memory: table('Memory.', pressure({ warning: 10, backoff: 20, critical: 40 })),
         io: table('Disk.', pressure({ warning: 10, backoff: 20, critical: 40 })),
@@ -289,33 +369,49 @@ export const schema = {
   ),
   load_shedder: table(
     'Ends expensive calls under critical load.',
-    { enabled: flag({ doc: 'Switch it on.' }) },
+    { enabled: flag({ doc: 'Enable it.' }) },
     { noEffect: NOT_YET },
   ),
 
   cgroups: table(
     'Control groups for git processes.',
     {
-      mountpoint: text({ doc: 'Where control groups are mounted.', default: '/sys/fs/cgroup' }),
-      hierarchy_root: text({ doc: 'Group that belongs to the server.', default: 'gitaly' }),
-      memory_bytes: integer({ doc: 'Memory of all git processes. 0 means no limit.', default: 0, type: 'int64' }),
+      mountpoint: text({ doc: 'Mount point of the control groups.', default: '/sys/fs/cgroup' }),
+      hierarchy_root: text({ doc: 'Control group of the server.', default: 'gitaly' }),
+      memory_bytes: integer({
+        doc: 'Memory of all git processes. 0 means no limit.',
+        default: 0,
+        type: 'int64',
+      }),
       cpu_shares: integer({ doc: 'Weight of all git processes. 0 means none.', default: 0, type: 'uint64' }),
-      cpu_quota_us: integer({ doc: 'Microseconds of processor time in 100 ms. 0 means no limit.', default: 0, type: 'int64' }),
+      cpu_quota_us: integer({
+        doc: 'Microseconds of processor time per 100 ms. 0 means no limit.',
+        default: 0,
+        type: 'int64',
+      }),
       metrics_enabled: flag({ doc: 'Export metrics of the groups.' }),
-      repositories: table('Groups that repositories are spread over.', {
-        count: integer({ doc: 'How many. 0 means none.', default: 0, type: 'uint' }),
-        max_cgroups_per_repo: integer({ doc: 'How many of them one repository may use.', default: 0, type: 'uint' }),
+      repositories: table('Groups among which repositories are distributed.', {
+        count: integer({ doc: 'Number of groups. 0 means none.', default: 0, type: 'uint' }),
+        max_cgroups_per_repo: integer({
+          doc: 'Maximum number of groups that one repository uses.',
+          default: 0,
+          type: 'uint',
+        }),
         memory_bytes: integer({ doc: 'Memory of one group. 0 means no limit.', default: 0, type: 'int64' }),
         cpu_shares: integer({ doc: 'Weight of one group. 0 means none.', default: 0, type: 'uint64' }),
-        cpu_quota_us: integer({ doc: 'Microseconds of processor time in 100 ms. 0 means no limit.', default: 0, type: 'int64' }),
+        cpu_quota_us: integer({
+          doc: 'Microseconds of processor time per 100 ms. 0 means no limit.',
+          default: 0,
+          type: 'int64',
+        }),
       }),
       count: integer({ doc: 'Old name of repositories.count.', default: 0, type: 'uint' }),
       memory: table('Old form of repositories.memory_bytes.', {
-        enabled: flag({ doc: 'Switch it on.' }),
+        enabled: flag({ doc: 'Enable it.' }),
         limit: integer({ doc: 'Bytes.', default: 0, type: 'int64' }),
       }),
       cpu: table('Old form of repositories.cpu_shares.', {
-        enabled: flag({ doc: 'Switch it on.' }),
+        enabled: flag({ doc: 'Enable it.' }),
         shares: integer({ doc: 'Weight.', default: 0, type: 'uint64' }),
       }),
     },
@@ -324,59 +420,118 @@ export const schema = {
   daily_maintenance: table(
     'Housekeeping once a day. Without this table: at 12:00, ten minutes, all storages.',
     {
-      start_hour: integer({ doc: 'Local time, 0 to 23.', default: 0, type: 'uint', accepted: 'a whole number from 0 to 23' }),
-      start_minute: integer({ doc: '0 to 59.', default: 0, type: 'uint', accepted: 'a whole number from 0 to 59' }),
-      duration: duration({ doc: 'How long, at most a day.', defaultMs: 0, accepted: 'a duration in quotes, at most "24h"' }),
-      storages: texts({ doc: 'Names of storages.', accepted: 'a list of names of storages in this file' }),
-      disabled: flag({ doc: 'Switch it off.' }),
-    },
-    { noEffect: NOT_YET },
-  ),
-  backup: table(
-    'Backups made by the server.',
-    {
-      go_cloud_url: text({
-        doc: 'Where they go: s3://, gs://, azblob:// or file://.',
-        accepted: 'a URL such as s3://bucket?region=eu-west-1',
+      start_hour: integer({
+        doc: 'Local time, 0 to 23.',
+        default: 0,
+        type: 'uint',
+        accepted: 'a whole number from 0 to 23',
       }),
-      wal_backup_go_cloud_url: text({ doc: 'Where the write-ahead log goes.', accepted: 'a URL' }),
-      wal_backup_worker_count: integer({ doc: 'Uploads at once.', default: 1, type: 'uint' }),
-      buffer_size: integer({ doc: 'Bytes of an upload part. 0 means 5 MiB.', default: 0 }),
-      layout: text({ doc: 'Form of a backup.', noEffect: 'gone since 18.9' }),
+      start_minute: integer({
+        doc: '0 to 59.',
+        default: 0,
+        type: 'uint',
+        accepted: 'a whole number from 0 to 59',
+      }),
+      duration: duration({
+        doc: 'Duration, at most a day.',
+        defaultMs: 0,
+        accepted: 'a duration in quotes, at most "24h"',
+      }),
+      storages: texts({ doc: 'Names of storages.', accepted: 'a list of names of storages in this file' }),
+      disabled: flag({ doc: 'Disable it.' }),
     },
-    { noEffect: NOT_YET },
   ),
-  bundle_uri: table(
-    'Bundles that clients fetch from elsewhere.',
-    { go_cloud_url: text({ doc: 'Where they are.', accepted: 'a URL' }) },
-    { noEffect: NOT_YET },
-  ),
-  timeout: table('Limits that protect the server from clients that do not go on.', {
-    upload_pack_negotiation: duration({ doc: 'Time for the negotiation of a fetch.', defaultMs: 600_000, example: '"10m"' }),
+  housekeeping: table('Maintenance of repositories. Not in Gitaly.', {
+    automatic: flag({
+      doc:
+        'Start maintenance after writes, and at the first read of a repository with many files. ' +
+        'false leaves it to OptimizeRepository and [daily_maintenance].',
+      default: true,
+      example: 'true',
+    }),
+  }),
+  backup: table('Backups made by the server.', {
+    go_cloud_url: text({
+      doc:
+        'Bucket of the backups: file:///directory (?create_dir=true creates it), a path, or mem://. ' +
+        's3://, gs:// and azblob:// are not built yet.',
+      accepted: 'a URL such as file:///var/opt/backups',
+    }),
+    wal_backup_go_cloud_url: text({
+      doc: 'URL for the write-ahead log.',
+      accepted: 'a URL',
+      noEffect: 'this server has no write-ahead log',
+    }),
+    wal_backup_worker_count: integer({
+      doc: 'Concurrent uploads.',
+      default: 1,
+      type: 'uint',
+      noEffect: 'this server has no write-ahead log',
+    }),
+    buffer_size: integer({
+      doc: 'Size of an upload part in bytes. 0 means 5 MiB.',
+      default: 0,
+      noEffect: NOT_YET,
+    }),
+    layout: text({ doc: 'Layout of a backup.', noEffect: 'removed in 18.9' }),
+  }),
+  bundle_uri: table('Bundles from which clones get most of their objects.', {
+    go_cloud_url: text({
+      doc:
+        'Bucket of the bundles, as in [backup]. The options base_url and secret_key_path sign the ' +
+        'addresses for clients.',
+      accepted: 'a URL',
+    }),
+  }),
+  timeout: table('Time limits that protect the server from stalled clients.', {
+    upload_pack_negotiation: duration({
+      doc: 'Time limit for the negotiation of a fetch.',
+      defaultMs: 600_000,
+      example: '"10m"',
+    }),
     upload_archive_negotiation: duration({
-      doc: 'Time for the request of a remote archive.',
+      doc: 'Time limit for receiving the request of a remote archive.',
       defaultMs: 60_000,
       example: '"1m"',
+    }),
+  }),
+  compatibility: table('Clients older than the current interface. Not in Gitaly.', {
+    oldest_client: text({
+      doc:
+        'Version of the oldest client. Before 16.0 responses also have the fields that only such ' +
+        'clients read: FindLocalBranches sends every branch twice, GetTreeEntries adds root_oid to ' +
+        'every entry.',
+      default: '15.0',
+      example: '"15.0"',
+      accepted: 'a version from "15.0" on, such as "16.7"',
     }),
   }),
   transactions: table(
     'Write-ahead log, experimental.',
     {
-      enabled: flag({ doc: 'Switch it on.' }),
-      max_inactive_partitions: integer({ doc: 'Partitions kept open.', default: 100, type: 'uint' }),
-      recover_pending_wal: flag({ doc: 'Apply what is pending in the log, then go on without it.' }),
+      enabled: flag({ doc: 'Enable it.' }),
+      max_inactive_partitions: integer({
+        doc: 'Maximum number of inactive partitions that stay open.',
+        default: 100,
+        type: 'uint',
+      }),
+      recover_pending_wal: flag({ doc: 'Apply the pending entries of the log, then continue without it.' }),
     },
     { noEffect: NOT_YET },
   ),
   raft: table(
     'Replication, experimental.',
     {
-      enabled: flag({ doc: 'Switch it on.' }),
+      enabled: flag({ doc: 'Enable it.' }),
       cluster_id: text({ doc: 'UUID of the cluster.', default: '' }),
-      rtt_milliseconds: integer({ doc: 'Round trip between members.', default: 200, type: 'uint64' }),
+      rtt_milliseconds: integer({ doc: 'Round-trip time between members.', default: 200, type: 'uint64' }),
       election_rtt: integer({ doc: 'Election timeout in round trips.', default: 20, type: 'uint64' }),
       heartbeat_rtt: integer({ doc: 'Heartbeat in round trips.', default: 2, type: 'uint64' }),
-      proposal_conf_change_timeout: integer({ doc: 'Milliseconds for a change of members.', default: 5000, type: 'uint64' }),
+      proposal_conf_change_timeout: integer({
+        doc: 'Time limit for a change of members, in milliseconds.',
+        default: 5000,
+        type: 'uint64',
+      }),
       snapshot_dir: text({ doc: 'Directory of snapshots.', default: '' }),
     },
     { noEffect: NOT_YET },
@@ -384,21 +539,26 @@ export const schema = {
   offloading: table(
     'Objects in an object store, experimental.',
     {
-      enabled: flag({ doc: 'Switch it on.' }),
+      enabled: flag({ doc: 'Enable it.' }),
       cache_root: text({ doc: 'Directory for downloads.' }),
-      go_cloud_url: text({ doc: 'Where the objects are.', accepted: 'a URL' }),
+      go_cloud_url: text({ doc: 'URL of the objects.', accepted: 'a URL' }),
     },
     { noEffect: NOT_YET },
   ),
-  pool_metadata: table('Members of object pools.', { database_path: text({ doc: 'SQLite file.' }) }, { noEffect: NOT_YET }),
+  pool_metadata: table('Members of object pools, for the pool RPCs of InternalGitaly.', {
+    database_path: text({
+      doc: 'SQLite file. Created if it is missing. Without it there is no store.',
+      example: '"/home/git/gitaly-pools.db"',
+    }),
+  }),
   'gitaly-ruby': table(
     'The Ruby helper of 15.x.',
     {
-      dir: text({ doc: 'Its directory.' }),
-      max_rss: integer({ doc: 'Bytes of memory.', default: 200_000_000 }),
-      graceful_restart_timeout: duration({ doc: 'Time for its calls to end.', defaultMs: 600_000 }),
+      dir: text({ doc: 'Directory of the helper.' }),
+      max_rss: integer({ doc: 'Memory limit in bytes.', default: 200_000_000 }),
+      graceful_restart_timeout: duration({ doc: 'Time limit for its running calls.', defaultMs: 600_000 }),
       restart_delay: duration({ doc: 'Time between restarts.', defaultMs: 300_000 }),
-      num_workers: integer({ doc: 'Processes.', default: 2, type: 'uint' }),
+      num_workers: integer({ doc: 'Number of processes.', default: 2, type: 'uint' }),
       linguist_languages_path: text({ doc: 'Language data.' }),
       rugged_git_config_search_path: text({ doc: 'Git configuration.' }),
     },
@@ -406,5 +566,5 @@ export const schema = {
   ),
 };
 
-/** What the schema's keys hold, after reading and defaults. */
+/** Values of the schema's keys, with defaults. */
 export type ConfigValues = ConfigOf<typeof schema>;

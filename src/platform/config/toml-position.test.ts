@@ -28,7 +28,7 @@ for (const [path, position] of [
   [['git', 'config', 2, 'key'], undefined],
   [['nothing'], undefined],
 ] as const) {
-  test(`${showPath(path)} is found where it is`, () => {
+  test(`${showPath(path)} is found at its position`, () => {
     assert.deepEqual(positionOf(DOCUMENT, path), position);
   });
 }

@@ -1,18 +1,22 @@
-/** Where a value is in a TOML document; both count from 1, columns in bytes as Gitaly's decoder does. */
+/**
+ * Position of a value in a TOML document. Both numbers count from 1; columns count bytes as in
+ * Gitaly's decoder.
+ */
 export interface Position {
   readonly line: number;
   readonly column: number;
 }
 
-/** Name of a key or index in an array of tables. */
+/** Path of key names and of indexes in arrays of tables. */
 export type KeyPath = readonly (string | number)[];
 
 const HEADER = /^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?/;
 const KEY_VALUE = /^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=\s*/;
 
 /**
- * Finds the value of `path` in a document that is known to parse, for error messages. Looks at table headers and at keys that
- * begin a line; a key inside an inline table is not found, nor one of a document that writes such lines into a multi-line string.
+ * Finds the value of `path` in a valid document, for error messages. It examines table headers and
+ * keys at the beginning of a line. It does not find keys inside inline tables, and multi-line
+ * strings that contain such lines confuse it.
  */
 export function positionOf(document: string, path: KeyPath): Position | undefined {
   const wanted = join(path);
@@ -33,7 +37,7 @@ export function positionOf(document: string, path: KeyPath): Position | undefine
   return undefined;
 }
 
-/** Gives the tables of arrays on the way their current index; `[[x]]` starts the next one. */
+/** Adds the current index to arrays of tables in the path; `[[x]]` starts the next one. */
 function resolve(names: readonly string[], isArray: boolean, arrays: Map<string, number>): KeyPath {
   const path: (string | number)[] = [];
   for (const [index, name] of names.entries()) {
@@ -54,7 +58,9 @@ function join(path: KeyPath): string {
   return JSON.stringify(path).toLowerCase();
 }
 
-/** A path as it is written in messages: `git.config[0].key`. */
+/** Formats a path as in messages: `git.config[0].key`. */
 export function showPath(path: KeyPath): string {
-  return path.map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`)).join('');
+  return path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .join('');
 }

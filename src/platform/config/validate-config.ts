@@ -1,9 +1,12 @@
 import { statSync } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
-import { quote } from '#base/quote';
+import { formatDuration } from '#base/go/duration';
+import { urlProblem } from '#base/go/net/url';
+import { quote } from '#base/go/quote';
 import {
   ascending,
   atLeast,
+  clientVersion,
   directoryExists,
   fileExists,
   gitConfigKey,
@@ -13,38 +16,44 @@ import {
   notBlank,
   type Problem,
   Problems,
-  urlProblem,
   within,
 } from './checks.ts';
-import { formatDuration } from './duration.ts';
 import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
 
 type Limits = ConfigValues['packObjectsLimiting']['unauthenticated'];
 
 /**
- * Everything that is wrong with a configuration, in the order and words of `gitaly configuration validate` (19.0).
+ * Returns all problems of a configuration, in the order and with the texts of `gitaly configuration
+ * validate` (19.0).
  *
- * Two keys that Gitaly demands are optional here, so that a server can run without GitLab: `bin_dir` and the table `[gitlab]`.
- * A document with nothing in it is measured by what GitLab needs all the same: its author has yet to choose.
+ * Two keys that Gitaly requires are optional here, so that a server can run without GitLab:
+ * `bin_dir` and the table `[gitlab]`. An empty document is nevertheless checked against what GitLab
+ * needs, because its author has not chosen yet.
  */
 export function validateConfig(config: ReadConfig): Problem[] {
   const { values } = config;
   const empty = Object.keys(config.raw).length === 0;
   const problems = new Problems();
 
-  if (values.socketPath === undefined && values.listenAddr === undefined && values.tlsListenAddr === undefined) {
+  if (
+    values.socketPath === undefined &&
+    values.listenAddr === undefined &&
+    values.tlsListenAddr === undefined
+  ) {
     problems.add('none of "socket_path", "listen_addr" or "tls_listen_addr" is set');
   }
   if (values.binDir !== undefined || empty) problems.add(directoryExists(values.binDir ?? ''), 'bin_dir');
   if (values.runtimeDir !== undefined) problems.add(directoryExists(values.runtimeDir), 'runtime_dir');
   for (const setting of values.git.config) problems.add(gitConfigKey(setting.key), 'git', 'config', 'key');
-  for (const problem of storageProblems(values.storage)) problems.add(problem.message, 'storage', ...problem.key);
+  for (const problem of storageProblems(values.storage))
+    problems.add(problem.message, 'storage', ...problem.key);
   prometheus(values.prometheus, problems);
   auth(values.auth, problems);
   tls(values.tls, problems);
   if (empty || usesGitlab(values)) gitlab(values.gitlab, problems);
-  if (values.gitlabShell.dir !== undefined) problems.add(directoryExists(values.gitlabShell.dir), 'gitlab-shell', 'dir');
+  if (values.gitlabShell.dir !== undefined)
+    problems.add(directoryExists(values.gitlabShell.dir), 'gitlab-shell', 'dir');
   problems.add(atLeast(values.gracefulRestartTimeoutMs, 0, formatDuration), 'graceful_restart_timeout');
   dailyMaintenance(values, problems);
   cgroups(values.cgroups, problems);
@@ -58,8 +67,13 @@ export function validateConfig(config: ReadConfig): Problem[] {
   for (const key of ['goCloudUrl', 'walBackupGoCloudUrl'] as const) {
     const url = values.backup[key];
     if (url !== undefined)
-      problems.add(urlProblem(url), 'backup', key === 'goCloudUrl' ? 'go_cloud_url' : 'wal_backup_go_cloud_url');
+      problems.add(
+        urlProblem(url),
+        'backup',
+        key === 'goCloudUrl' ? 'go_cloud_url' : 'wal_backup_go_cloud_url',
+      );
   }
+  problems.add(clientVersion(values.compatibility.oldestClient), 'compatibility', 'oldest_client');
   raft(values, problems);
   if (values.offloading.enabled && values.offloading.goCloudUrl !== undefined) {
     problems.add(urlProblem(values.offloading.goCloudUrl), 'offloading', 'go_cloud_url');
@@ -67,12 +81,16 @@ export function validateConfig(config: ReadConfig): Problem[] {
   return problems.list;
 }
 
-/** Whether the file says anything about the GitLab API; if not, the server runs stand-alone. */
+/** Reports whether the file configures the GitLab API. If not, the server runs stand-alone. */
 export function usesGitlab(values: ConfigValues): boolean {
-  return values.gitlab.url !== undefined || values.gitlab.secret !== undefined || values.gitlab.secretFile !== undefined;
+  return (
+    values.gitlab.url !== undefined ||
+    values.gitlab.secret !== undefined ||
+    values.gitlab.secretFile !== undefined
+  );
 }
 
-/** Problems of `[[storage]]`, keys relative to it. Paths are expected to be clean. */
+/** Returns the problems of `[[storage]]`, with relative keys. Expects clean paths. */
 export function storageProblems(storages: ConfigValues['storage']): Problem[] {
   const problems = new Problems();
   if (storages.length === 0) problems.add('not set');
@@ -82,8 +100,10 @@ export function storageProblems(storages: ConfigValues['storage']): Problem[] {
   }
   for (const [index, storage] of storages.entries()) {
     for (const other of storages.slice(0, index)) {
-      if (other.name === storage.name) problems.add(`not unique: ${quote(storage.name)}`, `[${index}]`, 'name');
-      if (other.path === storage.path) problems.add(`not unique: ${quote(storage.path)}`, `[${index}]`, 'path');
+      if (other.name === storage.name)
+        problems.add(`not unique: ${quote(storage.name)}`, `[${index}]`, 'name');
+      if (other.path === storage.path)
+        problems.add(`not unique: ${quote(storage.path)}`, `[${index}]`, 'path');
       else if (isInside(storage.path, other.path) || isInside(other.path, storage.path)) {
         problems.add(`can't nest: ${quote(storage.path)} and ${quote(other.path)}`, `[${index}]`, 'path');
       }
@@ -93,7 +113,10 @@ export function storageProblems(storages: ConfigValues['storage']): Problem[] {
 }
 
 function isInside(path: string, directory: string): boolean {
-  return path.startsWith(directory.endsWith('/') ? directory : `${directory}/`) && dirname(path) !== dirname(directory);
+  return (
+    path.startsWith(directory.endsWith('/') ? directory : `${directory}/`) &&
+    dirname(path) !== dirname(directory)
+  );
 }
 
 function prometheus(values: ConfigValues['prometheus'], problems: Problems): void {
@@ -107,7 +130,7 @@ function auth(values: ConfigValues['auth'], problems: Problems): void {
   for (const problem of authProblems(values)) problems.add(problem.message, 'auth', ...problem.key);
 }
 
-/** Problems of `[auth]`, keys relative to it. */
+/** Returns the problems of `[auth]`, with relative keys. */
 export function authProblems(values: ConfigValues['auth']): Problem[] {
   const problems = new Problems();
   if (values.tokenFile === undefined) return [];
@@ -137,7 +160,11 @@ function tls(values: ConfigValues['tls'], problems: Problems): void {
   problems.add(noCertificate, 'tls', 'certificate_path').add(noKey, 'tls', 'key_path');
   if (noCertificate !== undefined || noKey !== undefined) return;
   const pair = keyPairProblem(certificatePath, key === undefined ? { path: keyPath ?? '' } : { pem: key });
-  const field = pair?.includes('in certificate input') ? 'certificate_path' : key === undefined ? 'key_path' : 'key';
+  const field = pair?.includes('in certificate input')
+    ? 'certificate_path'
+    : key === undefined
+      ? 'key_path'
+      : 'key';
   problems.add(pair, 'tls', field);
 }
 
@@ -146,14 +173,16 @@ function gitlab(values: ConfigValues['gitlab'], problems: Problems): void {
   problems.add(notBlank(url) ?? urlProblem(url ?? ''), 'gitlab', 'url');
   if (secret !== undefined && secretFile !== undefined)
     problems.add('ambiguous secret configuration', 'gitlab', 'secret', 'secret_file');
-  if (secret === undefined) problems.add(fileExists(secretFile ?? '.gitlab_shell_secret'), 'gitlab', 'secret_file');
+  if (secret === undefined)
+    problems.add(fileExists(secretFile ?? '.gitlab_shell_secret'), 'gitlab', 'secret_file');
   if (http.user !== undefined || http.password !== undefined) {
     problems
       .add(notBlank(http.user), 'gitlab', 'http-settings', 'user')
       .add(notBlank(http.password?.reveal()), 'gitlab', 'http-settings', 'password');
   }
   if (http.caFile !== undefined) problems.add(fileExists(http.caFile), 'gitlab', 'http-settings', 'ca_file');
-  if (http.caPath !== undefined) problems.add(directoryExists(http.caPath), 'gitlab', 'http-settings', 'ca_path');
+  if (http.caPath !== undefined)
+    problems.add(directoryExists(http.caPath), 'gitlab', 'http-settings', 'ca_path');
 }
 
 function dailyMaintenance(values: ConfigValues, problems: Problems): void {
@@ -172,7 +201,12 @@ function dailyMaintenance(values: ConfigValues, problems: Problems): void {
 function cgroups(values: ConfigValues['cgroups'], problems: Problems): void {
   const { repositories } = values;
   problems
-    .add(within(repositories.maxCgroupsPerRepo, 0, repositories.count), 'cgroups', 'repositories', 'max_cgroups_per_repo')
+    .add(
+      within(repositories.maxCgroupsPerRepo, 0, repositories.count),
+      'cgroups',
+      'repositories',
+      'max_cgroups_per_repo',
+    )
     .add(natural(values.memoryBytes), 'cgroups', 'repositories', 'memory_bytes')
     .add(natural(values.cpuQuotaUs), 'cgroups', 'repositories', 'cpu_quota_us');
   const bounds = [
@@ -221,9 +255,11 @@ function packObjectsLimiting(limits: ConfigValues['packObjectsLimiting'], proble
     .add(atLeast(limits.maxPerRepo, 0), key, 'max_per_repo')
     .add(atLeast(limits.maxQueueWaitMs, 0, formatDuration), key, 'max_queue_wait')
     .add(greaterThan(limits.maxQueueSize, 0), key, 'max_queue_size');
-  if (limits.maxQueueLength !== 0) problems.add(greaterThan(limits.maxQueueLength, 0), key, 'max_queue_length');
+  if (limits.maxQueueLength !== 0)
+    problems.add(greaterThan(limits.maxQueueLength, 0), key, 'max_queue_length');
   adaptiveLimits(limits, problems, key);
-  if (isSet(limits.unauthenticated)) concurrencyLimits(limits.unauthenticated, problems, key, 'unauthenticated');
+  if (isSet(limits.unauthenticated))
+    concurrencyLimits(limits.unauthenticated, problems, key, 'unauthenticated');
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -234,9 +270,17 @@ function raft(values: ConfigValues, problems: Problems): void {
   problems
     .add(transactions.enabled ? undefined : 'transactions must be enabled to enable Raft', 'raft', 'enabled')
     .add(raft.clusterId === '' ? 'not set' : undefined, 'raft', 'cluster_id')
-    .add(isAbsolute(raft.snapshotDir) ? undefined : `not an absolute path: ${quote(raft.snapshotDir)}`, 'raft', 'snapshot_dir')
+    .add(
+      isAbsolute(raft.snapshotDir) ? undefined : `not an absolute path: ${quote(raft.snapshotDir)}`,
+      'raft',
+      'snapshot_dir',
+    )
     .add(directoryExists(raft.snapshotDir), 'raft');
   if (raft.clusterId !== '' && !UUID.test(raft.clusterId)) {
-    problems.add(`invalid UUID format for ClusterID: invalid UUID length: ${raft.clusterId.length}`, 'raft', 'cluster_id');
+    problems.add(
+      `invalid UUID format for ClusterID: invalid UUID length: ${raft.clusterId.length}`,
+      'raft',
+      'cluster_id',
+    );
   }
 }

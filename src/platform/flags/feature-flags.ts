@@ -1,6 +1,7 @@
 /**
- * Feature flags: switches that travel with a request. A client sends `gitaly-feature-<name with dashes>: true`; any other value
- * switches the flag off; a flag that was not sent has its declared default. Flags nobody declared are accepted and passed on.
+ * A feature flag: a switch that travels with a request. A client sends `gitaly-feature-<name with
+ * dashes>: true`; any other value disables the flag. A flag that was not sent has its declared
+ * default. Undeclared flags are accepted and passed on.
  */
 export interface FeatureFlag {
   /** With underscores, as in logs, metrics and Rails (`gitaly_<name>`). */
@@ -9,49 +10,34 @@ export interface FeatureFlag {
 }
 
 const HEADER_PREFIX = 'gitaly-feature-';
-const NAME = /^[a-z][a-z0-9_]*[a-z0-9]$/;
 
-/** Declares a flag; names are those of Gitaly. */
-export function featureFlag(name: string, options: { onByDefault: boolean }): FeatureFlag {
-  if (!NAME.test(name)) throw new Error(`"${name}" is no name for a feature flag`);
-  return { name, onByDefault: options.onByDefault };
-}
-
-/**
- * The flags that change what a client sees; all others of Gitaly's releases are accepted and mean nothing here.
- * @public
- */
-export const flags = {
-  bundleUri: featureFlag('bundle_uri', { onByDefault: false }),
-  fetchRemoteProactiveAuth: featureFlag('fetch_remote_proactive_auth', { onByDefault: false }),
-  gpgSigning: featureFlag('gpg_signing', { onByDefault: true }),
-  limitUnauthenticated: featureFlag('limit_unauthenticated', { onByDefault: true }),
-  mailmapOptions: featureFlag('mailmap_options', { onByDefault: true }),
-  newRepoReftableBackend: featureFlag('new_repo_reftable_backend', { onByDefault: false }),
-};
-
-/** The metadata key of a flag: `gitaly-feature-mailmap-options`. */
+/** Returns the metadata key of a flag: `gitaly-feature-mailmap-options`. */
 export function flagHeader(name: string): string {
   return HEADER_PREFIX + name.replaceAll('_', '-');
 }
 
-/** Request metadata, as far as flags need it. Keys are lower case; `get` gives the first value. */
+/**
+ * The part of request metadata that flags need. Keys are lower case; `get` returns the first value.
+ */
 export interface FlagHeaders {
   get(key: string): string | undefined;
   entries(): Iterable<readonly [key: string, value: unknown]>;
 }
 
 export interface RequestFlagsOptions {
-  /** Called when a flag is asked for that came with the request (metric `gitaly_feature_flag_checks_total`). */
+  /**
+   * Called when a flag from the request is checked (metric `gitaly_feature_flag_checks_total`).
+   */
   onChecked?: (name: string, enabled: boolean) => void;
   env?: NodeJS.ProcessEnv;
 }
 
 /**
- * The flags of one request. Reads the metadata only when asked.
+ * The flags of one request. Metadata is read on demand.
  *
- * Two switches for tests: `GITALY_TESTING_ENABLE_ALL_FEATURE_FLAGS=true` in the environment makes every flag true; the metadata
- * key `require_explicit_feature_flag_checks` makes it an error to ask for a flag that the request does not carry.
+ * Two switches are for tests. `GITALY_TESTING_ENABLE_ALL_FEATURE_FLAGS=true` in the environment
+ * enables every flag. The metadata key `require_explicit_feature_flag_checks` makes it an error to
+ * check a flag that is not in the request.
  */
 export class RequestFlags {
   readonly #headers: FlagHeaders;
@@ -78,7 +64,7 @@ export class RequestFlags {
     return flag.onByDefault;
   }
 
-  /** Every flag that came with the request, declared or not, for calls and hooks that it leads to. */
+  /** Returns every flag of the request, declared or not, to pass on to further calls and hooks. */
   sent(): Map<string, boolean> {
     const sent = new Map<string, boolean>();
     for (const [key] of this.#headers.entries()) {
@@ -88,7 +74,10 @@ export class RequestFlags {
     return sent;
   }
 
-  /** The log field `feature_flags`: names of the enabled flags, sorted, joined with spaces; `undefined` when there are none. */
+  /**
+   * Returns the log field `feature_flags`: names of the enabled flags, sorted, joined with spaces;
+   * `undefined` if there are none.
+   */
   enabledNames(): string | undefined {
     const names = [...this.sent()].filter(([, enabled]) => enabled).map(([name]) => name);
     return names.length === 0 ? undefined : names.sort().join(' ');

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { accessLogFilter, accessLogLevel, localTimestamp, roundedMs } from './access-log.ts';
 
-test('the level of an access line follows the status', () => {
+test('the level of an access line depends on the status', () => {
   assert.deepEqual(
-    (['OK', 'NOT_FOUND', 'PERMISSION_DENIED', 'ABORTED', 'UNAVAILABLE', 'INTERNAL'] as const).map(accessLogLevel),
+    (['OK', 'NOT_FOUND', 'PERMISSION_DENIED', 'ABORTED', 'UNAVAILABLE', 'INTERNAL'] as const).map(
+      accessLogLevel,
+    ),
     ['info', 'info', 'warn', 'warn', 'error', 'error'],
   );
 });
@@ -15,16 +17,23 @@ test('timestamps of the access log are local, without a zone', () => {
   assert.equal(localTimestamp(time), '2026-11-20T08:43:39.007');
 });
 
-test('spans have three decimals at most', () => {
+test('durations have at most three decimals', () => {
   assert.deepEqual([0.11149, 6.371, 3.8300001, 5].map(roundedMs), [0.111, 6.371, 3.83, 5]);
 });
 
-test('health checks get no line unless a pattern says so', () => {
+test('health checks are not logged unless a pattern matches them', () => {
   const byDefault = accessLogFilter({});
   const deny = accessLogFilter({ GITALY_LOG_REQUEST_METHOD_DENY_PATTERN: 'Find' });
-  const allow = accessLogFilter({ GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN: 'Find', GITALY_LOG_REQUEST_METHOD_DENY_PATTERN: '.' });
+  const allow = accessLogFilter({
+    GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN: 'Find',
+    GITALY_LOG_REQUEST_METHOD_DENY_PATTERN: '.',
+  });
 
-  const methods = ['/grpc.health.v1.Health/Check', '/gitaly.CommitService/FindCommit', '/gitaly.BlobService/GetBlob'];
+  const methods = [
+    '/grpc.health.v1.Health/Check',
+    '/gitaly.CommitService/FindCommit',
+    '/gitaly.BlobService/GetBlob',
+  ];
   assert.deepEqual(methods.map(byDefault), [false, true, true]);
   assert.deepEqual(methods.map(deny), [true, false, true]);
   assert.deepEqual(methods.map(allow), [false, true, false]);

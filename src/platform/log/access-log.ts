@@ -2,7 +2,7 @@ import { assertNever } from '#base/assert-never';
 import type { StatusCode } from '#base/gitaly-error';
 import type { LogLevel } from './logger.ts';
 
-/** The level of the line about a finished call, by its status (Gitaly 19.0). */
+/** Returns the log level for a finished call with this status (Gitaly 19.0). */
 export function accessLogLevel(code: StatusCode): LogLevel {
   switch (code) {
     case 'OK':
@@ -30,22 +30,27 @@ export function accessLogLevel(code: StatusCode): LogLevel {
   }
 }
 
-/** A point in time as `grpc.start_time` and `grpc.request.deadline` have it: local time without zone, to the millisecond. */
+/**
+ * Formats a time for `grpc.start_time` and `grpc.request.deadline`: local time without zone, to the
+ * millisecond.
+ */
 export function localTimestamp(time: Date): string {
   const local = new Date(time.getTime() - time.getTimezoneOffset() * 60_000);
   return local.toISOString().slice(0, -1);
 }
 
-/** A time span in milliseconds as `grpc.time_ms` has it: three decimals at most. */
+/** Rounds a duration in milliseconds to three decimals, as in `grpc.time_ms`. */
 export function roundedMs(milliseconds: number): number {
   return Math.round(milliseconds * 1000) / 1000;
 }
 
 /**
- * Which calls get a line, by full method (`/grpc.health.v1.Health/Check`): those that GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN
- * matches if it is set, else those that GITALY_LOG_REQUEST_METHOD_DENY_PATTERN does not match; by default all but health checks.
+ * Returns a function that reports whether calls of a method (`/grpc.health.v1.Health/Check`) are
+ * logged: those that match GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN if it is set, otherwise those
+ * that do not match GITALY_LOG_REQUEST_METHOD_DENY_PATTERN. By default all are logged except health
+ * checks.
  *
- * @throws {SyntaxError} when a pattern is no regular expression.
+ * @throws {SyntaxError} when a pattern is not a regular expression.
  */
 export function accessLogFilter(env: NodeJS.ProcessEnv): (fullMethod: string) => boolean {
   const allow = env.GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN;

@@ -11,11 +11,11 @@ function scratch(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 
-test('lines reach the file in order, whole, after a flush', async () => {
+test('lines are written to the file in order, whole, after a flush', async () => {
   using directory = scratch();
   const file = join(directory.path, 'log');
   const fd = openSync(file, 'w');
-  const stream = new FdLogStream(fd);
+  const stream = new FdLogStream(fd, { format: 'json' });
   const lines = Array.from({ length: 5000 }, (_, index) => `line ${index} ${'x'.repeat(index % 100)}\n`);
 
   for (const line of lines) stream.write(line);
@@ -25,48 +25,78 @@ test('lines reach the file in order, whole, after a flush', async () => {
   closeSync(fd);
 });
 
-test('a synchronous flush writes what waits', () => {
+test('the end of the log waits for the last lines', async () => {
   using directory = scratch();
   const file = join(directory.path, 'log');
   const fd = openSync(file, 'w');
-  const stream = new FdLogStream(fd);
+  const stream = new FdLogStream(fd, { format: 'json' });
 
-  stream.write('last words\n');
-  stream.flushSync();
+  stream.write('end of log\n');
+  const dropped = await stream.end();
 
-  assert.equal(readFileSync(file, 'utf8'), 'last words\n');
+  assert.equal(dropped, 0);
+  assert.equal(readFileSync(file, 'utf8'), 'end of log\n');
   closeSync(fd);
 });
 
-test('a reader that stands still costs lines, not memory, and learns how many', async () => {
+test('the end of the log is not held by a stalled reader, and counts what it loses', async () => {
   using directory = scratch();
   const fifo = join(directory.path, 'fifo');
   execFileSync('mkfifo', [fifo]);
   const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
   const writer = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
-  const stream = new FdLogStream(writer, { maxWaitingBytes: 200_000 });
+  const stream = new FdLogStream(writer, { format: 'json', maxWaitingBytes: 100_000 });
+  for (let count = 0; count < 1000; count++) stream.write(`${'x'.repeat(999)}\n`);
+  const startedAt = performance.now();
 
-  const line = `${'x'.repeat(999)}\n`;
-  for (let count = 0; count < 1000; count++) stream.write(line);
-  assert.ok(stream.dropped >= 700, `${stream.dropped} lines dropped`);
+  const dropped = await stream.end();
 
-  let text = '';
-  const buffer = Buffer.alloc(1 << 16);
-  const flushed = stream.flush();
-  for (let done = false; !done; ) {
-    done = await Promise.race([flushed.then(() => true), new Promise<boolean>((resolve) => setImmediate(resolve, false))]);
-    try {
-      text += buffer.toString('utf8', 0, readSync(reader, buffer));
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
-    }
-  }
-
-  const lines = text.trimEnd().split('\n');
-  const note = JSON.parse(lines.pop() ?? '');
-  assert.equal(note.msg, 'log lines dropped');
-  assert.equal(lines.length + note.count, 1000);
-  assert.ok(lines.every((each) => each.length === 999));
+  const took = performance.now() - startedAt;
+  assert.ok(took > 1_900 && took < 5_000, `${took} ms`);
+  const written = readSync(reader, Buffer.alloc(1 << 20));
+  assert.equal(Math.floor(written / 1000) + dropped, 1000);
+  stream.write('after the end\n');
   closeSync(reader);
   closeSync(writer);
 });
+
+const NOTE = {
+  json: /^\{"count":(\d+),"level":"warning","msg":"log lines dropped","pid":\d+,"time":"[^"]+"\}$/,
+  text: /^time="[^"]+" level=warning msg="log lines dropped" count=(\d+) pid=\d+$/,
+};
+
+for (const format of ['json', 'text'] as const)
+  test(`a stalled reader costs lines, not memory, and their number is logged as ${format}`, async () => {
+    using directory = scratch();
+    const fifo = join(directory.path, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writer = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+    const stream = new FdLogStream(writer, { format, maxWaitingBytes: 200_000 });
+
+    const line = `${'x'.repeat(999)}\n`;
+    for (let count = 0; count < 1000; count++) stream.write(line);
+    assert.ok(stream.dropped >= 700, `${stream.dropped} lines dropped`);
+
+    let text = '';
+    const buffer = Buffer.alloc(1 << 16);
+    const flushed = stream.flush();
+    for (let done = false; !done; ) {
+      done = await Promise.race([
+        flushed.then(() => true),
+        new Promise<boolean>((resolve) => setImmediate(resolve, false)),
+      ]);
+      try {
+        text += buffer.toString('utf8', 0, readSync(reader, buffer));
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      }
+    }
+
+    const lines = text.trimEnd().split('\n');
+    const [, dropped] = NOTE[format].exec(lines.pop() ?? '') ?? [];
+    assert.equal(lines.length + Number(dropped), 1000);
+    assert.ok(lines.every((each) => each.length === 999));
+    closeSync(reader);
+    closeSync(writer);
+  });

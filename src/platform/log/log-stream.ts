@@ -1,51 +1,66 @@
-import { write, writeSync } from 'node:fs';
+import { write } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type LogFormat, lineFormatter } from './format-line.ts';
 
-/** Where log lines go. A `Writable` will do as well. */
+/** Target of log lines. A `Writable` also works. */
 export interface LogStream {
   write(text: string): unknown;
 }
 
-/** Lines beyond this wait for nobody: a reader that stands still must not make the server grow. About 20,000 lines. */
+/**
+ * Limit of waiting lines: about 20,000 lines. Beyond it lines are dropped, so that a stalled reader
+ * does not make the server's memory grow.
+ */
 const MAX_WAITING_BYTES = 8 << 20;
 
 /** Bytes of one write to the descriptor. */
 const MAX_WRITE_BYTES = 64 << 10;
 
-/** How long lines wait for others. A write of its own costs a line more than everything else about it: two threads wake up for it. */
+/**
+ * Time for which lines are collected. A write per line costs more than everything else about the
+ * line: two threads wake up for it.
+ */
 const GATHER_MS = 5;
 
 const RETRY_MS = 10;
 
+/** Time for which a process that ends waits for its last lines to be read. */
+const END_MS = 2_000;
+
 /**
- * Writes to a file descriptor without ever waiting for it on the event loop (`process.stdout` does wait, for files and pipes).
- * A line waits some milliseconds for others, and one write is under way at a time: lines that come meanwhile go out together. Beyond `maxWaitingBytes` lines are
- * dropped and counted, and a line says so when there is room again.
+ * Writes to a file descriptor without blocking the event loop (`process.stdout` blocks it for files
+ * and pipes). Lines are collected for some milliseconds, and one write runs at a time. Beyond
+ * `maxWaitingBytes` lines are dropped and counted; a later line reports their number.
  */
 export class FdLogStream implements LogStream {
   readonly #fd: number;
+  readonly #format: LogFormat;
   readonly #maxWaitingBytes: number;
-  /** Lines in order. */
+  /** Waiting lines in order. */
   #waiting: string[] = [];
-  /** Estimated by their characters: the limit is a limit of memory. */
+  /** Estimated from the number of characters, because it limits memory. */
   #waitingBytes = 0;
-  /** What a write that stopped half-way left. */
+  /** Lines that are being written, or the remainder of a partial write. */
   #rest: Buffer | undefined;
   #writing = false;
   #dropped = 0;
+  #ended = false;
   #idle: (() => void)[] = [];
 
-  constructor(fd: number, options: { maxWaitingBytes?: number } = {}) {
+  /** @param options.format of the line that reports dropped lines. */
+  constructor(fd: number, options: { format: LogFormat; maxWaitingBytes?: number }) {
     this.#fd = fd;
+    this.#format = options.format;
     this.#maxWaitingBytes = options.maxWaitingBytes ?? MAX_WAITING_BYTES;
   }
 
-  /** Lines that did not find room since the last time it was told. */
+  /** Lines dropped since they were last reported in the log. */
   get dropped(): number {
     return this.#dropped;
   }
 
   write(text: string): void {
-    if (this.#waitingBytes >= this.#maxWaitingBytes) {
+    if (this.#ended || this.#waitingBytes >= this.#maxWaitingBytes) {
       this.#dropped++;
       return;
     }
@@ -57,65 +72,63 @@ export class FdLogStream implements LogStream {
     }
   }
 
-  /** Resolves when everything written before has reached the descriptor. */
+  /** Resolves when everything written so far has reached the descriptor. */
   flush(): Promise<void> {
     return this.#writing ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
   }
 
-  /** Writes what is left and waits for it: for the last moments of a process. What the descriptor refuses is lost. */
-  flushSync(): void {
-    const rest = Buffer.concat([this.#rest ?? Buffer.alloc(0), Buffer.from(this.#waiting.join(''))]);
+  /**
+   * Ends the log: waits until everything is written, at most {@link END_MS}, and drops the rest,
+   * for which a stalled reader must not hold a process that ends.
+   *
+   * @returns the number of lines dropped that the log does not report.
+   */
+  async end(): Promise<number> {
+    const limit = new AbortController();
+    const late = delay(END_MS, undefined, { signal: limit.signal }).catch(() => {}); // all is written
+    await Promise.race([this.flush(), late]);
+    limit.abort();
+    this.#ended = true;
+    const unwritten = [this.#rest?.toString('latin1') ?? '', ...this.#waiting];
+    this.#dropped += unwritten.reduce((count, text) => count + text.split('\n').length - 1, 0);
     this.#rest = undefined;
     this.#waiting = [];
-    this.#waitingBytes = 0;
-    for (let at = 0; at < rest.length; ) {
-      try {
-        at += writeSync(this.#fd, rest, at);
-      } catch (error) {
-        if (!isBusy(error)) return; // nobody is left to tell
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
-      }
-    }
+    return this.#dropped;
   }
 
   #writeSome(): void {
+    if (this.#ended) return;
     const batch = this.#nextBatch();
     if (batch === undefined) {
       this.#writing = false;
       for (const resolve of this.#idle.splice(0)) resolve();
       return;
     }
+    this.#rest = batch;
     write(this.#fd, batch, 0, batch.length, null, (error, written) => {
       if (isBusy(error)) {
-        setTimeout(() => this.#retry(batch), RETRY_MS);
+        setTimeout(() => this.#writeSome(), RETRY_MS);
         return;
       }
-      // A descriptor that fails otherwise (closed pipe, full disk) swallows the batch: the server goes on.
-      if (error === null && written < batch.length) this.#retry(batch.subarray(written));
-      else this.#writeSome();
+      // If the descriptor fails otherwise (closed pipe, full disk), the batch is lost and the
+      // server continues.
+      this.#rest = error === null && written < batch.length ? batch.subarray(written) : undefined;
+      this.#writeSome();
     });
   }
 
-  #retry(rest: Buffer): void {
-    this.#rest = rest;
-    this.#writeSome();
-  }
-
   #nextBatch(): Buffer | undefined {
-    const rest = this.#rest;
-    if (rest !== undefined) {
-      this.#rest = undefined;
-      return rest;
-    }
+    if (this.#rest !== undefined) return this.#rest;
     let bytes = 0;
     let count = 0;
-    while (count < this.#waiting.length && bytes < MAX_WRITE_BYTES) bytes += this.#waiting[count++]?.length ?? 0;
+    while (count < this.#waiting.length && bytes < MAX_WRITE_BYTES)
+      bytes += this.#waiting[count++]?.length ?? 0;
     this.#waitingBytes -= bytes;
     if (count > 0) return Buffer.from(this.#waiting.splice(0, count).join(''));
     if (this.#dropped === 0) return undefined;
-    const note = Buffer.from(`${JSON.stringify({ level: 'warning', msg: 'log lines dropped', count: this.#dropped })}\n`);
+    const fields = { count: this.#dropped, pid: process.pid };
     this.#dropped = 0;
-    return note;
+    return Buffer.from(lineFormatter(this.#format)(new Date(), 'warning', 'log lines dropped', fields));
   }
 }
 

@@ -16,14 +16,19 @@ function capture(options: Partial<LoggerOptions> = {}) {
 test('a text line has time, level and message first, then the fields in order, quoted where needed', () => {
   const { logger, lines } = capture();
 
-  logger.info({ path: '/srv/default/+gitaly/cache', disk_cache_path: 'a b', empty: '', n: 5, ok: true }, 'Starting file walker');
+  logger.info(
+    { path: '/srv/default/+gitaly/cache', disk_cache_path: 'a b', empty: '', n: 5, ok: true },
+    'Starting file walker',
+  );
 
-  // Form taken from Gitaly 19.0's own output.
-  const expected = `time="2026-11-20T08:44:37.560Z" level=info msg="Starting file walker" disk_cache_path="a b" empty= n=5 ok=true path=/srv/default/+gitaly/cache pid=${process.pid}\n`;
+  // Taken from Gitaly 19.0's own output.
+  const expected =
+    'time="2026-11-20T08:44:37.560Z" level=info msg="Starting file walker" ' +
+    `disk_cache_path="a b" empty= n=5 ok=true path=/srv/default/+gitaly/cache pid=${process.pid}\n`;
   assert.deepEqual(lines, [expected]);
 });
 
-test('text lines print lists, maps and errors as Go does', () => {
+test('text lines format lists, maps and errors as Go does', () => {
   const { logger, lines } = capture();
 
   logger.error(
@@ -37,22 +42,29 @@ test('text lines print lists, maps and errors as Go does', () => {
   );
 });
 
-test('a JSON line has all its keys in order, level, msg and time among them', () => {
+test('a JSON line has all keys in order, including level, msg and time', () => {
   const { logger, lines } = capture({ format: 'json' });
 
-  logger.warn({ zebra: 1, 'grpc.time_ms': 0.111, error_metadata: { z: 1n, a: ['x'] }, none: undefined, apple: 'x' }, 'hello');
+  logger.warn(
+    { zebra: 1, 'grpc.time_ms': 0.111, error_metadata: { z: 1n, a: ['x'] }, none: undefined, apple: 'x' },
+    'hello',
+  );
 
   const pid = process.pid;
   assert.equal(
     lines[0],
-    `{"apple":"x","error_metadata":{"a":["x"],"z":1},"grpc.time_ms":0.111,"level":"warning","msg":"hello","pid":${pid},"time":"2026-11-20T08:44:37.560Z","zebra":1}\n`,
+    '{"apple":"x","error_metadata":{"a":["x"],"z":1},"grpc.time_ms":0.111,"level":"warning",' +
+      `"msg":"hello","pid":${pid},"time":"2026-11-20T08:44:37.560Z","zebra":1}\n`,
   );
 });
 
-test('JSON lines parse back to what was logged, HTML characters and control characters included', () => {
+test('JSON lines can be parsed back, including HTML and control characters', () => {
   const { logger, lines } = capture({ format: 'json' });
 
-  logger.info({ error: '<a href="x">&\u2028\u0000', bytes: Buffer.from('hi'), msg: 'mine', level: 'my level' }, 'line\nbreak');
+  logger.info(
+    { error: '<a href="x">&\u2028\u0000', bytes: Buffer.from('hi'), msg: 'mine', level: 'my level' },
+    'line\nbreak',
+  );
 
   assert.doesNotMatch(lines[0] ?? '', /[<>&\u2028]/);
   assert.deepEqual(JSON.parse(lines[0] ?? ''), {
@@ -67,7 +79,7 @@ test('JSON lines parse back to what was logged, HTML characters and control char
   });
 });
 
-test('an error field is cut at 1024 bytes, never in the middle of a character', () => {
+test('an error field is truncated at 1024 bytes, never inside a character', () => {
   const { logger, lines } = capture({ format: 'json' });
 
   logger.error({ error: new GitalyError('INTERNAL', 'x'.repeat(1024)) }, 'fits');
@@ -77,7 +89,7 @@ test('an error field is cut at 1024 bytes, never in the middle of a character', 
   assert.equal(JSON.parse(lines[1] ?? '').error, `${'x'.repeat(1023)}... (truncated)`);
 });
 
-test('lines below the level are not written, and a child adds its fields to the ones of its parent', () => {
+test("lines below the level are not written, and a child adds its fields to its parent's", () => {
   const { logger, lines } = capture({ level: 'warn' });
   const child = logger.child({ component: 'a' }).child({ storage: 'default' });
 
@@ -86,17 +98,21 @@ test('lines below the level are not written, and a child adds its fields to the 
   child.warn('written');
 
   assert.deepEqual(lines, [
-    `time="2026-11-20T08:44:37.560Z" level=warning msg=written component=a pid=${process.pid} storage=default\n`,
+    `time="2026-11-20T08:44:37.560Z" level=warning msg=written component=a pid=${process.pid} ` +
+      'storage=default\n',
   ]);
   assert.equal(child.isEnabled('error'), true);
   assert.equal(child.isEnabled('info'), false);
 });
 
-test('credentials in URLs are masked for the methods that take URLs', () => {
+test('credentials in URLs are masked for methods that take URLs', () => {
   const { logger, lines } = capture({ format: 'json' });
   const url = 'https://user:pa%20ss@example.com/x.git';
 
-  logger.info({ 'grpc.method': 'FetchRemote', args: ['fetch', url], error: new Error(`cannot read ${url}`) }, `from ${url}`);
+  logger.info(
+    { 'grpc.method': 'FetchRemote', args: ['fetch', url], error: new Error(`cannot read ${url}`) },
+    `from ${url}`,
+  );
   logger.info({ 'grpc.method': 'FindCommit', error: url }, 'untouched');
 
   const line = JSON.parse(lines[0] ?? '');
@@ -117,6 +133,6 @@ test('a secret in a field is not written', () => {
   assert.doesNotMatch(text.lines[0] ?? '', /hunter2/);
 });
 
-test('configured level names are taken in any case, and warning is warn', () => {
+test('level names are case-insensitive, and warning means warn', () => {
   assert.deepEqual(['WARNING', 'warn', 'Trace', 'info'].map(logLevel), ['warn', 'warn', 'trace', 'info']);
 });

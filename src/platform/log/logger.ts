@@ -3,34 +3,37 @@ import type { LogFields } from './line-order.ts';
 import type { LogStream } from './log-stream.ts';
 import { maskUrlCredentials } from './mask-urls.ts';
 
-/** From what a human must act on to what only a developer reads. */
+/** Levels from the most to the least urgent. */
 export const LOG_LEVELS = ['panic', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LoggerOptions {
   readonly format: LogFormat;
-  /** Lowest level that is written. */
+  /** Minimum level of written lines. */
   readonly level: LogLevel;
   readonly stream: LogStream;
-  /** Fields of every line; `pid` is always there. */
+  /** Fields of every line; `pid` is always added. */
   readonly fields?: LogFields;
   readonly now?: () => Date;
 }
 
-/** Longest `error` field in bytes; what is longer is cut, and the text says so. */
+/** Maximum length of the `error` field in bytes. A longer text is truncated and marked as such. */
 const MAX_ERROR_BYTES = 1024;
 
 /** Methods whose arguments may carry URLs with credentials. */
 const METHODS_WITH_URLS = new Set(['CreateRepositoryFromURL', 'FetchRemote', 'UpdateRemoteMirror']);
 
-/** A configured `logging.level` as a level; `warning` is another word for `warn`. The configuration was checked before. */
+/** Converts a checked `logging.level` to a level; `warning` means `warn`. */
 export function logLevel(name: string): LogLevel {
   const lower = name.toLowerCase();
   return LOG_LEVELS.find((level) => level === lower) ?? (lower === 'warning' ? 'warn' : 'info');
 }
 
 export function createLogger(options: LoggerOptions): Logger {
-  return new Logger({ ...options, formatLine: lineFormatter(options.format) }, { pid: process.pid, ...options.fields });
+  return new Logger(
+    { ...options, formatLine: lineFormatter(options.format) },
+    { pid: process.pid, ...options.fields },
+  );
 }
 
 /** Writes structured lines. Each method takes a message, or fields and a message. */
@@ -45,7 +48,7 @@ export class Logger {
     this.#threshold = LOG_LEVELS.indexOf(options.level);
   }
 
-  /** A logger whose lines carry these fields as well. */
+  /** Returns a logger that adds these fields to its lines. */
   child(fields: LogFields): Logger {
     return new Logger(this.#options, { ...this.#fields, ...fields });
   }
@@ -86,12 +89,16 @@ export class Logger {
   }
 }
 
-/** Hides credentials in the one place where Gitaly hides them; answers the message, changed or not. */
+/**
+ * Masks credentials in the fields that Gitaly masks, and returns the message, masked if necessary.
+ */
 function mask(line: Record<string, unknown>, message: string): string {
   if (typeof line['grpc.method'] !== 'string' || !METHODS_WITH_URLS.has(line['grpc.method'])) return message;
   const { args, error } = line;
-  if (Array.isArray(args)) line.args = args.map((arg: unknown) => (typeof arg === 'string' ? maskUrlCredentials(arg) : arg));
-  if (error !== undefined) line.error = maskUrlCredentials(error instanceof Error ? error.message : String(error));
+  if (Array.isArray(args))
+    line.args = args.map((arg: unknown) => (typeof arg === 'string' ? maskUrlCredentials(arg) : arg));
+  if (error !== undefined)
+    line.error = maskUrlCredentials(error instanceof Error ? error.message : String(error));
   return maskUrlCredentials(message);
 }
 
@@ -101,7 +108,8 @@ function truncateError(line: Record<string, unknown>): void {
   const text = error instanceof Error ? error.message : error;
   if (typeof text !== 'string') return;
   line.error = text;
-  // A character takes at most three bytes for each of its UTF-16 units, so short texts need no counting.
+  // A UTF-16 unit takes at most three bytes, so short texts need no counting.
   if (text.length * 3 <= MAX_ERROR_BYTES || Buffer.byteLength(text) <= MAX_ERROR_BYTES) return;
-  line.error = `${new TextDecoder().decode(Buffer.from(text).subarray(0, MAX_ERROR_BYTES), { stream: true })}... (truncated)`;
+  const head = Buffer.from(text).subarray(0, MAX_ERROR_BYTES);
+  line.error = `${new TextDecoder().decode(head, { stream: true })}... (truncated)`;
 }

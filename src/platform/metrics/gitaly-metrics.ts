@@ -1,6 +1,6 @@
 import type { Counter, Family, Gauge, Histogram, MetricsRegistry } from './metrics-registry.ts';
 
-/** Results of authentication, in the words of the metric. */
+/** Results of authentication as named by the metric. */
 export const AUTHENTICATION_STATUSES = [
   'ok',
   'would be ok',
@@ -11,7 +11,9 @@ export const AUTHENTICATION_STATUSES = [
 ] as const;
 export type AuthenticationStatus = (typeof AUTHENTICATION_STATUSES)[number];
 
-/** Labels of `gitaly_service_client_requests_total`; `unknown` where a client does not say. */
+/**
+ * Labels of `gitaly_service_client_requests_total`; `unknown` if a client does not send a value.
+ */
 export type ClientRequestLabel =
   | 'client_name'
   | 'grpc_service'
@@ -23,21 +25,41 @@ export type ClientRequestLabel =
   | 'method_operation'
   | 'method_scope';
 
-/** What the server counts about its callers. */
+/** Metrics about the server's callers. */
 export interface GitalyMetrics {
   connection(type: 'unix' | 'tcp' | 'tls'): Counter;
+  /**
+   * Counts failed connections. `accept`: it could not be accepted; `session`: it ended with an
+   * error.
+   */
+  connectionError(type: 'unix' | 'tcp' | 'tls' | 'internal', stage: 'accept' | 'session'): Counter;
+  /** `call`: it ended a call; `connection`: a peer had gone; `process`: it ends the process. */
+  exception(scope: 'call' | 'connection' | 'process'): Counter;
   authentication(enforced: boolean, status: AuthenticationStatus): Counter;
   authenticationError(error: string): Counter;
   clientRequest(labels: Readonly<Record<ClientRequestLabel, string>>): Counter;
   featureFlagCheck(flag: string, enabled: boolean): Counter;
 }
 
-/** Declares the metrics of callers; those of connections and authentication are there from the start with 0. */
+/**
+ * Declares the metrics about callers. Those of connections and authentication start with the value
+ * 0.
+ */
 export function gitalyMetrics(registry: MetricsRegistry): GitalyMetrics {
   const connections = registry.counter({
     name: 'gitaly_connections_total',
     help: 'Connections that were accepted, by kind of listener.',
     labels: ['type'],
+  });
+  const connectionErrors = registry.counter({
+    name: 'gitaly_connection_errors_total',
+    help: 'Connections that could not be accepted or ended with an error, by kind of listener.',
+    labels: ['type', 'stage'],
+  });
+  const exceptions = registry.counter({
+    name: 'gitaly_exceptions_total',
+    help: 'Exceptions that no code expected, by what they ended.',
+    labels: ['scope'],
   });
   const authentications = registry.counter({
     name: 'gitaly_authentications_total',
@@ -74,9 +96,13 @@ export function gitalyMetrics(registry: MetricsRegistry): GitalyMetrics {
   const authentication = (enforced: boolean, status: AuthenticationStatus): Counter =>
     authentications.with({ enforced: String(enforced), status });
   for (const type of ['unix', 'tcp', 'tls'] as const) connection(type);
-  for (const status of AUTHENTICATION_STATUSES) for (const enforced of [true, false]) authentication(enforced, status);
+  for (const scope of ['call', 'connection', 'process'] as const) exceptions.with({ scope });
+  for (const status of AUTHENTICATION_STATUSES)
+    for (const enforced of [true, false]) authentication(enforced, status);
   return {
     connection,
+    connectionError: (type, stage) => connectionErrors.with({ type, stage }),
+    exception: (scope) => exceptions.with({ scope }),
     authentication,
     authenticationError: (error) => authenticationErrors.with({ version: 'v2', error }),
     clientRequest: (labels) => clientRequests.with(labels),
@@ -84,13 +110,23 @@ export function gitalyMetrics(registry: MetricsRegistry): GitalyMetrics {
   };
 }
 
-/** Declares `gitlab_build_info`: a gauge that is always 1 and says in its labels what is running. */
+/**
+ * Declares `gitlab_build_info`: a gauge with the value 1 whose labels name the running version.
+ */
 export function buildInfo(registry: MetricsRegistry, labels: { version: string; gitVersion: string }): void {
   registry
     .gauge({
       name: 'gitlab_build_info',
       help: 'What is running: always 1.',
-      labels: ['version', 'git_version', 'go_version', 'committed', 'modified', 'module_path', 'module_version'],
+      labels: [
+        'version',
+        'git_version',
+        'go_version',
+        'committed',
+        'modified',
+        'module_path',
+        'module_version',
+      ],
     })
     .with({
       version: labels.version,
@@ -105,21 +141,37 @@ export function buildInfo(registry: MetricsRegistry, labels: { version: string; 
 }
 
 /** Labels of the `gitaly_command_*` family. */
-export type CommandLabel = 'grpc_service' | 'grpc_method' | 'cmd' | 'subcmd' | 'git_version' | 'reference_backend';
+export type CommandLabel =
+  | 'grpc_service'
+  | 'grpc_method'
+  | 'cmd'
+  | 'subcmd'
+  | 'git_version'
+  | 'reference_backend';
 
-/** What child processes cost. */
+/** Resource usage of child processes. */
 export interface CommandMetrics {
   cpuSeconds(labels: Readonly<Record<CommandLabel, string>>, mode: 'system' | 'user'): Counter;
   realSeconds(labels: Readonly<Record<CommandLabel, string>>): Counter;
   minorPageFaults(labels: Readonly<Record<CommandLabel, string>>): Counter;
   majorPageFaults(labels: Readonly<Record<CommandLabel, string>>): Counter;
   signalsReceived(labels: Readonly<Record<CommandLabel, string>>): Counter;
-  contextSwitches(labels: Readonly<Record<CommandLabel, string>>, type: 'voluntary' | 'nonvoluntary'): Counter;
+  contextSwitches(
+    labels: Readonly<Record<CommandLabel, string>>,
+    type: 'voluntary' | 'nonvoluntary',
+  ): Counter;
   running: Family<'grpc_service' | 'grpc_method' | 'cmd' | 'subcmd', Gauge>;
   forkingSeconds: Histogram;
 }
 
-const COMMAND_LABELS = ['grpc_service', 'grpc_method', 'cmd', 'subcmd', 'git_version', 'reference_backend'] as const;
+const COMMAND_LABELS = [
+  'grpc_service',
+  'grpc_method',
+  'cmd',
+  'subcmd',
+  'git_version',
+  'reference_backend',
+] as const;
 
 export function commandMetrics(registry: MetricsRegistry): CommandMetrics {
   const counter = (name: string, help: string) =>
@@ -158,4 +210,16 @@ export function commandMetrics(registry: MetricsRegistry): CommandMetrics {
       })
       .with({}),
   };
+}
+
+/** Counts one question that could be answered in process, by what answered it. */
+export type InProcessMetrics = (name: string, path: 'in_process' | 'git') => Counter;
+
+export function inProcessMetrics(registry: MetricsRegistry): InProcessMetrics {
+  const answers = registry.counter({
+    name: 'gitaly_ts_in_process_total',
+    help: 'Questions that can be answered without starting git, by what answered them.',
+    labels: ['name', 'path'],
+  });
+  return (name, path) => answers.with({ name, path });
 }

@@ -1,12 +1,23 @@
-import { familyHead, histogramLines, labelText, sampleLine, type TextFormat } from './text-format.ts';
+import {
+  familyHead,
+  histogramLines,
+  labelText,
+  type MetricType,
+  sampleLine,
+  type TextFormat,
+} from './text-format.ts';
 
-export type MetricType = 'counter' | 'gauge' | 'histogram';
-
-/** Series of one family. What a client can choose (names it sends) must not make the server grow. */
+/**
+ * Limit of series in one family. Names that a client chooses must not make the server's memory
+ * grow.
+ */
 const MAX_SERIES = 10_000;
 
-/** Value of every label of the series that takes what found no place. */
+/** Value of every label of the series that counts events beyond the limit. */
 const OVERFLOW = 'overflow';
+
+/** Stands between the values of labels in a key. No header or name can contain it. */
+const SEPARATOR = '\0';
 
 export interface FamilyOptions<L extends string> {
   readonly name: string;
@@ -40,10 +51,13 @@ export class Gauge {
   }
 }
 
-/** How often values fell into each bucket, and their sum. */
+/** Counts of values per bucket, and their sum. */
 export class Histogram {
   readonly #bounds: readonly number[];
-  /** One for each bound, and one for what is above the last. Not cumulative: the exposition adds them up. */
+  /**
+   * One count for each bound, and one for values above the last. Not cumulative: the exposition
+   * adds them up.
+   */
   readonly counts: number[];
   sum = 0;
 
@@ -61,8 +75,8 @@ export class Histogram {
 }
 
 /**
- * All series of one name. Get a series once with {@link with} and keep it: counting is then a plain addition (measured: 4 ns,
- * against 190 ns through the client library).
+ * All series of one name. Get a series once with {@link with} and keep it: counting is then a plain
+ * addition (measured: 4 ns, against 190 ns with the client library).
  */
 export class Family<L extends string, S> {
   readonly name: string;
@@ -71,8 +85,11 @@ export class Family<L extends string, S> {
   /** Names of the labels, sorted. */
   readonly labels: readonly L[];
   readonly #create: () => S;
-  /** By the values of the labels; the text is what stands between the braces of a line. */
-  readonly #series = new Map<string, { readonly text: string; readonly series: S }>();
+  /**
+   * Series by the values of their labels. There are thousands with 0, so the text of a line is made
+   * when it is rendered.
+   */
+  readonly #series = new Map<string, S>();
 
   constructor(type: MetricType, options: FamilyOptions<L>, create: () => S) {
     this.type = type;
@@ -82,44 +99,52 @@ export class Family<L extends string, S> {
     this.#create = create;
   }
 
-  /** The series with these label values; made at first use, from then on visible with 0. */
+  /**
+   * Returns the series with these label values. It is created at first use and then visible with 0.
+   */
   with(values: Readonly<Record<L, string>>): S {
     const key = this.#keyOf(values);
     const existing = this.#series.get(key);
-    if (existing !== undefined) return existing.series;
-    if (this.#series.size < MAX_SERIES) return this.#add(key, (label) => values[label]);
-    return this.#series.get(OVERFLOW)?.series ?? this.#add(OVERFLOW, () => OVERFLOW);
+    if (existing !== undefined) return existing;
+    if (this.#series.size < MAX_SERIES) return this.#add(key);
+    return this.#series.get(OVERFLOW) ?? this.#add(OVERFLOW);
   }
 
-  /** Takes the series away; it starts again at 0 when it is asked for. */
+  /** Removes the series; it starts again at 0 when it is requested. */
   remove(values: Readonly<Record<L, string>>): void {
     this.#series.delete(this.#keyOf(values));
   }
 
-  entries(): Iterable<{ readonly text: string; readonly series: S }> {
-    return this.#series.values();
+  /** Yields each series with the part between the braces of its line. */
+  *entries(): Generator<{ readonly text: string; readonly series: S }> {
+    for (const [key, series] of this.#series) {
+      const values = key === OVERFLOW ? [] : key.split(SEPARATOR);
+      const text = labelText(this.labels.map((label, index) => [label, values[index] ?? OVERFLOW]));
+      yield { text, series };
+    }
   }
 
+  /** Returns the values with a separator after each, so no key equals that of the overflow. */
   #keyOf(values: Readonly<Record<L, string>>): string {
     let key = '';
-    for (const label of this.labels) key += `${values[label]}\0`;
+    for (const label of this.labels) key += `${values[label]}${SEPARATOR}`;
     return key;
   }
 
-  #add(key: string, valueFor: (label: L) => string): S {
+  #add(key: string): S {
     const series = this.#create();
-    this.#series.set(key, { text: labelText(this.labels.map((label) => [label, valueFor(label)])), series });
+    this.#series.set(key, series);
     return series;
   }
 }
 
-/** A family together with how its series become lines. */
+/** A family and the renderer of its series. */
 interface Declared {
   readonly family: { readonly name: string; readonly help: string; readonly type: MetricType };
   readonly lines: () => string;
 }
 
-/** The metrics of one server. Declared where they are used, read by the monitoring server. */
+/** The metrics of one server. Modules declare their metrics; the monitoring server reads them. */
 export class MetricsRegistry {
   readonly #declared = new Map<string, Declared>();
   readonly #beforeCollect: (() => void)[] = [];
@@ -134,18 +159,25 @@ export class MetricsRegistry {
     return this.#declare(family, ({ text, series }) => sampleLine(family.name, text, series.value));
   }
 
-  /** @param options.buckets upper bounds, ascending, without infinity. */
-  histogram<L extends string = never>(options: FamilyOptions<L> & { readonly buckets: readonly number[] }): Family<L, Histogram> {
+  /** Declares a histogram. @param options.buckets upper bounds, ascending, without infinity. */
+  histogram<L extends string = never>(
+    options: FamilyOptions<L> & { readonly buckets: readonly number[] },
+  ): Family<L, Histogram> {
     const family = new Family('histogram', options, () => new Histogram(options.buckets));
-    return this.#declare(family, ({ text, series }) => histogramLines(family.name, text, options.buckets, series));
+    return this.#declare(family, ({ text, series }) =>
+      histogramLines(family.name, text, options.buckets, series),
+    );
   }
 
-  /** Runs a function before every reading, to set gauges that cost something to know. */
+  /**
+   * Registers a function that runs before every collection, to set gauges that are expensive to
+   * compute.
+   */
   beforeCollect(update: () => void): void {
     this.#beforeCollect.push(update);
   }
 
-  /** The exposition of all families that have at least one series, in the order of their names. */
+  /** Renders all families that have at least one series, in the order of their names. */
   render(format: TextFormat): string {
     for (const update of this.#beforeCollect) update();
     let text = '';

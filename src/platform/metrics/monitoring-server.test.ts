@@ -8,7 +8,10 @@ import { startMonitoringServer } from './monitoring-server.ts';
 async function start() {
   const registry = new MetricsRegistry();
   const state = { ready: false };
-  const server = await startMonitoringServer({ host: '127.0.0.1', port: 0 }, { registry, isReady: () => state.ready });
+  const server = await startMonitoringServer(
+    { host: '127.0.0.1', port: 0 },
+    { registry, isReady: () => state.ready },
+  );
   return {
     registry,
     state,
@@ -18,7 +21,7 @@ async function start() {
   };
 }
 
-test('metrics come in the text format, those of the process among them', async () => {
+test('metrics are returned in the text format, including those of the process', async () => {
   await using monitoring = await start();
   monitoring.registry
     .counter({ name: 'calls_total', help: 'Calls.', labels: ['name'] })
@@ -34,7 +37,10 @@ test('metrics come in the text format, those of the process among them', async (
   assert.equal(response.status, 200);
   assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
   const text = await response.text();
-  assert.match(text, /^# HELP calls_total Calls\.\n# TYPE calls_total counter\ncalls_total\{name="a \\"b\\"\\n\\\\"\} 3$/m);
+  assert.match(
+    text,
+    /^# HELP calls_total Calls\.\n# TYPE calls_total counter\ncalls_total\{name="a \\"b\\"\\n\\\\"\} 3$/m,
+  );
   assert.match(
     text,
     /^seconds_bucket\{x="y",le="0\.5"\} 1\nseconds_bucket\{x="y",le="\+Inf"\} 1\nseconds_sum\{x="y"\} 0\.25\nseconds_count\{x="y"\} 1$/m,
@@ -44,18 +50,29 @@ test('metrics come in the text format, those of the process among them', async (
     'process_max_fds',
     'process_resident_memory_bytes',
     'process_cpu_seconds_total',
+    'process_cpu_user_seconds_total',
+    'process_cpu_system_seconds_total',
     'process_start_time_seconds',
+    'process_virtual_memory_bytes',
+    'process_heap_bytes',
     'nodejs_eventloop_lag_seconds',
+    'nodejs_eventloop_lag_p99_seconds',
+    'nodejs_heap_size_total_bytes',
+    'nodejs_heap_size_used_bytes',
+    'nodejs_external_memory_bytes',
   ]) {
-    assert.match(text, new RegExp(`^${name} [\\d.e+]+$`, 'm'), name);
+    assert.match(text, new RegExp(`^${name} [\\d.e+-]+$`, 'm'), name);
   }
+  assert.match(text, /^nodejs_heap_space_size_used_bytes\{space="new"\} [1-9]\d+$/m);
 });
 
-test('metrics come as OpenMetrics when asked for', async () => {
+test('metrics are returned as OpenMetrics on request', async () => {
   await using monitoring = await start();
   monitoring.registry.counter({ name: 'calls_total', help: 'Calls.' }).with({}).inc(3);
 
-  const response = await monitoring.get('/metrics', { accept: 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5' });
+  const response = await monitoring.get('/metrics', {
+    accept: 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5',
+  });
 
   assert.match(response.headers.get('content-type') ?? '', /^application\/openmetrics-text; version=1\.0\.0/);
   const text = await response.text();
@@ -63,10 +80,13 @@ test('metrics come as OpenMetrics when asked for', async () => {
   assert.ok(text.endsWith('# EOF\n'));
 });
 
-test('the process is healthy from the start, and ready when it says so', async () => {
+test('the process is healthy from the start, and ready when isReady returns true', async () => {
   await using monitoring = await start();
 
-  const statuses = async () => [(await monitoring.get('/-/healthy')).status, (await monitoring.get('/-/ready')).status];
+  const statuses = async () => [
+    (await monitoring.get('/-/healthy')).status,
+    (await monitoring.get('/-/ready')).status,
+  ];
 
   assert.deepEqual(await statuses(), [200, 503]);
   monitoring.state.ready = true;
@@ -75,7 +95,7 @@ test('the process is healthy from the start, and ready when it says so', async (
   assert.deepEqual(await statuses(), [200, 503]);
 });
 
-test('many requests at once share a rendering, and the next request sees what happened since', async () => {
+test('concurrent requests share a rendering, and a later request includes later events', async () => {
   await using monitoring = await start();
   const calls = monitoring.registry.counter({ name: 'calls_total', help: 'Calls.', labels: [] });
   let renderings = 0;
@@ -83,7 +103,9 @@ test('many requests at once share a rendering, and the next request sees what ha
     renderings++;
   });
 
-  const texts = await Promise.all(Array.from({ length: 50 }, async () => (await monitoring.get('/metrics')).text()));
+  const texts = await Promise.all(
+    Array.from({ length: 50 }, async () => (await monitoring.get('/metrics')).text()),
+  );
   calls.with({}).inc();
   const later = await (await monitoring.get('/metrics')).text();
 
@@ -93,7 +115,7 @@ test('many requests at once share a rendering, and the next request sees what ha
 });
 
 for (const beginning of ['', 'GET /met', 'GET /metrics HTTP/1.1\r\nx-a: ']) {
-  test(`a client that stops after ${JSON.stringify(beginning)} is cut`, async () => {
+  test(`a client that stops after ${JSON.stringify(beginning)} is disconnected`, async () => {
     const options = { registry: new MetricsRegistry(), isReady: () => true, requestTimeoutMs: 100 };
     const server = await startMonitoringServer({ host: '127.0.0.1', port: 0 }, options);
     const socket = connect(server.address.port, '127.0.0.1').resume();
@@ -105,8 +127,9 @@ for (const beginning of ['', 'GET /met', 'GET /metrics HTTP/1.1\r\nx-a: ']) {
   });
 }
 
-test('any other path is not found', async () => {
+test('any other path returns 404', async () => {
   await using monitoring = await start();
 
-  for (const path of ['/', '/metrics/x', '/debug', '/-/']) assert.equal((await monitoring.get(path)).status, 404);
+  for (const path of ['/', '/metrics/x', '/debug', '/-/'])
+    assert.equal((await monitoring.get(path)).status, 404);
 });

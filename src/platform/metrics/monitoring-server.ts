@@ -1,36 +1,44 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer } from '#base/node-http';
 import type { MetricsRegistry } from './metrics-registry.ts';
 import type { ProcessMetrics } from './process-metrics.ts';
 import { CONTENT_TYPES } from './text-format.ts';
 
 export interface MonitoringServerOptions {
   readonly registry: MetricsRegistry;
-  /** False until the server takes calls, and again while it drains. */
+  /** Returns false until the server accepts calls, and again while it drains. */
   readonly isReady: () => boolean;
   /** Default {@link REQUEST_TIMEOUT_MS}. */
   readonly requestTimeoutMs?: number;
 }
 
 export interface MonitoringServer {
-  /** Where it listens, with the real port. */
+  /** Address of the listener, with the real port. */
   readonly address: AddressInfo;
   close(): Promise<void>;
 }
 
-/** How long a client may take to send its request, and how long it may not read its answer. */
+/** Time that a client has to send its request, and longest stall while it reads the response. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** Requests on one connection; one more has to come on a new one. Watchers ask every few seconds, so it is for floods. */
+/**
+ * Maximum number of requests on one connection, against floods. Monitoring systems send one every
+ * few seconds.
+ */
 const MAX_REQUESTS_PER_CONNECTION = 100;
-/** From one rendering of the metrics to the next. It takes some milliseconds of the thread that answers the calls. */
+/**
+ * Minimum interval between two renderings of the metrics. A rendering takes some milliseconds of
+ * the main thread.
+ */
 const RENDER_INTERVAL_MS = 100;
 
 /**
- * The HTTP listener for machines that watch the server: `/metrics`, `/-/healthy` (200 as long as the process answers) and
- * `/-/ready` (503 unless calls are taken). Anything else is 404. There is no authentication.
+ * Starts the HTTP listener for monitoring: `/metrics`, `/-/healthy` (200 while the process
+ * responds) and `/-/ready` (503 unless calls are accepted). Any other path returns 404. There is no
+ * authentication.
  *
- * @param listen where, from `prometheus_listen_addr`.
+ * @param listen address from `prometheus_listen_addr`.
  */
 export async function startMonitoringServer(
   listen: { host: string; port: number },
@@ -38,7 +46,11 @@ export async function startMonitoringServer(
 ): Promise<MonitoringServer> {
   const metrics = shared(lazyMetrics(options.registry));
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
-  const limits = { requestTimeout, headersTimeout: requestTimeout, connectionsCheckingInterval: requestTimeout / 10 };
+  const limits = {
+    requestTimeout,
+    headersTimeout: requestTimeout,
+    connectionsCheckingInterval: requestTimeout / 10,
+  };
   const server = createServer(limits, (request, response) => {
     answer(request, response, options, metrics).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
@@ -51,14 +63,15 @@ export async function startMonitoringServer(
     server.once('error', reject);
     server.listen({ port: listen.port, ...(listen.host !== '' && { host: listen.host }) }, resolve);
   });
-  server.on('error', () => {}); // a connection that could not be taken (no descriptors left): the watcher asks again
+  // A connection that could not be accepted (no descriptors left): the client retries.
+  server.on('error', () => {});
   return { address: addressOf(server), close: () => close(server) };
 }
 
 type Format = 'openmetrics' | 'text';
 type Render = (format: Format) => Promise<Buffer>;
 
-/** Loads the metrics of the process with the first request; OpenMetrics is for those who ask for it. */
+/** Loads the process metrics at the first request. OpenMetrics is returned only on request. */
 function lazyMetrics(registry: MetricsRegistry): Render {
   let loading: Promise<ProcessMetrics> | undefined;
   return async (format) => {
@@ -69,13 +82,16 @@ function lazyMetrics(registry: MetricsRegistry): Render {
   };
 }
 
-/** Renders now and then for all who have asked by then, so that many requests take no more of the thread than a few. */
+/**
+ * Shares one rendering among all requests that arrive within the interval, so that many requests
+ * take no more time than a few.
+ */
 function shared(render: Render): Render {
   const next = new Map<Format, Promise<Buffer>>();
   let earliestMs = 0;
   const renderLater = async (format: Format): Promise<Buffer> => {
     await sleep(Math.max(0, earliestMs - performance.now()));
-    // Who asks from here on wants to see what happens from here on.
+    // A request that arrives from here on must see later events.
     next.delete(format);
     try {
       return await render(format);
@@ -102,18 +118,25 @@ async function answer(
     const format = request.headers.accept?.includes('application/openmetrics-text') ? 'openmetrics' : 'text';
     send(response, 200, await metrics(format), CONTENT_TYPES[format]);
   } else if (path === '/-/healthy') send(response, 200, 'ok\n');
-  else if (path === '/-/ready') send(response, options.isReady() ? 200 : 503, options.isReady() ? 'ready\n' : 'not ready\n');
+  else if (path === '/-/ready')
+    send(response, options.isReady() ? 200 : 503, options.isReady() ? 'ready\n' : 'not ready\n');
   else send(response, 404, '404 page not found\n');
 }
 
-function send(response: ServerResponse, status: number, body: string | Buffer, contentType = 'text/plain; charset=utf-8'): void {
+function send(
+  response: ServerResponse,
+  status: number,
+  body: string | Buffer,
+  contentType = 'text/plain; charset=utf-8',
+): void {
   response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }
 
 function addressOf(server: Server): AddressInfo {
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the monitoring server has no TCP address');
+  if (address === null || typeof address === 'string')
+    throw new Error('the monitoring server has no TCP address');
   return address;
 }
 

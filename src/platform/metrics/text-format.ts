@@ -1,7 +1,10 @@
-import { goFloat } from './go-float.ts';
-import type { MetricType } from './metrics-registry.ts';
+import { formatFloat } from '#base/go/format-float';
 
-/** The plain text format, or OpenMetrics, in which the name of a counter is written without its ending. */
+export type MetricType = 'counter' | 'gauge' | 'histogram';
+
+/**
+ * The plain text format, or OpenMetrics, in which a counter's name is written without its suffix.
+ */
 export type TextFormat = 'text' | 'openmetrics';
 
 export const CONTENT_TYPES: Readonly<Record<TextFormat, string>> = {
@@ -9,14 +12,18 @@ export const CONTENT_TYPES: Readonly<Record<TextFormat, string>> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
-/** The two lines before the series of a family. */
-export function familyHead(family: { name: string; help: string; type: MetricType }, format: TextFormat): string {
-  const name = format === 'openmetrics' && family.type === 'counter' ? family.name.replace(/_total$/, '') : family.name;
+/** Returns the two lines before the series of a family. */
+export function familyHead(
+  family: { name: string; help: string; type: MetricType },
+  format: TextFormat,
+): string {
+  const name =
+    format === 'openmetrics' && family.type === 'counter' ? family.name.replace(/_total$/, '') : family.name;
   const help = family.help.replace(/[\\\n]/g, (char) => (char === '\n' ? '\\n' : '\\\\'));
   return `# HELP ${name} ${help}\n# TYPE ${name} ${family.type}\n`;
 }
 
-/** Labels as they stand between the braces: `grpc_code="OK",grpc_type="unary"`. */
+/** Formats labels as between the braces: `grpc_code="OK",grpc_type="unary"`. */
 export function labelText(labels: Iterable<readonly [name: string, value: string]>): string {
   let text = '';
   for (const [name, value] of labels) text += `${text === '' ? '' : ','}${name}="${escapeValue(value)}"`;
@@ -28,12 +35,15 @@ function escapeValue(value: string): string {
   return value.replace(/[\\"\n]/g, (char) => (char === '\n' ? '\\n' : `\\${char}`));
 }
 
-/** One line: a series and its value. */
+/** Returns one line: a series and its value. */
 export function sampleLine(name: string, labels: string, value: number): string {
   return labels === '' ? `${name} ${numberText(value)}\n` : `${name}{${labels}} ${numberText(value)}\n`;
 }
 
-/** The lines of a histogram. @param counts one for each bound, and one for what is above the last; not cumulative. */
+/**
+ * Returns the lines of a histogram. @param counts one for each bound, and one for values above the
+ * last; not cumulative.
+ */
 export function histogramLines(
   name: string,
   labels: string,
@@ -46,7 +56,7 @@ export function histogramLines(
   for (let index = 0; index <= bounds.length; index++) {
     total += counts[index] ?? 0;
     const bound = bounds[index];
-    text += `${name}_bucket{${before}le="${bound === undefined ? '+Inf' : goFloat(bound)}"} ${total}\n`;
+    text += `${name}_bucket{${before}le="${bound === undefined ? '+Inf' : formatFloat(bound)}"} ${total}\n`;
   }
   return text + sampleLine(`${name}_sum`, labels, sum) + sampleLine(`${name}_count`, labels, total);
 }

@@ -3,23 +3,23 @@ import type { StopRequest } from './signals.ts';
 
 export interface GracefulStopOptions {
   readonly request: StopRequest;
-  /** How long calls may go on. */
+  /** Time for which calls may continue. */
   readonly graceMs: number;
   /** Ends the grace period early. */
   readonly force: AbortSignal;
   readonly logger: Logger;
-  /** Stops taking calls; resolves when the last one has ended. */
+  /** Stops accepting calls; resolves when the last one has ended. */
   readonly drain: () => Promise<void>;
-  /** Ends what is still there. */
+  /** Aborts the remaining calls. */
   readonly kill: () => Promise<void>;
-  /** Calls that are still open, one line each, for the log when time runs out. */
-  readonly stillOpen?: () => readonly string[];
 }
 
 /**
- * Drains, and kills when the grace period ends or a second signal comes.
+ * Drains the server. Aborts the remaining calls when the grace period ends or a second signal
+ * arrives.
  *
- * @returns `undefined` after a clean stop, else an error with Gitaly's text, with which the process ends in exit code 1.
+ * @returns `undefined` after a clean stop, otherwise an error with Gitaly's text, with which the
+ *   process ends with exit code 1.
  */
 export async function gracefulStop(options: GracefulStopOptions): Promise<Error | undefined> {
   const { logger, force, graceMs } = options;
@@ -41,8 +41,6 @@ export async function gracefulStop(options: GracefulStopOptions): Promise<Error 
       logger.info('[shutdown] stopped Gitaly gracefully');
       return undefined;
     }
-    const open = options.stillOpen?.() ?? [];
-    if (open.length > 0) logger.warn({ open }, '[shutdown] ending calls that are still open');
     await options.kill();
     return new Error(`received signal "${options.request.reason}": wait: ${failure}`);
   } finally {

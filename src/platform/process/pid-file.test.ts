@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { writePidFile } from './pid-file.ts';
 
-test('the pid file holds our pid until we remove it, and a successor keeps his', () => {
+test("the pid file holds our pid until we remove it; a successor's file stays", () => {
   const directory = makeScratchDirectory('pid');
   const path = join(directory, 'gitaly.pid');
 
@@ -23,5 +23,17 @@ test('the pid file holds our pid until we remove it, and a successor keeps his',
 });
 
 test('without GITALY_PID_FILE nothing is written', () => {
-  writePidFile({})();
+  const directory = makeScratchDirectory('pid');
+  const before = process.cwd();
+  process.chdir(directory);
+  try {
+    for (const env of [{}, { GITALY_PID_FILE: '' }]) {
+      const remove = writePidFile(env);
+      assert.deepEqual(readdirSync(directory), []);
+      remove();
+    }
+  } finally {
+    process.chdir(before);
+    rmSync(directory, { recursive: true });
+  }
 });

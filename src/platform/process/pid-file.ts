@@ -1,10 +1,10 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
 /**
- * Writes our pid to the file that `GITALY_PID_FILE` names, when the server is ready; a supervisor reads it. The file is replaced
- * in one step. Without that variable nothing happens.
+ * Writes the pid of this process to the file named by `GITALY_PID_FILE` when the server is ready; a
+ * supervisor reads it. The file is replaced atomically. Without that variable it does nothing.
  *
- * @returns a function that removes the file, unless a successor has written its own pid meanwhile.
+ * @returns a function that removes the file, unless a successor has written its own pid since.
  */
 export function writePidFile(env: NodeJS.ProcessEnv = process.env): () => void {
   const path = env.GITALY_PID_FILE;
@@ -17,7 +17,7 @@ export function writePidFile(env: NodeJS.ProcessEnv = process.env): () => void {
     try {
       if (readFileSync(path, 'utf8') === pid) rmSync(path);
     } catch {
-      // Gone already, or no longer readable: not ours to care about on the way out.
+      // The file is gone or unreadable, which does not matter at the end.
     }
   };
 }

@@ -11,7 +11,7 @@ function scratch(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-test('the runtime directory is named after the process, private, and has a place for sockets', async () => {
+test('the runtime directory is named after the process, private, and has one for sockets', async () => {
   using parent = scratch();
 
   const directory = await createRuntimeDirectory({ parent: parent.path });
@@ -34,16 +34,25 @@ test('without a parent the runtime directory is a temporary one', async () => {
   assert.equal(existsSync(directory.path), false);
 });
 
-test('directories of dead processes are removed, those of living ones and strange entries stay', async () => {
+test('directories of dead processes are removed; those of running ones and other entries stay', async () => {
   using parent = scratch();
   const dead = 2 ** 22 + 1; // above the highest pid that Linux gives
-  for (const name of [`gitaly-${dead}`, 'gitaly-0', `gitaly-${process.ppid}`, `gitaly-${process.pid}`, 'backup']) {
+  for (const name of [
+    `gitaly-${dead}`,
+    'gitaly-0',
+    `gitaly-${process.ppid}`,
+    `gitaly-${process.pid}`,
+    'backup',
+  ]) {
     mkdirSync(join(parent.path, name, 'sock.d'), { recursive: true });
   }
   writeFileSync(join(parent.path, 'gitaly-7x'), '');
   const leftAlone: string[] = [];
 
-  const directory = await createRuntimeDirectory({ parent: parent.path, onLeftAlone: (path) => leftAlone.push(path) });
+  const directory = await createRuntimeDirectory({
+    parent: parent.path,
+    onLeftAlone: (path) => leftAlone.push(path),
+  });
 
   assert.deepEqual(
     readdirSync(parent.path).sort(),
@@ -60,12 +69,13 @@ test('a path too long for sockets is refused with advice, and nothing is left be
 
   await assert.rejects(createRuntimeDirectory({ parent: deep }), {
     message:
-      "setup runtime directory: failed creating internal test socket: invalid argument: your socket path is likely too long, please change Gitaly's runtime directory",
+      'setup runtime directory: failed creating internal test socket: invalid argument: ' +
+      "your socket path is likely too long, please change Gitaly's runtime directory",
   });
   assert.deepEqual(readdirSync(deep), []);
 });
 
-test('the internal socket can be listened on', async () => {
+test('a server can listen on the internal socket', async () => {
   using parent = scratch();
   const directory = await createRuntimeDirectory({ parent: parent.path });
   const server = createServer();

@@ -3,32 +3,35 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
-import { systemErrorCode, systemErrorText } from '#base/system-error';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 
-/** Directory of one server process; everything in it dies with the process. */
+/** Directory of one server process. It is removed when the process ends. */
 export interface RuntimeDirectory {
   /** `<runtime_dir>/gitaly-<pid>`, mode 0700. */
   readonly path: string;
   /** `<path>/sock.d`, mode 0700. */
   readonly socketDirectory: string;
-  /** Where hooks and the server itself reach the server. */
+  /** Socket for hooks and for the server itself. */
   readonly internalSocket: string;
-  /** Removes the directory and all that is in it. */
+  /** Removes the directory and its contents. */
   remove(): void;
 }
 
 export interface RuntimeDirectoryOptions {
-  /** Existing directory, from `runtime_dir`; without one a temporary directory is made. */
+  /** Existing directory, from `runtime_dir`; without it a temporary directory is created. */
   readonly parent: string | undefined;
   readonly pid?: number;
-  /** Told about entries of `parent` that were left alone because they are not named `gitaly-<pid>`, or cannot be removed. */
+  /**
+   * Called for entries of `parent` that stay because they are not named `gitaly-<pid>` or cannot be
+   * removed.
+   */
   readonly onLeftAlone?: (path: string, reason: string) => void;
 }
 
 /**
- * Makes the runtime directory of this process, after removing those of processes that are gone.
+ * Creates the runtime directory of this process, after removing those of dead processes.
  *
- * @throws {Error} in Gitaly's words, with `setup runtime directory: ` before them.
+ * @throws {Error} with Gitaly's text, prefixed with `setup runtime directory: `.
  */
 export async function createRuntimeDirectory(options: RuntimeDirectoryOptions): Promise<RuntimeDirectory> {
   const { parent, pid = process.pid } = options;
@@ -37,7 +40,7 @@ export async function createRuntimeDirectory(options: RuntimeDirectoryOptions): 
   else {
     removeDead(parent, pid, options.onLeftAlone);
     path = join(parent, `gitaly-${pid}`);
-    // A directory with our own pid is a dead process's: pids are reused.
+    // A directory with our own pid belongs to a dead process: pids are reused.
     rmSync(path, { recursive: true, force: true });
     makeDirectory(path, 'creating runtime directory');
   }
@@ -57,11 +60,16 @@ function makeDirectory(path: string, doing: string): void {
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
-    throw new Error(`setup runtime directory: ${doing}: mkdir ${path}: ${systemErrorText(error)}`, { cause: error });
+    throw new Error(`setup runtime directory: ${doing}: mkdir ${path}: ${systemErrorText(error)}`, {
+      cause: error,
+    });
   }
 }
 
-/** Makes and removes a socket, so that a path too long for one is found now and not at the first push. */
+/**
+ * Creates and removes a socket, so that a path that is too long fails now and not at the first
+ * push.
+ */
 async function trySocket(path: string): Promise<void> {
   const server = createServer();
   try {
@@ -74,20 +82,30 @@ async function trySocket(path: string): Promise<void> {
       systemErrorCode(error) === 'EINVAL'
         ? ": your socket path is likely too long, please change Gitaly's runtime directory"
         : '';
-    throw new Error(`setup runtime directory: failed creating internal test socket: ${systemErrorText(error)}${hint}`, {
-      cause: error,
-    });
+    throw new Error(
+      `setup runtime directory: failed creating internal test socket: ${systemErrorText(error)}${hint}`,
+      {
+        cause: error,
+      },
+    );
   }
   await new Promise((resolve) => server.close(resolve));
   try {
     unlinkSync(path);
   } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error; // closing removes it as a rule
+    if (systemErrorCode(error) !== 'ENOENT') throw error; // closing usually removes it
   }
 }
 
-/** Removes directories of processes that no longer run, or whose pid now belongs to a process of another user. */
-function removeDead(parent: string, ownPid: number, onLeftAlone: RuntimeDirectoryOptions['onLeftAlone']): void {
+/**
+ * Removes directories of processes that no longer run, or whose pid now belongs to a process of
+ * another user.
+ */
+function removeDead(
+  parent: string,
+  ownPid: number,
+  onLeftAlone: RuntimeDirectoryOptions['onLeftAlone'],
+): void {
   for (const entry of readdirSync(parent, { withFileTypes: true })) {
     const path = join(parent, entry.name);
     const pid = Number(/^gitaly-(\d+)$/.exec(basename(path))?.[1] ?? Number.NaN);
@@ -109,7 +127,8 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch {
-    // ESRCH: nobody there. EPERM: somebody else's process, so not the server that made the directory.
+    // ESRCH: no such process. EPERM: another user's process, so not the server that created the
+    // directory.
     return false;
   }
 }

@@ -1,31 +1,41 @@
-/** Signals that ask for a stop, with the words in which Go programs report them. */
-const STOP_SIGNALS = { SIGTERM: 'terminated', SIGINT: 'interrupt', SIGHUP: 'hangup' } as const;
+import { isatty } from 'node:tty';
+import { signalWords } from '#base/go/signal-words';
 
-/** Why a server stops. */
+/** Signals that ask for a stop. */
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/** The reason of a stop. */
 export interface StopRequest {
-  /** `terminated`, `interrupt`, `hangup`, or the reason that a program gave. */
+  /** `terminated`, `interrupt`, `hangup`, or the reason given by a program. */
   readonly reason: string;
 }
 
-/** A wish to stop, and the later wish to stop at once. */
+/** Signals for a graceful stop, and for a later immediate one. */
 export interface StopSignals extends Disposable {
   /** Aborts at the first signal; `reason` is a {@link StopRequest}. */
   readonly stop: AbortSignal;
-  /** Aborts at the second signal, or at the same time as `stop` when that was the only way to ask. */
+  /** Aborts at the second signal, or together with `stop` if there can be no second signal. */
   readonly force: AbortSignal;
+  /**
+   * Makes SIGHUP call `listener` instead of requesting a stop. If standard input is a terminal,
+   * SIGHUP still requests a stop: then it means that the terminal was closed.
+   */
+  useHangup(listener: () => void): void;
 }
 
 /**
- * Listens for SIGTERM, SIGINT and SIGHUP: the first asks for a graceful stop, the second for an immediate one. Until disposed,
- * these signals no longer end the process by themselves.
+ * Listens for SIGTERM, SIGINT and SIGHUP: the first requests a graceful stop, the second an
+ * immediate one. Until disposed, these signals no longer end the process by themselves.
  */
 export function listenForStop(): StopSignals {
   const stop = new AbortController();
   const force = new AbortController();
-  const listeners = Object.entries(STOP_SIGNALS).map(([name, reason]) => {
+  let onHangup: (() => void) | undefined;
+  const listeners = STOP_SIGNALS.map((name) => {
     const listener = (): void => {
-      const request: StopRequest = { reason };
-      if (stop.signal.aborted) force.abort(request);
+      const request: StopRequest = { reason: signalWords(name) };
+      if (name === 'SIGHUP' && onHangup !== undefined && !stop.signal.aborted) onHangup();
+      else if (stop.signal.aborted) force.abort(request);
       else stop.abort(request);
     };
     process.on(name, listener);
@@ -34,6 +44,9 @@ export function listenForStop(): StopSignals {
   return {
     stop: stop.signal,
     force: force.signal,
+    useHangup: (listener) => {
+      if (!isatty(0)) onHangup = listener;
+    },
     [Symbol.dispose]: () => {
       for (const { name, listener } of listeners) process.off(name, listener);
     },

@@ -11,7 +11,7 @@ test('all magics are 11 bytes', () => {
   for (const magic of MAGICS) assert.equal(Buffer.byteLength(magic), MAGIC_BYTES);
 });
 
-test('a magic is taken out, in whatever pieces it comes', async () => {
+test('a magic is consumed, however it is split', async () => {
   const [near, far] = duplexPair();
 
   const magic = readMagic(near, MAGICS);
@@ -26,7 +26,7 @@ test('a magic is taken out, in whatever pieces it comes', async () => {
 });
 
 for (const input of ['PRI * HTTP/2.0', 'PRI * HTTP/', 'short', '', 'backchanneL and more']) {
-  test(`${JSON.stringify(input)} stays for the next reader`, async () => {
+  test(`${JSON.stringify(input)} is left for the next reader`, async () => {
     const [near, far] = duplexPair();
 
     far.end(input);
@@ -36,7 +36,7 @@ for (const input of ['PRI * HTTP/2.0', 'PRI * HTTP/', 'short', '', 'backchanneL 
   });
 }
 
-test('a listener that is added at once gets what was not taken', async () => {
+test('a listener that is added at once receives the remaining bytes', async () => {
   const [near, far] = duplexPair();
   far.write('abcdef');
 
@@ -46,7 +46,7 @@ test('a listener that is added at once gets what was not taken', async () => {
   assert.equal(String(rest), 'def');
 });
 
-test('waiting ends with the signal and leaves the stream as it is', async () => {
+test('the signal ends the wait and leaves the stream unchanged', async () => {
   const [near, far] = duplexPair();
   const controller = new AbortController();
   far.write('ab');
@@ -60,7 +60,7 @@ test('waiting ends with the signal and leaves the stream as it is', async () => 
   assert.equal(await text(near), 'abcd');
 });
 
-test('a stream that is destroyed while waiting fails', async () => {
+test('destroying the stream fails the wait', async () => {
   const [near] = duplexPair();
 
   const reading = readUpTo(near, 3);

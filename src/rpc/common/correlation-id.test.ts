@@ -4,7 +4,8 @@ import { newCorrelationId } from './correlation-id.ts';
 
 test('an id is a ULID that starts with its time', () => {
   assert.match(newCorrelationId(), /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
-  assert.equal(newCorrelationId(1_469_918_176_385).slice(0, 10), '01ARYZ6S41'); // example of the ULID specification
+  // example of the ULID specification
+  assert.equal(newCorrelationId(1_469_918_176_385).slice(0, 10), '01ARYZ6S41');
 });
 
 test('ids of one millisecond differ', () => {

@@ -4,13 +4,16 @@ import { randomFillSync } from 'node:crypto';
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const TIME_CHARS = 10;
 const RANDOM_CHARS = 16;
-/** Random bytes are fetched for many ids at once. */
+/** Random bytes are generated for many ids at once. */
 const pool = Buffer.alloc(RANDOM_CHARS * 256);
 let poolOffset = pool.length;
 let lastMs = -1;
 let lastTime = '';
 
-/** A new correlation id: 26 characters, 48 bits of time and 80 random bits (a ULID, as GitLab's Go services make them). */
+/**
+ * Returns a new correlation id: 26 characters, 48 bits of time and 80 random bits (a ULID, as in
+ * GitLab's Go services).
+ */
 export function newCorrelationId(nowMs = Date.now()): string {
   if (nowMs !== lastMs) {
     lastMs = nowMs;
@@ -21,7 +24,8 @@ export function newCorrelationId(nowMs = Date.now()): string {
     poolOffset = 0;
   }
   let id = lastTime;
-  for (let end = poolOffset + RANDOM_CHARS; poolOffset < end; poolOffset++) id += ALPHABET.charAt((pool[poolOffset] ?? 0) & 31);
+  for (let end = poolOffset + RANDOM_CHARS; poolOffset < end; poolOffset++)
+    id += ALPHABET.charAt((pool[poolOffset] ?? 0) & 31);
   return id;
 }
 

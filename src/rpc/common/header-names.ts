@@ -1,5 +1,6 @@
 /**
- * Names of all metadata keys that Gitaly's clients and servers exchange. Keys are lower-case on the wire.
+ * Names of all metadata keys that Gitaly's clients and servers exchange. Keys are lower-case on the
+ * wire.
  * @see Gitaly: server spec 3.5, transport spec.
  */
 
@@ -15,27 +16,32 @@ export const DEADLINE_TYPE = 'deadline_type';
 export const REMOTE_IP = 'remote_ip';
 export const USER_ID = 'user_id';
 export const USERNAME = 'username';
-/** Of the SSH key of whoever asks: its number, and `key` or `deploy_key`. */
+/** Number of the caller's SSH key, and its type, `key` or `deploy_key`. */
 export const KEY_ID = 'key_id';
 export const KEY_TYPE = 'key_type';
 /** Followed by the flag's name with dashes; value `true` or `false`. */
 export const FEATURE_FLAG_PREFIX = 'gitaly-feature-';
+/** Trailer: how much an answer cost, a whole number. */
+export const COST = 'x-gitaly-cost';
 /** Opaque bytes that go back to the GitLab internal API. */
 export const CLIENT_CONTEXT = 'gitaly-client-context-bin';
-/** Decimal id; the last value counts. */
+/** Decimal id; the last value is used. */
 export const SIDECHANNEL_ID = 'gitaly-sidechannel-id';
 /** Path of the Unix socket that a pack-objects hook listens on. */
 export const SIDECHANNEL_SOCKET = 'gitaly-sidechannel-socket';
-/** Transaction that a mutator has to vote in. */
+/** The transaction in which a mutator must vote. */
 export const REFERENCE_TRANSACTION = 'gitaly-reference-transaction';
 
-/** Base64 of JSON: how the server of each storage is reached, for calls that need a repository of another. */
+/**
+ * Base64 of JSON with the address of each storage's server, for calls that need a repository of
+ * another storage.
+ */
 export const GITALY_SERVERS = 'gitaly-servers';
 
 /** gRPC's own headers. */
 export const GRPC_STATUS = 'grpc-status';
 export const GRPC_MESSAGE = 'grpc-message';
-/** base64 of a `google.rpc.Status`. */
+/** Base64 of a `google.rpc.Status`. */
 export const GRPC_STATUS_DETAILS = 'grpc-status-details-bin';
 export const GRPC_TIMEOUT = 'grpc-timeout';
 export const GRPC_ENCODING = 'grpc-encoding';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Metadata } from './metadata.ts';
 
-test('keys are found whatever their case', () => {
+test('keys are case-insensitive', () => {
   const metadata = Metadata.from({ 'X-Client': 'rails' });
 
   assert.equal(metadata.get('x-client'), 'rails');
@@ -20,7 +20,7 @@ test('a key keeps all its values in order', () => {
   assert.equal(metadata.last('other'), undefined);
 });
 
-test('set replaces, delete removes', () => {
+test('set replaces and delete removes values', () => {
   const metadata = Metadata.from({ a: ['1', '2'], b: '3' });
   metadata.set('a', '4');
   metadata.delete('b');
@@ -29,14 +29,14 @@ test('set replaces, delete removes', () => {
   assert.equal(metadata.has('b'), false);
 });
 
-test('bytes of -bin keys travel as base64 without padding', () => {
+test('bytes of -bin keys are sent as base64 without padding', () => {
   const metadata = Metadata.from({ 'x-bin': Uint8Array.of(0xff, 0x00) });
 
   metadata.forEachWire((...pair) => assert.deepEqual(pair, ['x-bin', '/wA']));
   assert.deepEqual(metadata.getBytes('x-bin'), Buffer.of(0xff, 0x00));
 });
 
-test('base64 is read with and without padding, and apart at commas', () => {
+test('base64 is read with and without padding, and split at commas', () => {
   const metadata = Metadata.fromWire(['x-bin', '/wA=,YWJj', 'x-bin', '/wA']);
 
   assert.deepEqual(
@@ -61,7 +61,7 @@ test('pseudo headers are not metadata', () => {
   assert.deepEqual([...Metadata.fromWire([':path', '/a/b', 'a', '1']).entries()], [['a', '1']]);
 });
 
-test('a clone lives its own life', () => {
+test('a clone is independent', () => {
   const metadata = Metadata.from({ a: '1' });
   const clone = Metadata.from(metadata);
   clone.set('a', '2');
@@ -69,7 +69,7 @@ test('a clone lives its own life', () => {
   assert.equal(metadata.get('a'), '1');
 });
 
-test('what cannot travel is refused', () => {
+test('invalid keys and values are refused', () => {
   const metadata = Metadata.from();
 
   assert.throws(() => metadata.set('two words', 'x'), {
@@ -84,7 +84,7 @@ test('what cannot travel is refused', () => {
   assert.equal(metadata.isEmpty, true);
 });
 
-test('assigning replaces the values of the keys that are assigned', () => {
+test('assigning replaces the values of the assigned keys', () => {
   const metadata = Metadata.from({ a: ['1', '2'], b: '3', 'c-bin': Buffer.of(1) });
 
   metadata.assign({ A: ['4', '5'] });

@@ -3,7 +3,7 @@ import { GitalyError } from '#base/gitaly-error';
 /** A metadata value: text, or bytes for keys that end in `-bin`. */
 export type MetadataValue = string | Uint8Array;
 
-/** What a `Metadata` can be made from. */
+/** A source of a `Metadata`. */
 export type MetadataInit = Metadata | Readonly<Record<string, MetadataValue | readonly MetadataValue[]>>;
 
 const PADDING = /=+$/;
@@ -11,13 +11,15 @@ const KEY = /^[0-9a-z_.-]+$/;
 const PRINTABLE = /^[\x20-\x7e]*$/;
 
 /**
- * Headers or trailers of an RPC: an ordered list of key and value, keys lower-case, a key may occur more than once.
+ * Headers or trailers of an RPC: an ordered list of keys and values. Keys are lower-case and may
+ * occur more than once.
  *
- * Keys that end in `-bin` carry bytes: they can be set from a string (its UTF-8 bytes) or bytes; `get` reads them as UTF-8,
- * `getBytes` as they are. base64 exists only on the wire; it is decoded at the first reading of a value, with or without padding,
- * and several values joined by a comma come apart.
+ * Keys that end in `-bin` carry bytes. They can be set from a string (its UTF-8 bytes) or bytes;
+ * `get` decodes them as UTF-8, `getBytes` returns the bytes. Base64 is used only on the wire. It is
+ * decoded when a value is first read, with or without padding; several values joined by a comma are
+ * split.
  *
- * The list keeps the wire form, so that a call pays nothing for headers that nobody reads.
+ * The list keeps the wire format, so unread headers cost nothing.
  */
 export class Metadata {
   /** key, wire value, key, wire value, … */
@@ -27,7 +29,7 @@ export class Metadata {
     this.#pairs = pairs;
   }
 
-  /** A copy of `init`; an empty list without one. */
+  /** Returns a copy of `init`, or an empty list. */
   static from(init?: MetadataInit): Metadata {
     if (init instanceof Metadata) return init.clone();
     const metadata = new Metadata([]);
@@ -39,26 +41,26 @@ export class Metadata {
   }
 
   /**
-   * Takes over a flat list of lower-case keys and wire values, as HTTP/2 delivers it. Pseudo headers (`:path`) may be in it and are
-   * not shown. The list is not copied.
+   * Wraps a flat list of lower-case keys and wire values, as HTTP/2 delivers it. Pseudo headers
+   * (`:path`) in it are hidden. The list is not copied.
    */
   static fromWire(pairs: string[]): Metadata {
     return new Metadata(pairs);
   }
 
-  /** The first value of a key. */
+  /** Returns the first value of a key. */
   get(key: string): string | undefined {
     const wire = this.#firstWire(key);
     if (wire === undefined || !isBinary(key)) return wire;
     return decodeBinary(wire)[0]?.toString('utf8');
   }
 
-  /** The last value of a key. */
+  /** Returns the last value of a key. */
   last(key: string): string | undefined {
     return this.getAll(key).at(-1);
   }
 
-  /** All values of a key in their order. */
+  /** Returns all values of a key in order. */
   getAll(key: string): string[] {
     const lower = key.toLowerCase();
     const values: string[] = [];
@@ -71,7 +73,7 @@ export class Metadata {
     return values;
   }
 
-  /** The bytes of the first value; for keys without `-bin` the UTF-8 bytes of the text. */
+  /** Returns the bytes of the first value; for keys without `-bin` the UTF-8 bytes of the text. */
   getBytes(key: string): Buffer | undefined {
     const wire = this.#firstWire(key);
     if (wire === undefined) return undefined;
@@ -89,33 +91,38 @@ export class Metadata {
   }
 
   /**
-   * Adds one more value for a key.
-   * @throws {GitalyError} INTERNAL for what cannot travel: keys and values outside of what gRPC allows (text of grpc-go).
+   * Adds a value for a key.
+   * @throws {GitalyError} INTERNAL for keys and values that gRPC does not allow (text of grpc-go).
    */
   append(key: string, value: MetadataValue): void {
     const lower = key.toLowerCase();
-    if (!KEY.test(lower)) throw new GitalyError('INTERNAL', `header key ${JSON.stringify(key)} contains illegal characters`);
+    if (!KEY.test(lower))
+      throw new GitalyError('INTERNAL', `header key ${JSON.stringify(key)} contains illegal characters`);
     if (isBinary(lower)) {
       this.#pairs.push(lower, encodeBinary(value));
       return;
     }
     const text = typeof value === 'string' ? value : Buffer.from(value).toString('latin1');
     if (!PRINTABLE.test(text)) {
-      throw new GitalyError('INTERNAL', `header key ${JSON.stringify(key)} contains value with non-printable ASCII characters`);
+      throw new GitalyError(
+        'INTERNAL',
+        `header key ${JSON.stringify(key)} contains value with non-printable ASCII characters`,
+      );
     }
     this.#pairs.push(lower, text);
   }
 
   delete(key: string): void {
     const lower = key.toLowerCase();
-    for (let i = this.#pairs.length - 2; i >= 0; i -= 2) if (this.#pairs[i] === lower) this.#pairs.splice(i, 2);
+    for (let i = this.#pairs.length - 2; i >= 0; i -= 2)
+      if (this.#pairs[i] === lower) this.#pairs.splice(i, 2);
   }
 
   get isEmpty(): boolean {
     return this.#pairs.length === 0;
   }
 
-  /** Key and value in order, one entry per value; bytes for `-bin` keys. */
+  /** Returns keys and values in order, one entry per value; bytes for `-bin` keys. */
   entries(): [string, string | Buffer][] {
     const entries: [string, string | Buffer][] = [];
     this.forEachWire((key, wire) => {
@@ -125,7 +132,7 @@ export class Metadata {
     return entries;
   }
 
-  /** Visits key and value as they travel (base64 for `-bin` keys). */
+  /** Visits keys and values in wire format (base64 for `-bin` keys). */
   forEachWire(visit: (key: string, value: string) => void): void {
     for (let i = 0; i < this.#pairs.length; i += 2) {
       const key = this.#pairs[i];
@@ -134,7 +141,7 @@ export class Metadata {
     }
   }
 
-  /** Takes over all keys of `init`; each replaces the values that were there. */
+  /** Copies all keys of `init`; each replaces the existing values. */
   assign(init: MetadataInit): void {
     if (init instanceof Metadata) {
       for (const key of new Set(init.#pairs.filter((_, index) => index % 2 === 0))) this.delete(key);
@@ -166,7 +173,9 @@ function isBinary(key: string): boolean {
 
 function encodeBinary(value: MetadataValue): string {
   const bytes =
-    typeof value === 'string' ? Buffer.from(value, 'utf8') : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    typeof value === 'string'
+      ? Buffer.from(value, 'utf8')
+      : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   return bytes.toString('base64').replace(PADDING, ''); // grpc-go sends no padding either
 }
 

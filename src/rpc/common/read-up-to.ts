@@ -2,17 +2,24 @@ import type { Readable } from 'node:stream';
 
 export interface ReadUpToOptions {
   signal?: AbortSignal;
-  /** Answers `false` to put the bytes back. Asked before the stream can notice that they were its last. */
+  /**
+   * Returns false to put the bytes back. Called before the stream can notice that they were its
+   * last.
+   */
   isTaken?: (bytes: Buffer) => boolean;
 }
 
 /**
- * Takes `count` bytes from a stream that nobody else reads, fewer only when it ends before. The rest stays in the stream, which
- * is as fresh as before: it may be read, piped, or given to `node:http2`.
+ * Reads `count` bytes from a stream without other readers; fewer only if it ends earlier. The rest
+ * stays in the stream, which may then be read, piped, or given to `node:http2` like a new one.
  *
- * @throws what the stream fails with; the abort reason. The stream is not destroyed by an abort.
+ * @throws the error of the stream; the abort reason. An abort does not destroy the stream.
  */
-export async function readUpTo(stream: Readable, count: number, options: ReadUpToOptions = {}): Promise<Buffer> {
+export async function readUpTo(
+  stream: Readable,
+  count: number,
+  options: ReadUpToOptions = {},
+): Promise<Buffer> {
   const { signal, isTaken } = options;
   signal?.throwIfAborted();
   const take = (): Buffer | null => {
@@ -20,7 +27,8 @@ export async function readUpTo(stream: Readable, count: number, options: ReadUpT
     if (bytes !== null && isTaken?.(bytes) === false) stream.unshift(bytes);
     return bytes;
   };
-  // What is there already needs no listeners, and to come and to go costs a stream more than to read.
+  // Data that is already buffered needs no listeners; adding and removing them costs more than
+  // reading.
   const present = take();
   if (present !== null) return present;
 

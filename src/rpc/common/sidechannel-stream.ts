@@ -1,36 +1,48 @@
 import { Duplex } from 'node:stream';
-import type { MayEndWrongly } from '#base/stoppable-chunks';
-import { FLUSH_PACKET, MAX_PACKET_PAYLOAD_BYTES, PacketSplitter, packetHeader } from './pkt-line.ts';
-
-const FULL_PACKET_HEADER = packetHeader(MAX_PACKET_PAYLOAD_BYTES);
+import { FLUSH_PACKET } from '#base/pkt-line/packet';
+import { PacketSplitter } from '#base/pkt-line/packet-splitter';
+import { PLAIN_FRAMING, writePackets } from '#base/pkt-line/write-packets';
+import type { HasReadError } from '#base/streams/stoppable-chunks';
 
 type Done = (error?: Error | null) => void;
 
+/** A stream whose peer may say that it needs no more data. */
+interface Abandonable {
+  /** Makes `destroy()` end the stream properly, although data is unsent. */
+  abandon(): void;
+}
+
 /**
- * A sidechannel over a stream of the connection. What the client sends is framed, because a stream cannot be half closed;
- * what the server sends is raw.
+ * A sidechannel on a stream of the connection. The client's data is framed, because a stream cannot
+ * be half closed; the server's data is raw.
  *
- * - `server`: readable = the client's bytes, ends at its `0000`. An end without it (`unexpected EOF`), or bytes that are no packets, end it too: then
- *   there is a `readError`, which its iterators throw; writing goes on: whoever reads decides what that means for the answer. Writable = raw; `end()` ends the stream.
- * - `client`: readable = the server's bytes until it ends the stream. Writable = framed; `end()` is the half close (`0000`),
- *   after which reading goes on. `destroy()` ends the stream.
+ * - `server`: readable = the client's bytes until its `0000`. If the stream ends without it
+ *   (`unexpected EOF`) or contains invalid packets, reading ends with a `readError`, which
+ *   iterators throw. Writing continues; the reader decides what the error means for the response.
+ *   Writable = raw; `end()` ends the stream.
+ * - `client`: readable = the server's bytes until it ends the stream. Writable = framed; `end()` is
+ *   the half close (`0000`), after which reading continues. `destroy()` ends the stream.
  *
- * `destroy()` when everything written has left ends the stream like a proper close, so that the peer reads all of it; otherwise
- * it resets the stream. Bytes are never copied, and a write is done when the connection took it.
+ * If everything written has been sent, `destroy()` ends the stream properly, so that the peer reads
+ * all of it. Otherwise it resets the stream, except after `abandon()`: a peer that has cancelled
+ * the call sees the end of the stream, as from Gitaly. Bytes are never copied, and a write
+ * completes when the connection has accepted it.
  */
-export class SidechannelStream extends Duplex implements MayEndWrongly {
-  readonly #stream: Duplex;
+export class SidechannelStream extends Duplex implements HasReadError, Abandonable {
+  readonly #stream: Duplex & Partial<Abandonable>;
   readonly #role: 'server' | 'client';
   readonly #splitter: PacketSplitter | undefined;
   #hasEnded = false;
   #readError: unknown;
 
-  constructor(stream: Duplex, role: 'server' | 'client') {
+  constructor(stream: Duplex & Partial<Abandonable>, role: 'server' | 'client') {
     super({ highWaterMark: 64 * 1024 });
     this.#stream = stream;
     this.#role = role;
-    this.#splitter = role === 'server' ? new PacketSplitter({ packet: this.#onPacket, payload: this.#deliver }) : undefined;
-    // A peer that leaves must not end the process because nobody listens yet. Readers, writers and pipelines still see it.
+    this.#splitter =
+      role === 'server' ? new PacketSplitter({ packet: this.#onPacket, payload: this.#deliver }) : undefined;
+    // A peer that disconnects must not end the process for lack of a listener. Readers, writers and
+    // pipelines still receive the error.
     this.on('error', () => {});
     stream.on('data', this.#onData);
     stream.on('end', this.#onEnd);
@@ -38,7 +50,7 @@ export class SidechannelStream extends Duplex implements MayEndWrongly {
     stream.on('close', () => {
       if (!this.#hasEnded) this.destroy(new Error('stream closed'));
     });
-    // The end may have come with the last bytes of the set-up, before anybody listened.
+    // The end may have arrived with the last bytes of the handshake, before the listener was added.
     if (stream.readableEnded) process.nextTick(this.#onEnd);
     else if (stream.destroyed) this.destroy(stream.errored ?? new Error('stream closed'));
   }
@@ -47,7 +59,7 @@ export class SidechannelStream extends Duplex implements MayEndWrongly {
     return this.#readError;
   }
 
-  /** The same as of any readable, but that it throws at the end of a peer's bytes that end as they should not. */
+  /** Iterates like any readable, but throws the `readError` at the end. */
   override async *iterator(options?: { destroyOnReturn?: boolean }): AsyncGenerator<Buffer, undefined> {
     yield* super.iterator(options);
     if (this.#readError !== undefined) throw this.#readError;
@@ -77,9 +89,14 @@ export class SidechannelStream extends Duplex implements MayEndWrongly {
     else this.#stream.end(done);
   }
 
+  abandon(): void {
+    this.#stream.abandon?.();
+  }
+
   override _destroy(error: Error | null, done: Done): void {
     this.#hasEnded = true;
-    // Not the error: what was written before it is whole and the call's status says the rest. Half a write is not.
+    // Without the error: everything written before it is complete, and the call's status has the
+    // reason. A partial write is an error.
     if (this.writableLength === 0) this.#stream.destroy();
     else this.#stream.destroy(error ?? new Error('stream closed'));
     done(error);
@@ -127,7 +144,7 @@ export class SidechannelStream extends Duplex implements MayEndWrongly {
     this.#finishReading();
   };
 
-  /** What still comes is read and thrown away, else the stream's own end would never be seen. */
+  /** Reads and discards further data, because otherwise the stream's end would not be detected. */
   #finishReading(): void {
     this.#hasEnded = true;
     this.push(null);
@@ -136,30 +153,13 @@ export class SidechannelStream extends Duplex implements MayEndWrongly {
 
   #writeAll(chunks: readonly Buffer[], done: Done): void {
     const stream = this.#stream;
-    const last = chunks.length - 1;
-    stream.cork();
-    for (let index = 0; index <= last; index += 1) {
-      // In range by the loop's bounds.
-      const chunk = chunks[index] as Buffer;
-      const onWritten = index === last ? done : undefined;
-      if (this.#role === 'client') this.#writeFramed(chunk, onWritten);
-      else stream.write(chunk, onWritten);
-    }
-    stream.uncork();
-  }
-
-  #writeFramed(chunk: Buffer, done: Done | undefined): void {
-    let offset = 0;
-    while (chunk.length - offset > MAX_PACKET_PAYLOAD_BYTES) {
-      this.#stream.write(FULL_PACKET_HEADER);
-      this.#stream.write(chunk.subarray(offset, offset + MAX_PACKET_PAYLOAD_BYTES));
-      offset += MAX_PACKET_PAYLOAD_BYTES;
-    }
-    if (chunk.length === 0) {
-      this.#stream.write(chunk, done);
+    if (this.#role === 'client') {
+      writePackets(stream, chunks, PLAIN_FRAMING, done);
       return;
     }
-    this.#stream.write(packetHeader(chunk.length - offset));
-    this.#stream.write(offset === 0 ? chunk : chunk.subarray(offset), done);
+    stream.cork();
+    for (const [index, chunk] of chunks.entries())
+      stream.write(chunk, index === chunks.length - 1 ? done : undefined);
+    stream.uncork();
   }
 }

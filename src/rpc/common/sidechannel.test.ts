@@ -10,7 +10,7 @@ import { confirmSidechannel, openSidechannel, parseSidechannelId, readSidechanne
 import { SidechannelStream } from './sidechannel-stream.ts';
 import { FLAG, FRAME_TYPE } from './yamux/frame.ts';
 
-/** A sidechannel from end to end over a session in memory. */
+/** Opens both ends of a sidechannel over a session in memory. */
 async function openPair() {
   const sessions = sessionPair({ streamCloseTimeoutMs: 1000 }, { acceptBacklog: 1 });
   const opened = openSidechannel(sessions.server, 5n);
@@ -22,13 +22,13 @@ async function openPair() {
   return { ...sessions, near: client, far: await opened };
 }
 
-/** The server's end over a raw duplex. */
+/** Returns the server's end over a raw duplex. */
 function serverEnd() {
   const [near, far] = duplexPair();
   return { server: new SidechannelStream(near, 'server'), far };
 }
 
-test('the set-up is the magic and a signed id, answered by ok', async () => {
+test('the handshake is the magic and a signed id, answered by ok', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'server' });
 
   const opening = openSidechannel(session, 5n);
@@ -40,7 +40,7 @@ test('the set-up is the magic and a signed id, answered by ok', async () => {
   assert.ok((await opening) instanceof SidechannelStream);
 });
 
-test('both directions work at once, each ends on its own', async () => {
+test('both directions work concurrently, and each ends on its own', async () => {
   const { near, far, client } = await openPair();
 
   near.write('question');
@@ -69,7 +69,7 @@ test('the server still writes after the client half closed, and reads while the 
   assert.ok((await back).equals(Buffer.concat(Array.from({ length: 100 }, () => block))));
 });
 
-test('what the client writes is framed, at most 65516 bytes a packet, and the half close is 0000', async () => {
+test("the client's data is framed, at most 65516 bytes a packet, and the half close is 0000", async () => {
   const [near, far] = duplexPair();
   const client = new SidechannelStream(near, 'client');
   const received = buffer(far);
@@ -84,7 +84,7 @@ test('what the client writes is framed, at most 65516 bytes a packet, and the ha
   assert.equal(String(await received), expected);
 });
 
-test('empty packets carry nothing', async () => {
+test('empty packets carry no data', async () => {
   const { server, far } = serverEnd();
 
   far.write('0006ab000400050006cd0000'.replace('0005', '0005-'));
@@ -92,7 +92,7 @@ test('empty packets carry nothing', async () => {
   assert.equal(await text(server), 'ab-cd');
 });
 
-test('bytes behind the half close are ignored', async () => {
+test('bytes after the half close are ignored', async () => {
   const { server, far } = serverEnd();
 
   far.write('0006ab0000zzzz');
@@ -105,7 +105,11 @@ test('bytes behind the half close are ignored', async () => {
 for (const { name, input, message } of [
   { name: 'an end without half close', input: '0006ab', message: 'unexpected EOF' },
   { name: 'an end inside a packet', input: '0009ab', message: 'unexpected EOF' },
-  { name: 'an end inside a length', input: '00', message: 'pktLineSplitter: incomplete length prefix on "00"' },
+  {
+    name: 'an end inside a length',
+    input: '00',
+    message: 'pktLineSplitter: incomplete length prefix on "00"',
+  },
   { name: 'a delimiter packet', input: '0001', message: 'sidechannel: invalid header 1' },
   { name: 'a response end packet', input: '0002', message: 'sidechannel: invalid header 2' },
   { name: 'length 3', input: '0003', message: 'sidechannel: invalid header 3' },
@@ -122,7 +126,7 @@ for (const { name, input, message } of [
   });
 }
 
-test('a reader that waits holds the writer back', async () => {
+test('a slow reader slows the writer', async () => {
   const { near, far } = await openPair();
   let writtenBytes = 0;
 
@@ -136,7 +140,7 @@ test('a reader that waits holds the writer back', async () => {
   await writing;
 });
 
-test('payload goes through both ends without copies', async () => {
+test('payload passes both ends without copies', async () => {
   const { near, far } = await openPair();
   const [up, down] = [Buffer.alloc(50_000, 'u'), Buffer.alloc(50_000, 'd')];
 
@@ -147,7 +151,7 @@ test('payload goes through both ends without copies', async () => {
   assert.equal((await once(near, 'data'))[0].buffer, down.buffer);
 });
 
-test('a client that leaves fails the server, and the connection lives on', async () => {
+test("a client that disconnects fails the server's stream, and the connection stays open", async () => {
   const { near, far, server } = await openPair();
   const failed = once(far, 'error');
 
@@ -160,7 +164,7 @@ test('a client that leaves fails the server, and the connection lives on', async
   assert.ok((await server.ping()) >= 0);
 });
 
-test('a client that ends the stream right behind the set-up is noticed', async () => {
+test('a client that ends the stream right after the handshake is detected', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'server' });
   const opening = openSidechannel(session, 5n);
   await settle();
@@ -180,7 +184,7 @@ test('destroy after everything was written lets the client read all of it', asyn
   assert.equal((await buffer(near)).length, 200_000);
 });
 
-test('destroy with a write half done is an error for the client', async () => {
+test('destroy during a write is an error for the client', async () => {
   const { near, far } = await openPair();
 
   far.write(Buffer.alloc(600_000));
@@ -190,7 +194,18 @@ test('destroy with a write half done is an error for the client', async () => {
   await assert.rejects(buffer(near), /connection reset/);
 });
 
-test('without ids there is no sidechannel; of several ids the last counts', () => {
+test('a stream that was abandoned ends during a write, without an error for the client', async () => {
+  const { near, far } = await openPair();
+
+  far.write(Buffer.alloc(600_000));
+  await settle();
+  far.abandon();
+  far.destroy(new Error('context canceled'));
+
+  assert.ok((await buffer(near)).length < 600_000);
+});
+
+test('without ids there is no sidechannel; the last of several ids is used', () => {
   assert.throws(() => parseSidechannelId([]), {
     message: 'sidechannel: sidechannel-id not found in incoming metadata',
     isRetryable: false,
@@ -210,11 +225,21 @@ test('a plain connection has no sidechannels', async () => {
 });
 
 for (const { name, answer, message, isRetryable } of [
-  { name: 'another answer than ok', answer: 'no', message: 'sidechannel: expected ok, got "no"', isRetryable: false },
+  {
+    name: 'another answer than ok',
+    answer: 'no',
+    message: 'sidechannel: expected ok, got "no"',
+    isRetryable: false,
+  },
   { name: 'an end', answer: '', message: 'sidechannel: receive confirmation: EOF', isRetryable: true },
-  { name: 'half an answer', answer: 'o', message: 'sidechannel: receive confirmation: unexpected EOF', isRetryable: true },
+  {
+    name: 'half an answer',
+    answer: 'o',
+    message: 'sidechannel: receive confirmation: unexpected EOF',
+    isRetryable: true,
+  },
 ]) {
-  test(`${name} fails the set-up`, async () => {
+  test(`${name} fails the handshake`, async () => {
     const { session, peer } = sessionWithRawPeer({ role: 'server' });
 
     const opening = openSidechannel(session, 1n);
@@ -226,24 +251,30 @@ for (const { name, answer, message, isRetryable } of [
   });
 }
 
-test('a reset fails the set-up in a way that may be tried again', async () => {
+test('a reset fails the handshake with a retryable error', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'server' });
 
   const opening = openSidechannel(session, 1n);
   await settle();
   peer.frame(FRAME_TYPE.windowUpdate, FLAG.rst, 2, 0);
 
-  await assert.rejects(opening, { message: 'sidechannel: receive confirmation: connection reset', isRetryable: true });
+  await assert.rejects(opening, {
+    message: 'sidechannel: receive confirmation: connection reset',
+    isRetryable: true,
+  });
 });
 
-test('a session that is gone fails the set-up in a way that may be tried again', async () => {
+test('a closed session fails the handshake with a retryable error', async () => {
   const { server } = sessionPair();
   server.destroy();
 
-  await assert.rejects(openSidechannel(server, 1n), { message: 'sidechannel: open stream: session shutdown', isRetryable: true });
+  await assert.rejects(openSidechannel(server, 1n), {
+    message: 'sidechannel: open stream: session shutdown',
+    isRetryable: true,
+  });
 });
 
-test('a client that does not answer in time fails the set-up and not the connection', async () => {
+test('a client that does not answer in time fails the handshake and not the connection', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'server' });
 
   await assert.rejects(openSidechannel(session, 1n, { timeoutMs: 5 }), {
@@ -256,7 +287,7 @@ test('a client that does not answer in time fails the set-up and not the connect
   assert.equal(session.isEnded, false);
 });
 
-test('a client whose backlog stays full fails the set-up', async () => {
+test('a client whose backlog stays full fails the handshake', async () => {
   const { session } = sessionWithRawPeer({ role: 'server', acceptBacklog: 1 });
   await session.open();
 
@@ -283,9 +314,11 @@ test('two sidechannels of one connection with backlog 1 are set up one after the
   assert.deepEqual(await Promise.all(opened.map((stream) => text(stream))), ['for 1', 'for 2']);
 });
 
-test('an id that does not come is an error of the client', async () => {
+test('a missing id is an error of the client', async () => {
   const [near, far] = duplexPair();
   far.end('abc');
 
-  await assert.rejects(readSidechannelId(near), { message: 'sidechannel: fail to extract sidechannel ID: unexpected EOF' });
+  await assert.rejects(readSidechannelId(near), {
+    message: 'sidechannel: fail to extract sidechannel ID: unexpected EOF',
+  });
 });

@@ -23,23 +23,14 @@ export const STATUS_CODES: readonly StatusCode[] = [
 
 const NUMBERS = new Map(STATUS_CODES.map((code, number) => [code, number]));
 
-/** The number of a status on the wire. */
+/** Returns the number of a status on the wire. */
 export function statusNumber(code: StatusCode): number {
   return NUMBERS.get(code) ?? 2;
 }
 
-/** The status of a number; numbers that gRPC does not know become UNKNOWN, as the specification asks. */
+/**
+ * Returns the status of a number. Unknown numbers become UNKNOWN, as the specification requires.
+ */
 export function statusCode(number: number): StatusCode {
   return STATUS_CODES[number] ?? 'UNKNOWN';
-}
-
-/** grpc-go's spelling of a status (`NotFound`), as it stands in Gitaly's log lines and metric labels. */
-export function statusGoName(code: StatusCode): string {
-  if (code === 'OK') return 'OK';
-  if (code === 'CANCELLED') return 'Canceled';
-  return code
-    .toLowerCase()
-    .split('_')
-    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
-    .join('');
 }

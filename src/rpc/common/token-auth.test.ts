@@ -6,19 +6,22 @@ import { checkToken, signToken } from './token-auth.ts';
 const SECRET = 'the secret';
 const NOW = 1_700_000_000;
 
-function header(message: string, options: { scheme?: string; version?: string; secret?: string } = {}): string {
+function header(
+  message: string,
+  options: { scheme?: string; version?: string; secret?: string } = {},
+): string {
   const signature = createHmac('sha256', options.secret ?? SECRET)
     .update(message)
     .digest('hex');
   return `${options.scheme ?? 'Bearer'} ${options.version ?? 'v2'}.${signature}.${message}`;
 }
 
-test('a signed token is accepted by the one who knows the secret', () => {
+test('a signed token is accepted with the same secret', () => {
   assert.equal(checkToken(SECRET, signToken(SECRET, NOW + 0.9), NOW), undefined);
   assert.equal(signToken(SECRET, NOW + 0.9), header(String(NOW)));
 });
 
-test('the scheme and the hex digits are read in either case', () => {
+test('the scheme and the hex digits are case-insensitive', () => {
   const [, , token = ''] = /^(\w+) (.*)$/.exec(header(String(NOW))) ?? [];
   const [version, signature = '', message] = token.split('.');
 
@@ -40,7 +43,7 @@ test('a token more than 30 s old has expired', () => {
   });
 });
 
-test('a token more than 30 s ahead is of the future', () => {
+test('a token more than 30 s ahead is from the future', () => {
   assert.equal(
     checkToken(SECRET, header(String(NOW)), NOW - 30.001)?.message,
     "permission denied: token's validity window is in future",
@@ -65,7 +68,7 @@ for (const [name, value] of [
   });
 }
 
-test('another version is refused before its signature is looked at, and is not counted', () => {
+test('another version is refused before its signature is checked, and is not counted', () => {
   assert.deepEqual(checkToken(SECRET, 'Bearer v1.00.1', NOW), {
     code: 'PERMISSION_DENIED',
     message: 'permission denied: invalid token version',
@@ -89,10 +92,13 @@ for (const [message, expected] of [
   ['1700000000 ', 'parsing "1700000000 ": invalid syntax'],
   ['9223372036854775808', 'parsing "9223372036854775808": value out of range'],
 ] as const) {
-  test(`a signed message ${JSON.stringify(message)} is no time`, () => {
+  test(`a signed message ${JSON.stringify(message)} is not a time`, () => {
     const refusal = checkToken(SECRET, header(message), NOW);
 
-    assert.equal(refusal?.message, `permission denied: cannot parse timestamp: strconv.ParseInt: ${expected}`);
+    assert.equal(
+      refusal?.message,
+      `permission denied: cannot parse timestamp: strconv.ParseInt: ${expected}`,
+    );
     assert.equal(refusal?.reason, 'cannot parse timestamp');
   });
 }

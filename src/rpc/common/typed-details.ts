@@ -3,12 +3,15 @@ import { type Any, AnySchema, anyPack, anyUnpack } from '@bufbuild/protobuf/wkt'
 import type { ErrorDetail } from '#base/gitaly-error';
 import { registry } from '#wire/registry';
 
-/** Details as they travel. Those of a type that the wire does not know are left out. */
+/** Packs details for the wire. Details of an unknown type are omitted. */
 export function packDetails(details: readonly ErrorDetail[]): Any[] {
   return details.map(packDetail).filter((detail) => detail !== undefined);
 }
 
-/** The messages in details that travelled. One of an unknown type stays a `google.protobuf.Any`, so that a proxy can hand it on. */
+/**
+ * Unpacks received details. One of an unknown type stays a `google.protobuf.Any`, so that a proxy
+ * can pass it on.
+ */
 export function unpackDetails(details: readonly ErrorDetail[]): ErrorDetail[] {
   return details.map((detail) => (isMessage(detail, AnySchema) ? unpackDetail(detail) : detail));
 }
@@ -23,6 +26,6 @@ function unpackDetail(detail: Any): ErrorDetail {
   try {
     return anyUnpack(detail, registry) ?? detail;
   } catch {
-    return detail; // known type, broken content
+    return detail; // known type, malformed content
   }
 }

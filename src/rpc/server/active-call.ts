@@ -1,57 +1,80 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import { GitalyError, messageOf } from '#base/gitaly-error';
-import { encodeFrame, sizeOf, writeFrame } from '#rpc/common/grpc-frame';
-import { addMetadata } from '#rpc/common/grpc-headers';
-import type { IncomingFrames } from '#rpc/common/incoming-frames';
+import { clientMessageOf, GitalyError } from '#base/gitaly-error';
+import { encodeFrame, sizeOf, writeFrame } from '#rpc/common/grpc/grpc-frame';
+import { addMetadata } from '#rpc/common/grpc/grpc-headers';
+import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
+import { readyIn } from '#rpc/common/grpc/ready-responses';
 import type { Metadata } from '#rpc/common/metadata';
 import type { MethodInfo } from '#wire/method-info';
 import type { CallContext } from './call-context.ts';
+import type { Sender } from './connection/server-connection.ts';
 import { errorHeaders } from './error-headers.ts';
 import type { Peer } from './handler.ts';
+import type { ConnectionRequestLimits } from './request-limits.ts';
 import type { Route } from './route.ts';
 import type { RequestHook, ServerCall, ServerInterceptor } from './server-call.ts';
 
 const OK_TRAILERS: Readonly<OutgoingHttpHeaders> = { 'grpc-status': '0' };
-const RESPONSE_HEADERS: Readonly<OutgoingHttpHeaders> = { ':status': 200, 'content-type': 'application/grpc' };
+const RESPONSE_HEADERS: Readonly<OutgoingHttpHeaders> = {
+  ':status': 200,
+  'content-type': 'application/grpc',
+};
 const WITH_TRAILERS = { waitForTrailers: true, sendDate: false } as const;
 const TRAILERS_ONLY = { endStream: true, sendDate: false } as const;
-/** How often to look whether the status has left, when the client reads slowly. */
+/** Interval for checking whether the status has been sent to a client that reads slowly. */
 const RELEASE_RETRY_MS = 20;
-// The texts of grpc-go.
+// Texts of grpc-go.
 const BAD_REQUEST = 'grpc: error unmarshalling request';
 const BAD_MESSAGE = 'grpc: failed to unmarshal the received message';
 const NO_REQUEST = 'cardinality violation: received no request message from non-client-streaming RPC';
 
-/** Told of headers and messages that go out (keepalive enforcement). */
-type OnSent = (stream: ServerHttp2Stream) => void;
+/** Called for headers and messages that are sent (keepalive enforcement). */
+type OnSent = (sender: Sender) => void;
 
 /** One RPC from its headers to its trailers. */
-export class ActiveCall implements ServerCall {
+export class ActiveCall implements ServerCall, Sender {
   readonly context: CallContext;
   readonly isPublic: boolean;
+  readonly stream: ServerHttp2Stream;
+  hasSent = false;
   readonly startedAtMs = performance.now();
   requestMessages = 0;
   responseMessages = 0;
   requestBytes = 0;
   responseBytes = 0;
   readonly #route: Route;
-  readonly #stream: ServerHttp2Stream;
   readonly #incoming: IncomingFrames;
+  readonly #limits: ConnectionRequestLimits;
+  /** Gives back the memory of the request that was decoded last. */
+  #releaseRequest: (() => void) | undefined;
+  #isHandled = false;
   #hooks: RequestHook[] | undefined;
-  /** The response of a unary or client-streaming call, kept until the interceptors have agreed. */
+  /**
+   * The response of a unary or client-streaming call, kept until the interceptors have finished.
+   */
   #response: Uint8Array[] | undefined;
-  /** Set while the pump waits for room. */
-  #onRoom: (() => void) | undefined;
+  /** Set while sending waits for space. */
+  #onDrain: (() => void) | undefined;
   /** Set while responses are pulled: releases their source. */
   #onGone: (() => Promise<void>) | undefined;
   readonly #onSent: OnSent;
+  /** Set while the handler runs: ends the call without it. */
+  #onFail: ((error: GitalyError) => void) | undefined;
 
-  constructor(route: Route, context: CallContext, stream: ServerHttp2Stream, incoming: IncomingFrames, onSent: OnSent) {
+  constructor(
+    route: Route,
+    context: CallContext,
+    stream: ServerHttp2Stream,
+    incoming: IncomingFrames,
+    limits: ConnectionRequestLimits,
+    onSent: OnSent,
+  ) {
     this.context = context;
     this.isPublic = route.isPublic;
     this.#route = route;
-    this.#stream = stream;
+    this.stream = stream;
     this.#incoming = incoming;
+    this.#limits = limits;
     this.#onSent = onSent;
     context.onAbort = (reason) => this.#onAbort(reason);
     stream.on('aborted', () => context.abort(new GitalyError('CANCELLED', 'context canceled')));
@@ -78,6 +101,13 @@ export class ActiveCall implements ServerCall {
     this.#hooks.push(hook);
   }
 
+  fail(error: GitalyError): boolean {
+    if (this.#onFail === undefined) return false;
+    this.#onFail(error);
+    this.context.abort(error);
+    return true;
+  }
+
   /** Runs the interceptors and the handler and sends the status. Never rejects. */
   async run(interceptors: readonly ServerInterceptor[]): Promise<void> {
     let failure: GitalyError | undefined;
@@ -87,16 +117,38 @@ export class ActiveCall implements ServerCall {
       failure = this.#statusOf(error);
     }
     this.context.finish();
+    this.#isHandled = true;
+    this.#forgetRequest();
     try {
       this.#finish(failure);
     } catch {
-      this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR); // HTTP/2 refuses the answer; the client must not wait for it
+      // HTTP/2 refuses the response; the client must not wait for it
+      this.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     }
   }
 
   #intercept(interceptors: readonly ServerInterceptor[], index: number): Promise<void> {
     const interceptor = interceptors[index];
-    return interceptor === undefined ? this.#handle() : interceptor(this, () => this.#intercept(interceptors, index + 1));
+    return interceptor === undefined
+      ? this.#untilFailed()
+      : interceptor(this, () => this.#intercept(interceptors, index + 1));
+  }
+
+  /** Runs the handler, and stops waiting for it when the call fails meanwhile. */
+  #untilFailed(): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      this.#onFail = reject;
+      this.#handle().then(
+        () => {
+          this.#onFail = undefined;
+          resolve();
+        },
+        (error: unknown) => {
+          this.#onFail = undefined;
+          reject(error);
+        },
+      );
+    });
   }
 
   async #handle(): Promise<void> {
@@ -121,17 +173,20 @@ export class ActiveCall implements ServerCall {
   async #onlyRequest(): Promise<unknown> {
     const payload = await this.#incoming.next();
     if (payload === undefined) throw new GitalyError('INTERNAL', NO_REQUEST);
-    // More messages are passed over, as by the grpc-go that Gitaly is built with.
+    // Further messages are ignored, as by the version of grpc-go in Gitaly.
     return await this.#decode(payload);
   }
 
-  /** A plain iterator: a generator would cost three promises for each message. */
+  /** Returns a plain iterator, because a generator would cost three promises per message. */
   #requests(): AsyncIterableIterator<unknown> {
     const requests: AsyncIterableIterator<unknown> = {
       [Symbol.asyncIterator]: () => requests,
       next: async () => {
+        this.#forgetRequest();
         const payload = await this.#incoming.next();
-        return payload === undefined ? { done: true, value: undefined } : { done: false, value: await this.#decode(payload) };
+        return payload === undefined
+          ? { done: true, value: undefined }
+          : { done: false, value: await this.#decode(payload) };
       },
       return: async () => {
         this.#incoming.discard();
@@ -141,8 +196,29 @@ export class ActiveCall implements ServerCall {
     return requests;
   }
 
-  /** Not async unless a hook is: the common call pays no promise. */
+  /**
+   * Decodes a message. It is asynchronous only if a hook is or the message is large, so an ordinary
+   * call creates no promise.
+   */
   #decode(payload: Buffer): unknown {
+    return this.#limits.isLarge(payload) ? this.#decodeLarge(payload) : this.#decodeNow(payload);
+  }
+
+  async #decodeLarge(payload: Buffer): Promise<unknown> {
+    const count = (limit: number): number => this.#route.countElements(payload, limit);
+    const release = await this.#limits.admit(payload, count, this.context.signal);
+    // The handler may have ended without waiting for it.
+    if (this.#isHandled) release();
+    else this.#releaseRequest = release;
+    return await this.#decodeNow(payload);
+  }
+
+  #forgetRequest(): void {
+    this.#releaseRequest?.();
+    this.#releaseRequest = undefined;
+  }
+
+  #decodeNow(payload: Buffer): unknown {
     let message: unknown;
     try {
       message = this.#route.decode(payload);
@@ -160,13 +236,22 @@ export class ActiveCall implements ServerCall {
   }
 
   #encode(message: unknown): Uint8Array[] {
+    const ready = readyIn(message);
+    if (ready !== undefined) {
+      this.responseMessages += ready.count;
+      this.responseBytes += ready.messageBytes;
+      return [ready.frames];
+    }
     const chunks = this.#route.encode(message);
     this.responseMessages++;
     this.responseBytes += sizeOf(chunks);
     return encodeFrame(chunks);
   }
 
-  /** Pulls responses one at a time; a client that does not read stops the pulling, one that leaves ends it. */
+  /**
+   * Pulls responses one at a time. A client that does not read stops the pulling; one that
+   * disconnects ends it.
+   */
   async #send(responses: AsyncIterable<unknown>): Promise<void> {
     this.context.watchDeadline();
     const iterator = responses[Symbol.asyncIterator]();
@@ -182,9 +267,9 @@ export class ActiveCall implements ServerCall {
         if (this.context.abortReason !== undefined) throw this.context.abortReason;
         if (done) return;
         const frame = this.#encode(value);
-        if (!this.#stream.headersSent) this.#stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
-        this.#onSent(this.#stream);
-        if (!writeFrame(this.#stream, frame)) await this.#room();
+        if (!this.stream.headersSent) this.stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
+        this.#onSent(this);
+        if (!writeFrame(this.stream, frame)) await this.#drained();
       }
     } catch (error) {
       await release();
@@ -194,36 +279,39 @@ export class ActiveCall implements ServerCall {
     }
   }
 
-  /** Waits until the stream has room again. @throws the reason when the call is aborted meanwhile. */
-  async #room(): Promise<void> {
+  /** Waits until the stream has space. @throws the reason when the call is aborted meanwhile. */
+  async #drained(): Promise<void> {
     if (this.context.abortReason === undefined) {
       await new Promise<void>((resolve) => {
-        this.#onRoom = resolve;
-        this.#stream.once('drain', resolve);
+        this.#onDrain = resolve;
+        this.stream.once('drain', resolve);
       });
-      this.#onRoom = undefined;
+      this.#onDrain = undefined;
     }
     if (this.context.abortReason !== undefined) throw this.context.abortReason;
   }
 
   #onAbort(reason: GitalyError): void {
     this.#incoming.abort(reason);
-    this.#onRoom?.();
-    void this.#onGone?.(); // wakes iterators that wait in `next`; a generator is returned from when its `next` is done
+    this.#onDrain?.();
+    void this.#onGone?.(); // wakes iterators that wait in `next`; a generator returns when its `next` is done
   }
 
-  /** An error without a code, thrown after an abort, is taken for its consequence. */
+  /**
+   * Returns the status for an error. An error without a code that is thrown after an abort is
+   * treated as its consequence.
+   */
   #statusOf(error: unknown): GitalyError {
     if (error instanceof GitalyError) return error;
     const code = this.context.abortReason?.code ?? 'UNKNOWN';
-    return new GitalyError(code, messageOf(error), { cause: error });
+    return new GitalyError(code, clientMessageOf(error), { cause: error });
   }
 
   #finish(failure: GitalyError | undefined): void {
-    const stream = this.#stream;
+    const stream = this.stream;
     this.#incoming.discard();
     if (stream.destroyed || stream.closed) return;
-    this.#onSent(stream);
+    this.#onSent(this);
     const trailers = this.#trailers(failure);
     if (failure === undefined && this.#response !== undefined) {
       stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
@@ -238,28 +326,30 @@ export class ActiveCall implements ServerCall {
   #trailers(failure: GitalyError | undefined): OutgoingHttpHeaders {
     const extra = this.context.trailersInUse;
     if (failure === undefined && extra === undefined) return OK_TRAILERS;
-    const limit = this.#stream.session?.remoteSettings.maxHeaderListSize ?? Number.POSITIVE_INFINITY;
+    const limit = this.stream.session?.remoteSettings.maxHeaderListSize ?? Number.POSITIVE_INFINITY;
     const trailers = failure === undefined ? { ...OK_TRAILERS } : errorHeaders(failure, limit);
     if (extra !== undefined) addMetadata(trailers, extra);
     return trailers;
   }
 }
 
-/** Go's words for what is wrong with the bytes of a message. */
+/** Returns Go's text for a malformed message. */
 function decodeFailure(error: unknown): string {
-  return isUtf8Failure(error) ? 'string field contains invalid UTF-8' : 'proto: cannot parse invalid wire-format data';
+  return isUtf8Failure(error)
+    ? 'string field contains invalid UTF-8'
+    : 'proto: cannot parse invalid wire-format data';
 }
 
 function isUtf8Failure(error: unknown): boolean {
   return error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA';
 }
 
-/** Ends a source of responses. The call has its status already, so a failure to clean up cannot change it. */
+/** Ends a source of responses and ignores its errors: the call already has its status. */
 async function returnQuietly(iterator: AsyncIterator<unknown>): Promise<void> {
   try {
     await iterator.return?.();
   } catch {
-    // what the call ends with is known
+    // the call already has its status
   }
 }
 
@@ -271,16 +361,29 @@ async function runHooks(hooks: readonly RequestHook[], message: unknown, index: 
   return message;
 }
 
-/** Answers with a status alone. */
-export function respondTrailersOnly(stream: ServerHttp2Stream, trailers: OutgoingHttpHeaders, httpStatus = 200): void {
-  if (stream.destroyed || stream.closed) return; // the client has left
+/** Responds with only a status. */
+export function respondTrailersOnly(
+  stream: ServerHttp2Stream,
+  trailers: OutgoingHttpHeaders,
+  httpStatus = 200,
+): void {
+  if (stream.destroyed || stream.closed) return; // the client has disconnected
   stream.respond({ ...RESPONSE_HEADERS, ':status': httpStatus, ...trailers }, TRAILERS_ONLY);
   releaseSender(stream);
 }
 
-function endWith(stream: ServerHttp2Stream, trailers: OutgoingHttpHeaders, frame: readonly Uint8Array[]): void {
+function endWith(
+  stream: ServerHttp2Stream,
+  trailers: OutgoingHttpHeaders,
+  frame: readonly Uint8Array[],
+): void {
   stream.once('wantTrailers', () => {
-    stream.sendTrailers(trailers);
+    try {
+      stream.sendTrailers(trailers);
+    } catch {
+      // HTTP/2 refuses them; the client must not wait
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
     releaseSender(stream);
   });
   const [first] = frame;
@@ -293,8 +396,8 @@ function endWith(stream: ServerHttp2Stream, trailers: OutgoingHttpHeaders, frame
 }
 
 /**
- * Tells a client that still sends that nobody reads (RST_STREAM NO_ERROR). Not before the status has left: nghttp2 drops what is
- * queued for a stream that is to be reset.
+ * Tells a client that is still sending that its data is not read (RST_STREAM NO_ERROR). It waits
+ * until the status has been sent, because nghttp2 drops the queued data of a stream that is reset.
  */
 function releaseSender(stream: ServerHttp2Stream): void {
   if (!stream.readableEnded) setImmediate(closeWhenAnswered, stream);

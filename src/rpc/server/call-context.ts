@@ -6,11 +6,17 @@ import { Metadata } from '#rpc/common/metadata';
 import type { MethodInfo } from '#wire/method-info';
 import type { CallFlags, CallLog, HandlerContext, Peer } from './handler.ts';
 
-/** What the rooms above provide for contexts. Each is called at most once per call, at the first use of the property. */
+/**
+ * Implementations of context properties by the modules above. Each is called at most once per call,
+ * at the first use of the property.
+ */
 export interface ContextExtras {
-  /** Default: declared defaults are unknown here, so no flag is enabled. */
+  /**
+   * Returns the flags. Default: no flag is enabled, because their declared defaults are unknown
+   * here.
+   */
   flags?(headers: Metadata): CallFlags;
-  /** Default: fails as on a connection without a multiplexer. */
+  /** Opens a sidechannel. Default: fails as on a connection without a multiplexer. */
   openSidechannel?(headers: Metadata, peer: Peer, signal: AbortSignal): Promise<Duplex>;
 }
 
@@ -18,7 +24,10 @@ const NO_FLAGS: CallFlags = { isEnabled: () => false };
 /** setTimeout fires at once for longer delays. */
 const MAX_TIMER_MS = 2_147_483_647;
 
-/** The context of one call. Everything is lazy: a call that never asks for its signal has no AbortController and no timer. */
+/**
+ * The context of one call. Everything is created on demand: a call that does not use its signal has
+ * no AbortController and no timer.
+ */
 export class CallContext implements HandlerContext, CallLog {
   readonly method: MethodInfo;
   readonly headers: Metadata;
@@ -36,8 +45,14 @@ export class CallContext implements HandlerContext, CallLog {
   /** Called once when the call is aborted. */
   onAbort: ((reason: GitalyError) => void) | undefined;
 
-  /** `deadlineMs` is a point in time as of `Date.now()`. */
-  constructor(method: MethodInfo, headers: Metadata, peer: Peer, deadlineMs: number | undefined, extras: ContextExtras) {
+  /** Creates a context. `deadlineMs` is a time comparable with `Date.now()`. */
+  constructor(
+    method: MethodInfo,
+    headers: Metadata,
+    peer: Peer,
+    deadlineMs: number | undefined,
+    extras: ContextExtras,
+  ) {
     this.method = method;
     this.headers = headers;
     this.peer = peer;
@@ -81,24 +96,36 @@ export class CallContext implements HandlerContext, CallLog {
     return this.#trailers;
   }
 
-  /** The trailers when somebody asked for them. */
+  /** The trailers, if they were used. */
   get trailersInUse(): Metadata | undefined {
     return this.#trailers;
   }
 
   openSidechannel(): Promise<Duplex> {
-    if (this.#extras.openSidechannel !== undefined) return this.#extras.openSidechannel(this.headers, this.peer, this.signal);
-    return Promise.reject(new GitalyError('UNAVAILABLE', 'sidechannel: fail to extract mux session: non-multiplexed connection'));
+    if (this.#extras.openSidechannel !== undefined)
+      return this.#extras.openSidechannel(this.headers, this.peer, this.signal);
+    return Promise.reject(
+      new GitalyError('UNAVAILABLE', 'sidechannel: fail to extract mux session: non-multiplexed connection'),
+    );
   }
 
-  /** Why the call was aborted; `undefined` while it was not. */
+  /** The reason why the call was aborted; `undefined` if it was not. */
   get abortReason(): GitalyError | undefined {
     return this.#abortReason;
   }
 
-  /** Starts the deadline's timer, once. The signal and streaming calls need it; a unary call that never asks is spared. */
+  /**
+   * Starts the deadline's timer, once. The signal and streaming calls need it; a unary call without
+   * a signal does not.
+   */
   watchDeadline(): void {
-    if (this.deadlineMs === undefined || this.#timer !== undefined || this.#isOver || this.#abortReason !== undefined) return;
+    if (
+      this.deadlineMs === undefined ||
+      this.#timer !== undefined ||
+      this.#isOver ||
+      this.#abortReason !== undefined
+    )
+      return;
     const remainingMs = this.deadlineMs - Date.now();
     if (remainingMs <= 0) this.#expire();
     else if (remainingMs <= MAX_TIMER_MS) this.#timer = setTimeout(() => this.#expire(), remainingMs);
@@ -113,7 +140,7 @@ export class CallContext implements HandlerContext, CallLog {
     this.onAbort?.(reason);
   }
 
-  /** The handler is done: nothing aborts any more. */
+  /** Marks the handler as done: nothing can abort the call any more. */
   finish(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { callable } from '#rpc/common/grpc-method';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { all, connectTo, only } from '#testkit/in-process-rpc';
 import { steady } from '#testkit/until';
 import { BlobService } from '#wire/gen/blob_pb';
@@ -17,11 +17,12 @@ const receivePack = callable(SSHService.method.sSHReceivePack);
 test('a deadline ends the call on both sides', async () => {
   const reasons: unknown[] = [];
   const done = Promise.withResolvers<void>();
+  // Long enough for the call to reach the handler on a busy machine.
   await using server = connectTo({
     services: [
       serve(CommitService, {
         findCommit: async (_request, { signal, deadline }) => {
-          assert.ok(deadline !== undefined && deadline.getTime() - Date.now() <= 50);
+          assert.ok(deadline !== undefined && deadline.getTime() - Date.now() <= 1000);
           await new Promise((resolve) => signal.addEventListener('abort', resolve));
           reasons.push(signal.reason);
           done.resolve();
@@ -31,21 +32,25 @@ test('a deadline ends the call on both sides', async () => {
     ],
   });
 
-  await assert.rejects(only(server.channel.invoke(findCommit, [{}], { timeoutMs: 50 })), {
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}], { timeoutMs: 1000 })), {
     code: 'DEADLINE_EXCEEDED',
     message: 'context deadline exceeded',
   });
   await done.promise;
-  assert.ok(reasons[0] instanceof GitalyError && ['DEADLINE_EXCEEDED', 'CANCELLED'].includes(reasons[0].code));
+  assert.ok(
+    reasons[0] instanceof GitalyError && ['DEADLINE_EXCEEDED', 'CANCELLED'].includes(reasons[0].code),
+  );
 });
 
-test('a deadline in the past is not even sent', async () => {
+test('a deadline in the past is not sent', async () => {
   await using server = connectTo({ services: [] });
 
-  await assert.rejects(only(server.channel.invoke(findCommit, [{}], { deadline: new Date(0) })), { code: 'DEADLINE_EXCEEDED' });
+  await assert.rejects(only(server.channel.invoke(findCommit, [{}], { deadline: new Date(0) })), {
+    code: 'DEADLINE_EXCEEDED',
+  });
 });
 
-/** A stream without end that remembers how far it got and how it ended. */
+/** Returns an endless stream that records how far it was read and how it ended. */
 function endless() {
   const state = { yielded: 0, isReturned: false, context: undefined as HandlerContext | undefined };
   const ended = Promise.withResolvers<void>();
@@ -88,7 +93,8 @@ test('an AbortSignal cancels the call on both sides', async () => {
 
   await assert.rejects(
     async () => {
-      for await (const _ of server.channel.invoke(getBlob, [{}], { signal: controller.signal })) controller.abort();
+      for await (const _ of server.channel.invoke(getBlob, [{}], { signal: controller.signal }))
+        controller.abort();
     },
     { code: 'CANCELLED', message: 'context canceled' },
   );
@@ -136,7 +142,7 @@ test('a slow handler stops the sender', async () => {
   assert.equal((await only(call)).exitStatus?.value, 20_000_000);
 });
 
-test('a handler that does not read to the end stops the sender for good', async () => {
+test('a handler that does not read to the end stops the sender permanently', async () => {
   const left = Promise.withResolvers<void>();
   await using server = connectTo({
     services: [
@@ -186,7 +192,10 @@ test('a source of requests that fails ends the call with its error', async () =>
     throw new GitalyError('DATA_LOSS', 'disk on fire');
   })();
 
-  await assert.rejects(all(server.channel.invoke(receivePack, failing)), { code: 'DATA_LOSS', message: 'disk on fire' });
+  await assert.rejects(all(server.channel.invoke(receivePack, failing)), {
+    code: 'DATA_LOSS',
+    message: 'disk on fire',
+  });
 });
 
 test('a graceful stop lets running calls finish and refuses new ones', async () => {
@@ -218,7 +227,7 @@ test('a graceful stop lets running calls finish and refuses new ones', async () 
   assert.equal(server.channel.state, 'closed');
 });
 
-test('a hard stop aborts what still runs', async () => {
+test('a hard stop aborts running calls', async () => {
   const { state, service } = endless();
   await using server = connectTo({ services: [service] });
   const call = server.channel.invoke(getBlob, [{}]);
@@ -231,7 +240,7 @@ test('a hard stop aborts what still runs', async () => {
   await assert.rejects(all(call), { code: 'UNAVAILABLE' });
 });
 
-test('a client that vanishes cancels its calls', async () => {
+test('a client that disconnects cancels its calls', async () => {
   const { state, service, ended } = endless();
   await using server = connectTo({ services: [service] });
   const call = server.channel.invoke(getBlob, [{}]);

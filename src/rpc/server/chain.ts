@@ -2,35 +2,53 @@ import type { AccessLogOptions } from './interceptors/access-log.ts';
 import { accessLog } from './interceptors/access-log.ts';
 import { type AuthenticationOptions, authenticate } from './interceptors/authentication.ts';
 import { type CacheInvalidationOptions, invalidateCaches } from './interceptors/cache-invalidation.ts';
+import { addCostTrailer } from './interceptors/cost-trailer.ts';
+import { type RecoverOptions, recoverExceptions } from './interceptors/recover-exceptions.ts';
+import { type MaintenanceScheduler, scheduleMaintenance } from './interceptors/schedule-maintenance.ts';
 import { mapStatus, rewriteAborted } from './interceptors/status-mapping.ts';
 import type { ServerInterceptor } from './server-call.ts';
 
 export interface ChainOptions {
-  /** Counts calls and measures them; sees the status that the client gets. */
+  /** Counts and measures calls; sees the client's status. */
   readonly metrics: ServerInterceptor;
-  /** Lets child processes be counted for the call that starts them. */
+  /** Assigns child processes to the call that starts them. */
   readonly rememberCall: ServerInterceptor;
+  /** Ends what a call counts for among those that run processes. */
+  readonly countGitCalls: ServerInterceptor;
   readonly accessLog: AccessLogOptions;
   readonly authentication: AuthenticationOptions;
   readonly cacheInvalidation: CacheInvalidationOptions;
+  /** Without one no maintenance starts by itself. */
+  readonly maintenance: MaintenanceScheduler | undefined;
+  readonly exceptions: RecoverOptions;
 }
 
-/** What runs around every call, outermost first, each with the reason for its place. */
+/**
+ * Returns the interceptors of every call, outermost first, each with the reason for its position.
+ */
 export function interceptorChain(options: ChainOptions): readonly ServerInterceptor[] {
   return [
-    // Outermost, so that refused calls count too and the code is the one on the wire.
+    // Outermost, so that refused calls are counted too, with the code on the wire.
     options.metrics,
-    // Sees final codes and texts, and everything the handler added to the line.
+    // Sees final codes and texts, and all fields that the handler added.
     accessLog(options.accessLog),
-    // Outside the mapping: it looks at the code that the mapping decided on.
+    // Outside the mapping, because it needs the mapped code.
     rewriteAborted,
     // Outside authentication, so that every error has a code from here on.
     mapStatus,
-    // Before anything that reads a message or waits: strangers cost nothing.
+    // Before anything that reads a message or waits, so that unauthenticated callers cost nothing.
     authenticate(options.authentication),
+    // Not on calls that were refused.
+    addCostTrailer,
     // Around everything that may start a process, and not around calls that were refused.
     options.rememberCall,
-    // Innermost: only calls that really run are changes.
+    // Inside, as it needs the call; around the handler, which starts the processes.
+    options.countGitCalls,
+    // Only calls that are executed are changes; outside the marks of the caches, which end first.
+    ...(options.maintenance === undefined ? [] : [scheduleMaintenance(options.maintenance)]),
+    // Only calls that are executed are changes.
     invalidateCaches(options.cacheInvalidation),
+    // Innermost, so that the others see an error like any other.
+    recoverExceptions(options.exceptions),
   ];
 }

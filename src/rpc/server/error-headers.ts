@@ -1,39 +1,87 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { GitalyError } from '#base/gitaly-error';
+import { percentEncode } from '#rpc/common/grpc/percent-encoding';
 import { GRPC_MESSAGE, GRPC_STATUS, GRPC_STATUS_DETAILS } from '#rpc/common/header-names';
-import { percentEncode } from '#rpc/common/percent-encoding';
 import { statusNumber } from '#rpc/common/status-code';
 import { packDetails } from '#rpc/common/typed-details';
 import { StatusSchema } from '#wire/gen/google/rpc/status_pb';
+import { shortenText, shortenTexts } from './shorten-texts.ts';
 
 /** HPACK counts 32 bytes for every header besides its name and value (RFC 7541, 4.1). */
 const HEADER_OVERHEAD_BYTES = 32;
-/** Room for the headers around a status: `:status`, `content-type`, `grpc-status` and a few trailers of a handler. */
+/**
+ * Space for the headers around a status: `:status`, `content-type`, `grpc-status` and a few
+ * trailers of a handler.
+ */
 const RESERVED_BYTES = 1024;
 
 /**
- * The headers that end a call with an error. What the peer's limit on header lists (`maxBytes`) has no room for is given up:
- * first the details, then the end of the message. The code always arrives.
+ * Shorter texts are left alone: ids and names of references, which a client needs whole. Where they
+ * do not fit either, there are no details.
+ */
+const MIN_TEXT_BYTES = 256;
+
+/**
+ * Returns the headers that end a call with an error. Where the peer's limit on header lists
+ * (`maxBytes`) has no space for all of them, the message and the texts in the details (a hook's
+ * output) are shortened to the same length, so that a client still finds a detail of the type that
+ * it looks for. The code always arrives.
  */
 export function errorHeaders(error: GitalyError, maxBytes: number): OutgoingHttpHeaders {
-  let room = maxBytes - RESERVED_BYTES;
-  const headers: OutgoingHttpHeaders = { [GRPC_STATUS]: String(statusNumber(error.code)) };
-  if (error.message !== '') {
-    const message = percentEncode(error.message.toWellFormed());
-    const available = room - GRPC_MESSAGE.length - HEADER_OVERHEAD_BYTES;
-    headers[GRPC_MESSAGE] = message.length <= available ? message : message.slice(0, Math.max(available, 0)).replace(/%.?$/, '');
-    room -= Math.min(message.length, available) + GRPC_MESSAGE.length + HEADER_OVERHEAD_BYTES;
+  const space = maxBytes - RESERVED_BYTES;
+  const headers = { [GRPC_STATUS]: String(statusNumber(error.code)) };
+  const whole = { ...messageHeader(error.message), ...detailsHeader(error) };
+  if (sizeOf(whole) <= space) return { ...headers, ...whole };
+  const shortened = error.details.length === 0 ? undefined : shortenedHeaders(error, space);
+  return { ...headers, ...(shortened ?? cutMessageHeader(error.message, space)) };
+}
+
+type Headers = Readonly<Record<string, string>>;
+
+/** Shortens the texts as little as needed; `undefined` when that is too much. */
+function shortenedHeaders(error: GitalyError, space: number): Headers | undefined {
+  let found: Headers | undefined;
+  let [low, high] = [MIN_TEXT_BYTES, Math.max(space, MIN_TEXT_BYTES)];
+  while (low <= high) {
+    const middle = (low + high) >>> 1;
+    const { code } = error;
+    const message = shortenText(error.message.toWellFormed(), middle);
+    const details = shortenTexts(error.details, middle);
+    const headers = { ...messageHeader(message), ...detailsHeader({ code, message, details }) };
+    if (sizeOf(headers) <= space) {
+      found = headers;
+      low = middle + 1;
+    } else high = middle - 1;
   }
-  if (error.details.length > 0) {
-    const details = Buffer.from(packStatus(error)).toString('base64').replace(/=+$/, '');
-    if (details.length + GRPC_STATUS_DETAILS.length + HEADER_OVERHEAD_BYTES <= room) headers[GRPC_STATUS_DETAILS] = details;
-  }
-  return headers;
+  return found;
+}
+
+function cutMessageHeader(message: string, space: number): Headers {
+  const available = Math.max(space - GRPC_MESSAGE.length - HEADER_OVERHEAD_BYTES, 0);
+  const encoded = percentEncode(message.toWellFormed());
+  if (encoded.length <= available) return messageHeader(message);
+  return { [GRPC_MESSAGE]: encoded.slice(0, available).replace(/%.?$/, '') };
+}
+
+function messageHeader(message: string): Headers {
+  return message === '' ? {} : { [GRPC_MESSAGE]: percentEncode(message.toWellFormed()) };
 }
 
 /** Code, message and details as `google.rpc.Status`. */
-function packStatus({ code, details, message }: GitalyError): Uint8Array {
+function detailsHeader({
+  code,
+  details,
+  message,
+}: Pick<GitalyError, 'code' | 'details' | 'message'>): Headers {
+  if (details.length === 0) return {};
   const status = create(StatusSchema, { code: statusNumber(code), message, details: packDetails(details) });
-  return toBinary(StatusSchema, status);
+  const bytes = Buffer.from(toBinary(StatusSchema, status));
+  return { [GRPC_STATUS_DETAILS]: bytes.toString('base64').replace(/=+$/, '') };
+}
+
+/** The size of headers as HPACK counts it. */
+function sizeOf(headers: Headers): number {
+  const sizes = Object.entries(headers).map(([name, value]) => name.length + value.length);
+  return sizes.reduce((total, size) => total + size + HEADER_OVERHEAD_BYTES, 0);
 }

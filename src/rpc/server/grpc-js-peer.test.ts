@@ -2,11 +2,18 @@ import assert from 'node:assert/strict';
 import { connect as dial } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { create, type DescMethod, fromBinary, type MessageInitShape, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMethod,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { GitalyError } from '#base/gitaly-error';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc-channel';
-import { callable } from '#rpc/common/grpc-method';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { statusError } from '#rpc/common/status-details';
 import { unpackDetails } from '#rpc/common/typed-details';
 import { all, listen, only } from '#testkit/in-process-rpc';
@@ -17,7 +24,7 @@ import { RepositoryService } from '#wire/gen/repository_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { serve } from './handler.ts';
 
-/** grpc-js's description of a generated method. */
+/** Returns grpc-js's description of a generated method. */
 function definition<M extends DescMethod>(method: M) {
   type Input = MessageShape<M['input']>;
   type Output = MessageShape<M['output']>;
@@ -27,7 +34,7 @@ function definition<M extends DescMethod>(method: M) {
     responseStream: method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming',
     requestSerialize: (message: MessageInitShape<M['input']>) =>
       Buffer.from(toBinary(method.input, create(method.input, message))),
-    // fromBinary gives the shape of the descriptor that it is given
+    // fromBinary returns the shape of the given descriptor
     requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes) as Input,
     responseSerialize: (message: MessageInitShape<M['output']>) =>
       Buffer.from(toBinary(method.output, create(method.output, message))),
@@ -40,7 +47,8 @@ const restoreCustomHooks = definition(RepositoryService.method.restoreCustomHook
 const receivePack = definition(SSHService.method.sSHReceivePack);
 const DETAIL = create(LimitErrorSchema, { errorMessage: 'too many' });
 
-// --- grpc-js as the client of our server -----------------------------------------------------------------------------------
+// --- grpc-js as the client of our server
+// -----------------------------------------------------------------------------------
 
 const states = { aborted: [] as unknown[], produced: 0 };
 
@@ -61,7 +69,8 @@ const OUR_SERVICES = [
   }),
   serve(RepositoryService, {
     restoreCustomHooks: async (requests) => {
-      for await (const { data } of requests) if (data.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty data');
+      for await (const { data } of requests)
+        if (data.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty data');
       return {};
     },
   }),
@@ -81,7 +90,10 @@ const OUR_SERVICES = [
 
 interface JsClient extends AsyncDisposable {
   readonly client: grpc.Client;
-  unary(revision: string, options?: { metadata?: grpc.Metadata; call?: grpc.CallOptions }): Promise<UnaryResult>;
+  unary(
+    revision: string,
+    options?: { metadata?: grpc.Metadata; call?: grpc.CallOptions },
+  ): Promise<UnaryResult>;
   bidi(): grpc.ClientDuplexStream<
     MessageInitShape<typeof SSHService.method.sSHReceivePack.input>,
     MessageShape<typeof SSHService.method.sSHReceivePack.output>
@@ -119,9 +131,16 @@ async function jsClient(options: grpc.ClientOptions = {}): Promise<JsClient> {
               answer = [error, response];
             },
           )
-          .on('status', (status) => setImmediate(() => resolve({ error: answer[0], response: answer[1], status })));
+          .on('status', (status) =>
+            setImmediate(() => resolve({ error: answer[0], response: answer[1], status })),
+          );
       }),
-    bidi: () => client.makeBidiStreamRequest(receivePack.path, receivePack.requestSerialize, receivePack.responseDeserialize),
+    bidi: () =>
+      client.makeBidiStreamRequest(
+        receivePack.path,
+        receivePack.requestSerialize,
+        receivePack.responseDeserialize,
+      ),
     [Symbol.asyncDispose]: async () => {
       client.close();
       await server[Symbol.asyncDispose]();
@@ -186,18 +205,20 @@ test('grpc-js client: large messages both ways, and the limit', async () => {
   );
 });
 
-test('grpc-js client: gzip requests are understood', async () => {
+test('grpc-js client: gzip requests are decompressed', async () => {
   await using js = await jsClient({ 'grpc.default_compression_algorithm': grpc.compressionAlgorithms.gzip });
 
   assert.equal((await js.unary('x')).response?.commit?.id, 'abc');
   assert.equal((await js.unary('fail')).error?.code, grpc.status.NOT_FOUND);
 });
 
-test('grpc-js client: a half-closed stream still gets its answers', async () => {
+test('grpc-js client: a half-closed stream still receives its responses', async () => {
   await using js = await jsClient();
   const call = js.bidi();
   const seen: unknown[] = [];
-  call.on('data', (message) => seen.push(message.exitStatus?.value ?? Buffer.from(message.stdout).toString()));
+  call.on('data', (message) =>
+    seen.push(message.exitStatus?.value ?? Buffer.from(message.stdout).toString()),
+  );
 
   call.write({ stdin: Buffer.from('a') });
   call.write({ stdin: Buffer.from('b') });
@@ -208,7 +229,7 @@ test('grpc-js client: a half-closed stream still gets its answers', async () => 
   assert.equal(status.code, grpc.status.OK);
 });
 
-test('grpc-js client: a slow reader stops our generator, a reader that leaves ends it', async () => {
+test('grpc-js client: a slow reader stops our generator, and a reader that stops early ends it', async () => {
   await using js = await jsClient();
   const call = js.bidi();
   call.on('error', () => {});
@@ -222,7 +243,7 @@ test('grpc-js client: a slow reader stops our generator, a reader that leaves en
   while (states.aborted.length === 0) await delay(5);
 });
 
-test('grpc-js client: a server that answers before it has read everything', async () => {
+test('grpc-js client: a server that responds before it has read everything', async () => {
   await using js = await jsClient();
   const answered = Promise.withResolvers<grpc.ServiceError | null>();
   const call = js.client.makeClientStreamRequest(
@@ -242,12 +263,15 @@ test('grpc-js client: a server that answers before it has read everything', asyn
 test('grpc-js client: many calls at once on one connection', async () => {
   await using js = await jsClient();
 
-  const results = await Promise.all(Array.from({ length: 500 }, (_, i) => js.unary(i % 2 === 0 ? 'x' : 'fail')));
+  const results = await Promise.all(
+    Array.from({ length: 500 }, (_, i) => js.unary(i % 2 === 0 ? 'x' : 'fail')),
+  );
 
   assert.equal(results.filter(({ response }) => response?.commit?.id === 'abc').length, 250);
 });
 
-// --- our client with a grpc-js server --------------------------------------------------------------------------------------
+// --- our client with a grpc-js server
+// --------------------------------------------------------------------------------------
 
 interface JsServer extends AsyncDisposable {
   readonly channel: GrpcChannel;
@@ -278,7 +302,11 @@ async function jsServer(): Promise<JsServer> {
         for (const id of call.metadata.get('x-id')) initial.add('x-echo', id);
         call.sendMetadata(initial);
         for (const value of call.metadata.get('x-raw-bin')) trailers.add('x-echo-bin', value);
-        callback(null, { commit: { id: 'abc', body: Buffer.alloc(what === 'large' ? 5_000_000 : 1000) } }, trailers);
+        callback(
+          null,
+          { commit: { id: 'abc', body: Buffer.alloc(what === 'large' ? 5_000_000 : 1000) } },
+          trailers,
+        );
       },
     },
   );
@@ -286,7 +314,10 @@ async function jsServer(): Promise<JsServer> {
     { receivePack },
     {
       receivePack: (
-        call: grpc.ServerDuplexStream<MessageShape<ReceivePack['input']>, MessageInitShape<ReceivePack['output']>>,
+        call: grpc.ServerDuplexStream<
+          MessageShape<ReceivePack['input']>,
+          MessageInitShape<ReceivePack['output']>
+        >,
       ) => {
         call.on('cancelled', () => states.aborted.push('stream'));
         call.on('error', () => {});
@@ -322,7 +353,9 @@ const ourReceivePack = callable(SSHService.method.sSHReceivePack);
 test('grpc-js server: unary call with metadata, initial metadata and trailers', async () => {
   await using js = await jsServer();
 
-  const call = js.channel.invoke(ourFindCommit, [{}], { metadata: { 'x-id': ['1', '2'], 'x-raw-bin': Buffer.of(0, 255, 1) } });
+  const call = js.channel.invoke(ourFindCommit, [{}], {
+    metadata: { 'x-id': ['1', '2'], 'x-raw-bin': Buffer.of(0, 255, 1) },
+  });
   const { commit } = await only(call);
 
   assert.equal(commit?.id, 'abc');
@@ -337,17 +370,26 @@ test('grpc-js server: errors and unknown methods', async () => {
     code: 'NOT_FOUND',
     message: 'grün: 100%',
   });
-  await assert.rejects(only(js.channel.invoke(callable(CommitService.method.listCommits), [{}])), { code: 'UNIMPLEMENTED' });
+  await assert.rejects(only(js.channel.invoke(callable(CommitService.method.listCommits), [{}])), {
+    code: 'UNIMPLEMENTED',
+  });
 });
 
 test('grpc-js server: deadline and cancellation reach the server', async () => {
   await using js = await jsServer();
 
-  await assert.rejects(only(js.channel.invoke(ourFindCommit, [{ revision: Buffer.from('wait') }], { timeoutMs: 50 })), {
-    code: 'DEADLINE_EXCEEDED',
-  });
   await assert.rejects(
-    only(js.channel.invoke(ourFindCommit, [{ revision: Buffer.from('wait') }], { signal: AbortSignal.timeout(50) })),
+    only(js.channel.invoke(ourFindCommit, [{ revision: Buffer.from('wait') }], { timeoutMs: 50 })),
+    {
+      code: 'DEADLINE_EXCEEDED',
+    },
+  );
+  await assert.rejects(
+    only(
+      js.channel.invoke(ourFindCommit, [{ revision: Buffer.from('wait') }], {
+        signal: AbortSignal.timeout(50),
+      }),
+    ),
     { code: 'CANCELLED' },
   );
   while (states.aborted.length < 2) await delay(5);
@@ -389,7 +431,7 @@ test('grpc-js server: breaking out of the loop cancels', async () => {
   while (states.aborted.length === 0) await delay(5);
 });
 
-test('grpc-js server: one that vanishes makes calls fail as unavailable', async () => {
+test('grpc-js server: calls fail as unavailable when it disconnects', async () => {
   await using js = await jsServer();
   const call = js.channel.invoke(ourFindCommit, [{ revision: Buffer.from('wait') }]);
   const failed = assert.rejects(all(call), { code: 'UNAVAILABLE' });

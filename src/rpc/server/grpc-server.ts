@@ -1,19 +1,22 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { BriefSet } from '#base/brief-set';
 import { GitalyError } from '#base/gitaly-error';
-import { ACCEPTED_ENCODINGS, parseEncoding } from '#rpc/common/grpc-compression';
-import { MAX_RECEIVE_MESSAGE_BYTES } from '#rpc/common/grpc-frame';
-import { parseGrpcTimeout } from '#rpc/common/grpc-timeout';
+import { ACCEPTED_ENCODINGS, parseEncoding } from '#rpc/common/grpc/grpc-compression';
+import { MAX_RECEIVE_MESSAGE_BYTES } from '#rpc/common/grpc/grpc-frame';
+import { parseGrpcTimeout } from '#rpc/common/grpc/grpc-timeout';
+import { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import { GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT } from '#rpc/common/header-names';
-import { IncomingFrames } from '#rpc/common/incoming-frames';
 import { Metadata } from '#rpc/common/metadata';
 import { ActiveCall, respondTrailersOnly } from './active-call.ts';
 import { CallContext, type ContextExtras } from './call-context.ts';
+import { CallStarts } from './call-starts.ts';
+import { DEFAULT_KEEPALIVE, type KeepalivePolicy, ServerConnection } from './connection/server-connection.ts';
 import { errorHeaders } from './error-headers.ts';
 import type { Peer, ServedService } from './handler.ts';
+import { ConnectionRequestLimits, RequestLimits } from './request-limits.ts';
 import { type RawMethod, type Route, rawRoute, routesOf } from './route.ts';
 import type { ServerInterceptor } from './server-call.ts';
-import { DEFAULT_KEEPALIVE, type KeepalivePolicy, ServerConnection } from './server-connection.ts';
 
 export interface GrpcServerOptions {
   readonly services: readonly ServedService[];
@@ -22,20 +25,20 @@ export interface GrpcServerOptions {
   /** Default 4 MiB, gRPC's default. */
   readonly maxReceiveMessageBytes?: number;
   readonly keepalive?: Partial<KeepalivePolicy>;
-  /** What contexts offer besides the transport's own: flags, sidechannels. */
+  /** Properties of contexts that the transport does not provide: flags, sidechannels. */
   readonly contextExtras?: ContextExtras;
-  /** Asked for methods of no registered service; `undefined` answers UNIMPLEMENTED. */
+  /** Returns the handler for a method of no registered service; `undefined` for UNIMPLEMENTED. */
   readonly unknownMethod?: (path: string, headers: Metadata) => RawMethod | undefined;
-  /** Told about connections that ended with an error. */
+  /** Called for connections that ended with an error. */
   readonly onConnectionError?: (error: Error, peer: Peer) => void;
 }
 
-/** How long a hard stop waits for handlers to notice that they were aborted. */
+/** Time for which a hard stop waits for handlers to notice the abort. */
 const ABORT_GRACE_MS = 5000;
 const CONTENT_TYPE = /^application\/grpc(?:[+;]|$)/;
 const ROUTE_PATH = /^\/(?<service>[^/]+)\/(?<method>[^/]+)$/;
 
-/** Serves gRPC on connections that somebody else has accepted. */
+/** Serves gRPC on accepted connections. */
 export class GrpcServer {
   readonly #options: GrpcServerOptions;
   readonly #interceptors: readonly ServerInterceptor[];
@@ -45,9 +48,14 @@ export class GrpcServer {
   readonly #routes = new Map<string, Route>();
   readonly #services = new Set<string>();
   readonly #connections = new Set<ServerConnection>();
-  readonly #calls = new Set<ActiveCall>();
-  /** Those who wait for the last call and connection to end; a second, harder stop may join the first. */
+  readonly #calls = new BriefSet<ActiveCall>();
+  /**
+   * Callers that wait for the last call and connection to end; a second, harder stop may join the
+   * first.
+   */
   readonly #idleWaiters = new Set<() => void>();
+  readonly #starts = new CallStarts<ServerConnection>();
+  readonly #requestLimits = new RequestLimits();
   #isStopping = false;
 
   constructor(options: GrpcServerOptions) {
@@ -62,24 +70,34 @@ export class GrpcServer {
     }
   }
 
-  /** Calls that have started and not yet sent their status. */
+  /** Number of calls that have started and not yet sent their status. */
   get activeCalls(): number {
     return this.#calls.size;
   }
 
-  /** Connections that are open. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#connections.size;
   }
 
-  /** Serves HTTP/2 on a connection until either side closes it. The server owns the duplex from here on. */
+  /**
+   * Serves HTTP/2 on a connection until either side closes it. The server then owns the duplex.
+   */
   serveConnection(duplex: Duplex, peer: Peer): void {
     if (this.#isStopping || duplex.destroyed) {
       duplex.destroy();
       return;
     }
+    const limits = new ConnectionRequestLimits(this.#requestLimits);
     const connection: ServerConnection = new ServerConnection(duplex, this.#keepalive, {
-      onStream: (stream, headers, rawHeaders) => this.#accept(connection, peer, stream, headers, rawHeaders),
+      onStream: (stream, headers, rawHeaders) => {
+        stream.on('error', ignore); // a reset by the peer; the call learns of it by 'aborted'
+        this.#starts.add(connection, () => {
+          if (stream.destroyed || stream.closed) return false; // reset before it was handled
+          this.#accept({ connection, peer, limits }, stream, headers, rawHeaders);
+          return true;
+        });
+      },
       onClose: (error) => {
         this.#connections.delete(connection);
         if (error !== undefined) this.#options.onConnectionError?.(error, peer);
@@ -90,15 +108,18 @@ export class GrpcServer {
   }
 
   /**
-   * Stops: no new connections, GOAWAY on the open ones, running calls may finish for `graceMs`; then they are aborted (UNAVAILABLE)
-   * and the connections cut. Resolves when all handlers are done, at the latest 5 s after the cut.
+   * Stops the server: no new connections, GOAWAY on the open ones. Running calls may finish for
+   * `graceMs`; then they are aborted (UNAVAILABLE) and the connections closed. Resolves when all
+   * handlers are done, at most 5 s after that.
    */
   async shutdown({ graceMs }: { graceMs: number }): Promise<void> {
     this.#isStopping = true;
     for (const connection of this.#connections) connection.drain();
     if (await this.#idleWithin(graceMs)) return;
-    for (const call of this.#calls) call.context.abort(new GitalyError('UNAVAILABLE', 'server is shutting down'));
-    await new Promise(setImmediate); // handlers that only waited for the signal get their status out
+    for (const call of this.#calls)
+      call.context.abort(new GitalyError('UNAVAILABLE', 'server is shutting down'));
+    // lets handlers that only waited for the signal send their status
+    await new Promise(setImmediate);
     for (const connection of this.#connections) connection.destroy();
     await this.#idleWithin(ABORT_GRACE_MS);
   }
@@ -123,14 +144,11 @@ export class GrpcServer {
   }
 
   #accept(
-    connection: ServerConnection,
-    peer: Peer,
+    { connection, peer, limits }: Accepting,
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     rawHeaders: string[],
   ): void {
-    stream.on('error', ignore); // a reset by the peer; the call learns of it by 'aborted'
-    if (stream.destroyed || stream.closed) return; // reset before it was seen
     const timeout = single(headers[GRPC_TIMEOUT]);
     const timeoutMs = timeout === undefined ? undefined : (parseGrpcTimeout(timeout) ?? Number.NaN);
     const refusal = refusalOf(headers, timeoutMs);
@@ -147,7 +165,8 @@ export class GrpcServer {
     }
     const encoding = parseEncoding(single(headers[GRPC_ENCODING]));
     if (encoding === undefined) {
-      const text = `grpc: Decompressor is not installed for grpc-encoding "${single(headers[GRPC_ENCODING])}"`;
+      const named = single(headers[GRPC_ENCODING]);
+      const text = `grpc: Decompressor is not installed for grpc-encoding "${named}"`;
       respondTrailersOnly(stream, {
         ...errorHeaders(new GitalyError('UNIMPLEMENTED', text), Number.POSITIVE_INFINITY),
         [GRPC_ACCEPT_ENCODING]: ACCEPTED_ENCODINGS,
@@ -155,16 +174,16 @@ export class GrpcServer {
       return;
     }
     const deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
-    const incoming = new IncomingFrames(stream, this.#maxMessageBytes);
+    const incoming = new IncomingFrames(stream, this.#maxMessageBytes, limits);
     incoming.encoding = encoding;
     const context = new CallContext(route.method, metadata, peer, deadlineMs, this.#extras);
-    void this.#run(new ActiveCall(route, context, stream, incoming, connection.onSent));
+    void this.#run(new ActiveCall(route, context, stream, incoming, limits, connection.onSent));
   }
 
   async #run(call: ActiveCall): Promise<void> {
-    this.#calls.add(call);
+    const member = this.#calls.add(call);
     await call.run(this.#interceptors);
-    this.#calls.delete(call);
+    this.#calls.delete(member);
     if (this.#idleWaiters.size > 0) this.#checkIdle();
   }
 
@@ -172,10 +191,18 @@ export class GrpcServer {
     const { service, method } = ROUTE_PATH.exec(path)?.groups ?? {};
     if (service === undefined || method === undefined)
       return new GitalyError('UNIMPLEMENTED', `malformed method name: ${JSON.stringify(path)}`);
-    if (this.#services.has(service)) return new GitalyError('UNIMPLEMENTED', `unknown method ${method} for service ${service}`);
+    if (this.#services.has(service))
+      return new GitalyError('UNIMPLEMENTED', `unknown method ${method} for service ${service}`);
     const raw = this.#options.unknownMethod?.(path, headers);
     return raw === undefined ? new GitalyError('UNIMPLEMENTED', `unknown service ${service}`) : rawRoute(raw);
   }
+}
+
+/** The connection that a call comes from. */
+interface Accepting {
+  readonly connection: ServerConnection;
+  readonly peer: Peer;
+  readonly limits: ConnectionRequestLimits;
 }
 
 interface Refusal {
@@ -183,7 +210,7 @@ interface Refusal {
   readonly error: GitalyError;
 }
 
-/** What is wrong with a request before gRPC begins. Codes and texts are grpc-go's. */
+/** Returns the error of a request that is not valid gRPC. Codes and texts are grpc-go's. */
 function refusalOf(headers: IncomingHttpHeaders, timeoutMs: number | undefined): Refusal | undefined {
   const type = headers['content-type'] ?? '';
   if (!CONTENT_TYPE.test(type)) {

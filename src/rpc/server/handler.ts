@@ -13,9 +13,9 @@ import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { Metadata } from '#rpc/common/metadata';
 import type { MethodInfo } from '#wire/method-info';
 
-/** Where a connection came from. */
+/** Origin of a connection. */
 export interface Peer {
-  /** `internal` is the socket that only hooks and the server itself use. */
+  /** `internal` is the socket for hooks and the server itself. */
   readonly transport: 'unix' | 'tcp' | 'tls' | 'internal';
   /** `host:port`, or the path of a Unix socket, or empty for an unnamed one. */
   readonly address: string;
@@ -23,38 +23,46 @@ export interface Peer {
   readonly backchannelId: number | undefined;
 }
 
-/** Fields that a handler adds to the one access-log line of its call. A later value for the same key wins. */
+/**
+ * Fields that a handler adds to the access-log line of its call. A later value for the same key
+ * replaces the earlier one.
+ */
 export interface CallLog {
   add(fields: Readonly<Record<string, unknown>>): void;
 }
 
-/** What a handler may ask about feature flags: the value that came with the request, else the declared default. */
+/** Feature flags of a call: the value from the request, or the declared default. */
 export interface CallFlags {
   isEnabled(flag: FeatureFlag): boolean;
 }
 
 /**
- * What a handler sees of its call besides the messages. All properties are made at first use, so a handler pays for what it reads.
+ * A handler's view of its call, apart from the messages. Properties are created at first use, so a
+ * handler pays only for those it reads.
  */
 export interface HandlerContext {
   readonly method: MethodInfo;
   /**
-   * Aborts when the client cancels or vanishes (reason: GitalyError CANCELLED `context canceled`), when the deadline passes
-   * (DEADLINE_EXCEEDED `context deadline exceeded`) and at a hard stop of the server (UNAVAILABLE). Never aborts after the handler is done.
+   * Aborts when the client cancels or disconnects (reason: GitalyError CANCELLED `context
+   * canceled`), when the deadline passes (DEADLINE_EXCEEDED `context deadline exceeded`) and at a
+   * hard stop of the server (UNAVAILABLE). Never aborts after the handler is done.
    */
   readonly signal: AbortSignal;
-  /** The point in time after which the client no longer waits; `undefined` when it set none. */
+  /** The time after which the client no longer waits; `undefined` if it set none. */
   readonly deadline: Date | undefined;
-  /** Metadata of the request as it came; treat as read-only. */
+  /** Metadata of the request; treat it as read-only. */
   readonly headers: Metadata;
-  /** The client's `x-gitlab-correlation-id`, else a fresh one. */
+  /** The client's `x-gitlab-correlation-id`, otherwise a new one. */
   readonly correlationId: string;
   readonly peer: Peer;
   readonly log: CallLog;
   readonly flags: CallFlags;
   /** Metadata to send after the last message. */
   readonly trailers: Metadata;
-  /** Opens the byte stream that the client offered with `gitaly-sidechannel-id`. Errors: transport spec, section 3. */
+  /**
+   * Opens the byte stream that the client offered with `gitaly-sidechannel-id`. Errors: transport
+   * spec, section 3.
+   */
   openSidechannel(): Promise<Duplex>;
 }
 
@@ -64,28 +72,32 @@ export type UnaryHandler<I extends DescMessage, O extends DescMessage> = (
   context: HandlerContext,
 ) => Promise<MessageInitShape<O>> | MessageInitShape<O>;
 
-/** One request, many responses. The transport pulls; `return()` of the iterator is called when the client is gone. */
+/**
+ * One request, many responses. The transport pulls, and calls `return()` of the iterator when the
+ * client disconnects.
+ */
 export type ServerStreamHandler<I extends DescMessage, O extends DescMessage> = (
   request: MessageShape<I>,
   context: HandlerContext,
 ) => AsyncIterable<MessageInitShape<O>>;
 
 /**
- * Many requests, one response. `requests` ends when the client half-closes and throws the signal's reason on abort. A handler
- * need not read to the end. Not reading makes the sender wait (HTTP/2 flow control).
+ * Many requests, one response. `requests` ends when the client half-closes, and throws the signal's
+ * reason on abort. A handler need not read to the end; when it does not read, the sender waits
+ * (HTTP/2 flow control).
  */
 export type ClientStreamHandler<I extends DescMessage, O extends DescMessage> = (
   requests: AsyncIterable<MessageShape<I>>,
   context: HandlerContext,
 ) => Promise<MessageInitShape<O>>;
 
-/** Many requests, many responses, independent of each other. */
+/** Many requests and many responses, independent of each other. */
 export type BidiHandler<I extends DescMessage, O extends DescMessage> = (
   requests: AsyncIterable<MessageShape<I>>,
   context: HandlerContext,
 ) => AsyncIterable<MessageInitShape<O>>;
 
-/** The handler type that fits a method descriptor. */
+/** The handler type for a method descriptor. */
 export type HandlerFor<M> =
   M extends DescMethodUnary<infer I, infer O>
     ? UnaryHandler<I, O>
@@ -97,21 +109,26 @@ export type HandlerFor<M> =
           ? BidiHandler<I, O>
           : never;
 
-/** The handlers of one service, by the method's lower camel case name. A missing one answers UNIMPLEMENTED. */
+/**
+ * The handlers of one service, by the method's lower camel case name. A missing one returns
+ * UNIMPLEMENTED.
+ */
 export type ServiceImplementation<S extends DescService> = {
   readonly [M in keyof S['method']]?: HandlerFor<S['method'][M]>;
 };
 
-/** A service with its handlers, ready to be served. Make it with `serve`, which checks the pair. */
+/** A service with its handlers. Create it with `serve`, which checks the pair. */
 export interface ServedService {
   readonly service: DescService;
-  /** By lower camel case name; `serve` has checked each against its method. */
+  /** Handlers by lower camel case name; `serve` has checked each against its method. */
   readonly implementation: Readonly<Record<string, unknown>>;
-  /** True when the service answers without authentication (health). The authentication interceptor reads it. */
+  /**
+   * True if the service needs no authentication (health). The authentication interceptor reads it.
+   */
   readonly public: boolean;
 }
 
-/** Pairs a service with its handlers; the compiler checks that they fit. */
+/** Pairs a service with its handlers; the compiler checks that they match. */
 export function serve<S extends DescService>(
   service: S,
   implementation: ServiceImplementation<S>,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { callable } from '#rpc/common/grpc-method';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { connectTo, only } from '#testkit/in-process-rpc';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import { healthService } from './health.ts';
@@ -8,20 +8,29 @@ import { healthService } from './health.ts';
 test('the server as a whole is serving', async () => {
   await using server = connectTo({ services: [healthService()] });
 
-  assert.equal((await only(server.channel.invoke(callable(Health.method.check), [{}]))).status, Status.SERVING);
-  assert.deepEqual(Object.keys((await only(server.channel.invoke(callable(Health.method.list), [{}]))).statuses), ['']);
+  assert.equal(
+    (await only(server.channel.invoke(callable(Health.method.check), [{}]))).status,
+    Status.SERVING,
+  );
+  assert.deepEqual(
+    Object.keys((await only(server.channel.invoke(callable(Health.method.list), [{}]))).statuses),
+    [''],
+  );
 });
 
-test('no other service name is known', async () => {
+test('no other service name exists', async () => {
   await using server = connectTo({ services: [healthService()] });
 
-  await assert.rejects(only(server.channel.invoke(callable(Health.method.check), [{ service: 'gitaly.CommitService' }])), {
-    code: 'NOT_FOUND',
-    message: 'unknown service',
-  });
+  await assert.rejects(
+    only(server.channel.invoke(callable(Health.method.check), [{ service: 'gitaly.CommitService' }])),
+    {
+      code: 'NOT_FOUND',
+      message: 'unknown service',
+    },
+  );
 });
 
-test('watching says the status once and lasts until the client leaves', async () => {
+test('Watch sends the status once and stays open until the client disconnects', async () => {
   await using server = connectTo({ services: [healthService()] });
 
   for (const [service, status] of [
@@ -35,6 +44,6 @@ test('watching says the status once and lasts until the client leaves', async ()
   }
 });
 
-test('health answers without authentication', () => {
+test('health needs no authentication', () => {
   assert.equal(healthService().public, true);
 });

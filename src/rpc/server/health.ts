@@ -3,8 +3,8 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from '#wire/gen/g
 import { type HandlerContext, type ServedService, serve } from './handler.ts';
 
 /**
- * `grpc.health.v1.Health`: the server as a whole (service name empty) is SERVING while it answers at all; no other name is known,
- * as with Gitaly. Answers without authentication.
+ * Returns `grpc.health.v1.Health`. The server as a whole (empty service name) is SERVING while it
+ * responds; no other name exists, as in Gitaly. Needs no authentication.
  */
 export function healthService(): ServedService {
   return serve(
@@ -16,7 +16,7 @@ export function healthService(): ServedService {
       },
       watch: async function* ({ service }, context) {
         yield { status: service === '' ? Status.SERVING : Status.SERVICE_UNKNOWN };
-        await aborted(context); // nothing ever changes
+        await aborted(context); // the status never changes
       },
       list: () => ({ statuses: { '': { status: Status.SERVING } } }),
     },
@@ -24,7 +24,7 @@ export function healthService(): ServedService {
   );
 }
 
-/** Waits until the client leaves; throws the reason. */
+/** Waits until the client disconnects; throws the reason. */
 function aborted({ signal }: HandlerContext): Promise<never> {
   return new Promise((_resolve, reject) => {
     if (signal.aborted) reject(signal.reason);

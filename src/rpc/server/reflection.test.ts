@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
-import { callable } from '#rpc/common/grpc-method';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { all, connectTo, only } from '#testkit/in-process-rpc';
 import { CommitService } from '#wire/gen/commit_pb';
-import { ServerReflection, type ServerReflectionRequestSchema } from '#wire/gen/grpc/reflection/v1/reflection_pb';
+import {
+  ServerReflection,
+  type ServerReflectionRequestSchema,
+} from '#wire/gen/grpc/reflection/v1/reflection_pb';
 import { ServerReflection as ServerReflectionV1Alpha } from '#wire/gen/grpc/reflection/v1alpha/reflection_pb';
 import { gitalyServices } from '#wire/methods';
 import { serve } from './handler.ts';
@@ -14,7 +17,9 @@ import { reflectionServices } from './reflection.ts';
 const commitService = serve(CommitService, {});
 const services = [commitService, ...reflectionServices([commitService])];
 
-async function ask(messageRequest: MessageInitShape<typeof ServerReflectionRequestSchema>['messageRequest'] & object) {
+async function ask(
+  messageRequest: MessageInitShape<typeof ServerReflectionRequestSchema>['messageRequest'] & object,
+) {
   await using server = connectTo({ services });
   const method = callable(ServerReflection.method.serverReflectionInfo);
   return (await only(server.channel.invoke(method, [{ host: 'h', messageRequest }]))).messageResponse;
@@ -28,25 +33,32 @@ async function files(messageRequest: Parameters<typeof ask>[0]): Promise<FileDes
   return fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
 }
 
-test('the services that are served are listed, reflection itself included', async () => {
+test('the served services are listed, including reflection itself', async () => {
   const response = await ask({ case: 'listServices', value: '' });
 
-  assert.deepEqual(response.case === 'listServicesResponse' && response.value.service.map(({ name }) => name), [
-    'gitaly.CommitService',
-    'grpc.reflection.v1.ServerReflection',
-    'grpc.reflection.v1alpha.ServerReflection',
-  ]);
+  assert.deepEqual(
+    response.case === 'listServicesResponse' && response.value.service.map(({ name }) => name),
+    [
+      'gitaly.CommitService',
+      'grpc.reflection.v1.ServerReflection',
+      'grpc.reflection.v1alpha.ServerReflection',
+    ],
+  );
 });
 
 test('the symbols of all 23 services and their methods resolve, with all imports', async () => {
   assert.equal(gitalyServices.length, 23);
   for (const service of gitalyServices) {
-    const symbols = service.methods.flatMap(({ name, input }) => [`${service.typeName}.${name}`, input.typeName]);
+    const symbols = service.methods.flatMap(({ name, input }) => [
+      `${service.typeName}.${name}`,
+      input.typeName,
+    ]);
     for (const symbol of [service.typeName, ...symbols]) {
       const found = await files({ case: 'fileContainingSymbol', value: symbol });
 
       const names = new Set(found.map((file) => file.name));
-      for (const dependency of found.flatMap((file) => file.dependency)) assert.ok(names.has(dependency), dependency);
+      for (const dependency of found.flatMap((file) => file.dependency))
+        assert.ok(names.has(dependency), dependency);
     }
   }
 });
@@ -76,7 +88,7 @@ test('extensions are found by type and number', async () => {
   assert.ok(numbers.case === 'allExtensionNumbersResponse' && numbers.value.extensionNumber.includes(82303));
 });
 
-test('what nobody knows is answered with an error, and the stream goes on', async () => {
+test('an unknown name is answered with an error, and the stream continues', async () => {
   await using server = connectTo({ services });
   const method = callable(ServerReflectionV1Alpha.method.serverReflectionInfo);
   const questions = [
@@ -95,14 +107,17 @@ test('what nobody knows is answered with an error, and the stream goes on', asyn
 
   for (const { messageResponse } of responses) {
     assert.deepEqual(
-      messageResponse.case === 'errorResponse' && [messageResponse.value.errorCode, messageResponse.value.errorMessage],
+      messageResponse.case === 'errorResponse' && [
+        messageResponse.value.errorCode,
+        messageResponse.value.errorMessage,
+      ],
       [5, 'proto: not found'],
     );
   }
   assert.equal(responses.length, questions.length);
 });
 
-test('a file is sent once on a stream, unless it is asked for', async () => {
+test('a file is sent once per stream, unless it is requested by name', async () => {
   await using server = connectTo({ services });
   const method = callable(ServerReflection.method.serverReflectionInfo);
   const question = { messageRequest: { case: 'fileByFilename', value: 'blob.proto' } } as const;
@@ -116,10 +131,13 @@ test('a file is sent once on a stream, unless it is asked for', async () => {
   assert.equal(sizes[1], 1);
 });
 
-test('a question without content ends the stream', async () => {
+test('a request without content ends the stream', async () => {
   await using server = connectTo({ services });
 
-  await assert.rejects(all(server.channel.invoke(callable(ServerReflection.method.serverReflectionInfo), [{}])), {
-    code: 'INVALID_ARGUMENT',
-  });
+  await assert.rejects(
+    all(server.channel.invoke(callable(ServerReflection.method.serverReflectionInfo), [{}])),
+    {
+      code: 'INVALID_ARGUMENT',
+    },
+  );
 });

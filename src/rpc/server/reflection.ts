@@ -19,18 +19,29 @@ type Answer =
   | { case: 'errorResponse'; value: { errorCode: number; errorMessage: string } };
 
 /**
- * Server reflection v1 and v1alpha (the same under two names). Lists the given services and itself; resolves the symbols of every
- * file that the wire knows. Errors are answers, with the text of grpc-go.
+ * Returns server reflection v1 and v1alpha (the same under two names). It lists the given services
+ * and itself, and resolves the symbols of every file on the wire. Errors are responses with the
+ * text of grpc-go.
  */
 export function reflectionServices(served: readonly ServedService[]): ServedService[] {
-  const names = [...served.map(({ service }) => service.typeName), ReflectionV1.typeName, ReflectionV1Alpha.typeName].sort();
+  const names = [
+    ...served.map(({ service }) => service.typeName),
+    ReflectionV1.typeName,
+    ReflectionV1Alpha.typeName,
+  ].sort();
 
-  async function* answerAll<R extends Message & { host: string; messageRequest: unknown }>(requests: AsyncIterable<R>) {
+  async function* answerAll<R extends Message & { host: string; messageRequest: unknown }>(
+    requests: AsyncIterable<R>,
+  ) {
     const sent = new Set<DescFile>();
     for await (const request of requests) {
-      // Both versions have the same fields; the v1 type stands for both.
+      // Both versions have the same fields; the v1 type is used for both.
       const question = request.messageRequest as Question;
-      yield { validHost: request.host, originalRequest: request, messageResponse: answer(question, names, sent) };
+      yield {
+        validHost: request.host,
+        originalRequest: request,
+        messageResponse: answer(question, names, sent),
+      };
     }
   }
 
@@ -57,11 +68,12 @@ function answer(question: Question, names: readonly string[], sent: Set<DescFile
   }
 }
 
-/** The file and those of its imports that this stream has not seen yet. */
+/** Returns the file and those of its imports that this stream has not sent yet. */
 function filesAnswer(file: DescFile | undefined, sent: Set<DescFile>): Answer {
   if (file === undefined) return notFound();
   const files = new Set([file]);
-  for (const one of files) for (const imported of one.dependencies) if (!sent.has(imported)) files.add(imported);
+  for (const one of files)
+    for (const imported of one.dependencies) if (!sent.has(imported)) files.add(imported);
   for (const one of files) sent.add(one);
   const fileDescriptorProto = Array.from(files, (one) => toBinary(FileDescriptorProtoSchema, one.proto));
   return { case: 'fileDescriptorResponse', value: { fileDescriptorProto } };
@@ -82,20 +94,26 @@ function extensionsAnswer(typeName: string): Answer {
 }
 
 function notFound(): Answer {
-  return { case: 'errorResponse', value: { errorCode: statusNumber('NOT_FOUND'), errorMessage: 'proto: not found' } };
+  return {
+    case: 'errorResponse',
+    value: { errorCode: statusNumber('NOT_FOUND'), errorMessage: 'proto: not found' },
+  };
 }
 
 interface SymbolIndex {
-  /** By path, as import statements write it. */
+  /** Files by path, as in import statements. */
   readonly files: ReadonlyMap<string, DescFile>;
-  /** Full names of everything that can be declared: types, fields, oneofs, enum values, services, methods, extensions. */
+  /**
+   * Files by the full names of everything they declare: types, fields, oneofs, enum values,
+   * services, methods, extensions.
+   */
   readonly symbols: ReadonlyMap<string, DescFile>;
   readonly extensions: readonly DescExtension[];
 }
 
 let builtIndex: SymbolIndex | undefined;
 
-/** Made at the first question: most servers are never asked. */
+/** Builds the index at the first request, because most servers never receive one. */
 function index(): SymbolIndex {
   builtIndex ??= buildIndex();
   return builtIndex;
@@ -114,10 +132,12 @@ function buildIndex(): SymbolIndex {
         extensions.push(type);
         break;
       case 'message':
-        for (const { name } of [...type.fields, ...type.oneofs]) symbols.set(`${type.typeName}.${name}`, file);
+        for (const { name } of [...type.fields, ...type.oneofs])
+          symbols.set(`${type.typeName}.${name}`, file);
         break;
       case 'enum': {
-        const scope = type.typeName.slice(0, type.typeName.lastIndexOf('.') + 1); // values are siblings of their enum
+        // values are siblings of their enum
+        const scope = type.typeName.slice(0, type.typeName.lastIndexOf('.') + 1);
         for (const { name } of type.values) symbols.set(scope + name, file);
         break;
       }

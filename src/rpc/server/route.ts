@@ -1,44 +1,58 @@
-import { create, type DescMessage, fromBinary, type Message, type MessageInitShape } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type Message,
+  type MessageInitShape,
+} from '@bufbuild/protobuf';
 import { encodeMessage } from '#wire/fast/encode-message';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
+import { countElements } from './count-elements.ts';
 import type { HandlerContext, ServedService } from './handler.ts';
 
 /**
- * A handler of opaque messages: it gets and gives encoded messages (without the 5-byte prefix, unpacked), whatever the method's
- * kind is. A response may come in chunks, which are sent without a copy.
+ * A handler of opaque messages: it receives and yields encoded messages (without the 5-byte prefix,
+ * decompressed), whatever the method's kind is. A response may be a list of chunks, which are sent
+ * uncopied.
  */
 export type RawHandler = (
   requests: AsyncIterable<Buffer>,
   context: HandlerContext,
 ) => AsyncIterable<Uint8Array | readonly Uint8Array[]>;
 
-/** What a hook for unknown methods answers with. */
+/** Result of the hook for unknown methods. */
 export interface RawMethod {
   readonly method: MethodInfo;
   readonly handler: RawHandler;
 }
 
-/** The handlers with their types forgotten; `kind` says which one it is. */
+/** The handlers without their message types; `kind` distinguishes them. */
 export type AnyHandler =
   | { readonly kind: 'unary' | 'client_stream'; run(requests: unknown, context: HandlerContext): unknown }
-  | { readonly kind: 'server_stream' | 'bidi_stream'; run(requests: unknown, context: HandlerContext): AsyncIterable<unknown> };
+  | {
+      readonly kind: 'server_stream' | 'bidi_stream';
+      run(requests: unknown, context: HandlerContext): AsyncIterable<unknown>;
+    };
 
-/** All that it takes to run a method. */
+/** A method with everything needed to run it. */
 export interface Route {
   readonly method: MethodInfo;
   readonly isPublic: boolean;
-  /** `undefined`: registered, but nobody implements it. */
+  /** `undefined` if the method is registered but not implemented. */
   readonly handler: AnyHandler | undefined;
   decode(payload: Buffer): unknown;
+  /** Counts the elements of an encoded message, see {@link countElements}. */
+  countElements(payload: Buffer, limit: number): number;
   encode(message: unknown): readonly Uint8Array[];
 }
 
 /**
- * What is not of our interface is passed over. Kept, every two bytes of it would become an object: 3 MB of them took 700 MB.
+ * Unknown fields are skipped. If they were kept, every two bytes could become an object: 3 MB of
+ * them took 700 MB.
  */
 const READ = { readUnknownFields: false };
 
-/** The routes of a service's methods. */
+/** Returns the routes of a service's methods. */
 export function routesOf(served: ServedService): Route[] {
   return served.service.methods.map((desc) => {
     const method = methodInfo(desc);
@@ -46,29 +60,35 @@ export function routesOf(served: ServedService): Route[] {
     return {
       method,
       isPublic: served.public,
-      // `serve` has checked the handler against its method, so its shape is the one that the kind says.
+      // `serve` has checked the handler against its method, so its shape matches the kind.
       handler: run === undefined ? undefined : ({ kind: method.kind, run } as AnyHandler),
       decode: (payload) => fromBinary(desc.input, payload, READ),
+      countElements: (payload, limit) => countElements(desc.input, payload, limit),
       encode: (message) => encodeResponse(desc.output, message),
     };
   });
 }
 
-/** The route of a method whose messages stay opaque. */
+/** Returns the route of a method whose messages stay opaque. */
 export function rawRoute({ method, handler }: RawMethod): Route {
   return {
     method,
     isPublic: false,
-    // A raw handler reads and answers streams, whatever the method's kind.
-    handler: { kind: 'bidi_stream', run: (requests, context) => handler(requests as AsyncIterable<Buffer>, context) },
+    // A raw handler reads and writes streams, whatever the method's kind is.
+    handler: {
+      kind: 'bidi_stream',
+      run: (requests, context) => handler(requests as AsyncIterable<Buffer>, context),
+    },
     decode: (payload) => payload,
-    // What a RawHandler yields.
+    countElements: () => 0,
+    // The output type of a RawHandler.
     encode: (message) => (message instanceof Uint8Array ? [message] : (message as readonly Uint8Array[])),
   };
 }
 
 function encodeResponse(schema: DescMessage, response: unknown): Uint8Array[] {
-  // Handlers return messages or plain objects of their output's shape; `create` gives messages back as they are.
+  // Handlers return messages or plain objects of their output's shape; `create` returns messages
+  // unchanged.
   const message: Message = create(schema, response as MessageInitShape<DescMessage>);
   return encodeMessage(schema, message);
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
@@ -14,19 +14,28 @@ function withBlobs(
 ): Buffer[] {
   const directory = join(gitaly.storagePath(), 'x.git');
   initRepository(directory, { objectFormat });
-  return contents.map((content) => Buffer.from(gitOutput(directory, ['hash-object', '-w', '--stdin'], content)));
+  return contents.map((content) =>
+    Buffer.from(gitOutput(directory, ['hash-object', '-w', '--stdin'], content)),
+  );
 }
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   test(`CheckBlobsGenerated answers every request before the next one comes (${objectFormat})`, async () => {
     await using gitaly = await startGitaly();
-    const contents = [MARKER, 'package x\n', Buffer.concat([Buffer.from(MARKER), Buffer.alloc(3_000_000, 'x\n')])];
+    const contents = [
+      MARKER,
+      'package x\n',
+      Buffer.concat([Buffer.from(MARKER), Buffer.alloc(3_000_000, 'x\n')]),
+    ];
     const revisions = withBlobs(gitaly, contents, objectFormat);
     const answered: boolean[][] = [];
     let more = (): void => {};
     async function* requests() {
       for (let round = 0; round < 4; round++) {
-        const blobs = revisions.map((revision) => ({ revision, path: Buffer.from(round === 3 ? 'a.txt' : 'a.go') }));
+        const blobs = revisions.map((revision) => ({
+          revision,
+          path: Buffer.from(round === 3 ? 'a.txt' : 'a.go'),
+        }));
         const next = new Promise<void>((resolve) => {
           more = resolve;
         });
@@ -62,7 +71,9 @@ test('CheckBlobsGenerated takes a thousand files in one request', async () => {
     path: Buffer.from(`dir/${index}.go`),
   }));
 
-  const messages = await Array.fromAsync(gitaly.connection.analysis.checkBlobsGenerated([{ repository, blobs }]));
+  const messages = await Array.fromAsync(
+    gitaly.connection.analysis.checkBlobsGenerated([{ repository, blobs }]),
+  );
 
   assert.deepEqual(
     messages.flatMap((message) => message.blobs.map((blob) => blob.generated)),

@@ -1,72 +1,78 @@
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { chunkBySize } from '#base/chunk-by-size';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { eachInTurn } from '#base/loop-turns';
 import { isGenerated, LOOKED_AT_BYTES } from '#domain/generated/is-generated';
 import type { ObjectReader, OpenObject } from '#git/objects/object-reader';
 import { type Looked, openListed } from '#git/objects/open-listed';
 import type { HandlerContext } from '#rpc/server/handler';
+import { openRequests } from '#services/convert/request/first-request';
+import { requireRevision } from '#services/convert/request/revision';
+import { chunkMessages } from '#services/convert/response/chunk-messages';
 import {
+  CheckBlobsGeneratedResponse_BlobSchema as BlobSchema,
   type CheckBlobsGeneratedRequest,
   type CheckBlobsGeneratedRequest_Blob,
-  type CheckBlobsGeneratedResponse_Blob,
-  CheckBlobsGeneratedResponse_BlobSchema,
   type CheckBlobsGeneratedResponseSchema,
 } from '#wire/gen/analysis_pb';
-import { openRequests } from '../convert/first-request.ts';
-import { requireRevision } from '../convert/revision.ts';
-import type { AnalysisRooms } from './index.ts';
+import type { AnalysisDependencies } from './dependencies.ts';
+
+interface CheckedBlob {
+  readonly revision: Uint8Array;
+  readonly generated: boolean;
+}
 
 /**
- * Says of each file whether a program wrote it. Every request is answered by itself, in order, with at least one message. Only the first
- * request says where the repository is.
+ * Reports for each file whether a program generated it. Every request gets at least one message, in
+ * order. Only the first request names the repository.
  */
 export async function* checkBlobsGenerated(
   requests: AsyncIterable<CheckBlobsGeneratedRequest>,
   context: HandlerContext,
-  rooms: AnalysisRooms,
+  deps: AnalysisDependencies,
 ): AsyncGenerator<MessageInitShape<typeof CheckBlobsGeneratedResponseSchema>> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving first request: EOF');
-  const { objects } = rooms.storages.open(first.repository);
+  const { objects } = deps.storages.open(first.repository);
 
-  checkBlobs(first.blobs);
+  await checkBlobs(first.blobs);
   yield* answer(first.blobs, objects, context.signal);
   for await (const { blobs } of rest) {
-    checkBlobs(blobs);
+    await checkBlobs(blobs);
     yield* answer(blobs, objects, context.signal);
   }
 }
 
-function checkBlobs(blobs: readonly CheckBlobsGeneratedRequest_Blob[]): void {
+async function checkBlobs(blobs: readonly CheckBlobsGeneratedRequest_Blob[]): Promise<void> {
   const prefix = 'validating request: ';
   if (blobs.length === 0) throw new GitalyError('INVALID_ARGUMENT', `${prefix}empty blobs`);
-  for (const { revision, path } of blobs) {
+  await eachInTurn(blobs, ({ revision, path }) => {
     requireRevision(revision, { allowPathScoped: true, prefix });
     if (path.length === 0) throw new GitalyError('INVALID_ARGUMENT', `${prefix}empty path`);
-  }
+  });
 }
 
-/** The messages for one request. */
+/** Yields the messages for one request. */
 async function* answer(
   blobs: readonly CheckBlobsGeneratedRequest_Blob[],
   objects: ObjectReader,
   signal: AbortSignal,
 ): AsyncGenerator<MessageInitShape<typeof CheckBlobsGeneratedResponseSchema>> {
   const checked = check(blobs, objects, signal);
-  for await (const chunk of chunkBySize(checked, { sizeOf, upperBound })) yield { blobs: chunk };
+  for await (const chunk of chunkMessages(BlobSchema, checked, upperBound)) yield { blobs: chunk };
 }
 
 async function* check(
   blobs: readonly CheckBlobsGeneratedRequest_Blob[],
   objects: ObjectReader,
   signal: AbortSignal,
-): AsyncGenerator<CheckBlobsGeneratedResponse_Blob> {
-  const look = ({ revision }: CheckBlobsGeneratedRequest_Blob): Promise<Looked> => find(objects, revision, signal);
+): AsyncGenerator<CheckedBlob> {
+  const look = ({ revision }: CheckBlobsGeneratedRequest_Blob): Promise<Looked> =>
+    find(objects, revision, signal);
   for await (const { item, object } of openListed(objects, blobs, { look, signal })) {
     if (object === undefined) throw new GitalyError('INTERNAL', 'reading object: object not found');
     const path = Buffer.from(item.path).toString();
     const generated = isGenerated(path, await startOf(object));
-    yield create(CheckBlobsGeneratedResponse_BlobSchema, { revision: item.revision, generated });
+    yield { revision: item.revision, generated };
   }
 }
 
@@ -79,7 +85,7 @@ async function find(objects: ObjectReader, revision: Uint8Array, signal: AbortSi
   return { info, isWanted: true };
 }
 
-/** As much of a file as the rules look at. A big file is left then. */
+/** Reads as much of a file as the rules need. The rest of a big file is not read. */
 async function startOf(object: OpenObject): Promise<Buffer> {
   if (object.data !== undefined) return object.data.subarray(0, LOOKED_AT_BYTES);
   const chunks: Buffer[] = [];
@@ -93,11 +99,7 @@ async function startOf(object: OpenObject): Promise<Buffer> {
   return Buffer.concat(chunks).subarray(0, LOOKED_AT_BYTES);
 }
 
-function sizeOf(blob: CheckBlobsGeneratedResponse_Blob): number {
-  return toBinary(CheckBlobsGeneratedResponse_BlobSchema, blob).length;
-}
-
-/** The revision with its tag and length, and the answer. */
-function upperBound({ revision }: CheckBlobsGeneratedResponse_Blob): number {
+/** Returns the largest size of a result: the revision with its tag and length, and the flag. */
+function upperBound({ revision }: CheckedBlob): number {
   return 1 + 5 + revision.length + 2;
 }

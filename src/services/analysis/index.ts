@@ -1,15 +1,11 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
-import type { Storages } from '#storage/storages';
 import type { AnalysisService } from '#wire/gen/analysis_pb';
 import { checkBlobsGenerated } from './check-blobs-generated.ts';
-
-export interface AnalysisRooms {
-  readonly storages: Storages;
-}
+import type { AnalysisDependencies } from './dependencies.ts';
 
 /** Judgements about files. */
-export function analysisService(rooms: AnalysisRooms): ServiceImplementation<typeof AnalysisService> {
+export function analysisService(deps: AnalysisDependencies): ServiceImplementation<typeof AnalysisService> {
   return {
-    checkBlobsGenerated: (requests, context) => checkBlobsGenerated(requests, context, rooms),
+    checkBlobsGenerated: (requests, context) => checkBlobsGenerated(requests, context, deps),
   };
 }

@@ -1,5 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import type { ObjectReader } from '#git/objects/object-reader';
 import type { NamedObject, Source } from '#git/objects/read-many';
 import { bytesWithin } from './byte-limit.ts';
@@ -14,7 +14,7 @@ export interface BlobItem {
   readonly path: Uint8Array;
 }
 
-/** What a source of blobs gives; only walks know paths. */
+/** Blob of a source; only walks know paths. */
 export interface BlobName extends NamedObject {
   readonly path?: Uint8Array;
 }
@@ -31,8 +31,8 @@ const NOTHING = new Uint8Array(0);
 const MAX_PIECE_BYTES = 128 * 1024;
 
 /**
- * Reads the blobs that a source names, each as one item or, when it is large, as several of at most 128 KiB; only the first has the id
- * and the size. Nothing is held.
+ * Reads the blobs that a source names, each as one item or, when it is large, as several of at most
+ * 128 KiB; only the first has the id and the size. Nothing is held.
  *
  * @throws {GitalyError} without a code when a blob is not there; what the source throws.
  */
@@ -59,7 +59,7 @@ export async function* blobItems(
       const path = item.path ?? NOTHING;
       if (isFirst) left = bytesWithin(bytesLimit, info.size);
       else if (left === 0) continue;
-      // A copy of what was cut: a view would keep the whole of what git printed.
+      // A truncated part is copied: a view would keep all of git's output in memory.
       const wanted = data.length <= left ? data : Buffer.from(data.subarray(0, left));
       left -= wanted.length;
       const head = isFirst ? { oid: info.oid, size: info.size } : CONTINUED;
@@ -77,7 +77,7 @@ function notFound({ oid }: BlobName): GitalyError {
   return new GitalyError('UNKNOWN', `retrieving object info for ${quote(oid)}: object not found`);
 }
 
-/** The first so many objects of a source, which is left then. */
+/** Yields the first objects of a source, up to the limit, and then closes the source. */
 function atMost<T extends NamedObject>(limit: number, source: Source<T>): Source<T> {
   return async function* (signal) {
     let left = limit;

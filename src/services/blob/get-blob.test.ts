@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gitOutput, type InitOptions, initRepository } from '#testkit/init-repository';
+import { gitOutput, type InitOptions, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const MIB = 1024 * 1024;
@@ -20,7 +20,7 @@ interface Blob {
   readonly oid: string;
 }
 
-/** A repository with one blob. */
+/** Creates a repository with one blob. */
 function withBlob(gitaly: TestGitaly, content: Uint8Array, options: InitOptions = {}): Blob {
   const directory = join(gitaly.storagePath(), 'x.git');
   initRepository(directory, options);
@@ -93,7 +93,9 @@ test('many readers of different blobs get what they asked for', async () => {
   const contents = Array.from({ length: 24 }, (_, index) => randomBytes(index % 2 === 0 ? 100 : 400_000));
   const oids = contents.map((content) => gitOutput(directory, ['hash-object', '-w', '--stdin'], content));
 
-  const answers = await Promise.all(oids.map((oid) => collect(gitaly.connection.blob.getBlob({ repository, oid, limit: -1n }))));
+  const answers = await Promise.all(
+    oids.map((oid) => collect(gitaly.connection.blob.getBlob({ repository, oid, limit: -1n }))),
+  );
 
   for (const [index, messages] of answers.entries()) {
     assert.ok(Buffer.concat(messages.map(({ data }) => data)).equals(contents[index] ?? Buffer.alloc(0)));

@@ -3,12 +3,15 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import type { ObjectInfo } from '#git/objects/object-info';
 import type { OpenObject } from '#git/objects/object-reader';
 import type { HandlerContext } from '#rpc/server/handler';
+import { takeBytes } from '#services/convert/request/take-bytes';
+import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldNumbers } from '#wire/fast/field-numbers';
 import { encodeWith } from '#wire/fast/reverse-writer';
 import { type GetBlobRequest, GetBlobResponseSchema } from '#wire/gen/blob_pb';
-import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
-import { takeBytes } from '../convert/take-bytes.ts';
-import type { BlobRooms } from './index.ts';
+import type { BlobDependencies } from './dependencies.ts';
+
+const FIELD = fieldNumbers(GetBlobResponseSchema, { size: 'number', data: 'bytes', oid: 'text' });
 
 /** Up to here a copy is cheaper than one more piece on the way. */
 const MAX_BY_HAND_BYTES = 16 * 1024;
@@ -16,13 +19,18 @@ const MAX_BY_HAND_BYTES = 16 * 1024;
 type Response = MessageInitShape<typeof GetBlobResponseSchema>;
 
 /**
- * Sends a blob: its size and id with the first piece, the rest as it is read. What is no blob or is not there gives one empty
- * message. A big blob is never held in memory; a client that reads slowly slows git down.
+ * Sends a blob: its size and id with the first piece, the rest as it is read. What is no blob or is
+ * not there gives one empty message. A big blob is never held in memory; a client that reads slowly
+ * slows git down.
  *
  * `limit` is the number of bytes that are sent: 0 none, negative all.
  */
-export async function* getBlob(request: GetBlobRequest, context: HandlerContext, rooms: BlobRooms): AsyncGenerator<Response> {
-  const { objects } = rooms.storages.open(request.repository);
+export async function* getBlob(
+  request: GetBlobRequest,
+  context: HandlerContext,
+  deps: BlobDependencies,
+): AsyncGenerator<Response> {
+  const { objects } = deps.storages.open(request.repository);
   if (request.oid === '') throw new GitalyError('INVALID_ARGUMENT', 'empty Oid');
 
   if (request.limit === 0n) {
@@ -53,14 +61,17 @@ async function* blobPieces(object: OpenObject, limit: bigint): AsyncGenerator<Re
   if (isFirst) yield header(object);
 }
 
-/** Small ones by hand, because most calls are answered with one such message; bigger data are not copied. */
+/**
+ * Encodes a response. Most calls are answered with one small message, which is written directly;
+ * larger data are not copied.
+ */
 function encode(object: ObjectInfo, data: Buffer): Response {
   if (data.length > MAX_BY_HAND_BYTES) return { ...header(object), data };
   const { oid, size } = object;
   const bytes = encodeWith((writer) => {
-    writer.text(3, oid);
-    writer.bytes(2, data);
-    writer.number(1, size);
+    writer.text(FIELD.oid, oid);
+    writer.bytes(FIELD.data, data);
+    writer.number(FIELD.size, size);
   });
   return encodedMessage(GetBlobResponseSchema, bytes);
 }

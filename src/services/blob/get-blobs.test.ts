@@ -3,14 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gitOutput, initRepository } from '#testkit/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import type { GetBlobsResponse } from '#wire/gen/blob_pb';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
 const MAX_PIECE_BYTES = 128 * 1024;
 
-/** A repository whose branch `main` has these files, named by latin1 text. */
+/** Creates a repository whose branch `main` has these files, named by latin1 text. */
 function withFiles(
   gitaly: TestGitaly,
   files: Readonly<Record<string, Uint8Array>>,
@@ -23,18 +23,25 @@ function withFiles(
     return [Buffer.from(`100644 blob ${oid}\t`), Buffer.from(name, 'latin1'), Buffer.of(0)];
   });
   const tree = gitOutput(directory, ['mktree', '-z'], Buffer.concat(entries));
-  gitOutput(directory, ['update-ref', 'refs/heads/main', gitOutput(directory, ['commit-tree', '-m', 'x', tree])]);
+  gitOutput(directory, [
+    'update-ref',
+    'refs/heads/main',
+    gitOutput(directory, ['commit-tree', '-m', 'x', tree]),
+  ]);
   return directory;
 }
 
-/** Messages put together: a message with a revision begins an answer. */
+/** Joins messages: a message with a revision begins an answer. */
 function answersOf(messages: readonly GetBlobsResponse[]): { first: GetBlobsResponse; data: Buffer }[] {
   const answers: { first: GetBlobsResponse; pieces: Uint8Array[] }[] = [];
   for (const message of messages) {
     if (message.revision !== '') answers.push({ first: message, pieces: [message.data] });
     else {
       answers.at(-1)?.pieces.push(message.data);
-      assert.deepEqual([message.oid, message.size, message.mode, message.path.length, message.type], ['', 0n, 0, 0, 0]);
+      assert.deepEqual(
+        [message.oid, message.size, message.mode, message.path.length, message.type],
+        ['', 0n, 0, 0, 0],
+      );
     }
     assert.ok(message.data.length <= MAX_PIECE_BYTES);
   }
@@ -44,15 +51,21 @@ function answersOf(messages: readonly GetBlobsResponse[]): { first: GetBlobsResp
 const at = (path: string | Uint8Array, revision = 'main') => ({ revision, path: Buffer.from(path) });
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
-  test(`GetBlobs sends small and large files of a ${objectFormat} repository whole, in the order of the request`, async () => {
+  test(`GetBlobs sends whole ${objectFormat} files in the order of the request`, async () => {
     await using gitaly = await startGitaly();
-    const files: Record<string, Buffer> = { empty: Buffer.alloc(0), big: randomBytes(700_000), '\xe9': Buffer.from('latin') };
+    const files: Record<string, Buffer> = {
+      empty: Buffer.alloc(0),
+      big: randomBytes(700_000),
+      '\xe9': Buffer.from('latin'),
+    };
     for (let index = 0; index < 150; index++) files[`file ${index}`] = Buffer.from(`content ${index}`);
     const directory = withFiles(gitaly, files, objectFormat);
     const names = ['big', ...Object.keys(files), 'none', 'big', 'empty'];
     const revisionPaths = names.map((name) => at(Buffer.from(name, 'latin1')));
 
-    const messages = await Array.fromAsync(gitaly.connection.blob.getBlobs({ repository, revisionPaths, limit: -1n }));
+    const messages = await Array.fromAsync(
+      gitaly.connection.blob.getBlobs({ repository, revisionPaths, limit: -1n }),
+    );
 
     const answers = answersOf(messages);
     const expected = names.map((name) => ({ name, data: files[name] ?? Buffer.alloc(0) }));
@@ -78,7 +91,9 @@ test('GetBlobs cuts data at the limit and tells the full size', async () => {
   const revisionPaths = [at('big'), at('small'), at('big')];
 
   for (const limit of [0n, 3n, 200_000n]) {
-    const messages = await Array.fromAsync(gitaly.connection.blob.getBlobs({ repository, revisionPaths, limit }));
+    const messages = await Array.fromAsync(
+      gitaly.connection.blob.getBlobs({ repository, revisionPaths, limit }),
+    );
     const answers = answersOf(messages);
 
     assert.deepEqual(
@@ -129,6 +144,10 @@ test('a revision that kills git fails its own call alone', async () => {
 
   for (const [index, outcome] of outcomes.entries()) {
     if (index % 2 === 0) assert.equal(outcome.status === 'fulfilled' && outcome.value.length, 1);
-    else assert.match(String(outcome.status === 'rejected' && outcome.reason), /find by revision and path: read info line: EOF/);
+    else
+      assert.match(
+        String(outcome.status === 'rejected' && outcome.reason),
+        /find by revision and path: read info line: EOF/,
+      );
   }
 });

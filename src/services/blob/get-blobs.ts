@@ -1,17 +1,19 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { eachInTurn } from '#base/loop-turns';
 import type { ObjectInfo } from '#git/objects/object-info';
 import type { ObjectReader, OpenObject } from '#git/objects/object-reader';
 import { type Listed, type Looked, openListed } from '#git/objects/open-listed';
-import type { TreeEntry } from '#git/objects/parse-tree';
+import type { TreeEntry } from '#git/objects/parse/parse-tree';
 import { EntryFinder } from '#git/trees/find-entry';
 import type { HandlerContext } from '#rpc/server/handler';
+import { requireRevision } from '#services/convert/request/revision';
+import { takeBytes } from '#services/convert/request/take-bytes';
 import type { GetBlobsRequest, GetBlobsResponseSchema } from '#wire/gen/blob_pb';
 import { ObjectType } from '#wire/gen/shared_pb';
-import { requireRevision } from '../convert/revision.ts';
-import { takeBytes } from '../convert/take-bytes.ts';
 import { bytesWithin } from './byte-limit.ts';
-import type { BlobRooms } from './index.ts';
+import type { BlobDependencies } from './dependencies.ts';
+import { BlobGroup } from './encode-blob.ts';
 
 type Response = MessageInitShape<typeof GetBlobsResponseSchema>;
 
@@ -25,28 +27,50 @@ interface Found extends Looked {
   readonly entry: TreeEntry | undefined;
 }
 
+/** Length of data up to which a blob is sent together with others. */
+const MAX_SMALL_BYTES = 16 * 1024;
 const SLASH = 0x2f;
 const SUBMODULE = 0o160000;
 
 /**
- * Sends what lies at paths of revisions, in the order of the request: blobs with their contents, trees and submodules without. Where
- * there is nothing, the message has only the revision and the path. Further pieces of a blob have nothing but data.
+ * Sends what lies at paths of revisions, in the order of the request: blobs with their contents,
+ * trees and submodules without. Where there is nothing, the message has only the revision and the
+ * path. Further pieces of a blob have nothing but data.
  *
  * `limit` is the number of bytes that are sent of each blob: 0 none, negative all.
  */
-export async function* getBlobs(request: GetBlobsRequest, context: HandlerContext, rooms: BlobRooms): AsyncGenerator<Response> {
-  const { objects } = rooms.storages.open(request.repository);
+export async function* getBlobs(
+  request: GetBlobsRequest,
+  context: HandlerContext,
+  deps: BlobDependencies,
+): AsyncGenerator<Response> {
+  const { objects } = deps.storages.open(request.repository);
   if (request.revisionPaths.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty RevisionPaths');
-  for (const { revision } of request.revisionPaths) requireRevision(Buffer.from(revision));
+  await eachInTurn(request.revisionPaths, ({ revision }) => void requireRevision(Buffer.from(revision)));
 
   const { signal } = context;
   const { limit } = request;
-  const places = request.revisionPaths.map(({ revision, path }) => ({ revision, path: withoutSlashes(path) }));
+  const places = request.revisionPaths.map(({ revision, path }) => ({
+    revision,
+    path: withoutSlashes(path),
+  }));
   const finder = new EntryFinder(objects, { signal });
-  const look = (place: Place): Promise<Found> => find(place, { finder, objects, signal, isDataWanted: limit !== 0n });
-  for await (const listed of openListed(objects, places, { look, signal })) {
-    yield* messages(listed, limit);
+  const look = (place: Place): Promise<Found> =>
+    find(place, { finder, objects, signal, isDataWanted: limit !== 0n });
+  const group = new BlobGroup();
+  try {
+    for await (const listed of openListed(objects, places, { look, signal })) {
+      const small = smallMessage(listed, limit);
+      if (small !== undefined) group.add(small);
+      if (small === undefined || group.isFull) yield* group.take();
+      if (small === undefined) yield* messages(listed, limit);
+    }
+  } catch (error) {
+    // What was found before it is sent.
+    yield* group.take();
+    throw error;
   }
+  yield* group.take();
 }
 
 interface FindOptions {
@@ -56,35 +80,48 @@ interface FindOptions {
   readonly isDataWanted: boolean;
 }
 
-async function find({ revision, path }: Place, { finder, objects, signal, isDataWanted }: FindOptions): Promise<Found> {
+async function find(
+  { revision, path }: Place,
+  { finder, objects, signal, isDataWanted }: FindOptions,
+): Promise<Found> {
   const entry = await finder.find(Buffer.from(revision), path).catch((error: unknown) => {
     throw wrap(error, 'find by revision and path');
   });
-  // The commit of a submodule lies in another repository.
+  // The commit of a submodule is in another repository.
   if (entry === undefined || entry.mode === SUBMODULE) return { entry, info: undefined, isWanted: false };
   const info = await objects.info(entry.oid, { signal });
   if (info === undefined) throw new GitalyError('INTERNAL', 'read object info: object not found');
   return { entry, info, isWanted: isDataWanted && info.type === 'blob' };
 }
 
-async function* messages({ item, looked, object }: Listed<Place, Found>, limit: bigint): AsyncGenerator<Response> {
-  const { entry, info } = looked;
-  const first: Response = {
+/** Returns the only message for a place, if it is a small one. */
+function smallMessage(listed: Listed<Place, Found>, limit: bigint): Response | undefined {
+  if (!listed.looked.isWanted) return firstMessage(listed);
+  const { object } = listed;
+  if (object?.data === undefined) return undefined;
+  const length = bytesWithin(limit, object.size);
+  return length <= MAX_SMALL_BYTES
+    ? { ...firstMessage(listed), data: object.data.subarray(0, length) }
+    : undefined;
+}
+
+async function* messages(listed: Listed<Place, Found>, limit: bigint): AsyncGenerator<Response> {
+  const { object } = listed;
+  if (object === undefined) throw new GitalyError('INTERNAL', 'read object: object not found');
+  yield* withData(firstMessage(listed), object, bytesWithin(limit, object.size));
+}
+
+function firstMessage({ item, looked: { entry, info } }: Listed<Place, Found>): Response {
+  return {
     revision: item.revision,
     path: item.path,
     ...(entry && { oid: entry.oid, mode: entry.mode, isSubmodule: entry.mode === SUBMODULE }),
     ...(entry && { type: info === undefined ? ObjectType.COMMIT : OBJECT_TYPES[info.type] }),
     ...(info && { size: BigInt(info.size) }),
   };
-  if (!looked.isWanted) {
-    yield first;
-    return;
-  }
-  if (object === undefined) throw new GitalyError('INTERNAL', 'read object: object not found');
-  yield* withData(first, object, bytesWithin(limit, object.size));
 }
 
-/** The first message, with the first data, and the rest of the data. */
+/** Yields the first message, with the first data, and then the rest of the data. */
 async function* withData(first: Response, object: OpenObject, length: number): AsyncGenerator<Response> {
   let isFirst = true;
   for await (const data of takeBytes(object.data === undefined ? object.stream : [object.data], length)) {
@@ -101,7 +138,7 @@ const OBJECT_TYPES: Readonly<Record<ObjectInfo['type'], ObjectType>> = {
   tag: ObjectType.TAG,
 };
 
-/** A slash at the end says nothing; a path that is nothing else stays. */
+/** Removes slashes at the end, which have no meaning; a path of slashes only is unchanged. */
 function withoutSlashes(path: Uint8Array): Buffer {
   let end = path.length;
   if (end > 1) while (end > 0 && path[end - 1] === SLASH) end--;

@@ -1,24 +1,24 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { codeOf, GitalyError, withCode, wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import type { ObjectReader } from '#git/objects/object-reader';
 import { type Looked, openListed } from '#git/objects/open-listed';
-import { MAX_LFS_POINTER_BYTES } from '#git/objects/parse-lfs-pointer';
+import { MAX_LFS_POINTER_BYTES } from '#git/objects/parse/parse-lfs-pointer';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { GetLFSPointersRequest, GetLFSPointersResponseSchema } from '#wire/gen/blob_pb';
-import type { BlobRooms } from './index.ts';
+import type { BlobDependencies } from './dependencies.ts';
 import { chunkPointers, type LfsPointerMessage, toLfsPointer } from './lfs-pointers.ts';
 
 /**
- * Sends the LFS pointers among the given objects, in the order of the request, one that is named twice twice. What is no pointer is left out; what
- * is not there fails the call.
+ * Sends the LFS pointers among the given objects, in the order of the request, one that is named
+ * twice twice. What is no pointer is left out; what is not there fails the call.
  */
 export async function* getLfsPointers(
   request: GetLFSPointersRequest,
   context: HandlerContext,
-  rooms: BlobRooms,
+  deps: BlobDependencies,
 ): AsyncGenerator<MessageInitShape<typeof GetLFSPointersResponseSchema>> {
-  const { objects } = rooms.storages.open(request.repository);
+  const { objects } = deps.storages.open(request.repository);
   if (request.blobIds.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty BlobIds');
 
   try {

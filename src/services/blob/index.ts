@@ -1,6 +1,6 @@
 import type { ServiceImplementation } from '#rpc/server/handler';
-import type { Storages } from '#storage/storages';
 import type { BlobService } from '#wire/gen/blob_pb';
+import type { BlobDependencies } from './dependencies.ts';
 import { getBlob } from './get-blob.ts';
 import { getBlobs } from './get-blobs.ts';
 import { getLfsPointers } from './get-lfs-pointers.ts';
@@ -9,19 +9,15 @@ import { listAllLfsPointers } from './list-all-lfs-pointers.ts';
 import { listBlobs } from './list-blobs.ts';
 import { listLfsPointers } from './list-lfs-pointers.ts';
 
-export interface BlobRooms {
-  readonly storages: Storages;
-}
-
 /** Contents of files. */
-export function blobService(rooms: BlobRooms): ServiceImplementation<typeof BlobService> {
+export function blobService(deps: BlobDependencies): ServiceImplementation<typeof BlobService> {
   return {
-    getBlob: (request, context) => getBlob(request, context, rooms),
-    getBlobs: (request, context) => getBlobs(request, context, rooms),
-    listBlobs: (request, context) => listBlobs(request, context, rooms),
-    listAllBlobs: (request, context) => listAllBlobs(request, context, rooms),
-    getLFSPointers: (request, context) => getLfsPointers(request, context, rooms),
-    listLFSPointers: (request, context) => listLfsPointers(request, context, rooms),
-    listAllLFSPointers: (request, context) => listAllLfsPointers(request, context, rooms),
+    getBlob: (request, context) => getBlob(request, context, deps),
+    getBlobs: (request, context) => getBlobs(request, context, deps),
+    listBlobs: (request, context) => listBlobs(request, context, deps),
+    listAllBlobs: (request, context) => listAllBlobs(request, context, deps),
+    getLFSPointers: (request, context) => getLfsPointers(request, context, deps),
+    listLFSPointers: (request, context) => listLfsPointers(request, context, deps),
+    listAllLFSPointers: (request, context) => listAllLfsPointers(request, context, deps),
   };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import type { LFSPointer } from '#wire/gen/blob_pb';
 
@@ -13,7 +13,7 @@ const pointer = (size: number): string =>
 
 type Run = (args: string[], input?: string | Uint8Array) => string;
 
-/** A repository with pointers of the sizes 0 to `count` in one commit, and other files. */
+/** Creates a repository with pointers of the sizes 0 to `count` in one commit, and other files. */
 function withPointers(gitaly: TestGitaly, count: number): Run {
   const directory = join(gitaly.storagePath(), 'x.git');
   initRepository(directory);
@@ -50,7 +50,10 @@ test('all pointers are found by revision and by looking everywhere, in messages 
     sizes(everywhere).sort((a, b) => a - b),
     [...all, 7000],
   );
-  assert.equal(everywhere.flatMap(({ lfsPointers }) => lfsPointers).find(({ fileSize }) => fileSize === 7000n)?.oid, dangling);
+  assert.equal(
+    everywhere.flatMap(({ lfsPointers }) => lfsPointers).find(({ fileSize }) => fileSize === 7000n)?.oid,
+    dangling,
+  );
   for (const { lfsPointers } of [...listed, ...everywhere]) assert.ok(lfsPointers.length * 240 < 1024 * 1024);
   for (const { oid, data, size, fileOid, fileSize } of listed[0]?.lfsPointers ?? []) {
     assert.equal(Buffer.from(data).toString(), pointer(Number(fileSize)));
@@ -72,8 +75,14 @@ test('a limit counts pointers', async () => {
     [21, 20],
     [-1, 20],
   ] as const) {
-    assert.equal(sizes(await Array.fromAsync(blob.listLFSPointers({ repository, revisions: ['main'], limit }))).length, expected);
-    assert.equal(sizes(await Array.fromAsync(blob.listAllLFSPointers({ repository, limit }))).length, expected);
+    assert.equal(
+      sizes(await Array.fromAsync(blob.listLFSPointers({ repository, revisions: ['main'], limit }))).length,
+      expected,
+    );
+    assert.equal(
+      sizes(await Array.fromAsync(blob.listAllLFSPointers({ repository, limit }))).length,
+      expected,
+    );
   }
 });
 
@@ -95,7 +104,9 @@ test('GetLFSPointers fails for an object that is not there, also behind good one
   const good = run(['rev-parse', 'main:pointers/0']);
 
   await assert.rejects(
-    Array.fromAsync(gitaly.connection.blob.getLFSPointers({ repository, blobIds: [good, good, 'main:none'] })),
+    Array.fromAsync(
+      gitaly.connection.blob.getLFSPointers({ repository, blobIds: [good, good, 'main:none'] }),
+    ),
     /retrieving object info for "main:none": object not found/,
   );
 });

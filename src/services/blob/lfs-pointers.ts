@@ -1,11 +1,10 @@
-import { create, toBinary } from '@bufbuild/protobuf';
-import { chunkBySize } from '#base/chunk-by-size';
 import type { ObjectReader } from '#git/objects/object-reader';
-import { MAX_LFS_POINTER_BYTES, parseLfsPointer } from '#git/objects/parse-lfs-pointer';
+import { MAX_LFS_POINTER_BYTES, parseLfsPointer } from '#git/objects/parse/parse-lfs-pointer';
 import type { NamedObject, Source } from '#git/objects/read-many';
+import { chunkMessages } from '#services/convert/response/chunk-messages';
 import { LFSPointerSchema } from '#wire/gen/blob_pb';
 
-/** A pointer as clients see it. */
+/** The message of a pointer. */
 export interface LfsPointerMessage {
   readonly oid: string;
   readonly data: Buffer;
@@ -14,11 +13,12 @@ export interface LfsPointerMessage {
   readonly fileSize: bigint;
 }
 
-/** The message of a blob; `undefined` when it is no pointer. */
+/** Returns the message of a blob; `undefined` when it is no pointer. */
 export function toLfsPointer(oid: string, data: Buffer): LfsPointerMessage | undefined {
   const pointer = parseLfsPointer(data);
   if (pointer === undefined) return undefined;
-  // A copy: a view would keep the whole of what git printed, and one blob of a thousand may be a pointer.
+  // A view would keep all of git's output in memory, and perhaps only one blob in a thousand is a
+  // pointer.
   const own = Buffer.from(data);
   return {
     oid,
@@ -29,7 +29,11 @@ export function toLfsPointer(oid: string, data: Buffer): LfsPointerMessage | und
   };
 }
 
-/** The pointers among the blobs that a source names. `limit`: most pointers; 0 or less means all. */
+/**
+ * Yields the pointers among the blobs that a source names.
+ *
+ * @param options.limit the number of pointers to yield at most; 0 or less for all.
+ */
 export async function* lfsPointers(
   objects: ObjectReader,
   source: Source<NamedObject>,
@@ -48,13 +52,11 @@ export async function* lfsPointers(
 }
 
 /** Collects pointers into messages of at most 1 MiB. */
-export function chunkPointers(pointers: AsyncIterable<LfsPointerMessage>): AsyncGenerator<LfsPointerMessage[]> {
-  return chunkBySize(pointers, { sizeOf: sizeOfPointer, upperBound: () => MAX_ENCODED_BYTES });
+export function chunkPointers(
+  pointers: AsyncIterable<LfsPointerMessage>,
+): AsyncGenerator<LfsPointerMessage[]> {
+  return chunkMessages(LFSPointerSchema, pointers, () => MAX_ENCODED_BYTES);
 }
 
 /** The contents, two ids of 64 digits, two numbers of 10 bytes; five tags and three lengths. */
 const MAX_ENCODED_BYTES = MAX_LFS_POINTER_BYTES + 2 * 64 + 2 * 10 + 5 + 3 * 2;
-
-function sizeOfPointer(pointer: LfsPointerMessage): number {
-  return toBinary(LFSPointerSchema, create(LFSPointerSchema, pointer)).length;
-}

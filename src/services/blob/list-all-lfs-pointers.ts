@@ -1,23 +1,26 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { withCode } from '#base/gitaly-error';
 import type { ObjectInfo } from '#git/objects/object-info';
-import { MAX_LFS_POINTER_BYTES } from '#git/objects/parse-lfs-pointer';
+import { MAX_LFS_POINTER_BYTES } from '#git/objects/parse/parse-lfs-pointer';
 import { allObjects } from '#git/objects/walk-objects';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { ListAllLFSPointersRequest, ListAllLFSPointersResponseSchema } from '#wire/gen/blob_pb';
-import type { BlobRooms } from './index.ts';
+import type { BlobDependencies } from './dependencies.ts';
 import { chunkPointers, lfsPointers } from './lfs-pointers.ts';
 
-/** Sends the LFS pointers of the whole object database, also those that nothing leads to; at most `limit` (0 means all). */
+/**
+ * Sends the LFS pointers of the whole object database, also those that nothing leads to; at most
+ * `limit` (0 means all).
+ */
 export async function* listAllLfsPointers(
   request: ListAllLFSPointersRequest,
   context: HandlerContext,
-  rooms: BlobRooms,
+  deps: BlobDependencies,
 ): AsyncGenerator<MessageInitShape<typeof ListAllLFSPointersResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
 
   async function* small(signal: AbortSignal): AsyncGenerator<readonly ObjectInfo[]> {
-    for await (const batch of allObjects(repository.git, repository, { type: 'blob', signal })) {
+    for await (const batch of allObjects(repository, { type: 'blob', signal })) {
       yield batch.filter(({ size }) => size <= MAX_LFS_POINTER_BYTES);
     }
   }

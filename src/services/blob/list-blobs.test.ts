@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gitOutput, initRepository } from '#testkit/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import type { ListBlobsResponse, ListBlobsResponse_Blob } from '#wire/gen/blob_pb';
 
@@ -23,7 +23,9 @@ function fixture(gitaly: TestGitaly, objectFormat: 'sha1' | 'sha256' = 'sha1'): 
   initRepository(directory, { objectFormat });
   const run = (args: string[], input?: string | Uint8Array): string => gitOutput(directory, args, input);
   const commit = (files: Readonly<Record<string, Uint8Array | string>>): string => {
-    const parts: (string | Uint8Array)[] = ['commit refs/heads/main\ncommitter A <a@x> 1600000000 +0000\ndata 1\nx\n'];
+    const parts: (string | Uint8Array)[] = [
+      'commit refs/heads/main\ncommitter A <a@x> 1600000000 +0000\ndata 1\nx\n',
+    ];
     for (const [name, content] of Object.entries(files)) {
       parts.push(`M 100644 inline "${name}"\ndata ${content.length}\n`, content, '\n');
     }
@@ -50,7 +52,7 @@ function blobsOf(messages: readonly ListBlobsResponse[]): { first: ListBlobsResp
 }
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
-  test(`ListBlobs lists what rev-list lists in a ${objectFormat} repository, large blobs in pieces`, async () => {
+  test(`ListBlobs agrees with rev-list in a ${objectFormat} repository, large blobs in pieces`, async () => {
     await using gitaly = await startGitaly();
     const { run, commit } = fixture(gitaly, objectFormat);
     const files: Record<string, Uint8Array> = { 'dir/big': randomBytes(5 * MIB), empty: Buffer.alloc(0) };
@@ -81,7 +83,10 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       assert.equal(first.size, BigInt(data.length));
     }
     for (const message of messages) {
-      const bytes = message.blobs.reduce((sum, { oid, data, path }) => sum + oid.length + data.length + path.length, 0);
+      const bytes = message.blobs.reduce(
+        (sum, { oid, data, path }) => sum + oid.length + data.length + path.length,
+        0,
+      );
       assert.ok(bytes < MIB, `${bytes} bytes`);
     }
   });
@@ -116,13 +121,21 @@ test('ListBlobs sends before git has finished, and ends it when the reader leave
   const before = process.memoryUsage().rss;
 
   for (let leaving = 0; leaving < 3; leaving++) {
-    for await (const { blobs } of gitaly.connection.blob.listBlobs({ repository, revisions: ['main'], bytesLimit: -1n })) {
+    for await (const { blobs } of gitaly.connection.blob.listBlobs({
+      repository,
+      revisions: ['main'],
+      bytesLimit: -1n,
+    })) {
       assert.ok(blobs.length > 0);
       break;
     }
   }
   let messages = 0;
-  for await (const _ of gitaly.connection.blob.listBlobs({ repository, revisions: ['main'], bytesLimit: -1n })) {
+  for await (const _ of gitaly.connection.blob.listBlobs({
+    repository,
+    revisions: ['main'],
+    bytesLimit: -1n,
+  })) {
     await sleep(5);
     if (++messages === 20) break;
   }
@@ -145,7 +158,7 @@ test('ListBlobs sends nothing of a chunk that was not finished when git fails', 
   assert.deepEqual(messages, []);
 });
 
-test('ListAllBlobs sees what nothing leads to, and of a quarantine what its object directories hold', async () => {
+test('ListAllBlobs lists unreachable blobs, and of a quarantine those of its directories', async () => {
   await using gitaly = await startGitaly();
   const { run, commit } = fixture(gitaly);
   commit({ a: 'a' });
@@ -160,7 +173,9 @@ test('ListAllBlobs sees what nothing leads to, and of a quarantine what its obje
     const messages = await Array.fromAsync(
       gitaly.connection.blob.listAllBlobs({ repository: { ...repository, ...directories }, bytesLimit: -1n }),
     );
-    return messages.flatMap(({ blobs }) => blobs.map(({ oid, data }) => `${oid} ${Buffer.from(data)}`)).sort();
+    return messages
+      .flatMap(({ blobs }) => blobs.map(({ oid, data }) => `${oid} ${Buffer.from(data)}`))
+      .sort();
   };
 
   const own = [`${known} a`, `${dangling} dangling`].sort();
@@ -172,7 +187,7 @@ test('ListAllBlobs sees what nothing leads to, and of a quarantine what its obje
   );
 });
 
-test('a list of everything fails at an object that cannot be read, as a check that has not seen all of a push must', async () => {
+test('ListAllBlobs fails at an object that cannot be read, because push checks need all', async () => {
   await using gitaly = await startGitaly();
   const { run, commit } = fixture(gitaly);
   commit({ a: 'a' });

@@ -1,27 +1,33 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { withCode } from '#base/gitaly-error';
-import { MAX_LFS_POINTER_BYTES } from '#git/objects/parse-lfs-pointer';
+import { MAX_LFS_POINTER_BYTES } from '#git/objects/parse/parse-lfs-pointer';
 import { walkObjects } from '#git/objects/walk-objects';
 import type { HandlerContext } from '#rpc/server/handler';
+import { requireRevisions } from '#services/convert/request/revision';
 import type { ListLFSPointersRequest, ListLFSPointersResponseSchema } from '#wire/gen/blob_pb';
-import { requireRevisions } from '../convert/revision.ts';
-import type { BlobRooms } from './index.ts';
+import type { BlobDependencies } from './dependencies.ts';
 import { chunkPointers, lfsPointers } from './lfs-pointers.ts';
 
 /**
- * Sends the LFS pointers that revisions lead to, each once, at most `limit` (0 means all). Here a pointer of exactly
- * {@link MAX_LFS_POINTER_BYTES} is too big, as with Gitaly, who leaves the test to git.
+ * Sends the LFS pointers that are reachable from revisions, each once, at most `limit` (0 means
+ * all). A pointer of exactly {@link MAX_LFS_POINTER_BYTES} is too big here, as in Gitaly, where git
+ * makes the check.
  */
 export async function* listLfsPointers(
   request: ListLFSPointersRequest,
   context: HandlerContext,
-  rooms: BlobRooms,
+  deps: BlobDependencies,
 ): AsyncGenerator<MessageInitShape<typeof ListLFSPointersResponseSchema>> {
-  const repository = rooms.storages.open(request.repository, { otherwise: 'INTERNAL' });
-  const revisions = requireRevisions(request.revisions, { allowPathScoped: true });
+  const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
+  const revisions = await requireRevisions(request.revisions, { allowPathScoped: true });
 
   const walk = (signal: AbortSignal) =>
-    walkObjects(repository.git, repository, { revisions, type: 'blob', blobsBelowBytes: MAX_LFS_POINTER_BYTES, signal });
+    walkObjects(repository, {
+      revisions,
+      type: 'blob',
+      blobsBelowBytes: MAX_LFS_POINTER_BYTES,
+      signal,
+    });
   const pointers = lfsPointers(repository.objects, walk, { signal: context.signal, limit: request.limit });
   try {
     for await (const chunk of chunkPointers(pointers)) yield { lfsPointers: chunk };

@@ -1,17 +1,21 @@
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import type { CommitOf } from '#git/history/read-commits';
 import type { NamedObject } from '#git/objects/read-many';
+import { chunkEncoded } from '#services/convert/response/chunk-batches';
+import { type CommitExtras, type CommitMessage, toCommitMessage } from '#services/convert/response/commit';
+import { writeCommit } from '#services/convert/response/encode-commit';
 import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldNumber, fieldNumbers } from '#wire/fast/field-numbers';
 import { ReverseWriter } from '#wire/fast/reverse-writer';
-import { chunkEncoded } from '../convert/chunk-batches.ts';
-import { type CommitExtras, type CommitMessage, toCommitMessage } from '../convert/commit.ts';
-import { writeCommit } from '../convert/encode-commit.ts';
+import { PaginationCursorSchema } from '#wire/gen/shared_pb';
 
 /** Encoded commits, as many as one message takes. */
 export type CommitChunk = readonly Buffer[];
 
 /** Encodes commits as they come, and collects them into chunks of less than 1 MiB. */
-export async function* encodeCommits(batches: AsyncIterable<readonly CommitMessage[]>): AsyncGenerator<CommitChunk, void> {
+export async function* encodeCommits(
+  batches: AsyncIterable<readonly CommitMessage[]>,
+): AsyncGenerator<CommitChunk, void> {
   const writer = new ReverseWriter();
   const encode = (commit: CommitMessage): Buffer => {
     writeCommit(writer, commit);
@@ -23,7 +27,9 @@ export async function* encodeCommits(batches: AsyncIterable<readonly CommitMessa
   yield* chunkEncoded(encoded());
 }
 
-/** A response whose field 1 is a list of commits. */
+const { nextCursor: NEXT_CURSOR } = fieldNumbers(PaginationCursorSchema, { nextCursor: 'text' });
+
+/** Encodes a response whose field `commits` is a list of commits, and which may have a cursor. */
 export function commitsResponse<Desc extends DescMessage>(
   schema: Desc,
   commits: CommitChunk,
@@ -31,10 +37,11 @@ export function commitsResponse<Desc extends DescMessage>(
 ): MessageShape<Desc> {
   const writer = new ReverseWriter();
   if (nextCursor !== '') {
-    writer.text(1, nextCursor);
-    writer.message(2, 0);
+    writer.text(NEXT_CURSOR, nextCursor);
+    writer.message(fieldNumber(schema, 'paginationCursor', 'message'), 0);
   }
-  for (const commit of commits.toReversed()) writer.bytes(1, commit);
+  const field = fieldNumber(schema, 'commits', 'message');
+  for (const commit of commits.toReversed()) writer.bytes(field, commit);
   return encodedMessage(schema, writer.take());
 }
 

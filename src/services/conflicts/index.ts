@@ -1,22 +1,17 @@
-import type { HookManager } from '#domain/hooks/hook-manager';
-import type { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
 import type { ServiceImplementation } from '#rpc/server/handler';
-import type { Storages } from '#storage/storages';
 import type { ConflictsService } from '#wire/gen/conflicts_pb';
+import type { ConflictsDependencies } from './dependencies.ts';
 import { listConflictFiles } from './list-conflict-files.ts';
 import { resolveConflicts } from './resolve-conflicts.ts';
 
-export interface ConflictsRooms {
-  readonly storages: Storages;
-  readonly hooks: HookManager;
-  /** Repositories of other servers, where the branch to merge may be. */
-  readonly remotes: RemoteRepositories;
-}
-
-/** Merge conflicts, shown and solved in the web. */
-export function conflictsService(rooms: ConflictsRooms): ServiceImplementation<typeof ConflictsService> {
+/**
+ * Implements the conflicts service: lists merge conflicts and resolves them for the web interface.
+ */
+export function conflictsService(
+  deps: ConflictsDependencies,
+): ServiceImplementation<typeof ConflictsService> {
   return {
-    listConflictFiles: (request, context) => listConflictFiles(request, context, rooms),
-    resolveConflicts: (requests, context) => resolveConflicts(requests, context, rooms),
+    listConflictFiles: (request, context) => listConflictFiles(request, context, deps),
+    resolveConflicts: (requests, context) => resolveConflicts(requests, context, deps),
   };
 }

@@ -1,18 +1,13 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { GitalyError, withCode, wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
-import { parseResolutions, type Resolution } from '#domain/conflicts/parse-resolutions';
-import { resolveConflicts as mergeResolved } from '#domain/conflicts/resolve-conflicts';
+import { GitalyError, withCode } from '#base/gitaly-error';
 import { ResolutionError } from '#domain/conflicts/resolve-file';
+import { resolveOnBranch } from '#domain/conflicts/resolve-on-branch';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';
-import { signatureOf } from '#domain/identity/signature';
-import { MergeWorkspace } from '#domain/merge/merge-workspace';
-import { updateWithHooks } from '#domain/ref-update/update-with-hooks';
-import type { RemoteRepository } from '#domain/remote-repository/remote-repository';
-import type { Ident } from '#git/objects/format-ident';
-import { objectIdProblem } from '#git/objects/object-id';
+import { UpdateFailedError } from '#domain/ref-update/refusals';
 import type { HandlerContext } from '#rpc/server/handler';
-import { Quarantine } from '#storage/quarantine';
+import { openRequests } from '#services/convert/request/first-request';
+import { remoteOpener } from '#services/convert/request/open-remote';
+import { updateContextOf } from '#services/convert/request/update-context';
 import type { Repository } from '#storage/repository';
 import type {
   ResolveConflictsRequest,
@@ -20,53 +15,50 @@ import type {
   ResolveConflictsResponseSchema,
 } from '#wire/gen/conflicts_pb';
 import type { Repository as RepositoryMessage, User } from '#wire/gen/shared_pb';
-import { openRequests } from '../convert/first-request.ts';
-import { asGoStatus } from '../convert/go-status.ts';
-import { remoteOptionsOf } from '../convert/remote-options.ts';
-import { updateContextOf } from '../convert/update-context.ts';
-import type { ConflictsRooms } from './index.ts';
+import type { ConflictsDependencies } from './dependencies.ts';
 
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
 
-/** Merges two commits by what a user has decided about the conflicts, and moves a branch to the merge. */
+/**
+ * Merges two commits with the decisions of a user about the conflicts, and moves a branch to the
+ * merge.
+ */
 export async function resolveConflicts(
   requests: AsyncIterable<ResolveConflictsRequest>,
   context: HandlerContext,
-  rooms: ConflictsRooms,
+  deps: ConflictsDependencies,
 ): Promise<MessageInitShape<typeof ResolveConflictsResponseSchema>> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   const { case: kind, value: header } = first.resolveConflictsRequestPayload;
   if (kind !== 'header') throw new GitalyError('INVALID_ARGUMENT', 'empty ResolveConflictsRequestHeader');
-  const { repository, user, targetRepository } = requireHeader(header, rooms);
-  const author = signatureOf(user, header.timestamp?.seconds);
-  const resolutions = parseResolutions(await readJson(rest));
+  const { repository, user, targetRepository } = requireHeader(header, deps);
 
-  const remote = await rooms.remotes.open(targetRepository, remoteOptionsOf(context)).catch((error: unknown) => {
-    throw withCode(error, 'INTERNAL');
-  });
-  await using quarantine = await Quarantine.create(repository);
-  const source = await sourceOf({ repository, quarantine, remote, header }, context.signal);
-  const objectFormat = repository.git.objectFormat(repository);
-  const { ourCommitOid: ours, theirCommitOid: theirs } = header;
-  if ([ours, theirs].some((oid) => objectIdProblem(oid, objectFormat) !== undefined)) {
-    throw new GitalyError('INTERNAL', 'Rugged::InvalidError: unable to parse OID - contains invalid characters');
-  }
+  const { sourceBranch, targetBranch } = header;
+  const resolution = {
+    ours: header.ourCommitOid,
+    theirs: header.theirCommitOid,
+    sourceBranch,
+    targetBranch,
+    openRemote: remoteOpener(targetRepository, context, deps.remotes),
+    resolutions: await readJson(rest),
+    user,
+    seconds: header.timestamp?.seconds,
+    message: header.commitMessage,
+  };
   try {
-    const newOid = await merge({ source, target: quarantine.repository, header, resolutions, author, signal: context.signal });
-    const reference = Buffer.concat([Buffer.from('refs/heads/'), header.sourceBranch]);
-    const update = { repository, quarantine, reference, oldOid: ours, newOid };
-    await updateWithHooks(rooms.hooks, update, updateContextOf(user, context));
+    await resolveOnBranch(repository, resolution, updateContextOf(user, context, deps.hooks));
     return {};
   } catch (error) {
     if (error instanceof ResolutionError) return { resolutionError: error.message };
-    throw isRateLimited(error) ? withCode(error, 'RESOURCE_EXHAUSTED') : error;
+    const cause = error instanceof UpdateFailedError ? error.cause : error;
+    throw isRateLimited(cause) ? withCode(cause, 'RESOURCE_EXHAUSTED') : cause;
   }
 }
 
 function requireHeader(
   header: ResolveConflictsRequestHeader,
-  { storages }: ConflictsRooms,
+  { storages }: ConflictsDependencies,
 ): { repository: Repository; targetRepository: RepositoryMessage; user: User } {
   const requireField = (field: { readonly length: number }, name: string): void => {
     if (field.length === 0) throw new GitalyError('INVALID_ARGUMENT', `empty ${name}`);
@@ -89,48 +81,9 @@ async function readJson(requests: AsyncIterable<ResolveConflictsRequest>): Promi
   for await (const { resolveConflictsRequestPayload: payload } of requests) {
     if (payload.case !== 'filesJson') continue;
     bytes += payload.value.length;
-    if (bytes > MAX_JSON_BYTES) throw new GitalyError('RESOURCE_EXHAUSTED', `resolutions exceed ${MAX_JSON_BYTES} bytes`);
+    if (bytes > MAX_JSON_BYTES)
+      throw new GitalyError('RESOURCE_EXHAUSTED', `resolutions exceed ${MAX_JSON_BYTES} bytes`);
     pieces.push(payload.value);
   }
   return Buffer.concat(pieces);
-}
-
-interface SourceParts {
-  readonly repository: Repository;
-  readonly quarantine: Quarantine;
-  /** Where the branch to merge is. */
-  readonly remote: RemoteRepository;
-  readonly header: ResolveConflictsRequestHeader;
-}
-
-/** Where both commits are: the repository, or its quarantine when theirs has to be fetched. */
-async function sourceOf({ repository, quarantine, remote, header }: SourceParts, signal: AbortSignal): Promise<Repository> {
-  const revision = Buffer.concat([Buffer.from('refs/heads/'), header.targetBranch, Buffer.from('^{commit}')]);
-  const where = `could not resolve target revision ${quote(revision)}`;
-  const oid = await remote.resolveCommit(revision).catch((error: unknown) => {
-    throw wrap(asGoStatus(error), where);
-  });
-  if (oid === undefined) throw new GitalyError('INTERNAL', `${where}: reference not found`);
-  if ((await repository.objects.info(`${oid}^{commit}`, { signal })) !== undefined) return repository;
-  await remote.fetchInto(quarantine.repository, oid).catch((error: unknown) => {
-    throw wrap(asGoStatus(error), 'could not fetch target commit');
-  });
-  return quarantine.repository;
-}
-
-interface MergeParts {
-  readonly source: Repository;
-  readonly target: Repository;
-  readonly header: ResolveConflictsRequestHeader;
-  readonly resolutions: readonly Resolution[];
-  readonly author: Ident;
-  readonly signal: AbortSignal;
-}
-
-async function merge({ source, target, header, resolutions, author, signal }: MergeParts): Promise<string> {
-  const { ourCommitOid: ours, theirCommitOid: theirs, commitMessage: message } = header;
-  await using workspace = new MergeWorkspace({ repository: source, target, signal });
-  const oid = await mergeResolved(workspace, target, { ours, theirs, resolutions, author, message });
-  await workspace.writer.finish();
-  return oid;
 }

@@ -1,9 +1,14 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type CommitDiffQuery, commitDiff as compareCommits, type UnshownDiff } from '#domain/diff-limits/commit-diff';
-import type { DiffLimits } from '#domain/diff-limits/diff-limiter';
-import type { LimitedDiff } from '#domain/diff-limits/limited-diffs';
+import {
+  type CommitDiffQuery,
+  commitDiff as compareCommits,
+  type UnshownDiff,
+} from '#domain/diff/commit-diff';
+import type { DiffLimits } from '#domain/diff/diff-limiter';
+import type { LimitedDiff } from '#domain/diff/limited-diffs';
 import type { HandlerContext } from '#rpc/server/handler';
 import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldNumbers } from '#wire/fast/field-numbers';
 import { ReverseWriter } from '#wire/fast/reverse-writer';
 import {
   type CommitDiffRequest,
@@ -11,7 +16,7 @@ import {
   CommitDiffRequest_WhitespaceChanges,
   CommitDiffResponseSchema,
 } from '#wire/gen/diff_pb';
-import type { DiffRooms } from './index.ts';
+import type { DiffDependencies } from './dependencies.ts';
 import { patchMessages } from './patch-messages.ts';
 import { requireSides } from './sides.ts';
 
@@ -21,9 +26,9 @@ type Response = MessageInitShape<typeof CommitDiffResponseSchema>;
 export async function* commitDiff(
   request: CommitDiffRequest,
   context: HandlerContext,
-  rooms: DiffRooms,
+  deps: DiffDependencies,
 ): AsyncGenerator<Response> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
   const batches = compareCommits(repository, {
@@ -56,10 +61,13 @@ function limitsOf(request: CommitDiffRequest): DiffLimits {
   };
 }
 
-function ignoredSpaceOf({ whitespaceChanges, ignoreWhitespaceChange }: CommitDiffRequest): CommitDiffQuery['ignoredSpace'] {
+function ignoredSpaceOf({
+  whitespaceChanges,
+  ignoreWhitespaceChange,
+}: CommitDiffRequest): CommitDiffQuery['ignoredSpace'] {
   switch (whitespaceChanges) {
     case CommitDiffRequest_WhitespaceChanges.UNSPECIFIED:
-      return ignoreWhitespaceChange ? 'change' : undefined; // clients of 15.0 know only this
+      return ignoreWhitespaceChange ? 'change' : undefined; // clients of 15.0 use only this
     case CommitDiffRequest_WhitespaceChanges.IGNORE:
       return 'change';
     case CommitDiffRequest_WhitespaceChanges.IGNORE_ALL:
@@ -79,27 +87,55 @@ function* diffMessages(diff: LimitedDiff, writer: ReverseWriter): Generator<Resp
   }
 }
 
-/** Diffs of thousands of small files spend most of their time here, so it is done by hand. */
-function encodeFirst(diff: LimitedDiff, patchPiece: Uint8Array, isLast: boolean, writer: ReverseWriter): Response {
+const FIELD = fieldNumbers(CommitDiffResponseSchema, {
+  fromPath: 'bytes',
+  toPath: 'bytes',
+  fromId: 'text',
+  toId: 'text',
+  oldMode: 'number',
+  newMode: 'number',
+  binary: 'number',
+  rawPatchData: 'bytes',
+  endOfPatch: 'number',
+  overflowMarker: 'number',
+  collapsed: 'number',
+  tooLarge: 'number',
+  linesAdded: 'number',
+  linesRemoved: 'number',
+});
+
+/**
+ * Encodes the first message of a file. Diffs of thousands of small files spend most of their time
+ * here, so the code writes the wire format directly.
+ */
+function encodeFirst(
+  diff: LimitedDiff,
+  patchPiece: Uint8Array,
+  isLast: boolean,
+  writer: ReverseWriter,
+): Response {
   const { change, patch, isCollapsed, isTooLarge, isOverflow } = diff;
-  writer.number(15, patch.linesRemoved);
-  writer.number(14, patch.linesAdded);
-  writer.number(13, Number(isTooLarge));
-  writer.number(12, Number(isCollapsed));
-  writer.number(11, Number(isOverflow));
-  writer.number(10, Number(isLast));
-  writer.bytes(9, patchPiece);
-  writer.number(7, Number(patch.isBinary));
-  writer.number(6, change.newMode);
-  writer.number(5, change.oldMode);
-  writer.text(4, change.toOid);
-  writer.text(3, change.fromOid);
-  writer.bytes(2, change.toPath);
-  writer.bytes(1, change.fromPath);
+  writer.number(FIELD.linesRemoved, patch.linesRemoved);
+  writer.number(FIELD.linesAdded, patch.linesAdded);
+  writer.number(FIELD.tooLarge, Number(isTooLarge));
+  writer.number(FIELD.collapsed, Number(isCollapsed));
+  writer.number(FIELD.overflowMarker, Number(isOverflow));
+  writer.number(FIELD.endOfPatch, Number(isLast));
+  writer.bytes(FIELD.rawPatchData, patchPiece);
+  writer.number(FIELD.binary, Number(patch.isBinary));
+  writer.number(FIELD.newMode, change.newMode);
+  writer.number(FIELD.oldMode, change.oldMode);
+  writer.text(FIELD.toId, change.toOid);
+  writer.text(FIELD.fromId, change.fromOid);
+  writer.bytes(FIELD.toPath, change.toPath);
+  writer.bytes(FIELD.fromPath, change.fromPath);
   return encodedMessage(CommitDiffResponseSchema, writer.take());
 }
 
-/** Both paths are the new one, also of a rename (as in Gitaly). */
+/**
+ * Builds the message of a diff that is not shown. Both paths are the new one, also for a rename (as
+ * in Gitaly).
+ */
 function unshownMessage({ record, stat }: UnshownDiff): Response {
   const [source] = record.sources;
   return {

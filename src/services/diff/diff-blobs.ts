@@ -1,13 +1,15 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
-import type { BlobDiff } from '#domain/diff-blobs/blob-diff';
-import { diffBlobPairs } from '#domain/diff-blobs/blob-pairs';
-import { diffKnownChanges } from '#domain/diff-blobs/known-changes';
-import { resolveBlobPairs } from '#domain/diff-blobs/resolve-blob-pairs';
+import type { BlobDiff } from '#domain/diff/blob-diff';
+import { diffBlobPairs } from '#domain/diff/blob-pairs';
+import { diffKnownChanges } from '#domain/diff/known-changes';
+import { resolveBlobPairs } from '#domain/diff/resolve-blob-pairs';
 import type { IgnoredSpace } from '#git/diff/commands';
-import type { KnownChange } from '#git/diff/diff-pairs';
-import { type ChangeStatus, HEX_LENGTH } from '#git/diff/raw-line';
+import type { KnownChange } from '#git/diff/known-change';
+import type { ChangeStatus } from '#git/diff/raw-line';
+import { ZERO_OID } from '#git/objects/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
+import { requireObjectId } from '#services/convert/request/object-id';
 import type { Repository } from '#storage/repository';
 import {
   type ChangedPaths,
@@ -18,8 +20,7 @@ import {
   ChangedPaths_Status as Status,
   DiffBlobsRequest_WhitespaceChanges as WhitespaceChanges,
 } from '#wire/gen/diff_pb';
-import { requireObjectId } from '../convert/object-id.ts';
-import type { DiffRooms } from './index.ts';
+import type { DiffDependencies } from './dependencies.ts';
 import { patchMessages } from './patch-messages.ts';
 
 type Response = MessageInitShape<typeof DiffBlobsResponseSchema>;
@@ -34,8 +35,12 @@ const STATUSES: Readonly<Partial<Record<Status, ChangeStatus>>> = {
 };
 
 /** Compares pairs of blobs, named by their ids or paths, or as FindChangedPaths gives them. */
-export async function* diffBlobs(request: DiffBlobsRequest, context: HandlerContext, rooms: DiffRooms): AsyncGenerator<Response> {
-  const repository = rooms.storages.open(request.repository, { otherwise: 'INTERNAL' });
+export async function* diffBlobs(
+  request: DiffBlobsRequest,
+  context: HandlerContext,
+  deps: DiffDependencies,
+): AsyncGenerator<Response> {
+  const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
   checkRequest(request);
 
   const { patchBytesLimit: maxPatchBytes } = request;
@@ -47,13 +52,15 @@ export async function* diffBlobs(request: DiffBlobsRequest, context: HandlerCont
   } else {
     const ignoredSpace = ignoredSpaceOf(request.whitespaceChanges);
     const changes = request.rawInfo.map(changeOf);
-    for await (const diff of diffKnownChanges(repository, changes, { ...options, ignoredSpace })) yield* messagesOf(diff);
+    for await (const diff of diffKnownChanges(repository, changes, { ...options, ignoredSpace }))
+      yield* messagesOf(diff);
   }
 }
 
 function checkRequest({ blobPairs, rawInfo, whitespaceChanges }: DiffBlobsRequest): void {
   if (blobPairs.length === 0 && rawInfo.length === 0) throw invalid('request contains no file pairs to diff');
-  if (blobPairs.length > 0 && rawInfo.length > 0) throw invalid('blob pairs and raw info both used in request');
+  if (blobPairs.length > 0 && rawInfo.length > 0)
+    throw invalid('blob pairs and raw info both used in request');
   for (const entry of rawInfo) checkEntry(entry);
   if (whitespaceChanges !== WhitespaceChanges.UNSPECIFIED && blobPairs.length > 0) {
     throw invalid('whitespace changes cannot be ignored when blob pairs are provided');
@@ -75,11 +82,11 @@ function invalid(message: string): GitalyError {
 async function resolvePairs(repository: Repository, { blobPairs }: DiffBlobsRequest, signal: AbortSignal) {
   let format: 'sha1' | 'sha256';
   try {
-    format = repository.git.objectFormat(repository);
+    format = repository.objectFormat;
   } catch (error) {
     throw withCode(error, 'INTERNAL');
   }
-  const zeroOid = '0'.repeat(HEX_LENGTH[format]);
+  const zeroOid = ZERO_OID[format];
   return await resolveBlobPairs(repository.objects, blobPairs, {
     signal,
     zeroOid,
@@ -92,7 +99,15 @@ function ignoredSpaceOf(changes: WhitespaceChanges): IgnoredSpace | undefined {
   return changes === WhitespaceChanges.IGNORE_ALL ? 'all' : undefined;
 }
 
-function changeOf({ status, oldMode, newMode, oldBlobId, newBlobId, path, oldPath }: ChangedPaths): KnownChange {
+function changeOf({
+  status,
+  oldMode,
+  newMode,
+  oldBlobId,
+  newBlobId,
+  path,
+  oldPath,
+}: ChangedPaths): KnownChange {
   return {
     status: STATUSES[status],
     oldMode,
@@ -114,7 +129,15 @@ function* messagesOf(diff: BlobDiff): Generator<Response> {
   }
 }
 
-function headOf({ leftOid, rightOid, isBinary, isOverLimit, patchBytes, linesAdded, linesRemoved }: BlobDiff): Response {
+function headOf({
+  leftOid,
+  rightOid,
+  isBinary,
+  isOverLimit,
+  patchBytes,
+  linesAdded,
+  linesRemoved,
+}: BlobDiff): Response {
   return {
     leftBlobId: leftOid,
     rightBlobId: rightOid,

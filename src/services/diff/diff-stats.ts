@@ -1,12 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { checked, diffFailure } from '#domain/diff-limits/diff-failure';
-import { headAttributes } from '#domain/head-attributes/head-attributes';
-import { outputBytes } from '#git/command/output-bytes';
-import { numstatCommand } from '#git/diff/commands';
-import { type FileStat, parseNumstat } from '#git/diff/numstat';
+import { diffFailure } from '#domain/diff/diff-failure';
+import { fileStats } from '#domain/diff/file-stats';
+import type { FileStat } from '#git/diff/numstat';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { DiffStatsRequest, DiffStatsResponseSchema, DiffStatsSchema } from '#wire/gen/diff_pb';
-import type { DiffRooms } from './index.ts';
+import type { DiffDependencies } from './dependencies.ts';
 import { requireSides } from './sides.ts';
 
 type Stats = MessageInitShape<typeof DiffStatsSchema>;
@@ -17,20 +15,15 @@ const MAX_BATCH_FILES = 1000;
 /** Counts the lines that each file gained and lost between two commits. */
 export async function* diffStats(
   request: DiffStatsRequest,
-  context: HandlerContext,
-  rooms: DiffRooms,
+  { signal }: HandlerContext,
+  deps: DiffDependencies,
 ): AsyncGenerator<MessageInitShape<typeof DiffStatsResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
-  const command = checked(() => numstatCommand(sides));
-  await using attributes = await headAttributes(repository, context);
-  const { config } = attributes;
   let stats: Stats[] = [];
   try {
-    for await (const batch of parseNumstat(
-      outputBytes(repository.git, repository, command, { signal: context.signal, config }),
-    )) {
+    for await (const batch of fileStats(repository, sides, { signal })) {
       for (const stat of batch) {
         stats.push(statsMessage(stat));
         if (stats.length === MAX_BATCH_FILES) {

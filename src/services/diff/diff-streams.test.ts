@@ -3,14 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gitOutput, initRepository } from '#testkit/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const MIB = 1024 * 1024;
 const repository = { storageName: 'default', relativePath: 'x.git' };
 const sides = { repository, leftCommitId: 'left', rightCommitId: 'right' };
 
-/** A diff of so many files of 8 MiB each. */
+/** Creates a diff of `files` files of 8 MiB each. */
 function largeDiff(gitaly: TestGitaly, files: number): void {
   const directory = join(gitaly.storagePath(), 'x.git');
   initRepository(directory);
@@ -27,7 +27,8 @@ function largeDiff(gitaly: TestGitaly, files: number): void {
 
 /** Waits until no `git diff` runs on the server's storage. */
 async function ended(gitaly: TestGitaly, message: string): Promise<void> {
-  const isRunning = (): boolean => readdirSync('/proc').some((entry) => /^\d+$/.test(entry) && isDiff(`/proc/${entry}/cmdline`));
+  const isRunning = (): boolean =>
+    readdirSync('/proc').some((entry) => /^\d+$/.test(entry) && isDiff(`/proc/${entry}/cmdline`));
   const isDiff = (file: string): boolean => {
     try {
       const words = readFileSync(file, 'latin1').split('\0');

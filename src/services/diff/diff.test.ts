@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/init-repository';
-import { randomHistory, seededRandom } from '#testkit/random-history';
-import { randomTrees } from '#testkit/random-trees';
-import { GIT_ENVIRONMENT } from '#testkit/run-git';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
+import { randomTrees } from '#testkit/repositories/random-trees';
+import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { type ChangedPaths, ChangedPaths_Status, type CommitDiffResponse } from '#wire/gen/diff_pb';
 
@@ -17,9 +17,9 @@ const MAX_PIECE_BYTES = 5120;
 
 interface Fixture {
   readonly directory: string;
-  /** What git prints, every byte of it. */
+  /** Returns git's output, every byte of it. */
   git(...args: string[]): string;
-  /** The same as bytes in Latin-1. */
+  /** Returns the same output as lines in Latin-1. */
   lines(...args: string[]): string[];
 }
 
@@ -62,7 +62,9 @@ function shownFiles(messages: readonly CommitDiffResponse[]): Shown[] {
     const last = files.at(-1);
     if (isNew || last === undefined) {
       const ids = `${oldMode.toString(8)} ${newMode.toString(8)} ${fromId} ${toId}`;
-      const head = `${ids} ${latin1(fromPath)}|${latin1(toPath)} +${linesAdded} -${linesRemoved}${binary ? ' binary' : ''}`;
+      const head =
+        `${ids} ${latin1(fromPath)}|${latin1(toPath)} +${linesAdded} ` +
+        `-${linesRemoved}${binary ? ' binary' : ''}`;
       files.push({ head, patch: latin1(message.rawPatchData) });
     } else {
       assert.deepEqual([toId, newMode, latin1(toPath)], ['', 0, ''], 'a later message has only the patch');
@@ -74,7 +76,7 @@ function shownFiles(messages: readonly CommitDiffResponse[]): Shown[] {
   return files;
 }
 
-/** The same from git: raw records and the text of the patches, put side by side. */
+/** Returns the files of git's output: raw records and the text of the patches, joined. */
 function expectedFiles({ git, lines }: Fixture, left: string, right: string, hexLength: number): Shown[] {
   const flags = ['--no-ext-diff', '-M30%', `--abbrev=${hexLength}`];
   const raw = lines('diff', '--raw', '-z', ...flags, left, right);
@@ -114,7 +116,9 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
 
     for (let tree = 1; tree < TREES; tree++) {
       const [leftCommitId, rightCommitId] = [`t${tree - 1}`, `t${tree}`];
-      const messages = await Array.fromAsync(gitaly.connection.diff.commitDiff({ repository, leftCommitId, rightCommitId }));
+      const messages = await Array.fromAsync(
+        gitaly.connection.diff.commitDiff({ repository, leftCommitId, rightCommitId }),
+      );
 
       assert.deepEqual(
         shownFiles(messages),
@@ -124,7 +128,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     }
   });
 
-  test(`CommitDelta, DiffStats, RawDiff, RawPatch and GetPatchID agree with git about odd trees in a ${objectFormat} repository`, async () => {
+  test(`all diffs agree with git about unusual trees in a ${objectFormat} repository`, async () => {
     await using gitaly = await startGitaly();
     const { git, lines, directory } = fixture(gitaly, objectFormat, hexLength + 1);
     const { diff } = gitaly.connection;
@@ -145,15 +149,24 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       );
 
       const deltas = (await Array.fromAsync(diff.commitDelta(sides))).flatMap((message) => message.deltas);
-      const expected = lines('diff', '--raw', '-z', `--abbrev=${hexLength}`, ...words).filter((line) => line.startsWith(':'));
+      const expected = lines('diff', '--raw', '-z', `--abbrev=${hexLength}`, ...words).filter((line) =>
+        line.startsWith(':'),
+      );
       const typeChanges = expected.filter((line) => line.endsWith(' T')).length;
       assert.equal(deltas.length, expected.length + typeChanges);
 
-      const raw = Buffer.concat((await Array.fromAsync(diff.rawDiff(sides))).map(({ data }) => data)).toString('latin1');
+      const raw = Buffer.concat(
+        (await Array.fromAsync(diff.rawDiff(sides))).map(({ data }) => data),
+      ).toString('latin1');
       assert.equal(raw, git('diff', '--full-index', ...words));
 
-      const mails = Buffer.concat((await Array.fromAsync(diff.rawPatch(sides))).map(({ data }) => data)).toString('latin1');
-      assert.equal(mails, git('format-patch', '--stdout', '--always', '--signature', 'GitLab', words.join('..')));
+      const mails = Buffer.concat(
+        (await Array.fromAsync(diff.rawPatch(sides))).map(({ data }) => data),
+      ).toString('latin1');
+      assert.equal(
+        mails,
+        git('format-patch', '--stdout', '--always', '--signature', 'GitLab', words.join('..')),
+      );
 
       if (raw === '') continue;
       const { patchId } = await diff.getPatchID({
@@ -170,7 +183,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     }
   });
 
-  test(`DiffBlobs of what FindChangedPaths lists shows what CommitDiff shows, and writes nothing, in a ${objectFormat} repository`, async () => {
+  test(`DiffBlobs of changed paths equals CommitDiff in a ${objectFormat} repository`, async () => {
     await using gitaly = await startGitaly();
     const { directory } = fixture(gitaly, objectFormat, hexLength + 2);
     const { diff } = gitaly.connection;
@@ -180,13 +193,17 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
       const [left, right] = [`t${tree - 1}`, `t${tree}`];
       const trees = { leftTreeRevision: left, rightTreeRevision: right };
       const requests = [{ type: { case: 'treeRequest', value: trees } as const }];
-      const listed = await Array.fromAsync(diff.findChangedPaths({ repository, requests, findRenames: true }));
+      const listed = await Array.fromAsync(
+        diff.findChangedPaths({ repository, requests, findRenames: true }),
+      );
       const rawInfo: ChangedPaths[] = listed.flatMap(({ paths }) => paths);
       if (rawInfo.length === 0) continue;
 
       const blobs = await Array.fromAsync(diff.diffBlobs({ repository, rawInfo }));
 
-      const files = await Array.fromAsync(diff.commitDiff({ repository, leftCommitId: left, rightCommitId: right }));
+      const files = await Array.fromAsync(
+        diff.commitDiff({ repository, leftCommitId: left, rightCommitId: right }),
+      );
       assert.deepEqual(
         blobs.map(({ leftBlobId, rightBlobId, patch, binary, linesAdded }) => [
           leftBlobId,
@@ -208,7 +225,7 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     assert.deepEqual(readdirSync(join(gitaly.storagePath(), '+gitaly/tmp')), []);
   });
 
-  test(`DiffBlobs compares many pairs, absent sides among them, in order in a ${objectFormat} repository`, async () => {
+  test(`DiffBlobs compares many pairs in order in a ${objectFormat} repository`, async () => {
     await using gitaly = await startGitaly();
     const directory = join(gitaly.storagePath(), 'x.git');
     initRepository(directory, { objectFormat });
@@ -223,7 +240,12 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     const answers = await Array.fromAsync(gitaly.connection.diff.diffBlobs({ repository, blobPairs }));
 
     assert.deepEqual(
-      answers.map(({ leftBlobId, rightBlobId, linesAdded, linesRemoved }) => [leftBlobId, rightBlobId, linesAdded, linesRemoved]),
+      answers.map(({ leftBlobId, rightBlobId, linesAdded, linesRemoved }) => [
+        leftBlobId,
+        rightBlobId,
+        linesAdded,
+        linesRemoved,
+      ]),
       blobPairs.map(({ leftBlob, rightBlob }, index) => [
         leftBlob.toString(),
         rightBlob.toString(),
@@ -249,7 +271,9 @@ test('CommitDiff with ignored white space shows every file once', async () => {
   gitOutput(directory, ['fast-import', '--quiet'], commit('left', () => 'a b\n') + commit('right', changed));
 
   const sides = { repository, leftCommitId: 'left', rightCommitId: 'right' };
-  const messages = await Array.fromAsync(gitaly.connection.diff.commitDiff({ ...sides, whitespaceChanges: 2 }));
+  const messages = await Array.fromAsync(
+    gitaly.connection.diff.commitDiff({ ...sides, whitespaceChanges: 2 }),
+  );
 
   const shown = messages.map(
     ({ toPath, rawPatchData, linesAdded }) => `${latin1(toPath)} ${rawPatchData.length > 0} ${linesAdded}`,
@@ -257,7 +281,7 @@ test('CommitDiff with ignored white space shows every file once', async () => {
   assert.deepEqual(shown.toSorted(), names.map((name) => `${name} ${name.startsWith('text')} 1`).toSorted());
 });
 
-// Who asked to see no changes of white space saw all of them.
+// Before, clients that asked to ignore white space received all such changes.
 test('CommitDiff ignores changes of white space for clients of 15.0, who know no other kind', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'x.git');
@@ -269,7 +293,9 @@ test('CommitDiff ignores changes of white space for clients of 15.0, who know no
   gitOutput(directory, ['fast-import', '--quiet'], commit('left', left) + commit('right', right));
 
   const sides = { repository, leftCommitId: 'left', rightCommitId: 'right' };
-  const messages = await Array.fromAsync(gitaly.connection.diff.commitDiff({ ...sides, ignoreWhitespaceChange: true }));
+  const messages = await Array.fromAsync(
+    gitaly.connection.diff.commitDiff({ ...sides, ignoreWhitespaceChange: true }),
+  );
 
   const shown = messages.map(({ toPath, rawPatchData }) => [latin1(toPath), latin1(rawPatchData)]);
   const printed = gitOutput(directory, ['diff', '--ignore-space-change', 'left', 'right']);
@@ -310,25 +336,41 @@ test('DiffBlobs names both paths of a binary file that was renamed', async () =>
   const [oldBlobId = '', newBlobId = ''] = ['\0a', '\0b'].map((content) =>
     gitOutput(directory, ['hash-object', '-w', '--stdin'], content),
   );
-  const change = { status: ChangedPaths_Status.RENAMED, oldMode: 0o100644, newMode: 0o100644, oldBlobId, newBlobId } as const;
+  const change = {
+    status: ChangedPaths_Status.RENAMED,
+    oldMode: 0o100644,
+    newMode: 0o100644,
+    oldBlobId,
+    newBlobId,
+  } as const;
   const rawInfo = [{ ...change, oldPath: Buffer.from('old'), path: Buffer.from('t\tab') }];
 
   const [answer] = await Array.fromAsync(gitaly.connection.diff.diffBlobs({ repository, rawInfo }));
 
-  assert.deepEqual([latin1(answer?.patch), answer?.patchSize], ['Binary files a/old and "b/t\\tab" differ\n', 40]);
+  assert.deepEqual(
+    [latin1(answer?.patch), answer?.patchSize],
+    ['Binary files a/old and "b/t\\tab" differ\n', 40],
+  );
 });
 
-test('DiffBlobs drops what git printed beyond a limit, and nothing where it printed no patch that belongs to the file', async () => {
+test('DiffBlobs drops output beyond a limit, and nothing where there is no patch of the file', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'x.git');
   initRepository(directory);
   const [oldBlobId = '', newBlobId = ''] = ['a', 'b'].map((content) =>
     gitOutput(directory, ['hash-object', '-w', '--stdin'], content),
   );
-  const change = { status: ChangedPaths_Status.MODIFIED, oldMode: 0o100644, newMode: 0o100644, oldBlobId, newBlobId };
+  const change = {
+    status: ChangedPaths_Status.MODIFIED,
+    oldMode: 0o100644,
+    newMode: 0o100644,
+    oldBlobId,
+    newBlobId,
+  };
   const [path, oldPath] = [Buffer.from('new'), Buffer.from('old')];
   const renamed = { ...change, status: ChangedPaths_Status.RENAMED, path, oldPath };
-  // git prints two patches of a file that becomes a link, and the second one hides those of all later files.
+  // git prints two patches of a file that becomes a link, and the second one hides those of all
+  // later files.
   const rawInfo = [
     { ...renamed, newBlobId: oldBlobId },
     { ...renamed, oldMode: 0, newMode: 0 },
@@ -336,7 +378,9 @@ test('DiffBlobs drops what git printed beyond a limit, and nothing where it prin
     renamed,
   ];
 
-  const answers = await Array.fromAsync(gitaly.connection.diff.diffBlobs({ repository, rawInfo, patchBytesLimit: -1 }));
+  const answers = await Array.fromAsync(
+    gitaly.connection.diff.diffBlobs({ repository, rawInfo, patchBytesLimit: -1 }),
+  );
 
   assert.deepEqual(
     answers.map(({ overPatchBytesLimit }) => overPatchBytesLimit),
@@ -363,7 +407,8 @@ test('CommitStats counts what git counts of commits with several parents, with o
     const lines = gitOutput(directory, ['diff', '--numstat', parent ?? empty, `c${mark}`])
       .split('\n')
       .filter(Boolean);
-    const sum = (column: number) => lines.reduce((total, line) => total + Number(line.split('\t')[column]), 0);
+    const sum = (column: number) =>
+      lines.reduce((total, line) => total + Number(line.split('\t')[column]), 0);
     assert.deepEqual(
       [oid, additions, deletions, files],
       [gitOutput(directory, ['rev-parse', `c${mark}`]), sum(0), sum(1), lines.length],

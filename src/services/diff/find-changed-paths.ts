@@ -1,11 +1,11 @@
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { chunkBySize } from '#base/chunk-by-size';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/exit-error';
 import { type ChangedPathsQuery, changedPaths } from '#git/diff/changed-paths';
 import type { ChangeStatus } from '#git/diff/raw-line';
 import type { RawRecord } from '#git/diff/raw-records';
 import type { HandlerContext } from '#rpc/server/handler';
+import { chunkMessages } from '#services/convert/response/chunk-messages';
 import {
   ChangedPaths_Status,
   ChangedPathsSchema,
@@ -14,7 +14,7 @@ import {
   type FindChangedPathsResponseSchema,
   FindChangedPathsRequest_MergeCommitDiffMode as MergeMode,
 } from '#wire/gen/diff_pb';
-import type { DiffRooms } from './index.ts';
+import type { DiffDependencies } from './dependencies.ts';
 import { resolveComparisons } from './resolve-comparisons.ts';
 
 type Path = MessageInitShape<typeof ChangedPathsSchema>;
@@ -39,13 +39,15 @@ const STATUSES: Readonly<Partial<Record<ChangeStatus, ChangedPaths_Status>>> = {
   R: ChangedPaths_Status.RENAMED,
 };
 
-/** Lists the paths that commits change, or that differ between trees, in the order of the requests. */
+/**
+ * Lists the paths that commits change, or that differ between trees, in the order of the requests.
+ */
 export async function* findChangedPaths(
   request: FindChangedPathsRequest,
   context: HandlerContext,
-  rooms: DiffRooms,
+  deps: DiffDependencies,
 ): AsyncGenerator<MessageInitShape<typeof FindChangedPathsResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const { signal } = context;
   const comparisons = await resolveComparisons(repository.objects, request, { signal });
   const filter = filterOf(request.diffFilters);
@@ -53,10 +55,10 @@ export async function* findChangedPaths(
   const { findRenames } = request;
   const query = { comparisons, filter, findRenames, merges: mergesOf(request.mergeCommitDiffMode), signal };
   const hasCommits = comparisons.every((comparison) => 'commit' in comparison);
-  const batches = changedPaths(repository.git, repository, query);
+  const batches = changedPaths(repository, query);
   try {
     const paths = each(batches, hasCommits);
-    for await (const chunk of chunkBySize<Path>(paths, { sizeOf: pathSize, upperBound: pathSizeBound })) yield { paths: chunk };
+    for await (const chunk of chunkMessages(ChangedPathsSchema, paths, pathSizeBound)) yield { paths: chunk };
   } catch (error) {
     if (error instanceof GitExitError)
       throw wrap(error, 'cmd wait err', 'FAILED_PRECONDITION', { metadata: { stderr: error.stderr } });
@@ -86,16 +88,20 @@ function mergesOf(mode: MergeMode): ChangedPathsQuery['merges'] {
   }
 }
 
-async function* each(batches: AsyncIterable<readonly RawRecord[]>, hasCommits: boolean): AsyncGenerator<Path> {
+async function* each(
+  batches: AsyncIterable<readonly RawRecord[]>,
+  hasCommits: boolean,
+): AsyncGenerator<Path> {
   for await (const records of batches) for (const record of records) yield* pathMessages(record, hasCommits);
 }
 
-/** One message for each source that the file was compared with. */
+/** Yields one message for each source that the file was compared with. */
 function* pathMessages(record: RawRecord, hasCommits: boolean): Generator<Path> {
   const { sources, newMode, newOid, path, oldPath, commitOid } = record;
   for (const { status, mode, oid } of sources) {
     const wireStatus = STATUSES[status];
-    if (wireStatus === undefined) throw new GitalyError('INTERNAL', `unknown changed paths returned: ${status}`);
+    if (wireStatus === undefined)
+      throw new GitalyError('INTERNAL', `unknown changed paths returned: ${status}`);
     yield {
       status: wireStatus,
       path,
@@ -109,12 +115,12 @@ function* pathMessages(record: RawRecord, hasCommits: boolean): Generator<Path> 
   }
 }
 
-/** Encoded size in bytes. */
-function pathSize(path: Path): number {
-  return toBinary(ChangedPathsSchema, create(ChangedPathsSchema, path)).length;
-}
-
-/** A number that {@link pathSize} never exceeds. Nine tags with their numbers or lengths take less than 64 bytes. */
+/**
+ * Returns a number that the encoded size never exceeds: nine tags with their numbers or lengths
+ * take less than 64 bytes.
+ */
 function pathSizeBound({ path, oldPath, oldBlobId = '', newBlobId = '', commitId = '' }: Path): number {
-  return 64 + (path?.length ?? 0) + (oldPath?.length ?? 0) + oldBlobId.length + newBlobId.length + commitId.length;
+  return (
+    64 + (path?.length ?? 0) + (oldPath?.length ?? 0) + oldBlobId.length + newBlobId.length + commitId.length
+  );
 }

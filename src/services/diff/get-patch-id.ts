@@ -1,18 +1,18 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { headAttributes } from '#domain/head-attributes/head-attributes';
+import { headAttributes } from '#domain/diff/head-attributes';
 import { patchId } from '#git/diff/patch-id';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { GetPatchIDRequest, GetPatchIDResponseSchema } from '#wire/gen/diff_pb';
-import type { DiffRooms } from './index.ts';
+import type { DiffDependencies } from './dependencies.ts';
 
-/** The id of the change between two revisions: white space counts, line numbers do not. */
+/** Returns the id of the change between two revisions: white space counts, line numbers do not. */
 export async function getPatchId(
   request: GetPatchIDRequest,
   context: HandlerContext,
-  rooms: DiffRooms,
+  deps: DiffDependencies,
 ): Promise<MessageInitShape<typeof GetPatchIDResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const { oldRevision: left, newRevision: right, contextFree } = request;
   if (left.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty OldRevision');
   if (right.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty NewRevision');
@@ -20,8 +20,9 @@ export async function getPatchId(
   const { signal } = context;
   await using attributes = await headAttributes(repository, { signal });
   const { config } = attributes;
-  const printed = await patchId(repository.git, repository, { left, right }, { contextFree, config, signal });
-  if (printed === '') throw new GitalyError('FAILED_PRECONDITION', 'no difference between old and new revision');
+  const printed = await patchId(repository, { left, right }, { contextFree, config, signal });
+  if (printed === '')
+    throw new GitalyError('FAILED_PRECONDITION', 'no difference between old and new revision');
   const [id = '', second] = printed.split(' ', 2);
   if (second === undefined) throw new GitalyError('FAILED_PRECONDITION', 'unexpected patch ID format');
   return { patchId: id };

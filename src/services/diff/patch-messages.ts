@@ -13,7 +13,9 @@ export interface PatchMessage {
 
 const NOTHING = new Uint8Array(0);
 
-/** Cuts a patch into messages, at least one. The bytes are views of the pieces wherever that can be. */
+/**
+ * Cuts a patch into messages, at least one. The bytes are views of the pieces wherever that can be.
+ */
 export function* patchMessages(pieces: readonly Buffer[]): Generator<PatchMessage> {
   let held: Uint8Array | undefined;
   let isFirst = true;

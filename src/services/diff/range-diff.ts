@@ -1,12 +1,16 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
-import { checked, diffFailure } from '#domain/diff-limits/diff-failure';
+import { checked, diffFailure } from '#domain/diff/diff-failure';
 import { OutputBeforeFailure } from '#git/command/output-bytes';
 import { type CommitPair, parseRangeDiff } from '#git/diff/range-diff';
 import { rangeDiffOutput } from '#git/diff/range-diff-output';
 import type { HandlerContext } from '#rpc/server/handler';
-import { type RangeDiffRequest, RangeDiffResponse_Comparator, type RangeDiffResponseSchema } from '#wire/gen/diff_pb';
-import type { DiffRooms } from './index.ts';
+import {
+  type RangeDiffRequest,
+  RangeDiffResponse_Comparator,
+  type RangeDiffResponseSchema,
+} from '#wire/gen/diff_pb';
+import type { DiffDependencies } from './dependencies.ts';
 import { patchMessages } from './patch-messages.ts';
 import { requireRanges } from './range-spec.ts';
 
@@ -20,12 +24,16 @@ const COMPARATORS: Readonly<Record<CommitPair['comparison'], RangeDiffResponse_C
 };
 
 /** Compares two series of commits, pair by pair. */
-export async function* rangeDiff(request: RangeDiffRequest, context: HandlerContext, rooms: DiffRooms): AsyncGenerator<Response> {
-  const repository = rooms.storages.open(request.repository);
+export async function* rangeDiff(
+  request: RangeDiffRequest,
+  context: HandlerContext,
+  deps: DiffDependencies,
+): AsyncGenerator<Response> {
+  const repository = deps.storages.open(request.repository);
   const ranges = requireRanges(request);
 
   const { signal } = context;
-  const output = checked(() => rangeDiffOutput(repository.git, repository, ranges, { color: 'never', signal }));
+  const output = checked(() => rangeDiffOutput(repository, ranges, { color: 'never', signal }));
   try {
     yield* rangeMessages(new OutputBeforeFailure(output, signal));
   } catch (error) {
@@ -49,7 +57,10 @@ async function* rangeMessages(output: OutputBeforeFailure): AsyncGenerator<Respo
   if (output.failure !== undefined) throw output.failure;
 }
 
-function* pairMessages({ fromOid, toOid, comparison, title }: CommitPair, lines: readonly Buffer[]): Generator<Response> {
+function* pairMessages(
+  { fromOid, toOid, comparison, title }: CommitPair,
+  lines: readonly Buffer[],
+): Generator<Response> {
   for (const { patch, isFirst, isLast } of patchMessages(lines)) {
     const head = isFirst && {
       fromCommitId: fromOid,

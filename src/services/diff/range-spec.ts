@@ -2,11 +2,14 @@ import { GitalyError } from '#base/gitaly-error';
 import type { RangeDiffRequest, RawRangeDiffRequest } from '#wire/gen/diff_pb';
 
 /**
- * The words that tell `git range-diff` what to compare. A request without any is left to git, which refuses it.
+ * Returns the arguments that name the ranges of `git range-diff`. An empty request is passed to
+ * git, which refuses it.
  *
  * @throws {GitalyError} INVALID_ARGUMENT when a part is missing.
  */
-export function requireRanges({ rangeSpec }: Pick<RangeDiffRequest | RawRangeDiffRequest, 'rangeSpec'>): string[] {
+export function requireRanges({
+  rangeSpec,
+}: Pick<RangeDiffRequest | RawRangeDiffRequest, 'rangeSpec'>): string[] {
   switch (rangeSpec.case) {
     case 'rangePair': {
       const { range1, range2 } = rangeSpec.value;

@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { textCommand } from '#git/diff/commands';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RawDiffRequest, RawDiffResponseSchema } from '#wire/gen/diff_pb';
-import type { DiffRooms } from './index.ts';
+import type { DiffDependencies } from './dependencies.ts';
 import { rawOutput } from './raw-output.ts';
 import { requireSides } from './sides.ts';
 
@@ -10,9 +10,9 @@ import { requireSides } from './sides.ts';
 export async function* rawDiff(
   request: RawDiffRequest,
   context: HandlerContext,
-  rooms: DiffRooms,
+  deps: DiffDependencies,
 ): AsyncGenerator<MessageInitShape<typeof RawDiffResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const sides = requireSides(request);
 
   yield* rawOutput(repository, () => textCommand(sides), context.signal);

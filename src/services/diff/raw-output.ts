@@ -1,13 +1,14 @@
 import { wrap } from '#base/gitaly-error';
-import { headAttributes } from '#domain/head-attributes/head-attributes';
+import { headAttributes } from '#domain/diff/head-attributes';
 import { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
+import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import type { Repository } from '#storage/repository';
-import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
 
 /**
- * What a command prints, cut into messages of at most 128 KiB. The bytes are those that were read from git, not copies.
+ * Yields the output of a command in messages of at most 128 KiB. The buffers are those read from
+ * git, not copies.
  *
  * @throws {GitalyError} INTERNAL `cmd: exit status 128`.
  */
@@ -20,12 +21,16 @@ export async function* rawOutput(
     const command = makeCommand();
     await using attributes = await headAttributes(repository, { signal });
     const { config } = attributes;
-    for await (const chunk of outputBytes(repository.git, repository, command, { signal, config })) yield* dataMessages(chunk);
+    for await (const chunk of outputBytes(repository, command, { signal, config }))
+      yield* dataMessages(chunk);
   } catch (error) {
-    throw wrap(error, 'cmd', 'INTERNAL', { metadata: error instanceof GitExitError ? { stderr: error.stderr } : {} });
+    throw wrap(error, 'cmd', 'INTERNAL', {
+      metadata: error instanceof GitExitError ? { stderr: error.stderr } : {},
+    });
   }
 }
 
 export function* dataMessages(bytes: Buffer): Generator<{ data: Buffer }> {
-  for (let at = 0; at < bytes.length; at += MAX_CHUNK_BYTES) yield { data: bytes.subarray(at, at + MAX_CHUNK_BYTES) };
+  for (let at = 0; at < bytes.length; at += MAX_CHUNK_BYTES)
+    yield { data: bytes.subarray(at, at + MAX_CHUNK_BYTES) };
 }

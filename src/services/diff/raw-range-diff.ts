@@ -1,9 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { checked } from '#domain/diff-limits/diff-failure';
+import { checked } from '#domain/diff/diff-failure';
 import { rangeDiffOutput } from '#git/diff/range-diff-output';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RawRangeDiffRequest, RawRangeDiffResponseSchema } from '#wire/gen/diff_pb';
-import type { DiffRooms } from './index.ts';
+import type { DiffDependencies } from './dependencies.ts';
 import { requireRanges } from './range-spec.ts';
 import { dataMessages } from './raw-output.ts';
 
@@ -11,13 +11,13 @@ import { dataMessages } from './raw-output.ts';
 export async function* rawRangeDiff(
   request: RawRangeDiffRequest,
   context: HandlerContext,
-  rooms: DiffRooms,
+  deps: DiffDependencies,
 ): AsyncGenerator<MessageInitShape<typeof RawRangeDiffResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const ranges = requireRanges(request);
 
   const output = checked(() =>
-    rangeDiffOutput(repository.git, repository, ranges, { color: 'as configured', signal: context.signal }),
+    rangeDiffOutput(repository, ranges, { color: 'as configured', signal: context.signal }),
   );
   for await (const bytes of output) yield* dataMessages(bytes);
 }

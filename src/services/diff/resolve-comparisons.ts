@@ -1,5 +1,6 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
+import { LoopSlice, mapInTurns } from '#base/loop-turns';
 import type { Comparison } from '#git/diff/changed-paths';
 import type { ObjectReader, ReadOptions } from '#git/objects/object-reader';
 import type { FindChangedPathsRequest, FindChangedPathsRequest_Request } from '#wire/gen/diff_pb';
@@ -16,9 +17,11 @@ interface Wanted {
 const MAX_LOOKUPS = 256;
 
 /**
- * What a request compares, with full ids in place of its revisions.
+ * Resolves the revisions that a request compares to full ids.
  *
- * @throws {GitalyError} for the first revision that is empty (INVALID_ARGUMENT) or leads to nothing of the right type (NOT_FOUND).
+ * @throws {GitalyError} for the first revision that is empty (INVALID_ARGUMENT) or resolves to
+ *   nothing
+ * of the right type (NOT_FOUND).
  */
 export async function resolveComparisons(
   objects: ObjectReader,
@@ -29,9 +32,11 @@ export async function resolveComparisons(
     throw new GitalyError('INVALID_ARGUMENT', 'cannot specify both commits and requests');
   }
   const wanted: readonly Wanted[][] =
-    request.commits.length > 0 ? request.commits.map((commit) => ofCommit(commit, [])) : request.requests.map(wantedOf);
+    request.commits.length > 0
+      ? await mapInTurns(request.commits, (commit) => ofCommit(commit, []))
+      : await mapInTurns(request.requests, wantedOf);
   const oids = (await resolveAll(objects, wanted.flat(), options)).values();
-  return wanted.map((revisions) => {
+  return await mapInTurns(wanted, (revisions) => {
     const [first, ...rest] = revisions.map(() => oids.next().value ?? '');
     if (first === undefined) throw new GitalyError('UNKNOWN', 'unknown FindChangedPathsRequest type');
     if (revisions[0]?.type === 'tree') return { trees: [first, rest[0] ?? ''] };
@@ -60,11 +65,17 @@ function ofCommit(commit: string, parents: readonly string[]): Wanted[] {
   ];
 }
 
-async function resolveAll(objects: ObjectReader, wanted: readonly Wanted[], options: ReadOptions): Promise<string[]> {
+async function resolveAll(
+  objects: ObjectReader,
+  wanted: readonly Wanted[],
+  options: ReadOptions,
+): Promise<string[]> {
   const oids: string[] = [];
+  const slice = new LoopSlice();
   for (let at = 0; at < wanted.length; at += MAX_LOOKUPS) {
+    await slice.pause(options.signal);
     const lookups = wanted.slice(at, at + MAX_LOOKUPS).map((one) => resolveOne(objects, one, options));
-    // The first in the order of the request is told, not the first that fails.
+    // The first failure in the order of the request is reported, not the first in time.
     for (const result of await Promise.allSettled(lookups)) {
       if (result.status === 'rejected') throw result.reason;
       oids.push(result.value);
@@ -73,11 +84,16 @@ async function resolveAll(objects: ObjectReader, wanted: readonly Wanted[], opti
   return oids;
 }
 
-async function resolveOne(objects: ObjectReader, { revision, type, prefix }: Wanted, options: ReadOptions): Promise<string> {
+async function resolveOne(
+  objects: ObjectReader,
+  { revision, type, prefix }: Wanted,
+  options: ReadOptions,
+): Promise<string> {
   try {
     if (revision === '') throw new GitalyError('INVALID_ARGUMENT', 'revision cannot be empty');
     const found = await objects.info(`${revision}^{${type}}`, options);
-    if (found === undefined) throw new GitalyError('NOT_FOUND', `revision can not be found: ${quote(revision)}`);
+    if (found === undefined)
+      throw new GitalyError('NOT_FOUND', `revision can not be found: ${quote(revision)}`);
     return found.oid;
   } catch (error) {
     throw wrap(error, prefix);

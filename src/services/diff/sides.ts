@@ -8,7 +8,10 @@ export interface SidesRequest {
   readonly paths?: readonly Uint8Array[];
 }
 
-/** Both sides of a request, whatever git makes of them. @throws {GitalyError} INVALID_ARGUMENT when one is missing. */
+/**
+ * Returns both sides of a request without resolving them. @throws {GitalyError} INVALID_ARGUMENT
+ * when one is missing.
+ */
 export function requireSides({ leftCommitId, rightCommitId, paths = [] }: SidesRequest): Sides {
   if (leftCommitId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty LeftCommitId');
   if (rightCommitId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty RightCommitId');

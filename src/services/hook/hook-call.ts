@@ -3,12 +3,12 @@ import type { HookCall } from '#domain/hooks/hook-call';
 import { environmentFromList } from '#domain/hooks/hook-environment';
 import type { HookOutput } from '#domain/hooks/hook-output';
 import { decodeHooksPayload, type HooksPayload } from '#domain/hooks/payload';
-import { MAX_CHANGES_BYTES } from '#domain/hooks/relay-parser';
+import { MAX_CHANGES_BYTES } from '#domain/hooks/relay/relay-parser';
 import { customHookErrorOf } from '#domain/hooks/run-custom-hooks';
 import type { HandlerContext } from '#rpc/server/handler';
+import { remoteIpOf } from '#services/convert/request/push-context';
+import { type Respond, respondInChunks } from '#services/convert/response/stream-responses';
 import type { Repository } from '#storage/repository';
-import { remoteIpOf } from '../convert/push-context.ts';
-import { type Respond, respondInChunks } from '../convert/stream-responses.ts';
 
 /** A response of the hooks' streams: what a hook prints, or how it ends. */
 export interface HookResponse {
@@ -39,8 +39,14 @@ export interface HookCallParts {
   readonly signal: AbortSignal;
 }
 
-/** The call of a hook that a request describes. @throws {GitalyError} INTERNAL when its payload cannot be read. */
-export function hookCallOf({ repository, request, respond, signal }: HookCallParts, context: HandlerContext): HookCall {
+/**
+ * Builds the call of a hook that a request describes. @throws {GitalyError} INTERNAL when its
+ * payload cannot be read.
+ */
+export function hookCallOf(
+  { repository, request, respond, signal }: HookCallParts,
+  context: HandlerContext,
+): HookCall {
   return {
     repository,
     payload: payloadOf(request),
@@ -69,7 +75,10 @@ export async function respondFailure(error: unknown, respond: Respond<HookRespon
   else await respondInChunks(Buffer.from(text), respond, (stderr) => ({ stderr, exitStatus }));
 }
 
-/** Standard input of a hook, whole. @throws {GitalyError} RESOURCE_EXHAUSTED when it is longer than any push. */
+/**
+ * Reads the complete standard input of a hook. @throws {GitalyError} RESOURCE_EXHAUSTED when it is
+ * longer than any push.
+ */
 export async function readInput(messages: AsyncIterable<{ readonly stdin: Uint8Array }>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { basename } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
-import { systemErrorText } from '#base/system-error';
+import { quote } from '#base/go/quote';
+import { systemErrorText } from '#base/go/system-error';
 import { SIDECHANNEL_SOCKET } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 
@@ -10,9 +10,11 @@ const DIAL_TIMEOUT_MS = 1000; // the hook listens before it calls
 const SOCKET_NAME = 'sidechannel';
 
 /**
- * Connects to the socket on which a hook program waits for us. It sends its input raw and half closes.
+ * Connects to the socket on which a hook program waits for us. It sends its input raw and half
+ * closes.
  *
- * @throws {GitalyError} INVALID_ARGUMENT `invalid side channel address: "…"`, INTERNAL `get side-channel: dial unix <path>: …`
+ * @throws {GitalyError} INVALID_ARGUMENT `invalid side channel address: "…"`, INTERNAL
+ *   `get side-channel: dial unix <path>: …`
  */
 export async function dialHookSidechannel(context: HandlerContext): Promise<Socket> {
   const address = context.headers.get(SIDECHANNEL_SOCKET) ?? '';
@@ -22,16 +24,21 @@ export async function dialHookSidechannel(context: HandlerContext): Promise<Sock
   const socket = connect({ path: address, allowHalfOpen: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => reject(new Error('i/o timeout')), DIAL_TIMEOUT_MS);
-  socket.once('connect', resolve).once('error', reject);
+  // This listener stays: readers and writers receive an error through their call, and there is no
+  // other listener.
+  socket.on('error', reject);
+  socket.once('connect', resolve);
   try {
     await promise;
     return socket;
   } catch (error) {
     socket.destroy();
-    throw new GitalyError('INTERNAL', `get side-channel: dial unix ${address}: ${connectText(error)}`, { cause: error });
+    throw new GitalyError('INTERNAL', `get side-channel: dial unix ${address}: ${connectText(error)}`, {
+      cause: error,
+    });
   } finally {
     clearTimeout(timer);
-    socket.off('connect', resolve).off('error', reject);
+    socket.off('connect', resolve);
   }
 }
 

@@ -7,13 +7,18 @@ import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { encodeHooksPayload, type HooksPayload } from '#domain/hooks/payload';
 import { startInternalApi } from '#testkit/internal-api';
-import { packets } from '#testkit/push';
-import { runGit } from '#testkit/run-git';
+import { packets } from '#testkit/repositories/push';
+import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { startVotingServer } from '#testkit/voting-server';
 import { ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
 
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1', glProjectPath: 'g/p' };
+const REPOSITORY = {
+  storageName: 'default',
+  relativePath: 'r.git',
+  glRepository: 'project-1',
+  glProjectPath: 'g/p',
+};
 const ZERO = '0'.repeat(40);
 
 async function createRepository(gitaly: TestGitaly): Promise<{ path: string; oid: string }> {
@@ -45,7 +50,11 @@ function payload(overrides: Partial<HooksPayload> = {}): string {
 }
 
 async function collect(
-  messages: AsyncIterable<{ stdout: Uint8Array; stderr: Uint8Array; exitStatus?: { value: number } | undefined }>,
+  messages: AsyncIterable<{
+    stdout: Uint8Array;
+    stderr: Uint8Array;
+    exitStatus?: { value: number } | undefined;
+  }>,
 ) {
   const result = { stdout: '', stderr: '', exitStatus: [] as number[] };
   for await (const message of messages) {
@@ -92,13 +101,15 @@ test('a script that prints more than its reader takes waits, and one whose reade
     assert.equal(Buffer.from(stdout.subarray(0, 4)).toString(), 'y\ny\n');
     break;
   }
-  // The fixture's end waits for what the server still runs.
+  // The end of the fixture waits for all running tasks of the server.
 });
 
 test('every script gets the whole input, also one after a script that read none of it', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
   await createRepository(gitaly);
-  const changes = Array.from({ length: 20_000 }, (_, index) => `${ZERO} ${ZERO} refs/heads/${index}\n`).join('');
+  const changes = Array.from({ length: 20_000 }, (_, index) => `${ZERO} ${ZERO} refs/heads/${index}\n`).join(
+    '',
+  );
   script(join(gitaly.directory, 'custom_hooks/post-receive.d/1'), 'exec <&-; echo first');
   script(join(gitaly.directory, 'custom_hooks/post-receive.d/2'), 'wc -l');
 
@@ -126,6 +137,32 @@ test('without GitLab a hook needs no name of the project', async () => {
   assert.deepEqual(await collect(call), { stdout: '', stderr: '', exitStatus: [0] });
 });
 
+test('an update needs a reference and two ids', async () => {
+  await using gitaly = await startGitaly();
+  const { oid } = await createRepository(gitaly);
+  const change = { ref: Buffer.from('refs/heads/x'), oldValue: ZERO, newValue: oid };
+  const update = (values: Partial<typeof change>) => {
+    const environmentVariables = [payload()];
+    return collect(
+      gitaly.connection.hook.updateHook({
+        repository: REPOSITORY,
+        environmentVariables,
+        ...change,
+        ...values,
+      }),
+    );
+  };
+
+  assert.deepEqual((await update({})).exitStatus, [0]);
+  assert.deepEqual((await update({ ref: Buffer.from('x') })).exitStatus, [0]);
+  for (const [values, message] of [
+    [{ ref: Buffer.alloc(0) }, /^hook got no reference/],
+    [{ oldValue: 'x' }, /^hook got invalid old value: /],
+    [{ newValue: '' }, /^hook got invalid new value: /],
+  ] as const)
+    await assert.rejects(update(values), { code: 'INTERNAL', message });
+});
+
 test('hooks vote over the connection that the payload names', async () => {
   await using gitaly = await startGitaly();
   await createRepository(gitaly);
@@ -143,7 +180,9 @@ test('hooks vote over the connection that the payload names', async () => {
   await vote(State.PREPARED, `${ZERO} ${'1'.repeat(40)} refs/heads/x\n`);
   assert.equal(voting.votes.length, 1);
   voting.decide = () => 'ABORT';
-  await assert.rejects(vote(State.COMMITTED, `${ZERO} ${'1'.repeat(40)} refs/heads/x\n`), { code: 'ABORTED' });
+  await assert.rejects(vote(State.COMMITTED, `${ZERO} ${'1'.repeat(40)} refs/heads/x\n`), {
+    code: 'ABORTED',
+  });
   voting.decide = () => 'STOP';
   await assert.rejects(vote(State.PREPARED, `${ZERO} ${'1'.repeat(40)} refs/heads/x\n`), {
     code: 'FAILED_PRECONDITION',
@@ -176,7 +215,10 @@ test('a pack is made for a hook that waits on its socket', async () => {
     assert.match(progress, /Total 3/);
     const index = join(gitaly.directory, 'x.pack');
     writeFileSync(index, pack);
-    assert.match(await runGit(['-C', path, 'index-pack', '--stdin'], { input: pack }), /^pack\t[0-9a-f]{40}$/);
+    assert.match(
+      await runGit(['-C', path, 'index-pack', '--stdin'], { input: pack }),
+      /^pack\t[0-9a-f]{40}$/,
+    );
 
     const failing = gitaly.connection.hook.packObjectsHookWithSidechannel(
       { ...request, args: ['pack-objects', '--stdout', '--no-such'] },
@@ -193,7 +235,10 @@ test('a pack is made for a hook that waits on its socket', async () => {
 test('PackObjectsHook makes a pack within gRPC', async () => {
   await using gitaly = await startGitaly();
   const { oid } = await createRepository(gitaly);
-  const requests = [{ repository: REPOSITORY, args: ['pack-objects', '--revs', '--stdout'] }, { stdin: Buffer.from(`${oid}\n`) }];
+  const requests = [
+    { repository: REPOSITORY, args: ['pack-objects', '--revs', '--stdout'] },
+    { stdin: Buffer.from(`${oid}\n`) },
+  ];
 
   let pack = 0;
   for await (const { stdout } of gitaly.connection.hook.packObjectsHook(requests)) pack += stdout.length;

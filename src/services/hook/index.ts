@@ -1,7 +1,6 @@
-import type { HookManager } from '#domain/hooks/hook-manager';
 import type { ServiceImplementation } from '#rpc/server/handler';
-import type { Storages } from '#storage/storages';
 import type { HookService } from '#wire/gen/hook_pb';
+import type { HookDependencies } from './dependencies.ts';
 import { packObjectsHook } from './pack-objects-hook.ts';
 import { packObjectsHookWithSidechannel } from './pack-objects-hook-with-sidechannel.ts';
 import { postReceiveHook } from './post-receive-hook.ts';
@@ -10,20 +9,19 @@ import { procReceiveHook } from './proc-receive-hook.ts';
 import { referenceTransactionHook } from './reference-transaction-hook.ts';
 import { updateHook } from './update-hook.ts';
 
-export interface HookRooms {
-  readonly storages: Storages;
-  readonly hooks: HookManager;
-}
-
-/** What a hook program of git asks the server. Pushes of this server do not come this way (see src/hook); other programs may. */
-export function hookService(rooms: HookRooms): ServiceImplementation<typeof HookService> {
+/**
+ * Implements the service that answers the hook programs of git. Pushes of this server do not use it
+ * (see src/hook); other programs may.
+ */
+export function hookService(deps: HookDependencies): ServiceImplementation<typeof HookService> {
   return {
-    packObjectsHook: (requests, context) => packObjectsHook(requests, context, rooms),
-    packObjectsHookWithSidechannel: (request, context) => packObjectsHookWithSidechannel(request, context, rooms),
-    postReceiveHook: (requests, context) => postReceiveHook(requests, context, rooms),
-    preReceiveHook: (requests, context) => preReceiveHook(requests, context, rooms),
+    packObjectsHook: (requests, context) => packObjectsHook(requests, context, deps),
+    packObjectsHookWithSidechannel: (request, context) =>
+      packObjectsHookWithSidechannel(request, context, deps),
+    postReceiveHook: (requests, context) => postReceiveHook(requests, context, deps),
+    preReceiveHook: (requests, context) => preReceiveHook(requests, context, deps),
     procReceiveHook: (requests) => procReceiveHook(requests),
-    referenceTransactionHook: (requests, context) => referenceTransactionHook(requests, context, rooms),
-    updateHook: (request, context) => updateHook(request, context, rooms),
+    referenceTransactionHook: (requests, context) => referenceTransactionHook(requests, context, deps),
+    updateHook: (request, context) => updateHook(request, context, deps),
   };
 }

@@ -1,22 +1,25 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { messageOf, wrap } from '#base/gitaly-error';
+import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
 import { decodeHooksPayload } from '#domain/hooks/payload';
 import { packObjects } from '#domain/pack-objects/pack-objects';
 import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-request';
-import { BAND, sideBandWriter } from '#rpc/common/side-band';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { PackObjectsHookWithSidechannelRequest, PackObjectsHookWithSidechannelResponseSchema } from '#wire/gen/hook_pb';
-import { clientBytes, closeSidechannel } from '../convert/sidechannel.ts';
+import { clientBytes, closeSidechannel } from '#services/convert/request/sidechannel';
+import type {
+  PackObjectsHookWithSidechannelRequest,
+  PackObjectsHookWithSidechannelResponseSchema,
+} from '#wire/gen/hook_pb';
+import type { HookDependencies } from './dependencies.ts';
 import { dialHookSidechannel } from './hook-sidechannel.ts';
-import type { HookRooms } from './index.ts';
 
 /** Makes the pack of a fetch for upload-pack's hook. */
 export async function packObjectsHookWithSidechannel(
   request: PackObjectsHookWithSidechannelRequest,
   context: HandlerContext,
-  rooms: HookRooms,
+  deps: HookDependencies,
 ): Promise<MessageInitShape<typeof PackObjectsHookWithSidechannelResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const pack = parsePackObjectsRequest(request.args);
   const sidechannel = await dialHookSidechannel(context);
   try {
@@ -26,9 +29,11 @@ export async function packObjectsHookWithSidechannel(
       stdout: sideBandWriter(sidechannel, BAND.stdout),
       stderr: sideBandWriter(sidechannel, BAND.stderr),
     };
-    await packObjects({ repository, request: pack, streams, signal: context.signal }).catch((error: unknown) => {
-      throw wrap(error, 'pack objects hook');
-    });
+    await packObjects({ repository, request: pack, streams, signal: context.signal }).catch(
+      (error: unknown) => {
+        throw wrap(error, 'pack objects hook');
+      },
+    );
     await closeSidechannel(sidechannel, [streams.stdout, streams.stderr]).catch((error: unknown) => {
       throw wrap(error, 'close side-channel');
     });

@@ -3,10 +3,10 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import { packObjects } from '#domain/pack-objects/pack-objects';
 import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-request';
 import type { HandlerContext } from '#rpc/server/handler';
+import { bytesOf, openRequests } from '#services/convert/request/first-request';
+import { messageWriter, streamResponses } from '#services/convert/response/stream-responses';
 import type { PackObjectsHookRequest, PackObjectsHookResponseSchema } from '#wire/gen/hook_pb';
-import { bytesOf, openRequests } from '../convert/first-request.ts';
-import { messageWriter, streamResponses } from '../convert/stream-responses.ts';
-import type { HookRooms } from './index.ts';
+import type { HookDependencies } from './dependencies.ts';
 
 type Response = MessageInitShape<typeof PackObjectsHookResponseSchema>;
 
@@ -14,11 +14,11 @@ type Response = MessageInitShape<typeof PackObjectsHookResponseSchema>;
 export async function* packObjectsHook(
   requests: AsyncIterable<PackObjectsHookRequest>,
   context: HandlerContext,
-  rooms: HookRooms,
+  deps: HookDependencies,
 ): AsyncGenerator<Response> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
-  const repository = rooms.storages.open(first.repository);
+  const repository = deps.storages.open(first.repository);
   const request = parsePackObjectsRequest(first.args);
 
   yield* streamResponses<Response>(context.signal, async (respond, signal) => {

@@ -1,18 +1,23 @@
 import { messageOf } from '#base/gitaly-error';
-import { PacketSplitter } from '#rpc/common/pkt-line';
+import { PacketSplitter } from '#base/pkt-line/packet-splitter';
 
-/** What git asks its proc-receive hook: to carry out a push's commands. */
+/** Request of git to its proc-receive hook: to execute a push's commands. */
 export interface ProcReceiveRequest {
   readonly isAtomic: boolean;
   readonly pushOptions: readonly string[];
-  readonly commands: readonly { readonly oldOid: string; readonly newOid: string; readonly reference: Buffer }[];
+  readonly commands: readonly {
+    readonly oldOid: string;
+    readonly newOid: string;
+    readonly reference: Buffer;
+  }[];
 }
 
 /** A packet: its data, or that it is the flush packet. */
 type Packet = Buffer | 'flush';
 
 /**
- * Reads the hook's standard input. `answer` gets our side of the negotiation when git has said what it can.
+ * Reads the hook's standard input. `answer` gets our side of the negotiation when git has said what
+ * it can.
  *
  * @throws {Error} with Gitaly's words (`expected version negotiation: …`, `unsupported version: …`)
  */

@@ -2,10 +2,13 @@ import { GitalyError, type StatusCode, wrap } from '#base/gitaly-error';
 import type { ReferenceTransactionState } from '#domain/hooks/reference-transaction';
 import { isVoteOutcome, TransactionAbortedError, TransactionStoppedError } from '#domain/transactions/voter';
 import type { HandlerContext } from '#rpc/server/handler';
-import { type ReferenceTransactionHookRequest, ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
-import { openRequests } from '../convert/first-request.ts';
+import { openRequests } from '#services/convert/request/first-request';
+import {
+  type ReferenceTransactionHookRequest,
+  ReferenceTransactionHookRequest_State as State,
+} from '#wire/gen/hook_pb';
+import type { HookDependencies } from './dependencies.ts';
 import { type HookResponse, payloadOf, readInput } from './hook-call.ts';
-import type { HookRooms } from './index.ts';
 
 const STATES: ReadonlyMap<State, ReferenceTransactionState> = new Map([
   [State.PREPARING, 'preparing'],
@@ -18,17 +21,17 @@ const STATES: ReadonlyMap<State, ReferenceTransactionState> = new Map([
 export async function* referenceTransactionHook(
   requests: AsyncIterable<ReferenceTransactionHookRequest>,
   context: HandlerContext,
-  rooms: HookRooms,
+  deps: HookDependencies,
 ): AsyncGenerator<HookResponse> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving first request: EOF');
-  rooms.storages.open(first.repository);
+  deps.storages.open(first.repository);
   const state = STATES.get(first.state);
   if (state === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid hook state');
 
   try {
     const payload = payloadOf(first);
-    await rooms.hooks.referenceTransaction({ payload, signal: context.signal }, state, await readInput(rest));
+    await deps.hooks.referenceTransaction({ payload, signal: context.signal }, state, await readInput(rest));
   } catch (error) {
     throw wrap(error, 'reference-transaction hook', codeFor(error));
   }

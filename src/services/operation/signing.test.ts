@@ -3,13 +3,18 @@ import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Connection } from '#client/index';
-import { initRepository } from '#testkit/init-repository';
-import { runGit } from '#testkit/run-git';
+import { initRepository } from '#testkit/repositories/init-repository';
+import { runGit } from '#testkit/repositories/run-git';
 import { GnuPg, NO_GPG, NO_SSH_KEYGEN, OpenSsh } from '#testkit/signing-tools';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { GetCommitSignaturesResponse_Signer as Signer } from '#wire/gen/commit_pb';
 
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1', glProjectPath: 'group/project' };
+const REPOSITORY = {
+  storageName: 'default',
+  relativePath: 'r.git',
+  glRepository: 'project-1',
+  glProjectPath: 'group/project',
+};
 const USER = {
   glId: 'user-1',
   glUsername: 'jane',
@@ -22,15 +27,21 @@ const MAIN = Buffer.from('main');
 const MESSAGE = Buffer.from('by the server');
 
 const HISTORY = [
-  'commit refs/heads/main\nauthor Ann <a@x> 1600000000 +0200\ncommitter Cal <c@x> 1600000000 +0200\ndata 5\nfirst',
+  'commit refs/heads/main\nauthor Ann <a@x> 1600000000 +0200\ncommitter Cal <c@x> 1600000000 +0200\n' +
+    'data 5\nfirst',
   'M 100644 inline a\ndata 2\na\n',
-  'commit refs/heads/topic\nauthor Ann <a@x> 1600000060 +0200\ncommitter Cal <c@x> 1600000060 +0200\ndata 5\ntopic',
+  'commit refs/heads/topic\nauthor Ann <a@x> 1600000060 +0200\ncommitter Cal <c@x> 1600000060 +0200\n' +
+    'data 5\ntopic',
   'from refs/heads/main\nM 100644 inline t\ndata 2\nt\n',
-  'commit refs/heads/main\nauthor Ann <a@x> 1600000120 +0200\ncommitter Cal <c@x> 1600000120 +0200\ndata 4\nmain',
+  'commit refs/heads/main\nauthor Ann <a@x> 1600000120 +0200\ncommitter Cal <c@x> 1600000120 +0200\n' +
+    'data 4\nmain',
   'M 100644 inline b\ndata 2\nb\n',
 ].join('\n');
 
-async function createRepository(gitaly: TestGitaly, objectFormat: 'sha1' | 'sha256' = 'sha1'): Promise<string> {
+async function createRepository(
+  gitaly: TestGitaly,
+  objectFormat: 'sha1' | 'sha256' = 'sha1',
+): Promise<string> {
   const path = join(gitaly.storagePath(), 'r.git');
   initRepository(path, { objectFormat });
   await runGit(['-C', path, 'fast-import', '--quiet'], { input: HISTORY });
@@ -44,9 +55,18 @@ interface Ends {
 }
 
 /** Each call that takes `sign`, and the id of the commit that it makes. */
-const CALLS: Readonly<Record<string, (connection: Connection, ends: Ends, sign: boolean) => Promise<string | undefined>>> = {
+const CALLS: Readonly<
+  Record<string, (connection: Connection, ends: Ends, sign: boolean) => Promise<string | undefined>>
+> = {
   UserCommitFiles: async ({ operation }, _ends, sign) => {
-    const header = { repository: REPOSITORY, user: USER, branchName: MAIN, commitMessage: MESSAGE, timestamp: TIMESTAMP, sign };
+    const header = {
+      repository: REPOSITORY,
+      user: USER,
+      branchName: MAIN,
+      commitMessage: MESSAGE,
+      timestamp: TIMESTAMP,
+      sign,
+    };
     const action = { action: 0, filePath: Buffer.from('new'), fileMode: false };
     const { branchUpdate } = await operation.userCommitFiles([
       { userCommitFilesRequestPayload: { case: 'header', value: header } },
@@ -63,24 +83,44 @@ const CALLS: Readonly<Record<string, (connection: Connection, ends: Ends, sign: 
   'UserMergeBranch with squash': (connection, ends, sign) => merge(connection, ends, { sign, squash: true }),
   UserMergeToRef: async ({ operation }, { topic }, sign) => {
     const targetRef = Buffer.from('refs/merge-requests/1/merge');
-    const request = { sourceSha: topic, targetRef, firstParentRef: MAIN, message: MESSAGE, timestamp: TIMESTAMP, sign };
+    const request = {
+      sourceSha: topic,
+      targetRef,
+      firstParentRef: MAIN,
+      message: MESSAGE,
+      timestamp: TIMESTAMP,
+      sign,
+    };
     return (await operation.userMergeToRef({ repository: REPOSITORY, user: USER, ...request })).commitId;
   },
   UserSquash: async ({ operation }, { main, topic }, sign) => {
-    const request = { startSha: main, endSha: topic, author: USER, commitMessage: MESSAGE, timestamp: TIMESTAMP, sign };
+    const request = {
+      startSha: main,
+      endSha: topic,
+      author: USER,
+      commitMessage: MESSAGE,
+      timestamp: TIMESTAMP,
+      sign,
+    };
     return (await operation.userSquash({ repository: REPOSITORY, user: USER, ...request })).squashSha;
   },
   UserCherryPick: async ({ operation }, { topic }, sign) => {
     const request = { commit: { id: topic }, branchName: MAIN, message: MESSAGE, timestamp: TIMESTAMP, sign };
-    return (await operation.userCherryPick({ repository: REPOSITORY, user: USER, ...request })).branchUpdate?.commitId;
+    return (await operation.userCherryPick({ repository: REPOSITORY, user: USER, ...request })).branchUpdate
+      ?.commitId;
   },
   UserRevert: async ({ operation }, { main }, sign) => {
     const request = { commit: { id: main }, branchName: MAIN, message: MESSAGE, timestamp: TIMESTAMP, sign };
-    return (await operation.userRevert({ repository: REPOSITORY, user: USER, ...request })).branchUpdate?.commitId;
+    return (await operation.userRevert({ repository: REPOSITORY, user: USER, ...request })).branchUpdate
+      ?.commitId;
   },
 };
 
-async function merge({ operation }: Connection, { topic }: Ends, options: { sign: boolean; squash?: boolean }) {
+async function merge(
+  { operation }: Connection,
+  { topic }: Ends,
+  options: { sign: boolean; squash?: boolean },
+) {
   const request = { branch: MAIN, commitId: topic, message: MESSAGE, timestamp: TIMESTAMP, ...options };
   let commitId: string | undefined;
   const requests = [{ repository: REPOSITORY, user: USER, ...request }, { apply: true }];
@@ -99,7 +139,10 @@ async function commit(gitaly: TestGitaly, call: string, sign: boolean): Promise<
 
 async function signers({ connection }: TestGitaly, ...commitIds: string[]): Promise<Signer[]> {
   const found: Signer[] = [];
-  for await (const { commitId, signer } of connection.commit.getCommitSignatures({ repository: REPOSITORY, commitIds })) {
+  for await (const { commitId, signer } of connection.commit.getCommitSignatures({
+    repository: REPOSITORY,
+    commitIds,
+  })) {
     if (commitId !== '') found.push(signer);
   }
   return found;
@@ -107,7 +150,9 @@ async function signers({ connection }: TestGitaly, ...commitIds: string[]): Prom
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
   for (const call of Object.keys(CALLS)) {
-    test(`${call} in a ${objectFormat} repository makes a commit that git verifies`, { skip: NO_SSH_KEYGEN }, async () => {
+    test(`${call} in a ${objectFormat} repository makes a commit that git verifies`, {
+      skip: NO_SSH_KEYGEN,
+    }, async () => {
       await using ssh = await OpenSsh.create();
       const signing_key = await ssh.makeKey('key', ['-t', 'ed25519']);
       const signersFile = await ssh.allowedSigners(signing_key);
@@ -127,13 +172,18 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     });
   }
 
-  test(`gpg verifies what an OpenPGP key signed in a ${objectFormat} repository`, { skip: NO_GPG }, async () => {
+  test(`gpg verifies what an OpenPGP key signed in a ${objectFormat} repository`, {
+    skip: NO_GPG,
+  }, async () => {
     await using gpg = await GnuPg.create();
     await gpg.makeKey('x@x', { algorithm: 'rsa2048', madeOn: '20200101' });
     await using gitaly = await startGitaly({ config: { git: { signing_key: await gpg.exportKey('x@x') } } });
     const path = await createRepository(gitaly, objectFormat);
 
-    const oids = [await commit(gitaly, 'UserCherryPick', true), await commit(gitaly, 'UserMergeBranch', true)];
+    const oids = [
+      await commit(gitaly, 'UserCherryPick', true),
+      await commit(gitaly, 'UserMergeBranch', true),
+    ];
 
     const env = { GNUPGHOME: gpg.directory };
     for (const oid of oids) await runGit(['-C', path, 'verify-commit', oid], { env });
@@ -141,7 +191,9 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   });
 }
 
-test('without a key, without being asked and with the flag off nothing is signed', { skip: NO_SSH_KEYGEN }, async () => {
+test('without a key, without being asked and with the flag off nothing is signed', {
+  skip: NO_SSH_KEYGEN,
+}, async () => {
   await using ssh = await OpenSsh.create();
   const key = await ssh.makeKey('key', ['-t', 'ed25519']);
   const committer = { committer_name: 'GitLab', committer_email: 'noreply@x' };
@@ -167,10 +219,15 @@ test('a key is replaced without a restart, and rotated keys keep what they signe
   skip: NO_SSH_KEYGEN,
 }, async () => {
   await using ssh = await OpenSsh.create();
-  const [old, next] = [await ssh.makeKey('old', ['-t', 'ed25519']), await ssh.makeKey('next', ['-t', 'ecdsa'])];
+  const [old, next] = [
+    await ssh.makeKey('old', ['-t', 'ed25519']),
+    await ssh.makeKey('next', ['-t', 'ecdsa']),
+  ];
   const current = join(ssh.directory, 'current');
   copyFileSync(old, current);
-  await using gitaly = await startGitaly({ config: { git: { signing_key: current, rotated_signing_keys: [old] } } });
+  await using gitaly = await startGitaly({
+    config: { git: { signing_key: current, rotated_signing_keys: [old] } },
+  });
   await using other = await startGitaly({ config: { git: { signing_key: next } } });
   await createRepository(gitaly);
   await createRepository(other);
@@ -181,7 +238,13 @@ test('a key is replaced without a restart, and rotated keys keep what they signe
 
   assert.deepEqual(await signers(gitaly, first, second), [Signer.SYSTEM, Signer.SYSTEM]);
   rmSync(join(other.storagePath(), 'r.git'), { recursive: true });
-  await runGit(['clone', '--quiet', '--mirror', join(gitaly.storagePath(), 'r.git'), join(other.storagePath(), 'r.git')]);
+  await runGit([
+    'clone',
+    '--quiet',
+    '--mirror',
+    join(gitaly.storagePath(), 'r.git'),
+    join(other.storagePath(), 'r.git'),
+  ]);
   assert.deepEqual(await signers(other, first, second), [Signer.USER, Signer.SYSTEM]);
 });
 
@@ -197,7 +260,10 @@ test('a commit that cannot be signed is not made, and the reason tells nothing o
 
   const missing = `${words}open file: open ${signing_key}: no such file or directory\n\n `;
   await assert.rejects(commit(gitaly, 'UserCommitFiles', true), { code: 'INTERNAL', message: missing });
-  await assert.rejects(signers(gitaly, before), { code: 'INTERNAL', message: /^failed to parse signing key: open file: open / });
+  await assert.rejects(signers(gitaly, before), {
+    code: 'INTERNAL',
+    message: /^failed to parse signing key: open file: open /,
+  });
   writeFileSync(signing_key, 'a secret that is no key');
   const damaged = `merge: create commit from tree: ${words}read entity: openpgp: this is no packet\n\n `;
   await assert.rejects(commit(gitaly, 'UserMergeBranch', true), { code: 'INTERNAL', message: damaged });

@@ -1,5 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 
 /** Checks the patterns of references to leave out. @throws {GitalyError} INVALID_ARGUMENT. */
 export function checkExcludes(patterns: readonly Uint8Array[], namespace: 'refs/' | 'refs/heads/'): void {

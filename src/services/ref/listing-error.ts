@@ -1,8 +1,8 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { GitExitError } from '#git/command/exit-error';
-import { MissingPageTokenError } from '../convert/pagination.ts';
+import { MissingPageTokenError } from '#services/convert/request/pagination';
 
-/** What git ends with when it does not understand an option. */
+/** Exit code of git for an unknown option. */
 const USAGE = 129;
 
 /** Makes a list of references. Nothing runs yet, but words that git must not see are refused. */
@@ -14,10 +14,15 @@ export function startList<T>(list: () => T): T {
   }
 }
 
-/** The failure of a list of references in Gitaly's words; the exit code -1 stands for a git that did not end by itself. */
+/**
+ * Converts the failure of a list of references to Gitaly's error; the exit code -1 stands for a git
+ * that was ended by a signal.
+ */
 export function listingError(error: unknown): unknown {
   if (error instanceof MissingPageTokenError) {
-    return new GitalyError('INVALID_ARGUMENT', `invalid page token: sending lines: ${error.message}`, { cause: error });
+    return new GitalyError('INVALID_ARGUMENT', `invalid page token: sending lines: ${error.message}`, {
+      cause: error,
+    });
   }
   if (!(error instanceof GitExitError)) return error;
   return new GitalyError('UNKNOWN', `listing failed with exit code ${error.exitCode ?? -1}`, {
@@ -27,8 +32,8 @@ export function listingError(error: unknown): unknown {
 }
 
 /**
- * The failure of a list whose references are looked at one by one, in Gitaly's words. A usage error is the caller's: an object that git does not
- * know.
+ * Converts the failure of a list whose references are read one by one to Gitaly's error. A usage
+ * error is the caller's: an object that git does not find.
  */
 export function pipelineError(error: unknown): unknown {
   if (!(error instanceof GitExitError)) return error;
@@ -39,7 +44,7 @@ export function pipelineError(error: unknown): unknown {
   });
 }
 
-/** The failure of a call that looks for branches. */
+/** Converts the failure of a call that finds branches. */
 export function findingError(error: unknown): unknown {
   const failure = listingError(error);
   return error instanceof MissingPageTokenError ? failure : wrap(failure, 'finding refs');

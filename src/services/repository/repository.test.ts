@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gitOutput, initRepository } from '#testkit/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly } from '#testkit/start-gitaly';
 import { ObjectFormat } from '#wire/gen/shared_pb';
 
@@ -31,14 +31,18 @@ for (const [objectFormat, name] of [
 
     assert.equal(await exists(), false);
     assert.deepEqual(readdirSync(join(gitaly.storagePath(), 'group')), []);
-    await assert.rejects(calls.removeRepository({ repository }), { code: 'NOT_FOUND', message: 'repository not found' });
+    await assert.rejects(calls.removeRepository({ repository }), {
+      code: 'NOT_FOUND',
+      message: 'repository not found',
+    });
   });
 }
 
 test('a repository that was removed and made anew is not answered for by the old one', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'group/x.git');
-  const find = async () => (await gitaly.connection.commit.findCommit({ repository, revision: bytes('main') })).commit?.id;
+  const find = async () =>
+    (await gitaly.connection.commit.findCommit({ repository, revision: bytes('main') })).commit?.id;
   initRepository(directory, { commits: 2 });
   const old = await find();
 
@@ -47,7 +51,10 @@ test('a repository that was removed and made anew is not answered for by the old
 
   assert.notEqual(old, undefined);
   assert.equal(await find(), undefined);
-  assert.equal((await gitaly.connection.commit.findCommit({ repository, revision: bytes(old ?? '') })).commit, undefined);
+  assert.equal(
+    (await gitaly.connection.commit.findCommit({ repository, revision: bytes(old ?? '') })).commit,
+    undefined,
+  );
 });
 
 test('of many that create the same repository at once one wins', async () => {
@@ -58,7 +65,10 @@ test('of many that create the same repository at once one wins', async () => {
   );
 
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
-  assert.equal(gitOutput(join(gitaly.storagePath(), 'group/x.git'), ['rev-parse', '--is-bare-repository']), 'true');
+  assert.equal(
+    gitOutput(join(gitaly.storagePath(), 'group/x.git'), ['rev-parse', '--is-bare-repository']),
+    'true',
+  );
 });
 
 test('creating a repository that exists says so and leaves it alone', async () => {
@@ -68,7 +78,10 @@ test('creating a repository that exists says so and leaves it alone', async () =
 
   const again = gitaly.connection.repository.createRepository({ repository });
 
-  await assert.rejects(again, { code: 'ALREADY_EXISTS', message: 'creating repository: repository exists already' });
+  await assert.rejects(again, {
+    code: 'ALREADY_EXISTS',
+    message: 'creating repository: repository exists already',
+  });
   assert.equal(gitOutput(directory, ['rev-list', '--count', 'main']), '1');
 });
 
@@ -85,8 +98,31 @@ test('WriteRef creates, moves and deletes a reference', async () => {
   assert.equal(target(), first);
   await calls.writeRef({ repository, ref, revision: bytes('main'), oldRevision: bytes('main~1') });
   assert.equal(target(), second);
-  await calls.writeRef({ repository, ref, revision: bytes('0'.repeat(40)), oldRevision: bytes(second ?? '') });
+  await calls.writeRef({
+    repository,
+    ref,
+    revision: bytes('0'.repeat(40)),
+    oldRevision: bytes(second ?? ''),
+  });
   assert.equal(target(), '');
+});
+
+test('an object directory with a name that is too long is reported as Go does', async () => {
+  await using gitaly = await startGitaly();
+  await gitaly.connection.repository.createRepository({ repository });
+  const gitObjectDirectory = 'x'.repeat(300);
+
+  const call = gitaly.connection.repository.writeRef({
+    repository: { ...repository, gitObjectDirectory },
+    ref: bytes('refs/heads/main'),
+    revision: bytes('main'),
+  });
+
+  await assert.rejects(call, (error: Error) => {
+    assert.doesNotMatch(error.message, /ENAMETOOLONG/);
+    assert.match(error.message, /stat .*: file name too long$/);
+    return true;
+  });
 });
 
 test('WriteRef refuses a change that comes too late', async () => {
@@ -95,14 +131,24 @@ test('WriteRef refuses a change that comes too late', async () => {
   initRepository(directory, { commits: 2 });
   const ref = bytes('refs/heads/main');
   const write = (oldRevision: string) =>
-    gitaly.connection.repository.writeRef({ repository, ref, revision: bytes('main~1'), oldRevision: bytes(oldRevision) });
+    gitaly.connection.repository.writeRef({
+      repository,
+      ref,
+      revision: bytes('main~1'),
+      oldRevision: bytes(oldRevision),
+    });
 
   await assert.rejects(write('main~1'), {
     code: 'INTERNAL',
     message: 'error when running update-ref command: reference does not point to expected object',
   });
-  await assert.rejects(write('0'.repeat(40)), { message: 'error when running update-ref command: reference already exists' });
-  await assert.rejects(write('gone'), { code: 'NOT_FOUND', message: 'resolving old revision: reference not found' });
+  await assert.rejects(write('0'.repeat(40)), {
+    message: 'error when running update-ref command: reference already exists',
+  });
+  await assert.rejects(write('gone'), {
+    code: 'NOT_FOUND',
+    message: 'resolving old revision: reference not found',
+  });
   writeFileSync(join(directory, 'refs/heads/main.lock'), '');
   await assert.rejects(write('main'), { code: 'ABORTED' });
 });
@@ -124,14 +170,21 @@ test('WriteRef tells of a missing object before anything else', async () => {
   await assert.rejects(write('main'), missing);
 });
 
-test('of many that move the same reference at once one wins, or all that come one after the other', async () => {
+test('of concurrent updates of one reference one wins, or all in a row', async () => {
   await using gitaly = await startGitaly();
   const directory = join(gitaly.storagePath(), 'group/x.git');
   initRepository(directory, { commits: 2 });
   const [second = '', first = ''] = gitOutput(directory, ['rev-list', 'main']).split('\n');
-  const request = { repository, ref: bytes('refs/heads/main'), revision: bytes(first), oldRevision: bytes(second) };
+  const request = {
+    repository,
+    ref: bytes('refs/heads/main'),
+    revision: bytes(first),
+    oldRevision: bytes(second),
+  };
 
-  const results = await Promise.allSettled(Array.from({ length: 8 }, () => gitaly.connection.repository.writeRef(request)));
+  const results = await Promise.allSettled(
+    Array.from({ length: 8 }, () => gitaly.connection.repository.writeRef(request)),
+  );
 
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
   assert.equal(gitOutput(directory, ['rev-parse', 'main']), first);
@@ -149,21 +202,31 @@ test('RepositorySize counts whole KiB of what the repository itself holds', asyn
   const { size } = await calls.repositorySize({ repository });
 
   assert.equal(size, (before + 100_000n) / 1024n);
-  const objects = await calls.getObjectDirectorySize({ repository: { ...repository, gitObjectDirectory: 'objects' } });
+  const objects = await calls.getObjectDirectorySize({
+    repository: { ...repository, gitObjectDirectory: 'objects' },
+  });
   assert.equal(objects.size, 97n);
 });
 
 test('a call for a repository whose client gave up does nothing more', async () => {
   await using gitaly = await startGitaly();
 
-  const create = gitaly.connection.repository.createRepository({ repository }, { signal: AbortSignal.timeout(1) });
+  const create = gitaly.connection.repository.createRepository(
+    { repository },
+    { signal: AbortSignal.timeout(1) },
+  );
 
   const outcome = await create.then(
     () => 'created',
     () => 'gave up',
   );
   const isThere = existsSync(join(gitaly.storagePath(), 'group/x.git/HEAD'));
-  // Either the client was too late, or the server may still have finished; but never is half of it there.
+  // The client may be too late, or the server may still have finished; but a repository is never
+  // half created.
   if (outcome === 'created') assert.ok(isThere);
-  if (isThere) assert.equal(gitOutput(join(gitaly.storagePath(), 'group/x.git'), ['rev-parse', '--is-bare-repository']), 'true');
+  if (isThere)
+    assert.equal(
+      gitOutput(join(gitaly.storagePath(), 'group/x.git'), ['rev-parse', '--is-bare-repository']),
+      'true',
+    );
 });

@@ -1,19 +1,27 @@
 import { statfs } from 'node:fs/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { systemErrorText } from '#base/system-error';
+import { systemErrorText } from '#base/go/system-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Storage } from '#storage/repository-target';
-import type { DiskStatisticsResponse_StorageStatusSchema, DiskStatisticsResponseSchema } from '#wire/gen/server_pb';
-import type { ServerRooms } from './index.ts';
+import type {
+  DiskStatisticsResponse_StorageStatusSchema,
+  DiskStatisticsResponseSchema,
+} from '#wire/gen/server_pb';
+import type { ServerDependencies } from './dependencies.ts';
 
 type StorageStatus = MessageInitShape<typeof DiskStatisticsResponse_StorageStatusSchema>;
 
-/** Free and used bytes of the storages' file systems. A storage that cannot be asked is listed without numbers. */
+/**
+ * Returns the free and used bytes of the storages' file systems. A storage whose call fails is
+ * listed without numbers.
+ */
 export async function diskStatistics(
   context: HandlerContext,
-  rooms: ServerRooms,
+  deps: ServerDependencies,
 ): Promise<MessageInitShape<typeof DiskStatisticsResponseSchema>> {
-  return { storageStatuses: await Promise.all(rooms.storages.all.map((storage) => storageStatus(storage, context))) };
+  return {
+    storageStatuses: await Promise.all(deps.storages.all.map((storage) => storageStatus(storage, context))),
+  };
 }
 
 async function storageStatus(storage: Storage, context: HandlerContext): Promise<StorageStatus> {

@@ -1,4 +1,7 @@
-/** File systems that a storage may lie on, by the magic number of Linux (`man 2 statfs`). Clients know them by these names. */
+/**
+ * File systems that a storage may lie on, by the magic number of Linux (`man 2 statfs`). Clients
+ * know them by these names.
+ */
 const NAMES: ReadonlyMap<number, string> = new Map([
   [0xadf5, 'ADFS'],
   [0xadff, 'AFFS'],
@@ -39,7 +42,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [0x58465342, 'XFS'],
 ]);
 
-/** The name of a file system, `unknown` for one that is not listed or cannot be asked. */
+/** Returns the name of a file system; `unknown` for one that is not listed or cannot be read. */
 export function fileSystemName(magic: number | undefined): string {
   // Node gives magic numbers above 2^31 as negative numbers on some platforms.
   return (magic === undefined ? undefined : NAMES.get(magic >>> 0)) ?? 'unknown';

@@ -1,18 +1,23 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
 import type { ServerSignatureResponseSchema } from '#wire/gen/server_pb';
-import type { ServerRooms } from './index.ts';
+import type { ServerDependencies } from './dependencies.ts';
 
 /**
- * The public half of the key that the server signs commits with, as a line of an `authorized_keys` file; empty without a key.
+ * Returns the public half of the server's signing key as a line of an `authorized_keys` file; empty
+ * without a key.
  *
- * @throws {GitalyError} INTERNAL when the key cannot be read, and for an OpenPGP key, whose public half Gitaly does not tell either.
+ * @throws {GitalyError} INTERNAL when the key cannot be read, and for an OpenPGP key, whose public
+ * half Gitaly does not return either.
  */
-export async function serverSignature(rooms: ServerRooms): Promise<MessageInitShape<typeof ServerSignatureResponseSchema>> {
-  const key = await rooms.signingKeys?.current().catch((error: unknown) => {
+export async function serverSignature(
+  deps: ServerDependencies,
+): Promise<MessageInitShape<typeof ServerSignatureResponseSchema>> {
+  const key = await deps.signingKeys?.current().catch((error: unknown) => {
     throw wrap(error, 'failed to parse signing key');
   });
   if (key === undefined) return {};
-  if (key.publicLine === undefined) throw new Error('failed to fetch public key: gpg public key not implemented');
+  if (key.publicLine === undefined)
+    throw new Error('failed to fetch public key: gpg public key not implemented');
   return { publicKey: Buffer.from(key.publicLine) };
 }

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { gitOutput } from '#testkit/init-repository';
+import { test } from 'node:test';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { GnuPg, NO_GPG, NO_SSH_KEYGEN } from '#testkit/signing-tools';
 import { startGitaly } from '#testkit/start-gitaly';
+import { startTimeServer } from '#testkit/time-server';
 
 test('ServerInfo tells versions and the state of each storage', async () => {
   await using gitaly = await startGitaly({ storages: ['default', 'second'] });
@@ -20,14 +19,17 @@ test('ServerInfo tells versions and the state of each storage', async () => {
   const [first, second] = info.storageStatuses;
   const metadata: unknown = JSON.parse(readFileSync(join(gitaly.storagePath(), '.gitaly-metadata'), 'utf8'));
   assert.deepEqual({ gitaly_filesystem_id: first?.filesystemId }, metadata);
-  assert.deepEqual([first?.storageName, first?.readable, first?.writeable, first?.replicationFactor], ['default', true, true, 1]);
+  assert.deepEqual(
+    [first?.storageName, first?.readable, first?.writeable, first?.replicationFactor],
+    ['default', true, true, 1],
+  );
   assert.deepEqual(
     [second?.storageName, second?.readable, second?.writeable, second?.fsType],
     ['second', false, false, 'unknown'],
   );
 });
 
-test('DiskStatistics tells what the file system tells, and nothing of a storage that is missing', async () => {
+test('DiskStatistics agrees with the file system, and is empty for a missing storage', async () => {
   await using gitaly = await startGitaly({ storages: ['default', 'second'] });
   rmSync(gitaly.storagePath('second'), { recursive: true });
 
@@ -35,7 +37,12 @@ test('DiskStatistics tells what the file system tells, and nothing of a storage 
 
   const { blocks, bsize } = statfsSync(gitaly.storagePath(), { bigint: true });
   const [first, second] = storageStatuses;
-  assert.ok(first !== undefined && first.available > 0n && first.used > 0n && first.available + first.used <= blocks * bsize);
+  assert.ok(
+    first !== undefined &&
+      first.available > 0n &&
+      first.used > 0n &&
+      first.available + first.used <= blocks * bsize,
+  );
   assert.deepEqual([second?.storageName, second?.available, second?.used], ['second', 0n, 0n]);
 });
 
@@ -47,26 +54,10 @@ test('ReadinessCheck says that a server that answers is ready', async () => {
   assert.equal(Result.case, 'okResponse');
 });
 
-/** A time server on the loopback interface whose clock is fast by some milliseconds. */
-async function timeServer(context: TestContext, aheadMs: number): Promise<string> {
-  const socket = createSocket('udp4');
-  context.after(() => socket.close());
-  socket.on('message', (request, from) => {
-    const answer = Buffer.alloc(48);
-    answer.writeUInt8(0x24, 0);
-    answer.writeUInt8(1, 1);
-    request.copy(answer, 24, 40, 48);
-    for (const offset of [32, 40]) answer.writeUInt32BE(Math.floor((Date.now() + aheadMs) / 1000) + 2_208_988_800, offset);
-    socket.send(answer, from.port, from.address);
-  });
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  return `127.0.0.1:${socket.address().port}`;
-}
-
-test('ClockSynced compares with a time server, in the terms of both releases that have the call', async (context) => {
+test('ClockSynced compares with a time server, as both releases of the call do', async () => {
   await using gitaly = await startGitaly();
-  const ntpHost = await timeServer(context, 60_000);
+  await using clock = await startTimeServer(60_000);
+  const ntpHost = clock.address;
   const { server } = gitaly.connection;
 
   assert.equal((await server.clockSynced({ ntpHost, driftThresholdMillis: 120_000n })).synced, true);
@@ -114,14 +105,17 @@ test('ServerSignature without a key is empty', async () => {
   assert.equal((await gitaly.connection.server.serverSignature({})).publicKey.length, 0);
 });
 
-test('ServerSignature with a key that is missing, damaged or of OpenPGP is an error', { skip: NO_GPG }, async () => {
+test('ServerSignature with a key that is missing, damaged or of OpenPGP is an error', {
+  skip: NO_GPG,
+}, async () => {
   await using gpg = await GnuPg.create();
   await gpg.makeKey('x@x');
   await using gitaly = await startGitaly();
   const key = join(gitaly.directory, 'key');
   writeFileSync(
     key,
-    '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----\n',
+    '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n' +
+      '-----END OPENSSH PRIVATE KEY-----\n',
   );
 
   await using signing = await startGitaly({ config: { git: { signing_key: key } } });
@@ -132,9 +126,15 @@ test('ServerSignature with a key that is missing, damaged or of OpenPGP is an er
     message: /^failed to parse signing key: parse private key: ssh: /,
   });
   writeFileSync(key, Buffer.from('950398', 'hex'));
-  await assert.rejects(server.serverSignature({}), { message: /^failed to parse signing key: read entity: openpgp: / });
+  await assert.rejects(server.serverSignature({}), {
+    message: /^failed to parse signing key: read entity: openpgp: /,
+  });
   writeFileSync(key, readFileSync(await gpg.exportKey('x@x')));
-  await assert.rejects(server.serverSignature({}), { message: 'failed to fetch public key: gpg public key not implemented' });
+  await assert.rejects(server.serverSignature({}), {
+    message: 'failed to fetch public key: gpg public key not implemented',
+  });
   rmSync(key);
-  await assert.rejects(server.serverSignature({}), { message: /open file: open .*: no such file or directory$/ });
+  await assert.rejects(server.serverSignature({}), {
+    message: /open file: open .*: no such file or directory$/,
+  });
 });

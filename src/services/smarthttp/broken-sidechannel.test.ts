@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { type Connection, dialSidechannel, SidechannelRegistry } from '#client/index';
-import { FLUSH, packet } from '#testkit/push';
-import { runGit } from '#testkit/run-git';
+import { FLUSH, packet } from '#testkit/repositories/push';
+import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const repository = { storageName: 'default', relativePath: 'r.git' };
 
-/** Answers every sidechannel with the same bytes, whatever the protocol says, and keeps what comes. */
+/**
+ * Answers every sidechannel with the same bytes, whatever the protocol says, and keeps what comes.
+ */
 class StubbornRegistry extends SidechannelRegistry {
   readonly #bytes: string;
   readonly #received: Buffer[] = [];
@@ -42,17 +44,21 @@ async function createRepository(gitaly: TestGitaly): Promise<string> {
 }
 
 const METADATA = { metadata: { 'gitaly-sidechannel-id': '1' } };
-const overHttp = ({ smartHttp }: Connection) => smartHttp.postUploadPackWithSidechannel({ repository }, METADATA);
+const overHttp = ({ smartHttp }: Connection) =>
+  smartHttp.postUploadPackWithSidechannel({ repository }, METADATA);
 const overSsh = ({ ssh }: Connection) => ssh.sshUploadPackWithSidechannel({ repository }, METADATA);
 
-/** How the calls end when the client's bytes end so, behind a whole request: git had all it needs. */
+/**
+ * Expected end of each call when the client's bytes end behind a complete request: git had all it
+ * needs.
+ */
 const ENDINGS = [
   { bytes: '0002', reason: 'sidechannel: invalid header 2' },
   { bytes: 'ffff', reason: 'pktLineSplitter: invalid length: 65535' },
 ];
 
 for (const { bytes, reason } of ENDINGS) {
-  test(`bytes of a sidechannel that are no packets do not keep git's answer from its client: ${bytes}`, async () => {
+  test(`malformed sidechannel data does not keep git's response from its client: ${bytes}`, async () => {
     await using gitaly = await startGitaly();
     const oid = await createRepository(gitaly);
     const request = packet(`${packet(`want ${oid} no-progress\n`)}${FLUSH}${packet('done\n')}`);
@@ -80,7 +86,13 @@ test('where git cannot do without what did not come, its exit code is the answer
   await createRepository(gitaly);
 
   for (const [call, outcome] of [
-    [overHttp, { code: 'FAILED_PRECONDITION', message: 'running upload-pack: waiting for upload-pack: exit status 128' }],
+    [
+      overHttp,
+      {
+        code: 'FAILED_PRECONDITION',
+        message: 'running upload-pack: waiting for upload-pack: exit status 128',
+      },
+    ],
     [overSsh, { code: 'CANCELLED', message: 'running upload-pack: user canceled the request' }],
   ] as const) {
     const registry = new StubbornRegistry('zzzz');

@@ -4,18 +4,18 @@ import { parseConfigOptions } from '#domain/git-service/config-options';
 import { advertiseToPush } from '#domain/receive-pack/advertise-to-push';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { InfoRefsRequest, InfoRefsResponseSchema } from '#wire/gen/smarthttp_pb';
-import type { SmartHttpRooms } from './index.ts';
+import type { SmartHttpDependencies } from './dependencies.ts';
 
-/** The references that a push may see. Never cached: a push decides on what is there now. */
+/** Sends the references that a push may see. Never cached: a push depends on the current state. */
 export async function* infoRefsReceivePack(
   request: InfoRefsRequest,
   { method, signal }: HandlerContext,
-  rooms: SmartHttpRooms,
+  deps: SmartHttpDependencies,
   capabilities: CapabilityAdvertisements,
 ): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const config = parseConfigOptions(request.gitConfigOptions);
-  rooms.observeGitProtocol?.(method, request.gitProtocol);
+  deps.observeGitProtocol?.(method, request.gitProtocol);
 
   const { gitProtocol } = request;
   const chunks = advertiseToPush(repository, { config, gitProtocol, signal }, capabilities);

@@ -1,28 +1,33 @@
-import { type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { messageOf } from '#base/gitaly-error';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { advertisement, advertiseReferences, serviceHeader } from '#domain/git-service/advertise-references';
+import {
+  type CachedAdvertisementOptions,
+  cachedAdvertisement,
+} from '#domain/git-service/cached-advertisement';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
-import { currentGeneration } from '#storage/cache-generations';
-import { cacheKey, openCached } from '#storage/disk-cache';
-import type { Repository } from '#storage/repository';
-import { type InfoRefsRequest, InfoRefsRequestSchema, type InfoRefsResponseSchema } from '#wire/gen/smarthttp_pb';
-import { MAX_CHUNK_BYTES } from '../convert/stream-responses.ts';
-import type { SmartHttpRooms } from './index.ts';
+import { requestBytes } from '#services/convert/request/request-bytes';
+import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
+import {
+  type InfoRefsRequest,
+  InfoRefsRequestSchema,
+  type InfoRefsResponseSchema,
+} from '#wire/gen/smarthttp_pb';
+import type { SmartHttpDependencies } from './dependencies.ts';
 
 /**
- * What a fetch begins with: the references that it may see (from the disk cache when the request asks for nothing special), or in
- * protocol v2 only what the server is able to do, which is remembered.
+ * Advertises what a fetch begins with: the references that it may see (from the disk cache for a
+ * request without options), or in protocol v2 only the server's capabilities, which are cached.
  */
 export async function* infoRefsUploadPack(
   request: InfoRefsRequest,
   context: HandlerContext,
-  rooms: SmartHttpRooms,
+  deps: SmartHttpDependencies,
 ): AsyncGenerator<MessageInitShape<typeof InfoRefsResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const config = parseConfigOptions(request.gitConfigOptions);
-  rooms.observeGitProtocol?.(context.method, request.gitProtocol);
+  deps.observeGitProtocol?.(context.method, request.gitProtocol);
 
   const { gitProtocol } = request;
   const { signal } = context;
@@ -36,49 +41,34 @@ export async function* infoRefsUploadPack(
   async function* remembered(): AsyncGenerator<Buffer> {
     if (gitProtocol === 'version=2') {
       yield* serviceHeader('upload-pack');
-      yield* rooms.capabilities.get(repository, config, () => advertisement(repository, asked));
+      yield* deps.capabilities.get(repository, config, () => advertisement(repository, asked));
       return;
     }
     const isPlain = config.length === 0 && gitProtocol === '';
-    yield* isPlain ? cached(repository, request, context, rooms, produce) : produce();
+    yield* isPlain
+      ? cachedAdvertisement(repository, produce, cacheOptions(request, context, deps))
+      : produce();
   }
 }
 
-/** Serving comes before caching: whatever is wrong with the cache only costs time. */
-async function* cached(
-  repository: Repository,
+function cacheOptions(
   request: InfoRefsRequest,
   context: HandlerContext,
-  rooms: SmartHttpRooms,
-  produce: () => AsyncGenerator<Buffer>,
-): AsyncGenerator<Buffer> {
-  rooms.observeInfoRefsCache?.('attempt');
-  const opened = await open().catch((error: unknown) => {
-    rooms.observeInfoRefsCache?.('err');
-    context.log.add({ 'diskcache.error': messageOf(error) });
-    return undefined;
-  });
-  if (opened === undefined) {
-    yield* produce();
-    return;
-  }
-  rooms.observeInfoRefsCache?.(opened.hit ? 'hit' : 'miss');
-  yield* opened.content;
-
-  async function open() {
-    const generation = await currentGeneration(repository);
-    if (generation === undefined) return undefined;
-    context.log.add({ diskcache: generation });
-    const flags = [...context.headers.entries()]
-      .filter(([key]) => key.startsWith(FEATURE_FLAG_PREFIX))
-      .map(([key, value]) => `${key}:${value}`);
-    const key = cacheKey([
-      rooms.serverVersion,
+  deps: SmartHttpDependencies,
+): CachedAdvertisementOptions {
+  const flags = [...context.headers.entries()]
+    .filter(([key]) => key.startsWith(FEATURE_FLAG_PREFIX))
+    .map(([key, value]) => `${key}:${value}`);
+  return {
+    keyParts: (generation) => [
+      deps.serverVersion,
       context.method.path,
       generation,
-      toBinary(InfoRefsRequestSchema, request),
+      requestBytes(InfoRefsRequestSchema, request),
       flags.sort().join(' '),
-    ]);
-    return await openCached(repository.storage, key, produce);
-  }
+    ],
+    memory: deps.advertisements,
+    observe: deps.cacheObserver,
+    log: context.log,
+  };
 }

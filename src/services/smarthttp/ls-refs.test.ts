@@ -4,8 +4,8 @@ import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
-import { FLUSH, packet } from '#testkit/push';
-import { runGit } from '#testkit/run-git';
+import { FLUSH, packet } from '#testkit/repositories/push';
+import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
@@ -14,7 +14,8 @@ const V2 = { repository: REPOSITORY, gitProtocol: 'version=2' };
 const ASK_GIT = { gitConfigOptions: ['testing.askGit=yes'] };
 
 const CAPABILITIES = packet('agent=git/2.45.0') + packet('object-format=sha1');
-const LS_REFS = `${packet('command=ls-refs\n')}${CAPABILITIES}0001${['peel', 'symrefs', 'unborn'].map((word) => packet(`${word}\n`)).join('')}${FLUSH}`;
+const ARGUMENTS = ['peel\n', 'symrefs\n', 'unborn\n'].map((word) => packet(word)).join('');
+const LS_REFS = `${packet('command=ls-refs\n')}${CAPABILITIES}0001${ARGUMENTS}${FLUSH}`;
 
 /** Makes `r.git` with a commit, an annotated tag and more branches. */
 async function createRepository(gitaly: TestGitaly, { branches = 3 } = {}): Promise<string> {
@@ -22,8 +23,13 @@ async function createRepository(gitaly: TestGitaly, { branches = 3 } = {}): Prom
   await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
   const tree = await runGit(['-C', path, 'mktree'], { input: '' });
   const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
-  const names = Array.from({ length: branches }, (_, number) => `create refs/heads/branch-number-${number} ${oid}\n`);
-  await runGit(['-C', path, 'update-ref', '--stdin'], { input: `create refs/heads/main ${oid}\n${names.join('')}` });
+  const names = Array.from(
+    { length: branches },
+    (_, number) => `create refs/heads/branch-number-${number} ${oid}\n`,
+  );
+  await runGit(['-C', path, 'update-ref', '--stdin'], {
+    input: `create refs/heads/main ${oid}\n${names.join('')}`,
+  });
   await runGit(['-C', path, 'tag', '-a', '-m', 'tag', 'v1', oid]);
   await runGit(['-C', path, 'pack-refs', '--all']);
   return oid;
@@ -43,11 +49,20 @@ function collector(): { stream: Writable; text: () => string } {
 async function sidechannelTo(gitaly: TestGitaly) {
   const registry = new SidechannelRegistry();
   const connection = await dialSidechannel(gitaly.address, registry);
-  const post = async (body: Iterable<Buffer>, options: { request?: object; stdout?: Writable; signal?: AbortSignal } = {}) => {
+  const post = async (
+    body: Iterable<Buffer>,
+    options: { request?: object; stdout?: Writable; signal?: AbortSignal } = {},
+  ) => {
     const output = collector();
     const { request = {}, stdout = output.stream, signal } = options;
     const io = { stdin: Readable.from(body), stdout };
-    const statistics = await postUploadPack(connection, registry, io, { ...V2, ...request }, signal ? { signal } : {});
+    const statistics = await postUploadPack(
+      connection,
+      registry,
+      io,
+      { ...V2, ...request },
+      signal ? { signal } : {},
+    );
     return { text: output.text(), statistics };
   };
   return { connection, post, [Symbol.asyncDispose]: () => connection.close() };
@@ -57,7 +72,7 @@ function logged(gitaly: TestGitaly): Record<string, unknown>[] {
   return gitaly.log.filter((entry) => String(entry['grpc.method']).startsWith('PostUploadPack'));
 }
 
-test('ls-refs is answered without a process, to the byte and with the statistics of one', async () => {
+test('ls-refs without a process is byte-identical to git, with the same statistics', async () => {
   await using gitaly = await startGitaly();
   await createRepository(gitaly);
   await using client = await sidechannelTo(gitaly);
@@ -69,7 +84,10 @@ test('ls-refs is answered without a process, to the byte and with the statistics
   assert.deepEqual(ours, gits);
   const [first, second] = logged(gitaly);
   assert.deepEqual([first?.['command.count'], second?.['command.count']], [undefined, 1]);
-  assert.deepEqual([first?.['negotiation.command'], first?.['negotiation.user_agent']], ['ls-refs', 'git/2.45.0']);
+  assert.deepEqual(
+    [first?.['negotiation.command'], first?.['negotiation.user_agent']],
+    ['ls-refs', 'git/2.45.0'],
+  );
 });
 
 test('a request that comes in small pieces is the same request', async () => {
@@ -77,16 +95,22 @@ test('a request that comes in small pieces is the same request', async () => {
   await createRepository(gitaly);
   await using client = await sidechannelTo(gitaly);
 
-  const pieces = Array.from({ length: Math.ceil(LS_REFS.length / 5) }, (_, at) => Buffer.from(LS_REFS.slice(at * 5, at * 5 + 5)));
+  const pieces = Array.from({ length: Math.ceil(LS_REFS.length / 5) }, (_, at) =>
+    Buffer.from(LS_REFS.slice(at * 5, at * 5 + 5)),
+  );
 
-  assert.deepEqual(await client.post(pieces), await client.post([Buffer.from(LS_REFS)], { request: ASK_GIT }));
+  assert.deepEqual(
+    await client.post(pieces),
+    await client.post([Buffer.from(LS_REFS)], { request: ASK_GIT }),
+  );
 });
 
 test('a fetch, and what git refuses, goes to git with every byte', async () => {
   await using gitaly = await startGitaly();
   const oid = await createRepository(gitaly);
   await using client = await sidechannelTo(gitaly);
-  const fetch = `${packet('command=fetch')}${CAPABILITIES}0001${packet(`want ${oid}\n`)}${packet('done\n')}${FLUSH}`;
+  const wants = `${packet(`want ${oid}\n`)}${packet('done\n')}`;
+  const fetch = `${packet('command=fetch')}${CAPABILITIES}0001${wants}${FLUSH}`;
 
   const answer = await client.post([Buffer.from(fetch.slice(0, 9)), Buffer.from(fetch.slice(9))]);
 
@@ -132,7 +156,7 @@ test('a client that does not read its list and leaves ends the call', async () =
   abort.abort();
 
   await assert.rejects(posting, { code: 'CANCELLED' });
-  // Others are served, and the fixture's end checks that nothing is left.
+  // Other requests are served, and the end of the fixture checks that nothing is left.
   assert.match((await client.post([Buffer.from(LS_REFS)])).text, /0000$/);
 });
 

@@ -6,12 +6,17 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '#client/index';
 import { startInternalApi } from '#testkit/internal-api';
-import { pushBody, readReport, ZERO_OID } from '#testkit/push';
-import { runGit } from '#testkit/run-git';
+import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
+import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { startVotingServer } from '#testkit/voting-server';
 
-const REPOSITORY = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1', glProjectPath: 'group/project' };
+const REPOSITORY = {
+  storageName: 'default',
+  relativePath: 'r.git',
+  glRepository: 'project-1',
+  glProjectPath: 'group/project',
+};
 const FIRST = { repository: REPOSITORY, glId: 'user-1', glUsername: 'jane' };
 const sha1 = (text: string): string => createHash('sha1').update(text).digest('hex');
 
@@ -27,9 +32,12 @@ async function createRepository(gitaly: TestGitaly): Promise<{ path: string; oid
 
 async function push(connection: Connection, body: Uint8Array, metadata: Record<string, string> = {}) {
   const answer: Uint8Array[] = [];
-  const call = connection.smartHttp.postReceivePack([FIRST, { data: body.subarray(0, 10) }, { data: body.subarray(10) }], {
-    metadata,
-  });
+  const call = connection.smartHttp.postReceivePack(
+    [FIRST, { data: body.subarray(0, 10) }, { data: body.subarray(10) }],
+    {
+      metadata,
+    },
+  );
   for await (const { data } of call) answer.push(data);
   return readReport(Buffer.concat(answer));
 }
@@ -52,7 +60,7 @@ test('without GitLab and without scripts a push runs no hook at all', async () =
   assert.equal(await runGit(['-C', path, 'rev-parse', 'new']), oid);
 });
 
-test('GitLab is asked before a push and told after it, with the quarantine relative to the repository', async () => {
+test('GitLab is called before and after a push, with the quarantine as a relative path', async () => {
   await using api = await startInternalApi();
   await using gitaly = await startGitaly({ internalApi: api });
   const { path, oid } = await createRepository(gitaly);
@@ -60,9 +68,15 @@ test('GitLab is asked before a push and told after it, with the quarantine relat
   api.reset({ '/post_receive': [200, { reference_counter_decreased: true, messages }] });
 
   const body = pushBody([`${ZERO_OID} ${oid} refs/heads/new`], { pushOptions: ['ci.skip'] });
-  const answer = await push(gitaly.connection, body, { remote_ip: '10.0.0.1', 'x-gitlab-correlation-id': 'cid-7' });
+  const answer = await push(gitaly.connection, body, {
+    remote_ip: '10.0.0.1',
+    'x-gitlab-correlation-id': 'cid-7',
+  });
 
-  assert.deepEqual(answer, { report: ['unpack ok', 'ok refs/heads/new'], messages: '\nTo create a merge request, visit:\n\n' });
+  assert.deepEqual(answer, {
+    report: ['unpack ok', 'ok refs/heads/new'],
+    messages: '\nTo create a merge request, visit:\n\n',
+  });
   assert.deepEqual(
     api.calls.map((call) => call.path),
     ['/allowed', '/pre_receive', '/post_receive'],
@@ -109,22 +123,35 @@ test('scripts see the objects of the push, and what they print reaches the pushe
   await runGit(['-C', source, 'commit', '--quiet', '--allow-empty', '-m', 'two']);
   const newOid = await runGit(['-C', source, 'rev-parse', 'HEAD']);
   const packFile = join(gitaly.directory, 'pack');
-  await runGit(['-C', source, 'pack-objects', '--revs', '--quiet', packFile], { input: `${newOid}\n^${oid}\n` });
-  const name = readdirSync(gitaly.directory).find((file) => file.startsWith('pack-') && file.endsWith('.pack')) ?? '';
+  await runGit(['-C', source, 'pack-objects', '--revs', '--quiet', packFile], {
+    input: `${newOid}\n^${oid}\n`,
+  });
+  const name =
+    readdirSync(gitaly.directory).find((file) => file.startsWith('pack-') && file.endsWith('.pack')) ?? '';
   script(
     join(gitaly.directory, 'custom_hooks/pre-receive.d/1'),
     'while read old new ref; do git cat-file -t $new; done; echo $GL_ID $GL_PROTOCOL',
   );
-  script(join(gitaly.directory, 'custom_hooks/update.d/1'), 'echo update "$@" >&2; test "$1" != refs/heads/bad');
-  script(join(gitaly.directory, 'custom_hooks/post-receive.d/1'), 'git rev-parse refs/heads/good; env | grep GITALY_');
+  script(
+    join(gitaly.directory, 'custom_hooks/update.d/1'),
+    'echo update "$@" >&2; test "$1" != refs/heads/bad',
+  );
+  script(
+    join(gitaly.directory, 'custom_hooks/post-receive.d/1'),
+    'git rev-parse refs/heads/good; env | grep GITALY_',
+  );
 
   const commands = [`${ZERO_OID} ${newOid} refs/heads/good`, `${ZERO_OID} ${newOid} refs/heads/bad`];
-  const answer = await push(gitaly.connection, pushBody(commands, { pack: readFileSync(join(gitaly.directory, name)) }));
+  const answer = await push(
+    gitaly.connection,
+    pushBody(commands, { pack: readFileSync(join(gitaly.directory, name)) }),
+  );
 
   assert.deepEqual(answer.report, ['unpack ok', 'ok refs/heads/good', 'ng refs/heads/bad hook declined']);
   assert.equal(
     answer.messages,
-    `commit\ncommit\nuser-1 http\nupdate refs/heads/good ${ZERO_OID} ${newOid}\nupdate refs/heads/bad ${ZERO_OID} ${newOid}\n` +
+    `commit\ncommit\nuser-1 http\nupdate refs/heads/good ${ZERO_OID} ${newOid}\n` +
+      `update refs/heads/bad ${ZERO_OID} ${newOid}\n` +
       `error: hook declined to update refs/heads/bad\n${newOid}\n`,
   );
 });
@@ -177,14 +204,21 @@ test('a refusal stops the transaction, and the call is OK', async () => {
   await using voting = await startVotingServer(gitaly.address);
   voting.decide = () => 'STOP';
 
-  const answer = await push(voting.connection, pushBody([`${ZERO_OID} ${oid} refs/heads/new`]), voting.metadata({ id: 9 }));
+  const answer = await push(
+    voting.connection,
+    pushBody([`${ZERO_OID} ${oid} refs/heads/new`]),
+    voting.metadata({ id: 9 }),
+  );
 
-  assert.deepEqual(answer, { report: ['unpack ok', 'ng refs/heads/new pre-receive hook declined'], messages: 'no\n' });
+  assert.deepEqual(answer, {
+    report: ['unpack ok', 'ng refs/heads/new pre-receive hook declined'],
+    messages: 'no\n',
+  });
   assert.deepEqual(voting.stopped, [9n]);
   assert.deepEqual(
     voting.votes.map((vote) => vote.phase),
     ['COMMITTED_PHASE'],
-  ); // the last one, of the call itself
+  ); // the last vote, of the call itself
 });
 
 test('a lost vote keeps the references as they were, and a lost last vote fails the call', async () => {
@@ -194,7 +228,7 @@ test('a lost vote keeps the references as they were, and a lost last vote fails 
   const body = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
 
   voting.decide = ({ phase }) => (phase === 'PREPARED_PHASE' ? 'ABORT' : 'COMMIT');
-  // git gives up when its reference-transaction hook fails.
+  // git stops when its reference-transaction hook fails.
   await assert.rejects(push(voting.connection, body, voting.metadata()), {
     code: 'FAILED_PRECONDITION',
     message: 'waiting for receive-pack: exit status 128',
@@ -208,9 +242,13 @@ test('a lost vote keeps the references as they were, and a lost last vote fails 
 test('a transaction without a way back is refused before anything changes', async () => {
   await using gitaly = await startGitaly();
   const { path, oid } = await createRepository(gitaly);
-  const metadata = { 'gitaly-reference-transaction': Buffer.from('{"id":1,"node":"n","primary":true}').toString('base64') };
+  const metadata = {
+    'gitaly-reference-transaction': Buffer.from('{"id":1,"node":"n","primary":true}').toString('base64'),
+  };
 
-  await assert.rejects(push(gitaly.connection, pushBody([`${ZERO_OID} ${oid} refs/heads/new`]), metadata), { code: 'ABORTED' });
+  await assert.rejects(push(gitaly.connection, pushBody([`${ZERO_OID} ${oid} refs/heads/new`]), metadata), {
+    code: 'ABORTED',
+  });
 
   assert.equal(existsSync(join(path, 'refs/heads/new')), false);
 });
@@ -220,11 +258,17 @@ test('a client that leaves in the middle ends git and its hooks', async () => {
   const { path, oid } = await createRepository(gitaly);
   const started = join(gitaly.directory, 'started');
   const finished = join(gitaly.directory, 'finished');
-  script(join(gitaly.directory, 'custom_hooks/pre-receive.d/1'), `touch ${started}; sleep 20; touch ${finished}`);
+  script(
+    join(gitaly.directory, 'custom_hooks/pre-receive.d/1'),
+    `touch ${started}; sleep 20; touch ${finished}`,
+  );
   const abort = new AbortController();
-  const call = gitaly.connection.smartHttp.postReceivePack([FIRST, { data: pushBody([`${ZERO_OID} ${oid} refs/heads/new`]) }], {
-    signal: abort.signal,
-  });
+  const call = gitaly.connection.smartHttp.postReceivePack(
+    [FIRST, { data: pushBody([`${ZERO_OID} ${oid} refs/heads/new`]) }],
+    {
+      signal: abort.signal,
+    },
+  );
   const ended = (async () => {
     for await (const _ of call);
   })();
@@ -235,7 +279,7 @@ test('a client that leaves in the middle ends git and its hooks', async () => {
   await assert.rejects(ended, { code: 'CANCELLED' });
   assert.equal(existsSync(join(path, 'refs/heads/new')), false);
   assert.equal(existsSync(finished), false);
-  // The fixture's end checks that no process and no file of the server is left.
+  // The end of the fixture checks that no process and no file of the server is left.
 });
 
 test('git is ended by a client that never finishes its request', async () => {
@@ -243,7 +287,7 @@ test('git is ended by a client that never finishes its request', async () => {
   await createRepository(gitaly);
   async function* halfOpen() {
     yield FIRST;
-    yield { data: Buffer.from('zzzz') }; // git gives up at once
+    yield { data: Buffer.from('zzzz') }; // git stops at once
     await new Promise(() => {});
   }
 

@@ -5,11 +5,11 @@ import { GitStartError } from '#domain/git-service/start-service';
 import { castFinalVote } from '#domain/receive-pack/final-vote';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
+import { bytesOf, openRequests } from '#services/convert/request/first-request';
+import { clientContextOf, remoteIpOf, transactionOf } from '#services/convert/request/push-context';
+import { messageWriter, streamResponses } from '#services/convert/response/stream-responses';
 import type { PostReceivePackRequest, PostReceivePackResponseSchema } from '#wire/gen/smarthttp_pb';
-import { bytesOf, openRequests } from '../convert/first-request.ts';
-import { clientContextOf, remoteIpOf, transactionOf } from '../convert/push-context.ts';
-import { messageWriter, streamResponses } from '../convert/stream-responses.ts';
-import type { SmartHttpRooms } from './index.ts';
+import type { SmartHttpDependencies } from './dependencies.ts';
 
 type Response = MessageInitShape<typeof PostReceivePackResponseSchema>;
 
@@ -17,22 +17,27 @@ type Response = MessageInitShape<typeof PostReceivePackResponseSchema>;
 export async function* postReceivePack(
   requests: AsyncIterable<PostReceivePackRequest>,
   context: HandlerContext,
-  rooms: SmartHttpRooms,
+  deps: SmartHttpDependencies,
 ): AsyncGenerator<Response> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   if (first.glId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty GlId');
   if (first.data.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty Data');
-  const repository = rooms.storages.open(first.repository);
+  const repository = deps.storages.open(first.repository);
   const config = parseConfigOptions(first.gitConfigOptions);
-  rooms.observeGitProtocol?.(context.method, first.gitProtocol);
+  deps.observeGitProtocol?.(context.method, first.gitProtocol);
   const transaction = transactionOf(context);
 
   yield* streamResponses<Response>(context.signal, async (respond, signal) => {
     const push = {
       repository,
       target: first.repository ?? repository,
-      user: { username: first.glUsername, userId: first.glId, protocol: 'http', remoteIp: remoteIpOf(context) },
+      user: {
+        username: first.glUsername,
+        userId: first.glId,
+        protocol: 'http',
+        remoteIp: remoteIpOf(context),
+      },
       isStateless: true,
       gitProtocol: first.gitProtocol,
       config,
@@ -45,11 +50,13 @@ export async function* postReceivePack(
       signal,
       correlationId: context.correlationId,
     };
-    const { exit } = await rooms.receivePack.run(push).catch((error: unknown) => {
-      if (error instanceof GitStartError) throw wrap(error.cause, 'spawning receive-pack', 'FAILED_PRECONDITION');
+    const { exit } = await deps.receivePack.run(push).catch((error: unknown) => {
+      if (error instanceof GitStartError)
+        throw wrap(error.cause, 'spawning receive-pack', 'FAILED_PRECONDITION');
       throw wrap(error, 'waiting for receive-pack', 'FAILED_PRECONDITION');
     });
-    if (exit.code !== 0) throw new GitalyError('FAILED_PRECONDITION', `waiting for receive-pack: ${describeExit(exit)}`);
-    await castFinalVote(rooms.voter, transaction, { signal });
+    if (exit.code !== 0)
+      throw new GitalyError('FAILED_PRECONDITION', `waiting for receive-pack: ${describeExit(exit)}`);
+    await castFinalVote(deps.voter, transaction, { signal });
   });
 }

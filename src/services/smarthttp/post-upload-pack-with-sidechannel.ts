@@ -3,28 +3,35 @@ import { withCode, wrap } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { ConfigPair } from '#git/command/config';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { PostUploadPackWithSidechannelRequest, PostUploadPackWithSidechannelResponseSchema } from '#wire/gen/smarthttp_pb';
-import { toStatisticsMessage } from '../convert/negotiation-statistics.ts';
-import { clientBytes, closeSidechannel, openSidechannel } from '../convert/sidechannel.ts';
-import type { SmartHttpRooms } from './index.ts';
+import { clientBytes, closeSidechannel, openSidechannel } from '#services/convert/request/sidechannel';
+import { toStatisticsMessage } from '#services/convert/response/negotiation-statistics';
+import type {
+  PostUploadPackWithSidechannelRequest,
+  PostUploadPackWithSidechannelResponseSchema,
+} from '#wire/gen/smarthttp_pb';
+import type { SmartHttpDependencies } from './dependencies.ts';
 import { runUploadPack } from './run-upload-pack.ts';
 
 /** Serves a fetch whose bytes go over the sidechannel, past gRPC. */
 export async function postUploadPackWithSidechannel(
   request: PostUploadPackWithSidechannelRequest,
   context: HandlerContext,
-  rooms: SmartHttpRooms,
+  deps: SmartHttpDependencies,
 ): Promise<MessageInitShape<typeof PostUploadPackWithSidechannelResponseSchema>> {
-  const repository = rooms.storages.open(request.repository);
+  const repository = deps.storages.open(request.repository);
   const config = configOf(request);
-  rooms.observeGitProtocol?.(context.method, request.gitProtocol);
+  deps.observeGitProtocol?.(context.method, request.gitProtocol);
 
   const { signal } = context;
   const sidechannel = await openSidechannel(context, 'open sidechannel', 'UNAVAILABLE');
   try {
     const streams = { input: clientBytes(sidechannel), stdout: sidechannel, isDirect: true };
     const { gitProtocol } = request;
-    const statistics = await runUploadPack({ repository, config, gitProtocol, streams, signal }, context, rooms);
+    const statistics = await runUploadPack(
+      { repository, config, gitProtocol, streams, signal },
+      context,
+      deps,
+    );
     await closeSidechannel(sidechannel).catch((error: unknown) => {
       throw wrap(error, 'close sidechannel connection');
     });

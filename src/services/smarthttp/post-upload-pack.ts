@@ -2,10 +2,10 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { HandlerContext } from '#rpc/server/handler';
+import { bytesOf, openRequests } from '#services/convert/request/first-request';
+import { messageWriter, streamResponses } from '#services/convert/response/stream-responses';
 import type { PostUploadPackRequest, PostUploadPackResponseSchema } from '#wire/gen/smarthttp_pb';
-import { bytesOf, openRequests } from '../convert/first-request.ts';
-import { messageWriter, streamResponses } from '../convert/stream-responses.ts';
-import type { SmartHttpRooms } from './index.ts';
+import type { SmartHttpDependencies } from './dependencies.ts';
 import { runUploadPack } from './run-upload-pack.ts';
 
 type Response = MessageInitShape<typeof PostUploadPackResponseSchema>;
@@ -14,20 +14,24 @@ type Response = MessageInitShape<typeof PostUploadPackResponseSchema>;
 export async function* postUploadPack(
   requests: AsyncIterable<PostUploadPackRequest>,
   context: HandlerContext,
-  rooms: SmartHttpRooms,
+  deps: SmartHttpDependencies,
 ): AsyncGenerator<Response> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   if (first.data.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty Data');
-  const repository = rooms.storages.open(first.repository);
+  const repository = deps.storages.open(first.repository);
   const config = parseConfigOptions(first.gitConfigOptions);
-  rooms.observeGitProtocol?.(context.method, first.gitProtocol);
+  deps.observeGitProtocol?.(context.method, first.gitProtocol);
 
   yield* streamResponses<Response>(context.signal, async (respond, signal) => {
     const streams = {
       input: bytesOf(rest, (request) => request.data),
       stdout: messageWriter(respond, (data) => ({ data })),
     };
-    await runUploadPack({ repository, config, gitProtocol: first.gitProtocol, streams, signal }, context, rooms);
+    await runUploadPack(
+      { repository, config, gitProtocol: first.gitProtocol, streams, signal },
+      context,
+      deps,
+    );
   });
 }

@@ -6,9 +6,9 @@ import { uploadPack } from '#domain/upload-pack/upload-pack';
 import type { ConfigPair } from '#git/command/config';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
+import { reportNegotiation } from '#services/convert/response/negotiation-statistics';
 import type { Repository } from '#storage/repository';
-import { reportNegotiation } from '../convert/negotiation-statistics.ts';
-import type { SmartHttpRooms } from './index.ts';
+import type { SmartHttpDependencies } from './dependencies.ts';
 
 export interface PostedFetch {
   readonly repository: Repository;
@@ -20,20 +20,29 @@ export interface PostedFetch {
 
 const NO_STATISTICS = new Negotiation().statistics;
 
-/** Serves one POST of a fetch. @returns what was asked; nothing of a request that was not understood as a whole. */
+/**
+ * Serves one POST of a fetch. @returns what was asked; nothing of a request that was not understood
+ * as a whole.
+ */
 export async function runUploadPack(
   fetch: PostedFetch,
   context: HandlerContext,
-  rooms: SmartHttpRooms,
+  deps: SmartHttpDependencies,
 ): Promise<NegotiationStatistics> {
-  const result = await uploadPack({ ...fetch, isStateless: true }).catch((error: unknown) => {
-    throw explained(error);
-  });
-  reportNegotiation(result, context.log, rooms.observeNegotiation);
+  const result = await uploadPack({ ...fetch, isStateless: true, answers: deps.fetchAnswers }).catch(
+    (error: unknown) => {
+      throw explained(error);
+    },
+  );
+  reportNegotiation(result, context.log, deps.observeNegotiation);
   const { exit, statistics } = result.isWellFormed ? result : { ...result, statistics: NO_STATISTICS };
-  // A client that asks for a shallow clone hangs up after the list of shallow commits, and comes again; git calls that an error.
+  // A client of a shallow clone disconnects after the list of shallow commits, and connects again;
+  // git reports an error then.
   if (exit.code !== 0 && (exit.code === undefined || statistics.deepen === '')) {
-    throw new GitalyError('FAILED_PRECONDITION', `running upload-pack: waiting for upload-pack: ${describeExit(exit)}`);
+    throw new GitalyError(
+      'FAILED_PRECONDITION',
+      `running upload-pack: waiting for upload-pack: ${describeExit(exit)}`,
+    );
   }
   return statistics;
 }
@@ -42,9 +51,13 @@ function explained(error: unknown): GitalyError {
   if (error instanceof GitStartError)
     return wrap(error.cause, 'running upload-pack: spawning upload-pack', 'FAILED_PRECONDITION');
   if (error instanceof ClientGoneError) {
-    return new GitalyError('FAILED_PRECONDITION', `running upload-pack: copying stdout from upload-pack: ${messageOf(error)}`, {
-      cause: error,
-    });
+    return new GitalyError(
+      'FAILED_PRECONDITION',
+      `running upload-pack: copying stdout from upload-pack: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
   return wrap(error, 'running upload-pack: waiting for upload-pack', 'FAILED_PRECONDITION');
 }

@@ -1,19 +1,26 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
-import { FLUSH, packet, packets } from '#testkit/push';
-import { runGit } from '#testkit/run-git';
+import { FLUSH, packet, packets } from '#testkit/repositories/push';
+import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 
-/** Makes `r.git` with one commit on `main` that holds a file of the given size, and a hidden reference to it. */
-async function createRepository(gitaly: TestGitaly, { fileBytes = 10 } = {}): Promise<{ path: string; oid: string }> {
+/**
+ * Makes `r.git` with one commit on `main` that holds a file of the given size, and a hidden
+ * reference to it.
+ */
+async function createRepository(
+  gitaly: TestGitaly,
+  { fileBytes = 10 } = {},
+): Promise<{ path: string; oid: string }> {
   const path = join(gitaly.storagePath(), 'r.git');
   await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
   const blob = await runGit(['-C', path, '-c', 'core.compression=0', 'hash-object', '-w', '--stdin'], {
@@ -29,10 +36,19 @@ async function createRepository(gitaly: TestGitaly, { fileBytes = 10 } = {}): Pr
 async function sidechannelTo(gitaly: TestGitaly) {
   const registry = new SidechannelRegistry();
   const connection = await dialSidechannel(gitaly.address, registry);
-  const fetch = (body: string, options: { stdout?: Writable; request?: object; signal?: AbortSignal } = {}) => {
+  const fetch = (
+    body: string,
+    options: { stdout?: Writable; request?: object; signal?: AbortSignal } = {},
+  ) => {
     const { stdout = new PassThrough().resume(), request = {}, signal } = options;
     const io = { stdin: Readable.from([Buffer.from(body)]), stdout };
-    return postUploadPack(connection, registry, io, { repository: REPOSITORY, ...request }, signal ? { signal } : {});
+    return postUploadPack(
+      connection,
+      registry,
+      io,
+      { repository: REPOSITORY, ...request },
+      signal ? { signal } : {},
+    );
   };
   return { connection, fetch, [Symbol.asyncDispose]: () => connection.close() };
 }
@@ -64,7 +80,13 @@ test('a fetch over the sidechannel brings the pack, and the call says what was a
   assert.ok(output.bytes().includes('PACK'));
   assert.ok(output.bytes().subarray(-4).equals(Buffer.from(FLUSH)));
   assert.deepEqual([statistics?.wants, statistics?.packets, statistics?.filter], [1n, 3n, 'blob:limit=1g']);
-  assert.deepEqual(statistics?.caps, ['side-band-64k', 'no-progress', 'ofs-delta', 'filter', 'agent=git/2.45']);
+  assert.deepEqual(statistics?.caps, [
+    'side-band-64k',
+    'no-progress',
+    'ofs-delta',
+    'filter',
+    'agent=git/2.45',
+  ]);
   const line = gitaly.log.find((entry) => entry['grpc.method'] === 'PostUploadPackWithSidechannel');
   assert.deepEqual([line?.['negotiation.user_agent'], line?.['negotiation.wants']], ['git/2.45', 1]);
 });
@@ -90,7 +112,10 @@ test('a request that is not understood as a whole counts for nothing, and excuse
 
   const statistics = await client.fetch(`${deepen}${FLUSH}00`);
 
-  assert.deepEqual([statistics?.packets, statistics?.wants, statistics?.deepen, statistics?.caps], [0n, 0n, '', []]);
+  assert.deepEqual(
+    [statistics?.packets, statistics?.wants, statistics?.deepen, statistics?.caps],
+    [0n, 0n, '', []],
+  );
   await assert.rejects(client.fetch(`${deepen}${packet('have x y\n')}${FLUSH}`), {
     code: 'FAILED_PRECONDITION',
     message: 'running upload-pack: waiting for upload-pack: exit status 128',
@@ -114,7 +139,8 @@ test('a request that git refuses fails the call; the connection lives on', async
   await assert.rejects(client.fetch(wants(oid), { request: { gitConfigOptions: ['nodot=1'] } }), {
     code: 'FAILED_PRECONDITION',
     message:
-      'running upload-pack: spawning upload-pack: invalid configuration key "nodot": key: key "nodot" must contain at least one section',
+      'running upload-pack: spawning upload-pack: invalid configuration key "nodot": key: key "nodot" ' +
+      'must contain at least one section',
   });
   await client.fetch(wants(oid));
 });
@@ -136,7 +162,7 @@ test('two fetches at once on one connection do not disturb each other', async ()
 
   await Promise.all(outputs.map(({ stream }) => client.fetch(wants(oid), { stdout: stream })));
 
-  // How git cuts the pack into packets depends on time; the pack does not.
+  // The division of the pack into packets depends on time; the pack does not.
   const packs = outputs.map((output) =>
     Buffer.concat(
       packets(output.bytes())
@@ -163,7 +189,7 @@ test('a client that does not read holds git back, and one that leaves ends it', 
   abort.abort();
 
   await assert.rejects(fetching, { code: 'CANCELLED' });
-  // The fixture's end checks that nothing of the server is left.
+  // The end of the fixture checks that nothing of the server is left.
 });
 
 test('without a sidechannel the call says what is missing', async () => {
@@ -185,7 +211,10 @@ test('without a sidechannel the call says what is missing', async () => {
 test('PostUploadPack serves the same within gRPC', async () => {
   await using gitaly = await startGitaly();
   const { oid } = await createRepository(gitaly, { fileBytes: 1_000_000 });
-  const call = gitaly.connection.smartHttp.postUploadPack([{ repository: REPOSITORY }, { data: Buffer.from(wants(oid)) }]);
+  const call = gitaly.connection.smartHttp.postUploadPack([
+    { repository: REPOSITORY },
+    { data: Buffer.from(wants(oid)) },
+  ]);
 
   let bytes = 0;
   for await (const { data } of call) {
@@ -196,13 +225,15 @@ test('PostUploadPack serves the same within gRPC', async () => {
   assert.ok(bytes > 1_000);
   await assert.rejects(
     (async () => {
-      for await (const _ of gitaly.connection.smartHttp.postUploadPack([{ repository: REPOSITORY, data: Buffer.from('x') }]));
+      for await (const _ of gitaly.connection.smartHttp.postUploadPack([
+        { repository: REPOSITORY, data: Buffer.from('x') },
+      ]));
     })(),
     { code: 'INVALID_ARGUMENT', message: 'non-empty Data' },
   );
 });
 
-test('the references for a fetch are cached until something changes, and only for plain requests', async () => {
+test('references for a fetch are cached until a change, and only for plain requests', async () => {
   await using gitaly = await startGitaly();
   const { path, oid } = await createRepository(gitaly);
   const cacheFiles = () =>
@@ -211,7 +242,10 @@ test('the references for a fetch are cached until something changes, and only fo
     ).length;
   const read = async (request: object = {}) => {
     const chunks: Uint8Array[] = [];
-    for await (const { data } of gitaly.connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY, ...request }))
+    for await (const { data } of gitaly.connection.smartHttp.infoRefsUploadPack({
+      repository: REPOSITORY,
+      ...request,
+    }))
       chunks.push(data);
     return Buffer.concat(chunks).toString();
   };
@@ -225,8 +259,12 @@ test('the references for a fetch are cached until something changes, and only fo
   assert.ok(first.includes(`${oid} refs/heads/main`));
   assert.equal(first.includes('keep-around'), false);
   assert.equal(cacheFiles(), 1);
-  // What git does behind our back is not seen: proof that the answer came from the cache.
+  // A change by git itself does not invalidate the cache: this proves that the answer came from the
+  // cache.
   await runGit(['-C', path, 'update-ref', 'refs/heads/behind', oid]);
+  assert.equal(await read(), first);
+  // Neither does one without the cache's files: what was read from them is in memory.
+  rmSync(join(gitaly.storagePath(), '+gitaly/cache'), { recursive: true });
   assert.equal(await read(), first);
 
   await gitaly.connection.repository.writeRef({
@@ -236,22 +274,50 @@ test('the references for a fetch are cached until something changes, and only fo
   });
   assert.match(await read(), /refs\/heads\/behind\n.*refs\/heads\/new\n/s);
 
-  // A cache that cannot be used costs time, not answers.
+  // An unusable cache costs time, but the answers are correct.
   rmSync(join(gitaly.storagePath(), '+gitaly/cache'), { recursive: true });
   assert.match(await read(), /refs\/heads\/new\n/);
+});
+
+test('an unusable cache is logged and counted, and the client gets its response', async () => {
+  await using gitaly = await startGitaly({ config: { prometheus_listen_addr: '127.0.0.1:0' } });
+  const { oid } = await createRepository(gitaly);
+  const cache = join(gitaly.storagePath(), '+gitaly/cache');
+  rmSync(cache, { recursive: true, force: true });
+  writeFileSync(cache, 'no directory');
+
+  const chunks: Uint8Array[] = [];
+  for await (const { data } of gitaly.connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY }))
+    chunks.push(data);
+
+  assert.ok(Buffer.concat(chunks).includes(`${oid} refs/heads/main`));
+  await until(() => lineOf('grpc.method', 'InfoRefsUploadPack') !== undefined, 'the call is not logged');
+  assert.match(String(lineOf('grpc.method', 'InfoRefsUploadPack')?.['diskcache.error']), /ENOTDIR|EEXIST/);
+  const monitoring = String(lineOf('msg', 'starting prometheus listener')?.address);
+  const metrics = await (await fetch(`http://${monitoring}/metrics`)).text();
+  const [, errors] = /^gitaly_inforef_cache_hit_miss_total\{type="err"\} (\d+)$/m.exec(metrics) ?? [];
+  assert.ok(Number(errors) > 0, metrics);
+
+  function lineOf(field: string, value: string): Record<string, unknown> | undefined {
+    return gitaly.log.find((line) => line[field] === value);
+  }
 });
 
 test('a fetch that is cancelled while its references are cached leaves no half of an answer', async () => {
   await using gitaly = await startGitaly();
   await createRepository(gitaly);
   const abort = new AbortController();
-  const call = gitaly.connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY }, { signal: abort.signal });
+  const call = gitaly.connection.smartHttp.infoRefsUploadPack(
+    { repository: REPOSITORY },
+    { signal: abort.signal },
+  );
   const iterator = call[Symbol.asyncIterator]();
   await iterator.next();
   abort.abort();
   await iterator.next().catch(() => {});
   const chunks: Uint8Array[] = [];
-  for await (const { data } of gitaly.connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY })) chunks.push(data);
+  for await (const { data } of gitaly.connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY }))
+    chunks.push(data);
 
   assert.ok(Buffer.concat(chunks).toString().endsWith(FLUSH));
 });

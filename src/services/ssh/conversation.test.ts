@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { dialSidechannel, SidechannelRegistry, uploadPack, uploadPackWithSidechannel } from '#client/index';
-import { FLUSH, packet, packets } from '#testkit/push';
-import { runGit } from '#testkit/run-git';
+import { FLUSH, packet, packets } from '#testkit/repositories/push';
+import { runGit } from '#testkit/repositories/run-git';
 import { gitOverSsh, makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
-import { openDoor } from '#testkit/ssh-door-fixture';
+import { startGateway } from '#testkit/ssh-gateway-fixture';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
@@ -19,7 +19,9 @@ const lsRefs = (...words: string[]): string =>
   `${packet('command=ls-refs\n')}${HEAD}${words.map((word) => packet(`${word}\n`)).join('')}${FLUSH}`;
 const LS_REFS = lsRefs('peel', 'symrefs', 'ref-prefix HEAD', 'ref-prefix refs/');
 const fetchOf = (oid: string): string =>
-  `${packet('command=fetch')}${HEAD}${packet('no-progress')}${packet(`want ${oid}\n`)}${packet('done\n')}${FLUSH}`;
+  packet('command=fetch') +
+  HEAD +
+  [packet('no-progress'), packet(`want ${oid}\n`), packet('done\n'), FLUSH].join('');
 
 async function createRepository(gitaly: TestGitaly): Promise<string> {
   const path = join(gitaly.storagePath(), 'r.git');
@@ -43,18 +45,22 @@ async function talkTo(gitaly: TestGitaly) {
     const io = { stdin, stdout: stdout.stream, stderr: stderr.stream };
     const message = { repository: REPOSITORY, gitProtocol: 'version=2', ...request };
     const run =
-      call === 'stream' ? uploadPack(connection, io, message) : uploadPackWithSidechannel(connection, registry, io, message);
+      call === 'stream'
+        ? uploadPack(connection, io, message)
+        : uploadPackWithSidechannel(connection, registry, io, message);
     const outcome = await run.catch((error: Error) => error.message);
     return { stdout: withPackInOnePiece(stdout.text()), stderr: stderr.text(), outcome };
   };
   return { talk, [Symbol.asyncDispose]: () => connection.close() };
 }
 
-/** Where git cuts a pack into packets is a matter of the moment. */
+/** Joins the packets of a pack: their division depends on time. */
 function withPackInOnePiece(text: string): string {
   const at = text.indexOf('PACK') - 5;
   if (at < 0) return text;
-  const pieces = packets(Buffer.from(text.slice(at), 'latin1')).map((piece) => piece.toString('latin1').slice(1));
+  const pieces = packets(Buffer.from(text.slice(at), 'latin1')).map((piece) =>
+    piece.toString('latin1').slice(1),
+  );
   return text.slice(0, at) + pieces.join('');
 }
 
@@ -75,15 +81,18 @@ function commands(gitaly: TestGitaly): unknown[] {
     .map((line) => line['command.count'] ?? 0);
 }
 
-/** Endings of a conversation, after the references: what the client says, and the processes that it takes. */
+/**
+ * Endings of a conversation, after the references: what the client says, and the processes that it
+ * takes.
+ */
 const CONVERSATIONS: readonly [name: string, chunks: (oid: string) => string[], processes: number][] = [
-  ['lists the references and says goodbye', () => [LS_REFS, FLUSH], 0],
+  ['lists the references and ends with a flush', () => [LS_REFS, FLUSH], 0],
   ['lists the references and hangs up', () => [LS_REFS], 0],
-  ['says goodbye at once', () => [FLUSH], 0],
+  ['ends at once', () => [FLUSH], 0],
   ['says nothing', () => [], 0],
   ['lists them twice', () => [LS_REFS, lsRefs('ref-prefix refs/tags/'), FLUSH], 0],
   ['sends byte by byte', () => [...LS_REFS, ...FLUSH], 0],
-  ['says goodbye in the same breath', () => [LS_REFS + FLUSH], 1],
+  ['ends in the same packet', () => [LS_REFS + FLUSH], 1],
   ['lists the references and fetches', (oid) => [LS_REFS, fetchOf(oid), FLUSH], 1],
   ['fetches at once', (oid) => [fetchOf(oid)], 1],
   ['fetches what is not there', () => [LS_REFS, fetchOf('1'.repeat(40))], 1],
@@ -93,11 +102,11 @@ const CONVERSATIONS: readonly [name: string, chunks: (oid: string) => string[], 
 ];
 
 for (const call of ['sidechannel', 'stream'] as const) {
-  test(`a conversation in v2 is what git would make of it, and starts git only for what git has to do (${call})`, async () => {
+  test(`a v2 conversation equals that of git, and starts git only when needed (${call})`, async () => {
     await using gitaly = await startGitaly();
     const oid = await createRepository(gitaly);
     await using client = await talkTo(gitaly);
-    await client.talk(call, [FLUSH]); // the first one is git's: it says what it can do
+    await client.talk(call, [FLUSH]); // the first answer is git's: its capabilities
 
     for (const [name, chunks, processes] of CONVERSATIONS) {
       const gits = await client.talk(call, chunks(oid), ASK_GIT);
@@ -142,12 +151,17 @@ test('a change of the settings shows in the next conversation', async () => {
 });
 
 test('git ls-remote and a fetch without news start no process', { skip: NO_OPENSSH }, async () => {
-  await using opened = await openDoor();
+  await using opened = await startGateway();
   const key = await makeSshKey(join(opened.directory, 'key'), 'jane');
   const hostKeyPath = join(opened.directory, 'host-key');
-  const args = await sshArguments({ directory: opened.directory, door: opened.door, hostKeyPath, key: key.path });
+  const args = await sshArguments({
+    directory: opened.directory,
+    gateway: opened.gateway,
+    hostKeyPath,
+    key: key.path,
+  });
   const env = gitOverSsh(args);
-  const [url, clone] = [`${opened.door.url}/a.git`, join(opened.directory, 'clone')];
+  const [url, clone] = [`${opened.gateway.url}/a.git`, join(opened.directory, 'clone')];
 
   await runGit(['-c', 'protocol.version=2', 'clone', '--quiet', url, clone], { env });
   const listed = await runGit(['-c', 'protocol.version=2', 'ls-remote', url], { env });

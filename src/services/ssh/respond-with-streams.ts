@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { messageWriter, type Respond } from '../convert/stream-responses.ts';
+import { messageWriter, type Respond } from '#services/convert/response/stream-responses';
 
 /** A response of the SSH service's streams: bytes of one of git's outputs, or how git ended. */
 export interface SshResponse {

@@ -1,5 +1,5 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import type { LimitedResult } from '#domain/git-service/run-limited';
 import type { ServiceStreams } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
@@ -8,9 +8,9 @@ import { uploadPack } from '#domain/upload-pack/upload-pack';
 import type { ConfigPair } from '#git/command/config';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
+import { reportNegotiation } from '#services/convert/response/negotiation-statistics';
 import type { Repository } from '#storage/repository';
-import { reportNegotiation } from '../convert/negotiation-statistics.ts';
-import type { SshRooms } from './index.ts';
+import type { SshDependencies } from './dependencies.ts';
 
 export interface SshFetch {
   readonly repository: Repository;
@@ -20,7 +20,7 @@ export interface SshFetch {
   readonly signal: AbortSignal;
 }
 
-/** How a conversation ended that did not end well; `exitStatus` is what a client of git over SSH exits with. */
+/** Failure of a conversation; `exitStatus` is the exit code of a client of git over SSH. */
 export class ConversationError extends Error {
   override readonly name = 'ConversationError';
   readonly exitStatus: number | undefined;
@@ -33,37 +33,48 @@ export class ConversationError extends Error {
   }
 }
 
-/** What git says when its client has gone: nothing that an operator could mend. */
+/** Message of git after its client has disconnected; an operator can do nothing about it. */
 const HUNG_UP = 'fatal: the remote end hung up unexpectedly\n';
 
 /** @throws {ConversationError} */
-export async function runUploadPack(fetch: SshFetch, context: HandlerContext, rooms: SshRooms): Promise<NegotiationStatistics> {
-  const { capabilities, uploadPackTimeoutMs: negotiationTimeoutMs } = rooms;
+export async function runUploadPack(
+  fetch: SshFetch,
+  context: HandlerContext,
+  deps: SshDependencies,
+): Promise<NegotiationStatistics> {
+  const { capabilities, uploadPackTimeoutMs: negotiationTimeoutMs } = deps;
   const result = await uploadPack({ ...fetch, isStateless: false, capabilities, negotiationTimeoutMs }).catch(
     (error: unknown) => {
       throw withPrefix('running upload-pack', failedConversation(error));
     },
   );
-  reportNegotiation(result, context.log, rooms.observeNegotiation);
+  reportNegotiation(result, context.log, deps.observeNegotiation);
   if (result.exit.code !== 0) throw withPrefix('running upload-pack', refusedConversation(result));
   return result.statistics;
 }
 
-/** What went wrong before git could say anything, or on the way to the client. */
+/** Converts an error that occurred before git answered, or on the way to the client. */
 export function failedConversation(error: unknown): ConversationError {
-  if (error instanceof GitStartError) return new ConversationError(wrap(error.cause, 'starting command', 'INTERNAL'));
-  return new ConversationError(new GitalyError('INTERNAL', `cmd wait: ${messageOf(error)}`, { cause: error }));
+  if (error instanceof GitStartError)
+    return new ConversationError(wrap(error.cause, 'starting command', 'INTERNAL'));
+  return new ConversationError(
+    new GitalyError('INTERNAL', `cmd wait: ${messageOf(error)}`, { cause: error }),
+  );
 }
 
-/** What git's exit means. */
+/** Converts git's exit. */
 export function refusedConversation({ exit, stderr, isTooSlow }: LimitedResult): ConversationError {
-  if (isTooSlow) return new ConversationError(new GitalyError('DEADLINE_EXCEEDED', 'waiting for negotiation: context canceled'));
-  if (stderr === HUNG_UP) return new ConversationError(new GitalyError('CANCELLED', 'user canceled the request'));
+  if (isTooSlow)
+    return new ConversationError(
+      new GitalyError('DEADLINE_EXCEEDED', 'waiting for negotiation: context canceled'),
+    );
+  if (stderr === HUNG_UP)
+    return new ConversationError(new GitalyError('CANCELLED', 'user canceled the request'));
   const message = `cmd wait: ${describeExit(exit)}, stderr: ${quote(stderr)}`;
   return new ConversationError(new GitalyError('INTERNAL', message), exit.code);
 }
 
-/** The same failure with words before it. */
+/** Returns the same failure with a prefix in its message. */
 export function withPrefix(prefix: string, failure: ConversationError): ConversationError {
   return new ConversationError(wrap(failure.error, prefix), failure.exitStatus);
 }

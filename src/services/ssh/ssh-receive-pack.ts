@@ -5,33 +5,41 @@ import { GitStartError } from '#domain/git-service/start-service';
 import { castFinalVote } from '#domain/receive-pack/final-vote';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
+import { bytesOf, openRequests } from '#services/convert/request/first-request';
+import { clientContextOf, remoteIpOf, transactionOf } from '#services/convert/request/push-context';
+import { type Respond, streamResponses } from '#services/convert/response/stream-responses';
 import type { SSHReceivePackRequest } from '#wire/gen/ssh_pb';
-import { bytesOf, openRequests } from '../convert/first-request.ts';
-import { clientContextOf, remoteIpOf, transactionOf } from '../convert/push-context.ts';
-import { type Respond, streamResponses } from '../convert/stream-responses.ts';
-import type { SshRooms } from './index.ts';
+import type { SshDependencies } from './dependencies.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 
-/** Receives a push over SSH. An exit status is sent only when git failed; refused references are part of git's answer. */
+/**
+ * Receives a push over SSH. An exit status is sent only when git failed; refused references are
+ * part of git's answer.
+ */
 export async function* sshReceivePack(
   requests: AsyncIterable<SSHReceivePackRequest>,
   context: HandlerContext,
-  rooms: SshRooms,
+  deps: SshDependencies,
 ): AsyncGenerator<SshResponse> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   if (first.glId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty GlId');
   if (first.stdin.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty data in first request');
-  const repository = rooms.storages.open(first.repository);
+  const repository = deps.storages.open(first.repository);
   const config = parseConfigOptions(first.gitConfigOptions);
-  rooms.observeGitProtocol?.(context.method, first.gitProtocol);
+  deps.observeGitProtocol?.(context.method, first.gitProtocol);
   const transaction = transactionOf(context);
 
   yield* streamResponses<SshResponse>(context.signal, async (respond, signal) => {
     const push = {
       repository,
       target: first.repository ?? repository,
-      user: { username: first.glUsername, userId: first.glId, protocol: 'ssh', remoteIp: remoteIpOf(context) },
+      user: {
+        username: first.glUsername,
+        userId: first.glId,
+        protocol: 'ssh',
+        remoteIp: remoteIpOf(context),
+      },
       isStateless: false,
       gitProtocol: first.gitProtocol,
       config,
@@ -41,17 +49,18 @@ export async function* sshReceivePack(
       signal,
       correlationId: context.correlationId,
     };
-    const result = await rooms.receivePack.run(push).catch((error: unknown) => {
+    const result = await deps.receivePack.run(push).catch((error: unknown) => {
       if (error instanceof GitStartError) throw wrap(error.cause, 'start cmd');
       throw new GitalyError('INTERNAL', `cmd wait: ${messageOf(error)}`, { cause: error });
     });
     if (result.exit.code !== 0) await fail(result, respond);
-    await castFinalVote(rooms.voter, transaction, { signal });
+    await castFinalVote(deps.voter, transaction, { signal });
   });
 }
 
 async function fail({ exit, stderr }: ServiceResult, respond: Respond<SshResponse>): Promise<never> {
   await respond({ exitStatus: { value: exit.code ?? -1 } });
-  if (stderr === 'fatal: the remote end hung up unexpectedly\n') throw new GitalyError('CANCELLED', 'user canceled the push');
+  if (stderr === 'fatal: the remote end hung up unexpectedly\n')
+    throw new GitalyError('CANCELLED', 'user canceled the push');
   throw new GitalyError('INTERNAL', `cmd wait: ${describeExit(exit)}`);
 }

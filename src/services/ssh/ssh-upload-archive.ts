@@ -1,10 +1,10 @@
-import { GitalyError } from '#base/gitaly-error';
-import { uploadArchive } from '#domain/upload-archive/upload-archive';
+import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
+import { uploadArchive } from '#domain/git-service/upload-archive';
 import type { HandlerContext } from '#rpc/server/handler';
+import { bytesOf, openRequests } from '#services/convert/request/first-request';
+import { streamResponses } from '#services/convert/response/stream-responses';
 import type { SSHUploadArchiveRequest } from '#wire/gen/ssh_pb';
-import { bytesOf, openRequests } from '../convert/first-request.ts';
-import { streamResponses } from '../convert/stream-responses.ts';
-import type { SshRooms } from './index.ts';
+import type { SshDependencies } from './dependencies.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 import { failedConversation, refusedConversation, withPrefix } from './run-upload-pack.ts';
 
@@ -12,22 +12,23 @@ import { failedConversation, refusedConversation, withPrefix } from './run-uploa
 export async function* sshUploadArchive(
   requests: AsyncIterable<SSHUploadArchiveRequest>,
   context: HandlerContext,
-  rooms: SshRooms,
+  deps: SshDependencies,
 ): AsyncGenerator<SshResponse> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
-  const repository = rooms.storages.open(first.repository);
+  const repository = deps.storages.open(first.repository);
   if (first.stdin.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty stdin in first request');
 
   yield* streamResponses<SshResponse>(context.signal, async (respond, signal) => {
     const streams = { input: bytesOf(rest, (request) => request.stdin), ...outputStreams(respond) };
-    const archive = { repository, streams, negotiationTimeoutMs: rooms.uploadArchiveTimeoutMs, signal };
+    const archive = { repository, streams, negotiationTimeoutMs: deps.uploadArchiveTimeoutMs, signal };
     const result = await uploadArchive(archive).catch((error: unknown) => {
+      if (codeOf(error) === 'FAILED_PRECONDITION') throw wrap(error, 'running upload-archive');
       throw withPrefix('running upload-archive', failedConversation(error)).error;
     });
     if (result.exit.code !== 0) {
       const failure = refusedConversation(result);
-      // A conversation that we ended has no exit status that means something.
+      // If this server ended the conversation, its exit code has no meaning.
       if (failure.exitStatus === undefined) throw withPrefix('running upload-archive', failure).error;
       await respond({ exitStatus: { value: failure.exitStatus } });
       throw withPrefix('send', failure).error;

@@ -1,25 +1,32 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { wrap } from '#base/gitaly-error';
+import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
 import { parseConfigOptions } from '#domain/git-service/config-options';
-import { BAND, sideBandWriter } from '#rpc/common/side-band';
 import type { HandlerContext } from '#rpc/server/handler';
-import type { SSHUploadPackWithSidechannelRequest, SSHUploadPackWithSidechannelResponseSchema } from '#wire/gen/ssh_pb';
-import { toStatisticsMessage } from '../convert/negotiation-statistics.ts';
-import { clientBytes, closeSidechannel, openSidechannel } from '../convert/sidechannel.ts';
-import type { SshRooms } from './index.ts';
+import { clientBytes, closeSidechannel, openSidechannel } from '#services/convert/request/sidechannel';
+import { toStatisticsMessage } from '#services/convert/response/negotiation-statistics';
+import type {
+  SSHUploadPackWithSidechannelRequest,
+  SSHUploadPackWithSidechannelResponseSchema,
+} from '#wire/gen/ssh_pb';
+import type { SshDependencies } from './dependencies.ts';
 import { ConversationError, runUploadPack } from './run-upload-pack.ts';
 
-/** Serves a fetch over SSH whose bytes go over the sidechannel; git's two outputs travel as side-bands 1 and 2. */
+/**
+ * Serves a fetch over SSH whose bytes go over the sidechannel; git's two outputs travel as
+ * side-bands 1 and 2.
+ */
 export async function sshUploadPackWithSidechannel(
   request: SSHUploadPackWithSidechannelRequest,
   context: HandlerContext,
-  rooms: SshRooms,
+  deps: SshDependencies,
 ): Promise<MessageInitShape<typeof SSHUploadPackWithSidechannelResponseSchema>> {
-  const sidechannel = await openSidechannel(context, 'opennig sidechannel', 'INTERNAL'); // the text is Gitaly's, typo and all
+  // Gitaly's text, including the typo
+  const sidechannel = await openSidechannel(context, 'opennig sidechannel', 'INTERNAL');
   try {
-    const repository = rooms.storages.open(request.repository);
+    const repository = deps.storages.open(request.repository);
     const config = parseConfigOptions(request.gitConfigOptions);
-    rooms.observeGitProtocol?.(context.method, request.gitProtocol);
+    deps.observeGitProtocol?.(context.method, request.gitProtocol);
 
     const { signal } = context;
     const { gitProtocol } = request;
@@ -29,7 +36,11 @@ export async function sshUploadPackWithSidechannel(
       isDirect: true,
       stderr: sideBandWriter(sidechannel, BAND.stderr),
     };
-    const statistics = await runUploadPack({ repository, config, gitProtocol, streams, signal }, context, rooms);
+    const statistics = await runUploadPack(
+      { repository, config, gitProtocol, streams, signal },
+      context,
+      deps,
+    );
     await closeSidechannel(sidechannel, [streams.stdout, streams.stderr]).catch((error: unknown) => {
       throw wrap(error, 'close sidechannel');
     });
@@ -41,11 +52,14 @@ export async function sshUploadPackWithSidechannel(
   }
 }
 
-/** A client that breaks off has nothing more to say. What that means for the conversation is for git to judge. */
+/**
+ * Yields bytes until the client disconnects. git decides about the consequences for the
+ * conversation.
+ */
 async function* untilBroken(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* bytes;
   } catch {
-    // git sees the end of its input.
+    // git reads the end of its input.
   }
 }

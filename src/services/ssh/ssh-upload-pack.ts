@@ -1,30 +1,37 @@
 import { GitalyError } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { HandlerContext } from '#rpc/server/handler';
+import { bytesOf, openRequests } from '#services/convert/request/first-request';
+import { streamResponses } from '#services/convert/response/stream-responses';
 import type { SSHUploadPackRequest } from '#wire/gen/ssh_pb';
-import { bytesOf, openRequests } from '../convert/first-request.ts';
-import { streamResponses } from '../convert/stream-responses.ts';
-import type { SshRooms } from './index.ts';
+import type { SshDependencies } from './dependencies.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 import { ConversationError, runUploadPack } from './run-upload-pack.ts';
 
-/** Serves a fetch over SSH within gRPC, as clients of Gitaly 15 and 16 ask for it. A failure sends the exit status before it. */
+/**
+ * Serves a fetch over SSH within gRPC, as clients of Gitaly 15 and 16 ask for it. A failure sends
+ * the exit status before it.
+ */
 export async function* sshUploadPack(
   requests: AsyncIterable<SSHUploadPackRequest>,
   context: HandlerContext,
-  rooms: SshRooms,
+  deps: SshDependencies,
 ): AsyncGenerator<SshResponse> {
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
-  const repository = rooms.storages.open(first.repository);
+  const repository = deps.storages.open(first.repository);
   if (first.stdin.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty stdin in first request');
 
   yield* streamResponses<SshResponse>(context.signal, async (respond, signal) => {
     try {
       const config = parseConfigOptions(first.gitConfigOptions);
-      rooms.observeGitProtocol?.(context.method, first.gitProtocol);
+      deps.observeGitProtocol?.(context.method, first.gitProtocol);
       const streams = { input: bytesOf(rest, (request) => request.stdin), ...outputStreams(respond) };
-      await runUploadPack({ repository, config, gitProtocol: first.gitProtocol, streams, signal }, context, rooms);
+      await runUploadPack(
+        { repository, config, gitProtocol: first.gitProtocol, streams, signal },
+        context,
+        deps,
+      );
     } catch (error) {
       const failure = error instanceof ConversationError ? error : undefined;
       await respond({ exitStatus: { value: failure?.exitStatus ?? 0 } });

@@ -4,14 +4,17 @@ import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { dialSidechannel, SidechannelRegistry, uploadPackWithSidechannel } from '#client/index';
-import { FLUSH, packet, packets, pushBody, ZERO_OID } from '#testkit/push';
-import { runGit } from '#testkit/run-git';
+import { FLUSH, packet, packets, pushBody, ZERO_OID } from '#testkit/repositories/push';
+import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
 
 /** Makes `r.git` with one commit on `main`. */
-async function createRepository(gitaly: TestGitaly, { fileBytes = 10 } = {}): Promise<{ path: string; oid: string }> {
+async function createRepository(
+  gitaly: TestGitaly,
+  { fileBytes = 10 } = {},
+): Promise<{ path: string; oid: string }> {
   const path = join(gitaly.storagePath(), 'r.git');
   await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
   const blob = await runGit(['-C', path, 'hash-object', '-w', '--stdin'], { input: randomBytes(fileBytes) });
@@ -27,7 +30,7 @@ interface Message {
   readonly exitStatus?: { readonly value: number } | undefined;
 }
 
-/** Everything that came, and the error at the end. */
+/** Returns all messages received, and the error at the end. */
 async function collect(messages: AsyncIterable<Message>) {
   const result = { stdout: '', stderr: '', exitStatus: [] as number[], error: undefined as unknown };
   const stdout: Uint8Array[] = [];
@@ -53,7 +56,8 @@ async function* halfOpen(...requests: readonly object[]): AsyncGenerator<object>
   await new Promise(() => {});
 }
 
-const wants = (oid: string): string => packet(`want ${oid} side-band-64k no-progress ofs-delta\n`) + FLUSH + packet('done\n');
+const wants = (oid: string): string =>
+  packet(`want ${oid} side-band-64k no-progress ofs-delta\n`) + FLUSH + packet('done\n');
 
 async function overSidechannel(gitaly: TestGitaly, stdin: Readable, request: object = {}) {
   const registry = new SidechannelRegistry();
@@ -68,8 +72,15 @@ async function overSidechannel(gitaly: TestGitaly, stdin: Readable, request: obj
     });
   try {
     const io = { stdin, stdout: writable('stdout'), stderr: writable('stderr') };
-    const result = await uploadPackWithSidechannel(connection, registry, io, { repository: REPOSITORY, ...request });
-    return { result, stdout: Buffer.concat(streams.stdout), stderr: Buffer.concat(streams.stderr).toString() };
+    const result = await uploadPackWithSidechannel(connection, registry, io, {
+      repository: REPOSITORY,
+      ...request,
+    });
+    return {
+      result,
+      stdout: Buffer.concat(streams.stdout),
+      stderr: Buffer.concat(streams.stderr).toString(),
+    };
   } finally {
     await connection.close();
   }
@@ -126,18 +137,28 @@ test('a client that does not say what it wants is sent away, one that has said i
   const { oid } = await createRepository(gitaly);
 
   const silent = await collect(gitaly.connection.ssh.sshUploadPack(halfOpen({ repository: REPOSITORY })));
-  assert.equal(errorOf(silent), 'DEADLINE_EXCEEDED: running upload-pack: waiting for negotiation: context canceled');
+  assert.equal(
+    errorOf(silent),
+    'DEADLINE_EXCEEDED: running upload-pack: waiting for negotiation: context canceled',
+  );
   assert.deepEqual(silent.exitStatus, [0]);
 
   const slowAfterDone = collect(
-    gitaly.connection.ssh.sshUploadPack(halfOpen({ repository: REPOSITORY }, { stdin: Buffer.from(wants(oid)) })),
+    gitaly.connection.ssh.sshUploadPack(
+      halfOpen({ repository: REPOSITORY }, { stdin: Buffer.from(wants(oid)) }),
+    ),
   );
   assert.equal((await slowAfterDone).error, undefined);
 
   const archive = await collect(
-    gitaly.connection.ssh.sshUploadArchive(halfOpen({ repository: REPOSITORY }, { stdin: Buffer.from('0010argument HEAD') })),
+    gitaly.connection.ssh.sshUploadArchive(
+      halfOpen({ repository: REPOSITORY }, { stdin: Buffer.from('0010argument HEAD') }),
+    ),
   );
-  assert.equal(errorOf(archive), 'DEADLINE_EXCEEDED: running upload-archive: waiting for negotiation: context canceled');
+  assert.equal(
+    errorOf(archive),
+    'DEADLINE_EXCEEDED: running upload-archive: waiting for negotiation: context canceled',
+  );
   assert.deepEqual(archive.exitStatus, []);
 });
 
@@ -149,7 +170,10 @@ test('SSHUploadPack serves within gRPC and sends an exit status only before a fa
     gitaly.connection.ssh.sshUploadPack([{ repository: REPOSITORY }, { stdin: Buffer.from(wants(oid)) }]),
   );
   const bad = await collect(
-    gitaly.connection.ssh.sshUploadPack([{ repository: REPOSITORY }, { stdin: Buffer.from(wants('1'.repeat(40))) }]),
+    gitaly.connection.ssh.sshUploadPack([
+      { repository: REPOSITORY },
+      { stdin: Buffer.from(wants('1'.repeat(40))) },
+    ]),
   );
 
   assert.deepEqual([good.error, good.exitStatus], [undefined, []]);
@@ -165,20 +189,24 @@ test('a push over SSH ends when git ends, whatever the client still has to say',
   const first = { repository: REPOSITORY, glId: 'user-1', glUsername: 'jane' };
   const body = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
 
-  const { stdout, error, exitStatus } = await collect(gitaly.connection.ssh.sshReceivePack(halfOpen(first, { stdin: body })));
+  const { stdout, error, exitStatus } = await collect(
+    gitaly.connection.ssh.sshReceivePack(halfOpen(first, { stdin: body })),
+  );
 
   assert.deepEqual([error, exitStatus], [undefined, []]);
   assert.ok(stdout.includes('ok refs/heads/new'));
   assert.equal(await runGit(['-C', path, 'rev-parse', 'new']), oid);
 });
 
-test('a push over SSH that breaks off is cancelled by its client; one that makes no sense is an error', async () => {
+test('an aborted push over SSH is cancelled by its client; a malformed one is an error', async () => {
   await using gitaly = await startGitaly();
   await createRepository(gitaly);
   const first = { repository: REPOSITORY, glId: 'user-1' };
 
   const ended = await collect(gitaly.connection.ssh.sshReceivePack([first]));
-  const broken = await collect(gitaly.connection.ssh.sshReceivePack([first, { stdin: Buffer.from('zzzzzzzz') }]));
+  const broken = await collect(
+    gitaly.connection.ssh.sshReceivePack([first, { stdin: Buffer.from('zzzzzzzz') }]),
+  );
 
   assert.deepEqual([errorOf(ended), ended.exitStatus], ['CANCELLED: user canceled the push', [128]]);
   assert.equal(ended.stderr, 'fatal: the remote end hung up unexpectedly\n');
@@ -198,11 +226,23 @@ test('git archive works over SSH', async () => {
   assert.ok(stdout.includes('ustar'));
 });
 
-const REFUSED: readonly [method: 'sshUploadPack' | 'sshReceivePack' | 'sshUploadArchive', first: object, error: string][] = [
-  ['sshUploadPack', { repository: REPOSITORY, stdin: Buffer.from('x') }, 'INVALID_ARGUMENT: non-empty stdin in first request'],
+const REFUSED: readonly [
+  method: 'sshUploadPack' | 'sshReceivePack' | 'sshUploadArchive',
+  first: object,
+  error: string,
+][] = [
+  [
+    'sshUploadPack',
+    { repository: REPOSITORY, stdin: Buffer.from('x') },
+    'INVALID_ARGUMENT: non-empty stdin in first request',
+  ],
   ['sshUploadPack', {}, 'INVALID_ARGUMENT: repository not set'],
   ['sshReceivePack', { repository: REPOSITORY }, 'INVALID_ARGUMENT: empty GlId'],
-  ['sshReceivePack', { glId: 'user-1', stdin: Buffer.from('x') }, 'INVALID_ARGUMENT: non-empty data in first request'],
+  [
+    'sshReceivePack',
+    { glId: 'user-1', stdin: Buffer.from('x') },
+    'INVALID_ARGUMENT: non-empty data in first request',
+  ],
   [
     'sshReceivePack',
     { glId: 'user-1', repository: REPOSITORY, gitConfigOptions: ['x'] },
@@ -213,7 +253,11 @@ const REFUSED: readonly [method: 'sshUploadPack' | 'sshReceivePack' | 'sshUpload
     { repository: { ...REPOSITORY, relativePath: 'none.git' }, stdin: Buffer.from('x') },
     'NOT_FOUND: repository not found',
   ],
-  ['sshUploadArchive', { repository: REPOSITORY, stdin: Buffer.from('x') }, 'INVALID_ARGUMENT: non-empty stdin in first request'],
+  [
+    'sshUploadArchive',
+    { repository: REPOSITORY, stdin: Buffer.from('x') },
+    'INVALID_ARGUMENT: non-empty stdin in first request',
+  ],
 ];
 
 test('first messages are checked in order', async () => {

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
-import { systemErrorCode } from '#base/system-error';
+import { quote } from '#base/go/quote';
+import { systemErrorCode } from '#base/go/system-error';
 import { readStart } from './read-start.ts';
 
 const HEADER_BYTES = 8;
 const CHUNK_ENTRY_BYTES = 12;
 
-/** What is in the commit-graph of a repository; a feature is there when any of its layers has it. */
+/** Contents of a repository's commit-graph; a feature is present if any of its layers has it. */
 export interface CommitGraph {
   /** Number of layers of a split commit-graph, 0 for one that is a single file. */
   readonly chainLength: number;
@@ -17,10 +17,10 @@ export interface CommitGraph {
 }
 
 /**
- * Looks at the commit-graph of a repository.
+ * Reads facts about the commit-graph of a repository.
  *
- * @returns `undefined` when it has none.
- * @throws {Error} when a file is no commit-graph.
+ * @returns `undefined` if it has none.
+ * @throws {Error} when a file is not a commit-graph.
  * @see git: Documentation/gitformat-commit-graph.adoc
  */
 export async function readCommitGraph(repositoryPath: string): Promise<CommitGraph | undefined> {
@@ -35,7 +35,8 @@ export async function readCommitGraph(repositoryPath: string): Promise<CommitGra
 }
 
 function features(layers: readonly (ReadonlySet<string> | undefined)[]): Omit<CommitGraph, 'chainLength'> {
-  const someLayerHas = (...names: readonly string[]) => layers.some((layer) => names.every((name) => layer?.has(name)));
+  const someLayerHas = (...names: readonly string[]) =>
+    layers.some((layer) => names.every((name) => layer?.has(name)));
   return {
     hasBloomFilters: someLayerHas('BIDX', 'BDAT'),
     hasGenerationData: someLayerHas('GDA2'),
@@ -52,7 +53,10 @@ async function readChain(file: string): Promise<readonly string[] | undefined> {
   }
 }
 
-/** Names in the table of contents; `undefined` when there is no such file, for instance because it was just replaced. */
+/**
+ * Returns the names in the table of contents; `undefined` if there is no such file, for instance
+ * because it was just replaced.
+ */
 async function chunkNames(file: string): Promise<ReadonlySet<string> | undefined> {
   let header: Buffer;
   try {
@@ -61,15 +65,18 @@ async function chunkNames(file: string): Promise<ReadonlySet<string> | undefined
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw wrap(error, `read commit graph file ${quote(file)} header`);
   }
-  if (header.toString('latin1', 0, 4) !== 'CGPH') throw new Error(`commit graph file ${quote(file)} doesn't have signature`);
+  if (header.toString('latin1', 0, 4) !== 'CGPH')
+    throw new Error(`commit graph file ${quote(file)} doesn't have signature`);
   const version = header.readUInt8(4);
-  if (version !== 1) throw new Error(`commit graph file ${quote(file)} has unsupported version number: ${version}`);
+  if (version !== 1)
+    throw new Error(`commit graph file ${quote(file)} has unsupported version number: ${version}`);
 
   const end = HEADER_BYTES + (header.readUInt8(6) + 1) * CHUNK_ENTRY_BYTES;
   const table = await readStart(file, end).catch((error: unknown) => {
     throw wrap(error, `read commit graph file ${quote(file)} table of contents for the chunks`);
   });
   const names = new Set<string>();
-  for (let at = HEADER_BYTES; at < end; at += CHUNK_ENTRY_BYTES) names.add(table.toString('latin1', at, at + 4));
+  for (let at = HEADER_BYTES; at < end; at += CHUNK_ENTRY_BYTES)
+    names.add(table.toString('latin1', at, at + 4));
   return names;
 }

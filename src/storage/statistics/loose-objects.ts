@@ -1,11 +1,16 @@
 import { entriesOf, statAll } from './directory-size.ts';
 
-/** Loose objects that were not touched for this long count as stale: nothing of an unfinished push is that old. */
+/**
+ * Age above which unchanged loose objects are stale: objects of an unfinished push are younger.
+ */
 export const STALE_OBJECT_AGE_MS = 10 * 24 * 60 * 60 * 1000;
 
 const OBJECT_NAME = /^[0-9a-f]*$/;
 
-/** Sizes in bytes. Stale objects are part of `count` and `size`, garbage (other files among them) is not. */
+/**
+ * Sizes in bytes. Stale objects are included in `count` and `size`, garbage (including other files)
+ * is not.
+ */
 export interface LooseObjects {
   readonly count: number;
   readonly size: bigint;

@@ -1,11 +1,11 @@
 import { wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import { readStart } from './read-start.ts';
 
 const HEADER_BYTES = 12;
 const CHUNK_ENTRY_BYTES = 12;
 
-/** What the header of a multi-pack-index says. */
+/** Header of a multi-pack-index. */
 export interface MultiPackIndex {
   readonly version: number;
   readonly packfileCount: number;
@@ -17,7 +17,7 @@ export interface MultiPackIndex {
 /**
  * Reads the header and the table of contents of a multi-pack-index.
  *
- * @throws {Error} when it is none, or of a shape that we do not know.
+ * @throws {Error} when it is not one, or of an unknown format.
  * @see git: Documentation/gitformat-pack.adoc
  */
 export async function readMultiPackIndex(file: string): Promise<MultiPackIndex> {
@@ -46,6 +46,7 @@ async function chunkNames(file: string, count: number): Promise<ReadonlySet<stri
     throw wrap(error, 'reading table of contents');
   });
   const names = new Set<string>();
-  for (let at = HEADER_BYTES; at < bytes.length; at += CHUNK_ENTRY_BYTES) names.add(bytes.toString('latin1', at, at + 4));
+  for (let at = HEADER_BYTES; at < bytes.length; at += CHUNK_ENTRY_BYTES)
+    names.add(bytes.toString('latin1', at, at + 4));
   return names;
 }

@@ -3,7 +3,10 @@ import { type Bitmap, readBitmap } from './bitmap.ts';
 import { entriesOf, statAll } from './directory-size.ts';
 import { type MultiPackIndex, readMultiPackIndex } from './multi-pack-index.ts';
 
-/** Sizes in bytes, of the packs alone. Kept and cruft packs are part of `count` and `size`; a cruft pack that is kept counts as kept. */
+/**
+ * Sizes in bytes of only the packs. Kept and cruft packs are included in `count` and `size`; a
+ * cruft pack that is kept counts as kept.
+ */
 export interface Packfiles {
   readonly count: number;
   readonly size: bigint;
@@ -17,7 +20,10 @@ export interface Packfiles {
   readonly multiPackIndexBitmap: Bitmap | undefined;
 }
 
-/** Counts the packs of a repository and looks at what goes with them. @throws {Error} when a header makes no sense. */
+/**
+ * Counts the packs of a repository and reads facts about their auxiliary files. @throws {Error} for
+ * a malformed header.
+ */
 export async function countPackfiles(repositoryPath: string): Promise<Packfiles> {
   const directory = `${repositoryPath}/objects/pack`;
   const names = new Set((await entriesOf(directory)).map((entry) => entry.name).sort());
@@ -36,7 +42,11 @@ export async function countPackfiles(repositoryPath: string): Promise<Packfiles>
       sum.cruftSize += size;
     }
   }
-  return { ...sum, reverseIndexCount: matching(names, /^pack-.*\.rev$/).length, ...(await readIndexes(directory, names)) };
+  return {
+    ...sum,
+    reverseIndexCount: matching(names, /^pack-.*\.rev$/).length,
+    ...(await readIndexes(directory, names)),
+  };
 }
 
 async function readIndexes(
@@ -53,7 +63,12 @@ async function readIndexes(
       readMultiPackIndex,
       'reading multi-pack-index',
     ),
-    multiPackIndexBitmap: await readIf(multiPackBitmap, directory, readBitmap, 'reading multi-pack-index bitmap info'),
+    multiPackIndexBitmap: await readIf(
+      multiPackBitmap,
+      directory,
+      readBitmap,
+      'reading multi-pack-index bitmap info',
+    ),
   };
 }
 

@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises';
 
 /**
- * Reads the first `length` bytes of a file. @throws {Error} `EOF` when it is empty, `unexpected EOF` when it has fewer.
+ * Reads the first `length` bytes of a file. @throws {Error} `EOF` when it is empty,
+ * `unexpected EOF` when it has fewer.
  */
 export async function readStart(file: string, length: number): Promise<Buffer> {
   const handle = await open(file, 'r');

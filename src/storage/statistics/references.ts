@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises';
-import { systemErrorCode } from '#base/system-error';
+import { systemErrorCode } from '#base/go/system-error';
 import { entriesOf } from './directory-size.ts';
 
-/** How references are stored in a repository of the files backend. */
+/** Storage of references in a repository with the files backend. */
 export interface References {
-  /** Files below `refs/`, locks and all. */
+  /** Number of files below `refs/`, including locks. */
   readonly looseCount: number;
-  /** Bytes of `packed-refs`, 0 when there is none. */
+  /** Size of `packed-refs` in bytes, 0 if there is none. */
   readonly packedSize: number;
 }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { StorageFixture } from '#testkit/storage-fixture';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import type { Repository } from '../repository.ts';
 import { directorySizeBytes } from './directory-size.ts';
 import { STALE_OBJECT_AGE_MS } from './loose-objects.ts';
@@ -12,13 +12,17 @@ const FULL_REPACK = ['-c', 'pack.writeReverseIndex=true', 'repack', '-adq', '--w
 
 function packFiles(repository: Repository, suffix: string): string[] {
   const directory = path.join(repository.path, 'objects/pack');
-  return readdirSync(directory).flatMap((name) => (name.endsWith(suffix) ? [path.join(directory, name)] : []));
+  return readdirSync(directory).flatMap((name) =>
+    name.endsWith(suffix) ? [path.join(directory, name)] : [],
+  );
 }
 
-/** `git count-objects -v` as numbers by name. */
+/** Returns `git count-objects -v` as numbers by name. */
 function countObjects(fixture: StorageFixture, repository: Repository): Record<string, number> {
   const lines = fixture.runGit(repository.path, ['count-objects', '-v']).split('\n');
-  return Object.fromEntries(lines.map((line) => line.split(': ')).map(([name, count]) => [name, Number(count)]));
+  return Object.fromEntries(
+    lines.map((line) => line.split(': ')).map(([name, count]) => [name, Number(count)]),
+  );
 }
 
 test('loose objects are counted as git counts them, stale ones and garbage apart', async () => {
@@ -69,7 +73,10 @@ test('a pack of unreachable objects counts as cruft, unless it is kept', async (
 
   assert.deepEqual([before.count, before.cruftCount, before.keepCount], [2, 1, 0]);
   assert.ok(before.cruftSize > 0n);
-  assert.deepEqual([after.count, after.cruftCount, after.keepCount, after.keepSize], [2, 0, 1, before.cruftSize]);
+  assert.deepEqual(
+    [after.count, after.cruftCount, after.keepCount, after.keepSize],
+    [2, 0, 1, before.cruftSize],
+  );
 });
 
 test('a multi-pack-index and its bitmap are understood', async () => {
@@ -111,11 +118,18 @@ test('an index that is damaged is an error that says which', async () => {
   const statistics = () => repositoryStatistics(repository, fixture.storages);
 
   writeFileSync(`${repository.path}/objects/info/commit-graph`, 'JUNKJUNKJUNK');
-  await assert.rejects(statistics(), /checking commit-graph info: commit graph file ".*" doesn't have signature/);
+  await assert.rejects(
+    statistics(),
+    /checking commit-graph info: commit graph file ".*" doesn't have signature/,
+  );
 
   writeFileSync(`${repository.path}/objects/info/commit-graph`, 'CG');
   await assert.rejects(statistics(), /header: unexpected EOF/);
   fixture.runGit(repository.path, ['commit-graph', 'write', '--reachable']);
+
+  mkdirSync(`${repository.path}/objects/info/commit-graphs/commit-graph-chain`, { recursive: true });
+  await assert.rejects(statistics(), /checking commit-graph info: reading commit-graphs chain: /);
+  rmSync(`${repository.path}/objects/info/commit-graphs`, { recursive: true });
 
   writeFileSync(`${repository.path}/objects/pack/pack-1.bitmap`, 'BITM\0\x02\0\0');
   await assert.rejects(statistics(), /reading bitmap info: unsupported version: 2/);
@@ -135,7 +149,10 @@ test('references are counted as files', async () => {
 
   const { references, referenceBackend } = await repositoryStatistics(repository, fixture.storages);
 
-  assert.deepEqual(references, { looseCount: 2, packedSize: statSync(`${repository.path}/packed-refs`).size });
+  assert.deepEqual(references, {
+    looseCount: 2,
+    packedSize: statSync(`${repository.path}/packed-refs`).size,
+  });
   assert.equal(referenceBackend, 'files');
 });
 
@@ -167,6 +184,17 @@ test('an alternate that is no repository of the storage is not found', async () 
     code: 'NOT_FOUND',
     message: 'deriving pool loose objects info: getting repository path: repository not found',
   });
+});
+
+test('large directories count too', async () => {
+  await using fixture = await StorageFixture.create();
+  const root = `${fixture.root}/large`;
+  mkdirSync(root);
+  for (let index = 0; index < 3000; index++) writeFileSync(`${root}/${'x'.repeat(100)}${index}`, 'x');
+  writeFileSync(`${root}/worktrees`, 'x');
+
+  assert.equal(await directorySizeBytes(root), 3001n);
+  assert.equal(await directorySizeBytes(root, { skip: ['worktrees'] }), 3000n);
 });
 
 test('the size of a directory is that of its files, links as links', async () => {

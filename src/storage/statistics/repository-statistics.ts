@@ -1,10 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { wrap } from '#base/gitaly-error';
-import { systemErrorCode } from '#base/system-error';
-import { parseFormat } from '#git/object-format';
+import { systemErrorCode } from '#base/go/system-error';
+import { parseFormat } from '#git/repository-format';
 import { type Alternates, alternateDirectory, readAlternates } from '../alternates.ts';
-import { FULL_REPACK_TIMESTAMP } from '../create-repository.ts';
+import { FULL_REPACK_TIMESTAMP } from '../lifecycle/create-repository.ts';
 import type { Repository } from '../repository.ts';
 import type { Storages } from '../storages.ts';
 import { type CommitGraph, readCommitGraph } from './commit-graph.ts';
@@ -13,10 +13,16 @@ import { countLooseObjects, type LooseObjects } from './loose-objects.ts';
 import { countPackfiles, type Packfiles } from './packfiles.ts';
 import { countReferences, type References } from './references.ts';
 
-/** Files of these names at the top do not count for a repository's size (they were scratch space of earlier releases). */
+/**
+ * Files with these names at the top are not included in a repository's size (earlier releases used
+ * them for temporary files).
+ */
 export const REPOSITORY_SIZE_OPTIONS = { skip: ['worktrees', 'gitlab-worktree'] } as const;
 
-/** How a repository is stored. With a pool, the pool's objects are included and the indexes are the pool's. */
+/**
+ * Storage of a repository. With a pool, the pool's objects are included and the indexes are the
+ * pool's.
+ */
 export interface RepositoryStatistics {
   readonly sizeBytes: bigint;
   readonly referenceBackend: 'files' | 'reftable';
@@ -25,16 +31,20 @@ export interface RepositoryStatistics {
   readonly packfiles: Packfiles;
   readonly commitGraph: CommitGraph | undefined;
   readonly alternates: Alternates | undefined;
-  /** Milliseconds since 1970; `undefined` when nobody wrote it down. */
+  /** Milliseconds since 1970; `undefined` if it was not recorded. */
   readonly lastFullRepackMs: number | undefined;
 }
 
 /**
- * Looks at a repository's files. Takes as long as a walk over all of them.
+ * Collects statistics from a repository's files, by a walk over all of them.
  *
- * @throws {GitalyError} NOT_FOUND when the alternates name something that is no repository of the storage.
+ * @throws {GitalyError} NOT_FOUND when the alternates name a directory that is not a repository of
+ *   the storage.
  */
-export async function repositoryStatistics(repository: Repository, storages: Storages): Promise<RepositoryStatistics> {
+export async function repositoryStatistics(
+  repository: Repository,
+  storages: Storages,
+): Promise<RepositoryStatistics> {
   const own = await ownStatistics(repository);
   const [poolObjects] = own.alternates?.objectDirectories ?? [];
   if (poolObjects === undefined) return own;
@@ -55,16 +65,26 @@ export async function repositoryStatistics(repository: Repository, storages: Sto
 
 async function ownStatistics({ path: directory }: Repository): Promise<RepositoryStatistics> {
   const referenceBackend = await readReferenceBackend(directory);
-  const [sizeBytes, looseObjects, packfiles, references, commitGraph, alternates, lastFullRepackMs] = await Promise.all([
-    directorySizeBytes(directory, REPOSITORY_SIZE_OPTIONS),
-    countLooseObjects(directory),
-    countPackfiles(directory).catch(prefix('deriving repository info: counting packfiles')),
-    referenceBackend === 'files' ? countReferences(directory) : { looseCount: 0, packedSize: 0 },
-    readCommitGraph(directory).catch(prefix('deriving repository info: checking commit-graph info')),
-    readAlternates(directory).catch(prefix('deriving repository info')),
-    modifiedMs(`${directory}/${FULL_REPACK_TIMESTAMP}`),
-  ]);
-  return { sizeBytes, referenceBackend, references, looseObjects, packfiles, commitGraph, alternates, lastFullRepackMs };
+  const [sizeBytes, looseObjects, packfiles, references, commitGraph, alternates, lastFullRepackMs] =
+    await Promise.all([
+      directorySizeBytes(directory, REPOSITORY_SIZE_OPTIONS),
+      countLooseObjects(directory),
+      countPackfiles(directory).catch(prefix('deriving repository info: counting packfiles')),
+      referenceBackend === 'files' ? countReferences(directory) : { looseCount: 0, packedSize: 0 },
+      readCommitGraph(directory).catch(prefix('deriving repository info: checking commit-graph info')),
+      readAlternates(directory).catch(prefix('deriving repository info')),
+      modifiedMs(`${directory}/${FULL_REPACK_TIMESTAMP}`),
+    ]);
+  return {
+    sizeBytes,
+    referenceBackend,
+    references,
+    looseObjects,
+    packfiles,
+    commitGraph,
+    alternates,
+    lastFullRepackMs,
+  };
 }
 
 function openPool(repository: Repository, objectDirectory: string, storages: Storages): Repository {
@@ -104,7 +124,10 @@ function addLooseObjects(left: LooseObjects, right: LooseObjects): LooseObjects 
   };
 }
 
-/** A member's packs are repacked without indexes of their own: those of the pool are the ones that git uses. */
+/**
+ * Adds the statistics of packs. A member is repacked without indexes of its own; git uses those of
+ * the pool.
+ */
 function addPackfiles(member: Packfiles, pool: Packfiles): Packfiles {
   return {
     count: member.count + pool.count,

@@ -1,8 +1,12 @@
 import { type CommandShape, type CommandTree, functionName, wordsOf } from './command-tree.ts';
 
-/** A script for bash 4 and newer: commands, options, and paths for everything else. Nothing is started to complete a word. */
+/**
+ * Returns a script for bash 4 and newer, with commands, options, and otherwise paths. Completion
+ * starts no process.
+ */
 export function bashCompletion(tree: CommandTree): string {
   const name = functionName(tree);
+  const commands = tree.commands.map((command) => command.name).join(' ');
   return `# bash completion of ${tree.program}: source <(${tree.program} completion bash)
 ${name}() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]} command= options= values= words=
@@ -14,7 +18,7 @@ ${name}() {
     fi
   done
   case $command in
-    '') options='${wordsOf(tree.options).join(' ')}' words='${tree.commands.map((command) => command.name).join(' ')}' ;;
+    '') options='${wordsOf(tree.options).join(' ')}' words='${commands}' ;;
 ${tree.commands.map(branch).join('\n')}
   esac
   COMPREPLY=()

@@ -1,7 +1,7 @@
-/** What a program takes on its command line, as far as completion has to know it. */
+/** The part of a program's command line that completion needs. */
 export interface CommandTree {
   readonly program: string;
-  /** Of the program itself: `--help`. */
+  /** Options of the program itself: `--help`. */
   readonly options: readonly OptionShape[];
   readonly commands: readonly CommandShape[];
 }
@@ -11,12 +11,12 @@ export interface CommandShape {
   /** One sentence. */
   readonly description: string;
   readonly options: readonly OptionShape[];
-  /** Words for the argument; empty when it is a path, `undefined` when there is none. */
+  /** Values of the argument; empty for a path, `undefined` if there is no argument. */
   readonly argument: readonly string[] | undefined;
 }
 
 export interface OptionShape {
-  /** `-j`, where there is one. */
+  /** `-j`, if there is one. */
   readonly short: string | undefined;
   /** `--jobs` */
   readonly long: string;
@@ -24,12 +24,12 @@ export interface OptionShape {
   readonly takesValue: boolean;
 }
 
-/** Every way to write these options. */
+/** Returns all spellings of these options. */
 export function wordsOf(options: readonly OptionShape[]): string[] {
   return options.flatMap(({ short, long }) => (short === undefined ? [long] : [short, long]));
 }
 
-/** The name of the program as part of a function's name. */
+/** Returns the program's name as part of a function's name. */
 export function functionName({ program }: CommandTree): string {
   return `_${program.replace(/\W/g, '_')}`;
 }

@@ -11,7 +11,7 @@ const SCRIPTS: Readonly<Record<Shell, (tree: CommandTree) => string>> = {
   fish: fishCompletion,
 };
 
-/** The script by which a shell completes the command line of a program. */
+/** Returns the script with which a shell completes the command line of a program. */
 export function completionScript(shell: Shell, tree: CommandTree): string {
   return SCRIPTS[shell](tree);
 }

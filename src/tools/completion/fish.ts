@@ -1,6 +1,6 @@
 import type { CommandShape, CommandTree, OptionShape } from './command-tree.ts';
 
-/** A script for fish: to be piped to `source`, or to lie in `~/.config/fish/completions`. */
+/** Returns a script for fish, for `source` or for `~/.config/fish/completions`. */
 export function fishCompletion(tree: CommandTree): string {
   const complete = `complete -c ${tree.program}`;
   const lines = tree.commands.flatMap(({ name, description, options, argument }) => [
@@ -9,7 +9,10 @@ export function fishCompletion(tree: CommandTree): string {
     ...argumentLines(complete, name, argument),
   ]);
   const own = tree.options.map((option) => `${complete} -n __fish_use_subcommand ${optionWords(option)}`);
-  return `# fish completion of ${tree.program}: ${tree.program} completion fish | source\n${[...own, ...lines].join('\n')}\n`;
+  return (
+    `# fish completion of ${tree.program}: ${tree.program} completion fish | source\n` +
+    `${[...own, ...lines].join('\n')}\n`
+  );
 }
 
 function argumentLines(complete: string, name: string, argument: CommandShape['argument']): string[] {

@@ -1,6 +1,6 @@
 import { type CommandShape, type CommandTree, functionName, type OptionShape } from './command-tree.ts';
 
-/** A script for zsh: to be sourced, or to lie on the `fpath` as `_gitaly-ts`. */
+/** Returns a script for zsh, for `source` or, as `_gitaly-ts`, for the `fpath`. */
 export function zshCompletion(tree: CommandTree): string {
   const name = functionName(tree);
   const commands = tree.commands.map((command) => `    ${quoted(`${command.name}:${command.description}`)}`);
@@ -31,11 +31,14 @@ fi
 }
 
 function branch({ name, options, argument }: CommandShape): string {
-  const rest = argument === undefined ? [] : [quoted(`*:argument:${argument.length > 0 ? `(${argument.join(' ')})` : '_files'}`)];
+  const rest =
+    argument === undefined
+      ? []
+      : [quoted(`*:argument:${argument.length > 0 ? `(${argument.join(' ')})` : '_files'}`)];
   return `    ${name}) _arguments ${[...options.flatMap(specifications), ...rest].join(' ')} ;;`;
 }
 
-/** `'--jobs[how many]:value:_files'` */
+/** Returns specifications like `'--jobs[how many]:value:_files'`. */
 function specifications({ short, long, description, takesValue }: OptionShape): string[] {
   const text = `[${description.replace(/[[\]\\:]/g, '\\$&')}]${takesValue ? ':value:_files' : ''}`;
   return [short, long].filter((name) => name !== undefined).map((name) => quoted(`${name}${text}`));

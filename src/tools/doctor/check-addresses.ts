@@ -3,26 +3,31 @@ import { access, constants } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
-import { systemErrorCode, systemErrorText } from '#base/system-error';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { dial } from '#client/index';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { HealthCheckResponse_ServingStatus as Serving } from '#wire/gen/grpc/health/v1/health_pb';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
-/** The kernel's limit less the final NUL. */
+/** The kernel's limit minus the final NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
 const ANSWER_LIMIT_MS = 3000;
 
-/** Whether each address of a configuration is free, or a server answers there that takes the configured token. */
+/**
+ * Checks for each address of a configuration that it is free, or that a server responds there and
+ * accepts the configured token.
+ */
 export async function* checkAddresses(config: GitalyConfig): AsyncGenerator<Finding, void, undefined> {
   const token = config.auth.token?.reveal();
   if (config.socketPath) yield await checkSocket(config.socketPath, token);
-  if (config.listenAddr) yield await checkPort('listen_addr', config.listenAddr, (place) => askServer(`tcp://${place}`, token));
+  if (config.listenAddr)
+    yield await checkPort('listen_addr', config.listenAddr, (place) => askServer(`tcp://${place}`, token));
   if (config.tlsListenAddr) yield await checkPort('tls_listen_addr', config.tlsListenAddr, undefined);
-  if (config.prometheusListenAddr) yield await checkPort('prometheus_listen_addr', config.prometheusListenAddr, undefined);
+  if (config.prometheusListenAddr)
+    yield await checkPort('prometheus_listen_addr', config.prometheusListenAddr, undefined);
 }
 
-/** Checks a unix socket for clients. */
+/** Checks a Unix socket for clients. */
 export async function checkSocket(path: string, token: string | undefined): Promise<Finding> {
   const subject = 'socket_path';
   const length = Buffer.byteLength(path);
@@ -30,7 +35,7 @@ export async function checkSocket(path: string, token: string | undefined): Prom
     return failure(
       subject,
       `${path} has ${length} bytes`,
-      `Choose a path of at most ${MAX_SOCKET_PATH_BYTES} bytes: the system takes no longer ones.`,
+      `Choose a path of at most ${MAX_SOCKET_PATH_BYTES} bytes, the system's limit.`,
     );
   }
   try {
@@ -39,7 +44,7 @@ export async function checkSocket(path: string, token: string | undefined): Prom
     return failure(
       subject,
       `${dirname(path)}: ${systemErrorText(error)}`,
-      'Make the directory, or give it to the user of the server.',
+      'Create the directory, or make the user of the server its owner.',
     );
   }
   if (!existsSync(path)) return ok(subject, `${path} is free`);
@@ -47,28 +52,37 @@ export async function checkSocket(path: string, token: string | undefined): Prom
   if (answer.level === 'ok' || !answer.message.includes('connection refused')) return { ...answer, subject };
   return warning(
     subject,
-    `${path} is left of a server that is gone`,
-    'Nothing needs to be done: the next server takes its place.',
+    `${path} is left over from a server that no longer runs`,
+    'Nothing needs to be done: the next server replaces it.',
   );
 }
 
-async function checkPort(key: string, address: string, ask: ((place: string) => Promise<Finding>) | undefined): Promise<Finding> {
+async function checkPort(
+  key: string,
+  address: string,
+  ask: ((place: string) => Promise<Finding>) | undefined,
+): Promise<Finding> {
   const [, host = '', port = ''] = /^(?:tcp:\/\/)?(.*):(\d+)$/.exec(address) ?? [];
   const code = await tryListening(host.replace(/^\[|\]$/g, ''), Number(port));
   if (code === undefined) return ok(key, `${address} is free`);
-  if (code !== 'EADDRINUSE') return failure(key, `${address}: ${code}`, FIXES[code] ?? 'Choose an address of this machine.');
+  if (code !== 'EADDRINUSE')
+    return failure(key, `${address}: ${code}`, FIXES[code] ?? 'Choose an address of this machine.');
   if (ask === undefined)
-    return warning(key, `something listens on ${address}`, 'Good when it is this server; else choose another port.');
+    return warning(
+      key,
+      `another program listens on ${address}`,
+      'This is correct if it is this server; otherwise choose another port.',
+    );
   return { ...(await ask(host === '' ? `localhost:${port}` : `${host}:${port}`)), subject: key };
 }
 
 const FIXES: Readonly<Record<string, string>> = {
   EACCES: 'Choose a port above 1023, or allow the server to use it (CAP_NET_BIND_SERVICE).',
   EADDRNOTAVAIL: 'Choose an address of this machine.',
-  ENOTFOUND: 'Choose an address of this machine, or make its name known.',
+  ENOTFOUND: 'Choose an address of this machine, or add its name to DNS or /etc/hosts.',
 };
 
-/** The code of the reason why nothing can listen there. */
+/** Returns the error code of an attempt to listen. */
 async function tryListening(host: string, port: number): Promise<string | undefined> {
   const server = createServer();
   try {
@@ -84,16 +98,18 @@ async function tryListening(host: string, port: number): Promise<string | undefi
   }
 }
 
-/** Asks whoever listens whether it is well, and whether it knows the token. */
+/** Calls the server at an address to check its health and its token. */
 async function askServer(address: string, token: string | undefined): Promise<Finding> {
   try {
     await using connection = await dial(address, { retry: false, ...(token && { token }) });
     const { status } = await connection.health.check({}, { timeoutMs: ANSWER_LIMIT_MS });
-    if (status !== Serving.SERVING) return warning('', `the server at ${address} is not ready`, 'Wait, or look into its log.');
+    if (status !== Serving.SERVING)
+      return warning('', `the server at ${address} is not ready`, 'Wait, or read its log.');
     const { serverVersion } = await connection.server.serverInfo({}, { timeoutMs: ANSWER_LIMIT_MS });
-    return ok('', `a server answers at ${address} (version ${serverVersion})`);
+    return ok('', `a server responds at ${address} (version ${serverVersion})`);
   } catch (error) {
-    const fix = 'Look into its log; when it is another program choose another address; compare the token and the clocks.';
-    return failure('', `what listens at ${address} does not answer as this server: ${messageOf(error)}`, fix);
+    const fix =
+      'Read its log, and compare the token and the clocks. If it is another program, choose another address.';
+    return failure('', `the program at ${address} does not respond as this server: ${messageOf(error)}`, fix);
   }
 }

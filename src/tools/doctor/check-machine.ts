@@ -2,18 +2,18 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { freemem, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '#base/gitaly-error';
-import type { GitCapability } from '#git/capabilities';
-import { Git } from '#git/git';
+import type { GitCapability } from '#git/command/capabilities';
+import { Git } from '#git/command/git';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const MIN_NODE = 24;
-/** A server under load has a descriptor for every connection, several for every running git. */
+/** A server under load uses one descriptor per connection and several per running git. */
 const DESCRIPTORS = { wanted: 8192, needed: 1024 };
-/** An idle server takes a fifth of a gigabyte; each running git adds to that. */
+/** An idle server uses 200 MB; each running git adds to that. */
 const MEMORY = { wanted: 1 << 30, needed: 256 << 20 };
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** What a later git does better; only these are worth a word to an operator. */
+/** Features of newer git versions that are worth an update. */
 const WORTH_AN_UPDATE: readonly { readonly capability: GitCapability; readonly what: string }[] = [
   { capability: 'catFileNul', what: 'names with line feeds (2.42)' },
   { capability: 'attrTree', what: '.gitattributes outside of the top directory (2.43)' },
@@ -23,7 +23,7 @@ const WORTH_AN_UPDATE: readonly { readonly capability: GitCapability; readonly w
   { capability: 'lastModified', what: 'fast last commits of directories (2.52)' },
 ];
 
-/** Node, git, memory, descriptors and the clock. */
+/** Checks Node, git, memory, descriptors and the clock. */
 export async function* checkMachine(gitBinary: string): AsyncGenerator<Finding, void, undefined> {
   yield checkNode();
   yield* checkGit(gitBinary);
@@ -40,34 +40,37 @@ function checkNode(): Finding {
 
 async function* checkGit(binary: string): AsyncGenerator<Finding, void, undefined> {
   try {
-    await using git = await Git.start({ binary });
+    const git = await Git.start({ binary });
     yield ok('git', `${git.version} (${git.binary})`);
-    const missing = WORTH_AN_UPDATE.filter(({ capability }) => !git.capabilities[capability]).map(({ what }) => what);
+    const missing = WORTH_AN_UPDATE.filter(({ capability }) => !git.capabilities[capability]).map(
+      ({ what }) => what,
+    );
     if (missing.length > 0) {
-      const fix = 'Install a newer git when you need these; bin_path in [git] names it.';
-      yield warning('git', `works, but cannot do: ${missing.join(', ')}`, fix);
+      const fix = 'If you need these, install a newer git and set bin_path in [git].';
+      yield warning('git', `works, but does not support: ${missing.join(', ')}`, fix);
     }
     if (git.spawner.name === 'child_process') {
       yield warning(
         'git',
-        'is started the slow way: the package koffi does not work here',
+        'starts slowly: the package koffi does not work here',
         'Run "npm rebuild koffi", or install it for this platform.',
       );
     }
   } catch (error) {
-    yield failure('git', messageOf(error), 'Install git 2.39 or newer, or name it with bin_path in [git].');
+    yield failure('git', messageOf(error), 'Install git 2.39 or newer, or set bin_path in [git].');
   }
 }
 
 function checkMemory(): Finding {
   const [total, available] = [totalmem(), availableMemory()];
   const text = `${mebibytes(available)} of ${mebibytes(total)} available`;
-  if (available < MEMORY.needed) return failure('memory', text, 'Free memory, or give the machine more: large pushes will fail.');
-  if (total < MEMORY.wanted) return warning('memory', text, 'One GiB or more is better for large repositories.');
+  if (available < MEMORY.needed)
+    return failure('memory', text, 'Free memory, or add more: large pushes will fail.');
+  if (total < MEMORY.wanted) return warning('memory', text, 'Large repositories need 1 GiB or more.');
   return ok('memory', text);
 }
 
-/** Linux counts what caches could give back. */
+/** Returns the available memory; on Linux it includes reclaimable caches. */
 function availableMemory(): number {
   const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(readProc('/proc/meminfo'))?.[1];
   return kilobytes === undefined ? freemem() : Number(kilobytes) * 1024;
@@ -83,14 +86,14 @@ function* checkDescriptors(): Generator<Finding> {
   else yield ok('descriptors', `${limit} open files at most`);
 }
 
-/** Tokens are signed with the time and hold for 30 s. @param now for tests */
+/** Checks the clock: tokens are signed with the time and valid for 30 s. @param now for tests */
 export function checkClock(now: Date): Finding {
   const installed = statSync(fileURLToPath(import.meta.url)).mtime;
   if (now.getTime() >= installed.getTime() - DAY_MS) return ok('clock', now.toISOString());
   return failure(
     'clock',
     `${now.toISOString()} is before this program was installed`,
-    'Set the clock, and keep it set with NTP: tokens hold for 30 s.',
+    'Set the clock, and synchronize it with NTP: tokens are valid for 30 s.',
   );
 }
 

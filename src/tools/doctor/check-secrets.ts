@@ -1,13 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { systemErrorText } from '#base/system-error';
+import { systemErrorText } from '#base/go/system-error';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const SOON_MS = 14 * 24 * 60 * 60 * 1000;
 const FOR_OTHERS = 0o077;
 
-/** Whether files with secrets are for their owner alone, and how long the certificate holds. */
+/** Checks that files with secrets are private, and how long the certificate is valid. */
 export async function* checkSecrets(
   config: GitalyConfig,
   configPath: string,
@@ -16,7 +16,11 @@ export async function* checkSecrets(
   const { auth, tls } = config;
   if (auth.token === undefined || auth.token.reveal() === '') {
     if (config.listenAddr || config.tlsListenAddr) {
-      yield warning('token', 'there is none: everybody who reaches the ports can do everything', 'Set token_file in [auth].');
+      yield warning(
+        'token',
+        'there is no token: everybody who reaches the ports has full access',
+        'Set token_file in [auth].',
+      );
     }
   } else if (auth.tokenFile) yield await checkMode('token', auth.tokenFile);
   else yield await checkMode('token', configPath);
@@ -31,18 +35,27 @@ async function checkMode(subject: string, path: string): Promise<Finding> {
     if ((mode & FOR_OTHERS) === 0) return ok(subject, `${path} has mode ${octal}`);
     return warning(subject, `${path} has mode ${octal}: others can read the secret`, `chmod 600 ${path}`);
   } catch (error) {
-    return failure(subject, `${path}: ${systemErrorText(error)}`, 'Put the file there, or change the configuration.');
+    return failure(
+      subject,
+      `${path}: ${systemErrorText(error)}`,
+      'Create the file, or change the configuration.',
+    );
   }
 }
 
 async function checkCertificate(path: string, now: Date): Promise<Finding> {
   try {
     const { validToDate } = new X509Certificate(await readFile(path));
-    const text = `${path} holds until ${validToDate.toISOString().slice(0, 10)}`;
-    if (validToDate <= now) return failure('certificate', text, 'Renew it: clients refuse it.');
-    if (validToDate.getTime() - now.getTime() < SOON_MS) return warning('certificate', text, 'Renew it soon.');
+    const text = `${path} is valid until ${validToDate.toISOString().slice(0, 10)}`;
+    if (validToDate <= now) return failure('certificate', text, 'Renew it: clients reject it.');
+    if (validToDate.getTime() - now.getTime() < SOON_MS)
+      return warning('certificate', text, 'Renew it soon.');
     return ok('certificate', text);
   } catch (error) {
-    return failure('certificate', `${path}: ${systemErrorText(error)}`, 'Put a certificate in PEM form there.');
+    return failure(
+      'certificate',
+      `${path}: ${systemErrorText(error)}`,
+      'Replace the file with a certificate in PEM form.',
+    );
   }
 }

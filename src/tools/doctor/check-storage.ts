@@ -1,18 +1,23 @@
 import { constants } from 'node:fs';
 import { access, mkdtemp, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemErrorText } from '#base/system-error';
+import { systemErrorText } from '#base/go/system-error';
+import { listLeftovers } from '#storage/leftovers/remove-leftovers';
 import type { Storage } from '#storage/repository-target';
 import { tempRoot } from '#storage/storage-layout';
+import { tempEntriesOfTheDead } from '#storage/temp-directories';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
 const MIN_FREE = { bytes: 1 << 30, share: 0.05 };
-/** Files of a network file system get their times from another clock. */
+/** Limit of the difference: files of a network file system get their times from another clock. */
 const MAX_CLOCK_DIFFERENCE_MS = 5000;
-/** A call may take hours, but not days. */
+/** Age of leftovers: a call may take hours, but not days. */
 const LEFTOVER_MS = 24 * 60 * 60 * 1000;
 
-/** Whether a storage is there, can be written to, has room, keeps its temporary files on the same disk, and what crashes left in it. */
+/**
+ * Checks that a storage exists, is writable, has space and keeps its temporary files on the same
+ * disk, and finds leftovers of crashes.
+ */
 export async function* checkStorage(storage: Storage): AsyncGenerator<Finding, void, undefined> {
   const subject = `storage ${storage.name}`;
   try {
@@ -22,13 +27,33 @@ export async function* checkStorage(storage: Storage): AsyncGenerator<Finding, v
     yield failure(
       subject,
       `${storage.path}: ${systemErrorText(error)}`,
-      'Make the directory, mount its disk, or give it to the user of the server.',
+      'Create the directory, mount its disk, or make the user of the server its owner.',
     );
     return;
   }
   yield await tryWriting(subject, storage.path);
-  yield await checkRoom(subject, storage.path);
+  yield await checkSpace(subject, storage.path);
   yield* await checkTemporaryRoot(subject, storage);
+  yield* await checkLeftovers(subject, storage);
+}
+
+/** Paths that are named in one finding. */
+const MAX_PATHS = 20;
+
+async function checkLeftovers(subject: string, storage: Storage): Promise<Finding[]> {
+  const paths = await tempEntriesOfTheDead(storage);
+  for await (const path of listLeftovers(storage)) {
+    if (paths.push(path) > MAX_PATHS) break;
+  }
+  if (paths.length === 0) return [];
+  const [some, more] = [paths.slice(0, MAX_PATHS), paths.length > MAX_PATHS ? ' and more' : ''];
+  return [
+    warning(
+      subject,
+      `left by processes that no longer run: ${some.join(', ')}${more}`,
+      'The next start of the server removes them.',
+    ),
+  ];
 }
 
 async function tryWriting(subject: string, path: string): Promise<Finding> {
@@ -41,38 +66,42 @@ async function tryWriting(subject: string, path: string): Promise<Finding> {
     if (difference <= MAX_CLOCK_DIFFERENCE_MS) return ok(subject, `${path} can be written to`);
     return warning(
       subject,
-      `its disk's clock is ${Math.round(difference / 1000)} s off`,
+      `the clock of its disk differs by ${Math.round(difference / 1000)} s`,
       'Synchronize the clocks of this machine and the file server.',
     );
   } catch (error) {
     return failure(
       subject,
       `${path} cannot be written to: ${systemErrorText(error)}`,
-      'Give the directory to the user of the server, or free room on its disk.',
+      'Make the user of the server the owner of the directory, or free space on its disk.',
     );
   } finally {
     if (directory !== undefined) await rm(directory, { recursive: true, force: true });
   }
 }
 
-async function checkRoom(subject: string, path: string): Promise<Finding> {
+async function checkSpace(subject: string, path: string): Promise<Finding> {
   const { bavail, blocks, bsize, ffree, files } = await statfs(path);
   const [free, share] = [bavail * bsize, blocks === 0 ? 1 : bavail / blocks];
   const text = `${(free / 2 ** 30).toFixed(1)} GiB free (${Math.round(share * 100)} %)`;
   if (files > 0 && ffree / files < MIN_FREE.share)
     return warning(subject, `${ffree} free inodes`, 'Use a file system with more inodes, or remove files.');
   if (free >= MIN_FREE.bytes && share >= MIN_FREE.share) return ok(subject, text);
-  return warning(subject, text, 'Free room, or use a larger disk: a push needs twice the size of its pack.');
+  return warning(subject, text, 'Free space, or use a larger disk: a push needs twice the size of its pack.');
 }
 
 async function checkTemporaryRoot(subject: string, storage: Storage): Promise<Finding[]> {
   const root = tempRoot(storage);
   const stats = await stat(root).catch(() => undefined);
-  if (stats === undefined) return []; // made when it is needed, beside the repositories
+  if (stats === undefined) return []; // it is created on demand, beside the repositories
   const findings: Finding[] = [];
   if (stats.dev !== (await stat(storage.path)).dev) {
     findings.push(
-      failure(subject, `${root} is on another file system`, 'Move it back: repositories are renamed from there into place.'),
+      failure(
+        subject,
+        `${root} is on another file system`,
+        'Move it back: repositories are created there and then renamed into the storage.',
+      ),
     );
   }
   const old = await oldEntries(root);
@@ -80,17 +109,20 @@ async function checkTemporaryRoot(subject: string, storage: Storage): Promise<Fi
     findings.push(
       warning(
         subject,
-        `${old.length} temporary directories of processes that are gone, such as ${old[0]}`,
-        `Remove them when no server runs; a server does after a week: rm -r ${root}/*`,
+        `${old.length} temporary directories of processes that no longer run, such as ${old[0]}`,
+        `Remove them while no server runs (a server removes them after a week): rm -r ${root}/*`,
       ),
     );
   }
   return findings;
 }
 
-/** Names of entries that were not changed for a day. */
-export async function oldEntries(directory: string, isOurs: (name: string) => boolean = () => true): Promise<string[]> {
-  const names = await readdir(directory).catch(() => []); // not there: nothing is left
+/** Returns the names of entries that have not changed for a day. */
+export async function oldEntries(
+  directory: string,
+  isOurs: (name: string) => boolean = () => true,
+): Promise<string[]> {
+  const names = await readdir(directory).catch(() => []); // the directory does not exist
   const ages = names.filter(isOurs).map(async (name) => {
     const stats = await stat(join(directory, name)).catch(() => undefined);
     return stats !== undefined && Date.now() - stats.mtimeMs > LEFTOVER_MS ? [name] : [];

@@ -1,12 +1,12 @@
 export type Level = 'ok' | 'warning' | 'error';
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface Finding {
-  /** What was looked at: `git`, `storage default`. */
+  /** Subject of the check: `git`, `storage default`. */
   readonly subject: string;
   readonly level: Level;
   readonly message: string;
-  /** What to do about it; for everything that is not ok. */
+  /** Remedy, for every result that is not ok. */
   readonly fix?: string;
 }
 

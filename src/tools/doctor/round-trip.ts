@@ -10,22 +10,24 @@ const REPOSITORY = { storageName: 'doctor', relativePath: 'doctor.git', glReposi
 const CONTENT = 'written and read back\n';
 const CALL_LIMIT_MS = 20_000;
 
-/** Starts a server on a temporary directory, writes a file by a commit and reads it back. */
+/** Starts a server on a temporary directory, commits a file and reads it back. */
 export async function roundTrip(gitBinary: string): Promise<Finding> {
   const startedAt = performance.now();
   const directory = await mkdtemp(join(tmpdir(), 'gitaly-doctor-'));
   try {
     const content = await writeAndRead(directory, gitBinary);
-    if (content !== CONTENT) throw new Error(`read ${JSON.stringify(content)}, wrote ${JSON.stringify(CONTENT)}`);
+    if (content !== CONTENT)
+      throw new Error(`read ${JSON.stringify(content)}, wrote ${JSON.stringify(CONTENT)}`);
     return ok(
       'round trip',
-      `a repository was made, written, read and removed in ${Math.round(performance.now() - startedAt)} ms`,
+      'a repository was created, written, read and removed in ' +
+        `${Math.round(performance.now() - startedAt)} ms`,
     );
   } catch (error) {
     return failure(
       'round trip',
       messageOf(error),
-      'See the findings above; with none there, report this with "gitaly-ts doctor --json".',
+      'Fix the findings above. If there are none, report this with the output of "gitaly-ts doctor --json".',
     );
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -39,14 +41,19 @@ async function writeAndRead(directory: string, gitBinary: string): Promise<strin
       socket_path: join(directory, 's'),
       runtime_dir: join(directory, 'run'),
       storage: [{ name: REPOSITORY.storageName, path: join(directory, 'storage') }],
-      ...(gitBinary.includes('/') && { git: { bin_path: gitBinary } }), // else the one on the PATH
+      ...(gitBinary.includes('/') && { git: { bin_path: gitBinary } }), // otherwise the one on the PATH
     }),
     logger: createLogger({ format: 'text', level: 'panic', stream: process.stderr }),
   });
   await using connection = await dial(server.addresses.unix ?? '', { defaultTimeoutMs: CALL_LIMIT_MS });
   const [repository, branchName] = [REPOSITORY, Buffer.from('main')];
   await connection.repository.createRepository({ repository, defaultBranch: branchName });
-  const user = { glId: 'user-1', glUsername: 'doctor', name: Buffer.from('Doctor'), email: Buffer.from('doctor@localhost') };
+  const user = {
+    glId: 'user-1',
+    glUsername: 'doctor',
+    name: Buffer.from('Doctor'),
+    email: Buffer.from('doctor@localhost'),
+  };
   const header = { repository, user, branchName, commitMessage: Buffer.from('Round trip') };
   const action = { action: 0, filePath: Buffer.from('file') };
   await connection.operation.userCommitFiles([
@@ -65,7 +72,11 @@ async function writeAndRead(directory: string, gitBinary: string): Promise<strin
     },
   ]);
   const chunks: Uint8Array[] = [];
-  for await (const { data } of connection.commit.treeEntry({ repository, revision: branchName, path: Buffer.from('file') }))
+  for await (const { data } of connection.commit.treeEntry({
+    repository,
+    revision: branchName,
+    path: Buffer.from('file'),
+  }))
     chunks.push(data);
   await connection.repository.removeRepository({ repository });
   return Buffer.concat(chunks).toString();

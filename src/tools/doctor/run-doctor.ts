@@ -10,10 +10,10 @@ import { type Finding, failure, ok, warning } from './finding.ts';
 import { roundTrip } from './round-trip.ts';
 
 /**
- * Looks at everything that a server needs and tells what it finds, in order of dependence.
+ * Checks everything that a server needs and yields the findings in order of dependence.
  *
- * @param target a configuration file; a directory that holds one (`config.toml`) or that `gitaly-ts up` uses; `undefined` for the
- *   machine alone.
+ * @param target a configuration file; a directory that contains one (`config.toml`) or that
+ *   `gitaly-ts up` uses; `undefined` for only the machine.
  */
 export async function* diagnose(target: string | undefined): AsyncGenerator<Finding, void, undefined> {
   const path = target === undefined ? undefined : configPathOf(target);
@@ -28,13 +28,16 @@ export async function* diagnose(target: string | undefined): AsyncGenerator<Find
   yield await roundTrip(gitBinary);
 }
 
-async function* checkConfigured(config: GitalyConfig, path: string): AsyncGenerator<Finding, void, undefined> {
+async function* checkConfigured(
+  config: GitalyConfig,
+  path: string,
+): AsyncGenerator<Finding, void, undefined> {
   for (const storage of config.storage) yield* checkStorage(storage);
   yield* checkSecrets(config, path);
   yield* checkAddresses(config);
 }
 
-/** `undefined` for a directory without a configuration file. */
+/** Returns the path of the configuration file; `undefined` for a directory without one. */
 function configPathOf(target: string): string | undefined {
   const isDirectory = existsSync(target) && statSync(target).isDirectory();
   if (!isDirectory) return target;
@@ -45,8 +48,9 @@ function configPathOf(target: string): string | undefined {
 async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, void, undefined> {
   const repositories = join(directory, 'repositories');
   if (!existsSync(repositories)) {
-    const fix = 'Name a configuration file, or make one with "gitaly-ts init"; "gitaly-ts up" makes the directory it is given.';
-    yield failure('directory', `${directory} holds neither config.toml nor repositories`, fix);
+    const fix =
+      'Name a configuration file, or create one with "gitaly-ts init"; "gitaly-ts up" creates its directory.';
+    yield failure('directory', `${directory} contains neither config.toml nor repositories`, fix);
     return;
   }
   yield* checkStorage({ name: 'default', path: repositories });
@@ -54,7 +58,7 @@ async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, voi
   if (existsSync(socket)) yield await checkSocket(socket, undefined);
 }
 
-const NO_FILE = 'Name a file that is there, or make one with "gitaly-ts init".';
+const NO_FILE = 'Name an existing file, or create one with "gitaly-ts init".';
 
 function fixOf({ explanation }: ConfigError): string {
   const fix = explanation
@@ -69,7 +73,11 @@ async function readConfig(path: string): Promise<{ config?: GitalyConfig; findin
     const config = await loadConfig(path);
     const fix = 'See config.toml.example for all keys.';
     const warnings = config.warnings.map(({ message, fields }) =>
-      warning('configuration', [message, fields.line && `(line ${fields.line})`].filter(Boolean).join(' '), fix),
+      warning(
+        'configuration',
+        [message, fields.line && `(line ${fields.line})`].filter(Boolean).join(' '),
+        fix,
+      ),
     );
     return { config, findings: [ok('configuration', `${path} is valid`), ...warnings] };
   } catch (error) {

@@ -6,17 +6,20 @@ import type { HooksPayload } from '#domain/hooks/payload';
 export interface HookCall {
   readonly connection: ServiceCaller;
   readonly payload: HooksPayload;
-  /** `NAME=value`, all of them. */
+  /** All variables as `NAME=value`. */
   readonly environmentVariables: string[];
   readonly pushOptions: string[];
   readonly args: readonly string[];
   readonly io: Stdio;
 }
 
-/** Runs a hook on the server. @returns its exit status. @throws {Error} what goes to the log, not to the user. */
+/**
+ * Runs a hook on the server. @returns its exit status. @throws {Error} for the log, not for the
+ * user.
+ */
 export type RunHook = (call: HookCall) => Promise<number>;
 
-/** A failure of which the user is told more than that there was one. */
+/** A failure whose reason is shown to the user. */
 export class HookError extends Error {
   override readonly name = 'HookError';
   readonly clientMessage: string;
@@ -27,12 +30,12 @@ export class HookError extends Error {
   }
 }
 
-/** The options of a push, as git hands them to its hooks. */
+/** Returns the push options that git passes to its hooks. */
 export function pushOptionsOf(environment: Readonly<Record<string, string | undefined>>): string[] {
   const count = Number(environment.GIT_PUSH_OPTION_COUNT ?? 0);
   if (!Number.isInteger(count) || count < 0 || count > MAX_PUSH_OPTIONS) return [];
   return Array.from({ length: count }, (_, index) => environment[`GIT_PUSH_OPTION_${index}`] ?? '');
 }
 
-/** Nobody's environment holds more. */
+/** Limit above the size of any environment. */
 const MAX_PUSH_OPTIONS = 100_000;

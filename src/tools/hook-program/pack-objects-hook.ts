@@ -4,24 +4,24 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { writeChunk } from '#base/copy-stream';
 import { codeOf, messageOf } from '#base/gitaly-error';
-import { stoppableChunks } from '#base/stoppable-chunks';
-import { systemErrorCode } from '#base/system-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { BAND, readSideBand } from '#base/pkt-line/side-band';
+import { writeChunk } from '#base/streams/copy-stream';
+import { stoppableChunks } from '#base/streams/stoppable-chunks';
 import { SIDECHANNEL_SOCKET } from '#rpc/common/header-names';
-import { BAND, readSideBand } from '#rpc/common/side-band';
 import { HookService } from '#wire/gen/hook_pb';
 import { type HookCall, HookError } from './hook-call.ts';
 
 const DIRECTORY_MODE = 0o700;
-/** The server insists on this name. */
+/** The server requires this name. */
 const SOCKET_NAME = 'sidechannel';
 const CONNECT_LIMIT_MS = 5000;
 const TOO_BUSY = 'error resource exhausted, please try again later';
 
 /**
- * What upload-pack runs instead of `git pack-objects`: the server makes the pack, or has one ready. The bytes go over a socket that the
- * server connects to, not through the call.
+ * Runs instead of `git pack-objects` in upload-pack: the server creates the pack, or has it cached.
+ * The data is transferred over a socket to which the server connects, not through the call.
  *
  * @throws {HookError}
  */
@@ -30,6 +30,7 @@ export async function packObjectsHook(call: HookCall): Promise<number> {
     throw new Error(`RPC failed: SetupSidechannel: ${messageOf(error)}`, { cause: error });
   });
   const server = createServer({ allowHalfOpen: true });
+  server.on('error', () => {}); // the call ends without a connection, and says so
   try {
     const path = join(directory, SOCKET_NAME);
     server.listen(path);
@@ -50,13 +51,17 @@ async function ask(
 ): Promise<void> {
   const { repository, user } = payload;
   const exchanged = Promise.withResolvers<void>();
-  exchanged.promise.catch(() => {}); // the call's own error comes first
+  exchanged.promise.catch(() => {}); // the call's own error takes precedence
   server.once('connection', (socket) => {
+    socket.on('error', () => {}); // whoever reads or writes learns of it
     server.close();
     exchanged.resolve(onAccept().then(() => exchange(socket, io)));
   });
   const request = {
-    repository: { ...repository, gitAlternateObjectDirectories: [...(repository.gitAlternateObjectDirectories ?? [])] },
+    repository: {
+      ...repository,
+      gitAlternateObjectDirectories: [...(repository.gitAlternateObjectDirectories ?? [])],
+    },
     environmentVariables,
     args: [...args],
     glId: user?.userId ?? '',
@@ -65,19 +70,27 @@ async function ask(
     remoteIp: user?.remoteIp ?? '',
   };
   try {
-    await connection.client(HookService).packObjectsHookWithSidechannel(request, { metadata: { [SIDECHANNEL_SOCKET]: path } });
+    await connection
+      .client(HookService)
+      .packObjectsHookWithSidechannel(request, { metadata: { [SIDECHANNEL_SOCKET]: path } });
     const never = new Error('the server did not connect to the sidechannel');
-    setTimeout(() => exchanged.reject(never), CONNECT_LIMIT_MS).unref(); // it has; its connection may be one event away
+    // the server has connected; the event may still be pending
+    setTimeout(() => exchanged.reject(never), CONNECT_LIMIT_MS).unref();
   } catch (error) {
-    throw new HookError(`RPC failed: ${messageOf(error)}`, codeOf(error) === 'RESOURCE_EXHAUSTED' ? TOO_BUSY : '', error);
+    throw new HookError(
+      `RPC failed: ${messageOf(error)}`,
+      codeOf(error) === 'RESOURCE_EXHAUSTED' ? TOO_BUSY : '',
+      error,
+    );
   }
   await exchanged.promise;
 }
 
-/** Sends standard input raw; what comes back is side-band packets, up to the end. */
+/** Sends standard input raw; reads side-band packets until the end. */
 async function exchange(socket: Socket, { stdin, stdout, stderr }: HookCall['io']): Promise<void> {
   const chunks = stoppableChunks(stdin);
-  const sending = pipeline(chunks, socket, { end: true }).catch(() => {}); // a server that has read enough is no failure
+  // a server that has read enough is not a failure
+  const sending = pipeline(chunks, socket, { end: true }).catch(() => {});
   try {
     for await (const { band, data } of readSideBand(socket)) {
       if (band !== BAND.stdout && band !== BAND.stderr) throw new Error(`unexpected band: ${band}`);
@@ -90,7 +103,10 @@ async function exchange(socket: Socket, { stdin, stdout, stderr }: HookCall['io'
   }
 }
 
-/** In the runtime directory of the server, where there is one: its end of the socket must reach it. */
+/**
+ * Creates a directory for the socket, in the server's runtime directory if there is one, because
+ * the server must be able to connect.
+ */
 async function makeSocketDirectory(runtimeDirectory: string): Promise<string> {
   if (runtimeDirectory === '') return await mkdtemp(join(tmpdir(), 'gitaly'));
   const parent = join(runtimeDirectory, 'chan.d');

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { wrap } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import { followCommand } from '#client/git/remote-command';
 import { StdinRequests } from '#client/git/stdin-requests';
 import { HookService, ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
@@ -12,10 +12,12 @@ const STATES: Readonly<Record<string, State>> = {
   aborted: State.ABORTED,
 };
 
-/** git runs it before it takes its locks, since 2.54; nobody votes on that. */
+/**
+ * State in which git, since 2.54, runs the hook before it takes its locks; there is no vote on it.
+ */
 const BEFORE_LOCKS = 'preparing';
 
-/** The hooks of a push, by git's names for them. Texts of errors are Gitaly's. */
+/** The hooks of a push, by git's names. Error texts are Gitaly's. */
 export const RECEIVE_HOOKS = {
   'pre-receive': (call) => {
     const { connection, pushOptions: gitPushOptions } = call;
@@ -29,7 +31,8 @@ export const RECEIVE_HOOKS = {
   },
   update: (call) => {
     const [ref = '', oldValue = '', newValue = ''] = call.args;
-    if (call.args.length !== 3) throw new Error(`update hook expects exactly three arguments, got ${quoteList(call.args)}`);
+    if (call.args.length !== 3)
+      throw new Error(`update hook expects exactly three arguments, got ${quoteList(call.args)}`);
     const response = call.connection
       .client(HookService)
       .updateHook({ ...common(call), ref: Buffer.from(ref), oldValue, newValue });
@@ -38,7 +41,9 @@ export const RECEIVE_HOOKS = {
   'reference-transaction': (call) => {
     const [word = ''] = call.args;
     if (call.args.length !== 1) {
-      throw new Error(`reference-transaction hook is missing required arguments, got ${quoteList(call.args)}`);
+      throw new Error(
+        `reference-transaction hook is missing required arguments, got ${quoteList(call.args)}`,
+      );
     }
     if (word === BEFORE_LOCKS) return Promise.resolve(0);
     const state = Object.hasOwn(STATES, word) ? STATES[word] : undefined;
@@ -52,9 +57,15 @@ export const RECEIVE_HOOKS = {
     );
   },
   'proc-receive': (call) => {
-    if (call.args.length > 0) throw new Error(`proc-receive hook does not accept arguments, got ${call.args.length}`);
+    if (call.args.length > 0)
+      throw new Error(`proc-receive hook does not accept arguments, got ${call.args.length}`);
     const requests = withStdin(common(call), call);
-    return follow('proc-receive', call.connection.client(HookService).procReceiveHook(requests), requests, call);
+    return follow(
+      'proc-receive',
+      call.connection.client(HookService).procReceiveHook(requests),
+      requests,
+      call,
+    );
   },
 } as const satisfies Readonly<Record<string, RunHook>>;
 
@@ -68,7 +79,7 @@ function common({ payload: { repository }, environmentVariables }: HookCall) {
   };
 }
 
-/** A first request, and standard input behind it. */
+/** Yields a first request, followed by standard input. */
 function withStdin<T extends object>(first: T, { io }: HookCall): StdinRequests<T | { stdin: Uint8Array }> {
   return new StdinRequests<T | { stdin: Uint8Array }>(first, io.stdin, (stdin) => ({ stdin }));
 }

@@ -1,18 +1,20 @@
 import { messageOf } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
 import type { BareConnection } from '#client/bare-connection';
 import type { Stdio } from '#client/git/git-streams';
 import { decodeHooksPayload, HOOK_BITS, type HooksPayload } from '#domain/hooks/payload';
 import { REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
+import { type Environment, helperLogger } from '../helper-log.ts';
 import { HookError, pushOptionsOf, type RunHook } from './hook-call.ts';
-import { type Environment, hookLogger } from './hook-log.ts';
 import type { ReceiveHook } from './receive-hooks.ts';
 
 const PROGRAM = 'gitaly-hooks';
-/** All that whoever pushes is told of our own failures. */
+/** The only text about internal failures that is shown to the user. */
 const FAILED = 'error executing git hook';
 
-/** Most hooks of most pushes are not asked for: what calls a server is loaded when it is needed. */
+/**
+ * Most hooks of most pushes are not requested, so the code that calls a server is loaded on demand.
+ */
 const packObjects: RunHook = async (call) => (await import('./pack-objects-hook.ts')).packObjectsHook(call);
 const receive = (name: ReceiveHook): RunHook => {
   return async (call) => (await import('./receive-hooks.ts')).RECEIVE_HOOKS[name](call);
@@ -25,10 +27,12 @@ interface Hook {
 }
 
 /**
- * What git runs as a hook when a script or another server made it so: hands the call to the server that `GITALY_HOOKS_PAYLOAD` names,
- * prints what it answers and exits as told. Invocations, texts and exit codes are Gitaly's (15.0 to 19.0).
+ * Runs a git hook for a script or another server: forwards the call to the server named by
+ * `GITALY_HOOKS_PAYLOAD`, prints the response and returns its status. Invocations, texts and exit
+ * codes are Gitaly's (15.0 to 19.0).
  *
- * @param invokedAs name under which the program was started: `gitaly-hooks`, or that of a hook. `gitaly-hooks <hook>` works too.
+ * @param invokedAs name under which the program was started: `gitaly-hooks`, or that of a hook.
+ *   `gitaly-hooks <hook>` works too.
  * @returns the exit code.
  */
 export async function runHookProgram(
@@ -41,7 +45,7 @@ export async function runHookProgram(
     return await runHook(hookOf(invokedAs, args), environment, io);
   } catch (error) {
     io.stderr.write(`${FAILED}\n`);
-    hookLogger(environment).error({ error: messageOf(error) }, FAILED);
+    helperLogger(PROGRAM, environment).error({ error: messageOf(error) }, FAILED);
     if (error instanceof HookError && error.clientMessage !== '') io.stderr.write(`${error.clientMessage}\n`);
     return 1;
   }
@@ -51,7 +55,9 @@ function hookOf(invokedAs: string, args: readonly string[]): Hook {
   if (invokedAs !== PROGRAM) return receiveHook(invokedAs, args);
   const [name, ...rest] = args;
   if (name === undefined) throw new Error(`requires hook name. args: [${PROGRAM}]`);
-  return name === 'git' ? { bit: HOOK_BITS['pack-objects'], run: packObjects, args: rest } : receiveHook(name, rest);
+  return name === 'git'
+    ? { bit: HOOK_BITS['pack-objects'], run: packObjects, args: rest }
+    : receiveHook(name, rest);
 }
 
 function receiveHook(name: string, args: readonly string[]): Hook {
@@ -88,6 +94,8 @@ async function connect(payload: HooksPayload, { CORRELATION_ID }: Environment): 
     featureFlags: Object.fromEntries(featureFlags.map(({ name, enabled }) => [name, enabled])),
     ...(internalSocketToken && { token: internalSocketToken }),
     ...(CORRELATION_ID && { correlationId: CORRELATION_ID }),
-    ...(user && { metadata: { [USER_ID]: user.userId, [USERNAME]: user.username, [REMOTE_IP]: user.remoteIp } }),
+    ...(user && {
+      metadata: { [USER_ID]: user.userId, [USERNAME]: user.username, [REMOTE_IP]: user.remoteIp },
+    }),
   });
 }

@@ -1,38 +1,45 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
-import { spawnProgram } from '#git/command/spawn-program';
-import type { Git } from '#git/git';
-import { lastWords } from './git-words.ts';
+import { spawnProgram } from '#git/command/process/spawn-program';
+import { gitErrorText } from './git-error-text.ts';
 import { withoutCredentials } from './url.ts';
 
-/** A copy that is removed when this is disposed of. */
+/** A copy that is removed when this is disposed. */
 export interface ClonedSource extends AsyncDisposable {
   readonly gitDirectory: string;
 }
 
 export const TEMPORARY_PREFIX = 'gitaly-import-';
-/** Of git's messages; progress overwrites itself and is not kept. */
+/** Limit of git's messages; progress lines overwrite each other and are not kept. */
 const MAX_WORDS_BYTES = 10_000;
 
 /**
- * Fetches a whole repository into a temporary directory, as the user: with their git configuration, keys and proxies, and without
- * questions at the terminal.
+ * Fetches a whole repository into a temporary directory, with the user's git configuration, keys
+ * and proxies, and without prompts at the terminal.
  *
- * @param onBytes gets the number of bytes received so far, as far as git tells.
- * @throws {Error} git's words, without passwords.
+ * @param onBytes receives the number of bytes so far, as far as git reports it.
+ * @throws {Error} git's message, without passwords.
  */
 export async function cloneSource(
   git: Git,
   location: string,
-  { temporaryDirectory, onBytes, signal }: { temporaryDirectory: string; onBytes: (total: number) => void; signal: AbortSignal },
+  {
+    temporaryDirectory,
+    onBytes,
+    signal,
+  }: { temporaryDirectory: string; onBytes: (total: number) => void; signal: AbortSignal },
 ): Promise<ClonedSource> {
   await using building = new AsyncDisposableStack();
   const directory = await mkdtemp(join(temporaryDirectory, TEMPORARY_PREFIX));
   building.defer(() => rm(directory, { recursive: true, force: true }));
   const gitDirectory = join(directory, 'repository.git');
   const { url, env } = withoutCredentials(location);
-  const clone = gitCommand('clone', { options: [flag('--mirror'), flag('--progress')], args: [url, gitDirectory] });
+  const clone = gitCommand('clone', {
+    options: [flag('--mirror'), flag('--progress')],
+    args: [url, gitDirectory],
+  });
   await using process = spawnProgram(git.binary, {
     spawner: git.spawner,
     args: clone.words,
@@ -50,12 +57,12 @@ export async function cloneSource(
   }
   const exit = await process.exited;
   signal.throwIfAborted();
-  if (exit.code !== 0) throw new Error(lastWords(words) || process.exitError(exit).message);
+  if (exit.code !== 0) throw new Error(gitErrorText(words) || process.exitError(exit).message);
   const kept = building.move();
   return { gitDirectory, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-/** `Receiving objects:  45% (450/1000), 12.30 MiB | 4.50 MiB/s` */
+/** Parses `Receiving objects: 45% (450/1000), 12.30 MiB | 4.50 MiB/s`. */
 function receivedBytes(progress: string): number | undefined {
   const units = { bytes: 1, KiB: 1 << 10, MiB: 1 << 20, GiB: 1 << 30 };
   const found = [...progress.matchAll(/Receiving objects: .*?, ([\d.]+) (bytes|KiB|MiB|GiB)/g)].at(-1);
@@ -63,12 +70,14 @@ function receivedBytes(progress: string): number | undefined {
   return unit === undefined ? undefined : Math.round(Number(found?.[1]) * unit);
 }
 
-/** No question may wait for an answer behind a progress bar. */
+/** Returns an ssh command without prompts, which a progress bar would hide. */
 function sshCommand(): string {
   return process.env.GIT_SSH_COMMAND ?? 'ssh -o BatchMode=yes';
 }
 
 function inherited(): Record<string, string> {
-  const entries = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const entries = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
   return Object.fromEntries(entries.filter(([name]) => name !== 'GIT_DIR' && name !== 'GIT_WORK_TREE'));
 }

@@ -1,18 +1,25 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { defaultName, findRepositories, isDirectory, relativePathOf, type Source, SourceError } from './source.ts';
+import {
+  defaultName,
+  findRepositories,
+  isDirectory,
+  relativePathOf,
+  type Source,
+  SourceError,
+} from './source.ts';
 import { displayOf, isUrl } from './url.ts';
 
 export interface SourceOptions {
   /** Paths and URLs from the command line. */
   readonly locations: readonly string[];
-  /** File with a source in each line, and its name after white space; `-` is standard input. */
+  /** File with one source per line, and its name after white space; `-` is standard input. */
   readonly list?: string | undefined;
   /** Name of the only source. */
   readonly name?: string | undefined;
-  /** Goes before every name. */
+  /** Prefix of every name. */
   readonly prefix?: string | undefined;
-  /** Look for repositories below the paths. */
+  /** Finds repositories below the paths. */
   readonly recursive?: boolean | undefined;
   readonly onUnreadable: (path: string, reason: string) => void;
 }
@@ -22,16 +29,23 @@ interface Named {
   readonly name: string;
 }
 
-/** Everything that is to be imported, each under a name of its own. @throws {SourceError} before anything has been imported. */
+/**
+ * Returns all sources of the import, each with a unique name. @throws {SourceError} before anything
+ * is imported.
+ */
 export async function collectSources(options: SourceOptions): Promise<readonly Source[]> {
   const named: Named[] = [];
   for (const location of options.locations) named.push(...(await namedSources(location, options)));
   if (options.list !== undefined) named.push(...parseList(await readList(options.list)));
   if (options.name !== undefined && named.length !== 1) {
-    throw new SourceError(`--name is for one repository, and these are ${named.length}: use --prefix, or --list with names`);
+    throw new SourceError(
+      `--name works with one repository, but there are ${named.length}: use --prefix, or --list with names`,
+    );
   }
   if (named.length === 0)
-    throw new SourceError('no repository found: name paths or URLs, or use --recursive for a directory of repositories');
+    throw new SourceError(
+      'no repository found: name paths or URLs, or use --recursive for a directory of repositories',
+    );
   const prefix = options.prefix === undefined ? '' : `${options.prefix.replace(/\/+$/, '')}/`;
   const sources = named.map(({ location, name }) => ({
     location,
@@ -41,8 +55,12 @@ export async function collectSources(options: SourceOptions): Promise<readonly S
   return sources;
 }
 
-async function namedSources(location: string, { recursive, onUnreadable }: SourceOptions): Promise<readonly Named[]> {
-  if (isUrl(location) || !isDirectory(location) || recursive !== true) return [{ location, name: defaultName(location) }];
+async function namedSources(
+  location: string,
+  { recursive, onUnreadable }: SourceOptions,
+): Promise<readonly Named[]> {
+  if (isUrl(location) || !isDirectory(location) || recursive !== true)
+    return [{ location, name: defaultName(location) }];
   return await Array.fromAsync(findRepositories(location, onUnreadable));
 }
 
@@ -50,11 +68,15 @@ async function readList(file: string): Promise<string> {
   try {
     return file === '-' ? await text(process.stdin) : await readFile(file, 'utf8');
   } catch (error) {
-    throw new SourceError(`--list: ${String(error instanceof Error ? error.message : error)}`, { cause: error });
+    throw new SourceError(`--list: ${String(error instanceof Error ? error.message : error)}`, {
+      cause: error,
+    });
   }
 }
 
-/** `SOURCE`, or `SOURCE NAME`, in each line; empty lines and those that begin with `#` say nothing. */
+/**
+ * Parses lines of `SOURCE` or `SOURCE NAME`; ignores empty lines and those that begin with `#`.
+ */
 function parseList(list: string): Named[] {
   const lines = list.split('\n').map((line) => line.trim());
   return lines
@@ -71,7 +93,8 @@ function refuseTwins(sources: readonly Source[]): void {
     const other = seen.get(source.relativePath);
     if (other !== undefined) {
       throw new SourceError(
-        `${displayOf(other.location)} and ${displayOf(source.location)} would both become ${source.relativePath}: give names with --list`,
+        `${displayOf(other.location)} and ${displayOf(source.location)} have the same name ` +
+          `${source.relativePath}: set names with --list`,
       );
     }
     seen.set(source.relativePath, source);

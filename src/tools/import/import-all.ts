@@ -4,7 +4,7 @@ import { maskUrlCredentials } from '#platform/log/mask-urls';
 import { type Imported, type ImportSettings, importRepository } from './import-repository.ts';
 import type { Source } from './source.ts';
 
-/** What happens during an import, in the order in which it happens. */
+/** Receiver of the events of an import, in their order. */
 export interface ImportListener {
   onStart(source: Source): void;
   onProgress(source: Source, bytes: number): void;
@@ -19,7 +19,10 @@ export interface ImportTotals {
   bytes: number;
 }
 
-/** Imports all sources, `jobs` at a time. A failure stops none of the others; an abort stops all, and what was begun is undone. */
+/**
+ * Imports all sources, `jobs` at a time. A failure does not stop the others; an abort stops all,
+ * and unfinished imports are reverted.
+ */
 export async function importAll(
   sources: readonly Source[],
   settings: ImportSettings,
@@ -42,10 +45,12 @@ export async function importAll(
       totals.bytes += result.bytes;
       listener.onDone(source, result);
     } catch (error) {
-      if (signal.aborted) return; // told once, for all
+      if (signal.aborted) return; // the caller reports it once
       totals.failed++;
       const advice =
-        error instanceof CallError && error.code === 'UNAUTHENTICATED' ? ': set GITALY_TOKEN to the token of the server' : '';
+        error instanceof CallError && error.code === 'UNAUTHENTICATED'
+          ? ': set GITALY_TOKEN to the token of the server'
+          : '';
       listener.onFailed(source, maskUrlCredentials(messageOf(error) + advice));
     }
   };

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
 import type { Connection } from '#client/index';
-import type { Git } from '#git/git';
+import type { Git } from '#git/command/git';
 import { cloneSource } from './clone-source.ts';
 import { type Destination, needsHead, prepareDestination, setHead } from './destination.ts';
 import { pushReferences } from './push-references.ts';
@@ -13,30 +13,31 @@ export interface ImportSettings {
   readonly git: Git;
   readonly connection: Connection;
   readonly storageName: string;
-  /** `false` takes objects that fail git's checks. */
+  /** `false` accepts objects that fail git's checks. */
   readonly checkObjects: boolean;
-  /** Where repositories that have to be fetched first are kept meanwhile. */
+  /** Directory for repositories that must be fetched first. */
   readonly temporaryDirectory: string;
 }
 
-/** Is told how many bytes have been fetched, then how many have been sent. */
+/** Called with the number of fetched bytes, then with the number of sent bytes. */
 export type OnBytes = (bytes: number) => void;
 
-/** How one import ended. */
+/** Result of one import. */
 export interface Imported {
   readonly outcome: 'imported' | 'skipped';
-  /** Bytes sent to the server. */
+  /** Number of bytes sent to the server. */
   readonly bytes: number;
   readonly references: number;
-  /** What the user may want to know. */
+  /** Additional information for the user. */
   readonly note?: string;
 }
 
 /**
- * Brings one repository into the storage: makes an empty one, then sends all references in one transaction. It is seen empty or whole,
- * never in part. One that cannot be completed is removed again; one that is there already with the same references is left as it is.
+ * Imports one repository into the storage: creates an empty one, then sends all references in one
+ * transaction. Other clients see it either empty or complete. If it cannot be completed, it is
+ * removed again; an existing one with the same references is unchanged.
  *
- * @throws {Error} why not, in words for the user.
+ * @throws {Error} with a message for the user.
  */
 export async function importRepository(
   source: Source,
@@ -46,7 +47,8 @@ export async function importRepository(
   const { location } = source;
   if (!isUrl(location) && isDirectory(location)) {
     const gitDirectory = gitDirectoryOf(location);
-    if (gitDirectory === undefined) throw new Error('is not a git repository: name one, or use --recursive to look inside');
+    if (gitDirectory === undefined)
+      throw new Error('is not a git repository: name one, or use --recursive to look inside');
     return await send(gitDirectory, source, settings, { signal, onProgress });
   }
   await using clone = await cloneSource(settings.git, isUrl(location) ? location : resolve(location), {
@@ -68,9 +70,12 @@ async function send(
   const source = await readSourceRepository(git, gitDirectory, signal);
   const references = source.references.length;
   const found = await prepareDestination(connection, destination, source, signal);
-  if (found === 'same' && references > 0) return { outcome: 'skipped', bytes: 0, references, note: 'is there already' };
+  if (found === 'same' && references > 0)
+    return { outcome: 'skipped', bytes: 0, references, note: 'exists already' };
   if (found === 'different') {
-    throw new Error('there is a repository of that name with other references: remove it, or choose another name with --name');
+    throw new Error(
+      'a repository of that name exists with other references: remove it, or choose another name with --name',
+    );
   }
   let bytes = 0;
   const onBytes = (count: number): void => {
@@ -80,7 +85,15 @@ async function send(
   try {
     if (needsHead(found, source)) await setHead(connection, destination, source, signal);
     if (references > 0) {
-      await pushReferences({ git, source: source.repository, connection, destination, checkObjects, onBytes, signal });
+      await pushReferences({
+        git,
+        source: source.repository,
+        connection,
+        destination,
+        checkObjects,
+        onBytes,
+        signal,
+      });
     }
   } catch (error) {
     if (found === 'created') await removeAgain(connection, destination, error);
@@ -89,18 +102,28 @@ async function send(
   return { outcome: found === 'same' ? 'skipped' : 'imported', bytes, references, ...noteOn(source) };
 }
 
-/** Without the signal: what was begun is cleaned up after an interruption too. */
-async function removeAgain(connection: Connection, { repository }: Destination, reason: unknown): Promise<void> {
-  await connection.repository.removeRepository({ repository }, { timeoutMs: REMOVE_LIMIT_MS }).catch((error: unknown) => {
-    throw new Error(`${messageOf(reason)} (and the empty ${repository.relativePath} could not be removed: ${messageOf(error)})`, {
-      cause: reason,
+/** Removes the repository, without the signal, because an interrupted import is reverted too. */
+async function removeAgain(
+  connection: Connection,
+  { repository }: Destination,
+  reason: unknown,
+): Promise<void> {
+  await connection.repository
+    .removeRepository({ repository }, { timeoutMs: REMOVE_LIMIT_MS })
+    .catch((error: unknown) => {
+      throw new Error(
+        `${messageOf(reason)} (and the empty ${repository.relativePath} could not be removed: ` +
+          `${messageOf(error)})`,
+        {
+          cause: reason,
+        },
+      );
     });
-  });
 }
 
 const REMOVE_LIMIT_MS = 10_000;
 
 function noteOn({ head, references }: SourceRepository): { note?: string } {
   if (references.length === 0) return { note: 'is empty' };
-  return head === undefined ? { note: 'its HEAD is detached; here it names the default branch' } : {};
+  return head === undefined ? { note: 'its HEAD is detached; the import sets it to the default branch' } : {};
 }

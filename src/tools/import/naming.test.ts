@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { lastWords } from './git-words.ts';
+import { gitErrorText } from './git-error-text.ts';
 import { defaultName, relativePathOf, SourceError } from './source.ts';
 import { displayOf, isUrl, withoutCredentials } from './url.ts';
 
@@ -20,7 +20,7 @@ test('a repository is named after the last part of its path or URL', () => {
   );
 });
 
-test('names that lead elsewhere or collide with the server’s own files are refused', () => {
+test('names that leave the storage or collide with the server’s own files are refused', () => {
   for (const name of [
     '',
     '/',
@@ -42,21 +42,14 @@ test('names that lead elsewhere or collide with the server’s own files are ref
   assert.equal(relativePathOf('@hashed/ab/cd/abcd.git'), '@hashed/ab/cd/abcd.git');
 });
 
-test('a URL is told from a path as git tells them', () => {
-  assert.deepEqual(['https://h/x', 'git://h/x', 'file:///x', 'ann@h:x', 'h:x', './a:b', '/a:b', 'C/x:y', 'plain'].map(isUrl), [
-    true,
-    true,
-    true,
-    true,
-    true,
-    false,
-    false,
-    false,
-    false,
-  ]);
+test('URLs and paths are distinguished as in git', () => {
+  assert.deepEqual(
+    ['https://h/x', 'git://h/x', 'file:///x', 'ann@h:x', 'h:x', './a:b', '/a:b', 'C/x:y', 'plain'].map(isUrl),
+    [true, true, true, true, true, false, false, false, false],
+  );
 });
 
-test('user and password of an HTTP URL leave it for the environment, decoded, and are never shown', () => {
+test('user and password of an HTTP URL are moved to the environment, decoded, and never shown', () => {
   const { url, env } = withoutCredentials('https://an%40n:p%2Fw%25@host:8443/x.git');
 
   assert.equal(url, 'https://host:8443/x.git');
@@ -66,12 +59,15 @@ test('user and password of an HTTP URL leave it for the environment, decoded, an
   assert.equal(displayOf('https://token@host/x.git'), 'https://[FILTERED]@host/x.git');
   assert.equal(displayOf('ssh://git:word@host/x.git'), 'ssh://git:[FILTERED]@host/x.git');
   assert.equal(displayOf('ssh://git@host/x.git'), 'ssh://git@host/x.git');
-  assert.equal(withoutCredentials('https://ann@host/x.git').env.GIT_CONFIG_KEY_0, 'credential.https://host.username');
+  assert.equal(
+    withoutCredentials('https://ann@host/x.git').env.GIT_CONFIG_KEY_0,
+    'credential.https://host.username',
+  );
   assert.deepEqual(withoutCredentials('https://host/x.git'), { url: 'https://host/x.git', env: {} });
   assert.deepEqual(withoutCredentials('ssh://git@host/x.git').url, 'ssh://git@host/x.git');
 });
 
-test('of what git says the failures count, without progress and passwords', () => {
+test("git's failures are reported without progress and passwords", () => {
   const said = [
     "Cloning into bare repository '/tmp/x'...",
     'remote: Counting objects: 100% (3/3), done.\rReceiving objects:  50% (1/2)',
@@ -80,6 +76,9 @@ test('of what git says the failures count, without progress and passwords', () =
     "error: failed to push some refs to 'fd::3'",
   ].join('\n');
 
-  assert.equal(lastWords(said), "remote: no such project; fatal: unable to access 'https://[FILTERED]@host/x.git/': 404");
-  assert.equal(lastWords('something odd\n'), 'something odd');
+  assert.equal(
+    gitErrorText(said),
+    "remote: no such project; fatal: unable to access 'https://[FILTERED]@host/x.git/': 404",
+  );
+  assert.equal(gitErrorText('something odd\n'), 'something odd');
 });

@@ -1,20 +1,23 @@
 import { formatBytes, formatSeconds } from './format-amount.ts';
 
-/** What a bar shows. */
+/** Contents of a progress bar. */
 export interface BarState {
   readonly total: number;
   readonly done: number;
   readonly bytes: number;
-  /** Of the whole work, 0 to 1; only for the estimate of the time left. */
+  /** Finished part of the work, 0 to 1; only for the estimate of the remaining time. */
   readonly fraction: number;
   readonly elapsedSeconds: number;
 }
 
 const BAR_WIDTH = 24;
-/** Before that much an estimate is a guess. */
+/** Minimum for an estimate. */
 const [MIN_SECONDS, MIN_FRACTION] = [2, 0.02];
 
-/** One line: `[########----------------] 3/9 repositories  12 MiB  4.1 MiB/s  0:12 left`, cut to the width of the terminal. */
+/**
+ * Returns one line: `[########----------------] 3/9 repositories 12 MiB 4.1 MiB/s 0:12 left`, cut
+ * to the width of the terminal.
+ */
 export function formatBar(state: BarState, columns: number): string {
   const { total, done, bytes, fraction, elapsedSeconds } = state;
   const filled = Math.min(BAR_WIDTH, Math.floor(Math.max(fraction, 0) * BAR_WIDTH));

@@ -2,27 +2,30 @@ import { type Duplex, PassThrough } from 'node:stream';
 import { messageOf } from '#base/gitaly-error';
 import { type Connection, receivePack } from '#client/index';
 import { describeExit } from '#git/command/exit-error';
+import type { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
-import type { Git } from '#git/git';
-import type { GitRepository } from '#git/repository';
+import type { GitDirectory } from '#git/command/git-directory';
 import type { Destination } from './destination.ts';
-import { lastWords } from './git-words.ts';
+import { gitErrorText } from './git-error-text.ts';
 
 export interface PushOptions {
   readonly git: Git;
-  readonly source: GitRepository;
+  readonly source: GitDirectory;
   readonly connection: Connection;
   readonly destination: Destination;
-  /** `false` takes objects that fail git's checks, as old repositories may have them. */
+  /** `false` accepts objects that fail git's checks, as old repositories may have them. */
   readonly checkObjects: boolean;
   readonly onBytes: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** Who pushes, for servers that ask. */
+/** User of the push, for servers that require one. */
 const PUSHER = { glId: 'user-1', glUsername: 'gitaly-ts' };
 
-/** Whatever the source's own configuration says, this push runs nothing and goes nowhere else. */
+/**
+ * Settings that override the source's configuration, so that the push runs no programs and uses no
+ * other address.
+ */
 const SAFE_CONFIG = [
   { key: 'core.hooksPath', value: '/dev/null' },
   { key: 'push.gpgSign', value: 'false' },
@@ -32,12 +35,18 @@ const SAFE_CONFIG = [
 const SAFE_ENVIRONMENT = { GIT_ALLOW_PROTOCOL: 'fd', GIT_NO_LAZY_FETCH: '1', GIT_NO_REPLACE_OBJECTS: '1' };
 
 /**
- * Sends all references of a repository, those too that a server hides, all or none of them. git speaks over an inherited socket
- * (`fd::3`), so that it needs to know neither address nor token.
+ * Sends all references of a repository, including hidden ones, in one transaction. git uses an
+ * inherited socket (`fd::3`), so it needs neither address nor token.
  *
- * @throws {Error} why not, in words for the user.
+ * @throws {Error} with a message for the user.
  */
-export async function pushReferences({ git, source, connection, destination, ...options }: PushOptions): Promise<void> {
+export async function pushReferences({
+  git,
+  source,
+  connection,
+  destination,
+  ...options
+}: PushOptions): Promise<void> {
   const push = gitCommand('push', {
     options: [flag('--quiet'), flag('--atomic'), flag('--no-verify'), flag('--no-follow-tags')],
     args: ['fd::3', '+refs/*:refs/*'],
@@ -52,7 +61,7 @@ export async function pushReferences({ git, source, connection, destination, ...
   });
   const [socket] = process.extra;
   if (socket === undefined) throw new Error('git was started without a socket');
-  socket.allowHalfOpen = true; // git is done sending before it has the answer
+  socket.allowHalfOpen = true; // git finishes sending before it has the response
   const failure = await serve(socket, connection, destination, options).then(
     () => undefined,
     (error: unknown) => error,
@@ -62,8 +71,8 @@ export async function pushReferences({ git, source, connection, destination, ...
   const exit = await process.exited;
   options.signal.throwIfAborted();
   if (exit.code === 0 && failure === undefined) return;
-  // A server that ended the call knows why; git only sees that it hung up.
-  const words = [lastWords(process.stderr()), failure === undefined ? '' : messageOf(failure)];
+  // A server that ended the call has the reason; git only sees the end of the connection.
+  const words = [gitErrorText(process.stderr()), failure === undefined ? '' : messageOf(failure)];
   throw new Error(words.filter(Boolean).join('; ') || describeExit(exit), { cause: failure });
 }
 
@@ -75,13 +84,15 @@ async function serve(
 ): Promise<void> {
   const gitConfigOptions = ['receive.hideRefs=!refs', 'transfer.hideRefs=!refs'];
   if (!checkObjects) gitConfigOptions.push('receive.fsckObjects=false');
-  const stderr = new PassThrough().resume(); // what concerns the user comes through git
+  const stderr = new PassThrough().resume(); // git passes on the messages for the user
   const request = { repository, ...PUSHER, glRepository: repository.glRepository, gitConfigOptions };
-  await receivePack(connection, { stdin: counted(socket, onBytes), stdout: socket, stderr }, request, { signal });
+  await receivePack(connection, { stdin: counted(socket, onBytes), stdout: socket, stderr }, request, {
+    signal,
+  });
 }
 
 async function* counted(socket: Duplex, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
-  // The end of what git sends must not close the way back.
+  // The end of git's data must not close the other direction.
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
     onBytes(chunk.length);
     yield chunk;

@@ -4,7 +4,7 @@ import { formatBar } from './progress-bar.ts';
 import type { Source } from './source.ts';
 import { displayOf } from './url.ts';
 
-/** A stream to print on; a terminal says so. */
+/** An output stream that may be a terminal. */
 interface Output {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -15,7 +15,7 @@ export interface ReportOptions {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly sources: readonly Source[];
-  /** Estimated bytes of a source; `undefined` while nobody knows. */
+  /** Returns the estimated bytes of a source; `undefined` while unknown. */
   readonly sizeOf: (source: Source) => number | undefined;
 }
 
@@ -23,8 +23,8 @@ const REDRAW_MS = 100;
 const CLEAR_LINE = '\r\u001b[K';
 
 /**
- * Tells how an import goes: a line for each repository (results on standard output, failures on standard error), and on a terminal a bar
- * below them.
+ * Reports the progress of an import: a line for each repository (results on standard output,
+ * failures on standard error), and on a terminal a progress bar below them.
  */
 export class ImportReport implements ImportListener, Disposable {
   readonly #options: ReportOptions;
@@ -51,9 +51,14 @@ export class ImportReport implements ImportListener, Disposable {
     this.#running.set(source, bytes);
   }
 
-  onDone(source: Source, { outcome, bytes, references, note }: Parameters<ImportListener['onDone']>[1]): void {
+  onDone(
+    source: Source,
+    { outcome, bytes, references, note }: Parameters<ImportListener['onDone']>[1],
+  ): void {
     const facts =
-      outcome === 'imported' ? [`${references} ${references === 1 ? 'reference' : 'references'}`, formatBytes(bytes)] : [];
+      outcome === 'imported'
+        ? [`${references} ${references === 1 ? 'reference' : 'references'}`, formatBytes(bytes)]
+        : [];
     const text = [...facts, ...(note === undefined ? [] : [note])].join(', ');
     this.#finish(source, bytes);
     this.#print(this.#options.stdout, `${outcome.padEnd(8)}  ${source.relativePath}  ${text}\n`);
@@ -61,10 +66,13 @@ export class ImportReport implements ImportListener, Disposable {
 
   onFailed(source: Source, reason: string): void {
     this.#finish(source, 0);
-    this.#print(this.#options.stderr, `failed    ${source.relativePath}  from ${displayOf(source.location)}: ${reason}\n`);
+    this.#print(
+      this.#options.stderr,
+      `failed    ${source.relativePath}  from ${displayOf(source.location)}: ${reason}\n`,
+    );
   }
 
-  /** A line that belongs to no repository. */
+  /** Prints a line that belongs to no repository. */
   say(text: string): void {
     this.#print(this.#options.stderr, `${text}\n`);
   }
@@ -99,7 +107,7 @@ export class ImportReport implements ImportListener, Disposable {
     stderr.write(`${CLEAR_LINE}${formatBar(state, stderr.columns ?? 80)}`);
   }
 
-  /** By size where all sizes are known, else by count. */
+  /** Returns the finished part: by size if all sizes are known, otherwise by count. */
   #fraction(): number {
     const { sources, sizeOf } = this.#options;
     let [total, size] = [0, 0];

@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import type { Connection } from '#client/index';
-import { Git } from '#git/git';
+import { Git } from '#git/command/git';
 import { formatBytes, formatSeconds } from './format-amount.ts';
 import { importAll } from './import-all.ts';
 import { ImportReport, type ReportOptions } from './report.ts';
@@ -11,43 +11,56 @@ import { isUrl } from './url.ts';
 export interface RunImportOptions extends Pick<ReportOptions, 'stdout' | 'stderr' | 'sources'> {
   readonly connection: Connection;
   readonly storageName: string;
-  /** Repositories that are imported at the same time. */
+  /** Number of concurrent imports. */
   readonly jobs: number;
-  /** `false` takes objects that fail git's checks. */
+  /** `false` accepts objects that fail git's checks. */
   readonly checkObjects: boolean;
-  /** Stops the import; what was begun is undone. */
+  /** Stops the import; unfinished imports are reverted. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Imports repositories and tells how it goes.
+ * Imports repositories and reports the progress.
  *
- * @returns 0 when all of them are in the storage, 1 when one failed or the import was stopped.
+ * @returns 0 if all of them are in the storage, 1 if one failed or the import was stopped.
  * @throws when there is no usable git.
  */
-export async function runImport({ sources, stdout, stderr, jobs, signal, ...options }: RunImportOptions): Promise<number> {
-  await using git = await Git.start({ binary: 'git' });
+export async function runImport({
+  sources,
+  stdout,
+  stderr,
+  jobs,
+  signal,
+  ...options
+}: RunImportOptions): Promise<number> {
+  const git = await Git.start({ binary: 'git' });
   await using sizes = estimateSizes(git, stderr.isTTY === true ? sources : []);
   using report = new ImportReport({ stdout, stderr, sources, sizeOf: (source) => sizes.get(source) });
   const settings = { ...options, git, temporaryDirectory: tmpdir() };
-  const { imported, skipped, failed, bytes } = await importAll(sources, settings, { jobs, signal, listener: report });
+  const { imported, skipped, failed, bytes } = await importAll(sources, settings, {
+    jobs,
+    signal,
+    listener: report,
+  });
   const facts = [`${imported} imported`, `${skipped} skipped`, `${failed} failed`, formatBytes(bytes)];
   report.say(`${facts.join(', ')} in ${formatSeconds(report.elapsedSeconds)}`);
   if (signal.aborted) {
     const left = sources.length - imported - skipped - failed;
-    report.say(`Stopped before ${left} of ${sources.length} were done. The same command again goes on where this one stopped.`);
+    report.say(
+      `Stopped with ${left} of ${sources.length} not imported. Run the same command again to continue.`,
+    );
     return 1;
   }
-  if (failed > 0) report.say('The same command again tries those that failed and skips the others.');
+  if (failed > 0) report.say('Run the same command again to retry those that failed; it skips the others.');
   return failed > 0 ? 1 : 0;
 }
 
 interface Sizes extends AsyncDisposable {
-  /** `undefined` while it is not known, and for what is elsewhere. */
+  /** Returns the size; `undefined` while it is unknown, and for remote sources. */
   get(source: Source): number | undefined;
 }
 
-/** Estimates sizes while the import runs: a thousand repositories take seconds. */
+/** Estimates sizes while the import runs, because a thousand repositories take seconds. */
 function estimateSizes(git: Git, sources: readonly Source[]): Sizes {
   const sizes = new Map<Source, number>();
   const stop = new AbortController();

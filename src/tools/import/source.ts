@@ -1,29 +1,30 @@
 import { readFileSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { systemErrorCode, systemErrorText } from '#base/system-error';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { isUrl } from './url.ts';
 
-/** What is to be imported, and under which name. */
+/** A source to import, and its name. */
 export interface Source {
-  /** As the user wrote it, or found below it: a path or a URL, which may hold a password. */
+  /** Path or URL as given by the user, or found below it; a URL may contain a password. */
   readonly location: string;
   /** Path of the repository in the storage: `group/project.git`. */
   readonly relativePath: string;
 }
 
-/** A source or a name that cannot be used; the message says what is wanted. Nothing has been imported. */
+/** An invalid source or name. The message describes the expected form. Nothing was imported. */
 export class SourceError extends Error {
   override readonly name = 'SourceError';
 }
 
-/** Deeper than anybody keeps repositories; ends walks through odd file systems. */
+/** Limit for walks through unusual file systems; nobody nests repositories deeper. */
 const MAX_DEPTH = 32;
 const MAX_SEGMENT_BYTES = 200;
 
 /**
- * The git directory of a path: the path itself (bare), `.git` in it, or where a file `.git` leads. `undefined` when it is no
- * repository, or a linked worktree, whose repository is elsewhere.
+ * Returns the git directory of a path: the path itself (bare), its `.git`, or the target of a file
+ * `.git`. Returns `undefined` if it is not a repository, or a linked worktree, whose repository is
+ * elsewhere.
  */
 export function gitDirectoryOf(path: string): string | undefined {
   if (isGitDirectory(path)) return resolve(path);
@@ -33,7 +34,7 @@ export function gitDirectoryOf(path: string): string | undefined {
   return target !== undefined && isGitDirectory(resolve(path, target)) ? resolve(path, target) : undefined;
 }
 
-/** The name that a repository gets by default: the last part of its path or URL, with `.git`. */
+/** Returns the default name of a repository: the last part of its path or URL, with `.git`. */
 export function defaultName(location: string): string {
   const path = isUrl(location) ? location.replace(/[?#].*$/, '') : resolve(location);
   return basename(
@@ -45,23 +46,26 @@ export function defaultName(location: string): string {
   );
 }
 
-/** A name as a path in the storage, with `.git`. @throws {SourceError} */
+/** Converts a name to a path in the storage, with `.git`. @throws {SourceError} */
 export function relativePathOf(name: string): string {
   const path = `${name.replace(/\/+$/, '').replace(/\.git$/, '')}.git`;
   const segments = path.split('/');
   const isBad = (segment: string): boolean =>
-    /^\.{0,2}(\.git)?$|^\+gitaly$|\.lock$|[\p{Cc}\\]/u.test(segment) || Buffer.byteLength(segment) > MAX_SEGMENT_BYTES;
+    /^\.{0,2}(\.git)?$|^\+gitaly$|\.lock$|[\p{Cc}\\]/u.test(segment) ||
+    Buffer.byteLength(segment) > MAX_SEGMENT_BYTES;
   if (segments.some(isBad) || segments.slice(0, -1).some((segment) => segment.endsWith('.git'))) {
     throw new SourceError(
-      `"${name}" cannot be the name of a repository: want something like project or group/project (see --name)`,
+      `"${name}" is not a valid repository name: expected a name such as project or group/project (see ` +
+        '--name)',
     );
   }
   return path;
 }
 
 /**
- * The repositories at and below a directory, in the order of their paths. Repositories inside of repositories and symbolic links are
- * not looked for; `onUnreadable` is told of directories that cannot be read.
+ * Yields the repositories at and below a directory, in the order of their paths. It skips
+ * repositories inside repositories and symbolic links, and calls `onUnreadable` for directories
+ * that cannot be read.
  */
 export async function* findRepositories(
   root: string,
@@ -79,14 +83,16 @@ export async function* findRepositories(
       onUnreadable(path, systemErrorText(error));
       return [];
     });
-    const directories = entries.filter((entry) => entry.isDirectory() && entry.name !== '+gitaly').map((entry) => entry.name);
+    const directories = entries
+      .filter((entry) => entry.isDirectory() && entry.name !== '+gitaly')
+      .map((entry) => entry.name);
     for (const directory of directories.sort()) {
       yield* walk(join(path, directory), name === '' ? directory : `${name}/${directory}`, depth + 1);
     }
   }
 }
 
-/** Whether a path is a directory. @throws {SourceError} when nothing is there. */
+/** Reports whether a path is a directory. @throws {SourceError} when it does not exist. */
 export function isDirectory(path: string): boolean {
   try {
     return statSync(path).isDirectory();
@@ -95,10 +101,12 @@ export function isDirectory(path: string): boolean {
   }
 }
 
-/** As git decides: `HEAD`, `objects`, and `refs` (which a reftable repository has too). */
+/** Applies git's rule: a git directory has `HEAD`, `objects`, and `refs` (also with reftable). */
 function isGitDirectory(path: string): boolean {
   return (
-    isKind(join(path, 'HEAD'), 'file') && isKind(join(path, 'objects'), 'directory') && isKind(join(path, 'refs'), 'directory')
+    isKind(join(path, 'HEAD'), 'file') &&
+    isKind(join(path, 'objects'), 'directory') &&
+    isKind(join(path, 'refs'), 'directory')
   );
 }
 
@@ -107,11 +115,11 @@ function isKind(path: string, kind: 'file' | 'directory'): boolean {
     const stats = statSync(path);
     return kind === 'file' ? stats.isFile() : stats.isDirectory();
   } catch {
-    return false; // not there, or not for us: either way no repository that could be read
+    return false; // missing or inaccessible: in either case not a readable repository
   }
 }
 
-/** Where a file `.git` (of a submodule, of `git init --separate-git-dir`) leads. */
+/** Returns the target of a file `.git` (of a submodule, or of `git init --separate-git-dir`). */
 function gitFileTarget(file: string): string | undefined {
   try {
     return /^gitdir: (.+)\n?$/.exec(readFileSync(file, 'utf8'))?.[1];

@@ -1,27 +1,36 @@
 import { maskUrlCredentials } from '#platform/log/mask-urls';
 
-/** A URL without what must not be seen, and the environment that gives git the rest. */
+/** A URL without secrets, and the environment that passes them to git. */
 export interface CleanUrl {
   readonly url: string;
-  /** Variables for git; they hold the user and the password. */
+  /** Variables for git, with the user and the password. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** `https://…`, or `host:path` as ssh has it; everything else is a path. As git decides: a slash before the colon makes a path. */
+/**
+ * Reports whether a location is `https://…`, or `host:path` as in ssh; everything else is a path.
+ * Follows git: a slash before the colon makes a path.
+ */
 export function isUrl(location: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(location) || /^[^/:]+:(?!\/\/)/.test(location);
 }
 
-/** A location for people: user and password are hidden, except where the user is no secret (ssh). */
+/**
+ * Returns a location for display: user and password are hidden, except for ssh, where the user is
+ * not secret.
+ */
 export function displayOf(location: string): string {
   if (!isUrl(location)) return location;
-  return isHttp(location) ? maskUrlCredentials(location) : location.replace(/^(ssh:\/\/[^/:@]*):[^/@]*@/i, '$1:[FILTERED]@');
+  return isHttp(location)
+    ? maskUrlCredentials(location)
+    : location.replace(/^(ssh:\/\/[^/:@]*):[^/@]*@/i, '$1:[FILTERED]@');
 }
 
 /**
- * Takes user and password out of an HTTP URL and hands them to git by a credential helper for that host alone: a command line can be
- * read by everybody on the machine, and git repeats URLs in its messages. A user without a password may be a token, or somebody whose
- * password the user's own helper knows: that is asked first.
+ * Removes user and password from an HTTP URL and passes them to git in a credential helper for that
+ * host. Everybody on the machine can read a command line, and git repeats URLs in its messages. A
+ * user without a password may be a token, or a user whose password the user's own helper has: that
+ * helper is queried first.
  */
 export function withoutCredentials(location: string): CleanUrl {
   if (!isHttp(location) || !URL.canParse(location)) return { url: location, env: {} };
@@ -35,7 +44,8 @@ export function withoutCredentials(location: string): CleanUrl {
     url: url.href,
     env: {
       ...gitConfig([
-        password === '' ? [`${section}.username`, username] : [`${section}.helper`, ''], // the latter forgets all other helpers
+        // the latter disables all other helpers
+        password === '' ? [`${section}.username`, username] : [`${section}.helper`, ''],
         [`${section}.helper`, HELPER],
       ]),
       GITALY_IMPORT_USERNAME: username,
@@ -44,7 +54,7 @@ export function withoutCredentials(location: string): CleanUrl {
   };
 }
 
-/** Settings for git that stand on no command line. */
+/** Returns environment variables with settings for git, which do not appear on a command line. */
 function gitConfig(settings: readonly (readonly [string, string])[]): Record<string, string> {
   const entries = settings.flatMap(([key, value], index) => [
     [`GIT_CONFIG_KEY_${index}`, key],
@@ -55,7 +65,8 @@ function gitConfig(settings: readonly (readonly [string, string])[]): Record<str
 
 /** A shell function: git appends the verb and runs it. */
 const HELPER =
-  '!answer() { [ "$1" != get ] || printf "username=%s\\npassword=%s\\n" "$GITALY_IMPORT_USERNAME" "$GITALY_IMPORT_PASSWORD"; }; answer';
+  '!answer() { [ "$1" != get ] || printf "username=%s\\npassword=%s\\n" "$GITALY_IMPORT_USERNAME" ' +
+  '"$GITALY_IMPORT_PASSWORD"; }; answer';
 
 function isHttp(location: string): boolean {
   return /^https?:\/\//i.test(location);

@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeDirectory } from '#base/make-directory';
-import { systemErrorCode } from '#base/system-error';
+import { makeDirectory } from '#base/files/make-directory';
+import { systemErrorCode } from '#base/go/system-error';
 
-/** What was made. */
+/** Created paths. */
 export interface InitializedDirectory {
   readonly configPath: string;
   readonly tokenPath: string;
   readonly socketPath: string;
 }
 
-/** The directory cannot be used; the message says what to do. */
+/** The directory cannot be used; the message contains a remedy. */
 export class InitError extends Error {
   override readonly name = 'InitError';
 }
@@ -19,28 +19,35 @@ export class InitError extends Error {
 const PRIVATE_DIRECTORY = 0o700;
 const PRIVATE_FILE = 0o600;
 const TOKEN_BYTES = 32;
-/** The kernel's limit less the final NUL. */
+/** The kernel's limit minus the final NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
 /**
- * Makes a directory ready for `gitaly serve`: `config.toml`, a random token, and empty directories for repositories and sockets.
- * Repositories that are there stay; a configuration that is there is never overwritten.
+ * Prepares a directory for `gitaly serve`: `config.toml`, a random token, and empty directories for
+ * repositories and sockets. Existing repositories stay; an existing configuration is never
+ * overwritten.
  *
- * @throws {InitError}; the system's error when something cannot be made.
+ * @throws {InitError}; the system's error when something cannot be created.
  */
 export async function initDirectory(directory: string): Promise<InitializedDirectory> {
   await makeDirectory(directory, { mode: PRIVATE_DIRECTORY });
   const root = await realpath(directory);
-  const [configPath, tokenPath, socketPath] = [join(root, 'config.toml'), join(root, 'token'), join(root, 'gitaly.socket')];
+  const [configPath, tokenPath, socketPath] = [
+    join(root, 'config.toml'),
+    join(root, 'token'),
+    join(root, 'gitaly.socket'),
+  ];
   const length = Buffer.byteLength(socketPath);
   if (length > MAX_SOCKET_PATH_BYTES) {
     throw new InitError(
-      `${socketPath} has ${length} bytes, a socket may have ${MAX_SOCKET_PATH_BYTES}: choose a shorter directory`,
+      `${socketPath} has ${length} bytes; the limit for a socket is ${MAX_SOCKET_PATH_BYTES}. Choose a ` +
+        'directory with a shorter path',
     );
   }
-  for (const name of ['repositories', 'run']) await makeDirectory(join(root, name), { mode: PRIVATE_DIRECTORY });
+  for (const name of ['repositories', 'run'])
+    await makeDirectory(join(root, name), { mode: PRIVATE_DIRECTORY });
   await writeNew(configPath, configOf(root));
-  // After the configuration: a directory that has one is left as it is, its token too.
+  // After the configuration: if that exists, the directory and its token are unchanged.
   await writeNew(tokenPath, `${randomBytes(TOKEN_BYTES).toString('hex')}\n`);
   return { configPath, tokenPath, socketPath };
 }
@@ -50,7 +57,9 @@ async function writeNew(path: string, text: string): Promise<void> {
     await writeFile(path, text, { flag: 'wx', mode: PRIVATE_FILE });
   } catch (error) {
     if (systemErrorCode(error) !== 'EEXIST') throw error;
-    throw new InitError(`${path} is there already: remove it first, or choose another directory`, { cause: error });
+    throw new InitError(`${path} exists already: remove it first, or choose another directory`, {
+      cause: error,
+    });
   }
 }
 

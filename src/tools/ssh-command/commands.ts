@@ -20,16 +20,22 @@ export interface CommandCall {
   readonly payload: string;
 }
 
-/** Runs one of git's server commands. @throws {Error} `json unmarshal: …`, and what the client throws. */
+/**
+ * Runs one of git's server commands. @throws {Error} `json unmarshal: …`, and the client's errors.
+ */
 export type Command = (call: CommandCall) => Promise<PackResult>;
 
-/** Shows references that the server hides from ordinary users; git has no other way to undo such a setting. */
+/**
+ * Shows references that the server hides from ordinary users; git has no other way to undo such a
+ * setting.
+ */
 const SHOW_ALL_REFS = 'transfer.hideRefs=!refs';
 
 export const COMMANDS: Readonly<Record<string, Command>> = {
   'upload-pack': ({ connection, registry, io, payload }) => {
     const request = parseRequest(SSHUploadPackWithSidechannelRequestSchema, payload);
-    request.gitConfigOptions.unshift(SHOW_ALL_REFS); // the request's own come later, and win
+    // the request's own settings come later and take precedence
+    request.gitConfigOptions.unshift(SHOW_ALL_REFS);
     return uploadPackWithSidechannel(connection, registry, io, request);
   },
   'receive-pack': ({ connection, io, payload }) =>

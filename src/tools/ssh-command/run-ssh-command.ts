@@ -1,30 +1,36 @@
 import { chdir } from 'node:process';
 import { messageOf } from '#base/gitaly-error';
-import { quote } from '#base/quote';
+import { quote } from '#base/go/quote';
+import { statusText } from '#base/go/status';
 import type { BareConnection } from '#client/bare-connection';
 import { CallError } from '#client/call/call-error';
 import { dialBareSidechannel } from '#client/dial-bare-sidechannel';
 import type { Stdio } from '#client/git/git-streams';
 import { SidechannelRegistry } from '#client/sidechannel-registry';
 import { createLogger } from '#platform/log/logger';
-import { statusGoName } from '#rpc/common/status-code';
 import { COMMANDS, type Command } from './commands.ts';
 import { parseFeatureFlags } from './feature-flags.ts';
 
 /** The environment of a process. */
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A command and the two words that git adds. */
+/** A command and the two arguments that git adds. */
 const MIN_ARGUMENTS = 3;
 
 /**
- * What git starts instead of ssh: runs one of git's three server commands through a Gitaly server. What to run it on comes from the
- * environment (`GITALY_ADDRESS`, `GITALY_TOKEN`, `GITALY_PAYLOAD`, `GITALY_WD`, `GITALY_FEATUREFLAGS`, `CORRELATION_ID`); the contract
- * and the texts are those of Gitaly's program.
+ * Runs one of git's three server commands through a Gitaly server; git starts it instead of ssh.
+ * The environment contains the parameters (`GITALY_ADDRESS`, `GITALY_TOKEN`, `GITALY_PAYLOAD`,
+ * `GITALY_WD`, `GITALY_FEATUREFLAGS`, `CORRELATION_ID`). The interface and the texts are those of
+ * Gitaly's program.
  *
- * @returns the far command's exit status; 1 after an error, which is told on standard error as a line of a log.
+ * @returns the remote command's exit status; 1 after an error, which is printed on standard error
+ *   as a log line.
  */
-export async function runSshCommand(args: readonly string[], environment: Environment, io: Stdio): Promise<number> {
+export async function runSshCommand(
+  args: readonly string[],
+  environment: Environment,
+  io: Stdio,
+): Promise<number> {
   const logger = createLogger({ format: 'text', level: 'info', stream: io.stderr });
   if (args.length < MIN_ARGUMENTS) {
     logger.error(`invalid number of arguments, expected at least 1, got ${args.length}`);
@@ -54,7 +60,11 @@ async function runCommand(command: Command, environment: Environment, io: Stdio)
   return exitCode & 0xff;
 }
 
-function connect(address: string, registry: SidechannelRegistry, environment: Environment): Promise<BareConnection> {
+function connect(
+  address: string,
+  registry: SidechannelRegistry,
+  environment: Environment,
+): Promise<BareConnection> {
   const { GITALY_TOKEN: token, GITALY_FEATUREFLAGS: flags = '', CORRELATION_ID: correlationId } = environment;
   return dialBareSidechannel(address, registry, {
     featureFlags: parseFeatureFlags(flags),
@@ -71,8 +81,8 @@ function enter(directory: string): void {
   }
 }
 
-/** Errors of calls in the words that Go programs use for them. */
+/** Formats errors of calls as Go programs do. */
 function textOf(error: unknown): string {
   const message = messageOf(error);
-  return error instanceof CallError ? `rpc error: code = ${statusGoName(error.code)} desc = ${message}` : message;
+  return error instanceof CallError ? statusText(error.code, message) : message;
 }

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { create, type DescMessage, fromBinary, type Message, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type Message,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
 import { GetBlobResponseSchema } from '#wire/gen/blob_pb';
 import { RaftSnapshotMessageRequestSchema } from '#wire/gen/cluster_pb';
 import { FindCommitResponseSchema } from '#wire/gen/commit_pb';
@@ -11,13 +18,17 @@ import { BY_REFERENCE_BYTES, encodeMessage } from './encode-message.ts';
 const bytes = (length: number) => Buffer.alloc(length, 'gitaly');
 const join = (chunks: readonly Uint8Array[]) => Buffer.concat(chunks);
 
-/** Chunks that are what `toBinary` gives and decode to the message again. */
-function assertEncodes<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>, chunks: readonly Uint8Array[]): void {
+/** Asserts that the chunks equal the output of `toBinary` and decode to the message. */
+function assertEncodes<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc>,
+  chunks: readonly Uint8Array[],
+): void {
   assert.ok(join(chunks).equals(toBinary(schema, message)));
   assert.deepEqual(toBinary(schema, fromBinary(schema, join(chunks))), toBinary(schema, message));
 }
 
-test('a large payload is handed on as the same array, between the fields around it', () => {
+test('a large payload is passed on as the same array, between the fields around it', () => {
   const data = bytes(100_000);
   const message = create(GetBlobResponseSchema, { size: 100_000n, data, oid: 'a'.repeat(40) });
 
@@ -28,7 +39,7 @@ test('a large payload is handed on as the same array, between the fields around 
   assertEncodes(GetBlobResponseSchema, message, chunks);
 });
 
-test('a message that is only payload is a head and the payload', () => {
+test('a message with only a payload is encoded as a head and the payload', () => {
   const data = bytes(32_768);
   const message = create(PostReceivePackRequestSchema, { data });
 
@@ -42,7 +53,7 @@ test('a message that is only payload is a head and the payload', () => {
   assertEncodes(PostReceivePackRequestSchema, message, chunks);
 });
 
-test('the limit decides to the byte', () => {
+test('the limit is exact', () => {
   for (const [length, chunkCount] of [
     [0, 1],
     [1, 1],
@@ -59,12 +70,15 @@ test('the limit decides to the byte', () => {
   }
 });
 
-test('two payloads in one message both stay uncopied, a small one beside a large one is copied', () => {
+test('two large payloads in one message stay uncopied; a small one beside a large one is copied', () => {
   const [stdout, stderr] = [bytes(5000), bytes(6000)];
   const both = create(SSHUploadPackResponseSchema, { stdout, stderr, exitStatus: { value: 1 } });
   const one = create(SSHUploadPackResponseSchema, { stdout: bytes(10), stderr, exitStatus: { value: 1 } });
 
-  const [ofBoth, ofOne] = [encodeMessage(SSHUploadPackResponseSchema, both), encodeMessage(SSHUploadPackResponseSchema, one)];
+  const [ofBoth, ofOne] = [
+    encodeMessage(SSHUploadPackResponseSchema, both),
+    encodeMessage(SSHUploadPackResponseSchema, one),
+  ];
 
   assert.ok(ofBoth.includes(stdout) && ofBoth.includes(stderr));
   assert.ok(ofOne.includes(stderr));
@@ -72,9 +86,11 @@ test('two payloads in one message both stay uncopied, a small one beside a large
   assertEncodes(SSHUploadPackResponseSchema, one, ofOne);
 });
 
-test('a payload in a oneof is handed on as the same array', () => {
+test('a payload in a oneof is passed on as the same array', () => {
   const chunk = bytes(9000);
-  const message = create(RaftSnapshotMessageRequestSchema, { raftSnapshotPayload: { case: 'chunk', value: chunk } });
+  const message = create(RaftSnapshotMessageRequestSchema, {
+    raftSnapshotPayload: { case: 'chunk', value: chunk },
+  });
 
   const chunks = encodeMessage(RaftSnapshotMessageRequestSchema, message);
 
@@ -99,12 +115,17 @@ test('messages without a payload are one chunk, empty for an empty message', () 
 
   assert.equal(chunks.length, 1);
   assertEncodes(FindCommitResponseSchema, message, chunks);
-  assert.deepEqual(encodeMessage(FindCommitResponseSchema, create(FindCommitResponseSchema)), [new Uint8Array(0)]);
+  assert.deepEqual(encodeMessage(FindCommitResponseSchema, create(FindCommitResponseSchema)), [
+    new Uint8Array(0),
+  ]);
 });
 
 test('a message of another type is refused', () => {
   const message: Message = create(PostReceivePackRequestSchema, { data: bytes(5000) });
 
-  // What a caller without types can do.
-  assert.throws(() => encodeMessage(GetBlobResponseSchema, message as MessageShape<typeof GetBlobResponseSchema>), /cannot use/);
+  // Callers without types can do this.
+  assert.throws(
+    () => encodeMessage(GetBlobResponseSchema, message as MessageShape<typeof GetBlobResponseSchema>),
+    /cannot use/,
+  );
 });

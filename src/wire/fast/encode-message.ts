@@ -10,13 +10,16 @@ import {
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { encodedBytes } from './encoded-message.ts';
 
-/** Below this a copy is cheaper than one more chunk for the transport to handle. */
+/** Size below which a copy is cheaper than another chunk in the transport. */
 export const BY_REFERENCE_BYTES = 4096;
 
-/** How a message type is cut: its singular bytes fields, and the fields before, between and after them, by number. */
+/**
+ * Division of a message type: its singular bytes fields, and the fields before, between and after
+ * them, by number.
+ */
 interface Plan {
   readonly bulk: readonly DescField[];
-  /** One longer than `bulk`: `around[i]` comes before `bulk[i]`, the last one after all. */
+  /** One longer than `bulk`: `around[i]` comes before `bulk[i]`, the last one at the end. */
   readonly around: readonly (readonly DescField[])[];
 }
 
@@ -24,15 +27,19 @@ const EMPTY = new Uint8Array(0);
 const plans = new WeakMap<DescMessage, Plan>();
 
 /**
- * Encodes a message as a list of chunks which, joined, are exactly what `toBinary` gives.
+ * Encodes a message as a list of chunks which, joined, equal the output of `toBinary`.
  *
- * The content of a top-level singular `bytes` field of at least `BY_REFERENCE_BYTES` is one chunk of its own: the caller's
- * array itself, not a copy, so it must not change until the chunks are sent. Without such a field the result is one chunk
- * (an empty one for an empty message).
+ * The content of a top-level singular `bytes` field of at least `BY_REFERENCE_BYTES` is a separate
+ * chunk: the caller's array itself, not a copy, so it must not change until the chunks are sent.
+ * Without such a field the result is one chunk (an empty one for an empty message).
  *
- * @throws {Error} as `toBinary` does, when a value does not fit its field or the message is of another type.
+ * @throws {Error} as `toBinary` does, when a value does not fit its field or the message is of
+ *   another type.
  */
-export function encodeMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array[] {
+export function encodeMessage<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc>,
+): Uint8Array[] {
   const encoded = encodedBytes(message);
   if (encoded !== undefined) return [encoded];
   const plan = planOf(schema);
@@ -76,14 +83,15 @@ function planOf(schema: DescMessage): Plan {
   return plan;
 }
 
-/** The value of a bytes field when it is worth a chunk of its own. */
+/** Returns the value of a bytes field if it is large enough for a separate chunk. */
 function bulkContent(message: Message, field: DescField): Uint8Array | undefined {
   const value = fieldValue(message, field);
   return value instanceof Uint8Array && value.length >= BY_REFERENCE_BYTES ? value : undefined;
 }
 
 function fieldValue(message: Message, field: DescField): unknown {
-  // Generated messages are plain objects whose property names are the local names of fields and oneofs.
+  // Generated messages are plain objects whose property names are the local names of fields and
+  // oneofs.
   const properties = message as unknown as Record<string, unknown>;
   if (field.oneof === undefined) return properties[field.localName];
   // The property of a oneof is always such an object (protobuf-es).
@@ -91,7 +99,7 @@ function fieldValue(message: Message, field: DescField): unknown {
   return choice.case === field.localName ? choice.value : undefined;
 }
 
-/** Encodes only the given fields, and unknown ones where the end of the message is written. */
+/** Encodes only the given fields, and at the end of the message the unknown ones. */
 function encodePart(
   schema: DescMessage,
   message: Message,
@@ -112,7 +120,11 @@ function encodePart(
   return toBinary(schema, part);
 }
 
-/** `before` followed by the tag of `field` and the length of `content`. */
+/** Returns `before` followed by the tag of `field` and the length of `content`. */
 function withHead(before: Uint8Array, field: DescField, content: Uint8Array): Uint8Array {
-  return new BinaryWriter().raw(before).tag(field.number, WireType.LengthDelimited).uint32(content.length).finish();
+  return new BinaryWriter()
+    .raw(before)
+    .tag(field.number, WireType.LengthDelimited)
+    .uint32(content.length)
+    .finish();
 }

@@ -10,7 +10,7 @@ const message = create(ListRefsResponseSchema, {
   paginationCursor: { nextCursor: 'x' },
 });
 
-test('a message that is encoded already is sent as its bytes, without a copy', () => {
+test('an encoded message is sent as its bytes, without a copy', () => {
   const bytes = toBinary(ListRefsResponseSchema, message);
 
   const encoded = encodedMessage(ListRefsResponseSchema, bytes);
@@ -19,7 +19,7 @@ test('a message that is encoded already is sent as its bytes, without a copy', (
   assert.equal(create(ListRefsResponseSchema, encoded), encoded);
 });
 
-test('the general encoder writes it as well', () => {
+test('the general encoder also writes it', () => {
   const bytes = toBinary(ListRefsResponseSchema, message);
 
   assert.deepEqual(toBinary(ListRefsResponseSchema, encodedMessage(ListRefsResponseSchema, bytes)), bytes);

@@ -5,27 +5,34 @@ const WIRE_TYPE_MASK = 7;
 
 const ENCODED = Symbol('encoded');
 
-/** A message that knows its own bytes. */
+/** A message with its encoded bytes. */
 interface Encoded {
   readonly [ENCODED]?: Uint8Array;
 }
 
 /**
- * A message that is already encoded, for lists that are worth an encoder of their own: it is sent as these bytes, without a copy. To who reads
- * its fields in this process they are empty.
+ * Returns a message that is already encoded, for lists with an encoder of their own. It is sent as
+ * these bytes, without a copy. Code in this process that reads its fields sees empty ones.
  *
- * @param bytes must not change until they are sent. They begin with one of the fields 1 to 15, whose tag is one byte.
+ * @param bytes must not change until they are sent. They begin with one of the fields 1 to 15,
+ *   whose tag is one byte.
  */
-export function encodedMessage<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
+export function encodedMessage<Desc extends DescMessage>(
+  schema: Desc,
+  bytes: Uint8Array,
+): MessageShape<Desc> {
   const message = create(schema);
   const [tag] = bytes;
   if (tag === undefined) return message;
-  // For any other encoder: fields that are not known are written as they are, and all behind the first tag passes for the contents of one.
-  message.$unknown = [{ no: tag >> FIELD_NUMBER_SHIFT, wireType: tag & WIRE_TYPE_MASK, data: bytes.subarray(1) }];
+  // For other encoders: they write unknown fields unchanged, and treat everything after the first
+  // tag as the contents of one.
+  message.$unknown = [
+    { no: tag >> FIELD_NUMBER_SHIFT, wireType: tag & WIRE_TYPE_MASK, data: bytes.subarray(1) },
+  ];
   return Object.assign(message, { [ENCODED]: bytes });
 }
 
-/** The bytes of a message that is encoded already, `undefined` for any other. */
+/** Returns the bytes of an encoded message; `undefined` for any other. */
 export function encodedBytes(message: Message & Encoded): Uint8Array | undefined {
   return message[ENCODED];
 }

@@ -7,10 +7,13 @@ import { ReverseWriter } from './reverse-writer.ts';
 
 const writer = new ReverseWriter();
 
-test('what it writes is what the general encoder writes', () => {
+test('its output equals that of the general encoder', () => {
   const text = fc.oneof(fc.string({ maxLength: 40 }), fc.constantFrom('', 'é', '𝄞'.repeat(50)));
   const bytes = fc.uint8Array({ maxLength: 300 });
-  const seconds = fc.oneof(fc.bigInt(0n, 2n ** 63n - 1n), fc.constantFrom(0n, 127n, 128n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 53n));
+  const seconds = fc.oneof(
+    fc.bigInt(0n, 2n ** 63n - 1n),
+    fc.constantFrom(0n, 127n, 128n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 53n),
+  );
 
   fc.assert(
     fc.property(text, bytes, bytes, seconds, fc.nat(), (id, subject, name, date, bodySize) => {
@@ -36,14 +39,16 @@ test('what it writes is what the general encoder writes', () => {
   );
 });
 
-test('a message of any size is written, and the next one starts anew', () => {
+test('a message of any size is written, and the next one starts with an empty buffer', () => {
   for (const size of [60_000, 70_000, 5_000_000, 1]) {
     const body = Buffer.alloc(size, 'x');
 
     writer.bytes(3, body);
     writer.bytes(2, body);
 
-    assert.ok(writer.take().equals(toBinary(GitCommitSchema, create(GitCommitSchema, { subject: body, body }))));
+    assert.ok(
+      writer.take().equals(toBinary(GitCommitSchema, create(GitCommitSchema, { subject: body, body }))),
+    );
   }
   assert.equal(writer.take().length, 0);
 });

@@ -1,24 +1,25 @@
 const FIRST_BYTES = 64 * 1024;
-/** A buffer that one huge message made larger than this is not kept. */
+/** Size above which a buffer, enlarged by a huge message, is not kept. */
 const KEPT_BYTES = 1024 * 1024;
-/** A tag and a length, or a tag and a number of 64 bits. */
+/** Size of a tag and a length, or a tag and a 64-bit number. */
 const HEAD_BYTES = 16;
 
 const LENGTH_DELIMITED = 2;
 const MAX_SMALL = 2 ** 32;
 
 /**
- * Writes messages of protobuf from the end to the beginning: the last field first, the contents of a nested message before its head, whose
- * length is known by then. Ten times as fast as the general encoder, for the few messages that lists consist of.
+ * Writes protobuf messages backwards: the last field first, and the contents of a nested message
+ * before its head, when its length is known. It is ten times as fast as the general encoder, for
+ * the few messages that long lists consist of.
  *
- * Fields have numbers from 1 to 15. As in proto3, empty values are left out.
+ * Field numbers are 1 to 15. As in proto3, empty values are omitted.
  */
 export class ReverseWriter {
   #buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
-  /** Where the bytes that were written begin. */
+  /** Position at which the written bytes begin. */
   #at = FIRST_BYTES;
 
-  /** How much was written so far: where a nested message ends, for {@link message}. */
+  /** Number of bytes written so far: the end of a nested message, for {@link message}. */
   get length(): number {
     return this.#buffer.length - this.#at;
   }
@@ -40,7 +41,7 @@ export class ReverseWriter {
     this.#head(field, length);
   }
 
-  /** An integer, not negative, of at most 64 bits. */
+  /** Writes a non-negative integer of at most 64 bits. */
   number(field: number, value: number | bigint | undefined): void {
     if (value === undefined || Number(value) === 0) return;
     this.#reserve(HEAD_BYTES);
@@ -49,7 +50,8 @@ export class ReverseWriter {
   }
 
   /**
-   * Puts the head of a nested message before what was written since `end`, also when that is nothing.
+   * Puts the head of a nested message before everything written since `end`, even if that is
+   * nothing.
    *
    * @param end {@link length} before the message's last field was written.
    */
@@ -58,7 +60,7 @@ export class ReverseWriter {
     this.#head(field, this.length - end);
   }
 
-  /** What was written, as memory of its own. The writer is empty afterwards. */
+  /** Returns a copy of the written bytes and empties the writer. */
   take(): Buffer {
     const result = Buffer.allocUnsafe(this.length);
     this.#buffer.copy(result, 0, this.#at);
@@ -115,12 +117,14 @@ export class ReverseWriter {
 
 const shared = new ReverseWriter();
 
-/** What `write` writes, for single messages: they share the memory of one writer. */
+/**
+ * Returns the bytes that `write` writes, for single messages: they share the memory of one writer.
+ */
 export function encodeWith(write: (writer: ReverseWriter) => void): Buffer {
   try {
     write(shared);
   } catch (error) {
-    shared.take(); // the half that was written
+    shared.take(); // discards a partial message
     throw error;
   }
   return shared.take();

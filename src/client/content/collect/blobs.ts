@@ -8,23 +8,30 @@ import type {
 import { collectPieces } from './collect-pieces.ts';
 import { eachItem } from './each-item.ts';
 
-/** A blob whose pieces have been put together; the other fields are those of its first piece. */
+/** A blob with its joined data; the other fields are those of its first piece. */
 export type WholeBlob<Piece> = Omit<Piece, 'data'> & { readonly data: Buffer };
 
 type Piece = GetBlobsResponse | ListBlobsResponse_Blob | ListAllBlobsResponse_Blob;
 type Response = GetBlobsResponse | ListBlobsResponse | ListAllBlobsResponse;
-type PieceOf<R extends Response> = R extends { readonly blobs: (infer B extends Piece)[] } ? B : R extends Piece ? R : never;
+type PieceOf<R extends Response> = R extends { readonly blobs: (infer B extends Piece)[] }
+  ? B
+  : R extends Piece
+    ? R
+    : never;
 
 /**
- * The blobs of GetBlobs, ListBlobs and ListAllBlobs. One is in memory at a time, as large as the request's limit allows. A path of
- * GetBlobs at which there is nothing is left out.
+ * Yields the blobs of GetBlobs, ListBlobs and ListAllBlobs. One is in memory at a time, as large as
+ * the request's limit allows. Missing paths of GetBlobs are omitted.
  */
-export function blobs<R extends Response>(responses: AsyncIterable<R>): AsyncGenerator<WholeBlob<PieceOf<R>>, void, undefined> {
+export function blobs<R extends Response>(
+  responses: AsyncIterable<R>,
+): AsyncGenerator<WholeBlob<PieceOf<R>>, void, undefined> {
   return collectPieces(eachItem(responses, piecesOf), {
     begins: ({ oid }) => oid !== '',
     isEmpty: ({ oid, data }) => oid === '' && data.byteLength === 0,
     bytesOf: ({ data }) => [data],
-    whole: (first, data) => ({ ...first, data }) as WholeBlob<PieceOf<R>>, // `piecesOf` gives pieces of the response's own kind
+    // `piecesOf` returns pieces of the response's type
+    whole: (first, data) => ({ ...first, data }) as WholeBlob<PieceOf<R>>,
   });
 }
 

@@ -2,24 +2,30 @@ import { GitalyError } from '#base/gitaly-error';
 
 const NOTHING = Buffer.alloc(0);
 
-/** How the pieces of a stream become whole things. At least one of `begins` and `ends` says where one thing stops. */
+/**
+ * Rules for joining the pieces of a stream. At least one of `begins` and `ends` marks the
+ * boundaries.
+ */
 export interface PieceRules<Piece, Whole> {
-  /** Whether this piece is the first of the next thing. */
+  /** Reports whether this piece is the first of the next object. */
   begins?(piece: Piece): boolean;
-  /** Whether this piece is the last of its thing. A thing without a last piece is left out, as Gitaly's other clients do. */
+  /**
+   * Reports whether this piece is the last of its object. An object without a last piece is
+   * omitted, as in Gitaly's other clients.
+   */
   ends?(piece: Piece): boolean;
-  /** A piece that says nothing; it is left out. */
+  /** Reports whether a piece has no content; it is then omitted. */
   isEmpty?(piece: Piece): boolean;
-  /** The fields that continue from piece to piece. */
+  /** Returns the fields that continue from piece to piece. */
   bytesOf(piece: Piece): readonly Uint8Array[];
-  /** Makes a thing from its first piece and the joined bytes, in the order of `bytesOf`. */
+  /** Builds an object from its first piece and the joined bytes, in the order of `bytesOf`. */
   whole(first: Piece, ...joined: readonly Buffer[]): Whole;
 }
 
 /**
- * Joins pieces that arrive one after another into whole things, of which one is in memory at a time.
+ * Joins consecutive pieces into whole objects, of which one is in memory at a time.
  *
- * @throws {GitalyError} INTERNAL for a piece that continues nothing.
+ * @throws {GitalyError} INTERNAL for a piece without a first piece.
  */
 export async function* collectPieces<Piece, Whole>(
   pieces: AsyncIterable<Piece>,
@@ -31,7 +37,8 @@ export async function* collectPieces<Piece, Whole>(
     if (rules.isEmpty?.(piece)) continue;
     if (first === undefined || rules.begins?.(piece)) {
       if (first !== undefined) yield rules.whole(first, ...held.map(joinBytes));
-      if (rules.begins?.(piece) === false) throw new GitalyError('INTERNAL', 'the server sent data that continues nothing');
+      if (rules.begins?.(piece) === false)
+        throw new GitalyError('INTERNAL', 'the server sent data that continues nothing');
       first = piece;
       held = [];
     }
@@ -46,10 +53,12 @@ export async function* collectPieces<Piece, Whole>(
   if (first !== undefined && rules.ends === undefined) yield rules.whole(first, ...held.map(joinBytes));
 }
 
-/** The bytes of many arrays in one; without a copy where only one of them has any. */
+/** Joins many arrays into one; without a copy if only one of them has any bytes. */
 export function joinBytes(arrays: readonly Uint8Array[]): Buffer {
   const filled = arrays.filter(({ byteLength }) => byteLength > 0);
   const [only] = filled;
   if (only === undefined) return NOTHING;
-  return filled.length === 1 ? Buffer.from(only.buffer, only.byteOffset, only.byteLength) : Buffer.concat(filled);
+  return filled.length === 1
+    ? Buffer.from(only.buffer, only.byteOffset, only.byteLength)
+    : Buffer.concat(filled);
 }

@@ -2,10 +2,13 @@ import type { ConflictFile, ConflictFileHeader, ListConflictFilesResponse } from
 import { collectPieces } from './collect-pieces.ts';
 import { eachItem } from './each-item.ts';
 
-/** A file that a merge would not settle. `content` has the conflict markers; it is empty when the request skipped the content. */
+/**
+ * A file with merge conflicts. `content` has the conflict markers; it is empty if the request
+ * skipped the content.
+ */
 export type WholeConflictFile = ConflictFileHeader & { readonly content: Buffer };
 
-/** The files of ListConflictFiles. */
+/** Yields the files of ListConflictFiles. */
 export async function* conflictFiles(
   responses: AsyncIterable<ListConflictFilesResponse>,
 ): AsyncGenerator<WholeConflictFile, void, undefined> {
@@ -23,6 +26,8 @@ export async function* conflictFiles(
   }
 }
 
-function headerOf({ conflictFilePayload: { case: kind, value } }: ConflictFile): ConflictFileHeader | undefined {
+function headerOf({
+  conflictFilePayload: { case: kind, value },
+}: ConflictFile): ConflictFileHeader | undefined {
   return kind === 'header' ? value : undefined;
 }

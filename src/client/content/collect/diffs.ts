@@ -2,14 +2,19 @@ import type { CommitDiffResponse, DiffBlobsResponse } from '#wire/gen/diff_pb';
 import { DiffBlobsResponse_Status } from '#wire/gen/diff_pb';
 import { collectPieces } from './collect-pieces.ts';
 
-/** The change of one file, its patch put together. `overflowMarker` says that the limits of the request cut the list off here. */
+/**
+ * The change of one file with its joined patch. `overflowMarker` means that the request's limits
+ * truncated the list here.
+ */
 export type WholeDiff = Omit<CommitDiffResponse, 'rawPatchData' | 'endOfPatch'> & { readonly patch: Buffer };
 
-/** The difference of two blobs, its patch put together. */
+/** The difference of two blobs with its joined patch. */
 export type WholeBlobDiff = Omit<DiffBlobsResponse, 'patch' | 'status'> & { readonly patch: Buffer };
 
-/** The files of CommitDiff. A patch that the server did not end is left out. */
-export function diffs(responses: AsyncIterable<CommitDiffResponse>): AsyncGenerator<WholeDiff, void, undefined> {
+/** Yields the files of CommitDiff. A patch that the server did not end is omitted. */
+export function diffs(
+  responses: AsyncIterable<CommitDiffResponse>,
+): AsyncGenerator<WholeDiff, void, undefined> {
   return collectPieces(responses, {
     ends: ({ endOfPatch }) => endOfPatch,
     bytesOf: ({ rawPatchData }) => [rawPatchData],
@@ -17,8 +22,10 @@ export function diffs(responses: AsyncIterable<CommitDiffResponse>): AsyncGenera
   });
 }
 
-/** The pairs of DiffBlobs, in the order in which they were asked for. */
-export function blobDiffs(responses: AsyncIterable<DiffBlobsResponse>): AsyncGenerator<WholeBlobDiff, void, undefined> {
+/** Yields the pairs of DiffBlobs, in the order of the request. */
+export function blobDiffs(
+  responses: AsyncIterable<DiffBlobsResponse>,
+): AsyncGenerator<WholeBlobDiff, void, undefined> {
   return collectPieces(responses, {
     ends: ({ status }) => status === DiffBlobsResponse_Status.END_OF_PATCH,
     bytesOf: ({ patch }) => [patch],

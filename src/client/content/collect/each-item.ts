@@ -1,4 +1,7 @@
-/** The items of messages that carry lists, one by one: `eachItem(connection.ref.listRefs(…), ({ references }) => references)`. */
+/**
+ * Yields the items of messages that carry lists, one by one: `eachItem(connection.ref.listRefs(…),
+ * ({ references }) => references)`.
+ */
 export async function* eachItem<Message, Item>(
   messages: AsyncIterable<Message>,
   itemsOf: (message: Message) => Iterable<Item>,

@@ -8,8 +8,13 @@ export interface LocalBranch {
   readonly targetCommit?: GitCommit | undefined;
 }
 
-/** The branches of FindLocalBranches, from the field of today's servers or, where it is empty, from that of Gitaly 15.0. */
-export function localBranches(responses: AsyncIterable<FindLocalBranchesResponse>): AsyncGenerator<LocalBranch, void, undefined> {
+/**
+ * Yields the branches of FindLocalBranches, from the field of current servers or, if it is empty,
+ * from that of Gitaly 15.0.
+ */
+export function localBranches(
+  responses: AsyncIterable<FindLocalBranchesResponse>,
+): AsyncGenerator<LocalBranch, void, undefined> {
   return eachItem(responses, branchesOf);
 }
 

@@ -1,12 +1,16 @@
 import type { GetCommitMessagesResponse, GetCommitSignaturesResponse } from '#wire/gen/commit_pb';
-import type { GetTagMessagesResponse, GetTagSignaturesResponse, GetTagSignaturesResponse_TagSignature } from '#wire/gen/ref_pb';
+import type {
+  GetTagMessagesResponse,
+  GetTagSignaturesResponse,
+  GetTagSignaturesResponse_TagSignature,
+} from '#wire/gen/ref_pb';
 import { collectPieces } from './collect-pieces.ts';
 import { eachItem } from './each-item.ts';
 
-/** A message with some fields as whole buffers. */
+/** A message with some fields as joined buffers. */
 type With<Message, Fields extends string> = Omit<Message, Fields> & { readonly [F in Fields]: Buffer };
 
-/** The messages of GetCommitMessages, by `commitId`. */
+/** Yields the messages of GetCommitMessages, by `commitId`. */
 export function commitMessages(
   responses: AsyncIterable<GetCommitMessagesResponse>,
 ): AsyncGenerator<With<GetCommitMessagesResponse, 'message'>, void, undefined> {
@@ -17,7 +21,10 @@ export function commitMessages(
   });
 }
 
-/** The signatures of GetCommitSignatures, by `commitId`. Commits without one are not among them. */
+/**
+ * Yields the signatures of GetCommitSignatures, by `commitId`. Commits without a signature are
+ * omitted.
+ */
 export function commitSignatures(
   responses: AsyncIterable<GetCommitSignaturesResponse>,
 ): AsyncGenerator<With<GetCommitSignaturesResponse, 'signature' | 'signedText'>, void, undefined> {
@@ -28,7 +35,7 @@ export function commitSignatures(
   });
 }
 
-/** The messages of GetTagMessages, by `tagId`. */
+/** Yields the messages of GetTagMessages, by `tagId`. */
 export function tagMessages(
   responses: AsyncIterable<GetTagMessagesResponse>,
 ): AsyncGenerator<With<GetTagMessagesResponse, 'message'>, void, undefined> {
@@ -39,7 +46,7 @@ export function tagMessages(
   });
 }
 
-/** The signatures of GetTagSignatures, by `tagId`. */
+/** Yields the signatures of GetTagSignatures, by `tagId`. */
 export function tagSignatures(
   responses: AsyncIterable<GetTagSignaturesResponse>,
 ): AsyncGenerator<With<GetTagSignaturesResponse_TagSignature, 'signature' | 'content'>, void, undefined> {

@@ -1,6 +1,9 @@
 import { joinBytes } from './collect-pieces.ts';
 
-/** The bytes of a whole stream in one buffer. For what is known to be small; a stream has no limit. */
+/**
+ * Returns the bytes of a whole stream in one buffer. Use it for data that is known to be small; a
+ * stream has no limit.
+ */
 export async function wholeBytes<Message>(
   messages: AsyncIterable<Message>,
   bytesOf: (message: Message) => Uint8Array,

@@ -1,10 +1,12 @@
 import type { WikiGetAllPagesResponse, WikiPage } from '#wire/gen/wiki_pb';
 import { collectPieces } from './collect-pieces.ts';
 
-/** A page of a wiki (Gitaly 15), its text put together. */
+/** A page of a wiki (Gitaly 15) with its joined text. */
 export type WholeWikiPage = Omit<WikiPage, 'rawData'> & { readonly rawData: Buffer };
 
-/** The pages of WikiGetAllPages. The list ends at an end of a page that has no page before it. */
+/**
+ * Yields the pages of WikiGetAllPages. The list ends at an end-of-page without a page before it.
+ */
 export async function* wikiPages(
   responses: AsyncIterable<WikiGetAllPagesResponse>,
 ): AsyncGenerator<WholeWikiPage, void, undefined> {

@@ -1,29 +1,42 @@
 /** One page of a list. */
 export interface Page<Item> {
-  /** As they come. */
+  /** Items in the order of arrival. */
   readonly items: AsyncIterable<Item>;
-  /** Token of the next page; empty or `undefined` at the end. Asked after the last item. */
+  /**
+   * Returns the token of the next page; empty or `undefined` at the end. Called after the last
+   * item.
+   */
   nextToken(): string | undefined;
 }
 
 /**
- * All items of a list that is asked for page by page. The next page is asked for when the last one has been taken; leaving the loop
- * ends the call that runs.
+ * Yields all items of a paged list. The next page is requested when the last one was consumed;
+ * leaving the loop ends the running call.
  *
- * @param openPage starts the call for the page behind a token; the first page has the empty token.
+ * @param openPage starts the call for the page after a token; the first page has the empty token.
  */
-export async function* allPages<Item>(openPage: (token: string) => Page<Item>): AsyncGenerator<Item, void, undefined> {
+export async function* allPages<Item>(
+  openPage: (token: string) => Page<Item>,
+): AsyncGenerator<Item, void, undefined> {
   let token: string | undefined = '';
   do {
     const page = openPage(token);
     yield* page.items;
     const next = page.nextToken();
-    token = next === token ? undefined : next; // a server that does not move on would be asked for ever
+    // prevents an endless loop if a server repeats the token
+    token = next === token ? undefined : next;
   } while (token);
 }
 
-/** A page of a call without cursors: the last item is the token, and a page that is not full is the last one. */
-export function pageByLast<Item>(items: AsyncIterable<Item>, size: number, tokenOf: (item: Item) => string): Page<Item> {
+/**
+ * Reads a page of a call without cursors: the last item is the token, and a page that is not full
+ * is the last one.
+ */
+export function pageByLast<Item>(
+  items: AsyncIterable<Item>,
+  size: number,
+  tokenOf: (item: Item) => string,
+): Page<Item> {
   let count = 0;
   let last: string | undefined;
   const counted = async function* () {
@@ -36,11 +49,11 @@ export function pageByLast<Item>(items: AsyncIterable<Item>, size: number, token
   return { items: counted(), nextToken: () => (count === size ? last : undefined) };
 }
 
-/** A page of a call that names the next one in any of its messages. */
-export function pageByCursor<Message extends { readonly paginationCursor?: { readonly nextCursor: string } | undefined }, Item>(
-  messages: AsyncIterable<Message>,
-  itemsOf: (message: Message) => Iterable<Item>,
-): Page<Item> {
+/** Reads a page of a call that returns the next cursor in any of its messages. */
+export function pageByCursor<
+  Message extends { readonly paginationCursor?: { readonly nextCursor: string } | undefined },
+  Item,
+>(messages: AsyncIterable<Message>, itemsOf: (message: Message) => Iterable<Item>): Page<Item> {
   let cursor: string | undefined;
   const watched = async function* () {
     for await (const message of messages) {

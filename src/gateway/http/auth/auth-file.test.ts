@@ -7,9 +7,10 @@ const OTHER_TOKEN = `sha256:${'cd'.repeat(32)}`;
 const PASSWORD = `$scrypt$ln=15,r=8,p=3$${'A'.repeat(22)}$${'A'.repeat(43)}`;
 const OTHER_PASSWORD = `$scrypt$ln=15,r=8,p=3$${'B'.repeat(22)}$${'A'.repeat(43)}`;
 
-test('lines with the same name and secret add up, comments and blank lines do not count', () => {
+test('lines with the same name and secret are combined; comments and blank lines are ignored', () => {
   const file = parseAuthFile(
-    `# people\r\n\n  ann\twrite ${PASSWORD} team/\r\nann read ${PASSWORD}\nann read ${TOKEN}\nanonymous read - docs\n`,
+    `# people\r\n\n  ann\twrite ${PASSWORD} team/\r\nann read ${PASSWORD}\nann read ${TOKEN}\n` +
+      'anonymous read - docs\n',
   );
 
   assert.deepEqual(file.passwords.get('ann')?.grants, [
@@ -24,21 +25,24 @@ test('lines with the same name and secret add up, comments and blank lines do no
 });
 
 const WRONG = [
-  ['ann write', /line 1: want NAME read\|write HASH/],
-  [`ann:x write ${TOKEN}`, /line 1: a name has up to 128 characters/],
-  [`ann admin ${TOKEN}`, /the second word is the right, read or write/],
-  ['\nann write hunter2', /line 2: the hash is neither \$scrypt\$… nor sha256:…/],
+  ['ann write', /line 1: expected NAME read\|write HASH/],
+  [`ann:x write ${TOKEN}`, /line 1: a name has at most 128 characters/],
+  [`ann admin ${TOKEN}`, /the second column must be read or write/],
+  ['\nann write hunter2', /line 2: the hash is not of a known kind \(\$scrypt\$… or sha256:…\)/],
   [`ann write ${TOKEN} %zz`, /a path is not valid percent-encoded UTF-8/],
   [`anonymous read ${TOKEN}`, /anonymous has no password/],
-  [`ann write ${PASSWORD}\nann write ${OTHER_PASSWORD}`, /line 2: this name has two passwords/],
-  [`ann write ${TOKEN}\nbob write ${TOKEN}`, /line 2: this token is another name's too/],
+  [`ann write ${PASSWORD}\nann write ${OTHER_PASSWORD}`, /line 2: this name has a second password/],
+  [`ann write ${TOKEN}\nbob write ${TOKEN}`, /line 2: another name has the same token/],
 ] as const;
 
 for (const [text, message] of WRONG) {
   test(`${JSON.stringify(text.slice(0, 40))} is refused with its line, without its secret`, () => {
     assert.throws(
       () => parseAuthFile(text),
-      (error) => error instanceof AuthFileError && message.test(error.message) && !/hunter2|abab|AAAA/.test(error.message),
+      (error) =>
+        error instanceof AuthFileError &&
+        message.test(error.message) &&
+        !/hunter2|abab|AAAA/.test(error.message),
     );
   });
 }
@@ -49,10 +53,12 @@ test('a name may have a password and any number of tokens', () => {
   assert.deepEqual([file.passwords.size, file.tokens.size], [1, 2]);
 });
 
-test('a line is made so that it is read back, and is refused where it could not be', () => {
+test('a formatted line can be parsed, and values that no line can hold are refused', () => {
   const line = formatAuthLine('ann', 'write', TOKEN, ['team/a b', 'grün%']);
 
-  assert.deepEqual([...parseAuthFile(line).tokens.values()][0]?.grants, [{ right: 'write', paths: ['team/a b', 'grün%'] }]);
+  assert.deepEqual([...parseAuthFile(line).tokens.values()][0]?.grants, [
+    { right: 'write', paths: ['team/a b', 'grün%'] },
+  ]);
   for (const name of ['', 'ann b', 'ann:b', '#ann', 'anonymous']) {
     assert.throws(() => formatAuthLine(name, 'read', TOKEN, []), AuthFileError);
   }
@@ -80,7 +86,7 @@ for (const [path, repository, right] of RIGHTS) {
   });
 }
 
-test('the widest of the fitting rights counts', () => {
+test('the widest of the matching rights is used', () => {
   const grants = [
     { right: 'read', paths: [] },
     { right: 'write', paths: ['team'] },

@@ -13,7 +13,7 @@ interface Site extends AsyncDisposable {
   readonly questions: { readonly headers: IncomingHttpHeaders; readonly body: Record<string, unknown> }[];
 }
 
-/** A server that answers every question in the same way. */
+/** Starts a server that gives the same response to every request. */
 async function site(answer: (response: ServerResponse) => void): Promise<Site> {
   const questions: { headers: IncomingHttpHeaders; body: Record<string, unknown> }[] = [];
   const server = createServer(async (request, response) => {
@@ -44,9 +44,9 @@ function question(authorization?: string, operation: AccessRequest['operation'] 
 const BASIC = `Basic ${Buffer.from('ann:hunter2').toString('base64')}`;
 const ALLOW = { allowed: true, gl_id: 'user-7', gl_username: 'ann' };
 
-test('the URL is told who asks for what, and says who that is', async () => {
+test('the URL receives the credentials and the request, and returns the identity', async () => {
   await using asked = await site(json(200, { ...ALLOW, gl_repository: 'project-3' }));
-  const authenticator = callbackAuthentication({ url: asked.url, token: 'door secret' });
+  const authenticator = callbackAuthentication({ url: asked.url, token: 'gateway secret' });
 
   const admission = await authenticator.authenticate(question(BASIC));
   await authenticator.authenticate(question('Bearer abc', 'read'));
@@ -54,7 +54,7 @@ test('the URL is told who asks for what, and says who that is', async () => {
 
   assert.deepEqual(admission, { glId: 'user-7', username: 'ann', glRepository: 'project-3' });
   const [basic, bearer, nobody] = asked.questions;
-  assert.equal(basic?.headers.authorization, 'Bearer door secret');
+  assert.equal(basic?.headers.authorization, 'Bearer gateway secret');
   const rest = { repository: 'team/app.git', remote_address: '192.0.2.1', scheme: 'https' };
   const read = { service: 'git-upload-pack', operation: 'read', ...rest };
   assert.deepEqual(basic?.body, {
@@ -71,8 +71,15 @@ test('the URL is told who asks for what, and says who that is', async () => {
 const REFUSALS = [
   ['allowed is false', 200, { allowed: false }, BASIC, 403, 'This is not allowed.'],
   ['allowed is false for nobody', 200, { allowed: false }, undefined, 401, /^Sign in/],
-  ['it names a status and a text', 200, { allowed: false, status: 404, message: 'gone\u001b[31m' }, BASIC, 404, 'gone [31m'],
-  ['it answers with a status', 401, 'no', BASIC, 401, /^The name or the password is wrong/],
+  [
+    'it names a status and a text',
+    200,
+    { allowed: false, status: 404, message: 'gone\u001b[31m' },
+    BASIC,
+    404,
+    'gone [31m',
+  ],
+  ['it answers with a status', 401, 'no', BASIC, 401, /^The name, password or token is wrong/],
   ['it answers with a status and a text', 403, { message: 'archived' }, BASIC, 403, 'archived'],
 ] as const;
 
@@ -93,7 +100,10 @@ for (const [name, status, body, authorization, expected, words] of REFUSALS) {
 const UNCLEAR = [
   ['an error', json(500, 'down')],
   ['a success that is not 200', json(204, '')],
-  ['a redirect', (response: ServerResponse) => void response.writeHead(302, { Location: '/elsewhere' }).end()],
+  [
+    'a redirect',
+    (response: ServerResponse) => void response.writeHead(302, { Location: '/elsewhere' }).end(),
+  ],
   ['no JSON', json(200, 'allowed')],
   ['an array', json(200, [ALLOW])],
   ['no decision', json(200, { gl_id: 'user-1' })],
@@ -106,7 +116,7 @@ const UNCLEAR = [
 ] as const;
 
 for (const [name, answer] of UNCLEAR) {
-  test(`${name} lets nobody in, and the error holds no secret`, async () => {
+  test(`${name} refuses the request, and the error contains no secret`, async () => {
     await using asked = await site(answer);
     const authenticator = callbackAuthentication({ url: asked.url, timeoutMs: 300, cacheMs: 60_000 });
 
@@ -114,7 +124,7 @@ for (const [name, answer] of UNCLEAR) {
       await assert.rejects(authenticator.authenticate(question(BASIC)), (error) => {
         assert.ok(error instanceof Refusal);
         assert.equal(error.answer.status, 503);
-        assert.match(String(error.cause), /asking the authentication URL: /);
+        assert.match(String(error.cause), /calling the authentication URL: /);
         assert.doesNotMatch(`${error.stack} ${error.cause} ${error.answer.text}`, /hunter2/);
         return true;
       });
@@ -122,7 +132,7 @@ for (const [name, answer] of UNCLEAR) {
   });
 }
 
-test('an answer that allows is remembered for the same question as long as it is told to, a refusal is not', async () => {
+test('an allowing response is cached for the configured time, a refusal is not', async () => {
   let answer: unknown = { allowed: false };
   await using asked = await site((response) => json(200, answer)(response));
   const authenticator = callbackAuthentication({ url: asked.url, cacheMs: 60_000 });
@@ -137,7 +147,7 @@ test('an answer that allows is remembered for the same question as long as it is
   assert.ok('answer' in (await authenticator.authenticate(question('Bearer hunter2'))));
 });
 
-test('questions beyond what may run at once are refused', async () => {
+test('requests beyond the limit are refused', async () => {
   await using asked = await site(() => {});
   const authenticator = callbackAuthentication({ url: asked.url, maxPending: 2, timeoutMs: 500 });
 
@@ -151,7 +161,7 @@ test('questions beyond what may run at once are refused', async () => {
 });
 
 for (const url of ['ftp://example.com', 'http://name:word@example.com', 'nonsense']) {
-  test(`${url} cannot be asked`, () => {
+  test(`${url} is not a valid URL`, () => {
     assert.throws(() => callbackAuthentication({ url }), TypeError);
   });
 }

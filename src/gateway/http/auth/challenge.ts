@@ -1,10 +1,13 @@
 import type { Answer } from '../answer.ts';
 
-/** Asks for a name and a password; git and browsers then look for them or ask their user. */
-export const SIGN_IN: Answer = challenge('Sign in: this needs a name and a password, or a token.');
+/**
+ * Response that requests a name and a password; git and browsers then find stored ones or ask their
+ * user.
+ */
+export const SIGN_IN: Answer = challenge('Sign in with a name and a password, or a token.');
 
-/** The same answer for an unknown name, a wrong password and a header that says nothing. */
-export const WRONG_CREDENTIALS: Answer = challenge('The name or the password is wrong, or the token is not known.');
+/** The same response for an unknown name, a wrong password and an invalid header. */
+export const WRONG_CREDENTIALS: Answer = challenge('The name, password or token is wrong.');
 
 export const READ_ONLY: Answer = { status: 403, text: 'You may read this repository, but not push to it.' };
 

@@ -1,6 +1,6 @@
 import { Secret } from '#base/secret';
 
-/** What an `Authorization` header says. */
+/** Parsed `Authorization` header. */
 export type Credentials =
   | { readonly kind: 'none' }
   | { readonly kind: 'basic'; readonly username: string; readonly password: Secret }
@@ -8,7 +8,10 @@ export type Credentials =
   /** Another scheme, or not well-formed. */
   | { readonly kind: 'unusable' };
 
-/** Reads the header of a request. Names and passwords are UTF-8 (RFC 7617); a name ends at the first colon. */
+/**
+ * Parses the header of a request. Names and passwords are UTF-8 (RFC 7617); a name ends at the
+ * first colon.
+ */
 export function parseCredentials(authorization: string | undefined): Credentials {
   if (authorization === undefined) return { kind: 'none' };
   const [, scheme = '', value = ''] = /^([a-z]+) +([\w.~+/=-]+)$/i.exec(authorization) ?? [];

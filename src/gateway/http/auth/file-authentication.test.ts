@@ -26,13 +26,18 @@ async function open(context: TestContext): Promise<{ authenticator: Authenticato
   return { authenticator: await fileAuthentication({ path }), path };
 }
 
-function ask(authorization: string | undefined, operation: AccessRequest['operation'], repository: string): AccessRequest {
+function ask(
+  authorization: string | undefined,
+  operation: AccessRequest['operation'],
+  repository: string,
+): AccessRequest {
   const path = parseRepositoryPath(repository);
   if (typeof path !== 'string') throw new Error(path.refusal);
   return { headers: { authorization }, remoteAddress: '192.0.2.1', scheme: 'http', operation, path };
 }
 
-const basic = (name: string, password: string) => `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`;
+const basic = (name: string, password: string) =>
+  `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`;
 const ANN_BASIC = basic('ann', 'ann’s password');
 
 const DECISIONS = [
@@ -55,19 +60,20 @@ const DECISIONS = [
   ['nobody, elsewhere', undefined, 'read', 'other/a', 401],
 ] as const;
 
-test('the file decides', async (context) => {
+test('the file determines who is accepted', async (context) => {
   const { authenticator } = await open(context);
   for (const [name, authorization, operation, repository, expected] of DECISIONS) {
     await context.test(name, async () => {
       const decision = await authenticator.authenticate(ask(authorization, operation, repository));
 
       assert.equal('answer' in decision ? decision.answer.status : decision.glId, expected);
-      if ('answer' in decision && expected === 401) assert.match(decision.answer.headers?.['WWW-Authenticate'] ?? '', /^Basic /);
+      if ('answer' in decision && expected === 401)
+        assert.match(decision.answer.headers?.['WWW-Authenticate'] ?? '', /^Basic /);
     });
   }
 });
 
-test('an unknown name takes as long as a wrong password, a right password is computed once', async (context) => {
+test('an unknown name takes as long as a wrong password; a correct one is hashed once', async (context) => {
   const { authenticator } = await open(context);
   const time = async (authorization: string): Promise<number> => {
     const start = performance.now();
@@ -81,13 +87,18 @@ test('an unknown name takes as long as a wrong password, a right password is com
   const unknown = await time(basic('nobody', 'x'));
 
   assert.ok(again < first / 5, `${again} ms after ${first} ms`);
-  assert.ok(unknown > wrong / 4 && wrong > unknown / 4, `${unknown} ms for an unknown name, ${wrong} ms for a wrong password`);
+  assert.ok(
+    unknown > wrong / 4 && wrong > unknown / 4,
+    `${unknown} ms for an unknown name, ${wrong} ms for a wrong password`,
+  );
 });
 
-test('guesses beyond a few at once are refused, equal ones count once', async (context) => {
+test('concurrent guesses beyond the limit are refused, and equal ones count once', async (context) => {
   const { authenticator } = await open(context);
   const guess = async (password: string): Promise<number | string> => {
-    const decision = await authenticator.authenticate(ask(basic('ann', password), 'read', 'a')).catch((error) => error);
+    const decision = await authenticator
+      .authenticate(ask(basic('ann', password), 'read', 'a'))
+      .catch((error) => error);
     return 'answer' in decision ? decision.answer.status : decision.glId;
   };
 
@@ -99,7 +110,7 @@ test('guesses beyond a few at once are refused, equal ones count once', async (c
   assert.deepEqual(different.filter((status) => status === 429).length, 12);
 });
 
-test('a changed file counts, also for passwords that were right', async (context) => {
+test('a changed file takes effect, also for cached passwords', async (context) => {
   const { authenticator, path } = await open(context);
   const question = ask(ANN_BASIC, 'read', 'a');
   assert.equal('answer' in (await authenticator.authenticate(question)), false);
@@ -111,9 +122,9 @@ test('a changed file counts, also for passwords that were right', async (context
   assert.equal('answer' in decision && decision.answer.status, 401);
 });
 
-test('a file that is wrong at the start is an error that names the line', async (context) => {
+test('an invalid file at the start is an error that names the line', async (context) => {
   const { path } = await open(context);
   writeFileSync(path, 'ann write hunter2\n');
 
-  await assert.rejects(fileAuthentication({ path }), /line 1: the hash is neither/);
+  await assert.rejects(fileAuthentication({ path }), /line 1: the hash is not of a known kind/);
 });

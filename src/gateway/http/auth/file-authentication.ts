@@ -1,28 +1,32 @@
 import { createHash } from 'node:crypto';
+import { ReloadedFiles } from '#platform/files/reloaded-files';
 import type { Answer } from '../answer.ts';
 import type { AccessRequest, Admission, Authenticator } from '../authentication.ts';
 import { NOT_FOUND } from '../failure.ts';
-import { ReloadedFiles } from '../reloaded-files.ts';
 import { type Account, type AuthFile, parseAuthFile, rightAt } from './auth-file.ts';
 import { READ_ONLY, SIGN_IN, WRONG_CREDENTIALS } from './challenge.ts';
 import { type Credentials, parseCredentials } from './credentials.ts';
-import { isSecretOf, NOBODYS_HASH } from './password-hash.ts';
+import { DUMMY_HASH, isSecretOf } from './password-hash.ts';
 import { SecretChecker } from './secret-checker.ts';
 
 export interface FileAuthenticationOptions {
-  /** One line for each user and token; docs/http-door.md has the format. */
+  /** A file with one line per user and token; see docs/http-gateway.md for the format. */
   readonly path: string;
-  /** Told when a changed file cannot be used; the one before stays in force. */
+  /** Called when a changed file is invalid; the previous contents stay in use. */
   readonly onProblem?: (error: unknown) => void;
 }
 
 /**
- * Users and tokens in a file. A change of the file counts within a second. A repository that somebody may not read does not exist
- * for them; `gl_id` is `username-<name>`.
+ * Returns an authenticator for users and tokens in a file. A change of the file takes effect within
+ * a second. A repository that a user may not read is reported as missing; `gl_id` is
+ * `username-<name>`.
  *
- * @throws {AuthFileError} and the system's errors when the file cannot be used at the start.
+ * @throws {AuthFileError} and the system's errors when the file is unusable at the start.
  */
-export async function fileAuthentication({ onProblem, path }: FileAuthenticationOptions): Promise<Authenticator> {
+export async function fileAuthentication({
+  onProblem,
+  path,
+}: FileAuthenticationOptions): Promise<Authenticator> {
   const file = await ReloadedFiles.open({
     paths: [path],
     parse: ([contents]) => parseAuthFile(contents?.toString() ?? ''),
@@ -40,7 +44,11 @@ export async function fileAuthentication({ onProblem, path }: FileAuthentication
   };
 }
 
-function decide({ anonymous }: AuthFile, account: Account | undefined, request: AccessRequest): Admission | { answer: Answer } {
+function decide(
+  { anonymous }: AuthFile,
+  account: Account | undefined,
+  request: AccessRequest,
+): Admission | { answer: Answer } {
   const right = rightAt([...anonymous, ...(account?.grants ?? [])], request.path);
   if (right === 'write' || right === request.operation) {
     const username = account?.name ?? 'anonymous';
@@ -62,11 +70,14 @@ async function accountOf(
   if (byToken !== undefined) return byToken.name === credentials.username ? byToken : undefined;
 
   const account = file.passwords.get(credentials.username);
-  const isRight = await checker.check(account?.hash ?? NOBODYS_HASH, account?.hashText ?? '', password, client);
+  const isRight = await checker.check(account?.hash ?? DUMMY_HASH, account?.hashText ?? '', password, client);
   return isRight ? account : undefined;
 }
 
-/** The look-up is by the digest, whose time says nothing about tokens, since nobody chooses a digest. */
+/**
+ * Finds a token's account by its digest. The lookup time reveals nothing about tokens, because a
+ * client cannot choose a digest.
+ */
 async function accountOfToken({ tokens }: AuthFile, token: string): Promise<Account | undefined> {
   const account = tokens.get(createHash('sha256').update(token).digest('hex'));
   return account !== undefined && (await isSecretOf(account.hash, token)) ? account : undefined;

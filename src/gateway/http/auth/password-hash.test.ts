@@ -7,7 +7,7 @@ function parsed(text: string): SecretHash {
   return parseSecretHash(text) ?? assert.fail(`${text} is not understood`);
 }
 
-test('a password is the one of its own hash only, and two hashes of it differ', async () => {
+test('a password matches only its own hash, and two hashes of it differ', async () => {
   const [one, other] = [await hashPassword('correct horse'), await hashPassword('correct horse')];
 
   assert.notEqual(one, other);
@@ -17,17 +17,19 @@ test('a password is the one of its own hash only, and two hashes of it differ', 
   assert.equal(await isSecretOf(parsed(one), 'correct hors'), false);
 });
 
-test('a hash of another tool is understood (RFC 7914, section 12, third vector)', async () => {
+test('a hash of another tool is accepted (RFC 7914, section 12, third vector)', async () => {
   const digest =
-    '7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887';
+    '7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2' +
+    'd5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887';
   const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '');
-  const text = `$scrypt$ln=14,r=8,p=1$${base64(Buffer.from('SodiumChloride'))}$${base64(Buffer.from(digest, 'hex'))}`;
+  const [salt, hash] = [base64(Buffer.from('SodiumChloride')), base64(Buffer.from(digest, 'hex'))];
+  const text = `$scrypt$ln=14,r=8,p=1$${salt}$${hash}`;
 
   assert.equal(await isSecretOf(parsed(text), 'pleaseletmein'), true);
   assert.equal(await isSecretOf(parsed(text), 'pleaseletmeout'), false);
 });
 
-test('a token is kept as what sha256sum prints', async () => {
+test('a token is stored as the output of sha256sum', async () => {
   const { hash, token } = createToken();
 
   assert.ok(Buffer.from(token, 'base64url').length >= 32);
@@ -51,7 +53,7 @@ const REFUSED = [
 ] as const;
 
 for (const [name, text] of REFUSED) {
-  test(`${name} is no hash`, () => {
+  test(`${name} is not a hash`, () => {
     assert.equal(parseSecretHash(text), undefined);
   });
 }

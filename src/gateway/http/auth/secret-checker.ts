@@ -1,34 +1,45 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { BoundedMap } from '#base/bounded-map';
 import { BUSY_ANSWER } from '../failure.ts';
 import { ClientSlots } from '../limits/client-slots.ts';
-import { RecentMap } from '../recent-map.ts';
 import { Refusal, TOO_MANY } from '../refusal.ts';
 import { isSecretOf, type SecretHash } from './password-hash.ts';
 
-/** Passwords that were right and need not be computed again: git sends them with every request. */
+/** Maximum number of cached correct passwords: git sends them with every request. */
 const MAX_REMEMBERED = 10_000;
-/** Running at once; Node's pool has four threads, and files are read with them too. */
+/** Maximum number of running checks; Node's pool has four threads, which also read files. */
 const MAX_RUNNING = 2;
-/** Running and waiting. More are refused: guessing must cost the guesser, not us. */
+/**
+ * Maximum number of running and waiting checks. More are refused, so that guessing costs the client
+ * more than the server.
+ */
 const PENDING = { total: 64, perClient: 8 } as const;
 
-/** Checks passwords whose hash is slow to compute: a bounded number at once, and each right one only once. */
+/**
+ * Checks passwords whose hash is slow to compute: a bounded number at once, and each correct one
+ * only once.
+ */
 export class SecretChecker {
-  /** Remembered passwords are kept as HMACs with a key that is nowhere else. */
+  /** Key of the HMACs under which passwords are cached; it is stored nowhere else. */
   readonly #key = randomBytes(32);
-  readonly #right = new RecentMap<string, true>(MAX_REMEMBERED);
+  readonly #right = new BoundedMap<string, true>({ maxEntries: MAX_REMEMBERED });
   readonly #pending = new Map<string, Promise<boolean>>();
   readonly #slots = new ClientSlots(PENDING);
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
   /**
-   * Whether `secret` is the one of `hash`. Equal questions that come together are answered by one computation.
+   * Reports whether `secret` matches `hash`. Concurrent equal checks share one computation.
    *
-   * @param hashText tells hashes apart; a changed password is computed anew
-   * @throws {Refusal} 429 or 503 when too many wait
+   * @param hashText identifies the hash; a changed password is computed again
+   * @throws {Refusal} 429 or 503 when too many checks wait
    */
-  async check(hash: SecretHash, hashText: string, secret: string, client: string | undefined): Promise<boolean> {
+  async check(
+    hash: SecretHash,
+    hashText: string,
+    secret: string,
+    client: string | undefined,
+  ): Promise<boolean> {
     const id = createHmac('sha256', this.#key).update(`${hashText}\0${secret}`).digest('base64');
     if (this.#right.get(id) === true) return true;
     const pending = this.#pending.get(id) ?? this.#start(id, hash, secret, client);
@@ -60,7 +71,7 @@ export class SecretChecker {
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#running--;
-      else next(); // takes over the place
+      else next(); // takes over the slot
     }
   }
 }

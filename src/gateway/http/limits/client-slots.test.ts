@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ClientSlots } from './client-slots.ts';
 
-test('a client has its share, all together have theirs', () => {
+test('the limits per client and in total apply', () => {
   const slots = new ClientSlots({ total: 3, perClient: 2 });
 
   const first = slots.take('192.0.2.1');
@@ -13,7 +13,7 @@ test('a client has its share, all together have theirs', () => {
   assert.equal(slots.take('192.0.2.3'), 'total');
   if (typeof first === 'string') assert.fail();
   first[Symbol.dispose]();
-  first[Symbol.dispose](); // the second time must not free somebody else's
+  first[Symbol.dispose](); // the second release must not free another slot
   assert.equal(typeof slots.take('192.0.2.3'), 'object');
   assert.equal(slots.take('192.0.2.4'), 'total');
 });

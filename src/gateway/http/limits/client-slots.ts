@@ -1,10 +1,10 @@
-/** How many may be in at once. */
+/** Maximum numbers of concurrent users of a slot. */
 export interface SlotLimits {
   readonly total: number;
   readonly perClient: number;
 }
 
-/** Counts what runs at once, over all and for each client. It remembers only clients that hold a slot. */
+/** Counts concurrent work, in total and per client. It stores only clients that hold a slot. */
 export class ClientSlots {
   readonly #limits: SlotLimits;
   readonly #held = new Map<string, number>();
@@ -14,7 +14,7 @@ export class ClientSlots {
     this.#limits = limits;
   }
 
-  /** A slot, given back by disposing it; or which limit is reached. */
+  /** Returns a slot, which is released by disposing it, or the limit that was reached. */
   take(address: string | undefined): Disposable | 'client' | 'total' {
     const client = clientOf(address);
     const held = this.#held.get(client) ?? 0;
@@ -42,12 +42,16 @@ export class ClientSlots {
 
 const IPV6_NETWORK_GROUPS = 4;
 
-/** One client is one IPv4 address, or one IPv6 /64: that much is given to a single customer. */
+/**
+ * Returns the key of a client: one IPv4 address, or one IPv6 /64, the size that is assigned to a
+ * single customer.
+ */
 function clientOf(address = ''): string {
   if (!address.includes(':')) return address;
   const [head = '', tail] = address.split('::');
   const before = head === '' ? [] : head.split(':');
   const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? [] : Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0');
+  const zeros =
+    tail === undefined ? [] : Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0');
   return [...before, ...zeros, ...after].slice(0, IPV6_NETWORK_GROUPS).join(':');
 }

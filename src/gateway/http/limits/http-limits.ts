@@ -1,28 +1,36 @@
-/** What the door puts up with. Each has a default; whoever reaches one is told in the answer. */
+/** Limits of the gateway. Each has a default; a client that reaches one receives an error. */
 export interface HttpLimits {
-  /** Connections at once; more are closed at once. Default 20,000. */
+  /** Maximum number of connections; further ones are closed at once. Default 20,000. */
   readonly maxConnections: number;
-  /** Time for a TLS handshake, and for the head of a request. Default 30 s. */
+  /** Time limit for a TLS handshake, and for the headers of a request. Default 30 s. */
   readonly headersTimeoutMs: number;
-  /** All header lines of a request. Default 32 KiB. */
+  /** Maximum size of all headers of a request. Default 32 KiB. */
   readonly maxHeaderBytes: number;
-  /** A connection that may serve another request is kept so long. Default 65 s. */
+  /** Time for which an idle connection is kept for another request. Default 65 s. */
   readonly keepAliveTimeoutMs: number;
-  /** A connection on which nothing moves for so long is cut. Hooks may run that long without a word. Default 15 minutes. */
+  /**
+   * Time without data after which a connection is closed. Hooks may be silent for that long.
+   * Default 15 minutes.
+   */
   readonly idleTimeoutMs: number;
-  /** One request from its head to the end of its answer. Default 24 hours. */
+  /** Time limit from the headers of a request to the end of its response. Default 24 hours. */
   readonly requestTimeoutMs: number;
-  /** Longest wait for the next bytes of a body, while we want them. Default 60 s. */
+  /** Longest wait for the next bytes of a body, while the server reads it. Default 60 s. */
   readonly bodyIdleTimeoutMs: number;
-  /** The whole body of a fetch. Default 10 minutes, as Workhorse has it. */
+  /** Time limit for the whole body of a fetch. Default 10 minutes, as in Workhorse. */
   readonly uploadPackBodyTimeoutMs: number;
-  /** The body of a fetch, unpacked: what the client wants and has. Default 64 MiB. */
+  /**
+   * Maximum size of a fetch's body, decompressed: the client's wants and haves. Default 64 MiB.
+   */
   readonly maxUploadPackBodyBytes: number;
-  /** The body of a push, unpacked. Default 32 GiB. */
+  /** Maximum size of a push's body, decompressed. Default 32 GiB. */
   readonly maxReceivePackBodyBytes: number;
-  /** Requests of git that run at once. Default 1024. */
+  /** Maximum number of concurrent git requests. Default 1024. */
   readonly maxRequests: number;
-  /** Requests of git that run at once for one client: an IPv4 address, or an IPv6 /64. Default 256. */
+  /**
+   * Maximum number of concurrent git requests of one client: an IPv4 address, or an IPv6 /64.
+   * Default 256.
+   */
   readonly maxRequestsPerClient: number;
 }
 

@@ -2,12 +2,13 @@ import { isMainThread } from 'node:worker_threads';
 import { createNodeSpawner } from './node-spawner.ts';
 import type { Spawner } from './spawner.ts';
 
-/** One for the process: there is only one SIGCHLD. */
+/** One per process, because there is only one SIGCHLD. */
 let chosen: Promise<Spawner> | undefined;
 
 /**
- * The best way to start processes that works here: `posix_spawn` by FFI, else `child_process` (no FFI for this platform; a worker
- * thread, which gets no signals). `name` says which, for the log and the metrics.
+ * Returns the best spawner that works here: `posix_spawn` by FFI, otherwise `child_process` (no FFI
+ * for this platform; a worker thread, which gets no signals). `name` identifies it in the log and
+ * the metrics.
  */
 export function chooseSpawner(): Promise<Spawner> {
   chosen ??= choose();
@@ -20,7 +21,7 @@ async function choose(): Promise<Spawner> {
     const { createPosixSpawner } = await import('./posix-spawner.ts');
     return createPosixSpawner();
   } catch {
-    // Whatever is missing, the other way needs nothing; `name` tells the operator.
+    // The fallback has no requirements; `name` reports its use to the operator.
     return createNodeSpawner();
   }
 }

@@ -1,8 +1,10 @@
-import koffi from 'koffi';
+import { createRequire } from 'node:module';
+import type Koffi from 'koffi';
 
 /**
- * The C library's functions that starting and reaping a process takes, by FFI. `Buffer` stands for any pointer to memory of ours.
- * Functions return what C returns; `posix_spawn*` return an error number, the others -1.
+ * The C library's functions for starting and reaping a process, by FFI. `Buffer` stands for any
+ * pointer to our memory. Functions return what C returns: `posix_spawn*` an error number, the
+ * others -1.
  */
 export interface Libc {
   readonly pipe2: (fds: Int32Array, flags: number) => number;
@@ -11,42 +13,69 @@ export interface Libc {
   /** `fcntl` with an integer argument. */
   readonly fcntl: (fd: number, command: number, argument: number) => number;
   readonly wait4: (pid: number, status: Int32Array, options: number, usage: BigInt64Array) => number;
-  readonly posixSpawn: (pid: Int32Array, path: Buffer, actions: Buffer, attributes: Buffer, argv: Buffer, env: Buffer) => number;
+  readonly posixSpawn: (
+    pid: Int32Array,
+    path: Buffer,
+    actions: Buffer,
+    attributes: Buffer,
+    argv: Buffer,
+    env: Buffer,
+  ) => number;
   readonly actionsInit: (actions: Buffer) => number;
   readonly actionsDestroy: (actions: Buffer) => number;
   readonly actionsDup2: (actions: Buffer, fd: number, target: number) => number;
   readonly actionsChdir: (actions: Buffer, path: Buffer) => number;
-  /** Missing in C libraries older than glibc 2.34; then descriptors that we were given ourselves are handed on. */
+  /**
+   * Missing in C libraries older than glibc 2.34; then our inherited descriptors are passed on.
+   */
   readonly actionsCloseFrom: ((actions: Buffer, from: number) => number) | undefined;
   readonly attributesInit: (attributes: Buffer) => number;
   readonly attributesSetFlags: (attributes: Buffer, flags: number) => number;
   readonly attributesSetSigmask: (attributes: Buffer, mask: Buffer) => number;
   readonly attributesSetSigdefault: (attributes: Buffer, set: Buffer) => number;
-  /** Where a buffer's memory lies. It stays there for as long as the buffer lives. */
+  /** Missing in musl. Returns 1 if it has returned memory to the system. */
+  readonly mallocTrim: ((keptBytes: number) => number) | undefined;
+  /** Returns the address of a buffer's memory, which is constant while the buffer lives. */
   readonly addressOf: (memory: Buffer) => bigint;
 }
 
-/** Looks the functions up among those the running program is linked with. @throws where one of them is missing. */
+/**
+ * Looks up the functions among those that the running program is linked with.
+ *
+ * koffi is loaded here and not at the start of the file. Without a binary or an installation only
+ * this function fails, and callers use the fallback.
+ *
+ * @throws when koffi or one of the functions is missing.
+ */
 export function loadLibc(): Libc {
+  // The package exports this type.
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
   const library = koffi.load(null);
-  // The prototypes below are those of the C library; koffi checks the arguments of every call against them.
-  const find = <F extends (...args: never[]) => number>(prototype: string): F => library.func(prototype) as unknown as F;
+  // The prototypes below are the C library's; koffi checks the arguments of every call against
+  // them.
+  const find = <F extends (...args: never[]) => number>(prototype: string): F =>
+    library.func(prototype) as unknown as F;
   return {
     pipe2: find('int pipe2(void *fds, int flags)'),
     socketpair: find('int socketpair(int domain, int type, int protocol, void *fds)'),
     close: find('int close(int fd)'),
     fcntl: find('int fcntl(int fd, int command, int argument)'),
     wait4: find('int wait4(int pid, void *status, int options, void *usage)'),
-    posixSpawn: find('int posix_spawn(void *pid, void *path, void *actions, void *attributes, void *argv, void *env)'),
+    posixSpawn: find(
+      'int posix_spawn(void *pid, void *path, void *actions, void *attributes, void *argv, void *env)',
+    ),
     actionsInit: find('int posix_spawn_file_actions_init(void *actions)'),
     actionsDestroy: find('int posix_spawn_file_actions_destroy(void *actions)'),
     actionsDup2: find('int posix_spawn_file_actions_adddup2(void *actions, int fd, int target)'),
     actionsChdir: find('int posix_spawn_file_actions_addchdir_np(void *actions, void *path)'),
-    actionsCloseFrom: optional(() => find('int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)')),
+    actionsCloseFrom: optional(() =>
+      find('int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)'),
+    ),
     attributesInit: find('int posix_spawnattr_init(void *attributes)'),
     attributesSetFlags: find('int posix_spawnattr_setflags(void *attributes, short flags)'),
     attributesSetSigmask: find('int posix_spawnattr_setsigmask(void *attributes, void *mask)'),
     attributesSetSigdefault: find('int posix_spawnattr_setsigdefault(void *attributes, void *set)'),
+    mallocTrim: optional(() => find('int malloc_trim(size_t kept)')),
     addressOf: (memory) => koffi.address(memory),
   };
 }
@@ -55,7 +84,7 @@ function optional<T>(find: () => T): T | undefined {
   try {
     return find();
   } catch {
-    // Not in this C library; the caller does without.
+    // This C library lacks it; the caller does without.
     return undefined;
   }
 }

@@ -2,12 +2,20 @@ import { isUtf8 } from 'node:buffer';
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
-import { systemErrorCode } from '#base/system-error';
-import { type Arg, type ChildExit, SpawnError, type SpawnedChild, type Spawner, type SpawnRequest } from './spawner.ts';
+import { systemErrorCode } from '#base/go/system-error';
+import {
+  type Arg,
+  type ChildExit,
+  SpawnError,
+  type SpawnedChild,
+  type Spawner,
+  type SpawnRequest,
+} from './spawner.ts';
 
 /**
- * Starts children with `node:child_process`: works everywhere, but forks (the event loop stands still for 1 ms and more, growing with
- * resident memory), knows no resource usage, hands out sockets only, and cannot pass bytes that are not UTF-8.
+ * Returns a spawner that uses `node:child_process`. It works everywhere, but it forks (blocks the
+ * event loop for 1 ms and more, growing with resident memory), reports no resource usage, provides
+ * only sockets, and cannot pass bytes that are not UTF-8.
  */
 export function createNodeSpawner(): Spawner {
   return { name: 'child_process', spawn: spawnChild };
@@ -18,7 +26,7 @@ function spawnChild(request: SpawnRequest): SpawnedChild {
   const options: SpawnOptions = {
     argv0: text(argv[0] ?? file),
     env: Object.fromEntries(Object.entries(request.env).map(([key, value]) => [key, text(value)])),
-    // A session of its own is also a process group of its own.
+    // A new session is also a new process group.
     detached: true,
     stdio: [stdin, stdout, stderr, ...Array.from({ length: request.extraPipes }, () => 'pipe' as const)],
     ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
@@ -26,21 +34,37 @@ function spawnChild(request: SpawnRequest): SpawnedChild {
   const child = spawn(file, argv.slice(1).map(text), options);
   const { pid } = child;
   if (pid === undefined) {
-    // Node tells the reason in a later event; the caller is to know now, so it is looked for in the file itself.
-    child.once('error', () => {});
+    // Node reports the reason in a later event; the caller needs it now, so it is derived from the
+    // file.
+    child.on('error', () => {});
     throw new SpawnError(file, refusal(file, request.cwd));
   }
-  // stdio beyond stdin can be typed no closer by node; a 'pipe' entry is always a duplex net.Socket.
+  // Node has no more precise type for stdio beyond stdin; a 'pipe' entry is always a duplex
+  // net.Socket.
   const streams = child.stdio as unknown as readonly (Duplex | null | undefined)[];
   const exited = new Promise<ChildExit>((resolve) => {
-    child.once('error', () => {});
-    child.once('exit', (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined, usage: undefined }));
+    child.on('error', () => {});
+    child.once('exit', (code, signal) =>
+      resolve({ code: code ?? undefined, signal: signal ?? undefined, usage: undefined }),
+    );
   });
-  const extra = streams.slice(3).filter((socket): socket is Duplex => socket !== null && socket !== undefined);
-  return { pid, stdin: streams[0] ?? undefined, stdout: streams[1] ?? undefined, stderr: streams[2] ?? undefined, extra, exited };
+  const extra = streams
+    .slice(3)
+    .filter((socket): socket is Duplex => socket !== null && socket !== undefined);
+  return {
+    pid,
+    stdin: streams[0] ?? undefined,
+    stdout: streams[1] ?? undefined,
+    stderr: streams[2] ?? undefined,
+    extra,
+    exited,
+  };
 }
 
-/** The error number behind a start that failed: a bad directory, a bad file, or (what is left) a lack of resources. */
+/**
+ * Returns the error of a failed start: an invalid directory, an invalid file, or otherwise a lack
+ * of resources.
+ */
 function refusal(file: string, cwd: string | undefined): string {
   try {
     if (cwd !== undefined && !statSync(cwd).isDirectory()) return 'ENOTDIR';

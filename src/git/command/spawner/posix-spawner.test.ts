@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { collectOutput } from '../collect-output.ts';
-import type { GitProcess } from '../git-process.ts';
-import { type ProgramOptions, spawnProgram } from '../spawn-program.ts';
+import type { GitProcess } from '../process/git-process.ts';
+import { type ProgramOptions, spawnProgram } from '../process/spawn-program.ts';
 import { createPosixSpawner } from './posix-spawner.ts';
 
 const directory = makeScratchDirectory('spawner');
@@ -38,9 +38,12 @@ test('a script may open /dev/stdout and /dev/stderr, which sockets do not allow'
 
 test('arguments and variables are bytes', async () => {
   const file = script('bytes', '#!/bin/sh\nprintf %s "$1$2$V"\n');
-  const output = await collectOutput(start(file, { args: [Buffer.of(0xe9, 0xff), ''], env: { V: Buffer.of(0xfe) } }), {
-    maxBytes: 100,
-  });
+  const output = await collectOutput(
+    start(file, { args: [Buffer.of(0xe9, 0xff), ''], env: { V: Buffer.of(0xfe) } }),
+    {
+      maxBytes: 100,
+    },
+  );
 
   assert.deepEqual(output, Buffer.of(0xe9, 0xff, 0xfe));
 });
@@ -80,9 +83,12 @@ test('many children at once leave no descriptor, no zombie', async () => {
 });
 
 test("node's own children and ours do not take each other's exit codes", async () => {
-  const ours = Array.from({ length: 20 }, (_, index) => start(script(`exit-${index}`, `#!/bin/sh\nexit ${index}\n`)));
+  const ours = Array.from({ length: 20 }, (_, index) =>
+    start(script(`exit-${index}`, `#!/bin/sh\nexit ${index}\n`)),
+  );
 
-  for (let index = 0; index < 5; index++) assert.equal(execFileSync('/bin/echo', ['node']).toString(), 'node\n');
+  for (let index = 0; index < 5; index++)
+    assert.equal(execFileSync('/bin/echo', ['node']).toString(), 'node\n');
 
   assert.deepEqual(await Promise.all(ours.map(async (run) => (await run.exited).code)), [...ours.keys()]);
 });
@@ -119,7 +125,9 @@ for (const { signal, word } of [
 }
 
 test('a group that ignores the request to end is killed after the grace', async () => {
-  const run = start(script('stubborn', '#!/bin/sh\ntrap "" TERM\necho ready\nwhile :; do sleep 1; done\n'), { killGraceMs: 100 });
+  const run = start(script('stubborn', '#!/bin/sh\ntrap "" TERM\necho ready\nwhile :; do sleep 1; done\n'), {
+    killGraceMs: 100,
+  });
   await new Promise((resolve) => run.stdout.once('readable', resolve));
 
   run.kill();

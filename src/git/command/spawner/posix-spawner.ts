@@ -4,7 +4,13 @@ import type { Duplex } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
 import { type Libc, loadLibc } from './libc.ts';
 import { Reaper } from './reaper.ts';
-import { type ChildStream, SpawnError, type SpawnedChild, type Spawner, type SpawnRequest } from './spawner.ts';
+import {
+  type ChildStream,
+  SpawnError,
+  type SpawnedChild,
+  type Spawner,
+  type SpawnRequest,
+} from './spawner.ts';
 import { cString, stringVector } from './string-vector.ts';
 
 // Linux, all architectures.
@@ -22,19 +28,22 @@ const STRUCT_BYTES = 1024;
 /** A `sigset_t`; the bits of an empty one are all zero. */
 const SIGSET_BYTES = 128;
 
-/** Descriptors of one start: the child's ends are closed right after it, ours too when it failed. */
+/**
+ * Descriptors of one start: the child's ends are closed right after it, and ours too if it failed.
+ */
 interface Plumbing {
-  /** Which descriptor becomes which in the child. */
+  /** Source and target of the child's descriptors. */
   readonly moves: { from: number; readonly to: number }[];
   readonly childEnds: number[];
   readonly ourEnds: Map<number, number>;
 }
 
 /**
- * Starts children with `posix_spawn` by FFI: the parent's memory is not copied, so a start costs the same however big the server
- * is. Linux only; the reasons and figures are in README.md.
+ * Returns a spawner that uses `posix_spawn` by FFI: the parent's memory is not copied, so the cost
+ * of a start does not depend on the server's size. Linux only; README.md has the reasons and
+ * figures.
  *
- * @throws where FFI or the C library does not have what it takes.
+ * @throws when FFI or the C library lacks a required function.
  */
 export function createPosixSpawner(): Spawner {
   if (process.platform !== 'linux') throw new Error(`posix_spawn by FFI is not used on ${process.platform}`);
@@ -42,7 +51,10 @@ export function createPosixSpawner(): Spawner {
   const reaper = new Reaper(libc);
   const attributes = createAttributes(libc);
   const devNull = openSync('/dev/null', 'r+');
-  return { name: 'posix_spawn', spawn: (request) => spawnChild(request, { libc, reaper, attributes, devNull }) };
+  return {
+    name: 'posix_spawn',
+    spawn: (request) => spawnChild(request, { libc, reaper, attributes, devNull }),
+  };
 }
 
 interface Tools {
@@ -57,7 +69,8 @@ function createAttributes(libc: Libc): Buffer {
   libc.attributesInit(attributes);
   libc.attributesSetFlags(attributes, SPAWN_FLAGS);
   libc.attributesSetSigmask(attributes, Buffer.alloc(SIGSET_BYTES));
-  // Every bit, and not sigfillset's: the C library leaves its two own signals out, and a child would start with these ignored.
+  // All bits, instead of sigfillset: that omits the C library's two internal signals, which the
+  // child would then ignore.
   libc.attributesSetSigdefault(attributes, Buffer.alloc(SIGSET_BYTES, 0xff));
   return attributes;
 }
@@ -84,13 +97,16 @@ function spawnChild(request: SpawnRequest, { libc, reaper, attributes, devNull }
   }
 }
 
-/** Makes the pipes and sockets of a child, all close-on-exec. Pipes and not sockets, because `> /dev/stderr` fails on a socket. */
+/**
+ * Creates the pipes and sockets of a child, all close-on-exec. Pipes are used because `>
+ * /dev/stderr` fails on a socket.
+ */
 function plumb(libc: Libc, request: SpawnRequest, plumbing: Plumbing, devNull: number): void {
   const standard: ChildStream[] = [request.stdin, request.stdout, request.stderr];
   for (const [to, stream] of standard.entries()) {
     if (stream === 'pipe') {
       const [readEnd, writeEnd] = pair(request.file, (fds) => libc.pipe2(fds, O_CLOEXEC));
-      // Where the kernel does not want to give as much, the pipe stays as it is.
+      // If the kernel refuses the size, the pipe is unchanged.
       if (request.pipeBytes !== undefined && to !== 2) libc.fcntl(readEnd, F_SETPIPE_SZ, request.pipeBytes);
       connect(plumbing, to, to === 0 ? readEnd : writeEnd, to === 0 ? writeEnd : readEnd);
     } else {
@@ -98,7 +114,9 @@ function plumb(libc: Libc, request: SpawnRequest, plumbing: Plumbing, devNull: n
     }
   }
   for (let index = 0; index < request.extraPipes; index++) {
-    const [theirs, ours] = pair(request.file, (fds) => libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+    const [theirs, ours] = pair(request.file, (fds) =>
+      libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds),
+    );
     connect(plumbing, 3 + index, theirs, ours);
   }
 }
@@ -109,7 +127,10 @@ function connect(plumbing: Plumbing, to: number, theirs: number, ours: number): 
   plumbing.ourEnds.set(to, ours);
 }
 
-/** @throws {SpawnError} EMFILE: in practice the only reason, and `errno` may have changed before we could read it. */
+/**
+ * Creates a pair of descriptors. @throws {SpawnError} EMFILE: in practice the only reason, and
+ * `errno` may have changed before we could read it.
+ */
 function pair(file: string, make: (fds: Int32Array) => number): [number, number] {
   const fds = new Int32Array(2);
   if (make(fds) !== 0) throw new SpawnError(file, 'EMFILE');
@@ -119,7 +140,7 @@ function pair(file: string, make: (fds: Int32Array) => number): [number, number]
 function layOutActions(libc: Libc, request: SpawnRequest, plumbing: Plumbing, actions: Buffer): void {
   const count = 3 + request.extraPipes;
   for (const move of plumbing.moves) {
-    // A source among the targets would be overwritten before it is its turn, so it moves out of the way.
+    // A source among the targets would be overwritten before its turn, so it is duplicated first.
     if (move.from < count && move.from !== move.to) {
       const copy = libc.fcntl(move.from, F_DUPFD_CLOEXEC, count);
       if (copy === -1) throw new SpawnError(request.file, 'EMFILE');
@@ -140,7 +161,9 @@ function variable([key, value]: [string, string | Uint8Array]): string | Buffer 
   return typeof value === 'string' ? `${key}=${value}` : Buffer.concat([Buffer.from(`${key}=`), value]);
 }
 
-/** Wraps our ends in streams and waits for the child. From here on the streams own the descriptors. */
+/**
+ * Wraps our ends in streams and waits for the child. From here on the streams own the descriptors.
+ */
 function adopt(pid: number, request: SpawnRequest, { ourEnds }: Plumbing, reaper: Reaper): SpawnedChild {
   const exited = reaper.wait(pid);
   const open = (to: number, readable: boolean, writable: boolean): Socket | undefined => {
@@ -154,5 +177,12 @@ function adopt(pid: number, request: SpawnRequest, { ourEnds }: Plumbing, reaper
     const socket = open(3 + index, true, true);
     if (socket !== undefined) extra.push(socket);
   }
-  return { pid, stdin: open(0, false, true), stdout: open(1, true, false), stderr: open(2, true, false), extra, exited };
+  return {
+    pid,
+    stdin: open(0, false, true),
+    stdout: open(1, true, false),
+    stderr: open(2, true, false),
+    extra,
+    exited,
+  };
 }

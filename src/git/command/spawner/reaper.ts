@@ -5,12 +5,15 @@ import type { ChildExit, ResourceUsage } from './spawner.ts';
 const WNOHANG = 1;
 /** Longer than `struct rusage` of any Linux (144 bytes). */
 const USAGE_WORDS = 32;
-/** A lost signal costs at most this; the timer also keeps the event loop alive while there are children. */
+/**
+ * Interval of a check, which limits the delay after a lost signal; the timer also keeps the event
+ * loop alive while there are children.
+ */
 const CHECK_MS = 1_000;
 
 /**
- * Waits for children that Node does not know. On SIGCHLD every child of ours is asked for by its own id, so Node's children are
- * left to Node.
+ * Waits for children that Node does not manage. On SIGCHLD it polls each of our children by its id,
+ * so Node's children remain Node's.
  */
 export class Reaper {
   readonly #libc: Libc;
@@ -24,7 +27,7 @@ export class Reaper {
     process.on('SIGCHLD', () => this.#reap());
   }
 
-  /** Resolves with how the child ended, once it has been reaped. */
+  /** Resolves with the child's exit once it has been reaped. */
   wait(pid: number): Promise<ChildExit> {
     this.#timer ??= setInterval(() => this.#reap(), CHECK_MS);
     return new Promise((resolve) => {
@@ -37,9 +40,11 @@ export class Reaper {
       const result = this.#libc.wait4(pid, this.#status, WNOHANG, this.#usage);
       if (result === 0) continue;
       this.#children.delete(pid);
-      // -1: somebody else has reaped it. It is gone, and that is all we know.
+      // -1: another caller has reaped it. Nothing else is known.
       resolve(
-        result === pid ? exitOf(this.#status[0] ?? 0, this.#usage) : { code: undefined, signal: undefined, usage: undefined },
+        result === pid
+          ? exitOf(this.#status[0] ?? 0, this.#usage)
+          : { code: undefined, signal: undefined, usage: undefined },
       );
     }
     if (this.#children.size > 0) return;
@@ -48,21 +53,24 @@ export class Reaper {
   }
 }
 
-/** Takes a wait status apart: the signal is in the low seven bits, the exit code in the next byte. */
+/** Decodes a wait status: the signal is in the low seven bits, the exit code in the next byte. */
 function exitOf(status: number, usage: BigInt64Array): ChildExit {
   const signal = status & 0x7f;
   if (signal === 0) return { code: (status >> 8) & 0xff, signal: undefined, usage: usageOf(usage) };
   return { code: undefined, signal: SIGNAL_NAMES.get(signal) ?? 'SIGKILL', usage: usageOf(usage) };
 }
 
-// The keys of os.constants.signals are the names of signals. Some have two, of which the first is the usual one (SIGABRT, SIGIOT).
+// The keys of os.constants.signals are the names of signals. Of two names, the first is the usual
+// one (SIGABRT, SIGIOT).
 const SIGNAL_NAMES = new Map(
   Object.entries(constants.signals)
     .reverse()
     .map(([name, number]) => [number, name as NodeJS.Signals]),
 );
 
-/** `struct rusage` of 64-bit Linux: two times of two words each, then fourteen counts. */
+/**
+ * Decodes `struct rusage` of 64-bit Linux: two times of two words each, then fourteen counters.
+ */
 function usageOf(words: BigInt64Array): ResourceUsage {
   const word = (index: number): number => Number(words[index] ?? 0n);
   return {

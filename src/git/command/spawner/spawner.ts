@@ -1,15 +1,18 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 
-/** One word of a command line or one value of an environment. Bytes are passed on as they are. */
+/** One word of a command line or one value of an environment. Bytes are passed on unchanged. */
 export type Arg = string | Uint8Array;
 
-/** Where a standard stream of a child leads: a stream of ours, `/dev/null`, or a descriptor that we own and keep owning. */
+/**
+ * Target of a standard stream: a stream of ours, `/dev/null`, or a descriptor that we continue to
+ * own.
+ */
 export type ChildStream = 'pipe' | 'ignore' | number;
 
 export interface SpawnRequest {
-  /** Absolute path of the executable. No shell and no search path. */
+  /** Absolute path of the executable, without a shell or a search path. */
   readonly file: string;
-  /** The whole argument vector, `argv[0]` included. Without NUL bytes (checked by the caller). */
+  /** The whole argument vector including `argv[0]`, without NUL bytes (checked by the caller). */
   readonly argv: readonly Arg[];
   /** The whole environment; nothing is inherited. */
   readonly env: Readonly<Record<string, Arg>>;
@@ -17,13 +20,16 @@ export interface SpawnRequest {
   readonly stdin: ChildStream;
   readonly stdout: ChildStream;
   readonly stderr: ChildStream;
-  /** Number of two-way sockets the child gets as descriptors 3, 4, … */
+  /** Number of two-way sockets that the child gets as descriptors 3, 4, … */
   readonly extraPipes: number;
-  /** What the kernel may hold in the pipes of standard input and output; the system's own measure (64 KiB) when not given. */
+  /** Size of the pipes of standard input and output; default: the system's size (64 KiB). */
   readonly pipeBytes?: number | undefined;
 }
 
-/** What a child used, as the kernel counted it. Only ways to start that can call `wait4` know it. */
+/**
+ * Resource usage of a child as counted by the kernel. Only spawners that can call `wait4` provide
+ * it.
+ */
 export interface ResourceUsage {
   readonly userMs: number;
   readonly systemMs: number;
@@ -37,14 +43,14 @@ export interface ResourceUsage {
   readonly involuntarySwitches: number;
 }
 
-/** How a child ended: an exit code or the name of the signal (`SIGTERM`), never both. */
+/** The exit of a child: an exit code or the name of the signal (`SIGTERM`), never both. */
 export interface ChildExit {
   readonly code: number | undefined;
   readonly signal: NodeJS.Signals | undefined;
   readonly usage: ResourceUsage | undefined;
 }
 
-/** A started child. It leads a process group of its own. */
+/** A started child, which leads its own process group. */
 export interface SpawnedChild {
   readonly pid: number;
   readonly stdin: Writable | undefined;
@@ -55,18 +61,25 @@ export interface SpawnedChild {
   readonly exited: Promise<ChildExit>;
 }
 
-/** The one interface for starting processes. Which implementation runs is decided once (see README.md in this folder). */
+/**
+ * The interface for starting processes. The implementation is chosen once (see README.md in this
+ * folder).
+ */
 export interface Spawner {
   readonly name: 'posix_spawn' | 'child_process';
   /**
-   * Starts a child synchronously, with the default signal mask and dispositions, and with none of our descriptors but those asked for.
+   * Starts a child synchronously, with the default signal mask and dispositions, and with only the
+   * requested descriptors.
    *
    * @throws {SpawnError} when the kernel refuses.
    */
   spawn(request: SpawnRequest): SpawnedChild;
 }
 
-/** The kernel refused to start a program. The text has the form that operators know: `fork/exec <file>: no such file or directory`. */
+/**
+ * The kernel refused to start a program. The text has the usual form: `fork/exec <file>: no such
+ * file or directory`.
+ */
 export class SpawnError extends Error {
   override readonly name = 'SpawnError';
   /** `ENOENT`, `EACCES`, `EAGAIN` … */

@@ -1,6 +1,6 @@
 import type { Arg } from './spawner.ts';
 
-/** A NUL-terminated copy of a word. */
+/** Returns a NUL-terminated copy of a word. */
 export function cString(word: Arg): Buffer {
   const bytes = typeof word === 'string' ? Buffer.from(word) : word;
   const copy = Buffer.allocUnsafeSlow(bytes.length + 1);
@@ -10,9 +10,10 @@ export function cString(word: Arg): Buffer {
 }
 
 /**
- * Lays out words as C wants an argument vector: pointers, a null pointer, and the words they point to, all in one buffer.
+ * Arranges words as a C argument vector: pointers, a null pointer, and the words, all in one
+ * buffer.
  *
- * @param addressOf gives the address of the buffer, which must stay where it is for as long as the vector is used.
+ * @param addressOf returns the address of the buffer, which must not move while the vector is used.
  */
 export function stringVector(words: readonly Arg[], addressOf: (memory: Buffer) => bigint): Buffer {
   const encoded = words.map((word) => (typeof word === 'string' ? Buffer.from(word) : word));

@@ -17,7 +17,14 @@ function parse(chunks: readonly Buffer[]): Found[] {
   const found: Found[] = [];
   const parser = new FrameParser({
     frame: (type, flags, streamId, length) => {
-      found.push({ type, flags, streamId, length, payload: '', isWhole: type !== FRAME_TYPE.data || length === 0 });
+      found.push({
+        type,
+        flags,
+        streamId,
+        length,
+        payload: '',
+        isWhole: type !== FRAME_TYPE.data || length === 0,
+      });
     },
     payload: (piece, isLast) => {
       const frame = found.at(-1);
@@ -41,7 +48,7 @@ const frames = fc.array(
   { maxLength: 12 },
 );
 
-test('any frames cut at any places are found again', () => {
+test('frames are parsed wherever the bytes are split', () => {
   fc.assert(
     fc.property(frames, fc.array(fc.nat(40), { minLength: 1, maxLength: 40 }), (sent, cuts) => {
       const bytes = Buffer.concat(
@@ -74,7 +81,7 @@ test('any frames cut at any places are found again', () => {
   );
 });
 
-test('payload is a view on what came in', () => {
+test('payload is a view of the input', () => {
   const chunk = Buffer.concat([encodeHeader(FRAME_TYPE.data, 0, 1, 5), Buffer.from('hello')]);
   const pieces: Buffer[] = [];
 

@@ -1,17 +1,23 @@
 import { FRAME_TYPE, HEADER_BYTES } from './frame.ts';
 import { YamuxError } from './yamux-error.ts';
 
-/** Takes what the parser finds. */
+/** Receiver of parsed frames. */
 export interface FrameSink {
-  /** A header. For data frames the payload follows in `payload` calls that sum up to `length`. Throws to stop the session. */
+  /**
+   * Handles a header. For data frames the payload follows in `payload` calls that sum up to
+   * `length`. Throws to stop the session.
+   */
   frame(type: number, flags: number, streamId: number, length: number): void;
-  /** A piece of the running data frame's payload: a view on the chunk that came from the connection. `isLast`: the frame is whole. */
+  /**
+   * Handles a piece of the current data frame's payload: a view of the connection's chunk. `isLast`
+   * marks the end of the frame.
+   */
   payload(piece: Buffer, isLast: boolean): void;
 }
 
 /**
- * Cuts the bytes of a connection into frames as they arrive, at any boundary, without copying payload and without holding
- * more than the 11 bytes of an incomplete header.
+ * Splits the bytes of a connection into frames as they arrive, at any boundary. It copies no
+ * payload and buffers at most the 11 bytes of an incomplete header.
  */
 export class FrameParser {
   readonly #sink: FrameSink;
@@ -23,14 +29,20 @@ export class FrameParser {
     this.#sink = sink;
   }
 
-  /** @throws {YamuxError} reason `protocol` for a wrong version or type, and whatever the sink throws. */
+  /**
+   * Parses the next chunk. @throws {YamuxError} reason `protocol` for a wrong version or type; any
+   * error of the sink.
+   */
   write(chunk: Buffer): void {
     let offset = 0;
     while (offset < chunk.length) {
       if (this.#payloadLeft > 0) {
         const end = Math.min(offset + this.#payloadLeft, chunk.length);
         this.#payloadLeft -= end - offset;
-        this.#sink.payload(offset === 0 && end === chunk.length ? chunk : chunk.subarray(offset, end), this.#payloadLeft === 0);
+        this.#sink.payload(
+          offset === 0 && end === chunk.length ? chunk : chunk.subarray(offset, end),
+          this.#payloadLeft === 0,
+        );
         offset = end;
       } else if (this.#partialBytes === 0 && chunk.length - offset >= HEADER_BYTES) {
         this.#header(chunk, offset);

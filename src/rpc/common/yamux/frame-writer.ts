@@ -1,34 +1,45 @@
 import type { Duplex } from 'node:stream';
 import { encodeHeader, FRAME_TYPE, HEADER_BYTES } from './frame.ts';
 
-/** Bytes that may wait in the connection before streams have to wait: two large frames. Small, so that streams take turns and a stall shows. */
+/**
+ * Bytes queued in the connection above which streams must wait: two large frames. A small limit
+ * lets streams take turns and makes a stall visible.
+ */
 const QUEUE_LIMIT_BYTES = 128 * 1024;
 
-/** Bytes that may wait in the connection before we stop reading: only a peer that asks without reading gets this far. */
+/**
+ * Bytes queued in the connection above which we stop reading. Only a peer that sends requests
+ * without reading gets this far.
+ */
 const FLOOD_LIMIT_BYTES = 256 * 1024;
 
-/** How often a connection that took nothing is looked at before it is given up. */
+/** Number of checks of a stalled connection before it is closed. */
 const LOOKS = 2;
 
-/** Somebody with payload to send. */
+/** A source of payload. */
 export interface FrameSource {
-  /** Sends at most one frame. Answers whether it could send another at once. */
+  /** Sends at most one frame. Returns whether another one is ready. */
   sendFrame(): boolean;
 }
 
 /**
- * The way out of a session. Frames of one tick leave together in one `writev`; payload is never copied. Frames without payload leave with
- * the next payload, or at the end of the event loop's turn: most of them are followed by some (a SYN by what the stream is for, a FIN by the call's
- * status). When the connection is full, sources queue up and get one frame each in turn. Control frames do not wait for that.
+ * Writes the frames of a session. Frames of one tick are sent together in one `writev`; payload is
+ * never copied. Frames without payload are sent with the next payload, or at the end of the event
+ * loop's turn, because payload usually follows (the purpose of a stream after a SYN, the status of
+ * a call before a FIN). When the connection is full, sources queue and send one frame each in turn.
+ * Control frames do not wait for that.
  */
 export class FrameWriter {
   readonly #connection: Duplex;
   readonly #timeoutMs: number;
   readonly #onStuck: () => void;
+  readonly #onWritten: ((bytes: number) => void) | undefined;
   readonly #waiting: Set<FrameSource> = new Set();
   #isBlocked = false;
   #writtenBytes = 0;
-  /** What the connection had taken at the timer's last look, and how many looks ago that changed. */
+  /**
+   * Bytes that the connection had accepted at the last check, and the number of checks since then.
+   */
   #takenBytes = 0;
   #idleLooks = 0;
   #isCorked = false;
@@ -36,11 +47,18 @@ export class FrameWriter {
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `onStuck` is called once when the connection took nothing for `timeoutMs` (up to half more) while bytes waited. */
-  constructor(connection: Duplex, options: { timeoutMs: number; onStuck: () => void }) {
+  /**
+   * Creates a writer. `onStuck` is called once if the connection accepts nothing for `timeoutMs`
+   * (up to half more) while bytes wait, `onWritten` for each frame.
+   */
+  constructor(
+    connection: Duplex,
+    options: { timeoutMs: number; onStuck: () => void; onWritten?: (bytes: number) => void },
+  ) {
     this.#connection = connection;
     this.#timeoutMs = options.timeoutMs;
     this.#onStuck = options.onStuck;
+    this.#onWritten = options.onWritten;
     connection.on('drain', this.#onDrain);
   }
 
@@ -51,20 +69,25 @@ export class FrameWriter {
     this.#wrote(this.#connection.write(encodeHeader(type, flags, streamId, length)), HEADER_BYTES);
   }
 
-  /** Sends a data frame. `onSent` is called when the connection has taken the last piece. */
-  data(streamId: number, pieces: readonly Buffer[], length: number, onSent?: (error?: Error | null) => void): void {
+  /** Sends a data frame. `onSent` is called when the connection has accepted the last piece. */
+  data(
+    streamId: number,
+    pieces: readonly Buffer[],
+    length: number,
+    onSent?: (error?: Error | null) => void,
+  ): void {
     if (this.#isClosed) return;
     this.#cork();
     this.#uncorkInThisTick();
-    let hasRoom = this.#connection.write(encodeHeader(FRAME_TYPE.data, 0, streamId, length));
+    let isWritable = this.#connection.write(encodeHeader(FRAME_TYPE.data, 0, streamId, length));
     const last = pieces.length - 1;
     for (let index = 0; index <= last; index += 1) {
-      hasRoom = this.#connection.write(pieces[index], index === last ? onSent : undefined);
+      isWritable = this.#connection.write(pieces[index], index === last ? onSent : undefined);
     }
-    this.#wrote(hasRoom, HEADER_BYTES + length);
+    this.#wrote(isWritable, HEADER_BYTES + length);
   }
 
-  /** Lets `source` send as much as the connection takes, and the rest in its turn. */
+  /** Lets `source` send as much as the connection accepts, and the rest in its turn. */
   pump(source: FrameSource): void {
     while (!this.#isBlocked) {
       if (!source.sendFrame()) return;
@@ -72,12 +95,12 @@ export class FrameWriter {
     if (!this.#isClosed) this.#waiting.add(source);
   }
 
-  /** Forgets a source that waits for its turn. */
+  /** Removes a source from the queue. */
   drop(source: FrameSource): void {
     this.#waiting.delete(source);
   }
 
-  /** Nothing is written from here on. What the connection already took still leaves. */
+  /** Stops writing. Bytes that the connection has accepted are still sent. */
   close(): void {
     this.#isClosed = true;
     this.#waiting.clear();
@@ -106,11 +129,12 @@ export class FrameWriter {
     this.#connection.uncork();
   };
 
-  #wrote(hasRoom: boolean, bytes: number): void {
+  #wrote(isWritable: boolean, bytes: number): void {
+    this.#onWritten?.(bytes);
     this.#writtenBytes += bytes;
-    // One timer for many writes: it runs on its own and stops when nothing waits.
+    // One timer serves many writes: it restarts itself and stops when nothing waits.
     this.#timer ??= setTimeout(this.#onTimer, this.#timeoutMs / LOOKS).unref();
-    if (hasRoom) return;
+    if (isWritable) return;
     const queuedBytes = this.#connection.writableLength;
     if (queuedBytes >= QUEUE_LIMIT_BYTES) this.#isBlocked = true;
     if (queuedBytes > FLOOD_LIMIT_BYTES) this.#connection.pause();
@@ -120,7 +144,8 @@ export class FrameWriter {
     this.#isBlocked = false;
     if (this.#connection.isPaused()) this.#connection.resume();
     for (const source of this.#waiting) {
-      // A set iterates in insertion order and sees what is added behind: delete and add is "to the back of the queue".
+      // A set iterates in insertion order and includes entries added during the iteration, so
+      // delete and add moves to the back of the queue.
       this.#waiting.delete(source);
       if (source.sendFrame()) this.#waiting.add(source);
       if (this.#isBlocked) return;

@@ -4,14 +4,17 @@ import fc from 'fast-check';
 import { sessionPair, sessionWithRawPeer, settle } from '#testkit/raw-yamux-peer';
 import { encodeHeader, FRAME_TYPE } from './frame.ts';
 
-/** Fixed, so that a failure can be seen again; fast-check prints the input that fails. */
+/** Fixed, so that a failure can be reproduced; fast-check prints the failing input. */
 const SEED = 20_240_601;
 const WINDOW_BYTES = 256 * 1024;
 
-/** Frames that are nearly right: small ids, real types and flags, now and then nonsense. */
+/** Nearly valid frames: small ids, real types and flags, and sometimes random values. */
 const frame = fc.record({
   type: fc.oneof({ arbitrary: fc.nat(3), weight: 20 }, { arbitrary: fc.nat(255), weight: 1 }),
-  flags: fc.oneof({ arbitrary: fc.constantFrom(0, 0, 1, 2, 4, 8), weight: 10 }, { arbitrary: fc.nat(0xffff), weight: 1 }),
+  flags: fc.oneof(
+    { arbitrary: fc.constantFrom(0, 0, 1, 2, 4, 8), weight: 10 },
+    { arbitrary: fc.nat(0xffff), weight: 1 },
+  ),
   id: fc.oneof({ arbitrary: fc.nat(8), weight: 20 }, { arbitrary: fc.nat(0xffff_ffff), weight: 1 }),
   length: fc.oneof({ arbitrary: fc.nat(3000), weight: 20 }, { arbitrary: fc.nat(0xffff_ffff), weight: 1 }),
 });
@@ -34,18 +37,18 @@ async function feed(bytes: Buffer, role: 'client' | 'server'): Promise<void> {
   if (session.isEnded) assert.equal(session.streamCount, 0);
   session.destroy();
   await session.closed;
-  own.resume(); // what came with a FIN may be read after the end
+  own.resume(); // data that came with a FIN may be read after the end
   await settle();
   assert.equal(own.destroyed, true);
 }
 
 for (const role of ['client', 'server'] as const) {
-  test(`as ${role}, bytes without sense end the session at worst`, async () => {
+  test(`as ${role}, random bytes at most end the session`, async () => {
     const property = fc.asyncProperty(garbage, (bytes) => feed(Buffer.from(bytes), role));
     await fc.assert(property, { numRuns: 150, seed: SEED });
   });
 
-  test(`as ${role}, any sequence of half-right frames ends the session at worst`, async () => {
+  test(`as ${role}, any sequence of nearly valid frames at most ends the session`, async () => {
     const property = fc.asyncProperty(fc.array(frame, { maxLength: 40 }), (frames) => {
       const bytes = frames.map(({ type, flags, id, length }) =>
         Buffer.concat([

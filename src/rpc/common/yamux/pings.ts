@@ -7,20 +7,23 @@ interface Pending {
   readonly timer: NodeJS.Timeout;
 }
 
-/** Pings of ours that wait for their answer. */
+/** Pings that wait for their response. */
 export class Pings {
   readonly #send: (value: number) => void;
   readonly #timeoutMs: number;
   readonly #pending = new Map<number, Pending>();
   #nextValue = 0;
 
-  /** `send` puts a question with this value on the wire. */
+  /** Creates the list. `send` writes a ping with this value. */
   constructor(send: (value: number) => void, timeoutMs: number) {
     this.#send = send;
     this.#timeoutMs = timeoutMs;
   }
 
-  /** The round trip in milliseconds. @throws {YamuxError} `ping-timeout`, or what `fail` was called with */
+  /**
+   * Returns the round trip in milliseconds. @throws {YamuxError} `ping-timeout`, or the error given
+   * to `fail`
+   */
   async ping(): Promise<number> {
     const value = this.#nextValue;
     this.#nextValue = (value + 1) >>> 0;
@@ -34,7 +37,7 @@ export class Pings {
     return await promise;
   }
 
-  /** An answer came. One that nobody waits for is ignored. */
+  /** Handles a response. An unexpected one is ignored. */
   answered(value: number): void {
     const ping = this.#pending.get(value);
     if (ping === undefined) return;
@@ -43,7 +46,7 @@ export class Pings {
     ping.resolve(performance.now() - ping.sentAt);
   }
 
-  /** No answer will come any more. */
+  /** Fails all pings: no further response can arrive. */
   fail(error: Error): void {
     for (const { timer, reject } of this.#pending.values()) {
       clearTimeout(timer);

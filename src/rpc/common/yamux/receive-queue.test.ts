@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ReceiveQueue } from './receive-queue.ts';
 
-test('bytes come out in the order they went in, whatever the pieces and the pace', () => {
+test('bytes are read in order, whatever the pieces and the pace', () => {
   const steps = fc.array(fc.oneof(fc.nat(20_000), fc.constant(undefined)), { maxLength: 60 });
   fc.assert(
     fc.property(steps, (sizes) => {
@@ -29,7 +29,7 @@ test('bytes come out in the order they went in, whatever the pieces and the pace
   );
 });
 
-test('a flood of tiny pieces is gathered in few blocks', () => {
+test('a flood of tiny pieces is collected in few blocks', () => {
   const queue = new ReceiveQueue();
   const chunk = Buffer.alloc(64 * 1024);
   for (let at = 0; at < chunk.length; at += 1) queue.push(chunk.subarray(at, at + 1));

@@ -1,12 +1,16 @@
-/** Payload below this is copied together while it waits, so that it does not hold the connection's whole 64 KiB chunk. */
+/**
+ * Payload below this size is copied together while it waits, so that it does not keep the
+ * connection's whole 64 KiB chunk.
+ */
 const COPY_BELOW_BYTES = 4096;
 
-/** Size of the blocks that small payload is gathered in. */
+/** Size of the blocks that collect small payload. */
 const BLOCK_BYTES = 16 * 1024;
 
 /**
- * Bytes that arrived before the application wanted them, in order. The number of bytes is bounded by the stream's window;
- * what each byte costs is bounded here: a peer that sends one byte a frame fills blocks, not millions of small views.
+ * Received bytes in order, until the application reads them. The stream's window bounds their
+ * number. This class bounds the memory per byte: a peer that sends one byte per frame fills blocks
+ * instead of millions of small views.
  */
 export class ReceiveQueue {
   #pieces: Buffer[] = [];
@@ -31,7 +35,7 @@ export class ReceiveQueue {
     this.#blockUsed += piece.copy(this.#block, this.#blockUsed);
   }
 
-  /** The oldest piece, `undefined` when nothing waits. The caller owns it. */
+  /** Returns the oldest piece, or `undefined`. The caller owns it. */
   shift(): Buffer | undefined {
     if (this.#first === this.#pieces.length) this.#sealBlock();
     const piece = this.#pieces[this.#first];

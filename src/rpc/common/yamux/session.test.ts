@@ -10,7 +10,7 @@ import { YAMUX_SERVER } from './settings.ts';
 const MIB = 1024 * 1024;
 const WINDOW = FRAME_TYPE.windowUpdate;
 
-test('a client counts odd ids, says how much more than the initial window it takes, and sends before the ACK', async () => {
+test('a client uses odd ids, grants more than the initial window, and sends before the ACK', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'client', maxStreamWindowBytes: MIB });
 
   const first = await session.open();
@@ -21,7 +21,7 @@ test('a client counts odd ids, says how much more than the initial window it tak
   assert.deepEqual(peer.take(), ['window:SYN 1 +786432', 'data 1 early', 'window:SYN 3 +786432']);
 });
 
-test('a server counts even ids', async () => {
+test('a server uses even ids', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'server' });
 
   await session.open();
@@ -30,7 +30,7 @@ test('a server counts even ids', async () => {
   assert.deepEqual(peer.take(), ['window:SYN 2 +0']);
 });
 
-test('a stream is acknowledged when it is accepted, with the room that is left', async () => {
+test('a stream is acknowledged when it is accepted, with the remaining window', async () => {
   const { session, peer } = sessionWithRawPeer(YAMUX_SERVER);
 
   peer.frame(WINDOW, FLAG.syn, 1, 0);
@@ -54,7 +54,7 @@ test('a SYN may come on a data frame', async () => {
   assert.equal(String(stream?.read()), 'at once');
 });
 
-test('one stream more than the backlog is reset, the others live', async () => {
+test('one stream beyond the backlog is reset, and the others continue', async () => {
   const { session, peer } = sessionWithRawPeer(YAMUX_SERVER);
 
   peer.frame(WINDOW, FLAG.syn, 1, 0);
@@ -67,7 +67,7 @@ test('one stream more than the backlog is reset, the others live', async () => {
   assert.equal(session.streamCount, 1);
 });
 
-test('a waiting stream that its peer resets makes room in the backlog', async () => {
+test('a waiting stream that its peer resets frees space in the backlog', async () => {
   const { session, peer } = sessionWithRawPeer(YAMUX_SERVER);
 
   peer.frame(WINDOW, FLAG.syn, 1, 0);
@@ -96,7 +96,7 @@ for (const { name, answer } of [
   });
 }
 
-test('a peer that opens streams without end that nobody accepts is sent away', async () => {
+test('a peer that keeps opening streams that nobody accepts is disconnected', async () => {
   for (const flag of [FLAG.syn, FLAG.rst]) {
     const { session, peer } = sessionWithRawPeer({ role: 'server', acceptBacklog: 1 });
     let id = 1;
@@ -113,7 +113,7 @@ test('a peer that opens streams without end that nobody accepts is sent away', a
   }
 });
 
-test('an open that waits can be given up and leaves its place', async () => {
+test('a waiting open can be aborted and frees its place', async () => {
   const { session, peer } = sessionWithRawPeer(YAMUX_SERVER);
   const controller = new AbortController();
 
@@ -127,7 +127,7 @@ test('an open that waits can be given up and leaves its place', async () => {
   assert.equal((await third).id, 4);
 });
 
-test('a stream of ours that is not acknowledged in time ends the session', async () => {
+test('an own stream that is not acknowledged in time ends the session', async () => {
   const { session } = sessionWithRawPeer({ role: 'client', streamOpenTimeoutMs: 5 });
 
   await session.open();
@@ -156,7 +156,7 @@ test('pings are answered with their value', async () => {
   assert.deepEqual(peer.take(), ['ping:ACK 3735928559']);
 });
 
-test('a ping of ours measures the way to the peer and back', async () => {
+test('a ping measures the round trip to the peer', async () => {
   const { client } = sessionPair();
 
   const [first, second] = await Promise.all([client.ping(), client.ping()]);
@@ -164,20 +164,23 @@ test('a ping of ours measures the way to the peer and back', async () => {
   assert.ok(first >= 0 && second >= 0);
 });
 
-test('a ping that nobody answers fails', async () => {
+test('a ping without a response fails', async () => {
   const { session } = sessionWithRawPeer({ role: 'client', connectionWriteTimeoutMs: 5 });
 
   await assert.rejects(session.ping(), { name: 'YamuxError', reason: 'ping-timeout' });
   assert.equal(session.isEnded, false);
 });
 
-test('after the peer went away nothing is opened, what is open goes on', async () => {
+test("after the peer's go away nothing is opened, and open streams continue", async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'client', acceptBacklog: 1 });
 
   const stream = await session.open();
   const waiting = session.open();
   peer.frame(FRAME_TYPE.goAway, 0, 0, GO_AWAY.normal);
-  await assert.rejects(waiting, { reason: 'remote-go-away', message: 'remote end is not accepting connections' });
+  await assert.rejects(waiting, {
+    reason: 'remote-go-away',
+    message: 'remote end is not accepting connections',
+  });
   await assert.rejects(session.open(), { reason: 'remote-go-away' });
   peer.data(1, 'still here', FLAG.ack);
   await settle();
@@ -256,7 +259,7 @@ test('frames of unknown streams are ignored and their payload is discarded', asy
   assert.equal(session.isEnded, false);
 });
 
-test('close says go away, resets new streams, and ends when the open ones are done', async () => {
+test('close sends go away, resets new streams, and ends when the open ones are done', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'server' });
   peer.frame(WINDOW, FLAG.syn, 1, 0);
   const stream = await session.accept();
@@ -279,7 +282,7 @@ test('close says go away, resets new streams, and ends when the open ones are do
   assert.equal(peer.hasEnded, true);
 });
 
-test('when the connection vanishes everything that waits is told', async () => {
+test('when the connection is lost, every waiting call fails', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'client', acceptBacklog: 1 });
   const stream = await session.open();
   const waitingOpen = session.open();
@@ -296,7 +299,7 @@ test('when the connection vanishes everything that waits is told', async () => {
   await session.closed;
 });
 
-test('a peer that takes no bytes is given up', async () => {
+test('a peer that accepts no bytes is disconnected', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'client', connectionWriteTimeoutMs: 10 });
   peer.connection.pause();
 
@@ -307,7 +310,7 @@ test('a peer that takes no bytes is given up', async () => {
   assert.equal(session.error?.message, 'connection write timeout');
 });
 
-test('a peer that asks without reading answers is no longer read', async () => {
+test('a peer that sends requests without reading is no longer read', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'server', connectionWriteTimeoutMs: 1000 });
   peer.connection.pause();
 

@@ -8,38 +8,40 @@ import { YamuxStream } from './stream.ts';
 import { Waiters } from './waiters.ts';
 import { YamuxError } from './yamux-error.ts';
 
-/** Ids end here; a session that used them up opens no more. */
+/** The last stream id; a session that reaches it opens no more streams. */
 const LAST_STREAM_ID = 0xffff_fffd;
 
 /**
- * Streams of the peer that nobody accepted: refused because the backlog was full, or reset in it. More than this is a flood: clients of
- * Gitaly open one stream, and Gitaly waits for the ACK of each stream before it opens another.
+ * Limit of the peer's streams that were never accepted: refused because the backlog was full, or
+ * reset in it. More than this is a flood: Gitaly's clients open one stream, and Gitaly waits for
+ * the ACK of each stream before it opens another.
  */
 const MAX_UNACCEPTED_STREAMS = 1000;
 
-/** How long a connection may take to carry our last frame (a go away) before it is cut. */
-const LAST_WORD_MS = 1000;
+/** Time for the connection to send our last frame (a go away) before it is destroyed. */
+const DRAIN_MS = 1000;
 
 /**
- * Many streams over one connection, wire-compatible with hashicorp/yamux (version 0), both roles. See README.md.
+ * Many streams over one connection, wire-compatible with hashicorp/yamux (version 0), both roles.
+ * See README.md.
  *
- * The session owns the connection: it ends or destroys it. It never throws for what the peer does; it ends, `closed` resolves
- * and `error` says why.
+ * The session owns the connection and closes it. It never throws for errors of the peer: it ends,
+ * `closed` resolves, and `error` has the reason.
  */
 export class YamuxSession {
-  /** Resolves, never rejects, when the session has ended, for whatever reason. */
+  /** Resolves when the session has ended, for any reason; never rejects. */
   readonly closed: Promise<void>;
   readonly settings: YamuxSettings;
   readonly writer: FrameWriter;
   readonly #connection: Duplex;
   readonly #parser: FrameParser;
   readonly #streams = new Map<number, YamuxStream>();
-  /** Own streams without ACK, with the timer that gives the session up. Size ≤ acceptBacklog. */
+  /** Own streams without ACK, each with the timer that ends the session. Size ≤ acceptBacklog. */
   readonly #unacknowledged = new Map<number, NodeJS.Timeout>();
   readonly #openWaiters = new Waiters<void>();
-  /** Streams of the peer that nobody accepted. Size ≤ acceptBacklog. */
+  /** Streams of the peer that wait for `accept`. Size ≤ acceptBacklog. */
   readonly #backlog = new Set<YamuxStream>();
-  /** Streams of the peer that ended without being accepted. */
+  /** Number of the peer's streams that ended without being accepted. */
   #unaccepted = 0;
   readonly #acceptWaiters = new Waiters<YamuxStream | undefined>();
   readonly #pings: Pings;
@@ -61,6 +63,7 @@ export class YamuxSession {
     this.#resolveClosed = resolve;
     this.writer = new FrameWriter(connection, {
       timeoutMs: this.settings.connectionWriteTimeoutMs,
+      onWritten: (bytes) => this.settings.onTransfer?.('write', bytes),
       onStuck: () => this.destroy(new YamuxError('write-timeout', 'connection write timeout')),
     });
     this.#pings = new Pings(
@@ -72,11 +75,11 @@ export class YamuxSession {
     connection.on('end', () => this.#onConnectionEnd());
     connection.on('close', () => this.#end(new YamuxError('session-closed', 'session shutdown')));
     connection.on('data', this.#onData);
-    // It may have ended before anybody listened.
+    // It may have ended before the listener was added.
     if (connection.readableEnded || connection.destroyed) process.nextTick(() => this.#onConnectionEnd());
   }
 
-  /** Why the session ended; `undefined` while it lives and after a proper end. */
+  /** The reason why the session ended; `undefined` while it runs and after a proper end. */
   get error(): Error | undefined {
     return this.#error;
   }
@@ -85,16 +88,17 @@ export class YamuxSession {
     return this.#isEnded;
   }
 
-  /** Streams that either side has not finished. */
+  /** Number of streams that are not closed on both sides. */
   get streamCount(): number {
     return this.#streams.size;
   }
 
   /**
-   * Opens a stream. Resolves as soon as the SYN is on its way: the peer may take its time to accept, data may be written
-   * before. Waits while `acceptBacklog` own streams are unacknowledged.
+   * Opens a stream. Resolves when the SYN is sent; data may be written before the peer accepts.
+   * Waits while `acceptBacklog` own streams are unacknowledged.
    *
-   * @throws {YamuxError} `session-closed`, `remote-go-away`, `ids-exhausted`; the abort reason when `signal` fires first.
+   * @throws {YamuxError} `session-closed`, `remote-go-away`, `ids-exhausted`; the abort reason when
+   *   `signal` fires first.
    */
   async open(options: { signal?: AbortSignal } = {}): Promise<YamuxStream> {
     options.signal?.throwIfAborted();
@@ -107,12 +111,18 @@ export class YamuxSession {
     const stream = new YamuxStream(this, this.#nextStreamId);
     this.#nextStreamId += 2;
     this.#streams.set(stream.id, stream);
-    this.#unacknowledged.set(stream.id, setTimeout(() => this.#onOpenTimeout(stream), this.settings.streamOpenTimeoutMs).unref());
+    this.#unacknowledged.set(
+      stream.id,
+      setTimeout(() => this.#onOpenTimeout(stream), this.settings.streamOpenTimeoutMs).unref(),
+    );
     stream.announce(FLAG.syn);
     return stream;
   }
 
-  /** The next stream of the peer, in the order of their SYNs; `undefined` when the session ended. */
+  /**
+   * Returns the next stream of the peer, in the order of their SYNs; `undefined` when the session
+   * has ended.
+   */
   async accept(options: { signal?: AbortSignal } = {}): Promise<YamuxStream | undefined> {
     options.signal?.throwIfAborted();
     const [waiting] = this.#backlog;
@@ -125,20 +135,23 @@ export class YamuxSession {
     return await this.#acceptWaiters.wait(options.signal);
   }
 
-  /** The peer's streams until the session ends. */
+  /** Yields the peer's streams until the session ends. */
   async *[Symbol.asyncIterator](): AsyncGenerator<YamuxStream, void, undefined> {
     for (let stream = await this.accept(); stream !== undefined; stream = await this.accept()) yield stream;
   }
 
-  /** Round trip in milliseconds. @throws {YamuxError} `ping-timeout` after `connectionWriteTimeoutMs`, `session-closed`. */
+  /**
+   * Measures the round trip in milliseconds. @throws {YamuxError} `ping-timeout` after
+   * `connectionWriteTimeoutMs`, `session-closed`.
+   */
   async ping(): Promise<number> {
     if (this.#isEnded) throw this.#closedError();
     return await this.#pings.ping();
   }
 
   /**
-   * Ends in order: says go away, lets the open streams finish, then ends the connection. The peer's new streams are reset.
-   * Resolves with `closed`.
+   * Closes in order: sends go away, lets the open streams finish, then ends the connection. New
+   * streams of the peer are reset. Resolves with `closed`.
    */
   async close(): Promise<void> {
     if (!this.#isEnded && !this.#isLocalGoAway) {
@@ -150,13 +163,13 @@ export class YamuxSession {
     await this.closed;
   }
 
-  /** Ends at once: streams that are not finished fail with `error`. */
+  /** Ends at once: unfinished streams fail with `error`. */
   destroy(error: Error = new YamuxError('session-closed', 'session shutdown')): void {
     this.#end(error);
     this.#connection.destroy();
   }
 
-  /** For streams. */
+  /** Releases the id of a stream (called by streams). */
   release(stream: YamuxStream): void {
     if (this.#streams.get(stream.id) !== stream) return;
     this.#streams.delete(stream.id);
@@ -165,13 +178,14 @@ export class YamuxSession {
     this.#endWhenIdle();
   }
 
-  /** For streams. */
-  lingers(): void {
+  /** Ends the session when only draining streams are left (called by streams). */
+  startDraining(): void {
     this.#endWhenIdle();
   }
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#isEnded) return;
+    this.settings.onTransfer?.('read', chunk.length);
     try {
       this.#parser.write(chunk);
     } catch (error) {
@@ -179,7 +193,8 @@ export class YamuxSession {
         this.#fail(error);
         return;
       }
-      // Not the peer's fault: a listener of a stream threw. The rest of the chunk is lost, so the session cannot go on.
+      // Not the peer's fault: a listener of a stream threw. The rest of the chunk is lost, so the
+      // session cannot continue.
       this.destroy(new YamuxError('session-closed', 'session shutdown', { cause: error }));
       throw error;
     }
@@ -196,7 +211,7 @@ export class YamuxSession {
     if ((flags & FLAG.syn) !== 0) this.#onSyn(streamId);
     const stream = this.#streams.get(streamId);
     this.#payloadStream = type === FRAME_TYPE.data ? stream : undefined;
-    // Late frames of a stream that is over are normal; their payload goes nowhere.
+    // Late frames of a closed stream are normal; their payload is discarded.
     if (stream === undefined) return;
     if ((flags & FLAG.ack) !== 0) this.#acknowledge(streamId);
     if (type === FRAME_TYPE.windowUpdate) stream.grow(length);
@@ -219,7 +234,8 @@ export class YamuxSession {
 
   #onSyn(streamId: number): void {
     const ownParity = this.settings.role === 'client' ? 1 : 0;
-    if (streamId === 0 || streamId % 2 === ownParity) throw new YamuxError('protocol', 'stream id of the wrong side');
+    if (streamId === 0 || streamId % 2 === ownParity)
+      throw new YamuxError('protocol', 'stream id of the wrong side');
     if (this.#streams.has(streamId)) throw new YamuxError('protocol', 'duplicate stream initiated');
     const isWanted = !this.#acceptWaiters.isEmpty;
     if (this.#isLocalGoAway || (!isWanted && this.#backlog.size >= this.settings.acceptBacklog)) {
@@ -239,7 +255,8 @@ export class YamuxSession {
 
   #countUnaccepted(): void {
     this.#unaccepted += 1;
-    if (this.#unaccepted > MAX_UNACCEPTED_STREAMS) throw new YamuxError('protocol', 'too many streams that nobody accepts');
+    if (this.#unaccepted > MAX_UNACCEPTED_STREAMS)
+      throw new YamuxError('protocol', 'too many streams that nobody accepts');
   }
 
   #onPing(flags: number, value: number): void {
@@ -252,7 +269,9 @@ export class YamuxSession {
       this.destroy(
         new YamuxError(
           'remote-go-away',
-          code === GO_AWAY.protocolError ? 'remote reported a protocol error' : `remote went away with code ${code}`,
+          code === GO_AWAY.protocolError
+            ? 'remote reported a protocol error'
+            : `remote went away with code ${code}`,
         ),
       );
       return;
@@ -270,18 +289,23 @@ export class YamuxSession {
   }
 
   #onOpenTimeout(stream: YamuxStream): void {
-    // A stream that we closed ourselves is the close timeout's business.
+    // For a stream that we have closed, the close timeout applies instead.
     if (!stream.hasSentFin) this.destroy(new YamuxError('stream-open-timeout', 'stream open timeout'));
   }
 
   #checkMayOpen(): void {
     if (this.#isEnded) throw this.#closedError();
-    if (this.#isRemoteGoAway) throw new YamuxError('remote-go-away', 'remote end is not accepting connections');
+    if (this.#isRemoteGoAway)
+      throw new YamuxError('remote-go-away', 'remote end is not accepting connections');
     if (this.#isLocalGoAway) throw new YamuxError('session-closed', 'session shutdown');
   }
 
   #closedError(): YamuxError {
-    return new YamuxError('session-closed', 'session shutdown', this.#error === undefined ? undefined : { cause: this.#error });
+    return new YamuxError(
+      'session-closed',
+      'session shutdown',
+      this.#error === undefined ? undefined : { cause: this.#error },
+    );
   }
 
   #goAway(code: number): void {
@@ -289,7 +313,7 @@ export class YamuxSession {
     this.writer.control(FRAME_TYPE.goAway, 0, 0, code);
   }
 
-  /** Waiting openers look again and find that they may not. */
+  /** Wakes waiting openers, which then fail. */
   #rejectOpeners(): void {
     this.#openWaiters.resolveAll();
   }
@@ -308,7 +332,7 @@ export class YamuxSession {
     this.#cutSoon();
   }
 
-  /** The peer broke the protocol: tell it, then leave. */
+  /** Reports a protocol error to the peer and ends the session. */
   #fail(error: YamuxError): void {
     if (this.#isEnded) return;
     this.#goAway(GO_AWAY.protocolError);
@@ -318,7 +342,7 @@ export class YamuxSession {
   }
 
   #cutSoon(): void {
-    const timer = setTimeout(() => this.#connection.destroy(), LAST_WORD_MS).unref();
+    const timer = setTimeout(() => this.#connection.destroy(), DRAIN_MS).unref();
     this.#connection.once('close', () => clearTimeout(timer));
   }
 

@@ -21,7 +21,7 @@ async function acceptedStream(options: Partial<YamuxOptions> = {}) {
   return { session, peer, stream };
 }
 
-test('a sender stops at the window and goes on with what it is granted', async () => {
+test('a sender stops at the window and continues with each grant', async () => {
   const { peer, stream } = await acceptedStream();
   let isDone = false;
 
@@ -45,7 +45,7 @@ test('a sender stops at the window and goes on with what it is granted', async (
   assert.equal(isDone, true);
 });
 
-test('many small writes of one moment share a frame', async () => {
+test('many small writes in one tick share a frame', async () => {
   const { peer, stream } = await acceptedStream();
 
   stream.write('first');
@@ -70,7 +70,7 @@ test('the window is granted again when half of it was read, not before', async (
   assert.deepEqual(peer.take(), ['window 1 +131072']);
 });
 
-test('a stream that waits to be accepted is granted nothing beyond the initial window', async () => {
+test('a stream that waits to be accepted has only the initial window', async () => {
   const { session, peer } = sessionWithRawPeer({ role: 'server', maxStreamWindowBytes: 1024 * KIB });
 
   peer.frame(WINDOW, FLAG.syn, 1, 0);
@@ -84,7 +84,7 @@ test('a stream that waits to be accepted is granted nothing beyond the initial w
   stream?.destroy();
 });
 
-test('one FIN leaves, after the last byte, however long the window was closed', async () => {
+test('one FIN is sent, after the last byte, however long the window was closed', async () => {
   const { peer, stream } = await acceptedStream();
 
   stream.write(Buffer.alloc(256 * KIB));
@@ -104,7 +104,7 @@ test('one FIN leaves, after the last byte, however long the window was closed', 
   assert.deepEqual(peer.take(), ['data 1 tail', 'window:FIN 1 +0']);
 });
 
-test('reading goes on after our own end', async () => {
+test('reading continues after our own end', async () => {
   const { session, peer, stream } = await acceptedStream();
 
   stream.end('question');
@@ -123,7 +123,7 @@ test("the peer's FIN may come with its last payload", async () => {
   assert.equal(await text(stream), 'all of it');
 });
 
-test('what was received before a FIN is read even when the connection is gone by then', async () => {
+test('data received before a FIN is read even if the connection has closed since', async () => {
   const { session, peer, stream } = await acceptedStream();
 
   peer.data(1, Buffer.alloc(200 * KIB), FLAG.fin);
@@ -145,10 +145,14 @@ test('without a FIN the end of the connection is an error for the reader', async
 });
 
 for (const { name, act } of [
-  { name: 'bytes that wait for the window', act: (stream: YamuxStream) => stream.write(Buffer.alloc(300 * KIB)) },
+  {
+    name: 'bytes that wait for the window',
+    act: (stream: YamuxStream) => stream.write(Buffer.alloc(300 * KIB)),
+  },
   {
     name: 'bytes that wait behind others',
-    act: (stream: YamuxStream) => [Buffer.alloc(64 * KIB), Buffer.alloc(1)].map((chunk) => stream.write(chunk)),
+    act: (stream: YamuxStream) =>
+      [Buffer.alloc(64 * KIB), Buffer.alloc(1)].map((chunk) => stream.write(chunk)),
   },
 ]) {
   test(`destroy with ${name} resets the stream`, async () => {
@@ -172,7 +176,7 @@ test('destroy with an error resets the stream', async () => {
   assert.deepEqual(peer.take(), ['window:RST 1 +0']);
 });
 
-test('a reader that reads to the end in a loop closes the stream, one that leaves early resets it', async () => {
+test('a reader that reads to the end closes the stream, one that leaves early resets it', async () => {
   const complete = await acceptedStream();
   const partial = await acceptedStream();
 
@@ -186,7 +190,7 @@ test('a reader that reads to the end in a loop closes the stream, one that leave
   assert.deepEqual(partial.peer.take(), ['window:RST 1 +0']);
 });
 
-test('destroy without an error is a FIN behind everything that was written', async () => {
+test('destroy without an error sends a FIN after everything that was written', async () => {
   const { session, peer, stream } = await acceptedStream();
 
   stream.write('something');
@@ -201,15 +205,15 @@ test('destroy without an error is a FIN behind everything that was written', asy
   assert.equal(session.isEnded, false);
 });
 
-test('destroy after the end throws away what still comes, so that the peer keeps our last bytes', async () => {
+test('destroy after the end discards incoming data, so that the peer keeps our last bytes', async () => {
   const { session, peer, stream } = await acceptedStream();
 
-  stream.end('last words');
+  stream.end('last bytes');
   await once(stream, 'finish');
   stream.destroy();
   peer.data(1, Buffer.alloc(256 * KIB));
   await settle();
-  assert.deepEqual(peer.take(), ['data 1 last words', 'window:FIN 1 +0']);
+  assert.deepEqual(peer.take(), ['data 1 last bytes', 'window:FIN 1 +0']);
   assert.equal(session.streamCount, 1);
   peer.frame(WINDOW, FLAG.fin, 1, 0);
   await settle();
@@ -219,7 +223,7 @@ test('destroy after the end throws away what still comes, so that the peer keeps
 });
 
 for (const isDestroyed of [false, true]) {
-  test(`without the peer's FIN in time the stream is reset (${isDestroyed ? 'destroyed' : 'still read'})`, async () => {
+  test(`without the peer's FIN a stream is reset (${isDestroyed ? 'destroyed' : 'read'})`, async () => {
     const { session, peer, stream } = await acceptedStream({ streamCloseTimeoutMs: 10 });
 
     stream.end();
@@ -244,7 +248,7 @@ test('a RST fails the reader and the writer', async () => {
   assert.equal(session.streamCount, 0);
 });
 
-test('a RST of a stream nobody listens to does no harm', async () => {
+test('a RST of a stream without listeners does no harm', async () => {
   const { session, peer, stream } = await acceptedStream();
 
   peer.frame(WINDOW, FLAG.rst, 1, 0);
@@ -254,21 +258,24 @@ test('a RST of a stream nobody listens to does no harm', async () => {
   assert.equal(session.isEnded, false);
 });
 
-test('a write is done when the connection took it', async () => {
+test('a write completes when the connection has accepted it', async () => {
   const { peer, stream } = await acceptedStream();
   peer.connection.pause();
   const done: number[] = [];
 
   for (let count = 0; count < 4; count += 1) stream.write(Buffer.alloc(32 * KIB), () => done.push(count));
   await settle();
-  assert.ok(done.length < 4, `${done.length} of 4 writes were reported done while the connection took nothing`);
+  assert.ok(
+    done.length < 4,
+    `${done.length} of 4 writes were reported done while the connection took nothing`,
+  );
   peer.connection.resume();
   await settle();
 
   assert.deepEqual(done, [0, 1, 2, 3]);
 });
 
-test('payload is handed to the connection as it is, not as a copy', async () => {
+test('payload is passed to the connection uncopied', async () => {
   const { client, server } = sessionPair();
   const [near, far] = [await client.open(), await server.accept()];
   const sent = Buffer.alloc(50 * KIB, 'x');
@@ -279,7 +286,7 @@ test('payload is handed to the connection as it is, not as a copy', async () => 
   assert.equal((await received).buffer, sent.buffer);
 });
 
-test('a slow reader stops its sender and not its neighbours', async () => {
+test('a slow reader stops its sender but not other streams', async () => {
   const { client, server } = sessionPair();
   const slow = await client.open();
   const slowFar = await server.accept();

@@ -5,37 +5,44 @@ import { ReceiveQueue } from './receive-queue.ts';
 import type { YamuxSettings } from './settings.ts';
 import { YamuxError } from './yamux-error.ts';
 
-/** Largest payload of one frame that we send, so that a stream with a huge write does not keep the others waiting. */
+/**
+ * Maximum payload of one frame that we send, so that a stream with a huge write does not block the
+ * others.
+ */
 const MAX_FRAME_BYTES = 64 * 1024;
 
-/** What Node buffers on each side of the stream in front of the windows. */
+/** Bytes that Node buffers on each side of the stream before the windows. */
 const HIGH_WATER_MARK_BYTES = 64 * 1024;
 
 type Done = (error?: Error | null) => void;
 
-/** What a stream needs of its session. */
+/** The part of a session that a stream uses. */
 export interface StreamHost {
   readonly writer: FrameWriter;
   readonly settings: YamuxSettings;
-  /** The id is free again: both sides said FIN, or one said RST. */
+  /** Frees the id: both sides have sent FIN, or one has sent RST. */
   release(stream: YamuxStream): void;
-  /** The stream only waits for the peer's FIN; nobody uses it any more. */
-  lingers(): void;
+  /** Marks the stream as draining: it only waits for the peer's FIN. */
+  startDraining(): void;
 }
 
 /**
  * One stream of a session: an ordinary Duplex.
  *
- * - `end()` sends everything, then one FIN. Reading goes on until the peer's FIN (peers of Go may discard what we send after *their*
- *   close, so protocols above frame their half close themselves). When the peer's FIN does not come within `streamCloseTimeoutMs`
- *   the stream is reset.
- * - `destroy()` closes like a socket's: when everything written has left, the peer gets a FIN and reads all of it; what still comes
- *   in is thrown away. It sends RST, and the peer loses what it has not read, when bytes are left to send, and when there is an
- *   error and the peer has not finished.
- * - A write's callback means that the connection took the bytes; the buffer may be reused from then on.
- * - Unread bytes are bounded by `maxStreamWindowBytes`: the window is granted again only as the application reads.
+ * - `end()` sends everything, then one FIN. Reading continues until the peer's FIN. (Go peers may
+ *   discard data that arrives after *their* close, so protocols above frame their half close
+ *   themselves.) If the peer's FIN does not arrive within `streamCloseTimeoutMs`, the stream is
+ *   reset.
+ * - `destroy()` works as for a socket. If everything written has been sent, the peer gets a FIN and
+ *   reads all of it, and incoming data is discarded. Otherwise, or with an error before the peer
+ *   has finished, it sends RST, and the peer loses unread data.
+ * - After `abandon()`, `destroy()` sends a FIN in any case: for a peer that needs no more data.
+ * - A write's callback is called when the connection has accepted the bytes; the buffer may then be
+ *   reused.
+ * - Unread bytes are bounded by `maxStreamWindowBytes`: the window is granted again only as the
+ *   application reads.
  *
- * Errors: {@link YamuxError}. Nothing is thrown for a stream nobody listens to.
+ * Errors are {@link YamuxError}. A stream without listeners throws nothing.
  */
 export class YamuxStream extends Duplex implements FrameSource {
   readonly id: number;
@@ -43,12 +50,13 @@ export class YamuxStream extends Duplex implements FrameSource {
   readonly #received = new ReceiveQueue();
   #sendWindow = INITIAL_WINDOW_BYTES;
   #receiveWindow = INITIAL_WINDOW_BYTES;
-  /** Our SYN or ACK is out. Before that the peer gets no more than the initial window. */
+  /** True when our SYN or ACK is sent. Before that the peer has only the initial window. */
   #isAnnounced = false;
   #isGrantPlanned = false;
   #hasSentFin = false;
+  #isAbandoned = false;
   #hasReceivedFin = false;
-  /** No frame may leave any more: reset, or the session is gone. */
+  /** True when no frame may be sent any more: after a reset or the end of the session. */
   #isDetached = false;
   #detachError: Error | undefined;
   #closeTimer: NodeJS.Timeout | undefined;
@@ -57,22 +65,26 @@ export class YamuxStream extends Duplex implements FrameSource {
   #outgoingOffset = 0;
   #outgoingBytes = 0;
   #outgoingDone: Done | undefined;
-  /** What the connection was given and has not taken yet. */
+  /** Bytes given to the connection that it has not accepted yet. */
   #inFlightBytes = 0;
   #inFlightDone: Done | undefined;
 
-  /** Streams come from `session.open()` and `session.accept()`. */
+  /** Creates a stream for `session.open()` and `session.accept()`. */
   constructor(host: StreamHost, id: number) {
     super({ highWaterMark: HIGH_WATER_MARK_BYTES });
     this.#host = host;
     this.id = id;
-    // A reset by the peer must not end the process because nobody listens yet. Readers, writers and pipelines still see it.
+    // A reset by the peer must not end the process for lack of a listener. Readers, writers and
+    // pipelines still receive the error.
     this.on('error', () => {});
   }
 
   // ---- for the session ----
 
-  /** Sends the frame that opens (SYN) or accepts (ACK) the stream and grants our window beyond the initial one. */
+  /**
+   * Sends the frame that opens (SYN) or accepts (ACK) the stream and grants our window beyond the
+   * initial one.
+   */
   announce(flag: number): void {
     if (this.#isDetached) return;
     this.#isAnnounced = true;
@@ -81,7 +93,7 @@ export class YamuxStream extends Duplex implements FrameSource {
     this.#host.writer.control(FRAME_TYPE.windowUpdate, flag, this.id, delta);
   }
 
-  /** More may be sent. @throws {YamuxError} when the sum is no window any more. */
+  /** Enlarges the send window. @throws {YamuxError} when the sum exceeds the maximum. */
   grow(delta: number): void {
     if (this.#sendWindow + delta > MAX_WINDOW_BYTES) throw new YamuxError('protocol', 'send window overflow');
     const wasClosed = this.#sendWindow === 0;
@@ -89,14 +101,17 @@ export class YamuxStream extends Duplex implements FrameSource {
     if (wasClosed && this.#outgoingDone !== undefined) this.#host.writer.pump(this);
   }
 
-  /** A data frame of `length` bytes begins. @throws {YamuxError} when the peer may not send that much. */
+  /**
+   * Announces a data frame of `length` bytes. @throws {YamuxError} when it exceeds the window or
+   * follows a FIN.
+   */
   expect(length: number): void {
     if (length === 0) return;
     if (this.#hasReceivedFin) throw new YamuxError('protocol', 'data after FIN');
     if (length > this.#receiveWindow) throw new YamuxError('protocol', 'recv window exceeded');
   }
 
-  /** Payload of the frame that `expect` announced. */
+  /** Receives payload of the frame that `expect` announced. */
   receive(piece: Buffer): void {
     if (this.destroyed) return;
     this.#receiveWindow -= piece.length;
@@ -105,7 +120,7 @@ export class YamuxStream extends Duplex implements FrameSource {
     this.#grant();
   }
 
-  /** The peer is done. @throws {YamuxError} when it said so before. */
+  /** Handles the peer's FIN. @throws {YamuxError} for a second one. */
   receiveFin(): void {
     if (this.#hasReceivedFin) throw new YamuxError('protocol', 'unexpected FIN flag');
     this.#hasReceivedFin = true;
@@ -113,14 +128,17 @@ export class YamuxStream extends Duplex implements FrameSource {
     this.#releaseWhenDone();
   }
 
-  /** The peer gave the stream up. */
+  /** Handles the peer's RST. */
   receiveReset(): void {
     this.#detach();
     this.#host.release(this);
     this.destroy(new YamuxError('stream-reset', 'connection reset'));
   }
 
-  /** The session ended. A stream that has the peer's FIN may still be read to its end; its writes fail. */
+  /**
+   * Handles the end of the session. A stream with the peer's FIN may still be read to its end; its
+   * writes fail.
+   */
   sessionEnded(error: Error): void {
     this.#detach();
     this.#detachError = error;
@@ -135,7 +153,9 @@ export class YamuxStream extends Duplex implements FrameSource {
     return this.#hasSentFin;
   }
 
-  /** Our FIN is out and nobody reads: nothing that still comes in matters. */
+  /**
+   * Reports whether our FIN is sent and there is no reader, so that incoming data is discarded.
+   */
   get isLingering(): boolean {
     return this.destroyed && this.#hasSentFin;
   }
@@ -150,7 +170,9 @@ export class YamuxStream extends Duplex implements FrameSource {
     while (next !== undefined && length < limit) {
       const end = Math.min(next.length, this.#outgoingOffset + limit - length);
       if (end > this.#outgoingOffset)
-        pieces.push(end - this.#outgoingOffset === next.length ? next : next.subarray(this.#outgoingOffset, end));
+        pieces.push(
+          end - this.#outgoingOffset === next.length ? next : next.subarray(this.#outgoingOffset, end),
+        );
       length += end - this.#outgoingOffset;
       this.#outgoingOffset = end;
       if (end === next.length) {
@@ -183,7 +205,8 @@ export class YamuxStream extends Duplex implements FrameSource {
       if (!this.push(piece)) break;
     }
     if (this.#hasReceivedFin && this.#received.bytes === 0) this.push(null);
-    // Node asks for more before it takes out what it is about to give to the reader, so the unread bytes are counted afterwards.
+    // Node requests more data before it removes the bytes that it is about to return, so the unread
+    // bytes are counted afterwards.
     if (!this.#isGrantPlanned) process.nextTick(this.#plannedGrant);
     this.#isGrantPlanned = true;
   }
@@ -212,6 +235,11 @@ export class YamuxStream extends Duplex implements FrameSource {
     done();
   }
 
+  /** Makes `destroy()` drop unsent data without a reset. */
+  abandon(): void {
+    this.#isAbandoned = true;
+  }
+
   override _destroy(error: Error | null, done: Done): void {
     this.#host.writer.drop(this);
     this.#received.clear();
@@ -219,8 +247,9 @@ export class YamuxStream extends Duplex implements FrameSource {
     this.#outgoingDone = undefined;
     if (!this.#isDetached) {
       const hasAllLeft = unsent === undefined && this.writableLength === this.#inFlightBytes;
-      if (!this.#hasSentFin && hasAllLeft && (error === null || this.#hasReceivedFin)) this.#sendFin();
-      if (this.#hasSentFin) this.#host.lingers();
+      const endsProperly = hasAllLeft && (error === null || this.#hasReceivedFin);
+      if (!this.#hasSentFin && (endsProperly || this.#isAbandoned)) this.#sendFin();
+      if (this.#hasSentFin) this.#host.startDraining();
       else this.#reset();
     }
     unsent?.(error ?? new YamuxError('stream-reset', 'stream closed'));
@@ -256,7 +285,12 @@ export class YamuxStream extends Duplex implements FrameSource {
   }
 
   #windowDelta(): number {
-    return this.#host.settings.maxStreamWindowBytes - this.readableLength - this.#received.bytes - this.#receiveWindow;
+    return (
+      this.#host.settings.maxStreamWindowBytes -
+      this.readableLength -
+      this.#received.bytes -
+      this.#receiveWindow
+    );
   }
 
   readonly #plannedGrant = (): void => {
@@ -264,7 +298,10 @@ export class YamuxStream extends Duplex implements FrameSource {
     this.#grant();
   };
 
-  /** Hashicorp's rule: nothing below half of the maximum, so that updates stay rare. */
+  /**
+   * Grants more window. Hashicorp's rule: nothing below half of the maximum, so that updates are
+   * rare.
+   */
   #grant(): void {
     if (!this.#isAnnounced || this.#hasReceivedFin || this.#isDetached || this.destroyed) return;
     const delta = this.#windowDelta();

@@ -13,7 +13,7 @@ test('waits end in the order they began', async () => {
   assert.deepEqual(await Promise.all(waits), ['first', 'second']);
 });
 
-test('somebody who left gets nothing, not even in the same moment', async () => {
+test('an aborted waiter gets nothing, not even in the same tick', async () => {
   const waiters = new Waiters<string>();
   const controller = new AbortController();
   const left = waiters.wait(controller.signal);
@@ -27,7 +27,7 @@ test('somebody who left gets nothing, not even in the same moment', async () => 
   assert.equal(waiters.isEmpty, true);
 });
 
-test('all can be sent away at once', async () => {
+test('all waits can be ended at once', async () => {
   const waiters = new Waiters<undefined>();
   const waits = [waiters.wait(undefined), waiters.wait(undefined)];
 

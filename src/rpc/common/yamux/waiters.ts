@@ -1,4 +1,4 @@
-/** Callers that wait for something, first come, first served. */
+/** Waiting callers, first come, first served. */
 export class Waiters<T> {
   readonly #resolvers = new Set<(value: T) => void>();
 
@@ -6,12 +6,14 @@ export class Waiters<T> {
     return this.#resolvers.size === 0;
   }
 
-  /** Waits until a place is resolved. @throws the abort reason when `signal` fires first. */
+  /**
+   * Waits until `resolveFirst` or `resolveAll`. @throws the abort reason when `signal` fires first.
+   */
   async wait(signal: AbortSignal | undefined): Promise<T> {
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const onAbort = () => {
-      // At once: what comes in the meantime must not be given to somebody who left.
+      // Synchronously, so that a value is not given to an aborted waiter.
       this.#resolvers.delete(resolve);
       reject(signal?.reason);
     };
@@ -24,7 +26,7 @@ export class Waiters<T> {
     }
   }
 
-  /** Ends the longest wait. Answers whether there was one. */
+  /** Ends the longest wait. Returns whether there was one. */
   resolveFirst(value: T): boolean {
     const [resolve] = this.#resolvers;
     if (resolve === undefined) return false;

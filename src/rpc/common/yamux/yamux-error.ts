@@ -1,4 +1,4 @@
-/** What went wrong, for callers that branch. The message is for humans. */
+/** The kind of error, for callers that branch. The message is for people. */
 export type YamuxErrorReason =
   | 'session-closed'
   | 'remote-go-away'
@@ -10,7 +10,7 @@ export type YamuxErrorReason =
   | 'ping-timeout'
   | 'ids-exhausted';
 
-/** The error that sessions and streams end with when the cause is the multiplexer or its peer. */
+/** The error of sessions and streams whose cause is the multiplexer or its peer. */
 export class YamuxError extends Error {
   override readonly name = 'YamuxError';
   readonly reason: YamuxErrorReason;

@@ -1,4 +1,5 @@
 import { codeOf, GitalyError, messageOf, type StatusCode } from '#base/gitaly-error';
+import { statusName } from '#base/go/status';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import { accessLogLevel, localTimestamp, roundedMs } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
@@ -13,17 +14,16 @@ import {
   USERNAME,
 } from '#rpc/common/header-names';
 import type { Metadata } from '#rpc/common/metadata';
-import { statusGoName } from '#rpc/common/status-code';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 
 export interface AccessLogOptions {
   readonly logger: Logger;
-  /** Which full methods get a line. */
+  /** Reports whether calls of a full method name are logged. */
   readonly isLogged: (fullMethod: string) => boolean;
 }
 
-/** Writes one line about each call when it has ended, with Gitaly's field names. */
+/** Returns the interceptor that logs one line per finished call, with Gitaly's field names. */
 export function accessLog({ logger, isLogged }: AccessLogOptions): ServerInterceptor {
   return async (call, next) => {
     if (!isLogged(call.method.path)) return next();
@@ -55,7 +55,9 @@ interface Outcome {
 }
 
 function messageFor(call: ServerCall, code: StatusCode): string {
-  return `finished ${call.method.kind === 'unary' ? 'unary' : 'streaming'} call with code ${statusGoName(code)}`;
+  return (
+    `finished ${call.method.kind === 'unary' ? 'unary' : 'streaming'} call with code ` + `${statusName(code)}`
+  );
 }
 
 function fieldsOf(call: ServerCall, { startedAt, target, code, failure }: Outcome): Record<string, unknown> {
@@ -66,7 +68,7 @@ function fieldsOf(call: ServerCall, { startedAt, target, code, failure }: Outcom
     'span.kind': 'server',
     'grpc.service': method.service,
     'grpc.method': method.name,
-    'grpc.code': statusGoName(code),
+    'grpc.code': statusName(code),
     'grpc.time_ms': roundedMs(performance.now() - call.startedAtMs),
     'grpc.start_time': localTimestamp(startedAt),
     'grpc.request.fullMethod': method.path,
@@ -93,7 +95,11 @@ function fieldsOf(call: ServerCall, { startedAt, target, code, failure }: Outcom
   return fields;
 }
 
-function addClient(fields: Record<string, unknown>, headers: Metadata, deadlineType: string | undefined): void {
+function addClient(
+  fields: Record<string, unknown>,
+  headers: Metadata,
+  deadlineType: string | undefined,
+): void {
   const given: readonly (readonly [string, string | undefined])[] = [
     ['grpc.meta.client_name', headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD)],
     ['grpc.meta.call_site', headers.get(CALL_SITE)],
@@ -110,5 +116,6 @@ function addClient(fields: Record<string, unknown>, headers: Metadata, deadlineT
 function addFailure(fields: Record<string, unknown>, failure: unknown): void {
   if (failure === undefined) return;
   fields.error = messageOf(failure);
-  if (failure instanceof GitalyError && Object.keys(failure.metadata).length > 0) fields.error_metadata = failure.metadata;
+  if (failure instanceof GitalyError && Object.keys(failure.metadata).length > 0)
+    fields.error_metadata = failure.metadata;
 }

@@ -2,30 +2,48 @@ import { GitalyError } from '#base/gitaly-error';
 import type { Secret } from '#base/secret';
 import { AUTHORIZATION } from '#rpc/common/header-names';
 import { checkToken, type TokenErrorReason, type TokenRefusal } from '#rpc/common/token-auth';
+import type { Peer } from '../handler.ts';
 import type { ServerInterceptor } from '../server-call.ts';
 
 /** Result of one check, as the label `status` of `gitaly_authentications_total`. */
-export type AuthenticationStatus = 'ok' | 'would be ok' | 'unauthenticated' | 'denied' | 'server disabled authentication';
+export type AuthenticationStatus =
+  | 'ok'
+  | 'would be ok'
+  | 'unauthenticated'
+  | 'denied'
+  | 'server disabled authentication';
 
 export interface AuthenticationOptions {
-  /** `undefined`: everybody is let in. */
+  /** `undefined` accepts every caller. */
   readonly token: Secret | undefined;
-  /** Check and count, but let everybody in. */
+  /** Checks and counts tokens, but accepts every caller. */
   readonly transitioning: boolean;
+  /** Accepts callers on Unix sockets without a token: only users with access to the file reach them. */
+  readonly trustsUnixSockets?: boolean;
   readonly onChecked: (enforced: boolean, status: AuthenticationStatus) => void;
   readonly onTokenError: (reason: TokenErrorReason) => void;
   /** Unix time in milliseconds. */
   readonly now?: () => number;
 }
 
+const UNIX_SOCKETS: ReadonlySet<Peer['transport']> = new Set(['unix', 'internal']);
+
 /**
- * Lets calls with a valid token in. Public services (health) are not asked.
+ * Returns the interceptor that accepts calls with a valid token. Public services (health) need
+ * none.
  *
- * Runs inside log and status mapping, so that a refusal is logged as such, and outside the limits, so that a token cannot expire while
- * its call waits for its turn.
+ * It runs inside log and status mapping, so that a refusal is logged, and outside the limits, so
+ * that a token cannot expire while its call waits.
  */
 export function authenticate(options: AuthenticationOptions): ServerInterceptor {
-  const { token, transitioning, onChecked, onTokenError, now = Date.now } = options;
+  const {
+    token,
+    transitioning,
+    trustsUnixSockets = false,
+    onChecked,
+    onTokenError,
+    now = Date.now,
+  } = options;
   if (token === undefined) {
     return (call, next) => {
       if (!call.isPublic) onChecked(false, 'server disabled authentication');
@@ -35,6 +53,10 @@ export function authenticate(options: AuthenticationOptions): ServerInterceptor 
   const secret = token.reveal();
   return (call, next) => {
     if (call.isPublic) return next();
+    if (trustsUnixSockets && UNIX_SOCKETS.has(call.peer.transport)) {
+      onChecked(false, 'server disabled authentication');
+      return next();
+    }
     const refusal = checkToken(secret, call.headers.get(AUTHORIZATION), now() / 1000);
     if (refusal?.reason !== undefined) onTokenError(refusal.reason);
     onChecked(!transitioning, statusOf(refusal, transitioning));

@@ -1,8 +1,14 @@
 import { codeOf } from '#base/gitaly-error';
+import { statusName } from '#base/go/status';
 import type { GitalyMetrics } from '#platform/metrics/gitaly-metrics';
 import type { MethodLabels, MethodMetrics } from '#platform/metrics/grpc-server-metrics';
-import { AUTHORIZATION, CALL_SITE, CLIENT_NAME, CLIENT_NAME_OLD, DEADLINE_TYPE } from '#rpc/common/header-names';
-import { statusGoName } from '#rpc/common/status-code';
+import {
+  AUTHORIZATION,
+  CALL_SITE,
+  CLIENT_NAME,
+  CLIENT_NAME_OLD,
+  DEADLINE_TYPE,
+} from '#rpc/common/header-names';
 import type { MethodInfo } from '#wire/method-info';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
 
@@ -11,12 +17,15 @@ export interface CallMetricsOptions {
   readonly clientRequest: GitalyMetrics['clientRequest'];
 }
 
-/** A method in the words of the metrics. */
+/** Returns the metric labels of a method. */
 export function methodLabels({ kind, service, name }: MethodInfo): MethodLabels {
   return { type: kind, service, method: name };
 }
 
-/** Counts every call: start, end by status, messages, time, and who asked. */
+/**
+ * Returns the interceptor that counts calls: start, end by status, messages, time, and the client's
+ * labels.
+ */
 export function countCalls({ methodMetrics, clientRequest }: CallMetricsOptions): ServerInterceptor {
   const byMethod = new WeakMap<MethodInfo, MethodMetrics>();
   const metricsOf = (method: MethodInfo): MethodMetrics => {
@@ -31,7 +40,7 @@ export function countCalls({ methodMetrics, clientRequest }: CallMetricsOptions)
     try {
       await next();
     } catch (error) {
-      code = statusGoName(codeOf(error) ?? 'UNKNOWN');
+      code = statusName(codeOf(error) ?? 'UNKNOWN');
       throw error;
     } finally {
       metrics.handled(code).inc();
@@ -43,8 +52,14 @@ export function countCalls({ methodMetrics, clientRequest }: CallMetricsOptions)
   };
 }
 
-/** Labels that clients choose are bounded by the registry, which puts what is too much into one series. */
-function clientLabels({ method, headers, context }: ServerCall, code: string): Parameters<GitalyMetrics['clientRequest']>[0] {
+/**
+ * Returns the client's labels. The registry bounds their number and counts the excess in one
+ * series.
+ */
+function clientLabels(
+  { method, headers, context }: ServerCall,
+  code: string,
+): Parameters<GitalyMetrics['clientRequest']>[0] {
   return {
     client_name: headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD) ?? 'unknown',
     grpc_service: method.service,

@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { ServerCall } from '../server-call.ts';
 
-/** The repository that a message names, as far as interceptors need it. */
+/** The part of a message's repository that interceptors need. */
 export interface RequestTarget {
   readonly storageName: string;
   readonly relativePath: string;
@@ -9,8 +9,12 @@ export interface RequestTarget {
   readonly glProjectPath: string;
 }
 
-/** The target repository of a request message; `undefined` for methods without one and for opaque frames. */
+/**
+ * Returns the target repository of a request message; `undefined` for methods without one and for
+ * opaque frames.
+ */
 export function requestTarget(call: ServerCall, message: unknown): RequestTarget | undefined {
   if (call.method.scope !== 'repository' || Buffer.isBuffer(message)) return undefined;
-  return call.method.targetRepository(message as Message); // the hook gets decoded messages of the method's input type
+  // the hook receives decoded messages of the method's input type
+  return call.method.targetRepository(message as Message);
 }

@@ -1,12 +1,13 @@
 import { codeOf, GitalyError, messageOf, withCode } from '#base/gitaly-error';
 import type { ServerInterceptor } from '../server-call.ts';
 
-/** What a client reads instead of the text of an ABORTED error; the text itself goes to the log (Gitaly since 18). */
+/** The client's text of an ABORTED error; the original text is logged (Gitaly since 18). */
 export const ABORTED_TEXT = 'The operation could not be completed. Please try again.';
 
 /**
- * Gives every error that leaves a handler a code. When the call's own context has ended (cancelled, deadline passed) that decides,
- * whatever the handler threw; an error without a code is INTERNAL. The message stays.
+ * Gives every error that leaves a handler a code. If the call's own context has ended (cancelled,
+ * deadline passed), its code is used instead of the handler's error. An error without a code is
+ * INTERNAL. The message is kept.
  */
 export const mapStatus: ServerInterceptor = async (call, next) => {
   try {
@@ -18,7 +19,10 @@ export const mapStatus: ServerInterceptor = async (call, next) => {
   }
 };
 
-/** Replaces the message of ABORTED errors by a sentence for people, and keeps the original among the facts for the log. */
+/**
+ * Replaces the message of ABORTED errors by a sentence for people, and keeps the original as a fact
+ * for the log.
+ */
 export const rewriteAborted: ServerInterceptor = async (_call, next) => {
   try {
     await next();

@@ -1,0 +1,56 @@
+/**
+ * Refuses the words of word-list.ts in code, comments and documents, doc comments that do not begin
+ * with a verb, and lines that are too long. Prints each as `file:line: reason`. It fails when it
+ * finds no file.
+ *
+ *   node scripts/check-words.ts [ROOT]
+ */
+import { globSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { DOC_OPENINGS, MAX_CODE_COLUMNS, MAX_TEXT_COLUMNS, WORDS } from './word-list.ts';
+
+const PLACES = ['*.md', 'bin/*', '{src,scripts,test,bench,examples,docs}/**/*.{ts,md,sh}'];
+
+/** Files that are generated, recorded or not ours, or that must contain the words. */
+const EXEMPT =
+  /^src\/wire\/gen\/|\/fixtures\/|^scripts\/(?:word-list|check-words\.test)\.ts$|^test\/golden\/(?:repos|cases|played)\/|^docs\/compatibility\.md$/;
+
+const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
+const files = globSync(PLACES, { cwd: root })
+  .filter((file) => !EXEMPT.test(file))
+  .sort();
+const complaints = files.flatMap((file) => {
+  const lines = readFileSync(join(root, file), 'utf8').split('\n');
+  let isText = file.endsWith('.md');
+  return lines.flatMap((line, index) => {
+    if (file.endsWith('.md') && line.trim().startsWith('```')) isText = !isText;
+    const reasons = [...wordsIn(line, lines[index - 1] ?? ''), ...widthProblems(file, line, isText)];
+    return reasons.map((reason) => `${file}:${index + 1}: ${reason}`);
+  });
+});
+if (files.length === 0) complaints.push('saw no file');
+for (const complaint of complaints) console.error(complaint);
+if (complaints.length > 0) process.exitCode = 1;
+else console.log(`words: ${files.length} files`);
+
+function wordsIn(line: string, before: string): string[] {
+  const opensDoc = /^\s*\/\*\*/.test(line) || /^\s*\/\*\*$/.test(before);
+  const rules = opensDoc ? [...WORDS, ...DOC_OPENINGS] : WORDS;
+  return rules.flatMap(({ pattern, instead }) => {
+    const word = pattern.exec(line)?.[0];
+    return word === undefined ? [] : [`“${word.trim()}”: write ${instead}`];
+  });
+}
+
+/**
+ * Tables, and lines with an address, a lint exception or nothing but a regular expression, may have
+ * any length. `isText` is true in Markdown outside of code blocks.
+ */
+function widthProblems(file: string, line: string, isText: boolean): string[] {
+  if (/https?:\/\/|biome-ignore|^\s*\/.*\/[a-z]*[;,]?$/.test(line) || (isText && /^\s*\|/.test(line)))
+    return [];
+  const comment = file.endsWith('.ts') ? /^\s*(?:\/\/|\/?\*)/ : /^\s*#(?!!)/;
+  const isComment = !file.endsWith('.md') && comment.test(line);
+  const columns = isText || isComment ? MAX_TEXT_COLUMNS : MAX_CODE_COLUMNS;
+  return [...line].length > columns ? [`longer than ${columns} columns`] : [];
+}

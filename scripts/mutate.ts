@@ -1,0 +1,197 @@
+/**
+ * Tests the tests: changes the sources in one place at a time, on a copy of the project, and runs
+ * the tests that execute the place. A mutant that all of them accept has survived: a test is
+ * missing, or the mutant is equivalent (mutation/equivalent.ts).
+ *
+ * node scripts/mutate.ts [--module NAME] [--file TEXT] [--sample N] [--seed N] [--minutes N]
+ *   [--survivors] [--report] [--min PERCENT]
+ *
+ * Runs a sample of N mutants for each module (default 50), the same for the same seed (default 1).
+ * Results are kept in .cache/mutate, so that a run continues where the last one ended.
+ */
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { executes, hashOf, knownRun, measure, type TestRun } from './mutation/coverage.ts';
+import { EQUIVALENT } from './mutation/equivalent.ts';
+import { applyMutant, type Mutant, mutantsOf } from './mutation/operators.ts';
+import { Sandbox } from './mutation/sandbox.ts';
+
+const MODULES = ['storage', 'git/command', 'git/refs', 'domain/ref-update', 'domain/hooks', 'rpc/server'];
+/** Recordings, floods and the like: minutes each, and what they notice others notice, too. */
+const TESTS = ['src/**/*.test.ts', 'test/*.test.ts', 'test/{exceptions,durability,observability}/*.test.ts'];
+const EXCLUDED = /\/(?:load-|many-repositories|big-push|hostile-attributes)|wire\/|testkit\//;
+/** Limits of the tests for one mutant; the most promising ones come first. */
+const MAX_TESTS = 25;
+const MAX_SECONDS = 40;
+
+type Fate = 'killed' | 'timed out' | 'survived' | 'not executed';
+
+interface Result {
+  readonly id: string;
+  readonly line: number;
+  readonly fate: Fate;
+  /** The test that noticed. */
+  readonly by?: string | undefined;
+}
+
+const { values } = parseArgs({
+  options: {
+    module: { type: 'string', multiple: true },
+    file: { type: 'string', default: '' },
+    sample: { type: 'string', default: '50' },
+    seed: { type: 'string', default: '1' },
+    minutes: { type: 'string', default: 'Infinity' },
+    survivors: { type: 'boolean', default: false },
+    report: { type: 'boolean', default: false },
+    min: { type: 'string', default: '0' },
+  },
+});
+const root = join(import.meta.dirname, '..');
+const cache = join(root, '.cache/mutate');
+const coverage = join(cache, 'coverage');
+const resultsFile = join(cache, 'results.jsonl');
+const modules = values.module ?? MODULES;
+const results = readResults();
+const samples = new Map(modules.map((module) => [module, sampleOf(module)]));
+if (!values.report) await runAll();
+process.exitCode = printReport() ? 0 : 1;
+
+async function runAll(): Promise<void> {
+  if (spawnSync('unshare', ['--mount', '--pid', '--fork', 'true']).status !== 0) {
+    throw new Error('a changed program may do anything: this needs unshare(1) and the right to mount');
+  }
+  removeOldCopies();
+  const endsAt = performance.now() + Number(values.minutes) * 60_000;
+  const inTime = (): boolean => performance.now() < endsAt;
+  const tests = globSync(TESTS, { cwd: root })
+    .filter((test) => !EXCLUDED.test(test))
+    .sort();
+  const runs: TestRun[] = [];
+  const queue = inTurns([...samples.values()])
+    .filter(({ id }) => values.survivors === isSurvivor(results.get(id)))
+    .filter(({ id }) => values.survivors || !results.has(id));
+  await inSandboxes(async (sandbox) => {
+    for (let test = tests.shift(); test !== undefined && inTime(); test = tests.shift())
+      runs.push(knownRun(coverage, test, sandbox.original(test)) ?? (await measure(sandbox, coverage, test)));
+  });
+  if (tests.length > 0) return console.log(`${tests.length} tests have no coverage yet: run again`);
+  for (const { test } of runs.filter(({ isPassed }) => !isPassed)) console.log(`fails unchanged: ${test}`);
+  await inSandboxes(async (sandbox) => {
+    for (let next = queue.shift(); next !== undefined && inTime(); next = queue.shift()) {
+      const result = await fateOf(next, runs, sandbox);
+      if (result === undefined) continue;
+      results.set(next.id, result);
+      appendFileSync(resultsFile, `${JSON.stringify(result)}\n`);
+      if (isSurvivor(result)) console.log(`${result.fate}: ${describe(next)}`);
+    }
+  });
+  if (queue.length > 0) console.log(`${queue.length} mutants are left: run again`);
+}
+
+/** Removes the copies of runs that were killed. */
+function removeOldCopies(): void {
+  for (const name of readdirSync(cache)) {
+    const [, pid] = /^copy-(\d+)-/.exec(name) ?? [];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      rmSync(join(cache, name), { recursive: true, force: true });
+  }
+}
+
+/** Runs a job on two copies of the project, or on one with a single processor. */
+async function inSandboxes(job: (sandbox: Sandbox) => Promise<void>): Promise<void> {
+  const count = Math.min(2, availableParallelism());
+  await Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      using sandbox = new Sandbox(root, join(cache, `copy-${process.pid}-${index}`));
+      await job(sandbox);
+    }),
+  );
+}
+
+/** Tries a mutant; `undefined` if the place has changed since the start of this program. */
+async function fateOf(
+  { id, file }: Mutant,
+  runs: readonly TestRun[],
+  sandbox: Sandbox,
+): Promise<Result | undefined> {
+  const source = sandbox.original(file);
+  const mutant = mutantsOf(file, source).find((each) => each.id === id);
+  if (mutant === undefined) return undefined;
+  const { line, start } = mutant;
+  const candidates = runs
+    .filter((run) => run.isPassed && executes(run, file, source, start))
+    .sort((a, b) => costOf(a, file) - costOf(b, file));
+  if (candidates.length === 0) return { id, line, fate: 'not executed' };
+  sandbox.change(file, applyMutant(mutant, source));
+  try {
+    let seconds = 0;
+    for (const run of candidates.slice(0, MAX_TESTS)) {
+      if (seconds > 0 && seconds + run.seconds > MAX_SECONDS) break;
+      seconds += run.seconds;
+      const outcome = await sandbox.run(run.test, { timeoutMs: 15_000 + run.seconds * 4_000 });
+      if (outcome === 'passed') continue;
+      return { id, line, fate: outcome === 'failed' ? 'killed' : 'timed out', by: run.test };
+    }
+    return { id, line, fate: 'survived' };
+  } finally {
+    sandbox.restore(file);
+  }
+}
+
+/** Duration of a test; the file's own test and its neighbours are the most likely to notice. */
+function costOf({ test, seconds }: TestRun, file: string): number {
+  if (test === file.replace(/\.ts$/, '.test.ts')) return seconds / 100;
+  if (dirname(test) === dirname(file)) return seconds / 10;
+  return test.startsWith(`${dirname(file)}/`) || file.startsWith(`${dirname(test)}/`) ? seconds / 3 : seconds;
+}
+
+function sampleOf(module: string): readonly Mutant[] {
+  const files = globSync(`src/${module}/**/*.ts`, { cwd: root }).filter((file) => !file.endsWith('.test.ts'));
+  const rank = ({ id }: Mutant): string => hashOf(`${values.seed} ${id}`);
+  return files
+    .filter((file) => file.includes(values.file))
+    .flatMap((file) => mutantsOf(file, readFileSync(join(root, file), 'utf8')))
+    .filter((mutant) => !EQUIVALENT.some(({ id }) => mutant.id.startsWith(id)))
+    .sort((a, b) => (rank(a) < rank(b) ? -1 : 1))
+    .slice(0, Number(values.sample));
+}
+
+/** Returns the first of each list, then the second of each, and so on. */
+function inTurns<T>(lists: readonly (readonly T[])[]): T[] {
+  const longest = Math.max(...lists.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, at) => lists.flatMap((list) => list.slice(at, at + 1))).flat();
+}
+
+function readResults(): Map<string, Result> {
+  mkdirSync(cache, { recursive: true });
+  const lines = existsSync(resultsFile) ? readFileSync(resultsFile, 'utf8').split('\n').filter(Boolean) : [];
+  // Written by `runAll`; later results replace earlier ones.
+  return new Map(lines.map((line) => JSON.parse(line) as Result).map((result) => [result.id, result]));
+}
+
+function isSurvivor(result: Result | undefined): boolean {
+  return result?.fate === 'survived' || result?.fate === 'not executed';
+}
+
+function describe({ file, line, operator, text }: Mutant): string {
+  return `${file}:${line}: ${operator}: ${text}`;
+}
+
+/** Prints the share of killed mutants. @returns whether all modules reach the goal. */
+function printReport(): boolean {
+  let isReached = true;
+  for (const [module, sample] of samples) {
+    const known = sample.flatMap((mutant) => results.get(mutant.id) ?? []);
+    const survivors = sample.filter(({ id }) => isSurvivor(results.get(id)));
+    if (values.report) for (const mutant of survivors) console.log(describe(mutant));
+    const share = known.length === 0 ? 0 : (100 * (known.length - survivors.length)) / known.length;
+    console.log(
+      `${module}: ${known.length - survivors.length} of ${known.length} killed, ${share.toFixed(1)} %`,
+    );
+    if (share < Number(values.min)) isReached = false;
+  }
+  return isReached;
+}

@@ -1,0 +1,136 @@
+/** Finds out which test files execute which parts of the sources, and how long they take. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Sandbox } from './sandbox.ts';
+
+/** Runs of a test file, kept until the file changes. */
+export interface TestRun {
+  readonly test: string;
+  readonly hash: string;
+  readonly isPassed: boolean;
+  readonly seconds: number;
+  /** Executed parts of each source file. */
+  readonly files: Readonly<Record<string, Coverage>>;
+}
+
+interface Coverage {
+  readonly hash: string;
+  /** Starts and ends in turns, in UTF-16 code units. */
+  readonly borders: readonly number[];
+}
+
+/** Part of V8's format. */
+interface V8Coverage {
+  readonly result: readonly {
+    readonly url: string;
+    readonly functions: readonly {
+      readonly ranges: readonly {
+        readonly startOffset: number;
+        readonly endOffset: number;
+        readonly count: number;
+      }[];
+    }[];
+  }[];
+}
+
+/** A test that takes longer is not repeated for every mutant. */
+const MAX_SECONDS = 60;
+
+export function hashOf(text: string): string {
+  return createHash('sha1').update(text).digest('hex').slice(0, 12);
+}
+
+/** Returns the known run of a test file, unless the file has changed since. */
+export function knownRun(cache: string, test: string, source: string): TestRun | undefined {
+  const file = fileOf(cache, test);
+  if (!existsSync(file)) return undefined;
+  // Written by `measure`.
+  const run = JSON.parse(readFileSync(file, 'utf8')) as TestRun;
+  return run.hash === hashOf(source) ? run : undefined;
+}
+
+/** Runs a test file on unchanged sources, and stores its coverage. */
+export async function measure(sandbox: Sandbox, cache: string, test: string): Promise<TestRun> {
+  const raw = join(sandbox.directory, '.coverage');
+  mkdirSync(raw, { recursive: true });
+  const start = performance.now();
+  const timeoutMs = MAX_SECONDS * 1000;
+  let outcome = await sandbox.run(test, { timeoutMs, coverage: raw });
+  const seconds = (performance.now() - start) / 1000;
+  // Measuring may disturb a test that looks at its environment.
+  if (outcome === 'failed') outcome = await sandbox.run(test, { timeoutMs });
+  const run: TestRun = {
+    test,
+    hash: hashOf(sandbox.original(test)),
+    isPassed: outcome === 'passed',
+    seconds: Math.round(seconds * 100) / 100,
+    files: outcome === 'passed' ? readCoverage(sandbox, raw) : {},
+  };
+  rmSync(raw, { recursive: true, force: true });
+  mkdirSync(cache, { recursive: true });
+  writeFileSync(fileOf(cache, test), JSON.stringify(run));
+  return run;
+}
+
+/** Reports whether the test executes a position of a file; a changed file counts as a whole. */
+export function executes({ files }: TestRun, file: string, source: string, position: number): boolean {
+  const covered = files[file];
+  if (covered === undefined) return false;
+  if (covered.hash !== hashOf(source)) return true;
+  const index = covered.borders.findLastIndex((border) => border <= position);
+  return index !== -1 && index % 2 === 0;
+}
+
+function fileOf(cache: string, test: string): string {
+  return join(cache, `${test.replaceAll('/', '+')}.json`);
+}
+
+/** Joins the coverage of all processes of a run. */
+function readCoverage(sandbox: Sandbox, raw: string): TestRun['files'] {
+  const prefix = pathToFileURL(`${sandbox.directory}/`).href;
+  const painted = new Map<string, Uint8Array>();
+  for (const name of readdirSync(raw)) {
+    const report = parseReport(join(raw, name));
+    for (const { url, functions } of report?.result ?? []) {
+      const file = url.startsWith(prefix) ? url.slice(prefix.length) : '';
+      if (!file.startsWith('src/') || file.endsWith('.test.ts')) continue;
+      const length = sandbox.original(file).length;
+      const whole = painted.get(file) ?? new Uint8Array(length);
+      painted.set(file, whole);
+      const own = new Uint8Array(length);
+      // Inner ranges follow outer ones.
+      const ranges = functions.flatMap((each) => each.ranges);
+      ranges.sort((a, b) => a.startOffset - b.startOffset || b.endOffset - a.endOffset);
+      for (const { startOffset, endOffset, count } of ranges)
+        own.fill(count > 0 ? 1 : 0, startOffset, endOffset);
+      for (const [index, isExecuted] of own.entries()) whole[index] ||= isExecuted;
+    }
+  }
+  return Object.fromEntries(
+    [...painted].map(([file, whole]) => [
+      file,
+      { hash: hashOf(sandbox.original(file)), borders: bordersOf(whole) },
+    ]),
+  );
+}
+
+/** A process that is killed leaves half a file. */
+function parseReport(file: string): V8Coverage | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as V8Coverage; // V8's own format
+  } catch {
+    return undefined;
+  }
+}
+
+function bordersOf(painted: Uint8Array): number[] {
+  const borders: number[] = [];
+  let last = 0;
+  for (const [index, value] of painted.entries()) {
+    if (value !== last) borders.push(index);
+    last = value;
+  }
+  return borders;
+}

@@ -1,0 +1,72 @@
+/**
+ * Mutants that no test can notice, because the changed program does the same, or does it only
+ * slower. They do not count.
+ */
+export interface Equivalent {
+  /** The id that the report prints, or its beginning. */
+  readonly id: string;
+  readonly reason: string;
+}
+
+export const EQUIVALENT: readonly Equivalent[] = [
+  {
+    id: 'src/git/command/process/bulk-pipe.ts: negate the condition: if (total > BULK_AFTER_BYTES)',
+    reason: 'only the size of the buffer of the kernel differs',
+  },
+  {
+    id: 'src/git/command/allowed.ts: true → false',
+    reason: 'git reads attributes only for some of these commands; the entry is for safety',
+  },
+  {
+    id: 'src/git/refs/files/packed-lines-cache.ts: negate the condition: if (error instanceof FallBackToGit)',
+    reason: 'the caller falls back to git either way, once or each time',
+  },
+  {
+    id: 'src/git/refs/files/packed-refs-cache.ts: + → -: const count = readSync(',
+    reason: 'the kernel reads a file whole, so there is no second read',
+  },
+  {
+    id: 'src/storage/quarantine/quarantine.ts: another number: return orderOf(a)',
+    reason: 'any order of files of the same kind is right',
+  },
+  {
+    id: "src/storage/leftovers/dead-changes.ts: drop the default: if (['ENOENT', 'ENOTDIR'].includes(",
+    reason: 'a missing code is none of the two, either',
+  },
+  {
+    id: 'src/domain/hooks/relay/relay-parser.ts: another number: #bytes = 0;',
+    reason: 'each call sets it anew',
+  },
+  {
+    id: 'src/rpc/server/active-call.ts: && → ||: return error instanceof TypeError',
+    reason: 'the decoder throws no other TypeError, and no other error with that code',
+  },
+  {
+    id: 'src/git/refs/read-ref-objects.ts: another number: bytes = 0;',
+    reason: 'batches are one byte smaller',
+  },
+  {
+    id: 'src/domain/hooks/relay/relay.ts: remove the statement: answers.destroy();',
+    reason: 'a stream that cannot be written to is destroyed already',
+  },
+  {
+    id: 'src/domain/hooks/relay/relay-parser.ts: drop the default: const letter = String.fromCharCode(',
+    reason: 'the line has a second byte, so it has a first one',
+  },
+  {
+    id: 'src/domain/hooks/relay/relay-parser.ts: another number: const letter = String.fromCharCode(',
+    reason: 'as above',
+  },
+  {
+    id: "src/domain/ref-update/set-default-branch.ts: remove the throw: throw new Error('changing HEAD of a",
+    reason: 'git can make such a repository only since 2.45, and 2.46 does not need this',
+  },
+  {
+    id: 'src/domain/ref-update/refusals.ts: return undefined: if (!(error instanceof Error)) return error;',
+    reason: 'nothing but errors is thrown',
+  },
+  {
+    id: 'src/storage/statistics/commit-graph.ts: another number: const end = HEADER_BYTES +',
+    reason: 'the last entry is the mark of the end, which has no name',
+  },
+];

@@ -1,0 +1,110 @@
+/** Runs tests on a copy of the project that can be changed, and where they can harm nothing else. */
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+export type Outcome = 'passed' | 'failed' | 'timed out';
+
+export interface RunOptions {
+  readonly timeoutMs: number;
+  /** Directory below the copy into which V8 writes the coverage of all processes. */
+  readonly coverage?: string;
+}
+
+/**
+ * Everything is read-only but the copy and an empty /tmp in memory, and no process outside is
+ * visible: a changed path may be removed and a changed process id may be killed. The first process
+ * waits, so that orphans are reaped.
+ */
+const ENTER = `
+set -e
+mount --bind "$1" "$1"
+mount -t tmpfs -o size=4g tmpfs /tmp
+mount -o remount,bind,ro /
+cd "$1"; shift
+"$@"
+exit $?`;
+
+/** A copy of the project's files. Disposing removes it. */
+export class Sandbox implements Disposable {
+  readonly directory: string;
+  /** Unchanged sources of changed files: the project may change meanwhile. */
+  readonly #originals = new Map<string, string>();
+  #stop = (): void => {};
+
+  /** Copies the files that git tracks or would track; installed packages are shared. */
+  constructor(root: string, directory: string) {
+    this.directory = directory;
+    rmSync(directory, { recursive: true, force: true });
+    const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
+      cwd: root,
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    for (const file of listed.split('\0').filter((name) => name !== '' && existsSync(join(root, name)))) {
+      mkdirSync(dirname(join(directory, file)), { recursive: true });
+      cpSync(join(root, file), join(directory, file), { verbatimSymlinks: true });
+    }
+    for (const shared of ['node_modules', '.node'])
+      if (existsSync(join(root, shared))) symlinkSync(join(root, shared), join(directory, shared));
+  }
+
+  /** Returns the unchanged source of a file. */
+  original(file: string): string {
+    return this.#originals.get(file) ?? readFileSync(join(this.directory, file), 'utf8');
+  }
+
+  /** Changes a file of the copy until {@link restore}. */
+  change(file: string, source: string): void {
+    this.#originals.set(file, this.original(file));
+    writeFileSync(join(this.directory, file), source);
+  }
+
+  restore(file: string): void {
+    writeFileSync(join(this.directory, file), this.original(file));
+    this.#originals.delete(file);
+  }
+
+  /** Runs one test file. Processes that it leaves behind are killed. */
+  async run(file: string, { timeoutMs, coverage }: RunOptions): Promise<Outcome> {
+    const node = [process.execPath, '--conditions=source', file];
+    const child = spawn(
+      'unshare',
+      [
+        '--mount',
+        '--pid',
+        '--fork',
+        '--kill-child',
+        '--mount-proc',
+        'sh',
+        '-c',
+        ENTER,
+        'sh',
+        this.directory,
+        ...node,
+      ],
+      {
+        cwd: this.directory,
+        stdio: 'ignore',
+        env: { ...process.env, NODE_V8_COVERAGE: coverage, TMPDIR: '/tmp' },
+      },
+    );
+    this.#stop = () => child.kill('SIGKILL');
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this.#stop();
+    }, timeoutMs);
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', resolve);
+    });
+    clearTimeout(timer);
+    return isLate ? 'timed out' : code === 0 ? 'passed' : 'failed';
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

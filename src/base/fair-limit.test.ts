@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { FairLimit } from './fair-limit.ts';
+
+const [a, b, c] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }];
+
+test('owners take turns, however much each of them asks for', async () => {
+  const limit = new FairLimit<{ name: string }>({ name: 'calls', capacity: 1 });
+  const order: string[] = [];
+  const use = async (key: { name: string }): Promise<void> => {
+    const release = await limit.acquire(key);
+    order.push(key.name);
+    await Promise.resolve();
+    release();
+  };
+
+  await Promise.all([use(a), use(a), use(a), use(a), use(b), use(b), use(c)]);
+
+  assert.equal(order.join(''), 'aabcaba');
+  assert.deepEqual([limit.inUse, limit.waiting], [0, 0]);
+});
+
+test('one owner does not get all of it', async () => {
+  const limit = new FairLimit({ name: 'calls', capacity: 3, capacityPerOwner: 2 });
+  const first = await limit.acquire(a);
+  await limit.acquire(a);
+  const third = limit.acquire(a);
+
+  const other = limit.tryAcquire(b);
+
+  assert.ok(other);
+  first();
+  assert.ok(await third);
+});
+
+test('what needs much gets its turn, and more than there is counts as all of it', async () => {
+  const limit = new FairLimit<{ name: string }>({ name: 'bytes', capacity: 10 });
+  const small = await limit.acquire(a, { units: 4 });
+  const large = limit.acquire(b, { units: 100 });
+  const late = limit.acquire(c, { units: 4 });
+  assert.equal(limit.waiting, 2);
+
+  small();
+  const release = await large;
+
+  assert.equal(limit.inUse, 10);
+  release();
+  release();
+  assert.ok(await late);
+  assert.equal(limit.inUse, 4);
+});
+
+test('who comes when too many wait is refused', async () => {
+  const limit = new FairLimit({ name: 'calls', capacity: 1, maxWaiting: 2, maxWaitingPerOwner: 1 });
+  const refusal = { code: 'RESOURCE_EXHAUSTED', message: 'too many calls are waiting' };
+  const release = await limit.acquire(a);
+  const waiting = limit.acquire(a);
+
+  await assert.rejects(limit.acquire(a), refusal);
+  const other = limit.acquire(b);
+  await assert.rejects(limit.acquire(c), refusal);
+
+  release();
+  (await waiting)();
+  (await other)();
+  assert.equal(limit.inUse, 0);
+});
+
+test('a wait ends with an abort, or after its time', async () => {
+  const limit = new FairLimit({ name: 'calls', capacity: 1, maxWaitMs: 20 });
+  const release = await limit.acquire(a);
+  const controller = new AbortController();
+  const left = limit.acquire(a, controller);
+  const late = limit.acquire(b);
+
+  controller.abort(new Error('left'));
+
+  await assert.rejects(left, /^Error: left$/);
+  await assert.rejects(late, { code: 'RESOURCE_EXHAUSTED', message: 'calls waited for 20 ms' });
+  assert.equal(limit.waiting, 0);
+  release();
+  await assert.rejects(limit.acquire(a, controller), /^Error: left$/);
+});
+
+test('nothing is lost or exceeded, whatever the order of requests and releases', async () => {
+  const step = fc.record({
+    owner: fc.constantFrom(a, b, c),
+    units: fc.integer({ min: 1, max: 5 }),
+    leaves: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      const limit = new FairLimit<object>({ name: 'units', capacity: 4, capacityPerOwner: 3 });
+      let [served, left] = [0, 0];
+
+      await Promise.all(
+        steps.map(async ({ owner, units, leaves }) => {
+          const controller = new AbortController();
+          if (leaves) setImmediate(() => controller.abort());
+          try {
+            const release = await limit.acquire(owner, { units, signal: controller.signal });
+            assert.ok(limit.inUse <= 4);
+            await new Promise(setImmediate);
+            release();
+            served++;
+          } catch {
+            left++;
+          }
+        }),
+      );
+
+      assert.equal(served + left, steps.length);
+      assert.deepEqual([limit.inUse, limit.waiting], [0, 0]);
+    }),
+    { numRuns: 50 },
+  );
+});

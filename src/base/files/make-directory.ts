@@ -1,0 +1,31 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { systemErrorCode } from '../go/system-error.ts';
+
+/**
+ * Creates a directory and its missing parents; an existing directory is left unchanged. Unlike
+ * Node's `recursive` option, which retries forever in file systems that cannot hold directories
+ * (`/proc`), it ends.
+ *
+ * @param mode mode of created directories, less the umask. Default 0777.
+ * @throws the system's error: EACCES, ENOTDIR, EEXIST for a file in its place, …
+ */
+export async function makeDirectory(path: string, { mode }: { mode?: number } = {}): Promise<void> {
+  const parent = dirname(path);
+  if (parent !== path && (await isMissing(parent)))
+    await makeDirectory(parent, { ...(mode !== undefined && { mode }) });
+  try {
+    await mkdir(path, mode);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
+  }
+}
+
+async function isMissing(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return false;
+  } catch (error) {
+    return systemErrorCode(error) === 'ENOENT';
+  }
+}

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { withDoubleDashes } from './double-dashes.ts';
+
+const KNOWN = new Set(['version', 'config', 'virtual-storage']);
+
+test('known long options with one dash get the second one', () => {
+  assert.deepEqual(withDoubleDashes(['-version', '-config=x', '-virtual-storage', 'v', '--config'], KNOWN), [
+    '--version',
+    '--config=x',
+    '--virtual-storage',
+    'v',
+    '--config',
+  ]);
+});
+
+test('short options, unknown names, values and what stands after -- stay as they are', () => {
+  const args = ['-v', '-x1', '-confi', '-', 'config', '--', '-config'];
+
+  assert.deepEqual(withDoubleDashes(args, KNOWN), args);
+});

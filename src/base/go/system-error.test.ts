@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { systemErrorCode, systemErrorMessage, systemErrorText } from './system-error.ts';
+
+function failure(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return assert.fail('did not throw');
+}
+
+test('a failed system call has the text of the C library', () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'system-error-'));
+  try {
+    writeFileSync(path.join(directory, 'file'), '');
+
+    assert.equal(
+      systemErrorText(failure(() => statSync(path.join(directory, 'none')))),
+      'no such file or directory',
+    );
+    assert.equal(systemErrorText(failure(() => statSync(path.join(directory, 'file/x')))), 'not a directory');
+    assert.equal(
+      systemErrorText(failure(() => statSync(path.join(directory, 'x'.repeat(300))))),
+      'file name too long',
+    );
+    assert.equal(systemErrorText(failure(() => readFileSync(directory))), 'is a directory');
+    assert.equal(systemErrorText(failure(() => mkdirSync(directory))), 'file exists');
+    assert.equal(systemErrorText(failure(() => rmdirSync(directory))), 'directory not empty');
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('an error that is not a system call keeps its message and has no code', () => {
+  assert.equal(systemErrorText(new Error('other')), 'other');
+  assert.equal(systemErrorText('text'), 'text');
+  assert.equal(systemErrorCode(new Error('other')), undefined);
+  assert.equal(systemErrorCode(failure(() => statSync('/no/such/file'))), 'ENOENT');
+});
+
+test('a message says which call failed on what, as in Go', async () => {
+  const connecting = connect('/no/such/socket');
+  const refused = await new Promise((resolve) => connecting.once('error', resolve));
+
+  assert.equal(
+    systemErrorMessage(failure(() => readFileSync('/no/such'))),
+    'open /no/such: no such file or directory',
+  );
+  assert.equal(
+    systemErrorMessage(failure(() => renameSync('/no/such', '/no/other'))),
+    'rename /no/such /no/other: no such file or directory',
+  );
+  assert.equal(systemErrorMessage(refused), 'dial unix /no/such/socket: connect: no such file or directory');
+  assert.equal(systemErrorMessage(new Error('other')), undefined);
+});

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inTurns, LoopSlice, loopTurn } from './loop-turns.ts';
+
+function burn(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+test('each turn of the event loop resumes one computation', async () => {
+  const order: string[] = [];
+  const compute = async (name: string): Promise<void> => {
+    await loopTurn();
+    order.push(name);
+  };
+  const watch = (turns: number): void => {
+    order.push('turn');
+    if (turns > 1) setImmediate(watch, turns - 1);
+  };
+  const all = Promise.all([compute('a'), compute('b'), compute('c')]);
+  setImmediate(watch, 3);
+
+  await all;
+
+  assert.deepEqual(order.slice(0, 6), ['a', 'turn', 'b', 'turn', 'c', 'turn'].slice(0, order.length));
+});
+
+test('a short list is one piece and an empty list none', async () => {
+  assert.deepEqual(await Array.fromAsync(inTurns([1, 2])), [[1, 2]]);
+  assert.deepEqual(await Array.fromAsync(inTurns([])), []);
+});
+
+test('a long list is split into pieces, with turns for other work between them', async () => {
+  const items = Array.from({ length: 2000 }, (_, index) => index);
+  const seen: number[] = [];
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+
+  for await (const piece of inTurns(items)) {
+    assert.ok(piece.length <= 256);
+    seen.push(...piece);
+    burn(6);
+  }
+
+  clearInterval(timer);
+  assert.deepEqual(seen, items);
+  assert.ok(turns >= 5, `${turns} turns`);
+});
+
+test('a computation whose caller has left is not resumed', async () => {
+  const controller = new AbortController();
+  const slice = new LoopSlice();
+  burn(6);
+  assert.ok(slice.isOver);
+
+  const paused = slice.pause(controller.signal);
+  controller.abort(new Error('left'));
+
+  await assert.rejects(paused, /^Error: left$/);
+});

@@ -1,0 +1,42 @@
+const DEFAULT_MAX_LINE_BYTES = 1 << 20;
+
+/**
+ * Splits bytes into lines and yields all lines of a chunk at once: one turn of the event loop for a
+ * thousand lines instead of a thousand turns. Lines have no delimiter and are views of the chunks;
+ * a last line without a delimiter counts. Batches are never empty.
+ *
+ * @throws {RangeError} when a line is longer than `maxLineBytes` (default 1 MiB), the most that is
+ *   ever buffered.
+ */
+export async function* lineBatches(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  options: { readonly delimiter?: number; readonly maxLineBytes?: number } = {},
+): AsyncGenerator<Buffer[]> {
+  const { delimiter = 0x0a, maxLineBytes = DEFAULT_MAX_LINE_BYTES } = options;
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  for await (const bytes of chunks) {
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const lines: Buffer[] = [];
+    let start = 0;
+    for (let end = chunk.indexOf(delimiter); end !== -1; end = chunk.indexOf(delimiter, start)) {
+      const line = chunk.subarray(start, end);
+      if (heldBytes + line.length > maxLineBytes) throw tooLong(maxLineBytes);
+      lines.push(heldBytes === 0 ? line : Buffer.concat([...held, line]));
+      held = [];
+      heldBytes = 0;
+      start = end + 1;
+    }
+    if (start < chunk.length) {
+      held.push(chunk.subarray(start));
+      heldBytes += chunk.length - start;
+      if (heldBytes > maxLineBytes) throw tooLong(maxLineBytes);
+    }
+    if (lines.length > 0) yield lines;
+  }
+  if (heldBytes > 0) yield [Buffer.concat(held)];
+}
+
+function tooLong(maxLineBytes: number): RangeError {
+  return new RangeError(`line exceeds ${maxLineBytes} bytes`);
+}

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { realpath, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { makeDirectory } from '#base/files/make-directory';
+import { messageOf } from '#base/gitaly-error';
+
+/** The paths of `gitaly-ts up` in one directory, which is locked until this is disposed. */
+export interface UpDirectory extends AsyncDisposable {
+  readonly path: string;
+  readonly repositories: string;
+  readonly socket: string;
+  /** Directory for the files of the running process. */
+  readonly runtime: string;
+  /** Sets the description that a second start on the same directory prints. */
+  describe(text: string): void;
+}
+
+/** Another process uses the directory. */
+export class DirectoryInUseError extends Error {
+  override readonly name = 'DirectoryInUseError';
+}
+
+/**
+ * Limit that leaves space for the names of sockets: the system accepts paths of about 104 bytes.
+ */
+const MAX_SOCKET_DIRECTORY_BYTES = 60;
+const ANSWER_TIMEOUT_MS = 1000;
+const SOCKET = 'gitaly.socket';
+
+/**
+ * Creates or opens the directory and locks it. The lock is a socket on which this process listens:
+ * it cannot outlive the process, and it reports its holder. For a directory with a long name, the
+ * sockets are in the temporary directory.
+ *
+ * @throws {DirectoryInUseError}; an error with advice when the directory cannot be created or
+ *   written to.
+ */
+export async function openUpDirectory(directory: string): Promise<UpDirectory> {
+  try {
+    return await takeDirectory(directory);
+  } catch (error) {
+    if (error instanceof DirectoryInUseError) throw error;
+    throw new Error(`${messageOf(error)}. Choose a directory that you can write to.`, { cause: error });
+  }
+}
+
+async function takeDirectory(directory: string): Promise<UpDirectory> {
+  await makeDirectory(join(directory, 'repositories'));
+  const path = await realpath(directory);
+  const sockets = socketsOf(path);
+  const isLong = sockets !== path;
+  const runtime = join(sockets, 'run');
+  await makeDirectory(runtime, { mode: 0o700 });
+  const lock = await takeLock(join(sockets, 'up.lock'), path);
+
+  return {
+    path,
+    runtime,
+    repositories: join(path, 'repositories'),
+    socket: join(sockets, SOCKET),
+    describe: lock.describe,
+    async [Symbol.asyncDispose]() {
+      await rm(runtime, { recursive: true, force: true });
+      await lock.release();
+      if (isLong) await rm(sockets, { recursive: true, force: true });
+    },
+  };
+}
+
+/**
+ * Returns the socket of the server on a directory. @throws the system's error when there is no such
+ * directory.
+ */
+export async function upSocket(directory: string): Promise<string> {
+  return join(socketsOf(await realpath(directory)), SOCKET);
+}
+
+function socketsOf(path: string): string {
+  if (Buffer.byteLength(path) <= MAX_SOCKET_DIRECTORY_BYTES) return path;
+  return join(tmpdir(), `gitaly-ts-${createHash('sha256').update(path).digest('hex').slice(0, 12)}`);
+}
+
+async function takeLock(
+  path: string,
+  directory: string,
+): Promise<{ describe(text: string): void; release(): Promise<void> }> {
+  let description = `process ${process.pid}`;
+  const server = createServer((socket) => socket.on('error', () => {}).end(description)).unref();
+  for (let attempt = 1; ; attempt++) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', reject).listen(path, resolve);
+    try {
+      await promise;
+      break;
+    } catch (error) {
+      if (!isAddressInUse(error) || attempt > 1) throw error;
+      const holder = await askHolder(path);
+      if (holder !== undefined)
+        throw new DirectoryInUseError(`${directory} is in use: gitaly-ts already runs there (${holder})`);
+      await rm(path, { force: true }); // left by a killed process
+    } finally {
+      server.off('error', reject);
+    }
+  }
+  return {
+    describe: (text) => {
+      description = `process ${process.pid}, ${text}`;
+    },
+    release: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** Returns the description of a lock's holder; `undefined` if nobody holds it. */
+async function askHolder(path: string): Promise<string | undefined> {
+  const socket = connect(path);
+  socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.end());
+  try {
+    return (await text(socket)) || 'it does not respond';
+  } catch {
+    return undefined; // connection refused: only the file is left
+  }
+}
+
+function isAddressInUse(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+}

@@ -1,0 +1,106 @@
+import { messageOf } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import type { Secret } from '#base/secret';
+import {
+  type HttpGateway,
+  type HttpGatewayOptions,
+  startHttpGateway,
+  storageMapping,
+  tokenAuthentication,
+} from '#gateway/index';
+import { AddressError, type HostAndPort, isLoopback, parseHttpAddress } from '../listen-address.ts';
+import { GatewayArgumentError, type GatewayArguments, gatewayOptions } from './gateway-options.ts';
+import type { GatewayTarget } from './up-ssh.ts';
+
+/** Command line options of the HTTP gateway. */
+export interface UpHttpOptions extends GatewayArguments {
+  /** `HOST:PORT`, or `off`; default 127.0.0.1:8080, or another port if that one is in use. */
+  readonly http?: string | undefined;
+}
+
+/** The HTTP gateway of `gitaly-ts up`, before its start. */
+export interface UpHttp {
+  readonly listen: HostAndPort;
+  /** True if the port is a default, so another one may be used. */
+  readonly mayMove: boolean;
+  readonly settings: Awaited<ReturnType<typeof gatewayOptions>>;
+  /** True if users need the token of the command line. */
+  readonly usesToken: boolean;
+}
+
+const DEFAULT_HTTP = '127.0.0.1:8080';
+const OFF = 'off';
+/** Options that have no effect without a gateway. */
+const NEEDS_HTTP = {
+  authFile: '--auth-file',
+  authUrl: '--auth-url',
+  tlsCert: '--tls-cert',
+  tlsKey: '--tls-key',
+  trustedProxy: '--trusted-proxy',
+  httpHost: '--http-host',
+} as const;
+
+/**
+ * Parses the options. Returns `undefined` without a gateway.
+ *
+ * @param token of the command line: it is the password beyond loopback if there is no other
+ *   authentication.
+ * @throws {AddressError} for an invalid address, and for one beyond loopback without
+ *   authentication; {GatewayArgumentError}; the error of a file or a URL.
+ */
+export async function parseUpHttp(
+  options: UpHttpOptions,
+  token: Secret | undefined,
+): Promise<UpHttp | undefined> {
+  const { http } = options;
+  if (http === OFF) {
+    for (const [key, option] of Object.entries(NEEDS_HTTP) as [keyof typeof NEEDS_HTTP, string][]) {
+      if (options[key] !== undefined)
+        throw new GatewayArgumentError(`${option} requires the HTTP gateway: leave out --http off`);
+    }
+    return undefined;
+  }
+  const listen = parseHttpAddress(http ?? DEFAULT_HTTP);
+  const settings = await gatewayOptions(options);
+  const isOpen = settings.authenticator === undefined && !isLoopback(listen.host);
+  if (isOpen && token === undefined) {
+    throw new AddressError(
+      `--http ${http}: other machines can reach this address, so the gateway needs authentication: add ` +
+        '--auth-file FILE (see gitaly-ts hash-password --help), --auth-url URL, or --token-file FILE, ' +
+        'whose token is then the password',
+    );
+  }
+  return {
+    listen,
+    mayMove: http === undefined,
+    settings:
+      isOpen && token !== undefined ? { ...settings, authenticator: tokenAuthentication(token) } : settings,
+    usesToken: isOpen,
+  };
+}
+
+/** Starts the gateway, on another port if the default one is in use. */
+export async function openUpHttp(
+  { listen, mayMove, settings }: UpHttp,
+  { storage, ...gitaly }: GatewayTarget,
+): Promise<HttpGateway> {
+  const options: HttpGatewayOptions = {
+    ...settings,
+    gitaly,
+    listen,
+    mapping: storageMapping(storage),
+    createOnPush: {},
+    onFailure: (error) => process.stderr.write(`gitaly-ts: a request failed: ${messageOf(error)}\n`),
+  };
+  try {
+    return await startHttpGateway(options);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EADDRINUSE' || !mayMove) throw error;
+    const gateway = await startHttpGateway({ ...options, listen: { ...listen, port: 0 } });
+    process.stderr.write(
+      `Port ${listen.port} is in use, so the gateway uses ${gateway.port}. Choose another one with ` +
+        '--http HOST:PORT.\n',
+    );
+    return gateway;
+  }
+}

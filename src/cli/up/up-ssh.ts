@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { messageOf } from '#base/gitaly-error';
+import {
+  authorizedKeysFile,
+  type GitalyAddress,
+  type SshAccess,
+  type SshGateway,
+  startSshGateway,
+  storageMapping,
+} from '#gateway/index';
+import { AddressError, type HostAndPort, isLoopback, parseSshAddress } from '../listen-address.ts';
+
+/** Command line options of the SSH gateway. */
+export interface UpSshOptions {
+  /** `HOST:PORT`; no gateway without it. */
+  readonly ssh?: string | undefined;
+  /**
+   * An authorized_keys file. Without one the gateway accepts everybody on this machine, and nobody
+   * else.
+   */
+  readonly sshKeys?: string | undefined;
+}
+
+export interface UpSsh {
+  readonly listen: HostAndPort;
+  readonly keys: string | undefined;
+}
+
+/**
+ * Parses the options. @throws {AddressError} for an invalid address, and for a public address
+ * without a file of keys.
+ */
+export function parseUpSsh({ ssh, sshKeys: keys }: UpSshOptions): UpSsh | undefined {
+  if (ssh === undefined) {
+    if (keys !== undefined)
+      throw new AddressError('--ssh-keys requires the SSH gateway: add --ssh HOST:PORT');
+    return undefined;
+  }
+  const listen = parseSshAddress(ssh);
+  if (keys === undefined && !isLoopback(listen.host)) {
+    throw new AddressError(
+      `--ssh ${ssh}: other machines can reach this address, so the gateway needs a file of public ` +
+        'keys: add --ssh-keys FILE, ' +
+        'for example --ssh-keys ~/.ssh/authorized_keys or --ssh-keys ~/.ssh/id_ed25519.pub',
+    );
+  }
+  return { listen, keys };
+}
+
+/** Starts the SSH gateway of `gitaly-ts up`. Its host key is stored in the directory. */
+export async function openUpSsh(
+  { listen, keys }: UpSsh,
+  { directory, storage, ...gitaly }: UpSshParts,
+): Promise<SshGateway> {
+  return await startSshGateway({
+    gitaly,
+    listen,
+    mapping: storageMapping(storage),
+    createOnPush: {},
+    hostKeyPath: join(directory, 'ssh_host_ed25519_key'),
+    access: await accessBy(keys),
+    onFailure: (error) => process.stderr.write(`gitaly-ts: an SSH request failed: ${messageOf(error)}\n`),
+  });
+}
+
+/** The Gitaly behind a gateway, and its storage. */
+export interface GatewayTarget extends GitalyAddress {
+  readonly storage: string;
+}
+
+export interface UpSshParts extends GatewayTarget {
+  readonly directory: string;
+}
+
+/** Returns what `up` reports about the gateway. */
+export function describeSsh(
+  { fingerprint, url }: SshGateway,
+  { keys }: UpSsh,
+): { url: string; fingerprint: string; users: string } {
+  const users = keys === undefined ? 'accepts everybody on this machine' : `accepts the keys in ${keys}`;
+  return { url, fingerprint, users };
+}
+
+async function accessBy(keys: string | undefined): Promise<SshAccess> {
+  if (keys === undefined) return { everybody: { glId: 'user-1', username: 'git' } };
+  const file = authorizedKeysFile(keys, {
+    onUnused: ({ line, reason }) =>
+      process.stderr.write(`gitaly-ts: ${keys}:${line} is ignored: ${reason}\n`),
+  });
+  if ((await file.load()) === 0)
+    process.stderr.write(`gitaly-ts: ${keys} contains no key. Add one; no restart is needed\n`);
+  return file;
+}

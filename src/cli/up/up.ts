@@ -1,0 +1,166 @@
+import { once } from 'node:events';
+import { messageOf } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { dial } from '#client/index';
+import type { HttpGateway, SshGateway } from '#gateway/index';
+import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
+import { listenForStop, type StopSignals } from '#platform/process/signals';
+import { watchExceptions } from '#platform/process/watch-exceptions';
+import { AddressError } from '../listen-address.ts';
+import { GatewayArgumentError } from './gateway-options.ts';
+import { makeSampleRepository } from './sample-repository.ts';
+import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
+import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
+import { openUpHttp, parseUpHttp, type UpHttp, type UpHttpOptions } from './up-http.ts';
+import { jsonReport, textReport, type UpReport } from './up-report.ts';
+import {
+  describeSsh,
+  type GatewayTarget,
+  openUpSsh,
+  parseUpSsh,
+  type UpSsh,
+  type UpSshOptions,
+} from './up-ssh.ts';
+import { givenToken, type UpTokenOptions } from './up-token.ts';
+
+export interface UpOptions extends UpHttpOptions, UpSshOptions, UpTokenOptions {
+  readonly directory: string;
+  /** `HOST:PORT` or `unix:PATH`; default a socket in the directory. */
+  readonly grpc?: string | undefined;
+  /** Prints one line of JSON instead of text. */
+  readonly json?: boolean;
+}
+
+const STORAGE = 'default';
+/** Time that running clones and pushes have after Ctrl-C; a second Ctrl-C ends them at once. */
+const GRACE_MS = 5000;
+
+/** Advice for an address on which the server cannot listen. */
+const ADVICE: Readonly<Record<string, string>> = {
+  EACCES: 'Choose another address; ports below 1024 may need a privilege.',
+  EADDRINUSE: 'Choose another address, or stop the program that listens there.',
+  EADDRNOTAVAIL: 'Choose an address of this machine, or 0.0.0.0 for all its addresses.',
+  ENOTFOUND: 'Choose an address of this machine, or 0.0.0.0 for all its addresses.',
+};
+
+const README = `# hello
+
+This repository was created by \`gitaly-ts up\`. Clone it, change it, push it back.
+A push to a name that does not exist yet creates a repository.
+`;
+
+/**
+ * Runs `gitaly-ts up`: a Git server and an HTTP gateway in front of it, without a configuration
+ * file, until a signal ends it.
+ *
+ * @returns the exit code: 0 after a stop, 1 if it cannot start or an exception stopped it, 2 for a
+ *   wrong command line.
+ */
+export async function runUp(options: UpOptions): Promise<number> {
+  process.title = 'gitaly-ts';
+  using signals = listenForStop();
+  try {
+    const token = givenToken(options);
+    const http = await parseUpHttp(options, token);
+    const grpc = parseUpGrpc(options.grpc, token);
+    const parts: UpParts = {
+      http,
+      ssh: parseUpSsh(options),
+      grpc,
+      isNewToken: token === undefined && grpc.token !== undefined,
+      isJson: options.json === true,
+    };
+    if (token !== undefined && grpc.token === undefined && http?.usesToken !== true) {
+      throw new GatewayArgumentError(
+        'a token has no effect here: add --grpc ADDRESS, or --http with an address that other machines reach',
+      );
+    }
+    await using directory = await openUpDirectory(options.directory);
+    return await run(parts, directory, signals);
+  } catch (error) {
+    process.stderr.write(`gitaly-ts up: ${explain(error)}\n`);
+    return error instanceof AddressError || error instanceof GatewayArgumentError ? 2 : 1;
+  }
+}
+
+interface UpParts {
+  readonly http: UpHttp | undefined;
+  readonly ssh: UpSsh | undefined;
+  readonly grpc: UpGrpc;
+  readonly isNewToken: boolean;
+  readonly isJson: boolean;
+}
+
+async function run(
+  { grpc, http, isJson, isNewToken, ssh }: UpParts,
+  directory: UpDirectory,
+  signals: StopSignals,
+): Promise<number> {
+  const config = configFrom({
+    socket_path: directory.socket,
+    runtime_dir: directory.runtime,
+    storage: [{ name: STORAGE, path: directory.repositories }],
+    ...(grpc.token !== undefined && { auth: { token: grpc.token.reveal() } }),
+    ...grpc.listen,
+  });
+  const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });
+  const { trustsUnixSockets } = grpc;
+  await using server = await GitalyServer.start({ config, logger, trustsUnixSockets });
+  using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
+  const target: GatewayTarget = {
+    address: server.addresses.unix ?? server.addresses.internal,
+    connect: () => server.connect(),
+    storage: STORAGE,
+    ...(!trustsUnixSockets && grpc.token !== undefined && { token: grpc.token.reveal() }),
+  };
+  await using gateway = http && (await openUpHttp(http, target));
+  await using sshGateway = ssh && (await openUpSsh(ssh, { ...target, directory: directory.path }));
+  if (http?.settings.tls !== undefined) signals.useHangup(() => void gateway?.renewTls());
+  await makeHello(target);
+
+  const report: UpReport = {
+    http: gateway?.url,
+    ssh: sshGateway && ssh && describeSsh(sshGateway, ssh),
+    grpc: [server.addresses.tcp, target.address].filter((one) => one !== undefined),
+    token: grpc.token,
+    isNewToken,
+    directory: directory.path,
+    storages: [{ name: STORAGE, path: directory.repositories }],
+  };
+  directory.describe(report.http ?? target.address);
+  process.stdout.write(isJson ? jsonReport(report) : textReport(report));
+  await aborted(AbortSignal.any([signals.stop, exceptions.stop]));
+  if (!isJson) process.stdout.write('\nStopping. Press Ctrl-C again to stop at once.\n');
+  const gateways: readonly (HttpGateway | SshGateway | undefined)[] = [gateway, sshGateway];
+  await Promise.race([
+    Promise.all(gateways.map((one) => one?.close({ graceMs: GRACE_MS }))),
+    aborted(AbortSignal.any([signals.force, exceptions.force])),
+  ]);
+  return exceptions.stop.aborted ? 1 : 0;
+}
+
+async function makeHello({ address, storage, token }: GatewayTarget): Promise<void> {
+  await using connection = await dial(address, token === undefined ? {} : { token });
+  await makeSampleRepository(
+    connection,
+    { storageName: storage, relativePath: 'hello.git', glRepository: 'hello.git' },
+    README,
+  );
+}
+
+function explain(error: unknown): string {
+  if (error instanceof DirectoryInUseError)
+    return `${error.message}. Stop it first, or choose another directory.`;
+  const message = messageOf(error);
+  const advice = /^(?:listen|getaddrinfo) /.test(message) ? ADVICE[listenCodeOf(error) ?? ''] : undefined;
+  return advice === undefined ? message : `${message}. ${advice}`;
+}
+
+/** Returns the code of a failed listen: the gateways throw the system's error, the server wraps it. */
+function listenCodeOf(error: unknown): string | undefined {
+  return systemErrorCode(error) ?? (error instanceof Error ? systemErrorCode(error.cause) : undefined);
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}

@@ -1,0 +1,60 @@
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { wrap } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import type { Vote } from '#storage/lifecycle/voter';
+import { replaceLocked } from '#storage/locks/locked-file';
+import type { Repository } from '#storage/repository';
+import { DIRECTORY_MODE } from '#storage/storage-layout';
+
+export interface ApplyOptions {
+  readonly vote: Vote | undefined;
+  readonly signal: AbortSignal;
+}
+
+const FILE_MODE = 0o644;
+/** Limit of a file that git reads. @see git: attr.h, ATTR_MAX_FILE_SIZE */
+const MAX_BYTES = 100 << 20;
+/** Hash of the vote on a file that is removed. */
+const NO_CONTENT = new Uint8Array(20);
+
+/**
+ * Writes `.gitattributes` of a commit to `info/attributes`, which git before 2.43 reads in a bare
+ * repository; removes that file if the commit has none.
+ *
+ * @throws {LockTakenError} when the file is being changed.
+ */
+export async function applyAttributes(
+  repository: Repository,
+  commitId: string,
+  { vote, signal }: ApplyOptions,
+): Promise<void> {
+  const file = `${repository.path}/info/attributes`;
+  const options = { maxBytes: MAX_BYTES, signal };
+  const object = await repository.objects.readObject(`${commitId}:.gitattributes`, options);
+  if (object?.type === 'blob') {
+    await mkdir(`${repository.path}/info`, { recursive: true, mode: DIRECTORY_MODE });
+    await replaceLocked(file, object.data, { mode: FILE_MODE, vote });
+  } else if (await exists(file)) {
+    await castVote(vote, 'prepared');
+    await rm(file, { force: true });
+    await castVote(vote, 'committed');
+  }
+}
+
+async function castVote(vote: Vote | undefined, phase: 'prepared' | 'committed'): Promise<void> {
+  try {
+    await vote?.(phase, NO_CONTENT);
+  } catch (error) {
+    throw wrap(error, `${phase} vote`, 'FAILED_PRECONDITION');
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

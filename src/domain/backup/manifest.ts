@@ -1,0 +1,79 @@
+import { parse } from 'smol-toml';
+import { JsonFields } from '#base/json-fields';
+import { objectKey } from '../bucket/object-key.ts';
+
+/** A full backup of a repository, or the difference to the step before it. Values are keys. */
+export interface BackupStep {
+  readonly bundlePath: string;
+  readonly refPath: string;
+  /** References of the step before; absent in the first. */
+  readonly previousRefPath?: string;
+  readonly customHooksPath: string;
+}
+
+/** All that is needed to restore a repository. */
+export interface BackupManifest {
+  /** True if the repository has no references, so that there is no bundle. */
+  readonly empty: boolean;
+  /** True if there was no repository. */
+  readonly nonExistent: boolean;
+  /** `sha1`, `sha256`, or empty without a repository. */
+  readonly objectFormat: string;
+  /** Target of HEAD; empty if HEAD is detached. */
+  readonly headReference: string;
+  /** Oldest first. */
+  readonly steps: readonly BackupStep[];
+}
+
+/** Encodes a manifest as Gitaly does, so that its tools can read it. */
+export function encodeManifest(manifest: BackupManifest): string {
+  const lines = [
+    `empty = ${manifest.empty}`,
+    `non_existent = ${manifest.nonExistent}`,
+    `object_format = ${text(manifest.objectFormat)}`,
+    ...optional('head_reference', manifest.headReference),
+    '',
+  ];
+  for (const step of manifest.steps)
+    lines.push(
+      '[[steps]]',
+      `bundle_path = ${text(step.bundlePath)}`,
+      `ref_path = ${text(step.refPath)}`,
+      ...optional('previous_ref_path', step.previousRefPath ?? ''),
+      `custom_hooks_path = ${text(step.customHooksPath)}`,
+      '',
+    );
+  return lines.join('\n');
+}
+
+function optional(key: string, value: string): string[] {
+  return value === '' ? [] : [`${key} = ${text(value)}`];
+}
+
+/** Quotes a TOML string: in apostrophes where its characters allow it. */
+function text(value: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: TOML forbids them between apostrophes
+  return /['\0-\x08\x0a-\x1f\x7f]/.test(value) ? JSON.stringify(value) : `'${value}'`;
+}
+
+/** Decodes a manifest. @throws {Error} for one that is no TOML, has other fields, or keys outside the bucket. */
+export function decodeManifest(document: string): BackupManifest {
+  const fields = JsonFields.of(parse(document)) ?? JsonFields.NONE;
+  return {
+    empty: fields.flag('empty') ?? false,
+    nonExistent: fields.flag('non_existent') ?? false,
+    objectFormat: fields.text('object_format') ?? '',
+    headReference: fields.text('head_reference') ?? '',
+    steps: (fields.list('steps') ?? []).map((item) => decodeStep(JsonFields.of(item) ?? JsonFields.NONE)),
+  };
+}
+
+function decodeStep(fields: JsonFields): BackupStep {
+  const previousRefPath = fields.text('previous_ref_path');
+  return {
+    bundlePath: objectKey(fields.require('bundle_path', 'text')),
+    refPath: objectKey(fields.require('ref_path', 'text')),
+    ...(previousRefPath !== undefined && { previousRefPath: objectKey(previousRefPath) }),
+    customHooksPath: objectKey(fields.require('custom_hooks_path', 'text')),
+  };
+}

@@ -1,0 +1,45 @@
+import { lineBatches } from '#base/streams/line-batches';
+import { isOid } from '#git/objects/object-id';
+import type { Repository } from '#storage/repository';
+
+/** A reference as a backup has it: a line `<object id> <name>`. */
+export interface BackedUpReference {
+  readonly oid: string;
+  readonly name: Buffer;
+}
+
+/** Number of references that a backup may have; each takes some 200 bytes while it is restored. */
+const MAX_REFERENCES = 10_000_000;
+
+/** Yields the lines of HEAD, if it leads to a commit, and of all references in the order of names. */
+export async function* referenceLines(
+  repository: Repository,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  const head = await repository.refs.resolve('HEAD', { signal });
+  if (head !== undefined) yield Buffer.from(`${head.oid} HEAD\n`);
+  for await (const batch of repository.refs.list({ patterns: [Buffer.from('refs/')] }, { signal }))
+    yield Buffer.concat(batch.flatMap(({ oid, name }) => [Buffer.from(`${oid} `), name, Buffer.from('\n')]));
+}
+
+/**
+ * Reads the lines of {@link referenceLines}.
+ *
+ * @throws {Error} for other lines, and for too many.
+ */
+export async function readReferenceLines(pieces: AsyncIterable<Buffer>): Promise<BackedUpReference[]> {
+  const references: BackedUpReference[] = [];
+  for await (const lines of lineBatches(pieces))
+    for (const line of lines) {
+      if (references.length === MAX_REFERENCES) throw new Error('the backup has too many references');
+      references.push(parseLine(line));
+    }
+  return references;
+}
+
+function parseLine(line: Buffer): BackedUpReference {
+  const space = line.indexOf(' ');
+  const oid = line.subarray(0, space).toString('latin1');
+  if (!isOid(oid) || line.length === space + 1) throw new Error('the backup has a line that is no reference');
+  return { oid, name: Buffer.from(line.subarray(space + 1)) };
+}

@@ -1,0 +1,109 @@
+import { codeOf, wrap } from '#base/gitaly-error';
+import { createRepository } from '#storage/lifecycle/create-repository';
+import { removeRepository } from '#storage/lifecycle/remove-repository';
+import type { Vote } from '#storage/lifecycle/voter';
+import type { Repository } from '#storage/repository';
+import type { RepositoryTarget } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import type { Bucket } from '../bucket/bucket.ts';
+import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
+import type { BackupManifest } from './manifest.ts';
+import { type BackupName, findLatestManifest, findManifest, isMissing } from './manifests.ts';
+import { restoreContents } from './restore-contents.ts';
+
+export interface RestoreBackupOptions {
+  readonly name: BackupName;
+  /** Empty for the newest. */
+  readonly id: string;
+  /** Takes the newest if the repository has no backup with the id. */
+  readonly useLatest: boolean;
+  readonly hooksOf: (repository: Repository) => TransactionHooks | undefined;
+  readonly vote: Vote | undefined;
+  readonly signal: AbortSignal;
+}
+
+const BRANCHES = 'refs/heads/';
+
+/**
+ * Makes a repository what it was at the time of a backup. A repository that does not exist appears
+ * when it is complete; one that exists keeps its objects. If there is no backup at all, the
+ * repository is removed.
+ *
+ * @throws {GitalyError} INTERNAL `manager: …`, `manifest: find latest: doesn't exist`.
+ */
+export async function restoreBackup(
+  bucket: Bucket,
+  storages: Storages,
+  target: RepositoryTarget,
+  options: RestoreBackupOptions,
+): Promise<void> {
+  const manifest = await find(bucket, storages, target, options);
+  try {
+    if (manifest.steps.length === 0) throw new Error('no backup steps');
+    if (manifest.nonExistent) return;
+    if (manifest.empty) await remove(storages, target, options.vote);
+    const existing = openOrNone(storages, target);
+    if (existing === undefined) await create(bucket, storages, target, manifest, options);
+    else await restoreContents(existing, bucket, manifest, { ...options, hooks: options.hooksOf(existing) });
+  } catch (error) {
+    throw wrap(error, 'manager');
+  }
+}
+
+async function find(
+  bucket: Bucket,
+  storages: Storages,
+  target: RepositoryTarget,
+  { name, id, useLatest, vote }: RestoreBackupOptions,
+): Promise<BackupManifest> {
+  try {
+    if (id !== '') return await findManifest(bucket, name, id);
+  } catch (error) {
+    if (!useLatest || !isMissing(error)) throw wrap(error, 'manager');
+  }
+  try {
+    return await findLatestManifest(bucket, name);
+  } catch (error) {
+    if (!isMissing(error)) throw wrap(error, 'manager');
+    await remove(storages, target, vote);
+    throw error;
+  }
+}
+
+async function remove(storages: Storages, target: RepositoryTarget, vote: Vote | undefined): Promise<void> {
+  const repository = openOrNone(storages, target);
+  if (repository === undefined) return;
+  await removeRepository(repository, { vote }).catch((error: unknown) => {
+    throw wrap(error, 'repository removed');
+  });
+}
+
+function openOrNone(storages: Storages, target: RepositoryTarget): Repository | undefined {
+  try {
+    return storages.open(target);
+  } catch (error) {
+    if (codeOf(error) === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+async function create(
+  bucket: Bucket,
+  storages: Storages,
+  target: RepositoryTarget,
+  manifest: BackupManifest,
+  options: RestoreBackupOptions,
+): Promise<void> {
+  const { headReference, objectFormat } = manifest;
+  const { vote, signal } = options;
+  await createRepository(storages, target, {
+    vote,
+    signal,
+    objectFormat: objectFormat === 'sha256' ? 'sha256' : 'sha1',
+    ...(headReference.startsWith(BRANCHES) && {
+      initialBranch: Buffer.from(headReference.slice(BRANCHES.length)),
+    }),
+    // The draft is voted on as a whole when it is published.
+    seed: (draft) => restoreContents(draft, bucket, manifest, { hooks: undefined, vote: undefined, signal }),
+  });
+}

@@ -1,0 +1,108 @@
+import { ZERO_OID } from '#git/objects/object-id';
+import { ObjectWriter } from '#git/objects/write/write-objects';
+import type { Quarantine } from '#storage/quarantine/quarantine';
+import type { Repository } from '#storage/repository';
+import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
+import { type Person, signatureOf } from '../commit/signature.ts';
+import type { BranchUpdate } from '../ref-update/branch-update.ts';
+import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
+import type { NewValue, UpdateContext } from '../ref-update/update-with-hooks.ts';
+import { expectedOid } from '../revisions/expected-oid.ts';
+import { branchReference } from '../revisions/reference-names.ts';
+import { commitFiles } from './commit-files.ts';
+import { findParent, type Parent, type ParentRequest } from './find-parent.ts';
+import { type ActionPart, receiveActions } from './receive-actions.ts';
+import { fileWriter } from './write-file.ts';
+
+/** Changes of files that become a commit of a branch. */
+export interface BranchFiles extends Omit<ParentRequest, 'repository' | 'target'> {
+  readonly actions: AsyncIterable<ActionPart>;
+  readonly user: Person;
+  /** Author; the user's name or address where one is empty. */
+  readonly authorName: Uint8Array;
+  readonly authorEmail: Uint8Array;
+  /** Time of the commit, since 1970; `undefined` for now. */
+  readonly seconds: bigint | undefined;
+  readonly message: Uint8Array;
+  /** The value that the branch must have, zeros if it must not exist; empty for any. */
+  readonly expectedOldOid: string;
+  /** Moves the branch even if the new commit does not contain its commit. */
+  readonly force: boolean;
+  /** `undefined` for a commit without signature. */
+  readonly signing: CommitSigning | undefined;
+}
+
+/** A commit with less content is assembled in memory first. */
+const MAX_HELD_BYTES = 1024 * 1024;
+
+/**
+ * Commits changes of files to a branch, which may be new. Contents of any size are written while
+ * they arrive.
+ *
+ * @throws {IndexError} {InvalidPathError} {EmptySignatureError} {UpdateFailedError}; as
+ *   `findParent`, `receiveActions`, `commitFiles`, `expectedOid` and `signatureOf`.
+ */
+export async function commitFilesToBranch(
+  repository: Repository,
+  request: BranchFiles,
+  context: UpdateContext,
+): Promise<BranchUpdate> {
+  return await updateFromQuarantine(
+    repository,
+    (quarantine) => makeCommit({ repository, quarantine, request }, context),
+    context,
+  );
+}
+
+interface CommitParts {
+  readonly repository: Repository;
+  readonly quarantine: Quarantine;
+  readonly request: BranchFiles;
+}
+
+async function makeCommit(parts: CommitParts, context: UpdateContext): Promise<BranchUpdate & NewValue> {
+  const { repository, quarantine, request } = parts;
+  const { signal } = context;
+  const parent = await findParent({ ...request, repository, target: quarantine.repository }, { signal });
+  const newOid = await writeFiles(parts, parent, context);
+  const isFirstBranch = !(await repository.refs.hasBranches({ signal }));
+  const expected = await expectedOid(repository, request.expectedOldOid, { signal, allowZero: true });
+  const zero = ZERO_OID[repository.objectFormat];
+  const oldOid = expected ?? currentOid(parent, request) ?? zero;
+  const reference = branchReference(request.branchName);
+  return { reference, oldOid, newOid, isNewBranch: oldOid === zero, isFirstBranch };
+}
+
+/** Unless forced, a branch only moves forward: it must still be at the parent of the new commit. */
+function currentOid({ targetOid, parentOid }: Parent, { force }: BranchFiles): string | undefined {
+  if (targetOid === undefined || parentOid === undefined) return undefined;
+  return force ? targetOid : parentOid;
+}
+
+async function writeFiles(
+  { repository, quarantine, request }: CommitParts,
+  parent: Parent,
+  { hooks, signal }: UpdateContext,
+): Promise<string> {
+  const objectFormat = repository.objectFormat;
+  const target = quarantine.repository;
+  await using writer = new ObjectWriter(target, objectFormat, { holdBytes: MAX_HELD_BYTES });
+  const actions = await receiveActions(request.actions, await fileWriter(target, writer, signal));
+  const user = signatureOf(request.user, request.seconds);
+  const [name, email] = [trimmed(request.authorName), trimmed(request.authorEmail)];
+  const author = {
+    ...user,
+    name: name.length === 0 ? user.name : name,
+    email: email.length === 0 ? user.email : email,
+  };
+  const people = { author, ...committedBy(user, request.signing) };
+  const commit = { parentOid: parent.parentOid, actions, message: request.message, ...people };
+  const oid = await commitFiles(commit, { repository: parent.repository, writer, signal });
+  if (!(await hooks.needsObjectCheck(repository))) writer.redirect(repository);
+  await writer.finish();
+  return oid;
+}
+
+function trimmed(text: Uint8Array): Buffer {
+  return Buffer.from(Buffer.from(text).toString('latin1').trim(), 'latin1');
+}

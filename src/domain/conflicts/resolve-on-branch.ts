@@ -1,0 +1,105 @@
+import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import { isOid } from '#git/objects/object-id';
+import type { Quarantine } from '#storage/quarantine/quarantine';
+import type { Repository } from '#storage/repository';
+import { type Person, signatureOf } from '../commit/signature.ts';
+import { MergeWorkspace } from '../merge/merge-workspace.ts';
+import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
+import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
+import { asGoStatus } from '../remote-repository/as-go-status.ts';
+import type { OpenRemote, RemoteRepository } from '../remote-repository/remote-repository.ts';
+import { commitOf } from '../revisions/commit-of.ts';
+import { branchReference } from '../revisions/reference-names.ts';
+import { parseResolutions } from './parse-resolutions.ts';
+import { resolveConflicts } from './resolve-conflicts.ts';
+
+export interface BranchResolution {
+  /** Ids of the commits to merge, as the client sent them; the branch is at `ours`. */
+  readonly ours: string;
+  readonly theirs: string;
+  /** The branch that gets the merge. */
+  readonly sourceBranch: Uint8Array;
+  /** The branch that is merged, in the repository that `openRemote` opens. */
+  readonly targetBranch: Uint8Array;
+  readonly openRemote: OpenRemote;
+  /** The decisions of the user, as `parseResolutions` reads them. */
+  readonly resolutions: Buffer;
+  readonly user: Person;
+  /** Time of the commit, since 1970; `undefined` for now. */
+  readonly seconds: bigint | undefined;
+  readonly message: Uint8Array;
+}
+
+/**
+ * Merges two commits with the decisions of a user about the conflicts, and moves a branch to the
+ * merge.
+ *
+ * @throws {ResolutionError} {UpdateFailedError}; {GitalyError}
+ *   `could not resolve target revision …`, `could not fetch target commit: …`, INTERNAL for invalid
+ *   ids; as `signatureOf`, `parseResolutions` and `resolveConflicts`.
+ */
+export async function resolveOnBranch(
+  repository: Repository,
+  request: BranchResolution,
+  context: UpdateContext,
+): Promise<void> {
+  const { ours, theirs, message } = request;
+  const { signal } = context;
+  const author = signatureOf(request.user, request.seconds);
+  const resolutions = parseResolutions(request.resolutions);
+  const remote = await request.openRemote().catch((error: unknown) => {
+    throw withCode(error, 'INTERNAL');
+  });
+
+  const make = async (quarantine: Quarantine) => {
+    const target = quarantine.repository;
+    const source = await sourceOf({ repository, target, remote, request }, signal);
+    requireOids([ours, theirs], repository);
+    await using workspace = new MergeWorkspace({ repository: source, target, signal });
+    const merge = { ours, theirs, resolutions, author, message };
+    const newOid = await resolveConflicts(workspace, target, merge);
+    await workspace.writer.finish();
+    return { reference: branchReference(request.sourceBranch), oldOid: ours, newOid };
+  };
+  await updateFromQuarantine(repository, make, context);
+}
+
+/**
+ * Checks the ids. @throws {GitalyError} INTERNAL, with the text of Gitaly's former Ruby server.
+ */
+function requireOids(oids: readonly string[], repository: Repository): void {
+  const objectFormat = repository.objectFormat;
+  if (oids.every((oid) => isOid(oid, objectFormat))) return;
+  const text = 'Rugged::InvalidError: unable to parse OID - contains invalid characters';
+  throw new GitalyError('INTERNAL', text);
+}
+
+interface SourceParts {
+  readonly repository: Repository;
+  /** The repository with the quarantine. */
+  readonly target: Repository;
+  readonly remote: RemoteRepository;
+  readonly request: BranchResolution;
+}
+
+/**
+ * Returns the repository with both commits: the repository itself, or its quarantine after a fetch
+ * of theirs.
+ */
+async function sourceOf(
+  { repository, target, remote, request }: SourceParts,
+  signal: AbortSignal,
+): Promise<Repository> {
+  const revision = Buffer.concat([branchReference(request.targetBranch), Buffer.from('^{commit}')]);
+  const where = `could not resolve target revision ${quote(revision)}`;
+  const oid = await remote.resolveCommit(revision).catch((error: unknown) => {
+    throw wrap(asGoStatus(error), where);
+  });
+  if (oid === undefined) throw new GitalyError('INTERNAL', `${where}: reference not found`);
+  if ((await commitOf(repository, oid, { signal })) !== undefined) return repository;
+  await remote.fetchInto(target, oid).catch((error: unknown) => {
+    throw wrap(asGoStatus(error), 'could not fetch target commit');
+  });
+  return target;
+}

@@ -1,0 +1,60 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { TarFormatError } from '#base/tar/read-tar';
+import { createRepository } from '#storage/lifecycle/create-repository';
+import type { Repository } from '#storage/repository';
+import type { RepositoryTarget } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import { type Download, download } from '../outgoing/download.ts';
+import { OUTGOING_LIMITS } from '../outgoing/run-outgoing.ts';
+import { extractSnapshot } from '../snapshot/extract-snapshot.ts';
+import type { CreateOptions } from './create-from-bundle.ts';
+
+export interface CreateFromSnapshotOptions extends CreateOptions {
+  readonly source: Omit<Download, 'signal'>;
+  /** Default: more than any known repository has. */
+  readonly maxBytes?: number;
+}
+
+/**
+ * Creates a repository from the snapshot that a web server sends, whole or not at all. The archive
+ * may be hostile: only references, objects and the format of the repository are taken from it.
+ *
+ * @throws {GitalyError} ALREADY_EXISTS; `extracting snapshot: …`, for a damaged or hostile archive
+ *   INTERNAL `exit status 2`, as the program tar ends in Gitaly.
+ */
+export async function createFromSnapshot(
+  storages: Storages,
+  target: RepositoryTarget | undefined,
+  { source, maxBytes = OUTGOING_LIMITS.maxBytes, vote, signal }: CreateFromSnapshotOptions,
+): Promise<void> {
+  const seed = async (draft: Repository): Promise<void> => {
+    const bytes = download({ ...source, signal });
+    try {
+      const entries = await extractSnapshot(marked(bytes), draft, { signal, maxBytes });
+      if (entries === 0) throw new TarFormatError('no archive');
+    } catch (error) {
+      throw wrap(asTarExit(error), 'extracting snapshot');
+    }
+  };
+  await createRepository(storages, target, { vote, signal, seed });
+}
+
+/** An error of the download, as opposed to one of the archive. */
+class DownloadError extends Error {
+  override readonly name = 'DownloadError';
+}
+
+async function* marked(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* bytes;
+  } catch (error) {
+    throw new DownloadError('download', { cause: error });
+  }
+}
+
+function asTarExit(error: unknown): unknown {
+  if (error instanceof DownloadError) return error.cause;
+  const isOfArchive =
+    error instanceof TarFormatError || (error instanceof GitalyError && error.code === 'INVALID_ARGUMENT');
+  return isOfArchive ? new GitalyError('INTERNAL', 'exit status 2', { cause: error }) : error;
+}

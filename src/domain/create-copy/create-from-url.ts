@@ -1,0 +1,83 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { GitExitError } from '#git/command/exit-error';
+import { flag, gitCommand } from '#git/command/git-command';
+import { createRepository } from '#storage/lifecycle/create-repository';
+import type { Repository } from '#storage/repository';
+import type { RepositoryTarget } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import { type OutgoingRemote, prepareOutgoing } from '../outgoing/outgoing-remote.ts';
+import { withoutUserInfo } from '../outgoing/remote-url.ts';
+import { type OutgoingLimits, runOutgoing } from '../outgoing/run-outgoing.ts';
+import { removeOrigin } from './clone-into.ts';
+import type { CreateOptions } from './create-from-bundle.ts';
+
+export interface CreateFromUrlOptions extends CreateOptions {
+  readonly remote: OutgoingRemote;
+  /** Copies all references instead of branches and tags. */
+  readonly isMirror: boolean;
+  /** Default: more than any known repository needs. */
+  readonly limits?: OutgoingLimits;
+}
+
+/** There is no repository at the URL. */
+class RemoteNotFoundError extends Error {
+  override readonly name = 'RemoteNotFoundError';
+
+  constructor() {
+    super('repository at given URL not found');
+  }
+}
+
+/** Reports whether a failure of {@link createFromUrl} is that there is nothing at the URL. */
+export function isRemoteNotFound(error: unknown): boolean {
+  for (let current = error; current instanceof Error; current = current.cause)
+    if (current instanceof RemoteNotFoundError) return true;
+  return false;
+}
+
+const NOT_FOUND = /^fatal: repository '.*' not found$/m;
+
+/**
+ * Creates a repository with the references and objects of a remote one, whole or not at all.
+ *
+ * @throws {GitalyError} ALREADY_EXISTS; `starting clone: …`, `cloning repository: …`, of which one
+ *   is {@link isRemoteNotFound}.
+ */
+export async function createFromUrl(
+  storages: Storages,
+  target: RepositoryTarget | undefined,
+  options: CreateFromUrlOptions,
+): Promise<void> {
+  const { vote, signal } = options;
+  const seed = (draft: Repository): Promise<void> => cloneRemote(draft, options);
+  await createRepository(storages, target, { vote, signal, init: 'none', seed });
+}
+
+async function cloneRemote(
+  draft: Repository,
+  { remote, isMirror, limits, signal }: CreateFromUrlOptions,
+): Promise<void> {
+  await using outgoing = await prepareOutgoing(remote, draft.storage).catch((error: unknown) => {
+    throw wrap(error, 'starting clone');
+  });
+  const command = gitCommand('clone', {
+    // Otherwise a local clone would depend on the pool of its source.
+    options: [flag('--quiet'), flag(isMirror ? '--mirror' : '--bare'), flag('--dissociate')],
+    args: [outgoing.url, draft.path],
+  });
+  const run = { outgoing, signal, limits, writesTo: draft.path, hooks: undefined };
+  const { failure } = await runOutgoing(draft.git, command, run).catch((error: unknown) => {
+    throw wrap(error, 'cloning repository');
+  });
+  if (failure !== undefined) throw wrap(notCloned(failure), 'cloning repository');
+  await removeOrigin(draft, signal);
+}
+
+function notCloned(failure: GitExitError): GitalyError {
+  if (NOT_FOUND.test(failure.stderr)) {
+    const cause = new RemoteNotFoundError();
+    return new GitalyError('NOT_FOUND', cause.message, { cause });
+  }
+  const stderr = failure.stderr.replaceAll(/[a-z][a-z0-9+.-]*:\/\/[^\s'"]+/gi, withoutUserInfo);
+  return new GitalyError('INTERNAL', failure.message, { cause: failure, metadata: { stderr } });
+}

@@ -1,0 +1,139 @@
+import { constants } from 'node:fs';
+import { chmod, type FileHandle, link, lstat, mkdir, open, rm, symlink } from 'node:fs/promises';
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import { systemErrorCode } from '#base/go/system-error';
+import { readTar, type TarEntry } from '#base/tar/read-tar';
+
+/** Limits of an archive: hooks are scripts, or a few programs. */
+const MAX_ENTRIES = 10_000;
+const MAX_BYTES = 1 << 30;
+const MAX_PATH_BYTES = 4000;
+
+const TOP = 'custom_hooks';
+/** Mode of the directory when the archive has none. */
+const EMPTY_MODE = 0o700;
+const PARENT_MODE = 0o755;
+/** Nothing for others to write, and no special bits. */
+const MODE_MASK = 0o755;
+const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+export interface ExtractHooksOptions {
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Unpacks the entries `custom_hooks` of a tar archive, which may be hostile, into a directory that
+ * only the caller uses. Other entries are skipped; without any, `custom_hooks` is an empty
+ * directory. Symbolic links are created and never followed, so nothing outside is written.
+ *
+ * @returns the path of `custom_hooks`, which is a file if the archive says so.
+ * @throws {TarFormatError} for a damaged archive; {GitalyError} for a hostile one and above the
+ *   limits; system errors.
+ */
+export async function extractHooks(
+  bytes: AsyncIterable<Uint8Array>,
+  directory: string,
+  { signal }: ExtractHooksOptions,
+): Promise<string> {
+  let entries = 0;
+  let unpackedBytes = 0;
+  for await (const entry of readTar(bytes)) {
+    signal.throwIfAborted();
+    entries++;
+    unpackedBytes += entry.size;
+    if (entries > MAX_ENTRIES || unpackedBytes > MAX_BYTES)
+      throw new GitalyError('RESOURCE_EXHAUSTED', 'archive is too large');
+    const parts = partsOf(entry.name);
+    if (parts[0] === TOP) await extract(entry, directory, parts);
+  }
+  const top = `${directory}/${TOP}`;
+  if ((await statsOf(top)) === undefined) await mkdir(top, EMPTY_MODE);
+  return top;
+}
+
+/**
+ * Returns the parts of the path of a wanted entry. As with the program tar, an entry of another
+ * spelling (`./custom_hooks`) is not wanted.
+ */
+function partsOf(name: Buffer): string[] {
+  const text = name.toString();
+  if (text !== TOP && !text.startsWith(`${TOP}/`)) return [];
+  const parts = text.split('/').filter((part) => part !== '' && part !== '.');
+  const isText = Buffer.from(text).equals(name) && !text.includes('\0');
+  if (parts.includes('..') || !isText || name.length > MAX_PATH_BYTES)
+    throw new GitalyError('INVALID_ARGUMENT', `invalid file path in tar: ${quote(name)}`);
+  return parts;
+}
+
+async function extract(entry: TarEntry, directory: string, parts: readonly string[]): Promise<void> {
+  await makeParents(directory, parts);
+  const path = `${directory}/${parts.join('/')}`;
+  const mode = entry.mode & MODE_MASK;
+  switch (entry.type) {
+    case 'directory':
+      await makeDirectory(path);
+      return await chmod(path, mode | 0o700);
+    case 'file':
+      return await writeFile(path, mode | 0o400, entry);
+    case 'symlink':
+      await removeFile(path);
+      return await symlink(entry.linkName, path);
+    case 'hardlink': {
+      const target = partsOf(entry.linkName);
+      if (target[0] !== TOP) throw refused(entry);
+      await requireDirectories(directory, target.slice(0, -1));
+      await removeFile(path);
+      return await link(`${directory}/${target.join('/')}`, path);
+    }
+    default:
+      throw refused(entry);
+  }
+}
+
+function refused({ name }: TarEntry): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', `invalid type of file in tar: ${quote(name)}`);
+}
+
+async function makeParents(directory: string, parts: readonly string[]): Promise<void> {
+  for (let count = 1; count < parts.length; count++)
+    await makeDirectory(`${directory}/${parts.slice(0, count).join('/')}`);
+}
+
+/** Creates a directory if it is missing. @throws when a link or a file is in its place. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, PARENT_MODE);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
+    if ((await lstat(path)).isDirectory()) return;
+    throw new GitalyError('INVALID_ARGUMENT', 'invalid file path in tar: not a directory');
+  }
+}
+
+async function requireDirectories(directory: string, parts: readonly string[]): Promise<void> {
+  for (let count = 1; count <= parts.length; count++) {
+    const stats = await statsOf(`${directory}/${parts.slice(0, count).join('/')}`);
+    if (stats?.isDirectory() !== true)
+      throw new GitalyError('INVALID_ARGUMENT', 'invalid link in tar: not a directory');
+  }
+}
+
+/** Removes an earlier entry of the same path. A directory stays and is an error. */
+async function removeFile(path: string): Promise<void> {
+  await rm(path, { force: true });
+}
+
+async function writeFile(path: string, mode: number, { content }: TarEntry): Promise<void> {
+  await removeFile(path);
+  await using file: FileHandle = await open(path, WRITE_FLAGS, mode | 0o200);
+  for await (const piece of content) await file.writeFile(piece);
+  await file.chmod(mode);
+}
+
+async function statsOf(path: string) {
+  return await lstat(path).catch((error: unknown) => {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+}

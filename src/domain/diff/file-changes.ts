@@ -1,0 +1,40 @@
+import { outputBytes } from '#git/command/output-bytes';
+import { rawCommand, type Sides } from '#git/diff/commands';
+import { type FileChange, splitTypeChange } from '#git/diff/raw-line';
+import { parseRawRecords, type RawRecord } from '#git/diff/raw-records';
+import { OID_DIGITS } from '#git/objects/object-id';
+import type { Repository } from '#storage/repository';
+import { checked, diffFailure } from './diff-failure.ts';
+
+/**
+ * Lists the files that differ between two revisions, without patches. A type change is listed as a
+ * removal and an addition.
+ *
+ * @throws {GitalyError} `cmd: …` for a revision that git must not receive; as {@link diffFailure}.
+ */
+export async function* fileChanges(
+  repository: Repository,
+  sides: Sides,
+  { signal }: { readonly signal: AbortSignal },
+): AsyncGenerator<FileChange[]> {
+  const command = checked(() => rawCommand(sides, OID_DIGITS[repository.objectFormat]));
+  try {
+    for await (const records of parseRawRecords(outputBytes(repository, command, { signal })))
+      yield records.map(changeOf).flatMap(splitTypeChange);
+  } catch (error) {
+    throw diffFailure(error);
+  }
+}
+
+function changeOf({ sources: [source], newMode, newOid, path, oldPath }: RawRecord): FileChange {
+  const { status, mode, oid } = source;
+  return {
+    status,
+    oldMode: mode,
+    newMode,
+    fromOid: oid,
+    toOid: newOid,
+    fromPath: oldPath ?? path,
+    toPath: path,
+  };
+}

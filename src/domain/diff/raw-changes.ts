@@ -1,0 +1,52 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { mapAhead } from '#base/streams/map-ahead';
+import { GitExitError } from '#git/command/exit-error';
+import { flag, gitCommand } from '#git/command/git-command';
+import { outputBytes } from '#git/command/output-bytes';
+import { parseRawRecords, type RawRecord } from '#git/diff/raw-records';
+import { kindOf } from '#git/trees/entry-kind';
+import type { Repository } from '#storage/repository';
+
+/** One changed file with the size of its blob. */
+export interface RawChange {
+  readonly record: RawRecord;
+  /** Of the new side, or of the old one of a deleted file; `undefined` for a submodule. */
+  readonly blob: { readonly oid: string; readonly sizeBytes: number } | undefined;
+}
+
+/** Objects that are looked up at once. */
+const LOOK_UP_AHEAD = 256;
+
+/**
+ * Compares two trees or commits, with renames found by git's defaults, in git's order and in
+ * batches as git prints them.
+ *
+ * @throws {GitalyError} without a code: `wait git diff: exit status 129`.
+ */
+export async function* rawChanges(
+  repository: Repository,
+  { from, to }: { readonly from: string; readonly to: string },
+  signal: AbortSignal,
+): AsyncGenerator<RawChange[]> {
+  const command = gitCommand('diff', {
+    options: [flag('--raw'), flag('-z'), flag('--no-abbrev')],
+    revisions: [from, to],
+  });
+  try {
+    for await (const records of parseRawRecords(outputBytes(repository, command, { signal })))
+      yield await Array.fromAsync(mapAhead(records, LOOK_UP_AHEAD, withBlob));
+  } catch (error) {
+    throw error instanceof GitExitError
+      ? wrap(error, 'wait git diff', 'INTERNAL', { metadata: { stderr: error.stderr } })
+      : error;
+  }
+
+  async function withBlob(record: RawRecord): Promise<RawChange> {
+    const [source] = record.sources;
+    const [mode, oid] = source.status === 'D' ? [source.mode, source.oid] : [record.newMode, record.newOid];
+    if (kindOf(mode) === 'submodule') return { record, blob: undefined };
+    const object = await repository.objects.info(oid, { signal });
+    if (object === undefined) throw new GitalyError('UNKNOWN', `blob ${oid} is missing`);
+    return { record, blob: { oid, sizeBytes: object.size } };
+  }
+}

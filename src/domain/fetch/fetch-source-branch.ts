@@ -1,0 +1,74 @@
+import { wrap } from '#base/gitaly-error';
+import { RefUpdateError } from '#git/refs/update/ref-update-error';
+import { Quarantine } from '#storage/quarantine/quarantine';
+import type { Repository } from '#storage/repository';
+import { updateReference } from '../ref-update/update-reference.ts';
+import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
+import { commitOf } from '../revisions/commit-of.ts';
+import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
+import { isFileOfGit } from './file-of-git.ts';
+
+export interface SourceBranch {
+  /** `undefined` when the source is the repository itself. */
+  readonly source: RemoteRepository | undefined;
+  /** Revision in the source. */
+  readonly revision: Buffer;
+  /** Reference to write. */
+  readonly target: Buffer;
+  /** Value that the target must have; zeros if it must not exist, empty for any. */
+  readonly expectedOid: string;
+}
+
+export interface FetchOptions {
+  readonly hooks: TransactionHooks | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Points a reference to the commit that a revision of another repository names, and fetches the
+ * commit if necessary.
+ *
+ * @returns whether there is such a commit and it could be fetched.
+ * @throws {GitalyError} INTERNAL `commit: …` when the reference cannot be written; the status of
+ *   the other server.
+ */
+export async function fetchSourceBranch(
+  repository: Repository,
+  { source, revision, target, expectedOid }: SourceBranch,
+  { hooks, signal }: FetchOptions,
+): Promise<boolean> {
+  const oid =
+    source === undefined
+      ? await commitOf(repository, revision, { signal })
+      : await source.resolveCommit(revision);
+  if (oid === undefined) return false;
+  if (source !== undefined && !(await bring(repository, source, oid, signal))) return false;
+
+  const oldOid = expectedOid === '' ? undefined : expectedOid;
+  try {
+    if (isFileOfGit(target)) throw new RefUpdateError('invalid-name', { reference: target }, undefined);
+    await updateReference(repository, target, { newOid: oid, oldOid }, { hooks, signal });
+    return true;
+  } catch (error) {
+    throw wrap(error, 'commit');
+  }
+}
+
+/** Fetches a commit that the repository lacks. @returns whether it has the commit afterwards. */
+async function bring(
+  repository: Repository,
+  source: RemoteRepository,
+  oid: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if ((await commitOf(repository, oid, { signal })) !== undefined) return true;
+  await using quarantine = await Quarantine.create(repository);
+  try {
+    await source.fetchInto(quarantine.repository, oid);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return false; // as Gitaly: a repository with another hash, or without the objects
+  }
+  await quarantine.migrate();
+  return true;
+}

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { until } from '#testkit/until';
+import { CapturedOutput } from './captured-output.ts';
+import type { HookOutput } from './hook-output.ts';
+import { runCustomHooks } from './run-custom-hooks.ts';
+
+async function run(
+  t: TestContext,
+  text: string,
+  options: { output?: HookOutput; signal?: AbortSignal } = {},
+): Promise<string> {
+  const fixture = await StorageFixture.create();
+  t.after(() => fixture[Symbol.asyncDispose]());
+  const repository = fixture.init('x.git');
+  const script = join(repository.path, 'script');
+  writeFileSync(script, `#!/bin/sh\n${text}\n`);
+  chmodSync(script, 0o755);
+  const output = new CapturedOutput();
+  await runCustomHooks(repository.git, {
+    scripts: [script],
+    args: [],
+    stdin: Buffer.alloc(0),
+    env: { PATH: process.env.PATH ?? '' },
+    repositoryPath: repository.path,
+    output: options.output ?? output,
+    signal: options.signal ?? new AbortController().signal,
+  });
+  return output.stdoutBytes.toString();
+}
+
+// Before, a hook that started `long-task &` or a daemon blocked its push until that process ended,
+// often for ever.
+for (const [name, left] of [
+  ['a process in the background', 'sleep 5 &'],
+  ['a process in a session of its own', 'setsid sleep 5 &'],
+] as const) {
+  test(`a script that leaves ${name} is over a second after its exit`, async (t) => {
+    const start = performance.now();
+
+    const printed = await run(t, `echo before\n${left}\necho after`);
+
+    assert.equal(printed, 'before\nafter\n');
+    const took = performance.now() - start;
+    assert.ok(took >= 900 && took < 4_500, `${took} ms`);
+  });
+}
+
+test('output within a second after the exit is delivered, and later output is not', async (t) => {
+  const printed = await run(t, '(sleep 0.3; echo late; sleep 5; echo too late) &\necho first');
+
+  assert.equal(printed, 'first\nlate\n');
+});
+
+test('a process that prints without end does not hold a script that has exited', async (t) => {
+  let bytes = 0;
+  const output: HookOutput = {
+    stdout: async (piece) => {
+      bytes += piece.length;
+    },
+    stderr: async () => {},
+  };
+
+  await run(t, '(while echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; do :; done) &', { output });
+
+  assert.ok(bytes > 0);
+});
+
+test('a slow reader gets all that was printed before the exit', async (t) => {
+  const pieces: Buffer[] = [];
+  const output: HookOutput = {
+    stdout: async (piece) => {
+      pieces.push(Buffer.from(piece));
+      await delay(700);
+    },
+    stderr: async () => {},
+  };
+
+  await run(t, 'sleep 5 &\nseq 1 20000', { output });
+
+  const lines = Buffer.concat(pieces).toString().trimEnd().split('\n');
+  assert.equal(lines.length, 20_000);
+  assert.equal(lines.at(-1), '20000');
+});
+
+test('a script that is ended is over when nothing of its process group is left', async (t) => {
+  const ending = new AbortController();
+  const fixture = await StorageFixture.create();
+  t.after(() => fixture[Symbol.asyncDispose]());
+  const pidFile = join(fixture.init('y.git').path, 'pid');
+  const stubborn =
+    `(trap '' TERM; while sleep 0.05; do :; done) & echo $! > ${pidFile}.new; mv ` +
+    `${pidFile}.new ${pidFile}`;
+
+  const running = run(t, `${stubborn}\nwait`, { signal: ending.signal });
+  running.catch(() => {});
+  await until(() => existsSync(pidFile));
+  ending.abort();
+  await assert.rejects(running);
+
+  const pid = readFileSync(pidFile, 'utf8').trim();
+  const status = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'latin1') : ') Z';
+  assert.match(status, /\) Z/);
+});

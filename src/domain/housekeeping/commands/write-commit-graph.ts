@@ -1,0 +1,44 @@
+import { readdir, rm } from 'node:fs/promises';
+import { GitalyError } from '#base/gitaly-error';
+import { GitExitError } from '#git/command/exit-error';
+import { flag, gitCommand, value } from '#git/command/git-command';
+import type { Repository } from '#storage/repository';
+import type { CommitGraphPlan } from '../plan.ts';
+
+/** A layer is merged with the one below if that is less than this many times as large. */
+const SIZE_MULTIPLE = 4;
+
+/**
+ * Writes the commit-graph, with the filters by which the history of a path is found.
+ *
+ * @throws {GitalyError} INTERNAL `writing commit-graph: exit status 128: …`.
+ */
+export async function writeCommitGraph(
+  repository: Repository,
+  { replaceChain }: CommitGraphPlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const command = gitCommand('commit-graph', {
+    action: 'write',
+    options: [
+      flag('--reachable'),
+      flag('--changed-paths'),
+      value('--size-multiple', SIZE_MULTIPLE),
+      flag(replaceChain ? '--split=replace' : '--split'),
+    ],
+  });
+  await repository.run(command, { signal }).catch(async (error: unknown) => {
+    await removeDrafts(repository);
+    if (!(error instanceof GitExitError)) throw error;
+    const message = `writing commit-graph: ${error.message}: ${error.stderr}`;
+    throw new GitalyError('INTERNAL', message, { cause: error });
+  });
+}
+
+/** git leaves its draft when it has no space. Nobody else writes one during maintenance. */
+async function removeDrafts({ path }: Repository): Promise<void> {
+  const directory = `${path}/objects/info/commit-graphs`;
+  const names = await readdir(directory).catch((): string[] => []);
+  for (const name of names)
+    if (name.startsWith('tmp_graph_')) await rm(`${directory}/${name}`, { force: true });
+}

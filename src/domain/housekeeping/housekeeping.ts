@@ -1,0 +1,125 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { beginChange } from '#storage/cache/cache-generations';
+import type { Vote } from '#storage/lifecycle/voter';
+import type { Repository } from '#storage/repository';
+import { cleanWorktrees } from '../worktrees/clean-worktrees.ts';
+import { planAsNeeded } from './decisions/plan-maintenance.ts';
+import type { MaintenanceRun, MaintenanceRuns } from './maintenance-runs.ts';
+import { type HousekeepingObserver, NO_OBSERVER } from './observer.ts';
+import { isEmptyPlan, type MaintenancePlan } from './plan.ts';
+import { measureRepository, type RepositoryState } from './repository-state.ts';
+import { runPlan } from './run-plan.ts';
+import { RunRecord } from './run-record.ts';
+import { cleanStaleData } from './stale-data/clean-stale-data.ts';
+
+export interface OptimizeOptions {
+  /** Default: what the repository needs. @param nowMs milliseconds since 1970. */
+  readonly plan?: (state: RepositoryState, nowMs: number) => MaintenancePlan;
+  readonly vote?: Vote | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Maintenance of the repositories of one server. */
+export class Housekeeping {
+  readonly runs: MaintenanceRuns;
+  readonly #observer: HousekeepingObserver;
+
+  constructor(runs: MaintenanceRuns, observer: HousekeepingObserver = NO_OBSERVER) {
+    this.runs = runs;
+    this.#observer = observer;
+  }
+
+  /**
+   * Measures a repository, removes stale data and does the maintenance that it needs. A repository
+   * that needs none is only read.
+   *
+   * @returns false when another run is active, without doing anything.
+   * @throws {GitalyError} `could not execute housekeeping: …`, `could not clean up worktrees: …`,
+   *   and as {@link runPlan}.
+   */
+  async optimize(repository: Repository, options: OptimizeOptions): Promise<boolean> {
+    using run = this.runs.tryStart(repository);
+    if (run === undefined) return false;
+    const signal = AbortSignal.any([options.signal, run.signal]);
+    const state = await measureRepository(repository).catch((error: unknown) => {
+      throw wrap(error, 'deriving repository info');
+    });
+    this.#observer.onMeasured(repository, state);
+    const plan = (options.plan ?? planAsNeeded)(state, Date.now());
+
+    const record = new RunRecord();
+    let status: 'success' | 'failure' = 'failure';
+    try {
+      await this.#clean(repository, { ...options, signal, record });
+      await whileMarked(repository, isEmptyPlan(plan), () => runPlan(repository, plan, { record, signal }));
+      status = 'success';
+    } finally {
+      this.#observer.onOptimized(repository, record.report(status));
+    }
+    return true;
+  }
+
+  /**
+   * Runs another kind of maintenance, alone in the repository.
+   *
+   * @throws {GitalyError} ALREADY_EXISTS `housekeeping already executing for repository`.
+   */
+  async exclusively<T>(
+    repository: Repository,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    using run: MaintenanceRun | undefined = this.runs.tryStart(repository);
+    if (run === undefined)
+      throw new GitalyError('ALREADY_EXISTS', 'housekeeping already executing for repository');
+    return await whileMarked(repository, false, () => work(AbortSignal.any([signal, run.signal])));
+  }
+
+  /** Removes stale data, as part of another operation. */
+  async cleanStaleData(
+    repository: Repository,
+    { vote, signal }: Pick<OptimizeOptions, 'vote' | 'signal'>,
+  ): Promise<void> {
+    await cleanStaleData(repository, {
+      vote,
+      signal,
+      onRemoved: (counts) => this.#observer.onStaleDataRemoved(repository, counts),
+      onFailure: (path, reason) => this.#observer.onStaleDataLeft(repository, path, reason),
+    });
+  }
+
+  async #clean(
+    repository: Repository,
+    options: OptimizeOptions & { readonly record: RunRecord },
+  ): Promise<void> {
+    const { record, signal } = options;
+    await record
+      .step('clean-stale-data', () => this.cleanStaleData(repository, options))
+      .catch((error: unknown) => {
+        throw wrap(error, 'could not execute housekeeping');
+      });
+    await record
+      .step('clean-worktrees', () => cleanWorktrees(repository, { signal }))
+      .catch((error: unknown) => {
+        throw wrap(error, 'could not clean up worktrees');
+      });
+  }
+}
+
+/**
+ * Marks the repository as one that is being changed, so that what a killed server leaves in it is
+ * removed at the next start.
+ */
+async function whileMarked<T>(
+  repository: Repository,
+  isUnchanged: boolean,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (isUnchanged) return await work();
+  const change = await beginChange(repository);
+  try {
+    return await work();
+  } finally {
+    await change.end();
+  }
+}

@@ -1,0 +1,84 @@
+import { readFile, stat } from 'node:fs/promises';
+import { systemErrorCode } from '#base/go/system-error';
+import { readAlternates } from '#storage/alternates';
+import { FULL_REPACK_TIMESTAMP } from '#storage/lifecycle/create-repository';
+import { isPoolPath } from '#storage/pool-path';
+import type { Repository } from '#storage/repository';
+import { type CommitGraph, readCommitGraph } from '#storage/statistics/commit-graph';
+import { countLooseObjects, type LooseObjects } from '#storage/statistics/loose-objects';
+import { countPackfiles, type Packfiles } from '#storage/statistics/packfiles';
+import { countReferences } from '#storage/statistics/references';
+
+/** How a repository stores its references. */
+export type ReferencesState =
+  | { readonly backend: 'files'; readonly looseCount: number; readonly packedSizeBytes: number }
+  /** Sizes in bytes, the oldest table first. */
+  | { readonly backend: 'reftable'; readonly tableSizesBytes: readonly number[] }
+  | { readonly backend: 'other' };
+
+/** Everything on which decisions about maintenance depend; without the objects of its pool. */
+export interface RepositoryState {
+  readonly isPool: boolean;
+  readonly looseObjects: LooseObjects;
+  readonly packfiles: Packfiles;
+  readonly references: ReferencesState;
+  readonly commitGraph: CommitGraph | undefined;
+  readonly alternateCount: number;
+  /** Milliseconds since 1970, as the next one; `undefined` without an alternates file. */
+  readonly alternatesModifiedMs: number | undefined;
+  /** `undefined` if none is known. */
+  readonly lastFullRepackMs: number | undefined;
+}
+
+/** Measures a repository by its files, without starting git. */
+export async function measureRepository(repository: Repository): Promise<RepositoryState> {
+  const { path } = repository;
+  const [looseObjects, packfiles, references, commitGraph, alternates, lastFullRepackMs] = await Promise.all([
+    countLooseObjects(path),
+    countPackfiles(path),
+    measureReferences(repository),
+    readCommitGraph(path),
+    readAlternates(path),
+    modifiedMs(`${path}/${FULL_REPACK_TIMESTAMP}`),
+  ]);
+  return {
+    isPool: isPoolPath(repository.relativePath),
+    looseObjects,
+    packfiles,
+    references,
+    commitGraph,
+    alternateCount: alternates?.objectDirectories.length ?? 0,
+    alternatesModifiedMs: alternates?.lastModifiedMs,
+    lastFullRepackMs,
+  };
+}
+
+async function measureReferences({ path, referenceBackend }: Repository): Promise<ReferencesState> {
+  switch (referenceBackend) {
+    case 'files': {
+      const { looseCount, packedSize } = await countReferences(path);
+      return { backend: 'files', looseCount, packedSizeBytes: packedSize };
+    }
+    case 'reftable': {
+      const tables = (await readFile(`${path}/reftable/tables.list`, 'latin1')).split('\n').filter(Boolean);
+      const sizes = await Promise.all(tables.map((name) => sizeOf(`${path}/reftable/${name}`)));
+      return { backend: 'reftable', tableSizesBytes: sizes };
+    }
+    case 'other':
+      return { backend: 'other' };
+  }
+}
+
+/** A table that was compacted meanwhile has no size. */
+async function sizeOf(file: string): Promise<number> {
+  return (await stat(file).catch(ignoreMissing))?.size ?? 0;
+}
+
+async function modifiedMs(file: string): Promise<number | undefined> {
+  return (await stat(file).catch(ignoreMissing))?.mtimeMs;
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (systemErrorCode(error) === 'ENOENT') return undefined;
+  throw error;
+}

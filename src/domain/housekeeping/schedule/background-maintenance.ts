@@ -1,0 +1,125 @@
+import { readdir } from 'node:fs/promises';
+import { BoundedMap } from '#base/bounded-map';
+import { systemErrorCode } from '#base/go/system-error';
+import type { Repository } from '#storage/repository';
+import type { RepositoryTarget } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import { planAsNeeded } from '../decisions/plan-maintenance.ts';
+import type { Housekeeping } from '../housekeeping.ts';
+import { type MaintenanceTask, restrictPlan } from '../plan.ts';
+import { BackgroundQueue } from './background-queue.ts';
+import { allTasks, ENOUGH_ENTRIES, tasksForEntries, WriteCounts } from './write-counts.ts';
+
+/** Runs at a time: calls need the machine too. */
+const MAX_RUNNING = 2;
+/** A repository that finds no place is tried again after its next write. */
+const MAX_WAITING = 1000;
+/** Repositories whose size is known; others are looked at again. */
+const MAX_SEEN = 10_000;
+
+export interface BackgroundMaintenanceOptions {
+  readonly storages: Storages;
+  readonly housekeeping: Housekeeping;
+  readonly onBegin: (repository: Repository, tasks: ReadonlySet<MaintenanceTask>) => void;
+  /** `error` is `undefined` after a success. */
+  readonly onEnd: (repository: Repository, error: unknown) => void;
+}
+
+/** Maintenance that starts by itself: after writes, and at the first read of a large repository. */
+export class BackgroundMaintenance implements AsyncDisposable {
+  readonly #options: BackgroundMaintenanceOptions;
+  readonly #counts = new WriteCounts();
+  readonly #seen = new BoundedMap<string, true>({ maxEntries: MAX_SEEN, order: 'insertion' });
+  readonly #queue = new BackgroundQueue({ maxRunning: MAX_RUNNING, maxWaiting: MAX_WAITING });
+
+  constructor(options: BackgroundMaintenanceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Counts a change of a repository and starts what is due, without waiting for it.
+   *
+   * @param force starts everything, after a change of the whole history.
+   */
+  afterWrite(target: RepositoryTarget, { force = false }: { readonly force?: boolean } = {}): void {
+    const key = keyOf(target);
+    const due = this.#counts.countWrite(key);
+    const tasks = force ? allTasks() : due;
+    if (tasks.size === 0) return;
+    const isAdded = this.#add(target, key, (signal) => this.#maintain(target, tasks, signal));
+    if (isAdded) this.#counts.started(key, tasks);
+  }
+
+  /** Looks at a repository that is read for the first time, without waiting. */
+  onRead(target: RepositoryTarget): void {
+    const key = keyOf(target);
+    if (this.#seen.get(key) === true) return;
+    this.#seen.set(key, true);
+    this.#add(target, key, async (signal) => {
+      const repository = this.#open(target);
+      if (repository === undefined) return;
+      const tasks = tasksForEntries(await countEntries(repository.path, signal));
+      if (tasks.size > 0) await this.#maintain(target, tasks, signal);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#queue[Symbol.asyncDispose]();
+  }
+
+  #add(target: RepositoryTarget, key: string, run: (signal: AbortSignal) => Promise<void>): boolean {
+    const onError = (error: unknown): void => {
+      const repository = this.#open(target);
+      if (repository !== undefined) this.#options.onEnd(repository, error);
+    };
+    return this.#queue.add({ key, run, onError });
+  }
+
+  async #maintain(
+    target: RepositoryTarget,
+    tasks: ReadonlySet<MaintenanceTask>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { housekeeping, onBegin, onEnd } = this.#options;
+    const repository = this.#open(target);
+    if (repository === undefined || housekeeping.runs.isRunning(repository)) return;
+    onBegin(repository, tasks);
+    await housekeeping.optimize(repository, {
+      plan: (state, nowMs) => restrictPlan(planAsNeeded(state, nowMs), tasks),
+      signal,
+    });
+    onEnd(repository, undefined);
+  }
+
+  /** A repository that was removed meanwhile needs nothing. */
+  #open({ storageName, relativePath }: RepositoryTarget): Repository | undefined {
+    try {
+      return this.#options.storages.open({ storageName, relativePath });
+    } catch {
+      return undefined; // the call itself reported the reason
+    }
+  }
+}
+
+function keyOf({ storageName, relativePath }: RepositoryTarget): string {
+  return `${storageName}\0${relativePath}`;
+}
+
+/** Counts files and directories, up to a number that is enough for every task. */
+async function countEntries(root: string, signal: AbortSignal): Promise<number> {
+  let count = 0;
+  const pending = [root];
+  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    signal.throwIfAborted();
+    const entries = (await readdir(directory, { withFileTypes: true }).catch(ifMissing)) ?? [];
+    for (const entry of entries) if (entry.isDirectory()) pending.push(`${directory}/${entry.name}`);
+    count += entries.length;
+    if (count >= ENOUGH_ENTRIES) return count;
+  }
+  return count;
+}
+
+function ifMissing(error: unknown): undefined {
+  if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(systemErrorCode(error) ?? '')) return undefined;
+  throw error;
+}

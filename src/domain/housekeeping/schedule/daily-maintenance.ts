@@ -1,0 +1,103 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { shuffled } from '#base/shuffled';
+import type { Repository } from '#storage/repository';
+import type { Storage } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import { walkRepositories } from '#storage/walk-repositories';
+import type { Housekeeping } from '../housekeeping.ts';
+import { type DailyWindow, nextStart } from './daily-window.ts';
+
+/** Time from one repository to the next at least, so that calls go on undisturbed. */
+const PAUSE_MS = 1000;
+/** Longest sleep, after which the clock is read again: it may have been set. */
+const MAX_SLEEP_MS = 60 * 60 * 1000;
+
+export interface DailyMaintenanceOptions {
+  readonly storages: Storages;
+  readonly housekeeping: Housekeeping;
+  readonly window: DailyWindow;
+  /** Storages whose repositories are maintained. */
+  readonly names: readonly string[];
+  readonly onBegin: () => void;
+  readonly onEnd: (repositories: number) => void;
+  readonly onError: (repository: Repository, error: unknown) => void;
+  /** A storage could not be read; the rest of the day's run is left out. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Starts daily maintenance. @returns a handle that ends it and waits for a running one. */
+export function startDailyMaintenance(options: DailyMaintenanceOptions): AsyncDisposable {
+  const ending = new AbortController();
+  const running = runDaily(options, ending.signal);
+  return {
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await running;
+    },
+  };
+}
+
+async function runDaily(options: DailyMaintenanceOptions, ending: AbortSignal): Promise<void> {
+  while (!ending.aborted) {
+    const start = nextStart(options.window, new Date());
+    if (!(await sleepUntil(start, ending))) return;
+    options.onBegin();
+    const signal = AbortSignal.any([ending, AbortSignal.timeout(options.window.durationMs)]);
+    try {
+      options.onEnd(await maintainAll(options, signal));
+    } catch (error) {
+      options.onFailure(error);
+    }
+  }
+}
+
+/** @returns false when aborted. */
+async function sleepUntil(time: Date, signal: AbortSignal): Promise<boolean> {
+  for (let leftMs = time.getTime() - Date.now(); leftMs > 0; leftMs = time.getTime() - Date.now()) {
+    if (!(await sleep(Math.min(leftMs, MAX_SLEEP_MS), signal))) return false;
+  }
+  return !signal.aborted;
+}
+
+/**
+ * Maintains as many repositories as the time allows, in random order, so that over the days each
+ * gets its turn.
+ *
+ * @returns their number.
+ */
+export async function maintainAll(
+  options: Pick<DailyMaintenanceOptions, 'storages' | 'housekeeping' | 'names' | 'onError'>,
+  signal: AbortSignal,
+  { pauseMs = PAUSE_MS }: { readonly pauseMs?: number } = {},
+): Promise<number> {
+  let count = 0;
+  for (const name of shuffled(options.names)) {
+    for await (const repository of repositoriesOf(options, options.storages.storage(name), signal)) {
+      const { onError } = options;
+      await options.housekeeping.optimize(repository, { signal }).catch((error: unknown) => {
+        if (!signal.aborted) onError(repository, error);
+      });
+      if (signal.aborted) return count;
+      count++;
+      if (!(await sleep(pauseMs, signal))) return count;
+    }
+  }
+  return count;
+}
+
+async function* repositoriesOf(
+  { storages }: Pick<DailyMaintenanceOptions, 'storages'>,
+  storage: Storage,
+  signal: AbortSignal,
+): AsyncGenerator<Repository> {
+  try {
+    for await (const { relativePath, path } of walkRepositories(storage, { signal, order: 'random' }))
+      yield storages.repositoryAt({ storage, relativePath, path });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function sleep(ms: number, signal: AbortSignal): Promise<boolean> {
+  return await delay(ms, true, { signal, ref: false }).catch(() => false);
+}

@@ -1,0 +1,25 @@
+/** Words in the names of files that contain a license. @see go-license-detector: licenseFileNames */
+const NAMES = [
+  'li[cs]en[cs]es?',
+  'legal',
+  'copy(?:left|right|ing)',
+  'unlicense',
+  'l?gpl[-_ v]?(?:\\d\\.?\\d)?',
+];
+const MORE_NAMES = ['bsd', 'mit', 'apache'];
+const LICENSE_FILE = new RegExp(
+  `^(?:.*[-_. ])?(?:${[...NAMES, ...MORE_NAMES].join('|')})(?:[-_. ].*)?$`,
+  'i',
+);
+const NEVER = /^(?:readme|guidelines)(?:\.md|\.rst|\.html|\.txt)?$/i;
+const CANONICAL = /^(?:(?:un)?licen[sc]e|copying)(?:\.md|\.txt|\.html|\.rst)?$/i;
+
+/** Reports whether a file of this name may contain the license of a project. */
+export function isLicenseFile(name: string): boolean {
+  return LICENSE_FILE.test(name) && !NEVER.test(name);
+}
+
+/** Reports whether a name is the usual one, which goes before others. */
+export function isCanonicalName(name: string): boolean {
+  return CANONICAL.test(name);
+}

@@ -1,0 +1,56 @@
+import { wrap } from '#base/gitaly-error';
+import type { Repository } from '#storage/repository';
+import { type CommitSigning, committedBy } from '../commit/commit-signing.ts';
+import { type Person, signatureOf } from '../commit/signature.ts';
+import { type PreparedUpdate, prepareUpdate } from '../ref-update/quarantined-update.ts';
+import type { NewValue } from '../ref-update/update-with-hooks.ts';
+import { requireOldOid } from '../revisions/expected-oid.ts';
+import { branchReference } from '../revisions/reference-names.ts';
+import { MergeConflictError } from './merge-conflict-error.ts';
+import { mergeIntoCommit } from './merge-into-commit.ts';
+import { MergeWorkspace } from './merge-workspace.ts';
+
+export interface BranchMerge {
+  readonly branch: Uint8Array;
+  /** The value that the branch must have; empty for any. */
+  readonly expectedOldOid: string;
+  /** Any revision of the commit to merge. */
+  readonly theirs: string;
+  readonly user: Person;
+  /** Time of the commit, since 1970; `undefined` for now. */
+  readonly seconds: bigint | undefined;
+  readonly message: Uint8Array;
+  /** Leaves the second parent out. */
+  readonly squash: boolean;
+  /** `undefined` for a commit without signature. */
+  readonly signing: CommitSigning | undefined;
+}
+
+/**
+ * Merges a commit into a branch, which moves when the result is applied. Dispose the result.
+ *
+ * @throws {ReferenceNotFoundError} {MergeConflictError}; {GitalyError} INVALID_ARGUMENT for the
+ *   expected value and the user's time zone; `merge: …`.
+ */
+export async function mergeIntoBranch(
+  repository: Repository,
+  merge: BranchMerge,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<PreparedUpdate<NewValue>> {
+  const { theirs, message, squash } = merge;
+  const reference = branchReference(merge.branch);
+  const expected = merge.expectedOldOid;
+  const oldOid = await requireOldOid(repository, { reference, expected }, { signal });
+  const author = signatureOf(merge.user, merge.seconds);
+  const people = { author, ...committedBy(author, merge.signing) };
+  return await prepareUpdate(repository, async (quarantine) => {
+    await using workspace = new MergeWorkspace({ repository, target: quarantine.repository, signal });
+    try {
+      const newOid = await mergeIntoCommit(workspace, { ours: oldOid, theirs, message, squash, ...people });
+      await workspace.finish();
+      return { reference, oldOid, newOid };
+    } catch (error) {
+      throw error instanceof MergeConflictError ? error : wrap(error, 'merge');
+    }
+  });
+}

@@ -1,0 +1,67 @@
+import { stat } from 'node:fs/promises';
+import { GitalyError } from '#base/gitaly-error';
+import { withAlternates } from '#git/objects/write/alternates-file';
+import { alternateDirectory, readAlternates } from '#storage/alternates';
+import type { Vote, VotePhase } from '#storage/lifecycle/voter';
+import type { Repository } from '#storage/repository';
+import type { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
+import { voteHash } from '../transactions/voter.ts';
+import { adoptObjects } from './adopt-objects.ts';
+import { requireOwnObjects } from './connectivity.ts';
+import { backUpAlternates } from './retire-alternates.ts';
+
+export interface DisconnectOptions {
+  readonly maintenance: MaintenanceRuns;
+  readonly vote?: Vote | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Makes a member of a pool independent: gives it the pool's objects, checks that it is complete,
+ * and removes its alternates. It can read every object at any time; whenever the process dies, it
+ * is either still a member or complete. Without alternates nothing happens.
+ *
+ * @throws {GitalyError} INTERNAL `multiple alternate object directories`, `alternate object entry
+ *   is not a directory`, and as {@link requireOwnObjects}; it is a member then.
+ */
+export async function disconnectMember(
+  member: Repository,
+  { maintenance, vote, signal }: DisconnectOptions,
+): Promise<void> {
+  const cast = async (text: string, ...phases: readonly VotePhase[]): Promise<void> => {
+    for (const phase of phases) await vote?.(phase, voteHash(Buffer.from(text)));
+  };
+  const directories = (await readAlternates(member.path))?.objectDirectories ?? [];
+  const [line, another] = directories;
+  if (line === undefined) {
+    await cast('no alternates', 'synchronized');
+    return;
+  }
+  // A repack of the member drops what the pool has.
+  using _run = await maintenance.takeOver(member, signal);
+  await cast('migrate objects', 'preparing', 'prepared');
+  if (another !== undefined) throw new GitalyError('INTERNAL', 'multiple alternate object directories');
+  const poolObjects = alternateDirectory(member.path, line);
+  if (!(await stat(poolObjects)).isDirectory())
+    throw new GitalyError('INTERNAL', 'alternate object entry is not a directory');
+  const adopt = async (): Promise<void> => {
+    for (const directory of withAlternates([poolObjects]))
+      await adoptObjects(directory, `${member.path}/objects`, signal);
+  };
+  await adopt();
+  await cast('migrate objects', 'committed');
+
+  const backup = await backUpAlternates(member);
+  await requireOwnObjects(member, signal);
+  // Pushes may have used what the pool received since.
+  await adopt();
+  await cast('disconnect alternate', 'preparing', 'prepared');
+  await backup.retire();
+  try {
+    await adopt();
+    await cast('disconnect alternate', 'committed');
+  } catch (error) {
+    await backup.restore();
+    throw error;
+  }
+}

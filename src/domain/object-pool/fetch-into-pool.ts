@@ -1,0 +1,90 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import { GitExitError } from '#git/command/exit-error';
+import { flag, gitCommand } from '#git/command/git-command';
+import { outputLines } from '#git/command/output-lines';
+import type { Vote } from '#storage/lifecycle/voter';
+import type { Repository } from '#storage/repository';
+import type { Housekeeping } from '../housekeeping/housekeeping.ts';
+import { deleteReferences } from '../ref-update/delete-references.ts';
+import { runWithHooks } from '../transactions/run-with-hooks.ts';
+import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
+import { rescueDanglingObjects } from './rescue-dangling.ts';
+
+/** References of the origin, in the pool. */
+const REFSPEC = '+refs/*:refs/remotes/origin/*';
+const OPTIONS = ['--quiet', '--atomic', '--no-tags', '--no-write-fetch-head', '--no-show-forced-updates'];
+const QUIET = [{ key: 'advice.fetchShowForcedUpdates', value: 'false' }];
+const PRUNED = ' * [would prune] ';
+
+export interface FetchIntoPoolOptions {
+  readonly housekeeping: Housekeeping;
+  readonly hooks: TransactionHooks | undefined;
+  readonly vote: Vote | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Brings a pool up to date with one of its members, the origin, and does the maintenance that it
+ * needs. Nothing is ever deleted from it: what the origin has no longer may be needed by others.
+ *
+ * @throws {GitalyError} `cleaning stale data: …`, `pruning references: …`, `fetch into object pool:
+ *   …`, `rescuing dangling objects: …`, `optimizing pool repo: …`.
+ */
+export async function fetchIntoPool(
+  pool: Repository,
+  origin: Repository,
+  { housekeeping, hooks, vote, signal }: FetchIntoPoolOptions,
+): Promise<void> {
+  await housekeeping.cleanStaleData(pool, { vote, signal }).catch(prefixed('cleaning stale data'));
+  await pruneReferences(pool, origin, { vote, signal }).catch(prefixed('pruning references'));
+  await fetch(pool, origin, { hooks, signal });
+  await rescueDanglingObjects(pool, signal).catch(prefixed('rescuing dangling objects'));
+  await housekeeping.optimize(pool, { vote, signal }).catch(prefixed('optimizing pool repo'));
+}
+
+/**
+ * Deletes the references that the origin has no longer. One of them may be in the way of a new one:
+ * `a` of `a/b`, which a fetch that is atomic does not resolve.
+ */
+async function pruneReferences(
+  pool: Repository,
+  origin: Repository,
+  { vote, signal }: Pick<FetchIntoPoolOptions, 'vote' | 'signal'>,
+): Promise<void> {
+  const names: Buffer[] = [];
+  const command = gitCommand('remote', { action: 'prune', options: [flag('--dry-run')], args: ['origin'] });
+  const env = {
+    GIT_CONFIG_COUNT: '2',
+    GIT_CONFIG_KEY_0: 'remote.origin.url',
+    GIT_CONFIG_VALUE_0: origin.path,
+    GIT_CONFIG_KEY_1: 'remote.origin.fetch',
+    GIT_CONFIG_VALUE_1: REFSPEC,
+  };
+  for await (const lines of outputLines(pool, command, { env, hooks: 'disabled', signal })) {
+    for (const line of lines) {
+      if (line.subarray(0, PRUNED.length).toString('latin1') !== PRUNED) continue;
+      names.push(Buffer.concat([Buffer.from('refs/remotes/'), line.subarray(PRUNED.length)]));
+    }
+  }
+  if (names.length > 0) await deleteReferences(pool, names, { vote, signal });
+}
+
+async function fetch(
+  pool: Repository,
+  origin: Repository,
+  { hooks, signal }: Pick<FetchIntoPoolOptions, 'hooks' | 'signal'>,
+): Promise<void> {
+  const command = gitCommand('fetch', { options: OPTIONS.map(flag), args: [origin.path, REFSPEC] });
+  const { failure } = await runWithHooks(pool, command, { hooks, signal, config: QUIET });
+  if (failure === undefined) return;
+  const message = `fetch into object pool: ${failure.message}, stderr: ${quote(failure.stderr)}`;
+  throw new GitalyError('INTERNAL', message, { cause: failure });
+}
+
+function prefixed(doing: string): (error: unknown) => never {
+  return (error) => {
+    const stderr = error instanceof GitExitError ? { stderr: error.stderr } : {};
+    throw wrap(error, doing, 'INTERNAL', { metadata: stderr });
+  };
+}

@@ -1,0 +1,13 @@
+import { flag, gitCommand } from '#git/command/git-command';
+import type { Repository } from '#storage/repository';
+
+/**
+ * Copies the objects that a member borrows into a pack of its own. It stays a member. Clients of
+ * 15.0 only.
+ *
+ * @throws {GitExitError}
+ */
+export async function reduplicate(member: Repository, signal: AbortSignal): Promise<void> {
+  const options = ['--quiet', '-a', '-n'].map(flag);
+  await member.run(gitCommand('repack', { options }), { signal });
+}

@@ -1,0 +1,123 @@
+import { writeFile } from 'node:fs/promises';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { ConfigPair } from '#git/command/config';
+import type { Storage } from '#storage/repository-target';
+import { createTempDirectory } from '#storage/temp-directories';
+import { pinAddress } from './pin-address.ts';
+import { isHttp, parseRemoteUrl } from './remote-url.ts';
+
+/** A remote of the outside world, as a client describes it. */
+export interface OutgoingRemote {
+  readonly url: string;
+  /** Address to connect to instead of looking the host up; empty for none. */
+  readonly resolvedAddress: string;
+  /** Value of the Authorization header; empty for none. User and password of the URL win. */
+  readonly authorization: string;
+  /** True if `url` may be a path or a `file://` URL. */
+  readonly allowsLocal: boolean;
+  readonly ssh?: SshCredentials | undefined;
+}
+
+/** Contents of files for ssh; empty for none. */
+export interface SshCredentials {
+  readonly key: string;
+  readonly knownHosts: string;
+}
+
+/** Settings for a git that reaches a remote. Disposing removes the files with credentials. */
+export interface Outgoing extends AsyncDisposable {
+  /** Without user and password of HTTP. */
+  readonly url: string;
+  readonly config: readonly ConfigPair[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const PROTOCOLS = 'http:https:git:ssh';
+/** A server that sends less than a byte per second for this long has stalled. */
+const STALLED_SECONDS = '300';
+/**
+ * Settings for servers that are not trusted. Bundle URIs are addresses of the server's choice, and
+ * paths too: git would read them in spite of the pinned address.
+ */
+const SETTINGS: readonly ConfigPair[] = [
+  { key: 'transfer.bundleURI', value: 'false' },
+  { key: 'http.followRedirects', value: 'false' },
+  { key: 'http.lowSpeedLimit', value: '1' },
+  { key: 'http.lowSpeedTime', value: STALLED_SECONDS },
+];
+/** Only their owner reads them; ssh insists on it. */
+const CREDENTIALS_MODE = 0o400;
+
+/**
+ * Checks a remote and prepares the settings for a git that reaches it: protocols by list, no
+ * redirects, the pinned address, credentials in the environment or in files.
+ *
+ * @param storage for the files.
+ * @throws {GitalyError} INVALID_ARGUMENT, INTERNAL, and without a code for a URL that is an option.
+ */
+export async function prepareOutgoing(remote: OutgoingRemote, storage: Storage): Promise<Outgoing> {
+  const { url, userInfo } = parseRemoteUrl(remote.url);
+  const authorization =
+    userInfo === undefined ? remote.authorization : `Basic ${Buffer.from(userInfo).toString('base64')}`;
+  const pinned = pin(url, remote.resolvedAddress);
+  const ssh = await sshSettings(remote.ssh, storage);
+  return {
+    url: pinned.url,
+    config: [...SETTINGS, ...pinned.config, ...authorizationSettings(url, authorization)],
+    env: {
+      ...pinned.env,
+      ...ssh.env,
+      GIT_ALLOW_PROTOCOL: remote.allowsLocal ? `${PROTOCOLS}:file` : PROTOCOLS,
+    },
+    [Symbol.asyncDispose]: ssh.remove,
+  };
+}
+
+function pin(url: string, address: string) {
+  try {
+    return pinAddress(url, address);
+  } catch (error) {
+    throw wrap(error, "couldn't get curloptResolve config");
+  }
+}
+
+function authorizationSettings(url: string, authorization: string): ConfigPair[] {
+  if (authorization === '' || !isHttp(url)) return [];
+  // A line feed would begin another header.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  if (/[\x00-\x1f\x7f]/.test(authorization))
+    throw new GitalyError('INVALID_ARGUMENT', 'invalid authorization header');
+  return [{ key: 'http.extraHeader', value: `Authorization: ${authorization}`, secret: true }];
+}
+
+async function sshSettings(ssh: SshCredentials | undefined, storage: Storage) {
+  const { key = '', knownHosts = '' } = ssh ?? {};
+  if (key === '' && knownHosts === '') {
+    return { env: { GIT_SSH_COMMAND: 'ssh -oBatchMode=yes' }, remove: async () => {} };
+  }
+  const directory = await createTempDirectory(storage, 'ssh-');
+  const remove = () => directory[Symbol.asyncDispose]();
+  try {
+    const words = ['ssh', '-oBatchMode=yes'];
+    const add = async (name: string, content: string, options: (path: string) => string[]): Promise<void> => {
+      if (content === '') return;
+      const path = `${directory.path}/${name}`;
+      await writeFile(path, content, { mode: CREDENTIALS_MODE, flag: 'wx' });
+      words.push(...options(path));
+    };
+    await add('ssh-key', key, (path) => ['-oIdentitiesOnly=yes', shellQuote(`-oIdentityFile=${path}`)]);
+    await add('known-hosts', knownHosts, (path) => [
+      '-oStrictHostKeyChecking=yes',
+      '-oCheckHostIP=no',
+      shellQuote(`-oUserKnownHostsFile=${path}`),
+    ]);
+    return { env: { GIT_SSH_COMMAND: words.join(' ') }, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+function shellQuote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { deflateSync } from 'node:zlib';
+import { flag, gitCommand } from '#git/command/git-command';
+import { startGitHttpServer } from '#testkit/git-http-server';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { type OutgoingRemote, prepareOutgoing } from './outgoing-remote.ts';
+import { type OutgoingLimits, runOutgoing } from './run-outgoing.ts';
+
+const REMOTE: OutgoingRemote = {
+  url: 'http://127.0.0.1/',
+  resolvedAddress: '',
+  authorization: '',
+  allowsLocal: false,
+};
+const SECRET = 'c3VwZXItc2VjcmV0';
+
+async function listHeads(fixture: StorageFixture, remote: Partial<OutgoingRemote>, limits?: OutgoingLimits) {
+  await using outgoing = await prepareOutgoing({ ...REMOTE, ...remote }, fixture.storage);
+  const command = gitCommand('ls-remote', { options: [flag('--heads')], args: [outgoing.url] });
+  const { signal } = new AbortController();
+  const run = { outgoing, signal, limits, writesTo: undefined, hooks: undefined };
+  return await runOutgoing(fixture.git, command, run);
+}
+
+test('credentials of the URL and of the header reach the server, and no command line', async () => {
+  await using fixture = await StorageFixture.create();
+  fixture.init('x.git', { commits: 1 });
+  await using web = await startGitHttpServer(fixture.storage.path);
+  const withUser = web.url.replace('http://', `http://user:${SECRET}@`);
+
+  const first = await listHeads(fixture, { url: `${withUser}/r/x.git` });
+  const second = await listHeads(fixture, { url: `${web.url}/r/x.git`, authorization: `Bearer ${SECRET}` });
+  const refused = await listHeads(fixture, { url: `${withUser}/s/403/x.git` });
+
+  const basic = `Basic ${Buffer.from(`user:${SECRET}`).toString('base64')}`;
+  assert.deepEqual(
+    [...new Set(web.calls.map(({ authorization }) => authorization))],
+    [basic, `Bearer ${SECRET}`],
+  );
+  assert.match(first.stdout, /refs\/heads\/main/);
+  assert.equal(second.failure, undefined);
+  assert.ok(refused.failure);
+  assert.doesNotMatch(JSON.stringify([refused.failure.argv, refused.failure.stderr]), new RegExp(SECRET));
+});
+
+test('a header with a line feed is refused', async () => {
+  await using fixture = await StorageFixture.create();
+
+  const listing = listHeads(fixture, { authorization: 'x\r\nHost: other' });
+
+  await assert.rejects(listing, { code: 'INVALID_ARGUMENT', message: 'invalid authorization header' });
+});
+
+for (const url of ['ext::sh -c "touch evil"', 'fd::7', 'ftp://127.0.0.1/x', 'file:///', '/']) {
+  test(`the protocol of ${url} is not allowed`, async () => {
+    await using fixture = await StorageFixture.create();
+
+    const { failure } = await listHeads(fixture, { url });
+
+    assert.match(failure?.stderr ?? '', /^fatal: transport '(ext|fd|ftp|file)' not allowed$/m);
+  });
+}
+
+test('redirects are not followed', async () => {
+  await using fixture = await StorageFixture.create();
+  fixture.init('x.git', { commits: 1 });
+  await using web = await startGitHttpServer(fixture.storage.path);
+
+  const { failure } = await listHeads(fixture, { url: `${web.url}/redir/x.git` });
+
+  assert.match(failure?.stderr ?? '', /302/);
+  assert.equal(web.calls.length, 1);
+});
+
+test('the pinned address is used instead of the name', async () => {
+  await using fixture = await StorageFixture.create();
+  fixture.init('x.git', { commits: 1 });
+  await using web = await startGitHttpServer(fixture.storage.path);
+
+  const { failure } = await listHeads(fixture, {
+    url: `http://example.invalid:${web.port}/r/x.git`,
+    resolvedAddress: '127.0.0.1',
+  });
+
+  assert.equal(failure, undefined);
+  assert.equal(web.calls[0]?.host, `example.invalid:${web.port}`);
+});
+
+test('a server that is silent for too long fails the command', async () => {
+  await using fixture = await StorageFixture.create();
+  await using web = await startGitHttpServer(fixture.storage.path);
+  web.reset({}, { '/slow/info/refs?service=git-upload-pack': () => {} });
+
+  const listing = listHeads(fixture, { url: `${web.url}/slow` }, { maxBytes: 1, maxMs: 300 });
+
+  await assert.rejects(listing, { code: 'DEADLINE_EXCEEDED' });
+});
+
+test('files with the credentials of ssh are for their owner, and gone afterwards', async () => {
+  await using fixture = await StorageFixture.create();
+  const ssh = { key: 'the key', knownHosts: 'the hosts' };
+  let directory = '';
+  {
+    await using outgoing = await prepareOutgoing({ ...REMOTE, url: 'ssh://x.test/a', ssh }, fixture.storage);
+    const command = outgoing.env.GIT_SSH_COMMAND ?? '';
+    const [, key = ''] = /-oIdentityFile=([^' ]*)/.exec(command) ?? [];
+    const [, hosts = ''] = /-oUserKnownHostsFile=([^' ]*)/.exec(command) ?? [];
+    directory = join(key, '..');
+    assert.equal(readFileSync(key, 'utf8'), 'the key');
+    assert.equal(readFileSync(hosts, 'utf8'), 'the hosts');
+    assert.equal(statSync(key).mode & 0o777, 0o400);
+    assert.match(command, /-oIdentitiesOnly=yes.*-oStrictHostKeyChecking=yes/);
+  }
+  assert.equal(existsSync(directory), false);
+});
+
+test('a clone larger than the limit is ended', async () => {
+  await using fixture = await StorageFixture.create();
+  await using web = await startGitHttpServer(fixture.storage.path);
+  initRepository(join(fixture.storage.path, 'x.git'), { commits: 1 });
+  // The advertisement is real; the pack begins and never ends.
+  const [oid] = gitOutput(join(fixture.storage.path, 'x.git'), ['rev-parse', 'main']).split('\n');
+  const packet = (text: string) => `${(text.length + 4).toString(16).padStart(4, '0')}${text}`;
+  const timers = new Set<NodeJS.Timeout>();
+  web.reset(
+    {},
+    {
+      '/big/info/refs?service=git-upload-pack': (_request, response) => {
+        response.setHeader('content-type', 'application/x-git-upload-pack-advertisement');
+        const first = packet(`${oid} HEAD\0symref=HEAD:refs/heads/main side-band-64k\n`);
+        const refs = `${first}${packet(`${oid} refs/heads/main\n`)}`;
+        response.end(`${packet('# service=git-upload-pack\n')}0000${refs}0000`);
+      },
+      '/big/git-upload-pack': (request, response) => {
+        request.resume();
+        response.setHeader('content-type', 'application/x-git-upload-pack-result');
+        response.write(packet('NAK\n'));
+        const header = Buffer.from('PACK\0\0\0\x02\0\xff\xff\xff', 'latin1');
+        const send = (data: Buffer) => {
+          const length = (data.length + 5).toString(16).padStart(4, '0');
+          response.write(Buffer.concat([Buffer.from(`${length}\x01`), data]));
+        };
+        send(header);
+        const empty = blobOf(Buffer.alloc(0));
+        const timer = setInterval(() => send(Buffer.concat(Array.from({ length: 1000 }, () => empty))), 1);
+        timers.add(timer);
+        response.on('close', () => clearInterval(timer));
+      },
+    },
+  );
+  await using outgoing = await prepareOutgoing({ ...REMOTE, url: `${web.url}/big` }, fixture.storage);
+  const directory = join(fixture.root, 'clone.git');
+  const command = gitCommand('clone', { options: [flag('--bare')], args: [outgoing.url, directory] });
+  const { signal } = new AbortController();
+  const limits = { maxBytes: 1000, maxMs: 60_000 };
+
+  const cloning = runOutgoing(fixture.git, command, {
+    outgoing,
+    signal,
+    limits,
+    writesTo: directory,
+    hooks: undefined,
+  });
+
+  await assert.rejects(cloning, { code: 'RESOURCE_EXHAUSTED', message: 'remote repository is too large' });
+  for (const timer of timers) clearInterval(timer);
+  assert.deepEqual(readdirSync(fixture.root).includes('clone.git'), false);
+});
+
+/** Returns a blob as an entry of a pack. */
+function blobOf(content: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([0x30 | content.length]), deflateSync(content)]);
+}

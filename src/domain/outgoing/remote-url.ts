@@ -1,0 +1,48 @@
+import { GitalyError } from '#base/gitaly-error';
+import { urlProblem } from '#base/go/net/url';
+import { quote } from '#base/go/quote';
+
+/** A URL of a remote without credentials, which may stand in a list of processes. */
+export interface RemoteUrl {
+  readonly url: string;
+  /** User and password that the URL had, decoded, joined with a colon; `undefined` for none. */
+  readonly userInfo: string | undefined;
+}
+
+const AUTHORITY = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@/i;
+
+/**
+ * Checks the URL of a client and takes its credentials out.
+ *
+ * @throws {GitalyError} without a code for an option, with Gitaly's text; INTERNAL for a text that
+ *   is no URL.
+ */
+export function parseRemoteUrl(text: string): RemoteUrl {
+  if (text.startsWith('-')) {
+    const shown = quote(text.replaceAll(' ', '%20'));
+    throw new GitalyError('UNKNOWN', `positional arg ${shown} cannot start with dash '-': invalid argument`);
+  }
+  if (text.includes('\0') || urlProblem(text) !== undefined)
+    throw new GitalyError('INTERNAL', urlProblem(withoutUserInfo(text)) ?? 'invalid URL');
+  const userInfo = AUTHORITY.exec(text)?.[2];
+  if (userInfo === undefined || !isHttp(text)) return { url: text, userInfo: undefined };
+  return { url: withoutUserInfo(text), userInfo: decoded(userInfo) };
+}
+
+/** Reports whether git speaks HTTP with a URL. */
+export function isHttp(url: string): boolean {
+  return /^https?:\/\//i.test(url);
+}
+
+/** Returns a URL for a log: without user and password. */
+export function withoutUserInfo(url: string): string {
+  return url.replace(AUTHORITY, '$1');
+}
+
+function decoded(userInfo: string): string {
+  try {
+    return decodeURIComponent(userInfo);
+  } catch {
+    return userInfo; // no escapes, but a percent sign
+  }
+}

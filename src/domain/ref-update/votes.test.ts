@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { CallOptions, Connection } from '#client/index';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { startGitaly } from '#testkit/start-gitaly';
+import { startVotingServer } from '#testkit/voting-server';
+
+const REPOSITORY = { storageName: 'default', relativePath: 'x.git', glRepository: 'project-1' };
+const USER = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
+
+const CHANGES: readonly {
+  readonly name: string;
+  readonly lock: string;
+  readonly run: (connection: Connection, oid: string, options: CallOptions) => Promise<unknown>;
+}[] = [
+  {
+    name: 'UserCreateBranch',
+    lock: 'refs/heads/new.lock',
+    run: ({ operation }, oid, options) =>
+      operation.userCreateBranch(
+        {
+          repository: REPOSITORY,
+          user: USER,
+          branchName: Buffer.from('new'),
+          startPoint: Buffer.from(oid),
+        },
+        options,
+      ),
+  },
+  {
+    name: 'UserDeleteBranch',
+    lock: 'refs/heads/old.lock',
+    run: ({ operation }, _, options) =>
+      operation.userDeleteBranch(
+        { repository: REPOSITORY, user: USER, branchName: Buffer.from('old') },
+        options,
+      ),
+  },
+  {
+    name: 'DeleteRefs',
+    lock: 'refs/heads/old.lock',
+    run: ({ ref }, _, options) =>
+      ref.deleteRefs({ repository: REPOSITORY, refs: [Buffer.from('refs/heads/old')] }, options),
+  },
+  {
+    name: 'WriteRef',
+    lock: 'refs/heads/new.lock',
+    run: ({ repository }, oid, options) =>
+      repository.writeRef(
+        { repository: REPOSITORY, ref: Buffer.from('refs/heads/new'), revision: Buffer.from(oid) },
+        options,
+      ),
+  },
+];
+
+for (const { name, lock, run } of CHANGES) {
+  test(`${name}: git holds its locks while the nodes vote on the change, and only then`, async () => {
+    await using gitaly = await startGitaly();
+    const path = join(gitaly.storagePath(), REPOSITORY.relativePath);
+    initRepository(path, { commits: 1 });
+    const oid = gitOutput(path, ['rev-parse', 'main']);
+    gitOutput(path, ['branch', 'old']);
+    await using cluster = await startVotingServer(gitaly.address);
+    const locked: [phase: string, isLocked: boolean][] = [];
+    cluster.decide = ({ phase }) => {
+      locked.push([phase, existsSync(join(path, lock))]);
+      return 'COMMIT';
+    };
+
+    await run(cluster.connection, oid, { metadata: cluster.metadata() });
+
+    // The votes around those on the references let the nodes wait for each other. Gitaly's hook
+    // does not vote on what newer versions of git announce before they take locks.
+    const onReferences = locked.filter(([phase]) => phase !== 'SYNCHRONIZED_PHASE');
+    assert.deepEqual(onReferences, [
+      ...(name === 'WriteRef' ? [] : [['PREPARING_PHASE', false]]),
+      ['PREPARED_PHASE', true],
+      ['COMMITTED_PHASE', false],
+    ]);
+  });
+}

@@ -1,0 +1,55 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { Quarantine } from '#storage/quarantine/quarantine';
+import type { Repository } from '#storage/repository';
+import { commitOf, type SignalOption, whyNoCommit } from '../revisions/commit-of.ts';
+import type { OpenRemote } from './remote-repository.ts';
+
+/** The commit that a change begins with. */
+export interface Start {
+  readonly oid: string;
+  /** Repository in which the commit can be read. */
+  readonly repository: Repository;
+}
+
+export interface StartParts {
+  readonly repository: Repository;
+  /** Receives the objects that are fetched from another repository. */
+  readonly quarantine: Quarantine;
+  /** Any revision of a commit. */
+  readonly revision: Uint8Array;
+  /** Opens the repository that has the revision; `undefined` for the repository itself. */
+  readonly openRemote: OpenRemote | undefined;
+}
+
+/**
+ * Finds the commit that a change begins with, and fetches it if only another repository has it.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT `resolve start ref: reference not found`;
+ *   `remote repository: …`, `fetch start: …`.
+ */
+export async function findStart(
+  { repository, quarantine, revision, openRemote }: StartParts,
+  options: SignalOption,
+): Promise<Start> {
+  if (openRemote === undefined) {
+    const oid = revision.includes(0) ? undefined : await commitOf(repository, revision, options);
+    if (oid === undefined) throw notFound(whyNoCommit(revision));
+    return { oid, repository };
+  }
+
+  const remote = await openRemote();
+  const peeled = Buffer.concat([revision, Buffer.from('^{commit}')]);
+  const oid = await remote.resolveCommit(peeled).catch((error: unknown) => {
+    throw wrap(error, 'resolve start ref');
+  });
+  if (oid === undefined) throw notFound('reference not found');
+  if ((await commitOf(repository, oid, options)) !== undefined) return { oid, repository };
+  await remote.fetchInto(quarantine.repository, oid).catch((error: unknown) => {
+    throw wrap(error, 'fetch start');
+  });
+  return { oid, repository: quarantine.repository };
+}
+
+function notFound(why: string): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', `resolve start ref: ${why}`);
+}

@@ -1,0 +1,100 @@
+import { PassThrough } from 'node:stream';
+import { uploadPackWithSidechannel } from '#client/git/upload-pack-with-sidechannel';
+import type { CommandRepository } from '#git/command/command-repository';
+import type { ConfigPair } from '#git/command/config';
+import type { GitExitError } from '#git/command/exit-error';
+import type { GitCommand } from '#git/command/git-command';
+import type { GitProcess } from '#git/command/process/git-process';
+import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
+import { type RemoteParts, repositoryMessage } from './remote-parts.ts';
+
+/** git requires an ssh URL to use GIT_SSH_COMMAND; its host and path are not used. */
+export const INTERNAL_URL = 'ssh://gitaly/internal.git';
+
+/** A `git fetch` or `git clone` of {@link INTERNAL_URL}. */
+export interface InternalFetch {
+  /** The repository, or git itself for a clone. */
+  readonly runner: Pick<CommandRepository, 'spawn' | 'spawnTurn'>;
+  readonly command: GitCommand;
+  readonly config?: readonly ConfigPair[];
+  /** Hooks for the vote of the cluster; `undefined` without a cluster. */
+  readonly hooks: TransactionHooks | undefined;
+  /** Protocol that git is to use; empty for the oldest. */
+  readonly gitProtocol: 'version=2' | '';
+}
+
+/** The two ends of a fetch. */
+export interface InternalFetchResult {
+  /** `undefined` when git succeeded. */
+  readonly failure: GitExitError | undefined;
+  /** The status of the other server, or of the connection; `undefined` when there was no error. */
+  readonly refusal: unknown;
+}
+
+/** A copy has the references that are hidden from users too. @see Gitaly: cmd/gitaly-ssh */
+const SHOW_ALL_REFERENCES = 'transfer.hideRefs=!refs';
+/** Descriptors between git's helper and this process. */
+const TRANSPORT_PIPES = 2;
+
+/** Runs git against a repository on another server. Afterwards git and its children have ended. */
+export async function internalFetch(fetch: InternalFetch, remote: RemoteParts): Promise<InternalFetchResult> {
+  const { runner, command, config = [], hooks, gitProtocol } = fetch;
+  const { signal } = remote;
+  const hookPipes = hooks?.extraPipes ?? 0;
+  await runner.spawnTurn(signal);
+  await using git = runner.spawn(command, {
+    signal,
+    hooks: hooks?.setup ?? 'disabled',
+    extraPipes: hookPipes + TRANSPORT_PIPES,
+    config,
+    env: { GIT_SSH_COMMAND: relay(3 + hookPipes), GIT_SSH_VARIANT: 'simple' },
+    stdout: 'ignore',
+    gitProtocol,
+  });
+  const serving = hooks?.serve(git);
+  const refusal = await transport(git, hookPipes, gitProtocol, remote);
+  const exit = await git.exited;
+  for (const pipe of git.extra) pipe.destroy();
+  await serving;
+  await git.groupEnded();
+  return { failure: exit.code === 0 ? undefined : git.exitError(exit), refusal };
+}
+
+/**
+ * Returns the command that git runs in place of ssh. It joins git's standard input and output to
+ * two pipes: output comes from descriptor `first`, input goes to the next one. git inherits the
+ * pipes as well, so their end does not show that git has finished; the relay sends the flush packet
+ * `0000` instead. A POSIX shell gives background commands no standard input unless it is redirected
+ * explicitly.
+ */
+function relay(first: number): string {
+  const [from, to, input] = [first, first + 1, first + 2];
+  const up = `{ cat <&${input}; printf 0000; } >&${to} ${from}<&- &`;
+  return `relay() { exec ${input}<&0; ${up} exec cat <&${from} ${to}>&- ${input}<&-; }; relay`;
+}
+
+/** Serves git's helper until the other server is done. Returns the error, if there was one. */
+async function transport(
+  git: GitProcess,
+  hookPipes: number,
+  gitProtocol: string,
+  { connection, registry, target, signal, correlationId }: RemoteParts,
+): Promise<unknown> {
+  const [answers, questions] = git.extra.slice(hookPipes);
+  if (answers === undefined || questions === undefined) throw new Error('git was started without pipes');
+  const stderr = new PassThrough().resume();
+  const request = {
+    repository: repositoryMessage(target),
+    gitConfigOptions: ['uploadpack.allowAnySHA1InWant=true', SHOW_ALL_REFERENCES],
+    gitProtocol,
+  };
+  const io = { stdin: questions, stdout: answers, stderr };
+  try {
+    await uploadPackWithSidechannel(connection, registry, io, request, { signal, correlationId });
+    return undefined;
+  } catch (error) {
+    return error;
+  } finally {
+    answers.end();
+  }
+}

@@ -1,0 +1,17 @@
+import type { Connection } from '#client/connection';
+import type { SidechannelRegistry } from '#client/sidechannel-registry';
+import type { RepositoryTarget } from '#storage/repository-target';
+
+/** A repository on another server, and the connection on which it is called. */
+export interface RemoteParts {
+  readonly connection: Connection;
+  readonly registry: SidechannelRegistry;
+  readonly target: RepositoryTarget;
+  readonly correlationId: string;
+  readonly signal: AbortSignal;
+}
+
+/** Returns the Repository message that names the target in requests. */
+export function repositoryMessage(target: RepositoryTarget) {
+  return { ...target, gitAlternateObjectDirectories: [...(target.gitAlternateObjectDirectories ?? [])] };
+}

@@ -1,0 +1,12 @@
+import type { Vote } from '#storage/lifecycle/voter';
+import type { Repository } from '#storage/repository';
+import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
+
+export interface ReplicateOptions {
+  readonly vote: Vote | undefined;
+  /** Returns the hooks for the vote on references of the target. */
+  readonly hooksOf: (repository: Repository) => TransactionHooks | undefined;
+  readonly signal: AbortSignal;
+  /** Called when something that is no repository was moved away from the target's path. */
+  readonly onMovedAway: (path: string) => void;
+}

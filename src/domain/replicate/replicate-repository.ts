@@ -1,0 +1,66 @@
+import { codeOf, wrap } from '#base/gitaly-error';
+import type { Repository } from '#storage/repository';
+import type { RepositoryTarget } from '#storage/repository-target';
+import type { Storages } from '#storage/storages';
+import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
+import { createFromSource } from './create-from-source.ts';
+import type { ReplicateOptions } from './replicate-options.ts';
+import { requireSource } from './require-source.ts';
+import { synchronizeConfig } from './synchronize-config.ts';
+import { synchronizeHooks } from './synchronize-hooks.ts';
+import { synchronizeReferences } from './synchronize-references.ts';
+
+/**
+ * Makes a repository the copy of another one: references, objects, HEAD, configuration and custom
+ * hooks. A missing or damaged one is created from a snapshot; otherwise only what differs is
+ * fetched. A failure may leave the repository between its old and its new state; the next call
+ * continues.
+ *
+ * @throws {GitalyError} NOT_FOUND `invalid source repository`; `could not create repository from
+ *   snapshot: …`, `replicating repository: …`.
+ */
+export async function replicateRepository(
+  storages: Storages,
+  target: RepositoryTarget,
+  source: RemoteRepository,
+  options: ReplicateOptions,
+): Promise<void> {
+  await requireSource(source);
+  const repository =
+    openIfValid(storages, target) ??
+    (await createFromSource(storages, target, source, options).catch((error: unknown) => {
+      throw wrap(error, 'could not create repository from snapshot');
+    }));
+  await synchronize(repository, source, options).catch((error: unknown) => {
+    throw wrap(error, 'replicating repository');
+  });
+}
+
+/** Opens the target; `undefined` for anything that is no repository. */
+function openIfValid(storages: Storages, target: RepositoryTarget): Repository | undefined {
+  try {
+    return storages.open(target, { otherwise: 'INTERNAL' });
+  } catch (error) {
+    storages.locate(target); // throws for a path that cannot be a repository's
+    const code = codeOf(error);
+    if (code === 'NOT_FOUND' || code === 'FAILED_PRECONDITION' || code === 'INTERNAL') return undefined;
+    throw error;
+  }
+}
+
+async function synchronize(
+  repository: Repository,
+  source: RemoteRepository,
+  { hooksOf, vote, signal }: ReplicateOptions,
+): Promise<void> {
+  await synchronizeConfig(repository, source, { vote }).catch((error: unknown) => {
+    throw wrap(error, 'synchronizing gitconfig');
+  });
+  const hooks = hooksOf(repository);
+  await synchronizeReferences(repository, source, { hooks, vote, signal }).catch((error: unknown) => {
+    throw wrap(error, 'synchronizing references');
+  });
+  await synchronizeHooks(repository, source, { vote, signal }).catch((error: unknown) => {
+    throw wrap(error, 'synchronizing custom hooks');
+  });
+}

@@ -1,0 +1,25 @@
+import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
+import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
+
+/**
+ * Checks that the source exists and is a repository.
+ *
+ * @throws {GitalyError} NOT_FOUND `invalid source repository`; `checking for repo existence: …`.
+ */
+export async function requireSource(source: RemoteRepository): Promise<void> {
+  const exists = await source.exists().catch((error: unknown) => {
+    throw wrap(error, 'checking for repo existence');
+  });
+  if (!exists) throw invalidSource();
+}
+
+/** Returns the error for a source that is no repository, or none any more. */
+export function invalidSource(cause?: unknown): GitalyError {
+  return new GitalyError('NOT_FOUND', 'invalid source repository', { cause });
+}
+
+/** Reports whether the other server's answer is that the source is no repository. */
+export function isInvalidSource(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === 'NOT_FOUND' || code === 'FAILED_PRECONDITION';
+}

@@ -1,0 +1,20 @@
+import { GitExitError } from '#git/command/exit-error';
+import type { Repository } from '#storage/repository';
+import type { SignalOption } from './commit-of.ts';
+
+/**
+ * Returns the id that a reference leads to; `undefined` when there is none. A name that no
+ * reference can have is resolved as git resolves any revision.
+ */
+export async function resolveReference(
+  repository: Repository,
+  name: Buffer,
+  { signal }: SignalOption,
+): Promise<string | undefined> {
+  const found = await repository.refs.resolve(name, { signal }).catch((error: unknown) => {
+    // git reports a name that is too long, or a file without an id, as not found.
+    if (!(error instanceof GitExitError)) throw error;
+    return undefined;
+  });
+  return found?.oid ?? (await repository.objects.info(name, { signal }))?.oid;
+}

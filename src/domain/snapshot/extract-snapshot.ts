@@ -1,0 +1,29 @@
+import { type ExtractOptions, extractArchive } from '#storage/archive/extract-archive';
+import type { Repository } from '#storage/repository';
+import { safeConfig } from './safe-config.ts';
+
+/**
+ * Names that {@link createSnapshot} writes. Others could be harmful: hooks, alternates that lead to
+ * the objects of other repositories.
+ */
+const WANTED =
+  /^(?:HEAD|packed-refs|config|shallow|(?:refs|reftable|branches)(?:\/.+)?|objects(?:\/[0-9a-f]{2}(?:\/(?:[0-9a-f]{38}|[0-9a-f]{62}))?|\/pack(?:\/pack-(?:[0-9a-f]{40}|[0-9a-f]{64})\.(?:pack|idx))?)?)$/;
+
+/**
+ * Unpacks a snapshot over a fresh repository that nobody else uses. Of its configuration only the
+ * format of the repository is taken.
+ *
+ * @returns the number of entries in the archive.
+ * @throws as {@link extractArchive}.
+ */
+export async function extractSnapshot(
+  bytes: AsyncIterable<Uint8Array>,
+  draft: Repository,
+  options: Pick<ExtractOptions, 'signal' | 'maxBytes'>,
+): Promise<number> {
+  return await extractArchive(bytes, draft.path, {
+    ...options,
+    isWanted: (path) => WANTED.test(path),
+    filter: (path) => (path === 'config' ? safeConfig : undefined),
+  });
+}

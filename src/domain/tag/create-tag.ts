@@ -1,0 +1,116 @@
+import { GitalyError } from '#base/gitaly-error';
+import { ZERO_OID } from '#git/objects/object-id';
+import type { ObjectInfo } from '#git/objects/object-info';
+import type { Commit } from '#git/objects/parse/parse-commit';
+import { ObjectWriter } from '#git/objects/write/write-objects';
+import type { Repository } from '#storage/repository';
+import { type Person, signatureOf } from '../commit/signature.ts';
+import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
+import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
+import { tagReference } from '../revisions/reference-names.ts';
+import { resolveReference } from '../revisions/resolve-reference.ts';
+import { writeTag } from './write-tag.ts';
+
+export interface TagRequest {
+  /** Without `refs/tags/`. */
+  readonly name: Uint8Array;
+  /** Revision of the object to tag. */
+  readonly target: Uint8Array;
+  /** A tag object is written unless this is blank. */
+  readonly message: Uint8Array;
+  readonly user: Person;
+  /** Time of the tag, since 1970; `undefined` for now. */
+  readonly seconds: bigint | undefined;
+  /** True to apply `.mailmap` to the returned commit. */
+  readonly mailmap: boolean;
+}
+
+export interface CreatedTag {
+  /** The tag object, or the target of a tag without one. */
+  readonly oid: string;
+  readonly isAnnotated: boolean;
+  /** `undefined` when the tag does not lead to a commit. */
+  readonly commit: Commit | undefined;
+}
+
+/** A reference of that name exists already. */
+export class TagExistsError extends Error {
+  override readonly name = 'TagExistsError';
+  readonly reference: Buffer;
+  readonly oid: string;
+
+  constructor(reference: Buffer, oid: string) {
+    super('tag reference exists already');
+    this.reference = reference;
+    this.oid = oid;
+  }
+}
+
+/**
+ * Creates a tag on behalf of a user.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT for a time zone; FAILED_PRECONDITION
+ *   `revspec '…' not found`; NOT_FOUND for a tag object that git refuses; {TagExistsError}
+ *   {UpdateFailedError}.
+ */
+export async function createTag(
+  repository: Repository,
+  request: TagRequest,
+  context: UpdateContext,
+): Promise<CreatedTag> {
+  const { signal } = context;
+  const tagger = signatureOf(request.user, request.seconds);
+  const reference = tagReference(request.name);
+  const named = await findTarget(repository, request.target, signal);
+  const isAnnotated = hasText(request.message);
+  const target = isAnnotated ? named : await peel(repository, named, signal);
+
+  const make = async ({ repository: quarantined }: { readonly repository: Repository }) => {
+    const tag = { name: request.name, target, tagger, message: request.message };
+    const newOid = isAnnotated ? await writeTagObject(quarantined, reference, tag) : target.oid;
+    const existing = await resolveReference(repository, reference, { signal });
+    if (existing !== undefined) throw new TagExistsError(reference, existing);
+    return { reference, oldOid: ZERO_OID[repository.objectFormat], newOid };
+  };
+  const { newOid: oid } = await updateFromQuarantine(repository, make, context);
+  const { mailmap } = request;
+  return { oid, isAnnotated, commit: await repository.objects.readCommit(target.oid, { signal, mailmap }) };
+}
+
+async function findTarget(
+  repository: Repository,
+  revision: Uint8Array,
+  signal: AbortSignal,
+): Promise<ObjectInfo> {
+  const found = revision.includes(0) ? undefined : await repository.objects.info(revision, { signal });
+  if (found === undefined)
+    throw new GitalyError('FAILED_PRECONDITION', `revspec '${Buffer.from(revision)}' not found`);
+  return found;
+}
+
+/** Returns the object at the end of a chain of tags. */
+async function peel(repository: Repository, target: ObjectInfo, signal: AbortSignal): Promise<ObjectInfo> {
+  return target.type === 'tag'
+    ? await findTarget(repository, Buffer.from(`${target.oid}^{}`), signal)
+    : target;
+}
+
+/** Reports whether a message has more than white space, to which a vertical tab does not belong. */
+function hasText(message: Uint8Array): boolean {
+  return message.some((byte) => !WHITE_SPACE.includes(byte));
+}
+
+const WHITE_SPACE = Buffer.from('\t\n\f\r ');
+
+async function writeTagObject(
+  repository: Repository,
+  reference: Buffer,
+  tag: Parameters<typeof writeTag>[1],
+): Promise<string> {
+  await using writer = new ObjectWriter(repository, repository.objectFormat);
+  const oid = await writeTag(writer, tag);
+  await writer.finish();
+  if (oid !== undefined) return oid;
+  const text = `Gitlab::Git::CommitError: Could not update ${reference}. Please refresh and try again.`;
+  throw new GitalyError('NOT_FOUND', text);
+}

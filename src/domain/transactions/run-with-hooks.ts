@@ -1,0 +1,106 @@
+import { writeChunk } from '#base/streams/copy-stream';
+import type { CommandRepository } from '#git/command/command-repository';
+import type { ConfigPair } from '#git/command/config';
+import type { GitExitError } from '#git/command/exit-error';
+import type { GitCommand } from '#git/command/git-command';
+import type { GitProcess } from '#git/command/process/git-process';
+import type { TransactionHooks } from './transaction-hooks.ts';
+
+export interface HookedRun {
+  readonly hooks: TransactionHooks | undefined;
+  readonly signal: AbortSignal;
+  readonly worktree?: string;
+  readonly env?: Readonly<Record<string, Uint8Array | string>>;
+  readonly config?: readonly ConfigPair[];
+  /** Standard input. If it fails, the process is ended. */
+  readonly input?: AsyncIterable<Uint8Array>;
+}
+
+/** The end of a command. */
+export interface HookedResult {
+  /** `undefined` for a command that succeeded. */
+  readonly failure: GitExitError | undefined;
+  /** The beginning of its output, up to 64 KiB. */
+  readonly stdout: string;
+}
+
+/**
+ * Runs a command that may change references, on which the cluster votes. When it was told to end,
+ * its children have ended too afterwards, so that its files can be removed.
+ *
+ * @param runner the repository, or git itself for a command outside any repository.
+ */
+export async function runWithHooks(
+  runner: Pick<CommandRepository, 'spawn' | 'spawnTurn'>,
+  command: GitCommand,
+  { hooks, signal, worktree, env, config, input }: HookedRun,
+): Promise<HookedResult> {
+  await runner.spawnTurn(signal);
+  await using git = runner.spawn(command, {
+    signal,
+    worktree,
+    hooks: hooks?.setup ?? 'disabled',
+    extraPipes: hooks?.extraPipes ?? 0,
+    stdin: input === undefined ? 'ignore' : 'pipe',
+    ...(env && { env }),
+    ...(config && { config }),
+  });
+  const serving = hooks?.serve(git);
+  const feeding = input && settled(feed(git, input));
+  const stdout = await headOf(git);
+  const exit = await git.exited;
+  for (const pipe of git.extra) pipe.destroy();
+  await serving;
+  await git.groupEnded();
+  // After git has failed, the rest of the input is not awaited.
+  const fed = await Promise.race([feeding, undefined]);
+  if (fed?.status === 'rejected') throw fed.reason;
+  return { failure: exit.code === 0 ? undefined : git.exitError(exit), stdout };
+}
+
+async function settled(work: Promise<void>): Promise<PromiseSettledResult<void>> {
+  const [result] = await Promise.allSettled([work]);
+  return result;
+}
+
+/**
+ * Copies input to git until the input ends or git stops reading.
+ *
+ * @throws whatever reading the input throws; git is killed then.
+ */
+async function feed(git: GitProcess, input: AsyncIterable<Uint8Array>): Promise<void> {
+  try {
+    for await (const piece of input) {
+      // The exit code explains why git stopped reading.
+      const isTaken = await Promise.resolve(writeChunk(git.stdin, piece)).then(
+        () => true,
+        () => false,
+      );
+      if (!isTaken) return;
+    }
+    git.stdin.end();
+  } catch (error) {
+    git.kill();
+    throw error;
+  }
+}
+
+/** Messages about patches that fail are shorter. */
+const MAX_STDOUT_BYTES = 64 * 1024;
+
+async function headOf(git: GitProcess): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of git.stdout) {
+      // A stream without an encoding yields Buffers.
+      const piece = (chunk as Buffer).subarray(0, MAX_STDOUT_BYTES - bytes);
+      bytes += piece.length;
+      chunks.push(piece);
+    }
+  } catch (error) {
+    // An abort closes the stream while it is read; the exit of the process explains it.
+    if (!git.isEnding) throw error;
+  }
+  return Buffer.concat(chunks).toString();
+}

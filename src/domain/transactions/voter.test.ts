@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import type { Transaction } from './transaction.ts';
+import {
+  type Ballot,
+  isVoteOutcome,
+  TransactionAbortedError,
+  TransactionStoppedError,
+  type VoteOutcome,
+  Voter,
+  type VotingClient,
+} from './voter.ts';
+
+const TRANSACTION: Transaction = { id: 7n, node: 'gitaly-1', primary: true, backchannelId: 3 };
+const HASH = new Uint8Array(20).fill(1);
+
+/** The far end of a connection, as Praefect would be. */
+function farEnd(answer: VoteOutcome | undefined) {
+  const ballots: Ballot[] = [];
+  const stopped: bigint[] = [];
+  const client: VotingClient = {
+    vote: async (ballot) => {
+      ballots.push(ballot);
+      return answer;
+    },
+    stop: async (id) => void stopped.push(id),
+  };
+  return { ballots, stopped, client };
+}
+
+/** The far end while it waits for another node. */
+const WAITING: VotingClient = {
+  async vote(_, { signal }) {
+    if (!signal.aborted) await once(signal, 'abort');
+    throw signal.reason;
+  },
+  stop: async () => {},
+};
+
+test('a vote carries the transaction, the phase and the hash over the connection of the call', async () => {
+  const { ballots, stopped, client } = farEnd('commit');
+  const connected: number[] = [];
+  const delays: number[] = [];
+  const voter = new Voter({
+    connect: (id) => {
+      connected.push(id);
+      return client;
+    },
+    observeDelay: (seconds) => delays.push(seconds),
+  });
+  const { signal } = new AbortController();
+
+  await voter.vote(TRANSACTION, 'prepared', HASH, { signal });
+  await voter.voteOf(TRANSACTION, { signal })?.('committed', HASH);
+  await voter.stop(TRANSACTION, { signal });
+
+  const ballot = { transactionId: 7n, node: 'gitaly-1', hash: HASH };
+  assert.deepEqual(ballots, [
+    { ...ballot, phase: 'prepared' },
+    { ...ballot, phase: 'committed' },
+  ]);
+  assert.deepEqual([connected, stopped], [[3, 3, 3], [7n]]);
+  assert.equal(delays.length, 2);
+  assert.equal(voter.voteOf(undefined, { signal }), undefined);
+});
+
+for (const [outcome, message] of [
+  ['abort', 'transaction was aborted'],
+  ['stop', 'transaction was stopped'],
+  [undefined, 'invalid transaction state'],
+] as const) {
+  test(`the outcome "${outcome}" is an error`, async () => {
+    const voter = new Voter({ connect: () => farEnd(outcome).client });
+    const { signal } = new AbortController();
+
+    const error = await voter.vote(TRANSACTION, 'prepared', HASH, { signal }).catch((reason) => reason);
+
+    assert.equal(error.message, message);
+    const wrapped = new Error('outer', { cause: error });
+    assert.equal(isVoteOutcome(wrapped, TransactionAbortedError), outcome === 'abort');
+    assert.equal(isVoteOutcome(wrapped, TransactionStoppedError), outcome === 'stop');
+  });
+}
+
+test('a vote that is not complete after five minutes is cancelled', async (context) => {
+  const limit = new AbortController();
+  const limits: number[] = [];
+  context.mock.method(AbortSignal, 'timeout', (ms: number) => {
+    limits.push(ms);
+    return limit.signal;
+  });
+  const delays: number[] = [];
+  const voter = new Voter({ connect: () => WAITING, observeDelay: (seconds) => delays.push(seconds) });
+
+  const vote = voter.vote(TRANSACTION, 'prepared', HASH, { signal: new AbortController().signal });
+  limit.abort(new DOMException('late', 'TimeoutError'));
+
+  // Gitaly's text.
+  await assert.rejects(vote, {
+    code: 'CANCELLED',
+    message: 'transaction timeout 5m0s exceeded: context canceled',
+  });
+  assert.deepEqual(limits, [300_000]);
+  assert.equal(delays.length, 1);
+});
+
+test('the end of the call ends its vote, with the reason of the call', async () => {
+  const controller = new AbortController();
+  const voter = new Voter({ connect: () => WAITING });
+
+  const vote = voter.vote(TRANSACTION, 'prepared', HASH, { signal: controller.signal });
+  controller.abort(new Error('the client has left'));
+
+  await assert.rejects(vote, { message: 'the client has left' });
+});
+
+test('a call whose connection carries no votes back cannot vote', async () => {
+  const voter = new Voter({
+    connect: (id) => {
+      throw new Error(`no backchannel for peer ${id}`);
+    },
+  });
+  const { signal } = new AbortController();
+
+  await assert.rejects(voter.vote(TRANSACTION, 'prepared', HASH, { signal }), {
+    message: 'get backchannel: no backchannel for peer 3',
+  });
+});

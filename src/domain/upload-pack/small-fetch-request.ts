@@ -1,0 +1,64 @@
+import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
+
+/** Request for everything that some objects need, from a client that has nothing. */
+export interface SmallFetchRequest {
+  /** The lines that determine the answer, as a key. */
+  readonly key: string;
+  /** Wanted objects, as hexadecimal ids. */
+  readonly wants: readonly string[];
+}
+
+/** Clients want a few branches; a mirror wants all references. */
+const MAX_REQUEST_BYTES = 16 * 1024;
+
+const COMMAND = 'command=fetch';
+/** They have no effect on the answer. */
+const CLIENT = /^(?:agent|session-id)=/;
+const CAPABILITY = /^object-format=/;
+const WANT = /^want ([0-9a-f]{40}(?:[0-9a-f]{24})?)$/;
+/**
+ * Arguments with which the answer depends on nothing but the objects and the references. Without
+ * `have` and `shallow`: the client has nothing.
+ */
+const ARGUMENT = /^(?:thin-pack|no-progress|include-tag|ofs-delta|done|deepen \d+|filter [\w:=.]+)$/;
+
+/**
+ * Parses one whole request of protocol v2. @returns `undefined` for all other requests, which only
+ * git understands.
+ */
+export function smallFetchRequest(bytes: Buffer): SmallFetchRequest | undefined {
+  if (bytes.length > MAX_REQUEST_BYTES) return undefined;
+  const lines = linesOf(bytes);
+  const delimiter = lines?.indexOf(undefined) ?? -1;
+  if (lines === undefined || delimiter === -1 || lines[0] !== COMMAND) return undefined;
+  const capabilities = lines.slice(1, delimiter);
+  const given = lines.slice(delimiter + 1);
+  const relevant = capabilities.filter((line) => line === undefined || !CLIENT.test(line));
+  if (!relevant.every((line) => line !== undefined && CAPABILITY.test(line))) return undefined;
+
+  const wants: string[] = [];
+  for (const line of given) {
+    const [, want] = WANT.exec(line ?? '') ?? [];
+    if (want !== undefined) wants.push(want);
+    else if (line === undefined || !ARGUMENT.test(line)) return undefined;
+  }
+  if (wants.length === 0 || !given.includes('done')) return undefined;
+  return { key: [...relevant, '', ...given].join('\n'), wants };
+}
+
+/**
+ * Returns the lines of a request that ends with a flush packet, and `undefined` for each delimiter
+ * packet among them; `undefined` for other bytes.
+ */
+function linesOf(bytes: Buffer): (string | undefined)[] | undefined {
+  const lines: (string | undefined)[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const packet = packetAt(bytes, at);
+    if (packet === 'invalid' || packet === 'incomplete') return undefined;
+    at += sizeOfPacket(packet);
+    if (packet === 'flush') return at === bytes.length ? lines : undefined;
+    if (typeof packet === 'string' && packet !== 'delimiter') return undefined;
+    lines.push(packet === 'delimiter' ? undefined : packet.toString('latin1').replace(/\n$/, ''));
+  }
+  return undefined;
+}

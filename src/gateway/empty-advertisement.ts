@@ -1,0 +1,57 @@
+import { Writable } from 'node:stream';
+import { FLUSH_PACKET, packetAt, sizeOfPacket, textPacket } from '#base/pkt-line/packet';
+
+/** Object format of a repository. */
+export type ObjectFormatName = 'sha1' | 'sha256';
+
+/**
+ * Capabilities that every supported git has in `receive-pack`; Gitaly enables push options.
+ * @see git: builtin/receive-pack.c, show_ref.
+ */
+const CAPABILITIES =
+  'report-status report-status-v2 delete-refs side-band-64k quiet atomic ofs-delta push-options';
+
+/**
+ * Returns what `git receive-pack` advertises for a repository without references.
+ *
+ * @param protocol `version=1` for protocol version 1; everything else is version 0, as version 2
+ *   has no push.
+ */
+export function emptyAdvertisement(objectFormat: ObjectFormatName, protocol: string): Buffer {
+  const noObject = '0'.repeat(objectFormat === 'sha256' ? 64 : 40);
+  return Buffer.concat([
+    ...(protocol === 'version=1' ? [textPacket('version 1\n')] : []),
+    textPacket(`${noObject} capabilities^{}\0${CAPABILITIES} object-format=${objectFormat}\n`),
+    FLUSH_PACKET,
+  ]);
+}
+
+/**
+ * Returns a stream that drops everything up to the first flush packet and writes the rest to
+ * `target`: the client of a new repository has received its advertisement already. It buffers at
+ * most one packet. Ending it leaves `target` open.
+ */
+export function withoutAdvertisement(target: Writable): Writable {
+  let pending: Buffer | undefined = Buffer.alloc(0);
+  const write = (chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void => {
+    let rest = chunk;
+    if (pending !== undefined) {
+      rest = Buffer.concat([pending, chunk]);
+      for (let isOver = false; !isOver; ) {
+        const packet = packetAt(rest, 0);
+        if (packet === 'incomplete') {
+          pending = rest;
+          done();
+          return;
+        }
+        // bytes that are no packets are the client's problem: it expects packets
+        if (packet !== 'invalid') rest = rest.subarray(sizeOfPacket(packet));
+        isOver = packet === 'invalid' || packet === 'flush';
+      }
+      pending = undefined;
+    }
+    if (rest.length === 0) done();
+    else target.write(rest, done);
+  };
+  return new Writable({ write }).on('error', () => {}); // writes report errors to the writer
+}

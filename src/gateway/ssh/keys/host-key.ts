@@ -1,0 +1,72 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { link, open, readFile, rm, stat } from 'node:fs/promises';
+import { systemErrorCode } from '#base/go/system-error';
+import type { SshLibrary, SshParsedKey } from '../ssh-library.ts';
+import { newEd25519Key } from './openssh-key.ts';
+
+export interface HostKey {
+  readonly key: SshParsedKey;
+  /** `SHA256:…`, as ssh shows it to users at the first connection. */
+  readonly fingerprint: string;
+}
+
+/** Permissions that the key file may not have; sshd requires the same. */
+const PERMISSIONS_OF_OTHERS = 0o077;
+
+/**
+ * Reads the host's private key, or generates one (Ed25519, OpenSSH's format, mode 0600) if there is
+ * none. Concurrent calls get the same key.
+ *
+ * @throws {Error} that describes the problem of the file; the system's error when it cannot be read
+ *   or created.
+ */
+export async function openHostKey(path: string, { utils }: SshLibrary): Promise<HostKey> {
+  const text = (await readIfThere(path)) ?? (await makeKey(path, newEd25519Key().private));
+  const key = firstOf(utils.parseKey(text));
+  if (key instanceof Error)
+    throw new Error(`${path} is not a private key without a passphrase: ${key.message}`);
+  if (!key.isPrivateKey()) throw new Error(`${path} is a public key; the gateway needs the private key`);
+  const { mode } = await stat(path);
+  if ((mode & PERMISSIONS_OF_OTHERS) !== 0)
+    throw new Error(`Other users can read ${path}. Make it private: chmod 600 ${path}`);
+  return { key, fingerprint: fingerprintOf(key.getPublicSSH()) };
+}
+
+/** Returns `SHA256:` and the hash of a public key in wire format, without padding. */
+export function fingerprintOf(publicKey: Uint8Array): string {
+  return `SHA256:${createHash('sha256').update(publicKey).digest('base64').replace(/=+$/, '')}`;
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    return undefined;
+  }
+}
+
+/** Creates the file atomically; never replaces an existing one. */
+async function makeKey(path: string, text: string): Promise<Buffer> {
+  const temporary = `${path}.${randomUUID()}`;
+  try {
+    const file = await open(temporary, 'wx', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await link(temporary, path).catch((error) => {
+      if (systemErrorCode(error) !== 'EEXIST') throw error; // another process was faster
+    });
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  return await readFile(path);
+}
+
+/** Returns the first key. Some formats hold several keys, for which the library returns a list. */
+function firstOf<T>(found: T | T[]): T | Error {
+  return Array.isArray(found) ? (found[0] ?? new Error('it is empty')) : found;
+}

@@ -1,0 +1,130 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.ts';
+import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
+import { type ListenAddress, listen } from '../listen.ts';
+import type { RepositoryMapping } from '../repository-mapping.ts';
+import { Admission } from './admission.ts';
+import type { SshAccess, SshAccessRequest } from './authentication.ts';
+import { CommandRunner } from './command-runner.ts';
+import { openHostKey } from './keys/host-key.ts';
+import { SSH_CIPHERS, type SshCipher } from './ssh-algorithms.ts';
+import { SshConnection, type SshConnectionParts } from './ssh-connection.ts';
+import { loadSshLibrary } from './ssh-library.ts';
+import { SSH_LIMITS, type SshLimits } from './ssh-limits.ts';
+
+export interface SshGatewayOptions {
+  readonly gitaly: GitalyAddress;
+  readonly listen: ListenAddress;
+  readonly mapping: RepositoryMapping;
+  /**
+   * Path of the host's private key, which is generated if there is none. Clients remember the key,
+   * so keep the file.
+   */
+  readonly hostKeyPath: string;
+  readonly access: SshAccess;
+  /** Reports whether a user may do something. Default: everything is allowed. */
+  readonly authorize?: (request: SshAccessRequest) => Promise<boolean> | boolean;
+  /** Creates a missing repository on push. Default: the push is refused. */
+  readonly createOnPush?: CreateOnPushOptions | false;
+  readonly limits?: Partial<SshLimits>;
+  /**
+   * Offered ciphers; the client chooses its favourite. A client with AES-GCM is offered only that,
+   * if it is here. Default: AES in GCM and CTR mode.
+   */
+  readonly ciphers?: readonly SshCipher[];
+  /** Called for everything that failed because of the server. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/** A running gateway. */
+export interface SshGateway extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+  /** `ssh://git@HOST:PORT` */
+  readonly url: string;
+  /** `SHA256:…` of the host key, which ssh shows at the first connection. */
+  readonly fingerprint: string;
+  /**
+   * Accepts no new connections and commands, waits `graceMs` for running commands, and then closes
+   * the remaining connections.
+   */
+  close(options?: { graceMs?: number }): Promise<void>;
+}
+
+/**
+ * Starts an SSH gateway in front of a Gitaly, only for `git clone`, `fetch`, `push` and `archive
+ * --remote`. Like gitlab-shell it uses only Gitaly's RPCs.
+ *
+ * @throws the system's error when it cannot listen at the address (EADDRINUSE …) or create the host
+ *   key; an Error that describes the problem of the host key.
+ */
+export async function startSshGateway(options: SshGatewayOptions): Promise<SshGateway> {
+  const { access, authorize, createOnPush, gitaly, mapping, onFailure } = options;
+  const library = await loadSshLibrary();
+  const { fingerprint, key: hostKey } = await openHostKey(options.hostKeyPath, library);
+  // The default window: encryption is slower than git, so a larger one would only fill up. Buffers
+  // that wait long are promoted to the old generation; with 1 MiB, full collections double the CPU
+  // of a clone.
+  const link = await linkGitaly(gitaly);
+  const creator = createOnPush ? new RepositoryCreator(link.connection, createOnPush) : undefined;
+  const runner = new CommandRunner({ link, mapping, creator, authorize, onFailure });
+  const limits = { ...SSH_LIMITS, ...options.limits };
+  const { ciphers = SSH_CIPHERS } = options;
+  const clients = new Clients({ library, hostKey, access, limits, ciphers, runner, onFailure });
+  const server = createServer((socket) => clients.take(socket));
+  try {
+    await listen(server, options.listen, onFailure ?? (() => {}));
+  } catch (error) {
+    await link.connection.close();
+    throw error;
+  }
+
+  // A listening TCP server has an address of this shape.
+  const { port } = server.address() as AddressInfo;
+  const { host } = options.listen;
+  const close = async ({ graceMs = 0 }: { graceMs?: number } = {}) => {
+    const closed = Promise.withResolvers<void>();
+    server.close(() => closed.resolve());
+    clients.drain();
+    const cut = setTimeout(() => clients.destroy(), graceMs);
+    await closed.promise;
+    clearTimeout(cut);
+    await link.connection.close();
+  };
+  const url = `ssh://git@${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return { host, port, url, fingerprint, close, [Symbol.asyncDispose]: () => close() };
+}
+
+/** All connections of a gateway. */
+class Clients {
+  readonly #parts: SshConnectionParts;
+  readonly #admission: Admission;
+  readonly #connections = new Set<SshConnection>();
+
+  constructor(parts: SshConnectionParts) {
+    this.#parts = parts;
+    this.#admission = new Admission(parts.limits);
+  }
+
+  take(socket: Socket): void {
+    const address = socket.remoteAddress ?? '';
+    if (!this.#admission.enter(address)) {
+      socket.on('error', () => {}).end('Too many connections. Try again later.\r\n', () => socket.destroy());
+      return;
+    }
+    const connection = new SshConnection(socket, this.#parts);
+    this.#connections.add(connection);
+    socket.once('close', () => {
+      this.#admission.leave(address);
+      this.#connections.delete(connection);
+    });
+  }
+
+  drain(): void {
+    for (const connection of this.#connections) connection.drain();
+  }
+
+  destroy(): void {
+    for (const connection of this.#connections) connection.destroy();
+  }
+}

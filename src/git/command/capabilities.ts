@@ -1,0 +1,74 @@
+/**
+ * A git version. The text after the third number (`.windows.1`, `-rc1`, `.gl1`) does not affect
+ * features.
+ */
+export interface GitVersion {
+  readonly major: number;
+  readonly minor: number;
+  readonly patch: number;
+}
+
+/** The oldest git with which the server starts. */
+export const MINIMUM_GIT = { major: 2, minor: 39, patch: 0 } as const satisfies GitVersion;
+
+/**
+ * The features that older supported versions lack, and that are used where they exist (facts: git's
+ * release notes). test/git-versions.test.ts shows that they are used, and that responses are the
+ * same without them.
+ */
+const SINCE = {
+  /** `cat-file -Z`: NUL-terminated requests and answers. */
+  catFileNul: [2, 42],
+  /** `merge-tree --merge-base` with trees instead of commits, also as a line of `--stdin`. */
+  mergeTreeOfTrees: [2, 45],
+  /** `for-each-ref --exclude`. */
+  forEachRefExclude: [2, 42],
+  /** `for-each-ref --points-at` dereferences nested tags. */
+  pointsAtNested: [2, 42],
+  /** `rev-list --stdin` also accepts `--all`, `--not` and similar words. */
+  revListStdinPseudo: [2, 42],
+  /** The setting `attr.tree`. */
+  attrTree: [2, 43],
+  /** `pack.allowPackReuse=multi`. */
+  packReuseMulti: [2, 44],
+  /** `pack-refs --auto`. */
+  packRefsAuto: [2, 45],
+  /** Repositories with reftable; `for-each-ref --include-root-refs` came with the same release. */
+  reftable: [2, 45],
+  /** `symref-update` in `update-ref --stdin`. */
+  symrefUpdate: [2, 46],
+  /** `cat-file --batch-all-objects --filter`. */
+  catFileFilter: [2, 50],
+  diffPairs: [2, 50],
+  lastModified: [2, 52],
+  /** `diff --raw` omits files that differ only in what an option such as `-w` ignores. */
+  rawHidesIgnored: [2, 52],
+} as const satisfies Readonly<Record<string, readonly [number, number]>>;
+
+export type GitCapability = keyof typeof SINCE;
+export type GitCapabilities = Readonly<Record<GitCapability, boolean>>;
+
+/** Parses the output of `git version` (`git version 2.39.5`); `undefined` for anything else. */
+export function parseGitVersion(output: string): GitVersion | undefined {
+  const match = /^git version (\d+)\.(\d+)(?:\.(\d+))?/.exec(output);
+  if (match === null) return undefined;
+  return { major: Number(match[1]), minor: Number(match[2]), patch: Number(match[3] ?? 0) };
+}
+
+/** Reports whether a version is the given one or newer. */
+export function isAtLeast(
+  version: GitVersion,
+  wanted: { readonly major: number; readonly minor: number },
+): boolean {
+  return version.major > wanted.major || (version.major === wanted.major && version.minor >= wanted.minor);
+}
+
+/** Returns the features of a version. */
+export function capabilitiesOf(version: GitVersion): GitCapabilities {
+  const entries = Object.entries(SINCE).map(([name, [major, minor]]) => [
+    name,
+    isAtLeast(version, { major, minor }),
+  ]);
+  // The entries have exactly the keys of SINCE, which fromEntries cannot express.
+  return Object.fromEntries(entries) as Record<GitCapability, boolean>;
+}

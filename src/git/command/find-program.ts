@@ -1,0 +1,28 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
+import { quote } from '#base/go/quote';
+
+/**
+ * Returns the absolute path of a program: a path as given, a name as the first executable file of
+ * that name on the PATH.
+ *
+ * @throws {Error} when no directory of the PATH has it.
+ */
+export function findProgram(name: string): string {
+  if (isAbsolute(name) || name.includes('/')) return resolve(name);
+  const found = (process.env.PATH ?? '')
+    .split(delimiter)
+    .find((directory) => isExecutable(join(directory, name)));
+  if (found === undefined) throw new Error(`git was not found: there is no ${quote(name)} on the PATH`);
+  return join(found, name);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    // Missing or not permitted: the search continues.
+    return false;
+  }
+}

@@ -1,0 +1,23 @@
+/** The locations of a repository's objects. */
+export interface ObjectDirectories {
+  /** Absolute path of the directory for new objects: `<path>/objects`, or a quarantine. */
+  readonly objectDirectory: string;
+  /**
+   * Absolute paths of further directories to read objects from, in addition to those in
+   * `objects/info/alternates`.
+   */
+  readonly alternateObjectDirectories: readonly string[];
+}
+
+/** A repository on disk, as named on a git command line. */
+export interface GitDirectory extends ObjectDirectories {
+  /** Absolute path of the git directory, without a trailing slash. */
+  readonly path: string;
+  /** `undefined` if the repository's config file is missing or names an unknown hash. */
+  readonly knownObjectFormat: 'sha1' | 'sha256' | undefined;
+}
+
+/** Returns a map key for a repository with its object directories. */
+export function directoriesKey({ path, objectDirectory, alternateObjectDirectories }: GitDirectory): string {
+  return [path, objectDirectory, ...alternateObjectDirectories].join('\0');
+}

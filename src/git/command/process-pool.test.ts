@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { Repository } from '#storage/repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { startUpdateRef } from '../refs/update/update-ref-process.ts';
+import type { CommandRepository } from './command-repository.ts';
+import type { GitProcess } from './process/git-process.ts';
+import { type PoolLimits, ProcessPool } from './process-pool.ts';
+
+const LIMITS: PoolLimits = { maxIdle: 3, maxIdlePerRepository: 2 };
+
+interface Pooled extends AsyncDisposable {
+  readonly fixture: StorageFixture;
+  readonly pool: ProcessPool;
+  readonly repository: Repository;
+}
+
+async function arrange(limits = LIMITS): Promise<Pooled> {
+  const fixture = await StorageFixture.create();
+  const started: GitProcess[] = [];
+  const start = (repository: CommandRepository): GitProcess => {
+    const process = startUpdateRef(repository);
+    started.push(process);
+    return process;
+  };
+  const pool = new ProcessPool(start, limits);
+  return {
+    fixture,
+    pool,
+    repository: fixture.init('x.git'),
+    async [Symbol.asyncDispose]() {
+      await pool.close();
+      await Promise.all(started.map((process) => process[Symbol.asyncDispose]()));
+      await fixture[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Moves the clock of this process forward. */
+function advance(context: TestContext, byMs: number): void {
+  const now = performance.now.bind(performance);
+  context.mock.method(performance, 'now', () => now() + byMs);
+}
+
+const hasEnded = async ({ exited }: GitProcess): Promise<true> => {
+  await exited;
+  return true;
+};
+
+test('a process serves one job after the other, the last one first', async () => {
+  await using pooled = await arrange();
+  const { pool, repository } = pooled;
+  const [first, second] = [pool.start(repository), pool.start(repository)];
+  pool.giveBack(repository, first);
+  pool.giveBack(repository, second);
+
+  assert.equal(pool.take(repository), second);
+  assert.equal(pool.take(repository), first);
+  assert.equal(pool.take(repository), undefined);
+});
+
+for (const { what, ageMs, isTaken } of [
+  { what: 'serves again before it is a minute old', ageMs: 30_000, isTaken: true },
+  { what: 'ends at the age of a minute', ageMs: 60_000, isTaken: false },
+]) {
+  test(`a process that is never idle for long ${what}`, async (context) => {
+    await using pooled = await arrange();
+    const { pool, repository } = pooled;
+    const process = pool.start(repository);
+    advance(context, ageMs);
+    pool.giveBack(repository, process);
+
+    const taken = pool.take(repository);
+
+    assert.equal(taken, isTaken ? process : undefined);
+    if (taken === undefined) assert.ok(await hasEnded(process));
+  });
+}
+
+test('a process that waits for ten seconds ends', async (context) => {
+  await using pooled = await arrange();
+  const { pool, repository } = pooled;
+  const process = pool.start(repository);
+  pool.giveBack(repository, process);
+
+  advance(context, 10_001);
+
+  assert.ok(await hasEnded(process));
+  assert.equal(pool.take(repository), undefined);
+});
+
+test('a process that has waited for less goes on when an older one ends', async (context) => {
+  await using pooled = await arrange();
+  const { pool, repository } = pooled;
+  const [old, young] = [pool.start(repository), pool.start(repository)];
+  pool.giveBack(repository, old);
+  advance(context, 10_001);
+  pool.giveBack(repository, young);
+
+  assert.ok(await hasEnded(old));
+
+  assert.equal(pool.take(repository), young);
+});
+
+test('processes above the limits end: of one repository the newest, of all the oldest', async () => {
+  await using pooled = await arrange();
+  const { pool, repository, fixture } = pooled;
+  const others = [fixture.init('y.git'), fixture.init('z.git')] as const;
+  const started = [repository, repository, repository].map((of) => pool.start(of));
+
+  for (const process of started) pool.giveBack(repository, process);
+  const [oldest, kept, surplus] = started;
+  assert.ok(surplus && (await hasEnded(surplus)));
+  for (const other of others) pool.giveBack(other, pool.start(other));
+
+  assert.ok(oldest && (await hasEnded(oldest)));
+  assert.equal(pool.take(repository), kept);
+  assert.equal(pool.take(repository), undefined);
+});
+
+test('a process is for one variant of one repository with its object directories', async () => {
+  await using pooled = await arrange();
+  const { pool, repository, fixture } = pooled;
+  const process = pool.start(repository, 'a');
+  pool.giveBack(repository, process);
+
+  assert.equal(pool.take(repository), undefined);
+  assert.equal(pool.take(repository, 'b'), undefined);
+  assert.equal(pool.take(fixture.init('y.git'), 'a'), undefined);
+  for (const directories of [
+    { objectDirectory: `${repository.path}/other`, alternateObjectDirectories: [] },
+    { objectDirectory: repository.objectDirectory, alternateObjectDirectories: [`${fixture.root}/other`] },
+  ])
+    assert.equal(pool.take(repository.withObjectDirectories(directories), 'a'), undefined);
+  assert.equal(pool.take(repository, 'a'), process);
+});
+
+test('the processes of a removed repository end, and those of others go on', async () => {
+  await using pooled = await arrange();
+  const { pool, repository, fixture } = pooled;
+  const other = fixture.init('y.git');
+  const [gone, stays] = [pool.start(repository), pool.start(other)];
+  pool.giveBack(repository, gone);
+  pool.giveBack(other, stays);
+
+  pool.forget(repository);
+
+  assert.ok(await hasEnded(gone));
+  assert.equal(pool.take(repository), undefined);
+  assert.equal(pool.take(other), stays);
+});
+
+test('a closed pool ends what it has, and what it gets back', async () => {
+  await using pooled = await arrange();
+  const { pool, repository } = pooled;
+  const [waiting, busy] = [pool.start(repository), pool.start(repository)];
+  pool.giveBack(repository, waiting);
+
+  await pool.close();
+  pool.giveBack(repository, busy);
+
+  assert.ok(await hasEnded(waiting));
+  assert.ok(await hasEnded(busy));
+});
+
+test('a process that is not of the pool is not kept', async () => {
+  await using pooled = await arrange();
+  const { pool, repository } = pooled;
+  const foreign = startUpdateRef(repository);
+
+  pool.giveBack(repository, foreign);
+
+  assert.ok(await hasEnded(foreign));
+  assert.equal(pool.take(repository), undefined);
+});

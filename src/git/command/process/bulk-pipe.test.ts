@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { fstatSync, writeSync } from 'node:fs';
+import { PassThrough, Writable } from 'node:stream';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { chooseSpawner } from '../spawner/choose-spawner.ts';
+import { BulkPipe } from './bulk-pipe.ts';
+
+function open(): BulkPipe {
+  const pipe = BulkPipe.open();
+  assert.ok(pipe !== undefined, 'this machine has pipes and FFI');
+  return pipe;
+}
+
+/** Starts a shell that writes to the pipe. */
+async function start(pipe: BulkPipe, script: string) {
+  const child = (await chooseSpawner()).spawn({
+    file: '/bin/sh',
+    argv: ['sh', '-c', script],
+    env: { PATH: process.env.PATH ?? '' },
+    stdin: 'ignore',
+    stdout: pipe.writeEnd,
+    stderr: 'ignore',
+    extraPipes: 0,
+  });
+  pipe.closeWriteEnd();
+  return child;
+}
+
+test('everything arrives in order, and the destination stays open', async () => {
+  const pipe = open();
+  const child = await start(
+    pipe,
+    'i=0; while [ $i -lt 300 ]; do head -c 20000 /dev/zero | tr "\\0" "x"; echo $i; i=$((i+1)); done',
+  );
+  const hash = createHash('sha1');
+  const expected = createHash('sha1');
+  for (let index = 0; index < 300; index++) expected.update(`${'x'.repeat(20_000)}${index}\n`);
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      hash.update(chunk);
+      setImmediate(done);
+    },
+  });
+
+  const bytes = await pipe.copyTo(destination);
+
+  assert.equal(hash.digest('hex'), expected.digest('hex'));
+  assert.equal(bytes, 300 * 20_000 + 10 * 2 + 90 * 3 + 200 * 4);
+  assert.equal(destination.destroyed, false);
+  assert.equal((await child.exited).code, 0);
+});
+
+test('the next piece is not read before the destination has taken the last one', async () => {
+  const pipe = open();
+  const written: Buffer[] = [];
+  let release: (() => void) | undefined;
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      written.push(chunk);
+      release = () => done();
+    },
+  });
+  const copying = pipe.copyTo(destination);
+
+  writeSync(pipe.writeEnd, 'first');
+  while (release === undefined) await sleep(1);
+  writeSync(pipe.writeEnd, randomBytes(1000));
+  await sleep(20);
+  assert.deepEqual(written.map(String), ['first']);
+
+  pipe.closeWriteEnd();
+  const releaser = setInterval(() => release?.(), 1);
+  assert.equal(await copying, 1005);
+  clearInterval(releaser);
+});
+
+test('a destination that fails or closes ends the copying and closes the pipe', async () => {
+  for (const breakIt of [
+    (stream: PassThrough) => stream.destroy(new Error('gone')),
+    (stream: PassThrough) => stream.destroy(),
+  ]) {
+    const pipe = open();
+    const child = await start(pipe, 'exec yes');
+    const destination = new PassThrough({ highWaterMark: 1 });
+    const copying = pipe.copyTo(destination);
+    await sleep(10);
+
+    breakIt(destination);
+
+    await assert.rejects(copying, /gone|Premature close/);
+    assert.notEqual((await child.exited).code, 0); // SIGPIPE
+  }
+});
+
+test('a pipe that nobody copied from closes both ends', () => {
+  const pipe = open();
+
+  pipe[Symbol.dispose]();
+
+  assert.throws(() => fstatSync(pipe.writeEnd), { code: 'EBADF' });
+});

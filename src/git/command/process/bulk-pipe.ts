@@ -1,0 +1,141 @@
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
+import { type Libc, loadLibc } from '../spawner/libc.ts';
+
+// Linux, all architectures.
+const O_CLOEXEC = 0o2000000;
+const F_SETPIPE_SZ = 1031;
+
+/** Size of an enlarged pipe: the kernel's limit for one pipe of an unprivileged user. */
+const LARGE_PIPE_BYTES = 1 << 20;
+/**
+ * Limit of enlarged pipes. All pipes of such a user may hold 64 MiB together, and beyond that new
+ * ones get a single page: half of it is for the largest transfers.
+ */
+const MAX_LARGE_PIPES = 32;
+/** Bytes read from the pipe at once. */
+const READ_BYTES = 256 * 1024;
+/** Size beyond which a stream is bulk data, for which waiting for larger chunks does no harm. */
+const BULK_AFTER_BYTES = 1 << 20;
+/** Minimum size of a chunk that is worth a system call. */
+const SMALL_READ_BYTES = 128 * 1024;
+const GATHER_MS = 2;
+
+let libc: Libc | undefined | 'missing';
+let largePipes = 0;
+
+/**
+ * A pipe for a process's bulk output. git writes packs in chunks of about 12 KB; reading and
+ * sending them one by one spends most of the time in system calls. Here git writes ahead into a
+ * larger pipe, and large chunks are read from it into one reused buffer. (Measured with a clone of
+ * 300 MB over the sidechannel: a third of the CPU time, and faster.)
+ */
+export class BulkPipe implements Disposable {
+  /** Descriptor for the process's output; close it with {@link closeWriteEnd} after the start. */
+  readonly writeEnd: number;
+  readonly #readEnd: number;
+  #isWriteEndOpen = true;
+  #socket: Socket | undefined;
+  #isClosed = false;
+  #isLarge = false;
+
+  private constructor(readEnd: number, writeEnd: number) {
+    this.#readEnd = readEnd;
+    this.writeEnd = writeEnd;
+  }
+
+  /**
+   * Opens a pipe; `undefined` if that is not possible. An ordinary pipe is a slower replacement.
+   */
+  static open(): BulkPipe | undefined {
+    libc ??= findLibc();
+    if (libc === 'missing') return undefined;
+    const fds = new Int32Array(2);
+    if (libc.pipe2(fds, O_CLOEXEC) !== 0) return undefined;
+    const [readEnd = -1, writeEnd = -1] = fds;
+    return new BulkPipe(readEnd, writeEnd);
+  }
+
+  closeWriteEnd(): void {
+    if (!this.#isWriteEndOpen) return;
+    this.#isWriteEndOpen = false;
+    closeSync(this.writeEnd);
+  }
+
+  /**
+   * Writes everything to `destination` and leaves it open. Call it once.
+   *
+   * @param destination calls a write's callback when it no longer needs the bytes, which are then
+   *   overwritten.
+   * @returns the number of bytes.
+   * @throws the error of `destination`; ERR_STREAM_PREMATURE_CLOSE when it, or this pipe, is closed
+   *   before the end.
+   */
+  copyTo(destination: Writable): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    let total = 0;
+    const onClose = (): void => reject(destination.errored ?? prematureClose());
+    const goOn = (): void => {
+      socket.resume();
+    };
+    const socket = new Socket({
+      fd: this.#readEnd,
+      readable: true,
+      writable: false,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+        callback: (length, buffer) => {
+          total += length;
+          if (total > BULK_AFTER_BYTES) this.#enlarge();
+          destination.write(buffer.subarray(0, length), (error) => {
+            if (error) reject(error);
+            else if (total > BULK_AFTER_BYTES && length < SMALL_READ_BYTES) setTimeout(goOn, GATHER_MS);
+            else goOn();
+          });
+          return false; // the buffer is in use until the write is complete
+        },
+      },
+    });
+    this.#socket = socket;
+    socket.once('end', () => resolve(total)).once('error', reject);
+    socket.once('close', () => reject(prematureClose()));
+    destination.once('error', reject).once('close', onClose);
+    if (destination.destroyed) onClose();
+    socket.resume();
+    return promise.finally(() => {
+      destination.off('error', reject).off('close', onClose);
+      this[Symbol.dispose]();
+    });
+  }
+
+  /** Enlarges the pipe. If the kernel refuses, the pipe is unchanged. */
+  #enlarge(): void {
+    if (this.#isLarge || largePipes >= MAX_LARGE_PIPES || libc === undefined || libc === 'missing') return;
+    this.#isLarge = true;
+    largePipes++;
+    libc.fcntl(this.#readEnd, F_SETPIPE_SZ, LARGE_PIPE_BYTES);
+  }
+
+  [Symbol.dispose](): void {
+    this.closeWriteEnd();
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#isLarge) largePipes--;
+    if (this.#socket === undefined) closeSync(this.#readEnd);
+    else this.#socket.destroy();
+  }
+}
+
+function findLibc(): Libc | 'missing' {
+  if (process.platform !== 'linux') return 'missing';
+  try {
+    return loadLibc();
+  } catch {
+    return 'missing'; // no FFI: an ordinary pipe is used
+  }
+}
+
+function prematureClose(): Error {
+  return Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+}

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SpawnGate } from './spawn-gate.ts';
+
+test('a burst is spread over turns of the event loop, in order', async () => {
+  const gate = new SpawnGate();
+  const order: string[] = [];
+  const starts = Array.from({ length: 10 }, async (_, index) => {
+    await gate.turn();
+    order.push(String(index));
+  });
+  setImmediate(() => order.push('turn'));
+
+  await Promise.all(starts);
+
+  assert.deepEqual(
+    order.filter((entry) => entry !== 'turn'),
+    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
+  );
+  assert.ok(order.indexOf('turn') < order.indexOf('9'));
+  assert.equal(gate.queueLength, 0);
+});
+
+test('who is aborted while waiting does not start', async () => {
+  const gate = new SpawnGate();
+  const controller = new AbortController();
+  const ahead = Array.from({ length: 4 }, () => gate.turn());
+
+  const late = gate.turn(controller.signal);
+  controller.abort();
+
+  await assert.rejects(late, { code: 'CANCELLED', message: 'context canceled' });
+  await Promise.all(ahead);
+});
+
+test('a queue that is too long refuses', async () => {
+  const gate = new SpawnGate();
+  const controller = new AbortController();
+  const starts = Array.from({ length: 6_000 }, () => gate.turn(controller.signal));
+
+  await assert.rejects(Promise.all(starts), { code: 'RESOURCE_EXHAUSTED' });
+  controller.abort();
+  await Promise.allSettled(starts);
+  assert.equal(gate.queueLength, 0);
+});
+
+test('owners take turns, and one whose process has ended makes way for the next', async () => {
+  let owner = {};
+  const gate = new SpawnGate({ owner: () => owner, admit: async () => {} });
+  const order: string[] = [];
+  const start = async (name: string): Promise<void> => {
+    await gate.turn();
+    order.push(name);
+    gate.started({ exited: Promise.resolve() });
+  };
+
+  const first = Array.from({ length: 200 }, () => start('a'));
+  owner = {};
+  await start('b');
+  const before = order.length;
+  await Promise.all(first);
+
+  assert.ok(before < 100, `${before} came before`);
+  assert.equal(order.length, 201);
+});
+
+test('who may not run a process gets no turn', async () => {
+  const refusal = new Error('no');
+  const gate = new SpawnGate({ owner: () => undefined, admit: () => Promise.reject(refusal) });
+
+  await assert.rejects(gate.turn(), refusal);
+});

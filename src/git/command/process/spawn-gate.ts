@@ -1,0 +1,101 @@
+import { availableParallelism } from 'node:os';
+import { FairLimit } from '#base/fair-limit';
+import { abortError } from '../exit-error.ts';
+
+/**
+ * Starts per turn. A start blocks the event loop for some 0.3 ms; more in one turn would delay all
+ * other work.
+ */
+const STARTS_PER_TURN = 4;
+/**
+ * Processes that begin at the same time. Loading and preparing git takes some milliseconds of a
+ * core, and other work that needs the core waits for as long.
+ */
+const STARTS_AT_ONCE = 4 * availableParallelism();
+/** Time for which a process counts as starting, unless it ends earlier. */
+const BEGINNING_MS = 25;
+/** Limit of waiting starts; a further one would wait for seconds. */
+const MAX_WAITING = 5_000;
+
+/** Owner of a started process, and admission of starts. */
+export interface SpawnAdmission {
+  /** Returns for whom a process is started here. Owners take turns. */
+  owner(): object | undefined;
+  /**
+   * Waits until a process may run here.
+   *
+   * @throws {GitalyError} RESOURCE_EXHAUSTED; the signal's reason when it is aborted.
+   */
+  admit(signal: AbortSignal | undefined): Promise<void>;
+}
+
+/**
+ * Spreads starts of processes over time and over turns of the event loop, so that a burst of
+ * requests from one client does not delay others.
+ */
+export class SpawnGate {
+  readonly #admission: SpawnAdmission | undefined;
+  readonly #beginning = new FairLimit<object>({
+    name: 'starts of processes',
+    capacity: STARTS_AT_ONCE,
+    maxWaiting: MAX_WAITING,
+  });
+  /** Turns that were given and not used yet, the oldest first. */
+  readonly #given = new Set<() => void>();
+  #startedThisTurn = 0;
+  #turn: Promise<void> | undefined;
+
+  constructor(admission?: SpawnAdmission) {
+    this.#admission = admission;
+  }
+
+  /** Number of waiting starts. */
+  get queueLength(): number {
+    return this.#beginning.waiting;
+  }
+
+  /**
+   * Resolves when it is the caller's turn; the start must follow at once.
+   *
+   * @throws {GitalyError} RESOURCE_EXHAUSTED when too many wait; CANCELLED or DEADLINE_EXCEEDED
+   *   when aborted while waiting.
+   */
+  async turn(signal?: AbortSignal): Promise<void> {
+    const owner = this.#admission?.owner() ?? this;
+    try {
+      await this.#admission?.admit(signal);
+      const end = this.#beginning.tryAcquire(owner) ?? (await this.#beginning.acquire(owner, { signal }));
+      this.#given.add(end);
+      setTimeout(() => {
+        this.#given.delete(end);
+        end();
+      }, BEGINNING_MS).unref();
+    } catch (error) {
+      if (signal?.aborted === true) throw abortError(signal);
+      throw error;
+    }
+    while (this.#startedThisTurn >= STARTS_PER_TURN) await this.#nextTurn();
+    if (signal?.aborted === true) throw abortError(signal);
+    this.#startedThisTurn++;
+    void this.#nextTurn();
+  }
+
+  /** Notes that a process has been started in the last turn that was given. */
+  started(process: { readonly exited: Promise<unknown> }): void {
+    const [end] = this.#given;
+    if (end === undefined) return;
+    this.#given.delete(end);
+    void process.exited.then(end);
+  }
+
+  #nextTurn(): Promise<void> {
+    this.#turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#startedThisTurn = 0;
+        this.#turn = undefined;
+        resolve();
+      });
+    });
+    return this.#turn;
+  }
+}

@@ -1,0 +1,121 @@
+import { GitalyError } from '#base/gitaly-error';
+import { abortError, type GitExit } from '../exit-error.ts';
+import type { Arg, ChildStream, Spawner, SpawnRequest } from '../spawner/spawner.ts';
+import { GitProcess } from './git-process.ts';
+
+/** Facts about a process at its start. */
+export interface ProcessStart {
+  /** `git`, or the base name of another program. */
+  readonly program: string;
+  /** Git's subcommand; empty for other programs. */
+  readonly subcommand: string;
+  readonly argv: readonly Arg[];
+  readonly pid: number;
+  /** Time for which the start blocked the event loop. */
+  readonly forkMs: number;
+  /** Git directory of the command. */
+  readonly repositoryPath: string | undefined;
+}
+
+/** Facts about a process after its end. `stderrHead` is not empty if there is something to log. */
+export interface ProcessStats extends ProcessStart {
+  readonly exit: GitExit;
+  readonly stderrHead: Buffer;
+}
+
+/**
+ * Called for every start, synchronously and in the asynchronous context of the caller (so that the
+ * request can be found). May return a function that is called at the end.
+ */
+export type ProcessObserver = (start: ProcessStart) => ((stats: ProcessStats) => void) | undefined;
+
+export interface ProcessOptions {
+  /** Ends the process group when aborted. If it is already aborted, nothing is started. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Default `ignore` (`/dev/null`). A number is a descriptor of ours that the process uses; we keep
+   * owning it.
+   */
+  readonly stdin?: ChildStream;
+  /** Default `pipe`. */
+  readonly stdout?: ChildStream;
+  /**
+   * Default `head`: the first 10,000 bytes are kept. With `pipe` the caller reads `stderrStream`.
+   */
+  readonly stderr?: ChildStream | 'head';
+  /** Number of two-way sockets, descriptors 3, 4, … of the process. */
+  readonly extraPipes?: number;
+  /** Time for the process group to end before it is killed. Default 10 s. */
+  readonly killGraceMs?: number | undefined;
+  /** Limit of CPU time in seconds; a process that exceeds it ends with RESOURCE_EXHAUSTED. */
+  readonly maxCpuSeconds?: number | undefined;
+  /** Size of larger pipes for standard input and output, for bulk data. */
+  readonly pipeBytes?: number | undefined;
+}
+
+export interface StartParts extends ProcessOptions {
+  readonly spawner: Spawner;
+  readonly file: string;
+  readonly argv: readonly Arg[];
+  readonly env: Readonly<Record<string, Arg>>;
+  readonly cwd?: string | undefined;
+  readonly program: string;
+  readonly subcommand: string;
+  readonly repositoryPath: string | undefined;
+  readonly observers: readonly ProcessObserver[];
+}
+
+/**
+ * Starts a process and supervises it.
+ *
+ * @throws {GitalyError} CANCELLED or DEADLINE_EXCEEDED when the signal is already aborted;
+ *   {SpawnError} when the kernel refuses.
+ */
+export function startProcess(parts: StartParts): GitProcess {
+  const { signal, argv, stderr = 'head' } = parts;
+  if (signal?.aborted === true) throw abortError(signal);
+  for (const value of Object.values(parts.env)) checkEnvironment(value);
+  const request: SpawnRequest = {
+    file: parts.file,
+    argv,
+    env: parts.env,
+    cwd: parts.cwd,
+    stdin: parts.stdin ?? 'ignore',
+    stdout: parts.stdout ?? 'pipe',
+    stderr: stderr === 'head' ? 'pipe' : stderr,
+    extraPipes: parts.extraPipes ?? 0,
+    pipeBytes: parts.pipeBytes,
+  };
+  const startedAt = performance.now();
+  const child = parts.spawner.spawn(request);
+  const start: ProcessStart = {
+    program: parts.program,
+    subcommand: parts.subcommand,
+    argv,
+    pid: child.pid,
+    forkMs: performance.now() - startedAt,
+    repositoryPath: parts.repositoryPath,
+  };
+  const finishers = parts.observers.map((observe) => observe(start)).filter((finish) => finish !== undefined);
+  const onExit = (process: GitProcess, exit: GitExit): void => {
+    for (const finish of finishers) finish({ ...start, exit, stderrHead: process.stderrHead });
+  };
+  const title = parts.subcommand === '' ? parts.program : `${parts.program} ${parts.subcommand}`;
+  const process = new GitProcess(child, {
+    argv,
+    startedAt,
+    title,
+    signal,
+    keepStderr: stderr === 'head',
+    killGraceMs: parts.killGraceMs,
+    onExit,
+  });
+  if (parts.maxCpuSeconds !== undefined) process.limitCpu(parts.maxCpuSeconds);
+  return process;
+}
+
+/** Checks a value: the kernel would truncate it at a NUL. */
+function checkEnvironment(value: Arg): void {
+  const holdsNul = typeof value === 'string' ? value.includes('\0') : value.includes(0);
+  if (holdsNul) throw new GitalyError('UNKNOWN', 'exec: environment variable contains NUL');
+}

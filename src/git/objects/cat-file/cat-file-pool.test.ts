@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { until } from '#testkit/until';
+
+/** Moves the clock of this process forward. */
+function advance(context: TestContext, byMs: number): void {
+  const now = performance.now.bind(performance);
+  context.mock.method(performance, 'now', () => now() + byMs);
+}
+
+test('no more than four times the budget of processes run at once', async () => {
+  await using storage = await StorageFixture.create();
+  const { path } = storage.init('x.git', { commits: 1 });
+  await using git = await GitFixture.start({ catFileProcesses: 2 });
+  const repository = git.open(path);
+  const pool = git.caches.catFiles;
+  const { signal } = new AbortController();
+
+  const borrowed = Array.from({ length: 8 }, () => pool.borrow(repository, signal));
+
+  assert.equal(pool.counts.running, 8);
+  assert.throws(() => pool.borrow(repository, signal), {
+    code: 'RESOURCE_EXHAUSTED',
+    message: 'too many processes are reading objects',
+  });
+  await assert.rejects(repository.objects.info('main'), { code: 'RESOURCE_EXHAUSTED' });
+  await borrowed[0]?.[Symbol.asyncDispose]();
+  assert.equal((await repository.objects.info('main'))?.type, 'commit');
+  await Promise.all(borrowed.map((run) => run[Symbol.asyncDispose]()));
+  assert.equal(pool.counts.started, 9);
+});
+
+for (const { what, ageMs, started } of [
+  { what: 'serves again before it is five minutes old', ageMs: 4 * 60_000, started: 1 },
+  { what: 'is replaced at the age of five minutes', ageMs: 5 * 60_000, started: 2 },
+]) {
+  test(`a process ${what}`, async (context) => {
+    await using storage = await StorageFixture.create();
+    const { path } = storage.init('x.git', { commits: 1 });
+    // It must not end by being idle.
+    await using git = await GitFixture.start({ catFileIdleMs: Number.MAX_SAFE_INTEGER });
+    const repository = git.open(path);
+    await repository.objects.info('main');
+
+    advance(context, ageMs);
+    await repository.objects.info('main');
+
+    assert.equal(git.caches.catFiles.counts.started, started);
+    await until(() => git.caches.catFiles.counts.running === 1);
+  });
+}
+
+test('an idle process ends, and the next lookup starts another', async (context) => {
+  await using storage = await StorageFixture.create();
+  const { path } = storage.init('x.git', { commits: 1 });
+  await using git = await GitFixture.start({ catFileIdleMs: 60_000 });
+  const repository = git.open(path);
+  await repository.objects.info('main');
+
+  advance(context, 60_001);
+
+  await until(() => git.caches.catFiles.counts.running === 0);
+  assert.equal((await repository.objects.info('main'))?.type, 'commit');
+  assert.equal(git.caches.catFiles.counts.started, 2);
+});
+
+test('the processes of a removed repository end, and those of others go on', async () => {
+  await using fixture = await StorageFixture.create();
+  const [gone, other] = [
+    fixture.init('gone.git', { commits: 1 }),
+    fixture.init('other.git', { commits: 1 }),
+  ] as const;
+  for (const repository of [gone, other]) await repository.objects.info('main');
+  const pool = fixture.caches.catFiles;
+  assert.equal(pool.counts.running, 2);
+
+  fixture.caches.forget(gone);
+
+  await until(() => pool.counts.running === 1);
+  await other.objects.info('main');
+  assert.equal(pool.counts.started, 2);
+});
+
+test('the process of released object directories ends, and that of the repository goes on', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const objectDirectory = `${fixture.root}/second/objects`;
+  mkdirSync(objectDirectory);
+  const quarantined = repository.withObjectDirectories({
+    objectDirectory,
+    alternateObjectDirectories: [repository.objectDirectory],
+  });
+  for (const each of [repository, quarantined]) await each.objects.info('main');
+  const pool = fixture.caches.catFiles;
+  assert.equal(pool.counts.running, 2);
+
+  fixture.caches.release(quarantined);
+
+  await until(() => pool.counts.running === 1);
+  await repository.objects.info('main');
+  assert.equal(pool.counts.started, 2);
+});
+
+test('a lookup whose slot is dropped while it waits is answered, and its process ends', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+
+  const info = repository.objects.info('main^{commit}');
+  fixture.caches.forget(repository);
+
+  assert.equal((await info)?.type, 'commit');
+  await until(() => fixture.caches.catFiles.counts.running === 0);
+});

@@ -1,0 +1,509 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { GitalyError } from '#base/gitaly-error';
+import type { CommandRepository } from '#git/command/command-repository';
+import type { GitDirectory } from '#git/command/git-directory';
+import type { GitProcess } from '#git/command/process/git-process';
+import { stampOf } from '#git/repository-stamp';
+import { isParsable } from '../parse/is-parsable.ts';
+import { CatFileProcess } from './cat-file-process.ts';
+import { type Found, Lookup, type LookupObserver } from './lookup.ts';
+import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
+
+export interface CatFilePoolOptions {
+  /** Starts a cat-file on a repository, with pipes on standard input and output. */
+  readonly start: (repository: CommandRepository, signal?: AbortSignal) => GitProcess;
+  /** Delimiter of requests and responses: NUL if git supports `-Z`, otherwise LF. */
+  readonly delimiter: 0 | 10;
+  /**
+   * Number of idle processes beyond which the least recently used ones are ended. Gitaly:
+   * `git.catfile_cache_size`.
+   */
+  readonly maxProcesses: number;
+  /** Idle time after which a process is ended. */
+  readonly idleMs: number;
+  readonly observer?: LookupObserver | undefined;
+}
+
+/**
+ * Counts for metrics. Gitaly's names: catfile_cache (hit, miss), catfile_processes,
+ * catfile_lookups.
+ */
+export interface CatFileCounts {
+  hits: number;
+  misses: number;
+  started: number;
+  running: number;
+  lookups: { info: number; contents: number; flush: number };
+}
+
+/**
+ * Age at which a process is replaced in any case: git keeps files mapped that have been removed
+ * since.
+ */
+const MAX_AGE_MS = 5 * 60_000;
+/** Streams and difficult revisions hold processes beyond the budget, up to this multiple of it. */
+const HARD_LIMIT_FACTOR = 4;
+/**
+ * Number of processes that may die with a lookup in their queue before it becomes the suspect and
+ * gets a dedicated process.
+ */
+const MAX_DEATHS = 2;
+/** Limit of dedicated processes for one repository; further lookups wait. */
+const MAX_ALONE = 4;
+const SWEEP_MS = 1_000;
+const MAILMAP = Buffer.from('HEAD:.mailmap');
+/**
+ * Maximum age of the mailmap's id. Gitaly's processes read it once in their life, which may be
+ * minutes.
+ */
+const MAILMAP_AGE_MS = 1_000;
+
+/** State of one repository (with one set of object directories). */
+interface Slot {
+  readonly key: string;
+  readonly repository: CommandRepository;
+  current: CatFileProcess | undefined;
+  /** Lookups of this tick that have not been sent yet. */
+  queue: Lookup[];
+  /** Stamp of the repository when `current` was started. */
+  stamp: string;
+  /**
+   * True if the stamp was checked in this turn of the event loop, so that further lookups need no
+   * check.
+   */
+  isStampFresh: boolean;
+  /** Generation of `current`; never reused. */
+  generation: number;
+  lastUsedAt: number;
+  /** Number of lookups with a dedicated process, or waiting for one. */
+  runningAlone: number;
+  readonly waitingAlone: { readonly lookup: Lookup; readonly signal: AbortSignal | undefined }[];
+  mailmap: { readonly info: Promise<Found | undefined>; readonly askedAt: number } | undefined;
+}
+
+/**
+ * cat-file processes shared by all readers of a repository. See README.md for the invariants and
+ * the states.
+ */
+export class CatFilePool {
+  readonly counts: CatFileCounts = {
+    hits: 0,
+    misses: 0,
+    started: 0,
+    running: 0,
+    lookups: { info: 0, contents: 0, flush: 0 },
+  };
+  readonly #options: CatFilePoolOptions;
+  /** Slots, the least recently used first. */
+  readonly #slots = new Map<string, Slot>();
+  /** The slot that was used last. */
+  #newest: Slot | undefined;
+  readonly #processes = new Set<CatFileProcess>();
+  readonly #small = new SmallObjectCache();
+  #lastGeneration = 0;
+  /** Processes that each belong to one reader. */
+  readonly #borrowed = new Set<GitProcess>();
+  /**
+   * Runs processes in the context of the pool's creator, because they outlive the request that
+   * started them.
+   */
+  readonly #detached = AsyncLocalStorage.snapshot();
+  #sweeper: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: CatFilePoolOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Returns an object that the repository's shared process has read before, by its id or its place
+   * (see `small-object-cache.ts`).
+   */
+  cached(repository: CommandRepository, revision: Buffer): Found | undefined {
+    const slot = this.#slots.get(keyOf(repository));
+    if (slot === undefined || !this.#isCurrent(slot)) return undefined;
+    const byId = parseObjectId(revision);
+    const place = byId === undefined ? parsePlace(revision) : undefined;
+    if (byId === undefined && place === undefined) return undefined;
+    this.#touch(slot);
+    if (place !== undefined) return this.#small.getAt(slot.generation, place);
+    const known = byId && this.#small.get(slot.generation, byId.oid);
+    return byId?.type === undefined || byId.type === known?.type ? known : undefined;
+  }
+
+  /**
+   * Sends a lookup to the repository's shared process; `lookup.answer` resolves with the response.
+   */
+  submit(repository: CommandRepository, lookup: Lookup): void {
+    const slot = this.#slot(repository);
+    this.#observe(lookup);
+    if (lookup.mode !== 'info') this.#remember(slot, lookup);
+    this.#enqueue(slot, lookup);
+  }
+
+  /**
+   * Returns the info of `HEAD:.mailmap`, at most {@link MAILMAP_AGE_MS} old. Every commit needs it,
+   * it rarely changes, and it costs git as much as the commit itself. A lookup for it is sent with
+   * the commit's.
+   */
+  mailmapInfo(repository: CommandRepository): Promise<Found | undefined> {
+    const slot = this.#slot(repository);
+    const now = performance.now();
+    if (slot.mailmap !== undefined && now - slot.mailmap.askedAt < MAILMAP_AGE_MS) return slot.mailmap.info;
+    const lookup = new Lookup('info', MAILMAP, 0);
+    this.#observe(lookup);
+    this.#enqueue(slot, lookup);
+    // git continues without an unreadable mailmap; the commit's own lookup reports a dead process.
+    const info = lookup.answer.catch(() => undefined);
+    slot.mailmap = { info, askedAt: now };
+    return info;
+  }
+
+  /**
+   * Sends a lookup to a dedicated process, for revisions that may kill it or keep it busy for long.
+   * It is ended when `signal` is aborted.
+   */
+  submitAlone(repository: CommandRepository, lookup: Lookup, signal?: AbortSignal): void {
+    this.#observe(lookup);
+    this.#alone(this.#slot(repository), lookup, signal);
+  }
+
+  /**
+   * Starts a process for one reader of many objects, which may read slowly and ends it itself. It
+   * counts towards the limits.
+   *
+   * @throws {GitalyError} as a lookup does when too many run; CANCELLED or DEADLINE_EXCEEDED when
+   *   `signal` is already aborted.
+   */
+  borrow(repository: CommandRepository, signal: AbortSignal): GitProcess {
+    this.#admit();
+    const run = this.#options.start(repository, signal);
+    this.#borrowed.add(run);
+    this.counts.started++;
+    this.#countRunning();
+    void run.exited.then(() => {
+      this.#borrowed.delete(run);
+      this.#countRunning();
+    });
+    return run;
+  }
+
+  /** Delimiter of requests and responses of a borrowed process. */
+  get delimiter(): number {
+    return this.#options.delimiter;
+  }
+
+  /**
+   * Ends the processes of a repository that is removed or replaced. Pending lookups are still
+   * answered.
+   */
+  forget({ path }: GitDirectory): void {
+    for (const slot of this.#slots.values()) {
+      if (slot.repository.path === path) this.#drop(slot);
+    }
+  }
+
+  /**
+   * Ends the process that reads exactly these object directories: a quarantine that is dropped.
+   */
+  release(repository: GitDirectory): void {
+    const slot = this.#slots.get(keyOf(repository));
+    if (slot !== undefined) this.#drop(slot);
+  }
+
+  /** Ends all processes, and resolves when they have ended. Pending lookups fail. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    this.#slots.clear();
+    this.#newest = undefined;
+    await Promise.all([
+      ...[...this.#processes].map((process) => process.kill()),
+      ...[...this.#borrowed].map((run) => run[Symbol.asyncDispose]()),
+    ]);
+  }
+
+  /** Number of shared processes that serve further lookups. */
+  get members(): number {
+    let count = 0;
+    for (const { current } of this.#slots.values()) if (current !== undefined) count++;
+    return count;
+  }
+
+  #observe(lookup: Lookup): void {
+    const answered = this.#options.observer?.(lookup.mode);
+    if (answered !== undefined) lookup.answer.then(answered, answered);
+  }
+
+  #slot(repository: CommandRepository): Slot {
+    const key = keyOf(repository);
+    const known = this.#slots.get(key);
+    const slot = known ?? newSlot(key, repository);
+    this.#touch(slot);
+    return slot;
+  }
+
+  #touch(slot: Slot): void {
+    slot.lastUsedAt = performance.now();
+    if (slot === this.#newest) return;
+    // The last entry of the map is the most recently used.
+    this.#slots.delete(slot.key);
+    this.#slots.set(slot.key, slot);
+    this.#newest = slot;
+  }
+
+  #enqueue(slot: Slot, lookup: Lookup): void {
+    slot.queue.push(lookup);
+    if (slot.queue.length > 1) return;
+    // A busy process needs no flush yet; further lookups of this turn are sent in the same write.
+    if (slot.current === undefined || slot.current.isIdle) process.nextTick(() => this.#flush(slot));
+    else setImmediate(() => this.#flush(slot));
+  }
+
+  #flush(slot: Slot): void {
+    const lookups = slot.queue.filter((lookup) => !lookup.settled);
+    slot.queue = [];
+    if (lookups.length === 0) return;
+    try {
+      this.#currentOf(slot).send(lookups);
+      // The slot was dropped while these waited: nobody would end the process later.
+      if (this.#slots.get(slot.key) !== slot) this.#drop(slot);
+    } catch (error) {
+      for (const lookup of lookups) lookup.reject(error);
+      return;
+    }
+    this.counts.lookups.flush++;
+    for (const lookup of lookups) this.counts.lookups[lookup.mode === 'info' ? 'info' : 'contents']++;
+  }
+
+  /** Caches the object of a lookup, if it is small, by its id and its path. */
+  #remember(slot: Slot, lookup: Lookup): void {
+    const { generation } = slot;
+    lookup.answer.then(
+      (found) => {
+        if (found?.data === undefined || slot.generation !== generation) return;
+        // It could otherwise be found by its type.
+        if (!isParsable(found.type, found.data)) return;
+        const place = parsePlace(lookup.revision);
+        if (place === undefined) this.#small.add(generation, found);
+        else this.#small.addAt(generation, place, found);
+      },
+      () => {}, // the lookup itself reports the error
+    );
+  }
+
+  /** Reports whether the slot's process still matches the repository on disk. */
+  #isCurrent(slot: Slot): boolean {
+    const { current } = slot;
+    return (
+      current !== undefined &&
+      !current.isClosed &&
+      this.#isUnchanged(slot) &&
+      performance.now() - current.startedAt < MAX_AGE_MS
+    );
+  }
+
+  /** Reports whether the repository is the one for which the slot's process was started. */
+  #isUnchanged(slot: Slot): boolean {
+    if (slot.isStampFresh) return true;
+    if (slot.stamp !== stampOf(slot.repository)) return false;
+    slot.isStampFresh = true;
+    setImmediate(() => {
+      slot.isStampFresh = false;
+    });
+    return true;
+  }
+
+  /**
+   * Returns the shared process; a new one if the old one has ended, is too old, or reads a replaced
+   * repository.
+   */
+  #currentOf(slot: Slot): CatFileProcess {
+    const { current } = slot;
+    if (current !== undefined && this.#isCurrent(slot)) {
+      this.counts.hits++;
+      return current;
+    }
+    this.counts.misses++;
+    current?.retire();
+    slot.current = undefined;
+    slot.stamp = stampOf(slot.repository);
+    slot.generation = ++this.#lastGeneration;
+    slot.current = this.#start(slot);
+    return slot.current;
+  }
+
+  #alone(slot: Slot, lookup: Lookup, signal?: AbortSignal): void {
+    slot.waitingAlone.push({ lookup, signal });
+    this.#nextAlone(slot);
+  }
+
+  /** Starts as many of the waiting dedicated processes as may run at once. */
+  #nextAlone(slot: Slot): void {
+    while (slot.runningAlone < MAX_ALONE) {
+      const next = slot.waitingAlone.shift();
+      if (next === undefined) return;
+      if (!next.lookup.settled) this.#startAlone(slot, next.lookup, next.signal);
+    }
+  }
+
+  #startAlone(slot: Slot, lookup: Lookup, signal: AbortSignal | undefined): void {
+    try {
+      const process = this.#start(slot, lookup);
+      slot.runningAlone++;
+      const onAbort = (): void => void process.kill();
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const done = (): void => signal?.removeEventListener('abort', onAbort);
+      lookup.answer.then(done, done);
+      process.send([lookup]);
+      process.retire();
+    } catch (error) {
+      lookup.reject(error);
+    }
+  }
+
+  /**
+   * Starts a process. @throws {GitalyError} RESOURCE_EXHAUSTED when far too many run; any error of
+   * the start.
+   */
+  #start(slot: Slot, only?: Lookup): CatFileProcess {
+    const { start, delimiter } = this.#options;
+    this.#admit();
+    return this.#detached(() => {
+      const process: CatFileProcess = new CatFileProcess(start(slot.repository), delimiter, {
+        detached: (_, behind) => this.#onDetached(slot, process, behind),
+        returned: () => this.#onReturned(slot, process),
+        died: (_, unanswered) => this.#onDied(slot, process, unanswered, only),
+      });
+      this.#processes.add(process);
+      this.counts.started++;
+      this.#countRunning();
+      this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+      return process;
+    });
+  }
+
+  #onDetached(slot: Slot, process: CatFileProcess, behind: Lookup[]): void {
+    if (slot.current === process) slot.current = undefined;
+    for (const lookup of behind) this.#enqueue(slot, lookup);
+  }
+
+  #onReturned(slot: Slot, process: CatFileProcess): void {
+    if (slot.current === undefined && this.#slots.get(slot.key) === slot) slot.current = process;
+    else process.retire();
+  }
+
+  #onDied(slot: Slot, process: CatFileProcess, unanswered: Lookup[], only: Lookup | undefined): void {
+    this.#processes.delete(process);
+    this.#countRunning();
+    if (slot.current === process) slot.current = undefined;
+    if (only !== undefined) {
+      slot.runningAlone--;
+      this.#nextAlone(slot);
+    }
+    const [suspect, ...innocent] = unanswered;
+    if (suspect === undefined) return;
+    if (suspect === only || this.#closed) settleDead(suspect, process.stderr);
+    else this.#alone(slot, suspect);
+    for (const lookup of innocent) {
+      lookup.deaths++;
+      if (lookup.deaths > MAX_DEATHS) this.#alone(slot, lookup);
+      else this.#enqueue(slot, lookup);
+    }
+  }
+
+  /**
+   * Checks the limits. @throws {GitalyError} RESOURCE_EXHAUSTED when far too many run, UNAVAILABLE
+   * when the server ends.
+   */
+  #admit(): void {
+    if (this.#closed) throw new GitalyError('UNAVAILABLE', 'the server is shutting down');
+    this.#evictIdle();
+    if (this.counts.running >= this.#options.maxProcesses * HARD_LIMIT_FACTOR) {
+      throw new GitalyError('RESOURCE_EXHAUSTED', 'too many processes are reading objects');
+    }
+  }
+
+  #countRunning(): void {
+    this.counts.running = this.#processes.size + this.#borrowed.size;
+  }
+
+  /** Ends the least recently used idle process when the budget is spent. */
+  #evictIdle(): void {
+    if (this.counts.running < this.#options.maxProcesses) return;
+    for (const slot of this.#slots.values()) {
+      if (slot.current?.isIdle === true && slot.queue.length === 0) {
+        this.#drop(slot);
+        return;
+      }
+    }
+  }
+
+  #sweep(): void {
+    const oldest = performance.now() - this.#options.idleMs;
+    for (const slot of this.#slots.values()) {
+      if (slot.lastUsedAt > oldest) break;
+      if (slot.queue.length === 0 && (slot.current === undefined || slot.current.isIdle)) this.#drop(slot);
+    }
+    if (this.#slots.size > 0 || this.#processes.size > 0) return;
+    this.#small.clear();
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+
+  #drop(slot: Slot): void {
+    if (this.#slots.get(slot.key) === slot) this.#slots.delete(slot.key);
+    if (this.#newest === slot) this.#newest = undefined;
+    slot.current?.retire();
+    slot.current = undefined;
+  }
+}
+
+function keyOf({ path, objectDirectory, alternateObjectDirectories }: GitDirectory): string {
+  return [path, objectDirectory, ...alternateObjectDirectories].join('\0');
+}
+
+function newSlot(key: string, repository: CommandRepository): Slot {
+  return {
+    key,
+    repository,
+    current: undefined,
+    queue: [],
+    stamp: '',
+    isStampFresh: false,
+    generation: 0,
+    lastUsedAt: 0,
+    runningAlone: 0,
+    waitingAlone: [],
+    mailmap: undefined,
+  };
+}
+
+/**
+ * Matches git's error for an empty object file. Newer versions of git treat it as missing; older
+ * ones die when they follow it.
+ */
+const EMPTY_OBJECT = /^error: object file .* is empty$/m;
+/** Matches errors of a git that did not begin. */
+const REFUSED =
+  /^fatal: (?:not a git repository|bad config |Expected git repo version|unknown repository extension)/m;
+
+/** Reports whether git found the repository unusable, rather than an object in it. */
+export function isRefusal(stderr: string): boolean {
+  return REFUSED.test(stderr);
+}
+
+/** Fails a lookup with the error of its dead process. */
+function settleDead(lookup: Lookup, stderr: string): void {
+  if (EMPTY_OBJECT.test(stderr)) lookup.resolve(undefined);
+  else lookup.reject(deadError(stderr));
+}
+
+/**
+ * Returns the error of a lookup whose process died. The text is Gitaly's, which reaches clients
+ * after the prefix of their RPC.
+ */
+export function deadError(stderr: string): GitalyError {
+  const message = isRefusal(stderr) ? 'flushing: write |1: broken pipe' : 'read info line: EOF';
+  return new GitalyError('UNKNOWN', message, { metadata: { stderr } });
+}

@@ -1,0 +1,82 @@
+import type { Readable } from 'node:stream';
+import type { ObjectInfo } from '../object-info.ts';
+
+/**
+ * The result for an existing object. `data` and `stream` are both unset if only its info was
+ * requested.
+ */
+export interface Found extends ObjectInfo {
+  /** The whole contents. */
+  readonly data?: Buffer;
+  /**
+   * The contents of an object that is too big for memory. The receiver reads it to the end or
+   * destroys it.
+   */
+  readonly stream?: Readable;
+}
+
+export type LookupMode =
+  /** Type and size. */
+  | 'info'
+  /** The contents, held in memory; an object above `maxBytes` is an error. */
+  | 'whole'
+  /** The contents: held when small, a stream when not. */
+  | 'open';
+
+/**
+ * Called for each lookup, in the asynchronous context of its caller. May return a function that is
+ * called when the lookup is answered or has failed.
+ */
+export type LookupObserver = (mode: LookupMode) => (() => void) | undefined;
+
+/** One request to a cat-file process, and the promise of its result. */
+export class Lookup {
+  readonly mode: LookupMode;
+  readonly revision: Buffer;
+  readonly maxBytes: number;
+  readonly answer: Promise<Found | undefined>;
+  /** Number of processes that died with this lookup in their queue. */
+  deaths = 0;
+  settled = false;
+  #resolve: (found: Found | undefined) => void = () => {};
+  #reject: (error: unknown) => void = () => {};
+
+  constructor(mode: LookupMode, revision: Buffer, maxBytes: number) {
+    this.mode = mode;
+    this.revision = revision;
+    this.maxBytes = maxBytes;
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /**
+   * Resolves the promise, unless the caller has aborted. Returns whether the result was accepted.
+   */
+  resolve(found: Found | undefined): boolean {
+    if (this.settled) return false;
+    this.settled = true;
+    this.#resolve(found);
+    return true;
+  }
+
+  reject(error: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.#reject(error);
+  }
+
+  /** Returns git's command. */
+  command(delimiter: number): Buffer {
+    const verb = this.mode === 'info' ? INFO : CONTENTS;
+    const command = Buffer.allocUnsafe(verb.length + this.revision.length + 1);
+    verb.copy(command);
+    this.revision.copy(command, verb.length);
+    command[command.length - 1] = delimiter;
+    return command;
+  }
+}
+
+const INFO = Buffer.from('info ');
+const CONTENTS = Buffer.from('contents ');

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { oidOf } from '#testkit/repositories/oid-of';
+import type { Found } from './lookup.ts';
+import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
+
+const OID = 'a'.repeat(40);
+
+function object(oid: string, size: number): Found {
+  return { oid: oidOf(oid), type: 'blob', size, data: Buffer.alloc(size, oid) };
+}
+
+test('an object is found by the process that read it and by its id', () => {
+  const cache = new SmallObjectCache();
+  cache.add(1, object(OID, 10));
+
+  assert.deepEqual(cache.get(1, OID), object(OID, 10));
+  assert.equal(cache.get(2, OID), undefined);
+  assert.equal(cache.get(1, 'b'.repeat(40)), undefined);
+  cache.clear();
+  assert.equal(cache.get(1, OID), undefined);
+});
+
+test('contents are copied, and big objects are not kept', () => {
+  const cache = new SmallObjectCache();
+  const given = object(OID, 10);
+  cache.add(1, given);
+  cache.add(1, object('b'.repeat(40), 100_000));
+  given.data?.fill(0);
+
+  assert.deepEqual(cache.get(1, OID), object(OID, 10));
+  assert.equal(cache.get(1, 'b'.repeat(40)), undefined);
+});
+
+test('what was not asked for longest goes when there is too much', () => {
+  const cache = new SmallObjectCache();
+  const oids = Array.from({ length: 2000 }, (_, index) => index.toString(16).padStart(40, '0'));
+  for (const oid of oids) {
+    cache.add(1, object(oid, 8000));
+    cache.get(1, oids[0] ?? '');
+  }
+
+  assert.ok(cache.get(1, oids[0] ?? ''));
+  assert.ok(cache.get(1, oids.at(-1) ?? ''));
+  assert.equal(cache.get(1, oids[1] ?? ''), undefined);
+});
+
+test('a revision that is an id is told from any other', () => {
+  const sha256 = 'b'.repeat(64);
+  assert.deepEqual(parseObjectId(Buffer.from(OID)), { oid: OID, type: undefined });
+  assert.deepEqual(parseObjectId(Buffer.from(`${OID}^{commit}`)), { oid: OID, type: 'commit' });
+  assert.deepEqual(parseObjectId(Buffer.from(`${sha256}^{tree}`)), { oid: sha256, type: 'tree' });
+  for (const other of [
+    'main',
+    `${OID}~1`,
+    `${OID}^`,
+    `${OID}a`,
+    `${OID}:path`,
+    OID.toUpperCase(),
+    `${OID}^{}`,
+    `${OID}^{nope}`,
+  ]) {
+    assert.equal(parseObjectId(Buffer.from(other)), undefined, other);
+  }
+});
+
+test('what lies at a path of an id is found by both, by the process that read it', () => {
+  const cache = new SmallObjectCache();
+  cache.addAt(1, `${OID}:dir/file`, object('b'.repeat(40), 10));
+
+  assert.deepEqual(cache.getAt(1, `${OID}:dir/file`), object('b'.repeat(40), 10));
+  assert.deepEqual(cache.get(1, 'b'.repeat(40)), object('b'.repeat(40), 10));
+  assert.equal(cache.getAt(1, `${OID}:dir`), undefined);
+  assert.equal(cache.getAt(2, `${OID}:dir/file`), undefined);
+  cache.clear();
+  assert.equal(cache.getAt(1, `${OID}:dir/file`), undefined);
+});
+
+test('a path of an id is told from a path of what may move', () => {
+  assert.equal(parsePlace(Buffer.from(`${OID}:a b`)), `${OID}:a b`);
+  assert.equal(parsePlace(Buffer.from(`${OID}:`)), `${OID}:`);
+  for (const other of [
+    `main:${OID}:x`,
+    `${OID}~1:path`,
+    OID,
+    `${OID.slice(1)}:path`,
+    `${OID}:${'x'.repeat(300)}`,
+  ]) {
+    assert.equal(parsePlace(Buffer.from(other)), undefined, other);
+  }
+});

@@ -1,0 +1,102 @@
+import { BoundedMap } from '#base/bounded-map';
+import { OID_DIGITS, OID_SOURCE } from '../object-id.ts';
+import type { Found } from './lookup.ts';
+
+/** Limit of all cached objects together. */
+const MAX_BYTES = 8 * 1024 * 1024;
+/**
+ * Limit for commits and small blobs. Reading a bigger one costs git little more than its round
+ * trip.
+ */
+const MAX_OBJECT_BYTES = 8 * 1024;
+/** Limit for directories: some thousand entries, which are read repeatedly. */
+const MAX_TREE_BYTES = 64 * 1024;
+/** Limits of the number and the length of cached paths. */
+const MAX_PLACES = 4_000;
+const MAX_PLACE_BYTES = 300;
+/** Memory of an entry in addition to its contents. */
+const ENTRY_BYTES = 256;
+
+/**
+ * Matches a full id, possibly peeled to a type. An id always names the same contents, so its result
+ * can be cached.
+ */
+const BY_ID = new RegExp(String.raw`^(${OID_SOURCE})(?:\^\{(commit|tree|blob|tag)\})?$`);
+const MAX_BY_ID_BYTES = OID_DIGITS.sha256 + '^{commit}'.length;
+
+/** Parses a revision that is an id, with the required type; `undefined` for any other revision. */
+export function parseObjectId(revision: Buffer): { oid: string; type: string | undefined } | undefined {
+  if (revision.length < OID_DIGITS.sha1 || revision.length > MAX_BY_ID_BYTES) return undefined;
+  const [, oid, type] = BY_ID.exec(revision.toString('latin1')) ?? [];
+  return oid === undefined ? undefined : { oid, type };
+}
+
+/**
+ * Parses a path relative to a full id (`<id>:<path>`), which always leads to the same object;
+ * `undefined` for any other revision.
+ */
+export function parsePlace(revision: Buffer): string | undefined {
+  if (
+    revision.length > MAX_PLACE_BYTES ||
+    (revision[OID_DIGITS.sha1] !== COLON && revision[OID_DIGITS.sha256] !== COLON)
+  )
+    return undefined;
+  const text = revision.toString('latin1');
+  return PLACE.test(text) ? text : undefined;
+}
+
+const PLACE = new RegExp(`^${OID_SOURCE}:`);
+const COLON = 0x3a;
+
+/**
+ * Small objects that a running process has read, by the process's generation and id. They live as
+ * long as the process: when the pool switches to another one (the repository was replaced, its
+ * alternates changed, it was idle for a while), they become unreachable.
+ *
+ * Contents are shared by all callers and must not be changed.
+ */
+export class SmallObjectCache {
+  readonly #entries = new BoundedMap<string, Found>({
+    maxEntries: MAX_BYTES / ENTRY_BYTES,
+    maxWeight: MAX_BYTES,
+    weigh: ({ data }) => (data?.length ?? 0) + ENTRY_BYTES,
+  });
+  /** Ids of the objects at paths. */
+  readonly #places = new BoundedMap<string, string>({ maxEntries: MAX_PLACES });
+
+  /** Returns the object at a place in the format of {@link parsePlace}. */
+  getAt(generation: number, place: string): Found | undefined {
+    const oid = this.#places.get(`${generation} ${place}`);
+    return oid === undefined ? undefined : this.get(generation, oid);
+  }
+
+  /** Caches the object at a place, if it is small. */
+  addAt(generation: number, place: string, found: Found): void {
+    this.add(generation, found);
+    this.#places.set(`${generation} ${place}`, found.oid);
+  }
+
+  get(generation: number, oid: string): Found | undefined {
+    return this.#entries.get(`${generation} ${oid}`);
+  }
+
+  /** Caches an object, if it is small. */
+  add(generation: number, { oid, type, size, data }: Found): void {
+    const key = `${generation} ${oid}`;
+    if (
+      data === undefined ||
+      size > (type === 'tree' ? MAX_TREE_BYTES : MAX_OBJECT_BYTES) ||
+      this.#entries.has(key)
+    )
+      return;
+    // This is a copy, because the contents are a view of everything that one read returned.
+    const own = Buffer.allocUnsafeSlow(data.length);
+    data.copy(own);
+    this.#entries.set(key, { oid, type, size, data: own });
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#places.clear();
+  }
+}

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { Mailmap } from './mailmap.ts';
+
+const directory = makeScratchDirectory('mailmap');
+execFileSync('git', ['init', '--quiet', '--bare', directory]);
+after(() => rmSync(directory, { recursive: true }));
+
+/** Returns people as mapped by git. */
+function askGit(mailmap: Buffer, people: readonly Buffer[]): string[] {
+  writeFileSync(join(directory, 'map'), mailmap);
+  const options = {
+    cwd: directory,
+    input: Buffer.concat(people.flatMap((person) => [person, Buffer.from('\n')])),
+  };
+  const output = execFileSync('git', ['-c', 'mailmap.file=map', 'check-mailmap', '--stdin'], options);
+  return output.toString('latin1').split('\n').slice(0, -1);
+}
+
+test('every form of a line works as documented', () => {
+  const mailmap = Mailmap.parse(
+    Buffer.from(
+      '# comment\nProper One <one@x>\n<two@proper> <two@x>\nProper Three <three@proper> <three@x>\n' +
+        'Proper Four <four@proper> Four <four@x>\n\nnonsense\n<>\n',
+    ),
+  );
+  const map = (person: string): string => mailmap.mapIdent(Buffer.from(person)).toString();
+
+  assert.equal(map('Any <ONE@x> 1 +0000'), 'Proper One <ONE@x> 1 +0000');
+  assert.equal(map('Two   <two@x> 1 +0000'), 'Two <two@proper> 1 +0000');
+  assert.equal(map('Three <three@x> 1 +0000'), 'Proper Three <three@proper> 1 +0000');
+  assert.equal(map('four <four@x> 1 +0000'), 'Proper Four <four@proper> 1 +0000');
+  assert.equal(map('Other <four@x> 1 +0000'), 'Other <four@x> 1 +0000');
+  assert.equal(map('no address'), 'no address');
+});
+
+test('random mailmaps change random people as git changes them', () => {
+  const name = fc.constantFrom('A', 'a', 'A B', 'B', 'Bé', ' C ', '');
+  const email = fc.constantFrom('a@x', 'A@X', 'b@x', 'c@x', '');
+  const person = fc.tuple(name, email).map(([who, where]) => `${who} <${where}>`);
+  const line = fc.oneof(
+    person,
+    fc.tuple(person, person).map((people) => people.join(' ')),
+    fc.constantFrom('# A <a@x>', '', 'A <a@x', 'nonsense', '<a@x> <b@x>\r'),
+  );
+  const someone = fc.tuple(
+    fc.constantFrom('A', 'a', 'A B', 'Bé', 'D'),
+    fc.constantFrom('a@x', 'A@X', 'b@x', 'c@x', 'd@x'),
+  );
+
+  fc.assert(
+    fc.property(
+      fc.array(line, { maxLength: 12 }),
+      fc.array(someone, { minLength: 5, maxLength: 10 }),
+      (lines, people) => {
+        const text = Buffer.from(lines.map((each) => `${each}\n`).join(''));
+        const asked = people.map(([who, where]) => Buffer.from(`${who} <${where}>`));
+
+        const mailmap = Mailmap.parse(text);
+
+        assert.deepEqual(
+          asked.map((each) => mailmap.mapIdent(each).toString('latin1')),
+          askGit(text, asked),
+        );
+      },
+    ),
+    { numRuns: 60 },
+  );
+});

@@ -1,0 +1,42 @@
+import { GitalyError } from '#base/gitaly-error';
+import { type Oid, type OidBytes, oidAt } from '../object-id.ts';
+
+/** One entry of a tree object. */
+export interface TreeEntry {
+  /**
+   * File type and permissions as in git: 0o100644, 0o100755, 0o120000, 0o040000, 0o160000, and
+   * obsolete values.
+   */
+  readonly mode: number;
+  /** Raw bytes, one path component. */
+  readonly name: Buffer;
+  readonly oid: Oid;
+}
+
+/**
+ * Parses the contents of a tree object, in git's order: `<octal mode> <name>\0<raw oid>` without
+ * separators.
+ *
+ * @param oidBytes 20 (SHA-1) or 32 (SHA-256).
+ * @throws {GitalyError} without a code when the data ends early or a mode is not octal;
+ *   `metadata.offset` is the position.
+ */
+export function parseTree(data: Buffer, oidBytes: OidBytes): TreeEntry[] {
+  const entries: TreeEntry[] = [];
+  for (let at = 0; at < data.length; ) {
+    const space = data.indexOf(0x20, at);
+    const nul = space === -1 ? -1 : data.indexOf(0, space + 1);
+    const end = nul + 1 + oidBytes;
+    const mode = space === -1 ? '' : data.toString('latin1', at, space);
+    if (nul === -1 || end > data.length || !/^[0-7]{1,7}$/.test(mode)) {
+      throw new GitalyError('UNKNOWN', 'malformed tree object', { metadata: { offset: at } });
+    }
+    entries.push({
+      mode: Number.parseInt(mode, 8),
+      name: data.subarray(space + 1, nul),
+      oid: oidAt(data, nul + 1, oidBytes),
+    });
+    at = end;
+  }
+  return entries;
+}

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { crc32, deflate } from 'node:zlib';
+import { systemErrorCode } from '#base/go/system-error';
+import type { ObjectFormatName } from '#git/repository-format';
+import type { ObjectType } from '../object-info.ts';
+import { type PackedEntry, packIndex } from './pack-index.ts';
+import { LOOSE_LEVEL, TempObject, writeAll } from './write-loose.ts';
+
+const deflateAsync = promisify(deflate);
+
+/** gitformat-pack(5) */
+const TYPE_NUMBERS = { commit: 1, tree: 2, blob: 3, tag: 4 } as const satisfies Record<ObjectType, number>;
+const HEADER_BYTES = 12;
+
+/**
+ * Writes one pack without deltas, with its index, beside the other packs of an object directory.
+ * Nothing is visible before {@link finish}.
+ */
+export class PackWriter implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #format: ObjectFormatName;
+  readonly #entries: PackedEntry[] = [];
+  #temp: TempObject | undefined;
+  #offset = HEADER_BYTES;
+  /** The last write; entries are compressed concurrently and written one after the other. */
+  #lastWrite: Promise<void> = Promise.resolve();
+
+  constructor(objectDirectory: string, objectFormat: ObjectFormatName) {
+    this.#directory = `${objectDirectory}/pack`;
+    this.#format = objectFormat;
+  }
+
+  /** Adds an object; each object may be added once. */
+  async add({ oid, type, data }: { oid: string; type: ObjectType; data: Uint8Array }): Promise<void> {
+    const compressed = await deflateAsync(data, { level: LOOSE_LEVEL });
+    const entry = Buffer.concat([entryHeader(TYPE_NUMBERS[type], data.length), compressed]);
+    const write = this.#lastWrite.then(() => this.#append(oid, entry));
+    this.#lastWrite = write;
+    await write;
+  }
+
+  /** Moves the pack into the object directory. All {@link add} must have resolved. */
+  async finish(): Promise<void> {
+    if (this.#temp === undefined) return;
+    const { file } = this.#temp;
+    await file.write(packHeader(this.#entries.length), 0, HEADER_BYTES, 0);
+    const hash = createHash(this.#format);
+    for await (const piece of file.createReadStream({
+      start: 0,
+      autoClose: false,
+      highWaterMark: 256 * 1024,
+    }))
+      hash.update(piece);
+    const checksum = hash.digest();
+    await file.write(checksum, 0, checksum.length, this.#offset);
+    await file.sync();
+    await using index = await TempObject.create(this.#directory, 'tmp_idx_');
+    await writeAll(index.file, packIndex(this.#entries, checksum, this.#format));
+    await index.file.sync();
+    const name = `${this.#directory}/pack-${checksum.toString('hex')}`;
+    // A pack is visible once its index exists.
+    await this.#temp.renameTo(`${name}.pack`);
+    await index.renameTo(`${name}.idx`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#temp?.[Symbol.asyncDispose]();
+  }
+
+  async #append(oid: string, entry: Buffer): Promise<void> {
+    this.#temp ??= await this.#create();
+    await this.#temp.file.write(entry, 0, entry.length, this.#offset);
+    this.#entries.push({ oid, offset: this.#offset, crc32: crc32(entry) });
+    this.#offset += entry.length;
+  }
+
+  async #create(): Promise<TempObject> {
+    try {
+      return await TempObject.create(this.#directory, 'tmp_pack_');
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+      await mkdir(this.#directory, { recursive: true });
+      return await TempObject.create(this.#directory, 'tmp_pack_');
+    }
+  }
+}
+
+function packHeader(count: number): Buffer {
+  const header = Buffer.from('PACK\0\0\0\u0002\0\0\0\0', 'latin1');
+  header.writeUInt32BE(count, 8);
+  return header;
+}
+
+/**
+ * Encodes type and length: 4 bits of the length in the first byte, 7 in each further one, the
+ * lowest first.
+ */
+function entryHeader(type: number, size: number): Buffer {
+  const bytes: number[] = [];
+  let byte = (type << 4) | (size & 0x0f);
+  for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
+    bytes.push(byte | 0x80);
+    byte = rest & 0x7f;
+  }
+  bytes.push(byte);
+  return Buffer.from(bytes);
+}

@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { deflate } from 'node:zlib';
+import type { ObjectType } from '../object-info.ts';
+
+const deflateAsync = promisify(deflate);
+
+/**
+ * Writes an object into a temporary directory that git reads as an alternate. Nothing is flushed to
+ * disk: the directory is removed when the call ends.
+ *
+ * @returns its id.
+ */
+export async function writeScratchObject(
+  objectDirectory: string,
+  object: { readonly type: ObjectType; readonly data: Uint8Array },
+  objectFormat: 'sha1' | 'sha256',
+): Promise<string> {
+  const whole = Buffer.concat([Buffer.from(`${object.type} ${object.data.length}\0`), object.data]);
+  const oid = createHash(objectFormat).update(whole).digest('hex');
+  const directory = `${objectDirectory}/${oid.slice(0, 2)}`;
+  await mkdir(directory, { recursive: true });
+  await writeFile(`${directory}/${oid.slice(2)}`, await deflateAsync(whole, { level: 1 }));
+  return oid;
+}

@@ -1,0 +1,187 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fsync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { createDeflate, deflate, deflateSync, type ZlibOptions } from 'node:zlib';
+import { systemErrorCode } from '#base/go/system-error';
+import type { ObjectFormatName } from '#git/repository-format';
+import { type Oid, oidAt } from '../object-id.ts';
+import type { ObjectType } from '../object-info.ts';
+import { objectHeader } from './object-hash.ts';
+import { loosePath } from './stored-objects.ts';
+
+/** git's default for loose objects, which are written far more often than read. */
+export const LOOSE_LEVEL = 1;
+/** git's mode for objects, which never change. */
+export const OBJECT_MODE = 0o444;
+
+/**
+ * Objects up to this size are written on the main thread, except for the flush to disk: each call
+ * takes some microseconds, and using another thread takes ten times that.
+ */
+const MAX_SMALL_BYTES = 16 * 1024;
+
+/**
+ * Returns compression settings. By default zlib allocates 256 KiB of tables even for a small
+ * object, and that much garbage per file triggers the collector after a few dozen. Tables of the
+ * object's size compress it as well.
+ */
+function compression(sizeBytes: number): ZlibOptions {
+  const windowBits = Math.min(15, Math.max(9, Math.ceil(Math.log2(sizeBytes))));
+  return { level: LOOSE_LEVEL, windowBits, memLevel: Math.min(8, windowBits - 7) };
+}
+
+const deflateAsync = promisify(deflate);
+const fsyncAsync = promisify(fsync);
+
+/**
+ * Writes one object as a loose file: compressed, flushed to disk and then renamed, so that neither
+ * a reader nor a power failure sees a partial file.
+ */
+export async function writeLoose(
+  objectDirectory: string,
+  object: { readonly oid: string; readonly type: ObjectType; readonly data: Uint8Array },
+): Promise<void> {
+  const { oid, type, data } = object;
+  const whole = Buffer.concat([objectHeader(type, data.length), data]);
+  if (whole.length <= MAX_SMALL_BYTES) {
+    await putSmall(objectDirectory, oid, deflateSync(whole, compression(whole.length)));
+    return;
+  }
+  const compressed = await deflateAsync(whole, compression(whole.length));
+  await using temp = await TempObject.create(objectDirectory);
+  await temp.file.writeFile(compressed);
+  await temp.moveTo(objectDirectory, oid);
+}
+
+async function putSmall(objectDirectory: string, oid: string, bytes: Buffer): Promise<void> {
+  const temp = tempPath(objectDirectory, TEMP_OBJECT);
+  const file = openSync(temp, 'wx', OBJECT_MODE);
+  try {
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+      await fsyncAsync(file);
+    } finally {
+      closeSync(file);
+    }
+    const path = loosePath(objectDirectory, oid);
+    const directory = path.slice(0, path.lastIndexOf('/'));
+    if (!existsSync(directory)) mkdirSync(directory, { recursive: true });
+    renameSync(temp, path);
+  } catch (error) {
+    unlinkSync(temp);
+    throw error;
+  }
+}
+
+interface BigBlob {
+  /** Content of exactly `sizeBytes` bytes. */
+  readonly content: AsyncIterable<Uint8Array>;
+  readonly sizeBytes: number;
+  readonly objectFormat: ObjectFormatName;
+  /** Called once the id is known. */
+  readonly isStored: (oid: string) => boolean;
+}
+
+/**
+ * Writes a blob of any size as a loose file, unless it exists already; a few pieces are in memory
+ * at a time.
+ *
+ * @returns its id.
+ */
+export async function streamLoose(
+  objectDirectory: string,
+  { content, sizeBytes, objectFormat, isStored }: BigBlob,
+): Promise<Oid> {
+  const header = objectHeader('blob', sizeBytes);
+  const hash = createHash(objectFormat).update(header);
+  await using temp = await TempObject.create(objectDirectory);
+  const zlib = createDeflate({ level: LOOSE_LEVEL });
+  const feeding = (async () => {
+    try {
+      zlib.write(header);
+      for await (const piece of content) {
+        hash.update(piece);
+        await new Promise<void>((resolve, reject) =>
+          zlib.write(piece, (error) => (error ? reject(error) : resolve())),
+        );
+      }
+      zlib.end();
+    } catch (error) {
+      zlib.destroy(error instanceof Error ? error : new Error(String(error)));
+    }
+  })();
+  try {
+    for await (const compressed of zlib) await writeAll(temp.file, compressed);
+  } finally {
+    await feeding;
+  }
+  const oid = oidAt(hash.digest());
+  if (!isStored(oid)) await temp.moveTo(objectDirectory, oid);
+  return oid;
+}
+
+/** Writes all bytes at the file's current position. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
+}
+
+/** Prefix by which git's housekeeping recognizes leftovers of a crash. */
+const TEMP_OBJECT = 'tmp_obj_';
+
+function tempPath(directory: string, prefix: string): string {
+  return `${directory}/${prefix}${randomBytes(8).toString('hex')}`;
+}
+
+/**
+ * A file of an object directory that is not an object yet. git's housekeeping removes it after a
+ * crash, by its name.
+ */
+export class TempObject implements AsyncDisposable {
+  readonly file: FileHandle;
+  readonly path: string;
+  #isMoved = false;
+
+  private constructor(file: FileHandle, path: string) {
+    this.file = file;
+    this.path = path;
+  }
+
+  static async create(directory: string, prefix = TEMP_OBJECT): Promise<TempObject> {
+    const path = tempPath(directory, prefix);
+    return new TempObject(await open(path, 'wx+', OBJECT_MODE), path);
+  }
+
+  /** Renames the file to the loose object of that id. */
+  async moveTo(objectDirectory: string, oid: string): Promise<void> {
+    await this.file.sync();
+    await this.renameTo(loosePath(objectDirectory, oid)).catch(async (error: unknown) => {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+      await mkdir(`${objectDirectory}/${oid.slice(0, 2)}`, { recursive: true });
+      await this.renameTo(loosePath(objectDirectory, oid));
+    });
+  }
+
+  /**
+   * Renames the file, which was flushed before. An existing file of that name has the same
+   * contents, because it is named by their hash.
+   */
+  async renameTo(path: string): Promise<void> {
+    await rename(this.path, path);
+    this.#isMoved = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.file.close();
+    if (!this.#isMoved) await unlink(this.path);
+  }
+}

@@ -1,0 +1,228 @@
+import type { GitRepository } from '#git/repository';
+import type { ObjectFormatName } from '#git/repository-format';
+import type { Oid } from '../object-id.ts';
+import type { ObjectType } from '../object-info.ts';
+import { formatTree, type NewTreeEntry } from './format-tree.ts';
+import { objectId } from './object-hash.ts';
+import { PackWriter } from './pack-writer.ts';
+import { StoredObjects } from './stored-objects.ts';
+import { streamLoose, TempObject, writeAll, writeLoose } from './write-loose.ts';
+
+/** Bigger blobs are written through a file. */
+const MAX_BLOB_IN_MEMORY = 1024 * 1024;
+/**
+ * Number of objects beyond which they are written to one pack: one flush to disk instead of
+ * thousands. As git's `transfer.unpackLimit`.
+ */
+const MAX_LOOSE = 100;
+/** Limit of concurrent writes and their bytes. */
+const MAX_RUNNING = 8;
+const MAX_RUNNING_BYTES = 8 * 1024 * 1024;
+
+export interface ObjectWriterOptions {
+  /**
+   * Keeps up to this many bytes of objects in memory until {@link ObjectWriter.finish}, so that a
+   * small change that fails has written nothing. Default 0.
+   */
+  readonly holdBytes?: number;
+}
+
+interface PlainObject {
+  readonly oid: Oid;
+  readonly type: ObjectType;
+  readonly data: Uint8Array;
+}
+
+/**
+ * Writes objects into a repository's object directory (its quarantine, if it has one) without
+ * starting git. Ids and files are git's; data and names are flushed as `core.fsync=objects`
+ * requires. An object that the repository or one of its alternates has is not written again; its
+ * time is updated.
+ *
+ * `write` returns the id as soon as it is known and there is space, and the file is written in the
+ * background; nothing may refer to the objects before {@link finish} resolves. Disposing waits for
+ * running writes.
+ *
+ *     await using writer = new ObjectWriter(quarantine.repository, 'sha1');
+ *     const oid = await writer.write('blob', data);
+ *     const tree = await writer.writeTree([{ mode: 0o100644, name: Buffer.from('README'), oid }]);
+ *     await writer.finish();
+ *
+ * Contents are not checked; the caller is responsible for them (`git hash-object` would check).
+ */
+export class ObjectWriter implements AsyncDisposable {
+  readonly objectFormat: ObjectFormatName;
+  readonly #holdBytes: number;
+  #repository: GitRepository;
+  /** Objects that are still in memory; `undefined` once anything was written. */
+  #held: PlainObject[] | undefined = [];
+  #heldBytes = 0;
+  readonly #running = new Set<Promise<void>>();
+  readonly #written = new Set<string>();
+  #runningBytes = 0;
+  #stored: StoredObjects | undefined;
+  #newObjects = 0;
+  #pack: PackWriter | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(
+    repository: GitRepository,
+    objectFormat: ObjectFormatName,
+    { holdBytes = 0 }: ObjectWriterOptions = {},
+  ) {
+    this.#repository = repository;
+    this.objectFormat = objectFormat;
+    this.#holdBytes = holdBytes;
+  }
+
+  /**
+   * Writes an object from memory, which must not change before {@link finish}.
+   * @returns its id.
+   */
+  async write(type: ObjectType, data: Uint8Array): Promise<Oid> {
+    this.#rethrow();
+    const oid = objectId(this.objectFormat, type, data);
+    if (this.#written.has(oid)) return oid;
+    this.#written.add(oid);
+    if (
+      this.#held !== undefined &&
+      this.#written.size <= MAX_LOOSE &&
+      this.#heldBytes + data.length <= this.#holdBytes
+    ) {
+      this.#held.push({ oid, type, data });
+      this.#heldBytes += data.length;
+      return oid;
+    }
+    await this.#writeHeld();
+    await this.#write({ oid, type, data });
+    return oid;
+  }
+
+  /**
+   * Writes to another repository if nothing was written yet: a caller for which no check is needed
+   * does not need a quarantine for small changes.
+   */
+  redirect(repository: GitRepository): void {
+    if (this.#held !== undefined) this.#repository = repository;
+  }
+
+  /** Writes a tree. @throws {Error} as {@link formatTree}. */
+  async writeTree(entries: readonly NewTreeEntry[]): Promise<Oid> {
+    return await this.write('tree', formatTree(entries));
+  }
+
+  /**
+   * Writes a blob of any size. Up to 1 MiB is kept in memory; more is first written to a temporary
+   * file, because an id depends on the length.
+   */
+  async writeBlob(content: AsyncIterable<Uint8Array>): Promise<Oid> {
+    const iterator = content[Symbol.asyncIterator]();
+    try {
+      const pieces: Uint8Array[] = [];
+      let bytes = 0;
+      for (;;) {
+        const next = await iterator.next();
+        if (next.done === true) return await this.write('blob', Buffer.concat(pieces, bytes));
+        pieces.push(next.value);
+        bytes += next.value.length;
+        if (bytes > MAX_BLOB_IN_MEMORY) return await this.#spool(pieces, iterator);
+      }
+    } finally {
+      await iterator.return?.();
+    }
+  }
+
+  /**
+   * Resolves when everything is on disk. The writer can be used further. @throws the error of the
+   * first failed write.
+   */
+  async finish(): Promise<void> {
+    await this.#writeHeld();
+    await this.#settle();
+    this.#rethrow();
+    const pack = this.#pack;
+    this.#pack = undefined;
+    await using done = pack;
+    await done?.finish();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#settle();
+    await this.#pack?.[Symbol.asyncDispose]();
+  }
+
+  async #writeHeld(): Promise<void> {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const object of held) await this.#write(object);
+  }
+
+  /**
+   * Reports whether an object exists. The list is made at the first written object: until then the
+   * repository may change.
+   */
+  #isStored(oid: string): boolean {
+    this.#stored ??= new StoredObjects(this.#repository);
+    return this.#stored.freshen(oid);
+  }
+
+  async #write(object: PlainObject): Promise<void> {
+    if (this.#isStored(object.oid)) return;
+    const bytes = object.data.length;
+    while (
+      this.#running.size >= MAX_RUNNING ||
+      (this.#running.size > 0 && this.#runningBytes + bytes > MAX_RUNNING_BYTES)
+    ) {
+      await Promise.race(this.#running);
+    }
+    this.#rethrow();
+    if (++this.#newObjects <= MAX_LOOSE)
+      this.#start(writeLoose(this.#repository.objectDirectory, object), bytes);
+    else {
+      this.#pack ??= new PackWriter(this.#repository.objectDirectory, this.objectFormat);
+      this.#start(this.#pack.add(object), bytes);
+    }
+  }
+
+  async #spool(pieces: readonly Uint8Array[], iterator: AsyncIterator<Uint8Array>): Promise<Oid> {
+    await this.#writeHeld();
+    const { objectDirectory } = this.#repository;
+    await using spool = await TempObject.create(objectDirectory);
+    let bytes = 0;
+    const keep = async (piece: Uint8Array): Promise<void> => {
+      await writeAll(spool.file, piece);
+      bytes += piece.length;
+    };
+    for (const piece of pieces) await keep(piece);
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next())
+      await keep(next.value);
+    const content = spool.file.createReadStream({ start: 0, autoClose: false, highWaterMark: 256 * 1024 });
+    return await streamLoose(objectDirectory, {
+      content,
+      sizeBytes: bytes,
+      objectFormat: this.objectFormat,
+      isStored: (oid) => this.#isStored(oid),
+    });
+  }
+
+  #start(work: Promise<void>, bytes: number): void {
+    this.#runningBytes += bytes;
+    const running = work
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => {
+        this.#running.delete(running);
+        this.#runningBytes -= bytes;
+      });
+    this.#running.add(running);
+  }
+
+  async #settle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.race(this.#running);
+  }
+
+  #rethrow(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+}

@@ -1,0 +1,55 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { systemErrorCode } from '#base/go/system-error';
+import { FallBackToGit } from '#git/in-process';
+import { isZeroOid, OID_SOURCE, type Oid, trustedOid } from '#git/objects/object-id';
+import { validateReference } from '../validate-reference.ts';
+
+/** The value of a reference: an object id, or the name of another reference. */
+export type RawRef =
+  | { readonly oid: Oid; readonly symbolicTarget?: undefined }
+  | { readonly oid?: undefined; readonly symbolicTarget: Buffer };
+
+/** Limit of a reference file; git does not write longer ones. */
+const MAX_BYTES = 8 * 1024;
+
+// Made once: lists may meet many.
+const NOT_PLAIN = new FallBackToGit('a reference file is not one that git writes');
+
+/**
+ * Reads the file of a loose reference; `undefined` when there is none (also where a directory has
+ * its name).
+ *
+ * @throws {FallBackToGit} for what git may read in another way: a symbolic link, garbage, a zero
+ *   id, a target outside `refs/`.
+ */
+export function readLooseRef(gitDirectory: string, name: Buffer): RawRef | undefined {
+  // A path made of bytes is as good as a string for the file system, but only bytes can name
+  // everything git can.
+  const file = Buffer.concat([Buffer.from(`${gitDirectory}/`), name]);
+  try {
+    const stat = lstatSync(file, { throwIfNoEntry: false });
+    if (stat === undefined || stat.isDirectory()) return undefined;
+    if (!stat.isFile() || stat.size > MAX_BYTES) throw NOT_PLAIN;
+    return parseLooseRef(readFileSync(file));
+  } catch (error) {
+    // It vanished between two system calls: packed or deleted meanwhile.
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+const BEGINS_WITH_OID = new RegExp(String.raw`^(${OID_SOURCE})(?:\s|$)`);
+
+/** Reads the text of a reference file. @throws {FallBackToGit} as {@link readLooseRef}. */
+export function parseLooseRef(data: Buffer): RawRef {
+  const text = data.toString('latin1');
+  if (text.startsWith('ref:')) {
+    const target = text.slice(4).replace(/^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g, '');
+    const symbolicTarget = Buffer.from(target, 'latin1');
+    if (validateReference(symbolicTarget) !== undefined) throw NOT_PLAIN;
+    return { symbolicTarget };
+  }
+  const oid = BEGINS_WITH_OID.exec(text)?.[1];
+  if (oid === undefined || isZeroOid(oid)) throw NOT_PLAIN;
+  return { oid: trustedOid(oid) };
+}

@@ -1,0 +1,170 @@
+import { readdirSync } from 'node:fs';
+import { GitalyError } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import type { CommandRepository } from '#git/command/command-repository';
+import { FallBackToGit } from '#git/in-process';
+import { isOid, isZeroOid } from '#git/objects/object-id';
+import { isReferenceName, validateReference } from '../validate-reference.ts';
+import { type RawRef, readLooseRef } from './loose-ref.ts';
+import { findPackedRef, firstPackedRef, requireSorted } from './packed-refs.ts';
+import type { PackedRefsCache } from './packed-refs-cache.ts';
+import type { RefCaches } from './ref-caches.ts';
+import type { ResolvedRef, ResolvedRefs, ResolvedRefWatch } from './resolved-refs.ts';
+
+/** git: SYMREF_MAXDEPTH */
+export const MAX_SYMBOLIC_DEPTH = 5;
+/** Entries of `refs/heads` that are searched for a first branch; git is faster with more. */
+const MAX_ENTRIES = 1_000;
+
+const HEAD = Buffer.from('HEAD');
+const BRANCHES = Buffer.from('refs/heads/');
+
+// Made once: names are resolved in every call, and to make an error costs more than that.
+const NOT_IN_FILES = new FallBackToGit('references are not kept in files');
+const NOT_PLAIN = new FallBackToGit('a reference is not one that git writes');
+
+/**
+ * The references of one repository as its files have them, read in process and without waiting.
+ * Methods throw {@link FallBackToGit} where only git can tell: references that are not plain files,
+ * and files that git would not write.
+ */
+export class RefFiles {
+  readonly #packed: PackedRefsCache;
+  readonly #resolved: ResolvedRefs;
+  readonly #repository: CommandRepository;
+
+  constructor({ packed, resolved }: RefCaches, repository: CommandRepository) {
+    this.#packed = packed;
+    this.#resolved = resolved;
+    this.#repository = repository;
+  }
+
+  /** Returns normally in a repository with plain files that git would work with. */
+  requirePlain(): void {
+    try {
+      this.requireFiles();
+    } catch (error) {
+      if (!(error instanceof GitalyError)) throw error;
+      throw new FallBackToGit('the config file cannot be read', { cause: error });
+    }
+    if (this.follow(HEAD) === undefined && this.read(HEAD) === undefined)
+      throw new FallBackToGit('there is no HEAD');
+  }
+
+  /** Returns normally where references are files. @throws as `referenceBackend`. */
+  requireFiles(): void {
+    if (this.#repository.referenceBackend !== 'files') throw NOT_IN_FILES;
+  }
+
+  /**
+   * Reads a reference from its own file, else from packed-refs. The order matters: packing writes
+   * the latter first.
+   */
+  read(name: Buffer): RawRef | undefined {
+    const loose = readLooseRef(this.#repository.path, name);
+    if (loose !== undefined) return loose;
+    const oid = this.#packed.read(this.#repository.path, (source) => {
+      requireSorted(source);
+      return findPackedRef(source, name);
+    });
+    if (oid === undefined) return undefined;
+    if (!isOid(oid) || isZeroOid(oid)) throw NOT_PLAIN;
+    return { oid };
+  }
+
+  /**
+   * Follows a reference of any name to an object id; `undefined` when it does not exist, has an
+   * impossible name, or leads nowhere. @throws as `referenceBackend`.
+   */
+  resolve(name: Buffer): ResolvedRef | undefined {
+    const known = this.#resolved.find(this.#repository.path, name);
+    // The files that led to it are unchanged, so references are still files.
+    if (known?.ref !== undefined) return known.ref;
+    if (known === undefined && !isReferenceName(name)) return undefined;
+    this.requireFiles();
+    return known === undefined ? this.#followAnew(name) : known.ref;
+  }
+
+  /** Like {@link resolve} for a possible name, where references are known to be files. */
+  follow(name: Buffer): ResolvedRef | undefined {
+    const known = this.#resolved.find(this.#repository.path, name);
+    return known === undefined ? this.#followAnew(name) : known.ref;
+  }
+
+  /**
+   * Returns the reference that HEAD names, at the end of the chain of symbolic ones; it need not
+   * exist. @throws as `referenceBackend`.
+   */
+  headTarget(): Buffer {
+    this.requireFiles();
+    let at: Buffer = HEAD;
+    for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
+      const raw = this.read(at);
+      if (raw?.symbolicTarget !== undefined) at = raw.symbolicTarget;
+      else if (at === HEAD) throw new FallBackToGit('HEAD is not symbolic');
+      else return at;
+    }
+    throw new FallBackToGit('HEAD leads through too many symbolic references');
+  }
+
+  /** Reports whether there is any branch. @throws as `referenceBackend`. */
+  hasBranch(): boolean {
+    this.requireFiles();
+    this.read(HEAD); // a broken one makes the repository one that git refuses
+    const isPacked = this.#packed.read(this.#repository.path, (source) => {
+      requireSorted(source);
+      return firstPackedRef(source, BRANCHES) !== undefined;
+    });
+    return isPacked === true || this.#hasLooseBranch();
+  }
+
+  #followAnew(name: Buffer): ResolvedRef | undefined {
+    const watch = this.#resolved.watch(this.#repository.path, name);
+    const ref = this.#followChain(name, watch);
+    watch.found(ref);
+    return ref;
+  }
+
+  #followChain(name: Buffer, watch: ResolvedRefWatch): ResolvedRef | undefined {
+    let at: Buffer = name;
+    for (let depth = 0; depth < MAX_SYMBOLIC_DEPTH; depth++) {
+      watch.before(at);
+      const raw = this.read(at);
+      if (raw === undefined) return undefined;
+      if (raw.oid !== undefined) return { name: at, oid: raw.oid };
+      at = raw.symbolicTarget;
+    }
+    return undefined;
+  }
+
+  #hasLooseBranch(): boolean {
+    const waiting = [BRANCHES];
+    let seen = 0;
+    for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
+      for (const entry of entriesOf(this.#repository.path, directory)) {
+        if (++seen > MAX_ENTRIES) throw new FallBackToGit('there are very many loose references');
+        const name = Buffer.concat([directory, entry.name]);
+        if (entry.isDirectory()) waiting.push(Buffer.concat([name, Buffer.from('/')]));
+        else if (validateReference(name) === undefined) {
+          const raw = readLooseRef(this.#repository.path, name);
+          if (raw?.symbolicTarget !== undefined) throw new FallBackToGit('a branch is symbolic');
+          if (raw !== undefined) return true;
+        }
+      }
+    }
+    return false;
+  }
+}
+
+function entriesOf(gitDirectory: string, directory: Buffer) {
+  try {
+    return readdirSync(Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]), {
+      withFileTypes: true,
+      encoding: 'buffer',
+    });
+  } catch (error) {
+    // Git removes directories that become empty.
+    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { GitFixture } from '#testkit/repositories/git-fixture';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { oidOf } from '#testkit/repositories/oid-of';
+import { RefReader } from '../ref-reader.ts';
+import { createRefCaches } from './ref-caches.ts';
+import { ResolvedRefs } from './resolved-refs.ts';
+
+const directory = realpathSync(mkdtempSync(join(tmpdir(), 'resolved-test-')));
+const git = await GitFixture.start();
+after(async () => {
+  await git.close();
+  rmSync(directory, { recursive: true });
+});
+
+const HEAD = Buffer.from('HEAD');
+/** A clock for which every file is old enough. */
+const LATER = (): number => Date.now() + 60_000;
+
+function createRepository(name: string): { path: string; commits: string[] } {
+  const path = join(directory, name);
+  initRepository(path, {});
+  const tree = gitOutput(path, ['mktree'], '');
+  return {
+    path,
+    commits: ['one', 'two', 'three'].map((text) => gitOutput(path, ['commit-tree', '-m', text, tree])),
+  };
+}
+
+test('what was remembered is forgotten with any change that git makes to a reference', async () => {
+  const { path, commits } = createRepository('changes.git');
+  const [one = '', two = '', three = ''] = commits;
+  const resolved = new ResolvedRefs(LATER);
+  const repository = git.open(path);
+  const reader = new RefReader({ ...createRefCaches(), resolved }, repository);
+  const changes: string[][] = [
+    ['update-ref', 'refs/heads/main', one],
+    ['update-ref', 'refs/heads/main', two],
+    ['pack-refs', '--all'],
+    ['update-ref', 'refs/heads/main', three],
+    ['symbolic-ref', 'HEAD', 'refs/heads/other'],
+    ['update-ref', 'refs/heads/other', one],
+    ['pack-refs', '--all'],
+    ['update-ref', '-d', 'refs/heads/other'],
+    ['symbolic-ref', 'HEAD', 'refs/heads/main'],
+    ['update-ref', '-d', 'refs/heads/main'],
+    ['update-ref', 'refs/heads/main/below', two],
+    ['update-ref', '-d', 'refs/heads/main/below'],
+    ['update-ref', 'refs/heads/main', one],
+    ['update-ref', '--no-deref', 'HEAD', two],
+  ];
+  for (const change of changes) {
+    gitOutput(path, change);
+    for (const name of ['HEAD', 'refs/heads/main', 'refs/heads/other', 'refs/heads/main/below']) {
+      const found = await reader.resolve(name);
+      const again = await reader.resolve(name);
+
+      assert.equal(found?.oid, askGit(path, name), `${change.join(' ')}: ${name}`);
+      assert.deepEqual(again, found);
+      // Below a file, git is queried.
+      if (!name.endsWith('/below'))
+        assert.ok(resolved.find(path, Buffer.from(name)), 'it was not remembered');
+    }
+  }
+});
+
+function askGit(path: string, name: string): string | undefined {
+  try {
+    return gitOutput(path, ['rev-parse', '--verify', '--quiet', name]);
+  } catch {
+    return undefined;
+  }
+}
+
+test('files that changed a moment ago are not cached: the next change may leave the same time', () => {
+  const { path, commits } = createRepository('young.git');
+  gitOutput(path, ['update-ref', 'refs/heads/main', commits[0] ?? '']);
+  const young = new ResolvedRefs();
+  const old = new ResolvedRefs(LATER);
+  for (const refs of [young, old]) {
+    const watch = refs.watch(path, HEAD);
+    watch.before(HEAD);
+    watch.found({ name: HEAD, oid: oidOf(commits[0] ?? '') });
+  }
+
+  assert.equal(young.find(path, HEAD), undefined);
+  assert.equal(old.find(path, HEAD)?.ref?.oid, commits[0]);
+});
+
+test('a file that is written in place is read again, also when it stays as long as it was', () => {
+  const { path, commits } = createRepository('in-place.git');
+  const [one = '', two = ''] = commits;
+  writeFileSync(join(path, 'refs/heads/main'), `${one}\n`);
+  const refs = new ResolvedRefs(LATER);
+  const name = Buffer.from('refs/heads/main');
+  const watch = refs.watch(path, name);
+  watch.before(name);
+  watch.found({ name, oid: oidOf(one) });
+  const before = statSync(join(path, 'refs/heads/main')).ctimeMs;
+
+  while (statSync(join(path, 'refs/heads/main')).ctimeMs === before)
+    writeFileSync(join(path, 'refs/heads/main'), `${two}\n`);
+
+  assert.equal(refs.find(path, name), undefined);
+});

@@ -1,0 +1,119 @@
+import { isAscii } from 'node:buffer';
+import { lstatSync, type Stats } from 'node:fs';
+import { BoundedMap } from '#base/bounded-map';
+import { type FileStamp, isSettled, NO_FILE, stampOf } from '#base/files/file-stamp';
+import { systemErrorCode } from '#base/go/system-error';
+import type { Oid } from '#git/objects/object-id';
+
+/** A reference with its symbolic references resolved. */
+export interface ResolvedRef {
+  readonly name: Buffer;
+  readonly oid: Oid;
+}
+
+interface Known {
+  /** The files that determine the result, as they were before they were read. */
+  readonly files: readonly WatchedFile[];
+  /** `undefined` if there is no such reference. */
+  readonly ref: ResolvedRef | undefined;
+}
+
+interface WatchedFile {
+  readonly path: string;
+  readonly stamp: FileStamp;
+}
+
+/** Limit of entries of about half a KiB each. */
+const MAX_KNOWN = 4_000;
+
+/**
+ * Caches resolved references until a file that was read for them changes. A cached result costs a
+ * `stat` of each file (HEAD of a packed repository: three) and no reading, parsing or searching.
+ */
+export class ResolvedRefs {
+  readonly #known = new BoundedMap<string, Known>({ maxEntries: MAX_KNOWN });
+  readonly #now: () => number;
+
+  /** Creates the cache. @param now milliseconds since 1970, for tests. */
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  /** Returns the current result of a reference; `undefined` if its files must be read. */
+  find(gitDirectory: string, name: Buffer): { readonly ref: ResolvedRef | undefined } | undefined {
+    const key = keyOf(gitDirectory, name);
+    const known = this.#known.get(key);
+    if (known === undefined) return undefined;
+    if (known.files.every(isUnchanged)) return known;
+    this.#known.delete(key);
+    return undefined;
+  }
+
+  /** Watches the files that are about to be read for a reference. */
+  watch(gitDirectory: string, name: Buffer): ResolvedRefWatch {
+    return new ResolvedRefWatch(gitDirectory, this.#now(), (known) =>
+      this.#known.set(keyOf(gitDirectory, name), known),
+    );
+  }
+}
+
+/** Records the state of files before they are read. */
+export class ResolvedRefWatch {
+  readonly #gitDirectory: string;
+  readonly #nowMs: number;
+  readonly #remember: (known: Known) => void;
+  readonly #files: WatchedFile[] = [];
+  #isSettled = true;
+
+  constructor(gitDirectory: string, nowMs: number, remember: (known: Known) => void) {
+    this.#gitDirectory = gitDirectory;
+    this.#nowMs = nowMs;
+    this.#remember = remember;
+  }
+
+  /** Records the files of a reference, before it is read from its file and from packed-refs. */
+  before(name: Buffer): void {
+    // Names beyond ASCII are rare, and cannot be put into a path as text.
+    if (!isAscii(name)) this.#isSettled = false;
+    const isLoose = this.#note(`${this.#gitDirectory}/${name.toString('latin1')}`);
+    if (!isLoose) this.#note(`${this.#gitDirectory}/packed-refs`);
+  }
+
+  /** Caches the result, if the files are old enough. */
+  found(ref: ResolvedRef | undefined): void {
+    if (this.#isSettled) this.#remember({ files: this.#files, ref });
+  }
+
+  /** Records a file. @returns whether it is a file; a directory may be in its place. */
+  #note(path: string): boolean {
+    if (!this.#isSettled) return false;
+    const stats = statsOf(path);
+    if (stats === 'unknown' || (stats !== undefined && !isSettled(stats, this.#nowMs)))
+      this.#isSettled = false;
+    else this.#files.push({ path, stamp: stampOrNone(stats) });
+    return stats !== 'unknown' && stats?.isFile() === true;
+  }
+}
+
+function keyOf(gitDirectory: string, name: Buffer): string {
+  return `${gitDirectory}\0${name.toString('latin1')}`;
+}
+
+function isUnchanged({ path, stamp }: WatchedFile): boolean {
+  const now = statsOf(path);
+  return now !== 'unknown' && stampOrNone(now) === stamp;
+}
+
+function stampOrNone(stats: Stats | undefined): FileStamp {
+  return stats === undefined ? NO_FILE : stampOf(stats);
+}
+
+function statsOf(path: string): Stats | 'unknown' | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    // Another reference may be at the place of a required directory. The reader of the file reports
+    // any other error.
+    return systemErrorCode(error) === 'ENOTDIR' ? undefined : 'unknown';
+  }
+}

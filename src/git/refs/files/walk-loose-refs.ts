@@ -1,0 +1,109 @@
+import { type Dirent, readdirSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { systemErrorCode } from '#base/go/system-error';
+import { FallBackToGit } from '#git/in-process';
+import { validateReference } from '../validate-reference.ts';
+import { readLooseRef } from './loose-ref.ts';
+import type { ResolvedRef } from './resolved-refs.ts';
+
+/** Number of entries after which the event loop gets a turn (some 5 ms). */
+const ENTRIES_PER_TURN = 200;
+
+const SLASH = Buffer.from('/');
+const ANY_LETTER = Buffer.from('x');
+const LOCK = Buffer.from('.lock');
+const DOT = 0x2e;
+
+/** A loose reference with its symbolic references resolved. */
+export interface LooseRef {
+  readonly name: Buffer;
+  /**
+   * `undefined` for a dangling symbolic reference: it is not listed, but hides the packed one of
+   * its name.
+   */
+  readonly oid: string | undefined;
+  /** Final name of a symbolic reference. */
+  readonly symbolicTarget: Buffer | undefined;
+}
+
+export interface WalkOptions {
+  /** Prefix of the names; it begins with `refs/`. */
+  readonly prefix: Buffer;
+  /** Follows a symbolic reference to an id; `undefined` when it leads nowhere. */
+  readonly follow: (name: Buffer) => ResolvedRef | undefined;
+  /**
+   * Ignores files whose names git does not allow, as `for-each-ref` does; else git is asked at the
+   * first of them.
+   */
+  readonly skipsBadNames: boolean;
+  /** Limit of files and directories, beyond which git is faster. */
+  readonly maxEntries: number;
+}
+
+/**
+ * Reads the loose references with a prefix, in the order of names. Hidden files and locks are
+ * ignored.
+ *
+ * @throws {FallBackToGit} at a file that git would not write, and when there are very many.
+ */
+export async function walkLooseRefs(gitDirectory: string, options: WalkOptions): Promise<LooseRef[]> {
+  const { prefix, follow } = options;
+  const refs: LooseRef[] = [];
+  // Such a prefix may even lead out of the repository.
+  if (isBadName(Buffer.concat([prefix, ANY_LETTER]), options)) return refs;
+  const waiting = [prefix.subarray(0, prefix.lastIndexOf(SLASH) + 1)];
+  let seen = 0;
+  for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
+    for (const entry of entriesOf(gitDirectory, directory)) {
+      if (++seen > options.maxEntries) throw new FallBackToGit('there are very many loose references');
+      if (seen % ENTRIES_PER_TURN === 0) await setImmediate();
+      const name = Buffer.concat([directory, entry.name]);
+      if (isIgnored(entry.name)) continue;
+      if (entry.isDirectory()) {
+        const below = Buffer.concat([name, SLASH]);
+        const shared = Math.min(below.length, prefix.length);
+        if (below.compare(prefix, 0, shared, 0, shared) === 0) waiting.push(below);
+      } else if (beginsWith(name, prefix) && !isBadName(name, options)) {
+        const ref = readRef(gitDirectory, name, follow);
+        if (ref !== undefined) refs.push(ref);
+      }
+    }
+  }
+  return refs.sort((a, b) => Buffer.compare(a.name, b.name));
+}
+
+function isBadName(name: Buffer, { skipsBadNames }: WalkOptions): boolean {
+  const isBad = validateReference(name) !== undefined;
+  if (isBad && !skipsBadNames) throw new FallBackToGit('a name that git does not allow');
+  return isBad;
+}
+
+/** Reports whether git ignores an entry. */
+function isIgnored(entry: Buffer): boolean {
+  return entry[0] === DOT || entry.subarray(-LOCK.length).equals(LOCK);
+}
+
+function readRef(gitDirectory: string, name: Buffer, follow: WalkOptions['follow']): LooseRef | undefined {
+  const raw = readLooseRef(gitDirectory, name);
+  if (raw === undefined) return undefined;
+  if (raw.oid !== undefined) return { name, oid: raw.oid, symbolicTarget: undefined };
+  const end = follow(name);
+  return { name, oid: end?.oid, symbolicTarget: end?.name };
+}
+
+function entriesOf(gitDirectory: string, directory: Buffer): Dirent<Buffer>[] {
+  try {
+    return readdirSync(Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]), {
+      withFileTypes: true,
+      encoding: 'buffer',
+    });
+  } catch (error) {
+    // Git removes directories that become empty.
+    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
+  return bytes.length >= beginning.length && beginning.compare(bytes, 0, beginning.length) === 0;
+}

@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { Repository } from '#storage/repository';
+import { referenceBackends } from '#testkit/repositories/init-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { RefTransaction } from './ref-transaction.ts';
+import { RefUpdateError, type RefUpdateProblem } from './ref-update-error.ts';
+
+const ZERO = '0'.repeat(40);
+const ABSENT = '1'.repeat(40);
+const NO_HOOKS = { hooks: 'disabled' } as const;
+
+async function commitUpdate(
+  repository: Repository,
+  name: string | Buffer,
+  newOid: string,
+  oldOid?: string,
+): Promise<void> {
+  await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+  await transaction.update(name, { newOid, oldOid });
+  await transaction.commit();
+}
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`references of a ${objectFormat} repository change together in one step`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { commits: 2, objectFormat });
+    const [second = '', first = ''] = fixture.runGit(repository.path, ['rev-list', 'main']).split('\n');
+
+    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await transaction.update('refs/heads/main', { newOid: first, oldOid: second });
+    await transaction.update(Buffer.from([...Buffer.from('refs/heads/'), 0xff]), { newOid: second });
+    await transaction.commit();
+
+    const names = fixture.runGit(repository.path, ['for-each-ref', '--format=%(objectname)']).split('\n');
+    assert.deepEqual(names, [first, second]);
+    await commitUpdate(repository, 'refs/heads/main', '0'.repeat(first.length), first);
+    assert.equal(fixture.runGit(repository.path, ['for-each-ref', 'refs/heads/main']), '');
+  });
+}
+
+test('nothing happens before the commit, and nothing at all without one', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+  {
+    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await transaction.update('refs/heads/new', { newOid: oid });
+    await transaction.prepare();
+    assert.ok(existsSync(`${repository.path}/refs/heads/new.lock`));
+  }
+
+  assert.equal(fixture.runGit(repository.path, ['for-each-ref', '--format=%(refname)']), 'refs/heads/main');
+  assert.equal(existsSync(`${repository.path}/refs/heads/new.lock`), false);
+});
+
+test('many references are changed at once', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+
+  await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+  for (let number = 0; number < 500; number++)
+    await transaction.update(`refs/tags/t${number}`, { newOid: oid });
+  await transaction.prepare();
+  await transaction.commit();
+
+  assert.equal(
+    fixture.runGit(repository.path, ['for-each-ref', '--format=%(refname)', 'refs/tags']).split('\n').length,
+    500,
+  );
+});
+
+test('a symbolic reference is followed unless it is not to be', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  fixture.runGit(repository.path, ['symbolic-ref', 'refs/heads/link', 'refs/heads/target']);
+  const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+
+  await commitUpdate(repository, 'refs/heads/link', newOid);
+  assert.equal(readFileSync(`${repository.path}/refs/heads/link`, 'utf8'), 'ref: refs/heads/target\n');
+
+  await using transaction = await RefTransaction.start(repository, {
+    ...NO_HOOKS,
+    noDereference: true,
+  });
+  await transaction.update('refs/heads/link', { newOid });
+  await transaction.commit();
+  assert.equal(readFileSync(`${repository.path}/refs/heads/link`, 'utf8'), `${newOid}\n`);
+});
+
+test('a symbolic reference that is deleted goes by itself, whatever it leads to', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+  fixture.runGit(repository.path, ['symbolic-ref', 'refs/heads/link', 'refs/heads/main']);
+
+  await assert.rejects(commitUpdate(repository, 'refs/heads/link', ZERO, ABSENT), {
+    message: 'reference does not point to expected object',
+  });
+  await commitUpdate(repository, 'refs/heads/link', ZERO, oid);
+
+  assert.equal(fixture.runGit(repository.path, ['for-each-ref', '--format=%(refname)']), 'refs/heads/main');
+});
+
+interface Refusal {
+  readonly what: string;
+  readonly problem: RefUpdateProblem;
+  readonly facts?: Readonly<Record<string, string>>;
+  readonly run: (repository: Repository, oid: string, fixture: StorageFixture) => Promise<void>;
+}
+
+const REFUSALS: readonly Refusal[] = [
+  {
+    what: 'a lock file',
+    problem: 'locked',
+    run: async (repository) => {
+      const locked = repository.refs.backend === 'files' ? 'refs/heads/main' : 'reftable/tables.list';
+      writeFileSync(`${repository.path}/${locked}.lock`, '');
+      await commitUpdate(repository, 'refs/heads/main', ZERO);
+    },
+  },
+  {
+    what: 'another value than expected',
+    problem: 'unexpected-value',
+    facts: { reference: 'refs/heads/main', expectedOid: ABSENT },
+    run: (repository, oid) => commitUpdate(repository, 'refs/heads/main', oid, ABSENT),
+  },
+  {
+    what: 'a reference that was not to exist',
+    problem: 'already-exists',
+    facts: { reference: 'refs/heads/main' },
+    run: (repository, oid) => commitUpdate(repository, 'refs/heads/main', oid, ZERO),
+  },
+  {
+    what: 'a name that git does not allow',
+    problem: 'invalid-name',
+    facts: { reference: 'refs/heads/a..b' },
+    run: (repository, oid) => commitUpdate(repository, 'refs/heads/a..b', oid),
+  },
+  {
+    what: 'a branch where a directory would have to be',
+    problem: 'directory-conflict',
+    facts: { existingReference: 'refs/heads/main', reference: 'refs/heads/main/x' },
+    run: (repository, oid) => commitUpdate(repository, 'refs/heads/main/x', oid),
+  },
+  {
+    what: 'two names that exclude each other',
+    problem: 'conflicting-updates',
+    run: async (repository, newOid) => {
+      await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+      await transaction.update('refs/heads/a', { newOid });
+      await transaction.update('refs/heads/a/b', { newOid });
+      await transaction.commit();
+    },
+  },
+  {
+    what: 'the same reference twice',
+    problem: 'updated-twice',
+    facts: { reference: 'refs/heads/a' },
+    run: async (repository, newOid) => {
+      await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+      await transaction.update('refs/heads/a', { newOid });
+      await transaction.update('refs/heads/a', { newOid });
+      await transaction.prepare();
+    },
+  },
+  {
+    what: 'an object that is missing',
+    problem: 'object-missing',
+    facts: { reference: 'refs/heads/a' },
+    run: (repository) => commitUpdate(repository, 'refs/heads/a', ABSENT),
+  },
+  {
+    what: 'a branch of something that is no commit',
+    problem: 'object-not-commit',
+    facts: { reference: 'refs/heads/a' },
+    run: (repository, _oid, fixture) =>
+      commitUpdate(repository, 'refs/heads/a', fixture.runGit(repository.path, ['rev-parse', 'main^{tree}'])),
+  },
+];
+
+for (const [referenceBackend, { what, problem, facts, run }] of referenceBackends().flatMap((backend) =>
+  REFUSALS.map((refusal) => [backend, refusal] as const),
+)) {
+  test(`${what} is told apart from other failures: ${referenceBackend}`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { commits: 1, referenceBackend });
+    const oid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+
+    const error = await run(repository, oid, fixture).then(
+      () => assert.fail('was not refused'),
+      (reason: unknown) => reason,
+    );
+
+    assert.ok(error instanceof RefUpdateError, String(error));
+    assert.equal(error.problem, problem);
+    for (const [name, value] of Object.entries(facts ?? {}))
+      assert.equal(String(Reflect.get(error.facts, name)), value);
+    assert.equal(fixture.runGit(repository.path, ['rev-parse', 'main']), oid);
+  });
+}
+
+test('a lock says of which reference it is, where there is one for each', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  writeFileSync(`${repository.path}/refs/heads/main.lock`, '');
+
+  await assert.rejects(commitUpdate(repository, 'refs/heads/main', ZERO), {
+    message: 'reference is already locked',
+    facts: { reference: Buffer.from('refs/heads/main') },
+  });
+});
+
+test('another failure is told by its exit code', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  mkdirSync(`${repository.path}/refs/heads/d/e`, { recursive: true });
+  writeFileSync(`${repository.path}/refs/heads/d/e/f`, 'junk');
+
+  await assert.rejects(commitUpdate(repository, 'refs/heads/x', 'junk'), {
+    name: 'GitExitError',
+    message: 'exit status 128',
+  });
+});
+
+test('steps out of order are refused', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+
+  await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+  await transaction.prepare();
+
+  await assert.rejects(
+    transaction.update('refs/heads/x', { newOid: ZERO }),
+    /expected state "started" but it was "prepared"/,
+  );
+  await transaction.commit();
+  await assert.rejects(transaction.commit(), /expected state "started" but it was "closed"/);
+});
+
+test('an abort undoes the change', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const controller = new AbortController();
+  const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+
+  await using transaction = await RefTransaction.start(repository, {
+    ...NO_HOOKS,
+    signal: controller.signal,
+  });
+  await transaction.update('refs/heads/new', { newOid });
+  await transaction.prepare();
+  controller.abort();
+
+  await assert.rejects(transaction.commit(), { code: 'CANCELLED', message: 'context canceled' });
+  assert.equal(fixture.runGit(repository.path, ['for-each-ref', 'refs/heads/new']), '');
+  assert.equal(existsSync(`${repository.path}/refs/heads/new.lock`), false);
+});

@@ -1,0 +1,121 @@
+import type { Git } from './command/git.ts';
+import type { GitDirectory } from './command/git-directory.ts';
+import { ProcessPool } from './command/process-pool.ts';
+import { startTreeDiff } from './diff/tree-diff-process.ts';
+import { CommitNodeCache, type CommitNodes } from './history/commit-nodes.ts';
+import { InProcess } from './in-process.ts';
+import { startCatFile } from './objects/cat-file/cat-file-command.ts';
+import { CatFilePool } from './objects/cat-file/cat-file-pool.ts';
+import type { LookupObserver } from './objects/cat-file/lookup.ts';
+import { ObjectReader } from './objects/object-reader.ts';
+import { MailmapCache } from './objects/parse/mailmap-cache.ts';
+import type { ReadableRepository } from './objects/readable-repository.ts';
+import { createRefCaches } from './refs/files/ref-caches.ts';
+import { RefReader } from './refs/ref-reader.ts';
+import { startUpdateRef } from './refs/update/update-ref-process.ts';
+import { RepositoryFormats } from './repository-format.ts';
+
+export interface RepositoryCachesOptions {
+  /**
+   * Maximum number of cat-file processes kept for later use. Default 100 (Gitaly:
+   * `git.catfile_cache_size`).
+   */
+  readonly catFileProcesses?: number | undefined;
+  /** Time for which an idle process is kept. Default 10 s. */
+  readonly catFileIdleMs?: number | undefined;
+  /** Notified of lookups in cat-file processes. */
+  readonly lookupObserver?: LookupObserver | undefined;
+  /** Default: answers in process, and reports it to nobody. */
+  readonly inProcess?: InProcess | undefined;
+}
+
+/** A process takes some 4 MiB. */
+const UPDATE_REFS = { maxIdle: 64, maxIdlePerRepository: 16 };
+/**
+ * A process takes up to 20 MiB. With a limit below the number of concurrent calls, processes would
+ * constantly be started and ended.
+ */
+const TREE_DIFFS = { maxIdle: 16, maxIdlePerRepository: 16 };
+
+/**
+ * Everything that is kept between calls for the repositories of one server: waiting git processes,
+ * and data from their files.
+ */
+export class RepositoryCaches implements AsyncDisposable {
+  readonly git: Git;
+  readonly inProcess: InProcess;
+  /** The shared cat-file processes; public for its counts. */
+  readonly catFiles: CatFilePool;
+  readonly updateRefs = new ProcessPool(startUpdateRef, UPDATE_REFS);
+  readonly treeDiffs = new ProcessPool(startTreeDiff, TREE_DIFFS);
+  readonly formats = new RepositoryFormats();
+  readonly #mailmaps = new MailmapCache();
+  readonly #refs = createRefCaches();
+  readonly #commitNodes = new CommitNodeCache();
+
+  constructor(
+    git: Git,
+    {
+      catFileProcesses = 100,
+      catFileIdleMs = 10_000,
+      inProcess = new InProcess(),
+      lookupObserver,
+    }: RepositoryCachesOptions = {},
+  ) {
+    this.git = git;
+    this.inProcess = inProcess;
+    this.catFiles = new CatFilePool({
+      start: startCatFile,
+      delimiter: git.capabilities.catFileNul ? 0 : 10,
+      maxProcesses: catFileProcesses,
+      idleMs: catFileIdleMs,
+      observer: lookupObserver,
+    });
+  }
+
+  objects(repository: ReadableRepository): ObjectReader {
+    return new ObjectReader(repository, {
+      pool: this.catFiles,
+      mailmaps: this.#mailmaps,
+      resolveName: (name) => this.refs(repository).resolveShortNow(name)?.oid,
+    });
+  }
+
+  refs(repository: ReadableRepository): RefReader {
+    return new RefReader(this.#refs, repository);
+  }
+
+  commits(repository: ReadableRepository): CommitNodes {
+    return this.#commitNodes.of(repository);
+  }
+
+  /** Drops everything about a repository that was removed or moved. */
+  forget(repository: GitDirectory): void {
+    this.formats.forget(repository);
+    this.#refs.packed.forget(repository.path);
+    this.#refs.lines.forget(repository);
+    this.#refs.sums.forget(repository.path);
+    this.#commitNodes.forget(repository);
+    this.catFiles.forget(repository);
+    this.updateRefs.forget(repository);
+    this.treeDiffs.forget(repository);
+  }
+
+  /**
+   * Ends the processes that read a repository with these object directories, which are about to be
+   * removed.
+   */
+  release(repository: GitDirectory): void {
+    this.catFiles.release(repository);
+    this.treeDiffs.forget(repository);
+  }
+
+  /** Ends all background processes, and resolves when they have ended. */
+  async close(): Promise<void> {
+    await Promise.all([this.catFiles.close(), this.updateRefs.close(), this.treeDiffs.close()]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

@@ -1,0 +1,141 @@
+import { existsSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { BoundedMap } from '#base/bounded-map';
+import { type FileStamp, stampOf } from '#base/files/file-stamp';
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+
+export type ObjectFormatName = 'sha1' | 'sha256';
+/**
+ * Storage of references; `other` is a format that only git can read (worktrees, future formats).
+ */
+export type ReferenceBackend = 'files' | 'reftable' | 'other';
+
+/** The storage format according to a repository's own `config` file. */
+export interface RepositoryFormat {
+  /** `undefined` if the file names an unknown hash; `objectFormatName` has the name. */
+  readonly objectFormat: ObjectFormatName | undefined;
+  readonly objectFormatName: string;
+  readonly referenceBackend: ReferenceBackend;
+}
+
+interface Located {
+  readonly path: string;
+}
+
+interface Entry {
+  readonly stamp: FileStamp;
+  readonly format: RepositoryFormat;
+}
+
+/** Maximum number of cached formats; an entry is some 200 bytes. */
+const MAX_ENTRIES = 10_000;
+
+/**
+ * Formats of repositories, read from their `config` files and cached until the file changes (one
+ * `stat` per use).
+ */
+export class RepositoryFormats {
+  readonly #entries = new BoundedMap<string, Entry>({ maxEntries: MAX_ENTRIES, order: 'insertion' });
+
+  /**
+   * Returns the format of a repository.
+   *
+   * @throws {GitalyError} UNKNOWN `open: open <path>/config: no such file or directory`.
+   */
+  of({ path }: Located): RepositoryFormat {
+    const stamp = stampOf(statFile(configFile(path)));
+    const known = this.#entries.get(path);
+    if (known !== undefined && known.stamp === stamp) return known.format;
+    const format = readFormat(path);
+    this.#entries.set(path, { stamp, format });
+    return format;
+  }
+
+  /** Returns the format of a repository; `undefined` when the config file cannot be read. */
+  find(repository: Located): RepositoryFormat | undefined {
+    try {
+      return this.of(repository);
+    } catch {
+      // git itself reports the error when a command runs there.
+      return undefined;
+    }
+  }
+
+  forget({ path }: Located): void {
+    this.#entries.delete(path);
+  }
+}
+
+/** Reads the format of the repository at a path. @throws as {@link RepositoryFormats.of}. */
+export function readFormat(path: string): RepositoryFormat {
+  return parseFormat(readFile(configFile(path)), existsSync(`${path}/commondir`));
+}
+
+/**
+ * Returns the hash function of a format.
+ *
+ * @throws {GitalyError} UNKNOWN `unknown object format: "x"`; the caller gives it a better code.
+ */
+export function requireObjectFormat({ objectFormat, objectFormatName }: RepositoryFormat): ObjectFormatName {
+  if (objectFormat !== undefined) return objectFormat;
+  throw new GitalyError('UNKNOWN', `unknown object format: ${quote(objectFormatName)}`);
+}
+
+function configFile(path: string): string {
+  return `${path}/config`;
+}
+
+/**
+ * Parses the two settings in the text of a config file. Like Gitaly, it uses the first line
+ * `objectformat = X` of any section, because no other setting has that name. The rest of the line
+ * is the value: git would strip quotes and a comment, but Gitaly refuses them.
+ */
+export function parseFormat(text: string, isWorktree: boolean): RepositoryFormat {
+  const settings = keysAndValues(text);
+  const first = (wanted: string): string | undefined => settings.find(({ key }) => key === wanted)?.value;
+  const objectFormatName = first('objectformat') ?? 'sha1';
+  const storage = first('refstorage')?.toLowerCase() ?? 'files';
+  const odd =
+    isWorktree ||
+    settings.some(({ key, value }) => key === 'worktreeconfig' && value.toLowerCase() === 'true') ||
+    (storage !== 'files' && storage !== 'reftable');
+  return {
+    objectFormat: objectFormatName === 'sha1' || objectFormatName === 'sha256' ? objectFormatName : undefined,
+    objectFormatName,
+    referenceBackend: odd ? 'other' : storage === 'reftable' ? 'reftable' : 'files',
+  };
+}
+
+/** Returns the settings of all sections. An expression over the whole text may take quadratic time. */
+function keysAndValues(text: string): { key: string; value: string }[] {
+  return text
+    .split('\n')
+    .map((line) => ({ line, at: line.indexOf('=') }))
+    .filter(({ at }) => at > 0)
+    .map(({ line, at }) => ({
+      key: line.slice(0, at).trim().toLowerCase(),
+      value: line.slice(at + 1).trim(),
+    }));
+}
+
+function statFile(file: string): Stats {
+  try {
+    return statSync(file);
+  } catch (error) {
+    throw openError(file, error);
+  }
+}
+
+function readFile(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EISDIR') throw openError(file, error);
+    throw new GitalyError('UNKNOWN', `scan: read ${file}: ${systemErrorText(error)}`, { cause: error });
+  }
+}
+
+function openError(file: string, cause: unknown): GitalyError {
+  return new GitalyError('UNKNOWN', `open: open ${file}: ${systemErrorText(cause)}`, { cause });
+}

@@ -1,0 +1,35 @@
+import { messageOf, wrap } from '#base/gitaly-error';
+import type { Bucket } from '#domain/bucket/bucket';
+import { openBucket, UnsupportedBucketError } from '#domain/bucket/open-bucket';
+import type { GitalyConfig } from '#platform/config/load-config';
+import type { Logger } from '#platform/log/logger';
+
+/** The configured buckets; calls that need a missing one say that it is not configured. */
+export interface Buckets {
+  readonly backup: Bucket | undefined;
+  readonly bundleUri: Bucket | undefined;
+}
+
+/** Opens the buckets of the configuration. @throws {Error} when one cannot be used. */
+export async function openBuckets(config: GitalyConfig, logger: Logger): Promise<Buckets> {
+  return {
+    backup: await openConfigured('backup.go_cloud_url', config.backup.goCloudUrl, logger),
+    bundleUri: await openConfigured('bundle_uri.go_cloud_url', config.bundleUri.goCloudUrl, logger),
+  };
+}
+
+/** A kind of bucket that only Gitaly knows is a warning, so that its configuration starts. */
+async function openConfigured(
+  key: string,
+  url: string | undefined,
+  logger: Logger,
+): Promise<Bucket | undefined> {
+  if (!url) return undefined;
+  try {
+    return await openBucket(url);
+  } catch (error) {
+    if (!(error instanceof UnsupportedBucketError)) throw wrap(error, key);
+    logger.warn({ key, error: messageOf(error) }, 'the calls that need this bucket are refused');
+    return undefined;
+  }
+}

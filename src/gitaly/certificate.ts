@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import type { SecureContextOptions } from 'node:tls';
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import { systemErrorText } from '#base/go/system-error';
+import type { GitalyConfig } from '#platform/config/load-config';
+import { type FollowedFiles, followFiles } from '#platform/files/follow-files';
+import { ReloadedFiles } from '#platform/files/reloaded-files';
+import type { Logger } from '#platform/log/logger';
+import type { Listener } from '#rpc/server/connection/listener';
+import { createServerTls } from '#rpc/server/connection/tls-certificate';
+
+/**
+ * Reads the configured certificate and its key.
+ *
+ * @throws {GitalyError} INTERNAL with Go's text when they cannot be read or used.
+ */
+export function readCertificate({ tls }: GitalyConfig): SecureContextOptions {
+  return serverTls(tls, certificatePaths(tls).map(readPem));
+}
+
+/**
+ * Renews the certificate of the TLS listener when its files change. Open connections keep the old
+ * one. Returns `undefined` if there is no TLS listener.
+ */
+export async function followCertificate(
+  { tls, tlsListenAddr }: GitalyConfig,
+  listeners: readonly Listener[],
+  logger: Logger,
+): Promise<FollowedFiles | undefined> {
+  if (!tlsListenAddr) return undefined;
+  const certificate = tls.certificatePath;
+  const files = await ReloadedFiles.open({
+    paths: certificatePaths(tls),
+    parse: (contents) => serverTls(tls, contents),
+    onProblem: (error) =>
+      logger.error(
+        { error: messageOf(error), certificate },
+        'the changed TLS certificate cannot be used; the previous one stays in use',
+      ),
+  });
+  return await followFiles(files, (renewed) => {
+    for (const listener of listeners) listener.renewTls(renewed);
+    logger.info({ certificate }, 'TLS certificate renewed');
+  });
+}
+
+/**
+ * Returns the paths of the certificate, and of the key unless the configuration contains the key
+ * itself.
+ */
+function certificatePaths({ certificatePath = '', key, keyPath = '' }: GitalyConfig['tls']): string[] {
+  return key?.reveal() ? [certificatePath] : [certificatePath, keyPath];
+}
+
+function serverTls(tls: GitalyConfig['tls'], contents: readonly Buffer[]): SecureContextOptions {
+  const [certificate = '', key = tls.key?.reveal() ?? ''] = contents;
+  return createServerTls({
+    certificate,
+    key,
+    minVersion: tls.minVersion === 'TLS 1.3' ? 'TLSv1.3' : 'TLSv1.2',
+  });
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const why = `open ${path}: ${systemErrorText(error)}`;
+    throw new GitalyError(
+      'INTERNAL',
+      `error reading certificate and key paths: loading x509 keypair: ${why}`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { spawnProgram } from '#git/command/process/spawn-program';
+import { chooseSpawner } from '#git/command/spawner/choose-spawner';
+import { createLogger } from '#platform/log/logger';
+import { commandMetrics } from '#platform/metrics/gitaly-metrics';
+import { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import { observeCommands } from './command-costs.ts';
+
+test('processes that end by a signal are counted, others count as none', async () => {
+  const registry = new MetricsRegistry();
+  const logger = createLogger({ format: 'text', level: 'fatal', stream: { write: () => {} } });
+  const observer = observeCommands(commandMetrics(registry), logger, () => '2.50.0');
+  const spawner = await chooseSpawner();
+  const run = async (script: string): Promise<void> => {
+    await using started = spawnProgram('/bin/sh', {
+      spawner,
+      observer,
+      args: ['-c', script],
+      env: {},
+      cwd: '/',
+    });
+    await started.exited;
+  };
+
+  await run('exit 1');
+  assert.match(registry.render('text'), /^gitaly_command_signals_received_total\{.*cmd="sh".*\} 0$/m);
+  await run('kill -9 $$');
+  await run('kill -TERM $$');
+
+  assert.match(registry.render('text'), /^gitaly_command_signals_received_total\{.*cmd="sh".*\} 2$/m);
+});

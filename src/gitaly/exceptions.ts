@@ -1,0 +1,66 @@
+import { messageOf } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import type { Logger } from '#platform/log/logger';
+import { panicError, type RecoverOptions } from '#rpc/server/interceptors/recover-exceptions';
+import type { ServerCall } from '#rpc/server/server-call';
+import type { ServerMetrics } from './metrics.ts';
+import { runningCall } from './running-call.ts';
+
+/** The handling of exceptions that no code expected. */
+export interface Exceptions extends RecoverOptions {
+  /**
+   * Deals with an exception that nothing caught: ends the call that it comes from, if one runs.
+   * Returns false when nobody knows what it has left undone, so that the process should end.
+   */
+  contain(exception: unknown): boolean;
+}
+
+/** System calls on connections, and how they fail when the peer has gone. */
+const CONNECTION_CALLS = new Set(['read', 'write', 'shutdown', 'connect']);
+const PEER_IS_GONE = new Set([
+  'EPIPE',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ENOTCONN',
+  'ETIMEDOUT',
+  'ECONNREFUSED',
+]);
+
+/** Logs and counts exceptions, and says which of them end a call and which the process. */
+export function exceptions({ callers }: Pick<ServerMetrics, 'callers'>, logger: Logger): Exceptions {
+  const onException = (call: ServerCall, exception: unknown): void => {
+    callers.exception('call').inc();
+    const { method, context } = call;
+    logger.error(
+      { ...describe(exception), method: method.path, correlation_id: context.correlationId },
+      'grpc panic',
+    );
+  };
+  const contain = (exception: unknown): boolean => {
+    const call = runningCall();
+    if (call?.fail(panicError(exception))) {
+      onException(call, exception);
+      return true;
+    }
+    if (isLostConnection(exception)) {
+      callers.exception('connection').inc();
+      logger.error(describe(exception), 'error of a connection that nothing was listening for');
+      return true;
+    }
+    callers.exception('process').inc();
+    logger.error(describe(exception), 'uncaught exception: the server stops');
+    return false;
+  };
+  return { onException, contain };
+}
+
+function describe(exception: unknown): { error: string; backtrace: string } {
+  const backtrace = exception instanceof Error ? (exception.stack ?? '') : '';
+  return { error: messageOf(exception), backtrace };
+}
+
+function isLostConnection(exception: unknown): boolean {
+  const code = systemErrorCode(exception);
+  if (code === undefined || !(exception instanceof Error) || !('syscall' in exception)) return false;
+  return PEER_IS_GONE.has(code) && CONNECTION_CALLS.has(String(exception.syscall));
+}

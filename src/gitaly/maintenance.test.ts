@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
+
+const repository = { storageName: 'default', relativePath: 'x.git' };
+const AUTOMATIC = { config: { housekeeping: { automatic: true } } };
+const pathOf = (gitaly: TestGitaly): string => join(gitaly.storagePath(), repository.relativePath);
+const ended = (gitaly: TestGitaly): number =>
+  gitaly.log.filter(({ msg }) => msg === 'ended scheduled housekeeping').length;
+const looseReferences = (directory: string): number =>
+  readdirSync(join(directory, 'refs'), { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  ).length;
+
+/** Writes references, one with each call. */
+async function write(gitaly: TestGitaly, from: number, to: number): Promise<void> {
+  for (let number = from; number <= to; number++) {
+    const ref = Buffer.from(`refs/heads/b${number}`);
+    await gitaly.connection.repository.writeRef({ repository, ref, revision: Buffer.from('main') });
+  }
+}
+
+test('references are packed after many writes, and the repository keeps them all', async () => {
+  await using gitaly = await startGitaly(AUTOMATIC);
+  const directory = pathOf(gitaly);
+  initRepository(directory, { commits: 2 });
+  for (let number = 1; number <= 20; number++)
+    gitOutput(directory, ['update-ref', `refs/heads/old${number}`, 'main']);
+
+  await write(gitaly, 1, 10);
+  assert.equal(ended(gitaly), 0);
+  await write(gitaly, 11, 11);
+  await until(() => ended(gitaly) === 1);
+
+  assert.equal(looseReferences(directory), 0);
+  assert.equal(gitOutput(directory, ['for-each-ref']).split('\n').length, 32);
+  const begun = gitaly.log.find(({ msg }) => msg === 'beginning scheduled housekeeping');
+  assert.deepEqual(begun?.operations, ['packReferences']);
+});
+
+test('objects are packed after more writes', async () => {
+  await using gitaly = await startGitaly(AUTOMATIC);
+  const directory = pathOf(gitaly);
+  initRepository(directory, { commits: 5 });
+
+  await write(gitaly, 1, 21);
+  // The run for the references may be active still; then the next write starts this one.
+  let number = 21;
+  await until(async () => {
+    await write(gitaly, ++number, number);
+    return existsSync(join(directory, 'objects/pack/multi-pack-index'));
+  });
+  await until(() => existsSync(join(directory, 'objects/info/commit-graphs/commit-graph-chain')));
+
+  gitOutput(directory, ['fsck', '--full', '--strict']);
+});
+
+test('nothing starts after writes when that is switched off, nor after refused ones', async () => {
+  await using off = await startGitaly();
+  initRepository(pathOf(off), { commits: 1 });
+  await write(off, 1, 25);
+  assert.equal(off.log.filter(({ msg }) => msg === 'optimized repository').length, 0);
+
+  await using gitaly = await startGitaly(AUTOMATIC);
+  for (let call = 0; call < 25; call++)
+    await assert.rejects(gitaly.connection.repository.writeRef({ repository, ref: Buffer.from('HEAD') }));
+  await gitaly.connection.server.serverInfo({});
+  assert.equal(gitaly.log.filter(({ msg }) => /housekeeping/.test(String(msg))).length, 0);
+});
+
+test('a repository with many files is maintained after its first read', async () => {
+  await using gitaly = await startGitaly(AUTOMATIC);
+  const directory = pathOf(gitaly);
+  initRepository(directory, { commits: 2 });
+  const updates = Array.from({ length: 600 }, (_, number) => `create refs/heads/b${number} main\n`);
+  gitOutput(directory, ['update-ref', '--stdin'], updates.join(''));
+
+  await gitaly.connection.commit.findCommit({ repository, revision: Buffer.from('main') });
+  await until(() => ended(gitaly) === 1);
+
+  assert.equal(looseReferences(directory), 0);
+});
+
+test('reads go on while a repository is repacked', async () => {
+  await using gitaly = await startGitaly();
+  const directory = pathOf(gitaly);
+  initRepository(directory, { commits: 30 });
+  const commits = gitOutput(directory, ['rev-list', 'main']).split('\n');
+  let isOver = false;
+  const reading = (async () => {
+    for (let at = 0; !isOver || at < commits.length; at++) {
+      const id = commits[at % commits.length] ?? '';
+      const found = await gitaly.connection.commit.findCommit({ repository, revision: Buffer.from(id) });
+      assert.equal(found.commit?.id, id);
+    }
+  })();
+  for (let round = 0; round < 4; round++) {
+    await gitaly.connection.repository.optimizeRepository({ repository, strategy: 2 });
+    commits.push(addCommit(directory, 31 + round));
+  }
+  isOver = true;
+  await reading;
+});
+
+test('an aborted run leaves a repository without locks and temporary files', async () => {
+  await using gitaly = await startGitaly();
+  const directory = pathOf(gitaly);
+  initRepository(directory, { commits: 20 });
+  const abort = new AbortController();
+  const call = gitaly.connection.repository.optimizeRepository(
+    { repository, strategy: 2 },
+    { signal: abort.signal },
+  );
+  await until(() => existsSync(join(directory, '.gitaly-full-repack-timestamp')));
+  abort.abort();
+  await Promise.allSettled([call]);
+
+  // The next run does everything.
+  await until(async () => {
+    const [again] = await Promise.allSettled([
+      gitaly.connection.repository.optimizeRepository({ repository, strategy: 2 }),
+    ]);
+    return again.status === 'fulfilled';
+  });
+
+  const left = readdirSync(directory, { recursive: true, encoding: 'utf8' });
+  assert.deepEqual(
+    left.filter((name) => /\.lock$|tmp_|\.tmp-/.test(name)),
+    [],
+  );
+  gitOutput(directory, ['fsck', '--full', '--strict']);
+});
+
+test('maintenance is counted', async () => {
+  await using gitaly = await startGitaly({
+    config: { prometheus_listen_addr: '127.0.0.1:0' },
+  });
+  initRepository(pathOf(gitaly), { commits: 3 });
+  await gitaly.connection.repository.optimizeRepository({ repository });
+  const address = gitaly.log.find(({ msg }) => msg === 'starting prometheus listener')?.address;
+
+  const text = await (await fetch(`http://${String(address)}/metrics`)).text();
+
+  for (const line of [
+    'gitaly_housekeeping_tasks_total{housekeeping_task="packed_objects_geometric",status="success"} 1',
+    'gitaly_housekeeping_tasks_total{housekeeping_task="total",status="success"} 1',
+    'gitaly_housekeeping_data_structure_existence_total{data_structure="commit_graph",exists="false"} 1',
+    'gitaly_housekeeping_pruned_files_total{filetype="locks"} 0',
+    'gitaly_housekeeping_tasks_latency_count{housekeeping_task="total",stage="apply"} 1',
+  ])
+    assert.ok(text.includes(line), line);
+});

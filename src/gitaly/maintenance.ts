@@ -1,0 +1,95 @@
+import { messageOf } from '#base/gitaly-error';
+import { Housekeeping } from '#domain/housekeeping/housekeeping';
+import { MaintenanceRuns } from '#domain/housekeeping/maintenance-runs';
+import { BackgroundMaintenance } from '#domain/housekeeping/schedule/background-maintenance';
+import { startDailyMaintenance } from '#domain/housekeeping/schedule/daily-maintenance';
+import type { DailyWindow } from '#domain/housekeeping/schedule/daily-window';
+import type { GitalyConfig } from '#platform/config/load-config';
+import type { Logger } from '#platform/log/logger';
+import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';
+import type { Storages } from '#storage/storages';
+import { fieldsOf, observeHousekeeping } from './housekeeping-observer.ts';
+import type { ServerMetrics } from './metrics.ts';
+
+/** The window of Gitaly without a configuration. */
+const DEFAULT_WINDOW: DailyWindow = { startHour: 12, startMinute: 0, durationMs: 10 * 60 * 1000 };
+
+/** Maintenance of a server. Disposing ends what runs in the background. */
+export interface ServerMaintenance extends AsyncDisposable {
+  readonly housekeeping: Housekeeping;
+  /** `undefined` if nothing starts after writes. */
+  readonly scheduler: MaintenanceScheduler | undefined;
+}
+
+export interface MaintenanceParts {
+  readonly config: GitalyConfig;
+  readonly storages: Storages;
+  readonly metrics: ServerMetrics;
+  readonly logger: Logger;
+}
+
+/** Creates the maintenance of a server and starts the daily one. */
+export function startMaintenance(parts: MaintenanceParts): ServerMaintenance {
+  const { config, storages, metrics, logger } = parts;
+  const resources = new AsyncDisposableStack();
+  const runs = new MaintenanceRuns();
+  const housekeeping = new Housekeeping(runs, observeHousekeeping(metrics.housekeeping, logger));
+  if (!config.dailyMaintenance.disabled) resources.use(startDaily(parts, housekeeping));
+  const background = config.housekeeping.automatic
+    ? resources.use(startBackground(parts, housekeeping))
+    : undefined;
+  return {
+    housekeeping,
+    scheduler: background && {
+      isRunning: (target) => {
+        try {
+          return runs.isRunning(storages.locate(target));
+        } catch {
+          return false; // the handler responds with the reason
+        }
+      },
+      afterWrite: (target, options) => background.afterWrite(target, options),
+      onRead: (target) => background.onRead(target),
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+function startBackground(
+  { storages, logger }: MaintenanceParts,
+  housekeeping: Housekeeping,
+): BackgroundMaintenance {
+  return new BackgroundMaintenance({
+    storages,
+    housekeeping,
+    onBegin: (repository, tasks) =>
+      logger.info({ ...fieldsOf(repository), operations: [...tasks] }, 'beginning scheduled housekeeping'),
+    onEnd: (repository, error) => {
+      if (error === undefined) logger.info(fieldsOf(repository), 'ended scheduled housekeeping');
+      else
+        logger.error({ ...fieldsOf(repository), error: messageOf(error) }, 'failed scheduled housekeeping');
+    },
+  });
+}
+
+function startDaily(
+  { config, storages, logger }: MaintenanceParts,
+  housekeeping: Housekeeping,
+): AsyncDisposable {
+  const { startHour, startMinute, durationMs, storages: names } = config.dailyMaintenance;
+  const isUnset = startHour === 0 && startMinute === 0 && durationMs === 0 && names.length === 0;
+  return startDailyMaintenance({
+    storages,
+    housekeeping,
+    window: isUnset ? DEFAULT_WINDOW : { startHour, startMinute, durationMs },
+    names: isUnset ? storages.all.map(({ name }) => name) : names,
+    onBegin: () => logger.info({}, 'maintenance: daily run started'),
+    onEnd: (repositories) => logger.info({ repositories }, 'maintenance: daily run ended'),
+    onError: (repository, error) =>
+      logger.error(
+        { ...fieldsOf(repository), error: messageOf(error) },
+        'maintenance: repo optimization failure',
+      ),
+    onFailure: (error) => logger.error({ error: messageOf(error) }, 'maintenance: daily run failed'),
+  });
+}

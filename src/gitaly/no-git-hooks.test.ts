@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { startInternalApi } from '#testkit/internal-api';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { pushBody, readReport, ZERO_OID } from '#testkit/repositories/push';
+import { startGitaly } from '#testkit/start-gitaly';
+
+const repository = { storageName: 'default', relativePath: 'r.git', glRepository: 'project-1' };
+const user = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('j@x') };
+const REFUSE = { '/allowed': [200, { status: false, message: 'GitLab says no' }] };
+
+for (const value of ['1', 'false']) {
+  const isOff = value === '1';
+  test(`GITALY_TESTING_NO_GIT_HOOKS=${value}: ${isOff ? 'no hook' : 'GitLab'} decides`, async () => {
+    process.env.GITALY_TESTING_NO_GIT_HOOKS = value;
+    await using internalApi = await startInternalApi();
+    internalApi.reset(REFUSE);
+    await using gitaly = await startGitaly({ internalApi, customHooks: true });
+    const path = join(gitaly.storagePath(), 'r.git');
+    initRepository(path, { commits: 1 });
+    const oid = gitOutput(path, ['rev-parse', 'main']);
+    const script = join(path, 'custom_hooks/pre-receive');
+    mkdirSync(dirname(script));
+    writeFileSync(script, '#!/bin/sh\ntouch "$GIT_DIR/ran"\nexit 1\n');
+    chmodSync(script, 0o755);
+
+    const answer: Uint8Array[] = [];
+    const body = pushBody([`${ZERO_OID} ${oid} refs/heads/pushed`]);
+    const requests = [{ repository, glId: 'user-1', glUsername: 'jane' }, { data: body }];
+    for await (const { data } of gitaly.connection.smartHttp.postReceivePack(requests)) answer.push(data);
+    const branch = { repository, user, branchName: Buffer.from('called'), startPoint: Buffer.from('main') };
+    const created = await gitaly.connection.operation.userCreateBranch(branch).then(
+      () => 'created',
+      () => 'refused',
+    );
+
+    const refs = gitOutput(path, ['for-each-ref', '--format=%(refname:short)']).split('\n');
+    assert.deepEqual(refs.sort(), isOff ? ['called', 'main', 'pushed'] : ['main']);
+    assert.equal(created, isOff ? 'created' : 'refused');
+    assert.equal(/^ng /m.test(readReport(Buffer.concat(answer)).report.join('\n')), !isOff);
+    assert.equal(internalApi.calls.length > 0, !isOff);
+    assert.equal(existsSync(join(path, 'ran')), false);
+    assert.equal(
+      gitaly.log.some(({ msg }) => String(msg).includes('GITALY_TESTING_NO_GIT_HOOKS')),
+      isOff,
+    );
+  });
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { followFiles } from './follow-files.ts';
+import { ReloadedFiles } from './reloaded-files.ts';
+
+async function followed(context: TestContext, lookEveryMs: number) {
+  const directory = mkdtempSync(join(tmpdir(), 'followed-'));
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  const path = join(directory, 'file');
+  writeFileSync(path, 'one');
+  const files = await ReloadedFiles.open({
+    paths: [path],
+    parse: (contents) => ({ text: String(contents[0]) }),
+    onProblem: () => {},
+  });
+  const applied: string[] = [];
+  const following = await followFiles(files, ({ text }) => applied.push(text), { lookEveryMs });
+  context.after(() => following[Symbol.dispose]());
+  return { path, applied, following };
+}
+
+test('renew applies a change at once, and without a change does nothing', async (context) => {
+  const { path, applied, following } = await followed(context, 3_600_000);
+
+  await following.renew();
+  writeFileSync(path, 'the second');
+  await following.renew();
+  await following.renew();
+
+  assert.deepEqual(applied, ['the second']);
+});
+
+test('changes are applied automatically until it is disposed', async (context) => {
+  const { path, applied, following } = await followed(context, 5);
+
+  writeFileSync(path, 'the second');
+  while (applied.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  following[Symbol.dispose]();
+  writeFileSync(path, 'the third one');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+
+  assert.deepEqual(applied, ['the second']);
+});

@@ -1,0 +1,83 @@
+import type { Counter, Histogram, MetricsRegistry } from './metrics-registry.ts';
+
+/** Metrics of maintenance, with Gitaly's names. */
+export interface HousekeepingMetrics {
+  task(task: string, status: 'success' | 'failure'): Counter;
+  latency(task: string): Histogram;
+  prunedFiles(fileType: string): Counter;
+  existence(dataStructure: string, exists: boolean): Counter;
+  structureCount(dataStructure: string): Histogram;
+  structureSize(dataStructure: string): Histogram;
+  sinceOptimization(dataStructure: string): Histogram;
+}
+
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+/** Seconds, as Gitaly's. */
+const SINCE_BUCKETS = [
+  ...[1, 60, 300, 600, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 18 * HOUR],
+  ...[DAY, 2 * DAY, 3 * DAY, 5 * DAY, 7 * DAY, 14 * DAY, 21 * DAY, 28 * DAY],
+];
+const STRUCTURE_BUCKETS = 32;
+const MAX_COUNT = 1e7;
+const MAX_SIZE_BYTES = 5e10;
+
+export function housekeepingMetrics(
+  registry: MetricsRegistry,
+  { latencyBuckets }: { readonly latencyBuckets: readonly number[] },
+): HousekeepingMetrics {
+  const tasks = registry.counter({
+    name: 'gitaly_housekeeping_tasks_total',
+    help: 'Tasks of maintenance that were performed.',
+    labels: ['housekeeping_task', 'status'],
+  });
+  const latency = registry.histogram({
+    name: 'gitaly_housekeeping_tasks_latency',
+    help: 'Duration of the steps of maintenance.',
+    labels: ['housekeeping_task', 'stage'],
+    buckets: latencyBuckets,
+  });
+  const pruned = registry.counter({
+    name: 'gitaly_housekeeping_pruned_files_total',
+    help: 'Files that were left behind and removed.',
+    labels: ['filetype'],
+  });
+  const existence = registry.counter({
+    name: 'gitaly_housekeeping_data_structure_existence_total',
+    help: 'Data structures that a repository had, or lacked, before its maintenance.',
+    labels: ['data_structure', 'exists'],
+  });
+  const count = registry.histogram({
+    name: 'gitaly_housekeeping_data_structure_count',
+    help: 'Number of data structures before maintenance.',
+    labels: ['data_structure'],
+    buckets: exponentialBuckets(MAX_COUNT),
+  });
+  const size = registry.histogram({
+    name: 'gitaly_housekeeping_data_structure_size',
+    help: 'Bytes of data structures before maintenance.',
+    labels: ['data_structure'],
+    buckets: exponentialBuckets(MAX_SIZE_BYTES),
+  });
+  const since = registry.histogram({
+    name: 'gitaly_housekeeping_time_since_last_optimization_seconds',
+    help: 'Time from one maintenance to the next.',
+    labels: ['data_structure'],
+    buckets: SINCE_BUCKETS,
+  });
+  return {
+    task: (task, status) => tasks.with({ housekeeping_task: task, status }),
+    latency: (task) => latency.with({ housekeeping_task: task, stage: 'apply' }),
+    prunedFiles: (fileType) => pruned.with({ filetype: fileType }),
+    existence: (dataStructure, exists) =>
+      existence.with({ data_structure: dataStructure, exists: String(exists) }),
+    structureCount: (dataStructure) => count.with({ data_structure: dataStructure }),
+    structureSize: (dataStructure) => size.with({ data_structure: dataStructure }),
+    sinceOptimization: (dataStructure) => since.with({ data_structure: dataStructure }),
+  };
+}
+
+/** Returns bounds from 1 to a maximum, each the same multiple of the one before. */
+function exponentialBuckets(max: number): number[] {
+  return Array.from({ length: STRUCTURE_BUCKETS }, (_, index) => max ** (index / (STRUCTURE_BUCKETS - 1)));
+}

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ProcessMetrics } from './process-metrics.ts';
+
+async function readingOf(metrics: ProcessMetrics): Promise<(name: string) => number> {
+  const text = await metrics.render('text');
+  return (name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+}
+
+test('the numbers of the process are those of the kernel', async () => {
+  const metrics = new ProcessMetrics();
+  const before = await readingOf(metrics);
+  const files = await Promise.all(Array.from({ length: 200 }, () => open('/dev/null')));
+
+  const value = await readingOf(metrics);
+  for (const file of files) await file.close();
+
+  const more = value('process_open_fds') - before('process_open_fds');
+  assert.ok(Math.abs(more - 200) < 100, `${more} more`); // other tests of this process open some too
+  const [, resident = 0] = /^VmRSS:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  const ratio = value('process_resident_memory_bytes') / (Number(resident) * 1024);
+  assert.ok(ratio > 0.8 && ratio < 1.25, `${ratio}`);
+  assert.ok(value('process_virtual_memory_bytes') > value('process_resident_memory_bytes'));
+  assert.ok(value('process_max_fds') >= value('process_open_fds'));
+  const startedAt = value('process_start_time_seconds') * 1000;
+  assert.ok(Math.abs(startedAt - (Date.now() - process.uptime() * 1000)) < 1000, `${startedAt}`);
+});
+
+test('processor time and delays of the event loop grow with work', async () => {
+  const metrics = new ProcessMetrics();
+  const before = await readingOf(metrics);
+  await delay(60); // the first sample after a reading is the start of the next
+
+  const startedAt = process.cpuUsage();
+  const spentMs = (): number => process.cpuUsage(startedAt).user / 1000;
+  while (spentMs() < 100);
+  await delay(60);
+  const after = await readingOf(metrics);
+
+  const used = (reading: (name: string) => number): number => reading('process_cpu_seconds_total');
+  assert.ok(used(after) - used(before) > 0.05, `${used(after) - used(before)} s`);
+  const parts = after('process_cpu_user_seconds_total') + after('process_cpu_system_seconds_total');
+  assert.ok(Math.abs(parts - used(after)) < 1e-6);
+  assert.ok(after('nodejs_eventloop_lag_max_seconds') > 0.05);
+  assert.ok(after('nodejs_eventloop_lag_max_seconds') >= after('nodejs_eventloop_lag_p50_seconds'));
+});
+
+test('collections are counted by kind', async () => {
+  const metrics = new ProcessMetrics();
+  for (let round = 0; round < 50; round++) Array.from({ length: 100_000 }, (_, index) => ({ index }));
+  await delay(20);
+
+  const text = await metrics.render('text');
+
+  assert.match(text, /^nodejs_gc_duration_seconds_count\{kind="minor"\} [1-9]/m);
+});

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { alsoRelease, IdleMemory } from './idle-memory.ts';
+
+/** Returns a memory whose process is idle and has 100 MB, and the number of collections. */
+function memoryOf(process: { busy: number; resident: number; now: number }) {
+  let collections = 0;
+  const memory = new IdleMemory({
+    busyShare: () => process.busy,
+    resident: () => process.resident,
+    now: () => process.now,
+    collect: () => {
+      collections++;
+    },
+  });
+  return { memory, collections: () => collections };
+}
+
+test('memory is returned once after the start, and not while calls run', () => {
+  const process = { busy: 0.1, resident: 100e6, now: 0 };
+  const { collections, memory } = memoryOf(process);
+
+  memory.check();
+  assert.equal(collections(), 0);
+
+  process.busy = 0;
+  memory.check();
+  process.now += 60_000;
+  memory.check();
+  assert.equal(collections(), 1);
+});
+
+test('memory is returned again after a load that made the process grow', () => {
+  const process = { busy: 0, resident: 100e6, now: 0 };
+  const { collections, memory } = memoryOf(process);
+  memory.check();
+
+  process.now += 60_000;
+  process.resident += 50e6;
+  memory.check();
+
+  assert.equal(collections(), 2);
+});
+
+test('a process that grows again and again is interrupted every 30 seconds at most', () => {
+  const process = { busy: 0, resident: 100e6, now: 0 };
+  const { collections, memory } = memoryOf(process);
+
+  for (; process.now <= 60_000; process.now += 2000) {
+    process.resident += 50e6;
+    memory.check();
+  }
+
+  assert.equal(collections(), 3);
+});
+
+test('what was registered is released after a collection', () => {
+  const done: string[] = [];
+  const memory = new IdleMemory({ busyShare: () => 0, collect: () => done.push('collect') });
+  alsoRelease(() => done.push('release'));
+
+  memory.check();
+
+  alsoRelease(() => {});
+  assert.deepEqual(done, ['collect', 'release']);
+});
+
+test('an idle process gets smaller', () => {
+  let garbage: object[] | undefined = Array.from({ length: 500_000 }, (_, index) => ({ index }));
+  const before = process.memoryUsage().heapUsed;
+  garbage = garbage.length > 0 ? undefined : garbage;
+
+  new IdleMemory({ busyShare: () => 0 }).check();
+
+  assert.ok(process.memoryUsage().heapUsed < before - 5e6);
+});

@@ -1,0 +1,79 @@
+import { performance } from 'node:perf_hooks';
+import { garbageCollector } from '#base/garbage-collector';
+
+/** Parts of {@link IdleMemory} that a test replaces. */
+export interface IdleMemoryOptions {
+  /** Returns the share of the time since the last call in which the event loop was busy. */
+  readonly busyShare?: () => number;
+  /** Returns the resident memory in bytes. */
+  readonly resident?: () => number;
+  readonly collect?: () => void;
+  /** Returns the time in milliseconds. */
+  readonly now?: () => number;
+}
+
+/** Interval of the checks: a process is idle when it was idle for as long. */
+const CHECK_EVERY_MS = 2000;
+/** Health checks and timers stay below this share; a call per second does not. */
+const IDLE_SHARE = 0.005;
+/** Time between two collections, so that they do not slow down a process with few calls. */
+const REST_MS = 30_000;
+/** Growth since the last collection that is worth a pause of 0.1 s. */
+const GROWTH_BYTES = 8e6;
+
+/**
+ * Returns the memory of an idle process to the system. V8 does not do so by itself: it collects
+ * when it allocates, and an idle process allocates nothing. A collection takes about 0.1 s, so it
+ * runs only after seconds in which the process did nothing: first after the start, whose garbage is
+ * 15 MB, then after every load that has left some.
+ */
+export class IdleMemory {
+  readonly #busyShare: () => number;
+  readonly #resident: () => number;
+  readonly #collect: () => void;
+  readonly #now: () => number;
+  #residentAfter = 0;
+  #nextAt = 0;
+
+  constructor({ busyShare, collect, now, resident }: IdleMemoryOptions = {}) {
+    this.#busyShare = busyShare ?? eventLoopShare();
+    this.#resident = resident ?? (() => process.memoryUsage.rss());
+    this.#collect = collect ?? (() => garbageCollector()({ type: 'major', flavor: 'last-resort' }));
+    this.#now = now ?? (() => performance.now());
+  }
+
+  /** Collects if the process was idle since the last call and has grown since the last collection. */
+  check(): void {
+    const isIdle = this.#busyShare() < IDLE_SHARE;
+    if (!isIdle || this.#now() < this.#nextAt || this.#resident() - this.#residentAfter < GROWTH_BYTES)
+      return;
+    this.#collect();
+    afterCollection?.();
+    this.#residentAfter = this.#resident();
+    this.#nextAt = this.#now() + REST_MS;
+    this.#busyShare(); // begins the next share after the collection
+  }
+}
+
+let afterCollection: (() => void) | undefined;
+
+/** Registers a function that releases further memory after each collection. */
+export function alsoRelease(release: () => void): void {
+  afterCollection = release;
+}
+
+/** Starts the checks. They end with the process, which they do not keep alive. */
+export function releaseMemoryWhenIdle(): void {
+  const memory = new IdleMemory();
+  setInterval(() => memory.check(), CHECK_EVERY_MS).unref();
+}
+
+function eventLoopShare(): () => number {
+  let before = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    return utilization;
+  };
+}

@@ -1,0 +1,313 @@
+import { type ClientHttp2Session, connect, constants } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import { encodeMessage } from '#wire/fast/encode-message';
+import { GRPC_ACCEPT_ENCODING, GRPC_TIMEOUT } from '../header-names.ts';
+import { Metadata } from '../metadata.ts';
+import type { ChannelCall, ChannelCallOptions, Requests } from './channel-call.ts';
+import { ACCEPTED_ENCODINGS } from './grpc-compression.ts';
+import { MAX_RECEIVE_MESSAGE_BYTES } from './grpc-frame.ts';
+import { pushMetadata } from './grpc-headers.ts';
+import type { CallableMethod, MethodName } from './grpc-method.ts';
+import { formatGrpcTimeout } from './grpc-timeout.ts';
+import { SESSION_OPTIONS, SESSION_WINDOW_BYTES } from './http2-limits.ts';
+import { type CallCodec, type ChannelHealth, OutgoingCall } from './outgoing-call.ts';
+import { keepStreamsBriefly } from './session-streams.ts';
+
+/** One HTTP/2 connection to a gRPC server. */
+export interface GrpcChannel {
+  /**
+   * `ready`: accepts calls. `draining`: the server is shutting down; running calls finish, new ones
+   * fail with UNAVAILABLE. `closed`: the connection is closed.
+   */
+  readonly state: 'ready' | 'draining' | 'closed';
+  /** Resolves when the connection is closed, for any reason. */
+  readonly closed: Promise<void>;
+  /** Starts a call. Never throws: errors are thrown by the iteration. */
+  invoke<I extends DescMessage, O extends DescMessage>(
+    method: CallableMethod<I, O>,
+    requests: Requests<MessageInitShape<I>>,
+    options?: ChannelCallOptions,
+  ): ChannelCall<MessageShape<O>>;
+  /**
+   * Starts a call with encoded messages in both directions (without the 5-byte prefix). A request
+   * may be a list of chunks, which is sent uncopied.
+   */
+  invokeRaw(
+    method: MethodName,
+    requests: Requests<Uint8Array | readonly Uint8Array[]>,
+    options?: ChannelCallOptions,
+  ): ChannelCall<Buffer>;
+  /**
+   * Measures a round trip in milliseconds. Rejects with UNAVAILABLE when the connection closes.
+   */
+  ping(): Promise<number>;
+  /** Closes gracefully: accepts no new calls; running ones finish. */
+  close(): Promise<void>;
+  /** Closes at once: running calls fail with UNAVAILABLE. */
+  destroy(error?: Error): void;
+}
+
+export interface ChannelOptions {
+  /** Value of `:authority`; default `localhost`. */
+  readonly authority?: string;
+  /** True when the duplex is encrypted (`:scheme`). */
+  readonly isSecure?: boolean;
+  readonly userAgent?: string;
+  readonly maxReceiveMessageBytes?: number;
+  /**
+   * Time without received data after which a ping is sent, with or without calls. Gitaly's clients
+   * use 20 s. Off by default.
+   */
+  readonly keepaliveMs?: number;
+  /**
+   * Time limit for the response to a keepalive ping, after which the connection is closed. Default
+   * 20 s.
+   */
+  readonly keepaliveTimeoutMs?: number;
+  /** Called when a keepalive ping is due; returns false to skip it. By default all are sent. */
+  readonly wantsKeepalive?: () => boolean;
+}
+
+const DEFAULT_KEEPALIVE_TIMEOUT_MS = 20_000;
+/** Longest life of a connection after its last frame was queued. */
+const DRAIN_MS = 200;
+/** Assumed limit on streams until the server's settings arrive (RFC 9113, 6.5.2: no limit). */
+const PEER_MAX_CONCURRENT_STREAMS = 2_147_483_647;
+
+const RAW_CODEC: CallCodec<Uint8Array | readonly Uint8Array[], Buffer> = {
+  encode: (message) => (message instanceof Uint8Array ? [message] : message),
+  decode: (payload) => payload,
+};
+
+const codecs = new WeakMap<CallableMethod<DescMessage, DescMessage>, unknown>();
+
+function codecOf<I extends DescMessage, O extends DescMessage>(
+  method: CallableMethod<I, O>,
+): CallCodec<MessageInitShape<I>, MessageShape<O>> {
+  const known = codecs.get(method);
+  // The map holds the codec of each method under that method.
+  if (known !== undefined) return known as CallCodec<MessageInitShape<I>, MessageShape<O>>;
+  const codec: CallCodec<MessageInitShape<I>, MessageShape<O>> = {
+    encode: (message) => encodeMessage(method.input, create(method.input, message)),
+    decode: (payload) => fromBinary(method.output, payload),
+  };
+  codecs.set(method, codec);
+  return codec;
+}
+
+/**
+ * Creates a gRPC client on an established (and, for TLS, secured) connection. The channel then owns
+ * the connection.
+ */
+export function connectGrpc(duplex: Duplex, options: ChannelOptions = {}): GrpcChannel {
+  return new Http2Channel(duplex, options);
+}
+
+class Http2Channel implements GrpcChannel, ChannelHealth {
+  readonly #duplex: Duplex;
+  readonly #session: ClientHttp2Session;
+  readonly #options: ChannelOptions;
+  /**
+   * Headers of every call, before and after its path. A flat list of names and values saves Node
+   * two objects per call.
+   */
+  readonly #headersBefore: readonly string[];
+  readonly #headersAfter: readonly string[];
+  readonly closed: Promise<void>;
+  #isDraining = false;
+  #error: Error | undefined;
+  #isAlive = true;
+  #pingTimeout: NodeJS.Timeout | undefined;
+
+  constructor(duplex: Duplex, options: ChannelOptions) {
+    this.#duplex = duplex;
+    this.#options = options;
+    const scheme = options.isSecure ? 'https' : 'http';
+    this.#headersBefore = [
+      ':method',
+      'POST',
+      ':scheme',
+      scheme,
+      ':authority',
+      options.authority ?? 'localhost',
+      ':path',
+    ];
+    this.#headersAfter = [
+      ['content-type', 'application/grpc'],
+      ['user-agent', options.userAgent ?? 'gitaly-ts'],
+      ['te', 'trailers'],
+      [GRPC_ACCEPT_ENCODING, ACCEPTED_ENCODINGS],
+    ].flat();
+    const session = connect(`${scheme}://localhost`, {
+      ...SESSION_OPTIONS,
+      peerMaxConcurrentStreams: PEER_MAX_CONCURRENT_STREAMS,
+      createConnection: () => duplex,
+    });
+    keepStreamsBriefly(session);
+    this.#session = session;
+    const setWindow = (): void => {
+      if (!session.destroyed) session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    };
+    if (session.connecting) session.once('connect', setWindow);
+    else setWindow();
+    session.on('goaway', () => {
+      this.#isDraining = true;
+    });
+    session.on('error', (error) => {
+      this.#error = error;
+    });
+    const keepalive = this.#startKeepalive(options.keepaliveMs);
+    this.closed = new Promise((resolve) => {
+      session.once('close', () => {
+        clearInterval(keepalive);
+        clearTimeout(this.#pingTimeout);
+        resolve();
+      });
+    });
+  }
+
+  get state(): 'ready' | 'draining' | 'closed' {
+    if (this.#session.destroyed) return 'closed';
+    return this.#isDraining || this.#session.closed ? 'draining' : 'ready';
+  }
+
+  invoke<I extends DescMessage, O extends DescMessage>(
+    method: CallableMethod<I, O>,
+    requests: Requests<MessageInitShape<I>>,
+    options: ChannelCallOptions = {},
+  ): ChannelCall<MessageShape<O>> {
+    return this.#start(method, requests, codecOf(method), options);
+  }
+
+  invokeRaw(
+    method: MethodName,
+    requests: Requests<Uint8Array | readonly Uint8Array[]>,
+    options: ChannelCallOptions = {},
+  ): ChannelCall<Buffer> {
+    return this.#start(method, requests, RAW_CODEC, options);
+  }
+
+  ping(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const session = this.#session;
+      const send = (): void => {
+        const isSent =
+          !session.destroyed &&
+          session.ping((error, durationMs) =>
+            error === null ? resolve(durationMs) : reject(this.unavailable(error)),
+          );
+        if (!isSent) reject(this.unavailable());
+      };
+      if (session.connecting) session.once('connect', send).once('close', send);
+      else send();
+    });
+  }
+
+  close(): Promise<void> {
+    this.#session.close();
+    return this.closed;
+  }
+
+  destroy(error?: Error): void {
+    this.#error ??= error;
+    this.#session.destroy(error, constants.NGHTTP2_NO_ERROR);
+    // a peer that does not read cannot keep the connection open
+    setTimeout(() => this.#duplex.destroy(), DRAIN_MS).unref();
+  }
+
+  get isGone(): boolean {
+    return this.#session.destroyed;
+  }
+
+  noteReceived(): void {
+    this.#isAlive = true;
+  }
+
+  /** Returns the error for calls that this connection could not carry. */
+  unavailable(cause: unknown = this.#error): GitalyError {
+    const text =
+      cause === undefined ? 'error reading from server: EOF' : `connection error: ${messageOf(cause)}`;
+    return new GitalyError('UNAVAILABLE', text, cause === undefined ? {} : { cause });
+  }
+
+  #start<I, O>(
+    method: MethodName,
+    requests: Requests<I>,
+    codec: CallCodec<I, O>,
+    options: ChannelCallOptions,
+  ): ChannelCall<O> {
+    const deadlineMs = earliest(options);
+    const call = new OutgoingCall(codec, {
+      maxReceiveMessageBytes: this.#options.maxReceiveMessageBytes ?? MAX_RECEIVE_MESSAGE_BYTES,
+      deadlineMs,
+      signal: options.signal,
+      channel: this,
+    });
+    if (call.isOver) return call;
+    if (this.state !== 'ready') {
+      call.cancel(
+        new GitalyError('UNAVAILABLE', 'the connection is draining', { metadata: { unprocessed: true } }),
+      );
+      return call;
+    }
+    try {
+      call.start(this.#session.request(this.#headersOf(method, options, deadlineMs)), requests);
+    } catch (error) {
+      // The metadata cannot be sent.
+      call.cancel(
+        error instanceof GitalyError
+          ? error
+          : new GitalyError('INTERNAL', messageOf(error), { cause: error }),
+      );
+    }
+    return call;
+  }
+
+  #headersOf(method: MethodName, options: ChannelCallOptions, deadlineMs: number | undefined): string[] {
+    const headers = [...this.#headersBefore, method.path, ...this.#headersAfter];
+    if (deadlineMs !== undefined) headers.push(GRPC_TIMEOUT, formatGrpcTimeout(deadlineMs - Date.now()));
+    if (options.metadata !== undefined) {
+      pushMetadata(
+        headers,
+        options.metadata instanceof Metadata ? options.metadata : Metadata.from(options.metadata),
+      );
+    }
+    return headers;
+  }
+
+  #startKeepalive(intervalMs: number | undefined): NodeJS.Timeout | undefined {
+    if (intervalMs === undefined) return undefined;
+    const { wantsKeepalive = () => true } = this.#options;
+    return setInterval(() => {
+      if (this.#isAlive || !wantsKeepalive() || this.#pingTimeout !== undefined || this.#session.destroyed) {
+        this.#isAlive = false;
+        return;
+      }
+      this.#pingTimeout = setTimeout(() => {
+        this.#pingTimeout = undefined;
+        if (!this.#isAlive) this.destroy(new Error('keepalive ping failed to receive ACK within timeout'));
+      }, this.#options.keepaliveTimeoutMs ?? DEFAULT_KEEPALIVE_TIMEOUT_MS).unref();
+      this.#session.ping(() => {
+        this.#isAlive = true;
+        clearTimeout(this.#pingTimeout);
+        this.#pingTimeout = undefined;
+      });
+    }, intervalMs).unref();
+  }
+}
+
+function earliest({ deadline, timeoutMs }: ChannelCallOptions): number | undefined {
+  if (deadline === undefined && timeoutMs === undefined) return undefined;
+  return Math.min(
+    deadline?.getTime() ?? Number.POSITIVE_INFINITY,
+    Date.now() + (timeoutMs ?? Number.POSITIVE_INFINITY),
+  );
+}

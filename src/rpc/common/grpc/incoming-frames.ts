@@ -1,0 +1,203 @@
+import type { Http2Stream } from 'node:http2';
+import { noteBulkBytes } from '#base/bulk-memory';
+import { GitalyError } from '#base/gitaly-error';
+import { decompress, type MessageEncoding } from './grpc-compression.ts';
+import { FrameReader } from './grpc-frame.ts';
+
+/**
+ * Size of unread messages above which the stream is paused; HTTP/2 flow control then stops the
+ * sender.
+ */
+const PAUSE_AT_BYTES = 262_144;
+
+/** Less than this on a stream is not counted as held. */
+const COUNTED_BYTES = 65_536;
+
+/**
+ * Limits of a server for what its clients send. Without them messages are decompressed and held as
+ * they arrive.
+ */
+export interface IncomingLimits {
+  /**
+   * Changes by `bytes` what is held of messages that have not been read yet.
+   *
+   * @throws {GitalyError} RESOURCE_EXHAUSTED when that would be too much; nothing is changed then.
+   */
+  hold(bytes: number): void;
+  /** Waits until a message may be decompressed. The result is called when it is. */
+  decompressionTurn(): Promise<() => void>;
+}
+
+/** Memory used by an empty message. */
+const FRAME_OVERHEAD_BYTES = 64;
+
+interface Frame {
+  readonly payload: Buffer;
+  readonly isCompressed: boolean;
+}
+
+interface Waiter {
+  resolve(payload: Buffer | undefined | Promise<Buffer>): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * The messages that arrive on an HTTP/2 stream, for one reader. Reading keeps the stream flowing; a
+ * reader that stops makes the sender wait. Payloads are returned decompressed but not decoded.
+ */
+export class IncomingFrames {
+  readonly #stream: Http2Stream;
+  readonly #maxMessageBytes: number;
+  readonly #limits: IncomingLimits | undefined;
+  readonly #reader: FrameReader;
+  #encoding: MessageEncoding = 'identity';
+  #queue: Frame[] = [];
+  #queuedBytes = 0;
+  /** Bytes that were reported to {@link IncomingLimits.hold}. */
+  #heldBytes = 0;
+  #isPaused = false;
+  /**
+   * True when no more data is accepted: after the end, an error, or when there is no reader any
+   * more.
+   */
+  #isOver = false;
+  #error: unknown;
+  #waiter: Waiter | undefined;
+
+  constructor(stream: Http2Stream, maxMessageBytes: number, limits?: IncomingLimits) {
+    this.#stream = stream;
+    this.#limits = limits;
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#reader = new FrameReader(maxMessageBytes, (payload, isCompressed) =>
+      this.#deliver({ payload, isCompressed }),
+    );
+    stream.on('data', (chunk: Buffer) => this.#onData(chunk));
+    stream.on('end', () => this.#onEnd());
+  }
+
+  /** Sets the compression of messages with the compressed flag (`grpc-encoding`). */
+  set encoding(encoding: MessageEncoding) {
+    this.#encoding = encoding;
+  }
+
+  /**
+   * Returns the next message, or `undefined` after the last one. The result is a promise only if no
+   * message has arrived. Only one call may be pending.
+   * @throws {GitalyError} the error that ended the stream, after the messages before it were read.
+   */
+  next(): Buffer | undefined | Promise<Buffer | undefined> {
+    const frame = this.#queue.shift();
+    if (frame !== undefined) {
+      this.#queuedBytes -= frame.payload.length + FRAME_OVERHEAD_BYTES;
+      this.#hold();
+      if (this.#isPaused && this.#queuedBytes < PAUSE_AT_BYTES / 2) {
+        this.#isPaused = false;
+        this.#stream.resume();
+      }
+      return this.#unpack(frame);
+    }
+    if (this.#error !== undefined) throw this.#error;
+    if (this.#isOver) return undefined;
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject };
+    });
+  }
+
+  /** Ends the messages with an error after those that have arrived. The first error is kept. */
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#error = error;
+    this.#waiter?.reject(error);
+    this.#waiter = undefined;
+  }
+
+  /** Ends the messages at once and drops unread ones. */
+  abort(error: unknown): void {
+    this.#drop();
+    this.#error = error;
+    this.#isOver = false;
+    this.fail(error);
+  }
+
+  /** Drops unread and further messages, so that the stream can close without a reader. */
+  discard(): void {
+    this.#drop();
+    this.#isOver = true;
+    this.#waiter?.resolve(undefined);
+    this.#waiter = undefined;
+    if (this.#isPaused) this.#stream.resume();
+    this.#isPaused = false;
+  }
+
+  #drop(): void {
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#reader.drop();
+    this.#hold();
+  }
+
+  /** Tells the limits what is held. Little is not counted, for the sake of most streams. */
+  #hold(): void {
+    if (this.#limits === undefined) return;
+    const bytes = this.#reader.heldBytes + this.#queuedBytes;
+    const counted = bytes < COUNTED_BYTES ? 0 : bytes;
+    if (counted === this.#heldBytes) return;
+    this.#limits.hold(counted - this.#heldBytes);
+    this.#heldBytes = counted;
+  }
+
+  #onData(chunk: Buffer): void {
+    noteBulkBytes(chunk.length);
+    if (this.#isOver) return;
+    try {
+      this.#reader.push(chunk);
+      this.#hold();
+    } catch (error) {
+      this.#reader.drop();
+      this.fail(error);
+      return;
+    }
+    if (this.#queuedBytes >= PAUSE_AT_BYTES && !this.#isPaused) {
+      this.#isPaused = true;
+      this.#stream.pause();
+    }
+  }
+
+  #onEnd(): void {
+    if (this.#isOver) return;
+    if (this.#reader.isInsideFrame) {
+      this.fail(new GitalyError('INTERNAL', 'unexpected EOF'));
+      return;
+    }
+    this.#isOver = true;
+    this.#waiter?.resolve(undefined);
+    this.#waiter = undefined;
+  }
+
+  #deliver(frame: Frame): void {
+    const waiter = this.#waiter;
+    if (waiter === undefined) {
+      this.#queue.push(frame);
+      this.#queuedBytes += frame.payload.length + FRAME_OVERHEAD_BYTES;
+      return;
+    }
+    this.#waiter = undefined;
+    waiter.resolve(this.#unpack(frame));
+  }
+
+  #unpack(frame: Frame): Buffer | Promise<Buffer> {
+    return frame.isCompressed ? this.#decompress(frame.payload) : frame.payload;
+  }
+
+  async #decompress(payload: Buffer): Promise<Buffer> {
+    const done = await this.#limits?.decompressionTurn();
+    try {
+      // The call may have been aborted meanwhile.
+      if (this.#error !== undefined) throw this.#error;
+      return await decompress(payload, this.#encoding, this.#maxMessageBytes);
+    } finally {
+      done?.();
+    }
+  }
+}

@@ -1,0 +1,369 @@
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import { GRPC_ENCODING, GRPC_STATUS } from '../header-names.ts';
+import { Metadata } from '../metadata.ts';
+import type { ChannelCall, Requests } from './channel-call.ts';
+import { parseEncoding } from './grpc-compression.ts';
+import { encodeFrame, writeFrame } from './grpc-frame.ts';
+import { httpStatusError, readStatus } from './grpc-headers.ts';
+import { IncomingFrames } from './incoming-frames.ts';
+
+/** Encoder and decoder of a call's messages. */
+export interface CallCodec<I, O> {
+  encode(message: I): readonly Uint8Array[];
+  decode(payload: Buffer): O;
+}
+
+export interface OutgoingCallOptions {
+  readonly maxReceiveMessageBytes: number;
+  /** Time in milliseconds, comparable with `Date.now()`. */
+  readonly deadlineMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly channel: ChannelHealth;
+}
+
+/** The part of a channel that its calls use. */
+export interface ChannelHealth {
+  readonly isGone: boolean;
+  /** Returns the error for a call whose connection was lost. */
+  unavailable(): GitalyError;
+  /** Records that data arrived, which shows that the peer is alive. */
+  noteReceived(): void;
+}
+
+const MAX_TIMER_MS = 2_147_483_647;
+const {
+  NGHTTP2_CANCEL,
+  NGHTTP2_ENHANCE_YOUR_CALM,
+  NGHTTP2_FLOW_CONTROL_ERROR,
+  NGHTTP2_INADEQUATE_SECURITY,
+  NGHTTP2_NO_ERROR,
+  NGHTTP2_REFUSED_STREAM,
+} = constants;
+
+/** The client's side of one RPC, from its headers to the status. */
+export class OutgoingCall<I, O> implements ChannelCall<O> {
+  readonly #codec: CallCodec<I, O>;
+  readonly #options: OutgoingCallOptions;
+  #stream: ClientHttp2Stream | undefined;
+  #incoming: IncomingFrames | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #onSignal: (() => void) | undefined;
+  #headers: Metadata | undefined;
+  #trailers: Metadata | undefined;
+  readonly #headersWaiter = new LazyPromise<Metadata>();
+  readonly #trailersWaiter = new LazyPromise<Metadata>();
+  /** The final status, an error or `OK`; undefined while it is unknown. */
+  #status: GitalyError | 'OK' | undefined;
+  /** Set while the sending side waits for space. */
+  #onDrain: (() => void) | undefined;
+  #requests: Iterator<I> | AsyncIterator<I> | undefined;
+
+  constructor(codec: CallCodec<I, O>, options: OutgoingCallOptions) {
+    this.#codec = codec;
+    this.#options = options;
+    const { signal, deadlineMs } = options;
+    if (signal?.aborted) {
+      this.cancel(cancellation(signal));
+    } else if (deadlineMs !== undefined && deadlineMs <= Date.now()) {
+      this.cancel(deadlineExceeded());
+    } else {
+      if (signal !== undefined) {
+        this.#onSignal = () => this.cancel(cancellation(signal));
+        signal.addEventListener('abort', this.#onSignal, { once: true });
+      }
+      if (deadlineMs !== undefined) this.#watchDeadline(deadlineMs);
+    }
+  }
+
+  get headers(): Promise<Metadata> {
+    return this.#headersWaiter.promise;
+  }
+
+  get trailers(): Promise<Metadata> {
+    return this.#trailersWaiter.promise;
+  }
+
+  get isOver(): boolean {
+    return this.#status !== undefined;
+  }
+
+  /** Attaches the stream, whose headers are being sent, and begins to send requests. */
+  start(stream: ClientHttp2Stream, requests: Requests<I>): void {
+    this.#stream = stream;
+    stream.on('response', (headers, _flags, rawHeaders) => this.#onHeaders(headers, rawHeaders));
+    stream.on('trailers', (_headers, _flags, rawHeaders) => {
+      this.#trailers = Metadata.fromWire(rawHeaders);
+    });
+    // before the frames' own listener: the status says what an early end means
+    stream.on('end', () => this.#onEnd());
+    this.#incoming = new IncomingFrames(stream, this.#options.maxReceiveMessageBytes);
+    stream.on('close', () => this.#onClose());
+    stream.on('error', ignore); // `close` reports it
+    if (Array.isArray(requests) && requests.length === 1) {
+      this.#sendOnly(requests[0]);
+    } else {
+      void this.#sendAll(requests);
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<O, void, undefined> {
+    return {
+      next: () => this.#next(),
+      return: async () => {
+        this.cancel();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  cancel(reason: GitalyError = cancelled()): void {
+    if (this.#status !== undefined) return;
+    this.#settle(reason);
+    this.#incoming?.abort(reason);
+    this.#stream?.close(NGHTTP2_CANCEL);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cancel();
+  }
+
+  async #next(): Promise<IteratorResult<O, void>> {
+    try {
+      const payload = await this.#incoming?.next();
+      if (payload !== undefined) return { done: false, value: this.#decode(payload) };
+    } catch (error) {
+      // a message that we refuse; otherwise the call has ended already
+      if (error instanceof GitalyError) this.cancel(error);
+      throw error;
+    }
+    await this.trailers;
+    if (this.#status instanceof GitalyError) throw this.#status;
+    return { done: true, value: undefined };
+  }
+
+  #decode(payload: Buffer): O {
+    try {
+      return this.#codec.decode(payload);
+    } catch (cause) {
+      throw new GitalyError(
+        'INTERNAL',
+        `grpc: failed to unmarshal the received message: ${messageOf(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  #watchDeadline(deadlineMs: number): void {
+    const remainingMs = deadlineMs - Date.now();
+    if (remainingMs <= MAX_TIMER_MS)
+      this.#timer = setTimeout(() => this.cancel(deadlineExceeded()), Math.max(remainingMs, 0));
+  }
+
+  #sendOnly(request: I): void {
+    try {
+      const frame = encodeFrame(this.#codec.encode(request));
+      const [first] = frame;
+      if (frame.length === 1) {
+        this.#stream?.end(first);
+        return;
+      }
+      if (this.#stream !== undefined) writeFrame(this.#stream, frame);
+      this.#stream?.end();
+    } catch (error) {
+      this.cancel(sendFailure(error));
+    }
+  }
+
+  async #sendAll(requests: Requests<I>): Promise<void> {
+    const iterator =
+      Symbol.asyncIterator in requests ? requests[Symbol.asyncIterator]() : requests[Symbol.iterator]();
+    this.#requests = iterator;
+    try {
+      for (;;) {
+        const { done, value } = await iterator.next();
+        const stream = this.#stream;
+        if (stream === undefined || stream.closed || stream.destroyed || this.#status !== undefined) break;
+        if (done) {
+          stream.end();
+          return;
+        }
+        if (!writeFrame(stream, encodeFrame(this.#codec.encode(value)))) await this.#drained(stream);
+      }
+      await iterator.return?.();
+    } catch (error) {
+      this.cancel(sendFailure(error));
+    }
+  }
+
+  #drained(stream: ClientHttp2Stream): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onDrain = resolve;
+      stream.once('drain', resolve);
+    });
+  }
+
+  #onHeaders(headers: IncomingHttpHeaders & { ':status'?: number | undefined }, rawHeaders: string[]): void {
+    this.#options.channel.noteReceived();
+    this.#headers = Metadata.fromWire(rawHeaders);
+    if (headers[GRPC_STATUS] !== undefined) {
+      // trailers-only; the status applies even with another HTTP status
+      this.#trailers = this.#headers;
+    } else {
+      const refusal = refusalOf(headers);
+      if (refusal !== undefined) {
+        this.cancel(refusal);
+        return;
+      }
+    }
+    this.#headersWaiter.resolve(this.#headers);
+    const encoding = parseEncoding(this.#headers.get(GRPC_ENCODING));
+    if (encoding === undefined) {
+      const named = this.#headers.get(GRPC_ENCODING);
+      const text = `grpc: Decompressor is not installed for grpc-encoding "${named}"`;
+      this.cancel(new GitalyError('INTERNAL', text));
+    } else if (this.#incoming !== undefined) {
+      this.#incoming.encoding = encoding;
+    }
+  }
+
+  /** Handles the end of the messages, after all were passed on. */
+  #onEnd(): void {
+    if (this.#status !== undefined) return;
+    this.#options.channel.noteReceived();
+    this.#settle(this.#closeReason());
+    // The server may respond before it has read everything; the rest is not sent.
+    if (this.#stream !== undefined && !this.#stream.writableEnded) this.#stream.close(NGHTTP2_NO_ERROR);
+  }
+
+  #onClose(): void {
+    if (this.#status === undefined) this.#settle(this.#closeReason());
+  }
+
+  /** Returns the error of a stream that was interrupted. */
+  #closeReason(): GitalyError | undefined {
+    if (this.#trailers !== undefined) return readStatus(this.#trailers, withoutTrailers);
+    if (this.#options.channel.isGone) return this.#options.channel.unavailable();
+    const code = this.#stream?.rstCode ?? NGHTTP2_NO_ERROR;
+    if (code === NGHTTP2_NO_ERROR) return withoutTrailers();
+    if (code === NGHTTP2_CANCEL && (this.#options.deadlineMs ?? Number.POSITIVE_INFINITY) <= Date.now())
+      return deadlineExceeded();
+    return resetError(code);
+  }
+
+  /** Sets the final status once. */
+  #settle(status: GitalyError | undefined): void {
+    this.#status = status ?? 'OK';
+    clearTimeout(this.#timer);
+    if (this.#onSignal !== undefined) this.#options.signal?.removeEventListener('abort', this.#onSignal);
+    this.#onDrain?.();
+    this.#headersWaiter.resolve(this.#headers ?? Metadata.from());
+    this.#trailersWaiter.resolve(this.#trailers ?? Metadata.from());
+    if (status !== undefined) this.#incoming?.fail(status);
+    if (this.#requests !== undefined) void release(this.#requests);
+  }
+}
+
+/** A promise that is created on first use. */
+class LazyPromise<T> {
+  #value: { readonly of: T } | undefined;
+  #promise: Promise<T> | undefined;
+  #resolve: ((value: T) => void) | undefined;
+
+  get promise(): Promise<T> {
+    if (this.#promise === undefined) {
+      const { promise, resolve } = Promise.withResolvers<T>();
+      this.#promise = promise;
+      this.#resolve = resolve;
+      if (this.#value !== undefined) resolve(this.#value.of);
+    }
+    return this.#promise;
+  }
+
+  /** Resolves the promise; only the first value is used. */
+  resolve(value: T): void {
+    if (this.#value !== undefined) return;
+    this.#value = { of: value };
+    this.#resolve?.(value);
+  }
+}
+
+/** Tells a source of requests to stop. A source that is waiting stops when its wait ends. */
+async function release(requests: Iterator<unknown> | AsyncIterator<unknown>): Promise<void> {
+  try {
+    await requests.return?.();
+  } catch {
+    // the call has its status already; a source that fails to clean up cannot change it
+  }
+}
+
+function withoutTrailers(): GitalyError {
+  return new GitalyError('INTERNAL', 'server closed the stream without sending trailers');
+}
+
+function cancelled(): GitalyError {
+  return new GitalyError('CANCELLED', 'context canceled');
+}
+
+function deadlineExceeded(): GitalyError {
+  return new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded');
+}
+
+function cancellation(signal: AbortSignal): GitalyError {
+  return signal.reason instanceof GitalyError ? signal.reason : cancelled();
+}
+
+function sendFailure(error: unknown): GitalyError {
+  return error instanceof GitalyError
+    ? error
+    : new GitalyError('INTERNAL', messageOf(error), { cause: error });
+}
+
+/** Returns the error for a response that is not gRPC; texts of grpc-go. */
+function refusalOf(
+  headers: IncomingHttpHeaders & { ':status'?: number | undefined },
+): GitalyError | undefined {
+  const status = headers[':status'] ?? 0;
+  const type = headers['content-type'] ?? '';
+  if (status !== 200) return httpStatusError(status);
+  if (/^application\/grpc(?:[+;]|$)/.test(type)) return undefined;
+  return new GitalyError('UNKNOWN', `transport: received unexpected content-type ${JSON.stringify(type)}`);
+}
+
+/** RFC 9113, section 7, in the order of the codes. */
+const RESET_NAMES = [
+  'NO_ERROR',
+  'PROTOCOL_ERROR',
+  'INTERNAL_ERROR',
+  'FLOW_CONTROL_ERROR',
+  'SETTINGS_TIMEOUT',
+  'STREAM_CLOSED',
+  'FRAME_SIZE_ERROR',
+  'REFUSED_STREAM',
+  'CANCEL',
+  'COMPRESSION_ERROR',
+  'CONNECT_ERROR',
+  'ENHANCE_YOUR_CALM',
+  'INADEQUATE_SECURITY',
+  'HTTP_1_1_REQUIRED',
+];
+
+/** Returns the error for a RST_STREAM, after gRPC's table; text of grpc-go. */
+function resetError(code: number): GitalyError {
+  const text = `stream terminated by RST_STREAM with error code: ${RESET_NAMES[code] ?? code}`;
+  switch (code) {
+    case NGHTTP2_REFUSED_STREAM:
+      return new GitalyError('UNAVAILABLE', text, { metadata: { unprocessed: true } });
+    case NGHTTP2_CANCEL:
+      return new GitalyError('CANCELLED', text);
+    case NGHTTP2_ENHANCE_YOUR_CALM:
+    case NGHTTP2_FLOW_CONTROL_ERROR:
+      return new GitalyError('RESOURCE_EXHAUSTED', text);
+    case NGHTTP2_INADEQUATE_SECURITY:
+      return new GitalyError('PERMISSION_DENIED', text);
+    default:
+      return new GitalyError('INTERNAL', text);
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,83 @@
+import { Duplex } from 'node:stream';
+import { findAuthority, replaceAuthority } from './find-authority.ts';
+import { FRAME_TYPE, FrameScanner, headerBlock } from './frame-scanner.ts';
+
+type Done = (error?: Error | null) => void;
+
+const PREFACE_BYTES = 24;
+
+/**
+ * A connection of which `node:http2` reads requests with any `:authority`. nghttp2 resets a request
+ * whose authority is no host name; grpc-go up to 1.48 sends the path of the Unix socket in it. The
+ * value is used nowhere, so each one is replaced by a host name before the bytes are parsed.
+ *
+ * Bytes pass through JavaScript in both directions, at almost twice the cost of a socket that
+ * `node:http2` reads itself.
+ */
+export class AuthorityRewriter extends Duplex {
+  readonly #connection: Duplex;
+  readonly #scanner = new FrameScanner();
+  #prefaceBytesLeft = PREFACE_BYTES;
+  /** Set when the frames make no sense: what follows is passed on for the parser to refuse. */
+  #isLost = false;
+
+  constructor(connection: Duplex) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#connection = connection;
+    this.on('error', () => {}); // the session reports it
+    connection.on('data', (chunk: Buffer) => this.#take(chunk));
+    connection.on('end', () => this.push(null));
+    connection.on('error', (error) => this.destroy(error));
+    connection.on('close', () => this.destroy());
+  }
+
+  override _read(): void {
+    this.#connection.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.#connection.write(chunk, done);
+  }
+
+  override _writev(items: { chunk: Buffer }[], done: Done): void {
+    this.#connection.cork();
+    for (const [index, { chunk }] of items.entries())
+      this.#connection.write(chunk, index === items.length - 1 ? done : undefined);
+    this.#connection.uncork();
+  }
+
+  override _final(done: Done): void {
+    this.#connection.end(done);
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    this.#connection.destroy(error ?? undefined);
+    done(error);
+  }
+
+  #take(chunk: Buffer): void {
+    const preface = chunk.subarray(0, this.#prefaceBytesLeft);
+    this.#prefaceBytesLeft -= preface.length;
+    const isTaken = [preface, ...this.#rewritten(chunk.subarray(preface.length))]
+      .filter((piece) => piece.length > 0)
+      .map((piece) => this.push(piece));
+    if (isTaken.includes(false)) this.#connection.pause();
+  }
+
+  #rewritten(bytes: Buffer): Buffer[] {
+    if (this.#isLost || bytes.length === 0) return [bytes];
+    const waiting = this.#scanner.pending;
+    try {
+      return this.#scanner.add(bytes).map((frame) => {
+        if (frame.type !== FRAME_TYPE.headers) return frame.bytes;
+        const block = headerBlock(frame);
+        const authority = findAuthority(block);
+        if (authority !== undefined) replaceAuthority(block, authority);
+        return frame.bytes;
+      });
+    } catch {
+      this.#isLost = true;
+      return [waiting, bytes];
+    }
+  }
+}

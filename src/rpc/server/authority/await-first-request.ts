@@ -1,0 +1,154 @@
+import { getPackedSettings } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { readUpTo } from '#rpc/common/read-up-to';
+import { SERVER_SETTINGS } from '../server-settings.ts';
+import { AuthorityRewriter } from './authority-rewriter.ts';
+import { findAuthority, isLocalhost } from './find-authority.ts';
+import {
+  ACK,
+  FRAME_HEADER_BYTES,
+  FRAME_TYPE,
+  FrameScanner,
+  type Http2Frame,
+  headerBlock,
+} from './frame-scanner.ts';
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+/**
+ * Bytes and pings of a client before its first request and its acknowledgement; one that sends more
+ * is passed on. The longest headers fit, and the data that the first window allows.
+ */
+const MAX_KEPT_BYTES = 256 * 1024;
+const MAX_PINGS = 1000;
+
+export interface FirstRequestOptions {
+  /** Ends the wait for the preface and the settings of the client, and for its acknowledgement. */
+  readonly signal: AbortSignal;
+  /** Called after that: from then on the connection may be idle as long as it likes. */
+  onHandshake(): void;
+}
+
+/**
+ * Waits for the first request of a connection over a Unix socket, and returns what `node:http2` is
+ * to read: the connection itself if the request names `localhost`, otherwise an
+ * {@link AuthorityRewriter} on top. Most clients send nothing before they have our settings, so
+ * these are sent here; `node:http2` sends them again, and the client's first acknowledgement is
+ * dropped. All other bytes are put back.
+ *
+ * @returns the connection itself too for a client that sends something else first: `node:http2`
+ *   decides on it. undefined if the connection has ended.
+ * @throws the error of the connection; the abort reason.
+ */
+export async function awaitFirstRequest(
+  connection: Duplex,
+  { signal, onHandshake }: FirstRequestOptions,
+): Promise<Duplex | undefined> {
+  let hasPreface = false;
+  await readUpTo(connection, PREFACE.length, {
+    signal,
+    isTaken: (start) => {
+      hasPreface = start.equals(PREFACE);
+      return hasPreface;
+    },
+  });
+  if (!hasPreface) return connection;
+  const client = new WaitingClient(connection);
+  connection.write(frame(FRAME_TYPE.settings, 0, getPackedSettings(SERVER_SETTINGS)));
+  while (!client.isDecided) {
+    const chunk = await nextChunk(connection, client.hasShakenHands ? undefined : signal);
+    if (chunk === undefined) return undefined;
+    client.take(chunk);
+    if (client.hasShakenHands) onHandshake();
+  }
+  return connection.readableEnded ? undefined : client.passOn();
+}
+
+/** A client that has not sent a whole request yet, with the bytes that it has sent. */
+class WaitingClient {
+  readonly #connection: Duplex;
+  readonly #scanner = new FrameScanner();
+  readonly #kept: Buffer[] = [];
+  #keptBytes = 0;
+  #pings = 0;
+  #isAcknowledged = false;
+  #hasRequest = false;
+  #needsRewriter = false;
+  /** Set for a client that is left to `node:http2`. */
+  #isUnusual = false;
+  #hasSettings = false;
+
+  constructor(connection: Duplex) {
+    this.#connection = connection;
+  }
+
+  /** True if the client has sent its settings and has acknowledged ours. */
+  get hasShakenHands(): boolean {
+    return this.#hasSettings && this.#isAcknowledged;
+  }
+
+  get isDecided(): boolean {
+    return this.#isUnusual || (this.#hasRequest && this.#isAcknowledged);
+  }
+
+  take(chunk: Buffer): void {
+    const waiting = this.#scanner.pending;
+    try {
+      for (const each of this.#scanner.add(chunk)) this.#takeFrame(each);
+    } catch {
+      this.#keep(waiting, chunk);
+      this.#isUnusual = true;
+    }
+    if (this.#keptBytes > MAX_KEPT_BYTES || this.#pings > MAX_PINGS) this.#isUnusual = true;
+  }
+
+  /** Puts back what was kept and returns what is to be read instead of the connection. */
+  passOn(): Duplex {
+    this.#connection.unshift(Buffer.concat([PREFACE, ...this.#kept, this.#scanner.pending]));
+    return this.#needsRewriter ? new AuthorityRewriter(this.#connection) : this.#connection;
+  }
+
+  #takeFrame(each: Http2Frame): void {
+    const { type, flags, bytes } = each;
+    const isAcknowledgement = (flags & ACK) !== 0;
+    if (type === FRAME_TYPE.settings && isAcknowledgement && !this.#isAcknowledged) {
+      this.#isAcknowledged = true;
+      return;
+    }
+    if (type === FRAME_TYPE.ping && !isAcknowledgement) {
+      this.#pings++;
+      this.#connection.write(frame(FRAME_TYPE.ping, ACK, bytes.subarray(FRAME_HEADER_BYTES)));
+      return;
+    }
+    if (type === FRAME_TYPE.settings) this.#hasSettings = true;
+    if (type === FRAME_TYPE.headers && !this.#hasRequest) {
+      this.#hasRequest = true;
+      const block = headerBlock(each);
+      const authority = findAuthority(block);
+      this.#needsRewriter = authority !== undefined && !isLocalhost(block, authority);
+    }
+    this.#keep(bytes);
+  }
+
+  #keep(...pieces: readonly Buffer[]): void {
+    for (const piece of pieces) {
+      this.#kept.push(piece);
+      this.#keptBytes += piece.length;
+    }
+  }
+}
+
+/** Reads whatever is there, at least a byte. Returns undefined at the end. */
+async function nextChunk(connection: Duplex, signal: AbortSignal | undefined): Promise<Buffer | undefined> {
+  const first = await readUpTo(connection, 1, signal === undefined ? {} : { signal });
+  if (first.length === 0) return undefined;
+  const rest: Buffer | null = connection.readableLength > 0 ? connection.read() : null;
+  return rest === null ? first : Buffer.concat([first, rest]);
+}
+
+function frame(type: number, flags: number, payload: Uint8Array): Buffer {
+  const header = Buffer.alloc(FRAME_HEADER_BYTES);
+  header.writeUIntBE(payload.length, 0, 3);
+  header.writeUInt8(type, 3);
+  header.writeUInt8(flags, 4);
+  return Buffer.concat([header, payload]);
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:http2';
+import { duplexPair } from 'node:stream';
+import { test } from 'node:test';
+import { findAuthority, isLocalhost, replaceAuthority } from './find-authority.ts';
+import { FRAME_TYPE, FrameScanner, headerBlock } from './frame-scanner.ts';
+
+const PREFACE_BYTES = 24;
+
+/** Returns the first block of headers that Node's client sends. */
+async function blockOf(headers: Record<string, string>): Promise<Buffer> {
+  const [near, far] = duplexPair();
+  const session = connect('http://localhost', { createConnection: () => near });
+  session.on('error', () => {});
+  session.request({ ':method': 'POST', ':path': '/gitaly.X/Y', ...headers }).on('error', () => {});
+  const scanner = new FrameScanner();
+  let toSkip = PREFACE_BYTES;
+  for await (const chunk of far) {
+    const bytes: Buffer = chunk;
+    const rest = bytes.subarray(toSkip);
+    toSkip = Math.max(0, toSkip - bytes.length);
+    for (const frame of scanner.add(rest)) {
+      if (frame.type !== FRAME_TYPE.headers) continue;
+      session.destroy();
+      return headerBlock(frame);
+    }
+  }
+  return assert.fail('no headers');
+}
+
+for (const authority of [
+  'localhost',
+  'localhost:8075',
+  'localhost/x',
+  'localhosts',
+  'unix:/var/run/gitaly.socket',
+  '/tmp/a b',
+  '~~~~~~~~',
+  'x'.repeat(300),
+]) {
+  test(`the authority ${JSON.stringify(authority.slice(0, 40))} is found and replaced in place`, async () => {
+    const block = await blockOf({
+      ':authority': authority,
+      'x-first': 'value',
+      'content-type': 'application/grpc',
+    });
+    const { length } = block;
+
+    const found = findAuthority(block);
+
+    assert.ok(found !== undefined);
+    assert.equal(isLocalhost(block, found), /^localhost(?::\d+)?$/.test(authority));
+    if (!found.isHuffman) assert.equal(block.toString('latin1', found.valueStart, found.valueEnd), authority);
+    replaceAuthority(block, found);
+    const replaced = findAuthority(block);
+    assert.equal(replaced?.isHuffman, false);
+    assert.match(block.toString('latin1', replaced?.valueStart, replaced?.valueEnd), /^x+$/);
+    assert.equal(block.length, length);
+  });
+}
+
+test('blocks without a literal authority, and those that make no sense, have none', () => {
+  for (const hex of [
+    '',
+    '82',
+    '81',
+    '828684be',
+    '41',
+    '4185',
+    '7fffffffffff',
+    '41ffffffffffff',
+    '3fe11f82',
+    '0000',
+  ]) {
+    assert.equal(findAuthority(Buffer.from(hex, 'hex')), undefined, hex);
+  }
+});
+
+test('a change of the table and headers with names of their own stand before it', () => {
+  const block = Buffer.concat([
+    Buffer.from('3fe11f', 'hex'),
+    Buffer.from([0x40, 1, 'a'.charCodeAt(0), 1, 'b'.charCodeAt(0)]),
+    Buffer.from([0x10, 1, 'c'.charCodeAt(0), 0]),
+    Buffer.from([0x01, 2]),
+    Buffer.from('/x'),
+  ]);
+
+  const found = findAuthority(block);
+
+  assert.equal(found && block.toString('latin1', found.valueStart, found.valueEnd), '/x');
+});

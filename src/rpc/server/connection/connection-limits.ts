@@ -1,0 +1,76 @@
+/**
+ * Limits of connections. Those of HTTP/2 streams and messages are in
+ * `rpc/common/grpc/http2-limits`, those of multiplexed ones in `rpc/common/yamux/settings`. Floods
+ * that are not listed here (settings, continuations, empty or invalid frames, unread responses)
+ * end at the defaults of Node's HTTP/2, as `test/floods` shows. The number of connections is
+ * unlimited, as in Gitaly: an idle one costs 5 KB before and 14 KB after its HTTP/2 handshake.
+ */
+
+/**
+ * Time limit for each step of a new connection: TLS, the first eleven bytes and the multiplexer,
+ * the HTTP/2 preface. grpc-go's value.
+ */
+export const HANDSHAKE_TIMEOUT_MS = 120_000;
+
+/**
+ * Limit of connections that wait to be accepted; the system's own limit is usually lower or equal.
+ */
+export const ACCEPT_BACKLOG = 4096;
+
+/**
+ * Limit of consecutive pings that arrive too early, before the client is disconnected. grpc-go's
+ * value.
+ */
+export const MAX_PING_STRIKES = 2;
+
+/**
+ * Limit of stream resets by a client: a burst of this many, and this many per second in the long
+ * run. Each reset call may have started a git process, so a flood of resets is an attack; a batch
+ * of cancelled calls is not.
+ */
+export const STREAM_RESET_BURST = 5000;
+export const STREAM_RESET_RATE = 500;
+
+/** TLS handshakes that may begin in one turn of the event loop: one takes up to six milliseconds. */
+export const HANDSHAKES_PER_TURN = 2;
+
+/** Calls that may start in one turn of the event loop: each takes some tenth of a millisecond. */
+export const CALLS_PER_TURN = 32;
+
+/**
+ * Memory for messages that have not been read yet: those that have arrived in part, and those that
+ * wait to be decoded. Streams below 64 KiB are not counted. Clients send large contents in messages
+ * of 128 KiB, so no client needs this many of the largest messages at once.
+ */
+export const MAX_HELD_BYTES_PER_CONNECTION = 64 << 20;
+export const MAX_HELD_BYTES = 256 << 20;
+
+/**
+ * Elements of lists, and messages in messages, in one request: all object ids that fit into 4 MiB.
+ * Two bytes may be an element, and become an object of a hundred bytes.
+ */
+export const MAX_REQUEST_ELEMENTS = 131_072;
+/** Memory for an element, decoded. */
+export const ELEMENT_BYTES = 128;
+/** From this size on, the elements of a message are counted, and it is decoded in its turn. */
+export const LARGE_REQUEST_BYTES = 16_384;
+/** Memory for large requests from their decoding to the end of their call. Others wait. */
+export const MAX_WORK_BYTES = 32 << 20;
+
+/**
+ * Messages decompressed at once. Each takes a thread of Node's pool (of four), and up to the size
+ * of a message in memory.
+ */
+export const DECOMPRESSIONS_AT_ONCE = 2;
+
+/**
+ * Longest life of a connection after its last frame was queued: a client that does not read cannot
+ * keep it open.
+ */
+export const DRAIN_MS = 200;
+
+/**
+ * Time for which streams of a multiplexed connection may continue after the client closed its gRPC
+ * stream, to which all other streams belong.
+ */
+export const MULTIPLEXER_CLOSE_MS = 5000;

@@ -1,0 +1,297 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect as connectHttp2, performServerHandshake } from 'node:http2';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import type { Peer } from '../handler.ts';
+import { type ListenAddress, Listener, type ListenerOptions } from './listener.ts';
+import { createServerTls, type ServerCertificate } from './tls-certificate.ts';
+
+const FIXTURES = join(import.meta.dirname, '../../../testkit/fixtures');
+const CERTIFICATE: ServerCertificate = {
+  certificate: readFileSync(join(FIXTURES, 'tls-certificate.pem')),
+  key: readFileSync(join(FIXTURES, 'tls-key.pem')),
+};
+
+function temporaryDirectory(context: TestContext): string {
+  const directory = makeScratchDirectory('listener');
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Starts a listener that sends its name to each connection. */
+async function listen(
+  context: TestContext,
+  target: ListenAddress,
+  options: Partial<ListenerOptions> = {},
+): Promise<Listener> {
+  const listener = await Listener.listen(target, {
+    onConnection: (connection) => {
+      connection.on('error', () => {});
+      connection.end(`from ${target.transport}`);
+    },
+    ...options,
+  });
+  context.after(() => listener.destroy());
+  return listener;
+}
+
+function portOf(listener: Listener): number {
+  return Number(listener.address.split(':').at(-1));
+}
+
+for (const transport of ['unix', 'internal'] as const) {
+  test(`a ${transport} listener accepts at its path and removes the file at its end`, async (context) => {
+    const directory = temporaryDirectory(context);
+    const path = join(directory, 'socket');
+    const accepted: Peer['transport'][] = [];
+
+    const listener = await listen(context, { transport, path }, { onAccept: (type) => accepted.push(type) });
+
+    assert.equal(listener.address, path);
+    assert.deepEqual(readdirSync(directory), ['socket']);
+    assert.equal(await text(connect(path)), `from ${transport}`);
+    await listener.stop();
+    assert.deepEqual(readdirSync(directory), []);
+    assert.deepEqual(accepted, [transport]);
+  });
+}
+
+for (const host of ['127.0.0.1', '']) {
+  test(`a tcp listener on ${JSON.stringify(host)} reports its port and its clients`, async (context) => {
+    const peers: Omit<Peer, 'backchannelId'>[] = [];
+    const onConnection = (connection: Duplex, peer: Omit<Peer, 'backchannelId'>) => {
+      peers.push(peer);
+      connection.end();
+    };
+    const listener = await listen(context, { transport: 'tcp', host, port: 0 }, { onConnection });
+
+    const socket = connect(portOf(listener), '127.0.0.1');
+    await once(socket, 'connect');
+    const { localPort } = socket;
+    await text(socket);
+
+    assert.match(
+      listener.address,
+      host === '' ? /^(\[::\]|0\.0\.0\.0):[1-9]\d*$/ : /^127\.0\.0\.1:[1-9]\d*$/,
+    );
+    assert.deepEqual(peers, [{ transport: 'tcp', address: `127.0.0.1:${localPort}` }]);
+  });
+}
+
+test('stop closes the listening socket and leaves the open connections', async (context) => {
+  const path = join(temporaryDirectory(context), 'socket');
+  let ours: Duplex | undefined;
+  const onConnection = (connection: Duplex) => {
+    ours = connection;
+  };
+  const listener = await listen(context, { transport: 'unix', path }, { onConnection });
+  const socket = connect(path);
+  await once(socket, 'connect');
+  while (ours === undefined) await new Promise(setImmediate);
+
+  await listener.stop();
+  await listener.stop();
+  ours.end('still here');
+
+  assert.equal(await text(socket), 'still here');
+  await assert.rejects(once(connect(path), 'connect'), { code: 'ENOENT' });
+});
+
+test('destroy closes the open connections', async (context) => {
+  const path = join(temporaryDirectory(context), 'socket');
+  const listener = await listen(context, { transport: 'unix', path }, { onConnection: () => {} });
+  const socket = connect(path);
+  await once(socket, 'connect');
+  const closed = once(socket, 'close');
+  while (listener.connectionCount === 0) await new Promise(setImmediate);
+
+  await listener.destroy();
+
+  await closed;
+  assert.equal(listener.connectionCount, 0);
+});
+
+test('the socket file of a dead process is replaced', async (context) => {
+  const directory = temporaryDirectory(context);
+  const path = join(directory, 'socket');
+  // Simulates a killed process: a bound file without a listener. A rename hides it from the
+  // runtime's clean-up.
+  const dead = createServer().listen(join(directory, 'hidden'));
+  await once(dead, 'listening');
+  renameSync(join(directory, 'hidden'), path);
+  await new Promise((resolve) => dead.close(resolve));
+  assert.equal(existsSync(path), true);
+
+  await listen(context, { transport: 'unix', path });
+
+  assert.equal(await text(connect(path)), 'from unix');
+});
+
+test('a socket with a listener is left unchanged', async (context) => {
+  const path = join(temporaryDirectory(context), 'socket');
+  await listen(context, { transport: 'unix', path });
+
+  await assert.rejects(listen(context, { transport: 'unix', path }), {
+    code: 'INTERNAL',
+    message: `listen unix ${path}: bind: address already in use`,
+  });
+  assert.equal(await text(connect(path)), 'from unix');
+});
+
+test('an old listener does not remove the file of a newer one', async (context) => {
+  const directory = temporaryDirectory(context);
+  const path = join(directory, 'socket');
+  const old = await listen(context, { transport: 'unix', path });
+  rmSync(path);
+  await listen(context, { transport: 'internal', path });
+
+  await old.stop();
+
+  assert.equal(await text(connect(path)), 'from internal');
+});
+
+for (const { name, path, message } of [
+  { name: 'a file that is no socket', path: 'file', message: 'address already in use' },
+  { name: 'a symbolic link', path: 'link', message: 'address already in use' },
+  { name: 'a directory that does not exist', path: 'no/such', message: 'no such file or directory' },
+  { name: 'a path that is too long', path: 'x'.repeat(100), message: 'invalid argument' },
+]) {
+  test(`listening at ${name} fails and changes nothing`, async (context) => {
+    const directory = temporaryDirectory(context);
+    writeFileSync(join(directory, 'file'), 'precious');
+    symlinkSync('file', join(directory, 'link'));
+
+    await assert.rejects(listen(context, { transport: 'unix', path: join(directory, path) }), {
+      message: `listen unix ${join(directory, path)}: bind: ${message}`,
+    });
+    assert.deepEqual(readdirSync(directory).sort(), ['file', 'link']);
+    assert.equal(readFileSync(join(directory, 'file'), 'utf8'), 'precious');
+  });
+}
+
+test('a port in use is an error with its address', async (context) => {
+  const first = await listen(context, { transport: 'tcp', host: '127.0.0.1', port: 0 });
+
+  await assert.rejects(listen(context, { transport: 'tcp', host: '127.0.0.1', port: portOf(first) }), {
+    message: `listen tcp ${first.address}: bind: address already in use`,
+  });
+});
+
+for (const { name, protocols } of [
+  { name: 'without ALPN', protocols: undefined },
+  { name: 'with ALPN h2', protocols: ['http/1.1', 'h2'] },
+]) {
+  test(`a TLS client ${name} is served`, async (context) => {
+    const target = {
+      transport: 'tls',
+      host: '127.0.0.1',
+      port: 0,
+      tls: createServerTls(CERTIFICATE),
+    } as const;
+    const accepted: string[] = [];
+    const listener = await listen(context, target, { onAccept: (type) => accepted.push(type) });
+
+    const socket = await secured(context, listener, { ...(protocols && { ALPNProtocols: protocols }) });
+
+    assert.equal(await text(socket), 'from tls');
+    assert.equal(socket.alpnProtocol, protocols === undefined ? false : 'h2');
+    assert.deepEqual(accepted, ['tls']);
+  });
+}
+
+test('TLS below the configured version is refused', async (context) => {
+  const tls = createServerTls({ ...CERTIFICATE, minVersion: 'TLSv1.3' });
+  const listener = await listen(context, { transport: 'tls', host: '127.0.0.1', port: 0, tls });
+
+  await assert.rejects(secured(context, listener, { maxVersion: 'TLSv1.2' }));
+  assert.equal((await secured(context, listener, {})).getProtocol(), 'TLSv1.3');
+});
+
+test('a client that does not finish the TLS handshake is disconnected', async (context) => {
+  const tls = createServerTls(CERTIFICATE);
+  const target = { transport: 'tls', host: '127.0.0.1', port: 0, tls } as const;
+  let wasServed = false;
+  const onConnection = () => {
+    wasServed = true;
+  };
+  const listener = await listen(context, target, { tlsHandshakeTimeoutMs: 20, onConnection });
+
+  const silent = connect(portOf(listener), '127.0.0.1');
+  await once(silent, 'close');
+  const loud = connect(portOf(listener), '127.0.0.1', () => loud.end('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'));
+  loud.on('error', () => {}).resume();
+  await once(loud, 'close');
+
+  assert.equal(wasServed, false);
+  while (listener.connectionCount > 0) await new Promise(setImmediate);
+});
+
+test('new connections use a renewed certificate', async (context) => {
+  const tls = createServerTls({ ...CERTIFICATE, minVersion: 'TLSv1.3' });
+  const listener = await listen(context, { transport: 'tls', host: '127.0.0.1', port: 0, tls });
+
+  listener.renewTls(createServerTls(CERTIFICATE));
+
+  assert.equal((await secured(context, listener, { maxVersion: 'TLSv1.2' })).getProtocol(), 'TLSv1.2');
+});
+
+for (const [name, certificate] of [
+  ['no PEM', { certificate: 'not a certificate', key: CERTIFICATE.key }],
+  ['an empty key', { certificate: CERTIFICATE.certificate, key: 'not a key' }],
+] as const) {
+  test(`a certificate with ${name} is an error before the server listens`, () => {
+    assert.throws(() => createServerTls(certificate), {
+      code: 'INTERNAL',
+      message: /^error reading certificate and key paths: loading x509 keypair: /,
+    });
+  });
+}
+
+test('HTTP/2 runs on the connections of a TLS listener', async (context) => {
+  const tls = createServerTls(CERTIFICATE);
+  const onConnection = (connection: Duplex) => {
+    performServerHandshake(connection).on('stream', (stream) => stream.respond() ?? stream.end('hello'));
+  };
+  const listener = await listen(
+    context,
+    { transport: 'tls', host: '127.0.0.1', port: 0, tls },
+    { onConnection },
+  );
+  const session = connectHttp2(`https://localhost:${portOf(listener)}`, { rejectUnauthorized: false });
+
+  const answer = await text(session.request());
+  session.destroy();
+
+  assert.equal(answer, 'hello');
+});
+
+async function secured(
+  context: TestContext,
+  listener: Listener,
+  options: ConnectionOptions,
+): Promise<TLSSocket> {
+  const socket = connectTls({
+    port: portOf(listener),
+    host: '127.0.0.1',
+    rejectUnauthorized: false,
+    ...options,
+  });
+  context.after(() => socket.destroy());
+  await once(socket, 'secureConnect');
+  return socket;
+}

@@ -1,0 +1,174 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import {
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
+import { GitalyError } from '#base/gitaly-error';
+import { systemErrorText } from '#base/go/system-error';
+import type { Peer } from '../handler.ts';
+import { ACCEPT_BACKLOG, HANDSHAKE_TIMEOUT_MS } from './connection-limits.ts';
+import { TlsHandshakes } from './tls-handshakes.ts';
+import { placeSocketFile, type SocketFile } from './unix-socket-file.ts';
+
+/** An address to listen on. `internal` is a Unix socket for our own child processes. */
+export type ListenAddress =
+  | { readonly transport: 'unix' | 'internal'; readonly path: string }
+  | { readonly transport: 'tcp'; readonly host: string; readonly port: number }
+  | {
+      readonly transport: 'tls';
+      readonly host: string;
+      readonly port: number;
+      readonly tls: SecureContextOptions;
+    };
+
+export interface ListenerOptions {
+  /**
+   * Handles each connection, after the TLS handshake if there is one. It must listen for errors.
+   */
+  onConnection(connection: Duplex, peer: Omit<Peer, 'backchannelId'>): void;
+  /** Called at each accept, before any handshake: `gitaly_connections_total`. */
+  onAccept?(transport: Peer['transport']): void;
+  /** Called when a connection cannot be accepted (too many open files); the listener continues. */
+  onAcceptError?(error: Error, transport: Peer['transport']): void;
+  /** Default 120 s. */
+  readonly tlsHandshakeTimeoutMs?: number;
+}
+
+const ALPN_HTTP2 = 'h2';
+
+/** A listening socket with its connections. */
+export class Listener {
+  readonly transport: Peer['transport'];
+  readonly #server: Server;
+  readonly #options: ListenerOptions;
+  readonly #sockets = new Set<Socket>();
+  readonly #tls: TlsServer | undefined;
+  readonly #handshakes: TlsHandshakes;
+  #socketFile: SocketFile | undefined;
+  #address = '';
+
+  private constructor(target: ListenAddress, options: ListenerOptions) {
+    this.transport = target.transport;
+    this.#options = options;
+    this.#handshakes = new TlsHandshakes({
+      begin: (socket) => this.#tls?.emit('connection', socket),
+      timeoutMs: options.tlsHandshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+    });
+    this.#tls = target.transport === 'tls' ? this.#tlsServer(target.tls) : undefined;
+    // Small requests and responses must not wait for each other's ACKs.
+    this.#server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => this.#accept(socket));
+  }
+
+  /**
+   * Starts listening. Replaces a socket file left by a dead process.
+   * @throws {GitalyError} INTERNAL with Go's text: `listen unix /path: bind: address already in
+   *   use`
+   */
+  static async listen(target: ListenAddress, options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(target, options);
+    try {
+      await listener.#listen(target);
+    } catch (error) {
+      await listener.stop();
+      const where =
+        'path' in target ? `unix ${target.path}` : `tcp ${joinHostPort(target.host, target.port)}`;
+      throw new GitalyError('INTERNAL', `listen ${where}: bind: ${systemErrorText(error)}`, { cause: error });
+    }
+    listener.#server.on('error', (error) => options.onAcceptError?.(error, listener.transport));
+    return listener;
+  }
+
+  /** Address for clients: a path, or `host:port` with the real port. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Number of open connections, including those in a handshake. */
+  get connectionCount(): number {
+    return this.#sockets.size;
+  }
+
+  /** Uses another certificate for new connections. Does nothing on a listener without TLS. */
+  renewTls(tls: SecureContextOptions): void {
+    this.#tls?.setSecureContext(tls);
+  }
+
+  /**
+   * Stops accepting connections and removes the socket file. Open connections continue. It can be
+   * called again.
+   */
+  async stop(): Promise<void> {
+    // Without waiting for the callback, which is called after the last connection.
+    this.#server.close();
+    await this.#socketFile?.remove();
+  }
+
+  /** Stops and closes all connections. */
+  async destroy(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await this.stop();
+  }
+
+  async #listen(target: ListenAddress): Promise<void> {
+    if ('path' in target) {
+      this.#socketFile = await placeSocketFile(target.path, (path) => listening(this.#server, { path }));
+      this.#address = target.path;
+      return;
+    }
+    // An empty host means all interfaces, as in Go's ":8075".
+    const host = target.host === '' ? {} : { host: target.host };
+    await listening(this.#server, { port: target.port, ...host });
+    const bound = this.#server.address();
+    this.#address =
+      typeof bound === 'object' && bound !== null ? joinHostPort(bound.address, bound.port) : '';
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    this.#options.onAccept?.(this.transport);
+    if (this.#tls === undefined) this.#options.onConnection(socket, this.#peer(socket));
+    else this.#handshakes.add(socket);
+  }
+
+  /** Returns a TLS server for handshakes on accepted sockets; it does not listen itself. */
+  #tlsServer(certificate: SecureContextOptions): TlsServer {
+    const server = createTlsServer({
+      ...certificate,
+      handshakeTimeout: this.#options.tlsHandshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+      // Clients that offer h2 get it. Clients without ALPN are served too; those that offer only
+      // other protocols get an error.
+      ALPNCallback: ({ protocols }) => (protocols.includes(ALPN_HTTP2) ? ALPN_HTTP2 : undefined),
+    });
+    server.on('secureConnection', (secured) => this.#options.onConnection(secured, this.#peer(secured)));
+    // No call has begun, so the error cannot be reported.
+    server.on('tlsClientError', (_error, secured: TLSSocket) => secured.destroy());
+    return server;
+  }
+
+  #peer(socket: Socket): Omit<Peer, 'backchannelId'> {
+    const isTcp = this.transport === 'tcp' || this.transport === 'tls';
+    // A dual-stack socket shows IPv4 clients as IPv6 ones; logs and limits by address need the
+    // plain form.
+    const host = socket.remoteAddress?.replace(/^::ffff:/, '') ?? '';
+    return { transport: this.transport, address: isTcp ? joinHostPort(host, socket.remotePort ?? 0) : '' };
+  }
+}
+
+async function listening(
+  server: Server,
+  where: { path: string } | { host?: string; port: number },
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // Stays: an error before the caller listens has an owner, too.
+  server.on('error', reject);
+  server.listen({ ...where, backlog: ACCEPT_BACKLOG }, resolve);
+  await promise;
+}
+
+function joinHostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,197 @@
+import {
+  constants,
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { BriefSet } from '#base/brief-set';
+import { SESSION_OPTIONS, SESSION_WINDOW_BYTES } from '#rpc/common/grpc/http2-limits';
+import { keepStreamsBriefly } from '#rpc/common/grpc/session-streams';
+import { SERVER_SETTINGS } from '../server-settings.ts';
+import {
+  DRAIN_MS,
+  HANDSHAKE_TIMEOUT_MS,
+  MAX_PING_STRIKES,
+  STREAM_RESET_BURST,
+  STREAM_RESET_RATE,
+} from './connection-limits.ts';
+
+/** Settings for pings in both directions. */
+export interface KeepalivePolicy {
+  /** Time without received data after which the connection is pinged. */
+  readonly pingAfterMs: number;
+  /** Time without a response to the ping after which the connection is closed. */
+  readonly pingTimeoutMs: number;
+  /**
+   * Minimum interval between client pings, with and without running calls. A shorter one is a
+   * strike; the third strike closes the connection.
+   */
+  readonly minClientPingIntervalMs: number;
+  /** Time limit for a valid HTTP/2 preface and settings, after which the connection is closed. */
+  readonly handshakeTimeoutMs: number;
+}
+
+/** Gitaly's settings; the handshake timeout is grpc-go's. */
+export const DEFAULT_KEEPALIVE: KeepalivePolicy = {
+  pingAfterMs: 300_000,
+  pingTimeoutMs: 20_000,
+  minClientPingIntervalMs: 10_000,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+};
+
+export interface ConnectionEvents {
+  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): void;
+  /** Called once, when the connection has closed. */
+  onClose(error: Error | undefined): void;
+}
+
+/** A stream with headers or messages to send. */
+export interface Sender {
+  readonly stream: ServerHttp2Stream;
+  /** Set by the connection. */
+  hasSent: boolean;
+}
+
+/** The HTTP/2 session of one connection: limits, keepalive in both directions, draining. */
+export class ServerConnection {
+  readonly #duplex: Duplex;
+  readonly #session: ServerHttp2Session;
+  readonly #policy: KeepalivePolicy;
+  readonly #keepalive: NodeJS.Timeout;
+  readonly #handshake: NodeJS.Timeout;
+  #pingTimeout: NodeJS.Timeout | undefined;
+  #error: Error | undefined;
+  /** True if data was received since the last keepalive tick. */
+  #isAlive = true;
+  #strikes = 0;
+  #lastPingAtMs = Number.NEGATIVE_INFINITY;
+  /**
+   * True if data may have been sent since the last ping: it was queued since then, or waited for
+   * space at that time. Window estimators ping around data, which is no strike (as in grpc-go).
+   */
+  #hasSent = false;
+  /** Open streams to which data was written. */
+  readonly #sending = new BriefSet<ServerHttp2Stream>();
+  /** Records that headers or messages are written to a stream. */
+  readonly onSent = (sender: Sender): void => {
+    this.#hasSent = true;
+    if (sender.hasSent) return;
+    sender.hasSent = true;
+    const member = this.#sending.add(sender.stream);
+    sender.stream.once('close', () => this.#sending.delete(member));
+  };
+
+  constructor(duplex: Duplex, policy: KeepalivePolicy, events: ConnectionEvents) {
+    this.#duplex = duplex;
+    this.#policy = policy;
+    joinWaiting(duplex);
+    const session = performServerHandshake(duplex, {
+      ...SESSION_OPTIONS,
+      settings: SERVER_SETTINGS,
+      streamResetBurst: STREAM_RESET_BURST,
+      streamResetRate: STREAM_RESET_RATE,
+    });
+    keepStreamsBriefly(session);
+    this.#session = session;
+    this.#keepalive = setInterval(() => this.#checkAlive(), policy.pingAfterMs).unref();
+    this.#handshake = setTimeout(() => this.destroy(), policy.handshakeTimeoutMs).unref();
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    session.once('remoteSettings', () => clearTimeout(this.#handshake));
+    session.on('stream', (stream, headers, _flags, rawHeaders) => {
+      this.#isAlive = true;
+      events.onStream(stream, headers, rawHeaders);
+    });
+    session.on('ping', () => this.#onPing());
+    session.on('error', (error) => {
+      this.#error = error;
+    });
+    session.on('close', () => {
+      clearInterval(this.#keepalive);
+      clearTimeout(this.#handshake);
+      clearTimeout(this.#pingTimeout);
+      events.onClose(this.#error);
+    });
+  }
+
+  /**
+   * Ends the connection gracefully: GOAWAY, running calls finish, then close. A call that crosses
+   * the GOAWAY was not processed, and clients may retry it on another connection.
+   */
+  drain(): void {
+    if (this.#session.closed || this.#session.destroyed) return;
+    this.#duplex.once('finish', () => this.#cutLater()); // the peer need not close its side
+    this.#session.close();
+  }
+
+  /** Closes the connection; running streams are reset. */
+  destroy(error?: Error): void {
+    this.#session.destroy(error);
+    this.#cutLater();
+  }
+
+  /**
+   * Closes the connection after a delay for the last frames; a peer that does not read cannot keep
+   * it open.
+   */
+  #cutLater(): void {
+    setTimeout(() => this.#duplex.destroy(), DRAIN_MS).unref();
+  }
+
+  #checkAlive(): void {
+    if (this.#isAlive) {
+      this.#isAlive = false;
+      return;
+    }
+    if (this.#pingTimeout !== undefined || this.#session.destroyed) return;
+    this.#pingTimeout = setTimeout(() => {
+      this.#pingTimeout = undefined;
+      if (!this.#isAlive) this.destroy(new Error('keepalive ping not answered'));
+    }, this.#policy.pingTimeoutMs).unref();
+    this.#session.ping(() => {
+      this.#isAlive = true;
+      clearTimeout(this.#pingTimeout);
+      this.#pingTimeout = undefined;
+    });
+  }
+
+  /** Reports whether data waits for space in the client's windows or in the socket. */
+  #isSending(): boolean {
+    for (const stream of this.#sending) if (stream.writableLength > 0) return true;
+    return false;
+  }
+
+  #onPing(): void {
+    this.#isAlive = true;
+    const now = performance.now();
+    const sinceLastMs = now - this.#lastPingAtMs;
+    this.#lastPingAtMs = now;
+    const isSending = this.#isSending();
+    if (this.#hasSent || isSending) {
+      this.#hasSent = isSending;
+      this.#strikes = 0;
+      return;
+    }
+    if (sinceLastMs >= this.#policy.minClientPingIntervalMs) return;
+    this.#strikes++;
+    if (this.#strikes <= MAX_PING_STRIKES) return;
+    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'));
+    setImmediate(() => this.destroy());
+  }
+}
+
+/**
+ * Joins the bytes buffered in a stream. `node:http2` passes buffered chunks to its parser one after
+ * the other. If the first one ends the session, the next one throws where it cannot be caught:
+ * eleven wrong bytes would end the process.
+ */
+function joinWaiting(duplex: Duplex): void {
+  const pieces: Buffer[] = [];
+  while (duplex.readableLength > 0) {
+    const piece: Buffer | null = duplex.read();
+    if (piece === null) break;
+    pieces.push(piece);
+  }
+  if (pieces.length > 0) duplex.unshift(Buffer.concat(pieces));
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { HANDSHAKES_PER_TURN } from './connection-limits.ts';
+import { TlsHandshakes } from './tls-handshakes.ts';
+
+test('handshakes begin when bytes have come, a few in each turn, and silent clients are cut', async () => {
+  let turn = 0;
+  const begunAt: number[] = [];
+  const begun: Socket[] = [];
+  const handshakes = new TlsHandshakes({
+    begin: (socket) => {
+      begunAt.push(turn);
+      begun.push(socket);
+    },
+    timeoutMs: 300,
+  });
+  const accepted: Socket[] = [];
+  const server = createServer((socket) => accepted.push(socket)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  // A listening TCP server has such an address.
+  const { port } = server.address() as AddressInfo;
+  const clients = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'));
+  const [silent, gone] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+  silent.resume();
+  while (accepted.length < 22) await new Promise(setImmediate);
+  for (const client of [...clients, gone]) client.write('hello');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+
+  const watch = setInterval(() => {}, 1000);
+  const count = (): void => {
+    turn++;
+    if (begun.length < 21) setImmediate(count);
+  };
+  setImmediate(count);
+  for (const socket of accepted) handshakes.add(socket);
+  await once(silent, 'close');
+
+  assert.equal(begun.length, 21);
+  for (const at of new Set(begunAt))
+    assert.ok(begunAt.filter((each) => each === at).length <= HANDSHAKES_PER_TURN);
+  clearInterval(watch);
+  for (const socket of [...clients, gone]) socket.destroy();
+  server.close();
+});
+
+test('who leaves before its turn costs no handshake', async () => {
+  const begun: Socket[] = [];
+  const handshakes = new TlsHandshakes({ begin: (socket) => begun.push(socket), timeoutMs: 1000 });
+  const server = createServer((socket) => {
+    handshakes.add(socket);
+    socket.once('readable', () => socket.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo; // as above
+  const client = connect(port, '127.0.0.1').resume();
+  client.write('hello');
+
+  await once(client, 'close');
+  await new Promise((resolve) => setTimeout(resolve, 20));
+
+  assert.deepEqual(begun, []);
+  server.close();
+});

@@ -1,0 +1,57 @@
+import type { Socket } from 'node:net';
+import { HANDSHAKES_PER_TURN } from './connection-limits.ts';
+
+export interface TlsHandshakesOptions {
+  /** Begins the handshake on a socket whose first bytes have arrived. */
+  begin(socket: Socket): void;
+  /** A socket without any bytes for this long is closed. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Spreads TLS handshakes over turns of the event loop: each takes milliseconds of computation, and
+ * clients can begin thousands at once. A handshake begins when the client has sent something, so
+ * that clients cannot wait until all are prepared; those that leave before cost nothing.
+ */
+export class TlsHandshakes {
+  readonly #options: TlsHandshakesOptions;
+  readonly #waiting = new Set<Socket>();
+  #isScheduled = false;
+
+  constructor(options: TlsHandshakesOptions) {
+    this.#options = options;
+  }
+
+  add(socket: Socket): void {
+    const timer = setTimeout(() => socket.destroy(), this.#options.timeoutMs).unref();
+    socket.on('error', () => {}); // the close follows, and nobody waits for the connection yet
+    socket.once('readable', () => {
+      clearTimeout(timer);
+      this.#waiting.add(socket);
+      this.#schedule();
+    });
+    socket.once('close', () => {
+      clearTimeout(timer);
+      this.#waiting.delete(socket);
+    });
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#nextTurn());
+  }
+
+  #nextTurn(): void {
+    this.#isScheduled = false;
+    let begun = 0;
+    for (const socket of this.#waiting) {
+      this.#waiting.delete(socket);
+      if (socket.destroyed) continue;
+      this.#options.begin(socket);
+      begun++;
+      if (begun === HANDSHAKES_PER_TURN) break;
+    }
+    if (this.#waiting.size > 0) this.#schedule();
+  }
+}

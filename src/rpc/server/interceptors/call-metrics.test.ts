@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GitalyError } from '#base/gitaly-error';
+import { gitalyMetrics } from '#platform/metrics/gitaly-metrics';
+import { grpcServerMetrics } from '#platform/metrics/grpc-server-metrics';
+import { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import { callable } from '#rpc/common/grpc/grpc-method';
+import { Metadata } from '#rpc/common/metadata';
+import { all, connectTo, only } from '#testkit/in-process-rpc';
+import { BlobService } from '#wire/gen/blob_pb';
+import { CommitService } from '#wire/gen/commit_pb';
+import { serve } from '../handler.ts';
+import { countCalls } from './call-metrics.ts';
+
+const findCommit = callable(CommitService.method.findCommit);
+const getBlob = callable(BlobService.method.getBlob);
+
+test('each call is counted with its status, its messages, its time and its client', async () => {
+  const registry = new MetricsRegistry();
+  const methodMetrics = grpcServerMetrics(registry, { latencyBuckets: [60], codes: ['OK'], methods: [] });
+  const { clientRequest } = gitalyMetrics(registry);
+  await using server = connectTo({
+    services: [
+      serve(CommitService, {
+        findCommit: ({ revision }) => {
+          if (revision.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty');
+          return {};
+        },
+      }),
+      serve(BlobService, {
+        getBlob: async function* () {
+          for (let count = 0; count < 3; count++) yield { data: Buffer.of(count) };
+        },
+      }),
+    ],
+    interceptors: [countCalls({ methodMetrics, clientRequest })],
+  });
+  const { channel } = server;
+  const metadata = Metadata.from({ client_name: 'rails', call_site: 'x', authorization: 'Bearer y' });
+
+  await only(channel.invoke(findCommit, [{ revision: Buffer.from('x') }], { metadata, timeoutMs: 60_000 }));
+  for (let count = 0; count < 2; count++) await assert.rejects(only(channel.invoke(findCommit, [{}])));
+  await all(channel.invoke(getBlob, [{}]));
+
+  const found = 'grpc_type="unary",grpc_service="gitaly.CommitService",grpc_method="FindCommit"';
+  const blob = 'grpc_type="server_stream",grpc_service="gitaly.BlobService",grpc_method="GetBlob"';
+  const series = new Map(
+    registry
+      .render('text')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => [normal(line.slice(0, line.lastIndexOf(' '))), line.slice(line.lastIndexOf(' ') + 1)]),
+  );
+  const client = (labels: string): string | undefined =>
+    series.get(normal(`gitaly_service_client_requests_total{${labels}}`));
+  for (const [name, value] of [
+    [`grpc_server_started_total{${found}}`, '3'],
+    [`grpc_server_handled_total{${found},grpc_code="OK"}`, '1'],
+    [`grpc_server_handled_total{${found},grpc_code="InvalidArgument"}`, '2'],
+    [`grpc_server_msg_received_total{${found}}`, '3'],
+    [`grpc_server_msg_sent_total{${found}}`, '1'],
+    [`grpc_server_handling_seconds_bucket{${found},le="60"}`, '3'],
+    [`grpc_server_handling_seconds_count{${found}}`, '3'],
+    [`grpc_server_started_total{${blob}}`, '1'],
+    [`grpc_server_handled_total{${blob},grpc_code="OK"}`, '1'],
+    [`grpc_server_msg_received_total{${blob}}`, '1'],
+    [`grpc_server_msg_sent_total{${blob}}`, '3'],
+  ] as const)
+    assert.equal(series.get(normal(name)), value, name);
+  const method =
+    'grpc_service="gitaly.CommitService",grpc_method="FindCommit",' +
+    'method_operation="accessor",method_scope="repository"';
+  assert.equal(
+    client(
+      `client_name="rails",call_site="x",auth_version="v2",grpc_code="OK",deadline_type="unknown",${method}`,
+    ),
+    '1',
+  );
+  assert.equal(
+    client(
+      'client_name="unknown",call_site="unknown",auth_version="unknown",grpc_code="InvalidArgument",' +
+        `deadline_type="none",${method}`,
+    ),
+    '2',
+  );
+});
+
+/** Returns a series with its labels in alphabetical order. */
+function normal(series: string): string {
+  const [, name = '', labels = ''] = /^([^{]*)(?:\{(.*)\})?$/.exec(series) ?? [];
+  return `${name}{${labels.split(',').sort().join()}}`;
+}

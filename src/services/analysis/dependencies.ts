@@ -1,0 +1,5 @@
+import type { Storages } from '#storage/storages';
+
+export interface AnalysisDependencies {
+  readonly storages: Storages;
+}

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startGitaly } from '#testkit/start-gitaly';
+
+const storageName = 'default';
+
+test('the id of the newest backup is the one that was written last', async () => {
+  const config = (directory: string) => ({ backup: { go_cloud_url: join(directory, 'backups') } });
+  await using gitaly = await startGitaly({ config });
+  const { backup } = gitaly.connection;
+  await assert.rejects(backup.readLatestBackupID({ storageName }), {
+    code: 'NOT_FOUND',
+    message: "no backup id markers found: doesn't exist",
+  });
+
+  for (const backupId of ['z', 'a']) await backup.writeBackupID({ storageName, backupId });
+
+  assert.equal((await backup.readLatestBackupID({ storageName })).backupId, 'a');
+  assert.ok(existsSync(join(gitaly.directory, 'backups/backup_ids/z')));
+});
+
+test('an id that leads out of the bucket is refused', async () => {
+  const config = (directory: string) => ({ backup: { go_cloud_url: join(directory, 'backups') } });
+  await using gitaly = await startGitaly({ config });
+  const { backup } = gitaly.connection;
+
+  for (const backupId of ['../../x', '..', 'a\nb'])
+    await assert.rejects(backup.writeBackupID({ storageName, backupId }), { code: 'INVALID_ARGUMENT' });
+
+  assert.equal(existsSync(join(gitaly.directory, 'x')), false);
+});
+
+test('without a bucket there are no ids', async () => {
+  await using gitaly = await startGitaly();
+  const { backup } = gitaly.connection;
+  const refused = { code: 'FAILED_PRECONDITION', message: /server-side backups are not configured$/ };
+
+  await assert.rejects(backup.writeBackupID({ storageName, backupId: 'a' }), refused);
+  await assert.rejects(backup.readLatestBackupID({ storageName }), refused);
+});

@@ -1,0 +1,61 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { rewriteHistory as rewrite } from '#domain/cleanup/rewrite-history';
+import { objectIdProblem } from '#git/objects/object-id';
+import type { HandlerContext } from '#rpc/server/handler';
+import { openRequests } from '#services/convert/request/first-request';
+import type { RewriteHistoryRequest, RewriteHistoryResponseSchema } from '#wire/gen/cleanup_pb';
+import type { CleanupDependencies } from './dependencies.ts';
+
+/** Limit of the ids and patterns of one call together. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+/** Removes blobs and texts from all commits of a repository. */
+export async function rewriteHistory(
+  requests: AsyncIterable<RewriteHistoryRequest>,
+  context: HandlerContext,
+  deps: CleanupDependencies,
+): Promise<MessageInitShape<typeof RewriteHistoryResponseSchema>> {
+  const { first, rest } = await openRequests(requests);
+  if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
+  const repository = deps.storages.open(first.repository);
+  if (repository.objectFormat === 'sha256')
+    throw invalid('git-filter-repo does not support repositories using the SHA256 object format');
+
+  const blobs: string[] = [];
+  const redactions: Uint8Array[] = [];
+  let bytes = 0;
+  const take = (request: RewriteHistoryRequest): void => {
+    for (const oid of request.blobs) blobs.push(checkId(oid));
+    for (const pattern of request.redactions) redactions.push(checkPattern(pattern));
+    bytes += [...request.blobs, ...request.redactions].reduce((sum, { length }) => sum + length + 1, 0);
+    if (bytes > MAX_BYTES) throw new GitalyError('RESOURCE_EXHAUSTED', `more than ${MAX_BYTES} bytes`);
+  };
+  take(first);
+  for await (const request of rest) {
+    if (request.repository !== undefined) throw invalid('subsequent requests must not contain repository');
+    take(request);
+  }
+  if (blobs.length === 0 && redactions.length === 0)
+    throw invalid('no object IDs or text replacements specified');
+
+  const hooks = deps.transactionHooks(context, repository);
+  await rewrite(repository, { blobs, redactions, hooks, signal: context.signal });
+  return {};
+}
+
+function checkId(oid: string): string {
+  const problem = objectIdProblem(Buffer.from(oid), 'sha1');
+  if (problem !== undefined) throw invalid(`validating object ID: ${problem}`);
+  return oid;
+}
+
+/** The message does not have the pattern: it is what must not be known. */
+function checkPattern(pattern: Uint8Array): Uint8Array {
+  if (pattern.includes(0x0a)) throw invalid('redaction pattern contains newline');
+  return pattern;
+}
+
+function invalid(message: string): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', message);
+}

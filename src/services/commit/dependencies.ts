@@ -1,0 +1,12 @@
+import type { SigningKeys } from '#domain/signing/signing-keys';
+import type { Storages } from '#storage/storages';
+
+export interface CommitDependencies {
+  readonly storages: Storages;
+  /** Also fills fields that only clients of 15.0 read. */
+  readonly fillsOldFields: boolean;
+  /** By which the server knows its own signatures; `undefined` when it signs nothing. */
+  readonly signingKeys: SigningKeys | undefined;
+  /** `gitaly_list_commits_by_oid_request_size`: how many commits a request names. */
+  readonly observeListCommitsByOid?: ((commits: number) => void) | undefined;
+}

@@ -1,0 +1,26 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { isAncestor } from '#git/history/is-ancestor';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { CommitIsAncestorRequest, CommitIsAncestorResponseSchema } from '#wire/gen/commit_pb';
+import type { CommitDependencies } from '../dependencies.ts';
+
+/**
+ * Tells whether one commit is reached from another; a commit is its own ancestor. Revisions that
+ * lead to no commit are no ancestors.
+ */
+export async function commitIsAncestor(
+  request: CommitIsAncestorRequest,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): Promise<MessageInitShape<typeof CommitIsAncestorResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const { ancestorId, childId } = request;
+  if (ancestorId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty ancestor sha');
+  if (childId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty child sha');
+
+  const { signal } = context;
+  return {
+    value: await isAncestor(repository, { ancestor: ancestorId, descendant: childId }, { signal }),
+  };
+}

@@ -1,0 +1,59 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitExitError } from '#git/command/exit-error';
+import { isRefused } from '#git/command/git-command';
+import { countCommits as count } from '#git/history/count';
+import type { HandlerContext } from '#rpc/server/handler';
+import { requireRevision } from '#services/convert/request/revision';
+import type { CountCommitsRequest, CountCommitsResponseSchema } from '#wire/gen/commit_pb';
+import type { CommitDependencies } from '../dependencies.ts';
+import { rfc3339 } from './git-dates.ts';
+
+/** Counts commits. Whatever git cannot count, such as an unknown revision, is 0. */
+export async function countCommits(
+  request: CountCommitsRequest,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): Promise<MessageInitShape<typeof CountCommitsResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const start = startOf(request);
+
+  const { signal } = context;
+  const { before, after, maxCount, firstParent, path, globalOptions } = request;
+  const query = {
+    ...start,
+    before: before && rfc3339(before),
+    after: after && rfc3339(after),
+    maxCount,
+    firstParent,
+    paths: path.length === 0 ? [] : [path],
+    literalPathspecs: globalOptions?.literalPathspecs ?? false,
+  };
+  try {
+    const commits = await count(repository, query, { signal });
+    if (commits === undefined) throw new GitalyError('INTERNAL', 'parse count: invalid syntax');
+    return { count: commits };
+  } catch (error) {
+    if (isRefused(error)) throw wrap(error, 'cmd');
+    if (!(error instanceof GitExitError) || signal.aborted) throw error;
+    context.log.add({ git_error: error.message, git_stderr: error.stderr });
+    return { count: 0 };
+  }
+}
+
+/**
+ * Returns the start of the walk: the revisions, or the deprecated fields that they replace, of
+ * which `all` takes precedence.
+ */
+function startOf({ revisions, revision, all }: CountCommitsRequest): { revisions: Buffer[]; all?: boolean } {
+  if (revisions.length > 0) {
+    return {
+      revisions: revisions.map((each) =>
+        requireRevision(each, { allowPseudo: true, prefix: 'invalid revision: ' }),
+      ),
+    };
+  }
+  const only = requireRevision(revision, { allowEmpty: true });
+  if (only.length === 0 && !all) throw new GitalyError('INVALID_ARGUMENT', 'empty Revision and false All');
+  return all ? { revisions: [], all } : { revisions: [only] };
+}

@@ -1,0 +1,63 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { isLocalPath } from '#base/go/is-local-path';
+import { GitExitError } from '#git/command/exit-error';
+import { joined } from '#git/command/git-command';
+import { loggedCommits } from '#git/history/log';
+import type { HandlerContext } from '#rpc/server/handler';
+import { usesMailmap } from '#services/convert/request/feature-flags';
+import { requireRevision } from '#services/convert/request/revision';
+import { toCommitMessage } from '#services/convert/response/commit';
+import type { LastCommitForPathRequest, LastCommitForPathResponseSchema } from '#wire/gen/commit_pb';
+import type { CommitDependencies } from '../dependencies.ts';
+
+/**
+ * A name that git does not know, when that is all it says. Other failures, such as an id without an
+ * object or one of a file, are failures of the call. @see Gitaly: last_commit.go
+ */
+const UNKNOWN_REVISION = /^fatal: bad revision '.*'\n?$/;
+const SLASH = 0x2f;
+
+/**
+ * Finds the newest commit that changed a path, a deletion included. No such commit, or revision, is
+ * an empty answer.
+ */
+export async function lastCommitForPath(
+  request: LastCommitForPathRequest,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): Promise<MessageInitShape<typeof LastCommitForPathResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const revision = requireRevision(request.revision);
+  const path = pathOf(request.path);
+
+  const { signal } = context;
+  const query = {
+    options: [joined('--max-count', 1)],
+    revisions: [revision],
+    paths: [path],
+    literalPathspecs: request.literalPathspec || request.globalOptions?.literalPathspecs === true,
+  };
+  try {
+    for await (const [first] of loggedCommits(repository, query, { signal })) {
+      if (first === undefined) continue;
+      const commit = await repository.objects.readCommit(first.oid, {
+        signal,
+        mailmap: usesMailmap(context),
+      });
+      return commit === undefined ? {} : { commit: toCommitMessage(commit) };
+    }
+    return {};
+  } catch (error) {
+    if (!(error instanceof GitExitError)) throw error;
+    if (UNKNOWN_REVISION.test(error.stderr)) return {};
+    throw wrap(error, 'logging last commit for path');
+  }
+}
+
+function pathOf(path: Uint8Array): Uint8Array {
+  if (path.length === 0 || (path.length === 1 && path[0] === SLASH)) return Buffer.from('.');
+  if (path[0] === SLASH) throw new GitalyError('INVALID_ARGUMENT', 'path is an absolute path');
+  if (!isLocalPath(path)) throw new GitalyError('INVALID_ARGUMENT', 'path escapes repository');
+  return path;
+}

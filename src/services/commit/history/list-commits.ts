@@ -1,0 +1,75 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { wrap } from '#base/gitaly-error';
+import { readCommits } from '#git/history/read-commits';
+import { type RevListQuery, revList } from '#git/history/rev-list';
+import type { HandlerContext } from '#rpc/server/handler';
+import { usesMailmap } from '#services/convert/request/feature-flags';
+import { requireRevisions } from '#services/convert/request/revision';
+import {
+  type ListCommitsRequest,
+  ListCommitsRequest_Order,
+  ListCommitsResponseSchema,
+} from '#wire/gen/commit_pb';
+import type { CommitDependencies } from '../dependencies.ts';
+import { commitMessages, commitsResponse, encodeCommits } from '../encode-commits.ts';
+import { CommitPage } from './commit-page.ts';
+import { goTime } from './git-dates.ts';
+
+/**
+ * Walks the history from revisions. The last message of a page behind which there is more carries
+ * the token of the next page.
+ */
+export async function* listCommits(
+  request: ListCommitsRequest,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): AsyncGenerator<MessageInitShape<typeof ListCommitsResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const revisions = await requireRevisions(request.revisions);
+
+  const { signal } = context;
+  const page = new CommitPage(request.paginationParams);
+  // In a reversed walk, the rest counts from the other end. And a git with a count walks even with
+  // --no-walk.
+  const maxCount = request.reverse || request.disableWalk ? undefined : page.maxCount;
+  const oids = page.cut(revList(repository, { revisions, ...queryOf(request), maxCount }, { signal }));
+  const commits = readCommits(repository.objects, oids, { signal, mailmap: usesMailmap(context) });
+  let isLast = false;
+  const messages = async function* () {
+    yield* commitMessages(commits);
+    // Every chunk but the last is full only when a commit has arrived that does not fit into it.
+    isLast = true;
+  };
+  try {
+    for await (const chunk of encodeCommits(messages())) {
+      yield commitsResponse(ListCommitsResponseSchema, chunk, {
+        nextCursor: isLast ? page.nextCursor : undefined,
+      });
+    }
+  } catch (error) {
+    throw wrap(error, 'iterating objects');
+  }
+}
+
+function queryOf(request: ListCommitsRequest): Omit<RevListQuery, 'revisions'> {
+  return {
+    order: ORDERS[request.order],
+    reverse: request.reverse,
+    maxParents: request.maxParents,
+    noWalk: request.disableWalk,
+    firstParent: request.firstParent,
+    before: request.before && goTime(request.before),
+    after: request.after && goTime(request.after),
+    author: request.author.length === 0 ? undefined : request.author,
+    ignoreCase: request.ignoreCase,
+    messagePatterns: request.commitMessagePatterns,
+    skip: request.skip,
+    paths: request.paths,
+    literalPathspecs: request.globalOptions?.literalPathspecs ?? false,
+  };
+}
+
+const ORDERS: Readonly<Record<number, 'topo' | 'date'>> = {
+  [ListCommitsRequest_Order.TOPO]: 'topo',
+  [ListCommitsRequest_Order.DATE]: 'date',
+};

@@ -1,0 +1,62 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { eachInTurn } from '#base/loop-turns';
+import { mapAhead } from '#base/streams/map-ahead';
+import type { ObjectReader } from '#git/objects/object-reader';
+import type { HandlerContext } from '#rpc/server/handler';
+import { openRequests } from '#services/convert/request/first-request';
+import { requireRevision } from '#services/convert/request/revision';
+import { chunkMessages } from '#services/convert/response/chunk-messages';
+import {
+  type CheckObjectsExistRequest,
+  type CheckObjectsExistResponseSchema,
+  CheckObjectsExistResponse_RevisionExistenceSchema as RevisionExistenceSchema,
+} from '#wire/gen/commit_pb';
+import type { CommitDependencies } from '../dependencies.ts';
+
+interface RevisionExistence {
+  readonly name: Uint8Array;
+  readonly exists: boolean;
+}
+
+const LOOK_AHEAD = 256;
+
+/**
+ * Reports which revisions lead to an object. The results of all requests are collected, and sent at
+ * 1 MiB and at the end.
+ */
+export async function* checkObjectsExist(
+  requests: AsyncIterable<CheckObjectsExistRequest>,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): AsyncGenerator<MessageInitShape<typeof CheckObjectsExistResponseSchema>> {
+  const { first, rest } = await openRequests(requests);
+  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
+  const { objects } = deps.storages.open(first.repository);
+
+  const answers = async function* () {
+    yield* look(first, objects, context.signal);
+    for await (const request of rest) yield* look(request, objects, context.signal);
+  };
+  const upperBound = ({ name }: RevisionExistence) => name.length + 16;
+  for await (const revisions of chunkMessages(RevisionExistenceSchema, answers(), upperBound))
+    yield { revisions };
+}
+
+/** Looks up the revisions of one request, after checking all of them. */
+async function* look(
+  { revisions }: CheckObjectsExistRequest,
+  objects: ObjectReader,
+  signal: AbortSignal,
+): AsyncGenerator<RevisionExistence> {
+  const rules = { allowPathScoped: true, prefix: 'invalid revision: ' };
+  await eachInTurn(revisions, (name) => void requireRevision(name, rules), signal);
+  try {
+    yield* mapAhead(revisions, LOOK_AHEAD, async (name) => ({
+      name,
+      exists: (await objects.info(name, { signal })) !== undefined,
+    }));
+  } catch (error) {
+    throw wrap(error, 'checking object existence: reading object info');
+  }
+}

@@ -1,0 +1,36 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { HandlerContext } from '#rpc/server/handler';
+import { usesMailmap } from '#services/convert/request/feature-flags';
+import { requireRevision } from '#services/convert/request/revision';
+import { toCommitMessage } from '#services/convert/response/commit';
+import { writeCommit } from '#services/convert/response/encode-commit';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldNumbers } from '#wire/fast/field-numbers';
+import { encodeWith } from '#wire/fast/reverse-writer';
+import { type FindCommitRequest, FindCommitResponseSchema } from '#wire/gen/commit_pb';
+import type { CommitDependencies } from '../dependencies.ts';
+
+const { commit: COMMIT } = fieldNumbers(FindCommitResponseSchema, { commit: 'message' });
+
+/**
+ * Reads the commit that a revision leads to, tags peeled. A revision that leads to none is an empty
+ * answer, not an error.
+ */
+export async function findCommit(
+  request: FindCommitRequest,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): Promise<MessageInitShape<typeof FindCommitResponseSchema>> {
+  const { objects } = deps.storages.open(request.repository);
+  const revision = requireRevision(request.revision);
+
+  const { signal } = context;
+  const commit = await objects.readCommit(revision, { signal, mailmap: usesMailmap(context) });
+  if (commit === undefined) return {};
+  const extras = request.trailers ? { trailers: await objects.readTrailers(commit, { signal }) } : {};
+  const encoded = encodeWith((writer) => {
+    writeCommit(writer, toCommitMessage(commit, extras));
+    writer.message(COMMIT, 0);
+  });
+  return encodedMessage(FindCommitResponseSchema, encoded);
+}

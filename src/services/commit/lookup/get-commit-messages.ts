@@ -1,0 +1,31 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { HandlerContext } from '#rpc/server/handler';
+import { takeBytes } from '#services/convert/request/take-bytes';
+import type { GetCommitMessagesRequest, GetCommitMessagesResponseSchema } from '#wire/gen/commit_pb';
+import type { CommitDependencies } from '../dependencies.ts';
+import { readNamed } from './read-named.ts';
+
+/**
+ * Reads whole commit messages, in the order asked for: one message with the name that was asked
+ * for, then the text in pieces.
+ */
+export async function* getCommitMessages(
+  request: GetCommitMessagesRequest,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): AsyncGenerator<MessageInitShape<typeof GetCommitMessagesResponseSchema>> {
+  const { objects } = deps.storages.open(request.repository);
+
+  try {
+    for await (const batch of readNamed(objects, request.commitIds, context)) {
+      for (const { revision, commit } of batch) {
+        if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
+        yield { commitId: revision };
+        for await (const message of takeBytes([commit.body], commit.body.length)) yield { message };
+      }
+    }
+  } catch (error) {
+    throw wrap(error, 'failed to get commit message');
+  }
+}

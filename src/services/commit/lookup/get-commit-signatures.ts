@@ -1,0 +1,57 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { eachInTurn } from '#base/loop-turns';
+import { mapAhead } from '#base/streams/map-ahead';
+import { splitSignature } from '#git/history/commit-signature';
+import { parseCommit } from '#git/objects/parse/parse-commit';
+import type { HandlerContext } from '#rpc/server/handler';
+import { requireObjectId } from '#services/convert/request/object-id';
+import { takeBytes } from '#services/convert/request/take-bytes';
+import { toAuthorMessage } from '#services/convert/response/commit';
+import {
+  type GetCommitSignaturesRequest,
+  type GetCommitSignaturesResponseSchema,
+  GetCommitSignaturesResponse_Signer as Signer,
+} from '#wire/gen/commit_pb';
+import type { CommitDependencies } from '../dependencies.ts';
+
+const LOOK_AHEAD = 64;
+
+/**
+ * Reads signatures and what they sign: for each signed commit a message with the signature, then
+ * the signed text in pieces. Commits without a signature and ids without a commit are left out. No
+ * mailmap: it would change what was signed. The signer is the server where one of its keys made the
+ * signature, and else a user.
+ */
+export async function* getCommitSignatures(
+  request: GetCommitSignaturesRequest,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): AsyncGenerator<MessageInitShape<typeof GetCommitSignaturesResponseSchema>> {
+  const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
+  if (request.commitIds.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty CommitIds');
+  const objectFormat = repository.objectFormat;
+  await eachInTurn(request.commitIds, (id) => void requireObjectId(id, objectFormat));
+
+  const keys = await deps.signingKeys?.all().catch((error: unknown) => {
+    throw wrap(error, 'failed to parse signing key');
+  });
+
+  const { signal } = context;
+  const read = (id: string) => repository.objects.readObject(`${id}^{commit}`, { signal });
+  for await (const object of mapAhead(request.commitIds, LOOK_AHEAD, read)) {
+    const signed = object && splitSignature(object.data);
+    if (object === undefined || signed === undefined) continue;
+    const { author, committer } = parseCommit(object.oid, object.data);
+    const isOurs = keys?.some((key) => key.hasSigned(signed.signedText, signed.signature)) ?? false;
+    yield {
+      commitId: object.oid,
+      signature: signed.signature,
+      signer: isOurs ? Signer.SYSTEM : Signer.USER,
+      ...(author && { author: toAuthorMessage(author) }),
+      ...(committer && { committer: toAuthorMessage(committer) }),
+    };
+    for await (const signedText of takeBytes([signed.signedText], signed.signedText.length))
+      yield { signedText };
+  }
+}

@@ -1,0 +1,60 @@
+import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type { HandlerContext } from '#rpc/server/handler';
+import { chunkEncoded } from '#services/convert/response/chunk-batches';
+import { toCommitMessage } from '#services/convert/response/commit';
+import { writeCommit } from '#services/convert/response/encode-commit';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldNumbers } from '#wire/fast/field-numbers';
+import { ReverseWriter } from '#wire/fast/reverse-writer';
+import {
+  type ListCommitsByRefNameRequest,
+  ListCommitsByRefNameResponse_CommitForRefSchema,
+  ListCommitsByRefNameResponseSchema,
+} from '#wire/gen/commit_pb';
+import type { CommitDependencies } from '../dependencies.ts';
+import { type NamedCommit, readNamed } from './read-named.ts';
+
+const { commitRefs: COMMIT_REFS } = fieldNumbers(ListCommitsByRefNameResponseSchema, {
+  commitRefs: 'message',
+});
+const REF = fieldNumbers(ListCommitsByRefNameResponse_CommitForRefSchema, {
+  commit: 'message',
+  refName: 'bytes',
+});
+
+/**
+ * Reads the commits that references lead to, in the order asked for. References that lead to none
+ * are left out.
+ */
+export async function* listCommitsByRefName(
+  request: ListCommitsByRefNameRequest,
+  context: HandlerContext,
+  deps: CommitDependencies,
+): AsyncGenerator<MessageInitShape<typeof ListCommitsByRefNameResponseSchema>> {
+  const { objects } = deps.storages.open(request.repository);
+
+  const encoded = encode(readNamed(objects, request.refNames, context));
+  for await (const chunk of chunkEncoded(encoded)) yield responseOf(chunk);
+}
+
+async function* encode(
+  batches: AsyncIterable<readonly NamedCommit<Uint8Array>[]>,
+): AsyncGenerator<Buffer[], void> {
+  const writer = new ReverseWriter();
+  for await (const batch of batches) {
+    yield batch.flatMap(({ revision, commit }) => {
+      if (commit === undefined) return [];
+      writer.bytes(REF.refName, revision);
+      const end = writer.length;
+      writeCommit(writer, toCommitMessage(commit));
+      writer.message(REF.commit, end);
+      return [writer.take()];
+    });
+  }
+}
+
+function responseOf(commitRefs: readonly Buffer[]): MessageShape<typeof ListCommitsByRefNameResponseSchema> {
+  const writer = new ReverseWriter();
+  for (const commitRef of commitRefs.toReversed()) writer.bytes(COMMIT_REFS, commitRef);
+  return encodedMessage(ListCommitsByRefNameResponseSchema, writer.take());
+}

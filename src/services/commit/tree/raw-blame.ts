@@ -1,0 +1,68 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { type ErrorDetail, GitalyError, wrap } from '#base/gitaly-error';
+import { isLocalPath } from '#base/go/is-local-path';
+import { BlameError, blameFile, IgnoreListError } from '#domain/history/blame-file';
+import type { HandlerContext } from '#rpc/server/handler';
+import { requireRevision } from '#services/convert/request/revision';
+import { takeBytes } from '#services/convert/request/take-bytes';
+import { RawBlameErrorSchema, type RawBlameRequest, type RawBlameResponseSchema } from '#wire/gen/commit_pb';
+import type { CommitDependencies } from '../dependencies.ts';
+
+const RANGE = /^\d+,\d+$/;
+
+/** Reports for each line of a file the commit that it is from, in git's porcelain format. */
+export async function* rawBlame(
+  request: RawBlameRequest,
+  { signal }: HandlerContext,
+  deps: CommitDependencies,
+): AsyncGenerator<MessageInitShape<typeof RawBlameResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const revision = requireRevision(request.revision);
+  const { path, ignoreRevisionsBlob } = request;
+  if (path.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'empty Path');
+  if (!isLocalPath(path)) throw new GitalyError('INVALID_ARGUMENT', 'path escapes repository root');
+  const range = Buffer.from(request.range).toString('latin1');
+  if (range !== '' && !RANGE.test(range)) throw new GitalyError('INVALID_ARGUMENT', 'invalid Range');
+
+  const query = { revision, path, range: range === '' ? undefined : range, ignoreRevisionsBlob };
+  try {
+    for await (const data of takeBytes(blameFile(repository, query, signal), Number.POSITIVE_INFINITY))
+      yield { data };
+  } catch (error) {
+    throw failure(request, error);
+  }
+}
+
+function failure({ path, ignoreRevisionsBlob }: RawBlameRequest, error: unknown): unknown {
+  if (error instanceof IgnoreListError) {
+    const details = [detail({ case: 'resolveIgnoreRevs', value: { ignoreRevisionsBlob } })];
+    return new GitalyError(error.isMissing ? 'NOT_FOUND' : 'INVALID_ARGUMENT', error.message, { details });
+  }
+  if (!(error instanceof BlameError)) return error;
+  const { cause, problem } = error;
+  const facts = { cause, metadata: { stderr: cause.stderr } };
+  switch (problem?.kind) {
+    case 'no-such-path': {
+      const details = [detail({ case: 'pathNotFound', value: { path } })];
+      return new GitalyError('NOT_FOUND', 'path not found in revision', { ...facts, details });
+    }
+    case 'out-of-range': {
+      const details = [detail({ case: 'outOfRange', value: { actualLines: problem.lines } })];
+      return new GitalyError('INVALID_ARGUMENT', 'range is outside of the file length', {
+        ...facts,
+        details,
+      });
+    }
+    case 'bad-ignored-commit': {
+      const value = { content: Buffer.from(problem.line) };
+      const details = [detail({ case: 'invalidIgnoreRevsFormat', value })];
+      return new GitalyError('NOT_FOUND', 'invalid object name', { ...facts, details });
+    }
+    case undefined:
+      return wrap(cause, 'blaming file');
+  }
+}
+
+function detail(error: NonNullable<MessageInitShape<typeof RawBlameErrorSchema>['error']>): ErrorDetail {
+  return create(RawBlameErrorSchema, { error });
+}

@@ -1,0 +1,14 @@
+import { GitalyError } from '#base/gitaly-error';
+import { type Oid, objectIdProblem, parseOid } from '#git/objects/object-id';
+
+/**
+ * Checks a full object id of a request: all its digits, lower case.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT `invalid object ID: "x", expected length 40, got 1`,
+ *   `…, invalid character 'g'`.
+ */
+export function requireObjectId(oid: string, objectFormat: 'sha1' | 'sha256'): Oid {
+  const parsed = parseOid(oid, objectFormat);
+  if (parsed !== undefined) return parsed;
+  throw new GitalyError('INVALID_ARGUMENT', objectIdProblem(oid, objectFormat) ?? '');
+}

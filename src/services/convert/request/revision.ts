@@ -1,0 +1,37 @@
+import { GitalyError } from '#base/gitaly-error';
+import { mapInTurns } from '#base/loop-turns';
+import { type RevisionRules, validateRevision } from '#git/refs/validate-revision';
+
+/**
+ * Checks a revision of a request and hands it back (the same memory).
+ *
+ * @param prefix stands before the text (`invalid revision: `).
+ * @throws {GitalyError} INVALID_ARGUMENT.
+ */
+export function requireRevision(
+  revision: Uint8Array,
+  options: RevisionRules & { prefix?: string } = {},
+): Buffer {
+  const bytes = Buffer.from(revision.buffer, revision.byteOffset, revision.byteLength);
+  const problem = validateRevision(revision, options);
+  if (problem !== undefined) {
+    throw new GitalyError('INVALID_ARGUMENT', `${options.prefix ?? ''}${problem}`, {
+      metadata: { revision: bytes.toString() },
+    });
+  }
+  return bytes;
+}
+
+/**
+ * Checks the revisions that a walk starts from, pseudo-revisions (`--all`, `--not` …) among them.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT `missing revisions`, `invalid revision: …`.
+ */
+export async function requireRevisions(
+  revisions: readonly string[],
+  rules: RevisionRules = {},
+): Promise<Buffer[]> {
+  if (revisions.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'missing revisions');
+  const options = { allowPseudo: true, prefix: 'invalid revision: ', ...rules };
+  return await mapInTurns(revisions, (revision) => requireRevision(Buffer.from(revision), options));
+}

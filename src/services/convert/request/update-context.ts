@@ -1,0 +1,17 @@
+import type { HookManager } from '#domain/hooks/hook-manager';
+import type { UpdateContext } from '#domain/ref-update/update-with-hooks';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { User } from '#wire/gen/shared_pb';
+import { clientContextOf, remoteIpOf, transactionOf } from './push-context.ts';
+
+/** Returns what hooks and votes need to know about a call that changes a reference for a user. */
+export function updateContextOf(user: User, context: HandlerContext, hooks: HookManager): UpdateContext {
+  return {
+    hooks,
+    user: { username: user.glUsername, userId: user.glId, protocol: 'web', remoteIp: remoteIpOf(context) },
+    transaction: transactionOf(context),
+    clientContext: clientContextOf(context),
+    correlationId: context.correlationId,
+    signal: context.signal,
+  };
+}

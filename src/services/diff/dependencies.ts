@@ -1,0 +1,5 @@
+import type { Storages } from '#storage/storages';
+
+export interface DiffDependencies {
+  readonly storages: Storages;
+}

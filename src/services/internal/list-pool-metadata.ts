@@ -1,0 +1,12 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ListPoolMetadataRequest, ListPoolMetadataResponseSchema } from '#wire/gen/internal_pb';
+import type { InternalDependencies } from './dependencies.ts';
+import { requireStore } from './require-store.ts';
+
+/** Yields the stored pools of a storage, one a message. */
+export async function* listPoolMetadata(
+  { storageName }: ListPoolMetadataRequest,
+  deps: InternalDependencies,
+): AsyncGenerator<MessageInitShape<typeof ListPoolMetadataResponseSchema>> {
+  for await (const poolDiskPath of requireStore(deps).pools(storageName)) yield { poolDiskPath };
+}

@@ -1,0 +1,62 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import type { HandlerContext } from '#rpc/server/handler';
+import { remoteIpOf } from '#services/convert/request/push-context';
+import type { ListPoolUpstreamsRequest, ListPoolUpstreamsResponseSchema } from '#wire/gen/internal_pb';
+import type { InternalDependencies } from './dependencies.ts';
+
+/** GitLab's limit of the pools of one question. */
+const BATCH = 500;
+/** Limit of the pools of one call, some 200 bytes each. */
+const MAX_POOLS = 1_000_000;
+
+/**
+ * Asks GitLab for the public upstream of each pool. Pools without one, or with several, are left
+ * out.
+ */
+export async function* listPoolUpstreams(
+  requests: AsyncIterable<ListPoolUpstreamsRequest>,
+  context: HandlerContext,
+  { api }: InternalDependencies,
+): AsyncGenerator<MessageInitShape<typeof ListPoolUpstreamsResponseSchema>> {
+  const { storageName, given } = await readRequests(requests);
+  const call = {
+    signal: context.signal,
+    correlationId: context.correlationId,
+    remoteIp: remoteIpOf(context),
+  };
+  const upstreams: Record<string, string> = {};
+  const trimmed = [...given.keys()];
+  for (let start = 0; start < trimmed.length; start += BATCH) {
+    const query = { storageName, poolPaths: trimmed.slice(start, start + BATCH) };
+    const found = await api.upstreamPoolMembers(query, call).catch((error: unknown) => {
+      throw wrap(withCode(error, 'INTERNAL'), 'query Rails');
+    });
+    for (const [pool, members] of found) {
+      const [upstream, second] = members;
+      const key = given.get(pool);
+      if (key !== undefined && upstream?.isPublic && second === undefined)
+        upstreams[key] = upstream.relativePath;
+    }
+  }
+  yield { upstreams };
+}
+
+/** Reads all messages. @returns the first path of each pool by the path without `.git`. */
+async function readRequests(
+  requests: AsyncIterable<ListPoolUpstreamsRequest>,
+): Promise<{ storageName: string; given: ReadonlyMap<string, string> }> {
+  const given = new Map<string, string>();
+  let storageName: string | undefined;
+  for await (const request of requests) {
+    storageName ??= request.storageName;
+    if (storageName === '') throw new GitalyError('INVALID_ARGUMENT', 'storage name is required');
+    for (const pool of request.poolDiskPaths) {
+      const trimmed = pool.endsWith('.git') ? pool.slice(0, -'.git'.length) : pool;
+      if (!given.has(trimmed)) given.set(trimmed, pool);
+    }
+    if (given.size > MAX_POOLS) throw new GitalyError('RESOURCE_EXHAUSTED', `more than ${MAX_POOLS} pools`);
+  }
+  if (storageName === undefined) throw new GitalyError('INVALID_ARGUMENT', 'receive request: EOF');
+  return { storageName, given };
+}

@@ -1,0 +1,35 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import type { StoredMember } from '#storage/pool-metadata/pool-metadata-store';
+import type { StorePoolMetadataRequest, StorePoolMetadataResponseSchema } from '#wire/gen/internal_pb';
+import type { InternalDependencies } from './dependencies.ts';
+import { requireStore } from './require-store.ts';
+
+/** Limit of the members of one call, some 300 bytes each. GitLab.com has fewer in a storage. */
+const MAX_MEMBERS = 1_000_000;
+
+/** Replaces the stored pools of the first message's storage. No message changes nothing. */
+export async function storePoolMetadata(
+  requests: AsyncIterable<StorePoolMetadataRequest>,
+  deps: InternalDependencies,
+): Promise<MessageInitShape<typeof StorePoolMetadataResponseSchema>> {
+  const store = requireStore(deps);
+  const members: StoredMember[] = [];
+  let storageName = '';
+  for await (const request of requests) {
+    storageName ||= request.storageName;
+    if (storageName === '') throw new GitalyError('INVALID_ARGUMENT', 'storage_name is required');
+    if (members.length === MAX_MEMBERS)
+      throw new GitalyError('RESOURCE_EXHAUSTED', `more than ${MAX_MEMBERS} members`);
+    members.push({
+      relativePath: request.relativePath,
+      poolPath: request.poolDiskPath,
+      isUpstream: request.isUpstream,
+    });
+  }
+  if (members.length === 0) return {};
+  await store.replace(storageName, members).catch((error: unknown) => {
+    throw wrap(withCode(error, 'INTERNAL'), 'store pool data');
+  });
+  return {};
+}

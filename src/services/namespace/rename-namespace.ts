@@ -1,0 +1,29 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { Namespace } from '#storage/lifecycle/namespaces';
+import type { Storages } from '#storage/storages';
+import type { RenameNamespaceRequest, RenameNamespaceResponseSchema } from '#wire/gen/namespace_pb';
+
+/** Renames a namespace with its repositories. The new one must not exist. */
+export async function renameNamespace(
+  { storageName, from, to }: RenameNamespaceRequest,
+  storages: Storages,
+): Promise<MessageInitShape<typeof RenameNamespaceResponseSchema>> {
+  if (from === '' || to === '') throw invalid('from and to cannot be empty');
+  const storage = storages.storage(storageName);
+  const source = new Namespace(storage, from);
+  const target = new Namespace(storage, to);
+  if (await target.exists()) throw invalid(`to directory ${to} already exists`);
+  try {
+    await source.moveTo(target);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') throw invalid(`from directory ${from} not found`);
+    throw error;
+  }
+  return {};
+}
+
+function invalid(message: string): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', message);
+}

@@ -1,0 +1,26 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { createPool } from '#domain/object-pool/create-pool';
+import { requirePoolPath } from '#domain/object-pool/open-pool';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { CreateObjectPoolRequest, CreateObjectPoolResponseSchema } from '#wire/gen/objectpool_pb';
+import type { ObjectPoolDependencies } from './dependencies.ts';
+
+/** Creates an object pool from a repository, which does not become a member. */
+export async function createObjectPool(
+  request: CreateObjectPoolRequest,
+  context: HandlerContext,
+  deps: ObjectPoolDependencies,
+): Promise<MessageInitShape<typeof CreateObjectPoolResponseSchema>> {
+  const { origin } = request;
+  if (origin === undefined) throw new GitalyError('INVALID_ARGUMENT', 'no origin repository');
+  const pool = request.objectPool?.repository;
+  if (pool === undefined) throw new GitalyError('INVALID_ARGUMENT', 'no object pool repository');
+  requirePoolPath(pool.relativePath);
+
+  const options = { signal: context.signal, vote: deps.voteOf(context) };
+  await createPool(deps.storages, pool, origin, options).catch((error: unknown) => {
+    throw wrap(error, 'creating object pool');
+  });
+  return {};
+}

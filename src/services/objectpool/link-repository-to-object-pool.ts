@@ -1,0 +1,22 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { linkMember } from '#domain/object-pool/link-member';
+import { openPool } from '#domain/object-pool/open-pool';
+import type { HandlerContext } from '#rpc/server/handler';
+import type {
+  LinkRepositoryToObjectPoolRequest,
+  LinkRepositoryToObjectPoolResponseSchema,
+} from '#wire/gen/objectpool_pb';
+import type { ObjectPoolDependencies } from './dependencies.ts';
+
+/** Lets a repository borrow objects from a pool. */
+export async function linkRepositoryToObjectPool(
+  request: LinkRepositoryToObjectPoolRequest,
+  context: HandlerContext,
+  deps: ObjectPoolDependencies,
+): Promise<MessageInitShape<typeof LinkRepositoryToObjectPoolResponseSchema>> {
+  const member = deps.storages.open(request.repository);
+  const pool = openPool(deps.storages, request.objectPool?.repository);
+
+  await linkMember(pool, member, { vote: deps.voteOf(context) });
+  return {};
+}

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { startGitaly } from '#testkit/start-gitaly';
+
+const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
+const USER = { glId: 'user-1', glUsername: 'jane', name: Buffer.from('Jane'), email: Buffer.from('jane@x') };
+
+for (const rpc of ['userCherryPick', 'userRevert'] as const) {
+  test(`${rpc} does not show git a start that begins with a dash`, async () => {
+    await using gitaly = await startGitaly();
+    const path = join(gitaly.storagePath(), 'r.git');
+    initRepository(path, { commits: 2 });
+    const commit = { id: gitOutput(path, ['rev-parse', 'main']) };
+    const request = { repository: REPOSITORY, user: USER, commit, message: Buffer.from('m') };
+
+    // The messages are Gitaly's: a missing name differs from a name that Gitaly never looks up.
+    await assert.rejects(gitaly.connection.operation[rpc]({ ...request, branchName: Buffer.from('-main') }), {
+      code: 'INVALID_ARGUMENT',
+      message:
+        'resolve start ref: positional arg "-main^{commit}" cannot start with dash \'-\': invalid argument',
+    });
+    await assert.rejects(gitaly.connection.operation[rpc]({ ...request, branchName: Buffer.from('nope') }), {
+      code: 'INVALID_ARGUMENT',
+      message: 'resolve start ref: reference not found',
+    });
+  });
+}

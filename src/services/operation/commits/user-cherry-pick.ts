@@ -1,0 +1,64 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { ChangesAlreadyAppliedError } from '#domain/cherry-pick/apply-change';
+import { BranchDivergedError } from '#domain/cherry-pick/change-onto-branch';
+import { cherryPickOntoBranch } from '#domain/cherry-pick/cherry-pick-onto-branch';
+import { MergeConflictError } from '#domain/merge/merge-conflict-error';
+import { UpdateFailedError } from '#domain/ref-update/refusals';
+import type { HandlerContext } from '#rpc/server/handler';
+import { updateContextOf } from '#services/convert/request/update-context';
+import {
+  UserCherryPickErrorSchema,
+  type UserCherryPickRequest,
+  type UserCherryPickResponseSchema,
+} from '#wire/gen/operations_pb';
+import { toBranchUpdate } from '../branch-update.ts';
+import type { OperationDependencies } from '../dependencies.ts';
+import { mergeConflictDetail } from '../error-details.ts';
+import { parsePickRequest } from './pick-request.ts';
+
+/** Applies the change of one commit to a branch. */
+export async function userCherryPick(
+  request: UserCherryPickRequest,
+  context: HandlerContext,
+  deps: OperationDependencies,
+): Promise<MessageInitShape<typeof UserCherryPickResponseSchema>> {
+  const { commitAuthorName: authorName, commitAuthorEmail: authorEmail } = request;
+  const repository = deps.storages.open(request.repository);
+  const { user, change } = parsePickRequest(request, context, deps);
+
+  const branchUpdate = await cherryPickOntoBranch(
+    repository,
+    { ...change, authorName, authorEmail },
+    updateContextOf(user, context, deps.hooks),
+  ).catch(refuse);
+  return { branchUpdate: toBranchUpdate(branchUpdate) };
+}
+
+function refuse(error: unknown): never {
+  if (error instanceof MergeConflictError) {
+    throw failed(error.message, error, { case: 'cherryPickConflict', value: mergeConflictDetail(error) });
+  }
+  if (error instanceof ChangesAlreadyAppliedError) {
+    throw failed(`cherry-pick: ${error.message}`, error, { case: 'changesAlreadyApplied', value: {} });
+  }
+  if (error instanceof BranchDivergedError) {
+    const [parentRevision, childRevision] = [Buffer.from(error.branchOid), Buffer.from(error.newOid)];
+    throw failed(`cherry-pick: ${error.message}`, error, {
+      case: 'targetBranchDiverged',
+      value: { parentRevision, childRevision },
+    });
+  }
+  if (!(error instanceof UpdateFailedError)) throw error;
+  const { refusal, cause } = error;
+  if (refusal?.by !== 'custom-hook') throw wrap(cause, 'update reference with hooks');
+  const errorMessage = refusal.error.message.replace(/\n$/, '');
+  throw failed('access check failed', cause, { case: 'accessCheck', value: { errorMessage } });
+}
+
+type Reason = NonNullable<MessageInitShape<typeof UserCherryPickErrorSchema>['error']>;
+
+function failed(message: string, cause: unknown, error: Reason): GitalyError {
+  const details = [create(UserCherryPickErrorSchema, { error })];
+  return new GitalyError('FAILED_PRECONDITION', message, { cause, details });
+}

@@ -1,0 +1,71 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, type StatusCode, wrap } from '#base/gitaly-error';
+import { NoSubmoduleError, SubmoduleUnchangedError } from '#domain/commit-files/update-submodule';
+import { updateSubmoduleOnBranch } from '#domain/commit-files/update-submodule-on-branch';
+import { UpdateFailedError } from '#domain/ref-update/refusals';
+import { ReferenceNotFoundError } from '#domain/revisions/expected-oid';
+import { isOid } from '#git/objects/object-id';
+import type { HandlerContext } from '#rpc/server/handler';
+import { updateContextOf } from '#services/convert/request/update-context';
+import { PathError_ErrorType as ErrorType } from '#wire/gen/errors_pb';
+import {
+  UserUpdateSubmoduleErrorSchema,
+  type UserUpdateSubmoduleRequest,
+  type UserUpdateSubmoduleResponseSchema,
+} from '#wire/gen/operations_pb';
+import type { OperationDependencies } from '../dependencies.ts';
+import { customHookCase, referenceUpdateCase } from '../error-details.ts';
+import { requireFilled, requireUser } from '../request-parts.ts';
+
+/** Commits that a submodule is at another commit, which need not exist here. */
+export async function userUpdateSubmodule(
+  request: UserUpdateSubmoduleRequest,
+  context: HandlerContext,
+  deps: OperationDependencies,
+): Promise<MessageInitShape<typeof UserUpdateSubmoduleResponseSchema>> {
+  const { branch, submodule: path, commitSha: commitOid, commitMessage: message } = request;
+  const repository = deps.storages.open(request.repository);
+  const user = requireUser(request.user, 'empty User');
+  requireFilled(commitOid, 'empty CommitSha');
+  if (!isOid(commitOid, repository.objectFormat)) {
+    throw new GitalyError('INVALID_ARGUMENT', 'invalid CommitSha');
+  }
+  requireFilled(branch, 'empty Branch');
+  requireFilled(path, 'empty Submodule');
+  requireFilled(message, 'empty CommitMessage');
+
+  const { expectedOldOid, timestamp } = request;
+  const commitId = await updateSubmoduleOnBranch(
+    repository,
+    { branch, path, commitOid, user, seconds: timestamp?.seconds, message, expectedOldOid },
+    updateContextOf(user, context, deps.hooks),
+  ).catch((error: unknown) => refuse(error, path));
+  return { branchUpdate: { commitId } };
+}
+
+function refuse(error: unknown, path: Uint8Array): never {
+  if (error instanceof ReferenceNotFoundError)
+    throw new GitalyError('INVALID_ARGUMENT', 'Cannot find branch');
+  if (error instanceof NoSubmoduleError) {
+    const value = { path, errorType: ErrorType.INVALID_PATH };
+    throw rejected('INVALID_ARGUMENT', error, { case: 'pathError', value });
+  }
+  if (error instanceof SubmoduleUnchangedError) {
+    const value = { path, errorType: ErrorType.PATH_EXISTS };
+    throw rejected('INVALID_ARGUMENT', error, { case: 'pathError', value });
+  }
+  if (!(error instanceof UpdateFailedError)) throw error;
+  const { refusal, cause } = error;
+  if (refusal?.by === 'custom-hook')
+    throw rejected('PERMISSION_DENIED', refusal.error, customHookCase(refusal.error));
+  if (refusal?.by === 'git')
+    throw rejected('FAILED_PRECONDITION', refusal.error, referenceUpdateCase(refusal.error));
+  throw wrap(cause, 'updating ref with hooks');
+}
+
+type Reason = NonNullable<MessageInitShape<typeof UserUpdateSubmoduleErrorSchema>['error']>;
+
+function rejected(code: StatusCode, cause: Error, error: Reason): GitalyError {
+  const details = [create(UserUpdateSubmoduleErrorSchema, { error })];
+  return new GitalyError(code, cause.message, { cause, details });
+}

@@ -1,0 +1,13 @@
+import type { CommitSigning } from '#domain/commit/commit-signing';
+import type { HookManager } from '#domain/hooks/hook-manager';
+import type { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
+import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
+import type { Storages } from '#storage/storages';
+
+export interface OperationDependencies extends VotingDependencies {
+  readonly storages: Storages;
+  readonly hooks: HookManager;
+  /** Repositories of other servers, where a change may begin. */
+  readonly remotes: RemoteRepositories;
+  readonly commitSigning: CommitSigning;
+}

@@ -1,0 +1,108 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, messageOf, type StatusCode, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import { RebaseConflictError } from '#domain/rebase/rebase';
+import { rebaseBranch } from '#domain/rebase/rebase-branch';
+import { UpdateFailedError } from '#domain/ref-update/refusals';
+import { validateRevision } from '#git/refs/validate-revision';
+import type { HandlerContext } from '#rpc/server/handler';
+import { usesMailmap } from '#services/convert/request/feature-flags';
+import { remoteOpener } from '#services/convert/request/open-remote';
+import { updateContextOf } from '#services/convert/request/update-context';
+import {
+  type UserRebaseConfirmableRequest_Header as Header,
+  UserRebaseConfirmableErrorSchema,
+  type UserRebaseConfirmableRequest,
+  type UserRebaseConfirmableResponseSchema,
+} from '#wire/gen/operations_pb';
+import type { Repository as RepositoryMessage, User } from '#wire/gen/shared_pb';
+import type { OperationDependencies } from '../dependencies.ts';
+import { mergeConflictDetail } from '../error-details.ts';
+import { nextRequest, requireFilled, requireUser } from '../request-parts.ts';
+
+type Response = MessageInitShape<typeof UserRebaseConfirmableResponseSchema>;
+
+/**
+ * Rebases a branch onto one of another repository: the first request makes the commits, the second
+ * moves the branch to them.
+ */
+export async function* userRebaseConfirmable(
+  requests: AsyncIterable<UserRebaseConfirmableRequest>,
+  context: HandlerContext,
+  deps: OperationDependencies,
+): AsyncGenerator<Response> {
+  const stream = requests[Symbol.asyncIterator]();
+  const header = headerOf(await nextRequest(stream));
+  const repository = deps.storages.open(header.repository);
+  const { user, remoteRepository } = checkFields(header);
+
+  const rebase = {
+    branch: header.branch,
+    branchOid: header.branchSha,
+    upstream: header.remoteBranch,
+    openRemote: remoteOpener(remoteRepository, context, deps.remotes),
+    user,
+    seconds: header.timestamp?.seconds,
+    mailmap: usesMailmap(context),
+    pushOptions: header.gitPushOptions,
+  };
+  await using rebased = await rebaseBranch(repository, rebase, context).catch(refuseRebase);
+  yield { userRebaseConfirmableResponsePayload: { case: 'rebaseSha', value: rebased.value.newOid } };
+
+  const second = await nextRequest(stream).catch((error: unknown) => {
+    throw wrap(error, 'recv');
+  });
+  if (!isConfirmed(second)) throw new GitalyError('FAILED_PRECONDITION', 'rebase aborted by client');
+  await rebased.apply(updateContextOf(user, context, deps.hooks)).catch(refuseUpdate);
+  yield { userRebaseConfirmableResponsePayload: { case: 'rebaseApplied', value: true } };
+}
+
+function headerOf({ userRebaseConfirmableRequestPayload: payload }: UserRebaseConfirmableRequest): Header {
+  if (payload.case === 'header') return payload.value;
+  throw new GitalyError('INVALID_ARGUMENT', 'empty UserRebaseConfirmableRequest.Header');
+}
+
+/** @throws {GitalyError} INVALID_ARGUMENT. */
+function checkFields(header: Header): { user: User; remoteRepository: RepositoryMessage } {
+  const user = requireUser(header.user, 'empty User');
+  requireFilled(header.branch, 'empty Branch');
+  requireFilled(header.branchSha, 'empty BranchSha');
+  const { remoteRepository } = header;
+  if (remoteRepository === undefined) throw new GitalyError('INVALID_ARGUMENT', 'empty RemoteRepository');
+  requireFilled(header.remoteBranch, 'empty RemoteBranch');
+  if (validateRevision(header.remoteBranch) !== undefined)
+    throw new GitalyError('INVALID_ARGUMENT', 'invalid branch name');
+  return { user, remoteRepository };
+}
+
+function isConfirmed({
+  userRebaseConfirmableRequestPayload: payload,
+}: UserRebaseConfirmableRequest): boolean {
+  return payload.case === 'apply' && payload.value;
+}
+
+function refuseRebase(error: unknown): never {
+  if (!(error instanceof RebaseConflictError)) throw error;
+  throw failed('FAILED_PRECONDITION', `rebasing commits: ${error.message}`, error, {
+    case: 'rebaseConflict',
+    value: mergeConflictDetail(error),
+  });
+}
+
+function refuseUpdate(error: unknown): never {
+  if (!(error instanceof UpdateFailedError)) throw error;
+  const { refusal, cause } = error;
+  if (refusal?.by !== 'custom-hook') throw wrap(cause, 'updating ref with hooks');
+  const value = { errorMessage: refusal.error.message };
+  throw failed('PERMISSION_DENIED', `access check: ${quote(messageOf(cause))}`, cause, {
+    case: 'accessCheck',
+    value,
+  });
+}
+
+type Reason = NonNullable<MessageInitShape<typeof UserRebaseConfirmableErrorSchema>['error']>;
+
+function failed(code: StatusCode, message: string, cause: unknown, error: Reason): GitalyError {
+  const details = [create(UserRebaseConfirmableErrorSchema, { error })];
+  return new GitalyError(code, message, { cause, details });
+}

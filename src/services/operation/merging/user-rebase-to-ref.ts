@@ -1,0 +1,36 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { isMergeRequestReference } from '#domain/merge/merge-request-reference';
+import { rebaseToReference } from '#domain/rebase/rebase-to-reference';
+import type { HandlerContext } from '#rpc/server/handler';
+import { usesMailmap } from '#services/convert/request/feature-flags';
+import type { UserRebaseToRefRequest, UserRebaseToRefResponseSchema } from '#wire/gen/operations_pb';
+import type { OperationDependencies } from '../dependencies.ts';
+import { requireFilled, requireUser } from '../request-parts.ts';
+
+/** Rebases commits and stores the result. Neither GitLab nor hooks are asked. */
+export async function userRebaseToRef(
+  request: UserRebaseToRefRequest,
+  context: HandlerContext,
+  deps: OperationDependencies,
+): Promise<MessageInitShape<typeof UserRebaseToRefResponseSchema>> {
+  const { firstParentRef, sourceSha, targetRef, expectedOldOid } = request;
+  const repository = deps.storages.open(request.repository);
+  requireFilled(firstParentRef, 'empty FirstParentRef');
+  const user = requireUser(request.user, 'empty User');
+  requireFilled(sourceSha, 'empty SourceSha');
+  requireFilled(targetRef, 'empty TargetRef');
+  if (!isMergeRequestReference(targetRef)) throw new GitalyError('INVALID_ARGUMENT', 'invalid TargetRef');
+
+  const rebase = {
+    upstream: firstParentRef,
+    source: sourceSha,
+    target: Buffer.from(targetRef),
+    expectedOldOid,
+    user,
+    seconds: request.timestamp?.seconds,
+    mailmap: usesMailmap(context),
+  };
+  const hooks = deps.transactionHooks(context, repository);
+  return { commitId: await rebaseToReference(repository, rebase, { hooks, signal: context.signal }) };
+}

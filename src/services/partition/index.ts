@@ -1,0 +1,21 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { ServiceImplementation } from '#rpc/server/handler';
+import type { PartitionService } from '#wire/gen/partition_pb';
+
+/**
+ * Responds as a Gitaly 19.0 without transactions: partitions are the units of its write-ahead log,
+ * which this server does not have.
+ */
+export function partitionService(): ServiceImplementation<typeof PartitionService> {
+  return {
+    backupPartition: () => {
+      throw new GitalyError(
+        'FAILED_PRECONDITION',
+        'backup partition: server-side backups are not configured',
+      );
+    },
+    listPartitions: () => {
+      throw new GitalyError('INTERNAL', 'transactions not enabled');
+    },
+  };
+}

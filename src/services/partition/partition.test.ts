@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startGitaly } from '#testkit/start-gitaly';
+
+// Expected texts: the recordings of Gitaly 19.0 without transactions.
+test('without transactions there are no partitions, and no backups of them', async () => {
+  await using gitaly = await startGitaly();
+  const { partition } = gitaly.connection;
+
+  await assert.rejects(partition.listPartitions({ storageName: 'default' }), {
+    code: 'INTERNAL',
+    message: 'transactions not enabled',
+  });
+  await assert.rejects(partition.backupPartition({ storageName: 'default', partitionId: '2' }), {
+    code: 'FAILED_PRECONDITION',
+    message: 'backup partition: server-side backups are not configured',
+  });
+});

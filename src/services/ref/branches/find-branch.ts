@@ -1,0 +1,57 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import type { RefReader } from '#git/refs/ref-reader';
+import { firstWildcard } from '#git/refs/wildmatch';
+import type { HandlerContext } from '#rpc/server/handler';
+import { usesMailmap } from '#services/convert/request/feature-flags';
+import { toCommitMessage } from '#services/convert/response/commit';
+import { writeCommit } from '#services/convert/response/encode-commit';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldNumbers } from '#wire/fast/field-numbers';
+import { encodeWith } from '#wire/fast/reverse-writer';
+import { type FindBranchRequest, FindBranchResponseSchema } from '#wire/gen/ref_pb';
+import { BranchSchema } from '#wire/gen/shared_pb';
+import type { RefDependencies } from '../dependencies.ts';
+
+const RESPONSE = fieldNumbers(FindBranchResponseSchema, { branch: 'message' });
+const BRANCH = fieldNumbers(BranchSchema, { name: 'bytes', targetCommit: 'message' });
+const BRANCHES = Buffer.from('refs/heads/');
+
+/**
+ * Finds a branch by its short name. An unknown one is an empty answer. The name goes to git as a
+ * pattern, so one that stands for another branch, or for the branches below it, is an error: a
+ * conflict.
+ */
+export async function findBranch(
+  request: FindBranchRequest,
+  context: HandlerContext,
+  deps: RefDependencies,
+): Promise<MessageInitShape<typeof FindBranchResponseSchema>> {
+  const { refs, objects } = deps.storages.open(request.repository);
+  if (request.name.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'Branch name cannot be empty');
+
+  const { signal } = context;
+  const oid = await find(refs, Buffer.concat([BRANCHES, request.name]), signal);
+  if (oid === undefined) return {};
+  const commit = await objects.readCommit(oid, { mailmap: usesMailmap(context), signal });
+  if (commit === undefined) throw new GitalyError('INTERNAL', 'object not found');
+  const encoded = encodeWith((writer) => {
+    writeCommit(writer, toCommitMessage(commit));
+    writer.message(BRANCH.targetCommit, 0);
+    writer.bytes(BRANCH.name, request.name);
+    writer.message(RESPONSE.branch, 0);
+  });
+  return encodedMessage(FindBranchResponseSchema, encoded);
+}
+
+async function find(refs: RefReader, name: Buffer, signal: AbortSignal): Promise<string | undefined> {
+  const exact = firstWildcard(name) === -1 ? await refs.find(name, { signal }) : undefined;
+  if (exact !== undefined) return exact.oid;
+  for await (const [first] of refs.list({ patterns: [name], limit: 1 }, { signal })) {
+    if (first === undefined || first.name.equals(name)) return first?.oid;
+    const conflict = `reference is ambiguous: conflicts with ${quote(first.name)}`;
+    throw new GitalyError('INVALID_ARGUMENT', `target reference is ambiguous: ${conflict}`);
+  }
+  return undefined;
+}

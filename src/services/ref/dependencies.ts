@@ -1,0 +1,10 @@
+import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
+import type { Storages } from '#storage/storages';
+import type { RememberedLists } from './remembered-lists.ts';
+
+export interface RefDependencies extends VotingDependencies {
+  readonly storages: Storages;
+  readonly lists: RememberedLists;
+  /** Also fills fields that only clients of 15.0 read. */
+  readonly fillsOldFields: boolean;
+}

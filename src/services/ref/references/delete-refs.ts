@@ -1,0 +1,75 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { deleteReferences } from '#domain/ref-update/delete-references';
+import { RefUpdateError } from '#git/refs/update/ref-update-error';
+import { validateRevision } from '#git/refs/validate-revision';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import {
+  DeleteRefsErrorSchema,
+  type DeleteRefsRequest,
+  type DeleteRefsResponseSchema,
+} from '#wire/gen/ref_pb';
+import type { RefDependencies } from '../dependencies.ts';
+
+const HEAD = Buffer.from('HEAD');
+
+/** Deletes references by name, or all that do not begin with one of some prefixes; all or none. */
+export async function deleteRefs(
+  request: DeleteRefsRequest,
+  context: HandlerContext,
+  deps: RefDependencies,
+): Promise<MessageInitShape<typeof DeleteRefsResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  checkFields(request);
+  const { signal } = context;
+  const names =
+    request.refs.length > 0 ? request.refs : await namesExcept(repository, request.exceptWithPrefix, signal);
+  const bad = names.filter((name) => validateRevision(name) !== undefined || HEAD.equals(name));
+  if (bad.length > 0) {
+    // Gitaly deletes HEAD on request, after which the repository is invalid.
+    const details = [
+      create(DeleteRefsErrorSchema, { error: { case: 'invalidFormat', value: { refs: [...bad] } } }),
+    ];
+    throw new GitalyError('INVALID_ARGUMENT', 'invalid references', { details });
+  }
+  await deleteReferences(repository, names, { vote: deps.voteOf(context), signal }).catch(refuse);
+  return {};
+}
+
+function checkFields({ refs, exceptWithPrefix }: DeleteRefsRequest): void {
+  const problem =
+    refs.length > 0 && exceptWithPrefix.length > 0
+      ? 'ExceptWithPrefix and Refs are mutually exclusive'
+      : refs.length === 0 && exceptWithPrefix.length === 0
+        ? 'empty ExceptWithPrefix and Refs'
+        : exceptWithPrefix.some((prefix) => prefix.length === 0)
+          ? 'empty prefix for exclusion'
+          : refs.some((ref) => ref.length === 0)
+            ? 'empty ref'
+            : undefined;
+  if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', problem);
+}
+
+/** Prefixes are bytes: `refs/heads/m` keeps `refs/heads/main`. */
+async function namesExcept(
+  repository: Repository,
+  prefixes: readonly Uint8Array[],
+  signal: AbortSignal,
+): Promise<Buffer[]> {
+  const names: Buffer[] = [];
+  for await (const refs of repository.refs.list({ patterns: ['refs/'] }, { signal })) {
+    for (const { name } of refs) {
+      if (!prefixes.some((prefix) => name.subarray(0, prefix.length).equals(prefix))) names.push(name);
+    }
+  }
+  return names;
+}
+
+function refuse(error: unknown): never {
+  const cause = error instanceof GitalyError ? error.cause : undefined;
+  if (!(cause instanceof RefUpdateError && cause.problem === 'locked')) throw error;
+  const refs = [cause.facts.reference ?? Buffer.alloc(0)];
+  const details = [create(DeleteRefsErrorSchema, { error: { case: 'referencesLocked', value: { refs } } })];
+  throw wrap(cause, 'cannot lock references', 'ABORTED', { details });
+}

@@ -1,0 +1,20 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { RefExistsRequest, RefExistsResponseSchema } from '#wire/gen/ref_pb';
+import type { RefDependencies } from '../dependencies.ts';
+
+const NAMESPACE = Buffer.from('refs/');
+
+/** Reports whether a reference of exactly this name exists. An invalid name counts as missing. */
+export async function refExists(
+  request: RefExistsRequest,
+  context: HandlerContext,
+  deps: RefDependencies,
+): Promise<MessageInitShape<typeof RefExistsResponseSchema>> {
+  const { refs } = deps.storages.open(request.repository);
+  if (!NAMESPACE.equals(request.ref.subarray(0, NAMESPACE.length)))
+    throw new GitalyError('INVALID_ARGUMENT', 'invalid refname');
+
+  return { value: await refs.exists(request.ref, { signal: context.signal }) };
+}

@@ -1,0 +1,114 @@
+import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import { BriefMemory } from '#base/brief-memory';
+import type { RefWatch } from '#git/refs/files/ref-watch';
+import { type ReadyResponses, readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
+import type { CallLog } from '#rpc/server/handler';
+import { requestBytes } from '#services/convert/request/request-bytes';
+import type { Repository } from '#storage/repository';
+import { encodeMessage } from '#wire/fast/encode-message';
+
+interface Remembered {
+  readonly watch: RefWatch;
+  readonly parts: readonly ReadyResponses[];
+}
+
+/** A call that lists references. */
+export interface ListCall<I extends DescMessage, O extends DescMessage> {
+  readonly repository: Repository;
+  readonly input: I;
+  readonly output: O;
+  readonly request: MessageShape<I>;
+  readonly log: CallLog;
+  readonly produce: () => AsyncIterable<MessageInitShape<O>>;
+}
+
+const MAX_BYTES = 16 << 20;
+/** Limit of one answer: some 5,000 branches with their commits. */
+const MAX_ANSWER_BYTES = 2 << 20;
+const MAX_AGE_MS = 60_000;
+const MAX_REQUEST_BYTES = 4096;
+/** Messages are sent in pieces of about this size, so that a slow reader does not hold it all. */
+const PIECE_BYTES = 256 * 1024;
+
+/**
+ * Answers to calls that list references, for a minute, and while the files that the references are
+ * kept in are unchanged. Everything else in the answers is read from objects, which never change.
+ */
+export class RememberedLists {
+  readonly #memory = new BriefMemory<Remembered>({
+    maxBytes: MAX_BYTES,
+    maxValueBytes: MAX_ANSWER_BYTES,
+    maxAgeMs: MAX_AGE_MS,
+    sizeOf: ({ parts }) => parts.reduce((sum, { frames }) => sum + frames.length, 0),
+  });
+
+  /**
+   * Yields the responses of a call, those of an earlier one if they still hold. The call's log line
+   * says so.
+   */
+  async *get<I extends DescMessage, O extends DescMessage>(
+    call: ListCall<I, O>,
+  ): AsyncGenerator<MessageInitShape<O>> {
+    const key = keyOf(call);
+    const known = key === undefined ? undefined : this.#memory.get(key);
+    if (known?.watch.isUnchanged()) {
+      call.log.add({ 'ref_list.remembered': true });
+      for (const part of known.parts) yield readyMessage(call.output, part);
+      return;
+    }
+    if (key !== undefined) this.#memory.delete(key);
+    const watch = key === undefined ? undefined : call.repository.refs.watch();
+    if (key === undefined || watch === undefined) yield* call.produce();
+    else yield* this.#remember(key, watch, call);
+  }
+
+  async *#remember<I extends DescMessage, O extends DescMessage>(
+    key: string,
+    watch: RefWatch,
+    { output, produce }: ListCall<I, O>,
+  ): AsyncGenerator<MessageInitShape<O>> {
+    const pieces = new Pieces();
+    for await (const response of produce()) {
+      if (pieces.bytes <= MAX_ANSWER_BYTES) pieces.add(encodeMessage(output, create(output, response)));
+      yield response;
+    }
+    if (pieces.bytes <= MAX_ANSWER_BYTES) this.#memory.set(key, { watch, parts: pieces.end() });
+  }
+}
+
+/** Collects encoded messages. */
+class Pieces {
+  bytes = 0;
+  readonly #parts: ReadyResponses[] = [];
+  #messages: Buffer[] = [];
+  #messageBytes = 0;
+
+  add(chunks: readonly Uint8Array[]): void {
+    const message = Buffer.concat(chunks);
+    this.bytes += message.length;
+    this.#messages.push(message);
+    this.#messageBytes += message.length;
+    if (this.#messageBytes >= PIECE_BYTES) this.#endPart();
+  }
+
+  end(): readonly ReadyResponses[] {
+    if (this.#messages.length > 0) this.#endPart();
+    return this.#parts;
+  }
+
+  #endPart(): void {
+    this.#parts.push(readyResponses(this.#messages));
+    this.#messages = [];
+    this.#messageBytes = 0;
+  }
+}
+
+function keyOf<I extends DescMessage, O extends DescMessage>({
+  repository,
+  input,
+  request,
+}: ListCall<I, O>): string | undefined {
+  const bytes = requestBytes(input, request);
+  if (bytes.length > MAX_REQUEST_BYTES) return undefined;
+  return [repository.path, input.typeName, Buffer.from(bytes).toString('latin1')].join('\0');
+}

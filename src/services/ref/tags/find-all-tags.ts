@@ -1,0 +1,94 @@
+import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { type RefTag, readRefTags } from '#git/refs/read-ref-objects';
+import type { HandlerContext } from '#rpc/server/handler';
+import { usesMailmap } from '#services/convert/request/feature-flags';
+import { cutPage, itemsOf, MissingPageTokenError, pageOf } from '#services/convert/request/pagination';
+import { chunkEncoded } from '#services/convert/response/chunk-batches';
+import { writeTag } from '#services/convert/response/encode-commit';
+import { type TagMessage, toTagMessage } from '#services/convert/response/tag';
+import { encodedMessage } from '#wire/fast/encoded-message';
+import { fieldNumbers } from '#wire/fast/field-numbers';
+import { ReverseWriter } from '#wire/fast/reverse-writer';
+import {
+  type FindAllTagsRequest,
+  type FindAllTagsRequest_SortBy,
+  FindAllTagsRequest_SortBy_Key,
+  FindAllTagsResponseSchema,
+} from '#wire/gen/ref_pb';
+import type { RefDependencies } from '../dependencies.ts';
+import { pipelineError, startList } from '../listing-error.ts';
+import { sortKey } from '../sort-key.ts';
+
+const { tags: TAGS } = fieldNumbers(FindAllTagsResponseSchema, { tags: 'message' });
+const NAMESPACE = 'refs/tags/';
+
+const KEYS: Readonly<Record<number, string>> = {
+  [FindAllTagsRequest_SortBy_Key.REFNAME]: 'refname',
+  [FindAllTagsRequest_SortBy_Key.CREATORDATE]: 'creatordate',
+  [FindAllTagsRequest_SortBy_Key.VERSION_REFNAME]: 'version:refname',
+};
+
+/**
+ * Lists tags with the commits that they lead to, in messages of about 1 MiB. A tag of something
+ * else comes without a commit.
+ */
+export async function* findAllTags(
+  request: FindAllTagsRequest,
+  context: HandlerContext,
+  deps: RefDependencies,
+): AsyncGenerator<MessageInitShape<typeof FindAllTagsResponseSchema>> {
+  const { refs, objects } = deps.storages.open(request.repository);
+  const sort = sortOf(request.sortBy);
+
+  const { signal } = context;
+  try {
+    const list = startList(() => refs.list({ patterns: [NAMESPACE], sort }, { signal }));
+    const page = itemsOf(cutPage(list, pageOf(request.paginationParams)));
+    const tags = readRefTags(objects, page, { mailmap: usesMailmap(context), signal });
+    for await (const chunk of chunkEncoded(encodeTags(tags))) yield responseOf(chunk);
+  } catch (error) {
+    if (error instanceof MissingPageTokenError)
+      throw new GitalyError('INVALID_ARGUMENT', error.message, { cause: error });
+    throw wrap(pipelineError(error), 'iterating over tags');
+  }
+}
+
+function sortOf(sortBy: FindAllTagsRequest_SortBy | undefined): string {
+  const { key = FindAllTagsRequest_SortBy_Key.REFNAME, direction = 0 } = sortBy ?? {};
+  const name = KEYS[key];
+  const sort = sortKey(name ?? '', direction);
+  if (sort === undefined)
+    throw new GitalyError('INVALID_ARGUMENT', `unsupported sorting direction: ${direction}`);
+  if (name === undefined) throw new GitalyError('INVALID_ARGUMENT', `unsupported sorting key: ${key}`);
+  return sort;
+}
+
+async function* encodeTags(batches: AsyncIterable<readonly RefTag[]>): AsyncGenerator<Buffer[], void> {
+  const writer = new ReverseWriter();
+  const encode = (tag: RefTag): Buffer => {
+    writeTag(writer, toMessage(tag));
+    return writer.take();
+  };
+  for await (const tags of batches) yield tags.map(encode);
+}
+
+/**
+ * Hundreds of thousands of tags are encoded one by one as they come, so that a message is only a
+ * matter of joining them.
+ */
+function responseOf(tags: readonly Buffer[]): MessageShape<typeof FindAllTagsResponseSchema> {
+  const writer = new ReverseWriter();
+  for (const tag of tags.toReversed()) writer.bytes(TAGS, tag);
+  return encodedMessage(FindAllTagsResponseSchema, writer.take());
+}
+
+/**
+ * @throws {GitalyError} without a code, when something on the way to the end of the tag is not
+ *   there.
+ */
+function toMessage({ ref, tag, commit, isMissing }: RefTag): TagMessage {
+  if (isMissing)
+    throw new GitalyError('UNKNOWN', 'object not found', { metadata: { reference: ref.name.toString() } });
+  return toTagMessage({ name: ref.name.subarray(NAMESPACE.length), oid: ref.oid, tag, commit });
+}

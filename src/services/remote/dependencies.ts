@@ -1,0 +1,5 @@
+import type { Storages } from '#storage/storages';
+
+export interface RemoteDependencies {
+  readonly storages: Storages;
+}

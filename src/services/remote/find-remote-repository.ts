@@ -1,0 +1,22 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { existsRemote } from '#domain/remote/find-remote';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { FindRemoteRepositoryRequest, FindRemoteRepositoryResponseSchema } from '#wire/gen/remote_pb';
+import type { RemoteDependencies } from './dependencies.ts';
+
+/** Reports whether there is a repository with commits at a URL. The storage only routes the call. */
+export async function findRemoteRepository(
+  { remote: url }: FindRemoteRepositoryRequest,
+  { signal }: HandlerContext,
+  { storages }: RemoteDependencies,
+): Promise<MessageInitShape<typeof FindRemoteRepositoryResponseSchema>> {
+  if (url === '') throw new GitalyError('INVALID_ARGUMENT', "empty remote can't be checked.");
+  const [storage] = storages.all;
+  if (storage === undefined) throw new GitalyError('INTERNAL', 'the server has no storage');
+  const remote = { url, resolvedAddress: '', authorization: '', allowsLocal: true };
+  const exists = await existsRemote(storages.git, storage, remote, signal).catch((error: unknown) => {
+    throw wrap(error, 'error executing git command');
+  });
+  return { exists };
+}

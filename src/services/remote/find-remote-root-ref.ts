@@ -1,0 +1,23 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { findRemoteRootRef as find } from '#domain/remote/find-remote';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { FindRemoteRootRefRequest, FindRemoteRootRefResponseSchema } from '#wire/gen/remote_pb';
+import type { RemoteDependencies } from './dependencies.ts';
+
+/** Returns the default branch of a remote repository. */
+export async function findRemoteRootRef(
+  request: FindRemoteRootRefRequest,
+  { signal }: HandlerContext,
+  { storages }: RemoteDependencies,
+): Promise<MessageInitShape<typeof FindRemoteRootRefResponseSchema>> {
+  if (request.remoteUrl === '') throw new GitalyError('INVALID_ARGUMENT', 'missing remote URL');
+  const repository = storages.open(request.repository);
+  const remote = {
+    url: request.remoteUrl,
+    resolvedAddress: request.resolvedAddress,
+    authorization: request.httpAuthorizationHeader,
+    allowsLocal: true,
+  };
+  return { ref: await find(repository, remote, signal) };
+}

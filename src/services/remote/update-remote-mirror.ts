@@ -1,0 +1,47 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { updateMirror } from '#domain/remote/update-mirror';
+import type { HandlerContext } from '#rpc/server/handler';
+import { openRequests } from '#services/convert/request/first-request';
+import type { UpdateRemoteMirrorRequest, UpdateRemoteMirrorResponseSchema } from '#wire/gen/remote_pb';
+import type { RemoteDependencies } from './dependencies.ts';
+
+/** Limit of the patterns: each is compared with every branch. */
+const MAX_PATTERNS = 10_000;
+
+/** Pushes branches and tags to a mirror. */
+export async function updateRemoteMirror(
+  requests: AsyncIterable<UpdateRemoteMirrorRequest>,
+  { signal }: HandlerContext,
+  { storages }: RemoteDependencies,
+): Promise<MessageInitShape<typeof UpdateRemoteMirrorResponseSchema>> {
+  const { first, rest } = await openRequests(requests);
+  if (first === undefined) throw new GitalyError('INTERNAL', 'receive first request: EOF');
+  const repository = storages.open(first.repository);
+  const { remote } = first;
+  if (remote === undefined) throw new GitalyError('INVALID_ARGUMENT', 'missing Remote');
+  if (remote.url === '') throw new GitalyError('INVALID_ARGUMENT', 'remote is missing URL');
+
+  const patterns: string[] = [];
+  const take = ({ onlyBranchesMatching }: UpdateRemoteMirrorRequest): void => {
+    for (const pattern of onlyBranchesMatching) patterns.push(Buffer.from(pattern).toString('latin1'));
+    if (patterns.length > MAX_PATTERNS)
+      throw new GitalyError('RESOURCE_EXHAUSTED', `more than ${MAX_PATTERNS} patterns`);
+  };
+  take(first);
+  for await (const request of rest) take(request);
+
+  const divergent = await updateMirror(repository, {
+    remote: {
+      url: remote.url,
+      resolvedAddress: remote.resolvedAddress,
+      authorization: remote.httpAuthorizationHeader,
+      allowsLocal: true,
+      ssh: { key: first.sshKey, knownHosts: first.knownHosts },
+    },
+    patterns,
+    keepsDivergent: first.keepDivergentRefs,
+    signal,
+  });
+  return { divergentRefs: divergent.map((name) => Buffer.from(name, 'latin1')) };
+}

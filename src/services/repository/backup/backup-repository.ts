@@ -1,0 +1,28 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { createBackup } from '#domain/backup/create-backup';
+import type { HandlerContext } from '#rpc/server/handler';
+import { requireTarget } from '#storage/require-target';
+import type { BackupRepositoryRequest, BackupRepositoryResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Stores a full or incremental backup of a repository in the configured bucket. */
+export async function backupRepository(
+  request: BackupRepositoryRequest,
+  { signal }: HandlerContext,
+  { storages, backups }: RepositoryDependencies,
+): Promise<MessageInitShape<typeof BackupRepositoryResponseSchema>> {
+  if (backups === undefined)
+    throw new GitalyError('FAILED_PRECONDITION', 'backup repository: server-side backups are not configured');
+  const { repository, backupId: id, incremental, latestBackupId: latestId } = request;
+  if (id === '') throw new GitalyError('INVALID_ARGUMENT', 'empty BackupId');
+  storages.locate(repository);
+  const name = requireTarget(request.vanityRepository);
+
+  const { bucket, observer } = backups;
+  const options = { name, id, incremental, latestId, observer, signal };
+  await createBackup(bucket, () => storages.open(repository), options).catch((error: unknown) => {
+    throw wrap(error, 'backup repository');
+  });
+  return {};
+}

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
+
+const source = { storageName: 'default', relativePath: 'source.git' };
+const target = { storageName: 'default', relativePath: 'group/target.git' };
+const FORMATS = ['sha1', 'sha256'] as const;
+
+function refsOf(path: string): string {
+  return gitOutput(path, ['for-each-ref', '--format=%(refname) %(objectname)']);
+}
+
+/** Creates a repository with branches, a tag, an internal reference, and HEAD elsewhere. */
+function makeSource(gitaly: TestGitaly, objectFormat: 'sha1' | 'sha256' = 'sha1'): string {
+  const path = join(gitaly.storagePath(), 'source.git');
+  initRepository(path, { commits: 3, objectFormat });
+  gitOutput(path, ['branch', 'topic', 'main~1']);
+  gitOutput(path, ['tag', '-a', '-m', 'message', 'v1', 'main']);
+  gitOutput(path, ['update-ref', 'refs/keep-around/kept', 'main~2']);
+  gitOutput(path, ['symbolic-ref', 'HEAD', 'refs/heads/topic']);
+  return path;
+}
+
+async function bytesOf(messages: AsyncIterable<{ data: Uint8Array }>): Promise<Buffer> {
+  return Buffer.concat((await Array.fromAsync(messages)).map(({ data }) => data));
+}
+
+/** Yields one request per piece of data, the first with the repository. */
+async function* pieces(repository: typeof target, data: Buffer, pieceBytes = 100) {
+  yield { repository };
+  for (let at = 0; at < data.length; at += pieceBytes) yield { data: data.subarray(at, at + pieceBytes) };
+}
+
+for (const objectFormat of FORMATS) {
+  test(`a ${objectFormat} repository becomes a bundle and a repository again`, async () => {
+    await using gitaly = await startGitaly();
+    const path = makeSource(gitaly, objectFormat);
+    const { repository: calls } = gitaly.connection;
+
+    const bundle = await bytesOf(calls.createBundle({ repository: source }));
+    await calls.createRepositoryFromBundle(pieces(target, bundle));
+
+    const created = join(gitaly.storagePath(), target.relativePath);
+    assert.equal(refsOf(created), refsOf(path));
+    assert.equal(gitOutput(created, ['symbolic-ref', 'HEAD']), 'refs/heads/topic');
+    assert.equal(gitOutput(created, ['rev-parse', '--show-object-format']), objectFormat);
+    assert.doesNotMatch(gitOutput(created, ['config', '--list', '--local']), /^remote\./m);
+    gitOutput(created, ['fsck', '--strict']);
+  });
+
+  test(`FetchBundle brings references into a ${objectFormat} repository and keeps others`, async () => {
+    await using gitaly = await startGitaly();
+    const path = makeSource(gitaly, objectFormat);
+    const created = join(gitaly.storagePath(), target.relativePath);
+    initRepository(created, { objectFormat });
+    const { repository: calls } = gitaly.connection;
+    const bundle = await bytesOf(calls.createBundle({ repository: source }));
+    await calls.fetchBundle(pieces(target, bundle));
+    gitOutput(created, ['branch', 'own', 'main']);
+    gitOutput(path, ['branch', '--force', 'main', 'main~1']);
+    const head = gitOutput(created, ['symbolic-ref', 'HEAD']);
+
+    const changed = await bytesOf(calls.createBundle({ repository: source }));
+    await calls.fetchBundle(pieces(target, changed));
+
+    const withoutOwn = refsOf(created)
+      .split('\n')
+      .filter((line) => !line.startsWith('refs/heads/own '));
+    assert.equal(withoutOwn.join('\n'), refsOf(path));
+    assert.equal(gitOutput(created, ['rev-parse', 'own~1']), gitOutput(path, ['rev-parse', 'main']));
+    assert.equal(gitOutput(created, ['symbolic-ref', 'HEAD']), head);
+    gitOutput(created, ['fsck', '--strict']);
+  });
+}
+
+test('FetchBundle points HEAD to the branch at the commit of the bundle\u2019s HEAD', async () => {
+  await using gitaly = await startGitaly();
+  makeSource(gitaly);
+  const created = join(gitaly.storagePath(), target.relativePath);
+  initRepository(created);
+  const { repository: calls } = gitaly.connection;
+  const bundle = await bytesOf(calls.createBundle({ repository: source }));
+
+  const [first, ...rest] = await Array.fromAsync(pieces(target, bundle));
+  await calls.fetchBundle(
+    (async function* () {
+      yield { ...first, updateHead: true };
+      yield* rest;
+    })(),
+  );
+
+  assert.equal(gitOutput(created, ['symbolic-ref', 'HEAD']), 'refs/heads/topic');
+});
+
+test('a HEAD of a bundle that is at no branch is an error, and the references have come', async () => {
+  await using gitaly = await startGitaly();
+  const path = makeSource(gitaly);
+  gitOutput(path, ['update-ref', '--no-deref', 'HEAD', 'main~2']);
+  const created = join(gitaly.storagePath(), target.relativePath);
+  initRepository(created);
+  const bundle = await bytesOf(gitaly.connection.repository.createBundle({ repository: source }));
+
+  const fetching = gitaly.connection.repository.fetchBundle(
+    (async function* () {
+      yield { repository: target, updateHead: true, data: bundle };
+    })(),
+  );
+
+  await assert.rejects(fetching, {
+    code: 'INTERNAL',
+    message: 'fetch bundle: guess head: reference not found',
+  });
+  assert.equal(refsOf(created), refsOf(path));
+});
+
+test('CreateBundleFromRefList contains what git bundles for the same patterns', async () => {
+  await using gitaly = await startGitaly();
+  const path = makeSource(gitaly);
+  const patterns = ['refs/heads/main', '^refs/heads/topic', 'refs/heads/absent'].map((text) =>
+    Buffer.from(text),
+  );
+
+  const bundle = await bytesOf(
+    gitaly.connection.repository.createBundleFromRefList(
+      (async function* () {
+        yield { repository: source };
+        for (const pattern of patterns) yield { patterns: [pattern] };
+      })(),
+    ),
+  );
+
+  const expected = gitOutput(path, ['bundle', 'create', '-q', '-', 'main', '^topic']);
+  assert.equal(bundle.toString('latin1', 0, bundle.indexOf('\n\n')), expected.split('\n\n')[0]);
+});
+
+test('an empty repository has no bundle', async () => {
+  await using gitaly = await startGitaly();
+  initRepository(join(gitaly.storagePath(), 'source.git'));
+  const { repository: calls } = gitaly.connection;
+
+  const all = bytesOf(calls.createBundle({ repository: source }));
+  const listed = bytesOf(
+    calls.createBundleFromRefList(
+      (async function* () {
+        yield { repository: source, patterns: [Buffer.from('--all')] };
+      })(),
+    ),
+  );
+
+  const message = 'create bundle: refusing to create empty bundle';
+  await assert.rejects(all, { code: 'INTERNAL', message });
+  await assert.rejects(listed, { code: 'FAILED_PRECONDITION', message });
+});
+
+for (const [what, data] of [
+  ['the path of another repository', (path: string) => `gitdir: ${path}\n`],
+  ['junk', () => 'junk'],
+  ['nothing', () => ''],
+  ['a header without a pack', () => '# v2 git bundle\n'],
+  [
+    'a broken pack',
+    (path: string) => `# v2 git bundle\n${gitOutput(path, ['rev-parse', 'main'])} refs/heads/main\n\nPACKxx`,
+  ],
+  [
+    'a name outside refs',
+    (path: string) => `# v2 git bundle\n${gitOutput(path, ['rev-parse', 'main'])} refs/heads/../../x\n\n`,
+  ],
+] as const) {
+  test(`${what} instead of a bundle creates nothing and fetches nothing`, async () => {
+    await using gitaly = await startGitaly();
+    const path = makeSource(gitaly);
+    const other = join(gitaly.storagePath(), 'other.git');
+    initRepository(other, { commits: 1 });
+    const before = refsOf(other);
+    const { repository: calls } = gitaly.connection;
+
+    const create = calls.createRepositoryFromBundle(pieces(target, Buffer.from(data(path))));
+    const fetch = calls.fetchBundle(
+      pieces({ ...target, relativePath: 'other.git' }, Buffer.from(data(path))),
+    );
+
+    // git makes an empty repository of a bundle that names no references.
+    await Promise.allSettled([create, fetch]);
+    const created = join(gitaly.storagePath(), target.relativePath);
+    assert.equal(existsSync(created) ? refsOf(created) : '', '');
+    assert.equal(refsOf(other), before);
+  });
+}
+
+test('of many that create a repository from a bundle at once one wins', async () => {
+  await using gitaly = await startGitaly();
+  const path = makeSource(gitaly);
+  const { repository: calls } = gitaly.connection;
+  const bundle = await bytesOf(calls.createBundle({ repository: source }));
+
+  const results = await Promise.allSettled(
+    Array.from({ length: 5 }, () => calls.createRepositoryFromBundle(pieces(target, bundle))),
+  );
+
+  assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
+  assert.equal(refsOf(join(gitaly.storagePath(), target.relativePath)), refsOf(path));
+});
+
+test('a client that leaves in the middle of a bundle leaves nothing behind', async () => {
+  await using gitaly = await startGitaly();
+  makeSource(gitaly);
+  const { repository: calls } = gitaly.connection;
+  const bundle = await bytesOf(calls.createBundle({ repository: source }));
+  const temp = join(gitaly.storagePath(), '+gitaly/tmp');
+  const spooled = () => (existsSync(temp) ? readdirSync(temp, { recursive: true }) : []);
+  const abort = new AbortController();
+
+  const creating = calls.createRepositoryFromBundle(
+    (async function* () {
+      yield { repository: target, data: bundle.subarray(0, 50) };
+      await until(() => spooled().some((name) => String(name).endsWith('repo.bundle')));
+      abort.abort();
+      yield { data: bundle.subarray(50) };
+    })(),
+    { signal: abort.signal },
+  );
+
+  await assert.rejects(creating, { code: 'CANCELLED' });
+  await until(() => spooled().length === 0);
+  assert.equal(existsSync(join(gitaly.storagePath(), 'group')), false);
+});
+
+test('CreateBundle removes working trees that dead operations have left', async () => {
+  await using gitaly = await startGitaly();
+  const path = makeSource(gitaly);
+  gitOutput(path, ['worktree', 'add', '-q', '--detach', 'gitlab-worktree/old', 'main']);
+  gitOutput(path, ['worktree', 'add', '-q', '--detach', 'gitlab-worktree/young', 'main']);
+  mkdirSync(join(path, 'worktrees/broken'));
+  writeFileSync(join(path, 'worktrees/broken/gitdir'), '/nowhere/.git\n');
+  gitOutput(path, ['-C', '/', '--git-dir', path, 'config', 'gc.worktreePruneExpire', 'now']);
+  const old = new Date(Date.now() - 7 * 3600 * 1000);
+  utimesSync(join(path, 'gitlab-worktree/old'), old, old);
+
+  await bytesOf(gitaly.connection.repository.createBundle({ repository: source }));
+
+  assert.deepEqual(readdirSync(join(path, 'gitlab-worktree')), ['young']);
+  assert.deepEqual(readdirSync(join(path, 'worktrees')), ['young']);
+});

@@ -1,0 +1,54 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { bundleOf, EmptyBundleError } from '#domain/bundle/create-bundle';
+import { cleanWorktrees } from '#domain/worktrees/clean-worktrees';
+import type { HandlerContext } from '#rpc/server/handler';
+import { openRequests } from '#services/convert/request/first-request';
+import { takeBytes } from '#services/convert/request/take-bytes';
+import type {
+  CreateBundleFromRefListRequest,
+  CreateBundleFromRefListResponseSchema,
+} from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Memory for the patterns of one call: hundreds of thousands of references. */
+const MAX_PATTERN_BYTES = 64 * 1024 * 1024;
+
+/** Streams a bundle of the named references. */
+export async function* createBundleFromRefList(
+  requests: AsyncIterable<CreateBundleFromRefListRequest>,
+  { signal }: HandlerContext,
+  deps: RepositoryDependencies,
+): AsyncGenerator<MessageInitShape<typeof CreateBundleFromRefListResponseSchema>> {
+  const { first, rest } = await openRequests(requests);
+  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
+  const repository = deps.storages.open(first.repository);
+
+  await cleanWorktrees(repository, { signal });
+  const patterns = await patternsOf(first, rest);
+  try {
+    const pieces = takeBytes(bundleOf(repository, patterns, { signal }), Number.POSITIVE_INFINITY);
+    for await (const data of pieces) yield { data };
+  } catch (error) {
+    const code = error instanceof EmptyBundleError ? 'FAILED_PRECONDITION' : 'INTERNAL';
+    throw wrap(error, 'create bundle', code);
+  }
+}
+
+async function patternsOf(
+  first: CreateBundleFromRefListRequest,
+  rest: AsyncIterable<CreateBundleFromRefListRequest>,
+): Promise<Uint8Array[]> {
+  let bytes = 0;
+  const patterns: Uint8Array[] = [];
+  const take = (request: CreateBundleFromRefListRequest): void => {
+    for (const pattern of request.patterns) {
+      bytes += pattern.length + 1;
+      if (bytes > MAX_PATTERN_BYTES) throw new GitalyError('RESOURCE_EXHAUSTED', 'too many patterns');
+      patterns.push(pattern);
+    }
+  };
+  take(first);
+  for await (const request of rest) take(request);
+  return patterns;
+}

@@ -1,0 +1,28 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { fetchBundle as fetch } from '#domain/bundle/fetch-bundle';
+import type { HandlerContext } from '#rpc/server/handler';
+import { allBytesOf, openRequests } from '#services/convert/request/first-request';
+import type { FetchBundleRequest, FetchBundleResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Copies the references and objects of a bundle into a repository. */
+export async function fetchBundle(
+  requests: AsyncIterable<FetchBundleRequest>,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof FetchBundleResponseSchema>> {
+  const opened = await openRequests(requests);
+  const { first } = opened;
+  if (first === undefined) throw new GitalyError('INTERNAL', 'first request: EOF');
+  const repository = deps.storages.open(first.repository);
+
+  const pieces = allBytesOf({ ...opened, first }, ({ data }) => data);
+  const { updateHead } = first;
+  const [hooks, vote] = [deps.transactionHooks(context, repository), deps.voteOf(context)];
+  const options = { updateHead, hooks, vote, signal: context.signal };
+  await fetch(repository, pieces, options).catch((error: unknown) => {
+    throw wrap(error, 'fetch bundle');
+  });
+  return {};
+}

@@ -1,0 +1,25 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { applyAttributes } from '#domain/attributes/apply-attributes';
+import type { HandlerContext } from '#rpc/server/handler';
+import { requireRevision } from '#services/convert/request/revision';
+import type { ApplyGitattributesRequest, ApplyGitattributesResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+const PEEL = Buffer.from('^{commit}');
+
+/** Makes `.gitattributes` of a revision apply to a repository of 15.0 and 16.7. */
+export async function applyGitattributes(
+  request: ApplyGitattributesRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof ApplyGitattributesResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const revision = requireRevision(request.revision, { prefix: 'revision: ' });
+  const { signal } = context;
+  const commit = await repository.objects.info(Buffer.concat([revision, PEEL]), { signal });
+  if (commit === undefined) throw new GitalyError('INVALID_ARGUMENT', 'revision does not exist');
+
+  await applyAttributes(repository, commit.oid, { vote: deps.voteOf(context), signal });
+  return {};
+}

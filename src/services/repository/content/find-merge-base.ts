@@ -1,0 +1,31 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { findMergeBase as findBase } from '#domain/history/find-merge-base';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { FindMergeBaseRequest, FindMergeBaseResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/**
+ * Returns the best common ancestor of revisions; an empty id if they have none or one of them leads
+ * to no commit.
+ */
+export async function findMergeBase(
+  request: FindMergeBaseRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof FindMergeBaseResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  if (request.revisions.length < 2)
+    throw new GitalyError('INVALID_ARGUMENT', 'at least 2 revisions are required');
+
+  try {
+    const base = await findBase(
+      repository,
+      request.revisions.map((revision) => Buffer.from(revision)),
+      context.signal,
+    );
+    return { base: base ?? '' };
+  } catch (error) {
+    throw wrap(error, 'cmd');
+  }
+}

@@ -1,0 +1,62 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, withCode } from '#base/gitaly-error';
+import { cleanPath, findArchiveSource } from '#domain/archive/archive-source';
+import { cachedArchive } from '#domain/archive/cached-archive';
+import { type LfsFilter, lfsFilter } from '#domain/archive/lfs-filter';
+import { type ArchiveFormat, writeArchive } from '#domain/archive/write-archive';
+import type { HandlerContext } from '#rpc/server/handler';
+import { requireRevision } from '#services/convert/request/revision';
+import { takeBytes } from '#services/convert/request/take-bytes';
+import type { Repository } from '#storage/repository';
+import {
+  GetArchiveRequest_Format as Format,
+  type GetArchiveRequest,
+  type GetArchiveResponseSchema,
+} from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+const FORMATS: Readonly<Partial<Record<Format, ArchiveFormat>>> = {
+  [Format.ZIP]: 'zip',
+  [Format.TAR]: 'tar',
+  [Format.TAR_GZ]: 'tar.gz',
+  [Format.TAR_BZ2]: 'tar.bz2',
+};
+
+/** Streams an archive of a revision, or of a file or directory in it. */
+export async function* getArchive(
+  request: GetArchiveRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): AsyncGenerator<MessageInitShape<typeof GetArchiveResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const path = cleanPath(request.path);
+  const excludes = request.exclude.map(cleanPath);
+  const revision = requireRevision(Buffer.from(request.commitId), { prefix: 'invalid commitId: ' });
+  const format = FORMATS[request.format];
+  if (format === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid format');
+
+  const { signal } = context;
+  const paths = { path, excludes, isElided: request.elidePath };
+  const source = await findArchiveSource(repository, revision, paths, signal);
+  const lfs = request.includeLfsBlobs ? lfsOf(repository, context, deps) : undefined;
+  const options = { format, prefix: request.prefix, lfs };
+  const produce = () => writeArchive(repository, source, options, signal);
+  const { archiveCacheMs: maxAgeMs } = deps;
+  const archive =
+    maxAgeMs === undefined
+      ? produce()
+      : cachedArchive(repository, { source, options }, produce, { maxAgeMs, log: context.log });
+  try {
+    for await (const data of takeBytes(archive, Number.POSITIVE_INFINITY)) yield { data };
+  } catch (error) {
+    throw withCode(error, 'INTERNAL');
+  }
+}
+
+function lfsOf(
+  { glRepository }: Repository,
+  { correlationId }: HandlerContext,
+  { lfsFilter: settings }: RepositoryDependencies,
+): LfsFilter | undefined {
+  return settings && lfsFilter(settings, { glRepository, correlationId });
+}

@@ -1,0 +1,35 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { GoRegexp } from '#base/go/regexp/go-regexp';
+import { filesByName } from '#domain/search/files-by-name';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { SearchFilesByNameRequest, SearchFilesByNameResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+import { requireQuery } from './search-query.ts';
+
+const MAX_FILTER_BYTES = 1000;
+
+/** Lists the files of a revision at or below a path, in one message. */
+export async function* searchFilesByName(
+  request: SearchFilesByNameRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): AsyncGenerator<MessageInitShape<typeof SearchFilesByNameResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const query = requireQuery(request);
+  const filter = compileFilter(request.filter);
+  const { offset, limit } = request;
+  yield { files: await filesByName(repository, { ...query, filter, offset, limit }, context) };
+}
+
+/** @throws {GitalyError} INVALID_ARGUMENT `filter did not compile: error parsing regexp: …`. */
+function compileFilter(filter: string): GoRegexp | undefined {
+  if (Buffer.byteLength(filter) > MAX_FILTER_BYTES)
+    throw new GitalyError('INVALID_ARGUMENT', 'filter exceeds maximum length');
+  if (filter === '') return undefined;
+  try {
+    return new GoRegexp(filter);
+  } catch (error) {
+    throw wrap(error, 'filter did not compile', 'INVALID_ARGUMENT');
+  }
+}

@@ -1,0 +1,21 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { messageOf } from '#base/gitaly-error';
+import type { HandlerContext } from '#rpc/server/handler';
+import { removeRepository as remove } from '#storage/lifecycle/remove-repository';
+import type { RemoveRepositoryRequest, RemoveRepositoryResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Removes a repository, also one that others borrow objects from. */
+export async function removeRepository(
+  request: RemoveRepositoryRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof RemoveRepositoryResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+
+  await remove(repository, {
+    vote: deps.voteOf(context),
+    onLeftover: (error) => context.log.add({ remove_repository_leftover: messageOf(error) }),
+  });
+  return {};
+}

@@ -1,0 +1,22 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { renameRepository as rename } from '#storage/lifecycle/rename-repository';
+import type {
+  RenameRepositoryRequest,
+  RenameRepositoryResponseSchema,
+} from '#wire/gen/repository-service_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Moves a repository to another path of its storage. */
+export async function renameRepository(
+  request: RenameRepositoryRequest,
+  { storages }: RepositoryDependencies,
+): Promise<MessageInitShape<typeof RenameRepositoryResponseSchema>> {
+  const source = storages.open(request.repository);
+  const { relativePath } = request;
+  if (relativePath === '') throw new GitalyError('INVALID_ARGUMENT', 'destination relative path is empty');
+  const target = storages.locate({ storageName: source.storageName, relativePath });
+
+  await rename(source, target);
+  return {};
+}

@@ -1,0 +1,33 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { replicateRepository as replicate } from '#domain/replicate/replicate-repository';
+import type { HandlerContext } from '#rpc/server/handler';
+import { remoteConnector } from '#services/convert/request/open-remote';
+import { requireTarget } from '#storage/require-target';
+import type { ReplicateRepositoryRequest, ReplicateRepositoryResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Makes a repository the copy of one in another storage. */
+export async function replicateRepository(
+  request: ReplicateRepositoryRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof ReplicateRepositoryResponseSchema>> {
+  deps.storages.locate(request.repository);
+  const target = requireTarget(request.repository);
+  const { source } = request;
+  if (source === undefined) throw new GitalyError('INVALID_ARGUMENT', 'source repository cannot be empty');
+  if (source.storageName === target.storageName)
+    throw new GitalyError('INVALID_ARGUMENT', 'repository and source have the same storage');
+
+  const remote = await remoteConnector(source, context, deps.remotes)().catch((error: unknown) => {
+    throw wrap(error, 'new client');
+  });
+  await replicate(deps.storages, target, remote, {
+    vote: deps.voteOf(context),
+    hooksOf: (repository) => deps.transactionHooks(context, repository),
+    signal: context.signal,
+    onMovedAway: (path) => context.log.add({ replicate_moved_away: path }),
+  });
+  return {};
+}

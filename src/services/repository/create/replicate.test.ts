@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
+import { startVotingServer } from '#testkit/voting-server';
+
+const source = { storageName: 'far', relativePath: 'source.git' };
+const target = { storageName: 'default', relativePath: 'group/target.git' };
+
+/** Two servers: the one that is called, and the one with the source. */
+async function startTwo() {
+  const stack = new AsyncDisposableStack();
+  const here = stack.use(await startGitaly());
+  const there = stack.use(await startGitaly({ storages: ['far'], token: 'secret' }));
+  const servers = { far: { address: there.address, token: 'secret' } };
+  const metadata = { 'gitaly-servers': Buffer.from(JSON.stringify(servers)).toString('base64') };
+  return {
+    here,
+    there: join(there.storagePath('far'), source.relativePath),
+    copy: join(here.storagePath(), target.relativePath),
+    metadata,
+    replicate: () =>
+      here.connection.repository.replicateRepository({ repository: target, source }, { metadata }),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+function refsOf(path: string): string {
+  const refs = gitOutput(path, ['for-each-ref', '--format=%(refname) %(objectname) %(symref)']);
+  return `${gitOutput(path, ['symbolic-ref', 'HEAD'])}\n${refs}`;
+}
+
+function tempNames(gitaly: TestGitaly): string[] {
+  const temp = join(gitaly.storagePath(), '+gitaly/tmp');
+  return existsSync(temp) ? readdirSync(temp) : [];
+}
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`a ${objectFormat} repository of another server is copied, and again after changes`, async () => {
+    await using two = await startTwo();
+    const { there, copy } = two;
+    initRepository(there, { commits: 3, objectFormat });
+    gitOutput(there, ['tag', '-a', '-m', 'message', 'v1', 'main~1']);
+    gitOutput(there, ['update-ref', 'refs/keep-around/kept', 'main~2']);
+    gitOutput(there, ['branch', 'old', 'main']);
+
+    await two.replicate();
+    const first = refsOf(copy);
+
+    assert.equal(first, refsOf(there));
+    assert.equal(gitOutput(copy, ['rev-parse', '--show-object-format']), objectFormat);
+
+    addCommit(there, 4);
+    gitOutput(there, ['branch', '-D', 'old']);
+    gitOutput(there, ['symbolic-ref', 'HEAD', 'refs/heads/trunk']);
+    gitOutput(there, ['branch', 'trunk', 'main~1']);
+    gitOutput(there, ['config', 'gitlab.x', 'y']);
+    await two.replicate();
+
+    assert.notEqual(refsOf(copy), first);
+    assert.equal(refsOf(copy), refsOf(there));
+    assert.equal(readFileSync(join(copy, 'config'), 'utf8'), readFileSync(join(there, 'config'), 'utf8'));
+    gitOutput(copy, ['fsck', '--strict']);
+  });
+}
+
+test('custom hooks are copied, and removed with those of the source', async () => {
+  await using two = await startTwo();
+  initRepository(two.there, { commits: 1 });
+  mkdirSync(join(two.there, 'custom_hooks/update.d'), { recursive: true });
+  writeFileSync(join(two.there, 'custom_hooks/update.d/1'), '#!/bin/sh\n', { mode: 0o755 });
+
+  await two.replicate();
+  assert.equal(readFileSync(join(two.copy, 'custom_hooks/update.d/1'), 'utf8'), '#!/bin/sh\n');
+
+  rmSync(join(two.there, 'custom_hooks'), { recursive: true });
+  await two.replicate();
+  await two.replicate();
+  assert.deepEqual(readdirSync(join(two.copy, 'custom_hooks')), []);
+});
+
+test('what is no repository is moved away, and kept', async () => {
+  await using two = await startTwo();
+  initRepository(two.there, { commits: 1 });
+  mkdirSync(two.copy, { recursive: true });
+  writeFileSync(join(two.copy, 'precious'), 'data');
+
+  await two.replicate();
+
+  assert.equal(refsOf(two.copy), refsOf(two.there));
+  const [kept = ''] = tempNames(two.here);
+  assert.match(kept, /^default-repositories\.old\.\d+\./);
+  const keptPath = join(two.here.storagePath(), '+gitaly/tmp', kept);
+  assert.equal(readFileSync(join(keptPath, 'target.git/precious'), 'utf8'), 'data');
+  rmSync(keptPath, { recursive: true });
+});
+
+test('a directory with other repositories is not moved away', async () => {
+  await using two = await startTwo();
+  initRepository(two.there, { commits: 1 });
+  const other = join(two.copy, 'other.git');
+  initRepository(other, { commits: 1 });
+
+  await assert.rejects(two.replicate(), {
+    code: 'FAILED_PRECONDITION',
+    message: 'could not create repository from snapshot: target directory contains other repositories',
+  });
+
+  assert.equal(existsSync(join(other, 'HEAD')), true);
+});
+
+test('a source that is none is not found, and the target stays as it is', async () => {
+  await using two = await startTwo();
+  initRepository(two.copy, { commits: 1 });
+  const before = refsOf(two.copy);
+
+  await assert.rejects(two.replicate(), { code: 'NOT_FOUND', message: 'invalid source repository' });
+
+  assert.equal(refsOf(two.copy), before);
+});
+
+test('of several that copy to one new path all end with the copy, or one creates it', async () => {
+  await using two = await startTwo();
+  initRepository(two.there, { commits: 3 });
+
+  const results = await Promise.allSettled([two.replicate(), two.replicate(), two.replicate()]);
+
+  assert.ok(results.some(({ status }) => status === 'fulfilled'));
+  assert.equal(refsOf(two.copy), refsOf(two.there));
+  gitOutput(two.copy, ['fsck', '--strict']);
+});
+
+test('a copy that is aborted before it is complete is never visible', async () => {
+  await using two = await startTwo();
+  initRepository(two.there, { commits: 1 });
+  await using voting = await startVotingServer(two.here.address);
+  const abort = new AbortController();
+  const undecided = Promise.withResolvers<'ABORT'>();
+  voting.decide = () => {
+    abort.abort();
+    return undecided.promise;
+  };
+
+  const copying = voting.connection.repository.replicateRepository(
+    { repository: target, source },
+    { metadata: { ...two.metadata, ...voting.metadata() }, signal: abort.signal },
+  );
+
+  await assert.rejects(copying, { code: 'CANCELLED' });
+  await until(() => tempNames(two.here).length === 0);
+  undecided.resolve('ABORT');
+  assert.equal(existsSync(two.copy), false);
+  assert.deepEqual(readdirSync(join(two.copy, '..')), []);
+});

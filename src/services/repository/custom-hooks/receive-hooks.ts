@@ -1,0 +1,35 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { setHooks } from '#domain/custom-hooks/set-hooks';
+import type { HandlerContext } from '#rpc/server/handler';
+import { bytesOf, openRequests } from '#services/convert/request/first-request';
+import type { RestoreCustomHooksRequest, SetCustomHooksRequest } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+type Request = SetCustomHooksRequest | RestoreCustomHooksRequest;
+
+/**
+ * Replaces the custom hooks of a repository by those of a tar archive. Serves SetCustomHooks and
+ * its older name RestoreCustomHooks.
+ */
+export async function receiveHooks(
+  requests: AsyncIterable<Request>,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<Record<string, never>> {
+  const { first, rest } = await openRequests(requests);
+  if (first === undefined) throw new GitalyError('INTERNAL', 'getting first request: EOF');
+  const repository = deps.storages.open(first.repository);
+
+  const { signal } = context;
+  try {
+    await setHooks(repository, archiveOf(first, rest), { vote: deps.voteOf(context), signal });
+  } catch (error) {
+    throw wrap(error, 'setting custom hooks');
+  }
+  return {};
+}
+
+async function* archiveOf(first: Request, rest: AsyncIterable<Request>): AsyncGenerator<Uint8Array> {
+  yield first.data;
+  yield* bytesOf(rest, ({ data }) => data);
+}

@@ -1,0 +1,24 @@
+import type { LfsFilterSettings } from '#domain/archive/lfs-filter';
+import type { BackupObserver } from '#domain/backup/create-backup';
+import type { Bucket } from '#domain/bucket/bucket';
+import type { BundleUris } from '#domain/bundle/bundle-uris';
+import type { Housekeeping } from '#domain/housekeeping/housekeeping';
+import type { LicenseCache } from '#domain/license/license-cache';
+import type { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
+import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
+import type { Storages } from '#storage/storages';
+
+export interface RepositoryDependencies extends VotingDependencies {
+  /** Time for which an archive is kept; `undefined` if archives are not cached. */
+  readonly archiveCacheMs: number | undefined;
+  /** Filter for LFS pointers in archives; `undefined` without GitLab. */
+  readonly lfsFilter: LfsFilterSettings | undefined;
+  readonly licenses: LicenseCache;
+  readonly housekeeping: Housekeeping;
+  readonly remotes: RemoteRepositories;
+  readonly storages: Storages;
+  /** `undefined` without `[backup] go_cloud_url`. */
+  readonly backups: { readonly bucket: Bucket; readonly observer: BackupObserver } | undefined;
+  /** `undefined` without `[bundle_uri] go_cloud_url`. */
+  readonly bundleUris: BundleUris | undefined;
+}

@@ -1,0 +1,50 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { fetchRemote as fetch } from '#domain/fetch/fetch-remote';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { FetchRemoteRequest, FetchRemoteResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+const REFSPECS: Readonly<Record<string, string>> = {
+  all_refs: 'refs/*:refs/*',
+  heads: 'refs/heads/*:refs/heads/*',
+  tags: 'refs/tags/*:refs/tags/*',
+};
+const TAGS = Buffer.from('refs/tags');
+
+/** Fetches references and objects from a URL. */
+export async function fetchRemote(
+  request: FetchRemoteRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof FetchRemoteResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const { remoteParams } = request;
+  if (remoteParams === undefined) throw new GitalyError('INVALID_ARGUMENT', 'missing remote params');
+  if (remoteParams.url === '') throw new GitalyError('INVALID_ARGUMENT', 'blank or empty remote URL');
+
+  const refmaps = remoteParams.mirrorRefmaps;
+  const { removed, updated } = await fetch(repository, {
+    remote: {
+      url: remoteParams.url,
+      resolvedAddress: remoteParams.resolvedAddress,
+      authorization: remoteParams.httpAuthorizationHeader,
+      allowsLocal: true,
+      ssh: { key: request.sshKey, knownHosts: request.knownHosts },
+    },
+    refspecs: (refmaps.length === 0 ? ['all_refs'] : refmaps).map((refmap) => REFSPECS[refmap] ?? refmap),
+    force: request.force,
+    prune: !request.noPrune,
+    tags: !request.noTags,
+    hooks: deps.transactionHooks(context, repository),
+    signal: withTimeout(context.signal, request.timeout),
+  });
+  context.log.add({ 'fetch.removed': removed.length, 'fetch.updated': updated.length });
+  const areTagsChanged = updated.some(({ name }) => TAGS.equals(name.subarray(0, TAGS.length)));
+  return { tagsChanged: !request.checkTagsChanged || areTagsChanged, repoChanged: updated.length > 0 };
+}
+
+/** @param seconds 0 for no limit. */
+function withTimeout(signal: AbortSignal, seconds: number): AbortSignal {
+  return seconds > 0 ? AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]) : signal;
+}

@@ -1,0 +1,36 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { fetchSourceBranch as fetch } from '#domain/fetch/fetch-source-branch';
+import type { HandlerContext } from '#rpc/server/handler';
+import { remoteOpener } from '#services/convert/request/open-remote';
+import { requireRevision } from '#services/convert/request/revision';
+import type { FetchSourceBranchRequest, FetchSourceBranchResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Writes a reference with the commit of a branch of another repository. */
+export async function fetchSourceBranch(
+  request: FetchSourceBranchRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof FetchSourceBranchResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const revision = requireRevision(request.sourceBranch);
+  const target = requireRevision(request.targetRef);
+
+  const { sourceRepository } = request;
+  // Also for the repository itself: Gitaly requires the metadata in any case.
+  const source = await remoteOpener(sourceRepository ?? NOWHERE, context, deps.remotes)();
+  const isSame =
+    sourceRepository?.storageName === repository.storageName &&
+    sourceRepository.relativePath === request.repository?.relativePath;
+  const branch = {
+    source: isSame ? undefined : source,
+    revision,
+    target,
+    expectedOid: request.expectedTargetOldOid,
+  };
+  const hooks = deps.transactionHooks(context, repository);
+  return { result: await fetch(repository, branch, { hooks, signal: context.signal }) };
+}
+
+/** A repository of no storage. */
+const NOWHERE = { storageName: '', relativePath: '' };

@@ -1,0 +1,20 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { wrap } from '#base/gitaly-error';
+import type { ObjectFormatRequest, ObjectFormatResponseSchema } from '#wire/gen/repository_pb';
+import { ObjectFormat } from '#wire/gen/shared_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+const FORMATS = { sha1: ObjectFormat.SHA1, sha256: ObjectFormat.SHA256 } as const;
+
+/** Returns the hash of a repository. */
+export function objectFormat(
+  request: ObjectFormatRequest,
+  deps: RepositoryDependencies,
+): MessageInitShape<typeof ObjectFormatResponseSchema> {
+  const repository = deps.storages.open(request.repository);
+  try {
+    return { format: FORMATS[repository.objectFormat] };
+  } catch (error) {
+    throw wrap(error, 'detecting object hash');
+  }
+}

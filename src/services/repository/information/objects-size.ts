@@ -1,0 +1,50 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { diskUsage } from '#domain/history/disk-usage';
+import type { HandlerContext } from '#rpc/server/handler';
+import { openRequests } from '#services/convert/request/first-request';
+import { requireRevision } from '#services/convert/request/revision';
+import type { ObjectsSizeRequest, ObjectsSizeResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/**
+ * Limit of all revisions of a call. They are kept in memory, because older versions of git read
+ * some of them only from the command line.
+ */
+const MAX_REVISION_BYTES = 64 << 20;
+
+/** Returns the size on disk, in bytes, of all objects that revisions reach. */
+export async function objectsSize(
+  requests: AsyncIterable<ObjectsSizeRequest>,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof ObjectsSizeResponseSchema>> {
+  const { first, rest } = await openRequests(requests);
+  if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
+  const repository = deps.storages.open(first.repository);
+  const revisions = [...requireRevisions(first)];
+  let bytes = lengthOf(revisions);
+  for await (const request of rest) {
+    if (request.repository !== undefined)
+      throw new GitalyError('INVALID_ARGUMENT', 'subsequent requests must not contain repository');
+    const more = requireRevisions(request);
+    bytes += lengthOf(more);
+    if (bytes > MAX_REVISION_BYTES)
+      throw new GitalyError('RESOURCE_EXHAUSTED', `revisions exceed ${MAX_REVISION_BYTES} bytes`);
+    for (const revision of more) revisions.push(revision);
+  }
+
+  return { size: await diskUsage(repository, revisions, context.signal) };
+}
+
+function requireRevisions({ revisions }: ObjectsSizeRequest): Buffer[] {
+  if (revisions.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'no revisions specified');
+  return revisions.map((revision) =>
+    requireRevision(revision, { allowPseudo: true, prefix: 'validating revision: ' }),
+  );
+}
+
+function lengthOf(revisions: readonly Buffer[]): number {
+  // Each takes some 100 bytes in addition to its own.
+  return revisions.reduce((sum, { length }) => sum + length + 100, 0);
+}

@@ -1,0 +1,19 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { directorySizeBytes } from '#storage/statistics/directory-size';
+import { REPOSITORY_SIZE_OPTIONS } from '#storage/statistics/repository-statistics';
+import type { RepositorySizeRequest, RepositorySizeResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+const KIBIBYTE = 1024n;
+
+/**
+ * Returns the size of a repository's files in KiB, rounded down. Objects of alternates do not
+ * count.
+ */
+export async function repositorySize(
+  request: RepositorySizeRequest,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof RepositorySizeResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  return { size: (await directorySizeBytes(repository.path, REPOSITORY_SIZE_OPTIONS)) / KIBIBYTE };
+}

@@ -1,0 +1,24 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { setFullPath as writeFullPath } from '#domain/settings/full-path';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { SetFullPathRequest, SetFullPathResponseSchema } from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Stores the path under which GitLab shows a repository. */
+export async function setFullPath(
+  request: SetFullPathRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof SetFullPathResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  if (request.path === '') throw new GitalyError('INVALID_ARGUMENT', 'no path provided');
+
+  const { signal } = context;
+  try {
+    await writeFullPath(repository, request.path, { vote: deps.voteOf(context), signal });
+  } catch (error) {
+    throw wrap(error, 'setting config');
+  }
+  return {};
+}

@@ -1,0 +1,42 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { planAsNeeded, planEverything } from '#domain/housekeeping/decisions/plan-maintenance';
+import type { OptimizeOptions } from '#domain/housekeeping/housekeeping';
+import type { HandlerContext } from '#rpc/server/handler';
+import {
+  type OptimizeRepositoryRequest,
+  type OptimizeRepositoryResponseSchema,
+  OptimizeRepositoryRequest_Strategy as Strategy,
+} from '#wire/gen/repository_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Does the maintenance that a repository needs, or all of it. Another run at the time is enough. */
+export async function optimizeRepository(
+  request: OptimizeRepositoryRequest,
+  context: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof OptimizeRepositoryResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const plan = planOf(request.strategy);
+
+  const { signal } = context;
+  await deps.housekeeping.optimize(repository, { plan, signal, vote: deps.voteOf(context) });
+  return {};
+}
+
+/** The wire format allows numbers that the enumeration does not have. */
+function planOf(strategy: Strategy): NonNullable<OptimizeOptions['plan']> {
+  switch (strategy) {
+    case Strategy.UNSPECIFIED:
+    case Strategy.HEURISTICAL:
+      return planAsNeeded;
+    case Strategy.EAGER:
+      return planEverything;
+    case Strategy.OFFLOADING:
+      throw new GitalyError('UNIMPLEMENTED', 'offloading feature not enabled');
+    case Strategy.REHYDRATION:
+      throw new GitalyError('INVALID_ARGUMENT', 'offloading configuration missing sink URL');
+    default:
+      throw new GitalyError('INVALID_ARGUMENT', `unsupported optimization strategy ${String(strategy)}`);
+  }
+}

@@ -1,0 +1,20 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { repackAsBefore } from '#domain/housekeeping/releases-15/repack-as-before';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { RepackFullRequest, RepackFullResponseSchema } from '#wire/gen/repository-service_pb';
+import type { RepositoryDependencies } from '../dependencies.ts';
+
+/** Repacks all objects into one pack. Clients of 15.0 only. */
+export async function repackFull(
+  request: RepackFullRequest,
+  { signal }: HandlerContext,
+  deps: RepositoryDependencies,
+): Promise<MessageInitShape<typeof RepackFullResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  const writeBitmap = request.createBitmap;
+
+  await deps.housekeeping.exclusively(repository, signal, (running) =>
+    repackAsBefore(repository, { kind: 'full', writeBitmap, signal: running }),
+  );
+  return {};
+}

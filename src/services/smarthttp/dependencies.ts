@@ -1,0 +1,29 @@
+import type { BriefMemory } from '#base/brief-memory';
+import type { CacheObserver } from '#domain/git-service/cached-advertisement';
+import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
+import type { ReceivePack } from '#domain/receive-pack/receive-pack';
+import type { Voter } from '#domain/transactions/voter';
+import type { FetchAnswers } from '#domain/upload-pack/fetch-answers';
+import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import type { Storages } from '#storage/storages';
+import type { MethodInfo } from '#wire/method-info';
+
+export interface SmartHttpDependencies {
+  readonly storages: Storages;
+  readonly receivePack: ReceivePack;
+  readonly voter: Voter;
+  /** Of `git upload-pack`. */
+  readonly capabilities: CapabilityAdvertisements;
+  /** Earlier answers to clones of small repositories. */
+  readonly fetchAnswers: FetchAnswers;
+  /** Of references, in version 0 of the protocol. */
+  readonly advertisements: BriefMemory<readonly Buffer[]>;
+  /** Part of the key of cached answers: another release may answer otherwise. */
+  readonly serverVersion: string;
+  /** `gitaly_git_protocol_requests_total`: what the request asks for, as it stands there. */
+  readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
+  /** `gitaly_smarthttp_packfile_negotiation_requests_total` and the histogram of depths. */
+  readonly observeNegotiation?: ((statistics: NegotiationStatistics) => void) | undefined;
+  /** `gitaly_inforef_cache_*` and `gitaly_diskcache_*`. */
+  readonly cacheObserver?: CacheObserver | undefined;
+}

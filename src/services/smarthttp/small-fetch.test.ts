@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
+import { FLUSH, packet, packets } from '#testkit/repositories/push';
+import { runGit } from '#testkit/repositories/run-git';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+
+const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
+/** A setting that git does not know, and of which the server does not know that. */
+const ASK_GIT = { gitConfigOptions: ['testing.askGit=yes'] };
+
+/** Returns the request of a clone. */
+function clone(want: string, ...more: string[]): string {
+  const lines = ['no-progress', 'include-tag', 'ofs-delta', `want ${want}`, ...more, 'done'];
+  const head = `${packet('command=fetch')}${packet('agent=git/2.45.0')}${packet('object-format=sha1')}`;
+  return `${head}0001${lines.map((line) => packet(`${line}\n`)).join('')}${FLUSH}`;
+}
+
+/** Starts a server with `r.git`, one commit on `main`. */
+async function start() {
+  const gitaly = await startGitaly();
+  const path = join(gitaly.storagePath(), 'r.git');
+  await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
+  const tree = await runGit(['-C', path, 'mktree'], { input: '' });
+  const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
+  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
+  const registry = new SidechannelRegistry();
+  const connection = await dialSidechannel(gitaly.address, registry);
+  const post = async (body: string, request: object = {}): Promise<Buffer> => {
+    const stdout = new PassThrough();
+    const answer = buffer(stdout);
+    const io = { stdin: Readable.from([Buffer.from(body)]), stdout };
+    await postUploadPack(connection, registry, io, {
+      repository: REPOSITORY,
+      gitProtocol: 'version=2',
+      ...request,
+    }).finally(() => stdout.end());
+    return await answer;
+  };
+  const git = (...args: string[]): Promise<string> => runGit(['-C', path, ...args]);
+  const close = async (): Promise<void> => {
+    await connection.close();
+    await gitaly[Symbol.asyncDispose]();
+  };
+  return { gitaly, path, oid, post, git, [Symbol.asyncDispose]: close };
+}
+
+/** Returns the pack, which git cuts into packets as it reads it from a pipe. */
+function packIn(answer: Buffer): Buffer {
+  const bands = packets(answer).filter(([band]) => band === 1);
+  return Buffer.concat(bands.map((each) => each.subarray(1)));
+}
+
+/** Returns the numbers of git processes that fetches have started. */
+function started(gitaly: TestGitaly): unknown[] {
+  return gitaly.log
+    .filter((entry) => String(entry['grpc.method']).startsWith('PostUploadPack'))
+    .map((entry) => entry['command.count']);
+}
+
+test('the second clone of a small repository starts no process, with the same pack', async () => {
+  await using server = await start();
+
+  const first = await server.post(clone(server.oid));
+  const second = await server.post(clone(server.oid));
+
+  assert.match(first.toString('latin1'), /packfile\n.*PACK/s);
+  assert.deepEqual(second, first);
+  assert.deepEqual(packIn(second), packIn(await server.post(clone(server.oid), ASK_GIT)));
+  const [one, two, three] = started(server.gitaly);
+  assert.ok(Number(one) > 0 && Number(three) > 0);
+  assert.equal(two, undefined);
+  const entry = server.gitaly.log.findLast(
+    (each) => each['command.count'] === undefined && each['negotiation.wants'],
+  );
+  assert.ok(entry !== undefined, 'the statistics of an answer without git are logged');
+});
+
+test('a new tag, a new branch and a limit on the depth change the answer', async () => {
+  await using server = await start();
+  const { git, oid, post } = server;
+  await post(clone(oid));
+
+  await git('tag', '-a', '-m', 'tag', 'v1', oid);
+  assert.deepEqual(packIn(await post(clone(oid))), packIn(await post(clone(oid), ASK_GIT)));
+
+  const next = await git('commit-tree', '-p', oid, '-m', 'two', `${oid}^{tree}`);
+  await git('update-ref', 'refs/heads/main', next);
+  assert.deepEqual(packIn(await post(clone(next))), packIn(await post(clone(next), ASK_GIT)));
+  const [all, shallow] = [await post(clone(next)), await post(clone(next, 'deepen 1'))];
+  assert.notDeepEqual(packIn(shallow), packIn(all));
+  assert.deepEqual(packIn(shallow), packIn(await post(clone(next, 'deepen 1'), ASK_GIT)));
+});
+
+test('what only git can see is not answered from memory', async () => {
+  await using server = await start();
+  const { git, oid, path, post } = server;
+  const hidden = await git('commit-tree', '-p', oid, '-m', 'two', `${oid}^{tree}`);
+  for (const _ of [1, 2]) await post(clone(hidden)); // no reference holds it
+  assert.ok(started(server.gitaly).every((count) => Number(count) > 0));
+
+  await git('repack', '-adq');
+  await post(clone(oid));
+  renameSync(join(path, 'objects/pack'), join(path, 'objects/away'));
+  await assert.rejects(post(clone(oid)), { code: 'FAILED_PRECONDITION' });
+});

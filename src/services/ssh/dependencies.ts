@@ -1,0 +1,21 @@
+import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
+import type { ReceivePack } from '#domain/receive-pack/receive-pack';
+import type { Voter } from '#domain/transactions/voter';
+import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import type { Storages } from '#storage/storages';
+import type { MethodInfo } from '#wire/method-info';
+
+export interface SshDependencies {
+  readonly storages: Storages;
+  readonly receivePack: ReceivePack;
+  readonly voter: Voter;
+  readonly capabilities: CapabilityAdvertisements;
+  /** `[timeout] upload_pack_negotiation`: until the client has said what it wants. */
+  readonly uploadPackTimeoutMs: number;
+  /** `[timeout] upload_archive_negotiation` */
+  readonly uploadArchiveTimeoutMs: number;
+  /** `gitaly_git_protocol_requests_total`: what the request asks for, as it stands there. */
+  readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
+  /** `gitaly_ssh_packfile_negotiation_requests_total` and the histogram of depths. */
+  readonly observeNegotiation?: ((statistics: NegotiationStatistics) => void) | undefined;
+}

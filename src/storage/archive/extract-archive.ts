@@ -1,0 +1,123 @@
+import { constants } from 'node:fs';
+import { chmod, mkdir, open, rmdir } from 'node:fs/promises';
+import { noteBulkBytes } from '#base/bulk-memory';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { readTar, type TarEntry, TarFormatError } from '#base/tar/read-tar';
+import { entryPath } from './entry-path.ts';
+
+export interface ExtractOptions {
+  /** Entries that are unpacked, by their path; all others are read and dropped. */
+  readonly isWanted?: (path: string) => boolean;
+  /** Returns the replacement of a small file's content; `undefined` for files that stay as they are. */
+  readonly filter?: (path: string) => ((content: Buffer) => Buffer) | undefined;
+  readonly maxBytes?: number;
+  readonly maxEntries?: number;
+  readonly signal: AbortSignal;
+}
+
+/** More than any repository has; an archive that never ends does. */
+const MAX_BYTES = 2 ** 41;
+const MAX_ENTRIES = 20_000_000;
+const MAX_FILTERED_BYTES = 1024 * 1024;
+/** A link that is already there is never followed. */
+const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+/** Never more than the archive says, nothing for others to write, everything for the server. */
+const MODE_MASK = 0o755;
+const OWN_FILE = 0o600;
+const OWN_DIRECTORY = 0o700;
+
+/**
+ * Unpacks a tar archive that may be hostile into a directory that only the caller uses. Nothing
+ * outside the directory is written: names that leave it, links and devices are refused. Existing
+ * files are replaced. A failure leaves what was unpacked so far.
+ *
+ * @returns the number of entries in the archive, unwanted ones among them.
+ * @throws {TarFormatError} for a damaged archive; {GitalyError} INVALID_ARGUMENT for a hostile one,
+ *   RESOURCE_EXHAUSTED above the limits; system errors.
+ */
+export async function extractArchive(
+  bytes: AsyncIterable<Uint8Array>,
+  directory: string,
+  options: ExtractOptions,
+): Promise<number> {
+  const { isWanted = () => true, maxBytes = MAX_BYTES, maxEntries = MAX_ENTRIES, signal } = options;
+  let entries = 0;
+  let unpackedBytes = 0;
+  for await (const entry of readTar(bytes)) {
+    signal.throwIfAborted();
+    entries++;
+    unpackedBytes += entry.size;
+    if (entries > maxEntries || unpackedBytes > maxBytes)
+      throw new GitalyError('RESOURCE_EXHAUSTED', 'archive is too large');
+    const path = entryPath(entry);
+    if (path === '' || !isWanted(path)) continue;
+    await extractEntry(entry, directory, path, options).catch((error: unknown) => {
+      if (error instanceof TarFormatError) throw error;
+      throw wrap(error, `extracting file ${path}`);
+    });
+  }
+  return entries;
+}
+
+async function extractEntry(
+  entry: TarEntry,
+  directory: string,
+  path: string,
+  { filter, signal }: ExtractOptions,
+): Promise<void> {
+  if (entry.type === 'directory') {
+    await makeParents(directory, `${path}/`);
+    await chmod(`${directory}/${path}`, (entry.mode & MODE_MASK) | OWN_DIRECTORY);
+    return;
+  }
+  await makeParents(directory, path);
+  const change = filter?.(path);
+  const content = change === undefined ? entry.content : [change(await whole(entry))];
+  await writeFile(`${directory}/${path}`, content, (entry.mode & MODE_MASK) | OWN_FILE, signal);
+}
+
+/**
+ * Creates the directories of a path. The ones that exist are directories: links are not unpacked.
+ */
+async function makeParents(directory: string, path: string): Promise<void> {
+  const end = path.lastIndexOf('/');
+  if (end === -1) return;
+  try {
+    await mkdir(`${directory}/${path.slice(0, end)}`, { recursive: true });
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
+    throw new Error('not a directory');
+  }
+}
+
+async function whole({ content, size }: TarEntry): Promise<Buffer> {
+  if (size > MAX_FILTERED_BYTES) throw new Error('file too large');
+  return Buffer.concat(await Array.fromAsync(content));
+}
+
+async function writeFile(
+  path: string,
+  content: AsyncIterable<Buffer> | Iterable<Buffer>,
+  mode: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await using file = await openToWrite(path, mode);
+  for await (const piece of content) {
+    signal.throwIfAborted();
+    noteBulkBytes(piece.length);
+    await file.writeFile(piece);
+  }
+  await file.chmod(mode);
+}
+
+/** Opens a file; an empty directory in its place is removed. */
+async function openToWrite(path: string, mode: number) {
+  try {
+    return await open(path, WRITE_FLAGS, mode);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EISDIR') throw error;
+    await rmdir(path);
+    return await open(path, WRITE_FLAGS, mode);
+  }
+}

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { stateRoot } from '../storage-layout.ts';
+import {
+  beginChange,
+  currentGeneration,
+  type GenerationTarget,
+  PENDING_MAX_AGE_MS,
+} from './cache-generations.ts';
+
+function target(context: TestContext): GenerationTarget {
+  const directory = makeScratchDirectory('generation');
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return { storage: { name: 'default', path: directory }, relativePath: 'a/x.git' };
+}
+
+test('a generation stays until something changes', async (context) => {
+  const repository = target(context);
+
+  const first = await currentGeneration(repository);
+
+  assert.match(first ?? '', /^[0-9a-f-]{36}$/);
+  assert.equal(await currentGeneration(repository), first);
+  assert.notEqual(await currentGeneration({ ...repository, relativePath: 'a/y.git' }), first);
+});
+
+test('during a change there is no generation, after it a new one', async (context) => {
+  const repository = target(context);
+  const first = await currentGeneration(repository);
+
+  const change = await beginChange(repository);
+  assert.equal(await currentGeneration(repository), undefined);
+  await change.end();
+
+  const second = await currentGeneration(repository);
+  assert.ok(second !== undefined && second !== first);
+  assert.deepEqual(readdirSync(`${stateRoot(repository.storage)}/a/x.git/pending`), []);
+});
+
+test('there is no generation until the last of several changes ends', async (context) => {
+  const repository = target(context);
+  const [one, two] = await Promise.all([beginChange(repository), beginChange(repository)]);
+
+  await one.end();
+  assert.equal(await currentGeneration(repository), undefined);
+  await two.end();
+
+  assert.notEqual(await currentGeneration(repository), undefined);
+});
+
+test('the mark of a dead process expires, and its possible changes are not cached', async (context) => {
+  const repository = target(context);
+  const first = await currentGeneration(repository);
+  await beginChange(repository);
+  const pending = `${stateRoot(repository.storage)}/a/x.git/pending`;
+  const [mark] = readdirSync(pending);
+  const oldSeconds = (Date.now() - PENDING_MAX_AGE_MS) / 1000 - 1;
+  utimesSync(`${pending}/${mark}`, oldSeconds, oldSeconds);
+
+  const next = await currentGeneration(repository);
+
+  assert.ok(next !== undefined && next !== first);
+  assert.deepEqual(readdirSync(pending), []);
+});
+
+test('a change of any length counts while its process makes others', async (context) => {
+  const repository = target(context);
+  const long = await beginChange(repository);
+  const pending = `${stateRoot(repository.storage)}/a/x.git/pending`;
+  const [mark] = readdirSync(pending);
+  const oldSeconds = (Date.now() - PENDING_MAX_AGE_MS) / 1000 - 1;
+  utimesSync(`${pending}/${mark}`, oldSeconds, oldSeconds);
+
+  const other = await beginChange({ ...repository, relativePath: 'a/y.git' });
+  await other.end();
+
+  assert.equal(await currentGeneration(repository), undefined);
+  await long.end();
+  assert.notEqual(await currentGeneration(repository), undefined);
+});
+
+test('changes are marked again after the cleaner has taken everything away', async (context) => {
+  const repository = target(context);
+  await (await beginChange(repository)).end();
+  rmSync(stateRoot(repository.storage), { recursive: true });
+
+  const change = await beginChange(repository);
+
+  assert.equal(await currentGeneration(repository), undefined);
+  await change.end();
+  assert.notEqual(await currentGeneration(repository), undefined);
+});
+
+test('many readers and changes at once end in one generation', async (context) => {
+  const repository = target(context);
+
+  const changes = Array.from({ length: 20 }, async () => {
+    const change = await beginChange(repository);
+    await currentGeneration(repository);
+    await change.end();
+  });
+  await Promise.all(changes);
+
+  assert.equal(await currentGeneration(repository), await currentGeneration(repository));
+  assert.notEqual(await currentGeneration(repository), undefined);
+});
+
+test('the mark of a change stays as long as an id from before its end may be used', async (context) => {
+  const repository = target(context);
+  const state = `${stateRoot(repository.storage)}/a/x.git`;
+  const change = await beginChange(repository);
+  // It cannot be removed as a file.
+  mkdirSync(`${state}/latest`);
+
+  await assert.rejects(change.end());
+
+  assert.equal(readdirSync(`${state}/pending`).length, 1);
+  assert.equal(await currentGeneration(repository), undefined);
+});
+
+test('a change that begins takes the id away, which a reader of it may have kept', async (context) => {
+  const repository = target(context);
+  const latest = `${stateRoot(repository.storage)}/a/x.git/latest`;
+  await currentGeneration(repository);
+  assert.equal(existsSync(latest), true);
+
+  const change = await beginChange(repository);
+
+  assert.equal(existsSync(latest), false);
+  await change.end();
+});

@@ -1,0 +1,205 @@
+import { randomUUID } from 'node:crypto';
+import {
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import { systemErrorCode } from '#base/go/system-error';
+import { makeDirectories } from '../lifecycle/make-directories.ts';
+import { ownerOf, ownerSuffix } from '../locks/process-identity.ts';
+import type { Storage } from '../repository-target.ts';
+import { stateRoot } from '../storage-layout.ts';
+
+/**
+ * A mark that is older was left by a process that died: all marks of a process are as old as its
+ * latest. Until then a git that survived it may go on with the change. Where the process is known
+ * to be dead the mark stays for the removal of what it left (leftovers/).
+ */
+export const PENDING_MAX_AGE_MS = 60 * 60 * 1000;
+
+const FILE_MODE = 0o600;
+
+/** File to which the marks of this process are hard links. */
+const OWN_MARK = `mark-${randomUUID()}`;
+
+/** Limit of attempts: the cleaner may concurrently remove an empty directory this often. */
+const MAX_ATTEMPTS = 3;
+
+/** A repository whose responses are cached. `relativePath` is clean. */
+export interface GenerationTarget {
+  readonly storage: Storage;
+  readonly relativePath: string;
+}
+
+/** A change in progress. End it exactly once, whether the change succeeded or not. */
+export interface PendingChange {
+  end(): Promise<void>;
+}
+
+/**
+ * Returns the current generation of a repository: a random id that every change replaces. It is
+ * stored in files, so that all Gitaly processes that share the storage (two during an upgrade) see
+ * the same:
+ *
+ *     <state>/<relative path>/latest          the current id
+ *     <state>/<relative path>/pending/<id>…   one file for each change under way, with its process
+ *     <state>/mark-<id>                       what the marks of one process are links to
+ *
+ * These rules keep a cache from serving responses that a finished change has invalidated:
+ * 1. A change creates its mark before it begins and removes `latest`.
+ * 2. Nothing is cached while a mark exists: data read then may mix both states.
+ * 3. At its end a change removes `latest` again and then its mark; the next reader creates a new
+ *    one. In the opposite order, a reader between the two could find an id that another reader
+ *    created during the change.
+ *
+ * @returns the id; `undefined` while a change is in progress and nothing may be cached.
+ */
+export async function currentGeneration(
+  target: GenerationTarget,
+  nowMs = Date.now(),
+): Promise<string | undefined> {
+  // Reading these small cached files takes some microseconds; using another thread takes ten times
+  // that.
+  if (changeIsPending(target, nowMs)) return undefined;
+  try {
+    return readFileSync(latestPath(target), 'utf8');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    return await renew(target);
+  }
+}
+
+/**
+ * Marks the beginning of a change. Cached responses of the repository are not used from now on.
+ */
+export async function beginChange(target: GenerationTarget): Promise<PendingChange> {
+  const mark = `${pendingDirectory(target)}/${randomUUID()}${ownerSuffix()}`;
+  // Every change waits for this. The calls take some microseconds each, a trip to another thread
+  // and back takes ten times that.
+  await inDirectory(target.storage, pendingDirectory(target), () => putMark(target.storage, mark));
+  removeLatest(target);
+  return { end: async () => endChange(target, mark) };
+}
+
+/**
+ * Creates a mark. A hard link is only a directory entry. A file for each change would take some
+ * fifty times as long: when ext4 looks for a free inode, it skips those removed in the last
+ * seconds.
+ */
+function putMark(storage: Storage, mark: string): void {
+  const own = `${stateRoot(storage)}/${OWN_MARK}`;
+  touch(own);
+  try {
+    linkSync(own, mark);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') throw error;
+    // The file system has no hard links, or too many of them.
+    writeFileSync(mark, '', { flag: 'wx', mode: FILE_MODE });
+  }
+}
+
+function touch(file: string): void {
+  const now = new Date();
+  try {
+    utimesSync(file, now, now);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    writeFileSync(file, '', { mode: FILE_MODE });
+  }
+}
+
+/** Ends a change whose mark is at that path. */
+export function endChange(target: GenerationTarget, mark: string): void {
+  removeLatest(target);
+  removeFile(mark);
+}
+
+/**
+ * Removes `latest`. Usually it does not exist, and checking costs a tenth of handling the error.
+ */
+function removeLatest(target: GenerationTarget): void {
+  const file = latestPath(target);
+  if (existsSync(file)) removeFile(file);
+}
+
+function removeFile(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+function changeIsPending(target: GenerationTarget, nowMs: number): boolean {
+  let pending = false;
+  for (const name of namesIn(pendingDirectory(target))) {
+    const mark = `${pendingDirectory(target)}/${name}`;
+    const stats = statSync(mark, { throwIfNoEntry: false });
+    if (stats === undefined) continue;
+    if (nowMs - stats.mtimeMs < PENDING_MAX_AGE_MS) {
+      pending = true;
+    } else if (ownerOf(name) !== 'dead') {
+      endChange(target, mark);
+    }
+  }
+  return pending;
+}
+
+async function renew(target: GenerationTarget): Promise<string> {
+  const id = randomUUID();
+  const directory = stateDirectory(target);
+  const draft = `${directory}/${id}.tmp`;
+  await inDirectory(target.storage, directory, async () => {
+    await writeFile(draft, id, { mode: FILE_MODE });
+    await rename(draft, latestPath(target));
+  });
+  return id;
+}
+
+/**
+ * Runs a function in a directory that may be missing, or disappear between its creation and its
+ * use.
+ */
+async function inDirectory(
+  storage: Storage,
+  directory: string,
+  run: () => Promise<void> | void,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
+      await makeDirectories(storage, directory);
+    }
+  }
+}
+
+function stateDirectory(target: GenerationTarget): string {
+  return `${stateRoot(target.storage)}/${target.relativePath}`;
+}
+
+function latestPath(target: GenerationTarget): string {
+  return `${stateDirectory(target)}/latest`;
+}
+
+function pendingDirectory(target: GenerationTarget): string {
+  return `${stateDirectory(target)}/pending`;
+}
+
+function namesIn(directory: string): readonly string[] {
+  // Often it is missing, and checking costs a tenth of handling the error.
+  if (!existsSync(directory)) return [];
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Repository } from '#storage/repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { beginChange, currentGeneration } from '../cache/cache-generations.ts';
+import { cleanCaches } from '../cache/clean-caches.ts';
+import { ownerSuffix, ownIdentity } from '../locks/process-identity.ts';
+import { cleanTempDirectories, createTempDirectory } from '../temp-directories.ts';
+import { listLeftovers, removeLeftovers } from './remove-leftovers.ts';
+
+/** Name suffix of a process that has ended. */
+const DEAD = ownerSuffix().replace(/\.\d+\.\d+$/, `.${spawnSync('true').pid}.1`);
+const UNKNOWN = ownerSuffix().replace(/^\.[0-9a-f]+/, '.00000000');
+
+const LEFT = [
+  'HEAD.lock',
+  'gitlab-worktree/am-0123/file',
+  'objects/12/tmp_obj_abcdef',
+  'objects/info/commit-graph.lock',
+  'objects/pack/tmp_pack_abcdef',
+  'objects/tmp_obj_0123456789abcdef',
+  'objects/tmp_objdir-incoming-abcdef/pack/tmp_pack_1',
+  'refs/heads/main.lock',
+];
+
+function pendingOf({ storage, relativePath }: Repository): string {
+  return `${storage.path}/+gitaly/state/${relativePath}/pending`;
+}
+
+/** Makes a repository as a process leaves it that dies in the middle of a change. */
+async function interrupted(fixture: StorageFixture, owner: string): Promise<Repository> {
+  const repository = fixture.init('group/a.git', { commits: 1 });
+  for (const name of LEFT) {
+    mkdirSync(dirname(`${repository.path}/${name}`), { recursive: true });
+    writeFileSync(`${repository.path}/${name}`, 'half');
+  }
+  const identity = JSON.stringify({ ...ownIdentity(), pid: spawnSync('true').pid });
+  symlinkSync(identity, `${repository.path}.lock`);
+  mkdirSync(pendingOf(repository), { recursive: true });
+  writeFileSync(`${pendingOf(repository)}/1${owner}`, '');
+  await delay(100);
+  return repository;
+}
+
+function leftIn({ path }: Repository): string[] {
+  return LEFT.filter((name) => existsSync(`${path}/${name}`));
+}
+
+test('what a dead process left in a repository that it changed is listed, and removed', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = await interrupted(fixture, DEAD);
+  const { storage } = repository;
+
+  const listed = await Array.fromAsync(listLeftovers(storage));
+  const { removed, postponed } = await removeLeftovers(storage);
+
+  assert.deepEqual(removed.toSorted(), listed.toSorted());
+  assert.equal(removed.length, LEFT.length + 1);
+  assert.deepEqual(postponed, []);
+  assert.deepEqual(leftIn(repository), []);
+  assert.equal(existsSync(`${repository.path}.lock`), false);
+  assert.deepEqual(readdirSync(pendingOf(repository)), []);
+  assert.equal(fixture.runGit(repository.path, ['fsck', '--strict']), '');
+  assert.ok(await currentGeneration(repository), 'its answers are cached again');
+  assert.deepEqual(await removeLeftovers(storage), { removed: [], postponed: [] });
+});
+
+test('a repository that a process of another machine may change is left alone', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = await interrupted(fixture, DEAD);
+  writeFileSync(`${pendingOf(repository)}/2${UNKNOWN}`, '');
+
+  const { removed } = await removeLeftovers(repository.storage);
+
+  assert.deepEqual(removed, [`${repository.path}.lock`]);
+  assert.deepEqual(leftIn(repository), LEFT);
+});
+
+test('a change of this process keeps its files, and those of a process that died before it go', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = await interrupted(fixture, DEAD);
+  const change = await beginChange(repository);
+
+  const { postponed } = await removeLeftovers(repository.storage);
+
+  // The files are newer than this process.
+  assert.deepEqual(postponed, ['group/a.git']);
+  assert.deepEqual(leftIn(repository), LEFT);
+  await change.end();
+  assert.deepEqual((await removeLeftovers(repository.storage)).postponed, []);
+  assert.deepEqual(leftIn(repository), []);
+});
+
+test('a repository in which a process of the dead still works is looked at later', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = await interrupted(fixture, DEAD);
+  // Not a child of ours, as git is not once its server is dead.
+  const shell = spawn('sh', ['-c', 'setsid sh -c "echo $$; exec sleep 60" & read x; kill $!'], {
+    cwd: repository.path,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  await once(shell.stdout, 'data');
+
+  const { removed, postponed } = await removeLeftovers(repository.storage);
+
+  shell.stdin.end('\n');
+  await once(shell, 'exit');
+  assert.deepEqual(removed, [`${repository.path}.lock`]);
+  assert.deepEqual(postponed, ['group/a.git']);
+  assert.deepEqual(leftIn(repository), LEFT);
+});
+
+test('marks of the dead outlive the cleaning of caches, and count as changes for an hour', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = await interrupted(fixture, DEAD);
+  const later = Date.now() + 2 * 60 * 60 * 1000;
+
+  await cleanCaches(repository.storage, { nowMs: later });
+
+  assert.equal(await currentGeneration(repository), undefined);
+  assert.ok(await currentGeneration(repository, later));
+  assert.equal(readdirSync(pendingOf(repository)).length, 1);
+});
+
+test('temporary directories of the dead go at once', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storage } = fixture;
+  await using own = await createTempDirectory(storage, 'quarantine-');
+  const root = dirname(own.path);
+  mkdirSync(`${root}/repo1${DEAD}`);
+  mkdirSync(`${root}/repo2${UNKNOWN}`);
+  mkdirSync(`${root}/repo3`);
+  symlinkSync(JSON.stringify({ ...ownIdentity(), pid: spawnSync('true').pid }), `${root}/lock-1`);
+
+  const removed = await cleanTempDirectories(storage);
+
+  assert.deepEqual(removed.toSorted(), ['lock-1', `repo1${DEAD}`]);
+  assert.equal(readdirSync(root).length, 3);
+});

@@ -1,0 +1,74 @@
+import { endChange } from '../cache/cache-generations.ts';
+import { hasStaleLock, removeStaleLock } from '../locks/repository-lock.ts';
+import type { Storage } from '../repository-target.ts';
+import { removeTree } from '../temp-directories.ts';
+import { type DeadChanges, deadChanges } from './dead-changes.ts';
+import { OWN_START_MS, repositoryLeftovers } from './repository-leftovers.ts';
+import { isWorkedIn } from './working-processes.ts';
+
+/** File systems take the time of the last tick of the clock. */
+const CLOCK_MARGIN_MS = 50;
+
+export interface RemovedLeftovers {
+  /** Absolute paths. */
+  readonly removed: readonly string[];
+  /** Relative paths of repositories where somebody still is at work, to be looked at later. */
+  readonly postponed: readonly string[];
+}
+
+/**
+ * Removes what processes that are dead left where they were changing repositories: the lock beside
+ * a repository, temporary files, quarantines and locks in it. Looks at these repositories only, one
+ * after the other, and leaves alone those in which a process still works, or in which a process may
+ * be at work of which we cannot know (of another machine or container): there only age decides.
+ */
+export async function removeLeftovers(storage: Storage, signal?: AbortSignal): Promise<RemovedLeftovers> {
+  const removed: string[] = [];
+  const postponed: string[] = [];
+  for await (const changes of deadChanges(storage, signal)) {
+    const path = pathOf(changes);
+    if (await removeStaleLock(storage, path)) removed.push(`${path}.lock`);
+    const bornBeforeMs = await deadBefore(changes);
+    if (bornBeforeMs === undefined) {
+      postponed.push(changes.relativePath);
+      continue;
+    }
+    for await (const leftover of repositoryLeftovers(path, bornBeforeMs)) {
+      await removeTree(leftover);
+      removed.push(leftover);
+    }
+    for (const mark of changes.marks) endChange(changes, mark);
+  }
+  return { removed, postponed };
+}
+
+/**
+ * Returns the time before which everything unfinished in a repository was made by the dead;
+ * `undefined` while somebody is at work whose files may be as old. A change that begins meanwhile
+ * makes newer ones.
+ */
+async function deadBefore(changes: DeadChanges): Promise<number | undefined> {
+  switch (changes.others) {
+    case 'unknown':
+      return 0;
+    case 'own':
+      return changes.latestMs < OWN_START_MS ? OWN_START_MS : undefined;
+    case 'running':
+      return undefined;
+    case 'none':
+      return (await isWorkedIn(pathOf(changes))) ? undefined : changes.lookedMs - CLOCK_MARGIN_MS;
+  }
+}
+
+/** Lists what {@link removeLeftovers} would remove at the start of a server. */
+export async function* listLeftovers(storage: Storage): AsyncGenerator<string> {
+  for await (const changes of deadChanges(storage)) {
+    const path = pathOf(changes);
+    if (await hasStaleLock(path)) yield `${path}.lock`;
+    if (changes.others !== 'unknown') yield* repositoryLeftovers(path, Date.now());
+  }
+}
+
+function pathOf({ storage, relativePath }: DeadChanges): string {
+  return `${storage.path}/${relativePath}`;
+}

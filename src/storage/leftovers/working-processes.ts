@@ -1,0 +1,45 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+
+/** A process of this machine, as far as we may look at it. */
+interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+}
+
+/**
+ * Reports whether a process of this machine that is not ours names a directory, or something in it,
+ * in its arguments or works there: a git that survived its server. Where the system does not tell
+ * (not Linux) there are none.
+ */
+export async function isWorkedIn(directory: string): Promise<boolean> {
+  const processes: Process[] = [];
+  for (const name of await readdir('/proc').catch(() => [])) {
+    const found = /^\d+$/.test(name) ? await readProcess(Number(name)) : undefined;
+    if (found !== undefined) processes.push(found);
+  }
+  // What we start has a process group of its own.
+  const ours = new Set(processes.flatMap(({ pid, parent }) => (parent === process.pid ? [pid] : [])));
+  for (const { pid, group } of processes) {
+    if (pid === process.pid || ours.has(group)) continue;
+    const words = (await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')).split('\0');
+    const workplace = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    if ([...words, workplace].some((word) => names(word, directory))) return true;
+  }
+  return false;
+}
+
+/** Fields 4 and 5 of `/proc/<pid>/stat`; `undefined` for a process that has ended. */
+async function readProcess(pid: number): Promise<Process | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  // The name of the program, in parentheses, may have spaces and parentheses itself.
+  const [state, parent, group] = text.replace(/^.*\) /s, '').split(' ');
+  if (state === undefined || state === 'Z') return undefined;
+  return { pid, parent: Number(parent), group: Number(group) };
+}
+
+function names(word: string, directory: string): boolean {
+  // Options may have the path behind them: `--git-dir=…`.
+  const at = word.indexOf(directory);
+  return at !== -1 && ['', '/'].includes(word.charAt(at + directory.length));
+}

@@ -1,0 +1,155 @@
+import { open, rename, rmdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { GitExitError } from '#git/command/exit-error';
+import { flag, gitCommand, value } from '#git/command/git-command';
+import { lockRepository } from '../locks/repository-lock.ts';
+import type { Repository } from '../repository.ts';
+import type { RepositoryLocation, RepositoryTarget } from '../repository-target.ts';
+import type { Storages } from '../storages.ts';
+import { createTempDirectory } from '../temp-directories.ts';
+import { makeDirectories } from './make-directories.ts';
+import { repositoryVote } from './repository-vote.ts';
+import { syncPath, syncTree } from './sync-tree.ts';
+import type { Vote, VotePhase } from './voter.ts';
+
+/**
+ * Empty file whose modification time is the time of the last full repack. A new repository needs
+ * none for a while.
+ */
+export const FULL_REPACK_TIMESTAMP = '.gitaly-full-repack-timestamp';
+
+type CastVote = (phase: VotePhase) => Promise<void>;
+
+export interface CreateRepositoryOptions {
+  readonly objectFormat?: 'sha1' | 'sha256';
+  /** Target branch of HEAD, without `refs/heads/`; default `main`. */
+  readonly initialBranch?: Uint8Array;
+  /**
+   * `none`: `seed` creates the directory itself, for instance by `git clone`; the path does not
+   * exist.
+   */
+  readonly init?: 'git-init' | 'none';
+  /** Fills the new repository before it becomes visible. */
+  readonly seed?: (repository: Repository) => Promise<void>;
+  readonly vote?: Vote | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Creates a repository in a temporary directory and renames it into place when it is complete, so
+ * that a partial one is never visible. A failure leaves nothing behind. Of two concurrent callers
+ * one succeeds. Steps and texts are Gitaly's.
+ *
+ * @throws {GitalyError} ALREADY_EXISTS when the path exists; FAILED_PRECONDITION when the other
+ *   nodes disagree.
+ */
+export async function createRepository(
+  storages: Storages,
+  target: RepositoryTarget | undefined,
+  options: CreateRepositoryOptions = {},
+): Promise<Repository> {
+  const location = storages.locate(target);
+  await requireAbsent(location.path);
+
+  await using scratch = await createTempDirectory(location.storage, 'repo');
+  const draft = storages.repositoryAt({ ...location, path: scratch.path });
+  if (options.init === 'none') await rmdir(scratch.path);
+  else await initialize(draft, options);
+  await options.seed?.(draft);
+  const vote = await voteOn(draft, options);
+  await touch(`${scratch.path}/${FULL_REPACK_TIMESTAMP}`);
+
+  options.signal?.throwIfAborted();
+  await publish(location, scratch.path, vote);
+  return storages.repositoryAt(location);
+}
+
+async function initialize(draft: Repository, options: CreateRepositoryOptions): Promise<void> {
+  const command = gitCommand('init', {
+    options: [
+      flag('--bare'),
+      flag('--quiet'),
+      ...(options.initialBranch === undefined ? [] : [value('--initial-branch', options.initialBranch)]),
+      ...(options.objectFormat === undefined ? [] : [value('--object-format', options.objectFormat)]),
+    ],
+    args: [draft.path],
+  });
+  try {
+    await draft.git.run(command, { signal: options.signal });
+  } catch (error) {
+    if (!(error instanceof GitExitError)) throw wrap(error, 'creating repository');
+    throw new GitalyError(
+      'INTERNAL',
+      `creating repository: ${error.message}, stderr: ${quote(error.stderr)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Votes on the repository in its current state; without a voter git is not started. */
+async function voteOn(draft: Repository, { vote, signal }: CreateRepositoryOptions): Promise<CastVote> {
+  if (vote === undefined) return async () => {};
+  const hash = await repositoryVote(draft, signal);
+  return (phase) => vote(phase, hash);
+}
+
+async function publish(location: RepositoryLocation, draftPath: string, vote: CastVote): Promise<void> {
+  const parent = path.posix.dirname(location.path);
+  await makeDirectories(location.storage, parent);
+  await using _lock = await lockRepository(location.storage, location.path).catch((error: unknown) => {
+    throw wrap(error, 'locking repository');
+  });
+  await requireAbsent(location.path);
+
+  await castPreparatory(() => vote('preparing'));
+  await castPreparatory(() => vote('prepared'));
+  await syncTree(draftPath);
+  await moveIntoPlace(draftPath, location.path);
+  await syncPath(parent);
+  await vote('committed').catch((error: unknown) => {
+    throw wrap(error, 'committing vote', 'FAILED_PRECONDITION');
+  });
+}
+
+async function castPreparatory(vote: () => Promise<void>): Promise<void> {
+  await vote().catch((error: unknown) => {
+    throw wrap(error, 'preparatory vote', 'FAILED_PRECONDITION');
+  });
+}
+
+async function moveIntoPlace(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    throw new GitalyError(
+      'INTERNAL',
+      `moving repository into place: rename ${from} ${to}: ${systemErrorText(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/**
+ * Checks that the path does not exist. A dangling link counts as missing, as in Gitaly; the rename
+ * then refuses to replace it.
+ */
+async function requireAbsent(repositoryPath: string): Promise<void> {
+  try {
+    await stat(repositoryPath);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return;
+    const words = repositoryPath.includes('\0') ? 'invalid argument' : systemErrorText(error);
+    throw new GitalyError('INTERNAL', `pre-lock stat: stat ${repositoryPath}: ${words}`, { cause: error });
+  }
+  throw new GitalyError('ALREADY_EXISTS', 'repository exists already');
+}
+
+async function touch(file: string): Promise<void> {
+  const handle = await open(file, 'a', 0o600);
+  await handle.close();
+}

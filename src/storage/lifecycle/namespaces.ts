@@ -1,0 +1,86 @@
+import { rename, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { GitalyError } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { joinInside } from '../relative-path.ts';
+import type { Storage } from '../repository-target.ts';
+import { isOwnPath } from '../storage-layout.ts';
+import { escapesBySymlink } from '../symlink-guard.ts';
+import { createTempDirectory, removeTree } from '../temp-directories.ts';
+import { makeDirectories } from './make-directories.ts';
+import { syncPath } from './sync-tree.ts';
+
+/**
+ * A directory of repositories in a storage, as GitLab 15 used for the projects of a group.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT for a path outside the storage, the storage itself, and
+ *   the server's own directory.
+ */
+export class Namespace {
+  readonly storage: Storage;
+  readonly path: string;
+
+  constructor(storage: Storage, name: string) {
+    const joined = joinInside(storage.path, name);
+    if (joined === undefined || joined === storage.path || name.includes('\0') || isOwnPath(storage, joined))
+      throw escapes();
+    if (escapesBySymlink(storage.path, joined)) throw escapes();
+    this.storage = storage;
+    this.path = joined;
+  }
+
+  /** Reports whether the path is a directory. */
+  async exists(): Promise<boolean> {
+    try {
+      return (await stat(this.path)).isDirectory();
+    } catch (error) {
+      if (isAbsent(error)) return false;
+      throw error;
+    }
+  }
+
+  /** Creates the directory and its parents. An existing one is not an error. */
+  async create(): Promise<void> {
+    await makeDirectories(this.storage, this.path);
+  }
+
+  /**
+   * Removes the directory with everything in it: it disappears at once, then its files are deleted.
+   * A missing one is not an error.
+   */
+  async remove(): Promise<void> {
+    const scratch = await createTempDirectory(this.storage, `${path.posix.basename(this.path)}+removed-`);
+    try {
+      await rename(this.path, `${scratch.path}/namespace`);
+      await syncPath(path.posix.dirname(this.path));
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
+    } finally {
+      await removeTree(scratch.path);
+    }
+  }
+
+  /**
+   * Renames the directory and creates the parents of the new one.
+   *
+   * @throws {GitalyError} INVALID_ARGUMENT for a target below the directory.
+   * @throws system errors: ENOENT when the directory is missing.
+   */
+  async moveTo(target: Namespace): Promise<void> {
+    if (`${target.path}/`.startsWith(`${this.path}/`))
+      throw new GitalyError('INVALID_ARGUMENT', 'a directory cannot be moved into itself');
+    await stat(this.path);
+    await makeDirectories(this.storage, path.posix.dirname(target.path));
+    await rename(this.path, target.path);
+    for (const { path: moved } of [this, target]) await syncPath(path.posix.dirname(moved));
+  }
+}
+
+function escapes(): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', 'relative path escapes root directory');
+}
+
+function isAbsent(error: unknown): boolean {
+  const code = systemErrorCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { rename, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { LockTakenError, lockRepository } from '../locks/repository-lock.ts';
+import type { Repository } from '../repository.ts';
+import { createTempDirectory, removeTree } from '../temp-directories.ts';
+import { syncPath } from './sync-tree.ts';
+import { noVote, type Vote } from './voter.ts';
+
+export interface RemoveRepositoryOptions {
+  readonly vote?: Vote | undefined;
+  /**
+   * Called if the files of a removed repository could not be deleted; the temp cleaner deletes them
+   * later.
+   */
+  readonly onLeftover?: (error: unknown) => void;
+}
+
+/**
+ * Removes a repository: renames it atomically, then deletes it. It is either complete or gone for
+ * clients, whenever the process dies. An open `cat-file` process may serve it for a moment longer.
+ *
+ * @throws {GitalyError} FAILED_PRECONDITION when another call creates or removes it, NOT_FOUND when
+ *   one just did.
+ */
+export async function removeRepository(
+  repository: Repository,
+  options: RemoveRepositoryOptions = {},
+): Promise<void> {
+  const vote = options.vote ?? noVote;
+  await castVote(vote, 'preparing', `acquiring distributed lock ${repository.relativePath}`);
+
+  let removed: string;
+  {
+    await using _lock = await lock(repository);
+    await requirePresent(repository.path);
+    await castVote(vote, 'prepared', `pre-remove ${repository.relativePath}`);
+    removed = await moveAway(repository);
+    repository.caches.forget(repository);
+    await castVote(vote, 'committed', `post-remove ${repository.relativePath}`);
+  }
+  await removeTree(removed).catch(options.onLeftover ?? (() => undefined));
+}
+
+async function castVote(
+  vote: Vote,
+  phase: 'preparing' | 'prepared' | 'committed',
+  text: string,
+): Promise<void> {
+  await vote(phase, createHash('sha1').update(text).digest());
+}
+
+async function lock({ storage, path }: Repository): Promise<AsyncDisposable> {
+  try {
+    return await lockRepository(storage, path);
+  } catch (error) {
+    if (error instanceof LockTakenError)
+      throw new GitalyError('FAILED_PRECONDITION', 'repository is already locked', { cause: error });
+    throw wrap(error, 'locking repository for removal');
+  }
+}
+
+async function requirePresent(repositoryPath: string): Promise<void> {
+  try {
+    await stat(repositoryPath);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT')
+      throw new GitalyError('NOT_FOUND', 'repository was concurrently removed', { cause: error });
+    throw withCode(error, 'INTERNAL');
+  }
+}
+
+/** Renames the repository. @returns the directory that now contains it. */
+async function moveAway(repository: Repository): Promise<string> {
+  const parent = path.posix.dirname(repository.path);
+  const scratch = await createTempDirectory(
+    repository.storage,
+    `${path.posix.basename(repository.path)}+removed-`,
+  );
+  try {
+    await rename(repository.path, `${scratch.path}/repo`);
+  } catch (error) {
+    await scratch[Symbol.asyncDispose]();
+    throw wrap(error, 'staging repository for removal');
+  }
+  await syncPath(parent);
+  return scratch.path;
+}

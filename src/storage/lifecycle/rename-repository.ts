@@ -1,0 +1,54 @@
+import { rename, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { LockTakenError, lockRepository } from '../locks/repository-lock.ts';
+import type { Repository } from '../repository.ts';
+import type { RepositoryLocation } from '../repository-target.ts';
+import { makeDirectories } from './make-directories.ts';
+import { syncPath } from './sync-tree.ts';
+
+/**
+ * Moves a repository to another path of its storage: it is complete at either path, whenever the
+ * process dies.
+ *
+ * @throws {GitalyError} ALREADY_EXISTS when there is anything at the target; FAILED_PRECONDITION
+ *   when another call creates or removes one of the two.
+ */
+export async function renameRepository(source: Repository, target: RepositoryLocation): Promise<void> {
+  await requireAbsent(target.path);
+  const parent = path.posix.dirname(target.path);
+  await makeDirectories(source.storage, parent);
+
+  // Always in the same order, so that two calls in opposite directions do not both fail.
+  const [first = '', second = ''] = [source.path, target.path].sort();
+  await using _first = await lock(source, first);
+  await using _second = await lock(source, second);
+  await requireAbsent(target.path);
+  await rename(source.path, target.path).catch((error: unknown) => {
+    throw wrap(error, 'rename repository');
+  });
+  source.caches.forget(source);
+  await syncPath(parent);
+  await syncPath(path.posix.dirname(source.path));
+}
+
+async function lock({ storage }: Repository, repositoryPath: string): Promise<AsyncDisposable> {
+  try {
+    return await lockRepository(storage, repositoryPath);
+  } catch (error) {
+    if (error instanceof LockTakenError)
+      throw new GitalyError('FAILED_PRECONDITION', 'repository is already locked', { cause: error });
+    throw wrap(error, 'locking repository');
+  }
+}
+
+async function requireAbsent(repositoryPath: string): Promise<void> {
+  try {
+    await stat(repositoryPath);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return;
+    throw wrap(error, 'checking target');
+  }
+  throw new GitalyError('ALREADY_EXISTS', 'target repo exists already');
+}

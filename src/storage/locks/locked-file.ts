@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { open, rename, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import { systemErrorCode } from '#base/go/system-error';
+import { syncPath } from '../lifecycle/sync-tree.ts';
+import type { Vote } from '../lifecycle/voter.ts';
+import { LockTakenError } from './repository-lock.ts';
+
+/** Value that the nodes compare before the content is known. */
+const PREPARING = 'preparing commit locked file';
+
+/** A file of a repository that is replaced as a whole. */
+export interface LockedFileOptions {
+  /** Mode of the new file. */
+  readonly mode: number;
+  readonly vote?: Vote | undefined;
+}
+
+/**
+ * Replaces a file of a repository as git does: creates, fills and flushes `<file>.lock` and renames
+ * it over the file. So git and other writers are excluded meanwhile, and a reader sees the old or
+ * the new content. A failure leaves the file unchanged.
+ *
+ * In a cluster the nodes agree on the content before and after the rename.
+ *
+ * @param newContent the content, or a function that is called while the lock is held.
+ * @throws {LockTakenError} when another writer holds the lock.
+ */
+export async function replaceLocked(
+  file: string,
+  newContent: Uint8Array | (() => Promise<Uint8Array>),
+  options: LockedFileOptions,
+): Promise<void> {
+  const lock = `${file}.lock`;
+  const content = await createLock(lock, newContent, options.mode);
+  try {
+    await castVotes(options.vote, content);
+    await rename(lock, file);
+  } catch (error) {
+    await unlink(lock);
+    throw error;
+  }
+  await syncPath(path.posix.dirname(file));
+  await options.vote?.('committed', sha1(content)).catch((error: unknown) => {
+    throw wrap(error, 'committing vote', 'FAILED_PRECONDITION');
+  });
+}
+
+async function castVotes(vote: Vote | undefined, content: Uint8Array): Promise<void> {
+  try {
+    await vote?.('preparing', sha1(PREPARING));
+    await vote?.('prepared', sha1(content));
+  } catch (error) {
+    throw wrap(error, 'preimage vote', 'FAILED_PRECONDITION');
+  }
+}
+
+async function createLock(
+  lock: string,
+  newContent: Parameters<typeof replaceLocked>[1],
+  mode: number,
+): Promise<Uint8Array> {
+  const handle = await open(lock, 'wx', mode).catch((error: unknown) => {
+    if (systemErrorCode(error) === 'EEXIST') throw new LockTakenError();
+    throw new GitalyError('INTERNAL', 'creating lock file', { cause: error });
+  });
+  try {
+    const content = typeof newContent === 'function' ? await newContent() : newContent;
+    await handle.writeFile(content);
+    await handle.sync();
+    return content;
+  } catch (error) {
+    await unlink(lock);
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+function sha1(content: string | Uint8Array): Buffer {
+  return createHash('sha1').update(content).digest();
+}

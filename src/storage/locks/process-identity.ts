@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { JsonFields } from '#base/json-fields';
+
+/**
+ * Identity of a process on a machine, for checking whether it still runs. Pids are reused; start
+ * times are not.
+ */
+export interface ProcessIdentity {
+  /**
+   * The boot of the machine and the pid namespace: elsewhere the pid would identify another
+   * process.
+   */
+  readonly place: string;
+  readonly pid: number;
+  /** Start time in ticks since the boot; empty if the system does not provide it. */
+  readonly startTime: string;
+}
+
+let own: ProcessIdentity | undefined;
+let suffix: string | undefined;
+
+/** Returns the identity of this process. */
+export function ownIdentity(): ProcessIdentity {
+  own ??= { place: ownPlace(), pid: process.pid, startTime: statusOf(process.pid)?.startTime ?? '' };
+  return own;
+}
+
+/**
+ * Returns what names of files and directories end in that belong to this process, so that others
+ * can tell with {@link ownerOf} whether they are still used.
+ */
+export function ownerSuffix(): string {
+  if (suffix === undefined) {
+    const { place, pid, startTime } = ownIdentity();
+    suffix = `.${shortPlace(place)}.${pid}.${startTime}`;
+  }
+  return suffix;
+}
+
+/**
+ * Determines the owner of a file by its name. `unknown` is a process of another machine, container
+ * or boot, and of a name without {@link ownerSuffix}.
+ */
+export function ownerOf(name: string): 'running' | 'dead' | 'unknown' {
+  if (name.endsWith(ownerSuffix())) return 'running';
+  const [, short, pid, startTime] = OWNER.exec(name) ?? [];
+  const { place } = ownIdentity();
+  if (pid === undefined || startTime === undefined || short !== shortPlace(place)) return 'unknown';
+  return isRunning({ place, pid: Number(pid), startTime }) === true ? 'running' : 'dead';
+}
+
+const OWNER = /\.([0-9a-f]{8})\.(\d+)\.(\d*)$/;
+
+function shortPlace(place: string): string {
+  return createHash('sha1').update(place).digest('hex').slice(0, 8);
+}
+
+/**
+ * Reports whether a process runs; `undefined` for one of another machine, container or boot, of
+ * which we cannot know.
+ */
+export function isRunning(identity: ProcessIdentity): boolean | undefined {
+  if (identity.place !== ownIdentity().place) return undefined;
+  const status = statusOf(identity.pid);
+  if (status !== undefined) return status.startTime === identity.startTime && !status.isZombie;
+  return identity.startTime === '' && acceptsSignals(identity.pid);
+}
+
+/** Reads an identity that was written as JSON; `undefined` for any other text. */
+export function parseIdentity(content: string): ProcessIdentity | undefined {
+  const fields = JsonFields.parse(content);
+  const [place, pid, startTime] = [fields?.text('place'), fields?.number('pid'), fields?.text('startTime')];
+  return place === undefined || pid === undefined || startTime === undefined
+    ? undefined
+    : { place, pid, startTime };
+}
+
+function ownPlace(): string {
+  try {
+    return (
+      `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()} ` +
+      `${readlinkSync('/proc/self/ns/pid')}`
+    );
+  } catch {
+    return hostname(); // not Linux
+  }
+}
+
+/** Parses fields 3 and 22 of `/proc/<pid>/stat`; `undefined` if there is no such process. */
+function statusOf(pid: number): { isZombie: boolean; startTime: string } | undefined {
+  try {
+    // The program's name, in parentheses, may contain spaces and parentheses itself.
+    const [state, ...fields] = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return { isZombie: state === 'Z', startTime: fields[18] ?? '' };
+  } catch {
+    return undefined;
+  }
+}
+
+function acceptsSignals(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

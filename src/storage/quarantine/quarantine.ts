@@ -1,0 +1,125 @@
+import { type Dirent, existsSync, mkdirSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
+import { systemErrorCode } from '#base/go/system-error';
+import type { Repository } from '../repository.ts';
+import { createTempDirectory, type TempDirectory } from '../temp-directories.ts';
+import { quarantinePrefix } from './quarantine-path.ts';
+
+/**
+ * A directory for the objects of a change that may still be refused. Objects written through {@link
+ * repository} are stored beside the repository's own, can refer to them, and are visible only to
+ * programs that get the directory's path (GitLab, custom hooks).
+ *
+ *     await using quarantine = await Quarantine.create(repository);
+ *     … write objects through quarantine.repository, run the checks …
+ *     await quarantine.migrate();
+ *
+ * Disposing drops objects that were not migrated.
+ */
+export class Quarantine implements AsyncDisposable {
+  /** The repository, writing to the quarantine. It cannot be used after {@link migrate}. */
+  readonly repository: Repository;
+  readonly #real: Repository;
+  readonly #directory: TempDirectory;
+  #isOver = false;
+
+  private constructor(real: Repository, directory: TempDirectory) {
+    this.#real = real;
+    this.#directory = directory;
+    this.repository = real.withObjectDirectories({
+      objectDirectory: directory.path,
+      alternateObjectDirectories: [real.objectDirectory, ...real.alternateObjectDirectories],
+    });
+  }
+
+  /** Creates an empty quarantine on the file system of the repository. */
+  static async create(repository: Repository): Promise<Quarantine> {
+    return new Quarantine(
+      repository,
+      await createTempDirectory(repository.storage, quarantinePrefix(repository.relativePath)),
+    );
+  }
+
+  /**
+   * Moves the objects into the repository, in git's order: a pack before its index, so that a
+   * reader of the index finds the pack. Existing objects stay. Objects were flushed to disk when
+   * they were written.
+   */
+  async migrate(): Promise<void> {
+    const emptied = await moveInto(this.#directory.path, this.#real.objectDirectory);
+    await removeEmptied(emptied);
+    this.#isOver = true;
+    this.repository.caches.release(this.repository);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.repository.caches.release(this.repository);
+    await this.#directory[Symbol.asyncDispose]();
+  }
+}
+
+/** Number of files that are moved before other work gets a turn. */
+const FILES_PER_TURN = 100;
+
+/** A directory whose files have been moved. */
+interface Emptied {
+  readonly path: string;
+  readonly inside: readonly Emptied[];
+}
+
+/** Moves all files, on the main thread because it is quick. */
+async function moveInto(source: string, target: string): Promise<Emptied> {
+  let moved = 0;
+  const inside: Emptied[] = [];
+  for (const entry of readdirSync(source, { withFileTypes: true }).sort(byOrderOfUse)) {
+    const [from, to] = [`${source}/${entry.name}`, `${target}/${entry.name}`];
+    if (entry.isDirectory()) {
+      makeDirectory(to);
+      inside.push(await moveInto(from, to));
+    } else {
+      // An existing file has the same contents, because it is named by their hash. If it is created
+      // at this moment, no harm is done.
+      if (existsSync(to)) unlinkSync(from);
+      else renameSync(from, to);
+      if (++moved % FILES_PER_TURN === 0) await setImmediate();
+    }
+  }
+  return { path: source, inside };
+}
+
+/**
+ * Removes empty directories on other threads, because this waits for the file system's journal
+ * while others flush; and only after everything that can fail.
+ */
+async function removeEmptied({ path, inside }: Emptied): Promise<void> {
+  await Promise.all(inside.map(removeEmptied));
+  await rmdir(path);
+}
+
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
+  }
+}
+
+/**
+ * Order of the files: everything else, then the files of packs, so that none is found without those
+ * it needs.
+ */
+const SUFFIXES = ['.keep', '.pack', '.rev', '.idx'];
+
+function orderOf({ name }: Dirent): number {
+  if (!name.startsWith('pack')) return 0;
+  const at = SUFFIXES.findIndex((suffix) => name.endsWith(suffix));
+  return at === -1 ? SUFFIXES.length + 1 : at + 1;
+}
+
+function byOrderOfUse(a: Dirent, b: Dirent): number {
+  return orderOf(a) - orderOf(b) || (a.name < b.name ? -1 : 1);
+}

@@ -1,0 +1,63 @@
+import { readdir, stat } from 'node:fs/promises';
+import { systemErrorCode } from '#base/go/system-error';
+import { shuffled } from '#base/shuffled';
+import { isGitDirectory } from './git-directory.ts';
+import type { Storage } from './repository-target.ts';
+import { isOwnPath } from './storage-layout.ts';
+
+/** A repository that was found on disk. */
+export interface FoundRepository {
+  readonly relativePath: string;
+  /** Absolute directory. */
+  readonly path: string;
+  /** Last change of the directory. */
+  readonly modifiedAt: Date;
+}
+
+export interface WalkOptions {
+  /** `path`, the default, is the byte order of path components. */
+  readonly order?: 'path' | 'random';
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Yields all repositories of a storage. Directories in a repository are not searched, nor those
+ * behind symbolic links; a repository that is itself a link is yielded. Directories that disappear
+ * meanwhile, and a missing storage, are passed over.
+ */
+export async function* walkRepositories(
+  storage: Storage,
+  options: WalkOptions = {},
+): AsyncGenerator<FoundRepository, void, undefined> {
+  yield* walk(storage, storage.path, options);
+}
+
+async function* walk(
+  storage: Storage,
+  directory: string,
+  options: WalkOptions,
+): AsyncGenerator<FoundRepository, void, undefined> {
+  options.signal?.throwIfAborted();
+  const entries = await readdir(directory, { withFileTypes: true, encoding: 'buffer' }).catch(ignoreMissing);
+  const ordered =
+    options.order === 'random' ? shuffled(entries ?? []) : entries?.sort((a, b) => a.name.compare(b.name));
+  for (const entry of ordered ?? []) {
+    const path = `${directory}/${entry.name.toString()}`;
+    if (isOwnPath(storage, path) || !(entry.isDirectory() || entry.isSymbolicLink())) continue;
+    const found = await repositoryAt(storage, path);
+    if (found !== undefined) yield found;
+    else if (entry.isDirectory()) yield* walk(storage, path, options);
+  }
+}
+
+async function repositoryAt(storage: Storage, path: string): Promise<FoundRepository | undefined> {
+  if (!isGitDirectory(path)) return undefined;
+  const stats = await stat(path).catch(ignoreMissing);
+  return stats && { relativePath: path.slice(storage.path.length + 1), path, modifiedAt: stats.mtime };
+}
+
+function ignoreMissing(error: unknown): undefined {
+  const code = systemErrorCode(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+  throw error;
+}

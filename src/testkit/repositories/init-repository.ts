@@ -1,0 +1,64 @@
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { capabilitiesOf } from '#git/command/capabilities';
+import type { ReferenceBackend } from '#git/repository-format';
+import { GIT_ENVIRONMENT, testedGit } from './run-git.ts';
+
+type KnownBackend = Exclude<ReferenceBackend, 'other'>;
+
+export interface InitOptions {
+  /** Number of commits on `main`; each is empty and has the message `commit <number>`. */
+  readonly commits?: number;
+  readonly objectFormat?: 'sha1' | 'sha256';
+  /** One of {@link referenceBackends}; default `files`. */
+  readonly referenceBackend?: KnownBackend;
+}
+
+/**
+ * Returns the reference backends of this machine's git. Code that reads or writes references is
+ * tested with each.
+ */
+export function referenceBackends(): readonly KnownBackend[] {
+  return capabilitiesOf(testedGit()).reftable ? ['files', 'reftable'] : ['files'];
+}
+
+/** Creates a bare repository with git. */
+export function initRepository(directory: string, options: InitOptions = {}): void {
+  const { commits = 0, objectFormat = 'sha1', referenceBackend = 'files' } = options;
+  const formats = [
+    `--object-format=${objectFormat}`,
+    ...(referenceBackend === 'files' ? [] : [`--ref-format=${referenceBackend}`]),
+  ];
+  gitOutput(path.parse(directory).root, [
+    'init',
+    '-q',
+    '--bare',
+    '--template=',
+    '--initial-branch=main',
+    ...formats,
+    directory,
+  ]);
+  for (let number = 1; number <= commits; number++) addCommit(directory, number);
+}
+
+/**
+ * Adds a commit of the empty tree to `main` of a bare repository and returns its id. The first one
+ * has no parent.
+ */
+export function addCommit(directory: string, number = 1): string {
+  const tree = gitOutput(directory, ['mktree'], '');
+  const parent = number > 1 ? ['-p', 'refs/heads/main'] : [];
+  const oid = gitOutput(directory, ['commit-tree', '-m', `commit ${number}`, ...parent, tree]);
+  gitOutput(directory, ['update-ref', 'refs/heads/main', oid]);
+  return oid;
+}
+
+/**
+ * Returns git's output without the trailing line feeds. Dates are fixed, so that ids are always the
+ * same.
+ */
+export function gitOutput(directory: string, args: readonly string[], input?: string | Uint8Array): string {
+  const dates = { GIT_AUTHOR_DATE: '1600000000 +0000', GIT_COMMITTER_DATE: '1600000000 +0000' };
+  const env = { ...process.env, ...GIT_ENVIRONMENT, ...dates };
+  return execFileSync('git', args, { cwd: directory, env, input, encoding: 'utf8', stdio: 'pipe' }).trimEnd();
+}

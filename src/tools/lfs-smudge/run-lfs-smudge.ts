@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import { Readable, type Writable } from 'node:stream';
+import { messageOf } from '#base/gitaly-error';
+import { privateKeyPem } from '#base/go/private-key-pem';
+import { copyStream } from '#base/streams/copy-stream';
+import { LfsObjects } from '#domain/gitlab-api/lfs-objects';
+import { MAX_LFS_POINTER_BYTES, parseLfsPointer } from '#git/objects/parse/parse-lfs-pointer';
+import { packageVersion } from '#platform/process/version';
+import { type Environment, helperLogger } from '../helper-log.ts';
+import { type Smudge, serveFilter } from './filter-process.ts';
+import { type SmudgeConfiguration, smudgeConfiguration } from './smudge-configuration.ts';
+
+export interface SmudgeStreams {
+  readonly stdin: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean };
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+}
+
+const NO_FILTER = "Cannot read from STDIN. This command should be run by the Git 'smudge' filter";
+
+/**
+ * Runs git's filter that replaces pointers of Git LFS by the objects, which it downloads from
+ * GitLab's internal API. What is no pointer, and a pointer whose object GitLab does not return,
+ * stays as it is. Environment, texts and exit codes are those of Gitaly's program.
+ *
+ * @returns the exit code.
+ */
+export async function runLfsSmudge(environment: Environment, io: SmudgeStreams): Promise<number> {
+  const logger = helperLogger('gitaly-lfs-smudge', environment);
+  if (io.stdin.isTTY === true) {
+    io.stderr.write(`${NO_FILTER}\n`);
+    return 1;
+  }
+  try {
+    const configuration = smudgeConfiguration(environment);
+    const smudge = smudgeOf(configuration, {
+      correlationId: environment.CORRELATION_ID ?? '',
+      onProblem: (error) => logger.error({ error: messageOf(error) }, 'smudge contents: error'),
+    });
+    if (configuration.isLongRunning) await serveFilter({ input: io.stdin, output: io.stdout }, smudge);
+    else await smudgeOnce(io, smudge);
+    return 0;
+  } catch (error) {
+    logger.error({ error: messageOf(error) }, 'running smudge filter');
+    io.stderr.write(`error: ${messageOf(error)}\n`);
+    return 1;
+  }
+}
+
+interface SmudgeOptions {
+  readonly correlationId: string;
+  readonly onProblem: (error: unknown) => void;
+}
+
+function smudgeOf(
+  { glRepository, gitlab, certificatePath, keyPath }: SmudgeConfiguration,
+  { correlationId, onProblem }: SmudgeOptions,
+): Smudge {
+  const certificate = certificatePath !== '' && keyPath !== '';
+  const settings = certificate
+    ? {
+        ...gitlab,
+        clientCertificate: { cert: readFileSync(certificatePath), key: privateKeyPem(readFileSync(keyPath)) },
+      }
+    : gitlab;
+  const objects = new LfsObjects(settings, { userAgent: `gitaly/${packageVersion()}` });
+  // The filter ends with git, which closes its input.
+  const { signal } = new AbortController();
+  return async (file) => {
+    const pointer = parseLfsPointer(file);
+    if (pointer === undefined) return undefined;
+    try {
+      return await objects.open({ oid: pointer.fileOid, glRepository }, { correlationId, signal });
+    } catch (error) {
+      onProblem(error);
+      return undefined;
+    }
+  };
+}
+
+/** Filters standard input. Only what may be a pointer is kept in memory. */
+async function smudgeOnce({ stdin, stdout }: SmudgeStreams, smudge: Smudge): Promise<void> {
+  const input = stdin[Symbol.asyncIterator]();
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  while (bytes <= MAX_LFS_POINTER_BYTES) {
+    const { done, value } = await input.next();
+    if (done === true) break;
+    pieces.push(value);
+    bytes += value.length;
+  }
+  const file = Buffer.concat(pieces);
+  const content = await smudge(file);
+  await copyStream(content ?? Readable.from([file]), stdout);
+  if (content === undefined) await copyStream({ [Symbol.asyncIterator]: () => input }, stdout);
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, test } from 'node:test';
+import { connect } from 'node:tls';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+import { until } from '#testkit/until';
+
+const FIXTURES = dirname(TEST_CERTIFICATE);
+
+/** Returns the serial number of the certificate of a new connection. */
+async function serial({ tls = '' }: GitalyProcess): Promise<string> {
+  const [host = '', port] = tls.split(':');
+  const socket = connect({ host, port: Number(port), rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
+}
+
+async function withOwnCertificate(): Promise<{
+  gitaly: GitalyProcess;
+  replace: () => void;
+  spoil: () => void;
+}> {
+  const directory = makeScratchDirectory('certificate');
+  after(() => rmSync(directory, { recursive: true, force: true }));
+  const [certificatePath, keyPath] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
+  copyFileSync(TEST_CERTIFICATE, certificatePath);
+  copyFileSync(TEST_KEY, keyPath);
+  return {
+    gitaly: await startGitalyProcess({ everyListener: true, tls: { certificatePath, keyPath } }),
+    replace: () => {
+      copyFileSync(join(FIXTURES, 'tls-other-certificate.pem'), certificatePath);
+      copyFileSync(join(FIXTURES, 'tls-other-key.pem'), keyPath);
+    },
+    spoil: () => writeFileSync(certificatePath, 'no certificate'),
+  };
+}
+
+test('SIGHUP renews the certificate, keeps it if the new one is unusable, and stops nothing', async () => {
+  const { replace, spoil, ...started } = await withOwnCertificate();
+  await using gitaly = started.gitaly;
+  const connection = await gitaly.connect();
+  const first = await serial(gitaly);
+
+  spoil();
+  gitaly.kill('SIGHUP');
+  await until(() => gitaly.log().includes('the previous one stays in use'), 'no problem is logged');
+  assert.equal(await serial(gitaly), first);
+
+  replace();
+  const askedAt = performance.now();
+  gitaly.kill('SIGHUP');
+  await until(() => gitaly.log().includes('TLS certificate renewed'), 'the certificate is not renewed');
+  assert.ok(performance.now() - askedAt < 4000, 'the signal was not what renewed it');
+  assert.notEqual(await serial(gitaly), first);
+  await connection.server.serverInfo({});
+
+  gitaly.kill('SIGTERM');
+  assert.equal(await gitaly.exited, 0, gitaly.log());
+});
+
+test('changed files are used without a signal', async () => {
+  const { replace, ...started } = await withOwnCertificate();
+  await using gitaly = started.gitaly;
+  const first = await serial(gitaly);
+
+  replace();
+
+  await until(async () => (await serial(gitaly)) !== first, 'the new certificate is not used');
+});
+
+test('without a TLS listener SIGHUP requests a graceful stop', async () => {
+  await using gitaly = await startGitalyProcess();
+
+  gitaly.kill('SIGHUP');
+
+  assert.equal(await gitaly.exited, 0, gitaly.log());
+  assert.match(gitaly.log(), /hangup/);
+});

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitaly } from '#testkit/start-gitaly';
+
+const ROOT = join(import.meta.dirname, '..');
+const MAX_BYTES = 3 << 20;
+
+const CONSUMER = `
+import { dial, type Connection, CallError, collect } from 'gitaly-client';
+import { GitalyClient } from 'gitaly-client/rails';
+import { ObjectFormat } from 'gitaly-client/messages';
+
+const [address = '', path = ''] = process.argv.slice(2);
+await using connection: Connection = await dial(address, { clientName: 'consumer' });
+const repository = { storageName: 'default', relativePath: path };
+const { commit } = await connection.commit.findCommit({ repository, revision: Buffer.from('main') });
+const { format } = await connection.repository.objectFormat({ repository });
+console.log(commit?.id, format === ObjectFormat.SHA1, typeof GitalyClient, typeof collect);
+try {
+  for await (const _ of connection.blob.getBlob({ repository, oid: '' }));
+} catch (error) {
+  if (!(error instanceof CallError)) throw error;
+  console.log(error.code);
+}
+`;
+
+const TSCONFIG = {
+  compilerOptions: {
+    target: 'es2024',
+    lib: ['es2024', 'esnext.disposable'],
+    module: 'nodenext',
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    types: ['node'],
+    outDir: 'out',
+  },
+  files: ['consumer.ts'],
+};
+
+suite('the package gitaly-client', () => {
+  const directory = makeScratchDirectory('client-package');
+  const project = join(directory, 'project');
+  const installed = join(project, 'node_modules/gitaly-client');
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  before(async () => {
+    mkdirSync(project);
+    writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
+    const packed = await succeeded(process.execPath, [join(ROOT, 'scripts/pack-client.ts'), directory]);
+    const library = join(ROOT, 'node_modules/@bufbuild/protobuf');
+    const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory, library];
+    const dependency = join(directory, (await succeeded('npm', pack)).trim());
+    // Scripts would run, if there were any.
+    const install = ['install', '--offline', '--no-audit', '--no-fund', dependency, packed.trim()];
+    await succeeded('npm', install, project);
+  });
+
+  test('consists of the client and one dependency, without native code, and is small', () => {
+    const packages = readdirSync(join(project, 'node_modules'), { recursive: true, encoding: 'utf8' });
+    const manifests = packages.filter((path) => /^(?:@[^/]+\/)?[^/]+\/package\.json$/.test(path)).sort();
+    assert.deepEqual(manifests, ['@bufbuild/protobuf/package.json', 'gitaly-client/package.json']);
+    const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    assert.deepEqual(Object.keys(manifest.dependencies), ['@bufbuild/protobuf']);
+    assert.equal(manifest.scripts, undefined);
+
+    const entries = readdirSync(installed, { recursive: true, encoding: 'utf8' });
+    const files = entries.filter((path) => statSync(join(installed, path)).isFile());
+    const code = /^dist\/(?:base|wire|rpc\/common|client)\/.*\.(?:js|d\.ts)$/;
+    const others = files.filter((path) => !code.test(path));
+    assert.deepEqual(others.sort(), ['LICENSE', 'README.md', 'package.json']);
+    const bytes = files.reduce((sum, path) => sum + statSync(join(installed, path)).size, 0);
+    assert.ok(bytes <= MAX_BYTES, `${bytes} bytes`);
+  });
+
+  test('type-checks in a strict program, and calls a server', async () => {
+    writeFileSync(join(project, 'consumer.ts'), CONSUMER);
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(TSCONFIG));
+    mkdirSync(join(project, 'node_modules/@types'));
+    for (const name of ['@types/node', 'undici-types'])
+      symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name));
+    await succeeded(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project]);
+    await using gitaly = await startGitaly();
+    const path = join(gitaly.storagePath(), 'r.git');
+    initRepository(path, { commits: 1 });
+
+    const printed = await succeeded(process.execPath, [
+      join(project, 'out/consumer.js'),
+      gitaly.address,
+      'r.git',
+    ]);
+
+    const oid = gitOutput(path, ['rev-parse', 'main']);
+    assert.equal(printed, `${oid} true function object\nINVALID_ARGUMENT\n`);
+  });
+});
+
+async function succeeded(program: string, args: readonly string[], cwd = ROOT): Promise<string> {
+  const { code, stdout, stderr } = await run(program, args, { cwd });
+  assert.equal(code, 0, `${stdout}${stderr}`);
+  return String(stdout);
+}

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { startGitaly } from '#testkit/start-gitaly';
+
+const repository = { storageName: 'default', relativePath: 'hostile.git' };
+/** No name matches, and a backtracking matcher tries every way to split a name. */
+const ATTRIBUTES = `${'*a'.repeat(200)}b linguist-vendored\n`.repeat(400);
+const FILES = 300;
+/**
+ * Time limit of the other client. The test shares the machine and the event loop with the server.
+ */
+const ANSWER_LIMIT_MS = 1000;
+
+// While one client requested the languages of such a repository, all others waited for more than a
+// minute.
+test('extremely slow .gitattributes patterns end one call and delay no other', async () => {
+  await using gitaly = await startGitaly();
+  const path = join(gitaly.storagePath(), repository.relativePath);
+  initRepository(path);
+  const blob = (content: string): string => gitOutput(path, ['hash-object', '-w', '--stdin'], content);
+  const [attributes, file] = [blob(ATTRIBUTES), blob('int main;\n')];
+  const entries = Array.from(
+    { length: FILES },
+    (_, index) => `100644 blob ${file}\t${'a'.repeat(240)}${index}.c\n`,
+  );
+  const tree = gitOutput(path, ['mktree'], `100644 blob ${attributes}\t.gitattributes\n${entries.join('')}`);
+  const commit = gitOutput(path, ['commit-tree', '-m', 'hostile', tree]);
+  gitOutput(path, ['update-ref', 'refs/heads/main', commit]);
+
+  const counting = gitaly.connection.commit.commitLanguages(
+    { repository, revision: Buffer.from('main') },
+    { timeoutMs: 120_000 },
+  );
+  counting.catch(() => {}); // awaited below
+  let [isOver, answers, slowestMs] = [false, 0, 0];
+  void counting
+    .catch(() => {})
+    .then(() => {
+      isOver = true;
+    });
+  while (!isOver) {
+    const askedAt = performance.now();
+    await gitaly.connection.commit.findCommit({ repository, revision: Buffer.from('main') });
+    slowestMs = Math.max(slowestMs, performance.now() - askedAt);
+    answers += 1;
+  }
+
+  await assert.rejects(counting, {
+    code: 'RESOURCE_EXHAUSTED',
+    message: /the patterns of \.gitattributes take too long$/,
+  });
+  assert.ok(answers > 10, `${answers} answers`);
+  assert.ok(slowestMs < ANSWER_LIMIT_MS, `an answer took ${Math.round(slowestMs)} ms`);
+});

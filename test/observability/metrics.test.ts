@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { until } from '#testkit/until';
+import { familiesOf, recordedFamilies, sumOf } from './exposition.ts';
+import { makeCalls, metricsOf, startObserved } from './scripted-calls.ts';
+
+const RECORDED = recordedFamilies(
+  readFileSync(new URL('../../src/platform/metrics/fixtures/families.tsv', import.meta.url), 'utf8'),
+);
+
+/** Families of Gitaly 19.0 that this server does not have, by the reason. One that appears is compared. */
+const MISSING: Readonly<Record<string, readonly string[]>> = {
+  'limits and load shedding are not built': [
+    'gitaly_burdenmonitor_active_rpcs',
+    'gitaly_concurrency_limiting_acquiring_seconds',
+    'gitaly_concurrency_limiting_in_progress',
+    'gitaly_concurrency_limiting_queued',
+  ],
+  'the cache of packs and the limit of pack-objects are not built': [
+    'gitaly_pack_objects_acquiring_seconds',
+    'gitaly_pack_objects_cache_enabled',
+    'gitaly_pack_objects_generated_bytes_total',
+    'gitaly_pack_objects_in_progress',
+    'gitaly_pack_objects_queued',
+    'gitaly_pack_objects_served_bytes_total',
+    'gitaly_streamcache_index_entries',
+    'gitaly_streamcache_sendfile_bytes_total',
+  ],
+  'backups of bundles have no metrics yet': ['gitaly_backup_bundle_bytes'],
+  'maintenance has no metrics yet': [
+    'gitaly_housekeeping_data_structure_count',
+    'gitaly_housekeeping_data_structure_existence_total',
+    'gitaly_housekeeping_data_structure_size',
+    'gitaly_housekeeping_pruned_files_total',
+    'gitaly_housekeeping_tasks_latency',
+    'gitaly_housekeeping_tasks_total',
+    'gitaly_housekeeping_time_since_last_optimization_seconds',
+  ],
+};
+
+/** Families whose value is above 0 after the scripted calls. */
+const COUNTED = [
+  'gitaly_authentications_total',
+  'gitaly_backchannel_yamux_read_size_bytes_sum',
+  'gitaly_backchannel_yamux_write_size_bytes_sum',
+  'gitaly_cacheinvalidator_optype_total',
+  'gitaly_cacheinvalidator_rpc_total',
+  'gitaly_catfile_cache_members',
+  'gitaly_catfile_cache_total',
+  'gitaly_catfile_lookups_total',
+  'gitaly_catfile_processes',
+  'gitaly_catfile_processes_total',
+  'gitaly_command_cpu_seconds_total',
+  'gitaly_command_minor_page_faults_total',
+  'gitaly_command_real_seconds_total',
+  'gitaly_connections_total',
+  'gitaly_diskcache_bytes_fetched_total',
+  'gitaly_diskcache_bytes_stored_total',
+  'gitaly_git_protocol_requests_total',
+  'gitaly_list_commits_by_oid_request_size_sum',
+  'gitaly_service_client_requests_total',
+  'gitaly_smarthttp_packfile_negotiation_deepen_sum',
+  'gitaly_spawn_forking_time_seconds_sum',
+  'gitlab_build_info',
+  'grpc_server_handled_total',
+  'grpc_server_handling_seconds_sum',
+  'grpc_server_msg_received_total',
+  'grpc_server_msg_sent_total',
+  'grpc_server_started_total',
+];
+
+test('after the calls every family of Gitaly 19.0 is there, with its type, labels and buckets', async () => {
+  await using gitaly = await startObserved();
+  await makeCalls(gitaly);
+  let text = '';
+  // A process is counted at its end, which may be after that of its call.
+  await until(async () => {
+    text = await metricsOf(gitaly);
+    return sumOf(text, 'gitaly_command_context_switches_total') > 0;
+  });
+
+  const [families, differences] = [familiesOf(text), [] as string[]];
+  const missing = new Map(
+    Object.entries(MISSING).flatMap(([why, names]) => names.map((name) => [name, why])),
+  );
+  for (const [name, recorded] of RECORDED) {
+    const own = families.get(name);
+    if (own === undefined && missing.has(name)) continue;
+    if (JSON.stringify(own) !== JSON.stringify(recorded)) {
+      differences.push(`${name}: ${JSON.stringify(own)} instead of ${JSON.stringify(recorded)}`);
+    }
+  }
+
+  assert.deepEqual(differences, []);
+  assert.ok(
+    [...missing.keys()].every((name) => RECORDED.has(name)),
+    'an exception names no recorded family',
+  );
+});
+
+test('the scripted calls are counted, each where it belongs', async () => {
+  await using gitaly = await startObserved();
+  await makeCalls(gitaly);
+  let text = '';
+  await until(async () => {
+    text = await metricsOf(gitaly);
+    return sumOf(text, 'gitaly_command_minor_page_faults_total') > 0;
+  });
+  const count = (name: string, labels?: Record<string, string>): number => sumOf(text, name, labels);
+
+  assert.deepEqual(
+    COUNTED.filter((name) => !(count(name) > 0)),
+    [],
+  );
+  const findCommit = { grpc_service: 'gitaly.CommitService', grpc_method: 'FindCommit' };
+  assert.equal(count('grpc_server_started_total', findCommit), 3);
+  assert.equal(count('grpc_server_handled_total', { ...findCommit, grpc_code: 'OK' }), 1);
+  assert.equal(count('grpc_server_handled_total', { ...findCommit, grpc_code: 'InvalidArgument' }), 1);
+  assert.equal(count('grpc_server_handled_total', { ...findCommit, grpc_code: 'NotFound' }), 1);
+  assert.equal(
+    count('gitaly_service_client_requests_total', {
+      ...findCommit,
+      grpc_code: 'OK',
+      call_site: 'test',
+      client_name: 'gitlab-web',
+      auth_version: 'v2',
+      method_operation: 'accessor',
+      method_scope: 'repository',
+    }),
+    1,
+  );
+  assert.equal(count('gitaly_authentications_total', { enforced: 'true', status: 'ok' }), 13);
+  assert.equal(count('gitaly_cacheinvalidator_optype_total', { type: 'mutator' }), 1);
+  assert.equal(count('gitaly_cacheinvalidator_optype_total', { type: 'maintenance' }), 1);
+  assert.equal(count('gitaly_connections_total', { type: 'unix' }), 2);
+  assert.equal(count('gitaly_inforef_cache_attempt_total'), 2);
+  assert.equal(count('gitaly_inforef_cache_hit_miss_total', { type: 'miss' }), 1);
+  assert.equal(count('gitaly_inforef_cache_hit_miss_total', { type: 'hit' }), 1);
+  assert.equal(count('gitaly_diskcache_requests_total'), 2);
+  assert.equal(count('gitaly_diskcache_miss_total'), 1);
+  assert.equal(count('gitaly_diskcache_bytes_fetched_total'), count('gitaly_diskcache_bytes_stored_total'));
+  assert.equal(count('gitaly_list_commits_by_oid_request_size_count'), 1);
+  assert.equal(count('gitaly_git_protocol_requests_total', { git_protocol: 'v0' }), 2);
+  assert.equal(count('gitaly_git_protocol_requests_total', { git_protocol: 'v2' }), 1);
+  assert.equal(count('gitaly_smarthttp_packfile_negotiation_deepen_sum'), 1);
+  assert.equal(
+    count('gitaly_smarthttp_packfile_negotiation_requests_total', { git_negotiation_feature: 'deepen' }),
+    1,
+  );
+});
