@@ -1,0 +1,49 @@
+// Runs tests with `node --test`. A file with a failing test is run once more, alone, after all
+// others: what fails only beside them is named at the end, so that it can be mended, and does not
+// fail the run.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+
+/** More failing files than this are no accident, and are not run again. */
+const MAX_FILES_AGAIN = 8;
+
+/** Runs `node --test`; returns the files with failures, or `undefined` if it never got to run. */
+function run(directory: string, args: readonly string[]): { code: number; failed: string[] } {
+  const list = join(directory, 'failed');
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      '--conditions=source',
+      '--test',
+      '--test-reporter=spec',
+      '--test-reporter-destination=stdout',
+      `--test-reporter=${join(import.meta.dirname, 'failed-files.ts')}`,
+      `--test-reporter-destination=${list}`,
+      ...args,
+    ],
+    { stdio: 'inherit' },
+  );
+  const failed = readFileSync(list, 'utf8').split('\n').filter(Boolean);
+  return { code: status ?? 1, failed: failed.map((file) => relative('.', file)) };
+}
+
+function main(args: readonly string[]): number {
+  const directory = mkdtempSync(join(tmpdir(), 'gitaly-ts-tests-'));
+  try {
+    const first = run(directory, args);
+    if (first.code === 0) return 0;
+    if (first.failed.length === 0 || first.failed.length > MAX_FILES_AGAIN) return first.code;
+    console.log(`\nOnce more, alone: ${first.failed.join(' ')}\n`);
+    const options = args.filter((arg) => arg.startsWith('--') && !arg.startsWith('--test-concurrency'));
+    const second = run(directory, [...options, '--test-concurrency=1', ...first.failed]);
+    if (second.code === 0) console.log(`\nunsteady, failed at first: ${first.failed.join(' ')}`);
+    return second.code;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = main(process.argv.slice(2));
