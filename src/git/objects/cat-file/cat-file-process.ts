@@ -51,7 +51,7 @@ export class CatFileProcess {
   readonly #events: CatFileEvents;
   #pending: Lookup[] = [];
   /** The incomplete header at the end of the last chunk. */
-  #carry: Buffer | undefined;
+  readonly #carry: Buffer[] = [];
   #body: Body | undefined;
   /** One delimiter follows every body. */
   #skipDelimiter = false;
@@ -148,12 +148,11 @@ export class CatFileProcess {
   #feedHeader(chunk: Buffer, at: number): number {
     const end = chunk.indexOf(this.#delimiter, at);
     const piece = chunk.subarray(at, end === -1 ? chunk.length : end);
-    const line = this.#carry === undefined ? piece : Buffer.concat([this.#carry, piece]);
     if (end === -1) {
-      this.#carry = line;
+      this.#carry.push(piece); // joined once: a long name comes back in many chunks
       return chunk.length;
     }
-    this.#carry = undefined;
+    const line = this.#carry.length === 0 ? piece : Buffer.concat([...this.#carry.splice(0), piece]);
     this.#onHeader(line);
     return end + 1;
   }

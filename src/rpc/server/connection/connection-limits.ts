@@ -43,7 +43,7 @@ export const CALLS_PER_TURN = 32;
  * of 128 KiB, so no client needs this many of the largest messages at once.
  */
 export const MAX_HELD_BYTES_PER_CONNECTION = 64 << 20;
-export const MAX_HELD_BYTES = 256 << 20;
+export const MAX_HELD_BYTES = 160 << 20;
 
 /**
  * Elements of lists, and messages in messages, in one request: all object ids that fit into 4 MiB.
