@@ -1,5 +1,6 @@
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
+import { runRepack } from '../housekeeping/commands/run-repack.ts';
 
 /**
  * Copies the objects that a member borrows into a pack of its own. It stays a member. Clients of
@@ -9,5 +10,5 @@ import type { Repository } from '#storage/repository';
  */
 export async function reduplicate(member: Repository, signal: AbortSignal): Promise<void> {
   const options = ['--quiet', '-a', '-n'].map(flag);
-  await member.run(gitCommand('repack', { options }), { signal });
+  await runRepack(member, gitCommand('repack', { options }), { signal });
 }

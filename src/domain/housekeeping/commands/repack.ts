@@ -7,6 +7,7 @@ import type { Repository } from '#storage/repository';
 import type { RepackPlan } from '../plan.ts';
 import { withExitCode } from './exit-code.ts';
 import { gitTime } from './git-time.ts';
+import { runRepack } from './run-repack.ts';
 
 /** A pack has at least twice the objects of the next smaller one. */
 const GEOMETRIC_FACTOR = 2;
@@ -18,19 +19,19 @@ const GEOMETRIC_FACTOR = 2;
  */
 export async function repack(repository: Repository, plan: RepackPlan, signal: AbortSignal): Promise<void> {
   if (plan.strategy === 'incremental_with_unreachable') await packLooseObjects(repository, signal);
-  else await runRepack(repository, plan, signal);
+  else await repackByPlan(repository, plan, signal);
   // Their processes keep the removed packs open.
   repository.caches.release(repository);
 }
 
-async function runRepack(repository: Repository, plan: RepackPlan, signal: AbortSignal): Promise<void> {
+async function repackByPlan(repository: Repository, plan: RepackPlan, signal: AbortSignal): Promise<void> {
   // Before, so that a repository whose repack fails is not repacked all the time.
   if (plan.strategy !== 'geometric') await touchTimestamp(repository);
   const command = gitCommand('repack', {
     options: [...optionsOf(plan), ...(plan.writeMultiPackIndex ? [flag('--write-midx')] : [])],
   });
   const config = repackConfig(repository, plan.writeBitmap);
-  await repository.run(command, { config, signal }).catch(withExitCode('repack'));
+  await runRepack(repository, command, { config, signal }).catch(withExitCode('repack'));
 }
 
 function optionsOf({ strategy, expireBeforeMs }: RepackPlan): GitOption[] {

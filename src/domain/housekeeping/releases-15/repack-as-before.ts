@@ -1,6 +1,7 @@
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
 import { repackConfig } from '../commands/repack.ts';
+import { runRepack } from '../commands/run-repack.ts';
 import { updateCommitGraph } from './update-commit-graph.ts';
 
 export interface OldRepackOptions {
@@ -21,7 +22,7 @@ export async function repackAsBefore(
   { kind, writeBitmap, signal }: OldRepackOptions,
 ): Promise<void> {
   const command = gitCommand('repack', { options: FLAGS[kind].map(flag) });
-  await repository.run(command, { config: repackConfig(repository, writeBitmap), signal });
+  await runRepack(repository, command, { config: repackConfig(repository, writeBitmap), signal });
   repository.caches.release(repository);
   await updateCommitGraph(repository, signal);
 }
