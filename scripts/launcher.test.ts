@@ -99,7 +99,7 @@ test('every launcher has a program in the package and is the same script', () =>
 
   assert.deepEqual(names.sort(), Object.keys(bin).sort());
   for (const name of names) {
-    assert.equal(bin[name], `dist/cli/${name}.js`);
+    assert.equal(bin[name], `dist/cli/bin/${name}.js`);
     assert.equal(
       readFileSync(join(ROOT, 'bin', name), 'utf8'),
       readFileSync(join(ROOT, 'bin/gitaly'), 'utf8'),

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { basename } from 'node:path';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';

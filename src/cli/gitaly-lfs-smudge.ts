@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
 

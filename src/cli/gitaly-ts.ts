@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { tolerateBrokenPipes } from '#platform/process/broken-pipes';
 import { tuneRuntime } from '#platform/process/tune-runtime';

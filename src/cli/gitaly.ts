@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { text } from 'node:stream/consumers';
 import { Command, CommanderError } from 'commander';
 import { withDoubleDashes } from '#base/go/double-dashes';

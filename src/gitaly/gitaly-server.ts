@@ -42,6 +42,10 @@ import { observeLookups } from './object-lookups.ts';
 import { rememberCall } from './running-call.ts';
 import { createServices } from './services.ts';
 
+const SLOW_SPAWNER =
+  'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +
+  'counted, and freed memory is not returned to the system';
+
 export interface GitalyServerOptions {
   readonly config: GitalyConfig;
   readonly logger: Logger;
@@ -126,6 +130,8 @@ export class GitalyServer implements AsyncDisposable {
     alsoRelease(trimMemory);
     buildInfo(metrics.registry, { version: packageVersion(), gitVersion });
     logger.info({ binary_path: git.binary, version: git.version }, 'using Git version');
+    if (git.spawner.fallbackReason !== undefined)
+      logger.warn({ reason: git.spawner.fallbackReason }, SLOW_SPAWNER);
 
     const caches = building.use(
       new RepositoryCaches(git, {

@@ -255,8 +255,8 @@ test('a commit that cannot be signed is not made, and the reason tells nothing o
   const path = await createRepository(gitaly);
   const before = await runGit(['-C', path, 'rev-parse', 'main']);
   const words = 'commit-tree: exit status 1: error: gpg failed to sign the data:\n';
-  const warning = gitaly.log.find(({ level }) => level === 'warning' || level === 'warn');
-  assert.match(String(warning?.msg), /^a signing key cannot be used/);
+  const warnings = gitaly.log.filter(({ level }) => level === 'warning' || level === 'warn');
+  assert.ok(warnings.some(({ msg }) => String(msg).startsWith('a signing key cannot be used')));
 
   const missing = `${words}open file: open ${signing_key}: no such file or directory\n\n `;
   await assert.rejects(commit(gitaly, 'UserCommitFiles', true), { code: 'INTERNAL', message: missing });

@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { messageOf } from '#base/gitaly-error';
 import type { GitCapability } from '#git/command/capabilities';
 import { Git } from '#git/command/git';
+import { MINIMUM_NODE } from '#platform/process/minimum-node';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
-const MIN_NODE = 24;
 /** A server under load uses one descriptor per connection and several per running git. */
 const DESCRIPTORS = { wanted: 8192, needed: 1024 };
 /** An idle server uses 200 MB; each running git adds to that. */
@@ -34,8 +34,8 @@ export async function* checkMachine(gitBinary: string): AsyncGenerator<Finding, 
 
 function checkNode(): Finding {
   const { version } = process;
-  if (Number(/^v(\d+)/.exec(version)?.[1]) >= MIN_NODE) return ok('node', version);
-  return failure('node', `${version} is too old`, `Install Node ${MIN_NODE} or newer.`);
+  if (Number(/^v(\d+)/.exec(version)?.[1]) >= MINIMUM_NODE) return ok('node', version);
+  return failure('node', `${version} is too old`, `Install Node ${MINIMUM_NODE} or newer.`);
 }
 
 async function* checkGit(binary: string): AsyncGenerator<Finding, void, undefined> {
@@ -49,12 +49,12 @@ async function* checkGit(binary: string): AsyncGenerator<Finding, void, undefine
       const fix = 'If you need these, install a newer git and set bin_path in [git].';
       yield warning('git', `works, but does not support: ${missing.join(', ')}`, fix);
     }
-    if (git.spawner.name === 'child_process') {
-      yield warning(
-        'git',
-        'starts slowly: the package koffi does not work here',
-        'Run "npm rebuild koffi", or install it for this platform.',
-      );
+    if (git.spawner.fallbackReason !== undefined) {
+      const fix =
+        process.platform === 'linux'
+          ? 'Install the optional packages (npm install --include=optional); nothing else needs them.'
+          : 'Run a server with large caches on Linux.';
+      yield warning('git', `starts slowly: ${git.spawner.fallbackReason}`, fix);
     }
   } catch (error) {
     yield failure('git', messageOf(error), 'Install git 2.39 or newer, or set bin_path in [git].');

@@ -1,4 +1,5 @@
 import { isMainThread } from 'node:worker_threads';
+import { messageOf } from '#base/gitaly-error';
 import { createNodeSpawner } from './node-spawner.ts';
 import type { Spawner } from './spawner.ts';
 
@@ -7,8 +8,8 @@ let chosen: Promise<Spawner> | undefined;
 
 /**
  * Returns the best spawner that works here: `posix_spawn` by FFI, otherwise `child_process` (no FFI
- * for this platform; a worker thread, which gets no signals). `name` identifies it in the log and
- * the metrics.
+ * for this platform; a worker thread, which gets no signals). The fallback says why in
+ * `fallbackReason`.
  */
 export function chooseSpawner(): Promise<Spawner> {
   chosen ??= choose();
@@ -16,12 +17,11 @@ export function chooseSpawner(): Promise<Spawner> {
 }
 
 async function choose(): Promise<Spawner> {
-  if (!isMainThread) return createNodeSpawner();
+  if (!isMainThread) return createNodeSpawner('this is a worker thread');
   try {
     const { createPosixSpawner } = await import('./posix-spawner.ts');
     return createPosixSpawner();
-  } catch {
-    // The fallback has no requirements; `name` reports its use to the operator.
-    return createNodeSpawner();
+  } catch (error) {
+    return createNodeSpawner(messageOf(error)); // it has no requirements
   }
 }

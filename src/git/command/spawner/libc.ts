@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type Koffi from 'koffi';
+import { messageOf } from '#base/gitaly-error';
 
 /**
  * The C library's functions for starting and reaping a process, by FFI. `Buffer` stands for any
@@ -48,8 +49,7 @@ export interface Libc {
  * @throws when koffi or one of the functions is missing.
  */
 export function loadLibc(): Libc {
-  // The package exports this type.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+  const koffi = requireKoffi();
   const library = koffi.load(null);
   // The prototypes below are the C library's; koffi checks the arguments of every call against
   // them.
@@ -78,6 +78,16 @@ export function loadLibc(): Libc {
     mallocTrim: optional(() => find('int malloc_trim(size_t kept)')),
     addressOf: (memory) => koffi.address(memory),
   };
+}
+
+/** @throws {Error} that names koffi as the cause. */
+function requireKoffi(): typeof Koffi {
+  try {
+    return createRequire(import.meta.url)('koffi') as typeof Koffi; // the package exports this type
+  } catch (error) {
+    const [reason] = messageOf(error).split('\n', 1); // the list of requiring files follows
+    throw new Error(`the optional package koffi cannot be loaded: ${reason}`, { cause: error });
+  }
 }
 
 function optional<T>(find: () => T): T | undefined {

@@ -16,9 +16,11 @@ import {
  * Returns a spawner that uses `node:child_process`. It works everywhere, but it forks (blocks the
  * event loop for 1 ms and more, growing with resident memory), reports no resource usage, provides
  * only sockets, and cannot pass bytes that are not UTF-8.
+ *
+ * @param fallbackReason why it is used instead of the faster spawner
  */
-export function createNodeSpawner(): Spawner {
-  return { name: 'child_process', spawn: spawnChild };
+export function createNodeSpawner(fallbackReason?: string): Spawner {
+  return { name: 'child_process', fallbackReason, spawn: spawnChild };
 }
 
 function spawnChild(request: SpawnRequest): SpawnedChild {
@@ -41,7 +43,10 @@ function spawnChild(request: SpawnRequest): SpawnedChild {
   }
   // Node has no more precise type for stdio beyond stdin; a 'pipe' entry is always a duplex
   // net.Socket.
-  const streams = child.stdio as unknown as readonly (Duplex | null | undefined)[];
+  const stdio = child.stdio as unknown as (Duplex | null | undefined)[];
+  // Once the child has exited, Node resumes every stream in this list, and drops what nobody is
+  // reading at that moment.
+  const streams = stdio.splice(0);
   const exited = new Promise<ChildExit>((resolve) => {
     child.on('error', () => {});
     child.once('exit', (code, signal) =>

@@ -67,6 +67,8 @@ export interface SpawnedChild {
  */
 export interface Spawner {
   readonly name: 'posix_spawn' | 'child_process';
+  /** Reason why the faster spawner is not used. */
+  readonly fallbackReason?: string | undefined;
   /**
    * Starts a child synchronously, with the default signal mask and dispositions, and with only the
    * requested descriptors.
