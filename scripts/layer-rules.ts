@@ -47,6 +47,10 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     ],
     packages: [PROTOBUF],
   },
+  praefect: {
+    modules: ['base', 'wire', 'platform', 'rpc/common', 'rpc/server', 'client'],
+    packages: [PROTOBUF, 'smol-toml'],
+  },
   client: { modules: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
   gateway: { modules: ['base', 'wire', 'platform', 'rpc/common', 'client'], packages: [PROTOBUF, 'ssh2'] },
   hook: { modules: [] },
@@ -66,7 +70,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
     packages: [PROTOBUF],
   },
   cli: {
-    modules: ['base', 'platform', 'gitaly', 'gateway', 'client', 'tools'],
+    modules: ['base', 'platform', 'gitaly', 'praefect', 'gateway', 'client', 'tools'],
     packages: ['commander'],
   },
 };
@@ -76,7 +80,11 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
  */
 export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   koffi: ['git/command/spawner/libc.ts'],
-  'smol-toml': ['platform/config/read-config.ts', 'domain/backup/manifest.ts'],
+  'smol-toml': [
+    'platform/config/read-config.ts',
+    'domain/backup/manifest.ts',
+    'praefect/config/load-praefect-config.ts',
+  ],
   ssh2: ['gateway/ssh/'],
 };
 

@@ -1,6 +1,6 @@
-import { GitalyError } from '#base/gitaly-error';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
+import { splitHostPort } from '#rpc/server/connection/host-port';
 import { type ListenAddress, Listener, type ListenerOptions } from '#rpc/server/connection/listener';
 import { readCertificate } from './certificate.ts';
 
@@ -59,16 +59,4 @@ function listenAddresses(config: GitalyConfig, internalSocket: string): ListenAd
   if (tlsListenAddr)
     addresses.push({ transport: 'tls', ...splitHostPort(tlsListenAddr), tls: readCertificate(config) });
   return addresses;
-}
-
-/**
- * Splits `host:port`, `:port` or `[v6]:port`, also with a `tcp://` or `tls://` prefix, which some
- * configurations have.
- */
-export function splitHostPort(address: string): { host: string; port: number } {
-  const [, host, port] = /^(?:\w+:\/\/)?(?:\[([^\]]*)\]|[^:]*):(\d+)$/.exec(address) ?? [];
-  if (port === undefined)
-    throw new GitalyError('INVALID_ARGUMENT', `listen tcp: address ${address}: expected HOST:PORT`);
-  const plain = address.replace(/^\w+:\/\//, '');
-  return { host: host ?? plain.slice(0, plain.lastIndexOf(':')), port: Number(port) };
 }

@@ -62,6 +62,26 @@ export function stringReader(
   };
 }
 
+/**
+ * Returns a function that sets the marked string field of a message that has it, for a proxy.
+ *
+ * @throws as {@link stringReader}.
+ */
+export function stringWriter(
+  request: DescMessage,
+  mark: DescExtension,
+): (request: Message, value: string) => void {
+  const path = findMarked(request, mark);
+  const last = path?.at(-1);
+  if (path === undefined || last === undefined) return () => {};
+  const readOwner = path.length === 1 ? (message: Message) => message : compile(path.slice(0, -1));
+  return (message, value) => {
+    // Every field but the last is a message (Path).
+    const owner = readOwner(message) as Record<string, unknown> | undefined;
+    if (owner !== undefined) owner[last.localName] = value;
+  };
+}
+
 /** Searches depth first in field order, through singular message fields of this package. */
 function findMarked(root: DescMessage, mark: DescExtension): Path | undefined {
   const found: Path[] = [];

@@ -11,7 +11,7 @@ import {
 } from '#wire/gen/lint_pb';
 import type { Repository } from '#wire/gen/shared_pb';
 import { since, until } from '#wire/gen/versions_pb';
-import { repositoryReader, stringReader } from './annotated-field.ts';
+import { repositoryReader, stringReader, stringWriter } from './annotated-field.ts';
 
 /** The releases of the interface that this project implements. */
 export type InterfaceVersion = '15.0' | '16.7' | '19.0';
@@ -59,6 +59,8 @@ export interface MethodInfo {
    * has no such field.
    */
   targetStorage(request: Message): string | undefined;
+  /** Changes the storage of a request that has the field. */
+  setTargetStorage(request: Message, storage: string): void;
 }
 
 const KINDS = {
@@ -117,6 +119,7 @@ function readInfo(desc: DescMethod): MethodInfo {
     targetRepository: repositoryReader(desc.input, target_repository),
     additionalRepository: repositoryReader(desc.input, additional_repository),
     targetStorage: stringReader(desc.input, storage),
+    setTargetStorage: stringWriter(desc.input, storage),
   });
 }
 

@@ -44,6 +44,8 @@ export interface Invocation {
   readonly method: MethodInfo;
   readonly requests: Requests<unknown>;
   readonly options: CallOptions;
+  /** True if requests and responses are encoded messages, which are passed on as they are. */
+  readonly isRaw?: boolean;
 }
 
 export type Invoke = (invocation: Invocation) => ResponseStream<unknown>;

@@ -64,7 +64,8 @@ class ManagedCall implements ResponseStream<unknown> {
       options.deadline,
       options.timeoutMs ?? (options.deadline ? undefined : host.defaultTimeoutMs),
     );
-    this.#replayable = isRepeatable(requests) ? undefined : new ReplayableRequests(requests);
+    this.#replayable =
+      isRepeatable(requests) || invocation.isRaw === true ? undefined : new ReplayableRequests(requests);
     this.#opened = this.#open();
     // iterating reports the failure to the caller
     this.#opened.catch(() => void this.#replayable?.close());
@@ -139,7 +140,7 @@ class ManagedCall implements ResponseStream<unknown> {
   /** Returns the delay before the next attempt; `undefined` if the failure is final. */
   #repeatDelayMs(error: unknown, attempt: number): number | undefined {
     if (!(error instanceof GitalyError) || this.#cancelReason !== undefined) return undefined;
-    if (this.#replayable?.canReplay === false) return undefined;
+    if (this.#replayable?.canReplay === false || this.#invocation.isRaw === true) return undefined;
     if (error.metadata.unprocessed === true && attempt < MAX_UNPROCESSED_ATTEMPTS) return 0;
     return retryDelayMs(policyFor(this.#host.retryPolicy, this.#invocation.method), {
       attempt,
@@ -148,16 +149,20 @@ class ManagedCall implements ResponseStream<unknown> {
   }
 
   #attempt(transport: Transport): Attempt {
-    const { method, options, requests } = this.#invocation;
+    const { isRaw, method, options, requests } = this.#invocation;
     if (this.#cancelReason !== undefined) throw this.#cancelReason;
 
-    // The typed functions accept requests of the method's input; the type is erased here.
-    const messages = (this.#replayable?.attempt() ?? requests) as Requests<MessageInitShape<DescMessage>>;
-    const call: ChannelCall<unknown> = transport.channel.invoke(method, messages, {
+    const messages = this.#replayable?.attempt() ?? requests;
+    const callOptions = {
       metadata: callMetadata(this.#host.metadata, options),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(this.#deadline === undefined ? {} : { deadline: this.#deadline }),
-    });
+    };
+    // The typed functions accept requests of the method's input; the type is erased here.
+    const call: ChannelCall<unknown> =
+      isRaw === true
+        ? transport.channel.invokeRaw(method, messages as Requests<Uint8Array>, callOptions)
+        : transport.channel.invoke(method, messages as Requests<MessageInitShape<DescMessage>>, callOptions);
     this.#current = call;
     transport.hold();
     void call.trailers.then(() => transport.release());

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exampleConfig } from './example-config.ts';
 import { readConfig } from './read-config.ts';
+import { schema } from './schema.ts';
 
 test('the example sets what a server behind GitLab needs', async () => {
-  const { values, unknown } = await readConfig(exampleConfig());
+  const { values, unknown } = await readConfig(exampleConfig(schema, ''));
 
   assert.deepEqual(unknown, []);
   assert.equal(values.socketPath, '/home/git/gitlab/tmp/sockets/private/gitaly.socket');
@@ -18,7 +19,7 @@ test('the example sets what a server behind GitLab needs', async () => {
 });
 
 test('every setting of the example can be enabled by removing its #', async () => {
-  const all = exampleConfig()
+  const all = exampleConfig(schema, '')
     .replace(/^#(?=[a-z[])/gm, '')
     .replace(/^(config_command|token_file) .*$/gm, '');
 

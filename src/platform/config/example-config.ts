@@ -1,26 +1,21 @@
 import type { Fields, Key, Node } from './keys.ts';
-import { schema } from './schema.ts';
-
-const HEADER = `# Configuration of gitaly. Generated from src/platform/config/schema.ts:
-# change it there, then run "make gen".
-#
-# A server behind GitLab needs the settings that are not commented out. To run without GitLab,
-# remove bin_dir and [gitlab]. Check a file with: gitaly configuration validate < config.toml
-`;
 
 const WIDTH = 120;
 
 /**
- * Returns the text of `config.toml.example`: every key with an effect, commented out unless a
- * server behind GitLab needs it.
+ * Returns the text of an example file: every key with an effect, commented out unless it is one to
+ * start with.
+ *
+ * @param header comment at the top.
  */
-export function exampleConfig(): string {
-  const blocks = [HEADER, ...topLevelKeys(schema)];
+export function exampleConfig(schema: Fields, header: string): string {
+  const blocks = [header, ...topLevelKeys(schema)];
   for (const [name, node] of Object.entries<Node>(schema)) {
     if ((node.kind === 'table' || node.kind === 'tables') && node.noEffect === undefined)
       blocks.push(...table([name], node));
   }
-  blocks.push(withoutEffect());
+  const ignored = withoutEffect(schema);
+  if (ignored.length > 0) blocks.push(ignored.join('\n'));
   return `${blocks.join('\n')}\n`;
 }
 
@@ -64,16 +59,16 @@ function literal(key: Key): string {
     : String(key.default);
 }
 
-function withoutEffect(): string {
+function withoutEffect(schema: Fields): string[] {
   const names = (fields: Fields, prefix: string): string[] =>
     Object.entries(fields).flatMap(([name, node]) => {
       if (node.noEffect !== undefined) return [`${prefix}${name}: ${node.noEffect}`];
       return node.kind === 'table' || node.kind === 'tables' ? names(node.fields, `${prefix}${name}.`) : [];
     });
-  return [
-    '# These keys of Gitaly are read and checked, but have no effect:',
-    ...names(schema, '').map((line) => `#   ${line}`),
-  ].join('\n');
+  const lines = names(schema, '').map((line) => `#   ${line}`);
+  return lines.length === 0
+    ? []
+    : ['# These keys of Gitaly are read and checked, but have no effect:', ...lines];
 }
 
 function comment(doc: string): string[] {

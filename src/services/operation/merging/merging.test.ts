@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 import { startVotingServer } from '#testkit/voting-server';
 
 const REPOSITORY = {
@@ -334,6 +335,8 @@ test('a client that leaves in the middle of its patches leaves no working tree b
     code: 'CANCELLED',
   });
 
+  // The client is told at once, the server has to clean up first.
+  await until(() => gitaly.log.some((line) => line['grpc.method'] === 'UserApplyPatch'));
   await untilSame(before, () => remains(gitaly, path));
 });
 

@@ -1,0 +1,136 @@
+import { Command, CommanderError } from 'commander';
+import { messageOf } from '#base/gitaly-error';
+import { withDoubleDashes } from '#base/go/double-dashes';
+import { FdLogStream } from '#platform/log/log-stream';
+import { createLogger, logLevel } from '#platform/log/logger';
+import { listenForStop } from '#platform/process/signals';
+import { tuneRuntime } from '#platform/process/tune-runtime';
+import { versionString } from '#platform/process/version';
+import { WRONG_USAGE } from './usage.ts';
+
+const EXAMPLES = `
+Examples:
+  praefect --config /etc/gitaly/config.praefect.toml
+  praefect --config config.praefect.toml serve
+  praefect --config config.praefect.toml list-storages
+
+config.praefect.toml.example describes every key. The state of the cluster is in memory so far: see
+docs/cluster.md.`;
+
+/** Time limit for pending output. */
+const EXIT_LIMIT_MS = 1000;
+
+/** Returns the command line of `praefect`; `exit` receives the exit code. */
+function program(exit: (code: number) => void): Command {
+  const root = new Command('praefect')
+    .description('Cluster manager: a proxy that keeps repositories on several Gitalys.')
+    .version(versionString('Praefect'), '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .option('--config <file>', 'configuration in TOML')
+    .showHelpAfterError(WRONG_USAGE)
+    .addHelpText('after', EXAMPLES)
+    .action(async () => exit(await serveOrHelp(root)));
+  root
+    .command('serve')
+    .description('Run the server until a signal stops it; the same as no command.')
+    .addHelpText('after', '\nExample:\n  praefect --config config.praefect.toml serve')
+    .action(async () => exit(await serveOrHelp(root)));
+  root
+    .command('list-storages')
+    .description('Print the virtual storages and their nodes.')
+    .option('--virtual-storage <name>', 'only this one')
+    .addHelpText('after', '\nExample:\n  praefect --config config.praefect.toml list-storages')
+    .action(async ({ virtualStorage }: { virtualStorage?: string }) =>
+      exit(await listStorages(configPath(root), virtualStorage)),
+    );
+  return root;
+}
+
+const configPath = (root: Command): string => root.opts<{ config?: string }>().config ?? '';
+
+async function serveOrHelp(root: Command): Promise<number> {
+  const path = configPath(root);
+  if (path !== '') return await serve(path);
+  root.outputHelp({ error: true });
+  process.stderr.write('Required flag "config" not set\n');
+  return 2;
+}
+
+async function serve(path: string): Promise<number> {
+  process.title = 'praefect'; // pgrep and process-exporter search for this name
+  // Loaded here, so that --help starts without the server's code.
+  const { isInMemory, loadPraefectConfig } = await import('#praefect/config/load-praefect-config');
+  const loaded = await loadPraefectConfig(path).catch((error: unknown) => explain(messageOf(error)));
+  if (loaded === undefined) return 1;
+  const { config, unknown } = loaded;
+  if (!isInMemory(config)) {
+    explain(
+      `${path}: only clusters in memory are supported so far: set memory_queue_enabled = true, ` +
+        '[failover] election_strategy = "local" and ' +
+        'i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning = true',
+    );
+    return 1;
+  }
+  const format = config.logging.format === 'json' ? 'json' : 'text';
+  const stream = new FdLogStream(process.stdout.fd, { format });
+  const logger = createLogger({ format, level: logLevel(config.logging.level), stream });
+  for (const key of unknown)
+    logger.warn({ config_path: path, key: key.path.join('.') }, 'configuration key has no effect');
+  using signals = listenForStop();
+  try {
+    const { runPraefect } = await import('#praefect/run-praefect');
+    return await runPraefect(config, { logger, stop: signals.stop, force: signals.force });
+  } catch (error) {
+    logger.error({ error: messageOf(error) }, 'unclean Praefect shutdown');
+    return 1;
+  } finally {
+    await stream.end();
+  }
+}
+
+async function listStorages(path: string, only: string | undefined): Promise<number> {
+  const { loadPraefectConfig } = await import('#praefect/config/load-praefect-config');
+  const loaded = await loadPraefectConfig(path).catch((error: unknown) => explain(messageOf(error)));
+  if (loaded === undefined) return 1;
+  const shown = loaded.config.virtualStorage.filter(({ name }) => only === undefined || name === only);
+  if (shown.length === 0) {
+    process.stdout.write(`No virtual storages named ${only}.\n`);
+    return 0;
+  }
+  const rows = [
+    ['VIRTUAL_STORAGE', 'NODE', 'ADDRESS'],
+    ...shown.flatMap(({ name, node }) => node.map(({ storage, address }) => [name, storage, address])),
+  ];
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  for (const row of rows) {
+    const cells = row.map((cell, column) => cell.padEnd(widths[column] ?? 0));
+    process.stdout.write(`${cells.join('  ').trimEnd()}\n`);
+  }
+  return 0;
+}
+
+function explain(text: string): undefined {
+  process.stderr.write(`praefect: ${text}\n`);
+}
+
+/** Runs a command line and returns the exit code: 0 success, 1 failure, 2 wrong usage. */
+async function main(args: readonly string[]): Promise<number> {
+  let code = 0;
+  const root = program((value) => {
+    code = value;
+  });
+  for (const command of [root, ...root.commands]) command.exitOverride();
+  try {
+    await root.parseAsync(withDoubleDashes(args, new Set(['version', 'help', 'config'])), { from: 'user' });
+    return code;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 0 : 1; // commander has printed the error
+  }
+}
+
+tuneRuntime();
+const code = await main(process.argv.slice(2));
+process.exitCode = code;
+// Everything has ended by now. A forgotten handle must not keep a stopped server alive.
+setTimeout(() => process.exit(code), EXIT_LIMIT_MS).unref();

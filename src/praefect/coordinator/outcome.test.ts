@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GitalyError } from '#base/gitaly-error';
+import type { VoterState } from '../transactions/subtransaction.ts';
+import { outcomeOf, type WriteResult } from './outcome.ts';
+
+const failure = new GitalyError('ABORTED', 'no');
+
+function resultOf(
+  states: Readonly<Record<string, VoterState>>,
+  {
+    errors = {},
+    subtransactions = 2,
+    primaryVoted = true,
+    targets = [],
+  }: {
+    errors?: Readonly<Record<string, unknown>>;
+    subtransactions?: number;
+    primaryVoted?: boolean;
+    targets?: readonly string[];
+  } = {},
+): WriteResult {
+  return {
+    primary: 'a',
+    secondaries: ['b', 'c'],
+    replicationTargets: targets,
+    errors: new Map(Object.entries(errors)),
+    transaction: { subtransactions, primaryVoted, states: new Map(Object.entries(states)) },
+  };
+}
+
+const reasonsOf = (result: WriteResult): unknown => Object.fromEntries(outcomeOf(result).reasons);
+const COMMITTED = { a: 'committed', b: 'committed', c: 'committed' } as const;
+
+// Cases of the spec, in its order.
+test('nothing was written when the primary fails without a vote', () => {
+  assert.equal(outcomeOf(resultOf({}, { errors: { a: failure }, subtransactions: 0 })).isWritten, false);
+});
+
+test('nothing was written when the primary is missing in the only vote', () => {
+  const states = { a: 'undecided', b: 'failed', c: 'failed' } as const;
+  const result = resultOf(states, { subtransactions: 1, primaryVoted: false });
+  assert.equal(outcomeOf(result).isWritten, false);
+});
+
+test('nodes that did not take part are outdated', () => {
+  const outcome = outcomeOf(resultOf(COMMITTED, { targets: ['d'] }));
+  assert.deepEqual(outcome.updated, ['b', 'c']);
+  assert.deepEqual(outcome.outdated, ['d']);
+  assert.deepEqual(Object.fromEntries(outcome.reasons), { outdated: ['d'], updated: ['b', 'c'] });
+});
+
+test('without votes only the primary is known to have the write', () => {
+  assert.deepEqual(reasonsOf(resultOf({}, { subtransactions: 0 })), { 'no-votes': ['b', 'c'] });
+});
+
+test('nobody agrees with a primary that did not commit', () => {
+  const states = { ...COMMITTED, a: 'failed' } as const;
+  assert.deepEqual(reasonsOf(resultOf(states, { errors: { a: failure } })), {
+    'primary-not-committed': ['b', 'c'],
+  });
+});
+
+test('a node that ends otherwise than the primary is outdated, one that ends alike is not', () => {
+  const same = new GitalyError('ABORTED', 'no');
+  assert.deepEqual(reasonsOf(resultOf(COMMITTED, { errors: { c: failure } })), {
+    updated: ['b'],
+    'node-error-status': ['c'],
+  });
+  assert.deepEqual(reasonsOf(resultOf(COMMITTED, { errors: { a: failure, b: same, c: same } })), {
+    updated: ['b', 'c'],
+  });
+  const other = new GitalyError('ABORTED', 'other');
+  assert.deepEqual(reasonsOf(resultOf(COMMITTED, { errors: { a: failure, b: other, c: same } })), {
+    'node-error-status': ['b'],
+    updated: ['c'],
+  });
+});
+
+test('a node that lost or left the last vote is outdated', () => {
+  assert.deepEqual(reasonsOf(resultOf({ a: 'committed', b: 'failed', c: 'canceled' })), {
+    'node-not-committed': ['b', 'c'],
+  });
+});

@@ -1,0 +1,48 @@
+import { clone, type Message, toBinary } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import type { MethodInfo } from '#wire/method-info';
+
+/** Names of the repositories of a request on one node. */
+export interface NodeNames {
+  readonly storage: string;
+  readonly replicaPath: string;
+  readonly additionalReplicaPath: string | undefined;
+}
+
+/**
+ * Returns the request as one node receives it: its storage's name and the replicas' paths in place
+ * of the client's.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT when the request names repositories of two storages.
+ */
+export function rewriteRepositories(method: MethodInfo, request: Message, names: NodeNames): Buffer {
+  const message = clone(method.input, request);
+  const target = method.targetRepository(message);
+  const additional = method.additionalRepository(message);
+  if (target === undefined) throw new GitalyError('INVALID_ARGUMENT', 'repository not set');
+  if (additional !== undefined && names.additionalReplicaPath !== undefined) {
+    if (additional.storageName !== target.storageName) {
+      throw new GitalyError(
+        'INVALID_ARGUMENT',
+        'resolving additional repository on different storage than target repository is not supported',
+      );
+    }
+    additional.storageName = names.storage;
+    additional.relativePath = names.additionalReplicaPath;
+  }
+  target.storageName = names.storage;
+  target.relativePath = names.replicaPath;
+  return encode(method, message);
+}
+
+/** Returns a request of storage scope as one node receives it. */
+export function rewriteStorage(method: MethodInfo, request: Message, storage: string): Buffer {
+  const message = clone(method.input, request);
+  method.setTargetStorage(message, storage);
+  return encode(method, message);
+}
+
+function encode(method: MethodInfo, message: Message): Buffer {
+  const bytes = toBinary(method.input, message);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

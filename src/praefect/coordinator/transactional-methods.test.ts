@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { transactionalMethods } from './transactional-methods.ts';
+
+// Gitaly 19.0's list, and what 15.0 had besides.
+const OF_19 = `
+  CleanupService/{ApplyBfgObjectMapStream,RewriteHistory} ConflictsService/{ResolveConflicts}
+  ObjectPoolService/{DisconnectGitAlternates,FetchIntoObjectPool,LinkRepositoryToObjectPool}
+  OperationService/{UserApplyPatch,UserCherryPick,UserCommitFiles,UserCreateBranch,UserCreateTag}
+  OperationService/{UserDeleteBranch,UserDeleteTag,UserFFBranch,UserMergeBranch,UserMergeToRef}
+  OperationService/{UserRebaseToRef,UserRebaseConfirmable,UserRevert,UserSquash,UserUpdateBranch}
+  OperationService/{UserUpdateSubmodule} RefService/{DeleteRefs,UpdateReferences}
+  RepositoryService/{CreateFork,CreateRepository,CreateRepositoryFromBundle}
+  RepositoryService/{CreateRepositoryFromSnapshot,CreateRepositoryFromURL,FetchBundle,FetchRemote}
+  RepositoryService/{FetchSourceBranch,MigrateReferenceBackend,RemoveRepository,ReplicateRepository}
+  RepositoryService/{RestoreCustomHooks,RestoreRepository,SetCustomHooks,WriteRef}
+  SSHService/{SSHReceivePack} SmartHTTPService/{PostReceivePack} HookService/{ProcReceiveHook}
+  CommitService/{CommitLanguages}`;
+const OF_15 = `
+  RepositoryService/{ApplyGitattributes,SetFullPath} WikiService/{WikiUpdatePage,WikiWritePage}`;
+
+function namesIn(list: string): string[] {
+  return [...list.matchAll(/(\w+)\/\{([\w,]+)\}/g)].flatMap(([, service, methods = '']) =>
+    methods.split(',').map((method) => `${service}/${method}`),
+  );
+}
+
+test('every mutator of a repository votes, but for those that Gitaly excepts', () => {
+  const voting = new Set(transactionalMethods());
+  for (const name of namesIn(OF_19 + OF_15)) assert.ok(voting.has(name), name);
+});

@@ -1,0 +1,87 @@
+import { statusName } from '#base/go/status';
+import { type GitalyMetrics, gitalyMetrics } from '#platform/metrics/gitaly-metrics';
+import {
+  grpcServerMetrics,
+  type MethodLabels,
+  type MethodMetrics,
+} from '#platform/metrics/grpc-server-metrics';
+import { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import { STATUS_CODES } from '#rpc/common/status-code';
+import { methodLabels } from '#rpc/server/interceptors/call-metrics';
+import { methodInfo } from '#wire/method-info';
+import { gitalyServices } from '#wire/methods';
+import type { ReplicaReason } from './coordinator/outcome.ts';
+import type { TransactionObserver } from './transactions/transactions.ts';
+
+/** As in Gitaly. */
+const LATENCY_BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 10, 30, 60, 300, 1500];
+const SUBTRANSACTION_BUCKETS = [0, 1, 2, 4, 8, 16, 32];
+
+/** All metrics of a Praefect, as functions for the modules that report them. */
+export interface PraefectMetrics {
+  readonly registry: MetricsRegistry;
+  readonly callers: GitalyMetrics;
+  readonly ofMethod: (method: MethodLabels) => MethodMetrics;
+  readonly transactions: TransactionObserver;
+  countMethodType(operation: 'accessor' | 'mutator' | 'maintenance'): void;
+  countRead(virtualStorage: string, storage: string): void;
+  countReplicas(reason: ReplicaReason, nodes: number): void;
+}
+
+export function createPraefectMetrics(): PraefectMetrics {
+  const registry = new MetricsRegistry();
+  const types = registry.counter({
+    name: 'gitaly_praefect_method_types',
+    help: 'Proxied calls by the type of their method.',
+    labels: ['method_type'],
+  });
+  const reads = registry.counter({
+    name: 'gitaly_praefect_read_distribution',
+    help: 'Reads by the storage that answered.',
+    labels: ['virtual_storage', 'storage'],
+  });
+  const replicas = registry.counter({
+    name: 'gitaly_praefect_tx_replications_total',
+    help: 'Nodes of writes by what became of their replica.',
+    labels: ['reason'],
+  });
+  return {
+    registry,
+    callers: gitalyMetrics(registry),
+    ofMethod: grpcServerMetrics(registry, {
+      latencyBuckets: LATENCY_BUCKETS,
+      codes: STATUS_CODES.map(statusName),
+      methods: gitalyServices.flatMap(({ methods }) =>
+        methods.map((method) => methodLabels(methodInfo(method))),
+      ),
+    }),
+    transactions: transactionMetrics(registry),
+    countMethodType: (operation) => types.with({ method_type: operation }).inc(),
+    countRead: (virtualStorage, storage) => reads.with({ virtual_storage: virtualStorage, storage }).inc(),
+    countReplicas: (reason, nodes) => replicas.with({ reason }).inc(nodes),
+  };
+}
+
+function transactionMetrics(registry: MetricsRegistry): TransactionObserver {
+  const actions = registry.counter({
+    name: 'gitaly_praefect_transactions_total',
+    help: 'Actions of reference transactions.',
+    labels: ['action'],
+  });
+  const delays = registry.histogram({
+    name: 'gitaly_praefect_transactions_delay_seconds',
+    help: 'Time from a vote to its decision.',
+    labels: ['action'],
+    buckets: LATENCY_BUCKETS,
+  });
+  const subtransactions = registry.histogram({
+    name: 'gitaly_praefect_subtransactions_per_transaction_total',
+    help: 'Votes of each transaction.',
+    buckets: SUBTRANSACTION_BUCKETS,
+  });
+  return {
+    counted: (action, number = 1) => actions.with({ action }).inc(number),
+    voted: (seconds) => delays.with({ action: 'vote' }).observe(seconds),
+    finished: (count) => subtransactions.with({}).observe(count),
+  };
+}

@@ -1,0 +1,28 @@
+import type { Duplex } from 'node:stream';
+import type { PraefectConfig } from '../config/schema.ts';
+import { GitalyNode } from './gitaly-node.ts';
+
+/** The connections to all nodes. */
+export class Nodes implements AsyncDisposable {
+  /** Nodes by virtual storage, in the order of the configuration. */
+  readonly byStorage: ReadonlyMap<string, readonly GitalyNode[]>;
+
+  private constructor(byStorage: ReadonlyMap<string, readonly GitalyNode[]>) {
+    this.byStorage = byStorage;
+  }
+
+  /** @param onReverse receives the streams on which nodes call us. */
+  static async dial({ virtualStorage }: PraefectConfig, onReverse: (stream: Duplex) => void): Promise<Nodes> {
+    const entries = virtualStorage.map(async ({ name, node: nodes }) => {
+      const dialed = nodes.map(({ storage, address, token }) =>
+        GitalyNode.dial({ virtualStorage: name, storage, address, token: token?.reveal() }, onReverse),
+      );
+      return [name, await Promise.all(dialed)] as const;
+    });
+    return new Nodes(new Map(await Promise.all(entries)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const nodes of this.byStorage.values()) for (const node of nodes) await node[Symbol.asyncDispose]();
+  }
+}

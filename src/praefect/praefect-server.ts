@@ -1,0 +1,242 @@
+import { messageOf } from '#base/gitaly-error';
+
+import { RequestFlags } from '#platform/flags/feature-flags';
+import { accessLogFilter } from '#platform/log/access-log';
+import type { Logger } from '#platform/log/logger';
+import type { MonitoringServer } from '#platform/metrics/monitoring-server';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { Backchannels } from '#rpc/server/connection/backchannels';
+import { demultiplex } from '#rpc/server/connection/demultiplexer';
+import { splitHostPort } from '#rpc/server/connection/host-port';
+import { type ListenAddress, Listener, type ListenerOptions } from '#rpc/server/connection/listener';
+import { openCallSidechannel } from '#rpc/server/connection/open-sidechannel';
+import { GrpcServer } from '#rpc/server/grpc-server';
+import type { Peer } from '#rpc/server/handler';
+import { healthService } from '#rpc/server/health';
+import { accessLog } from '#rpc/server/interceptors/access-log';
+import { authenticate } from '#rpc/server/interceptors/authentication';
+import { countCalls } from '#rpc/server/interceptors/call-metrics';
+import { recoverExceptions } from '#rpc/server/interceptors/recover-exceptions';
+import { mapStatus } from '#rpc/server/interceptors/status-mapping';
+import { reflectionServices } from '#rpc/server/reflection';
+import type { ServerInterceptor } from '#rpc/server/server-call';
+import { methodByPath } from '#wire/methods';
+import type { PraefectConfig } from './config/schema.ts';
+import { Coordinator } from './coordinator/coordinator.ts';
+import { writeFinalizer } from './coordinator/write-finalizer.ts';
+import { LocalElection } from './elections/local-election.ts';
+import { createPraefectMetrics, type PraefectMetrics } from './metrics.ts';
+import { Nodes } from './nodes/nodes.ts';
+import { MemoryQueue } from './replication/memory-queue.ts';
+import { Replicator } from './replication/replicator.ts';
+import { PathRouter } from './routing/path-router.ts';
+import { refTransactionService } from './services/ref-transaction.ts';
+import { serverService } from './services/server-service.ts';
+import { MemoryStore } from './store/memory-store.ts';
+import { Transactions } from './transactions/transactions.ts';
+
+const REVERSE: Peer = { transport: 'internal', address: 'backchannel', backchannelId: undefined };
+/** The caller limits the time of a drain. This is setTimeout's maximum. */
+const NO_LIMIT_MS = 2_147_483_647;
+
+export interface PraefectServerOptions {
+  readonly config: PraefectConfig;
+  readonly logger: Logger;
+}
+
+/** A running Praefect whose state is in memory. */
+export class PraefectServer implements AsyncDisposable {
+  /** `unix:<path>` and `tcp://host:port` of the listeners. */
+  readonly addresses: readonly string[];
+  readonly #grpc: GrpcServer;
+  readonly #listeners: readonly Listener[];
+  readonly #state: { isReady: boolean };
+  readonly #resources: AsyncDisposableStack;
+
+  private constructor(parts: {
+    grpc: GrpcServer;
+    listeners: readonly Listener[];
+    state: { isReady: boolean };
+    resources: AsyncDisposableStack;
+  }) {
+    this.addresses = parts.listeners.map(({ transport, address }) =>
+      transport === 'unix' ? `unix:${address}` : `tcp://${address}`,
+    );
+    this.#grpc = parts.grpc;
+    this.#listeners = parts.listeners;
+    this.#state = parts.state;
+    this.#resources = parts.resources;
+  }
+
+  /**
+   * Connects to the nodes, elects the primaries and opens the sockets.
+   *
+   * @throws {Error} that describes the problem: a socket in use.
+   */
+  static async start({ config, logger }: PraefectServerOptions): Promise<PraefectServer> {
+    await using building = new AsyncDisposableStack();
+    const metrics = createPraefectMetrics();
+    const transactions = new Transactions(logger, metrics.transactions);
+    const votes = refTransactionService(transactions);
+    // Nodes need no authentication on connections that we have opened to them.
+    const reverse = new GrpcServer({ services: [votes], interceptors: [mapStatus] });
+    building.defer(() => reverse.shutdown({ graceMs: 0 }));
+    const nodes = building.use(
+      await Nodes.dial(config, (stream) => reverse.serveConnection(stream, REVERSE)),
+    );
+    const elections = await startElections(config, nodes, logger, building);
+    const [store, queue] = [new MemoryStore(), new MemoryQueue()];
+    building.use(
+      new Replicator({
+        queue,
+        store,
+        nodes: nodes.byStorage,
+        isHealthy: (node) => elections.get(node.config.virtualStorage)?.isHealthy(node) ?? false,
+        batchSize: config.replication.batchSize,
+        logger: logger.child({ component: 'replicator' }),
+      }),
+    );
+    const coordinator = new Coordinator({
+      router: new PathRouter(elections, store),
+      transactions,
+      metrics,
+      recordWrite: writeFinalizer({ store, queue, logger, counted: metrics.countReplicas }),
+    });
+    const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
+    const services = [votes, serverService({ nodes: nodes.byStorage, logger }), healthService()];
+    const grpc = new GrpcServer({
+      services: [...services, ...reflectionServices(services)],
+      interceptors: interceptors(config, metrics, logger),
+      unknownMethod: (path) => {
+        const method = methodByPath(path);
+        return method === undefined || method.intercepted || method.operation === 'unknown'
+          ? undefined
+          : { method, handler: coordinator.handler(method) };
+      },
+      contextExtras: {
+        flags: (headers) => new RequestFlags(headers),
+        openSidechannel: (headers, peer, signal) =>
+          openCallSidechannel(headers, peer, { sessions: backchannels, signal }),
+      },
+      onConnectionError: (error, { address, transport }) =>
+        logger.debug({ error: error.message, schema: transport, address }, 'connection ended with an error'),
+    });
+    building.defer(() => grpc.shutdown({ graceMs: 0 }));
+    const listeners = await openListeners(config, logger, {
+      onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
+      onAcceptError: (error, transport) =>
+        logger.error({ error: error.message, schema: transport }, 'connection could not be accepted'),
+      onConnection: (connection, peer) =>
+        void demultiplex(connection, peer, {
+          backchannels,
+          onTransfer: () => {},
+          onGrpc: (duplex, from) => grpc.serveConnection(duplex, from),
+        }),
+    });
+    building.defer(async () => {
+      for (const listener of listeners) await listener.destroy();
+    });
+    const state = { isReady: true };
+    const monitoring = await startMonitoring(config, logger, metrics, () => state.isReady);
+    if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
+    return new PraefectServer({ grpc, listeners, state, resources: building.move() });
+  }
+
+  /** Stops accepting calls, waits for the running ones without a limit, and closes everything. */
+  async drain(): Promise<void> {
+    this.#state.isReady = false;
+    for (const listener of this.#listeners) await listener.stop();
+    await this.#grpc.shutdown({ graceMs: NO_LIMIT_MS });
+    await this[Symbol.asyncDispose]();
+  }
+
+  /** Aborts running calls and closes everything. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+}
+
+function interceptors(
+  config: PraefectConfig,
+  metrics: PraefectMetrics,
+  logger: Logger,
+): readonly ServerInterceptor[] {
+  return [
+    countCalls({ methodMetrics: metrics.ofMethod, clientRequest: metrics.callers.clientRequest }),
+    accessLog({ logger, isLogged: accessLogFilter(process.env) }),
+    mapStatus,
+    authenticate({
+      token: config.auth.token,
+      transitioning: config.auth.transitioning,
+      onChecked: (enforced, status) => metrics.callers.authentication(enforced, status).inc(),
+      onTokenError: (reason) => metrics.callers.authenticationError(reason).inc(),
+    }),
+    recoverExceptions({
+      onException: (call, exception) => {
+        metrics.callers.exception('call').inc();
+        logger.error({ error: messageOf(exception), method: call.method.path }, 'grpc panic');
+      },
+    }),
+  ];
+}
+
+async function startElections(
+  { failover, virtualStorage }: PraefectConfig,
+  nodes: Nodes,
+  logger: Logger,
+  building: AsyncDisposableStack,
+): Promise<ReadonlyMap<string, LocalElection>> {
+  const started = await Promise.all(
+    virtualStorage.map(async ({ name }) => {
+      const election = await LocalElection.start({
+        virtualStorage: name,
+        nodes: nodes.byStorage.get(name) ?? [],
+        failsOver: failover.enabled,
+        bootstrapIntervalMs: failover.bootstrapIntervalMs,
+        monitorIntervalMs: failover.monitorIntervalMs,
+        logger,
+      });
+      return [name, building.use(election)] as const;
+    }),
+  );
+  return new Map(started);
+}
+
+async function openListeners(
+  { socketPath, listenAddr }: PraefectConfig,
+  logger: Logger,
+  options: ListenerOptions,
+): Promise<readonly Listener[]> {
+  const addresses: ListenAddress[] = [
+    ...(socketPath === undefined ? [] : [{ transport: 'unix', path: socketPath } as const]),
+    ...(listenAddr === undefined ? [] : [{ transport: 'tcp', ...splitHostPort(listenAddr) } as const]),
+  ];
+  const listeners: Listener[] = [];
+  try {
+    for (const address of addresses) {
+      const listener = await Listener.listen(address, options);
+      listeners.push(listener);
+      logger.info({ address: listener.address, schema: address.transport }, 'listening at address');
+    }
+  } catch (error) {
+    for (const listener of listeners) await listener.destroy();
+    throw error;
+  }
+  return listeners;
+}
+
+async function startMonitoring(
+  { prometheusListenAddr }: PraefectConfig,
+  logger: Logger,
+  { registry }: PraefectMetrics,
+  isReady: () => boolean,
+): Promise<MonitoringServer | undefined> {
+  if (prometheusListenAddr === undefined) return undefined;
+  const { startMonitoringServer } = await import('#platform/metrics/monitoring-server');
+  const running = await startMonitoringServer(splitHostPort(prometheusListenAddr), { registry, isReady });
+  logger.info(
+    { address: `${running.address.address}:${running.address.port}` },
+    'starting prometheus listener',
+  );
+  return running;
+}

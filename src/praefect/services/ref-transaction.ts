@@ -1,0 +1,50 @@
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import { type ServedService, serve } from '#rpc/server/handler';
+import { RefTransaction, VoteTransactionResponse_TransactionState as State } from '#wire/gen/transaction_pb';
+import { TransactionError, UnknownTransactionError } from '../transactions/transaction-error.ts';
+import type { Transactions } from '../transactions/transactions.ts';
+
+/** Bytes of a SHA-1. */
+const HASH_BYTES = 20;
+
+/** The votes of nodes, cast on their reverse channels and on our own listeners. */
+export function refTransactionService(transactions: Transactions): ServedService {
+  return serve(RefTransaction, {
+    async voteTransaction({ transactionId, node, referenceUpdatesHash }, { signal }) {
+      if (referenceUpdatesHash.length !== HASH_BYTES) {
+        const text = `invalid vote length ${referenceUpdatesHash.length}, wanted ${HASH_BYTES}`;
+        throw new GitalyError('INVALID_ARGUMENT', `invalid reference update hash: ${text}`);
+      }
+      const hash = Buffer.from(referenceUpdatesHash).toString('hex');
+      try {
+        await transactions.vote(transactionId, { node, hash, signal });
+        return { state: State.COMMIT };
+      } catch (error) {
+        return { state: stateAfter(error) };
+      }
+    },
+    stopTransaction({ transactionId }) {
+      try {
+        transactions.stop(transactionId);
+      } catch (error) {
+        throw withStatus(error);
+      }
+      return {};
+    },
+  });
+}
+
+/** @throws {GitalyError} for a vote that has no result. */
+function stateAfter(error: unknown): State {
+  if (error instanceof TransactionError && error.end === 'failed') return State.ABORT;
+  if (error instanceof TransactionError && error.end === 'stopped') return State.STOP;
+  throw withStatus(error);
+}
+
+function withStatus(error: unknown): GitalyError {
+  if (error instanceof GitalyError) return error; // the caller has gone
+  if (error instanceof UnknownTransactionError)
+    return new GitalyError('NOT_FOUND', error.message, { cause: error });
+  const code = error instanceof TransactionError && error.end === 'canceled' ? 'CANCELLED' : 'INTERNAL';
+  return new GitalyError(code, messageOf(error), { cause: error });
+}

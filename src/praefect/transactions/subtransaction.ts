@@ -1,0 +1,161 @@
+import { quote } from '#base/go/quote';
+import { TransactionError } from './transaction-error.ts';
+
+/** State of a voter in a subtransaction. All but `undecided` are final. */
+export type VoterState = 'undecided' | 'committed' | 'failed' | 'canceled' | 'stopped';
+
+/** A node that takes part in a transaction. */
+export interface Voter {
+  /** The node's storage. */
+  readonly node: string;
+  readonly weight: number;
+}
+
+interface Ballot extends Voter {
+  /** The hash that was voted for, in hex. */
+  vote: string | undefined;
+  state: VoterState;
+}
+
+/**
+ * One vote of all nodes of a transaction on one change. It is decided when a hash has the weight of
+ * the threshold, or when none can get it any more. Nodes that come after that learn the result at
+ * once.
+ */
+export class Subtransaction {
+  readonly #ballots: ReadonlyMap<string, Ballot>;
+  readonly #threshold: number;
+  readonly #decided = Promise.withResolvers<void>();
+  #isDecided = false;
+
+  /** @param canceled nodes that were cancelled earlier and cannot vote. */
+  constructor(voters: readonly Voter[], threshold: number, canceled: ReadonlySet<string> = new Set()) {
+    this.#ballots = new Map(
+      voters.map((voter) => [
+        voter.node,
+        { ...voter, vote: undefined, state: canceled.has(voter.node) ? 'canceled' : 'undecided' },
+      ]),
+    );
+    this.#threshold = threshold;
+  }
+
+  get states(): ReadonlyMap<string, VoterState> {
+    return new Map([...this.#ballots].map(([node, { state }]) => [node, state]));
+  }
+
+  /** @throws when the node is no voter. */
+  state(node: string): VoterState {
+    return this.#ballot(node).state;
+  }
+
+  hasVoted(node: string): boolean {
+    return this.#ballots.get(node)?.vote !== undefined;
+  }
+
+  /**
+   * Casts the vote of a node and waits for the decision. Returns if the node may commit.
+   *
+   * @param hash in hex.
+   * @throws {TransactionError} when it may not; the signal's reason when it is aborted while
+   *   waiting: the vote is withdrawn then.
+   */
+  async vote(node: string, hash: string, signal: AbortSignal): Promise<void> {
+    const ballot = this.#ballot(node);
+    if (ballot.vote !== undefined) throw new Error(`node already cast a vote: ${quote(node)}`);
+    if (ballot.state !== 'undecided') throw unchangeable(ballot, `updating state of node ${quote(node)}: `);
+    ballot.vote = hash;
+    this.#count();
+    await this.#wait(signal);
+    if (signal.aborted) {
+      this.cancelVoter(node);
+      throw signal.reason;
+    }
+    const state = this.state(node);
+    if (state === 'failed') throw new TransactionError('failed', { detail: this.#countText(ballot) });
+    if (state === 'canceled' || state === 'stopped') throw new TransactionError(state);
+  }
+
+  /**
+   * Withdraws a node: what it voted for loses its weight.
+   *
+   * @throws when the subtransaction is decided, as the node may have committed.
+   */
+  cancelVoter(node: string): void {
+    const ballot = this.#ballot(node);
+    if (ballot.state !== 'undecided') throw unchangeable(ballot, 'cancel vote: ');
+    if (this.#isDecided) throw new Error('cancel vote: subtransaction was already finished');
+    ballot.state = 'canceled';
+    ballot.vote = undefined;
+    this.#count();
+  }
+
+  /** Ends the vote for all nodes that are undecided. */
+  end(state: 'canceled' | 'stopped'): void {
+    for (const ballot of this.#ballots.values()) if (ballot.state === 'undecided') ballot.state = state;
+    this.#decide();
+  }
+
+  /** Settles those that have voted, if the outcome is certain. */
+  #count(): void {
+    const { hash, weight } = this.#leader();
+    const isReached = weight >= this.#threshold;
+    if (!isReached && weight + this.#outstandingWeight() >= this.#threshold) return;
+    for (const ballot of this.#ballots.values()) {
+      if (ballot.state !== 'undecided' || ballot.vote === undefined) continue;
+      ballot.state = isReached && ballot.vote === hash ? 'committed' : 'failed';
+    }
+    this.#decide();
+  }
+
+  #leader(): { hash: string | undefined; weight: number } {
+    let leader: { hash: string | undefined; weight: number } = { hash: undefined, weight: 0 };
+    for (const { vote } of this.#ballots.values()) {
+      if (vote === undefined) continue;
+      const weight = this.#weightOf(vote);
+      if (weight > leader.weight) leader = { hash: vote, weight };
+    }
+    return leader;
+  }
+
+  #weightOf(hash: string): number {
+    let sum = 0;
+    for (const { vote, weight } of this.#ballots.values()) if (vote === hash) sum += weight;
+    return sum;
+  }
+
+  #outstandingWeight(): number {
+    let sum = 0;
+    for (const { vote, state, weight } of this.#ballots.values())
+      if (vote === undefined && state === 'undecided') sum += weight;
+    return sum;
+  }
+
+  #decide(): void {
+    this.#isDecided = true;
+    this.#decided.resolve();
+  }
+
+  async #wait(signal: AbortSignal): Promise<void> {
+    if (this.#isDecided || signal.aborted) return;
+    const aborted = Promise.withResolvers<void>();
+    const onAbort = (): void => aborted.resolve();
+    signal.addEventListener('abort', onAbort, { once: true });
+    await Promise.race([this.#decided.promise, aborted.promise]);
+    signal.removeEventListener('abort', onAbort);
+  }
+
+  #ballot(node: string): Ballot {
+    const ballot = this.#ballots.get(node);
+    if (ballot === undefined) throw new Error(`invalid node for transaction: ${quote(node)}`);
+    return ballot;
+  }
+
+  #countText({ vote = '' }: Ballot): string {
+    return `got ${this.#weightOf(vote)}/${this.#threshold} votes for ${vote}`;
+  }
+}
+
+function unchangeable({ state }: Ballot, prefix: string): Error {
+  if (state === 'canceled' || state === 'stopped') return new TransactionError(state, { prefix });
+  return new Error(`${prefix}cannot change ${state} vote`);
+}

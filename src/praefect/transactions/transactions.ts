@@ -1,0 +1,106 @@
+import { messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import { Transaction } from './transaction.ts';
+import { TransactionError, UnknownTransactionError } from './transaction-error.ts';
+import type { VotingPlan } from './voters.ts';
+
+/** Label `action` of `gitaly_praefect_transactions_total`. */
+export type TransactionAction =
+  | 'registered'
+  | 'started'
+  | 'committed'
+  | 'failed'
+  | 'canceled'
+  | 'stopped'
+  | 'invalid';
+
+export interface TransactionObserver {
+  counted(action: TransactionAction, number?: number): void;
+  /** Called for each vote, with the time to its decision. */
+  voted(seconds: number): void;
+  /** Called at the end of a transaction. */
+  finished(subtransactions: number): void;
+}
+
+/** The running transactions of this praefect. Ids count from 1. */
+export class Transactions {
+  readonly #log: Logger;
+  readonly #observer: TransactionObserver;
+  readonly #running = new Map<bigint, Transaction>();
+  #lastId = 0n;
+
+  constructor(log: Logger, observer: TransactionObserver) {
+    this.#log = log.child({ component: 'transactions.Manager' });
+    this.#observer = observer;
+  }
+
+  /** Starts a transaction. The caller ends it with {@link finish}. */
+  register({ voters, threshold }: VotingPlan): Transaction {
+    this.#lastId += 1n;
+    const transaction = new Transaction(this.#lastId, voters, threshold);
+    this.#running.set(transaction.id, transaction);
+    this.#observer.counted('registered', voters.length);
+    return transaction;
+  }
+
+  /** Ends a transaction: nodes that are still undecided are cancelled. */
+  finish(transaction: Transaction): void {
+    this.#running.delete(transaction.id);
+    transaction.end('canceled');
+    this.#observer.finished(transaction.subtransactions);
+    const states = [...transaction.states.values()];
+    const committed = states.filter((state) => state === 'committed').length;
+    this.#log.info(
+      {
+        'transaction.id': String(transaction.id),
+        'transaction.committed': `${committed}/${states.length}`,
+        'transaction.subtransactions': transaction.subtransactions,
+      },
+      'transaction completed',
+    );
+  }
+
+  /**
+   * Casts a node's next vote and waits for the decision. Returns if the node may commit.
+   *
+   * @throws {UnknownTransactionError} and as {@link Transaction.vote}.
+   */
+  async vote(
+    id: bigint,
+    { node, hash, signal }: { node: string; hash: string; signal: AbortSignal },
+  ): Promise<void> {
+    const startedAt = performance.now();
+    this.#observer.counted('started');
+    const fields = { 'transaction.id': String(id), 'transaction.voter': node, 'transaction.hash': hash };
+    try {
+      await this.#find(id).vote(node, hash, signal);
+    } catch (error) {
+      const end = error instanceof TransactionError ? error.end : 'invalid';
+      this.#observer.counted(end);
+      if (end !== 'stopped') this.#log.error({ ...fields, error: messageOf(error) }, FAILURES[end]);
+      throw error;
+    } finally {
+      this.#observer.voted((performance.now() - startedAt) / 1000);
+    }
+    this.#observer.counted('committed');
+    this.#log.info(fields, 'VoteTransaction: transaction committed');
+  }
+
+  /** @throws {UnknownTransactionError} */
+  stop(id: bigint): void {
+    this.#find(id).end('stopped');
+    this.#observer.counted('stopped');
+  }
+
+  #find(id: bigint): Transaction {
+    const transaction = this.#running.get(id);
+    if (transaction === undefined) throw new UnknownTransactionError(id);
+    return transaction;
+  }
+}
+
+const FAILURES = {
+  failed: 'VoteTransaction: did not reach quorum',
+  canceled: 'VoteTransaction: transaction was canceled',
+  invalid: 'VoteTransaction: failure',
+} as const;

@@ -1,0 +1,13 @@
+import { GitalyError } from '#base/gitaly-error';
+
+/**
+ * Splits `host:port`, `:port` or `[v6]:port`, also with a `tcp://` or `tls://` prefix, which some
+ * configurations have.
+ */
+export function splitHostPort(address: string): { host: string; port: number } {
+  const [, host, port] = /^(?:\w+:\/\/)?(?:\[([^\]]*)\]|[^:]*):(\d+)$/.exec(address) ?? [];
+  if (port === undefined)
+    throw new GitalyError('INVALID_ARGUMENT', `listen tcp: address ${address}: expected HOST:PORT`);
+  const plain = address.replace(/^\w+:\/\//, '');
+  return { host: host ?? plain.slice(0, plain.lastIndexOf(':')), port: Number(port) };
+}

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { commitFiles } from '#client/index';
+import { startHttpGateway, storageMapping } from '#gateway/index';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { runGit } from '#testkit/repositories/run-git';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startCluster, type TestCluster } from '#testkit/start-cluster';
+import { until } from '#testkit/until';
+
+const repository = { storageName: 'default', relativePath: '@hashed/aa/bb/aabb.git' };
+const user = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@example.com') };
+const NODES = [1, 2, 3];
+
+const pathOn = (cluster: TestCluster, node: number): string =>
+  cluster.repositoryPath(node, repository.relativePath);
+const references = (cluster: TestCluster, node: number): string =>
+  gitOutput(pathOn(cluster, node), ['for-each-ref']);
+
+async function commit(cluster: TestCluster, text: string): Promise<string> {
+  const update = await commitFiles(
+    cluster.connection,
+    {
+      repository,
+      user,
+      branchName: Buffer.from('main'),
+      commitMessage: Buffer.from(text),
+      timestamp: { seconds: 1_700_000_000n, nanos: 0 },
+    },
+    [{ type: 'create', path: `${text}.txt`, content: text }],
+  );
+  return update?.commitId ?? '';
+}
+
+test('a write reaches all nodes, by their votes', async () => {
+  await using cluster = await startCluster();
+  await cluster.connection.repository.createRepository({ repository });
+  for (const node of NODES) assert.ok(existsSync(pathOn(cluster, node)), `node ${node} has it`);
+
+  const id = await commit(cluster, 'first');
+
+  for (const node of NODES)
+    assert.equal(gitOutput(pathOn(cluster, node), ['rev-parse', 'refs/heads/main']), id);
+  const completed = cluster.log.filter(({ msg }) => msg === 'transaction completed');
+  assert.equal(completed.at(-1)?.['transaction.committed'], '3/3');
+  const { commit: found } = await cluster.connection.commit.findCommit({
+    repository,
+    revision: Buffer.from('main'),
+  });
+  assert.equal(found?.id, id);
+});
+
+test('errors of the nodes pass with code, message and details', async () => {
+  await using cluster = await startCluster();
+  await cluster.connection.repository.createRepository({ repository });
+  await assert.rejects(cluster.connection.repository.createRepository({ repository }), {
+    code: 'ALREADY_EXISTS',
+    message: 'creating repository: repository exists already',
+  });
+  const missing = { ...repository, relativePath: '@hashed/cc/dd/ccdd.git' };
+  await assert.rejects(
+    cluster.connection.commit.findCommit({ repository: missing, revision: Buffer.from('main') }),
+    { code: 'NOT_FOUND' },
+  );
+  for (const [target, message] of [
+    [undefined, 'repository not set'],
+    [{ storageName: '', relativePath: 'x' }, 'storage name not set'],
+    [{ storageName: 'default', relativePath: '' }, 'repository path not set'],
+    [{ storageName: 'other', relativePath: 'x' }, 'storage name not found'],
+  ] as const) {
+    await assert.rejects(
+      cluster.connection.commit.findCommit({
+        ...(target && { repository: target }),
+        revision: Buffer.from('main'),
+      }),
+      { code: 'INVALID_ARGUMENT', message },
+    );
+  }
+});
+
+test('when the primary is gone the next node takes the writes', async () => {
+  await using cluster = await startCluster();
+  await cluster.connection.repository.createRepository({ repository });
+  await commit(cluster, 'first');
+
+  await cluster.stopNode(1);
+  await until(() => cluster.log.some(({ msg }) => msg === 'primary node changed'));
+  const id = await commit(cluster, 'second');
+
+  for (const node of [2, 3])
+    assert.equal(gitOutput(pathOn(cluster, node), ['rev-parse', 'refs/heads/main']), id);
+});
+
+test('a node that disagrees is outvoted and gets a copy', async () => {
+  await using cluster = await startCluster();
+  await cluster.connection.repository.createRepository({ repository });
+  await commit(cluster, 'first');
+  // Another old value on this node makes its vote another one.
+  gitOutput(pathOn(cluster, 3), ['update-ref', '-d', 'refs/heads/main']);
+
+  const id = await commit(cluster, 'second');
+
+  assert.equal(gitOutput(pathOn(cluster, 1), ['rev-parse', 'refs/heads/main']), id);
+  await until(() => references(cluster, 3) === references(cluster, 1));
+});
+
+for (const protocol of ['0', '2']) {
+  test(`git pushes and fetches through the cluster, protocol v${protocol}`, async () => {
+    await using cluster = await startCluster();
+    await using gateway = await startHttpGateway({
+      gitaly: { address: cluster.address },
+      listen: { host: '127.0.0.1', port: 0 },
+      mapping: storageMapping('default'),
+      createOnPush: {},
+    });
+    const directory = makeScratchDirectory('cluster-git');
+    const work = join(directory, 'work');
+    initRepository(join(directory, 'origin.git'), { commits: 30 });
+    await runGit(['clone', '-q', join(directory, 'origin.git'), work]);
+    const url = `${gateway.url}/team/project.git`;
+    const git = (...args: string[]): Promise<string> =>
+      runGit(['-c', `protocol.version=${protocol}`, ...args]);
+
+    await git('-C', work, 'push', '-q', url, 'main');
+    await git('clone', '-q', '--mirror', url, join(directory, 'copy'));
+
+    const id = await runGit(['-C', work, 'rev-parse', 'main']);
+    assert.equal(await runGit(['-C', join(directory, 'copy'), 'rev-parse', 'main']), id);
+    for (const node of NODES)
+      assert.equal(gitOutput(cluster.repositoryPath(node, 'team/project.git'), ['rev-parse', 'main']), id);
+    rmSync(directory, { recursive: true });
+  });
+}
+
+test('the storage of a cluster looks like that of one Gitaly', async () => {
+  await using cluster = await startCluster();
+  const { storageStatuses } = await cluster.connection.server.serverInfo({});
+  assert.deepEqual(
+    storageStatuses.map(({ storageName, replicationFactor, readable, writeable }) => ({
+      storageName,
+      replicationFactor,
+      readable,
+      writeable,
+    })),
+    [{ storageName: 'default', replicationFactor: 3, readable: true, writeable: true }],
+  );
+  await assert.rejects(cluster.connection.praefectInfo.repositoryReplicas({ repository }), {
+    code: 'UNIMPLEMENTED',
+  });
+});
