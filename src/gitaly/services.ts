@@ -48,6 +48,7 @@ import { repositoryService } from '#services/repository/index';
 import { serverService } from '#services/server/index';
 import { smartHttpService } from '#services/smarthttp/index';
 import { sshService } from '#services/ssh/index';
+import { wikiService } from '#services/wiki/index';
 import type { Vote } from '#storage/lifecycle/voter';
 import { PoolMetadataStore } from '#storage/pool-metadata/pool-metadata-store';
 import type { Repository } from '#storage/repository';
@@ -72,6 +73,7 @@ import { RepositoryService } from '#wire/gen/repository_pb';
 import { ServerService } from '#wire/gen/server_pb';
 import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
+import { WikiService } from '#wire/gen/wiki_pb';
 import { servedByGitaly } from '#wire/methods';
 import { openBuckets } from './buckets.ts';
 import { internalApi } from './internal-api.ts';
@@ -235,6 +237,7 @@ export async function createServices(
         observeNegotiation: (statistics) => metrics.countNegotiation('ssh', statistics),
       }),
     ),
+    serve(WikiService, wikiService({ storages, hooks })),
   ];
   const names = new Set(built.map(({ service }) => service.typeName));
   const rest = servedByGitaly

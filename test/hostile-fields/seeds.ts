@@ -142,6 +142,14 @@ function textFor(method: MethodInfo, message: string, field: string, ids: Target
     'ListCommitsByRefNameRequest.ref_names': 'refs/heads/main',
     'GitCommit.id': ids.topic,
     'RawRangeDiffRequest.revision_range.rev1': 'main',
+    'WikiFindPageRequest.title': 'README',
+    'WikiUpdatePageRequest.page_path': 'README.md',
+    'WikiUpdatePageRequest.title': 'renamed',
+    'WikiUpdatePageRequest.format': 'markdown',
+    'WikiWritePageRequest.name': 'created',
+    'WikiWritePageRequest.format': 'markdown',
+    'WikiCommitDetails.name': 'Jane',
+    'WikiCommitDetails.email': 'jane@example.com',
   };
   const known = special[`${message}.${field}`];
   if (known !== undefined) return known;

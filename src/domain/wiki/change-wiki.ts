@@ -1,0 +1,111 @@
+import { GitalyError } from '#base/gitaly-error';
+import { ZERO_OID } from '#git/objects/object-id';
+import { ObjectWriter } from '#git/objects/write/write-objects';
+import type { Quarantine } from '#storage/quarantine/quarantine';
+import type { Repository } from '#storage/repository';
+import { type Person, signatureOf } from '../commit/signature.ts';
+import { writeCommit } from '../commit/write-commit.ts';
+import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
+import type { NewValue, UpdateContext } from '../ref-update/update-with-hooks.ts';
+import { fileForPage, type PageFile, pageFileOf } from './page-file.ts';
+import { changeTree } from './page-tree.ts';
+import { findPage, findVersion, type WikiPage, type WikiVersion } from './wiki-pages.ts';
+
+/** A page as it shall be. */
+export interface PageChange {
+  /** With the directories of the page. */
+  readonly title: Uint8Array;
+  readonly format: string;
+  /** Carriage returns are removed from it. */
+  readonly content: AsyncIterable<Uint8Array>;
+  /** Author and committer. */
+  readonly person: Person;
+  readonly message: Uint8Array;
+  /** Path of the page to change, with or without extension; `undefined` for a new page. */
+  readonly pagePath: Uint8Array | undefined;
+}
+
+const CARRIAGE_RETURN = 0x0d;
+
+/**
+ * Commits a page to the default branch, which may be new.
+ *
+ * @throws {DuplicatePageError} {UpdateFailedError}; {GitalyError} NOT_FOUND with the path for a
+ *   page to change that does not exist, INVALID_ARGUMENT `invalid title or format`; as
+ *   `signatureOf`, `writeCommit` and `changeTree`.
+ */
+export async function commitPage(
+  repository: Repository,
+  change: PageChange,
+  context: UpdateContext,
+): Promise<void> {
+  await updateFromQuarantine(
+    repository,
+    (quarantine) => makeCommit(repository, quarantine, change, context),
+    context,
+  );
+}
+
+async function makeCommit(
+  repository: Repository,
+  quarantine: Quarantine,
+  change: PageChange,
+  { signal }: UpdateContext,
+): Promise<NewValue> {
+  await using writer = new ObjectWriter(quarantine.repository, repository.objectFormat);
+  // First of all: clients send everything before they read an error.
+  const blobOid = await writer.writeBlob(withoutCarriageReturns(change.content));
+  const branch = await repository.refs.defaultBranch({ signal });
+  const version = branch && (await findVersion(repository, branch, { signal }));
+  const { file, replaced } = await targetOf(repository, version, change, signal);
+  const before = version?.commit;
+  const edit = { treeOid: before?.treeOid, file, blobOid, replaced: replaced?.path };
+  const treeOid = await changeTree(repository, edit, { writer, signal });
+  const author = signatureOf(change.person, undefined);
+  const parentOids = before === undefined ? [] : [before.oid];
+  const commit = { treeOid, parentOids, author, committer: author, message: change.message };
+  const newOid = await writeCommit(writer, commit);
+  await writer.finish();
+  return {
+    reference: branch ?? (await repository.refs.headTarget({ signal })),
+    oldOid: before?.oid ?? ZERO_OID[repository.objectFormat],
+    newOid,
+  };
+}
+
+async function* withoutCarriageReturns(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const piece of content)
+    yield piece.includes(CARRIAGE_RETURN) ? piece.filter((byte) => byte !== CARRIAGE_RETURN) : piece;
+}
+
+interface Target {
+  readonly file: PageFile;
+  /** The page as it is now. */
+  readonly replaced: WikiPage | undefined;
+}
+
+async function targetOf(
+  repository: Repository,
+  version: WikiVersion | undefined,
+  { title, format, pagePath }: PageChange,
+  signal: AbortSignal,
+): Promise<Target> {
+  const file = fileForPage(title, format);
+  if (file === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid title or format');
+  if (pagePath === undefined) return { file, replaced: undefined };
+  const wanted = { title: withoutExtension(pagePath), directory: Buffer.alloc(0) };
+  const page = version && (await findPage(repository, version, wanted, { signal }));
+  if (page === undefined) throw new GitalyError('NOT_FOUND', Buffer.from(pagePath).toString());
+  const isInPlace = page.format === format && page.stem.equals(title);
+  return { file: isInPlace ? pageFileOf(page.path) : file, replaced: page };
+}
+
+/** Removes what Ruby's `File.extname` finds: all from the last dot, unless the name begins with it. */
+function withoutExtension(path: Uint8Array): Buffer {
+  return Buffer.from(
+    Buffer.from(path)
+      .toString('latin1')
+      .replace(/(?<=[^/])\.[^./]*$/, ''),
+    'latin1',
+  );
+}

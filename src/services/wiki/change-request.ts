@@ -1,0 +1,81 @@
+import { create } from '@bufbuild/protobuf';
+import { GitalyError, messageOf, withCode } from '#base/gitaly-error';
+import { DisallowedCharactersError } from '#domain/commit/write-commit';
+import { UpdateFailedError } from '#domain/ref-update/refusals';
+import { commitPage, type PageChange } from '#domain/wiki/change-wiki';
+import { DuplicatePageError } from '#domain/wiki/page-file';
+import type { HandlerContext } from '#rpc/server/handler';
+import { type OpenedRequests, openRequests } from '#services/convert/request/first-request';
+import { updateContextOf } from '#services/convert/request/update-context';
+import type { Repository } from '#storage/repository';
+import { UserSchema } from '#wire/gen/shared_pb';
+import type { WikiCommitDetails } from '#wire/gen/wiki_pb';
+import type { WikiDependencies } from './dependencies.ts';
+
+/** Waits for the first message of a change. @throws {GitalyError} `EOF` if there is none. */
+export async function openChange<T>(
+  requests: AsyncIterable<T>,
+): Promise<OpenedRequests<T> & { readonly first: T }> {
+  const { first, rest } = await openRequests(requests);
+  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
+  return { first, rest };
+}
+
+/**
+ * Checks the fields of a change, and returns the details of its commit.
+ *
+ * @param fields by their names in error texts, in the order of the checks.
+ * @throws {GitalyError} INVALID_ARGUMENT `<rpc>: empty <name>`.
+ */
+export function requireFields(
+  rpc: string,
+  fields: Readonly<Record<string, Uint8Array | string>>,
+  details: WikiCommitDetails | undefined,
+): WikiCommitDetails {
+  requireFilled(rpc, fields);
+  if (details === undefined) throw new GitalyError('INVALID_ARGUMENT', `${rpc}: empty CommitDetails`);
+  const { name, email, message } = details;
+  requireFilled(rpc, {
+    'CommitDetails.Name': name,
+    'CommitDetails.Email': email,
+    'CommitDetails.Message': message,
+  });
+  return details;
+}
+
+function requireFilled(rpc: string, fields: Readonly<Record<string, Uint8Array | string>>): void {
+  for (const [name, value] of Object.entries(fields))
+    if (value.length === 0) throw new GitalyError('INVALID_ARGUMENT', `${rpc}: empty ${name}`);
+}
+
+interface RequestedChange extends Pick<PageChange, 'title' | 'format' | 'content' | 'pagePath'> {
+  readonly details: WikiCommitDetails;
+}
+
+/** Commits a page. @returns the text for a title that is in use; empty if the page was committed. */
+export async function commitChange(
+  repository: Repository,
+  { details, ...page }: RequestedChange,
+  context: HandlerContext,
+  { hooks }: WikiDependencies,
+): Promise<Uint8Array> {
+  const { name, email, message, userId, userName } = details;
+  const user = create(UserSchema, { glId: `user-${userId}`, glUsername: Buffer.from(userName).toString() });
+  const change = { ...page, message, person: { name, email, timezone: '' } };
+  try {
+    await commitPage(repository, change, updateContextOf(user, context, hooks));
+    return new Uint8Array(0);
+  } catch (error) {
+    if (error instanceof DuplicatePageError) return error.text;
+    throw refused(error);
+  }
+}
+
+function refused(error: unknown): unknown {
+  if (error instanceof DisallowedCharactersError) return withCode(error, 'INVALID_ARGUMENT');
+  if (!(error instanceof UpdateFailedError)) return error;
+  const { refusal, cause } = error;
+  if (refusal?.by === 'git') return withCode(cause, 'FAILED_PRECONDITION');
+  if (refusal === undefined) return cause;
+  return new GitalyError('PERMISSION_DENIED', `Hook failed: ${messageOf(refusal.error)}`, { cause });
+}

@@ -1,0 +1,18 @@
+import type { ServiceImplementation } from '#rpc/server/handler';
+import type { WikiService } from '#wire/gen/wiki_pb';
+import type { WikiDependencies } from './dependencies.ts';
+import { wikiFindPage } from './find-page.ts';
+import { wikiGetAllPages, wikiListPages } from './list-pages.ts';
+import { wikiUpdatePage } from './update-page.ts';
+import { wikiWritePage } from './write-page.ts';
+
+/** Pages of wikis, which are files of a repository. Until 15.0. */
+export function wikiService(deps: WikiDependencies): ServiceImplementation<typeof WikiService> {
+  return {
+    wikiFindPage: (request, context) => wikiFindPage(request, context, deps),
+    wikiGetAllPages: (request, context) => wikiGetAllPages(request, context, deps),
+    wikiListPages: (request, context) => wikiListPages(request, context, deps),
+    wikiUpdatePage: (requests, context) => wikiUpdatePage(requests, context, deps),
+    wikiWritePage: (requests, context) => wikiWritePage(requests, context, deps),
+  };
+}

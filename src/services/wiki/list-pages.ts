@@ -1,0 +1,60 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import {
+  findVersion,
+  listPages,
+  type PageOrder,
+  type WikiPage,
+  type WikiVersion,
+} from '#domain/wiki/wiki-pages';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
+import {
+  WikiGetAllPagesRequest_SortBy as SortBy,
+  type WikiGetAllPagesRequest,
+  type WikiGetAllPagesResponseSchema,
+  type WikiListPagesRequest,
+  type WikiListPagesResponseSchema,
+} from '#wire/gen/wiki_pb';
+import type { WikiDependencies } from './dependencies.ts';
+import { textMessages, toPageMessage } from './page-message.ts';
+
+/** Sends all pages, each as its description, its text, and a message that ends it. */
+export async function* wikiGetAllPages(
+  request: WikiGetAllPagesRequest,
+  context: HandlerContext,
+  deps: WikiDependencies,
+): AsyncGenerator<MessageInitShape<typeof WikiGetAllPagesResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  for await (const [page, version] of requestedPages(repository, request, context)) {
+    yield { page: toPageMessage(page, version) };
+    for await (const text of textMessages(repository, page, context)) yield { page: text };
+    yield { endOfPage: true };
+  }
+}
+
+/** Sends the descriptions of all pages. As in Gitaly, `offset` has no effect. */
+export async function* wikiListPages(
+  request: WikiListPagesRequest,
+  context: HandlerContext,
+  deps: WikiDependencies,
+): AsyncGenerator<MessageInitShape<typeof WikiListPagesResponseSchema>> {
+  const repository = deps.storages.open(request.repository);
+  for await (const [page, version] of requestedPages(repository, request, context))
+    yield { page: toPageMessage(page, version) };
+}
+
+async function* requestedPages(
+  repository: Repository,
+  request: WikiGetAllPagesRequest | WikiListPagesRequest,
+  context: HandlerContext,
+): AsyncGenerator<[WikiPage, WikiVersion]> {
+  const version = await findVersion(repository, new Uint8Array(0), context);
+  if (version === undefined) return;
+  const order: PageOrder = {
+    // Both requests have the same values.
+    by: request.sort === SortBy.CREATED_AT ? 'created' : 'title',
+    isReversed: request.directionDesc,
+    limit: request.limit,
+  };
+  for await (const page of listPages(repository, version, order, context)) yield [page, version];
+}

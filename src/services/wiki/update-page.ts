@@ -1,0 +1,26 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { HandlerContext } from '#rpc/server/handler';
+import { allBytesOf } from '#services/convert/request/first-request';
+import type { WikiUpdatePageRequest, WikiUpdatePageResponseSchema } from '#wire/gen/wiki_pb';
+import { commitChange, openChange, requireFields } from './change-request.ts';
+import type { WikiDependencies } from './dependencies.ts';
+
+/**
+ * Commits a new text of a page, and moves the page to its title. A title in use is reported in the
+ * response.
+ */
+export async function wikiUpdatePage(
+  requests: AsyncIterable<WikiUpdatePageRequest>,
+  context: HandlerContext,
+  deps: WikiDependencies,
+): Promise<MessageInitShape<typeof WikiUpdatePageResponseSchema>> {
+  const opened = await openChange(requests);
+  const { pagePath, title, format, repository: target } = opened.first;
+  const fields = { 'Page Path': pagePath, Title: title, Format: format };
+  const details = requireFields('WikiUpdatePage', fields, opened.first.commitDetails);
+  const repository = deps.storages.open(target);
+
+  const content = allBytesOf(opened, (message) => message.content);
+  const page = { title, format, content, details, pagePath };
+  return { error: await commitChange(repository, page, context, deps) };
+}
