@@ -2,6 +2,8 @@
  * Builds `dist/`: the compiler's output of `src/`, and every other file that the program reads at
  * run time (generated wire code, the hook's shell script). The new tree replaces the old one
  * atomically, so that a program started during a build finds one of them complete.
+ *
+ *   node scripts/build.ts [--to FOLDER] [--no-source-maps]     default: dist/
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -15,19 +17,26 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 
+const { values: given } = parseArgs({
+  options: { to: { type: 'string' }, 'no-source-maps': { type: 'boolean', default: false } },
+});
 const root = join(import.meta.dirname, '..');
-const next = join(root, `dist.next-${process.pid}`);
-const dist = join(root, 'dist');
+const dist = resolve(given.to ?? join(root, 'dist'));
+const next = `${dist}.next-${process.pid}`;
 
 /** Files that the compiler creates itself or that are not used at run time. */
-const LEFT_OUT = [/(?<!\.d)\.ts$/, /\.md$/, /(^|\/)fixtures\//];
+const LEFT_OUT = [/(?<!\.d)\.ts$/, /\.md$/, /(^|\/)fixtures\/(?!tls-(?:certificate|key)\.pem$)/];
 
 try {
   const tsc = spawnSync(
     join(root, 'node_modules/.bin/tsc'),
-    ['-p', join(root, 'tsconfig.build.json'), '--outDir', next],
+    [
+      ...['-p', join(root, 'tsconfig.build.json'), '--outDir', next],
+      ...['--sourceMap', String(!given['no-source-maps'])],
+    ],
     {
       stdio: 'inherit',
     },

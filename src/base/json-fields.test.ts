@@ -38,8 +38,8 @@ for (const [kind, words] of [
   ['object', 'an object'],
 ] as const) {
   test(`a field that has to be ${words} is named when it is not`, () => {
-    assert.throws(() => FIELDS.require('absent', kind), { message: `"absent" is not ${words}` });
-    assert.deepEqual(FIELDS.require(kind, kind), FIELDS[kind](kind));
+    assert.throws(() => FIELDS.required('absent', kind), { message: `"absent" is not ${words}` });
+    assert.deepEqual(FIELDS.required(kind, kind), FIELDS[kind](kind));
   });
 }
 

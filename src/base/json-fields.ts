@@ -9,7 +9,7 @@ interface Kinds {
 
 /**
  * The fields of a JSON object from outside, of which nothing is known. A field reads as `undefined`
- * when it is absent or `null`, or a value of another kind; {@link JsonFields.require} throws then.
+ * when it is absent or `null`, or a value of another kind; {@link JsonFields.required} throws then.
  */
 export class JsonFields {
   static readonly NONE = new JsonFields({});
@@ -80,7 +80,7 @@ export class JsonFields {
    *
    * @throws {TypeError} `"name" is not a number`.
    */
-  require<K extends keyof Kinds>(name: string, kind: K): Kinds[K] {
+  required<K extends keyof Kinds>(name: string, kind: K): Kinds[K] {
     // The method of that name returns this kind of value.
     const value = this[kind](name) as Kinds[K] | undefined;
     if (value === undefined) throw new TypeError(`${JSON.stringify(name)} is not ${WORDS[kind]}`);

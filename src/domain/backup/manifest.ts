@@ -71,9 +71,9 @@ export function decodeManifest(document: string): BackupManifest {
 function decodeStep(fields: JsonFields): BackupStep {
   const previousRefPath = fields.text('previous_ref_path');
   return {
-    bundlePath: objectKey(fields.require('bundle_path', 'text')),
-    refPath: objectKey(fields.require('ref_path', 'text')),
+    bundlePath: objectKey(fields.required('bundle_path', 'text')),
+    refPath: objectKey(fields.required('ref_path', 'text')),
     ...(previousRefPath !== undefined && { previousRefPath: objectKey(previousRefPath) }),
-    customHooksPath: objectKey(fields.require('custom_hooks_path', 'text')),
+    customHooksPath: objectKey(fields.required('custom_hooks_path', 'text')),
   };
 }

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ciphersOf, clientCiphers } from './client-offer.ts';
-import { cheapest, SSH_CIPHERS } from './ssh-algorithms.ts';
+import { cheapest, SSH_CIPHERS } from './ssh-ciphers.ts';
 
 /** Returns an identification and a KEXINIT packet. @see RFC 4253, 4.2 and 7.1 */
 function offer(lists: readonly string[], identification = 'SSH-2.0-test\r\n'): Buffer {

@@ -7,7 +7,8 @@ import { clientCiphers } from './client-offer.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { GitSession } from './git-session.ts';
 import { Login } from './login.ts';
-import { cheapest, SSH_ALGORITHMS, type SshCipher } from './ssh-algorithms.ts';
+import { SSH_ALGORITHMS } from './ssh-algorithms.ts';
+import { cheapest, type SshCipher } from './ssh-ciphers.ts';
 import {
   IDENT,
   isExchangingKeys,

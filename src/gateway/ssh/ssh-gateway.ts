@@ -7,7 +7,7 @@ import { Admission } from './admission.ts';
 import type { SshAccess, SshAccessRequest } from './authentication.ts';
 import { CommandRunner } from './command-runner.ts';
 import { openHostKey } from './keys/host-key.ts';
-import { SSH_CIPHERS, type SshCipher } from './ssh-algorithms.ts';
+import { SSH_CIPHERS, type SshCipher } from './ssh-ciphers.ts';
 import { SshConnection, type SshConnectionParts } from './ssh-connection.ts';
 import { loadSshLibrary } from './ssh-library.ts';
 import { SSH_LIMITS, type SshLimits } from './ssh-limits.ts';

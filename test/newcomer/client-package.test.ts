@@ -3,11 +3,10 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, wr
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
-import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
+import { npm, ROOT, succeeded } from './registry.ts';
 
-const ROOT = join(import.meta.dirname, '..');
 const MAX_BYTES = 3 << 20;
 
 const CONSUMER = `
@@ -51,13 +50,13 @@ suite('the package gitaly-client', () => {
   before(async () => {
     mkdirSync(project);
     writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
-    const packed = await succeeded(process.execPath, [join(ROOT, 'scripts/pack-client.ts'), directory]);
+    const made = await succeeded(process.execPath, [join(ROOT, 'scripts/make-packages.ts'), directory]);
+    const packed = made.split('\n').find((path) => /gitaly-client-[^/]*$/.test(path)) ?? '';
     const library = join(ROOT, 'node_modules/@bufbuild/protobuf');
     const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory, library];
-    const dependency = join(directory, (await succeeded('npm', pack)).trim());
+    const dependency = join(directory, (await npm(ROOT, ...pack)).trim());
     // Scripts would run, if there were any.
-    const install = ['install', '--offline', '--no-audit', '--no-fund', dependency, packed.trim()];
-    await succeeded('npm', install, project);
+    await npm(project, 'install', '--offline', '--no-audit', '--no-fund', dependency, packed);
   });
 
   test('consists of the client and one dependency, without native code, and is small', () => {
@@ -72,7 +71,7 @@ suite('the package gitaly-client', () => {
     const files = entries.filter((path) => statSync(join(installed, path)).isFile());
     const code = /^dist\/(?:base|wire|rpc\/common|client)\/.*\.(?:js|d\.ts)$/;
     const others = files.filter((path) => !code.test(path));
-    assert.deepEqual(others.sort(), ['LICENSE', 'README.md', 'package.json']);
+    assert.deepEqual(others.sort(), ['LICENSE', 'NOTICE', 'README.md', 'package.json']);
     const bytes = files.reduce((sum, path) => sum + statSync(join(installed, path)).size, 0);
     assert.ok(bytes <= MAX_BYTES, `${bytes} bytes`);
   });
@@ -98,9 +97,3 @@ suite('the package gitaly-client', () => {
     assert.equal(printed, `${oid} true function object\nINVALID_ARGUMENT\n`);
   });
 });
-
-async function succeeded(program: string, args: readonly string[], cwd = ROOT): Promise<string> {
-  const { code, stdout, stderr } = await run(program, args, { cwd });
-  assert.equal(code, 0, `${stdout}${stderr}`);
-  return String(stdout);
-}
