@@ -149,6 +149,7 @@ export async function createServices(
   });
 
   const buckets = await openBuckets(config, logger);
+  const bundleUris = buckets.bundleUri && new BundleUris(buckets.bundleUri, metrics.backups.observeBundleUri);
   const { databasePath } = config.poolMetadata;
   const poolMetadata = databasePath ? resources.use(await PoolMetadataStore.open(databasePath)) : undefined;
 
@@ -205,7 +206,7 @@ export async function createServices(
         voteOf,
         transactionHooks: hooksOf,
         backups: buckets.backup && { bucket: buckets.backup, observer: metrics.backups },
-        bundleUris: buckets.bundleUri && new BundleUris(buckets.bundleUri, metrics.backups.observeBundleUri),
+        bundleUris,
       }),
     ),
     serve(ServerService, serverService({ storages, serverVersion, signingKeys })),
@@ -215,6 +216,7 @@ export async function createServices(
         storages,
         receivePack,
         voter,
+        bundleUris,
         capabilities,
         fetchAnswers: new FetchAnswers(),
         advertisements: advertisementMemory(),
@@ -231,6 +233,7 @@ export async function createServices(
         receivePack,
         capabilities,
         voter,
+        bundleUris,
         uploadPackTimeoutMs: config.timeout.uploadPackNegotiationMs,
         uploadArchiveTimeoutMs: config.timeout.uploadArchiveNegotiationMs,
         observeGitProtocol: metrics.countGitProtocol,

@@ -5,6 +5,9 @@ import { type Bucket, writeUnlessEmpty } from '../bucket/bucket.ts';
 import { objectKey } from '../bucket/object-key.ts';
 import { bundleOf, EmptyBundleError } from './create-bundle.ts';
 
+/** As Gitaly's. @see Gitaly: internal/bundleuri/sink.go */
+const URL_VALID_MS = 10 * 60 * 1000;
+
 export interface BundleUriOptions {
   /** Storage in the bucket; the virtual one behind a Praefect, so that nodes share bundles. */
   readonly storageName: string;
@@ -30,7 +33,7 @@ export class BundleUris {
   async generate(repository: Repository, { storageName, signal }: BundleUriOptions): Promise<void> {
     const head = await repository.refs.headTarget({ signal });
     const startedAt = performance.now();
-    const key = objectKey(storageName, repository.relativePath, 'uri', 'default.bundle');
+    const key = keyOf(repository, storageName);
     try {
       const bytes = await writeUnlessEmpty(this.#bucket, key, bundleOf(repository, [head], { signal }));
       this.#observe(bytes, (performance.now() - startedAt) / 1000);
@@ -40,4 +43,20 @@ export class BundleUris {
       throw new GitalyError('FAILED_PRECONDITION', message, { cause: error });
     }
   }
+
+  /**
+   * Returns an address at which anybody can download the bundle of a repository for some minutes;
+   * `undefined` if there is no bundle, or if the bucket has no addresses.
+   *
+   * @param storageName as in {@link BundleUriOptions}.
+   */
+  async publicUrl(repository: Repository, storageName: string): Promise<string | undefined> {
+    if (this.#bucket.publicUrl === undefined) return undefined;
+    const key = keyOf(repository, storageName);
+    return (await this.#bucket.exists(key)) ? this.#bucket.publicUrl(key, URL_VALID_MS) : undefined;
+  }
+}
+
+function keyOf({ relativePath }: Repository, storageName: string): string {
+  return objectKey(storageName, relativePath, 'uri', 'default.bundle');
 }

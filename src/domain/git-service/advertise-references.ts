@@ -3,6 +3,7 @@ import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
 import type { ConfigPair } from '#git/command/config';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
+import { advertisesBundleUri } from './bundle-uri-settings.ts';
 import { startService } from './start-service.ts';
 
 export interface Advertisement {
@@ -11,11 +12,10 @@ export interface Advertisement {
   readonly config: readonly ConfigPair[];
   /** Protocol requested by the client; anything but `version=1` and `version=2` is ignored. */
   readonly gitProtocol: string;
+  /** Address of a bundle that is offered to a fetch; absent for none. */
+  readonly bundleUri?: string | undefined;
   readonly signal: AbortSignal;
 }
-
-/** The server has no bundles; git announces this in versions that support it. */
-export const NO_BUNDLE_URIS: ConfigPair = { key: 'uploadpack.advertiseBundleURIs', value: 'false' };
 
 /**
  * Yields the response of a smart HTTP server to `GET info/refs`: a packet that names the service, a
@@ -43,7 +43,7 @@ export function serviceHeader(service: Advertisement['service']): Buffer[] {
  *   it fails.
  */
 export async function* advertisement(repository: Repository, asked: Advertisement): AsyncGenerator<Buffer> {
-  const { service, config, gitProtocol, signal } = asked;
+  const { service, config, gitProtocol, bundleUri, signal } = asked;
   const command = gitCommand(service, {
     options: [flag('--stateless-rpc'), flag('--advertise-refs')],
     args: [repository.path],
@@ -60,7 +60,7 @@ export async function* advertisement(repository: Repository, asked: Advertisemen
     try {
       return await startService(repository, command, {
         signal,
-        config: [...config, NO_BUNDLE_URIS],
+        config: [...config, advertisesBundleUri(bundleUri)],
         gitProtocol,
         hooks: 'disabled',
       });

@@ -4,7 +4,6 @@ import { readSettings, type Setting } from '#git/config-file';
 import { HiddenRefs } from '#git/refs/hidden-refs';
 import type { ObjectFormatName, RepositoryFormat } from '#git/repository-format';
 import type { Repository } from '#storage/repository';
-import { NO_BUNDLE_URIS } from './advertise-references.ts';
 
 /** The programs that advertise references to a client. */
 export type AdvertisingService = 'upload-pack' | 'receive-pack';
@@ -177,7 +176,7 @@ function givenSettings(
   config: readonly ConfigPair[],
 ): Setting[] | undefined {
   try {
-    const pairs = repository.git.settings(service, { repository, config: [...config, NO_BUNDLE_URIS] });
+    const pairs = repository.git.settings(service, { repository, config });
     return pairs.some(({ value }) => value.includes('\0')) ? undefined : pairs.map(toSetting);
   } catch {
     // git is never started with such keys: the code that starts it reports them.

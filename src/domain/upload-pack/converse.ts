@@ -2,6 +2,7 @@ import { abortable } from '#base/abortable';
 import { FLUSH_PACKET } from '#base/pkt-line/packet';
 import { abortError } from '#git/command/exit-error';
 import { isListable } from '../git-service/advertised-packets.ts';
+import { advertisesBundleUri } from '../git-service/bundle-uri-settings.ts';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import { watchNegotiation } from '../git-service/negotiation-limit.ts';
 import { observingAdvertisement, withoutAdvertisement } from './advertisement-output.ts';
@@ -16,9 +17,12 @@ import { type TakenInput, takeLsRefs } from './take-ls-refs.ts';
  * do, no process is started. git starts at the first other command; its advertisement is omitted.
  */
 export async function converse(fetch: Fetch, capabilities: CapabilityAdvertisements): Promise<FetchResult> {
-  const { config, repository, streams } = fetch;
+  const { bundleUri, config, repository, streams } = fetch;
   if (!isListable(repository, { service: 'upload-pack', config })) return await runGit(fetch);
-  const { known, remember } = await capabilities.lookUp(repository, config);
+  const { known, remember } = await capabilities.lookUp(repository, [
+    ...config,
+    advertisesBundleUri(bundleUri),
+  ]);
   if (known !== undefined) return await beginWithoutGit(fetch, known);
   const stdout = observingAdvertisement(streams.stdout, (advertisement) => void remember([advertisement]));
   return await runGit({ ...fetch, streams: { ...streams, stdout } });

@@ -17,6 +17,8 @@ export interface Fetch {
   readonly gitProtocol: string;
   /** Settings of the request. */
   readonly config: readonly ConfigPair[];
+  /** Address of a bundle that is offered to the client; absent for none. */
+  readonly bundleUri?: string | undefined;
   readonly streams: ServiceStreams;
   /**
    * Source of the advertisement at the beginning of a conversation. Without it git serves all

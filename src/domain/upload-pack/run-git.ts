@@ -1,5 +1,5 @@
 import { flag, gitCommand } from '#git/command/git-command';
-import { NO_BUNDLE_URIS } from '../git-service/advertise-references.ts';
+import { bundleUriSettings } from '../git-service/bundle-uri-settings.ts';
 import { runLimited } from '../git-service/run-limited.ts';
 import type { Fetch, FetchResult } from './fetch.ts';
 import { Negotiation } from './negotiation.ts';
@@ -18,7 +18,7 @@ export async function runGit(fetch: Fetch, negotiation = new Negotiation()): Pro
     args: [repository.path],
   });
   const result = await runLimited(repository, command, {
-    config: [...fetch.config, NO_BUNDLE_URIS],
+    config: [...fetch.config, ...bundleUriSettings(fetch.bundleUri)],
     gitProtocol,
     streams,
     limit: negotiationTimeoutMs === undefined ? undefined : { timeoutMs: negotiationTimeoutMs, until: DONE },

@@ -1,4 +1,5 @@
 import type { BriefMemory } from '#base/brief-memory';
+import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { CacheObserver } from '#domain/git-service/cached-advertisement';
 import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { ReceivePack } from '#domain/receive-pack/receive-pack';
@@ -12,6 +13,8 @@ export interface SmartHttpDependencies {
   readonly storages: Storages;
   readonly receivePack: ReceivePack;
   readonly voter: Voter;
+  /** `undefined` without `[bundle_uri] go_cloud_url`. */
+  readonly bundleUris?: BundleUris | undefined;
   /** Of `git upload-pack`. */
   readonly capabilities: CapabilityAdvertisements;
   /** Earlier answers to clones of small repositories. */

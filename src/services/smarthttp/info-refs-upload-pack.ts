@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { advertisement, advertiseReferences, serviceHeader } from '#domain/git-service/advertise-references';
+import { advertisesBundleUri } from '#domain/git-service/bundle-uri-settings';
 import {
   type CachedAdvertisementOptions,
   cachedAdvertisement,
@@ -7,6 +8,7 @@ import {
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
+import { offeredBundle } from '#services/convert/request/bundle-uri';
 import { requestBytes } from '#services/convert/request/request-bytes';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import {
@@ -31,7 +33,8 @@ export async function* infoRefsUploadPack(
 
   const { gitProtocol } = request;
   const { signal } = context;
-  const asked = { service: 'upload-pack', config, gitProtocol, signal } as const;
+  const bundleUri = await offeredBundle({ repository, gitProtocol }, context, deps.bundleUris);
+  const asked = { service: 'upload-pack', config, gitProtocol, bundleUri, signal } as const;
   const produce = () => advertiseReferences(repository, asked);
   for await (const chunk of remembered()) {
     for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES)
@@ -41,7 +44,8 @@ export async function* infoRefsUploadPack(
   async function* remembered(): AsyncGenerator<Buffer> {
     if (gitProtocol === 'version=2') {
       yield* serviceHeader('upload-pack');
-      yield* deps.capabilities.get(repository, config, () => advertisement(repository, asked));
+      const settings = [...config, advertisesBundleUri(bundleUri)];
+      yield* deps.capabilities.get(repository, settings, () => advertisement(repository, asked));
       return;
     }
     const isPlain = config.length === 0 && gitProtocol === '';

@@ -6,6 +6,7 @@ import { uploadPack } from '#domain/upload-pack/upload-pack';
 import type { ConfigPair } from '#git/command/config';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
+import { offeredBundle } from '#services/convert/request/bundle-uri';
 import { reportNegotiation } from '#services/convert/response/negotiation-statistics';
 import type { Repository } from '#storage/repository';
 import type { SmartHttpDependencies } from './dependencies.ts';
@@ -29,11 +30,11 @@ export async function runUploadPack(
   context: HandlerContext,
   deps: SmartHttpDependencies,
 ): Promise<NegotiationStatistics> {
-  const result = await uploadPack({ ...fetch, isStateless: true, answers: deps.fetchAnswers }).catch(
-    (error: unknown) => {
-      throw explained(error);
-    },
-  );
+  const bundleUri = await offeredBundle(fetch, context, deps.bundleUris);
+  const options = { bundleUri, isStateless: true, answers: deps.fetchAnswers };
+  const result = await uploadPack({ ...fetch, ...options }).catch((error: unknown) => {
+    throw explained(error);
+  });
   reportNegotiation(result, context.log, deps.observeNegotiation);
   const { exit, statistics } = result.isWellFormed ? result : { ...result, statistics: NO_STATISTICS };
   // A client of a shallow clone disconnects after the list of shallow commits, and connects again;

@@ -1,3 +1,4 @@
+import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { ReceivePack } from '#domain/receive-pack/receive-pack';
 import type { Voter } from '#domain/transactions/voter';
@@ -9,6 +10,8 @@ export interface SshDependencies {
   readonly storages: Storages;
   readonly receivePack: ReceivePack;
   readonly voter: Voter;
+  /** `undefined` without `[bundle_uri] go_cloud_url`. */
+  readonly bundleUris?: BundleUris | undefined;
   readonly capabilities: CapabilityAdvertisements;
   /** `[timeout] upload_pack_negotiation`: until the client has said what it wants. */
   readonly uploadPackTimeoutMs: number;

@@ -8,6 +8,7 @@ import { uploadPack } from '#domain/upload-pack/upload-pack';
 import type { ConfigPair } from '#git/command/config';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
+import { offeredBundle } from '#services/convert/request/bundle-uri';
 import { reportNegotiation } from '#services/convert/response/negotiation-statistics';
 import type { Repository } from '#storage/repository';
 import type { SshDependencies } from './dependencies.ts';
@@ -43,11 +44,11 @@ export async function runUploadPack(
   deps: SshDependencies,
 ): Promise<NegotiationStatistics> {
   const { capabilities, uploadPackTimeoutMs: negotiationTimeoutMs } = deps;
-  const result = await uploadPack({ ...fetch, isStateless: false, capabilities, negotiationTimeoutMs }).catch(
-    (error: unknown) => {
-      throw withPrefix('running upload-pack', failedConversation(error));
-    },
-  );
+  const bundleUri = await offeredBundle(fetch, context, deps.bundleUris);
+  const options = { bundleUri, isStateless: false, capabilities, negotiationTimeoutMs };
+  const result = await uploadPack({ ...fetch, ...options }).catch((error: unknown) => {
+    throw withPrefix('running upload-pack', failedConversation(error));
+  });
   reportNegotiation(result, context.log, deps.observeNegotiation);
   if (result.exit.code !== 0) throw withPrefix('running upload-pack', refusedConversation(result));
   return result.statistics;
