@@ -19,6 +19,8 @@ export interface RestoreBackupOptions {
   readonly useLatest: boolean;
   readonly hooksOf: (repository: Repository) => TransactionHooks | undefined;
   readonly vote: Vote | undefined;
+  /** Notified of the number of references that are left out because their objects are missing. */
+  readonly onSkipped: (references: number) => void;
   readonly signal: AbortSignal;
 }
 
@@ -95,7 +97,7 @@ async function create(
   options: RestoreBackupOptions,
 ): Promise<void> {
   const { headReference, objectFormat } = manifest;
-  const { vote, signal } = options;
+  const { vote, onSkipped, signal } = options;
   await createRepository(storages, target, {
     vote,
     signal,
@@ -104,6 +106,9 @@ async function create(
       initialBranch: Buffer.from(headReference.slice(BRANCHES.length)),
     }),
     // The draft is voted on as a whole when it is published.
-    seed: (draft) => restoreContents(draft, bucket, manifest, { hooks: undefined, vote: undefined, signal }),
+    seed: (draft) => {
+      const ofDraft = { hooks: undefined, vote: undefined, onSkipped, signal };
+      return restoreContents(draft, bucket, manifest, ofDraft);
+    },
   });
 }

@@ -13,6 +13,8 @@ import { type BackedUpReference, readReferenceLines } from './reference-lines.ts
 import { applyChanges, compareReferences } from './reset-references.ts';
 
 export interface RestoreContentsOptions {
+  /** Notified of the number of references that are left out because their objects are missing. */
+  readonly onSkipped: (references: number) => void;
   readonly hooks: TransactionHooks | undefined;
   readonly vote: Vote | undefined;
   readonly signal: AbortSignal;
@@ -109,6 +111,7 @@ async function setWhereObjectsExist(
   const present: BackedUpReference[] = [];
   for (const reference of changed)
     if ((await repository.objects.info(reference.oid)) !== undefined) present.push(reference);
+  options.onSkipped(changed.length - present.length);
   await applyChanges(repository, { removed: [], changed: present }, options);
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -142,6 +143,21 @@ test('a damaged bundle leaves nothing of a new repository, and the references of
   const before = stateOf(pathOf(gitaly, copy));
   await assert.rejects(restore(gitaly, 'one'), { code: 'INTERNAL' });
   assert.deepEqual(stateOf(pathOf(gitaly, copy)), before);
+});
+
+test('references without objects are left out of a restored repository, and logged', async () => {
+  await using gitaly = await start();
+  const path = pathOf(gitaly, original);
+  initRepository(path, { commits: 2 });
+  await backUp(gitaly, 'one');
+  const list = join(gitaly.directory, 'backups/group/name.git/one/001.refs');
+  for (const name of ['gone', 'too']) appendFileSync(list, `${'1'.repeat(40)} refs/heads/${name}\n`);
+
+  await restore(gitaly, 'one');
+
+  assert.deepEqual(stateOf(pathOf(gitaly, copy)), stateOf(path));
+  const [call] = gitaly.log.filter((line) => line['grpc.method'] === 'RestoreRepository');
+  assert.equal(call?.['restore.skipped_references'], 2);
 });
 
 test('a hostile manifest reads nothing outside the bucket', async () => {

@@ -31,6 +31,7 @@ export async function restoreRepository(
     useLatest: request.useLatest,
     hooksOf: (repository) => deps.transactionHooks(context, repository),
     vote: deps.voteOf(context),
+    onSkipped: (references) => context.log.add({ 'restore.skipped_references': references }),
     signal: context.signal,
   }).catch((error: unknown) => {
     throw wrap(error, 'restore repository');
