@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import type { ConfigPair } from '#git/command/config';
 import { flag, type GitOption, gitCommand, value } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
@@ -29,11 +30,22 @@ export async function cloneInto(
   return await runWithHooks(draft.git, command, { ...run, hooks: undefined });
 }
 
+/** The section as `git clone` writes it; line feeds in values are escaped. */
+const ORIGIN = /^\[remote "origin"\]\n(?:\t.*\n)*/gm;
+
 /**
  * Removes the remote that `git clone` has configured: its URL may be secret or temporary. Its
  * references stay, unlike with `git remote remove`.
  */
 export async function removeOrigin(draft: Repository, signal: AbortSignal): Promise<void> {
+  const file = `${draft.path}/config`;
+  const before = await readFile(file, 'latin1');
+  const after = before.replaceAll(ORIGIN, '');
+  // One that looks otherwise is left to git.
+  if (after !== before && !after.includes('origin')) {
+    await writeFile(file, after, 'latin1');
+    return;
+  }
   const command = gitCommand('config', { options: [value('--remove-section', 'remote.origin')] });
   await draft.run(command, { signal });
 }

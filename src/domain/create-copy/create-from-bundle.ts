@@ -1,10 +1,15 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { GitExitError } from '#git/command/exit-error';
 import { flag } from '#git/command/git-command';
 import { type CreateRepositoryOptions, createRepository } from '#storage/lifecycle/create-repository';
+import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
+import { type OpenedBundle, openBundle } from '../bundle/open-bundle.ts';
 import { spoolBundle } from '../bundle/spool-bundle.ts';
+import type { HookedResult } from '../transactions/run-with-hooks.ts';
 import { cloneInto, removeOrigin } from './clone-into.ts';
+import { unpackBundle } from './unpack-bundle.ts';
 
 /** Votes and abort of a call that creates a repository. */
 export type CreateOptions = Pick<CreateRepositoryOptions, 'vote'> & { readonly signal: AbortSignal };
@@ -25,17 +30,37 @@ export async function createFromBundle(
     ...options,
     init: 'none',
     seed: async (draft) => {
-      await using bundle = await spoolBundle(draft.storage, pieces);
-      if (!bundle.isBundle) throw clonedBadly('exit status 128', 'fatal: the data is no bundle');
-      const { failure } = await cloneInto(draft, bundle.path, {
-        options: [flag('--mirror')],
-        config: [{ key: 'transfer.fsckObjects', value: 'false' }],
-        signal: options.signal,
-      });
+      const { failure } = await cloneBundle(draft, await openBundle(pieces), options.signal);
       if (failure !== undefined) throw clonedBadly(failure.message, failure.stderr, failure);
       await removeOrigin(draft, options.signal);
     },
   });
+}
+
+async function cloneBundle(
+  draft: Repository,
+  { head, isBundle, objectFormat, rest }: OpenedBundle,
+  signal: AbortSignal,
+): Promise<HookedResult> {
+  if (!isBundle) throw clonedBadly('exit status 128', 'fatal: the data is no bundle');
+  try {
+    if (objectFormat !== undefined)
+      return await unpackBundle(draft, { head, objectFormat, pack: rest }, signal);
+  } catch (error) {
+    if (error instanceof GitExitError) return { failure: error, stdout: '' };
+    throw error;
+  }
+  await using bundle = await spoolBundle(draft.storage, whole(head, rest));
+  return await cloneInto(draft, bundle.path, {
+    options: [flag('--mirror')],
+    config: [{ key: 'transfer.fsckObjects', value: 'false' }],
+    signal,
+  });
+}
+
+async function* whole(head: Buffer, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield head;
+  yield* rest;
 }
 
 function clonedBadly(exit: string, stderr: string, cause?: unknown): GitalyError {

@@ -191,6 +191,28 @@ for (const [what, data] of [
   });
 }
 
+test('a bundle that lacks objects, is damaged, or needs another repository creates nothing', async () => {
+  await using gitaly = await startGitaly();
+  const path = makeSource(gitaly);
+  const { repository: calls } = gitaly.connection;
+  const bundle = await bytesOf(calls.createBundle({ repository: source }));
+  const packAt = bundle.indexOf('PACK');
+  const damaged = Buffer.from(bundle);
+  damaged.writeUInt8(damaged.readUInt8(packAt + 60) ^ 0xff, packAt + 60);
+  const main = gitOutput(path, ['rev-parse', 'main']);
+  const missing = Buffer.from(bundle.toString('latin1').replace(main, 'ab'.repeat(20)), 'latin1');
+  const thin = Buffer.from(gitOutput(path, ['bundle', 'create', '-q', '-', 'main', '^main~1']), 'latin1');
+
+  for (const bytes of [damaged, missing, thin, bundle.subarray(0, packAt + 100)]) {
+    await assert.rejects(calls.createRepositoryFromBundle(pieces(target, bytes)), {
+      code: 'INTERNAL',
+      message: 'creating repository: cloning bundle: waiting for git-clone: exit status 128',
+    });
+    assert.equal(existsSync(join(gitaly.storagePath(), target.relativePath)), false);
+  }
+  assert.deepEqual(readdirSync(join(gitaly.storagePath(), '+gitaly/tmp')), []);
+});
+
 test('of many that create a repository from a bundle at once one wins', async () => {
   await using gitaly = await startGitaly();
   const path = makeSource(gitaly);
@@ -216,10 +238,11 @@ test('a client that leaves in the middle of a bundle leaves nothing behind', asy
 
   const creating = calls.createRepositoryFromBundle(
     (async function* () {
-      yield { repository: target, data: bundle.subarray(0, 50) };
-      await until(() => spooled().some((name) => String(name).endsWith('repo.bundle')));
+      const inPack = bundle.indexOf('PACK') + 20;
+      yield { repository: target, data: bundle.subarray(0, inPack) };
+      await until(() => spooled().some((name) => String(name).includes('tmp_pack')));
       abort.abort();
-      yield { data: bundle.subarray(50) };
+      yield { data: bundle.subarray(inPack) };
     })(),
     { signal: abort.signal },
   );

@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyStream } from '#base/streams/copy-stream';
+import { collectOutput } from '#git/command/collect-output';
+import { flag, gitCommand, value } from '#git/command/git-command';
+import type { GitDirectory } from '#git/command/git-directory';
+import type { Repository } from '#storage/repository';
+import { createTempDirectory } from '#storage/temp-directories';
+import type { HookedResult } from '../transactions/run-with-hooks.ts';
+import { cloneInto } from './clone-into.ts';
+
+export interface SelfContainedBundle {
+  /** The header, with the empty line at its end. */
+  readonly head: Buffer;
+  readonly objectFormat: 'sha1' | 'sha256';
+  readonly pack: AsyncIterable<Uint8Array>;
+}
+
+const INDEX_PACK_OUTPUT_BYTES = 1024;
+
+/**
+ * Clones a bundle into a draft while it arrives. git itself reads a bundle twice, so it would have
+ * to be in a file first. Here its pack goes to `git index-pack` at once, into a staging repository,
+ * and `git clone` gets a bundle with the same references and an empty pack, and borrows the objects
+ * of the staging repository. They move over afterwards.
+ *
+ * @throws {GitExitError} for a pack that git refuses; errors of `pack`.
+ */
+export async function unpackBundle(
+  draft: Repository,
+  { head, objectFormat, pack }: SelfContainedBundle,
+  signal: AbortSignal,
+): Promise<HookedResult> {
+  await using scratch = await createTempDirectory(draft.storage, 'repo');
+  const staging = `${scratch.path}/staging.git`;
+  const options = [flag('--bare'), flag('--quiet'), value('--object-format', objectFormat)];
+  await draft.git.run(gitCommand('init', { options, args: [staging] }), { signal });
+  await indexPack(draft, { path: staging, objectFormat, pack, signal });
+
+  const references = `${scratch.path}/repo.bundle`;
+  await writeFile(references, Buffer.concat([head, emptyPack(objectFormat)]), { mode: 0o600 });
+  const cloned = await cloneInto(draft, references, {
+    options: [flag('--mirror'), value('--reference', staging)],
+    config: [{ key: 'transfer.fsckObjects', value: 'false' }],
+    signal,
+  });
+  if (cloned.failure === undefined) await takeObjects(staging, draft.path);
+  return cloned;
+}
+
+async function indexPack(
+  draft: Repository,
+  options: {
+    readonly path: string;
+    readonly objectFormat: 'sha1' | 'sha256';
+    readonly pack: AsyncIterable<Uint8Array>;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const { objectFormat, pack, path, signal } = options;
+  const repository: GitDirectory = {
+    path,
+    objectDirectory: `${path}/objects`,
+    alternateObjectDirectories: [],
+    knownObjectFormat: objectFormat,
+  };
+  await draft.git.spawnTurn(signal);
+  const command = gitCommand('index-pack', { options: ['--stdin', '--fix-thin'].map(flag) });
+  await using process = draft.git.spawn(command, { repository, stdin: 'pipe', signal });
+  const source = new Source(pack);
+  const written = copyStream(source, process.stdin).then(
+    () => void process.stdin.end(),
+    () => process.kill(), // it would wait for the rest
+  );
+  const [exit] = await Promise.allSettled([
+    collectOutput(process, { maxBytes: INDEX_PACK_OUTPUT_BYTES }),
+    written,
+  ]);
+  if (source.error !== undefined) throw source.error;
+  // Also the reason for a pipe that broke: git stops reading a pack that it refuses.
+  if (exit.status === 'rejected') throw exit.reason;
+}
+
+/** Remembers the error of a source, as opposed to one of its reader. */
+class Source implements AsyncIterable<Uint8Array> {
+  readonly #pieces: AsyncIterable<Uint8Array>;
+  error: unknown;
+
+  constructor(pieces: AsyncIterable<Uint8Array>) {
+    this.#pieces = pieces;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    try {
+      yield* this.#pieces;
+    } catch (error) {
+      this.error = error;
+      throw error;
+    }
+  }
+}
+
+/** Returns a pack without objects. (git: Documentation/gitformat-pack) */
+function emptyPack(objectFormat: 'sha1' | 'sha256'): Buffer {
+  const header = Buffer.from('PACK\0\0\0\x02\0\0\0\0', 'latin1');
+  return Buffer.concat([header, createHash(objectFormat).update(header).digest()]);
+}
+
+/** Moves the packs of the staging repository, in place of the empty one, and ends the borrowing. */
+async function takeObjects(staging: string, draft: string): Promise<void> {
+  const [from, to] = [`${staging}/objects/pack`, `${draft}/objects/pack`];
+  await rm(to, { recursive: true, force: true });
+  await mkdir(to);
+  // The index last, as git does: a pack counts from then on.
+  const names = (await readdir(from)).sort(
+    (one, other) => Number(one.endsWith('.idx')) - Number(other.endsWith('.idx')),
+  );
+  for (const name of names) await rename(`${from}/${name}`, `${to}/${name}`);
+  await rm(`${draft}/objects/info/alternates`);
+}
