@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { chmod, lstat, readdir, readlink, rm } from 'node:fs/promises';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { systemErrorCode } from '#base/go/system-error';
 import { makeDirectories } from './lifecycle/make-directories.ts';
 import { isRunning, ownerOf, ownerSuffix, parseIdentity } from './locks/process-identity.ts';
@@ -110,9 +111,4 @@ async function openPermissions(directory: string): Promise<void> {
 
 async function namesIn(directory: string): Promise<readonly string[]> {
   return (await readdir(directory).catch(ignoreMissing)) ?? [];
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (systemErrorCode(error) === 'ENOENT') return undefined;
-  throw error;
 }

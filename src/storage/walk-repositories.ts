@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
-import { systemErrorCode } from '#base/go/system-error';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { shuffled } from '#base/shuffled';
 import { isGitDirectory } from './git-directory.ts';
 import type { Storage } from './repository-target.ts';
@@ -54,10 +54,4 @@ async function repositoryAt(storage: Storage, path: string): Promise<FoundReposi
   if (!isGitDirectory(path)) return undefined;
   const stats = await stat(path).catch(ignoreMissing);
   return stats && { relativePath: path.slice(storage.path.length + 1), path, modifiedAt: stats.mtime };
-}
-
-function ignoreMissing(error: unknown): undefined {
-  const code = systemErrorCode(error);
-  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-  throw error;
 }

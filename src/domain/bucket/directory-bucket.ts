@@ -2,8 +2,8 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { open, opendir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { noteBulkBytes } from '#base/bulk-memory';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { makeDirectory } from '#base/files/make-directory';
-import { systemErrorCode } from '#base/go/system-error';
 import { type Bucket, type ListedObject, MissingObjectError } from './bucket.ts';
 
 const PIECE_BYTES = 128 * 1024;
@@ -101,14 +101,6 @@ function signedUrl({ baseUrl, secret }: UrlSigner, key: string, validMs: number)
 }
 
 function missing(error: unknown): never {
-  throw isMissing(error) ? new MissingObjectError() : error;
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (!isMissing(error)) throw error;
-}
-
-function isMissing(error: unknown): boolean {
-  const code = systemErrorCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
+  ignoreMissing(error);
+  throw new MissingObjectError();
 }

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { systemErrorCode } from '#base/go/system-error';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { readAlternates } from '#storage/alternates';
 import { FULL_REPACK_TIMESTAMP } from '#storage/lifecycle/create-repository';
 import { isPoolPath } from '#storage/pool-path';
@@ -76,9 +76,4 @@ async function sizeOf(file: string): Promise<number> {
 
 async function modifiedMs(file: string): Promise<number | undefined> {
   return (await stat(file).catch(ignoreMissing))?.mtimeMs;
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (systemErrorCode(error) === 'ENOENT') return undefined;
-  throw error;
 }

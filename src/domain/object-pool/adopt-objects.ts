@@ -1,5 +1,6 @@
 import { copyFile, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { systemErrorCode } from '#base/go/system-error';
 import { syncPath } from '#storage/lifecycle/sync-tree';
 import { DIRECTORY_MODE } from '#storage/storage-layout';
@@ -100,9 +101,4 @@ function orderOf(name: string): number {
 
 function byOrderOfUse(a: string, b: string): number {
   return orderOf(a) - orderOf(b) || (a < b ? -1 : 1);
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (systemErrorCode(error) === 'ENOENT') return undefined;
-  throw error;
 }

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { wrap } from '#base/gitaly-error';
-import { systemErrorCode } from '#base/go/system-error';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
@@ -66,10 +66,4 @@ async function removeDisconnected(repository: Repository, { signal }: CleanWorkt
 async function directoriesIn(path: string): Promise<string[]> {
   const entries = (await readdir(path, { withFileTypes: true }).catch(ignoreMissing)) ?? [];
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-}
-
-function ignoreMissing(error: unknown): undefined {
-  const code = systemErrorCode(error);
-  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-  throw error;
 }

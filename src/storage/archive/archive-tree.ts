@@ -1,6 +1,6 @@
 import { constants, type Stats } from 'node:fs';
 import { lstat, open, readdir, readlink } from 'node:fs/promises';
-import { systemErrorCode } from '#base/go/system-error';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { END_OF_ARCHIVE, paddingOf } from '#base/tar/tar-format';
 import { tarHeader } from '#base/tar/tar-header';
 
@@ -78,9 +78,4 @@ async function* file(path: Buffer, name: Buffer, signal: AbortSignal): AsyncGene
 function archiveMode(stats: Stats): number {
   const isExecutable = stats.isDirectory() || (stats.mode & 0o111) !== 0;
   return (stats.mode & 0o777) | (isExecutable ? 0o777 : 0o666);
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (systemErrorCode(error) === 'ENOENT') return undefined;
-  throw error;
 }

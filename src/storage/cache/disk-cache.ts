@@ -4,6 +4,7 @@ import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { noteBulkBytes } from '#base/bulk-memory';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { systemErrorCode } from '#base/go/system-error';
 import { makeDirectories } from '../lifecycle/make-directories.ts';
 import type { Storage } from '../repository-target.ts';
@@ -197,9 +198,4 @@ async function* pieces(fd: number): AsyncGenerator<Buffer> {
 
 async function* onePiece(bytes: Buffer): AsyncGenerator<Buffer> {
   if (bytes.length > 0) yield bytes;
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (systemErrorCode(error) === 'ENOENT') return undefined;
-  throw error;
 }

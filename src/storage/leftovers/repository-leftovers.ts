@@ -1,5 +1,5 @@
 import { lstat, readdir } from 'node:fs/promises';
-import { systemErrorCode } from '#base/go/system-error';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { QUARANTINE } from '../quarantine/stale-quarantines.ts';
 
 /** Start of this process, in milliseconds since 1970. */
@@ -34,7 +34,7 @@ export async function* repositoryLeftovers(
   for (const entry of await namesIn(`${repositoryPath}/objects`))
     if (FAN_OUT.test(entry)) yield* oldIn(`${repositoryPath}/objects/${entry}`, /^tmp_obj_/, bornBeforeMs);
   const references = await readdir(`${repositoryPath}/refs`, { recursive: true, encoding: 'utf8' }).catch(
-    ifMissing,
+    ignoreMissing,
   );
   for (const reference of references ?? []) {
     const path = `${repositoryPath}/refs/${reference}`;
@@ -51,15 +51,10 @@ async function* oldIn(directory: string, name: RegExp, bornBeforeMs: number): As
 
 /** A file system that does not know when a file was made says when it was changed instead. */
 async function isOld(path: string, bornBeforeMs: number): Promise<boolean> {
-  const stats = await lstat(path).catch(ifMissing);
+  const stats = await lstat(path).catch(ignoreMissing);
   return stats !== undefined && (stats.birthtimeMs || stats.ctimeMs) < bornBeforeMs;
 }
 
 async function namesIn(directory: string): Promise<readonly string[]> {
-  return (await readdir(directory).catch(ifMissing)) ?? [];
-}
-
-function ifMissing(error: unknown): undefined {
-  if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return undefined;
-  throw error;
+  return (await readdir(directory).catch(ignoreMissing)) ?? [];
 }

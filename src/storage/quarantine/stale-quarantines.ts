@@ -1,5 +1,5 @@
 import { lstat, readdir } from 'node:fs/promises';
-import { systemErrorCode } from '#base/go/system-error';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { removeTree } from '../temp-directories.ts';
 
 /** Gitaly's age for quarantines of pushes: no push takes three days. */
@@ -33,9 +33,4 @@ export async function removeStaleQuarantines(
     removed.push(name);
   }
   return removed;
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (systemErrorCode(error) === 'ENOENT') return undefined;
-  throw error;
 }

@@ -1,5 +1,5 @@
 import { readdir, readFile, unlink } from 'node:fs/promises';
-import { systemErrorCode } from '#base/go/system-error';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { updateReference } from '#domain/ref-update/update-reference';
 import { objectIdProblem } from '#git/objects/object-id';
 import type { Repository } from '#storage/repository';
@@ -10,12 +10,14 @@ import type { Repository } from '#storage/repository';
  */
 export async function mendKeepAroundReferences(repository: Repository, signal: AbortSignal): Promise<void> {
   const directory = `${repository.path}/refs/keep-around`;
-  for (const name of (await readdir(directory).catch(ifMissing)) ?? []) {
+  const entries = (await readdir(directory, { withFileTypes: true }).catch(ignoreMissing)) ?? [];
+  for (const entry of entries) {
     signal.throwIfAborted();
-    if (!isObjectId(repository, name)) continue;
-    const value = (await readFile(`${directory}/${name}`, 'latin1').catch(ifMissing))?.trim();
+    const { name } = entry;
+    if (!entry.isFile() || !isObjectId(repository, name)) continue;
+    const value = (await readFile(`${directory}/${name}`, 'latin1').catch(ignoreMissing))?.trim();
     if (value === undefined || (await exists(repository, value, signal))) continue;
-    await unlink(`${directory}/${name}`).catch(ifMissing);
+    await unlink(`${directory}/${name}`).catch(ignoreMissing);
     if (await exists(repository, name, signal)) {
       const change = { newOid: name };
       await updateReference(repository, `refs/keep-around/${name}`, change, { hooks: undefined, signal });
@@ -31,9 +33,4 @@ async function exists(repository: Repository, oid: string, signal: AbortSignal):
 
 function isObjectId({ objectFormat }: Repository, text: string): boolean {
   return objectIdProblem(Buffer.from(text), objectFormat) === undefined;
-}
-
-function ifMissing(error: unknown): undefined {
-  if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(systemErrorCode(error) ?? '')) return undefined;
-  throw error;
 }

@@ -111,7 +111,7 @@ async function countEntries(root: string, signal: AbortSignal): Promise<number> 
   const pending = [root];
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
     signal.throwIfAborted();
-    const entries = (await readdir(directory, { withFileTypes: true }).catch(ifMissing)) ?? [];
+    const entries = (await readdir(directory, { withFileTypes: true }).catch(ifUnreadable)) ?? [];
     for (const entry of entries) if (entry.isDirectory()) pending.push(`${directory}/${entry.name}`);
     count += entries.length;
     if (count >= ENOUGH_ENTRIES) return count;
@@ -119,7 +119,7 @@ async function countEntries(root: string, signal: AbortSignal): Promise<number> 
   return count;
 }
 
-function ifMissing(error: unknown): undefined {
+function ifUnreadable(error: unknown): undefined {
   if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(systemErrorCode(error) ?? '')) return undefined;
   throw error;
 }

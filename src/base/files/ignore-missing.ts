@@ -1,0 +1,14 @@
+import { systemErrorCode } from '../go/system-error.ts';
+
+/**
+ * Turns the failure of a call for a file that does not exist into `undefined`. For `catch`:
+ *
+ *     const entries = (await readdir(directory).catch(ignoreMissing)) ?? [];
+ *
+ * @throws any other error.
+ */
+export function ignoreMissing(error: unknown): undefined {
+  const code = systemErrorCode(error);
+  // ENOTDIR: a file is where the path has a directory.
+  if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
+}
