@@ -6,7 +6,7 @@ import type { Repository } from '#storage/repository';
 import type { RepositoryTarget } from '#storage/repository-target';
 import type { Storages } from '#storage/storages';
 import { type OutgoingRemote, prepareOutgoing } from '../outgoing/outgoing-remote.ts';
-import { withoutUserInfo } from '../outgoing/remote-url.ts';
+import { withoutCredentials } from '../outgoing/remote-url.ts';
 import { type OutgoingLimits, runOutgoing } from '../outgoing/run-outgoing.ts';
 import { removeOrigin } from './clone-into.ts';
 import type { CreateOptions } from './create-from-bundle.ts';
@@ -78,6 +78,6 @@ function notCloned(failure: GitExitError): GitalyError {
     const cause = new RemoteNotFoundError();
     return new GitalyError('NOT_FOUND', cause.message, { cause });
   }
-  const stderr = failure.stderr.replaceAll(/[a-z][a-z0-9+.-]*:\/\/[^\s'"]+/gi, withoutUserInfo);
+  const stderr = withoutCredentials(failure.stderr);
   return new GitalyError('INTERNAL', failure.message, { cause: failure, metadata: { stderr } });
 }

@@ -5,7 +5,7 @@ import { ZERO_OID } from '#git/objects/object-id';
 import { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { type OutgoingRemote, prepareOutgoing } from '../outgoing/outgoing-remote.ts';
-import { withoutUserInfo } from '../outgoing/remote-url.ts';
+import { withoutCredentials } from '../outgoing/remote-url.ts';
 import { runOutgoing } from '../outgoing/run-outgoing.ts';
 import { inRefTransaction } from '../ref-update/update-reference.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
@@ -86,7 +86,7 @@ async function fetchTo(quarantined: Repository, options: FetchRemoteOptions): Pr
   const run = { outgoing, signal, writesTo, hooks: undefined, config };
   const { failure } = await runOutgoing(staging.repository, command, run);
   if (failure !== undefined) {
-    const stderr = failure.stderr.replaceAll(/[a-z][a-z0-9+.-]*:\/\/[^\s'"]+/gi, withoutUserInfo);
+    const stderr = withoutCredentials(failure.stderr);
     if (IN_THE_WAY.test(stderr))
       throw new GitalyError('INTERNAL', 'preparing reference update: file directory conflict', {
         cause: failure,

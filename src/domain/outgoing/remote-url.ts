@@ -34,6 +34,11 @@ export function isHttp(url: string): boolean {
   return /^https?:\/\//i.test(url);
 }
 
+/** Returns git's error output for a log or a client: its URLs without users and passwords. */
+export function withoutCredentials(stderr: string): string {
+  return stderr.replaceAll(/[a-z][a-z0-9+.-]*:\/\/[^\s'"]+/gi, withoutUserInfo);
+}
+
 /** Returns a URL for a log: without user and password. */
 export function withoutUserInfo(url: string): string {
   return url.replace(AUTHORITY, '$1');

@@ -7,7 +7,7 @@ import { outputBytes } from '#git/command/output-bytes';
 import { isAncestor } from '#git/history/is-ancestor';
 import type { Repository } from '#storage/repository';
 import { type Outgoing, type OutgoingRemote, prepareOutgoing } from '../outgoing/outgoing-remote.ts';
-import { withoutUserInfo } from '../outgoing/remote-url.ts';
+import { withoutCredentials } from '../outgoing/remote-url.ts';
 import { runOutgoing } from '../outgoing/run-outgoing.ts';
 import { matchMirrored } from './mirror-names.ts';
 import { planMirror } from './mirror-plan.ts';
@@ -129,7 +129,7 @@ async function push(
 }
 
 function failed(prefix: string, failure: GitExitError): GitalyError {
-  const stderr = failure.stderr.replaceAll(/[a-z][a-z0-9+.-]*:\/\/[^\s'"]+/gi, withoutUserInfo);
+  const stderr = withoutCredentials(failure.stderr);
   return new GitalyError('INTERNAL', `${prefix}: ${failure.message}, stderr: ${quote(stderr)}`, {
     cause: failure,
   });
