@@ -1,6 +1,7 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { lineBatches } from '#base/streams/line-batches';
+import type { ConfigPair } from '#git/command/config';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputBytes } from '#git/command/output-bytes';
@@ -67,8 +68,8 @@ async function isKnownAncestor(
   return await isAncestor(repository, question, { signal });
 }
 
-function settings({ url, config }: Outgoing) {
-  return [...config, { key: 'remote.inmemory.url', value: url, secret: true }];
+function remoteUrl({ url }: Outgoing): ConfigPair {
+  return { key: 'remote.inmemory.url', value: url, secret: true };
 }
 
 async function remoteReferences(
@@ -80,7 +81,7 @@ async function remoteReferences(
     options: [flag('--refs'), flag('--symref')],
     args: ['inmemory', 'refs/heads/*', 'refs/tags/*'],
   });
-  const run = { signal, config: settings(outgoing), env: outgoing.env };
+  const run = { signal, config: [...outgoing.config, remoteUrl(outgoing)], env: outgoing.env };
   try {
     return await references(outputBytes(repository, command, run));
   } catch (error) {
@@ -122,7 +123,7 @@ async function push(
     options: keepsDivergent ? [] : [flag('--force')],
     args: ['inmemory', ...refspecs.map((refspec) => Buffer.from(refspec, 'latin1'))],
   });
-  const config = [{ key: 'remote.inmemory.url', value: outgoing.url, secret: true }];
+  const config = [remoteUrl(outgoing)];
   const run = { outgoing, signal, writesTo: undefined, hooks: undefined, config };
   const { failure } = await runOutgoing(repository, command, run);
   if (failure !== undefined) throw failed('push to mirror: git push', failure);
