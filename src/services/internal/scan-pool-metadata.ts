@@ -1,12 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { messageOf, wrap } from '#base/gitaly-error';
+import { messageOf } from '#base/gitaly-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { poolMember } from '#storage/pool-metadata/pool-member';
-import type { Storage } from '#storage/repository-target';
-import type { Storages } from '#storage/storages';
 import { walkRepositories } from '#storage/walk-repositories';
 import type { ScanPoolMetadataRequest, ScanPoolMetadataResponseSchema } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';
+import { storageNamed } from './storage-named.ts';
 
 /**
  * Yields the repositories that borrow objects from a pool, as their files say. Those whose pool
@@ -17,7 +16,7 @@ export async function* scanPoolMetadata(
   { signal, log }: HandlerContext,
   { storages, poolMetadata }: InternalDependencies,
 ): AsyncGenerator<MessageInitShape<typeof ScanPoolMetadataResponseSchema>> {
-  const storage = storageNamed(storages, storageName);
+  const storage = storageNamed(storages, storageName, 'get storage');
   for await (const found of walkRepositories(storage, { signal })) {
     const member = await poolMember(storage, found);
     if (member === undefined) continue;
@@ -27,13 +26,5 @@ export async function* scanPoolMetadata(
       await poolMetadata?.noteBroken(storageName, relativePath, poolPath).catch((error: unknown) => {
         log.add({ 'pool_metadata.error': messageOf(error) });
       });
-  }
-}
-
-function storageNamed(storages: Storages, name: string): Storage {
-  try {
-    return storages.storage(name);
-  } catch (error) {
-    throw wrap(error, 'get storage');
   }
 }
