@@ -1,3 +1,4 @@
+import { abortable } from '#base/abortable';
 import { abortError } from '#git/command/exit-error';
 
 interface Located {
@@ -24,8 +25,11 @@ export class MaintenanceRuns {
   readonly #running = new Map<string, Entry>();
 
   /** Starts a run. @returns `undefined` if there is one already. */
-  tryStart({ path }: Located): MaintenanceRun | undefined {
-    if (this.#running.has(path)) return undefined;
+  tryStart(repository: Located): MaintenanceRun | undefined {
+    return this.#running.has(repository.path) ? undefined : this.#start(repository);
+  }
+
+  #start({ path }: Located): MaintenanceRun {
     const abort = new AbortController();
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const entry = { abort, ended };
@@ -48,19 +52,14 @@ export class MaintenanceRuns {
   async takeOver(repository: Located, signal: AbortSignal): Promise<MaintenanceRun> {
     for (;;) {
       if (signal.aborted) throw abortError(signal);
-      const run = this.tryStart(repository);
-      if (run !== undefined) return run;
       const running = this.#running.get(repository.path);
-      running?.abort.abort();
-      await Promise.race([running?.ended, aborted(signal)]);
+      if (running === undefined) return this.#start(repository);
+      running.abort.abort();
+      await abortable(running.ended, signal, abortError);
     }
   }
 
   isRunning({ path }: Located): boolean {
     return this.#running.has(path);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
