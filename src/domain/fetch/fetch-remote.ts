@@ -1,5 +1,6 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { abortText } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { ZERO_OID } from '#git/objects/object-id';
 import { Quarantine } from '#storage/quarantine/quarantine';
@@ -99,7 +100,7 @@ async function fetchTo(quarantined: Repository, options: FetchRemoteOptions): Pr
 }
 
 function notFetched(stderr: string, failure: Error, signal: AbortSignal): GitalyError {
-  const how = signal.aborted ? 'signal: killed: context deadline exceeded' : failure.message;
+  const how = signal.aborted ? `signal: killed: ${abortText(signal)}` : failure.message;
   const what = stderr === '' || signal.aborted ? how : `${quote(stderr)}: ${how}`;
   return new GitalyError('INTERNAL', `fetch remote: ${what}`, { cause: failure });
 }

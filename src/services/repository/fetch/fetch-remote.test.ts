@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { startGitHttpServer } from '#testkit/git-http-server';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 
 const repository = { storageName: 'default', relativePath: 'here.git' };
 
@@ -108,6 +109,25 @@ test('a call that takes too long ends', async () => {
     code: 'INTERNAL',
     message: 'fetch remote: signal: killed: context deadline exceeded',
   });
+  assert.equal(stage.references(), '');
+});
+
+test('a call that its client gives up says so', async () => {
+  await using stage = await scene();
+  await using slow = await startGitHttpServer(stage.gitaly.storagePath());
+  slow.reset({}, { '/slow/info/refs?service=git-upload-pack': () => {} });
+  const client = new AbortController();
+  const { repository: service } = stage.gitaly.connection;
+  const request = { repository, remoteParams: { url: `${slow.url}/slow` } };
+  const call = service.fetchRemote(request, { signal: client.signal });
+  await until(() => slow.calls.length > 0);
+
+  client.abort();
+
+  await assert.rejects(call);
+  const logged = () => stage.gitaly.log.find((line) => line['grpc.method'] === 'FetchRemote');
+  await until(() => logged() !== undefined);
+  assert.equal(logged()?.error, 'fetch remote: signal: killed: context canceled');
   assert.equal(stage.references(), '');
 });
 
