@@ -3,6 +3,7 @@ import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import { type CleaningStep, cleanCaches, retireCache } from '#storage/cache/clean-caches';
 import { removeLeftovers } from '#storage/leftovers/remove-leftovers';
+import type { LeftoverKind } from '#storage/leftovers/repository-leftovers';
 import type { Storages } from '#storage/storages';
 import { cleanTempDirectories } from '#storage/temp-directories';
 
@@ -15,19 +16,26 @@ const SURVIVORS_MS = 5_000;
 /** After so many looks it waits for the next hour. */
 const MAX_LOOKS = 12;
 
+/** Notified of what the jobs do, for metrics. */
+export interface BackgroundJobsObserver {
+  /** A step of a walk through the caches. */
+  onStep(step: CleaningStep): void;
+  /** Something that a dead process left was removed. */
+  onLeftover(kind: LeftoverKind): void;
+}
+
 /**
  * Starts the periodic jobs of a server. They delete the caches of earlier processes, what dead
  * processes left in repositories (at once, and hourly), and expired files in caches (every ten
  * minutes) and temporary directories (at once, and hourly). Failures are logged and retried at the
  * next interval.
  *
- * @param onStep notified of each step of a walk through the caches, for metrics.
  * @returns a handle that ends the jobs and waits for a running one.
  */
 export function startBackgroundJobs(
   storages: Storages,
   logger: Logger,
-  onStep: (step: CleaningStep) => void,
+  { onStep, onLeftover }: BackgroundJobsObserver,
 ): AsyncDisposable {
   const ending = new AbortController();
   const { signal } = ending;
@@ -56,8 +64,11 @@ export function startBackgroundJobs(
     for (const storage of storages.all) {
       for (let look = 1; look <= MAX_LOOKS; look++) {
         const { removed, postponed } = await removeLeftovers(storage, signal);
-        if (removed.length > 0)
-          logger.info({ storage: storage.name, removed }, 'removed what dead processes left');
+        for (const { kind } of removed) onLeftover(kind);
+        if (removed.length > 0) {
+          const paths = removed.map(({ path }) => path);
+          logger.info({ storage: storage.name, removed: paths }, 'removed what dead processes left');
+        }
         if (postponed.length === 0) break;
         await delay(SURVIVORS_MS, undefined, { signal, ref: false });
       }

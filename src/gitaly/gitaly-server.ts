@@ -167,7 +167,12 @@ export class GitalyServer implements AsyncDisposable {
       backchannels,
     });
     building.use(resources);
-    building.use(startBackgroundJobs(storages, logger, metrics.caches.walked));
+    building.use(
+      startBackgroundJobs(storages, logger, {
+        onStep: metrics.caches.walked,
+        onLeftover: (kind) => metrics.housekeeping.prunedFiles(kind).inc(),
+      }),
+    );
 
     const problems = connectionProblems(metrics, logger);
     const unexpected = exceptions(metrics, logger);

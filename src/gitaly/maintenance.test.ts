@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, utimesSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { ownerSuffix } from '#storage/locks/process-identity';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -12,6 +14,10 @@ const AUTOMATIC = { config: { housekeeping: { automatic: true } } };
 const pathOf = (gitaly: TestGitaly): string => join(gitaly.storagePath(), repository.relativePath);
 const ended = (gitaly: TestGitaly): number =>
   gitaly.log.filter(({ msg }) => msg === 'ended scheduled housekeeping').length;
+async function metricsOf(gitaly: TestGitaly): Promise<string> {
+  const address = gitaly.log.find(({ msg }) => msg === 'starting prometheus listener')?.address;
+  return await (await fetch(`http://${String(address)}/metrics`)).text();
+}
 const looseReferences = (directory: string): number =>
   readdirSync(join(directory, 'refs'), { recursive: true, withFileTypes: true }).filter((entry) =>
     entry.isFile(),
@@ -147,9 +153,8 @@ test('maintenance is counted', async () => {
   });
   initRepository(pathOf(gitaly), { commits: 3 });
   await gitaly.connection.repository.optimizeRepository({ repository });
-  const address = gitaly.log.find(({ msg }) => msg === 'starting prometheus listener')?.address;
 
-  const text = await (await fetch(`http://${String(address)}/metrics`)).text();
+  const text = await metricsOf(gitaly);
 
   for (const line of [
     'gitaly_housekeeping_tasks_total{housekeeping_task="packed_objects_geometric",status="success"} 1',
@@ -159,4 +164,32 @@ test('maintenance is counted', async () => {
     'gitaly_housekeeping_tasks_latency_count{housekeeping_task="total",stage="apply"} 1',
   ])
     assert.ok(text.includes(line), line);
+});
+
+test('what a dead server left in a repository is removed at the start, and counted', async () => {
+  const dead = ownerSuffix().replace(/\.\d+\.\d+$/, `.${spawnSync('true').pid}.1`);
+  const prepare = (directory: string) => {
+    const path = join(directory, 'default', repository.relativePath);
+    const pending = join(directory, 'default/+gitaly/state', repository.relativePath, 'pending');
+    initRepository(path, { commits: 1 });
+    for (const name of ['HEAD.lock', 'config.lock', 'refs/heads/x.lock']) writeFileSync(join(path, name), '');
+    mkdirSync(pending, { recursive: true });
+    writeFileSync(join(pending, `1${dead}`), '');
+    spawnSync('sleep', ['0.2']); // younger files may be those of a change that begins now
+    return { prometheus_listen_addr: '127.0.0.1:0' };
+  };
+  await using gitaly = await startGitaly({ config: prepare });
+
+  await until(() => gitaly.log.some(({ msg }) => msg === 'removed what dead processes left'));
+
+  assert.deepEqual(
+    readdirSync(pathOf(gitaly), { recursive: true }).filter((name) => String(name).endsWith('.lock')),
+    [],
+  );
+  const text = await metricsOf(gitaly);
+  for (const [kind, count] of Object.entries({ locks: 2, reflocks: 1 }))
+    assert.match(
+      text,
+      new RegExp(`gitaly_housekeeping_pruned_files_total\\{filetype="${kind}"\\} ${count}\n`),
+    );
 });

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { systemErrorCode } from '#base/go/system-error';
+import { ignoreMissing } from '#base/files/ignore-missing';
 import { ownerOf, ownerSuffix } from '../locks/process-identity.ts';
 import type { Storage } from '../repository-target.ts';
 import { stateRoot } from '../storage-layout.ts';
@@ -58,10 +58,7 @@ async function changesIn(storage: Storage, relativePath: string): Promise<DeadCh
 }
 
 async function entriesOf(directory: string) {
-  return await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return [];
-    throw error;
-  });
+  return (await readdir(directory, { withFileTypes: true }).catch(ignoreMissing)) ?? [];
 }
 
 function join(directory: string, name: string): string {

@@ -17,16 +17,22 @@ import { listLeftovers, removeLeftovers } from './remove-leftovers.ts';
 const DEAD = ownerSuffix().replace(/\.\d+\.\d+$/, `.${spawnSync('true').pid}.1`);
 const UNKNOWN = ownerSuffix().replace(/^\.[0-9a-f]+/, '.00000000');
 
-const LEFT = [
-  'HEAD.lock',
-  'gitlab-worktree/am-0123/file',
-  'objects/12/tmp_obj_abcdef',
-  'objects/info/commit-graph.lock',
-  'objects/pack/tmp_pack_abcdef',
-  'objects/tmp_obj_0123456789abcdef',
-  'objects/tmp_objdir-incoming-abcdef/pack/tmp_pack_1',
-  'refs/heads/main.lock',
-];
+/** Leftovers of interrupted changes, with their kinds. */
+const KINDS = {
+  'HEAD.lock': 'locks',
+  'gitlab-worktree/am-0123/file': 'worktrees',
+  'objects/12/tmp_obj_abcdef': 'objects',
+  'objects/info/commit-graph.lock': 'locks',
+  'objects/pack/multi-pack-index.lock': 'locks',
+  'objects/pack/tmp_pack_abcdef': 'objects',
+  'objects/tmp_obj_0123456789abcdef': 'objects',
+  'objects/tmp_objdir-incoming-abcdef/pack/tmp_pack_1': 'objectdirs',
+  'packed-refs.lock': 'packedrefslock',
+  'packed-refs.new': 'packedrefsnew',
+  'refs/heads/main.lock': 'reflocks',
+  'reftable/tables.list.lock': 'reftablelocks',
+} as const;
+const LEFT = Object.keys(KINDS);
 
 function pendingOf({ storage, relativePath }: Repository): string {
   return `${storage.path}/+gitaly/state/${relativePath}/pending`;
@@ -59,8 +65,9 @@ test('what a dead process left in a repository that it changed is listed, and re
   const listed = await Array.fromAsync(listLeftovers(storage));
   const { removed, postponed } = await removeLeftovers(storage);
 
-  assert.deepEqual(removed.toSorted(), listed.toSorted());
-  assert.equal(removed.length, LEFT.length + 1);
+  assert.deepEqual(removed.map(({ path }) => path).toSorted(), listed.toSorted());
+  const kinds = [...Object.values(KINDS), 'locks']; // and the lock beside the repository
+  assert.deepEqual(removed.map(({ kind }) => kind).toSorted(), kinds.toSorted());
   assert.deepEqual(postponed, []);
   assert.deepEqual(leftIn(repository), []);
   assert.equal(existsSync(`${repository.path}.lock`), false);
@@ -77,7 +84,7 @@ test('a repository that a process of another machine may change is left alone', 
 
   const { removed } = await removeLeftovers(repository.storage);
 
-  assert.deepEqual(removed, [`${repository.path}.lock`]);
+  assert.deepEqual(removed, [{ kind: 'locks', path: `${repository.path}.lock` }]);
   assert.deepEqual(leftIn(repository), LEFT);
 });
 
@@ -110,7 +117,7 @@ test('a repository in which a process of the dead still works is looked at later
 
   shell.stdin.end('\n');
   await once(shell, 'exit');
-  assert.deepEqual(removed, [`${repository.path}.lock`]);
+  assert.deepEqual(removed, [{ kind: 'locks', path: `${repository.path}.lock` }]);
   assert.deepEqual(postponed, ['group/a.git']);
   assert.deepEqual(leftIn(repository), LEFT);
 });

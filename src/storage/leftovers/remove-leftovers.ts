@@ -3,15 +3,14 @@ import { hasStaleLock, removeStaleLock } from '../locks/repository-lock.ts';
 import type { Storage } from '../repository-target.ts';
 import { removeTree } from '../temp-directories.ts';
 import { type DeadChanges, deadChanges } from './dead-changes.ts';
-import { OWN_START_MS, repositoryLeftovers } from './repository-leftovers.ts';
+import { type Leftover, OWN_START_MS, repositoryLeftovers } from './repository-leftovers.ts';
 import { isWorkedIn } from './working-processes.ts';
 
 /** File systems take the time of the last tick of the clock. */
 const CLOCK_MARGIN_MS = 50;
 
 export interface RemovedLeftovers {
-  /** Absolute paths. */
-  readonly removed: readonly string[];
+  readonly removed: readonly Leftover[];
   /** Relative paths of repositories where somebody still is at work, to be looked at later. */
   readonly postponed: readonly string[];
 }
@@ -23,18 +22,18 @@ export interface RemovedLeftovers {
  * be at work of which we cannot know (of another machine or container): there only age decides.
  */
 export async function removeLeftovers(storage: Storage, signal?: AbortSignal): Promise<RemovedLeftovers> {
-  const removed: string[] = [];
+  const removed: Leftover[] = [];
   const postponed: string[] = [];
   for await (const changes of deadChanges(storage, signal)) {
     const path = pathOf(changes);
-    if (await removeStaleLock(storage, path)) removed.push(`${path}.lock`);
+    if (await removeStaleLock(storage, path)) removed.push({ kind: 'locks', path: `${path}.lock` });
     const bornBeforeMs = await deadBefore(changes);
     if (bornBeforeMs === undefined) {
       postponed.push(changes.relativePath);
       continue;
     }
     for await (const leftover of repositoryLeftovers(path, bornBeforeMs)) {
-      await removeTree(leftover);
+      await removeTree(leftover.path);
       removed.push(leftover);
     }
     for (const mark of changes.marks) endChange(changes, mark);
@@ -60,12 +59,13 @@ async function deadBefore(changes: DeadChanges): Promise<number | undefined> {
   }
 }
 
-/** Lists what {@link removeLeftovers} would remove at the start of a server. */
+/** Lists the paths that {@link removeLeftovers} would remove at the start of a server. */
 export async function* listLeftovers(storage: Storage): AsyncGenerator<string> {
   for await (const changes of deadChanges(storage)) {
     const path = pathOf(changes);
     if (await hasStaleLock(path)) yield `${path}.lock`;
-    if (changes.others !== 'unknown') yield* repositoryLeftovers(path, Date.now());
+    if (changes.others === 'unknown') continue;
+    for await (const leftover of repositoryLeftovers(path, Date.now())) yield leftover.path;
   }
 }
 

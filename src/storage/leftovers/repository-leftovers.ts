@@ -5,40 +5,68 @@ import { QUARANTINE } from '../quarantine/stale-quarantines.ts';
 /** Start of this process, in milliseconds since 1970. */
 export const OWN_START_MS = Date.now() - process.uptime() * 1000;
 
+/** Kinds of leftovers; labels of a metric, as Gitaly's where it has one. */
+export type LeftoverKind =
+  | 'locks'
+  | 'objectdirs'
+  | 'objects'
+  | 'packedrefslock'
+  | 'packedrefsnew'
+  | 'reflocks'
+  | 'reftablelocks'
+  | 'worktrees';
+
+/** A file or a directory that an interrupted change left. */
+export interface Leftover {
+  readonly kind: LeftoverKind;
+  /** Absolute. */
+  readonly path: string;
+}
+
 /** Files and directories that git and we make under another name first, by their directory. */
-const PLACES: readonly { readonly directory: string; readonly name: RegExp }[] = [
-  { directory: '', name: /\.lock$|^packed-refs\.new$/ },
-  { directory: 'gitlab-worktree', name: /^am-/ },
-  { directory: 'info', name: /\.lock$/ },
-  { directory: 'objects', name: QUARANTINE },
-  { directory: 'objects', name: /^(?:tmp_obj_|merge-)/ },
-  { directory: 'objects/info', name: /\.lock$/ },
-  { directory: 'objects/info/commit-graphs', name: /\.lock$|^tmp_/ },
-  { directory: 'objects/pack', name: /^(?:tmp_|\.tmp-)|\.lock$/ },
-  { directory: 'reftable', name: /\.lock$|^\.tmp/ },
-  { directory: 'worktrees', name: /^am-/ },
+const PLACES: readonly {
+  readonly kind: LeftoverKind;
+  readonly directory: string;
+  readonly name: RegExp;
+}[] = [
+  { kind: 'packedrefslock', directory: '', name: /^packed-refs\.lock$/ },
+  { kind: 'packedrefsnew', directory: '', name: /^packed-refs\.new$/ },
+  { kind: 'locks', directory: '', name: /(?<!^packed-refs)\.lock$/ },
+  { kind: 'worktrees', directory: 'gitlab-worktree', name: /^am-/ },
+  { kind: 'locks', directory: 'info', name: /\.lock$/ },
+  { kind: 'objectdirs', directory: 'objects', name: QUARANTINE },
+  { kind: 'objects', directory: 'objects', name: /^(?:tmp_obj_|merge-)/ },
+  { kind: 'locks', directory: 'objects/info', name: /\.lock$/ },
+  { kind: 'locks', directory: 'objects/info/commit-graphs', name: /\.lock$|^tmp_/ },
+  { kind: 'objects', directory: 'objects/pack', name: /^(?:tmp_|\.tmp-)(?!.*\.lock$)/ },
+  { kind: 'locks', directory: 'objects/pack', name: /\.lock$/ },
+  { kind: 'reftablelocks', directory: 'reftable', name: /\.lock$|^\.tmp/ },
+  { kind: 'worktrees', directory: 'worktrees', name: /^am-/ },
 ];
 const FAN_OUT = /^[0-9a-f]{2}$/;
 
 /**
- * Lists what interrupted changes may have left in a repository, absolute: locks, temporary files
- * and quarantines that were made before `bornBeforeMs`. Whether somebody else uses them the caller
+ * Lists what interrupted changes may have left in a repository: locks, temporary files and
+ * quarantines that were made before `bornBeforeMs`. Whether somebody else uses them the caller
  * has to know.
  */
 export async function* repositoryLeftovers(
   repositoryPath: string,
   bornBeforeMs: number,
-): AsyncGenerator<string> {
-  for (const { directory, name } of PLACES)
-    yield* oldIn(`${repositoryPath}/${directory}`, name, bornBeforeMs);
+): AsyncGenerator<Leftover> {
+  for (const { kind, directory, name } of PLACES)
+    for await (const path of oldIn(`${repositoryPath}/${directory}`, name, bornBeforeMs))
+      yield { kind, path };
   for (const entry of await namesIn(`${repositoryPath}/objects`))
-    if (FAN_OUT.test(entry)) yield* oldIn(`${repositoryPath}/objects/${entry}`, /^tmp_obj_/, bornBeforeMs);
+    if (FAN_OUT.test(entry))
+      for await (const path of oldIn(`${repositoryPath}/objects/${entry}`, /^tmp_obj_/, bornBeforeMs))
+        yield { kind: 'objects', path };
   const references = await readdir(`${repositoryPath}/refs`, { recursive: true, encoding: 'utf8' }).catch(
     ignoreMissing,
   );
   for (const reference of references ?? []) {
     const path = `${repositoryPath}/refs/${reference}`;
-    if (reference.endsWith('.lock') && (await isOld(path, bornBeforeMs))) yield path;
+    if (reference.endsWith('.lock') && (await isOld(path, bornBeforeMs))) yield { kind: 'reflocks', path };
   }
 }
 
