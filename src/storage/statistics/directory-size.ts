@@ -2,6 +2,7 @@ import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
 import { LoopSlice } from '#base/loop-turns';
+import type { DirectorySum, DirectorySums } from './directory-sums.ts';
 
 /** Number of concurrent stats: enough to keep the thread pool busy. */
 const CONCURRENCY = 16;
@@ -23,28 +24,48 @@ export interface FoundFile {
  * links count with their own size. Entries that disappear meanwhile are ignored. A path to a file
  * has no entries.
  *
- * `skip` names entries directly in the directory that are ignored if they are plain files.
+ * `skip` names entries directly in the directory that are ignored if they are plain files. With
+ * `sums`, directories that have not changed since are not read again.
  */
 export async function directorySizeBytes(
   root: string,
-  options: { skip?: readonly string[] } = {},
+  { skip, sums }: { skip?: readonly string[]; sums?: DirectorySums } = {},
 ): Promise<bigint> {
   let total = 0n;
-  let bytes = 0;
   const slice = new LoopSlice();
   const pending = [root];
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
-    for (const entry of await listed(directory)) {
-      const path = `${directory}/${entry.name}`;
-      if (entry.isDirectory()) pending.push(path);
-      else if (directory !== root || options.skip?.includes(entry.name) !== true) bytes += sizeAt(path);
-      if (slice.isOver) await slice.pause();
-    }
+    const known = sums?.look(directory);
+    const sum =
+      typeof known === 'object'
+        ? known
+        : await sumOf(directory, slice, known, directory === root ? skip : undefined);
+    pending.push(...sum.directories);
     // Numbers are exact up to 8 PiB, which no directory has, and are faster.
-    total += BigInt(bytes);
-    bytes = 0;
+    total += BigInt(sum.bytes);
+    if (slice.isOver) await slice.pause();
   }
   return total;
+}
+
+async function sumOf(
+  directory: string,
+  slice: LoopSlice,
+  remember: ((sum: DirectorySum, entries: readonly Dirent[]) => void) | undefined,
+  skip: readonly string[] | undefined,
+): Promise<DirectorySum> {
+  let bytes = 0;
+  const directories: string[] = [];
+  const entries = await listed(directory);
+  for (const entry of entries) {
+    const path = `${directory}/${entry.name}`;
+    if (entry.isDirectory()) directories.push(path);
+    else if (skip?.includes(entry.name) !== true) bytes += sizeAt(path);
+    if (slice.isOver) await slice.pause();
+  }
+  const sum = { bytes, directories };
+  remember?.(sum, entries);
+  return sum;
 }
 
 /** Returns the entries of a directory; those of a large one without blocking the event loop. */

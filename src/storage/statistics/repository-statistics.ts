@@ -9,6 +9,7 @@ import type { Repository } from '../repository.ts';
 import type { Storages } from '../storages.ts';
 import { type CommitGraph, readCommitGraph } from './commit-graph.ts';
 import { directorySizeBytes } from './directory-size.ts';
+import type { DirectorySums } from './directory-sums.ts';
 import { countLooseObjects, type LooseObjects } from './loose-objects.ts';
 import { countPackfiles, type Packfiles } from './packfiles.ts';
 import { countReferences, type References } from './references.ts';
@@ -45,13 +46,13 @@ export async function repositoryStatistics(
   repository: Repository,
   storages: Storages,
 ): Promise<RepositoryStatistics> {
-  const own = await ownStatistics(repository);
+  const own = await ownStatistics(repository, storages.directorySums);
   const [poolObjects] = own.alternates?.objectDirectories ?? [];
   if (poolObjects === undefined) return own;
 
   const pool = openPool(repository, poolObjects, storages);
   const [sizeBytes, loose, packs] = await Promise.all([
-    directorySizeBytes(pool.path, REPOSITORY_SIZE_OPTIONS),
+    directorySizeBytes(pool.path, { ...REPOSITORY_SIZE_OPTIONS, sums: storages.directorySums }),
     countLooseObjects(pool.path),
     countPackfiles(pool.path).catch(prefix('deriving pool packfiles info')),
   ]);
@@ -63,11 +64,14 @@ export async function repositoryStatistics(
   };
 }
 
-async function ownStatistics({ path: directory }: Repository): Promise<RepositoryStatistics> {
+async function ownStatistics(
+  { path: directory }: Repository,
+  sums: DirectorySums,
+): Promise<RepositoryStatistics> {
   const referenceBackend = await readReferenceBackend(directory);
   const [sizeBytes, looseObjects, packfiles, references, commitGraph, alternates, lastFullRepackMs] =
     await Promise.all([
-      directorySizeBytes(directory, REPOSITORY_SIZE_OPTIONS),
+      directorySizeBytes(directory, { ...REPOSITORY_SIZE_OPTIONS, sums }),
       countLooseObjects(directory),
       countPackfiles(directory).catch(prefix('deriving repository info: counting packfiles')),
       referenceBackend === 'files' ? countReferences(directory) : { looseCount: 0, packedSize: 0 },

@@ -17,5 +17,5 @@ export async function getObjectDirectorySize(
   deps: RepositoryDependencies,
 ): Promise<MessageInitShape<typeof GetObjectDirectorySizeResponseSchema>> {
   const directory = deps.storages.objectDirectory(request.repository);
-  return { size: (await directorySizeBytes(directory)) / KIBIBYTE };
+  return { size: (await directorySizeBytes(directory, { sums: deps.storages.directorySums })) / KIBIBYTE };
 }

@@ -15,5 +15,6 @@ export async function repositorySize(
   deps: RepositoryDependencies,
 ): Promise<MessageInitShape<typeof RepositorySizeResponseSchema>> {
   const repository = deps.storages.open(request.repository);
-  return { size: (await directorySizeBytes(repository.path, REPOSITORY_SIZE_OPTIONS)) / KIBIBYTE };
+  const options = { ...REPOSITORY_SIZE_OPTIONS, sums: deps.storages.directorySums };
+  return { size: (await directorySizeBytes(repository.path, options)) / KIBIBYTE };
 }

@@ -1,0 +1,60 @@
+import { type Dirent, lstatSync } from 'node:fs';
+import { BoundedMap } from '#base/bounded-map';
+import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
+
+/** Some megabytes of names and stamps. */
+const MAX_DIRECTORIES = 8192;
+
+/**
+ * Directories whose files git only creates, replaces and removes: it writes a file under a
+ * temporary name, and each of these steps changes the directory's time.
+ */
+const WITHOUT_CHANGES_IN_PLACE = /\/(?:objects|refs)(?:\/[^/]+)*$/;
+/** A file that is being written. Git's own start or end like this. */
+const TEMPORARY = /tmp|\.lock$/;
+
+/** The files directly in a directory, and its directories. */
+export interface DirectorySum {
+  readonly bytes: number;
+  /** Absolute paths. */
+  readonly directories: readonly string[];
+}
+
+interface Remembered extends DirectorySum {
+  readonly stamp: FileStamp;
+}
+
+/** Remembers the sizes of directories of objects and references while they do not change. */
+export class DirectorySums {
+  readonly #sums = new BoundedMap<string, Remembered>({ maxEntries: MAX_DIRECTORIES });
+  readonly #now: () => number;
+
+  /** @param now milliseconds since 1970, for tests. */
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  /** Number of directories whose size is known. */
+  get size(): number {
+    return this.#sums.size;
+  }
+
+  /**
+   * Returns what is known of a directory. Otherwise call `remember` with what was found; it keeps
+   * what may be kept.
+   */
+  look(directory: string): DirectorySum | ((sum: DirectorySum, entries: readonly Dirent[]) => void) {
+    if (!WITHOUT_CHANGES_IN_PLACE.test(directory)) return () => {};
+    const stats = lstatSync(directory, { throwIfNoEntry: false });
+    if (stats === undefined) return () => {};
+    const stamp = stampOf(stats);
+    const known = this.#sums.get(directory);
+    if (known?.stamp === stamp) return known;
+    return (sum, entries) => {
+      // Taken before the directory was read, so that a change since then gives another stamp.
+      if (!isSettled(stats, this.#now()) || entries.some(({ name }) => TEMPORARY.test(name)))
+        this.#sums.delete(directory);
+      else this.#sums.set(directory, { ...sum, stamp });
+    };
+  }
+}
