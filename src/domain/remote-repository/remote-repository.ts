@@ -55,6 +55,16 @@ export class RemoteRepository {
     return (await connection.repository.repositoryExists(this.#request, this.#options)).exists;
   }
 
+  /** Returns the object pool from which the repository borrows; `undefined` for none. */
+  async objectPool(): Promise<{ relativePath: string; repository: RemoteRepository } | undefined> {
+    const { connection } = this.#parts;
+    const { objectPool } = await connection.objectPool.getObjectPool(this.#request, this.#options);
+    if (objectPool?.repository === undefined) return undefined;
+    const { storageName, relativePath } = objectPool.repository;
+    const target = { storageName, relativePath };
+    return { relativePath, repository: new RemoteRepository({ ...this.#parts, target }) };
+  }
+
   /** Returns the full name of the reference that HEAD names; `undefined` for none. */
   async headTarget(): Promise<Buffer | undefined> {
     const { connection } = this.#parts;

@@ -19,10 +19,20 @@ export async function createFromSource(
   storages: Storages,
   target: RepositoryTarget,
   source: RemoteRepository,
-  { vote, signal, onMovedAway }: ReplicateOptions,
+  options: ReplicateOptions,
 ): Promise<Repository> {
   const movedTo = await moveAway(storages, target);
-  if (movedTo !== undefined) onMovedAway(movedTo);
+  if (movedTo !== undefined) options.onMovedAway(movedTo);
+  return await createFromSnapshot(storages, target, source, options);
+}
+
+/** Creates a repository from a snapshot of the source. Nothing may be at its path. */
+export async function createFromSnapshot(
+  storages: Storages,
+  target: RepositoryTarget,
+  source: RemoteRepository,
+  { vote, signal }: Pick<ReplicateOptions, 'vote' | 'signal'>,
+): Promise<Repository> {
   const seed = async (draft: Repository): Promise<void> => {
     await extractSnapshot(snapshotOf(source), draft, { signal }).catch((error: unknown) => {
       throw error instanceof InvalidSourceError ? error.status : wrap(error, 'extracting snapshot');

@@ -1,5 +1,6 @@
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
+import type { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 
 export interface ReplicateOptions {
@@ -7,6 +8,9 @@ export interface ReplicateOptions {
   /** Returns the hooks for the vote on references of the target. */
   readonly hooksOf: (repository: Repository) => TransactionHooks | undefined;
   readonly signal: AbortSignal;
+  /** Also makes the target a member of the same object pool as the source, or of none. */
+  readonly withPool: boolean;
+  readonly maintenance: MaintenanceRuns;
   /** Called when something that is no repository was moved away from the target's path. */
   readonly onMovedAway: (path: string) => void;
 }

@@ -8,6 +8,7 @@ import type { ReplicateOptions } from './replicate-options.ts';
 import { requireSource } from './require-source.ts';
 import { synchronizeConfig } from './synchronize-config.ts';
 import { synchronizeHooks } from './synchronize-hooks.ts';
+import { synchronizePool } from './synchronize-pool.ts';
 import { synchronizeReferences } from './synchronize-references.ts';
 
 /**
@@ -31,7 +32,7 @@ export async function replicateRepository(
     (await createFromSource(storages, target, source, options).catch((error: unknown) => {
       throw wrap(error, 'could not create repository from snapshot');
     }));
-  await synchronize(repository, source, options).catch((error: unknown) => {
+  await synchronize(storages, repository, source, options).catch((error: unknown) => {
     throw wrap(error, 'replicating repository');
   });
 }
@@ -49,13 +50,20 @@ function openIfValid(storages: Storages, target: RepositoryTarget): Repository |
 }
 
 async function synchronize(
+  storages: Storages,
   repository: Repository,
   source: RemoteRepository,
-  { hooksOf, vote, signal }: ReplicateOptions,
+  options: ReplicateOptions,
 ): Promise<void> {
+  const { hooksOf, vote, signal } = options;
   await synchronizeConfig(repository, source, { vote }).catch((error: unknown) => {
     throw wrap(error, 'synchronizing gitconfig');
   });
+  // First, so that less has to be fetched.
+  if (options.withPool)
+    await synchronizePool(storages, repository, source, options).catch((error: unknown) => {
+      throw wrap(error, 'synchronizing object pools');
+    });
   const hooks = hooksOf(repository);
   await synchronizeReferences(repository, source, { hooks, vote, signal }).catch((error: unknown) => {
     throw wrap(error, 'synchronizing references');

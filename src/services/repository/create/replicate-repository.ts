@@ -27,6 +27,8 @@ export async function replicateRepository(
     vote: deps.voteOf(context),
     hooksOf: (repository) => deps.transactionHooks(context, repository),
     signal: context.signal,
+    withPool: request.replicateObjectDeduplicationNetworkMembership,
+    maintenance: deps.housekeeping.runs,
     onMovedAway: (path) => context.log.add({ replicate_moved_away: path }),
   });
   return {};

@@ -22,8 +22,12 @@ async function startTwo() {
     there: join(there.storagePath('far'), source.relativePath),
     copy: join(here.storagePath(), target.relativePath),
     metadata,
-    replicate: () =>
-      here.connection.repository.replicateRepository({ repository: target, source }, { metadata }),
+    far: there,
+    replicate: (options = {}) =>
+      here.connection.repository.replicateRepository(
+        { repository: target, source, ...options },
+        { metadata },
+      ),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
@@ -66,6 +70,62 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
     gitOutput(copy, ['fsck', '--strict']);
   });
 }
+
+/** Makes the source a member of a pool. @returns the pool's relative path. */
+async function linkToPool(two: Awaited<ReturnType<typeof startTwo>>): Promise<string> {
+  const relativePath = `@pools/aa/bb/aabb${'0'.repeat(60)}.git`;
+  const objectPool = { repository: { ...source, relativePath } };
+  const { objectPool: pools } = two.far.connection;
+  await pools.createObjectPool({ objectPool, origin: source });
+  await pools.linkRepositoryToObjectPool({ repository: source, objectPool });
+  return relativePath;
+}
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  test(`a copy joins and leaves the pool of its source if requested (${objectFormat})`, async () => {
+    await using two = await startTwo();
+    initRepository(two.there, { commits: 3, objectFormat });
+    const alternates = join(two.copy, 'objects/info/alternates');
+    const withPool = { replicateObjectDeduplicationNetworkMembership: true };
+    const poolPath = await linkToPool(two);
+
+    await two.replicate();
+    assert.equal(existsSync(alternates), false);
+    assert.equal(existsSync(join(two.here.storagePath(), '@pools')), false);
+
+    for (const _ of [1, 2]) await two.replicate(withPool);
+    const copiedPool = join(two.here.storagePath(), poolPath);
+    assert.equal(join(two.copy, 'objects', readFileSync(alternates, 'utf8')), join(copiedPool, 'objects'));
+    assert.equal(gitOutput(copiedPool, ['rev-parse', 'main']), gitOutput(two.there, ['rev-parse', 'main']));
+    assert.equal(refsOf(two.copy), refsOf(two.there));
+    gitOutput(two.copy, ['repack', '-adlq']); // drops what the pool has
+    gitOutput(two.copy, ['fsck', '--strict']);
+
+    await two.far.connection.objectPool.disconnectGitAlternates({ repository: source });
+    await two.replicate(withPool);
+    assert.equal(existsSync(alternates), false);
+    gitOutput(two.copy, ['fsck', '--strict']);
+    assert.deepEqual(tempNames(two.here), []);
+  });
+}
+
+test('a copy in another pool than its source is refused', async () => {
+  await using two = await startTwo();
+  initRepository(two.there, { commits: 1 });
+  await linkToPool(two);
+  await two.replicate();
+  const other = { storageName: 'default', relativePath: `@pools/cc/dd/ccdd${'0'.repeat(60)}.git` };
+  const pools = two.here.connection.objectPool;
+  await pools.createObjectPool({ objectPool: { repository: other }, origin: target });
+  await pools.linkRepositoryToObjectPool({ repository: target, objectPool: { repository: other } });
+
+  await assert.rejects(two.replicate({ replicateObjectDeduplicationNetworkMembership: true }), {
+    code: 'FAILED_PRECONDITION',
+    message:
+      'replicating repository: synchronizing object pools: target repository links to different object pool',
+  });
+  gitOutput(two.copy, ['fsck', '--strict']);
+});
 
 test('custom hooks are copied, and removed with those of the source', async () => {
   await using two = await startTwo();
