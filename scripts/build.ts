@@ -19,6 +19,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { parseSync } from 'oxc-parser';
 
 const { values: given } = parseArgs({
   options: { to: { type: 'string' }, 'no-source-maps': { type: 'boolean', default: false } },
@@ -44,6 +45,7 @@ try {
   if (tsc.status !== 0) process.exitCode = 1;
   else {
     copyAssets();
+    removeComments();
     markExecutables();
     writeFileSync(join(next, '.built'), '');
     replace();
@@ -57,6 +59,26 @@ function copyAssets(): void {
     if (LEFT_OUT.some((pattern) => pattern.test(file))) continue;
     mkdirSync(dirname(join(next, file)), { recursive: true });
     cpSync(join(root, 'src', file), join(next, file));
+  }
+}
+
+/**
+ * Removes the comments of JavaScript files, which every process would keep in memory with the code.
+ * They are in the declarations. Lines stay where source maps and stacks expect them.
+ */
+function removeComments(): void {
+  for (const file of globSync('**/*.js', { cwd: next })) {
+    const path = join(next, file);
+    const source = readFileSync(path, 'utf8');
+    let code = '';
+    let at = 0;
+    for (const { start, end, value } of parseSync(path, source).comments) {
+      const isOfUse = value.startsWith('#') || (start === 0 && source.startsWith('#!'));
+      if (isOfUse) continue; // the link to the source map; the program's interpreter
+      code += source.slice(at, start) + (value.replace(/[^\n]+/g, '') || ' ');
+      at = end;
+    }
+    writeFileSync(path, code + source.slice(at));
   }
 }
 
