@@ -1,12 +1,14 @@
 import { Argument, type Command } from 'commander';
 import type { Shell } from '#tools/completion/completion';
 import type { ImportOptions } from './import.ts';
+import type { TestEnvArguments } from './test-env.ts';
 
 /** Adds the tool commands of `gitaly-ts`. Each loads its code on use. */
 export function addToolCommands(program: Command): void {
   addInit(program);
   addDoctor(program);
   addImport(program);
+  addTestEnv(program);
   addCompletion(program);
 }
 
@@ -79,6 +81,40 @@ An import that was interrupted goes on when it is started again: what is complet
     .action(async (sources: string[], options: ImportOptions) => {
       const { runImportCommand } = await import('./import.ts');
       process.exitCode = await runImportCommand(sources, options);
+    });
+}
+
+function addTestEnv(program: Command): void {
+  program
+    .command('test-env')
+    .description('Run a test server for a test suite in any language, until the suite ends.')
+    .argument(
+      '<dir>',
+      'directory of everything; created if it does not exist, and can be removed at any time',
+    )
+    .option(
+      '--storage <name>',
+      'name of a storage; may be repeated (default: "default")',
+      (name: string, others: readonly string[] = []): readonly string[] => [...others, name],
+    )
+    .option('--token <token>', 'token of the clients (default: a new one)')
+    .option('--json', 'print one line of JSON when ready: addresses, token and storages')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  gitaly-ts test-env tmp/tests/gitaly --json
+  GITALY_SERVER_VERSION=../gitaly gitaly-ts test-env tmp/tests/gitaly
+
+Environment:
+  GITALY_SERVER_VERSION  the server to run: a folder with a build (Gitaly's or ours), a release without v,
+                         a branch or a commit (default: this one)
+  GITALY_REPO_URL        the repository to build releases, branches and commits from (default: releases
+                         of gitaly-ts come from npm)`,
+    )
+    .action(async (directory: string, options: TestEnvArguments) => {
+      const { runTestEnvCommand } = await import('./test-env.ts');
+      process.exitCode = await runTestEnvCommand(directory, options);
     });
 }
 

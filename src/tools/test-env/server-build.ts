@@ -1,0 +1,107 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { messageOf } from '#base/gitaly-error';
+
+/** A build of a server: a folder with the program `gitaly` and its helpers. */
+export interface ServerBuild {
+  readonly programs: string;
+  /** True for this implementation, which needs no settings for its helpers. */
+  readonly isOurs: boolean;
+}
+
+/** Choice of the build, from the environment. */
+export interface BuildChoice {
+  /** `GITALY_SERVER_VERSION`: a folder, a release without `v`, a branch, or a commit. */
+  readonly version: string | undefined;
+  /** `GITALY_REPO_URL`: where releases, branches and commits come from. */
+  readonly repositoryUrl: string | undefined;
+}
+
+const OWN_PROGRAMS = fileURLToPath(new URL('../../../bin', import.meta.url));
+/** A build of Gitaly compiles its own git. */
+const BUILD_LIMIT_MS = 60 * 60_000;
+const RELEASE = /^\d+\.\d+\.\d+(?:-[\w.]+)?$/;
+/** Where a build has its programs: Gitaly's Makefile, and ours. */
+const PROGRAM_FOLDERS = ['_build/bin', 'bin'];
+
+const execute = promisify(execFile);
+
+/**
+ * Finds the build to run, and makes it first if that was not done before. What is made is kept in
+ * `cache`, under the name of its version.
+ *
+ * @throws {Error} that says what to set or to run
+ */
+export async function serverBuild(choice: BuildChoice, cache: string): Promise<ServerBuild> {
+  const { version, repositoryUrl } = choice;
+  if (version === undefined || version === '') return { programs: OWN_PROGRAMS, isOurs: true };
+  const folder = resolve(version);
+  if (existsSync(folder) && (await stat(folder)).isDirectory()) return programsIn(folder, version);
+  if (version.startsWith('-') || version.includes('/../'))
+    throw new Error(`GITALY_SERVER_VERSION ${version} is no folder, release, branch or commit`);
+
+  const place = join(cache, encodeURIComponent(version));
+  if (existsSync(place)) return programsIn(place, version);
+  const draft = `${place}.draft`;
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { recursive: true });
+  try {
+    if (repositoryUrl) await buildFromSource(repositoryUrl, version, draft);
+    else if (RELEASE.test(version)) await installRelease(version, draft);
+    else {
+      throw new Error(
+        `GITALY_SERVER_VERSION ${version} is no folder and no release: set GITALY_REPO_URL to the ` +
+          'repository it is in',
+      );
+    }
+    await rename(draft, place);
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+  return programsIn(place, version);
+}
+
+/** Installs a release of ours from npm. */
+async function installRelease(version: string, folder: string): Promise<void> {
+  await run(
+    'npm',
+    ['install', '--no-audit', '--no-fund', '--prefix', folder, `gitaly-ts@${version}`],
+    folder,
+  );
+}
+
+async function buildFromSource(url: string, version: string, folder: string): Promise<void> {
+  const revision = RELEASE.test(version) ? `v${version}` : version;
+  const git = (...args: string[]): Promise<void> => run('git', args, folder);
+  await git('init', '--quiet');
+  await git('fetch', '--quiet', '--depth=1', '--end-of-options', url, revision);
+  await git('checkout', '--quiet', 'FETCH_HEAD');
+  // Ours has this target, too; Gitaly's first one makes everything.
+  await run('make', existsSync(join(folder, 'package.json')) ? ['build'] : [], folder);
+}
+
+function programsIn(folder: string, version: string): ServerBuild {
+  for (const name of [...PROGRAM_FOLDERS, 'node_modules/gitaly-ts/bin']) {
+    const programs = join(folder, name);
+    if (existsSync(join(programs, 'gitaly')))
+      return { programs, isOurs: existsSync(join(programs, 'gitaly-ts')) };
+  }
+  throw new Error(
+    `GITALY_SERVER_VERSION ${version}: ${folder} has no program gitaly in ${PROGRAM_FOLDERS.join(' or ')}. ` +
+      'Run "make" there, or remove the folder if this program made it',
+  );
+}
+
+/** Runs a program. @throws {Error} with the end of its output */
+async function run(program: string, args: readonly string[], cwd: string): Promise<void> {
+  try {
+    await execute(program, args, { cwd, timeout: BUILD_LIMIT_MS, maxBuffer: 1 << 30 });
+  } catch (error) {
+    const output = (error as { stderr?: string }).stderr?.trim().slice(-2000); // execFile adds it
+    throw new Error(`${program} ${args.join(' ')}: ${output || messageOf(error)}`, { cause: error });
+  }
+}

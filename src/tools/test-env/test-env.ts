@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type EnvironmentFiles, isGone, prepareDirectory, writeFiles } from './environment-files.ts';
+import { type BuildChoice, serverBuild } from './server-build.ts';
+import { connects, startServer } from './server-process.ts';
+
+export interface TestEnvOptions extends BuildChoice {
+  readonly directory: string;
+  readonly storages: readonly string[];
+  /** Default: a new one. */
+  readonly token?: string | undefined;
+  /** Ends the environment. */
+  readonly signal: AbortSignal;
+  /** Called once the server accepts calls. */
+  readonly onReady: (ready: ReadyEnvironment) => void;
+}
+
+/** A running environment, as `--json` prints it. */
+export interface ReadyEnvironment {
+  /** `unix:PATH` and `tcp://HOST:PORT`. */
+  readonly addresses: { readonly unix: string; readonly tcp: string };
+  readonly token: string;
+  readonly storages: EnvironmentFiles['storages'];
+  readonly directory: string;
+  readonly config: string;
+  readonly log: string;
+}
+
+const TOKEN_BYTES = 24;
+/** Longest time in milliseconds that the environment outlives its parent or its directory. */
+const CHECK_EVERY_MS = 100;
+/** Time that the server of a run that was killed has to end. */
+const EARLIER_LIMIT_MS = 8000;
+
+/**
+ * Prepares a directory and runs a server on it until `signal` aborts, the server ends, this
+ * process's parent ends, or somebody removes the directory.
+ *
+ * @throws {Error} when there is no such build, or the server does not start or ends by itself
+ */
+export async function runTestEnv(options: TestEnvOptions): Promise<void> {
+  const parent = process.ppid;
+  const files = await prepareDirectory(options.directory, options.storages);
+  await unused(files);
+  const build = await serverBuild(options, join(files.directory, 'builds'));
+  const token = options.token ?? randomBytes(TOKEN_BYTES).toString('base64url');
+  const tcp = `127.0.0.1:${await freePort()}`;
+  await writeFiles(files, build, { storages: options.storages, token, tcp });
+  const over = new AbortController();
+  const check = setInterval(() => {
+    if (process.ppid !== parent || isGone(files)) over.abort();
+  }, CHECK_EVERY_MS);
+  try {
+    const end = AbortSignal.any([options.signal, over.signal]);
+    await using server = await startServer(files, end);
+    options.onReady({
+      addresses: { unix: `unix:${files.socket}`, tcp: `tcp://${tcp}` },
+      token,
+      storages: files.storages,
+      directory: files.directory,
+      config: files.config,
+      log: files.log,
+    });
+    const aborted = end.aborted ? Promise.resolve() : once(end, 'abort');
+    await Promise.race([
+      aborted,
+      server.exited.then(() => {
+        if (!end.aborted && !isGone(files))
+          throw new Error(`the server ended by itself; its log is ${files.log}`);
+      }),
+    ]);
+  } finally {
+    clearInterval(check);
+  }
+}
+
+/** Waits until an earlier server has ended. @throws {Error} if it keeps running */
+async function unused({ directory, socket }: EnvironmentFiles): Promise<void> {
+  const limit = performance.now() + EARLIER_LIMIT_MS;
+  while (await connects(socket)) {
+    if (performance.now() > limit)
+      throw new Error(`${directory} is in use by another test server. Stop it, or choose another directory`);
+    await delay(CHECK_EVERY_MS);
+  }
+}
+
+/** Finds a port for the configuration: Gitaly does not tell which one it took for port 0. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo; // of a TCP server
+  server.close();
+  return port;
+}

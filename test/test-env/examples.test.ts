@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { goProgram } from '#testkit/go-program';
+import { type RunResult, run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startGitaly } from '#testkit/start-gitaly';
+
+const ROOT = join(import.meta.dirname, '../..');
+const EXAMPLES = join(ROOT, 'examples/test-env');
+/** The imported files of the protocol. */
+const PROTOS = ['repository', 'repository-service', 'errors', 'lint', 'shared', 'versions'];
+const INSTALL_LIMIT_MS = 5 * 60_000;
+const directory = makeScratchDirectory('env-examples');
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+test('a shell script imports and clones', async () => {
+  const PATH = `${join(ROOT, 'bin')}:${process.env.PATH ?? ''}`;
+
+  const { code, stdout, stderr } = await run('sh', [join(EXAMPLES, 'shell/example.sh')], { env: { PATH } });
+
+  assert.deepEqual([code, stdout], [0, 'first\n'], stderr);
+});
+
+const program = await goProgram(join(EXAMPLES, 'go'));
+test("Gitaly's client for Go", { skip: program === undefined && 'Go is not installed' }, async () => {
+  await using gitaly = await startGitaly({ token: 'a token', tcp: true });
+
+  const { code, stdout, stderr } = await run(program ?? '', [gitaly.addresses.tcp ?? '', 'a token']);
+
+  assert.deepEqual([code, stdout], [0, 'exists: true\n'], stderr);
+});
+
+const python = await pythonWithGrpc();
+test('grpcio for Python', { skip: python === undefined && 'grpcio cannot be installed' }, async () => {
+  await using gitaly = await startGitaly({ token: 'a token', tcp: true });
+  const protos = PROTOS.map((name) => join(ROOT, `proto/${name}.proto`));
+  const out = [`--python_out=${directory}`, `--grpc_python_out=${directory}`];
+  const generated = await run(python ?? '', [
+    '-m',
+    'grpc_tools.protoc',
+    '-I',
+    join(ROOT, 'proto'),
+    ...out,
+    ...protos,
+  ]);
+  assert.equal(generated.code, 0, generated.stderr);
+
+  const example = join(EXAMPLES, 'python/example.py');
+  const { code, stdout, stderr } = await run(python ?? '', [example, gitaly.addresses.tcp ?? '', 'a token'], {
+    env: { PYTHONPATH: directory },
+  });
+
+  assert.deepEqual([code, stdout], [0, 'exists: True\n'], stderr);
+});
+
+/** Returns a Python that has grpcio, which is kept between runs; `undefined` if there can be none. */
+async function pythonWithGrpc(): Promise<string | undefined> {
+  const place = join(ROOT, '.cache/python-grpc');
+  const found = join(place, 'bin/python');
+  if (existsSync(join(place, 'complete'))) return found;
+  const attempt = async (file: string, ...args: string[]): Promise<RunResult | undefined> =>
+    run(file, args, { timeoutMs: INSTALL_LIMIT_MS }).catch(() => undefined); // there is no such program
+  rmSync(place, { recursive: true, force: true });
+  mkdirSync(join(place, '..'), { recursive: true });
+  if ((await attempt('python3', '-m', 'venv', place))?.code !== 0) return undefined;
+  const packages = ['grpcio==1.76.0', 'grpcio-tools==1.76.0'];
+  if ((await attempt(found, '-m', 'pip', 'install', '--quiet', ...packages))?.code !== 0) return undefined;
+  mkdirSync(join(place, 'draft'));
+  renameSync(join(place, 'draft'), join(place, 'complete'));
+  return found;
+}
