@@ -79,6 +79,7 @@ export class FaultyServer implements AsyncDisposable {
       `[git]\nbin_path = "${join(directory, 'git/git')}"`,
       `[[storage]]\nname = "second"\npath = "${join(directory, 'second')}"`,
       `[hooks]\ncustom_hooks_dir = "${join(directory, 'custom_hooks')}"`,
+      `[backup]\ngo_cloud_url = "${join(directory, 'backups')}"`,
       ...(api === undefined ? [] : [`[gitlab]\nurl = "${api.url}"\nsecret = "${api.secret}"`]),
     ];
     const preload = join(import.meta.dirname, 'inject.ts');

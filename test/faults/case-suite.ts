@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { CallError } from '#client/index';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { type Fault, FaultyServer, makeTemplate, type Target } from './faulty-server.ts';
+import { templateStream } from './operations.ts';
+import { assertSound, refsOf } from './remains.ts';
+
+const FAULTS: readonly Fault[] = [
+  'start',
+  'descriptor',
+  'create',
+  'write',
+  'flush',
+  'move',
+  'full disk',
+  'git exits',
+  'git is killed',
+  'git has no space',
+];
+/** Maintenance reads hundreds of directories, which all fail alike. */
+const OCCASIONS = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610];
+const CODES = ['INTERNAL', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION'];
+const CALL_LIMIT_MS = 30_000;
+
+/** Options of the calls of a case. */
+export const options = { timeoutMs: CALL_LIMIT_MS };
+
+/** A call that keeps the references of its repository, and can be repeated after a failure. */
+export interface Case {
+  readonly name: string;
+  /** Makes what the call needs, without faults. */
+  prepare?(server: FaultyServer, target: Target): Promise<void>;
+  run(server: FaultyServer, target: Target): Promise<unknown>;
+  /** Checks what a call has left. @param isDone it succeeded. */
+  check(target: Target, isDone: boolean, storage: string): Promise<void>;
+}
+
+/** Lets every call fail in every way, and checks what it leaves and that it works the next time. */
+export function suiteOf(name: string, cases: readonly Case[]): void {
+  suite(name, () => {
+    const directory = makeScratchDirectory('template');
+    const template = join(directory, 'template.git');
+    let server: FaultyServer;
+    before(async () => {
+      await makeTemplate(template, templateStream());
+      server = await FaultyServer.start({ hooks: false });
+    });
+    after(async () => {
+      await server[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true, force: true });
+    });
+
+    for (const each of cases) {
+      test(`${each.name} leaves a sound repository, and works the next time`, async (context) => {
+        let injected = 0;
+        for (const fault of FAULTS) {
+          for (const nth of OCCASIONS) {
+            const target = server.target(template);
+            await each.prepare?.(server, target);
+            await server.arm(fault, nth);
+            const error = await each.run(server, target).then(
+              () => undefined,
+              (reason: unknown) => reason,
+            );
+            const { failed } = await server.disarm();
+            const where = `${fault} ${nth} (${failed.join('; ')}): ${String(error)}`;
+            try {
+              await verify(each, target, error);
+            } catch (cause) {
+              throw new Error(where, { cause });
+            }
+            if (failed.length === 0) break;
+            injected++;
+          }
+        }
+        context.diagnostic(`${injected} failures`);
+        assert.ok(injected > 0);
+      });
+    }
+
+    async function verify(each: Case, target: Target, error: unknown): Promise<void> {
+      if (error !== undefined)
+        assert.ok(error instanceof CallError && CODES.includes(error.code), 'unspecified error');
+      assert.equal(await refsOf(target.directory), await refsOf(template));
+      await each.check(target, error === undefined, server.storage);
+      await assertSound(server.storage, target.directory);
+      if (error === undefined) return;
+      await each.run(server, target).catch((reason: unknown) => {
+        // It may have been done before the failure.
+        if (!(reason instanceof CallError && reason.code === 'ALREADY_EXISTS')) throw reason;
+      });
+      await each.check(target, true, server.storage);
+      await assertSound(server.storage, target.directory);
+    }
+  });
+}
