@@ -187,7 +187,7 @@ async function whyNoSshd(): Promise<string | false> {
 
 suite('an SSH server', { skip: await whyNoSshd() }, () => {
   for (const objectFormat of ['sha1', 'sha256'] as const)
-    test(`a ${objectFormat} repository is fetched from it and mirrored to it, with key and host key`, async () => {
+    test(`a ${objectFormat} repository is fetched from it and mirrored to it`, async () => {
       await using gitaly = await startGitaly({ storages: ['default', 'remote'] });
       await using server = await startSshd(join(gitaly.directory, 'sshd'));
       const there = makeRemote(gitaly.storagePath('remote'), objectFormat);
