@@ -1,4 +1,5 @@
 import { systemErrorMessage } from './go/system-error.ts';
+import { isError } from './is-error.ts';
 
 /** Status code names of errors. `rpc/common/status-code.ts` maps them to gRPC numbers. */
 export type StatusCode =
@@ -67,7 +68,7 @@ export function clientMessageOf(error: unknown): string {
 
 /** Returns the message of any thrown value. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return isError(error) ? error.message : String(error);
 }
 
 /**

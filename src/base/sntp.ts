@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { abortable } from './abortable.ts';
+import { isError } from './is-error.ts';
 
 const DEFAULT_PORT = 123;
 const DEFAULT_TIMEOUT_MS = 5_000;
@@ -106,7 +107,7 @@ async function exchange(request: Buffer, to: Destination, signal: AbortSignal): 
 
 /** Returns the error of an aborted signal with the text of Go's network calls. */
 function toError({ reason }: AbortSignal): unknown {
-  return reason instanceof Error && reason.name === 'TimeoutError' ? new Error('i/o timeout') : reason;
+  return isError(reason) && reason.name === 'TimeoutError' ? new Error('i/o timeout') : reason;
 }
 
 function preciseNowMs(): number {

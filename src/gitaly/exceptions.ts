@@ -1,5 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
+import { isError } from '#base/is-error';
 import type { Logger } from '#platform/log/logger';
 import { panicError, type RecoverOptions } from '#rpc/server/interceptors/recover-exceptions';
 import type { ServerCall } from '#rpc/server/server-call';
@@ -55,12 +56,12 @@ export function exceptions({ callers }: Pick<ServerMetrics, 'callers'>, logger: 
 }
 
 function describe(exception: unknown): { error: string; backtrace: string } {
-  const backtrace = exception instanceof Error ? (exception.stack ?? '') : '';
+  const backtrace = isError(exception) ? (exception.stack ?? '') : '';
   return { error: messageOf(exception), backtrace };
 }
 
 function isLostConnection(exception: unknown): boolean {
   const code = systemErrorCode(exception);
-  if (code === undefined || !(exception instanceof Error) || !('syscall' in exception)) return false;
+  if (code === undefined || !isError(exception) || !('syscall' in exception)) return false;
   return PEER_IS_GONE.has(code) && CONNECTION_CALLS.has(String(exception.syscall));
 }

@@ -10,16 +10,22 @@ const DEAD = 2 ** 22 + 1;
 test('old directories of dead processes are removed, and everything else stays', () => {
   const parent = makeScratchDirectory('reaped');
   try {
+    const place = /-([0-9a-f]{6})-\d+-\w{6}$/.exec(parent)?.[1];
     const kept = [
-      `gitaly-test-${process.pid}-abcdef`,
-      `gitaly-young-${DEAD}-abcdef`,
+      `gitaly-test-${place}-${process.pid}-abcdef`,
+      `gitaly-young-000000-${DEAD}-abcdef`,
+      `gitaly-test-${DEAD}-abcdef`,
       `gitaly-${DEAD}`,
       'gitaly-test-abcdef',
     ];
-    for (const name of [`gitaly-test-${DEAD}-abcdef`, `gitaly-two-words-${DEAD}-ABC123`, ...kept]) {
+    for (const name of [
+      `gitaly-new-${place}-${DEAD}-abcdef`,
+      `gitaly-two-words-000000-${DEAD}-ABC123`,
+      ...kept,
+    ]) {
       mkdirSync(join(parent, name, 'sub'), { recursive: true });
       const twoHoursAgo = Date.now() / 1000 - 2 * 3600;
-      if (!name.includes('young')) utimesSync(join(parent, name), twoHoursAgo, twoHoursAgo);
+      if (!/young|new/.test(name)) utimesSync(join(parent, name), twoHoursAgo, twoHoursAgo);
     }
 
     reapScratchDirectories(parent);

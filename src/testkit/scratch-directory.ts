@@ -1,12 +1,15 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isError } from '#base/is-error';
+import { ownIdentity } from '#storage/locks/process-identity';
 
-/** Matches a directory's name, which contains the owner's pid. */
-const NAME = /^gitaly-[a-z-]+-(?<pid>\d+)-\w{6}$/;
+/** Matches a directory's name, which contains where the owner runs, and its pid. */
+const NAME = /^gitaly-[a-z-]+-(?<place>[0-9a-f]{6})-(?<pid>\d+)-\w{6}$/;
 /**
- * A dead owner may be a live one in another container that shares the directory; no test runs for
- * an hour.
+ * Age of a directory whose owner ran elsewhere, in another container or before a restart, and of
+ * which nothing is known. No test runs for an hour.
  */
 const MIN_AGE_MS = 60 * 60 * 1000;
 
@@ -23,18 +26,19 @@ export function makeScratchDirectory(what: string): string {
   const parent = realpathSync(tmpdir());
   if (!hasReaped) reapScratchDirectories(parent);
   hasReaped = true;
-  return mkdtempSync(join(parent, `gitaly-${what}-${process.pid}-`));
+  return mkdtempSync(join(parent, `gitaly-${what}-${ownPlace()}-${process.pid}-`));
 }
 
 /** Removes directories of {@link makeScratchDirectory} in `parent` whose process is dead. */
 export function reapScratchDirectories(parent: string, nowMs = Date.now()): void {
   for (const name of readdirSync(parent)) {
-    const pid = Number(NAME.exec(name)?.groups?.pid);
-    if (Number.isNaN(pid) || isRunning(pid)) continue;
+    const { place, pid } = NAME.exec(name)?.groups ?? {};
+    if (pid === undefined || isRunning(Number(pid))) continue;
+    const minAgeMs = place === ownPlace() ? 0 : MIN_AGE_MS;
     const path = join(parent, name);
     try {
       const { mtimeMs, uid } = statSync(path);
-      if (nowMs - mtimeMs > MIN_AGE_MS && uid === process.getuid?.())
+      if (nowMs - mtimeMs >= minAgeMs && uid === process.getuid?.())
         rmSync(path, { recursive: true, force: true });
     } catch {
       // Another run was faster, or something in it cannot be removed: the next run tries again.
@@ -42,11 +46,16 @@ export function reapScratchDirectories(parent: string, nowMs = Date.now()): void
   }
 }
 
+/** Returns a word for the boot of this machine and the container, in which a pid means one process. */
+function ownPlace(): string {
+  return createHash('sha1').update(ownIdentity().place).digest('hex').slice(0, 6);
+}
+
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+    return !(isError(error) && 'code' in error && error.code === 'ESRCH');
   }
 }

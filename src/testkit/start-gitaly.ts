@@ -1,6 +1,6 @@
-import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { nearestName } from '#base/nearest-name';
 import { type Connection, type DialOptions, dial } from '#client/index';
 import { GitalyServer } from '#gitaly/gitaly-server';
 import type { Addresses } from '#gitaly/listeners';
@@ -29,6 +29,19 @@ export interface StartGitalyOptions {
   readonly logLevel?: LogLevel;
 }
 
+/** The names of all options; the compiler checks that none is missing. */
+const OPTION_NAMES: Readonly<Record<keyof StartGitalyOptions, true>> = {
+  storages: true,
+  token: true,
+  tcp: true,
+  tls: true,
+  internalApi: true,
+  customHooks: true,
+  config: true,
+  dial: true,
+  logLevel: true,
+};
+
 /**
  * A real server on a temporary directory, with a connection to it. Disposing stops it, checks that
  * nothing leaked, and removes everything.
@@ -41,11 +54,18 @@ export interface TestGitaly extends AsyncDisposable {
   readonly connection: Connection;
   /** Decoded JSON lines of the log. */
   readonly log: readonly Record<string, unknown>[];
+  /** Does what disposing does, for runners and languages without `await using`. A second call waits. */
+  close(): Promise<void>;
   storagePath(name?: string): string;
 }
 
-/** Starts a server in this process. */
+/**
+ * Starts a server in this process.
+ *
+ * @throws {TypeError} for an option that does not exist
+ */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
+  checkOptions(options);
   const directory = makeScratchDirectory('test');
   const storages = options.storages ?? ['default'];
   for (const name of [...storages, 'run']) mkdirSync(join(directory, name));
@@ -66,6 +86,20 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
     ...options.dial,
   });
 
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await connection.close();
+    await server[Symbol.asyncDispose]();
+    try {
+      checkNothingLeft(directory, storages);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  };
+  const closeOnce = (): Promise<void> => {
+    closed ??= close();
+    return closed;
+  };
   return {
     directory,
     address,
@@ -73,16 +107,19 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
     connection,
     log,
     storagePath: (name = 'default') => join(directory, name),
-    async [Symbol.asyncDispose]() {
-      await connection.close();
-      await server[Symbol.asyncDispose]();
-      try {
-        checkNothingLeft(directory, storages);
-      } finally {
-        rmSync(directory, { recursive: true, force: true });
-      }
-    },
+    close: closeOnce,
+    [Symbol.asyncDispose]: closeOnce,
   };
+}
+
+/** A misspelt option would otherwise change nothing, silently. */
+function checkOptions(options: StartGitalyOptions): void {
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(OPTION_NAMES, name)) continue;
+    const nearest = nearestName(name, Object.keys(OPTION_NAMES));
+    const advice = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
+    throw new TypeError(`startGitaly has no option "${name}"${advice}`);
+  }
 }
 
 function configOf(
@@ -116,14 +153,14 @@ function configOf(
  * Checks that a stopped server leaves no socket, no runtime directory and no temporary directory.
  */
 function checkNothingLeft(directory: string, storages: readonly string[]): void {
-  assert.deepEqual(readdirSync(join(directory, 'run')), [], 'the runtime directory was left behind');
-  assert.equal(existsSync(join(directory, 'gitaly.socket')), false, 'the socket was left behind');
-  for (const name of storages) {
-    const temp = join(directory, name, '+gitaly/tmp');
-    assert.deepEqual(
-      existsSync(temp) ? readdirSync(temp) : [],
-      [],
-      `temporary directories were left behind in storage ${name}`,
-    );
-  }
+  const left = [
+    ...entriesOf(join(directory, 'run')),
+    ...(existsSync(join(directory, 'gitaly.socket')) ? [join(directory, 'gitaly.socket')] : []),
+    ...storages.flatMap((name) => entriesOf(join(directory, name, '+gitaly/tmp'))),
+  ];
+  if (left.length > 0) throw new Error(`the server left files behind: ${left.join(', ')}`);
+}
+
+function entriesOf(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
 }

@@ -1,9 +1,10 @@
 import { messageOf } from '../gitaly-error.ts';
+import { isError } from '../is-error.ts';
 
 /** Returns a value as `%v` prints it: `[a b]` for lists and bytes, `map[k:v]` for maps. */
 export function print(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
-  if (value instanceof Error) return messageOf(value);
+  if (isError(value)) return messageOf(value);
   if (value instanceof Map) return print(Object.fromEntries(value));
   if (Array.isArray(value) || value instanceof Set || value instanceof Uint8Array)
     return `[${[...value].map(print).join(' ')}]`;
@@ -17,7 +18,7 @@ export function print(value: unknown): string {
  * bytes as base64.
  */
 export function jsonValue(value: unknown): unknown {
-  if (value instanceof Error) return value.message;
+  if (isError(value)) return value.message;
   if (value instanceof Uint8Array)
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64');
   if (typeof value === 'bigint') return Number(value);

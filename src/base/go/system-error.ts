@@ -1,4 +1,5 @@
 import { getSystemErrorMessage } from 'node:util';
+import { isError } from '../is-error.ts';
 
 /**
  * Texts of the C library where libuv's differ; clients and operators know the former from other
@@ -17,7 +18,7 @@ const WORDS: Readonly<Record<string, string>> = {
 
 /** Returns the code of a failed system call (`ENOENT`); `undefined` for any other error. */
 export function systemErrorCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error) || !('errno' in error)) return undefined;
+  if (!isError(error) || !('code' in error) || !('errno' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
@@ -27,10 +28,10 @@ export function systemErrorCode(error: unknown): string | undefined {
  */
 export function systemErrorText(error: unknown): string {
   const code = systemErrorCode(error);
-  if (code === undefined) return error instanceof Error ? error.message : String(error);
+  if (code === undefined) return isError(error) ? error.message : String(error);
   const words = WORDS[code];
   if (words !== undefined) return words;
-  return error instanceof Error && 'errno' in error && typeof error.errno === 'number'
+  return isError(error) && 'errno' in error && typeof error.errno === 'number'
     ? getSystemErrorMessage(error.errno)
     : code;
 }
@@ -42,7 +43,7 @@ export function systemErrorText(error: unknown): string {
  */
 export function systemErrorMessage(error: unknown): string | undefined {
   const code = systemErrorCode(error);
-  if (code === undefined || !(error instanceof Error)) return undefined;
+  if (code === undefined || !isError(error)) return undefined;
   const text = systemErrorText(error);
   const call = 'syscall' in error ? String(error.syscall) : '';
   if ('address' in error) {

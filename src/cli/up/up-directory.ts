@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { makeDirectory } from '#base/files/make-directory';
 import { messageOf } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 
 /** The paths of `gitaly-ts up` in one directory, which is locked until this is disposed. */
 export interface UpDirectory extends AsyncDisposable {
@@ -125,5 +126,5 @@ async function askHolder(path: string): Promise<string | undefined> {
 }
 
 function isAddressInUse(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+  return isError(error) && 'code' in error && error.code === 'EADDRINUSE';
 }

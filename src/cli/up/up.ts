@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
+import { isError } from '#base/is-error';
 import { dial } from '#client/index';
 import type { HttpGateway, SshGateway } from '#gateway/index';
 import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
@@ -158,7 +159,7 @@ function explain(error: unknown): string {
 
 /** Returns the code of a failed listen: the gateways throw the system's error, the server wraps it. */
 function listenCodeOf(error: unknown): string | undefined {
-  return systemErrorCode(error) ?? (error instanceof Error ? systemErrorCode(error.cause) : undefined);
+  return systemErrorCode(error) ?? (isError(error) ? systemErrorCode(error.cause) : undefined);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

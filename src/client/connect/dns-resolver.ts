@@ -1,6 +1,7 @@
 import { promises as dns } from 'node:dns';
 import { isIP } from 'node:net';
 import { messageOf } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 import { backoffMs } from '../call/retry.ts';
 import { type HostAndPort, joinHostPort } from './address.ts';
 
@@ -135,6 +136,6 @@ async function askNameServer(host: string, nameServer: HostAndPort, timeoutMs: n
 }
 
 function emptyWhenUnknown(error: unknown): string[] {
-  if (error instanceof Error && 'code' in error && NO_SUCH_NAME.has(String(error.code))) return [];
+  if (isError(error) && 'code' in error && NO_SUCH_NAME.has(String(error.code))) return [];
   throw error;
 }

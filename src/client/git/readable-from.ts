@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { isError } from '#base/is-error';
 import type { ResponseStream } from '../call/call-types.ts';
 import { WRITE_BUFFER_BYTES } from './write-buffer.ts';
 
@@ -29,7 +30,7 @@ export function readableOf<O>(
         return;
       }
     } catch (error) {
-      stream.destroy(error instanceof Error ? error : new Error(String(error)));
+      stream.destroy(isError(error) ? error : new Error(String(error)));
     }
   };
   return new Readable({

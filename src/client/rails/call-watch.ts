@@ -1,4 +1,5 @@
 import { codeOf } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 import type { MethodInfo } from '#wire/method-info';
 import type { Invocation } from '../call/call-types.ts';
 import type { RequestStore } from './request-store.ts';
@@ -73,7 +74,7 @@ export class CallWatch {
   #labelled(error: unknown): unknown {
     const { storage, address } = this.#call.scope ?? {};
     const gitalyErrorMetadata = { storage, address, ...railsNames(this.#invocation.method) };
-    return error instanceof Error ? Object.assign(error, { gitalyErrorMetadata }) : error;
+    return isError(error) ? Object.assign(error, { gitalyErrorMetadata }) : error;
   }
 
   #finish(): void {

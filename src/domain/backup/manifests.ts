@@ -1,4 +1,5 @@
 import { wrap } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 import { type Bucket, MissingObjectError } from '../bucket/bucket.ts';
 import { objectKey } from '../bucket/object-key.ts';
 import { type BackupManifest, decodeManifest, encodeManifest } from './manifest.ts';
@@ -55,7 +56,7 @@ export async function writeManifest(
 
 /** Reports whether an error says that the manifest does not exist. */
 export function isMissing(error: unknown): boolean {
-  for (let current = error; current instanceof Error; current = current.cause)
+  for (let current = error; isError(current); current = current.cause)
     if (current instanceof MissingObjectError) return true;
   return false;
 }

@@ -1,4 +1,5 @@
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 import type { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { createRepository } from '#storage/lifecycle/create-repository';
@@ -30,7 +31,7 @@ class RemoteNotFoundError extends Error {
 
 /** Reports whether a failure of {@link createFromUrl} is that there is nothing at the URL. */
 export function isRemoteNotFound(error: unknown): boolean {
-  for (let current = error; current instanceof Error; current = current.cause)
+  for (let current = error; isError(current); current = current.cause)
     if (current instanceof RemoteNotFoundError) return true;
   return false;
 }

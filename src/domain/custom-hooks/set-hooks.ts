@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { codeOf, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
+import { isError } from '#base/is-error';
 import { TarFormatError } from '#base/tar/read-tar';
 import { syncPath, syncTree } from '#storage/lifecycle/sync-tree';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
@@ -56,7 +57,7 @@ function extractionFailure(error: unknown, signal: AbortSignal): unknown {
   const isArchive = error instanceof TarFormatError || codeOf(error) === 'INVALID_ARGUMENT';
   const reason = isArchive ? new Error(TAR_FAILED, { cause: error }) : error;
   return wrap(reason, 'extracting hooks', 'INTERNAL', {
-    metadata: { reason: error instanceof Error ? error.message : String(error) },
+    metadata: { reason: isError(error) ? error.message : String(error) },
   });
 }
 

@@ -1,4 +1,5 @@
 import { wrap } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
 import type { ConfigPair } from '#git/command/config';
 import { flag, gitCommand } from '#git/command/git-command';
@@ -65,7 +66,7 @@ export async function* advertisement(repository: Repository, asked: Advertisemen
         hooks: 'disabled',
       });
     } catch (error) {
-      throw wrap(error instanceof Error ? error.cause : error, 'cmd');
+      throw wrap(isError(error) ? error.cause : error, 'cmd');
     }
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { systemErrorText } from '#base/go/system-error';
+import { isError } from '#base/is-error';
 import { HttpInternalApi, type HttpInternalApiOptions } from './http-internal-api.ts';
 import { createHttpTransport, type HttpTransportOptions } from './http-transport.ts';
 import type { InternalApi } from './internal-api.ts';
@@ -37,12 +38,9 @@ function transportFor(settings: GitlabSettings) {
   try {
     return createHttpTransport(settings);
   } catch (error) {
-    throw new Error(
-      `building new HTTP client for GitLab API: ${error instanceof Error ? error.message : error}`,
-      {
-        cause: error,
-      },
-    );
+    throw new Error(`building new HTTP client for GitLab API: ${isError(error) ? error.message : error}`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { describeJsonError } from '#base/go/encoding/json-error';
+import { isError } from '#base/is-error';
 import { JsonFields } from '#base/json-fields';
 import type { HttpAnswer, HttpTransport } from './http-transport.ts';
 import {
@@ -167,7 +168,7 @@ async function prefixed<T>(prefix: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    throw new Error(`${prefix}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`${prefix}: ${isError(error) ? error.message : String(error)}`, { cause: error });
   }
 }
 

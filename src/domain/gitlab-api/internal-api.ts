@@ -1,3 +1,5 @@
+import { isError } from '#base/is-error';
+
 /** Facts about the request that causes a call of GitLab's internal API. */
 export interface ApiCallOptions {
   readonly signal: AbortSignal;
@@ -109,7 +111,7 @@ export class RateLimitedError extends Error {
 
 /** Reports whether an error, or an error that caused it, is a 429 of the API. */
 export function isRateLimited(error: unknown): boolean {
-  for (let current = error; current instanceof Error; current = current.cause) {
+  for (let current = error; isError(current); current = current.cause) {
     if (current instanceof RateLimitedError) return true;
   }
   return false;

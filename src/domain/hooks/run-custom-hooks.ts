@@ -1,5 +1,6 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { isError } from '#base/is-error';
 import type { Git } from '#git/command/git';
 import type { GitProcess } from '#git/command/process/git-process';
 import { spawnProgram } from '#git/command/process/spawn-program';
@@ -24,7 +25,7 @@ export class CustomHookError extends Error {
 
 /** Returns the refusal of a script in the causes of an error; `undefined` when there is none. */
 export function customHookErrorOf(error: unknown): CustomHookError | undefined {
-  for (let current = error; current instanceof Error; current = current.cause) {
+  for (let current = error; isError(current); current = current.cause) {
     if (current instanceof CustomHookError) return current;
   }
   return undefined;

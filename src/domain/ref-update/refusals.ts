@@ -1,5 +1,6 @@
 import { codeOf, GitalyError, messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { isError } from '#base/is-error';
 import type { RefName } from '#git/refs/ref-reader';
 import type { CapturedOutput } from '../hooks/captured-output.ts';
 import type { CustomHookName } from '../hooks/custom-hook-files.ts';
@@ -67,7 +68,7 @@ export class UpdateFailedError extends Error {
 }
 
 function refusalOf(error: unknown): Refusal | undefined {
-  for (let current = error; current instanceof Error; current = current.cause) {
+  for (let current = error; isError(current); current = current.cause) {
     if (current instanceof NotAllowedError) return { by: 'access-check', error: current };
     if (current instanceof HookRefusedError) return { by: 'custom-hook', error: current };
     if (current instanceof ReferenceUpdateError) return { by: 'git', error: current };
@@ -80,7 +81,7 @@ function refusalOf(error: unknown): Refusal | undefined {
  * it is quoted.
  */
 export function withOutput(error: unknown, hook: CustomHookName, output: CapturedOutput): unknown {
-  if (!(error instanceof Error)) return error;
+  if (!isError(error)) return error;
   if (customHookErrorOf(error) !== undefined) return new HookRefusedError(hook, output, error);
   const { stderrBytes, stdoutBytes } = output;
   const stream = isBlank(stderrBytes) ? 'stdout' : 'stderr';

@@ -1,4 +1,5 @@
 import { wrap } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 import { objectIdProblem } from '#git/objects/object-id';
 import { RefTransaction } from '#git/refs/update/ref-transaction';
 import type { ObjectFormatName } from '#git/repository-format';
@@ -111,7 +112,7 @@ async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promi
   });
   const byGit = async (step: Promise<void>): Promise<void> => {
     await step.catch((error: unknown) => {
-      throw error instanceof Error ? new ReferenceUpdateError({ reference, oldOid, newOid }, error) : error;
+      throw isError(error) ? new ReferenceUpdateError({ reference, oldOid, newOid }, error) : error;
     });
   };
   await byGit(transaction.update(reference, { newOid, oldOid }));

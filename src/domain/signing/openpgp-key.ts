@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isError } from '#base/is-error';
 import { type KeyMaterial, readPublicPart } from './openpgp-algorithms.ts';
 import { dearmor } from './openpgp-armor.ts';
 import { number, PacketFields, packetsOf, subpacketsOf } from './openpgp-packets.ts';
@@ -33,7 +34,7 @@ export function parseOpenPgpKeys(file: Buffer): OpenPgpKey[] {
   try {
     return readKeys(dearmor('PGP PRIVATE KEY BLOCK', file) ?? file);
   } catch (error) {
-    throw new Error(`read entity: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new Error(`read entity: ${isError(error) ? error.message : String(error)}`, {
       cause: error,
     });
   }

@@ -1,3 +1,4 @@
+import { isError } from '#base/is-error';
 import { parseOpenPgpKeys } from './openpgp-key.ts';
 import { createOpenPgpSignature, isOpenPgpSignatureOf } from './openpgp-signature.ts';
 import { parseSshKey } from './ssh-key.ts';
@@ -46,7 +47,7 @@ function sshKey(file: Buffer): ReturnType<typeof parseSshKey> {
   try {
     return parseSshKey(file);
   } catch (error) {
-    throw new Error(`parse private key: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new Error(`parse private key: ${isError(error) ? error.message : String(error)}`, {
       cause: error,
     });
   }

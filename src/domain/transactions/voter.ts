@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { GitalyError } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import type { Transaction } from './transaction.ts';
 
@@ -118,7 +119,7 @@ export class Voter {
     try {
       return this.#options.connect(transaction.backchannelId);
     } catch (error) {
-      throw new Error(`get backchannel: ${error instanceof Error ? error.message : error}`, { cause: error });
+      throw new Error(`get backchannel: ${isError(error) ? error.message : error}`, { cause: error });
     }
   }
 }
@@ -133,7 +134,7 @@ export function isVoteOutcome(
   error: unknown,
   kind: typeof TransactionAbortedError | typeof TransactionStoppedError,
 ): boolean {
-  for (let current = error; current instanceof Error; current = current.cause)
+  for (let current = error; isError(current); current = current.cause)
     if (current instanceof kind) return true;
   return false;
 }

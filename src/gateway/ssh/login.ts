@@ -1,3 +1,4 @@
+import { isError } from '#base/is-error';
 import type { Identity } from '../identity.ts';
 import type { SshAccess } from './authentication.ts';
 import { fingerprintOf } from './keys/host-key.ts';
@@ -64,7 +65,7 @@ export class Login {
   #isProven({ blob, hashAlgo, key: { algo, data }, signature }: SshKeyRequest): boolean {
     if (algo === 'ssh-rsa' && hashAlgo === undefined) return false; // a signature with SHA-1
     const key = this.#parts.library.utils.parseKey(`${algo} ${data.toString('base64')}`);
-    if (key instanceof Error || blob === undefined || signature === undefined) return false;
+    if (isError(key) || blob === undefined || signature === undefined) return false;
     return key.verify(blob, signature, hashAlgo) === true;
   }
 }

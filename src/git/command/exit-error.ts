@@ -1,5 +1,6 @@
 import { codeOf, GitalyError } from '#base/gitaly-error';
 import { signalWords } from '#base/go/signal-words';
+import { isError } from '#base/is-error';
 import type { Arg, ChildExit } from './spawner/spawner.ts';
 
 export interface GitExit extends ChildExit {
@@ -49,7 +50,5 @@ export function abortError(signal: AbortSignal): GitalyError {
 }
 
 function isDeadline(reason: unknown): boolean {
-  return (
-    codeOf(reason) === 'DEADLINE_EXCEEDED' || (reason instanceof Error && reason.name === 'TimeoutError')
-  );
+  return codeOf(reason) === 'DEADLINE_EXCEEDED' || (isError(reason) && reason.name === 'TimeoutError');
 }

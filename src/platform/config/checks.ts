@@ -4,6 +4,7 @@ import { messageOf } from '#base/gitaly-error';
 import { privateKeyPem } from '#base/go/private-key-pem';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { isError } from '#base/is-error';
 import type { Secret } from '#base/secret';
 
 /** An invalid value: its key, and the error text of Gitaly's `configuration validate`. */
@@ -117,7 +118,7 @@ export function keyPairProblem(
  */
 export function openProblem(error: unknown): string {
   if (systemErrorCode(error) === undefined) return messageOf(error);
-  const path = error instanceof Error && 'path' in error ? String(error.path) : '';
+  const path = isError(error) && 'path' in error ? String(error.path) : '';
   return `open ${path}: ${systemErrorText(error)}`;
 }
 

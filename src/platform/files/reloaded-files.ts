@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { stampOf } from '#base/files/file-stamp';
 import { messageOf } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 
 export interface ReloadedFilesOptions<T> {
   readonly paths: readonly string[];
@@ -63,7 +64,7 @@ export class ReloadedFiles<T> {
       );
       if (String(state) === this.#seen) return;
       this.#seen = String(state);
-      if (state instanceof Error) throw state;
+      if (isError(state)) throw state;
       this.#value = parse(await contentsOf(paths));
     } catch (error) {
       onProblem(error);

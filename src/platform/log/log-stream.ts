@@ -1,5 +1,6 @@
 import { write } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isError } from '#base/is-error';
 import { type LogFormat, lineFormatter } from './format-line.ts';
 
 /** Target of log lines. A `Writable` also works. */
@@ -133,5 +134,5 @@ export class FdLogStream implements LogStream {
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EAGAIN';
+  return isError(error) && 'code' in error && error.code === 'EAGAIN';
 }

@@ -1,3 +1,4 @@
+import { isError } from '#base/is-error';
 import { type FormatLine, type LogFormat, lineFormatter } from './format-line.ts';
 import type { LogFields } from './line-order.ts';
 import type { LogStream } from './log-stream.ts';
@@ -97,15 +98,14 @@ function mask(line: Record<string, unknown>, message: string): string {
   const { args, error } = line;
   if (Array.isArray(args))
     line.args = args.map((arg: unknown) => (typeof arg === 'string' ? maskUrlCredentials(arg) : arg));
-  if (error !== undefined)
-    line.error = maskUrlCredentials(error instanceof Error ? error.message : String(error));
+  if (error !== undefined) line.error = maskUrlCredentials(isError(error) ? error.message : String(error));
   return maskUrlCredentials(message);
 }
 
 function truncateError(line: Record<string, unknown>): void {
   const { error } = line;
   if (error === undefined) return;
-  const text = error instanceof Error ? error.message : error;
+  const text = isError(error) ? error.message : error;
   if (typeof text !== 'string') return;
   line.error = text;
   // A UTF-16 unit takes at most three bytes, so short texts need no counting.

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isError } from '#base/is-error';
 import { createServer } from '#base/node-http';
 import type { MetricsRegistry } from './metrics-registry.ts';
 import type { ProcessMetrics } from './process-metrics.ts';
@@ -54,7 +55,7 @@ export async function startMonitoringServer(
   const server = createServer(limits, (request, response) => {
     answer(request, response, options, metrics).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
-      else send(response, 500, `${error instanceof Error ? error.message : error}\n`);
+      else send(response, 500, `${isError(error) ? error.message : error}\n`);
     });
   });
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
+import { isError } from '#base/is-error';
 import { SIDECHANNEL_SOCKET } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 
@@ -44,5 +45,5 @@ export async function dialHookSidechannel(context: HandlerContext): Promise<Sock
 
 function connectText(error: unknown): string {
   const text = systemErrorText(error);
-  return error instanceof Error && 'syscall' in error ? `${error.syscall}: ${text}` : text;
+  return isError(error) && 'syscall' in error ? `${error.syscall}: ${text}` : text;
 }

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { wrap } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 import { LoopSlice } from '#base/loop-turns';
 import { MIGRATIONS, MIGRATIONS_TABLE } from './migrations.ts';
 
@@ -159,5 +160,5 @@ function migrate(database: DatabaseSync): void {
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
+  return isError(error) && 'errcode' in error && error.errcode === SQLITE_BUSY;
 }

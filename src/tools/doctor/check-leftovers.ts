@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isError } from '#base/is-error';
 import { TEMPORARY_PREFIX } from '../import/clone-source.ts';
 import { oldEntries } from './check-storage.ts';
 import { type Finding, ok, warning } from './finding.ts';
@@ -45,6 +46,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return isError(error) && 'code' in error && error.code === 'EPERM';
   }
 }

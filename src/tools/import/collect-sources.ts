@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
+import { isError } from '#base/is-error';
 import {
   defaultName,
   findRepositories,
@@ -68,7 +69,7 @@ async function readList(file: string): Promise<string> {
   try {
     return file === '-' ? await text(process.stdin) : await readFile(file, 'utf8');
   } catch (error) {
-    throw new SourceError(`--list: ${String(error instanceof Error ? error.message : error)}`, {
+    throw new SourceError(`--list: ${String(isError(error) ? error.message : error)}`, {
       cause: error,
     });
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { isError } from '#base/is-error';
 import type { HookOutput } from '../hook-output.ts';
 import { type RelayCall, RelayParser } from './relay-parser.ts';
 
@@ -97,5 +98,5 @@ async function write(stream: Duplex, bytes: Uint8Array | string): Promise<void> 
 
 /** Reports whether the sockets were closed because the process was ended. */
 function isClosedByUs(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+  return isError(error) && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
 }

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
+import { isError } from '#base/is-error';
 import type { SshLibrary, SshParsedKey } from '../ssh-library.ts';
 import { newEd25519Key } from './openssh-key.ts';
 
@@ -23,8 +24,7 @@ const PERMISSIONS_OF_OTHERS = 0o077;
 export async function openHostKey(path: string, { utils }: SshLibrary): Promise<HostKey> {
   const text = (await readIfThere(path)) ?? (await makeKey(path, newEd25519Key().private));
   const key = firstOf(utils.parseKey(text));
-  if (key instanceof Error)
-    throw new Error(`${path} is not a private key without a passphrase: ${key.message}`);
+  if (isError(key)) throw new Error(`${path} is not a private key without a passphrase: ${key.message}`);
   if (!key.isPrivateKey()) throw new Error(`${path} is a public key; the gateway needs the private key`);
   const { mode } = await stat(path);
   if ((mode & PERMISSIONS_OF_OTHERS) !== 0)

@@ -13,6 +13,7 @@ import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { createDeflate, deflate, deflateSync, type ZlibOptions } from 'node:zlib';
 import { systemErrorCode } from '#base/go/system-error';
+import { isError } from '#base/is-error';
 import type { ObjectFormatName } from '#git/repository-format';
 import { type Oid, oidAt } from '../object-id.ts';
 import type { ObjectType } from '../object-info.ts';
@@ -117,7 +118,7 @@ export async function streamLoose(
       }
       zlib.end();
     } catch (error) {
-      zlib.destroy(error instanceof Error ? error : new Error(String(error)));
+      zlib.destroy(isError(error) ? error : new Error(String(error)));
     }
   })();
   try {

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { type RunResult, run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
+import { npm, offline, ROOT } from './registry.ts';
+
+/** A test as a user writes it; `test`, `expect` and the end of a test differ between runners. */
+const BODY = `
+  const gitaly = await startGitaly({ tls: true });
+  const repository = { storageName: 'default', relativePath: 'a.git' };
+  const missing = { storageName: 'default', relativePath: 'none.git' };
+  await gitaly.connection.repository.createRepository({ repository });
+  const commits = [];
+  const call = gitaly.connection.commit.listCommits({ repository, revisions: ['--all'] });
+  for await (const { commits: some } of call) commits.push(...some);
+  const request = { repository: missing, revision: Buffer.from('x') };
+  const error = await gitaly.connection.commit.countCommits(request).catch((reason) => reason);
+  const misspelt = await startGitaly({ storage: ['a'] }).catch((reason) => reason.message);
+  await gitaly.close();
+  await gitaly.close();
+  const result = [commits.length, error.code, misspelt];
+`;
+const EXPECTED = JSON.stringify([
+  0,
+  'NOT_FOUND',
+  'startGitaly has no option "storage"; did you mean "storages"?',
+]);
+const ASSERTION = `expect(JSON.stringify(result)).toBe(${JSON.stringify(EXPECTED)});`;
+const WITH_EXPECT = `test('a server', async () => {${BODY}  ${ASSERTION}\n}, 60000);\n`;
+const IMPORT = "import { startGitaly } from 'gitaly-ts/testing';\n";
+
+const LIMIT_MS = 2 * 60_000;
+const TOOLS = join(ROOT, '.cache/test-runners');
+const PACKAGES = ['jest@30', 'vitest@3'];
+
+const directory = makeScratchDirectory('runners');
+after(() => rmSync(directory, { recursive: true, force: true }));
+before(() => {
+  mkdirSync(join(directory, 'node_modules'));
+  symlinkSync(ROOT, join(directory, 'node_modules/gitaly-ts'));
+  writeFileSync(join(directory, 'package.json'), '{ "private": true, "type": "module" }\n');
+});
+
+function node(args: readonly string[]): Promise<RunResult> {
+  // A variable marks the children of this file's runner; a runner with it would run nothing.
+  const command = ['-u', 'NODE_TEST_CONTEXT', process.execPath, ...args];
+  return run('env', command, { cwd: directory, timeoutMs: LIMIT_MS });
+}
+
+test('node:test', async () => {
+  const imports = "import { test } from 'node:test';\nimport assert from 'node:assert';\n";
+  const assertion = `assert.equal(JSON.stringify(result), ${JSON.stringify(EXPECTED)});`;
+  const text = `${imports}${IMPORT}test('a server', async () => {${BODY}  ${assertion}\n});\n`;
+  writeFileSync(join(directory, 'node.test.js'), text);
+
+  const { code, stdout } = await node(['--test', 'node.test.js']);
+
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /pass 1\n/);
+});
+
+suite('runners of other projects', { skip: await offline() }, () => {
+  before(async () => {
+    if (existsSync(join(TOOLS, 'node_modules/.package-lock.json'))) return;
+    mkdirSync(TOOLS, { recursive: true });
+    await npm(
+      TOOLS,
+      'install',
+      '--no-audit',
+      '--no-fund',
+      '--ignore-scripts',
+      '--prefix',
+      TOOLS,
+      ...PACKAGES,
+    );
+  });
+
+  before(() => symlinkSync(join(TOOLS, 'node_modules/vitest'), join(directory, 'node_modules/vitest')));
+
+  test('Jest', async () => {
+    writeFileSync(join(directory, 'jest.spec.js'), `${IMPORT}${WITH_EXPECT}`);
+    const jest = join(TOOLS, 'node_modules/jest/bin/jest.js');
+    const options = ['--rootDir', directory, '--testMatch', '**/jest.spec.js', '--testEnvironment', 'node'];
+
+    const { code, stderr } = await node(['--experimental-vm-modules', jest, ...options]);
+
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /Tests: +1 passed/);
+    assert.doesNotMatch(stderr, /did not exit|open handle/);
+  });
+
+  for (const pool of ['threads', 'vmThreads', 'forks']) {
+    test(`vitest, ${pool}`, async () => {
+      const imports = "import { expect, test } from 'vitest';\n";
+      writeFileSync(join(directory, `${pool}.spec.js`), `${imports}${IMPORT}${WITH_EXPECT}`);
+      const vitest = join(TOOLS, 'node_modules/vitest/vitest.mjs');
+      const options = ['--root', directory, '--pool', pool, '--no-color', '--dir', directory];
+
+      const { code, stdout, stderr } = await node([vitest, 'run', ...options, `${pool}.spec.js`]);
+
+      assert.equal(code, 0, stdout + stderr);
+      assert.match(stdout, /Tests +1 passed/);
+    });
+  }
+});
+
+test('a killed test leaves no process, and the next start removes its directory', async () => {
+  const temporary = join(directory, 'tmp');
+  mkdirSync(temporary);
+  const env = { ...process.env, TMPDIR: temporary };
+  const begin = `${IMPORT}const gitaly = await startGitaly();
+const repository = { storageName: 'default', relativePath: 'a.git' };
+await gitaly.connection.repository.createRepository({ repository });
+await gitaly.connection.ref.findDefaultBranchName({ repository });
+console.log(gitaly.directory);\n`;
+  writeFileSync(join(directory, 'killed.js'), `${begin}setInterval(() => {}, 1000);\n`);
+  writeFileSync(join(directory, 'next.js'), `${begin}await gitaly.close();\n`);
+  const killed = spawn(process.execPath, ['killed.js'], { cwd: directory, env });
+  const [left] = String((await once(killed.stdout, 'data'))[0]).split('\n');
+  killed.kill('SIGKILL');
+  await once(killed, 'exit');
+  await until(() => processesIn(left ?? '').length === 0);
+  assert.equal(existsSync(left ?? ''), true);
+
+  const { code, stderr } = await run(process.execPath, ['next.js'], { cwd: directory, env });
+
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(readdirSync(temporary), []);
+});
+
+/** Returns the processes that work in a directory; none where there is no /proc. */
+function processesIn(folder: string): string[] {
+  if (!existsSync('/proc/self/cwd')) return [];
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`).startsWith(folder);
+    } catch {
+      return false; // it has ended, or is not ours
+    }
+  });
+}
