@@ -6,7 +6,7 @@ import type { GitExitError } from '#git/command/exit-error';
 import type { GitCommand } from '#git/command/git-command';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
-import { type RemoteParts, repositoryMessage } from './remote-parts.ts';
+import { callOptions, type RemoteParts, repositoryMessage } from './remote-parts.ts';
 
 /** git requires an ssh URL to use GIT_SSH_COMMAND; its host and path are not used. */
 export const INTERNAL_URL = 'ssh://gitaly/internal.git';
@@ -78,8 +78,9 @@ async function transport(
   git: GitProcess,
   hookPipes: number,
   gitProtocol: string,
-  { connection, registry, target, signal, correlationId }: RemoteParts,
+  parts: RemoteParts,
 ): Promise<unknown> {
+  const { connection, registry, target } = parts;
   const [answers, questions] = git.extra.slice(hookPipes);
   if (answers === undefined || questions === undefined) throw new Error('git was started without pipes');
   const stderr = new PassThrough().resume();
@@ -90,7 +91,7 @@ async function transport(
   };
   const io = { stdin: questions, stdout: answers, stderr };
   try {
-    await uploadPackWithSidechannel(connection, registry, io, request, { signal, correlationId });
+    await uploadPackWithSidechannel(connection, registry, io, request, callOptions(parts));
     return undefined;
   } catch (error) {
     return error;

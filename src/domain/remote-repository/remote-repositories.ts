@@ -11,6 +11,8 @@ export interface RemoteOptions {
   /** Metadata `gitaly-servers` of the call. */
   readonly servers: string | undefined;
   readonly correlationId: string;
+  /** The call's feature flags, by name; none if absent. */
+  readonly featureFlags?: Readonly<Record<string, boolean>>;
   readonly signal: AbortSignal;
 }
 

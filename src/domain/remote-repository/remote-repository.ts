@@ -3,7 +3,7 @@ import type { CallOptions } from '#client/call/call-types';
 import type { Repository } from '#storage/repository';
 import { fetchCommit } from './fetch-commit.ts';
 import { type InternalFetch, type InternalFetchResult, internalFetch } from './internal-fetch.ts';
-import { type RemoteParts, repositoryMessage } from './remote-parts.ts';
+import { callOptions, type RemoteParts, repositoryMessage } from './remote-parts.ts';
 
 /** git writes some hundred bytes. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -107,8 +107,7 @@ export class RemoteRepository {
   }
 
   get #options(): CallOptions {
-    const { signal, correlationId } = this.#parts;
-    return { signal, correlationId };
+    return callOptions(this.#parts);
   }
 }
 

@@ -31,6 +31,15 @@ test('a flag in the request is on for "true" and off for any other value, and is
   assert.deepEqual(checks, ['some_flag=false', 'other_flag=true']);
 });
 
+test('the Ruby-era header switches a flag unless the plain one is sent', () => {
+  const ruby = requestFlags({ 'gitaly-feature-ruby-other-flag': 'true' });
+  assert.equal(ruby.flags.isEnabled(OFF), true);
+  assert.deepEqual(ruby.checks, ['other_flag=true']);
+
+  const both = { 'gitaly-feature-ruby-other-flag': 'true', 'gitaly-feature-other-flag': 'false' };
+  assert.equal(requestFlags(both).flags.isEnabled(OFF), false);
+});
+
 test('the environment can enable every flag', () => {
   const { flags } = requestFlags(
     { 'gitaly-feature-some-flag': 'false' },

@@ -1,7 +1,8 @@
 /**
  * A feature flag: a switch that travels with a request. A client sends `gitaly-feature-<name with
- * dashes>: true`; any other value disables the flag. A flag that was not sent has its declared
- * default. Undeclared flags are accepted and passed on.
+ * dashes>: true`; any other value disables the flag. `gitaly-feature-ruby-<name>`, an older form,
+ * counts if the plain one is not sent. A flag that was not sent has its declared default.
+ * Undeclared flags are accepted and passed on.
  */
 export interface FeatureFlag {
   /** With underscores, as in logs, metrics and Rails (`gitaly_<name>`). */
@@ -10,6 +11,8 @@ export interface FeatureFlag {
 }
 
 const HEADER_PREFIX = 'gitaly-feature-';
+/** Prefix of flags that older clients send for Gitaly's former Ruby half. */
+const RUBY_PREFIX = `${HEADER_PREFIX}ruby-`;
 
 /** Returns the metadata key of a flag: `gitaly-feature-mailmap-options`. */
 export function flagHeader(name: string): string {
@@ -52,7 +55,9 @@ export class RequestFlags {
 
   isEnabled(flag: FeatureFlag): boolean {
     if (this.#allOn) return true;
-    const value = this.#headers.get(flagHeader(flag.name));
+    const header = flagHeader(flag.name);
+    const rubyHeader = RUBY_PREFIX + header.slice(HEADER_PREFIX.length);
+    const value = this.#headers.get(header) ?? this.#headers.get(rubyHeader);
     if (value !== undefined) {
       const enabled = value === 'true';
       this.#onChecked?.(flag.name, enabled);

@@ -20,7 +20,7 @@ export interface ContextExtras {
   openSidechannel?(headers: Metadata, peer: Peer, signal: AbortSignal): Promise<Duplex>;
 }
 
-const NO_FLAGS: CallFlags = { isEnabled: () => false };
+const NO_FLAGS: CallFlags = { isEnabled: () => false, sent: () => new Map() };
 /** setTimeout fires at once for longer delays. */
 const MAX_TIMER_MS = 2_147_483_647;
 

@@ -34,6 +34,8 @@ export interface CallLog {
 /** Feature flags of a call: the value from the request, or the declared default. */
 export interface CallFlags {
   isEnabled(flag: FeatureFlag): boolean;
+  /** Returns every flag of the request by its name, to pass on to calls of other servers. */
+  sent(): ReadonlyMap<string, boolean>;
 }
 
 /**

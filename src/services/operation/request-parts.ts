@@ -1,9 +1,12 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { CommitSigning } from '#domain/commit/commit-signing';
+import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext } from '#rpc/server/handler';
-import { allowsSigning } from '#services/convert/request/feature-flags';
 import type { User } from '#wire/gen/shared_pb';
 import type { OperationDependencies } from './dependencies.ts';
+
+/** On: a request may have its commit signed. */
+const GPG_SIGNING: FeatureFlag = { name: 'gpg_signing', onByDefault: true };
 
 /** @throws {GitalyError} INVALID_ARGUMENT with the text, unless the field is filled. */
 export function requireFilled(field: Uint8Array | string, text: string): void {
@@ -33,5 +36,5 @@ export function signingOf(
   context: HandlerContext,
   { commitSigning }: OperationDependencies,
 ): CommitSigning | undefined {
-  return sign && allowsSigning(context) ? commitSigning : undefined;
+  return sign && context.flags.isEnabled(GPG_SIGNING) ? commitSigning : undefined;
 }

@@ -1,9 +1,11 @@
 import { messageOf } from '#base/gitaly-error';
 import type { BundleUris } from '#domain/bundle/bundle-uris';
+import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Repository } from '#storage/repository';
-import { offersBundles } from './feature-flags.ts';
 
+/** On: a fetch is offered a bundle. */
+const BUNDLE_URI: FeatureFlag = { name: 'bundle_uri', onByDefault: false };
 /** Sent by Praefect. */
 const VIRTUAL_STORAGE = 'virtual_storage';
 
@@ -22,7 +24,8 @@ export async function offeredBundle(
   context: HandlerContext,
   bundleUris: BundleUris | undefined,
 ): Promise<string | undefined> {
-  if (bundleUris === undefined || gitProtocol !== 'version=2' || !offersBundles(context)) return undefined;
+  if (bundleUris === undefined || gitProtocol !== 'version=2') return undefined;
+  if (!context.flags.isEnabled(BUNDLE_URI)) return undefined;
   try {
     return await bundleUris.publicUrl(repository, bundleStorageOf(repository, context));
   } catch (error) {

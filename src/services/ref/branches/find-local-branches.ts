@@ -3,8 +3,8 @@ import { GitalyError } from '#base/gitaly-error';
 import type { BranchTip } from '#git/refs/branch-tip';
 import type { RefQuery } from '#git/refs/for-each-ref';
 import { listBranchTips } from '#git/refs/list-branch-tips';
+import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext } from '#rpc/server/handler';
-import { usesRefIterator } from '#services/convert/request/feature-flags';
 import { cutPage, itemsOf, type Page, pageOf } from '#services/convert/request/pagination';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
 import { type CommitMessage, toAuthorMessage, toCommitMessage } from '#services/convert/response/commit';
@@ -21,6 +21,12 @@ import { checkExcludes } from '../exclude-patterns.ts';
 import { findingError, startList } from '../listing-error.ts';
 import { branchLines } from './branch-lines.ts';
 import { type EncodedBranch, encodeBranch, encodeBranchTwice, responseOf } from './encode-branches.ts';
+
+/**
+ * On: commits as `for-each-ref` shows them, in messages of about 1 MiB. Off: as in all other calls,
+ * 20 in a message.
+ */
+const REF_ITERATOR: FeatureFlag = { name: 'ref_iterator', onByDefault: true };
 
 type Encode = typeof encodeBranch;
 type Response = MessageInitShape<typeof FindLocalBranchesResponseSchema>;
@@ -50,7 +56,7 @@ export async function* findLocalBranches(
   const query = { patterns: [NAMESPACE], exclude: request.excludePatterns, sort };
   const page = pageOf(request.paginationParams);
   const encode = deps.fillsOldFields ? encodeBranchTwice : encodeBranch;
-  if (!usesRefIterator(context)) {
+  if (!context.flags.isEnabled(REF_ITERATOR)) {
     for await (const branches of branchLines(repository, query, { context, page })) {
       const writer = new ReverseWriter();
       yield responseOf(branches.map(({ ref, commit }) => encode(writer, ref.name, toCommitMessage(commit))));
