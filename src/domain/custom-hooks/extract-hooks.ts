@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { chmod, type FileHandle, link, lstat, mkdir, open, rm, symlink } from 'node:fs/promises';
+import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
@@ -127,7 +128,10 @@ async function removeFile(path: string): Promise<void> {
 async function writeFile(path: string, mode: number, { content }: TarEntry): Promise<void> {
   await removeFile(path);
   await using file: FileHandle = await open(path, WRITE_FLAGS, mode | 0o200);
-  for await (const piece of content) await file.writeFile(piece);
+  for await (const piece of content) {
+    noteBulkBytes(piece.length);
+    await file.writeFile(piece);
+  }
   await file.chmod(mode);
 }
 

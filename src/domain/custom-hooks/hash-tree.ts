@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, type Stats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
+import { noteBulkBytes } from '#base/bulk-memory';
 import { systemErrorCode } from '#base/go/system-error';
 
 /** The bits by which Go marks the type of a file. @see Go: io/fs, FileMode */
@@ -27,10 +28,17 @@ async function addEntry(hash: Hash, path: string, name: string): Promise<void> {
   mode.writeUInt32BE(goMode(stats));
   hash.update(name).update(mode);
   if (stats.isSymbolicLink()) hash.update(await readlink(path, { encoding: 'buffer' }));
-  else if (stats.isFile()) for await (const chunk of createReadStream(path)) hash.update(chunk);
+  else if (stats.isFile()) await addContent(hash, path);
   else if (stats.isDirectory())
     for (const child of (await readdir(path)).sort())
       await addEntry(hash, `${path}/${child}`, name === '.' ? child : `${name}/${child}`);
+}
+
+async function addContent(hash: Hash, path: string): Promise<void> {
+  for await (const chunk of createReadStream(path)) {
+    noteBulkBytes(chunk.length);
+    hash.update(chunk);
+  }
 }
 
 function goMode(stats: Stats): number {

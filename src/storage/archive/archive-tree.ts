@@ -1,5 +1,6 @@
 import { constants, type Stats } from 'node:fs';
 import { lstat, open, readdir, readlink } from 'node:fs/promises';
+import { noteBulkBytes } from '#base/bulk-memory';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { END_OF_ARCHIVE, paddingOf } from '#base/tar/tar-format';
 import { tarHeader } from '#base/tar/tar-header';
@@ -69,6 +70,7 @@ async function* file(path: Buffer, name: Buffer, signal: AbortSignal): AsyncGene
     const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(length), 0, length);
     if (bytesRead === 0) throw new Error('a file has become shorter');
     left -= bytesRead;
+    noteBulkBytes(bytesRead);
     yield buffer.subarray(0, bytesRead);
   }
   yield Buffer.alloc(paddingOf(stats.size));

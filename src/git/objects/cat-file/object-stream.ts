@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { noteBulkBytes } from '#base/bulk-memory';
 
 /** The part of a process that an object's stream uses. */
 export interface ObjectSource {
@@ -32,6 +33,7 @@ export class ObjectStream extends Readable {
     while (this.#wanted && this.#left > 0) {
       const chunk = this.#source.read();
       if (chunk === null) return;
+      noteBulkBytes(chunk.length);
       const piece = chunk.subarray(0, this.#left);
       if (piece.length < chunk.length) this.#source.unread(chunk.subarray(piece.length));
       this.#left -= piece.length;

@@ -12,6 +12,7 @@ import {
 import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { createDeflate, deflate, deflateSync, type ZlibOptions } from 'node:zlib';
+import { noteBulkBytes } from '#base/bulk-memory';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import type { ObjectFormatName } from '#git/repository-format';
@@ -111,6 +112,7 @@ export async function streamLoose(
     try {
       zlib.write(header);
       for await (const piece of content) {
+        noteBulkBytes(piece.length);
         hash.update(piece);
         await new Promise<void>((resolve, reject) =>
           zlib.write(piece, (error) => (error ? reject(error) : resolve())),
