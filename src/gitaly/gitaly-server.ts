@@ -38,6 +38,7 @@ import { observeInProcess } from './in-process-answers.ts';
 import { type Addresses, addressesOf, openListeners } from './listeners.ts';
 import { LocalConnections } from './local-connections.ts';
 import { startMaintenance } from './maintenance.ts';
+import { methodLimits } from './method-limits.ts';
 import { createMetrics, type ServerMetrics } from './metrics.ts';
 import { observeLookups } from './object-lookups.ts';
 import { rememberCall } from './running-call.ts';
@@ -193,6 +194,7 @@ export class GitalyServer implements AsyncDisposable {
           trustsUnixSockets,
           ...authenticationCounts(metrics),
         },
+        limits: { limits: methodLimits(config), metrics: metrics.limits },
         cacheInvalidation: {
           beginChange: cacheMarks(storages, logger, metrics.caches.markFailed),
           onCall: metrics.caches.call,

@@ -23,6 +23,7 @@ import {
   type MethodMetrics,
 } from '#platform/metrics/grpc-server-metrics';
 import { type HousekeepingMetrics, housekeepingMetrics } from '#platform/metrics/housekeeping-metrics';
+import { limitMetrics, type MethodLimitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { STATUS_CODES } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
@@ -56,6 +57,7 @@ export interface ServerMetrics {
   readonly ofMethod: (method: MethodLabels) => MethodMetrics;
   countGitProtocol(method: { service: string; name: string }, gitProtocol: string): void;
   countNegotiation(transport: 'smarthttp' | 'ssh', statistics: NegotiationStatistics): void;
+  readonly limits: (service: string, method: string) => MethodLimitMetrics;
   readonly backups: BackupMetrics;
   readonly caches: CacheMetrics;
   readonly transfers: TransferMetrics;
@@ -110,6 +112,7 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
         .with({ grpc_service: service, grpc_method: name, git_protocol: protocolLabel(gitProtocol) })
         .inc(),
     countNegotiation: negotiationCounter(registry),
+    limits: limitMetrics(registry, { latencyBuckets: buckets }),
     backups: backupMetrics(registry),
     caches: cacheMetrics(registry),
     transfers: transferMetrics(registry),

@@ -18,7 +18,7 @@ const MISSING: readonly (readonly [RegExp, string])[] = [
     /^\w+ command\.maxrssanon_bytes$/,
     'the kernel reports the whole peak at the end: command.maxrss, as 16.7',
   ],
-  [/^\w+ limit\./, 'limits are not built'],
+  [/^\w+ limit\./, 'of a server with a limit for the call'],
   [/ repository_stats$/, 'a statistic of the load shedder, which is not built'],
   [
     /^InfoRefsUploadPack (stream_path|service)$/,

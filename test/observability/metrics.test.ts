@@ -11,12 +11,7 @@ const RECORDED = recordedFamilies(
 
 /** Families of Gitaly 19.0 that this server does not have, by the reason. One that appears is compared. */
 const MISSING: Readonly<Record<string, readonly string[]>> = {
-  'limits and load shedding are not built': [
-    'gitaly_burdenmonitor_active_rpcs',
-    'gitaly_concurrency_limiting_acquiring_seconds',
-    'gitaly_concurrency_limiting_in_progress',
-    'gitaly_concurrency_limiting_queued',
-  ],
+  'load shedding is not built': ['gitaly_burdenmonitor_active_rpcs'],
   'the cache of packs and the limit of pack-objects are not built': [
     'gitaly_pack_objects_acquiring_seconds',
     'gitaly_pack_objects_cache_enabled',

@@ -31,7 +31,7 @@ export function concurrencyLimits(defaults: { max: number; queue: number }) {
       defaultMs: 0,
       accepted: 'a duration in quotes, "0s" or longer',
     }),
-    adaptive: flag({ doc: 'Adapt the limit to the load.' }),
+    adaptive: flag({ doc: 'Adapt the limit to the load. So far the limit stays at initial_limit.' }),
     initial_limit: integer({
       doc: 'Initial adaptive limit.',
       default: 0,
@@ -40,11 +40,13 @@ export function concurrencyLimits(defaults: { max: number; queue: number }) {
     max_limit: integer({
       doc: 'Maximum adaptive limit.',
       default: 0,
+      noEffect: 'limits are not adapted to the load yet',
       accepted: 'a whole number, initial_limit or greater',
     }),
     min_limit: integer({
       doc: 'Minimum adaptive limit.',
       default: 0,
+      noEffect: 'limits are not adapted to the load yet',
       accepted: 'a whole number greater than 0',
     }),
   };

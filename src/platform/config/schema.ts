@@ -305,19 +305,15 @@ export const schema = {
     },
   ),
 
-  concurrency: tables(
-    'Concurrency limit of one RPC.',
-    {
-      rpc: text({
-        doc: 'Full method name.',
-        example: '"/gitaly.SmartHTTPService/PostUploadPackWithSidechannel"',
-        default: '',
-      }),
-      ...concurrencyLimits({ max: 0, queue: 500 }),
-      unauthenticated: table('Limits for callers without a user.', concurrencyLimits({ max: 0, queue: 0 })),
-    },
-    { noEffect: NOT_YET },
-  ),
+  concurrency: tables('Concurrency limit of one RPC.', {
+    rpc: text({
+      doc: 'Full method name.',
+      example: '"/gitaly.SmartHTTPService/PostUploadPackWithSidechannel"',
+      default: '',
+    }),
+    ...concurrencyLimits({ max: 0, queue: 500 }),
+    unauthenticated: table('Limits for callers without a user.', concurrencyLimits({ max: 0, queue: 0 })),
+  }),
   rate_limiting: tables(
     'Rate limit of one RPC.',
     {

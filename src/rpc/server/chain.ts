@@ -3,6 +3,7 @@ import { accessLog } from './interceptors/access-log.ts';
 import { type AuthenticationOptions, authenticate } from './interceptors/authentication.ts';
 import { type CacheInvalidationOptions, invalidateCaches } from './interceptors/cache-invalidation.ts';
 import { addCostTrailer } from './interceptors/cost-trailer.ts';
+import { type LimitConcurrencyOptions, limitConcurrency } from './interceptors/limit-concurrency.ts';
 import { type RecoverOptions, recoverExceptions } from './interceptors/recover-exceptions.ts';
 import { type MaintenanceScheduler, scheduleMaintenance } from './interceptors/schedule-maintenance.ts';
 import { mapStatus, rewriteAborted } from './interceptors/status-mapping.ts';
@@ -17,6 +18,7 @@ export interface ChainOptions {
   readonly countGitCalls: ServerInterceptor;
   readonly accessLog: AccessLogOptions;
   readonly authentication: AuthenticationOptions;
+  readonly limits: LimitConcurrencyOptions;
   readonly cacheInvalidation: CacheInvalidationOptions;
   /** Without one no maintenance starts by itself. */
   readonly maintenance: MaintenanceScheduler | undefined;
@@ -38,6 +40,8 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     mapStatus,
     // Before anything that reads a message or waits, so that unauthenticated callers cost nothing.
     authenticate(options.authentication),
+    // Before anything that costs much, and after authentication: a refused call takes no turn.
+    limitConcurrency(options.limits),
     // Not on calls that were refused.
     addCostTrailer,
     // Around everything that may start a process, and not around calls that were refused.

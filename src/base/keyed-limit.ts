@@ -1,0 +1,123 @@
+/** Why a caller did not get its turn; label `reason` of Gitaly's metric. */
+export type LimitReason = 'max_size' | 'max_time' | 'other';
+
+/** A caller was refused, or left while it waited. */
+export class LimitRefusal extends Error {
+  override readonly name = 'LimitRefusal';
+  readonly reason: LimitReason;
+
+  constructor(reason: LimitReason, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.reason = reason;
+  }
+}
+
+export interface KeyedLimitOptions {
+  /** Holders for each key at once. */
+  readonly maxConcurrency: number;
+  /** Callers that may wait for each key; 0 for any number. */
+  readonly maxQueueSize: number;
+  /** Longest wait; 0 for any. */
+  readonly maxWaitMs: number;
+}
+
+/** A turn. `release` gives it back; only the first call counts. */
+export interface Turn {
+  readonly waitedMs: number;
+  release(): void;
+}
+
+interface Key {
+  holders: number;
+  /** In order of arrival. */
+  readonly waiting: Set<() => void>;
+}
+
+/**
+ * Limits how many callers hold the same key at once; others wait in the order in which they came.
+ * Keys that nobody holds cost nothing.
+ */
+export class KeyedLimit {
+  readonly #options: KeyedLimitOptions;
+  readonly #keys = new Map<string, Key>();
+
+  constructor(options: KeyedLimitOptions) {
+    this.#options = options;
+  }
+
+  /** Callers that hold or wait for a key. */
+  callers(key: string): { readonly holders: number; readonly waiting: number } {
+    const { holders, waiting } = this.#keys.get(key) ?? { holders: 0, waiting: new Set() };
+    return { holders, waiting: waiting.size };
+  }
+
+  /**
+   * Waits for a turn.
+   *
+   * @param onWait is called if there is none at once.
+   * @throws {LimitRefusal}
+   */
+  async acquire(key: string, signal: AbortSignal, onWait?: () => void): Promise<Turn> {
+    const { maxConcurrency, maxQueueSize } = this.#options;
+    const entry = this.#keys.get(key) ?? { holders: 0, waiting: new Set<() => void>() };
+    this.#keys.set(key, entry);
+    if (entry.holders < maxConcurrency) {
+      entry.holders++;
+      return this.#turn(key, entry, 0);
+    }
+    if (maxQueueSize > 0 && entry.waiting.size >= maxQueueSize)
+      throw new LimitRefusal('max_size', 'maximum queue size reached');
+    onWait?.();
+    const startedAt = performance.now();
+    await this.#wait(entry, signal);
+    return this.#turn(key, entry, performance.now() - startedAt);
+  }
+
+  async #wait(entry: Key, signal: AbortSignal): Promise<void> {
+    const { maxWaitMs } = this.#options;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const go = (): void => {
+      entry.waiting.delete(go);
+      resolve();
+    };
+    const leave = (refusal: LimitRefusal): void => {
+      if (entry.waiting.delete(go)) reject(refusal);
+    };
+    const onAbort = (): void => {
+      const reason: unknown = signal.reason;
+      const text = reason instanceof Error ? reason.message : String(reason);
+      leave(new LimitRefusal('other', `unexpected error when dequeueing request: ${text}`, reason));
+    };
+    const timer =
+      maxWaitMs > 0
+        ? setTimeout(
+            () => leave(new LimitRefusal('max_time', 'maximum time in concurrency queue reached')),
+            maxWaitMs,
+          )
+        : undefined;
+    entry.waiting.add(go);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #turn(key: string, entry: Key, waitedMs: number): Turn {
+    let isReleased = false;
+    return {
+      waitedMs,
+      release: () => {
+        if (isReleased) return;
+        isReleased = true;
+        // The turn passes on at once, so that nobody who comes now overtakes.
+        const [next] = entry.waiting;
+        if (next !== undefined) next();
+        else if (--entry.holders === 0) this.#keys.delete(key);
+      },
+    };
+  }
+}

@@ -1,0 +1,148 @@
+import { create } from '@bufbuild/protobuf';
+import { GitalyError } from '#base/gitaly-error';
+import { KeyedLimit, LimitRefusal, type Turn } from '#base/keyed-limit';
+import type { MethodLimitMetrics } from '#platform/metrics/limit-metrics';
+import type { Gauge } from '#platform/metrics/metrics-registry';
+import { USERNAME } from '#rpc/common/header-names';
+import { LimitErrorSchema } from '#wire/gen/errors_pb';
+import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import { requestTarget } from './request-target.ts';
+
+/** Limits for the calls of one RPC to one repository. */
+export interface ConcurrencyLimit {
+  /** Calls at once. */
+  readonly maxConcurrency: number;
+  /** Calls that may wait; 0 for any number. */
+  readonly maxQueueSize: number;
+  /** Longest wait; 0 for any. */
+  readonly maxWaitMs: number;
+  /** Where the configuration has it, for the log of a refused call. */
+  readonly configKey: string;
+}
+
+export interface MethodLimits {
+  /** For callers with a user, and for all if there is no other. */
+  readonly authenticated: ConcurrencyLimit | undefined;
+  /** For callers without a user. */
+  readonly unauthenticated: ConcurrencyLimit | undefined;
+}
+
+export interface LimitConcurrencyOptions {
+  /** By full method name, such as `/gitaly.SSHService/SSHUploadPack`. */
+  readonly limits: ReadonlyMap<string, MethodLimits>;
+  readonly metrics: (service: string, method: string) => MethodLimitMetrics;
+}
+
+interface Limiter {
+  readonly limit: KeyedLimit;
+  readonly configKey: string;
+}
+
+interface MethodLimiters {
+  readonly authenticated: Limiter | undefined;
+  readonly unauthenticated: Limiter | undefined;
+  readonly metrics: MethodLimitMetrics;
+}
+
+/**
+ * Returns the interceptor that limits concurrent calls by RPC and repository. The key is the
+ * relative path; calls without a repository are not limited. A call takes its turn when its first
+ * message has arrived, and gives it back at its end.
+ */
+export function limitConcurrency({ limits, metrics }: LimitConcurrencyOptions): ServerInterceptor {
+  const byMethod = new Map<string, MethodLimiters>();
+  for (const [path, { authenticated, unauthenticated }] of limits) {
+    const [, service = '', method = ''] = path.split('/');
+    const normal = limiter(authenticated);
+    byMethod.set(path, {
+      authenticated: normal,
+      unauthenticated: limiter(unauthenticated) ?? normal,
+      metrics: metrics(service, method),
+    });
+  }
+  return async (call, next) => {
+    const limiters = byMethod.get(call.method.path);
+    if (limiters === undefined) return next();
+    let turn: Turn | undefined;
+    let isOver = false;
+    call.onRequest(async (message, index) => {
+      const key = index === 0 ? requestTarget(call, message)?.relativePath : undefined;
+      if (key === undefined || key === '') return;
+      turn = await acquire(call, key, limiters);
+      if (isOver) turn?.release();
+    });
+    try {
+      await next();
+    } finally {
+      isOver = true;
+      turn?.release();
+    }
+  };
+}
+
+function limiter(limit: ConcurrencyLimit | undefined): Limiter | undefined {
+  if (limit === undefined || limit.maxConcurrency <= 0) return undefined;
+  return { limit: new KeyedLimit(limit), configKey: limit.configKey };
+}
+
+async function acquire(
+  call: ServerCall,
+  key: string,
+  { metrics, ...limiters }: MethodLimiters,
+): Promise<Turn | undefined> {
+  const isAuthenticated = call.headers.has(USERNAME);
+  const used = isAuthenticated ? limiters.authenticated : limiters.unauthenticated;
+  if (used === undefined) return undefined;
+  const { limit, configKey } = used;
+  let isQueued = false;
+  try {
+    const turn = await limit.acquire(key, call.context.signal, () => {
+      isQueued = true;
+      metrics.queued.inc();
+    });
+    metrics.acquiring.observe(turn.waitedMs / 1000);
+    logTurn(call, key, limit, turn.waitedMs);
+    return counted(turn, metrics.inProgress);
+  } catch (error) {
+    if (!(error instanceof LimitRefusal)) throw error;
+    metrics.dropped(error.reason, isAuthenticated).inc();
+    call.context.log.add({ 'limit.concurrency_dropped': error.reason, 'limit.config_key': configKey });
+    logTurn(call, key, limit, 0);
+    throw refusal(error);
+  } finally {
+    if (isQueued) metrics.queued.dec();
+  }
+}
+
+function counted(turn: Turn, inProgress: Gauge): Turn {
+  let isHeld = true;
+  inProgress.inc();
+  return {
+    waitedMs: turn.waitedMs,
+    release: () => {
+      if (isHeld) inProgress.dec();
+      isHeld = false;
+      turn.release();
+    },
+  };
+}
+
+function logTurn(call: ServerCall, key: string, limit: KeyedLimit, waitedMs: number): void {
+  const { holders, waiting } = limit.callers(key);
+  call.context.log.add({
+    'limit.limiting_type': 'per-rpc',
+    'limit.limiting_key': key,
+    'limit.concurrency_in_progress': holders,
+    // As in Gitaly, where those in progress keep their place in the queue.
+    'limit.concurrency_queue_length': holders + waiting,
+    'limit.concurrency_queue_ms': Math.floor(waitedMs),
+  });
+}
+
+function refusal({ cause, message, reason }: LimitRefusal): unknown {
+  if (reason === 'other')
+    return cause instanceof GitalyError ? new GitalyError(cause.code, message, { cause }) : cause;
+  // A time of zero: the same call will not succeed soon.
+  const detail = create(LimitErrorSchema, { errorMessage: message, retryAfter: { seconds: 0n } });
+  return new GitalyError('RESOURCE_EXHAUSTED', message, { details: [detail] });
+}
