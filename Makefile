@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build gen packages bench soak set-up
+.PHONY: help run test check build gen packages archive bench soak set-up
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,10 @@ gen: ## Regenerate the wire code and config.toml.example
 packages: ## Make the npm packages gitaly-ts and gitaly-client in packages/
 	@scripts/set-up.sh
 	@npm run --silent packages
+
+archive: ## Make an archive with Node inside, for this platform, in packages/
+	@scripts/set-up.sh
+	@npm run --silent archive
 
 soak: ## Run the long forms: every hostile value, a minute of load, 10,000 connections, mutations
 	@scripts/set-up.sh

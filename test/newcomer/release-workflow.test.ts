@@ -12,7 +12,7 @@ test('the release workflow tests, makes the packages, and publishes them with a 
 
   assert.deepEqual(permissions, {});
   assert.equal(jobs.publish.permissions['id-token'], 'write');
-  const order = ['.ci/run', 'make packages', '--provenance'];
+  const order = ['.ci/run', 'make archive', '--provenance'];
   const places = order.map((part) => commands.findIndex((command) => command.includes(part)));
   assert.ok(
     places.every((place, index) => place > (places[index - 1] ?? 0)),

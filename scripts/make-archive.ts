@@ -1,0 +1,55 @@
+/**
+ * Makes an archive for machines without Node: the package `gitaly-ts` with its dependencies, Node
+ * itself, and the programs in `bin/`. It is for the platform that this runs on.
+ *
+ *   node scripts/make-archive.ts [DIRECTORY]     default: packages/, with the package in it
+ */
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { rootManifest } from './packages/manifest.ts';
+import { run } from './packages/run.ts';
+
+/** Runs a program of the package with the archive's Node; works through symlinks. */
+const LAUNCHER = `#!/bin/sh
+self=$0
+while [ -h "$self" ]; do
+  target=$(readlink "$self")
+  case $target in
+    /*) self=$target ;;
+    *) self=$(dirname "$self")/$target ;;
+  esac
+done
+root=$(cd "$(dirname "$self")/.." && pwd -P)
+PATH=$root/node/bin:$PATH
+export PATH
+exec "$root/lib/node_modules/gitaly-ts/bin/$(basename "$self")" "$@"
+`;
+
+const target = resolve(process.argv[2] ?? 'packages');
+const { name, version, bin } = rootManifest();
+const work = mkdtempSync(join(tmpdir(), 'gitaly-archive-'));
+try {
+  const title = `${name}-${version}-${process.platform}-${process.arch}`;
+  const folder = join(work, title);
+  for (const part of ['bin', 'lib', 'node/bin']) mkdirSync(join(folder, part), { recursive: true });
+  const options = [
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    '--omit=dev',
+    '--prefix',
+    join(folder, 'lib'),
+  ];
+  run('npm', ['install', ...options, join(target, `${name}-${version}.tgz`)], work);
+  cpSync(process.execPath, join(folder, 'node/bin/node'), { dereference: true });
+  for (const program of Object.keys(bin ?? {})) {
+    writeFileSync(join(folder, 'bin', program), LAUNCHER);
+    chmodSync(join(folder, 'bin', program), 0o755);
+  }
+  const archive = join(target, `${title}.tar.gz`);
+  run('tar', ['-czf', archive, '-C', work, title], work);
+  console.log(archive);
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { loadConfig } from '#platform/config/load-config';
+import { run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+
+const ROOT = join(import.meta.dirname, '../..');
+const DEPLOY = join(ROOT, 'deploy');
+const UNIT = join(DEPLOY, 'systemd/gitaly.service');
+const CHART = join(DEPLOY, 'helm/gitaly');
+/** Exposure of the unit by systemd's count, in tenths; 100 is no protection. */
+const MAX_EXPOSURE = 20;
+const BUILD_LIMIT_MS = 10 * 60_000;
+const MAX_IMAGE_BYTES = 250_000_000;
+
+const directory = makeScratchDirectory('deploy');
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+async function succeeds(program: string, ...args: readonly string[]): Promise<boolean> {
+  const result = await run(program, args, { cwd: ROOT }).catch(() => undefined); // there is no such program
+  return result?.code === 0;
+}
+
+const noSystemd = !(await succeeds('systemd-analyze', '--version')) && 'there is no systemd-analyze';
+const noDocker = !(await succeeds('docker', 'info')) && 'there is no Docker daemon';
+const noCompose = !(await succeeds('docker', 'compose', 'version')) && 'there is no docker compose';
+const noHelm = !(await succeeds('helm', 'version')) && 'there is no helm';
+
+test('systemd accepts the unit', { skip: noSystemd }, async () => {
+  const path = join(directory, 'gitaly.service');
+  const unit = readFileSync(UNIT, 'utf8');
+  // The program and its manual page need not be installed here.
+  writeFileSync(path, unit.replace('/usr/local/bin/gitaly', '/bin/true').replace(/^Documentation=.*\n/m, ''));
+
+  const { code, stdout, stderr } = await run('systemd-analyze', ['verify', path]);
+
+  assert.deepEqual([code, stdout + stderr], [0, '']);
+});
+
+test('the unit takes from the server what it does not need', { skip: noSystemd }, async () => {
+  const options = ['--offline=true', `--threshold=${MAX_EXPOSURE}`];
+
+  const { code, stdout, stderr } = await run('systemd-analyze', ['security', ...options, UNIT]);
+
+  assert.equal(code, 0, stdout + stderr);
+});
+
+for (const file of ['config.toml', 'docker/config.toml']) {
+  test(`every key of deploy/${file} is known and valid`, async () => {
+    const root = join(directory, file.replace('/', '-'));
+    for (const folder of ['run/gitaly', 'run/secrets', 'var/lib/gitaly/repositories'])
+      mkdirSync(join(root, folder), { recursive: true });
+    writeFileSync(join(root, 'run/secrets/gitaly_token'), 'a token', { mode: 0o600 });
+    const text = readFileSync(join(DEPLOY, file), 'utf8').replaceAll(/"(\/(?:run|var)\/)/g, `"${root}$1`);
+    writeFileSync(join(root, 'config.toml'), text);
+
+    const { warnings } = await loadConfig(join(root, 'config.toml'));
+
+    assert.deepEqual(warnings, []);
+  });
+}
+
+test('the image is small, runs without privileges, and becomes healthy', {
+  skip: noDocker,
+}, async (context) => {
+  const docker = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await run('docker', args, { cwd: ROOT, timeoutMs: BUILD_LIMIT_MS });
+    if (code !== 0) throw new Error(`docker ${args.join(' ')}: ${stderr}`);
+    return stdout.trim();
+  };
+  if (!(await succeeds('docker', 'pull', 'alpine:3.22'))) return context.skip('no base image can be fetched');
+  assert.ok(await succeeds(process.execPath, 'scripts/make-packages.ts'));
+  await docker('build', '--file', 'deploy/docker/Dockerfile', '--tag', 'gitaly-ts-test', '.');
+  writeFileSync(join(directory, 'token'), 'a token', { mode: 0o644 });
+  const secret = `${directory}/token:/run/secrets/gitaly_token:ro`;
+  const id = await docker('run', '--detach', '--cap-drop=ALL', '--volume', secret, 'gitaly-ts-test');
+  try {
+    const state = (): Promise<string> => docker('inspect', '--format', '{{.State.Health.Status}}', id);
+    while ((await state()) === 'starting');
+    assert.equal(await state(), 'healthy', await docker('logs', id));
+    assert.equal(await docker('exec', id, 'id', '-u'), '1000');
+    assert.match(await docker('exec', id, 'git', '--version'), /^git version/);
+    const bytes = Number(await docker('image', 'inspect', '--format', '{{.Size}}', 'gitaly-ts-test'));
+    assert.ok(bytes < MAX_IMAGE_BYTES, `${bytes} bytes`);
+  } finally {
+    await docker('rm', '--force', id);
+  }
+});
+
+test('docker compose accepts its file', { skip: noCompose }, async () => {
+  assert.ok(await succeeds('docker', 'compose', '--file', 'deploy/docker/compose.yaml', 'config', '--quiet'));
+});
+
+test('helm accepts the chart, and refuses it without a token', { skip: noHelm }, async () => {
+  const values = ['--set', 'tokenSecret=gitaly', '--set-string', 'config=[git]\ncatfile_cache_size = 10'];
+
+  const lint = await run('helm', ['lint', '--strict', CHART, ...values]);
+  const rendered = await run('helm', ['template', 'test', CHART, ...values]);
+  const anonymous = await run('helm', ['template', 'test', CHART]);
+
+  assert.equal(lint.code, 0, lint.stdout + lint.stderr);
+  assert.match(rendered.stdout, /^ {4}\[git\]\n {4}catfile_cache_size = 10$/m);
+  assert.match(rendered.stdout, /runAsNonRoot: true/);
+  assert.notEqual(anonymous.code, 0);
+  assert.match(anonymous.stderr, /name a secret whose key token is the token of the clients/);
+});
+
+test('the archive runs on a machine without Node, through links too', async (context) => {
+  const { code } = await run(process.execPath, ['scripts/make-packages.ts', directory], { cwd: ROOT });
+  assert.equal(code, 0);
+  const made = await run(process.execPath, ['scripts/make-archive.ts', directory], {
+    cwd: ROOT,
+    timeoutMs: BUILD_LIMIT_MS,
+  });
+  if (/ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT/.test(made.stderr))
+    return context.skip("npm's registry cannot be reached");
+  assert.equal(made.code, 0, made.stderr);
+  await run('tar', ['-xzf', made.stdout.trim(), '-C', directory]);
+  const folder = made.stdout.trim().replace(/\.tar\.gz$/, '');
+  symlinkSync(join(folder, 'bin/gitaly-ts'), join(directory, 'gitaly-ts'));
+  // git, sh and the like, but no Node: not even an old one.
+  const tools = join(directory, 'tools');
+  mkdirSync(tools);
+  for (const name of ['sh', 'git', 'readlink', 'dirname', 'basename', 'sed', 'cat', 'rm', 'mkdir']) {
+    const { stdout } = await run('sh', ['-c', `command -v ${name}`]);
+    symlinkSync(stdout.trim(), join(tools, name));
+  }
+
+  const doctor = await run(join(directory, 'gitaly-ts'), ['doctor', '--json'], { env: { PATH: tools } });
+
+  const { findings } = JSON.parse(doctor.stdout);
+  const node = findings.find(({ subject }: { subject: string }) => subject === 'node');
+  assert.deepEqual([node.level, node.message], ['ok', process.version]);
+  assert.equal(doctor.code, 0, doctor.stdout);
+});
