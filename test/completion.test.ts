@@ -70,6 +70,21 @@ test('bash completes commands, options, choices and paths', async () => {
   }
 });
 
+test('bash completes gitaly, with the commands of commands', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'completion-'));
+  try {
+    writeFileSync(join(directory, 'completion'), await gitalyTs('completion', 'bash', 'gitaly'));
+    writeFileSync(join(directory, 'server.toml'), '');
+    await using bash = await startBash(directory);
+    await bash.complete('gitaly() { printf "<%s>" "$@"; echo; }');
+
+    assert.equal(await bash.complete('gitaly ser\t ser\t'), '<serve><server.toml>');
+    assert.equal(await bash.complete('gitaly conf\t val\t'), '<configuration><validate>');
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
 test('every command and every option in the help is completed', async () => {
   const scripts = await Promise.all(['bash', 'zsh', 'fish'].map((shell) => gitalyTs('completion', shell)));
   const commands = [...(await gitalyTs('--help')).matchAll(/^ {2}([a-z-]+)( \[| <| )/gm)]

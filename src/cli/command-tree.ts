@@ -13,12 +13,15 @@ export function commandTreeOf(program: Command): CommandTree {
       name: command.name(),
       description: command.description(),
       options: optionsOf(command),
-      argument:
-        command.registeredArguments.length === 0
-          ? undefined
-          : (command.registeredArguments[0]?.argChoices ?? []),
+      argument: argumentOf(command),
     })),
   };
+}
+
+/** Returns the names of subcommands, the choices of the first argument, or an empty list for a path. */
+function argumentOf({ commands, registeredArguments }: Command): readonly string[] | undefined {
+  if (commands.length > 0) return commands.map((command) => command.name());
+  return registeredArguments.length === 0 ? undefined : (registeredArguments[0]?.argChoices ?? []);
 }
 
 function optionsOf(command: Command): OptionShape[] {

@@ -121,16 +121,21 @@ Environment:
 function addCompletion(program: Command): void {
   program
     .command('completion')
-    .description('Print a completion script for gitaly-ts.')
+    .description('Print a completion script for gitaly-ts or gitaly.')
     .addArgument(new Argument('<shell>', 'shell of the script').choices(['bash', 'zsh', 'fish']))
+    .addArgument(
+      new Argument('[program]', 'program to complete').choices(['gitaly-ts', 'gitaly']).default('gitaly-ts'),
+    )
     .addHelpText(
       'after',
-      '\nExamples:\n  source <(gitaly-ts completion bash)\n' +
+      '\nExamples:\n  source <(gitaly-ts completion bash)\n  source <(gitaly-ts completion bash gitaly)\n' +
         '  gitaly-ts completion fish > ~/.config/fish/completions/gitaly-ts.fish',
     )
-    .action(async (shell: Shell) => {
+    .action(async (shell: Shell, name: string) => {
       const { completionScript } = await import('#tools/completion/completion');
       const { commandTreeOf } = await import('./command-tree.ts');
-      process.stdout.write(completionScript(shell, commandTreeOf(program)));
+      const { gitalyProgram } = await import('./gitaly-program.ts');
+      const completed = name === 'gitaly' ? gitalyProgram(() => {}) : program;
+      process.stdout.write(completionScript(shell, commandTreeOf(completed)));
     });
 }

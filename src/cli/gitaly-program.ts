@@ -1,0 +1,78 @@
+import { text } from 'node:stream/consumers';
+import { Command } from 'commander';
+import { versionString } from '#platform/process/version';
+import { check } from './check.ts';
+import { serve } from './serve.ts';
+import { WRONG_USAGE } from './usage.ts';
+import { validateConfiguration } from './validate-configuration.ts';
+
+const EXAMPLES = `
+Examples:
+  gitaly serve /etc/gitaly/config.toml
+  gitaly check /etc/gitaly/config.toml
+  gitaly configuration validate < /etc/gitaly/config.toml
+
+config.toml.example describes every key. To try the server without a configuration: gitaly-ts up`;
+
+const VALIDATE_EXAMPLES = `
+Examples:
+  gitaly configuration validate < /etc/gitaly/config.toml
+  make-config | gitaly configuration validate`;
+
+/** Returns the command line of `gitaly`; `exit` receives the exit code. */
+export function gitalyProgram(exit: (code: number) => void): Command {
+  const root = new Command('gitaly')
+    .description('A Git RPC service: stores repositories and serves them over gRPC.')
+    .version(versionString('Gitaly'), '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .usage('[--version] [--help] <configfile> | <command>')
+    .argument('[configfile]', 'same as "serve <configfile>"')
+    .showHelpAfterError(WRONG_USAGE)
+    .addHelpText('after', EXAMPLES)
+    .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, root)));
+
+  const serveCommand = root
+    .command('serve')
+    .description('Run the server until a signal stops it.')
+    .argument('[configfile]', 'configuration in TOML')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  gitaly serve /etc/gitaly/config.toml\n' +
+        '  GITALY_TESTING_GIT_BINARY=/opt/git/bin/git gitaly serve config.toml',
+    )
+    .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, serveCommand)));
+
+  root
+    .command('check')
+    .description("Check that GitLab's internal API can be reached, and print its version.")
+    .argument('<configfile>', 'configuration in TOML')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  gitaly check /etc/gitaly/config.toml\n' +
+        '  gitaly check config.toml && gitaly serve config.toml',
+    )
+    .action(async (configPath: string) => exit(await check(configPath)));
+
+  root
+    .command('configuration')
+    .description('Commands about the configuration.')
+    .addHelpText('after', VALIDATE_EXAMPLES)
+    .command('validate')
+    .description(
+      'Check the configuration on standard input; print problems as JSON, or nothing if there are none.',
+    )
+    .addHelpText('after', VALIDATE_EXAMPLES)
+    .action(async () => {
+      const { exitCode, stdout, stderr } = await validateConfiguration(await text(process.stdin));
+      process.stdout.write(stdout);
+      process.stderr.write(stderr);
+      exit(exitCode);
+    });
+  return root;
+}
+
+async function serveOrHelp(configPath: string | undefined, command: Command): Promise<number> {
+  if (configPath) return serve(configPath);
+  command.outputHelp({ error: true });
+  return 2;
+}
