@@ -35,6 +35,7 @@ export function stageServer(compiled: string, folder: string): Manifest {
     imports: { '#wire/gen/*': './dist/wire/gen/*.js', '#*': './dist/*.js' },
     exports: Object.fromEntries(entries.map(([path, file]) => [path, exportOf(file)])),
     bin,
+    man: Object.keys(bin as object).map((program) => `./man/${program}.1`),
     files,
     dependencies,
     ...(optionalDependencies && { optionalDependencies }),

@@ -26,6 +26,7 @@ async function succeeds(program: string, ...args: readonly string[]): Promise<bo
 const noSystemd = !(await succeeds('systemd-analyze', '--version')) && 'there is no systemd-analyze';
 const noDocker = !(await succeeds('docker', 'info')) && 'there is no Docker daemon';
 const noCompose = !(await succeeds('docker', 'compose', 'version')) && 'there is no docker compose';
+const noMan = !(await succeeds('man', '--version')) && 'there is no man';
 const noHelm = !(await succeeds('helm', 'version')) && 'there is no helm';
 
 test('systemd accepts the unit', { skip: noSystemd }, async () => {
@@ -86,6 +87,18 @@ test('the image is small, runs without privileges, and becomes healthy', {
     assert.ok(bytes < MAX_IMAGE_BYTES, `${bytes} bytes`);
   } finally {
     await docker('rm', '--force', id);
+  }
+});
+
+test('man formats every manual page without a warning', { skip: noMan }, async () => {
+  const { bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  for (const program of Object.keys(bin)) {
+    const page = join(ROOT, `man/${program}.1`);
+    const { code, stdout, stderr } = await run('man', ['--warnings', '--local-file', page], {
+      env: { MANWIDTH: '120', MANPAGER: 'cat', LC_ALL: 'C.UTF-8' },
+    });
+    assert.deepEqual([code, stderr], [0, ''], page);
+    assert.match(stdout, new RegExp(`NAME\\s+${program} - \\S`), page);
   }
 });
 
