@@ -25,7 +25,7 @@ const DEBIAN_NAMES: Readonly<Record<string, string>> = {
   'MPL-2.0': 'mpl-2.0',
 };
 /** Files with more than the license that their package names. */
-const WITH_OTHER_TEXTS = new Set(['argparse', 'bcrypt-pbkdf', 'lodash.camelcase', 'protobufjs']);
+const WITH_OTHER_TEXTS = new Set(['argparse', 'bcrypt-pbkdf', 'lodash.camelcase', 'marked', 'protobufjs']);
 
 const LICENSE_FILE = /^licen[sc]e(?:\.md|\.txt)?$/i;
 
