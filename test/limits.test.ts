@@ -134,3 +134,26 @@ test('callers without a user have a limit of their own', async () => {
   await untilMetric(gitaly, inProgress(3));
   for (const call of [anonymous, ...users]) call.end();
 });
+
+test('the flag limit_unauthenticated switches the limit of callers without a user off', async () => {
+  await using gitaly = await start({
+    max_concurrency: 2,
+    unauthenticated: { max_concurrency: 1, max_queue_wait: '1ms' },
+  });
+  const metadata = { 'gitaly-feature-limit-unauthenticated': 'false' };
+  const calls = [hold(gitaly, { metadata }), hold(gitaly, { metadata })];
+  await untilMetric(gitaly, inProgress(2));
+  for (const call of calls) call.end();
+  await Promise.all(calls.map(({ result }) => result));
+});
+
+test('an adaptive limit starts at initial_limit and is in the metrics', async () => {
+  await using gitaly = await start({ adaptive: true, initial_limit: 1, min_limit: 1, max_limit: 4 });
+  await untilMetric(gitaly, `gitaly_concurrency_limiting_current_limit{limit="perRPC${RPC}"} 1`);
+  const first = hold(gitaly);
+  await untilMetric(gitaly, inProgress(1));
+  const second = hold(gitaly);
+  await untilMetric(gitaly, queued(1));
+  for (const call of [first, second]) call.end();
+  await Promise.all([first.result, second.result]);
+});

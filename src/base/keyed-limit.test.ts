@@ -91,3 +91,20 @@ test('never more than the limit hold a key, whatever callers do', async () => {
     }),
   );
 });
+
+test('a raised limit admits those who wait, a lowered one waits for holders to end', async () => {
+  const limit = limitOf(1);
+  const first = await limit.acquire('a', signal);
+  const others = [1, 2, 3].map(() => limit.acquire('a', signal));
+  limit.resize(3);
+  assert.deepEqual(limit.callers('a'), { holders: 3, waiting: 1 });
+
+  limit.resize(1);
+  first.release();
+  (await others[0])?.release();
+  assert.deepEqual(limit.callers('a'), { holders: 1, waiting: 1 });
+  (await others[1])?.release();
+  assert.deepEqual(limit.callers('a'), { holders: 1, waiting: 0 });
+  (await others[2])?.release();
+  assert.deepEqual(limit.callers('a'), { holders: 0, waiting: 0 });
+});

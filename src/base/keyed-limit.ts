@@ -40,9 +40,24 @@ interface Key {
 export class KeyedLimit {
   readonly #options: KeyedLimitOptions;
   readonly #keys = new Map<string, Key>();
+  #maxConcurrency: number;
 
   constructor(options: KeyedLimitOptions) {
     this.#options = options;
+    this.#maxConcurrency = options.maxConcurrency;
+  }
+
+  get maxConcurrency(): number {
+    return this.#maxConcurrency;
+  }
+
+  /**
+   * Changes the number of holders for each key. Holders above a lowered limit keep their turn;
+   * nobody follows them.
+   */
+  resize(maxConcurrency: number): void {
+    this.#maxConcurrency = maxConcurrency;
+    for (const entry of this.#keys.values()) this.#serve(entry);
   }
 
   /** Callers that hold or wait for a key. */
@@ -58,10 +73,10 @@ export class KeyedLimit {
    * @throws {LimitRefusal}
    */
   async acquire(key: string, signal: AbortSignal, onWait?: () => void): Promise<Turn> {
-    const { maxConcurrency, maxQueueSize } = this.#options;
+    const { maxQueueSize } = this.#options;
     const entry = this.#keys.get(key) ?? { holders: 0, waiting: new Set<() => void>() };
     this.#keys.set(key, entry);
-    if (entry.holders < maxConcurrency) {
+    if (entry.holders < this.#maxConcurrency) {
       entry.holders++;
       return this.#turn(key, entry, 0);
     }
@@ -76,10 +91,7 @@ export class KeyedLimit {
   async #wait(entry: Key, signal: AbortSignal): Promise<void> {
     const { maxWaitMs } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const go = (): void => {
-      entry.waiting.delete(go);
-      resolve();
-    };
+    const go = (): void => resolve();
     const leave = (refusal: LimitRefusal): void => {
       if (entry.waiting.delete(go)) reject(refusal);
     };
@@ -113,11 +125,20 @@ export class KeyedLimit {
       release: () => {
         if (isReleased) return;
         isReleased = true;
-        // The turn passes on at once, so that nobody who comes now overtakes.
-        const [next] = entry.waiting;
-        if (next !== undefined) next();
-        else if (--entry.holders === 0) this.#keys.delete(key);
+        entry.holders--;
+        this.#serve(entry);
+        if (entry.holders === 0) this.#keys.delete(key);
       },
     };
+  }
+
+  /** Passes free turns on at once, so that nobody who comes now overtakes. */
+  #serve(entry: Key): void {
+    for (const go of entry.waiting) {
+      if (entry.holders >= this.#maxConcurrency) return;
+      entry.waiting.delete(go);
+      entry.holders++;
+      go();
+    }
   }
 }

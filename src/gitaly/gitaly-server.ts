@@ -27,6 +27,7 @@ import type { AuthenticationOptions } from '#rpc/server/interceptors/authenticat
 import { countCalls } from '#rpc/server/interceptors/call-metrics';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
+import { startAdaptiveLimits } from './adaptive-limits.ts';
 import { startBackgroundJobs } from './background-jobs.ts';
 import { cacheMarks } from './cache-marks.ts';
 import { followCertificate } from './certificate.ts';
@@ -177,6 +178,8 @@ export class GitalyServer implements AsyncDisposable {
 
     const problems = connectionProblems(metrics, logger);
     const unexpected = exceptions(metrics, logger);
+    const limits = methodLimits(config);
+    building.use(startAdaptiveLimits(config, limits.adaptive, { metrics: metrics.adaptiveLimits, logger }));
     const options: GrpcServerOptions = {
       onConnectionError: problems.onConnectionError,
       services,
@@ -194,7 +197,7 @@ export class GitalyServer implements AsyncDisposable {
           trustsUnixSockets,
           ...authenticationCounts(metrics),
         },
-        limits: { limits: methodLimits(config), metrics: metrics.limits },
+        limits: { limits: limits.byMethod, metrics: metrics.limits },
         cacheInvalidation: {
           beginChange: cacheMarks(storages, logger, metrics.caches.markFailed),
           onCall: metrics.caches.call,

@@ -1,36 +1,52 @@
+import { KeyedLimit } from '#base/keyed-limit';
 import type { GitalyConfig } from '#platform/config/load-config';
+import type { AdaptiveLimit } from '#platform/load/adaptive-limits';
 import type { ConcurrencyLimit, MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
 
 type ConfiguredLimit = GitalyConfig['concurrency'][number]['unauthenticated'];
 
 /** Two at once would only disturb each other. */
 const REPLICATE = '/gitaly.RepositoryService/ReplicateRepository';
-const ONE_AT_A_TIME: ConcurrencyLimit = {
-  maxConcurrency: 1,
-  maxQueueSize: 0,
-  maxWaitMs: 0,
-  configKey: '(built in)',
-};
 
-/** Returns the limits of `[[concurrency]]` by full method name. The last entry of a method counts. */
-export function methodLimits({ concurrency }: GitalyConfig): ReadonlyMap<string, MethodLimits> {
-  const limits = new Map<string, MethodLimits>([
-    [REPLICATE, { authenticated: ONE_AT_A_TIME, unauthenticated: undefined }],
-  ]);
-  for (const [index, { rpc, unauthenticated, ...limit }] of concurrency.entries()) {
-    const key = `concurrency[${index}]`;
-    limits.set(rpc, {
-      authenticated: limitOf(limit, key),
-      unauthenticated: limitOf(unauthenticated, `${key}.unauthenticated`),
-    });
-  }
-  return limits;
+/** Limits of calls by full method name, and those among them that follow the load. */
+export interface ConfiguredLimits {
+  readonly byMethod: ReadonlyMap<string, MethodLimits>;
+  readonly adaptive: readonly AdaptiveLimit[];
 }
 
-/** Adaptive limits stay at their first value. */
+/** Returns the limits of `[[concurrency]]`. The last entry of a method counts. */
+export function methodLimits({ concurrency }: GitalyConfig): ConfiguredLimits {
+  const oneAtATime = new KeyedLimit({ maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 });
+  const byMethod = new Map<string, MethodLimits>([
+    [
+      REPLICATE,
+      { authenticated: { limit: oneAtATime, configKey: '(built in)' }, unauthenticated: undefined },
+    ],
+  ]);
+  const adaptive = new Map<string, AdaptiveLimit>();
+  const add = (name: string, limit: ConfiguredLimit, configKey: string): ConcurrencyLimit | undefined => {
+    const built = limitOf(limit, configKey);
+    adaptive.delete(name);
+    if (built !== undefined && limit.adaptive)
+      adaptive.set(name, { name, limit: built.limit, min: Math.max(1, limit.minLimit), max: limit.maxLimit });
+    return built;
+  };
+  for (const [index, { rpc, unauthenticated, ...limit }] of concurrency.entries()) {
+    const key = `concurrency[${index}]`;
+    byMethod.set(rpc, {
+      authenticated: add(`perRPC${rpc}`, limit, key),
+      unauthenticated: add(`perRPC${rpc}-unauthenticated`, unauthenticated, `${key}.unauthenticated`),
+    });
+  }
+  return { byMethod, adaptive: [...adaptive.values()] };
+}
+
 function limitOf(limit: ConfiguredLimit, configKey: string): ConcurrencyLimit | undefined {
   const maxConcurrency = limit.adaptive ? limit.initialLimit : limit.maxConcurrency || limit.maxPerRepo;
   if (maxConcurrency <= 0) return undefined;
   const maxQueueSize = limit.maxQueueSize || limit.maxQueueLength;
-  return { maxConcurrency, maxQueueSize, maxWaitMs: limit.maxQueueWaitMs, configKey };
+  return {
+    limit: new KeyedLimit({ maxConcurrency, maxQueueSize, maxWaitMs: limit.maxQueueWaitMs }),
+    configKey,
+  };
 }

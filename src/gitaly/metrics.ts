@@ -2,6 +2,7 @@ import { statusName } from '#base/go/status';
 import type { ApiEndpoint } from '#domain/gitlab-api/http-internal-api';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import type { GitalyConfig } from '#platform/config/load-config';
+import { type AdaptiveLimitMetrics, adaptiveLimitMetrics } from '#platform/metrics/adaptive-limit-metrics';
 import { type BackupMetrics, backupMetrics } from '#platform/metrics/backup-metrics';
 import {
   type CacheMetrics,
@@ -57,6 +58,7 @@ export interface ServerMetrics {
   readonly ofMethod: (method: MethodLabels) => MethodMetrics;
   countGitProtocol(method: { service: string; name: string }, gitProtocol: string): void;
   countNegotiation(transport: 'smarthttp' | 'ssh', statistics: NegotiationStatistics): void;
+  readonly adaptiveLimits: AdaptiveLimitMetrics;
   readonly limits: (service: string, method: string) => MethodLimitMetrics;
   readonly backups: BackupMetrics;
   readonly caches: CacheMetrics;
@@ -112,6 +114,7 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
         .with({ grpc_service: service, grpc_method: name, git_protocol: protocolLabel(gitProtocol) })
         .inc(),
     countNegotiation: negotiationCounter(registry),
+    adaptiveLimits: adaptiveLimitMetrics(registry),
     limits: limitMetrics(registry, { latencyBuckets: buckets }),
     backups: backupMetrics(registry),
     caches: cacheMetrics(registry),

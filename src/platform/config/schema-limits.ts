@@ -31,7 +31,9 @@ export function concurrencyLimits(defaults: { max: number; queue: number }) {
       defaultMs: 0,
       accepted: 'a duration in quotes, "0s" or longer',
     }),
-    adaptive: flag({ doc: 'Adapt the limit to the load. So far the limit stays at initial_limit.' }),
+    adaptive: flag({
+      doc: 'Adapt the limit to the load: raise it by one every 30 seconds, halve it under overload.',
+    }),
     initial_limit: integer({
       doc: 'Initial adaptive limit.',
       default: 0,
@@ -40,13 +42,11 @@ export function concurrencyLimits(defaults: { max: number; queue: number }) {
     max_limit: integer({
       doc: 'Maximum adaptive limit.',
       default: 0,
-      noEffect: 'limits are not adapted to the load yet',
       accepted: 'a whole number, initial_limit or greater',
     }),
     min_limit: integer({
       doc: 'Minimum adaptive limit.',
       default: 0,
-      noEffect: 'limits are not adapted to the load yet',
       accepted: 'a whole number greater than 0',
     }),
   };
@@ -102,7 +102,15 @@ export function pressure(defaults: { warning: number; backoff: number; critical:
       doc: 'Percentage above which the pressure is critical.',
       default: defaults.critical,
     }),
-    sustain_duration_seconds: integer({ doc: 'Seconds for which the pressure must last.', default: 30 }),
-    fast_fall_ratio: float({ doc: 'Ratio below which pressure counts as falling.', default: 0.85 }),
+    sustain_duration_seconds: integer({
+      doc: 'Seconds for which the pressure must last.',
+      default: 30,
+      noEffect: 'the average of a minute decides, as in Gitaly',
+    }),
+    fast_fall_ratio: float({
+      doc: 'Ratio below which pressure counts as falling.',
+      default: 0.85,
+      noEffect: 'the average of a minute decides, as in Gitaly',
+    }),
   };
 }

@@ -348,20 +348,23 @@ export const schema = {
     }),
   ),
   adaptive_limiting: table(
-    'Conditions that lower adaptive limits.',
+    'Signs of overload that lower adaptive limits. They are looked for every 10 seconds in the control ' +
+      'group (v2) of the server; a delayed event loop and a full heap are signs, too.',
     {
       cpu_throttled_threshold: float({
-        doc: 'Share of time in which the cgroup is throttled.',
+        doc: 'Share of time in which the cgroup is throttled. 0 means 0.5.',
         default: 0.5,
       }),
-      memory_threshold: float({ doc: "Share of the cgroup's memory that is in use.", default: 0.9 }),
+      memory_threshold: float({
+        doc: "Share of the cgroup's memory limit that processes use. 0 means 0.6.",
+        default: 0.6,
+      }),
       psi_pressure: table('Pressure stall information.', {
         memory: table('Memory.', pressure({ warning: 10, backoff: 20, critical: 40 })),
         io: table('Disk.', pressure({ warning: 10, backoff: 20, critical: 40 })),
         cpu: table('Processor.', pressure({ warning: 20, backoff: 25, critical: 50 })),
       }),
     },
-    { noEffect: NOT_YET },
   ),
   load_shedder: table(
     'Ends expensive calls under critical load.',

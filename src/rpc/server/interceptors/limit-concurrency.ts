@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { KeyedLimit, LimitRefusal, type Turn } from '#base/keyed-limit';
+import { type KeyedLimit, LimitRefusal, type Turn } from '#base/keyed-limit';
+import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { MethodLimitMetrics } from '#platform/metrics/limit-metrics';
 import type { Gauge } from '#platform/metrics/metrics-registry';
 import { USERNAME } from '#rpc/common/header-names';
@@ -8,14 +9,11 @@ import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
 import { requestTarget } from './request-target.ts';
 
+const LIMIT_UNAUTHENTICATED: FeatureFlag = { name: 'limit_unauthenticated', onByDefault: true };
+
 /** Limits for the calls of one RPC to one repository. */
 export interface ConcurrencyLimit {
-  /** Calls at once. */
-  readonly maxConcurrency: number;
-  /** Calls that may wait; 0 for any number. */
-  readonly maxQueueSize: number;
-  /** Longest wait; 0 for any. */
-  readonly maxWaitMs: number;
+  readonly limit: KeyedLimit;
   /** Where the configuration has it, for the log of a refused call. */
   readonly configKey: string;
 }
@@ -33,14 +31,7 @@ export interface LimitConcurrencyOptions {
   readonly metrics: (service: string, method: string) => MethodLimitMetrics;
 }
 
-interface Limiter {
-  readonly limit: KeyedLimit;
-  readonly configKey: string;
-}
-
-interface MethodLimiters {
-  readonly authenticated: Limiter | undefined;
-  readonly unauthenticated: Limiter | undefined;
+interface MethodLimiters extends MethodLimits {
   readonly metrics: MethodLimitMetrics;
 }
 
@@ -53,10 +44,9 @@ export function limitConcurrency({ limits, metrics }: LimitConcurrencyOptions): 
   const byMethod = new Map<string, MethodLimiters>();
   for (const [path, { authenticated, unauthenticated }] of limits) {
     const [, service = '', method = ''] = path.split('/');
-    const normal = limiter(authenticated);
     byMethod.set(path, {
-      authenticated: normal,
-      unauthenticated: limiter(unauthenticated) ?? normal,
+      authenticated,
+      unauthenticated,
       metrics: metrics(service, method),
     });
   }
@@ -80,9 +70,8 @@ export function limitConcurrency({ limits, metrics }: LimitConcurrencyOptions): 
   };
 }
 
-function limiter(limit: ConcurrencyLimit | undefined): Limiter | undefined {
-  if (limit === undefined || limit.maxConcurrency <= 0) return undefined;
-  return { limit: new KeyedLimit(limit), configKey: limit.configKey };
+function isOwnLimitEnabled({ context }: ServerCall): boolean {
+  return context.flags.isEnabled(LIMIT_UNAUTHENTICATED);
 }
 
 async function acquire(
@@ -91,7 +80,8 @@ async function acquire(
   { metrics, ...limiters }: MethodLimiters,
 ): Promise<Turn | undefined> {
   const isAuthenticated = call.headers.has(USERNAME);
-  const used = isAuthenticated ? limiters.authenticated : limiters.unauthenticated;
+  const own = isAuthenticated || !isOwnLimitEnabled(call) ? undefined : limiters.unauthenticated;
+  const used = own ?? limiters.authenticated;
   if (used === undefined) return undefined;
   const { limit, configKey } = used;
   let isQueued = false;

@@ -1,0 +1,26 @@
+import type { Counter, Gauge, MetricsRegistry } from './metrics-registry.ts';
+
+/** Metrics of limits that follow the load. */
+export interface AdaptiveLimitMetrics {
+  currentLimit(limit: string): Gauge;
+  /** Signs of overload, by the condition that noticed them. */
+  backoffEvents(watcher: string): Counter;
+}
+
+/** Declares the metrics; a series appears with its limit or condition. */
+export function adaptiveLimitMetrics(registry: MetricsRegistry): AdaptiveLimitMetrics {
+  const current = registry.gauge({
+    name: 'gitaly_concurrency_limiting_current_limit',
+    help: 'Current value of an adaptive limit.',
+    labels: ['limit'],
+  });
+  const backoffs = registry.counter({
+    name: 'gitaly_concurrency_limiting_backoff_events_total',
+    help: 'Signs of overload that lower adaptive limits.',
+    labels: ['watcher'],
+  });
+  return {
+    currentLimit: (limit) => current.with({ limit }),
+    backoffEvents: (watcher) => backoffs.with({ watcher }),
+  };
+}
