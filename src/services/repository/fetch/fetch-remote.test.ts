@@ -100,6 +100,16 @@ test('nothing changes, and nothing is left, when a reference is in the way or lo
   assert.equal(stage.references(), referencesOf(stage.there));
 });
 
+test('a refmap with the name of a property of all objects is a refspec like others', async () => {
+  await using stage = await scene();
+  const remoteParams = { url: stage.there, mirrorRefmaps: ['toString'] };
+
+  await assert.rejects(stage.fetch({ remoteParams }), {
+    code: 'INTERNAL',
+    message: /couldn't find remote ref toString/,
+  });
+});
+
 test('a call that takes too long ends', async () => {
   await using stage = await scene();
   await using slow = await startGitHttpServer(stage.gitaly.storagePath());

@@ -5,11 +5,11 @@ import type { HandlerContext } from '#rpc/server/handler';
 import type { FetchRemoteRequest, FetchRemoteResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
 
-const REFSPECS: Readonly<Record<string, string>> = {
-  all_refs: 'refs/*:refs/*',
-  heads: 'refs/heads/*:refs/heads/*',
-  tags: 'refs/tags/*:refs/tags/*',
-};
+const REFSPECS: ReadonlyMap<string, string> = new Map([
+  ['all_refs', 'refs/*:refs/*'],
+  ['heads', 'refs/heads/*:refs/heads/*'],
+  ['tags', 'refs/tags/*:refs/tags/*'],
+]);
 const TAGS = Buffer.from('refs/tags');
 
 /** Fetches references and objects from a URL. */
@@ -32,7 +32,7 @@ export async function fetchRemote(
       allowsLocal: true,
       ssh: { key: request.sshKey, knownHosts: request.knownHosts },
     },
-    refspecs: (refmaps.length === 0 ? ['all_refs'] : refmaps).map((refmap) => REFSPECS[refmap] ?? refmap),
+    refspecs: (refmaps.length === 0 ? ['all_refs'] : refmaps).map((refmap) => REFSPECS.get(refmap) ?? refmap),
     force: request.force,
     prune: !request.noPrune,
     tags: !request.noTags,
