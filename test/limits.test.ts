@@ -37,9 +37,12 @@ function hold(
   return { result, end: () => end.resolve() };
 }
 
-async function start(limit: Readonly<Record<string, unknown>>): Promise<TestGitaly> {
+async function start(
+  limit: Readonly<Record<string, unknown>>,
+  kind: 'concurrency' | 'rate_limiting' = 'concurrency',
+): Promise<TestGitaly> {
   const gitaly = await startGitaly({
-    config: { prometheus_listen_addr: '127.0.0.1:0', concurrency: [{ rpc: RPC, ...limit }] },
+    config: { prometheus_listen_addr: '127.0.0.1:0', [kind]: [{ rpc: RPC, ...limit }] },
   });
   for (const name of ['x.git', 'y.git']) initRepository(join(gitaly.storagePath(), name), { commits: 1 });
   return gitaly;
@@ -156,4 +159,28 @@ test('an adaptive limit starts at initial_limit and is in the metrics', async ()
   await untilMetric(gitaly, queued(1));
   for (const call of [first, second]) call.end();
   await Promise.all([first.result, second.result]);
+});
+
+test('calls above the rate are refused, and those of other repositories are not', async () => {
+  await using gitaly = await start({ interval: '1h', burst: 1 }, 'rate_limiting');
+  const [first, other] = [hold(gitaly), hold(gitaly, { path: 'y.git' })];
+  for (const call of [first, other]) call.end();
+  await Promise.all([first.result, other.result]);
+
+  const error = await hold(gitaly).result.catch((thrown: unknown) => thrown);
+  assert.ok(error instanceof CallError);
+  assert.deepEqual([error.code, error.message], ['RESOURCE_EXHAUSTED', 'rate limit reached']);
+  assert.equal(error.detail(LimitErrorSchema)?.errorMessage, 'rate limit reached');
+  await until(() => gitaly.log.some((line) => line['limit.config_key'] === 'rate_limiting[0]'));
+  await untilMetric(
+    gitaly,
+    `gitaly_requests_dropped_total{authenticated="false",${LABELS},reason="rate",system="gitaly"} 1`,
+  );
+});
+
+test('without an interval there is no limit of the rate', async () => {
+  await using gitaly = await start({ interval: '0s', burst: 0 }, 'rate_limiting');
+  const call = hold(gitaly);
+  call.end();
+  await call.result;
 });

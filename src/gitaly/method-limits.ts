@@ -1,4 +1,5 @@
 import { KeyedLimit } from '#base/keyed-limit';
+import { TokenBuckets } from '#base/token-buckets';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { AdaptiveLimit } from '#platform/load/adaptive-limits';
 import type { ConcurrencyLimit, MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
@@ -14,8 +15,11 @@ export interface ConfiguredLimits {
   readonly adaptive: readonly AdaptiveLimit[];
 }
 
-/** Returns the limits of `[[concurrency]]`. The last entry of a method counts. */
-export function methodLimits({ concurrency }: GitalyConfig): ConfiguredLimits {
+/**
+ * Returns the limits of `[[concurrency]]` and `[[rate_limiting]]`. In each of them the last entry
+ * of a method counts.
+ */
+export function methodLimits({ concurrency, rateLimiting }: GitalyConfig): ConfiguredLimits {
   const oneAtATime = new KeyedLimit({ maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 });
   const byMethod = new Map<string, MethodLimits>([
     [
@@ -37,6 +41,12 @@ export function methodLimits({ concurrency }: GitalyConfig): ConfiguredLimits {
       authenticated: add(`perRPC${rpc}`, limit, key),
       unauthenticated: add(`perRPC${rpc}-unauthenticated`, unauthenticated, `${key}.unauthenticated`),
     });
+  }
+  for (const [index, { rpc, burst, intervalMs }] of rateLimiting.entries()) {
+    const { authenticated, unauthenticated } = byMethod.get(rpc) ?? {};
+    const configKey = `rate_limiting[${index}]`;
+    const rate = intervalMs > 0 ? { buckets: new TokenBuckets({ burst, intervalMs }), configKey } : undefined;
+    byMethod.set(rpc, { rate, authenticated, unauthenticated });
   }
   return { byMethod, adaptive: [...adaptive.values()] };
 }

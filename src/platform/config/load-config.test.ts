@@ -224,7 +224,7 @@ test('a key without effect causes a warning with the reason', async () => {
   const config = await files.load(
     `listen_addr = ":0"\nbin_dir = "${files.directory}"\n${files.storage}` +
       '[git]\nuse_bundled_binaries = true\n' +
-      '[prometheus]\nscrape_timeout = "5s"\n[[rate_limiting]]\nrpc = "x"\n',
+      '[prometheus]\nscrape_timeout = "5s"\n[gitaly-ruby]\nmax_rss = 1\n',
   );
 
   assert.deepEqual(
@@ -233,7 +233,7 @@ test('a key without effect causes a warning with the reason', async () => {
       'configuration key "bin_dir" has no effect: this server uses the programs of its own installation',
       'configuration key "git.use_bundled_binaries" has no effect: this server bundles no git',
       'configuration key "prometheus.scrape_timeout" has no effect: only Praefect has a database',
-      'configuration key "rate_limiting" has no effect: belongs to Gitaly versions before 18.0',
+      'configuration key "gitaly-ruby" has no effect: belongs to Gitaly versions before 18.0',
     ],
   );
 });

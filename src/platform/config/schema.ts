@@ -314,15 +314,14 @@ export const schema = {
     ...concurrencyLimits({ max: 0, queue: 500 }),
     unauthenticated: table('Limits for callers without a user.', concurrencyLimits({ max: 0, queue: 0 })),
   }),
-  rate_limiting: tables(
-    'Rate limit of one RPC.',
-    {
-      rpc: text({ doc: 'Full method name.', default: '' }),
-      interval: duration({ doc: 'Interval at which one token is added.', defaultMs: 0 }),
-      burst: integer({ doc: 'Maximum number of tokens.', default: 0 }),
-    },
-    { noEffect: GONE },
-  ),
+  rate_limiting: tables('Limit of how often calls of one RPC start for one repository. Not in Gitaly 18.0.', {
+    rpc: text({ doc: 'Full method name.', default: '' }),
+    interval: duration({
+      doc: 'Time after which one more call may start. 0s means no limit.',
+      defaultMs: 0,
+    }),
+    burst: integer({ doc: 'Calls that may start at once after a pause.', default: 0 }),
+  }),
   pack_objects_limiting: table(
     'Limit of concurrent pack-objects of one caller.',
     {

@@ -6,7 +6,7 @@ export interface MethodLimitMetrics {
   readonly inProgress: Gauge;
   readonly queued: Gauge;
   readonly acquiring: Histogram;
-  dropped(reason: LimitReason, isAuthenticated: boolean): Counter;
+  dropped(reason: LimitReason | 'rate', isAuthenticated: boolean): Counter;
 }
 
 /** Metrics of concurrency limits, with Gitaly's names. */

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { type KeyedLimit, LimitRefusal, type Turn } from '#base/keyed-limit';
+import type { TokenBuckets } from '#base/token-buckets';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { MethodLimitMetrics } from '#platform/metrics/limit-metrics';
 import type { Gauge } from '#platform/metrics/metrics-registry';
@@ -18,7 +19,15 @@ export interface ConcurrencyLimit {
   readonly configKey: string;
 }
 
+/** Limit of how often calls of one RPC to one repository start. */
+export interface RateLimit {
+  readonly buckets: TokenBuckets;
+  readonly configKey: string;
+}
+
 export interface MethodLimits {
+  /** Applies before the others, so that a refused call does not wait. */
+  readonly rate?: RateLimit | undefined;
   /** For callers with a user, and for all if there is no other. */
   readonly authenticated: ConcurrencyLimit | undefined;
   /** For callers without a user. */
@@ -36,19 +45,16 @@ interface MethodLimiters extends MethodLimits {
 }
 
 /**
- * Returns the interceptor that limits concurrent calls by RPC and repository. The key is the
+ * Returns the interceptor that limits calls by RPC and repository: how often they start, and how
+ * many run at once. The key is the
  * relative path; calls without a repository are not limited. A call takes its turn when its first
  * message has arrived, and gives it back at its end.
  */
 export function limitConcurrency({ limits, metrics }: LimitConcurrencyOptions): ServerInterceptor {
   const byMethod = new Map<string, MethodLimiters>();
-  for (const [path, { authenticated, unauthenticated }] of limits) {
+  for (const [path, limit] of limits) {
     const [, service = '', method = ''] = path.split('/');
-    byMethod.set(path, {
-      authenticated,
-      unauthenticated,
-      metrics: metrics(service, method),
-    });
+    byMethod.set(path, { ...limit, metrics: metrics(service, method) });
   }
   return async (call, next) => {
     const limiters = byMethod.get(call.method.path);
@@ -80,6 +86,17 @@ async function acquire(
   { metrics, ...limiters }: MethodLimiters,
 ): Promise<Turn | undefined> {
   const isAuthenticated = call.headers.has(USERNAME);
+  const { rate } = limiters;
+  if (rate !== undefined && !rate.buckets.take(key)) {
+    metrics.dropped('rate', isAuthenticated).inc();
+    call.context.log.add({
+      'limit.limiting_type': 'per-rpc',
+      'limit.limiting_key': key,
+      'limit.concurrency_dropped': 'rate',
+      'limit.config_key': rate.configKey,
+    });
+    throw limitError('rate limit reached');
+  }
   const own = isAuthenticated || !isOwnLimitEnabled(call) ? undefined : limiters.unauthenticated;
   const used = own ?? limiters.authenticated;
   if (used === undefined) return undefined;
@@ -132,6 +149,10 @@ function logTurn(call: ServerCall, key: string, limit: KeyedLimit, waitedMs: num
 function refusal({ cause, message, reason }: LimitRefusal): unknown {
   if (reason === 'other')
     return cause instanceof GitalyError ? new GitalyError(cause.code, message, { cause }) : cause;
+  return limitError(message);
+}
+
+function limitError(message: string): GitalyError {
   // A time of zero: the same call will not succeed soon.
   const detail = create(LimitErrorSchema, { errorMessage: message, retryAfter: { seconds: 0n } });
   return new GitalyError('RESOURCE_EXHAUSTED', message, { details: [detail] });
