@@ -18,6 +18,7 @@ const NOT_ASKED: Readonly<Record<string, RegExp>> = {
   'about pools, which this repository has none of': /^ObjectPoolService\//,
   'linguist and licences are no part of git': /CheckBlobsGenerated|CommitLanguages|FindLicense/,
   'the repositories have no signatures and no LFS pointers': /Signatures$|LFSPointers$/,
+  'the rules of gollum are no part of git': /^WikiService\//,
   'needs two sides of a conflict': /ListConflictFiles/,
   'compared as RawRangeDiff': /\/RangeDiff$/,
   'sizes and facts about files, compared in a test of the service':
