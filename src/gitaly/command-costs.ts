@@ -2,6 +2,7 @@ import type { ProcessObserver, ProcessStats } from '#git/command/process/start-p
 import type { Logger } from '#platform/log/logger';
 import type { CommandLabel, CommandMetrics } from '#platform/metrics/gitaly-metrics';
 import type { ServerCall } from '#rpc/server/server-call';
+import { explainCommand } from './explain.ts';
 import { runningCall } from './running-call.ts';
 
 /**
@@ -14,7 +15,8 @@ export function observeCommands(
   logger: Logger,
   gitVersion: () => string,
 ): ProcessObserver {
-  return ({ program, subcommand, forkMs }) => {
+  return (start) => {
+    const { program, subcommand, forkMs } = start;
     const call = runningCall();
     const own = {
       grpc_service: call?.method.service ?? '',
@@ -24,11 +26,13 @@ export function observeCommands(
     };
     const running = metrics.running.with(own);
     running.inc();
+    const onExplained = explainCommand(call, start);
     metrics.forkingSeconds.observe(forkMs / 1000);
     return (stats) => {
       running.dec();
       count(metrics, { ...own, git_version: gitVersion(), reference_backend: '' }, stats);
       if (call !== undefined) addToLine(call, stats);
+      onExplained?.(stats);
       if (stats.stderrHead.length > 0) logStderr(logger, stats, call);
     };
   };

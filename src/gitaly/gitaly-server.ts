@@ -34,6 +34,7 @@ import { followCertificate } from './certificate.ts';
 import { observeCommands } from './command-costs.ts';
 import { connectionProblems } from './connection-problems.ts';
 import { type Exceptions, exceptions } from './exceptions.ts';
+import { explainCall } from './explain.ts';
 import { GitCalls } from './git-calls.ts';
 import { observeInProcess } from './in-process-answers.ts';
 import { type Addresses, addressesOf, openListeners } from './listeners.ts';
@@ -197,6 +198,7 @@ export class GitalyServer implements AsyncDisposable {
           trustsUnixSockets,
           ...authenticationCounts(metrics),
         },
+        explain: config.git.explain ? explainCall : undefined,
         limits: { limits: limits.byMethod, metrics: metrics.limits },
         cacheInvalidation: {
           beginChange: cacheMarks(storages, logger, metrics.caches.markFailed),

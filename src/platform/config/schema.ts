@@ -141,6 +141,13 @@ export const schema = {
       default: true,
       example: 'true',
     }),
+    explain: flag({
+      doc:
+        'Tell a client that sends x-gitaly-explain: true which git commands its call ran. Their ' +
+        'arguments contain paths of this machine.',
+      default: false,
+      example: 'true',
+    }),
     signing_key: text({
       doc:
         'File with the private key that signs commits made for users (OpenSSH or OpenPGP, without a ' +

@@ -23,6 +23,10 @@ export const KEY_TYPE = 'key_type';
 export const FEATURE_FLAG_PREFIX = 'gitaly-feature-';
 /** Trailer: how much an answer cost, a whole number. */
 export const COST = 'x-gitaly-cost';
+/** `true`: the call asks for an explanation. */
+export const EXPLAIN = 'x-gitaly-explain';
+/** Trailer: the explanation, JSON. */
+export const EXPLANATION = 'x-gitaly-explanation-bin';
 /** Opaque bytes that go back to the GitLab internal API. */
 export const CLIENT_CONTEXT = 'gitaly-client-context-bin';
 /** Decimal id; the last value is used. */

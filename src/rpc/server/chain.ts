@@ -18,6 +18,8 @@ export interface ChainOptions {
   readonly countGitCalls: ServerInterceptor;
   readonly accessLog: AccessLogOptions;
   readonly authentication: AuthenticationOptions;
+  /** Tells a client what its call did; `undefined` if the configuration does not allow it. */
+  readonly explain: ServerInterceptor | undefined;
   readonly limits: LimitConcurrencyOptions;
   readonly cacheInvalidation: CacheInvalidationOptions;
   /** Without one no maintenance starts by itself. */
@@ -40,6 +42,8 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     mapStatus,
     // Before anything that reads a message or waits, so that unauthenticated callers cost nothing.
     authenticate(options.authentication),
+    // Not for unauthenticated callers; around the limits, whose waits it tells.
+    ...(options.explain === undefined ? [] : [options.explain]),
     // Before anything that costs much, and after authentication: a refused call takes no turn.
     limitConcurrency(options.limits),
     // Not on calls that were refused.

@@ -1,0 +1,99 @@
+import type { ProcessStart, ProcessStats } from '#git/command/process/start-process';
+import { maskUrlCredentials } from '#platform/log/mask-urls';
+import { EXPLAIN, EXPLANATION } from '#rpc/common/header-names';
+import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
+
+/** One git command of a call. A command that has not ended has no times and no exit code. */
+interface ExplainedCommand {
+  readonly args: readonly string[];
+  wall_ms?: number;
+  cpu_ms?: number;
+  exit_code?: number;
+}
+
+/** Commands listed; the others are only counted. */
+const MAX_COMMANDS = 50;
+const MAX_ARGUMENTS = 40;
+const MAX_ARGUMENT_CHARS = 200;
+/** Limit of the JSON text. Clients accept 8 KiB of trailers, as base64 and with their own keys. */
+const MAX_BYTES = 5000;
+
+/** Fields of the log line that tell what came from a cache, what waited, and what git cost. */
+const FACTS = /^(command|catfile|in_process|limit|pack_objects_cache|diskcache)(\.|$)/;
+
+const commandsOf = new WeakMap<ServerCall, Explanation>();
+
+class Explanation {
+  readonly #commands: ExplainedCommand[] = [];
+  #started = 0;
+
+  start({ argv }: ProcessStart): ExplainedCommand | undefined {
+    this.#started++;
+    if (this.#commands.length === MAX_COMMANDS) return undefined;
+    const args = argv.slice(0, MAX_ARGUMENTS).map((argument) => shorten(String(argument)));
+    const command: ExplainedCommand = { args };
+    this.#commands.push(command);
+    return command;
+  }
+
+  /** Returns JSON of at most {@link MAX_BYTES}: the last commands, then the facts, are left out. */
+  toJson(call: ServerCall): Buffer {
+    const facts = Object.fromEntries(Object.entries(call.logFields).filter(([key]) => FACTS.test(key)));
+    for (let count = this.#commands.length; count >= 0; count--) {
+      const bytes = this.#json(call, count, facts);
+      if (bytes.length <= MAX_BYTES) return bytes;
+    }
+    return this.#json(call, 0, {});
+  }
+
+  #json(call: ServerCall, count: number, facts: Readonly<Record<string, unknown>>): Buffer {
+    return Buffer.from(
+      JSON.stringify({
+        time_ms: round(performance.now() - call.startedAtMs),
+        commands: this.#commands.slice(0, count),
+        omitted_commands: this.#started - count,
+        ...facts,
+      }),
+    );
+  }
+}
+
+/**
+ * Explains a call that asks for it with `x-gitaly-explain: true`: its trailer
+ * `x-gitaly-explanation-bin` is JSON with the git commands that ran for it (`args`, `wall_ms`,
+ * `cpu_ms`, `exit_code`) and the log fields about caches, limits and cost. Arguments contain paths
+ * of the server, so only an operator's configuration allows this.
+ */
+export const explainCall: ServerInterceptor = async (call, next) => {
+  if (call.headers.get(EXPLAIN) !== 'true') return next();
+  const explanation = new Explanation();
+  commandsOf.set(call, explanation);
+  try {
+    await next();
+  } finally {
+    call.context.trailers.set(EXPLANATION, explanation.toJson(call));
+  }
+};
+
+/** Adds a command to the explanation of its call, if it asked for one. @returns what to call at its end. */
+export function explainCommand(
+  call: ServerCall | undefined,
+  start: ProcessStart,
+): ((stats: ProcessStats) => void) | undefined {
+  const command = call && commandsOf.get(call)?.start(start);
+  if (command === undefined) return undefined;
+  return ({ exit: { code, realMs, usage } }) => {
+    command.wall_ms = round(realMs);
+    if (usage !== undefined) command.cpu_ms = round(usage.userMs + usage.systemMs);
+    if (code !== undefined) command.exit_code = code;
+  };
+}
+
+function shorten(argument: string): string {
+  const masked = maskUrlCredentials(argument);
+  return masked.length <= MAX_ARGUMENT_CHARS ? masked : `${masked.slice(0, MAX_ARGUMENT_CHARS)}…`;
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
