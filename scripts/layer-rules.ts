@@ -16,7 +16,7 @@ const PROTOBUF = '@bufbuild/protobuf';
 export const RULES: Readonly<Record<string, ModuleRule>> = {
   base: { modules: [] },
   wire: { modules: ['base'], packages: [PROTOBUF] },
-  platform: { modules: ['base'], packages: ['smol-toml'] },
+  platform: { modules: ['base'], packages: ['smol-toml', PROTOBUF] },
   'rpc/common': { modules: ['base', 'wire'], packages: [PROTOBUF] },
   'rpc/server': { modules: ['base', 'wire', 'platform', 'rpc/common'], packages: [PROTOBUF] },
   git: { modules: ['base'], packages: ['koffi'] },

@@ -63,7 +63,7 @@ export const schema = {
   }),
   prometheus_listen_addr: text({
     doc:
-      'TCP address of the monitoring server: /metrics, /-/healthy, /-/ready. It has no ' +
+      'TCP address of the monitoring server: /metrics, /debug/pprof/, /-/healthy, /-/ready. It has no ' +
       'authentication: keep it private.',
     example: '"localhost:9236"',
     accepted: 'HOST:PORT, such as "localhost:9236" or ":9236"',

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isError } from '#base/is-error';
 import { createServer } from '#base/node-http';
+import { ProfileEndpoint } from '../profiling/serve-profile.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
 import type { ProcessMetrics } from './process-metrics.ts';
 import { CONTENT_TYPES } from './text-format.ts';
@@ -36,8 +37,8 @@ const RENDER_INTERVAL_MS = 100;
 
 /**
  * Starts the HTTP listener for monitoring: `/metrics`, `/-/healthy` (200 while the process
- * responds) and `/-/ready` (503 unless calls are accepted). Any other path returns 404. There is no
- * authentication.
+ * responds), `/-/ready` (503 unless calls are accepted) and `/debug/pprof/` (CPU and heap
+ * profiles). Any other path returns 404. There is no authentication.
  *
  * @param listen address from `prometheus_listen_addr`.
  */
@@ -46,6 +47,7 @@ export async function startMonitoringServer(
   options: MonitoringServerOptions,
 ): Promise<MonitoringServer> {
   const metrics = shared(lazyMetrics(options.registry));
+  const profiles = new ProfileEndpoint();
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   const limits = {
     requestTimeout,
@@ -53,7 +55,7 @@ export async function startMonitoringServer(
     connectionsCheckingInterval: requestTimeout / 10,
   };
   const server = createServer(limits, (request, response) => {
-    answer(request, response, options, metrics).catch((error: unknown) => {
+    answer(request, response, options, { metrics, profiles }).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else send(response, 500, `${isError(error) ? error.message : error}\n`);
     });
@@ -111,7 +113,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   options: MonitoringServerOptions,
-  metrics: Render,
+  { metrics, profiles }: { readonly metrics: Render; readonly profiles: ProfileEndpoint },
 ): Promise<void> {
   const path = (request.url ?? '').replace(/\?.*$/, '');
   if (request.method !== 'GET' && request.method !== 'HEAD') send(response, 405, 'method not allowed\n');
@@ -121,7 +123,7 @@ async function answer(
   } else if (path === '/-/healthy') send(response, 200, 'ok\n');
   else if (path === '/-/ready')
     send(response, options.isReady() ? 200 : 503, options.isReady() ? 'ready\n' : 'not ready\n');
-  else send(response, 404, '404 page not found\n');
+  else if (!(await profiles.serve(request, response))) send(response, 404, '404 page not found\n');
 }
 
 function send(

@@ -1,0 +1,66 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ProfileKind } from './take-profile.ts';
+
+const PATH = /^\/debug\/pprof\/(profile|heap)$/;
+/** Go's default of a CPU profile. */
+const DEFAULT_SECONDS = 30;
+const MAX_SECONDS = 300;
+
+/** Serves one profile at a time: the engine has one profiler. */
+export class ProfileEndpoint {
+  #isBusy = false;
+
+  /**
+   * Serves `/debug/pprof/profile` and `/debug/pprof/heap`, each with `?seconds=N` (1 to 300,
+   * default 30). @returns false for any other path.
+   */
+  async serve(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    const kind = kindOf(pathname);
+    if (kind === undefined) return false;
+    const seconds = Number(searchParams.get('seconds') ?? DEFAULT_SECONDS);
+    if (!Number.isInteger(seconds) || seconds < 1 || seconds > MAX_SECONDS)
+      sendText(response, 400, `seconds must be a whole number from 1 to ${MAX_SECONDS}\n`);
+    else if (this.#isBusy) sendText(response, 503, 'another profile is being taken; try again later\n');
+    else await this.#take(kind, seconds, request, response);
+    return true;
+  }
+
+  async #take(
+    kind: ProfileKind,
+    seconds: number,
+    { socket }: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    this.#isBusy = true;
+    const gone = new AbortController();
+    const onClose = (): void => gone.abort();
+    response.once('close', onClose);
+    const idleMs = socket.timeout ?? 0;
+    socket.setTimeout(0); // the connection is silent while the profile is taken
+    try {
+      const { takeProfile } = await import('./take-profile.ts');
+      const profile = await takeProfile(kind, seconds, gone.signal);
+      response.writeHead(200, {
+        'content-type': 'application/octet-stream',
+        'content-disposition': `attachment; filename="${kind}"`,
+        'content-length': profile.length,
+      });
+      response.end(profile);
+    } finally {
+      socket.setTimeout(idleMs);
+      response.off('close', onClose);
+      this.#isBusy = false;
+    }
+  }
+}
+
+function kindOf(path: string): ProfileKind | undefined {
+  const [, kind] = PATH.exec(path) ?? [];
+  return kind === 'profile' || kind === 'heap' ? kind : undefined;
+}
+
+function sendText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': text.length });
+  response.end(text);
+}
