@@ -51,10 +51,13 @@ export function methodLimits({ concurrency, rateLimiting }: GitalyConfig): Confi
   return { byMethod, adaptive: [...adaptive.values()] };
 }
 
+/** As for tables without `unauthenticated`; no queue is endless. */
+const DEFAULT_QUEUE_SIZE = 500;
+
 function limitOf(limit: ConfiguredLimit, configKey: string): ConcurrencyLimit | undefined {
   const maxConcurrency = limit.adaptive ? limit.initialLimit : limit.maxConcurrency || limit.maxPerRepo;
   if (maxConcurrency <= 0) return undefined;
-  const maxQueueSize = limit.maxQueueSize || limit.maxQueueLength;
+  const maxQueueSize = limit.maxQueueSize || limit.maxQueueLength || DEFAULT_QUEUE_SIZE;
   return {
     limit: new KeyedLimit({ maxConcurrency, maxQueueSize, maxWaitMs: limit.maxQueueWaitMs }),
     configKey,

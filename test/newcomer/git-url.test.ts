@@ -6,9 +6,10 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { npm, offline, ROOT, succeeded } from './registry.ts';
 
 const directory = makeScratchDirectory('git-url');
+const skip = await offline();
 after(() => rmSync(directory, { recursive: true, force: true }));
 
-test('a git URL installs: the clone builds itself', { skip: await offline() }, async () => {
+test('a git URL installs: the clone builds itself', { skip }, async () => {
   const clone = join(directory, 'clone');
   const folder = join(directory, 'project');
   mkdirSync(folder);

@@ -12,6 +12,9 @@ const EXAMPLES = join(ROOT, 'examples/test-env');
 /** The imported files of the protocol. */
 const PROTOS = ['repository', 'repository-service', 'errors', 'lint', 'shared', 'versions'];
 const INSTALL_LIMIT_MS = 5 * 60_000;
+// Before the first test: while these wait, the runner would take the tests so far for all.
+const program = await goProgram(join(EXAMPLES, 'go'));
+const python = await pythonWithGrpc();
 const directory = makeScratchDirectory('env-examples');
 after(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -23,7 +26,6 @@ test('a shell script imports and clones', async () => {
   assert.deepEqual([code, stdout], [0, 'first\n'], stderr);
 });
 
-const program = await goProgram(join(EXAMPLES, 'go'));
 test("Gitaly's client for Go", { skip: program === undefined && 'Go is not installed' }, async () => {
   await using gitaly = await startGitaly({ token: 'a token', tcp: true });
 
@@ -32,7 +34,6 @@ test("Gitaly's client for Go", { skip: program === undefined && 'Go is not insta
   assert.deepEqual([code, stdout], [0, 'exists: true\n'], stderr);
 });
 
-const python = await pythonWithGrpc();
 test('grpcio for Python', { skip: python === undefined && 'grpcio cannot be installed' }, async () => {
   await using gitaly = await startGitaly({ token: 'a token', tcp: true });
   const protos = PROTOS.map((name) => join(ROOT, `proto/${name}.proto`));
