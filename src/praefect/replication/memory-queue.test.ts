@@ -17,6 +17,7 @@ test('jobs come oldest first, one at a time for each repository and target', () 
   const queue = new MemoryQueue();
   for (const path of ['x', 'y', 'x', 'z']) queue.enqueue(job(path));
   queue.enqueue(job('x', 'c'));
+  assert.equal(queue.size, 4);
 
   const first = queue.dequeue('default', 'b', 2);
   assert.deepEqual(pathsOf(first), ['x', 'y']);
@@ -24,6 +25,9 @@ test('jobs come oldest first, one at a time for each repository and target', () 
   assert.deepEqual(pathsOf(queue.dequeue('default', 'c', 10)), ['x']);
   assert.deepEqual(queue.dequeue('other', 'b', 10), []);
 
+  // One that runs may have begun before this change.
+  queue.enqueue(job('x'));
+  assert.deepEqual(queue.dequeue('default', 'b', 10), []);
   queue.acknowledge(first[0]?.id ?? 0, 'completed');
   assert.deepEqual(pathsOf(queue.dequeue('default', 'b', 10)), ['x']);
 });

@@ -10,7 +10,8 @@ interface Entry {
 }
 
 /**
- * Replication jobs for as long as the process runs. Jobs of one repository on one target run one
+ * Replication jobs for as long as the process runs: at most one that waits for each repository,
+ * target and change, as one does for all of them. Jobs of one repository on one target run one
  * after the other.
  */
 export class MemoryQueue {
@@ -22,11 +23,12 @@ export class MemoryQueue {
   }
 
   enqueue(job: ReplicationJob): void {
+    if (this.#entries.some((entry) => !entry.isRunning && isSame(entry.job, job))) return;
     this.#lastId++;
     this.#entries.push({ id: this.#lastId, job, attempts: ATTEMPTS, isRunning: false });
   }
 
-  /** Takes up to `count` jobs for a target, oldest first, of equal ones the oldest only. */
+  /** Takes up to `count` jobs for a target, oldest first. */
   dequeue(virtualStorage: string, target: string, count: number): DequeuedJob[] {
     const busy = new Set(this.#entries.filter(({ isRunning }) => isRunning).map(({ job }) => lockOf(job)));
     const taken: Entry[] = [];
@@ -52,6 +54,10 @@ export class MemoryQueue {
     if (state === 'completed' || entry.attempts === 0)
       this.#entries = this.#entries.filter((each) => each !== entry);
   }
+}
+
+function isSame(one: ReplicationJob, other: ReplicationJob): boolean {
+  return one.change === other.change && lockOf(one) === lockOf(other);
 }
 
 function lockOf({ virtualStorage, relativePath, target }: ReplicationJob): string {
