@@ -91,6 +91,7 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
 /** The places that may import node:child_process, each with its reason. */
 export const STARTS_PROCESSES: Readonly<Record<string, string>> = {
   'git/command/': 'the one place that starts git; hooks and other programs are started here too',
+  'tools/git-command/': 'gitaly git: git for a person, with the terminal',
   'tools/test-env/': 'runs a server of any build, and builds it',
   'platform/config/read-config.ts': 'config_command, run once before the server exists',
 };

@@ -5,8 +5,19 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { startInternalApi } from '#testkit/internal-api';
 import { type RunResult, run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import type { Finding } from '#tools/doctor/finding';
+import { clockFinding } from '#tools/doctor/run-doctor';
 
-async function check(lines: string): Promise<RunResult> {
+const PROGRAM = ['--conditions=source', join(import.meta.dirname, 'gitaly.ts')];
+
+interface CheckOutput {
+  readonly gitlab: { readonly ok: boolean };
+  readonly errors: number;
+  readonly findings: readonly Finding[];
+}
+
+async function check(lines: string, ...options: string[]): Promise<RunResult> {
   const directory = mkdtempSync(join(tmpdir(), 'gitaly-check-'));
   try {
     mkdirSync(join(directory, 'storage'));
@@ -14,12 +25,7 @@ async function check(lines: string): Promise<RunResult> {
     const base =
       `socket_path = "${directory}/s"\n[[storage]]\nname = "default"\n` + `path = "${directory}/storage"\n`;
     writeFileSync(config, base + lines);
-    return await run(process.execPath, [
-      '--conditions=source',
-      join(import.meta.dirname, 'gitaly.ts'),
-      'check',
-      config,
-    ]);
+    return await run(process.execPath, [...PROGRAM, 'check', config, ...options]);
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -30,8 +36,8 @@ test('gitaly check prints the details of GitLab', async () => {
 
   const { code, stdout } = await check(`[gitlab]\nurl = "${api.url}"\nsecret = "${api.secret}"\n`);
 
-  assert.equal(code, 0);
-  assert.deepEqual(stdout.split('\n'), [
+  assert.equal(code, 0, stdout);
+  assert.deepEqual(stdout.split('\n').slice(0, 7), [
     'Checking GitLab API access: OK',
     'GitLab version: 19.0.0',
     'GitLab revision: abc',
@@ -49,7 +55,7 @@ test('gitaly check fails when GitLab fails, and prints the reason', async () => 
   const { code, stdout, stderr } = await check(`[gitlab]\nurl = "${api.url}"\nsecret = "${api.secret}"\n`);
 
   assert.equal(code, 1);
-  assert.equal(stdout, 'Checking GitLab API access: FAILED\n');
+  assert.match(stdout, /^Checking GitLab API access: FAILED\n\n/);
   assert.match(stderr, /database is down/);
 });
 
@@ -58,4 +64,52 @@ test('gitaly check prints the missing setting when no GitLab is configured', asy
 
   assert.equal(code, 1);
   assert.match(stderr, /set url in \[gitlab\]/);
+});
+
+test('gitaly check --json has the findings of all parts, with a fix for each problem', async () => {
+  await using api = await startInternalApi();
+  const hooks = makeScratchDirectory('hooks');
+  mkdirSync(join(hooks, 'update.d'));
+  writeFileSync(join(hooks, 'update.d/good'), '#!/bin/sh\n', { mode: 0o755 });
+  writeFileSync(join(hooks, 'update.d/plain'), '#!/bin/sh\n', { mode: 0o644 });
+  const lines =
+    `[gitlab]\nurl = "${api.url}"\nsecret = "${api.secret}"\n[hooks]\ncustom_hooks_dir = "${hooks}"\n` +
+    `[cgroups]\nmountpoint = "${hooks}/none"\nmemory_bytes = 1\n`;
+
+  const { code, stdout } = await check(lines, '--json');
+
+  const { gitlab, errors, findings } = JSON.parse(stdout) as CheckOutput;
+  assert.deepEqual([code, errors, gitlab.ok], [1, 1, true]);
+  const found = (subject: string) => findings.filter((finding) => finding.subject === subject);
+  assert.deepEqual(found('hooks'), [
+    {
+      subject: 'hooks',
+      level: 'warning',
+      message: `not executable, so not run: ${hooks}/update.d/plain`,
+      fix: `If they are hooks: chmod +x ${hooks}/update.d/plain`,
+    },
+    { subject: 'hooks', level: 'ok', message: `${hooks}: 1 of update` },
+  ]);
+  assert.match(found('cgroups')[0]?.message ?? '', /^cannot make a group in .*none\/gitaly: no such file/);
+  assert.equal(found('clock')[0]?.message, "agrees with GitLab's");
+  for (const subject of ['node', 'git', 'storage default', 'socket_path', 'round trip'])
+    assert.ok(found(subject).length > 0, subject);
+  for (const { level, fix } of findings) assert.equal(fix === undefined, level === 'ok');
+});
+
+for (const { differenceMs, level } of [
+  { differenceMs: -1000, level: 'ok' },
+  { differenceMs: 7000, level: 'warning' },
+  { differenceMs: -90_000, level: 'error' },
+]) {
+  test(`a clock that differs by ${differenceMs} ms from GitLab's: ${level}`, () => {
+    assert.equal(clockFinding(differenceMs)?.level, level);
+  });
+}
+
+test('gitaly check without a file is wrong usage', async () => {
+  const { code, stdout, stderr } = await run(process.execPath, [...PROGRAM, 'check']);
+
+  assert.deepEqual([code, stdout], [2, '']);
+  assert.match(stderr, /error: invalid argument\(s\)\n$/);
 });

@@ -1,13 +1,41 @@
+import type { GitlabCheck } from '#gitaly/check-gitlab';
+import type { Finding } from '#tools/doctor/finding';
+import { printFindings, summaryOf } from './findings.ts';
 import { readConfigOrExplain } from './read-config-or-explain.ts';
 
-/** Runs `gitaly check CONFIG`, which checks GitLab's internal API. Resolves to the exit code. */
-export async function check(configPath: string): Promise<number> {
+/**
+ * Runs `gitaly check CONFIG`: checks GitLab's internal API, with the lines that Gitaly prints, and
+ * then everything else that a server needs. Resolves to the exit code: 1 if GitLab cannot be
+ * reached or there is an error.
+ */
+export async function check(
+  configPath: string,
+  { json = false }: { readonly json?: boolean } = {},
+): Promise<number> {
   const config = await readConfigOrExplain(configPath);
   if (config === undefined) return 1;
   const { checkGitlab } = await import('#gitaly/check-gitlab');
-  const { lines, failure } = await checkGitlab(config);
-  process.stdout.write(`${lines.join('\n')}\n`);
-  if (failure === undefined) return 0;
-  process.stderr.write(`${failure}\n`);
-  return 1;
+  const gitlab = await checkGitlab(config);
+  if (!json) {
+    process.stdout.write(`${gitlab.lines.join('\n')}\n\n`);
+    if (gitlab.failure !== undefined) process.stderr.write(`${gitlab.failure}\n`);
+  }
+  const findings = await findingsOf(configPath, gitlab, json);
+  const summary = summaryOf(findings);
+  if (json) {
+    const { lines, failure } = gitlab;
+    const api = { ok: failure === undefined, lines, ...(failure !== undefined && { failure }) };
+    process.stdout.write(`${JSON.stringify({ gitlab: api, ...summary, findings }, undefined, 2)}\n`);
+  }
+  return gitlab.failure === undefined && summary.errors === 0 ? 0 : 1;
+}
+
+async function findingsOf(configPath: string, gitlab: GitlabCheck, json: boolean): Promise<Finding[]> {
+  const { clockFinding, diagnose } = await import('#tools/doctor/run-doctor');
+  const clock = clockFinding(gitlab.clockDifferenceMs);
+  async function* all(): AsyncGenerator<Finding, void, undefined> {
+    if (clock !== undefined) yield clock;
+    yield* diagnose(configPath);
+  }
+  return await printFindings(all(), { json });
 }

@@ -2,6 +2,7 @@ import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { versionString } from '#platform/process/version';
 import { check } from './check.ts';
+import { addGitalyCommands } from './gitaly-commands.ts';
 import { serve } from './serve.ts';
 import { WRONG_USAGE } from './usage.ts';
 import { validateConfiguration } from './validate-configuration.ts';
@@ -28,6 +29,7 @@ export function gitalyProgram(exit: (code: number) => void): Command {
     .usage('[--version] [--help] <configfile> | <command>')
     .argument('[configfile]', 'same as "serve <configfile>"')
     .showHelpAfterError(WRONG_USAGE)
+    .enablePositionalOptions()
     .addHelpText('after', EXAMPLES)
     .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, root)));
 
@@ -42,16 +44,20 @@ export function gitalyProgram(exit: (code: number) => void): Command {
     )
     .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, serveCommand)));
 
-  root
+  const checkCommand = root
     .command('check')
-    .description("Check that GitLab's internal API can be reached, and print its version.")
-    .argument('<configfile>', 'configuration in TOML')
+    .description(
+      "Check GitLab's internal API and everything else that a server needs; print a fix for each problem.",
+    )
+    .argument('[configfile]', 'configuration in TOML')
+    .option('--json', 'print the results as JSON')
     .addHelpText(
       'after',
-      '\nExamples:\n  gitaly check /etc/gitaly/config.toml\n' +
-        '  gitaly check config.toml && gitaly serve config.toml',
+      '\nExamples:\n  gitaly check /etc/gitaly/config.toml\n' + '  gitaly check config.toml --json',
     )
-    .action(async (configPath: string) => exit(await check(configPath)));
+    .action(async (configPath: string | undefined, options: { json?: boolean }) =>
+      exit(await checkOrHelp(configPath, options, checkCommand)),
+    );
 
   root
     .command('configuration')
@@ -62,13 +68,31 @@ export function gitalyProgram(exit: (code: number) => void): Command {
       'Check the configuration on standard input; print problems as JSON, or nothing if there are none.',
     )
     .addHelpText('after', VALIDATE_EXAMPLES)
-    .action(async () => {
-      const { exitCode, stdout, stderr } = await validateConfiguration(await text(process.stdin));
-      process.stdout.write(stdout);
-      process.stderr.write(stderr);
-      exit(exitCode);
-    });
+    .action(async () => exit(await validateInput()));
+  root
+    .command('validate-configuration', { hidden: true }) // its name in 15.x
+    .description('Old name of "configuration validate".')
+    .action(async () => exit(await validateInput()));
+  addGitalyCommands(root, exit);
   return root;
+}
+
+async function checkOrHelp(
+  configPath: string | undefined,
+  options: { json?: boolean },
+  command: Command,
+): Promise<number> {
+  if (configPath) return check(configPath, options);
+  command.outputHelp({ error: true });
+  process.stderr.write('error: invalid argument(s)\n');
+  return 2;
+}
+
+async function validateInput(): Promise<number> {
+  const { exitCode, stdout, stderr } = await validateConfiguration(await text(process.stdin));
+  process.stdout.write(stdout);
+  process.stderr.write(stderr);
+  return exitCode;
 }
 
 async function serveOrHelp(configPath: string | undefined, command: Command): Promise<number> {

@@ -7,6 +7,8 @@ import { internalApi } from './internal-api.ts';
 export interface GitlabCheck {
   readonly lines: readonly string[];
   readonly failure: string | undefined;
+  /** Milliseconds by which GitLab's clock is ahead of ours, to a second; if GitLab has told its time. */
+  readonly clockDifferenceMs?: number | undefined;
 }
 
 const LIMIT_MS = 60_000;
@@ -35,6 +37,7 @@ export async function checkGitlab(config: GitalyConfig): Promise<GitlabCheck> {
         'OK',
       ],
       failure: undefined,
+      clockDifferenceMs: found.date && found.date.getTime() - Date.now(),
     };
   } catch (error) {
     return { lines: ['Checking GitLab API access: FAILED'], failure: messageOf(error) };

@@ -98,6 +98,7 @@ export class HttpInternalApi implements InternalApi {
       gitlabRevision: body.text('gitlab_revision') ?? '',
       apiVersion: body.text('api_version') ?? '',
       redis: body.flag('redis') === true,
+      date: answer.date,
     };
   }
 

@@ -37,6 +37,8 @@ export interface HttpExchange {
 export interface HttpAnswer {
   readonly status: number;
   readonly contentType: string | undefined;
+  /** The server's clock, in whole seconds. */
+  readonly date: Date | undefined;
   readonly body: Buffer;
 }
 
@@ -159,6 +161,12 @@ async function exchangeOnce(send: Sender, exchange: HttpExchange, signal: AbortS
   return {
     status: response.statusCode ?? 0,
     contentType: response.headers['content-type'],
+    date: dateOf(response.headers.date),
     body: Buffer.concat(chunks),
   };
+}
+
+function dateOf(header: string | undefined): Date | undefined {
+  const time = Date.parse(header ?? '');
+  return Number.isNaN(time) ? undefined : new Date(time);
 }

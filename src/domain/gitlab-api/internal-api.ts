@@ -61,6 +61,8 @@ export interface ApiCheck {
   readonly gitlabRevision: string;
   readonly apiVersion: string;
   readonly redis: boolean;
+  /** Time of GitLab's clock when it answered, in whole seconds. */
+  readonly date?: Date | undefined;
 }
 
 /** A repository that borrows objects from a pool. */

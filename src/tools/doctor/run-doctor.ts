@@ -2,6 +2,8 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
 import { checkAddresses, checkSocket } from './check-addresses.ts';
+import { checkCgroups } from './check-cgroups.ts';
+import { checkHooks } from './check-hooks.ts';
 import { checkLeftovers } from './check-leftovers.ts';
 import { checkMachine } from './check-machine.ts';
 import { checkSecrets } from './check-secrets.ts';
@@ -28,12 +30,27 @@ export async function* diagnose(target: string | undefined): AsyncGenerator<Find
   yield await roundTrip(gitBinary);
 }
 
+/** Tokens of GitLab and of clients are valid for 30 s. */
+const CLOCK = { warningMs: 5000, errorMs: 30_000 };
+
+/** Rates the difference between GitLab's clock and ours; `undefined` if it is not known. */
+export function clockFinding(differenceMs: number | undefined): Finding | undefined {
+  if (differenceMs === undefined) return undefined;
+  const text = `GitLab's clock differs by ${Math.abs(differenceMs / 1000).toFixed(0)} s`;
+  const fix = 'Synchronize both clocks with NTP: tokens are valid for 30 s.';
+  const size = Math.abs(differenceMs);
+  if (size >= CLOCK.errorMs) return failure('clock', text, fix);
+  return size >= CLOCK.warningMs ? warning('clock', text, fix) : ok('clock', "agrees with GitLab's");
+}
+
 async function* checkConfigured(
   config: GitalyConfig,
   path: string,
 ): AsyncGenerator<Finding, void, undefined> {
   for (const storage of config.storage) yield* checkStorage(storage);
   yield* checkSecrets(config, path);
+  yield* checkHooks(config);
+  yield* checkCgroups(config);
   yield* checkAddresses(config);
 }
 
