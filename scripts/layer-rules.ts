@@ -49,7 +49,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
   },
   praefect: {
     modules: ['base', 'wire', 'platform', 'rpc/common', 'rpc/server', 'client'],
-    packages: [PROTOBUF, 'smol-toml'],
+    packages: [PROTOBUF, 'smol-toml', 'kysely', 'pg'],
   },
   client: { modules: ['base', 'wire', 'rpc/common'], packages: [PROTOBUF] },
   gateway: { modules: ['base', 'wire', 'platform', 'rpc/common', 'client'], packages: [PROTOBUF, 'ssh2'] },
@@ -85,6 +85,8 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
     'domain/backup/manifest.ts',
     'praefect/config/load-praefect-config.ts',
   ],
+  kysely: ['praefect/database/database.ts'],
+  pg: ['praefect/database/database.ts'],
   ssh2: ['gateway/ssh/'],
 };
 
@@ -93,6 +95,7 @@ export const STARTS_PROCESSES: Readonly<Record<string, string>> = {
   'git/command/': 'the one place that starts git; hooks and other programs are started here too',
   'tools/git-command/': 'gitaly git: git for a person, with the terminal',
   'tools/test-env/': 'runs a server of any build, and builds it',
+  'praefect/database/embedded-postgres.ts': 'runs a PostgreSQL for tests and small clusters',
   'platform/config/read-config.ts': 'config_command, run once before the server exists',
 };
 

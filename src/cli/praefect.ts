@@ -6,7 +6,11 @@ import { createLogger, logLevel } from '#platform/log/logger';
 import { listenForStop } from '#platform/process/signals';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
+import { addCommands, longOptionNames, type PraefectCommand } from './praefect-commands/command.ts';
+import { sqlCommands } from './praefect-commands/sql-commands.ts';
 import { WRONG_USAGE } from './usage.ts';
+
+const COMMANDS: readonly PraefectCommand[] = [...sqlCommands];
 
 const EXAMPLES = `
 Examples:
@@ -43,6 +47,7 @@ function program(exit: (code: number) => void): Command {
     .action(async ({ virtualStorage }: { virtualStorage?: string }) =>
       exit(await listStorages(configPath(root), virtualStorage)),
     );
+  addCommands(root, COMMANDS, exit);
   return root;
 }
 
@@ -121,7 +126,8 @@ async function main(args: readonly string[]): Promise<number> {
   });
   for (const command of [root, ...root.commands]) command.exitOverride();
   try {
-    await root.parseAsync(withDoubleDashes(args, new Set(['version', 'help', 'config'])), { from: 'user' });
+    const options = new Set(['version', 'help', 'config', 'virtual-storage', ...longOptionNames(COMMANDS)]);
+    await root.parseAsync(withDoubleDashes(args, options), { from: 'user' });
     return code;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { migrations } from '#praefect/database/migrations/migrate';
+import { type RunResult, run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+
+const skip = withoutPostgres;
+const directory = makeScratchDirectory('praefect-sql');
+after(() => rmSync(directory, { recursive: true }));
+const PROGRAM = join(import.meta.dirname, '../praefect.ts');
+const LAST = migrations.at(-1)?.id ?? '';
+
+async function praefect(database: Pick<TestDatabase, 'config'>, ...args: string[]): Promise<RunResult> {
+  const { host, user, dbname } = database.config;
+  const path = join(directory, 'config.toml');
+  writeFileSync(
+    path,
+    `
+socket_path = "${directory}/praefect.socket"
+[database]
+host = "${host}"
+user = "${user}"
+dbname = "${dbname}"
+[[virtual_storage]]
+name = "default"
+[[virtual_storage.node]]
+storage = "gitaly-1"
+address = "unix:/run/gitaly-1.socket"
+`,
+  );
+  return await run(process.execPath, ['--conditions=source', PROGRAM, '-config', path, ...args]);
+}
+
+test('sql-migrate brings the schema up, status shows it and down takes it back', { skip }, async () => {
+  await using postgres = await startPostgres({ isMigrated: false });
+  const { stdout: ping } = await praefect(postgres, 'sql-ping');
+  assert.equal(ping, 'praefect sql-ping: OK\n');
+
+  const { stdout: first, code } = await praefect(postgres, 'sql-migrate', '-verbose');
+  assert.equal(code, 0);
+  assert.ok(first.startsWith('praefect sql-migrate: migrations to apply: 43\n\n=  20'));
+  assert.match(first, /^= {2}\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d 20200109161404_hello_world: migrating$/m);
+  assert.match(first, /^\t\[CREATE TABLE hello_world \(id integer\)\]$/m);
+  assert.match(first, /^== \S+ 20200109161404_hello_world: applied \(.*s\)$/m);
+  assert.ok(first.endsWith('\n\npraefect sql-migrate: OK (applied 43 migrations)\n'));
+  const { stdout: second } = await praefect(postgres, 'sql-migrate');
+  assert.equal(second, 'praefect sql-migrate: all migrations are up\n');
+
+  const { stdout: plan } = await praefect(postgres, 'sql-migrate-down', '1');
+  assert.equal(plan, `DRY RUN -- would roll back:\n\n- ${LAST}\n\nTo apply these migrations run with -f\n`);
+  const { stdout: down } = await praefect(postgres, 'sql-migrate-down', '-f', '1');
+  assert.equal(down, 'OK (applied 1 "down" migrations)\n');
+  const { stdout: status } = await praefect(postgres, 'sql-migrate-status');
+  const rows = status.split('\n').filter((line) => line.startsWith('│'));
+  assert.match(rows[0] ?? '', /^│ +MIGRATION +│ +APPLIED +│$/);
+  assert.match(rows[1] ?? '', /^│ 20200109161404_hello_world +│ \d{4}-.* \+0000 UTC │$/);
+  assert.match(rows.at(-1) ?? '', new RegExp(`^│ ${LAST} +│ no +│$`));
+});
+
+test('wrong invocations are explained', { skip }, async () => {
+  const nowhere = { config: { host: directory, user: '', dbname: '' } };
+  for (const [args, text] of [
+    [['sql-ping', 'x'], "sql-ping doesn't accept positional arguments\n"],
+    [['sql-migrate-down'], 'sql-migrate-down requires a single positional argument\n'],
+    [['sql-migrate-down', '1', '2'], 'sql-migrate-down accepts only single positional argument\n'],
+    [['sql-migrate-down', '0'], 'number of migrations to roll back must be 1 or more\n'],
+    [['sql-migrate-down', 'x'], 'strconv.Atoi: parsing "x": invalid syntax\n'],
+  ] as const) {
+    const { stderr, code } = await praefect(nowhere, ...args);
+    assert.equal(stderr, text);
+    assert.equal(code, 1);
+  }
+  const { stderr, code } = await praefect(nowhere, 'sql-ping');
+  assert.match(stderr, /^sql open: send ping: .*ENOENT/);
+  assert.equal(code, 1);
+});

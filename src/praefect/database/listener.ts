@@ -1,0 +1,116 @@
+import type { Client } from 'pg';
+import { messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import type { ConnectionSettings } from './connection-settings.ts';
+import { connectClient } from './database.ts';
+
+const RETRY_MS = 5000;
+/** Limit of a query that shows whether the connection still lives, and how often it is sent. */
+const PROBE_MS = 5000;
+const PROBE_INTERVAL_MS = 15_000;
+
+export interface ListenerHandler {
+  /** Channels whose notifications are received. */
+  readonly channels: readonly string[];
+  /** All channels are listened to from now on. */
+  connected(): void;
+  /** Notifications may have been missed. Called once for each `connected`. */
+  disconnected(): void;
+  notified(channel: string, payload: string): void;
+}
+
+export interface DatabaseListenerOptions {
+  readonly settings: ConnectionSettings;
+  readonly handler: ListenerHandler;
+  readonly logger: Logger;
+  /** Counts connections that were made and lost. */
+  readonly count: (state: 'connected' | 'disconnected') => void;
+  /** Time between attempts to connect. Default: 5 s. */
+  readonly retryMs?: number;
+}
+
+/** Receives notifications on a connection of its own, and connects again whenever it is lost. */
+export class DatabaseListener implements AsyncDisposable {
+  readonly #options: DatabaseListenerOptions;
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor(options: DatabaseListenerOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { logger, retryMs = RETRY_MS } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await this.#listen(signal);
+      } catch (error) {
+        if (!signal.aborted)
+          logger.error({ error: messageOf(error) }, 'listening for notifications of the database failed');
+      }
+      if (!signal.aborted) await pause(retryMs, signal);
+    }
+  }
+
+  /** Listens until the connection is lost. */
+  async #listen(signal: AbortSignal): Promise<void> {
+    const { count, handler, settings } = this.#options;
+    const client = await connectClient(settings);
+    const lost = Promise.withResolvers<never>();
+    lost.promise.catch(() => {}); // also observed below
+    client.on('error', lost.reject);
+    client.on('end', () => lost.reject(new Error('the connection was closed')));
+    client.on('notification', ({ channel, payload = '' }) => handler.notified(channel, payload));
+    const stop = (): void => lost.reject(new Error('stopped'));
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (signal.aborted) return;
+      for (const channel of handler.channels)
+        await Promise.race([client.query(`LISTEN ${client.escapeIdentifier(channel)}`), lost.promise]);
+      count('connected');
+      handler.connected();
+      const probing = setInterval(() => void probe(client).catch(lost.reject), PROBE_INTERVAL_MS).unref();
+      try {
+        await lost.promise;
+      } finally {
+        clearInterval(probing);
+        count('disconnected');
+        handler.disconnected();
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await Promise.race([client.end().catch(() => {}), pause(PROBE_MS, signal)]); // it may be dead
+    }
+  }
+}
+
+/** A dead peer sends nothing: without a question, nobody would notice. */
+async function probe(client: Client): Promise<void> {
+  const silent = Promise.withResolvers<never>();
+  const timer = setTimeout(() => silent.reject(new Error('the database does not respond')), PROBE_MS);
+  try {
+    await Promise.race([client.query('SELECT 1'), silent.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function pause(timeMs: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, timeMs);
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+  });
+}

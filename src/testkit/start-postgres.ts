@@ -1,0 +1,71 @@
+import { rmSync } from 'node:fs';
+import { Database, sql } from '#praefect/database/database';
+import {
+  type EmbeddedPostgres,
+  findPostgres,
+  removeEmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '#praefect/database/embedded-postgres';
+import { applyAllMigrations } from '#praefect/database/migrations/migrate';
+import { makeScratchDirectory } from './scratch-directory.ts';
+
+/** Database of a server that the environment names. Everything in it is removed. */
+const TEST_DATABASE = 'praefect_test';
+const usesEnvironment = (process.env['GITALY_PRAEFECT_WITH_DB'] ?? '') !== '';
+
+/** Option of `test`: the reason for skipping tests of a database, or `false`. */
+export const withoutPostgres: string | false =
+  usesEnvironment || findPostgres() !== undefined ? false : 'PostgreSQL is not installed';
+
+/** An empty database. Disposing stops the server, or removes what was created. */
+export interface TestDatabase extends AsyncDisposable {
+  readonly database: Database;
+  /** Keys of `[database]`. */
+  readonly config: { readonly host: string; readonly user: string; readonly dbname: string };
+  /** The server's process; `undefined` for the server of the environment. */
+  readonly server: EmbeddedPostgres | undefined;
+}
+
+/**
+ * Starts a PostgreSQL in a temporary directory, or empties `praefect_test` of the server that
+ * PGHOST names when GITALY_PRAEFECT_WITH_DB is set.
+ *
+ * @param options.isMigrated false for a database without tables.
+ */
+export async function startPostgres({ isMigrated = true } = {}): Promise<TestDatabase> {
+  await using building = new AsyncDisposableStack();
+  let server: EmbeddedPostgres | undefined;
+  let config = {
+    host: process.env['PGHOST'] ?? '',
+    user: process.env['PGUSER'] ?? '',
+    dbname: TEST_DATABASE,
+  };
+  if (!usesEnvironment) {
+    const directory = makeScratchDirectory('pg');
+    building.defer(() => rmSync(directory, { recursive: true, force: true }));
+    const started = await startEmbeddedPostgres({ directory, isDurable: false });
+    building.defer(() => removeEmbeddedPostgres(started, directory));
+    server = started;
+    config = { host: started.host, user: started.user, dbname: 'postgres' };
+  }
+  const { host, user, dbname } = config;
+  const database = building.use(
+    await Database.open({
+      ...(host !== '' && { host }),
+      ...(user !== '' && { user }),
+      database: dbname,
+      ssl: false,
+      mayFallBack: false,
+    }),
+  );
+  await emptyDatabase(database);
+  if (isMigrated) await applyAllMigrations(database);
+  const resources = building.move();
+  return { database, config, server, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+/** Removes all tables. */
+async function emptyDatabase(database: Database): Promise<void> {
+  await database.run(sql`DROP SCHEMA IF EXISTS public CASCADE`);
+  await database.run(sql`CREATE SCHEMA public`);
+}
