@@ -7,10 +7,11 @@ import { listenForStop } from '#platform/process/signals';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
 import { addCommands, longOptionNames, type PraefectCommand } from './praefect-commands/command.ts';
+import { listStorages } from './praefect-commands/list-storages.ts';
 import { sqlCommands } from './praefect-commands/sql-commands.ts';
 import { WRONG_USAGE } from './usage.ts';
 
-const COMMANDS: readonly PraefectCommand[] = [...sqlCommands];
+const COMMANDS: readonly PraefectCommand[] = [listStorages, ...sqlCommands];
 
 const EXAMPLES = `
 Examples:
@@ -39,14 +40,6 @@ function program(exit: (code: number) => void): Command {
     .description('Run the server until a signal stops it; the same as no command.')
     .addHelpText('after', '\nExample:\n  praefect --config config.praefect.toml serve')
     .action(async () => exit(await serveOrHelp(root)));
-  root
-    .command('list-storages')
-    .description('Print the virtual storages and their nodes.')
-    .option('--virtual-storage <name>', 'only this one')
-    .addHelpText('after', '\nExample:\n  praefect --config config.praefect.toml list-storages')
-    .action(async ({ virtualStorage }: { virtualStorage?: string }) =>
-      exit(await listStorages(configPath(root), virtualStorage)),
-    );
   addCommands(root, COMMANDS, exit);
   return root;
 }
@@ -93,27 +86,6 @@ async function serve(path: string): Promise<number> {
   }
 }
 
-async function listStorages(path: string, only: string | undefined): Promise<number> {
-  const { loadPraefectConfig } = await import('#praefect/config/load-praefect-config');
-  const loaded = await loadPraefectConfig(path).catch((error: unknown) => explain(messageOf(error)));
-  if (loaded === undefined) return 1;
-  const shown = loaded.config.virtualStorage.filter(({ name }) => only === undefined || name === only);
-  if (shown.length === 0) {
-    process.stdout.write(`No virtual storages named ${only}.\n`);
-    return 0;
-  }
-  const rows = [
-    ['VIRTUAL_STORAGE', 'NODE', 'ADDRESS'],
-    ...shown.flatMap(({ name, node }) => node.map(({ storage, address }) => [name, storage, address])),
-  ];
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  for (const row of rows) {
-    const cells = row.map((cell, column) => cell.padEnd(widths[column] ?? 0));
-    process.stdout.write(`${cells.join('  ').trimEnd()}\n`);
-  }
-  return 0;
-}
-
 function explain(text: string): undefined {
   process.stderr.write(`praefect: ${text}\n`);
 }
@@ -126,7 +98,7 @@ async function main(args: readonly string[]): Promise<number> {
   });
   for (const command of [root, ...root.commands]) command.exitOverride();
   try {
-    const options = new Set(['version', 'help', 'config', 'virtual-storage', ...longOptionNames(COMMANDS)]);
+    const options = new Set(['version', 'help', 'config', ...longOptionNames(COMMANDS)]);
     await root.parseAsync(withDoubleDashes(args, options), { from: 'user' });
     return code;
   } catch (error) {

@@ -17,7 +17,8 @@ export async function schemaFacts(database: Database): Promise<string[]> {
     SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid))
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace
     UNION ALL
-    SELECT concat_ws(' ', 'index', pg_get_indexdef(i.indexrelid), CASE WHEN NOT i.indisvalid THEN 'INVALID' END)
+    SELECT concat_ws(' ', 'index', pg_get_indexdef(i.indexrelid),
+      CASE WHEN NOT i.indisvalid THEN 'INVALID' END)
     FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
     WHERE c.relnamespace = 'public'::regnamespace
     UNION ALL

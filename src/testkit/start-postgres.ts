@@ -11,7 +11,8 @@ import { makeScratchDirectory } from './scratch-directory.ts';
 
 /** Database of a server that the environment names. Everything in it is removed. */
 const TEST_DATABASE = 'praefect_test';
-const usesEnvironment = (process.env['GITALY_PRAEFECT_WITH_DB'] ?? '') !== '';
+const { GITALY_PRAEFECT_WITH_DB = '', PGHOST = '', PGUSER = '' } = process.env;
+const usesEnvironment = GITALY_PRAEFECT_WITH_DB !== '';
 
 /** Option of `test`: the reason for skipping tests of a database, or `false`. */
 export const withoutPostgres: string | false =
@@ -36,8 +37,8 @@ export async function startPostgres({ isMigrated = true } = {}): Promise<TestDat
   await using building = new AsyncDisposableStack();
   let server: EmbeddedPostgres | undefined;
   let config = {
-    host: process.env['PGHOST'] ?? '',
-    user: process.env['PGUSER'] ?? '',
+    host: PGHOST,
+    user: PGUSER,
     dbname: TEST_DATABASE,
   };
   if (!usesEnvironment) {

@@ -14,7 +14,7 @@ export interface CommandOption {
 /** Values of options by their names without dashes; a flag is `true`. */
 export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
 
-/** What a command gets to work with. */
+/** Configuration and command line of an invocation. */
 export interface CommandInput {
   readonly config: PraefectConfig;
   readonly options: OptionValues;

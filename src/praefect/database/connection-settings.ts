@@ -14,7 +14,7 @@ export interface ConnectionSettings {
   readonly database?: string;
   /** TLS settings; `false` without TLS. */
   readonly ssl: ConnectionOptions | false;
-  /** Whether to connect without TLS if the server has none. */
+  /** Allows a connection without TLS to a server that has none. */
   readonly mayFallBack: boolean;
 }
 
@@ -44,8 +44,9 @@ export function directSettings(config: DatabaseConfig): Promise<ConnectionSettin
 
 async function settingsOf(config: ConnectionConfig): Promise<ConnectionSettings> {
   const { host, port, user, password, dbname } = config;
-  const mode = config.sslmode || process.env['PGSSLMODE'] || 'prefer';
-  const isLocal = (host || process.env['PGHOST'] || '').startsWith('/');
+  const { PGHOST = '', PGSSLMODE = '' } = process.env;
+  const mode = config.sslmode || PGSSLMODE || 'prefer';
+  const isLocal = (host || PGHOST).startsWith('/');
   return {
     ...(host !== '' && { host }),
     ...(port !== 0 && { port }),

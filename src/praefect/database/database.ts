@@ -1,9 +1,11 @@
-import { Kysely, PostgresDialect, type RawBuilder, type Transaction } from 'kysely';
+import { Kysely, PostgresDialect, type QueryResult, type RawBuilder, type Transaction } from 'kysely';
 import { Client, type ClientConfig, DatabaseError, Pool, types } from 'pg';
 import { messageOf } from '#base/gitaly-error';
+import { isError } from '#base/is-error';
 import type { ConnectionSettings } from './connection-settings.ts';
 
 export { sql } from 'kysely';
+export type { Client } from 'pg';
 
 /** Where a statement runs: the pool, or a transaction. */
 export type Executor = Kysely<unknown> | Transaction<unknown>;
@@ -50,7 +52,7 @@ export class Database implements AsyncDisposable {
 
   /** Runs a statement and returns its rows. */
   async rows<Row>(statement: RawBuilder<Row>): Promise<Row[]> {
-    return (await statement.execute(this.#kysely)).rows;
+    return (await this.#execute(statement)).rows;
   }
 
   /** Runs a statement and returns its first row. */
@@ -60,7 +62,7 @@ export class Database implements AsyncDisposable {
 
   /** Runs a statement and returns the number of affected rows. */
   async run(statement: RawBuilder<unknown>): Promise<number> {
-    return Number((await statement.execute(this.#kysely)).numAffectedRows ?? 0n);
+    return Number((await this.#execute(statement)).numAffectedRows ?? 0n);
   }
 
   /** Runs statements in a transaction, which is rolled back when `work` rejects. */
@@ -79,6 +81,17 @@ export class Database implements AsyncDisposable {
       throw new Error(`get postgres server version: ${messageOf(error)}`, { cause: error });
     }
     if (found < MIN_VERSION) throw new Error(`postgres server version too old: ${found}`);
+  }
+
+  /** Runs a statement, on another connection if the server had closed the first one before. */
+  async #execute<Row>(statement: RawBuilder<Row>): Promise<QueryResult<Row>> {
+    for (let closed = 0; ; closed++) {
+      try {
+        return await statement.execute(this.#kysely);
+      } catch (error) {
+        if (closed === MAX_CONNECTIONS || !isUnsent(error)) throw error;
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -128,6 +141,11 @@ function clientConfig({ mayFallBack: _, ...settings }: ConnectionSettings): Clie
         oid === INT8 ? Number : types.getTypeParser(oid, format as 'text'),
     },
   };
+}
+
+/** The server closed the connection while it was idle: it has not received the statement. */
+function isUnsent(error: unknown): boolean {
+  return isError(error) && 'code' in error && error.code === 'EPIPE';
 }
 
 function isWithoutTls(error: unknown): boolean {

@@ -33,7 +33,8 @@ export interface EmbeddedPostgresOptions {
 
 /** Returns the directory of PostgreSQL's programs, of the newest version. */
 export function findPostgres(): string | undefined {
-  const onPath = (process.env['PATH'] ?? '').split(delimiter);
+  const { PATH = '' } = process.env;
+  const onPath = PATH.split(delimiter);
   const versions = existsSync(VERSIONED) ? readdirSync(VERSIONED) : [];
   const installed = versions
     .sort((a, b) => Number(b) - Number(a))

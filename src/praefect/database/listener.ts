@@ -1,8 +1,7 @@
-import type { Client } from 'pg';
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { ConnectionSettings } from './connection-settings.ts';
-import { connectClient } from './database.ts';
+import { type Client, connectClient } from './database.ts';
 
 const RETRY_MS = 5000;
 /** Limit of a query that shows whether the connection still lives, and how often it is sent. */

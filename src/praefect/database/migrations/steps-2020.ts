@@ -41,7 +41,8 @@ const CREATE_QUEUE = [
 const FINISHED_JOBS = "DELETE FROM replication_queue WHERE state IN ('dead', 'completed')";
 
 /** Notifications of this form had the complete rows. */
-const NOTIFY_WITH_ROWS = `CREATE OR REPLACE FUNCTION notify_on_change() RETURNS trigger LANGUAGE plpgsql AS $body$
+const NOTIFY_WITH_ROWS = `CREATE OR REPLACE FUNCTION notify_on_change() RETURNS trigger
+LANGUAGE plpgsql AS $body$
 DECLARE
   before json;
   after json;
@@ -134,7 +135,9 @@ export const steps2020: readonly Migration[] = [
   {
     id: '20200422131451_add_shard_read_only_column',
     up: [
-      'ALTER TABLE shard_primaries ADD read_only boolean NOT NULL DEFAULT false, ADD demoted boolean NOT NULL DEFAULT false',
+      `ALTER TABLE shard_primaries
+        ADD read_only boolean NOT NULL DEFAULT false,
+        ADD demoted boolean NOT NULL DEFAULT false`,
     ],
     down: ['ALTER TABLE shard_primaries DROP read_only, DROP demoted'],
   },

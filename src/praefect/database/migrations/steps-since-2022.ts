@@ -18,7 +18,8 @@ export const stepsSince2022: readonly Migration[] = [
   {
     id: '20220303105110_background_verification_columns',
     up: [
-      'ALTER TABLE storage_repositories ADD verified_at timestamptz, ADD verification_leased_until timestamptz',
+      `ALTER TABLE storage_repositories
+        ADD verified_at timestamptz, ADD verification_leased_until timestamptz`,
       `CREATE INDEX verification_queue ON storage_repositories (verified_at NULLS FIRST)
         WHERE verification_leased_until IS NULL`,
     ],

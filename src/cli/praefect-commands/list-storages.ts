@@ -1,0 +1,29 @@
+import { type PraefectCommand, print, textOf } from './command.ts';
+
+export const listStorages: PraefectCommand = {
+  name: 'list-storages',
+  description: 'Print the virtual storages and their nodes.',
+  example: 'list-storages',
+  options: [{ flags: '--virtual-storage <name>', description: 'only this one' }],
+  async run(input) {
+    const only = textOf(input, 'virtual-storage');
+    const shown = input.config.virtualStorage.filter(({ name }) => only === '' || name === only);
+    if (shown.length === 0) {
+      print(`No virtual storages named ${only}.`);
+      return undefined;
+    }
+    const rows = [
+      ['VIRTUAL_STORAGE', 'NODE', 'ADDRESS'],
+      ...shown.flatMap(({ name, node }) => node.map(({ storage, address }) => [name, storage, address])),
+    ];
+    const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+    for (const row of rows)
+      print(
+        row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd(),
+      );
+    return undefined;
+  },
+};

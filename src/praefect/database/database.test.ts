@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { praefectConfigFrom } from '../config/load-praefect-config.ts';
+import { directSettings, pooledSettings } from './connection-settings.ts';
+import { sql, violatedConstraint } from './database.ts';
+
+const skip = withoutPostgres;
+
+const databaseConfig = (database: Record<string, unknown>) =>
+  praefectConfigFrom({
+    socket_path: '/run/praefect.socket',
+    virtual_storage: [{ name: 'default', node: [{ storage: 'a', address: 'unix:/run/a' }] }],
+    database,
+  }).config.database;
+
+test('the connection for notifications has its own keys, and those of the pool for the rest', async () => {
+  const config = databaseConfig({
+    host: 'pooler',
+    port: 6432n,
+    user: 'praefect',
+    password: 'secret',
+    dbname: 'praefect_production',
+    sslmode: 'disable',
+    session_pooled: { host: 'direct' },
+    port_no_proxy: 5433n,
+  });
+  const common = { user: 'praefect', password: 'secret', database: 'praefect_production', ssl: false };
+  assert.deepEqual(await pooledSettings(config), {
+    host: 'pooler',
+    port: 6432,
+    ...common,
+    mayFallBack: false,
+  });
+  assert.deepEqual(await directSettings(config), {
+    host: 'direct',
+    port: 5433,
+    ...common,
+    mayFallBack: false,
+  });
+});
+
+test('sslmode decides which certificates are accepted', async () => {
+  const file = join(makeScratchDirectory('pem'), 'root.pem');
+  writeFileSync(file, 'root');
+  const ssl = async (sslmode: string, sslrootcert = '') =>
+    (await pooledSettings(databaseConfig({ host: 'db', sslmode, sslrootcert }))).ssl;
+  assert.equal(await ssl('disable'), false);
+  assert.equal(await ssl('allow'), false);
+  const rejects = async (sslmode: string, root = ''): Promise<boolean | undefined> => {
+    const options = await ssl(sslmode, root);
+    return options === false ? undefined : options.rejectUnauthorized;
+  };
+  assert.equal(await rejects('prefer'), false);
+  assert.equal(await rejects('require'), false);
+  assert.equal(await rejects('require', file), true);
+  assert.equal(await rejects('verify-ca', file), true);
+  assert.equal(await rejects('verify-full', file), true);
+  await assert.rejects(ssl('maybe'), /sslmode is invalid: "maybe"/);
+});
+
+test('idle connections that the server has closed are replaced', { skip }, async () => {
+  await using postgres = await startPostgres({ isMigrated: false });
+  const { database } = postgres;
+  await database.checkVersion();
+  const others = sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()`;
+  await Promise.all([1, 2, 3].map(() => database.run(sql`SELECT pg_sleep(0.05)`)));
+
+  await database.run(others);
+  const rows = await Promise.all([1, 2, 3].map(() => database.row(sql`SELECT 1 AS one`)));
+
+  assert.deepEqual(rows, [{ one: 1 }, { one: 1 }, { one: 1 }]);
+});
+
+test('a transaction is rolled back, and a violated constraint has a name', { skip }, async () => {
+  await using postgres = await startPostgres();
+  const { database } = postgres;
+  const insert = sql`INSERT INTO virtual_storages VALUES ('default')`;
+  let failure: unknown;
+
+  await assert.rejects(
+    database.transaction(async (executor) => {
+      await insert.execute(executor);
+      await insert.execute(executor);
+    }),
+    (error) => {
+      failure = error;
+      return true;
+    },
+  );
+
+  assert.equal(violatedConstraint(failure), 'virtual_storages_pkey');
+  assert.deepEqual(await database.rows(sql`SELECT * FROM virtual_storages`), []);
+});
