@@ -66,6 +66,11 @@ export class KeyedLimit {
     return { holders, waiting: waiting.size };
   }
 
+  /** Yields the keys that somebody holds. */
+  *entries(): Generator<{ key: string; holders: number; waiting: number }> {
+    for (const [key, { holders, waiting }] of this.#keys) yield { key, holders, waiting: waiting.size };
+  }
+
   /**
    * Waits for a turn.
    *

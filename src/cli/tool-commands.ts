@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
 import type { Shell } from '#tools/completion/completion';
 import type { ImportOptions } from './import.ts';
+import { addServerCommands } from './server-commands.ts';
 import type { TestEnvArguments } from './test-env.ts';
 
 /** Adds the tool commands of `gitaly-ts`. Each loads its code on use. */
@@ -8,6 +9,7 @@ export function addToolCommands(program: Command): void {
   addInit(program);
   addDoctor(program);
   addImport(program);
+  addServerCommands(program);
   addTestEnv(program);
   addCompletion(program);
 }

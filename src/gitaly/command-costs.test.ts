@@ -6,11 +6,12 @@ import { createLogger } from '#platform/log/logger';
 import { commandMetrics } from '#platform/metrics/gitaly-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { observeCommands } from './command-costs.ts';
+import { RunningCalls } from './top/running-calls.ts';
 
 test('processes that end by a signal are counted, others count as none', async () => {
   const registry = new MetricsRegistry();
   const logger = createLogger({ format: 'text', level: 'fatal', stream: { write: () => {} } });
-  const observer = observeCommands(commandMetrics(registry), logger, () => '2.50.0');
+  const observer = observeCommands(commandMetrics(registry), logger, () => '2.50.0', new RunningCalls());
   const spawner = await chooseSpawner();
   const run = async (script: string): Promise<void> => {
     await using started = spawnProgram('/bin/sh', {

@@ -4,6 +4,7 @@ import type { CommandLabel, CommandMetrics } from '#platform/metrics/gitaly-metr
 import type { ServerCall } from '#rpc/server/server-call';
 import { explainCommand } from './explain.ts';
 import { runningCall } from './running-call.ts';
+import type { RunningCalls } from './top/running-calls.ts';
 
 /**
  * Counts the resource usage of child processes: in the metrics by method and command, and as sums
@@ -14,6 +15,7 @@ export function observeCommands(
   metrics: CommandMetrics,
   logger: Logger,
   gitVersion: () => string,
+  calls: RunningCalls,
 ): ProcessObserver {
   return (start) => {
     const { program, subcommand, forkMs } = start;
@@ -26,12 +28,14 @@ export function observeCommands(
     };
     const running = metrics.running.with(own);
     running.inc();
+    const onListed = calls.processStarted(call, start);
     const onExplained = explainCommand(call, start);
     metrics.forkingSeconds.observe(forkMs / 1000);
     return (stats) => {
       running.dec();
       count(metrics, { ...own, git_version: gitVersion(), reference_backend: '' }, stats);
       if (call !== undefined) addToLine(call, stats);
+      onListed();
       onExplained?.(stats);
       if (stats.stderrHead.length > 0) logStderr(logger, stats, call);
     };

@@ -51,6 +51,11 @@ export class GitCalls implements SpawnAdmission {
     });
   }
 
+  /** Calls that run git processes, and calls that wait until they may. */
+  get counts(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#limit.inUse, waiting: this.#limit.waiting };
+  }
+
   /** Ends the count of each call. Has to run around its handler. */
   readonly interceptor: ServerInterceptor = async (_call, next) => {
     const running = runningCallState();

@@ -11,7 +11,7 @@ import { accessLogFilter } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
 import { catFileMetrics } from '#platform/metrics/cache-metrics';
 import { buildInfo } from '#platform/metrics/gitaly-metrics';
-import type { MonitoringServer } from '#platform/metrics/monitoring-server';
+import type { MonitoringServer, MonitoringServerOptions } from '#platform/metrics/monitoring-server';
 import { alsoRelease } from '#platform/process/idle-memory';
 import { createRuntimeDirectory } from '#platform/process/runtime-directory';
 import { packageVersion } from '#platform/process/version';
@@ -45,6 +45,9 @@ import { createMetrics, type ServerMetrics } from './metrics.ts';
 import { observeLookups } from './object-lookups.ts';
 import { rememberCall } from './running-call.ts';
 import { createServices } from './services.ts';
+import { RunningCalls } from './top/running-calls.ts';
+import { serverStatus } from './top/server-status.ts';
+import type { ServerStatus } from './top/status.ts';
 
 const SLOW_SPAWNER =
   'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +
@@ -124,10 +127,11 @@ export class GitalyServer implements AsyncDisposable {
     const metrics = createMetrics(config);
     let gitVersion = '';
     const gitCalls = new GitCalls();
+    const calls = new RunningCalls();
     const git = await Git.start({
       binary: process.env.GITALY_TESTING_GIT_BINARY || config.git.binPath || 'git',
       config: config.git.config,
-      observer: observeCommands(metrics.commands, logger, () => gitVersion),
+      observer: observeCommands(metrics.commands, logger, () => gitVersion, calls),
       admission: gitCalls,
     });
     gitVersion = git.version;
@@ -189,6 +193,7 @@ export class GitalyServer implements AsyncDisposable {
           methodMetrics: metrics.ofMethod,
           clientRequest: metrics.callers.clientRequest,
         }),
+        listCalls: calls.interceptor,
         rememberCall,
         countGitCalls: gitCalls.interceptor,
         accessLog: { logger, isLogged: accessLogFilter(process.env) },
@@ -199,7 +204,11 @@ export class GitalyServer implements AsyncDisposable {
           ...authenticationCounts(metrics),
         },
         explain: config.git.explain ? explainCall : undefined,
-        limits: { limits: limits.byMethod, metrics: metrics.limits },
+        limits: {
+          limits: limits.byMethod,
+          metrics: metrics.limits,
+          onWait: (call, configKey) => calls.waits(call, configKey),
+        },
         cacheInvalidation: {
           beginChange: cacheMarks(storages, logger, metrics.caches.markFailed),
           onCall: metrics.caches.call,
@@ -244,7 +253,19 @@ export class GitalyServer implements AsyncDisposable {
     const certificate = await followCertificate(config, listeners, logger);
     if (certificate !== undefined) building.use(certificate);
     const state = { isReady: false };
-    const monitoring = await startMonitoring(config, logger, metrics, () => state.isReady);
+    const status = (): Promise<ServerStatus> =>
+      serverStatus({
+        gitVersion,
+        calls,
+        limits: limits.byMethod,
+        gitCalls: gitCalls.counts,
+        registry: metrics.registry,
+      });
+    const monitoring = await startMonitoring(config, logger, {
+      registry: metrics.registry,
+      isReady: () => state.isReady,
+      status,
+    });
     if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
     state.isReady = true;
     return new GitalyServer({
@@ -305,16 +326,12 @@ export class GitalyServer implements AsyncDisposable {
 async function startMonitoring(
   config: GitalyConfig,
   logger: Logger,
-  metrics: ServerMetrics,
-  isReady: () => boolean,
+  options: MonitoringServerOptions,
 ): Promise<MonitoringServer | undefined> {
   if (!config.prometheusListenAddr) return undefined;
   // Loaded only if needed, because it includes Node's HTTP server.
   const { startMonitoringServer } = await import('#platform/metrics/monitoring-server');
-  const running = await startMonitoringServer(splitHostPort(config.prometheusListenAddr), {
-    registry: metrics.registry,
-    isReady,
-  });
+  const running = await startMonitoringServer(splitHostPort(config.prometheusListenAddr), options);
   logger.info({ address: joinHostPort(running.address) }, 'starting prometheus listener');
   return running;
 }

@@ -142,6 +142,8 @@ export class Family<L extends string, S> {
 interface Declared {
   readonly family: { readonly name: string; readonly help: string; readonly type: MetricType };
   readonly lines: () => string;
+  /** Text between the braces, and value, of each series; none of a histogram. */
+  readonly values: () => Iterable<readonly [string, number]>;
 }
 
 /** The metrics of one server. Modules declare their metrics; the monitoring server reads them. */
@@ -189,6 +191,20 @@ export class MetricsRegistry {
     return text;
   }
 
+  /**
+   * Returns the counters and gauges whose names match, as `name{label="value"}`, in order of
+   * their names.
+   */
+  values(names: RegExp): Record<string, number> {
+    for (const update of this.#beforeCollect) update();
+    const found: Record<string, number> = {};
+    for (const [name, declared] of [...this.#declared].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (!names.test(name)) continue;
+      for (const [text, value] of declared.values()) found[text === '' ? name : `${name}{${text}}`] = value;
+    }
+    return found;
+  }
+
   #declare<L extends string, S>(
     family: Family<L, S>,
     line: (entry: { readonly text: string; readonly series: S }) => string,
@@ -199,7 +215,11 @@ export class MetricsRegistry {
       for (const entry of family.entries()) text += line(entry);
       return text;
     };
-    this.#declared.set(family.name, { family, lines });
+    function* values(): Generator<readonly [string, number]> {
+      for (const { text, series } of family.entries())
+        if (series instanceof Counter || series instanceof Gauge) yield [text, series.value];
+    }
+    this.#declared.set(family.name, { family, lines, values });
     return family;
   }
 }

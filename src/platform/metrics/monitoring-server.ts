@@ -12,6 +12,8 @@ export interface MonitoringServerOptions {
   readonly registry: MetricsRegistry;
   /** Returns false until the server accepts calls, and again while it drains. */
   readonly isReady: () => boolean;
+  /** Returns what the server is doing now, for `/debug/top`. */
+  readonly status?: () => Promise<object>;
   /** Default {@link REQUEST_TIMEOUT_MS}. */
   readonly requestTimeoutMs?: number;
 }
@@ -37,8 +39,9 @@ const RENDER_INTERVAL_MS = 100;
 
 /**
  * Starts the HTTP listener for monitoring: `/metrics`, `/-/healthy` (200 while the process
- * responds), `/-/ready` (503 unless calls are accepted) and `/debug/pprof/` (CPU and heap
- * profiles). Any other path returns 404. There is no authentication.
+ * responds), `/-/ready` (503 unless calls are accepted), `/debug/top` (JSON of what the server is
+ * doing now) and `/debug/pprof/` (CPU and heap profiles). Any other path returns 404. There is no
+ * authentication.
  *
  * @param listen address from `prometheus_listen_addr`.
  */
@@ -123,6 +126,8 @@ async function answer(
   } else if (path === '/-/healthy') send(response, 200, 'ok\n');
   else if (path === '/-/ready')
     send(response, options.isReady() ? 200 : 503, options.isReady() ? 'ready\n' : 'not ready\n');
+  else if (path === '/debug/top' && options.status !== undefined)
+    send(response, 200, `${JSON.stringify(await options.status())}\n`, 'application/json');
   else if (!(await profiles.serve(request, response))) send(response, 404, '404 page not found\n');
 }
 

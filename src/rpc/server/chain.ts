@@ -12,6 +12,8 @@ import type { ServerInterceptor } from './server-call.ts';
 export interface ChainOptions {
   /** Counts and measures calls; sees the client's status. */
   readonly metrics: ServerInterceptor;
+  /** Lists the calls that run. */
+  readonly listCalls: ServerInterceptor;
   /** Assigns child processes to the call that starts them. */
   readonly rememberCall: ServerInterceptor;
   /** Ends what a call counts for among those that run processes. */
@@ -42,6 +44,8 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     mapStatus,
     // Before anything that reads a message or waits, so that unauthenticated callers cost nothing.
     authenticate(options.authentication),
+    // Not unauthenticated callers; around the limits, as calls that wait are listed too.
+    options.listCalls,
     // Not for unauthenticated callers; around the limits, whose waits it tells.
     ...(options.explain === undefined ? [] : [options.explain]),
     // Before anything that costs much, and after authentication: a refused call takes no turn.

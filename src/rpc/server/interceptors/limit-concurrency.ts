@@ -38,6 +38,11 @@ export interface LimitConcurrencyOptions {
   /** By full method name, such as `/gitaly.SSHService/SSHUploadPack`. */
   readonly limits: ReadonlyMap<string, MethodLimits>;
   readonly metrics: (service: string, method: string) => MethodLimitMetrics;
+  /**
+   * Called when a call begins to wait for a limit, named by its key in the configuration. Returns
+   * what to call when it no longer waits.
+   */
+  readonly onWait?: (call: ServerCall, configKey: string) => () => void;
 }
 
 interface MethodLimiters extends MethodLimits {
@@ -50,7 +55,7 @@ interface MethodLimiters extends MethodLimits {
  * relative path; calls without a repository are not limited. A call takes its turn when its first
  * message has arrived, and gives it back at its end.
  */
-export function limitConcurrency({ limits, metrics }: LimitConcurrencyOptions): ServerInterceptor {
+export function limitConcurrency({ limits, metrics, onWait }: LimitConcurrencyOptions): ServerInterceptor {
   const byMethod = new Map<string, MethodLimiters>();
   for (const [path, limit] of limits) {
     const [, service = '', method = ''] = path.split('/');
@@ -64,7 +69,7 @@ export function limitConcurrency({ limits, metrics }: LimitConcurrencyOptions): 
     call.onRequest(async (message, index) => {
       const key = index === 0 ? requestTarget(call, message)?.relativePath : undefined;
       if (key === undefined || key === '') return;
-      turn = await acquire(call, key, limiters);
+      turn = await acquire(call, key, limiters, onWait);
       if (isOver) turn?.release();
     });
     try {
@@ -84,6 +89,7 @@ async function acquire(
   call: ServerCall,
   key: string,
   { metrics, ...limiters }: MethodLimiters,
+  onWait: LimitConcurrencyOptions['onWait'],
 ): Promise<Turn | undefined> {
   const isAuthenticated = call.headers.has(USERNAME);
   const { rate } = limiters;
@@ -101,11 +107,15 @@ async function acquire(
   const used = own ?? limiters.authenticated;
   if (used === undefined) return undefined;
   const { limit, configKey } = used;
-  let isQueued = false;
+  let onLeave: (() => void) | undefined;
   try {
     const turn = await limit.acquire(key, call.context.signal, () => {
-      isQueued = true;
       metrics.queued.inc();
+      const onWaited = onWait?.(call, configKey);
+      onLeave = () => {
+        metrics.queued.dec();
+        onWaited?.();
+      };
     });
     metrics.acquiring.observe(turn.waitedMs / 1000);
     logTurn(call, key, limit, turn.waitedMs);
@@ -117,7 +127,7 @@ async function acquire(
     logTurn(call, key, limit, 0);
     throw refusal(error);
   } finally {
-    if (isQueued) metrics.queued.dec();
+    onLeave?.();
   }
 }
 

@@ -1,0 +1,115 @@
+import type { ProcessStart } from '#git/command/process/start-process';
+import { CLIENT_NAME, CLIENT_NAME_OLD, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
+import { type RequestTarget, requestTarget } from '#rpc/server/interceptors/request-target';
+import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
+import { cpuTimeMs } from './cpu-time.ts';
+import type { CallStatus, ProcessStatus } from './status.ts';
+
+/** Calls and processes in one status; of more, the oldest are listed. */
+const MAX_LISTED = 500;
+const MAX_COMMAND_CHARS = 200;
+
+interface Call {
+  readonly call: ServerCall;
+  target: RequestTarget | undefined;
+  /** Key of the limit for which it waits. */
+  waitsFor: string | undefined;
+}
+
+interface Process {
+  readonly start: ProcessStart;
+  readonly call: ServerCall | undefined;
+  readonly startedAtMs: number;
+}
+
+/** The calls that run now, and their git processes. */
+export class RunningCalls {
+  readonly #calls = new Map<ServerCall, Call>();
+  readonly #processes = new Set<Process>();
+
+  /** Keeps a call in the list until its end. */
+  readonly interceptor: ServerInterceptor = async (call, next) => {
+    const entry: Call = { call, target: undefined, waitsFor: undefined };
+    this.#calls.set(call, entry);
+    call.onRequest((message, index) => {
+      if (index === 0) entry.target = requestTarget(call, message);
+    });
+    try {
+      await next();
+    } finally {
+      this.#calls.delete(call);
+    }
+  };
+
+  /** Notes that a call waits for a limit. @returns what to call when it no longer waits. */
+  waits(call: ServerCall, limit: string): () => void {
+    const entry = this.#calls.get(call);
+    if (entry === undefined) return () => {};
+    entry.waitsFor = limit;
+    return () => {
+      entry.waitsFor = undefined;
+    };
+  }
+
+  /** Notes a process. @returns what to call at its end. */
+  processStarted(call: ServerCall | undefined, start: ProcessStart): () => void {
+    const process: Process = { call, start, startedAtMs: performance.now() };
+    this.#processes.add(process);
+    return () => void this.#processes.delete(process);
+  }
+
+  /** Describes the calls, the oldest first, and the processes of calls that have ended. */
+  async status(): Promise<{ calls: CallStatus[]; processes: ProcessStatus[]; callCount: number }> {
+    const now = performance.now();
+    const calls = [...this.#calls.values()].slice(0, MAX_LISTED);
+    const processes = [...this.#processes].slice(0, MAX_LISTED);
+    const statuses = await Promise.all(
+      processes.map(async (process) => ({ process, status: await processStatus(process, now) })),
+    );
+    const processesOf = (call: ServerCall): ProcessStatus[] =>
+      statuses.filter(({ process }) => process.call === call).map(({ status }) => status);
+    return {
+      calls: calls.map((entry) => callStatus(entry, now, processesOf(entry.call))),
+      processes: statuses
+        .filter(({ process: { call } }) => call === undefined || !this.#calls.has(call))
+        .map(({ status }) => status),
+      callCount: this.#calls.size,
+    };
+  }
+}
+
+function callStatus({ call, target, waitsFor }: Call, now: number, processes: ProcessStatus[]): CallStatus {
+  const { headers, method, context, peer } = call;
+  return {
+    method: method.path,
+    age_ms: Math.round(now - call.startedAtMs),
+    ...(waitsFor !== undefined && { waits_for: waitsFor }),
+    storage: target?.storageName ?? '',
+    repository: target?.relativePath ?? '',
+    project: target?.glProjectPath ?? '',
+    user: headers.get(USERNAME) ?? headers.get(USER_ID) ?? '',
+    client: headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD) ?? '',
+    remote: headers.get(REMOTE_IP) ?? peer.address,
+    correlation_id: context.correlationId,
+    request_messages: call.requestMessages,
+    response_messages: call.responseMessages,
+    processes,
+  };
+}
+
+async function processStatus({ start, startedAtMs }: Process, now: number): Promise<ProcessStatus> {
+  const cpuMs = await cpuTimeMs(start.pid);
+  return {
+    pid: start.pid,
+    command: commandOf(start),
+    age_ms: Math.round(now - startedAtMs),
+    ...(cpuMs !== undefined && { cpu_ms: cpuMs }),
+    directory: start.repositoryPath ?? '',
+  };
+}
+
+/** Returns the program and its subcommand: arguments may hold secrets. */
+function commandOf({ program, subcommand }: ProcessStart): string {
+  const command = subcommand === '' ? program : `${program} ${subcommand}`;
+  return command.slice(0, MAX_COMMAND_CHARS);
+}

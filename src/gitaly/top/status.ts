@@ -1,0 +1,64 @@
+/** A git process, or another program that the server runs. */
+export interface ProcessStatus {
+  readonly pid: number;
+  readonly command: string;
+  readonly age_ms: number;
+  /** Missing if it has just ended, and on systems without `/proc`. */
+  readonly cpu_ms?: number;
+  /** Git directory; empty if it has none. */
+  readonly directory: string;
+}
+
+/** A call that runs, or waits for a limit. Texts are empty if they are not known. */
+export interface CallStatus {
+  /** `/gitaly.CommitService/FindCommit` */
+  readonly method: string;
+  readonly age_ms: number;
+  /** Key of the configuration, such as `concurrency[0]`, while the call waits for that limit. */
+  readonly waits_for?: string;
+  readonly storage: string;
+  readonly repository: string;
+  readonly project: string;
+  readonly user: string;
+  readonly client: string;
+  readonly remote: string;
+  readonly correlation_id: string;
+  readonly request_messages: number;
+  readonly response_messages: number;
+  readonly processes: readonly ProcessStatus[];
+}
+
+/** A key of a limit that is in use: a repository, of a limit of an RPC. */
+export interface QueueStatus {
+  /** Key of the configuration. */
+  readonly limit: string;
+  readonly method: string;
+  readonly repository: string;
+  readonly running: number;
+  readonly waiting: number;
+  /** Calls that may run at once. */
+  readonly max: number;
+}
+
+/** Calls, queues, processes and caches of a server now: the JSON of `/debug/top`. */
+export interface ServerStatus {
+  /** RFC 3339. */
+  readonly time: string;
+  readonly version: string;
+  readonly git_version: string;
+  readonly pid: number;
+  readonly uptime_seconds: number;
+  readonly cpu_seconds: number;
+  readonly memory_bytes: number;
+  /** Number of calls; `calls` lists the oldest of them. */
+  readonly call_count: number;
+  readonly calls: readonly CallStatus[];
+  /** Limits for which calls wait come first. */
+  readonly queues: readonly QueueStatus[];
+  /** Calls that run git processes, and those that wait for them to end. */
+  readonly git: { readonly running_calls: number; readonly waiting_calls: number };
+  /** Processes that belong to no running call: shared ones, and those of background jobs. */
+  readonly processes: readonly ProcessStatus[];
+  /** Counters and gauges of the caches, by their names in `/metrics`. */
+  readonly caches: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ServerStatus } from '#gitaly/top/status';
+import { ageText, renderStatus } from './render-status.ts';
+
+const IDLE: ServerStatus = {
+  time: '2026-01-02T03:04:05.000Z',
+  version: '1.0.0',
+  git_version: '2.53.0',
+  pid: 7,
+  uptime_seconds: 3725,
+  cpu_seconds: 1.26,
+  memory_bytes: 100 << 20,
+  call_count: 0,
+  calls: [],
+  queues: [],
+  git: { running_calls: 0, waiting_calls: 0 },
+  processes: [],
+  caches: {},
+};
+
+test('an idle server is a summary without tables', () => {
+  assert.equal(
+    renderStatus(IDLE),
+    'gitaly 1.0.0, git 2.53.0, pid 7, up 1h02m, 1.3 s CPU, 100 MiB, 2026-01-02T03:04:05.000Z\n' +
+      '0 calls, 0 wait for a limit, 0 run git, 0 wait for git; 0 processes with 0ms CPU\n',
+  );
+});
+
+test('control characters of a client do not reach the terminal', () => {
+  const call = {
+    method: '/gitaly.X/Y',
+    age_ms: 5,
+    storage: 's',
+    repository: 'a\x1b[2J\n.git',
+    project: '',
+    user: 'u\x9b',
+    client: '',
+    remote: '',
+    correlation_id: '',
+    request_messages: 0,
+    response_messages: 0,
+    processes: [],
+  };
+
+  const text = renderStatus({ ...IDLE, calls: [call] });
+
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the test is about them
+  assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+  assert.match(text, /s:a\?\[2J\?\.git +u\? /);
+});
+
+for (const [ms, text] of [
+  [0, '0ms'],
+  [999, '999ms'],
+  [1000, '1.0s'],
+  [59_900, '59.9s'],
+  [60_000, '1m00s'],
+  [3_599_000, '59m59s'],
+  [3_600_000, '1h00m'],
+  [90_061_000, '25h01m'],
+] as const) {
+  test(`${ms} ms are ${text}`, () => {
+    assert.equal(ageText(ms), text);
+  });
+}
