@@ -4,6 +4,7 @@ import { listenForStop } from '#platform/process/signals';
 /** Adds the commands of `gitaly-ts` that look at a running server. Each loads its code on use. */
 export function addServerCommands(program: Command): void {
   addTop(program);
+  addExplain(program);
 }
 
 function addTop(program: Command): void {
@@ -36,6 +37,60 @@ function addTop(program: Command): void {
         signal: signals.stop,
       });
     });
+}
+
+function addExplain(program: Command): void {
+  program
+    .command('explain')
+    .description(
+      'Make one call, and show which git commands ran for it, what they cost, and what was cached.',
+    )
+    .argument('<address>', 'address of the server: unix:PATH, tcp://HOST:PORT or tls://HOST:PORT')
+    .argument('<method>', 'FindCommit, or CommitService/FindCommit if several services have it')
+    .argument('[request]', 'the request as JSON, a list of them for a stream, or - for standard input', '{}')
+    .option('--metadata <key=value>', 'metadata of the call; may be repeated', collectPair, {})
+    .option('--json', 'print the explanation as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  gitaly-ts explain unix:/run/gitaly.socket CountCommits \\
+    '{"repository":{"storageName":"default","relativePath":"a.git"},"revision":"text:main"}'
+  gitaly-ts explain tcp://localhost:9999 FindAllBranches - < request.json
+
+Fields of bytes are base64, or text: and the text. A call that changes something changes it.
+The server needs "explain = true" in [git]. GITALY_TOKEN is its token.`,
+    )
+    .action(async (address: string, method: string, request: string, options: ExplainFlags) => {
+      const { runExplain } = await import('#tools/explain/run-explain');
+      using signals = listenForStop();
+      process.exitCode = await runExplain({
+        address,
+        method,
+        request,
+        token: process.env.GITALY_TOKEN,
+        metadata: options.metadata,
+        json: options.json === true,
+        stdin: process.stdin,
+        stdout: process.stdout,
+        stderr: process.stderr,
+        signal: signals.stop,
+      });
+    });
+}
+
+interface ExplainFlags {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly json?: boolean;
+}
+
+function collectPair(
+  pair: string,
+  others: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
+  if (!/^[0-9A-Za-z_.-]+$/.test(key)) throw new InvalidArgumentError('expected key=value.');
+  return { ...others, [key.toLowerCase()]: value };
 }
 
 function seconds(value: string): number {
