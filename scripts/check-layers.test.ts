@@ -121,9 +121,9 @@ for (const [name, file, text, complaint] of [
   ],
   [
     'a package outside of its one file',
-    'git/command/x.ts',
+    'base/x.ts',
     "import koffi from 'koffi';",
-    'only git/command/spawner/libc.ts may use this package',
+    'only base/c-library.ts may use this package',
   ],
   [
     'a process that is started past git/command',

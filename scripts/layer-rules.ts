@@ -14,12 +14,12 @@ export interface ModuleRule {
 const PROTOBUF = '@bufbuild/protobuf';
 
 export const RULES: Readonly<Record<string, ModuleRule>> = {
-  base: { modules: [] },
+  base: { modules: [], packages: ['koffi'] },
   wire: { modules: ['base'], packages: [PROTOBUF] },
   platform: { modules: ['base'], packages: ['smol-toml', PROTOBUF] },
   'rpc/common': { modules: ['base', 'wire'], packages: [PROTOBUF] },
   'rpc/server': { modules: ['base', 'wire', 'platform', 'rpc/common'], packages: [PROTOBUF] },
-  git: { modules: ['base'], packages: ['koffi'] },
+  git: { modules: ['base'] },
   storage: { modules: ['base', 'git'] },
   domain: { modules: ['base', 'git', 'storage', 'client'], types: ['platform'], packages: ['smol-toml'] },
   'services/convert': {
@@ -79,7 +79,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
  * Packages that only parts of their modules may import: folders, which end in a slash, or files.
  */
 export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
-  koffi: ['git/command/spawner/libc.ts'],
+  koffi: ['base/c-library.ts'],
   'smol-toml': [
     'platform/config/read-config.ts',
     'domain/backup/manifest.ts',
@@ -97,6 +97,9 @@ export const STARTS_PROCESSES: Readonly<Record<string, string>> = {
   'tools/test-env/': 'runs a server of any build, and builds it',
   'praefect/database/embedded-postgres.ts': 'runs a PostgreSQL for tests and small clusters',
   'platform/config/read-config.ts': 'config_command, run once before the server exists',
+  'platform/process/handover/start-successor.ts': 'the next process of a restart',
+  'platform/process/service-manager.ts': 'systemd-notify, where there is no FFI',
+  'tools/wrapper/': 'gitaly-wrapper starts the server',
 };
 
 /** Module that may import anything and that only tests import. */

@@ -22,7 +22,18 @@ while [ -h "$self" ]; do
 done
 root=$(cd "$(dirname "$self")/.." && pwd -P)
 PATH=$root/node/bin:$PATH
-export PATH
+# A server that restarts itself calls this path again: an upgrade may have changed where it leads.
+# The number tells that the path is this process's, and not inherited from another program.
+case \${GITALY_TS_LAUNCHER:-} in
+  $$:*) ;;
+  *)
+    case $0 in
+      /*) GITALY_TS_LAUNCHER=$$:$0 ;;
+      *) GITALY_TS_LAUNCHER=$$:$PWD/$0 ;;
+    esac
+    ;;
+esac
+export PATH GITALY_TS_LAUNCHER
 exec "$root/lib/node_modules/gitaly-ts/bin/$(basename "$self")" "$@"
 `;
 

@@ -3,6 +3,7 @@ import { messageOf } from '#base/gitaly-error';
 import { withDoubleDashes } from '#base/go/double-dashes';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, logLevel } from '#platform/log/logger';
+import { processLife } from '#platform/process/process-life';
 import { listenForStop } from '#platform/process/signals';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
@@ -77,7 +78,7 @@ async function serve(path: string): Promise<number> {
   using signals = listenForStop();
   try {
     const { runPraefect } = await import('#praefect/run-praefect');
-    return await runPraefect(config, { logger, stop: signals.stop, force: signals.force });
+    return await runPraefect(config, { logger, life: processLife(logger, signals) });
   } catch (error) {
     logger.error({ error: messageOf(error) }, 'unclean Praefect shutdown');
     return 1;

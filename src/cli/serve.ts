@@ -1,6 +1,7 @@
 import type { GitalyConfig } from '#platform/config/load-config';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, type Logger, logLevel } from '#platform/log/logger';
+import { processLife } from '#platform/process/process-life';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { readConfigOrExplain } from './read-config-or-explain.ts';
 
@@ -28,12 +29,7 @@ async function run(config: GitalyConfig, logger: Logger, signals: StopSignals): 
   try {
     // Loaded here, so that the other commands start without the server's code.
     const { runGitaly } = await import('#gitaly/run-gitaly');
-    return await runGitaly(config, {
-      logger,
-      stop: signals.stop,
-      force: signals.force,
-      useHangup: signals.useHangup,
-    });
+    return await runGitaly(config, { logger, life: processLife(logger, signals) });
   } catch (error) {
     logger.error({ error }, 'unclean Gitaly shutdown');
     return 1;

@@ -5,13 +5,13 @@ import { trimMemory } from '#git/command/spawner/trim-memory';
 import { InProcess } from '#git/in-process';
 import { RepositoryCaches } from '#git/repository-caches';
 import type { GitalyConfig } from '#platform/config/load-config';
-import type { FollowedFiles } from '#platform/files/follow-files';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import { accessLogFilter } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
 import { catFileMetrics } from '#platform/metrics/cache-metrics';
 import { buildInfo } from '#platform/metrics/gitaly-metrics';
 import type { MonitoringServer, MonitoringServerOptions } from '#platform/metrics/monitoring-server';
+import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import { alsoRelease } from '#platform/process/idle-memory';
 import { createRuntimeDirectory } from '#platform/process/runtime-directory';
 import { packageVersion } from '#platform/process/version';
@@ -61,6 +61,8 @@ export interface GitalyServerOptions {
    * Default false, as in Gitaly.
    */
   readonly trustsUnixSockets?: boolean;
+  /** Returns the socket of an address if this process has inherited one. */
+  readonly takeSocket?: TakeSocket;
 }
 
 /** A running Git RPC server. */
@@ -73,10 +75,10 @@ export class GitalyServer implements AsyncDisposable {
   readonly #state: { isReady: boolean };
   readonly #resources: AsyncDisposableStack;
   readonly #local: LocalConnections;
-  readonly #certificate: FollowedFiles | undefined;
   readonly #exceptions: Exceptions;
   /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
+  readonly #monitoring: MonitoringServer | undefined;
 
   private constructor(parts: {
     logger: Logger;
@@ -87,7 +89,6 @@ export class GitalyServer implements AsyncDisposable {
     monitoring: MonitoringServer | undefined;
     state: { isReady: boolean };
     resources: AsyncDisposableStack;
-    certificate: FollowedFiles | undefined;
     exceptions: Exceptions;
   }) {
     this.addresses = addressesOf(parts.listeners);
@@ -98,8 +99,8 @@ export class GitalyServer implements AsyncDisposable {
     this.#local = parts.local;
     this.#state = parts.state;
     this.#resources = parts.resources;
-    this.#certificate = parts.certificate;
     this.#exceptions = parts.exceptions;
+    this.#monitoring = parts.monitoring;
     this.monitoringAddress = parts.monitoring && `http://${joinHostPort(parts.monitoring.address)}`;
   }
 
@@ -114,6 +115,7 @@ export class GitalyServer implements AsyncDisposable {
     config,
     logger,
     trustsUnixSockets = false,
+    takeSocket,
   }: GitalyServerOptions): Promise<GitalyServer> {
     await using building = new AsyncDisposableStack();
 
@@ -231,6 +233,7 @@ export class GitalyServer implements AsyncDisposable {
       await internal.shutdown({ graceMs: 0 });
     });
     const accepting: ListenerOptions = {
+      ...(takeSocket && { takeSocket }),
       onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
       onAcceptError: problems.onAcceptError,
       onConnection: (connection, peer) =>
@@ -265,6 +268,7 @@ export class GitalyServer implements AsyncDisposable {
       registry: metrics.registry,
       isReady: () => state.isReady,
       status,
+      takeSocket,
     });
     if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
     state.isReady = true;
@@ -277,7 +281,6 @@ export class GitalyServer implements AsyncDisposable {
       monitoring,
       state,
       resources: building.move(),
-      certificate,
       exceptions: unexpected,
     });
   }
@@ -299,9 +302,11 @@ export class GitalyServer implements AsyncDisposable {
     return this.#local.open();
   }
 
-  /** Loads a changed TLS certificate now. Otherwise it is loaded within seconds. */
-  async renewTls(): Promise<void> {
-    await this.#certificate?.renew();
+  /** The listening sockets for a successor: all but the internal one, which only children use. */
+  get sockets(): readonly ListeningSocket[] {
+    return [...this.#listeners, ...(this.#monitoring === undefined ? [] : [this.#monitoring])]
+      .map(({ socket }) => socket)
+      .filter((socket) => socket !== undefined);
   }
 
   /**
@@ -311,7 +316,8 @@ export class GitalyServer implements AsyncDisposable {
   async drain(): Promise<void> {
     this.#state.isReady = false;
     this.#local.stop();
-    for (const listener of this.#listeners) if (listener.transport !== 'internal') await listener.stop();
+    const external = this.#listeners.filter(({ transport }) => transport !== 'internal');
+    await Promise.all(external.map((listener) => listener.stopForDrain()));
     await this.#external.shutdown({ graceMs: NO_LIMIT_MS });
     await this[Symbol.asyncDispose]();
   }

@@ -3,7 +3,8 @@ import { messageOf } from '#base/gitaly-error';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import { accessLogFilter } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
-import type { MonitoringServer } from '#platform/metrics/monitoring-server';
+import type { MonitoringServer, MonitoringServerOptions } from '#platform/metrics/monitoring-server';
+import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { Backchannels } from '#rpc/server/connection/backchannels';
 import { demultiplex } from '#rpc/server/connection/demultiplexer';
@@ -42,6 +43,8 @@ const NO_LIMIT_MS = 2_147_483_647;
 export interface PraefectServerOptions {
   readonly config: PraefectConfig;
   readonly logger: Logger;
+  /** Returns the socket of an address if this process has inherited one. */
+  readonly takeSocket?: TakeSocket;
 }
 
 /** A running Praefect whose state is in memory. */
@@ -50,12 +53,14 @@ export class PraefectServer implements AsyncDisposable {
   readonly addresses: readonly string[];
   readonly #grpc: GrpcServer;
   readonly #listeners: readonly Listener[];
+  readonly #monitoring: MonitoringServer | undefined;
   readonly #state: { isReady: boolean };
   readonly #resources: AsyncDisposableStack;
 
   private constructor(parts: {
     grpc: GrpcServer;
     listeners: readonly Listener[];
+    monitoring: MonitoringServer | undefined;
     state: { isReady: boolean };
     resources: AsyncDisposableStack;
   }) {
@@ -64,6 +69,7 @@ export class PraefectServer implements AsyncDisposable {
     );
     this.#grpc = parts.grpc;
     this.#listeners = parts.listeners;
+    this.#monitoring = parts.monitoring;
     this.#state = parts.state;
     this.#resources = parts.resources;
   }
@@ -73,7 +79,7 @@ export class PraefectServer implements AsyncDisposable {
    *
    * @throws {Error} that describes the problem: a socket in use.
    */
-  static async start({ config, logger }: PraefectServerOptions): Promise<PraefectServer> {
+  static async start({ config, logger, takeSocket }: PraefectServerOptions): Promise<PraefectServer> {
     await using building = new AsyncDisposableStack();
     const metrics = createPraefectMetrics();
     const transactions = new Transactions(logger, metrics.transactions);
@@ -123,6 +129,7 @@ export class PraefectServer implements AsyncDisposable {
     });
     building.defer(() => grpc.shutdown({ graceMs: 0 }));
     const listeners = await openListeners(config, logger, {
+      ...(takeSocket && { takeSocket }),
       onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
       onAcceptError: (error, transport) =>
         logger.error({ error: error.message, schema: transport }, 'connection could not be accepted'),
@@ -137,15 +144,25 @@ export class PraefectServer implements AsyncDisposable {
       for (const listener of listeners) await listener.destroy();
     });
     const state = { isReady: true };
-    const monitoring = await startMonitoring(config, logger, metrics, () => state.isReady);
+    const monitoring = await startMonitoring(config, logger, metrics, {
+      isReady: () => state.isReady,
+      takeSocket,
+    });
     if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
-    return new PraefectServer({ grpc, listeners, state, resources: building.move() });
+    return new PraefectServer({ grpc, listeners, monitoring, state, resources: building.move() });
+  }
+
+  /** The listening sockets for a successor. */
+  get sockets(): readonly ListeningSocket[] {
+    return [...this.#listeners, ...(this.#monitoring === undefined ? [] : [this.#monitoring])]
+      .map(({ socket }) => socket)
+      .filter((socket) => socket !== undefined);
   }
 
   /** Stops accepting calls, waits for the running ones without a limit, and closes everything. */
   async drain(): Promise<void> {
     this.#state.isReady = false;
-    for (const listener of this.#listeners) await listener.stop();
+    await Promise.all(this.#listeners.map((listener) => listener.stopForDrain()));
     await this.#grpc.shutdown({ graceMs: NO_LIMIT_MS });
     await this[Symbol.asyncDispose]();
   }
@@ -229,11 +246,11 @@ async function startMonitoring(
   { prometheusListenAddr }: PraefectConfig,
   logger: Logger,
   { registry }: PraefectMetrics,
-  isReady: () => boolean,
+  parts: Pick<MonitoringServerOptions, 'isReady' | 'takeSocket'>,
 ): Promise<MonitoringServer | undefined> {
   if (prometheusListenAddr === undefined) return undefined;
   const { startMonitoringServer } = await import('#platform/metrics/monitoring-server');
-  const running = await startMonitoringServer(splitHostPort(prometheusListenAddr), { registry, isReady });
+  const running = await startMonitoringServer(splitHostPort(prometheusListenAddr), { registry, ...parts });
   logger.info(
     { address: `${running.address.address}:${running.address.port}` },
     'starting prometheus listener',

@@ -29,15 +29,36 @@ const noCompose = !(await succeeds('docker', 'compose', 'version')) && 'there is
 const noMan = !(await succeeds('man', '--version')) && 'there is no man';
 const noHelm = !(await succeeds('helm', 'version')) && 'there is no helm';
 
-test('systemd accepts the unit', { skip: noSystemd }, async () => {
-  const path = join(directory, 'gitaly.service');
-  const unit = readFileSync(UNIT, 'utf8');
-  // The program and its manual page need not be installed here.
-  writeFileSync(path, unit.replace('/usr/local/bin/gitaly', '/bin/true').replace(/^Documentation=.*\n/m, ''));
+test('systemd accepts the units', { skip: noSystemd }, async () => {
+  const units = ['gitaly.service', 'gitaly.socket'];
+  for (const name of units) {
+    const unit = readFileSync(join(DEPLOY, 'systemd', name), 'utf8');
+    // The program and its manual page need not be installed here.
+    const text = unit.replace('/usr/local/bin/gitaly', '/bin/true').replace(/^Documentation=.*\n/m, '');
+    writeFileSync(join(directory, name), text);
+  }
 
-  const { code, stdout, stderr } = await run('systemd-analyze', ['verify', path]);
+  const paths = units.map((name) => join(directory, name));
+  const { code, stdout, stderr } = await run('systemd-analyze', ['verify', ...paths]);
 
   assert.deepEqual([code, stdout + stderr], [0, '']);
+});
+
+test('the socket unit listens where the configuration does, by the name of that listener', async () => {
+  const unit = readFileSync(join(DEPLOY, 'systemd/gitaly.socket'), 'utf8');
+  const config = readFileSync(join(DEPLOY, 'config.toml'), 'utf8');
+
+  const path = /^ListenStream=(.*)$/m.exec(unit)?.[1];
+  assert.equal(path, /^socket_path = "(.*)"$/m.exec(config)?.[1]);
+  assert.match(unit, /^FileDescriptorName=unix$/m);
+});
+
+test('a reload of the unit is a restart that refuses no call', () => {
+  const unit = readFileSync(UNIT, 'utf8');
+
+  assert.match(unit, /^Type=notify$/m);
+  assert.match(unit, /^Environment=GITALY_UPGRADES_ENABLED=true$/m);
+  assert.match(unit, /^ExecReload=\/bin\/kill -HUP \$MAINPID$/m);
 });
 
 test('the unit takes from the server what it does not need', { skip: noSystemd }, async () => {

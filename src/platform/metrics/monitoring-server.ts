@@ -3,6 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isError } from '#base/is-error';
 import { createServer } from '#base/node-http';
+import {
+  descriptorOf,
+  type ListeningSocket,
+  listenOn,
+  type TakeSocket,
+  tcpSocketName,
+} from '../process/handover/listening-socket.ts';
 import { ProfileEndpoint } from '../profiling/serve-profile.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
 import type { ProcessMetrics } from './process-metrics.ts';
@@ -16,11 +23,15 @@ export interface MonitoringServerOptions {
   readonly status?: () => Promise<object>;
   /** Default {@link REQUEST_TIMEOUT_MS}. */
   readonly requestTimeoutMs?: number;
+  /** Returns the socket of the address if this process has inherited one. */
+  readonly takeSocket?: TakeSocket | undefined;
 }
 
 export interface MonitoringServer {
   /** Address of the listener, with the real port. */
   readonly address: AddressInfo;
+  /** The socket for a successor; `undefined` when it is closed. */
+  readonly socket: ListeningSocket | undefined;
   close(): Promise<void>;
 }
 
@@ -31,6 +42,8 @@ const REQUEST_TIMEOUT_MS = 10_000;
  * few seconds.
  */
 const MAX_REQUESTS_PER_CONNECTION = 100;
+/** Connections that wait to be accepted; Node's default. */
+const BACKLOG = 511;
 /**
  * Minimum interval between two renderings of the metrics. A rendering takes some milliseconds of
  * the main thread.
@@ -65,13 +78,26 @@ export async function startMonitoringServer(
   });
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
   server.setTimeout(requestTimeout); // of silence in both directions
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port: listen.port, ...(listen.host !== '' && { host: listen.host }) }, resolve);
-  });
+  const name = tcpSocketName(listen);
+  const inherited = options.takeSocket?.(name, 'metrics');
+  if (inherited !== undefined) await listenOn(server, inherited.fd, BACKLOG);
+  else
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ port: listen.port, ...(listen.host !== '' && { host: listen.host }) }, resolve);
+    });
   // A connection that could not be accepted (no descriptors left): the client retries.
   server.on('error', () => {});
-  return { address: addressOf(server), close: () => close(server) };
+  return {
+    address: addressOf(server),
+    get socket() {
+      const fd = descriptorOf(server);
+      // Two processes that respond in turns would confuse the counters.
+      const handOver = (): void => void server.close();
+      return fd === undefined ? undefined : { name, fd, keepsFile: false, handOver };
+    },
+    close: () => close(server),
+  };
 }
 
 type Format = 'openmetrics' | 'text';

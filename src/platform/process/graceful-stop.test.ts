@@ -8,6 +8,7 @@ function arrange(options: Partial<GracefulStopOptions> = {}) {
   const stream = { write: (line: string) => events.push(JSON.parse(line).msg) };
   const force = new AbortController();
   const stop = gracefulStop({
+    server: 'Gitaly',
     request: { reason: 'terminated' },
     graceMs: 60_000,
     force: force.signal,

@@ -2,7 +2,10 @@ import type { Logger } from '../log/logger.ts';
 import type { StopRequest } from './signals.ts';
 
 export interface GracefulStopOptions {
-  readonly request: StopRequest;
+  /** Name of the server in the log: `Gitaly`, `Praefect`. */
+  readonly server: string;
+  /** Reason of the stop; `undefined` when a new process has taken over. */
+  readonly request: StopRequest | undefined;
   /** Time for which calls may continue. */
   readonly graceMs: number;
   /** Ends the grace period early. */
@@ -22,9 +25,10 @@ export interface GracefulStopOptions {
  *   process ends with exit code 1.
  */
 export async function gracefulStop(options: GracefulStopOptions): Promise<Error | undefined> {
-  const { logger, force, graceMs } = options;
-  logger.info({ signal: options.request.reason }, '[shutdown] stopping Gitaly');
-  logger.info({ grace_period_ms: graceMs }, 'starting grace period');
+  const { logger, force, graceMs, request, server } = options;
+  if (request === undefined) logger.info(`[graceful upgrade] stopping old ${server}`);
+  else logger.info({ signal: request.reason }, `[shutdown] stopping ${server}`);
+  logger.warn({ grace_period_ms: graceMs }, 'starting grace period');
 
   const ended = new AbortController();
   const expiry = new Promise<string>((resolve) => {
@@ -38,11 +42,19 @@ export async function gracefulStop(options: GracefulStopOptions): Promise<Error 
   try {
     const failure = await Promise.race([options.drain().then(() => undefined), expiry, forced]);
     if (failure === undefined) {
-      logger.info('[shutdown] stopped Gitaly gracefully');
+      logger.info(
+        request === undefined
+          ? `[graceful upgrade] stopped old ${server}`
+          : `[shutdown] stopped ${server} gracefully`,
+      );
       return undefined;
     }
     await options.kill();
-    return new Error(`received signal "${options.request.reason}": wait: ${failure}`);
+    return new Error(
+      request === undefined
+        ? `graceful upgrade: ${failure}`
+        : `received signal "${request.reason}": wait: ${failure}`,
+    );
   } finally {
     ended.abort();
   }

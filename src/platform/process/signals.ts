@@ -18,9 +18,10 @@ export interface StopSignals extends Disposable {
   readonly force: AbortSignal;
   /**
    * Makes SIGHUP call `listener` instead of requesting a stop. If standard input is a terminal,
-   * SIGHUP still requests a stop: then it means that the terminal was closed.
+   * SIGHUP still requests a stop: then it means that the terminal was closed. `always` makes it
+   * call the listener there, too.
    */
-  useHangup(listener: () => void): void;
+  useHangup(listener: () => void, options?: { readonly always?: boolean }): void;
 }
 
 /**
@@ -44,8 +45,8 @@ export function listenForStop(): StopSignals {
   return {
     stop: stop.signal,
     force: force.signal,
-    useHangup: (listener) => {
-      if (!isatty(0)) onHangup = listener;
+    useHangup: (listener, { always = false } = {}) => {
+      if (always || !isatty(0)) onHangup = listener;
     },
     [Symbol.dispose]: () => {
       for (const { name, listener } of listeners) process.off(name, listener);

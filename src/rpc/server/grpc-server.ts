@@ -56,7 +56,7 @@ export class GrpcServer {
   readonly #idleWaiters = new Set<() => void>();
   readonly #starts = new CallStarts<ServerConnection>();
   readonly #requestLimits = new RequestLimits();
-  #isStopping = false;
+  #state: 'serving' | 'draining' | 'stopping' = 'serving';
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
@@ -81,10 +81,11 @@ export class GrpcServer {
   }
 
   /**
-   * Serves HTTP/2 on a connection until either side closes it. The server then owns the duplex.
+   * Serves HTTP/2 on a connection until either side closes it. The server then owns the duplex. A
+   * connection that was accepted just before a drain gets its handshake and its first calls.
    */
   serveConnection(duplex: Duplex, peer: Peer): void {
-    if (this.#isStopping || duplex.destroyed) {
+    if (this.#state === 'stopping' || duplex.destroyed) {
       duplex.destroy();
       return;
     }
@@ -105,6 +106,7 @@ export class GrpcServer {
       },
     });
     this.#connections.add(connection);
+    if (this.#state === 'draining') connection.drainAfterHandshake();
   }
 
   /**
@@ -113,9 +115,11 @@ export class GrpcServer {
    * handlers are done, at most 5 s after that.
    */
   async shutdown({ graceMs }: { graceMs: number }): Promise<void> {
-    this.#isStopping = true;
+    if (this.#state === 'serving') this.#state = 'draining';
+    if (graceMs === 0) this.#state = 'stopping';
     for (const connection of this.#connections) connection.drain();
     if (await this.#idleWithin(graceMs)) return;
+    this.#state = 'stopping';
     for (const call of this.#calls)
       call.context.abort(new GitalyError('UNAVAILABLE', 'server is shutting down'));
     // lets handlers that only waited for the signal send their status

@@ -1,6 +1,4 @@
-import { createRequire } from 'node:module';
-import type Koffi from 'koffi';
-import { messageOf } from '#base/gitaly-error';
+import { loadCLibrary } from '#base/c-library';
 
 /**
  * The C library's functions for starting and reaping a process, by FFI. `Buffer` stands for any
@@ -41,20 +39,12 @@ export interface Libc {
 }
 
 /**
- * Looks up the functions among those that the running program is linked with.
- *
- * koffi is loaded here and not at the start of the file. Without a binary or an installation only
- * this function fails, and callers use the fallback.
+ * Looks up the functions.
  *
  * @throws when koffi or one of the functions is missing.
  */
 export function loadLibc(): Libc {
-  const koffi = requireKoffi();
-  const library = koffi.load(null);
-  // The prototypes below are the C library's; koffi checks the arguments of every call against
-  // them.
-  const find = <F extends (...args: never[]) => number>(prototype: string): F =>
-    library.func(prototype) as unknown as F;
+  const { find, addressOf } = loadCLibrary();
   return {
     pipe2: find('int pipe2(void *fds, int flags)'),
     socketpair: find('int socketpair(int domain, int type, int protocol, void *fds)'),
@@ -76,18 +66,8 @@ export function loadLibc(): Libc {
     attributesSetSigmask: find('int posix_spawnattr_setsigmask(void *attributes, void *mask)'),
     attributesSetSigdefault: find('int posix_spawnattr_setsigdefault(void *attributes, void *set)'),
     mallocTrim: optional(() => find('int malloc_trim(size_t kept)')),
-    addressOf: (memory) => koffi.address(memory),
+    addressOf,
   };
-}
-
-/** @throws {Error} that names koffi as the cause. */
-function requireKoffi(): typeof Koffi {
-  try {
-    return createRequire(import.meta.url)('koffi') as typeof Koffi; // the package exports this type
-  } catch (error) {
-    const [reason] = messageOf(error).split('\n', 1); // the list of requiring files follows
-    throw new Error(`the optional package koffi cannot be loaded: ${reason}`, { cause: error });
-  }
 }
 
 function optional<T>(find: () => T): T | undefined {

@@ -1,5 +1,7 @@
+import { closeSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   createServer as createTlsServer,
   type SecureContextOptions,
@@ -8,10 +10,20 @@ import {
 } from 'node:tls';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorText } from '#base/go/system-error';
+import {
+  descriptorOf,
+  type InheritedSocket,
+  type ListeningSocket,
+  listenOn,
+  type SocketName,
+  type TakeSocket,
+  tcpSocketName,
+  unixSocketName,
+} from '#platform/process/handover/listening-socket';
 import type { Peer } from '../handler.ts';
-import { ACCEPT_BACKLOG, HANDSHAKE_TIMEOUT_MS } from './connection-limits.ts';
+import { ACCEPT_BACKLOG, FIRST_BYTES_MS, HANDSHAKE_TIMEOUT_MS } from './connection-limits.ts';
 import { TlsHandshakes } from './tls-handshakes.ts';
-import { placeSocketFile, type SocketFile } from './unix-socket-file.ts';
+import { inheritSocketFile, placeSocketFile, type SocketFile } from './unix-socket-file.ts';
 
 /** An address to listen on. `internal` is a Unix socket for our own child processes. */
 export type ListenAddress =
@@ -35,6 +47,8 @@ export interface ListenerOptions {
   onAcceptError?(error: Error, transport: Peer['transport']): void;
   /** Default 120 s. */
   readonly tlsHandshakeTimeoutMs?: number;
+  /** Returns the socket of an address if this process has inherited one. */
+  readonly takeSocket?: TakeSocket;
 }
 
 const ALPN_HTTP2 = 'h2';
@@ -49,9 +63,13 @@ export class Listener {
   readonly #handshakes: TlsHandshakes;
   #socketFile: SocketFile | undefined;
   #address = '';
+  readonly #name: SocketName | undefined;
+  #inherited: InheritedSocket | undefined;
+  #acceptedAtMs = Number.NEGATIVE_INFINITY;
 
   private constructor(target: ListenAddress, options: ListenerOptions) {
     this.transport = target.transport;
+    this.#name = nameOf(target);
     this.#options = options;
     this.#handshakes = new TlsHandshakes({
       begin: (socket) => this.#tls?.emit('connection', socket),
@@ -91,6 +109,20 @@ export class Listener {
     return this.#sockets.size;
   }
 
+  /** The socket for a successor; `undefined` for the internal one, and when it is closed. */
+  get socket(): ListeningSocket | undefined {
+    const fd = descriptorOf(this.#server);
+    if (this.#name === undefined || fd === undefined) return undefined;
+    return {
+      name: this.#name,
+      fd,
+      keepsFile: this.#inherited?.keepsFile ?? false,
+      handOver: () => {
+        this.#socketFile = undefined;
+      },
+    };
+  }
+
   /** Uses another certificate for new connections. Does nothing on a listener without TLS. */
   renewTls(tls: SecureContextOptions): void {
     this.#tls?.setSecureContext(tls);
@@ -106,6 +138,12 @@ export class Listener {
     await this.#socketFile?.remove();
   }
 
+  /** Stops, and gives the newest connections time for their first bytes. */
+  async stopForDrain(): Promise<void> {
+    await this.stop();
+    await delay(Math.max(0, this.#acceptedAtMs + FIRST_BYTES_MS - performance.now()));
+  }
+
   /** Stops and closes all connections. */
   async destroy(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
@@ -113,20 +151,34 @@ export class Listener {
   }
 
   async #listen(target: ListenAddress): Promise<void> {
+    if (this.#name !== undefined && target.transport !== 'internal')
+      this.#inherited = this.#options.takeSocket?.(this.#name, target.transport);
+    const inherited = this.#inherited;
+    const fd = inherited?.fd;
     if ('path' in target) {
-      this.#socketFile = await placeSocketFile(target.path, (path) => listening(this.#server, { path }));
+      if (inherited !== undefined)
+        this.#socketFile = await inheritSocketFile(target.path, () => inherited.keepsFile);
+      if (fd !== undefined && this.#socketFile !== undefined)
+        await listenOn(this.#server, fd, ACCEPT_BACKLOG);
+      else {
+        if (fd !== undefined) closeSync(fd); // nobody could reach it any more
+        this.#inherited = undefined;
+        this.#socketFile = await placeSocketFile(target.path, (path) => listening(this.#server, { path }));
+      }
       this.#address = target.path;
       return;
     }
     // An empty host means all interfaces, as in Go's ":8075".
     const host = target.host === '' ? {} : { host: target.host };
-    await listening(this.#server, { port: target.port, ...host });
+    if (fd !== undefined) await listenOn(this.#server, fd, ACCEPT_BACKLOG);
+    else await listening(this.#server, { port: target.port, ...host });
     const bound = this.#server.address();
     this.#address =
       typeof bound === 'object' && bound !== null ? joinHostPort(bound.address, bound.port) : '';
   }
 
   #accept(socket: Socket): void {
+    this.#acceptedAtMs = performance.now();
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     this.#options.onAccept?.(this.transport);
@@ -156,6 +208,11 @@ export class Listener {
     const host = socket.remoteAddress?.replace(/^::ffff:/, '') ?? '';
     return { transport: this.transport, address: isTcp ? joinHostPort(host, socket.remotePort ?? 0) : '' };
   }
+}
+
+function nameOf(target: ListenAddress): SocketName | undefined {
+  if (target.transport === 'internal') return undefined;
+  return 'path' in target ? unixSocketName(target.path) : tcpSocketName(target);
 }
 
 async function listening(

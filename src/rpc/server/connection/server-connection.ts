@@ -125,6 +125,18 @@ export class ServerConnection {
     this.#session.close();
   }
 
+  /**
+   * Drains a new connection once the client's settings have arrived, with the calls that came with
+   * them. Before, many clients would take the end of the connection for a failed server.
+   */
+  drainAfterHandshake(): void {
+    const timer = setTimeout(() => this.drain(), DRAIN_MS).unref();
+    this.#session.once('remoteSettings', () => {
+      clearTimeout(timer);
+      setImmediate(() => this.drain());
+    });
+  }
+
   /** Closes the connection; running streams are reset. */
   destroy(error?: Error): void {
     this.#session.destroy(error);

@@ -40,8 +40,28 @@ export async function placeSocketFile(
   // A short name, so that it fits wherever the path fits.
   const temporaryPath = join(dirname(path), `.${randomInt(36 ** 4).toString(36)}`);
   await listen(temporaryPath);
-  const { ino, dev } = await lstat(temporaryPath);
+  const file = fileOf(path, await lstat(temporaryPath));
   await rename(temporaryPath, path);
+  return file;
+}
+
+/**
+ * Returns the file of a socket that another process has placed and that this one now listens on;
+ * `undefined` if there is no socket at the path any more, so that nobody could reach it.
+ *
+ * @param keepsFile returns true while the file is not ours to remove.
+ */
+export async function inheritSocketFile(
+  path: string,
+  keepsFile: () => boolean,
+): Promise<SocketFile | undefined> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isSocket() !== true) return undefined;
+  const file = fileOf(path, found);
+  return { remove: async () => (keepsFile() ? undefined : await file.remove()) };
+}
+
+function fileOf(path: string, { ino, dev }: { readonly ino: number; readonly dev: number }): SocketFile {
   return {
     remove: async () => {
       const now = await lstat(path).catch(() => undefined);

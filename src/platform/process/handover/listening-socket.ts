@@ -1,0 +1,59 @@
+import type { Server } from 'node:net';
+
+/**
+ * Identifies a configured address: `unix:<path>` or `tcp:<host>:<port>`. TLS is TCP here: only the
+ * socket is passed on.
+ */
+export type SocketName = `unix:${string}` | `tcp:${string}`;
+
+/** A socket that this process listens on and can pass to its successor. */
+export interface ListeningSocket {
+  readonly name: SocketName;
+  readonly fd: number;
+  /** True if the file of a Unix socket belongs to somebody else, who removes it: systemd. */
+  readonly keepsFile: boolean;
+  /** Leaves the socket's file to the successor, which listens there from now on. */
+  handOver(): void;
+}
+
+/** An open descriptor of a socket that already listens. */
+export interface InheritedSocket {
+  readonly fd: number;
+  /**
+   * True if the file of a Unix socket is not this process's to remove: it is systemd's, or still
+   * the predecessor's, which goes on if this process fails to start.
+   */
+  readonly keepsFile: boolean;
+}
+
+/** Returns an inherited socket for a configured address; each one is returned once. */
+export type TakeSocket = (name: SocketName, role: SocketRole) => InheritedSocket | undefined;
+
+/** The key of the configuration that an address comes from; the name for systemd. */
+export type SocketRole = 'unix' | 'tcp' | 'tls' | 'metrics';
+
+export function unixSocketName(path: string): SocketName {
+  return `unix:${path}`;
+}
+
+export function tcpSocketName({ host, port }: { host: string; port: number }): SocketName {
+  return `tcp:${host}:${port}`;
+}
+
+/**
+ * Returns the descriptor that a server listens on; `undefined` when it does not listen. Node does
+ * not document the handle, but every release has it: its own `child_process` and `cluster` pass
+ * servers to children by it.
+ */
+export function descriptorOf(server: Server): number | undefined {
+  const { _handle: handle } = server as unknown as { readonly _handle?: { readonly fd?: number } | null };
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
+}
+
+/** Makes a server listen on a descriptor, which it owns from then on. */
+export async function listenOn(server: Server, fd: number, backlog: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen({ fd }, backlog, resolve);
+  await promise.finally(() => server.off('error', reject));
+}

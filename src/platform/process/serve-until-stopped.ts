@@ -1,0 +1,130 @@
+import { parseBool } from '#base/go/strconv';
+import type { Logger } from '../log/logger.ts';
+import { gracefulStop } from './graceful-stop.ts';
+import type { InheritedSockets } from './handover/inherited-sockets.ts';
+import type { ListeningSocket } from './handover/listening-socket.ts';
+import { type SuccessorCommand, startSuccessor } from './handover/start-successor.ts';
+import { writePidFile } from './pid-file.ts';
+import type { ServiceManager } from './service-manager.ts';
+import type { StopRequest, StopSignals } from './signals.ts';
+import { EXCEPTION_GRACE_MS, type ExceptionWatch } from './watch-exceptions.ts';
+
+/** A server that accepts calls. */
+export interface RunningServer {
+  /** Its listening sockets, except that for its own children. */
+  readonly sockets: readonly ListeningSocket[];
+  /** Stops accepting calls; resolves when the last one has ended. */
+  drain(): Promise<void>;
+  /** Aborts the remaining calls. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface ServeOptions {
+  /** Name in the log: `Gitaly`, `Praefect`. */
+  readonly name: string;
+  readonly logger: Logger;
+  readonly life: ProcessLife;
+  /** Time for which calls may continue after a request to stop. */
+  readonly graceMs: number;
+  readonly exceptions?: Pick<ExceptionWatch, 'stop' | 'force'>;
+}
+
+/** Signals, sockets and the service manager of a server process. */
+export interface ProcessLife {
+  readonly signals: StopSignals;
+  readonly inherited: InheritedSockets;
+  readonly serviceManager: ServiceManager;
+  /** Starts the next process of a restart. */
+  readonly successor: SuccessorCommand;
+}
+
+/** Variable that makes SIGHUP a restart; `gitaly-wrapper` sets it. */
+export const UPGRADES_VARIABLE = 'GITALY_UPGRADES_ENABLED';
+
+/**
+ * Reports that a server is ready: to a supervisor by the PID file, to systemd, and to the process
+ * that it takes over from. Then serves until a signal stops it, an exception, or a successor that
+ * SIGHUP has started.
+ *
+ * @returns the exit code: 0 after a clean stop, 1 when running calls had to be aborted or an
+ *   exception was the reason.
+ */
+export async function serveUntilStopped(server: RunningServer, options: ServeOptions): Promise<number> {
+  const { name, logger, life, exceptions } = options;
+  const { signals, inherited, serviceManager } = life;
+  for (const address of inherited.closeRest())
+    logger.warn({ address }, 'an inherited socket is not in the configuration, and was closed');
+  const removePidFile = writePidFile();
+  serviceManager.ready();
+  inherited.predecessor?.ready();
+
+  const stops = [signals.stop, ...(exceptions === undefined ? [] : [exceptions.stop])];
+  const stop = AbortSignal.any(stops);
+  const replaced = new AbortController();
+  if (parseBool(process.env[UPGRADES_VARIABLE] ?? '') === true)
+    restartOnHangup(server, options, { stop, replaced });
+  await aborted(AbortSignal.any([stop, replaced.signal]));
+
+  const isReplaced = replaced.signal.aborted;
+  if (!isReplaced) serviceManager.stopping();
+  const hasException = exceptions?.stop.aborted === true;
+  const failure = await gracefulStop({
+    server: name,
+    request: isReplaced ? undefined : (stop.reason as StopRequest), // its owners set this type
+    graceMs: hasException ? Math.min(options.graceMs, EXCEPTION_GRACE_MS) : options.graceMs,
+    // After a restart the first signal to stop is the one that cuts the grace period short.
+    force: AbortSignal.any([
+      signals.force,
+      ...(exceptions === undefined ? [] : [exceptions.force]),
+      ...(isReplaced ? [signals.stop] : []),
+    ]),
+    logger,
+    drain: () => server.drain(),
+    kill: () => server[Symbol.asyncDispose](),
+  });
+  serviceManager[Symbol.dispose]();
+  removePidFile();
+  if (failure !== undefined) logger.error({ error: failure }, `unclean ${name} shutdown`);
+  logger.info(`${name} shutdown`);
+  return failure === undefined && !hasException ? 0 : 1;
+}
+
+/** Makes SIGHUP start a successor, as long as none has taken over. */
+function restartOnHangup(
+  server: RunningServer,
+  { logger, life }: ServeOptions,
+  { stop, replaced }: { readonly stop: AbortSignal; readonly replaced: AbortController },
+): void {
+  const { inherited, serviceManager, successor } = life;
+  let isBusy = false;
+  const restart = async (): Promise<void> => {
+    if (isBusy || replaced.signal.aborted) return;
+    isBusy = true;
+    serviceManager.reloading();
+    try {
+      if (inherited.predecessor?.isRunning) throw new Error("parent hasn't exited");
+      const { sockets } = server;
+      const { pid, taken } = await startSuccessor({
+        sockets,
+        signal: stop,
+        command: successor,
+        env: serviceManager.environment,
+      });
+      for (const socket of sockets) if (taken.has(socket.name)) socket.handOver();
+      serviceManager.handedOver(pid);
+      logger.info({ successor: pid }, 'Upgrade succeeded');
+      replaced.abort();
+    } catch (error) {
+      logger.error({ error }, 'Upgrade failed');
+      if (!stop.aborted) serviceManager.ready();
+    } finally {
+      isBusy = false;
+    }
+  };
+  life.signals.useHangup(() => void restart(), { always: true });
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}

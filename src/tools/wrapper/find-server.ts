@@ -1,0 +1,55 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+
+/** Linux keeps so many bytes of a process's name. */
+const COMM_BYTES = 15;
+
+/**
+ * Returns the process that a PID file names, if it runs and has the program's name; a server sets
+ * its own.
+ *
+ * @throws {Error} when the file cannot be read, or has no number in it.
+ */
+export function findServer(pidFile: string, program: string): number | undefined {
+  const text = readFileSync(pidFile, 'utf8');
+  if (!/^\d+$/.test(text)) throw new Error(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
+  const pid = Number(text);
+  const expected = basename(program).slice(0, COMM_BYTES);
+  return isAlive(pid) && basename(nameOf(pid)) === expected ? pid : undefined;
+}
+
+/** Reports whether a process runs. One that has ended, but that its parent has not reaped, does not. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  return stateOf(pid) !== 'Z';
+}
+
+function stateOf(pid: number): string | undefined {
+  try {
+    // The name is in parentheses and may contain anything.
+    return readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '')[0];
+  } catch {
+    return undefined; // not Linux
+  }
+}
+
+function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return nameFromPs(pid);
+  }
+}
+
+function nameFromPs(pid: number): string {
+  try {
+    return execFileSync('ps', ['-o', 'comm=', '-p', String(pid)], { encoding: 'utf8' }).trim();
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { after, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'node:tls';
+import { type Connection, dial, receivePack } from '#client/index';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { runGit } from '#testkit/repositories/run-git';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { extent } from '#testkit/soak';
+import { startGitalyProcess } from '#testkit/start-gitaly-process';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+import { until } from '#testkit/until';
+import { isAlive } from '#tools/wrapper/find-server';
+import { startRestarting } from './restarting.ts';
+
+const SSH = join(import.meta.dirname, '../git-over-client/ssh.ts');
+const repository = { storageName: 'default', relativePath: 'a.git' };
+const CALLS_PER_SECOND = 200;
+const CLONES_AT_ONCE = extent('RESTART_CLONES', { short: 3, long: 8 });
+const RESTARTS = extent('RESTARTS', { short: 3, long: 12 });
+const COMMITS = 200;
+
+test('a restart under load fails no call and breaks no clone', { timeout: 300_000 }, async (context) => {
+  await using gitaly = await startRestarting({ everyListener: true });
+  const { first, directory } = gitaly;
+  const git = join(directory, 'default', repository.relativePath);
+  await makeRepository(git);
+  const tip = await gitOutput(git, ['rev-parse', 'main']);
+  const addresses = [first.address, `tcp://${first.tcp}`, `tls://${first.tls}`];
+  // Without a policy for retries: only calls that no server has begun are sent again.
+  const connections = await Promise.all(
+    [...addresses, ...addresses].map((address) =>
+      dial(address, { retry: false, tls: { ca: readFileSync(TEST_CERTIFICATE) } }),
+    ),
+  );
+  const stop = new AbortController();
+  const load = callAtRate(connections, stop.signal);
+  const clones = Array.from({ length: CLONES_AT_ONCE }, (_, index) =>
+    cloneUntil(stop.signal, { address: first.address, directory, name: `clone-${index}`, tip }),
+  );
+
+  const pids = [gitaly.pid()];
+  for (let restart = 0; restart < RESTARTS; restart++) {
+    await delay(500);
+    await gitaly.restart();
+    pids.push(gitaly.pid());
+    const old = pids.at(-2) ?? 0;
+    await until(() => !isAlive(old), 'the old process does not end');
+  }
+  await delay(500);
+  stop.abort();
+
+  const { calls, failures } = await load;
+  const cloned = (await Promise.all(clones)).reduce((sum, count) => sum + count, 0);
+  for (const connection of connections) await connection.close();
+  context.diagnostic(`${calls} calls and ${cloned} clones during ${RESTARTS} restarts`);
+  assert.deepEqual(failures, []);
+  assert.equal(new Set(pids).size, RESTARTS + 1);
+  assert.ok(cloned >= CLONES_AT_ONCE);
+  assert.equal(first.log().match(/msg="Upgrade succeeded"/g)?.length, RESTARTS);
+  assert.doesNotMatch(first.log(), /unclean/);
+  assert.deepEqual(readdirSync(join(directory, 'run')), [`gitaly-${gitaly.pid()}`]);
+
+  process.kill(gitaly.pid(), 'SIGTERM');
+  await until(() => !existsSync(join(directory, 'gitaly.socket')), 'the socket file stays');
+  assert.ok((await first.exited) === 0);
+});
+
+/** Makes 200 calls a second, over all connections in turn. */
+async function callAtRate(
+  connections: readonly Connection[],
+  signal: AbortSignal,
+): Promise<{ calls: number; failures: string[] }> {
+  const failures: string[] = [];
+  const running = new Set<Promise<void>>();
+  const startedAt = performance.now();
+  let calls = 0;
+  while (!signal.aborted) {
+    const due = Math.floor(((performance.now() - startedAt) / 1000) * CALLS_PER_SECOND);
+    for (; calls < due; calls++) {
+      const connection = connections[calls % connections.length];
+      if (connection === undefined) throw new Error('no connection');
+      const call = makeCall(connection, calls)
+        .catch((error: unknown) => void failures.push(String(error)))
+        .finally(() => running.delete(call));
+      running.add(call);
+    }
+    await delay(5);
+  }
+  await Promise.all(running);
+  return { calls, failures };
+}
+
+async function makeCall(connection: Connection, number: number): Promise<void> {
+  switch (number % 4) {
+    case 0: {
+      const { commit } = await connection.commit.findCommit({ repository, revision: Buffer.from('main') });
+      assert.equal(commit?.subject.toString(), `commit ${COMMITS}`);
+      return;
+    }
+    case 1: {
+      let entries = 0;
+      for await (const { entries: some } of connection.commit.getTreeEntries({
+        repository,
+        revision: Buffer.from('main'),
+        path: Buffer.from('.'),
+      }))
+        entries += some.length;
+      assert.equal(entries, 1);
+      return;
+    }
+    case 2:
+      await connection.repository.writeRef({
+        repository,
+        ref: Buffer.from(`refs/heads/branch-${number % 64}`),
+        revision: Buffer.from('main'),
+      });
+      return;
+    default:
+      assert.equal(
+        (await connection.ref.refExists({ repository, ref: Buffer.from('refs/heads/main') })).value,
+        true,
+      );
+  }
+}
+
+async function cloneUntil(
+  signal: AbortSignal,
+  { address, directory, name, tip }: { address: string; directory: string; name: string; tip: string },
+): Promise<number> {
+  let clones = 0;
+  do {
+    const target = join(directory, `${name}-${clones++}`);
+    await runGit(['clone', '-q', 'ssh://host/a.git', target], {
+      cwd: join(import.meta.dirname, '../..'),
+      env: {
+        GIT_SSH_COMMAND: `"${process.execPath}" --conditions=source "${SSH}"`,
+        GIT_SSH_VARIANT: 'ssh',
+        GITALY_ADDRESS: address,
+        WITH_SIDECHANNEL: clones % 2 === 0 ? '0' : '1',
+      },
+    });
+    assert.equal(await runGit(['rev-parse', 'HEAD'], { cwd: target }), tip);
+    await runGit(['fsck', '--strict', '--connectivity-only'], { cwd: target });
+  } while (!signal.aborted);
+  return clones;
+}
+
+/** Creates a repository of some MB, so that clones take a while. */
+async function makeRepository(directory: string): Promise<void> {
+  await runGit(['init', '-q', '--bare', '-b', 'main', directory]);
+  const lines = ['feature done'];
+  for (let number = 1; number <= COMMITS; number++) {
+    const content = Buffer.alloc(20_000, `content of ${number} `).toString('latin1') + Math.random();
+    lines.push(
+      'commit refs/heads/main',
+      'committer A <a@example.com> 1700000000 +0000',
+      `data ${`commit ${number}`.length}`,
+      `commit ${number}`,
+      'M 100644 inline file',
+      `data ${content.length}`,
+      content,
+    );
+  }
+  await runGit(['fast-import', '--quiet'], { cwd: directory, input: `${lines.join('\n')}\ndone\n` });
+}
+
+test('a new process that cannot start leaves the old one serving', async () => {
+  await using gitaly = await startRestarting();
+  const { first, directory } = gitaly;
+  const connection = await first.connect();
+  const config = join(directory, 'config.toml');
+  const good = readFileSync(config, 'utf8');
+  const old = gitaly.pid();
+
+  writeFileSync(config, `listen_addr = "256.0.0.1:1"\n${good}`);
+  process.kill(old, 'SIGHUP');
+  await until(() => first.log().includes('msg="Upgrade failed"'), first.log);
+  await connection.server.serverInfo({});
+
+  assert.equal(gitaly.pid(), old);
+  assert.match(first.log(), /msg="Upgrade failed" error="child \d+ exited: exit status 1"/);
+  writeFileSync(config, good);
+  await gitaly.restart();
+  assert.notEqual(gitaly.pid(), old);
+  await connection.server.serverInfo({});
+});
+
+test('the new process reads the configuration, the certificate and the log level again', async () => {
+  const certificates = makeScratchDirectory('restart-certificates');
+  after(() => rmSync(certificates, { recursive: true, force: true }));
+  const tls = { certificatePath: join(certificates, 'cert.pem'), keyPath: join(certificates, 'key.pem') };
+  copyFileSync(TEST_CERTIFICATE, tls.certificatePath);
+  copyFileSync(TEST_KEY, tls.keyPath);
+  await using gitaly = await startRestarting({ everyListener: true, tls });
+  const { first, directory } = gitaly;
+  const config = join(directory, 'config.toml');
+  const before = await serialOf(first.tls ?? '');
+
+  const fixtures = join(import.meta.dirname, '../../src/testkit/fixtures');
+  copyFileSync(join(fixtures, 'tls-other-certificate.pem'), tls.certificatePath);
+  copyFileSync(join(fixtures, 'tls-other-key.pem'), tls.keyPath);
+  const text = readFileSync(config, 'utf8').replace('gitaly.socket', 'other.socket');
+  writeFileSync(config, `${text}\n[logging]\nlevel = "error"\n`);
+  const old = gitaly.pid();
+  await gitaly.restart();
+  await until(() => !isAlive(old), 'the old process does not end');
+  const connection = await dial(`unix:${directory}/other.socket`);
+  await connection.server.serverInfo({});
+  await connection.close();
+
+  assert.notEqual(await serialOf(first.tls ?? ''), before);
+  assert.equal(existsSync(join(directory, 'gitaly.socket')), false, 'nobody listens there any more');
+  assert.doesNotMatch(first.log(), new RegExp(`level=info .*pid=${gitaly.pid()}`));
+});
+
+test('a push that runs during a restart ends in the old process within its grace period', async () => {
+  await using gitaly = await startRestarting({ grace: '700ms' });
+  const { first } = gitaly;
+  const connection = await first.connect();
+  await connection.repository.createRepository({ repository });
+  const old = gitaly.pid();
+  const input = new PassThrough();
+  const push = receivePack(
+    connection,
+    { stdin: input, stdout: new PassThrough().resume(), stderr: new PassThrough().resume() },
+    { repository: { ...repository, glRepository: 'project-1' }, glId: 'user-1' },
+  );
+  const failed = assert.rejects(push);
+  await until(() => childrenOf(old).length > 0, 'git receive-pack does not start');
+
+  await gitaly.restart();
+  process.kill(gitaly.pid(), 'SIGHUP');
+  await until(() => first.log().includes(`error="parent hasn't exited"`), first.log);
+
+  await failed;
+  await until(() => !isAlive(old), 'the old process does not end');
+  assert.match(first.log(), /msg="unclean Gitaly shutdown" error="graceful upgrade: grace period expired"/);
+  await connection.server.serverInfo({});
+});
+
+test('without GITALY_UPGRADES_ENABLED SIGHUP is a graceful stop', async () => {
+  await using gitaly = await startGitalyProcess({ everyListener: true });
+
+  gitaly.kill('SIGHUP');
+
+  assert.equal(await gitaly.exited, 0, gitaly.log());
+  assert.match(gitaly.log(), /msg="\[shutdown\] stopping Gitaly" pid=\d+ signal=hangup/);
+});
+
+function childrenOf(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
+    .split(' ')
+    .filter((each) => each !== '');
+}
+
+async function serialOf(address: string): Promise<string> {
+  const url = new URL(`tls://${address}`);
+  const socket = connect({ host: url.hostname, port: Number(url.port), rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
+}
