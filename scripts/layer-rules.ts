@@ -12,6 +12,7 @@ export interface ModuleRule {
 }
 
 const PROTOBUF = '@bufbuild/protobuf';
+const OPEN_TELEMETRY = '@opentelemetry';
 
 export const RULES: Readonly<Record<string, ModuleRule>> = {
   base: { modules: [], packages: ['koffi'] },
@@ -45,7 +46,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
       'services',
       'client',
     ],
-    packages: [PROTOBUF],
+    packages: [PROTOBUF, OPEN_TELEMETRY],
   },
   praefect: {
     modules: ['base', 'wire', 'platform', 'rpc/common', 'rpc/server', 'client'],
@@ -79,6 +80,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
  * Packages that only parts of their modules may import: folders, which end in a slash, or files.
  */
 export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
+  [OPEN_TELEMETRY]: ['gitaly/tracing/'],
   koffi: ['base/c-library.ts'],
   'smol-toml': [
     'platform/config/read-config.ts',

@@ -5,6 +5,7 @@ import type { ServerCall } from '#rpc/server/server-call';
 import { explainCommand } from './explain.ts';
 import { runningCall } from './running-call.ts';
 import type { RunningCalls } from './top/running-calls.ts';
+import type { Tracing } from './tracing/tracing.ts';
 
 /**
  * Counts the resource usage of child processes: in the metrics by method and command, and as sums
@@ -16,6 +17,7 @@ export function observeCommands(
   logger: Logger,
   gitVersion: () => string,
   calls: RunningCalls,
+  tracing?: Tracing,
 ): ProcessObserver {
   return (start) => {
     const { program, subcommand, forkMs } = start;
@@ -29,6 +31,7 @@ export function observeCommands(
     const running = metrics.running.with(own);
     running.inc();
     const onListed = calls.processStarted(call, start);
+    const onTraced = tracing?.command(call, start);
     const onExplained = explainCommand(call, start);
     metrics.forkingSeconds.observe(forkMs / 1000);
     return (stats) => {
@@ -36,6 +39,7 @@ export function observeCommands(
       count(metrics, { ...own, git_version: gitVersion(), reference_backend: '' }, stats);
       if (call !== undefined) addToLine(call, stats);
       onListed();
+      onTraced?.(stats);
       onExplained?.(stats);
       if (stats.stderrHead.length > 0) logStderr(logger, stats, call);
     };

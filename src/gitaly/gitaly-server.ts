@@ -48,6 +48,8 @@ import { createServices } from './services.ts';
 import { RunningCalls } from './top/running-calls.ts';
 import { serverStatus } from './top/server-status.ts';
 import type { ServerStatus } from './top/status.ts';
+import { startTracing } from './tracing/start-tracing.ts';
+import { callVariables } from './tracing/trace-variables.ts';
 
 const SLOW_SPAWNER =
   'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +
@@ -128,12 +130,16 @@ export class GitalyServer implements AsyncDisposable {
     );
     const metrics = createMetrics(config);
     let gitVersion = '';
+    const startedAtMs = performance.now();
+    const tracing = await startTracing(process.env.GITLAB_TRACING, logger);
+    if (tracing !== undefined) building.use(tracing);
     const gitCalls = new GitCalls();
     const calls = new RunningCalls();
     const git = await Git.start({
       binary: process.env.GITALY_TESTING_GIT_BINARY || config.git.binPath || 'git',
       config: config.git.config,
-      observer: observeCommands(metrics.commands, logger, () => gitVersion, calls),
+      observer: observeCommands(metrics.commands, logger, () => gitVersion, calls, tracing),
+      environment: callVariables(tracing),
       admission: gitCalls,
     });
     gitVersion = git.version;
@@ -174,6 +180,7 @@ export class GitalyServer implements AsyncDisposable {
       housekeeping: maintenance.housekeeping,
       runtime,
       backchannels,
+      tracing,
     });
     building.use(resources);
     building.use(
@@ -195,6 +202,7 @@ export class GitalyServer implements AsyncDisposable {
           methodMetrics: metrics.ofMethod,
           clientRequest: metrics.callers.clientRequest,
         }),
+        trace: tracing?.interceptor,
         listCalls: calls.interceptor,
         rememberCall,
         countGitCalls: gitCalls.interceptor,
@@ -209,7 +217,13 @@ export class GitalyServer implements AsyncDisposable {
         limits: {
           limits: limits.byMethod,
           metrics: metrics.limits,
-          onWait: (call, configKey) => calls.waits(call, configKey),
+          onWait: (call, configKey) => {
+            const [onWaited, onTraced] = [calls.waits(call, configKey), tracing?.wait(call, configKey)];
+            return () => {
+              onWaited();
+              onTraced?.();
+            };
+          },
         },
         cacheInvalidation: {
           beginChange: cacheMarks(storages, logger, metrics.caches.markFailed),
@@ -272,6 +286,7 @@ export class GitalyServer implements AsyncDisposable {
     });
     if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
     state.isReady = true;
+    tracing?.started(startedAtMs);
     return new GitalyServer({
       logger,
       external,

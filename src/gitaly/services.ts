@@ -80,6 +80,9 @@ import { internalApi } from './internal-api.ts';
 import { lfsFilterSettings } from './lfs-filter-settings.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { votesOverBackchannels } from './reverse-votes.ts';
+import { runningCall } from './running-call.ts';
+import { traceVariables } from './tracing/trace-variables.ts';
+import type { Tracing } from './tracing/tracing.ts';
 
 /** Program for hooks that a script runs outside a push. The launcher finds Node. */
 const HOOK_PROGRAM = fileURLToPath(new URL('../../bin/gitaly-hooks', import.meta.url));
@@ -92,6 +95,7 @@ export interface ServiceParts {
   readonly housekeeping: Housekeeping;
   readonly runtime: RuntimeDirectory;
   readonly backchannels: Backchannels<GrpcChannel>;
+  readonly tracing: Tracing | undefined;
 }
 
 /**
@@ -117,6 +121,10 @@ export async function createServices(
     api: isDisabled ? standAloneApi : await internalApi(config, metrics.observeApiLatency),
     voter,
     customHooksDirectory: config.hooks.customHooksDir ?? '',
+    ...(parts.tracing && {
+      observe: (hook: string) => parts.tracing?.hook(runningCall(), hook),
+      scriptVariables: () => traceVariables(parts.tracing),
+    }),
     onWarning: (message, error) => logger.warn({ error: messageOf(error) }, message),
   });
   const remotes = resources.use(new RemoteRepositories());

@@ -23,6 +23,10 @@ export interface HookManagerOptions {
   readonly customHooksDirectory: string;
   /** Runs no hook at all: no GitLab, no scripts, no votes (GITALY_TESTING_NO_GIT_HOOKS). */
   readonly isDisabled?: boolean;
+  /** Notified of each hook that runs; returns what to call at its end, with the error if it fails. */
+  readonly observe?: ((hook: string) => ((error?: unknown) => void) | undefined) | undefined;
+  /** Returns additional variables for an operator's scripts. */
+  readonly scriptVariables?: (() => Readonly<Record<string, string>>) | undefined;
   /** Called for failures beside the error that the caller gets. */
   readonly onWarning?: ((message: string, error: unknown) => void) | undefined;
 }
@@ -136,15 +140,33 @@ export class HookManager {
     const format = requireObjectFormat(objectFormat);
     const ballot = transaction && referenceTransactionBallot(state, changes, format);
     if (ballot === undefined || transaction === undefined) return;
-    try {
-      await this.#options.voter.vote(transaction, ballot.phase, ballot.hash, call);
-    } catch (error) {
-      throw wrap(error, 'error voting on transaction', 'UNKNOWN');
-    }
+    await this.#observed('reference-transaction', async () => {
+      try {
+        await this.#options.voter.vote(transaction, ballot.phase, ballot.hash, call);
+      } catch (error) {
+        throw wrap(error, 'error voting on transaction', 'UNKNOWN');
+      }
+    });
   }
 
   async #onPrimary(call: HookCall, hook: CustomHookName, body: () => Promise<void>): Promise<void> {
     if (this.isDisabled) return;
+    await this.#observed(hook, () => this.#voted(call, hook, body));
+  }
+
+  async #observed(hook: string, body: () => Promise<void>): Promise<void> {
+    const end = this.#options.observe?.(hook);
+    if (end === undefined) return await body();
+    try {
+      await body();
+    } catch (error) {
+      end(error);
+      throw error;
+    }
+    end();
+  }
+
+  async #voted(call: HookCall, hook: CustomHookName, body: () => Promise<void>): Promise<void> {
     const { transaction } = call.payload;
     if (transaction === undefined) return await body();
     if (transaction.primary) {
@@ -229,7 +251,7 @@ export class HookManager {
         scripts,
         args,
         stdin,
-        env,
+        env: { ...this.#options.scriptVariables?.(), ...env },
         repositoryPath: repository.path,
         output,
         signal,

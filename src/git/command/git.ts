@@ -29,6 +29,8 @@ export interface GitOptions {
   readonly spawner?: Spawner;
   /** Notified of every process, for metrics and logs. */
   readonly observer?: ProcessObserver;
+  /** Returns additional variables for a command that is started now. */
+  readonly environment?: ((subcommand: string) => Readonly<Record<string, string>>) | undefined;
   /** Limits processes, and knows for whom they are started. */
   readonly admission?: SpawnAdmission;
 }
@@ -50,6 +52,7 @@ export class Git {
   readonly spawner: Spawner;
   readonly #config: readonly ConfigPair[];
   readonly #observer: ProcessObserver | undefined;
+  readonly #environment: GitOptions['environment'];
   readonly #inherited = inheritedEnvironment(process.env);
   readonly #gate: SpawnGate;
 
@@ -66,6 +69,7 @@ export class Git {
     this.capabilities = capabilities;
     this.#config = options.config ?? [];
     this.#observer = options.observer;
+    this.#environment = options.environment;
     this.#gate = new SpawnGate(options.admission);
   }
 
@@ -129,6 +133,7 @@ export class Git {
         inherited: this.#inherited,
         repository,
         env: {
+          ...this.#environment?.(command.name),
           ...secretEnvironment(config),
           ...options.env,
           ...(typeof hooks === 'object' ? hooks.env : {}),

@@ -12,6 +12,8 @@ import type { ServerInterceptor } from './server-call.ts';
 export interface ChainOptions {
   /** Counts and measures calls; sees the client's status. */
   readonly metrics: ServerInterceptor;
+  /** Makes the spans of calls; `undefined` if there is no tracing. */
+  readonly trace: ServerInterceptor | undefined;
   /** Lists the calls that run. */
   readonly listCalls: ServerInterceptor;
   /** Assigns child processes to the call that starts them. */
@@ -36,6 +38,8 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
   return [
     // Outermost, so that refused calls are counted too, with the code on the wire.
     options.metrics,
+    // As above; the handler and all that it calls run in its trace.
+    ...(options.trace === undefined ? [] : [options.trace]),
     // Sees final codes and texts, and all fields that the handler added.
     accessLog(options.accessLog),
     // Outside the mapping, because it needs the mapped code.

@@ -86,7 +86,10 @@ function readPayload(environmentVariables: readonly string[]): HooksPayload {
   }
 }
 
-async function connect(payload: HooksPayload, { CORRELATION_ID }: Environment): Promise<BareConnection> {
+async function connect(
+  payload: HooksPayload,
+  { CORRELATION_ID, traceparent }: Environment,
+): Promise<BareConnection> {
   const { internalSocket, internalSocketToken, user, featureFlags } = payload;
   const { dialBare } = await import('#client/dial-bare');
   return await dialBare(`unix://${internalSocket}`, {
@@ -94,6 +97,7 @@ async function connect(payload: HooksPayload, { CORRELATION_ID }: Environment): 
     featureFlags: Object.fromEntries(featureFlags.map(({ name, enabled }) => [name, enabled])),
     ...(internalSocketToken && { token: internalSocketToken }),
     ...(CORRELATION_ID && { correlationId: CORRELATION_ID }),
+    ...(traceparent && { traceContext: () => ({ traceparent }) }),
     ...(user && {
       metadata: { [USER_ID]: user.userId, [USERNAME]: user.username, [REMOTE_IP]: user.remoteIp },
     }),

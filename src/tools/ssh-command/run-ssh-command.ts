@@ -65,11 +65,13 @@ function connect(
   registry: SidechannelRegistry,
   environment: Environment,
 ): Promise<BareConnection> {
-  const { GITALY_TOKEN: token, GITALY_FEATUREFLAGS: flags = '', CORRELATION_ID: correlationId } = environment;
+  const { GITALY_TOKEN: token, GITALY_FEATUREFLAGS: flags = '' } = environment;
+  const { CORRELATION_ID: correlationId, traceparent } = environment;
   return dialBareSidechannel(address, registry, {
     featureFlags: parseFeatureFlags(flags),
     ...(token && { token }),
     ...(correlationId && { correlationId }),
+    ...(traceparent && { traceContext: () => ({ traceparent }) }),
   });
 }
 
