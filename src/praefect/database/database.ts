@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Kysely, PostgresDialect, type QueryResult, type RawBuilder, type Transaction } from 'kysely';
 import { Client, type ClientConfig, DatabaseError, Pool, types } from 'pg';
 import { messageOf } from '#base/gitaly-error';
@@ -90,6 +91,7 @@ export class Database implements AsyncDisposable {
         return await statement.execute(this.#kysely);
       } catch (error) {
         if (closed === MAX_CONNECTIONS || !isUnsent(error)) throw error;
+        await nextTurn(); // the pool learns of the closed connections
       }
     }
   }
