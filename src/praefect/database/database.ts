@@ -90,7 +90,7 @@ export class Database implements AsyncDisposable {
       try {
         return await statement.execute(this.#kysely);
       } catch (error) {
-        if (closed === MAX_CONNECTIONS || !isUnsent(error)) throw error;
+        if (closed === MAX_CONNECTIONS || !isNotExecuted(error)) throw error;
         await nextTurn(); // the pool learns of the closed connections
       }
     }
@@ -145,9 +145,14 @@ function clientConfig({ mayFallBack: _, ...settings }: ConnectionSettings): Clie
   };
 }
 
-/** The server closed the connection while it was idle: it has not received the statement. */
-function isUnsent(error: unknown): boolean {
-  return isError(error) && 'code' in error && error.code === 'EPIPE';
+/**
+ * Codes of connections that the server closed before it executed the statement: while it was idle,
+ * or as an administrator's command, which rolls back what runs.
+ */
+const CLOSED: ReadonlySet<unknown> = new Set(['EPIPE', '57P01']);
+
+function isNotExecuted(error: unknown): boolean {
+  return isError(error) && 'code' in error && CLOSED.has(error.code);
 }
 
 function isWithoutTls(error: unknown): boolean {
