@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
 import { praefectConfigFrom } from '../config/load-praefect-config.ts';
 import { directSettings, pooledSettings } from './connection-settings.ts';
-import { sql, violatedConstraint } from './database.ts';
+import { type Database, sql, violatedConstraint } from './database.ts';
 
 const skip = withoutPostgres;
 
@@ -70,6 +71,8 @@ test('idle connections that the server has closed are replaced', { skip }, async
   await Promise.all([1, 2, 3].map(() => database.run(sql`SELECT pg_sleep(0.05)`)));
 
   await database.run(others);
+  // A statement that meets the closing connection may fail.
+  await until(() => works(database));
   const rows = await Promise.all([1, 2, 3].map(() => database.row(sql`SELECT 1 AS one`)));
 
   assert.deepEqual(rows, [{ one: 1 }, { one: 1 }, { one: 1 }]);
@@ -95,3 +98,8 @@ test('a transaction is rolled back, and a violated constraint has a name', { ski
   assert.equal(violatedConstraint(failure), 'virtual_storages_pkey');
   assert.deepEqual(await database.rows(sql`SELECT * FROM virtual_storages`), []);
 });
+
+async function works(database: Database): Promise<boolean> {
+  const results = await Promise.allSettled([1, 2, 3].map(() => database.run(sql`SELECT 1`)));
+  return results.every(({ status }) => status === 'fulfilled');
+}
