@@ -67,7 +67,8 @@ test('idle connections that the server has closed are replaced', { skip }, async
   await using postgres = await startPostgres({ isMigrated: false });
   const { database } = postgres;
   await database.checkVersion();
-  const others = sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()`;
+  const others = sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
   await Promise.all([1, 2, 3].map(() => database.run(sql`SELECT pg_sleep(0.05)`)));
 
   await database.run(others);
