@@ -48,6 +48,8 @@ export class Database implements AsyncDisposable {
     });
     // The pool has dropped the idle connection that failed; statements report their own errors.
     pool.on('error', () => {});
+    // While a client runs a statement, its errors have no other listener.
+    pool.on('connect', (client) => client.on('error', () => {}));
     return new Database(pool);
   }
 
