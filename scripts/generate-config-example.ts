@@ -19,8 +19,6 @@ const GITALY_HEADER = `# Configuration of gitaly. Generated from src/platform/co
 
 const PRAEFECT_HEADER = `# Configuration of praefect. Generated from src/praefect/config/schema.ts:
 # change it there, then run "make gen".
-#
-# The state of the cluster is kept in memory so far: the settings that are not commented out say so.
 `;
 
 const FILES = {

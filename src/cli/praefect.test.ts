@@ -57,7 +57,19 @@ test('a configuration is refused with the reason', async () => {
     `${NODES}\n[failover]\nelection_strategy = "x"`,
     /validating config: invalid election strategy: "x"/,
   );
-  await refused(NODES, /only clusters in memory are supported so far: set memory_queue_enabled = true/);
+  const understood =
+    'i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning = true\n';
+  const elected = (strategy: string) => `${understood}${NODES}[failover]\nelection_strategy = "${strategy}"`;
+  await refused(elected('local'), /election_strategy = "local" needs memory_queue_enabled = true/);
+  await refused(elected('sql'), /election_strategy = "sql" is not supported: use "per_repository"/);
+  await refused(
+    NODES.replace('name = "default"', 'name = "default"\ndefault_replication_factor = 3'),
+    /has a default replication factor \(3\) which is higher than the number of storages \(2\)/,
+  );
+  await refused(
+    `${NODES}[repositories_cleanup]\nrun_interval = "1s"`,
+    /repositories_cleanup.run_interval is less then 1m0s/,
+  );
 });
 
 test('without a configuration it prints help and the missing flag', async () => {

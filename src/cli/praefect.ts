@@ -20,8 +20,7 @@ Examples:
   praefect --config config.praefect.toml serve
   praefect --config config.praefect.toml list-storages
 
-config.praefect.toml.example describes every key. The state of the cluster is in memory so far: see
-docs/cluster.md.`;
+config.praefect.toml.example describes every key; see docs/cluster.md.`;
 
 /** Time limit for pending output. */
 const EXIT_LIMIT_MS = 1000;
@@ -58,16 +57,13 @@ async function serveOrHelp(root: Command): Promise<number> {
 async function serve(path: string): Promise<number> {
   process.title = 'praefect'; // pgrep and process-exporter search for this name
   // Loaded here, so that --help starts without the server's code.
-  const { isInMemory, loadPraefectConfig } = await import('#praefect/config/load-praefect-config');
+  const { loadPraefectConfig, problemOfStrategy } = await import('#praefect/config/load-praefect-config');
   const loaded = await loadPraefectConfig(path).catch((error: unknown) => explain(messageOf(error)));
   if (loaded === undefined) return 1;
   const { config, unknown } = loaded;
-  if (!isInMemory(config)) {
-    explain(
-      `${path}: only clusters in memory are supported so far: set memory_queue_enabled = true, ` +
-        '[failover] election_strategy = "local" and ' +
-        'i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning = true',
-    );
+  const problem = problemOfStrategy(config);
+  if (problem !== undefined) {
+    explain(`${path}: ${problem}`);
     return 1;
   }
   const format = config.logging.format === 'json' ? 'json' : 'text';

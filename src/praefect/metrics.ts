@@ -11,6 +11,7 @@ import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
 import { gitalyServices } from '#wire/methods';
 import type { ReplicaReason } from './coordinator/outcome.ts';
+import type { CacheAccess } from './store/replica-cache.ts';
 import type { TransactionObserver } from './transactions/transactions.ts';
 
 /** As in Gitaly. */
@@ -26,6 +27,8 @@ export interface PraefectMetrics {
   countMethodType(operation: 'accessor' | 'mutator' | 'maintenance'): void;
   countRead(virtualStorage: string, storage: string): void;
   countReplicas(reason: ReplicaReason, nodes: number): void;
+  countCache(virtualStorage: string, access: CacheAccess): void;
+  countListener(state: 'connected' | 'disconnected'): void;
 }
 
 export function createPraefectMetrics(): PraefectMetrics {
@@ -45,6 +48,16 @@ export function createPraefectMetrics(): PraefectMetrics {
     help: 'Nodes of writes by what became of their replica.',
     labels: ['reason'],
   });
+  const cache = registry.counter({
+    name: 'gitaly_praefect_uptodate_storages_cache_access_total',
+    help: 'Uses of the cache of replicas that are up to date.',
+    labels: ['virtual_storage', 'type'],
+  });
+  const listener = registry.counter({
+    name: 'gitaly_praefect_notifications_reconnects_total',
+    help: 'Connections for notifications of the database that were made and lost.',
+    labels: ['state'],
+  });
   return {
     registry,
     callers: gitalyMetrics(registry),
@@ -59,6 +72,9 @@ export function createPraefectMetrics(): PraefectMetrics {
     countMethodType: (operation) => types.with({ method_type: operation }).inc(),
     countRead: (virtualStorage, storage) => reads.with({ virtual_storage: virtualStorage, storage }).inc(),
     countReplicas: (reason, nodes) => replicas.with({ reason }).inc(nodes),
+    countCache: (virtualStorage, access) =>
+      cache.with({ virtual_storage: virtualStorage, type: access }).inc(),
+    countListener: (state) => listener.with({ state }).inc(),
   };
 }
 

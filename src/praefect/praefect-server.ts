@@ -22,32 +22,34 @@ import { mapStatus } from '#rpc/server/interceptors/status-mapping';
 import { reflectionServices } from '#rpc/server/reflection';
 import type { ServerInterceptor } from '#rpc/server/server-call';
 import { methodByPath } from '#wire/methods';
+import type { Backend, BackendParts } from './backends/backend.ts';
+import { startMemoryBackend } from './backends/memory-backend.ts';
+import { isInMemory } from './config/load-praefect-config.ts';
 import type { PraefectConfig } from './config/schema.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
 import { writeFinalizer } from './coordinator/write-finalizer.ts';
-import { LocalElection } from './elections/local-election.ts';
 import { createPraefectMetrics, type PraefectMetrics } from './metrics.ts';
 import { Nodes } from './nodes/nodes.ts';
-import { MemoryQueue } from './replication/memory-queue.ts';
 import { Replicator } from './replication/replicator.ts';
-import { PathRouter } from './routing/path-router.ts';
 import { refTransactionService } from './services/ref-transaction.ts';
 import { serverService } from './services/server-service.ts';
-import { MemoryStore } from './store/memory-store.ts';
 import { Transactions } from './transactions/transactions.ts';
 
 const REVERSE: Peer = { transport: 'internal', address: 'backchannel', backchannelId: undefined };
 /** The caller limits the time of a drain. This is setTimeout's maximum. */
 const NO_LIMIT_MS = 2_147_483_647;
+const NEVER = new AbortController().signal;
 
 export interface PraefectServerOptions {
   readonly config: PraefectConfig;
   readonly logger: Logger;
   /** Returns the socket of an address if this process has inherited one. */
   readonly takeSocket?: TakeSocket;
+  /** Aborts the start. */
+  readonly signal?: AbortSignal;
 }
 
-/** A running Praefect whose state is in memory. */
+/** A running Praefect. */
 export class PraefectServer implements AsyncDisposable {
   /** `unix:<path>` and `tcp://host:port` of the listeners. */
   readonly addresses: readonly string[];
@@ -75,11 +77,12 @@ export class PraefectServer implements AsyncDisposable {
   }
 
   /**
-   * Connects to the nodes, elects the primaries and opens the sockets.
+   * Connects to the nodes and the database, checks the nodes and opens the sockets.
    *
-   * @throws {Error} that describes the problem: a socket in use.
+   * @throws {Error} that describes the problem: a socket in use, a database that cannot be reached.
    */
-  static async start({ config, logger, takeSocket }: PraefectServerOptions): Promise<PraefectServer> {
+  static async start(options: PraefectServerOptions): Promise<PraefectServer> {
+    const { config, logger, signal = NEVER, takeSocket } = options;
     await using building = new AsyncDisposableStack();
     const metrics = createPraefectMetrics();
     const transactions = new Transactions(logger, metrics.transactions);
@@ -90,26 +93,40 @@ export class PraefectServer implements AsyncDisposable {
     const nodes = building.use(
       await Nodes.dial(config, (stream) => reverse.serveConnection(stream, REVERSE)),
     );
-    const elections = await startElections(config, nodes, logger, building);
-    const [store, queue] = [new MemoryStore(), new MemoryQueue()];
-    building.use(
+    const parts = { config, nodes: nodes.byStorage, metrics, logger };
+    const backend = building.use(await startBackend(parts, signal));
+    const { isHealthy, onRecorded, queue, router, store } = backend;
+    const replicator = building.use(
       new Replicator({
         queue,
         store,
         nodes: nodes.byStorage,
-        isHealthy: (node) => elections.get(node.config.virtualStorage)?.isHealthy(node) ?? false,
+        isHealthy,
         batchSize: config.replication.batchSize,
+        workers: config.replication.parallelStorageProcessingWorkers,
         logger: logger.child({ component: 'replicator' }),
       }),
     );
     const coordinator = new Coordinator({
-      router: new PathRouter(elections, store),
+      router,
       transactions,
       metrics,
-      recordWrite: writeFinalizer({ store, queue, logger, counted: metrics.countReplicas }),
+      recordWrite: writeFinalizer({
+        store,
+        queue,
+        logger,
+        counted: metrics.countReplicas,
+        onRecorded,
+        onQueued: (virtualStorage, target) => replicator.wake(virtualStorage, target),
+      }),
     });
     const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
-    const services = [votes, serverService({ nodes: nodes.byStorage, logger }), healthService()];
+    const services = [
+      votes,
+      serverService({ nodes: nodes.byStorage, logger }),
+      ...backend.services,
+      healthService(),
+    ];
     const grpc = new GrpcServer({
       services: [...services, ...reflectionServices(services)],
       interceptors: interceptors(config, metrics, logger),
@@ -117,7 +134,7 @@ export class PraefectServer implements AsyncDisposable {
         const method = methodByPath(path);
         return method === undefined || method.intercepted || method.operation === 'unknown'
           ? undefined
-          : { method, handler: coordinator.handler(method) };
+          : { method, handler: backend.handlers.get(path) ?? coordinator.handler(method) };
       },
       contextExtras: {
         flags: (headers) => new RequestFlags(headers),
@@ -197,26 +214,11 @@ function interceptors(
   ];
 }
 
-async function startElections(
-  { failover, virtualStorage }: PraefectConfig,
-  nodes: Nodes,
-  logger: Logger,
-  building: AsyncDisposableStack,
-): Promise<ReadonlyMap<string, LocalElection>> {
-  const started = await Promise.all(
-    virtualStorage.map(async ({ name }) => {
-      const election = await LocalElection.start({
-        virtualStorage: name,
-        nodes: nodes.byStorage.get(name) ?? [],
-        failsOver: failover.enabled,
-        bootstrapIntervalMs: failover.bootstrapIntervalMs,
-        monitorIntervalMs: failover.monitorIntervalMs,
-        logger,
-      });
-      return [name, building.use(election)] as const;
-    }),
-  );
-  return new Map(started);
+async function startBackend(parts: BackendParts, signal: AbortSignal): Promise<Backend> {
+  if (isInMemory(parts.config)) return await startMemoryBackend(parts);
+  // Loaded here: it brings the database client along.
+  const { startDatabaseBackend } = await import('./backends/database-backend.ts');
+  return await startDatabaseBackend(parts, signal);
 }
 
 async function openListeners(

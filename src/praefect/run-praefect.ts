@@ -20,7 +20,12 @@ export async function runPraefect(
   { logger, life }: RunPraefectOptions,
 ): Promise<number> {
   logger.info({ version: packageVersion() }, 'Starting Praefect');
-  const server = await PraefectServer.start({ config, logger, takeSocket: life.inherited.take });
+  const server = await PraefectServer.start({
+    config,
+    logger,
+    takeSocket: life.inherited.take,
+    signal: life.signals.stop,
+  });
   logger.info('Started Praefect');
   return await serveUntilStopped(server, {
     name: 'Praefect',

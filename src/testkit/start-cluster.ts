@@ -6,6 +6,13 @@ import { createLogger } from '#platform/log/logger';
 import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import { PraefectServer } from '#praefect/praefect-server';
 import { startGitaly, type TestGitaly } from './start-gitaly.ts';
+import type { TestDatabase } from './start-postgres.ts';
+
+const IN_MEMORY = {
+  memory_queue_enabled: true,
+  i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
+  failover: { election_strategy: 'local', bootstrap_interval: '1ms', monitor_interval: '50ms' },
+};
 
 export interface StartClusterOptions {
   /** Number of Gitalys; default 3. Their storages are `gitaly-1`, `gitaly-2` … */
@@ -15,25 +22,37 @@ export interface StartClusterOptions {
   /** Additional keys of each Gitaly's configuration file. */
   readonly gitalyConfig?: Readonly<Record<string, unknown>>;
   readonly dial?: DialOptions;
+  /** Database for the state of the cluster, whose strategy is then `per_repository`. */
+  readonly database?: TestDatabase;
+  /** Nodes that receive a new repository; default all. */
+  readonly replicationFactor?: number;
+  /** Number of Praefects that share the database; default 1. */
+  readonly praefects?: number;
+}
+
+/** One Praefect of a cluster. */
+export interface TestPraefect {
+  /** `unix:<path>` */
+  readonly address: string;
+  readonly connection: Connection;
+  readonly sidechannels: SidechannelRegistry;
+  readonly server: PraefectServer;
+  /** Decoded JSON lines of its log. */
+  readonly log: readonly Record<string, unknown>[];
 }
 
 /**
- * A Praefect that keeps its state in memory, in front of real Gitalys, as the virtual storage
- * `default`. Disposing stops all.
+ * Praefects in front of real Gitalys, as the virtual storage `default`: one that keeps its state in
+ * memory, or several with a database. Disposing stops all.
  */
-export interface TestCluster extends AsyncDisposable {
-  /** `unix:<path>` of Praefect. */
-  readonly address: string;
-  /** Connection to Praefect. */
-  readonly connection: Connection;
-  readonly sidechannels: SidechannelRegistry;
+export interface TestCluster extends AsyncDisposable, TestPraefect {
+  /** All of them; the cluster's own properties are those of the first. */
+  readonly praefects: readonly TestPraefect[];
   readonly nodes: readonly TestGitaly[];
   /** Stops a node, which counts from 1, and removes it with its repositories. */
   stopNode(node: number): Promise<void>;
   /** Directory of a repository on a node. */
   repositoryPath(node: number, relativePath: string): string;
-  /** Decoded JSON lines of Praefect's log. */
-  readonly log: readonly Record<string, unknown>[];
 }
 
 /** Starts a cluster in this process. */
@@ -55,21 +74,45 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<T
     const name = `gitaly-${number}`;
     nodes.push(await startGitaly({ storages: [name], config: options.gitalyConfig ?? {} }));
   }
+  const praefects: TestPraefect[] = [];
+  for (let number = 1; number <= (options.praefects ?? 1); number++)
+    praefects.push(
+      await startPraefect(join(directory, `praefect-${number}.socket`), nodes, options, building),
+    );
+  const [first] = praefects;
+  if (first === undefined) throw new Error('a cluster needs a Praefect');
+  const resources = building.move();
+  return {
+    ...first,
+    praefects,
+    nodes,
+    stopNode: (node) => stop(nodes[node - 1]),
+    repositoryPath: (node, relativePath) =>
+      join(nodes[node - 1]?.storagePath(`gitaly-${node}`) ?? '', relativePath),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+async function startPraefect(
+  socketPath: string,
+  nodes: readonly TestGitaly[],
+  { config, database, dial, replicationFactor = 0 }: StartClusterOptions,
+  building: AsyncDisposableStack,
+): Promise<TestPraefect> {
   const log: Record<string, unknown>[] = [];
   const server = building.use(
     await PraefectServer.start({
       config: praefectConfigFrom({
-        socket_path: join(directory, 'praefect.socket'),
-        memory_queue_enabled: true,
-        i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
-        failover: { election_strategy: 'local', bootstrap_interval: '1ms', monitor_interval: '50ms' },
+        socket_path: socketPath,
+        ...(database === undefined ? IN_MEMORY : { database: database.config }),
         virtual_storage: [
           {
             name: 'default',
+            default_replication_factor: BigInt(replicationFactor),
             node: nodes.map(({ address }, index) => ({ storage: `gitaly-${index + 1}`, address })),
           },
         ],
-        ...options.config,
+        ...config,
       }).config,
       logger: createLogger({
         format: 'json',
@@ -81,17 +124,6 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<T
   );
   const [address = ''] = server.addresses;
   const sidechannels = new SidechannelRegistry();
-  const connection = building.use(await dialSidechannel(address, sidechannels, options.dial));
-  const resources = building.move();
-  return {
-    address,
-    connection,
-    sidechannels,
-    nodes,
-    log,
-    stopNode: (node) => stop(nodes[node - 1]),
-    repositoryPath: (node, relativePath) =>
-      join(nodes[node - 1]?.storagePath(`gitaly-${node}`) ?? '', relativePath),
-    [Symbol.asyncDispose]: () => resources.disposeAsync(),
-  };
+  const connection = building.use(await dialSidechannel(address, sidechannels, dial));
+  return { address, connection, sidechannels, server, log };
 }

@@ -36,6 +36,7 @@ export function praefectConfigFrom(raw: RawTable): LoadedPraefectConfig {
   return { config, unknown };
 }
 
+const MINUTE_MS = 60_000;
 const STRATEGIES = ['per_repository', 'sql', 'local'];
 
 function problemOf(config: PraefectConfig): string | undefined {
@@ -47,7 +48,7 @@ function problemOf(config: PraefectConfig): string | undefined {
   const { electionStrategy } = config.failover;
   if (!STRATEGIES.includes(electionStrategy)) return `invalid election strategy: ${quote(electionStrategy)}`;
   const names = new Set<string>();
-  for (const { name, node: nodes } of config.virtualStorage) {
+  for (const { name, node: nodes, defaultReplicationFactor: factor } of config.virtualStorage) {
     const inStorage = `virtual storage ${quote(name)}`;
     if (name === '') return 'virtual storages must have a name';
     if (names.has(name)) return `${inStorage}: virtual storages must have unique names`;
@@ -59,14 +60,41 @@ function problemOf(config: PraefectConfig): string | undefined {
       return `${inStorage}: all gitaly nodes must have an address`;
     if (new Set(nodes.map(({ storage }) => storage)).size < nodes.length)
       return `${inStorage}: internal gitaly storages are not unique`;
+    if (factor > nodes.length)
+      return (
+        `${inStorage} has a default replication factor (${factor}) which is higher than the number of ` +
+        `storages (${nodes.length})`
+      );
   }
+  const { checkIntervalMs, runIntervalMs } = config.repositoriesCleanup;
+  if (runIntervalMs <= 0) return undefined;
+  // Gitaly's spelling.
+  const isShort = (key: string): string =>
+    `repositories_cleanup.${key} is less then 1m0s, which could lead to a database performance problem`;
+  if (checkIntervalMs < MINUTE_MS) return isShort('check_interval');
+  if (runIntervalMs < MINUTE_MS) return isShort('run_interval');
   return undefined;
 }
 
 /** Reports whether everything is kept in memory, so that no database is needed. */
 export function isInMemory(config: PraefectConfig): boolean {
+  return config.memoryQueueEnabled && strategyOf(config) === 'local';
+}
+
+/** Describes a choice of primaries that does not exist here. */
+export function problemOfStrategy(config: PraefectConfig): string | undefined {
+  const strategy = strategyOf(config);
+  if (strategy === 'sql')
+    return 'election_strategy = "sql" is not supported: use "per_repository", its successor';
+  if (strategy === 'local' && !config.memoryQueueEnabled)
+    return 'election_strategy = "local" needs memory_queue_enabled = true: its state is in memory';
+  return undefined;
+}
+
+/** The strategy in effect: others than per_repository need a consent. */
+function strategyOf(config: PraefectConfig): string {
   const { enabled, electionStrategy } = config.failover;
-  const understood = config.iUnderstandMyElectionStrategyIsUnsupportedAndWillBeRemovedWithoutWarning;
-  const isLocal = !enabled || (electionStrategy === 'local' && understood);
-  return config.memoryQueueEnabled && isLocal;
+  if (!enabled) return 'local';
+  const isUnderstood = config.iUnderstandMyElectionStrategyIsUnsupportedAndWillBeRemovedWithoutWarning;
+  return isUnderstood ? electionStrategy : 'per_repository';
 }

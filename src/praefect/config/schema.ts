@@ -54,14 +54,12 @@ export const praefectSchema = {
     example: '"1m"',
   }),
   memory_queue_enabled: flag({
-    doc: 'Keep replication jobs and the state of replicas in memory. They end with the process.',
+    doc: 'Keep replication jobs and the state of replicas in memory, with election_strategy = "local".',
     example: 'true',
-    shown: true,
   }),
   i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: flag({
     doc: 'Required for every election strategy but per_repository.',
     example: 'true',
-    shown: true,
   }),
   logging: table('Log lines on standard error.', {
     format: text({ doc: 'text or json.', default: 'text', example: '"json"' }),

@@ -4,16 +4,17 @@ import { AUTHORIZATION, REFERENCE_TRANSACTION } from '#rpc/common/header-names';
 import type { Metadata } from '#rpc/common/metadata';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RawHandler } from '#rpc/server/route';
+import type { Repository } from '#wire/gen/shared_pb';
 import type { MethodInfo } from '#wire/method-info';
 import type { PraefectMetrics } from '../metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { type Destination, type ProxyPlan, proxyCall } from '../proxy/proxy-call.ts';
-import type { MutatorRoute, RepositoryKey, Router } from '../routing/routes.ts';
+import { type MutatorRoute, type RepositoryKey, type Router, repositoryNotFound } from '../routing/routes.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import type { Transactions } from '../transactions/transactions.ts';
 import { planVotes } from '../transactions/voters.ts';
 import { rewriteRepositories, rewriteStorage } from './rewrite.ts';
-import { changeOf, isTransactional } from './transactional-methods.ts';
+import { type Change, changeOf, isTransactional } from './transactional-methods.ts';
 import type { RecordWrite } from './write-finalizer.ts';
 
 /** Metadata with which a client asks the primary to answer a read. */
@@ -21,6 +22,10 @@ const ACCESSOR_POLICY = 'gitaly-route-repository-accessor-policy';
 /** Name of the virtual storage, for the nodes' logs. */
 const VIRTUAL_STORAGE = 'virtual_storage';
 const PRIMARY_METHODS: ReadonlySet<string> = new Set(['GetObjectDirectorySize', 'RepositorySize']);
+
+/** Path of a repository beside which the node stores a new one. */
+const PARTITIONING_HINT = 'gitaly-partitioning-hint';
+const UPSERTS: ReadonlySet<string> = new Set(['ReplicateRepository', 'RestoreRepository']);
 
 export interface CoordinatorParts {
   readonly router: Router;
@@ -110,7 +115,7 @@ export class Coordinator {
       PRIMARY_METHODS.has(method.name) || context.headers.get(ACCESSOR_POLICY) === 'primary-only';
     const { node, replicaPath } = await this.#parts.router
       .accessor(repository, { onPrimary })
-      .catch(wrapped('accessor call: route repository accessor'));
+      .catch(routeError(repository, 'accessor call: route repository accessor'));
     this.#parts.metrics.countRead(repository.virtualStorage, node.storage);
     context.log.add({ route: { replica_path: replicaPath, storage: node.storage } });
     const names = { storage: node.storage, replicaPath, additionalReplicaPath: undefined };
@@ -132,10 +137,11 @@ export class Coordinator {
     repository: RepositoryKey,
     context: HandlerContext,
   ): Promise<ProxyPlan> {
-    const { nodes, replicaPath } = await this.#parts.router
+    const { nodes, replicaPath, repositoryId } = await this.#parts.router
       .maintenance(repository)
-      .catch(wrapped('maintenance call: route repository maintenance'));
-    context.log.add({ route: { replica_path: replicaPath, storages: nodes.map(({ storage }) => storage) } });
+      .catch(routeError(repository, 'maintenance call: route repository maintenance'));
+    const storages = nodes.map(({ storage }) => storage);
+    context.log.add({ route: { repository_id: repositoryId, replica_path: replicaPath, storages } });
     const errors = new Map<GitalyNode, unknown>();
     const [primary, ...secondaries] = nodes.map(
       (node): Destination => ({
@@ -166,15 +172,20 @@ export class Coordinator {
     repository: RepositoryKey,
     context: HandlerContext,
   ): Promise<ProxyPlan> {
-    const change = changeOf(method);
-    const additionalPath = method.additionalRepository(request)?.relativePath;
     const { router } = this.#parts;
+    const change = await this.#changeOf(method, repository);
+    const hint = partitioningHint(method, request, context);
+    const additionalPath = method.additionalRepository(request)?.relativePath ?? hint;
     const route = await (change === 'create'
-      ? router.creation(repository, additionalPath).catch(wrapped('mutator call: route repository creation'))
-      : router.mutator(repository, additionalPath).catch(wrapped('mutator call: route repository mutator')));
+      ? router.creation(repository, additionalPath).catch(routeError(repository, 'route repository creation'))
+      : router
+          .mutator(repository, additionalPath)
+          .catch(routeError(repository, 'mutator call: route repository mutator')));
     context.log.add({
       route: {
+        repository_id: route.repositoryId,
         replica_path: route.replicaPath,
+        additional_replica_path: route.additionalReplicaPath,
         primary: route.primary.storage,
         secondaries: route.secondaries.map(({ storage }) => storage),
         replication_targets: route.replicationTargets,
@@ -189,14 +200,23 @@ export class Coordinator {
           ),
         )
       : undefined;
-    return this.#writePlan({ method, request, repository, route, transaction, context });
+    return this.#writePlan({ method, request, repository, route, change, hint, transaction, context });
   }
 
-  #writePlan({ method, request, repository, route, transaction, context }: Write): ProxyPlan {
+  /** A copy or a restoration onto a repository that exists is an update. */
+  async #changeOf(method: MethodInfo, repository: RepositoryKey): Promise<Change> {
+    const change = changeOf(method);
+    const isUpdate = UPSERTS.has(method.name) && (await this.#parts.router.exists(repository));
+    return isUpdate ? 'update' : change;
+  }
+
+  #writePlan({ method, request, repository, route, change, hint, transaction, context }: Write): ProxyPlan {
     const { transactions, recordWrite } = this.#parts;
     const errors = new Map<string, unknown>();
     const destination = (node: GitalyNode, isPrimary: boolean): Destination => {
       const metadata = metadataFor(context, repository.virtualStorage);
+      if (hint !== undefined && route.additionalReplicaPath !== undefined)
+        metadata.set(PARTITIONING_HINT, route.additionalReplicaPath);
       if (transaction !== undefined)
         metadata.set(REFERENCE_TRANSACTION, transactionHeader(transaction, node, isPrimary));
       return {
@@ -218,7 +238,7 @@ export class Coordinator {
       finish: async () => {
         if (transaction !== undefined) transactions.finish(transaction);
         await recordWrite({
-          change: changeOf(method),
+          change,
           method,
           repository,
           route,
@@ -258,6 +278,8 @@ interface Write {
   readonly request: Message;
   readonly repository: RepositoryKey;
   readonly route: MutatorRoute;
+  readonly change: Change;
+  readonly hint: string | undefined;
   readonly transaction: Transaction | undefined;
   readonly context: HandlerContext;
 }
@@ -298,8 +320,29 @@ function cancelVoter(transaction: Transaction, { storage }: GitalyNode): void {
   }
 }
 
-function wrapped(prefix: string): (error: unknown) => never {
+/** An unknown repository is reported as a Gitaly does, everything else with its place. */
+function routeError(repository: RepositoryKey, prefix: string): (error: unknown) => never {
   return (error) => {
+    if (error instanceof GitalyError && error.message === 'repository not found')
+      throw repositoryNotFound(repository);
+    // Clients look for this text.
+    if (error instanceof GitalyError && error.message === 'repository is in read-only mode') throw error;
     throw wrap(error, prefix);
   };
+}
+
+/**
+ * Returns the path of the repository beside which a new one is stored: from the metadata, or the
+ * source of a fork.
+ */
+function partitioningHint(method: MethodInfo, request: Message, context: HandlerContext): string | undefined {
+  const hints = context.headers.getAll(PARTITIONING_HINT);
+  if (hints.length > 1) throw new Error('mutator call: extract partitioning hint: multiple hints');
+  const [hint] = hints;
+  if (hint !== undefined && hint !== '') return hint;
+  if (method.name !== 'CreateFork') return undefined;
+  // CreateFork has this field.
+  const { sourceRepository: source } = request as Message & { sourceRepository?: Repository };
+  const target = method.targetRepository(request);
+  return source?.storageName === target?.storageName ? source?.relativePath : undefined;
 }

@@ -1,12 +1,16 @@
+import { GitalyError, wrap } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
-import type { MemoryQueue } from '../replication/memory-queue.ts';
+import type { ReplicationQueue } from '../replication/job.ts';
 import type { MutatorRoute, RepositoryKey } from '../routing/routes.ts';
-import type { MemoryStore } from '../store/memory-store.ts';
+import type { ReplicaStore } from '../store/replica-store.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { outcomeOf, type ReplicaReason, type WriteOutcome } from './outcome.ts';
 import type { Change } from './transactional-methods.ts';
+
+/** Limit of the record of a write. */
+const RECORD_LIMIT_MS = 30_000;
 
 /** A write that has ended on all its nodes. */
 export interface EndedWrite {
@@ -24,52 +28,83 @@ export interface EndedWrite {
 export type RecordWrite = (write: EndedWrite) => Promise<void>;
 
 export interface FinalizerParts {
-  readonly store: MemoryStore;
-  readonly queue: MemoryQueue;
+  readonly store: ReplicaStore;
+  readonly queue: ReplicationQueue;
   readonly logger: Logger;
   counted(reason: ReplicaReason, nodes: number): void;
+  /** Called with each write that was recorded. */
+  readonly onRecorded?: (repository: RepositoryKey) => void;
+  /** Called with each storage that got a job. */
+  readonly onQueued?: (virtualStorage: string, target: string) => void;
 }
 
 /**
  * Returns the function that records after a write which replicas have it, and queues copies for
- * those that do not.
+ * those that do not. It goes on without the client.
  */
-export function writeFinalizer({ store, queue, logger, counted }: FinalizerParts): RecordWrite {
+export function writeFinalizer(parts: FinalizerParts): RecordWrite {
   return async (write) => {
-    const { change, context, method, repository, route } = write;
-    const outcome = outcomeFor(write);
-    if (!outcome.isWritten) return;
-    for (const [reason, storages] of outcome.reasons) counted(reason, storages.length);
-    const { virtualStorage, relativePath } = repository;
-    const primary = route.primary.storage;
-    const updated = [primary, ...outcome.updated];
-    logger.info(
-      {
-        'replication.cause': method.path,
-        'replication.change': change,
-        'replication.primary': primary,
-        'replication.updated': outcome.updated,
-        'replication.outdated': outcome.outdated,
-      },
-      'queueing replication jobs',
-    );
-    if (change === 'create') store.recordCreation(virtualStorage, relativePath, updated);
-    else if (change === 'delete') store.recordRemoval(virtualStorage, relativePath);
-    else {
-      const storages = [...updated, ...outcome.outdated];
-      store.recordWrite(virtualStorage, relativePath, { updated, storages });
-    }
-    for (const target of outcome.outdated) {
-      queue.enqueue({
-        change: change === 'delete' ? 'delete' : 'update',
-        virtualStorage,
-        relativePath,
-        source: primary,
-        target,
-        correlationId: context.correlationId,
-      });
-    }
+    await limited(record(parts, write));
+    write.context.signal.throwIfAborted();
   };
+}
+
+async function record(parts: FinalizerParts, write: EndedWrite): Promise<void> {
+  const { counted, logger, onQueued, onRecorded, queue, store } = parts;
+  const { change, context, method, repository, route } = write;
+  const outcome = outcomeFor(write);
+  if (!outcome.isWritten) return;
+  for (const [reason, storages] of outcome.reasons) counted(reason, storages.length);
+  const { outdated, updated } = outcome;
+  const { repositoryId, replicaPath } = route;
+  const primary = route.primary.storage;
+  logger.info(
+    {
+      'replication.cause': method.path,
+      'replication.change': change,
+      'replication.primary': primary,
+      'replication.updated': updated,
+      'replication.outdated': outdated,
+    },
+    'queueing replication jobs',
+  );
+  const facts = { repository, repositoryId, primary, updated, outdated };
+  if (change === 'create')
+    await store.recordCreation({ ...facts, replicaPath, isAssigned: route.isAssigned });
+  else if (change === 'delete') await store.recordRemoval(repository);
+  else
+    await store.recordWrite(facts).catch((error) => {
+      throw wrap(error, 'increment generation');
+    });
+  onRecorded?.(repository);
+  for (const target of outdated) {
+    const isNew = await queue.enqueue({
+      change: change === 'delete' ? 'delete' : 'update',
+      repositoryId,
+      ...repository,
+      replicaPath,
+      source: primary,
+      target,
+      correlationId: context.correlationId,
+    });
+    if (isNew) onQueued?.(repository.virtualStorage, target);
+    else logger.info({ ...repository, target }, 'replication job is already queued');
+  }
+}
+
+/** @throws {GitalyError} DEADLINE_EXCEEDED when the work takes too long. */
+async function limited(work: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded')),
+    RECORD_LIMIT_MS,
+  );
+  try {
+    await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => {}); // reported above, or too late
+  }
 }
 
 function outcomeFor({ errors, route, transaction }: EndedWrite): WriteOutcome {

@@ -1,8 +1,12 @@
-/** A change that a replica lacks. */
+/** A change that a replica lacks. `delete_replica` removes one that is not assigned. */
 export interface ReplicationJob {
-  readonly change: 'update' | 'delete';
+  readonly change: 'update' | 'delete' | 'delete_replica';
+  /** 0 where repositories have no ids. */
+  readonly repositoryId: number;
   readonly virtualStorage: string;
   readonly relativePath: string;
+  readonly replicaPath: string;
+  /** Empty for a removal. */
   readonly source: string;
   readonly target: string;
   readonly correlationId: string;
@@ -12,4 +16,24 @@ export interface ReplicationJob {
 export interface DequeuedJob extends ReplicationJob {
   readonly id: number;
   readonly attemptsLeft: number;
+}
+
+/** End of a job: `failed` is tried again, `dead` is given up. */
+export type JobEnd = 'completed' | 'failed' | 'dead';
+
+/** Copies and removals that have to be made. Jobs of a repository on one target run one by one. */
+export interface ReplicationQueue {
+  /** Adds a job. An equal one that waits does for both: then the result is false. */
+  enqueue(job: ReplicationJob): Promise<boolean>;
+  /** Takes up to `count` jobs for a target, oldest first. */
+  dequeue(virtualStorage: string, target: string, count: number): Promise<readonly DequeuedJob[]>;
+  acknowledge(id: number, end: JobEnd): Promise<void>;
+  /** Keeps jobs that were taken from being given to others, until disposed. */
+  keep(jobs: readonly DequeuedJob[]): AsyncDisposable;
+}
+
+/** Returns the end of a job: a removal of a replica is never given up. */
+export function endOf(job: DequeuedJob, isDone: boolean): JobEnd {
+  if (isDone) return 'completed';
+  return job.attemptsLeft <= 0 && job.change !== 'delete_replica' ? 'dead' : 'failed';
 }

@@ -1,4 +1,4 @@
-import type { DequeuedJob, ReplicationJob } from './job.ts';
+import type { DequeuedJob, JobEnd, ReplicationJob, ReplicationQueue } from './job.ts';
 
 const ATTEMPTS = 3;
 
@@ -9,27 +9,19 @@ interface Entry {
   isRunning: boolean;
 }
 
-/**
- * Replication jobs for as long as the process runs: at most one that waits for each repository,
- * target and change, as one does for all of them. Jobs of one repository on one target run one
- * after the other.
- */
-export class MemoryQueue {
+/** Replication jobs for as long as the process runs. */
+export class MemoryQueue implements ReplicationQueue {
   #entries: Entry[] = [];
   #lastId = 0;
 
-  get size(): number {
-    return this.#entries.length;
-  }
-
-  enqueue(job: ReplicationJob): void {
-    if (this.#entries.some((entry) => !entry.isRunning && isSame(entry.job, job))) return;
+  async enqueue(job: ReplicationJob): Promise<boolean> {
+    if (this.#entries.some((entry) => !entry.isRunning && isSame(entry.job, job))) return false;
     this.#lastId++;
     this.#entries.push({ id: this.#lastId, job, attempts: ATTEMPTS, isRunning: false });
+    return true;
   }
 
-  /** Takes up to `count` jobs for a target, oldest first. */
-  dequeue(virtualStorage: string, target: string, count: number): DequeuedJob[] {
+  async dequeue(virtualStorage: string, target: string, count: number): Promise<readonly DequeuedJob[]> {
     const busy = new Set(this.#entries.filter(({ isRunning }) => isRunning).map(({ job }) => lockOf(job)));
     const taken: Entry[] = [];
     for (const entry of this.#entries) {
@@ -46,13 +38,16 @@ export class MemoryQueue {
     });
   }
 
-  /** Ends a job: a failed one is tried again, at most three times in all. */
-  acknowledge(id: number, state: 'completed' | 'failed'): void {
+  async acknowledge(id: number, end: JobEnd): Promise<void> {
     const entry = this.#entries.find((each) => each.id === id);
     if (entry === undefined) return;
     entry.isRunning = false;
-    if (state === 'completed' || entry.attempts === 0)
-      this.#entries = this.#entries.filter((each) => each !== entry);
+    if (end !== 'failed') this.#entries = this.#entries.filter((each) => each !== entry);
+  }
+
+  /** Nobody else takes jobs of this process. */
+  keep(): AsyncDisposable {
+    return { [Symbol.asyncDispose]: async () => {} };
   }
 }
 

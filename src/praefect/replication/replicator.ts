@@ -1,56 +1,71 @@
-import { messageOf } from '#base/gitaly-error';
-import { gitalyServers } from '#client/index';
+import { GitalyError, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import type { MemoryStore } from '../store/memory-store.ts';
-import type { DequeuedJob } from './job.ts';
-import type { MemoryQueue } from './memory-queue.ts';
-
-const IDLE_MS = 1000;
+import type { ReplicaStore } from '../store/replica-store.ts';
+import { copyRepository } from './copy-repository.ts';
+import { type DequeuedJob, endOf, type ReplicationQueue } from './job.ts';
+import { TargetRing } from './target-ring.ts';
 
 export interface ReplicatorParts {
-  readonly queue: MemoryQueue;
-  readonly store: MemoryStore;
+  readonly queue: ReplicationQueue;
+  readonly store: ReplicaStore;
   /** Nodes by virtual storage. */
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly isHealthy: (node: GitalyNode) => boolean;
   readonly batchSize: number;
+  /** Nodes of a virtual storage that are worked on at the same time. */
+  readonly workers: number;
   readonly logger: Logger;
 }
 
-/** Brings replicas up to date: works on the jobs of the queue, one target after the other. */
+/** Brings replicas up to date: works on the jobs of the queue, one after the other for a target. */
 export class Replicator implements AsyncDisposable {
   readonly #parts: ReplicatorParts;
-  readonly #timer: NodeJS.Timeout;
-  #round: Promise<void> | undefined;
+  readonly #rings: ReadonlyMap<string, TargetRing<GitalyNode>>;
+  readonly #running: Promise<unknown>;
   #isStopped = false;
 
   constructor(parts: ReplicatorParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => this.#start(), IDLE_MS).unref();
+    this.#rings = new Map([...parts.nodes].map(([name, nodes]) => [name, new TargetRing(nodes)]));
+    const workers = [...this.#rings].flatMap(([name, ring]) => {
+      const count = Math.min(parts.workers, parts.nodes.get(name)?.length ?? 1);
+      return Array.from({ length: count }, () => ring.run((target) => this.#work(target)));
+    });
+    this.#running = Promise.all(workers);
   }
 
-  /** Stops after the job that runs. */
+  /** Looks for jobs of a target now. */
+  wake(virtualStorage: string, target: string): void {
+    this.#rings.get(virtualStorage)?.wake(({ storage }) => storage === target);
+  }
+
+  /** Stops after the jobs that run. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true;
-    clearInterval(this.#timer);
-    await this.#round;
+    for (const ring of this.#rings.values()) ring.close();
+    await this.#running;
   }
 
-  #start(): void {
-    this.#round ??= this.#work().finally(() => {
-      this.#round = undefined;
-    });
-  }
-
-  async #work(): Promise<void> {
-    const { batchSize, isHealthy, nodes, queue } = this.#parts;
-    for (const target of [...nodes.values()].flat()) {
-      if (!isHealthy(target)) continue;
-      for (const job of queue.dequeue(target.config.virtualStorage, target.storage, batchSize)) {
+  /** Works on one batch. Returns whether there was one. */
+  async #work(target: GitalyNode): Promise<boolean> {
+    const { batchSize, isHealthy, logger, queue } = this.#parts;
+    if (!isHealthy(target)) return false;
+    const { virtualStorage } = target.config;
+    try {
+      const jobs = await queue.dequeue(virtualStorage, target.storage, batchSize);
+      await using _kept = queue.keep(jobs);
+      for (const job of jobs) {
         const isDone = !this.#isStopped && (await this.#tried(job, target));
-        queue.acknowledge(job.id, isDone ? 'completed' : 'failed');
+        await queue.acknowledge(job.id, endOf(job, isDone));
       }
+      return jobs.length > 0;
+    } catch (error) {
+      logger.error(
+        { virtual_storage: virtualStorage, replication_job_target: target.storage, error: messageOf(error) },
+        'failed to process replication jobs',
+      );
+      return false;
     }
   }
 
@@ -64,7 +79,7 @@ export class Replicator implements AsyncDisposable {
       correlation_id: job.correlationId,
     };
     try {
-      await (job.change === 'delete' ? this.#remove(job, target) : this.#copy(job, target));
+      await (job.change === 'update' ? this.#copy(job, target, fields) : this.#remove(job, target, fields));
       return true;
     } catch (error) {
       logger.error({ ...fields, error: messageOf(error) }, 'replication job failed');
@@ -72,31 +87,49 @@ export class Replicator implements AsyncDisposable {
     }
   }
 
-  async #copy(job: DequeuedJob, target: GitalyNode): Promise<void> {
-    const { nodes, store } = this.#parts;
-    const { correlationId, relativePath, source: sourceName, virtualStorage } = job;
-    const source = nodes.get(virtualStorage)?.find(({ storage }) => storage === sourceName);
-    if (source === undefined) throw new Error(`no node for source storage ${JSON.stringify(sourceName)}`);
+  async #copy(job: DequeuedJob, target: GitalyNode, fields: Record<string, string>): Promise<void> {
+    const { logger, nodes, store } = this.#parts;
+    const source = nodes.get(job.virtualStorage)?.find(({ storage }) => storage === job.source);
+    if (source === undefined) throw new Error(`no node for source storage ${JSON.stringify(job.source)}`);
     // Read before the copy, which may contain more than this.
-    const generation = store.generation(virtualStorage, relativePath, sourceName);
-    if (generation >= 0 && store.generation(virtualStorage, relativePath, target.storage) >= generation)
+    const plan = await store.planCopy(job);
+    if (plan === undefined) {
+      logger.info(fields, 'repository was removed, skipping replication job');
       return;
-    const { address, token } = source.config;
-    await target.connection.repository.replicateRepository(
-      {
-        repository: { storageName: target.storage, relativePath },
-        source: { storageName: sourceName, relativePath },
-      },
-      {
-        correlationId,
-        metadata: gitalyServers({ [sourceName]: { address, ...(token === undefined ? {} : { token }) } }),
-      },
-    );
-    store.recordReplication(virtualStorage, relativePath, { storage: target.storage, generation });
+    }
+    if (plan.target >= 0 && plan.target >= plan.source) {
+      logger.info(
+        fields,
+        plan.target === plan.source
+          ? 'target repository already on the same generation, skipping replication job'
+          : 'repository downgrade prevented',
+      );
+      return;
+    }
+    const outcome = await copyRepository(job, { source, target, replicaPath: plan.replicaPath });
+    if (outcome === 'invalid-source') {
+      await store.removeInvalidSource(job);
+      logger.info(fields, 'invalid repository record removed');
+      return;
+    }
+    if (plan.source >= 0) await store.recordCopy(job, plan.source);
   }
 
-  async #remove({ correlationId, relativePath }: DequeuedJob, target: GitalyNode): Promise<void> {
-    const repository = { storageName: target.storage, relativePath };
-    await target.connection.repository.removeRepository({ repository }, { correlationId });
+  async #remove(job: DequeuedJob, target: GitalyNode, fields: Record<string, string>): Promise<void> {
+    const { logger, store } = this.#parts;
+    const { correlationId, replicaPath } = job;
+    // Jobs of the reconciler have no path. The replicas of a removed repository were removed, too.
+    const path = replicaPath || (await store.planCopy(job))?.replicaPath;
+    if (path === undefined) return;
+    const repository = { storageName: target.storage, relativePath: path };
+    await target.connection.repository
+      .removeRepository({ repository }, { correlationId })
+      .catch((error) => ignoreMissing(error));
+    if (!(await store.removeReplica(job))) logger.info(fields, 'replica had no record');
   }
+}
+
+/** The aim is reached. */
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof GitalyError) || error.code !== 'NOT_FOUND') throw error;
 }

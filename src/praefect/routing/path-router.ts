@@ -29,12 +29,21 @@ export class PathRouter implements Router {
     { onPrimary }: { onPrimary: boolean },
   ): Promise<AccessorRoute> {
     const election = this.#election(virtualStorage);
-    const consistent = this.#store.consistentStorages(virtualStorage, relativePath);
+    const consistent = this.#store.consistentStorages({ virtualStorage, relativePath });
     if (onPrimary || consistent === undefined)
       return { node: healthyPrimary(election), replicaPath: relativePath };
     const node = anyOf(election.healthy.filter(({ storage }) => consistent.has(storage)));
     if (node === undefined) throw new Error('no suitable node to serve the request');
     return { node, replicaPath: relativePath };
+  }
+
+  /** The nodes know: a call that creates a repository fails there if it exists. */
+  async exists(): Promise<boolean> {
+    return false;
+  }
+
+  async additionalPath({ relativePath }: RepositoryKey): Promise<string> {
+    return relativePath;
   }
 
   async storageAccessor(virtualStorage: string): Promise<GitalyNode> {
@@ -49,7 +58,7 @@ export class PathRouter implements Router {
   ): Promise<MutatorRoute> {
     const election = this.#election(virtualStorage);
     const primary = healthyPrimary(election);
-    const consistent = this.#store.consistentStorages(virtualStorage, relativePath);
+    const consistent = this.#store.consistentStorages({ virtualStorage, relativePath });
     const isConsistent = ({ storage }: GitalyNode): boolean => consistent?.has(storage) ?? true;
     if (!isConsistent(primary))
       throw new GitalyError('FAILED_PRECONDITION', 'repository is in read-only mode');
@@ -59,6 +68,8 @@ export class PathRouter implements Router {
       primary,
       secondaries,
       replicationTargets: others.filter((node) => !secondaries.includes(node)).map(({ storage }) => storage),
+      repositoryId: 0,
+      isAssigned: false,
       replicaPath: relativePath,
       additionalReplicaPath: additionalPath,
     };
@@ -76,6 +87,8 @@ export class PathRouter implements Router {
       replicationTargets: this.#election(virtualStorage)
         .nodes.filter((node) => !taking.includes(node))
         .map(({ storage }) => storage),
+      repositoryId: 0,
+      isAssigned: false,
       replicaPath: relativePath,
       additionalReplicaPath: additionalPath,
     };
@@ -90,7 +103,7 @@ export class PathRouter implements Router {
   async maintenance({ virtualStorage, relativePath }: RepositoryKey): Promise<MaintenanceRoute> {
     const nodes = this.#election(virtualStorage).healthy;
     if (nodes.length === 0) throw new Error('no healthy nodes');
-    return { nodes, replicaPath: relativePath };
+    return { repositoryId: 0, nodes, replicaPath: relativePath };
   }
 
   #election(virtualStorage: string): LocalElection {

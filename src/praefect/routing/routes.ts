@@ -1,3 +1,4 @@
+import { GitalyError } from '#base/gitaly-error';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
 /** Where the repositories of a request are on the nodes' disks. */
@@ -14,6 +15,10 @@ export interface AccessorRoute {
 
 /** The nodes that take part in a write. */
 export interface MutatorRoute extends ReplicaPaths {
+  /** 0 where repositories have no ids. */
+  readonly repositoryId: number;
+  /** Reports whether the nodes of a new repository are assigned to it. */
+  readonly isAssigned: boolean;
   readonly primary: GitalyNode;
   readonly secondaries: readonly GitalyNode[];
   /** Storages that do not take part and get a copy afterwards. */
@@ -22,6 +27,7 @@ export interface MutatorRoute extends ReplicaPaths {
 
 /** The nodes that each maintain their replica; the first one's response goes to the client. */
 export interface MaintenanceRoute {
+  readonly repositoryId: number;
   readonly nodes: readonly GitalyNode[];
   readonly replicaPath: string;
 }
@@ -32,12 +38,23 @@ export interface RepositoryKey {
   readonly relativePath: string;
 }
 
-/** Chooses the nodes of a call. */
+/** Returns the error of a repository that is not in the database. */
+export function repositoryNotFound({ relativePath, virtualStorage }: RepositoryKey): GitalyError {
+  return new GitalyError('NOT_FOUND', 'repository not found', {
+    metadata: { storage_name: virtualStorage, relative_path: relativePath },
+  });
+}
+
+/** Chooses the nodes of a call. An unknown repository is a {@link repositoryNotFound}. */
 export interface Router {
   /** Reports whether a virtual storage is configured. */
   knows(virtualStorage: string): boolean;
   /** @param onPrimary asks the primary instead of any replica that is up to date. */
   accessor(repository: RepositoryKey, options: { onPrimary: boolean }): Promise<AccessorRoute>;
+  /** Reports whether a call that creates a repository changes this one instead. */
+  exists(repository: RepositoryKey): Promise<boolean>;
+  /** Returns the path on the disks of a repository that a call names beside its own. */
+  additionalPath(repository: RepositoryKey): Promise<string>;
   storageAccessor(virtualStorage: string): Promise<GitalyNode>;
   mutator(repository: RepositoryKey, additionalPath: string | undefined): Promise<MutatorRoute>;
   creation(repository: RepositoryKey, additionalPath: string | undefined): Promise<MutatorRoute>;

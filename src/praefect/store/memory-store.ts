@@ -1,3 +1,7 @@
+import type { ReplicationJob } from '../replication/job.ts';
+import type { RepositoryKey } from '../routing/routes.ts';
+import type { CopyPlan, NewRepository, RecordedWrite, ReplicaStore } from './replica-store.ts';
+
 /** The replicas of a repository that are up to date, and those that are not. */
 interface Entry {
   generation: number;
@@ -9,63 +13,67 @@ interface Entry {
  * Remembers which replicas of which repository are up to date, for as long as the process runs.
  * Repositories without an entry were there before: all their replicas count as up to date.
  */
-export class MemoryStore {
+export class MemoryStore implements ReplicaStore {
   readonly #entries = new Map<string, Entry>();
 
   /** Storages whose replica is up to date; `undefined` without an entry. */
-  consistentStorages(virtualStorage: string, relativePath: string): ReadonlySet<string> | undefined {
-    const entry = this.#entries.get(keyOf(virtualStorage, relativePath));
+  consistentStorages(repository: RepositoryKey): ReadonlySet<string> | undefined {
+    const entry = this.#entry(repository);
     if (entry === undefined) return undefined;
     const current = [...entry.replicas].filter(([, generation]) => generation === entry.generation);
     return new Set(current.map(([storage]) => storage));
   }
 
-  /**
-   * Records a write: these storages have it, all others do not.
-   *
-   * @param storages all of the virtual storage, for the first entry of a repository.
-   */
-  recordWrite(
-    virtualStorage: string,
-    relativePath: string,
-    { updated, storages }: { updated: readonly string[]; storages: readonly string[] },
-  ): void {
-    const key = keyOf(virtualStorage, relativePath);
-    const entry = this.#entries.get(key) ?? {
+  async recordCreation({ repository, primary, updated }: NewRepository): Promise<void> {
+    const replicas = new Map([primary, ...updated].map((storage) => [storage, 0]));
+    this.#entries.set(keyOf(repository), { generation: 0, replicas });
+  }
+
+  async recordWrite({ repository, primary, updated, outdated }: RecordedWrite): Promise<void> {
+    const written = [primary, ...updated];
+    const entry = this.#entry(repository) ?? {
       generation: 0,
-      replicas: new Map(storages.map((storage) => [storage, 0])),
+      replicas: new Map([...written, ...outdated].map((storage) => [storage, 0])),
     };
-    const current = updated.filter((storage) => (entry.replicas.get(storage) ?? -1) === entry.generation);
+    const current = written.filter((storage) => entry.replicas.get(storage) === entry.generation);
+    if (current.length === 0) throw new Error('write to outdated nodes');
     entry.generation++;
     for (const storage of current) entry.replicas.set(storage, entry.generation);
-    this.#entries.set(key, entry);
+    this.#entries.set(keyOf(repository), entry);
   }
 
-  /** Records a new repository. */
-  recordCreation(virtualStorage: string, relativePath: string, storages: readonly string[]): void {
-    const replicas = new Map(storages.map((storage) => [storage, 0]));
-    this.#entries.set(keyOf(virtualStorage, relativePath), { generation: 0, replicas });
+  async recordRemoval(repository: RepositoryKey): Promise<void> {
+    this.#entries.delete(keyOf(repository));
   }
 
-  recordRemoval(virtualStorage: string, relativePath: string): void {
-    this.#entries.delete(keyOf(virtualStorage, relativePath));
+  async planCopy(job: ReplicationJob): Promise<CopyPlan> {
+    const generation = (storage: string): number => this.#entry(job)?.replicas.get(storage) ?? -1;
+    return {
+      source: generation(job.source),
+      target: generation(job.target),
+      replicaPath: job.relativePath,
+    };
   }
 
-  /** The generation of a replica; -1 when it is unknown. */
-  generation(virtualStorage: string, relativePath: string, storage: string): number {
-    return this.#entries.get(keyOf(virtualStorage, relativePath))?.replicas.get(storage) ?? -1;
+  async recordCopy(job: ReplicationJob, generation: number): Promise<void> {
+    this.#entry(job)?.replicas.set(job.target, generation);
   }
 
-  /** Records that a replica was brought to a generation. */
-  recordReplication(
-    virtualStorage: string,
-    relativePath: string,
-    { storage, generation }: { storage: string; generation: number },
-  ): void {
-    this.#entries.get(keyOf(virtualStorage, relativePath))?.replicas.set(storage, generation);
+  async removeReplica(job: ReplicationJob): Promise<boolean> {
+    return this.#entry(job)?.replicas.delete(job.target) ?? false;
+  }
+
+  async removeInvalidSource(job: ReplicationJob): Promise<void> {
+    const entry = this.#entry(job);
+    entry?.replicas.delete(job.source);
+    if (entry?.replicas.size === 0) this.#entries.delete(keyOf(job));
+  }
+
+  #entry(repository: RepositoryKey): Entry | undefined {
+    return this.#entries.get(keyOf(repository));
   }
 }
 
-function keyOf(virtualStorage: string, relativePath: string): string {
+function keyOf({ virtualStorage, relativePath }: RepositoryKey): string {
   return `${virtualStorage}\0${relativePath}`;
 }

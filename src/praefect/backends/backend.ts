@@ -1,0 +1,32 @@
+import type { Logger } from '#platform/log/logger';
+import type { ServedService } from '#rpc/server/handler';
+import type { PraefectConfig } from '../config/schema.ts';
+import type { PraefectMetrics } from '../metrics.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { ReplicationQueue } from '../replication/job.ts';
+import type { RepositoryKey, Router } from '../routing/routes.ts';
+import type { LocalHandlers } from '../services/local-handler.ts';
+import type { ReplicaStore } from '../store/replica-store.ts';
+
+/** Parts of a Praefect that a backend uses. */
+export interface BackendParts {
+  readonly config: PraefectConfig;
+  /** Nodes by virtual storage. */
+  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly metrics: PraefectMetrics;
+  readonly logger: Logger;
+}
+
+/** Where the state of the cluster is kept, and what follows from that. */
+export interface Backend extends AsyncDisposable {
+  readonly router: Router;
+  readonly store: ReplicaStore;
+  readonly queue: ReplicationQueue;
+  /** Services on the state. */
+  readonly services: readonly ServedService[];
+  /** Methods that are answered here and not on the nodes. */
+  readonly handlers: LocalHandlers;
+  isHealthy(node: GitalyNode): boolean;
+  /** A write to a repository was recorded. */
+  onRecorded(repository: RepositoryKey): void;
+}

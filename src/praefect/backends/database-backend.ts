@@ -1,0 +1,104 @@
+import { messageOf } from '#base/gitaly-error';
+import { directSettings, pooledSettings } from '../database/connection-settings.ts';
+import { Database } from '../database/database.ts';
+import { DatabaseListener } from '../database/listener.ts';
+import { electPrimary } from '../elections/elect-primary.ts';
+import { HealthManager } from '../elections/health-manager.ts';
+import { PostgresQueue } from '../replication/postgres-queue.ts';
+import { RepositoryRouter } from '../routing/repository-router.ts';
+import { repositoryHandlers } from '../services/repository-handlers.ts';
+import { PostgresStore } from '../store/postgres-store.ts';
+import { ReplicaCache } from '../store/replica-cache.ts';
+import { RepositoryLookups } from '../store/repository-lookups.ts';
+import { MetadataReader } from '../store/repository-metadata.ts';
+import { RepositoryRemovals } from '../store/repository-removals.ts';
+import type { Backend, BackendParts } from './backend.ts';
+import { periodic } from './periodic.ts';
+import { praefectName } from './praefect-name.ts';
+
+const STALE_CHECK_MS = 30_000;
+const STALE_AFTER_MS = 60_000;
+const LOCK_CLEANUP_MS = 30 * 60_000;
+
+/**
+ * Keeps the state of the cluster in PostgreSQL, with a primary for each repository (strategy
+ * `per_repository`). Returns when the database has this Praefect's first view of the nodes.
+ *
+ * @throws {Error} when the database cannot be reached or is too old.
+ */
+export async function startDatabaseBackend(parts: BackendParts, signal: AbortSignal): Promise<Backend> {
+  const { config, logger, metrics, nodes } = parts;
+  await using building = new AsyncDisposableStack();
+  const database = building.use(await Database.open(await pooledSettings(config.database)));
+  await database.checkVersion();
+  const health = building.use(
+    HealthManager.start({
+      database,
+      nodes,
+      praefectName: praefectName(config),
+      logger: logger.child({ component: 'HealthManager' }),
+    }),
+  );
+  const lookups = new RepositoryLookups(database);
+  const virtualStorages = [...nodes.keys()];
+  const cacheLogger = logger.child({ component: 'caching_storage_provider' });
+  const cache = new ReplicaCache({
+    lookups,
+    virtualStorages,
+    logger: cacheLogger,
+    count: metrics.countCache,
+  });
+  building.use(
+    new DatabaseListener({
+      settings: await directSettings(config.database),
+      handler: cache,
+      logger: logger.child({ component: 'resilient_listener' }),
+      count: metrics.countListener,
+    }),
+  );
+  const storages = new Map([...nodes].map(([name, all]) => [name, all.map(({ storage }) => storage)]));
+  const metadata = new MetadataReader(database, storages);
+  const router = new RepositoryRouter({
+    nodes,
+    replicationFactors: new Map(
+      config.virtualStorage.map(({ name, defaultReplicationFactor }) => [name, defaultReplicationFactor]),
+    ),
+    isHealthy: (node) => health.isHealthy(node),
+    cache,
+    lookups,
+    metadataOf: (repository) => metadata.byPath(repository),
+    electPrimary: (repositoryId) => electPrimary(database, repositoryId, logger),
+  });
+  const queue = new PostgresQueue(database, logger.child({ component: 'replication_manager' }));
+  const cleaning = (work: () => Promise<unknown>, text: string) => () =>
+    work().then(
+      () => {},
+      (error) => logger.error({ error: messageOf(error) }, text),
+    );
+  building.use(
+    periodic(
+      cleaning(() => queue.acknowledgeStale(STALE_AFTER_MS), 'background periodical acknowledgement failed'),
+      { intervalMs: STALE_CHECK_MS },
+    ),
+  );
+  building.use(
+    periodic(
+      cleaning(() => queue.removeUnusedLocks(), 'clean-up of replication locks failed'),
+      { intervalMs: LOCK_CLEANUP_MS },
+    ),
+  );
+  const onRecorded = cache.invalidate.bind(cache);
+  const removals = new RepositoryRemovals(database);
+  await health.updated(signal);
+  const resources = building.move();
+  return {
+    router,
+    store: new PostgresStore(database),
+    queue,
+    services: [],
+    handlers: repositoryHandlers({ nodes, router, lookups, removals, logger, onChanged: onRecorded }),
+    isHealthy: (node) => health.isHealthy(node),
+    onRecorded,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}

@@ -1,0 +1,43 @@
+import { LocalElection } from '../elections/local-election.ts';
+import { MemoryQueue } from '../replication/memory-queue.ts';
+import { PathRouter } from '../routing/path-router.ts';
+import { MemoryStore } from '../store/memory-store.ts';
+import type { Backend, BackendParts } from './backend.ts';
+
+/** Elects the primaries and starts with an empty state, which ends with the process. */
+export async function startMemoryBackend(parts: BackendParts): Promise<Backend> {
+  await using building = new AsyncDisposableStack();
+  const elections = await startElections(parts, building);
+  const store = new MemoryStore();
+  const resources = building.move();
+  return {
+    router: new PathRouter(elections, store),
+    store,
+    queue: new MemoryQueue(),
+    services: [],
+    handlers: new Map(),
+    isHealthy: (node) => elections.get(node.config.virtualStorage)?.isHealthy(node) ?? false,
+    onRecorded: () => {},
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+async function startElections(
+  { config: { failover }, logger, nodes }: BackendParts,
+  building: AsyncDisposableStack,
+): Promise<ReadonlyMap<string, LocalElection>> {
+  const started = await Promise.all(
+    [...nodes].map(async ([name, ofStorage]) => {
+      const election = await LocalElection.start({
+        virtualStorage: name,
+        nodes: ofStorage,
+        failsOver: failover.enabled,
+        bootstrapIntervalMs: failover.bootstrapIntervalMs,
+        monitorIntervalMs: failover.monitorIntervalMs,
+        logger,
+      });
+      return [name, building.use(election)] as const;
+    }),
+  );
+  return new Map(started);
+}

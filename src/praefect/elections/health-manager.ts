@@ -1,0 +1,131 @@
+import { messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import { type Database, sql } from '../database/database.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+
+const INTERVAL_MS = 1000;
+const CHECK_TIMEOUT_MS = 1000;
+/** Limit of one update of the database. */
+const UPDATE_TIMEOUT_MS = 5000;
+
+export interface HealthManagerOptions {
+  readonly database: Database;
+  /** Nodes by virtual storage. */
+  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  /** Name of this Praefect among all that share the database. */
+  readonly praefectName: string;
+  readonly logger: Logger;
+}
+
+/**
+ * Checks every second which nodes are healthy. This Praefect routes by its own result; the database
+ * gets it for the consensus, which decides elections.
+ */
+export class HealthManager implements AsyncDisposable {
+  readonly #options: HealthManagerOptions;
+  readonly #updated = Promise.withResolvers<void>();
+  #healthy: ReadonlySet<GitalyNode> = new Set();
+  #timer: NodeJS.Timeout | undefined;
+  #checking: Promise<void> | undefined;
+
+  private constructor(options: HealthManagerOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the checks. Nodes are unhealthy until the first has ended. */
+  static start(options: HealthManagerOptions): HealthManager {
+    const manager = new HealthManager(options);
+    manager.#check();
+    manager.#timer = setInterval(() => manager.#check(), INTERVAL_MS).unref();
+    return manager;
+  }
+
+  /** Resolves when the database has the first results. */
+  async updated(signal: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(new Error('stopped before the nodes were checked'));
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      if (signal.aborted) abort();
+      await Promise.race([this.#updated.promise, aborted.promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      aborted.promise.catch(() => {}); // reported above
+    }
+  }
+
+  isHealthy(node: GitalyNode): boolean {
+    return this.#healthy.has(node);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#checking;
+  }
+
+  #check(): void {
+    // A slow round is not overtaken by the next.
+    this.#checking ??= this.#checkAll().finally(() => {
+      this.#checking = undefined;
+    });
+  }
+
+  async #checkAll(): Promise<void> {
+    const { logger, nodes } = this.#options;
+    // In this order every Praefect locks the rows.
+    const all = [...nodes.values()].flat().sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+    const results = await Promise.all(
+      all.map((node) =>
+        node.isServing(CHECK_TIMEOUT_MS, (error) =>
+          logger.error(
+            {
+              error: messageOf(error),
+              virtual_storage: node.config.virtualStorage,
+              storage: node.storage,
+            },
+            'failed checking node health',
+          ),
+        ),
+      ),
+    );
+    this.#healthy = new Set(all.filter((_, index) => results[index]));
+    try {
+      await this.#update(all);
+      this.#updated.resolve();
+    } catch (error) {
+      logger.error({ error: messageOf(error) }, 'checking health failed');
+    }
+  }
+
+  async #update(all: readonly GitalyNode[]): Promise<void> {
+    const { database, praefectName } = this.#options;
+    const columns = [
+      all.map(({ config }) => config.virtualStorage),
+      all.map(({ storage }) => storage),
+      all.map((node) => this.#healthy.has(node)),
+    ];
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(new Error('context deadline exceeded')), UPDATE_TIMEOUT_MS);
+    const updating = database.run(sql`
+      INSERT INTO node_status
+        (praefect_name, shard_name, node_name, last_contact_attempt_at, last_seen_active_at)
+      SELECT ${praefectName}::text, shard, node, now(), CASE WHEN is_healthy THEN now() END
+      FROM unnest(${columns[0]}::text[], ${columns[1]}::text[], ${columns[2]}::boolean[])
+        AS checked(shard, node, is_healthy)
+      ON CONFLICT (praefect_name, shard_name, node_name) DO UPDATE SET
+        last_contact_attempt_at = excluded.last_contact_attempt_at,
+        last_seen_active_at = coalesce(excluded.last_seen_active_at, node_status.last_seen_active_at)`);
+    try {
+      await Promise.race([updating, late.promise]);
+    } catch (error) {
+      updating.catch(() => {}); // it may fail later
+      throw new Error(`update checks: ${messageOf(error)}`, { cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function nameOf({ config, storage }: GitalyNode): string {
+  return `${config.virtualStorage}\0${storage}`;
+}

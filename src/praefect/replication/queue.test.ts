@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createLogger } from '#platform/log/logger';
+import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { sql } from '../database/database.ts';
+import { endOf, type ReplicationJob, type ReplicationQueue } from './job.ts';
+import { MemoryQueue } from './memory-queue.ts';
+import { PostgresQueue } from './postgres-queue.ts';
+
+const logger = createLogger({ format: 'json', level: 'info', stream: { write: () => {} } });
+const job = (relativePath: string, facts: Partial<ReplicationJob> = {}): ReplicationJob => ({
+  change: 'update',
+  repositoryId: 1,
+  virtualStorage: 'default',
+  relativePath,
+  replicaPath: relativePath,
+  source: 'a',
+  target: 'b',
+  correlationId: 'id',
+  ...facts,
+});
+const pathsOf = (jobs: readonly ReplicationJob[]): string[] => jobs.map(({ relativePath }) => relativePath);
+
+/** Runs a test on each queue. */
+function testQueues(name: string, run: (queue: ReplicationQueue) => Promise<void>): void {
+  test(`${name}, in memory`, () => run(new MemoryQueue()));
+  test(`${name}, in PostgreSQL`, { skip: withoutPostgres }, async () => {
+    await using postgres = await startPostgres();
+    await run(new PostgresQueue(postgres.database, logger));
+  });
+}
+
+testQueues('jobs come oldest first, one at a time for each repository and target', async (queue) => {
+  assert.equal(await queue.enqueue(job('x')), true);
+  assert.equal(await queue.enqueue(job('y')), true);
+  assert.equal(await queue.enqueue(job('x')), false, 'an equal one waits');
+  assert.equal(await queue.enqueue(job('z')), true);
+  assert.equal(await queue.enqueue(job('x', { target: 'c' })), true);
+
+  const first = await queue.dequeue('default', 'b', 2);
+  assert.deepEqual(first, [
+    { ...job('x'), id: 1, attemptsLeft: 2 },
+    { ...job('y'), id: 2, attemptsLeft: 2 },
+  ]);
+  assert.deepEqual(pathsOf(await queue.dequeue('default', 'b', 10)), ['z']);
+  assert.deepEqual(pathsOf(await queue.dequeue('default', 'c', 10)), ['x']);
+  assert.deepEqual(await queue.dequeue('other', 'b', 10), []);
+
+  // One that runs may have begun before this change.
+  assert.equal(await queue.enqueue(job('x')), true);
+  assert.deepEqual(await queue.dequeue('default', 'b', 10), []);
+  await queue.acknowledge(first[0]?.id ?? 0, 'completed');
+  assert.deepEqual(pathsOf(await queue.dequeue('default', 'b', 10)), ['x']);
+});
+
+testQueues('a job that fails is tried three times', async (queue) => {
+  await queue.enqueue(job('x'));
+  for (const left of [2, 1, 0]) {
+    const [taken] = await queue.dequeue('default', 'b', 1);
+    assert.ok(taken);
+    assert.equal(taken.attemptsLeft, left);
+    await queue.acknowledge(taken.id, endOf(taken, false));
+  }
+  assert.deepEqual(await queue.dequeue('default', 'b', 1), []);
+  assert.equal(await queue.enqueue(job('x')), true);
+});
+
+const skip = withoutPostgres;
+
+test('the removal of a replica is tried until it succeeds', { skip }, async () => {
+  await using postgres = await startPostgres();
+  const queue = new PostgresQueue(postgres.database, logger);
+  await queue.enqueue(job('x', { change: 'delete_replica', source: '' }));
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const [taken] = await queue.dequeue('default', 'b', 1);
+    assert.equal(taken?.attemptsLeft, 3);
+    assert.ok(taken);
+    await queue.acknowledge(taken.id, endOf(taken, false));
+  }
+});
+
+test('Praefects that take jobs at the same time get different ones', { skip }, async () => {
+  await using postgres = await startPostgres();
+  const queues = [1, 2, 3, 4].map(() => new PostgresQueue(postgres.database, logger));
+  const paths = Array.from({ length: 40 }, (_, index) => `repository-${index}`);
+  await Promise.all(paths.map((path) => queues[0]?.enqueue(job(path))));
+
+  const taken: string[] = [];
+  for (let round = 0; round < 4; round++) {
+    const batches = await Promise.all(queues.map((queue) => queue.dequeue('default', 'b', 10)));
+    taken.push(...batches.flatMap(pathsOf));
+  }
+
+  assert.deepEqual(taken.toSorted(), paths.toSorted());
+});
+
+test('jobs of a Praefect that is gone are given to others', { skip }, async () => {
+  await using postgres = await startPostgres();
+  const { database } = postgres;
+  const queue = new PostgresQueue(database, logger);
+  await queue.enqueue(job('x'));
+  await queue.enqueue(job('y'));
+  const taken = await queue.dequeue('default', 'b', 10);
+  await using _kept = queue.keep(taken);
+  assert.equal(await queue.acknowledgeStale(60_000), 0);
+  await database.run(sql`UPDATE replication_queue_job_lock
+    SET triggered_at = triggered_at - interval '2 minutes'
+    WHERE lock_id LIKE '%x'`);
+
+  assert.equal(await queue.acknowledgeStale(60_000), 1);
+
+  const [again] = await queue.dequeue('default', 'b', 10);
+  assert.equal(again?.relativePath, 'x');
+  assert.equal(again?.attemptsLeft, 1);
+  await database.run(sql`UPDATE replication_queue SET attempt = 0`);
+  await database.run(
+    sql`UPDATE replication_queue_job_lock SET triggered_at = triggered_at - interval '2 minutes'`,
+  );
+  assert.equal(await queue.acknowledgeStale(60_000), 2);
+  assert.deepEqual(await database.rows(sql`SELECT id FROM replication_queue`), [], 'no attempts were left');
+  assert.equal(await queue.removeUnusedLocks(), 2);
+});

@@ -1,0 +1,178 @@
+import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { limitedSignal } from '#base/limited-signal';
+import type { Logger } from '#platform/log/logger';
+import type { HandlerContext } from '#rpc/server/handler';
+import { InternalGitaly } from '#wire/gen/internal_pb';
+import { ObjectPoolService } from '#wire/gen/objectpool_pb';
+import { RepositoryService } from '#wire/gen/repository_pb';
+import type { Repository } from '#wire/gen/shared_pb';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { isRailsPoolPath, poolIdOf } from '../routing/replica-path.ts';
+import type { RepositoryKey, Router } from '../routing/routes.ts';
+import type { RepositoryLookups } from '../store/repository-lookups.ts';
+import type { RepositoryRemovals } from '../store/repository-removals.ts';
+import { answer, answerStream, type LocalHandlers } from './local-handler.ts';
+
+/** Limit for the removal of a repository on all nodes. */
+const REMOVAL_LIMIT_MS = 10_000;
+
+export interface RepositoryHandlersParts {
+  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly router: Router;
+  readonly lookups: RepositoryLookups;
+  readonly removals: RepositoryRemovals;
+  readonly logger: Logger;
+  /** Called with each repository whose record has changed. */
+  readonly onChanged: (repository: RepositoryKey) => void;
+}
+
+/** Methods on repositories that the database answers, or that change the database first. */
+export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandlers {
+  const { lookups, nodes, removals, router } = parts;
+  return new Map([
+    answer(RepositoryService.method.removeRepository, async ({ repository }, context) => {
+      if (repository === undefined) throw invalid('repository not set');
+      const isFound = await remove(parts, repository, context, (node, target, options) =>
+        node.connection.repository.removeRepository({ repository: target }, options),
+      );
+      if (!isFound) throw new GitalyError('NOT_FOUND', 'repository does not exist');
+      return {};
+    }),
+    answer(ObjectPoolService.method.deleteObjectPool, async ({ objectPool }, context) => {
+      const repository = objectPool?.repository;
+      if (repository === undefined) throw invalid('no object pool repository');
+      if (!isRailsPoolPath(repository.relativePath)) throw invalid('invalid object pool directory');
+      await remove(parts, repository, context, (node, target, options) =>
+        node.connection.objectPool.deleteObjectPool({ objectPool: { repository: target } }, options),
+      );
+      return {};
+    }),
+    answer(RepositoryService.method.repositoryExists, async ({ repository }) => {
+      const exists = await lookups.exists(checked(repository)).catch(wrapped('repository exists'));
+      return { exists };
+    }),
+    answer(RepositoryService.method.renameRepository, async ({ relativePath, repository }) => {
+      const from = checked(repository);
+      if (relativePath === '') throw invalid('destination relative path is empty');
+      const to = { ...from, relativePath };
+      await removals.rename(from, relativePath);
+      for (const each of [from, to]) parts.onChanged(each);
+      return {};
+    }),
+    answer(RepositoryService.method.removeAll, async ({ storageName }, { signal }) => {
+      if (storageName === '') throw invalid('storage name not set');
+      const ofStorage = nodes.get(storageName);
+      if (ofStorage === undefined) throw invalid('virtual storage does not exist');
+      await removals.removeAll(storageName);
+      await Promise.all(
+        ofStorage.map(({ connection, storage }) =>
+          connection.repository.removeAll({ storageName: storage }, { signal }),
+        ),
+      );
+      return {};
+    }),
+    answer(RepositoryService.method.backupRepository, async (request, { signal }) => {
+      if (request.repository === undefined) throw invalid('repository not set');
+      const key = keyOf(request.repository);
+      const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch(async (error) => {
+        if (!isNotFound(error)) throw error;
+        // The node reports that there is nothing to back up.
+        return { node: await router.storageAccessor(key.virtualStorage), replicaPath: key.relativePath };
+      });
+      const repository = { ...request.repository, storageName: node.storage, relativePath: replicaPath };
+      return await node.connection.repository.backupRepository({ ...request, repository }, { signal });
+    }),
+    answer(ObjectPoolService.method.getObjectPool, async ({ repository }, { signal }) => {
+      if (repository === undefined || repository.storageName === '' || repository.relativePath === '')
+        throw invalid('repository not set');
+      const key = keyOf(repository);
+      const { node, replicaPath } = await router
+        .accessor(key, { onPrimary: false })
+        .catch(wrapped('route RPC'));
+      const target = { storageName: node.storage, relativePath: replicaPath };
+      const { objectPool } = await node.connection.objectPool
+        .getObjectPool({ repository: target }, { signal })
+        .catch(wrapped('get object pool'));
+      if (objectPool === undefined) return {};
+      const path = objectPool.repository?.relativePath ?? '';
+      const id = poolIdOf(path);
+      const relativePath = id === undefined ? path : await lookups.relativePathOf(id);
+      if (relativePath === undefined)
+        throw new Error('get Praefect repository metadata: repository not found');
+      return { objectPool: { repository: { storageName: key.virtualStorage, relativePath } } };
+    }),
+    answerStream(InternalGitaly.method.walkRepos, async function* ({ storageName }) {
+      if (storageName === '') throw invalid('storage name not set');
+      for await (const paths of lookups.relativePaths(storageName))
+        for (const relativePath of paths) yield { relativePath };
+    }),
+  ]);
+}
+
+type CallNode = (
+  node: GitalyNode,
+  repository: Repository,
+  options: { signal: AbortSignal; correlationId: string },
+) => Promise<unknown>;
+
+/** Removes a repository from the database, then on its nodes. Returns false if it is unknown. */
+async function remove(
+  { logger, nodes, onChanged, removals }: RepositoryHandlersParts,
+  repository: Repository,
+  { correlationId, signal }: HandlerContext,
+  call: CallNode,
+): Promise<boolean> {
+  const key = keyOf(repository);
+  const removed = await removals.remove(key).catch(wrapped('delete repository'));
+  if (removed === undefined) return false;
+  onChanged(key);
+  using limited = limitedSignal(REMOVAL_LIMIT_MS, signal);
+  const having = (nodes.get(key.virtualStorage) ?? []).filter(({ storage }) =>
+    removed.storages.includes(storage),
+  );
+  await Promise.all(
+    having.map(async (node) => {
+      const target = { ...repository, storageName: node.storage, relativePath: removed.replicaPath };
+      try {
+        await call(node, target, { signal: limited.signal, correlationId });
+      } catch (error) {
+        logger.error(
+          {
+            error: messageOf(error),
+            virtual_storage: key.virtualStorage,
+            relative_path: key.relativePath,
+            storage: node.storage,
+          },
+          'failed deleting repository',
+        );
+      }
+    }),
+  );
+  return true;
+}
+
+/** @throws {GitalyError} INVALID_ARGUMENT */
+function checked(repository: Repository | undefined): RepositoryKey {
+  if (repository === undefined) throw invalid('repository not set');
+  if (repository.storageName === '') throw invalid('storage name not set');
+  if (repository.relativePath === '') throw invalid('repository path not set');
+  return keyOf(repository);
+}
+
+function keyOf({ relativePath, storageName }: Repository): RepositoryKey {
+  return { virtualStorage: storageName, relativePath };
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof GitalyError && error.code === 'NOT_FOUND';
+}
+
+function invalid(message: string): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', message);
+}
+
+function wrapped(prefix: string): (error: unknown) => never {
+  return (error) => {
+    throw wrap(error, prefix);
+  };
+}

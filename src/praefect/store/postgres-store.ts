@@ -1,0 +1,123 @@
+import { GitalyError } from '#base/gitaly-error';
+import { type Database, sql, violatedConstraint } from '../database/database.ts';
+import type { ReplicationJob } from '../replication/job.ts';
+import type { RepositoryKey } from '../routing/routes.ts';
+import type { CopyPlan, NewRepository, RecordedWrite, ReplicaStore } from './replica-store.ts';
+
+/** Constraints that a repository violates which another call has created meanwhile. */
+const TAKEN: ReadonlySet<string | undefined> = new Set([
+  'repository_lookup_index',
+  'storage_repositories_pkey',
+  'storage_repositories_new_pkey',
+]);
+
+/** Repositories and their replicas in PostgreSQL. Each operation is one statement. */
+export class PostgresStore implements ReplicaStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async recordCreation(created: NewRepository): Promise<void> {
+    const { isAssigned, outdated, primary, replicaPath, repository, repositoryId: id, updated } = created;
+    const { relativePath, virtualStorage } = repository;
+    const written = [primary, ...updated];
+    const assigned = isAssigned ? [...written, ...outdated] : [];
+    const rows = (storages: readonly string[]) =>
+      sql`SELECT ${virtualStorage}::text, ${relativePath}::text, storage, ${id}::bigint
+        FROM unnest(${storages}::text[]) AS each(storage)`;
+    try {
+      await this.#database.run(sql`
+        WITH repository AS (
+          INSERT INTO repositories
+            (repository_id, virtual_storage, relative_path, replica_path, generation, "primary")
+          VALUES (${id}, ${virtualStorage}, ${relativePath}, ${replicaPath}, 0, ${primary})
+        ), assignments AS (
+          INSERT INTO repository_assignments (virtual_storage, relative_path, storage, repository_id)
+          ${rows(assigned)}
+        )
+        INSERT INTO storage_repositories (virtual_storage, relative_path, storage, repository_id, generation)
+        SELECT new.*, 0 FROM (${rows(written)}) AS new`);
+    } catch (error) {
+      const constraint = violatedConstraint(error);
+      if (constraint === 'repositories_pkey')
+        throw new Error(`repository id ${id} already in use`, { cause: error });
+      if (TAKEN.has(constraint))
+        throw new GitalyError('ALREADY_EXISTS', 'repository already exists', { cause: error });
+      throw error;
+    }
+  }
+
+  async recordWrite({ primary, repositoryId: id, updated }: RecordedWrite): Promise<void> {
+    // Both rows are locked by one join: after a concurrent write it is evaluated with their new
+    // versions.
+    const row = await this.#database.row(sql<{ found: boolean; written: boolean }>`
+      WITH current AS (
+        SELECT replicas.storage
+        FROM repositories
+        JOIN storage_repositories AS replicas USING (repository_id, generation)
+        WHERE repository_id = ${id} AND replicas.storage = ANY (${[primary, ...updated]}::text[])
+        FOR UPDATE
+      ), replicas AS (
+        UPDATE storage_repositories SET generation = generation + 1
+        WHERE repository_id = ${id} AND storage IN (SELECT storage FROM current)
+        RETURNING storage
+      ), repository AS (
+        UPDATE repositories SET generation = generation + 1
+        WHERE repository_id = ${id} AND EXISTS (SELECT FROM replicas)
+      )
+      SELECT EXISTS (SELECT FROM repositories WHERE repository_id = ${id}) AS found,
+        EXISTS (SELECT FROM replicas) AS written`);
+    if (row?.found !== true) throw new Error('repository not found');
+    if (!row.written) throw new Error('write to outdated nodes');
+  }
+
+  async recordRemoval({ relativePath, virtualStorage }: RepositoryKey): Promise<void> {
+    await this.#database.run(sql`
+      DELETE FROM repositories
+      WHERE virtual_storage = ${virtualStorage} AND relative_path = ${relativePath}`);
+  }
+
+  async planCopy({ repositoryId: id, source, target }: ReplicationJob): Promise<CopyPlan | undefined> {
+    const row = await this.#database.row(sql<{ path: string; source: number | null; target: number | null }>`
+      SELECT replica_path AS path,
+        (SELECT generation FROM storage_repositories
+          WHERE repository_id = ${id} AND storage = ${source}) AS source,
+        (SELECT generation FROM storage_repositories
+          WHERE repository_id = ${id} AND storage = ${target}) AS target
+      FROM repositories WHERE repository_id = ${id}`);
+    if (row === undefined) return undefined;
+    return { source: row.source ?? -1, target: row.target ?? -1, replicaPath: row.path };
+  }
+
+  async recordCopy(job: ReplicationJob, generation: number): Promise<void> {
+    await this.#database.run(sql`
+      WITH raised AS (
+        UPDATE repositories SET generation = ${generation}
+        WHERE repository_id = ${job.repositoryId} AND coalesce(generation, -1) < ${generation}
+      )
+      INSERT INTO storage_repositories (repository_id, virtual_storage, relative_path, storage, generation)
+      SELECT repository_id, virtual_storage, ${job.relativePath}, ${job.target}, ${generation}
+      FROM repositories WHERE repository_id = ${job.repositoryId}
+      ON CONFLICT (repository_id, storage)
+      DO UPDATE SET relative_path = excluded.relative_path, generation = excluded.generation`);
+  }
+
+  async removeReplica({ repositoryId: id, target }: ReplicationJob): Promise<boolean> {
+    const removed = await this.#database.run(sql`
+      DELETE FROM storage_repositories WHERE repository_id = ${id} AND storage = ${target}`);
+    return removed > 0;
+  }
+
+  async removeInvalidSource({ repositoryId: id, source }: ReplicationJob): Promise<void> {
+    await this.#database.transaction(async (executor) => {
+      // Nobody adds a replica between the two.
+      await sql`SELECT FROM repositories WHERE repository_id = ${id} FOR UPDATE`.execute(executor);
+      await sql`DELETE FROM storage_repositories
+        WHERE repository_id = ${id} AND storage = ${source}`.execute(executor);
+      await sql`DELETE FROM repositories WHERE repository_id = ${id}
+        AND NOT EXISTS (SELECT FROM storage_repositories WHERE repository_id = ${id})`.execute(executor);
+    });
+  }
+}

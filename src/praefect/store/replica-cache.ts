@@ -1,0 +1,112 @@
+import { BoundedMap } from '#base/bounded-map';
+import { messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import type { ListenerHandler } from '../database/listener.ts';
+import type { RepositoryKey } from '../routing/routes.ts';
+import type { ConsistentReplicas, RepositoryLookups } from './repository-lookups.ts';
+
+/** Repositories of each virtual storage, as in Gitaly. */
+const MAX_ENTRIES = 2 ** 21;
+
+/** Label `type` of `gitaly_praefect_uptodate_storages_cache_access_total`. */
+export type CacheAccess = 'hit' | 'miss' | 'populate' | 'evict';
+
+type Found = ConsistentReplicas | undefined;
+
+export interface ReplicaCacheOptions {
+  readonly lookups: RepositoryLookups;
+  readonly virtualStorages: readonly string[];
+  readonly logger: Logger;
+  readonly count: (virtualStorage: string, access: CacheAccess) => void;
+}
+
+/**
+ * Caches which replicas are up to date, for reads. The database notifies of changes; while it
+ * cannot, nothing is cached.
+ */
+export class ReplicaCache implements ListenerHandler {
+  readonly channels = ['storage_repositories_updates', 'repositories_updates'];
+  readonly #options: ReplicaCacheOptions;
+  readonly #entries = new Map<string, BoundedMap<string, ConsistentReplicas>>();
+  /** Lookups that run, by key. One that a notification has removed is not kept. */
+  readonly #running = new Map<string, Promise<Found>>();
+  #isConnected = false;
+
+  constructor(options: ReplicaCacheOptions) {
+    this.#options = options;
+    for (const name of options.virtualStorages)
+      this.#entries.set(name, new BoundedMap({ maxEntries: MAX_ENTRIES }));
+  }
+
+  /** Returns the replicas that are up to date; `undefined` for an unknown repository. */
+  async get(repository: RepositoryKey): Promise<Found> {
+    const { count, lookups } = this.#options;
+    const { relativePath, virtualStorage } = repository;
+    const entries = this.#entries.get(virtualStorage);
+    const cached = this.#isConnected ? entries?.get(relativePath) : undefined;
+    if (cached !== undefined) {
+      count(virtualStorage, 'hit');
+      return cached;
+    }
+    count(virtualStorage, 'miss');
+    const key = keyOf(virtualStorage, relativePath);
+    const running = this.#running.get(key) ?? lookups.consistentReplicas(repository);
+    if (!this.#isConnected) return await running;
+    this.#running.set(key, running);
+    try {
+      const found = await running;
+      if (found !== undefined && this.#running.get(key) === running && !entries?.has(relativePath)) {
+        entries?.set(relativePath, found);
+        count(virtualStorage, 'populate');
+      }
+      return found;
+    } finally {
+      if (this.#running.get(key) === running) this.#running.delete(key);
+    }
+  }
+
+  /** Forgets a repository that has changed. */
+  invalidate({ relativePath, virtualStorage }: RepositoryKey): void {
+    this.#running.delete(keyOf(virtualStorage, relativePath));
+    const entries = this.#entries.get(virtualStorage);
+    if (entries?.has(relativePath) !== true) return;
+    entries.delete(relativePath);
+    this.#options.count(virtualStorage, 'evict');
+  }
+
+  connected(): void {
+    this.#isConnected = true;
+  }
+
+  disconnected(): void {
+    this.#isConnected = false;
+    this.#purge();
+  }
+
+  notified(channel: string, payload: string): void {
+    try {
+      // Anything else throws below.
+      const changes = JSON.parse(payload) as { virtual_storage: string; relative_paths: string[] }[];
+      for (const { virtual_storage: virtualStorage, relative_paths: paths } of changes)
+        for (const relativePath of paths) this.invalidate({ virtualStorage, relativePath });
+    } catch (error) {
+      this.#options.logger.error(
+        { error: messageOf(error), channel },
+        'received payload can not be processed, cache disabled',
+      );
+      this.disconnected();
+    }
+  }
+
+  #purge(): void {
+    this.#running.clear();
+    for (const [name, entries] of this.#entries) {
+      if (entries.size > 0) this.#options.count(name, 'evict');
+      entries.clear();
+    }
+  }
+}
+
+function keyOf(virtualStorage: string, relativePath: string): string {
+  return `${virtualStorage}\0${relativePath}`;
+}

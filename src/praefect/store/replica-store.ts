@@ -1,0 +1,58 @@
+import type { ReplicationJob } from '../replication/job.ts';
+import type { RepositoryKey } from '../routing/routes.ts';
+
+/** A repository that was created on its nodes. */
+export interface NewRepository {
+  readonly repository: RepositoryKey;
+  /** 0 where repositories have no ids. */
+  readonly repositoryId: number;
+  readonly replicaPath: string;
+  readonly primary: string;
+  /** Storages of the other nodes that have it. */
+  readonly updated: readonly string[];
+  /** Storages that shall have it and do not. */
+  readonly outdated: readonly string[];
+  /** Assigns these storages, and no others. */
+  readonly isAssigned: boolean;
+}
+
+/** A write to a repository. */
+export interface RecordedWrite {
+  readonly repository: RepositoryKey;
+  readonly repositoryId: number;
+  readonly primary: string;
+  /** Storages of the other nodes that have it. */
+  readonly updated: readonly string[];
+  readonly outdated: readonly string[];
+}
+
+/** Generations of the two replicas of a job; -1 for an unknown one. */
+export interface CopyPlan {
+  readonly source: number;
+  readonly target: number;
+  readonly replicaPath: string;
+}
+
+/** Remembers which replicas of which repository are up to date. */
+export interface ReplicaStore {
+  /** @throws {GitalyError} ALREADY_EXISTS `repository already exists` */
+  recordCreation(created: NewRepository): Promise<void>;
+  /**
+   * Records a write: those of its storages that were up to date have it, all others do not.
+   *
+   * @throws {Error} `repository not found`, `write to outdated nodes`
+   */
+  recordWrite(write: RecordedWrite): Promise<void>;
+  recordRemoval(repository: RepositoryKey): Promise<void>;
+  /**
+   * Returns what a copy brings and where it is on the disks; `undefined` for a repository that was
+   * removed.
+   */
+  planCopy(job: ReplicationJob): Promise<CopyPlan | undefined>;
+  /** Records that the target of a job was brought to a generation. */
+  recordCopy(job: ReplicationJob, generation: number): Promise<void>;
+  /** Forgets the target's replica. Returns false if there was none. */
+  removeReplica(job: ReplicationJob): Promise<boolean>;
+  /** Forgets the source's replica, and the repository with its last one. */
+  removeInvalidSource(job: ReplicationJob): Promise<void>;
+}

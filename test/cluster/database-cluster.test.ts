@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { test } from 'node:test';
+import { commitFiles } from '#client/index';
+import { sql } from '#praefect/database/database';
+import { deriveReplicaPath } from '#praefect/routing/replica-path';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { startCluster, type TestCluster, type TestPraefect } from '#testkit/start-cluster';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
+
+const skip = withoutPostgres;
+const repository = { storageName: 'default', relativePath: '@hashed/aa/bb/aabb.git' };
+const pool = {
+  storageName: 'default',
+  relativePath: `@pools/0a/1b/0a1b${'0'.repeat(60)}.git`,
+};
+const user = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@example.com') };
+const NODES = [1, 2, 3];
+const PATH = deriveReplicaPath(1, repository.relativePath);
+
+async function commit({ connection }: TestPraefect, text: string): Promise<string> {
+  const update = await commitFiles(
+    connection,
+    {
+      repository,
+      user,
+      branchName: Buffer.from('main'),
+      commitMessage: Buffer.from(text),
+      timestamp: { seconds: 1_700_000_000n, nanos: 0 },
+    },
+    [{ type: 'create', path: `${text}.txt`, content: text }],
+  );
+  return update?.commitId ?? '';
+}
+
+const headOn = (cluster: TestCluster, node: number): string =>
+  gitOutput(cluster.repositoryPath(node, PATH), ['rev-parse', 'refs/heads/main']);
+
+const replicas = ({ database }: TestDatabase) =>
+  database.rows(sql<{ storage: string; generation: number }>`
+    SELECT storage, generation FROM storage_repositories ORDER BY storage`);
+
+test('two Praefects share a repository: its id, generations and notifications', { skip }, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ database: postgres, praefects: 2 });
+  const [one, two] = cluster.praefects;
+  assert.ok(one && two);
+  await one.connection.repository.createRepository({ repository });
+  for (const node of NODES) assert.ok(existsSync(cluster.repositoryPath(node, PATH)), `node ${node} has it`);
+  await assert.rejects(two.connection.repository.createRepository({ repository }), {
+    code: 'ALREADY_EXISTS',
+    message: 'route repository creation: reserve repository id: repository already exists',
+  });
+
+  await commit(one, 'first');
+  const id = await commit(two, 'second');
+
+  for (const node of NODES) assert.equal(headOn(cluster, node), id);
+  assert.deepEqual(
+    await replicas(postgres),
+    NODES.map((node) => ({ storage: `gitaly-${node}`, generation: 2 })),
+  );
+  for (const { connection } of cluster.praefects) {
+    const { commit: found } = await connection.commit.findCommit({
+      repository,
+      revision: Buffer.from('main'),
+    });
+    assert.equal(found?.id, id);
+  }
+});
+
+test('reads make no SQL once a repository is known', { skip }, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ database: postgres });
+  await cluster.connection.repository.createRepository({ repository });
+  await commit(cluster, 'first');
+  const read = () => cluster.connection.commit.findCommit({ repository, revision: Buffer.from('main') });
+  // The statements of reads are those on both tables; health checks write only node_status.
+  const statements = async (): Promise<number> => {
+    const row = await postgres.database.row(sql<{ scans: number }>`
+      SELECT idx_scan + seq_scan AS scans FROM pg_stat_user_tables WHERE relname = 'repositories'`);
+    return row?.scans ?? 0;
+  };
+  await read();
+  await until(async () => {
+    const before = await statements();
+    await read();
+    await postgres.database.run(sql`SELECT pg_stat_force_next_flush()`);
+    await new Promise((resolve) => setTimeout(resolve, 1500)); // sessions report at most once a second
+    return (await statements()) === before;
+  });
+  const before = await statements();
+
+  for (let count = 0; count < 50; count++) await read();
+
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  assert.equal(await statements(), before);
+});
+
+test('when the primary is gone a write elects another node', { skip }, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ database: postgres, nodes: 3 });
+  await cluster.connection.repository.createRepository({ repository });
+  await commit(cluster, 'first');
+  const { database } = postgres;
+  const primary = async (): Promise<string> =>
+    (await database.row(sql<{ primary: string }>`SELECT "primary" FROM repositories`))?.primary ?? '';
+  const before = await primary();
+
+  await cluster.stopNode(Number(before.slice('gitaly-'.length)));
+  await until(() => commit(cluster, 'second').then(Boolean, () => false));
+
+  assert.notEqual(await primary(), before);
+  const [after] = await database.rows(sql<{ count: number }>`
+    SELECT count(*) AS count FROM storage_repositories WHERE generation = 2`);
+  assert.equal(after?.count, 2);
+  const jobs = await database.rows(sql<{ target: string }>`
+    SELECT job->>'target_node_storage' AS target FROM replication_queue`);
+  assert.deepEqual(jobs, [{ target: before }]);
+  const { exists } = await cluster.connection.repository.repositoryExists({ repository });
+  assert.equal(exists, true);
+});
+
+test('a replica that missed a write gets a copy', { skip }, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ database: postgres });
+  await cluster.connection.repository.createRepository({ repository });
+  await commit(cluster, 'first');
+  const { database } = postgres;
+  await database.run(sql`UPDATE repositories SET "primary" = 'gitaly-1'`);
+  // Another old value on this node makes its vote another one.
+  gitOutput(cluster.repositoryPath(3, PATH), ['update-ref', '-d', 'refs/heads/main']);
+
+  const id = await commit(cluster, 'second');
+
+  assert.equal(headOn(cluster, 1), id);
+  await until(async () => (await replicas(postgres)).every(({ generation }) => generation === 2));
+  assert.equal(headOn(cluster, 3), id);
+  assert.deepEqual(await database.rows(sql`SELECT id FROM replication_queue`), []);
+});
+
+test('repositories and pools are removed, renamed and found by the database', { skip }, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ database: postgres });
+  const { connection } = cluster;
+  await connection.repository.createRepository({ repository });
+  await commit(cluster, 'first');
+  await connection.objectPool.createObjectPool({ objectPool: { repository: pool }, origin: repository });
+  await connection.objectPool.linkRepositoryToObjectPool({ objectPool: { repository: pool }, repository });
+
+  const { objectPool } = await connection.objectPool.getObjectPool({ repository });
+  assert.equal(objectPool?.repository?.relativePath, pool.relativePath);
+  assert.equal(objectPool?.repository?.storageName, 'default');
+  const renamed = { ...repository, relativePath: '@hashed/cc/dd/ccdd.git' };
+  await connection.repository.renameRepository({ repository, relativePath: renamed.relativePath });
+  const exists = async (each: typeof repository) =>
+    (await connection.repository.repositoryExists({ repository: each })).exists;
+  assert.deepEqual([await exists(repository), await exists(renamed)], [false, true]);
+  const { commit: found } = await connection.commit.findCommit({
+    repository: renamed,
+    revision: Buffer.from('main'),
+  });
+  assert.equal(found?.subject.toString(), 'first');
+  const paths: string[] = [];
+  for await (const { relativePath } of connection.internal.walkRepos({ storageName: 'default' }))
+    paths.push(relativePath);
+  assert.deepEqual(paths, [renamed.relativePath, pool.relativePath]);
+
+  await connection.repository.removeRepository({ repository: renamed });
+  for (const node of NODES) assert.ok(!existsSync(cluster.repositoryPath(node, PATH)), `node ${node} has it`);
+  await assert.rejects(connection.repository.removeRepository({ repository: renamed }), {
+    code: 'NOT_FOUND',
+    message: 'repository does not exist',
+  });
+  await assert.rejects(connection.commit.findCommit({ repository: renamed, revision: Buffer.from('main') }), {
+    code: 'NOT_FOUND',
+    message: 'repository not found',
+  });
+  await connection.objectPool.deleteObjectPool({ objectPool: { repository: pool } });
+  assert.deepEqual(await postgres.database.rows(sql`SELECT storage FROM storage_repositories`), []);
+});
+
+test('a fork is stored beside its source, with its path on the disks', { skip }, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ database: postgres });
+  await cluster.connection.repository.createRepository({ repository });
+  await postgres.database.run(sql`INSERT INTO repository_assignments
+    SELECT virtual_storage, relative_path, "primary", repository_id FROM repositories`);
+  const fork = { ...repository, relativePath: '@hashed/ee/ff/eeff.git' };
+  await cluster.connection.objectPool.createObjectPool({
+    objectPool: { repository: pool },
+    origin: repository,
+  });
+
+  const rows = await postgres.database.rows(sql`
+    SELECT count(DISTINCT storage) AS hosts, count(DISTINCT repository_id) AS repositories
+    FROM repository_assignments`);
+  assert.deepEqual(rows, [{ hosts: 1, repositories: 2 }]);
+  const missing = { ...repository, relativePath: 'missing.git' };
+  await assert.rejects(
+    cluster.connection.objectPool.createObjectPool({ objectPool: { repository: fork }, origin: missing }),
+    { code: 'NOT_FOUND', message: 'route repository creation: additional repository not found' },
+  );
+});
+
+test('new repositories have as many replicas as configured', { skip }, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ database: postgres, replicationFactor: 2 });
+  await cluster.connection.repository.createRepository({ repository });
+  await commit(cluster, 'first');
+
+  const stored = await replicas(postgres);
+  assert.equal(stored.length, 2);
+  const assigned = await postgres.database.rows(
+    sql`SELECT storage FROM repository_assignments ORDER BY storage`,
+  );
+  assert.deepEqual(
+    assigned,
+    stored.map(({ storage }) => ({ storage })),
+  );
+  const having = NODES.filter((node) => existsSync(cluster.repositoryPath(node, PATH)));
+  assert.deepEqual(
+    having.map((node) => `gitaly-${node}`),
+    stored.map(({ storage }) => storage),
+  );
+});
