@@ -4,6 +4,7 @@ import { isError } from '#base/is-error';
 import type { Logger } from '#platform/log/logger';
 import { panicError, type RecoverOptions } from '#rpc/server/interceptors/recover-exceptions';
 import type { ServerCall } from '#rpc/server/server-call';
+import type { ErrorReports } from './error-reports.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { runningCall } from './running-call.ts';
 
@@ -28,9 +29,14 @@ const PEER_IS_GONE = new Set([
 ]);
 
 /** Logs and counts exceptions, and says which of them end a call and which the process. */
-export function exceptions({ callers }: Pick<ServerMetrics, 'callers'>, logger: Logger): Exceptions {
+export function exceptions(
+  { callers }: Pick<ServerMetrics, 'callers'>,
+  logger: Logger,
+  reports?: Pick<ErrorReports, 'exception'>,
+): Exceptions {
   const onException = (call: ServerCall, exception: unknown): void => {
     callers.exception('call').inc();
+    reports?.exception(call, exception);
     const { method, context } = call;
     logger.error(
       { ...describe(exception), method: method.path, correlation_id: context.correlationId },
@@ -49,6 +55,7 @@ export function exceptions({ callers }: Pick<ServerMetrics, 'callers'>, logger: 
       return true;
     }
     callers.exception('process').inc();
+    reports?.exception(undefined, exception);
     logger.error(describe(exception), 'uncaught exception: the server stops');
     return false;
   };

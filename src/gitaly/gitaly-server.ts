@@ -33,6 +33,7 @@ import { cacheMarks } from './cache-marks.ts';
 import { followCertificate } from './certificate.ts';
 import { observeCommands } from './command-costs.ts';
 import { connectionProblems } from './connection-problems.ts';
+import { errorReports } from './error-reports.ts';
 import { type Exceptions, exceptions } from './exceptions.ts';
 import { explainCall } from './explain.ts';
 import { GitCalls } from './git-calls.ts';
@@ -191,7 +192,9 @@ export class GitalyServer implements AsyncDisposable {
     );
 
     const problems = connectionProblems(metrics, logger);
-    const unexpected = exceptions(metrics, logger);
+    const reports = errorReports(config, logger);
+    if (reports !== undefined) building.use(reports);
+    const unexpected = exceptions(metrics, logger, reports);
     const limits = methodLimits(config);
     building.use(startAdaptiveLimits(config, limits.adaptive, { metrics: metrics.adaptiveLimits, logger }));
     const options: GrpcServerOptions = {
@@ -203,6 +206,7 @@ export class GitalyServer implements AsyncDisposable {
           clientRequest: metrics.callers.clientRequest,
         }),
         trace: tracing?.interceptor,
+        reportErrors: reports?.interceptor,
         listCalls: calls.interceptor,
         rememberCall,
         countGitCalls: gitCalls.interceptor,

@@ -214,11 +214,10 @@ export const schema = {
       noEffect: 'removed in 16.7; helpers log through the server',
     }),
     sentry_dsn: secret({
-      doc: 'Address for error reports.',
+      doc: 'DSN of Sentry, to which errors of the server are reported.',
       example: '"https://<key>:<secret>@sentry.io/<project>"',
-      noEffect: NOT_YET,
     }),
-    sentry_environment: text({ doc: 'Environment of reported errors.', example: '""', noEffect: NOT_YET }),
+    sentry_environment: text({ doc: 'Environment of reported errors.', example: '""' }),
     ruby_sentry_dsn: secret({ doc: 'Address for error reports of gitaly-ruby.', noEffect: GONE }),
   }),
 

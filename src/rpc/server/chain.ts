@@ -14,6 +14,8 @@ export interface ChainOptions {
   readonly metrics: ServerInterceptor;
   /** Makes the spans of calls; `undefined` if there is no tracing. */
   readonly trace: ServerInterceptor | undefined;
+  /** Reports errors; `undefined` if they are not reported. */
+  readonly reportErrors: ServerInterceptor | undefined;
   /** Lists the calls that run. */
   readonly listCalls: ServerInterceptor;
   /** Assigns child processes to the call that starts them. */
@@ -42,6 +44,8 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     ...(options.trace === undefined ? [] : [options.trace]),
     // Sees final codes and texts, and all fields that the handler added.
     accessLog(options.accessLog),
+    // Sees final codes and texts.
+    ...(options.reportErrors === undefined ? [] : [options.reportErrors]),
     // Outside the mapping, because it needs the mapped code.
     rewriteAborted,
     // Outside authentication, so that every error has a code from here on.

@@ -1,0 +1,125 @@
+import { codeOf, messageOf, type StatusCode } from '#base/gitaly-error';
+import { statusName } from '#base/go/status';
+import type { GitalyConfig } from '#platform/config/load-config';
+import type { Logger } from '#platform/log/logger';
+import { packageVersion } from '#platform/process/version';
+import { parseDsn } from '#platform/sentry/dsn';
+import { SentryClient } from '#platform/sentry/sentry-client';
+import {
+  AUTHORIZATION,
+  CALL_SITE,
+  CLIENT_NAME,
+  CLIENT_NAME_OLD,
+  DEADLINE_TYPE,
+  REMOTE_IP,
+  USER_ID,
+  USERNAME,
+} from '#rpc/common/header-names';
+import { type RequestTarget, requestTarget } from '#rpc/server/interceptors/request-target';
+import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
+
+/** Reports of errors to Sentry. */
+export interface ErrorReports extends AsyncDisposable {
+  /** Reports calls that fail by a problem of the server. */
+  readonly interceptor: ServerInterceptor;
+  /** Reports an exception that no code expected. */
+  exception(call: ServerCall | undefined, exception: unknown): void;
+}
+
+/** Codes of failures that are the client's, or normal, as in Gitaly. */
+const NOT_REPORTED: ReadonlySet<StatusCode> = new Set<StatusCode>([
+  'OK',
+  'CANCELLED',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'FAILED_PRECONDITION',
+]);
+
+/** Starts reports as `[logging] sentry_dsn` says. A DSN that cannot be used is logged. */
+export function errorReports({ logging }: GitalyConfig, logger: Logger): ErrorReports | undefined {
+  const dsn = logging.sentryDsn?.reveal();
+  if (!dsn) return undefined;
+  try {
+    const version = packageVersion();
+    const target = parseDsn(dsn, `gitaly-ts/${version}`);
+    const options = { ...target, environment: logging.sentryEnvironment, release: `v${version}`, logger };
+    return new SentryReports(new SentryClient(options));
+  } catch (error) {
+    logger.warn({ error: messageOf(error) }, 'unable to initialize sentry client');
+    return undefined;
+  }
+}
+
+class SentryReports implements ErrorReports {
+  readonly #client: SentryClient;
+
+  constructor(client: SentryClient) {
+    this.#client = client;
+  }
+
+  readonly interceptor: ServerInterceptor = async (call, next) => {
+    let target: RequestTarget | undefined;
+    call.onRequest((message, index) => {
+      if (index === 0) target = requestTarget(call, message);
+    });
+    try {
+      await next();
+    } catch (error) {
+      const code = codeOf(error) ?? 'UNKNOWN';
+      if (!NOT_REPORTED.has(code)) this.#report(call, error, { code, target });
+      throw error;
+    }
+  };
+
+  exception(call: ServerCall | undefined, exception: unknown): void {
+    const tags = { panic: '1', ...(call && { grpcMethod: call.method.path }) };
+    this.#client.report({ error: exception, tags, withStack: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#client[Symbol.asyncDispose]();
+  }
+
+  #report(
+    call: ServerCall,
+    error: unknown,
+    { code, target }: { readonly code: StatusCode; readonly target: RequestTarget | undefined },
+  ): void {
+    const { method, startedAtMs } = call;
+    const transaction = method.path.replace(/^\/(gitaly\.)?/, '').replace('/', '::');
+    const tags = {
+      ...requestTags(call),
+      ...(target && {
+        'grpc.request.repoStorage': target.storageName,
+        'grpc.request.repoPath': target.relativePath,
+        'grpc.request.glRepository': target.glRepository,
+        'grpc.request.glProjectPath': target.glProjectPath,
+      }),
+      'grpc.code': statusName(code),
+      'grpc.method': method.path,
+      'grpc.time_ms': (performance.now() - startedAtMs).toFixed(0),
+      system: 'grpc',
+    };
+    this.#client.report({ error, tags, transaction, fingerprint: ['grpc', transaction, statusName(code)] });
+  }
+}
+
+function requestTags({ method, headers, context }: ServerCall): Record<string, string> {
+  const given: Readonly<Record<string, string | undefined>> = {
+    'grpc.meta.call_site': headers.get(CALL_SITE),
+    'grpc.meta.client_name': headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD),
+    'grpc.meta.auth_version': headers.has(AUTHORIZATION) ? 'v2' : undefined,
+    'grpc.meta.deadline_type': headers.get(DEADLINE_TYPE),
+    'grpc.meta.method_type': method.kind,
+    'grpc.meta.method_operation': method.operation === 'unknown' ? undefined : method.operation,
+    'grpc.meta.method_scope': method.operation === 'unknown' ? undefined : method.scope,
+    'grpc.request.fullMethod': method.path,
+    remote_ip: headers.get(REMOTE_IP),
+    user_id: headers.get(USER_ID),
+    username: headers.get(USERNAME),
+    correlation_id: context.correlationId,
+  };
+  const tags: Record<string, string> = {};
+  for (const [name, value] of Object.entries(given)) if (value) tags[name] = value;
+  return tags;
+}
