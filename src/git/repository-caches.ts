@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Git } from './command/git.ts';
 import type { GitDirectory } from './command/git-directory.ts';
 import { ProcessPool } from './command/process-pool.ts';
@@ -31,11 +32,13 @@ export interface RepositoryCachesOptions {
 
 /** A process takes some 4 MiB. */
 const UPDATE_REFS = { maxIdle: 64, maxIdlePerRepository: 16 };
-/**
- * A process takes up to 20 MiB. With a limit below the number of concurrent calls, processes would
- * constantly be started and ended.
- */
-const TREE_DIFFS = { maxIdle: 16, maxIdlePerRepository: 16 };
+const TREE_DIFFS_PER_REPOSITORY = Math.max(2 * availableParallelism(), 4);
+/** A process takes up to 20 MiB. */
+const TREE_DIFFS = {
+  maxIdle: 2 * TREE_DIFFS_PER_REPOSITORY,
+  maxIdlePerRepository: TREE_DIFFS_PER_REPOSITORY,
+  maxBusyPerRepository: TREE_DIFFS_PER_REPOSITORY,
+};
 
 /**
  * Everything that is kept between calls for the repositories of one server: waiting git processes,

@@ -173,3 +173,68 @@ test('a process that is not of the pool is not kept', async () => {
   assert.ok(await hasEnded(foreign));
   assert.equal(pool.take(repository), undefined);
 });
+
+const BUSY_LIMITS: PoolLimits = { maxIdle: 3, maxIdlePerRepository: 3, maxBusyPerRepository: 2 };
+const never = new AbortController().signal;
+
+test('a job waits for a busy process when enough of them are busy', async () => {
+  await using pooled = await arrange(BUSY_LIMITS);
+  const { pool, repository } = pooled;
+  const first = pool.start(repository);
+  assert.equal(await pool.takeSoon(repository, '', never), undefined); // one more may be started
+  pool.start(repository);
+
+  const waiting = pool.takeSoon(repository, '', never);
+  pool.giveBack(repository, first);
+
+  assert.equal(await waiting, first);
+});
+
+test('a job that waits is served before a later one, and the end of a process counts', async () => {
+  await using pooled = await arrange(BUSY_LIMITS);
+  const { pool, repository } = pooled;
+  const [first, second] = [pool.start(repository), pool.start(repository)];
+  const [one, other] = [pool.takeSoon(repository, '', never), pool.takeSoon(repository, '', never)];
+  pool.giveBack(repository, first);
+  assert.equal(await one, first);
+
+  second.kill();
+
+  assert.equal(await other, undefined); // it may start one
+});
+
+test('a job does not wait for processes of another variant or repository', async () => {
+  await using pooled = await arrange(BUSY_LIMITS);
+  const { fixture, pool, repository } = pooled;
+  pool.start(repository, 'a');
+  pool.start(repository, 'a');
+
+  assert.equal(await pool.takeSoon(repository, 'b', never), undefined);
+  assert.equal(await pool.takeSoon(fixture.init('y.git'), 'a', never), undefined);
+});
+
+test('a wait ends after a moment, and with its call', async () => {
+  await using pooled = await arrange(BUSY_LIMITS);
+  const { pool, repository } = pooled;
+  pool.start(repository);
+  pool.start(repository);
+  const call = new AbortController();
+
+  const waits = [pool.takeSoon(repository, '', never), pool.takeSoon(repository, '', call.signal)];
+  call.abort();
+
+  assert.deepEqual(await Promise.all(waits), [undefined, undefined]);
+});
+
+test('processes beyond the busy ones end with their job', async () => {
+  await using pooled = await arrange(BUSY_LIMITS);
+  const { pool, repository } = pooled;
+  const [first, second] = [1, 2, 3].map(() => pool.start(repository));
+  assert.ok(first !== undefined && second !== undefined);
+
+  pool.giveBack(repository, first);
+
+  assert.ok(await hasEnded(first));
+  pool.giveBack(repository, second);
+  assert.equal(pool.take(repository), second);
+});

@@ -31,7 +31,7 @@ export async function* compareTrees(
   trees: TreePair,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, boolean, undefined> {
-  let run = repository.treeDiffs.take(repository, trees.attributes);
+  let run = await repository.treeDiffs.takeSoon(repository, trees.attributes, signal);
   if (run === undefined) {
     await repository.spawnTurn(signal);
     run = repository.treeDiffs.start(repository, trees.attributes);

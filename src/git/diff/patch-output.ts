@@ -7,6 +7,7 @@ import type { GitRepository } from '../repository.ts';
 import type { RepositoryFormat } from '../repository-format.ts';
 import { type PatchOptions, patchCommand, type Sides } from './commands.ts';
 import { compareTrees, type TreePair } from './compare-trees.ts';
+import { isIrrelevantToDiff } from './irrelevant-settings.ts';
 
 export interface PatchQuery extends PatchOptions {
   readonly sides: Sides;
@@ -68,19 +69,6 @@ function hasPlainSettings(format: RepositoryFormat, repository: GitRepository): 
   const hasNoDiffSettings = readSettings(repository)?.every(({ key }) => isIrrelevantToDiff(key)) ?? false;
   plainSettings.set(format, hasNoDiffSettings);
   return hasNoDiffSettings;
-}
-
-/**
- * Sections of ordinary repositories and of the server, without `diff`, `color`, `submodule` and
- * `include`.
- */
-const OTHER_SECTIONS = new Set(
-  'attr branch core extensions fetch gc gitlab http maintenance midx pack receive reftable remote ' +
-    'repack transfer uploadpack'.split(' '),
-);
-
-function isIrrelevantToDiff(key: string): boolean {
-  return OTHER_SECTIONS.has(key.slice(0, key.indexOf('.')).toLowerCase());
 }
 
 /** Returns the trees; `undefined` if one is missing: git then reports the error. */
