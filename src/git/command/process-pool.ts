@@ -10,8 +10,8 @@ export interface PoolLimits {
   readonly maxIdle: number;
   readonly maxIdlePerRepository: number;
   /**
-   * Processes that may be busy for one repository before {@link ProcessPool.takeSoon} waits. More of
-   * them than processors only need more memory. Default: no limit.
+   * Processes that may be busy for one repository before {@link ProcessPool.takeSoon} waits. More
+   * of them than processors only need more memory. Default: no limit.
    */
   readonly maxBusyPerRepository?: number;
 }
@@ -102,8 +102,8 @@ export class ProcessPool {
   }
 
   /**
-   * Returns a waiting process as {@link take} does. If many are busy, it waits for one of them for a
-   * moment: until `signal` is aborted at the latest.
+   * Returns a waiting process as {@link take} does. If many are busy, it waits for one of them for
+   * a moment: until `signal` is aborted at the latest.
    */
   async takeSoon(
     repository: CommandRepository,
