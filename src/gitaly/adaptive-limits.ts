@@ -9,11 +9,20 @@ import type { AdaptiveLimitMetrics } from '#platform/metrics/adaptive-limit-metr
 export function startAdaptiveLimits(
   { adaptiveLimiting, cgroups }: GitalyConfig,
   limits: readonly AdaptiveLimit[],
-  { metrics, logger }: { readonly metrics: AdaptiveLimitMetrics; readonly logger: Logger },
+  {
+    metrics,
+    logger,
+    groupDirectories,
+  }: {
+    readonly metrics: AdaptiveLimitMetrics;
+    readonly logger: Logger;
+    /** Directories of the control group of the git processes, if they have one. */
+    readonly groupDirectories: readonly string[] | undefined;
+  },
 ): Disposable | undefined {
   if (limits.length === 0) return undefined;
   const stack = new DisposableStack();
-  const sampler = stack.use(startLoadSampler(cgroups.mountpoint));
+  const sampler = stack.use(startLoadSampler({ mountpoint: cgroups.mountpoint, groupDirectories }));
   const conditions = loadConditions(adaptiveLimiting, logger);
   const sample = (): ReturnType<typeof sampler.sample> => sampler.sample();
   stack.use(new AdaptiveLimits({ limits, conditions, sample, metrics, logger })).start();

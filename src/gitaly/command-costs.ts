@@ -67,7 +67,7 @@ function count(
  * Adds a process to the sums on the call's log line. A process that ends after its call is not
  * added, because the line is written already.
  */
-function addToLine(call: ServerCall, { forkMs, exit }: ProcessStats): void {
+function addToLine(call: ServerCall, { forkMs, exit, controlGroupPath }: ProcessStats): void {
   const { usage } = exit;
   const used: Record<string, number> = {
     'command.count': 1,
@@ -92,17 +92,18 @@ function addToLine(call: ServerCall, { forkMs, exit }: ProcessStats): void {
       usage.maxRssKilobytes * 1024,
     );
   }
-  call.context.log.add(sums);
+  call.context.log.add({ ...sums, ...(controlGroupPath && { 'command.cgroup_path': controlGroupPath }) });
 }
 
 function logStderr(logger: Logger, stats: ProcessStats, call: ServerCall | undefined): void {
-  const { argv, pid, exit, stderrHead, repositoryPath } = stats;
+  const { argv, pid, exit, stderrHead, repositoryPath, controlGroupPath } = stats;
   const fields = {
     pid,
     args: argv.map(String),
     path: repositoryPath ?? '',
     'command.exitCode': exit.code ?? -1,
     'command.real_time_ms': Math.round(exit.realMs),
+    ...(controlGroupPath && { 'command.cgroup_path': controlGroupPath }),
     ...(call && {
       correlation_id: call.context.correlationId,
       'grpc.method': call.method.name,

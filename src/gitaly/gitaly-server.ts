@@ -9,6 +9,7 @@ import { RequestFlags } from '#platform/flags/feature-flags';
 import { accessLogFilter } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
 import { catFileMetrics } from '#platform/metrics/cache-metrics';
+import { cgroupMetrics } from '#platform/metrics/cgroup-metrics';
 import { buildInfo } from '#platform/metrics/gitaly-metrics';
 import type { MonitoringServer, MonitoringServerOptions } from '#platform/metrics/monitoring-server';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
@@ -33,6 +34,7 @@ import { cacheMarks } from './cache-marks.ts';
 import { followCertificate } from './certificate.ts';
 import { observeCommands } from './command-costs.ts';
 import { connectionProblems } from './connection-problems.ts';
+import { controlGroupOf, startControlGroups } from './control-groups.ts';
 import { errorReports } from './error-reports.ts';
 import { type Exceptions, exceptions } from './exceptions.ts';
 import { explainCall } from './explain.ts';
@@ -134,6 +136,10 @@ export class GitalyServer implements AsyncDisposable {
     const startedAtMs = performance.now();
     const tracing = await startTracing(process.env.GITLAB_TRACING, logger);
     if (tracing !== undefined) building.use(tracing);
+    const groups = building.use(startControlGroups(config, logger) ?? null);
+    if (groups?.version === 2)
+      for (const directory of groups.parentDirectories)
+        cgroupMetrics(metrics.registry, { directory, path: groups.parentPath });
     const gitCalls = new GitCalls();
     const calls = new RunningCalls();
     const git = await Git.start({
@@ -142,6 +148,7 @@ export class GitalyServer implements AsyncDisposable {
       observer: observeCommands(metrics.commands, logger, () => gitVersion, calls, tracing),
       environment: callVariables(tracing),
       admission: gitCalls,
+      ...(groups && { controlGroup: controlGroupOf(groups, config) }),
     });
     gitVersion = git.version;
     alsoRelease(trimMemory);
@@ -196,7 +203,13 @@ export class GitalyServer implements AsyncDisposable {
     if (reports !== undefined) building.use(reports);
     const unexpected = exceptions(metrics, logger, reports);
     const limits = methodLimits(config);
-    building.use(startAdaptiveLimits(config, limits.adaptive, { metrics: metrics.adaptiveLimits, logger }));
+    building.use(
+      startAdaptiveLimits(config, limits.adaptive, {
+        metrics: metrics.adaptiveLimits,
+        logger,
+        groupDirectories: groups?.parentDirectories,
+      }),
+    );
     const options: GrpcServerOptions = {
       onConnectionError: problems.onConnectionError,
       services,

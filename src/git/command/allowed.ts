@@ -139,6 +139,34 @@ export const SUBCOMMANDS = {
   worktree: { ...LONG_HEAD, updatesReferences: true, endOfOptions: false },
 } as const satisfies Readonly<Record<string, Subcommand>>;
 
+/**
+ * Readers that start no other process: no hook, no half of a connection, no second git. Others may
+ * do so, with the settings of some repository or version.
+ */
+export const STARTS_NONE: ReadonlySet<string> = new Set<keyof typeof SUBCOMMANDS>([
+  'cat-file',
+  'check-attr',
+  'check-ref-format',
+  'count-objects',
+  'diff',
+  'diff-pairs',
+  'diff-tree',
+  'for-each-ref',
+  'hash-object',
+  'last-modified',
+  'log',
+  'ls-files',
+  'ls-tree',
+  'merge-base',
+  'merge-tree',
+  'mktag',
+  'mktree',
+  'patch-id',
+  'rev-list',
+  'rev-parse',
+  'show-ref',
+]);
+
 export type SubcommandName = keyof typeof SUBCOMMANDS;
 
 /** Returns the entry of a subcommand, or `undefined` if it is not listed. */

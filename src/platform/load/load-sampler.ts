@@ -12,15 +12,22 @@ export interface LoadSampler extends Disposable {
 /** The measurement itself wakes up in this interval, which is in every measured delay. */
 const RESOLUTION_MS = 20;
 
-/** Starts sampling. @param mountpoint where control groups (v2) are mounted. */
-export function startLoadSampler(mountpoint: string): LoadSampler {
+export interface LoadSamplerOptions {
+  /** Where control groups are mounted. */
+  readonly mountpoint: string;
+  /** Directories of the group to look at. Default: that of this process. */
+  readonly groupDirectories?: readonly string[] | undefined;
+}
+
+/** Starts sampling. */
+export function startLoadSampler({ mountpoint, groupDirectories }: LoadSamplerOptions): LoadSampler {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delays.enable();
   return {
     async sample() {
       const memberships = await readFile('/proc/self/cgroup', 'utf8').catch(() => '');
-      const directory = ownCgroup(mountpoint, memberships);
-      const cgroup = directory === undefined ? undefined : await readCgroupStats(directory);
+      const directories = groupDirectories ?? ownCgroup(mountpoint, memberships);
+      const cgroup = directories.length === 0 ? undefined : await readCgroupStats(directories);
       const heap = getHeapStatistics();
       const eventLoopDelayMs = Math.max(0, delays.percentile(90) / 1e6 - RESOLUTION_MS);
       delays.reset();

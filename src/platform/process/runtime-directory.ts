@@ -113,7 +113,7 @@ function removeDead(
       onLeftAlone?.(path, 'not a runtime directory');
       continue;
     }
-    if (pid !== ownPid && pid !== 0 && isAlive(pid)) continue;
+    if (pid !== ownPid && pid !== 0 && isProcessAlive(pid)) continue;
     try {
       rmSync(path, { recursive: true, force: true });
     } catch (error) {
@@ -122,7 +122,8 @@ function removeDead(
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Reports whether a process of this user, or of root for root, runs. */
+export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

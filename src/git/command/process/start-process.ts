@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import { abortError, type GitExit } from '../exit-error.ts';
-import type { Arg, ChildStream, Spawner, SpawnRequest } from '../spawner/spawner.ts';
+import type { Arg, ChildStream, ControlGroup, Spawner, SpawnRequest } from '../spawner/spawner.ts';
 import { GitProcess } from './git-process.ts';
 
 /** Facts about a process at its start. */
@@ -15,6 +15,8 @@ export interface ProcessStart {
   readonly forkMs: number;
   /** Git directory of the command. */
   readonly repositoryPath: string | undefined;
+  /** The control group that the process was started in. */
+  readonly controlGroupPath: string | undefined;
 }
 
 /** Facts about a process after its end. `stderrHead` is not empty if there is something to log. */
@@ -62,6 +64,8 @@ export interface StartParts extends ProcessOptions {
   readonly program: string;
   readonly subcommand: string;
   readonly repositoryPath: string | undefined;
+  readonly controlGroup?: ControlGroup | undefined;
+  readonly startsNone?: boolean;
   readonly observers: readonly ProcessObserver[];
 }
 
@@ -85,6 +89,8 @@ export function startProcess(parts: StartParts): GitProcess {
     stderr: stderr === 'head' ? 'pipe' : stderr,
     extraPipes: parts.extraPipes ?? 0,
     pipeBytes: parts.pipeBytes,
+    controlGroup: parts.controlGroup,
+    startsNone: parts.startsNone,
   };
   const startedAt = performance.now();
   const child = parts.spawner.spawn(request);
@@ -95,6 +101,7 @@ export function startProcess(parts: StartParts): GitProcess {
     pid: child.pid,
     forkMs: performance.now() - startedAt,
     repositoryPath: parts.repositoryPath,
+    controlGroupPath: parts.controlGroup?.path,
   };
   const finishers = parts.observers.map((observe) => observe(start)).filter((finish) => finish !== undefined);
   const onExit = (process: GitProcess, exit: GitExit): void => {

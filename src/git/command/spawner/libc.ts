@@ -32,6 +32,8 @@ export interface Libc {
   readonly attributesSetFlags: (attributes: Buffer, flags: number) => number;
   readonly attributesSetSigmask: (attributes: Buffer, mask: Buffer) => number;
   readonly attributesSetSigdefault: (attributes: Buffer, set: Buffer) => number;
+  /** Missing in C libraries older than glibc 2.39. */
+  readonly attributesSetGroup: ((attributes: Buffer, fd: number) => number) | undefined;
   /** Missing in musl. Returns 1 if it has returned memory to the system. */
   readonly mallocTrim: ((keptBytes: number) => number) | undefined;
   /** Returns the address of a buffer's memory, which is constant while the buffer lives. */
@@ -65,6 +67,7 @@ export function loadLibc(): Libc {
     attributesSetFlags: find('int posix_spawnattr_setflags(void *attributes, short flags)'),
     attributesSetSigmask: find('int posix_spawnattr_setsigmask(void *attributes, void *mask)'),
     attributesSetSigdefault: find('int posix_spawnattr_setsigdefault(void *attributes, void *set)'),
+    attributesSetGroup: optional(() => find('int posix_spawnattr_setcgroup_np(void *attributes, int fd)')),
     mallocTrim: optional(() => find('int malloc_trim(size_t kept)')),
     addressOf,
   };

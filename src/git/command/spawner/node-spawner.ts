@@ -3,6 +3,7 @@ import { type SpawnOptions, spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { systemErrorCode } from '#base/go/system-error';
+import { throughShell } from './join-group.ts';
 import {
   type Arg,
   type ChildExit,
@@ -23,7 +24,8 @@ export function createNodeSpawner(fallbackReason?: string): Spawner {
   return { name: 'child_process', fallbackReason, spawn: spawnChild };
 }
 
-function spawnChild(request: SpawnRequest): SpawnedChild {
+function spawnChild(given: SpawnRequest): SpawnedChild {
+  const request = given.controlGroup === undefined ? given : throughShell(given, given.controlGroup);
   const { file, argv, stdin, stdout, stderr } = request;
   const options: SpawnOptions = {
     argv0: text(argv[0] ?? file),

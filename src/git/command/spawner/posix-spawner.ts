@@ -2,6 +2,7 @@ import { openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
+import { moveToGroup, throughShell } from './join-group.ts';
 import { type Libc, loadLibc } from './libc.ts';
 import { Reaper } from './reaper.ts';
 import {
@@ -22,6 +23,11 @@ const F_DUPFD_CLOEXEC = 1030;
 const F_SETPIPE_SZ = 1031;
 /** Own process group, default dispositions, the given signal mask. */
 const SPAWN_FLAGS = 0x02 | 0x04 | 0x08;
+
+/** `POSIX_SPAWN_SETCGROUP`: the child starts in the control group of a descriptor. */
+const SPAWN_IN_GROUP = 0x100;
+/** The kernel or a sandbox knows no `clone3`, or the group does not accept a new process this way. */
+const NO_START_IN_GROUP = new Set(['ENOSYS', 'EOPNOTSUPP', 'EINVAL', 'EPERM', 'EACCES', 'EBUSY']);
 
 /** Larger than these structures of any C library (glibc: 80 and 336 bytes). */
 const STRUCT_BYTES = 1024;
@@ -51,9 +57,26 @@ export function createPosixSpawner(): Spawner {
   const reaper = new Reaper(libc);
   const attributes = createAttributes(libc);
   const devNull = openSync('/dev/null', 'r+');
+  const tools = { libc, reaper, attributes, devNull };
+  let startsInGroup = libc.attributesSetGroup !== undefined;
   return {
     name: 'posix_spawn',
-    spawn: (request) => spawnChild(request, { libc, reaper, attributes, devNull }),
+    spawn: (request) => {
+      const { controlGroup } = request;
+      if (controlGroup === undefined) return spawnChild(request, tools);
+      if (startsInGroup && controlGroup.fd !== undefined) {
+        try {
+          return spawnChild(request, { ...tools, attributes: createAttributes(libc, controlGroup.fd) });
+        } catch (error) {
+          if (!(error instanceof SpawnError) || !NO_START_IN_GROUP.has(error.code)) throw error;
+          startsInGroup = false;
+        }
+      }
+      if (request.startsNone !== true) return spawnChild(throughShell(request, controlGroup), tools);
+      const child = spawnChild(request, tools);
+      moveToGroup(child.pid, controlGroup);
+      return child;
+    },
   };
 }
 
@@ -64,10 +87,12 @@ interface Tools {
   readonly devNull: number;
 }
 
-function createAttributes(libc: Libc): Buffer {
+/** @param groupFd descriptor of the control group in which the child starts. */
+function createAttributes(libc: Libc, groupFd?: number): Buffer {
   const attributes = Buffer.alloc(STRUCT_BYTES);
   libc.attributesInit(attributes);
-  libc.attributesSetFlags(attributes, SPAWN_FLAGS);
+  libc.attributesSetFlags(attributes, groupFd === undefined ? SPAWN_FLAGS : SPAWN_FLAGS | SPAWN_IN_GROUP);
+  if (groupFd !== undefined) libc.attributesSetGroup?.(attributes, groupFd);
   libc.attributesSetSigmask(attributes, Buffer.alloc(SIGSET_BYTES));
   // All bits, instead of sigfillset: that omits the C library's two internal signals, which the
   // child would then ignore.

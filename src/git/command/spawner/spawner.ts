@@ -9,6 +9,16 @@ export type Arg = string | Uint8Array;
  */
 export type ChildStream = 'pipe' | 'ignore' | number;
 
+/** A control group of the kernel, which a child joins before its program runs. */
+export interface ControlGroup {
+  /** Directories of the group, one for each hierarchy. */
+  readonly directories: readonly string[];
+  /** Descriptor of the directory, if the kernel may be able to start a process in it (version 2). */
+  readonly fd: number | undefined;
+  /** Name of the group in the log. */
+  readonly path: string;
+}
+
 export interface SpawnRequest {
   /** Absolute path of the executable, without a shell or a search path. */
   readonly file: string;
@@ -24,6 +34,12 @@ export interface SpawnRequest {
   readonly extraPipes: number;
   /** Size of the pipes of standard input and output; default: the system's size (64 KiB). */
   readonly pipeBytes?: number | undefined;
+  readonly controlGroup?: ControlGroup | undefined;
+  /**
+   * True if the program starts no processes. Then it may join its control group right after its
+   * start, which is cheaper: nothing of it stays outside.
+   */
+  readonly startsNone?: boolean | undefined;
 }
 
 /**
