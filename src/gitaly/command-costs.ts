@@ -36,7 +36,8 @@ export function observeCommands(
     metrics.forkingSeconds.observe(forkMs / 1000);
     return (stats) => {
       running.dec();
-      count(metrics, { ...own, git_version: gitVersion(), reference_backend: '' }, stats);
+      const backend = { reference_backend: start.referenceBackend ?? '' };
+      count(metrics, { ...own, ...backend, git_version: gitVersion() }, stats);
       if (call !== undefined) addToLine(call, stats);
       onListed();
       onTraced?.(stats);

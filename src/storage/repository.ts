@@ -95,6 +95,10 @@ export class Repository implements GitRepository {
     return this.caches.formats.find(this)?.objectFormat;
   }
 
+  get knownReferenceBackend(): ReferenceBackend | undefined {
+    return this.caches.formats.find(this)?.referenceBackend;
+  }
+
   get referenceBackend(): ReferenceBackend {
     return this.format.referenceBackend;
   }

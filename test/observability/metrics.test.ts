@@ -99,6 +99,8 @@ test('the scripted calls are counted, each where it belongs', async () => {
     COUNTED.filter((name) => !(count(name) > 0)),
     [],
   );
+  const ofFiles = { cmd: 'git', reference_backend: 'files' };
+  assert.ok(count('gitaly_command_real_seconds_total', ofFiles) > 0);
   const findCommit = { grpc_service: 'gitaly.CommitService', grpc_method: 'FindCommit' };
   assert.equal(count('grpc_server_started_total', findCommit), 3);
   assert.equal(count('grpc_server_handled_total', { ...findCommit, grpc_code: 'OK' }), 1);

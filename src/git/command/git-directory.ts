@@ -1,3 +1,5 @@
+import type { ReferenceBackend } from '../repository-format.ts';
+
 /** The locations of a repository's objects. */
 export interface ObjectDirectories {
   /** Absolute path of the directory for new objects: `<path>/objects`, or a quarantine. */
@@ -15,6 +17,8 @@ export interface GitDirectory extends ObjectDirectories {
   readonly path: string;
   /** `undefined` if the repository's config file is missing or names an unknown hash. */
   readonly knownObjectFormat: 'sha1' | 'sha256' | undefined;
+  /** Storage of the references, for metrics; `undefined` if it is not known. */
+  readonly knownReferenceBackend?: ReferenceBackend | undefined;
 }
 
 /** Returns a map key for a repository with its object directories. */

@@ -155,6 +155,7 @@ export class Git {
       repositoryPath: repository?.path,
       controlGroup: this.#controlGroup?.(argv, repository),
       startsNone: STARTS_NONE.has(command.name),
+      referenceBackend: repository?.knownReferenceBackend,
       observers: [this.#observer, options.observer].filter((observer) => observer !== undefined),
     });
     this.#gate.started(started);

@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import type { ReferenceBackend } from '#git/repository-format';
 import { abortError, type GitExit } from '../exit-error.ts';
 import type { Arg, ChildStream, ControlGroup, Spawner, SpawnRequest } from '../spawner/spawner.ts';
 import { GitProcess } from './git-process.ts';
@@ -17,6 +18,8 @@ export interface ProcessStart {
   readonly repositoryPath: string | undefined;
   /** The control group that the process was started in. */
   readonly controlGroupPath: string | undefined;
+  /** Storage of the repository's references; `undefined` if it is not known. */
+  readonly referenceBackend?: ReferenceBackend | undefined;
 }
 
 /** Facts about a process after its end. `stderrHead` is not empty if there is something to log. */
@@ -66,6 +69,8 @@ export interface StartParts extends ProcessOptions {
   readonly repositoryPath: string | undefined;
   readonly controlGroup?: ControlGroup | undefined;
   readonly startsNone?: boolean;
+  /** Storage of the repository's references; `undefined` if it is not known. */
+  readonly referenceBackend?: ReferenceBackend | undefined;
   readonly observers: readonly ProcessObserver[];
 }
 
@@ -102,6 +107,7 @@ export function startProcess(parts: StartParts): GitProcess {
     forkMs: performance.now() - startedAt,
     repositoryPath: parts.repositoryPath,
     controlGroupPath: parts.controlGroup?.path,
+    referenceBackend: parts.referenceBackend,
   };
   const finishers = parts.observers.map((observe) => observe(start)).filter((finish) => finish !== undefined);
   const onExit = (process: GitProcess, exit: GitExit): void => {
