@@ -7,12 +7,19 @@ import { processLife } from '#platform/process/process-life';
 import { listenForStop } from '#platform/process/signals';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
+import { checkCommands } from './praefect-commands/check-commands.ts';
 import { addCommands, longOptionNames, type PraefectCommand } from './praefect-commands/command.ts';
 import { listStorages } from './praefect-commands/list-storages.ts';
 import { sqlCommands } from './praefect-commands/sql-commands.ts';
+import { stateCommands } from './praefect-commands/state-commands.ts';
 import { WRONG_USAGE } from './usage.ts';
 
-const COMMANDS: readonly PraefectCommand[] = [listStorages, ...sqlCommands];
+const COMMANDS: readonly PraefectCommand[] = [
+  listStorages,
+  ...stateCommands,
+  ...checkCommands,
+  ...sqlCommands,
+];
 
 const EXAMPLES = `
 Examples:

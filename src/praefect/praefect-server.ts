@@ -123,7 +123,7 @@ export class PraefectServer implements AsyncDisposable {
     const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
     const services = [
       votes,
-      serverService({ nodes: nodes.byStorage, logger }),
+      serverService({ nodes: nodes.byStorage, logger, failedChecks: backend.failedChecks }),
       ...backend.services,
       healthService(),
     ];

@@ -225,3 +225,29 @@ test('new repositories have as many replicas as configured', { skip }, async () 
     stored.map(({ storage }) => storage),
   );
 });
+
+test('replicas of a repository are compared by their checksums', { skip }, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ database: postgres });
+  const { praefectInfo } = cluster.connection;
+  await assert.rejects(praefectInfo.repositoryReplicas({ repository }), {
+    code: 'INTERNAL',
+    message: 'get repository id: repository not found',
+  });
+  await cluster.connection.repository.createRepository({ repository });
+  await commit(cluster, 'first');
+
+  const { primary, replicas: others } = await praefectInfo.repositoryReplicas({ repository });
+
+  const all = [primary, ...others];
+  assert.equal(all.length, 3);
+  assert.equal(new Set(all.map((each) => each?.checksum)).size, 1);
+  assert.deepEqual(
+    new Set(all.map((each) => each?.repository?.storageName)),
+    new Set(['gitaly-1', 'gitaly-2', 'gitaly-3']),
+  );
+  assert.equal(primary?.repository?.relativePath, repository.relativePath);
+  await assert.rejects(praefectInfo.datalossCheck({ virtualStorage: 'x' }), {
+    message: 'unknown virtual storage: "x"',
+  });
+});

@@ -27,6 +27,8 @@ export interface Backend extends AsyncDisposable {
   /** Methods that are answered here and not on the nodes. */
   readonly handlers: LocalHandlers;
   isHealthy(node: GitalyNode): boolean;
+  /** Runs the checks of the cluster. Returns the reasons of those that failed, by name. */
+  failedChecks(timeoutMs: number): Promise<ReadonlyMap<string, string>>;
   /** A write to a repository was recorded. */
   onRecorded(repository: RepositoryKey): void;
 }

@@ -1,4 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
+import { failedChecks } from '../checks/checks.ts';
 import { directSettings, pooledSettings } from '../database/connection-settings.ts';
 import { Database } from '../database/database.ts';
 import { DatabaseListener } from '../database/listener.ts';
@@ -6,9 +7,12 @@ import { electPrimary } from '../elections/elect-primary.ts';
 import { HealthManager } from '../elections/health-manager.ts';
 import { PostgresQueue } from '../replication/postgres-queue.ts';
 import { RepositoryRouter } from '../routing/repository-router.ts';
+import { infoService } from '../services/info-service.ts';
 import { repositoryHandlers } from '../services/repository-handlers.ts';
+import { Assignments } from '../store/assignments.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
 import { ReplicaCache } from '../store/replica-cache.ts';
+import { ReplicaMarks } from '../store/replica-marks.ts';
 import { RepositoryLookups } from '../store/repository-lookups.ts';
 import { MetadataReader } from '../store/repository-metadata.ts';
 import { RepositoryRemovals } from '../store/repository-removals.ts';
@@ -95,9 +99,25 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
     router,
     store: new PostgresStore(database),
     queue,
-    services: [],
+    services: [
+      infoService({
+        nodes,
+        metadata,
+        marks: new ReplicaMarks(database),
+        assignments: new Assignments(database, storages),
+        electPrimary: (repositoryId) => electPrimary(database, repositoryId, logger),
+        onChanged: onRecorded,
+      }),
+    ],
     handlers: repositoryHandlers({ nodes, router, lookups, removals, logger, onChanged: onRecorded }),
     isHealthy: (node) => health.isHealthy(node),
+    failedChecks: (timeoutMs) =>
+      failedChecks({
+        config,
+        openDatabase: async () => await Database.open(await pooledSettings(config.database)),
+        print: () => {},
+        timeoutMs,
+      }),
     onRecorded,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };

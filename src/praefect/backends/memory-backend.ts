@@ -1,3 +1,6 @@
+import { messageOf } from '#base/gitaly-error';
+import { pingNodes } from '../checks/ping-nodes.ts';
+import type { PraefectConfig } from '../config/schema.ts';
 import { LocalElection } from '../elections/local-election.ts';
 import { MemoryQueue } from '../replication/memory-queue.ts';
 import { PathRouter } from '../routing/path-router.ts';
@@ -17,9 +20,20 @@ export async function startMemoryBackend(parts: BackendParts): Promise<Backend> 
     services: [],
     handlers: new Map(),
     isHealthy: (node) => elections.get(node.config.virtualStorage)?.isHealthy(node) ?? false,
+    failedChecks: (timeoutMs) => failuresOf(parts.config, timeoutMs),
     onRecorded: () => {},
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+/** Without a database, only the nodes are checked. */
+async function failuresOf(config: PraefectConfig, timeoutMs: number): Promise<ReadonlyMap<string, string>> {
+  try {
+    await pingNodes(config, { print: () => {}, timeoutMs });
+    return new Map();
+  } catch (error) {
+    return new Map([['gitaly node connectivity & disk access', messageOf(error)]]);
+  }
 }
 
 async function startElections(

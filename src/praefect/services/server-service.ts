@@ -1,10 +1,19 @@
 import { createHash } from 'node:crypto';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { durationMs } from '@bufbuild/protobuf/wkt';
 import { messageOf, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import type { Logger } from '#platform/log/logger';
 import { type ServedService, serve } from '#rpc/server/handler';
-import { type ServerInfoResponse, ServerService } from '#wire/gen/server_pb';
+import {
+  type ReadinessCheckResponseSchema,
+  type ServerInfoResponse,
+  ServerService,
+} from '#wire/gen/server_pb';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 
+/** Limit of the checks when the caller sets none. */
+const READINESS_LIMIT_MS = 30_000;
 /** Namespace of the ids of virtual storages (UUID version 5). */
 const FILESYSTEM_NAMESPACE = '1ef1a8c6cf524d0a92a6ca643e8bc7c5';
 
@@ -12,10 +21,12 @@ export interface ServerServiceParts {
   /** Nodes by virtual storage. */
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly logger: Logger;
+  /** Runs the checks of the cluster; empty without a failure. */
+  readonly failedChecks: (timeoutMs: number) => Promise<ReadonlyMap<string, string>>;
 }
 
 /** Facts about a cluster: its virtual storages look like the storages of one Gitaly. */
-export function serverService({ nodes, logger }: ServerServiceParts): ServedService {
+export function serverService({ failedChecks, nodes, logger }: ServerServiceParts): ServedService {
   return serve(ServerService, {
     async serverInfo(_, { signal }) {
       const answers = await Promise.all(
@@ -40,7 +51,31 @@ export function serverService({ nodes, logger }: ServerServiceParts): ServedServ
       );
       return { storageStatuses: answers.flatMap(({ storageStatuses }) => storageStatuses) };
     },
+    async readinessCheck({ timeout }) {
+      const timeoutMs = timeout === undefined ? 0 : durationMs(timeout);
+      return readiness(await failedChecks(timeoutMs > 0 ? timeoutMs : READINESS_LIMIT_MS));
+    },
+    async serverSignature(_, { signal }) {
+      let publicKey: Uint8Array | undefined;
+      for (const { connection, storage } of [...nodes.values()].flat()) {
+        const response = await connection.server.serverSignature({}, { signal }).catch((error: unknown) => {
+          throw wrap(error, `request signature from Praefect storage ${quote(storage)}`);
+        });
+        publicKey ??= response.publicKey;
+        if (Buffer.compare(publicKey, response.publicKey) !== 0)
+          throw new Error(`signature mismatch with Praefect storage ${quote(storage)}`);
+      }
+      return publicKey === undefined ? {} : { publicKey };
+    },
   });
+}
+
+function readiness(
+  failures: ReadonlyMap<string, string>,
+): MessageInitShape<typeof ReadinessCheckResponseSchema> {
+  if (failures.size === 0) return { Result: { case: 'okResponse', value: {} } };
+  const failedChecks = [...failures].map(([name, errorMessage]) => ({ name, errorMessage }));
+  return { Result: { case: 'failureResponse', value: { failedChecks } } };
 }
 
 async function askAny(

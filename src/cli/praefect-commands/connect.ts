@@ -1,0 +1,43 @@
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import { statusText } from '#base/go/status';
+import { type Connection, dial } from '#client/index';
+import type { PraefectConfig } from '#praefect/config/schema';
+
+const DIAL_TIMEOUT_MS = 10_000;
+
+/**
+ * Connects to the Praefect of a configuration.
+ *
+ * @throws {Error} `<prefix>: …`
+ */
+export async function connectToPraefect(config: PraefectConfig, prefix: string): Promise<Connection> {
+  const { auth, listenAddr, socketPath } = config;
+  if (socketPath !== undefined)
+    return await connect(`unix:${socketPath}`, { token: auth.token?.reveal(), prefix });
+  if (listenAddr !== undefined)
+    return await connect(`tcp://${listenAddr}`, { token: auth.token?.reveal(), prefix });
+  throw new Error('no Praefect address configured');
+}
+
+/** Connects to a server, within ten seconds. */
+export async function connect(
+  address: string,
+  { prefix, token }: { prefix: string; token: string | undefined },
+): Promise<Connection> {
+  const connection = await dial(address, { ...(token !== undefined && { token }), retry: false });
+  try {
+    await connection.waitForReady({ timeoutMs: DIAL_TIMEOUT_MS });
+    return connection;
+  } catch (error) {
+    await connection.close();
+    throw new Error(`${prefix}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Returns a handler that throws the error of a call as Gitaly's commands print it. */
+export function failedCall(prefix?: string): (error: unknown) => never {
+  return (error) => {
+    const text = error instanceof GitalyError ? statusText(error.code, error.message) : messageOf(error);
+    throw new Error(prefix === undefined ? text : `${prefix}: ${text}`, { cause: error });
+  };
+}

@@ -1,0 +1,219 @@
+import { quote } from '#base/go/quote';
+import type { Connection } from '#client/index';
+import { type CommandInput, isSet, type PraefectCommand, print, textOf } from './command.ts';
+import { connectToPraefect, failedCall } from './connect.ts';
+
+const VIRTUAL_STORAGE = '--virtual-storage <name>';
+const RELATIVE_PATH = '--relative-path <path>';
+const REPOSITORY = [
+  { flags: VIRTUAL_STORAGE, description: "the repository's virtual storage", isRequired: true },
+  { flags: RELATIVE_PATH, description: 'its path as clients name it', isRequired: true },
+];
+
+/** Commands that ask or tell a running Praefect. */
+export const stateCommands: readonly PraefectCommand[] = [
+  {
+    name: 'dataloss',
+    description: 'Print repositories that are unavailable, as no replica that is up to date is healthy.',
+    example: 'dataloss --partially-unavailable',
+    options: [
+      { flags: VIRTUAL_STORAGE, description: 'only this one' },
+      {
+        flags: '--partially-unavailable',
+        description: 'also those of which an assigned replica is unavailable',
+      },
+    ],
+    run: dataloss,
+  },
+  {
+    name: 'accept-dataloss',
+    description: 'Make a replica the newest one, and give up what only others have.',
+    example:
+      'accept-dataloss --virtual-storage default --relative-path x.git --authoritative-storage gitaly-2',
+    options: [
+      ...REPOSITORY,
+      { flags: '--authoritative-storage <name>', description: 'storage of that replica', isRequired: true },
+    ],
+    async run(input) {
+      await using connection = await connectToPraefect(input.config, 'error dialing');
+      await connection.praefectInfo
+        .setAuthoritativeStorage({
+          virtualStorage: textOf(input, 'virtual-storage'),
+          relativePath: textOf(input, 'relative-path'),
+          authoritativeStorage: textOf(input, 'authoritative-storage'),
+        })
+        .catch(failedCall('set authoritative storage'));
+      return undefined;
+    },
+  },
+  {
+    name: 'set-replication-factor',
+    description: 'Assign as many nodes to a repository as you say.',
+    example: 'set-replication-factor --virtual-storage default --relative-path x.git --replication-factor 2',
+    options: [
+      ...REPOSITORY,
+      { flags: '--replication-factor <count>', description: 'number of nodes', isRequired: true },
+    ],
+    async run(input) {
+      const text = textOf(input, 'replication-factor');
+      if (!/^\d+$/.test(text))
+        throw new Error(`invalid value ${quote(text)} for flag -replication-factor: not a whole number`);
+      await using connection = await connectToPraefect(input.config, 'error dialing');
+      const { storages } = await connection.praefectInfo
+        .setReplicationFactor({
+          virtualStorage: textOf(input, 'virtual-storage'),
+          relativePath: textOf(input, 'relative-path'),
+          replicationFactor: Number(text),
+        })
+        .catch(failedCall());
+      print(`current assignments: ${storages.join(', ')}`);
+      return undefined;
+    },
+  },
+  {
+    name: 'metadata',
+    description: 'Print what the database knows of a repository.',
+    example: 'metadata --virtual-storage default --relative-path x.git',
+    options: [
+      { flags: '--repository-id <id>', description: 'its id' },
+      { flags: VIRTUAL_STORAGE, description: 'its virtual storage' },
+      { flags: RELATIVE_PATH, description: 'its path as clients name it' },
+    ],
+    run: metadata,
+  },
+  {
+    name: 'verify',
+    description: 'Have Praefect check again that replicas exist.',
+    example: 'verify --virtual-storage default --storage gitaly-2',
+    options: [
+      { flags: '--repository-id <id>', description: 'all of this repository' },
+      { flags: VIRTUAL_STORAGE, description: 'all of this virtual storage' },
+      { flags: '--storage <name>', description: 'only those of this node' },
+    ],
+    run: verify,
+  },
+];
+
+async function dataloss(input: CommandInput): Promise<undefined> {
+  const only = textOf(input, 'virtual-storage');
+  const names = only === '' ? input.config.virtualStorage.map(({ name }) => name).toSorted() : [only];
+  const includePartial = isSet(input, 'partially-unavailable');
+  await using connection = await connectToPraefect(input.config, 'error dialing');
+  for (const name of names) await printLosses(connection, name, includePartial);
+  return undefined;
+}
+
+async function printLosses(
+  connection: Connection,
+  virtualStorage: string,
+  includePartiallyReplicated: boolean,
+): Promise<void> {
+  print(`Virtual storage: ${virtualStorage}`);
+  const stream = connection.praefectInfo.dataloss({ virtualStorage, includePartiallyReplicated });
+  let count = 0;
+  try {
+    for await (const { repositories } of stream) {
+      if (repositories.length > 0) print('  Repositories:');
+      for (const { primary, relativePath, storages, unavailable } of repositories) {
+        count++;
+        print(`    ${relativePath}${unavailable ? ' (unavailable)' : ''}:`);
+        print(`      Primary: ${primary === '' ? 'No Primary' : primary}`);
+        const facts = ({ assigned, healthy }: { assigned: boolean; healthy: boolean }): string =>
+          `${assigned ? ', assigned host' : ''}${healthy ? '' : ', unhealthy'}`;
+        print('      In-Sync Storages:');
+        for (const storage of storages)
+          if (storage.behindBy === 0n) print(`        ${storage.name}${facts(storage)}`);
+        print('      Outdated Storages:');
+        for (const storage of storages) {
+          const { behindBy, name } = storage;
+          if (behindBy === 0n) continue;
+          const changes = `${behindBy} change${behindBy > 1n ? 's' : ''}`;
+          print(`        ${name} is behind by ${changes} or less${facts(storage)}`);
+        }
+      }
+    }
+  } catch (error) {
+    failedCall('getting response')(error);
+  }
+  if (count > 0) return;
+  print(
+    includePartiallyReplicated
+      ? '  All repositories are fully available on all assigned storages!'
+      : '  All repositories are available!',
+  );
+}
+
+async function metadata(input: CommandInput): Promise<undefined> {
+  const repositoryId = idOf(input);
+  const virtualStorage = textOf(input, 'virtual-storage');
+  const relativePath = textOf(input, 'relative-path');
+  const hasPath = virtualStorage !== '' || relativePath !== '';
+  if (repositoryId !== 0n && hasPath)
+    throw new Error("virtual storage and relative path can't be provided with a repository ID");
+  if (repositoryId === 0n && !hasPath)
+    throw new Error('repository ID or virtual storage and relative path required');
+  if (hasPath && virtualStorage === '') throw new Error('virtual storage is required with relative path');
+  if (hasPath && relativePath === '') throw new Error('relative path is required with virtual storage');
+  await using connection = await connectToPraefect(input.config, 'dial');
+  const found = await connection.praefectInfo
+    .getRepositoryMetadata({
+      query: hasPath
+        ? { case: 'path', value: { virtualStorage, relativePath } }
+        : { case: 'repositoryId', value: repositoryId },
+    })
+    .catch(failedCall('get metadata'));
+  print(`Repository ID: ${found.repositoryId}`);
+  print(`Virtual Storage: ${quote(found.virtualStorage)}`);
+  print(`Relative Path: ${quote(found.relativePath)}`);
+  print(`Replica Path: ${quote(found.replicaPath)}`);
+  print(`Primary: ${quote(found.primary)}`);
+  print(`Generation: ${found.generation}`);
+  print('Replicas:');
+  for (const { assigned, generation, healthy, storage, validPrimary, verifiedAt } of found.replicas) {
+    const behind = found.generation - generation;
+    const state = behind > 0n ? `behind by ${behind} changes` : 'fully up to date';
+    print(`- Storage: ${quote(storage)}`);
+    print(`  Assigned: ${assigned}`);
+    print(`  Generation: ${generation === -1n ? 'replica not yet created' : `${generation}, ${state}`}`);
+    print(`  Healthy: ${healthy}`);
+    print(`  Valid Primary: ${validPrimary}`);
+    print(`  Verified At: ${verifiedAt === undefined ? 'unverified' : utc(verifiedAt)}`);
+  }
+  return undefined;
+}
+
+async function verify(input: CommandInput): Promise<undefined> {
+  const repositoryId = idOf(input);
+  const virtualStorage = textOf(input, 'virtual-storage');
+  const storage = textOf(input, 'storage');
+  if (repositoryId !== 0n && (virtualStorage !== '' || storage !== ''))
+    throw new Error("virtual storage and storage can't be provided with a repository ID");
+  if (storage !== '' && virtualStorage === '') throw new Error('virtual storage must be passed with storage');
+  if (repositoryId === 0n && virtualStorage === '')
+    throw new Error('(repository id), (virtual storage) or (virtual storage, storage) required');
+  await using connection = await connectToPraefect(input.config, 'dial');
+  const ofStorage =
+    storage === ''
+      ? ({ case: 'virtualStorage', value: virtualStorage } as const)
+      : ({ case: 'storage', value: { virtualStorage, storage } } as const);
+  const { replicasMarked } = await connection.praefectInfo
+    .markUnverified({
+      selector: repositoryId === 0n ? ofStorage : { case: 'repositoryId', value: repositoryId },
+    })
+    .catch(failedCall('verify replicas'));
+  print(`${replicasMarked} replicas marked unverified`);
+  return undefined;
+}
+
+function idOf(input: CommandInput): bigint {
+  const text = textOf(input, 'repository-id');
+  if (!/^\d*$/.test(text))
+    throw new Error(`invalid value ${quote(text)} for flag -repository-id: not a whole number`);
+  return BigInt(text);
+}
+
+/** `2026-01-02 03:04:05.678 +0000 UTC` */
+function utc({ nanos, seconds }: { seconds: bigint; nanos: number }): string {
+  const time = new Date(Number(seconds) * 1000 + Math.floor(nanos / 1e6));
+  return `${time.toISOString().replace('T', ' ').replace('Z', '')} +0000 UTC`;
+}

@@ -1,0 +1,167 @@
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import { type ServedService, serve } from '#rpc/server/handler';
+import { PraefectInfoService } from '#wire/gen/praefect_pb';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { RepositoryKey } from '../routing/routes.ts';
+import type { Assignments } from '../store/assignments.ts';
+import type { ReplicaMarks } from '../store/replica-marks.ts';
+import type { MetadataReader, RepositoryMetadata } from '../store/repository-metadata.ts';
+
+/** Repositories in one message of a stream. They are of some hundred bytes each. */
+const REPOSITORIES_PER_MESSAGE = 2000;
+
+export interface InfoServiceParts {
+  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly metadata: MetadataReader;
+  readonly marks: ReplicaMarks;
+  readonly assignments: Assignments;
+  readonly electPrimary: (repositoryId: number) => Promise<string | undefined>;
+  /** Called with each repository whose replicas have changed. */
+  readonly onChanged: (repository: RepositoryKey) => void;
+}
+
+/** Questions and orders of operators about the cluster. */
+export function infoService(parts: InfoServiceParts): ServedService {
+  const { assignments, marks, metadata, nodes } = parts;
+
+  async function lost(virtualStorage: string, includePartial: boolean) {
+    if (!nodes.has(virtualStorage)) throw new Error(`unknown virtual storage: ${quote(virtualStorage)}`);
+    const partial = await metadata.partiallyAvailable(virtualStorage);
+    return partial.map(lossOf).filter(({ unavailable }) => includePartial || unavailable);
+  }
+
+  return serve(PraefectInfoService, {
+    async repositoryReplicas({ repository }, { signal }) {
+      const { relativePath = '', storageName = '' } = repository ?? {};
+      return await replicasOf(parts, { virtualStorage: storageName, relativePath }, signal);
+    },
+    async datalossCheck({ includePartiallyReplicated, virtualStorage }) {
+      return { repositories: await lost(virtualStorage, includePartiallyReplicated) };
+    },
+    async *dataloss({ includePartiallyReplicated, virtualStorage }) {
+      const repositories = await lost(virtualStorage, includePartiallyReplicated);
+      for (let start = 0; start < repositories.length; start += REPOSITORIES_PER_MESSAGE)
+        yield { repositories: repositories.slice(start, start + REPOSITORIES_PER_MESSAGE) };
+    },
+    async setAuthoritativeStorage({ authoritativeStorage, relativePath, virtualStorage }) {
+      const ofStorage = nodes.get(virtualStorage);
+      if (ofStorage === undefined) throw invalid(`unknown virtual storage: ${quote(virtualStorage)}`);
+      if (!ofStorage.some(({ storage }) => storage === authoritativeStorage))
+        throw invalid(`unknown authoritative storage: ${quote(authoritativeStorage)}`);
+      const repository = { virtualStorage, relativePath };
+      if (!(await marks.setAuthoritative(repository, authoritativeStorage)))
+        throw new GitalyError('INVALID_ARGUMENT', 'repository does not exist on virtual storage', {
+          metadata: {
+            virtual_storage: virtualStorage,
+            relative_path: relativePath,
+            authoritative_storage: authoritativeStorage,
+          },
+        });
+      parts.onChanged(repository);
+      return {};
+    },
+    async markUnverified({ selector }) {
+      if (selector.case === undefined) throw new Error('unknown selector: <nil>');
+      const marked = await marks
+        .markUnverified(
+          selector.case === 'repositoryId'
+            ? { repositoryId: Number(selector.value) }
+            : selector.case === 'virtualStorage'
+              ? { virtualStorage: selector.value }
+              : { virtualStorage: selector.value.virtualStorage, storage: selector.value.storage },
+        )
+        .catch(wrapped('schedule verification'));
+      return { replicasMarked: BigInt(marked) };
+    },
+    async setReplicationFactor({ relativePath, replicationFactor, virtualStorage }) {
+      const storages = await assignments
+        .setReplicationFactor({ virtualStorage, relativePath }, replicationFactor)
+        .catch(wrapped('set replication factor'));
+      return { storages: [...storages] };
+    },
+    async getRepositoryMetadata({ query }) {
+      if (query.case === undefined) throw new Error('unknown query type: <nil>');
+      const found = await (query.case === 'repositoryId'
+        ? metadata.byId(Number(query.value))
+        : metadata.byPath(query.value)
+      ).catch(wrapped('get metadata'));
+      if (found === undefined) throw new GitalyError('NOT_FOUND', 'repository not found');
+      return metadataMessage(found);
+    },
+  });
+}
+
+async function replicasOf(
+  { electPrimary, metadata, nodes }: InfoServiceParts,
+  repository: RepositoryKey,
+  signal: AbortSignal,
+) {
+  const found = await metadata.byPath(repository).catch(wrapped('get repository id'));
+  if (found === undefined) throw new Error('get repository id: repository not found');
+  const primary = await electPrimary(found.repositoryId).catch(wrapped('get primary'));
+  if (primary === undefined) throw new Error('get primary: no primary');
+  const assigned = found.replicas.filter(({ isAssigned }) => isAssigned).map(({ storage }) => storage);
+  if (!assigned.includes(primary)) throw new Error(`primary ${quote(primary)} is not an assigned host`);
+  const details = async (storage: string) => {
+    const node = nodes.get(repository.virtualStorage)?.find((each) => each.storage === storage);
+    if (node === undefined)
+      throw new Error(`no connection to ${quote(repository.virtualStorage)}/${quote(storage)}`);
+    const target = { storageName: storage, relativePath: found.replicaPath };
+    const { checksum } = await node.connection.repository
+      .calculateChecksum({ repository: target }, { signal })
+      .catch((error) => {
+        throw new GitalyError('INTERNAL', messageOf(error), { cause: error });
+      });
+    return { repository: { storageName: storage, relativePath: repository.relativePath }, checksum };
+  };
+  const others = assigned.filter((storage) => storage !== primary);
+  const [ofPrimary, ...replicas] = await Promise.all([primary, ...others].map(details));
+  return { ...(ofPrimary && { primary: ofPrimary }), replicas };
+}
+
+function lossOf({ generation, primary, relativePath, replicas }: RepositoryMetadata) {
+  return {
+    relativePath,
+    primary,
+    unavailable: !replicas.some(({ isValidPrimary }) => isValidPrimary),
+    storages: replicas.map((replica) => ({
+      name: replica.storage,
+      behindBy: BigInt(generation - replica.generation),
+      assigned: replica.isAssigned,
+      healthy: replica.isHealthy,
+      validPrimary: replica.isValidPrimary,
+    })),
+  };
+}
+
+function metadataMessage(metadata: RepositoryMetadata) {
+  const { primary, relativePath, replicaPath, virtualStorage } = metadata;
+  return {
+    repositoryId: BigInt(metadata.repositoryId),
+    virtualStorage,
+    relativePath,
+    replicaPath,
+    primary,
+    generation: BigInt(metadata.generation),
+    replicas: metadata.replicas.map((replica) => ({
+      storage: replica.storage,
+      assigned: replica.isAssigned,
+      generation: BigInt(replica.generation),
+      healthy: replica.isHealthy,
+      validPrimary: replica.isValidPrimary,
+      ...(replica.verifiedAt && { verifiedAt: timestampFromDate(replica.verifiedAt) }),
+    })),
+  };
+}
+
+function invalid(message: string): GitalyError {
+  return new GitalyError('INVALID_ARGUMENT', message);
+}
+
+function wrapped(prefix: string): (error: unknown) => never {
+  return (error) => {
+    throw wrap(error, prefix);
+  };
+}

@@ -1,0 +1,48 @@
+import { type Database, sql } from '../database/database.ts';
+import type { RepositoryKey } from '../routing/routes.ts';
+
+/** The replicas of a repository, of a virtual storage, or of one node of it. */
+export type ReplicaSelector =
+  | { readonly repositoryId: number }
+  | { readonly virtualStorage: string; readonly storage?: string };
+
+/** Changes what the database says about replicas, by the will of an operator. */
+export class ReplicaMarks {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Has replicas verified again. Returns the number of those that were verified. */
+  async markUnverified(selector: ReplicaSelector): Promise<number> {
+    const condition =
+      'repositoryId' in selector
+        ? sql`replicas.repository_id = ${selector.repositoryId}`
+        : sql`repositories.virtual_storage = ${selector.virtualStorage}
+          AND coalesce(replicas.storage = ${selector.storage ?? null}::text, true)`;
+    return await this.#database.run(sql`
+      UPDATE storage_repositories AS replicas SET verified_at = NULL
+      FROM repositories
+      WHERE repositories.repository_id = replicas.repository_id AND replicas.verified_at IS NOT NULL
+        AND ${condition}`);
+  }
+
+  /**
+   * Makes a replica the newest one, whatever the others have. Returns false for an unknown
+   * repository.
+   */
+  async setAuthoritative({ relativePath, virtualStorage }: RepositoryKey, storage: string): Promise<boolean> {
+    const changed = await this.#database.run(sql`
+      WITH repository AS (
+        UPDATE repositories SET generation = generation + 1
+        WHERE virtual_storage = ${virtualStorage} AND relative_path = ${relativePath}
+        RETURNING *
+      )
+      INSERT INTO storage_repositories (virtual_storage, relative_path, storage, repository_id, generation)
+      SELECT virtual_storage, relative_path, ${storage}, repository_id, generation FROM repository
+      ON CONFLICT (virtual_storage, relative_path, storage)
+      DO UPDATE SET repository_id = excluded.repository_id, generation = excluded.generation`);
+    return changed > 0;
+  }
+}
