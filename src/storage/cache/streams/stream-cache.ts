@@ -1,0 +1,240 @@
+import { randomBytes } from 'node:crypto';
+import { ownerSuffix } from '../../locks/process-identity.ts';
+import { DiskQuota } from './disk-quota.ts';
+import { Occurrences } from './occurrences.ts';
+import { removeStrayFiles } from './remove-stray-files.ts';
+import { SharedStream, type StreamWriter } from './shared-stream.ts';
+import { SpoolFile } from './spool-file.ts';
+import type { StreamReader } from './stream-reader.ts';
+
+/** Short streams that are kept in memory, all together. */
+const MAX_MEMORY_BYTES = 32 << 20;
+const MAX_ENTRIES = 20_000;
+const SWEEP_MS = 60_000;
+
+/** Notified of what a cache does, for metrics. */
+export interface StreamCacheObserver {
+  entries(count: number): void;
+  diskUsage(bytes: number): void;
+  fileRemoved(): void;
+}
+
+export interface StreamCacheOptions {
+  /** Directory of the files; it is created when the first is needed. */
+  readonly directory: string;
+  /** Creates the directory. */
+  readonly makeDirectory: () => Promise<void>;
+  /** Time for which a complete stream is kept; 0 keeps none: only running ones are shared. */
+  readonly maxAgeMs: number;
+  /** Times that a key is requested before a stream of it is kept. */
+  readonly minOccurrences: number;
+  readonly hasBackpressure: boolean;
+  /** Limit of the bytes of all files. */
+  readonly maxBytes: number;
+  readonly observer?: StreamCacheObserver | undefined;
+  /** A file that cannot be written or removed. Streams go on without it. */
+  readonly onError: (error: unknown) => void;
+  /** Reports whether producers have to end soon, because others wait for their turn. */
+  readonly isContended?: () => boolean;
+  readonly now?: () => number;
+  readonly stallMs?: number;
+}
+
+/**
+ * Writes a stream. It has to stop when the signal is aborted: then nobody needs the stream.
+ *
+ * @returns facts about the complete stream, for each of its readers.
+ */
+export type Produce<T> = (writer: StreamWriter, signal: AbortSignal) => Promise<T>;
+
+export interface OpenedStream<T> {
+  /** True if the stream was there, complete or running. */
+  readonly isHit: boolean;
+  /** Close it. */
+  readonly reader: StreamReader<T>;
+  /** The bytes produced so far. */
+  readonly stream: { readonly bytes: number };
+}
+
+interface Entry<T> {
+  readonly stream: SharedStream<T>;
+  readonly createdAt: number;
+  /** Bytes in memory of a complete stream. */
+  memoryBytes: number;
+}
+
+/**
+ * Shares streams of bytes between identical requests: those that come while the stream is produced,
+ * and those of the next minutes if the stream is kept. See README.md.
+ */
+export class StreamCache<T> implements AsyncDisposable {
+  readonly #options: StreamCacheOptions;
+  readonly #now: () => number;
+  /** The oldest first. */
+  readonly #entries = new Map<string, Entry<T>>();
+  readonly #running = new Map<SharedStream<T>, Promise<void>>();
+  readonly #quota: DiskQuota;
+  readonly #occurrences: Occurrences;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #memoryBytes = 0;
+  #files = 0;
+  #directory: Promise<void> | undefined;
+
+  constructor(options: StreamCacheOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    this.#quota = new DiskQuota(options.maxBytes);
+    this.#occurrences = new Occurrences(options.maxAgeMs, this.#now);
+    if (options.maxAgeMs > 0)
+      this.#timer = setInterval(() => this.expire(), Math.min(options.maxAgeMs, SWEEP_MS)).unref();
+  }
+
+  /** Streams that can be joined. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * Returns a reader of the stream with this key, which `produce` writes if it is not there.
+   *
+   * @param isComplete reports by its result whether a stream may be kept.
+   */
+  open(key: string, produce: Produce<T>, isComplete: (result: T) => boolean): OpenedStream<T> {
+    const { maxAgeMs, minOccurrences } = this.#options;
+    const isKept = maxAgeMs > 0 && this.#occurrences.count(key) >= minOccurrences;
+    const found = this.#entries.get(key);
+    if (found !== undefined && found.stream.isJoinable && !this.#isExpired(found))
+      return { isHit: true, reader: found.stream.read(), stream: found.stream };
+    if (found !== undefined) this.#forget(key, found);
+
+    const stream = this.#create(key, isKept);
+    const entry: Entry<T> = { stream, createdAt: this.#now(), memoryBytes: 0 };
+    this.#entries.set(key, entry);
+    const reader = stream.read();
+    const running = this.#run(stream, produce, isComplete).finally(() => this.#running.delete(stream));
+    this.#running.set(stream, running);
+    this.#observe();
+    return { isHit: false, reader, stream };
+  }
+
+  /** Lets producers go on although their readers are slow, because others wait for their turn. */
+  relieve(): void {
+    for (const stream of this.#running.keys()) stream.relieve();
+  }
+
+  /** Forgets streams that are past their age. */
+  expire(): void {
+    for (const [key, entry] of this.#entries) if (this.#isExpired(entry)) this.#forget(key, entry);
+  }
+
+  /**
+   * Removes files of processes that are dead, and those that are past twice the age of what a
+   * process could use.
+   */
+  async removeStrays(): Promise<void> {
+    const { directory, maxAgeMs, observer } = this.#options;
+    await removeStrayFiles(directory, { maxAgeMs, onRemoved: () => observer?.fileRemoved() });
+  }
+
+  /** Ends all producers and removes all files. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    for (const stream of this.#running.keys()) stream.cancel(new Error('the server stops'));
+    await Promise.all(this.#running.values());
+    for (const [key, entry] of this.#entries) this.#forget(key, entry);
+  }
+
+  #isExpired({ stream, createdAt }: Entry<T>): boolean {
+    return stream.end !== undefined && this.#now() - createdAt >= this.#options.maxAgeMs;
+  }
+
+  async #run(
+    stream: SharedStream<T>,
+    produce: Produce<T>,
+    isComplete: (result: T) => boolean,
+  ): Promise<void> {
+    try {
+      const result = await produce(stream, stream.signal);
+      stream.finish({ result }, isComplete(result));
+    } catch (error) {
+      stream.finish({ error }, false);
+    }
+  }
+
+  #create(key: string, isKept: boolean): SharedStream<T> {
+    const { hasBackpressure, isContended = () => false, onError, stallMs } = this.#options;
+    const stream: SharedStream<T> = new SharedStream<T>({
+      isKept,
+      hasBackpressure,
+      openFile: (isKeptFile) => this.#openFile(isKeptFile),
+      takeSpace: (bytes) => this.#takeSpace(bytes),
+      giveSpace: (bytes) => {
+        this.#quota.give(bytes);
+        this.#observe();
+      },
+      isContended,
+      onFileError: onError,
+      onEnd: (isComplete) => this.#ended(key, stream, isComplete),
+      ...(stallMs !== undefined && { stallMs }),
+    });
+    return stream;
+  }
+
+  #ended(key: string, stream: SharedStream<T>, isComplete: boolean): void {
+    const entry = this.#entries.get(key);
+    if (entry?.stream !== stream) {
+      stream.remove();
+      return;
+    }
+    if (!isComplete) {
+      this.#forget(key, entry);
+      return;
+    }
+    entry.memoryBytes = stream.memoryBytes;
+    this.#memoryBytes += entry.memoryBytes;
+    for (const [oldKey, old] of this.#entries) {
+      if (this.#memoryBytes <= MAX_MEMORY_BYTES && this.#entries.size <= MAX_ENTRIES) break;
+      if (old.stream.end !== undefined) this.#forget(oldKey, old);
+    }
+  }
+
+  #forget(key: string, entry: Entry<T>): void {
+    if (this.#entries.get(key) === entry) this.#entries.delete(key);
+    this.#memoryBytes -= entry.memoryBytes;
+    entry.memoryBytes = 0;
+    entry.stream.remove();
+    this.#observe();
+  }
+
+  async #openFile(isKept: boolean): Promise<SpoolFile> {
+    const { directory, makeDirectory } = this.#options;
+    this.#directory ??= makeDirectory();
+    try {
+      await this.#directory;
+    } catch (error) {
+      this.#directory = undefined;
+      throw error;
+    }
+    const name = `${randomBytes(10).toString('hex')}-${++this.#files}${ownerSuffix()}`;
+    return await SpoolFile.create(`${directory}/${name.slice(0, 2)}/${name}`, { isHidden: !isKept });
+  }
+
+  /** Takes space, if need be from the oldest streams that nobody reads. */
+  #takeSpace(bytes: number): boolean {
+    let isTaken = this.#quota.take(bytes);
+    for (const [key, entry] of this.#entries) {
+      if (isTaken) break;
+      if (entry.stream.end === undefined || entry.stream.hasReaders) continue;
+      this.#forget(key, entry);
+      isTaken = this.#quota.take(bytes);
+    }
+    this.#observe();
+    return isTaken;
+  }
+
+  #observe(): void {
+    const { observer } = this.#options;
+    observer?.entries(this.#entries.size);
+    observer?.diskUsage(this.#quota.usedBytes);
+  }
+}
