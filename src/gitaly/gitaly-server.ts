@@ -46,6 +46,7 @@ import { startMaintenance } from './maintenance.ts';
 import { methodLimits } from './method-limits.ts';
 import { createMetrics, type ServerMetrics } from './metrics.ts';
 import { observeLookups } from './object-lookups.ts';
+import { packLimits } from './pack-limits.ts';
 import { rememberCall } from './running-call.ts';
 import { createServices } from './services.ts';
 import { RunningCalls } from './top/running-calls.ts';
@@ -180,7 +181,9 @@ export class GitalyServer implements AsyncDisposable {
 
     const maintenance = building.use(startMaintenance({ config, storages, metrics, logger }));
     const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
+    const packs = packLimits(config, metrics.packs);
     const { services, resources } = await createServices({
+      packLimits: packs.limits,
       config,
       logger,
       metrics,
@@ -204,7 +207,7 @@ export class GitalyServer implements AsyncDisposable {
     const unexpected = exceptions(metrics, logger, reports);
     const limits = methodLimits(config);
     building.use(
-      startAdaptiveLimits(config, limits.adaptive, {
+      startAdaptiveLimits(config, [...limits.adaptive, ...packs.adaptive], {
         metrics: metrics.adaptiveLimits,
         logger,
         groupDirectories: groups?.parentDirectories,

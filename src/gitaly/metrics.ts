@@ -26,6 +26,7 @@ import {
 import { type HousekeepingMetrics, housekeepingMetrics } from '#platform/metrics/housekeeping-metrics';
 import { limitMetrics, type MethodLimitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import { type PackMetrics, packMetrics } from '#platform/metrics/pack-metrics';
 import { STATUS_CODES } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
@@ -62,6 +63,7 @@ export interface ServerMetrics {
   readonly limits: (service: string, method: string) => MethodLimitMetrics;
   readonly backups: BackupMetrics;
   readonly caches: CacheMetrics;
+  readonly packs: PackMetrics;
   readonly transfers: TransferMetrics;
   observeListCommitsByOid(commits: number): void;
   observeVotingDelay(seconds: number): void;
@@ -118,6 +120,7 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
     limits: limitMetrics(registry, { latencyBuckets: buckets }),
     backups: backupMetrics(registry),
     caches: cacheMetrics(registry),
+    packs: packMetrics(registry, { latencyBuckets: buckets }),
     transfers: transferMetrics(registry),
     observeListCommitsByOid: (commits) => listedCommits.observe(commits),
     observeVotingDelay: (seconds) => votes.observe(seconds),

@@ -10,6 +10,7 @@ import { HookManager } from '#domain/hooks/hook-manager';
 import { HooksDirectories } from '#domain/hooks/hooks-directories';
 import type { Housekeeping } from '#domain/housekeeping/housekeeping';
 import { LicenseCache } from '#domain/license/license-cache';
+import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import { GitReceivePack } from '#domain/receive-pack/git-receive-pack';
 import { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
 import { SigningKeys } from '#domain/signing/signing-keys';
@@ -79,6 +80,7 @@ import { openBuckets } from './buckets.ts';
 import { internalApi } from './internal-api.ts';
 import { lfsFilterSettings } from './lfs-filter-settings.ts';
 import type { ServerMetrics } from './metrics.ts';
+import { packServing } from './pack-serving.ts';
 import { votesOverBackchannels } from './reverse-votes.ts';
 import { runningCall } from './running-call.ts';
 import { traceVariables } from './tracing/trace-variables.ts';
@@ -96,6 +98,7 @@ export interface ServiceParts {
   readonly runtime: RuntimeDirectory;
   readonly backchannels: Backchannels<GrpcChannel>;
   readonly tracing: Tracing | undefined;
+  readonly packLimits: PackLimits;
 }
 
 /**
@@ -139,6 +142,8 @@ export async function createServices(
       logger.warn({ error: messageOf(error) }, 'removing the leftovers of killed pushes failed'),
   });
   const capabilities = new CapabilityAdvertisements();
+  const packs = await packServing(parts, directories.packObjectsHook);
+  resources.use(packs.resources);
   const voteOf = (context: HandlerContext): Vote | undefined =>
     voter.voteOf(transactionOf(context), { signal: context.signal });
   const hooksOf = (context: HandlerContext, repository: Repository): TransactionHooks | undefined => {
@@ -226,6 +231,7 @@ export async function createServices(
         voter,
         bundleUris,
         capabilities,
+        packs: packs.serving,
         fetchAnswers: new FetchAnswers(),
         advertisements: advertisementMemory(),
         serverVersion,
@@ -242,6 +248,7 @@ export async function createServices(
         capabilities,
         voter,
         bundleUris,
+        packs: packs.serving,
         uploadPackTimeoutMs: config.timeout.uploadPackNegotiationMs,
         uploadArchiveTimeoutMs: config.timeout.uploadArchiveNegotiationMs,
         observeGitProtocol: metrics.countGitProtocol,

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { ConfigPair } from '#git/command/config';
 import type { GitCommand } from '#git/command/git-command';
 import type { SpawnOptions } from '#git/command/spawn-options';
@@ -19,6 +20,10 @@ export interface LimitedRun {
   readonly limit?: NegotiationLimit | undefined;
   /** Receives a copy of the client's bytes. */
   readonly observe?: InputObserver;
+  /** Additional sockets of git, and who serves them until git has ended. */
+  readonly pipes?:
+    | { readonly extraPipes: number; serve(sockets: readonly Duplex[]): Promise<void> }
+    | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -38,25 +43,31 @@ export async function runLimited(
   command: GitCommand,
   run: LimitedRun,
 ): Promise<LimitedResult> {
-  const { config, gitProtocol, streams, limit, observe, signal } = run;
+  const { config, gitProtocol, streams, limit, observe, pipes, signal } = run;
   const stderr = streams.stderr === undefined ? 'head' : 'pipe';
   const started = await start(
     repository,
     command,
-    { config, gitProtocol, stderr, signal },
+    { config, gitProtocol, stderr, signal, extraPipes: pipes?.extraPipes ?? 0 },
     streams.isDirect === true,
   );
   await using process = started.process;
   using output = started.output;
+  const served = pipes?.serve(process.extra);
   using watch = limit && watchNegotiation(limit, () => process.kill());
-  const result = await joinStreams(process, streams, {
-    output,
-    observe(chunk) {
-      watch?.push(chunk);
-      observe?.(chunk);
-    },
-  });
-  return { ...result, isTooSlow: watch?.isTooSlow ?? false };
+  try {
+    const result = await joinStreams(process, streams, {
+      output,
+      observe(chunk) {
+        watch?.push(chunk);
+        observe?.(chunk);
+      },
+    });
+    return { ...result, isTooSlow: watch?.isTooSlow ?? false };
+  } finally {
+    for (const socket of process.extra) socket.destroy();
+    await served;
+  }
 }
 
 async function start(

@@ -8,6 +8,9 @@ export type RelayedHook = (typeof RELAYED_HOOKS)[number];
 
 /** The relay script as it lies in the package. */
 const SCRIPT = new URL('../../hook/relay.sh', import.meta.url);
+/** The script that asks for a turn before a pack is made. */
+const PACK_OBJECTS_SCRIPT = new URL('../../hook/pack-objects.sh', import.meta.url);
+const PACK_OBJECTS = 'pack-objects';
 const EXECUTABLE = 0o755;
 
 /**
@@ -37,6 +40,9 @@ export class HooksDirectories implements AsyncDisposable {
     const script = join(root, 'relay');
     await copyFile(SCRIPT, script);
     await chmod(script, EXECUTABLE);
+    const packObjects = join(root, PACK_OBJECTS);
+    await copyFile(PACK_OBJECTS_SCRIPT, packObjects);
+    await chmod(packObjects, EXECUTABLE);
     for (let set = 1; set < 1 << RELAYED_HOOKS.length; set++) {
       const directory = join(root, String(set));
       await mkdir(directory);
@@ -52,6 +58,11 @@ export class HooksDirectories implements AsyncDisposable {
   directoryFor(hooks: ReadonlySet<RelayedHook>): string | undefined {
     const set = RELAYED_HOOKS.reduce((bits, hook, bit) => (hooks.has(hook) ? bits | (1 << bit) : bits), 0);
     return set === 0 ? undefined : join(this.#root, String(set));
+  }
+
+  /** Path of the program for `uploadpack.packObjectsHook`. */
+  get packObjectsHook(): string {
+    return join(this.#root, PACK_OBJECTS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,12 +4,13 @@ import { abortError } from '#git/command/exit-error';
 import { isListable } from '../git-service/advertised-packets.ts';
 import { advertisesBundleUri } from '../git-service/bundle-uri-settings.ts';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
-import { watchNegotiation } from '../git-service/negotiation-limit.ts';
+import { type NegotiationWatch, watchNegotiation } from '../git-service/negotiation-limit.ts';
 import { observingAdvertisement, withoutAdvertisement } from './advertisement-output.ts';
 import { lsRefsAnswer, sendPieces } from './answer-ls-refs.ts';
 import { type Fetch, type FetchResult, resultWithoutGit } from './fetch.ts';
 import { Negotiation } from './negotiation.ts';
 import { DONE, runGit } from './run-git.ts';
+import { takeFetch } from './take-fetch.ts';
 import { type TakenInput, takeLsRefs } from './take-ls-refs.ts';
 
 /**
@@ -33,19 +34,22 @@ async function beginWithoutGit(fetch: Fetch, advertisement: readonly Buffer[]): 
   const startedAt = performance.now();
   const negotiation = new Negotiation();
   const tooSlow = new AbortController();
-  let rest: TakenInput | undefined;
+  let rest: Rest | undefined;
   {
-    using _ = negotiationTimeoutMs === undefined ? undefined : limit(negotiationTimeoutMs, tooSlow);
+    using watch = negotiationTimeoutMs === undefined ? undefined : limit(negotiationTimeoutMs, tooSlow);
     const either = AbortSignal.any([signal, tooSlow.signal]);
     try {
-      rest = await abortable(answerAlone(fetch, advertisement, negotiation), either, abortError);
+      rest = await abortable(answerAlone(fetch, advertisement, { negotiation, watch }), either, abortError);
     } catch (error) {
       if (!tooSlow.signal.aborted || signal.aborted) throw error;
       return resultWithoutGit(negotiation, { startedAt, isTooSlow: true });
     }
   }
   if (rest === undefined) return resultWithoutGit(negotiation, { startedAt });
-
+  if ('result' in rest) {
+    const { statistics, isWellFormed } = negotiation;
+    return { ...rest.result, statistics, isWellFormed };
+  }
   const leftMs = negotiationTimeoutMs && Math.max(1, negotiationTimeoutMs - (performance.now() - startedAt));
   const stdout = withoutAdvertisement(streams.stdout);
   return await runGit(
@@ -54,27 +58,67 @@ async function beginWithoutGit(fetch: Fetch, advertisement: readonly Buffer[]): 
   );
 }
 
+/** Who receives copies of the requests that are answered. */
+interface Observers {
+  readonly negotiation: Negotiation;
+  readonly watch: NegotiationWatch | undefined;
+}
+
+/** What is left of a conversation: input for git, or how a shared git has failed. */
+type Rest = { readonly input: AsyncIterable<Uint8Array> } | { readonly result: FetchResult };
+
 /**
- * Answers until the client is satisfied (`undefined`), or sends a command that git has to answer.
+ * Answers until the client is satisfied (`undefined`), or sends a command that a git of its own has
+ * to answer.
  */
 async function answerAlone(
-  { repository, config, signal, streams }: Fetch,
+  fetch: Fetch,
   advertisement: readonly Buffer[],
-  negotiation: Negotiation,
-): Promise<TakenInput | undefined> {
+  observers: Observers,
+): Promise<Rest | undefined> {
+  const { repository, config, signal, streams } = fetch;
   const source = streams.input[Symbol.asyncIterator]();
   await sendPieces(advertisement, streams.stdout);
   for (;;) {
     const taken = await takeLsRefs(source);
     const answer = taken.request && (await lsRefsAnswer(repository, taken.request, { config, signal }));
     // A client that has everything already ends the conversation with a flush packet.
-    if (answer === undefined && !taken.isEnd && !taken.bytes.equals(FLUSH_PACKET)) return taken;
-    negotiation.push(taken.bytes);
+    if (answer === undefined && !taken.isEnd && !taken.bytes.equals(FLUSH_PACKET)) {
+      const rest = await shareFetch(fetch, { taken, source, observers });
+      if (rest !== undefined) return rest;
+      continue;
+    }
+    observers.negotiation.push(taken.bytes);
     if (answer === undefined) return undefined;
     await sendPieces(answer, streams.stdout);
   }
 }
 
-function limit(timeoutMs: number, tooSlow: AbortController): Disposable {
+/**
+ * Answers a clone, whose one request says everything, like other clients. @returns `undefined` when
+ * the conversation goes on.
+ */
+async function shareFetch(
+  fetch: Fetch,
+  parts: {
+    readonly taken: TakenInput;
+    readonly source: AsyncIterator<Uint8Array>;
+    readonly observers: Observers;
+  },
+): Promise<Rest | undefined> {
+  const { packs, requester } = fetch;
+  const { taken, source, observers } = parts;
+  if (packs === undefined || requester === undefined || taken.hasFailed) return { input: taken.input };
+  const { input, request } = await takeFetch(taken.bytes, source);
+  if (request?.isDone !== true) return { input };
+  // The client has said what it wants: the pack may take its time.
+  observers.watch?.push(request.bytes);
+  const result = await packs.shared.serve({ ...fetch, requester }, request);
+  if (result === undefined) return { input };
+  observers.negotiation.push(request.bytes);
+  return result.exit.code === 0 ? undefined : { result };
+}
+
+function limit(timeoutMs: number, tooSlow: AbortController): NegotiationWatch {
   return watchNegotiation({ timeoutMs, until: DONE }, () => tooSlow.abort());
 }

@@ -3,8 +3,18 @@ import type { Repository } from '#storage/repository';
 import type { CapabilityAdvertisements } from '../git-service/capability-advertisements.ts';
 import type { LimitedResult } from '../git-service/run-limited.ts';
 import type { ServiceStreams } from '../git-service/service-streams.ts';
+import type { PackLimits, PackRequester } from '../pack-objects/pack-limits.ts';
 import type { FetchAnswers } from './fetch-answers.ts';
 import type { Negotiation, NegotiationStatistics } from './negotiation.ts';
+import type { SharedFetches } from './shared-fetches.ts';
+
+/** What fetches have in common: the limits of packs, and answers for several clients. */
+export interface PackServing {
+  readonly shared: SharedFetches;
+  readonly limits: PackLimits;
+  /** Program for `uploadpack.packObjectsHook` that asks for a turn. */
+  readonly hook: string;
+}
 
 /** Parameters of a fetch. */
 export interface Fetch {
@@ -27,6 +37,9 @@ export interface Fetch {
   readonly capabilities?: CapabilityAdvertisements;
   /** Earlier answers to the same request (HTTP). Without it git serves all fetches. */
   readonly answers?: FetchAnswers;
+  /** Without it packs are neither limited nor shared. Together with `requester`. */
+  readonly packs?: PackServing | undefined;
+  readonly requester?: PackRequester | undefined;
   /** Longest time for the client to send its request; absent for no limit. */
   readonly negotiationTimeoutMs?: number | undefined;
   readonly signal: AbortSignal;

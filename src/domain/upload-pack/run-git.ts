@@ -3,6 +3,7 @@ import { bundleUriSettings } from '../git-service/bundle-uri-settings.ts';
 import { runLimited } from '../git-service/run-limited.ts';
 import type { Fetch, FetchResult } from './fetch.ts';
 import { Negotiation } from './negotiation.ts';
+import { packGate } from './pack-gate.ts';
 
 /** Packet after which the pack is made: the client asks for nothing more. */
 export const DONE: Buffer = Buffer.from('done\n');
@@ -17,8 +18,10 @@ export async function runGit(fetch: Fetch, negotiation = new Negotiation()): Pro
     options: isStateless ? [flag('--stateless-rpc')] : [],
     args: [repository.path],
   });
+  const gate = packGate(fetch);
   const result = await runLimited(repository, command, {
-    config: [...fetch.config, ...bundleUriSettings(fetch.bundleUri)],
+    config: [...fetch.config, ...bundleUriSettings(fetch.bundleUri), ...(gate?.config ?? [])],
+    pipes: gate,
     gitProtocol,
     streams,
     limit: negotiationTimeoutMs === undefined ? undefined : { timeoutMs: negotiationTimeoutMs, until: DONE },

@@ -1,4 +1,4 @@
-import { packetAt, sizeOfPacket } from '#base/pkt-line/packet';
+import { requestLines } from './request-lines.ts';
 
 /** Request for everything that some objects need, from a client that has nothing. */
 export interface SmallFetchRequest {
@@ -28,9 +28,10 @@ const ARGUMENT = /^(?:thin-pack|no-progress|include-tag|ofs-delta|done|deepen \d
  */
 export function smallFetchRequest(bytes: Buffer): SmallFetchRequest | undefined {
   if (bytes.length > MAX_REQUEST_BYTES) return undefined;
-  const lines = linesOf(bytes);
-  const delimiter = lines?.indexOf(undefined) ?? -1;
-  if (lines === undefined || delimiter === -1 || lines[0] !== COMMAND) return undefined;
+  const lines = requestLines(bytes);
+  if (typeof lines === 'string' || lines[0] !== COMMAND) return undefined;
+  const delimiter = lines.indexOf(undefined);
+  if (delimiter === -1) return undefined;
   const capabilities = lines.slice(1, delimiter);
   const given = lines.slice(delimiter + 1);
   const relevant = capabilities.filter((line) => line === undefined || !CLIENT.test(line));
@@ -44,21 +45,4 @@ export function smallFetchRequest(bytes: Buffer): SmallFetchRequest | undefined 
   }
   if (wants.length === 0 || !given.includes('done')) return undefined;
   return { key: [...relevant, '', ...given].join('\n'), wants };
-}
-
-/**
- * Returns the lines of a request that ends with a flush packet, and `undefined` for each delimiter
- * packet among them; `undefined` for other bytes.
- */
-function linesOf(bytes: Buffer): (string | undefined)[] | undefined {
-  const lines: (string | undefined)[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const packet = packetAt(bytes, at);
-    if (packet === 'invalid' || packet === 'incomplete') return undefined;
-    at += sizeOfPacket(packet);
-    if (packet === 'flush') return at === bytes.length ? lines : undefined;
-    if (typeof packet === 'string' && packet !== 'delimiter') return undefined;
-    lines.push(packet === 'delimiter' ? undefined : packet.toString('latin1').replace(/\n$/, ''));
-  }
-  return undefined;
 }

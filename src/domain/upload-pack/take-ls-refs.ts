@@ -1,4 +1,5 @@
 import { LsRefsParser, type LsRefsRequest } from './ls-refs-request.ts';
+import { replay } from './take-fetch.ts';
 
 /** Beginning of a client's data. */
 export interface TakenInput {
@@ -8,6 +9,8 @@ export interface TakenInput {
   readonly bytes: Buffer;
   /** True if the client ended before it sent anything. */
   readonly isEnd: boolean;
+  /** The client's data ended with an error, which `input` throws. */
+  readonly hasFailed: boolean;
   /** All data of the client, including the bytes already read, as input for git. */
   readonly input: AsyncIterable<Uint8Array>;
 }
@@ -34,20 +37,7 @@ export async function takeLsRefs(source: AsyncIterator<Uint8Array>): Promise<Tak
     request: typeof request === 'string' ? undefined : request,
     bytes,
     isEnd: bytes.length === 0 && failure === undefined,
+    hasFailed: failure !== undefined,
     input: replay(bytes, source, failure),
   };
-}
-
-/**
- * Yields the bytes already read, and then the rest or the failure behind them. An ended iterator
- * may be asked again.
- */
-async function* replay(
-  bytes: Buffer,
-  source: AsyncIterator<Uint8Array>,
-  failure: { readonly error: unknown } | undefined,
-): AsyncGenerator<Uint8Array> {
-  yield bytes;
-  if (failure !== undefined) throw failure.error;
-  yield* { [Symbol.asyncIterator]: () => source };
 }

@@ -6,7 +6,8 @@ import { type Fetch, type FetchResult, resultWithoutGit } from './fetch.ts';
 import type { FetchQuestion } from './fetch-answers.ts';
 import { Negotiation } from './negotiation.ts';
 import { runGit } from './run-git.ts';
-import { takeLsRefs } from './take-ls-refs.ts';
+import { takeFetch } from './take-fetch.ts';
+import { type TakenInput, takeLsRefs } from './take-ls-refs.ts';
 
 /**
  * Serves a fetch to its end. This process lists the references if the result is sure to equal
@@ -33,8 +34,7 @@ async function answerRequest(fetch: Fetch): Promise<FetchResult> {
     taken.request === undefined
       ? question?.answer && [question.answer]
       : await lsRefsAnswer(repository, taken.request, fetch);
-  if (answer === undefined)
-    return await askGit({ ...fetch, streams: { ...streams, input: taken.input } }, question);
+  if (answer === undefined) return await askGit(fetch, question, taken, source);
 
   const startedAt = performance.now();
   await abortable(sendPieces(answer, streams.stdout), signal, abortError);
@@ -43,11 +43,25 @@ async function answerRequest(fetch: Fetch): Promise<FetchResult> {
   return resultWithoutGit(negotiation, { startedAt });
 }
 
-/** Runs git, and keeps its answer if the same question may come again. */
-async function askGit(fetch: Fetch, question: FetchQuestion | undefined): Promise<FetchResult> {
-  if (question === undefined) return await runGit(fetch);
-  const stdout = question.observe(fetch.streams.stdout);
-  const result = await runGit({ ...fetch, streams: { ...fetch.streams, stdout } });
-  if (result.exit.code === 0) await question.keep();
+/** Shares or runs git, and keeps its answer if the same question may come again. */
+async function askGit(
+  fetch: Fetch,
+  question: FetchQuestion | undefined,
+  { bytes, hasFailed, input: allInput }: TakenInput,
+  source: AsyncIterator<Uint8Array>,
+): Promise<FetchResult> {
+  const { packs, requester, signal, streams } = fetch;
+  const stdout = question?.observe(streams.stdout) ?? streams.stdout;
+  let input = allInput;
+  let result: FetchResult | undefined;
+  if (packs !== undefined && requester !== undefined && !hasFailed) {
+    const taken = await abortable(takeFetch(bytes, source), signal, abortError);
+    const { request } = taken;
+    input = taken.input;
+    if (request !== undefined)
+      result = await packs.shared.serve({ ...fetch, requester, streams: { ...streams, stdout } }, request);
+  }
+  result ??= await runGit({ ...fetch, streams: { ...streams, input, stdout } });
+  if (result.exit.code === 0) await question?.keep();
   return result;
 }

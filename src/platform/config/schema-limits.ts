@@ -53,25 +53,18 @@ export function concurrencyLimits(defaults: { max: number; queue: number }) {
 }
 
 /** Returns the keys of a cache of streams. */
-export function cacheTable(defaults: {
-  backpressure: boolean;
-  minOccurrences: number;
-  name: string;
-  /** The reason why only `enabled` and `max_age` have an effect. */
-  unused?: string;
-}) {
-  const facts = defaults.unused === undefined ? {} : { noEffect: defaults.unused };
+export function cacheTable(defaults: { backpressure: boolean; minOccurrences: number; name: string }) {
   return {
-    enabled: flag({ doc: 'Enable it.' }),
+    enabled: flag({
+      doc: 'Keep responses. Without it, only identical requests under way share one.',
+    }),
     backpressure: flag({
-      doc: 'Slow the producer down when readers are slow.',
+      doc: 'Slow the producer down when it is 256 MiB ahead of its fastest reader.',
       default: defaults.backpressure,
-      ...facts,
     }),
     dir: text({
       doc: `Directory. Default: +gitaly/${defaults.name} in the first storage.`,
       accepted: 'an absolute path outside the storages',
-      ...facts,
     }),
     max_age: duration({
       doc: 'Age at which an entry is removed. 0s means 5m.',
@@ -81,7 +74,13 @@ export function cacheTable(defaults: {
     min_occurrences: integer({
       doc: 'Number of identical requests before a response is cached.',
       default: defaults.minOccurrences,
-      ...facts,
+    }),
+    max_size_bytes: integer({
+      doc:
+        'Limit of all files. 0 means a tenth of the file system. Beyond it the oldest entries are ' +
+        'removed. Not in Gitaly.',
+      default: 0,
+      type: 'int64',
     }),
   };
 }

@@ -329,19 +329,23 @@ export const schema = {
     burst: integer({ doc: 'Calls that may start at once after a pause.', default: 0 }),
   }),
   pack_objects_limiting: table(
-    'Limit of concurrent pack-objects of one caller.',
+    'Limits of packs that are made at once. The limits of one caller, by its IP address, apply if ' +
+      'pack_objects_cache is enabled, or if they differ from the defaults.',
     {
       ...concurrencyLimits({ max: 200, queue: 200 }),
+      max_total: integer({
+        doc:
+          'Packs that are made at once for all callers. 0 means a number derived from the processors ' +
+          'and the memory of the machine. -1 means no limit. Not in Gitaly.',
+        default: 0,
+        accepted: 'a whole number, -1 or greater',
+      }),
       unauthenticated: table('Limits for callers without a user.', concurrencyLimits({ max: 0, queue: 0 })),
     },
-    { noEffect: NOT_YET },
   ),
   pack_objects_cache: table(
     'Cache of pack files for identical fetches.',
     cacheTable({ backpressure: true, minOccurrences: 1, name: 'PackObjectsCache' }),
-    {
-      noEffect: NOT_YET,
-    },
   ),
   archive_cache: table(
     'Cache of archives.',
@@ -349,7 +353,6 @@ export const schema = {
       backpressure: false,
       minOccurrences: 0,
       name: 'ArchiveCache',
-      unused: 'archives are in the cache directory of their storage, from the first request on',
     }),
   ),
   adaptive_limiting: table(

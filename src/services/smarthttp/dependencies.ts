@@ -4,6 +4,7 @@ import type { CacheObserver } from '#domain/git-service/cached-advertisement';
 import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { ReceivePack } from '#domain/receive-pack/receive-pack';
 import type { Voter } from '#domain/transactions/voter';
+import type { PackServing } from '#domain/upload-pack/fetch';
 import type { FetchAnswers } from '#domain/upload-pack/fetch-answers';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import type { Storages } from '#storage/storages';
@@ -23,6 +24,8 @@ export interface SmartHttpDependencies {
   readonly advertisements: BriefMemory<readonly Buffer[]>;
   /** Part of the key of cached answers: another release may answer otherwise. */
   readonly serverVersion: string;
+  /** Limits of packs, and packs that fetches share. */
+  readonly packs: PackServing;
   /** `gitaly_git_protocol_requests_total`: what the request asks for, as it stands there. */
   readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
   /** `gitaly_smarthttp_packfile_negotiation_requests_total` and the histogram of depths. */

@@ -7,6 +7,8 @@ import type { ConfigPair } from '#git/command/config';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { offeredBundle } from '#services/convert/request/bundle-uri';
+import { packRequesterOf } from '#services/convert/request/pack-requester';
+import { withLimitError } from '#services/convert/response/limit-refusal';
 import { reportNegotiation } from '#services/convert/response/negotiation-statistics';
 import type { Repository } from '#storage/repository';
 import type { SmartHttpDependencies } from './dependencies.ts';
@@ -31,9 +33,11 @@ export async function runUploadPack(
   deps: SmartHttpDependencies,
 ): Promise<NegotiationStatistics> {
   const bundleUri = await offeredBundle(fetch, context, deps.bundleUris);
-  const options = { bundleUri, isStateless: true, answers: deps.fetchAnswers };
+  const { fetchAnswers: answers, packs } = deps;
+  const requester = packRequesterOf(context);
+  const options = { bundleUri, isStateless: true, answers, packs, requester };
   const result = await uploadPack({ ...fetch, ...options }).catch((error: unknown) => {
-    throw explained(error);
+    throw explained(withLimitError(error));
   });
   reportNegotiation(result, context.log, deps.observeNegotiation);
   const { exit, statistics } = result.isWellFormed ? result : { ...result, statistics: NO_STATISTICS };

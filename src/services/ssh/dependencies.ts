@@ -2,6 +2,7 @@ import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import type { ReceivePack } from '#domain/receive-pack/receive-pack';
 import type { Voter } from '#domain/transactions/voter';
+import type { PackServing } from '#domain/upload-pack/fetch';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import type { Storages } from '#storage/storages';
 import type { MethodInfo } from '#wire/method-info';
@@ -17,6 +18,8 @@ export interface SshDependencies {
   readonly uploadPackTimeoutMs: number;
   /** `[timeout] upload_archive_negotiation` */
   readonly uploadArchiveTimeoutMs: number;
+  /** Limits of packs, and packs that fetches share. */
+  readonly packs: PackServing;
   /** `gitaly_git_protocol_requests_total`: what the request asks for, as it stands there. */
   readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
   /** `gitaly_ssh_packfile_negotiation_requests_total` and the histogram of depths. */

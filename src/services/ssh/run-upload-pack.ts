@@ -1,5 +1,6 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { LimitRefusal } from '#base/keyed-limit';
 import type { LimitedResult } from '#domain/git-service/run-limited';
 import type { ServiceStreams } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
@@ -9,6 +10,8 @@ import type { ConfigPair } from '#git/command/config';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { offeredBundle } from '#services/convert/request/bundle-uri';
+import { packRequesterOf } from '#services/convert/request/pack-requester';
+import { withLimitError } from '#services/convert/response/limit-refusal';
 import { reportNegotiation } from '#services/convert/response/negotiation-statistics';
 import type { Repository } from '#storage/repository';
 import type { SshDependencies } from './dependencies.ts';
@@ -45,7 +48,9 @@ export async function runUploadPack(
 ): Promise<NegotiationStatistics> {
   const { capabilities, uploadPackTimeoutMs: negotiationTimeoutMs } = deps;
   const bundleUri = await offeredBundle(fetch, context, deps.bundleUris);
-  const options = { bundleUri, isStateless: false, capabilities, negotiationTimeoutMs };
+  const requester = packRequesterOf(context);
+  const { packs } = deps;
+  const options = { bundleUri, isStateless: false, capabilities, negotiationTimeoutMs, packs, requester };
   const result = await uploadPack({ ...fetch, ...options }).catch((error: unknown) => {
     throw withPrefix('running upload-pack', failedConversation(error));
   });
@@ -58,6 +63,8 @@ export async function runUploadPack(
 export function failedConversation(error: unknown): ConversationError {
   if (error instanceof GitStartError)
     return new ConversationError(wrap(error.cause, 'starting command', 'INTERNAL'));
+  if (error instanceof LimitRefusal)
+    return new ConversationError(wrap(withLimitError(error), 'cmd wait', 'INTERNAL'));
   return new ConversationError(
     new GitalyError('INTERNAL', `cmd wait: ${messageOf(error)}`, { cause: error }),
   );

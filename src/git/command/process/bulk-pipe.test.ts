@@ -5,7 +5,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chooseSpawner } from '../spawner/choose-spawner.ts';
-import { BulkPipe } from './bulk-pipe.ts';
+import { BulkPipe, READ_BYTES } from './bulk-pipe.ts';
 
 function open(): BulkPipe {
   const pipe = BulkPipe.open();
@@ -100,4 +100,62 @@ test('a pipe that nobody copied from closes both ends', () => {
   pipe[Symbol.dispose]();
 
   assert.throws(() => fstatSync(pipe.writeEnd), { code: 'EBADF' });
+});
+
+test('chunks are passed on in memory of the caller, one after another', async () => {
+  const pipe = open();
+  const child = await start(pipe, 'head -c 3000000 /dev/zero | tr "\\0" "y"; echo end');
+  const lent: Buffer[] = [];
+  const nextBuffer = (): Buffer => {
+    const buffer = Buffer.alloc(READ_BYTES);
+    lent.push(buffer);
+    return buffer;
+  };
+  const chunks: Buffer[] = [];
+  let isTaking = false;
+
+  const bytes = await pipe.passOn(nextBuffer, async (chunk) => {
+    assert.equal(isTaking, false);
+    isTaking = true;
+    chunks.push(chunk);
+    await sleep(1);
+    isTaking = false;
+  });
+
+  assert.equal(bytes, 3_000_004);
+  assert.equal(Buffer.concat(chunks).toString(), `${'y'.repeat(3_000_000)}end\n`);
+  for (const [index, chunk] of chunks.entries()) assert.equal(chunk.buffer, lent[index]?.buffer);
+  assert.equal((await child.exited).code, 0);
+});
+
+test('chunks that are taken at once are followed by the next', async () => {
+  const pipe = open();
+  const child = await start(pipe, 'i=0; while [ $i -lt 100 ]; do echo $i; i=$((i+1)); done');
+  let text = '';
+
+  await pipe.passOn(
+    () => Buffer.alloc(READ_BYTES),
+    (chunk) => {
+      text += chunk.toString();
+      return undefined;
+    },
+  );
+
+  assert.equal(text, Array.from({ length: 100 }, (_, index) => `${index}\n`).join(''));
+  assert.equal((await child.exited).code, 0);
+});
+
+test('an error of who takes the chunks ends the pipe', async () => {
+  const pipe = open();
+  const child = await start(pipe, 'while echo x; do :; done');
+
+  await assert.rejects(
+    pipe.passOn(
+      () => Buffer.alloc(READ_BYTES),
+      () => Promise.reject(new Error('no more')),
+    ),
+    /no more/,
+  );
+
+  assert.notEqual((await child.exited).code, 0);
 });

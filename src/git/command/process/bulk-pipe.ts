@@ -15,7 +15,7 @@ const LARGE_PIPE_BYTES = 1 << 20;
  */
 const MAX_LARGE_PIPES = 32;
 /** Bytes read from the pipe at once. */
-const READ_BYTES = 256 * 1024;
+export const READ_BYTES = 256 * 1024;
 /** Size beyond which a stream is bulk data, for which waiting for larger chunks does no harm. */
 const BULK_AFTER_BYTES = 1 << 20;
 /** Minimum size of a chunk that is worth a system call. */
@@ -74,9 +74,48 @@ export class BulkPipe implements Disposable {
    */
   copyTo(destination: Writable): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    let total = 0;
     const onClose = (): void => reject(destination.errored ?? prematureClose());
-    const goOn = (): void => {
+    destination.once('error', reject).once('close', onClose);
+    if (destination.destroyed) onClose();
+    this.#read(Buffer.allocUnsafeSlow(READ_BYTES), (bytes, goOn) => {
+      destination.write(bytes, (error) => {
+        if (error) reject(error);
+        else goOn();
+      });
+    }).then(resolve, reject);
+    return promise.finally(() => {
+      destination.off('error', reject).off('close', onClose);
+      this[Symbol.dispose]();
+    });
+  }
+
+  /**
+   * Passes everything on in memory of the caller. Call it once.
+   *
+   * @param nextBuffer returns memory of at least {@link READ_BYTES} for one chunk.
+   * @param take receives a chunk, which is in the memory that `nextBuffer` returned before the
+   *   last one. The next chunk waits for the result.
+   * @returns the number of bytes.
+   * @throws the error of `take`; ERR_STREAM_PREMATURE_CLOSE when this pipe is closed before the end.
+   */
+  passOn(nextBuffer: () => Buffer, take: (bytes: Buffer) => Promise<void> | undefined): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    this.#read(nextBuffer, (bytes, goOn) => {
+      try {
+        const taken = take(bytes);
+        // Not at once: the socket pauses after this function.
+        (taken ?? Promise.resolve()).then(goOn, reject);
+      } catch (error) {
+        reject(error);
+      }
+    }).then(resolve, reject);
+    return promise.finally(() => this[Symbol.dispose]());
+  }
+
+  #read(buffer: Buffer | (() => Buffer), take: (bytes: Buffer, goOn: () => void) => void): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    let total = 0;
+    const resume = (): void => {
       socket.resume();
     };
     const socket = new Socket({
@@ -84,29 +123,23 @@ export class BulkPipe implements Disposable {
       readable: true,
       writable: false,
       onread: {
-        buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-        callback: (length, buffer) => {
+        buffer,
+        callback: (length, bytes) => {
           total += length;
           if (total > BULK_AFTER_BYTES) this.#enlarge();
-          destination.write(buffer.subarray(0, length), (error) => {
-            if (error) reject(error);
-            else if (total > BULK_AFTER_BYTES && length < SMALL_READ_BYTES) setTimeout(goOn, GATHER_MS);
-            else goOn();
+          take(Buffer.from(bytes.buffer, bytes.byteOffset, length), () => {
+            if (total > BULK_AFTER_BYTES && length < SMALL_READ_BYTES) setTimeout(resume, GATHER_MS);
+            else resume();
           });
-          return false; // the buffer is in use until the write is complete
+          return false; // the next chunk waits
         },
       },
     });
     this.#socket = socket;
     socket.once('end', () => resolve(total)).once('error', reject);
     socket.once('close', () => reject(prematureClose()));
-    destination.once('error', reject).once('close', onClose);
-    if (destination.destroyed) onClose();
     socket.resume();
-    return promise.finally(() => {
-      destination.off('error', reject).off('close', onClose);
-      this[Symbol.dispose]();
-    });
+    return promise;
   }
 
   /** Enlarges the pipe. If the kernel refuses, the pipe is unchanged. */

@@ -76,6 +76,7 @@ export class StreamCache<T> implements AsyncDisposable {
   readonly #quota: DiskQuota;
   readonly #occurrences: Occurrences;
   readonly #timer: NodeJS.Timeout | undefined;
+  readonly #onDispose: (() => void)[] = [];
   #memoryBytes = 0;
   #files = 0;
   #directory: Promise<void> | undefined;
@@ -103,7 +104,7 @@ export class StreamCache<T> implements AsyncDisposable {
     const { maxAgeMs, minOccurrences } = this.#options;
     const isKept = maxAgeMs > 0 && this.#occurrences.count(key) >= minOccurrences;
     const found = this.#entries.get(key);
-    if (found !== undefined && found.stream.isJoinable && !this.#isExpired(found))
+    if (found?.stream.isJoinable === true && !this.#isExpired(found))
       return { isHit: true, reader: found.stream.read(), stream: found.stream };
     if (found !== undefined) this.#forget(key, found);
 
@@ -115,6 +116,12 @@ export class StreamCache<T> implements AsyncDisposable {
     this.#running.set(stream, running);
     this.#observe();
     return { isHit: false, reader, stream };
+  }
+
+  /** Reports whether a stream with this key can be joined. */
+  has(key: string): boolean {
+    const entry = this.#entries.get(key);
+    return entry?.stream.isJoinable === true && !this.#isExpired(entry);
   }
 
   /** Lets producers go on although their readers are slow, because others wait for their turn. */
@@ -136,9 +143,15 @@ export class StreamCache<T> implements AsyncDisposable {
     await removeStrayFiles(directory, { maxAgeMs, onRemoved: () => observer?.fileRemoved() });
   }
 
+  /** Calls a function when the cache is disposed. */
+  onDispose(dispose: () => void): void {
+    this.#onDispose.push(dispose);
+  }
+
   /** Ends all producers and removes all files. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
+    for (const dispose of this.#onDispose.splice(0)) dispose();
     for (const stream of this.#running.keys()) stream.cancel(new Error('the server stops'));
     await Promise.all(this.#running.values());
     for (const [key, entry] of this.#entries) this.#forget(key, entry);

@@ -1,0 +1,28 @@
+/** Lends buffers of one size, and keeps some of those that come back. */
+export class BufferPool {
+  readonly #size: number;
+  readonly #maxFree: number;
+  readonly #free: ArrayBuffer[] = [];
+
+  /** @param maxFree buffers that are kept while nobody uses them. */
+  constructor({ size, maxFree }: { readonly size: number; readonly maxFree: number }) {
+    this.#size = size;
+    this.#maxFree = maxFree;
+  }
+
+  /** Returns a buffer with any content. */
+  readonly take = (): Buffer => {
+    const free = this.#free.pop();
+    return free === undefined ? Buffer.allocUnsafeSlow(this.#size) : Buffer.from(free);
+  };
+
+  /** Takes a buffer back, or a part of it. Nobody may use it any more. */
+  readonly give = ({ buffer }: Buffer): void => {
+    if (
+      this.#free.length < this.#maxFree &&
+      buffer.byteLength === this.#size &&
+      buffer instanceof ArrayBuffer
+    )
+      this.#free.push(buffer);
+  };
+}

@@ -1,0 +1,185 @@
+import type { FairLimit } from '#base/fair-limit';
+import { codeOf } from '#base/gitaly-error';
+import { type KeyedLimit, type LimitReason, LimitRefusal } from '#base/keyed-limit';
+import { limitedAddress } from './limited-address.ts';
+
+/** The call for which a pack is made. */
+export interface PackRequester {
+  /** Address of the user; empty if it is not known. */
+  readonly remoteIp: string;
+  /** False if the limit of callers without a user applies. */
+  readonly isAuthenticated: boolean;
+  readonly log: { add(fields: Readonly<Record<string, unknown>>): void };
+}
+
+/** A limit of packs for one client address. */
+export interface CallerLimit {
+  readonly limit: KeyedLimit;
+  /** Where the configuration has it, for the log of a refused call. */
+  readonly configKey: string;
+}
+
+/** Notified of turns, for metrics. */
+export interface PackLimitObserver {
+  queued(change: 1 | -1): void;
+  running(change: 1 | -1): void;
+  acquired(seconds: number): void;
+  dropped(reason: LimitReason): void;
+}
+
+export interface PackLimitsOptions {
+  /** For callers with a user, and for all if there is no other. */
+  readonly authenticated?: CallerLimit | undefined;
+  readonly unauthenticated?: CallerLimit | undefined;
+  /** Limit of all packs of this server; their owners are repositories. */
+  readonly total?: FairLimit<object> | undefined;
+  readonly observers: Readonly<Record<'authenticated' | 'unauthenticated' | 'total', PackLimitObserver>>;
+}
+
+const TOTAL_KEY = 'pack_objects_limiting.max_total';
+
+/**
+ * Limits how many packs are made at once: for one client address, and in all. A pack counts from
+ * before its git process starts until the process has ended.
+ */
+export class PackLimits {
+  readonly #options: PackLimitsOptions;
+  /** Called when somebody has to wait for the limit of all packs. */
+  onContention: (() => void) | undefined;
+  readonly #owners = new Map<string, { packs: number }>();
+
+  constructor(options: PackLimitsOptions) {
+    this.#options = options;
+  }
+
+  /** True if somebody waits for the limit of all packs. */
+  get isContended(): boolean {
+    return (this.#options.total?.waiting ?? 0) > 0;
+  }
+
+  /** Reports whether a pack for this call has to wait for its turn. */
+  applyTo(requester: PackRequester): boolean {
+    const { total } = this.#options;
+    return total !== undefined || this.#callerLimit(requester) !== undefined;
+  }
+
+  /**
+   * Waits for a turn. The result gives it back; only its first call counts.
+   *
+   * @param repository path of the repository; repositories take turns.
+   * @throws {LimitRefusal}; the signal's reason.
+   */
+  async acquire(requester: PackRequester, repository: string, signal: AbortSignal): Promise<() => void> {
+    const release = await this.#acquireOfCaller(requester, signal);
+    try {
+      const releaseTotal = await this.#acquireTotal(requester, repository, signal);
+      return () => {
+        releaseTotal();
+        release();
+      };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  #callerLimit({ remoteIp, isAuthenticated }: PackRequester) {
+    const { authenticated, unauthenticated, observers } = this.#options;
+    const key = limitedAddress(remoteIp);
+    if (key === undefined) return undefined;
+    if (!isAuthenticated && unauthenticated !== undefined)
+      return { key, ...unauthenticated, observer: observers.unauthenticated };
+    return authenticated && { key, ...authenticated, observer: observers.authenticated };
+  }
+
+  async #acquireOfCaller(requester: PackRequester, signal: AbortSignal): Promise<() => void> {
+    const used = this.#callerLimit(requester);
+    if (used === undefined) return () => {};
+    const { configKey, key, limit, observer } = used;
+    const logTurn = (waitedMs: number): void => {
+      const { holders, waiting } = limit.callers(key);
+      requester.log.add({
+        'limit.limiting_type': 'pack-objects',
+        'limit.limiting_key': key,
+        'limit.concurrency_in_progress': holders,
+        // As in Gitaly, where those in progress keep their place in the queue.
+        'limit.concurrency_queue_length': holders + waiting,
+        'limit.concurrency_queue_ms': Math.floor(waitedMs),
+      });
+    };
+    let isQueued = false;
+    try {
+      const turn = await limit.acquire(key, signal, () => {
+        isQueued = true;
+        observer.queued(1);
+      });
+      observer.acquired(turn.waitedMs / 1000);
+      logTurn(turn.waitedMs);
+      return releasing(turn.release, observer);
+    } catch (error) {
+      if (!(error instanceof LimitRefusal)) throw error;
+      observer.dropped(error.reason);
+      requester.log.add({ 'limit.concurrency_dropped': error.reason, 'limit.config_key': configKey });
+      logTurn(0);
+      throw error;
+    } finally {
+      if (isQueued) observer.queued(-1);
+    }
+  }
+
+  async #acquireTotal(
+    requester: PackRequester,
+    repository: string,
+    signal: AbortSignal,
+  ): Promise<() => void> {
+    const { total, observers } = this.#options;
+    if (total === undefined) return () => {};
+    const observer = observers.total;
+    const owner = this.#owners.get(repository) ?? { packs: 0 };
+    this.#owners.set(repository, owner);
+    owner.packs++;
+    const leave = (): void => {
+      if (--owner.packs === 0) this.#owners.delete(repository);
+    };
+    const startedAt = performance.now();
+    try {
+      let release = total.tryAcquire(owner);
+      if (release === undefined) {
+        observer.queued(1);
+        try {
+          const waiting = total.acquire(owner, { signal });
+          this.onContention?.();
+          release = await waiting;
+        } finally {
+          observer.queued(-1);
+        }
+        requester.log.add({
+          'limit.pack_objects_total_queue_ms': Math.floor(performance.now() - startedAt),
+        });
+      }
+      observer.acquired((performance.now() - startedAt) / 1000);
+      const counted = releasing(release, observer);
+      return () => {
+        counted();
+        leave();
+      };
+    } catch (error) {
+      leave();
+      if (signal.aborted || codeOf(error) !== 'RESOURCE_EXHAUSTED') throw error;
+      observer.dropped('max_size');
+      requester.log.add({ 'limit.concurrency_dropped': 'max_size', 'limit.config_key': TOTAL_KEY });
+      throw new LimitRefusal('max_size', 'maximum queue size reached', error);
+    }
+  }
+}
+
+function releasing(release: () => void, observer: PackLimitObserver): () => void {
+  let isHeld = true;
+  observer.running(1);
+  return () => {
+    if (!isHeld) return;
+    isHeld = false;
+    observer.running(-1);
+    release();
+  };
+}

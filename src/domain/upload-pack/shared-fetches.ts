@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { abortable } from '#base/abortable';
+import { fileStamp } from '#base/files/file-stamp';
+import { messageOf } from '#base/gitaly-error';
+import { LimitRefusal } from '#base/keyed-limit';
+import { abortError } from '#git/command/exit-error';
+import { flag, gitCommand } from '#git/command/git-command';
+import { directoriesKey } from '#git/command/git-directory';
+import type { StreamWriter } from '#storage/cache/streams/shared-stream';
+import type { OpenedStream, StreamCache } from '#storage/cache/streams/stream-cache';
+import { ClientGoneError, type ServiceResult } from '../git-service/service-streams.ts';
+import { startBulkService } from '../git-service/start-service.ts';
+import type { PackLimits, PackRequester } from '../pack-objects/pack-limits.ts';
+import { streamOutput } from '../pack-objects/stream-output.ts';
+import type { Fetch, FetchResult } from './fetch.ts';
+import { Negotiation } from './negotiation.ts';
+import type { ShareableRequest } from './shareable-request.ts';
+
+/** Notified of shared packs, for metrics. */
+export interface SharedPackObserver {
+  looked(result: 'hit' | 'miss'): void;
+  generated(bytes: number): void;
+  served(bytes: number): void;
+}
+
+export interface SharedFetchesOptions {
+  readonly streams: StreamCache<ServiceResult>;
+  readonly limits: PackLimits;
+  readonly observer: SharedPackObserver;
+  /** True if answers are kept: then each call logs its lookup. */
+  readonly isCacheEnabled: boolean;
+}
+
+type SharedFetch = Fetch & { readonly requester: PackRequester };
+
+/**
+ * Answers of `git upload-pack` that identical requests share: those that come while git is writing,
+ * and later ones if answers are kept. The request is complete before git starts, so git never waits
+ * for a client's input while it counts as a pack.
+ *
+ * The key has the request, the settings and the repository, and not its references: a request names
+ * objects by their ids. Before an earlier answer is sent it is checked that the wanted objects
+ * still exist, as git does.
+ */
+export class SharedFetches {
+  readonly #options: SharedFetchesOptions;
+
+  constructor(options: SharedFetchesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Serves one request with git's answer, or an identical one.
+   *
+   * @returns `undefined` if git itself has to serve this request; nothing was written then.
+   * @throws {LimitRefusal}; {GitStartError}; {ClientGoneError}; {GitalyError} of an abort.
+   */
+  async serve(fetch: SharedFetch, request: ShareableRequest): Promise<FetchResult | undefined> {
+    const { streams } = this.#options;
+    const key = keyOf(fetch, request);
+    if (key === undefined) return undefined;
+    if (streams.has(key) && !(await exist(fetch, request.wants))) return undefined;
+    for (;;) {
+      const startedAt = performance.now();
+      const opened = streams.open(
+        key,
+        (writer, signal) => this.#run(fetch, request, writer, signal),
+        ({ exit }) => exit.code === 0,
+      );
+      try {
+        const result = await this.#copy(opened, fetch, key);
+        const negotiation = new Negotiation();
+        negotiation.push(request.bytes);
+        const { statistics, isWellFormed } = negotiation;
+        const exit = { ...result.exit, realMs: performance.now() - startedAt };
+        return { ...result, exit, isTooSlow: false, statistics, isWellFormed };
+      } catch (error) {
+        // Another caller was refused, not this one.
+        if (!(error instanceof LimitRefusal) || !opened.isHit || opened.reader.bytes > 0) throw error;
+        fetch.signal.throwIfAborted();
+      }
+    }
+  }
+
+  async #copy({ isHit, reader, stream }: OpenedStream<ServiceResult>, fetch: Fetch, key: string) {
+    const { observer, isCacheEnabled } = this.#options;
+    const { requester, signal, streams } = fetch;
+    using _ = reader;
+    observer.looked(isHit ? 'hit' : 'miss');
+    try {
+      const result = await this.#deliver(reader, fetch);
+      if (streams.stderr !== undefined && result.stderr !== '') streams.stderr.write(result.stderr);
+      return result;
+    } finally {
+      observer.served(reader.bytes);
+      if (isHit || isCacheEnabled)
+        requester?.log.add({
+          'pack_objects_cache.key': key,
+          'pack_objects_cache.hit': String(isHit),
+          'pack_objects_cache.served_bytes': reader.bytes,
+          ...(!isHit && !signal.aborted && { 'pack_objects_cache.generated_bytes': stream.bytes }),
+        });
+    }
+  }
+
+  async #deliver(
+    reader: OpenedStream<ServiceResult>['reader'],
+    { signal, streams }: Fetch,
+  ): Promise<ServiceResult> {
+    const isDirect = streams.isDirect === true;
+    try {
+      return await reader.copyTo(streams.stdout, { isDirect, signal });
+    } catch (error) {
+      if (signal.aborted) throw abortError(signal);
+      if (streams.stdout.destroyed) throw new ClientGoneError(messageOf(error), { cause: error });
+      throw error;
+    }
+  }
+
+  async #run(
+    { config, gitProtocol, repository, requester }: SharedFetch,
+    { bytes }: ShareableRequest,
+    writer: StreamWriter,
+    signal: AbortSignal,
+  ): Promise<ServiceResult> {
+    const { limits, observer } = this.#options;
+    const release = await limits.acquire(requester, repository.path, signal);
+    try {
+      const command = gitCommand('upload-pack', {
+        options: [flag('--stateless-rpc')],
+        args: [repository.path],
+      });
+      const options = { config, gitProtocol, stderr: 'head', signal } as const;
+      const { process: started, output: pipe } = await startBulkService(repository, command, options);
+      await using process = started;
+      using output = pipe;
+      process.stdin.end(bytes);
+      let written = 0;
+      const counted: StreamWriter = {
+        write: (chunk, recycle) => {
+          written += chunk.length;
+          return writer.write(chunk, recycle);
+        },
+      };
+      try {
+        await streamOutput(process, output, counted);
+      } catch (error) {
+        if (signal.aborted || !process.isEnding) throw error;
+      } finally {
+        observer.generated(written);
+      }
+      const exit = await process.exited;
+      if (signal.aborted) throw abortError(signal);
+      return { exit, stderr: process.stderr() };
+    } finally {
+      release();
+    }
+  }
+}
+
+/** Reports whether all objects are there. */
+async function exist({ repository, signal }: Fetch, wants: readonly string[]): Promise<boolean> {
+  const found = await abortable(
+    Promise.all(wants.map((want) => repository.objects.info(want, { signal }))),
+    signal,
+    abortError,
+  );
+  return found.every((object) => object !== undefined);
+}
+
+/** Returns a key of everything that the answer depends on; `undefined` if it depends on more. */
+function keyOf({ config, gitProtocol, repository }: Fetch, request: ShareableRequest): string | undefined {
+  const { objectDirectory, path } = repository;
+  if (existsSync(join(path, 'shallow')) || existsSync(join(path, 'info', 'grafts'))) return undefined;
+  const stamps = [join(path, 'config'), join(objectDirectory, 'info', 'alternates')].map(fileStamp);
+  const facts = [directoriesKey(repository), stamps, config, gitProtocol, request.key];
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
+}

@@ -1,0 +1,97 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { FairLimit } from '#base/fair-limit';
+import { KeyedLimit } from '#base/keyed-limit';
+import { type CallerLimit, PackLimits } from '#domain/pack-objects/pack-limits';
+import type { GitalyConfig } from '#platform/config/load-config';
+import type { AdaptiveLimit } from '#platform/load/adaptive-limits';
+import type { PackMetrics } from '#platform/metrics/pack-metrics';
+
+type Limiting = GitalyConfig['packObjectsLimiting'];
+
+export interface ConfiguredPackLimits {
+  readonly limits: PackLimits;
+  readonly adaptive: readonly AdaptiveLimit[];
+}
+
+/** git's processes for one pack of a large repository take about this much memory. */
+const PACK_BYTES = 512 * 1024 * 1024;
+/** Packs of a core: most of them wait for their client's network. */
+const PACKS_PER_CORE = 4;
+const MIN_PACKS = 4;
+/** Further ones would wait for minutes. */
+const WAITING_PER_PACK = 250;
+const DEFAULTS = { max: 200, queue: 200 };
+
+/**
+ * Returns the limits of `[pack_objects_limiting]`. As in Gitaly, those of one caller apply if the
+ * cache of packs is on; here also if their table is not the default one.
+ */
+export function packLimits(config: GitalyConfig, metrics: PackMetrics): ConfiguredPackLimits {
+  const limiting = config.packObjectsLimiting;
+  const adaptive: AdaptiveLimit[] = [];
+  const add = (name: string, values: Limiting['unauthenticated'], configKey: string) => {
+    const limit = callerLimit(values, configKey);
+    if (limit !== undefined && values.adaptive)
+      adaptive.push({ name, limit: limit.limit, min: Math.max(1, values.minLimit), max: values.maxLimit });
+    return limit;
+  };
+  const isOn = config.packObjectsCache.enabled || !isDefault(limiting);
+  const capacity = maxTotal(limiting.maxTotal);
+  const limits = new PackLimits({
+    authenticated: isOn ? add('packObjects', limiting, 'pack_objects_limiting') : undefined,
+    unauthenticated: isOn
+      ? add('packObjects-unauthenticated', limiting.unauthenticated, 'pack_objects_limiting.unauthenticated')
+      : undefined,
+    total:
+      capacity === undefined
+        ? undefined
+        : new FairLimit({ name: 'packs', capacity, maxWaiting: capacity * WAITING_PER_PACK }),
+    observers: metrics.limits,
+  });
+  return { limits, adaptive };
+}
+
+/**
+ * Returns how many packs may be made at once. @param configured 0 for the default, less for no
+ * limit.
+ */
+export function maxTotal(
+  configured: number,
+  machine = { cores: availableParallelism(), memoryBytes: usableMemory() },
+): number | undefined {
+  if (configured < 0) return undefined;
+  if (configured > 0) return configured;
+  const byMemory = Math.floor(machine.memoryBytes / PACK_BYTES);
+  return Math.max(MIN_PACKS, Math.min(PACKS_PER_CORE * machine.cores, byMemory));
+}
+
+/** Memory of the machine, or of the control group if that is less. */
+function usableMemory(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
+function isDefault({ unauthenticated, ...limit }: Limiting): boolean {
+  const { adaptive, maxConcurrency, maxPerRepo, maxQueueLength, maxQueueSize, maxQueueWaitMs } = limit;
+  return (
+    !adaptive &&
+    maxConcurrency === DEFAULTS.max &&
+    maxPerRepo === 0 &&
+    maxQueueSize === DEFAULTS.queue &&
+    maxQueueLength === 0 &&
+    maxQueueWaitMs === 0 &&
+    !unauthenticated.adaptive &&
+    unauthenticated.maxConcurrency === 0 &&
+    unauthenticated.maxPerRepo === 0
+  );
+}
+
+function callerLimit(limit: Limiting['unauthenticated'], configKey: string): CallerLimit | undefined {
+  const maxConcurrency = limit.adaptive ? limit.initialLimit : limit.maxConcurrency || limit.maxPerRepo;
+  if (maxConcurrency <= 0) return undefined;
+  const maxQueueSize = limit.maxQueueSize || limit.maxQueueLength || DEFAULTS.queue;
+  return {
+    limit: new KeyedLimit({ maxConcurrency, maxQueueSize, maxWaitMs: limit.maxQueueWaitMs }),
+    configKey,
+  };
+}

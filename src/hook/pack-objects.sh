@@ -1,0 +1,18 @@
+#!/bin/sh
+# Runs instead of `git pack-objects` in `git upload-pack` (`uploadpack.packObjectsHook`) where packs
+# are limited: asks the server for a turn over the inherited descriptors 3 (out) and 4 (in), runs the
+# command that it was given, and gives the turn back. README.md beside this file has the protocol.
+
+refuse() {
+  echo 'error executing git hook' >&2
+  echo 'error resource exhausted, please try again later' >&2
+  exit 1
+}
+
+echo P >&3 || refuse
+IFS= read -r answer <&4 || refuse
+[ "$answer" = G ] || refuse
+"$@" 3>&- 4<&-
+status=$?
+echo E >&3
+exit "$status"

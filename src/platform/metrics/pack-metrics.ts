@@ -1,0 +1,166 @@
+import type { MetricsRegistry } from './metrics-registry.ts';
+
+/** Kinds of limits of packs, in the label `auth`. */
+export type PackLimitKind = 'authenticated' | 'unauthenticated';
+
+/** Metrics of one limit of packs. */
+export interface PackLimitMetrics {
+  queued(change: 1 | -1): void;
+  running(change: 1 | -1): void;
+  acquired(seconds: number): void;
+  dropped(reason: string): void;
+}
+
+/** Metrics of the state of one cache of streams. */
+export interface StreamCacheMetrics {
+  entries(count: number): void;
+  diskUsage(bytes: number): void;
+  fileRemoved(): void;
+}
+
+export interface PackMetrics {
+  readonly limits: Readonly<Record<PackLimitKind | 'total', PackLimitMetrics>>;
+  looked(result: 'hit' | 'miss'): void;
+  generated(bytes: number): void;
+  served(bytes: number): void;
+  /** A cache that keeps streams. */
+  cacheEnabled(cache: 'pack_objects' | 'archive', dir: string, maxAgeMs: number): void;
+  streamCache(name: string, dir: string): StreamCacheMetrics;
+}
+
+const NO_LABELS = {};
+
+/** Declares the metrics of packs and of caches of streams, with Gitaly's names. */
+export function packMetrics(
+  registry: MetricsRegistry,
+  { latencyBuckets: buckets }: { readonly latencyBuckets: readonly number[] },
+): PackMetrics {
+  const limits = limitFamilies(registry, buckets);
+  const lookups = registry.counter({
+    name: 'gitaly_pack_objects_cache_lookups_total',
+    help: 'Fetches whose pack may be shared, by whether it was there.',
+    labels: ['result'],
+  });
+  const generated = registry
+    .counter({ name: 'gitaly_pack_objects_generated_bytes_total', help: 'Bytes of packs that git made.' })
+    .with(NO_LABELS);
+  const served = registry
+    .counter({ name: 'gitaly_pack_objects_served_bytes_total', help: 'Bytes of packs sent to clients.' })
+    .with(NO_LABELS);
+  const enabled = (cache: string) =>
+    registry.gauge({
+      name: `gitaly_${cache}_cache_enabled`,
+      help: 'Whether the cache keeps streams, and where.',
+      labels: ['dir', 'max_age'],
+    });
+  const enabledCaches = { pack_objects: enabled('pack_objects'), archive: enabled('archive') };
+  const entries = registry.gauge({
+    name: 'gitaly_streamcache_index_entries',
+    help: 'Streams that requests can join.',
+    labels: ['cache_name', 'dir'],
+  });
+  const usage = registry.gauge({
+    name: 'gitaly_streamcache_filestore_disk_usage_bytes',
+    help: 'Bytes of the files of streams.',
+    labels: ['dir'],
+  });
+  const removed = registry.counter({
+    name: 'gitaly_streamcache_filestore_removed_total',
+    help: 'Files of earlier processes that were removed.',
+    labels: ['dir'],
+  });
+  // Streams are copied by this process, which shares them in memory; dashboards read the name.
+  registry
+    .counter({ name: 'gitaly_streamcache_sendfile_bytes_total', help: 'Bytes that the kernel copied.' })
+    .with(NO_LABELS);
+  return {
+    limits,
+    looked: (result) => lookups.with({ result }).inc(),
+    generated: (bytes) => generated.inc(bytes),
+    served: (bytes) => served.inc(bytes),
+    cacheEnabled: (cache, dir, maxAgeMs) =>
+      enabledCaches[cache].with({ dir, max_age: String(Math.round(maxAgeMs / 1000)) }).set(1),
+    streamCache: (name, dir) => {
+      const [count, bytes, files] = [
+        entries.with({ cache_name: name, dir }),
+        usage.with({ dir }),
+        removed.with({ dir }),
+      ];
+      return {
+        entries: (value) => count.set(value),
+        diskUsage: (value) => bytes.set(value),
+        fileRemoved: () => files.inc(),
+      };
+    },
+  };
+}
+
+function limitFamilies(registry: MetricsRegistry, buckets: readonly number[]): PackMetrics['limits'] {
+  const inProgress = registry.gauge({
+    name: 'gitaly_pack_objects_in_progress',
+    help: 'Packs that hold a turn of their caller.',
+    labels: ['auth'],
+  });
+  const queued = registry.gauge({
+    name: 'gitaly_pack_objects_queued',
+    help: 'Packs that wait for a turn of their caller.',
+    labels: ['auth'],
+  });
+  const acquiring = registry.histogram({
+    name: 'gitaly_pack_objects_acquiring_seconds',
+    help: 'Time that packs waited for a turn of their caller.',
+    labels: ['auth'],
+    buckets,
+  });
+  const dropped = registry.counter({
+    name: 'gitaly_pack_objects_dropped_total',
+    help: 'Packs that the limit of their caller refused.',
+    labels: ['auth', 'reason'],
+  });
+  const ofCaller = (auth: PackLimitKind): PackLimitMetrics => {
+    const [running, waiting, time] = [
+      inProgress.with({ auth }),
+      queued.with({ auth }),
+      acquiring.with({ auth }),
+    ];
+    return {
+      queued: (change) => waiting.inc(change),
+      running: (change) => running.inc(change),
+      acquired: (seconds) => time.observe(seconds),
+      dropped: (reason) => dropped.with({ auth, reason }).inc(),
+    };
+  };
+  return {
+    authenticated: ofCaller('authenticated'),
+    unauthenticated: ofCaller('unauthenticated'),
+    total: totalMetrics(registry, buckets),
+  };
+}
+
+/** The limit of all packs is not in Gitaly. */
+function totalMetrics(registry: MetricsRegistry, buckets: readonly number[]): PackLimitMetrics {
+  const running = registry
+    .gauge({ name: 'gitaly_ts_packs_in_progress', help: 'Packs that are being made.' })
+    .with(NO_LABELS);
+  const queued = registry
+    .gauge({ name: 'gitaly_ts_packs_queued', help: 'Packs that wait for the limit of all packs.' })
+    .with(NO_LABELS);
+  const acquiring = registry
+    .histogram({
+      name: 'gitaly_ts_packs_acquiring_seconds',
+      help: 'Time that packs waited for the limit of all packs.',
+      buckets,
+    })
+    .with(NO_LABELS);
+  const dropped = registry.counter({
+    name: 'gitaly_ts_packs_dropped_total',
+    help: 'Packs that the limit of all packs refused.',
+    labels: ['reason'],
+  });
+  return {
+    queued: (change) => queued.inc(change),
+    running: (change) => running.inc(change),
+    acquired: (seconds) => acquiring.observe(seconds),
+    dropped: (reason) => dropped.with({ reason }).inc(),
+  };
+}
