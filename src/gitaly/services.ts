@@ -142,7 +142,12 @@ export async function createServices(
       logger.warn({ error: messageOf(error) }, 'removing the leftovers of killed pushes failed'),
   });
   const capabilities = new CapabilityAdvertisements();
-  const packs = await packServing(parts, directories.packObjectsHook);
+  const cacheParts = { config, storages, logger, metrics: metrics.packs };
+  const packs = await packServing({
+    ...cacheParts,
+    limits: parts.packLimits,
+    hook: directories.packObjectsHook,
+  });
   resources.use(packs.resources);
   const voteOf = (context: HandlerContext): Vote | undefined =>
     voter.voteOf(transactionOf(context), { signal: context.signal });

@@ -5,6 +5,7 @@ import type { Logger } from '#platform/log/logger';
 import type { PackMetrics } from '#platform/metrics/pack-metrics';
 import { StreamCache } from '#storage/cache/streams/stream-cache';
 import { makeDirectories } from '#storage/lifecycle/make-directories';
+import { streamCacheRoot } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
 
 const DIRECTORY_MODE = 0o700;
@@ -12,6 +13,8 @@ const DIRECTORY_MODE = 0o700;
 const DEFAULT_SHARE = 0.1;
 /** Limit if the file system does not tell its size. */
 const FALLBACK_BYTES = 1 << 30;
+/** The configuration requires a storage. */
+const NO_STORAGE = { path: '/nonexistent' };
 const SWEEP_MS = 10 * 60 * 1000;
 
 export interface StreamCacheParts {
@@ -36,7 +39,8 @@ export async function createStreamCache<T>(
   { config, storages, metrics, logger, isContended }: StreamCacheParts,
 ): Promise<StreamCache<T>> {
   const { label, name } = CACHES[table];
-  const { backpressure, dir = '', enabled, maxAgeMs, maxSizeBytes, minOccurrences } = config[table];
+  const { backpressure, enabled, maxAgeMs, maxSizeBytes, minOccurrences } = config[table];
+  const dir = config[table].dir ?? streamCacheRoot(storages.all[0] ?? NO_STORAGE, name);
   const warn = (error: unknown, message: string): void =>
     logger.warn({ error: messageOf(error), dir }, message);
   const observer = metrics.streamCache(name, dir);

@@ -22,6 +22,11 @@ export function cacheRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/cache`;
 }
 
+/** Returns the default directory of a cache of streams. */
+export function streamCacheRoot(storage: Pick<Storage, 'path'>, name: string): string {
+  return `${storage.path}/${OWN_DIRECTORY}/${name}`;
+}
+
 /** Returns the directory of repositories' generations, on which cached responses depend. */
 export function stateRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/state`;

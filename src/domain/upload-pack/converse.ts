@@ -64,7 +64,7 @@ interface Observers {
   readonly watch: NegotiationWatch | undefined;
 }
 
-/** What is left of a conversation: input for git, or how a shared git has failed. */
+/** The rest of a conversation: input for git, or how a shared git has failed. */
 type Rest = { readonly input: AsyncIterable<Uint8Array> } | { readonly result: FetchResult };
 
 /**

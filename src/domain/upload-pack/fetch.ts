@@ -6,11 +6,20 @@ import type { ServiceStreams } from '../git-service/service-streams.ts';
 import type { PackLimits, PackRequester } from '../pack-objects/pack-limits.ts';
 import type { FetchAnswers } from './fetch-answers.ts';
 import type { Negotiation, NegotiationStatistics } from './negotiation.ts';
-import type { SharedFetches } from './shared-fetches.ts';
+import type { ShareableRequest } from './shareable-request.ts';
 
-/** What fetches have in common: the limits of packs, and answers for several clients. */
+/** Serves requests that several clients may send. */
+export interface FetchSharing {
+  /**
+   * Serves one request. @returns `undefined` if a git of its own has to serve it; nothing was
+   * written then.
+   */
+  serve(fetch: RequestedFetch, request: ShareableRequest): Promise<FetchResult | undefined>;
+}
+
+/** Facilities that all fetches use: the limits of packs, and answers for several clients. */
 export interface PackServing {
-  readonly shared: SharedFetches;
+  readonly shared: FetchSharing;
   readonly limits: PackLimits;
   /** Program for `uploadpack.packObjectsHook` that asks for a turn. */
   readonly hook: string;
@@ -44,6 +53,9 @@ export interface Fetch {
   readonly negotiationTimeoutMs?: number | undefined;
   readonly signal: AbortSignal;
 }
+
+/** A fetch whose caller is known to the limits. */
+export type RequestedFetch = Fetch & { readonly requester: PackRequester };
 
 export interface FetchResult extends LimitedResult {
   readonly statistics: NegotiationStatistics;

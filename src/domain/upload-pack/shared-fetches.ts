@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { abortable } from '#base/abortable';
 import { fileStamp } from '#base/files/file-stamp';
 import { messageOf } from '#base/gitaly-error';
@@ -12,9 +13,9 @@ import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { OpenedStream, StreamCache } from '#storage/cache/streams/stream-cache';
 import { ClientGoneError, type ServiceResult } from '../git-service/service-streams.ts';
 import { startBulkService } from '../git-service/start-service.ts';
-import type { PackLimits, PackRequester } from '../pack-objects/pack-limits.ts';
+import type { PackLimits } from '../pack-objects/pack-limits.ts';
 import { streamOutput } from '../pack-objects/stream-output.ts';
-import type { Fetch, FetchResult } from './fetch.ts';
+import type { Fetch, FetchResult, FetchSharing, RequestedFetch } from './fetch.ts';
 import { Negotiation } from './negotiation.ts';
 import type { ShareableRequest } from './shareable-request.ts';
 
@@ -33,8 +34,6 @@ export interface SharedFetchesOptions {
   readonly isCacheEnabled: boolean;
 }
 
-type SharedFetch = Fetch & { readonly requester: PackRequester };
-
 /**
  * Answers of `git upload-pack` that identical requests share: those that come while git is writing,
  * and later ones if answers are kept. The request is complete before git starts, so git never waits
@@ -44,7 +43,7 @@ type SharedFetch = Fetch & { readonly requester: PackRequester };
  * objects by their ids. Before an earlier answer is sent it is checked that the wanted objects
  * still exist, as git does.
  */
-export class SharedFetches {
+export class SharedFetches implements FetchSharing {
   readonly #options: SharedFetchesOptions;
 
   constructor(options: SharedFetchesOptions) {
@@ -57,7 +56,7 @@ export class SharedFetches {
    * @returns `undefined` if git itself has to serve this request; nothing was written then.
    * @throws {LimitRefusal}; {GitStartError}; {ClientGoneError}; {GitalyError} of an abort.
    */
-  async serve(fetch: SharedFetch, request: ShareableRequest): Promise<FetchResult | undefined> {
+  async serve(fetch: RequestedFetch, request: ShareableRequest): Promise<FetchResult | undefined> {
     const { streams } = this.#options;
     const key = keyOf(fetch, request);
     if (key === undefined) return undefined;
@@ -91,7 +90,7 @@ export class SharedFetches {
     observer.looked(isHit ? 'hit' : 'miss');
     try {
       const result = await this.#deliver(reader, fetch);
-      if (streams.stderr !== undefined && result.stderr !== '') streams.stderr.write(result.stderr);
+      await printed(streams.stderr, result.stderr);
       return result;
     } finally {
       observer.served(reader.bytes);
@@ -120,7 +119,7 @@ export class SharedFetches {
   }
 
   async #run(
-    { config, gitProtocol, repository, requester }: SharedFetch,
+    { config, gitProtocol, repository, requester }: RequestedFetch,
     { bytes }: ShareableRequest,
     writer: StreamWriter,
     signal: AbortSignal,
@@ -158,6 +157,12 @@ export class SharedFetches {
       release();
     }
   }
+}
+
+/** Writes what git printed. Its client may be gone: that is no failure of the fetch. */
+function printed(stderr: Writable | undefined, text: string): Promise<void> {
+  if (stderr === undefined || text === '') return Promise.resolve();
+  return new Promise((resolve) => stderr.write(text, () => resolve()));
 }
 
 /** Reports whether all objects are there. */

@@ -96,7 +96,7 @@ export class BulkPipe implements Disposable {
    * @param take receives a chunk, which is in the memory that `nextBuffer` returned before the
    *   last one. The next chunk waits for the result.
    * @returns the number of bytes.
-   * @throws the error of `take`; ERR_STREAM_PREMATURE_CLOSE when this pipe is closed before the end.
+   * @throws the error of `take`; ERR_STREAM_PREMATURE_CLOSE when this pipe is closed too early.
    */
   passOn(nextBuffer: () => Buffer, take: (bytes: Buffer) => Promise<void> | undefined): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();

@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { type Chunk, ChunkWindow } from './chunk-window.ts';
 import type { SpoolFile } from './spool-file.ts';
-import { StreamReader } from './stream-reader.ts';
+import { type StreamEnd, StreamReader, type StreamSource } from './stream-reader.ts';
 
 /** Bytes of a stream in memory, apart from those that readers are using. */
 export const WINDOW_BYTES = 2 << 20;
@@ -42,13 +42,11 @@ export interface SharedStreamOptions {
   readonly stallMs?: number;
 }
 
-export type StreamEnd<T> = { readonly result: T } | { readonly error: unknown };
-
 /**
  * One stream of bytes with one producer and any number of readers, who all read it from its
  * beginning, each at its own speed, while it is produced. See README.md.
  */
-export class SharedStream<T> implements StreamWriter {
+export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   readonly #options: SharedStreamOptions;
   readonly #window = new ChunkWindow();
   readonly #readers = new Set<StreamReader<T>>();
@@ -112,8 +110,8 @@ export class SharedStream<T> implements StreamWriter {
     this.#window.push(bytes, recycle);
     this.#bytes += bytes.length;
     this.#wake();
-    this.#makeRoom();
-    return this.#hasRoom() ? undefined : this.#untilRoom();
+    this.#shrink();
+    return this.#mayProduce() ? undefined : this.#untilShrunk();
   }
 
   /** Ends the stream. The producer writes nothing after it. */
@@ -127,7 +125,7 @@ export class SharedStream<T> implements StreamWriter {
 
   /** Lets the producer go on although readers are slow. */
   relieve(): void {
-    this.#makeRoom();
+    this.#shrink();
   }
 
   /** Ends the producer. */
@@ -142,7 +140,6 @@ export class SharedStream<T> implements StreamWriter {
     this.#releaseIfUnused();
   }
 
-  /** For readers: the chunk in memory with this index; release it. */
   chunk(index: number): Chunk | undefined {
     return this.#window.use(index);
   }
@@ -151,32 +148,27 @@ export class SharedStream<T> implements StreamWriter {
     this.#window.release(chunk);
   }
 
-  /** For readers: blocks from the file. */
   async stored(index: number): ReturnType<SpoolFile['read']> {
     if (this.#file === undefined) throw new Error('the stream has lost bytes');
     return await this.#file.read(index - this.#fileFirst);
   }
 
-  /** For readers: chunks produced so far. */
   get count(): number {
     return this.#window.end;
   }
 
-  /** For readers: resolves when there may be more. */
   progress(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** For readers: one has moved on. */
   moved(): void {
-    this.#makeRoom();
+    this.#shrink();
   }
 
-  /** For readers: one has left. */
   left(reader: StreamReader<T>): void {
     if (!this.#readers.delete(reader)) return;
     if (this.#readers.size === 0 && !this.#isKept) this.cancel(nobody());
-    this.#makeRoom();
+    this.#shrink();
     this.#releaseIfUnused();
   }
 
@@ -184,7 +176,7 @@ export class SharedStream<T> implements StreamWriter {
     return this.#file !== undefined && this.#fileFirst + this.#file.count >= this.#window.first;
   }
 
-  #hasRoom(): boolean {
+  #mayProduce(): boolean {
     if (this.#window.bytes > WINDOW_BYTES) return false;
     if (!this.#options.hasBackpressure || this.#options.isContended()) return true;
     let fastest = 0;
@@ -192,7 +184,7 @@ export class SharedStream<T> implements StreamWriter {
     return this.#bytes - fastest <= WRITE_AHEAD_BYTES;
   }
 
-  #untilRoom(): Promise<void> {
+  #untilShrunk(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const { signal } = this.#abort;
     const onAbort = (): void => reject(signal.reason);
@@ -200,7 +192,7 @@ export class SharedStream<T> implements StreamWriter {
     this.#producer = resolve;
     const { stallMs = STALL_MS } = this.#options;
     const stall = setInterval(() => this.#leaveBehind(), stallMs).unref();
-    this.#makeRoom();
+    this.#shrink();
     return promise.finally(() => {
       clearInterval(stall);
       this.#producer = undefined;
@@ -221,11 +213,11 @@ export class SharedStream<T> implements StreamWriter {
   }
 
   /** Drops what is not needed in memory, starts the file if that is not enough, wakes the producer. */
-  #makeRoom(): void {
+  #shrink(): void {
     this.#drop();
     if (this.#wantsFile()) this.#startFlush();
     if (this.#producer === undefined) return;
-    if (this.#hasRoom()) this.#producer();
+    if (this.#mayProduce()) this.#producer();
     else if (this.#readers.size === 0 && this.#flushing === undefined) this.cancel(nobody());
   }
 
@@ -284,7 +276,7 @@ export class SharedStream<T> implements StreamWriter {
           for (const chunk of chunks) this.#window.release(chunk);
         }
         this.#drop();
-        if (this.#producer !== undefined && this.#hasRoom()) this.#producer();
+        if (this.#producer !== undefined && this.#mayProduce()) this.#producer();
       }
     } catch (error) {
       this.#isFileOver = true;
@@ -292,7 +284,7 @@ export class SharedStream<T> implements StreamWriter {
       this.#options.onFileError(error);
     } finally {
       this.#flushing = undefined;
-      this.#makeRoom();
+      this.#shrink();
       this.#releaseIfUnused();
     }
   }
@@ -321,13 +313,13 @@ export class SharedStream<T> implements StreamWriter {
   }
 
   async #settle(): Promise<void> {
-    this.#makeRoom();
+    this.#shrink();
     while (this.#flushing !== undefined) await this.#flushing;
     const isInMemory = this.#window.first === 0 && this.#bytes <= SMALL_BYTES;
     const isStored = this.#file !== undefined && this.#fileFirst === 0 && this.#file.bytes === this.#bytes;
     this.#isKept &&= isInMemory || isStored;
     this.#options.onEnd(this.#isKept);
-    this.#makeRoom();
+    this.#shrink();
     this.#releaseIfUnused();
   }
 

@@ -229,7 +229,7 @@ test('a producer goes on without its slow reader when others wait', async (conte
   assert.ok((await reading).equals(Buffer.concat(content(200))));
 });
 
-test('readers get all bytes and then the error of a failing producer, and nothing is kept', async (context) => {
+test('readers get all bytes, then the error of a failing producer', async (context) => {
   const { cache, files, usage } = arrange(context);
   const source = new Source(content(30));
   source.failure = new Error('broken');
@@ -325,7 +325,7 @@ test('only keys that were requested often enough are kept', async (context) => {
   assert.deepEqual(hits, [false, false, true, true]);
 });
 
-test('streams are forgotten at their age, and their files are removed when nobody reads them', async (context) => {
+test('streams are forgotten at their age, and files removed with their last reader', async (context) => {
   const clock = { now: 0 };
   const { cache, files, usage } = arrange(context, { now: () => clock.now, maxAgeMs: 1000 });
   const source = new Source(content(100));
@@ -347,7 +347,7 @@ test('streams are forgotten at their age, and their files are removed when nobod
   await until(() => files().length === 0);
 });
 
-test('the oldest unread streams make room for new ones', async (context) => {
+test('the oldest unread streams give way to new ones', async (context) => {
   const { cache, files, usage } = arrange(context, { maxBytes: 250 * CHUNK });
   const readKey = async (key: string): Promise<boolean> => {
     const source = new Source(content(100));

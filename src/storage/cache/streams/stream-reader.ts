@@ -3,18 +3,38 @@ import { abortable } from '#base/abortable';
 import { noteBulkBytes } from '#base/bulk-memory';
 import { writeChunk } from '#base/streams/copy-stream';
 import type { Chunk } from './chunk-window.ts';
-import type { SharedStream } from './shared-stream.ts';
+import type { ReadBlocks } from './spool-file.ts';
+
+/** How a stream has ended. */
+export type StreamEnd<T> = { readonly result: T } | { readonly error: unknown };
+
+/** The stream of a reader. */
+export interface StreamSource<T> {
+  readonly end: StreamEnd<T> | undefined;
+  /** Number of chunks produced so far. */
+  readonly count: number;
+  /** Returns the chunk with this index if it is in memory; release it. */
+  chunk(index: number): Chunk | undefined;
+  release(chunk: Chunk): void;
+  /** Reads chunks that are not in memory. */
+  stored(index: number): Promise<ReadBlocks>;
+  /** Resolves when there may be more. */
+  progress(): Promise<void>;
+  /** Is told that the reader has moved on. */
+  moved(): void;
+  left(reader: StreamReader<T>): void;
+}
 
 /** One reader of a shared stream. It reads everything once, from the beginning. */
 export class StreamReader<T> implements Disposable {
-  readonly #stream: SharedStream<T>;
+  readonly #stream: StreamSource<T>;
   #index = 0;
   #bytes = 0;
   #chunk: Chunk | undefined;
   #failure: { readonly error: unknown } | undefined;
   #isClosed = false;
 
-  constructor(stream: SharedStream<T>) {
+  constructor(stream: StreamSource<T>) {
     this.#stream = stream;
   }
 
