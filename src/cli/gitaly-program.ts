@@ -89,9 +89,10 @@ async function checkOrHelp(
 }
 
 async function validateInput(): Promise<number> {
-  const { exitCode, stdout, stderr } = await validateConfiguration(await text(process.stdin));
+  const { exitCode, stdout, stderr, warnings = [] } = await validateConfiguration(await text(process.stdin));
   process.stdout.write(stdout);
   process.stderr.write(stderr);
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   return exitCode;
 }
 

@@ -50,7 +50,7 @@ for (const { id, stdin, exit, stdout, stderr } of recordings) {
   test(`configuration validate prints the recorded result: ${id}`, async () => {
     const document = fill(stdin);
 
-    const result = await validateConfiguration(document);
+    const { warnings: _, ...result } = await validateConfiguration(document);
 
     assert.deepEqual(result, { exitCode: exit, stdout: fill(stdout), stderr: fill(stderr) });
   });
@@ -86,3 +86,24 @@ for (const { id, stdin, serve } of recordings) {
     }
   });
 }
+
+test('unknown keys and limits of unknown RPCs are warnings beside the output', async () => {
+  const document = fill(
+    'socket_path = "<DIR>/s"\nsoket_path = "x"\n[[storage]]\nname = "a"\npath = "<DIR>/default"\n' +
+      '[[concurrency]]\nrpc = "FindCommit"\nmax_queue_size = 1\nmax_queue_wait = "1s"\n',
+  );
+  const without = document
+    .replace(/soket.*\n/, '')
+    .replace('"FindCommit"', '"/gitaly.CommitService/FindCommit"');
+
+  const { warnings, ...result } = await validateConfiguration(document);
+  const { warnings: none, ...other } = await validateConfiguration(without);
+
+  assert.deepEqual(result, other);
+  assert.deepEqual(none, []);
+  assert.deepEqual(warnings, [
+    'unknown configuration key "soket_path", did you mean "socket_path"? (line 2)',
+    'concurrency[0].rpc names no RPC of this server: "FindCommit", did you mean ' +
+      '"/gitaly.CommitService/FindCommit"?',
+  ]);
+});

@@ -1,5 +1,6 @@
 import { toJson } from '#base/go/encoding/json';
 import type { Problem } from '#platform/config/checks';
+import { unknownKeys } from '#platform/config/load-config';
 import { type ReadConfig, ReadConfigError, readConfig } from '#platform/config/read-config';
 import { validateConfig } from '#platform/config/validate-config';
 
@@ -8,6 +9,8 @@ export interface CommandResult {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** Lines for standard error beside Gitaly's output. They do not change the exit code. */
+  readonly warnings?: readonly string[];
 }
 
 /**
@@ -26,7 +29,18 @@ export async function validateConfiguration(document: string): Promise<CommandRe
     const { position, text } = error.decoder;
     return report([{ key: [], message: `line ${position.line} column ${position.column}: ${text}` }]);
   }
-  return report(validateConfig(config));
+  return { ...report(validateConfig(config)), warnings: await warningsOf(config) };
+}
+
+/** Returns what an operator should know of a valid configuration, which Gitaly does not tell. */
+async function warningsOf(config: ReadConfig): Promise<string[]> {
+  const unknown = [...unknownKeys(config, '')].map(({ message, fields: { line } }) =>
+    line === undefined ? message : `${message} (line ${line})`,
+  );
+  const { concurrency, rateLimiting } = config.values;
+  if (concurrency.length + rateLimiting.length === 0) return unknown;
+  const { unknownMethods } = await import('#gitaly/unknown-methods');
+  return [...unknown, ...unknownMethods(config.values).map(({ message }) => message)];
 }
 
 function report(problems: readonly Problem[]): CommandResult {

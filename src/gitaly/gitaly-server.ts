@@ -54,6 +54,7 @@ import { serverStatus } from './top/server-status.ts';
 import type { ServerStatus } from './top/status.ts';
 import { startTracing } from './tracing/start-tracing.ts';
 import { callVariables } from './tracing/trace-variables.ts';
+import { unknownMethods } from './unknown-methods.ts';
 
 const SLOW_SPAWNER =
   'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +
@@ -206,6 +207,7 @@ export class GitalyServer implements AsyncDisposable {
     if (reports !== undefined) building.use(reports);
     const unexpected = exceptions(metrics, logger, reports);
     const limits = methodLimits(config);
+    for (const { key, message } of unknownMethods(config)) logger.warn({ key }, message);
     building.use(
       startAdaptiveLimits(config, [...limits.adaptive, ...packs.adaptive], {
         metrics: metrics.adaptiveLimits,

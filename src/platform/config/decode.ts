@@ -189,9 +189,10 @@ function mismatch(path: KeyPath, value: unknown): DecodeError {
 function tomlType(value: unknown): string {
   if (typeof value === 'bigint') return 'integer';
   if (Array.isArray(value)) return 'array';
+  if (value instanceof Date) return 'datetime';
   return isTable(value) ? 'table' : typeof value;
 }
 
-function isTable(value: unknown): value is RawTable {
+export function isTable(value: unknown): value is RawTable {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }

@@ -5,7 +5,7 @@ import { Secret } from '#base/secret';
 import type { RawTable, UnknownKey } from './decode.ts';
 import { fatalProblem } from './fatal-problems.ts';
 import { nodeAt } from './go-names.ts';
-import { accepted, type Fields } from './keys.ts';
+import { accepted } from './keys.ts';
 import {
   absolutePath,
   type ReadConfig,
@@ -16,6 +16,7 @@ import {
 import { type ConfigValues, schema } from './schema.ts';
 import { type KeyPath, positionOf, showPath } from './toml-position.ts';
 import { validateConfig } from './validate-config.ts';
+import { keysWithoutEffect } from './without-effect.ts';
 
 /**
  * A checked configuration: names in camel case, durations in milliseconds (`…Ms`), absolute storage
@@ -110,14 +111,19 @@ function positive(value: number, otherwise: number): number {
   return value > 0 ? value : otherwise;
 }
 
-function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
+/** Yields a warning for each key that does not exist. */
+export function* unknownKeys(read: ReadConfig, file: string): Generator<ConfigWarning> {
   for (const key of read.unknown) {
     yield {
       message: `unknown configuration key ${unknownKey(key)}`,
       fields: { config_path: file, key: showPath(key.path), ...lineOf(read, key.path) },
     };
   }
-  for (const { path, reason } of withoutEffect(schema, read.raw)) {
+}
+
+function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
+  yield* unknownKeys(read, file);
+  for (const { path, reason } of keysWithoutEffect(schema, read.raw)) {
     yield {
       message: `configuration key ${quote(showPath(path))} has no effect: ${reason}`,
       fields: { config_path: file, key: showPath(path), ...lineOf(read, path) },
@@ -149,21 +155,6 @@ function* warnings(read: ReadConfig, file: string): Generator<ConfigWarning> {
 
 function unknownKey({ nearest, path }: UnknownKey): string {
   return quote(showPath(path)) + (nearest === undefined ? '' : `, did you mean ${quote(nearest)}?`);
-}
-
-/** Yields keys that are set but have no effect, at any depth of tables. */
-function* withoutEffect(
-  fields: Fields,
-  raw: RawTable,
-  above: readonly string[] = [],
-): Generator<{ path: readonly string[]; reason: string }> {
-  for (const [key, node] of Object.entries(fields)) {
-    const value = rawValue(raw, [key]);
-    if (value === undefined) continue;
-    const path = [...above, key];
-    if (node.noEffect !== undefined) yield { path, reason: node.noEffect };
-    else if (node.kind === 'table') yield* withoutEffect(node.fields, value as RawTable, path);
-  }
 }
 
 function lineOf(read: ReadConfig, path: KeyPath): { line?: string } {

@@ -10,7 +10,7 @@ import { signalWords } from '#base/go/signal-words';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { JsonFields } from '#base/json-fields';
 import { Secret } from '#base/secret';
-import { DecodeError, decode, fieldName, type RawTable, type UnknownKey } from './decode.ts';
+import { DecodeError, decode, fieldName, isTable, type RawTable, type UnknownKey } from './decode.ts';
 import { goType, structField } from './go-names.ts';
 import type { Fields } from './keys.ts';
 import { type ConfigValues, schema } from './schema.ts';
@@ -191,10 +191,6 @@ function asToml(value: unknown): unknown {
   if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
   if (Array.isArray(value)) return value.map(asToml);
   return value instanceof Secret ? value.reveal() : value;
-}
-
-function isTable(value: unknown): value is RawTable {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function readToken(path: string): Secret {

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { unknownMethods } from '#gitaly/unknown-methods';
 import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
 import { checkAddresses, checkSocket } from './check-addresses.ts';
 import { checkCgroups } from './check-cgroups.ts';
@@ -96,7 +97,8 @@ async function readConfig(path: string): Promise<{ config?: GitalyConfig; findin
         fix,
       ),
     );
-    return { config, findings: [ok('configuration', `${path} is valid`), ...warnings] };
+    const limits = unknownMethods(config).map(({ message }) => warning('configuration', message, fix));
+    return { config, findings: [ok('configuration', `${path} is valid`), ...warnings, ...limits] };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return { findings: [failure('configuration', error.message, existsSync(path) ? fixOf(error) : NO_FILE)] };

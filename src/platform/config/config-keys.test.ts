@@ -1,0 +1,402 @@
+import assert from 'node:assert/strict';
+import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
+import { decode, type RawTable } from './decode.ts';
+import { configName, type Fields, type Key, type KeyKind, type Node } from './keys.ts';
+import { ConfigError, loadConfig } from './load-config.ts';
+import { ReadConfigError, readConfig } from './read-config.ts';
+import { schema } from './schema.ts';
+
+// Every key of the schema is tried: with values of its kind, with values of other kinds, at the
+// edges, and, if the schema says what it accepts, with values of its own cases below.
+
+interface PlacedKey {
+  readonly path: readonly string[];
+  readonly key: Key;
+}
+
+function* everyKey(fields: Fields, above: readonly string[] = []): Generator<PlacedKey> {
+  for (const [name, node] of Object.entries(fields)) {
+    const path = [...above, name];
+    if (node.kind === 'table' || node.kind === 'tables') yield* everyKey(node.fields, path);
+    else yield { path, key: node };
+  }
+}
+
+const KEYS = [...everyKey(schema)];
+const nameOf = ({ path }: PlacedKey): string => path.join('.');
+
+const directory = makeScratchDirectory('config-keys');
+for (const name of ['storage', 'other', 'sub']) mkdirSync(join(directory, name));
+for (const name of ['token', 'open-token', 'secret'])
+  writeFileSync(join(directory, name), 'x', { mode: 0o600 });
+chmodSync(join(directory, 'open-token'), 0o644);
+writeFileSync(join(directory, 'program'), '#!/bin/sh\n', { mode: 0o755 });
+copyFileSync(TEST_CERTIFICATE, join(directory, 'cert.pem'));
+copyFileSync(TEST_KEY, join(directory, 'key.pem'));
+after(() => rmSync(directory, { recursive: true }));
+
+/** Returns a document that sets one key, and what a server needs. `value` may have further lines. */
+function documentOf(path: readonly string[], value: string): string {
+  const [top = ''] = path;
+  const isListener = path.length === 1 && ['socket_path', 'listen_addr', 'tls_listen_addr'].includes(top);
+  const listener = isListener ? '' : 'listen_addr = ":0"\n';
+  const storage = top === 'storage' ? '' : `[[storage]]\nname = "default"\npath = "<DIR>/storage"\n`;
+  const setting = `${path.at(-1)} = ${value}\n`;
+  if (path.length === 1) return fill(listener + setting + storage);
+  return fill(listener + storage + headersOf(path.slice(0, -1)) + setting);
+}
+
+const fill = (text: string): string => text.replaceAll('<DIR>', directory);
+
+/** Returns the headers of tables; an array gets one element. */
+function headersOf(tables: readonly string[]): string {
+  let fields: Fields = schema;
+  let headers = '';
+  for (const [index, name] of tables.entries()) {
+    const node: Node | undefined = fields[name];
+    assert.ok(node?.kind === 'table' || node?.kind === 'tables');
+    const path = tables.slice(0, index + 1).join('.');
+    headers += node.kind === 'tables' ? `[[${path}]]\n` : index === tables.length - 1 ? `[${path}]\n` : '';
+    fields = node.fields;
+  }
+  return headers;
+}
+
+/** Returns the value of a key in decoded values; the first element stands for an array. */
+function valueAt(values: RawTable, path: readonly string[]): unknown {
+  let [value, fields]: [unknown, Fields] = [values, schema];
+  for (const name of path) {
+    const node = fields[name];
+    assert.ok(node !== undefined && typeof value === 'object' && value !== null);
+    value = (value as RawTable)[configName(name, node)]; // decode returns tables of this shape
+    if (node.kind === 'tables' && Array.isArray(value)) value = value[0];
+    if (node.kind === 'table' || node.kind === 'tables') fields = node.fields;
+  }
+  return value;
+}
+
+/** TOML values of each kind, with the result; `undefined` stands for the key's default. */
+const GOOD: Readonly<Record<KeyKind, readonly (readonly [toml: string, raw: unknown, value: unknown])[]>> = {
+  text: [
+    ['"abc"', 'abc', 'abc'],
+    ["'a\\b'", 'a\\b', 'a\\b'],
+    ['"ü\\n"', 'ü\n', 'ü\n'],
+    ['""', '', undefined],
+  ],
+  secret: [['"abc"', 'abc', 'abc']],
+  integer: [
+    ['7', 7n, 7],
+    ['0', 0n, 0],
+    ['1_000', 1000n, 1000],
+    ['0x10', 16n, 16],
+    ['9007199254740991', 9007199254740991n, Number.MAX_SAFE_INTEGER],
+  ],
+  float: [
+    ['0.25', 0.25, 0.25],
+    ['3', 3n, 3],
+    ['0', 0n, 0],
+    ['-1.5e-3', -0.0015, -0.0015],
+  ],
+  flag: [
+    ['true', true, true],
+    ['false', false, false],
+  ],
+  duration: [
+    ['"90s"', '90s', 90_000],
+    ['"1h15m0.5s"', '1h15m0.5s', 4_500_500],
+    ['"0s"', '0s', 0],
+    ['0', 0n, 0],
+    ['"-1ns"', '-1ns', -1e-6],
+    ['"300µs"', '300µs', 0.3],
+  ],
+  'tls-version': [
+    ['"TLS 1.2"', 'TLS 1.2', 'TLS 1.2'],
+    ['"TLS 1.3"', 'TLS 1.3', 'TLS 1.3'],
+  ],
+  texts: [
+    ['["a", "b"]', ['a', 'b'], ['a', 'b']],
+    ['[]', [], []],
+  ],
+  floats: [
+    ['[0.5, 1]', [0.5, 1n], [0.5, 1]],
+    ['[]', [], []],
+  ],
+};
+
+const OF_NO_KIND = ['{ a = 1 }', '[[1]]', '2026-01-02', '07:32:00'];
+/** TOML values that a kind refuses, besides {@link OF_NO_KIND}. */
+const BAD: Readonly<Record<KeyKind, readonly string[]>> = {
+  text: ['5', 'true', '1.5', '["a"]'],
+  secret: ['5', 'true', '["a"]'],
+  integer: ['"5"', '1.5', 'true', '[1]', '""', 'inf'],
+  float: ['"0.5"', 'true', '[1.0]'],
+  flag: ['"true"', '1', '0', '[true]'],
+  duration: ['"1 minute"', '"90"', '""', '5', 'true', '"1y"', '"s"', '"9999999999h"', '["1s"]'],
+  'tls-version': ['"TLS 1.1"', '"1.2"', '""', '1.2'],
+  texts: ['"a"', '[1]', '["a", true]'],
+  floats: ['1.5', '["a"]', '[true]'],
+};
+
+for (const placed of KEYS) {
+  const { path, key } = placed;
+  test(`${nameOf(placed)} reads values of its kind, and its default if it is not set`, () => {
+    const isReadAs = (raw: unknown, value: unknown, toml: string): void => {
+      const tables = path.slice(0, -1);
+      let document: RawTable = { [path.at(-1) ?? '']: raw };
+      for (const [index, name] of [...tables.entries()].reverse())
+        document = { [name]: headersOf(tables.slice(0, index + 1)).endsWith(`]]\n`) ? [document] : document };
+      const read = valueAt(decode(schema, document).values, path);
+      const shown = typeof read === 'object' && read !== null && 'reveal' in read ? 'abc' : read;
+      assert.deepEqual(shown, value === undefined ? key.default : value, toml);
+    };
+    for (const [toml, raw, value] of GOOD[key.kind]) isReadAs(raw, value, toml);
+  });
+
+  test(`${nameOf(placed)} refuses values of other kinds, with its name and what it accepts`, async () => {
+    const negative = key.integerType?.startsWith('u') ? ['-1'] : [];
+    for (const toml of [...OF_NO_KIND, ...BAD[key.kind], ...negative]) {
+      const error = await readConfig(documentOf(path, toml)).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+
+      assert.ok(error instanceof ReadConfigError, `${toml}: ${error}`);
+      assert.match(error.message, /^load toml: toml: \S/, toml);
+      const withoutIndexes = error.problem?.path.filter((part) => typeof part === 'string');
+      assert.deepEqual(withoutIndexes, path, toml);
+    }
+  });
+}
+
+/** Cases of the keys whose values have a check of their own: value, and text of the problem. */
+type Cases = readonly (readonly [value: string, problem?: RegExp])[];
+
+const ADDRESS: Cases = [
+  ['"localhost:9999"'],
+  ['":0"'],
+  ['"[::1]:65535"'],
+  ['"localhost"', /missing port in address/],
+  ['":65536"', /invalid port/],
+  ['"::1:80"', /too many colons/],
+];
+const DIRECTORY: Cases = [
+  ['"<DIR>/sub"'],
+  ['"<DIR>/sub/../sub/"'],
+  ['"<DIR>/none"', /path doesn't exist/],
+  ['"<DIR>/token"', /not a directory/],
+];
+const CACHE_AGE: Cases = [['"5m"\nenabled = true'], ['"0s"\nenabled = true']];
+const BUCKET: Cases = [['"file:///tmp/x"'], ['"mem://"'], ['"%zz://"', /first path segment|invalid/]];
+
+/** Returns the cases of a limiter. A problem is reported, and does not prevent the start. */
+function limiterCases(table: string, problem: string): Record<string, Cases> {
+  const says = (key: string, text: string): RegExp => new RegExp(`${problem}\\.${key}: ${text}`);
+  const rest = '\nmax_concurrency = 1\nmax_queue_size = 1';
+  const adaptive = '\nadaptive = true\nmax_queue_size = 1';
+  const entries: Record<string, Cases> = {
+    max_concurrency: [
+      ['1\nmax_queue_size = 1'],
+      ['-1\nmax_per_repo = 1\nmax_queue_size = 1', says('max_concurrency', 'not in range: -1')],
+    ],
+    max_per_repo: [[`1${rest}`], [`-1${rest}`, says('max_per_repo', 'not in range: -1')]],
+    max_queue_size: [
+      ['1\nmax_concurrency = 1'],
+      ['-1\nmax_concurrency = 1', says('max_queue_size', 'not in range: -1 is not greater than 0')],
+    ],
+    max_queue_wait: [
+      [`"0s"${rest}`],
+      [`"1m"${rest}`],
+      [`"-1s"${rest}`, says('max_queue_wait', 'not in range: -1s')],
+    ],
+    initial_limit: [
+      [`5${adaptive}\nmin_limit = 5\nmax_limit = 5`],
+      [`4${adaptive}\nmin_limit = 5\nmax_limit = 9`, says('initial_limit', 'not in range: 4')],
+    ],
+    max_limit: [
+      [`9${adaptive}\nmin_limit = 1\ninitial_limit = 9`],
+      [`8${adaptive}\nmin_limit = 1\ninitial_limit = 9`, says('max_limit', 'not in range: 8')],
+    ],
+    min_limit: [
+      [`1${adaptive}\ninitial_limit = 1\nmax_limit = 1`],
+      [`0${adaptive}\ninitial_limit = 1\nmax_limit = 1`, says('min_limit', 'not in range: 0')],
+    ],
+  };
+  const length: Cases =
+    table === 'pack_objects_limiting'
+      ? [['3'], ['-1', says('max_queue_length', 'not in range: -1 is not greater than 0')]]
+      : [[`3${rest}`]];
+  return Object.fromEntries(
+    Object.entries({ ...entries, max_queue_length: length }).map(([key, cases]) => [
+      `${table}.${key}`,
+      cases,
+    ]),
+  );
+}
+
+const CASES: Readonly<Record<string, Cases>> = {
+  socket_path: [
+    ['"<DIR>/s"'],
+    ['"<DIR>/none/s"', /bind: no such file or directory/],
+    [`"/tmp/${'x'.repeat(200)}"`, /bind: invalid argument/],
+    ['""', /at least one of socket_path, listen_addr or tls_listen_addr must be set/],
+  ],
+  bin_dir: DIRECTORY,
+  runtime_dir: DIRECTORY,
+  listen_addr: ADDRESS,
+  tls_listen_addr: ADDRESS.map(([value, problem]) => [
+    `${value}\n[tls]\ncertificate_path = "<DIR>/cert.pem"\nkey_path = "<DIR>/key.pem"`,
+    problem,
+  ]) as Cases,
+  prometheus_listen_addr: ADDRESS,
+  'auth.token_file': [
+    ['"<DIR>/token"'],
+    ['"<DIR>/open-token"', /file permission 0644 is too permissive/],
+    ['"<DIR>/none"', /no such file or directory/],
+    ['"<DIR>/token"\ntoken = "x"', /token and token_file are mutually exclusive/],
+  ],
+  'tls.certificate_path': [
+    ['"<DIR>/cert.pem"\nkey_path = "<DIR>/key.pem"'],
+    ['"<DIR>/token"\nkey_path = "<DIR>/key.pem"', /tls\.certificate_path: loading x509 keypair/],
+    ['"<DIR>/none"\nkey_path = "<DIR>/key.pem"', /tls\.certificate_path: doesn't exist/],
+  ],
+  'tls.key_path': [
+    ['"<DIR>/key.pem"\ncertificate_path = "<DIR>/cert.pem"'],
+    ['"<DIR>/none"\ncertificate_path = "<DIR>/cert.pem"', /tls\.key_path: doesn't exist/],
+    ['"<DIR>/key.pem"\nkey = "x"', /key_path and key cannot both be set/],
+  ],
+  'tls.key': [['"x"\ncertificate_path = "<DIR>/cert.pem"', /tls\.key: loading x509 keypair/]],
+  'git.bin_path': [['"<DIR>/program"'], ['"<DIR>/token"', /permission denied/], ['"/none"', /no such file/]],
+  'git.config.key': [
+    ['"a.b"'],
+    ['"a.b/c.d"'],
+    ['"a"', /must contain at least one section/],
+    ['"a.b="', /cannot contain "="/],
+    ['".a"', /must not start or end with a dot/],
+    ['"a.b\\n"', /failed regexp validation/],
+    ['""', /key: not set/],
+  ],
+  'storage.name': [
+    ['"a"\npath = "<DIR>/storage"'],
+    ['""\npath = "<DIR>/storage"', /\[0\]\.name: not set/],
+    [
+      '"a"\npath = "<DIR>/storage"\n[[storage]]\nname = "a"\npath = "<DIR>/other"',
+      /\[1\]\.name: not unique: "a"/,
+    ],
+  ],
+  'storage.path': [
+    ['"<DIR>/storage/"\nname = "a"'],
+    ['"<DIR>/none"\nname = "a"', /\[0\]\.path: doesn't exist/],
+    ['"<DIR>/token"\nname = "a"', /\[0\]\.path: not a dir/],
+    ['"<DIR>/storage"\nname = "a"\n[[storage]]\nname = "b"\npath = "<DIR>/storage"', /not unique/],
+    ['"<DIR>/storage"\nname = "a"\n[[storage]]\nname = "b"\npath = "<DIR>"', /can't nest/],
+  ],
+  'logging.level': [['"warn"'], ['"DEBUG"'], ['"loud"', /not a valid logrus Level: "loud"/]],
+  'logging.format': [['"json"'], ['"text"'], ['"xml"', /invalid logger format "xml"/]],
+  'prometheus.grpc_latency_buckets': [['[1, 1, 2]'], ['[]'], ['[2, 1]', /bad order: expected asc: \[2 1\]/]],
+  'gitlab.url': [
+    ['"http://127.0.0.1"\nsecret = "s"'],
+    ['"http+unix://%2Ftmp%2Fs"\nsecret = "s"'],
+    ['"ftp://x"\nsecret = "s"', /unknown GitLab URL prefix/],
+    ['"http+unix://%zz"\nsecret = "s"', /invalid URL escape "%zz"/],
+  ],
+  'gitlab.secret_file': [
+    ['"<DIR>/secret"\nurl = "http://x"'],
+    ['"<DIR>/none"\nurl = "http://x"', /reading secret file: open .*none: no such file/],
+    ['"<DIR>/secret"\nurl = "http://x"\nsecret = "s"', /ambiguous secret configuration/],
+  ],
+  'gitlab.http-settings.user': [
+    ['"u"\npassword = "p"\n[gitlab]\nurl = "http://x"\nsecret = "s"'],
+    ['"u"\n[gitlab]\nurl = "http://x"\nsecret = "s"', /password: blank or empty/],
+  ],
+  'gitlab.http-settings.password': [
+    ['"p"\n[gitlab]\nurl = "http://x"\nsecret = "s"', /user: blank or empty/],
+  ],
+  'gitlab.http-settings.ca_file': [
+    ['"<DIR>/cert.pem"\n[gitlab]\nurl = "http://x"\nsecret = "s"'],
+    ['"<DIR>/none"\n[gitlab]\nurl = "http://x"\nsecret = "s"', /ca_file: doesn't exist/],
+  ],
+  'gitlab.http-settings.ca_path': [
+    ['"<DIR>/sub"\n[gitlab]\nurl = "http://x"\nsecret = "s"'],
+    ['"<DIR>/token"\n[gitlab]\nurl = "http://x"\nsecret = "s"', /ca_path: not a dir/],
+  ],
+  'gitlab-shell.dir': [['"<DIR>/sub"'], ['"<DIR>/none"', /gitlab-shell\.dir: doesn't exist/]],
+  ...limiterCases('concurrency', 'concurrency\\.?\\[0\\]'),
+  ...limiterCases('concurrency.unauthenticated', 'concurrency\\.?\\[0\\]\\.unauthenticated'),
+  ...limiterCases('pack_objects_limiting', 'pack_objects_limiting'),
+  'pack_objects_limiting.max_total': [['0'], ['-1'], ['8']],
+  ...limiterCases('pack_objects_limiting.unauthenticated', 'pack_objects_limiting\\.unauthenticated'),
+  'pack_objects_cache.dir': [
+    ['"<DIR>/sub"\nenabled = true'],
+    ['"sub"\nenabled = true', /storage directory must be absolute path/],
+    ['"<DIR>"\nenabled = true', /cannot be the same or a parent of the storage path/],
+    ['"sub"\nenabled = false'],
+  ],
+  'pack_objects_cache.max_age': [...CACHE_AGE, ['"-1s"\nenabled = true', /max_age cannot be negative/]],
+  'archive_cache.dir': [['"<DIR>/sub"\nenabled = true']],
+  'archive_cache.max_age': CACHE_AGE,
+  'daily_maintenance.start_hour': [
+    ['0\nduration = "1m"'],
+    ['23'],
+    ['24', /specified hour '24' outside range \(0-23\)/],
+  ],
+  'daily_maintenance.start_minute': [['59'], ['60', /specified minute '60' outside range \(0-59\)/]],
+  'daily_maintenance.duration': [
+    ['"24h"'],
+    ['"24h0m1s"', /specified duration 24h0m1s must be less than 24 hours/],
+    ['"-1s"', /duration: not in range: -1s/],
+  ],
+  'daily_maintenance.storages': [
+    ['["default"]'],
+    ['["none"]', /specified storage "none" does not exist in configuration/],
+  ],
+  'backup.go_cloud_url': BUCKET,
+  'backup.wal_backup_go_cloud_url': BUCKET,
+  'bundle_uri.go_cloud_url': BUCKET.slice(0, 2),
+  'offloading.go_cloud_url': [
+    ['"file:///x"\nenabled = true'],
+    ['"%zz://"\nenabled = true', /offloading\.go_cloud_url: /],
+  ],
+  'compatibility.oldest_client': [
+    ['"15.0"'],
+    ['"16.7"'],
+    ['"14.9"', /not supported: "14\.9"/],
+    ['"v16"', /not supported/],
+  ],
+};
+
+/** Returns the reason why a document is refused, or the problems that are only reported. */
+async function problemOf(document: string): Promise<string> {
+  const path = join(directory, 'c.toml');
+  writeFileSync(path, document);
+  try {
+    const { warnings } = await loadConfig(path);
+    return warnings
+      .map(({ fields }) => (fields.error === undefined ? '' : `${fields.key}: ${fields.error}`))
+      .join('\n');
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, `${document}\n${error}`);
+    assert.doesNotMatch(error.message + error.explanation, /\n\s+at /);
+    return error.message;
+  }
+}
+
+for (const [name, cases] of Object.entries(CASES)) {
+  test(`${name} is checked`, async () => {
+    for (const [value, problem] of cases) {
+      const found = await problemOf(documentOf(name.split('.'), value));
+
+      if (problem === undefined) assert.equal(found.trim(), '', value);
+      else assert.match(found, problem, value);
+    }
+  });
+}
+
+test('every key that describes its accepted values has cases, and every case has a key', () => {
+  const described = KEYS.filter(({ key }) => key.accepted !== undefined).map(nameOf);
+
+  assert.deepEqual(Object.keys(CASES).sort(), described.sort());
+});

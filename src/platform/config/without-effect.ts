@@ -1,0 +1,34 @@
+import { isTable, type RawTable } from './decode.ts';
+import type { Fields, Node } from './keys.ts';
+import type { KeyPath } from './toml-position.ts';
+
+/** A key that is set, and the reason why this server ignores it. */
+export interface KeyWithoutEffect {
+  readonly path: KeyPath;
+  readonly reason: string;
+}
+
+/** Yields keys of a document that have no effect, at any depth, in the order of the schema. */
+export function* keysWithoutEffect(
+  fields: Fields,
+  raw: RawTable,
+  above: KeyPath = [],
+): Generator<KeyWithoutEffect> {
+  for (const [key, node] of Object.entries(fields)) {
+    const value = rawValue(raw, key);
+    if (value !== undefined) yield* inNode(node, value, [...above, key]);
+  }
+}
+
+function* inNode(node: Node, value: unknown, path: KeyPath): Generator<KeyWithoutEffect> {
+  if (node.noEffect !== undefined) yield { path, reason: node.noEffect };
+  else if (node.kind === 'table' && isTable(value)) yield* keysWithoutEffect(node.fields, value, path);
+  else if (node.kind === 'tables' && Array.isArray(value)) {
+    for (const [index, item] of value.entries())
+      if (isTable(item)) yield* keysWithoutEffect(node.fields, item, [...path, index]);
+  }
+}
+
+function rawValue(raw: RawTable, key: string): unknown {
+  return Object.entries(raw).find(([name]) => name.toLowerCase() === key.toLowerCase())?.[1];
+}
