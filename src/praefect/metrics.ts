@@ -11,6 +11,7 @@ import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
 import { gitalyServices } from '#wire/methods';
 import type { ReplicaReason } from './coordinator/outcome.ts';
+import type { VerifierMetrics } from './repair/verifier.ts';
 import type { CacheAccess } from './store/replica-cache.ts';
 import type { TransactionObserver } from './transactions/transactions.ts';
 
@@ -29,9 +30,16 @@ export interface PraefectMetrics {
   countReplicas(reason: ReplicaReason, nodes: number): void;
   countCache(virtualStorage: string, access: CacheAccess): void;
   countListener(state: 'connected' | 'disconnected'): void;
+  readonly verifier: VerifierMetrics;
+  readonly reconciliationTook: (seconds: number) => void;
 }
 
-export function createPraefectMetrics(): PraefectMetrics {
+export interface PraefectMetricsOptions {
+  /** Upper bounds in seconds. */
+  readonly reconciliationBuckets: readonly number[];
+}
+
+export function createPraefectMetrics({ reconciliationBuckets }: PraefectMetricsOptions): PraefectMetrics {
   const registry = new MetricsRegistry();
   const types = registry.counter({
     name: 'gitaly_praefect_method_types',
@@ -69,6 +77,8 @@ export function createPraefectMetrics(): PraefectMetrics {
       ),
     }),
     transactions: transactionMetrics(registry),
+    verifier: verifierMetrics(registry),
+    reconciliationTook: reconciliationMetrics(registry, reconciliationBuckets),
     countMethodType: (operation) => types.with({ method_type: operation }).inc(),
     countRead: (virtualStorage, storage) => reads.with({ virtual_storage: virtualStorage, storage }).inc(),
     countReplicas: (reason, nodes) => replicas.with({ reason }).inc(nodes),
@@ -100,4 +110,40 @@ function transactionMetrics(registry: MetricsRegistry): TransactionObserver {
     voted: (seconds) => delays.with({ action: 'vote' }).observe(seconds),
     finished: (count) => subtransactions.with({}).observe(count),
   };
+}
+
+function verifierMetrics(registry: MetricsRegistry): VerifierMetrics {
+  const labels = ['virtual_storage', 'storage'] as const;
+  const dequeued = registry.counter({
+    name: 'gitaly_praefect_verification_jobs_dequeued_total',
+    help: 'Replicas taken to be verified.',
+    labels,
+  });
+  const completed = registry.counter({
+    name: 'gitaly_praefect_verification_jobs_completed_total',
+    help: 'Replicas that were verified, and with which result.',
+    labels: [...labels, 'result'],
+  });
+  const released = registry.counter({
+    name: 'gitaly_praefect_stale_verification_leases_released_total',
+    help: 'Replicas that a Praefect had taken and did not verify.',
+  });
+  return {
+    dequeued: (virtualStorage, storage) => dequeued.with({ virtual_storage: virtualStorage, storage }).inc(),
+    completed: (virtualStorage, storage, result) =>
+      completed.with({ virtual_storage: virtualStorage, storage, result }).inc(),
+    released: (leases) => released.with({}).inc(leases),
+  };
+}
+
+function reconciliationMetrics(
+  registry: MetricsRegistry,
+  buckets: readonly number[],
+): (seconds: number) => void {
+  const took = registry.histogram({
+    name: 'gitaly_praefect_reconciliation_scheduling_seconds',
+    help: 'Time of a search for replicas that need a copy or a removal.',
+    buckets,
+  });
+  return (seconds) => took.with({}).observe(seconds);
 }

@@ -84,7 +84,9 @@ export class PraefectServer implements AsyncDisposable {
   static async start(options: PraefectServerOptions): Promise<PraefectServer> {
     const { config, logger, signal = NEVER, takeSocket } = options;
     await using building = new AsyncDisposableStack();
-    const metrics = createPraefectMetrics();
+    const metrics = createPraefectMetrics({
+      reconciliationBuckets: config.reconciliation.histogramBuckets,
+    });
     const transactions = new Transactions(logger, metrics.transactions);
     const votes = refTransactionService(transactions);
     // Nodes need no authentication on connections that we have opened to them.

@@ -5,6 +5,8 @@ import { Database } from '../database/database.ts';
 import { DatabaseListener } from '../database/listener.ts';
 import { electPrimary } from '../elections/elect-primary.ts';
 import { HealthManager } from '../elections/health-manager.ts';
+import { periodic } from '../repair/periodic.ts';
+import { startRepair } from '../repair/start-repair.ts';
 import { PostgresQueue } from '../replication/postgres-queue.ts';
 import { RepositoryRouter } from '../routing/repository-router.ts';
 import { infoService } from '../services/info-service.ts';
@@ -17,7 +19,6 @@ import { RepositoryLookups } from '../store/repository-lookups.ts';
 import { MetadataReader } from '../store/repository-metadata.ts';
 import { RepositoryRemovals } from '../store/repository-removals.ts';
 import type { Backend, BackendParts } from './backend.ts';
-import { periodic } from './periodic.ts';
 import { praefectName } from './praefect-name.ts';
 
 const STALE_CHECK_MS = 30_000;
@@ -91,6 +92,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
       { intervalMs: LOCK_CLEANUP_MS },
     ),
   );
+  startRepair(parts, { database, isHealthy: (node) => health.isHealthy(node) }, building);
   const onRecorded = cache.invalidate.bind(cache);
   const removals = new RepositoryRemovals(database);
   await health.updated(signal);

@@ -1,0 +1,88 @@
+import { messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import { type Database, sql } from '../database/database.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { untrackedRepositories } from './untracked.ts';
+
+const REFRESH_MS = 29_900;
+/** Age after which the search of another Praefect counts as given up. */
+const ABANDONED_MS = 30_000;
+const MIN_AGE_MS = 24 * 3_600_000;
+const UTC_NOW = sql`(now() AT TIME ZONE 'UTC')`;
+
+export interface CleanerParts {
+  readonly database: Database;
+  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  /** Time between two searches of a storage. */
+  readonly runIntervalMs: number;
+  readonly batchSize: number;
+  readonly logger: Logger;
+}
+
+/**
+ * Searches the storage that was not searched for longest, and logs the repositories of which the
+ * database does not know. It deletes nothing. Never rejects.
+ */
+export async function searchOneStorage(parts: CleanerParts, signal: AbortSignal): Promise<void> {
+  const { batchSize, database, logger } = parts;
+  try {
+    const node = await acquire(parts);
+    if (node === undefined) return;
+    const { storage } = node;
+    const { virtualStorage } = node.config;
+    const ofStorage = sql`(virtual_storage, storage) = (${virtualStorage}, ${storage})`;
+    const refresh = setInterval(() => {
+      database
+        .run(sql`UPDATE storage_cleanups SET triggered_at = ${UTC_NOW} WHERE ${ofStorage}`)
+        .catch((error: unknown) => logger.error({ error: messageOf(error) }, 'failed to extend a search'));
+    }, REFRESH_MS).unref();
+    try {
+      const untracked = untrackedRepositories({
+        database,
+        connection: node.connection,
+        virtualStorage,
+        storage,
+        minAgeMs: MIN_AGE_MS,
+        batchSize,
+        signal,
+      });
+      for await (const path of untracked)
+        logger.warn(
+          { virtual_storage: virtualStorage, storage, relative_replica_path: path },
+          'repository is not managed by praefect',
+        );
+    } finally {
+      clearInterval(refresh);
+      await database.run(sql`
+        UPDATE storage_cleanups SET last_run = ${UTC_NOW}, triggered_at = NULL WHERE ${ofStorage}`);
+    }
+  } catch (error) {
+    if (!signal.aborted)
+      logger.error({ error: messageOf(error) }, 'failed to search for untracked repositories');
+  }
+}
+
+async function acquire({ database, nodes, runIntervalMs }: CleanerParts): Promise<GitalyNode | undefined> {
+  const all = [...nodes.values()].flat();
+  const names = all.map(({ config }) => config.virtualStorage);
+  const storages = all.map(({ storage }) => storage);
+  await database.run(sql`
+    INSERT INTO storage_cleanups (virtual_storage, storage)
+    SELECT * FROM unnest(${names}::text[], ${storages}::text[]) ON CONFLICT DO NOTHING`);
+  const row = await database.row(sql<{ virtual_storage: string; storage: string }>`
+    UPDATE storage_cleanups SET triggered_at = ${UTC_NOW}
+    WHERE (virtual_storage, storage) IN (
+      SELECT virtual_storage, storage FROM storage_cleanups
+      JOIN unnest(${names}::text[], ${storages}::text[]) AS configured(virtual_storage, storage)
+        USING (virtual_storage, storage)
+      WHERE coalesce(last_run < ${UTC_NOW} - ${runIntervalMs} * interval '1 millisecond', true)
+        AND coalesce(triggered_at < ${UTC_NOW} - ${ABANDONED_MS} * interval '1 millisecond', true)
+      ORDER BY last_run NULLS FIRST, virtual_storage, storage
+      LIMIT 1
+      FOR UPDATE OF storage_cleanups SKIP LOCKED
+    )
+    RETURNING virtual_storage, storage`);
+  return all.find(
+    ({ config, storage }) => config.virtualStorage === row?.virtual_storage && storage === row.storage,
+  );
+}

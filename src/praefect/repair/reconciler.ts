@@ -1,0 +1,153 @@
+import { messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import { type Database, sql } from '../database/database.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+
+/** Advisory lock of the statement, shared with Gitaly's Praefects. */
+const LOCK = 1;
+/** Jobs in one log line. */
+const JOBS_PER_LINE = 25;
+/** Nodes that a virtual storage needs, to copy from one to another. */
+const MIN_HEALTHY = 2;
+
+export interface ReconcilerParts {
+  readonly database: Database;
+  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly isHealthy: (node: GitalyNode) => boolean;
+  readonly logger: Logger;
+  /** Receives the seconds that a search took. */
+  readonly took: (seconds: number) => void;
+}
+
+interface Job {
+  readonly correlation_id: string;
+  readonly repository_id: number;
+  readonly change: string;
+  readonly virtual_storage: string;
+  readonly relative_path: string;
+  readonly source_node_storage: string | null;
+  readonly target_node_storage: string;
+}
+
+/**
+ * Queues copies to replicas that are missing or outdated, and removals of replicas that are not
+ * assigned. Never rejects.
+ */
+export async function reconcile(parts: ReconcilerParts): Promise<void> {
+  const { logger, took } = parts;
+  const start = performance.now();
+  try {
+    const jobs = await schedule(parts);
+    for (let first = 0; first < jobs.length; first += JOBS_PER_LINE)
+      logger.info(
+        { scheduled_jobs: jobs.slice(first, first + JOBS_PER_LINE) },
+        'reconciliation jobs scheduled',
+      );
+    if (jobs.length === 0) logger.debug('reconciliation did not result in any scheduled jobs');
+  } catch (error) {
+    logger.error({ error: messageOf(error) }, 'automatic reconciliation failed');
+  } finally {
+    took((performance.now() - start) / 1000);
+  }
+}
+
+async function schedule({ database, isHealthy, logger, nodes }: ReconcilerParts): Promise<readonly Job[]> {
+  const healthy: (readonly [virtualStorage: string, storage: string])[] = [];
+  for (const [name, ofStorage] of nodes) {
+    const up = ofStorage.filter(isHealthy);
+    if (up.length >= MIN_HEALTHY) healthy.push(...up.map(({ storage }) => [name, storage] as const));
+    else
+      logger.info(
+        { virtual_storage: name },
+        'reconciliation skipped for virtual storage due to not having enough healthy storages',
+      );
+  }
+  if (healthy.length === 0) return [];
+  return await database.transaction(async (executor) => {
+    const lock = await sql<{ is_held: boolean }>`
+      SELECT pg_try_advisory_xact_lock(${LOCK}) AS is_held`.execute(executor);
+    if (lock.rows[0]?.is_held !== true) return [];
+    // A statement of its own: it sees the jobs of the one that had the lock before.
+    return (await searchStatement(healthy).execute(executor)).rows;
+  });
+}
+
+function searchStatement(healthy: readonly (readonly [virtualStorage: string, storage: string])[]) {
+  return sql<Job>`
+    WITH healthy AS (
+      SELECT * FROM unnest(
+        ${healthy.map(([name]) => name)}::text[], ${healthy.map(([, storage]) => storage)}::text[]
+      ) AS pairs(virtual_storage, storage)
+    ), unfinished AS MATERIALIZED (
+      SELECT (job->>'repository_id')::bigint AS repository_id, job->>'change' AS change,
+        job->>'source_node_storage' AS source, job->>'target_node_storage' AS target
+      FROM replication_queue WHERE state NOT IN ('completed', 'dead')
+    ), copies AS (
+      SELECT DISTINCT ON (repository.repository_id, target.storage)
+        repository.repository_id, repository.virtual_storage, repository.relative_path,
+        source.storage AS source_node_storage, target.storage AS target_node_storage, 'update' AS change
+      FROM repositories AS repository
+      JOIN healthy AS target USING (virtual_storage)
+      LEFT JOIN storage_repositories AS present
+        ON (present.repository_id, present.storage) = (repository.repository_id, target.storage)
+      JOIN storage_repositories AS source
+        ON (source.repository_id, source.generation, source.relative_path)
+          = (repository.repository_id, repository.generation, repository.relative_path)
+      JOIN healthy AS source_health
+        ON (source_health.virtual_storage, source_health.storage)
+          = (repository.virtual_storage, source.storage)
+      WHERE present.generation IS DISTINCT FROM repository.generation
+        AND (
+          NOT EXISTS (SELECT FROM repository_assignments WHERE repository_id = repository.repository_id)
+          OR EXISTS (
+            SELECT FROM repository_assignments
+            WHERE repository_id = repository.repository_id AND storage = target.storage
+          )
+        )
+        AND NOT EXISTS (
+          SELECT FROM unfinished WHERE repository_id = repository.repository_id
+            AND (change, target) = ('delete_replica', source.storage)
+        )
+        AND NOT EXISTS (
+          SELECT FROM unfinished WHERE repository_id = repository.repository_id
+            AND (change, unfinished.target) = ('update', target.storage)
+        )
+      ORDER BY repository.repository_id, target.storage, random()
+    ), removals AS (
+      SELECT DISTINCT ON (repository.repository_id)
+        repository.repository_id, repository.virtual_storage, repository.relative_path,
+        NULL AS source_node_storage, replica.storage AS target_node_storage, 'delete_replica' AS change
+      FROM repositories AS repository
+      JOIN storage_repositories AS replica USING (repository_id)
+      JOIN healthy
+        ON (healthy.virtual_storage, healthy.storage) = (repository.virtual_storage, replica.storage)
+      WHERE EXISTS (SELECT FROM repository_assignments WHERE repository_id = repository.repository_id)
+        AND NOT EXISTS (
+          SELECT FROM repository_assignments
+          WHERE repository_id = repository.repository_id AND storage = replica.storage
+        )
+        AND replica.generation <= (
+          SELECT min(coalesce(kept.generation, -1))
+          FROM repository_assignments AS assigned
+          LEFT JOIN storage_repositories AS kept USING (repository_id, storage)
+          WHERE assigned.repository_id = repository.repository_id
+        )
+        AND NOT EXISTS (
+          SELECT FROM unfinished WHERE repository_id = repository.repository_id
+            AND (replica.storage IN (source, target) OR change = 'delete_replica')
+        )
+    ), added AS (
+      INSERT INTO replication_queue (lock_id, job, meta)
+      SELECT concat_ws('|', virtual_storage, target_node_storage, relative_path), to_jsonb(jobs),
+        jsonb_build_object('correlation_id', encode(random()::text::bytea, 'base64'))
+      FROM (SELECT * FROM copies UNION ALL SELECT * FROM removals) AS jobs
+      RETURNING lock_id, job, meta
+    ), locks AS (
+      INSERT INTO replication_queue_lock (id) SELECT DISTINCT lock_id FROM added ON CONFLICT DO NOTHING
+    )
+    SELECT meta->>'correlation_id' AS correlation_id, (job->>'repository_id')::bigint AS repository_id,
+      job->>'change' AS change, job->>'virtual_storage' AS virtual_storage,
+      job->>'relative_path' AS relative_path, job->>'source_node_storage' AS source_node_storage,
+      job->>'target_node_storage' AS target_node_storage
+    FROM added`;
+}

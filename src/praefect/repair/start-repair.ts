@@ -1,0 +1,51 @@
+import type { BackendParts } from '../backends/backend.ts';
+import type { Database } from '../database/database.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { searchOneStorage } from './cleaner.ts';
+import { periodic } from './periodic.ts';
+import { reconcile } from './reconciler.ts';
+import { releaseLeases, verifyReplicas } from './verifier.ts';
+
+const VERIFY_INTERVAL_MS = 2000;
+const RELEASE_INTERVAL_MS = 10_000;
+
+/** Starts the searches for replicas and repositories that are not as they should be. */
+export function startRepair(
+  { config, logger, metrics, nodes }: BackendParts,
+  { database, isHealthy }: { database: Database; isHealthy: (node: GitalyNode) => boolean },
+  resources: AsyncDisposableStack,
+): void {
+  const common = { database, nodes, isHealthy };
+  const { backgroundVerification, reconciliation, repositoriesCleanup } = config;
+  if (reconciliation.schedulingIntervalMs > 0) {
+    const parts = {
+      ...common,
+      logger: logger.child({ component: 'reconciler' }),
+      took: metrics.reconciliationTook,
+    };
+    const intervalMs = reconciliation.schedulingIntervalMs;
+    resources.use(periodic(() => reconcile(parts), { intervalMs }));
+  }
+  if (backgroundVerification.verificationIntervalMs > 0) {
+    const parts = {
+      ...common,
+      logger: logger.child({ component: 'metadata_verifier' }),
+      metrics: metrics.verifier,
+      intervalMs: backgroundVerification.verificationIntervalMs,
+      deletesRecords: backgroundVerification.deleteInvalidRecords,
+    };
+    const verify = async (signal: AbortSignal): Promise<void> => void (await verifyReplicas(parts, signal));
+    resources.use(periodic(verify, { intervalMs: VERIFY_INTERVAL_MS }));
+    resources.use(periodic(() => releaseLeases(parts), { intervalMs: RELEASE_INTERVAL_MS }));
+  }
+  if (repositoriesCleanup.runIntervalMs > 0) {
+    const parts = {
+      ...common,
+      logger: logger.child({ component: 'repocleaner.log_warn_action' }),
+      runIntervalMs: repositoriesCleanup.runIntervalMs,
+      batchSize: Math.max(1, repositoriesCleanup.repositoriesInBatch),
+    };
+    const intervalMs = repositoriesCleanup.checkIntervalMs;
+    resources.use(periodic((signal) => searchOneStorage(parts, signal), { intervalMs, startsAtOnce: true }));
+  }
+}
