@@ -83,6 +83,7 @@ import type { ServerMetrics } from './metrics.ts';
 import { packServing } from './pack-serving.ts';
 import { votesOverBackchannels } from './reverse-votes.ts';
 import { runningCall } from './running-call.ts';
+import { createStreamCache } from './stream-caches.ts';
 import { traceVariables } from './tracing/trace-variables.ts';
 import type { Tracing } from './tracing/tracing.ts';
 
@@ -215,7 +216,10 @@ export async function createServices(
     serve(
       RepositoryService,
       repositoryService({
-        archiveCacheMs: config.archiveCache.enabled ? config.archiveCache.maxAgeMs : undefined,
+        archives: {
+          streams: resources.use(await createStreamCache<void>('archiveCache', cacheParts)),
+          isCacheEnabled: config.archiveCache.enabled,
+        },
         lfsFilter: lfsFilterSettings(config),
         licenses: new LicenseCache(),
         housekeeping,

@@ -9,6 +9,7 @@ import { LimitRefusal } from '#base/keyed-limit';
 import { abortError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { directoriesKey } from '#git/command/git-directory';
+import { stampOf } from '#git/repository-stamp';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { OpenedStream, StreamCache } from '#storage/cache/streams/stream-cache';
 import { ClientGoneError, type ServiceResult } from '../git-service/service-streams.ts';
@@ -177,9 +178,9 @@ async function exist({ repository, signal }: Fetch, wants: readonly string[]): P
 
 /** Returns a key of everything that the answer depends on; `undefined` if it depends on more. */
 function keyOf({ config, gitProtocol, repository }: Fetch, request: ShareableRequest): string | undefined {
-  const { objectDirectory, path } = repository;
+  const { path } = repository;
   if (existsSync(join(path, 'shallow')) || existsSync(join(path, 'info', 'grafts'))) return undefined;
-  const stamps = [join(path, 'config'), join(objectDirectory, 'info', 'alternates')].map(fileStamp);
+  const stamps = [stampOf(repository), fileStamp(join(path, 'config'))];
   const facts = [directoriesKey(repository), stamps, config, gitProtocol, request.key];
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }

@@ -1,4 +1,5 @@
 import type { LfsFilterSettings } from '#domain/archive/lfs-filter';
+import type { SharedArchives } from '#domain/archive/shared-archive';
 import type { BackupObserver } from '#domain/backup/create-backup';
 import type { Bucket } from '#domain/bucket/bucket';
 import type { BundleUris } from '#domain/bundle/bundle-uris';
@@ -9,8 +10,7 @@ import type { VotingDependencies } from '#services/convert/request/voting-depend
 import type { Storages } from '#storage/storages';
 
 export interface RepositoryDependencies extends VotingDependencies {
-  /** Time for which an archive is kept; `undefined` if archives are not cached. */
-  readonly archiveCacheMs: number | undefined;
+  readonly archives: SharedArchives;
   /** Filter for LFS pointers in archives; `undefined` without GitLab. */
   readonly lfsFilter: LfsFilterSettings | undefined;
   readonly licenses: LicenseCache;

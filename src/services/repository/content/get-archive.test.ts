@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -235,6 +235,27 @@ test('an archive is cached with everything that it is made from', async () => {
   await logged(2 * wanted.length + 2);
   assert.deepEqual(results().slice(-2), ['miss', 'hit']);
 });
+
+for (const config of [{}, { archive_cache: { enabled: true } }]) {
+  test(`identical archives at once are written once (${JSON.stringify(config)})`, async () => {
+    await using fixture = await start({ config });
+    const { gitaly, directory, archive } = fixture;
+    commitFiles(directory, { a: randomBytes(6_000_000).toString('latin1') });
+    const expected = gitArchive(directory, ['--format=tar', '--prefix=p/', 'main']);
+    const wanted: ArchiveOptions = { format: Format.TAR, prefix: 'p' };
+
+    const archives = await Promise.all(Array.from({ length: 6 }, () => archive('main', wanted)));
+
+    for (const bytes of archives) assert.ok(bytes.equals(expected));
+    const lines = () =>
+      gitaly.log.filter((line) => line['grpc.method'] === 'GetArchive' && line['grpc.code']);
+    await until(() => lines().length === 6);
+    const hits = lines().filter((line) => line.archive_cache === 'hit').length;
+    const [commands] = [lines().filter((line) => line['command.count'] !== undefined)];
+    assert.ok(hits >= 1, 'some calls share an archive');
+    assert.ok(commands.length >= 1);
+  });
+}
 
 test('an archive that fails is not cached', async () => {
   await using fixture = await start({ config: { archive_cache: { enabled: true, max_age: '24h' } } });

@@ -1,9 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
 import { cleanPath, findArchiveSource } from '#domain/archive/archive-source';
-import { cachedArchive } from '#domain/archive/cached-archive';
 import { type LfsFilter, lfsFilter } from '#domain/archive/lfs-filter';
-import { type ArchiveFormat, writeArchive } from '#domain/archive/write-archive';
+import { sharedArchive } from '#domain/archive/shared-archive';
+import type { ArchiveFormat } from '#domain/archive/write-archive';
 import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
 import { takeBytes } from '#services/convert/request/take-bytes';
@@ -40,12 +40,8 @@ export async function* getArchive(
   const source = await findArchiveSource(repository, revision, paths, signal);
   const lfs = request.includeLfsBlobs ? lfsOf(repository, context, deps) : undefined;
   const options = { format, prefix: request.prefix, lfs };
-  const produce = () => writeArchive(repository, source, options, signal);
-  const { archiveCacheMs: maxAgeMs } = deps;
-  const archive =
-    maxAgeMs === undefined
-      ? produce()
-      : cachedArchive(repository, { source, options }, produce, { maxAgeMs, log: context.log });
+  const { log } = context;
+  const archive = sharedArchive(repository, { source, options }, deps.archives, { signal, log });
   try {
     for await (const data of takeBytes(archive, Number.POSITIVE_INFINITY)) yield { data };
   } catch (error) {

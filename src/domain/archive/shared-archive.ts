@@ -1,0 +1,46 @@
+import { stampOf } from '#git/repository-stamp';
+import { cacheKey } from '#storage/cache/disk-cache';
+import type { StreamCache } from '#storage/cache/streams/stream-cache';
+import type { Repository } from '#storage/repository';
+import type { ArchiveSource } from './archive-source.ts';
+import { type ArchiveOptions, writeArchive } from './write-archive.ts';
+
+/** Archives that identical requests share. */
+export interface SharedArchives {
+  readonly streams: StreamCache<void>;
+  /** True if archives are kept: then each call logs its lookup. */
+  readonly isCacheEnabled: boolean;
+}
+
+export interface SharedArchiveOptions {
+  readonly signal: AbortSignal;
+  readonly log: { add(fields: Readonly<Record<string, unknown>>): void };
+}
+
+/**
+ * Yields an archive that is kept, or that is being written for somebody else, or a new one. The key
+ * has everything that an archive is made from, so the only reason for an age are facts outside of
+ * the tree: attributes in `info`, references in `export-subst`, objects of LFS.
+ *
+ * @throws {GitExitError} when git fails, possibly after the first bytes.
+ */
+export async function* sharedArchive(
+  repository: Repository,
+  { source, options }: { readonly source: ArchiveSource; readonly options: ArchiveOptions },
+  { streams, isCacheEnabled }: SharedArchives,
+  { signal, log }: SharedArchiveOptions,
+): AsyncGenerator<Buffer, void, undefined> {
+  const { format, prefix, lfs } = options;
+  const facts = [stampOf(repository), repository.git.version];
+  const wanted = [format, prefix, lfs === undefined ? '' : `lfs ${repository.glRepository}`];
+  const key = cacheKey(['archive', repository.path, ...facts, ...wanted, source.tree, ...source.pathspecs]);
+  const { isHit, reader } = streams.open(
+    key,
+    async (writer, aborted) => {
+      for await (const bytes of writeArchive(repository, source, options, aborted)) await writer.write(bytes);
+    },
+    () => true,
+  );
+  if (isHit || isCacheEnabled) log.add({ archive_cache: isHit ? 'hit' : 'miss' });
+  yield* reader.chunks(signal);
+}
