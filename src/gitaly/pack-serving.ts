@@ -1,5 +1,6 @@
 import type { ServiceResult } from '#domain/git-service/service-streams';
 import type { PackLimits } from '#domain/pack-objects/pack-limits';
+import { SharedPacks } from '#domain/pack-objects/shared-packs';
 import type { PackServing } from '#domain/upload-pack/fetch';
 import { SharedFetches } from '#domain/upload-pack/shared-fetches';
 import { createStreamCache, type StreamCacheParts } from './stream-caches.ts';
@@ -10,17 +11,21 @@ export interface PackServingParts extends StreamCacheParts {
   readonly hook: string;
 }
 
+export interface BuiltPackServing {
+  readonly serving: PackServing;
+  /** For hooks of other programs. */
+  readonly packs: SharedPacks;
+  readonly resources: AsyncDisposable;
+}
+
 /** Creates what fetches share. `resources` ends it. */
-export async function packServing({
-  limits,
-  hook,
-  ...parts
-}: PackServingParts): Promise<{ readonly serving: PackServing; readonly resources: AsyncDisposable }> {
+export async function packServing({ limits, hook, ...parts }: PackServingParts): Promise<BuiltPackServing> {
   const isContended = (): boolean => limits.isContended;
   const streams = await createStreamCache<ServiceResult>('packObjectsCache', { ...parts, isContended });
   limits.onContention = () => streams.relieve();
   const { config, metrics: observer } = parts;
   const isCacheEnabled = config.packObjectsCache.enabled;
-  const shared = new SharedFetches({ streams, limits, observer, isCacheEnabled });
-  return { serving: { shared, limits, hook }, resources: streams };
+  const options = { streams, limits, observer, isCacheEnabled };
+  const shared = new SharedFetches(options);
+  return { serving: { shared, limits, hook }, packs: new SharedPacks(options), resources: streams };
 }

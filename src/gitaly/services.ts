@@ -189,7 +189,7 @@ export async function createServices(
     ),
     serve(ConflictsService, conflictsService({ storages, hooks, remotes })),
     serve(DiffService, diffService({ storages })),
-    serve(HookService, hookService({ storages, hooks })),
+    serve(HookService, hookService({ storages, hooks, packs: packs.packs })),
     serve(InternalGitaly, internalGitaly({ storages, api: hooks.api, poolMetadata })),
     serve(NamespaceService, namespaceService({ storages })),
     serve(

@@ -1,6 +1,6 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { describeExit } from '#git/command/exit-error';
+import { describeExit, type GitExit } from '#git/command/exit-error';
 import type { Repository } from '#storage/repository';
 import { ClientGoneError, joinStreams, type ServiceStreams } from '../git-service/service-streams.ts';
 import { GitStartError, startService } from '../git-service/start-service.ts';
@@ -21,7 +21,12 @@ export interface PackObjectsRun {
  * @throws {GitalyError} INTERNAL `git-pack-objects: stderr: "…" err: exit status N`; CANCELLED when
  *   the reader has gone.
  */
-export async function packObjects({ repository, request, streams, signal }: PackObjectsRun): Promise<void> {
+export async function packObjects({
+  repository,
+  request,
+  streams,
+  signal,
+}: PackObjectsRun): Promise<GitExit> {
   const { command, env } = request;
   try {
     await using process = await startService(repository, command, {
@@ -30,7 +35,7 @@ export async function packObjects({ repository, request, streams, signal }: Pack
       signal,
     });
     const { exit, stderr } = await joinStreams(process, streams);
-    if (exit.code === 0) return;
+    if (exit.code === 0) return exit;
     throw new GitalyError(
       'INTERNAL',
       `git-pack-objects: stderr: ${quote(stderr)} err: ${describeExit(exit)}`,

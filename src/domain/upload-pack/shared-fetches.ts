@@ -11,29 +11,14 @@ import { flag, gitCommand } from '#git/command/git-command';
 import { directoriesKey } from '#git/command/git-directory';
 import { stampOf } from '#git/repository-stamp';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
-import type { OpenedStream, StreamCache } from '#storage/cache/streams/stream-cache';
+import type { OpenedStream } from '#storage/cache/streams/stream-cache';
 import { ClientGoneError, type ServiceResult } from '../git-service/service-streams.ts';
 import { startBulkService } from '../git-service/start-service.ts';
-import type { PackLimits } from '../pack-objects/pack-limits.ts';
+import type { SharedPacksOptions } from '../pack-objects/shared-packs.ts';
 import { streamOutput } from '../pack-objects/stream-output.ts';
 import type { Fetch, FetchResult, FetchSharing, RequestedFetch } from './fetch.ts';
 import { Negotiation } from './negotiation.ts';
 import type { ShareableRequest } from './shareable-request.ts';
-
-/** Notified of shared packs, for metrics. */
-export interface SharedPackObserver {
-  looked(result: 'hit' | 'miss'): void;
-  generated(bytes: number): void;
-  served(bytes: number): void;
-}
-
-export interface SharedFetchesOptions {
-  readonly streams: StreamCache<ServiceResult>;
-  readonly limits: PackLimits;
-  readonly observer: SharedPackObserver;
-  /** True if answers are kept: then each call logs its lookup. */
-  readonly isCacheEnabled: boolean;
-}
 
 /**
  * Answers of `git upload-pack` that identical requests share: those that come while git is writing,
@@ -45,9 +30,9 @@ export interface SharedFetchesOptions {
  * still exist, as git does.
  */
 export class SharedFetches implements FetchSharing {
-  readonly #options: SharedFetchesOptions;
+  readonly #options: SharedPacksOptions;
 
-  constructor(options: SharedFetchesOptions) {
+  constructor(options: SharedPacksOptions) {
     this.#options = options;
   }
 

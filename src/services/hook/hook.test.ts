@@ -10,6 +10,7 @@ import { startInternalApi } from '#testkit/internal-api';
 import { packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 import { startVotingServer } from '#testkit/voting-server';
 import { ReferenceTransactionHookRequest_State as State } from '#wire/gen/hook_pb';
 
@@ -245,3 +246,75 @@ test('PackObjectsHook makes a pack within gRPC', async () => {
 
   assert.ok(pack > 500_000);
 });
+
+test('a kept pack is sent again, for identical arguments and objects only', async () => {
+  const config = { pack_objects_cache: { enabled: true, min_occurrences: 0 } };
+  await using gitaly = await startGitaly({ config });
+  const { path, oid } = await createRepository(gitaly);
+  const blob = await runGit(['-C', path, 'rev-parse', `${oid}:file`]);
+  const ask = async (input: string, ...more: string[]) => {
+    const args = ['pack-objects', '--revs', '--stdout', '--progress', ...more];
+    const requests = [{ repository: REPOSITORY, args }, { stdin: Buffer.from(input) }];
+    const parts: Record<'stdout' | 'stderr', Uint8Array[]> = { stdout: [], stderr: [] };
+    for await (const { stdout, stderr } of gitaly.connection.hook.packObjectsHook(requests)) {
+      parts.stdout.push(stdout);
+      parts.stderr.push(stderr);
+    }
+    return { pack: Buffer.concat(parts.stdout), progress: Buffer.concat(parts.stderr).toString() };
+  };
+  const lines = () => gitaly.log.filter((line) => line['pack_objects_cache.key'] !== undefined);
+
+  const [first, second] = [await ask(`${oid}\n`), await ask(`${oid}\n`)];
+  await ask(`${oid}\n`, '--thin');
+  await ask(`${blob}\n`);
+  await until(() => lines().length === 4);
+
+  assert.deepEqual(second, first);
+  assert.match(first.progress, /Total 3/);
+  assert.deepEqual(
+    lines().map((line) => line['pack_objects_cache.hit']),
+    ['false', 'true', 'false', 'false'],
+  );
+  assert.match(String(lines()[0]?.['pack_objects.compression_statistics']), /^Total 3 \(delta 0\)/);
+  assert.ok(Number(lines()[0]?.['pack_objects_cache.generated_bytes']) > first.pack.length);
+  assert.equal(
+    lines()[0]?.['pack_objects_cache.served_bytes'],
+    lines()[1]?.['pack_objects_cache.served_bytes'],
+  );
+});
+
+test('the hook of an address with too many packs is refused', async () => {
+  const config = {
+    pack_objects_limiting: { max_concurrency: 1, max_queue_size: 1, max_queue_wait: '1ms' },
+  };
+  await using gitaly = await startGitaly({ config });
+  const { oid } = await createRepository(gitaly);
+  const metadata = { remote_ip: '192.0.2.1' };
+  const ask = (depth: string) => {
+    const requests = [
+      { repository: REPOSITORY, args: ['pack-objects', '--revs', '--stdout', depth] },
+      { stdin: Buffer.from(`${oid}\n`) },
+    ];
+    return gitaly.connection.hook.packObjectsHook(requests, { metadata })[Symbol.asyncIterator]();
+  };
+  // Its pack is longer than everything on the way to a client that does not read.
+  const { path } = await createLargeBlob(gitaly);
+  assert.ok(path !== '');
+  const holder = ask('--all');
+  assert.equal((await holder.next()).done, false);
+
+  await assert.rejects(ask('--thin').next(), {
+    code: 'RESOURCE_EXHAUSTED',
+    message: 'pack objects hook: maximum time in concurrency queue reached',
+  });
+  await holder.return?.();
+});
+
+/** Adds 40 MB that cannot be compressed. */
+async function createLargeBlob(gitaly: TestGitaly): Promise<{ path: string }> {
+  const path = join(gitaly.storagePath(), 'r.git');
+  const input = randomBytes(40_000_000);
+  const blob = await runGit(['-C', path, 'hash-object', '-w', '--stdin'], { input });
+  await runGit(['-C', path, 'update-ref', 'refs/large/blob', blob]);
+  return { path };
+}

@@ -1,11 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { messageOf, wrap } from '#base/gitaly-error';
-import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
+import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { decodeHooksPayload } from '#domain/hooks/payload';
-import { packObjects } from '#domain/pack-objects/pack-objects';
 import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-request';
 import type { HandlerContext } from '#rpc/server/handler';
+import { packRequesterOf } from '#services/convert/request/pack-requester';
 import { clientBytes, closeSidechannel } from '#services/convert/request/sidechannel';
+import { withLimitError } from '#services/convert/response/limit-refusal';
 import type {
   PackObjectsHookWithSidechannelRequest,
   PackObjectsHookWithSidechannelResponseSchema,
@@ -24,17 +24,27 @@ export async function packObjectsHookWithSidechannel(
   const sidechannel = await dialHookSidechannel(context);
   try {
     requirePayload(request);
-    const streams = {
+    const { signal } = context;
+    const requested = {
+      repository,
+      request: pack,
+      facts: [request.args, request.gitProtocol],
       input: clientBytes(sidechannel),
-      stdout: sideBandWriter(sidechannel, BAND.stdout),
-      stderr: sideBandWriter(sidechannel, BAND.stderr),
+      requester: packRequesterOf(context, request.remoteIp),
+      signal,
     };
-    await packObjects({ repository, request: pack, streams, signal: context.signal }).catch(
-      (error: unknown) => {
-        throw wrap(error, 'pack objects hook');
-      },
-    );
-    await closeSidechannel(sidechannel, [streams.stdout, streams.stderr]).catch((error: unknown) => {
+    await deps.packs
+      .serve(requested, async (reader) => {
+        await reader.copyTo(sidechannel, { isDirect: true, signal }).catch((error: unknown) => {
+          throw sidechannel.destroyed
+            ? new GitalyError('CANCELLED', messageOf(error), { cause: error })
+            : error;
+        });
+      })
+      .catch((error: unknown) => {
+        throw wrap(withLimitError(error), 'pack objects hook');
+      });
+    await closeSidechannel(sidechannel).catch((error: unknown) => {
       throw wrap(error, 'close side-channel');
     });
     return {};

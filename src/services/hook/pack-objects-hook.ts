@@ -1,10 +1,12 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { packObjects } from '#domain/pack-objects/pack-objects';
+import { BAND, readSideBand } from '#base/pkt-line/side-band';
 import { parsePackObjectsRequest } from '#domain/pack-objects/pack-objects-request';
 import type { HandlerContext } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
-import { messageWriter, streamResponses } from '#services/convert/response/stream-responses';
+import { packRequesterOf } from '#services/convert/request/pack-requester';
+import { withLimitError } from '#services/convert/response/limit-refusal';
+import { respondInChunks, streamResponses } from '#services/convert/response/stream-responses';
 import type { PackObjectsHookRequest, PackObjectsHookResponseSchema } from '#wire/gen/hook_pb';
 import type { HookDependencies } from './dependencies.ts';
 
@@ -22,13 +24,23 @@ export async function* packObjectsHook(
   const request = parsePackObjectsRequest(first.args);
 
   yield* streamResponses<Response>(context.signal, async (respond, signal) => {
-    const streams = {
+    const requested = {
+      repository,
+      request,
+      facts: [first.args, ''],
       input: bytesOf(rest, ({ stdin }) => stdin),
-      stdout: messageWriter(respond, (stdout) => ({ stdout })),
-      stderr: messageWriter(respond, (stderr) => ({ stderr })),
+      requester: packRequesterOf(context),
+      signal,
     };
-    await packObjects({ repository, request, streams, signal }).catch((error: unknown) => {
-      throw wrap(error, 'pack objects hook');
-    });
+    await deps.packs
+      .serve(requested, async (reader) => {
+        for await (const { band, data } of readSideBand(reader.chunks(signal))) {
+          if (band === BAND.stdout) await respondInChunks(data, respond, (stdout) => ({ stdout }));
+          else await respondInChunks(data, respond, (stderr) => ({ stderr }));
+        }
+      })
+      .catch((error: unknown) => {
+        throw wrap(withLimitError(error), 'pack objects hook');
+      });
   });
 }
