@@ -1,18 +1,32 @@
 /**
- * Writes `docs/client/reference.md`: all exports of `gitaly-ts/client`, with their declarations and
- * doc comments.
+ * Writes the reference pages of the client and of the test server: all exports, with their
+ * declarations and doc comments.
  *
- * node scripts/generate-client-reference.ts writes the file
+ * node scripts/generate-client-reference.ts writes the files
  * node scripts/generate-client-reference.ts --check compares only; exit 1 when it would change
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
-const FILE = 'docs/client/reference.md';
-const ENTRIES = [
-  { title: 'gitaly-ts/client', index: 'src/client/index.ts' },
-  { title: 'gitaly-ts/client/rails', index: 'src/client/rails/index.ts' },
+
+interface Page {
+  readonly file: string;
+  readonly entries: readonly { readonly title: string; readonly index: string }[];
+}
+
+const PAGES: readonly Page[] = [
+  {
+    file: 'docs/client/reference.md',
+    entries: [
+      { title: 'gitaly-ts/client', index: 'src/client/index.ts' },
+      { title: 'gitaly-ts/client/rails', index: 'src/client/rails/index.ts' },
+    ],
+  },
+  {
+    file: 'docs/testing-reference.md',
+    entries: [{ title: 'gitaly-ts/testing', index: 'src/testkit/index.ts' }],
+  },
 ];
 
 interface Declaration {
@@ -125,9 +139,9 @@ function memberAt(lines: readonly string[], index: number): string {
   return [...comment, ...signature.replace(/^async /, '').split('\n')].map((text) => `  ${text}`).join('\n');
 }
 
-function render(): string {
+function render({ entries }: Page): string {
   const parts = ['# API reference', '', 'This page is generated from the doc comments by `npm run gen`.'];
-  for (const { title, index } of ENTRIES) {
+  for (const { title, index } of entries) {
     const declarations = exportsOf(index).map(declarationOf);
     parts.push('', `## ${title}`);
     for (const { name, doc, shape } of declarations.toSorted((a, b) => a.name.localeCompare(b.name, 'en'))) {
@@ -145,9 +159,11 @@ function asMarkdown(doc: string): string {
     .trim();
 }
 
-const path = join(ROOT, FILE);
-if (process.argv[2] !== '--check') writeFileSync(path, render());
-else if (readFileSync(path, 'utf8') !== render()) {
-  console.error(`${FILE} is not up to date: run "npm run gen" and commit the result.`);
-  process.exitCode = 1;
+for (const page of PAGES) {
+  const path = join(ROOT, page.file);
+  if (process.argv[2] !== '--check') writeFileSync(path, render(page));
+  else if (readFileSync(path, 'utf8') !== render(page)) {
+    console.error(`${page.file} is not up to date: run "npm run gen" and commit the result.`);
+    process.exitCode = 1;
+  }
 }

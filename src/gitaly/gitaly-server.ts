@@ -23,6 +23,7 @@ import { demultiplex } from '#rpc/server/connection/demultiplexer';
 import { splitHostPort } from '#rpc/server/connection/host-port';
 import type { Listener, ListenerOptions } from '#rpc/server/connection/listener';
 import { openCallSidechannel } from '#rpc/server/connection/open-sidechannel';
+import type { FaultInjector } from '#rpc/server/fault-injector';
 import { GrpcServer, type GrpcServerOptions } from '#rpc/server/grpc-server';
 import type { AuthenticationOptions } from '#rpc/server/interceptors/authentication';
 import { countCalls } from '#rpc/server/interceptors/call-metrics';
@@ -70,6 +71,8 @@ export interface GitalyServerOptions {
   readonly trustsUnixSockets?: boolean;
   /** Returns the socket of an address if this process has inherited one. */
   readonly takeSocket?: TakeSocket;
+  /** For tests of clients: makes calls from outside fail. */
+  readonly faults?: FaultInjector | undefined;
 }
 
 /** A running Git RPC server. */
@@ -123,6 +126,7 @@ export class GitalyServer implements AsyncDisposable {
     logger,
     trustsUnixSockets = false,
     takeSocket,
+    faults,
   }: GitalyServerOptions): Promise<GitalyServer> {
     await using building = new AsyncDisposableStack();
 
@@ -236,6 +240,7 @@ export class GitalyServer implements AsyncDisposable {
           ...authenticationCounts(metrics),
         },
         explain: config.git.explain ? explainCall : undefined,
+        injectFaults: faults?.interceptor,
         limits: {
           limits: limits.byMethod,
           metrics: metrics.limits,
@@ -276,8 +281,10 @@ export class GitalyServer implements AsyncDisposable {
         void demultiplex(connection, peer, {
           backchannels,
           onTransfer: (direction, bytes) => metrics.transfers[direction].observe(bytes),
-          onGrpc: (duplex, from) =>
-            (peer.transport === 'internal' ? internal : external).serveConnection(duplex, from),
+          onGrpc: (duplex, from) => {
+            faults?.onConnection(duplex, from);
+            (peer.transport === 'internal' ? internal : external).serveConnection(duplex, from);
+          },
         }),
     };
     const listeners = await openListeners(config, {

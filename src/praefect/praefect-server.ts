@@ -11,6 +11,7 @@ import { demultiplex } from '#rpc/server/connection/demultiplexer';
 import { splitHostPort } from '#rpc/server/connection/host-port';
 import { type ListenAddress, Listener, type ListenerOptions } from '#rpc/server/connection/listener';
 import { openCallSidechannel } from '#rpc/server/connection/open-sidechannel';
+import type { FaultInjector } from '#rpc/server/fault-injector';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import type { Peer } from '#rpc/server/handler';
 import { healthService } from '#rpc/server/health';
@@ -47,6 +48,8 @@ export interface PraefectServerOptions {
   readonly takeSocket?: TakeSocket;
   /** Aborts the start. */
   readonly signal?: AbortSignal;
+  /** For tests of clients: makes calls fail. */
+  readonly faults?: FaultInjector | undefined;
 }
 
 /** A running Praefect. */
@@ -82,7 +85,7 @@ export class PraefectServer implements AsyncDisposable {
    * @throws {Error} that describes the problem: a socket in use, a database that cannot be reached.
    */
   static async start(options: PraefectServerOptions): Promise<PraefectServer> {
-    const { config, logger, signal = NEVER, takeSocket } = options;
+    const { config, faults, logger, signal = NEVER, takeSocket } = options;
     await using building = new AsyncDisposableStack();
     const metrics = createPraefectMetrics({
       reconciliationBuckets: config.reconciliation.histogramBuckets,
@@ -131,7 +134,7 @@ export class PraefectServer implements AsyncDisposable {
     ];
     const grpc = new GrpcServer({
       services: [...services, ...reflectionServices(services)],
-      interceptors: interceptors(config, metrics, logger),
+      interceptors: interceptors({ config, faults, logger, metrics }),
       unknownMethod: (path) => {
         const method = methodByPath(path);
         return method === undefined || method.intercepted || method.operation === 'unknown'
@@ -156,7 +159,10 @@ export class PraefectServer implements AsyncDisposable {
         void demultiplex(connection, peer, {
           backchannels,
           onTransfer: () => {},
-          onGrpc: (duplex, from) => grpc.serveConnection(duplex, from),
+          onGrpc: (duplex, from) => {
+            faults?.onConnection(duplex, from);
+            grpc.serveConnection(duplex, from);
+          },
         }),
     });
     building.defer(async () => {
@@ -192,11 +198,12 @@ export class PraefectServer implements AsyncDisposable {
   }
 }
 
-function interceptors(
-  config: PraefectConfig,
-  metrics: PraefectMetrics,
-  logger: Logger,
-): readonly ServerInterceptor[] {
+function interceptors({
+  config,
+  faults,
+  logger,
+  metrics,
+}: PraefectServerOptions & { readonly metrics: PraefectMetrics }): readonly ServerInterceptor[] {
   return [
     countCalls({ methodMetrics: metrics.ofMethod, clientRequest: metrics.callers.clientRequest }),
     accessLog({ logger, isLogged: accessLogFilter(process.env) }),
@@ -207,6 +214,7 @@ function interceptors(
       onChecked: (enforced, status) => metrics.callers.authentication(enforced, status).inc(),
       onTokenError: (reason) => metrics.callers.authenticationError(reason).inc(),
     }),
+    ...(faults === undefined ? [] : [faults.interceptor]),
     recoverExceptions({
       onException: (call, exception) => {
         metrics.callers.exception('call').inc();

@@ -5,7 +5,7 @@ import type { FeatureFlag } from '#platform/flags/feature-flags';
 export interface FlagCombination {
   /** `mailmap_options=true,ref_iterator=false`. */
   readonly name: string;
-  isEnabled(flag: FeatureFlag): boolean;
+  isEnabled(flag: FeatureFlag | string): boolean;
   /**
    * Options that send the flags. The server fails a call that checks a flag that is not among them,
    * so a test cannot miss one.
@@ -13,18 +13,26 @@ export interface FlagCombination {
   readonly options: Pick<CallOptions, 'featureFlags' | 'metadata'>;
 }
 
-/** Returns every combination of the flags' values: 2 for one flag, 4 for two, and so on. */
-export function flagCombinations(...flags: readonly FeatureFlag[]): FlagCombination[] {
+/**
+ * Returns every combination of the flags' values: 2 for one flag, 4 for two, and so on.
+ *
+ * @param flags names with underscores, or declarations
+ */
+export function flagCombinations(...flags: readonly (FeatureFlag | string)[]): FlagCombination[] {
   return Array.from({ length: 2 ** flags.length }, (_, bits) => {
-    const values = flags.map(({ name }, index) => [name, (bits & (1 << index)) !== 0] as const);
+    const values = flags.map((flag, index) => [nameOf(flag), (bits & (1 << index)) !== 0] as const);
     const byName = new Map(values);
     return {
       name: values.map(([name, value]) => `${name}=${value}`).join(','),
-      isEnabled: ({ name }) => byName.get(name) ?? false,
+      isEnabled: (flag) => byName.get(nameOf(flag)) ?? false,
       options: {
         featureFlags: Object.fromEntries(values),
         metadata: { require_explicit_feature_flag_checks: 'true' },
       },
     };
   });
+}
+
+function nameOf(flag: FeatureFlag | string): string {
+  return typeof flag === 'string' ? flag : flag.name;
 }

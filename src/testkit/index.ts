@@ -1,8 +1,28 @@
 /** Starts a real server on a temporary directory in your tests. */
-export { type InternalApi, startInternalApi } from './internal-api.ts';
+export { type Fault, type FaultOptions, Faults } from './faults/faults.ts';
+export { type FlagCombination, flagCombinations } from './flag-combinations.ts';
+export {
+  HANG_UP,
+  type InternalApi,
+  type InternalApiCall,
+  type InternalApiOptions,
+  startInternalApi,
+} from './internal-api.ts';
+export type { Bytes, FileChange, Person } from './repositories/import-stream.ts';
+export { type LfsObject, lfsPointer } from './repositories/lfs-pointer.ts';
+export type { NewRepository, ServedRepositories } from './served-repositories.ts';
 export {
   type SidechannelHandler,
   type SidechannelServer,
   startSidechannelServer,
 } from './sidechannel-server.ts';
-export { type StartGitalyOptions, startGitaly, type TestGitaly } from './start-gitaly.ts';
+export type { StartGitalyOptions, TestGitaly } from './start-gitaly.ts';
+export { type StartOptions, startGitaly } from './start-server.ts';
+export {
+  type NewCommit,
+  type NewMerge,
+  type NewTag,
+  type RepositoryName,
+  TestRepository,
+} from './test-repository.ts';
+export { type CastVote, startVotingServer, type VotingServer } from './voting-server.ts';

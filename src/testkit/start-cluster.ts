@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, type DialOptions, dialSidechannel, SidechannelRegistry } from '#client/index';
-import { createLogger } from '#platform/log/logger';
+import { createLogger, type LogLevel } from '#platform/log/logger';
 import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
 import { PraefectServer } from '#praefect/praefect-server';
-import { startGitaly, type TestGitaly } from './start-gitaly.ts';
+import { Faults } from './faults/faults.ts';
+import { makeScratchDirectory } from './scratch-directory.ts';
+import { type StartGitalyOptions, startGitaly, type TestGitaly } from './start-gitaly.ts';
 import type { TestDatabase } from './start-postgres.ts';
 
 const IN_MEMORY = {
@@ -20,7 +21,11 @@ export interface StartClusterOptions {
   /** Additional keys of Praefect's configuration file. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Additional keys of each Gitaly's configuration file. */
-  readonly gitalyConfig?: Readonly<Record<string, unknown>>;
+  readonly gitalyConfig?: StartGitalyOptions['config'];
+  /** Other options of each Gitaly. */
+  readonly gitaly?: Omit<StartGitalyOptions, 'storages' | 'config'>;
+  /** Of Praefect's log; default `info`. */
+  readonly logLevel?: LogLevel;
   readonly dial?: DialOptions;
   /** Database for the state of the cluster, whose strategy is then `per_repository`. */
   readonly database?: TestDatabase;
@@ -39,6 +44,7 @@ export interface TestPraefect {
   readonly server: PraefectServer;
   /** Decoded JSON lines of its log. */
   readonly log: readonly Record<string, unknown>[];
+  readonly faults: Faults;
 }
 
 /**
@@ -46,6 +52,8 @@ export interface TestPraefect {
  * memory, or several with a database. Disposing stops all.
  */
 export interface TestCluster extends AsyncDisposable, TestPraefect {
+  /** Of the Praefects' sockets. */
+  readonly directory: string;
   /** All of them; the cluster's own properties are those of the first. */
   readonly praefects: readonly TestPraefect[];
   readonly nodes: readonly TestGitaly[];
@@ -58,7 +66,7 @@ export interface TestCluster extends AsyncDisposable, TestPraefect {
 /** Starts a cluster in this process. */
 export async function startCluster(options: StartClusterOptions = {}): Promise<TestCluster> {
   await using building = new AsyncDisposableStack();
-  const directory = mkdtempSync(join(tmpdir(), 'gitaly-ts-cluster-'));
+  const directory = makeScratchDirectory('cluster');
   building.defer(() => rmSync(directory, { recursive: true, force: true }));
   const nodes: TestGitaly[] = [];
   const stopped = new Set<TestGitaly>();
@@ -72,7 +80,9 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<T
   });
   for (let number = 1; number <= (options.nodes ?? 3); number++) {
     const name = `gitaly-${number}`;
-    nodes.push(await startGitaly({ storages: [name], config: options.gitalyConfig ?? {} }));
+    nodes.push(
+      await startGitaly({ ...options.gitaly, storages: [name], config: options.gitalyConfig ?? {} }),
+    );
   }
   const praefects: TestPraefect[] = [];
   for (let number = 1; number <= (options.praefects ?? 1); number++)
@@ -84,6 +94,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<T
   const resources = building.move();
   return {
     ...first,
+    directory,
     praefects,
     nodes,
     stopNode: (node) => stop(nodes[node - 1]),
@@ -96,12 +107,14 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<T
 async function startPraefect(
   socketPath: string,
   nodes: readonly TestGitaly[],
-  { config, database, dial, replicationFactor = 0 }: StartClusterOptions,
+  { config, database, dial, logLevel = 'info', replicationFactor = 0 }: StartClusterOptions,
   building: AsyncDisposableStack,
 ): Promise<TestPraefect> {
   const log: Record<string, unknown>[] = [];
+  const faults = new Faults();
   const server = building.use(
     await PraefectServer.start({
+      faults: faults.injector,
       config: praefectConfigFrom({
         socket_path: socketPath,
         ...(database === undefined ? IN_MEMORY : { database: database.config }),
@@ -116,7 +129,7 @@ async function startPraefect(
       }).config,
       logger: createLogger({
         format: 'json',
-        level: 'info',
+        level: logLevel,
         // The logger writes JSON objects, one per line.
         stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
       }),
@@ -125,5 +138,5 @@ async function startPraefect(
   const [address = ''] = server.addresses;
   const sidechannels = new SidechannelRegistry();
   const connection = building.use(await dialSidechannel(address, sidechannels, dial));
-  return { address, connection, sidechannels, server, log };
+  return { address, connection, sidechannels, server, log, faults };
 }

@@ -1,13 +1,15 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { nearestName } from '#base/nearest-name';
 import { type Connection, type DialOptions, dial } from '#client/index';
 import { GitalyServer } from '#gitaly/gitaly-server';
 import type { Addresses } from '#gitaly/listeners';
 import { configFrom } from '#platform/config/load-config';
 import { createLogger, type LogLevel } from '#platform/log/logger';
+import { checkNames } from './check-names.ts';
+import { Faults } from './faults/faults.ts';
 import type { InternalApi } from './internal-api.ts';
 import { makeScratchDirectory } from './scratch-directory.ts';
+import { type ServedRepositories, servedRepositories } from './served-repositories.ts';
 import { TEST_CERTIFICATE, TEST_KEY } from './test-certificate.ts';
 
 export interface StartGitalyOptions {
@@ -30,7 +32,7 @@ export interface StartGitalyOptions {
 }
 
 /** The names of all options; the compiler checks that none is missing. */
-const OPTION_NAMES: Readonly<Record<keyof StartGitalyOptions, true>> = {
+export const OPTION_NAMES: Readonly<Record<keyof StartGitalyOptions, true>> = {
   storages: true,
   token: true,
   tcp: true,
@@ -46,7 +48,7 @@ const OPTION_NAMES: Readonly<Record<keyof StartGitalyOptions, true>> = {
  * A real server on a temporary directory, with a connection to it. Disposing stops it, checks that
  * nothing leaked, and removes everything.
  */
-export interface TestGitaly extends AsyncDisposable {
+export interface TestGitaly extends AsyncDisposable, ServedRepositories {
   readonly directory: string;
   /** `unix:<path>`. */
   readonly address: string;
@@ -54,8 +56,13 @@ export interface TestGitaly extends AsyncDisposable {
   readonly connection: Connection;
   /** Decoded JSON lines of the log. */
   readonly log: readonly Record<string, unknown>[];
+  /** Makes calls fail. */
+  readonly faults: Faults;
+  /** The Gitalys of a cluster; without a cluster only this one. */
+  readonly nodes: readonly TestGitaly[];
   /** Does what disposing does, for runners and languages without `await using`. A second call waits. */
   close(): Promise<void>;
+  /** Directory of a storage; default `default`, in a cluster the storage of its first node. */
   storagePath(name?: string): string;
 }
 
@@ -65,7 +72,7 @@ export interface TestGitaly extends AsyncDisposable {
  * @throws {TypeError} for an option that does not exist
  */
 export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
-  checkOptions(options);
+  checkNames('startGitaly', options, OPTION_NAMES);
   const directory = makeScratchDirectory('test');
   const storages = options.storages ?? ['default'];
   for (const name of [...storages, 'run']) mkdirSync(join(directory, name));
@@ -76,9 +83,11 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
     // The logger writes JSON objects, one per line.
     stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
   });
+  const faults = new Faults();
   const server = await GitalyServer.start({
     config: configFrom(configOf(directory, storages, options)),
     logger,
+    faults: faults.injector,
   });
   const address = server.addresses.unix ?? '';
   const connection = await dial(address, {
@@ -100,26 +109,25 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
     closed ??= close();
     return closed;
   };
-  return {
+  const storagePath = (name = 'default'): string => join(directory, name);
+  const gitaly: TestGitaly = {
     directory,
     address,
     addresses: server.addresses,
     connection,
     log,
-    storagePath: (name = 'default') => join(directory, name),
+    faults,
+    get nodes() {
+      return [gitaly];
+    },
+    storagePath,
+    ...servedRepositories(connection, ({ storageName, relativePath }) => [
+      join(storagePath(storageName), relativePath),
+    ]),
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
   };
-}
-
-/** A misspelt option would otherwise change nothing, silently. */
-function checkOptions(options: StartGitalyOptions): void {
-  for (const name of Object.keys(options)) {
-    if (Object.hasOwn(OPTION_NAMES, name)) continue;
-    const nearest = nearestName(name, Object.keys(OPTION_NAMES));
-    const advice = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
-    throw new TypeError(`startGitaly has no option "${name}"${advice}`);
-  }
+  return gitaly;
 }
 
 function configOf(

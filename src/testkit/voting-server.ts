@@ -34,8 +34,11 @@ export interface VotingServer extends AsyncDisposable {
   metadata(transaction?: { id?: number; node?: string; primary?: boolean }): Record<string, string>;
 }
 
-/** Connects to a server as the node that counts its votes. */
-export async function startVotingServer(address: string): Promise<VotingServer> {
+/** Connects to a server as the node that counts its votes. @param token the server's, if it has one */
+export async function startVotingServer(
+  address: string,
+  { token }: { readonly token?: string } = {},
+): Promise<VotingServer> {
   const votes: CastVote[] = [];
   const stopped: bigint[] = [];
   const registry = new SidechannelRegistry();
@@ -60,6 +63,7 @@ export async function startVotingServer(address: string): Promise<VotingServer> 
     ],
   });
   const connection = await dialSidechannel(address, registry, {
+    ...(token !== undefined && { token }),
     onBackchannel: (stream) =>
       server.serveConnection(stream, { transport: 'internal', address: 'voting', backchannelId: undefined }),
   });

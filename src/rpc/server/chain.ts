@@ -26,6 +26,8 @@ export interface ChainOptions {
   readonly authentication: AuthenticationOptions;
   /** Tells a client what its call did; `undefined` if the configuration does not allow it. */
   readonly explain: ServerInterceptor | undefined;
+  /** Makes calls fail on purpose, in tests of clients. */
+  readonly injectFaults: ServerInterceptor | undefined;
   readonly limits: LimitConcurrencyOptions;
   readonly cacheInvalidation: CacheInvalidationOptions;
   /** Without one no maintenance starts by itself. */
@@ -56,6 +58,8 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     options.listCalls,
     // Not for unauthenticated callers; around the limits, whose waits it tells.
     ...(options.explain === undefined ? [] : [options.explain]),
+    // Only calls that would be executed; a delayed one takes no turn.
+    ...(options.injectFaults === undefined ? [] : [options.injectFaults]),
     // Before anything that costs much, and after authentication: a refused call takes no turn.
     limitConcurrency(options.limits),
     // Not on calls that were refused.
