@@ -30,6 +30,7 @@ import { bench as pushHook } from './push-hook.ts';
 import { bench as reads } from './reads.ts';
 import { bench as refLists } from './ref-lists.ts';
 import { bench as references } from './references.ts';
+import { bench as sharedClones } from './shared-clones.ts';
 import { bench as sshGateway } from './ssh-gateway.ts';
 import { bench as startUp } from './start-up.ts';
 import { bench as trees } from './trees.ts';
@@ -56,6 +57,7 @@ const BENCHES: readonly Bench[] = [
   push,
   pushHook,
   clone,
+  sharedClones,
   sshGateway,
   maintenance,
   memory,

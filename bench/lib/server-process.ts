@@ -26,7 +26,7 @@ const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 5000;
 
 /** Starts `gitaly serve` with a second storage beside `storage`. Its log goes to a file in `directory`, as with a service manager. */
-export async function startServer(directory: string, storage: string): Promise<ServerProcess> {
+export async function startServer(directory: string, storage: string, settings = ''): Promise<ServerProcess> {
   // Socket paths are limited to some 100 bytes, and the directory of a clone may be long.
   const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
   const socket = join(sockets, 'gitaly.socket');
@@ -38,7 +38,7 @@ export async function startServer(directory: string, storage: string): Promise<S
     `socket_path = ${JSON.stringify(socket)}\nruntime_dir = ${JSON.stringify(sockets)}\n[logging]\n` +
       'format = "json"\n' +
       `[[storage]]\nname = "default"\npath = ${JSON.stringify(storage)}\n` +
-      `[[storage]]\nname = "second"\npath = ${JSON.stringify(second)}\n`,
+      `[[storage]]\nname = "second"\npath = ${JSON.stringify(second)}\n${settings}`,
   );
   const log = openSync(join(directory, 'gitaly.log'), 'a');
   const startedAt = performance.now();

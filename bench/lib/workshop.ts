@@ -52,9 +52,9 @@ export class Workshop implements AsyncDisposable {
     };
   }
 
-  /** Starts `gitaly serve` on a Unix socket. */
-  async server(): Promise<ServerProcess> {
-    return this.#keep(await startServer(this.directory, this.storage));
+  /** Starts `gitaly serve` on a Unix socket. @param settings additional tables of its configuration. */
+  async server(settings = ''): Promise<ServerProcess> {
+    return this.#keep(await startServer(this.directory, this.storage, settings));
   }
 
   /** Starts `gitaly-ts up`: server and HTTP gateway in one process on the same storage. */

@@ -42,6 +42,7 @@ import { explainCall } from './explain.ts';
 import { GitCalls } from './git-calls.ts';
 import { observeInProcess } from './in-process-answers.ts';
 import { type Addresses, addressesOf, openListeners } from './listeners.ts';
+import { startLoadShedder } from './load-shedder.ts';
 import { LocalConnections } from './local-connections.ts';
 import { startMaintenance } from './maintenance.ts';
 import { methodLimits } from './method-limits.ts';
@@ -215,6 +216,14 @@ export class GitalyServer implements AsyncDisposable {
     building.use(
       startAdaptiveLimits(config, [...limits.adaptive, ...packs.adaptive], {
         metrics: metrics.adaptiveLimits,
+        logger,
+        groupDirectories: groups?.parentDirectories,
+      }),
+    );
+    building.use(
+      startLoadShedder(config, {
+        registry: metrics.registry,
+        calls,
         logger,
         groupDirectories: groups?.parentDirectories,
       }),

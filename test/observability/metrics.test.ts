@@ -11,7 +11,6 @@ const RECORDED = recordedFamilies(
 
 /** Families of Gitaly 19.0 that this server does not have, by the reason. One that appears is compared. */
 const MISSING: Readonly<Record<string, readonly string[]>> = {
-  'load shedding is not built': ['gitaly_burdenmonitor_active_rpcs'],
   'the cache of packs is not enabled': ['gitaly_pack_objects_cache_enabled'],
   'the calls make no backup': ['gitaly_backup_bundle_bytes'],
 };

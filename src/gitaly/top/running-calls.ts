@@ -2,6 +2,7 @@ import type { ProcessStart } from '#git/command/process/start-process';
 import { CLIENT_NAME, CLIENT_NAME_OLD, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
 import { type RequestTarget, requestTarget } from '#rpc/server/interceptors/request-target';
 import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
+import { anonymousBytes } from './anonymous-bytes.ts';
 import { cpuTimeMs } from './cpu-time.ts';
 import type { CallStatus, ProcessStatus } from './status.ts';
 
@@ -20,6 +21,18 @@ interface Process {
   readonly start: ProcessStart;
   readonly call: ServerCall | undefined;
   readonly startedAtMs: number;
+}
+
+/** Costs of a call and its processes so far. */
+export interface CallCost {
+  readonly call: ServerCall;
+  /** Relative path; empty if the call has none. */
+  readonly repository: string;
+  readonly cpuMs: number;
+  /** Anonymous memory of the processes. */
+  readonly memoryBytes: number;
+  /** Number of running processes. */
+  readonly processes: number;
 }
 
 /** The calls that run now, and their git processes. */
@@ -56,6 +69,36 @@ export class RunningCalls {
     const process: Process = { call, start, startedAtMs: performance.now() };
     this.#processes.add(process);
     return () => void this.#processes.delete(process);
+  }
+
+  /** Number of calls for which the filter holds. */
+  count(filter: (call: ServerCall) => boolean): number {
+    let count = 0;
+    for (const call of this.#calls.keys()) if (filter(call)) count++;
+    return count;
+  }
+
+  /** Returns the costs of the calls for which the filter holds. */
+  async costs(filter: (call: ServerCall) => boolean): Promise<CallCost[]> {
+    const chosen = [...this.#calls.values()].filter(({ call }) => filter(call));
+    const processes = Map.groupBy(this.#processes, ({ call }) => call);
+    return await Promise.all(
+      chosen.map(async ({ call, target }) => {
+        const pids = (processes.get(call) ?? []).map(({ start }) => start.pid);
+        const [cpu, memory] = await Promise.all([
+          Promise.all(pids.map(cpuTimeMs)),
+          Promise.all(pids.map(anonymousBytes)),
+        ]);
+        const ended = Number(call.logFields['command.cpu_time_ms'] ?? 0);
+        return {
+          call,
+          repository: target?.relativePath ?? '',
+          cpuMs: cpu.reduce<number>((sum, ms) => sum + (ms ?? 0), ended),
+          memoryBytes: memory.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0),
+          processes: pids.length,
+        };
+      }),
+    );
   }
 
   /** Describes the calls, the oldest first, and the processes of calls that have ended. */

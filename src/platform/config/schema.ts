@@ -375,9 +375,9 @@ export const schema = {
     },
   ),
   load_shedder: table(
-    'Ends expensive calls under critical load.',
+    'Ends the reading calls that used the most processor time, with RESOURCE_EXHAUSTED, when a pressure ' +
+      'of adaptive_limiting.psi_pressure is critical, or the kernel has ended a process for lack of memory.',
     { enabled: flag({ doc: 'Enable it.' }) },
-    { noEffect: NOT_YET },
   ),
 
   cgroups: table('Control groups for git processes.', {

@@ -35,7 +35,7 @@ export interface LoadThresholds {
   readonly psiPressure: Readonly<Record<'memory' | 'io' | 'cpu', PressureThresholds>>;
 }
 
-interface PressureThresholds {
+export interface PressureThresholds {
   readonly enabled: boolean;
   /** Percent of the last minute. The first one is only logged. */
   readonly warningThreshold: number;
