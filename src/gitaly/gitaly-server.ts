@@ -27,6 +27,7 @@ import type { FaultInjector } from '#rpc/server/fault-injector';
 import { GrpcServer, type GrpcServerOptions } from '#rpc/server/grpc-server';
 import type { AuthenticationOptions } from '#rpc/server/interceptors/authentication';
 import { countCalls } from '#rpc/server/interceptors/call-metrics';
+import type { ServerCall } from '#rpc/server/server-call';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
 import { startAdaptiveLimits } from './adaptive-limits.ts';
@@ -187,7 +188,14 @@ export class GitalyServer implements AsyncDisposable {
 
     const maintenance = building.use(startMaintenance({ config, storages, metrics, logger }));
     const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
-    const packs = packLimits(config, metrics.packs);
+    const onWait = (call: ServerCall, configKey: string): (() => void) => {
+      const [onWaited, onTraced] = [calls.waits(call, configKey), tracing?.wait(call, configKey)];
+      return () => {
+        onWaited();
+        onTraced?.();
+      };
+    };
+    const packs = packLimits(config, metrics.packs, onWait);
     const { services, resources } = await createServices({
       packLimits: packs.limits,
       config,
@@ -253,13 +261,7 @@ export class GitalyServer implements AsyncDisposable {
         limits: {
           limits: limits.byMethod,
           metrics: metrics.limits,
-          onWait: (call, configKey) => {
-            const [onWaited, onTraced] = [calls.waits(call, configKey), tracing?.wait(call, configKey)];
-            return () => {
-              onWaited();
-              onTraced?.();
-            };
-          },
+          onWait,
         },
         cacheInvalidation: {
           beginChange: cacheMarks(storages, logger, metrics.caches.markFailed),
@@ -313,6 +315,7 @@ export class GitalyServer implements AsyncDisposable {
         gitVersion,
         calls,
         limits: limits.byMethod,
+        packLimits: packs.limits,
         gitCalls: gitCalls.counts,
         registry: metrics.registry,
       });

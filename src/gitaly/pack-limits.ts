@@ -1,10 +1,17 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { FairLimit } from '#base/fair-limit';
 import { KeyedLimit } from '#base/keyed-limit';
-import { type CallerLimit, PackLimits } from '#domain/pack-objects/pack-limits';
+import {
+  type CallerLimit,
+  type PackLimitObserver,
+  PackLimits,
+  TOTAL_KEY,
+} from '#domain/pack-objects/pack-limits';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { AdaptiveLimit } from '#platform/load/adaptive-limits';
 import type { PackMetrics } from '#platform/metrics/pack-metrics';
+import type { ServerCall } from '#rpc/server/server-call';
+import { runningCall } from './running-call.ts';
 
 type Limiting = GitalyConfig['packObjectsLimiting'];
 
@@ -26,7 +33,11 @@ const DEFAULTS = { max: 200, queue: 200 };
  * Returns the limits of `[pack_objects_limiting]`. As in Gitaly, those of one caller apply if the
  * cache of packs is on; here also if their table is not the default one.
  */
-export function packLimits(config: GitalyConfig, metrics: PackMetrics): ConfiguredPackLimits {
+export function packLimits(
+  config: GitalyConfig,
+  metrics: PackMetrics,
+  onWait: (call: ServerCall, configKey: string) => () => void,
+): ConfiguredPackLimits {
   const limiting = config.packObjectsLimiting;
   const adaptive: AdaptiveLimit[] = [];
   const add = (name: string, values: Limiting['unauthenticated'], configKey: string) => {
@@ -46,9 +57,36 @@ export function packLimits(config: GitalyConfig, metrics: PackMetrics): Configur
       capacity === undefined
         ? undefined
         : new FairLimit({ name: 'packs', capacity, maxWaiting: capacity * WAITING_PER_PACK }),
-    observers: metrics.limits,
+    observers: {
+      authenticated: withWaits(metrics.limits.authenticated, 'pack_objects_limiting', onWait),
+      unauthenticated: withWaits(
+        metrics.limits.unauthenticated,
+        'pack_objects_limiting.unauthenticated',
+        onWait,
+      ),
+      total: withWaits(metrics.limits.total, TOTAL_KEY, onWait),
+    },
   });
   return { limits, adaptive };
+}
+
+/** Returns an observer that also reports which call waits. */
+function withWaits(
+  observer: PackLimitObserver,
+  configKey: string,
+  onWait: (call: ServerCall, configKey: string) => () => void,
+): PackLimitObserver {
+  const ends = new WeakMap<ServerCall, () => void>();
+  return {
+    ...observer,
+    queued: (change) => {
+      observer.queued(change);
+      const call = runningCall();
+      if (call === undefined) return;
+      if (change === 1) ends.set(call, onWait(call, configKey));
+      else ends.get(call)?.();
+    },
+  };
 }
 
 /**

@@ -101,7 +101,7 @@ test('/debug/top lists calls with their repository, user, wait and git processes
     [['git upload-pack', join(at.gitaly.storagePath(), 'x.git')]],
   );
   assert.deepEqual(status.queues, [
-    { limit: 'concurrency[0]', method: RPC, repository: 'x.git', running: 1, waiting: 1, max: 1 },
+    { limit: 'concurrency[0]', method: RPC, repository: 'x.git', caller: '', running: 1, waiting: 1, max: 1 },
   ]);
   assert.equal(status.git.waiting_calls, 0);
   assert.equal(typeof status.caches['gitaly_catfile_processes'], 'number');

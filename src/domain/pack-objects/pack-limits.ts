@@ -36,7 +36,17 @@ export interface PackLimitsOptions {
   readonly observers: Readonly<Record<'authenticated' | 'unauthenticated' | 'total', PackLimitObserver>>;
 }
 
-const TOTAL_KEY = 'pack_objects_limiting.max_total';
+/** Key of the limit of all packs in the configuration. */
+export const TOTAL_KEY = 'pack_objects_limiting.max_total';
+
+/** A limit in use: that of a client address, or of all packs. */
+export interface PackQueue {
+  readonly configKey: string;
+  /** Client address; `undefined` for the limit of all packs. */
+  readonly caller: string | undefined;
+  readonly running: number;
+  readonly waiting: number;
+}
 
 /**
  * Limits how many packs are made at once: for one client address, and in all. A pack counts from
@@ -55,6 +65,18 @@ export class PackLimits {
   /** True if somebody waits for the limit of all packs. */
   get isContended(): boolean {
     return (this.#options.total?.waiting ?? 0) > 0;
+  }
+
+  /** Yields the limits that are in use. */
+  *queues(): Generator<PackQueue> {
+    const { authenticated, unauthenticated, total } = this.#options;
+    if (total !== undefined && total.inUse > 0)
+      yield { configKey: TOTAL_KEY, caller: undefined, running: total.inUse, waiting: total.waiting };
+    for (const each of [authenticated, unauthenticated]) {
+      if (each === undefined) continue;
+      for (const { key, holders, waiting } of each.limit.entries())
+        yield { configKey: each.configKey, caller: key, running: holders, waiting };
+    }
   }
 
   /** Reports whether a pack for this call has to wait for its turn. */

@@ -1,3 +1,4 @@
+import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packageVersion } from '#platform/process/version';
 import type { MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
@@ -8,6 +9,7 @@ export interface StatusSources {
   readonly gitVersion: string;
   readonly calls: RunningCalls;
   readonly limits: ReadonlyMap<string, MethodLimits>;
+  readonly packLimits: Pick<PackLimits, 'queues'>;
   readonly gitCalls: { readonly running: number; readonly waiting: number };
   readonly registry: MetricsRegistry;
 }
@@ -30,14 +32,14 @@ export async function serverStatus(sources: StatusSources): Promise<ServerStatus
     memory_bytes: process.memoryUsage.rss(),
     call_count: callCount,
     calls,
-    queues: queuesOf(sources.limits),
+    queues: queuesOf(sources),
     git: { running_calls: sources.gitCalls.running, waiting_calls: sources.gitCalls.waiting },
     processes,
     caches: sources.registry.values(CACHES),
   };
 }
 
-function queuesOf(limits: ReadonlyMap<string, MethodLimits>): QueueStatus[] {
+function queuesOf({ limits, packLimits }: Pick<StatusSources, 'limits' | 'packLimits'>): QueueStatus[] {
   const queues: QueueStatus[] = [];
   for (const [method, { authenticated, unauthenticated }] of limits) {
     for (const each of [authenticated, unauthenticated]) {
@@ -47,6 +49,7 @@ function queuesOf(limits: ReadonlyMap<string, MethodLimits>): QueueStatus[] {
           limit: each.configKey,
           method,
           repository: key,
+          caller: '',
           running: holders,
           waiting,
           max: each.limit.maxConcurrency,
@@ -54,5 +57,7 @@ function queuesOf(limits: ReadonlyMap<string, MethodLimits>): QueueStatus[] {
       }
     }
   }
+  for (const { configKey, caller = '', running, waiting } of packLimits.queues())
+    queues.push({ limit: configKey, method: 'packs', repository: '', caller, running, waiting });
   return queues.sort((a, b) => b.waiting - a.waiting || b.running - a.running).slice(0, MAX_QUEUES);
 }

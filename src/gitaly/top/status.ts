@@ -28,16 +28,20 @@ export interface CallStatus {
   readonly processes: readonly ProcessStatus[];
 }
 
-/** A key of a limit that is in use: a repository, of a limit of an RPC. */
+/** A limit in use: that of an RPC for a repository, or of packs. */
 export interface QueueStatus {
   /** Key of the configuration. */
   readonly limit: string;
+  /** `packs` for a limit of packs. */
   readonly method: string;
+  /** Empty for a limit of packs. */
   readonly repository: string;
+  /** Client address, of a limit of packs for one client. */
+  readonly caller: string;
   readonly running: number;
   readonly waiting: number;
-  /** Calls that may run at once. */
-  readonly max: number;
+  /** Calls that may run at once; missing for packs. */
+  readonly max?: number;
 }
 
 /** Calls, queues, processes and caches of a server now: the JSON of `/debug/top`. */

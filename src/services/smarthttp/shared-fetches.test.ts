@@ -6,6 +6,7 @@ import { PassThrough, Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { CallError, dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
+import type { ServerStatus } from '#gitaly/top/status';
 import { REMOTE_IP, USERNAME } from '#rpc/common/header-names';
 import { commitFiles } from '#testkit/repositories/commit-files';
 import { initRepository } from '#testkit/repositories/init-repository';
@@ -98,6 +99,11 @@ async function start(context: TestContext, config: Readonly<Record<string, unkno
     const line = gitaly.log.find(({ msg }) => msg === 'starting prometheus listener');
     return await (await fetch(`http://${String(line?.address)}/metrics`)).text();
   };
+  const status = async (): Promise<ServerStatus> => {
+    const line = gitaly.log.find(({ msg }) => msg === 'starting prometheus listener');
+    const response = await fetch(`http://${String(line?.address)}/debug/top`);
+    return (await response.json()) as ServerStatus; // of this server
+  };
   const metric = async (line: string): Promise<number | undefined> => {
     const found = (await metrics()).split('\n').find((each) => each.startsWith(`${line} `));
     return found === undefined ? undefined : Number(found.slice(line.length + 1));
@@ -114,6 +120,7 @@ async function start(context: TestContext, config: Readonly<Record<string, unkno
     post,
     started,
     metric,
+    status,
     logged,
     release: () => writeFileSync(join(scratch, 'go'), ''),
     hold: () => rmSync(join(scratch, 'go'), { force: true }),
@@ -282,7 +289,7 @@ test('packs of one address wait, in order, and too many are refused', async (con
 });
 
 test('a waiting pack that its client leaves gives up its place', async (context) => {
-  const { oid, post, started, metric, release } = await start(context, {
+  const { oid, post, started, metric, release, status } = await start(context, {
     pack_objects_limiting: { max_total: 1 },
   });
   const deep = (depth: number, signal?: AbortSignal): Promise<Buffer> =>
@@ -297,6 +304,12 @@ test('a waiting pack that its client leaves gives up its place', async (context)
   await until(async () => (await metric('gitaly_ts_packs_queued')) === 1);
   const third = deep(3);
   await until(async () => (await metric('gitaly_ts_packs_queued')) === 2);
+  const { calls, queues } = await status();
+  const key = 'pack_objects_limiting.max_total';
+  assert.deepEqual(queues, [
+    { limit: key, method: 'packs', repository: '', caller: '', running: 1, waiting: 2 },
+  ]);
+  assert.equal(calls.filter(({ waits_for }) => waits_for === key).length, 2);
 
   abort.abort();
   await leaving;

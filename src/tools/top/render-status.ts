@@ -51,8 +51,9 @@ function callRow(call: CallStatus): string[] {
   ];
 }
 
-function queueRow({ running, waiting, max, method, repository, limit }: QueueStatus): string[] {
-  return [String(running), String(waiting), String(max), rpcName(method), repository, limit];
+function queueRow({ running, waiting, max, method, repository, caller, limit }: QueueStatus): string[] {
+  const most = max === undefined ? '' : String(max);
+  return [String(running), String(waiting), most, rpcName(method), repository || caller, limit];
 }
 
 function processRow({ pid, age_ms, cpu_ms = 0, command, directory }: ProcessStatus): string[] {
