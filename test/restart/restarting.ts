@@ -50,7 +50,7 @@ export async function startRestarting(options: GitalyProcessOptions = {}): Promi
     },
     async [Symbol.asyncDispose]() {
       if (existsSync(pidFile)) pid();
-      for (const each of pids) killed(each);
+      for (const each of pids) if (each > 0) killed(each);
       await first[Symbol.asyncDispose]();
       rmSync(directory, { recursive: true, force: true });
     },

@@ -98,7 +98,7 @@ path = "${directory}/default"
     assert.doesNotMatch(log(), /level=(error|warning) msg="(?!starting grace)/);
     assert.equal(existsSync(socketPath), true, "the file is systemd's");
   } finally {
-    for (const pid of new Set([main, child.pid ?? 0])) kill(pid);
+    for (const pid of new Set([main, child.pid ?? 0])) if (pid > 0) kill(pid);
     for (const server of servers) server.close();
     rmSync(directory, { recursive: true, force: true });
   }

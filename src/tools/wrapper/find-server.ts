@@ -16,6 +16,7 @@ export function findServer(pidFile: string, program: string): number | undefined
   if (!/^\d+$/.test(text)) throw new Error(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
   const pid = Number(text);
   const expected = basename(program).slice(0, COMM_BYTES);
+  if (pid === 0) return undefined; // it would mean this process's group
   return isAlive(pid) && basename(nameOf(pid)) === expected ? pid : undefined;
 }
 
