@@ -14,6 +14,7 @@ import { buildInfo } from '#platform/metrics/gitaly-metrics';
 import type { MonitoringServer, MonitoringServerOptions } from '#platform/metrics/monitoring-server';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import { alsoRelease } from '#platform/process/idle-memory';
+import { PrivatePrograms } from '#platform/process/private-programs';
 import { createRuntimeDirectory } from '#platform/process/runtime-directory';
 import { packageVersion } from '#platform/process/version';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
@@ -75,6 +76,11 @@ export interface GitalyServerOptions {
   readonly takeSocket?: TakeSocket;
   /** For tests of clients: makes calls from outside fail. */
   readonly faults?: FaultInjector | undefined;
+  /**
+   * Copies git and the programs that it starts to the runtime directory, for a server that runs
+   * longer than the files on disk stay the same. Default false.
+   */
+  readonly copiesPrograms?: boolean;
 }
 
 /** A running Git RPC server. */
@@ -129,6 +135,7 @@ export class GitalyServer implements AsyncDisposable {
     trustsUnixSockets = false,
     takeSocket,
     faults,
+    copiesPrograms = false,
   }: GitalyServerOptions): Promise<GitalyServer> {
     await using building = new AsyncDisposableStack();
 
@@ -138,6 +145,12 @@ export class GitalyServer implements AsyncDisposable {
         onLeftAlone: (path, reason) => logger.warn({ path, reason }, 'could not prune runtime directory'),
       }),
       (directory) => directory.remove(),
+    );
+    const programs = building.use(
+      PrivatePrograms.create(runtime.path, {
+        copies: copiesPrograms,
+        onProblem: (error) => logger.warn({ error }, 'the programs that git starts could not be copied'),
+      }),
     );
     const metrics = createMetrics(config);
     let gitVersion = '';
@@ -150,8 +163,17 @@ export class GitalyServer implements AsyncDisposable {
         cgroupMetrics(metrics.registry, { directory, path: groups.parentPath });
     const gitCalls = new GitCalls();
     const calls = new RunningCalls();
+    const testedGit = process.env.GITALY_TESTING_GIT_BINARY;
     const git = await Git.start({
-      binary: process.env.GITALY_TESTING_GIT_BINARY || config.git.binPath || 'git',
+      binary: testedGit || config.git.binPath || 'git',
+      privateCopy:
+        copiesPrograms && !testedGit
+          ? {
+              parent: runtime.path,
+              onProblem: (error) =>
+                logger.warn({ error }, 'git could not be copied: an upgrade would replace it'),
+            }
+          : undefined,
       config: config.git.config,
       observer: observeCommands(metrics.commands, logger, () => gitVersion, calls, tracing),
       environment: callVariables(tracing),
@@ -204,6 +226,7 @@ export class GitalyServer implements AsyncDisposable {
       storages,
       housekeeping: maintenance.housekeeping,
       runtime,
+      programs,
       backchannels,
       tracing,
     });

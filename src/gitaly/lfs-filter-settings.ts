@@ -1,18 +1,20 @@
-import { fileURLToPath } from 'node:url';
 import type { LfsFilterSettings } from '#domain/archive/lfs-filter';
 import type { GitalyConfig } from '#platform/config/load-config';
-
-const PROGRAM = fileURLToPath(new URL('../../bin/gitaly-lfs-smudge', import.meta.url));
 
 /**
  * Returns the filter for LFS pointers with the configuration that it needs to reach GitLab, in
  * Gitaly's names; `undefined` without GitLab.
+ *
+ * @param program path of `gitaly-lfs-smudge`.
  */
-export function lfsFilterSettings({ gitlab, tls }: GitalyConfig): LfsFilterSettings | undefined {
+export function lfsFilterSettings(
+  { gitlab, tls }: GitalyConfig,
+  program: string,
+): LfsFilterSettings | undefined {
   if (!gitlab.url) return undefined;
   const http = gitlab.httpSettings;
   return {
-    program: PROGRAM,
+    program,
     api: {
       gitlab: {
         url: gitlab.url,

@@ -1,3 +1,5 @@
+import { messageOf } from '#base/gitaly-error';
+import { loadLazyModules } from '#base/lazy-module';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import { type ProcessLife, serveUntilStopped } from '#platform/process/serve-until-stopped';
@@ -5,9 +7,28 @@ import { packageVersion } from '#platform/process/version';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import { GitalyServer } from './gitaly-server.ts';
 
+/** Developers and tests run the sources; their files change on purpose. */
+const IS_BUILT = import.meta.filename.endsWith('.js');
+
 export interface RunOptions {
   readonly logger: Logger;
   readonly life: ProcessLife;
+}
+
+/** Delay after which the first calls are not slowed down. */
+const LOAD_REST_AFTER_MS = 1000;
+
+/**
+ * Loads the code that calls would load at their first use: an upgrade of the package must not mix
+ * the modules of two versions in one process.
+ */
+async function loadRest(logger: Logger): Promise<void> {
+  try {
+    await loadLazyModules();
+    logger.debug('all code is loaded');
+  } catch (error) {
+    logger.warn({ error: messageOf(error) }, 'a part of the code could not be loaded');
+  }
 }
 
 /**
@@ -26,9 +47,15 @@ export async function runGitaly(config: GitalyConfig, { logger, life }: RunOptio
         'unauthenticated requests.',
     );
   }
-  const server = await GitalyServer.start({ config, logger, takeSocket: life.inherited.take });
+  const server = await GitalyServer.start({
+    config,
+    logger,
+    takeSocket: life.inherited.take,
+    copiesPrograms: IS_BUILT,
+  });
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
   logger.info({ duration_ms: Math.round(performance.now() - startedAt) }, 'Started Gitaly');
+  if (IS_BUILT) setTimeout(() => void loadRest(logger), LOAD_REST_AFTER_MS).unref();
   return await serveUntilStopped(server, {
     name: 'Gitaly',
     logger,

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { messageOf } from '#base/gitaly-error';
 import { parseBool } from '#base/go/strconv';
 import { BundleUris } from '#domain/bundle/bundle-uris';
@@ -20,6 +19,7 @@ import { FetchAnswers } from '#domain/upload-pack/fetch-answers';
 
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
+import type { PrivatePrograms } from '#platform/process/private-programs';
 import type { RuntimeDirectory } from '#platform/process/runtime-directory';
 import { packageVersion } from '#platform/process/version';
 import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
@@ -87,9 +87,6 @@ import { createStreamCache } from './stream-caches.ts';
 import { traceVariables } from './tracing/trace-variables.ts';
 import type { Tracing } from './tracing/tracing.ts';
 
-/** Program for hooks that a script runs outside a push. The launcher finds Node. */
-const HOOK_PROGRAM = fileURLToPath(new URL('../../bin/gitaly-hooks', import.meta.url));
-
 export interface ServiceParts {
   readonly config: GitalyConfig;
   readonly logger: Logger;
@@ -97,6 +94,7 @@ export interface ServiceParts {
   readonly storages: Storages;
   readonly housekeeping: Housekeeping;
   readonly runtime: RuntimeDirectory;
+  readonly programs: PrivatePrograms;
   readonly backchannels: Backchannels<GrpcChannel>;
   readonly tracing: Tracing | undefined;
   readonly packLimits: PackLimits;
@@ -132,7 +130,9 @@ export async function createServices(
     onWarning: (message, error) => logger.warn({ error: messageOf(error) }, message),
   });
   const remotes = resources.use(new RemoteRepositories());
-  const directories = resources.use(await HooksDirectories.create(runtime.path, HOOK_PROGRAM));
+  const directories = resources.use(
+    await HooksDirectories.create(runtime.path, parts.programs.path('gitaly-hooks')),
+  );
   const onHookError = (error: unknown): void =>
     logger.error({ error: messageOf(error) }, 'error executing git hook');
   const receivePack = new GitReceivePack({
@@ -220,7 +220,7 @@ export async function createServices(
           streams: resources.use(await createStreamCache<void>('archiveCache', cacheParts)),
           isCacheEnabled: config.archiveCache.enabled,
         },
-        lfsFilter: lfsFilterSettings(config),
+        lfsFilter: lfsFilterSettings(config, parts.programs.path('gitaly-lfs-smudge')),
         licenses: new LicenseCache(),
         housekeeping,
         remotes,

@@ -36,7 +36,8 @@ test('a restart starts the version that the link to the program leads to now', a
       `[[storage]]\nname = "default"\npath = "${directory}/default"\n`,
   );
   const pidFile = join(directory, 'pid');
-  const server = spawn('./gitaly', ['config.toml'], {
+  const relative = './gitaly';
+  const server = spawn(relative, ['config.toml'], {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, GITALY_UPGRADES_ENABLED: '1', GITALY_PID_FILE: pidFile },

@@ -1,7 +1,7 @@
-import { basename } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { STARTS_NONE, SUBCOMMANDS, type SubcommandName } from './allowed.ts';
+import { askGit, type RunnableGit } from './ask-git.ts';
 import {
   capabilitiesOf,
   type GitCapabilities,
@@ -15,6 +15,7 @@ import { gitEnvironment, inheritedEnvironment } from './environment.ts';
 import { findProgram } from './find-program.ts';
 import { checkNul, type GitCommand } from './git-command.ts';
 import type { GitDirectory } from './git-directory.ts';
+import { type PrivateCopyOptions, privateCopy } from './private-git.ts';
 import type { GitProcess } from './process/git-process.ts';
 import { type SpawnAdmission, SpawnGate } from './process/spawn-gate.ts';
 import { type ProcessObserver, startProcess } from './process/start-process.ts';
@@ -36,6 +37,8 @@ export interface GitOptions {
   readonly admission?: SpawnAdmission;
   /** Returns the control group for a command: by its repository, otherwise by its words. */
   readonly controlGroup?: ChooseControlGroup;
+  /** Runs a private copy of git, which an upgrade on disk does not replace. */
+  readonly privateCopy?: PrivateCopyOptions | undefined;
 }
 
 export type ChooseControlGroup = (
@@ -61,18 +64,19 @@ export class Git {
   readonly #config: readonly ConfigPair[];
   readonly #observer: ProcessObserver | undefined;
   readonly #environment: GitOptions['environment'];
-  readonly #inherited = inheritedEnvironment(process.env);
+  readonly #inherited: Readonly<Record<string, string>>;
   readonly #gate: SpawnGate;
   readonly #controlGroup: ChooseControlGroup | undefined;
 
   private constructor(
     options: GitOptions,
-    binary: string,
+    { binary, inherited }: RunnableGit,
     spawner: Spawner,
     version: string,
     capabilities: GitCapabilities,
   ) {
     this.binary = binary;
+    this.#inherited = inherited;
     this.spawner = spawner;
     this.version = version;
     this.capabilities = capabilities;
@@ -90,19 +94,11 @@ export class Git {
    *   requirement.
    */
   static async start(options: GitOptions): Promise<Git> {
-    const binary = findProgram(options.binary);
     const spawner = options.spawner ?? (await chooseSpawner());
-    const probe = startProcess({
-      spawner,
-      file: binary,
-      argv: [basename(binary), 'version'],
-      env: gitEnvironment({ inherited: inheritedEnvironment(process.env) }),
-      program: 'git',
-      subcommand: 'version',
-      repositoryPath: undefined,
-      observers: [],
-    });
-    const output = (await collectOutput(probe, { maxBytes: 4096 })).toString().trim();
+    const found = { binary: findProgram(options.binary), inherited: inheritedEnvironment(process.env) };
+    const git = (await privateCopy(found, spawner, options.privateCopy)) ?? found;
+    const { binary } = git;
+    const output = await askGit(git, 'version', spawner);
     const version = parseGitVersion(output);
     if (version === undefined)
       throw new Error(`${binary} does not look like git: \`git version\` printed ${quote(output)}`);
@@ -113,7 +109,7 @@ export class Git {
           'or newer is needed',
       );
     }
-    return new Git(options, binary, spawner, output.slice('git version '.length), capabilitiesOf(version));
+    return new Git(options, git, spawner, output.slice('git version '.length), capabilitiesOf(version));
   }
 
   /**

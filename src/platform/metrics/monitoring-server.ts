@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isError } from '#base/is-error';
+import { lazyModule } from '#base/lazy-module';
 import { createServer } from '#base/node-http';
 import {
   descriptorOf,
@@ -103,11 +104,13 @@ export async function startMonitoringServer(
 type Format = 'openmetrics' | 'text';
 type Render = (format: Format) => Promise<Buffer>;
 
+const loadProcessMetrics = lazyModule(() => import('./process-metrics.ts'));
+
 /** Loads the process metrics at the first request. OpenMetrics is returned only on request. */
 function lazyMetrics(registry: MetricsRegistry): Render {
   let loading: Promise<ProcessMetrics> | undefined;
   return async (format) => {
-    loading ??= import('./process-metrics.ts').then((module) => new module.ProcessMetrics());
+    loading ??= loadProcessMetrics().then((module) => new module.ProcessMetrics());
     const ofProcess = await (await loading).render(format);
     const end = format === 'openmetrics' ? '# EOF\n' : '';
     return Buffer.from(registry.render(format) + ofProcess + end);

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { lazyModule } from '#base/lazy-module';
 import type { ProfileKind } from './take-profile.ts';
 
+const loadProfiler = lazyModule(() => import('./take-profile.ts'));
 const PATH = /^\/debug\/pprof\/(profile|heap)$/;
 /** Go's default of a CPU profile. */
 const DEFAULT_SECONDS = 30;
@@ -39,7 +41,7 @@ export class ProfileEndpoint {
     const idleMs = socket.timeout ?? 0;
     socket.setTimeout(0); // the connection is silent while the profile is taken
     try {
-      const { takeProfile } = await import('./take-profile.ts');
+      const { takeProfile } = await loadProfiler();
       const profile = await takeProfile(kind, seconds, gone.signal);
       response.writeHead(200, {
         'content-type': 'application/octet-stream',

@@ -1,3 +1,4 @@
+import { lazyModule } from '#base/lazy-module';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { CommitService } from '#wire/gen/commit_pb';
 import type { CommitDependencies } from './dependencies.ts';
@@ -25,13 +26,13 @@ import { listLastCommitsForTree } from './tree/list-last-commits-for-tree.ts';
 import { rawBlame } from './tree/raw-blame.ts';
 import { treeEntry } from './tree/tree-entry.ts';
 
+/** Otherwise every start would load it, and calls for languages are not urgent. */
+const loadLanguages = lazyModule(() => import('./tree/commit-languages.ts'));
+
 /** Commits and what hangs on them. */
 export function commitService(deps: CommitDependencies): ServiceImplementation<typeof CommitService> {
-  // Loaded at its first call: otherwise every start would load it, and calls for languages are not
-  // urgent.
-  let loading: Promise<ReturnType<typeof commitLanguages>> | undefined;
-  const languages = () =>
-    (loading ??= import('./tree/commit-languages.ts').then((loaded) => loaded.commitLanguages(deps)));
+  let made: Promise<ReturnType<typeof commitLanguages>> | undefined;
+  const languages = () => (made ??= loadLanguages().then((loaded) => loaded.commitLanguages(deps)));
   return {
     checkObjectsExist: (requests, context) => checkObjectsExist(requests, context, deps),
     commitStats: (request, context) => commitStats(request, context, deps),

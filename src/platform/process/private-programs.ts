@@ -1,0 +1,154 @@
+import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { constants, copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, dirname, extname, join, relative } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { messageOf } from '#base/gitaly-error';
+
+/** Programs of this package that git starts. */
+export const HELPERS = ['gitaly-hooks', 'gitaly-lfs-smudge'] as const;
+export type Helper = (typeof HELPERS)[number];
+
+export interface PrivateProgramsOptions {
+  /** Copies the programs; otherwise those of the package are used, and an upgrade replaces them. */
+  readonly copies: boolean;
+  readonly onProblem: (error: string) => void;
+  /** Default: the package that this code belongs to. */
+  readonly packageRoot?: string;
+}
+
+/** Delay after which the copying does not slow down the start: it takes 0.3 s of CPU time. */
+const COPY_AFTER_MS = 1000;
+const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+/** Imports in our own compiled code, also those at the first use. */
+const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*)['"](?<specifier>[^'"\s]+)['"]/g;
+const PACKAGE_NAME = /^(?:@[a-z-]+\/)?[a-z][a-z0-9-]*/;
+/** Files of a dependency that run as ES modules. */
+const CODE = new Set(['', '.js', '.mjs', '.json']);
+const OTHER_FORMATS = new Set(['cjs', 'docs', 'test']);
+
+/**
+ * The programs that git starts, below the runtime directory: `bin/<name>`. They are links to the
+ * package, and, once they are copied in the background, to the copy. So an upgrade of the package
+ * does not change or break the programs of a running server.
+ */
+export class PrivatePrograms implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #ending = new AbortController();
+  readonly #packageRoot: string;
+  #copying: Promise<void> = Promise.resolve();
+
+  private constructor(directory: string, packageRoot: string) {
+    this.#directory = directory;
+    this.#packageRoot = packageRoot;
+  }
+
+  /**
+   * Creates the links.
+   *
+   * @param runtimeDirectory its owner removes it, after this object.
+   */
+  static create(runtimeDirectory: string, options: PrivateProgramsOptions): PrivatePrograms {
+    const programs = new PrivatePrograms(runtimeDirectory, options.packageRoot ?? PACKAGE_ROOT);
+    mkdirSync(join(runtimeDirectory, 'bin'), { recursive: true });
+    for (const name of HELPERS) symlinkSync(join(programs.#packageRoot, 'bin', name), programs.path(name));
+    if (options.copies) {
+      programs.#copying = programs.#copy().catch((error: unknown) => {
+        if (!programs.#ending.signal.aborted) options.onProblem(messageOf(error));
+      });
+    }
+    return programs;
+  }
+
+  /** Returns the path of a program, which stays the same. */
+  path(name: Helper): string {
+    return join(this.#directory, 'bin', name);
+  }
+
+  /** Resolves when the programs are copied. */
+  async copied(): Promise<void> {
+    await this.#copying;
+  }
+
+  /** Ends the copying. The files stay until the runtime directory is removed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#copying;
+  }
+
+  async #copy(): Promise<void> {
+    await delay(COPY_AFTER_MS, undefined, { signal: this.#ending.signal, ref: false });
+    const target = join(this.#directory, 'programs');
+    await mkdir(join(target, 'bin'), { recursive: true });
+    await copyFile(join(this.#packageRoot, 'package.json'), join(target, 'package.json'));
+    const packages = await this.#copyModules(target);
+    const resolve = createRequire(join(this.#packageRoot, 'package.json'));
+    for (const name of packages) await this.#copyPackage(name, resolve, target);
+    this.#ending.signal.throwIfAborted();
+    for (const name of HELPERS) {
+      const launcher = join(target, 'bin', name);
+      const entry = join(target, 'dist/cli', `${name}.js`);
+      writeFileSync(
+        launcher,
+        `#!/bin/sh\nexec ${quoted(process.execPath)} --title=${name} ${quoted(entry)} "$@"\n`,
+      );
+      chmodSync(launcher, 0o500);
+      symlinkSync(launcher, `${this.path(name)}.next`);
+      renameSync(`${this.path(name)}.next`, this.path(name));
+    }
+  }
+
+  /** Copies all modules that the helpers import, and returns the packages that these import. */
+  async #copyModules(target: string): Promise<ReadonlySet<string>> {
+    const dist = join(this.#packageRoot, 'dist');
+    const packages = new Set<string>();
+    const waiting = HELPERS.map((name) => join(dist, 'cli', `${name}.js`));
+    const seen = new Set(waiting);
+    for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+      this.#ending.signal.throwIfAborted();
+      const code = await readFile(file, 'utf8');
+      const copy = join(target, relative(this.#packageRoot, file));
+      await mkdir(dirname(copy), { recursive: true });
+      await writeFile(copy, code);
+      for (const { groups } of code.matchAll(IMPORT)) {
+        const specifier = groups?.specifier ?? '';
+        const isOwn = specifier.startsWith('.') || specifier.startsWith('#');
+        const imported = specifier.startsWith('#')
+          ? join(dist, `${specifier.slice(1)}.js`)
+          : join(dirname(file), specifier);
+        if (!isOwn) packages.add(PACKAGE_NAME.exec(specifier)?.[0] ?? '');
+        else if (!seen.has(imported)) {
+          seen.add(imported);
+          waiting.push(imported);
+        }
+      }
+    }
+    for (const builtin of ['', 'node']) packages.delete(builtin);
+    return packages;
+  }
+
+  async #copyPackage(name: string, { resolve }: NodeJS.Require, target: string): Promise<void> {
+    const root = rootOf(name, resolve(name));
+    await cp(root, join(target, 'node_modules', name), {
+      recursive: true,
+      mode: constants.COPYFILE_FICLONE, // shares the blocks where the file system can
+      filter: (path) => {
+        this.#ending.signal.throwIfAborted();
+        return CODE.has(extname(path)) && !OTHER_FORMATS.has(basename(path));
+      },
+    });
+  }
+}
+
+/** Returns the directory of a package, from the path of one of its files. */
+function rootOf(name: string, file: string): string {
+  const marker = join('node_modules', name);
+  const end = file.lastIndexOf(marker);
+  if (end === -1) throw new Error(`${file} is not in a directory of ${name}`);
+  return file.slice(0, end + marker.length);
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
