@@ -86,6 +86,7 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
     'platform/config/read-config.ts',
     'domain/backup/manifest.ts',
     'praefect/config/load-praefect-config.ts',
+    'praefect/config/validate-praefect-config.ts',
   ],
   kysely: ['praefect/database/database.ts'],
   pg: ['praefect/database/database.ts'],

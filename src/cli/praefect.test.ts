@@ -78,3 +78,40 @@ test('without a configuration it prints help and the missing flag', async () => 
   assert.match(stderr, /Required flag "config" not set/);
   assert.equal(code, 2);
 });
+
+test('configuration validate lists problems as JSON', async () => {
+  const validate = (input: string) =>
+    run(process.execPath, ['--conditions=source', PROGRAM, 'configuration', 'validate'], { input });
+  assert.deepEqual(await validate(NODES), { stdout: '', stderr: '', code: 0 });
+  const bad = await validate(`
+[failover]
+election_strategy = "x"
+[replication]
+batch_size = 0
+[repositories_cleanup]
+check_interval = "1s"
+[[virtual_storage]]
+[[virtual_storage]]
+name = "default"
+[[virtual_storage.node]]
+storage = "gitaly-1"
+`);
+  assert.equal(bad.code, 2);
+  assert.deepEqual(JSON.parse(bad.stdout), {
+    errors: [
+      { message: 'none of "socket_path", "listen_addr" or "tls_listen_addr" is set' },
+      { key: ['replication', 'batch_size'], message: 'not in range: 0 is not greater than or equal to 1' },
+      { key: ['failover', 'election_strategy'], message: 'not supported: "x"' },
+      {
+        key: ['repositories_cleanup', 'check_interval'],
+        message: 'not in range: 1s is not greater than or equal to 1m0s',
+      },
+      { key: ['virtual_storage', '[0]', 'name'], message: 'blank or empty' },
+      { key: ['virtual_storage', '[0]', 'node'], message: 'not set' },
+      { key: ['virtual_storage', '[1]', 'node', '[0]', 'address'], message: 'blank or empty' },
+    ],
+  });
+  const broken = await validate('socket_path = ');
+  assert.equal(broken.code, 2);
+  assert.match(broken.stdout, /"message": "line 1 column \d+: /);
+});

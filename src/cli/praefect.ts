@@ -1,6 +1,8 @@
+import { text } from 'node:stream/consumers';
 import { Command, CommanderError } from 'commander';
 import { messageOf } from '#base/gitaly-error';
 import { withDoubleDashes } from '#base/go/double-dashes';
+import { toJson } from '#base/go/encoding/json';
 import { FdLogStream } from '#platform/log/log-stream';
 import { createLogger, logLevel } from '#platform/log/logger';
 import { processLife } from '#platform/process/process-life';
@@ -10,6 +12,7 @@ import { versionString } from '#platform/process/version';
 import { checkCommands } from './praefect-commands/check-commands.ts';
 import { addCommands, longOptionNames, type PraefectCommand } from './praefect-commands/command.ts';
 import { listStorages } from './praefect-commands/list-storages.ts';
+import { repositoryCommands } from './praefect-commands/repository-commands.ts';
 import { sqlCommands } from './praefect-commands/sql-commands.ts';
 import { stateCommands } from './praefect-commands/state-commands.ts';
 import { WRONG_USAGE } from './usage.ts';
@@ -17,6 +20,7 @@ import { WRONG_USAGE } from './usage.ts';
 const COMMANDS: readonly PraefectCommand[] = [
   listStorages,
   ...stateCommands,
+  ...repositoryCommands,
   ...checkCommands,
   ...sqlCommands,
 ];
@@ -48,6 +52,13 @@ function program(exit: (code: number) => void): Command {
     .addHelpText('after', '\nExample:\n  praefect --config config.praefect.toml serve')
     .action(async () => exit(await serveOrHelp(root)));
   addCommands(root, COMMANDS, exit);
+  root
+    .command('configuration')
+    .description('Check a configuration.')
+    .command('validate')
+    .description('Print the problems of the configuration on standard input as JSON.')
+    .addHelpText('after', '\nExample:\n  praefect configuration validate < config.praefect.toml')
+    .action(async () => exit(await validate()));
   return root;
 }
 
@@ -90,6 +101,16 @@ async function serve(path: string): Promise<number> {
   }
 }
 
+/** Returns 2 if there are problems. */
+async function validate(): Promise<number> {
+  const { validatePraefectConfig } = await import('#praefect/config/validate-praefect-config');
+  const problems = validatePraefectConfig(await text(process.stdin));
+  if (problems.length === 0) return 0;
+  const errors = problems.map(({ key, message }) => (key.length === 0 ? { message } : { key, message }));
+  process.stdout.write(`${toJson({ errors }, 2)}\n`);
+  return 2;
+}
+
 function explain(text: string): undefined {
   process.stderr.write(`praefect: ${text}\n`);
 }
@@ -100,7 +121,8 @@ async function main(args: readonly string[]): Promise<number> {
   const root = program((value) => {
     code = value;
   });
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  for (const command of [root, ...root.commands, ...root.commands.flatMap(({ commands }) => commands)])
+    command.exitOverride();
   try {
     const options = new Set(['version', 'help', 'config', ...longOptionNames(COMMANDS)]);
     await root.parseAsync(withDoubleDashes(args, options), { from: 'user' });

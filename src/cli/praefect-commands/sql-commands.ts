@@ -105,9 +105,9 @@ export const sqlCommands: readonly PraefectCommand[] = [
 /**
  * Connects to the database of a configuration.
  *
- * @throws {Error} `sql open: …`
+ * @throws {Error} `<prefix>: …`
  */
-export async function openDatabase({ database }: PraefectConfig): Promise<Database> {
+export async function openDatabase({ database }: PraefectConfig, prefix = 'sql open'): Promise<Database> {
   const [{ Database }, { pooledSettings }] = await Promise.all([
     import('#praefect/database/database'),
     import('#praefect/database/connection-settings'),
@@ -115,7 +115,7 @@ export async function openDatabase({ database }: PraefectConfig): Promise<Databa
   try {
     return await Database.open(await pooledSettings(database));
   } catch (error) {
-    throw new Error(`sql open: ${messageOf(error)}`, { cause: error });
+    throw new Error(`${prefix}: ${messageOf(error)}`, { cause: error });
   }
 }
 

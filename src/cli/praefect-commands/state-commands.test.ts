@@ -1,57 +1,30 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { sql } from '#praefect/database/database';
-import { type RunResult, run } from '#testkit/run-program';
+import { runPraefect } from '#testkit/run-praefect';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startCluster, type TestCluster } from '#testkit/start-cluster';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import { startCluster } from '#testkit/start-cluster';
+import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 
 const skip = withoutPostgres;
 const directory = makeScratchDirectory('praefect-state');
 after(() => rmSync(directory, { recursive: true }));
-const PROGRAM = join(import.meta.dirname, '../praefect.ts');
 const repository = { storageName: 'default', relativePath: '@hashed/aa/bb/aabb.git' };
 const NAMED = ['--virtual-storage', 'default', '--relative-path', repository.relativePath];
-
-/** Runs a command against a cluster. */
-async function praefect(
-  { cluster, postgres }: { cluster: Pick<TestCluster, 'address' | 'nodes'>; postgres: TestDatabase },
-  ...args: string[]
-): Promise<RunResult> {
-  const { dbname, host, user } = postgres.config;
-  const path = join(directory, 'config.toml');
-  const nodes = cluster.nodes.map(
-    ({ address }, index) =>
-      `[[virtual_storage.node]]\nstorage = "gitaly-${index + 1}"\naddress = "${address}"\n`,
-  );
-  writeFileSync(
-    path,
-    `socket_path = "${cluster.address.slice('unix:'.length)}"
-[database]
-host = "${host}"
-user = "${user}"
-dbname = "${dbname}"
-[[virtual_storage]]
-name = "default"
-${nodes.join('')}`,
-  );
-  return await run(process.execPath, ['--conditions=source', PROGRAM, '--config', path, ...args]);
-}
 
 test('what is lost is shown and accepted', { skip }, async () => {
   await using postgres = await startPostgres();
   await using cluster = await startCluster({ database: postgres });
   const both = { cluster, postgres };
-  const none = await praefect(both, 'dataloss');
+  const none = await runPraefect(both, 'dataloss');
   assert.equal(none.stdout, 'Virtual storage: default\n  All repositories are available!\n');
   await cluster.connection.repository.createRepository({ repository });
   const { database } = postgres;
   await database.run(sql`UPDATE repositories SET "primary" = 'gitaly-1'`);
   await database.run(sql`UPDATE storage_repositories SET generation = -1 WHERE storage = 'gitaly-3'`);
-  const partial = await praefect(both, 'dataloss', '-partially-unavailable', '-virtual-storage=default');
+  const partial = await runPraefect(both, 'dataloss', '-partially-unavailable', '-virtual-storage=default');
   assert.equal(
     partial.stdout,
     `Virtual storage: default
@@ -70,7 +43,7 @@ test('what is lost is shown and accepted', { skip }, async () => {
   await cluster.stopNode(2);
   await until(async () => (await database.rows(sql`SELECT FROM healthy_storages`)).length === 2);
 
-  const lost = await praefect(both, 'dataloss');
+  const lost = await runPraefect(both, 'dataloss');
   assert.equal(
     lost.stdout,
     `Virtual storage: default
@@ -92,16 +65,22 @@ test('what is lost is shown and accepted', { skip }, async () => {
     }),
     { code: 'FAILED_PRECONDITION', message: 'repository is in read-only mode' },
   );
-  const wrong = await praefect(both, 'accept-dataloss', ...NAMED, '--authoritative-storage', 'x');
+  const wrong = await runPraefect(both, 'accept-dataloss', ...NAMED, '--authoritative-storage', 'x');
   assert.equal(
     wrong.stderr,
     'set authoritative storage: rpc error: code = InvalidArgument desc = ' +
       'unknown authoritative storage: "x"\n',
   );
   assert.equal(wrong.code, 1);
-  const accepted = await praefect(both, 'accept-dataloss', ...NAMED, '--authoritative-storage', 'gitaly-1');
+  const accepted = await runPraefect(
+    both,
+    'accept-dataloss',
+    ...NAMED,
+    '--authoritative-storage',
+    'gitaly-1',
+  );
   assert.deepEqual(accepted, { stdout: '', stderr: '', code: 0 });
-  assert.match((await praefect(both, 'dataloss')).stdout, /All repositories are available!/);
+  assert.match((await runPraefect(both, 'dataloss')).stdout, /All repositories are available!/);
 });
 
 test('metadata, verify and set-replication-factor', { skip }, async () => {
@@ -115,7 +94,7 @@ test('metadata, verify and set-replication-factor', { skip }, async () => {
   await database.run(sql`UPDATE storage_repositories SET verified_at = '2026-01-02 03:04:05.678Z'
     WHERE storage = 'gitaly-1'`);
 
-  const shown = await praefect(both, 'metadata', ...NAMED);
+  const shown = await runPraefect(both, 'metadata', ...NAMED);
   assert.equal(
     shown.stdout,
     `Repository ID: 1
@@ -145,29 +124,35 @@ Replicas:
   Verified At: unverified
 `,
   );
-  const byId = await praefect(both, 'metadata', '-repository-id', '1');
+  const byId = await runPraefect(both, 'metadata', '-repository-id', '1');
   assert.equal(byId.stdout, shown.stdout);
-  const unknown = await praefect(both, 'metadata', '-repository-id', '2');
+  const unknown = await runPraefect(both, 'metadata', '-repository-id', '2');
   assert.equal(unknown.stderr, 'get metadata: rpc error: code = NotFound desc = repository not found\n');
 
-  const marked = await praefect(both, 'verify', '--virtual-storage', 'default', '--storage', 'gitaly-1');
+  const marked = await runPraefect(both, 'verify', '--virtual-storage', 'default', '--storage', 'gitaly-1');
   assert.equal(marked.stdout, '1 replicas marked unverified\n');
   assert.equal(
-    (await praefect(both, 'verify', '--repository-id=1')).stdout,
+    (await runPraefect(both, 'verify', '--repository-id=1')).stdout,
     '0 replicas marked unverified\n',
   );
 
-  const assigned = await praefect(both, 'set-replication-factor', ...NAMED, '--replication-factor', '1');
+  const assigned = await runPraefect(both, 'set-replication-factor', ...NAMED, '--replication-factor', '1');
   assert.equal(assigned.stdout, 'current assignments: gitaly-2\n');
-  const all = await praefect(both, 'set-replication-factor', ...NAMED, '--replication-factor', '3');
+  const all = await runPraefect(both, 'set-replication-factor', ...NAMED, '--replication-factor', '3');
   assert.equal(all.stdout, 'current assignments: gitaly-1, gitaly-2, gitaly-3\n');
-  const fewer = await praefect(both, 'set-replication-factor', ...NAMED, '--replication-factor', '2');
+  const fewer = await runPraefect(both, 'set-replication-factor', ...NAMED, '--replication-factor', '2');
   assert.match(fewer.stdout, /^current assignments: .*gitaly-2/);
   for (const [factor, text] of [
     ['0', 'attempted to set replication factor 0 but minimum is 1'],
     ['4', 'attempted to set replication factor 4 but virtual storage only contains 3 storages'],
   ] as const) {
-    const refused = await praefect(both, 'set-replication-factor', ...NAMED, '--replication-factor', factor);
+    const refused = await runPraefect(
+      both,
+      'set-replication-factor',
+      ...NAMED,
+      '--replication-factor',
+      factor,
+    );
     const prefix = 'rpc error: code = InvalidArgument desc = set replication factor: ';
     assert.equal(refused.stderr, `${prefix}${text}\n`);
   }
@@ -178,7 +163,7 @@ test('wrong options of the commands are explained', { skip }, async () => {
   const both = { cluster: { address: `unix:${directory}/none`, nodes: [] }, postgres };
   const config = { ...both, cluster: { ...both.cluster, nodes: [{ address: 'unix:/none' }] } } as const;
   // The node is only an address here.
-  const nowhere = config as unknown as Parameters<typeof praefect>[0];
+  const nowhere = config as unknown as Parameters<typeof runPraefect>[0];
   for (const [args, text] of [
     [['metadata'], 'repository ID or virtual storage and relative path required'],
     [['metadata', '--virtual-storage', 'x'], 'relative path is required with virtual storage'],
@@ -195,11 +180,11 @@ test('wrong options of the commands are explained', { skip }, async () => {
     ],
     [['dataloss', 'x'], "dataloss doesn't accept positional arguments"],
   ] as const) {
-    const { stderr, code } = await praefect(nowhere, ...args);
+    const { stderr, code } = await runPraefect(nowhere, ...args);
     assert.equal(stderr, `${text}\n`);
     assert.equal(code, 1);
   }
-  assert.match((await praefect(nowhere, 'dataloss')).stderr, /^error dialing: /);
+  assert.match((await runPraefect(nowhere, 'dataloss')).stderr, /^error dialing: /);
 });
 
 test('check and dial-nodes tell what is wrong', { skip }, async () => {
@@ -207,7 +192,7 @@ test('check and dial-nodes tell what is wrong', { skip }, async () => {
   await using cluster = await startCluster({ database: postgres, nodes: 2 });
   const both = { cluster, postgres };
   const [one, two] = cluster.nodes.map(({ address }) => address);
-  const good = await praefect(both, 'check', '-q');
+  const good = await runPraefect(both, 'check', '-q');
   assert.equal(
     good.stdout,
     `Checking praefect migrations...Passed
@@ -224,7 +209,7 @@ All checks passed.
   assert.deepEqual(await database.rows(sql`SELECT id FROM hello_world`), [{ id: 1 }], 'nothing was written');
 
   await database.run(sql`INSERT INTO repositories VALUES ('default', 'x.git', 0, NULL, 1, 'x')`);
-  const warned = await praefect(both, 'check');
+  const warned = await runPraefect(both, 'check');
   assert.ok(
     warned.stdout.endsWith(`virtual-storage "default" has 1 repository that is unavailable.
 Failed (warning) error: repositories unavailable
@@ -235,7 +220,7 @@ Failed (warning) error: repositories unavailable
   assert.equal(warned.code, 0);
   await cluster.stopNode(2);
   await database.run(sql`DELETE FROM schema_migrations WHERE id LIKE '2026%'`);
-  const failed = await praefect(both, 'check', '-q');
+  const failed = await runPraefect(both, 'check', '-q');
   assert.match(failed.stdout, /Checking praefect migrations...Failed \(fatal\) error: 1 migrations have not/);
   assert.match(failed.stdout, /\n3 check\(s\) failed, at least one was fatal.\n$/);
   assert.equal(failed.stderr, 'checks failed\n');
@@ -247,7 +232,7 @@ Failed (warning) error: repositories unavailable
     ['gitaly node connectivity & disk access', 'praefect migrations', 'unavailable repositories'],
   );
 
-  const dialed = await praefect(both, 'dial-nodes', '-timeout', '2s');
+  const dialed = await runPraefect(both, 'dial-nodes', '-timeout', '2s');
   assert.deepEqual(
     dialed.stdout.split('\n').filter((line) => line.startsWith(`[${one}]`)),
     [

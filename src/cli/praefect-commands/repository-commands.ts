@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { messageOf } from '#base/gitaly-error';
+import { parseDurationMs } from '#base/go/duration';
+import { createLogger } from '#platform/log/logger';
+import type { Database } from '#praefect/database/database';
+import type { Nodes } from '#praefect/nodes/nodes';
+import type { TrackParts } from '#praefect/tracking/track-repository';
+import { type CommandInput, isSet, type PraefectCommand, print, textOf } from './command.ts';
+import { connect, connectToPraefect, failedCall } from './connect.ts';
+import { openDatabase } from './sql-commands.ts';
+
+const WALK_BATCH = 16;
+
+const REPOSITORY = [
+  { flags: '--virtual-storage <name>', description: "the repository's virtual storage", isRequired: true },
+  { flags: '--relative-path <path>', description: 'its path as clients name it', isRequired: true },
+];
+const NOW = { flags: '--replicate-immediately', description: 'copy to the other nodes before returning' };
+
+/** Commands that add repositories to the database and remove them. */
+export const repositoryCommands: readonly PraefectCommand[] = [
+  {
+    name: 'remove-repository',
+    description: 'Remove a repository from the database and from all nodes.',
+    example: 'remove-repository --virtual-storage default --relative-path x.git --apply',
+    options: [
+      ...REPOSITORY,
+      { flags: '--apply', description: 'remove it; otherwise it is only looked up' },
+      { flags: '--db-only', description: 'leave its replicas on the nodes' },
+    ],
+    run: removeRepository,
+  },
+  {
+    name: 'track-repository',
+    description: 'Add a repository that is on a node to the database.',
+    example:
+      'track-repository --virtual-storage default --relative-path x.git --replica-path x.git ' +
+      '--authoritative-storage gitaly-1',
+    options: [
+      ...REPOSITORY,
+      { flags: '--replica-path <path>', description: 'its path on the disk', isRequired: true },
+      {
+        flags: '--authoritative-storage <name>',
+        description: 'storage of the node that has it',
+        isRequired: true,
+      },
+      NOW,
+    ],
+    async run(input) {
+      await using tracking = await startTracking(input);
+      const { trackRepository } = await import('#praefect/tracking/track-repository');
+      await trackRepository(tracking.parts, {
+        virtualStorage: textOf(input, 'virtual-storage'),
+        relativePath: textOf(input, 'relative-path'),
+        replicaPath: textOf(input, 'replica-path'),
+        authoritativeStorage: textOf(input, 'authoritative-storage'),
+      });
+      return undefined;
+    },
+  },
+  {
+    name: 'track-repositories',
+    description: 'Add the repositories of a file with lines of JSON to the database.',
+    example: 'track-repositories --input-path repositories.jsonl',
+    options: [
+      {
+        flags: '--input-path <file>',
+        description:
+          'lines with the keys relative_path, replica_path, virtual_storage, authoritative_storage',
+        isRequired: true,
+      },
+      NOW,
+    ],
+    async run(input) {
+      const path = textOf(input, 'input-path');
+      const text = await readFile(path, 'utf8').catch((error: unknown) => {
+        throw new Error(`open input: ${messageOf(error)}`, { cause: error });
+      });
+      const lines = text.split('\n');
+      if (lines.at(-1) === '') lines.pop();
+      await using tracking = await startTracking(input);
+      const { trackRepositories } = await import('#praefect/tracking/track-list');
+      await trackRepositories(tracking.parts, { path, lines });
+      return undefined;
+    },
+  },
+  {
+    name: 'list-untracked-repositories',
+    description: 'Print the repositories on the nodes that the database does not have.',
+    example: 'list-untracked-repositories --older-than 1h',
+    options: [
+      { flags: '--delimiter <text>', description: 'printed after each', default: '\n' },
+      { flags: '--older-than <duration>', description: 'only those changed before', default: '6h' },
+    ],
+    run: listUntracked,
+  },
+];
+
+async function removeRepository(input: CommandInput): Promise<undefined> {
+  const { config } = input;
+  const [virtualStorage, relativePath] = [textOf(input, 'virtual-storage'), textOf(input, 'relative-path')];
+  const repository = { virtualStorage, relativePath };
+  await using database = await openDatabase(config, 'connect to database');
+  const [{ RepositoryLookups }, { RepositoryRemovals }, { removeReplicationJobs }] = await Promise.all([
+    import('#praefect/store/repository-lookups'),
+    import('#praefect/store/repository-removals'),
+    import('#praefect/tracking/remove-jobs'),
+  ]);
+  if (!(await new RepositoryLookups(database).exists(repository)))
+    throw new Error('repository is not being tracked in Praefect');
+  print('Repository found in the database.');
+  if (!isSet(input, 'apply')) {
+    print(
+      'Re-run the command with -apply to remove repositories from the database and disk or -apply and ' +
+        '-db-only to remove from database only.',
+    );
+    return;
+  }
+  if (isSet(input, 'db-only')) {
+    print(`Attempting to remove ${relativePath} from the database...`);
+    await new RepositoryRemovals(database).remove(repository);
+    print('Repository removal from database completed.');
+    await removeReplicationJobs(database, repository);
+    return;
+  }
+  print(`Attempting to remove ${relativePath} from the database, and delete it from all gitaly nodes...`);
+  await using connection = await connectToPraefect(config, 'repository removal failed: error dialing');
+  await connection.repository
+    .removeRepository(
+      { repository: { storageName: virtualStorage, relativePath } },
+      { correlationId: randomUUID(), metadata: { client_name: 'remove-repository' } },
+    )
+    .catch(failedCall('repository removal failed'));
+  print('Repository removal completed.');
+  print('Removing replication events...');
+  await removeReplicationJobs(database, repository);
+  print('Replication event removal completed.');
+  return undefined;
+}
+
+async function startTracking(
+  input: CommandInput,
+): Promise<
+  AsyncDisposable & { readonly parts: TrackParts; readonly database: Database; readonly nodes: Nodes }
+> {
+  const [{ Nodes }, { PostgresQueue }] = await Promise.all([
+    import('#praefect/nodes/nodes'),
+    import('#praefect/replication/postgres-queue'),
+  ]);
+  await using building = new AsyncDisposableStack();
+  const database = building.use(await openDatabase(input.config, 'connect to database'));
+  const nodes = building.use(await Nodes.dial(input.config, (stream) => stream.destroy()));
+  const logger = createLogger({ format: 'text', level: 'error', stream: process.stderr });
+  const resources = building.move();
+  return {
+    database,
+    nodes,
+    parts: {
+      config: input.config,
+      database,
+      queue: new PostgresQueue(database, logger),
+      nodes: nodes.byStorage,
+      replicatesNow: isSet(input, 'replicate-immediately'),
+      print,
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+async function listUntracked(input: CommandInput): Promise<undefined> {
+  const minAgeMs = parseDurationMs(textOf(input, 'older-than'));
+  const delimiter = textOf(input, 'delimiter');
+  const { untrackedRepositories } = await import('#praefect/repair/untracked');
+  await using database = await openDatabase(input.config, 'connect to database');
+  let isFirst = true;
+  for (const { name, node: nodes } of input.config.virtualStorage) {
+    for (const { address, storage, token } of nodes) {
+      const prefix = `dial nodes: dial with ${JSON.stringify(storage)} gitaly at ${JSON.stringify(address)}`;
+      await using connection = await connect(address, { prefix, token: token?.reveal() });
+      const found = untrackedRepositories({
+        database,
+        connection,
+        virtualStorage: name,
+        storage,
+        minAgeMs,
+        batchSize: WALK_BATCH,
+        signal: new AbortController().signal,
+      });
+      for await (const path of found) {
+        if (isFirst)
+          print('The following repositories were found on disk, but missing from the tracking database:');
+        isFirst = false;
+        const line = { relative_path: path, storage, virtual_storage: name };
+        process.stdout.write(JSON.stringify(line) + delimiter);
+      }
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,88 @@
+import { parse, TomlError } from 'smol-toml';
+import { messageOf } from '#base/gitaly-error';
+import { formatDuration } from '#base/go/duration';
+import { quote } from '#base/go/quote';
+import { ascending, atLeast, notBlank, type Problem, Problems } from '#platform/config/checks';
+import { decode, type RawTable } from '#platform/config/decode';
+import { type PraefectConfig, praefectSchema } from './schema.ts';
+
+const MINUTE_MS = 60_000;
+const STRATEGIES = ['local', 'sql', 'per_repository'];
+
+/** Returns all problems of a configuration, as `praefect configuration validate` (19.0) does. */
+export function validatePraefectConfig(document: string): readonly Problem[] {
+  let raw: RawTable;
+  try {
+    raw = parse(document, { integersAsBigInt: true });
+  } catch (error) {
+    const place = error instanceof TomlError ? `line ${error.line} column ${error.column}: ` : '';
+    return [{ key: [], message: `${place}${messageOf(error).split('\n')[0]}` }];
+  }
+  try {
+    // The schema determines the result of decode.
+    return problemsOf(decode(praefectSchema, raw).values as unknown as PraefectConfig);
+  } catch (error) {
+    return [{ key: [], message: messageOf(error) }];
+  }
+}
+
+function problemsOf(config: PraefectConfig): readonly Problem[] {
+  const problems = new Problems();
+  const { backgroundVerification, reconciliation, replication, virtualStorage } = config;
+  if (config.socketPath === undefined && config.listenAddr === undefined)
+    problems.add('none of "socket_path", "listen_addr" or "tls_listen_addr" is set');
+  problems
+    .add(
+      atLeast(backgroundVerification.verificationIntervalMs, 0, formatDuration),
+      'background_verification',
+      'verification_interval',
+    )
+    .add(
+      atLeast(reconciliation.schedulingIntervalMs, 0, formatDuration),
+      'reconciliation',
+      'scheduling_interval',
+    );
+  if (reconciliation.schedulingIntervalMs !== 0)
+    problems.add(ascending(reconciliation.histogramBuckets), 'reconciliation', 'histogram_buckets');
+  problems
+    .add(atLeast(replication.batchSize, 1), 'replication', 'batch_size')
+    .add(
+      atLeast(replication.parallelStorageProcessingWorkers, 1),
+      'replication',
+      'parallel_storage_processing_workers',
+    );
+  failover(config.failover, problems);
+  problems.add(atLeast(config.gracefulStopTimeoutMs, 0, formatDuration), 'graceful_stop_timeout');
+  cleanup(config.repositoriesCleanup, problems);
+  if (virtualStorage.length === 0) problems.add('not set', 'virtual_storage');
+  for (const [index, { name, node: nodes }] of virtualStorage.entries()) {
+    const at = ['virtual_storage', `[${index}]`];
+    problems.add(notBlank(name), ...at, 'name');
+    if (nodes.length === 0) problems.add('not set', ...at, 'node');
+    for (const [position, { address, storage }] of nodes.entries()) {
+      problems
+        .add(notBlank(storage), ...at, 'node', `[${position}]`, 'storage')
+        .add(notBlank(address), ...at, 'node', `[${position}]`, 'address');
+    }
+  }
+  return problems.list;
+}
+
+function failover(failover: PraefectConfig['failover'], problems: Problems): void {
+  if (!failover.enabled) return;
+  const { electionStrategy } = failover;
+  if (!STRATEGIES.includes(electionStrategy))
+    problems.add(`not supported: ${quote(electionStrategy)}`, 'failover', 'election_strategy');
+  problems
+    .add(atLeast(failover.bootstrapIntervalMs, 0, formatDuration), 'failover', 'bootstrap_interval')
+    .add(atLeast(failover.monitorIntervalMs, 0, formatDuration), 'failover', 'monitor_interval');
+}
+
+function cleanup(cleanup: PraefectConfig['repositoriesCleanup'], problems: Problems): void {
+  if (cleanup.runIntervalMs === 0) return;
+  const add = (problem: string | undefined, key: string): Problems =>
+    problems.add(problem, 'repositories_cleanup', key);
+  add(atLeast(cleanup.checkIntervalMs, MINUTE_MS, formatDuration), 'check_interval');
+  add(atLeast(cleanup.runIntervalMs, MINUTE_MS, formatDuration), 'run_interval');
+  add(atLeast(cleanup.repositoriesInBatch, 1), 'repositories_in_batch');
+}

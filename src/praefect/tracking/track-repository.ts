@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+import { shuffled } from '#base/shuffled';
+import type { PraefectConfig } from '../config/schema.ts';
+import { type Database, sql } from '../database/database.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { copyRepository } from '../replication/copy-repository.ts';
+import type { ReplicationQueue } from '../replication/job.ts';
+import { PostgresStore } from '../store/postgres-store.ts';
+import { RepositoryLookups } from '../store/repository-lookups.ts';
+
+const PREFIX = 'attempting to track repository in praefect database';
+const EXISTS_LIMIT_MS = 10_000;
+
+/** A repository that is on a node and not in the database. */
+export interface TrackRequest {
+  readonly virtualStorage: string;
+  readonly relativePath: string;
+  /** Its path on the disk. */
+  readonly replicaPath: string;
+  /** Storage of the node that has it. */
+  readonly authoritativeStorage: string;
+}
+
+export interface TrackParts {
+  readonly config: PraefectConfig;
+  readonly database: Database;
+  readonly queue: ReplicationQueue;
+  /** Nodes by virtual storage. */
+  readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  /** Copies it to the other nodes now; otherwise a running Praefect does. */
+  readonly replicatesNow: boolean;
+  readonly print: (line: string) => void;
+}
+
+/**
+ * Adds a repository to the database and to the work of replication.
+ *
+ * @throws {Error} `attempting to track repository in praefect database: …`
+ */
+export async function trackRepository(parts: TrackParts, request: TrackRequest): Promise<void> {
+  try {
+    await track(parts, request);
+  } catch (error) {
+    throw new Error(`${PREFIX}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Reports whether the authoritative node has the repository.
+ *
+ * @throws {Error} `virtual storage "x" not found`, `node "x" not found`, or that of the call.
+ */
+export async function isOnNode(
+  nodes: TrackParts['nodes'],
+  { authoritativeStorage, replicaPath, virtualStorage }: TrackRequest,
+): Promise<boolean> {
+  const ofStorage = nodes.get(virtualStorage);
+  if (ofStorage === undefined) throw new Error(`virtual storage ${quote(virtualStorage)} not found`);
+  const node = ofStorage.find(({ storage }) => storage === authoritativeStorage);
+  if (node === undefined) throw new Error(`node ${quote(authoritativeStorage)} not found`);
+  const repository = { storageName: node.storage, relativePath: replicaPath };
+  const { exists } = await node.connection.repository.repositoryExists(
+    { repository },
+    { timeoutMs: EXISTS_LIMIT_MS },
+  );
+  return exists;
+}
+
+async function track(parts: TrackParts, request: TrackRequest): Promise<void> {
+  const { config, nodes, print, queue, replicatesNow } = parts;
+  const { authoritativeStorage: primary, relativePath, replicaPath, virtualStorage } = request;
+  if (!(await isOnNode(nodes, request))) throw new Error('authoritative repository does not exist');
+  const factor =
+    config.virtualStorage.find(({ name }) => name === virtualStorage)?.defaultReplicationFactor ?? 0;
+  const others = (nodes.get(virtualStorage) ?? []).filter(({ storage }) => storage !== primary);
+  const secondaries = factor > 0 ? shuffled(others).slice(0, factor - 1) : others;
+  const repositoryId = await record(parts, request, {
+    outdated: secondaries.map(({ storage }) => storage),
+    isAssigned: factor > 0,
+  });
+  print('Finished adding new repository to be tracked in praefect database.');
+  const source = nodes.get(virtualStorage)?.find(({ storage }) => storage === primary);
+  for (const target of secondaries) {
+    const job = {
+      change: 'update',
+      repositoryId,
+      virtualStorage,
+      relativePath,
+      replicaPath,
+      source: primary,
+      target: target.storage,
+      correlationId: randomUUID(),
+    } as const;
+    if (replicatesNow && source !== undefined) {
+      const store = new PostgresStore(parts.database);
+      const plan = await store.planCopy(job);
+      if (plan !== undefined && plan.source > plan.target) {
+        const outcome = await copyRepository(job, { source, target, replicaPath: plan.replicaPath });
+        if (outcome === 'invalid-source')
+          throw new Error('processing replication event: invalid source repository');
+        await store.recordCopy(job, plan.source);
+      }
+      print(`Finished replicating repository to ${quote(target.storage)}.`);
+    } else if (await queue.enqueue(job)) {
+      print(`Added replication job to replicate repository to ${quote(target.storage)}.`);
+    } else {
+      const names = [virtualStorage, target.storage, relativePath].map(quote).join(' -> ');
+      print(
+        `replication event queue already has similar entry: replication event "" -> ${names} already exists.`,
+      );
+      return;
+    }
+  }
+}
+
+async function record(
+  { database, print }: TrackParts,
+  { authoritativeStorage, relativePath, replicaPath, virtualStorage }: TrackRequest,
+  { isAssigned, outdated }: { isAssigned: boolean; outdated: readonly string[] },
+): Promise<number> {
+  const repository = { virtualStorage, relativePath };
+  const id = await new RepositoryLookups(database).reserveId(repository);
+  if (id === undefined) {
+    print('repository is already tracked in praefect database');
+    const existing = await database.row(sql<{ id: number }>`
+      SELECT repository_id AS id FROM repositories
+      WHERE virtual_storage = ${virtualStorage} AND relative_path = ${relativePath}`);
+    if (existing === undefined) throw new GitalyError('NOT_FOUND', 'repository not found');
+    return existing.id;
+  }
+  await new PostgresStore(database).recordCreation({
+    repository,
+    repositoryId: id,
+    replicaPath,
+    primary: authoritativeStorage,
+    updated: [],
+    outdated,
+    isAssigned,
+  });
+  return id;
+}

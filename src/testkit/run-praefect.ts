@@ -1,0 +1,38 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type RunResult, run } from './run-program.ts';
+import { makeScratchDirectory } from './scratch-directory.ts';
+import type { TestCluster } from './start-cluster.ts';
+import type { TestDatabase } from './start-postgres.ts';
+
+const PROGRAM = join(import.meta.dirname, '../cli/praefect.ts');
+
+/** Runs a command of `praefect` from source, with the configuration of a cluster with a database. */
+export async function runPraefect(
+  { cluster, postgres }: { cluster: Pick<TestCluster, 'address' | 'nodes'>; postgres: TestDatabase },
+  ...args: string[]
+): Promise<RunResult> {
+  const { dbname, host, user } = postgres.config;
+  const directory = makeScratchDirectory('praefect-command');
+  const path = join(directory, 'config.toml');
+  const nodes = cluster.nodes.map(
+    ({ address }, index) =>
+      `[[virtual_storage.node]]\nstorage = "gitaly-${index + 1}"\naddress = "${address}"\n`,
+  );
+  writeFileSync(
+    path,
+    `socket_path = "${cluster.address.slice('unix:'.length)}"
+[database]
+host = "${host}"
+user = "${user}"
+dbname = "${dbname}"
+[[virtual_storage]]
+name = "default"
+${nodes.join('')}`,
+  );
+  try {
+    return await run(process.execPath, ['--conditions=source', PROGRAM, '--config', path, ...args]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
