@@ -6,6 +6,7 @@ import type {
   MessageShape,
 } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import type { SSHService } from '#wire/gen/ssh_pb';
 import { type MethodInfo, methodInfo } from '#wire/method-info';
 import type { CallOptions, Invocation, Invoke, RequestsOf, ResponseStream } from './call-types.ts';
 
@@ -49,15 +50,39 @@ export type CallOf<M> = M extends {
   : never;
 
 /**
- * Name of a method's function. Generated names keep a leading acronym except for its first letter
- * (`sSHUploadPack`); ours are `sshUploadPack`.
+ * All methods of a service as functions, named after the RPC in camel case, with its
+ * documentation.
  */
-type CallName<N> = N extends `sSH${infer Rest}` ? `ssh${Rest}` : N;
+export type ClientOf<S extends { readonly method: object }> = S extends typeof SSHService
+  ? SshClient
+  : // Without `as`: editors show the comments of a property only if it keeps its name.
+    { readonly [M in keyof S['method']]: CallOf<S['method'][M]> };
 
-/** All methods of a service as functions, named after the RPC in camel case. */
-export type ClientOf<S extends { readonly method: object }> = {
-  readonly [M in keyof S['method'] as CallName<M>]: CallOf<S['method'][M]>;
-};
+type SshCall<M extends keyof (typeof SSHService)['method']> = CallOf<(typeof SSHService)['method'][M]>;
+
+/** The generated names of this service begin with `sSH`; ours with `ssh`. */
+interface SshClient {
+  /**
+   * Serves a fetch with the data in messages, at most 128 KiB each. The first request has no stdin.
+   * `uploadPack` is this call with streams. Until 16.7.
+   */
+  readonly sshUploadPack: SshCall<'sSHUploadPack'>;
+  /**
+   * Serves a fetch with the data on a sidechannel. `uploadPackWithSidechannel` opens one and calls
+   * this.
+   */
+  readonly sshUploadPackWithSidechannel: SshCall<'sSHUploadPackWithSidechannel'>;
+  /**
+   * Serves a push. The first request has everything but stdin. A push that hooks refuse is still
+   * OK: the refusal is in git's own report. `receivePack` is this call with streams.
+   */
+  readonly sshReceivePack: SshCall<'sSHReceivePack'>;
+  /**
+   * Serves `git archive --remote`. The first request has no stdin; the last message has the exit
+   * status. `uploadArchive` is this call with streams.
+   */
+  readonly sshUploadArchive: SshCall<'sSHUploadArchive'>;
+}
 
 /** A service as described by generated code. */
 export type ServiceDescriptor = Pick<DescService, 'methods' | 'typeName'> & { readonly method: object };
