@@ -21,6 +21,7 @@ const PAGES: readonly Page[] = [
     entries: [
       { title: 'gitaly-ts/client', index: 'src/client/index.ts' },
       { title: 'gitaly-ts/client/rails', index: 'src/client/rails/index.ts' },
+      { title: 'gitaly-ts/client/repository', index: 'src/client/repository/index.ts' },
     ],
   },
   {

@@ -8,6 +8,7 @@ import { ROOT } from './run.ts';
 const ENTRIES = {
   '.': 'client/index',
   './rails': 'client/rails/index',
+  './repository': 'client/repository/index',
   './messages': 'wire/messages',
 } as const;
 const MODULES = /^(?:base|wire|rpc\/common|client)\//;

@@ -12,6 +12,7 @@ const MAX_BYTES = 3 << 20;
 const CONSUMER = `
 import { dial, type Connection, CallError, collect } from 'gitaly-client';
 import { GitalyClient } from 'gitaly-client/rails';
+import { Repository } from 'gitaly-client/repository';
 import { ObjectFormat } from 'gitaly-client/messages';
 
 const [address = '', path = ''] = process.argv.slice(2);
@@ -19,6 +20,8 @@ await using connection: Connection = await dial(address, { clientName: 'consumer
 const repository = { storageName: 'default', relativePath: path };
 const { commit } = await connection.commit.findCommit({ repository, revision: Buffer.from('main') });
 const { format } = await connection.repository.objectFormat({ repository });
+const plain = await new Repository(connection, { path }).findCommit('main');
+if (plain?.id !== commit?.id) throw new Error('two commits');
 console.log(commit?.id, format === ObjectFormat.SHA1, typeof GitalyClient, typeof collect);
 try {
   for await (const _ of connection.blob.getBlob({ repository, oid: '' }));

@@ -1,0 +1,174 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { CallOptions } from '../call/call-types.ts';
+import { commitFiles, type FileAction } from '../split/commit-files.ts';
+import type { Content } from '../split/split-bytes.ts';
+import type { Place } from './place.ts';
+import { bytesOf, type TextOrBytes } from './values.ts';
+
+export interface CommitOptions extends CallOptions {
+  /** Name without `refs/heads/`. It is created if it does not exist. */
+  readonly branch: TextOrBytes;
+  readonly message: TextOrBytes;
+  /**
+   * Contents by path; `null` removes a file. A path that exists is replaced, any other is new: one
+   * more call finds out which do.
+   */
+  readonly files?: Readonly<Record<string, Content | null>>;
+  /** Changes one by one, for moves, modes and paths that are no UTF-8. They come after `files`. */
+  readonly actions?: Iterable<FileAction>;
+  /** The author, if it is not the user. */
+  readonly author?: { readonly name: string; readonly email: string };
+  /** The branch or full id that a new branch begins at. Default: the branch itself. */
+  readonly start?: { readonly branch: TextOrBytes } | { readonly oid: string };
+  /** Replaces the branch by the new commit, even if commits are lost. */
+  readonly force?: boolean;
+  /** Fails with {@link ReferenceChangedError} unless the branch is there. */
+  readonly expectedOid?: string;
+}
+
+export interface MergeOptions extends CallOptions {
+  /** Branch, tag or commit to merge. */
+  readonly source: string;
+  /** Branch that gets the merge, without `refs/heads/`. */
+  readonly into: TextOrBytes;
+  readonly message: TextOrBytes;
+  readonly expectedOid?: string;
+}
+
+export interface PickOptions extends CallOptions {
+  /** Branch, tag or commit. */
+  readonly commit: string;
+  /** Branch that gets the new commit, without `refs/heads/`. */
+  readonly onto: TextOrBytes;
+  readonly message: TextOrBytes;
+}
+
+/** Commits changes of files (RPC UserCommitFiles, GetBlobs before it for `files`). */
+export async function commit(place: Place, options: CommitOptions): Promise<string> {
+  const { branch, message, files = {}, actions = [], author, start, force = false, expectedOid } = options;
+  const { connection, repository, user } = place;
+  const header = {
+    repository,
+    user,
+    branchName: bytesOf(branch),
+    commitMessage: bytesOf(message),
+    commitAuthorName: bytesOf(author?.name ?? ''),
+    commitAuthorEmail: bytesOf(author?.email ?? ''),
+    force,
+    expectedOldOid: expectedOid ?? '',
+    startBranchName: bytesOf(start !== undefined && 'branch' in start ? start.branch : ''),
+    startSha: start !== undefined && 'oid' in start ? start.oid : '',
+  };
+  const all = [...(await actionsOf(place, files, options)), ...actions];
+  const update = await commitFiles(connection, header, all, options);
+  if (update === undefined) throw new GitalyError('INTERNAL', 'the server named no new commit');
+  return update.commitId;
+}
+
+/** Finds out which files exist where the commit begins. */
+async function actionsOf(
+  { connection, repository }: Place,
+  files: Readonly<Record<string, Content | null>>,
+  options: CommitOptions,
+): Promise<FileAction[]> {
+  const paths = Object.keys(files);
+  if (paths.length === 0) return [];
+  const { start, branch } = options;
+  const revision = start === undefined ? inHeads(branch) : 'oid' in start ? start.oid : inHeads(start.branch);
+  const revisionPaths = paths.map((path) => ({ revision, path: Buffer.from(path) }));
+  const existing = new Set<string>();
+  for await (const { oid, path } of connection.blob.getBlobs(
+    { repository, revisionPaths, limit: 0n },
+    options,
+  ))
+    if (oid !== '') existing.add(Buffer.from(path).toString());
+  return paths.map((path) => {
+    const content = files[path] ?? null;
+    if (content === null) return { type: 'delete', path };
+    return { type: existing.has(path) ? 'update' : 'create', path, content };
+  });
+}
+
+function inHeads(branch: TextOrBytes): string {
+  return `refs/heads/${Buffer.from(bytesOf(branch)).toString()}`;
+}
+
+/** Merges a commit into a branch (RPC UserMergeBranch, FindCommit before it). */
+export async function merge(place: Place, options: MergeOptions): Promise<string> {
+  const { connection, repository, user } = place;
+  const { source, into, message, expectedOid = '' } = options;
+  const commitId = await requireCommit(place, source, options);
+  const header = { repository, user, commitId, branch: bytesOf(into), message: bytesOf(message) };
+  const { promise: isConfirmed, resolve: confirm } = Promise.withResolvers<boolean>();
+  // The second message confirms the merge that the first response reports.
+  async function* requests() {
+    yield { ...header, expectedOldOid: expectedOid };
+    if (await isConfirmed) yield { apply: true };
+  }
+  let merged: string | undefined;
+  try {
+    for await (const response of connection.operation.userMergeBranch(requests(), options)) {
+      requireAccepted(response.preReceiveError);
+      confirm(true);
+      merged = response.branchUpdate?.commitId ?? merged;
+    }
+  } finally {
+    confirm(false);
+  }
+  if (merged === undefined) throw new GitalyError('INTERNAL', 'the server confirmed no merge');
+  return merged;
+}
+
+/** Repeats the change of a commit on a branch (RPC UserCherryPick, FindCommit before it). */
+export async function cherryPick(place: Place, options: PickOptions): Promise<string> {
+  return newTip(await place.connection.operation.userCherryPick(await pick(place, options), options));
+}
+
+/** Undoes the change of a commit on a branch (RPC UserRevert, FindCommit before it). */
+export async function revert(place: Place, options: PickOptions): Promise<string> {
+  return newTip(await place.connection.operation.userRevert(await pick(place, options), options));
+}
+
+async function pick(place: Place, options: PickOptions) {
+  const { connection, repository, user } = place;
+  const { commit: revision, onto, message } = options;
+  const { commit: found } = await connection.commit.findCommit(
+    { repository, revision: Buffer.from(revision) },
+    options,
+  );
+  if (found === undefined) throw unknownRevision(revision);
+  return { repository, user, commit: found, branchName: bytesOf(onto), message: bytesOf(message) };
+}
+
+async function requireCommit(
+  { connection, repository }: Place,
+  revision: string,
+  options: CallOptions,
+): Promise<string> {
+  const request = { repository, revision: Buffer.from(revision) };
+  const { commit: found } = await connection.commit.findCommit(request, options);
+  if (found === undefined) throw unknownRevision(revision);
+  return found.id;
+}
+
+function unknownRevision(revision: string): GitalyError {
+  return new GitalyError('NOT_FOUND', `no commit at ${revision}`);
+}
+
+interface NewTip {
+  readonly branchUpdate?: { readonly commitId: string } | undefined;
+  readonly preReceiveError: string;
+  readonly createTreeError: string;
+}
+
+function newTip({ branchUpdate, preReceiveError, createTreeError }: NewTip): string {
+  requireAccepted(preReceiveError);
+  if (createTreeError !== '') throw new GitalyError('FAILED_PRECONDITION', createTreeError);
+  if (branchUpdate === undefined) throw new GitalyError('INTERNAL', 'the server named no new commit');
+  return branchUpdate.commitId;
+}
+
+/** Gitaly 15 reports the refusal of a hook in an OK response. */
+function requireAccepted(preReceiveError: string): void {
+  if (preReceiveError !== '') throw new GitalyError('PERMISSION_DENIED', preReceiveError);
+}

@@ -1,0 +1,69 @@
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { GitalyError } from '#base/gitaly-error';
+import { type TreeEntry, TreeEntry_EntryType, TreeEntryResponse_ObjectType } from '#wire/gen/commit_pb';
+import type { CallOptions } from '../call/call-types.ts';
+import { openTreeEntry } from '../content/open-content.ts';
+import { type PageOptions, paginate } from '../content/paginate.ts';
+import type { Place } from './place.ts';
+import { bufferOf, bytesOf, type TextOrBytes, textOf } from './values.ts';
+
+/** A file, directory or submodule in a tree. */
+export interface FileEntry {
+  readonly path: string;
+  readonly pathBytes: Buffer;
+  readonly type: 'file' | 'directory' | 'submodule';
+  /** `0o100644`, `0o100755`, `0o120000` (a link) and the like. */
+  readonly mode: number;
+  /** Id of the blob, tree or, for a submodule, commit. */
+  readonly oid: string;
+}
+
+export interface FilesOptions extends PageOptions {
+  /** A directory. Default: the top. */
+  readonly path?: TextOrBytes;
+  /** Also what is in directories. Default: true. */
+  readonly recursive?: boolean;
+}
+
+const TYPES: { readonly [type in TreeEntry_EntryType]: FileEntry['type'] } = {
+  [TreeEntry_EntryType.BLOB]: 'file',
+  [TreeEntry_EntryType.TREE]: 'directory',
+  [TreeEntry_EntryType.COMMIT]: 'submodule',
+};
+
+/** Opens a file (RPC TreeEntry). @throws {GitalyError} NOT_FOUND; FAILED_PRECONDITION for no file. */
+export async function openFile(
+  { connection, repository }: Place,
+  { revision, path }: { readonly revision: TextOrBytes; readonly path: TextOrBytes },
+  options: CallOptions,
+): Promise<Readable> {
+  const request = { repository, revision: bytesOf(revision), path: bytesOf(path) };
+  const entry = await openTreeEntry(connection, request, options);
+  // Gitaly 15 does not report it as an error.
+  if (entry === undefined) throw new GitalyError('NOT_FOUND', 'tree entry not found');
+  if (entry.type === TreeEntryResponse_ObjectType.BLOB) return entry.content;
+  entry.content.destroy();
+  throw new GitalyError('FAILED_PRECONDITION', `${textOf(request.path)} is no file`);
+}
+
+/** Reads a file. @throws as {@link openFile}. */
+export async function readBytes(...args: Parameters<typeof openFile>): Promise<Buffer> {
+  return await buffer(await openFile(...args));
+}
+
+/** Yields what is in a directory of a revision (RPC GetTreeEntries, a call for each page). */
+export async function* files(
+  { connection, repository }: Place,
+  revision: TextOrBytes,
+  { path = '.', recursive = true, ...options }: FilesOptions,
+): AsyncGenerator<FileEntry, void, undefined> {
+  const request = { repository, revision: bytesOf(revision), path: bytesOf(path), recursive };
+  for await (const entry of paginate.treeEntries(connection, request, options)) {
+    if (!recursive || entry.type !== TreeEntry_EntryType.TREE) yield entryOf(entry);
+  }
+}
+
+function entryOf({ path, type, mode, oid }: TreeEntry): FileEntry {
+  return { path: textOf(path), pathBytes: bufferOf(path), type: TYPES[type], mode, oid };
+}

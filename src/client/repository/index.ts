@@ -1,0 +1,18 @@
+/**
+ * Repositories with text and plain objects: `import { Repository } from
+ * 'gitaly-ts/client/repository'`.
+ */
+
+export type { CommitOptions, MergeOptions, PickOptions } from './changes.ts';
+export type { DiffOptions, FileDiff } from './comparisons.ts';
+export type { FileEntry, FilesOptions } from './contents.ts';
+export {
+  AccessDeniedError,
+  FileChangeError,
+  HookRejectedError,
+  MergeConflictError,
+  ReferenceChangedError,
+} from './errors.ts';
+export type { LogOptions } from './history.ts';
+export { Repository, type RepositoryOptions } from './repository.ts';
+export type { Branch, Commit, Signature, Tag, TextOrBytes } from './values.ts';

@@ -1,0 +1,241 @@
+import type { Readable } from 'node:stream';
+import { ObjectFormat } from '#wire/gen/shared_pb';
+import type { CallOptions } from '../call/call-types.ts';
+import type { Connection } from '../connection.ts';
+import { eachItem } from '../content/collect/each-item.ts';
+import { localBranches } from '../content/collect/local-branches.ts';
+import type { CommitOptions, MergeOptions, PickOptions } from './changes.ts';
+import * as changes from './changes.ts';
+import { type DiffOptions, diff, type FileDiff } from './comparisons.ts';
+import { type FileEntry, type FilesOptions, files, openFile, readBytes } from './contents.ts';
+import { typedError } from './errors.ts';
+import { type LogOptions, log } from './history.ts';
+import type { Place } from './place.ts';
+import {
+  type Branch,
+  branchOf,
+  bytesOf,
+  type Commit,
+  commitOf,
+  type Tag,
+  type TextOrBytes,
+  tagOf,
+  textOf,
+} from './values.ts';
+
+export interface RepositoryOptions {
+  /** Name of the storage. Default: `default`. */
+  readonly storage?: string;
+  /** Path in the storage: `group/project.git`. */
+  readonly path: string;
+  /** Who makes changes: author and committer, and what hooks are told. Needed for changes only. */
+  readonly user?: {
+    readonly name: string;
+    readonly email: string;
+    /** GitLab's key: `user-1`. */
+    readonly id?: string;
+    readonly username?: string;
+    /** IANA name. Default: UTC. */
+    readonly timezone?: string;
+  };
+  /** Name of the project in GitLab, `project-1`. */
+  readonly glRepository?: string;
+}
+
+const HEADS = 'refs/heads/';
+
+/**
+ * A repository with text and plain objects in place of messages. Each function is one or two
+ * calls of the connection, which remains there for everything else. Lists are read from the server
+ * only as fast as the loop takes them.
+ *
+ * Functions throw {@link CallError}, and for changes the errors that their documentation names,
+ * with the {@link CallError} as `cause`.
+ */
+export class Repository {
+  readonly #place: Place;
+
+  /** Names a repository; makes no call. */
+  constructor(connection: Connection, { storage, path, user, glRepository = '' }: RepositoryOptions) {
+    this.#place = {
+      connection,
+      repository: { storageName: storage ?? 'default', relativePath: path, glRepository },
+      user: {
+        glId: user?.id ?? '',
+        glUsername: user?.username ?? '',
+        name: Buffer.from(user?.name ?? ''),
+        email: Buffer.from(user?.email ?? ''),
+        timezone: user?.timezone ?? '',
+      },
+    };
+  }
+
+  /** The repository as requests name it. */
+  get message(): Place['repository'] {
+    return this.#place.repository;
+  }
+
+  /** Reports whether the repository exists. */
+  async exists(options: CallOptions = {}): Promise<boolean> {
+    const { connection, repository } = this.#place;
+    return (await connection.repository.repositoryExists({ repository }, options)).exists;
+  }
+
+  /** Creates it, empty. @throws {CallError} ALREADY_EXISTS. */
+  async create({
+    defaultBranch = 'main',
+    objectFormat = 'sha1',
+    ...options
+  }: CallOptions & { defaultBranch?: TextOrBytes; objectFormat?: 'sha1' | 'sha256' } = {}): Promise<void> {
+    const { connection, repository } = this.#place;
+    const format = objectFormat === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1;
+    const request = { repository, defaultBranch: bytesOf(defaultBranch), objectFormat: format };
+    await connection.repository.createRepository(request, options);
+  }
+
+  /** Removes it with all its history. @throws {CallError} NOT_FOUND. */
+  async remove(options: CallOptions = {}): Promise<void> {
+    const { connection, repository } = this.#place;
+    await connection.repository.removeRepository({ repository }, options);
+  }
+
+  /**
+   * Reads a text file.
+   *
+   * @throws {GitalyError} NOT_FOUND; FAILED_PRECONDITION for a directory or submodule.
+   */
+  async readFile(revision: TextOrBytes, path: TextOrBytes, options: CallOptions = {}): Promise<string> {
+    return (await this.readBytes(revision, path, options)).toString();
+  }
+
+  /** Reads any file into memory. @throws as {@link readFile}. */
+  async readBytes(revision: TextOrBytes, path: TextOrBytes, options: CallOptions = {}): Promise<Buffer> {
+    return await readBytes(this.#place, { revision, path }, options);
+  }
+
+  /** Opens a file of any size as a stream: read it to the end or destroy it. */
+  async openFile(revision: TextOrBytes, path: TextOrBytes, options: CallOptions = {}): Promise<Readable> {
+    return await openFile(this.#place, { revision, path }, options);
+  }
+
+  /** Yields the files of a revision, or of one of its directories. */
+  files(revision: TextOrBytes, options: FilesOptions = {}): AsyncGenerator<FileEntry, void, undefined> {
+    return files(this.#place, revision, options);
+  }
+
+  /** Returns the commit at a revision; `undefined` if there is none. */
+  async findCommit(revision: TextOrBytes, options: CallOptions = {}): Promise<Commit | undefined> {
+    const { connection, repository } = this.#place;
+    const request = { repository, revision: bytesOf(revision) };
+    const { commit } = await connection.commit.findCommit(request, options);
+    return commit && commitOf(commit);
+  }
+
+  /** Yields the history of a revision or range (`v1..v2`), or of several. */
+  log(
+    revision: string | readonly string[],
+    options: LogOptions = {},
+  ): AsyncGenerator<Commit, void, undefined> {
+    return log(this.#place, revision, options);
+  }
+
+  /** Yields the files that differ between two commits. */
+  diff(from: string, to: string, options: DiffOptions = {}): AsyncGenerator<FileDiff, void, undefined> {
+    return diff(this.#place, [from, to], options);
+  }
+
+  /** Yields the branches by name. */
+  async *branches(options: CallOptions = {}): AsyncGenerator<Branch, void, undefined> {
+    const { connection, repository } = this.#place;
+    const responses = connection.ref.findLocalBranches({ repository }, options);
+    for await (const branch of localBranches(responses)) yield branchOf(branch);
+  }
+
+  /** Yields the tags by name. */
+  async *tags(options: CallOptions = {}): AsyncGenerator<Tag, void, undefined> {
+    const { connection, repository } = this.#place;
+    const responses = connection.ref.findAllTags({ repository }, options);
+    for await (const tag of eachItem(responses, ({ tags }) => tags)) yield tagOf(tag);
+  }
+
+  /** Returns the name of the default branch; `undefined` in an empty repository. */
+  async defaultBranch(options: CallOptions = {}): Promise<string | undefined> {
+    const { connection, repository } = this.#place;
+    const name = textOf((await connection.ref.findDefaultBranchName({ repository }, options)).name);
+    return name === '' ? undefined : name.replace(HEADS, '');
+  }
+
+  /**
+   * Commits changes of files to a branch. Returns the id of the commit.
+   *
+   * @throws {FileChangeError} {@link ReferenceChangedError} {@link HookRejectedError} {@link
+   *   AccessDeniedError}.
+   */
+  async commit(options: CommitOptions): Promise<string> {
+    return await typed(changes.commit(this.#place, options));
+  }
+
+  /**
+   * Merges into a branch. Returns the id of the merge.
+   *
+   * @throws {MergeConflictError} with the files; {@link ReferenceChangedError} {@link
+   *   HookRejectedError} {@link AccessDeniedError}; {GitalyError} NOT_FOUND without such a commit.
+   */
+  async merge(options: MergeOptions): Promise<string> {
+    return await typed(changes.merge(this.#place, options));
+  }
+
+  /** Repeats the change of a commit on a branch. Returns the new commit. @throws as {@link merge}. */
+  async cherryPick(options: PickOptions): Promise<string> {
+    return await typed(changes.cherryPick(this.#place, options));
+  }
+
+  /** Undoes the change of a commit on a branch. Returns the new commit. @throws as {@link merge}. */
+  async revert(options: PickOptions): Promise<string> {
+    return await typed(changes.revert(this.#place, options));
+  }
+
+  /**
+   * Creates a branch at a revision. @throws {CallError} FAILED_PRECONDITION if there is no such
+   * revision or it exists; {HookRejectedError}.
+   */
+  async createBranch(name: TextOrBytes, start: TextOrBytes, options: CallOptions = {}): Promise<void> {
+    const { connection, repository, user } = this.#place;
+    const request = { repository, user, branchName: bytesOf(name), startPoint: bytesOf(start) };
+    await typed(connection.operation.userCreateBranch(request, options));
+  }
+
+  /** Deletes a branch. @throws {CallError} FAILED_PRECONDITION without it; {HookRejectedError}. */
+  async deleteBranch(name: TextOrBytes, options: CallOptions = {}): Promise<void> {
+    const { connection, repository, user } = this.#place;
+    const request = { repository, user, branchName: bytesOf(name) };
+    await typed(connection.operation.userDeleteBranch(request, options));
+  }
+
+  /** Creates a tag, annotated if there is a message. @throws as {@link createBranch}. */
+  async createTag(
+    name: TextOrBytes,
+    target: TextOrBytes,
+    { message = '', ...options }: CallOptions & { message?: TextOrBytes } = {},
+  ): Promise<void> {
+    const { connection, repository, user } = this.#place;
+    const [tagName, targetRevision] = [bytesOf(name), bytesOf(target)];
+    const request = { repository, user, tagName, targetRevision, message: bytesOf(message) };
+    await typed(connection.operation.userCreateTag(request, options));
+  }
+
+  /** Deletes a tag. @throws as {@link deleteBranch}. */
+  async deleteTag(name: TextOrBytes, options: CallOptions = {}): Promise<void> {
+    const { connection, repository, user } = this.#place;
+    const request = { repository, user, tagName: bytesOf(name) };
+    await typed(connection.operation.userDeleteTag(request, options));
+  }
+}
+
+async function typed<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw typedError(error);
+  }
+}

@@ -1,0 +1,108 @@
+import type { CommitAuthor, GitCommit, Tag as TagMessage } from '#wire/gen/shared_pb';
+import type { LocalBranch } from '../content/collect/local-branches.ts';
+
+/** Text as such, or bytes: in git, names and contents need not be UTF-8. */
+export type TextOrBytes = string | Uint8Array;
+
+/** A person and an instant. */
+export interface Signature {
+  readonly name: string;
+  readonly email: string;
+  readonly date: Date;
+  /** `+0200` and the like. */
+  readonly timezone: string;
+}
+
+export interface Commit {
+  readonly id: string;
+  readonly parents: readonly string[];
+  readonly tree: string;
+  /** First line of the message. */
+  readonly subject: string;
+  /** The whole message; servers cut it at 10 KiB. */
+  readonly message: string;
+  readonly isMessageCut: boolean;
+  readonly messageBytes: Buffer;
+  readonly author: Signature;
+  readonly committer: Signature;
+}
+
+export interface Branch {
+  /** Without `refs/heads/`. */
+  readonly name: string;
+  readonly nameBytes: Buffer;
+  readonly commit: Commit;
+}
+
+export interface Tag {
+  /** Without `refs/tags/`. */
+  readonly name: string;
+  readonly nameBytes: Buffer;
+  /** Id of the tag object of an annotated tag; of any other, what the tag leads to. */
+  readonly id: string;
+  /** `undefined` if the tag leads to no commit. */
+  readonly commit: Commit | undefined;
+  /** Empty for a tag without annotation. */
+  readonly message: string;
+  readonly tagger: Signature | undefined;
+}
+
+const HEADS = Buffer.from('refs/heads/');
+
+/** Returns text as bytes in UTF-8, and bytes as they are. */
+export function bytesOf(value: TextOrBytes): Uint8Array {
+  return typeof value === 'string' ? Buffer.from(value) : value;
+}
+
+/** Returns bytes as text. Bytes that are no UTF-8 become U+FFFD. */
+export function textOf(bytes: Uint8Array): string {
+  return bufferOf(bytes).toString();
+}
+
+/** Returns bytes as a Buffer on the same memory. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+export function commitOf(message: GitCommit): Commit {
+  const { id, parentIds, treeId, subject, body, bodySize, author, committer } = message;
+  return {
+    id,
+    parents: parentIds,
+    tree: treeId,
+    subject: textOf(subject),
+    message: textOf(body),
+    isMessageCut: bodySize > body.length,
+    messageBytes: bufferOf(body),
+    author: signatureOf(author),
+    committer: signatureOf(committer),
+  };
+}
+
+export function branchOf({ name, targetCommit }: LocalBranch): Branch {
+  const full = bufferOf(name);
+  const nameBytes = full.subarray(0, HEADS.length).equals(HEADS) ? full.subarray(HEADS.length) : full;
+  if (targetCommit === undefined) throw new TypeError(`branch ${nameBytes} without a commit`);
+  return { name: nameBytes.toString(), nameBytes, commit: commitOf(targetCommit) };
+}
+
+export function tagOf({ name, id, targetCommit, message, tagger }: TagMessage): Tag {
+  return {
+    name: textOf(name),
+    nameBytes: bufferOf(name),
+    id,
+    commit: targetCommit && commitOf(targetCommit),
+    message: textOf(message),
+    tagger: tagger && signatureOf(tagger),
+  };
+}
+
+function signatureOf(author: CommitAuthor | undefined): Signature {
+  const seconds = Number(author?.date?.seconds ?? 0n);
+  return {
+    name: textOf(author?.name ?? new Uint8Array()),
+    email: textOf(author?.email ?? new Uint8Array()),
+    date: new Date(seconds * 1000),
+    timezone: textOf(author?.timezone ?? new Uint8Array()),
+  };
+}
