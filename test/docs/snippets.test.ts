@@ -31,7 +31,9 @@ const EXPLAINED = `
 `;
 /** Pages on which a name means something else. */
 const OTHERWISE: Readonly<Record<string, string>> = {
-  'docs/client/repository.md': "declare const repository: import('gitaly-ts/client/repository').Repository;",
+  'docs/client/repository.md':
+    "import type { Repository as Repo } from 'gitaly-ts/client/repository';" +
+    'declare const repository: Repo;',
 };
 
 interface Snippet {
@@ -52,7 +54,8 @@ function snippetsOf(page: string): Snippet[] {
 function moduleOf({ place, text }: Snippet): string {
   const otherwise = OTHERWISE[place.replace(/:\d+$/, '')] ?? '';
   const isOwn = /^const repository\b/m.test(text);
-  return `${text.replaceAll("'gitaly-client'", "'gitaly-ts/client'")}\n${isOwn ? '' : otherwise}\nexport {};\n`;
+  const code = text.replaceAll("'gitaly-client'", "'gitaly-ts/client'");
+  return [code, isOwn ? '' : otherwise, 'export {};', ''].join('\n');
 }
 
 /** Returns the errors of a compiler that resolves the package by its name, as a user's does. */
