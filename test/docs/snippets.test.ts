@@ -13,7 +13,12 @@ const EXPLAINED = `
   import type * as client from 'gitaly-ts/client';
   import type * as gateway from 'gitaly-ts/gateway';
   import type * as repositories from 'gitaly-ts/client/repository';
+  import type * as testing from 'gitaly-ts/testing';
+  import type assertions from 'node:assert/strict';
   declare global {
+    const assert: typeof assertions;
+    const { flagCombinations, lfsPointer, startGitaly, startInternalApi, startVotingServer }: typeof testing;
+    const gitaly: Awaited<ReturnType<typeof testing.startGitaly>>;
     const { Pool, SidechannelRegistry, dial, dialSidechannel, healthCheckDialer }: typeof client;
     const { paginate, receivePack, uploadPack, uploadPackWithSidechannel }: typeof client;
     const { startSshGateway }: typeof gateway;
@@ -34,10 +39,11 @@ const OTHERWISE: Readonly<Record<string, string>> = {
   'docs/client/repository.md':
     "import type { Repository as Repo } from 'gitaly-ts/client/repository';" +
     'declare const repository: Repo;',
+  'docs/testing.md': "declare const repository: Awaited<ReturnType<(typeof gitaly)['createRepository']>>;",
 };
 
 interface Snippet {
-  /** `docs/page.md:12`, of its first line. */
+  /** File and number of its first line. */
   readonly place: string;
   readonly text: string;
 }
