@@ -54,10 +54,10 @@ function addExplain(program: Command): void {
       'after',
       `
 Examples:
-  gitaly-ts explain unix:/run/gitaly.socket CountCommits \\
-    '{"repository":{"storageName":"default","relativePath":"a.git"},"revision":"text:main"}'
-  gitaly-ts explain tcp://localhost:9999 FindAllBranches - < request.json
+  gitaly-ts explain unix:/run/gitaly.socket ServerInfo
+  gitaly-ts explain tcp://localhost:9999 CountCommits - < request.json
 
+request.json: {"repository":{"storageName":"default","relativePath":"a.git"},"revision":"text:main"}
 Fields of bytes are base64, or text: and the text. A call that changes something changes it.
 The server needs "explain = true" in [git]. GITALY_TOKEN is its token.`,
     )

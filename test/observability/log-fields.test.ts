@@ -19,7 +19,7 @@ const MISSING: readonly (readonly [RegExp, string])[] = [
     'the kernel reports the whole peak at the end: command.maxrss, as 16.7',
   ],
   [/^\w+ limit\./, 'of a server with a limit for the call'],
-  [/ repository_stats$/, 'a statistic of the load shedder, which is not built'],
+  [/ repository_stats$/, "a statistic of Gitaly's load shedder; this one needs none"],
   [
     /^InfoRefsUploadPack (stream_path|service)$/,
     "names a file of the cache and git's program; of no use here",

@@ -1,55 +1,46 @@
-import { mkdir, readFile, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { messageOf } from '#base/gitaly-error';
+import { ControlGroups } from '#platform/cgroups/control-groups';
 import type { GitalyConfig } from '#platform/config/load-config';
-import { type Finding, failure, ok } from './finding.ts';
+import { type Finding, failure, ok, warning } from './finding.ts';
 
 const SUBJECT = 'cgroups';
-const FIX =
-  'Run the server as a service with Delegate=yes, or make its user the owner of the group; without ' +
-  'permission, remove [cgroups].';
 
 /**
- * Checks that control groups can be made where `[cgroups]` wants them. Without that table nothing
- * is checked.
+ * Checks that control groups can be created as `[cgroups]` wants them, and removes them again.
+ * Without that table nothing is checked.
  */
-export async function* checkCgroups({ cgroups }: GitalyConfig): AsyncGenerator<Finding, void, undefined> {
-  const { memoryBytes, cpuShares, cpuQuotaUs, repositories } = cgroups;
-  if (memoryBytes + cpuShares + cpuQuotaUs + repositories.count === 0) return;
-  const root = join(cgroups.mountpoint, cgroups.hierarchyRoot);
-  const missing = await missingControllers(cgroups.mountpoint);
-  if (missing.length > 0) {
-    yield failure(
+export function* checkCgroups({ cgroups }: GitalyConfig): Generator<Finding, void, undefined> {
+  const { memoryBytes, cpuShares, cpuQuotaUs, repositories, mountpoint, hierarchyRoot } = cgroups;
+  if (repositories.count < 1) {
+    if (memoryBytes + cpuShares + cpuQuotaUs === 0) return;
+    yield warning(
       SUBJECT,
-      `${cgroups.mountpoint} has no controller ${missing.join(' and ')}`,
-      'Enable them for the group above (cgroup.subtree_control), or remove [cgroups].',
+      'the limits have no effect: there are no groups of repositories',
+      'Set count in [cgroups.repositories], or remove [cgroups].',
     );
     return;
   }
-  const trial = join(root, `gitaly-check-${process.pid}`);
-  const made: string[] = [];
+  const problems: string[] = [];
   try {
-    for (const path of [root, trial]) {
-      await mkdir(path).then(
-        () => made.push(path),
-        (error: unknown) => {
-          if (systemErrorCode(error) !== 'EEXIST') throw error;
-        },
+    using groups = ControlGroups.create(cgroups, {
+      onProblem: (path, error) => problems.push(`${path}: ${error}`),
+    });
+    if (groups === undefined) {
+      yield failure(
+        SUBJECT,
+        `there are no control groups at ${mountpoint}: git runs without limits`,
+        'Set mountpoint in [cgroups], or remove the table.',
       );
+      return;
     }
-    yield ok(SUBJECT, `groups can be made in ${root}`);
+    yield ok(SUBJECT, `version ${groups.version}, groups can be created in ${hierarchyRoot}`);
   } catch (error) {
-    yield failure(SUBJECT, `cannot make a group in ${root}: ${systemErrorText(error)}`, FIX);
-  } finally {
-    // The kernel removes an empty group's files with it.
-    for (const path of made.reverse()) await rmdir(path).catch(() => {});
+    yield failure(
+      SUBJECT,
+      messageOf(error),
+      'Run the server as a service with Delegate=yes, or make its user the owner of the group.',
+    );
   }
-}
-
-/** Returns the controllers that version 2 lacks; version 1 has a folder for each. */
-async function missingControllers(mountpoint: string): Promise<string[]> {
-  const text = await readFile(join(mountpoint, 'cgroup.controllers'), 'utf8').catch(() => undefined);
-  if (text === undefined) return [];
-  const controllers = text.trim().split(' ');
-  return ['cpu', 'memory'].filter((name) => !controllers.includes(name));
+  if (problems.length > 0)
+    yield warning(SUBJECT, `old groups cannot be removed: ${problems.join(', ')}`, 'Remove them: rmdir.');
 }
