@@ -34,13 +34,22 @@ export async function* sharedArchive(
   const facts = [stampOf(repository), repository.git.version];
   const wanted = [format, prefix, lfs === undefined ? '' : `lfs ${repository.glRepository}`];
   const key = cacheKey(['archive', repository.path, ...facts, ...wanted, source.tree, ...source.pathspecs]);
-  const { isHit, reader } = streams.open(
-    key,
-    async (writer, aborted) => {
-      for await (const bytes of writeArchive(repository, source, options, aborted)) await writer.write(bytes);
-    },
-    () => true,
-  );
-  if (isHit || isCacheEnabled) log.add({ archive_cache: isHit ? 'hit' : 'miss' });
-  yield* reader.chunks(signal);
+  for (;;) {
+    const { isHit, reader } = streams.open(
+      key,
+      async (writer, aborted) => {
+        for await (const bytes of writeArchive(repository, source, options, aborted))
+          await writer.write(bytes);
+      },
+      () => true,
+    );
+    if (isHit || isCacheEnabled) log.add({ archive_cache: isHit ? 'hit' : 'miss' });
+    try {
+      yield* reader.chunks(signal);
+      return;
+    } catch (error) {
+      // It may be the first caller's: an abort before git had started.
+      if (!isHit || reader.bytes > 0 || signal.aborted) throw error;
+    }
+  }
 }

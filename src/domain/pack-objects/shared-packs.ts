@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { GitalyError } from '#base/gitaly-error';
-import { LimitRefusal } from '#base/keyed-limit';
 import { BAND, sideBandWriter } from '#base/pkt-line/side-band';
+import { stampOf } from '#git/repository-stamp';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { StreamReader } from '#storage/cache/streams/stream-reader';
@@ -65,7 +65,9 @@ export class SharedPacks {
     const { isCacheEnabled, observer, streams } = this.#options;
     const { requester, signal } = pack;
     const input = await readInput(pack.input);
-    const hash = createHash('sha256').update(JSON.stringify([pack.repository.target, ...pack.facts]));
+    const hash = createHash('sha256').update(
+      JSON.stringify([pack.repository.target, stampOf(pack.repository), ...pack.facts]),
+    );
     const key = hash.update(input).digest('hex');
     for (;;) {
       const { isHit, reader, stream } = streams.open(
@@ -79,9 +81,8 @@ export class SharedPacks {
         await send(reader);
         return;
       } catch (error) {
-        // Another caller was refused, not this one.
-        if (!(error instanceof LimitRefusal) || !isHit || reader.bytes > 0) throw error;
-        signal.throwIfAborted();
+        // It may be the first caller's: a refusal, or an abort before git had started.
+        if (!isHit || reader.bytes > 0 || signal.aborted) throw error;
       } finally {
         observer.served(reader.bytes);
         if (isHit || isCacheEnabled)

@@ -5,7 +5,6 @@ import type { Writable } from 'node:stream';
 import { abortable } from '#base/abortable';
 import { fileStamp } from '#base/files/file-stamp';
 import { messageOf } from '#base/gitaly-error';
-import { LimitRefusal } from '#base/keyed-limit';
 import { abortError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { directoriesKey } from '#git/command/git-directory';
@@ -62,9 +61,8 @@ export class SharedFetches implements FetchSharing {
         const exit = { ...result.exit, realMs: performance.now() - startedAt };
         return { ...result, exit, isTooSlow: false, statistics, isWellFormed };
       } catch (error) {
-        // Another caller was refused, not this one.
-        if (!(error instanceof LimitRefusal) || !opened.isHit || opened.reader.bytes > 0) throw error;
-        fetch.signal.throwIfAborted();
+        // It may be the first caller's: a refusal, or an abort before git had started.
+        if (!opened.isHit || opened.reader.bytes > 0 || fetch.signal.aborted) throw error;
       }
     }
   }

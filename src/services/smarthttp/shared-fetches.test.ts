@@ -288,6 +288,29 @@ test('packs of one address wait, in order, and too many are refused', async (con
   });
 });
 
+test('who shares the pack of a refused caller makes it instead', async (context) => {
+  const { oid, post, started, metric, release } = await start(context, {
+    pack_objects_limiting: { max_concurrency: 1, max_queue_wait: '2s' },
+  });
+  const holder = post({ remoteIp: '192.0.2.1' });
+  await until(() => started().length === 1);
+  const body = request([oid], { lines: ['deepen 1', 'done'] });
+  const refused = assert.rejects(post({ body, remoteIp: '192.0.2.1' }), {
+    code: 'RESOURCE_EXHAUSTED',
+    message: /maximum time in concurrency queue reached$/,
+  });
+  await until(async () => (await metric('gitaly_pack_objects_queued{auth="authenticated"}')) === 1);
+  const other = post({ body, remoteIp: '198.51.100.1' });
+  await until(async () => (await metric('gitaly_pack_objects_cache_lookups_total{result="hit"}')) === 1);
+
+  await refused;
+  await until(() => started().length === 2);
+  release();
+
+  assert.ok((await other).length > LARGE);
+  await holder;
+});
+
 test('a waiting pack that its client leaves gives up its place', async (context) => {
   const { oid, post, started, metric, release, status } = await start(context, {
     pack_objects_limiting: { max_total: 1 },

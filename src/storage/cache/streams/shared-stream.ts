@@ -62,6 +62,8 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   #isFileOver = false;
   #flushing: Promise<void> | undefined;
   #isRemoved = false;
+  /** The file cannot be read: nobody else is to try. */
+  #isDamaged = false;
 
   constructor(options: SharedStreamOptions) {
     this.#options = options;
@@ -93,7 +95,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
 
   /** True if a new reader can read from the beginning. */
   get isJoinable(): boolean {
-    if (this.#isRemoved || this.#abort.signal.aborted) return false;
+    if (this.#isRemoved || this.#isDamaged || this.#abort.signal.aborted) return false;
     if (this.#end !== undefined && 'error' in this.#end) return false;
     return this.#window.first === 0 || (this.#file !== undefined && this.#fileFirst === 0 && this.#hasAll());
   }
@@ -150,7 +152,12 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
 
   async stored(index: number): ReturnType<SpoolFile['read']> {
     if (this.#file === undefined) throw new Error('the stream has lost bytes');
-    return await this.#file.read(index - this.#fileFirst);
+    try {
+      return await this.#file.read(index - this.#fileFirst);
+    } catch (error) {
+      this.#isDamaged = true;
+      throw error;
+    }
   }
 
   get count(): number {
