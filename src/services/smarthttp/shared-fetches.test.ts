@@ -27,7 +27,7 @@ const gatedGit = (gate: string): string => `#!/bin/sh
 case " $* " in
 *" upload-pack "*)
   echo $$ >>"${gate}/started"
-  while [ ! -e "${gate}/go" ]; do sleep 0.02; done
+  while [ -d "${gate}" ] && [ ! -e "${gate}/go" ]; do sleep 0.02; done
   ;;
 esac
 exec git "$@"
