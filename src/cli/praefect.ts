@@ -92,7 +92,7 @@ async function serve(path: string): Promise<number> {
   using signals = listenForStop();
   try {
     const { runPraefect } = await import('#praefect/run-praefect');
-    return await runPraefect(config, { logger, life: processLife(logger, signals) });
+    return await runPraefect(config, { logger, life: processLife(logger, signals, stream) });
   } catch (error) {
     logger.error({ error: messageOf(error) }, 'unclean Praefect shutdown');
     return 1;

@@ -18,18 +18,21 @@ export async function serve(configPath: string): Promise<number> {
 
   using signals = listenForStop();
   try {
-    return await run(config, logger, signals);
+    return await run(config, { logger, signals, stream });
   } finally {
     const dropped = await stream.end();
     if (dropped > 0) process.stderr.write(`gitaly: ${dropped} log lines dropped\n`);
   }
 }
 
-async function run(config: GitalyConfig, logger: Logger, signals: StopSignals): Promise<number> {
+async function run(
+  config: GitalyConfig,
+  { logger, signals, stream }: { logger: Logger; signals: StopSignals; stream: FdLogStream },
+): Promise<number> {
   try {
     // Loaded here, so that the other commands start without the server's code.
     const { runGitaly } = await import('#gitaly/run-gitaly');
-    return await runGitaly(config, { logger, life: processLife(logger, signals) });
+    return await runGitaly(config, { logger, life: processLife(logger, signals, stream) });
   } catch (error) {
     logger.error({ error }, 'unclean Gitaly shutdown');
     return 1;

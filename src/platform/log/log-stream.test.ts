@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { closeSync, constants, createReadStream, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -100,3 +100,29 @@ for (const format of ['json', 'text'] as const)
     closeSync(reader);
     closeSync(writer);
   });
+
+test("two logs that share a pipe do not cut each other's lines", async () => {
+  using directory = scratch();
+  const fifo = join(directory.path, 'pipe');
+  execFileSync('mkfifo', [fifo]);
+  const fd = openSync(fifo, constants.O_RDWR); // opening does not wait for a reader then
+  const streams = ['a', 'b'].map((name) => {
+    const stream = new FdLogStream(fd, { format: 'text' });
+    stream.isShared = true;
+    for (let index = 0; index < 1000; index++) stream.write(`${name}${index} ${'ü'.repeat(index % 400)}.\n`);
+    return stream;
+  });
+  const wanted = 2000;
+  let text = '';
+  const reader = createReadStream(fifo, { encoding: 'utf8', highWaterMark: 1000 });
+  for await (const chunk of reader) {
+    text += chunk;
+    if (text.split('\n').length > wanted) break;
+  }
+
+  for (const stream of streams) await stream.flush();
+  closeSync(fd);
+  const lines = text.trimEnd().split('\n');
+  assert.equal(lines.length, wanted);
+  for (const line of lines) assert.match(line, /^[ab]\d+ ü*\.$/);
+});

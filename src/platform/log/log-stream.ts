@@ -16,6 +16,8 @@ const MAX_WAITING_BYTES = 8 << 20;
 
 /** Bytes of one write to the descriptor. */
 const MAX_WRITE_BYTES = 64 << 10;
+/** A pipe takes so many bytes in one piece (`PIPE_BUF` of Linux). */
+const MAX_SHARED_WRITE_BYTES = 4096;
 
 /**
  * Time for which lines are collected. A write per line costs more than everything else about the
@@ -37,6 +39,11 @@ export class FdLogStream implements LogStream {
   readonly #fd: number;
   readonly #format: LogFormat;
   readonly #maxWaitingBytes: number;
+  /**
+   * True while another process writes to the descriptor, too, as during a restart. Then a write has
+   * so few lines that no other line gets into the middle of one.
+   */
+  isShared = false;
   /** Waiting lines in order. */
   #waiting: string[] = [];
   /** Estimated from the number of characters, because it limits memory. */
@@ -122,10 +129,17 @@ export class FdLogStream implements LogStream {
     if (this.#rest !== undefined) return this.#rest;
     let bytes = 0;
     let count = 0;
-    while (count < this.#waiting.length && bytes < MAX_WRITE_BYTES)
-      bytes += this.#waiting[count++]?.length ?? 0;
-    this.#waitingBytes -= bytes;
-    if (count > 0) return Buffer.from(this.#waiting.splice(0, count).join(''));
+    const limit = this.isShared ? MAX_SHARED_WRITE_BYTES : MAX_WRITE_BYTES;
+    for (const line of this.#waiting) {
+      // Of a shared descriptor, bytes count: a character has up to three of them.
+      const size = this.isShared ? Buffer.byteLength(line) : line.length;
+      if (count > 0 && bytes + size > limit) break;
+      bytes += size;
+      count++;
+    }
+    const batch = this.#waiting.splice(0, count);
+    for (const line of batch) this.#waitingBytes -= line.length;
+    if (count > 0) return Buffer.from(batch.join(''));
     if (this.#dropped === 0) return undefined;
     const fields = { count: this.#dropped, pid: process.pid };
     this.#dropped = 0;

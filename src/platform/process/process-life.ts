@@ -1,3 +1,4 @@
+import type { FdLogStream } from '../log/log-stream.ts';
 import type { Logger } from '../log/logger.ts';
 import { InheritedSockets } from './handover/inherited-sockets.ts';
 import type { SuccessorCommand } from './handover/start-successor.ts';
@@ -14,10 +15,23 @@ const LAUNCHER_VARIABLE = 'GITALY_TS_LAUNCHER';
  *
  * @throws {Error} when the variables for inherited sockets are invalid.
  */
-export function processLife(logger: Logger, signals: StopSignals): ProcessLife {
+export function processLife(
+  logger: Logger,
+  signals: StopSignals,
+  log: Pick<FdLogStream, 'isShared'>,
+): ProcessLife {
+  const inherited = InheritedSockets.fromEnvironment();
+  const { predecessor } = inherited;
+  if (predecessor !== undefined) {
+    log.isShared = true;
+    void predecessor.ended.then(() => {
+      log.isShared = false;
+    });
+  }
   return {
     signals,
-    inherited: InheritedSockets.fromEnvironment(),
+    inherited,
+    log,
     serviceManager: new ServiceManager({
       onProblem: (error) => logger.warn({ error }, 'systemd cannot be notified'),
     }),

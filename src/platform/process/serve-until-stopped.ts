@@ -1,4 +1,5 @@
 import { parseBool } from '#base/go/strconv';
+import type { FdLogStream } from '../log/log-stream.ts';
 import type { Logger } from '../log/logger.ts';
 import { gracefulStop } from './graceful-stop.ts';
 import type { InheritedSockets } from './handover/inherited-sockets.ts';
@@ -34,6 +35,8 @@ export interface ProcessLife {
   readonly signals: StopSignals;
   readonly inherited: InheritedSockets;
   readonly serviceManager: ServiceManager;
+  /** The descriptor of the log, which the processes of a restart share. */
+  readonly log: Pick<FdLogStream, 'isShared'>;
   /** Starts the next process of a restart. */
   readonly successor: SuccessorCommand;
 }
@@ -101,6 +104,8 @@ function restartOnHangup(
     if (isBusy || replaced.signal.aborted) return;
     isBusy = true;
     serviceManager.reloading();
+    const wasShared = life.log.isShared;
+    life.log.isShared = true;
     try {
       if (inherited.predecessor?.isRunning) throw new Error("parent hasn't exited");
       const { sockets } = server;
@@ -115,6 +120,7 @@ function restartOnHangup(
       logger.info({ successor: pid }, 'Upgrade succeeded');
       replaced.abort();
     } catch (error) {
+      life.log.isShared = wasShared && inherited.predecessor?.isRunning === true;
       logger.error({ error }, 'Upgrade failed');
       if (!stop.aborted) serviceManager.ready();
     } finally {

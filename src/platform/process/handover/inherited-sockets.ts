@@ -34,6 +34,8 @@ export interface Predecessor {
   ready(): void;
   /** False once the predecessor has ended. */
   readonly isRunning: boolean;
+  /** Resolves when the predecessor has ended. */
+  readonly ended: Promise<void>;
 }
 
 /**
@@ -96,9 +98,11 @@ export class InheritedSockets {
   #predecessorAt(fd: number): Predecessor {
     const control = new Socket({ fd, readable: true, writable: true });
     const state = { isRunning: true };
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
     control.on('error', () => {}); // the predecessor has ended
     control.on('close', () => {
       state.isRunning = false;
+      resolve();
     });
     control.resume();
     control.unref();
@@ -110,6 +114,7 @@ export class InheritedSockets {
       get isRunning() {
         return state.isRunning;
       },
+      ended,
     };
   }
 }
