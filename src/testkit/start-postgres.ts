@@ -18,13 +18,20 @@ const usesEnvironment = GITALY_PRAEFECT_WITH_DB !== '';
 export const withoutPostgres: string | false =
   usesEnvironment || findPostgres() !== undefined ? false : 'PostgreSQL is not installed';
 
+/** Option of `test` for tests that stop the server. */
+export const withoutOwnPostgres: string | false = usesEnvironment
+  ? 'the server is not ours'
+  : withoutPostgres;
+
 /** An empty database. Disposing stops the server, or removes what was created. */
 export interface TestDatabase extends AsyncDisposable {
   readonly database: Database;
   /** Keys of `[database]`. */
   readonly config: { readonly host: string; readonly user: string; readonly dbname: string };
-  /** The server's process; `undefined` for the server of the environment. */
-  readonly server: EmbeddedPostgres | undefined;
+  /** Stops the server, if it was started here. */
+  stop(): Promise<void>;
+  /** Starts it again with its data. */
+  restart(): Promise<void>;
 }
 
 /**
@@ -36,6 +43,7 @@ export interface TestDatabase extends AsyncDisposable {
 export async function startPostgres({ isMigrated = true } = {}): Promise<TestDatabase> {
   await using building = new AsyncDisposableStack();
   let server: EmbeddedPostgres | undefined;
+  let start = async (): Promise<void> => {};
   let config = {
     host: PGHOST,
     user: PGUSER,
@@ -45,8 +53,13 @@ export async function startPostgres({ isMigrated = true } = {}): Promise<TestDat
     const directory = makeScratchDirectory('pg');
     building.defer(() => rmSync(directory, { recursive: true, force: true }));
     const started = await startEmbeddedPostgres({ directory, isDurable: false });
-    building.defer(() => removeEmbeddedPostgres(started, directory));
     server = started;
+    start = async () => {
+      server = await startEmbeddedPostgres({ directory, isDurable: false });
+    };
+    building.defer(async () => {
+      if (server !== undefined) await removeEmbeddedPostgres(server, directory);
+    });
     config = { host: started.host, user: started.user, dbname: 'postgres' };
   }
   const { host, user, dbname } = config;
@@ -62,7 +75,13 @@ export async function startPostgres({ isMigrated = true } = {}): Promise<TestDat
   await emptyDatabase(database);
   if (isMigrated) await applyAllMigrations(database);
   const resources = building.move();
-  return { database, config, server, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return {
+    database,
+    config,
+    stop: async () => await server?.[Symbol.asyncDispose](),
+    restart: () => start(),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
 }
 
 /** Removes all tables. */

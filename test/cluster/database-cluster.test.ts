@@ -6,7 +6,12 @@ import { sql } from '#praefect/database/database';
 import { deriveReplicaPath } from '#praefect/routing/replica-path';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { startCluster, type TestCluster, type TestPraefect } from '#testkit/start-cluster';
-import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
+import {
+  startPostgres,
+  type TestDatabase,
+  withoutOwnPostgres,
+  withoutPostgres,
+} from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 
 const skip = withoutPostgres;
@@ -250,4 +255,43 @@ test('replicas of a repository are compared by their checksums', { skip }, async
   await assert.rejects(praefectInfo.datalossCheck({ virtualStorage: 'x' }), {
     message: 'unknown virtual storage: "x"',
   });
+});
+
+test('while the database is down nothing is read or written, and then it goes on', {
+  skip: withoutOwnPostgres,
+}, async () => {
+  await using postgres = await startPostgres();
+  await using cluster = await startCluster({ database: postgres });
+  const { connection } = cluster;
+  await connection.repository.createRepository({ repository });
+  await commit(cluster, 'first');
+  const read = () => connection.commit.findCommit({ repository, revision: Buffer.from('main') });
+  await read();
+
+  await postgres.stop();
+
+  // The cache ends with the connection for notifications.
+  await until(() =>
+    read().then(
+      () => false,
+      ({ message }) => /^accessor call: route repository accessor: consistent storages: /.test(message),
+    ),
+  );
+  await assert.rejects(read(), { code: 'INTERNAL' });
+  await assert.rejects(
+    connection.repository.writeRef({
+      repository,
+      ref: Buffer.from('refs/heads/x'),
+      revision: Buffer.from('refs/heads/main'),
+    }),
+    { code: 'INTERNAL', message: /^mutator call: route repository mutator: get repository id: / },
+  );
+  const before = headOn(cluster, 1);
+
+  await postgres.restart();
+
+  await until(() => read().then(Boolean, () => false));
+  assert.equal(headOn(cluster, 1), before);
+  await until(() => commit(cluster, 'second').then(Boolean, () => false));
+  for (const node of NODES) assert.notEqual(headOn(cluster, node), before);
 });
