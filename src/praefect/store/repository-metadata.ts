@@ -65,11 +65,25 @@ export class MetadataReader {
 
   /** Returns the repositories of which an assigned replica cannot become the primary. */
   async partiallyAvailable(virtualStorage: string): Promise<readonly RepositoryMetadata[]> {
-    return await this.#read({
-      chosen: sql`virtual_storage = ${virtualStorage}`,
-      validOf: sql`virtual_storage = ${virtualStorage}`,
-      having: sql`HAVING bool_or(valid.storage IS NULL) FILTER (WHERE replicas.is_assigned)`,
-    });
+    const storages = this.#storages.filter((_, index) => this.#virtualStorages[index] === virtualStorage);
+    const assignment = sql`SELECT FROM repository_assignments AS assigned
+      WHERE assigned.repository_id = each.repository_id`;
+    // Their ids first: most repositories have nothing to report.
+    const chosen = sql`repository_id IN (
+      SELECT target.repository_id
+      FROM (
+        SELECT each.repository_id, storage
+        FROM repositories AS each CROSS JOIN unnest(${storages}::text[]) AS configured(storage)
+        WHERE each.virtual_storage = ${virtualStorage}
+          AND (
+            NOT EXISTS (${assignment} AND assigned.storage = ANY (${storages}::text[]))
+            OR EXISTS (${assignment} AND assigned.storage = configured.storage)
+          )
+      ) AS target
+      LEFT JOIN valid_primaries USING (repository_id, storage)
+      WHERE valid_primaries.storage IS NULL
+    )`;
+    return await this.#read({ chosen, validOf: sql`virtual_storage = ${virtualStorage}` });
   }
 
   /** Counts the repositories without a replica that can be the primary, by virtual storage. */
@@ -85,12 +99,11 @@ export class MetadataReader {
 
   async #read({
     chosen,
-    validOf = sql`repository_id IN (SELECT repository_id FROM chosen)`,
-    having = sql``,
+    // For one repository. As a single value it restricts the view before its window function.
+    validOf = sql`repository_id = (SELECT repository_id FROM chosen)`,
   }: {
     chosen: Condition;
     validOf?: Condition;
-    having?: Condition;
   }): Promise<readonly RepositoryMetadata[]> {
     const rows = await this.#database.rows(sql<Row>`
       WITH chosen AS (
@@ -133,7 +146,6 @@ export class MetadataReader {
       LEFT JOIN healthy_storages USING (virtual_storage, storage)
       LEFT JOIN valid USING (repository_id, storage)
       GROUP BY repository_id, virtual_storage, relative_path, chosen.generation, "primary", replica_path
-      ${having}
       ORDER BY repository_id`);
     return rows.map(metadataOf);
   }
