@@ -3,10 +3,10 @@
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build gen packages archive bench soak set-up
+.PHONY: help run test check build gen packages proto-packages archive bench soak set-up
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 23
 
 run: ## Start a server with a smart-HTTP gateway and a hello.git to clone; Ctrl-C ends it
 	@scripts/set-up.sh build
@@ -31,6 +31,10 @@ gen: ## Regenerate the wire code and config.toml.example
 packages: ## Make the npm packages gitaly-ts and gitaly-client in packages/
 	@scripts/set-up.sh
 	@npm run --silent packages
+
+proto-packages: ## Make packages of the protocol for npm, Ruby, Go and Python in packages/protos/
+	@scripts/set-up.sh
+	@npm run --silent proto-packages
 
 archive: ## Make an archive with Node inside, for this platform, in packages/
 	@scripts/set-up.sh

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { goProgram } from '#testkit/go-program';
-import { type RunResult, run } from '#testkit/run-program';
+import { pythonWithGrpc } from '#testkit/python-with-grpc';
+import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
 
@@ -11,7 +12,6 @@ const ROOT = join(import.meta.dirname, '../..');
 const EXAMPLES = join(ROOT, 'examples/test-env');
 /** The imported files of the protocol. */
 const PROTOS = ['repository', 'repository-service', 'errors', 'lint', 'shared', 'versions'];
-const INSTALL_LIMIT_MS = 5 * 60_000;
 // Before the first test: while these wait, the runner would take the tests so far for all.
 const program = await goProgram(join(EXAMPLES, 'go'));
 const python = await pythonWithGrpc();
@@ -55,20 +55,3 @@ test('grpcio for Python', { skip: python === undefined && 'grpcio cannot be inst
 
   assert.deepEqual([code, stdout], [0, 'exists: True\n'], stderr);
 });
-
-/** Returns a Python that has grpcio, which is kept between runs; `undefined` if there can be none. */
-async function pythonWithGrpc(): Promise<string | undefined> {
-  const place = join(ROOT, '.cache/python-grpc');
-  const found = join(place, 'bin/python');
-  if (existsSync(join(place, 'complete'))) return found;
-  const attempt = async (file: string, ...args: string[]): Promise<RunResult | undefined> =>
-    run(file, args, { timeoutMs: INSTALL_LIMIT_MS }).catch(() => undefined); // there is no such program
-  rmSync(place, { recursive: true, force: true });
-  mkdirSync(join(place, '..'), { recursive: true });
-  if ((await attempt('python3', '-m', 'venv', place))?.code !== 0) return undefined;
-  const packages = ['grpcio==1.76.0', 'grpcio-tools==1.76.0'];
-  if ((await attempt(found, '-m', 'pip', 'install', '--quiet', ...packages))?.code !== 0) return undefined;
-  mkdirSync(join(place, 'draft'));
-  renameSync(join(place, 'draft'), join(place, 'complete'));
-  return found;
-}
