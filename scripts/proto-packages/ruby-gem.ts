@@ -13,8 +13,8 @@ import { buf, protoFiles, write } from './proto-files.ts';
 
 /**
  * Makes the layout of the gem `gitaly-protos`, with the paths of Gitaly's own gem: `require
- * 'gitaly'`. Needs no Ruby and no protoc: the files have the form of those that `grpc_tools_ruby_protoc`
- * writes.
+ * 'gitaly'`. Needs no Ruby and no protoc: the files have the form of those that
+ * `grpc_tools_ruby_protoc` writes.
  */
 export function makeRubyGem(folder: string, version: string): undefined {
   const image = join(folder, 'image.binpb');

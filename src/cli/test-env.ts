@@ -6,6 +6,7 @@ import { type ReadyEnvironment, runTestEnv } from '#tools/test-env/test-env';
 export interface TestEnvArguments {
   readonly storage?: readonly string[];
   readonly token?: string;
+  readonly praefect?: boolean;
   readonly json?: boolean;
 }
 
@@ -18,6 +19,7 @@ export async function runTestEnvCommand(directory: string, given: TestEnvArgumen
       directory,
       storages: given.storage ?? ['default'],
       token: given.token,
+      praefect: given.praefect,
       version,
       repositoryUrl,
       signal: signals.stop,
@@ -35,7 +37,7 @@ function text({ addresses, token, storages, config, log }: ReadyEnvironment): st
   return `A test server is ready.
 
   ${addresses.unix}
-  ${addresses.tcp}
+  ${addresses.tcp}${addresses.praefect === undefined ? '' : `\n  ${addresses.praefect}`}
   token     ${token}
   storages  ${storages.map(({ name }) => name).join(', ')}
   ${config}

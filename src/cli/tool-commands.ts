@@ -100,6 +100,7 @@ function addTestEnv(program: Command): void {
       (name: string, others: readonly string[] = []): readonly string[] => [...others, name],
     )
     .option('--token <token>', 'token of the clients (default: a new one)')
+    .option('--praefect', 'also start a Praefect in front of the server, which keeps its state in memory')
     .option('--json', 'print one line of JSON when ready: addresses, token and storages')
     .addHelpText(
       'after',

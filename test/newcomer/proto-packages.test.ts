@@ -59,7 +59,8 @@ test('npm: with grpc-js', async () => {
     `import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { RepositoryService } from 'gitaly-protos/repository_pb';
-const methods = Object.fromEntries(RepositoryService.methods.map(({ name, input, output, methodKind }) => [name, {
+const { methods: all } = RepositoryService;
+const methods = Object.fromEntries(all.map(({ name, input, output, methodKind }) => [name, {
   path: \`/\${RepositoryService.typeName}/\${name}\`,
   requestStream: methodKind === 'client_streaming',
   responseStream: methodKind === 'server_streaming',
@@ -122,7 +123,8 @@ func main() {
 	repositories := gitalypb.NewRepositoryServiceClient(connection)
 	repository := &gitalypb.Repository{StorageName: "default", RelativePath: "go.git"}
 	ctx := context.Background()
-	if _, err := repositories.CreateRepository(ctx, &gitalypb.CreateRepositoryRequest{Repository: repository}); err != nil {
+	request := &gitalypb.CreateRepositoryRequest{Repository: repository}
+	if _, err := repositories.CreateRepository(ctx, request); err != nil {
 		panic(err)
 	}
 	answer, err := repositories.RepositoryExists(ctx, &gitalypb.RepositoryExistsRequest{Repository: repository})

@@ -26,10 +26,11 @@ const directory = makeScratchDirectory('env');
 after(() => rmSync(directory, { recursive: true, force: true }));
 
 interface Ready {
-  readonly addresses: { readonly unix: string; readonly tcp: string };
+  readonly addresses: { readonly unix: string; readonly tcp: string; readonly praefect?: string };
   readonly token: string;
   readonly storages: readonly { readonly name: string; readonly path: string }[];
   readonly config: string;
+  readonly praefectConfig: string;
   readonly log: string;
 }
 
@@ -107,6 +108,40 @@ test('the printed line has all that a client needs, and a signal ends the server
   await env[Symbol.asyncDispose]();
   assert.deepEqual(await env.exited, [0, null]);
   assert.equal(await listens(ready.addresses.unix.slice('unix:'.length)), false);
+});
+
+test('--praefect starts a Praefect in front of the server, and both end together', async () => {
+  const env = await start('cluster', { args: ['--praefect', '--storage', 'default', '--storage', 'second'] });
+  const { addresses, praefectConfig, token } = env.ready;
+  const praefect = addresses.praefect ?? '';
+
+  assert.equal(await exists(praefect, token), true);
+  assert.equal(await exists(praefect, token, 'second'), true);
+  await assert.rejects(exists(praefect, 'wrong'), { code: 'PERMISSION_DENIED' });
+  assert.equal(praefectConfig, join(directory, 'cluster/praefect.config.toml'));
+  assert.match(readFileSync(join(directory, 'cluster/log/praefect-test.log'), 'utf8'), /CreateRepository/);
+
+  await env[Symbol.asyncDispose]();
+  assert.deepEqual(await env.exited, [0, null]);
+  for (const address of [praefect, addresses.unix])
+    assert.equal(await listens(address.slice('unix:'.length)), false);
+});
+
+test('the Praefect of the configuration can also be started by the suite', async () => {
+  await using env = await start('own-praefect');
+  assert.equal(env.ready.addresses.praefect, undefined);
+  const program = join(directory, 'own-praefect/bin/praefect');
+  const child = spawn(program, ['-config', env.ready.praefectConfig], { stdio: 'ignore' });
+  const exited = once(child, 'exit');
+  try {
+    const socket = join(directory, 'own-praefect/praefect.socket');
+    await until(() => listens(socket));
+
+    assert.equal(await exists(`unix:${socket}`, env.ready.token), true);
+  } finally {
+    child.kill();
+    await exited;
+  }
 });
 
 test('a directory can be removed at any time, and the next start makes it again', async () => {

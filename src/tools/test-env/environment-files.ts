@@ -11,6 +11,8 @@ export interface EnvironmentFiles {
   readonly socket: string;
   readonly log: string;
   readonly runtime: string;
+  /** Praefect's configuration, socket and log. */
+  readonly praefect: { readonly config: string; readonly socket: string; readonly log: string };
   readonly storages: readonly { readonly name: string; readonly path: string }[];
 }
 
@@ -37,10 +39,11 @@ export async function prepareDirectory(
   await mkdir(given, { recursive: true });
   const directory = await realpath(given);
   const socket = join(directory, 'gitaly.socket');
-  const length = Buffer.byteLength(socket);
+  const praefectSocket = join(directory, 'praefect.socket');
+  const length = Buffer.byteLength(praefectSocket);
   if (length > MAX_SOCKET_PATH_BYTES) {
     throw new Error(
-      `${socket} has ${length} bytes; the limit for a socket is ${MAX_SOCKET_PATH_BYTES}. Choose a ` +
+      `${praefectSocket} has ${length} bytes; the limit for a socket is ${MAX_SOCKET_PATH_BYTES}. Choose a ` +
         'directory with a shorter path',
     );
   }
@@ -51,6 +54,11 @@ export async function prepareDirectory(
     socket,
     log: join(directory, 'log/gitaly-test.log'),
     runtime: join(directory, 'run'),
+    praefect: {
+      config: join(directory, 'praefect.config.toml'),
+      socket: praefectSocket,
+      log: join(directory, 'log/praefect-test.log'),
+    },
     storages: storages.map((name) => ({ name, path: join(directory, 'repositories', name) })),
   };
   const folders = ['bin', 'log', 'run', ...storages.map((name) => join('repositories', name))];
@@ -58,7 +66,7 @@ export async function prepareDirectory(
   return files;
 }
 
-/** Links the programs of a build, and writes the configuration for it. */
+/** Links the programs of a build, and writes the configurations for it. */
 export async function writeFiles(
   files: EnvironmentFiles,
   build: ServerBuild,
@@ -68,10 +76,15 @@ export async function writeFiles(
   await mkdir(files.programs);
   for (const name of readdirSync(build.programs))
     await symlink(join(build.programs, name), join(files.programs, name));
-  await rm(files.socket, { force: true });
-  const draft = `${files.config}.draft`;
-  await writeFile(draft, configText(files, build, settings), { mode: PRIVATE_FILE });
-  await rename(draft, files.config);
+  for (const socket of [files.socket, files.praefect.socket]) await rm(socket, { force: true });
+  await replace(files.praefect.config, praefectText(files, settings));
+  await replace(files.config, configText(files, build, settings));
+}
+
+async function replace(path: string, text: string): Promise<void> {
+  const draft = `${path}.draft`;
+  await writeFile(draft, text, { mode: PRIVATE_FILE });
+  await rename(draft, path);
 }
 
 function configText(
@@ -99,6 +112,37 @@ level = "info"
 [daily_maintenance]
 disabled = true
 ${build.isOurs ? '\n[housekeeping]\nautomatic = false\n' : ''}${git}${storages}`;
+}
+
+/** A Praefect without a database, in front of the one server; each storage is a virtual storage. */
+function praefectText(files: EnvironmentFiles, { token }: EnvironmentSettings): string {
+  const storages = files.storages.map(
+    ({ name }) => `
+[[virtual_storage]]
+name = ${quoted(name)}
+
+[[virtual_storage.node]]
+storage = ${quoted(name)}
+address = ${quoted(`unix:${files.socket}`)}
+token = ${quoted(token)}
+`,
+  );
+  return `# Written by gitaly-ts test-env at each start.
+socket_path = ${quoted(files.praefect.socket)}
+memory_queue_enabled = true
+i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning = true
+
+[failover]
+election_strategy = "local"
+bootstrap_interval = "10ms"
+
+[auth]
+token = ${quoted(token)}
+
+[logging]
+format = "json"
+level = "info"
+${storages.join('')}`;
 }
 
 /** Formats a TOML string; JSON's escapes are a part of TOML's. */

@@ -11,6 +11,8 @@ export interface ServerBuild {
   readonly programs: string;
   /** True for this implementation, which needs no settings for its helpers. */
   readonly isOurs: boolean;
+  /** Returns the command of a program; that of this installation needs no launcher. */
+  command(program: 'gitaly' | 'praefect'): readonly string[];
 }
 
 /** Choice of the build, from the environment. */
@@ -38,7 +40,7 @@ const execute = promisify(execFile);
  */
 export async function serverBuild(choice: BuildChoice, cache: string): Promise<ServerBuild> {
   const { version, repositoryUrl } = choice;
-  if (version === undefined || version === '') return { programs: OWN_PROGRAMS, isOurs: true };
+  if (version === undefined || version === '') return ownBuild();
   const folder = resolve(version);
   if (existsSync(folder) && (await stat(folder)).isDirectory()) return programsIn(folder, version);
   if (version.startsWith('-') || version.includes('/../'))
@@ -65,6 +67,20 @@ export async function serverBuild(choice: BuildChoice, cache: string): Promise<S
   return programsIn(place, version);
 }
 
+/** Returns this installation. Its programs start with the Node of this process. */
+function ownBuild(): ServerBuild {
+  return {
+    programs: OWN_PROGRAMS,
+    isOurs: true,
+    command: (program) => {
+      const entry = join(OWN_PROGRAMS, `../dist/cli/${program}.js`);
+      return existsSync(entry)
+        ? [process.execPath, `--title=${program}`, entry]
+        : [join(OWN_PROGRAMS, program)];
+    },
+  };
+}
+
 /** Installs a release of ours from npm. */
 async function installRelease(version: string, folder: string): Promise<void> {
   await run(
@@ -88,7 +104,11 @@ function programsIn(folder: string, version: string): ServerBuild {
   for (const name of [...PROGRAM_FOLDERS, 'node_modules/gitaly-ts/bin']) {
     const programs = join(folder, name);
     if (existsSync(join(programs, 'gitaly')))
-      return { programs, isOurs: existsSync(join(programs, 'gitaly-ts')) };
+      return {
+        programs,
+        isOurs: existsSync(join(programs, 'gitaly-ts')),
+        command: (program) => [join(programs, program)],
+      };
   }
   throw new Error(
     `GITALY_SERVER_VERSION ${version}: ${folder} has no program gitaly in ${PROGRAM_FOLDERS.join(' or ')}. ` +

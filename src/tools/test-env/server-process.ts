@@ -4,7 +4,18 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EnvironmentFiles } from './environment-files.ts';
+
+/** A server to start. */
+export interface ServerCommand {
+  /** The program and its arguments. */
+  readonly command: readonly string[];
+  /** Working directory. */
+  readonly directory: string;
+  /** File for the output. */
+  readonly log: string;
+  /** Socket on which it is ready. */
+  readonly socket: string;
+}
 
 /** A server as a process of its own, which ends with this process, however that ends. */
 export interface ServerProcess extends AsyncDisposable {
@@ -27,18 +38,18 @@ kill $guard 2>/dev/null
 exit $code`;
 
 /**
- * Starts the server of an environment and waits until it accepts connections.
+ * Starts a server of an environment and waits until it accepts connections.
  *
  * @throws {Error} with the end of the log if it does not
  */
-export async function startServer(files: EnvironmentFiles, signal: AbortSignal): Promise<ServerProcess> {
-  const log = openSync(files.log, 'w');
+export async function startServer(server: ServerCommand, signal: AbortSignal): Promise<ServerProcess> {
+  const log = openSync(server.log, 'w');
   const { HOME: _home, XDG_CONFIG_HOME: _config, ...environment } = process.env; // settings of the user's git
   const child = spawn(
     '/bin/sh',
-    ['-c', SUPERVISE, 'sh', `${files.programs}/gitaly`, files.config],
+    ['-c', SUPERVISE, 'sh', ...server.command],
     // A group of its own: Ctrl-C reaches only this process, which then stops the server.
-    { stdio: ['ignore', log, log, 'pipe'], env: environment, cwd: files.directory, detached: true },
+    { stdio: ['ignore', log, log, 'pipe'], env: environment, cwd: server.directory, detached: true },
   );
   closeSync(log);
   const exited = once(child, 'exit');
@@ -49,7 +60,7 @@ export async function startServer(files: EnvironmentFiles, signal: AbortSignal):
     await exited;
   };
   try {
-    await accepting(files, child, signal);
+    await accepting(server, child, signal);
   } catch (error) {
     await stop();
     throw error;
@@ -57,16 +68,16 @@ export async function startServer(files: EnvironmentFiles, signal: AbortSignal):
   return { exited, [Symbol.asyncDispose]: stop };
 }
 
-async function accepting(files: EnvironmentFiles, child: ChildProcess, signal: AbortSignal): Promise<void> {
+async function accepting(server: ServerCommand, child: ChildProcess, signal: AbortSignal): Promise<void> {
   const limit = performance.now() + START_LIMIT_MS;
-  while (!(await connects(files.socket))) {
+  while (!(await connects(server.socket))) {
     signal.throwIfAborted();
     const hasEnded = child.exitCode !== null || child.signalCode !== null;
     if (!hasEnded && performance.now() < limit) await delay(CONNECT_EVERY_MS);
     else {
-      const tail = readFileSync(files.log, 'utf8').slice(-LOG_TAIL_LENGTH);
+      const tail = readFileSync(server.log, 'utf8').slice(-LOG_TAIL_LENGTH);
       throw new Error(
-        `the server ${hasEnded ? 'ended' : 'does not accept connections'}. ${files.log}:\n${tail}`,
+        `the server ${hasEnded ? 'ended' : 'does not accept connections'}. ${server.log}:\n${tail}`,
       );
     }
   }

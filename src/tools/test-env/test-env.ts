@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EnvironmentFiles, isGone, prepareDirectory, writeFiles } from './environment-files.ts';
 import { type BuildChoice, serverBuild } from './server-build.ts';
-import { connects, startServer } from './server-process.ts';
+import { connects, type ServerCommand, startServer } from './server-process.ts';
 
 export interface TestEnvOptions extends BuildChoice {
   readonly directory: string;
   readonly storages: readonly string[];
   /** Default: a new one. */
   readonly token?: string | undefined;
+  /** Also starts a Praefect, in front of the server. */
+  readonly praefect?: boolean | undefined;
   /** Ends the environment. */
   readonly signal: AbortSignal;
   /** Called once the server accepts calls. */
@@ -20,12 +22,13 @@ export interface TestEnvOptions extends BuildChoice {
 
 /** A running environment, as `--json` prints it. */
 export interface ReadyEnvironment {
-  /** `unix:PATH` and `tcp://HOST:PORT`. */
-  readonly addresses: { readonly unix: string; readonly tcp: string };
+  /** `unix:PATH` and `tcp://HOST:PORT`, and Praefect's `unix:PATH` if it runs. */
+  readonly addresses: { readonly unix: string; readonly tcp: string; readonly praefect?: string };
   readonly token: string;
   readonly storages: EnvironmentFiles['storages'];
   readonly directory: string;
   readonly config: string;
+  readonly praefectConfig: string;
   readonly log: string;
 }
 
@@ -50,31 +53,55 @@ export async function runTestEnv(options: TestEnvOptions): Promise<void> {
   const tcp = `127.0.0.1:${await freePort()}`;
   await writeFiles(files, build, { storages: options.storages, token, tcp });
   const over = new AbortController();
+  const { directory, praefect } = files;
+  const commands = [
+    { command: [...build.command('gitaly'), files.config], directory, log: files.log, socket: files.socket },
+    ...(options.praefect
+      ? [{ ...praefect, command: [...build.command('praefect'), '-config', praefect.config], directory }]
+      : []),
+  ];
   const check = setInterval(() => {
     if (process.ppid !== parent || isGone(files)) over.abort();
   }, CHECK_EVERY_MS);
   try {
     const end = AbortSignal.any([options.signal, over.signal]);
-    await using server = await startServer(files, end);
+    await using servers = await startAll(commands, end);
     options.onReady({
-      addresses: { unix: `unix:${files.socket}`, tcp: `tcp://${tcp}` },
+      addresses: {
+        unix: `unix:${files.socket}`,
+        tcp: `tcp://${tcp}`,
+        ...(options.praefect && { praefect: `unix:${praefect.socket}` }),
+      },
       token,
       storages: files.storages,
       directory: files.directory,
       config: files.config,
+      praefectConfig: praefect.config,
       log: files.log,
     });
     const aborted = end.aborted ? Promise.resolve() : once(end, 'abort');
     await Promise.race([
       aborted,
-      server.exited.then(() => {
+      Promise.race(servers.exited).then(() => {
         if (!end.aborted && !isGone(files))
-          throw new Error(`the server ended by itself; its log is ${files.log}`);
+          throw new Error(`the server ended by itself; its log is in ${join(directory, 'log')}`);
       }),
     ]);
   } finally {
     clearInterval(check);
   }
+}
+
+/** Starts servers one after the other. If one does not start, the others are stopped. */
+async function startAll(
+  commands: readonly ServerCommand[],
+  signal: AbortSignal,
+): Promise<AsyncDisposable & { readonly exited: readonly Promise<unknown>[] }> {
+  await using starting = new AsyncDisposableStack();
+  const exited: Promise<unknown>[] = [];
+  for (const command of commands) exited.push(starting.use(await startServer(command, signal)).exited);
+  const started = starting.move();
+  return { exited, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
 /** Waits until an earlier server has ended. @throws {Error} if it keeps running */
