@@ -5,6 +5,7 @@ import type { ConflictEntry } from '#git/merge/parse-merge-tree';
 import { EMPTY_TREE } from '#git/objects/object-id';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import type { Ident } from '#git/objects/write/format-ident';
+import { requireDepthOf } from '#git/trees/tree-depth';
 import { writeCommit } from '../commit/write-commit.ts';
 import { MergeConflictError } from '../merge/merge-conflict-error.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';
@@ -86,7 +87,10 @@ async function applyCommit(
   }
 }
 
-/** Lists the commits in the order in which they are applied. */
+/**
+ * Lists the commits in the order in which they are applied. For `--cherry-pick` git from 2.46 on
+ * reads their trees, and fails if they are nested too deep.
+ */
 async function commitsToApply(
   { repository, signal }: MergeWorkspace,
   onto: string,
@@ -94,7 +98,10 @@ async function commitsToApply(
 ): Promise<string[]> {
   const words = ['--cherry-pick', '--right-only', '--no-merges', '--topo-order', '--reverse'];
   const command = gitCommand('rev-list', { options: words.map(flag), revisions: [`${onto}...${tip}`] });
-  const output = await repository.run(command, { signal });
+  const output = await repository.run(command, { signal }).catch(async (error: unknown) => {
+    await requireDepthOf(repository, `${tip}^{tree}`, signal);
+    throw error;
+  });
   return output
     .toString('latin1')
     .split('\n')

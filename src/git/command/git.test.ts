@@ -96,7 +96,7 @@ for (const spawner of [createNodeSpawner(), createPosixSpawner()]) {
     test('a command that uses too much processor time is ended, and the error says so', async () => {
       const git = await started;
       const repository = createRepository(`cpu-${spawner.name}`);
-      // Patterns for which git needs years, and paths that match all but their last byte.
+      // Patterns for which git 2.39 needs years, and paths that match all but their last byte.
       mkdirSync(join(repository.path, 'info'), { recursive: true });
       writeFileSync(join(repository.path, 'info/attributes'), `${'*a'.repeat(20)}b x\n`.repeat(10));
       const input = Buffer.from(`${'a'.repeat(200)}1\n`);
