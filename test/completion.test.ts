@@ -85,6 +85,21 @@ test('bash completes gitaly, with the commands of commands', async () => {
   }
 });
 
+test('bash completes praefect', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'completion-'));
+  try {
+    writeFileSync(join(directory, 'completion'), await gitalyTs('completion', 'bash', 'praefect'));
+    await using bash = await startBash(directory);
+    await bash.complete('praefect() { printf "<%s>" "$@"; echo; }');
+
+    assert.equal(await bash.complete('praefect list-st\t'), '<list-storages>');
+    assert.equal(await bash.complete('praefect configuration val\t'), '<configuration><validate>');
+    assert.equal(await bash.complete('praefect --conf\t'), '<--config>');
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
 test('every command and every option in the help is completed', async () => {
   const scripts = await Promise.all(['bash', 'zsh', 'fish'].map((shell) => gitalyTs('completion', shell)));
   const commands = [...(await gitalyTs('--help')).matchAll(/^ {2}([a-z-]+)( \[| <| )/gm)]

@@ -121,13 +121,20 @@ Environment:
     });
 }
 
+/** Programs with completion; each is loaded on use. `undefined` is gitaly-ts itself. */
+const COMPLETED: Readonly<Record<string, () => Promise<Command | undefined>>> = {
+  'gitaly-ts': async () => undefined,
+  gitaly: async () => (await import('./gitaly-program.ts')).gitalyProgram(() => {}),
+  praefect: async () => (await import('./praefect-program.ts')).praefectProgram(() => {}),
+};
+
 function addCompletion(program: Command): void {
   program
     .command('completion')
-    .description('Print a completion script for gitaly-ts or gitaly.')
+    .description('Print a completion script for gitaly-ts, gitaly or praefect.')
     .addArgument(new Argument('<shell>', 'shell of the script').choices(['bash', 'zsh', 'fish']))
     .addArgument(
-      new Argument('[program]', 'program to complete').choices(['gitaly-ts', 'gitaly']).default('gitaly-ts'),
+      new Argument('[program]', 'program to complete').choices(Object.keys(COMPLETED)).default('gitaly-ts'),
     )
     .addHelpText(
       'after',
@@ -137,8 +144,7 @@ function addCompletion(program: Command): void {
     .action(async (shell: Shell, name: string) => {
       const { completionScript } = await import('#tools/completion/completion');
       const { commandTreeOf } = await import('./command-tree.ts');
-      const { gitalyProgram } = await import('./gitaly-program.ts');
-      const completed = name === 'gitaly' ? gitalyProgram(() => {}) : program;
+      const completed = (await COMPLETED[name]?.()) ?? program;
       process.stdout.write(completionScript(shell, commandTreeOf(completed)));
     });
 }

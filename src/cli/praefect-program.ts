@@ -1,0 +1,112 @@
+import { text } from 'node:stream/consumers';
+import { Command } from 'commander';
+import { messageOf } from '#base/gitaly-error';
+import { toJson } from '#base/go/encoding/json';
+import { FdLogStream } from '#platform/log/log-stream';
+import { createLogger, logLevel } from '#platform/log/logger';
+import { processLife } from '#platform/process/process-life';
+import { listenForStop } from '#platform/process/signals';
+import { versionString } from '#platform/process/version';
+import { checkCommands } from './praefect-commands/check-commands.ts';
+import { addCommands, type PraefectCommand } from './praefect-commands/command.ts';
+import { listStorages } from './praefect-commands/list-storages.ts';
+import { repositoryCommands } from './praefect-commands/repository-commands.ts';
+import { sqlCommands } from './praefect-commands/sql-commands.ts';
+import { stateCommands } from './praefect-commands/state-commands.ts';
+import { WRONG_USAGE } from './usage.ts';
+
+/** The commands that are described as data. */
+export const COMMANDS: readonly PraefectCommand[] = [
+  listStorages,
+  ...stateCommands,
+  ...repositoryCommands,
+  ...checkCommands,
+  ...sqlCommands,
+];
+
+const EXAMPLES = `
+Examples:
+  praefect --config /etc/gitaly/config.praefect.toml
+  praefect --config config.praefect.toml serve
+  praefect --config config.praefect.toml list-storages
+
+config.praefect.toml.example describes every key; see docs/cluster.md.`;
+
+/** Returns the command line of `praefect`; `exit` receives the exit code. */
+export function praefectProgram(exit: (code: number) => void): Command {
+  const root = new Command('praefect')
+    .description('Cluster manager: a proxy that keeps repositories on several Gitalys.')
+    .version(versionString('Praefect'), '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .option('--config <file>', 'configuration in TOML')
+    .showHelpAfterError(WRONG_USAGE)
+    .addHelpText('after', EXAMPLES)
+    .action(async () => exit(await serveOrHelp(root)));
+  root
+    .command('serve')
+    .description('Run the server until a signal stops it; the same as no command.')
+    .addHelpText('after', '\nExample:\n  praefect --config config.praefect.toml serve')
+    .action(async () => exit(await serveOrHelp(root)));
+  addCommands(root, COMMANDS, exit);
+  root
+    .command('configuration')
+    .description('Check a configuration.')
+    .command('validate')
+    .description('Print the problems of the configuration on standard input as JSON.')
+    .addHelpText('after', '\nExample:\n  praefect configuration validate < config.praefect.toml')
+    .action(async () => exit(await validate()));
+  return root;
+}
+
+const configPath = (root: Command): string => root.opts<{ config?: string }>().config ?? '';
+
+async function serveOrHelp(root: Command): Promise<number> {
+  const path = configPath(root);
+  if (path !== '') return await serve(path);
+  root.outputHelp({ error: true });
+  process.stderr.write('Required flag "config" not set\n');
+  return 2;
+}
+
+async function serve(path: string): Promise<number> {
+  process.title = 'praefect'; // pgrep and process-exporter search for this name
+  // Loaded here, so that --help starts without the server's code.
+  const { loadPraefectConfig, problemOfStrategy } = await import('#praefect/config/load-praefect-config');
+  const loaded = await loadPraefectConfig(path).catch((error: unknown) => explain(messageOf(error)));
+  if (loaded === undefined) return 1;
+  const { config, unknown } = loaded;
+  const problem = problemOfStrategy(config);
+  if (problem !== undefined) {
+    explain(`${path}: ${problem}`);
+    return 1;
+  }
+  const format = config.logging.format === 'json' ? 'json' : 'text';
+  const stream = new FdLogStream(process.stdout.fd, { format });
+  const logger = createLogger({ format, level: logLevel(config.logging.level), stream });
+  for (const key of unknown)
+    logger.warn({ config_path: path, key: key.path.join('.') }, 'configuration key has no effect');
+  using signals = listenForStop();
+  try {
+    const { runPraefect } = await import('#praefect/run-praefect');
+    return await runPraefect(config, { logger, life: processLife(logger, signals, stream) });
+  } catch (error) {
+    logger.error({ error: messageOf(error) }, 'unclean Praefect shutdown');
+    return 1;
+  } finally {
+    await stream.end();
+  }
+}
+
+/** Returns 2 if there are problems. */
+async function validate(): Promise<number> {
+  const { validatePraefectConfig } = await import('#praefect/config/validate-praefect-config');
+  const problems = validatePraefectConfig(await text(process.stdin));
+  if (problems.length === 0) return 0;
+  const errors = problems.map(({ key, message }) => (key.length === 0 ? { message } : { key, message }));
+  process.stdout.write(`${toJson({ errors }, 2)}\n`);
+  return 2;
+}
+
+function explain(text: string): undefined {
+  process.stderr.write(`praefect: ${text}\n`);
+}
