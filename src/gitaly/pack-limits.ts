@@ -1,5 +1,4 @@
 import { availableParallelism, totalmem } from 'node:os';
-import { FairLimit } from '#base/fair-limit';
 import { KeyedLimit } from '#base/keyed-limit';
 import {
   type CallerLimit,
@@ -7,6 +6,7 @@ import {
   PackLimits,
   TOTAL_KEY,
 } from '#domain/pack-objects/pack-limits';
+import { TotalLimit } from '#domain/pack-objects/total-limit';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { AdaptiveLimit } from '#platform/load/adaptive-limits';
 import type { PackMetrics } from '#platform/metrics/pack-metrics';
@@ -56,7 +56,7 @@ export function packLimits(
     total:
       capacity === undefined
         ? undefined
-        : new FairLimit({ name: 'packs', capacity, maxWaiting: capacity * WAITING_PER_PACK }),
+        : new TotalLimit({ name: 'packs', capacity, maxWaiting: capacity * WAITING_PER_PACK }),
     observers: {
       authenticated: withWaits(metrics.limits.authenticated, 'pack_objects_limiting', onWait),
       unauthenticated: withWaits(

@@ -1,7 +1,7 @@
-import type { FairLimit } from '#base/fair-limit';
 import { codeOf } from '#base/gitaly-error';
 import { type KeyedLimit, type LimitReason, LimitRefusal } from '#base/keyed-limit';
 import { limitedAddress } from './limited-address.ts';
+import type { TotalLimit } from './total-limit.ts';
 
 /** The call for which a pack is made. */
 export interface PackRequester {
@@ -32,7 +32,7 @@ export interface PackLimitsOptions {
   readonly authenticated?: CallerLimit | undefined;
   readonly unauthenticated?: CallerLimit | undefined;
   /** Limit of all packs of this server; their owners are repositories. */
-  readonly total?: FairLimit<object> | undefined;
+  readonly total?: TotalLimit | undefined;
   readonly observers: Readonly<Record<'authenticated' | 'unauthenticated' | 'total', PackLimitObserver>>;
 }
 
@@ -50,7 +50,8 @@ export interface PackQueue {
 
 /**
  * Limits how many packs are made at once: for one client address, and in all. A pack counts from
- * before its git process starts until the process has ended.
+ * before its git process starts until the process has ended; in all, {@link TotalLimit} may give its
+ * place to another one before.
  */
 export class PackLimits {
   readonly #options: PackLimitsOptions;
