@@ -50,8 +50,8 @@ export interface PackQueue {
 
 /**
  * Limits how many packs are made at once: for one client address, and in all. A pack counts from
- * before its git process starts until the process has ended; in all, {@link TotalLimit} may give its
- * place to another one before.
+ * before its git process starts until the process has ended; {@link TotalLimit} may give its place
+ * to another one before.
  */
 export class PackLimits {
   readonly #options: PackLimitsOptions;
