@@ -74,3 +74,14 @@ test('an idle process gets smaller', () => {
 
   assert.ok(process.memoryUsage().heapUsed < before - 5e6);
 });
+
+test('without a descriptor to read its memory a process goes on', (context) => {
+  context.mock.method(process.memoryUsage, 'rss', () => {
+    throw Object.assign(new Error('EMFILE: too many open files, uv_resident_set_memory'), { code: 'EMFILE' });
+  });
+  let collections = 0;
+
+  new IdleMemory({ busyShare: () => 0, collect: () => collections++ }).check();
+
+  assert.equal(collections, 0);
+});

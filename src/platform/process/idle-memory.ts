@@ -37,7 +37,7 @@ export class IdleMemory {
 
   constructor({ busyShare, collect, now, resident }: IdleMemoryOptions = {}) {
     this.#busyShare = busyShare ?? eventLoopShare();
-    this.#resident = resident ?? (() => process.memoryUsage.rss());
+    this.#resident = resident ?? residentBytes;
     this.#collect = collect ?? (() => garbageCollector()({ type: 'major', flavor: 'last-resort' }));
     this.#now = now ?? (() => performance.now());
   }
@@ -52,6 +52,15 @@ export class IdleMemory {
     this.#residentAfter = this.#resident();
     this.#nextAt = this.#now() + REST_MS;
     this.#busyShare(); // begins the next share after the collection
+  }
+}
+
+/** Returns the resident memory; 0 if there is no descriptor left with which to read it. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return 0;
   }
 }
 
