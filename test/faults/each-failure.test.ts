@@ -7,12 +7,16 @@ import { CallError } from '#client/index';
 import { openDescriptors, processesIn } from '#testkit/process-usage';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { extent } from '#testkit/soak';
 import { type Fault, FaultyServer, makeTemplate } from './faulty-server.ts';
 import { type History, OPERATIONS, type Operation, PushRefusedError, templateStream } from './operations.ts';
 import { assertSound, refsOf } from './remains.ts';
 
 /** Limit of occasions; no operation reaches it, but an endless loop would. */
 const MAX_OCCASIONS = 200;
+/** The first occasions of a fault all fail, then each of so many. */
+const FIRST_OCCASIONS = 6;
+const STRIDE = extent('FAILURE_STRIDE', { short: 3, long: 1 });
 /** Time limit of a call. */
 const CALL_LIMIT_MS = 20_000;
 /** Idle processes of pools live ten seconds. */
@@ -125,8 +129,8 @@ interface Run {
 }
 
 /**
- * Lets the first, the second, … occasion of a fault fail, until there are no more. @returns their
- * number.
+ * Lets the first, the second, … occasion of a fault fail, until there are no more. @returns how
+ * many failed.
  */
 async function failEach(context: TestContext, { server, operation, fault }: Run): Promise<number> {
   const inCluster = VOTES.includes(fault);
@@ -134,7 +138,7 @@ async function failEach(context: TestContext, { server, operation, fault }: Run)
   const { refs: newRefs } = await attempt(server, operation, inCluster);
   const outcomes: string[] = [];
   let isChangedBefore = false;
-  for (let nth = 1; ; nth++) {
+  for (let nth = 1; ; nth += nth < FIRST_OCCASIONS ? 1 : STRIDE) {
     assert.ok(nth < MAX_OCCASIONS, `${fault}: no end in sight`);
     await server.arm(fault, nth);
     const run = await attempt(server, operation, inCluster).catch((error: unknown) => {
