@@ -61,6 +61,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   #fileFirst = 0;
   #isFileOver = false;
   #flushing: Promise<void> | undefined;
+  #removing: Promise<void> | undefined;
   #isRemoved = false;
   /** The file cannot be read: nobody else is to try. */
   #isDamaged = false;
@@ -140,6 +141,12 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     this.#isRemoved = true;
     this.#isKept = false;
     this.#releaseIfUnused();
+  }
+
+  /** Resolves when the file of a stream that was forgotten is gone, or has readers. Never rejects. */
+  async fileRemoved(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing;
+    await this.#removing;
   }
 
   chunk(index: number): Chunk | undefined {
@@ -340,7 +347,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     if (file === undefined) return;
     this.#file = undefined;
     this.#options.giveSpace(file.bytes);
-    file.remove().catch(this.#options.onFileError);
+    this.#removing = file.remove().catch(this.#options.onFileError);
   }
 }
 

@@ -10,12 +10,6 @@ const DIRECTORY_MODE = 0o700;
 /** Size of a read. Blocks that lie behind one another are read at once. */
 const READ_BYTES = 256 * 1024;
 
-/**
- * Files that are open. Without a reference an open file would be collected, for which Node ends the
- * process.
- */
-const OPEN = new Set<SpoolFile>();
-
 interface Block {
   readonly offset: number;
   readonly length: number;
@@ -44,7 +38,6 @@ export class SpoolFile {
     this.#path = path;
     this.#handle = handle;
     this.#isUnlinked = isUnlinked;
-    OPEN.add(this);
   }
 
   /**
@@ -117,7 +110,6 @@ export class SpoolFile {
   /** Removes the file when the running reads have ended. */
   async remove(): Promise<void> {
     await this.#handle.close();
-    OPEN.delete(this);
     if (this.#isUnlinked) return;
     this.#isUnlinked = true;
     await unlink(this.#path).catch(ignoreMissing);

@@ -258,7 +258,9 @@ test('a result that is not complete is passed on and not kept', async (context) 
   await readAll(cache.open(KEY, source.produce, () => false));
   await until(() => usage.entries === 0);
 
-  assert.equal(cache.open(KEY, source.produce, isComplete).isHit, false);
+  const next = cache.open(KEY, source.produce, isComplete);
+  assert.equal(next.isHit, false);
+  next.reader[Symbol.dispose]();
 });
 
 test('a reader that leaves changes nothing for others; the last one ends the producer', async (context) => {
@@ -501,4 +503,17 @@ test('a stopping cache ends its producers', async (context) => {
   await reading;
   reader[Symbol.dispose]();
   await until(() => files().length === 0);
+});
+
+test('a cache that has stopped has no files', async (context) => {
+  const { cache, files, usage } = arrange(context);
+  const source = new Source(content(100));
+  source.allow();
+  await readAll(cache.open(KEY, source.produce, isComplete));
+  await until(() => usage.bytes === 100 * CHUNK);
+  assert.equal(files().length, 1);
+
+  await cache[Symbol.asyncDispose]();
+
+  assert.deepEqual(files(), []);
 });

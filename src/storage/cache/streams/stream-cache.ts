@@ -148,13 +148,16 @@ export class StreamCache<T> implements AsyncDisposable {
     this.#onDispose.push(dispose);
   }
 
-  /** Ends all producers and removes all files. */
+  /** Ends all producers and removes all files that nobody reads. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     for (const dispose of this.#onDispose.splice(0)) dispose();
-    for (const stream of this.#running.keys()) stream.cancel(new Error('the server stops'));
-    await Promise.all(this.#running.values());
+    const running = new Map(this.#running);
+    for (const stream of running.keys()) stream.cancel(new Error('the server stops'));
+    await Promise.all(running.values());
+    const streams = new Set([...running.keys(), ...[...this.#entries.values()].map(({ stream }) => stream)]);
     for (const [key, entry] of this.#entries) this.#forget(key, entry);
+    await Promise.all([...streams].map((stream) => stream.fileRemoved()));
   }
 
   #isExpired({ stream, createdAt }: Entry<T>): boolean {
