@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  arrangeStreamCache,
+  CHUNK,
+  content,
+  destination,
+  isComplete,
+  KEY,
+  readAll,
+  Source,
+  signal,
+} from '#testkit/stream-cache';
+import { until } from '#testkit/until';
+import { WINDOW_BYTES } from './shared-stream.ts';
+
+test('streams are forgotten at their age, and files removed with their last reader', async (context) => {
+  const clock = { now: 0 };
+  const { cache, files, usage } = arrangeStreamCache(context, { now: () => clock.now, maxAgeMs: 1000 });
+  const source = new Source(content(100));
+  source.allow();
+  await readAll(cache.open(KEY, source.produce, isComplete));
+  await until(() => usage.bytes === 100 * CHUNK);
+  const slow = destination();
+  slow.hold();
+  const reading = readAll(cache.open(KEY, source.produce, isComplete), slow);
+
+  clock.now = 1000;
+  cache.expire();
+  assert.equal(cache.size, 0);
+  assert.equal(cache.open('other', new Source([]).produce, isComplete).isHit, false);
+  assert.equal(files().length, 1);
+  slow.release();
+
+  assert.ok((await reading).equals(Buffer.concat(content(100))));
+  await until(() => files().length === 0);
+});
+
+test('the oldest unread streams give way to new ones', async (context) => {
+  const { cache, files, usage } = arrangeStreamCache(context, { maxBytes: 250 * CHUNK });
+  const readKey = async (key: string): Promise<boolean> => {
+    const source = new Source(content(100));
+    source.allow();
+    const opened = cache.open(key, source.produce, isComplete);
+    assert.ok((await readAll(opened)).equals(Buffer.concat(content(100))));
+    await until(() => usage.bytes % (100 * CHUNK) === 0);
+    return opened.isHit;
+  };
+
+  for (const key of ['a', 'b', 'c']) await readKey(key);
+
+  await until(() => usage.bytes === 200 * CHUNK && files().length === 2);
+  assert.deepEqual([await readKey('b'), await readKey('c'), await readKey('a')], [true, true, false]);
+});
+
+test('without space streams pass through memory and nothing is kept', async (context) => {
+  const { cache, files, usage } = arrangeStreamCache(context, { maxBytes: 10 * CHUNK });
+  const source = new Source(content(200));
+  source.allow();
+  const slow = destination();
+  slow.hold();
+  const opened = [1, 2].map(() => cache.open(KEY, source.produce, isComplete));
+  const slowBytes = readAll(cache.open(KEY, source.produce, isComplete), slow);
+  const fast = Promise.all(opened.map((each) => readAll(each)));
+  await until(() => source.written * CHUNK > WINDOW_BYTES);
+  for (let turns = 0; turns < 20; turns++) await turn();
+
+  assert.ok(source.written * CHUNK < WINDOW_BYTES + 12 * CHUNK, 'memory is bounded');
+  slow.release();
+  for (const bytes of [...(await fast), await slowBytes])
+    assert.ok(bytes.equals(Buffer.concat(content(200))));
+  await until(() => usage.bytes === 0 && files().length === 0);
+  assert.equal(cache.size, 0);
+});
+
+for (const maxAgeMs of [0, 60_000]) {
+  test(`a directory that cannot be written does not harm readers (age ${maxAgeMs})`, async (context) => {
+    const { cache, errors } = arrangeStreamCache(context, {
+      maxAgeMs,
+      makeDirectory: () => Promise.reject(new Error('read-only')),
+    });
+    const source = new Source(content(100));
+    source.allow();
+
+    const both = [1, 2].map(() => cache.open(KEY, source.produce, isComplete));
+    for (const bytes of await Promise.all(both.map((each) => readAll(each))))
+      assert.ok(bytes.equals(Buffer.concat(content(100))));
+    assert.ok(maxAgeMs === 0 || errors.length > 0);
+  });
+}
+
+test('a truncated or changed file is an error, never other bytes', async (context) => {
+  const { cache, files, usage } = arrangeStreamCache(context);
+  for (const damage of ['truncate', 'change'] as const) {
+    const source = new Source(content(100));
+    source.allow();
+    await readAll(cache.open(damage, source.produce, isComplete));
+    await until(() => usage.bytes === (damage === 'truncate' ? 100 : 200) * CHUNK);
+    const [file = ''] = files();
+    if (damage === 'truncate') {
+      truncateSync(file, 50 * CHUNK + 7);
+    } else {
+      await using handle = await open(file, 'r+');
+      await handle.write(Buffer.from('X'), 0, 1, 50 * CHUNK + 7);
+    }
+    const target = destination();
+    using reader = cache.open(damage, source.produce, isComplete).reader;
+
+    await assert.rejects(reader.copyTo(target.stream, { isDirect: true, signal }), { code: 'DATA_LOSS' });
+
+    assert.ok(target.bytes().equals(Buffer.concat(content(100)).subarray(0, target.bytes().length)));
+    const again = cache.open(damage, source.produce, isComplete);
+    assert.equal(again.isHit, false, 'the damaged stream is forgotten');
+    assert.ok((await readAll(again)).equals(Buffer.concat(content(100))));
+    reader[Symbol.dispose]();
+    await until(() => files().length === 1);
+    for (const each of files()) rmSync(each);
+  }
+});
+
+test('files of dead processes are removed, and old ones whose process is not known', async (context) => {
+  const { cache, directory, files, usage } = arrangeStreamCache(context);
+  mkdirSync(join(directory, 'ab'), { recursive: true });
+  const dead = `abc-1.${'0'.repeat(8)}.1.1`;
+  for (const name of ['old', 'new', dead]) writeFileSync(join(directory, 'ab', name), 'x');
+  utimesSync(join(directory, 'ab', 'old'), 0, 0);
+  const source = new Source(content(100));
+  source.allow();
+  await readAll(cache.open(KEY, source.produce, isComplete));
+  await until(() => usage.bytes === 100 * CHUNK);
+
+  await cache.removeStrays();
+
+  assert.equal(files().filter((file) => file.includes('/ab/')).length >= 2, true);
+  assert.equal(existsSync(join(directory, 'ab', 'old')), false);
+  assert.equal(existsSync(join(directory, 'ab', 'new')), true);
+  assert.equal(usage.removed, 1);
+  assert.ok((await readAll(cache.open(KEY, source.produce, isComplete))).length === 100 * CHUNK);
+});
+
+test('a cache that has stopped has no files', async (context) => {
+  const { cache, files, usage } = arrangeStreamCache(context);
+  const source = new Source(content(100));
+  source.allow();
+  await readAll(cache.open(KEY, source.produce, isComplete));
+  await until(() => usage.bytes === 100 * CHUNK);
+  assert.equal(files().length, 1);
+
+  await cache[Symbol.asyncDispose]();
+
+  assert.deepEqual(files(), []);
+});
