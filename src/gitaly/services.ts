@@ -2,7 +2,6 @@ import { messageOf } from '#base/gitaly-error';
 import { parseBool } from '#base/go/strconv';
 import { BundleUris } from '#domain/bundle/bundle-uris';
 import { CommitSigning } from '#domain/commit/commit-signing';
-import { advertisementMemory } from '#domain/git-service/cached-advertisement';
 import { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
 import { standAloneApi } from '#domain/gitlab-api/stand-alone-api';
 import { HookManager } from '#domain/hooks/hook-manager';
@@ -83,7 +82,7 @@ import type { ServerMetrics } from './metrics.ts';
 import { packServing } from './pack-serving.ts';
 import { votesOverBackchannels } from './reverse-votes.ts';
 import { runningCall } from './running-call.ts';
-import { createStreamCache } from './stream-caches.ts';
+import { createAdvertisementCache, createStreamCache } from './stream-caches.ts';
 import { traceVariables } from './tracing/trace-variables.ts';
 import type { Tracing } from './tracing/tracing.ts';
 
@@ -242,7 +241,7 @@ export async function createServices(
         capabilities,
         packs: packs.serving,
         fetchAnswers: new FetchAnswers(),
-        advertisements: advertisementMemory(),
+        advertisements: resources.use(await createAdvertisementCache(cacheParts, metrics.caches)),
         serverVersion,
         observeGitProtocol: metrics.countGitProtocol,
         observeNegotiation: (statistics) => metrics.countNegotiation('smarthttp', statistics),

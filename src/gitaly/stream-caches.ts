@@ -3,7 +3,7 @@ import { messageOf } from '#base/gitaly-error';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import type { PackMetrics } from '#platform/metrics/pack-metrics';
-import { StreamCache } from '#storage/cache/streams/stream-cache';
+import { StreamCache, type StreamCacheOptions } from '#storage/cache/streams/stream-cache';
 import { makeDirectories } from '#storage/lifecycle/make-directories';
 import { streamCacheRoot } from '#storage/storage-layout';
 import type { Storages } from '#storage/storages';
@@ -30,30 +30,72 @@ const CACHES = {
   archiveCache: { label: 'archive', name: 'ArchiveCache' },
 } as const;
 
+/** Time for which an advertisement is kept if git, or another program, changes the repository. */
+const ADVERTISEMENT_AGE_MS = 5 * 60 * 1000;
+/** An advertisement of some 15,000 references stays in memory. */
+const ADVERTISEMENT_MEMORY_BYTES = 1 << 20;
+
 /**
- * Creates a cache of streams. If it is not enabled, it shares streams that are under way. Files of
- * dead processes are removed now and then.
+ * Creates the cache of packs or of archives. If it is not enabled, it shares streams that are under
+ * way.
  */
 export async function createStreamCache<T>(
   table: keyof typeof CACHES,
-  { config, storages, metrics, logger, isContended }: StreamCacheParts,
+  parts: StreamCacheParts,
 ): Promise<StreamCache<T>> {
   const { label, name } = CACHES[table];
-  const { backpressure, enabled, maxAgeMs, maxSizeBytes, minOccurrences } = config[table];
-  const dir = config[table].dir ?? streamCacheRoot(storages.all[0] ?? NO_STORAGE, name);
-  const warn = (error: unknown, message: string): void =>
-    logger.warn({ error: messageOf(error), dir }, message);
-  const observer = metrics.streamCache(name, dir);
-  if (enabled) metrics.cacheEnabled(label, dir, maxAgeMs);
-  const cache = new StreamCache<T>({
-    directory: dir,
-    makeDirectory: () => makeDirectory(dir, storages),
+  const { backpressure, dir, enabled, maxAgeMs, maxSizeBytes, minOccurrences } = parts.config[table];
+  const directory = dir ?? defaultDirectory(name, parts);
+  if (enabled) parts.metrics.cacheEnabled(label, directory, maxAgeMs);
+  return await createCache(parts, name, {
+    directory,
     maxAgeMs: enabled ? maxAgeMs : 0,
     minOccurrences,
     hasBackpressure: backpressure,
-    maxBytes: maxSizeBytes > 0 ? maxSizeBytes : await defaultSize(dir, storages),
-    observer,
-    onError: (error) => warn(error, 'a file of the stream cache failed'),
+    maxBytes: maxSizeBytes,
+  });
+}
+
+/** Creates the cache of the references that InfoRefsUploadPack advertises. It is always enabled. */
+export async function createAdvertisementCache(
+  parts: StreamCacheParts,
+  { diskCache }: { diskCache(event: 'err'): void },
+): Promise<StreamCache<void>> {
+  const name = 'InfoRefsCache';
+  return await createCache(parts, name, {
+    directory: defaultDirectory(name, parts),
+    maxAgeMs: ADVERTISEMENT_AGE_MS,
+    minOccurrences: 0,
+    hasBackpressure: false,
+    maxBytes: 0,
+    smallBytes: ADVERTISEMENT_MEMORY_BYTES,
+    onError: () => diskCache('err'),
+  });
+}
+
+type Settings = Pick<
+  StreamCacheOptions,
+  'directory' | 'maxAgeMs' | 'minOccurrences' | 'hasBackpressure' | 'maxBytes' | 'smallBytes'
+> & { readonly onError?: () => void };
+
+/** Creates a cache. Files of dead processes are removed now and then. */
+async function createCache<T>(
+  { storages, metrics, logger, isContended }: StreamCacheParts,
+  name: string,
+  settings: Settings,
+): Promise<StreamCache<T>> {
+  const { directory: dir, maxBytes } = settings;
+  const warn = (error: unknown, message: string): void =>
+    logger.warn({ error: messageOf(error), dir }, message);
+  const cache = new StreamCache<T>({
+    ...settings,
+    makeDirectory: () => makeDirectory(dir, storages),
+    maxBytes: maxBytes > 0 ? maxBytes : await defaultSize(dir, storages),
+    observer: metrics.streamCache(name, dir),
+    onError: (error) => {
+      settings.onError?.();
+      warn(error, 'a file of the stream cache failed');
+    },
     ...(isContended !== undefined && { isContended }),
   });
   const sweep = (): void => {
@@ -63,6 +105,10 @@ export async function createStreamCache<T>(
   const timer = setInterval(sweep, SWEEP_MS).unref();
   cache.onDispose(() => clearInterval(timer));
   return cache;
+}
+
+function defaultDirectory(name: string, { storages }: StreamCacheParts): string {
+  return streamCacheRoot(storages.all[0] ?? NO_STORAGE, name);
 }
 
 async function makeDirectory(dir: string, storages: Storages): Promise<void> {

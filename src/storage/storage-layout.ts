@@ -17,7 +17,7 @@ export function tempRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/tmp`;
 }
 
-/** Returns the directory of cached responses. */
+/** Returns the directory in which Gitaly, and earlier versions, cache responses. */
 export function cacheRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/cache`;
 }

@@ -1,6 +1,7 @@
 import { stampOf } from '#git/repository-stamp';
-import { cacheKey } from '#storage/cache/disk-cache';
-import type { StreamCache } from '#storage/cache/streams/stream-cache';
+import { cacheKey } from '#storage/cache/cache-key';
+import { sharedChunks } from '#storage/cache/streams/shared-chunks';
+import type { Produce, StreamCache } from '#storage/cache/streams/stream-cache';
 import type { Repository } from '#storage/repository';
 import type { ArchiveSource } from './archive-source.ts';
 import { type ArchiveOptions, writeArchive } from './write-archive.ts';
@@ -34,22 +35,11 @@ export async function* sharedArchive(
   const facts = [stampOf(repository), repository.git.version];
   const wanted = [format, prefix, lfs === undefined ? '' : `lfs ${repository.glRepository}`];
   const key = cacheKey(['archive', repository.path, ...facts, ...wanted, source.tree, ...source.pathspecs]);
-  for (;;) {
-    const { isHit, reader } = streams.open(
-      key,
-      async (writer, aborted) => {
-        for await (const bytes of writeArchive(repository, source, options, aborted))
-          await writer.write(bytes);
-      },
-      () => true,
-    );
+  const produce: Produce<void> = async (writer, aborted) => {
+    for await (const bytes of writeArchive(repository, source, options, aborted)) await writer.write(bytes);
+  };
+  const onLookup = (isHit: boolean): void => {
     if (isHit || isCacheEnabled) log.add({ archive_cache: isHit ? 'hit' : 'miss' });
-    try {
-      yield* reader.chunks(signal);
-      return;
-    } catch (error) {
-      // It may be the first caller's: an abort before git had started.
-      if (!isHit || reader.bytes > 0 || signal.aborted) throw error;
-    }
-  }
+  };
+  yield* sharedChunks(streams, key, produce, { signal, onLookup });
 }

@@ -1,10 +1,11 @@
-import { BriefMemory } from '#base/brief-memory';
 import { messageOf } from '#base/gitaly-error';
 import { currentGeneration } from '#storage/cache/cache-generations';
-import { cacheKey, openCached } from '#storage/cache/disk-cache';
+import { cacheKey } from '#storage/cache/cache-key';
+import { sharedChunks } from '#storage/cache/streams/shared-chunks';
+import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { Repository } from '#storage/repository';
 
-/** Notified of lookups in the disk cache, for metrics. */
+/** Notified of lookups in the cache of advertisements, for metrics. */
 export interface CacheObserver {
   /** A lookup, and its result. */
   diskCache(event: 'attempt' | 'hit' | 'miss' | 'err'): void;
@@ -13,72 +14,62 @@ export interface CacheObserver {
 }
 
 export interface CachedAdvertisementOptions {
+  /** Advertisements that are kept or under way. */
+  readonly streams: StreamCache<void>;
   /** Returns everything that the advertisement depends on, in the order of the key. */
   keyParts(generation: string): Parameters<typeof cacheKey>[0];
-  /** Advertisements that were read from the disk lately, by their keys. */
-  readonly memory: BriefMemory<readonly Buffer[]>;
   readonly observe: CacheObserver | undefined;
   readonly log: { add(fields: Readonly<Record<string, unknown>>): void };
-}
-
-/** Limit of one advertisement in memory: some 15,000 references. */
-const MAX_KEPT_BYTES = 1 << 20;
-
-/** Returns a memory for advertisements. A key names the generation of the repository. */
-export function advertisementMemory(): BriefMemory<readonly Buffer[]> {
-  return new BriefMemory({
-    maxBytes: 16 << 20,
-    maxValueBytes: MAX_KEPT_BYTES,
-    maxAgeMs: 60_000,
-    sizeOf: (chunks) => chunks.reduce((sum, { length }) => sum + length, 0),
-  });
+  readonly signal: AbortSignal;
 }
 
 /**
- * Yields an advertisement from memory or the disk cache, or produces and caches it. What memory has
- * counts as read from the disk. A failure of the cache is logged and counted, and the advertisement
- * is produced.
+ * Yields an advertisement that was produced for this generation of the repository, or is being
+ * produced for somebody else, or produces it. During a change nothing is shared: its readers may
+ * see different states.
+ *
+ * @param produce yields the advertisement. Its signal is aborted when nobody needs it any more.
  */
 export async function* cachedAdvertisement(
   repository: Repository,
-  produce: () => AsyncGenerator<Buffer>,
-  { keyParts, memory, observe, log }: CachedAdvertisementOptions,
+  produce: (signal: AbortSignal) => AsyncGenerator<Buffer>,
+  { keyParts, streams, observe, log, signal }: CachedAdvertisementOptions,
 ): AsyncGenerator<Buffer> {
   observe?.diskCache('attempt');
-  const onCacheError = (error: unknown): undefined => {
-    observe?.diskCache('err');
-    log.add({ 'diskcache.error': messageOf(error) });
-  };
-  const opened = await open().catch(onCacheError);
-  if (opened === undefined) {
-    yield* produce();
+  const generation = await generationOrError();
+  if (generation === undefined) {
+    yield* produce(signal);
     return;
   }
-  observe?.diskCache(opened.hit ? 'hit' : 'miss');
-  for await (const bytes of opened.content) {
-    observe?.diskCacheBytes(opened.hit ? 'fetched' : 'stored', bytes.length);
+  log.add({ diskcache: generation });
+  let direction: 'stored' | 'fetched' = 'stored';
+  const chunks = sharedChunks(
+    streams,
+    cacheKey(keyParts(generation)),
+    async (writer, aborted) => {
+      for await (const bytes of produce(aborted)) await writer.write(bytes);
+    },
+    {
+      signal,
+      onLookup: (isHit) => {
+        observe?.diskCache(isHit ? 'hit' : 'miss');
+        direction = isHit ? 'fetched' : 'stored';
+      },
+    },
+  );
+  for await (const bytes of chunks) {
+    observe?.diskCacheBytes(direction, bytes.length);
     yield bytes;
   }
 
-  async function open() {
-    const generation = await currentGeneration(repository);
-    if (generation === undefined) return undefined;
-    log.add({ diskcache: generation });
-    const key = cacheKey(keyParts(generation));
-    const kept = memory.get(key);
-    if (kept !== undefined) return { hit: true, content: kept };
-    const opened = await openCached(repository.storage, key, produce, { onCacheError });
-    return opened.hit ? { hit: true, content: keeping(opened.content, key) } : opened;
-  }
-
-  async function* keeping(content: AsyncIterable<Buffer>, key: string): AsyncGenerator<Buffer> {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of content) {
-      bytes += chunk.length;
-      if (bytes <= MAX_KEPT_BYTES) chunks.push(chunk);
-      yield chunk;
+  /** A state that cannot be read is logged and counted; then nothing is cached. */
+  async function generationOrError(): Promise<string | undefined> {
+    try {
+      return await currentGeneration(repository);
+    } catch (error) {
+      observe?.diskCache('err');
+      log.add({ 'diskcache.error': messageOf(error) });
+      return undefined;
     }
-    if (bytes <= MAX_KEPT_BYTES) memory.set(key, chunks);
   }
 }

@@ -1,4 +1,3 @@
-import type { BriefMemory } from '#base/brief-memory';
 import type { BundleUris } from '#domain/bundle/bundle-uris';
 import type { CacheObserver } from '#domain/git-service/cached-advertisement';
 import type { CapabilityAdvertisements } from '#domain/git-service/capability-advertisements';
@@ -7,6 +6,7 @@ import type { Voter } from '#domain/transactions/voter';
 import type { PackServing } from '#domain/upload-pack/fetch';
 import type { FetchAnswers } from '#domain/upload-pack/fetch-answers';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { Storages } from '#storage/storages';
 import type { MethodInfo } from '#wire/method-info';
 
@@ -20,8 +20,8 @@ export interface SmartHttpDependencies {
   readonly capabilities: CapabilityAdvertisements;
   /** Earlier answers to clones of small repositories. */
   readonly fetchAnswers: FetchAnswers;
-  /** Of references, in version 0 of the protocol. */
-  readonly advertisements: BriefMemory<readonly Buffer[]>;
+  /** Of references, in version 0 of the protocol; kept, or under way. */
+  readonly advertisements: StreamCache<void>;
   /** Part of the key of cached answers: another release may answer otherwise. */
   readonly serverVersion: string;
   /** Limits of packs, and packs that fetches share. */

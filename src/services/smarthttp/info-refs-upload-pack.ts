@@ -19,7 +19,7 @@ import {
 import type { SmartHttpDependencies } from './dependencies.ts';
 
 /**
- * Advertises what a fetch begins with: the references that it may see (from the disk cache for a
+ * Advertises what a fetch begins with: the references that it may see (from a cache for a
  * request without options), or in protocol v2 only the server's capabilities, which are cached.
  */
 export async function* infoRefsUploadPack(
@@ -35,7 +35,6 @@ export async function* infoRefsUploadPack(
   const { signal } = context;
   const bundleUri = await offeredBundle({ repository, gitProtocol }, context, deps.bundleUris);
   const asked = { service: 'upload-pack', config, gitProtocol, bundleUri, signal } as const;
-  const produce = () => advertiseReferences(repository, asked);
   for await (const chunk of remembered()) {
     for (let start = 0; start < chunk.length; start += MAX_CHUNK_BYTES)
       yield { data: chunk.subarray(start, start + MAX_CHUNK_BYTES) };
@@ -49,9 +48,12 @@ export async function* infoRefsUploadPack(
       return;
     }
     const isPlain = config.length === 0 && gitProtocol === '';
-    yield* isPlain
-      ? cachedAdvertisement(repository, produce, cacheOptions(request, context, deps))
-      : produce();
+    if (!isPlain) {
+      yield* advertiseReferences(repository, asked);
+      return;
+    }
+    const produce = (ended: AbortSignal) => advertiseReferences(repository, { ...asked, signal: ended });
+    yield* cachedAdvertisement(repository, produce, cacheOptions(request, context, deps));
   }
 }
 
@@ -71,8 +73,9 @@ function cacheOptions(
       requestBytes(InfoRefsRequestSchema, request),
       flags.sort().join(' '),
     ],
-    memory: deps.advertisements,
+    streams: deps.advertisements,
     observe: deps.cacheObserver,
     log: context.log,
+    signal: context.signal,
   };
 }

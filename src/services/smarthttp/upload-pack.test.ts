@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
@@ -9,7 +8,6 @@ import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/in
 import { FLUSH, packet, packets } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { until } from '#testkit/until';
 
 const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 
@@ -231,93 +229,4 @@ test('PostUploadPack serves the same within gRPC', async () => {
     })(),
     { code: 'INVALID_ARGUMENT', message: 'non-empty Data' },
   );
-});
-
-test('references for a fetch are cached until a change, and only for plain requests', async () => {
-  await using gitaly = await startGitaly();
-  const { path, oid } = await createRepository(gitaly);
-  const cacheFiles = () =>
-    readdirSync(join(gitaly.storagePath(), '+gitaly'), { recursive: true }).filter((name) =>
-      /cache.*[0-9a-f]{62}$/.test(String(name)),
-    ).length;
-  const read = async (request: object = {}) => {
-    const chunks: Uint8Array[] = [];
-    for await (const { data } of gitaly.connection.smartHttp.infoRefsUploadPack({
-      repository: REPOSITORY,
-      ...request,
-    }))
-      chunks.push(data);
-    return Buffer.concat(chunks).toString();
-  };
-
-  await read({ gitProtocol: 'version=2' });
-  await read({ gitConfigOptions: ['transfer.hideRefs=refs'] });
-  assert.equal(cacheFiles(), 0);
-
-  const first = await read();
-  assert.ok(first.startsWith('001e# service=git-upload-pack\n0000'));
-  assert.ok(first.includes(`${oid} refs/heads/main`));
-  assert.equal(first.includes('keep-around'), false);
-  assert.equal(cacheFiles(), 1);
-  // A change by git itself does not invalidate the cache: this proves that the answer came from the
-  // cache.
-  await runGit(['-C', path, 'update-ref', 'refs/heads/behind', oid]);
-  assert.equal(await read(), first);
-  // Neither does one without the cache's files: what was read from them is in memory.
-  rmSync(join(gitaly.storagePath(), '+gitaly/cache'), { recursive: true });
-  assert.equal(await read(), first);
-
-  await gitaly.connection.repository.writeRef({
-    repository: REPOSITORY,
-    ref: Buffer.from('refs/heads/new'),
-    revision: Buffer.from(oid),
-  });
-  assert.match(await read(), /refs\/heads\/behind\n.*refs\/heads\/new\n/s);
-
-  // An unusable cache costs time, but the answers are correct.
-  rmSync(join(gitaly.storagePath(), '+gitaly/cache'), { recursive: true });
-  assert.match(await read(), /refs\/heads\/new\n/);
-});
-
-test('an unusable cache is logged and counted, and the client gets its response', async () => {
-  await using gitaly = await startGitaly({ config: { prometheus_listen_addr: '127.0.0.1:0' } });
-  const { oid } = await createRepository(gitaly);
-  const cache = join(gitaly.storagePath(), '+gitaly/cache');
-  rmSync(cache, { recursive: true, force: true });
-  writeFileSync(cache, 'no directory');
-
-  const chunks: Uint8Array[] = [];
-  for await (const { data } of gitaly.connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY }))
-    chunks.push(data);
-
-  assert.ok(Buffer.concat(chunks).includes(`${oid} refs/heads/main`));
-  await until(() => lineOf('grpc.method', 'InfoRefsUploadPack') !== undefined, 'the call is not logged');
-  assert.match(String(lineOf('grpc.method', 'InfoRefsUploadPack')?.['diskcache.error']), /ENOTDIR|EEXIST/);
-  const monitoring = String(lineOf('msg', 'starting prometheus listener')?.address);
-  const metrics = await (await fetch(`http://${monitoring}/metrics`)).text();
-  const [, errors] = /^gitaly_inforef_cache_hit_miss_total\{type="err"\} (\d+)$/m.exec(metrics) ?? [];
-  assert.ok(Number(errors) > 0, metrics);
-
-  function lineOf(field: string, value: string): Record<string, unknown> | undefined {
-    return gitaly.log.find((line) => line[field] === value);
-  }
-});
-
-test('a fetch that is cancelled while its references are cached leaves no half of an answer', async () => {
-  await using gitaly = await startGitaly();
-  await createRepository(gitaly);
-  const abort = new AbortController();
-  const call = gitaly.connection.smartHttp.infoRefsUploadPack(
-    { repository: REPOSITORY },
-    { signal: abort.signal },
-  );
-  const iterator = call[Symbol.asyncIterator]();
-  await iterator.next();
-  abort.abort();
-  await iterator.next().catch(() => {});
-  const chunks: Uint8Array[] = [];
-  for await (const { data } of gitaly.connection.smartHttp.infoRefsUploadPack({ repository: REPOSITORY }))
-    chunks.push(data);
-
-  assert.ok(Buffer.concat(chunks).toString().endsWith(FLUSH));
 });

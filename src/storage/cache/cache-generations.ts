@@ -151,9 +151,25 @@ function changeIsPending(target: GenerationTarget, nowMs: number): boolean {
   return pending;
 }
 
+/** Ids that are being created, by the directory of their repository. */
+const RENEWALS = new Map<string, Promise<string>>();
+
+/**
+ * Creates an id. Callers at the same time get the same one, so that they can share a response.
+ * Whatever is cached for an id is produced after this resolves, so it does not matter what has
+ * changed since the first caller came.
+ */
 async function renew(target: GenerationTarget): Promise<string> {
-  const id = randomUUID();
   const directory = stateDirectory(target);
+  const running = RENEWALS.get(directory);
+  if (running !== undefined) return await running;
+  const renewal = createLatest(target, directory).finally(() => RENEWALS.delete(directory));
+  RENEWALS.set(directory, renewal);
+  return await renewal;
+}
+
+async function createLatest(target: GenerationTarget, directory: string): Promise<string> {
+  const id = randomUUID();
   const draft = `${directory}/${id}.tmp`;
   await inDirectory(target.storage, directory, async () => {
     await writeFile(draft, id, { mode: FILE_MODE });

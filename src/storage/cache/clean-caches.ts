@@ -23,8 +23,8 @@ export interface CleanCachesOptions {
 export type CleaningStep = 'check' | 'removal' | 'empty_dir' | 'empty_dir_removal' | 'error';
 
 /**
- * Discards the cached responses of earlier processes, because the server's version and other inputs
- * may have changed. They are not used any more when this resolves.
+ * Discards the cached responses of another server, as Gitaly does at its start. They are not used
+ * any more when this resolves.
  *
  * @returns the directory to which they were moved, for the caller to delete later; `undefined` if
  *   there were none.

@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } fr
 import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { beginChange, currentGeneration } from '../cache/cache-generations.ts';
-import { cacheKey, openCached } from '../cache/disk-cache.ts';
 import type { Storage } from '../repository-target.ts';
 import { createTempDirectory } from '../temp-directories.ts';
 import { makeDirectories } from './make-directories.ts';
@@ -37,22 +36,10 @@ test('a storage that went away is brought back by nothing', async (context) => {
   const storage = storageIn(context);
   const repository = { storage, relativePath: 'a/x.git' };
   await currentGeneration(repository);
-  const errors: unknown[] = [];
   renameSync(storage.path, `${storage.path}.unmounted`);
 
   await assert.rejects(createTempDirectory(storage, 'repo'), { code: 'ENOENT' });
   await assert.rejects(currentGeneration(repository), { code: 'ENOENT' });
   await assert.rejects(beginChange(repository), { code: 'ENOENT' });
-  const { content } = await openCached(
-    storage,
-    cacheKey(['x']),
-    async function* () {
-      yield Buffer.from('content');
-    },
-    { onCacheError: (error) => errors.push(error) },
-  );
-  for await (const chunk of content) assert.equal(chunk.toString(), 'content');
-
-  assert.equal(errors.length, 1);
   assert.equal(existsSync(storage.path), false);
 });

@@ -5,7 +5,7 @@ import { type StreamEnd, StreamReader, type StreamSource } from './stream-reader
 
 /** Bytes of a stream in memory, apart from those that readers are using. */
 export const WINDOW_BYTES = 2 << 20;
-/** A stream that is to be kept and is not longer stays in memory. */
+/** By default a stream that is to be kept and is not longer stays in memory. */
 export const SMALL_BYTES = 128 * 1024;
 /** Lead of a producer that is to wait for its readers. */
 const WRITE_AHEAD_BYTES = 256 << 20;
@@ -28,6 +28,8 @@ export interface SharedStreamOptions {
   readonly isKept: boolean;
   /** True if the producer is to wait for the fastest reader, after a long lead. */
   readonly hasBackpressure: boolean;
+  /** A stream that is to be kept and is not longer stays in memory; at most {@link WINDOW_BYTES}. */
+  readonly smallBytes: number;
   /** Creates the file for what does not fit into memory. */
   readonly openFile: (isKept: boolean) => Promise<SpoolFile>;
   /** Takes space for the file. @returns false if there is none. */
@@ -84,6 +86,11 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   /** Bytes in memory, for a stream that has ended. */
   get memoryBytes(): number {
     return this.#window.bytes;
+  }
+
+  /** True if the stream holds an open file. */
+  get hasFile(): boolean {
+    return this.#file !== undefined;
   }
 
   get end(): StreamEnd<T> | undefined {
@@ -258,7 +265,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   #wantsFile(): boolean {
     if (this.#isFileOver || this.#flushing !== undefined) return false;
     if (this.#file !== undefined) return this.#fileFirst + this.#file.count < this.#window.end;
-    if (this.#isKept && this.#bytes > SMALL_BYTES) return true;
+    if (this.#isKept && this.#bytes > this.#options.smallBytes) return true;
     if (this.#window.bytes <= WINDOW_BYTES) return false;
     return this.#readers.size > 1 || this.#options.isContended();
   }
@@ -329,7 +336,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   async #settle(): Promise<void> {
     this.#shrink();
     while (this.#flushing !== undefined) await this.#flushing;
-    const isInMemory = this.#window.first === 0 && this.#bytes <= SMALL_BYTES;
+    const isInMemory = this.#window.first === 0 && this.#bytes <= this.#options.smallBytes;
     const isStored = this.#file !== undefined && this.#fileFirst === 0 && this.#file.bytes === this.#bytes;
     this.#isKept &&= isInMemory || isStored;
     this.#options.onEnd(this.#isKept);

@@ -3,13 +3,15 @@ import { ownerSuffix } from '#storage/locks/process-identity';
 import { DiskQuota } from './disk-quota.ts';
 import { Occurrences } from './occurrences.ts';
 import { removeStrayFiles } from './remove-stray-files.ts';
-import { SharedStream, type StreamWriter } from './shared-stream.ts';
+import { SharedStream, SMALL_BYTES, type StreamWriter } from './shared-stream.ts';
 import { SpoolFile } from './spool-file.ts';
 import type { StreamReader } from './stream-reader.ts';
 
 /** Short streams that are kept in memory, all together. */
 const MAX_MEMORY_BYTES = 32 << 20;
 const MAX_ENTRIES = 20_000;
+/** Kept streams with a file: each holds a descriptor. */
+const MAX_FILES = 1000;
 const SWEEP_MS = 60_000;
 
 /** Notified of what a cache does, for metrics. */
@@ -31,11 +33,15 @@ export interface StreamCacheOptions {
   readonly hasBackpressure: boolean;
   /** Limit of the bytes of all files. */
   readonly maxBytes: number;
+  /** A stream that is to be kept and is not longer stays in memory. Default {@link SMALL_BYTES}. */
+  readonly smallBytes?: number;
   readonly observer?: StreamCacheObserver | undefined;
   /** A file that cannot be written or removed. Streams go on without it. */
   readonly onError: (error: unknown) => void;
   /** Reports whether producers have to end soon, because others wait for their turn. */
   readonly isContended?: () => boolean;
+  /** Limit of kept streams with a file. Default 1000. */
+  readonly maxFiles?: number;
   readonly now?: () => number;
   readonly stallMs?: number;
 }
@@ -59,8 +65,9 @@ export interface OpenedStream<T> {
 interface Entry<T> {
   readonly stream: SharedStream<T>;
   readonly createdAt: number;
-  /** Bytes in memory of a complete stream. */
+  /** Of a complete stream: its bytes in memory, and whether it has a file. */
   memoryBytes: number;
+  files: 0 | 1;
 }
 
 /**
@@ -78,7 +85,8 @@ export class StreamCache<T> implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #onDispose: (() => void)[] = [];
   #memoryBytes = 0;
-  #files = 0;
+  #keptFiles = 0;
+  #createdFiles = 0;
   #directory: Promise<void> | undefined;
 
   constructor(options: StreamCacheOptions) {
@@ -109,7 +117,7 @@ export class StreamCache<T> implements AsyncDisposable {
     if (found !== undefined) this.#forget(key, found);
 
     const stream = this.#create(key, isKept);
-    const entry: Entry<T> = { stream, createdAt: this.#now(), memoryBytes: 0 };
+    const entry: Entry<T> = { stream, createdAt: this.#now(), memoryBytes: 0, files: 0 };
     this.#entries.set(key, entry);
     const reader = stream.read();
     const running = this.#run(stream, produce, isComplete).finally(() => this.#running.delete(stream));
@@ -178,10 +186,11 @@ export class StreamCache<T> implements AsyncDisposable {
   }
 
   #create(key: string, isKept: boolean): SharedStream<T> {
-    const { hasBackpressure, isContended = () => false, onError, stallMs } = this.#options;
+    const { hasBackpressure, isContended = () => false, onError, smallBytes, stallMs } = this.#options;
     const stream: SharedStream<T> = new SharedStream<T>({
       isKept,
       hasBackpressure,
+      smallBytes: smallBytes ?? SMALL_BYTES,
       openFile: (isKeptFile) => this.#openFile(isKeptFile),
       takeSpace: (bytes) => this.#takeSpace(bytes),
       giveSpace: (bytes) => {
@@ -208,8 +217,13 @@ export class StreamCache<T> implements AsyncDisposable {
     }
     entry.memoryBytes = stream.memoryBytes;
     this.#memoryBytes += entry.memoryBytes;
+    entry.files = stream.hasFile ? 1 : 0;
+    this.#keptFiles += entry.files;
+    const { maxFiles = MAX_FILES } = this.#options;
+    const isFull = (): boolean =>
+      this.#memoryBytes > MAX_MEMORY_BYTES || this.#entries.size > MAX_ENTRIES || this.#keptFiles > maxFiles;
     for (const [oldKey, old] of this.#entries) {
-      if (this.#memoryBytes <= MAX_MEMORY_BYTES && this.#entries.size <= MAX_ENTRIES) break;
+      if (!isFull()) break;
       if (old.stream.end !== undefined) this.#forget(oldKey, old);
     }
   }
@@ -218,6 +232,8 @@ export class StreamCache<T> implements AsyncDisposable {
     if (this.#entries.get(key) === entry) this.#entries.delete(key);
     this.#memoryBytes -= entry.memoryBytes;
     entry.memoryBytes = 0;
+    this.#keptFiles -= entry.files;
+    entry.files = 0;
     entry.stream.remove();
     this.#observe();
   }
@@ -231,7 +247,7 @@ export class StreamCache<T> implements AsyncDisposable {
       this.#directory = undefined;
       throw error;
     }
-    const name = `${randomBytes(10).toString('hex')}-${++this.#files}${ownerSuffix()}`;
+    const name = `${randomBytes(10).toString('hex')}-${++this.#createdFiles}${ownerSuffix()}`;
     return await SpoolFile.create(`${directory}/${name.slice(0, 2)}/${name}`, { isHidden: !isKept });
   }
 

@@ -154,3 +154,32 @@ test('a cache that has stopped has no files', async (context) => {
 
   assert.deepEqual(files(), []);
 });
+
+test('the oldest kept files give way: each holds a descriptor', async (context) => {
+  const { cache, files, usage } = arrangeStreamCache(context, { maxFiles: 2 });
+  const source = new Source(content(10));
+  source.allow();
+
+  for (const key of ['a', 'b', 'c']) await readAll(cache.open(key, source.produce, isComplete));
+
+  await until(() => files().length === 2 && usage.bytes === 20 * CHUNK);
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((key) => cache.has(key)),
+    [false, true, true],
+  );
+});
+
+test('a stream may be kept in memory up to a limit of its own', async (context) => {
+  const { cache, files } = arrangeStreamCache(context, { smallBytes: 10 * CHUNK });
+  for (const [key, chunks] of [
+    ['short', 10],
+    ['long', 11],
+  ] as const) {
+    const source = new Source(content(chunks));
+    source.allow();
+    await readAll(cache.open(key, source.produce, isComplete));
+  }
+
+  await until(() => files().length === 1);
+  assert.ok(cache.has('short') && cache.has('long'));
+});
