@@ -99,6 +99,7 @@ export const STARTS_PROCESSES: Readonly<Record<string, string>> = {
   'tools/git-command/': 'gitaly git: git for a person, with the terminal',
   'tools/test-env/': 'runs a server of any build, and builds it',
   'praefect/database/embedded-postgres.ts': 'runs a PostgreSQL for tests and small clusters',
+  'cli/up/cluster/': 'runs the servers of a cluster, each in a process of its own',
   'platform/config/read-config.ts': 'config_command, run once before the server exists',
   'platform/process/handover/start-successor.ts': 'the next process of a restart',
   'platform/process/service-manager.ts': 'systemd-notify, where there is no FFI',

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { tolerateBrokenPipes } from '#platform/process/broken-pipes';
 import { tuneRuntime } from '#platform/process/tune-runtime';
 import { versionString } from '#platform/process/version';
@@ -8,6 +8,11 @@ import { WRONG_USAGE } from './usage.ts';
 
 /** Collects the values of an option that may be repeated. */
 const collect = (value: string, others: readonly string[] = []): readonly string[] => [...others, value];
+
+function nodeCount(text: string): number {
+  if (!/^[2-9]$/.test(text)) throw new InvalidArgumentError('expected a number from 2 to 9.');
+  return Number(text);
+}
 
 const program = new Command('gitaly-ts')
   .description('Run and manage a Git server; no configuration needed.')
@@ -57,11 +62,20 @@ program
       '(default: a new one for --grpc HOST:PORT, printed at the start)',
   )
   .option('--token-file <path>', 'file with the token, readable only by its owner')
+  .option(
+    '--cluster <nodes>',
+    'run as many gitalys behind a praefect, with a PostgreSQL in the directory: 2 to 9',
+    nodeCount,
+  )
+  .option(
+    '--database <url>',
+    "use this database for the cluster: postgresql://USER@HOST/NAME; what it lacks is PGHOST's and the like",
+  )
   .option('--json', 'print one line of JSON when ready: addresses, token and storages')
   .exitOverride()
   .addHelpText(
     'after',
-    '\nExamples:\n  gitaly-ts up\n  gitaly-ts up /srv/git --http 127.0.0.1:3000 --grpc 127.0.0.1:9999\n  gitaly-ts up /srv/git --http 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-file users\n  gitaly-ts up --ssh 0.0.0.0:2222 --ssh-keys ~/.ssh/authorized_keys\n\nThen: git clone http://127.0.0.1:8080/hello.git',
+    '\nExamples:\n  gitaly-ts up\n  gitaly-ts up /srv/git --http 127.0.0.1:3000 --grpc 127.0.0.1:9999\n  gitaly-ts up /srv/git --http 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-file users\n  gitaly-ts up --ssh 0.0.0.0:2222 --ssh-keys ~/.ssh/authorized_keys\n  gitaly-ts up /srv/cluster --cluster 3\n\nThen: git clone http://127.0.0.1:8080/hello.git',
   )
   .action(async (dir: string, options: Omit<UpOptions, 'directory'>) => {
     const { runUp } = await import('./up/up.ts');

@@ -24,7 +24,7 @@ export async function openTarget(target: string, token: string | undefined): Pro
     if (error instanceof DirectoryInUseError) return undefined;
     throw error;
   });
-  if (directory === undefined) return await connectTo(`unix:${await upSocket(target)}`, undefined);
+  if (directory === undefined) return await connectTo(`unix:${await upSocket(target)}`, token);
   opening.use(directory);
   directory.describe('gitaly-ts import');
   const server = await GitalyServer.start({

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { realpath, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, realpath, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,8 @@ export interface UpDirectory extends AsyncDisposable {
   readonly path: string;
   readonly repositories: string;
   readonly socket: string;
+  /** Directory of `socket`: `path`, or another one if that is long. */
+  readonly socketDirectory: string;
   /** Directory for the files of the running process. */
   readonly runtime: string;
   /** Sets the description that a second start on the same directory prints. */
@@ -24,32 +27,45 @@ export class DirectoryInUseError extends Error {
   override readonly name = 'DirectoryInUseError';
 }
 
+/** The directory holds something else. */
+export class WrongDirectoryError extends Error {
+  override readonly name = 'WrongDirectoryError';
+}
+
+/** The contents of a directory: the repositories of one server, or the nodes and database of a cluster. */
+export type UpKind = 'server' | 'cluster';
+
+/** Name of Praefect's configuration in the directory of a cluster. */
+export const PRAEFECT_CONFIG = 'praefect.toml';
+
 /**
  * Limit that leaves space for the names of sockets: the system accepts paths of about 104 bytes.
  */
 const MAX_SOCKET_DIRECTORY_BYTES = 60;
 const ANSWER_TIMEOUT_MS = 1000;
 const SOCKET = 'gitaly.socket';
+const REPOSITORIES = 'repositories';
 
 /**
  * Creates or opens the directory and locks it. The lock is a socket on which this process listens:
  * it cannot outlive the process, and it reports its holder. For a directory with a long name, the
  * sockets are in the temporary directory.
  *
- * @throws {DirectoryInUseError}; an error with advice when the directory cannot be created or
- *   written to.
+ * @throws {DirectoryInUseError}; {WrongDirectoryError} when it holds the other kind; an error with
+ *   advice when the directory cannot be created or written to.
  */
-export async function openUpDirectory(directory: string): Promise<UpDirectory> {
+export async function openUpDirectory(directory: string, kind: UpKind = 'server'): Promise<UpDirectory> {
   try {
-    return await takeDirectory(directory);
+    return await takeDirectory(directory, kind);
   } catch (error) {
-    if (error instanceof DirectoryInUseError) throw error;
+    if (error instanceof DirectoryInUseError || error instanceof WrongDirectoryError) throw error;
     throw new Error(`${messageOf(error)}. Choose a directory that you can write to.`, { cause: error });
   }
 }
 
-async function takeDirectory(directory: string): Promise<UpDirectory> {
-  await makeDirectory(join(directory, 'repositories'));
+async function takeDirectory(directory: string, kind: UpKind): Promise<UpDirectory> {
+  await checkKind(directory, kind);
+  await makeDirectory(kind === 'server' ? join(directory, REPOSITORIES) : directory);
   const path = await realpath(directory);
   const sockets = socketsOf(path);
   const isLong = sockets !== path;
@@ -60,7 +76,8 @@ async function takeDirectory(directory: string): Promise<UpDirectory> {
   return {
     path,
     runtime,
-    repositories: join(path, 'repositories'),
+    repositories: join(path, REPOSITORIES),
+    socketDirectory: sockets,
     socket: join(sockets, SOCKET),
     describe: lock.describe,
     async [Symbol.asyncDispose]() {
@@ -69,6 +86,21 @@ async function takeDirectory(directory: string): Promise<UpDirectory> {
       if (isLong) await rm(sockets, { recursive: true, force: true });
     },
   };
+}
+
+async function checkKind(directory: string, kind: UpKind): Promise<void> {
+  if (kind === 'server') {
+    if (existsSync(join(directory, PRAEFECT_CONFIG)))
+      throw new WrongDirectoryError(`${directory} holds a cluster: start it with gitaly-ts up --cluster`);
+    return;
+  }
+  const found = await readdir(join(directory, REPOSITORIES)).catch(() => []);
+  if (found.some((name) => !name.startsWith('+gitaly'))) {
+    throw new WrongDirectoryError(
+      `${directory} holds the repositories of a single server. Start the cluster on another directory, and ` +
+        `copy them: gitaly-ts import --recursive ${join(directory, REPOSITORIES)} --to THE-OTHER-DIRECTORY`,
+    );
+  }
 }
 
 /**

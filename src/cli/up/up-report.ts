@@ -12,17 +12,36 @@ export interface UpReport {
   /** True if the token was made at this start. */
   readonly isNewToken: boolean;
   readonly directory: string;
-  readonly storages: readonly { readonly name: string; readonly path: string }[];
+  /** Storages as clients name them; those of a cluster have no path of their own. */
+  readonly storages: readonly { readonly name: string; readonly path?: string }[];
+  readonly cluster?: UpClusterReport;
+}
+
+/** The processes of a cluster. Those that end are started again, with other pids. */
+export interface UpClusterReport {
+  /** Path of Praefect's configuration, for `praefect --config`. */
+  readonly config: string;
+  readonly praefect: number | undefined;
+  /** `undefined` for a given database. */
+  readonly postgres: number | undefined;
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly address: string;
+    /** Path of its repositories. */
+    readonly path: string;
+    readonly pid: number | undefined;
+  }[];
 }
 
 /** Formats the report as one line of JSON. */
-export function jsonReport({ http, ssh, grpc, token, directory, storages }: UpReport): string {
+export function jsonReport({ cluster, http, ssh, grpc, token, directory, storages }: UpReport): string {
   const report = {
     ...(http !== undefined && { http }),
     ...(ssh !== undefined && { ssh: ssh.url, ssh_fingerprint: ssh.fingerprint }),
     grpc,
     ...(token !== undefined && { token: token.reveal() }),
     storages,
+    ...(cluster && { cluster }),
     directory,
     pid: process.pid,
   };
@@ -30,21 +49,30 @@ export function jsonReport({ http, ssh, grpc, token, directory, storages }: UpRe
 }
 
 /** Formats the report for a person: addresses, and commands to try. */
-export function textReport({ http, ssh, grpc, token, isNewToken, directory }: UpReport): string {
+export function textReport(report: UpReport): string {
+  const { cluster, http, ssh, grpc, token, isNewToken, directory } = report;
   const lines = [
     ...(http === undefined ? [] : [`  HTTP  ${http}`]),
     ...(ssh === undefined ? [] : [`  SSH   ${ssh.url}, host key ${ssh.fingerprint}; ${ssh.users}`]),
     `  gRPC  ${grpc.join(', ')}`,
     ...(token === undefined ? [] : [`  token ${tokenText(token, isNewToken)}`]),
     `  data  ${directory}`,
+    ...(cluster === undefined ? [] : clusterLines(cluster)),
   ];
   const urls = [http, ssh?.url].filter((url) => url !== undefined);
   const commands = [
     ...urls.map((url) => `  git clone ${url}/hello.git`),
     ...urls.slice(0, 1).map((url) => `  git push ${url}/any-new-name.git HEAD      # creates the repository`),
   ];
+  if (cluster !== undefined) commands.push(`  gitaly-ts cluster status ${directory}`);
   const trial = commands.length === 0 ? '' : `\n${commands.join('\n')}\n`;
   return `\ngitaly-ts is up.\n\n${lines.join('\n')}\n${trial}\nCtrl-C stops it.\n`;
+}
+
+function clusterLines({ nodes, postgres, praefect }: UpClusterReport): string[] {
+  const processes = nodes.map(({ name, pid }) => `${name} (process ${pid})`);
+  const database = postgres === undefined ? 'given database' : `PostgreSQL (process ${postgres})`;
+  return [`  nodes ${processes.join(', ')}`, `        praefect (process ${praefect}), ${database}`];
 }
 
 /** A token that the user gave is not repeated. */

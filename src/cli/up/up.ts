@@ -4,16 +4,18 @@ import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import { dial } from '#client/index';
 import type { HttpGateway, SshGateway } from '#gateway/index';
-import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
 import { listenForStop, type StopSignals } from '#platform/process/signals';
 import { watchExceptions } from '#platform/process/watch-exceptions';
 import { AddressError } from '../listen-address.ts';
+import { databaseKeys } from './cluster/database-url.ts';
+import type { UpClusterOptions } from './cluster/up-cluster.ts';
 import { GatewayArgumentError } from './gateway-options.ts';
 import { makeSampleRepository } from './sample-repository.ts';
 import { DirectoryInUseError, openUpDirectory, type UpDirectory } from './up-directory.ts';
 import { parseUpGrpc, type UpGrpc } from './up-grpc.ts';
 import { openUpHttp, parseUpHttp, type UpHttp, type UpHttpOptions } from './up-http.ts';
 import { jsonReport, textReport, type UpReport } from './up-report.ts';
+import { startUpServer, type UpServer } from './up-server.ts';
 import {
   describeSsh,
   type GatewayTarget,
@@ -28,11 +30,14 @@ export interface UpOptions extends UpHttpOptions, UpSshOptions, UpTokenOptions {
   readonly directory: string;
   /** `HOST:PORT` or `unix:PATH`; default a socket in the directory. */
   readonly grpc?: string | undefined;
+  /** Number of gitalys; without it there is one server and no praefect. */
+  readonly cluster?: number | undefined;
+  /** URL of the cluster's PostgreSQL database; default a server in the directory. */
+  readonly database?: string | undefined;
   /** Prints one line of JSON instead of text. */
   readonly json?: boolean;
 }
 
-const STORAGE = 'default';
 /** Time that running clones and pushes have after Ctrl-C; a second Ctrl-C ends them at once. */
 const GRACE_MS = 5000;
 
@@ -51,8 +56,8 @@ A push to a name that does not exist yet creates a repository.
 `;
 
 /**
- * Runs `gitaly-ts up`: a Git server and an HTTP gateway in front of it, without a configuration
- * file, until a signal ends it.
+ * Runs `gitaly-ts up`: a Git server or a cluster, and an HTTP gateway in front of it, without a
+ * configuration file, until a signal ends it.
  *
  * @returns the exit code: 0 after a stop, 1 if it cannot start or an exception stopped it, 2 for a
  *   wrong command line.
@@ -68,6 +73,7 @@ export async function runUp(options: UpOptions): Promise<number> {
       http,
       ssh: parseUpSsh(options),
       grpc,
+      cluster: parseUpCluster(options),
       isNewToken: token === undefined && grpc.token !== undefined,
       isJson: options.json === true,
     };
@@ -76,9 +82,11 @@ export async function runUp(options: UpOptions): Promise<number> {
         'a token has no effect here: add --grpc ADDRESS, or --http with an address that other machines reach',
       );
     }
-    await using directory = await openUpDirectory(options.directory);
+    const kind = parts.cluster === undefined ? 'server' : 'cluster';
+    await using directory = await openUpDirectory(options.directory, kind);
     return await run(parts, directory, signals);
   } catch (error) {
+    if (signals.stop.aborted) return 0; // during the start
     process.stderr.write(`gitaly-ts up: ${explain(error)}\n`);
     return error instanceof AddressError || error instanceof GatewayArgumentError ? 2 : 1;
   }
@@ -88,32 +96,19 @@ interface UpParts {
   readonly http: UpHttp | undefined;
   readonly ssh: UpSsh | undefined;
   readonly grpc: UpGrpc;
+  readonly cluster: Pick<UpClusterOptions, 'nodes' | 'database'> | undefined;
   readonly isNewToken: boolean;
   readonly isJson: boolean;
 }
 
 async function run(
-  { grpc, http, isJson, isNewToken, ssh }: UpParts,
+  { cluster, grpc, http, isJson, isNewToken, ssh }: UpParts,
   directory: UpDirectory,
   signals: StopSignals,
 ): Promise<number> {
-  const config = configFrom({
-    socket_path: directory.socket,
-    runtime_dir: directory.runtime,
-    storage: [{ name: STORAGE, path: directory.repositories }],
-    ...(grpc.token !== undefined && { auth: { token: grpc.token.reveal() } }),
-    ...grpc.listen,
-  });
-  const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });
-  const { trustsUnixSockets } = grpc;
-  await using server = await GitalyServer.start({ config, logger, trustsUnixSockets });
+  await using server = await startServer(directory, { cluster, grpc }, signals);
   using exceptions = watchExceptions({ contain: (exception) => server.contain(exception) });
-  const target: GatewayTarget = {
-    address: server.addresses.unix ?? server.addresses.internal,
-    connect: () => server.connect(),
-    storage: STORAGE,
-    ...(!trustsUnixSockets && grpc.token !== undefined && { token: grpc.token.reveal() }),
-  };
+  const { target } = server;
   await using gateway = http && (await openUpHttp(http, target));
   await using sshGateway = ssh && (await openUpSsh(ssh, { ...target, directory: directory.path }));
   if (http?.settings.tls !== undefined) signals.useHangup(() => void gateway?.renewTls());
@@ -122,11 +117,12 @@ async function run(
   const report: UpReport = {
     http: gateway?.url,
     ssh: sshGateway && ssh && describeSsh(sshGateway, ssh),
-    grpc: [server.addresses.tcp, target.address].filter((one) => one !== undefined),
+    grpc: server.grpc,
     token: grpc.token,
     isNewToken,
     directory: directory.path,
-    storages: [{ name: STORAGE, path: directory.repositories }],
+    storages: server.storages,
+    ...(server.cluster && { cluster: server.cluster }),
   };
   directory.describe(report.http ?? target.address);
   process.stdout.write(isJson ? jsonReport(report) : textReport(report));
@@ -138,6 +134,24 @@ async function run(
     aborted(AbortSignal.any([signals.force, exceptions.force])),
   ]);
   return exceptions.stop.aborted ? 1 : 0;
+}
+
+async function startServer(
+  directory: UpDirectory,
+  { cluster, grpc }: Pick<UpParts, 'cluster' | 'grpc'>,
+  { force, stop: signal }: StopSignals,
+): Promise<UpServer> {
+  if (cluster === undefined) return await startUpServer(directory, grpc);
+  // Loaded here: it brings the database client along.
+  const { startUpCluster } = await import('./cluster/up-cluster.ts');
+  return await startUpCluster(directory, { ...cluster, grpc, signal, force });
+}
+
+function parseUpCluster({ cluster: nodes, database }: UpOptions): UpParts['cluster'] {
+  if (nodes !== undefined)
+    return { nodes, database: database === undefined ? undefined : databaseKeys(database) };
+  if (database !== undefined) throw new GatewayArgumentError('--database has no effect without --cluster N');
+  return undefined;
 }
 
 async function makeHello({ address, storage, token }: GatewayTarget): Promise<void> {

@@ -1,15 +1,18 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { chmod, chown, mkdir, readFile, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { endLeftover, readPidFile } from './postmaster-pid.ts';
 
 const run = promisify(execFile);
 
 /** Where distributions install versions that are not on PATH. */
 const VERSIONED = '/usr/lib/postgresql';
 const START_LIMIT_MS = 60_000;
+/** Time for a stop that writes everything to the disk. */
+const STOP_LIMIT_MS = 30_000;
 const LOOK_EVERY_MS = 20;
 /** Longest accepted path of a socket, without its final NUL. */
 const MAX_SOCKET_PATH = 107;
@@ -20,15 +23,24 @@ const ROLE = 'praefect';
 export interface EmbeddedPostgres extends AsyncDisposable {
   /** Directory of its Unix socket; the `host` of connections. */
   readonly host: string;
+  readonly port: number;
   readonly user: string;
   readonly pid: number;
+  /** Resolves when the server has ended, for whatever reason. */
+  readonly exited: Promise<unknown>;
 }
 
 export interface EmbeddedPostgresOptions {
-  /** Directory of the data; initialised if it does not exist. The socket is created beside it. */
+  /** Directory of the data; initialised if it does not exist. */
   readonly directory: string;
+  /** Directory of the socket; default `run` beside the data. */
+  readonly socketDirectory?: string;
   /** False for data that may be lost when the machine fails: it is faster. */
   readonly isDurable: boolean;
+  /** True if signals of the terminal must not reach it. */
+  readonly isDetached?: boolean;
+  /** Aborts the start. */
+  readonly signal?: AbortSignal;
 }
 
 /** Returns the directory of PostgreSQL's programs, of the newest version. */
@@ -43,8 +55,9 @@ export function findPostgres(): string | undefined {
 }
 
 /**
- * Starts the machine's PostgreSQL. It listens on a Unix socket only, and accepts every user who can
- * reach the directory. It refuses to run as root, so root runs it as `postgres` or `nobody`.
+ * Starts the machine's PostgreSQL. It listens on a Unix socket only, and accepts every user who may
+ * open that: its own user, and root. It refuses to run as root, so root runs it as `postgres` or
+ * `nobody`. A server that a killed process left on the same data is stopped first.
  *
  * @throws {Error} when it is not installed, or with its own words when it does not start.
  */
@@ -52,47 +65,30 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const programs = findPostgres();
   if (programs === undefined)
     throw new Error('PostgreSQL is not installed: initdb is neither on PATH nor in /usr/lib/postgresql');
-  const { directory, isDurable } = options;
-  const host = join(directory, 'run');
+  const { directory, isDurable, signal } = options;
+  const host = options.socketDirectory ?? join(directory, 'run');
   if (Buffer.byteLength(join(host, `.s.PGSQL.${PORT}`)) > MAX_SOCKET_PATH)
     throw new Error(`${directory}: the path is too long for a Unix socket`);
   const data = join(directory, 'data');
   const owner = await otherUser();
-  for (const each of [directory, host]) {
-    await mkdir(each, { recursive: true, mode: 0o700 });
-    if (owner === undefined) continue;
-    await chmod(each, 0o711);
-  }
+  await prepareDirectories([directory, host], owner);
   if (owner !== undefined) await chown(host, owner.uid, owner.gid);
-  const identity = { ...owner, cwd: '/' };
-  if (!existsSync(join(data, 'PG_VERSION'))) {
-    await mkdir(data, { recursive: true, mode: 0o700 });
-    if (owner !== undefined) await chown(data, owner.uid, owner.gid);
-    const settings = [
-      '--auth=trust',
-      `--username=${ROLE}`,
-      '--encoding=UTF8',
-      '--locale=C',
-      '--no-instructions',
-    ];
-    await run(
-      join(programs, 'initdb'),
-      [`--pgdata=${data}`, ...settings, ...(isDurable ? [] : ['--no-sync'])],
-      identity,
-    );
-  }
+  const identity = { ...(owner && { uid: owner.uid, gid: owner.gid }), cwd: '/' };
+  if (!existsSync(data)) await initialise(programs, { data, isDurable, owner });
+  await endLeftover(data);
+  signal?.throwIfAborted();
   const fast = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
-  const settings = ['listen_addresses=', `unix_socket_directories=${host}`, 'max_connections=200'];
+  const settings = [
+    'listen_addresses=',
+    `unix_socket_directories=${host}`,
+    'unix_socket_permissions=0700',
+    'max_connections=200',
+    ...(isDurable ? [] : fast),
+  ];
   const server = spawn(
     join(programs, 'postgres'),
-    [
-      '-D',
-      data,
-      '-p',
-      String(PORT),
-      ...[...settings, ...(isDurable ? [] : fast)].flatMap((each) => ['-c', each]),
-    ],
-    { ...identity, stdio: ['ignore', 'ignore', 'pipe'] },
+    ['-D', data, '-p', String(PORT), ...settings.flatMap((each) => ['-c', each])],
+    { ...identity, stdio: ['ignore', 'ignore', 'pipe'], detached: options.isDetached === true },
   );
   const words: string[] = [];
   server.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -101,18 +97,21 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   });
   const exited = once(server, 'exit');
   exited.catch(() => {}); // a failed start is reported below
+  const isRunning = (): boolean => server.exitCode === null && server.signalCode === null;
   const stop = async (): Promise<void> => {
-    if (server.exitCode !== null || server.signalCode !== null) return;
+    if (!isRunning()) return;
     server.kill('SIGINT'); // ends sessions and stops
+    const hurry = setTimeout(() => server.kill('SIGQUIT'), STOP_LIMIT_MS);
     await exited;
+    clearTimeout(hurry);
   };
   try {
-    await ready(data, () => server.exitCode === null && server.signalCode === null);
+    await ready(data, server.pid, () => isRunning() && signal?.aborted !== true);
   } catch (error) {
     await stop();
     throw new Error(`PostgreSQL has not started: ${words.join('').trim()}`, { cause: error });
   }
-  return { host, user: ROLE, pid: server.pid ?? 0, [Symbol.asyncDispose]: stop };
+  return { host, port: PORT, user: ROLE, pid: server.pid ?? 0, exited, [Symbol.asyncDispose]: stop };
 }
 
 /** Stops a server and removes its directory. */
@@ -121,25 +120,67 @@ export async function removeEmbeddedPostgres(server: EmbeddedPostgres, directory
   await rm(directory, { recursive: true, force: true });
 }
 
+/** Creates the directories so that the other user, if there is one, may enter them. */
+async function prepareDirectories(paths: readonly string[], owner: OtherUser | undefined): Promise<void> {
+  for (const path of paths) {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    if (owner === undefined) continue;
+    await chmod(path, 0o711);
+    const { gid, name, uid } = owner;
+    await run('/bin/sh', ['-c', 'cd "$1"', 'sh', path], { uid, gid, cwd: '/' }).catch((cause: unknown) => {
+      throw new Error(
+        `${path}: PostgreSQL refuses to run as root, and the user ${name}, as whom it runs instead, may ` +
+          'not enter this directory. Choose a directory that everybody may enter, such as one below ' +
+          '/srv, or start as another user than root',
+        { cause },
+      );
+    });
+  }
+}
+
+/** Makes new data. What is there under the final name is complete. */
+async function initialise(
+  programs: string,
+  { data, isDurable, owner }: { data: string; isDurable: boolean; owner: OtherUser | undefined },
+): Promise<void> {
+  const draft = `${data}.draft`;
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { mode: 0o700 });
+  if (owner !== undefined) await chown(draft, owner.uid, owner.gid);
+  const settings = ['--auth=trust', `--username=${ROLE}`, '--encoding=UTF8', '--locale=C'];
+  const quick = isDurable ? [] : ['--no-sync'];
+  const identity = owner && { uid: owner.uid, gid: owner.gid };
+  await run(join(programs, 'initdb'), [`--pgdata=${draft}`, ...settings, '--no-instructions', ...quick], {
+    ...identity,
+    cwd: '/',
+  });
+  await rename(draft, data);
+}
+
 /** Waits until the server's pid file says that it accepts connections. */
-async function ready(data: string, isRunning: () => boolean): Promise<void> {
+async function ready(data: string, pid: number | undefined, goesOn: () => boolean): Promise<void> {
   const limit = performance.now() + START_LIMIT_MS;
-  while (isRunning() && performance.now() < limit) {
-    const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '');
-    // The eighth line is the state.
-    if (text.split('\n')[7]?.trim() === 'ready') return;
+  while (goesOn() && performance.now() < limit) {
+    const found = await readPidFile(data);
+    if (found?.pid === pid && found?.state === 'ready') return;
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
   throw new Error('it is not ready');
 }
 
+interface OtherUser {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** Returns the user to run as; `undefined` to stay. */
-async function otherUser(): Promise<{ uid: number; gid: number } | undefined> {
+async function otherUser(): Promise<OtherUser | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   const users = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
   for (const name of ['postgres', 'nobody']) {
     const user = users.find(([each]) => each === name);
-    if (user !== undefined) return { uid: Number(user[2]), gid: Number(user[3]) };
+    if (user !== undefined) return { name, uid: Number(user[2]), gid: Number(user[3]) };
   }
   throw new Error('PostgreSQL cannot run as root, and there is no user postgres or nobody');
 }

@@ -114,8 +114,8 @@ async function unused({ directory, socket }: EnvironmentFiles): Promise<void> {
   }
 }
 
-/** Finds a port for the configuration: Gitaly does not tell which one it took for port 0. */
-async function freePort(): Promise<number> {
+/** Finds a port for a configuration: Gitaly does not tell which one it took for port 0. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo; // of a TCP server

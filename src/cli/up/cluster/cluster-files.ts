@@ -1,0 +1,154 @@
+import { chmod, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeDirectory } from '#base/files/make-directory';
+import type { Secret } from '#base/secret';
+import { PRAEFECT_CONFIG, type UpDirectory, WrongDirectoryError } from '../up-directory.ts';
+import type { UpGrpc } from '../up-grpc.ts';
+import type { DatabaseKeys } from './database-url.ts';
+
+/** Virtual storage of the cluster, as clients name it. */
+export const VIRTUAL_STORAGE = 'default';
+
+/** A gitaly of the cluster. */
+export interface NodeFiles {
+  /** Its name and that of its storage: `gitaly-1`. */
+  readonly name: string;
+  readonly config: string;
+  readonly socket: string;
+  readonly runtime: string;
+  /** Directory of its repositories. */
+  readonly storage: string;
+  readonly log: string;
+}
+
+/** Files of a cluster in the directory of `up`. */
+export interface ClusterFiles {
+  readonly nodes: readonly NodeFiles[];
+  readonly praefect: { readonly config: string; readonly socket: string; readonly log: string };
+  readonly postgres: { readonly directory: string; readonly sockets: string };
+}
+
+const PRIVATE_FILE = 0o600;
+const NODE_NAME = /^gitaly-(\d+)$/;
+
+/**
+ * Returns the files of a cluster.
+ *
+ * @throws {WrongDirectoryError} when the directory has more nodes.
+ */
+export async function clusterFiles(directory: UpDirectory, count: number): Promise<ClusterFiles> {
+  const { path, runtime, socket, socketDirectory } = directory;
+  const numbers = (await readdir(path)).map((name) => Number(NODE_NAME.exec(name)?.[1] ?? 0));
+  const most = Math.max(0, ...numbers);
+  if (most > count) {
+    throw new WrongDirectoryError(
+      `${path} has ${most} nodes, and repositories may be on each: start it with --cluster ${most} or more`,
+    );
+  }
+  const nodes = Array.from({ length: count }, (_, index): NodeFiles => {
+    const name = `gitaly-${index + 1}`;
+    return {
+      name,
+      config: join(runtime, `${name}.toml`),
+      socket: join(runtime, `${name}.socket`),
+      runtime: join(runtime, String(index + 1)), // short: sockets are in it
+      storage: join(path, name),
+      log: join(path, 'log', `${name}.log`),
+    };
+  });
+  return {
+    nodes,
+    praefect: { config: join(path, PRAEFECT_CONFIG), socket, log: join(path, 'log/praefect.log') },
+    postgres: {
+      directory: join(path, 'postgres'),
+      sockets: socketDirectory === path ? join(path, 'postgres/run') : join(socketDirectory, 'postgres'),
+    },
+  };
+}
+
+/**
+ * Creates the directories, or completes them, and writes the configurations of the nodes. Sockets
+ * and the like of an earlier run, whose servers must have ended, are removed.
+ */
+export async function writeNodeFiles(
+  { path, runtime, socketDirectory }: UpDirectory,
+  { nodes }: ClusterFiles,
+): Promise<void> {
+  await rm(runtime, { recursive: true, force: true });
+  const folders = nodes.flatMap(({ runtime: own, storage }) => [own, storage]);
+  for (const each of [runtime, join(path, 'log'), ...folders]) await makeDirectory(each, { mode: 0o700 });
+  // PostgreSQL's user enters it. It exists only for a long name; otherwise it is the user's own.
+  if (socketDirectory !== path && process.getuid?.() === 0) await chmod(socketDirectory, 0o711);
+  for (const { config, name, runtime, socket, storage } of nodes) {
+    await replaceFile(
+      config,
+      `# Written by gitaly-ts up at each start.
+socket_path = ${quoted(socket)}
+runtime_dir = ${quoted(runtime)}
+graceful_restart_timeout = "5s"
+
+[logging]
+level = "warn"
+
+[[storage]]
+name = ${quoted(name)}
+path = ${quoted(storage)}
+`,
+    );
+  }
+}
+
+/** Settings of Praefect's configuration. */
+export interface PraefectSettings {
+  readonly database: DatabaseKeys;
+  /** Of `--grpc`. */
+  readonly listen: UpGrpc['listen'];
+  /** Token of every caller. */
+  readonly token: Secret | undefined;
+}
+
+/** Writes Praefect's configuration, which also the commands of `praefect` read. */
+export async function writePraefectConfig(
+  { nodes, praefect }: ClusterFiles,
+  { database, listen, token }: PraefectSettings,
+): Promise<void> {
+  const keys = { socket_path: praefect.socket, ...listen };
+  const table = (entries: object): string =>
+    Object.entries(entries)
+      .map(([key, value]) => `${key} = ${typeof value === 'number' ? value : quoted(String(value))}\n`)
+      .join('');
+  await replaceFile(
+    praefect.config,
+    `# Written by gitaly-ts up at each start. For example: praefect --config THIS-FILE dataloss
+${table(keys)}graceful_stop_timeout = "5s"
+${token === undefined ? '' : `\n[auth]\n${table({ token: token.reveal() })}`}
+[logging]
+level = "warn"
+
+[database]
+${table(database)}
+[reconciliation]
+scheduling_interval = "10s"
+
+[[virtual_storage]]
+name = ${quoted(VIRTUAL_STORAGE)}
+${nodes
+  .map(
+    ({ name, socket }) =>
+      `\n[[virtual_storage.node]]\nstorage = ${quoted(name)}\naddress = ${quoted(`unix:${socket}`)}\n`,
+  )
+  .join('')}`,
+  );
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  const draft = `${path}.draft`;
+  await rm(draft, { force: true });
+  await writeFile(draft, text, { mode: PRIVATE_FILE });
+  await rename(draft, path);
+}
+
+/** Formats a TOML string; JSON's escapes are a part of TOML's. */
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}

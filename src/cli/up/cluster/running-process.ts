@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connects } from '#tools/test-env/server-process';
+
+/** A server that runs as a process of its own. */
+export interface RunningProcess {
+  readonly pid: number;
+  /** Resolves when it has ended, for whatever reason. */
+  readonly exited: Promise<unknown>;
+  /** Stops it gracefully. Kills it after some seconds, or when `force` aborts. */
+  stop(force: AbortSignal): Promise<void>;
+}
+
+/** How to start a `gitaly` or a `praefect`. */
+export interface ServerStart {
+  readonly program: 'gitaly' | 'praefect';
+  readonly args: readonly string[];
+  /** Socket on which it is ready. */
+  readonly socket: string;
+  /** File that its output is added to. */
+  readonly log: string;
+}
+
+const START_LIMIT_MS = 60_000;
+const CONNECT_EVERY_MS = 10;
+/** Calls have this long after a request to stop; their clients have gone before. */
+const STOP_LIMIT_MS = 8000;
+/** Characters of the log in an error; the reason is at its end. */
+const LOG_TAIL_LENGTH = 2000;
+/** Variables that are meant for the process of `gitaly-ts` alone. */
+const OWN_VARIABLES = ['GITALY_UPGRADES_ENABLED', 'GITALY_PID_FILE', 'NOTIFY_SOCKET', 'LISTEN_FDS'];
+
+/**
+ * Starts a server and waits until it accepts connections.
+ *
+ * @throws {Error} with the end of the log if it does not; the reason of `signal`.
+ */
+export async function startServerProcess(
+  start: ServerStart,
+  signal: AbortSignal,
+  onSpawn: (pid: number) => void,
+): Promise<RunningProcess> {
+  const { args, log, program } = start;
+  const entry = join(import.meta.dirname, '../..', program + extname(import.meta.filename));
+  const output = openSync(log, 'a', 0o600);
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !OWN_VARIABLES.includes(name)),
+  );
+  const options = process.execArgv.filter((each) => !each.startsWith('--inspect'));
+  const child = spawn(process.execPath, [...options, entry, ...args], {
+    stdio: ['ignore', output, output],
+    env,
+    detached: true, // Ctrl-C reaches only this process, which then stops the server
+  });
+  closeSync(output);
+  if (child.pid !== undefined) onSpawn(child.pid);
+  const exited = once(child, 'exit');
+  exited.catch(() => {}); // a program that cannot be started is reported below
+  const stop = async (force: AbortSignal): Promise<void> => {
+    if (hasEnded(child)) return;
+    child.kill('SIGTERM');
+    const kill = (): void => void child.kill('SIGKILL');
+    const timer = setTimeout(kill, STOP_LIMIT_MS);
+    if (force.aborted) kill();
+    force.addEventListener('abort', kill, { once: true });
+    await exited;
+    clearTimeout(timer);
+    force.removeEventListener('abort', kill);
+  };
+  try {
+    await accepting(start, child, signal);
+  } catch (error) {
+    await stop(AbortSignal.abort());
+    throw error;
+  }
+  return { pid: child.pid ?? 0, exited, stop };
+}
+
+async function accepting(start: ServerStart, child: ChildProcess, signal: AbortSignal): Promise<void> {
+  const { log, program, socket } = start;
+  const limit = performance.now() + START_LIMIT_MS;
+  while (!(await connects(socket))) {
+    signal.throwIfAborted();
+    const isOver = hasEnded(child);
+    if (!isOver && performance.now() < limit) await delay(CONNECT_EVERY_MS);
+    else {
+      const tail = readFileSync(log, 'utf8').slice(-LOG_TAIL_LENGTH).trim();
+      throw new Error(`${program} ${isOver ? 'has ended' : 'accepts no connections'}. ${log}:\n${tail}`);
+    }
+  }
+}
+
+function hasEnded({ exitCode, pid, signalCode }: ChildProcess): boolean {
+  return pid === undefined || exitCode !== null || signalCode !== null;
+}

@@ -1,0 +1,96 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '#base/gitaly-error';
+import type { ProcessGuard } from './process-guard.ts';
+import type { RunningProcess } from './running-process.ts';
+
+/**
+ * Starts a process, and resolves when it is ready.
+ *
+ * @param onSpawn is called with its pid as soon as there is one.
+ */
+export type StartProcess = (signal: AbortSignal, onSpawn: (pid: number) => void) => Promise<RunningProcess>;
+
+export interface SupervisedOptions {
+  /** Name in notes. */
+  readonly name: string;
+  readonly start: StartProcess;
+  readonly guard: ProcessGuard;
+  /** Signal that ends the process if this one is killed. */
+  readonly guardSignal: 'INT' | 'KILL';
+  /** Aborts the first start. */
+  readonly signal: AbortSignal;
+  /** Kills the process instead of waiting for its end. */
+  readonly force: AbortSignal;
+  /** Receives a line about each end and each start that fails. */
+  readonly onNote: (text: string) => void;
+}
+
+const FIRST_DELAY_MS = 250;
+const MAX_DELAY_MS = 10_000;
+/** A process that has run for so long is started again without a longer delay. */
+const STEADY_MS = 60_000;
+
+/** A process that is started again whenever it ends, until it is disposed. */
+export class SupervisedProcess implements AsyncDisposable {
+  readonly #options: SupervisedOptions;
+  readonly #stopping = new AbortController();
+  readonly #supervision: Promise<void>;
+  #running: RunningProcess | undefined;
+
+  private constructor(options: SupervisedOptions, running: RunningProcess) {
+    this.#options = options;
+    this.#supervision = this.#supervise(running);
+  }
+
+  /** @throws {Error} when the process does not start at all. */
+  static async start(options: SupervisedOptions): Promise<SupervisedProcess> {
+    const { guard, guardSignal, signal, start } = options;
+    return new SupervisedProcess(options, await start(signal, (pid) => guard.add(pid, guardSignal)));
+  }
+
+  /** Pid of the process; `undefined` while it is started again. */
+  get pid(): number | undefined {
+    return this.#running?.pid;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    await this.#running?.stop(this.#options.force);
+    await this.#supervision;
+  }
+
+  async #supervise(first: RunningProcess): Promise<void> {
+    const { force, guard, name, onNote } = this.#options;
+    let waitMs = FIRST_DELAY_MS;
+    for (let running: RunningProcess | undefined = first; running !== undefined; ) {
+      const startedAt = performance.now();
+      this.#running = running;
+      if (this.#stopping.signal.aborted) await running.stop(force);
+      await running.exited;
+      guard.remove(running.pid);
+      this.#running = undefined;
+      if (this.#stopping.signal.aborted) return;
+      onNote(`${name} (process ${running.pid}) has ended by itself; it is started again`);
+      if (performance.now() - startedAt > STEADY_MS) waitMs = FIRST_DELAY_MS;
+      running = await this.#startAgain(waitMs);
+      waitMs = Math.min(2 * waitMs, MAX_DELAY_MS);
+    }
+  }
+
+  /** Resolves to `undefined` when there shall be no other start. */
+  async #startAgain(firstDelayMs: number): Promise<RunningProcess | undefined> {
+    const { guard, guardSignal, name, onNote, start } = this.#options;
+    const { signal } = this.#stopping;
+    for (let waitMs = firstDelayMs; ; waitMs = Math.min(2 * waitMs, MAX_DELAY_MS)) {
+      try {
+        await delay(waitMs, undefined, { signal });
+        const running = await start(signal, (pid) => guard.add(pid, guardSignal));
+        onNote(`${name} runs again (process ${running.pid})`);
+        return running;
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        onNote(`${name} cannot be started: ${messageOf(error)}`);
+      }
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import { configFrom, createLogger, GitalyServer } from '#gitaly/index';
+import type { UpDirectory } from './up-directory.ts';
+import type { UpGrpc } from './up-grpc.ts';
+import type { UpReport } from './up-report.ts';
+import type { GatewayTarget } from './up-ssh.ts';
+
+/** The one server or the cluster behind the gateways. */
+export interface UpServer
+  extends AsyncDisposable,
+    Required<Pick<UpReport, 'grpc' | 'storages'>>,
+    Pick<UpReport, 'cluster'> {
+  readonly target: GatewayTarget;
+  /** Deals with an exception that nothing caught, if it can. */
+  contain(exception: unknown): boolean;
+}
+
+const STORAGE = 'default';
+
+/** Starts a server in this process. */
+export async function startUpServer(directory: UpDirectory, grpc: UpGrpc): Promise<UpServer> {
+  const { listen, token, trustsUnixSockets } = grpc;
+  const storage = { name: STORAGE, path: directory.repositories };
+  const config = configFrom({
+    socket_path: directory.socket,
+    runtime_dir: directory.runtime,
+    storage: [storage],
+    ...(token !== undefined && { auth: { token: token.reveal() } }),
+    ...listen,
+  });
+  const logger = createLogger({ format: 'text', level: 'warn', stream: process.stderr });
+  const server = await GitalyServer.start({ config, logger, trustsUnixSockets });
+  const address = server.addresses.unix ?? server.addresses.internal;
+  return {
+    target: {
+      address,
+      connect: () => server.connect(),
+      storage: STORAGE,
+      ...(!trustsUnixSockets && token !== undefined && { token: token.reveal() }),
+    },
+    grpc: [server.addresses.tcp, address].filter((one) => one !== undefined),
+    storages: [storage],
+    contain: (exception) => server.contain(exception),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}

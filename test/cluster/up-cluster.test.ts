@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { dial } from '#client/index';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { runGit } from '#testkit/repositories/run-git';
+import { type RunResult, run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
+import { withoutOwnPostgres as skip, startPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
+
+const ROOT = join(import.meta.dirname, '../..');
+const program = (name: string): string[] => ['--conditions=source', join(ROOT, `src/cli/${name}.ts`)];
+/** Compile cache, which halves the time of a start; not under version control. */
+const env = { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled') };
+const HTTP = ['--http', '127.0.0.1:0'];
+
+interface Report {
+  readonly http: string;
+  readonly ssh: string;
+  readonly grpc: readonly string[];
+  readonly token?: string;
+  readonly directory: string;
+  readonly pid: number;
+  readonly cluster: {
+    readonly config: string;
+    readonly praefect: number;
+    readonly postgres: number;
+    readonly nodes: readonly { readonly name: string; readonly path: string; readonly pid: number }[];
+  };
+}
+
+/** Starts a cluster and waits until it reports that it is up. */
+async function up(directory: string, ...args: string[]) {
+  const child = spawn(process.execPath, [...program('gitaly-ts'), 'up', directory, '--json', ...args], {
+    cwd: ROOT,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'exit');
+  let line = '';
+  let notes = '';
+  child.stdout.on('data', (chunk) => {
+    line += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    notes += chunk;
+  });
+  const stop = async (signal: NodeJS.Signals): Promise<number | null> => {
+    child.kill(signal);
+    return (await exited)[0];
+  };
+  await until(
+    () => line.includes('\n') || child.exitCode !== null,
+    () => `a report: ${notes}`,
+  );
+  if (child.exitCode !== null) throw new Error(notes);
+  return {
+    report: JSON.parse(line) as Report,
+    notes: () => notes,
+    stop,
+    [Symbol.asyncDispose]: async () => void (await stop('SIGTERM')),
+  };
+}
+
+const gitalyTs = (...args: string[]): Promise<RunResult> =>
+  run(process.execPath, [...program('gitaly-ts'), ...args], { cwd: ROOT, env });
+
+/** A directory that every user may enter: root runs PostgreSQL as another one. */
+async function inTemporaryDirectory(work: (directory: string) => Promise<void>): Promise<void> {
+  const directory = makeScratchDirectory('up-cluster');
+  chmodSync(directory, 0o711);
+  try {
+    await work(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Returns the nodes on which a repository has a commit as `main`. */
+function nodesWith({ cluster }: Report, commit: string): string[] {
+  return cluster.nodes
+    .filter(({ path }) =>
+      globSync('@cluster/repositories/*/*/*', { cwd: path }).some(
+        (each) => gitOutput(join(path, each), ['for-each-ref', '--format=%(objectname)']) === commit,
+      ),
+    )
+    .map(({ name }) => name);
+}
+
+/** Reports whether every replica of every repository is up to date, on a healthy node. */
+async function isComplete({ cluster }: Report): Promise<boolean> {
+  const args = ['--config', cluster.config, 'dataloss', '--partially-unavailable'];
+  const { stdout } = await run(process.execPath, [...program('praefect'), ...args], { env });
+  return stdout.includes('All repositories are fully available on all assigned storages!');
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const pidsOf = ({ cluster: { nodes, postgres, praefect } }: Report): number[] => [
+  ...nodes.map(({ pid }) => pid),
+  postgres,
+  praefect,
+];
+
+async function commitIn(clone: string, message: string): Promise<string> {
+  await runGit(['-C', clone, 'commit', '-q', '--allow-empty', '-m', message]);
+  return await runGit(['-C', clone, 'rev-parse', 'HEAD']);
+}
+
+test('up --cluster serves, loses a node, is killed, and goes on with its data', { skip }, async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const data = join(directory, 'data');
+    const clone = join(directory, 'clone');
+    const push = (url: string) =>
+      runGit(['-C', clone, 'push', '-q', `${url}/new.git`, 'HEAD:refs/heads/main']);
+    const all = ['gitaly-1', 'gitaly-2', 'gitaly-3'];
+    let newest: string;
+    {
+      await using first = await up(data, ...HTTP, '--cluster', '3', '--ssh', '127.0.0.1:0');
+      const { report } = first;
+      await runGit(['clone', '-q', `${report.http}/hello.git`, clone]);
+      await commitIn(clone, 'first');
+      await push(report.http);
+      if (NO_OPENSSH === false) {
+        const [host = '', port] = report.ssh.replace('ssh://git@', '').split(':');
+        const hostKeyPath = join(data, 'ssh_host_ed25519_key');
+        const gateway = { host, port: Number(port) };
+        const ssh = { env: gitOverSsh(await sshArguments({ directory, gateway, hostKeyPath })) };
+        newest = await commitIn(clone, 'second');
+        await runGit(['-C', clone, 'push', '-q', `${report.ssh}/new.git`, 'HEAD:main'], ssh);
+        await runGit(['clone', '-q', `${report.ssh}/new.git`, join(directory, 'by-ssh')], ssh);
+        assert.deepEqual(nodesWith(report, newest), all);
+      }
+
+      const lost = report.cluster.nodes[1]?.pid ?? 0;
+      process.kill(lost, 'SIGKILL');
+      newest = await commitIn(clone, 'after the loss');
+      await until(
+        () =>
+          push(report.http).then(
+            () => true,
+            () => false,
+          ),
+        'a push without a node',
+      );
+      await until(() => first.notes().includes('gitaly-2 runs again (process '), first.notes);
+      await until(() => isComplete(report), 'every replica is up to date');
+      assert.deepEqual(nodesWith(report, newest), all);
+      assert.match(first.notes(), new RegExp(`gitaly-2 \\(process ${lost}\\) has ended by itself`));
+
+      assert.equal(await first.stop('SIGINT'), 0);
+      assert.deepEqual(pidsOf(report).filter(isRunning), []);
+      assert.ok(!existsSync(join(data, 'postgres/data/postmaster.pid')), 'the database has ended cleanly');
+      assert.deepEqual(readdirSync(data).sort(), [
+        ...all,
+        'log',
+        'postgres',
+        'praefect.toml',
+        'ssh_host_ed25519_key',
+      ]);
+    }
+    {
+      await using second = await up(data, ...HTTP, '--cluster', '3');
+      await runGit(['clone', '-q', `${second.report.http}/new.git`, join(directory, 'again')]);
+      assert.equal(await runGit(['-C', join(directory, 'again'), 'rev-parse', 'HEAD']), newest);
+      newest = await commitIn(clone, 'before the kill');
+      await push(second.report.http);
+      await second.stop('SIGKILL');
+    }
+    await using third = await up(data, ...HTTP, '--cluster', '4');
+    const { report } = third;
+    await until(() => isComplete(report), 'the new node has everything');
+    assert.deepEqual(nodesWith(report, newest), [...all, 'gitaly-4']);
+    const taken = await gitalyTs('up', data, '--cluster', '4');
+    assert.match(taken.stderr, new RegExp(`is in use: .*process ${report.pid}, ${report.http}`));
+  });
+});
+
+test('the database may be a given one, and no secret is visible to other users', { skip }, async () => {
+  await using postgres = await startPostgres({ isMigrated: false });
+  await inTemporaryDirectory(async (directory) => {
+    const { dbname, host, user } = postgres.config;
+    const url = `postgresql://${user}:the-password@/${dbname}?host=${encodeURIComponent(host)}`;
+    const grpc = ['--grpc', '127.0.0.1:0', '--token', 'the-token'];
+    await using cluster = await up(directory, ...HTTP, '--cluster', '2', '--database', url, ...grpc);
+    const { report } = cluster;
+    assert.equal(report.cluster.postgres, undefined);
+    await runGit(['clone', '-q', `${report.http}/hello.git`, join(directory, 'clone')]);
+    const repository = { storageName: 'default', relativePath: 'hello.git' };
+
+    for (const address of report.grpc) {
+      await using nobody = await dial(address);
+      await using known = await dial(address, { token: 'the-token' });
+      await assert.rejects(nobody.repository.repositoryExists({ repository }), { code: 'UNAUTHENTICATED' });
+      assert.equal((await known.repository.repositoryExists({ repository })).exists, true);
+    }
+    for (const pid of [report.pid, report.cluster.praefect, ...report.cluster.nodes.map((node) => node.pid)])
+      if (process.platform === 'linux')
+        assert.doesNotMatch(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /the-(token|password)/);
+  });
+});
+
+test('up refuses a directory of the other kind, and says what to do', async () => {
+  await inTemporaryDirectory(async (directory) => {
+    const single = join(directory, 'single');
+    const cluster = join(directory, 'cluster');
+    mkdirSync(join(single, 'repositories/a.git'), { recursive: true });
+    for (const number of [1, 2, 3]) mkdirSync(join(cluster, `gitaly-${number}`), { recursive: true });
+
+    const onSingle = await gitalyTs('up', single, '--cluster', '3');
+    const fewer = await gitalyTs('up', cluster, '--cluster', '2', '--database', 'postgresql:');
+    const one = await gitalyTs('up', cluster, '--cluster', '1');
+    const alone = await gitalyTs('up', single, '--database', 'postgresql:');
+    const wrong = await gitalyTs('up', cluster, '--cluster', '3', '--database', 'http://x:secret@y');
+
+    assert.deepEqual([onSingle.code, fewer.code, one.code, alone.code, wrong.code], [1, 1, 2, 2, 2]);
+    assert.match(onSingle.stderr, /repositories of a single server.* gitaly-ts import --recursive .*single/);
+    assert.match(fewer.stderr, /has 3 nodes.* start it with --cluster 3 or more/);
+    assert.match(one.stderr, /expected a number from 2 to 9/);
+    assert.match(alone.stderr, /--database has no effect without --cluster/);
+    assert.match(wrong.stderr, /--database: expected a URL such as postgresql:/);
+    assert.doesNotMatch(wrong.stderr, /secret/);
+  });
+});
