@@ -4,6 +4,8 @@ export interface PaxAttributes {
   linkName?: Buffer;
   /** Bytes of the content. */
   size?: number;
+  /** Whole seconds since 1970. */
+  mtime?: number;
 }
 
 /** Parses the records `<length> <key>=<value>\n` of a pax header; damaged ones end it. */
@@ -22,6 +24,8 @@ export function parsePax(data: Buffer): PaxAttributes {
     else if (key === 'linkpath') attributes.linkName = value;
     else if (key === 'size' && /^\d{1,15}$/.test(value.toString('latin1')))
       attributes.size = Number(value.toString('latin1'));
+    else if (key === 'mtime' && /^\d{1,11}(?:\.\d*)?$/.test(value.toString('latin1')))
+      attributes.mtime = Math.floor(Number(value.toString('latin1')));
     at = end;
   }
   return attributes;

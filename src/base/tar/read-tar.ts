@@ -16,6 +16,8 @@ export interface TarEntry {
   readonly mode: number;
   /** Bytes of the content. */
   readonly size: number;
+  /** Time of the last change, in whole seconds since 1970. */
+  readonly mtime: number;
   /** Bytes of the target of a link; empty for all others. */
   readonly linkName: Buffer;
   /** The content; it must be read, or is skipped, before the next entry. */
@@ -38,6 +40,7 @@ interface Extensions {
   name?: Buffer | undefined;
   linkName?: Buffer | undefined;
   size?: number | undefined;
+  mtime?: number | undefined;
 }
 
 /**
@@ -89,9 +92,16 @@ function entryOf(header: Buffer, flag: string, extensions: Extensions, content: 
     type: type === 'file' && name.at(-1) === 0x2f ? 'directory' : type,
     mode: numberAt(header, 100, 8) & 0o7777,
     size: content.size,
+    mtime: extensions.mtime ?? mtimeOf(header),
     linkName: extensions.linkName ?? untilNul(header.subarray(157, 257)),
     content,
   };
+}
+
+/** Returns the time of the last change; 0 where it is damaged, which harms nothing else. */
+function mtimeOf(header: Buffer): number {
+  const text = untilNul(header.subarray(136, 148)).toString('latin1').trim();
+  return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : 0;
 }
 
 function nameOf(header: Buffer): Buffer {

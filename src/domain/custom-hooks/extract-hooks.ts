@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, link, lstat, mkdir, open, rm, symlink } from 'node:fs/promises';
+import { chmod, type FileHandle, link, lstat, lutimes, mkdir, open, rm, symlink } from 'node:fs/promises';
 import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
@@ -26,7 +26,8 @@ export interface ExtractHooksOptions {
 /**
  * Unpacks the entries `custom_hooks` of a tar archive, which may be hostile, into a directory that
  * only the caller uses. Other entries are skipped; without any, `custom_hooks` is an empty
- * directory. Symbolic links are created and never followed, so nothing outside is written.
+ * directory. Symbolic links are created and never followed, so nothing outside is written. Files
+ * and links have the times of the archive, as with the program tar.
  *
  * @returns the path of `custom_hooks`, which is a file if the archive says so.
  * @throws {TarFormatError} for a damaged archive; {GitalyError} for a hostile one and above the
@@ -39,6 +40,7 @@ export async function extractHooks(
 ): Promise<string> {
   let entries = 0;
   let unpackedBytes = 0;
+  const times = new Map<string, number>();
   for await (const entry of readTar(bytes)) {
     signal.throwIfAborted();
     entries++;
@@ -46,8 +48,10 @@ export async function extractHooks(
     if (entries > MAX_ENTRIES || unpackedBytes > MAX_BYTES)
       throw new GitalyError('RESOURCE_EXHAUSTED', 'archive is too large');
     const parts = partsOf(entry.name);
-    if (parts[0] === TOP) await extract(entry, directory, parts);
+    if (parts[0] === TOP) await extract(entry, directory, parts, times);
   }
+  // What is created in a directory changes its time.
+  for (const [path, mtime] of times) await lutimes(path, mtime, mtime);
   const top = `${directory}/${TOP}`;
   if ((await statsOf(top)) === undefined) await mkdir(top, EMPTY_MODE);
   return top;
@@ -67,9 +71,15 @@ function partsOf(name: Buffer): string[] {
   return parts;
 }
 
-async function extract(entry: TarEntry, directory: string, parts: readonly string[]): Promise<void> {
+async function extract(
+  entry: TarEntry,
+  directory: string,
+  parts: readonly string[],
+  times: Map<string, number>,
+): Promise<void> {
   await makeParents(directory, parts);
   const path = `${directory}/${parts.join('/')}`;
+  times.set(path, entry.mtime);
   const mode = entry.mode & MODE_MASK;
   switch (entry.type) {
     case 'directory':

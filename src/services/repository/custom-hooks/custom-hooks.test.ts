@@ -4,6 +4,7 @@ import {
   chmodSync,
   existsSync,
   lstatSync,
+  lutimesSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -54,14 +55,15 @@ const isLocked = (directory: string) => readdirSync(directory).includes('custom_
 const archiveOf = (...entries: Buffer[]) => Buffer.concat([...entries, END_OF_ARCHIVE]);
 
 /** Returns path, mode and content or target of everything below a directory. */
-function treeOf(directory: string): [string, string, string][] {
+function treeOf(directory: string): [string, string, string, number][] {
   const names = readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort();
   return names.map((name) => {
     const path = join(directory, name);
     const stats = lstatSync(path);
     const mode = (stats.mode & 0o7777).toString(8);
-    if (stats.isSymbolicLink()) return [name, 'link', readlinkSync(path)];
-    return [name, mode, stats.isFile() ? readFileSync(path, 'utf8') : ''];
+    const seconds = Math.floor(stats.mtimeMs / 1000);
+    if (stats.isSymbolicLink()) return [name, 'link', readlinkSync(path), seconds];
+    return [name, mode, stats.isFile() ? readFileSync(path, 'utf8') : '', seconds];
   });
 }
 
@@ -76,6 +78,8 @@ test('hooks that one repository sends are those that another one receives', asyn
   writeFileSync(join(hooks, 'ümlaut'), '');
   symlinkSync('../update', join(hooks, 'pre-receive.d/link'));
   symlinkSync(`/${'far/'.repeat(60)}away`, join(hooks, 'far'));
+  for (const name of ['update', 'far', 'pre-receive.d/empty', 'pre-receive.d'])
+    lutimesSync(join(hooks, name), 1_600_000_000, 1_600_000_000);
   const before = treeOf(hooks);
 
   const archive = await get();
@@ -84,7 +88,7 @@ test('hooks that one repository sends are those that another one receives', asyn
   assert.deepEqual(treeOf(hooks), []);
   await set(archive);
 
-  const modeless = (tree: typeof before) => tree.map(([name, , content]) => [name, content]);
+  const modeless = (tree: typeof before) => tree.map(([name, , ...facts]) => [name, ...facts]);
   assert.deepEqual(modeless(treeOf(hooks)), modeless(before));
   assert.equal(lstatSync(join(hooks, 'update')).mode & 0o777, 0o755);
   assert.deepEqual(await get(), archive);
