@@ -100,7 +100,7 @@ export const STARTS_PROCESSES: Readonly<Record<string, string>> = {
   'tools/test-env/': 'runs a server of any build, and builds it',
   'praefect/database/embedded-postgres.ts': 'runs a PostgreSQL for tests and small clusters',
   'cli/up/cluster/': 'runs the servers of a cluster, each in a process of its own',
-  'platform/config/read-config.ts': 'config_command, run once before the server exists',
+  'platform/config/config-command.ts': 'config_command, run once before the server exists',
   'platform/process/handover/start-successor.ts': 'the next process of a restart',
   'platform/process/service-manager.ts': 'systemd-notify, where there is no FFI',
   'tools/wrapper/': 'gitaly-wrapper starts the server',

@@ -71,10 +71,13 @@ async function serveOrHelp(root: Command): Promise<number> {
 async function serve(path: string): Promise<number> {
   process.title = 'praefect'; // pgrep and process-exporter search for this name
   // Loaded here, so that --help starts without the server's code.
-  const { loadPraefectConfig, problemOfStrategy } = await import('#praefect/config/load-praefect-config');
+  const [{ loadPraefectConfig }, { problemOfStrategy }] = await Promise.all([
+    import('#praefect/config/load-praefect-config'),
+    import('#praefect/config/strategy'),
+  ]);
   const loaded = await loadPraefectConfig(path).catch((error: unknown) => explain(messageOf(error)));
   if (loaded === undefined) return 1;
-  const { config, unknown } = loaded;
+  const { config, warnings } = loaded;
   const problem = problemOfStrategy(config);
   if (problem !== undefined) {
     explain(`${path}: ${problem}`);
@@ -83,8 +86,7 @@ async function serve(path: string): Promise<number> {
   const format = config.logging.format === 'json' ? 'json' : 'text';
   const stream = new FdLogStream(process.stdout.fd, { format });
   const logger = createLogger({ format, level: logLevel(config.logging.level), stream });
-  for (const key of unknown)
-    logger.warn({ config_path: path, key: key.path.join('.') }, 'configuration key has no effect');
+  for (const { fields, message } of warnings) logger.warn({ config_path: path, ...fields }, message);
   using signals = listenForStop();
   try {
     const { runPraefect } = await import('#praefect/run-praefect');

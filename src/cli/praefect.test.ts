@@ -52,7 +52,7 @@ test('a configuration is refused with the reason', async () => {
   await refused('socket_path = "/x"', /validating config: no virtual storages configured/);
   await refused('socket_path = ', /error reading config file: /);
   await refused(NODES.replace('gitaly-22', 'gitaly-1'), /internal gitaly storages are not unique/);
-  await refused(`[failover]\nelection_strategy = "x"\n${NODES}`, /listen address/);
+  await refused(`[failover]\nelection_strategy = "x"\n${NODES}`, /invalid election strategy: "x"/);
   await refused(
     `${NODES}\n[failover]\nelection_strategy = "x"`,
     /validating config: invalid election strategy: "x"/,

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { readMagic, SIDECHANNEL_MAGIC } from '#rpc/common/connection-magic';
-import { YAMUX_SIDECHANNEL_CLIENT } from '#rpc/common/yamux/settings';
+import { YAMUX_SIDECHANNEL_CLIENT, type YamuxOptions } from '#rpc/common/yamux/settings';
 import type { BareConnection } from './bare-connection.ts';
 import { dialBare } from './dial-bare.ts';
 import type { DialOptions } from './dial-options.ts';
@@ -12,6 +12,10 @@ export interface SidechannelDialOptions extends DialOptions {
    * Gitaly's clients.
    */
   readonly maxStreamWindowBytes?: number;
+  /** Streams that the server may open before they are accepted. Default 256. */
+  readonly acceptBacklog?: number;
+  /** Notified of the bytes of each read and write on the connection, for metrics. */
+  readonly onTransfer?: YamuxOptions['onTransfer'];
   /**
    * Handles server streams that are not sidechannels: gRPC to this client. Without it they are
    * refused.
@@ -30,13 +34,15 @@ export function dialBareSidechannel(
   registry: SidechannelRegistry,
   options: SidechannelDialOptions = {},
 ): Promise<BareConnection> {
-  const { connect, maxStreamWindowBytes, onBackchannel, ...dialOptions } = options;
+  const { acceptBacklog, connect, maxStreamWindowBytes, onBackchannel, onTransfer, ...dialOptions } = options;
   return dialBare(address, dialOptions, {
     connect,
     onStream: (stream) => void acceptStream(stream, registry, onBackchannel),
     settings: {
       ...YAMUX_SIDECHANNEL_CLIENT,
       ...(maxStreamWindowBytes === undefined ? {} : { maxStreamWindowBytes }),
+      ...(acceptBacklog === undefined ? {} : { acceptBacklog }),
+      onTransfer,
     },
   });
 }

@@ -2,9 +2,9 @@ import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
 import type { Logger } from '#platform/log/logger';
+import type { ErrorReports } from '#rpc/server/interceptors/error-reports';
 import { panicError, type RecoverOptions } from '#rpc/server/interceptors/recover-exceptions';
 import type { ServerCall } from '#rpc/server/server-call';
-import type { ErrorReports } from './error-reports.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { runningCall } from './running-call.ts';
 

@@ -20,30 +20,31 @@ import { packageVersion } from '#platform/process/version';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { interceptorChain } from '#rpc/server/chain';
 import { Backchannels } from '#rpc/server/connection/backchannels';
+import { followCertificate } from '#rpc/server/connection/certificate';
+import { connectionProblems } from '#rpc/server/connection/connection-problems';
 import { demultiplex } from '#rpc/server/connection/demultiplexer';
 import { splitHostPort } from '#rpc/server/connection/host-port';
 import type { Listener, ListenerOptions } from '#rpc/server/connection/listener';
+import { openListeners } from '#rpc/server/connection/open-listeners';
 import { openCallSidechannel } from '#rpc/server/connection/open-sidechannel';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import { GrpcServer, type GrpcServerOptions } from '#rpc/server/grpc-server';
 import type { AuthenticationOptions } from '#rpc/server/interceptors/authentication';
 import { countCalls } from '#rpc/server/interceptors/call-metrics';
+import { errorReports } from '#rpc/server/interceptors/error-reports';
 import type { ServerCall } from '#rpc/server/server-call';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
 import { startAdaptiveLimits } from './adaptive-limits.ts';
 import { startBackgroundJobs } from './background-jobs.ts';
 import { cacheMarks } from './cache-marks.ts';
-import { followCertificate } from './certificate.ts';
 import { observeCommands } from './command-costs.ts';
-import { connectionProblems } from './connection-problems.ts';
 import { controlGroupOf, startControlGroups } from './control-groups.ts';
-import { errorReports } from './error-reports.ts';
 import { type Exceptions, exceptions } from './exceptions.ts';
 import { explainCall } from './explain.ts';
 import { GitCalls } from './git-calls.ts';
 import { observeInProcess } from './in-process-answers.ts';
-import { type Addresses, addressesOf, openListeners } from './listeners.ts';
+import { type Addresses, addressesOf, listenAddresses } from './listeners.ts';
 import { startLoadShedder } from './load-shedder.ts';
 import { LocalConnections } from './local-connections.ts';
 import { startMaintenance } from './maintenance.ts';
@@ -239,7 +240,7 @@ export class GitalyServer implements AsyncDisposable {
     );
 
     const problems = connectionProblems(metrics, logger);
-    const reports = errorReports(config, logger);
+    const reports = errorReports(config.logging, logger);
     if (reports !== undefined) building.use(reports);
     const unexpected = exceptions(metrics, logger, reports);
     const limits = methodLimits(config);
@@ -321,8 +322,7 @@ export class GitalyServer implements AsyncDisposable {
           },
         }),
     };
-    const listeners = await openListeners(config, {
-      internalSocket: runtime.internalSocket,
+    const listeners = await openListeners(listenAddresses(config, runtime.internalSocket), {
       logger,
       options: accepting,
     });
@@ -330,7 +330,7 @@ export class GitalyServer implements AsyncDisposable {
     building.defer(async () => {
       for (const listener of listeners) await listener.destroy();
     });
-    const certificate = await followCertificate(config, listeners, logger);
+    const certificate = await followCertificate(config.tls, listeners, logger);
     if (certificate !== undefined) building.use(certificate);
     const state = { isReady: false };
     const status = (): Promise<ServerStatus> =>

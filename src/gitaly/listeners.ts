@@ -1,8 +1,6 @@
 import type { GitalyConfig } from '#platform/config/load-config';
-import type { Logger } from '#platform/log/logger';
-import { splitHostPort } from '#rpc/server/connection/host-port';
-import { type ListenAddress, Listener, type ListenerOptions } from '#rpc/server/connection/listener';
-import { readCertificate } from './certificate.ts';
+import type { ListenAddress, Listener } from '#rpc/server/connection/listener';
+import { tcpAddresses } from '#rpc/server/connection/open-listeners';
 
 /** Addresses of a server; an address that is not configured is `undefined`. */
 export interface Addresses {
@@ -14,28 +12,6 @@ export interface Addresses {
   readonly tls: string | undefined;
   /** `unix:<path>`, for hooks and the server itself. */
   readonly internal: string;
-}
-
-/**
- * Opens the sockets of a configuration, in Gitaly's order. A failure closes those that are open
- * already.
- */
-export async function openListeners(
-  config: GitalyConfig,
-  parts: { internalSocket: string; logger: Logger; options: ListenerOptions },
-): Promise<readonly Listener[]> {
-  const listeners: Listener[] = [];
-  try {
-    for (const target of listenAddresses(config, parts.internalSocket)) {
-      const listener = await Listener.listen(target, parts.options);
-      listeners.push(listener);
-      parts.logger.info({ address: listener.address, schema: target.transport }, 'listening at address');
-    }
-  } catch (error) {
-    for (const listener of listeners) await listener.destroy();
-    throw error;
-  }
-  return listeners;
 }
 
 export function addressesOf(listeners: readonly Listener[]): Addresses {
@@ -50,13 +26,12 @@ export function addressesOf(listeners: readonly Listener[]): Addresses {
   };
 }
 
-function listenAddresses(config: GitalyConfig, internalSocket: string): ListenAddress[] {
-  const { socketPath, listenAddr, tlsListenAddr } = config;
-  const addresses: ListenAddress[] = [];
-  if (socketPath) addresses.push({ transport: 'unix', path: socketPath });
-  addresses.push({ transport: 'internal', path: internalSocket });
-  if (listenAddr) addresses.push({ transport: 'tcp', ...splitHostPort(listenAddr) });
-  if (tlsListenAddr)
-    addresses.push({ transport: 'tls', ...splitHostPort(tlsListenAddr), tls: readCertificate(config) });
-  return addresses;
+/** Returns where a server listens, in Gitaly's order. */
+export function listenAddresses(config: GitalyConfig, internalSocket: string): readonly ListenAddress[] {
+  const { socketPath } = config;
+  return [
+    ...(socketPath ? [{ transport: 'unix', path: socketPath } as const] : []),
+    { transport: 'internal', path: internalSocket },
+    ...tcpAddresses(config),
+  ];
 }

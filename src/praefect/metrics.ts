@@ -1,4 +1,5 @@
 import { statusName } from '#base/go/status';
+import { type TransferMetrics, transferMetrics } from '#platform/metrics/cache-metrics';
 import { type GitalyMetrics, gitalyMetrics } from '#platform/metrics/gitaly-metrics';
 import {
   grpcServerMetrics,
@@ -15,8 +16,6 @@ import type { VerifierMetrics } from './repair/verifier.ts';
 import type { CacheAccess } from './store/replica-cache.ts';
 import type { TransactionObserver } from './transactions/transactions.ts';
 
-/** As in Gitaly. */
-const LATENCY_BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 10, 30, 60, 300, 1500];
 const SUBTRANSACTION_BUCKETS = [0, 1, 2, 4, 8, 16, 32];
 
 /** All metrics of a Praefect, as functions for the modules that report them. */
@@ -27,19 +26,29 @@ export interface PraefectMetrics {
   readonly transactions: TransactionObserver;
   countMethodType(operation: 'accessor' | 'mutator' | 'maintenance'): void;
   countRead(virtualStorage: string, storage: string): void;
+  countVoters(virtualStorage: string, voters: number): void;
   countReplicas(reason: ReplicaReason, nodes: number): void;
   countCache(virtualStorage: string, access: CacheAccess): void;
   countListener(state: 'connected' | 'disconnected'): void;
+  readonly transfers: TransferMetrics;
   readonly verifier: VerifierMetrics;
   readonly reconciliationTook: (seconds: number) => void;
 }
 
 export interface PraefectMetricsOptions {
+  /** Upper bounds in seconds; none for no histograms of calls. */
+  readonly latencyBuckets: readonly number[];
   /** Upper bounds in seconds. */
   readonly reconciliationBuckets: readonly number[];
+  /** Nodes of the largest virtual storage. */
+  readonly maxNodes: number;
 }
 
-export function createPraefectMetrics({ reconciliationBuckets }: PraefectMetricsOptions): PraefectMetrics {
+export function createPraefectMetrics({
+  latencyBuckets,
+  maxNodes,
+  reconciliationBuckets,
+}: PraefectMetricsOptions): PraefectMetrics {
   const registry = new MetricsRegistry();
   const types = registry.counter({
     name: 'gitaly_praefect_method_types',
@@ -66,21 +75,29 @@ export function createPraefectMetrics({ reconciliationBuckets }: PraefectMetrics
     help: 'Connections for notifications of the database that were made and lost.',
     labels: ['state'],
   });
+  const voters = registry.histogram({
+    name: 'gitaly_praefect_voters_per_transaction_total',
+    help: 'Voters of each transaction.',
+    labels: ['virtual_storage'],
+    buckets: Array.from({ length: maxNodes }, (_, index) => index + 1),
+  });
   return {
     registry,
     callers: gitalyMetrics(registry),
     ofMethod: grpcServerMetrics(registry, {
-      latencyBuckets: LATENCY_BUCKETS,
+      latencyBuckets,
       codes: STATUS_CODES.map(statusName),
       methods: gitalyServices.flatMap(({ methods }) =>
         methods.map((method) => methodLabels(methodInfo(method))),
       ),
     }),
-    transactions: transactionMetrics(registry),
+    transactions: transactionMetrics(registry, latencyBuckets),
+    transfers: transferMetrics(registry),
     verifier: verifierMetrics(registry),
     reconciliationTook: reconciliationMetrics(registry, reconciliationBuckets),
     countMethodType: (operation) => types.with({ method_type: operation }).inc(),
     countRead: (virtualStorage, storage) => reads.with({ virtual_storage: virtualStorage, storage }).inc(),
+    countVoters: (virtualStorage, count) => voters.with({ virtual_storage: virtualStorage }).observe(count),
     countReplicas: (reason, nodes) => replicas.with({ reason }).inc(nodes),
     countCache: (virtualStorage, access) =>
       cache.with({ virtual_storage: virtualStorage, type: access }).inc(),
@@ -88,7 +105,10 @@ export function createPraefectMetrics({ reconciliationBuckets }: PraefectMetrics
   };
 }
 
-function transactionMetrics(registry: MetricsRegistry): TransactionObserver {
+function transactionMetrics(
+  registry: MetricsRegistry,
+  latencyBuckets: readonly number[],
+): TransactionObserver {
   const actions = registry.counter({
     name: 'gitaly_praefect_transactions_total',
     help: 'Actions of reference transactions.',
@@ -98,7 +118,7 @@ function transactionMetrics(registry: MetricsRegistry): TransactionObserver {
     name: 'gitaly_praefect_transactions_delay_seconds',
     help: 'Time from a vote to its decision.',
     labels: ['action'],
-    buckets: LATENCY_BUCKETS,
+    buckets: latencyBuckets,
   });
   const subtransactions = registry.histogram({
     name: 'gitaly_praefect_subtransactions_per_transaction_total',

@@ -1,35 +1,32 @@
-import { messageOf } from '#base/gitaly-error';
-
 import { RequestFlags } from '#platform/flags/feature-flags';
-import { accessLogFilter } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
-import type { MonitoringServer, MonitoringServerOptions } from '#platform/metrics/monitoring-server';
+import type { MonitoringServer } from '#platform/metrics/monitoring-server';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { Backchannels } from '#rpc/server/connection/backchannels';
+import { followCertificate } from '#rpc/server/connection/certificate';
+import { connectionProblems } from '#rpc/server/connection/connection-problems';
 import { demultiplex } from '#rpc/server/connection/demultiplexer';
-import { splitHostPort } from '#rpc/server/connection/host-port';
-import { type ListenAddress, Listener, type ListenerOptions } from '#rpc/server/connection/listener';
+import type { ListenAddress, Listener } from '#rpc/server/connection/listener';
+import { openListeners, tcpAddresses } from '#rpc/server/connection/open-listeners';
 import { openCallSidechannel } from '#rpc/server/connection/open-sidechannel';
 import type { FaultInjector } from '#rpc/server/fault-injector';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import type { Peer } from '#rpc/server/handler';
 import { healthService } from '#rpc/server/health';
-import { accessLog } from '#rpc/server/interceptors/access-log';
-import { authenticate } from '#rpc/server/interceptors/authentication';
-import { countCalls } from '#rpc/server/interceptors/call-metrics';
-import { recoverExceptions } from '#rpc/server/interceptors/recover-exceptions';
+import { errorReports } from '#rpc/server/interceptors/error-reports';
 import { mapStatus } from '#rpc/server/interceptors/status-mapping';
 import { reflectionServices } from '#rpc/server/reflection';
-import type { ServerInterceptor } from '#rpc/server/server-call';
 import { methodByPath } from '#wire/methods';
 import type { Backend, BackendParts } from './backends/backend.ts';
 import { startMemoryBackend } from './backends/memory-backend.ts';
-import { isInMemory } from './config/load-praefect-config.ts';
 import type { PraefectConfig } from './config/schema.ts';
+import { strategyOf } from './config/strategy.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
 import { writeFinalizer } from './coordinator/write-finalizer.ts';
-import { createPraefectMetrics, type PraefectMetrics } from './metrics.ts';
+import { interceptors } from './interceptors.ts';
+import { createPraefectMetrics } from './metrics.ts';
+import { startMonitoring } from './monitoring.ts';
 import { Nodes } from './nodes/nodes.ts';
 import { Replicator } from './replication/replicator.ts';
 import { refTransactionService } from './services/ref-transaction.ts';
@@ -54,7 +51,7 @@ export interface PraefectServerOptions {
 
 /** A running Praefect. */
 export class PraefectServer implements AsyncDisposable {
-  /** `unix:<path>` and `tcp://host:port` of the listeners. */
+  /** `unix:<path>`, `tcp://host:port` and `tls://host:port` of the listeners. */
   readonly addresses: readonly string[];
   readonly #grpc: GrpcServer;
   readonly #listeners: readonly Listener[];
@@ -70,7 +67,7 @@ export class PraefectServer implements AsyncDisposable {
     resources: AsyncDisposableStack;
   }) {
     this.addresses = parts.listeners.map(({ transport, address }) =>
-      transport === 'unix' ? `unix:${address}` : `tcp://${address}`,
+      transport === 'unix' ? `unix:${address}` : `${transport}://${address}`,
     );
     this.#grpc = parts.grpc;
     this.#listeners = parts.listeners;
@@ -88,19 +85,26 @@ export class PraefectServer implements AsyncDisposable {
     const { config, faults, logger, signal = NEVER, takeSocket } = options;
     await using building = new AsyncDisposableStack();
     const metrics = createPraefectMetrics({
+      latencyBuckets: config.prometheus.grpcLatencyBuckets,
       reconciliationBuckets: config.reconciliation.histogramBuckets,
+      maxNodes: Math.max(...config.virtualStorage.map(({ node }) => node.length)),
     });
+    const onTransfer = (direction: 'read' | 'write', bytes: number): void =>
+      metrics.transfers[direction].observe(bytes);
+    const problems = connectionProblems(metrics, logger);
+    const reports = errorReports(config.sentry, logger);
+    if (reports !== undefined) building.use(reports);
     const transactions = new Transactions(logger, metrics.transactions);
     const votes = refTransactionService(transactions);
     // Nodes need no authentication on connections that we have opened to them.
     const reverse = new GrpcServer({ services: [votes], interceptors: [mapStatus] });
     building.defer(() => reverse.shutdown({ graceMs: 0 }));
     const nodes = building.use(
-      await Nodes.dial(config, (stream) => reverse.serveConnection(stream, REVERSE)),
+      await Nodes.dial(config, (stream) => reverse.serveConnection(stream, REVERSE), onTransfer),
     );
     const parts = { config, nodes: nodes.byStorage, metrics, logger };
     const backend = building.use(await startBackend(parts, signal));
-    const { isHealthy, onRecorded, queue, router, store } = backend;
+    const { isHealthy, onNodeError, onRecorded, queue, router, store } = backend;
     const replicator = building.use(
       new Replicator({
         queue,
@@ -116,6 +120,8 @@ export class PraefectServer implements AsyncDisposable {
       router,
       transactions,
       metrics,
+      logger,
+      onNodeError,
       recordWrite: writeFinalizer({
         store,
         queue,
@@ -134,7 +140,7 @@ export class PraefectServer implements AsyncDisposable {
     ];
     const grpc = new GrpcServer({
       services: [...services, ...reflectionServices(services)],
-      interceptors: interceptors({ config, faults, logger, metrics }),
+      interceptors: interceptors({ config, faults, logger, metrics, reports }),
       unknownMethod: (path) => {
         const method = methodByPath(path);
         return method === undefined || method.intercepted || method.operation === 'unknown'
@@ -146,30 +152,34 @@ export class PraefectServer implements AsyncDisposable {
         openSidechannel: (headers, peer, signal) =>
           openCallSidechannel(headers, peer, { sessions: backchannels, signal }),
       },
-      onConnectionError: (error, { address, transport }) =>
-        logger.debug({ error: error.message, schema: transport, address }, 'connection ended with an error'),
+      onConnectionError: problems.onConnectionError,
     });
     building.defer(() => grpc.shutdown({ graceMs: 0 }));
-    const listeners = await openListeners(config, logger, {
-      ...(takeSocket && { takeSocket }),
-      onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
-      onAcceptError: (error, transport) =>
-        logger.error({ error: error.message, schema: transport }, 'connection could not be accepted'),
-      onConnection: (connection, peer) =>
-        void demultiplex(connection, peer, {
-          backchannels,
-          onTransfer: () => {},
-          onGrpc: (duplex, from) => {
-            faults?.onConnection(duplex, from);
-            grpc.serveConnection(duplex, from);
-          },
-        }),
+    const listeners = await openListeners(listenAddresses(config), {
+      logger,
+      options: {
+        ...(takeSocket && { takeSocket }),
+        onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
+        onAcceptError: problems.onAcceptError,
+        onConnection: (connection, peer) =>
+          void demultiplex(connection, peer, {
+            backchannels,
+            onTransfer,
+            onGrpc: (duplex, from) => {
+              faults?.onConnection(duplex, from);
+              grpc.serveConnection(duplex, from);
+            },
+          }),
+      },
     });
     building.defer(async () => {
       for (const listener of listeners) await listener.destroy();
     });
+    const certificate = await followCertificate(config.tls, listeners, logger);
+    if (certificate !== undefined) building.use(certificate);
     const state = { isReady: true };
-    const monitoring = await startMonitoring(config, logger, metrics, {
+    const monitoring = await startMonitoring(config, logger, {
+      registry: metrics.registry,
       isReady: () => state.isReady,
       takeSocket,
     });
@@ -198,74 +208,14 @@ export class PraefectServer implements AsyncDisposable {
   }
 }
 
-function interceptors({
-  config,
-  faults,
-  logger,
-  metrics,
-}: PraefectServerOptions & { readonly metrics: PraefectMetrics }): readonly ServerInterceptor[] {
-  return [
-    countCalls({ methodMetrics: metrics.ofMethod, clientRequest: metrics.callers.clientRequest }),
-    accessLog({ logger, isLogged: accessLogFilter(process.env) }),
-    mapStatus,
-    authenticate({
-      token: config.auth.token,
-      transitioning: config.auth.transitioning,
-      onChecked: (enforced, status) => metrics.callers.authentication(enforced, status).inc(),
-      onTokenError: (reason) => metrics.callers.authenticationError(reason).inc(),
-    }),
-    ...(faults === undefined ? [] : [faults.interceptor]),
-    recoverExceptions({
-      onException: (call, exception) => {
-        metrics.callers.exception('call').inc();
-        logger.error({ error: messageOf(exception), method: call.method.path }, 'grpc panic');
-      },
-    }),
-  ];
-}
-
 async function startBackend(parts: BackendParts, signal: AbortSignal): Promise<Backend> {
-  if (isInMemory(parts.config)) return await startMemoryBackend(parts);
+  if (strategyOf(parts.config).isInMemory) return await startMemoryBackend(parts);
   // Loaded here: it brings the database client along.
   const { startDatabaseBackend } = await import('./backends/database-backend.ts');
   return await startDatabaseBackend(parts, signal);
 }
 
-async function openListeners(
-  { socketPath, listenAddr }: PraefectConfig,
-  logger: Logger,
-  options: ListenerOptions,
-): Promise<readonly Listener[]> {
-  const addresses: ListenAddress[] = [
-    ...(socketPath === undefined ? [] : [{ transport: 'unix', path: socketPath } as const]),
-    ...(listenAddr === undefined ? [] : [{ transport: 'tcp', ...splitHostPort(listenAddr) } as const]),
-  ];
-  const listeners: Listener[] = [];
-  try {
-    for (const address of addresses) {
-      const listener = await Listener.listen(address, options);
-      listeners.push(listener);
-      logger.info({ address: listener.address, schema: address.transport }, 'listening at address');
-    }
-  } catch (error) {
-    for (const listener of listeners) await listener.destroy();
-    throw error;
-  }
-  return listeners;
-}
-
-async function startMonitoring(
-  { prometheusListenAddr }: PraefectConfig,
-  logger: Logger,
-  { registry }: PraefectMetrics,
-  parts: Pick<MonitoringServerOptions, 'isReady' | 'takeSocket'>,
-): Promise<MonitoringServer | undefined> {
-  if (prometheusListenAddr === undefined) return undefined;
-  const { startMonitoringServer } = await import('#platform/metrics/monitoring-server');
-  const running = await startMonitoringServer(splitHostPort(prometheusListenAddr), { registry, ...parts });
-  logger.info(
-    { address: `${running.address.address}:${running.address.port}` },
-    'starting prometheus listener',
-  );
-  return running;
+function listenAddresses(config: PraefectConfig): readonly ListenAddress[] {
+  const { socketPath } = config;
+  return [...(socketPath ? [{ transport: 'unix', path: socketPath } as const] : []), ...tcpAddresses(config)];
 }

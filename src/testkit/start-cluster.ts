@@ -22,7 +22,7 @@ export interface StartClusterOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Additional keys of each Gitaly's configuration file. */
   readonly gitalyConfig?: StartGitalyOptions['config'];
-  /** Other options of each Gitaly. */
+  /** Other options of each Gitaly. With `tls`, Praefect reaches them over TLS. */
   readonly gitaly?: Omit<StartGitalyOptions, 'storages' | 'config'>;
   /** Of Praefect's log; default `info`. */
   readonly logLevel?: LogLevel;
@@ -122,7 +122,10 @@ async function startPraefect(
           {
             name: 'default',
             default_replication_factor: BigInt(replicationFactor),
-            node: nodes.map(({ address }, index) => ({ storage: `gitaly-${index + 1}`, address })),
+            node: nodes.map(({ address, addresses }, index) => ({
+              storage: `gitaly-${index + 1}`,
+              address: addresses.tls ?? address,
+            })),
           },
         ],
         ...config,

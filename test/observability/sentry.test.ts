@@ -1,54 +1,13 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { packageVersion } from '#platform/process/version';
 import { SentryClient } from '#platform/sentry/sentry-client';
 import { initRepository } from '#testkit/repositories/init-repository';
+import { startSentry } from '#testkit/sentry-server';
 import { startGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
-
-interface Event {
-  readonly release: string;
-  readonly environment?: string;
-  readonly message: string;
-  readonly transaction?: string;
-  readonly fingerprint?: readonly string[];
-  readonly tags: Readonly<Record<string, string>>;
-  readonly exception: {
-    readonly values: readonly { readonly type: string; readonly stacktrace?: unknown }[];
-  };
-}
-
-/** Starts a server on loopback that takes envelopes as Sentry does. */
-async function startSentry(status = 200, headers: Readonly<Record<string, string>> = {}) {
-  const requests: { path: string; authorization: string; head: string; item: string; event: Event }[] = [];
-  const server = createServer(async (request, response) => {
-    const [head = '', item = '', event = ''] = (await text(request)).split('\n');
-    requests.push({
-      path: request.url ?? '',
-      authorization: String(request.headers['x-sentry-auth']),
-      head,
-      item,
-      event: JSON.parse(event),
-    });
-    response.writeHead(status, headers).end('{}');
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo; // of a TCP listener
-  return {
-    url: `http://127.0.0.1:${port}`,
-    dsn: `http://the-key:the-secret@127.0.0.1:${port}/42`,
-    requests,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
 
 const repository = { storageName: 'default', relativePath: 'x.git', glProjectPath: 'group/x' };
 

@@ -11,11 +11,15 @@ const DIAL_TIMEOUT_MS = 10_000;
  * @throws {Error} `<prefix>: …`
  */
 export async function connectToPraefect(config: PraefectConfig, prefix: string): Promise<Connection> {
-  const { auth, listenAddr, socketPath } = config;
-  if (socketPath !== undefined)
-    return await connect(`unix:${socketPath}`, { token: auth.token?.reveal(), prefix });
-  if (listenAddr !== undefined)
-    return await connect(`tcp://${listenAddr}`, { token: auth.token?.reveal(), prefix });
+  return await connect(praefectAddress(config), { token: config.auth.token?.reveal(), prefix });
+}
+
+/** @throws {Error} without an address. */
+function praefectAddress({ listenAddr, socketPath, tlsListenAddr }: PraefectConfig): string {
+  const withoutScheme = (address: string): string => address.replace(/^\w+:\/\//, '');
+  if (socketPath) return `unix:${socketPath}`;
+  if (listenAddr) return `tcp://${withoutScheme(listenAddr)}`;
+  if (tlsListenAddr) return `tls://${withoutScheme(tlsListenAddr)}`;
   throw new Error('no Praefect address configured');
 }
 

@@ -24,6 +24,12 @@ export class Problems {
     if (message !== undefined) this.list.push({ key, message });
     return this;
   }
+
+  /** Adds problems with keys that are relative to a table. */
+  addAll(problems: readonly Problem[], table: string): this {
+    for (const { key, message } of problems) this.add(message, table, ...key);
+    return this;
+  }
 }
 
 export function directoryExists(path: string): string | undefined {

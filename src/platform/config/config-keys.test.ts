@@ -2,29 +2,25 @@ import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import {
+  BAD_VALUES,
+  documentWith,
+  everyKey,
+  GOOD_VALUES,
+  headersOf,
+  type PlacedKey,
+  VALUES_OF_NO_KIND,
+  valueAt,
+} from '#testkit/config-values';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
-import { decode, type RawTable } from './decode.ts';
-import { configName, type Fields, type Key, type KeyKind, type Node } from './keys.ts';
+import { decode } from './decode.ts';
 import { ConfigError, loadConfig } from './load-config.ts';
 import { ReadConfigError, readConfig } from './read-config.ts';
 import { schema } from './schema.ts';
 
 // Every key of the schema is tried: with values of its kind, with values of other kinds, at the
 // edges, and, if the schema says what it accepts, with values of its own cases below.
-
-interface PlacedKey {
-  readonly path: readonly string[];
-  readonly key: Key;
-}
-
-function* everyKey(fields: Fields, above: readonly string[] = []): Generator<PlacedKey> {
-  for (const [name, node] of Object.entries(fields)) {
-    const path = [...above, name];
-    if (node.kind === 'table' || node.kind === 'tables') yield* everyKey(node.fields, path);
-    else yield { path, key: node };
-  }
-}
 
 const KEYS = [...everyKey(schema)];
 const nameOf = ({ path }: PlacedKey): string => path.join('.');
@@ -47,118 +43,26 @@ function documentOf(path: readonly string[], value: string): string {
   const storage = top === 'storage' ? '' : `[[storage]]\nname = "default"\npath = "<DIR>/storage"\n`;
   const setting = `${path.at(-1)} = ${value}\n`;
   if (path.length === 1) return fill(listener + setting + storage);
-  return fill(listener + storage + headersOf(path.slice(0, -1)) + setting);
+  return fill(listener + storage + headersOf(schema, path.slice(0, -1)) + setting);
 }
 
 const fill = (text: string): string => text.replaceAll('<DIR>', directory);
-
-/** Returns the headers of tables; an array gets one element. */
-function headersOf(tables: readonly string[]): string {
-  let fields: Fields = schema;
-  let headers = '';
-  for (const [index, name] of tables.entries()) {
-    const node: Node | undefined = fields[name];
-    assert.ok(node?.kind === 'table' || node?.kind === 'tables');
-    const path = tables.slice(0, index + 1).join('.');
-    headers += node.kind === 'tables' ? `[[${path}]]\n` : index === tables.length - 1 ? `[${path}]\n` : '';
-    fields = node.fields;
-  }
-  return headers;
-}
-
-/** Returns the value of a key in decoded values; the first element stands for an array. */
-function valueAt(values: RawTable, path: readonly string[]): unknown {
-  let [value, fields]: [unknown, Fields] = [values, schema];
-  for (const name of path) {
-    const node = fields[name];
-    assert.ok(node !== undefined && typeof value === 'object' && value !== null);
-    value = (value as RawTable)[configName(name, node)]; // decode returns tables of this shape
-    if (node.kind === 'tables' && Array.isArray(value)) value = value[0];
-    if (node.kind === 'table' || node.kind === 'tables') fields = node.fields;
-  }
-  return value;
-}
-
-/** TOML values of each kind, with the result; `undefined` stands for the key's default. */
-const GOOD: Readonly<Record<KeyKind, readonly (readonly [toml: string, raw: unknown, value: unknown])[]>> = {
-  text: [
-    ['"abc"', 'abc', 'abc'],
-    ["'a\\b'", 'a\\b', 'a\\b'],
-    ['"ü\\n"', 'ü\n', 'ü\n'],
-    ['""', '', undefined],
-  ],
-  secret: [['"abc"', 'abc', 'abc']],
-  integer: [
-    ['7', 7n, 7],
-    ['0', 0n, 0],
-    ['1_000', 1000n, 1000],
-    ['0x10', 16n, 16],
-    ['9007199254740991', 9007199254740991n, Number.MAX_SAFE_INTEGER],
-  ],
-  float: [
-    ['0.25', 0.25, 0.25],
-    ['3', 3n, 3],
-    ['0', 0n, 0],
-    ['-1.5e-3', -0.0015, -0.0015],
-  ],
-  flag: [
-    ['true', true, true],
-    ['false', false, false],
-  ],
-  duration: [
-    ['"90s"', '90s', 90_000],
-    ['"1h15m0.5s"', '1h15m0.5s', 4_500_500],
-    ['"0s"', '0s', 0],
-    ['0', 0n, 0],
-    ['"-1ns"', '-1ns', -1e-6],
-    ['"300µs"', '300µs', 0.3],
-  ],
-  'tls-version': [
-    ['"TLS 1.2"', 'TLS 1.2', 'TLS 1.2'],
-    ['"TLS 1.3"', 'TLS 1.3', 'TLS 1.3'],
-  ],
-  texts: [
-    ['["a", "b"]', ['a', 'b'], ['a', 'b']],
-    ['[]', [], []],
-  ],
-  floats: [
-    ['[0.5, 1]', [0.5, 1n], [0.5, 1]],
-    ['[]', [], []],
-  ],
-};
-
-const OF_NO_KIND = ['{ a = 1 }', '[[1]]', '2026-01-02', '07:32:00'];
-/** TOML values that a kind refuses, besides {@link OF_NO_KIND}. */
-const BAD: Readonly<Record<KeyKind, readonly string[]>> = {
-  text: ['5', 'true', '1.5', '["a"]'],
-  secret: ['5', 'true', '["a"]'],
-  integer: ['"5"', '1.5', 'true', '[1]', '""', 'inf'],
-  float: ['"0.5"', 'true', '[1.0]'],
-  flag: ['"true"', '1', '0', '[true]'],
-  duration: ['"1 minute"', '"90"', '""', '5', 'true', '"1y"', '"s"', '"9999999999h"', '["1s"]'],
-  'tls-version': ['"TLS 1.1"', '"1.2"', '""', '1.2'],
-  texts: ['"a"', '[1]', '["a", true]'],
-  floats: ['1.5', '["a"]', '[true]'],
-};
 
 for (const placed of KEYS) {
   const { path, key } = placed;
   test(`${nameOf(placed)} reads values of its kind, and its default if it is not set`, () => {
     const isReadAs = (raw: unknown, value: unknown, toml: string): void => {
-      const tables = path.slice(0, -1);
-      let document: RawTable = { [path.at(-1) ?? '']: raw };
-      for (const [index, name] of [...tables.entries()].reverse())
-        document = { [name]: headersOf(tables.slice(0, index + 1)).endsWith(`]]\n`) ? [document] : document };
-      const read = valueAt(decode(schema, document).values, path);
+      const document = documentWith(schema, path, raw);
+      const read = valueAt(schema, decode(schema, document).values, path);
       const shown = typeof read === 'object' && read !== null && 'reveal' in read ? 'abc' : read;
       assert.deepEqual(shown, value === undefined ? key.default : value, toml);
     };
-    for (const [toml, raw, value] of GOOD[key.kind]) isReadAs(raw, value, toml);
+    for (const [toml, raw, value] of GOOD_VALUES[key.kind]) isReadAs(raw, value, toml);
   });
 
   test(`${nameOf(placed)} refuses values of other kinds, with its name and what it accepts`, async () => {
     const negative = key.integerType?.startsWith('u') ? ['-1'] : [];
-    for (const toml of [...OF_NO_KIND, ...BAD[key.kind], ...negative]) {
+    for (const toml of [...VALUES_OF_NO_KIND, ...BAD_VALUES[key.kind], ...negative]) {
       const error = await readConfig(documentOf(path, toml)).then(
         () => undefined,
         (reason: unknown) => reason,

@@ -9,8 +9,9 @@ import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { ascending, clientVersion, gitConfigKey, keyPairProblem, openProblem } from './checks.ts';
 import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
+import { authProblems } from './server-checks.ts';
 import type { KeyPath } from './toml-position.ts';
-import { authProblems, storageProblems, usesGitlab } from './validate-config.ts';
+import { storageProblems, usesGitlab } from './validate-config.ts';
 
 /** A reason that prevents the start. */
 export interface FatalProblem {

@@ -1,19 +1,14 @@
-import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { isAbsolute, join, normalize, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { messageOf } from '#base/gitaly-error';
 import { jsonKind } from '#base/go/encoding/json';
-import { describeJsonError } from '#base/go/encoding/json-error';
-import { quote } from '#base/go/quote';
-import { signalWords } from '#base/go/signal-words';
-import { systemErrorCode, systemErrorText } from '#base/go/system-error';
-import { JsonFields } from '#base/json-fields';
-import { Secret } from '#base/secret';
-import { DecodeError, decode, fieldName, isTable, type RawTable, type UnknownKey } from './decode.ts';
+import type { Secret } from '#base/secret';
+import { generatedConfig } from './config-command.ts';
+import { DecodeError, decode, type RawTable, type UnknownKey } from './decode.ts';
 import { goType, structField } from './go-names.ts';
-import type { Fields } from './keys.ts';
+import { overlay } from './overlay.ts';
 import { type ConfigValues, schema } from './schema.ts';
+import { readToken } from './token-file.ts';
 import { type KeyPath, type Position, positionOf } from './toml-position.ts';
 
 /**
@@ -79,7 +74,7 @@ export function readConfigObject(raw: RawTable): ReadConfig {
 function complete(document: string, raw: RawTable, unknown: readonly UnknownKey[]): ReadConfig {
   // The schema determines the result of decode: one value of the described type for each field.
   const values = decodeToml(document, raw).values as unknown as ConfigValues;
-  const tokenFromFile = values.auth.tokenFile === undefined ? undefined : readToken(values.auth.tokenFile);
+  const tokenFromFile = values.auth.tokenFile === undefined ? undefined : tokenFrom(values.auth.tokenFile);
   return { document, raw, values: sanitize(values), unknown, tokenFromFile };
 }
 
@@ -118,27 +113,9 @@ function decodeToml(document: string, raw: RawTable) {
 }
 
 async function runConfigCommand(command: string): Promise<RawTable> {
-  const output = await new Promise<string>((fulfil, reject) => {
-    execFile(command, { maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
-      if (error === null) return fulfil(stdout);
-      const reason =
-        typeof error.code === 'number'
-          ? `exit status ${error.code}, stderr: ${quote(stderr)}`
-          : error.signal
-            ? `signal: ${signalWords(error.signal)}, stderr: ${quote(stderr)}`
-            : `fork/exec ${command}: ${systemErrorText(error)}`;
-      reject(new ReadConfigError(`running config command: ${reason}`));
-    });
+  const raw = await generatedConfig(command).catch((error: unknown) => {
+    throw new ReadConfigError(messageOf(error));
   });
-  const wrong = describeJsonError(output, 'document');
-  if (wrong !== undefined) throw new ReadConfigError(`unmarshalling generated config: ${wrong}`);
-  const generated = JsonFields.parse(output);
-  if (generated === undefined) {
-    throw new ReadConfigError(
-      'unmarshalling generated config: json: cannot unmarshal the value into Go value of type config.Cfg',
-    );
-  }
-  const raw: RawTable = Object.fromEntries(generated.entries());
   try {
     decode(schema, overlay(schema, {}, raw));
   } catch (error) {
@@ -153,53 +130,11 @@ async function runConfigCommand(command: string): Promise<RawTable> {
   return raw;
 }
 
-/**
- * Overrides `bottom` with `top`: tables key by key, everything else as a whole. `top` may use the
- * names of Go fields.
- */
-function overlay(fields: Fields, bottom: RawTable, top: RawTable): RawTable {
-  const merged: RawTable = { ...bottom };
-  for (const [name, value] of Object.entries(top)) {
-    if (value === null || value === undefined) continue;
-    const known = jsonFieldName(fields, name) ?? name;
-    const node = fields[known];
-    const existing =
-      Object.keys(merged).find((candidate) => candidate.toLowerCase() === known.toLowerCase()) ?? known;
-    if (node?.kind === 'table' && isTable(value)) {
-      const below = merged[existing];
-      merged[existing] = overlay(node.fields, isTable(below) ? below : {}, value);
-    } else if (node?.kind === 'tables' && Array.isArray(value)) {
-      merged[existing] = value.map((item: unknown) =>
-        isTable(item) ? overlay(node.fields, {}, item) : item,
-      );
-    } else merged[existing] = asToml(value);
-  }
-  return merged;
-}
-
-/**
- * Resolves JSON names that differ from the TOML names: `cert_path`, `http_settings`, and Go field
- * names (`MemoryBytes`).
- */
-function jsonFieldName(fields: Fields, name: string): string | undefined {
-  const squash = (text: string): string => text.toLowerCase().replace(/[-_]/g, '');
-  const wanted = squash(name) === 'certpath' ? 'certificatepath' : squash(name);
-  return fieldName(fields, name) ?? Object.keys(fields).find((candidate) => squash(candidate) === wanted);
-}
-
-function asToml(value: unknown): unknown {
-  if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
-  if (Array.isArray(value)) return value.map(asToml);
-  return value instanceof Secret ? value.reveal() : value;
-}
-
-function readToken(path: string): Secret {
+function tokenFrom(path: string): Secret {
   try {
-    return new Secret(readFileSync(path, 'utf8').trim());
+    return readToken(path);
   } catch (error) {
-    const reason =
-      systemErrorCode(error) === undefined ? messageOf(error) : `open ${path}: ${systemErrorText(error)}`;
-    throw new ReadConfigError(`reading token file: ${reason}`, {
+    throw new ReadConfigError(messageOf(error), {
       problem: { path: ['auth', 'token_file'], read: path },
     });
   }

@@ -1,17 +1,14 @@
-import { statSync } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
 import { formatDuration } from '#base/go/duration';
 import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import {
-  ascending,
   atLeast,
   clientVersion,
   directoryExists,
   fileExists,
   gitConfigKey,
   greaterThan,
-  keyPairProblem,
   natural,
   notBlank,
   type Problem,
@@ -20,6 +17,7 @@ import {
 } from './checks.ts';
 import type { ReadConfig } from './read-config.ts';
 import type { ConfigValues } from './schema.ts';
+import { authProblems, prometheusProblems, tlsProblems } from './server-checks.ts';
 
 type Limits = ConfigValues['packObjectsLimiting']['unauthenticated'];
 
@@ -48,9 +46,10 @@ export function validateConfig(config: ReadConfig): Problem[] {
   for (const setting of values.git.config) problems.add(gitConfigKey(setting.key), 'git', 'config', 'key');
   for (const problem of storageProblems(values.storage))
     problems.add(problem.message, 'storage', ...problem.key);
-  prometheus(values.prometheus, problems);
-  auth(values.auth, problems);
-  tls(values.tls, problems);
+  problems
+    .addAll(prometheusProblems(values.prometheus), 'prometheus')
+    .addAll(authProblems(values.auth), 'auth')
+    .addAll(tlsProblems(values.tls), 'tls');
   if (empty || usesGitlab(values)) gitlab(values.gitlab, problems);
   if (values.gitlabShell.dir !== undefined)
     problems.add(directoryExists(values.gitlabShell.dir), 'gitlab-shell', 'dir');
@@ -117,55 +116,6 @@ function isInside(path: string, directory: string): boolean {
     path.startsWith(directory.endsWith('/') ? directory : `${directory}/`) &&
     dirname(path) !== dirname(directory)
   );
-}
-
-function prometheus(values: ConfigValues['prometheus'], problems: Problems): void {
-  if (values.grpcLatencyBuckets.length === 0) return;
-  problems
-    .add(atLeast(values.scrapeTimeoutMs, 0, formatDuration), 'prometheus', 'scrape_timeout')
-    .add(ascending(values.grpcLatencyBuckets), 'prometheus', 'grpc_latency_buckets');
-}
-
-function auth(values: ConfigValues['auth'], problems: Problems): void {
-  for (const problem of authProblems(values)) problems.add(problem.message, 'auth', ...problem.key);
-}
-
-/** Returns the problems of `[auth]`, with relative keys. */
-export function authProblems(values: ConfigValues['auth']): Problem[] {
-  const problems = new Problems();
-  if (values.tokenFile === undefined) return [];
-  if (values.token !== undefined) {
-    problems.add('token and token_file are mutually exclusive', 'token', 'token_file');
-    return problems.list;
-  }
-  problems.add(fileExists(values.tokenFile), 'token_file');
-  const mode = statSync(values.tokenFile, { throwIfNoEntry: false })?.mode;
-  const permissions = mode === undefined ? 0o600 : mode & 0o777;
-  if (permissions !== 0o600 && permissions !== 0o400) {
-    const octal = permissions.toString(8).padStart(4, '0');
-    problems.add(`file permission ${octal} is too permissive, should be 0600 or 0400`, 'token_file');
-  }
-  return problems.list;
-}
-
-function tls(values: ConfigValues['tls'], problems: Problems): void {
-  const { certificatePath = '', keyPath, key } = values;
-  if (certificatePath === '' && keyPath === undefined && key === undefined) return;
-  if (keyPath !== undefined && key !== undefined) {
-    problems.add('key_path and key cannot both be set', 'tls', 'key_path', 'key');
-    return;
-  }
-  const noCertificate = fileExists(certificatePath);
-  const noKey = key === undefined ? fileExists(keyPath ?? '') : undefined;
-  problems.add(noCertificate, 'tls', 'certificate_path').add(noKey, 'tls', 'key_path');
-  if (noCertificate !== undefined || noKey !== undefined) return;
-  const pair = keyPairProblem(certificatePath, key === undefined ? { path: keyPath ?? '' } : { pem: key });
-  const field = pair?.includes('in certificate input')
-    ? 'certificate_path'
-    : key === undefined
-      ? 'key_path'
-      : 'key';
-  problems.add(pair, 'tls', field);
 }
 
 function gitlab(values: ConfigValues['gitlab'], problems: Problems): void {

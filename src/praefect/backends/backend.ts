@@ -1,5 +1,6 @@
 import type { Logger } from '#platform/log/logger';
 import type { ServedService } from '#rpc/server/handler';
+import type { MethodInfo } from '#wire/method-info';
 import type { PraefectConfig } from '../config/schema.ts';
 import type { PraefectMetrics } from '../metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -31,4 +32,6 @@ export interface Backend extends AsyncDisposable {
   failedChecks(timeoutMs: number): Promise<ReadonlyMap<string, string>>;
   /** A write to a repository was recorded. */
   onRecorded(repository: RepositoryKey): void;
+  /** A node ended a call with an error. */
+  onNodeError(node: GitalyNode, operation: MethodInfo['operation']): void;
 }

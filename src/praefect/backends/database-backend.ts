@@ -121,6 +121,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
         timeoutMs,
       }),
     onRecorded,
+    onNodeError: () => {},
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

@@ -1,6 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import { pingNodes } from '../checks/ping-nodes.ts';
 import type { PraefectConfig } from '../config/schema.ts';
+import { ErrorThresholds } from '../elections/error-thresholds.ts';
 import { LocalElection } from '../elections/local-election.ts';
 import { MemoryQueue } from '../replication/memory-queue.ts';
 import { PathRouter } from '../routing/path-router.ts';
@@ -10,7 +11,8 @@ import type { Backend, BackendParts } from './backend.ts';
 /** Elects the primaries and starts with an empty state, which ends with the process. */
 export async function startMemoryBackend(parts: BackendParts): Promise<Backend> {
   await using building = new AsyncDisposableStack();
-  const elections = await startElections(parts, building);
+  const thresholds = ErrorThresholds.of(parts.config);
+  const elections = await startElections(parts, thresholds, building);
   const store = new MemoryStore();
   const resources = building.move();
   return {
@@ -22,6 +24,7 @@ export async function startMemoryBackend(parts: BackendParts): Promise<Backend> 
     isHealthy: (node) => elections.get(node.config.virtualStorage)?.isHealthy(node) ?? false,
     failedChecks: (timeoutMs) => failuresOf(parts.config, timeoutMs),
     onRecorded: () => {},
+    onNodeError: (node, operation) => thresholds?.count(node, operation),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
@@ -38,6 +41,7 @@ async function failuresOf(config: PraefectConfig, timeoutMs: number): Promise<Re
 
 async function startElections(
   { config: { failover }, logger, nodes }: BackendParts,
+  thresholds: ErrorThresholds | undefined,
   building: AsyncDisposableStack,
 ): Promise<ReadonlyMap<string, LocalElection>> {
   const started = await Promise.all(
@@ -49,6 +53,7 @@ async function startElections(
         bootstrapIntervalMs: failover.bootstrapIntervalMs,
         monitorIntervalMs: failover.monitorIntervalMs,
         logger,
+        thresholds,
       });
       return [name, building.use(election)] as const;
     }),

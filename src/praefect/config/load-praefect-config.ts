@@ -2,13 +2,24 @@ import { readFile } from 'node:fs/promises';
 import { parse } from 'smol-toml';
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import { decode, type RawTable, type UnknownKey } from '#platform/config/decode';
+import { generatedConfig } from '#platform/config/config-command';
+import { decode, type RawTable } from '#platform/config/decode';
+import { overlay } from '#platform/config/overlay';
+import { readToken } from '#platform/config/token-file';
+import { showPath } from '#platform/config/toml-position';
+import { keysWithoutEffect } from '#platform/config/without-effect';
+import { startProblem } from './check-praefect-config.ts';
 import { type PraefectConfig, praefectSchema } from './schema.ts';
 
 export interface LoadedPraefectConfig {
   readonly config: PraefectConfig;
-  /** Keys without an effect here. */
-  readonly unknown: readonly UnknownKey[];
+  /** Problems that do not prevent the start. Log each once, at level warn. */
+  readonly warnings: readonly PraefectConfigWarning[];
+}
+
+export interface PraefectConfigWarning {
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -20,81 +31,75 @@ export async function loadPraefectConfig(path: string): Promise<LoadedPraefectCo
   let raw: RawTable;
   try {
     raw = parse(await readFile(path, 'utf8'), { integersAsBigInt: true });
+    const { configCommand } = decode(praefectSchema, raw).values;
+    if (typeof configCommand === 'string')
+      raw = overlay(praefectSchema, raw, await generatedConfig(configCommand));
+    return praefectConfigFrom(raw);
   } catch (error) {
+    if (error instanceof InvalidConfigError) throw error;
     throw new Error(`error reading config file: ${messageOf(error)}`, { cause: error });
   }
-  return praefectConfigFrom(raw);
 }
 
-/** Checks a configuration that was read. Whole numbers are bigint. */
+/** The configuration could be read, and has a wrong value. */
+class InvalidConfigError extends Error {
+  override readonly name = 'InvalidConfigError';
+}
+
+/**
+ * Checks a configuration that was read. Whole numbers are bigint.
+ *
+ * @throws {Error} `validating config: …`, or for a value of the wrong type.
+ */
 export function praefectConfigFrom(raw: RawTable): LoadedPraefectConfig {
   const { values, unknown } = decode(praefectSchema, raw);
   // The schema determines the result of decode.
-  const config = values as unknown as PraefectConfig;
-  const problem = problemOf(config);
-  if (problem !== undefined) throw new Error(`validating config: ${problem}`);
-  return { config, unknown };
+  const given = values as unknown as PraefectConfig;
+  const token = given.auth.tokenFile === undefined ? given.auth.token : readToken(given.auth.tokenFile);
+  const problem = startProblem(given);
+  if (problem !== undefined) throw new InvalidConfigError(`validating config: ${problem}`);
+  const withoutEffect = [...keysWithoutEffect(praefectSchema, raw)].map(({ path, reason }) => ({
+    message: `configuration key ${quote(showPath(path))} has no effect: ${reason}`,
+    fields: { key: showPath(path) },
+  }));
+  const unknownKeys = unknown.map(({ nearest, path }) => ({
+    message:
+      `unknown configuration key ${quote(showPath(path))}` +
+      (nearest === undefined ? '' : `, did you mean ${quote(nearest)}?`),
+    fields: { key: showPath(path) },
+  }));
+  const config = sanitize({ ...given, auth: { ...given.auth, token } });
+  return { config, warnings: [...unknownKeys, ...withoutEffect, ...sharedAddresses(config)] };
 }
 
-const MINUTE_MS = 60_000;
-const STRATEGIES = ['per_repository', 'sql', 'local'];
+/** Replaces zeros that stand for defaults, and removes the scheme of the socket. */
+function sanitize(config: PraefectConfig): PraefectConfig {
+  const { failover, gracefulStopTimeoutMs, socketPath } = config;
+  return {
+    ...config,
+    socketPath: socketPath?.replace(/^unix:(\/\/)?/, ''),
+    gracefulStopTimeoutMs: gracefulStopTimeoutMs || 60_000,
+    failover: {
+      ...failover,
+      bootstrapIntervalMs: failover.bootstrapIntervalMs || 1000,
+      monitorIntervalMs: failover.monitorIntervalMs || 3000,
+    },
+  };
+}
 
-function problemOf(config: PraefectConfig): string | undefined {
-  if (config.listenAddr === undefined && config.socketPath === undefined)
-    return 'no listen address or socket path configured';
-  if (config.virtualStorage.length === 0) return 'no virtual storages configured';
-  if (config.replication.batchSize < 1)
-    return `replication batch size was ${config.replication.batchSize} but must be >=1`;
-  const { electionStrategy } = config.failover;
-  if (!STRATEGIES.includes(electionStrategy)) return `invalid election strategy: ${quote(electionStrategy)}`;
-  const names = new Set<string>();
-  for (const { name, node: nodes, defaultReplicationFactor: factor } of config.virtualStorage) {
-    const inStorage = `virtual storage ${quote(name)}`;
-    if (name === '') return 'virtual storages must have a name';
-    if (names.has(name)) return `${inStorage}: virtual storages must have unique names`;
-    names.add(name);
-    if (nodes.length === 0) return `${inStorage}: no primary gitaly backends configured`;
-    if (nodes.some(({ storage }) => storage === ''))
-      return `${inStorage}: all gitaly nodes must have a storage`;
-    if (nodes.some(({ address }) => address === ''))
-      return `${inStorage}: all gitaly nodes must have an address`;
-    if (new Set(nodes.map(({ storage }) => storage)).size < nodes.length)
-      return `${inStorage}: internal gitaly storages are not unique`;
-    if (factor > nodes.length)
-      return (
-        `${inStorage} has a default replication factor (${factor}) which is higher than the number of ` +
-        `storages (${nodes.length})`
-      );
+/** Yields a warning for each address that is one of several nodes. */
+function* sharedAddresses({ virtualStorage }: PraefectConfig): Generator<PraefectConfigWarning> {
+  const storages = new Map<string, string[]>();
+  for (const { address, storage } of virtualStorage.flatMap(({ node }) => node))
+    storages.set(address, [...(storages.get(address) ?? []), storage]);
+  let isShared = false;
+  for (const [address, ofAddress] of storages) {
+    if (ofAddress.length < 2) continue;
+    isShared = true;
+    yield {
+      message: 'more than one backend node is hosted at same address',
+      fields: { conflicting_address: address, storages: ofAddress },
+    };
   }
-  const { checkIntervalMs, runIntervalMs } = config.repositoriesCleanup;
-  if (runIntervalMs <= 0) return undefined;
-  // Gitaly's spelling.
-  const isShort = (key: string): string =>
-    `repositories_cleanup.${key} is less then 1m0s, which could lead to a database performance problem`;
-  if (checkIntervalMs < MINUTE_MS) return isShort('check_interval');
-  if (runIntervalMs < MINUTE_MS) return isShort('run_interval');
-  return undefined;
-}
-
-/** Reports whether everything is kept in memory, so that no database is needed. */
-export function isInMemory(config: PraefectConfig): boolean {
-  return config.memoryQueueEnabled && strategyOf(config) === 'local';
-}
-
-/** Describes a choice of primaries that does not exist here. */
-export function problemOfStrategy(config: PraefectConfig): string | undefined {
-  const strategy = strategyOf(config);
-  if (strategy === 'sql')
-    return 'election_strategy = "sql" is not supported: use "per_repository", its successor';
-  if (strategy === 'local' && !config.memoryQueueEnabled)
-    return 'election_strategy = "local" needs memory_queue_enabled = true: its state is in memory';
-  return undefined;
-}
-
-/** The strategy in effect: others than per_repository need a consent. */
-function strategyOf(config: PraefectConfig): string {
-  const { enabled, electionStrategy } = config.failover;
-  if (!enabled) return 'local';
-  const isUnderstood = config.iUnderstandMyElectionStrategyIsUnsupportedAndWillBeRemovedWithoutWarning;
-  return isUnderstood ? electionStrategy : 'per_repository';
+  if (isShared) yield { message: 'your Praefect configuration may not offer actual redundancy', fields: {} };
 }

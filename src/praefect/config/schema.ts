@@ -8,48 +8,56 @@ import {
   table,
   tables,
   text,
+  tlsVersion,
 } from '#platform/config/keys';
+import { databaseTable } from './schema-database.ts';
 
-/** Keys of a connection to PostgreSQL, as in libpq. Empty keys have libpq's default. */
-const connectionKeys = {
-  host: text({ doc: 'Host name, or the directory of a Unix socket.', default: '', example: '"localhost"' }),
-  port: integer({ doc: 'TCP port; 0 means 5432.', default: 0, type: 'uint', example: '5432' }),
-  user: text({ doc: 'Role.', default: '', example: '"praefect"' }),
-  password: secret({ doc: 'Its password.', example: '"secret"' }),
-  dbname: text({ doc: 'Database.', default: '', example: '"praefect_production"' }),
-  sslmode: text({
-    doc: 'disable, allow, prefer, require, verify-ca or verify-full.',
-    default: '',
-    example: '"require"',
-  }),
-  sslcert: text({ doc: 'Path of the client certificate.', default: '', example: '"/path/to/cert"' }),
-  sslkey: text({ doc: 'Path of its key.', default: '', example: '"/path/to/key"' }),
-  sslrootcert: text({
-    doc: 'Path of the certificates that sign the one of the server.',
-    default: '',
-    example: '"/path/to/rootcert"',
-  }),
-} as const;
-
-/** Every key of `config.praefect.toml` that has its effect. */
+/**
+ * Every key of `config.praefect.toml`, 15.0 to 19.0. A key without effect here is accepted and has
+ * the reason.
+ */
 export const praefectSchema = {
+  config_command: text({
+    doc:
+      'Executable that runs at every start. Its output (JSON with the keys of this file) overrides ' +
+      'this file.',
+    example: '"/etc/gitaly/config-command"',
+  }),
   listen_addr: text({
     doc: 'TCP address for clients, without encryption.',
     example: '"localhost:2305"',
     accepted: 'HOST:PORT',
   }),
+  tls_listen_addr: text({
+    doc: 'TCP address for clients, with TLS. Needs [tls].',
+    example: '"localhost:3305"',
+    accepted: 'HOST:PORT',
+  }),
   socket_path: text({
-    doc: 'Unix socket for clients. At least one of socket_path and listen_addr is required.',
+    doc: 'Unix socket for clients. At least one of socket_path, listen_addr and tls_listen_addr is required.',
     example: '"/home/git/gitlab/tmp/sockets/private/praefect.socket"',
     shown: true,
   }),
   prometheus_listen_addr: text({
-    doc: 'TCP address of the monitoring server: /metrics, /-/healthy, /-/ready.',
+    doc:
+      'TCP address of the monitoring server: /metrics, /-/healthy, /-/ready. It has no ' +
+      'authentication: keep it private.',
     example: '"localhost:9652"',
     accepted: 'HOST:PORT',
   }),
+  prometheus: table('Metrics.', {
+    scrape_timeout: duration({ doc: 'Limit of queries for metrics.', defaultMs: 10_000 }),
+    grpc_latency_buckets: floats({
+      doc:
+        'Bounds of the latency histograms in seconds, in ascending order. An empty list disables ' +
+        'the histograms.',
+      default: [0.001, 0.005, 0.025, 0.1, 0.5, 1, 10, 30, 60, 300, 1500],
+      example: '[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 10.0, 30.0, 60.0, 300.0, 1500.0]',
+      accepted: 'a list of numbers in ascending order',
+    }),
+  }),
   graceful_stop_timeout: duration({
-    doc: 'How long running calls may continue after a stop signal.',
+    doc: 'How long running calls may continue after a stop signal; 0 means the default.',
     defaultMs: 60_000,
     example: '"1m"',
   }),
@@ -64,20 +72,42 @@ export const praefectSchema = {
   logging: table('Log lines on standard error.', {
     format: text({ doc: 'text or json.', default: 'text', example: '"json"' }),
     level: text({ doc: 'debug, info, warn or error.', default: 'info', example: '"warn"' }),
+    dir: text({ doc: 'Directory of log files.', noEffect: 'the log is on standard output' }),
+  }),
+  sentry: table('Reports of errors.', {
+    sentry_dsn: secret({
+      doc: 'DSN of Sentry, to which errors of this server are reported.',
+      example: '"https://<key>:<secret>@sentry.io/<project>"',
+    }),
+    sentry_environment: text({ doc: 'Environment of reported errors.', example: '""' }),
   }),
   auth: table('Authentication of callers.', {
     token: secret({ doc: 'Shared token. Without one every caller is accepted.', example: '"abc123secret"' }),
+    token_file: text({
+      doc: 'File with the token, instead of token. Its mode must be 0600 or 0400.',
+      example: '"/etc/gitaly/token"',
+      accepted: 'an existing file of mode 0600 or 0400, without token',
+    }),
     transitioning: flag({ doc: 'Check credentials, but accept calls without valid ones.' }),
   }),
-  database: table('PostgreSQL, which keeps the state of the cluster. Several Praefects share it.', {
-    ...connectionKeys,
-    session_pooled: table(
-      'Connection for notifications, past a pooler such as PgBouncer. Missing keys are those of [database].',
-      connectionKeys,
-    ),
-    host_no_proxy: text({ doc: 'Earlier name of session_pooled.host.', default: '' }),
-    port_no_proxy: integer({ doc: 'Earlier name of session_pooled.port.', default: 0, type: 'uint' }),
+  tls: table('Certificate for tls_listen_addr. It is read again when its files change.', {
+    certificate_path: text({
+      doc: 'Certificate chain, PEM.',
+      example: '"/home/git/cert.cert"',
+      accepted: 'an existing PEM file',
+    }),
+    key_path: text({
+      doc: 'Private key, PEM.',
+      example: '"/home/git/key.pem"',
+      accepted: 'an existing PEM file, without key',
+    }),
+    key: secret({
+      doc: 'The private key itself, instead of key_path.',
+      accepted: 'a private key in PEM form, without key_path',
+    }),
+    min_version: tlsVersion({ doc: 'Minimum TLS version.', default: 'TLS 1.2', example: '"TLS 1.2"' }),
   }),
+  database: databaseTable,
   failover: table('Choice of the primary.', {
     enabled: flag({ doc: 'False: the first node of each virtual storage stays its primary.', default: true }),
     election_strategy: text({
@@ -87,8 +117,50 @@ export const praefectSchema = {
       default: 'per_repository',
       example: '"per_repository"',
     }),
-    bootstrap_interval: duration({ doc: 'Time between the first three checks of local.', defaultMs: 1000 }),
-    monitor_interval: duration({ doc: 'Time between later checks of local.', defaultMs: 3000 }),
+    bootstrap_interval: duration({
+      doc: 'Time between the first checks of local and sql; 0 means the default.',
+      defaultMs: 1000,
+    }),
+    monitor_interval: duration({
+      doc: 'Time between later checks of local and sql; 0 means the default.',
+      defaultMs: 3000,
+    }),
+    error_threshold_window: duration({
+      doc:
+        'A node of local or sql with too many failed calls in this time counts as unhealthy. Set all ' +
+        'three keys, or none.',
+      defaultMs: 0,
+      example: '"10s"',
+    }),
+    read_error_threshold_count: integer({
+      doc: 'Failed reads from which on a node is unhealthy.',
+      default: 0,
+      type: 'uint',
+      example: '100',
+    }),
+    write_error_threshold_count: integer({
+      doc: 'Failed writes from which on a node is unhealthy.',
+      default: 0,
+      type: 'uint',
+      example: '10',
+    }),
+    read_only_after_failover: flag({ doc: 'Refuse writes after a failover.', noEffect: 'removed in 14.0' }),
+  }),
+  yamux: table('Multiplexed connections to the nodes, on which they vote and stream.', {
+    maximum_stream_window_size_bytes: integer({
+      doc: 'Unread bytes of one stream. More is faster over long distances, and takes more memory.',
+      default: 262_144,
+      type: 'uint',
+      example: '262144',
+      accepted: 'a whole number, 262144 or greater',
+    }),
+    accept_backlog: integer({
+      doc: 'Streams that a node may open before they are accepted.',
+      default: 256,
+      type: 'uint',
+      example: '256',
+      accepted: 'a whole number, 1 or greater',
+    }),
   }),
   replication: table('Copies to outdated replicas.', {
     batch_size: integer({ doc: 'Jobs taken from the queue at once.', default: 10, type: 'uint' }),

@@ -4,6 +4,7 @@ import { formatDuration } from '#base/go/duration';
 import { quote } from '#base/go/quote';
 import { ascending, atLeast, notBlank, type Problem, Problems } from '#platform/config/checks';
 import { decode, type RawTable } from '#platform/config/decode';
+import { authProblems, prometheusProblems, tlsProblems } from '#platform/config/server-checks';
 import { type PraefectConfig, praefectSchema } from './schema.ts';
 
 const MINUTE_MS = 60_000;
@@ -29,7 +30,7 @@ export function validatePraefectConfig(document: string): readonly Problem[] {
 function problemsOf(config: PraefectConfig): readonly Problem[] {
   const problems = new Problems();
   const { backgroundVerification, reconciliation, replication, virtualStorage } = config;
-  if (config.socketPath === undefined && config.listenAddr === undefined)
+  if (!config.socketPath && !config.listenAddr && !config.tlsListenAddr)
     problems.add('none of "socket_path", "listen_addr" or "tls_listen_addr" is set');
   problems
     .add(
@@ -51,9 +52,20 @@ function problemsOf(config: PraefectConfig): readonly Problem[] {
       'replication',
       'parallel_storage_processing_workers',
     );
+  problems
+    .addAll(prometheusProblems(config.prometheus), 'prometheus')
+    .addAll(authProblems(config.auth), 'auth')
+    .addAll(tlsProblems(config.tls), 'tls');
   failover(config.failover, problems);
   problems.add(atLeast(config.gracefulStopTimeoutMs, 0, formatDuration), 'graceful_stop_timeout');
   cleanup(config.repositoriesCleanup, problems);
+  problems
+    .add(
+      atLeast(config.yamux.maximumStreamWindowSizeBytes, 262_144),
+      'yamux',
+      'maximum_stream_window_size_bytes',
+    )
+    .add(atLeast(config.yamux.acceptBacklog, 1), 'yamux', 'accept_backlog');
   if (virtualStorage.length === 0) problems.add('not set', 'virtual_storage');
   for (const [index, { name, node: nodes }] of virtualStorage.entries()) {
     const at = ['virtual_storage', `[${index}]`];
@@ -75,7 +87,15 @@ function failover(failover: PraefectConfig['failover'], problems: Problems): voi
     problems.add(`not supported: ${quote(electionStrategy)}`, 'failover', 'election_strategy');
   problems
     .add(atLeast(failover.bootstrapIntervalMs, 0, formatDuration), 'failover', 'bootstrap_interval')
-    .add(atLeast(failover.monitorIntervalMs, 0, formatDuration), 'failover', 'monitor_interval');
+    .add(atLeast(failover.monitorIntervalMs, 0, formatDuration), 'failover', 'monitor_interval')
+    .add(atLeast(failover.errorThresholdWindowMs, 0, formatDuration), 'failover', 'error_threshold_window');
+  const thresholds = [
+    ['error_threshold_window', failover.errorThresholdWindowMs],
+    ['write_error_threshold_count', failover.writeErrorThresholdCount],
+    ['read_error_threshold_count', failover.readErrorThresholdCount],
+  ] as const;
+  if (thresholds.every(([, value]) => value === 0)) return;
+  for (const [key, value] of thresholds) if (value === 0) problems.add('not set', 'failover', key);
 }
 
 function cleanup(cleanup: PraefectConfig['repositoriesCleanup'], problems: Problems): void {

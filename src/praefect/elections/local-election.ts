@@ -1,6 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { ErrorThresholds } from './error-thresholds.ts';
 
 /** Checks in a row after which a node counts as healthy. */
 const GOOD_CHECKS = 3;
@@ -15,6 +16,8 @@ export interface LocalElectionOptions {
   readonly bootstrapIntervalMs: number;
   readonly monitorIntervalMs: number;
   readonly logger: Logger;
+  /** Makes nodes unhealthy that fail too many calls. */
+  readonly thresholds?: ErrorThresholds | undefined;
 }
 
 /**
@@ -76,12 +79,15 @@ export class LocalElection implements AsyncDisposable {
   async #check(): Promise<void> {
     await Promise.all(
       this.#options.nodes.map(async (node) => {
-        const isServing = await node.isServing(CHECK_TIMEOUT_MS, (error) =>
-          this.#options.logger.error(
+        const { logger, thresholds } = this.#options;
+        const onFailure = (error: unknown): void =>
+          logger.error(
             { gitaly_storage: node.storage, gitaly_address: node.config.address, error: messageOf(error) },
             'error when pinging healthcheck',
-          ),
-        );
+          );
+        const problem = thresholds?.problemOf(node);
+        if (problem !== undefined) onFailure(problem);
+        const isServing = problem === undefined && (await node.isServing(CHECK_TIMEOUT_MS, onFailure));
         this.#goodChecks.set(node, isServing ? (this.#goodChecks.get(node) ?? 0) + 1 : 0);
       }),
     );

@@ -1,6 +1,11 @@
 import type { Duplex } from 'node:stream';
 import type { CallOptions, ResponseStream } from '#client/call/call-types';
-import { type Connection, dialSidechannel, SidechannelRegistry } from '#client/index';
+import {
+  type Connection,
+  dialSidechannel,
+  type SidechannelDialOptions,
+  SidechannelRegistry,
+} from '#client/index';
 import type { Requests } from '#rpc/common/grpc/channel-call';
 import { HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import type { MethodInfo } from '#wire/method-info';
@@ -13,6 +18,11 @@ export interface NodeConfig {
   readonly address: string;
   readonly token: string | undefined;
 }
+
+export type MultiplexerOptions = Pick<
+  SidechannelDialOptions,
+  'maxStreamWindowBytes' | 'acceptBacklog' | 'onTransfer'
+>;
 
 /**
  * The connection to one Gitaly. It is multiplexed: Gitaly casts its votes on the reverse channel,
@@ -29,10 +39,18 @@ export class GitalyNode implements AsyncDisposable {
     this.sidechannels = sidechannels;
   }
 
-  /** @param onReverse receives the streams on which the node calls us. */
-  static async dial(config: NodeConfig, onReverse: (stream: Duplex) => void): Promise<GitalyNode> {
+  /**
+   * @param onReverse receives the streams on which the node calls us.
+   * @param multiplexer settings of the connection's streams.
+   */
+  static async dial(
+    config: NodeConfig,
+    onReverse: (stream: Duplex) => void,
+    multiplexer: MultiplexerOptions = {},
+  ): Promise<GitalyNode> {
     const sidechannels = new SidechannelRegistry();
     const connection = await dialSidechannel(config.address, sidechannels, {
+      ...multiplexer,
       onBackchannel: onReverse,
       retry: false,
       traceContext: false,

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { PraefectConfig } from '../config/schema.ts';
-import { GitalyNode } from './gitaly-node.ts';
+import { GitalyNode, type MultiplexerOptions } from './gitaly-node.ts';
 
 /** The connections to all nodes. */
 export class Nodes implements AsyncDisposable {
@@ -11,11 +11,27 @@ export class Nodes implements AsyncDisposable {
     this.byStorage = byStorage;
   }
 
-  /** @param onReverse receives the streams on which nodes call us. */
-  static async dial({ virtualStorage }: PraefectConfig, onReverse: (stream: Duplex) => void): Promise<Nodes> {
+  /**
+   * @param onReverse receives the streams on which nodes call us.
+   * @param onTransfer notified of the bytes on the connections.
+   */
+  static async dial(
+    { virtualStorage, yamux }: Pick<PraefectConfig, 'virtualStorage' | 'yamux'>,
+    onReverse: (stream: Duplex) => void,
+    onTransfer?: MultiplexerOptions['onTransfer'],
+  ): Promise<Nodes> {
+    const multiplexer: MultiplexerOptions = {
+      maxStreamWindowBytes: yamux.maximumStreamWindowSizeBytes,
+      acceptBacklog: yamux.acceptBacklog,
+      onTransfer,
+    };
     const entries = virtualStorage.map(async ({ name, node: nodes }) => {
       const dialed = nodes.map(({ storage, address, token }) =>
-        GitalyNode.dial({ virtualStorage: name, storage, address, token: token?.reveal() }, onReverse),
+        GitalyNode.dial(
+          { virtualStorage: name, storage, address, token: token?.reveal() },
+          onReverse,
+          multiplexer,
+        ),
       );
       return [name, await Promise.all(dialed)] as const;
     });

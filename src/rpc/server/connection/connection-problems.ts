@@ -1,16 +1,16 @@
 import { systemErrorCode } from '#base/go/system-error';
 import type { Logger } from '#platform/log/logger';
+import type { GitalyMetrics } from '#platform/metrics/gitaly-metrics';
 import { YamuxError } from '#rpc/common/yamux/yamux-error';
-import type { ListenerOptions } from '#rpc/server/connection/listener';
-import type { GrpcServerOptions } from '#rpc/server/grpc-server';
-import type { ServerMetrics } from './metrics.ts';
+import type { GrpcServerOptions } from '../grpc-server.ts';
+import type { ListenerOptions } from './listener.ts';
 
 /** Codes of connections that the peer cut, which happens all the time and needs no action. */
 const CUT_BY_PEER = new Set(['ECONNRESET', 'EPIPE']);
 
 /** Logs and counts connections that cannot be accepted and those that end with an error. */
 export function connectionProblems(
-  { callers }: Pick<ServerMetrics, 'callers'>,
+  { callers }: { readonly callers: Pick<GitalyMetrics, 'connectionError'> },
   logger: Logger,
 ): Required<Pick<GrpcServerOptions, 'onConnectionError'> & Pick<ListenerOptions, 'onAcceptError'>> {
   return {

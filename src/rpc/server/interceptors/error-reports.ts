@@ -1,6 +1,6 @@
 import { codeOf, messageOf, type StatusCode } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
-import type { GitalyConfig } from '#platform/config/load-config';
+import type { Secret } from '#base/secret';
 import type { Logger } from '#platform/log/logger';
 import { packageVersion } from '#platform/process/version';
 import { parseDsn } from '#platform/sentry/dsn';
@@ -15,8 +15,8 @@ import {
   USER_ID,
   USERNAME,
 } from '#rpc/common/header-names';
-import { type RequestTarget, requestTarget } from '#rpc/server/interceptors/request-target';
-import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
+import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import { type RequestTarget, requestTarget } from './request-target.ts';
 
 /** Reports of errors to Sentry. */
 export interface ErrorReports extends AsyncDisposable {
@@ -35,14 +35,20 @@ const NOT_REPORTED: ReadonlySet<StatusCode> = new Set<StatusCode>([
   'FAILED_PRECONDITION',
 ]);
 
-/** Starts reports as `[logging] sentry_dsn` says. A DSN that cannot be used is logged. */
-export function errorReports({ logging }: GitalyConfig, logger: Logger): ErrorReports | undefined {
-  const dsn = logging.sentryDsn?.reveal();
+/** Keys of the configuration about Sentry. */
+export interface SentryConfig {
+  readonly sentryDsn: Secret | undefined;
+  readonly sentryEnvironment: string | undefined;
+}
+
+/** Starts reports if there is a DSN. One that cannot be used is logged. */
+export function errorReports(config: SentryConfig, logger: Logger): ErrorReports | undefined {
+  const dsn = config.sentryDsn?.reveal();
   if (!dsn) return undefined;
   try {
     const version = packageVersion();
     const target = parseDsn(dsn, `gitaly-ts/${version}`);
-    const options = { ...target, environment: logging.sentryEnvironment, release: `v${version}`, logger };
+    const options = { ...target, environment: config.sentryEnvironment, release: `v${version}`, logger };
     return new SentryReports(new SentryClient(options));
   } catch (error) {
     logger.warn({ error: messageOf(error) }, 'unable to initialize sentry client');

@@ -2,19 +2,28 @@ import { readFileSync } from 'node:fs';
 import type { SecureContextOptions } from 'node:tls';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { systemErrorText } from '#base/go/system-error';
-import type { GitalyConfig } from '#platform/config/load-config';
+import type { Secret } from '#base/secret';
+import type { TlsVersion } from '#platform/config/keys';
 import { type FollowedFiles, followFiles } from '#platform/files/follow-files';
 import { ReloadedFiles } from '#platform/files/reloaded-files';
 import type { Logger } from '#platform/log/logger';
-import type { Listener } from '#rpc/server/connection/listener';
-import { createServerTls } from '#rpc/server/connection/tls-certificate';
+import type { Listener } from './listener.ts';
+import { createServerTls } from './tls-certificate.ts';
+
+/** `[tls]` of a configuration: the key is in a file, or in the configuration itself. */
+export interface CertificateConfig {
+  readonly certificatePath: string | undefined;
+  readonly keyPath: string | undefined;
+  readonly key: Secret | undefined;
+  readonly minVersion: TlsVersion;
+}
 
 /**
  * Reads the configured certificate and its key.
  *
  * @throws {GitalyError} INTERNAL with Go's text when they cannot be read or used.
  */
-export function readCertificate({ tls }: GitalyConfig): SecureContextOptions {
+export function readCertificate(tls: CertificateConfig): SecureContextOptions {
   return serverTls(tls, certificatePaths(tls).map(readPem));
 }
 
@@ -23,11 +32,11 @@ export function readCertificate({ tls }: GitalyConfig): SecureContextOptions {
  * one. Returns `undefined` if there is no TLS listener.
  */
 export async function followCertificate(
-  { tls, tlsListenAddr }: GitalyConfig,
+  tls: CertificateConfig,
   listeners: readonly Listener[],
   logger: Logger,
 ): Promise<FollowedFiles | undefined> {
-  if (!tlsListenAddr) return undefined;
+  if (!listeners.some(({ transport }) => transport === 'tls')) return undefined;
   const certificate = tls.certificatePath;
   const files = await ReloadedFiles.open({
     paths: certificatePaths(tls),
@@ -48,11 +57,11 @@ export async function followCertificate(
  * Returns the paths of the certificate, and of the key unless the configuration contains the key
  * itself.
  */
-function certificatePaths({ certificatePath = '', key, keyPath = '' }: GitalyConfig['tls']): string[] {
+function certificatePaths({ certificatePath = '', key, keyPath = '' }: CertificateConfig): string[] {
   return key?.reveal() ? [certificatePath] : [certificatePath, keyPath];
 }
 
-function serverTls(tls: GitalyConfig['tls'], contents: readonly Buffer[]): SecureContextOptions {
+function serverTls(tls: CertificateConfig, contents: readonly Buffer[]): SecureContextOptions {
   const [certificate = '', key = tls.key?.reveal() ?? ''] = contents;
   return createServerTls({
     certificate,

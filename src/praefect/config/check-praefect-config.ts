@@ -1,0 +1,102 @@
+import { quote } from '#base/go/quote';
+import { keyPairProblem } from '#platform/config/checks';
+import { authProblems } from '#platform/config/server-checks';
+import type { PraefectConfig } from './schema.ts';
+
+const MINUTE_MS = 60_000;
+const STRATEGIES = ['per_repository', 'sql', 'local'];
+const MIN_WINDOW_BYTES = 262_144;
+
+/**
+ * Returns the first problem with which Praefect does not start, with the texts of 19.0.
+ */
+export function startProblem(config: PraefectConfig): string | undefined {
+  const { electionStrategy } = config.failover;
+  if (!STRATEGIES.includes(electionStrategy)) return `invalid election strategy: ${quote(electionStrategy)}`;
+  const { listenAddr, socketPath, tlsListenAddr } = config;
+  if (!listenAddr && !socketPath && !tlsListenAddr) return 'no listen address or socket path configured';
+  if (config.virtualStorage.length === 0) return 'no virtual storages configured';
+  if (config.replication.batchSize < 1)
+    return `replication batch size was ${config.replication.batchSize} but must be >=1`;
+  return (
+    virtualStorageProblem(config) ??
+    cleanupProblem(config) ??
+    yamuxProblem(config) ??
+    tokenProblem(config) ??
+    listenProblem(config) ??
+    thresholdProblem(config)
+  );
+}
+
+function virtualStorageProblem(config: PraefectConfig): string | undefined {
+  const names = new Set<string>();
+  for (const { name, node: nodes, defaultReplicationFactor: factor } of config.virtualStorage) {
+    const inStorage = `virtual storage ${quote(name)}`;
+    if (name === '') return 'virtual storages must have a name';
+    if (names.has(name)) return `${inStorage}: virtual storages must have unique names`;
+    names.add(name);
+    if (nodes.length === 0) return `${inStorage}: no primary gitaly backends configured`;
+    if (nodes.some(({ storage }) => storage === ''))
+      return `${inStorage}: all gitaly nodes must have a storage`;
+    if (nodes.some(({ address }) => address === ''))
+      return `${inStorage}: all gitaly nodes must have an address`;
+    if (new Set(nodes.map(({ storage }) => storage)).size < nodes.length)
+      return `${inStorage}: internal gitaly storages are not unique`;
+    if (factor > nodes.length)
+      return (
+        `${inStorage} has a default replication factor (${factor}) which is higher than the number of ` +
+        `storages (${nodes.length})`
+      );
+  }
+  return undefined;
+}
+
+function cleanupProblem(config: PraefectConfig): string | undefined {
+  const { checkIntervalMs, runIntervalMs } = config.repositoriesCleanup;
+  if (runIntervalMs <= 0) return undefined;
+  // Gitaly's spelling.
+  const isShort = (key: string): string =>
+    `repositories_cleanup.${key} is less then 1m0s, which could lead to a database performance problem`;
+  if (checkIntervalMs < MINUTE_MS) return isShort('check_interval');
+  if (runIntervalMs < MINUTE_MS) return isShort('run_interval');
+  return undefined;
+}
+
+function yamuxProblem({ yamux }: PraefectConfig): string | undefined {
+  const { acceptBacklog, maximumStreamWindowSizeBytes: windowBytes } = yamux;
+  if (windowBytes < MIN_WINDOW_BYTES)
+    return (
+      `yamux.maximum_stream_window_size_bytes must be at least ${MIN_WINDOW_BYTES} but it was ` +
+      `${windowBytes}`
+    );
+  if (acceptBacklog < 1) return `yamux.accept_backlog must be at least 1 but it was ${acceptBacklog}`;
+  return undefined;
+}
+
+function tokenProblem({ auth }: PraefectConfig): string | undefined {
+  const [problem] = authProblems(auth);
+  return problem && `${problem.key.join('.')}: ${problem.message}`;
+}
+
+function listenProblem({ listenAddr, tls, tlsListenAddr }: PraefectConfig): string | undefined {
+  if (!tlsListenAddr) return undefined;
+  const withoutScheme = (address: string): string => address.replace(/^\w+:\/\//, '');
+  if (listenAddr && withoutScheme(listenAddr) === withoutScheme(tlsListenAddr))
+    return `same address can't be used for different schemas ${quote(withoutScheme(tlsListenAddr))}`;
+  const { certificatePath = '', key, keyPath = '' } = tls;
+  const pair = keyPairProblem(certificatePath, key === undefined ? { path: keyPath } : { pem: key });
+  return pair && `error reading certificate and key paths: ${pair}`;
+}
+
+/** All three thresholds are set, or none. */
+function thresholdProblem({ failover }: PraefectConfig): string | undefined {
+  const {
+    errorThresholdWindowMs: windowMs,
+    readErrorThresholdCount: reads,
+    writeErrorThresholdCount: writes,
+  } = failover;
+  if (!failover.enabled || (windowMs === 0 && reads === 0 && writes === 0)) return undefined;
+  if (windowMs === 0) return 'threshold window not set';
+  if (writes === 0) return 'write error threshold not set';
+  return reads === 0 ? 'read error threshold not set' : undefined;
+}

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { loadPraefectConfig, praefectConfigFrom } from './load-praefect-config.ts';
+import { strategyOf } from './strategy.ts';
+
+const directory = makeScratchDirectory('praefect-config');
+after(() => rmSync(directory, { recursive: true }));
+
+const NODE = { storage: 'gitaly-1', address: 'tcp://a:1' };
+const WORKING = { socket_path: '/s', virtual_storage: [{ name: 'default', node: [NODE] }] };
+const CONSENT = 'i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning';
+
+async function load(command: string) {
+  const program = join(directory, 'command');
+  writeFileSync(program, `#!/bin/sh\n${command}\n`, { mode: 0o755 });
+  const path = join(directory, 'config.toml');
+  writeFileSync(
+    path,
+    `config_command = "${program}"\nlisten_addr = "a:1"\n[[virtual_storage]]\nname = "default"\n` +
+      '[[virtual_storage.node]]\nstorage = "gitaly-1"\naddress = "tcp://a:1"\n[auth]\ntransitioning = true\n',
+  );
+  return await loadPraefectConfig(path);
+}
+
+test('config_command overrides keys of the file', async () => {
+  const generated = '{"listen_addr": "b:2", "auth": {"token": "secret"}, "yamux": {"accept_backlog": 7}}';
+  const { config } = await load(`echo '${generated}'`);
+
+  assert.equal(config.listenAddr, 'b:2');
+  assert.equal(config.auth.token?.reveal(), 'secret');
+  assert.equal(config.auth.transitioning, true);
+  assert.equal(config.yamux.acceptBacklog, 7);
+});
+
+test('a config_command that fails, or prints no JSON, prevents the start', async () => {
+  await assert.rejects(load('echo problem >&2; exit 3'), {
+    message: 'error reading config file: running config command: exit status 3, stderr: "problem\\n"',
+  });
+  await assert.rejects(load('echo no JSON'), {
+    message: /^error reading config file: unmarshalling generated config: /,
+  });
+  await assert.rejects(load(`echo '{"listen_addr": 5}'`), { message: /^error reading config file: / });
+});
+
+test('zeros stand for the defaults of 19.0', () => {
+  const { config } = praefectConfigFrom({
+    ...WORKING,
+    graceful_stop_timeout: '0s',
+    failover: { bootstrap_interval: '0s', monitor_interval: 0n },
+  });
+
+  assert.equal(config.gracefulStopTimeoutMs, 60_000);
+  assert.equal(config.failover.bootstrapIntervalMs, 1000);
+  assert.equal(config.failover.monitorIntervalMs, 3000);
+});
+
+test('nodes at the same address are reported', () => {
+  const nodes = [NODE, { ...NODE, storage: 'gitaly-2' }];
+  const { warnings } = praefectConfigFrom({
+    ...WORKING,
+    virtual_storage: [{ name: 'default', node: nodes }],
+  });
+
+  assert.deepEqual(warnings, [
+    {
+      message: 'more than one backend node is hosted at same address',
+      fields: { conflicting_address: 'tcp://a:1', storages: ['gitaly-1', 'gitaly-2'] },
+    },
+    { message: 'your Praefect configuration may not offer actual redundancy', fields: {} },
+  ]);
+});
+
+test('other strategies than per_repository need a consent', () => {
+  const strategy = (failover: object, more: object = {}) =>
+    strategyOf(praefectConfigFrom({ ...WORKING, failover, ...more }).config);
+  const perRepository = { name: 'per_repository', failsOver: true, isInMemory: false };
+  assert.deepEqual(strategy({ election_strategy: 'sql' }), perRepository);
+  assert.deepEqual(strategy({ election_strategy: 'local' }), perRepository);
+  assert.deepEqual(strategy({ enabled: false }), { ...perRepository, failsOver: false });
+  assert.equal(strategy({ election_strategy: 'sql' }, { [CONSENT]: true }).name, 'sql');
+  assert.deepEqual(
+    strategy({ election_strategy: 'local' }, { [CONSENT]: true, memory_queue_enabled: true }),
+    { name: 'local', failsOver: true, isInMemory: true },
+  );
+  assert.deepEqual(strategy({ enabled: false }, { memory_queue_enabled: true }), {
+    name: 'local',
+    failsOver: false,
+    isInMemory: true,
+  });
+});

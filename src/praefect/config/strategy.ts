@@ -1,0 +1,36 @@
+import type { PraefectConfig } from './schema.ts';
+
+export type ElectionStrategy = 'per_repository' | 'sql' | 'local';
+
+/** How primaries are chosen, and where the state of the cluster is. */
+export interface Strategy {
+  readonly name: ElectionStrategy;
+  /** False if the primary of a virtual storage stays its first node. */
+  readonly failsOver: boolean;
+  /** Everything is kept in memory, so that no database is needed. */
+  readonly isInMemory: boolean;
+}
+
+/** Returns the strategy in effect: others than per_repository need a consent. */
+export function strategyOf(config: PraefectConfig): Strategy {
+  const { enabled, electionStrategy } = config.failover;
+  const isUnderstood = config.iUnderstandMyElectionStrategyIsUnsupportedAndWillBeRemovedWithoutWarning;
+  // Validated before.
+  const chosen = isUnderstood ? (electionStrategy as ElectionStrategy) : 'per_repository';
+  // A primary that never changes needs no elections. In memory there can be none by repository.
+  const isFixed = !enabled && (chosen !== 'per_repository' || config.memoryQueueEnabled);
+  const name = isFixed ? 'local' : chosen;
+  return { name, failsOver: enabled, isInMemory: config.memoryQueueEnabled && name === 'local' };
+}
+
+/** Describes a choice of primaries that does not exist here. */
+export function problemOfStrategy(config: PraefectConfig): string | undefined {
+  const { isInMemory, name } = strategyOf(config);
+  if (name === 'sql')
+    return 'election_strategy = "sql" is not supported: use "per_repository", its successor';
+  if (name === 'local' && !isInMemory)
+    return 'election_strategy = "local" needs memory_queue_enabled = true: its state is in memory';
+  if (name === 'per_repository' && config.memoryQueueEnabled)
+    return 'memory_queue_enabled = true needs election_strategy = "local": the others use the database';
+  return undefined;
+}

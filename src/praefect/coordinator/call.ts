@@ -1,0 +1,30 @@
+import type { Message } from '@bufbuild/protobuf';
+import type { Logger } from '#platform/log/logger';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { MethodInfo } from '#wire/method-info';
+import type { PraefectMetrics } from '../metrics.ts';
+import type { RepositoryKey, Router } from '../routing/routes.ts';
+import type { Transactions } from '../transactions/transactions.ts';
+import type { RecordWrite } from './write-finalizer.ts';
+
+/** Parts that the plans of calls need. */
+export interface CallParts {
+  readonly router: Router;
+  readonly transactions: Transactions;
+  readonly metrics: Pick<PraefectMetrics, 'countRead' | 'countVoters'>;
+  readonly logger: Logger;
+  /** Runs after each write. */
+  readonly recordWrite: RecordWrite;
+}
+
+/** A call whose first message is decoded. */
+export interface Call {
+  readonly method: MethodInfo;
+  readonly request: Message;
+  readonly context: HandlerContext;
+}
+
+/** A call on a repository. */
+export interface RepositoryCall extends Call {
+  readonly repository: RepositoryKey;
+}

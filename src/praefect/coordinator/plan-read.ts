@@ -1,0 +1,34 @@
+import type { ProxyPlan } from '../proxy/proxy-call.ts';
+import type { CallParts, RepositoryCall } from './call.ts';
+import { outgoingMetadata } from './outgoing-metadata.ts';
+import { rewriteRepositories } from './rewrite.ts';
+import { routeError } from './route-error.ts';
+
+/** Metadata with which a client asks the primary to answer a read. */
+const ACCESSOR_POLICY = 'gitaly-route-repository-accessor-policy';
+const PRIMARY_METHODS: ReadonlySet<string> = new Set(['GetObjectDirectorySize', 'RepositorySize']);
+
+/** Sends a read to one node whose replica is up to date. */
+export async function planRead(
+  { metrics, router }: CallParts,
+  { context, method, repository, request }: RepositoryCall,
+): Promise<ProxyPlan> {
+  const onPrimary =
+    PRIMARY_METHODS.has(method.name) || context.headers.get(ACCESSOR_POLICY) === 'primary-only';
+  const { node, replicaPath } = await router
+    .accessor(repository, { onPrimary })
+    .catch(routeError(repository, 'accessor call: route repository accessor'));
+  metrics.countRead(repository.virtualStorage, node.storage);
+  context.log.add({ route: { replica_path: replicaPath, storage: node.storage } });
+  const names = { storage: node.storage, replicaPath, additionalReplicaPath: undefined };
+  return {
+    primary: {
+      node,
+      metadata: outgoingMetadata(context, repository.virtualStorage),
+      firstFrame: rewriteRepositories(method, request, names),
+      onError: (error) => error,
+    },
+    secondaries: [],
+    finish: async () => {},
+  };
+}

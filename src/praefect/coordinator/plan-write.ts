@@ -1,0 +1,113 @@
+import { messageOf } from '#base/gitaly-error';
+import { REFERENCE_TRANSACTION } from '#rpc/common/header-names';
+import type { MethodInfo } from '#wire/method-info';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { Destination, ProxyPlan } from '../proxy/proxy-call.ts';
+import type { MutatorRoute, RepositoryKey, Router } from '../routing/routes.ts';
+import type { Transaction } from '../transactions/transaction.ts';
+import { planVotes } from '../transactions/voters.ts';
+import type { CallParts, RepositoryCall } from './call.ts';
+import { outgoingMetadata } from './outgoing-metadata.ts';
+import { PARTITIONING_HINT, partitioningHint } from './partitioning-hint.ts';
+import { repositoryFields } from './repository-fields.ts';
+import { rewriteRepositories } from './rewrite.ts';
+import { routeError } from './route-error.ts';
+import { type Change, changeOf, isTransactional } from './transactional-methods.ts';
+
+const UPSERTS: ReadonlySet<string> = new Set(['ReplicateRepository', 'RestoreRepository']);
+
+interface Write extends RepositoryCall {
+  readonly route: MutatorRoute;
+  readonly change: Change;
+  readonly hint: string | undefined;
+  /** `undefined` if the nodes do not vote. */
+  readonly transaction: Transaction | undefined;
+}
+
+/** Sends a write to the primary and all replicas that are up to date, which vote on it. */
+export async function planWrite(parts: CallParts, call: RepositoryCall): Promise<ProxyPlan> {
+  const { context, method, repository, request } = call;
+  const { metrics, router, transactions } = parts;
+  const change = await changeBy(method, repository, router);
+  const hint = partitioningHint(method, request, context);
+  const additionalPath = method.additionalRepository(request)?.relativePath ?? hint;
+  const route = await (change === 'create'
+    ? router.creation(repository, additionalPath).catch(routeError(repository, 'route repository creation'))
+    : router
+        .mutator(repository, additionalPath)
+        .catch(routeError(repository, 'mutator call: route repository mutator')));
+  const secondaries = route.secondaries.map(({ storage }) => storage);
+  const primary = route.primary.storage;
+  context.log.add({
+    route: {
+      repository_id: route.repositoryId,
+      replica_path: route.replicaPath,
+      additional_replica_path: route.additionalReplicaPath,
+      primary,
+      secondaries,
+      replication_targets: route.replicationTargets,
+    },
+  });
+  let transaction: Transaction | undefined;
+  if (isTransactional(method)) {
+    transaction = transactions.register(planVotes(primary, secondaries));
+    metrics.countVoters(repository.virtualStorage, 1 + secondaries.length);
+  }
+  return writePlan(parts, { ...call, route, change, hint, transaction });
+}
+
+/** A copy or a restoration onto a repository that exists is an update. */
+async function changeBy(method: MethodInfo, repository: RepositoryKey, router: Router): Promise<Change> {
+  const isUpdate = UPSERTS.has(method.name) && (await router.exists(repository));
+  return isUpdate ? 'update' : changeOf(method);
+}
+
+function writePlan({ logger, recordWrite, transactions }: CallParts, write: Write): ProxyPlan {
+  const { change, context, hint, method, repository, request, route, transaction } = write;
+  const errors = new Map<string, unknown>();
+  const destination = (node: GitalyNode, isPrimary: boolean): Destination => {
+    const metadata = outgoingMetadata(context, repository.virtualStorage);
+    if (hint !== undefined && route.additionalReplicaPath !== undefined)
+      metadata.set(PARTITIONING_HINT, route.additionalReplicaPath);
+    if (transaction !== undefined)
+      metadata.set(REFERENCE_TRANSACTION, transactionHeader(transaction, node, isPrimary));
+    return {
+      node,
+      metadata,
+      firstFrame: rewriteRepositories(method, request, { ...route, storage: node.storage }),
+      onError: (error) => {
+        errors.set(node.storage, error);
+        if (isPrimary) return error;
+        logger.error(
+          { ...repositoryFields(repository), storage: node.storage, error: messageOf(error) },
+          'proxying to secondary failed',
+        );
+        // The others decide without it.
+        if (transaction !== undefined) cancelVoter(transaction, node);
+        return undefined;
+      },
+    };
+  };
+  return {
+    primary: destination(route.primary, true),
+    secondaries: route.secondaries.map((node) => destination(node, false)),
+    finish: async () => {
+      if (transaction !== undefined) transactions.finish(transaction);
+      await recordWrite({ change, method, repository, route, errors, transaction, context });
+    },
+  };
+}
+
+function transactionHeader({ id }: Transaction, { storage }: GitalyNode, isPrimary: boolean): string {
+  // Written by hand, as an id may be larger than JavaScript's numbers.
+  const json = `{"id":${id},"node":${JSON.stringify(storage)},"primary":${isPrimary}}`;
+  return Buffer.from(json).toString('base64');
+}
+
+function cancelVoter(transaction: Transaction, { storage }: GitalyNode): void {
+  try {
+    transaction.cancelVoter(storage);
+  } catch {
+    // It has voted, or its vote was ended: the outcome counts it as it stands.
+  }
+}

@@ -1,0 +1,6 @@
+import type { RepositoryKey } from '../routing/routes.ts';
+
+/** Log fields of a repository, as in Gitaly. */
+export function repositoryFields({ relativePath, virtualStorage }: RepositoryKey): Record<string, string> {
+  return { virtual_storage: virtualStorage, relative_path: relativePath };
+}

@@ -1,0 +1,51 @@
+import { messageOf } from '#base/gitaly-error';
+import { accessLogFilter } from '#platform/log/access-log';
+import type { Logger } from '#platform/log/logger';
+import type { FaultInjector } from '#rpc/server/fault-injector';
+import { accessLog } from '#rpc/server/interceptors/access-log';
+import { authenticate } from '#rpc/server/interceptors/authentication';
+import { countCalls } from '#rpc/server/interceptors/call-metrics';
+import type { ErrorReports } from '#rpc/server/interceptors/error-reports';
+import { recoverExceptions } from '#rpc/server/interceptors/recover-exceptions';
+import { mapStatus } from '#rpc/server/interceptors/status-mapping';
+import type { ServerInterceptor } from '#rpc/server/server-call';
+import type { PraefectConfig } from './config/schema.ts';
+import type { PraefectMetrics } from './metrics.ts';
+
+export interface InterceptorsParts {
+  readonly config: PraefectConfig;
+  readonly logger: Logger;
+  readonly metrics: PraefectMetrics;
+  readonly reports: ErrorReports | undefined;
+  readonly faults: FaultInjector | undefined;
+}
+
+/** Returns the interceptors of every call, outermost first. */
+export function interceptors({
+  config,
+  faults,
+  logger,
+  metrics,
+  reports,
+}: InterceptorsParts): readonly ServerInterceptor[] {
+  return [
+    countCalls({ methodMetrics: metrics.ofMethod, clientRequest: metrics.callers.clientRequest }),
+    accessLog({ logger, isLogged: accessLogFilter(process.env) }),
+    ...(reports === undefined ? [] : [reports.interceptor]),
+    mapStatus,
+    authenticate({
+      token: config.auth.token,
+      transitioning: config.auth.transitioning,
+      onChecked: (enforced, status) => metrics.callers.authentication(enforced, status).inc(),
+      onTokenError: (reason) => metrics.callers.authenticationError(reason).inc(),
+    }),
+    ...(faults === undefined ? [] : [faults.interceptor]),
+    recoverExceptions({
+      onException: (call, exception) => {
+        metrics.callers.exception('call').inc();
+        reports?.exception(call, exception);
+        logger.error({ error: messageOf(exception), method: call.method.path }, 'grpc panic');
+      },
+    }),
+  ];
+}

@@ -1,0 +1,42 @@
+import type { Logger } from '#platform/log/logger';
+import { type CertificateConfig, readCertificate } from './certificate.ts';
+import { splitHostPort } from './host-port.ts';
+import { type ListenAddress, Listener, type ListenerOptions } from './listener.ts';
+
+export interface TcpListeners {
+  readonly listenAddr: string | undefined;
+  readonly tlsListenAddr: string | undefined;
+  readonly tls: CertificateConfig;
+}
+
+/**
+ * Returns the TCP addresses of a configuration, without TLS and with it.
+ *
+ * @throws {GitalyError} for an address that is none, or a certificate that cannot be read.
+ */
+export function tcpAddresses({ listenAddr, tls, tlsListenAddr }: TcpListeners): readonly ListenAddress[] {
+  const addresses: ListenAddress[] = [];
+  if (listenAddr) addresses.push({ transport: 'tcp', ...splitHostPort(listenAddr) });
+  if (tlsListenAddr)
+    addresses.push({ transport: 'tls', ...splitHostPort(tlsListenAddr), tls: readCertificate(tls) });
+  return addresses;
+}
+
+/** Opens sockets in this order. A failure closes those that are open already. */
+export async function openListeners(
+  addresses: readonly ListenAddress[],
+  { logger, options }: { readonly logger: Logger; readonly options: ListenerOptions },
+): Promise<readonly Listener[]> {
+  const listeners: Listener[] = [];
+  try {
+    for (const address of addresses) {
+      const listener = await Listener.listen(address, options);
+      listeners.push(listener);
+      logger.info({ address: listener.address, schema: address.transport }, 'listening at address');
+    }
+  } catch (error) {
+    for (const listener of listeners) await listener.destroy();
+    throw error;
+  }
+  return listeners;
+}
