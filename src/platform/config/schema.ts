@@ -14,7 +14,7 @@ import {
 } from './keys.ts';
 import { cacheTable, concurrencyLimits, pressure } from './schema-limits.ts';
 
-const NOT_YET = 'not built yet';
+const SWITCHED_OFF = 'not built: the server works as Gitaly does with enabled = false';
 const GONE = 'belongs to Gitaly versions before 18.0';
 
 /**
@@ -477,7 +477,7 @@ export const schema = {
     buffer_size: integer({
       doc: 'Size of an upload part in bytes. 0 means 5 MiB.',
       default: 0,
-      noEffect: NOT_YET,
+      noEffect: 'files have no parts, as in Gitaly; object stores are not built yet',
     }),
     layout: text({ doc: 'Layout of a backup.', noEffect: 'removed in 18.9' }),
   }),
@@ -523,7 +523,7 @@ export const schema = {
       }),
       recover_pending_wal: flag({ doc: 'Apply the pending entries of the log, then continue without it.' }),
     },
-    { noEffect: NOT_YET },
+    { noEffect: SWITCHED_OFF },
   ),
   raft: table(
     'Replication, experimental.',
@@ -540,7 +540,7 @@ export const schema = {
       }),
       snapshot_dir: text({ doc: 'Directory of snapshots.', default: '' }),
     },
-    { noEffect: NOT_YET },
+    { noEffect: SWITCHED_OFF },
   ),
   offloading: table(
     'Objects in an object store, experimental.',
@@ -549,7 +549,7 @@ export const schema = {
       cache_root: text({ doc: 'Directory for downloads.' }),
       go_cloud_url: text({ doc: 'URL of the objects.', accepted: 'a URL' }),
     },
-    { noEffect: NOT_YET },
+    { noEffect: SWITCHED_OFF },
   ),
   pool_metadata: table('Members of object pools, for the pool RPCs of InternalGitaly.', {
     database_path: text({

@@ -35,3 +35,14 @@ test('keys without effect are found in tables, and in every element of arrays of
 test('a document without such keys, or with values of other types, has none', () => {
   assert.deepEqual([...keysWithoutEffect(FIELDS, { key: true, inner: 1, list: [2], other: {} })], []);
 });
+
+test('a feature that does not exist here is named if it is switched on, not for its other keys', () => {
+  const fields = {
+    feature: table('', { enabled: flag({ doc: '' }), key: flag({ doc: '' }) }, { noEffect: 'why' }),
+  };
+  const found = (feature: object) => [...keysWithoutEffect(fields, { feature: { ...feature } })];
+
+  assert.deepEqual(found({ enabled: true, key: true }), [{ path: ['feature', 'enabled'], reason: 'why' }]);
+  assert.deepEqual(found({ enabled: false, key: true }), []);
+  assert.deepEqual(found({ key: true }), []);
+});

@@ -21,12 +21,19 @@ export function* keysWithoutEffect(
 }
 
 function* inNode(node: Node, value: unknown, path: KeyPath): Generator<KeyWithoutEffect> {
-  if (node.noEffect !== undefined) yield { path, reason: node.noEffect };
+  if (node.noEffect !== undefined) yield* ignored(node, { path, reason: node.noEffect }, value);
   else if (node.kind === 'table' && isTable(value)) yield* keysWithoutEffect(node.fields, value, path);
   else if (node.kind === 'tables' && Array.isArray(value)) {
     for (const [index, item] of value.entries())
       if (isTable(item)) yield* keysWithoutEffect(node.fields, item, [...path, index]);
   }
+}
+
+/** A feature that is switched off has no effect in Gitaly, either, and its other keys none. */
+function* ignored(node: Node, key: KeyWithoutEffect, value: unknown): Generator<KeyWithoutEffect> {
+  if (node.kind !== 'table' || !('enabled' in node.fields)) yield key;
+  else if (isTable(value) && rawValue(value, 'enabled') === true)
+    yield { ...key, path: [...key.path, 'enabled'] };
 }
 
 function rawValue(raw: RawTable, key: string): unknown {
