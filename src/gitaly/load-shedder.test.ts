@@ -15,6 +15,7 @@ import { until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
+import { logBurden } from './burden-log.ts';
 import { LoadShedder } from './load-shedder.ts';
 import { rememberCall, runningCall } from './running-call.ts';
 import { RunningCalls } from './top/running-calls.ts';
@@ -72,22 +73,24 @@ async function start() {
   const state = { sample: sampleOf(0), now: 0 };
   const log: Record<string, unknown>[] = [];
   const registry = new MetricsRegistry();
+  const logger = createLogger({
+    format: 'json',
+    level: 'info',
+    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
+  });
   const shedder = new LoadShedder({
     thresholds: { cpu: { ...OFF, enabled: true }, memory: OFF, io: OFF },
     calls,
     sample: () => Promise.resolve(state.sample),
     metrics: loadShedderMetrics(registry, () => 0),
-    logger: createLogger({
-      format: 'json',
-      level: 'info',
-      stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
-    }),
+    logger,
     now: () => state.now,
   });
   const connection = await dial(`tcp://127.0.0.1:${server.port}`);
   return {
     connection,
     log,
+    logBurden: () => logBurden(calls, logger),
     shedder,
     state,
     ready: () => ready,
@@ -184,4 +187,34 @@ test('a process that the kernel has ended for lack of memory is a sign of critic
     reason: 'loadshedder_oom_kill',
     sniped_count: 1,
   });
+});
+
+test('the calls with the highest costs are logged with their processes', async () => {
+  await using fixture = await start();
+  const { connection, log, logBurden, ready } = fixture;
+  await logBurden();
+  assert.deepEqual(log, []);
+  follow(connection.commit.findCommit({ revision: Buffer.from('0') }));
+  await until(() => ready() === 1);
+  follow(connection.commit.findCommit({ revision: Buffer.from('300000') }));
+  follow(connection.repository.writeRef({}));
+  await until(() => ready() === 3);
+
+  await logBurden();
+
+  const line: Record<string, unknown> = log[0] ?? {};
+  const { 'top_cpu_1.total_cpu_ms': most, 'top_cpu_2.total_cpu_ms': least } = line;
+  assert.partialDeepStrictEqual(line, {
+    level: 'info',
+    msg: 'burden monitor stats',
+    'top_cpu_1.rpc': 'gitaly.CommitService/FindCommit',
+    'top_cpu_1.repository': '',
+    'top_cpu_1.active_commands': 1,
+    'top_cpu_1.command_1.name': 'sh',
+    'top_cpu_1.command_1.cpu_ms': most,
+    'top_memory_1.active_commands': 1,
+  });
+  assert.ok(Number(most) > Number(least) && Number(line['top_memory_2.total_memory_bytes']) > 0);
+  // Calls that write are not among them.
+  assert.ok(!Object.keys(line).some((name) => name.startsWith('top_cpu_3')));
 });

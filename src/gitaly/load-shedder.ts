@@ -122,7 +122,7 @@ export class LoadShedder implements Disposable {
         reason: REASON,
         cpu_time_ms: Math.round(cpuMs),
         memory_bytes: memoryBytes,
-        active_cmds: processes,
+        active_cmds: processes.length,
       },
       'load shedder cancelled RPC',
     );

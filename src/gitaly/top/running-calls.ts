@@ -31,8 +31,18 @@ export interface CallCost {
   readonly cpuMs: number;
   /** Anonymous memory of the processes. */
   readonly memoryBytes: number;
-  /** Number of running processes. */
-  readonly processes: number;
+  /** Running processes. */
+  readonly processes: readonly ProcessCost[];
+}
+
+/** Costs of a running process so far. */
+export interface ProcessCost {
+  readonly pid: number;
+  /** Program and subcommand. */
+  readonly command: string;
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+  readonly ageMs: number;
 }
 
 /** The calls that run now, and their git processes. */
@@ -84,18 +94,14 @@ export class RunningCalls {
     const processes = Map.groupBy(this.#processes, ({ call }) => call);
     return await Promise.all(
       chosen.map(async ({ call, target }) => {
-        const pids = (processes.get(call) ?? []).map(({ start }) => start.pid);
-        const [cpu, memory] = await Promise.all([
-          Promise.all(pids.map(cpuTimeMs)),
-          Promise.all(pids.map(anonymousBytes)),
-        ]);
+        const running = await Promise.all((processes.get(call) ?? []).map(processCost));
         const ended = Number(call.logFields['command.cpu_time_ms'] ?? 0);
         return {
           call,
           repository: target?.relativePath ?? '',
-          cpuMs: cpu.reduce<number>((sum, ms) => sum + (ms ?? 0), ended),
-          memoryBytes: memory.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0),
-          processes: pids.length,
+          cpuMs: running.reduce((sum, { cpuMs }) => sum + cpuMs, ended),
+          memoryBytes: running.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0),
+          processes: running,
         };
       }),
     );
@@ -137,6 +143,17 @@ function callStatus({ call, target, waitsFor }: Call, now: number, processes: Pr
     request_messages: call.requestMessages,
     response_messages: call.responseMessages,
     processes,
+  };
+}
+
+async function processCost({ start, startedAtMs }: Process): Promise<ProcessCost> {
+  const [cpuMs, memoryBytes] = await Promise.all([cpuTimeMs(start.pid), anonymousBytes(start.pid)]);
+  return {
+    pid: start.pid,
+    command: commandOf(start),
+    cpuMs: cpuMs ?? 0,
+    memoryBytes: memoryBytes ?? 0,
+    ageMs: performance.now() - startedAtMs,
   };
 }
 
