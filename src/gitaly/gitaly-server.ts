@@ -1,69 +1,44 @@
 import type { Duplex } from 'node:stream';
-import { messageOf } from '#base/gitaly-error';
-import { Git } from '#git/command/git';
-import { trimMemory } from '#git/command/spawner/trim-memory';
-import { InProcess } from '#git/in-process';
-import { RepositoryCaches } from '#git/repository-caches';
 import type { GitalyConfig } from '#platform/config/load-config';
-import { RequestFlags } from '#platform/flags/feature-flags';
-import { accessLogFilter } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
-import { catFileMetrics } from '#platform/metrics/cache-metrics';
 import { cgroupMetrics } from '#platform/metrics/cgroup-metrics';
-import { buildInfo } from '#platform/metrics/gitaly-metrics';
-import type { MonitoringServer, MonitoringServerOptions } from '#platform/metrics/monitoring-server';
+import type { MonitoringServer } from '#platform/metrics/monitoring-server';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
-import { alsoRelease } from '#platform/process/idle-memory';
 import { PrivatePrograms } from '#platform/process/private-programs';
 import { createRuntimeDirectory } from '#platform/process/runtime-directory';
-import { packageVersion } from '#platform/process/version';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
-import { interceptorChain } from '#rpc/server/chain';
 import { Backchannels } from '#rpc/server/connection/backchannels';
 import { followCertificate } from '#rpc/server/connection/certificate';
 import { connectionProblems } from '#rpc/server/connection/connection-problems';
-import { demultiplex } from '#rpc/server/connection/demultiplexer';
-import { splitHostPort } from '#rpc/server/connection/host-port';
-import type { Listener, ListenerOptions } from '#rpc/server/connection/listener';
+import type { Listener } from '#rpc/server/connection/listener';
 import { openListeners } from '#rpc/server/connection/open-listeners';
-import { openCallSidechannel } from '#rpc/server/connection/open-sidechannel';
 import type { FaultInjector } from '#rpc/server/fault-injector';
-import { GrpcServer, type GrpcServerOptions } from '#rpc/server/grpc-server';
-import type { AuthenticationOptions } from '#rpc/server/interceptors/authentication';
-import { countCalls } from '#rpc/server/interceptors/call-metrics';
+import type { GrpcServer } from '#rpc/server/grpc-server';
 import { errorReports } from '#rpc/server/interceptors/error-reports';
 import type { ServerCall } from '#rpc/server/server-call';
-import { ensureStorageMetadata } from '#storage/storage-metadata';
-import { Storages } from '#storage/storages';
 import { startAdaptiveLimits } from './adaptive-limits.ts';
 import { startBackgroundJobs } from './background-jobs.ts';
-import { cacheMarks } from './cache-marks.ts';
-import { observeCommands } from './command-costs.ts';
-import { controlGroupOf, startControlGroups } from './control-groups.ts';
+import { startBurdenLog } from './burden-log.ts';
+import { startControlGroups } from './control-groups.ts';
 import { type Exceptions, exceptions } from './exceptions.ts';
-import { explainCall } from './explain.ts';
 import { GitCalls } from './git-calls.ts';
-import { observeInProcess } from './in-process-answers.ts';
 import { type Addresses, addressesOf, listenAddresses } from './listeners.ts';
 import { startLoadShedder } from './load-shedder.ts';
 import { LocalConnections } from './local-connections.ts';
 import { startMaintenance } from './maintenance.ts';
 import { methodLimits } from './method-limits.ts';
-import { createMetrics, type ServerMetrics } from './metrics.ts';
-import { observeLookups } from './object-lookups.ts';
+import { createMetrics } from './metrics.ts';
+import { openStorages } from './open-storages.ts';
 import { packLimits } from './pack-limits.ts';
-import { rememberCall } from './running-call.ts';
+import { createRpcServers } from './rpc-servers.ts';
 import { createServices } from './services.ts';
+import { startGit } from './start-git.ts';
+import { joinHostPort, startMonitoring } from './start-monitoring.ts';
 import { RunningCalls } from './top/running-calls.ts';
 import { serverStatus } from './top/server-status.ts';
 import type { ServerStatus } from './top/status.ts';
 import { startTracing } from './tracing/start-tracing.ts';
-import { callVariables } from './tracing/trace-variables.ts';
 import { unknownMethods } from './unknown-methods.ts';
-
-const SLOW_SPAWNER =
-  'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +
-  'counted, and freed memory is not returned to the system';
 
 export interface GitalyServerOptions {
   readonly config: GitalyConfig;
@@ -89,7 +64,6 @@ export class GitalyServer implements AsyncDisposable {
   readonly addresses: Addresses;
   readonly #logger: Logger;
   readonly #external: GrpcServer;
-  readonly #internal: GrpcServer;
   readonly #listeners: readonly Listener[];
   readonly #state: { isReady: boolean };
   readonly #resources: AsyncDisposableStack;
@@ -102,7 +76,6 @@ export class GitalyServer implements AsyncDisposable {
   private constructor(parts: {
     logger: Logger;
     external: GrpcServer;
-    internal: GrpcServer;
     listeners: readonly Listener[];
     local: LocalConnections;
     monitoring: MonitoringServer | undefined;
@@ -113,7 +86,6 @@ export class GitalyServer implements AsyncDisposable {
     this.addresses = addressesOf(parts.listeners);
     this.#logger = parts.logger;
     this.#external = parts.external;
-    this.#internal = parts.internal;
     this.#listeners = parts.listeners;
     this.#local = parts.local;
     this.#state = parts.state;
@@ -154,7 +126,6 @@ export class GitalyServer implements AsyncDisposable {
       }),
     );
     const metrics = createMetrics(config);
-    let gitVersion = '';
     const startedAtMs = performance.now();
     const tracing = await startTracing(process.env.GITLAB_TRACING, logger);
     if (tracing !== undefined) building.use(tracing);
@@ -164,50 +135,11 @@ export class GitalyServer implements AsyncDisposable {
         cgroupMetrics(metrics.registry, { directory, path: groups.parentPath });
     const gitCalls = new GitCalls();
     const calls = new RunningCalls();
-    const testedGit = process.env.GITALY_TESTING_GIT_BINARY;
-    const git = await Git.start({
-      binary: testedGit || config.git.binPath || 'git',
-      privateCopy:
-        copiesPrograms && !testedGit
-          ? {
-              parent: runtime.path,
-              onProblem: (error) =>
-                logger.warn({ error }, 'git could not be copied: an upgrade would replace it'),
-            }
-          : undefined,
-      config: config.git.config,
-      observer: observeCommands(metrics.commands, logger, () => gitVersion, calls, tracing),
-      environment: callVariables(tracing),
-      admission: gitCalls,
-      ...(groups && { controlGroup: controlGroupOf(groups, config) }),
-    });
-    gitVersion = git.version;
-    alsoRelease(trimMemory);
-    buildInfo(metrics.registry, { version: packageVersion(), gitVersion });
-    logger.info({ binary_path: git.binary, version: git.version }, 'using Git version');
-    if (git.spawner.fallbackReason !== undefined)
-      logger.warn({ reason: git.spawner.fallbackReason }, SLOW_SPAWNER);
+    const copyTo = copiesPrograms ? runtime.path : undefined;
+    const git = await startGit({ config, logger, metrics, gitCalls, calls, tracing, groups, copyTo });
 
-    const caches = building.use(
-      new RepositoryCaches(git, {
-        catFileProcesses: config.git.catfileCacheSize,
-        lookupObserver: observeLookups(),
-        inProcess: new InProcess({
-          isEnabled: config.git.inProcess,
-          observer: observeInProcess(metrics.inProcess),
-        }),
-      }),
-    );
-    catFileMetrics(metrics.registry, () => ({ ...caches.catFiles.counts, members: caches.catFiles.members }));
-    const storages = new Storages({ storages: config.storage, caches });
-    for (const storage of storages.all) {
-      await ensureStorageMetadata(storage).catch((error: unknown) =>
-        logger.error(
-          { error: messageOf(error), storage: storage.name },
-          'Unable to write gitaly metadata file',
-        ),
-      );
-    }
+    const { storages, caches } = await openStorages(git, { config, metrics, logger });
+    building.use(caches);
 
     const maintenance = building.use(startMaintenance({ config, storages, metrics, logger }));
     const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
@@ -260,73 +192,33 @@ export class GitalyServer implements AsyncDisposable {
         groupDirectories: groups?.parentDirectories,
       }),
     );
-    const options: GrpcServerOptions = {
-      onConnectionError: problems.onConnectionError,
-      services,
-      interceptors: interceptorChain({
-        metrics: countCalls({
-          methodMetrics: metrics.ofMethod,
-          clientRequest: metrics.callers.clientRequest,
-        }),
-        trace: tracing?.interceptor,
-        reportErrors: reports?.interceptor,
-        listCalls: calls.interceptor,
-        rememberCall,
-        countGitCalls: gitCalls.interceptor,
-        accessLog: { logger, isLogged: accessLogFilter(process.env) },
-        authentication: {
-          token: config.auth.token,
-          transitioning: config.auth.transitioning,
-          trustsUnixSockets,
-          ...authenticationCounts(metrics),
-        },
-        explain: config.git.explain ? explainCall : undefined,
-        injectFaults: faults?.interceptor,
-        limits: {
-          limits: limits.byMethod,
-          metrics: metrics.limits,
-          onWait,
-        },
-        cacheInvalidation: {
-          beginChange: cacheMarks(storages, logger, metrics.caches.markFailed),
-          onCall: metrics.caches.call,
-        },
+    building.use(startBurdenLog(calls, logger));
+    const servers = building.use(
+      createRpcServers({
+        config,
+        logger,
+        metrics,
+        services,
+        storages,
+        trustsUnixSockets,
+        tracing,
+        reports,
+        calls,
+        gitCalls,
+        faults,
+        limits: limits.byMethod,
+        onWait,
         maintenance: maintenance.scheduler,
         exceptions: unexpected,
+        backchannels,
+        problems,
       }),
-      contextExtras: {
-        flags: (headers) =>
-          new RequestFlags(headers, {
-            onChecked: (name, enabled) => metrics.callers.featureFlagCheck(name, enabled).inc(),
-          }),
-        openSidechannel: (headers, peer, signal) =>
-          openCallSidechannel(headers, peer, { sessions: backchannels, signal }),
-      },
-    };
-    const [external, internal] = [new GrpcServer(options), new GrpcServer(options)];
-    building.defer(async () => {
-      await external.shutdown({ graceMs: 0 });
-      await internal.shutdown({ graceMs: 0 });
-    });
-    const accepting: ListenerOptions = {
-      ...(takeSocket && { takeSocket }),
-      onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
-      onAcceptError: problems.onAcceptError,
-      onConnection: (connection, peer) =>
-        void demultiplex(connection, peer, {
-          backchannels,
-          onTransfer: (direction, bytes) => metrics.transfers[direction].observe(bytes),
-          onGrpc: (duplex, from) => {
-            faults?.onConnection(duplex, from);
-            (peer.transport === 'internal' ? internal : external).serveConnection(duplex, from);
-          },
-        }),
-    };
+    );
     const listeners = await openListeners(listenAddresses(config, runtime.internalSocket), {
       logger,
-      options: accepting,
+      options: { ...servers.accepting, ...(takeSocket && { takeSocket }) },
     });
-    const local = building.use(new LocalConnections(accepting));
+    const local = building.use(new LocalConnections(servers.accepting));
     building.defer(async () => {
       for (const listener of listeners) await listener.destroy();
     });
@@ -335,7 +227,7 @@ export class GitalyServer implements AsyncDisposable {
     const state = { isReady: false };
     const status = (): Promise<ServerStatus> =>
       serverStatus({
-        gitVersion,
+        gitVersion: git.version,
         calls,
         limits: limits.byMethod,
         packLimits: packs.limits,
@@ -353,8 +245,7 @@ export class GitalyServer implements AsyncDisposable {
     tracing?.started(startedAtMs);
     return new GitalyServer({
       logger,
-      external,
-      internal,
+      external: servers.external,
       listeners,
       local,
       monitoring,
@@ -406,32 +297,6 @@ export class GitalyServer implements AsyncDisposable {
     await this.#resources.disposeAsync();
     this.#logger.debug('server resources released');
   }
-}
-
-async function startMonitoring(
-  config: GitalyConfig,
-  logger: Logger,
-  options: MonitoringServerOptions,
-): Promise<MonitoringServer | undefined> {
-  if (!config.prometheusListenAddr) return undefined;
-  // Loaded only if needed, because it includes Node's HTTP server.
-  const { startMonitoringServer } = await import('#platform/metrics/monitoring-server');
-  const running = await startMonitoringServer(splitHostPort(config.prometheusListenAddr), options);
-  logger.info({ address: joinHostPort(running.address) }, 'starting prometheus listener');
-  return running;
-}
-
-function joinHostPort({ family, address, port }: MonitoringServer['address']): string {
-  return `${family === 'IPv6' ? `[${address}]` : address}:${port}`;
-}
-
-function authenticationCounts({
-  callers,
-}: ServerMetrics): Pick<AuthenticationOptions, 'onChecked' | 'onTokenError'> {
-  return {
-    onChecked: (enforced, status) => callers.authentication(enforced, status).inc(),
-    onTokenError: (reason) => callers.authenticationError(reason).inc(),
-  };
 }
 
 /** The caller limits the time of a drain. This is setTimeout's maximum. */

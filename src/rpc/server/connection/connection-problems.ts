@@ -8,11 +8,15 @@ import type { ListenerOptions } from './listener.ts';
 /** Codes of connections that the peer cut, which happens all the time and needs no action. */
 const CUT_BY_PEER = new Set(['ECONNRESET', 'EPIPE']);
 
+export type ConnectionProblems = Required<
+  Pick<GrpcServerOptions, 'onConnectionError'> & Pick<ListenerOptions, 'onAcceptError'>
+>;
+
 /** Logs and counts connections that cannot be accepted and those that end with an error. */
 export function connectionProblems(
   { callers }: { readonly callers: Pick<GitalyMetrics, 'connectionError'> },
   logger: Logger,
-): Required<Pick<GrpcServerOptions, 'onConnectionError'> & Pick<ListenerOptions, 'onAcceptError'>> {
+): ConnectionProblems {
   return {
     onConnectionError: (error, { address, transport }) => {
       // A multiplexed connection that the peer closed: without multiplexing that is no error

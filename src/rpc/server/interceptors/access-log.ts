@@ -3,18 +3,8 @@ import { statusName } from '#base/go/status';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import { accessLogLevel, localTimestamp, roundedMs } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
-import {
-  AUTHORIZATION,
-  CALL_SITE,
-  CLIENT_NAME,
-  CLIENT_NAME_OLD,
-  DEADLINE_TYPE,
-  REMOTE_IP,
-  USER_ID,
-  USERNAME,
-} from '#rpc/common/header-names';
-import type { Metadata } from '#rpc/common/metadata';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import { callerFacts, methodFacts, targetFacts } from './caller-facts.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 
 export interface AccessLogOptions {
@@ -71,46 +61,19 @@ function fieldsOf(call: ServerCall, { startedAt, target, code, failure }: Outcom
     'grpc.code': statusName(code),
     'grpc.time_ms': roundedMs(performance.now() - call.startedAtMs),
     'grpc.start_time': localTimestamp(startedAt),
-    'grpc.request.fullMethod': method.path,
     'grpc.request.payload_bytes': call.requestBytes,
     'grpc.response.payload_bytes': call.responseBytes,
-    'grpc.meta.method_type': method.kind,
     'peer.address': call.peer.address === '' ? '@' : call.peer.address,
     correlation_id: context.correlationId,
     ...call.logFields,
   };
   if (context.deadline !== undefined) fields['grpc.request.deadline'] = localTimestamp(context.deadline);
-  if (method.operation !== 'unknown') {
-    fields['grpc.meta.method_operation'] = method.operation;
-    fields['grpc.meta.method_scope'] = method.scope;
-  }
-  addClient(fields, headers, context.deadline === undefined ? 'none' : undefined);
-  if (target !== undefined) {
-    fields['grpc.request.repoStorage'] = target.storageName;
-    fields['grpc.request.repoPath'] = target.relativePath;
-    fields['grpc.request.glRepository'] = target.glRepository;
-    fields['grpc.request.glProjectPath'] = target.glProjectPath;
-  }
+  if (context.deadline === undefined) fields['grpc.meta.deadline_type'] = 'none';
+  const flags = new RequestFlags(headers).enabledNames();
+  if (flags !== undefined) fields.feature_flags = flags;
+  Object.assign(fields, methodFacts(call), callerFacts(call), targetFacts(target));
   addFailure(fields, failure);
   return fields;
-}
-
-function addClient(
-  fields: Record<string, unknown>,
-  headers: Metadata,
-  deadlineType: string | undefined,
-): void {
-  const given: readonly (readonly [string, string | undefined])[] = [
-    ['grpc.meta.client_name', headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD)],
-    ['grpc.meta.call_site', headers.get(CALL_SITE)],
-    ['grpc.meta.deadline_type', headers.get(DEADLINE_TYPE) ?? deadlineType],
-    ['grpc.meta.auth_version', headers.has(AUTHORIZATION) ? 'v2' : undefined],
-    ['remote_ip', headers.get(REMOTE_IP)],
-    ['user_id', headers.get(USER_ID)],
-    ['username', headers.get(USERNAME)],
-    ['feature_flags', new RequestFlags(headers).enabledNames()],
-  ];
-  for (const [key, value] of given) if (value !== undefined && value !== '') fields[key] = value;
 }
 
 function addFailure(fields: Record<string, unknown>, failure: unknown): void {

@@ -5,17 +5,8 @@ import type { Logger } from '#platform/log/logger';
 import { packageVersion } from '#platform/process/version';
 import { parseDsn } from '#platform/sentry/dsn';
 import { SentryClient } from '#platform/sentry/sentry-client';
-import {
-  AUTHORIZATION,
-  CALL_SITE,
-  CLIENT_NAME,
-  CLIENT_NAME_OLD,
-  DEADLINE_TYPE,
-  REMOTE_IP,
-  USER_ID,
-  USERNAME,
-} from '#rpc/common/header-names';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import { callerFacts, methodFacts, targetFacts } from './caller-facts.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 
 /** Reports of errors to Sentry. */
@@ -94,13 +85,10 @@ class SentryReports implements ErrorReports {
     const { method, startedAtMs } = call;
     const transaction = method.path.replace(/^\/(gitaly\.)?/, '').replace('/', '::');
     const tags = {
-      ...requestTags(call),
-      ...(target && {
-        'grpc.request.repoStorage': target.storageName,
-        'grpc.request.repoPath': target.relativePath,
-        'grpc.request.glRepository': target.glRepository,
-        'grpc.request.glProjectPath': target.glProjectPath,
-      }),
+      ...callerFacts(call),
+      ...methodFacts(call),
+      ...targetFacts(target),
+      correlation_id: call.context.correlationId,
       'grpc.code': statusName(code),
       'grpc.method': method.path,
       'grpc.time_ms': (performance.now() - startedAtMs).toFixed(0),
@@ -108,24 +96,4 @@ class SentryReports implements ErrorReports {
     };
     this.#client.report({ error, tags, transaction, fingerprint: ['grpc', transaction, statusName(code)] });
   }
-}
-
-function requestTags({ method, headers, context }: ServerCall): Record<string, string> {
-  const given: Readonly<Record<string, string | undefined>> = {
-    'grpc.meta.call_site': headers.get(CALL_SITE),
-    'grpc.meta.client_name': headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD),
-    'grpc.meta.auth_version': headers.has(AUTHORIZATION) ? 'v2' : undefined,
-    'grpc.meta.deadline_type': headers.get(DEADLINE_TYPE),
-    'grpc.meta.method_type': method.kind,
-    'grpc.meta.method_operation': method.operation === 'unknown' ? undefined : method.operation,
-    'grpc.meta.method_scope': method.operation === 'unknown' ? undefined : method.scope,
-    'grpc.request.fullMethod': method.path,
-    remote_ip: headers.get(REMOTE_IP),
-    user_id: headers.get(USER_ID),
-    username: headers.get(USERNAME),
-    correlation_id: context.correlationId,
-  };
-  const tags: Record<string, string> = {};
-  for (const [name, value] of Object.entries(given)) if (value) tags[name] = value;
-  return tags;
 }

@@ -1,0 +1,44 @@
+import { messageOf } from '#base/gitaly-error';
+import type { Git } from '#git/command/git';
+import { InProcess } from '#git/in-process';
+import { RepositoryCaches } from '#git/repository-caches';
+import type { GitalyConfig } from '#platform/config/load-config';
+import type { Logger } from '#platform/log/logger';
+import { catFileMetrics } from '#platform/metrics/cache-metrics';
+import { ensureStorageMetadata } from '#storage/storage-metadata';
+import { Storages } from '#storage/storages';
+import { observeInProcess } from './in-process-answers.ts';
+import type { ServerMetrics } from './metrics.ts';
+import { observeLookups } from './object-lookups.ts';
+
+export interface OpenStoragesParts {
+  readonly config: GitalyConfig;
+  readonly metrics: ServerMetrics;
+  readonly logger: Logger;
+}
+
+/** Opens the configured storages. `caches` ends what their repositories keep. */
+export async function openStorages(
+  git: Git,
+  { config, metrics, logger }: OpenStoragesParts,
+): Promise<{ storages: Storages; caches: RepositoryCaches }> {
+  const caches = new RepositoryCaches(git, {
+    catFileProcesses: config.git.catfileCacheSize,
+    lookupObserver: observeLookups(),
+    inProcess: new InProcess({
+      isEnabled: config.git.inProcess,
+      observer: observeInProcess(metrics.inProcess),
+    }),
+  });
+  catFileMetrics(metrics.registry, () => ({ ...caches.catFiles.counts, members: caches.catFiles.members }));
+  const storages = new Storages({ storages: config.storage, caches });
+  for (const storage of storages.all) {
+    await ensureStorageMetadata(storage).catch((error: unknown) =>
+      logger.error(
+        { error: messageOf(error), storage: storage.name },
+        'Unable to write gitaly metadata file',
+      ),
+    );
+  }
+  return { storages, caches };
+}

@@ -1,0 +1,61 @@
+import { Git } from '#git/command/git';
+import { trimMemory } from '#git/command/spawner/trim-memory';
+import type { ControlGroups } from '#platform/cgroups/control-groups';
+import type { GitalyConfig } from '#platform/config/load-config';
+import type { Logger } from '#platform/log/logger';
+import { buildInfo } from '#platform/metrics/gitaly-metrics';
+import { alsoRelease } from '#platform/process/idle-memory';
+import { packageVersion } from '#platform/process/version';
+import { observeCommands } from './command-costs.ts';
+import { controlGroupOf } from './control-groups.ts';
+import type { GitCalls } from './git-calls.ts';
+import type { ServerMetrics } from './metrics.ts';
+import type { RunningCalls } from './top/running-calls.ts';
+import { callVariables } from './tracing/trace-variables.ts';
+import type { Tracing } from './tracing/tracing.ts';
+
+const SLOW_SPAWNER =
+  'git starts more slowly (each start blocks the server for 1 ms and more), its resource usage is not ' +
+  'counted, and freed memory is not returned to the system';
+
+export interface GitParts {
+  readonly config: GitalyConfig;
+  readonly logger: Logger;
+  readonly metrics: ServerMetrics;
+  readonly gitCalls: GitCalls;
+  readonly calls: RunningCalls;
+  readonly tracing: Tracing | undefined;
+  readonly groups: ControlGroups | null;
+  /** Directory for a copy of git; absent for none. */
+  readonly copyTo: string | undefined;
+}
+
+/** Looks at the git of this server, and prepares what runs it. @throws {Error} without a usable git. */
+export async function startGit(parts: GitParts): Promise<Git> {
+  const { config, logger, metrics, gitCalls, calls, tracing, groups, copyTo } = parts;
+  let gitVersion = '';
+  const testedGit = process.env.GITALY_TESTING_GIT_BINARY;
+  const git = await Git.start({
+    binary: testedGit || config.git.binPath || 'git',
+    privateCopy:
+      copyTo !== undefined && !testedGit
+        ? {
+            parent: copyTo,
+            onProblem: (error) =>
+              logger.warn({ error }, 'git could not be copied: an upgrade would replace it'),
+          }
+        : undefined,
+    config: config.git.config,
+    observer: observeCommands(metrics.commands, logger, () => gitVersion, calls, tracing),
+    environment: callVariables(tracing),
+    admission: gitCalls,
+    ...(groups && { controlGroup: controlGroupOf(groups, config) }),
+  });
+  gitVersion = git.version;
+  alsoRelease(trimMemory);
+  buildInfo(metrics.registry, { version: packageVersion(), gitVersion });
+  logger.info({ binary_path: git.binary, version: git.version }, 'using Git version');
+  if (git.spawner.fallbackReason !== undefined)
+    logger.warn({ reason: git.spawner.fallbackReason }, SLOW_SPAWNER);
+  return git;
+}
