@@ -10,7 +10,7 @@ import { recoverExceptions } from '#rpc/server/interceptors/recover-exceptions';
 import { mapStatus } from '#rpc/server/interceptors/status-mapping';
 import type { ServerInterceptor } from '#rpc/server/server-call';
 import type { PraefectConfig } from './config/schema.ts';
-import type { PraefectMetrics } from './metrics.ts';
+import type { PraefectMetrics } from './metrics/praefect-metrics.ts';
 
 export interface InterceptorsParts {
   readonly config: PraefectConfig;

@@ -1,3 +1,4 @@
+import { joinHostPort } from '#client/connect/address';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import type { Logger } from '#platform/log/logger';
 import type { MonitoringServer } from '#platform/metrics/monitoring-server';
@@ -25,7 +26,7 @@ import { strategyOf } from './config/strategy.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
 import { writeFinalizer } from './coordinator/write-finalizer.ts';
 import { interceptors } from './interceptors.ts';
-import { createPraefectMetrics } from './metrics.ts';
+import { createPraefectMetrics } from './metrics/praefect-metrics.ts';
 import { startMonitoring } from './monitoring.ts';
 import { Nodes } from './nodes/nodes.ts';
 import { Replicator } from './replication/replicator.ts';
@@ -53,6 +54,8 @@ export interface PraefectServerOptions {
 export class PraefectServer implements AsyncDisposable {
   /** `unix:<path>`, `tcp://host:port` and `tls://host:port` of the listeners. */
   readonly addresses: readonly string[];
+  /** `http://host:port` of the monitoring server; `undefined` if there is none. */
+  readonly monitoringAddress: string | undefined;
   readonly #grpc: GrpcServer;
   readonly #listeners: readonly Listener[];
   readonly #monitoring: MonitoringServer | undefined;
@@ -72,6 +75,10 @@ export class PraefectServer implements AsyncDisposable {
     this.#grpc = parts.grpc;
     this.#listeners = parts.listeners;
     this.#monitoring = parts.monitoring;
+    const { monitoring } = parts;
+    this.monitoringAddress =
+      monitoring &&
+      `http://${joinHostPort({ host: monitoring.address.address, port: monitoring.address.port })}`;
     this.#state = parts.state;
     this.#resources = parts.resources;
   }
@@ -113,6 +120,7 @@ export class PraefectServer implements AsyncDisposable {
         isHealthy,
         batchSize: config.replication.batchSize,
         workers: config.replication.parallelStorageProcessingWorkers,
+        observer: metrics.replication,
         logger: logger.child({ component: 'replicator' }),
       }),
     );
@@ -180,6 +188,13 @@ export class PraefectServer implements AsyncDisposable {
     const state = { isReady: true };
     const monitoring = await startMonitoring(config, logger, {
       registry: metrics.registry,
+      ...(backend.databaseMetrics && {
+        further: {
+          path: '/db_metrics',
+          render: backend.databaseMetrics,
+          isInMetrics: !config.prometheusExcludeDatabaseFromDefaultMetrics,
+        },
+      }),
       isReady: () => state.isReady,
       takeSocket,
     });

@@ -44,10 +44,15 @@ export interface GitalyMetrics {
 /**
  * Declares the metrics about callers. Those of connections and authentication start with the value
  * 0.
+ *
+ * @param options.connections name of the counter of connections.
  */
-export function gitalyMetrics(registry: MetricsRegistry): GitalyMetrics {
+export function gitalyMetrics(
+  registry: MetricsRegistry,
+  { connections: connectionsName = 'gitaly_connections_total' }: { readonly connections?: string } = {},
+): GitalyMetrics {
   const connections = registry.counter({
-    name: 'gitaly_connections_total',
+    name: connectionsName,
     help: 'Connections that were accepted, by kind of listener.',
     labels: ['type'],
   });

@@ -133,3 +133,25 @@ test('any other path returns 404', async () => {
   for (const path of ['/', '/metrics/x', '/debug', '/-/'])
     assert.equal((await monitoring.get(path)).status, 404);
 });
+
+test('expensive metrics have a path of their own, and are in the others if they should be', async () => {
+  const registry = new MetricsRegistry();
+  const start = (isInMetrics: boolean) =>
+    startMonitoringServer(
+      { host: '127.0.0.1', port: 0 },
+      {
+        registry,
+        isReady: () => true,
+        further: { path: '/db_metrics', render: async () => 'rows 3\n', isInMetrics },
+      },
+    );
+  const [apart, together] = [await start(false), await start(true)];
+  const get = async ({ address }: typeof apart, path: string): Promise<string> =>
+    await (await fetch(`http://127.0.0.1:${address.port}${path}`)).text();
+
+  assert.equal(await get(apart, '/db_metrics'), 'rows 3\n');
+  assert.doesNotMatch(await get(apart, '/metrics'), /rows/);
+  assert.match(await get(together, '/metrics'), /^rows 3$/m);
+  await apart.close();
+  await together.close();
+});

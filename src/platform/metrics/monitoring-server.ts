@@ -22,10 +22,21 @@ export interface MonitoringServerOptions {
   readonly isReady: () => boolean;
   /** Returns what the server is doing now, for `/debug/top`. */
   readonly status?: () => Promise<object>;
+  /** Metrics that are expensive to collect. */
+  readonly further?: FurtherMetrics;
   /** Default {@link REQUEST_TIMEOUT_MS}. */
   readonly requestTimeoutMs?: number;
   /** Returns the socket of the address if this process has inherited one. */
   readonly takeSocket?: TakeSocket | undefined;
+}
+
+/** Metrics with an endpoint of their own, so that they can be read less often. */
+export interface FurtherMetrics {
+  /** `/db_metrics` */
+  readonly path: string;
+  readonly render: (format: Format) => Promise<string>;
+  /** `/metrics` returns them, too. */
+  readonly isInMetrics: boolean;
 }
 
 export interface MonitoringServer {
@@ -63,7 +74,11 @@ export async function startMonitoringServer(
   listen: { host: string; port: number },
   options: MonitoringServerOptions,
 ): Promise<MonitoringServer> {
-  const metrics = shared(lazyMetrics(options.registry));
+  const { further } = options;
+  const rendered = {
+    metrics: shared(lazyMetrics(options.registry, further?.isInMetrics ? further.render : undefined)),
+    further: further && shared(async (format) => Buffer.from((await further.render(format)) + endOf(format))),
+  };
   const profiles = new ProfileEndpoint();
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   const limits = {
@@ -72,7 +87,7 @@ export async function startMonitoringServer(
     connectionsCheckingInterval: requestTimeout / 10,
   };
   const server = createServer(limits, (request, response) => {
-    answer(request, response, options, { metrics, profiles }).catch((error: unknown) => {
+    answer(request, response, options, { ...rendered, profiles }).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else send(response, 500, `${isError(error) ? error.message : error}\n`);
     });
@@ -107,15 +122,17 @@ type Render = (format: Format) => Promise<Buffer>;
 const loadProcessMetrics = lazyModule(() => import('./process-metrics.ts'));
 
 /** Loads the process metrics at the first request. OpenMetrics is returned only on request. */
-function lazyMetrics(registry: MetricsRegistry): Render {
+function lazyMetrics(registry: MetricsRegistry, further: FurtherMetrics['render'] | undefined): Render {
   let loading: Promise<ProcessMetrics> | undefined;
   return async (format) => {
     loading ??= loadProcessMetrics().then((module) => new module.ProcessMetrics());
     const ofProcess = await (await loading).render(format);
-    const end = format === 'openmetrics' ? '# EOF\n' : '';
-    return Buffer.from(registry.render(format) + ofProcess + end);
+    const more = (await further?.(format)) ?? '';
+    return Buffer.from(registry.render(format) + more + ofProcess + endOf(format));
   };
 }
+
+const endOf = (format: Format): string => (format === 'openmetrics' ? '# EOF\n' : '');
 
 /**
  * Shares one rendering among all requests that arrive within the interval, so that many requests
@@ -145,13 +162,22 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   options: MonitoringServerOptions,
-  { metrics, profiles }: { readonly metrics: Render; readonly profiles: ProfileEndpoint },
+  {
+    further,
+    metrics,
+    profiles,
+  }: {
+    readonly metrics: Render;
+    readonly further: Render | undefined;
+    readonly profiles: ProfileEndpoint;
+  },
 ): Promise<void> {
   const path = (request.url ?? '').replace(/\?.*$/, '');
   if (request.method !== 'GET' && request.method !== 'HEAD') send(response, 405, 'method not allowed\n');
-  else if (path === '/metrics') {
+  else if (path === '/metrics' || (further && path === options.further?.path)) {
     const format = request.headers.accept?.includes('application/openmetrics-text') ? 'openmetrics' : 'text';
-    send(response, 200, await metrics(format), CONTENT_TYPES[format]);
+    const render = path === '/metrics' ? metrics : (further ?? metrics);
+    send(response, 200, await render(format), CONTENT_TYPES[format]);
   } else if (path === '/-/healthy') send(response, 200, 'ok\n');
   else if (path === '/-/ready')
     send(response, options.isReady() ? 200 : 503, options.isReady() ? 'ready\n' : 'not ready\n');

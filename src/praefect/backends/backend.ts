@@ -1,8 +1,9 @@
 import type { Logger } from '#platform/log/logger';
+import type { TextFormat } from '#platform/metrics/text-format';
 import type { ServedService } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
 import type { PraefectConfig } from '../config/schema.ts';
-import type { PraefectMetrics } from '../metrics.ts';
+import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ReplicationQueue } from '../replication/job.ts';
 import type { RepositoryKey, Router } from '../routing/routes.ts';
@@ -30,6 +31,8 @@ export interface Backend extends AsyncDisposable {
   isHealthy(node: GitalyNode): boolean;
   /** Runs the checks of the cluster. Returns the reasons of those that failed, by name. */
   failedChecks(timeoutMs: number): Promise<ReadonlyMap<string, string>>;
+  /** Renders the metrics that need queries of a database. */
+  readonly databaseMetrics?: (format: TextFormat) => Promise<string>;
   /** A write to a repository was recorded. */
   onRecorded(repository: RepositoryKey): void;
   /** A node ended a call with an error. */

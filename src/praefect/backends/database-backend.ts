@@ -5,6 +5,7 @@ import { Database } from '../database/database.ts';
 import { DatabaseListener } from '../database/listener.ts';
 import { electPrimary } from '../elections/elect-primary.ts';
 import { HealthManager } from '../elections/health-manager.ts';
+import { databaseMetrics } from '../metrics/database-metrics.ts';
 import { periodic } from '../repair/periodic.ts';
 import { startRepair } from '../repair/start-repair.ts';
 import { PostgresQueue } from '../replication/postgres-queue.ts';
@@ -120,6 +121,14 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
         print: () => {},
         timeoutMs,
       }),
+    databaseMetrics: databaseMetrics({
+      database,
+      metadata,
+      storages,
+      verificationIntervalMs: config.backgroundVerification.verificationIntervalMs,
+      timeoutMs: config.prometheus.scrapeTimeoutMs,
+      logger,
+    }),
     onRecorded,
     onNodeError: () => {},
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

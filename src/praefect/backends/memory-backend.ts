@@ -40,7 +40,7 @@ async function failuresOf(config: PraefectConfig, timeoutMs: number): Promise<Re
 }
 
 async function startElections(
-  { config: { failover }, logger, nodes }: BackendParts,
+  { config: { failover }, logger, metrics, nodes }: BackendParts,
   thresholds: ErrorThresholds | undefined,
   building: AsyncDisposableStack,
 ): Promise<ReadonlyMap<string, LocalElection>> {
@@ -53,6 +53,7 @@ async function startElections(
         bootstrapIntervalMs: failover.bootstrapIntervalMs,
         monitorIntervalMs: failover.monitorIntervalMs,
         logger,
+        observer: metrics.elections,
         thresholds,
       });
       return [name, building.use(election)] as const;

@@ -72,13 +72,13 @@ export const checks: readonly Check[] = [
     name: 'unavailable repositories',
     description: 'lists repositories that are missing a valid primary, hence rendering them unavailable',
     severity: 'warning',
-    async run({ config, openDatabase, print }) {
+    async run({ config, openDatabase, print, timeoutMs }) {
       const { MetadataReader } = await import('../store/repository-metadata.ts');
       await using database = await openDatabase().catch(wrapped('error opening database connection'));
       const storages = new Map(
         config.virtualStorage.map(({ name, node }) => [name, node.map(({ storage }) => storage)]),
       );
-      const unavailable = await new MetadataReader(database, storages).countUnavailable();
+      const unavailable = await new MetadataReader(database, storages).countUnavailable(timeoutMs);
       if (unavailable.size === 0) {
         print('All repositories are available.');
         return;

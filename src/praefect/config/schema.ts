@@ -40,13 +40,17 @@ export const praefectSchema = {
   }),
   prometheus_listen_addr: text({
     doc:
-      'TCP address of the monitoring server: /metrics, /-/healthy, /-/ready. It has no ' +
-      'authentication: keep it private.',
+      'TCP address of the monitoring server: /metrics, /db_metrics (numbers that need queries of the ' +
+      'database), /-/healthy, /-/ready. It has no authentication: keep it private.',
     example: '"localhost:9652"',
     accepted: 'HOST:PORT',
   }),
+  prometheus_exclude_database_from_default_metrics: flag({
+    doc: 'False: /metrics returns what /db_metrics returns, too. Removed in 16.0.',
+    default: true,
+  }),
   prometheus: table('Metrics.', {
-    scrape_timeout: duration({ doc: 'Limit of queries for metrics.', defaultMs: 10_000 }),
+    scrape_timeout: duration({ doc: 'Limit of each query of /db_metrics.', defaultMs: 10_000 }),
     grpc_latency_buckets: floats({
       doc:
         'Bounds of the latency histograms in seconds, in ascending order. An empty list disables ' +

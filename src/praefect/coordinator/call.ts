@@ -2,16 +2,21 @@ import type { Message } from '@bufbuild/protobuf';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
-import type { PraefectMetrics } from '../metrics.ts';
+import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
+import type { TransactionMetrics } from '../metrics/transaction-metrics.ts';
 import type { RepositoryKey, Router } from '../routing/routes.ts';
 import type { Transactions } from '../transactions/transactions.ts';
 import type { RecordWrite } from './write-finalizer.ts';
+
+interface CallMetrics extends Pick<PraefectMetrics, 'countRead'> {
+  readonly transactions: Pick<TransactionMetrics, 'countVoters'>;
+}
 
 /** Parts that the plans of calls need. */
 export interface CallParts {
   readonly router: Router;
   readonly transactions: Transactions;
-  readonly metrics: Pick<PraefectMetrics, 'countRead' | 'countVoters'>;
+  readonly metrics: CallMetrics;
   readonly logger: Logger;
   /** Runs after each write. */
   readonly recordWrite: RecordWrite;

@@ -3,7 +3,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { RawHandler } from '#rpc/server/route';
 import type { MethodInfo } from '#wire/method-info';
-import type { PraefectMetrics } from '../metrics.ts';
+import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { type Destination, type ProxyPlan, proxyCall } from '../proxy/proxy-call.ts';
 import type { RepositoryKey } from '../routing/routes.ts';
@@ -15,7 +15,7 @@ import { planWrite } from './plan-write.ts';
 import { repositoryFields } from './repository-fields.ts';
 
 export interface CoordinatorParts extends CallParts {
-  readonly metrics: Pick<PraefectMetrics, 'countMethodType' | 'countRead' | 'countVoters'>;
+  readonly metrics: CallParts['metrics'] & Pick<PraefectMetrics, 'countMethodType'>;
   /** Notified of each call that a node ended with an error. */
   readonly onNodeError: (node: GitalyNode, operation: MethodInfo['operation']) => void;
 }

@@ -51,7 +51,7 @@ export async function planWrite(parts: CallParts, call: RepositoryCall): Promise
   let transaction: Transaction | undefined;
   if (isTransactional(method)) {
     transaction = transactions.register(planVotes(primary, secondaries));
-    metrics.countVoters(repository.virtualStorage, 1 + secondaries.length);
+    metrics.transactions.countVoters(repository.virtualStorage, 1 + secondaries.length);
   }
   return writePlan(parts, { ...call, route, change, hint, transaction });
 }

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Kysely, PostgresDialect, type QueryResult, type RawBuilder, type Transaction } from 'kysely';
+import { Kysely, PostgresDialect, type QueryResult, type RawBuilder, sql, type Transaction } from 'kysely';
 import { Client, type ClientConfig, DatabaseError, Pool, types } from 'pg';
 import { messageOf } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
@@ -58,6 +58,19 @@ export class Database implements AsyncDisposable {
     return (await this.#execute(statement)).rows;
   }
 
+  /**
+   * Runs a statement that the server aborts after a time. The limit is that of a transaction, so a
+   * pooler may be between.
+   */
+  async limitedRows<Row>(statement: RawBuilder<Row>, timeoutMs: number): Promise<readonly Row[]> {
+    return await this.transaction(async (executor) => {
+      await sql`SELECT set_config('statement_timeout', ${String(Math.ceil(timeoutMs))}, true)`.execute(
+        executor,
+      );
+      return (await statement.execute(executor)).rows;
+    });
+  }
+
   /** Runs a statement and returns its first row. */
   async row<Row>(statement: RawBuilder<Row>): Promise<Row | undefined> {
     return (await this.rows(statement))[0];
@@ -75,7 +88,6 @@ export class Database implements AsyncDisposable {
 
   /** @throws {Error} for a server that is too old. */
   async checkVersion(): Promise<void> {
-    const { sql } = await import('kysely');
     let found: number;
     try {
       const [row] = await this.rows(sql<{ server_version_num: string }>`SHOW server_version_num`);

@@ -1,5 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
+import type { ElectionObserver } from '../metrics/election-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ErrorThresholds } from './error-thresholds.ts';
 
@@ -16,6 +17,7 @@ export interface LocalElectionOptions {
   readonly bootstrapIntervalMs: number;
   readonly monitorIntervalMs: number;
   readonly logger: Logger;
+  readonly observer: ElectionObserver;
   /** Makes nodes unhealthy that fail too many calls. */
   readonly thresholds?: ErrorThresholds | undefined;
 }
@@ -79,7 +81,8 @@ export class LocalElection implements AsyncDisposable {
   async #check(): Promise<void> {
     await Promise.all(
       this.#options.nodes.map(async (node) => {
-        const { logger, thresholds } = this.#options;
+        const { logger, observer, thresholds } = this.#options;
+        const startedAtMs = performance.now();
         const onFailure = (error: unknown): void =>
           logger.error(
             { gitaly_storage: node.storage, gitaly_address: node.config.address, error: messageOf(error) },
@@ -88,10 +91,20 @@ export class LocalElection implements AsyncDisposable {
         const problem = thresholds?.problemOf(node);
         if (problem !== undefined) onFailure(problem);
         const isServing = problem === undefined && (await node.isServing(CHECK_TIMEOUT_MS, onFailure));
+        observer.checked(node.storage, {
+          isHealthy: isServing,
+          seconds: (performance.now() - startedAtMs) / 1000,
+        });
         this.#goodChecks.set(node, isServing ? (this.#goodChecks.get(node) ?? 0) + 1 : 0);
       }),
     );
     this.#elect();
+    const { nodes, observer, virtualStorage } = this.#options;
+    observer.elected(
+      virtualStorage,
+      nodes.map(({ storage }) => storage),
+      this.#primary.storage,
+    );
   }
 
   #elect(): void {

@@ -21,7 +21,7 @@ export function startRepair(
     const parts = {
       ...common,
       logger: logger.child({ component: 'reconciler' }),
-      took: metrics.reconciliationTook,
+      took: metrics.repair.reconciliationTook,
     };
     const intervalMs = reconciliation.schedulingIntervalMs;
     resources.use(periodic(() => reconcile(parts), { intervalMs }));
@@ -30,7 +30,7 @@ export function startRepair(
     const parts = {
       ...common,
       logger: logger.child({ component: 'metadata_verifier' }),
-      metrics: metrics.verifier,
+      metrics: metrics.repair.verifier,
       intervalMs: backgroundVerification.verificationIntervalMs,
       deletesRecords: backgroundVerification.deleteInvalidRecords,
     };

@@ -16,6 +16,8 @@ export interface ReplicationJob {
 export interface DequeuedJob extends ReplicationJob {
   readonly id: number;
   readonly attemptsLeft: number;
+  /** When it was added. */
+  readonly createdAt: Date;
 }
 
 /** End of a job: `failed` is tried again, `dead` is given up. */

@@ -5,6 +5,7 @@ const ATTEMPTS = 3;
 interface Entry {
   readonly id: number;
   readonly job: ReplicationJob;
+  readonly createdAt: Date;
   attempts: number;
   isRunning: boolean;
 }
@@ -17,7 +18,13 @@ export class MemoryQueue implements ReplicationQueue {
   async enqueue(job: ReplicationJob): Promise<boolean> {
     if (this.#entries.some((entry) => !entry.isRunning && isSame(entry.job, job))) return false;
     this.#lastId++;
-    this.#entries.push({ id: this.#lastId, job, attempts: ATTEMPTS, isRunning: false });
+    this.#entries.push({
+      id: this.#lastId,
+      job,
+      createdAt: new Date(),
+      attempts: ATTEMPTS,
+      isRunning: false,
+    });
     return true;
   }
 
@@ -34,7 +41,7 @@ export class MemoryQueue implements ReplicationQueue {
     return taken.map((entry) => {
       entry.isRunning = true;
       entry.attempts--;
-      return { ...entry.job, id: entry.id, attemptsLeft: entry.attempts };
+      return { ...entry.job, id: entry.id, attemptsLeft: entry.attempts, createdAt: entry.createdAt };
     });
   }
 

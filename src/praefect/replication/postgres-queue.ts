@@ -21,6 +21,8 @@ interface JobRow {
     readonly target_node_storage: string;
   };
   readonly meta: { readonly correlation_id?: string } | null;
+  /** Milliseconds of the epoch. The column has no time zone: it is UTC. */
+  readonly created_at_ms: number;
 }
 
 const UTC_NOW = sql`(now() AT TIME ZONE 'UTC')`;
@@ -97,9 +99,10 @@ export class PostgresQueue implements ReplicationQueue {
         SET state = 'in_progress', updated_at = ${UTC_NOW},
           attempt = attempt - CASE job->>'change' WHEN 'delete_replica' THEN 0 ELSE 1 END
         FROM taken WHERE queue.id = taken.id
-        RETURNING queue.id, attempt, job, meta
+        RETURNING queue.id, attempt, job, meta,
+          extract(epoch FROM queue.created_at)::float8 * 1000 AS created_at_ms
       )
-      SELECT id, attempt, job, meta FROM started ORDER BY id`);
+      SELECT * FROM started ORDER BY id`);
     return rows.map(jobOf);
   }
 
@@ -197,10 +200,11 @@ export class PostgresQueue implements ReplicationQueue {
   }
 }
 
-function jobOf({ attempt, id, job, meta }: JobRow): DequeuedJob {
+function jobOf({ attempt, created_at_ms: createdAtMs, id, job, meta }: JobRow): DequeuedJob {
   return {
     id,
     attemptsLeft: attempt,
+    createdAt: new Date(createdAtMs),
     change: job.change,
     repositoryId: job.repository_id ?? 0,
     virtualStorage: job.virtual_storage,

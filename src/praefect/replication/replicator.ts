@@ -1,5 +1,6 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
+import type { ReplicationObserver } from '../metrics/replication-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import { copyRepository } from './copy-repository.ts';
@@ -15,6 +16,7 @@ export interface ReplicatorParts {
   readonly batchSize: number;
   /** Nodes of a virtual storage that are worked on at the same time. */
   readonly workers: number;
+  readonly observer: ReplicationObserver;
   readonly logger: Logger;
 }
 
@@ -78,12 +80,15 @@ export class Replicator implements AsyncDisposable {
       replication_job_target: job.target,
       correlation_id: job.correlationId,
     };
+    const ended = this.#parts.observer.started(job);
     try {
       await (job.change === 'update' ? this.#copy(job, target, fields) : this.#remove(job, target, fields));
       return true;
     } catch (error) {
       logger.error({ ...fields, error: messageOf(error) }, 'replication job failed');
       return false;
+    } finally {
+      ended();
     }
   }
 

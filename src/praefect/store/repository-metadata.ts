@@ -87,13 +87,14 @@ export class MetadataReader {
   }
 
   /** Counts the repositories without a replica that can be the primary, by virtual storage. */
-  async countUnavailable(): Promise<ReadonlyMap<string, number>> {
-    const rows = await this.#database.rows(sql<{ virtual_storage: string; count: number }>`
+  async countUnavailable(timeoutMs: number): Promise<ReadonlyMap<string, number>> {
+    const statement = sql<{ virtual_storage: string; count: number }>`
       SELECT virtual_storage, count(*) AS count
       FROM repositories
       WHERE virtual_storage = ANY (${this.#virtualStorages}::text[])
         AND repository_id NOT IN (SELECT repository_id FROM valid_primaries)
-      GROUP BY virtual_storage`);
+      GROUP BY virtual_storage`;
+    const rows = await this.#database.limitedRows(statement, timeoutMs);
     return new Map(rows.map((row) => [row.virtual_storage, row.count]));
   }
 

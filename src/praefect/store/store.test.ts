@@ -184,11 +184,11 @@ test('metadata shows assigned, healthy and valid replicas by the consensus', { s
     ['b', 0, false, true, false],
   ]);
   assert.deepEqual(await reader.partiallyAvailable('default'), []);
-  assert.deepEqual(await reader.countUnavailable(), new Map());
+  assert.deepEqual(await reader.countUnavailable(10_000), new Map());
   await database.run(sql`UPDATE node_status SET last_seen_active_at = NULL WHERE node_name = 'a'`);
   const [partial] = await reader.partiallyAvailable('default');
   assert.equal(partial?.relativePath, 'x.git');
-  assert.deepEqual(await reader.countUnavailable(), new Map([['default', 1]]));
+  assert.deepEqual(await reader.countUnavailable(10_000), new Map([['default', 1]]));
   assert.equal((await reader.byPath(repository))?.replicaPath, '@cluster/x');
   assert.equal(await reader.byId(2), undefined);
 });

@@ -11,28 +11,28 @@ import { STATUS_CODES } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
 import { gitalyServices } from '#wire/methods';
-import type { ReplicaReason } from './coordinator/outcome.ts';
-import type { VerifierMetrics } from './repair/verifier.ts';
-import type { CacheAccess } from './store/replica-cache.ts';
-import type { TransactionObserver } from './transactions/transactions.ts';
-
-const SUBTRANSACTION_BUCKETS = [0, 1, 2, 4, 8, 16, 32];
+import type { ReplicaReason } from '../coordinator/outcome.ts';
+import type { CacheAccess } from '../store/replica-cache.ts';
+import { type ElectionObserver, electionMetrics } from './election-metrics.ts';
+import { type RepairMetrics, repairMetrics } from './repair-metrics.ts';
+import { type ReplicationObserver, replicationMetrics } from './replication-metrics.ts';
+import { type TransactionMetrics, transactionMetrics } from './transaction-metrics.ts';
 
 /** All metrics of a Praefect, as functions for the modules that report them. */
 export interface PraefectMetrics {
   readonly registry: MetricsRegistry;
   readonly callers: GitalyMetrics;
   readonly ofMethod: (method: MethodLabels) => MethodMetrics;
-  readonly transactions: TransactionObserver;
+  readonly transactions: TransactionMetrics;
+  readonly replication: ReplicationObserver;
+  readonly elections: ElectionObserver;
+  readonly repair: RepairMetrics;
   countMethodType(operation: 'accessor' | 'mutator' | 'maintenance'): void;
   countRead(virtualStorage: string, storage: string): void;
-  countVoters(virtualStorage: string, voters: number): void;
   countReplicas(reason: ReplicaReason, nodes: number): void;
   countCache(virtualStorage: string, access: CacheAccess): void;
   countListener(state: 'connected' | 'disconnected'): void;
   readonly transfers: TransferMetrics;
-  readonly verifier: VerifierMetrics;
-  readonly reconciliationTook: (seconds: number) => void;
 }
 
 export interface PraefectMetricsOptions {
@@ -75,15 +75,9 @@ export function createPraefectMetrics({
     help: 'Connections for notifications of the database that were made and lost.',
     labels: ['state'],
   });
-  const voters = registry.histogram({
-    name: 'gitaly_praefect_voters_per_transaction_total',
-    help: 'Voters of each transaction.',
-    labels: ['virtual_storage'],
-    buckets: Array.from({ length: maxNodes }, (_, index) => index + 1),
-  });
   return {
     registry,
-    callers: gitalyMetrics(registry),
+    callers: gitalyMetrics(registry, { connections: 'gitaly_praefect_connections_total' }),
     ofMethod: grpcServerMetrics(registry, {
       latencyBuckets,
       codes: STATUS_CODES.map(statusName),
@@ -91,79 +85,16 @@ export function createPraefectMetrics({
         methods.map((method) => methodLabels(methodInfo(method))),
       ),
     }),
-    transactions: transactionMetrics(registry, latencyBuckets),
+    transactions: transactionMetrics(registry, { latencyBuckets, maxNodes }),
+    replication: replicationMetrics(registry, latencyBuckets),
+    elections: electionMetrics(registry, latencyBuckets),
+    repair: repairMetrics(registry, reconciliationBuckets),
     transfers: transferMetrics(registry),
-    verifier: verifierMetrics(registry),
-    reconciliationTook: reconciliationMetrics(registry, reconciliationBuckets),
     countMethodType: (operation) => types.with({ method_type: operation }).inc(),
     countRead: (virtualStorage, storage) => reads.with({ virtual_storage: virtualStorage, storage }).inc(),
-    countVoters: (virtualStorage, count) => voters.with({ virtual_storage: virtualStorage }).observe(count),
     countReplicas: (reason, nodes) => replicas.with({ reason }).inc(nodes),
     countCache: (virtualStorage, access) =>
       cache.with({ virtual_storage: virtualStorage, type: access }).inc(),
     countListener: (state) => listener.with({ state }).inc(),
   };
-}
-
-function transactionMetrics(
-  registry: MetricsRegistry,
-  latencyBuckets: readonly number[],
-): TransactionObserver {
-  const actions = registry.counter({
-    name: 'gitaly_praefect_transactions_total',
-    help: 'Actions of reference transactions.',
-    labels: ['action'],
-  });
-  const delays = registry.histogram({
-    name: 'gitaly_praefect_transactions_delay_seconds',
-    help: 'Time from a vote to its decision.',
-    labels: ['action'],
-    buckets: latencyBuckets,
-  });
-  const subtransactions = registry.histogram({
-    name: 'gitaly_praefect_subtransactions_per_transaction_total',
-    help: 'Votes of each transaction.',
-    buckets: SUBTRANSACTION_BUCKETS,
-  });
-  return {
-    counted: (action, number = 1) => actions.with({ action }).inc(number),
-    voted: (seconds) => delays.with({ action: 'vote' }).observe(seconds),
-    finished: (count) => subtransactions.with({}).observe(count),
-  };
-}
-
-function verifierMetrics(registry: MetricsRegistry): VerifierMetrics {
-  const labels = ['virtual_storage', 'storage'] as const;
-  const dequeued = registry.counter({
-    name: 'gitaly_praefect_verification_jobs_dequeued_total',
-    help: 'Replicas taken to be verified.',
-    labels,
-  });
-  const completed = registry.counter({
-    name: 'gitaly_praefect_verification_jobs_completed_total',
-    help: 'Replicas that were verified, and with which result.',
-    labels: [...labels, 'result'],
-  });
-  const released = registry.counter({
-    name: 'gitaly_praefect_stale_verification_leases_released_total',
-    help: 'Replicas that a Praefect had taken and did not verify.',
-  });
-  return {
-    dequeued: (virtualStorage, storage) => dequeued.with({ virtual_storage: virtualStorage, storage }).inc(),
-    completed: (virtualStorage, storage, result) =>
-      completed.with({ virtual_storage: virtualStorage, storage, result }).inc(),
-    released: (leases) => released.with({}).inc(leases),
-  };
-}
-
-function reconciliationMetrics(
-  registry: MetricsRegistry,
-  buckets: readonly number[],
-): (seconds: number) => void {
-  const took = registry.histogram({
-    name: 'gitaly_praefect_reconciliation_scheduling_seconds',
-    help: 'Time of a search for replicas that need a copy or a removal.',
-    buckets,
-  });
-  return (seconds) => took.with({}).observe(seconds);
 }

@@ -1,0 +1,143 @@
+import { messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import { type Gauge, MetricsRegistry } from '#platform/metrics/metrics-registry';
+import type { TextFormat } from '#platform/metrics/text-format';
+import { type Database, sql } from '../database/database.ts';
+import type { MetadataReader } from '../store/repository-metadata.ts';
+
+export interface DatabaseMetricsParts {
+  readonly database: Database;
+  readonly metadata: Pick<MetadataReader, 'countUnavailable'>;
+  /** Configured storages by virtual storage. */
+  readonly storages: ReadonlyMap<string, readonly string[]>;
+  /** Age of a verification after which it is repeated; 0 if there is none. */
+  readonly verificationIntervalMs: number;
+  /** Limit of each query. */
+  readonly timeoutMs: number;
+  readonly logger: Logger;
+}
+
+type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+/** One gauge whose series come from a query. */
+interface Collector {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly component: string;
+  /** Logged when the query fails; the gauge is then left out. */
+  readonly failure: string;
+  collect(): Promise<readonly Sample[]>;
+}
+
+/**
+ * Returns the metrics that need queries, which run at each call. They have an endpoint of their
+ * own, so that it can be read less often.
+ */
+export function databaseMetrics(parts: DatabaseMetricsParts): (format: TextFormat) => Promise<string> {
+  const collectors = collectorsOf(parts);
+  return async (format) => {
+    const registry = new MetricsRegistry();
+    await Promise.all(
+      collectors.map(async ({ collect, component, failure, ...family }) => {
+        try {
+          const samples = await collect();
+          const gauge = registry.gauge(family);
+          for (const [labels, value] of samples) (gauge.with(labels) as Gauge).set(value);
+        } catch (error) {
+          parts.logger.child({ component }).error({ error: messageOf(error) }, failure);
+        }
+      }),
+    );
+    return registry.render(format);
+  };
+}
+
+function collectorsOf(parts: DatabaseMetricsParts): readonly Collector[] {
+  const { metadata, storages, timeoutMs, verificationIntervalMs } = parts;
+  const verification: Collector = {
+    name: 'gitaly_praefect_verification_queue_depth',
+    help: 'Replicas whose existence has to be verified.',
+    labels: ['virtual_storage', 'storage', 'status'],
+    component: 'verification_queue_depth_collector',
+    failure: 'failed collecting verification queue depth metric',
+    collect: () => verificationDepth(parts),
+  };
+  return [
+    {
+      name: 'gitaly_praefect_unavailable_repositories',
+      help: 'Repositories without a replica that can be the primary.',
+      labels: ['virtual_storage'],
+      component: 'RepositoryStoreCollector',
+      failure: 'failed collecting unavailable repository count metric',
+      async collect() {
+        const counts = await metadata.countUnavailable(timeoutMs);
+        return [...storages.keys()].map((name) => [{ virtual_storage: name }, counts.get(name) ?? 0]);
+      },
+    },
+    {
+      name: 'gitaly_praefect_replication_queue_depth',
+      help: 'Replication jobs in the queue.',
+      labels: ['virtual_storage', 'target_node', 'state'],
+      component: 'queue_depth_collector',
+      failure: 'error collecting queue depth metrics',
+      collect: () => queueDepth(parts),
+    },
+    ...(verificationIntervalMs > 0 ? [verification] : []),
+  ];
+}
+
+async function queueDepth({ database, timeoutMs }: DatabaseMetricsParts): Promise<readonly Sample[]> {
+  interface Row {
+    readonly virtual_storage: string;
+    readonly target_node: string;
+    readonly state: string;
+    readonly jobs: number;
+  }
+  const rows = await database.limitedRows(
+    sql<Row>`SELECT job->>'virtual_storage' AS virtual_storage,
+        job->>'target_node_storage' AS target_node, state::text, count(*) AS jobs
+      FROM replication_queue GROUP BY 1, 2, 3`,
+    timeoutMs,
+  );
+  return rows.map(({ jobs, state, target_node, virtual_storage }) => [
+    { virtual_storage, target_node, state },
+    jobs,
+  ]);
+}
+
+async function verificationDepth({
+  database,
+  storages,
+  timeoutMs,
+  verificationIntervalMs,
+}: DatabaseMetricsParts): Promise<readonly Sample[]> {
+  interface Row {
+    readonly virtual_storage: string;
+    readonly storage: string;
+    readonly unverified: number;
+    readonly expired: number;
+  }
+  // Two conditions on the column, so that its index is used.
+  const rows = await database.limitedRows(
+    sql<Row>`SELECT repositories.virtual_storage, storage,
+        count(*) FILTER (WHERE verified_at IS NULL) AS unverified,
+        count(*) FILTER (WHERE verified_at IS NOT NULL) AS expired
+      FROM repositories JOIN storage_repositories USING (repository_id)
+      WHERE verified_at IS NULL
+        OR verified_at < now() - ${verificationIntervalMs} * interval '1 millisecond'
+      GROUP BY 1, 2`,
+    timeoutMs,
+  );
+  const found = new Map(rows.map((row) => [`${row.virtual_storage}\0${row.storage}`, row]));
+  return [...storages].flatMap(([virtualStorage, ofStorage]) =>
+    ofStorage.flatMap((storage): Sample[] => {
+      const row = found.get(`${virtualStorage}\0${storage}`);
+      const labels = { virtual_storage: virtualStorage, storage };
+      return [
+        [{ ...labels, status: 'unverified' }, row?.unverified ?? 0],
+        [{ ...labels, status: 'expired' }, row?.expired ?? 0],
+      ];
+    }),
+  );
+}

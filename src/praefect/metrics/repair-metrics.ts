@@ -1,0 +1,48 @@
+import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import type { VerifierMetrics } from '../repair/verifier.ts';
+
+/** Metrics of the searches for replicas that are not as they should be. */
+export interface RepairMetrics {
+  readonly verifier: VerifierMetrics;
+  reconciliationTook(seconds: number): void;
+}
+
+/** @param reconciliationBuckets upper bounds in seconds. */
+export function repairMetrics(
+  registry: MetricsRegistry,
+  reconciliationBuckets: readonly number[],
+): RepairMetrics {
+  const dequeued = registry.counter({
+    name: 'gitaly_praefect_verification_jobs_dequeued_total',
+    help: 'Replicas taken to be verified.',
+    labels: ['virtual_storage', 'storage'],
+  });
+  const completed = registry.counter({
+    name: 'gitaly_praefect_verification_jobs_completed_total',
+    help: 'Replicas that were verified, and with which result.',
+    labels: ['virtual_storage', 'storage', 'result'],
+  });
+  const released = registry
+    .counter({
+      name: 'gitaly_praefect_stale_verification_leases_released_total',
+      help: 'Replicas that a Praefect had taken and did not verify.',
+    })
+    .with({});
+  const took = registry
+    .histogram({
+      name: 'gitaly_praefect_reconciliation_scheduling_seconds',
+      help: 'Time of a search for replicas that need a copy or a removal.',
+      buckets: reconciliationBuckets,
+    })
+    .with({});
+  return {
+    verifier: {
+      dequeued: (virtualStorage, storage) =>
+        dequeued.with({ virtual_storage: virtualStorage, storage }).inc(),
+      completed: (virtualStorage, storage, result) =>
+        completed.with({ virtual_storage: virtualStorage, storage, result }).inc(),
+      released: (leases) => released.inc(leases),
+    },
+    reconciliationTook: (seconds) => took.observe(seconds),
+  };
+}

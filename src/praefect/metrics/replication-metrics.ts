@@ -1,0 +1,52 @@
+import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import type { DequeuedJob } from '../replication/job.ts';
+
+/** Label `type` of the histograms; they start with 0. */
+const TYPES = ['update', 'create', 'delete', 'delete_replica'];
+
+/** Notified of each replication job. */
+export interface ReplicationObserver {
+  /** A job begins. Returns the function to be called at its end. */
+  started(job: DequeuedJob): () => void;
+}
+
+/** @param latencyBuckets upper bounds in seconds. */
+export function replicationMetrics(
+  registry: MetricsRegistry,
+  latencyBuckets: readonly number[],
+): ReplicationObserver {
+  const delay = registry.histogram({
+    name: 'gitaly_praefect_replication_delay',
+    help: 'Seconds that a replication job waited in the queue.',
+    labels: ['type'],
+    buckets: latencyBuckets,
+  });
+  const latency = registry.histogram({
+    name: 'gitaly_praefect_replication_latency',
+    help: 'Seconds that a replication job took.',
+    labels: ['type'],
+    buckets: latencyBuckets,
+  });
+  const running = registry.gauge({
+    name: 'gitaly_praefect_replication_jobs',
+    help: 'Replication jobs that run.',
+    labels: ['virtual_storage', 'gitaly_storage', 'change_type'],
+  });
+  for (const type of TYPES) for (const family of [delay, latency]) family.with({ type });
+  return {
+    started({ change, createdAt, target, virtualStorage }) {
+      const startedAtMs = performance.now();
+      delay.with({ type: change }).observe(Math.max(0, Date.now() - createdAt.getTime()) / 1000);
+      const jobs = running.with({
+        virtual_storage: virtualStorage,
+        gitaly_storage: target,
+        change_type: change,
+      });
+      jobs.inc();
+      return () => {
+        jobs.dec();
+        latency.with({ type: change }).observe((performance.now() - startedAtMs) / 1000);
+      };
+    },
+  };
+}
