@@ -7,11 +7,15 @@ import type { StoredRepository, Workshop } from './lib/workshop.ts';
 
 interface Question {
   readonly name: string;
+  /** Asks the server that keeps archives. */
+  readonly isCached?: boolean;
   readonly call: (channel: GrpcChannel) => Promise<void>;
   readonly reference: string;
   readonly args: readonly string[];
   readonly goal: number;
 }
+
+const ARCHIVE_CACHE = '[archive_cache]\nenabled = true\nmin_occurrences = 0\n';
 
 const { getArchive, calculateChecksum, searchFilesByContent } = RepositoryService.method;
 
@@ -21,9 +25,10 @@ export const bench: Bench = {
   question: 'GetArchive, SearchFilesByContent of 5,000 files, CalculateChecksum of 200,000 references',
   async *run(workshop) {
     const questions = await questionsOf(workshop);
-    const server = await workshop.server();
-    const channel = connectGrpc(await server.connect());
-    for (const { name, call, reference, args, goal } of questions) {
+    const plain = connectGrpc(await (await workshop.server()).connect());
+    const caching = connectGrpc(await (await workshop.server(ARCHIVE_CACHE)).connect());
+    for (const { name, isCached, call, reference, args, goal } of questions) {
+      const channel = isCached === true ? caching : plain;
       await call(channel);
       const samples = await takeTurns(workshop.quick ? 5 : 15, {
         rpc: () => timed(() => call(channel)),
@@ -37,20 +42,38 @@ export const bench: Bench = {
         goal: { of: 'ratio', atMost: goal },
       };
     }
-    channel.destroy();
+    plain.destroy();
+    caching.destroy();
   },
 };
 
 async function questionsOf(workshop: Workshop): Promise<Question[]> {
   const files = await workshop.repository('5k-files');
   const refs = await workshop.repository('200k-refs');
+  const tar = ['-C', files.path, 'archive', '--prefix=p/'];
   return [
     {
       name: 'GetArchive, tar of 5,000 files',
-      call: (channel) => archive(channel, files),
+      call: (channel) => archive(channel, files, Format.TAR),
       reference: 'git archive',
-      args: ['-C', files.path, 'archive', '--prefix=p/', 'main'],
+      args: [...tar, 'main'],
       goal: 1.1,
+    },
+    {
+      name: 'GetArchive, tar, repeated',
+      isCached: true,
+      call: (channel) => archive(channel, files, Format.TAR),
+      reference: 'git archive',
+      args: [...tar, 'main'],
+      goal: 0.2,
+    },
+    {
+      name: 'GetArchive, tar.gz, repeated',
+      isCached: true,
+      call: (channel) => archive(channel, files, Format.TAR_GZ),
+      reference: 'git archive',
+      args: [...tar, '--format=tar.gz', 'main'],
+      goal: 0.2,
     },
     {
       name: 'SearchFilesByContent, 5,000 files',
@@ -71,8 +94,8 @@ async function questionsOf(workshop: Workshop): Promise<Question[]> {
 
 const QUERY = 'line';
 
-async function archive(channel: GrpcChannel, { wire }: StoredRepository): Promise<void> {
-  const request = { repository: wire, commitId: 'main', format: Format.TAR, prefix: 'p' };
+async function archive(channel: GrpcChannel, { wire }: StoredRepository, format: Format): Promise<void> {
+  const request = { repository: wire, commitId: 'main', format, prefix: 'p' };
   for await (const _ of channel.invoke(callable(getArchive), [request]));
 }
 

@@ -6,7 +6,8 @@ import { MATCH_END, splitMatches } from './content-matches.ts';
 async function matchesOf(chunks: readonly Buffer[], partBytes: number): Promise<string[]> {
   const matches: string[] = [];
   let parts: Buffer[] = [];
-  for await (const part of splitMatches(chunks, partBytes)) {
+  const batches = await Array.fromAsync(splitMatches(chunks, partBytes));
+  for (const part of batches.flat()) {
     if (part === MATCH_END) {
       for (const full of parts.slice(0, -1)) assert.equal(full.length, partBytes);
       matches.push(Buffer.concat(parts).toString('latin1'));

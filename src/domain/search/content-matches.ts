@@ -28,13 +28,14 @@ const CONTEXT_LINES = 2;
 /**
  * Searches the text files of a revision with `git grep`, without regard to case. A match is a group
  * of lines `<ref>:<path>\0<number>\0<text>\n` with its context; it comes in parts, followed by its
- * end. A failure of git, such as an invalid expression, gives no matches.
+ * end. Yields as many parts at once as git's output has. A failure of git, such as an invalid
+ * expression, gives no matches.
  */
 export function contentMatches(
   repository: Repository,
   { query, ref }: ContentQuery,
   { partBytes, signal, log }: ContentOptions,
-): AsyncGenerator<MatchPart> {
+): AsyncGenerator<MatchPart[]> {
   const command = gitCommand('grep', {
     options: [
       flag('--ignore-case'),
@@ -56,35 +57,37 @@ const LF = 0x0a;
 const SEPARATOR = Buffer.from('\n--\n');
 
 /**
- * Splits the output of `git grep` into matches, in parts of at most `partBytes`. Holds at most one
- * part and one chunk.
+ * Splits the output of `git grep` into matches, in parts of at most `partBytes`. Yields the parts
+ * of one chunk together. Holds at most one part and one chunk.
  */
 export async function* splitMatches(
   chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
   partBytes: number,
-): AsyncGenerator<MatchPart> {
+): AsyncGenerator<MatchPart[]> {
   const held = new HeldPart(partBytes);
   let carried: Buffer = Buffer.alloc(0);
   let isOpen = false;
   for await (const piece of chunks) {
     const chunk = carried.length === 0 ? piece : Buffer.concat([carried, piece]);
+    const parts: MatchPart[] = [];
     let start = 0;
     for (let end = chunk.indexOf(SEPARATOR); end !== -1; end = chunk.indexOf(SEPARATOR, start)) {
-      yield* held.add(chunk.subarray(start, end + 1));
-      yield* held.rest();
-      yield MATCH_END;
+      held.add(chunk.subarray(start, end + 1), parts);
+      held.end(parts);
       isOpen = false;
       start = end + SEPARATOR.length;
     }
     const certain = Math.max(start, endOfCertain(chunk));
     if (certain > start) isOpen = true;
-    yield* held.add(chunk.subarray(start, certain));
+    held.add(chunk.subarray(start, certain), parts);
     carried = chunk.subarray(certain);
+    if (parts.length > 0) yield parts;
   }
   if (!isOpen && carried.length === 0) return;
-  yield* held.add(carried);
-  yield* held.rest();
-  yield MATCH_END;
+  const last: MatchPart[] = [];
+  held.add(carried, last);
+  held.end(last);
+  yield last;
 }
 
 /** Returns the position after which a chunk may contain the beginning of a separator. */
@@ -104,21 +107,27 @@ class HeldPart {
     this.#partBytes = partBytes;
   }
 
-  *add(bytes: Buffer): Generator<Buffer> {
+  /** Adds bytes of the match. Full parts go to `parts`. */
+  add(bytes: Buffer, parts: MatchPart[]): void {
     let left = bytes;
     while (this.#bytes + left.length > this.#partBytes) {
       const fitting = this.#partBytes - this.#bytes;
       this.#hold(left.subarray(0, fitting));
       left = left.subarray(fitting);
-      yield* this.rest();
+      this.#take(parts);
     }
     this.#hold(left);
   }
 
-  /** Yields what is held, if anything. */
-  *rest(): Generator<Buffer> {
+  /** Ends the match: what is held, if anything, and its end go to `parts`. */
+  end(parts: MatchPart[]): void {
+    this.#take(parts);
+    parts.push(MATCH_END);
+  }
+
+  #take(parts: MatchPart[]): void {
     const [first] = this.#pieces;
-    if (first !== undefined) yield this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces);
+    if (first !== undefined) parts.push(this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces));
     this.#pieces = [];
     this.#bytes = 0;
   }

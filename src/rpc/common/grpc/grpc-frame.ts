@@ -54,6 +54,14 @@ export function sizeOf(chunks: readonly Uint8Array[]): number {
   return total;
 }
 
+/** Writes a frame with a copy of an encoded message. Returns the position after it. */
+export function putFrame(buffer: Buffer, at: number, message: Uint8Array): number {
+  buffer[at] = 0;
+  buffer.writeUInt32BE(message.length, at + 1);
+  buffer.set(message, at + FRAME_PREFIX_BYTES);
+  return at + FRAME_PREFIX_BYTES + message.length;
+}
+
 function prefixed(messageBytes: number, capacityBytes: number): Buffer {
   const buffer = Buffer.allocUnsafe(FRAME_PREFIX_BYTES + capacityBytes);
   buffer[0] = 0;

@@ -1,5 +1,5 @@
 import { create, type DescMessage, type Message, type MessageShape } from '@bufbuild/protobuf';
-import { encodeFrame, sizeOf } from './grpc-frame.ts';
+import { FRAME_PREFIX_BYTES, putFrame, sizeOf } from './grpc-frame.ts';
 
 /** Responses that are sent again and again, with their prefixes. */
 export interface ReadyResponses {
@@ -22,13 +22,13 @@ export function readyMessage<Desc extends DescMessage>(
   return Object.assign(create(schema), { [READY]: responses });
 }
 
-/** Puts encoded messages into frames. */
+/** Puts encoded messages into frames. The messages are copied. */
 export function readyResponses(messages: readonly Uint8Array[]): ReadyResponses {
-  return {
-    count: messages.length,
-    messageBytes: sizeOf(messages),
-    frames: Buffer.concat(messages.flatMap((message) => encodeFrame([message]))),
-  };
+  const messageBytes = sizeOf(messages);
+  const frames = Buffer.allocUnsafe(messages.length * FRAME_PREFIX_BYTES + messageBytes);
+  let at = 0;
+  for (const message of messages) at = putFrame(frames, at, message);
+  return { count: messages.length, messageBytes, frames };
 }
 
 /** Returns the responses that a message stands for; `undefined` for any other. */

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { contentMatches, MATCH_END } from '#domain/search/content-matches';
+import { contentMatches } from '#domain/search/content-matches';
 import type { HandlerContext } from '#rpc/server/handler';
 import { MAX_CHUNK_BYTES } from '#services/convert/response/stream-responses';
 import type {
@@ -7,6 +7,7 @@ import type {
   SearchFilesByContentResponseSchema,
 } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
+import { encodeMatches } from './encode-matches.ts';
 import { requireQuery } from './search-query.ts';
 
 /** Searches the files of a revision. The data of a match comes in parts, then its end. */
@@ -18,6 +19,6 @@ export async function* searchFilesByContent(
   const repository = deps.storages.open(request.repository);
   const query = requireQuery(request);
   const { signal, log } = context;
-  for await (const part of contentMatches(repository, query, { partBytes: MAX_CHUNK_BYTES, signal, log }))
-    yield part === MATCH_END ? { endOfMatch: true } : { matchData: part };
+  for await (const parts of contentMatches(repository, query, { partBytes: MAX_CHUNK_BYTES, signal, log }))
+    yield encodeMatches(parts);
 }

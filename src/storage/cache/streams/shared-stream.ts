@@ -247,13 +247,22 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     const stored = this.#file === undefined ? 0 : this.#fileFirst + this.#file.count;
     let slowest = Number.POSITIVE_INFINITY;
     for (const { index } of this.#readers) slowest = Math.min(slowest, index);
-    const limit = isEnded && this.#file !== undefined ? 0 : WINDOW_BYTES;
+    const limit = isEnded && this.#file !== undefined ? 0 : this.#keptBytes();
     while (this.#window.bytes > limit && this.#window.first < this.#window.end) {
       const { first } = this.#window;
       const isNeeded = slowest <= first || this.#mustStore();
       if (isNeeded && first >= stored) return;
       this.#window.drop();
     }
+  }
+
+  /**
+   * Bytes that stay in memory although all readers have them. As long as that is everything from
+   * the beginning, others can join. Chunks that stay become old for the garbage collector, which
+   * then frees them only in a full collection.
+   */
+  #keptBytes(): number {
+    return this.#window.first > 0 && this.#file === undefined ? 0 : WINDOW_BYTES;
   }
 
   /** True if every chunk goes into the file. */
