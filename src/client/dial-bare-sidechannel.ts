@@ -37,6 +37,7 @@ export function dialBareSidechannel(
   const { acceptBacklog, connect, maxStreamWindowBytes, onBackchannel, onTransfer, ...dialOptions } = options;
   return dialBare(address, dialOptions, {
     connect,
+    isSidechannelUnused: (id) => registry.isUnused(id),
     onStream: (stream) => void acceptStream(stream, registry, onBackchannel),
     settings: {
       ...YAMUX_SIDECHANNEL_CLIENT,

@@ -30,7 +30,11 @@ export async function dialBare(
 ): Promise<BareConnection> {
   const target = parseAddress(address);
   const balancer = await createBalancer(target, options, multiplexing);
-  const connection = createConnection(address, options, balancer);
+  const connection = createConnection(
+    address,
+    { ...options, isSidechannelUnused: multiplexing?.isSidechannelUnused },
+    balancer,
+  );
   if (options.failOnNonTemporaryDialError !== true) return connection;
 
   try {
@@ -117,7 +121,11 @@ function fixedEndpoint(endpoint: Endpoint): StartResolver {
   };
 }
 
-function createConnection(address: string, options: DialOptions, balancer: Balancer): BareConnection {
+function createConnection(
+  address: string,
+  options: DialOptions & Pick<CallHost, 'isSidechannelUnused'>,
+  balancer: Balancer,
+): BareConnection {
   const host: CallHost = {
     address,
     balancer,
@@ -127,6 +135,7 @@ function createConnection(address: string, options: DialOptions, balancer: Balan
     },
     retryPolicy: options.retry === false ? undefined : { ...DEFAULT_RETRY_POLICY, ...options.retry },
     defaultTimeoutMs: options.defaultTimeoutMs,
+    isSidechannelUnused: options.isSidechannelUnused,
   };
   return new BareConnection({
     address,

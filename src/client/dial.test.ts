@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
+import { inspect } from 'node:util';
 import { startGitaly } from '#testkit/start-gitaly';
 import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 import {
@@ -126,6 +127,36 @@ test('dialing an unavailable server succeeds, and calling it fails', async () =>
       'connection error: desc = "transport: Error while dialing: dial unix /nowhere/gitaly.socket: ' +
       'connect: no such file or directory"',
   });
+});
+
+test('a refused call says that it may be repeated, where it went, and what to check', async () => {
+  await using connection = await dial('unix:/nowhere/gitaly.socket', { retry: false });
+
+  await assert.rejects(connection.repository.createRepository({}), (error) => {
+    assert.ok(error instanceof CallError);
+    assert.deepEqual([error.code, error.operation, error.retryable], ['UNAVAILABLE', 'mutator', true]);
+    const printed = inspect(error); // what Node prints for an error that nobody caught
+    assert.match(printed, /rpc: '\/gitaly\.RepositoryService\/CreateRepository'/);
+    assert.match(printed, /address: 'unix:\/nowhere\/gitaly\.socket'/);
+    assert.match(printed, /Nothing was sent\. Check that a server listens on unix:\/nowhere\/gitaly\.socket/);
+    return true;
+  });
+});
+
+test("errors of the server's answer have a hint where there is a usual remedy", async () => {
+  await using gitaly = await startGitaly({ token: TOKEN, dial: { maxReceiveMessageBytes: 10 } });
+  await using stranger = await dial(gitaly.address);
+  await using mistaken = await dial(gitaly.address, { token: 'other' });
+  const hintOf = async (call: Promise<unknown>) => {
+    const error = await call.catch((reason: unknown) => reason);
+    assert.ok(error instanceof CallError);
+    return error.hint;
+  };
+
+  assert.match((await hintOf(stranger.server.serverInfo({}))) ?? '', /^Pass the token of unix:/);
+  assert.match((await hintOf(mistaken.server.serverInfo({}))) ?? '', /^The token for unix:/);
+  assert.match((await hintOf(gitaly.connection.server.serverInfo({}))) ?? '', /maxReceiveMessageBytes/);
+  assert.equal(await hintOf(gitaly.connection.ref.refExists({})), undefined);
 });
 
 test('failOnNonTemporaryDialError reports a missing server at once', async () => {

@@ -3,6 +3,7 @@ import { type Duplex, PassThrough, Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import { test } from 'node:test';
+import { GitalyError } from '#base/gitaly-error';
 import { packetHeader } from '#base/pkt-line/packet';
 import { startSidechannelServer } from '#testkit/sidechannel-server';
 import {
@@ -157,6 +158,31 @@ test('a stdin that fails is the error, and the server is notified', async () => 
     message: 'copy request: body cut off',
   });
   await assert.rejects(ended.promise, { message: 'unexpected EOF' });
+});
+
+test('a call whose sidechannel was used is not repeated', async () => {
+  let calls = 0;
+  await using server = await startSidechannelServer(async (sidechannel) => {
+    calls++;
+    assert.equal(await received(sidechannel), 'once');
+    throw new GitalyError('UNAVAILABLE', 'the server goes away');
+  });
+  const registry = new SidechannelRegistry();
+  await using connection = await dialSidechannel(server.address, registry, {
+    retry: { initialBackoffMs: 1, maxBackoffMs: 1 },
+  });
+  const io = { stdin: Readable.from([Buffer.from('once')]), stdout: new PassThrough() };
+
+  await assert.rejects(postUploadPack(connection, registry, io, {}), (error) => {
+    assert.ok(error instanceof CallError);
+    assert.deepEqual(
+      [error.code, error.message, error.operation],
+      ['UNAVAILABLE', 'the server goes away', 'accessor'],
+    );
+    assert.equal(error.retryable, false);
+    return true;
+  });
+  assert.equal(calls, 1);
 });
 
 test('without a multiplexed connection there is no sidechannel', async () => {

@@ -45,6 +45,11 @@ export class SidechannelRegistry {
     return this.#waiters.size;
   }
 
+  /** Reports whether the callback with this id is still waiting for the server. */
+  isUnused(id: string): boolean {
+    return this.#waiters.has(BigInt(id));
+  }
+
   /**
    * Registers a callback for one call. It runs at most once; its connection is closed when it is
    * done.

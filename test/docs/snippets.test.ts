@@ -35,11 +35,16 @@ const EXPLAINED = `
   }
 `;
 /** Pages on which a name means something else. */
-const OTHERWISE: Readonly<Record<string, string>> = {
-  'docs/client/repository.md':
-    "import type { Repository as Repo } from 'gitaly-ts/client/repository';" +
-    'declare const repository: Repo;',
-  'docs/testing.md': "declare const repository: Awaited<ReturnType<(typeof gitaly)['createRepository']>>;",
+const OTHERWISE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'docs/client/rails.md': {
+    gitaly: "import('gitaly-ts/client/rails').GitalyClient",
+    projects: 'unknown[]',
+    renderProject: '(project: unknown) => Promise<string>',
+    renderProjects: '(projects: unknown[]) => Promise<string>',
+    project: 'unknown',
+  },
+  'docs/client/repository.md': { repository: "import('gitaly-ts/client/repository').Repository" },
+  'docs/testing.md': { repository: "Awaited<ReturnType<(typeof gitaly)['createRepository']>>" },
 };
 
 interface Snippet {
@@ -58,10 +63,11 @@ function snippetsOf(page: string): Snippet[] {
 
 /** Makes a snippet a module. The package of the client alone has the same code. */
 function moduleOf({ place, text }: Snippet): string {
-  const otherwise = OTHERWISE[place.replace(/:\d+$/, '')] ?? '';
-  const isOwn = /^const repository\b/m.test(text);
+  const otherwise = Object.entries(OTHERWISE[place.replace(/:\d+$/, '')] ?? {})
+    .filter(([name]) => !new RegExp(`^(?:const|await using) ${name}\\b`, 'm').test(text))
+    .map(([name, type]) => `declare const ${name}: ${type};`);
   const code = text.replaceAll("'gitaly-client'", "'gitaly-ts/client'");
-  return [code, isOwn ? '' : otherwise, 'export {};', ''].join('\n');
+  return [code, ...otherwise, 'export {};', ''].join('\n');
 }
 
 /** Returns the errors of a compiler that resolves the package by its name, as a user's does. */

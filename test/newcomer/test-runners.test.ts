@@ -29,18 +29,33 @@ const BODY = `
   const request = { repository: missing, revision: Buffer.from('x') };
   const error = await gitaly.connection.commit.countCommits(request).catch((reason) => reason);
   const misspelt = await startGitaly({ storage: ['a'] }).catch((reason) => reason.message);
+  const client = new GitalyClient({ storages: { default: { gitaly_address: gitaly.address } } });
+  const service = new CommitService(client, await gitaly.createRepository({ commits: 1 }));
+  const loop = async (size) => {
+    for (let i = 0; i < size; i++) await service.findCommit('main');
+  };
+  const nPlus1 = await assertNoNPlus1(client, loop).catch((reason) => [
+    reason.name,
+    reason.message.split('.')[0],
+  ]);
+  await assertNoNPlus1(client, () => loop(2));
+  await client[Symbol.asyncDispose]();
   await gitaly.close();
   await gitaly.close();
-  const result = [commits.length, error.code, misspelt];
+  const result = [commits.length, error.code, misspelt, ...nPlus1];
 `;
 const EXPECTED = JSON.stringify([
   0,
   'NOT_FOUND',
   'startGitaly has no option "storage"; did you mean "storages"?',
+  'AssertionError',
+  'N+1 calls of Gitaly: 1 with 1 items, 5 with 5',
 ]);
 const ASSERTION = `expect(JSON.stringify(result)).toBe(${JSON.stringify(EXPECTED)});`;
 const WITH_EXPECT = `test('a server', async () => {${BODY}  ${ASSERTION}\n}, 60000);\n`;
-const IMPORT = "import { startGitaly } from 'gitaly-ts/testing';\n";
+const IMPORT =
+  "import { assertNoNPlus1, CommitService, GitalyClient } from 'gitaly-ts/client/rails';\n" +
+  "import { startGitaly } from 'gitaly-ts/testing';\n";
 
 const LIMIT_MS = 2 * 60_000;
 const TOOLS = join(ROOT, '.cache/test-runners');

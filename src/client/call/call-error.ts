@@ -4,6 +4,7 @@ import { Metadata } from '#rpc/common/metadata';
 import { statusNumber } from '#rpc/common/status-code';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import type { Operation } from '#wire/method-info';
+import { errorHint } from './error-hint.ts';
 import { readErrorMetadata } from './error-metadata.ts';
 
 /**
@@ -20,10 +21,20 @@ export class CallError extends GitalyError {
   readonly operation: Operation;
   /** Metadata that came with the status; empty without a status. */
   readonly trailers: Metadata;
+  /** A remedy, for failures that have a usual one; for people, not for programs. */
+  readonly hint: string | undefined;
+  readonly #isSpent: boolean;
 
   constructor(
     error: GitalyError,
-    call: { rpc: string; address: string; operation: Operation; trailers?: Metadata },
+    call: {
+      rpc: string;
+      address: string;
+      operation: Operation;
+      trailers?: Metadata;
+      /** True if its sidechannel was used: its bytes cannot be sent again. */
+      isSpent?: boolean;
+    },
   ) {
     super(error.code, error.message, {
       cause: error.cause ?? error,
@@ -34,6 +45,8 @@ export class CallError extends GitalyError {
     this.address = call.address;
     this.operation = call.operation;
     this.trailers = call.trailers ?? Metadata.from();
+    this.#isSpent = call.isSpent ?? false;
+    this.hint = errorHint(this);
   }
 
   /** The gRPC number of the code. */
@@ -65,11 +78,14 @@ export class CallError extends GitalyError {
   }
 
   /**
-   * True if the same call may be repeated without doing anything twice: the server did not process
-   * it, a limit refused it, or the server disconnected from a read-only call. The connection's
+   * True if the same call may be repeated without doing anything twice: there was no connection,
+   * the server did not process it, a limit refused it, or the server disconnected from a read-only
+   * call. False for a call whose sidechannel was used, because its bytes are gone. The connection's
    * retry policy has already retried what it covers.
    */
   get retryable(): boolean {
+    if (this.#isSpent) return false;
+    if (this.metadata.unsent === true) return true;
     if (this.metadata.unprocessed === true || this.limit !== undefined) return true;
     return this.code === 'UNAVAILABLE' && this.operation === 'accessor';
   }

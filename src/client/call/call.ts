@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
 import type { ChannelCall, Requests } from '#rpc/common/grpc/channel-call';
-import { GRPC_STATUS } from '#rpc/common/header-names';
-import type { Metadata } from '#rpc/common/metadata';
+import { GRPC_STATUS, SIDECHANNEL_ID } from '#rpc/common/header-names';
+import { Metadata } from '#rpc/common/metadata';
 import type { Balancer } from '../connect/balancer.ts';
 import type { Transport } from '../connect/transport.ts';
 import { WaitLimit } from '../connect/wait-limit.ts';
@@ -21,6 +21,8 @@ export interface CallHost {
   readonly metadata: MetadataSources;
   readonly retryPolicy: RetryPolicy | undefined;
   readonly defaultTimeoutMs: number | undefined;
+  /** Reports whether the callback of a sidechannel has not run yet. */
+  readonly isSidechannelUnused: ((id: string) => boolean) | undefined;
 }
 
 /** The attempt whose responses the caller receives. */
@@ -120,10 +122,7 @@ class ManagedCall implements ResponseStream<unknown> {
   async #open(): Promise<Attempt> {
     for (let attempts = 1; ; attempts++) {
       try {
-        const { balancer } = this.#host;
-        const transport =
-          balancer.pick() ?? (await this.#wait((signal) => balancer.waitForTransport(signal)));
-        const attempt = this.#attempt(transport);
+        const attempt = this.#attempt(this.#host.balancer.pick() ?? (await this.#waitForTransport()));
         if (!isAnswered(await attempt.call.headers)) attempt.first = await attempt.responses.next();
         this.#replayable?.commit();
         this.#answered = attempt;
@@ -141,6 +140,7 @@ class ManagedCall implements ResponseStream<unknown> {
   #repeatDelayMs(error: unknown, attempt: number): number | undefined {
     if (!(error instanceof GitalyError) || this.#cancelReason !== undefined) return undefined;
     if (this.#replayable?.canReplay === false || this.#invocation.isRaw === true) return undefined;
+    if (this.#hasUsedSidechannel()) return undefined;
     if (error.metadata.unprocessed === true && attempt < MAX_UNPROCESSED_ATTEMPTS) return 0;
     return retryDelayMs(policyFor(this.#host.retryPolicy, this.#invocation.method), {
       attempt,
@@ -167,6 +167,27 @@ class ManagedCall implements ResponseStream<unknown> {
     transport.hold();
     void call.trailers.then(() => transport.release());
     return { call, responses: call[Symbol.asyncIterator](), first: undefined };
+  }
+
+  /** Waits for a connection. An error says that nothing was sent. */
+  async #waitForTransport(): Promise<Transport> {
+    try {
+      return await this.#wait((signal) => this.#host.balancer.waitForTransport(signal));
+    } catch (error) {
+      if (!(error instanceof GitalyError) || error.code !== 'UNAVAILABLE') throw error;
+      throw new GitalyError(error.code, error.message, {
+        cause: error.cause ?? error,
+        metadata: { ...error.metadata, unsent: true },
+      });
+    }
+  }
+
+  /** Reports whether the call's own stream of bytes was begun: it cannot be read or written again. */
+  #hasUsedSidechannel(): boolean {
+    const { isSidechannelUnused } = this.#host;
+    if (isSidechannelUnused === undefined) return false;
+    const id = Metadata.from(this.#invocation.options.metadata).get(SIDECHANNEL_ID);
+    return typeof id === 'string' && !isSidechannelUnused(id);
   }
 
   /** Waits for work before the call is sent, at most until the call's deadline. */
@@ -199,6 +220,7 @@ class ManagedCall implements ResponseStream<unknown> {
       rpc,
       operation,
       address: this.#host.address,
+      isSpent: this.#hasUsedSidechannel(),
       ...(trailers === undefined ? {} : { trailers }),
     });
   }

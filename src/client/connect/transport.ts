@@ -29,6 +29,8 @@ export interface Multiplexing {
   /** Handles a stream that the server opens, before any byte is read from it. */
   onStream(stream: Duplex): void;
   readonly settings: YamuxOptions;
+  /** Reports whether the callback of a sidechannel has not run yet: calls over others are not repeated. */
+  readonly isSidechannelUnused?: (id: string) => boolean;
   /** Opens the connection instead of a socket: to a server in this process. */
   readonly connect?: (() => Duplex) | undefined;
 }

@@ -8,6 +8,7 @@ import type { Connection } from '../connection.ts';
 import type { DialOptions } from '../dial-options.ts';
 import { Pool } from '../pool.ts';
 import { applicationFrames, countCall } from './call-limit.ts';
+import type { CallScope } from './call-scope.ts';
 import { CallWatch } from './call-watch.ts';
 import { CircuitBreakers } from './circuit-breakers.ts';
 import { type ClientContext, withClientContext } from './client-context.ts';
@@ -47,20 +48,15 @@ export interface GitalyClientConfig extends StoragesConfig {
   readonly dialOptions?: DialOptions;
 }
 
-export interface CallScope {
-  /** A class of the configured timeouts, or seconds; 0 means no limit. Default `default`. */
-  readonly timeout?: keyof Timeouts | number;
-  /** Name of the calling code in the application. */
-  readonly callSite?: string;
-  /** A second storage that the server must reach, as for CreateFork. */
-  readonly remoteStorage?: string;
-  /**
-   * Path of a repository near whose data the server should store that of the call, as for
-   * ReplicateRepository.
-   */
-  readonly partitioningHint?: string;
-  /** Entries in addition to those of the request; see `withContext`. */
-  readonly clientContext?: ClientContext;
+/** Data about a request or job. */
+export interface RequestOptions {
+  readonly context?: RequestContext;
+  /** End of the request, which limits its calls. */
+  readonly deadline?: Date;
+  /** Records the calls of this request, whatever the configuration says. */
+  readonly keepsCallDetails?: boolean;
+  /** False to count the calls without a limit. Default: true. */
+  readonly isLimited?: boolean;
 }
 
 const DEFAULT_CLIENT_NAME = 'gitlab-web';
@@ -99,17 +95,17 @@ export class GitalyClient implements AsyncDisposable {
    * Runs a request or a job: calls in `work` are counted together, have its `context`, and end at
    * `deadline`.
    */
-  run<T>(work: () => T, options: { context?: RequestContext; deadline?: Date } = {}): T {
+  run<T>(work: () => T, options: RequestOptions = {}): T {
     const store: RequestStore = {
       sessionId: randomUUID(),
       deadline: options.deadline,
       context: options.context ?? {},
       actualCalls: 0,
       permittedCalls: 0,
-      allowDepth: 0,
+      allowDepth: options.isLimited === false ? 1 : 0,
       stacks: new Map(),
       queryMs: 0,
-      details: this.#config.keepsCallDetails?.() ? [] : undefined,
+      details: (options.keepsCallDetails ?? this.#config.keepsCallDetails?.()) ? [] : undefined,
     };
     return withStore(store, work);
   }

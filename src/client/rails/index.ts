@@ -2,10 +2,24 @@
  * The client for Rails-like applications: `import { GitalyClient } from 'gitaly-ts/client/rails'`.
  */
 
+export { assertGitalyCalls, assertNoNPlus1, type CallLimits, type RequestRunner } from './assert-calls.ts';
+export type { CallScope } from './call-scope.ts';
 export type { ClientContext } from './client-context.ts';
 export type { FeatureFlags, FlagActors } from './feature-flags.ts';
-export { type CallScope, GitalyClient, type GitalyClientConfig } from './gitaly-client.ts';
+export { GitalyClient, type GitalyClientConfig, type RequestOptions } from './gitaly-client.ts';
 export type { CallDetail, RequestContext } from './request-store.ts';
+export { type Blob, BlobService } from './services/blob-service.ts';
+export { CommitService, type ListCommitsOptions, type TreeFile } from './services/commit-service.ts';
+export { ConflictsService } from './services/conflicts-service.ts';
+export { type ChangedPathsOptions, type DiffOptions, DiffService } from './services/diff-service.ts';
+export { ObjectPoolService } from './services/object-pool-service.ts';
+export { OperationService } from './services/operation-service.ts';
+export { PreReceiveError } from './services/pre-receive-error.ts';
+export { type ReferenceChange, RefService } from './services/ref-service.ts';
+export { RemoteService } from './services/remote-service.ts';
+export { RepositoryService } from './services/repository-service.ts';
+export { HealthCheckService, ServerService } from './services/server-service.ts';
+export type { RepositoryInit, StorageCaller, TextOrBytes } from './services/storage-calls.ts';
 export type { StorageConfig, StoragesConfig } from './storages.ts';
 export { DEFAULT_TIMEOUTS, type Timeouts } from './timeouts.ts';
 export { TooManyInvocationsError } from './too-many-invocations-error.ts';

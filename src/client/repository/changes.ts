@@ -1,6 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { CallOptions } from '../call/call-types.ts';
 import { commitFiles, type FileAction } from '../split/commit-files.ts';
+import { confirmMerge, requireAccepted } from '../split/confirm-merge.ts';
 import type { Content } from '../split/split-bytes.ts';
 import type { Place } from './place.ts';
 import { bytesOf, type TextOrBytes } from './values.ts';
@@ -99,24 +100,7 @@ export async function merge(place: Place, options: MergeOptions): Promise<string
   const { source, into, message, expectedOid = '' } = options;
   const commitId = await requireCommit(place, source, options);
   const header = { repository, user, commitId, branch: bytesOf(into), message: bytesOf(message) };
-  const { promise: isConfirmed, resolve: confirm } = Promise.withResolvers<boolean>();
-  // The second message confirms the merge that the first response reports.
-  async function* requests() {
-    yield { ...header, expectedOldOid: expectedOid };
-    if (await isConfirmed) yield { apply: true };
-  }
-  let merged: string | undefined;
-  try {
-    for await (const response of connection.operation.userMergeBranch(requests(), options)) {
-      requireAccepted(response.preReceiveError);
-      confirm(true);
-      merged = response.branchUpdate?.commitId ?? merged;
-    }
-  } finally {
-    confirm(false);
-  }
-  if (merged === undefined) throw new GitalyError('INTERNAL', 'the server confirmed no merge');
-  return merged;
+  return await confirmMerge(connection, { ...header, expectedOldOid: expectedOid }, options);
 }
 
 /** Repeats the change of a commit on a branch (RPC UserCherryPick, FindCommit before it). */
@@ -166,9 +150,4 @@ function newTip({ branchUpdate, preReceiveError, createTreeError }: NewTip): str
   if (createTreeError !== '') throw new GitalyError('FAILED_PRECONDITION', createTreeError);
   if (branchUpdate === undefined) throw new GitalyError('INTERNAL', 'the server named no new commit');
   return branchUpdate.commitId;
-}
-
-/** Gitaly 15 reports the refusal of a hook in an OK response. */
-function requireAccepted(preReceiveError: string): void {
-  if (preReceiveError !== '') throw new GitalyError('PERMISSION_DENIED', preReceiveError);
 }

@@ -1,0 +1,40 @@
+import type { StatusCode } from '#base/gitaly-error';
+
+interface Failure {
+  readonly code: StatusCode;
+  readonly message: string;
+  readonly address: string;
+  readonly rpc: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly limit: { readonly retryAfterMs: number } | undefined;
+}
+
+/** Returns what a developer can do about a failed call; `undefined` if that depends on the call. */
+export function errorHint(failure: Failure): string | undefined {
+  const { address, code, limit, message, metadata, rpc } = failure;
+  if (metadata.unsent === true) {
+    return message.includes('authentication handshake failed')
+      ? `The certificate of ${address} is not trusted: pass its CA as dial's tls.ca, or set SSL_CERT_FILE.`
+      : `Nothing was sent. Check that a server listens on ${address}, and that you may connect to it.`;
+  }
+  if (limit !== undefined)
+    return `The server is at its limit: repeat the call after ${limit.retryAfterMs} ms at the earliest.`;
+  switch (code) {
+    case 'UNAUTHENTICATED':
+      return `Pass the token of ${address} to dial: the server has one in [auth] token.`;
+    case 'PERMISSION_DENIED':
+      return /^permission denied: .*(?:token|hmac)/.test(message)
+        ? `The token for ${address} is another than the server's [auth] token, or one of the clocks is off.`
+        : undefined;
+    case 'UNIMPLEMENTED':
+      return `The server at ${address} does not have ${rpc}: it is of another release, or no Gitaly.`;
+    case 'DEADLINE_EXCEEDED':
+      return `${rpc} took longer than its deadline: set a larger timeoutMs, or ask for less.`;
+    case 'RESOURCE_EXHAUSTED':
+      return /larger than max/.test(message)
+        ? "The message is above the limit: raise dial's maxReceiveMessageBytes."
+        : undefined;
+    default:
+      return undefined;
+  }
+}

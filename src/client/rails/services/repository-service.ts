@@ -1,0 +1,244 @@
+import type { Message, MessageInitShape } from '@bufbuild/protobuf';
+import { eachItem } from '#client/content/collect/each-item';
+import { searchMatches } from '#client/content/collect/search-matches';
+import type {
+  CreateRepositoryFromURLRequestSchema,
+  FetchRemoteRequestSchema,
+  FetchRemoteResponse,
+  FindLicenseResponse,
+  GetFileAttributesResponse_AttributeInfo,
+  GetRawChangesResponse_RawChange,
+  OptimizeRepositoryRequest_Strategy,
+  RepositoryInfoResponse,
+} from '#wire/gen/repository_pb';
+import { ObjectFormat } from '#wire/gen/shared_pb';
+import {
+  bytes,
+  RepositoryCalls,
+  type RepositoryInit,
+  type TextOrBytes,
+  unlessCode,
+} from './storage-calls.ts';
+
+/** The fields of a request but its repository. */
+type Fields<Init> = Omit<Exclude<Init, Message>, 'repository' | '$typeName' | '$unknown'>;
+
+/** Whole repositories. @see GitLab: Gitlab::GitalyClient::RepositoryService */
+export class RepositoryService extends RepositoryCalls {
+  /** Reports whether the repository exists. */
+  exists(): Promise<boolean> {
+    const { repository } = this;
+    return this.call(
+      'fast',
+      async (gitaly) => (await gitaly.repository.repositoryExists({ repository })).exists,
+    );
+  }
+
+  /** Creates it, empty. @throws {CallError} ALREADY_EXISTS */
+  async createRepository(
+    defaultBranch: TextOrBytes = 'main',
+    { objectFormat = ObjectFormat.SHA1 }: { objectFormat?: ObjectFormat } = {},
+  ): Promise<void> {
+    const request = { repository: this.repository, defaultBranch: bytes(defaultBranch), objectFormat };
+    await this.call('fast', (gitaly) => gitaly.repository.createRepository(request));
+  }
+
+  /** Removes it. One that is not there is not an error. */
+  async remove(): Promise<void> {
+    const { repository } = this;
+    const removed = this.call('long', (gitaly) => gitaly.repository.removeRepository({ repository }));
+    await unlessCode('NOT_FOUND', removed, undefined);
+  }
+
+  /** Repacks and prunes as far as it is worthwhile. */
+  async optimizeRepository(strategy?: OptimizeRepositoryRequest_Strategy): Promise<void> {
+    const request = { repository: this.repository, ...(strategy !== undefined && { strategy }) };
+    await this.call('long', (gitaly) => gitaly.repository.optimizeRepository(request));
+  }
+
+  /** Deletes unreachable objects. */
+  async pruneUnreachableObjects(): Promise<void> {
+    const { repository } = this;
+    await this.call('long', (gitaly) => gitaly.repository.pruneUnreachableObjects({ repository }));
+  }
+
+  /** Returns the size in KiB. */
+  repositorySize(): Promise<bigint> {
+    const { repository } = this;
+    return this.call(
+      'medium',
+      async (gitaly) => (await gitaly.repository.repositorySize({ repository })).size,
+    );
+  }
+
+  /** Returns sizes and numbers of objects and references. */
+  repositoryInfo(): Promise<RepositoryInfoResponse> {
+    const { repository } = this;
+    return this.call('medium', (gitaly) => gitaly.repository.repositoryInfo({ repository }));
+  }
+
+  /**
+   * Returns the size in KiB of the repository's `gitObjectDirectory`: of the new objects of a push
+   * in quarantine.
+   */
+  getObjectDirectorySize(): Promise<bigint> {
+    const { repository } = this;
+    return this.call(
+      'medium',
+      async (gitaly) => (await gitaly.repository.getObjectDirectorySize({ repository })).size,
+    );
+  }
+
+  /** Reports whether there is a branch. */
+  hasLocalBranches(): Promise<boolean> {
+    const { repository } = this;
+    return this.call(
+      'fast',
+      async (gitaly) => (await gitaly.repository.hasLocalBranches({ repository })).value,
+    );
+  }
+
+  /** Returns the best common ancestor of revisions; `undefined` if there is none. */
+  findMergeBase(...revisions: TextOrBytes[]): Promise<string | undefined> {
+    const request = { repository: this.repository, revisions: revisions.map(bytes) };
+    return this.call(
+      'fast',
+      async (gitaly) => (await gitaly.repository.findMergeBase(request)).base || undefined,
+    );
+  }
+
+  /** Fetches from a remote. */
+  fetchRemote(
+    fields: Fields<MessageInitShape<typeof FetchRemoteRequestSchema>>,
+  ): Promise<FetchRemoteResponse> {
+    const request = { ...fields, repository: this.repository };
+    return this.call('long', (gitaly) => gitaly.repository.fetchRemote(request));
+  }
+
+  /** Fetches a branch of another repository into a reference. False if the branch is not there. */
+  fetchSourceBranch(
+    source: RepositoryInit,
+    branches: { sourceBranch: TextOrBytes; targetRef: TextOrBytes },
+  ): Promise<boolean> {
+    const request = {
+      repository: this.repository,
+      sourceRepository: source,
+      sourceBranch: bytes(branches.sourceBranch),
+      targetRef: bytes(branches.targetRef),
+    };
+    return this.call('long', async (gitaly) => (await gitaly.repository.fetchSourceBranch(request)).result, {
+      remoteStorage: source.storageName,
+    });
+  }
+
+  /** Creates the repository as a copy of another; with `branch` of that branch only. */
+  async forkRepository(source: RepositoryInit, branch: TextOrBytes = ''): Promise<void> {
+    const request = { repository: this.repository, sourceRepository: source, revision: bytes(branch) };
+    const scope = { remoteStorage: source.storageName };
+    await this.call('long', (gitaly) => gitaly.repository.createFork(request), scope);
+  }
+
+  /** Creates the repository from a URL. */
+  async importRepository(
+    fields: Fields<MessageInitShape<typeof CreateRepositoryFromURLRequestSchema>>,
+  ): Promise<void> {
+    const request = { ...fields, repository: this.repository };
+    await this.call('long', (gitaly) => gitaly.repository.createRepositoryFromURL(request));
+  }
+
+  /** Makes the repository equal to another. */
+  async replicate(source: RepositoryInit): Promise<void> {
+    const scope = { remoteStorage: source.storageName, partitioningHint: source.relativePath ?? '' };
+    await this.call(
+      'long',
+      (gitaly) => gitaly.repository.replicateRepository({ repository: this.repository, source }),
+      scope,
+    );
+  }
+
+  /** Returns what `git fsck` found; empty for a sound repository. */
+  fsck(): Promise<string> {
+    const { repository } = this;
+    return this.call('long', async (gitaly) =>
+      Buffer.from((await gitaly.repository.fsck({ repository })).error).toString(),
+    );
+  }
+
+  /** Sets a reference, without hooks; HEAD to another branch. */
+  async writeRef(
+    ref: TextOrBytes,
+    revision: TextOrBytes,
+    { oldRevision = '' }: { oldRevision?: TextOrBytes } = {},
+  ): Promise<void> {
+    const { repository } = this;
+    const fields = { ref: bytes(ref), revision: bytes(revision), oldRevision: bytes(oldRevision) };
+    await this.call('fast', (gitaly) => gitaly.repository.writeRef({ repository, ...fields }));
+  }
+
+  /** Returns the licence of the default branch; `undefined` if none was found. */
+  findLicense(): Promise<FindLicenseResponse | undefined> {
+    const { repository } = this;
+    return this.call('medium', async (gitaly) => {
+      const license = await gitaly.repository.findLicense({ repository });
+      return license.licenseShortName === '' ? undefined : license;
+    });
+  }
+
+  /** Returns the checksum of all references: zeros for an empty repository. */
+  calculateChecksum(): Promise<string> {
+    const { repository } = this;
+    return this.call(
+      'fast',
+      async (gitaly) => (await gitaly.repository.calculateChecksum({ repository })).checksum,
+    );
+  }
+
+  /** Yields the files that differ between two revisions. */
+  rawChangesBetween(
+    fromRevision: string,
+    toRevision: string,
+  ): AsyncGenerator<GetRawChangesResponse_RawChange, void, undefined> {
+    const request = { repository: this.repository, fromRevision, toRevision };
+    return this.each('fast', (gitaly) =>
+      eachItem(gitaly.repository.getRawChanges(request), ({ rawChanges }) => rawChanges),
+    );
+  }
+
+  /** Yields the paths that match a query. */
+  searchFilesByName(
+    ref: TextOrBytes,
+    query: string,
+    { filter = '', limit = 0, offset = 0 }: { filter?: string; limit?: number; offset?: number } = {},
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const request = { repository: this.repository, ref: bytes(ref), query, filter, limit, offset };
+    return this.each('fast', (gitaly) =>
+      eachItem(gitaly.repository.searchFilesByName(request), ({ files }) => files),
+    );
+  }
+
+  /** Yields matches in the format of `git grep`, with lines around them. */
+  searchFilesByContent(ref: TextOrBytes, query: string): AsyncGenerator<Buffer, void, undefined> {
+    const request = { repository: this.repository, ref: bytes(ref), query, chunkedResponse: true };
+    return this.each('medium', (gitaly) => searchMatches(gitaly.repository.searchFilesByContent(request)));
+  }
+
+  /** Returns the hash function of the repository. */
+  objectFormat(): Promise<ObjectFormat> {
+    const { repository } = this;
+    return this.call('fast', async (gitaly) => (await gitaly.repository.objectFormat({ repository })).format);
+  }
+
+  /** Returns git attributes of paths at a revision. */
+  getFileAttributes(
+    revision: TextOrBytes,
+    paths: readonly string[],
+    attributes: readonly string[],
+  ): Promise<GetFileAttributesResponse_AttributeInfo[]> {
+    const { repository } = this;
+    const request = { repository, revision: bytes(revision), paths: [...paths], attributes: [...attributes] };
+    return this.call(
+      'fast',
+      async (gitaly) => (await gitaly.repository.getFileAttributes(request)).attributeInfos,
+    );
+  }
+}

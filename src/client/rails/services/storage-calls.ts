@@ -1,0 +1,79 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Message, MessageInitShape } from '@bufbuild/protobuf';
+import { codeOf, type StatusCode } from '#base/gitaly-error';
+import type { Connection } from '#client/connection';
+import type { RepositorySchema } from '#wire/gen/shared_pb';
+import type { CallScope } from '../call-scope.ts';
+
+/** An object that makes calls of a storage: a `GitalyClient`. */
+export interface StorageCaller {
+  call<T>(storage: string, work: (gitaly: Connection) => Promise<T>, scope?: CallScope): Promise<T>;
+}
+
+/** A repository as in requests: `{ storageName, relativePath, glRepository, glProjectPath }`. */
+export type RepositoryInit = Exclude<MessageInitShape<typeof RepositorySchema>, Message> & {
+  readonly storageName: string;
+};
+
+/** Text as UTF-8, or bytes: names and contents in git need not be UTF-8. */
+export type TextOrBytes = string | Uint8Array;
+
+/** The calls of one service for one repository. */
+export class RepositoryCalls {
+  protected readonly repository: RepositoryInit;
+  readonly #client: StorageCaller;
+
+  constructor(client: StorageCaller, repository: RepositoryInit) {
+    this.#client = client;
+    this.repository = repository;
+  }
+
+  protected call<T>(
+    timeout: NonNullable<CallScope['timeout']>,
+    work: (gitaly: Connection) => Promise<T>,
+    scope: CallScope = {},
+  ): Promise<T> {
+    return this.#client.call(this.repository.storageName, work, { ...scope, timeout });
+  }
+
+  /** Yields the items of a stream. The call starts at the first `next` and counts once. */
+  protected async *each<T>(
+    timeout: NonNullable<CallScope['timeout']>,
+    start: (gitaly: Connection) => AsyncIterable<T>,
+  ): AsyncGenerator<T, void, undefined> {
+    const { iterator, inScope } = await this.call(timeout, async (gitaly) => ({
+      iterator: start(gitaly)[Symbol.asyncIterator](),
+      // A helper may begin its call only when it is read.
+      inScope: AsyncLocalStorage.snapshot(),
+    }));
+    let isOver = false;
+    try {
+      for (;;) {
+        const result = await inScope(() => iterator.next());
+        isOver = result.done === true;
+        if (result.done === true) return;
+        yield result.value;
+      }
+    } catch (error) {
+      isOver = true;
+      throw error;
+    } finally {
+      if (!isOver) await iterator.return?.();
+    }
+  }
+}
+
+/** Returns the work's result, and `fallback` for an error with this code. */
+export async function unlessCode<T, U>(code: StatusCode, work: Promise<T>, fallback: U): Promise<T | U> {
+  try {
+    return await work;
+  } catch (error) {
+    if (codeOf(error) === code) return fallback;
+    throw error;
+  }
+}
+
+/** Returns text as bytes in UTF-8, and bytes as they are. */
+export function bytes(value: TextOrBytes): Uint8Array {
+  return typeof value === 'string' ? Buffer.from(value) : value;
+}
