@@ -32,6 +32,7 @@ import { Nodes } from './nodes/nodes.ts';
 import { Replicator } from './replication/replicator.ts';
 import { refTransactionService } from './services/ref-transaction.ts';
 import { serverService } from './services/server-service.ts';
+import { SerializedWrites } from './transactions/serialized-writes.ts';
 import { Transactions } from './transactions/transactions.ts';
 
 const REVERSE: Peer = { transport: 'internal', address: 'backchannel', backchannelId: undefined };
@@ -112,6 +113,8 @@ export class PraefectServer implements AsyncDisposable {
     const parts = { config, nodes: nodes.byStorage, metrics, logger };
     const backend = building.use(await startBackend(parts, signal));
     const { isHealthy, onNodeError, onRecorded, queue, router, store } = backend;
+    if (backend.writeLocks !== undefined)
+      transactions.serializeBy(new SerializedWrites(backend.writeLocks, logger));
     const replicator = building.use(
       new Replicator({
         queue,

@@ -9,6 +9,7 @@ import type { ReplicationQueue } from '../replication/job.ts';
 import type { RepositoryKey, Router } from '../routing/routes.ts';
 import type { LocalHandlers } from '../services/local-handler.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
+import type { WriteLocks } from '../transactions/write-locks.ts';
 
 /** Parts of a Praefect that a backend uses. */
 export interface BackendParts {
@@ -31,6 +32,8 @@ export interface Backend extends AsyncDisposable {
   isHealthy(node: GitalyNode): boolean;
   /** Runs the checks of the cluster. Returns the reasons of those that failed, by name. */
   failedChecks(timeoutMs: number): Promise<ReadonlyMap<string, string>>;
+  /** Locks of repositories that all Praefects respect. */
+  readonly writeLocks?: WriteLocks;
   /** Renders the metrics that need queries of a database. */
   readonly databaseMetrics?: (format: TextFormat) => Promise<string>;
   /** A write to a repository was recorded. */

@@ -19,6 +19,7 @@ import { ReplicaMarks } from '../store/replica-marks.ts';
 import { RepositoryLookups } from '../store/repository-lookups.ts';
 import { MetadataReader } from '../store/repository-metadata.ts';
 import { RepositoryRemovals } from '../store/repository-removals.ts';
+import { LEASE_MS, PostgresWriteLocks } from '../transactions/postgres-write-locks.ts';
 import type { Backend, BackendParts } from './backend.ts';
 import { praefectName } from './praefect-name.ts';
 
@@ -47,6 +48,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
   );
   const lookups = new RepositoryLookups(database);
   const virtualStorages = [...nodes.keys()];
+  const direct = await directSettings(config.database);
   const cacheLogger = logger.child({ component: 'caching_storage_provider' });
   const cache = new ReplicaCache({
     lookups,
@@ -56,12 +58,26 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
   });
   building.use(
     new DatabaseListener({
-      settings: await directSettings(config.database),
+      settings: direct,
       handler: cache,
       logger: logger.child({ component: 'resilient_listener' }),
       count: metrics.countListener,
     }),
   );
+  const writeLocks = new PostgresWriteLocks({
+    database,
+    logger: logger.child({ component: 'write_locks' }),
+    observer: metrics.locks,
+  });
+  building.use(
+    new DatabaseListener({
+      settings: direct,
+      handler: writeLocks,
+      logger: logger.child({ component: 'resilient_listener' }),
+      count: metrics.locks.listener,
+    }),
+  );
+  building.use(periodic(() => writeLocks.removeExpired(), { intervalMs: 2 * LEASE_MS }));
   const storages = new Map([...nodes].map(([name, all]) => [name, all.map(({ storage }) => storage)]));
   const metadata = new MetadataReader(database, storages);
   const router = new RepositoryRouter({
@@ -121,6 +137,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
         print: () => {},
         timeoutMs,
       }),
+    writeLocks,
     databaseMetrics: databaseMetrics({
       database,
       metadata,

@@ -1,4 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
+import { flagHeader } from '#platform/flags/feature-flags';
 import { REFERENCE_TRANSACTION } from '#rpc/common/header-names';
 import type { MethodInfo } from '#wire/method-info';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -13,6 +14,9 @@ import { repositoryFields } from './repository-fields.ts';
 import { rewriteRepositories } from './rewrite.ts';
 import { routeError } from './route-error.ts';
 import { type Change, changeOf, isTransactional } from './transactional-methods.ts';
+
+/** Lets writes to a repository wait for each other, before the nodes lock references. */
+const SERIALIZED_WRITE = flagHeader('praefect_serialized_write');
 
 const UPSERTS: ReadonlySet<string> = new Set(['ReplicateRepository', 'RestoreRepository']);
 
@@ -50,7 +54,11 @@ export async function planWrite(parts: CallParts, call: RepositoryCall): Promise
   });
   let transaction: Transaction | undefined;
   if (isTransactional(method)) {
-    transaction = transactions.register(planVotes(primary, secondaries));
+    const isSerialized = context.headers.get(SERIALIZED_WRITE) === 'true';
+    transaction = transactions.register(
+      planVotes(primary, secondaries),
+      isSerialized ? repository : undefined,
+    );
     metrics.transactions.countVoters(repository.virtualStorage, 1 + secondaries.length);
   }
   return writePlan(parts, { ...call, route, change, hint, transaction });

@@ -14,6 +14,7 @@ import { gitalyServices } from '#wire/methods';
 import type { ReplicaReason } from '../coordinator/outcome.ts';
 import type { CacheAccess } from '../store/replica-cache.ts';
 import { type ElectionObserver, electionMetrics } from './election-metrics.ts';
+import { type LockObserver, lockMetrics } from './lock-metrics.ts';
 import { type RepairMetrics, repairMetrics } from './repair-metrics.ts';
 import { type ReplicationObserver, replicationMetrics } from './replication-metrics.ts';
 import { type TransactionMetrics, transactionMetrics } from './transaction-metrics.ts';
@@ -27,6 +28,7 @@ export interface PraefectMetrics {
   readonly replication: ReplicationObserver;
   readonly elections: ElectionObserver;
   readonly repair: RepairMetrics;
+  readonly locks: LockObserver;
   countMethodType(operation: 'accessor' | 'mutator' | 'maintenance'): void;
   countRead(virtualStorage: string, storage: string): void;
   countReplicas(reason: ReplicaReason, nodes: number): void;
@@ -89,6 +91,7 @@ export function createPraefectMetrics({
     replication: replicationMetrics(registry, latencyBuckets),
     elections: electionMetrics(registry, latencyBuckets),
     repair: repairMetrics(registry, reconciliationBuckets),
+    locks: lockMetrics(registry),
     transfers: transferMetrics(registry),
     countMethodType: (operation) => types.with({ method_type: operation }).inc(),
     countRead: (virtualStorage, storage) => reads.with({ virtual_storage: virtualStorage, storage }).inc(),

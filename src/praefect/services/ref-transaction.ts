@@ -1,8 +1,21 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { type ServedService, serve } from '#rpc/server/handler';
-import { RefTransaction, VoteTransactionResponse_TransactionState as State } from '#wire/gen/transaction_pb';
+import {
+  VoteTransactionRequest_Phase as Phase,
+  RefTransaction,
+  VoteTransactionResponse_TransactionState as State,
+} from '#wire/gen/transaction_pb';
+import type { VotePhase } from '../transactions/serialized-writes.ts';
 import { TransactionError, UnknownTransactionError } from '../transactions/transaction-error.ts';
 import type { Transactions } from '../transactions/transactions.ts';
+
+const PHASES: ReadonlyMap<Phase, VotePhase> = new Map([
+  [Phase.PREPARING_PHASE, 'preparing'],
+  [Phase.PREPARED_PHASE, 'prepared'],
+  [Phase.COMMITTED_PHASE, 'committed'],
+  [Phase.SYNCHRONIZED_PHASE, 'synchronized'],
+]);
+const phaseOf = (phase: Phase): VotePhase => PHASES.get(phase) ?? 'unknown';
 
 /** Bytes of a SHA-1. */
 const HASH_BYTES = 20;
@@ -10,14 +23,14 @@ const HASH_BYTES = 20;
 /** The votes of nodes, cast on their reverse channels and on our own listeners. */
 export function refTransactionService(transactions: Transactions): ServedService {
   return serve(RefTransaction, {
-    async voteTransaction({ transactionId, node, referenceUpdatesHash }, { signal }) {
+    async voteTransaction({ node, phase, referenceUpdatesHash, transactionId }, { signal }) {
       if (referenceUpdatesHash.length !== HASH_BYTES) {
         const text = `invalid vote length ${referenceUpdatesHash.length}, wanted ${HASH_BYTES}`;
         throw new GitalyError('INVALID_ARGUMENT', `invalid reference update hash: ${text}`);
       }
       const hash = Buffer.from(referenceUpdatesHash).toString('hex');
       try {
-        await transactions.vote(transactionId, { node, hash, signal });
+        await transactions.vote(transactionId, { node, hash, phase: phaseOf(phase), signal });
         return { state: State.COMMIT };
       } catch (error) {
         return { state: stateAfter(error) };

@@ -1,5 +1,7 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
+import type { RepositoryKey } from '../routing/routes.ts';
+import type { SerializedWrites, VotePhase } from './serialized-writes.ts';
 import { Transaction } from './transaction.ts';
 import { TransactionError, UnknownTransactionError } from './transaction-error.ts';
 import type { VotingPlan } from './voters.ts';
@@ -22,11 +24,23 @@ export interface TransactionObserver {
   finished(subtransactions: number): void;
 }
 
+/** A vote of a node. */
+export interface Vote {
+  readonly node: string;
+  /** In hex. */
+  readonly hash: string;
+  readonly phase: VotePhase;
+  readonly signal: AbortSignal;
+}
+
 /** The running transactions of this praefect. Ids count from 1. */
 export class Transactions {
   readonly #log: Logger;
   readonly #observer: TransactionObserver;
   readonly #running = new Map<bigint, Transaction>();
+  /** Repositories of the transactions that wait for others. */
+  readonly #serialized = new Map<bigint, RepositoryKey>();
+  #writes: SerializedWrites | undefined;
   #lastId = 0n;
 
   constructor(log: Logger, observer: TransactionObserver) {
@@ -34,11 +48,21 @@ export class Transactions {
     this.#observer = observer;
   }
 
-  /** Starts a transaction. The caller ends it with {@link finish}. */
-  register({ voters, threshold }: VotingPlan): Transaction {
+  /** Sets by which locks transactions wait for each other. Without it none does. */
+  serializeBy(writes: SerializedWrites): void {
+    this.#writes = writes;
+  }
+
+  /**
+   * Starts a transaction. The caller ends it with {@link finish}.
+   *
+   * @param serialized the repository, if the write waits for other such writes to it.
+   */
+  register({ voters, threshold }: VotingPlan, serialized?: RepositoryKey): Transaction {
     this.#lastId += 1n;
     const transaction = new Transaction(this.#lastId, voters, threshold);
     this.#running.set(transaction.id, transaction);
+    if (serialized !== undefined) this.#serialized.set(transaction.id, serialized);
     this.#observer.counted('registered', voters.length);
     return transaction;
   }
@@ -46,6 +70,7 @@ export class Transactions {
   /** Ends a transaction: nodes that are still undecided are cancelled. */
   finish(transaction: Transaction): void {
     this.#running.delete(transaction.id);
+    this.#release(transaction.id);
     transaction.end('canceled');
     this.#observer.finished(transaction.subtransactions);
     const states = [...transaction.states.values()];
@@ -65,15 +90,21 @@ export class Transactions {
    *
    * @throws {UnknownTransactionError} and as {@link Transaction.vote}.
    */
-  async vote(
-    id: bigint,
-    { node, hash, signal }: { node: string; hash: string; signal: AbortSignal },
-  ): Promise<void> {
+  async vote(id: bigint, { hash, node, phase, signal }: Vote): Promise<void> {
     const startedAt = performance.now();
     this.#observer.counted('started');
-    const fields = { 'transaction.id': String(id), 'transaction.voter': node, 'transaction.hash': hash };
+    const fields = {
+      'transaction.id': String(id),
+      'transaction.voter': node,
+      'transaction.hash': hash,
+      'transaction.phase': phaseName(phase),
+    };
     try {
-      await this.#find(id).vote(node, hash, signal);
+      const transaction = this.#find(id);
+      const vote = (): Promise<void> => transaction.vote(node, hash, signal);
+      const repository = this.#serialized.get(id);
+      if (repository === undefined || this.#writes === undefined) await vote();
+      else await this.#writes.vote({ id, repository }, phase, signal, vote);
     } catch (error) {
       const end = error instanceof TransactionError ? error.end : 'invalid';
       this.#observer.counted(end);
@@ -88,8 +119,14 @@ export class Transactions {
 
   /** @throws {UnknownTransactionError} */
   stop(id: bigint): void {
-    this.#find(id).end('stopped');
+    const transaction = this.#find(id);
+    this.#release(id);
+    transaction.end('stopped');
     this.#observer.counted('stopped');
+  }
+
+  #release(id: bigint): void {
+    if (this.#serialized.delete(id)) void this.#writes?.release(id);
   }
 
   #find(id: bigint): Transaction {
@@ -97,6 +134,11 @@ export class Transactions {
     if (transaction === undefined) throw new UnknownTransactionError(id);
     return transaction;
   }
+}
+
+/** Go's name of a phase, for the log. */
+function phaseName(phase: VotePhase): string {
+  return `${phase.toUpperCase()}_PHASE`;
 }
 
 const FAILURES = {

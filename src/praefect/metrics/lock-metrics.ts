@@ -1,0 +1,74 @@
+import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
+
+/** Buckets of Go's client library, in seconds. */
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** Notified of what happens with locks of repositories. */
+export interface LockObserver {
+  /** Runs an operation of the database and measures it. */
+  timed<T>(
+    virtualStorage: string,
+    operation: 'trylock' | 'unlock' | 'renew',
+    run: () => Promise<T>,
+  ): Promise<T>;
+  tried(virtualStorage: string, result: 'new_acquisition' | 'contended' | 'error'): void;
+  /** A lock is held. Returns the function to be called at its end. */
+  held(virtualStorage: string): () => void;
+  /** The connection for notifications was made or lost. */
+  listener(state: 'connected' | 'disconnected'): void;
+}
+
+export function lockMetrics(registry: MetricsRegistry): LockObserver {
+  const name = (rest: string): string => `gitaly_praefect_repo_reference_write_lock${rest}`;
+  const acquired = registry.counter({
+    name: name('_acquired_total'),
+    help: 'Attempts to lock a repository for a write, by result.',
+    labels: ['virtual_storage', 'result'],
+  });
+  const holding = registry.gauge({
+    name: name('s_held'),
+    help: 'Repositories that are locked for a write.',
+    labels: ['virtual_storage'],
+  });
+  const holdSeconds = registry.histogram({
+    name: name('_hold_duration_seconds'),
+    help: 'Time for which a repository was locked.',
+    labels: ['virtual_storage'],
+    buckets: BUCKETS,
+  });
+  const operationSeconds = registry.histogram({
+    name: name('_operation_duration_seconds'),
+    help: 'Time of operations of the database on locks.',
+    labels: ['virtual_storage', 'operation'],
+    buckets: BUCKETS,
+  });
+  const reconnects = registry.counter({
+    name: 'gitaly_praefect_lock_release_listener_reconnects_total',
+    help: 'Connections for notifications of released locks that were made and lost.',
+    labels: ['state'],
+  });
+  const secondsSince = (startedAtMs: number): number => (performance.now() - startedAtMs) / 1000;
+  return {
+    async timed(virtualStorage, operation, run) {
+      const startedAtMs = performance.now();
+      try {
+        return await run();
+      } finally {
+        operationSeconds
+          .with({ virtual_storage: virtualStorage, operation })
+          .observe(secondsSince(startedAtMs));
+      }
+    },
+    tried: (virtualStorage, result) => acquired.with({ virtual_storage: virtualStorage, result }).inc(),
+    held(virtualStorage) {
+      const startedAtMs = performance.now();
+      const gauge = holding.with({ virtual_storage: virtualStorage });
+      gauge.inc();
+      return () => {
+        gauge.dec();
+        holdSeconds.with({ virtual_storage: virtualStorage }).observe(secondsSince(startedAtMs));
+      };
+    },
+    listener: (state) => reconnects.with({ state }).inc(),
+  };
+}
