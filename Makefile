@@ -40,7 +40,7 @@ archive: ## Make an archive with Node inside, for this platform, in packages/
 	@scripts/set-up.sh
 	@npm run --silent archive
 
-soak: ## Run the long forms: every hostile value, a minute of load, 10,000 connections, mutations
+soak: ## Run the long forms: hostile values, 20 minutes of mixed load, 10,000 connections, mutations
 	@scripts/set-up.sh
 	@npm run --silent soak
 

@@ -1,44 +1,18 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Connection } from '#client/index';
 import { runGit } from '#testkit/repositories/run-git';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { UserCommitFilesActionHeader_ActionType as Action } from '#wire/gen/operations_pb';
 import { Arena, client, commit } from './arena.ts';
+import { fill, mountSmall, refusal, unmount } from './small-disk.ts';
 
 const STORAGE_BYTES = 16 * 1024 ** 2;
 /** Free space for each test to fill. */
 const ROOM_BYTES = 1024 ** 2;
 const TOO_MUCH_BYTES = 4 * 1024 ** 2;
-
-/** Mounts a small file system for the storage, or returns the reason why it cannot. */
-function mountSmall(directory: string): string | undefined {
-  mkdirSync(directory, { recursive: true });
-  const { status, stderr, error } = spawnSync('mount', [
-    '-t',
-    'tmpfs',
-    '-o',
-    `size=${STORAGE_BYTES}`,
-    'tmpfs',
-    directory,
-  ]);
-  return status === 0 ? undefined : `cannot mount a tmpfs: ${error?.message ?? stderr.toString().trim()}`;
-}
-
-function refusal(): string | false {
-  const directory = makeScratchDirectory('mount');
-  try {
-    const reason = mountSmall(directory);
-    if (reason === undefined) spawnSync('umount', [directory]);
-    return reason ?? false;
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
 
 test('on a full disk calls fail with clear errors, nothing is lost, and later calls succeed', {
   skip: refusal(),
@@ -47,30 +21,25 @@ test('on a full disk calls fail with clear errors, nothing is lost, and later ca
   try {
     await using arena = await Arena.start({}, (directory) => {
       storage = join(directory, 'default');
-      mountSmall(storage);
+      mountSmall(storage, STORAGE_BYTES);
     });
     try {
       await onFullDisk(arena, storage, (text) => context.diagnostic(text));
     } finally {
       await arena.gitaly[Symbol.asyncDispose]();
-      spawnSync('umount', ['-l', storage]);
+      unmount(storage);
     }
   } finally {
-    if (existsSync(storage)) spawnSync('umount', ['-l', storage]);
+    if (existsSync(storage)) unmount(storage);
   }
 });
 
 async function onFullDisk(arena: Arena, storage: string, note: (text: string) => void): Promise<void> {
-  const filler = join(storage, 'filler');
-  const fill = (capacityBytes: number): void => {
-    const { bavail, bsize } = statfsSync(storage);
-    appendFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - capacityBytes)));
-  };
   const work = await arena.pushed('kept');
   const before = await arena.references('kept');
   await using connection = await arena.gitaly.connect();
 
-  fill(ROOM_BYTES);
+  fill(storage, ROOM_BYTES);
   await commit(work, 'too much', randomFillSync(Buffer.alloc(TOO_MUCH_BYTES)));
   const push = await client(work, ['-c', 'pack.compression=0', 'push', 'origin', 'main']);
   note(`push: ${push.stderr.trim().split('\n').join(' | ')}`);
@@ -83,7 +52,7 @@ async function onFullDisk(arena: Arena, storage: string, note: (text: string) =>
   assert.match(failure, /^(INTERNAL|RESOURCE_EXHAUSTED): /);
   assert.equal(await arena.references('kept'), before);
 
-  fill(0);
+  fill(storage, 0);
   const created = await codeOf(connection.repository.createRepository({ repository: target('new') }));
   note(`CreateRepository: ${created}`);
   assert.match(created, /^(INTERNAL|RESOURCE_EXHAUSTED|UNKNOWN): .*(no space left|No space left)/);
@@ -91,7 +60,7 @@ async function onFullDisk(arena: Arena, storage: string, note: (text: string) =>
   // reading still works
   await runGit(['clone', '-q', '--bare', arena.url('kept'), join(arena.clients, 'clone-of-full')]);
 
-  rmSync(filler);
+  rmSync(join(storage, 'filler'));
   await arena.settles();
   await arena.fsck('kept');
   assert.equal((await client(work, ['-c', 'pack.compression=0', 'push', '-q', 'origin', 'main'])).code, 0);

@@ -104,7 +104,7 @@ test('/debug/top lists calls with their repository, user, wait and git processes
     { limit: 'concurrency[0]', method: RPC, repository: 'x.git', caller: '', running: 1, waiting: 1, max: 1 },
   ]);
   assert.equal(status.git.waiting_calls, 0);
-  assert.equal(typeof status.caches['gitaly_catfile_processes'], 'number');
+  assert.equal(typeof status.caches.gitaly_catfile_processes, 'number');
 });
 
 test('a server without calls lists none', async () => {
