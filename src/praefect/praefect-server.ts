@@ -1,9 +1,11 @@
+import type { Duplex } from 'node:stream';
 import { joinHostPort } from '#client/connect/address';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import type { Logger } from '#platform/log/logger';
 import type { MonitoringServer } from '#platform/metrics/monitoring-server';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { acceptReverse } from '#rpc/server/connection/accept-reverse';
 import { Backchannels } from '#rpc/server/connection/backchannels';
 import { followCertificate } from '#rpc/server/connection/certificate';
 import { connectionProblems } from '#rpc/server/connection/connection-problems';
@@ -107,8 +109,9 @@ export class PraefectServer implements AsyncDisposable {
     // Nodes need no authentication on connections that we have opened to them.
     const reverse = new GrpcServer({ services: [votes], interceptors: [mapStatus] });
     building.defer(() => reverse.shutdown({ graceMs: 0 }));
+    const callBack = (duplex: Duplex): void => reverse.serveConnection(duplex, REVERSE);
     const nodes = building.use(
-      await Nodes.dial(config, (stream) => reverse.serveConnection(stream, REVERSE), onTransfer),
+      await Nodes.dial(config, (stream) => void acceptReverse(stream, callBack), onTransfer),
     );
     const parts = { config, nodes: nodes.byStorage, metrics, logger };
     const backend = building.use(await startBackend(parts, signal));

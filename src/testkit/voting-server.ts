@@ -1,4 +1,5 @@
 import { type Connection, dialSidechannel, SidechannelRegistry } from '#client/index';
+import { acceptReverse } from '#rpc/server/connection/accept-reverse';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import { serve } from '#rpc/server/handler';
 import {
@@ -6,6 +7,8 @@ import {
   RefTransaction,
   VoteTransactionResponse_TransactionState as State,
 } from '#wire/gen/transaction_pb';
+
+const PEER = { transport: 'internal', address: 'voting', backchannelId: undefined } as const;
 
 /** A received vote. */
 export interface CastVote {
@@ -64,8 +67,7 @@ export async function startVotingServer(
   });
   const connection = await dialSidechannel(address, registry, {
     ...(token !== undefined && { token }),
-    onBackchannel: (stream) =>
-      server.serveConnection(stream, { transport: 'internal', address: 'voting', backchannelId: undefined }),
+    onBackchannel: (stream) => void acceptReverse(stream, (duplex) => server.serveConnection(duplex, PEER)),
   });
   const voting: VotingServer = {
     connection,

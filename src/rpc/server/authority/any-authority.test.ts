@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { type ClientHttp2Session, connect as connectHttp2, getPackedSettings } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { duplexPair } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,12 +14,14 @@ import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
 import { YamuxSession } from '#rpc/common/yamux/session';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { CommitService, FindCommitRequestSchema, FindCommitResponseSchema } from '#wire/gen/commit_pb';
+import { acceptReverse } from '../connection/accept-reverse.ts';
 import { Backchannels } from '../connection/backchannels.ts';
 import { demultiplex } from '../connection/demultiplexer.ts';
 import { Listener } from '../connection/listener.ts';
 import { GrpcServer } from '../grpc-server.ts';
 import { serve } from '../handler.ts';
 
+const PEER = { transport: 'internal', address: 'backchannel', backchannelId: undefined } as const;
 const PATH = '/gitaly.CommitService/FindCommit';
 /** Larger than a frame, so that it comes in several. */
 const SUBJECT = Buffer.alloc(40_000, 'subject ');
@@ -104,6 +107,25 @@ test('a client of a multiplexed connection may name a path', async () => {
 
   session.destroy();
   socket.destroy();
+});
+
+test('a Gitaly that calls its client back may name the client’s end of a Unix socket', async () => {
+  await using server = await startServer();
+  const [stream, ours] = duplexPair();
+  const accepting = acceptReverse(ours, (duplex) => server.server.serveConnection(duplex, PEER));
+  const session = connectHttp2('http://localhost', { createConnection: () => stream });
+
+  for (let call = 0; call < 3; call++) assert.ok((await find(session, '@')).equals(SUBJECT));
+
+  session.destroy();
+  await accepting;
+});
+
+test('a Gitaly that ends a stream before its first call harms nothing', async () => {
+  const [stream, ours] = duplexPair();
+  const accepting = acceptReverse(ours, () => assert.fail('there was no call'));
+  stream.end(Buffer.from('PRI * HTTP/2.0'));
+  await accepting;
 });
 
 test('a client that waits, pings and is idle before its first request is served', async () => {
