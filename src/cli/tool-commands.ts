@@ -1,5 +1,6 @@
 import { Argument, type Command } from 'commander';
 import type { Shell } from '#tools/completion/completion';
+import { addClusterCommands } from './cluster-commands.ts';
 import type { ImportOptions } from './import.ts';
 import { addServerCommands } from './server-commands.ts';
 import type { TestEnvArguments } from './test-env.ts';
@@ -10,6 +11,7 @@ export function addToolCommands(program: Command): void {
   addDoctor(program);
   addImport(program);
   addServerCommands(program);
+  addClusterCommands(program);
   addTestEnv(program);
   addCompletion(program);
 }

@@ -93,11 +93,8 @@ function nodesWith({ cluster }: Report, commit: string): string[] {
 }
 
 /** Reports whether every replica of every repository is up to date, on a healthy node. */
-async function isComplete({ cluster }: Report): Promise<boolean> {
-  const args = ['--config', cluster.config, 'dataloss', '--partially-unavailable'];
-  const { stdout } = await run(process.execPath, [...program('praefect'), ...args], { env });
-  return stdout.includes('All repositories are fully available on all assigned storages!');
-}
+const isComplete = async ({ directory }: Report): Promise<boolean> =>
+  (await gitalyTs('cluster', 'status', directory)).code === 0;
 
 function isRunning(pid: number): boolean {
   try {
@@ -158,6 +155,10 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
       await until(() => first.notes().includes('gitaly-2 runs again (process '), first.notes);
       await until(() => isComplete(report), 'every replica is up to date');
       assert.deepEqual(nodesWith(report, newest), all);
+      const { virtual_storages: found } = JSON.parse(
+        (await gitalyTs('cluster', 'status', data, '--json')).stdout,
+      );
+      assert.equal(found[0].repositories, 2);
       assert.match(first.notes(), new RegExp(`gitaly-2 \\(process ${lost}\\) has ended by itself`));
 
       assert.equal(await first.stop('SIGINT'), 0);

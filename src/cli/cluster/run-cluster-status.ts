@@ -1,0 +1,95 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf } from '#base/gitaly-error';
+import { dial } from '#client/index';
+import { loadPraefectConfig } from '#praefect/config/load-praefect-config';
+import { type ClusterStatus, problemsOf } from '#praefect/status/cluster-status';
+import { PRAEFECT_CONFIG } from '../up/up-directory.ts';
+import { statusJson, statusText } from './render-status.ts';
+import { statusByCalls } from './status-by-calls.ts';
+
+export interface ClusterStatusArguments {
+  /** A directory of `up --cluster`, or an address. */
+  readonly target: string | undefined;
+  /** Praefect's configuration. */
+  readonly config: string | undefined;
+  readonly isJson: boolean;
+  /** Token of an address. */
+  readonly token: string | undefined;
+}
+
+const DEFAULT_DIRECTORY = 'data';
+const CONNECT_LIMIT_MS = 10_000;
+
+/**
+ * Runs `gitaly-ts cluster status`.
+ *
+ * @returns the exit code: 0 when everything is healthy and up to date, 1 otherwise, 2 for wrong
+ *   usage.
+ */
+export async function runClusterStatus(given: ClusterStatusArguments): Promise<number> {
+  if (given.target !== undefined && given.config !== undefined) {
+    process.stderr.write('gitaly-ts cluster status: use one of TARGET and --config\n');
+    return 2;
+  }
+  try {
+    const status = await readStatus(given);
+    const isColored = process.stdout.isTTY && !process.env.NO_COLOR;
+    process.stdout.write(
+      given.isJson ? statusJson(status) : statusText(status, { isColored, now: new Date() }),
+    );
+    return problemsOf(status).length === 0 ? 0 : 1;
+  } catch (error) {
+    process.stderr.write(`gitaly-ts cluster status: ${messageOf(error)}\n`);
+    return 1;
+  }
+}
+
+async function readStatus({ config, target, token }: ClusterStatusArguments): Promise<ClusterStatus> {
+  if (config !== undefined) return await statusOfConfig(config);
+  if (target !== undefined && isAddress(target)) return await statusOfAddress(target, token);
+  return await statusOfConfig(configIn(target ?? DEFAULT_DIRECTORY));
+}
+
+function configIn(directory: string): string {
+  const path = join(directory, PRAEFECT_CONFIG);
+  if (existsSync(path)) return path;
+  const isFile = statSync(directory, { throwIfNoEntry: false })?.isFile() === true;
+  throw new Error(
+    isFile
+      ? `${directory} is a file: use --config ${directory}`
+      : `${directory} is no directory of a cluster: name one of gitaly-ts up --cluster, an address such as ` +
+          'tcp://HOST:PORT, or --config FILE',
+  );
+}
+
+async function statusOfConfig(path: string): Promise<ClusterStatus> {
+  const { config } = await loadPraefectConfig(path);
+  const [{ Database }, { pooledSettings }, { databaseStatus }] = await Promise.all([
+    import('#praefect/database/database'),
+    import('#praefect/database/connection-settings'),
+    import('#praefect/status/database-status'),
+  ]);
+  const settings = await pooledSettings(config.database);
+  await using database = await Database.open(settings).catch((error: unknown) => {
+    throw new Error(
+      `the database of ${path} cannot be reached: ${messageOf(error)}. Start it; that of gitaly-ts up ` +
+        '--cluster runs with it',
+      { cause: error },
+    );
+  });
+  return await databaseStatus(database, config);
+}
+
+async function statusOfAddress(address: string, token: string | undefined): Promise<ClusterStatus> {
+  await using connection = await dial(address, { retry: false, ...(token && { token }) });
+  await connection.waitForReady({ timeoutMs: CONNECT_LIMIT_MS }).catch((error: unknown) => {
+    throw new Error(`no praefect at ${address}: ${messageOf(error)}`, { cause: error });
+  });
+  return await statusByCalls(connection);
+}
+
+/** Reports whether a target is `unix:…`, `tcp://…`, `tls://…` or `dns:…`. */
+function isAddress(target: string): boolean {
+  return /^(unix:|tcp:\/\/|tls:\/\/|dns:|dns\+tls:)/.test(target);
+}

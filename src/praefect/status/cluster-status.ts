@@ -1,0 +1,57 @@
+/** State of one node in a virtual storage. What is not known is `undefined`. */
+export interface StorageStatus {
+  readonly storage: string;
+  /** By the consensus of all Praefects. */
+  readonly isHealthy: boolean;
+  readonly lastSeen: Date | undefined;
+  /** Repositories whose primary it is. */
+  readonly primaries: number | undefined;
+  /** Repositories that are assigned to it. */
+  readonly assigned: number | undefined;
+  /** Those of them of which it has an older state, or nothing yet. */
+  readonly outdated: number;
+  /** Replication jobs that wait, run or are tried again. */
+  readonly jobs: number | undefined;
+  /** When the oldest of these jobs was queued. */
+  readonly oldestJob: Date | undefined;
+}
+
+export interface VirtualStorageStatus {
+  readonly name: string;
+  readonly repositories: number | undefined;
+  /** Repositories without a healthy replica that is up to date: they cannot be written. */
+  readonly unavailable: number;
+  /** Relative paths of the first of them, sorted. */
+  readonly unavailablePaths: readonly string[];
+  /** In the order of the configuration, or sorted. */
+  readonly storages: readonly StorageStatus[];
+}
+
+export interface ClusterStatus {
+  readonly virtualStorages: readonly VirtualStorageStatus[];
+  /** Praefects that have checked the nodes in the last minute; `undefined` if not known. */
+  readonly praefects: readonly { readonly name: string; readonly lastContact: Date }[] | undefined;
+}
+
+/** Most paths of unavailable repositories in a status. */
+export const MAX_UNAVAILABLE_PATHS = 100;
+
+/** Returns a sentence for everything that an operator should look at; nothing if all is well. */
+export function problemsOf({ praefects, virtualStorages }: ClusterStatus): string[] {
+  return [
+    ...(praefects?.length === 0 ? ['no praefect has checked the nodes in the last minute'] : []),
+    ...virtualStorages.flatMap(({ name, storages, unavailable }) => [
+      ...storages.flatMap(({ isHealthy, outdated, storage }) => [
+        ...(isHealthy ? [] : [`${name}: ${storage} is not healthy`]),
+        ...(outdated === 0 ? [] : [`${name}: ${amount(outdated, 'replica')} not up to date on ${storage}`]),
+      ]),
+      ...(unavailable === 0
+        ? []
+        : [`${name}: ${amount(unavailable, 'repository', 'repositories')} unavailable`]),
+    ]),
+  ];
+}
+
+function amount(count: number, one: string, many = `${one}s`): string {
+  return count === 1 ? `1 ${one} is` : `${count} ${many} are`;
+}
