@@ -62,9 +62,9 @@ test("praefect's configuration names the services, and has their secrets", async
   await makeSecrets(secrets);
   const secret = (name: string): string => readFileSync(join(secrets, name), 'utf8');
 
-  const { config, unknown } = await loadPraefectConfig(join(secrets, 'praefect.toml'));
+  const { config, warnings } = await loadPraefectConfig(join(secrets, 'praefect.toml'));
 
-  assert.deepEqual(unknown, []);
+  assert.deepEqual(warnings, []);
   assert.equal(config.auth.token?.reveal(), secret('praefect_token'));
   const { dbname, host, password, user } = config.database;
   assert.equal(password?.reveal(), secret('database_password'));
