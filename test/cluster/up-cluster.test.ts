@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { dial } from '#client/index';
@@ -124,6 +133,7 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
       runGit(['-C', clone, 'push', '-q', `${url}/new.git`, 'HEAD:refs/heads/main']);
     const all = ['gitaly-1', 'gitaly-2', 'gitaly-3'];
     let newest: string;
+    let killed: number[];
     {
       await using first = await up(data, ...HTTP, '--cluster', '3', '--ssh', '127.0.0.1:0');
       const { report } = first;
@@ -159,6 +169,12 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
         (await gitalyTs('cluster', 'status', data, '--json')).stdout,
       );
       assert.equal(found[0].repositories, 2);
+      await runGit(['clone', '-q', '--bare', clone, join(directory, 'old.git')]);
+      const imported = await gitalyTs('import', join(directory, 'old.git'), '--to', data);
+      assert.equal(imported.code, 0, imported.stderr);
+      const doctor = await gitalyTs('doctor', data, '--json');
+      const findings: { subject: string }[] = JSON.parse(doctor.stdout).findings;
+      assert.equal(findings.filter(({ subject }) => /gitaly-[123]/.test(subject)).length > 0, true);
       assert.match(first.notes(), new RegExp(`gitaly-2 \\(process ${lost}\\) has ended by itself`));
 
       assert.equal(await first.stop('SIGINT'), 0);
@@ -178,11 +194,13 @@ test('up --cluster serves, loses a node, is killed, and goes on with its data', 
       assert.equal(await runGit(['-C', join(directory, 'again'), 'rev-parse', 'HEAD']), newest);
       newest = await commitIn(clone, 'before the kill');
       await push(second.report.http);
+      killed = pidsOf(second.report);
       await second.stop('SIGKILL');
     }
     await using third = await up(data, ...HTTP, '--cluster', '4');
     const { report } = third;
     await until(() => isComplete(report), 'the new node has everything');
+    assert.deepEqual(killed.filter(isRunning), []);
     assert.deepEqual(nodesWith(report, newest), [...all, 'gitaly-4']);
     const taken = await gitalyTs('up', data, '--cluster', '4');
     assert.match(taken.stderr, new RegExp(`is in use: .*process ${report.pid}, ${report.http}`));
@@ -220,6 +238,10 @@ test('up refuses a directory of the other kind, and says what to do', async () =
     mkdirSync(join(single, 'repositories/a.git'), { recursive: true });
     for (const number of [1, 2, 3]) mkdirSync(join(cluster, `gitaly-${number}`), { recursive: true });
 
+    writeFileSync(join(cluster, 'praefect.toml'), '');
+
+    const without = await gitalyTs('up', cluster);
+    const imported = await gitalyTs('import', single, '--to', cluster);
     const onSingle = await gitalyTs('up', single, '--cluster', '3');
     const fewer = await gitalyTs('up', cluster, '--cluster', '2', '--database', 'postgresql:');
     const one = await gitalyTs('up', cluster, '--cluster', '1');
@@ -227,6 +249,9 @@ test('up refuses a directory of the other kind, and says what to do', async () =
     const wrong = await gitalyTs('up', cluster, '--cluster', '3', '--database', 'http://x:secret@y');
 
     assert.deepEqual([onSingle.code, fewer.code, one.code, alone.code, wrong.code], [1, 1, 2, 2, 2]);
+    assert.deepEqual([without.code, imported.code], [1, 1]);
+    assert.match(without.stderr, /holds a cluster: start it with gitaly-ts up --cluster/);
+    assert.match(imported.stderr, /holds a cluster: start it with gitaly-ts up --cluster/);
     assert.match(onSingle.stderr, /repositories of a single server.* gitaly-ts import --recursive .*single/);
     assert.match(fewer.stderr, /has 3 nodes.* start it with --cluster 3 or more/);
     assert.match(one.stderr, /expected a number from 2 to 9/);

@@ -64,15 +64,25 @@ export async function openUpDirectory(directory: string, kind: UpKind = 'server'
 }
 
 async function takeDirectory(directory: string, kind: UpKind): Promise<UpDirectory> {
-  await checkKind(directory, kind);
-  await makeDirectory(kind === 'server' ? join(directory, REPOSITORIES) : directory);
+  await makeDirectory(directory);
   const path = await realpath(directory);
   const sockets = socketsOf(path);
   const isLong = sockets !== path;
   const runtime = join(sockets, 'run');
   await makeDirectory(runtime, { mode: 0o700 });
   const lock = await takeLock(join(sockets, 'up.lock'), path);
-
+  const release = async (): Promise<void> => {
+    await rm(runtime, { recursive: true, force: true });
+    await lock.release();
+    if (isLong) await rm(sockets, { recursive: true, force: true });
+  };
+  try {
+    await checkKind(path, kind);
+    if (kind === 'server') await makeDirectory(join(path, REPOSITORIES));
+  } catch (error) {
+    await release();
+    throw error;
+  }
   return {
     path,
     runtime,
@@ -80,11 +90,7 @@ async function takeDirectory(directory: string, kind: UpKind): Promise<UpDirecto
     socketDirectory: sockets,
     socket: join(sockets, SOCKET),
     describe: lock.describe,
-    async [Symbol.asyncDispose]() {
-      await rm(runtime, { recursive: true, force: true });
-      await lock.release();
-      if (isLong) await rm(sockets, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: release,
   };
 }
 

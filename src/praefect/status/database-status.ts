@@ -8,6 +8,9 @@ import {
   type VirtualStorageStatus,
 } from './cluster-status.ts';
 
+/** A million repositories take seconds. */
+const LIMIT_MS = 60_000;
+
 interface StorageRow {
   readonly virtual_storage: string;
   readonly storage: string;
@@ -25,7 +28,7 @@ export async function databaseStatus(
     virtualStorage.map(({ name, node }) => [name, node.map(({ storage }) => storage)]),
   );
   const facts = await storageFacts(database, configured);
-  const unavailable = await new MetadataReader(database, configured).countUnavailable();
+  const unavailable = await new MetadataReader(database, configured).countUnavailable(LIMIT_MS);
   const counts = await database.rows(sql<{ virtual_storage: string; count: number }>`
     SELECT virtual_storage, count(*) AS count FROM repositories GROUP BY virtual_storage`);
   const praefects = await database.rows(sql<{ name: string; last_contact: Date }>`

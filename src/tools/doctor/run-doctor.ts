@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { unknownMethods } from '#gitaly/unknown-methods';
 import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/load-config';
@@ -64,17 +64,26 @@ function configPathOf(target: string): string | undefined {
 }
 
 async function* checkUpDirectory(directory: string): AsyncGenerator<Finding, void, undefined> {
-  const repositories = join(directory, 'repositories');
-  if (!existsSync(repositories)) {
+  const names = existsSync(directory) ? readdirSync(directory) : [];
+  const storages = names.includes(CLUSTER)
+    ? names.filter((name) => NODE.test(name)).map((name) => ({ name, path: join(directory, name) }))
+    : names.includes('repositories')
+      ? [{ name: 'default', path: join(directory, 'repositories') }]
+      : [];
+  if (storages.length === 0) {
     const fix =
       'Name a configuration file, or create one with "gitaly-ts init"; "gitaly-ts up" creates its directory.';
     yield failure('directory', `${directory} contains neither config.toml nor repositories`, fix);
     return;
   }
-  yield* checkStorage({ name: 'default', path: repositories });
+  for (const storage of storages) yield* checkStorage(storage);
   const socket = join(directory, 'gitaly.socket');
   if (existsSync(socket)) yield await checkSocket(socket, undefined);
 }
+
+/** Praefect's configuration in a directory of "gitaly-ts up --cluster", and the storages of nodes. */
+const CLUSTER = 'praefect.toml';
+const NODE = /^gitaly-\d$/;
 
 const NO_FILE = 'Name an existing file, or create one with "gitaly-ts init".';
 
