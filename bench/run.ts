@@ -18,6 +18,7 @@ import { bench as content } from './content.ts';
 import { bench as copies } from './copies.ts';
 import { bench as diffs } from './diffs.ts';
 import { bench as infoRefs } from './info-refs.ts';
+import { bench as interceptors } from './interceptors.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
 import { git } from './lib/run-program.ts';
 import { Workshop } from './lib/workshop.ts';
@@ -40,6 +41,7 @@ import { bench as unaryCalls } from './unary-calls.ts';
 const BENCHES: readonly Bench[] = [
   startUp,
   processStart,
+  interceptors,
   unaryCalls,
   reads,
   clientCalls,

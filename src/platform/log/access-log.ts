@@ -35,9 +35,17 @@ export function accessLogLevel(code: StatusCode): LogLevel {
  * millisecond.
  */
 export function localTimestamp(time: Date): string {
-  const local = new Date(time.getTime() - time.getTimezoneOffset() * 60_000);
-  return local.toISOString().slice(0, -1);
+  const milliseconds = time.getTime();
+  const second = Math.floor(milliseconds / 1000);
+  if (second !== lastSecond.second) {
+    const local = new Date(milliseconds - time.getTimezoneOffset() * 60_000);
+    lastSecond = { second, text: local.toISOString().slice(0, -4) };
+  }
+  return `${lastSecond.text}${String(milliseconds - second * 1000).padStart(3, '0')}`;
 }
+
+/** Text of the second that was formatted last: many calls start in one second. */
+let lastSecond = { second: Number.NaN, text: '' };
 
 /** Rounds a duration in milliseconds to three decimals, as in `grpc.time_ms`. */
 export function roundedMs(milliseconds: number): number {

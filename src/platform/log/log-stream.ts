@@ -121,7 +121,10 @@ export class FdLogStream implements LogStream {
       // If the descriptor fails otherwise (closed pipe, full disk), the batch is lost and the
       // server continues.
       this.#rest = error === null && written < batch.length ? batch.subarray(written) : undefined;
-      this.#writeSome();
+      const isSmall = this.#rest === undefined && this.#waitingBytes < MAX_WRITE_BYTES;
+      // Without a pause a busy server would write each line by itself.
+      if (isSmall && this.#waiting.length > 0) setTimeout(() => this.#writeSome(), GATHER_MS);
+      else this.#writeSome();
     });
   }
 
