@@ -35,9 +35,8 @@ export async function* sharedArchive(
   const facts = [stampOf(repository), repository.git.version];
   const wanted = [format, prefix, lfs === undefined ? '' : `lfs ${repository.glRepository}`];
   const key = cacheKey(['archive', repository.path, ...facts, ...wanted, source.tree, ...source.pathspecs]);
-  const produce: Produce<void> = async (writer, aborted) => {
-    for await (const bytes of writeArchive(repository, source, options, aborted)) await writer.write(bytes);
-  };
+  const produce: Produce<void> = (writer, aborted) =>
+    writeArchive(repository, source, options, { writer, signal: aborted });
   const onLookup = (isHit: boolean): void => {
     if (isHit || isCacheEnabled) log.add({ archive_cache: isHit ? 'hit' : 'miss' });
   };

@@ -1,9 +1,11 @@
-import { assertNever } from '#base/assert-never';
-import { gitCommand, value } from '#git/command/git-command';
-import { outputBytes } from '#git/command/output-bytes';
+import { type GitCommand, gitCommand, value } from '#git/command/git-command';
+import { type OutputBytesOptions, outputBytes } from '#git/command/output-bytes';
+import { BulkPipe } from '#git/command/process/bulk-pipe';
+import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { Repository } from '#storage/repository';
+import { streamOutput } from '../pack-objects/stream-output.ts';
 import type { ArchiveSource } from './archive-source.ts';
-import { BZIP2, compress, GZIP } from './compress.ts';
+import { BZIP2, type Compressor, compress, GZIP } from './compress.ts';
 import type { LfsFilter } from './lfs-filter.ts';
 
 export type ArchiveFormat = 'tar' | 'tar.gz' | 'tar.bz2' | 'zip';
@@ -16,34 +18,53 @@ export interface ArchiveOptions {
   readonly lfs: LfsFilter | undefined;
 }
 
+const COMPRESSORS: Readonly<Partial<Record<ArchiveFormat, Compressor>>> = {
+  'tar.gz': GZIP,
+  'tar.bz2': BZIP2,
+};
+
 /**
- * Yields an archive as `git archive` writes it. A slow reader slows git down; a reader that stops
- * early ends it.
+ * Writes an archive as `git archive` does. A slow writer slows git down; an abort ends it.
  *
- * @throws {GitExitError} when git fails, possibly after the first bytes.
+ * @throws {GitExitError} when git fails, possibly after the first bytes; the errors of `writer`.
  */
-export function writeArchive(
+export async function writeArchive(
   repository: Repository,
   { tree, pathspecs }: ArchiveSource,
   { format, prefix, lfs }: ArchiveOptions,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer, void, undefined> {
+  { writer, signal }: { readonly writer: StreamWriter; readonly signal: AbortSignal },
+): Promise<void> {
   const command = gitCommand('archive', {
     options: [value('--format', format === 'zip' ? 'zip' : 'tar'), value('--prefix', `${prefix}/`)],
     args: [tree],
     paths: pathspecs,
   });
+  const compressor = COMPRESSORS[format];
+  if (compressor === undefined) {
+    await writeOutput(repository, command, { signal, ...lfs }, writer);
+    return;
+  }
   const bytes = outputBytes(repository, command, { signal, ...lfs });
   const options = { spawner: repository.git.spawner, signal };
-  switch (format) {
-    case 'tar':
-    case 'zip':
-      return bytes;
-    case 'tar.gz':
-      return compress(bytes, GZIP, options);
-    case 'tar.bz2':
-      return compress(bytes, BZIP2, options);
-    default:
-      return assertNever(format);
+  for await (const chunk of compress(bytes, compressor, options)) await writer.write(chunk);
+}
+
+/** git writes a tar archive in pieces of 10 KiB; they are read in larger ones. */
+async function writeOutput(
+  repository: Repository,
+  command: GitCommand,
+  { signal, config = [], env = {} }: OutputBytesOptions,
+  writer: StreamWriter,
+): Promise<void> {
+  await repository.spawnTurn(signal);
+  using output = BulkPipe.open();
+  await using git = repository.spawn(command, { signal, config, env, stdout: output?.writeEnd ?? 'pipe' });
+  output?.closeWriteEnd();
+  try {
+    await streamOutput(git, output, writer);
+  } catch (error) {
+    // An abort closes the stream under the reader; the exit of git describes it better.
+    if (!git.isEnding) throw error;
   }
+  await git.succeeded();
 }
