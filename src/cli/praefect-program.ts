@@ -41,7 +41,8 @@ export function praefectProgram(exit: (code: number) => void): Command {
     .option('--config <file>', 'configuration in TOML')
     .showHelpAfterError(WRONG_USAGE)
     .addHelpText('after', EXAMPLES)
-    .action(async () => exit(await serveOrHelp(root)));
+    .allowExcessArguments()
+    .action(async () => exit(root.args.length > 0 ? unknownCommand() : await serveOrHelp(root)));
   root
     .command('serve')
     .description('Run the server until a signal stops it; the same as no command.')
@@ -56,6 +57,11 @@ export function praefectProgram(exit: (code: number) => void): Command {
     .addHelpText('after', '\nExample:\n  praefect configuration validate < config.praefect.toml')
     .action(async () => exit(await validate()));
   return root;
+}
+
+function unknownCommand(): number {
+  process.stderr.write("praefect doesn't accept positional arguments\n");
+  return 1;
 }
 
 const configPath = (root: Command): string => root.opts<{ config?: string }>().config ?? '';

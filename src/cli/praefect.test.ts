@@ -32,9 +32,9 @@ test('list-storages prints a table', async () => {
   const { stdout, code } = await praefect(NODES, 'list-storages');
   assert.equal(code, 0);
   assert.deepEqual(stdout.split('\n'), [
-    'VIRTUAL_STORAGE  NODE       ADDRESS',
-    'default          gitaly-1   unix:/run/gitaly-1.socket',
-    'default          gitaly-22  tcp://localhost:8075',
+    ' VIRTUAL_STORAGE  NODE       ADDRESS                   ',
+    ' default          gitaly-1   unix:/run/gitaly-1.socket ',
+    ' default          gitaly-22  tcp://localhost:8075      ',
     '',
   ]);
   const none = await praefect(NODES, 'list-storages', '--virtual-storage', 'other');
@@ -114,4 +114,10 @@ storage = "gitaly-1"
   const broken = await validate('socket_path = ');
   assert.equal(broken.code, 2);
   assert.match(broken.stdout, /"message": "line 1 column \d+: /);
+});
+
+test('an unknown command is refused with Gitaly’s text', async () => {
+  const { stderr, code } = await praefect(NODES, 'list-storage');
+  assert.equal(stderr, "praefect doesn't accept positional arguments\n");
+  assert.equal(code, 1);
 });

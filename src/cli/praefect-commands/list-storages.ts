@@ -16,14 +16,10 @@ export const listStorages: PraefectCommand = {
       ['VIRTUAL_STORAGE', 'NODE', 'ADDRESS'],
       ...shown.flatMap(({ name, node }) => node.map(({ storage, address }) => [name, storage, address])),
     ];
-    const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+    const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+    // As Gitaly prints it, with a space at both ends.
     for (const row of rows)
-      print(
-        row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd(),
-      );
+      print(` ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')} `);
     return undefined;
   },
 };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { messageOf } from '#base/gitaly-error';
 import { parseDurationMs } from '#base/go/duration';
+import { systemErrorText } from '#base/go/system-error';
 import { createLogger } from '#platform/log/logger';
 import type { Database } from '#praefect/database/database';
 import type { Nodes } from '#praefect/nodes/nodes';
@@ -43,11 +43,12 @@ export const repositoryCommands: readonly PraefectCommand[] = [
       {
         flags: '--authoritative-storage <name>',
         description: 'storage of the node that has it',
-        isRequired: true,
       },
       NOW,
     ],
     async run(input) {
+      if (textOf(input, 'authoritative-storage') === '')
+        throw new Error('Required flag "authoritative-storage" not set');
       await using tracking = await startTracking(input);
       const { trackRepository } = await import('#praefect/tracking/track-repository');
       await trackRepository(tracking.parts, {
@@ -75,7 +76,7 @@ export const repositoryCommands: readonly PraefectCommand[] = [
     async run(input) {
       const path = textOf(input, 'input-path');
       const text = await readFile(path, 'utf8').catch((error: unknown) => {
-        throw new Error(`open input: ${messageOf(error)}`, { cause: error });
+        throw new Error(`open input: open ${path}: ${systemErrorText(error)}`, { cause: error });
       });
       const lines = text.split('\n');
       if (lines.at(-1) === '') lines.pop();
