@@ -112,7 +112,8 @@ function content(value: Uint8Array): Request {
   return { userCommitFilesRequestPayload: { case: 'action', value: action } };
 }
 
-async function commitFiles(
+/** Commits new files, each with its path as content. */
+export async function commitFiles(
   connection: Connection,
   repository: StoredRepository,
   paths: readonly string[],

@@ -99,7 +99,7 @@ async function* clientAlone(
 /**
  * Makes a commit on a separate branch for each candidate, and pushes it. Only the push is measured.
  */
-async function pushed(
+export async function pushed(
   { path }: StoredRepository,
   branch: string,
   pid: number | undefined,
@@ -124,7 +124,7 @@ async function pushed(
  * Pushes through sockets that git inherits (`fd::`) and that are connected to the call: like
  * gitaly-ssh, without its start.
  */
-async function pushBySsh(
+export async function pushBySsh(
   path: string,
   branch: string,
   connection: Connection,

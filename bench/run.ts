@@ -12,6 +12,7 @@ import { collectAfterBulkBytes } from '#base/bulk-memory';
 import { bench as blobs } from './blobs.ts';
 import { bench as clientCalls } from './client-calls.ts';
 import { bench as clone } from './clone.ts';
+import { bench as cluster } from './cluster.ts';
 import { bench as commitFiles } from './commit-files.ts';
 import { bench as commits } from './commits.ts';
 import { bench as content } from './content.ts';
@@ -62,6 +63,7 @@ const BENCHES: readonly Bench[] = [
   clone,
   sharedClones,
   sshGateway,
+  cluster,
   maintenance,
   memory,
 ];

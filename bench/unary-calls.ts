@@ -10,7 +10,7 @@ import { git } from './lib/run-program.ts';
 import type { StoredRepository } from './lib/workshop.ts';
 
 /** One complete call. */
-type Call = (channel: GrpcChannel) => Promise<void>;
+export type Call = (channel: GrpcChannel) => Promise<void>;
 
 interface Sample {
   readonly callsPerSecond: number;
@@ -84,15 +84,7 @@ async function callsOn({ path, wire }: StoredRepository): Promise<Readonly<Recor
     [NOTHING]: async (channel) => {
       for await (const _ of channel.invoke(callable(Health.method.check), [{}], OPTIONS));
     },
-    FindCommit: async (channel) => {
-      const request = { repository: wire, revision: Buffer.from('main') };
-      for await (const { commit } of channel.invoke(
-        callable(CommitService.method.findCommit),
-        [request],
-        OPTIONS,
-      ))
-        check(commit);
-    },
+    FindCommit: findCommit(wire),
     'GetBlob 4 KiB': async (channel) => {
       const request = { repository: wire, oid: blob, limit: -1n };
       let bytes = 0;
@@ -123,7 +115,20 @@ async function callsOn({ path, wire }: StoredRepository): Promise<Readonly<Recor
   };
 }
 
-async function drive(
+export function findCommit(repository: StoredRepository['wire']): Call {
+  const request = { repository, revision: Buffer.from('main') };
+  return async (channel) => {
+    for await (const { commit } of channel.invoke(
+      callable(CommitService.method.findCommit),
+      [request],
+      OPTIONS,
+    ))
+      check(commit);
+  };
+}
+
+/** Makes calls of several clients for a time. @param pid of the server whose CPU time is counted */
+export async function drive(
   channel: GrpcChannel,
   { call, clients, windowMs, pid }: { call: Call; clients: number; windowMs: number; pid: number },
 ): Promise<Sample> {

@@ -25,8 +25,18 @@ const POLL_MS = 2;
 const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 5000;
 
-/** Starts `gitaly serve` with a second storage beside `storage`. Its log goes to a file in `directory`, as with a service manager. */
-export async function startServer(directory: string, storage: string, settings = ''): Promise<ServerProcess> {
+/**
+ * Starts `gitaly serve` with a second storage beside the first. Its log goes to a file in
+ * `directory`, as with a service manager.
+ *
+ * @param path of the first storage
+ * @param options `storage` is its name; `settings` are additional tables of the configuration.
+ */
+export async function startServer(
+  directory: string,
+  path: string,
+  { storage = 'default', settings = '' } = {},
+): Promise<ServerProcess> {
   // Socket paths are limited to some 100 bytes, and the directory of a clone may be long.
   const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
   const socket = join(sockets, 'gitaly.socket');
@@ -37,12 +47,42 @@ export async function startServer(directory: string, storage: string, settings =
     config,
     `socket_path = ${JSON.stringify(socket)}\nruntime_dir = ${JSON.stringify(sockets)}\n[logging]\n` +
       'format = "json"\n' +
-      `[[storage]]\nname = "default"\npath = ${JSON.stringify(storage)}\n` +
+      `[[storage]]\nname = "${storage}"\npath = ${JSON.stringify(path)}\n` +
       `[[storage]]\nname = "second"\npath = ${JSON.stringify(second)}\n${settings}`,
   );
   const log = openSync(join(directory, 'gitaly.log'), 'a');
   const startedAt = performance.now();
   const child = spawn(join(BIN, 'gitaly'), ['serve', config], { stdio: ['ignore', log, 'inherit'] });
+  return await running(child, socket, startedAt, sockets);
+}
+
+/** Starts `praefect` for nodes that are the virtual storage `default`. */
+export async function startPraefect(
+  directory: string,
+  {
+    host,
+    nodes,
+    user,
+  }: {
+    readonly host: string;
+    readonly user: string;
+    readonly nodes: readonly { readonly storage: string; readonly socket: string }[];
+  },
+): Promise<ServerProcess> {
+  const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
+  const socket = join(sockets, 'praefect.socket');
+  const config = join(sockets, 'config.toml');
+  const node = (each: (typeof nodes)[number]): string =>
+    `[[virtual_storage.node]]\nstorage = "${each.storage}"\naddress = "unix:${each.socket}"\n`;
+  writeFileSync(
+    config,
+    `socket_path = ${JSON.stringify(socket)}\n[logging]\nformat = "json"\n` +
+      `[database]\nhost = "${host}"\nuser = "${user}"\ndbname = "postgres"\n` +
+      `[[virtual_storage]]\nname = "default"\n${nodes.map(node).join('')}`,
+  );
+  const log = openSync(join(directory, 'praefect.log'), 'a');
+  const startedAt = performance.now();
+  const child = spawn(join(BIN, 'praefect'), ['--config', config], { stdio: ['ignore', log, log] });
   return await running(child, socket, startedAt, sockets);
 }
 

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { type BenchCluster, startCluster } from './cluster-processes.ts';
 import { copyRepository, type RepositoryName } from './repositories.ts';
 import { git } from './run-program.ts';
 import { type ServerProcess, startGateway, startServer } from './server-process.ts';
@@ -20,6 +21,7 @@ export class Workshop implements AsyncDisposable {
   /** The storage `default` of every server of this workshop. */
   readonly storage: string;
   readonly #servers: ServerProcess[] = [];
+  readonly #clusters = new AsyncDisposableStack();
 
   constructor({ quick }: WorkshopOptions) {
     this.quick = quick;
@@ -54,7 +56,7 @@ export class Workshop implements AsyncDisposable {
 
   /** Starts `gitaly serve` on a Unix socket. @param settings additional tables of its configuration. */
   async server(settings = ''): Promise<ServerProcess> {
-    return this.#keep(await startServer(this.directory, this.storage, settings));
+    return this.#keep(await startServer(this.directory, this.storage, { settings }));
   }
 
   /** Starts `gitaly-ts up`: server and HTTP gateway in one process on the same storage. */
@@ -67,7 +69,15 @@ export class Workshop implements AsyncDisposable {
     return this.#keep(await startGateway(this.directory, { ssh: true }));
   }
 
+  /** Starts a Praefect with a PostgreSQL and Gitalys whose storages are empty. */
+  async cluster(nodes: number): Promise<BenchCluster> {
+    const directory = join(this.directory, `cluster-${nodes}`);
+    mkdirSync(directory);
+    return await startCluster(directory, nodes, this.#clusters);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#clusters.disposeAsync();
     await Promise.all(this.#servers.map((server) => server.stop()));
     rmSync(this.directory, { recursive: true, force: true });
   }

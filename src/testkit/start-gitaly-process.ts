@@ -36,6 +36,8 @@ export interface GitalyProcessOptions {
    * owner removes it.
    */
   readonly directory?: string;
+  /** Name of the storage in the directory `default`; default `default`. */
+  readonly storage?: string;
   /** `graceful_restart_timeout`. */
   readonly grace?: string;
   /**
@@ -150,7 +152,7 @@ graceful_restart_timeout = "${options.grace ?? '1m'}"
 runtime_dir = "${join(directory, 'run')}"
 ${options.everyListener ? more : ''}
 [[storage]]
-name = "default"
+name = "${options.storage ?? 'default'}"
 path = "${join(directory, 'default')}"
 [daily_maintenance]
 disabled = true

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { commitFiles } from '#client/index';
+import { CallError, commitFiles } from '#client/index';
 import { startHttpGateway, storageMapping } from '#gateway/index';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
@@ -78,6 +78,19 @@ test('errors of the nodes pass with code, message and details', async () => {
       { code: 'INVALID_ARGUMENT', message },
     );
   }
+});
+
+// Rails adds up what calls cost, also of those that fail.
+test('trailers of the node reach the client with an error, too', async () => {
+  await using cluster = await startCluster();
+  await cluster.connection.repository.createRepository({ repository });
+
+  await assert.rejects(cluster.connection.commit.findCommit({ repository }), (error) => {
+    assert.ok(error instanceof CallError);
+    assert.equal(error.message, 'empty revision');
+    assert.equal(error.trailers.get('x-gitaly-cost'), '2');
+    return true;
+  });
 });
 
 test('when the primary is gone the next node takes the writes', async () => {

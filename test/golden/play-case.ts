@@ -17,7 +17,7 @@ export async function playCase(
 ): Promise<Difference[]> {
   await playground.prepare(recorded);
   const outcome = await call(recorded, playground, client);
-  const after = playground.runAfter(recorded);
+  const [after = [], ...replicas] = playground.runAfter(recorded);
   const calls = playground.apiCalls();
   const httpCalls = playground.httpCalls();
 
@@ -30,6 +30,11 @@ export async function playCase(
     [expected.after, actual.after] = [
       recorded.after.map(({ stdout }) => ({ stdout: withoutMovedAway(stdout) })),
       after.map(({ stdout }) => ({ stdout: withoutMovedAway(String(stdout)) })),
+    ];
+  if (recorded.after !== undefined && replicas.length > 0)
+    [expected.replicas, actual.replicas] = [
+      replicas.map(() => after.map((output) => playground.withPlaceholders(output))),
+      replicas,
     ];
   if (recorded.api_calls !== undefined)
     [expected.api_calls, actual.api_calls] = [[...recorded.api_calls], calls];

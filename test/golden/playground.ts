@@ -79,9 +79,17 @@ export class Playground {
     mkdirSync(bucket);
   }
 
-  /** Returns the outputs of the `after` commands. */
-  runAfter(recorded: RecordedCase): JsonObject[] {
-    return (recorded.after ?? []).map(({ run }) => ({ stdout: this.#shell(recorded, run) }));
+  /**
+   * Returns the outputs of the `after` commands on each node of a cluster that has executed the
+   * call to its end: a failure of the first ends it on the others.
+   */
+  runAfter(recorded: RecordedCase): JsonObject[][] {
+    const isRead = methodByPath(`/gitaly.${recorded.rpc}`)?.operation === 'accessor';
+    const isOnAll = !isRead && recorded.status.code === 'OK';
+    const nodes = isOnAll ? this.#gitaly.nodes : [this.#gitaly];
+    return nodes.map(({ directory }) =>
+      (recorded.after ?? []).map(({ run }) => ({ stdout: this.#shell(recorded, run, directory) })),
+    );
   }
 
   apiCalls(): Json[] {
@@ -120,16 +128,25 @@ export class Playground {
   withPlaceholders(json: JsonObject): JsonObject {
     const { url, port } = this.#web;
     const placed = mapStrings(json, (text) =>
-      text
-        .replaceAll(this.#gitaly.directory, '<DIR>')
-        // Some commands of the recordings replace long numbers, such as that of a process.
-        .replaceAll(this.#gitaly.directory.replace(/\d{5,}/g, 'N'), '<DIR>')
+      this.#withoutNodes(text)
         .replaceAll(url, '<HTTP>')
         .replaceAll(new URL(url).host, '<HTTP>')
         .replaceAll(`.invalid:${port}`, '.invalid:<HTTPPORT>'),
     );
     // mapStrings keeps the type of the value.
     return placed as JsonObject;
+  }
+
+  #withoutNodes(text: string): string {
+    const { nodes } = this.#gitaly;
+    for (const { directory } of nodes) {
+      text = text
+        .replaceAll(directory, '<DIR>')
+        // Some commands of the recordings replace long numbers, such as that of a process.
+        .replaceAll(directory.replace(/\d{5,}/g, 'N'), '<DIR>');
+    }
+    // The storages of a cluster's nodes have different names.
+    return nodes.length === 1 ? text : text.replace(/\b(default|second)-\d\b/g, '$1');
   }
 
   /** Address of this server, for both storages. */
@@ -146,8 +163,8 @@ export class Playground {
     return join(this.#gitaly.directory, 'second');
   }
 
-  #repository(recorded: RecordedCase): string {
-    return join(this.#storage, `${recorded.repo}.git`);
+  #repository(recorded: RecordedCase, directory = this.#gitaly.directory): string {
+    return join(directory, 'default', `${recorded.repo}.git`);
   }
 
   #writeHooks(directory: string, files: Readonly<Record<string, string>>): void {
@@ -161,16 +178,17 @@ export class Playground {
     }
   }
 
-  #shell(recorded: RecordedCase, script: string): string {
-    const inRepository = recorded.repo === undefined ? this.#storage : this.#repository(recorded);
+  #shell(recorded: RecordedCase, script: string, directory = this.#gitaly.directory): string {
+    const storage = join(directory, 'default');
+    const inRepository = recorded.repo === undefined ? storage : this.#repository(recorded, directory);
     const withStderr = AREAS_WITH_STDERR.test(this.#area) && recorded.given?.setup !== script;
     const run = spawnSync('sh', ['-c', withStderr ? `exec 2>&1; ${script}` : script], {
-      cwd: this.#isDirectory(inRepository) ? inRepository : this.#storage,
+      cwd: this.#isDirectory(inRepository) ? inRepository : storage,
       env: {
         PATH: process.env.PATH ?? '',
-        HOME: this.#gitaly.directory,
-        STORAGE: this.#storage,
-        SECOND: this.#second,
+        HOME: directory,
+        STORAGE: storage,
+        SECOND: join(directory, 'second'),
         GIT_CONFIG_GLOBAL: '/dev/null',
         GIT_CONFIG_SYSTEM: '/dev/null',
         GIT_AUTHOR_NAME: 'Ann Author',

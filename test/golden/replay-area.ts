@@ -38,9 +38,10 @@ export function replayArea(
   { isWanted = () => true, withoutBackups = () => false, config: base = '' }: ReplayOptions = {},
 ): void {
   const { rpcs, exceptions, ignored } = readPlayed(testedGit());
-  const wanted = process.env.GOLDEN ?? '';
+  const { GOLDEN: wanted = '', GOLDEN_EVERY: every = '1' } = process.env;
   const cases = readCases(area)
     .filter((recorded) => rpcs.has(recorded.rpc) && recorded.id.includes(wanted) && isWanted(recorded))
+    .filter((_, index) => index % Number(every) === 0)
     .map((each) => ({ ...each, ignore: [...(each.ignore ?? []), ...(ignored.get(each.rpc) ?? [])] }));
 
   describe(`recorded answers: ${area}`, { concurrency: false }, () => {

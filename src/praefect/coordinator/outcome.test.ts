@@ -77,6 +77,14 @@ test('a node that ends otherwise than the primary is outdated, one that ends ali
   });
 });
 
+test('a call that was interrupted tells nothing about its nodes', () => {
+  for (const code of ['CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE'] as const) {
+    const interrupted = new GitalyError(code, 'ended');
+    const errors = { a: interrupted, b: interrupted, c: interrupted };
+    assert.deepEqual(reasonsOf(resultOf(COMMITTED, { errors })), { 'node-error-status': ['b', 'c'] });
+  }
+});
+
 test('a node that lost or left the last vote is outdated', () => {
   assert.deepEqual(reasonsOf(resultOf({ a: 'committed', b: 'failed', c: 'canceled' })), {
     'node-not-committed': ['b', 'c'],

@@ -1,4 +1,4 @@
-import { GitalyError } from '#base/gitaly-error';
+import { GitalyError, type StatusCode } from '#base/gitaly-error';
 import type { VoterState } from '../transactions/subtransaction.ts';
 
 /** Label `reason` of `gitaly_praefect_tx_replications_total`. */
@@ -36,6 +36,7 @@ export interface WriteOutcome {
   readonly reasons: ReadonlyMap<ReplicaReason, readonly string[]>;
 }
 
+const INTERRUPTIONS: ReadonlySet<StatusCode> = new Set(['CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE']);
 const NOTHING: WriteOutcome = { isWritten: false, updated: [], outdated: [], reasons: new Map() };
 
 /**
@@ -63,8 +64,17 @@ export function outcomeOf(result: WriteResult): WriteOutcome {
 function reasonFor(storage: string, { errors, primary, transaction }: WriteResult): ReplicaReason {
   if (transaction.subtransactions === 0) return 'no-votes';
   if (transaction.states.get(primary) !== 'committed') return 'primary-not-committed';
-  if (!isSameStatus(errors.get(storage), errors.get(primary))) return 'node-error-status';
+  const error = errors.get(primary);
+  if (isInterruption(error) || !isSameStatus(errors.get(storage), error)) return 'node-error-status';
   return transaction.states.get(storage) === 'committed' ? 'updated' : 'node-not-committed';
+}
+
+/**
+ * Reports whether a call was ended from outside. Then each node may have stopped at another point,
+ * before or after the change, although all report the same error.
+ */
+function isInterruption(error: unknown): boolean {
+  return error instanceof GitalyError && INTERRUPTIONS.has(error.code);
 }
 
 function isSameStatus(one: unknown, other: unknown): boolean {

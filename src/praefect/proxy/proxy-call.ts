@@ -1,4 +1,5 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
+import { CallError } from '#client/index';
 import type { Metadata } from '#rpc/common/metadata';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
@@ -56,8 +57,10 @@ async function* passOn(
   { primary, secondaries }: ProxyPlan,
   context: HandlerContext,
 ): AsyncGenerator<Buffer> {
-  const ending = new AbortController();
-  const signal = AbortSignal.any([context.signal, ending.signal]);
+  const isAlone = secondaries.length === 0;
+  // Leaving the loop below ends the call of the primary; the others need the signal.
+  const ending = isAlone ? undefined : new AbortController();
+  const signal = ending === undefined ? context.signal : AbortSignal.any([context.signal, ending.signal]);
   const destinations = [primary, ...secondaries];
   const fan = new FrameFan(
     requests,
@@ -73,29 +76,41 @@ async function* passOn(
   let secondaryFailure: unknown;
   const drained = Promise.all(others.map((call, index) => drain(call, secondaries[index]))).catch((error) => {
     secondaryFailure = error;
-    ending.abort();
+    ending?.abort();
   });
   void fan.run();
+  let isOver = false;
   try {
     if (answer !== undefined) {
       yield* answer;
-      const trailers = await answer.trailers;
-      for (const [key, value] of trailers.entries())
-        if (!key.startsWith('grpc-')) context.trailers.append(key, value);
+      copyTrailers(await answer.trailers, context);
     }
     await drained;
     if (secondaryFailure !== undefined) throw secondaryFailure;
     await sidechannel?.finished();
+    isOver = true;
   } catch (error) {
+    isOver = true;
+    // Rails adds up what calls cost, also of those that fail.
+    if (error instanceof CallError) copyTrailers(error.trailers, context);
     const failure = secondaryFailure ?? primary.onError(error);
-    if (failure !== undefined) ending.abort();
+    if (failure !== undefined) ending?.abort();
     await drained;
     await sidechannel?.finished().catch(() => {}); // the call's error is more specific
     if (failure !== undefined) throw failure;
   } finally {
-    ending.abort();
+    if (!isOver) {
+      // The client has gone. What has become of the nodes is known when all have ended.
+      primary.onError(new GitalyError('CANCELLED', 'context canceled'));
+      ending?.abort();
+      await drained;
+    }
     fan.close();
   }
+}
+
+function copyTrailers(from: Metadata, { trailers }: HandlerContext): void {
+  for (const [key, value] of from.entries()) if (!key.startsWith('grpc-')) trailers.append(key, value);
 }
 
 async function drain(call: AsyncIterable<Buffer>, destination: Destination | undefined): Promise<void> {

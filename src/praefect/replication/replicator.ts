@@ -1,11 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { ReplicationObserver } from '../metrics/replication-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import { copyRepository } from './copy-repository.ts';
-import { type DequeuedJob, endOf, type ReplicationQueue } from './job.ts';
+import { type DequeuedJob, endOf, type JobEnd, type ReplicationQueue } from './job.ts';
 import { TargetRing } from './target-ring.ts';
+
+/** Shorter than the minute after which others take the job. */
+const ACKNOWLEDGE_LIMIT_MS = 30_000;
+const ACKNOWLEDGE_PAUSE_MS = 1000;
+const FINISHED = 'replication job processing finished';
 
 export interface ReplicatorParts {
   readonly queue: ReplicationQueue;
@@ -57,10 +63,8 @@ export class Replicator implements AsyncDisposable {
     try {
       const jobs = await queue.dequeue(virtualStorage, target.storage, batchSize);
       await using _kept = queue.keep(jobs);
-      for (const job of jobs) {
-        const isDone = !this.#isStopped && (await this.#tried(job, target));
-        await queue.acknowledge(job.id, endOf(job, isDone));
-      }
+      for (const job of jobs)
+        await this.#acknowledge(job, this.#isStopped ? 'failed' : await this.#run(job, target));
       return jobs.length > 0;
     } catch (error) {
       logger.error(
@@ -71,7 +75,21 @@ export class Replicator implements AsyncDisposable {
     }
   }
 
-  async #tried(job: DequeuedJob, target: GitalyNode): Promise<boolean> {
+  /** Tries again while the database is away, so that the job does not wait until it is stale. */
+  async #acknowledge({ id }: DequeuedJob, end: JobEnd): Promise<void> {
+    const limit = performance.now() + ACKNOWLEDGE_LIMIT_MS;
+    for (;;) {
+      try {
+        await this.#parts.queue.acknowledge(id, end);
+        return;
+      } catch (error) {
+        if (this.#isStopped || performance.now() > limit) throw error;
+        await delay(ACKNOWLEDGE_PAUSE_MS);
+      }
+    }
+  }
+
+  async #run(job: DequeuedJob, target: GitalyNode): Promise<JobEnd> {
     const { logger } = this.#parts;
     const fields = {
       virtual_storage: job.virtualStorage,
@@ -81,12 +99,15 @@ export class Replicator implements AsyncDisposable {
       correlation_id: job.correlationId,
     };
     const ended = this.#parts.observer.started(job);
+    logger.info({ ...fields, event: job }, 'replication job processing started');
     try {
       await (job.change === 'update' ? this.#copy(job, target, fields) : this.#remove(job, target, fields));
-      return true;
+      logger.info({ ...fields, new_state: 'completed' }, FINISHED);
+      return 'completed';
     } catch (error) {
-      logger.error({ ...fields, error: messageOf(error) }, 'replication job failed');
-      return false;
+      const end = endOf(job, false);
+      logger.error({ ...fields, new_state: end, error: messageOf(error) }, FINISHED);
+      return end;
     } finally {
       ended();
     }

@@ -1,0 +1,73 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Database, sql } from '#praefect/database/database';
+import { removeEmbeddedPostgres, startEmbeddedPostgres } from '#praefect/database/embedded-postgres';
+import { applyAllMigrations } from '#praefect/database/migrations/migrate';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { copyRepository, type RepositoryName } from './repositories.ts';
+import { type ServerProcess, startPraefect, startServer } from './server-process.ts';
+import type { StoredRepository } from './workshop.ts';
+
+/** A Praefect and its Gitalys, each in a process, with a PostgreSQL. */
+export interface BenchCluster {
+  readonly praefect: ServerProcess;
+  readonly nodes: readonly ServerProcess[];
+  /** Puts a repository on all nodes, and records it as up to date. */
+  repository(name: RepositoryName, as: string): Promise<StoredRepository>;
+}
+
+/** Starts a cluster. @param directory on the file system of the cached repositories */
+export async function startCluster(
+  directory: string,
+  count: number,
+  resources: AsyncDisposableStack,
+): Promise<BenchCluster> {
+  const postgres = await startPostgres(resources);
+  const storages = Array.from({ length: count }, (_, index) => `gitaly-${index + 1}`);
+  const storagePath = (storage: string): string => join(directory, storage, 'repositories');
+  const nodes: ServerProcess[] = [];
+  for (const storage of storages) {
+    mkdirSync(storagePath(storage), { recursive: true });
+    const node = await startServer(join(directory, storage), storagePath(storage), { storage });
+    resources.defer(() => node.stop());
+    nodes.push(node);
+  }
+  const praefect = await startPraefect(directory, {
+    ...postgres,
+    nodes: nodes.map(({ socket }, index) => ({ storage: storages[index] ?? '', socket })),
+  });
+  resources.defer(() => praefect.stop());
+  return {
+    praefect,
+    nodes,
+    async repository(name, as) {
+      for (const storage of storages) await copyRepository(name, join(storagePath(storage), as));
+      await postgres.database.run(sql`
+        WITH repository AS (
+          INSERT INTO repositories (virtual_storage, relative_path, replica_path, generation, "primary")
+          VALUES ('default', ${as}, ${as}, 0, ${storages[0]}) RETURNING *
+        )
+        INSERT INTO storage_repositories (virtual_storage, relative_path, storage, repository_id, generation)
+        SELECT virtual_storage, relative_path, storage, repository_id, 0
+        FROM repository, unnest(${storages}::text[]) AS each(storage)`);
+      return {
+        path: join(storagePath(storages[0] ?? ''), as),
+        wire: { storageName: 'default', relativePath: as, glRepository: as },
+      };
+    },
+  };
+}
+
+async function startPostgres(
+  resources: AsyncDisposableStack,
+): Promise<{ database: Database; host: string; user: string }> {
+  const directory = makeScratchDirectory('bench-pg');
+  const server = await startEmbeddedPostgres({ directory, isDurable: true });
+  resources.defer(() => removeEmbeddedPostgres(server, directory));
+  const { host, user } = server;
+  const database = resources.use(
+    await Database.open({ host, user, database: 'postgres', ssl: false, mayFallBack: false }),
+  );
+  await applyAllMigrations(database);
+  return { database, host, user };
+}

@@ -1,0 +1,159 @@
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { dial } from '#client/index';
+import { createLogger } from '#platform/log/logger';
+import { praefectConfigFrom } from '#praefect/config/load-praefect-config';
+import { PraefectServer, type PraefectServerOptions } from '#praefect/praefect-server';
+import type { FaultInjector } from '#rpc/server/fault-injector';
+import type { ServerInterceptor } from '#rpc/server/server-call';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { servedRepositories } from '#testkit/served-repositories';
+import { type StartGitalyOptions, startGitaly as startNode, type TestGitaly } from '#testkit/start-gitaly';
+import { mirror } from './mirror.ts';
+import { ReplicationWatch } from './replication-watch.ts';
+
+export type { StartGitalyOptions, TestGitaly } from '#testkit/start-gitaly';
+
+const NODES = 3;
+const STARTS = 20;
+/** The directory of backups in the configuration of recordings: all nodes have the same. */
+const BACKUPS = 'bk';
+/** Entries of a storage that belong to its server. */
+const OWN = new Set(['+gitaly', '.gitaly-metadata']);
+
+/**
+ * Takes the place of the testkit's `startGitaly` for the tests of a single server: three Gitalys
+ * behind a Praefect, which keeps its state in memory. Each storage is a virtual storage.
+ *
+ * These tests work on the files of the first node. Before each call the other nodes get the same
+ * files, and a call ends when its replication jobs are done.
+ */
+export async function startGitaly(options: StartGitalyOptions = {}): Promise<TestGitaly> {
+  await using building = new AsyncDisposableStack();
+  const storages = options.storages ?? ['default'];
+  const sockets = makeScratchDirectory('contract');
+  building.defer(() => rmSync(sockets, { recursive: true, force: true }));
+  const nodes: TestGitaly[] = [];
+  for (let number = 1; number <= NODES; number++)
+    nodes.push(building.use(await startNode(optionsOfNode(options, storages, number))));
+  const [first, ...others] = nodes;
+  if (first === undefined) throw new Error('no node');
+  mkdirSync(join(first.directory, BACKUPS), { recursive: true });
+  for (const { directory } of others) symlinkSync(join(first.directory, BACKUPS), join(directory, BACKUPS));
+  const watch = new ReplicationWatch();
+  const praefect = building.use(
+    await startHealthy(watch, {
+      config: praefectConfigFrom({
+        socket_path: join(sockets, 'praefect.socket'),
+        memory_queue_enabled: true,
+        i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
+        // No node fails in these tests: one that is slow on a busy machine stays healthy.
+        failover: { election_strategy: 'local', bootstrap_interval: '1ms', monitor_interval: '24h' },
+        ...(options.token !== undefined && { auth: { token: options.token } }),
+        virtual_storage: storages.map((name) => ({
+          name,
+          node: nodes.map(({ address }, index) => ({
+            storage: nameOn(index + 1, name),
+            address,
+            ...(options.token !== undefined && { token: options.token }),
+          })),
+        })),
+      }).config,
+      faults: mirroring(nodes, [...storages, 'custom_hooks'], watch),
+    }),
+  );
+  const [address = ''] = praefect.addresses;
+  const connection = building.use(
+    await dial(address, { ...(options.token !== undefined && { token: options.token }), ...options.dial }),
+  );
+  const resources = building.move();
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closed ??= resources.disposeAsync();
+    return closed;
+  };
+  return {
+    ...first,
+    address,
+    connection,
+    nodes,
+    ...servedRepositories(connection, ({ storageName, relativePath }) => [
+      join(first.storagePath(storageName), relativePath),
+    ]),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Starts a Praefect that finds all nodes healthy: on a busy machine one may be too slow. */
+async function startHealthy(
+  watch: ReplicationWatch,
+  options: Omit<PraefectServerOptions, 'logger'>,
+): Promise<PraefectServer> {
+  for (let count = 1; ; count++) {
+    let areHealthy = true;
+    const praefect = await PraefectServer.start({
+      ...options,
+      logger: createLogger({
+        format: 'json',
+        level: 'info',
+        stream: {
+          write: (text) => {
+            // The logger writes JSON objects, one per line.
+            const line = JSON.parse(text) as Record<string, unknown>;
+            if (line.msg === 'error when pinging healthcheck') areHealthy = false;
+            watch.line(line);
+          },
+        },
+      }),
+    });
+    if (areHealthy) return praefect;
+    await praefect[Symbol.asyncDispose]();
+    if (count === STARTS) throw new Error('the nodes are not healthy');
+  }
+}
+
+/** Returns the name of a storage on a node, which counts from 1. */
+function nameOn(number: number, storage: string): string {
+  return number === 1 ? storage : `${storage}-${number}`;
+}
+
+function optionsOfNode(
+  { config, dial: _, tcp, tls, ...options }: StartGitalyOptions,
+  storages: readonly string[],
+  number: number,
+): StartGitalyOptions {
+  return {
+    ...options,
+    // On all nodes the directories have the same names, as the tests work with them.
+    storages,
+    ...(number === 1 && { ...(tcp !== undefined && { tcp }), ...(tls !== undefined && { tls }) }),
+    config: (directory) => ({
+      storage: storages.map((name) => ({ name: nameOn(number, name), path: join(directory, name) })),
+      ...(typeof config === 'function' ? config(directory) : config),
+    }),
+  };
+}
+
+/** Gives all nodes the files of the first before a call, when no other runs. */
+function mirroring(
+  nodes: readonly TestGitaly[],
+  directories: readonly string[],
+  watch: ReplicationWatch,
+): FaultInjector {
+  const [first, ...others] = nodes;
+  let running = 0;
+  const interceptor: ServerInterceptor = async (_call, next) => {
+    if (running === 0)
+      for (const { directory } of others)
+        for (const name of directories)
+          mirror(join(first?.directory ?? '', name), join(directory, name), (entry) => OWN.has(entry));
+    running++;
+    try {
+      await next();
+    } finally {
+      await watch.settled().finally(() => running--);
+    }
+  };
+  return { interceptor, onConnection: () => {} };
+}

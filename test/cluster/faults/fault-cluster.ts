@@ -1,0 +1,186 @@
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Connection, dial } from '#client/index';
+import { type HttpGateway, startHttpGateway, storageMapping } from '#gateway/index';
+import { Database } from '#praefect/database/database';
+import {
+  type EmbeddedPostgres,
+  removeEmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '#praefect/database/embedded-postgres';
+import { applyAllMigrations } from '#praefect/database/migrations/migrate';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
+import { FaultyLink } from './faulty-link.ts';
+import { PraefectProcess } from './praefect-process.ts';
+import { mountSmall } from './small-storage.ts';
+
+export const NODES = 3;
+const PRAEFECTS = 2;
+const SOCKET = '.s.PGSQL.5432';
+
+/** A Gitaly in a process of its own. Its directory stays when it is killed. */
+export interface FaultNode {
+  /** Name of its storage. */
+  readonly storage: string;
+  readonly directory: string;
+  process: GitalyProcess;
+  /** From each Praefect to it. */
+  readonly links: readonly FaultyLink[];
+  /** Starts it again, after a kill. */
+  restart(): Promise<void>;
+}
+
+/** A Praefect in a process of its own, with a gateway for git in this one. */
+export interface FaultPraefect {
+  readonly process: PraefectProcess;
+  readonly gateway: HttpGateway;
+  readonly connection: Connection;
+  /** From it to the database. */
+  readonly databaseLink: FaultyLink;
+}
+
+export interface FaultClusterOptions {
+  /** Mounts a small file system for each node's storage, which can be filled. */
+  readonly hasSmallDisks?: boolean;
+}
+
+/**
+ * Three Gitalys, two Praefects and a PostgreSQL in processes of their own, which are connected by
+ * links that can be disturbed.
+ */
+export class FaultCluster implements AsyncDisposable {
+  readonly directory: string;
+  readonly nodes: readonly FaultNode[];
+  readonly praefects: readonly FaultPraefect[];
+  readonly database: Database;
+  readonly #postgres: { running: EmbeddedPostgres; readonly directory: string };
+  readonly #resources: AsyncDisposableStack;
+
+  private constructor(parts: {
+    directory: string;
+    nodes: readonly FaultNode[];
+    praefects: readonly FaultPraefect[];
+    database: Database;
+    postgres: { running: EmbeddedPostgres; readonly directory: string };
+    resources: AsyncDisposableStack;
+  }) {
+    this.directory = parts.directory;
+    this.nodes = parts.nodes;
+    this.praefects = parts.praefects;
+    this.database = parts.database;
+    this.#postgres = parts.postgres;
+    this.#resources = parts.resources;
+  }
+
+  static async start({ hasSmallDisks = false }: FaultClusterOptions = {}): Promise<FaultCluster> {
+    await using resources = new AsyncDisposableStack();
+    const directory = makeScratchDirectory('faults');
+    resources.defer(() => rmSync(directory, { recursive: true, force: true }));
+    chmodSync(directory, 0o711); // PostgreSQL runs as another user
+    const postgres = {
+      directory: join(directory, 'pg'),
+      // Durable: what was committed before a crash is there after it.
+      running: await startEmbeddedPostgres({ directory: join(directory, 'pg'), isDurable: true }),
+    };
+    resources.defer(() => removeEmbeddedPostgres(postgres.running, postgres.directory));
+    const { host, user } = postgres.running;
+    const database = resources.use(
+      await Database.open({ host, user, database: 'postgres', ssl: false, mayFallBack: false }),
+    );
+    await applyAllMigrations(database);
+    const nodes = await Promise.all(
+      Array.from({ length: NODES }, (_, index) =>
+        startNode(join(directory, `node-${index + 1}`), `gitaly-${index + 1}`, resources, hasSmallDisks),
+      ),
+    );
+    const praefects = await Promise.all(
+      Array.from({ length: PRAEFECTS }, (_, index) =>
+        startPraefect(join(directory, `praefect-${index + 1}`), index, { nodes, host, user, resources }),
+      ),
+    );
+    return new FaultCluster({ directory, nodes, praefects, database, postgres, resources: resources.move() });
+  }
+
+  /** Ends the database: `SIGINT` in good order, `SIGQUIT` like a crash. */
+  async stopDatabase(signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
+    process.kill(this.#postgres.running.pid, signal);
+    await this.#postgres.running[Symbol.asyncDispose]();
+  }
+
+  async startDatabase(): Promise<void> {
+    const { directory } = this.#postgres;
+    this.#postgres.running = await startEmbeddedPostgres({ directory, isDurable: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+}
+
+async function startNode(
+  directory: string,
+  storage: string,
+  resources: AsyncDisposableStack,
+  hasSmallDisk: boolean,
+): Promise<FaultNode> {
+  const path = join(directory, 'default');
+  mkdirSync(path, { recursive: true });
+  if (hasSmallDisk) resources.use(mountSmall(path));
+  const start = (): Promise<GitalyProcess> => startGitalyProcess({ directory, storage, onLog: () => {} });
+  const first = await start();
+  const links: FaultyLink[] = [];
+  for (let count = 0; count < PRAEFECTS; count++)
+    links.push(resources.use(await FaultyLink.start(first.address.slice('unix:'.length))));
+  const node: FaultNode = {
+    storage,
+    directory,
+    process: first,
+    links,
+    restart: async () => {
+      await node.process.exited;
+      node.process = await start();
+    },
+  };
+  resources.defer(() => node.process[Symbol.asyncDispose]());
+  return node;
+}
+
+async function startPraefect(
+  directory: string,
+  number: number,
+  parts: { nodes: readonly FaultNode[]; host: string; user: string; resources: AsyncDisposableStack },
+): Promise<FaultPraefect> {
+  const { host, nodes, resources, user } = parts;
+  mkdirSync(directory);
+  const socket = join(directory, 'praefect.socket');
+  const config = join(directory, 'config.toml');
+  const databaseLink = resources.use(await FaultyLink.start(join(host, SOCKET), join(directory, SOCKET)));
+  const node = ({ links, storage }: FaultNode): string =>
+    `[[virtual_storage.node]]\nstorage = "${storage}"\naddress = "${links[number]?.address}"\n`;
+  writeFileSync(
+    config,
+    `socket_path = "${socket}"
+[logging]
+format = "json"
+[database]
+host = "${directory}"
+user = "${user}"
+dbname = "postgres"
+[reconciliation]
+scheduling_interval = "2s"
+[[virtual_storage]]
+name = "default"
+${nodes.map(node).join('')}`,
+  );
+  const praefect = resources.use(await PraefectProcess.start(config));
+  const gateway = resources.use(
+    await startHttpGateway({
+      gitaly: { address: `unix:${socket}` },
+      listen: { host: '127.0.0.1', port: 0 },
+      mapping: storageMapping('default'),
+    }),
+  );
+  const connection = resources.use(await dial(`unix:${socket}`));
+  return { process: praefect, gateway, connection, databaseLink };
+}

@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { until } from '#testkit/until';
+
+const ROOT = join(import.meta.dirname, '../../..');
+/** Lines of the log that are kept for the error of a failed start. */
+const KEPT_LINES = 20;
+
+type LogLine = Readonly<Record<string, unknown>>;
+
+/** A Praefect in a process of its own, which can be killed and started again. */
+export class PraefectProcess implements AsyncDisposable {
+  /** Called with each line of its log. */
+  onLine: (line: LogLine) => void = () => {};
+  readonly #config: string;
+  #child: ChildProcess | undefined;
+  #exited: Promise<unknown> = Promise.resolve();
+
+  private constructor(config: string) {
+    this.#config = config;
+  }
+
+  /** @param config path of the configuration file, with `format = "json"` for the log. */
+  static async start(config: string): Promise<PraefectProcess> {
+    const praefect = new PraefectProcess(config);
+    await praefect.start();
+    return praefect;
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Starts it again, after a kill. */
+  async start(): Promise<void> {
+    await this.#exited;
+    const child = spawn(
+      process.execPath,
+      ['--conditions=source', 'src/cli/praefect.ts', '--config', this.#config],
+      {
+        cwd: ROOT,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, NODE_COMPILE_CACHE: join(ROOT, '.cache/compiled') },
+      },
+    );
+    this.#child = child;
+    this.#exited = once(child, 'close');
+    let isStarted = false;
+    const last: string[] = [];
+    const read = (text: string): void => {
+      last.push(text);
+      if (last.length > KEPT_LINES) last.shift();
+      if (!text.startsWith('{')) return;
+      const line = JSON.parse(text) as LogLine;
+      isStarted ||= line.msg === 'Started Praefect';
+      this.onLine(line);
+    };
+    for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', read);
+    await until(
+      () => isStarted || !this.isRunning,
+      () => `praefect starts: ${last.join('\n')}`,
+    );
+    if (!isStarted) throw new Error(`praefect has ended: ${last.join('\n')}`);
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill('SIGKILL');
+    await this.#exited;
+  }
+}

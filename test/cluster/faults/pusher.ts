@@ -1,0 +1,84 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
+import { run } from '#testkit/run-program';
+
+/** Ends a push whose server says nothing. */
+const SILENCE_SECONDS = 12;
+const PAUSE_AFTER_FAILURE_MS = 300;
+
+/** Pushes commit after commit to a branch of its own, and knows which ones were acknowledged. */
+export class Pusher {
+  readonly branch: string;
+  /** Client's repository. */
+  readonly directory: string;
+  /** Path of the repository on the server, as clients name it. */
+  readonly relativePath: string;
+  readonly #urls: readonly string[];
+  /** All commits, each the child of the one before. */
+  readonly #commits: string[] = [];
+  #acknowledged = -1;
+  /** Pushes that succeeded. */
+  successes = 0;
+  /** Error of the last push that failed. */
+  lastError = '';
+
+  /** @param urls of the server's repository by each gateway, which are used in turn. */
+  constructor(parts: {
+    branch: string;
+    directory: string;
+    relativePath: string;
+    urls: readonly string[];
+  }) {
+    this.branch = parts.branch;
+    this.directory = parts.directory;
+    this.relativePath = parts.relativePath;
+    this.#urls = parts.urls;
+  }
+
+  /** The place of the last acknowledged commit in {@link placeOf}; -1 before the first. */
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
+  get latest(): string {
+    return this.#commits.at(-1) ?? '';
+  }
+
+  /** Returns the place of a commit among those of this branch; -1 for any other. */
+  placeOf(oid: string): number {
+    return this.#commits.indexOf(oid);
+  }
+
+  /** Makes a commit and pushes it. Returns whether the push was acknowledged. */
+  async push(): Promise<boolean> {
+    const parent = this.#commits.at(-1);
+    const tree = await runGit(['-C', this.directory, 'mktree'], { input: '' });
+    const oid = await runGit([
+      ...['-C', this.directory, 'commit-tree', '-m', `${this.branch} ${this.#commits.length}`],
+      ...(parent === undefined ? [] : ['-p', parent]),
+      tree,
+    ]);
+    const place = this.#commits.push(oid) - 1;
+    const url = this.#urls[place % this.#urls.length] ?? '';
+    const { code, stderr } = await run(
+      'git',
+      [
+        ...['-C', this.directory, '-c', 'http.lowSpeedLimit=1', '-c', `http.lowSpeedTime=${SILENCE_SECONDS}`],
+        ...['push', '-q', url, `${oid}:refs/heads/${this.branch}`],
+      ],
+      { env: GIT_ENVIRONMENT },
+    );
+    if (code === 0) {
+      this.#acknowledged = place;
+      this.successes++;
+    } else this.lastError = stderr.trim();
+    return code === 0;
+  }
+
+  /** Pushes until the signal is aborted. */
+  async pushOn(stop: AbortSignal): Promise<void> {
+    while (!stop.aborted)
+      if (!(await this.push()))
+        await delay(PAUSE_AFTER_FAILURE_MS, undefined, { signal: stop }).catch(() => {});
+  }
+}

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { initRepository } from '#testkit/repositories/init-repository';
+import { extent } from '#testkit/soak';
+import { withoutOwnPostgres } from '#testkit/start-postgres';
+import { checkLoss, checkRecovery } from './checks.ts';
+import { FaultCluster } from './fault-cluster.ts';
+import { type Choices, FAULTS, type Fault, fullDisk } from './fault-kinds.ts';
+import { Pusher } from './pusher.ts';
+import { canMount } from './small-storage.ts';
+
+const SECONDS = extent('CLUSTER_FAULTS_SECONDS', { short: 25, long: 600 });
+const SEED = extent('CLUSTER_FAULTS_SEED', { short: randomInt(2 ** 31), long: randomInt(2 ** 31) });
+const REPOSITORIES = 2;
+const BRANCHES = 2;
+/** Longest fault: long enough for the election of another primary. */
+const MAX_FAULT_MS = 12_000;
+const MAX_PAUSE_MS = 1500;
+
+test('no acknowledged push is lost by faults in random order', {
+  skip: withoutOwnPostgres,
+}, async (context) => {
+  context.diagnostic(`CLUSTER_FAULTS_SEED=${SEED}`);
+  const choices = choicesOf(SEED);
+  const hasSmallDisks = canMount();
+  const faults = Object.entries({
+    ...FAULTS,
+    ...(hasSmallDisks && { 'the disk of a node is full': fullDisk }),
+  });
+  await using cluster = await FaultCluster.start({ hasSmallDisks });
+  const { pushers, paths } = await startPushers(cluster);
+  const stop = new AbortController();
+  const pushing = Promise.all(pushers.map((pusher) => pusher.pushOn(stop.signal)));
+  try {
+    await disturb(cluster, { choices, faults, note: (text) => context.diagnostic(text) }, async () => {
+      for (const praefect of cluster.praefects) await checkLoss(cluster, praefect, pushers, paths);
+    });
+  } finally {
+    stop.abort();
+    await pushing;
+  }
+  const pushes = pushers.map(({ successes }) => successes);
+  context.diagnostic(`acknowledged pushes: ${pushes.join(', ')}`);
+  await checkRecovery(cluster, pushers, paths);
+  for (const count of pushes) assert.ok(count > 1, `${count} pushes`);
+});
+
+/** Creates the repositories and pushes once to each branch. Returns the replicas' paths, too. */
+async function startPushers(
+  cluster: FaultCluster,
+): Promise<{ pushers: readonly Pusher[]; paths: ReadonlyMap<string, string> }> {
+  const pushers: Pusher[] = [];
+  const paths = new Map<string, string>();
+  const connection = cluster.praefects[0]?.connection;
+  for (let number = 1; number <= REPOSITORIES; number++) {
+    const relativePath = `repository-${number}.git`;
+    const repository = { storageName: 'default', relativePath };
+    await connection?.repository.createRepository({ repository });
+    const found = await connection?.praefectInfo.getRepositoryMetadata({
+      query: { case: 'path', value: { virtualStorage: 'default', relativePath } },
+    });
+    paths.set(relativePath, found?.replicaPath ?? '');
+    for (let branch = 1; branch <= BRANCHES; branch++) {
+      const directory = join(cluster.directory, `client-${number}-${branch}.git`);
+      initRepository(directory);
+      const urls = cluster.praefects.map(({ gateway }) => `${gateway.url}/${relativePath}`);
+      const pusher = new Pusher({ branch: `branch-${branch}`, directory, relativePath, urls });
+      assert.ok(await pusher.push(), pusher.lastError);
+      pushers.push(pusher);
+    }
+  }
+  return { pushers, paths };
+}
+
+/** Makes one fault after the other, until the time is over. */
+async function disturb(
+  cluster: FaultCluster,
+  parts: {
+    readonly choices: Choices;
+    readonly faults: readonly (readonly [name: string, fault: Fault])[];
+    readonly note: (text: string) => void;
+  },
+  check: () => Promise<void>,
+): Promise<void> {
+  const { choices, faults, note } = parts;
+  const end = performance.now() + SECONDS * 1000;
+  while (performance.now() < end) {
+    const [name, fault] = choices.of(faults);
+    const begun = performance.now();
+    const heal = await fault(cluster, choices);
+    await delay(Math.min(choices.below(MAX_FAULT_MS), Math.max(0, end - performance.now())));
+    try {
+      await check();
+    } finally {
+      await heal();
+    }
+    note(`${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+    await delay(choices.below(MAX_PAUSE_MS));
+    await check();
+  }
+}
+
+/** A linear congruential generator, as in C's standard example. */
+function choicesOf(seed: number): Choices {
+  let state = seed;
+  const below = (limit: number): number => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return (state >>> 8) % limit;
+  };
+  return { below, of: (values) => values[below(values.length)] as (typeof values)[number] };
+}
