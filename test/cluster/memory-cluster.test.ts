@@ -2,37 +2,19 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CallError, commitFiles } from '#client/index';
+import { CallError } from '#client/index';
 import { startHttpGateway, storageMapping } from '#gateway/index';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { until } from '#testkit/until';
-
-const repository = { storageName: 'default', relativePath: '@hashed/aa/bb/aabb.git' };
-const user = { glId: 'user-1', name: Buffer.from('Jane'), email: Buffer.from('jane@example.com') };
-const NODES = [1, 2, 3];
+import { commit, NODES, repository } from './cluster-repository.ts';
 
 const pathOn = (cluster: TestCluster, node: number): string =>
   cluster.repositoryPath(node, repository.relativePath);
 const references = (cluster: TestCluster, node: number): string =>
   gitOutput(pathOn(cluster, node), ['for-each-ref']);
-
-async function commit(cluster: TestCluster, text: string): Promise<string> {
-  const update = await commitFiles(
-    cluster.connection,
-    {
-      repository,
-      user,
-      branchName: Buffer.from('main'),
-      commitMessage: Buffer.from(text),
-      timestamp: { seconds: 1_700_000_000n, nanos: 0 },
-    },
-    [{ type: 'create', path: `${text}.txt`, content: text }],
-  );
-  return update?.commitId ?? '';
-}
 
 test('a write reaches all nodes, by their votes', async () => {
   await using cluster = await startCluster();

@@ -27,7 +27,7 @@ const anyNode = ({ nodes }: FaultCluster, choices: Choices): FaultNode => choice
 const anyPraefect = ({ praefects }: FaultCluster, choices: Choices): FaultPraefect => choices.of(praefects);
 
 /** All faults by name. */
-export const FAULTS: Readonly<Record<string, Fault>> = {
+export const FAULTS = {
   'a node is stopped': async (cluster, choices) => {
     const node = anyNode(cluster, choices);
     node.process.kill('SIGSTOP');
@@ -110,7 +110,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
       if (!praefect.process.isRunning) await praefect.process.start();
     };
   },
-};
+} as const satisfies Readonly<Record<string, Fault>>;
 
 /** Waits until a Praefect was killed, or its moment has not come. */
 async function ended({ process }: FaultPraefect): Promise<void> {

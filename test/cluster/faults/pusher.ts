@@ -49,8 +49,12 @@ export class Pusher {
     return this.#commits.indexOf(oid);
   }
 
-  /** Makes a commit and pushes it. Returns whether the push was acknowledged. */
-  async push(): Promise<boolean> {
+  /**
+   * Makes a commit and pushes it. Returns whether the push was acknowledged.
+   *
+   * @param gateway counts from 0; default each in turn
+   */
+  async push(gateway = this.#commits.length): Promise<boolean> {
     const parent = this.#commits.at(-1);
     const tree = await runGit(['-C', this.directory, 'mktree'], { input: '' });
     const oid = await runGit([
@@ -59,7 +63,7 @@ export class Pusher {
       tree,
     ]);
     const place = this.#commits.push(oid) - 1;
-    const url = this.#urls[place % this.#urls.length] ?? '';
+    const url = this.#urls[gateway % this.#urls.length] ?? '';
     const { code, stderr } = await run(
       'git',
       [

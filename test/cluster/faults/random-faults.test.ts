@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { initRepository } from '#testkit/repositories/init-repository';
 import { extent } from '#testkit/soak';
 import { withoutOwnPostgres } from '#testkit/start-postgres';
 import { checkLoss, checkRecovery } from './checks.ts';
 import { FaultCluster } from './fault-cluster.ts';
 import { type Choices, FAULTS, type Fault, fullDisk } from './fault-kinds.ts';
-import { Pusher } from './pusher.ts';
 import { canMount } from './small-storage.ts';
+import { startPushers } from './start-pushers.ts';
 
 const SECONDS = extent('CLUSTER_FAULTS_SECONDS', { short: 25, long: 600 });
 const SEED = extent('CLUSTER_FAULTS_SEED', { short: randomInt(2 ** 31), long: randomInt(2 ** 31) });
@@ -31,7 +29,7 @@ test('no acknowledged push is lost by faults in random order', {
     ...(hasSmallDisks && { 'the disk of a node is full': fullDisk }),
   });
   await using cluster = await FaultCluster.start({ hasSmallDisks });
-  const { pushers, paths } = await startPushers(cluster);
+  const { pushers, paths } = await startPushers(cluster, { repositories: REPOSITORIES, branches: BRANCHES });
   const stop = new AbortController();
   const pushing = Promise.all(pushers.map((pusher) => pusher.pushOn(stop.signal)));
   try {
@@ -47,33 +45,6 @@ test('no acknowledged push is lost by faults in random order', {
   await checkRecovery(cluster, pushers, paths);
   for (const count of pushes) assert.ok(count > 1, `${count} pushes`);
 });
-
-/** Creates the repositories and pushes once to each branch. Returns the replicas' paths, too. */
-async function startPushers(
-  cluster: FaultCluster,
-): Promise<{ pushers: readonly Pusher[]; paths: ReadonlyMap<string, string> }> {
-  const pushers: Pusher[] = [];
-  const paths = new Map<string, string>();
-  const connection = cluster.praefects[0]?.connection;
-  for (let number = 1; number <= REPOSITORIES; number++) {
-    const relativePath = `repository-${number}.git`;
-    const repository = { storageName: 'default', relativePath };
-    await connection?.repository.createRepository({ repository });
-    const found = await connection?.praefectInfo.getRepositoryMetadata({
-      query: { case: 'path', value: { virtualStorage: 'default', relativePath } },
-    });
-    paths.set(relativePath, found?.replicaPath ?? '');
-    for (let branch = 1; branch <= BRANCHES; branch++) {
-      const directory = join(cluster.directory, `client-${number}-${branch}.git`);
-      initRepository(directory);
-      const urls = cluster.praefects.map(({ gateway }) => `${gateway.url}/${relativePath}`);
-      const pusher = new Pusher({ branch: `branch-${branch}`, directory, relativePath, urls });
-      assert.ok(await pusher.push(), pusher.lastError);
-      pushers.push(pusher);
-    }
-  }
-  return { pushers, paths };
-}
 
 /** Makes one fault after the other, until the time is over. */
 async function disturb(

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { initRepository } from '#testkit/repositories/init-repository';
+import type { FaultCluster } from './fault-cluster.ts';
+import { Pusher } from './pusher.ts';
+
+/** The clients of a cluster. */
+export interface StartedPushers {
+  readonly pushers: readonly Pusher[];
+  /** Paths on the nodes' disks by the paths of clients. */
+  readonly paths: ReadonlyMap<string, string>;
+}
+
+/** Creates repositories and pushes once to each branch. */
+export async function startPushers(
+  cluster: FaultCluster,
+  { repositories, branches }: { readonly repositories: number; readonly branches: number },
+): Promise<StartedPushers> {
+  const pushers: Pusher[] = [];
+  const paths = new Map<string, string>();
+  const connection = cluster.praefects[0]?.connection;
+  for (let number = 1; number <= repositories; number++) {
+    const relativePath = `repository-${number}.git`;
+    const repository = { storageName: 'default', relativePath };
+    await connection?.repository.createRepository({ repository });
+    const found = await connection?.praefectInfo.getRepositoryMetadata({
+      query: { case: 'path', value: { virtualStorage: 'default', relativePath } },
+    });
+    paths.set(relativePath, found?.replicaPath ?? '');
+    for (let branch = 1; branch <= branches; branch++) {
+      const directory = join(cluster.directory, `client-${number}-${branch}.git`);
+      initRepository(directory);
+      const urls = cluster.praefects.map(({ gateway }) => `${gateway.url}/${relativePath}`);
+      const pusher = new Pusher({ branch: `branch-${branch}`, directory, relativePath, urls });
+      assert.ok(await pusher.push(), pusher.lastError);
+      pushers.push(pusher);
+    }
+  }
+  return { pushers, paths };
+}
