@@ -13,6 +13,7 @@ import { RepositoryRouter } from '../routing/repository-router.ts';
 import { infoService } from '../services/info-service.ts';
 import { repositoryHandlers } from '../services/repository-handlers.ts';
 import { Assignments } from '../store/assignments.ts';
+import { Availability } from '../store/availability.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
 import { ReplicaCache } from '../store/replica-cache.ts';
 import { ReplicaMarks } from '../store/replica-marks.ts';
@@ -80,6 +81,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
   building.use(periodic(() => writeLocks.removeExpired(), { intervalMs: 2 * LEASE_MS }));
   const storages = new Map([...nodes].map(([name, all]) => [name, all.map(({ storage }) => storage)]));
   const metadata = new MetadataReader(database, storages);
+  const availability = new Availability(database, storages);
   const router = new RepositoryRouter({
     nodes,
     replicationFactors: new Map(
@@ -122,6 +124,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
       infoService({
         nodes,
         metadata,
+        availability,
         marks: new ReplicaMarks(database),
         assignments: new Assignments(database, storages),
         electPrimary: (repositoryId) => electPrimary(database, repositoryId, logger),
@@ -140,7 +143,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
     writeLocks,
     databaseMetrics: databaseMetrics({
       database,
-      metadata,
+      availability,
       storages,
       verificationIntervalMs: config.backgroundVerification.verificationIntervalMs,
       timeoutMs: config.prometheus.scrapeTimeoutMs,

@@ -73,12 +73,12 @@ export const checks: readonly Check[] = [
     description: 'lists repositories that are missing a valid primary, hence rendering them unavailable',
     severity: 'warning',
     async run({ config, openDatabase, print, timeoutMs }) {
-      const { MetadataReader } = await import('../store/repository-metadata.ts');
+      const { Availability } = await import('../store/availability.ts');
       await using database = await openDatabase().catch(wrapped('error opening database connection'));
       const storages = new Map(
         config.virtualStorage.map(({ name, node }) => [name, node.map(({ storage }) => storage)]),
       );
-      const unavailable = await new MetadataReader(database, storages).countUnavailable(timeoutMs);
+      const unavailable = await new Availability(database, storages).countUnavailable(timeoutMs);
       if (unavailable.size === 0) {
         print('All repositories are available.');
         return;

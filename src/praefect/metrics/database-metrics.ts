@@ -3,11 +3,11 @@ import type { Logger } from '#platform/log/logger';
 import { type Gauge, MetricsRegistry } from '#platform/metrics/metrics-registry';
 import type { TextFormat } from '#platform/metrics/text-format';
 import { type Database, sql } from '../database/database.ts';
-import type { MetadataReader } from '../store/repository-metadata.ts';
+import type { Availability } from '../store/availability.ts';
 
 export interface DatabaseMetricsParts {
   readonly database: Database;
-  readonly metadata: Pick<MetadataReader, 'countUnavailable'>;
+  readonly availability: Pick<Availability, 'countUnavailable'>;
   /** Configured storages by virtual storage. */
   readonly storages: ReadonlyMap<string, readonly string[]>;
   /** Age of a verification after which it is repeated; 0 if there is none. */
@@ -54,7 +54,7 @@ export function databaseMetrics(parts: DatabaseMetricsParts): (format: TextForma
 }
 
 function collectorsOf(parts: DatabaseMetricsParts): readonly Collector[] {
-  const { metadata, storages, timeoutMs, verificationIntervalMs } = parts;
+  const { availability, storages, timeoutMs, verificationIntervalMs } = parts;
   const verification: Collector = {
     name: 'gitaly_praefect_verification_queue_depth',
     help: 'Replicas whose existence has to be verified.',
@@ -71,7 +71,7 @@ function collectorsOf(parts: DatabaseMetricsParts): readonly Collector[] {
       component: 'RepositoryStoreCollector',
       failure: 'failed collecting unavailable repository count metric',
       async collect() {
-        const counts = await metadata.countUnavailable(timeoutMs);
+        const counts = await availability.countUnavailable(timeoutMs);
         return [...storages.keys()].map((name) => [{ virtual_storage: name }, counts.get(name) ?? 0]);
       },
     },

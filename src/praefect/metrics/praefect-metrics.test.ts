@@ -5,7 +5,7 @@ import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
 import { until } from '#testkit/until';
 import { sql } from '../database/database.ts';
-import { MetadataReader } from '../store/repository-metadata.ts';
+import { Availability } from '../store/availability.ts';
 import { databaseMetrics } from './database-metrics.ts';
 
 const skip = withoutPostgres;
@@ -95,7 +95,7 @@ test('metrics of the database count repositories, jobs and replicas', { skip }, 
   ]);
   const render = databaseMetrics({
     database,
-    metadata: new MetadataReader(database, storages),
+    availability: new Availability(database, storages),
     storages,
     verificationIntervalMs: 1000,
     timeoutMs: 10_000,

@@ -82,11 +82,24 @@ function searchStatement(healthy: readonly (readonly [virtualStorage: string, st
       SELECT (job->>'repository_id')::bigint AS repository_id, job->>'change' AS change,
         job->>'source_node_storage' AS source, job->>'target_node_storage' AS target
       FROM replication_queue WHERE state NOT IN ('completed', 'dead')
+    ), expected AS (
+      SELECT virtual_storage, count(*) AS storages FROM healthy GROUP BY virtual_storage
+    ), incomplete AS MATERIALIZED (
+      -- In the order of an index: most repositories have nothing to copy.
+      SELECT repository_id
+      FROM repositories AS each
+      JOIN expected USING (virtual_storage)
+      LEFT JOIN storage_repositories AS present USING (repository_id, generation)
+      LEFT JOIN healthy
+        ON (healthy.virtual_storage, healthy.storage) = (each.virtual_storage, present.storage)
+      GROUP BY repository_id, expected.storages
+      HAVING count(healthy.storage) < expected.storages
     ), copies AS (
       SELECT DISTINCT ON (repository.repository_id, target.storage)
         repository.repository_id, repository.virtual_storage, repository.relative_path,
         source.storage AS source_node_storage, target.storage AS target_node_storage, 'update' AS change
-      FROM repositories AS repository
+      FROM incomplete
+      JOIN repositories AS repository USING (repository_id)
       JOIN healthy AS target USING (virtual_storage)
       LEFT JOIN storage_repositories AS present
         ON (present.repository_id, present.storage) = (repository.repository_id, target.storage)

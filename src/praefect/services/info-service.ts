@@ -6,15 +6,14 @@ import { PraefectInfoService } from '#wire/gen/praefect_pb';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { RepositoryKey } from '../routing/routes.ts';
 import type { Assignments } from '../store/assignments.ts';
+import type { Availability } from '../store/availability.ts';
 import type { ReplicaMarks } from '../store/replica-marks.ts';
 import type { MetadataReader, RepositoryMetadata } from '../store/repository-metadata.ts';
-
-/** Repositories in one message of a stream. They are of some hundred bytes each. */
-const REPOSITORIES_PER_MESSAGE = 2000;
 
 export interface InfoServiceParts {
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
   readonly metadata: MetadataReader;
+  readonly availability: Availability;
   readonly marks: ReplicaMarks;
   readonly assignments: Assignments;
   readonly electPrimary: (repositoryId: number) => Promise<string | undefined>;
@@ -26,10 +25,12 @@ export interface InfoServiceParts {
 export function infoService(parts: InfoServiceParts): ServedService {
   const { assignments, marks, metadata, nodes } = parts;
 
-  async function lost(virtualStorage: string, includePartial: boolean) {
+  async function* lost(virtualStorage: string, includePartial: boolean) {
     if (!nodes.has(virtualStorage)) throw new Error(`unknown virtual storage: ${quote(virtualStorage)}`);
-    const partial = await metadata.partiallyAvailable(virtualStorage);
-    return partial.map(lossOf).filter(({ unavailable }) => includePartial || unavailable);
+    for await (const partial of parts.availability.partiallyAvailable(virtualStorage)) {
+      const losses = partial.map(lossOf).filter(({ unavailable }) => includePartial || unavailable);
+      if (losses.length > 0) yield losses;
+    }
   }
 
   return serve(PraefectInfoService, {
@@ -38,12 +39,12 @@ export function infoService(parts: InfoServiceParts): ServedService {
       return await replicasOf(parts, { virtualStorage: storageName, relativePath }, signal);
     },
     async datalossCheck({ includePartiallyReplicated, virtualStorage }) {
-      return { repositories: await lost(virtualStorage, includePartiallyReplicated) };
+      const pages = await Array.fromAsync(lost(virtualStorage, includePartiallyReplicated));
+      return { repositories: pages.flat() };
     },
     async *dataloss({ includePartiallyReplicated, virtualStorage }) {
-      const repositories = await lost(virtualStorage, includePartiallyReplicated);
-      for (let start = 0; start < repositories.length; start += REPOSITORIES_PER_MESSAGE)
-        yield { repositories: repositories.slice(start, start + REPOSITORIES_PER_MESSAGE) };
+      for await (const repositories of lost(virtualStorage, includePartiallyReplicated))
+        yield { repositories };
     },
     async setAuthoritativeStorage({ authoritativeStorage, relativePath, virtualStorage }) {
       const ofStorage = nodes.get(virtualStorage);

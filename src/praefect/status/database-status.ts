@@ -1,6 +1,6 @@
 import type { PraefectConfig } from '../config/schema.ts';
 import { type Database, sql } from '../database/database.ts';
-import { MetadataReader } from '../store/repository-metadata.ts';
+import { Availability } from '../store/availability.ts';
 import {
   type ClusterStatus,
   MAX_UNAVAILABLE_PATHS,
@@ -28,7 +28,8 @@ export async function databaseStatus(
     virtualStorage.map(({ name, node }) => [name, node.map(({ storage }) => storage)]),
   );
   const facts = await storageFacts(database, configured);
-  const unavailable = await new MetadataReader(database, configured).countUnavailable(LIMIT_MS);
+  const availability = new Availability(database, configured);
+  const unavailable = await availability.countUnavailable(LIMIT_MS);
   const counts = await database.rows(sql<{ virtual_storage: string; count: number }>`
     SELECT virtual_storage, count(*) AS count FROM repositories GROUP BY virtual_storage`);
   const praefects = await database.rows(sql<{ name: string; last_contact: Date }>`
@@ -43,7 +44,7 @@ export async function databaseStatus(
       name,
       repositories: counts.find((row) => row.virtual_storage === name)?.count ?? 0,
       unavailable: lost,
-      unavailablePaths: lost === 0 ? [] : await unavailablePaths(database, name),
+      unavailablePaths: lost === 0 ? [] : await availability.unavailablePaths(name, MAX_UNAVAILABLE_PATHS),
       storages: storages.map((storage) => facts(name, storage)),
     });
   }
@@ -51,15 +52,6 @@ export async function databaseStatus(
     virtualStorages,
     praefects: praefects.map((row) => ({ name: row.name, lastContact: row.last_contact })),
   };
-}
-
-async function unavailablePaths(database: Database, virtualStorage: string): Promise<string[]> {
-  const rows = await database.rows(sql<{ relative_path: string }>`
-    SELECT relative_path FROM repositories
-    WHERE virtual_storage = ${virtualStorage}
-      AND repository_id NOT IN (SELECT repository_id FROM valid_primaries)
-    ORDER BY relative_path LIMIT ${MAX_UNAVAILABLE_PATHS}`);
-  return rows.map((row) => row.relative_path);
 }
 
 /** Returns a function that looks up the facts of a storage. */

@@ -63,39 +63,10 @@ export class MetadataReader {
     return (await this.#read({ chosen }))[0];
   }
 
-  /** Returns the repositories of which an assigned replica cannot become the primary. */
-  async partiallyAvailable(virtualStorage: string): Promise<readonly RepositoryMetadata[]> {
-    const storages = this.#storages.filter((_, index) => this.#virtualStorages[index] === virtualStorage);
-    const assignment = sql`SELECT FROM repository_assignments AS assigned
-      WHERE assigned.repository_id = each.repository_id`;
-    // Their ids first: most repositories have nothing to report.
-    const chosen = sql`repository_id IN (
-      SELECT target.repository_id
-      FROM (
-        SELECT each.repository_id, storage
-        FROM repositories AS each CROSS JOIN unnest(${storages}::text[]) AS configured(storage)
-        WHERE each.virtual_storage = ${virtualStorage}
-          AND (
-            NOT EXISTS (${assignment} AND assigned.storage = ANY (${storages}::text[]))
-            OR EXISTS (${assignment} AND assigned.storage = configured.storage)
-          )
-      ) AS target
-      LEFT JOIN valid_primaries USING (repository_id, storage)
-      WHERE valid_primaries.storage IS NULL
-    )`;
-    return await this.#read({ chosen, validOf: sql`virtual_storage = ${virtualStorage}` });
-  }
-
-  /** Counts the repositories without a replica that can be the primary, by virtual storage. */
-  async countUnavailable(timeoutMs: number): Promise<ReadonlyMap<string, number>> {
-    const statement = sql<{ virtual_storage: string; count: number }>`
-      SELECT virtual_storage, count(*) AS count
-      FROM repositories
-      WHERE virtual_storage = ANY (${this.#virtualStorages}::text[])
-        AND repository_id NOT IN (SELECT repository_id FROM valid_primaries)
-      GROUP BY virtual_storage`;
-    const rows = await this.#database.limitedRows(statement, timeoutMs);
-    return new Map(rows.map((row) => [row.virtual_storage, row.count]));
+  /** Returns the repositories with these ids, in the order of the ids. */
+  async byIds(ids: readonly number[]): Promise<readonly RepositoryMetadata[]> {
+    const among = sql`repository_id = ANY (${ids}::bigint[])`;
+    return await this.#read({ chosen: among, validOf: among });
   }
 
   async #read({

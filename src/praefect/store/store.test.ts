@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 import type { ReplicationJob } from '../replication/job.ts';
+import { Availability } from './availability.ts';
 import { MemoryStore } from './memory-store.ts';
 import { PostgresStore } from './postgres-store.ts';
 import type { ReplicaStore } from './replica-store.ts';
@@ -155,7 +156,9 @@ test('metadata shows assigned, healthy and valid replicas by the consensus', { s
   await using postgres = await startPostgres();
   const { database } = postgres;
   const store = new PostgresStore(database);
-  const reader = new MetadataReader(database, new Map([['default', ['a', 'b', 'c']]]));
+  const storages = new Map([['default', ['a', 'b', 'c']]]);
+  const reader = new MetadataReader(database, storages);
+  const availability = new Availability(database, storages);
   await store.recordCreation({ ...created, updated: ['b'] });
   await healthy(postgres, 'one', ['a', 'b']);
   await healthy(postgres, 'two', ['a', 'b']);
@@ -183,12 +186,14 @@ test('metadata shows assigned, healthy and valid replicas by the consensus', { s
     ['a', 1, true, true, true],
     ['b', 0, false, true, false],
   ]);
-  assert.deepEqual(await reader.partiallyAvailable('default'), []);
-  assert.deepEqual(await reader.countUnavailable(10_000), new Map());
+  const partiallyAvailable = async () =>
+    (await Array.fromAsync(availability.partiallyAvailable('default'))).flat();
+  assert.deepEqual(await partiallyAvailable(), []);
+  assert.deepEqual(await availability.countUnavailable(10_000), new Map());
   await database.run(sql`UPDATE node_status SET last_seen_active_at = NULL WHERE node_name = 'a'`);
-  const [partial] = await reader.partiallyAvailable('default');
+  const [partial] = await partiallyAvailable();
   assert.equal(partial?.relativePath, 'x.git');
-  assert.deepEqual(await reader.countUnavailable(10_000), new Map([['default', 1]]));
+  assert.deepEqual(await availability.countUnavailable(10_000), new Map([['default', 1]]));
   assert.equal((await reader.byPath(repository))?.replicaPath, '@cluster/x');
   assert.equal(await reader.byId(2), undefined);
 });
