@@ -24,6 +24,7 @@ export const bench: Bench = {
     const socket = join(directory, 'server.sock');
     await using _server = await start('serve', socket);
     await using ours = await start('ours', socket);
+    await using rails = await start('rails', socket);
     await using grpcJs = await start('grpc-js', socket);
     const compare = async (work: Work, rounds: number): Promise<{ ours: Spent[]; grpcJs: Spent[] }> =>
       takeTurns(rounds, { ours: () => ours.ask(work), grpcJs: () => grpcJs.ask(work) });
@@ -34,16 +35,27 @@ export const bench: Bench = {
         const work = { kind: 'unary', calls, width } as const;
         await compare({ ...work, calls: calls / 2 }, 1);
         const spent = await compare(work, quick ? 1 : 3);
-        const perCall = (samples: Spent[]) =>
-          (median(samples.map(({ cpuSeconds }) => cpuSeconds)) / calls) * 1e6;
         yield {
           name: `unary call, ${width} at a time`,
-          value: perCall(spent.ours),
+          value: cpuPerCall(spent.ours, calls),
           unit: 'us CPU',
-          reference: { name: REFERENCE, value: perCall(spent.grpcJs) },
+          reference: { name: REFERENCE, value: cpuPerCall(spent.grpcJs, calls) },
           goal: { of: 'ratio', atMost: 0.6 },
         };
       }
+      const work = { kind: 'unary', calls, width: 16 } as const;
+      await takeTurns(1, { ours: () => ours.ask(work), rails: () => rails.ask(work) });
+      const both = await takeTurns(quick ? 2 : 5, {
+        ours: () => ours.ask(work),
+        rails: () => rails.ask(work),
+      });
+      yield {
+        name: 'GitalyClient.call of a request, 16 at a time',
+        value: cpuPerCall(both.rails, calls),
+        unit: 'us CPU',
+        reference: { name: 'bare client', value: cpuPerCall(both.ours, calls) },
+        goal: { of: 'ratio', atMost: 1.15 },
+      };
       const bytes = quick ? GIB / 8 : GIB;
       await compare({ kind: 'stream', bytes: GIB / 8 }, 1);
       const spent = await compare({ kind: 'stream', bytes }, quick ? 1 : 3);
@@ -64,6 +76,11 @@ export const bench: Bench = {
     }
   },
 };
+
+/** Returns the median CPU time of a call in microseconds. */
+function cpuPerCall(samples: readonly Spent[], calls: number): number {
+  return (median(samples.map(({ cpuSeconds }) => cpuSeconds)) / calls) * 1e6;
+}
 
 interface Peer extends AsyncDisposable {
   ask(work: Work): Promise<Spent>;

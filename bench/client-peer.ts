@@ -1,13 +1,14 @@
 /**
- * Programs that client-calls.ts starts: `serve SOCKET`, and the clients `ours SOCKET` and `grpc-js
- * SOCKET`. The clients do the work that messages request and respond with its time and their CPU
- * time.
+ * Programs that client-calls.ts starts: `serve SOCKET`, and the clients `ours SOCKET`, `rails
+ * SOCKET` and `grpc-js SOCKET`. The clients do the work that messages request and respond with its
+ * time and their CPU time.
  */
 import { createServer } from 'node:net';
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { collectAfterBulkBytes } from '#base/bulk-memory';
 import { dial } from '#client/index';
+import { GitalyClient } from '#client/rails/index';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import { serve } from '#rpc/server/handler';
 import { BlobService, GetBlobRequestSchema, GetBlobResponseSchema } from '#wire/gen/blob_pb';
@@ -65,7 +66,7 @@ const PIECE = Buffer.alloc(128 * 1024, 'x');
 const [role, socket = ''] = process.argv.slice(2);
 process.on('disconnect', () => process.exit());
 if (role === 'serve') serveOn(socket);
-else await work(role === 'ours' ? await oursOn(socket) : grpcJsOn(socket));
+else await work(await callerFor(role));
 
 function serveOn(path: string): void {
   const findCommit = serve(CommitService, { findCommit: () => ANSWER });
@@ -80,6 +81,25 @@ function serveOn(path: string): void {
   createServer((connection) => server.serveConnection(connection, peer)).listen(path, () =>
     process.send?.('ready'),
   );
+}
+
+async function callerFor(name: string | undefined): Promise<Caller> {
+  if (name === 'rails') return railsOn(socket);
+  return name === 'ours' ? await oursOn(socket) : grpcJsOn(socket);
+}
+
+/** A call of a web request in production, which has a user, flags and a call site. */
+function railsOn(path: string): Caller {
+  const client = new GitalyClient({
+    storages: { default: { gitaly_address: `unix:${path}` } },
+    isProduction: true,
+    featureFlags: () => ({ gitaly_some_flag: true }),
+  });
+  const findCommit = () => client.call('default', (gitaly) => gitaly.commit.findCommit(REQUEST));
+  return {
+    findCommit: async () => (await client.run(findCommit, { context: { username: 'jane' } })).commit?.id,
+    getBlob: () => Promise.reject(new Error('not measured')),
+  };
 }
 
 async function oursOn(path: string): Promise<Caller> {

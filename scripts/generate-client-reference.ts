@@ -1,6 +1,6 @@
 /**
- * Writes the reference pages of the client and of the test server: all exports, with their
- * declarations and doc comments.
+ * Writes the reference pages of the package's entry points: all exports, with their declarations
+ * and doc comments.
  *
  * node scripts/generate-client-reference.ts writes the files
  * node scripts/generate-client-reference.ts --check compares only; exit 1 when it would change
@@ -23,6 +23,14 @@ const PAGES: readonly Page[] = [
       { title: 'gitaly-ts/client/rails', index: 'src/client/rails/index.ts' },
       { title: 'gitaly-ts/client/repository', index: 'src/client/repository/index.ts' },
     ],
+  },
+  {
+    file: 'docs/embedding-reference.md',
+    entries: [{ title: 'gitaly-ts', index: 'src/gitaly/index.ts' }],
+  },
+  {
+    file: 'docs/gateway-reference.md',
+    entries: [{ title: 'gitaly-ts/gateway', index: 'src/gateway/index.ts' }],
   },
   {
     file: 'docs/testing-reference.md',

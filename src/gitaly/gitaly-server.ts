@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { GitalyConfig } from '#platform/config/load-config';
-import type { Logger } from '#platform/log/logger';
+import { type Logger, type LogTarget, loggerFor } from '#platform/log/logger';
 import { cgroupMetrics } from '#platform/metrics/cgroup-metrics';
 import type { MonitoringServer } from '#platform/metrics/monitoring-server';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
@@ -40,9 +40,15 @@ import type { ServerStatus } from './top/status.ts';
 import { startTracing } from './tracing/start-tracing.ts';
 import { unknownMethods } from './unknown-methods.ts';
 
+const SILENT: LogTarget = { error: () => {}, warn: () => {}, info: () => {} };
+
 export interface GitalyServerOptions {
   readonly config: GitalyConfig;
-  readonly logger: Logger;
+  /**
+   * Receives what the server logs: any object with `error`, `warn` and `info`, like pino's.
+   * Default: nothing is logged.
+   */
+  readonly logger?: LogTarget;
   /**
    * Requires the token only on TCP and TLS: the permissions of the files protect the Unix sockets.
    * Default false, as in Gitaly.
@@ -104,12 +110,13 @@ export class GitalyServer implements AsyncDisposable {
    */
   static async start({
     config,
-    logger,
+    logger: target = SILENT,
     trustsUnixSockets = false,
     takeSocket,
     faults,
     copiesPrograms = false,
   }: GitalyServerOptions): Promise<GitalyServer> {
+    const logger = loggerFor(target);
     await using building = new AsyncDisposableStack();
 
     const runtime = building.adopt(

@@ -1,8 +1,7 @@
 /**
- * Embeds a server: `await using server = await GitalyServer.start({ config: configFrom({ … }),
- * logger })`.
+ * Embeds a server: `await using server = await GitalyServer.start({ config: configFrom({ … }) })`.
  */
 export { ConfigError, configFrom, type GitalyConfig, loadConfig } from '#platform/config/load-config';
-export { createLogger, type Logger } from '#platform/log/logger';
+export { createLogger, type Logger, type LoggerOptions, type LogTarget } from '#platform/log/logger';
 export { GitalyServer, type GitalyServerOptions } from './gitaly-server.ts';
 export type { Addresses } from './listeners.ts';

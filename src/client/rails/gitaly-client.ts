@@ -124,7 +124,7 @@ export class GitalyClient implements AsyncDisposable {
     scope: CallScope = {},
   ): Promise<T> {
     const { address, token } = storageTarget(this.#config, storage);
-    const frames = currentStore() === undefined ? [] : applicationFrames();
+    const frames = this.#needsFrames(currentStore()) ? applicationFrames() : [];
     const connection = await this.#pool.dial(address, token);
     return await this.#scopes.run({ ...scope, storage, address, frames }, () => work(connection));
   }
@@ -238,6 +238,12 @@ export class GitalyClient implements AsyncDisposable {
       metadata,
     };
     return { ...invocation, options };
+  }
+
+  /** Reports whether the call site is needed: reading a stack costs as much as the call. */
+  #needsFrames(store: RequestStore | undefined): boolean {
+    if (store === undefined) return false;
+    return store.details !== undefined || (store.allowDepth === 0 && this.#isEnforced());
   }
 
   /** Reports whether the limit is enforced. An empty value of the variable counts as set. */

@@ -1,5 +1,5 @@
 import { isError } from '#base/is-error';
-import { type FormatLine, type LogFormat, lineFormatter } from './format-line.ts';
+import { type LogFormat, lineFormatter } from './format-line.ts';
 import type { LogFields } from './line-order.ts';
 import type { LogStream } from './log-stream.ts';
 import { maskUrlCredentials } from './mask-urls.ts';
@@ -30,20 +30,45 @@ export function logLevel(name: string): LogLevel {
   return LOG_LEVELS.find((level) => level === lower) ?? (lower === 'warning' ? 'warn' : 'info');
 }
 
-export function createLogger(options: LoggerOptions): Logger {
-  return new Logger(
-    { ...options, formatLine: lineFormatter(options.format) },
-    { pid: process.pid, ...options.fields },
-  );
+/**
+ * A logger of the program that embeds a server: pino's or bunyan's, or a plain object. Credentials
+ * in the fields are masked.
+ */
+export interface LogTarget {
+  error(fields: LogFields, message: string): unknown;
+  warn(fields: LogFields, message: string): unknown;
+  info(fields: LogFields, message: string): unknown;
+  debug?(fields: LogFields, message: string): unknown;
+}
+
+type WriteLine = (level: LogLevel, message: string, fields: LogFields) => void;
+
+/** Creates a logger that writes lines in the format of Gitaly. */
+export function createLogger({ fields, format, level, now, stream }: LoggerOptions): Logger {
+  const formatLine = lineFormatter(format);
+  const write: WriteLine = (of, message, line) =>
+    stream.write(formatLine(now?.() ?? new Date(), of === 'warn' ? 'warning' : of, message, line));
+  return new Logger({ level, write }, { pid: process.pid, ...fields });
+}
+
+/** Returns a logger that passes lines on to that of the embedding program. */
+export function loggerFor(target: LogTarget): Logger {
+  if (target instanceof Logger) return target;
+  const write: WriteLine = (level, message, fields) => {
+    if (level === 'warn' || level === 'info') target[level](fields, message);
+    else if (level === 'debug' || level === 'trace') target.debug?.(fields, message);
+    else target.error(fields, message);
+  };
+  return new Logger({ level: target.debug === undefined ? 'info' : 'debug', write }, {});
 }
 
 /** Writes structured lines. Each method takes a message, or fields and a message. */
 export class Logger {
-  readonly #options: LoggerOptions & { readonly formatLine: FormatLine };
+  readonly #options: { readonly level: LogLevel; readonly write: WriteLine };
   readonly #fields: LogFields;
   readonly #threshold: number;
 
-  constructor(options: LoggerOptions & { readonly formatLine: FormatLine }, fields: LogFields) {
+  constructor(options: { readonly level: LogLevel; readonly write: WriteLine }, fields: LogFields) {
     this.#options = options;
     this.#fields = fields;
     this.#threshold = LOG_LEVELS.indexOf(options.level);
@@ -83,10 +108,9 @@ export class Logger {
     const own = typeof fields === 'string' ? undefined : fields;
     const text = typeof fields === 'string' ? fields : (message ?? '');
     const line = own === undefined ? { ...this.#fields } : { ...this.#fields, ...own };
-    const { formatLine, stream, now } = this.#options;
     const masked = mask(line, text);
     truncateError(line);
-    stream.write(formatLine(now?.() ?? new Date(), level === 'warn' ? 'warning' : level, masked, line));
+    this.#options.write(level, masked, line);
   }
 }
 
