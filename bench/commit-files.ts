@@ -97,6 +97,8 @@ function header({ wire }: StoredRepository): Request {
     user,
     branchName: Buffer.from('main'),
     commitMessage: Buffer.from('change'),
+    // Without one each node of a cluster takes its own time, and votes for another commit.
+    timestamp: { seconds: BigInt(Math.floor(Date.now() / 1000)), nanos: 0 },
   };
   return { userCommitFilesRequestPayload: { case: 'header', value } };
 }
