@@ -36,39 +36,44 @@ export class CallWatch {
    * Passes the responses on. The reader's time between two of them does not count as the call's
    * time.
    */
-  async *over<O>(responses: AsyncIterable<O>): AsyncGenerator<O, void, undefined> {
-    const iterator = responses[Symbol.asyncIterator]();
+  over<O>(responses: AsyncIterable<O>): AsyncIterable<O> {
+    return { [Symbol.asyncIterator]: () => this.#watched(responses[Symbol.asyncIterator]()) };
+  }
+
+  /** Written by hand: a generator costs a short call as much as its response. */
+  #watched<O>(responses: AsyncIterator<O>): AsyncIterator<O> {
     let isOver = false;
-    try {
-      for (;;) {
-        const result = await this.#timed(() => iterator.next());
-        this.#noteAnswer();
-        if (result.done === true) break;
-        yield result.value;
-      }
+    const end = (): IteratorResult<O> => {
+      if (!isOver) this.#finish();
       isOver = true;
-    } catch (error) {
-      isOver = true;
-      if (codeOf(error) === 'RESOURCE_EXHAUSTED') this.#call.onRefusal();
-      throw this.#labelled(error);
-    } finally {
-      if (!isOver) await iterator.return?.();
-      this.#finish();
-    }
+      return { done: true, value: undefined };
+    };
+    return {
+      next: async () => {
+        if (isOver) return end();
+        const start = performance.now();
+        try {
+          const result = await responses.next();
+          this.#waitedMs += performance.now() - start;
+          this.#noteAnswer();
+          return result.done === true ? end() : result;
+        } catch (error) {
+          this.#waitedMs += performance.now() - start;
+          if (codeOf(error) === 'RESOURCE_EXHAUSTED') this.#call.onRefusal();
+          end();
+          throw this.#labelled(error);
+        }
+      },
+      return: async () => {
+        if (!isOver) await responses.return?.();
+        return end();
+      },
+    };
   }
 
   #noteAnswer(): void {
     if (!this.#isAnswered) this.#call.onAnswer();
     this.#isAnswered = true;
-  }
-
-  async #timed<T>(wait: () => Promise<T>): Promise<T> {
-    const start = performance.now();
-    try {
-      return await wait();
-    } finally {
-      this.#waitedMs += performance.now() - start;
-    }
   }
 
   #labelled(error: unknown): unknown {
