@@ -1,11 +1,16 @@
 import type { Command } from 'commander';
 
+const EXAMPLES = `
+Examples:
+  gitaly-ts cluster status /srv/cluster
+  gitaly-ts cluster status --config /etc/gitaly/config.praefect.toml --json`;
+
 /** Adds `gitaly-ts cluster`. Its code is loaded on use. */
 export function addClusterCommands(program: Command): void {
   const cluster = program
     .command('cluster')
     .description('Look at a cluster: praefect and its nodes.')
-    .addHelpText('after', '\nExample:\n  gitaly-ts cluster status /srv/cluster');
+    .addHelpText('after', EXAMPLES);
   cluster
     .command('status')
     .description('Print nodes, their health, primaries and lag, and unavailable repositories.')
