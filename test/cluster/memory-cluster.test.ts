@@ -8,6 +8,7 @@ import { gitOutput, initRepository } from '#testkit/repositories/init-repository
 import { runGit } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
+import { startTimeServer } from '#testkit/time-server';
 import { until } from '#testkit/until';
 import { commit, NODES, repository } from './cluster-repository.ts';
 
@@ -144,4 +145,12 @@ test('the storage of a cluster looks like that of one Gitaly', async () => {
   await assert.rejects(cluster.connection.praefectInfo.repositoryReplicas({ repository }), {
     code: 'UNIMPLEMENTED',
   });
+});
+
+test('the clock of Praefect is compared with a time server, for clients of 15.0', async () => {
+  await using cluster = await startCluster({ nodes: 1 });
+  await using clock = await startTimeServer(60_000);
+  const isSynced = async (driftThresholdMillis: bigint): Promise<boolean> =>
+    (await cluster.connection.server.clockSynced({ ntpHost: clock.address, driftThresholdMillis })).synced;
+  assert.deepEqual([await isSynced(120_000n), await isSynced(10_000n)], [true, false]);
 });

@@ -4,6 +4,7 @@ import { durationMs } from '@bufbuild/protobuf/wkt';
 import { messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import type { Logger } from '#platform/log/logger';
+import { clockSynced } from '#rpc/common/clock-synced';
 import { type ServedService, serve } from '#rpc/server/handler';
 import {
   type ReadinessCheckResponseSchema,
@@ -51,6 +52,7 @@ export function serverService({ failedChecks, nodes, logger }: ServerServicePart
       );
       return { storageStatuses: answers.flatMap(({ storageStatuses }) => storageStatuses) };
     },
+    clockSynced,
     async readinessCheck({ timeout }) {
       const timeoutMs = timeout === undefined ? 0 : durationMs(timeout);
       return readiness(await failedChecks(timeoutMs > 0 ? timeoutMs : READINESS_LIMIT_MS));

@@ -1,6 +1,6 @@
+import { clockSynced } from '#rpc/common/clock-synced';
 import type { ServiceImplementation } from '#rpc/server/handler';
 import type { ServerService } from '#wire/gen/server_pb';
-import { clockSynced } from './clock-synced.ts';
 import type { ServerDependencies } from './dependencies.ts';
 import { diskStatistics } from './disk-statistics.ts';
 import { readinessCheck } from './readiness-check.ts';
