@@ -7,12 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { processesIn } from '#testkit/process-usage';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { runGit } from '#testkit/repositories/run-git';
+import { extent } from '#testkit/soak';
 import { until } from '#testkit/until';
 import { UserCommitFilesActionHeader_ActionType as ActionType } from '#wire/gen/operations_pb';
 import { Arena, leftoversIn } from './arena.ts';
 import { Pusher } from './pusher.ts';
 
-const KILLS = 20;
+const KILLS = extent('SERVER_KILLS', { short: 8, long: 30 });
 const PUSHERS = 2;
 /** A server lives up to this many times as long as a push takes. */
 const LONGEST_LIFE = 2;
