@@ -5,6 +5,7 @@ import { entriesOf, statAll } from './directory-size.ts';
  */
 export const STALE_OBJECT_AGE_MS = 10 * 24 * 60 * 60 * 1000;
 
+const SHARD_NAME = /^[0-9a-f]{2}$/;
 const OBJECT_NAME = /^[0-9a-f]*$/;
 
 /**
@@ -22,8 +23,9 @@ export interface LooseObjects {
 /** Counts the loose objects of a repository. */
 export async function countLooseObjects(repositoryPath: string, nowMs = Date.now()): Promise<LooseObjects> {
   const total = { count: 0, size: 0n, staleCount: 0, staleSize: 0n, garbageCount: 0 };
-  for (let shard = 0; shard <= 0xff; shard++) {
-    const directory = `${repositoryPath}/objects/${shard.toString(16).padStart(2, '0')}`;
+  for (const { name: shard } of await entriesOf(`${repositoryPath}/objects`)) {
+    if (!SHARD_NAME.test(shard)) continue;
+    const directory = `${repositoryPath}/objects/${shard}`;
     const names = (await entriesOf(directory)).map((entry) => entry.name);
     for await (const { name, stats } of statAll(directory, names)) {
       if (!OBJECT_NAME.test(name)) {
