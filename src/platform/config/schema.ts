@@ -1,3 +1,4 @@
+import { CERTIFICATE_KEYS } from './certificate-keys.ts';
 import {
   type ConfigOf,
   duration,
@@ -10,7 +11,6 @@ import {
   tables,
   text,
   texts,
-  tlsVersion,
 } from './keys.ts';
 import { cacheTable, concurrencyLimits, pressure } from './schema-limits.ts';
 
@@ -97,27 +97,10 @@ export const schema = {
     },
   ),
 
-  tls: table('Certificate for tls_listen_addr, and for this server as a client of the GitLab API.', {
-    certificate_path: text({
-      doc: 'Certificate chain, PEM.',
-      example: '"/home/git/cert.cert"',
-      accepted: 'an existing PEM file',
-    }),
-    key_path: text({
-      doc: 'Private key, PEM.',
-      example: '"/home/git/key.pem"',
-      accepted: 'an existing PEM file, without key',
-    }),
-    key: secret({
-      doc: 'The private key itself, instead of key_path.',
-      accepted: 'a private key in PEM form, without key_path',
-    }),
-    min_version: tlsVersion({
-      doc: 'Minimum TLS version.',
-      default: 'TLS 1.2',
-      example: '"TLS 1.2"',
-    }),
-  }),
+  tls: table(
+    'Certificate for tls_listen_addr, and for this server as a client of the GitLab API.',
+    CERTIFICATE_KEYS,
+  ),
 
   git: table('The git program.', {
     bin_path: text({

@@ -1,3 +1,4 @@
+import { CERTIFICATE_KEYS } from '#platform/config/certificate-keys';
 import {
   type ConfigOf,
   duration,
@@ -8,7 +9,6 @@ import {
   table,
   tables,
   text,
-  tlsVersion,
 } from '#platform/config/keys';
 import { databaseTable } from './schema-database.ts';
 
@@ -73,7 +73,7 @@ export const praefectSchema = {
     doc: 'Required for every election strategy but per_repository.',
     example: 'true',
   }),
-  logging: table('Log lines on standard error.', {
+  logging: table('Log lines on standard output.', {
     format: text({ doc: 'text or json.', default: 'text', example: '"json"' }),
     level: text({ doc: 'debug, info, warn or error.', default: 'info', example: '"warn"' }),
     dir: text({ doc: 'Directory of log files.', noEffect: 'the log is on standard output' }),
@@ -94,23 +94,7 @@ export const praefectSchema = {
     }),
     transitioning: flag({ doc: 'Check credentials, but accept calls without valid ones.' }),
   }),
-  tls: table('Certificate for tls_listen_addr. It is read again when its files change.', {
-    certificate_path: text({
-      doc: 'Certificate chain, PEM.',
-      example: '"/home/git/cert.cert"',
-      accepted: 'an existing PEM file',
-    }),
-    key_path: text({
-      doc: 'Private key, PEM.',
-      example: '"/home/git/key.pem"',
-      accepted: 'an existing PEM file, without key',
-    }),
-    key: secret({
-      doc: 'The private key itself, instead of key_path.',
-      accepted: 'a private key in PEM form, without key_path',
-    }),
-    min_version: tlsVersion({ doc: 'Minimum TLS version.', default: 'TLS 1.2', example: '"TLS 1.2"' }),
-  }),
+  tls: table('Certificate for tls_listen_addr. It is read again when its files change.', CERTIFICATE_KEYS),
   database: databaseTable,
   failover: table('Choice of the primary.', {
     enabled: flag({ doc: 'False: the first node of each virtual storage stays its primary.', default: true }),
