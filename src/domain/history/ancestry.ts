@@ -1,8 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { GitExitError } from '#git/command/exit-error';
-import { flag, gitCommand } from '#git/command/git-command';
-import { type AncestryQuestion, isAncestor } from '#git/history/is-ancestor';
+import { type AncestryQuestion, askMergeBase, isAncestor } from '#git/history/is-ancestor';
 import type { Repository } from '#storage/repository';
 
 /**
@@ -20,16 +19,10 @@ export async function ancestry(
   const { ancestor, descendant } = question;
   const objects = [ancestor, descendant].map((oid) => repository.objects.info(oid, { signal }));
   if ((await Promise.all(objects)).every((object) => object?.type === 'commit')) return false;
-  const command = gitCommand('merge-base', {
-    options: [flag('--is-ancestor')],
-    revisions: [ancestor, descendant],
-  });
   try {
-    await repository.run(command, { signal });
-    return true;
+    return await askMergeBase(repository, question, { signal });
   } catch (error) {
     if (!(error instanceof GitExitError) || signal.aborted) throw error;
-    if (error.exitCode === 1) return false;
     const [, unknown] = /^fatal: Not a valid commit name (\S+)\n/.exec(error.stderr) ?? [];
     const text =
       unknown === undefined

@@ -52,6 +52,24 @@ async function isNearAncestor(
 
 async function askGit(
   repository: GitRepository,
+  question: AncestryQuestion,
+  options: AncestryOptions,
+): Promise<boolean> {
+  try {
+    return await askMergeBase(repository, question, options);
+  } catch (error) {
+    if (!(error instanceof GitExitError) || options.signal?.aborted === true) throw error;
+    return false;
+  }
+}
+
+/**
+ * Runs `git merge-base --is-ancestor`.
+ *
+ * @throws {GitExitError} if one of them is not a commit.
+ */
+export async function askMergeBase(
+  repository: GitRepository,
   { ancestor, descendant }: AncestryQuestion,
   { signal }: AncestryOptions,
 ): Promise<boolean> {
@@ -63,8 +81,8 @@ async function askGit(
     await repository.run(command, { signal });
     return true;
   } catch (error) {
-    if (!(error instanceof GitExitError) || signal?.aborted === true) throw error;
-    return false;
+    if (error instanceof GitExitError && error.exitCode === 1 && signal?.aborted !== true) return false;
+    throw error;
   }
 }
 

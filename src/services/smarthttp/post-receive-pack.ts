@@ -1,12 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
-import { parseConfigOptions } from '#domain/git-service/config-options';
 import { GitStartError } from '#domain/git-service/start-service';
 import { castFinalVote } from '#domain/receive-pack/final-vote';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
-import { clientContextOf, remoteIpOf, transactionOf } from '#services/convert/request/push-context';
+import { requestedPush } from '#services/convert/request/requested-push';
 import { messageWriter, streamResponses } from '#services/convert/response/stream-responses';
 import type { PostReceivePackRequest, PostReceivePackResponseSchema } from '#wire/gen/smarthttp_pb';
 import type { SmartHttpDependencies } from './dependencies.ts';
@@ -23,32 +22,17 @@ export async function* postReceivePack(
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   if (first.glId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty GlId');
   if (first.data.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty Data');
-  const repository = deps.storages.open(first.repository);
-  const config = parseConfigOptions(first.gitConfigOptions);
+  const requested = requestedPush(first, 'http', context, deps.storages);
   deps.observeGitProtocol?.(context.method, first.gitProtocol);
-  const transaction = transactionOf(context);
 
   yield* streamResponses<Response>(context.signal, async (respond, signal) => {
     const push = {
-      repository,
-      target: first.repository ?? repository,
-      user: {
-        username: first.glUsername,
-        userId: first.glId,
-        protocol: 'http',
-        remoteIp: remoteIpOf(context),
-      },
-      isStateless: true,
-      gitProtocol: first.gitProtocol,
-      config,
-      transaction,
-      clientContext: clientContextOf(context),
+      ...requested,
       streams: {
         input: bytesOf(rest, (request) => request.data),
         stdout: messageWriter(respond, (data) => ({ data })),
       },
       signal,
-      correlationId: context.correlationId,
     };
     const { exit } = await deps.receivePack.run(push).catch((error: unknown) => {
       if (error instanceof GitStartError)
@@ -57,6 +41,6 @@ export async function* postReceivePack(
     });
     if (exit.code !== 0)
       throw new GitalyError('FAILED_PRECONDITION', `waiting for receive-pack: ${describeExit(exit)}`);
-    await castFinalVote(deps.voter, transaction, { signal });
+    await castFinalVote(deps.voter, requested.transaction, { signal });
   });
 }

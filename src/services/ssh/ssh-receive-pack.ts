@@ -1,12 +1,11 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
-import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { ServiceResult } from '#domain/git-service/service-streams';
 import { GitStartError } from '#domain/git-service/start-service';
 import { castFinalVote } from '#domain/receive-pack/final-vote';
 import { describeExit } from '#git/command/exit-error';
 import type { HandlerContext } from '#rpc/server/handler';
 import { bytesOf, openRequests } from '#services/convert/request/first-request';
-import { clientContextOf, remoteIpOf, transactionOf } from '#services/convert/request/push-context';
+import { requestedPush } from '#services/convert/request/requested-push';
 import { type Respond, streamResponses } from '#services/convert/response/stream-responses';
 import type { SSHReceivePackRequest } from '#wire/gen/ssh_pb';
 import type { SshDependencies } from './dependencies.ts';
@@ -25,36 +24,21 @@ export async function* sshReceivePack(
   if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
   if (first.glId === '') throw new GitalyError('INVALID_ARGUMENT', 'empty GlId');
   if (first.stdin.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty data in first request');
-  const repository = deps.storages.open(first.repository);
-  const config = parseConfigOptions(first.gitConfigOptions);
+  const requested = requestedPush(first, 'ssh', context, deps.storages);
   deps.observeGitProtocol?.(context.method, first.gitProtocol);
-  const transaction = transactionOf(context);
 
   yield* streamResponses<SshResponse>(context.signal, async (respond, signal) => {
     const push = {
-      repository,
-      target: first.repository ?? repository,
-      user: {
-        username: first.glUsername,
-        userId: first.glId,
-        protocol: 'ssh',
-        remoteIp: remoteIpOf(context),
-      },
-      isStateless: false,
-      gitProtocol: first.gitProtocol,
-      config,
-      transaction,
-      clientContext: clientContextOf(context),
+      ...requested,
       streams: { input: bytesOf(rest, (request) => request.stdin), ...outputStreams(respond) },
       signal,
-      correlationId: context.correlationId,
     };
     const result = await deps.receivePack.run(push).catch((error: unknown) => {
       if (error instanceof GitStartError) throw wrap(error.cause, 'start cmd');
       throw new GitalyError('INTERNAL', `cmd wait: ${messageOf(error)}`, { cause: error });
     });
     if (result.exit.code !== 0) await fail(result, respond);
-    await castFinalVote(deps.voter, transaction, { signal });
+    await castFinalVote(deps.voter, requested.transaction, { signal });
   });
 }
 
