@@ -63,7 +63,7 @@ export function startBackgroundJobs(
   const cleanAfterTheDead = async (): Promise<void> => {
     for (const storage of storages.all) {
       for (let look = 1; look <= MAX_LOOKS; look++) {
-        const { removed, postponed } = await removeLeftovers(storage, signal);
+        const { removed, postponed } = await removeLeftovers(storage, { signal });
         for (const { kind } of removed) onLeftover(kind);
         if (removed.length > 0) {
           const paths = removed.map(({ path }) => path);

@@ -32,6 +32,9 @@ export function stateRoot(storage: Storage): string {
   return `${storage.path}/${OWN_DIRECTORY}/state`;
 }
 
+/** Name of a directory below {@link stateRoot} with marks of changes under way. */
+export const PENDING = 'pending';
+
 /** Returns the path of the file with the identity of the storage's file system. */
 export function metadataPath(storage: Storage): string {
   return `${storage.path}/.gitaly-metadata`;

@@ -12,14 +12,14 @@ import {
 import { rename, writeFile } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
 import { makeDirectories } from '../lifecycle/make-directories.ts';
-import { ownerOf, ownerSuffix } from '../locks/process-identity.ts';
+import { ownerSuffix } from '../locks/process-identity.ts';
 import type { Storage } from '../repository-target.ts';
-import { stateRoot } from '../storage-layout.ts';
+import { PENDING, stateRoot } from '../storage-layout.ts';
 
 /**
  * A mark that is older was left by a process that died: all marks of a process are as old as its
- * latest. Until then a git that survived it may go on with the change. Where the process is known
- * to be dead the mark stays for the removal of what it left (leftovers/).
+ * latest. Until then a git that survived it may go on with the change. The mark stays for the
+ * removal of what the process left (leftovers/).
  */
 export const PENDING_MAX_AGE_MS = 60 * 60 * 1000;
 
@@ -137,18 +137,19 @@ function removeFile(file: string): void {
 }
 
 function changeIsPending(target: GenerationTarget, nowMs: number): boolean {
-  let pending = false;
+  let endsMs = 0;
   for (const name of namesIn(pendingDirectory(target))) {
-    const mark = `${pendingDirectory(target)}/${name}`;
-    const stats = statSync(mark, { throwIfNoEntry: false });
-    if (stats === undefined) continue;
-    if (nowMs - stats.mtimeMs < PENDING_MAX_AGE_MS) {
-      pending = true;
-    } else if (ownerOf(name) !== 'dead') {
-      endChange(target, mark);
-    }
+    const stats = statSync(`${pendingDirectory(target)}/${name}`, { throwIfNoEntry: false });
+    if (stats !== undefined) endsMs = Math.max(endsMs, stats.mtimeMs + PENDING_MAX_AGE_MS);
   }
-  return pending;
+  if (nowMs < endsMs) return true;
+  if (endsMs > 0 && timeOf(latestPath(target)) < endsMs) removeLatest(target); // rule 3
+  return false;
+}
+
+/** Returns the time of the last change of a file; that of a missing one is in the future. */
+function timeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
 }
 
 /** Ids that are being created, by the directory of their repository. */
@@ -206,7 +207,7 @@ function latestPath(target: GenerationTarget): string {
 }
 
 function pendingDirectory(target: GenerationTarget): string {
-  return `${stateDirectory(target)}/pending`;
+  return `${stateDirectory(target)}/${PENDING}`;
 }
 
 function namesIn(directory: string): readonly string[] {

@@ -1,12 +1,12 @@
 import { readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemErrorCode } from '#base/go/system-error';
-import { ownerOf } from '../locks/process-identity.ts';
 import type { Storage } from '../repository-target.ts';
-import { cacheRoot, stateRoot } from '../storage-layout.ts';
+import { cacheRoot, PENDING, stateRoot } from '../storage-layout.ts';
 import { createTempDirectory } from '../temp-directories.ts';
 
-/** Age above which cached responses and marks of changes are removed. */
+/** Age above which cached responses and generations are removed. */
 export const CACHE_MAX_AGE_MS = 60 * 60 * 1000;
 
 /** Pause between two directories, so that cleaning a large cache does not slow calls down. */
@@ -43,8 +43,8 @@ export async function retireCache(storage: Storage): Promise<AsyncDisposable | u
 
 /**
  * Removes files of the caches and of the generations that are past their age, and directories that
- * are empty, but for marks of dead processes, which lead to what these have left. Roots that are
- * missing stay so: the storage may be unmounted.
+ * are empty. Marks of changes stay: they lead to what dead processes left (leftovers/). Roots that
+ * are missing stay so: the storage may be unmounted.
  */
 export async function cleanCaches(storage: Storage, options: CleanCachesOptions = {}): Promise<void> {
   const oldestMs = (options.nowMs ?? Date.now()) - CACHE_MAX_AGE_MS;
@@ -78,11 +78,9 @@ async function cleanDirectory(directory: string, walk: Walk): Promise<void> {
       await sleep(PAUSE_MS, undefined, signal === undefined ? {} : { signal });
       continue;
     }
+    if (basename(directory) === PENDING) continue;
     step('check');
-    if (
-      ownerOf(entry.name) !== 'dead' &&
-      ((await stat(path).catch(ignored))?.mtimeMs ?? Infinity) < walk.oldestMs
-    ) {
+    if (((await stat(path).catch(ignored))?.mtimeMs ?? Infinity) < walk.oldestMs) {
       const removed = await unlink(path).then(() => true, ignored);
       if (removed) step('removal');
     }

@@ -2,8 +2,15 @@ import { statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { ownerOf, ownerSuffix } from '../locks/process-identity.ts';
+import { STALE_QUARANTINE_MS } from '../quarantine/stale-quarantines.ts';
 import type { Storage } from '../repository-target.ts';
-import { stateRoot } from '../storage-layout.ts';
+import { PENDING, stateRoot } from '../storage-layout.ts';
+
+export interface DeadChangesOptions {
+  /** Milliseconds since 1970, for tests. */
+  readonly nowMs?: () => number;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** Changes of one repository that ended with their process. */
 export interface DeadChanges {
@@ -22,14 +29,22 @@ export interface DeadChanges {
   readonly others: 'none' | 'own' | 'running' | 'unknown';
 }
 
-const PENDING = 'pending';
+/**
+ * Age of a mark above which a process of which we cannot know is taken for dead: Gitaly's age for
+ * quarantines, because no change takes three days.
+ */
+export const UNKNOWN_DEAD_MS = STALE_QUARANTINE_MS;
 
 /**
  * Finds the repositories that processes were changing when they died, by the marks that every
  * change makes for the caches (cache-generations.ts). The marks are a fraction of the repositories,
- * so that nobody has to go through these.
+ * so that nobody has to go through these. A process of another machine, container or boot counts as
+ * dead when it made no mark for {@link UNKNOWN_DEAD_MS}.
  */
-export async function* deadChanges(storage: Storage, signal?: AbortSignal): AsyncGenerator<DeadChanges> {
+export async function* deadChanges(
+  storage: Storage,
+  { nowMs = Date.now, signal }: DeadChangesOptions = {},
+): AsyncGenerator<DeadChanges> {
   const root = stateRoot(storage);
   /** Relative paths of directories that are still to be looked at. */
   const waiting = [''];
@@ -37,24 +52,40 @@ export async function* deadChanges(storage: Storage, signal?: AbortSignal): Asyn
     signal?.throwIfAborted();
     for (const entry of await entriesOf(`${root}/${relativePath}`)) {
       if (!entry.isDirectory()) continue;
-      if (entry.name !== PENDING) waiting.push(join(relativePath, entry.name));
-      else {
-        const changes = await changesIn(storage, relativePath);
-        if (changes.marks.length > 0) yield changes;
-      }
+      waiting.push(join(relativePath, entry.name)); // a namespace may be called like the marks
+      if (entry.name !== PENDING) continue;
+      const changes = await changesIn(storage, relativePath, nowMs);
+      if (changes.marks.length > 0) yield changes;
     }
   }
 }
 
-async function changesIn(storage: Storage, relativePath: string): Promise<DeadChanges> {
+async function changesIn(storage: Storage, relativePath: string, nowMs: () => number): Promise<DeadChanges> {
   const directory = `${join(stateRoot(storage), relativePath)}/${PENDING}`;
-  const lookedMs = Date.now();
-  const names = (await entriesOf(directory)).map(({ name }) => name);
-  const owners = Map.groupBy(names, (name) => (name.endsWith(ownerSuffix()) ? 'own' : ownerOf(name)));
+  const lookedMs = nowMs();
+  const found = (await entriesOf(directory)).flatMap((entry) =>
+    entry.isFile() ? (markAt(`${directory}/${entry.name}`, lookedMs) ?? []) : [],
+  );
+  const owners = Map.groupBy(found, ({ owner }) => owner);
   const others = (['unknown', 'running', 'own'] as const).find((owner) => owners.has(owner)) ?? 'none';
-  const marks = (owners.get('dead') ?? []).map((name) => `${directory}/${name}`);
-  const times = marks.map((mark) => statSync(mark, { throwIfNoEntry: false })?.mtimeMs ?? 0);
-  return { storage, relativePath, marks, latestMs: Math.max(0, ...times), lookedMs, others };
+  const dead = owners.get('dead') ?? [];
+  const latestMs = dead.reduce((latest, { timeMs }) => Math.max(latest, timeMs), 0);
+  return { storage, relativePath, marks: dead.map(({ path }) => path), latestMs, lookedMs, others };
+}
+
+interface Mark {
+  readonly path: string;
+  readonly timeMs: number;
+  readonly owner: 'own' | 'running' | 'dead' | 'unknown';
+}
+
+/** Reads a mark; `undefined` if its change has ended. */
+function markAt(path: string, nowMs: number): Mark | undefined {
+  const timeMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  if (timeMs === undefined) return undefined;
+  const owner = path.endsWith(ownerSuffix()) ? 'own' : ownerOf(path);
+  const isOver = owner === 'unknown' && nowMs - timeMs > UNKNOWN_DEAD_MS;
+  return { path, timeMs, owner: isOver ? 'dead' : owner };
 }
 
 async function entriesOf(directory: string) {

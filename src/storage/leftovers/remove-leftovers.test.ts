@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +11,7 @@ import { beginChange, currentGeneration } from '../cache/cache-generations.ts';
 import { cleanCaches } from '../cache/clean-caches.ts';
 import { ownerSuffix, ownIdentity } from '../locks/process-identity.ts';
 import { cleanTempDirectories, createTempDirectory } from '../temp-directories.ts';
+import { UNKNOWN_DEAD_MS } from './dead-changes.ts';
 import { listLeftovers, removeLeftovers } from './remove-leftovers.ts';
 
 /** Name suffix of a process that has ended. */
@@ -75,6 +76,54 @@ test('what a dead process left in a repository that it changed is listed, and re
   assert.equal(fixture.runGit(repository.path, ['fsck', '--strict']), '');
   assert.ok(await currentGeneration(repository), 'its answers are cached again');
   assert.deepEqual(await removeLeftovers(storage), { removed: [], postponed: [] });
+});
+
+test('what a process of another container left is removed after three days', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = await interrupted(fixture, UNKNOWN);
+  const { storage } = repository;
+  const after = (ms: number) => ({ nowMs: () => Date.now() + ms });
+
+  await cleanCaches(storage, { nowMs: after(UNKNOWN_DEAD_MS / 2).nowMs() });
+  const early = await removeLeftovers(storage, after(UNKNOWN_DEAD_MS - 60_000));
+  assert.deepEqual(early, { removed: [], postponed: [] });
+  assert.deepEqual(leftIn(repository), LEFT);
+
+  await removeLeftovers(storage, after(UNKNOWN_DEAD_MS + 60_000));
+
+  assert.deepEqual(leftIn(repository), []);
+  assert.deepEqual(readdirSync(pendingOf(repository)), []);
+});
+
+test('what is three days old goes although an unknown process is at work, the rest later', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = await interrupted(fixture, UNKNOWN);
+  const { storage } = repository;
+  const nowMs = () => Date.now() + UNKNOWN_DEAD_MS + 60_000;
+  const young = `${pendingOf(repository)}/2${UNKNOWN}`;
+  writeFileSync(young, '');
+  utimesSync(young, nowMs() / 1000, nowMs() / 1000);
+
+  await removeLeftovers(storage, { nowMs });
+
+  assert.deepEqual(leftIn(repository), []);
+  assert.equal(readdirSync(pendingOf(repository)).length, 2, 'younger files are looked for later');
+});
+
+test('changes in a namespace that is called like the directory of marks are found', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('pending/a.git');
+  writeFileSync(`${repository.path}/packed-refs.lock`, '');
+  mkdirSync(pendingOf(repository), { recursive: true });
+  writeFileSync(`${pendingOf(repository)}/1${DEAD}`, '');
+  await delay(100);
+
+  const { removed } = await removeLeftovers(repository.storage);
+
+  assert.deepEqual(
+    removed.map(({ kind }) => kind),
+    ['packedrefslock'],
+  );
 });
 
 test('a repository that a process of another machine may change is left alone', async () => {

@@ -2,7 +2,7 @@ import { endChange } from '../cache/cache-generations.ts';
 import { hasStaleLock, removeStaleLock } from '../locks/repository-lock.ts';
 import type { Storage } from '../repository-target.ts';
 import { removeTree } from '../temp-directories.ts';
-import { type DeadChanges, deadChanges } from './dead-changes.ts';
+import { type DeadChanges, type DeadChangesOptions, deadChanges, UNKNOWN_DEAD_MS } from './dead-changes.ts';
 import { type Leftover, OWN_START_MS, repositoryLeftovers } from './repository-leftovers.ts';
 import { isWorkedIn } from './working-processes.ts';
 
@@ -18,13 +18,16 @@ export interface RemovedLeftovers {
 /**
  * Removes what processes that are dead left where they were changing repositories: the lock beside
  * a repository, temporary files, quarantines and locks in it. Looks at these repositories only, one
- * after the other, and leaves alone those in which a process still works, or in which a process may
- * be at work of which we cannot know (of another machine or container): there only age decides.
+ * after the other, and leaves alone those in which a process still works. Where a process may be at
+ * work of which we cannot know (of another machine, container or boot) only age decides.
  */
-export async function removeLeftovers(storage: Storage, signal?: AbortSignal): Promise<RemovedLeftovers> {
+export async function removeLeftovers(
+  storage: Storage,
+  options: DeadChangesOptions = {},
+): Promise<RemovedLeftovers> {
   const removed: Leftover[] = [];
   const postponed: string[] = [];
-  for await (const changes of deadChanges(storage, signal)) {
+  for await (const changes of deadChanges(storage, options)) {
     const path = pathOf(changes);
     if (await removeStaleLock(storage, path)) removed.push({ kind: 'locks', path: `${path}.lock` });
     const bornBeforeMs = await deadBefore(changes);
@@ -36,6 +39,8 @@ export async function removeLeftovers(storage: Storage, signal?: AbortSignal): P
       await removeTree(leftover.path);
       removed.push(leftover);
     }
+    // Younger files are left for when nobody unknown may use them.
+    if (changes.others === 'unknown') continue;
     for (const mark of changes.marks) endChange(changes, mark);
   }
   return { removed, postponed };
@@ -49,7 +54,7 @@ export async function removeLeftovers(storage: Storage, signal?: AbortSignal): P
 async function deadBefore(changes: DeadChanges): Promise<number | undefined> {
   switch (changes.others) {
     case 'unknown':
-      return 0;
+      return changes.lookedMs - UNKNOWN_DEAD_MS;
     case 'own':
       return changes.latestMs < OWN_START_MS ? OWN_START_MS : undefined;
     case 'running':
@@ -64,8 +69,8 @@ export async function* listLeftovers(storage: Storage): AsyncGenerator<string> {
   for await (const changes of deadChanges(storage)) {
     const path = pathOf(changes);
     if (await hasStaleLock(path)) yield `${path}.lock`;
-    if (changes.others === 'unknown') continue;
-    for await (const leftover of repositoryLeftovers(path, Date.now())) yield leftover.path;
+    const bornBeforeMs = changes.lookedMs - (changes.others === 'unknown' ? UNKNOWN_DEAD_MS : 0);
+    for await (const leftover of repositoryLeftovers(path, bornBeforeMs)) yield leftover.path;
   }
 }
 
