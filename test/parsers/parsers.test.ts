@@ -7,6 +7,8 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { extent } from '#testkit/soak';
 import { gitSamples } from './git-samples.ts';
 import { mutate } from './mutate.ts';
+import { signatureSamples } from './signature-samples.ts';
+import { signatureTargets } from './signature-targets.ts';
 import { parserTargets, type Target } from './targets.ts';
 
 /** Number of mutated inputs for each parser. `PARSER_SEED=7` uses others. */
@@ -17,10 +19,14 @@ const LIMIT_MS = 20_000;
 /** At this size a quadratic time is above the limit, and still ends. */
 const LARGE_BYTES = 256 * 1024;
 
-suite(`parsers (PARSER_SEED=${SEED})`, () => {
+suite(`parsers (PARSER_SEED=${SEED})`, async () => {
   const scratch = makeScratchDirectory('parsers');
   after(() => rmSync(scratch, { recursive: true, force: true }));
-  const targets = parserTargets(gitSamples(join(scratch, 'r.git')), scratch);
+  const git = gitSamples(join(scratch, 'r.git'));
+  const targets = [
+    ...parserTargets(git, scratch),
+    ...signatureTargets(git.commits, await signatureSamples(git.sshKeys)),
+  ];
 
   for (const target of targets) {
     test(`${target.name} reads its samples`, async () => {
