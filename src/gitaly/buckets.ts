@@ -12,10 +12,20 @@ export interface Buckets {
 
 /** Opens the buckets of the configuration. @throws {Error} when one cannot be used. */
 export async function openBuckets(config: GitalyConfig, logger: Logger): Promise<Buckets> {
+  requireOffloadingUrl(config);
   return {
     backup: await openConfigured('backup.go_cloud_url', config.backup.goCloudUrl, logger),
     bundleUri: await openConfigured('bundle_uri.go_cloud_url', config.bundleUri.goCloudUrl, logger),
   };
+}
+
+/**
+ * Refuses a configuration with which Gitaly does not start either. Gitaly reads `[offloading]` only
+ * if transactions are enabled.
+ */
+function requireOffloadingUrl({ transactions, offloading }: GitalyConfig): void {
+  if (transactions.enabled && offloading.enabled && !offloading.goCloudUrl)
+    throw new Error('empty offloading storage URL');
 }
 
 /** A kind of bucket that only Gitaly knows is a warning, so that its configuration starts. */
