@@ -61,7 +61,7 @@ test('a configuration is refused with the reason', async () => {
     'i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning = true\n';
   const elected = (strategy: string) => `${understood}${NODES}[failover]\nelection_strategy = "${strategy}"`;
   await refused(elected('local'), /election_strategy = "local" needs memory_queue_enabled = true/);
-  await refused(elected('sql'), /election_strategy = "sql" is not supported: use "per_repository"/);
+  await refused(`memory_queue_enabled = true\n${elected('sql')}`, /needs election_strategy = "local"/);
   await refused(
     NODES.replace('name = "default"', 'name = "default"\ndefault_replication_factor = 3'),
     /has a default replication factor \(3\) which is higher than the number of storages \(2\)/,

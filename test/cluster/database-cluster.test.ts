@@ -287,3 +287,66 @@ test('while the database is down nothing is read or written, and then it goes on
   await until(() => commit(cluster, 'second').then(Boolean, () => false));
   for (const node of NODES) assert.notEqual(headOn(cluster, node), before);
 });
+
+test('strategy sql: the database elects one primary for all repositories', { skip }, async () => {
+  await using postgres = await startPostgres();
+  const { database } = postgres;
+  await using cluster = await startCluster({
+    database: postgres,
+    config: {
+      i_understand_my_election_strategy_is_unsupported_and_will_be_removed_without_warning: true,
+      failover: { election_strategy: 'sql', bootstrap_interval: '1ms', monitor_interval: '50ms' },
+    },
+  });
+  const primary = async () =>
+    (
+      await database.row(sql<{ name: string }>`
+        SELECT node_name AS name FROM shard_primaries WHERE shard_name = 'default' AND NOT demoted`)
+    )?.name;
+  await cluster.connection.repository.createRepository({ repository });
+  await commit(cluster, 'first');
+  assert.equal(await primary(), 'gitaly-1');
+  for (const node of NODES)
+    assert.ok(
+      existsSync(cluster.repositoryPath(node, repository.relativePath)),
+      'the path is that of clients',
+    );
+  assert.deepEqual(
+    (await replicas(postgres)).map(({ generation }) => generation),
+    [1, 1, 1],
+  );
+
+  await cluster.stopNode(1);
+  await until(async () => {
+    await database.run(sql`UPDATE node_status SET last_seen_active_at = NULL WHERE node_name = 'gitaly-1'`);
+    await database.run(sql`UPDATE shard_primaries SET elected_at = now() - interval '11 seconds'
+      WHERE node_name = 'gitaly-1'`);
+    return (await primary()) !== 'gitaly-1';
+  });
+  const id = await commit(cluster, 'second');
+
+  const { commit: found } = await cluster.connection.commit.findCommit({
+    repository,
+    revision: Buffer.from('main'),
+  });
+  assert.equal(found?.id, id);
+  assert.deepEqual(
+    await replicas(postgres),
+    NODES.map((node) => ({ storage: `gitaly-${node}`, generation: node === 1 ? 1 : 2 })),
+  );
+  const { repositories } = await cluster.connection.praefectInfo.datalossCheck({
+    virtualStorage: 'default',
+    includePartiallyReplicated: true,
+  });
+  assert.equal(repositories[0]?.unavailable, false);
+
+  // A repository that was on the primary before praefect had a database gets its record.
+  await database.run(sql`DELETE FROM repositories`);
+  const unknown = await commit(cluster, 'third');
+  await until(async () => (await replicas(postgres)).length === 2);
+  for (const node of [2, 3])
+    assert.equal(
+      gitOutput(cluster.repositoryPath(node, repository.relativePath), ['rev-parse', 'refs/heads/main']),
+      unknown,
+    );
+});

@@ -1,20 +1,16 @@
 import { messageOf } from '#base/gitaly-error';
 import { failedChecks } from '../checks/checks.ts';
+import { strategyOf } from '../config/strategy.ts';
 import { directSettings, pooledSettings } from '../database/connection-settings.ts';
 import { Database } from '../database/database.ts';
 import { DatabaseListener } from '../database/listener.ts';
-import { electPrimary } from '../elections/elect-primary.ts';
-import { HealthManager } from '../elections/health-manager.ts';
 import { databaseMetrics } from '../metrics/database-metrics.ts';
 import { periodic } from '../repair/periodic.ts';
 import { startRepair } from '../repair/start-repair.ts';
 import { PostgresQueue } from '../replication/postgres-queue.ts';
-import { RepositoryRouter } from '../routing/repository-router.ts';
 import { infoService } from '../services/info-service.ts';
-import { repositoryHandlers } from '../services/repository-handlers.ts';
 import { Assignments } from '../store/assignments.ts';
 import { Availability } from '../store/availability.ts';
-import { PostgresStore } from '../store/postgres-store.ts';
 import { ReplicaCache } from '../store/replica-cache.ts';
 import { ReplicaMarks } from '../store/replica-marks.ts';
 import { RepositoryLookups } from '../store/repository-lookups.ts';
@@ -22,15 +18,16 @@ import { MetadataReader } from '../store/repository-metadata.ts';
 import { RepositoryRemovals } from '../store/repository-removals.ts';
 import { LEASE_MS, PostgresWriteLocks } from '../transactions/postgres-write-locks.ts';
 import type { Backend, BackendParts } from './backend.ts';
-import { praefectName } from './praefect-name.ts';
+import { repositoryPrimaries } from './repository-primaries.ts';
+import { storagePrimaries } from './storage-primaries.ts';
 
 const STALE_CHECK_MS = 30_000;
 const STALE_AFTER_MS = 60_000;
 const LOCK_CLEANUP_MS = 30 * 60_000;
 
 /**
- * Keeps the state of the cluster in PostgreSQL, with a primary for each repository (strategy
- * `per_repository`). Returns when the database has this Praefect's first view of the nodes.
+ * Keeps the state of the cluster in PostgreSQL (strategies `per_repository` and `sql`).
+ * Returns when the database has this Praefect's first view of the nodes.
  *
  * @throws {Error} when the database cannot be reached or is too old.
  */
@@ -39,14 +36,6 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
   await using building = new AsyncDisposableStack();
   const database = building.use(await Database.open(await pooledSettings(config.database)));
   await database.checkVersion();
-  const health = building.use(
-    HealthManager.start({
-      database,
-      nodes,
-      praefectName: praefectName(config),
-      logger: logger.child({ component: 'HealthManager' }),
-    }),
-  );
   const lookups = new RepositoryLookups(database);
   const virtualStorages = [...nodes.keys()];
   const direct = await directSettings(config.database);
@@ -82,17 +71,13 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
   const storages = new Map([...nodes].map(([name, all]) => [name, all.map(({ storage }) => storage)]));
   const metadata = new MetadataReader(database, storages);
   const availability = new Availability(database, storages);
-  const router = new RepositoryRouter({
-    nodes,
-    replicationFactors: new Map(
-      config.virtualStorage.map(({ name, defaultReplicationFactor }) => [name, defaultReplicationFactor]),
-    ),
-    isHealthy: (node) => health.isHealthy(node),
-    cache,
-    lookups,
-    metadataOf: (repository) => metadata.byPath(repository),
-    electPrimary: (repositoryId) => electPrimary(database, repositoryId, logger),
-  });
+  const removals = new RepositoryRemovals(database);
+  const state = { database, lookups, cache, metadata, removals };
+  const primaries =
+    strategyOf(config).name === 'sql'
+      ? await storagePrimaries(parts, state, building)
+      : repositoryPrimaries(parts, state, building);
+  const { handlers, isHealthy, onNodeError, primaryOf, router, store, verifies } = primaries;
   const queue = new PostgresQueue(database, logger.child({ component: 'replication_manager' }));
   const cleaning = (work: () => Promise<unknown>, text: string) => () =>
     work().then(
@@ -111,14 +96,13 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
       { intervalMs: LOCK_CLEANUP_MS },
     ),
   );
-  startRepair(parts, { database, isHealthy: (node) => health.isHealthy(node) }, building);
+  startRepair(parts, { database, isHealthy, verifies }, building);
   const onRecorded = cache.invalidate.bind(cache);
-  const removals = new RepositoryRemovals(database);
-  await health.updated(signal);
+  await primaries.updated(signal);
   const resources = building.move();
   return {
     router,
-    store: new PostgresStore(database),
+    store,
     queue,
     services: [
       infoService({
@@ -127,12 +111,12 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
         availability,
         marks: new ReplicaMarks(database),
         assignments: new Assignments(database, storages),
-        electPrimary: (repositoryId) => electPrimary(database, repositoryId, logger),
+        primaryOf,
         onChanged: onRecorded,
       }),
     ],
-    handlers: repositoryHandlers({ nodes, router, lookups, removals, logger, onChanged: onRecorded }),
-    isHealthy: (node) => health.isHealthy(node),
+    handlers,
+    isHealthy,
     failedChecks: (timeoutMs) =>
       failedChecks({
         config,
@@ -150,7 +134,7 @@ export async function startDatabaseBackend(parts: BackendParts, signal: AbortSig
       logger,
     }),
     onRecorded,
-    onNodeError: () => {},
+    onNodeError,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

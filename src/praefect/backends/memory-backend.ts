@@ -2,7 +2,8 @@ import { messageOf } from '#base/gitaly-error';
 import { pingNodes } from '../checks/ping-nodes.ts';
 import type { PraefectConfig } from '../config/schema.ts';
 import { ErrorThresholds } from '../elections/error-thresholds.ts';
-import { LocalElection } from '../elections/local-election.ts';
+import { LocalPrimary } from '../elections/local-primary.ts';
+import { startElections } from '../elections/start-elections.ts';
 import { MemoryQueue } from '../replication/memory-queue.ts';
 import { PathRouter } from '../routing/path-router.ts';
 import { MemoryStore } from '../store/memory-store.ts';
@@ -12,11 +13,20 @@ import type { Backend, BackendParts } from './backend.ts';
 export async function startMemoryBackend(parts: BackendParts): Promise<Backend> {
   await using building = new AsyncDisposableStack();
   const thresholds = ErrorThresholds.of(parts.config);
-  const elections = await startElections(parts, thresholds, building);
+  const failsOver = parts.config.failover.enabled;
+  const elections = await startElections(
+    parts,
+    {
+      thresholds,
+      choiceOf: (virtualStorage, nodes) =>
+        new LocalPrimary({ virtualStorage, nodes, failsOver, logger: parts.logger }),
+    },
+    building,
+  );
   const store = new MemoryStore();
   const resources = building.move();
   return {
-    router: new PathRouter(elections, store),
+    router: new PathRouter(elections, store.records()),
     store,
     queue: new MemoryQueue(),
     services: [],
@@ -37,27 +47,4 @@ async function failuresOf(config: PraefectConfig, timeoutMs: number): Promise<Re
   } catch (error) {
     return new Map([['gitaly node connectivity & disk access', messageOf(error)]]);
   }
-}
-
-async function startElections(
-  { config: { failover }, logger, metrics, nodes }: BackendParts,
-  thresholds: ErrorThresholds | undefined,
-  building: AsyncDisposableStack,
-): Promise<ReadonlyMap<string, LocalElection>> {
-  const started = await Promise.all(
-    [...nodes].map(async ([name, ofStorage]) => {
-      const election = await LocalElection.start({
-        virtualStorage: name,
-        nodes: ofStorage,
-        failsOver: failover.enabled,
-        bootstrapIntervalMs: failover.bootstrapIntervalMs,
-        monitorIntervalMs: failover.monitorIntervalMs,
-        logger,
-        observer: metrics.elections,
-        thresholds,
-      });
-      return [name, building.use(election)] as const;
-    }),
-  );
-  return new Map(started);
 }

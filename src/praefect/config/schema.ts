@@ -100,8 +100,8 @@ export const praefectSchema = {
     enabled: flag({ doc: 'False: the first node of each virtual storage stays its primary.', default: true }),
     election_strategy: text({
       doc:
-        'per_repository: each repository has a primary, kept in the database. local: in memory, one ' +
-        'primary for each virtual storage.',
+        'per_repository: each repository has a primary, kept in the database. sql: one primary for ' +
+        'each virtual storage, kept in the database. local: the same in memory.',
       default: 'per_repository',
       example: '"per_repository"',
     }),

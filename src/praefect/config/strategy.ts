@@ -26,11 +26,9 @@ export function strategyOf(config: PraefectConfig): Strategy {
 /** Describes a choice of primaries that does not exist here. */
 export function problemOfStrategy(config: PraefectConfig): string | undefined {
   const { isInMemory, name } = strategyOf(config);
-  if (name === 'sql')
-    return 'election_strategy = "sql" is not supported: use "per_repository", its successor';
+  if (name !== 'local' && config.memoryQueueEnabled)
+    return 'memory_queue_enabled = true needs election_strategy = "local": the others use the database';
   if (name === 'local' && !isInMemory)
     return 'election_strategy = "local" needs memory_queue_enabled = true: its state is in memory';
-  if (name === 'per_repository' && config.memoryQueueEnabled)
-    return 'memory_queue_enabled = true needs election_strategy = "local": the others use the database';
   return undefined;
 }

@@ -4,8 +4,8 @@ import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 export interface ElectionObserver {
   /** A check of a node has ended. */
   checked(storage: string, result: { readonly isHealthy: boolean; readonly seconds: number }): void;
-  /** A virtual storage has this primary now. */
-  elected(virtualStorage: string, storages: readonly string[], primary: string): void;
+  /** A virtual storage has this primary now; `undefined` for none. */
+  elected(virtualStorage: string, storages: readonly string[], primary: string | undefined): void;
 }
 
 /** @param latencyBuckets upper bounds in seconds. */

@@ -12,7 +12,16 @@ const RELEASE_INTERVAL_MS = 10_000;
 /** Starts the searches for replicas and repositories that are not as they should be. */
 export function startRepair(
   { config, logger, metrics, nodes }: BackendParts,
-  { database, isHealthy }: { database: Database; isHealthy: (node: GitalyNode) => boolean },
+  {
+    database,
+    isHealthy,
+    verifies,
+  }: {
+    database: Database;
+    isHealthy: (node: GitalyNode) => boolean;
+    /** Checks the records of replicas, too. */
+    verifies: boolean;
+  },
   resources: AsyncDisposableStack,
 ): void {
   const common = { database, nodes, isHealthy };
@@ -26,7 +35,7 @@ export function startRepair(
     const intervalMs = reconciliation.schedulingIntervalMs;
     resources.use(periodic(() => reconcile(parts), { intervalMs }));
   }
-  if (backgroundVerification.verificationIntervalMs > 0) {
+  if (verifies && backgroundVerification.verificationIntervalMs > 0) {
     const parts = {
       ...common,
       logger: logger.child({ component: 'metadata_verifier' }),

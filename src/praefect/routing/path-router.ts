@@ -1,49 +1,66 @@
 import { randomInt } from 'node:crypto';
-import { GitalyError } from '#base/gitaly-error';
-import type { LocalElection } from '../elections/local-election.ts';
+import { GitalyError, wrap } from '#base/gitaly-error';
+import type { Election } from '../elections/election.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import type { MemoryStore } from '../store/memory-store.ts';
+import type { ConsistentReplicas } from '../store/repository-lookups.ts';
 import type { AccessorRoute, MaintenanceRoute, MutatorRoute, RepositoryKey, Router } from './routes.ts';
 
+/** A repository that the state of the cluster has. */
+export interface RepositoryRecord extends ConsistentReplicas {
+  /** 0 where repositories have no ids. */
+  readonly repositoryId: number;
+}
+
+/** The state of the cluster, as far as it decides routes. `undefined` is: no record. */
+export interface RepositoryRecords {
+  /** Returns the replicas that may answer a read. */
+  forRead(repository: RepositoryKey): Promise<ConsistentReplicas | undefined>;
+  forWrite(repository: RepositoryKey): Promise<RepositoryRecord | undefined>;
+  /** Returns the path on the nodes' disks. */
+  replicaPath(repository: RepositoryKey): Promise<string | undefined>;
+  /** Returns an id for a new repository; `undefined` if it has a record. */
+  reserveId(repository: RepositoryKey): Promise<number | undefined>;
+  /**
+   * Reports whether all replicas of a repository without a record count as up to date, not only the
+   * primary's.
+   */
+  readonly trustsUnknown: boolean;
+}
+
 /**
- * Routes by one primary for a whole virtual storage (strategy `local`). A repository has the same
- * path on the nodes as for clients, and need not be known: one without an entry in the store is up
- * to date everywhere.
+ * Routes by one primary for a whole virtual storage (strategies `local` and `sql`). A repository
+ * has the same path on the nodes as for clients, and needs no record.
  */
 export class PathRouter implements Router {
-  readonly #elections: ReadonlyMap<string, LocalElection>;
-  readonly #store: MemoryStore;
+  readonly #elections: ReadonlyMap<string, Election>;
+  readonly #records: RepositoryRecords;
 
   /** @param elections by virtual storage. */
-  constructor(elections: ReadonlyMap<string, LocalElection>, store: MemoryStore) {
+  constructor(elections: ReadonlyMap<string, Election>, records: RepositoryRecords) {
     this.#elections = elections;
-    this.#store = store;
+    this.#records = records;
   }
 
   knows(virtualStorage: string): boolean {
     return this.#elections.has(virtualStorage);
   }
 
-  async accessor(
-    { virtualStorage, relativePath }: RepositoryKey,
-    { onPrimary }: { onPrimary: boolean },
-  ): Promise<AccessorRoute> {
-    const election = this.#election(virtualStorage);
-    const consistent = this.#store.consistentStorages({ virtualStorage, relativePath });
-    if (onPrimary || consistent === undefined)
-      return { node: healthyPrimary(election), replicaPath: relativePath };
-    const node = anyOf(election.healthy.filter(({ storage }) => consistent.has(storage)));
+  async accessor(repository: RepositoryKey, { onPrimary }: { onPrimary: boolean }): Promise<AccessorRoute> {
+    const election = this.#election(repository.virtualStorage);
+    const found = await this.#records.forRead(repository).catch(wrapped('consistent storages'));
+    const replicaPath = found?.replicaPath ?? repository.relativePath;
+    if (onPrimary || found === undefined) return { node: await election.primary(), replicaPath };
+    const node = anyOf(election.healthy.filter(({ storage }) => found.storages.has(storage)));
     if (node === undefined) throw new Error('no suitable node to serve the request');
-    return { node, replicaPath: relativePath };
+    return { node, replicaPath };
   }
 
-  /** The nodes know: a call that creates a repository fails there if it exists. */
-  async exists(): Promise<boolean> {
-    return false;
+  async exists(repository: RepositoryKey): Promise<boolean> {
+    return (await this.#records.replicaPath(repository)) !== undefined;
   }
 
-  async additionalPath({ relativePath }: RepositoryKey): Promise<string> {
-    return relativePath;
+  async additionalPath(repository: RepositoryKey): Promise<string> {
+    return (await this.#records.replicaPath(repository)) ?? repository.relativePath;
   }
 
   async storageAccessor(virtualStorage: string): Promise<GitalyNode> {
@@ -52,72 +69,83 @@ export class PathRouter implements Router {
     return node;
   }
 
-  async mutator(
-    { virtualStorage, relativePath }: RepositoryKey,
-    additionalPath: string | undefined,
-  ): Promise<MutatorRoute> {
-    const election = this.#election(virtualStorage);
-    const primary = healthyPrimary(election);
-    const consistent = this.#store.consistentStorages({ virtualStorage, relativePath });
-    const isConsistent = ({ storage }: GitalyNode): boolean => consistent?.has(storage) ?? true;
+  async mutator(repository: RepositoryKey, additionalPath: string | undefined): Promise<MutatorRoute> {
+    const election = this.#election(repository.virtualStorage);
+    const primary = await election.primary();
+    const found = await this.#records.forWrite(repository).catch(wrapped('consistent storages'));
+    const isConsistent = (node: GitalyNode): boolean =>
+      found?.storages.has(node.storage) ?? (this.#records.trustsUnknown || node === primary);
     if (!isConsistent(primary))
       throw new GitalyError('FAILED_PRECONDITION', 'repository is in read-only mode');
-    const others = election.nodes.filter((node) => node !== primary);
-    const secondaries = others.filter((node) => election.isHealthy(node) && isConsistent(node));
     return {
-      primary,
-      secondaries,
-      replicationTargets: others.filter((node) => !secondaries.includes(node)).map(({ storage }) => storage),
-      repositoryId: 0,
+      ...nodesOf(election, primary, (node) => election.isHealthy(node) && isConsistent(node)),
+      repositoryId: found?.repositoryId ?? (await this.#records.reserveId(repository)) ?? 0,
       isAssigned: false,
-      replicaPath: relativePath,
-      additionalReplicaPath: additionalPath,
+      replicaPath: found?.replicaPath ?? repository.relativePath,
+      additionalReplicaPath: await this.#additional(repository, additionalPath),
     };
   }
 
-  async creation(
-    { virtualStorage, relativePath }: RepositoryKey,
-    additionalPath: string | undefined,
-  ): Promise<MutatorRoute> {
-    const { primary, secondaries } = await this.storageMutator(virtualStorage);
-    const taking = [primary, ...secondaries];
+  async creation(repository: RepositoryKey, additionalPath: string | undefined): Promise<MutatorRoute> {
+    const election = this.#election(repository.virtualStorage);
+    const primary = await election.primary();
+    const repositoryId = await this.#records.reserveId(repository).catch(wrapped('reserve repository id'));
+    if (repositoryId === undefined)
+      throw new GitalyError('ALREADY_EXISTS', 'reserve repository id: repository already exists');
     return {
-      primary,
-      secondaries,
-      replicationTargets: this.#election(virtualStorage)
-        .nodes.filter((node) => !taking.includes(node))
-        .map(({ storage }) => storage),
-      repositoryId: 0,
+      ...nodesOf(election, primary, (node) => election.isHealthy(node)),
+      repositoryId,
       isAssigned: false,
-      replicaPath: relativePath,
-      additionalReplicaPath: additionalPath,
+      replicaPath: repository.relativePath,
+      additionalReplicaPath: await this.#additional(repository, additionalPath),
     };
   }
 
   async storageMutator(virtualStorage: string): Promise<Pick<MutatorRoute, 'primary' | 'secondaries'>> {
     const election = this.#election(virtualStorage);
-    const primary = healthyPrimary(election);
-    return { primary, secondaries: election.healthy.filter((node) => node !== primary) };
+    return nodesOf(election, await election.primary(), (node) => election.isHealthy(node));
   }
 
-  async maintenance({ virtualStorage, relativePath }: RepositoryKey): Promise<MaintenanceRoute> {
-    const nodes = this.#election(virtualStorage).healthy;
+  async maintenance(repository: RepositoryKey): Promise<MaintenanceRoute> {
+    const nodes = this.#election(repository.virtualStorage).healthy;
     if (nodes.length === 0) throw new Error('no healthy nodes');
-    return { repositoryId: 0, nodes, replicaPath: relativePath };
+    return { repositoryId: 0, nodes, replicaPath: await this.additionalPath(repository) };
   }
 
-  #election(virtualStorage: string): LocalElection {
+  async #additional(
+    { virtualStorage }: RepositoryKey,
+    relativePath: string | undefined,
+  ): Promise<string | undefined> {
+    return relativePath && (await this.additionalPath({ virtualStorage, relativePath }));
+  }
+
+  #election(virtualStorage: string): Election {
     const election = this.#elections.get(virtualStorage);
     if (election === undefined) throw new GitalyError('INVALID_ARGUMENT', 'virtual storage does not exist');
     return election;
   }
 }
 
-function healthyPrimary(election: LocalElection): GitalyNode {
-  if (!election.isHealthy(election.primary)) throw new Error('primary gitaly is not healthy');
-  return election.primary;
+/** Divides the nodes beside the primary into those that take part, and those that get a copy. */
+function nodesOf(
+  { nodes }: Election,
+  primary: GitalyNode,
+  takesPart: (node: GitalyNode) => boolean,
+): Pick<MutatorRoute, 'primary' | 'secondaries' | 'replicationTargets'> {
+  const others = nodes.filter((node) => node !== primary);
+  const secondaries = others.filter(takesPart);
+  const replicationTargets = others
+    .filter((node) => !secondaries.includes(node))
+    .map(({ storage }) => storage);
+  return { primary, secondaries, replicationTargets };
 }
 
 function anyOf<T>(values: readonly T[]): T | undefined {
   return values.length === 0 ? undefined : values[randomInt(values.length)];
+}
+
+function wrapped(prefix: string): (error: unknown) => never {
+  return (error) => {
+    throw wrap(error, prefix);
+  };
 }

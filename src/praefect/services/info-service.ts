@@ -16,7 +16,7 @@ export interface InfoServiceParts {
   readonly availability: Availability;
   readonly marks: ReplicaMarks;
   readonly assignments: Assignments;
-  readonly electPrimary: (repositoryId: number) => Promise<string | undefined>;
+  readonly primaryOf: (virtualStorage: string, repositoryId: number) => Promise<string | undefined>;
   /** Called with each repository whose replicas have changed. */
   readonly onChanged: (repository: RepositoryKey) => void;
 }
@@ -95,13 +95,15 @@ export function infoService(parts: InfoServiceParts): ServedService {
 }
 
 async function replicasOf(
-  { electPrimary, metadata, nodes }: InfoServiceParts,
+  { metadata, nodes, primaryOf }: InfoServiceParts,
   repository: RepositoryKey,
   signal: AbortSignal,
 ) {
   const found = await metadata.byPath(repository).catch(wrapped('get repository id'));
   if (found === undefined) throw new Error('get repository id: repository not found');
-  const primary = await electPrimary(found.repositoryId).catch(wrapped('get primary'));
+  const primary = await primaryOf(repository.virtualStorage, found.repositoryId).catch(
+    wrapped('get primary'),
+  );
   if (primary === undefined) throw new Error('get primary: no primary');
   const assigned = found.replicas.filter(({ isAssigned }) => isAssigned).map(({ storage }) => storage);
   if (!assigned.includes(primary)) throw new Error(`primary ${quote(primary)} is not an assigned host`);

@@ -2,6 +2,7 @@ import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { limitedSignal } from '#base/limited-signal';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
+import type { RawHandler } from '#rpc/server/route';
 import { InternalGitaly } from '#wire/gen/internal_pb';
 import { ObjectPoolService } from '#wire/gen/objectpool_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
@@ -51,14 +52,7 @@ export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandler
       const exists = await lookups.exists(checked(repository)).catch(wrapped('repository exists'));
       return { exists };
     }),
-    answer(RepositoryService.method.renameRepository, async ({ relativePath, repository }) => {
-      const from = checked(repository);
-      if (relativePath === '') throw invalid('destination relative path is empty');
-      const to = { ...from, relativePath };
-      await removals.rename(from, relativePath);
-      for (const each of [from, to]) parts.onChanged(each);
-      return {};
-    }),
+    renameHandler(parts),
     answer(RepositoryService.method.removeAll, async ({ storageName }, { signal }) => {
       if (storageName === '') throw invalid('storage name not set');
       const ofStorage = nodes.get(storageName);
@@ -107,6 +101,20 @@ export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandler
         for (const relativePath of paths) yield { relativePath };
     }),
   ]);
+}
+
+/** Renames a repository in the database alone: its path on the nodes stays. */
+export function renameHandler({
+  onChanged,
+  removals,
+}: Pick<RepositoryHandlersParts, 'onChanged' | 'removals'>): readonly [path: string, handler: RawHandler] {
+  return answer(RepositoryService.method.renameRepository, async ({ relativePath, repository }) => {
+    const from = checked(repository);
+    if (relativePath === '') throw invalid('destination relative path is empty');
+    await removals.rename(from, relativePath);
+    for (const each of [from, { ...from, relativePath }]) onChanged(each);
+    return {};
+  });
 }
 
 type CallNode = (

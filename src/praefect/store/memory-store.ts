@@ -1,4 +1,5 @@
 import type { ReplicationJob } from '../replication/job.ts';
+import type { RepositoryRecord, RepositoryRecords } from '../routing/path-router.ts';
 import type { RepositoryKey } from '../routing/routes.ts';
 import type { CopyPlan, NewRepository, RecordedWrite, ReplicaStore } from './replica-store.ts';
 
@@ -22,6 +23,22 @@ export class MemoryStore implements ReplicaStore {
     if (entry === undefined) return undefined;
     const current = [...entry.replicas].filter(([, generation]) => generation === entry.generation);
     return new Set(current.map(([storage]) => storage));
+  }
+
+  /** Returns the view of a router. Repositories have the clients' paths, and no ids. */
+  records(): RepositoryRecords {
+    const find = async (repository: RepositoryKey): Promise<RepositoryRecord | undefined> => {
+      const storages = this.consistentStorages(repository);
+      return storages && { storages, repositoryId: 0, replicaPath: repository.relativePath };
+    };
+    return {
+      forRead: find,
+      forWrite: find,
+      // The nodes know: a call that creates a repository fails there if it exists.
+      replicaPath: async () => undefined,
+      reserveId: async () => 0,
+      trustsUnknown: true,
+    };
   }
 
   async recordCreation({ repository, primary, updated }: NewRepository): Promise<void> {

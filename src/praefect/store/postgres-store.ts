@@ -14,6 +14,8 @@ const TAKEN: ReadonlySet<string | undefined> = new Set([
 /** Repositories and their replicas in PostgreSQL. Each operation is one statement. */
 export class PostgresStore implements ReplicaStore {
   readonly #database: Database;
+  /** Reports whether repositories have primaries of their own. */
+  protected readonly recordsPrimary: boolean = true;
 
   constructor(database: Database) {
     this.#database = database;
@@ -21,6 +23,7 @@ export class PostgresStore implements ReplicaStore {
 
   async recordCreation(created: NewRepository): Promise<void> {
     const { isAssigned, outdated, primary, replicaPath, repository, repositoryId: id, updated } = created;
+    const recorded = this.recordsPrimary ? primary : null;
     const { relativePath, virtualStorage } = repository;
     const written = [primary, ...updated];
     const assigned = isAssigned ? [...written, ...outdated] : [];
@@ -32,7 +35,7 @@ export class PostgresStore implements ReplicaStore {
         WITH repository AS (
           INSERT INTO repositories
             (repository_id, virtual_storage, relative_path, replica_path, generation, "primary")
-          VALUES (${id}, ${virtualStorage}, ${relativePath}, ${replicaPath}, 0, ${primary})
+          VALUES (${id}, ${virtualStorage}, ${relativePath}, ${replicaPath}, 0, ${recorded}::text)
         ), assignments AS (
           INSERT INTO repository_assignments (virtual_storage, relative_path, storage, repository_id)
           ${rows(assigned)}

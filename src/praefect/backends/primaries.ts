@@ -1,0 +1,29 @@
+import type { Database } from '../database/database.ts';
+import type { Router } from '../routing/routes.ts';
+import type { ReplicaCache } from '../store/replica-cache.ts';
+import type { ReplicaStore } from '../store/replica-store.ts';
+import type { RepositoryLookups } from '../store/repository-lookups.ts';
+import type { MetadataReader } from '../store/repository-metadata.ts';
+import type { RepositoryRemovals } from '../store/repository-removals.ts';
+import type { Backend } from './backend.ts';
+
+/** The state of the cluster in PostgreSQL. */
+export interface DatabaseState {
+  readonly database: Database;
+  readonly lookups: RepositoryLookups;
+  readonly cache: ReplicaCache;
+  readonly metadata: MetadataReader;
+  readonly removals: RepositoryRemovals;
+}
+
+/** Parts of a backend that depend on how primaries are chosen. */
+export interface Primaries extends Pick<Backend, 'isHealthy' | 'handlers' | 'onNodeError'> {
+  readonly router: Router;
+  readonly store: ReplicaStore;
+  /** Returns the primary of a repository after an election, if one was due; `undefined` for none. */
+  primaryOf(virtualStorage: string, repositoryId: number): Promise<string | undefined>;
+  /** Checks in the background that the recorded replicas exist. */
+  readonly verifies: boolean;
+  /** Resolves when the database has this Praefect's first view of the nodes. */
+  updated(signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,106 @@
+import { GitalyError, messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import type { ElectionObserver } from '../metrics/election-metrics.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { ErrorThresholds } from './error-thresholds.ts';
+import { GOOD_CHECKS, NodeChecks } from './node-checks.ts';
+
+/** Result of one round of health checks. */
+export interface CheckedNodes {
+  /** Nodes whose last check was good. */
+  readonly serving: readonly GitalyNode[];
+  /** Nodes whose last three checks were good. */
+  readonly healthy: readonly GitalyNode[];
+}
+
+/** Decides which node of a virtual storage is the primary. */
+export interface PrimaryChoice {
+  /** The primary as far as this Praefect knows; `undefined` for none. */
+  readonly current: GitalyNode | undefined;
+  /** A round of checks has ended. */
+  update(checked: CheckedNodes): Promise<void>;
+  /** Returns the node that takes calls for the primary; `undefined` for none. */
+  find(): Promise<GitalyNode | undefined>;
+}
+
+export interface ElectionOptions {
+  readonly virtualStorage: string;
+  /** In the order of the configuration; at least one. */
+  readonly nodes: readonly GitalyNode[];
+  readonly choice: PrimaryChoice;
+  readonly bootstrapIntervalMs: number;
+  readonly monitorIntervalMs: number;
+  readonly logger: Logger;
+  readonly observer: ElectionObserver;
+  readonly thresholds?: ErrorThresholds | undefined;
+}
+
+/**
+ * The health of the nodes of a virtual storage, and its one primary (strategies `local` and `sql`).
+ */
+export class Election implements AsyncDisposable {
+  readonly #options: ElectionOptions;
+  readonly #checks: NodeChecks;
+  #timer: NodeJS.Timeout | undefined;
+  #checking: Promise<void> | undefined;
+
+  private constructor(options: ElectionOptions) {
+    this.#options = options;
+    this.#checks = new NodeChecks(options);
+  }
+
+  /** Starts with three checks of all nodes, then checks them at each interval. */
+  static async start(options: ElectionOptions): Promise<Election> {
+    const election = new Election(options);
+    for (let check = 0; check < GOOD_CHECKS; check++) {
+      if (check > 0) await new Promise((resolve) => setTimeout(resolve, options.bootstrapIntervalMs));
+      await election.#check();
+    }
+    election.#timer = setInterval(() => {
+      // A slow round is not overtaken by the next.
+      election.#checking ??= election.#check().finally(() => {
+        election.#checking = undefined;
+      });
+    }, options.monitorIntervalMs).unref();
+    return election;
+  }
+
+  get nodes(): readonly GitalyNode[] {
+    return this.#options.nodes;
+  }
+
+  get healthy(): readonly GitalyNode[] {
+    return this.#checks.healthy;
+  }
+
+  isHealthy(node: GitalyNode): boolean {
+    return this.#checks.isHealthy(node);
+  }
+
+  /** @throws {Error} `primary gitaly is not healthy` */
+  async primary(): Promise<GitalyNode> {
+    const primary = await this.#options.choice.find();
+    if (primary === undefined) throw new GitalyError('INTERNAL', 'primary gitaly is not healthy');
+    return primary;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#checking;
+  }
+
+  async #check(): Promise<void> {
+    const { choice, logger, nodes, observer, virtualStorage } = this.#options;
+    const serving = await this.#checks.run();
+    try {
+      await choice.update({ serving, healthy: this.#checks.healthy });
+    } catch (error) {
+      logger.error({ error: messageOf(error), virtual_storage: virtualStorage }, 'election failed');
+    }
+    observer.elected(
+      virtualStorage,
+      nodes.map(({ storage }) => storage),
+      choice.current?.storage,
+    );
+  }
+}

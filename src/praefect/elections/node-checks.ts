@@ -1,0 +1,62 @@
+import { messageOf } from '#base/gitaly-error';
+import type { Logger } from '#platform/log/logger';
+import type { ElectionObserver } from '../metrics/election-metrics.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import type { ErrorThresholds } from './error-thresholds.ts';
+
+/** Checks in a row after which a node counts as healthy. */
+export const GOOD_CHECKS = 3;
+const CHECK_TIMEOUT_MS = 1000;
+
+export interface NodeChecksOptions {
+  /** In the order of the configuration. */
+  readonly nodes: readonly GitalyNode[];
+  readonly logger: Logger;
+  readonly observer: Pick<ElectionObserver, 'checked'>;
+  /** Makes nodes unhealthy that fail too many calls. */
+  readonly thresholds?: ErrorThresholds | undefined;
+}
+
+/** Checks the nodes of a virtual storage, and remembers how many checks in a row were good. */
+export class NodeChecks {
+  readonly #options: NodeChecksOptions;
+  readonly #goodChecks = new Map<GitalyNode, number>();
+
+  constructor(options: NodeChecksOptions) {
+    this.#options = options;
+  }
+
+  get healthy(): readonly GitalyNode[] {
+    return this.#options.nodes.filter((node) => this.isHealthy(node));
+  }
+
+  isHealthy(node: GitalyNode): boolean {
+    return (this.#goodChecks.get(node) ?? 0) >= GOOD_CHECKS;
+  }
+
+  /** Checks all nodes once. Returns those that serve; healthy are only some of these. */
+  async run(): Promise<readonly GitalyNode[]> {
+    const { nodes } = this.#options;
+    const results = await Promise.all(nodes.map((node) => this.#check(node)));
+    return nodes.filter((_, index) => results[index]);
+  }
+
+  async #check(node: GitalyNode): Promise<boolean> {
+    const { logger, observer, thresholds } = this.#options;
+    const startedAtMs = performance.now();
+    const onFailure = (error: unknown): void =>
+      logger.error(
+        { gitaly_storage: node.storage, gitaly_address: node.config.address, error: messageOf(error) },
+        'error when pinging healthcheck',
+      );
+    const problem = thresholds?.problemOf(node);
+    if (problem !== undefined) onFailure(problem);
+    const isServing = problem === undefined && (await node.isServing(CHECK_TIMEOUT_MS, onFailure));
+    observer.checked(node.storage, {
+      isHealthy: isServing,
+      seconds: (performance.now() - startedAtMs) / 1000,
+    });
+    this.#goodChecks.set(node, isServing ? (this.#goodChecks.get(node) ?? 0) + 1 : 0);
+    return isServing;
+  }
+}

@@ -1,0 +1,33 @@
+import type { BackendParts } from '../backends/backend.ts';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { Election, type PrimaryChoice } from './election.ts';
+import type { ErrorThresholds } from './error-thresholds.ts';
+
+export interface ElectionParts {
+  readonly thresholds: ErrorThresholds | undefined;
+  readonly choiceOf: (virtualStorage: string, nodes: readonly GitalyNode[]) => PrimaryChoice;
+}
+
+/** Starts one election for each virtual storage. Returns them by its name. */
+export async function startElections(
+  { config: { failover }, logger, metrics, nodes }: BackendParts,
+  { choiceOf, thresholds }: ElectionParts,
+  resources: AsyncDisposableStack,
+): Promise<ReadonlyMap<string, Election>> {
+  const started = await Promise.all(
+    [...nodes].map(async ([name, ofStorage]) => {
+      const election = await Election.start({
+        virtualStorage: name,
+        nodes: ofStorage,
+        choice: choiceOf(name, ofStorage),
+        bootstrapIntervalMs: failover.bootstrapIntervalMs,
+        monitorIntervalMs: failover.monitorIntervalMs,
+        logger,
+        observer: metrics.elections,
+        thresholds,
+      });
+      return [name, resources.use(election)] as const;
+    }),
+  );
+  return new Map(started);
+}
