@@ -113,6 +113,42 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
   });
 }
 
+test('names and ancestors are compared by the waiting process, other revisions by git diff', {
+  skip,
+}, async () => {
+  await using fixture = await Fixture.create();
+  for (const content of ['1\n', '2\n', '3\n']) {
+    const at = `${gitOutput(fixture.repository.path, ['for-each-ref', '--format=%(objectname)'])}`;
+    fixture.import(
+      `commit refs/heads/main\ncommitter C <c@x> 1600000000 +0000\ndata 0\n\n${at && `from ${at}\n`}` +
+        `M 100644 inline a\ndata 2\n${content}\ndone\n`,
+    );
+  }
+  gitOutput(fixture.repository.path, ['tag', '-a', '-m', 't', 'v1.0', 'main~1']);
+  const tip = gitOutput(fixture.repository.path, ['rev-parse', 'main']);
+  gitOutput(fixture.repository.path, ['update-ref', `refs/heads/${tip.slice(0, 7)}`, 'main~2']);
+  await fixture.assertSame('main~2', 'main');
+
+  for (const [left, right] of [
+    ['main~2', 'main'],
+    ['main^^', 'v1.0'],
+    ['refs/heads/main~1', 'HEAD'],
+    [`${tip}~2`, tip],
+  ] as const) {
+    assert.ok((await fixture.assertSame(left, right)).length > 0);
+    assert.deepEqual(fixture.startedCommands, [], `${left} ${right}`);
+  }
+  for (const [left, right] of [
+    [tip.slice(0, 7), 'main~2'],
+    [`x-1-g${tip.slice(0, 7)}`, 'main~2'],
+    ['main^!', 'main'],
+    ['main:a', 'main~1:a'],
+  ] as const) {
+    await fixture.assertSame(left, right);
+    assert.deepEqual(fixture.startedCommands, ['diff'], `${left} ${right}`);
+  }
+});
+
 test('long answers, short ones and empty ones are cut where they end, wherever the pieces do', {
   skip,
 }, async () => {

@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs';
 import type { ConfigPair } from '../command/config.ts';
 import { outputBytes } from '../command/output-bytes.ts';
+import type { Arg } from '../command/spawner/spawner.ts';
 import { readSettings } from '../config-file.ts';
-import { isOid } from '../objects/object-id.ts';
+import { isPlainRevision } from '../history/plain-revision.ts';
 import type { GitRepository } from '../repository.ts';
 import type { RepositoryFormat } from '../repository-format.ts';
 import { type PatchOptions, patchCommand, type Sides } from './commands.ts';
@@ -49,12 +50,16 @@ function isPlain(repository: GitRepository, { sides, wordDiff = false, ignoredSp
   const { left, right, paths = [] } = sides;
   if (wordDiff || ignoredSpace !== undefined || paths.length > 0 || !repository.git.capabilities.attrTree)
     return false;
-  if (typeof left !== 'string' || typeof right !== 'string' || !isOid(left) || !isOid(right)) return false;
+  if (![left, right].every((side) => isPlainSide(repository, side))) return false;
   if (!repository.git.settings('diff', { repository }).every(({ key }) => isIrrelevantToDiff(key)))
     return false;
   // A process reads the file only once, so a waiting process cannot be used.
   if (statSync(`${repository.path}/info/attributes`, { throwIfNoEntry: false }) !== undefined) return false;
   return hasPlainSettings(repository.format, repository);
+}
+
+function isPlainSide({ objectFormat }: GitRepository, side: Arg): boolean {
+  return typeof side === 'string' && isPlainRevision(side, objectFormat);
 }
 
 /**

@@ -1,9 +1,10 @@
 import { FallBackToGit, fallBackOnFailure } from '../in-process.ts';
 import { isOid, SHORT_OID_SOURCE } from '../objects/object-id.ts';
 import type { ObjectReader } from '../objects/object-reader.ts';
+import type { ObjectFormatName } from '../repository-format.ts';
 
-/** Matches full and short names without special characters of revisions. */
-const NAME = /^\w[\w./-]*$/;
+/** Matches full and short names, and ancestors by number (`main~20`, `main^2`). */
+const NAME = /^(\w[\w./-]*)(?:[~^]\d{0,4})*$/;
 /**
  * Matches a possible short id, alone or in the format of `git describe`; its meaning depends on the
  * command.
@@ -11,17 +12,22 @@ const NAME = /^\w[\w./-]*$/;
 const MAYBE_SHORT_ID = new RegExp(`(?:^|-[gG])${SHORT_OID_SOURCE}$`);
 
 /**
- * Returns normally for revisions that mean the same to every command of git: full ids and plain
- * names. @throws {FallBackToGit} for others.
+ * Returns normally if {@link isPlainRevision} holds for all revisions. @throws {FallBackToGit} for
+ * others.
  */
-export function requirePlainRevisions(revisions: readonly string[], objectFormat: 'sha1' | 'sha256'): void {
-  if (!revisions.every((revision) => isPlain(revision, objectFormat)))
+export function requirePlainRevisions(revisions: readonly string[], objectFormat: ObjectFormatName): void {
+  if (!revisions.every((revision) => isPlainRevision(revision, objectFormat)))
     throw new FallBackToGit('a revision is neither a full id nor a plain name');
 }
 
-function isPlain(revision: string, objectFormat: 'sha1' | 'sha256'): boolean {
-  if (isOid(revision, objectFormat)) return true;
-  return NAME.test(revision) && !MAYBE_SHORT_ID.test(revision) && !revision.includes('..');
+/**
+ * Reports whether a revision means the same to every command of git: full ids, plain names, and
+ * their ancestors by number.
+ */
+export function isPlainRevision(revision: string, objectFormat: ObjectFormatName): boolean {
+  const [, name] = NAME.exec(revision) ?? [];
+  if (name === undefined || name.includes('..')) return false;
+  return isOid(name, objectFormat) || !MAYBE_SHORT_ID.test(name);
 }
 
 /**
