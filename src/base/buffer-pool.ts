@@ -1,3 +1,5 @@
+import { noteBulkBytes } from './bulk-memory.ts';
+
 /** Lends buffers of one size, and keeps some of those that come back. */
 export class BufferPool {
   readonly #size: number;
@@ -13,7 +15,9 @@ export class BufferPool {
   /** Returns a buffer with any content. */
   readonly take = (): Buffer => {
     const free = this.#free.pop();
-    return free === undefined ? Buffer.allocUnsafeSlow(this.#size) : Buffer.from(free);
+    if (free !== undefined) return Buffer.from(free);
+    noteBulkBytes(this.#size);
+    return Buffer.allocUnsafeSlow(this.#size);
   };
 
   /** Takes a buffer back, or a part of it. Nobody may use it any more. */

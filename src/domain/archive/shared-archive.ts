@@ -2,6 +2,7 @@ import { stampOf } from '#git/repository-stamp';
 import { cacheKey } from '#storage/cache/cache-key';
 import { sharedChunks } from '#storage/cache/streams/shared-chunks';
 import type { Produce, StreamCache } from '#storage/cache/streams/stream-cache';
+import type { LentBytes } from '#storage/cache/streams/stream-reader';
 import type { Repository } from '#storage/repository';
 import type { ArchiveSource } from './archive-source.ts';
 import { type ArchiveOptions, writeArchive } from './write-archive.ts';
@@ -30,7 +31,7 @@ export async function* sharedArchive(
   { source, options }: { readonly source: ArchiveSource; readonly options: ArchiveOptions },
   { streams, isCacheEnabled }: SharedArchives,
   { signal, log }: SharedArchiveOptions,
-): AsyncGenerator<Buffer, void, undefined> {
+): AsyncGenerator<LentBytes, void, undefined> {
   const { format, prefix, lfs } = options;
   const facts = [stampOf(repository), repository.git.version];
   const wanted = [format, prefix, lfs === undefined ? '' : `lfs ${repository.glRepository}`];

@@ -57,7 +57,7 @@ export async function* cachedAdvertisement(
       },
     },
   );
-  for await (const bytes of chunks) {
+  for await (const { bytes } of chunks) {
     observe?.diskCacheBytes(direction, bytes.length);
     yield bytes;
   }

@@ -1,13 +1,11 @@
-import { BufferPool } from '#base/buffer-pool';
+import { bulkBuffers, PIECE_BYTES } from '#base/bulk-buffers';
 import { noteBulkBytes } from '#base/bulk-memory';
-import { type BulkPipe, READ_BYTES } from '#git/command/process/bulk-pipe';
+import type { BulkPipe } from '#git/command/process/bulk-pipe';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 
-/** 8 MiB of buffers wait for the next pack. */
-const POOL = new BufferPool({ size: READ_BYTES, maxFree: 32 });
 /** Smaller pieces would waste the rest of their buffer. */
-const SMALL_PIECE_BYTES = READ_BYTES / 4;
+const SMALL_PIECE_BYTES = PIECE_BYTES / 4;
 
 /**
  * Writes the output of a process to a shared stream.
@@ -28,10 +26,10 @@ export async function streamOutput(
     }
     return;
   }
-  await output.passOn(POOL.take, (bytes) => {
-    if (bytes.length >= SMALL_PIECE_BYTES) return writer.write(bytes, POOL.give);
+  await output.passOn(bulkBuffers.take, (bytes) => {
+    if (bytes.length >= SMALL_PIECE_BYTES) return writer.write(bytes, bulkBuffers.give);
     const copy = Buffer.from(bytes);
-    POOL.give(bytes);
+    bulkBuffers.give(bytes);
     return writer.write(copy);
   });
 }

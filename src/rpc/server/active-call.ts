@@ -4,6 +4,7 @@ import { encodeFrame, sizeOf, writeFrame } from '#rpc/common/grpc/grpc-frame';
 import { addMetadata } from '#rpc/common/grpc/grpc-headers';
 import type { IncomingFrames } from '#rpc/common/grpc/incoming-frames';
 import { readyIn } from '#rpc/common/grpc/ready-responses';
+import { whenSentOf } from '#rpc/common/grpc/when-sent';
 import type { Metadata } from '#rpc/common/metadata';
 import type { MethodInfo } from '#wire/method-info';
 import type { CallContext } from './call-context.ts';
@@ -269,7 +270,7 @@ export class ActiveCall implements ServerCall, Sender {
         const frame = this.#encode(value);
         if (!this.stream.headersSent) this.stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
         this.#onSent(this);
-        if (!writeFrame(this.stream, frame)) await this.#drained();
+        if (!writeFrame(this.stream, frame, whenSentOf(value))) await this.#drained();
       }
     } catch (error) {
       await release();

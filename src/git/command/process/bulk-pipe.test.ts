@@ -4,8 +4,9 @@ import { fstatSync, writeSync } from 'node:fs';
 import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PIECE_BYTES } from '#base/bulk-buffers';
 import { chooseSpawner } from '../spawner/choose-spawner.ts';
-import { BulkPipe, READ_BYTES } from './bulk-pipe.ts';
+import { BulkPipe } from './bulk-pipe.ts';
 
 function open(): BulkPipe {
   const pipe = BulkPipe.open();
@@ -107,7 +108,7 @@ test('chunks are passed on in memory of the caller, one after another', async ()
   const child = await start(pipe, 'head -c 3000000 /dev/zero | tr "\\0" "y"; echo end');
   const lent: Buffer[] = [];
   const nextBuffer = (): Buffer => {
-    const buffer = Buffer.alloc(READ_BYTES);
+    const buffer = Buffer.alloc(PIECE_BYTES);
     lent.push(buffer);
     return buffer;
   };
@@ -134,7 +135,7 @@ test('chunks that are taken at once are followed by the next', async () => {
   let text = '';
 
   await pipe.passOn(
-    () => Buffer.alloc(READ_BYTES),
+    () => Buffer.alloc(PIECE_BYTES),
     (chunk) => {
       text += chunk.toString();
       return undefined;
@@ -151,7 +152,7 @@ test('an error of who takes the chunks ends the pipe', async () => {
 
   await assert.rejects(
     pipe.passOn(
-      () => Buffer.alloc(READ_BYTES),
+      () => Buffer.alloc(PIECE_BYTES),
       () => Promise.reject(new Error('no more')),
     ),
     /no more/,

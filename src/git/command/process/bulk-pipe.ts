@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
+import { PIECE_BYTES } from '#base/bulk-buffers';
 import { type Libc, loadLibc } from '../spawner/libc.ts';
 
 // Linux, all architectures.
@@ -14,8 +15,6 @@ const LARGE_PIPE_BYTES = 1 << 20;
  * ones get a single page: half of it is for the largest transfers.
  */
 const MAX_LARGE_PIPES = 32;
-/** Bytes read from the pipe at once. */
-export const READ_BYTES = 256 * 1024;
 /** Size beyond which a stream is bulk data, for which waiting for larger chunks does no harm. */
 const BULK_AFTER_BYTES = 1 << 20;
 /** Minimum size of a chunk that is worth a system call. */
@@ -77,7 +76,7 @@ export class BulkPipe implements Disposable {
     const onClose = (): void => reject(destination.errored ?? prematureClose());
     destination.once('error', reject).once('close', onClose);
     if (destination.destroyed) onClose();
-    this.#read(Buffer.allocUnsafeSlow(READ_BYTES), (bytes, goOn) => {
+    this.#read(Buffer.allocUnsafeSlow(PIECE_BYTES), (bytes, goOn) => {
       destination.write(bytes, (error) => {
         if (error) reject(error);
         else goOn();
@@ -92,7 +91,7 @@ export class BulkPipe implements Disposable {
   /**
    * Passes everything on in memory of the caller. Call it once.
    *
-   * @param nextBuffer returns memory of at least {@link READ_BYTES} for one chunk.
+   * @param nextBuffer returns memory of at least {@link PIECE_BYTES} for one chunk.
    * @param take receives a chunk, which is in the memory that `nextBuffer` returned before the
    *   last one. The next chunk waits for the result.
    * @returns the number of bytes.

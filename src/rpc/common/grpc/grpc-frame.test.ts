@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { encodeFrame, FrameReader, writeFrame } from './grpc-frame.ts';
 
@@ -84,4 +85,25 @@ test('writing reports when the reader is slower', () => {
 
   assert.equal(writeFrame(stream, encodeFrame([Buffer.alloc(10)])), true);
   assert.equal(writeFrame(stream, encodeFrame([Buffer.alloc(100_000)])), false);
+});
+
+test('a frame is reported when all of it is taken, and not after a failure', async () => {
+  for (const size of [10, 100_000]) {
+    const [taken, failed]: string[][] = [[], []];
+    const writes: (() => void)[] = [];
+    const stream = new Writable({ write: (_chunk, _encoding, done) => void writes.push(done) });
+    writeFrame(stream, encodeFrame([Buffer.from('head'), Buffer.alloc(size)]), () => taken?.push('taken'));
+    for (let done = writes.shift(); done !== undefined; done = writes.shift()) {
+      assert.deepEqual(taken, []);
+      done();
+      await setImmediate();
+    }
+    assert.deepEqual(taken, ['taken']);
+
+    stream.on('error', () => {});
+    writeFrame(stream, encodeFrame([Buffer.alloc(size)]), () => failed?.push('taken'));
+    stream.destroy(new Error('gone'));
+    await setImmediate();
+    assert.deepEqual(failed, []);
+  }
 });

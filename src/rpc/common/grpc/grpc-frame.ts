@@ -37,12 +37,16 @@ export function encodeFrame(chunks: readonly Uint8Array[]): Uint8Array[] {
 /**
  * Writes a frame as one unit. Returns false if the caller must wait for `drain` before the next
  * one.
+ *
+ * @param onSent called when the stream has taken the frame, unless it fails before.
  */
-export function writeFrame(stream: Writable, frame: readonly Uint8Array[]): boolean {
-  if (frame.length === 1) return stream.write(frame[0]);
+export function writeFrame(stream: Writable, frame: readonly Uint8Array[], onSent?: () => void): boolean {
+  const callback = onSent && ((error?: Error | null) => error ?? onSent());
+  if (frame.length === 1) return stream.write(frame[0], callback);
   stream.cork();
   let isWritable = true;
-  for (const chunk of frame) isWritable = stream.write(chunk);
+  for (const [index, chunk] of frame.entries())
+    isWritable = stream.write(chunk, index === frame.length - 1 ? callback : undefined);
   stream.uncork();
   return isWritable;
 }

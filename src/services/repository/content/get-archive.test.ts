@@ -257,6 +257,29 @@ for (const config of [{}, { archive_cache: { enabled: true } }]) {
   });
 }
 
+test('archives from one cache file stay apart, also for clients that leave', async () => {
+  await using fixture = await start({ config: { archive_cache: { enabled: true, min_occurrences: 0 } } });
+  const { directory, archive, calls } = fixture;
+  const sizes = { x: 3_000_000, y: 5_000_000 };
+  const wanted = Object.entries(sizes).map(([branch, size]) => {
+    commitFiles(directory, { a: randomBytes(size / 2).toString('hex') });
+    gitOutput(directory, ['branch', branch, 'main']);
+    return { branch, expected: gitArchive(directory, ['--format=tar', '--prefix=p/', branch]) };
+  });
+  const tar: ArchiveOptions = { format: Format.TAR, prefix: 'p' };
+  const leave = async (commitId: string): Promise<void> => {
+    for await (const _ of calls.getArchive({ repository, commitId, ...tar })) break;
+  };
+
+  for (let round = 0; round < 2; round++) {
+    const reading = [...wanted, ...wanted].map(async ({ branch, expected }) => {
+      const [bytes] = await Promise.all([archive(branch, tar), leave(branch)]);
+      assert.ok(bytes.equals(expected), branch);
+    });
+    await Promise.all(reading);
+  }
+});
+
 test('an archive that fails is not cached', async () => {
   await using fixture = await start({ config: { archive_cache: { enabled: true, max_age: '24h' } } });
   const { gitaly, directory, archive } = fixture;

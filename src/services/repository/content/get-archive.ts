@@ -6,7 +6,7 @@ import { sharedArchive } from '#domain/archive/shared-archive';
 import type { ArchiveFormat } from '#domain/archive/write-archive';
 import type { HandlerContext } from '#rpc/server/handler';
 import { requireRevision } from '#services/convert/request/revision';
-import { takeBytes } from '#services/convert/request/take-bytes';
+import { lentMessages } from '#services/convert/response/lent-messages';
 import type { Repository } from '#storage/repository';
 import {
   GetArchiveRequest_Format as Format,
@@ -43,7 +43,7 @@ export async function* getArchive(
   const { log } = context;
   const archive = sharedArchive(repository, { source, options }, deps.archives, { signal, log });
   try {
-    for await (const data of takeBytes(archive, Number.POSITIVE_INFINITY)) yield { data };
+    for await (const lent of archive) yield* lentMessages(lent, (data) => ({ data }));
   } catch (error) {
     throw withCode(error, 'INTERNAL');
   }

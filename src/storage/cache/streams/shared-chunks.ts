@@ -1,4 +1,5 @@
 import type { Produce, StreamCache } from './stream-cache.ts';
+import type { LentBytes } from './stream-reader.ts';
 
 /** Streams of others that a caller tries; the last one may be its own. */
 const MAX_ATTEMPTS = 3;
@@ -21,12 +22,12 @@ export async function* sharedChunks(
   key: string,
   produce: Produce<void>,
   { signal, onLookup }: SharedChunksOptions,
-): AsyncGenerator<Buffer, void, undefined> {
+): AsyncGenerator<LentBytes, void, undefined> {
   for (let attempt = 1; ; attempt++) {
     const { isHit, reader } = streams.open(key, produce, () => true);
     onLookup(isHit);
     try {
-      yield* reader.chunks(signal);
+      yield* reader.lentChunks(signal);
       return;
     } catch (error) {
       if (!isHit || reader.bytes > 0 || signal.aborted || attempt === MAX_ATTEMPTS) throw error;

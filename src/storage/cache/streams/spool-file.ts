@@ -1,14 +1,14 @@
 import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { bulkBuffers, PIECE_BYTES } from '#base/bulk-buffers';
+import { noteBulkBytes } from '#base/bulk-memory';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
-/** Size of a read. Blocks that lie behind one another are read at once. */
-const READ_BYTES = 256 * 1024;
 
 interface Block {
   readonly offset: number;
@@ -18,6 +18,7 @@ interface Block {
 
 /** Blocks that were read, and how many there are. */
 export interface ReadBlocks {
+  /** May be given to {@link bulkBuffers}. */
   readonly bytes: Buffer;
   readonly count: number;
 }
@@ -81,7 +82,7 @@ export class SpoolFile {
   }
 
   /**
-   * Reads one block or several, from the block with this index on.
+   * Reads one block, or several behind one another, from the block with this index on.
    *
    * @throws {GitalyError} DATA_LOSS when the file does not have what was written.
    */
@@ -90,13 +91,13 @@ export class SpoolFile {
     let length = 0;
     for (let at = index; at < this.#blocks.length; at++) {
       const block = this.#blocks[at];
-      if (block === undefined || (length > 0 && length + block.length > READ_BYTES)) break;
+      if (block === undefined || (length > 0 && length + block.length > PIECE_BYTES)) break;
       blocks.push(block);
       length += block.length;
     }
     const [first] = blocks;
     if (first === undefined) throw new RangeError(`there is no block ${index}`);
-    const bytes = Buffer.allocUnsafeSlow(length);
+    const bytes = memoryFor(length);
     const { bytesRead } = await this.#handle.read(bytes, 0, length, first.offset);
     const isIntact = blocks.every((block) => {
       const start = block.offset - first.offset;
@@ -114,6 +115,13 @@ export class SpoolFile {
     this.#isUnlinked = true;
     await unlink(this.#path).catch(ignoreMissing);
   }
+}
+
+/** A block may be larger than a piece. */
+function memoryFor(length: number): Buffer {
+  if (length <= PIECE_BYTES) return bulkBuffers.take().subarray(0, length);
+  noteBulkBytes(length);
+  return Buffer.allocUnsafeSlow(length);
 }
 
 async function openNew(path: string): Promise<FileHandle> {

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import { abortable } from '#base/abortable';
-import { noteBulkBytes } from '#base/bulk-memory';
+import { bulkBuffers } from '#base/bulk-buffers';
 import { writeChunk } from '#base/streams/copy-stream';
 import type { Chunk } from './chunk-window.ts';
 import type { ReadBlocks } from './spool-file.ts';
@@ -25,12 +25,18 @@ export interface StreamSource<T> {
   left(reader: StreamReader<T>): void;
 }
 
+/** Bytes whose memory is used again when they are given back. */
+export interface LentBytes {
+  readonly bytes: Buffer;
+  /** Call it at most once, when nobody reads the bytes any more; without it they may be kept. */
+  giveBack(): void;
+}
+
 /** One reader of a shared stream. It reads everything once, from the beginning. */
 export class StreamReader<T> implements Disposable {
   readonly #stream: StreamSource<T>;
   #index = 0;
   #bytes = 0;
-  #chunk: Chunk | undefined;
   #failure: { readonly error: unknown } | undefined;
   #isClosed = false;
 
@@ -64,18 +70,14 @@ export class StreamReader<T> implements Disposable {
     { isDirect, signal }: { readonly isDirect: boolean; readonly signal: AbortSignal },
   ): Promise<T> {
     for (;;) {
-      const bytes = await this.#next(signal);
-      if (bytes === undefined) return this.#result();
-      if (!isDirect) this.#keep();
-      try {
-        await abortable(
-          isDirect ? written(destination, bytes) : (writeChunk(destination, bytes) ?? DONE),
-          signal,
-        );
-      } catch (error) {
-        this.#keep();
-        throw error;
-      }
+      const lent = await this.#next(signal);
+      if (lent === undefined) return this.#result();
+      await abortable(
+        isDirect ? written(destination, lent.bytes) : (writeChunk(destination, lent.bytes) ?? DONE),
+        signal,
+      );
+      // Not after an error: then the destination may still read them.
+      if (isDirect) lent.giveBack();
     }
   }
 
@@ -83,10 +85,22 @@ export class StreamReader<T> implements Disposable {
   async *chunks(signal: AbortSignal): AsyncGenerator<Buffer, T, undefined> {
     try {
       for (;;) {
-        const bytes = await this.#next(signal);
-        if (bytes === undefined) return this.#result();
-        this.#keep();
-        yield bytes;
+        const lent = await this.#next(signal);
+        if (lent === undefined) return this.#result();
+        yield lent.bytes;
+      }
+    } finally {
+      this[Symbol.dispose]();
+    }
+  }
+
+  /** Yields the bytes like {@link chunks}; they should be given back. */
+  async *lentChunks(signal: AbortSignal): AsyncGenerator<LentBytes, T, undefined> {
+    try {
+      for (;;) {
+        const lent = await this.#next(signal);
+        if (lent === undefined) return this.#result();
+        yield lent;
       }
     } finally {
       this[Symbol.dispose]();
@@ -97,28 +111,24 @@ export class StreamReader<T> implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#releaseChunk();
     this.#stream.left(this);
   }
 
-  /** Returns the next bytes, valid until the next call; `undefined` at the end. */
-  async #next(signal: AbortSignal): Promise<Buffer | undefined> {
+  /** Returns the next bytes; `undefined` at the end. */
+  async #next(signal: AbortSignal): Promise<LentBytes | undefined> {
     const stream = this.#stream;
-    this.#releaseChunk();
     for (;;) {
       signal.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure.error;
       const chunk = stream.chunk(this.#index);
       if (chunk !== undefined) {
-        this.#chunk = chunk;
         this.#advance(1, chunk.bytes.length);
-        return chunk.bytes;
+        return { bytes: chunk.bytes, giveBack: () => stream.release(chunk) };
       }
       if (this.#index < stream.count) {
         const { bytes, count } = await stream.stored(this.#index);
-        noteBulkBytes(bytes.length);
         this.#advance(count, bytes.length);
-        return bytes;
+        return { bytes, giveBack: () => bulkBuffers.give(bytes) };
       }
       if (stream.end !== undefined) return undefined;
       await abortable(stream.progress(), signal);
@@ -136,18 +146,6 @@ export class StreamReader<T> implements Disposable {
     this.#index += count;
     this.#bytes += bytes;
     this.#stream.moved();
-  }
-
-  /** Leaves the memory of the current chunk to whoever has the bytes. */
-  #keep(): void {
-    if (this.#chunk !== undefined) this.#chunk.recycle = undefined;
-  }
-
-  #releaseChunk(): void {
-    const chunk = this.#chunk;
-    if (chunk === undefined) return;
-    this.#chunk = undefined;
-    this.#stream.release(chunk);
   }
 }
 
