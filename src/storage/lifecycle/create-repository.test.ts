@@ -195,7 +195,7 @@ test('the nodes vote on config and references, before and after the repository a
   const oid = fixture.runGit(path, ['rev-parse', 'main']);
   const lines = `HEAD ${oid} refs/heads/main\nrefs/heads/main ${oid} \n`;
   const hash = createHash('sha1')
-    .update(readFileSync(`${path}/config`))
+    .update(`${fixture.runGit(path, ['config', '--file', 'config', '--list'])}\n`)
     .update(lines)
     .digest('hex');
   assert.deepEqual(votes, [`preparing ${hash} false`, `prepared ${hash} false`, `committed ${hash} true`]);

@@ -8,11 +8,15 @@ const LINE_FORMAT = '%(refname) %(objectname) %(symref)';
 
 /**
  * Returns the value that the nodes of a cluster compare when they create the same repository: SHA-1
- * over its `config` file and one line for each reference, including HEAD if it leads to an object.
+ * over what git reads in its `config` file and one line for each reference, including HEAD if it
+ * leads to an object. The layout of the file does not count: git versions write it differently.
  */
 export async function repositoryVote(repository: Repository, signal?: AbortSignal): Promise<Uint8Array> {
   const hash = createHash('sha1');
-  hash.update(await readFile(`${repository.path}/config`));
+  const config = gitCommand('config', {
+    options: [value('--file', `${repository.path}/config`), flag('--list')],
+  });
+  hash.update(await repository.run(config, { signal }));
   // `--include-root-refs` was added in the same release, 2.45
   const rootReferences = repository.git.capabilities.reftable;
   if (!rootReferences) hash.update(await headLine(repository, signal));
