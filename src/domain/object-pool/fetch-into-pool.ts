@@ -3,6 +3,7 @@ import { quote } from '#base/go/quote';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand } from '#git/command/git-command';
 import { outputLines } from '#git/command/output-lines';
+import { ZERO_OID } from '#git/objects/object-id';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import type { Housekeeping } from '../housekeeping/housekeeping.ts';
@@ -15,6 +16,7 @@ import { rescueDanglingObjects } from './rescue-dangling.ts';
 const REFSPEC = '+refs/*:refs/remotes/origin/*';
 const OPTIONS = ['--quiet', '--atomic', '--no-tags', '--no-write-fetch-head', '--no-show-forced-updates'];
 const QUIET = [{ key: 'advice.fetchShowForcedUpdates', value: 'false' }];
+const LINE_FEED = Buffer.from('\n');
 const PRUNED = ' * [would prune] ';
 
 export interface FetchIntoPoolOptions {
@@ -45,7 +47,8 @@ export async function fetchIntoPool(
 
 /**
  * Deletes the references that the origin has no longer. One of them may be in the way of a new one:
- * `a` of `a/b`, which a fetch that is atomic does not resolve.
+ * `a` of `a/b`, which a fetch that is atomic does not resolve. The nodes of a cluster vote in any
+ * case: on one of them there may be something to delete.
  */
 async function pruneReferences(
   pool: Repository,
@@ -67,7 +70,10 @@ async function pruneReferences(
       names.push(Buffer.concat([Buffer.from('refs/remotes/'), line.subarray(PRUNED.length)]));
     }
   }
-  if (names.length > 0) await deleteReferences(pool, names, { vote, signal });
+  if (names.length === 0 && vote === undefined) return;
+  const zero = ZERO_OID[pool.objectFormat];
+  const lineOf = (name: Uint8Array): Buffer => Buffer.concat([Buffer.from(`${zero} ${zero} `), name, LINE_FEED]);
+  await deleteReferences(pool, names, { vote, lineOf, signal });
 }
 
 async function fetch(

@@ -45,6 +45,13 @@ const SETTINGS: readonly ConfigPair[] = [
   { key: 'http.lowSpeedLimit', value: '1' },
   { key: 'http.lowSpeedTime', value: STALLED_SECONDS },
 ];
+/**
+ * ssh asks this program instead of a terminal, and gets no answer. It is not an option of ssh: a
+ * program in its place finds the arguments that it gets from Gitaly. git has its own setting.
+ */
+const NO_QUESTIONS = { SSH_ASKPASS: 'false', SSH_ASKPASS_REQUIRE: 'force' };
+/** Words that mean the same to a shell without quotes. */
+const PLAIN_WORD = /^[\w@%+=:,./-]+$/;
 /** Only their owner reads them; ssh insists on it. */
 const CREDENTIALS_MODE = 0o400;
 
@@ -67,6 +74,7 @@ export async function prepareOutgoing(remote: OutgoingRemote, storage: Storage):
     env: {
       ...pinned.env,
       ...ssh.env,
+      ...(isHttp(url) ? {} : NO_QUESTIONS),
       GIT_ALLOW_PROTOCOL: remote.allowsLocal ? `${PROTOCOLS}:file` : PROTOCOLS,
     },
     [Symbol.asyncDispose]: ssh.remove,
@@ -93,12 +101,12 @@ function authorizationSettings(url: string, authorization: string): ConfigPair[]
 async function sshSettings(ssh: SshCredentials | undefined, storage: Storage) {
   const { key = '', knownHosts = '' } = ssh ?? {};
   if (key === '' && knownHosts === '') {
-    return { env: { GIT_SSH_COMMAND: 'ssh -oBatchMode=yes' }, remove: async () => {} };
+    return { env: { GIT_SSH_COMMAND: 'ssh' }, remove: async () => {} };
   }
   const directory = await createTempDirectory(storage, 'ssh-');
   const remove = () => directory[Symbol.asyncDispose]();
   try {
-    const words = ['ssh', '-oBatchMode=yes'];
+    const words = ['ssh'];
     const add = async (name: string, content: string, options: (path: string) => string[]): Promise<void> => {
       if (content === '') return;
       const path = `${directory.path}/${name}`;
@@ -119,5 +127,5 @@ async function sshSettings(ssh: SshCredentials | undefined, storage: Storage) {
 }
 
 function shellQuote(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
+  return PLAIN_WORD.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -113,7 +113,15 @@ test('files with the credentials of ssh are for their owner, and gone afterwards
     assert.equal(readFileSync(key, 'utf8'), 'the key');
     assert.equal(readFileSync(hosts, 'utf8'), 'the hosts');
     assert.equal(statSync(key).mode & 0o777, 0o400);
-    assert.match(command, /-oIdentitiesOnly=yes.*-oStrictHostKeyChecking=yes/);
+    assert.deepEqual(command.split(' '), [
+      'ssh',
+      '-oIdentitiesOnly=yes',
+      `-oIdentityFile=${key}`,
+      '-oStrictHostKeyChecking=yes',
+      '-oCheckHostIP=no',
+      `-oUserKnownHostsFile=${hosts}`,
+    ]);
+    assert.equal(outgoing.env.SSH_ASKPASS_REQUIRE, 'force');
   }
   assert.equal(existsSync(directory), false);
 });

@@ -10,6 +10,8 @@ const LINE_FEED = Buffer.from('\n');
 export interface DeleteOptions {
   /** The vote of the cluster; `undefined` without a cluster. */
   readonly vote: Vote | undefined;
+  /** What the nodes vote on for a name. Default: the name and a line feed. */
+  readonly lineOf?: (name: Uint8Array) => Buffer;
   readonly signal: AbortSignal;
 }
 
@@ -25,10 +27,10 @@ export interface DeleteOptions {
 export async function deleteReferences(
   repository: Repository,
   names: readonly Uint8Array[],
-  { vote, signal }: DeleteOptions,
+  { vote, lineOf = (name) => Buffer.concat([name, LINE_FEED]), signal }: DeleteOptions,
 ): Promise<void> {
   const newOid = ZERO_OID[repository.objectFormat];
-  const hash = vote && voteHash(Buffer.concat(names.flatMap((name) => [name, LINE_FEED])));
+  const hash = vote && voteHash(Buffer.concat(names.map(lineOf)));
   const cast = async (phase: VotePhase, which: string): Promise<void> => {
     if (hash !== undefined) await vote?.(phase, hash).catch(prefixed(`${which} vote`));
   };
