@@ -227,6 +227,7 @@ export async function createServices(
         voteOf,
         transactionHooks: hooksOf,
         backups: buckets.backup && { bucket: buckets.backup, observer: metrics.backups },
+        offloading: config.offloading,
         bundleUris,
       }),
     ),

@@ -72,7 +72,8 @@ async function pruneReferences(
   }
   if (names.length === 0 && vote === undefined) return;
   const zero = ZERO_OID[pool.objectFormat];
-  const lineOf = (name: Uint8Array): Buffer => Buffer.concat([Buffer.from(`${zero} ${zero} `), name, LINE_FEED]);
+  const lineOf = (name: Uint8Array): Buffer =>
+    Buffer.concat([Buffer.from(`${zero} ${zero} `), name, LINE_FEED]);
   await deleteReferences(pool, names, { vote, lineOf, signal });
 }
 

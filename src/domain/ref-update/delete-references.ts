@@ -10,7 +10,7 @@ const LINE_FEED = Buffer.from('\n');
 export interface DeleteOptions {
   /** The vote of the cluster; `undefined` without a cluster. */
   readonly vote: Vote | undefined;
-  /** What the nodes vote on for a name. Default: the name and a line feed. */
+  /** Returns the text that the nodes vote on for a name. Default: the name and a line feed. */
   readonly lineOf?: (name: Uint8Array) => Buffer;
   readonly signal: AbortSignal;
 }

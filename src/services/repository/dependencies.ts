@@ -8,6 +8,7 @@ import type { LicenseCache } from '#domain/license/license-cache';
 import type { RemoteRepositories } from '#domain/remote-repository/remote-repositories';
 import type { VotingDependencies } from '#services/convert/request/voting-dependencies';
 import type { Storages } from '#storage/storages';
+import type { OffloadingSettings } from './maintenance/refuse-offloading.ts';
 
 export interface RepositoryDependencies extends VotingDependencies {
   readonly archives: SharedArchives;
@@ -19,6 +20,7 @@ export interface RepositoryDependencies extends VotingDependencies {
   readonly storages: Storages;
   /** `undefined` without `[backup] go_cloud_url`. */
   readonly backups: { readonly bucket: Bucket; readonly observer: BackupObserver } | undefined;
+  readonly offloading: OffloadingSettings;
   /** `undefined` without `[bundle_uri] go_cloud_url`. */
   readonly bundleUris: BundleUris | undefined;
 }

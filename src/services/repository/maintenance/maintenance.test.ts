@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { GitalyError } from '#base/gitaly-error';
 import {
   addCommit,
   gitOutput,
@@ -90,6 +91,30 @@ test('an unknown strategy is refused, and so are those of features that are off'
   });
   await assert.rejects(optimize(Strategy.OFFLOADING), { code: 'UNIMPLEMENTED' });
   await assert.rejects(optimize(Strategy.REHYDRATION), { code: 'INVALID_ARGUMENT' });
+});
+
+test('with a sink, offloading is refused for the lack of a log, and rehydration by the state', async () => {
+  await using gitaly = await startGitaly({
+    config: { offloading: { enabled: true, cache_root: '/tmp', go_cloud_url: 's3://bucket/base' } },
+  });
+  initRepository(pathOf(gitaly), { commits: 1 });
+  const refusal = async (strategy: number, ...urls: string[]): Promise<string> => {
+    for (const url of urls) gitOutput(pathOf(gitaly), ['config', '--add', 'remote.offload.url', url]);
+    const error = await gitaly.connection.repository.optimizeRepository({ repository, strategy }).then(
+      () => assert.fail('not refused'),
+      (reason: unknown) => reason,
+    );
+    if (urls.length > 0) gitOutput(pathOf(gitaly), ['config', '--unset-all', 'remote.offload.url']);
+    assert.ok(error instanceof GitalyError);
+    return `${error.code} ${error.message}`;
+  };
+
+  assert.equal(await refusal(Strategy.OFFLOADING), 'INTERNAL unable to retrieve storage node');
+  assert.equal(await refusal(Strategy.REHYDRATION), 'FAILED_PRECONDITION repository is not offloaded');
+  const { REHYDRATION } = Strategy;
+  assert.match(await refusal(REHYDRATION, 's3://bucket/base/a', 'b'), /^FAILED_PRECONDITION invalid off/);
+  assert.match(await refusal(REHYDRATION, 's3://bucket/other/a'), /^INVALID_ARGUMENT extract object/);
+  assert.match(await refusal(REHYDRATION, 's3://bucket/base/a/b'), /^INTERNAL unable to retrieve/);
 });
 
 test('PruneUnreachableObjects drops what is older than half an hour, loose and packed', async () => {

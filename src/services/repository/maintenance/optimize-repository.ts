@@ -9,6 +9,7 @@ import {
   OptimizeRepositoryRequest_Strategy as Strategy,
 } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
+import { refuseOffloading, refuseRehydration } from './refuse-offloading.ts';
 
 /** Does the maintenance that a repository needs, or all of it. Another run at the time is enough. */
 export async function optimizeRepository(
@@ -17,9 +18,12 @@ export async function optimizeRepository(
   deps: RepositoryDependencies,
 ): Promise<MessageInitShape<typeof OptimizeRepositoryResponseSchema>> {
   const repository = deps.storages.open(request.repository);
-  const plan = planOf(request.strategy);
-
   const { signal } = context;
+  const { strategy } = request;
+  if (strategy === Strategy.OFFLOADING) refuseOffloading(deps.offloading);
+  if (strategy === Strategy.REHYDRATION) await refuseRehydration(repository, deps.offloading, signal);
+  const plan = planOf(strategy);
+
   await deps.housekeeping.optimize(repository, { plan, signal, vote: deps.voteOf(context) });
   return {};
 }
@@ -32,10 +36,6 @@ function planOf(strategy: Strategy): NonNullable<OptimizeOptions['plan']> {
       return planAsNeeded;
     case Strategy.EAGER:
       return planEverything;
-    case Strategy.OFFLOADING:
-      throw new GitalyError('UNIMPLEMENTED', 'offloading feature not enabled');
-    case Strategy.REHYDRATION:
-      throw new GitalyError('INVALID_ARGUMENT', 'offloading configuration missing sink URL');
     default:
       throw new GitalyError('INVALID_ARGUMENT', `unsupported optimization strategy ${String(strategy)}`);
   }
