@@ -25,7 +25,9 @@ const DEBIAN_NAMES: Readonly<Record<string, string>> = {
   'MPL-2.0': 'mpl-2.0',
 };
 /** Files with more than the license that their package names. */
-const WITH_OTHER_TEXTS = new Set(['argparse', 'bcrypt-pbkdf', 'lodash.camelcase', 'marked', 'protobufjs']);
+const WITH_OTHER_TEXTS = new Set(['argparse', 'bcrypt-pbkdf', 'marked', 'protobufjs']);
+/** Files that name another license by its address, which counts more than a text. */
+const WITH_ADDRESS: Readonly<Record<string, string>> = { 'lodash.camelcase': 'cc0-1.0' };
 
 const LICENSE_FILE = /^licen[sc]e(?:\.md|\.txt)?$/i;
 
@@ -64,7 +66,7 @@ test('the license files of npm packages have the license that the package names'
   for (const { name, license, file } of all) {
     const found = await licenseOf(fixture, { LICENSE: readFileSync(file) });
     const expected = WITH_OTHER_TEXTS.has(name) ? 'other' : license === 'isc' ? '0bsd' : license;
-    assert.equal(found?.shortName, expected, name);
+    assert.equal(found?.shortName, WITH_ADDRESS[name] ?? expected, name);
   }
 });
 
@@ -80,6 +82,21 @@ describe('texts of the operating system', { skip: !existsSync(DEBIAN) && 'no suc
       assert.equal(found?.path, 'COPYING');
     });
   }
+});
+
+test('the text of a GPL decides whether "or later" belongs to its name', async (context) => {
+  if (!existsSync(join(DEBIAN, 'GPL-3'))) return context.skip('no such texts here');
+  await using fixture = await StorageFixture.create();
+  fixture.init('x.git');
+  const [two, three] = ['GPL-2', 'GPL-3'].map((name) => readFileSync(join(DEBIAN, name), 'utf8'));
+  const nameOf = async (text = '') => {
+    const found = await licenseOf(fixture, { LICENSE: text });
+    return [found?.shortName, found?.nickname];
+  };
+
+  assert.deepEqual(await nameOf(two?.replaceAll(/[<>]/g, '')), ['gpl-2.0', 'GNU GPLv2']);
+  assert.deepEqual(await nameOf(three?.replaceAll('https:', 'http:')), ['gpl-3.0', 'GNU GPLv3']);
+  assert.deepEqual(await nameOf(three?.replaceAll(/[<>]/g, '')), ['gpl-3.0+', '']);
 });
 
 describe('choice of a file', () => {
@@ -105,6 +122,18 @@ describe('choice of a file', () => {
     'two licenses in one file': {
       files: { LICENSE: mit + apache.slice(0, 2000) },
       expected: ['other', 'LICENSE'],
+    },
+    'the address of a license': {
+      files: { 'LICENSE-3RD-PARTY.md': 'Icons: [Apache](https://www.apache.org/licenses/LICENSE-2.0.html).' },
+      expected: ['apache-2.0', 'LICENSE-3RD-PARTY.md'],
+    },
+    'the address of an organisation': {
+      files: { LICENSE: 'See http://www.apache.org/licenses/ and https://opensource.org/' },
+      expected: ['other', 'LICENSE'],
+    },
+    'the address of the GPL': {
+      files: { LICENSE: 'https://www.gnu.org/licenses/old-licenses/gpl-2.0-standalone.html' },
+      expected: ['gpl-2.0', 'LICENSE'],
     },
     'half of a license': { files: { LICENSE: mit.slice(0, mit.length / 2) }, expected: ['other', 'LICENSE'] },
     'a link': {

@@ -1,4 +1,5 @@
 import { allLicenses, type License } from './license-data.ts';
+import { licensesByUrl } from './license-urls.ts';
 import { wordsOf } from './normalize.ts';
 import { resemblance, SKETCH_SIZE, sketchOf } from './sketch.ts';
 
@@ -20,16 +21,46 @@ const RARE_ESTIMATE = 0.95;
 /** Gitaly 19.0 takes the text of ISC for that of 0BSD, which has one sentence less. */
 const REPLACED: Readonly<Record<string, string>> = { ISC: '0BSD' };
 
-/** Returns the licenses that a text resembles, in no order. */
+/** Confidence of an address, which leaves no doubt. */
+const BY_URL = 1;
+/**
+ * The GPL in a form that has less in common with the text of "or later" than with that of "only":
+ * version 2 without angle brackets around the words to fill in, version 3 as it was printed before
+ * the addresses began with https.
+ */
+const ONLY: Readonly<Record<string, { readonly name: string; readonly isText: (text: string) => boolean }>> =
+  {
+    'GPL-2.0+': {
+      name: 'GNU General Public License v2.0 only',
+      isText: (text) => !/<\s*one line to give/.test(text),
+    },
+    'GPL-3.0+': {
+      name: 'GNU General Public License v3.0 only',
+      isText: (text) => text.includes('http://fsf.org/'),
+    },
+  };
+
+/** Returns the licenses that a text resembles or names by their addresses, in no order. */
 export async function matchLicense(text: string): Promise<LicenseMatch[]> {
   const sketch = sketchOf(wordsOf(text));
   const isEstimate = sketch.length === SKETCH_SIZE;
   const licenses = await allLicenses();
-  return licenses.flatMap((license) => {
+  const byUrl = licensesByUrl(text, licenses);
+  const matches = licenses.flatMap((license) => {
     const factor = isEstimate ? (license.isCommon ? ESTIMATE : RARE_ESTIMATE) : 1;
     const confidence = resemblance(sketch, license.sketch) * factor;
     if (confidence < MIN_CONFIDENCE) return [];
     const replaced = REPLACED[license.id];
-    return [{ license: licenses.find(({ id }) => id === replaced) ?? license, confidence }];
+    byUrl.delete(license);
+    const isOnly = ONLY[license.id]?.isText(text) === true;
+    const named = licenses.find(({ id }) => id === replaced) ?? license;
+    return [{ license: isOnly ? only(named) : named, confidence }];
   });
+  return [...matches, ...Array.from(byUrl, (license) => ({ license: only(license), confidence: BY_URL }))];
+}
+
+/** The name of the GPL without "or later"; other licenses unchanged. */
+function only(license: License): License {
+  const name = ONLY[license.id]?.name;
+  return name === undefined ? license : { ...license, id: license.id.replace(/\+$/, ''), name };
 }
