@@ -5,7 +5,8 @@ import type { CommandRepository } from '../command/command-repository.ts';
 import { abortError } from '../command/exit-error.ts';
 import type { GitProcess } from '../command/process/git-process.ts';
 import { type Answer, AnswerParser } from './cat-file/answer-parser.ts';
-import { type CatFilePool, deadError, isRefusal } from './cat-file/cat-file-pool.ts';
+import type { CatFilePool } from './cat-file/cat-file-pool.ts';
+import { deadError, isRefusal } from './cat-file/dead-process.ts';
 import type { ObjectInfo, RawObject } from './object-info.ts';
 
 /** Something that names an object by its full id. */

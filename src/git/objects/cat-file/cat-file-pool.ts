@@ -6,7 +6,9 @@ import type { GitProcess } from '#git/command/process/git-process';
 import { stampOf } from '#git/repository-stamp';
 import { isParsable } from '../parse/is-parsable.ts';
 import { CatFileProcess } from './cat-file-process.ts';
+import { settleDead } from './dead-process.ts';
 import { type Found, Lookup, type LookupObserver } from './lookup.ts';
+import { newSlot, type Slot, slotKey } from './slot.ts';
 import { parseObjectId, parsePlace, SmallObjectCache } from './small-object-cache.ts';
 
 export interface CatFilePoolOptions {
@@ -58,29 +60,6 @@ const MAILMAP = Buffer.from('HEAD:.mailmap');
  */
 const MAILMAP_AGE_MS = 1_000;
 
-/** State of one repository (with one set of object directories). */
-interface Slot {
-  readonly key: string;
-  readonly repository: CommandRepository;
-  current: CatFileProcess | undefined;
-  /** Lookups of this tick that have not been sent yet. */
-  queue: Lookup[];
-  /** Stamp of the repository when `current` was started. */
-  stamp: string;
-  /**
-   * True if the stamp was checked in this turn of the event loop, so that further lookups need no
-   * check.
-   */
-  isStampFresh: boolean;
-  /** Generation of `current`; never reused. */
-  generation: number;
-  lastUsedAt: number;
-  /** Number of lookups with a dedicated process, or waiting for one. */
-  runningAlone: number;
-  readonly waitingAlone: { readonly lookup: Lookup; readonly signal: AbortSignal | undefined }[];
-  mailmap: { readonly info: Promise<Found | undefined>; readonly askedAt: number } | undefined;
-}
-
 /**
  * cat-file processes shared by all readers of a repository. See README.md for the invariants and
  * the states.
@@ -120,7 +99,7 @@ export class CatFilePool {
    * (see `small-object-cache.ts`).
    */
   cached(repository: CommandRepository, revision: Buffer): Found | undefined {
-    const slot = this.#slots.get(keyOf(repository));
+    const slot = this.#slots.get(slotKey(repository));
     if (slot === undefined || !this.#isCurrent(slot)) return undefined;
     const byId = parseObjectId(revision);
     const place = byId === undefined ? parsePlace(revision) : undefined;
@@ -207,7 +186,7 @@ export class CatFilePool {
    * Ends the process that reads exactly these object directories: a quarantine that is dropped.
    */
   release(repository: GitDirectory): void {
-    const slot = this.#slots.get(keyOf(repository));
+    const slot = this.#slots.get(slotKey(repository));
     if (slot !== undefined) this.#drop(slot);
   }
 
@@ -236,7 +215,7 @@ export class CatFilePool {
   }
 
   #slot(repository: CommandRepository): Slot {
-    const key = keyOf(repository);
+    const key = slotKey(repository);
     const known = this.#slots.get(key);
     const slot = known ?? newSlot(key, repository);
     this.#touch(slot);
@@ -457,53 +436,4 @@ export class CatFilePool {
     slot.current?.retire();
     slot.current = undefined;
   }
-}
-
-function keyOf({ path, objectDirectory, alternateObjectDirectories }: GitDirectory): string {
-  return [path, objectDirectory, ...alternateObjectDirectories].join('\0');
-}
-
-function newSlot(key: string, repository: CommandRepository): Slot {
-  return {
-    key,
-    repository,
-    current: undefined,
-    queue: [],
-    stamp: '',
-    isStampFresh: false,
-    generation: 0,
-    lastUsedAt: 0,
-    runningAlone: 0,
-    waitingAlone: [],
-    mailmap: undefined,
-  };
-}
-
-/**
- * Matches git's error for an empty object file. Newer versions of git treat it as missing; older
- * ones die when they follow it.
- */
-const EMPTY_OBJECT = /^error: object file .* is empty$/m;
-/** Matches errors of a git that did not begin. */
-const REFUSED =
-  /^fatal: (?:not a git repository|bad config |Expected git repo version|unknown repository extension)/m;
-
-/** Reports whether git found the repository unusable, rather than an object in it. */
-export function isRefusal(stderr: string): boolean {
-  return REFUSED.test(stderr);
-}
-
-/** Fails a lookup with the error of its dead process. */
-function settleDead(lookup: Lookup, stderr: string): void {
-  if (EMPTY_OBJECT.test(stderr)) lookup.resolve(undefined);
-  else lookup.reject(deadError(stderr));
-}
-
-/**
- * Returns the error of a lookup whose process died. The text is Gitaly's, which reaches clients
- * after the prefix of their RPC.
- */
-export function deadError(stderr: string): GitalyError {
-  const message = isRefusal(stderr) ? 'flushing: write |1: broken pipe' : 'read info line: EOF';
-  return new GitalyError('UNKNOWN', message, { metadata: { stderr } });
 }

@@ -1,0 +1,49 @@
+import type { CommandRepository } from '#git/command/command-repository';
+import type { GitDirectory } from '#git/command/git-directory';
+import type { CatFileProcess } from './cat-file-process.ts';
+import type { Found, Lookup } from './lookup.ts';
+
+/** State of the pool for one repository (with one set of object directories). */
+export interface Slot {
+  readonly key: string;
+  readonly repository: CommandRepository;
+  current: CatFileProcess | undefined;
+  /** Lookups of this tick that have not been sent yet. */
+  queue: Lookup[];
+  /** Stamp of the repository when `current` was started. */
+  stamp: string;
+  /**
+   * True if the stamp was checked in this turn of the event loop, so that further lookups need no
+   * check.
+   */
+  isStampFresh: boolean;
+  /** Generation of `current`; never reused. */
+  generation: number;
+  lastUsedAt: number;
+  /** Number of lookups with a dedicated process, or waiting for one. */
+  runningAlone: number;
+  readonly waitingAlone: { readonly lookup: Lookup; readonly signal: AbortSignal | undefined }[];
+  mailmap: { readonly info: Promise<Found | undefined>; readonly askedAt: number } | undefined;
+}
+
+/** Returns the key of a repository's slot. */
+export function slotKey({ path, objectDirectory, alternateObjectDirectories }: GitDirectory): string {
+  return [path, objectDirectory, ...alternateObjectDirectories].join('\0');
+}
+
+/** Returns a slot without a process. */
+export function newSlot(key: string, repository: CommandRepository): Slot {
+  return {
+    key,
+    repository,
+    current: undefined,
+    queue: [],
+    stamp: '',
+    isStampFresh: false,
+    generation: 0,
+    lastUsedAt: 0,
+    runningAlone: 0,
+    waitingAlone: [],
+    mailmap: undefined,
+  };
+}
