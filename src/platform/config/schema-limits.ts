@@ -1,4 +1,4 @@
-import { duration, flag, float, integer, text } from './keys.ts';
+import { duration, flag, float, integer, table, text } from './keys.ts';
 
 /**
  * Returns the keys of a limiter, shared by `[[concurrency]]`, `[pack_objects_limiting]` and their
@@ -113,3 +113,48 @@ export function pressure(defaults: { warning: number; backoff: number; critical:
     }),
   };
 }
+
+/** `[cgroups]`, with the keys of older versions. */
+export const cgroupsTable = table('Control groups for git processes.', {
+  mountpoint: text({ doc: 'Mount point of the control groups.', default: '/sys/fs/cgroup' }),
+  hierarchy_root: text({ doc: 'Control group of the server.', default: 'gitaly' }),
+  memory_bytes: integer({
+    doc: 'Memory of all git processes. 0 means no limit.',
+    default: 0,
+    type: 'int64',
+  }),
+  cpu_shares: integer({ doc: 'Weight of all git processes. 0 means none.', default: 0, type: 'uint64' }),
+  cpu_quota_us: integer({
+    doc: 'Microseconds of processor time per 100 ms. 0 means no limit.',
+    default: 0,
+    type: 'int64',
+  }),
+  metrics_enabled: flag({
+    doc: 'Export metrics of the groups.',
+    noEffect: 'metrics of control groups (version 2) are always exported, as in Gitaly 19.0',
+  }),
+  repositories: table('Groups among which repositories are distributed.', {
+    count: integer({ doc: 'Number of groups. 0 means none.', default: 0, type: 'uint' }),
+    max_cgroups_per_repo: integer({
+      doc: 'Maximum number of groups that one repository uses.',
+      default: 0,
+      type: 'uint',
+    }),
+    memory_bytes: integer({ doc: 'Memory of one group. 0 means no limit.', default: 0, type: 'int64' }),
+    cpu_shares: integer({ doc: 'Weight of one group. 0 means none.', default: 0, type: 'uint64' }),
+    cpu_quota_us: integer({
+      doc: 'Microseconds of processor time per 100 ms. 0 means no limit.',
+      default: 0,
+      type: 'int64',
+    }),
+  }),
+  count: integer({ doc: 'Old name of repositories.count.', default: 0, type: 'uint' }),
+  memory: table('Old form of repositories.memory_bytes.', {
+    enabled: flag({ doc: 'Enable it.' }),
+    limit: integer({ doc: 'Bytes.', default: 0, type: 'int64' }),
+  }),
+  cpu: table('Old form of repositories.cpu_shares.', {
+    enabled: flag({ doc: 'Enable it.' }),
+    shares: integer({ doc: 'Weight.', default: 0, type: 'uint64' }),
+  }),
+});

@@ -12,7 +12,8 @@ import {
   text,
   texts,
 } from './keys.ts';
-import { cacheTable, concurrencyLimits, pressure } from './schema-limits.ts';
+import { gitlabShellTable, gitlabTable } from './schema-gitlab.ts';
+import { cacheTable, cgroupsTable, concurrencyLimits, pressure } from './schema-limits.ts';
 
 const SWITCHED_OFF = 'not built: the server works as Gitaly does with enabled = false';
 const GONE = 'belongs to Gitaly versions before 18.0';
@@ -234,65 +235,8 @@ export const schema = {
     }),
   }),
 
-  gitlab: table(
-    'The GitLab internal API, which allows or refuses pushes. Omit this table to run without GitLab; ' +
-      'then every push is allowed.',
-    {
-      url: text({
-        doc: 'URL of the API. For a Unix socket, percent-encode its path.',
-        example: '"http+unix://%2Fhome%2Fgit%2Fgitlab%2Ftmp%2Fsockets%2Fgitlab-workhorse.socket"',
-        shown: true,
-        accepted: 'an http://, https:// or http+unix:// URL',
-      }),
-      relative_url_root: text({ doc: 'Path of the application behind a socket.', example: '"/"' }),
-      secret_file: text({
-        doc: 'File with the secret shared with GitLab. Default: .gitlab_shell_secret in gitlab-shell.dir.',
-        example: '"/home/git/gitlab-shell/.gitlab_shell_secret"',
-        shown: true,
-        accepted: 'an existing file, without secret',
-      }),
-      secret: secret({ doc: 'The secret itself, instead of secret_file.' }),
-      'http-settings': table('HTTP settings for calling the API.', {
-        read_timeout: integer({
-          doc: 'Seconds to wait for a response.',
-          default: 300,
-          type: 'uint64',
-          example: '300',
-        }),
-        user: text({
-          doc: 'User name, for HTTP basic authentication.',
-          example: '"someone"',
-          accepted: 'a text, together with password',
-        }),
-        password: secret({ doc: 'Password.', example: '"somepass"', accepted: 'a text, together with user' }),
-        ca_file: text({
-          doc: 'File with trusted certificates, PEM.',
-          example: '"/etc/ssl/cert.pem"',
-          accepted: 'an existing file',
-        }),
-        ca_path: text({
-          doc: 'Directory with trusted certificates.',
-          example: '"/etc/pki/tls/certs"',
-          accepted: 'an existing directory',
-        }),
-        self_signed_cert: flag({
-          doc: 'Accept any server certificate.',
-          noEffect: 'removed in 16.0; use ca_file',
-        }),
-      }),
-    },
-  ),
-
-  'gitlab-shell': table(
-    'Deprecated. Provides the defaults of gitlab.secret_file and hooks.custom_hooks_dir.',
-    {
-      dir: text({
-        doc: 'Directory of gitlab-shell.',
-        example: '"/home/git/gitlab-shell"',
-        accepted: 'an existing directory',
-      }),
-    },
-  ),
+  gitlab: gitlabTable,
+  'gitlab-shell': gitlabShellTable,
 
   concurrency: tables('Concurrency limit of one RPC.', {
     rpc: text({
@@ -363,49 +307,7 @@ export const schema = {
     { enabled: flag({ doc: 'Enable it.' }) },
   ),
 
-  cgroups: table('Control groups for git processes.', {
-    mountpoint: text({ doc: 'Mount point of the control groups.', default: '/sys/fs/cgroup' }),
-    hierarchy_root: text({ doc: 'Control group of the server.', default: 'gitaly' }),
-    memory_bytes: integer({
-      doc: 'Memory of all git processes. 0 means no limit.',
-      default: 0,
-      type: 'int64',
-    }),
-    cpu_shares: integer({ doc: 'Weight of all git processes. 0 means none.', default: 0, type: 'uint64' }),
-    cpu_quota_us: integer({
-      doc: 'Microseconds of processor time per 100 ms. 0 means no limit.',
-      default: 0,
-      type: 'int64',
-    }),
-    metrics_enabled: flag({
-      doc: 'Export metrics of the groups.',
-      noEffect: 'metrics of control groups (version 2) are always exported, as in Gitaly 19.0',
-    }),
-    repositories: table('Groups among which repositories are distributed.', {
-      count: integer({ doc: 'Number of groups. 0 means none.', default: 0, type: 'uint' }),
-      max_cgroups_per_repo: integer({
-        doc: 'Maximum number of groups that one repository uses.',
-        default: 0,
-        type: 'uint',
-      }),
-      memory_bytes: integer({ doc: 'Memory of one group. 0 means no limit.', default: 0, type: 'int64' }),
-      cpu_shares: integer({ doc: 'Weight of one group. 0 means none.', default: 0, type: 'uint64' }),
-      cpu_quota_us: integer({
-        doc: 'Microseconds of processor time per 100 ms. 0 means no limit.',
-        default: 0,
-        type: 'int64',
-      }),
-    }),
-    count: integer({ doc: 'Old name of repositories.count.', default: 0, type: 'uint' }),
-    memory: table('Old form of repositories.memory_bytes.', {
-      enabled: flag({ doc: 'Enable it.' }),
-      limit: integer({ doc: 'Bytes.', default: 0, type: 'int64' }),
-    }),
-    cpu: table('Old form of repositories.cpu_shares.', {
-      enabled: flag({ doc: 'Enable it.' }),
-      shares: integer({ doc: 'Weight.', default: 0, type: 'uint64' }),
-    }),
-  }),
+  cgroups: cgroupsTable,
   daily_maintenance: table(
     'Housekeeping once a day. Without this table: at 12:00, ten minutes, all storages.',
     {
@@ -489,7 +391,7 @@ export const schema = {
       doc:
         'Version of the oldest client. Before 16.0 responses also have the fields that only such ' +
         'clients read: FindLocalBranches sends every branch twice, GetTreeEntries adds root_oid to ' +
-        'every entry.',
+        'every entry, but not for clients with grpc-go 1.60 or newer.',
       default: '15.0',
       example: '"15.0"',
       accepted: 'a version from "15.0" on, such as "16.7"',
