@@ -7,6 +7,7 @@ import { sortEntries } from '#git/trees/sort-entries';
 import { MissingTreeError, walkTree } from '#git/trees/walk-tree';
 import type { WalkedEntry } from '#git/trees/walked-entry';
 import type { HandlerContext } from '#rpc/server/handler';
+import { mayBeOldClient } from '#services/convert/request/old-client';
 import { requireRevision } from '#services/convert/request/revision';
 import { chunkBatches } from '#services/convert/response/chunk-batches';
 import type { Repository } from '#storage/repository';
@@ -34,7 +35,7 @@ const PEEL_TREE = Buffer.from('^{tree}');
  */
 export async function* getTreeEntries(
   request: GetTreeEntriesRequest,
-  { signal }: HandlerContext,
+  { signal, headers }: HandlerContext,
   deps: CommitDependencies,
 ): AsyncGenerator<Response> {
   const repository = deps.storages.open(request.repository);
@@ -59,7 +60,8 @@ export async function* getTreeEntries(
             revision: tokenTree === '' ? undefined : revision,
             signal,
           });
-    const rootOid = deps.fillsOldFields ? await rootTree(repository, revision, signal) : '';
+    const fillsRoot = deps.fillsOldFields && mayBeOldClient(headers);
+    const rootOid = fillsRoot ? await rootTree(repository, revision, signal) : '';
     yield* inMessages(entries, { revision, rootOid, cursor: cut?.nextCursor ?? '' });
   } catch (error) {
     throw error instanceof MissingTreeError

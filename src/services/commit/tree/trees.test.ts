@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
+import { callable } from '#rpc/common/grpc/grpc-method';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
-import { GetTreeEntriesRequest_SortBy as SortBy, type TreeEntry } from '#wire/gen/commit_pb';
+import { CommitService, GetTreeEntriesRequest_SortBy as SortBy, type TreeEntry } from '#wire/gen/commit_pb';
 
 const MIB = 1024 * 1024;
 const MAX_PIECE_BYTES = 128 * 1024;
@@ -297,4 +300,20 @@ test('GetTreeEntries tells clients of 15.0 the tree of the revision with each en
   assert.deepEqual(await rootsOf(gitaly, '.', true), [root, root, root, root]);
   assert.deepEqual(await rootsOf(gitaly, 'd', false), [root]);
   assert.deepEqual(await rootsOf(newer, '.', false), ['', '']);
+});
+
+test('GetTreeEntries omits the field of 15.0 for clients with a newer grpc-go', async () => {
+  await using gitaly = await startGitaly();
+  withFiles(gitaly, { a: '' });
+  const rootsFor = async (userAgent: string) => {
+    const channel = connectGrpc(connect(gitaly.address.replace(/^unix:/, '')), { userAgent });
+    const request = { repository, revision: Buffer.from('main'), path: Buffer.from('.') };
+    const messages = await collect(channel.invoke(callable(CommitService.method.getTreeEntries), [request]));
+    await channel.close();
+    return messages.flatMap(({ entries }) => entries.map(({ rootOid }) => rootOid !== ''));
+  };
+
+  assert.deepEqual(await rootsFor('grpc-go/1.40.0'), [true]);
+  assert.deepEqual(await rootsFor('grpc-ruby/1.42.0 grpc-c/20.0.0 (linux; chttp2)'), [true]);
+  assert.deepEqual(await rootsFor('workhorse grpc-go/1.80.0'), [false]);
 });
