@@ -1,13 +1,7 @@
 /**
  * Tests the tests: changes the sources in one place at a time, on a copy of the project, and runs
  * the tests that execute the place. A mutant that all of them accept has survived: a test is
- * missing, or the mutant is equivalent (mutation/equivalent.ts).
- *
- * node scripts/mutate.ts [--module NAME] [--file TEXT] [--sample N] [--seed N] [--minutes N]
- *   [--survivors] [--report] [--min PERCENT]
- *
- * Runs a sample of N mutants for each module (default 50), the same for the same seed (default 1).
- * Results are kept in .cache/mutate, so that a run continues where the last one ended.
+ * missing, or the mutant is equivalent (mutation/equivalent.ts). `--help` lists the options.
  */
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -26,6 +20,23 @@ const EXCLUDED = /\/(?:load-|many-repositories|big-push|hostile-attributes)|wire
 /** Limits of the tests for one mutant; the most promising ones come first. */
 const MAX_TESTS = 25;
 const MAX_SECONDS = 40;
+
+const USAGE = `Tests the tests: changes the sources in one place at a time and runs the tests of the place.
+
+  npm run -s mutate -- --module git/refs --sample 20      20 mutants of one module
+  npm run -s mutate -- --file wildmatch --minutes 10      those of some files, for ten minutes
+  npm run -s mutate -- --report                           what survived before, without running
+
+  --module NAME   a folder of src, several times for more (default: ${MODULES.join(', ')})
+  --file TEXT     only files whose path contains the text
+  --sample N      mutants of each module (default 50)
+  --seed N        another sample (default 1)
+  --minutes N     ends after that time; the next run continues
+  --survivors     tries those again that survived
+  --report        prints survivors and shares of earlier runs
+  --min PERCENT   exit code 1 if less of a module is killed
+
+Results and coverage are kept in .cache/mutate; the first run measures which tests execute what.`;
 
 type Fate = 'killed' | 'timed out' | 'survived' | 'not executed';
 
@@ -47,8 +58,13 @@ const { values } = parseArgs({
     survivors: { type: 'boolean', default: false },
     report: { type: 'boolean', default: false },
     min: { type: 'string', default: '0' },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 });
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const root = join(import.meta.dirname, '..');
 const cache = join(root, '.cache/mutate');
 const coverage = join(cache, 'coverage');
