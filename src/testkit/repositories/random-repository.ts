@@ -1,0 +1,22 @@
+import { gitOutput, initRepository } from './init-repository.ts';
+import { randomHistory, seededRandom } from './random-history.ts';
+
+export interface RandomRepositoryOptions {
+  /** Number of commits; default 60. */
+  readonly count?: number;
+  readonly objectFormat?: 'sha1' | 'sha256';
+}
+
+/**
+ * Creates a repository at a path with {@link randomHistory}, always the same. Returns a function
+ * that runs git in it.
+ */
+export function createRandomRepository(
+  path: string,
+  { count = 60, objectFormat = 'sha1' }: RandomRepositoryOptions = {},
+): (...args: string[]) => string {
+  initRepository(path, { objectFormat });
+  const stream = randomHistory(seededRandom(11), count);
+  gitOutput(path, ['fast-import', '--quiet', '--date-format=raw', '--done'], stream);
+  return (...args) => gitOutput(path, args);
+}
