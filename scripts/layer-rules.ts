@@ -89,7 +89,7 @@ export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
     'praefect/config/validate-praefect-config.ts',
   ],
   kysely: ['praefect/database/database.ts'],
-  pg: ['praefect/database/database.ts'],
+  pg: ['praefect/database/database.ts', 'praefect/database/limited-client.ts'],
   ssh2: ['gateway/ssh/'],
 };
 

@@ -42,15 +42,18 @@ export function explained(database: Database): ExplainedDatabase {
   };
   const rows = (statement: Statement) =>
     database.transaction(async (executor) => (await statement.execute(watch(executor))).rows);
+  const transaction = <T>(work: (executor: Executor) => Promise<T>) =>
+    database.transaction((executor) => work(watch(executor)));
   const watched = {
     rows,
+    search: rows,
     row: async (statement: Statement) => (await rows(statement))[0],
     run: (statement: Statement) =>
       database.transaction(async (executor) =>
         Number((await statement.execute(watch(executor))).numAffectedRows ?? 0n),
       ),
-    transaction: <T>(work: (executor: Executor) => Promise<T>) =>
-      database.transaction((executor) => work(watch(executor))),
+    transaction,
+    searchTransaction: transaction,
   };
   return {
     // The classes under test call these methods only.

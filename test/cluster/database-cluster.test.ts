@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { sql } from '#praefect/database/database';
+import { Database, sql } from '#praefect/database/database';
 import { deriveReplicaPath } from '#praefect/routing/replica-path';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -93,6 +93,37 @@ test('reads make no SQL once a repository is known', { skip: withoutOwnPostgres 
   assert.equal(statements, before);
   await commit(cluster, 'second');
   assert.ok(statements > before, 'statements are counted');
+});
+
+test('a database that swallows statements fails them in time', { skip: withoutOwnPostgres }, async () => {
+  await using postgres = await startPostgres({ isMigrated: false });
+  const directory = makeScratchDirectory('link');
+  using _removing = { [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
+  await using link = await FaultyLink.start(join(postgres.config.host, SOCKET), join(directory, SOCKET));
+  const { user, dbname } = postgres.config;
+  await using database = await Database.open(
+    { host: directory, user, database: dbname, ssl: false, mayFallBack: false },
+    { statementMs: 200 },
+  );
+  const one = sql<{ one: number }>`SELECT 1 AS one`;
+  assert.deepEqual(await database.row(one), { one: 1 });
+
+  link.state = 'dropped';
+  const late = /the database did not respond in 200 ms/;
+  await assert.rejects(database.row(one), late);
+  link.state = 'open';
+  assert.deepEqual(await database.row(one), { one: 1 }, 'on another connection');
+
+  await assert.rejects(
+    database.transaction(async (executor) => {
+      link.state = 'dropped';
+      await one.execute(executor);
+    }),
+    late,
+  );
+  link.state = 'open';
+  assert.deepEqual(await database.row(one), { one: 1 });
+  assert.deepEqual(await database.search(sql`SELECT pg_sleep(0.3)::text AS slept`), [{ slept: '' }]);
 });
 
 test('when the primary is gone a write elects another node', { skip }, async () => {

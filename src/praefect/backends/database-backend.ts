@@ -21,6 +21,8 @@ import type { Backend, BackendParts } from './backend.ts';
 import { repositoryPrimaries } from './repository-primaries.ts';
 import { storagePrimaries } from './storage-primaries.ts';
 
+/** Limit of a statement for a request, as of the record of a write. */
+const STATEMENT_LIMIT_MS = 30_000;
 const STALE_CHECK_MS = 30_000;
 const STALE_AFTER_MS = 60_000;
 const LOCK_CLEANUP_MS = 30 * 60_000;
@@ -34,7 +36,9 @@ const LOCK_CLEANUP_MS = 30 * 60_000;
 export async function startDatabaseBackend(parts: BackendParts, signal: AbortSignal): Promise<Backend> {
   const { config, logger, metrics, nodes } = parts;
   await using building = new AsyncDisposableStack();
-  const database = building.use(await Database.open(await pooledSettings(config.database)));
+  const database = building.use(
+    await Database.open(await pooledSettings(config.database), { statementMs: STATEMENT_LIMIT_MS }),
+  );
   await database.checkVersion();
   const lookups = new RepositoryLookups(database);
   const virtualStorages = [...nodes.keys()];

@@ -1,25 +1,37 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Kysely, PostgresDialect, type QueryResult, type RawBuilder, sql, type Transaction } from 'kysely';
-import { Client, type ClientConfig, DatabaseError, Pool, types } from 'pg';
+import { DatabaseError, Pool } from 'pg';
 import { messageOf } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import type { ConnectionSettings } from './connection-settings.ts';
+import {
+  clientConfig,
+  closeClient,
+  connectClient,
+  LimitedClient,
+  type StatementLimit,
+} from './limited-client.ts';
 
 export { sql } from 'kysely';
-export type { Client } from 'pg';
 
 /** Where a statement runs: the pool, or a transaction. */
 export type Executor = Kysely<unknown> | Transaction<unknown>;
 
 /** Connections of one Praefect. */
 const MAX_CONNECTIONS = 20;
+/** Of these, for searches: one that takes minutes holds none of those for requests. */
+const MAX_SEARCHES = 4;
 const IDLE_TIMEOUT_MS = 60_000;
-/** How long to wait for a connection of the pool, or a new one. */
-const CONNECT_TIMEOUT_MS = 30_000;
 /** The oldest supported server, as PostgreSQL numbers them. */
 const MIN_VERSION = 110_000;
-/** OID of bigint. */
-const INT8 = 20;
+/** Limit of statements that read whole tables, as dataloss does. */
+const SEARCH_LIMIT_MS = 10 * 60_000;
+
+/** Limits of a server, whose clients wait. */
+export interface DatabaseLimits {
+  /** After this time a statement fails and its connection is closed. Default: no limit. */
+  readonly statementMs?: number;
+}
 
 /**
  * The pool of connections to PostgreSQL. It keeps no state in a session and prepares no statements
@@ -28,9 +40,16 @@ const INT8 = 20;
  */
 export class Database implements AsyncDisposable {
   readonly #kysely: Kysely<unknown>;
+  /** For statements that may take minutes. */
+  readonly #searching: Kysely<unknown>;
 
-  private constructor(pool: Pool) {
-    this.#kysely = new Kysely({ dialect: new PostgresDialect({ pool }) });
+  private constructor(settings: ConnectionSettings, { statementMs }: DatabaseLimits) {
+    const isLimited = statementMs !== undefined;
+    this.#kysely = pooled(settings, { max: MAX_CONNECTIONS - MAX_SEARCHES, limitMs: statementMs });
+    this.#searching = pooled(settings, {
+      max: MAX_SEARCHES,
+      limitMs: isLimited ? SEARCH_LIMIT_MS : undefined,
+    });
   }
 
   /**
@@ -38,19 +57,8 @@ export class Database implements AsyncDisposable {
    *
    * @throws {Error} `send ping: …` when the server cannot be reached within 30 s.
    */
-  static async open(settings: ConnectionSettings): Promise<Database> {
-    const working = await probe(settings);
-    const pool = new Pool({
-      ...clientConfig(working),
-      max: MAX_CONNECTIONS,
-      idleTimeoutMillis: IDLE_TIMEOUT_MS,
-      allowExitOnIdle: true,
-    });
-    // The pool has dropped the idle connection that failed; statements report their own errors.
-    pool.on('error', () => {});
-    // While a client runs a statement, its errors have no other listener.
-    pool.on('connect', (client) => client.on('error', () => {}));
-    return new Database(pool);
+  static async open(settings: ConnectionSettings, limits: DatabaseLimits = {}): Promise<Database> {
+    return new Database(await probe(settings), limits);
   }
 
   /** Runs a statement and returns its rows. */
@@ -63,12 +71,17 @@ export class Database implements AsyncDisposable {
    * pooler may be between.
    */
   async limitedRows<Row>(statement: RawBuilder<Row>, timeoutMs: number): Promise<readonly Row[]> {
-    return await this.transaction(async (executor) => {
+    return await this.searchTransaction(async (executor) => {
       await sql`SELECT set_config('statement_timeout', ${String(Math.ceil(timeoutMs))}, true)`.execute(
         executor,
       );
       return (await statement.execute(executor)).rows;
     });
+  }
+
+  /** Runs a statement that reads whole tables, and returns its rows. */
+  async search<Row>(statement: RawBuilder<Row>): Promise<Row[]> {
+    return (await statement.execute(this.#searching)).rows;
   }
 
   /** Runs a statement and returns its first row. */
@@ -84,6 +97,11 @@ export class Database implements AsyncDisposable {
   /** Runs statements in a transaction, which is rolled back when `work` rejects. */
   async transaction<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
     return await this.#kysely.transaction().execute(work);
+  }
+
+  /** Runs a transaction whose statements may take minutes. */
+  async searchTransaction<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
+    return await this.#searching.transaction().execute(work);
   }
 
   /** @throws {Error} for a server that is too old. */
@@ -111,21 +129,29 @@ export class Database implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#kysely.destroy();
+    await Promise.all([this.#kysely.destroy(), this.#searching.destroy()]);
   }
 }
 
-/** Opens one connection of its own, for LISTEN. */
-export async function connectClient(settings: ConnectionSettings): Promise<Client> {
-  const client = new Client(clientConfig(settings));
-  try {
-    await client.connect();
-  } catch (error) {
-    await client.end().catch(() => {}); // it never was connected
-    if (settings.ssl === false || !settings.mayFallBack || !isWithoutTls(error)) throw error;
-    return await connectClient({ ...settings, ssl: false });
-  }
-  return client;
+/** @param options.limitMs limit of each statement; `undefined` for none. */
+function pooled(
+  settings: ConnectionSettings,
+  { limitMs, max }: { limitMs: number | undefined; max: number },
+): Kysely<unknown> {
+  const limit: StatementLimit = { limitMs };
+  const pool = new Pool({
+    ...clientConfig(settings),
+    ...limit,
+    Client: LimitedClient,
+    max,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
+    allowExitOnIdle: true,
+  });
+  // The pool has dropped the idle connection that failed; statements report their own errors.
+  pool.on('error', () => {});
+  // While a client runs a statement, its errors have no other listener.
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return new Kysely({ dialect: new PostgresDialect({ pool }) });
 }
 
 /** Returns the name of the unique constraint or index that an error reports. */
@@ -138,25 +164,11 @@ async function probe(settings: ConnectionSettings): Promise<ConnectionSettings> 
   try {
     const client = await connectClient(settings);
     const isPlain = settings.ssl !== false && client.ssl === false;
-    await client.end();
+    await closeClient(client);
     return isPlain ? { ...settings, ssl: false } : settings;
   } catch (error) {
     throw new Error(`send ping: ${connectMessage(error)}`, { cause: error });
   }
-}
-
-function clientConfig({ mayFallBack: _, ...settings }: ConnectionSettings): ClientConfig {
-  return {
-    ...settings,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-    application_name: 'praefect',
-    // Ids and generations stay below 2^53.
-    types: {
-      getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-        oid === INT8 ? Number : types.getTypeParser(oid, format as 'text'),
-    },
-  };
 }
 
 /**
@@ -167,10 +179,6 @@ const CLOSED: ReadonlySet<unknown> = new Set(['EPIPE', '57P01']);
 
 function isNotExecuted(error: unknown): boolean {
   return isError(error) && 'code' in error && CLOSED.has(error.code);
-}
-
-function isWithoutTls(error: unknown): boolean {
-  return messageOf(error) === 'The server does not support SSL connections';
 }
 
 /** Node reports several refused addresses of a host as one error without a message. */

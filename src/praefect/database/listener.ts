@@ -1,11 +1,10 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
 import type { ConnectionSettings } from './connection-settings.ts';
-import { type Client, connectClient } from './database.ts';
+import { closeClient, connectClient } from './limited-client.ts';
 
 const RETRY_MS = 5000;
-/** Limit of a query that shows whether the connection still lives, and how often it is sent. */
-const PROBE_MS = 5000;
+/** How often a query shows that the connection still lives. A dead peer sends nothing. */
 const PROBE_INTERVAL_MS = 15_000;
 
 export interface ListenerHandler {
@@ -75,7 +74,8 @@ export class DatabaseListener implements AsyncDisposable {
         await Promise.race([client.query(`LISTEN ${client.escapeIdentifier(channel)}`), lost.promise]);
       count('connected');
       handler.connected();
-      const probing = setInterval(() => void probe(client).catch(lost.reject), PROBE_INTERVAL_MS).unref();
+      const probe = (): void => void client.query('SELECT 1').catch(lost.reject);
+      const probing = setInterval(probe, PROBE_INTERVAL_MS).unref();
       try {
         await lost.promise;
       } finally {
@@ -85,19 +85,8 @@ export class DatabaseListener implements AsyncDisposable {
       }
     } finally {
       signal.removeEventListener('abort', stop);
-      await Promise.race([client.end().catch(() => {}), pause(PROBE_MS, signal)]); // it may be dead
+      await closeClient(client);
     }
-  }
-}
-
-/** A dead peer sends nothing: without a question, nobody would notice. */
-async function probe(client: Client): Promise<void> {
-  const silent = Promise.withResolvers<never>();
-  const timer = setTimeout(() => silent.reject(new Error('the database does not respond')), PROBE_MS);
-  try {
-    await Promise.race([client.query('SELECT 1'), silent.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -63,7 +63,7 @@ async function schedule({ database, isHealthy, logger, nodes }: ReconcilerParts)
       );
   }
   if (healthy.length === 0) return [];
-  return await database.transaction(async (executor) => {
+  return await database.searchTransaction(async (executor) => {
     const lock = await sql<{ is_held: boolean }>`
       SELECT pg_try_advisory_xact_lock(${LOCK}) AS is_held`.execute(executor);
     if (lock.rows[0]?.is_held !== true) return [];

@@ -74,7 +74,7 @@ export class Availability {
 
   /** Returns the first paths of repositories without a replica that can be the primary. */
   async unavailablePaths(virtualStorage: string, limit: number): Promise<readonly string[]> {
-    const rows = await this.#database.rows(sql<{ relative_path: string }>`
+    const rows = await this.#database.search(sql<{ relative_path: string }>`
       SELECT relative_path FROM repositories
       WHERE virtual_storage = ${virtualStorage} AND ${IS_UNAVAILABLE}
       ORDER BY relative_path LIMIT ${limit}`);
@@ -84,7 +84,7 @@ export class Availability {
   /** Returns the ids of the repositories that are partially available, and of a few others. */
   async #suspects(virtualStorage: string): Promise<readonly number[]> {
     const configured = this.#configured.get(virtualStorage) ?? [];
-    const rows = await this.#database.rows(sql<{ repository_id: number }>`
+    const rows = await this.#database.search(sql<{ repository_id: number }>`
       WITH healthy AS MATERIALIZED (
         SELECT array_agg(storage::text) AS storages FROM healthy_storages
         WHERE virtual_storage = ${virtualStorage} AND storage = ANY (${configured}::text[])

@@ -34,7 +34,7 @@ export class RepositoryRemovals {
 
   /** Removes all repositories of a virtual storage and their jobs. */
   async removeAll(virtualStorage: string): Promise<void> {
-    await this.#database.transaction(async (executor) => {
+    await this.#database.searchTransaction(async (executor) => {
       const ofStorage = sql`job->>'virtual_storage' = ${virtualStorage}`;
       await sql`DELETE FROM replication_queue_job_lock
         WHERE job_id IN (SELECT id FROM replication_queue WHERE ${ofStorage})`.execute(executor);
