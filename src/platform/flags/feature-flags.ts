@@ -19,6 +19,11 @@ export function flagHeader(name: string): string {
   return HEADER_PREFIX + name.replaceAll('_', '-');
 }
 
+/** Returns the older metadata key of a flag, which counts if the plain one is not sent. */
+export function olderFlagHeader(name: string): string {
+  return RUBY_PREFIX + name.replaceAll('_', '-');
+}
+
 /**
  * The part of request metadata that flags need. Keys are lower case; `get` returns the first value.
  */
@@ -56,8 +61,7 @@ export class RequestFlags {
   isEnabled(flag: FeatureFlag): boolean {
     if (this.#allOn) return true;
     const header = flagHeader(flag.name);
-    const rubyHeader = RUBY_PREFIX + header.slice(HEADER_PREFIX.length);
-    const value = this.#headers.get(header) ?? this.#headers.get(rubyHeader);
+    const value = this.#headers.get(header) ?? this.#headers.get(olderFlagHeader(flag.name));
     if (value !== undefined) {
       const enabled = value === 'true';
       this.#onChecked?.(flag.name, enabled);

@@ -1,6 +1,7 @@
 import { AUTHORIZATION } from '#rpc/common/header-names';
 import type { Metadata } from '#rpc/common/metadata';
 import type { HandlerContext } from '#rpc/server/handler';
+import { addDefaultFlags } from './default-flags.ts';
 
 /** Name of the virtual storage, for the nodes' logs. */
 const VIRTUAL_STORAGE = 'virtual_storage';
@@ -27,5 +28,6 @@ export function outgoingMetadata(context: HandlerContext, virtualStorage: string
   const metadata = context.headers.clone();
   for (const key of CONNECTION_HEADERS) metadata.delete(key);
   metadata.set(VIRTUAL_STORAGE, virtualStorage);
+  addDefaultFlags(metadata);
   return metadata;
 }

@@ -7,6 +7,9 @@ import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import { FrameFan } from './frame-fan.ts';
 import { proxySidechannel } from './proxy-sidechannel.ts';
 
+/** Response headers that belong to one connection. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([':status', 'content-type', 'date']);
+
 /** One node that receives the call. */
 export interface Destination {
   readonly node: GitalyNode;
@@ -69,8 +72,13 @@ async function* passOn(
   const options = context.deadline === undefined ? { signal } : { signal, deadline: context.deadline };
   await using sidechannel = proxySidechannel(primary.node, context);
   for (const [key, value] of sidechannel?.metadata ?? []) primary.metadata.set(key, value);
+  const onHeaders = (headers: Metadata): void => copyHeaders(headers, context);
   const calls = destinations.map(({ metadata, node }, index) =>
-    node.invokeRaw(method, fan.destinations[index] ?? [], { ...options, metadata }),
+    node.invokeRaw(method, fan.destinations[index] ?? [], {
+      ...options,
+      metadata,
+      ...(index === 0 && { onHeaders }),
+    }),
   );
   const [answer, ...others] = calls;
   let secondaryFailure: unknown;
@@ -107,6 +115,12 @@ async function* passOn(
     }
     fan.close();
   }
+}
+
+/** Nobody sees headers after the first message: they arrive before it. */
+function copyHeaders(from: Metadata, context: HandlerContext): void {
+  for (const [key, value] of from.entries())
+    if (!key.startsWith('grpc-') && !OWN_HEADERS.has(key)) context.responseHeaders.append(key, value);
 }
 
 function copyTrailers(from: Metadata, { trailers }: HandlerContext): void {

@@ -268,7 +268,7 @@ export class ActiveCall implements ServerCall, Sender {
         if (this.context.abortReason !== undefined) throw this.context.abortReason;
         if (done) return;
         const frame = this.#encode(value);
-        if (!this.stream.headersSent) this.stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
+        if (!this.stream.headersSent) this.stream.respond(this.#responseHeaders(), WITH_TRAILERS);
         this.#onSent(this);
         if (!writeFrame(this.stream, frame, whenSentOf(value))) await this.#drained();
       }
@@ -315,13 +315,21 @@ export class ActiveCall implements ServerCall, Sender {
     this.#onSent(this);
     const trailers = this.#trailers(failure);
     if (failure === undefined && this.#response !== undefined) {
-      stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
+      stream.respond(this.#responseHeaders(), WITH_TRAILERS);
       endWith(stream, trailers, this.#response);
     } else if (stream.headersSent) {
       endWith(stream, trailers, []);
     } else {
       respondTrailersOnly(stream, trailers);
     }
+  }
+
+  #responseHeaders(): OutgoingHttpHeaders {
+    const extra = this.context.responseHeadersInUse;
+    if (extra === undefined) return RESPONSE_HEADERS;
+    const headers = { ...RESPONSE_HEADERS };
+    addMetadata(headers, extra);
+    return headers;
   }
 
   #trailers(failure: GitalyError | undefined): OutgoingHttpHeaders {

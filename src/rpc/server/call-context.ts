@@ -41,6 +41,7 @@ export class CallContext implements HandlerContext, CallLog {
   #isOver = false;
   #correlationId: string | undefined;
   #flags: CallFlags | undefined;
+  #responseHeaders: Metadata | undefined;
   #trailers: Metadata | undefined;
   /** Called once when the call is aborted. */
   onAbort: ((reason: GitalyError) => void) | undefined;
@@ -89,6 +90,16 @@ export class CallContext implements HandlerContext, CallLog {
   get flags(): CallFlags {
     this.#flags ??= this.#extras.flags?.(this.headers) ?? NO_FLAGS;
     return this.#flags;
+  }
+
+  get responseHeaders(): Metadata {
+    this.#responseHeaders ??= Metadata.from();
+    return this.#responseHeaders;
+  }
+
+  /** The response headers, if they were used. */
+  get responseHeadersInUse(): Metadata | undefined {
+    return this.#responseHeaders;
   }
 
   get trailers(): Metadata {

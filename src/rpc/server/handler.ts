@@ -59,6 +59,8 @@ export interface HandlerContext {
   readonly peer: Peer;
   readonly log: CallLog;
   readonly flags: CallFlags;
+  /** Metadata to send before the first message. A call that fails without a message sends none. */
+  readonly responseHeaders: Metadata;
   /** Metadata to send after the last message. */
   readonly trailers: Metadata;
   /**

@@ -1,0 +1,26 @@
+import { type FeatureFlag, flagHeader, olderFlagHeader } from '#platform/flags/feature-flags';
+import type { Metadata } from '#rpc/common/metadata';
+
+/** The flags that our nodes check, with their defaults. */
+export const KNOWN_FLAGS: readonly FeatureFlag[] = [
+  { name: 'bundle_uri', onByDefault: false },
+  { name: 'gpg_signing', onByDefault: true },
+  { name: 'limit_unauthenticated', onByDefault: true },
+  { name: 'mailmap_options', onByDefault: true },
+  { name: 'ref_iterator', onByDefault: true },
+];
+
+const DEFAULTS = KNOWN_FLAGS.map(({ name, onByDefault }) => ({
+  header: flagHeader(name),
+  olderHeader: olderFlagHeader(name),
+  value: String(onByDefault),
+}));
+
+/**
+ * Adds each known flag that the client did not send, so that all nodes of a call decide alike: they
+ * may have different versions with different defaults.
+ */
+export function addDefaultFlags(metadata: Metadata): void {
+  for (const { header, olderHeader, value } of DEFAULTS)
+    if (!metadata.has(header) && !metadata.has(olderHeader)) metadata.set(header, value);
+}
