@@ -30,7 +30,14 @@ export function interceptors({
 }: InterceptorsParts): readonly ServerInterceptor[] {
   return [
     countCalls({ methodMetrics: metrics.ofMethod, clientRequest: metrics.callers.clientRequest }),
-    accessLog({ logger, isLogged: accessLogFilter(process.env) }),
+    accessLog({
+      logger,
+      isLogged: accessLogFilter(process.env),
+      program: 'praefect',
+      // All proxied calls are streams of frames.
+      isUnary: ({ intercepted, kind, path }) =>
+        kind === 'unary' && (intercepted || !path.startsWith('/gitaly.')),
+    }),
     ...(reports === undefined ? [] : [reports.interceptor]),
     mapStatus,
     authenticate({

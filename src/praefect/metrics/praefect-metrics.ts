@@ -1,12 +1,13 @@
 import { statusName } from '#base/go/status';
 import { type TransferMetrics, transferMetrics } from '#platform/metrics/cache-metrics';
-import { type GitalyMetrics, gitalyMetrics } from '#platform/metrics/gitaly-metrics';
+import { buildInfo, type GitalyMetrics, gitalyMetrics } from '#platform/metrics/gitaly-metrics';
 import {
   grpcServerMetrics,
   type MethodLabels,
   type MethodMetrics,
 } from '#platform/metrics/grpc-server-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
+import { packageVersion } from '#platform/process/version';
 import { STATUS_CODES } from '#rpc/common/status-code';
 import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
@@ -52,6 +53,7 @@ export function createPraefectMetrics({
   reconciliationBuckets,
 }: PraefectMetricsOptions): PraefectMetrics {
   const registry = new MetricsRegistry();
+  buildInfo(registry, { version: packageVersion(), gitVersion: '' }); // it runs no git
   const types = registry.counter({
     name: 'gitaly_praefect_method_types',
     help: 'Proxied calls by the type of their method.',

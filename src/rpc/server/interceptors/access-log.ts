@@ -3,6 +3,7 @@ import { statusName } from '#base/go/status';
 import { RequestFlags } from '#platform/flags/feature-flags';
 import { accessLogLevel, localTimestamp, roundedMs } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
+import type { MethodInfo } from '#wire/method-info';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
 import { callerFacts, methodFacts, targetFacts } from './caller-facts.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
@@ -11,10 +12,19 @@ export interface AccessLogOptions {
   readonly logger: Logger;
   /** Reports whether calls of a full method name are logged. */
   readonly isLogged: (fullMethod: string) => boolean;
+  /** First part of the field `component`; default `gitaly`. */
+  readonly program?: string;
+  /** Reports whether a call is logged as unary. Default: as its method is. */
+  readonly isUnary?: (method: MethodInfo) => boolean;
 }
 
 /** Returns the interceptor that logs one line per finished call, with Gitaly's field names. */
-export function accessLog({ logger, isLogged }: AccessLogOptions): ServerInterceptor {
+export function accessLog({
+  isLogged,
+  isUnary = ({ kind }) => kind === 'unary',
+  logger,
+  program = 'gitaly',
+}: AccessLogOptions): ServerInterceptor {
   return async (call, next) => {
     if (!isLogged(call.method.path)) return next();
     const startedAt = new Date();
@@ -32,7 +42,11 @@ export function accessLog({ logger, isLogged }: AccessLogOptions): ServerInterce
       const code = failure === undefined ? 'OK' : (codeOf(failure) ?? 'UNKNOWN');
       const level = accessLogLevel(code);
       if (logger.isEnabled(level))
-        logger.log(level, fieldsOf(call, { startedAt, target, code, failure }), messageFor(call, code));
+        logger.log(
+          level,
+          fieldsOf(call, { startedAt, target, code, failure, program, isUnary: isUnary(call.method) }),
+          `finished ${isUnary(call.method) ? 'unary' : 'streaming'} call with code ${statusName(code)}`,
+        );
     }
   };
 }
@@ -42,18 +56,17 @@ interface Outcome {
   readonly target: RequestTarget | undefined;
   readonly code: StatusCode;
   readonly failure: unknown;
+  readonly program: string;
+  readonly isUnary: boolean;
 }
 
-function messageFor(call: ServerCall, code: StatusCode): string {
-  return (
-    `finished ${call.method.kind === 'unary' ? 'unary' : 'streaming'} call with code ` + `${statusName(code)}`
-  );
-}
-
-function fieldsOf(call: ServerCall, { startedAt, target, code, failure }: Outcome): Record<string, unknown> {
+function fieldsOf(
+  call: ServerCall,
+  { code, failure, isUnary, program, startedAt, target }: Outcome,
+): Record<string, unknown> {
   const { method, headers, context } = call;
   const fields: Record<string, unknown> = {
-    component: method.kind === 'unary' ? 'gitaly.UnaryServerInterceptor' : 'gitaly.StreamServerInterceptor',
+    component: `${program}.${isUnary ? 'Unary' : 'Stream'}ServerInterceptor`,
     system: 'grpc',
     'span.kind': 'server',
     'grpc.service': method.service,
