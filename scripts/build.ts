@@ -1,7 +1,8 @@
 /**
- * Builds `dist/`: the compiler's output of `src/`, and every other file that the program reads at
- * run time (generated wire code, the hook's shell script). The new tree replaces the old one
- * atomically, so that a program started during a build finds one of them complete.
+ * Builds `dist/`: the compiler's output of `src/`, every other file that the program reads at run
+ * time (generated wire code, the hook's shell script), and the bundled programs. The new tree
+ * replaces the old one atomically, so that a program started during a build finds one of them
+ * complete.
  *
  *   node scripts/build.ts [--to FOLDER] [--no-source-maps]     default: dist/
  */
@@ -17,9 +18,10 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseSync } from 'oxc-parser';
+import { bundlePrograms } from './build/bundle-programs.ts';
 
 const { values: given } = parseArgs({
   options: { to: { type: 'string' }, 'no-source-maps': { type: 'boolean', default: false } },
@@ -46,7 +48,9 @@ try {
   else {
     copyAssets();
     removeComments();
-    markExecutables();
+    const entries = markExecutables();
+    const names = entries.map((entry) => basename(entry, '.js'));
+    await bundlePrograms(next, names, { sourceMaps: !given['no-source-maps'] });
     writeFileSync(join(next, '.built'), '');
     replace();
   }
@@ -82,12 +86,14 @@ function removeComments(): void {
   }
 }
 
-/** Makes the published `bin` entries executable, for links from a clone. */
-function markExecutables(): void {
+/** Makes the published `bin` entries executable, for links from a clone, and returns them. */
+function markExecutables(): readonly string[] {
   const { bin }: { bin: Record<string, string> } = JSON.parse(
     readFileSync(join(root, 'package.json'), 'utf8'),
   );
-  for (const target of Object.values(bin)) chmodSync(join(next, target.replace(/^(\.\/)?dist\//, '')), 0o755);
+  const entries = Object.values(bin).map((target) => target.replace(/^(\.\/)?dist\//, ''));
+  for (const entry of entries) chmodSync(join(next, entry), 0o755);
+  return entries;
 }
 
 function replace(): void {

@@ -137,6 +137,12 @@ for (const [name, file, text, complaint] of [
     "import type { ChildProcess } from 'node:child_process';",
     'src/platform/config/x.ts → node:child_process: start',
   ],
+  [
+    'an import of node:http, which loads undici',
+    'domain/x.ts',
+    "import { request, type IncomingMessage } from 'node:http';",
+    'src/domain/x.ts → node:http: loads undici, too; import from #base/node-http',
+  ],
   ['a file that imports itself', 'base/x.ts', "import './x.ts';", 'src/base/x.ts: imports itself through'],
   ['the test kit', 'gitaly/x.ts', "import { a } from '#testkit/a';", 'gitaly may not import from here'],
   ['a folder that is no module', 'utils/x.ts', '', 'this folder is no module'],

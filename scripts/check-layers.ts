@@ -50,6 +50,8 @@ function reasonAgainst({ file, name, isType }: Import): string | undefined {
       ? undefined
       : 'start processes through git/command, or give a reason in scripts/layer-rules.ts';
   }
+  if (name === 'node:http' && !isType && module !== TEST_MODULE)
+    return 'loads undici, too; import from #base/node-http, or only types';
   if (isBuiltin(name)) return undefined;
   const rule = RULES[module] ?? { modules: [] };
   return name.startsWith('#')

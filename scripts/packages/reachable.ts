@@ -16,7 +16,9 @@ export interface Reachable {
 
 /** Follows the imports of compiled entry points. @param entries paths without their ending */
 export function reachable(compiled: string, entries: readonly string[]): Reachable {
-  const found = new Set(entries.flatMap((entry) => [`${entry}.js`, `${entry}.d.ts`]));
+  const exists = (file: string): boolean => existsSync(join(compiled, file));
+  const found = new Set(entries.map((entry) => `${entry}.js`));
+  for (const entry of entries) if (exists(`${entry}.d.ts`)) found.add(`${entry}.d.ts`);
   const packages = new Map<string, string>();
   for (const file of found) {
     const code = readFileSync(join(compiled, file), 'utf8').replace(COMMENT, '');
@@ -30,7 +32,7 @@ export function reachable(compiled: string, entries: readonly string[]): Reachab
       const path = name.startsWith('#') ? `${name.slice(1)}.js` : posix.join(dirname(file), name);
       const declarations = path.replace(/\.(?:js|ts)$/, '.d.ts');
       if (file.endsWith('.js')) found.add(path);
-      if (existsSync(join(compiled, declarations))) found.add(declarations);
+      if (exists(declarations)) found.add(declarations);
     }
   }
   return { files: [...found].sort(), packages };

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { buffer } from 'node:stream/consumers';
+import { createServer } from '#base/node-http';
 import { TEST_CERTIFICATE, TEST_KEY } from './test-certificate.ts';
 
 /** A recorded request of the server. */

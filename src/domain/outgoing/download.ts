@@ -1,10 +1,11 @@
-import { request as httpRequest, type IncomingMessage, type RequestOptions, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { request as httpRequest, STATUS_CODES } from '#base/node-http';
 import { withoutUserInfo } from './remote-url.ts';
 import { OUTGOING_LIMITS } from './run-outgoing.ts';
 

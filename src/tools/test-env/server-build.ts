@@ -11,6 +11,8 @@ export interface ServerBuild {
   readonly programs: string;
   /** True for this implementation, which needs no settings for its helpers. */
   readonly isOurs: boolean;
+  /** True for the code of this process. */
+  readonly isThis: boolean;
   /** Returns the command of a program; that of this installation needs no launcher. */
   command(program: 'gitaly' | 'praefect'): readonly string[];
 }
@@ -72,6 +74,7 @@ function ownBuild(): ServerBuild {
   return {
     programs: OWN_PROGRAMS,
     isOurs: true,
+    isThis: true,
     command: (program) => {
       const entry = join(OWN_PROGRAMS, `../dist/cli/${program}.js`);
       return existsSync(entry)
@@ -107,6 +110,7 @@ function programsIn(folder: string, version: string): ServerBuild {
       return {
         programs,
         isOurs: existsSync(join(programs, 'gitaly-ts')),
+        isThis: false,
         command: (program) => [join(programs, program)],
       };
   }

@@ -17,8 +17,9 @@ export interface ServerCommand {
   readonly socket: string;
 }
 
-/** A server as a process of its own, which ends with this process, however that ends. */
-export interface ServerProcess extends AsyncDisposable {
+/** A server that ends with this process, however that ends. */
+export interface RunningServer extends AsyncDisposable {
+  /** Resolves when the server has ended by itself. */
   readonly exited: Promise<unknown>;
 }
 
@@ -38,11 +39,11 @@ kill $guard 2>/dev/null
 exit $code`;
 
 /**
- * Starts a server of an environment and waits until it accepts connections.
+ * Starts a server as a process of its own and waits until it accepts connections.
  *
  * @throws {Error} with the end of the log if it does not
  */
-export async function startServer(server: ServerCommand, signal: AbortSignal): Promise<ServerProcess> {
+export async function startServer(server: ServerCommand, signal: AbortSignal): Promise<RunningServer> {
   const log = openSync(server.log, 'w');
   const { HOME: _home, XDG_CONFIG_HOME: _config, ...environment } = process.env; // settings of the user's git
   const child = spawn(

@@ -4,8 +4,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EnvironmentFiles, isGone, prepareDirectory, writeFiles } from './environment-files.ts';
-import { type BuildChoice, serverBuild } from './server-build.ts';
-import { connects, type ServerCommand, startServer } from './server-process.ts';
+import { type BuildChoice, type ServerBuild, serverBuild } from './server-build.ts';
+import { connects, type RunningServer, startServer } from './server-process.ts';
 
 export interface TestEnvOptions extends BuildChoice {
   readonly directory: string;
@@ -53,19 +53,16 @@ export async function runTestEnv(options: TestEnvOptions): Promise<void> {
   const tcp = `127.0.0.1:${await freePort()}`;
   await writeFiles(files, build, { storages: options.storages, token, tcp });
   const over = new AbortController();
-  const { directory, praefect } = files;
-  const commands = [
-    { command: [...build.command('gitaly'), files.config], directory, log: files.log, socket: files.socket },
-    ...(options.praefect
-      ? [{ ...praefect, command: [...build.command('praefect'), '-config', praefect.config], directory }]
-      : []),
-  ];
+  const { praefect } = files;
   const check = setInterval(() => {
     if (process.ppid !== parent || isGone(files)) over.abort();
   }, CHECK_EVERY_MS);
   try {
     const end = AbortSignal.any([options.signal, over.signal]);
-    await using servers = await startAll(commands, end);
+    await using servers = await startAll(files, build, {
+      hasPraefect: options.praefect === true,
+      signal: end,
+    });
     options.onReady({
       addresses: {
         unix: `unix:${files.socket}`,
@@ -84,7 +81,7 @@ export async function runTestEnv(options: TestEnvOptions): Promise<void> {
       aborted,
       Promise.race(servers.exited).then(() => {
         if (!end.aborted && !isGone(files))
-          throw new Error(`the server ended by itself; its log is in ${join(directory, 'log')}`);
+          throw new Error(`the server ended by itself; its log is in ${join(files.directory, 'log')}`);
       }),
     ]);
   } finally {
@@ -92,14 +89,28 @@ export async function runTestEnv(options: TestEnvOptions): Promise<void> {
   }
 }
 
-/** Starts servers one after the other. If one does not start, the others are stopped. */
+/** Starts the servers one after the other. If one does not start, the others are stopped. */
 async function startAll(
-  commands: readonly ServerCommand[],
-  signal: AbortSignal,
+  { config, directory, log, praefect, socket }: EnvironmentFiles,
+  build: ServerBuild,
+  { hasPraefect, signal }: { readonly hasPraefect: boolean; readonly signal: AbortSignal },
 ): Promise<AsyncDisposable & { readonly exited: readonly Promise<unknown>[] }> {
   await using starting = new AsyncDisposableStack();
   const exited: Promise<unknown>[] = [];
-  for (const command of commands) exited.push(starting.use(await startServer(command, signal)).exited);
+  const add = (server: RunningServer): void => {
+    exited.push(starting.use(server).exited);
+  };
+  if (build.isThis) {
+    const { startOwnServer } = await import('./own-server.ts'); // others need none of its code
+    add(await startOwnServer({ config, log }));
+  } else {
+    const command = [...build.command('gitaly'), config];
+    add(await startServer({ command, directory, log, socket }, signal));
+  }
+  if (hasPraefect) {
+    const command = [...build.command('praefect'), '-config', praefect.config];
+    add(await startServer({ ...praefect, command, directory }, signal));
+  }
   const started = starting.move();
   return { exited, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { bundlePrograms } from './bundle-programs.ts';
+
+const CODE = {
+  'package.json': '{ "type": "module", "imports": { "#*": "./dist/*.js" } }',
+  'dist/cli/one.js': `import { Problem, place } from '#base/deep/shared';
+    const { late } = await import('#base/late');
+    console.log(JSON.stringify([Problem.name, new Problem().name, place(), late]));`,
+  'dist/cli/two.js': "import { place } from '#base/deep/shared';\nconsole.log(place().data);",
+  'dist/base/deep/shared.js': `import { readFileSync } from 'node:fs';
+    export class Problem extends Error { get name() { return this.constructor.name; } }
+    export const place = () => ({
+      data: readFileSync(new URL('./data.txt', import.meta.url), 'utf8'),
+      dirname: import.meta.dirname,
+      filename: import.meta.filename,
+    });`,
+  'dist/base/late.js': 'class Problem {}\nexport const late = Problem.name;',
+  'dist/base/deep/data.txt': 'the data',
+};
+
+function arrange(code: Readonly<Record<string, string>> = CODE) {
+  const root = mkdtempSync(join(tmpdir(), 'gitaly-bundle-'));
+  for (const [name, text] of Object.entries(code)) {
+    mkdirSync(dirname(join(root, name)), { recursive: true });
+    writeFileSync(join(root, name), text);
+  }
+  return {
+    dist: join(root, 'dist'),
+    run: (name: string) => spawnSync(process.execPath, [join(root, 'dist/cli', name)], { encoding: 'utf8' }),
+    [Symbol.dispose]: () => rmSync(root, { recursive: true }),
+  };
+}
+
+test('a bundled program finds files beside its modules, and classes keep their names', async () => {
+  using built = arrange();
+  const before = built.run('one.js').stdout;
+
+  await bundlePrograms(built.dist, ['one', 'two'], { sourceMaps: false });
+  for (const name of ['deep/shared.js', 'late.js']) rmSync(join(built.dist, 'base', name));
+
+  assert.equal(built.run('one.js').stdout, before);
+  assert.deepEqual(JSON.parse(before), [
+    'Problem',
+    'Problem',
+    {
+      data: 'the data',
+      dirname: join(built.dist, 'base/deep'),
+      filename: join(built.dist, 'base/deep/shared.js'),
+    },
+    'Problem',
+  ]);
+  assert.equal(built.run('two.js').stdout, 'the data\n');
+  assert.ok(existsSync(join(built.dist, 'programs')), 'what both programs use is shared');
+});
+
+test('packages stay outside', async () => {
+  using built = arrange({ ...CODE, 'dist/cli/three.js': "import 'a-package/sub';\nimport '@a/b';" });
+
+  await bundlePrograms(built.dist, ['three'], { sourceMaps: false });
+
+  assert.match(readFileSync(join(built.dist, 'cli/three.js'), 'utf8'), /"a-package\/sub"[\s\S]*"@a\/b"/);
+});
+
+test('a warning of the bundler is an error', async () => {
+  using built = arrange({
+    ...CODE,
+    'dist/cli/four.js': "import { gone } from '#base/late';\nconsole.log(gone);",
+  });
+
+  await assert.rejects(bundlePrograms(built.dist, ['four'], { sourceMaps: false }), /gone/);
+});
