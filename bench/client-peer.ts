@@ -1,13 +1,14 @@
 /**
- * Programs that client-calls.ts starts: `serve SOCKET`, and the clients `ours SOCKET`, `rails
- * SOCKET` and `grpc-js SOCKET`. The clients do the work that messages request and respond with its
- * time and their CPU time.
+ * Programs that client-calls.ts starts: `serve SOCKET`, and the clients `ours SOCKET`, `bare
+ * SOCKET`, `rails SOCKET` and `grpc-js SOCKET`. The clients do the work that messages request and
+ * respond with its time and their CPU time.
  */
+import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import grpc from '@grpc/grpc-js';
 import { collectAfterBulkBytes } from '#base/bulk-memory';
-import { dial } from '#client/index';
+import { dial, tokenCredentials } from '#client/index';
 import { GitalyClient } from '#client/rails/index';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import { serve } from '#rpc/server/handler';
@@ -85,6 +86,7 @@ function serveOn(path: string): void {
 
 async function callerFor(name: string | undefined): Promise<Caller> {
   if (name === 'rails') return railsOn(socket);
+  if (name === 'bare') return await bareOn(socket);
   return name === 'ours' ? await oursOn(socket) : grpcJsOn(socket);
 }
 
@@ -98,6 +100,26 @@ function railsOn(path: string): Caller {
   const findCommit = () => client.call('default', (gitaly) => gitaly.commit.findCommit(REQUEST));
   return {
     findCommit: async () => (await client.run(findCommit, { context: { username: 'jane' } })).commit?.id,
+    getBlob: () => Promise.reject(new Error('not measured')),
+  };
+}
+
+/** A call with the headers of `railsOn`, which its caller sets. */
+async function bareOn(path: string): Promise<Caller> {
+  const connection = await dial(`unix:${path}`, {
+    clientName: 'gitlab-web',
+    credentials: tokenCredentials(''),
+  });
+  const options = () => ({
+    timeoutMs: TIMEOUT_MS,
+    metadata: {
+      'gitaly-feature-some-flag': 'true',
+      'gitaly-session-id': randomUUID(),
+      username: 'jane',
+    },
+  });
+  return {
+    findCommit: async () => (await connection.commit.findCommit(REQUEST, options())).commit?.id,
     getBlob: () => Promise.reject(new Error('not measured')),
   };
 }

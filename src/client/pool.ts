@@ -19,6 +19,8 @@ export class Pool implements AsyncDisposable {
   readonly #dialer: Dialer;
   readonly #dialOptions: DialOptions;
   readonly #connections = new Map<string, Promise<Shared>>();
+  /** The connections that exist already, by the same keys. */
+  readonly #dialed = new Map<string, Connection>();
 
   constructor(options: { dialer?: Dialer; dialOptions?: DialOptions } = {}) {
     this.#dialer = options.dialer ?? dial;
@@ -39,15 +41,24 @@ export class Pool implements AsyncDisposable {
    */
   async dial(address: string, token = ''): Promise<Connection> {
     if (address === '') throw new GitalyError('INVALID_ARGUMENT', 'address is empty');
-    const key = JSON.stringify([address, token]);
+    const key = keyOf(address, token);
     const { shared } = await (this.#connections.get(key) ?? this.#open(key, address, token));
     return shared;
+  }
+
+  /** Returns the connection that `dial` would return, if it exists already. */
+  dialed(address: string, token = ''): Connection | undefined {
+    return this.#dialed.get(keyOf(address, token));
   }
 
   #open(key: string, address: string, token: string): Promise<Shared> {
     const credentials = token === '' ? {} : { credentials: tokenCredentials(token) };
     const opening = this.#dialer(address, { ...this.#dialOptions, ...credentials }).then(
-      (owned) => ({ owned, shared: owned.share() }),
+      (owned) => {
+        const shared = owned.share();
+        if (this.#connections.get(key) === opening) this.#dialed.set(key, shared);
+        return { owned, shared };
+      },
       (error) => {
         if (this.#connections.get(key) === opening) this.#connections.delete(key);
         throw wrap(error, 'could not dial source');
@@ -61,6 +72,7 @@ export class Pool implements AsyncDisposable {
   async close(): Promise<void> {
     const connections = [...this.#connections.values()];
     this.#connections.clear();
+    this.#dialed.clear();
     const dialed = await Promise.allSettled(connections);
     const closed = await Promise.allSettled(
       dialed.map((result) => (result.status === 'fulfilled' ? result.value.owned.close() : undefined)),
@@ -72,4 +84,9 @@ export class Pool implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** An address has no NUL. */
+function keyOf(address: string, token: string): string {
+  return `${address}\0${token}`;
 }

@@ -19,26 +19,38 @@ export interface MetadataSources {
  * keys of the same name.
  */
 export function callMetadata(sources: MetadataSources, options: CallOptions): Metadata {
-  const metadata = Metadata.from(sources.metadata);
-  if (sources.clientName !== undefined) {
-    metadata.set(CLIENT_NAME, sources.clientName);
-    // Gitaly's labels read this key; Ruby sends only this one
-    metadata.set(CLIENT_NAME_OLD, sources.clientName);
-  }
+  const metadata = sameForAllCalls(sources).clone();
   const correlationId =
     options.correlationId ?? currentCorrelationId() ?? resolveSource(sources.correlationId);
   if (correlationId !== undefined) metadata.set(CORRELATION_ID, correlationId);
   const trace = traceOf(sources.traceContext);
   if (trace !== undefined) for (const [key, value] of traceHeaders(trace)) metadata.set(key, value);
-  setFlags(metadata, sources.featureFlags);
   setFlags(metadata, options.featureFlags);
   if (sources.credentials !== undefined) metadata.assign(sources.credentials.metadata());
   if (options.metadata !== undefined) metadata.assign(options.metadata);
   return metadata;
 }
 
+const known = new WeakMap<MetadataSources, Metadata>();
+
+/** Returns what every call of a connection sends. Made once; do not change it. */
+function sameForAllCalls(sources: MetadataSources): Metadata {
+  let metadata = known.get(sources);
+  if (metadata !== undefined) return metadata;
+  metadata = Metadata.from(sources.metadata);
+  if (sources.clientName !== undefined) {
+    metadata.set(CLIENT_NAME, sources.clientName);
+    // Gitaly's labels read this key; Ruby sends only this one
+    metadata.set(CLIENT_NAME_OLD, sources.clientName);
+  }
+  setFlags(metadata, sources.featureFlags);
+  known.set(sources, metadata);
+  return metadata;
+}
+
 /** Adds feature flags: `find_all_tags: true` is sent as `gitaly-feature-find-all-tags: true`. */
-function setFlags(metadata: Metadata, flags: Readonly<Record<string, boolean>> = {}): void {
+function setFlags(metadata: Metadata, flags: Readonly<Record<string, boolean>> | undefined): void {
+  if (flags === undefined) return;
   for (const [name, isOn] of Object.entries(flags)) {
     metadata.set(`${FEATURE_FLAG_PREFIX}${name.replaceAll('_', '-')}`, String(isOn));
   }

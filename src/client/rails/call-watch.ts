@@ -40,7 +40,7 @@ export class CallWatch {
     return { [Symbol.asyncIterator]: () => this.#watched(responses[Symbol.asyncIterator]()) };
   }
 
-  /** Written by hand: a generator costs a short call as much as its response. */
+  /** Written without generator and `await`: those cost a short call as much as its response. */
   #watched<O>(responses: AsyncIterator<O>): AsyncIterator<O> {
     let isOver = false;
     const end = (): IteratorResult<O> => {
@@ -48,21 +48,23 @@ export class CallWatch {
       isOver = true;
       return { done: true, value: undefined };
     };
+    let start = 0;
+    const onResult = (result: IteratorResult<O>): IteratorResult<O> => {
+      this.#waitedMs += performance.now() - start;
+      this.#noteAnswer();
+      return result.done === true ? end() : result;
+    };
+    const onError = (error: unknown): never => {
+      this.#waitedMs += performance.now() - start;
+      if (codeOf(error) === 'RESOURCE_EXHAUSTED') this.#call.onRefusal();
+      end();
+      throw this.#labelled(error);
+    };
     return {
-      next: async () => {
-        if (isOver) return end();
-        const start = performance.now();
-        try {
-          const result = await responses.next();
-          this.#waitedMs += performance.now() - start;
-          this.#noteAnswer();
-          return result.done === true ? end() : result;
-        } catch (error) {
-          this.#waitedMs += performance.now() - start;
-          if (codeOf(error) === 'RESOURCE_EXHAUSTED') this.#call.onRefusal();
-          end();
-          throw this.#labelled(error);
-        }
+      next: () => {
+        if (isOver) return Promise.resolve(end());
+        start = performance.now();
+        return responses.next().then(onResult, onError);
       },
       return: async () => {
         if (!isOver) await responses.return?.();

@@ -16,7 +16,7 @@ export function withClientContext<T>(context: ClientContext, work: () => T): T {
   return contexts.run({ ...currentClientContext(), ...context }, work);
 }
 
-/** Returns the entries of the surrounding `withClientContext` calls. */
-export function currentClientContext(): ClientContext {
-  return contexts.getStore() ?? {};
+/** Returns the entries of the surrounding `withClientContext` calls; `undefined` outside of any. */
+export function currentClientContext(): ClientContext | undefined {
+  return contexts.getStore();
 }

@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
-import { Metadata } from '#rpc/common/metadata';
 import type { Interceptor, Invocation } from '../call/call-types.ts';
 import { tokenCredentials } from '../call/token-credentials.ts';
 import { wrapResponses } from '../call/wrap-responses.ts';
@@ -60,11 +59,14 @@ export interface RequestOptions {
 }
 
 const DEFAULT_CLIENT_NAME = 'gitlab-web';
+const NO_FRAMES: readonly string[] = [];
 
 interface Scope extends CallScope {
   readonly storage: string;
   readonly address: string;
   readonly frames: readonly string[];
+  /** True if the limit of calls is enforced; undefined outside of a request. */
+  readonly isEnforced: boolean | undefined;
 }
 
 /**
@@ -124,9 +126,11 @@ export class GitalyClient implements AsyncDisposable {
     scope: CallScope = {},
   ): Promise<T> {
     const { address, token } = storageTarget(this.#config, storage);
-    const frames = this.#needsFrames(currentStore()) ? applicationFrames() : [];
-    const connection = await this.#pool.dial(address, token);
-    return await this.#scopes.run({ ...scope, storage, address, frames }, () => work(connection));
+    const store = currentStore();
+    const isEnforced = store && this.#isEnforced();
+    const frames = needsFrames(store, isEnforced) ? applicationFrames() : NO_FRAMES;
+    const connection = this.#pool.dialed(address, token) ?? (await this.#pool.dial(address, token));
+    return await this.#scopes.run({ ...scope, storage, address, frames, isEnforced }, work, connection);
   }
 
   /** Returns the address of a storage. @throws {GitalyError} for one that is not configured. */
@@ -194,8 +198,10 @@ export class GitalyClient implements AsyncDisposable {
     const scope = this.#scopes.getStore();
     const circuit = this.#circuitOf(invocation, store, scope);
     if (circuit !== undefined) this.#circuits.check(circuit);
-    if (store !== undefined)
-      countCall(store, { isEnforced: this.#isEnforced(), frames: scope?.frames ?? [] });
+    if (store !== undefined) {
+      const isEnforced = scope?.isEnforced ?? this.#isEnforced();
+      countCall(store, { isEnforced, frames: scope?.frames ?? NO_FRAMES });
+    }
 
     const watch = new CallWatch(invocation, {
       store,
@@ -231,19 +237,11 @@ export class GitalyClient implements AsyncDisposable {
         ? undefined
         : ([remoteStorage, storageTarget(this.#config, remoteStorage)] as const);
     const metadata = requestMetadata({ store, end, scope, remote, flags: this.#config.featureFlags });
-    metadata.assign(Metadata.from(invocation.options.metadata));
-    const options = {
-      ...(end.deadline !== undefined && { deadline: end.deadline }),
-      ...invocation.options,
-      metadata,
-    };
-    return { ...invocation, options };
-  }
-
-  /** Reports whether the call site is needed: reading a stack costs as much as the call. */
-  #needsFrames(store: RequestStore | undefined): boolean {
-    if (store === undefined) return false;
-    return store.details !== undefined || (store.allowDepth === 0 && this.#isEnforced());
+    const { options } = invocation;
+    if (options.metadata !== undefined) metadata.assign(options.metadata);
+    const { deadline } = end;
+    const limited = deadline === undefined ? { ...options, metadata } : { deadline, ...options, metadata };
+    return { ...invocation, options: limited };
   }
 
   /** Reports whether the limit is enforced. An empty value of the variable counts as set. */
@@ -252,4 +250,10 @@ export class GitalyClient implements AsyncDisposable {
     const { isProduction = process.env.NODE_ENV === 'production', featureFlags } = this.#config;
     return !isProduction || featureFlags?.(currentActors()).gitaly_enforce_requests_limits === true;
   }
+}
+
+/** Reports whether the call site is needed: reading a stack costs as much as the call. */
+function needsFrames(store: RequestStore | undefined, isEnforced: boolean | undefined): boolean {
+  if (store === undefined) return false;
+  return store.details !== undefined || (store.allowDepth === 0 && isEnforced === true);
 }

@@ -45,8 +45,11 @@ export function requestMetadata({ store, end, scope = {}, remote, flags }: CallF
   if (remote !== undefined) metadata.assign(gitalyServers({ [remote[0]]: remote[1] }));
   if (flags !== undefined)
     for (const [key, value] of featureFlagHeaders(flags(currentActors()))) set(key, value);
-  const context = { ...store?.context.clientContext, ...currentClientContext(), ...scope.clientContext };
-  if (Object.keys(context).length > 0) set(CLIENT_CONTEXT, JSON.stringify(context));
+  const contexts = [store?.context.clientContext, currentClientContext(), scope.clientContext];
+  if (contexts.some((each) => each !== undefined)) {
+    const context = Object.assign({}, ...contexts);
+    if (Object.keys(context).length > 0) set(CLIENT_CONTEXT, JSON.stringify(context));
+  }
   if (store === undefined) return metadata;
 
   const { username, userId, glUserId, remoteIp, relativePath, isQuarantined } = store.context;

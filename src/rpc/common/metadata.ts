@@ -144,7 +144,8 @@ export class Metadata {
   /** Copies all keys of `init`; each replaces the existing values. */
   assign(init: MetadataInit): void {
     if (init instanceof Metadata) {
-      for (const key of new Set(init.#pairs.filter((_, index) => index % 2 === 0))) this.delete(key);
+      const pairs = init.#pairs;
+      for (let i = 0; i < pairs.length; i += 2) this.delete(pairs[i] ?? '');
       init.forEachWire((key, value) => this.#pairs.push(key, value));
       return;
     }
