@@ -62,13 +62,21 @@ export class KeyedLimit {
 
   /** Callers that hold or wait for a key. */
   callers(key: string): { readonly holders: number; readonly waiting: number } {
-    const { holders, waiting } = this.#keys.get(key) ?? { holders: 0, waiting: new Set() };
-    return { holders, waiting: waiting.size };
+    const entry = this.#keys.get(key);
+    return { holders: entry?.holders ?? 0, waiting: entry?.waiting.size ?? 0 };
   }
 
   /** Yields the keys that somebody holds. */
   *entries(): Generator<{ key: string; holders: number; waiting: number }> {
     for (const [key, { holders, waiting }] of this.#keys) yield { key, holders, waiting: waiting.size };
+  }
+
+  /** Returns a turn if there is one now. */
+  take(key: string): Turn | undefined {
+    const entry = this.#entry(key);
+    if (entry.holders >= this.#maxConcurrency) return undefined;
+    entry.holders++;
+    return this.#turn(key, entry, 0);
   }
 
   /**
@@ -78,19 +86,24 @@ export class KeyedLimit {
    * @throws {LimitRefusal}
    */
   async acquire(key: string, signal: AbortSignal, onWait?: () => void): Promise<Turn> {
+    const turn = this.take(key);
+    if (turn !== undefined) return turn;
     const { maxQueueSize } = this.#options;
-    const entry = this.#keys.get(key) ?? { holders: 0, waiting: new Set<() => void>() };
-    this.#keys.set(key, entry);
-    if (entry.holders < this.#maxConcurrency) {
-      entry.holders++;
-      return this.#turn(key, entry, 0);
-    }
+    const entry = this.#entry(key);
     if (maxQueueSize > 0 && entry.waiting.size >= maxQueueSize)
       throw new LimitRefusal('max_size', 'maximum queue size reached');
     onWait?.();
     const startedAt = performance.now();
     await this.#wait(entry, signal);
     return this.#turn(key, entry, performance.now() - startedAt);
+  }
+
+  #entry(key: string): Key {
+    const existing = this.#keys.get(key);
+    if (existing !== undefined) return existing;
+    const entry: Key = { holders: 0, waiting: new Set() };
+    this.#keys.set(key, entry);
+    return entry;
   }
 
   async #wait(entry: Key, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Metadata } from '#rpc/common/metadata';
 import { type FeatureFlag, flagHeader, RequestFlags } from './feature-flags.ts';
 
 const ON: FeatureFlag = { name: 'some_flag', onByDefault: true };
@@ -7,10 +8,13 @@ const OFF: FeatureFlag = { name: 'other_flag', onByDefault: false };
 
 function requestFlags(headers: Record<string, string>, env: NodeJS.ProcessEnv = {}) {
   const checks: string[] = [];
-  const map = new Map(Object.entries(headers));
+  const metadata = Metadata.from(headers);
   return {
     checks,
-    flags: new RequestFlags(map, { env, onChecked: (name, enabled) => checks.push(`${name}=${enabled}`) }),
+    flags: new RequestFlags(metadata, {
+      env,
+      onChecked: (name, enabled) => checks.push(`${name}=${enabled}`),
+    }),
   };
 }
 

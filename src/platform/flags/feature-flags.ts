@@ -29,7 +29,7 @@ export function olderFlagHeader(name: string): string {
  */
 export interface FlagHeaders {
   get(key: string): string | undefined;
-  entries(): Iterable<readonly [key: string, value: unknown]>;
+  keysWithPrefix(prefix: string): readonly string[];
 }
 
 export interface RequestFlagsOptions {
@@ -50,16 +50,16 @@ export interface RequestFlagsOptions {
 export class RequestFlags {
   readonly #headers: FlagHeaders;
   readonly #onChecked: RequestFlagsOptions['onChecked'];
-  readonly #allOn: boolean;
+  readonly #env: NodeJS.ProcessEnv;
 
   constructor(headers: FlagHeaders, options: RequestFlagsOptions = {}) {
     this.#headers = headers;
     this.#onChecked = options.onChecked;
-    this.#allOn = (options.env ?? process.env).GITALY_TESTING_ENABLE_ALL_FEATURE_FLAGS === 'true';
+    this.#env = options.env ?? process.env;
   }
 
   isEnabled(flag: FeatureFlag): boolean {
-    if (this.#allOn) return true;
+    if (this.#env.GITALY_TESTING_ENABLE_ALL_FEATURE_FLAGS === 'true') return true;
     const header = flagHeader(flag.name);
     const value = this.#headers.get(header) ?? this.#headers.get(olderFlagHeader(flag.name));
     if (value !== undefined) {
@@ -76,10 +76,8 @@ export class RequestFlags {
   /** Returns every flag of the request, declared or not, to pass on to further calls and hooks. */
   sent(): Map<string, boolean> {
     const sent = new Map<string, boolean>();
-    for (const [key] of this.#headers.entries()) {
-      if (!key.startsWith(HEADER_PREFIX)) continue;
-      sent.set(key.slice(HEADER_PREFIX.length).replaceAll('-', '_'), this.#headers.get(key) === 'true');
-    }
+    for (const key of this.#headers.keysWithPrefix(HEADER_PREFIX))
+      sent.set(nameOf(key), this.#headers.get(key) === 'true');
     return sent;
   }
 
@@ -88,7 +86,13 @@ export class RequestFlags {
    * `undefined` if there are none.
    */
   enabledNames(): string | undefined {
-    const names = [...this.sent()].filter(([, enabled]) => enabled).map(([name]) => name);
-    return names.length === 0 ? undefined : names.sort().join(' ');
+    const keys = this.#headers.keysWithPrefix(HEADER_PREFIX);
+    if (keys.length === 0) return undefined;
+    const names = new Set(keys.filter((key) => this.#headers.get(key) === 'true').map(nameOf));
+    return names.size === 0 ? undefined : [...names].sort().join(' ');
   }
+}
+
+function nameOf(key: string): string {
+  return key.slice(HEADER_PREFIX.length).replaceAll('-', '_');
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { accessLogFilter, accessLogLevel, localTimestamp, roundedMs } from './access-log.ts';
+import { accessLogFilter, accessLogLevel, localTimestamps, roundedMs } from './access-log.ts';
 
 test('the level of an access line depends on the status', () => {
   assert.deepEqual(
@@ -12,9 +12,13 @@ test('the level of an access line depends on the status', () => {
 });
 
 test('timestamps of the access log are local, without a zone', () => {
-  const time = new Date(2026, 10, 20, 8, 43, 39, 7);
+  const format = localTimestamps();
+  const time = new Date(2026, 10, 20, 8, 43, 39, 7).getTime();
 
-  assert.equal(localTimestamp(time), '2026-11-20T08:43:39.007');
+  assert.deepEqual(
+    [time, time + 992, time + 993, time].map(format),
+    ['39.007', '39.999', '40.000', '39.007'].map((second) => `2026-11-20T08:43:${second}`),
+  );
 });
 
 test('durations have at most three decimals', () => {

@@ -31,21 +31,23 @@ export function accessLogLevel(code: StatusCode): LogLevel {
 }
 
 /**
- * Formats a time for `grpc.start_time` and `grpc.request.deadline`: local time without zone, to the
- * millisecond.
+ * Returns a function that formats Unix times in milliseconds for `grpc.start_time` and
+ * `grpc.request.deadline`: local time without zone. It keeps the text of the last second, as many
+ * calls start in one.
  */
-export function localTimestamp(time: Date): string {
-  const milliseconds = time.getTime();
-  const second = Math.floor(milliseconds / 1000);
-  if (second !== lastSecond.second) {
-    const local = new Date(milliseconds - time.getTimezoneOffset() * 60_000);
-    lastSecond = { second, text: local.toISOString().slice(0, -4) };
-  }
-  return `${lastSecond.text}${String(milliseconds - second * 1000).padStart(3, '0')}`;
+export function localTimestamps(): (milliseconds: number) => string {
+  let lastSecond = Number.NaN;
+  let text = '';
+  return (milliseconds) => {
+    const second = Math.floor(milliseconds / 1000);
+    if (second !== lastSecond) {
+      lastSecond = second;
+      const offsetMs = new Date(milliseconds).getTimezoneOffset() * 60_000;
+      text = new Date(milliseconds - offsetMs).toISOString().slice(0, -4);
+    }
+    return `${text}${String(milliseconds - second * 1000).padStart(3, '0')}`;
+  };
 }
-
-/** Text of the second that was formatted last: many calls start in one second. */
-let lastSecond = { second: Number.NaN, text: '' };
 
 /** Rounds a duration in milliseconds to three decimals, as in `grpc.time_ms`. */
 export function roundedMs(milliseconds: number): number {

@@ -1,14 +1,15 @@
 import { escapeHtml, jsonText } from '#base/go/encoding/json';
 import { jsonValue, print } from '#base/go/print';
 import { quote } from '#base/go/quote';
-import { type LineOrder, LineOrders, type LogFields } from './line-order.ts';
+import type { FieldList } from './field-list.ts';
+import { type LineOrder, LineOrders } from './line-order.ts';
 
 export type LogFormat = 'text' | 'json';
 
 /**
  * Formats one line, including the newline. `level` is the name in the line (`warning`, not `warn`).
  */
-export type FormatLine = (time: Date, level: string, message: string, fields: LogFields) => string;
+export type FormatLine = (time: Date, level: string, message: string, fields: FieldList) => string;
 
 /**
  * Returns a formatter for the lines of Gitaly's log (logrus): JSON with sorted keys, or `key=value`
@@ -19,22 +20,22 @@ export function lineFormatter(format: LogFormat): FormatLine {
   const timestamp = timestamps();
   if (format === 'text') {
     return (time, level, message, fields) =>
-      formatText(timestamp(time), level, message, fields, orders.orderOf(fields));
+      formatText(timestamp(time), level, message, fields.values, orders.orderOf(fields.keys));
   }
   return (time, level, message, fields) =>
-    formatJson(timestamp(time), level, message, fields, orders.orderOf(fields));
+    formatJson(timestamp(time), level, message, fields.values, orders.orderOf(fields.keys));
 }
 
 function formatJson(
   time: string,
   level: string,
   message: string,
-  fields: LogFields,
+  values: readonly unknown[],
   order: LineOrder,
 ): string {
   let line = '';
-  for (const { key, prefix, head } of order.json) {
-    if (head === undefined) line += prefix + jsonField(fields[key]);
+  for (const { index, prefix, head } of order.json) {
+    if (head === undefined) line += prefix + jsonField(values[index]);
     else if (head === 'time') line += `${prefix}"${time}"`;
     else line += prefix + jsonText(head === 'level' ? level : message);
   }
@@ -59,12 +60,12 @@ function formatText(
   time: string,
   level: string,
   message: string,
-  fields: LogFields,
+  values: readonly unknown[],
   order: LineOrder,
 ): string {
   let line = `time="${time}" level=${level}`;
   if (message !== '') line += ` msg=${textValue(message)}`;
-  for (const { key, prefix } of order.text) line += prefix + textValue(fields[key]);
+  for (const { index, prefix } of order.text) line += prefix + textValue(values[index]);
   return `${line}\n`;
 }
 

@@ -1,9 +1,6 @@
-/** Values of a log line by name. Names with dots are flat. `undefined` values are omitted. */
-export type LogFields = Readonly<Record<string, unknown>>;
-
-/** Position of a value in a line: the name of its field, and the text before the value. */
+/** Position of a value in a line: the index of its field, and the text before the value. */
 interface Place {
-  readonly key: string;
+  readonly index: number;
   readonly prefix: string;
   /** A value of the line itself, not of a field. */
   readonly head?: 'level' | 'msg' | 'time';
@@ -29,12 +26,11 @@ export class LineOrders {
   /** Orders, the latest first. */
   readonly #recent: LineOrder[] = [];
 
-  /** Returns the order of the values in a line with these fields. */
-  orderOf(fields: LogFields): LineOrder {
-    const keys: string[] = [];
-    for (const key in fields) if (fields[key] !== undefined) keys.push(key);
-    for (const [index, order] of this.#recent.entries()) {
-      if (!isSame(order.keys, keys)) continue;
+  /** Returns the order of the values in a line with these keys. */
+  orderOf(keys: readonly string[]): LineOrder {
+    for (let index = 0; index < this.#recent.length; index++) {
+      const order = this.#recent[index];
+      if (order === undefined || !isSame(order.keys, keys)) continue;
       if (index > 0) {
         this.#recent.splice(index, 1);
         this.#recent.unshift(order);
@@ -56,17 +52,16 @@ function isSame(left: readonly string[], right: readonly string[]): boolean {
 
 function makeOrder(keys: readonly string[]): LineOrder {
   // A field whose name the line itself uses gets a prefix, so that no value is lost.
-  const named = keys.map((key) => ({
-    key,
-    name: HEADS.some((head) => head === key) ? `fields.${key}` : key,
-  }));
+  const named = keys
+    .map((key, index) => ({ index, name: HEADS.some((head) => head === key) ? `fields.${key}` : key }))
+    .filter(({ index }) => keys.lastIndexOf(keys[index] ?? '') === index);
   const byName = (left: { name: string }, right: { name: string }): number =>
     left.name < right.name ? -1 : 1;
-  const heads = HEADS.map((head) => ({ key: head, name: head, head }));
-  const json = [...named, ...heads].sort(byName).map(({ name, ...place }, index) => ({
+  const heads = HEADS.map((head) => ({ index: -1, name: head, head }));
+  const json = [...named, ...heads].sort(byName).map(({ name, ...place }, position) => ({
     ...place,
-    prefix: `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`,
+    prefix: `${position === 0 ? '{' : ','}${JSON.stringify(name)}:`,
   }));
-  const text = [...named].sort(byName).map(({ key, name }) => ({ key, prefix: ` ${name}=` }));
+  const text = [...named].sort(byName).map(({ index, name }) => ({ index, prefix: ` ${name}=` }));
   return { keys, json, text };
 }

@@ -1,6 +1,7 @@
 import { write } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isError } from '#base/is-error';
+import { FieldList } from './field-list.ts';
 import { type LogFormat, lineFormatter } from './format-line.ts';
 
 /** Target of log lines. A `Writable` also works. */
@@ -14,8 +15,9 @@ export interface LogStream {
  */
 const MAX_WAITING_BYTES = 8 << 20;
 
-/** Bytes of one write to the descriptor. */
+/** Bytes of one write to the descriptor, if no line is longer. */
 const MAX_WRITE_BYTES = 64 << 10;
+const NEWLINE = 0x0a;
 /** A pipe takes so many bytes in one piece (`PIPE_BUF` of Linux). */
 const MAX_SHARED_WRITE_BYTES = 4096;
 
@@ -44,10 +46,15 @@ export class FdLogStream implements LogStream {
    * so few lines that no other line gets into the middle of one.
    */
   isShared = false;
-  /** Waiting lines in order. */
-  #waiting: string[] = [];
-  /** Estimated from the number of characters, because it limits memory. */
+  /**
+   * Waiting lines in order, as bytes: thousands of waiting strings, each made of fifty pieces, would
+   * cost the garbage collector more than the lines themselves.
+   */
+  #waiting: Buffer[] = [];
   #waitingBytes = 0;
+  /** Holds the last lines; its first `#filled` bytes are lines. */
+  #block: Buffer | undefined;
+  #filled = 0;
   /** Lines that are being written, or the remainder of a partial write. */
   #rest: Buffer | undefined;
   #writing = false;
@@ -72,8 +79,7 @@ export class FdLogStream implements LogStream {
       this.#dropped++;
       return;
     }
-    this.#waiting.push(text);
-    this.#waitingBytes += text.length;
+    this.#add(text);
     if (!this.#writing) {
       this.#writing = true;
       setTimeout(() => this.#writeSome(), GATHER_MS);
@@ -97,11 +103,37 @@ export class FdLogStream implements LogStream {
     await Promise.race([this.flush(), late]);
     limit.abort();
     this.#ended = true;
-    const unwritten = [this.#rest?.toString('latin1') ?? '', ...this.#waiting];
-    this.#dropped += unwritten.reduce((count, text) => count + text.split('\n').length - 1, 0);
+    this.#closeBlock();
+    for (const lines of [this.#rest ?? Buffer.alloc(0), ...this.#waiting]) this.#dropped += newlines(lines);
     this.#rest = undefined;
     this.#waiting = [];
     return this.#dropped;
+  }
+
+  #add(text: string): void {
+    // A UTF-16 unit takes at most three bytes.
+    const most = text.length * 3;
+    if (this.#block !== undefined && most > this.#block.length - this.#filled) this.#closeBlock();
+    let written: number;
+    if (most > MAX_WRITE_BYTES) {
+      this.#closeBlock();
+      const bytes = Buffer.from(text);
+      this.#waiting.push(bytes);
+      written = bytes.length;
+    } else {
+      this.#block ??= Buffer.allocUnsafeSlow(MAX_WRITE_BYTES);
+      written = this.#block.write(text, this.#filled);
+      this.#filled += written;
+    }
+    this.#waitingBytes += written;
+  }
+
+  /** Makes the lines of the block wait with the others. */
+  #closeBlock(): void {
+    if (this.#block !== undefined && this.#filled > 0)
+      this.#waiting.push(this.#block.subarray(0, this.#filled));
+    this.#block = undefined;
+    this.#filled = 0;
   }
 
   #writeSome(): void {
@@ -121,33 +153,44 @@ export class FdLogStream implements LogStream {
       // If the descriptor fails otherwise (closed pipe, full disk), the batch is lost and the
       // server continues.
       this.#rest = error === null && written < batch.length ? batch.subarray(written) : undefined;
-      const isSmall = this.#rest === undefined && this.#waitingBytes < MAX_WRITE_BYTES;
+      const isSmall = this.#rest === undefined && this.#waiting.length === 0;
       // Without a pause a busy server would write each line by itself.
-      if (isSmall && this.#waiting.length > 0) setTimeout(() => this.#writeSome(), GATHER_MS);
+      if (isSmall && this.#filled > 0) setTimeout(() => this.#writeSome(), GATHER_MS);
       else this.#writeSome();
     });
   }
 
   #nextBatch(): Buffer | undefined {
     if (this.#rest !== undefined) return this.#rest;
-    let bytes = 0;
-    let count = 0;
-    const limit = this.isShared ? MAX_SHARED_WRITE_BYTES : MAX_WRITE_BYTES;
-    for (const line of this.#waiting) {
-      // Of a shared descriptor, bytes count: a character has up to three of them.
-      const size = this.isShared ? Buffer.byteLength(line) : line.length;
-      if (count > 0 && bytes + size > limit) break;
-      bytes += size;
-      count++;
+    if (this.#waiting.length === 0) this.#closeBlock();
+    const lines = this.#waiting.shift();
+    if (lines !== undefined) {
+      const size = this.isShared ? lengthOfLines(lines, MAX_SHARED_WRITE_BYTES) : lines.length;
+      if (size < lines.length) this.#waiting.unshift(lines.subarray(size));
+      this.#waitingBytes -= size;
+      return lines.subarray(0, size);
     }
-    const batch = this.#waiting.splice(0, count);
-    for (const line of batch) this.#waitingBytes -= line.length;
-    if (count > 0) return Buffer.from(batch.join(''));
     if (this.#dropped === 0) return undefined;
-    const fields = { count: this.#dropped, pid: process.pid };
+    const fields = new FieldList();
+    fields.add('count', this.#dropped);
+    fields.add('pid', process.pid);
     this.#dropped = 0;
     return Buffer.from(lineFormatter(this.#format)(new Date(), 'warning', 'log lines dropped', fields));
   }
+}
+
+/** Returns the length of the first lines, at most `limit` bytes, but at least of one line. */
+function lengthOfLines(lines: Buffer, limit: number): number {
+  if (lines.length <= limit) return lines.length;
+  const last = lines.lastIndexOf(NEWLINE, limit - 1);
+  const end = last === -1 ? lines.indexOf(NEWLINE, limit) : last;
+  return end === -1 ? lines.length : end + 1;
+}
+
+function newlines(lines: Buffer): number {
+  let count = 0;
+  for (let at = lines.indexOf(NEWLINE); at !== -1; at = lines.indexOf(NEWLINE, at + 1)) count++;
+  return count;
 }
 
 function isBusy(error: unknown): boolean {

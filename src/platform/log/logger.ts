@@ -1,6 +1,6 @@
 import { isError } from '#base/is-error';
+import { FieldList, type LogFields } from './field-list.ts';
 import { type LogFormat, lineFormatter } from './format-line.ts';
-import type { LogFields } from './line-order.ts';
 import type { LogStream } from './log-stream.ts';
 import { maskUrlCredentials } from './mask-urls.ts';
 
@@ -41,7 +41,7 @@ export interface LogTarget {
   debug?(fields: LogFields, message: string): unknown;
 }
 
-type WriteLine = (level: LogLevel, message: string, fields: LogFields) => void;
+type WriteLine = (level: LogLevel, message: string, fields: FieldList) => void;
 
 /** Creates a logger that writes lines in the format of Gitaly. */
 export function createLogger({ fields, format, level, now, stream }: LoggerOptions): Logger {
@@ -54,7 +54,8 @@ export function createLogger({ fields, format, level, now, stream }: LoggerOptio
 /** Returns a logger that passes lines on to that of the embedding program. */
 export function loggerFor(target: LogTarget): Logger {
   if (target instanceof Logger) return target;
-  const write: WriteLine = (level, message, fields) => {
+  const write: WriteLine = (level, message, list) => {
+    const fields = list.toObject();
     if (level === 'warn' || level === 'info') target[level](fields, message);
     else if (level === 'debug' || level === 'trace') target.debug?.(fields, message);
     else target.error(fields, message);
@@ -103,37 +104,54 @@ export class Logger {
     this.log('trace', fields, message);
   }
 
-  log(level: LogLevel, fields: LogFields | string, message?: string): void {
+  /** Writes a line. A list of fields belongs to the logger from here on. */
+  log(level: LogLevel, fields: LogFields | FieldList | string, message?: string): void {
     if (!this.isEnabled(level)) return;
-    const own = typeof fields === 'string' ? undefined : fields;
     const text = typeof fields === 'string' ? fields : (message ?? '');
-    const line = own === undefined ? { ...this.#fields } : { ...this.#fields, ...own };
+    const line = fields instanceof FieldList ? fields : listOf(this.#fields, fields);
+    if (line === fields) this.#addCommon(line);
     const masked = mask(line, text);
     truncateError(line);
     this.#options.write(level, masked, line);
   }
+
+  #addCommon(line: FieldList): void {
+    for (const key in this.#fields) if (!line.keys.includes(key)) line.add(key, this.#fields[key]);
+  }
+}
+
+/** Returns the fields of a line; its own replace those of the logger. */
+function listOf(common: LogFields, own: LogFields | string): FieldList {
+  const line = new FieldList();
+  line.addAll(common);
+  if (typeof own !== 'string') line.addAll(own);
+  return line;
 }
 
 /**
  * Masks credentials in the fields that Gitaly masks, and returns the message, masked if necessary.
  */
-function mask(line: Record<string, unknown>, message: string): string {
-  if (typeof line['grpc.method'] !== 'string' || !METHODS_WITH_URLS.has(line['grpc.method'])) return message;
-  const { args, error } = line;
-  if (Array.isArray(args))
-    line.args = args.map((arg: unknown) => (typeof arg === 'string' ? maskUrlCredentials(arg) : arg));
-  if (error !== undefined) line.error = maskUrlCredentials(isError(error) ? error.message : String(error));
+function mask(line: FieldList, message: string): string {
+  const method = line.get('grpc.method');
+  if (typeof method !== 'string' || !METHODS_WITH_URLS.has(method)) return message;
+  const [args, error] = [line.get('args'), line.get('error')];
+  if (Array.isArray(args)) {
+    const masked = args.map((arg: unknown) => (typeof arg === 'string' ? maskUrlCredentials(arg) : arg));
+    line.replace('args', masked);
+  }
+  if (error !== undefined)
+    line.replace('error', maskUrlCredentials(isError(error) ? error.message : String(error)));
   return maskUrlCredentials(message);
 }
 
-function truncateError(line: Record<string, unknown>): void {
-  const { error } = line;
+function truncateError(line: FieldList): void {
+  const error = line.get('error');
   if (error === undefined) return;
   const text = isError(error) ? error.message : error;
   if (typeof text !== 'string') return;
-  line.error = text;
+  line.replace('error', text);
   // A UTF-16 unit takes at most three bytes, so short texts need no counting.
   if (text.length * 3 <= MAX_ERROR_BYTES || Buffer.byteLength(text) <= MAX_ERROR_BYTES) return;
   const head = Buffer.from(text).subarray(0, MAX_ERROR_BYTES);
-  line.error = `${new TextDecoder().decode(head, { stream: true })}... (truncated)`;
+  line.replace('error', `${new TextDecoder().decode(head, { stream: true })}... (truncated)`);
 }

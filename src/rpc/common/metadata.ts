@@ -6,6 +6,8 @@ export type MetadataValue = string | Uint8Array;
 /** A source of a `Metadata`. */
 export type MetadataInit = Metadata | Readonly<Record<string, MetadataValue | readonly MetadataValue[]>>;
 
+const LOWER_N = 0x6e;
+const NO_KEYS: readonly string[] = [];
 const PADDING = /=+$/;
 const KEY = /^[0-9a-z_.-]+$/;
 const PRINTABLE = /^[\x20-\x7e]*$/;
@@ -132,6 +134,18 @@ export class Metadata {
     return entries;
   }
 
+  /** Returns the keys that begin so, in lower case, one entry per value. */
+  keysWithPrefix(prefix: string): readonly string[] {
+    let keys: string[] | undefined;
+    for (let i = 0; i < this.#pairs.length; i += 2) {
+      const key = this.#pairs[i];
+      if (!key?.startsWith(prefix)) continue;
+      keys ??= [];
+      keys.push(key);
+    }
+    return keys ?? NO_KEYS;
+  }
+
   /** Visits keys and values in wire format (base64 for `-bin` keys). */
   forEachWire(visit: (key: string, value: string) => void): void {
     for (let i = 0; i < this.#pairs.length; i += 2) {
@@ -169,7 +183,8 @@ export class Metadata {
 }
 
 function isBinary(key: string): boolean {
-  return key.endsWith('-bin') || key.endsWith('-BIN');
+  const last = key.charCodeAt(key.length - 1) | 0x20;
+  return last === LOWER_N && (key.endsWith('-bin') || key.endsWith('-BIN'));
 }
 
 function encodeBinary(value: MetadataValue): string {

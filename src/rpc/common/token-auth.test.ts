@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
-import { checkToken, signToken } from './token-auth.ts';
+import { checkToken, signToken, tokenChecker } from './token-auth.ts';
 
 const SECRET = 'the secret';
 const NOW = 1_700_000_000;
@@ -102,3 +102,21 @@ for (const [message, expected] of [
     assert.equal(refusal?.reason, 'cannot parse timestamp');
   });
 }
+
+test('a remembered token is valid exactly as long as an unknown one', () => {
+  const check = tokenChecker(SECRET);
+  const token = header(String(NOW));
+  assert.equal(check(token, NOW), undefined);
+
+  for (const nowSeconds of [NOW, NOW + 30, NOW - 30, NOW + 30.001, NOW - 30.001])
+    assert.deepEqual(check(token, nowSeconds), checkToken(SECRET, token, nowSeconds), `${nowSeconds}`);
+});
+
+test('a token that differs from a remembered one is checked', () => {
+  const check = tokenChecker(SECRET);
+  const token = header(String(NOW));
+  check(token, NOW);
+
+  assert.equal(check(token.replace(String(NOW), String(NOW + 1)), NOW)?.reason, 'wrong hmac signature');
+  assert.equal(check(undefined, NOW)?.code, 'UNAUTHENTICATED');
+});

@@ -7,6 +7,9 @@ import { parseIntProblem } from '#base/go/strconv';
  */
 const VALIDITY_SECONDS = 30;
 
+/** Limit of the valid tokens that are remembered. */
+const MAX_REMEMBERED_TOKENS = 256;
+
 const VERSION = 'v2';
 
 /** The reason of a refusal, as the label of the metric that counts it. */
@@ -75,6 +78,30 @@ export function checkToken(
   if (Number(issuedAt) > nowSeconds + VALIDITY_SECONDS)
     return deniedBecause("token's validity window is in future");
   return undefined;
+}
+
+/**
+ * Returns a function that checks tokens like {@link checkToken} and remembers the last valid ones:
+ * a client signs with the time in seconds, so its calls of one second have the same token.
+ *
+ * The lookup is by a hash of the whole header with a seed of the process. Its time does not tell how
+ * much of a wrong token is right.
+ */
+export function tokenChecker(
+  secret: string,
+): (authorization: string | undefined, nowSeconds: number) => TokenRefusal | undefined {
+  /** Times of the tokens by header, the one remembered first at the head. */
+  const valid = new Map<string, number>();
+  return (authorization, nowSeconds) => {
+    const issuedAt = authorization === undefined ? undefined : valid.get(authorization);
+    if (issuedAt !== undefined && Math.abs(nowSeconds - issuedAt) <= VALIDITY_SECONDS) return undefined;
+    const refusal = checkToken(secret, authorization, nowSeconds);
+    if (refusal !== undefined || authorization === undefined) return refusal;
+    const [oldest] = valid.keys();
+    if (valid.size >= MAX_REMEMBERED_TOKENS && oldest !== undefined) valid.delete(oldest);
+    valid.set(authorization, Number(authorization.slice(authorization.lastIndexOf('.') + 1)));
+    return undefined;
+  };
 }
 
 function hmac(secret: string, message: string): Buffer {

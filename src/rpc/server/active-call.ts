@@ -362,10 +362,11 @@ async function returnQuietly(iterator: AsyncIterator<unknown>): Promise<void> {
   }
 }
 
-async function runHooks(hooks: readonly RequestHook[], message: unknown, index: number): Promise<unknown> {
-  for (const hook of hooks) {
-    const pending = hook(message, index);
-    if (pending !== undefined) await pending;
+/** Runs hooks one after another. Returns the message, or a promise of it if a hook is asynchronous. */
+function runHooks(hooks: readonly RequestHook[], message: unknown, index: number, from = 0): unknown {
+  for (let at = from; at < hooks.length; at++) {
+    const pending = hooks[at]?.(message, index);
+    if (pending !== undefined) return pending.then(() => runHooks(hooks, message, index, at + 1));
   }
   return message;
 }

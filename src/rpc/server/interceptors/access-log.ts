@@ -1,11 +1,12 @@
 import { codeOf, GitalyError, messageOf, type StatusCode } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
 import { RequestFlags } from '#platform/flags/feature-flags';
-import { accessLogLevel, localTimestamp, roundedMs } from '#platform/log/access-log';
+import { accessLogLevel, localTimestamps, roundedMs } from '#platform/log/access-log';
+import { FieldList } from '#platform/log/field-list';
 import type { Logger } from '#platform/log/logger';
 import type { MethodInfo } from '#wire/method-info';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
-import { callerFacts, methodFacts, targetFacts } from './caller-facts.ts';
+import { addCallerFacts, addMethodFacts, addTargetFacts } from './caller-facts.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 
 export interface AccessLogOptions {
@@ -25,9 +26,10 @@ export function accessLog({
   logger,
   program = 'gitaly',
 }: AccessLogOptions): ServerInterceptor {
+  const formats: Formats = { startTime: localTimestamps(), deadline: localTimestamps() };
   return async (call, next) => {
     if (!isLogged(call.method.path)) return next();
-    const startedAt = new Date();
+    const startedAtMs = Date.now();
     let target: RequestTarget | undefined;
     call.onRequest((message, index) => {
       if (index === 0) target = requestTarget(call, message);
@@ -44,15 +46,26 @@ export function accessLog({
       if (logger.isEnabled(level))
         logger.log(
           level,
-          fieldsOf(call, { startedAt, target, code, failure, program, isUnary: isUnary(call.method) }),
+          fieldsOf(
+            call,
+            { startedAtMs, target, code, failure, program, isUnary: isUnary(call.method) },
+            formats,
+          ),
           `finished ${isUnary(call.method) ? 'unary' : 'streaming'} call with code ${statusName(code)}`,
         );
     }
   };
 }
 
+/** Formatters of the times of a line. Those of one field are mostly in the same second. */
+interface Formats {
+  readonly startTime: (milliseconds: number) => string;
+  readonly deadline: (milliseconds: number) => string;
+}
+
 interface Outcome {
-  readonly startedAt: Date;
+  /** Unix time. */
+  readonly startedAtMs: number;
   readonly target: RequestTarget | undefined;
   readonly code: StatusCode;
   readonly failure: unknown;
@@ -62,36 +75,38 @@ interface Outcome {
 
 function fieldsOf(
   call: ServerCall,
-  { code, failure, isUnary, program, startedAt, target }: Outcome,
-): Record<string, unknown> {
-  const { method, headers, context } = call;
-  const fields: Record<string, unknown> = {
-    component: `${program}.${isUnary ? 'Unary' : 'Stream'}ServerInterceptor`,
-    system: 'grpc',
-    'span.kind': 'server',
-    'grpc.service': method.service,
-    'grpc.method': method.name,
-    'grpc.code': statusName(code),
-    'grpc.time_ms': roundedMs(performance.now() - call.startedAtMs),
-    'grpc.start_time': localTimestamp(startedAt),
-    'grpc.request.payload_bytes': call.requestBytes,
-    'grpc.response.payload_bytes': call.responseBytes,
-    'peer.address': call.peer.address === '' ? '@' : call.peer.address,
-    correlation_id: context.correlationId,
-    ...call.logFields,
-  };
-  if (context.deadline !== undefined) fields['grpc.request.deadline'] = localTimestamp(context.deadline);
-  if (context.deadline === undefined) fields['grpc.meta.deadline_type'] = 'none';
-  const flags = new RequestFlags(headers).enabledNames();
-  if (flags !== undefined) fields.feature_flags = flags;
-  Object.assign(fields, methodFacts(call), callerFacts(call), targetFacts(target));
+  { code, failure, isUnary, program, startedAtMs, target }: Outcome,
+  of: Formats,
+): FieldList {
+  const { method, headers, context, peer, logFields } = call;
+  const { deadline } = context;
+  const fields = new FieldList();
+  fields.add('component', `${program}.${isUnary ? 'Unary' : 'Stream'}ServerInterceptor`);
+  fields.add('system', 'grpc');
+  fields.add('span.kind', 'server');
+  fields.add('grpc.service', method.service);
+  fields.add('grpc.method', method.name);
+  fields.add('grpc.code', statusName(code));
+  fields.add('grpc.time_ms', roundedMs(performance.now() - call.startedAtMs));
+  fields.add('grpc.start_time', of.startTime(startedAtMs));
+  fields.add('grpc.request.payload_bytes', call.requestBytes);
+  fields.add('grpc.response.payload_bytes', call.responseBytes);
+  fields.add('peer.address', peer.address === '' ? '@' : peer.address);
+  fields.add('correlation_id', context.correlationId);
+  fields.addAll(logFields);
+  if (deadline === undefined) fields.add('grpc.meta.deadline_type', 'none');
+  else fields.add('grpc.request.deadline', of.deadline(deadline.getTime()));
+  fields.add('feature_flags', new RequestFlags(headers).enabledNames());
+  addMethodFacts(fields, call);
+  addCallerFacts(fields, call);
+  addTargetFacts(fields, target);
   addFailure(fields, failure);
   return fields;
 }
 
-function addFailure(fields: Record<string, unknown>, failure: unknown): void {
+function addFailure(fields: FieldList, failure: unknown): void {
   if (failure === undefined) return;
-  fields.error = messageOf(failure);
+  fields.add('error', messageOf(failure));
   if (failure instanceof GitalyError && Object.keys(failure.metadata).length > 0)
-    fields.error_metadata = failure.metadata;
+    fields.add('error_metadata', failure.metadata);
 }

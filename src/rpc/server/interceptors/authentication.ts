@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { Secret } from '#base/secret';
 import { AUTHORIZATION } from '#rpc/common/header-names';
-import { checkToken, type TokenErrorReason, type TokenRefusal } from '#rpc/common/token-auth';
+import { type TokenErrorReason, type TokenRefusal, tokenChecker } from '#rpc/common/token-auth';
 import type { Peer } from '../handler.ts';
 import type { ServerInterceptor } from '../server-call.ts';
 
@@ -50,14 +50,14 @@ export function authenticate(options: AuthenticationOptions): ServerInterceptor 
       return next();
     };
   }
-  const secret = token.reveal();
+  const check = tokenChecker(token.reveal());
   return (call, next) => {
     if (call.isPublic) return next();
     if (trustsUnixSockets && UNIX_SOCKETS.has(call.peer.transport)) {
       onChecked(false, 'server disabled authentication');
       return next();
     }
-    const refusal = checkToken(secret, call.headers.get(AUTHORIZATION), now() / 1000);
+    const refusal = check(call.headers.get(AUTHORIZATION), now() / 1000);
     if (refusal?.reason !== undefined) onTokenError(refusal.reason);
     onChecked(!transitioning, statusOf(refusal, transitioning));
     if (refusal === undefined || transitioning) return next();

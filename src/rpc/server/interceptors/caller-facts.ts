@@ -11,45 +11,37 @@ import {
 import type { ServerCall } from '../server-call.ts';
 import type { RequestTarget } from './request-target.ts';
 
-/** Values by Gitaly's names of log fields and tags; what a call lacks is absent. */
-export type CallFacts = Readonly<Record<string, string>>;
-
-/** Returns what the headers of a call tell about its caller. */
-export function callerFacts({ headers }: Pick<ServerCall, 'headers'>): CallFacts {
-  const given: readonly (readonly [string, string | undefined])[] = [
-    ['grpc.meta.client_name', headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD)],
-    ['grpc.meta.call_site', headers.get(CALL_SITE)],
-    ['grpc.meta.deadline_type', headers.get(DEADLINE_TYPE)],
-    ['grpc.meta.auth_version', headers.has(AUTHORIZATION) ? 'v2' : undefined],
-    ['remote_ip', headers.get(REMOTE_IP)],
-    ['user_id', headers.get(USER_ID)],
-    ['username', headers.get(USERNAME)],
-  ];
-  const facts: Record<string, string> = {};
-  for (const [name, value] of given) if (value !== undefined && value !== '') facts[name] = value;
-  return facts;
+/** Receives facts by Gitaly's names of log fields and tags; what a call lacks is `undefined`. */
+export interface Facts {
+  add(name: string, value: string | undefined): void;
 }
 
-/** Returns the names of a call's method. */
-export function methodFacts({ method }: Pick<ServerCall, 'method'>): CallFacts {
-  const facts: Record<string, string> = {
-    'grpc.request.fullMethod': method.path,
-    'grpc.meta.method_type': method.kind,
-  };
-  if (method.operation !== 'unknown') {
-    facts['grpc.meta.method_operation'] = method.operation;
-    facts['grpc.meta.method_scope'] = method.scope;
-  }
-  return facts;
+/** Adds what the headers of a call tell about its caller. */
+export function addCallerFacts(facts: Facts, { headers }: Pick<ServerCall, 'headers'>): void {
+  const given = (key: string): string | undefined => headers.get(key) || undefined;
+  facts.add('grpc.meta.client_name', (headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD)) || undefined);
+  facts.add('grpc.meta.call_site', given(CALL_SITE));
+  facts.add('grpc.meta.deadline_type', given(DEADLINE_TYPE));
+  facts.add('grpc.meta.auth_version', headers.has(AUTHORIZATION) ? 'v2' : undefined);
+  facts.add('remote_ip', given(REMOTE_IP));
+  facts.add('user_id', given(USER_ID));
+  facts.add('username', given(USERNAME));
 }
 
-/** Returns the repository of a call, all four names even if they are empty. */
-export function targetFacts(target: RequestTarget | undefined): CallFacts {
-  if (target === undefined) return {};
-  return {
-    'grpc.request.repoStorage': target.storageName,
-    'grpc.request.repoPath': target.relativePath,
-    'grpc.request.glRepository': target.glRepository,
-    'grpc.request.glProjectPath': target.glProjectPath,
-  };
+/** Adds the names of a call's method. */
+export function addMethodFacts(facts: Facts, { method }: Pick<ServerCall, 'method'>): void {
+  facts.add('grpc.request.fullMethod', method.path);
+  facts.add('grpc.meta.method_type', method.kind);
+  if (method.operation === 'unknown') return;
+  facts.add('grpc.meta.method_operation', method.operation);
+  facts.add('grpc.meta.method_scope', method.scope);
+}
+
+/** Adds the repository of a call, all four names even if they are empty. */
+export function addTargetFacts(facts: Facts, target: RequestTarget | undefined): void {
+  if (target === undefined) return;
+  facts.add('grpc.request.repoStorage', target.storageName);
+  facts.add('grpc.request.repoPath', target.relativePath);
+  facts.add('grpc.request.glRepository', target.glRepository);
+  facts.add('grpc.request.glProjectPath', target.glProjectPath);
 }

@@ -6,7 +6,7 @@ import { packageVersion } from '#platform/process/version';
 import { parseDsn } from '#platform/sentry/dsn';
 import { SentryClient } from '#platform/sentry/sentry-client';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
-import { callerFacts, methodFacts, targetFacts } from './caller-facts.ts';
+import { addCallerFacts, addMethodFacts, addTargetFacts, type Facts } from './caller-facts.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 
 /** Reports of errors to Sentry. */
@@ -84,10 +84,15 @@ class SentryReports implements ErrorReports {
   ): void {
     const { method, startedAtMs } = call;
     const transaction = method.path.replace(/^\/(gitaly\.)?/, '').replace('/', '::');
+    const facts: Record<string, string> = {};
+    const add: Facts['add'] = (name, value) => {
+      if (value !== undefined) facts[name] = value;
+    };
+    addCallerFacts({ add }, call);
+    addMethodFacts({ add }, call);
+    addTargetFacts({ add }, target);
     const tags = {
-      ...callerFacts(call),
-      ...methodFacts(call),
-      ...targetFacts(target),
+      ...facts,
       correlation_id: call.context.correlationId,
       'grpc.code': statusName(code),
       'grpc.method': method.path,

@@ -66,11 +66,21 @@ export function limitConcurrency({ limits, metrics, onWait }: LimitConcurrencyOp
     if (limiters === undefined) return next();
     let turn: Turn | undefined;
     let isOver = false;
-    call.onRequest(async (message, index) => {
+    call.onRequest((message, index) => {
       const key = index === 0 ? requestTarget(call, message)?.relativePath : undefined;
       if (key === undefined || key === '') return;
-      turn = await acquire(call, key, limiters, onWait);
-      if (isOver) turn?.release();
+      const used = limitOf(call, key, limiters);
+      if (used === undefined) return;
+      // Mostly there is a turn at once; then the call creates neither a promise nor a signal.
+      const taken = used.limit.take(key);
+      if (taken !== undefined) {
+        turn = begun(call, key, { turn: taken, limit: used.limit, metrics: limiters.metrics });
+        return;
+      }
+      return acquire(call, key, { used, metrics: limiters.metrics, onWait }).then((waited) => {
+        turn = waited;
+        if (isOver) turn.release();
+      });
     });
     try {
       await next();
@@ -85,12 +95,12 @@ function isOwnLimitEnabled({ context }: ServerCall): boolean {
   return context.flags.isEnabled(LIMIT_UNAUTHENTICATED);
 }
 
-async function acquire(
+/** Returns the limit that applies to a call, if any. @throws when such calls start too often. */
+function limitOf(
   call: ServerCall,
   key: string,
   { metrics, ...limiters }: MethodLimiters,
-  onWait: LimitConcurrencyOptions['onWait'],
-): Promise<Turn | undefined> {
+): ConcurrencyLimit | undefined {
   const isAuthenticated = call.headers.has(USERNAME);
   const { rate } = limiters;
   if (rate !== undefined && !rate.buckets.take(key)) {
@@ -104,8 +114,16 @@ async function acquire(
     throw limitError('rate limit reached');
   }
   const own = isAuthenticated || !isOwnLimitEnabled(call) ? undefined : limiters.unauthenticated;
-  const used = own ?? limiters.authenticated;
-  if (used === undefined) return undefined;
+  return own ?? limiters.authenticated;
+}
+
+interface Waiting {
+  readonly used: ConcurrencyLimit;
+  readonly metrics: MethodLimitMetrics;
+  readonly onWait: LimitConcurrencyOptions['onWait'];
+}
+
+async function acquire(call: ServerCall, key: string, { used, metrics, onWait }: Waiting): Promise<Turn> {
   const { limit, configKey } = used;
   let onLeave: (() => void) | undefined;
   try {
@@ -117,18 +135,29 @@ async function acquire(
         onWaited?.();
       };
     });
-    metrics.acquiring.observe(turn.waitedMs / 1000);
-    logTurn(call, key, limit, turn.waitedMs);
-    return counted(turn, metrics.inProgress);
+    return begun(call, key, { turn, limit, metrics });
   } catch (error) {
     if (!(error instanceof LimitRefusal)) throw error;
-    metrics.dropped(error.reason, isAuthenticated).inc();
+    metrics.dropped(error.reason, call.headers.has(USERNAME)).inc();
     call.context.log.add({ 'limit.concurrency_dropped': error.reason, 'limit.config_key': configKey });
     logTurn(call, key, limit, 0);
     throw refusal(error);
   } finally {
     onLeave?.();
   }
+}
+
+interface Begun {
+  readonly turn: Turn;
+  readonly limit: KeyedLimit;
+  readonly metrics: MethodLimitMetrics;
+}
+
+/** Counts and logs a turn. */
+function begun(call: ServerCall, key: string, { turn, limit, metrics }: Begun): Turn {
+  metrics.acquiring.observe(turn.waitedMs / 1000);
+  logTurn(call, key, limit, turn.waitedMs);
+  return counted(turn, metrics.inProgress);
 }
 
 function counted(turn: Turn, inProgress: Gauge): Turn {
