@@ -9,6 +9,8 @@ export interface PackServingParts extends StreamCacheParts {
   readonly limits: PackLimits;
   /** Program for `uploadpack.packObjectsHook`. */
   readonly hook: string;
+  /** Directory of this process. */
+  readonly traceDirectory: string;
 }
 
 export interface BuiltPackServing {
@@ -19,13 +21,18 @@ export interface BuiltPackServing {
 }
 
 /** Creates what fetches share. `resources` ends it. */
-export async function packServing({ limits, hook, ...parts }: PackServingParts): Promise<BuiltPackServing> {
+export async function packServing({
+  limits,
+  hook,
+  traceDirectory,
+  ...parts
+}: PackServingParts): Promise<BuiltPackServing> {
   const isContended = (): boolean => limits.isContended;
   const streams = await createStreamCache<ServiceResult>('packObjectsCache', { ...parts, isContended });
   limits.onContention = () => streams.relieve();
   const { config, metrics: observer } = parts;
   const isCacheEnabled = config.packObjectsCache.enabled;
-  const options = { streams, limits, observer, isCacheEnabled };
+  const options = { streams, limits, observer, isCacheEnabled, traceDirectory };
   const shared = new SharedFetches(options);
   return { serving: { shared, limits, hook }, packs: new SharedPacks(options), resources: streams };
 }

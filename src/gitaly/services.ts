@@ -147,6 +147,7 @@ export async function createServices(
     ...cacheParts,
     limits: parts.packLimits,
     hook: directories.packObjectsHook,
+    traceDirectory: runtime.path,
   });
   resources.use(packs.resources);
   const voteOf = (context: HandlerContext): Vote | undefined =>

@@ -12,9 +12,10 @@ import type { ServiceResult } from '../git-service/service-streams.ts';
 import type { PackLimits, PackRequester } from './pack-limits.ts';
 import { packObjects } from './pack-objects.ts';
 import type { PackObjectsRequest } from './pack-objects-request.ts';
+import { PackTrace, type PackTraceObserver } from './pack-trace.ts';
 
 /** Notified of shared packs, for metrics. */
-export interface SharedPackObserver {
+export interface SharedPackObserver extends PackTraceObserver {
   looked(result: 'hit' | 'miss'): void;
   generated(bytes: number): void;
   served(bytes: number): void;
@@ -26,6 +27,8 @@ export interface SharedPacksOptions {
   readonly observer: SharedPackObserver;
   /** True if packs are kept: then each call logs its lookup. */
   readonly isCacheEnabled: boolean;
+  /** For the traces of git. */
+  readonly traceDirectory: string;
 }
 
 /** A pack that a hook of upload-pack asks for. */
@@ -102,8 +105,9 @@ export class SharedPacks {
     writer: StreamWriter,
     signal: AbortSignal,
   ): Promise<ServiceResult> {
-    const { limits, observer } = this.#options;
+    const { limits, observer, traceDirectory } = this.#options;
     const release = await limits.acquire(requester, repository.path, signal);
+    await using trace = new PackTrace(traceDirectory);
     try {
       let generated = 0;
       const target = intoStream(writer, (bytes) => {
@@ -115,7 +119,7 @@ export class SharedPacks {
       try {
         const exit = await packObjects({
           repository,
-          request,
+          request: { ...request, env: { ...request.env, ...trace.env } },
           streams: { input: once(input), stdout, stderr },
           signal,
         });
@@ -128,6 +132,7 @@ export class SharedPacks {
         observer.generated(generated);
         const { line } = statistics;
         if (line !== undefined) requester.log.add({ 'pack_objects.compression_statistics': line });
+        requester.log.add(await trace.report(observer));
       }
     } finally {
       release();

@@ -13,6 +13,7 @@ import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { OpenedStream } from '#storage/cache/streams/stream-cache';
 import { ClientGoneError, type ServiceResult } from '../git-service/service-streams.ts';
 import { startBulkService } from '../git-service/start-service.ts';
+import { PackTrace } from '../pack-objects/pack-trace.ts';
 import type { SharedPacksOptions } from '../pack-objects/shared-packs.ts';
 import { streamOutput } from '../pack-objects/stream-output.ts';
 import type { Fetch, FetchResult, FetchSharing, RequestedFetch } from './fetch.ts';
@@ -108,14 +109,15 @@ export class SharedFetches implements FetchSharing {
     writer: StreamWriter,
     signal: AbortSignal,
   ): Promise<ServiceResult> {
-    const { limits, observer } = this.#options;
+    const { limits, observer, traceDirectory } = this.#options;
     const release = await limits.acquire(requester, repository.path, signal);
+    await using trace = new PackTrace(traceDirectory);
     try {
       const command = gitCommand('upload-pack', {
         options: [flag('--stateless-rpc')],
         args: [repository.path],
       });
-      const options = { config, gitProtocol, stderr: 'head', signal } as const;
+      const options = { config, gitProtocol, env: trace.env, stderr: 'head', signal } as const;
       const { process: started, output: pipe } = await startBulkService(repository, command, options);
       await using process = started;
       using output = pipe;
@@ -135,6 +137,7 @@ export class SharedFetches implements FetchSharing {
         observer.generated(written);
       }
       const exit = await process.exited;
+      requester?.log.add(await trace.report(observer));
       if (signal.aborted) throw abortError(signal);
       return { exit, stderr: process.stderr() };
     } finally {

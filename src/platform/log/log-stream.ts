@@ -47,8 +47,8 @@ export class FdLogStream implements LogStream {
    */
   isShared = false;
   /**
-   * Waiting lines in order, as bytes: thousands of waiting strings, each made of fifty pieces, would
-   * cost the garbage collector more than the lines themselves.
+   * Waiting lines in order, as bytes. Waiting strings, each made of fifty pieces, would cost the
+   * garbage collector more than the lines themselves.
    */
   #waiting: Buffer[] = [];
   #waitingBytes = 0;

@@ -23,12 +23,21 @@ export interface PackMetrics {
   looked(result: 'hit' | 'miss'): void;
   generated(bytes: number): void;
   served(bytes: number): void;
+  /** A stage of the making of a pack. */
+  stage(name: string, seconds: number): void;
+  /** A number of git about a pack. */
+  statistic(name: string, value: number): void;
   /** A cache that keeps streams. */
   cacheEnabled(cache: 'pack_objects' | 'archive', dir: string, maxAgeMs: number): void;
   streamCache(name: string, dir: string): StreamCacheMetrics;
 }
 
 const NO_LABELS = {};
+
+/** The default of Prometheus' Go library. */
+const STAGE_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** 1, 10, … 1e9. */
+const STATISTICS_BUCKETS = Array.from({ length: 10 }, (_, exponent) => 10 ** exponent);
 
 /** Declares the metrics of packs and of caches of streams, with Gitaly's names. */
 export function packMetrics(
@@ -47,6 +56,18 @@ export function packMetrics(
   const served = registry
     .counter({ name: 'gitaly_pack_objects_served_bytes_total', help: 'Bytes of packs sent to clients.' })
     .with(NO_LABELS);
+  const stages = registry.histogram({
+    name: 'gitaly_pack_objects_stages_seconds',
+    help: 'Duration of the stages in which git makes a pack.',
+    labels: ['stage'],
+    buckets: STAGE_BUCKETS,
+  });
+  const statistics = registry.histogram({
+    name: 'gitaly_pack_objects_stats',
+    help: 'Numbers of objects and files of packs that git made.',
+    labels: ['type'],
+    buckets: STATISTICS_BUCKETS,
+  });
   const enabled = (cache: string) =>
     registry.gauge({
       name: `gitaly_${cache}_cache_enabled`,
@@ -78,6 +99,8 @@ export function packMetrics(
     looked: (result) => lookups.with({ result }).inc(),
     generated: (bytes) => generated.inc(bytes),
     served: (bytes) => served.inc(bytes),
+    stage: (stage, seconds) => stages.with({ stage }).observe(seconds),
+    statistic: (type, value) => statistics.with({ type }).observe(value),
     cacheEnabled: (cache, dir, maxAgeMs) =>
       enabledCaches[cache].with({ dir, max_age: String(Math.round(maxAgeMs / 1000)) }).set(1),
     streamCache: (name, dir) => {

@@ -84,8 +84,8 @@ export function checkToken(
  * Returns a function that checks tokens like {@link checkToken} and remembers the last valid ones:
  * a client signs with the time in seconds, so its calls of one second have the same token.
  *
- * The lookup is by a hash of the whole header with a seed of the process. Its time does not tell how
- * much of a wrong token is right.
+ * The lookup is by a hash of the whole header with a seed of the process, so its time does not
+ * depend on how much of a wrong token is right.
  */
 export function tokenChecker(
   secret: string,

@@ -276,6 +276,11 @@ test('a kept pack is sent again, for identical arguments and objects only', asyn
     ['false', 'true', 'false', 'false'],
   );
   assert.match(String(lines()[0]?.['pack_objects.compression_statistics']), /^Total 3 \(delta 0\)/);
+  assert.deepEqual(
+    lines().map((line) => line['trace2.hooks']),
+    ['pack_objects_metrics', undefined, 'pack_objects_metrics', 'pack_objects_metrics'],
+  );
+  assert.ok(Number(lines()[0]?.['pack_objects.write_pack_file_ms']) >= 0);
   assert.ok(Number(lines()[0]?.['pack_objects_cache.generated_bytes']) > first.pack.length);
   assert.equal(
     lines()[0]?.['pack_objects_cache.served_bytes'],

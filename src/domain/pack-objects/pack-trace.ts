@@ -1,0 +1,134 @@
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '#base/gitaly-error';
+
+/** Numbers and durations in git's trace of a pack. */
+interface PackTraceEvents {
+  /** Numbers by git's name: `written`, `reused/delta`. */
+  readonly numbers: ReadonlyMap<string, number>;
+  /** Seconds by git's name of the stage: `enumerate-objects`. */
+  readonly stages: ReadonlyMap<string, number>;
+}
+
+/** Receives git's numbers and durations, for metrics. Names are those of Gitaly's labels. */
+export interface PackTraceObserver {
+  stage(name: string, seconds: number): void;
+  statistic(name: string, value: number): void;
+}
+
+/** The trace of a large pack takes some kilobytes; what is beyond this is not read. */
+const MAX_TRACE_BYTES = 1 << 20;
+const CATEGORY = 'pack-objects';
+
+/** Names of git's numbers: in Gitaly's metric, and in its log. */
+const NUMBERS: ReadonlyMap<string, readonly [label: string, field: string]> = new Map([
+  ['written', ['written-objects-total', 'written_object_count']],
+  ['written/delta', ['written-objects-delta', 'written_object_delta_count']],
+  ['reused', ['reused-objects-total', 'reused_objects_count']],
+  ['reused/delta', ['reused-objects-delta', 'reused_objects_delta_count']],
+  ['pack-reused', ['pack-reused-objects', 'pack_reused_objects_count']],
+  ['packs-reused', ['pack-reused-packfiles', 'pack_reused_packfiles_count']],
+  [
+    'loosen_unused_packed_objects/loosened',
+    ['loosened-unused-pack-objects-total', 'loosened_unused_packed_objects'],
+  ],
+  ['stdin_packs_found', ['stdin-packs-found', 'stdin_packs_found']],
+  ['stdin_packs_hints', ['stdin-packs-hints', 'stdin_packs_hints']],
+]);
+
+/** Names of git's stages in Gitaly's log; the metric has git's names. */
+const STAGES: ReadonlyMap<string, string> = new Map([
+  ['enumerate-objects', 'enumerate_objects_ms'],
+  ['prepare-pack', 'prepare_pack_ms'],
+  ['write-pack-file', 'write_pack_file_ms'],
+]);
+
+/** Traces of this process so far. */
+let count = 0;
+
+/** A trace2 file of one git process and its children. Disposing removes the file. */
+export class PackTrace implements AsyncDisposable {
+  readonly #path: string;
+
+  /** @param directory of this process alone; git creates the file there. */
+  constructor(directory: string) {
+    this.#path = join(directory, `trace2-${++count}`);
+  }
+
+  /** Variables for git. The brief form omits the time and the place in git's source. */
+  get env(): Readonly<Record<string, string>> {
+    return { GIT_TRACE2_EVENT: this.#path, GIT_TRACE2_EVENT_BRIEF: 'true' };
+  }
+
+  /**
+   * Reports what git wrote. Call it when git has ended.
+   *
+   * @returns the fields of the log, with Gitaly's names: `trace2.error` if the trace is unreadable.
+   */
+  async report(observer: PackTraceObserver): Promise<Record<string, unknown>> {
+    const fields: Record<string, unknown> = {
+      'trace2.activated': 'true',
+      'trace2.hooks': 'pack_objects_metrics',
+    };
+    let text: string;
+    try {
+      text = await readHead(this.#path);
+    } catch (error) {
+      return { ...fields, 'trace2.error': `trace2: parsing events: ${messageOf(error)}` };
+    }
+    const { numbers, stages } = packTraceEvents(text);
+    for (const [name, value] of numbers) {
+      const [label, field] = NUMBERS.get(name) ?? [];
+      if (label === undefined) continue;
+      fields[`pack_objects.${field}`] = value;
+      observer.statistic(label, value);
+    }
+    for (const [name, seconds] of stages) {
+      const field = STAGES.get(name);
+      if (field === undefined) continue;
+      fields[`pack_objects.${field}`] = Math.floor(seconds * 1000);
+      observer.stage(name, seconds);
+    }
+    return fields;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#path, { force: true });
+  }
+}
+
+/** Reads events of trace2: one JSON object a line. A line that is not whole is ignored. */
+export function packTraceEvents(text: string): PackTraceEvents {
+  const numbers = new Map<string, number>();
+  const stages = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    if (!line.includes(`"category":"${CATEGORY}"`)) continue;
+    const event = parseEvent(line);
+    if (event.event === 'data' && typeof event.key === 'string')
+      addTo(numbers, event.key, Number.parseInt(String(event.value), 10));
+    // The time since the region was entered.
+    if (event.event === 'region_leave' && typeof event.label === 'string')
+      addTo(stages, event.label, Number(event.t_rel));
+  }
+  return { numbers, stages };
+}
+
+function parseEvent(line: string): Readonly<Record<string, unknown>> {
+  try {
+    // A line that has a category is an object.
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return {}; // cut off at the limit, or by the end of git
+  }
+}
+
+function addTo(sums: Map<string, number>, name: string, value: number): void {
+  if (Number.isFinite(value)) sums.set(name, (sums.get(name) ?? 0) + value);
+}
+
+async function readHead(path: string): Promise<string> {
+  await using file = await open(path);
+  const size = Math.min((await file.stat()).size, MAX_TRACE_BYTES);
+  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size), 0, size, 0);
+  return buffer.toString('utf8', 0, bytesRead);
+}
