@@ -18,6 +18,7 @@ import { bench as commits } from './commits.ts';
 import { bench as content } from './content.ts';
 import { bench as copies } from './copies.ts';
 import { bench as diffs } from './diffs.ts';
+import { bench as flood } from './flood.ts';
 import { bench as infoRefs } from './info-refs.ts';
 import { bench as interceptors } from './interceptors.ts';
 import { type Bench, isMet, type Measurement, ratioOf } from './lib/bench.ts';
@@ -62,6 +63,7 @@ const BENCHES: readonly Bench[] = [
   pushHook,
   clone,
   sharedClones,
+  flood,
   sshGateway,
   cluster,
   maintenance,

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
-import { FLUSH, packet } from '#testkit/repositories/push';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
+import { fetchRequest } from './lib/fetch-request.ts';
 import { cpuDuring } from './lib/process-usage.ts';
 import { git } from './lib/run-program.ts';
 import { sink } from './lib/sink.ts';
@@ -30,7 +30,7 @@ export const bench: Bench = {
       let wallMs = 0;
       const { childrenMs } = await cpuDuring(pid, async () => {
         wallMs = await timed(() =>
-          Promise.all(Array.from({ length: count }, () => clients[server](repository, request(oid)))),
+          Promise.all(Array.from({ length: count }, () => clients[server](repository, fetchRequest(oid)))),
         );
       });
       return { wallMs, gitMs: childrenMs };
@@ -67,7 +67,7 @@ async function smallClones(workshop: Workshop, clients: Record<'off' | 'on', Cli
   const clones = (server: 'off' | 'on') => async () =>
     await timed(async () => {
       for (let count = 0; count < 10; count++)
-        await clients[server](small, request(oid, [`deepen ${depth++}`]));
+        await clients[server](small, fetchRequest(oid, [`deepen ${depth++}`]));
     });
   const samples = await takeTurns(SMALL_CLONES / 10, { off: clones('off'), on: clones('on') });
   return {
@@ -93,12 +93,6 @@ async function clientOf(socket: string): Promise<Client> {
     };
     await postUploadPack(connection, registry, io, { repository: wire, gitProtocol: 'version=2' });
   };
-}
-
-function request(want: string, more: readonly string[] = []): Buffer {
-  const head = `${packet('command=fetch')}${packet('object-format=sha1')}0001`;
-  const lines = ['ofs-delta', 'no-progress', `want ${want}`, ...more, 'done'];
-  return Buffer.from(`${head}${lines.map((line) => packet(`${line}\n`)).join('')}${FLUSH}`);
 }
 
 /** Unpacks everything, as if it had come in small pushes: git has to search for deltas again. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ServerStatus } from '#gitaly/top/status';
-import { initRepository } from '#testkit/repositories/init-repository';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
@@ -19,11 +20,12 @@ interface Observed {
   top(...args: string[]): Promise<RunResult>;
 }
 
-async function start(): Promise<Observed & AsyncDisposable> {
+async function start(more: Readonly<Record<string, unknown>> = {}): Promise<Observed & AsyncDisposable> {
   const gitaly = await startGitaly({
     config: {
       prometheus_listen_addr: '127.0.0.1:0',
       concurrency: [{ rpc: RPC, max_concurrency: 1 }],
+      ...more,
     },
   });
   initRepository(join(gitaly.storagePath(), 'x.git'), { commits: 1 });
@@ -136,6 +138,51 @@ test('gitaly-ts top prints the same once, as a table or as JSON', async () => {
   assert.match(text.stdout, /second +waits for concurrency\[0\]\n|first +waits for concurrency\[0\]\n/);
   assert.match(text.stdout, /\n1 +1 +1 +CommitService\/CheckObjectsExist +x\.git +concurrency\[0\]\n/);
   assert.equal((JSON.parse(json.stdout) as ServerStatus).call_count, 3);
+});
+
+test('packs that run and wait are listed by client and in all, also by gitaly-ts top', async () => {
+  await using at = await start({ pack_objects_limiting: { max_concurrency: 1, max_total: 8 } });
+  const path = join(at.gitaly.storagePath(), 'x.git');
+  // Longer than everything on the way to a client that does not read.
+  const oid = gitOutput(path, ['hash-object', '-w', '--stdin'], randomBytes(20_000_000));
+  const ask = (option: string) => {
+    const requests = [
+      { repository, args: ['pack-objects', '--stdout', option] },
+      { stdin: Buffer.from(`${oid}\n`) },
+    ];
+    const metadata = { remote_ip: '192.0.2.1' };
+    return at.gitaly.connection.hook.packObjectsHook(requests, { metadata })[Symbol.asyncIterator]();
+  };
+  const [first, second] = [ask('--thin'), ask('--quiet')];
+  await first.next();
+  const waiting = second.next();
+  await until(async () => (await at.status()).queues[0]?.waiting === 1);
+
+  const { queues } = await at.status();
+  const { stdout } = await at.top(at.address);
+
+  assert.deepEqual(queues, [
+    {
+      limit: 'pack_objects_limiting',
+      method: 'packs',
+      repository: '',
+      caller: '192.0.2.1',
+      running: 1,
+      waiting: 1,
+    },
+    {
+      limit: 'pack_objects_limiting.max_total',
+      method: 'packs',
+      repository: '',
+      caller: '',
+      running: 1,
+      waiting: 0,
+    },
+  ]);
+  assert.match(stdout, /\n1 +1 .*packs +192\.0\.2\.1 +pack_objects_limiting\n/);
+  await first.return?.();
+  await waiting;
+  await second.return?.();
 });
 
 test('gitaly-ts top takes the address from a configuration', async () => {
