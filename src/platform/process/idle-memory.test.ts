@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { alsoRelease, IdleMemory } from './idle-memory.ts';
+import { alsoRelease, IdleMemory, processorShare } from './idle-memory.ts';
 
 /** Returns a memory whose process is idle and has 100 MB, and the number of collections. */
 function memoryOf(process: { busy: number; resident: number; now: number }) {
@@ -28,6 +28,22 @@ test('memory is returned once after the start, and not while calls run', () => {
   process.now += 60_000;
   memory.check();
   assert.equal(collections(), 1);
+});
+
+test('a process that waits for a processor is idle', () => {
+  let [usedUs, nowMs] = [300_000, 1000];
+  const share = processorShare(
+    () => usedUs,
+    () => nowMs,
+  );
+
+  usedUs += 4000;
+  nowMs += 2000;
+  assert.equal(share(), 0.002);
+  usedUs += 1_000_000;
+  nowMs += 2000;
+  assert.equal(share(), 0.5);
+  assert.ok(processorShare()() >= 0, 'of this process');
 });
 
 test('memory is returned again after a load that made the process grow', () => {

@@ -1,9 +1,8 @@
-import { performance } from 'node:perf_hooks';
 import { garbageCollector } from '#base/garbage-collector';
 
 /** Parts of {@link IdleMemory} that a test replaces. */
 export interface IdleMemoryOptions {
-  /** Returns the share of the time since the last call in which the event loop was busy. */
+  /** Returns the share of the time since the last call in which the process used a processor. */
   readonly busyShare?: () => number;
   /** Returns the resident memory in bytes. */
   readonly resident?: () => number;
@@ -14,8 +13,10 @@ export interface IdleMemoryOptions {
 
 /** Interval of the checks: a process is idle when it was idle for as long. */
 const CHECK_EVERY_MS = 2000;
-/** Health checks and timers stay below this share; a call per second does not. */
-const IDLE_SHARE = 0.005;
+/**
+ * Health checks, timers and the statements of an idle cluster manager stay below this share.
+ */
+const IDLE_SHARE = 0.01;
 /** Time between two collections, so that they do not slow down a process with few calls. */
 const REST_MS = 30_000;
 /** Growth since the last collection that is worth a pause of 0.1 s. */
@@ -36,7 +37,7 @@ export class IdleMemory {
   #nextAt = 0;
 
   constructor({ busyShare, collect, now, resident }: IdleMemoryOptions = {}) {
-    this.#busyShare = busyShare ?? eventLoopShare();
+    this.#busyShare = busyShare ?? processorShare();
     this.#resident = resident ?? residentBytes;
     this.#collect = collect ?? (() => garbageCollector()({ type: 'major', flavor: 'last-resort' }));
     this.#now = now ?? (() => performance.now());
@@ -77,12 +78,28 @@ export function releaseMemoryWhenIdle(): void {
   setInterval(() => memory.check(), CHECK_EVERY_MS).unref();
 }
 
-function eventLoopShare(): () => number {
-  let before = performance.eventLoopUtilization();
+/**
+ * Returns a function for the share of the time since its last call in which the process used a
+ * processor. The share of the event loop would count the time in which it waits for one: on a busy
+ * machine, an idle process would never be idle.
+ *
+ * @param usedUs processor time of the process, in microseconds.
+ * @param nowMs the time in milliseconds.
+ */
+export function processorShare(
+  usedUs: () => number = processorTime,
+  nowMs: () => number = () => performance.now(),
+): () => number {
+  let [beforeUs, beforeMs] = [usedUs(), nowMs()];
   return () => {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, before);
-    before = now;
-    return utilization;
+    const [us, ms] = [usedUs(), nowMs()];
+    const share = (us - beforeUs) / 1000 / (ms - beforeMs);
+    [beforeUs, beforeMs] = [us, ms];
+    return share;
   };
+}
+
+function processorTime(): number {
+  const { system, user } = process.cpuUsage();
+  return system + user;
 }
