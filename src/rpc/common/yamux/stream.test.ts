@@ -176,13 +176,14 @@ test('destroy with an error resets the stream', async () => {
   assert.deepEqual(peer.take(), ['window:RST 1 +0']);
 });
 
-test('a reader that reads to the end closes the stream, one that leaves early resets it', async () => {
+test('a stream that was read to the end is closed, one whose reader leaves early is reset', async () => {
   const complete = await acceptedStream();
   const partial = await acceptedStream();
 
   complete.peer.data(1, 'all', FLAG.fin);
   partial.peer.data(1, 'a bit');
   for await (const chunk of complete.stream) assert.equal(String(chunk), 'all');
+  complete.stream.destroy(); // Node 26 does that itself
   for await (const _chunk of partial.stream) break;
   await settle();
 

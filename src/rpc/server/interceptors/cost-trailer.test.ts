@@ -42,26 +42,35 @@ test('each answer has a trailer with its cost, as Gitaly 19.0 reckons it', async
   const findCommit = callable(CommitService.method.findCommit);
   const getBlob = callable(BlobService.method.getBlob);
   const cases = [
-    ['nothing to send or receive', channel.invoke(callable(ServerService.method.serverInfo), [{}]), '0'],
-    ['a reading call', channel.invoke(findCommit, [{ revision: Buffer.from('x') }]), '2'],
-    ['a large request', channel.invoke(findCommit, [{ revision: Buffer.alloc(2 * MEBIBYTE) }]), '4'],
-    ['a refusal', channel.invoke(findCommit, [{}]), '1'],
-    ['a stream', channel.invoke(getBlob, [{ limit: 3n }]), '5'],
-    ['a method with a weight of its own', channel.invoke(callable(BlobService.method.getBlobs), [{}]), '6'],
+    [
+      'nothing to send or receive',
+      () => channel.invoke(callable(ServerService.method.serverInfo), [{}]),
+      '0',
+    ],
+    ['a reading call', () => channel.invoke(findCommit, [{ revision: Buffer.from('x') }]), '2'],
+    ['a large request', () => channel.invoke(findCommit, [{ revision: Buffer.alloc(2 * MEBIBYTE) }]), '4'],
+    ['a refusal', () => channel.invoke(findCommit, [{}]), '1'],
+    ['a stream', () => channel.invoke(getBlob, [{ limit: 3n }]), '5'],
+    [
+      'a method with a weight of its own',
+      () => channel.invoke(callable(BlobService.method.getBlobs), [{}]),
+      '6',
+    ],
     [
       'a writing call',
-      channel.invoke(callable(RepositoryService.method.writeRef), [{ ref: Buffer.from('x') }]),
+      () => channel.invoke(callable(RepositoryService.method.writeRef), [{ ref: Buffer.from('x') }]),
       '6',
     ],
     [
       'a stream in both directions',
-      channel.invoke(callable(SSHService.method.sSHReceivePack), [{ stdin: Buffer.alloc(MEBIBYTE) }]),
+      () => channel.invoke(callable(SSHService.method.sSHReceivePack), [{ stdin: Buffer.alloc(MEBIBYTE) }]),
       '13',
     ],
-    ['no such method', channel.invoke(callable(CommitService.method.listFiles), [{}]), '1'],
+    ['no such method', () => channel.invoke(callable(CommitService.method.listFiles), [{}]), '1'],
   ] as const;
 
-  for (const [name, call, cost] of cases) {
+  for (const [name, invoke, cost] of cases) {
+    const call = invoke();
     await all<unknown>(call).catch(() => {});
     assert.equal((await call.trailers).get('x-gitaly-cost'), cost, name);
   }
