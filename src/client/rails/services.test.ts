@@ -35,8 +35,10 @@ const USER = {
 async function arrange() {
   const server = await startGitaly({ storages: ['default', 'other'] });
   const sent: Invocation[] = [];
+  const sentMs: number[] = [];
   const watching: Interceptor = (invocation, next) => {
     sent.push(invocation);
+    sentMs.push(Date.now());
     return next(invocation);
   };
   const client = new GitalyClient({
@@ -55,9 +57,9 @@ async function arrange() {
     name: { storageName, relativePath, glRepository: glRepository ?? '' },
     /** Seconds that each call had, rounded. */
     seconds: () =>
-      sent.map(({ method, options }) => [
+      sent.map(({ method, options }, index) => [
         method.name,
-        Math.round(((options.deadline?.getTime() ?? Number.NaN) - Date.now()) / 1000),
+        Math.round(((options.deadline?.getTime() ?? Number.NaN) - (sentMs[index] ?? 0)) / 1000),
       ]),
     sent,
     async [Symbol.asyncDispose]() {

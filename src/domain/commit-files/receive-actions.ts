@@ -1,6 +1,7 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { Base64Decoder, Base64Error } from '#base/go/encoding/base64-decoder';
 import { quote } from '#base/go/quote';
+import { HeldBytes } from '#base/held-bytes';
 import type { FileAction } from './file-action.ts';
 import { cleanActionPath } from './paths.ts';
 
@@ -17,6 +18,9 @@ export interface ActionHeader {
   readonly keepsContent: boolean;
 }
 
+/** Memory for the actions of one commit: a million files. */
+const MAX_ACTION_BYTES = 384 * 1024 * 1024;
+
 /** A part of a stream of actions: the header of an action, or a piece of its content. */
 export type ActionPart = { readonly header: ActionHeader } | { readonly content: Uint8Array };
 
@@ -27,8 +31,9 @@ export type WriteFile = (path: Buffer, content: AsyncIterable<Uint8Array>) => Pr
  * Receives actions and writes their contents while they arrive. An error of an action is thrown
  * after all have arrived: clients send everything before they read.
  *
- * @throws {GitalyError} INVALID_ARGUMENT for unknown actions; {IndexError} for paths; {Error}
- *   `write created blob: writing blob: …` for contents; what `parts` throws.
+ * @throws {GitalyError} INVALID_ARGUMENT for unknown actions, RESOURCE_EXHAUSTED for too many;
+ *   {IndexError} for paths; {Error} `write created blob: writing blob: …` for contents; what
+ *   `parts` throws.
  */
 export async function receiveActions(
   parts: AsyncIterable<ActionPart>,
@@ -37,7 +42,10 @@ export async function receiveActions(
   const source = new PartSource(parts);
   try {
     const actions: FileAction[] = [];
+    const held = new HeldBytes(MAX_ACTION_BYTES, 'actions');
     for (let header = await source.nextHeader(); header !== undefined; header = await source.nextHeader()) {
+      held.add(header.path);
+      held.add(header.previousPath);
       try {
         actions.push(await receiveAction(header, source, writeFile));
       } catch (error) {

@@ -1,3 +1,5 @@
+import { LoopSlice } from '#base/loop-turns';
+
 /** References of both sides, by name, and whether they may be changed. */
 export interface MirrorQuestion {
   readonly local: ReadonlyMap<string, string>;
@@ -29,7 +31,10 @@ export async function planMirror(question: MirrorQuestion): Promise<MirrorPlan> 
   const { local, remote, defaultBranch, keepsDivergent, isWanted, isAncestor } = question;
   const refspecs: string[] = [];
   const divergent: string[] = [];
+  // A client determines the number of patterns with which `isWanted` compares each name.
+  const slice = new LoopSlice();
   for (const [name, oid] of local) {
+    if (slice.isOver) await slice.pause();
     const remoteOid = remote.get(name);
     if (remoteOid === oid) continue;
     if (remoteOid !== undefined && keepsDivergent && !(await isAncestor(remoteOid, oid))) {
@@ -38,9 +43,11 @@ export async function planMirror(question: MirrorQuestion): Promise<MirrorPlan> 
   }
   const defaultOid = local.get(defaultBranch);
   if (defaultOid !== undefined && !keepsDivergent)
-    for (const [name, oid] of remote)
+    for (const [name, oid] of remote) {
+      if (slice.isOver) await slice.pause();
       if (!local.has(name) && isWanted(name) && (await isAncestor(oid, defaultOid)))
         refspecs.push(`:${name}`);
+    }
   refspecs.sort((a, b) => Number(b === defaultBranch) - Number(a === defaultBranch));
   return { refspecs, divergent };
 }

@@ -82,3 +82,19 @@ test('many stars are matched quickly', () => {
 
   assert.equal(isMatch(`refs/heads/${'a'.repeat(100_000)}`), false);
 });
+
+test('others get their turns while many names are compared with many patterns', async () => {
+  const names = Array.from({ length: 200 }, (_, index) => `refs/heads/${index}`);
+  const isWanted = (): boolean => {
+    const endsAt = performance.now() + 1;
+    while (performance.now() < endsAt);
+    return true;
+  };
+  let turns = 0;
+  const other = setInterval(() => turns++, 1);
+
+  await planMirror({ ...question, local: new Map(names.map((name) => [name, 'ours'])), isWanted });
+
+  clearInterval(other);
+  assert.ok(turns >= 10, `${turns} turns`);
+});

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { HeldBytes } from '#base/held-bytes';
 import { rewriteHistory as rewrite } from '#domain/cleanup/rewrite-history';
 import { objectIdProblem } from '#git/objects/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -7,7 +8,7 @@ import { openRequests } from '#services/convert/request/first-request';
 import type { RewriteHistoryRequest, RewriteHistoryResponseSchema } from '#wire/gen/cleanup_pb';
 import type { CleanupDependencies } from './dependencies.ts';
 
-/** Limit of the ids and patterns of one call together. */
+/** Memory for the ids and patterns of one call together. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
 /** Removes blobs and texts from all commits of a repository. */
@@ -24,12 +25,16 @@ export async function rewriteHistory(
 
   const blobs: string[] = [];
   const redactions: Uint8Array[] = [];
-  let bytes = 0;
+  const held = new HeldBytes(MAX_BYTES, 'object IDs and redactions');
   const take = (request: RewriteHistoryRequest): void => {
-    for (const oid of request.blobs) blobs.push(checkId(oid));
-    for (const pattern of request.redactions) redactions.push(checkPattern(pattern));
-    bytes += [...request.blobs, ...request.redactions].reduce((sum, { length }) => sum + length + 1, 0);
-    if (bytes > MAX_BYTES) throw new GitalyError('RESOURCE_EXHAUSTED', `more than ${MAX_BYTES} bytes`);
+    for (const oid of request.blobs) {
+      held.add(oid);
+      blobs.push(checkId(oid));
+    }
+    for (const pattern of request.redactions) {
+      held.add(pattern);
+      redactions.push(checkPattern(pattern));
+    }
   };
   take(first);
   for await (const request of rest) {

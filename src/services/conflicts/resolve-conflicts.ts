@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
+import { HeldBytes } from '#base/held-bytes';
 import { ResolutionError } from '#domain/conflicts/resolve-file';
 import { resolveOnBranch } from '#domain/conflicts/resolve-on-branch';
 import { isRateLimited } from '#domain/gitlab-api/internal-api';
@@ -77,12 +78,10 @@ function requireHeader(
 
 async function readJson(requests: AsyncIterable<ResolveConflictsRequest>): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  let bytes = 0;
+  const held = new HeldBytes(MAX_JSON_BYTES, 'resolutions');
   for await (const { resolveConflictsRequestPayload: payload } of requests) {
     if (payload.case !== 'filesJson') continue;
-    bytes += payload.value.length;
-    if (bytes > MAX_JSON_BYTES)
-      throw new GitalyError('RESOURCE_EXHAUSTED', `resolutions exceed ${MAX_JSON_BYTES} bytes`);
+    held.add(payload.value);
     pieces.push(payload.value);
   }
   return Buffer.concat(pieces);

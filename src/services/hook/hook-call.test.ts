@@ -21,3 +21,10 @@ test('an input longer than any push is refused', async () => {
     message: 'too many reference updates',
   });
 });
+
+// Before, empty messages counted for nothing, and each took memory.
+test('input in any number of empty messages is refused', async () => {
+  const empty = Array.from({ length: 1000 }, () => 0);
+
+  await assert.rejects(readInput(pieces(...empty), 100_000), { code: 'RESOURCE_EXHAUSTED' });
+});

@@ -1,4 +1,5 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
+import { HeldBytes } from '#base/held-bytes';
 import type { HookCall } from '#domain/hooks/hook-call';
 import { environmentFromList } from '#domain/hooks/hook-environment';
 import type { HookOutput } from '#domain/hooks/hook-output';
@@ -79,12 +80,14 @@ export async function respondFailure(error: unknown, respond: Respond<HookRespon
  * Reads the complete standard input of a hook. @throws {GitalyError} RESOURCE_EXHAUSTED when it is
  * longer than any push.
  */
-export async function readInput(messages: AsyncIterable<{ readonly stdin: Uint8Array }>): Promise<Buffer> {
+export async function readInput(
+  messages: AsyncIterable<{ readonly stdin: Uint8Array }>,
+  maxBytes = MAX_CHANGES_BYTES,
+): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  let size = 0;
+  const held = new HeldBytes(maxBytes, 'reference updates');
   for await (const { stdin } of messages) {
-    size += stdin.length;
-    if (size > MAX_CHANGES_BYTES) throw new GitalyError('RESOURCE_EXHAUSTED', 'too many reference updates');
+    held.add(stdin);
     chunks.push(stdin);
   }
   return Buffer.concat(chunks);

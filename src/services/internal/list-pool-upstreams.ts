@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import { HeldBytes } from '#base/held-bytes';
 import type { HandlerContext } from '#rpc/server/handler';
 import { remoteIpOf } from '#services/convert/request/push-context';
 import type { ListPoolUpstreamsRequest, ListPoolUpstreamsResponseSchema } from '#wire/gen/internal_pb';
@@ -7,8 +8,8 @@ import type { InternalDependencies } from './dependencies.ts';
 
 /** GitLab's limit of the pools of one question. */
 const BATCH = 500;
-/** Limit of the pools of one call, some 200 bytes each. */
-const MAX_POOLS = 1_000_000;
+/** Memory for the pools of one call: a million of them. */
+const MAX_POOL_BYTES = 256 * 1024 * 1024;
 
 /**
  * Asks GitLab for the public upstream of each pool. Pools without one, or with several, are left
@@ -47,15 +48,17 @@ async function readRequests(
   requests: AsyncIterable<ListPoolUpstreamsRequest>,
 ): Promise<{ storageName: string; given: ReadonlyMap<string, string> }> {
   const given = new Map<string, string>();
+  const held = new HeldBytes(MAX_POOL_BYTES, 'pools');
   let storageName: string | undefined;
   for await (const request of requests) {
     storageName ??= request.storageName;
     if (storageName === '') throw new GitalyError('INVALID_ARGUMENT', 'storage name is required');
     for (const pool of request.poolDiskPaths) {
       const trimmed = pool.endsWith('.git') ? pool.slice(0, -'.git'.length) : pool;
-      if (!given.has(trimmed)) given.set(trimmed, pool);
+      if (given.has(trimmed)) continue;
+      held.add(pool);
+      given.set(trimmed, pool);
     }
-    if (given.size > MAX_POOLS) throw new GitalyError('RESOURCE_EXHAUSTED', `more than ${MAX_POOLS} pools`);
   }
   if (storageName === undefined) throw new GitalyError('INVALID_ARGUMENT', 'receive request: EOF');
   return { storageName, given };

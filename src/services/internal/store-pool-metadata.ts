@@ -1,12 +1,13 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
+import { HeldBytes } from '#base/held-bytes';
 import type { StoredMember } from '#storage/pool-metadata/pool-metadata-store';
 import type { StorePoolMetadataRequest, StorePoolMetadataResponseSchema } from '#wire/gen/internal_pb';
 import type { InternalDependencies } from './dependencies.ts';
 import { requireStore } from './require-store.ts';
 
-/** Limit of the members of one call, some 300 bytes each. GitLab.com has fewer in a storage. */
-const MAX_MEMBERS = 1_000_000;
+/** Memory for the members of one call: a million of them. GitLab.com has fewer in a storage. */
+const MAX_MEMBER_BYTES = 384 * 1024 * 1024;
 
 /** Replaces the stored pools of the first message's storage. No message changes nothing. */
 export async function storePoolMetadata(
@@ -15,12 +16,13 @@ export async function storePoolMetadata(
 ): Promise<MessageInitShape<typeof StorePoolMetadataResponseSchema>> {
   const store = requireStore(deps);
   const members: StoredMember[] = [];
+  const held = new HeldBytes(MAX_MEMBER_BYTES, 'members');
   let storageName = '';
   for await (const request of requests) {
     storageName ||= request.storageName;
     if (storageName === '') throw new GitalyError('INVALID_ARGUMENT', 'storage_name is required');
-    if (members.length === MAX_MEMBERS)
-      throw new GitalyError('RESOURCE_EXHAUSTED', `more than ${MAX_MEMBERS} members`);
+    held.add(request.relativePath);
+    held.add(request.poolDiskPath);
     members.push({
       relativePath: request.relativePath,
       poolPath: request.poolDiskPath,

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { HeldBytes } from '#base/held-bytes';
 import { updateMirror } from '#domain/remote/update-mirror';
 import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
@@ -8,6 +9,8 @@ import type { RemoteDependencies } from './dependencies.ts';
 
 /** Limit of the patterns: each is compared with every branch. */
 const MAX_PATTERNS = 10_000;
+/** Memory for the patterns. */
+const MAX_PATTERN_BYTES = 16 * 1024 * 1024;
 
 /** Pushes branches and tags to a mirror. */
 export async function updateRemoteMirror(
@@ -23,8 +26,12 @@ export async function updateRemoteMirror(
   if (remote.url === '') throw new GitalyError('INVALID_ARGUMENT', 'remote is missing URL');
 
   const patterns: string[] = [];
+  const held = new HeldBytes(MAX_PATTERN_BYTES, 'patterns');
   const take = ({ onlyBranchesMatching }: UpdateRemoteMirrorRequest): void => {
-    for (const pattern of onlyBranchesMatching) patterns.push(Buffer.from(pattern).toString('latin1'));
+    for (const pattern of onlyBranchesMatching) {
+      held.add(pattern);
+      patterns.push(Buffer.from(pattern).toString('latin1'));
+    }
     if (patterns.length > MAX_PATTERNS)
       throw new GitalyError('RESOURCE_EXHAUSTED', `more than ${MAX_PATTERNS} patterns`);
   };

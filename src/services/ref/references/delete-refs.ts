@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { deleteReferences } from '#domain/ref-update/delete-references';
+import { startsWithAny } from '#git/refs/starts-with-any';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import { validateRevision } from '#git/refs/validate-revision';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -57,12 +58,10 @@ async function namesExcept(
   prefixes: readonly Uint8Array[],
   signal: AbortSignal,
 ): Promise<Buffer[]> {
+  const isKept = startsWithAny(prefixes);
   const names: Buffer[] = [];
-  for await (const refs of repository.refs.list({ patterns: ['refs/'] }, { signal })) {
-    for (const { name } of refs) {
-      if (!prefixes.some((prefix) => name.subarray(0, prefix.length).equals(prefix))) names.push(name);
-    }
-  }
+  for await (const refs of repository.refs.list({ patterns: ['refs/'] }, { signal }))
+    for (const { name } of refs) if (!isKept(name)) names.push(name);
   return names;
 }
 

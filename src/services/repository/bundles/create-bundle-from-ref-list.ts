@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { HeldBytes } from '#base/held-bytes';
 import { bundleOf, EmptyBundleError } from '#domain/bundle/create-bundle';
 import { cleanWorktrees } from '#domain/worktrees/clean-worktrees';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -39,12 +40,11 @@ async function patternsOf(
   first: CreateBundleFromRefListRequest,
   rest: AsyncIterable<CreateBundleFromRefListRequest>,
 ): Promise<Uint8Array[]> {
-  let bytes = 0;
+  const held = new HeldBytes(MAX_PATTERN_BYTES, 'patterns');
   const patterns: Uint8Array[] = [];
   const take = (request: CreateBundleFromRefListRequest): void => {
     for (const pattern of request.patterns) {
-      bytes += pattern.length + 1;
-      if (bytes > MAX_PATTERN_BYTES) throw new GitalyError('RESOURCE_EXHAUSTED', 'too many patterns');
+      held.add(pattern);
       patterns.push(pattern);
     }
   };

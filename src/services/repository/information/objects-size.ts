@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { HeldBytes } from '#base/held-bytes';
 import { diskUsage } from '#domain/history/disk-usage';
 import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
@@ -23,15 +24,16 @@ export async function objectsSize(
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository);
   const revisions = [...requireRevisions(first)];
-  let bytes = lengthOf(revisions);
+  const held = new HeldBytes(MAX_REVISION_BYTES, 'revisions');
+  for (const revision of revisions) held.add(revision);
   for await (const request of rest) {
     if (request.repository !== undefined)
       throw new GitalyError('INVALID_ARGUMENT', 'subsequent requests must not contain repository');
     const more = requireRevisions(request);
-    bytes += lengthOf(more);
-    if (bytes > MAX_REVISION_BYTES)
-      throw new GitalyError('RESOURCE_EXHAUSTED', `revisions exceed ${MAX_REVISION_BYTES} bytes`);
-    for (const revision of more) revisions.push(revision);
+    for (const revision of more) {
+      held.add(revision);
+      revisions.push(revision);
+    }
   }
 
   return { size: await diskUsage(repository, revisions, context.signal) };
@@ -42,9 +44,4 @@ function requireRevisions({ revisions }: ObjectsSizeRequest): Buffer[] {
   return revisions.map((revision) =>
     requireRevision(revision, { allowPseudo: true, prefix: 'validating revision: ' }),
   );
-}
-
-function lengthOf(revisions: readonly Buffer[]): number {
-  // Each takes some 100 bytes in addition to its own.
-  return revisions.reduce((sum, { length }) => sum + length + 100, 0);
 }
