@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { HeldBytes } from '#base/held-bytes';
+import { eachInTurn } from '#base/loop-turns';
 import { rewriteHistory as rewrite } from '#domain/cleanup/rewrite-history';
 import { objectIdProblem } from '#git/objects/object-id';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -26,20 +27,20 @@ export async function rewriteHistory(
   const blobs: string[] = [];
   const redactions: Uint8Array[] = [];
   const held = new HeldBytes(MAX_BYTES, 'object IDs and redactions');
-  const take = (request: RewriteHistoryRequest): void => {
-    for (const oid of request.blobs) {
+  const take = async (request: RewriteHistoryRequest): Promise<void> => {
+    await eachInTurn(request.blobs, (oid) => {
       held.add(oid);
       blobs.push(checkId(oid));
-    }
-    for (const pattern of request.redactions) {
+    });
+    await eachInTurn(request.redactions, (pattern) => {
       held.add(pattern);
       redactions.push(checkPattern(pattern));
-    }
+    });
   };
-  take(first);
+  await take(first);
   for await (const request of rest) {
     if (request.repository !== undefined) throw invalid('subsequent requests must not contain repository');
-    take(request);
+    await take(request);
   }
   if (blobs.length === 0 && redactions.length === 0)
     throw invalid('no object IDs or text replacements specified');

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
+import { eachInTurn, mapInTurns } from '#base/loop-turns';
 import type { BlobDiff } from '#domain/diff/blob-diff';
 import { diffBlobPairs } from '#domain/diff/blob-pairs';
 import { diffKnownChanges } from '#domain/diff/known-changes';
@@ -41,7 +42,7 @@ export async function* diffBlobs(
   deps: DiffDependencies,
 ): AsyncGenerator<Response> {
   const repository = deps.storages.open(request.repository, { otherwise: 'INTERNAL' });
-  checkRequest(request);
+  await checkRequest(request);
 
   const { patchBytesLimit: maxPatchBytes } = request;
   const { signal } = context;
@@ -51,17 +52,17 @@ export async function* diffBlobs(
     for await (const diff of diffBlobPairs(repository, pairs, options)) yield* messagesOf(diff);
   } else {
     const ignoredSpace = ignoredSpaceOf(request.whitespaceChanges);
-    const changes = request.rawInfo.map(changeOf);
+    const changes = await mapInTurns(request.rawInfo, changeOf);
     for await (const diff of diffKnownChanges(repository, changes, { ...options, ignoredSpace }))
       yield* messagesOf(diff);
   }
 }
 
-function checkRequest({ blobPairs, rawInfo, whitespaceChanges }: DiffBlobsRequest): void {
+async function checkRequest({ blobPairs, rawInfo, whitespaceChanges }: DiffBlobsRequest): Promise<void> {
   if (blobPairs.length === 0 && rawInfo.length === 0) throw invalid('request contains no file pairs to diff');
   if (blobPairs.length > 0 && rawInfo.length > 0)
     throw invalid('blob pairs and raw info both used in request');
-  for (const entry of rawInfo) checkEntry(entry);
+  await eachInTurn(rawInfo, checkEntry);
   if (whitespaceChanges !== WhitespaceChanges.UNSPECIFIED && blobPairs.length > 0) {
     throw invalid('whitespace changes cannot be ignored when blob pairs are provided');
   }

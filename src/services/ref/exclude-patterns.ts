@@ -1,12 +1,16 @@
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { eachInTurn } from '#base/loop-turns';
 
 /** Checks the patterns of references to leave out. @throws {GitalyError} INVALID_ARGUMENT. */
-export function checkExcludes(patterns: readonly Uint8Array[], namespace: 'refs/' | 'refs/heads/'): void {
-  for (const pattern of patterns) {
+export async function checkExcludes(
+  patterns: readonly Uint8Array[],
+  namespace: 'refs/' | 'refs/heads/',
+): Promise<void> {
+  await eachInTurn(patterns, (pattern) => {
     const problem = problemOf(Buffer.from(pattern), namespace);
     if (problem !== undefined) throw new GitalyError('INVALID_ARGUMENT', problem);
-  }
+  });
 }
 
 function problemOf(pattern: Buffer, namespace: string): string | undefined {

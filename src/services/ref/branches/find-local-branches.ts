@@ -48,7 +48,7 @@ export async function* findLocalBranches(
   deps: RefDependencies,
 ): AsyncGenerator<Response> {
   const repository = deps.storages.open(request.repository);
-  checkExcludes(request.excludePatterns, NAMESPACE);
+  await checkExcludes(request.excludePatterns, NAMESPACE);
   const sort = KEYS[request.sortBy];
   // Gitaly fails with an assertion here, and returns this text.
   if (sort === undefined) throw new GitalyError('INTERNAL', 'panic: never reached');

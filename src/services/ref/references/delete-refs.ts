@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
+import { eachInTurn } from '#base/loop-turns';
 import { deleteReferences } from '#domain/ref-update/delete-references';
 import { startsWithAny } from '#git/refs/starts-with-any';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
@@ -26,11 +27,14 @@ export async function deleteRefs(
   const { signal } = context;
   const names =
     request.refs.length > 0 ? request.refs : await namesExcept(repository, request.exceptWithPrefix, signal);
-  const bad = names.filter((name) => validateRevision(name) !== undefined || HEAD.equals(name));
+  const bad: Uint8Array[] = [];
+  await eachInTurn(names, (name) => {
+    if (validateRevision(name) !== undefined || HEAD.equals(name)) bad.push(name);
+  });
   if (bad.length > 0) {
     // Gitaly deletes HEAD on request, after which the repository is invalid.
     const details = [
-      create(DeleteRefsErrorSchema, { error: { case: 'invalidFormat', value: { refs: [...bad] } } }),
+      create(DeleteRefsErrorSchema, { error: { case: 'invalidFormat', value: { refs: bad } } }),
     ];
     throw new GitalyError('INVALID_ARGUMENT', 'invalid references', { details });
   }

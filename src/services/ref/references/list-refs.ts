@@ -48,7 +48,7 @@ export async function* listRefs(
   if (request.patterns.length === 0)
     throw new GitalyError('INVALID_ARGUMENT', 'patterns must have at least one entry');
   const sort = sortOf(request.sortBy);
-  checkExcludes(request.excludePatterns, 'refs/');
+  await checkExcludes(request.excludePatterns, 'refs/');
 
   yield* deps.lists.get({
     repository,

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
+import { mapInTurns } from '#base/loop-turns';
 import { cleanPath, findArchiveSource } from '#domain/archive/archive-source';
 import { type LfsFilter, lfsFilter } from '#domain/archive/lfs-filter';
 import { sharedArchive } from '#domain/archive/shared-archive';
@@ -30,7 +31,7 @@ export async function* getArchive(
 ): AsyncGenerator<MessageInitShape<typeof GetArchiveResponseSchema>> {
   const repository = deps.storages.open(request.repository);
   const path = cleanPath(request.path);
-  const excludes = request.exclude.map(cleanPath);
+  const excludes = await mapInTurns(request.exclude, cleanPath);
   const revision = requireRevision(Buffer.from(request.commitId), { prefix: 'invalid commitId: ' });
   const format = FORMATS[request.format];
   if (format === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid format');

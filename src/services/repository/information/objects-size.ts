@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { HeldBytes } from '#base/held-bytes';
+import { mapInTurns } from '#base/loop-turns';
 import { diskUsage } from '#domain/history/disk-usage';
 import type { HandlerContext } from '#rpc/server/handler';
 import { openRequests } from '#services/convert/request/first-request';
@@ -23,13 +24,13 @@ export async function objectsSize(
   const { first, rest } = await openRequests(requests);
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository);
-  const revisions = [...requireRevisions(first)];
+  const revisions = [...(await requireRevisions(first))];
   const held = new HeldBytes(MAX_REVISION_BYTES, 'revisions');
   for (const revision of revisions) held.add(revision);
   for await (const request of rest) {
     if (request.repository !== undefined)
       throw new GitalyError('INVALID_ARGUMENT', 'subsequent requests must not contain repository');
-    const more = requireRevisions(request);
+    const more = await requireRevisions(request);
     for (const revision of more) {
       held.add(revision);
       revisions.push(revision);
@@ -39,9 +40,9 @@ export async function objectsSize(
   return { size: await diskUsage(repository, revisions, context.signal) };
 }
 
-function requireRevisions({ revisions }: ObjectsSizeRequest): Buffer[] {
+async function requireRevisions({ revisions }: ObjectsSizeRequest): Promise<Buffer[]> {
   if (revisions.length === 0) throw new GitalyError('INVALID_ARGUMENT', 'no revisions specified');
-  return revisions.map((revision) =>
+  return await mapInTurns(revisions, (revision) =>
     requireRevision(revision, { allowPseudo: true, prefix: 'validating revision: ' }),
   );
 }
