@@ -48,6 +48,17 @@ test('gitaly check prints the details of GitLab', async () => {
   ]);
 });
 
+test('gitaly check names a configuration that it cannot load, as Gitaly does', async () => {
+  const { code, stdout, stderr } = await run(process.execPath, [...PROGRAM, 'check', 'no-such-file']);
+
+  assert.deepEqual([code, stdout], [1, '']);
+  const [line] = stderr.split('\n');
+  assert.match(
+    line ?? '',
+    /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d loading configuration "no-such-file": open no-such-file: no such file or directory$/,
+  );
+});
+
 test('gitaly check fails when GitLab fails, and prints the reason', async () => {
   await using api = await startInternalApi();
   api.reset({ '/check': [500, { message: 'database is down' }] });

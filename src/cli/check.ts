@@ -1,4 +1,6 @@
+import { quote } from '#base/go/quote';
 import type { GitlabCheck } from '#gitaly/check-gitlab';
+import { logTime } from '#tools/admin/run-command';
 import type { Finding } from '#tools/doctor/finding';
 import { printFindings, summaryOf } from './findings.ts';
 import { readConfigOrExplain } from './read-config-or-explain.ts';
@@ -12,7 +14,10 @@ export async function check(
   configPath: string,
   { json = false }: { readonly json?: boolean } = {},
 ): Promise<number> {
-  const config = await readConfigOrExplain(configPath);
+  const config = await readConfigOrExplain(configPath, (message) => {
+    const reason = message.replace(`load config: config_path ${quote(configPath)}: `, '');
+    return `${logTime(new Date())} loading configuration ${quote(configPath)}: ${reason}`;
+  });
   if (config === undefined) return 1;
   const { checkGitlab } = await import('#gitaly/check-gitlab');
   const gitlab = await checkGitlab(config);

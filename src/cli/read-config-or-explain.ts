@@ -4,13 +4,18 @@ import { ConfigError, type GitalyConfig, loadConfig } from '#platform/config/loa
 /**
  * Reads a configuration. Prints its errors on standard error and returns `undefined` if it is
  * invalid.
+ *
+ * @param firstLine makes the line from the message of an error.
  */
-export async function readConfigOrExplain(configPath: string): Promise<GitalyConfig | undefined> {
+export async function readConfigOrExplain(
+  configPath: string,
+  firstLine = (message: string): string => `failed to configure Gitaly: ${message}`,
+): Promise<GitalyConfig | undefined> {
   try {
     return await loadConfig(configPath);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`failed to configure Gitaly: ${error.message}\n`);
+    process.stderr.write(`${firstLine(error.message)}\n`);
     if (!existsSync(configPath))
       process.stderr.write('\nCreate one with "gitaly-ts init DIR"; config.toml.example lists every key.\n');
     if (error.explanation !== '') process.stderr.write(`\n${error.explanation}\n`);

@@ -42,7 +42,7 @@ export async function withHeading<T>(heading: string, result: Promise<T>): Promi
 }
 
 /** Returns local time as Go's log package prints it: `2026/01/31 09:05:00`. */
-function logTime(now: Date): string {
+export function logTime(now: Date): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   const date = [now.getFullYear(), now.getMonth() + 1, now.getDate()].map(two).join('/');
   return `${date} ${[now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join(':')}`;

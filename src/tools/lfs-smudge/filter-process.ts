@@ -3,6 +3,7 @@ import { finished } from 'node:stream/promises';
 import { FLUSH_PACKET, type Packet, textPacket } from '#base/pkt-line/packet';
 import { PacketParser } from '#base/pkt-line/packet-parser';
 import { PLAIN_FRAMING, writePackets } from '#base/pkt-line/write-packets';
+import { MAX_POINTER_BYTES } from './smudge-pointer.ts';
 
 /** Opens the content that replaces a file; `undefined` leaves the file as it is. */
 export type Smudge = (file: Buffer) => Promise<Readable | undefined>;
@@ -12,8 +13,6 @@ export interface FilterStreams {
   readonly output: Writable;
 }
 
-/** Larger files are no pointers; their content is not kept. @see git-lfs: blobSizeCutoff */
-const MAX_POINTER_BYTES = 1024;
 const SUCCESS = textPacket('status=success\n');
 /** git then uses the file as it is, because the filter is not `required`. */
 const ERROR = textPacket('status=error\n');

@@ -1,17 +1,17 @@
-import { readFileSync } from 'node:fs';
+import { fstatSync, readFileSync } from 'node:fs';
 import { Readable, type Writable } from 'node:stream';
 import { messageOf } from '#base/gitaly-error';
 import { privateKeyPem } from '#base/go/private-key-pem';
 import { copyStream } from '#base/streams/copy-stream';
 import { LfsObjects } from '#domain/gitlab-api/lfs-objects';
-import { MAX_LFS_POINTER_BYTES, parseLfsPointer } from '#git/objects/parse/parse-lfs-pointer';
 import { packageVersion } from '#platform/process/version';
 import { type Environment, helperLogger } from '../helper-log.ts';
 import { type Smudge, serveFilter } from './filter-process.ts';
 import { type SmudgeConfiguration, smudgeConfiguration } from './smudge-configuration.ts';
+import { MAX_POINTER_BYTES, smudgePointerOid } from './smudge-pointer.ts';
 
 export interface SmudgeStreams {
-  readonly stdin: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean };
+  readonly stdin: AsyncIterable<Uint8Array> & { readonly fd?: number };
   readonly stdout: Writable;
   readonly stderr: Writable;
 }
@@ -27,8 +27,8 @@ const NO_FILTER = "Cannot read from STDIN. This command should be run by the Git
  */
 export async function runLfsSmudge(environment: Environment, io: SmudgeStreams): Promise<number> {
   const logger = helperLogger('gitaly-lfs-smudge', environment);
-  if (io.stdin.isTTY === true) {
-    io.stderr.write(`${NO_FILTER}\n`);
+  if (io.stdin.fd !== undefined && fstatSync(io.stdin.fd).isCharacterDevice()) {
+    io.stdout.write(`${NO_FILTER}\n`);
     return 1;
   }
   try {
@@ -67,10 +67,10 @@ function smudgeOf(
   // The filter ends with git, which closes its input.
   const { signal } = new AbortController();
   return async (file) => {
-    const pointer = parseLfsPointer(file);
-    if (pointer === undefined) return undefined;
+    const oid = smudgePointerOid(file);
+    if (oid === undefined) return undefined;
     try {
-      return await objects.open({ oid: pointer.fileOid, glRepository }, { correlationId, signal });
+      return await objects.open({ oid, glRepository }, { correlationId, signal });
     } catch (error) {
       onProblem(error);
       return undefined;
@@ -83,7 +83,7 @@ async function smudgeOnce({ stdin, stdout }: SmudgeStreams, smudge: Smudge): Pro
   const input = stdin[Symbol.asyncIterator]();
   const pieces: Uint8Array[] = [];
   let bytes = 0;
-  while (bytes <= MAX_LFS_POINTER_BYTES) {
+  while (bytes <= MAX_POINTER_BYTES) {
     const { done, value } = await input.next();
     if (done === true) break;
     pieces.push(value);
