@@ -54,6 +54,16 @@ const asking = ({ port }: NameServer) => ({
   nameServer: { host: '127.0.0.1', port },
 });
 
+test('a name server on any address of this machine is asked on loopback', async () => {
+  await using server = await startNameServer(['127.0.0.7']);
+  const nameServer = { host: '0.0.0.0', port: server.port };
+  using watched = watch({ host: 'gitaly.example', port: 9999, nameServer }, { lookupTimeoutMs: 1000 });
+
+  await watched.reached(1);
+
+  assert.deepEqual([watched.lists, watched.errors], [[['127.0.0.7 9999']], []]);
+});
+
 test('an IP literal needs no name server', async () => {
   using watched = watch({ host: '::1', port: 1, nameServer: undefined });
 

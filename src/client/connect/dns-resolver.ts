@@ -27,6 +27,8 @@ const RETRY_BACKOFF = { baseMs: 1000, maxMs: 60_000, multiplier: 1.5 };
  * server.
  */
 const MIN_INTERVAL_MS = 5000;
+/** Any address of this machine, and the one that answers from itself: others are not accepted. */
+const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 /** Results that mean "no such name", which gives an empty list and not an error. */
 const NO_SUCH_NAME = new Set(['ENOTFOUND', 'ENODATA']);
 
@@ -125,7 +127,8 @@ async function lookUpBySystem(host: string, timeoutMs: number): Promise<string[]
 
 async function askNameServer(host: string, nameServer: HostAndPort, timeoutMs: number): Promise<string[]> {
   const resolver = new dns.Resolver({ timeout: timeoutMs, tries: 1 });
-  const server = isIP(nameServer.host) === 0 ? (await dns.lookup(nameServer.host)).address : nameServer.host;
+  const address = isIP(nameServer.host) === 0 ? (await dns.lookup(nameServer.host)).address : nameServer.host;
+  const server = LOOPBACK[address] ?? address;
   resolver.setServers([joinHostPort({ host: server, port: nameServer.port })]);
 
   const [four, six] = await Promise.all([
