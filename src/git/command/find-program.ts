@@ -2,6 +2,9 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { quote } from '#base/go/quote';
 
+/** Directories to search without a PATH, as a shell does. */
+const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
+
 /**
  * Returns the absolute path of a program: a path as given, a name as the first executable file of
  * that name on the PATH.
@@ -10,7 +13,7 @@ import { quote } from '#base/go/quote';
  */
 export function findProgram(name: string): string {
   if (isAbsolute(name) || name.includes('/')) return resolve(name);
-  const found = (process.env.PATH ?? '')
+  const found = (process.env.PATH ?? DEFAULT_PATH)
     .split(delimiter)
     .find((directory) => isExecutable(join(directory, name)));
   if (found === undefined) throw new Error(`git was not found: there is no ${quote(name)} on the PATH`);

@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findProgram } from './find-program.ts';
+
+test('without a PATH the usual directories are searched, and none with an empty one', (context) => {
+  const { PATH } = process.env;
+  context.after(() => {
+    process.env.PATH = PATH;
+  });
+
+  delete process.env.PATH;
+  assert.match(findProgram('sh'), /^\/(?:usr\/)?bin\/sh$/);
+
+  process.env.PATH = '';
+  assert.throws(() => findProgram('sh'), /there is no "sh" on the PATH/);
+});
