@@ -1,11 +1,8 @@
-import { bulkBuffers, PIECE_BYTES } from '#base/bulk-buffers';
+import { bulkBuffers, withoutWaste } from '#base/bulk-buffers';
 import { noteBulkBytes } from '#base/bulk-memory';
 import type { BulkPipe } from '#git/command/process/bulk-pipe';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { StreamWriter } from '#storage/cache/streams/shared-stream';
-
-/** Smaller pieces would waste the rest of their buffer. */
-const SMALL_PIECE_BYTES = PIECE_BYTES / 4;
 
 /**
  * Writes the output of a process to a shared stream.
@@ -26,10 +23,6 @@ export async function streamOutput(
     }
     return;
   }
-  await output.passOn(bulkBuffers.take, (bytes) => {
-    if (bytes.length >= SMALL_PIECE_BYTES) return writer.write(bytes, bulkBuffers.give);
-    const copy = Buffer.from(bytes);
-    bulkBuffers.give(bytes);
-    return writer.write(copy);
-  });
+  // A small chunk is in memory of its own, which the pool does not take.
+  await output.passOn((bytes) => writer.write(withoutWaste(bytes), bulkBuffers.give));
 }

@@ -1,8 +1,10 @@
+import type { Readable } from 'node:stream';
 import { noteBulkBytes } from '#base/bulk-memory';
 import type { CommandRepository } from './command-repository.ts';
 import type { ConfigPair } from './config.ts';
 import { GitExitError } from './exit-error.ts';
 import type { GitCommand } from './git-command.ts';
+import { BulkPipe } from './process/bulk-pipe.ts';
 
 export interface OutputBytesOptions {
   readonly signal?: AbortSignal | undefined;
@@ -25,26 +27,33 @@ export async function* outputBytes(
   { signal, input, config = [], env = {} }: OutputBytesOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
   await repository.spawnTurn(signal);
+  using output = BulkPipe.open();
   await using run = repository.spawn(command, {
     signal,
     config,
     env,
     stdin: input === undefined ? 'ignore' : 'pipe',
+    stdout: output?.writeEnd ?? 'pipe',
   });
+  output?.closeWriteEnd();
   // The exit code explains a command that fails before it has read its input, not the broken pipe.
   if (input !== undefined) run.stdin.end(input);
   try {
-    for await (const chunk of run.stdout) {
-      // A stream without an encoding yields Buffers.
-      const bytes = chunk as Buffer;
-      noteBulkBytes(bytes.length);
-      yield bytes;
-    }
+    yield* output === undefined ? chunksOf(run.stdout) : output.chunks(signal);
   } catch (error) {
     // An abort closes the stream under the reader; the exit of the process describes it better.
     if (!run.isEnding) throw error;
   }
   await run.succeeded();
+}
+
+async function* chunksOf(stream: Readable): AsyncGenerator<Buffer, void, undefined> {
+  for await (const chunk of stream) {
+    // A stream without an encoding yields Buffers.
+    const bytes = chunk as Buffer;
+    noteBulkBytes(bytes.length);
+    yield bytes;
+  }
 }
 
 /**

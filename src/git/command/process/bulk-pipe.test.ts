@@ -4,7 +4,7 @@ import { fstatSync, writeSync } from 'node:fs';
 import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PIECE_BYTES } from '#base/bulk-buffers';
+import { bulkBuffers, PIECE_BYTES } from '#base/bulk-buffers';
 import { chooseSpawner } from '../spawner/choose-spawner.ts';
 import { BulkPipe } from './bulk-pipe.ts';
 
@@ -103,19 +103,13 @@ test('a pipe that nobody copied from closes both ends', () => {
   assert.throws(() => fstatSync(pipe.writeEnd), { code: 'EBADF' });
 });
 
-test('chunks are passed on in memory of the caller, one after another', async () => {
+test('chunks are passed on in memory of their own, one after another', async () => {
   const pipe = open();
   const child = await start(pipe, 'head -c 3000000 /dev/zero | tr "\\0" "y"; echo end');
-  const lent: Buffer[] = [];
-  const nextBuffer = (): Buffer => {
-    const buffer = Buffer.alloc(PIECE_BYTES);
-    lent.push(buffer);
-    return buffer;
-  };
   const chunks: Buffer[] = [];
   let isTaking = false;
 
-  const bytes = await pipe.passOn(nextBuffer, async (chunk) => {
+  const bytes = await pipe.passOn(async (chunk) => {
     assert.equal(isTaking, false);
     isTaking = true;
     chunks.push(chunk);
@@ -125,7 +119,7 @@ test('chunks are passed on in memory of the caller, one after another', async ()
 
   assert.equal(bytes, 3_000_004);
   assert.equal(Buffer.concat(chunks).toString(), `${'y'.repeat(3_000_000)}end\n`);
-  for (const [index, chunk] of chunks.entries()) assert.equal(chunk.buffer, lent[index]?.buffer);
+  for (const chunk of chunks) assert.equal(chunk.buffer.byteLength, PIECE_BYTES);
   assert.equal((await child.exited).code, 0);
 });
 
@@ -134,13 +128,10 @@ test('chunks that are taken at once are followed by the next', async () => {
   const child = await start(pipe, 'i=0; while [ $i -lt 100 ]; do echo $i; i=$((i+1)); done');
   let text = '';
 
-  await pipe.passOn(
-    () => Buffer.alloc(PIECE_BYTES),
-    (chunk) => {
-      text += chunk.toString();
-      return undefined;
-    },
-  );
+  await pipe.passOn((chunk) => {
+    text += chunk.toString();
+    return undefined;
+  });
 
   assert.equal(text, Array.from({ length: 100 }, (_, index) => `${index}\n`).join(''));
   assert.equal((await child.exited).code, 0);
@@ -151,12 +142,45 @@ test('an error of who takes the chunks ends the pipe', async () => {
   const child = await start(pipe, 'while echo x; do :; done');
 
   await assert.rejects(
-    pipe.passOn(
-      () => Buffer.alloc(PIECE_BYTES),
-      () => Promise.reject(new Error('no more')),
-    ),
+    pipe.passOn(() => Promise.reject(new Error('no more'))),
     /no more/,
   );
 
+  assert.notEqual((await child.exited).code, 0);
+});
+
+test('a reader gets everything, and leaves no memory behind that others could use', async () => {
+  const read = async (script: string): Promise<string> => {
+    const pipe = open();
+    const child = await start(pipe, script);
+    const chunks = await Array.fromAsync(pipe.chunks(undefined));
+    assert.equal((await child.exited).code, 0);
+    return Buffer.concat(chunks).toString();
+  };
+  assert.equal(await read('head -c 3000000 /dev/zero | tr "\\0" "y"'), 'y'.repeat(3_000_000));
+  const spare = bulkBuffers.take();
+  bulkBuffers.give(spare);
+
+  for (let time = 0; time < 3; time++) assert.equal(await read('echo x'), 'x\n');
+
+  assert.equal(bulkBuffers.take().buffer, spare.buffer);
+});
+
+test('a reader that leaves and one that is aborted end the pipe', async () => {
+  const leaving = open();
+  const left = await start(leaving, 'while echo x; do :; done');
+  for await (const chunk of leaving.chunks(undefined)) {
+    assert.ok(chunk.length > 0);
+    break;
+  }
+  assert.notEqual((await left.exited).code, 0);
+
+  const pipe = open();
+  const child = await start(pipe, 'while echo x; do :; done');
+  const abort = new AbortController();
+  const reading = (async () => {
+    for await (const _ of pipe.chunks(abort.signal)) abort.abort();
+  })();
+  await assert.rejects(reading, { code: 'ERR_STREAM_PREMATURE_CLOSE' });
   assert.notEqual((await child.exited).code, 0);
 });

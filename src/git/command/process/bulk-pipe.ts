@@ -1,7 +1,8 @@
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import { PIECE_BYTES } from '#base/bulk-buffers';
+import { bulkBuffers, PIECE_BYTES, withoutWaste } from '#base/bulk-buffers';
+import { Handover } from '#base/streams/handover';
 import { type Libc, loadLibc } from '../spawner/libc.ts';
 
 // Linux, all architectures.
@@ -38,6 +39,8 @@ export class BulkPipe implements Disposable {
   #socket: Socket | undefined;
   #isClosed = false;
   #isLarge = false;
+  /** Memory for the next chunk, of {@link bulkBuffers}. */
+  #unused: Buffer | undefined;
 
   private constructor(readEnd: number, writeEnd: number) {
     this.#readEnd = readEnd;
@@ -89,17 +92,21 @@ export class BulkPipe implements Disposable {
   }
 
   /**
-   * Passes everything on in memory of the caller. Call it once.
+   * Passes everything on in memory of {@link bulkBuffers}. Call it once.
    *
-   * @param nextBuffer returns memory of at least {@link PIECE_BYTES} for one chunk.
-   * @param take receives a chunk, which is in the memory that `nextBuffer` returned before the
-   *   last one. The next chunk waits for the result.
+   * @param take receives a chunk, which it may keep or give back. The next chunk waits for the
+   *   result.
    * @returns the number of bytes.
    * @throws the error of `take`; ERR_STREAM_PREMATURE_CLOSE when this pipe is closed too early.
    */
-  passOn(nextBuffer: () => Buffer, take: (bytes: Buffer) => Promise<void> | undefined): Promise<number> {
+  passOn(take: (bytes: Buffer) => Promise<void> | undefined): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const nextBuffer = (): Buffer => {
+      this.#unused = bulkBuffers.take();
+      return this.#unused;
+    };
     this.#read(nextBuffer, (bytes, goOn) => {
+      this.#unused = undefined;
       try {
         const taken = take(bytes);
         // Not at once: the socket pauses after this function.
@@ -109,6 +116,27 @@ export class BulkPipe implements Disposable {
       }
     }).then(resolve, reject);
     return promise.finally(() => this[Symbol.dispose]());
+  }
+
+  /**
+   * Yields everything, in chunks that the reader may keep. Call it once; it closes this pipe.
+   *
+   * @throws ERR_STREAM_PREMATURE_CLOSE when `signal` is aborted, or the pipe closed too early.
+   */
+  async *chunks(signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
+    const handover = new Handover<Buffer>();
+    const close = (): void => this[Symbol.dispose]();
+    signal?.addEventListener('abort', close, { once: true });
+    this.passOn((bytes) => handover.put(withoutWaste(bytes))).then(
+      () => handover.end(),
+      (error: unknown) => handover.fail(error),
+    );
+    try {
+      yield* handover;
+    } finally {
+      signal?.removeEventListener('abort', close);
+      close();
+    }
   }
 
   #read(buffer: Buffer | (() => Buffer), take: (bytes: Buffer, goOn: () => void) => void): Promise<number> {
@@ -136,7 +164,10 @@ export class BulkPipe implements Disposable {
     });
     this.#socket = socket;
     socket.once('end', () => resolve(total)).once('error', reject);
-    socket.once('close', () => reject(prematureClose()));
+    socket.once('close', () => {
+      if (this.#unused !== undefined) bulkBuffers.give(this.#unused);
+      reject(prematureClose());
+    });
     socket.resume();
     return promise;
   }
