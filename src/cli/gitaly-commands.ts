@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { group } from './usage.ts';
 
 type Exit = (code: number) => void;
 type Options = Readonly<Record<string, string | boolean | undefined>>;
@@ -28,13 +29,13 @@ export function addGitalyCommands(root: Command, exit: Exit): void {
       exit(missing.length > 0 ? refuse(command, missing) : await run(options, args));
     });
   };
-  addHooks(root, act);
+  addHooks(group(root.command('hooks'), exit), act);
   addBundleUri(root, act);
   addGit(root, act);
-  addDatabase(root, act);
+  addDatabase(group(root.command('db'), exit), act);
   addPool(root, act);
   addRecovery(root, act);
-  addCluster(root, act);
+  addCluster(group(root.command('cluster'), exit), act);
 }
 
 type Act = (declared: Declared) => void;
@@ -61,8 +62,8 @@ function repositoryOf(options: Options) {
   return { config: text(config), storage: optional(storage), repository: text(repository) };
 }
 
-function addHooks(root: Command, act: Act): void {
-  const hooks = root.command('hooks').description('Commands about the custom hooks of repositories.');
+function addHooks(hooks: Command, act: Act): void {
+  hooks.description('Commands about the custom hooks of repositories.');
   act({
     command: hooks
       .command('set')
@@ -129,8 +130,8 @@ function addGit(root: Command, act: Act): void {
   });
 }
 
-function addDatabase(root: Command, act: Act): void {
-  const db = root.command('db').description('Commands about the database of transactions (not kept here).');
+function addDatabase(db: Command, act: Act): void {
+  db.description('Commands about the database of transactions (not kept here).');
   const add = (name: string, description: string, usage: string): Command =>
     db
       .command(`${name}${usage}`)
@@ -205,8 +206,8 @@ function wholeNumber(value: string): string {
   return value;
 }
 
-function addCluster(root: Command, act: Act): void {
-  const cluster = root.command('cluster').description('Commands about a Raft cluster of gitalys.');
+function addCluster(cluster: Command, act: Act): void {
+  cluster.description('Commands about a Raft cluster of gitalys.');
   const output = (command: Command): Command =>
     command.option('--no-color', 'no colours').option('--format <format>', 'text or json', 'text');
   const common = ({ config, format, color }: Options) => ({

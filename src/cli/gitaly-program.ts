@@ -4,7 +4,7 @@ import { versionString } from '#platform/process/version';
 import { check } from './check.ts';
 import { addGitalyCommands } from './gitaly-commands.ts';
 import { serve } from './serve.ts';
-import { WRONG_USAGE } from './usage.ts';
+import { group, WRONG_USAGE } from './usage.ts';
 import { validateConfiguration } from './validate-configuration.ts';
 
 const EXAMPLES = `
@@ -30,6 +30,7 @@ export function gitalyProgram(exit: (code: number) => void): Command {
     .argument('[configfile]', 'same as "serve <configfile>"')
     .showHelpAfterError(WRONG_USAGE)
     .enablePositionalOptions()
+    .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', EXAMPLES)
     .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, root)));
 
@@ -59,8 +60,7 @@ export function gitalyProgram(exit: (code: number) => void): Command {
       exit(await checkOrHelp(configPath, options, checkCommand)),
     );
 
-  root
-    .command('configuration')
+  group(root.command('configuration'), exit)
     .description('Commands about the configuration.')
     .addHelpText('after', VALIDATE_EXAMPLES)
     .command('validate')
@@ -68,6 +68,7 @@ export function gitalyProgram(exit: (code: number) => void): Command {
       'Check the configuration on standard input; print problems as JSON, or nothing if there are none.',
     )
     .addHelpText('after', VALIDATE_EXAMPLES)
+    .allowExcessArguments() // as Gitaly does
     .action(async () => exit(await validateInput()));
   root
     .command('validate-configuration', { hidden: true }) // its name in 15.x

@@ -48,6 +48,21 @@ for (const args of [[], ['serve'], ['serve', ''], ['serve', 'a', 'b'], ['--nonse
   });
 }
 
+// Exit codes and texts of Gitaly 19.0.
+for (const name of ['configuration', 'hooks', 'db', 'cluster']) {
+  test(`gitaly ${name} without a subcommand prints its help; an unknown one is named`, () => {
+    const [alone, unknown] = [gitaly([name]), gitaly([name, 'nonsense'])];
+
+    assert.deepEqual([alone.exit, alone.stderr], [0, '']);
+    assert.match(alone.stdout, new RegExp(`Usage: gitaly ${name} `));
+    assert.deepEqual(unknown, { exit: 3, stdout: '', stderr: "No help topic for 'nonsense'\n" });
+  });
+}
+
+test('gitaly help is the help, and no configuration of that name', () => {
+  assert.deepEqual(gitaly(['help']), gitaly(['--help']));
+});
+
 for (const form of [['serve'], []]) {
   test(`gitaly ${form.join(' ')} CONFIG explains an invalid configuration and exits with code 1`, () => {
     using directory = scratch();
