@@ -8,6 +8,7 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import type { MaintenanceScheduler } from '#rpc/server/interceptors/schedule-maintenance';
 import type { Storages } from '#storage/storages';
+import { dailyLog } from './daily-log.ts';
 import { fieldsOf, observeHousekeeping } from './housekeeping-observer.ts';
 import type { ServerMetrics } from './metrics.ts';
 
@@ -78,18 +79,12 @@ function startDaily(
 ): AsyncDisposable {
   const { startHour, startMinute, durationMs, storages: names } = config.dailyMaintenance;
   const isUnset = startHour === 0 && startMinute === 0 && durationMs === 0 && names.length === 0;
+  const window = isUnset ? DEFAULT_WINDOW : { startHour, startMinute, durationMs };
   return startDailyMaintenance({
     storages,
     housekeeping,
-    window: isUnset ? DEFAULT_WINDOW : { startHour, startMinute, durationMs },
+    window,
     names: isUnset ? storages.all.map(({ name }) => name) : names,
-    onBegin: () => logger.info({}, 'maintenance: daily run started'),
-    onEnd: (repositories) => logger.info({ repositories }, 'maintenance: daily run ended'),
-    onError: (repository, error) =>
-      logger.error(
-        { ...fieldsOf(repository), error: messageOf(error) },
-        'maintenance: repo optimization failure',
-      ),
-    onFailure: (error) => logger.error({ error: messageOf(error) }, 'maintenance: daily run failed'),
+    observer: dailyLog(logger, window),
   });
 }

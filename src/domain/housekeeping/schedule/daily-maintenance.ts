@@ -12,17 +12,28 @@ const PAUSE_MS = 1000;
 /** Longest sleep, after which the clock is read again: it may have been set. */
 const MAX_SLEEP_MS = 60 * 60 * 1000;
 
+/** Notified of daily maintenance, for the log. */
+export interface DailyObserver {
+  /** The next run has a time. */
+  scheduled(start: Date): void;
+  started(): void;
+  /** A repository was maintained, with an error if that failed. */
+  optimized(repository: Repository, run: { readonly startedAt: Date; readonly error?: unknown }): void;
+  /** With an error a storage could not be read, and the rest of the run is left out. */
+  completed(run: {
+    readonly repositories?: number;
+    readonly startedAt: Date;
+    readonly error?: unknown;
+  }): void;
+}
+
 export interface DailyMaintenanceOptions {
   readonly storages: Storages;
   readonly housekeeping: Housekeeping;
   readonly window: DailyWindow;
   /** Storages whose repositories are maintained. */
   readonly names: readonly string[];
-  readonly onBegin: () => void;
-  readonly onEnd: (repositories: number) => void;
-  readonly onError: (repository: Repository, error: unknown) => void;
-  /** A storage could not be read; the rest of the day's run is left out. */
-  readonly onFailure: (error: unknown) => void;
+  readonly observer: DailyObserver;
 }
 
 /** Starts daily maintenance. @returns a handle that ends it and waits for a running one. */
@@ -40,13 +51,15 @@ export function startDailyMaintenance(options: DailyMaintenanceOptions): AsyncDi
 async function runDaily(options: DailyMaintenanceOptions, ending: AbortSignal): Promise<void> {
   while (!ending.aborted) {
     const start = nextStart(options.window, new Date());
+    options.observer.scheduled(start);
     if (!(await sleepUntil(start, ending))) return;
-    options.onBegin();
+    options.observer.started();
+    const startedAt = new Date();
     const signal = AbortSignal.any([ending, AbortSignal.timeout(options.window.durationMs)]);
     try {
-      options.onEnd(await maintainAll(options, signal));
+      options.observer.completed({ repositories: await maintainAll(options, signal), startedAt });
     } catch (error) {
-      options.onFailure(error);
+      options.observer.completed({ startedAt, error });
     }
   }
 }
@@ -66,17 +79,18 @@ async function sleepUntil(time: Date, signal: AbortSignal): Promise<boolean> {
  * @returns their number.
  */
 export async function maintainAll(
-  options: Pick<DailyMaintenanceOptions, 'storages' | 'housekeeping' | 'names' | 'onError'>,
+  options: Pick<DailyMaintenanceOptions, 'storages' | 'housekeeping' | 'names' | 'observer'>,
   signal: AbortSignal,
   { pauseMs = PAUSE_MS }: { readonly pauseMs?: number } = {},
 ): Promise<number> {
   let count = 0;
   for (const name of shuffled(options.names)) {
     for await (const repository of repositoriesOf(options, options.storages.storage(name), signal)) {
-      const { onError } = options;
-      await options.housekeeping.optimize(repository, { signal }).catch((error: unknown) => {
-        if (!signal.aborted) onError(repository, error);
-      });
+      const startedAt = new Date();
+      const optimized = (error?: unknown): void => {
+        if (!signal.aborted) options.observer.optimized(repository, { startedAt, error });
+      };
+      await options.housekeeping.optimize(repository, { signal }).then(() => optimized(), optimized);
       if (signal.aborted) return count;
       count++;
       if (!(await sleep(pauseMs, signal))) return count;
