@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
-import { type HttpGateway, startHttpGateway, storageMapping } from '#gateway/index';
+import { startHttpGateway, startSshGateway, storageMapping } from '#gateway/index';
 import { Database } from '#praefect/database/database';
 import {
   type EmbeddedPostgres,
@@ -9,7 +9,9 @@ import {
   startEmbeddedPostgres,
 } from '#praefect/database/embedded-postgres';
 import { applyAllMigrations } from '#praefect/database/migrations/migrate';
+import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { gitOverSsh, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 import { FaultyLink } from './faulty-link.ts';
 import { PraefectProcess } from './praefect-process.ts';
@@ -31,10 +33,19 @@ export interface FaultNode {
   restart(): Promise<void>;
 }
 
-/** A Praefect in a process of its own, with a gateway for git in this one. */
+/** A way from git to the repositories of a Praefect. */
+export interface GitRoute {
+  /** Begins the URL of each repository; its path follows. */
+  readonly url: string;
+  /** Environment of git. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A Praefect in a process of its own, with gateways for git in this one. */
 export interface FaultPraefect {
   readonly process: PraefectProcess;
-  readonly gateway: HttpGateway;
+  /** By HTTP, and by SSH where this machine has a client. */
+  readonly routes: readonly GitRoute[];
   readonly connection: Connection;
   /** From it to the database. */
   readonly databaseLink: FaultyLink;
@@ -174,13 +185,27 @@ name = "default"
 ${nodes.map(node).join('')}`,
   );
   const praefect = resources.use(await PraefectProcess.start(config));
-  const gateway = resources.use(
-    await startHttpGateway({
-      gitaly: { address: `unix:${socket}` },
-      listen: { host: '127.0.0.1', port: 0 },
-      mapping: storageMapping('default'),
-    }),
-  );
+  const routes = await startGateways(directory, `unix:${socket}`, resources);
   const connection = resources.use(await dial(`unix:${socket}`));
-  return { process: praefect, gateway, connection, databaseLink };
+  return { process: praefect, routes, connection, databaseLink };
+}
+
+async function startGateways(
+  directory: string,
+  address: string,
+  resources: AsyncDisposableStack,
+): Promise<readonly GitRoute[]> {
+  const common = {
+    gitaly: { address },
+    listen: { host: '127.0.0.1', port: 0 },
+    mapping: storageMapping('default'),
+  };
+  const http = resources.use(await startHttpGateway(common));
+  const routes: GitRoute[] = [{ url: http.url, env: GIT_ENVIRONMENT }];
+  if (NO_OPENSSH !== false) return routes;
+  const hostKeyPath = join(directory, 'host-key');
+  const access = { everybody: { glId: 'user-1', username: 'git' } };
+  const ssh = resources.use(await startSshGateway({ ...common, hostKeyPath, access }));
+  const args = await sshArguments({ directory, gateway: ssh, hostKeyPath });
+  return [...routes, { url: ssh.url, env: gitOverSsh(args) }];
 }

@@ -1,9 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { GIT_ENVIRONMENT, runGit } from '#testkit/repositories/run-git';
+import { runGit } from '#testkit/repositories/run-git';
 import { run } from '#testkit/run-program';
+import type { GitRoute } from './fault-cluster.ts';
 
 /** Ends a push whose server says nothing. */
 const SILENCE_SECONDS = 12;
+/** Ends any other push: a gateway for SSH waits as long as its client. */
+const PUSH_LIMIT_MS = 30_000;
 const PAUSE_AFTER_FAILURE_MS = 300;
 
 /** Pushes commit after commit to a branch of its own, and knows which ones were acknowledged. */
@@ -13,7 +16,7 @@ export class Pusher {
   readonly directory: string;
   /** Path of the repository on the server, as clients name it. */
   readonly relativePath: string;
-  readonly #urls: readonly string[];
+  readonly #routes: readonly GitRoute[];
   /** All commits, each the child of the one before. */
   readonly #commits: string[] = [];
   #acknowledged = -1;
@@ -22,17 +25,17 @@ export class Pusher {
   /** Error of the last push that failed. */
   lastError = '';
 
-  /** @param urls of the server's repository by each gateway, which are used in turn. */
+  /** @param parts.routes to the server, which are used in turn. */
   constructor(parts: {
     branch: string;
     directory: string;
     relativePath: string;
-    urls: readonly string[];
+    routes: readonly GitRoute[];
   }) {
     this.branch = parts.branch;
     this.directory = parts.directory;
     this.relativePath = parts.relativePath;
-    this.#urls = parts.urls;
+    this.#routes = parts.routes;
   }
 
   /** The place of the last acknowledged commit in {@link placeOf}; -1 before the first. */
@@ -52,9 +55,9 @@ export class Pusher {
   /**
    * Makes a commit and pushes it. Returns whether the push was acknowledged.
    *
-   * @param gateway counts from 0; default each in turn
+   * @param number of the route, counts from 0; default each in turn
    */
-  async push(gateway = this.#commits.length): Promise<boolean> {
+  async push(number = this.#commits.length): Promise<boolean> {
     const parent = this.#commits.at(-1);
     const tree = await runGit(['-C', this.directory, 'mktree'], { input: '' });
     const oid = await runGit([
@@ -63,14 +66,15 @@ export class Pusher {
       tree,
     ]);
     const place = this.#commits.push(oid) - 1;
-    const url = this.#urls[gateway % this.#urls.length] ?? '';
+    const route = this.#routes[number % this.#routes.length];
+    const url = `${route?.url}/${this.relativePath}`;
     const { code, stderr } = await run(
       'git',
       [
         ...['-C', this.directory, '-c', 'http.lowSpeedLimit=1', '-c', `http.lowSpeedTime=${SILENCE_SECONDS}`],
         ...['push', '-q', url, `${oid}:refs/heads/${this.branch}`],
       ],
-      { env: GIT_ENVIRONMENT },
+      { env: route?.env ?? {}, timeoutMs: PUSH_LIMIT_MS },
     );
     if (code === 0) {
       this.#acknowledged = place;

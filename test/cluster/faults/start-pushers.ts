@@ -19,6 +19,8 @@ export async function startPushers(
   const pushers: Pusher[] = [];
   const paths = new Map<string, string>();
   const connection = cluster.praefects[0]?.connection;
+  // All Praefects by HTTP, then all by SSH.
+  const routes = [0, 1].flatMap((kind) => cluster.praefects.flatMap((each) => each.routes[kind] ?? []));
   for (let number = 1; number <= repositories; number++) {
     const relativePath = `repository-${number}.git`;
     const repository = { storageName: 'default', relativePath };
@@ -30,8 +32,7 @@ export async function startPushers(
     for (let branch = 1; branch <= branches; branch++) {
       const directory = join(cluster.directory, `client-${number}-${branch}.git`);
       initRepository(directory);
-      const urls = cluster.praefects.map(({ gateway }) => `${gateway.url}/${relativePath}`);
-      const pusher = new Pusher({ branch: `branch-${branch}`, directory, relativePath, urls });
+      const pusher = new Pusher({ branch: `branch-${branch}`, directory, relativePath, routes });
       assert.ok(await pusher.push(), pusher.lastError);
       pushers.push(pusher);
     }
