@@ -1,6 +1,7 @@
 import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isError } from '#base/is-error';
 import type { FaultCluster, FaultNode, FaultPraefect } from './fault-cluster.ts';
 
 /** Ends a fault and what it has stopped. */
@@ -123,6 +124,11 @@ export const fullDisk: Fault = async (cluster, choices) => {
   const storage = join(anyNode(cluster, choices).directory, 'default');
   const filler = join(storage, 'filler');
   const { bavail, bsize } = statfsSync(storage);
-  writeFileSync(filler, Buffer.alloc(bavail * bsize));
-  return async () => rmSync(filler);
+  try {
+    writeFileSync(filler, Buffer.alloc(bavail * bsize));
+  } catch (error) {
+    // A push took the last of it meanwhile.
+    if (!isError(error) || !('code' in error) || error.code !== 'ENOSPC') throw error;
+  }
+  return async () => rmSync(filler, { force: true });
 };
