@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { stateRoot } from '../storage-layout.ts';
@@ -63,6 +63,23 @@ test('the mark of a dead process expires, and its possible changes are not cache
 
   assert.ok(next !== undefined && next !== first);
   assert.deepEqual(readdirSync(pending), [mark], 'it leads to what the process left');
+});
+
+test('an id that a reader made during a change does not outlive its mark', async (context) => {
+  const repository = target(context);
+  await beginChange(repository);
+  const directory = `${stateRoot(repository.storage)}/a/x.git`;
+  // A reader that had seen no mark.
+  writeFileSync(`${directory}/latest`, 'too-early');
+  const oldSeconds = (Date.now() - PENDING_MAX_AGE_MS) / 1000 - 1;
+  for (const name of readdirSync(`${directory}/pending`))
+    utimesSync(`${directory}/pending/${name}`, oldSeconds, oldSeconds);
+  utimesSync(`${directory}/latest`, oldSeconds + 1, oldSeconds + 1);
+
+  const next = await currentGeneration(repository);
+
+  assert.notEqual(next, 'too-early');
+  assert.equal(await currentGeneration(repository), next, 'later ones are kept');
 });
 
 test('a change of any length counts while its process makes others', async (context) => {

@@ -131,8 +131,10 @@ test('a repository that a process of another machine may change is left alone', 
   const repository = await interrupted(fixture, DEAD);
   writeFileSync(`${pendingOf(repository)}/2${UNKNOWN}`, '');
 
+  const listed = await Array.fromAsync(listLeftovers(repository.storage));
   const { removed } = await removeLeftovers(repository.storage);
 
+  assert.deepEqual(listed, [`${repository.path}.lock`]);
   assert.deepEqual(removed, [{ kind: 'locks', path: `${repository.path}.lock` }]);
   assert.deepEqual(leftIn(repository), LEFT);
 });
