@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Metadata } from '#rpc/common/metadata';
 import { startGitaly } from '#testkit/start-gitaly';
+import { ChangedPaths_Status } from '#wire/gen/diff_pb';
 import type { Interceptor, Invocation } from '../call/call-types.ts';
 import { MergeConflictError } from '../repository/errors.ts';
 import {
+  AnalysisService,
   BlobService,
+  CleanupService,
   CommitService,
   ConflictsService,
   DiffService,
@@ -16,6 +19,7 @@ import {
   HealthCheckService,
   ObjectPoolService,
   OperationService,
+  PraefectInfoService,
   PreReceiveError,
   RefService,
   RemoteService,
@@ -433,6 +437,61 @@ test('RepositoryService, pools and remotes manage whole repositories', async () 
   await pools.delete();
   assert.equal(await git('rev-parse', 'main'), main);
   assert.equal(await new RemoteService(client, name).isRemoteRepository('http://127.0.0.1:1/a.git'), false);
+});
+
+test('AnalysisService finds generated files, CleanupService removes data from the history', async () => {
+  await using arranged = await arrange();
+  const { client, git, name, sent } = arranged;
+  const analysis = new AnalysisService(client, name);
+  const file = (path: string, status = ChangedPaths_Status.MODIFIED, newMode = 0o100644) => ({
+    path: Buffer.from(path),
+    status,
+    newMode,
+    oldMode: newMode,
+  });
+
+  const checked = await all(
+    analysis.checkBlobsGenerated('main', 'topic', [
+      file('a/sub', ChangedPaths_Status.ADDED, 0o160000),
+      file('src/a.ts'),
+      file('README.md', ChangedPaths_Status.ADDED),
+    ]),
+  );
+  assert.deepEqual(
+    checked.map(({ path, generated }) => [Buffer.from(path).toString(), generated]),
+    [
+      ['src/a.ts', false],
+      ['README.md', false],
+    ],
+  );
+  const [call] = sent;
+  assert.equal(call?.method.name, 'CheckBlobsGenerated');
+  assert.deepEqual(await all(analysis.checkBlobsGenerated('main', 'topic', [])), []);
+  assert.equal(sent.length, 1, 'nothing to check is no call');
+
+  const cleanup = new CleanupService(client, name);
+  const main = await git('rev-parse', 'main');
+  await git('update-ref', 'refs/keep-around/gone', main);
+  const entries = await all(cleanup.applyBfgObjectMapStream(`${main} ${ZEROS}\n`));
+  assert.deepEqual(
+    entries.map(({ oldOid, newOid }) => [oldOid, newOid]),
+    [[main, ZEROS]],
+  );
+  assert.equal(await git('for-each-ref', 'refs/keep-around'), '');
+  await assert.rejects(cleanup.rewriteHistory({}), { code: 'INVALID_ARGUMENT' });
+});
+
+test('PraefectInfoService asks for replicas, which a Gitaly refuses', async () => {
+  await using arranged = await arrange();
+  const { client, name, seconds, sent } = arranged;
+
+  await assert.rejects(new PraefectInfoService(client, name).replicas(), {
+    code: 'UNIMPLEMENTED',
+    rpc: '/gitaly.PraefectInfoService/RepositoryReplicas',
+  });
+
+  assert.deepEqual(seconds(), [['RepositoryReplicas', 10]]);
+  assert.deepEqual(sent[0]?.requests, [{ repository: name }]);
 });
 
 test('ServerService and HealthCheckService describe the server of a storage', async () => {

@@ -1,0 +1,54 @@
+import { eachItem } from '#client/content/collect/each-item';
+import { type Content, splitBytes } from '#client/split/split-bytes';
+import { splitItems } from '#client/split/split-items';
+import type { ApplyBfgObjectMapStreamResponse_Entry } from '#wire/gen/cleanup_pb';
+import { bytes, RepositoryCalls, type RepositoryInit, type TextOrBytes } from './storage-calls.ts';
+
+/** Removal of data from the history. @see GitLab: Gitlab::GitalyClient::CleanupService */
+export class CleanupService extends RepositoryCalls {
+  /**
+   * Removes references to rewritten commits, given the object map of BFG or git filter-repo: lines
+   * `<old id> <new id>`. Yields what became of each line.
+   */
+  applyBfgObjectMapStream(
+    objectMap: Content,
+  ): AsyncGenerator<ApplyBfgObjectMapStreamResponse_Entry, void, undefined> {
+    const { repository } = this;
+    const requests = async function* () {
+      yield { repository };
+      for await (const part of splitBytes(objectMap)) yield { objectMap: part };
+    };
+    return this.each('long', (gitaly) =>
+      eachItem(gitaly.cleanup.applyBfgObjectMapStream(requests()), ({ entries }) => entries),
+    );
+  }
+
+  /**
+   * Removes blobs from the whole history, and replaces texts in it.
+   *
+   * @param blobs full object ids
+   * @param redactions in the form of git filter-repo's `--replace-text`, without line feeds
+   * @throws {CallError} INVALID_ARGUMENT for a list that the server refuses
+   */
+  async rewriteHistory({
+    blobs = [],
+    redactions = [],
+  }: {
+    readonly blobs?: readonly string[];
+    readonly redactions?: readonly TextOrBytes[];
+  }): Promise<void> {
+    const requests = rewriteRequests(this.repository, blobs, redactions.map(bytes));
+    await this.call('long', (gitaly) => gitaly.cleanup.rewriteHistory(requests));
+  }
+}
+
+/** Rails sends the repository alone, then at most 100 items a message. */
+async function* rewriteRequests(
+  repository: RepositoryInit,
+  blobs: readonly string[],
+  redactions: readonly Uint8Array[],
+) {
+  yield { repository };
+  for await (const group of splitItems(blobs)) yield { blobs: group };
+  for await (const group of splitItems(redactions)) yield { redactions: group };
+}
