@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -39,13 +39,18 @@ async function collect(stream: AsyncIterable<Buffer> | undefined): Promise<strin
  */
 function runningMembers(group: number): string[] {
   return readdirSync('/proc').filter((entry) => {
-    const stat =
-      /^\d+$/.test(entry) && existsSync(`/proc/${entry}/stat`)
-        ? readFileSync(`/proc/${entry}/stat`, 'latin1')
-        : '';
+    const stat = /^\d+$/.test(entry) ? statOf(entry) : '';
     const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return pgrp === String(group) && state !== 'Z';
   });
+}
+
+function statOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch {
+    return ''; // it has ended since the directory was read
+  }
 }
 
 function script(name: string, text: string): string {
