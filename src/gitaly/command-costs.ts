@@ -1,3 +1,4 @@
+import type { SpawnWaits } from '#git/command/process/spawn-gate';
 import type { ProcessObserver, ProcessStats } from '#git/command/process/start-process';
 import type { Logger } from '#platform/log/logger';
 import type { CommandLabel, CommandMetrics } from '#platform/metrics/gitaly-metrics';
@@ -44,6 +45,15 @@ export function observeCommands(
       onExplained?.(stats);
       if (stats.stderrHead.length > 0) logStderr(logger, stats, call);
     };
+  };
+}
+
+/** Counts what starts of processes wait. */
+export function observeStarts({ starts }: CommandMetrics): SpawnWaits {
+  return {
+    waiting: (change) => (change === 1 ? starts.waiting.inc() : starts.waiting.dec()),
+    waited: (seconds) => starts.waitingSeconds.observe(seconds),
+    refused: () => starts.refused.inc(),
   };
 }
 

@@ -6,7 +6,7 @@ import type { Logger } from '#platform/log/logger';
 import { buildInfo } from '#platform/metrics/gitaly-metrics';
 import { alsoRelease } from '#platform/process/idle-memory';
 import { packageVersion } from '#platform/process/version';
-import { observeCommands } from './command-costs.ts';
+import { observeCommands, observeStarts } from './command-costs.ts';
 import { controlGroupOf } from './control-groups.ts';
 import type { GitCalls } from './git-calls.ts';
 import type { ServerMetrics } from './metrics.ts';
@@ -49,6 +49,7 @@ export async function startGit(parts: GitParts): Promise<Git> {
     observer: observeCommands(metrics.commands, logger, () => gitVersion, calls, tracing),
     environment: callVariables(tracing),
     admission: gitCalls,
+    waits: observeStarts(metrics.commands),
     ...(groups && { controlGroup: controlGroupOf(groups, config) }),
   });
   gitVersion = git.version;

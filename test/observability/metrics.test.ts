@@ -38,6 +38,7 @@ const COUNTED = [
   'gitaly_service_client_requests_total',
   'gitaly_smarthttp_packfile_negotiation_deepen_sum',
   'gitaly_spawn_forking_time_seconds_sum',
+  'gitaly_spawn_waiting_time_seconds_sum',
   'gitlab_build_info',
   'grpc_server_handled_total',
   'grpc_server_handling_seconds_sum',

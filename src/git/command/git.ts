@@ -17,7 +17,7 @@ import { checkNul, type GitCommand } from './git-command.ts';
 import type { GitDirectory } from './git-directory.ts';
 import { type PrivateCopyOptions, privateCopy } from './private-git.ts';
 import type { GitProcess } from './process/git-process.ts';
-import { type SpawnAdmission, SpawnGate } from './process/spawn-gate.ts';
+import { type SpawnAdmission, SpawnGate, type SpawnWaits } from './process/spawn-gate.ts';
 import { type ProcessObserver, startProcess } from './process/start-process.ts';
 import type { RunOptions, SpawnOptions } from './spawn-options.ts';
 import { chooseSpawner } from './spawner/choose-spawner.ts';
@@ -35,6 +35,8 @@ export interface GitOptions {
   readonly environment?: ((subcommand: string) => Readonly<Record<string, string>>) | undefined;
   /** Limits processes, and knows for whom they are started. */
   readonly admission?: SpawnAdmission;
+  /** Notified of what starts of processes wait, for metrics. */
+  readonly waits?: SpawnWaits;
   /** Returns the control group for a command: by its repository, otherwise by its words. */
   readonly controlGroup?: ChooseControlGroup;
   /** Runs a private copy of git, which an upgrade on disk does not replace. */
@@ -83,7 +85,7 @@ export class Git {
     this.#config = options.config ?? [];
     this.#observer = options.observer;
     this.#environment = options.environment;
-    this.#gate = new SpawnGate(options.admission);
+    this.#gate = new SpawnGate(options.admission, options.waits);
     this.#controlGroup = options.controlGroup;
   }
 

@@ -167,7 +167,16 @@ export interface CommandMetrics {
   ): Counter;
   running: Family<'grpc_service' | 'grpc_method' | 'cmd' | 'subcmd', Gauge>;
   forkingSeconds: Histogram;
+  /** Starts that wait for their turn, as 15.0 and 16.7 count them. */
+  readonly starts: {
+    readonly waiting: Gauge;
+    readonly waitingSeconds: Histogram;
+    readonly refused: Counter;
+  };
 }
+
+/** Seconds. */
+const SPAWN_BUCKETS = Array.from({ length: 10 }, (_, index) => 0.001 * 2 ** index);
 
 const COMMAND_LABELS = [
   'grpc_service',
@@ -211,9 +220,30 @@ export function commandMetrics(registry: MetricsRegistry): CommandMetrics {
       .histogram({
         name: 'gitaly_spawn_forking_time_seconds',
         help: 'Time that starting a child process took.',
-        buckets: Array.from({ length: 10 }, (_, index) => 0.001 * 2 ** index),
+        buckets: SPAWN_BUCKETS,
       })
       .with({}),
+    starts: {
+      waiting: registry
+        .gauge({
+          name: 'gitaly_spawn_token_waiting_length',
+          help: 'Child processes that wait to be started.',
+        })
+        .with({}),
+      waitingSeconds: registry
+        .histogram({
+          name: 'gitaly_spawn_waiting_time_seconds',
+          help: 'Time for which a child process waited to be started.',
+          buckets: SPAWN_BUCKETS,
+        })
+        .with({}),
+      refused: registry
+        .counter({
+          name: 'gitaly_spawn_timeouts_total',
+          help: 'Child processes that were not started because too many waited.',
+        })
+        .with({}),
+    },
   };
 }
 

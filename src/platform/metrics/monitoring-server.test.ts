@@ -83,16 +83,14 @@ test('metrics are returned as OpenMetrics on request', async () => {
 test('the process is healthy from the start, and ready when isReady returns true', async () => {
   await using monitoring = await start();
 
-  const statuses = async () => [
-    (await monitoring.get('/-/healthy')).status,
-    (await monitoring.get('/-/ready')).status,
-  ];
+  const paths = ['/-/healthy', '/-/liveness', '/-/ready', '/-/readiness'];
+  const statuses = () => Promise.all(paths.map(async (path) => (await monitoring.get(path)).status));
 
-  assert.deepEqual(await statuses(), [200, 503]);
+  assert.deepEqual(await statuses(), [200, 200, 503, 503]);
   monitoring.state.ready = true;
-  assert.deepEqual(await statuses(), [200, 200]);
+  assert.deepEqual(await statuses(), [200, 200, 200, 200]);
   monitoring.state.ready = false;
-  assert.deepEqual(await statuses(), [200, 503]);
+  assert.deepEqual(await statuses(), [200, 200, 503, 503]);
 });
 
 test('concurrent requests share a rendering, and a later request includes later events', async () => {

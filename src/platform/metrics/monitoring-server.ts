@@ -62,6 +62,10 @@ const BACKLOG = 511;
  */
 const RENDER_INTERVAL_MS = 100;
 
+/** GitLab's programs have the second name of both. */
+const ALIVE: ReadonlySet<string> = new Set(['/-/healthy', '/-/liveness']);
+const READY: ReadonlySet<string> = new Set(['/-/ready', '/-/readiness']);
+
 /**
  * Starts the HTTP listener for monitoring: `/metrics`, `/-/healthy` (200 while the process
  * responds), `/-/ready` (503 unless calls are accepted), `/debug/top` (JSON of what the server is
@@ -178,8 +182,8 @@ async function answer(
     const format = request.headers.accept?.includes('application/openmetrics-text') ? 'openmetrics' : 'text';
     const render = path === '/metrics' ? metrics : (further ?? metrics);
     send(response, 200, await render(format), CONTENT_TYPES[format]);
-  } else if (path === '/-/healthy') send(response, 200, 'ok\n');
-  else if (path === '/-/ready')
+  } else if (ALIVE.has(path)) send(response, 200, 'ok\n');
+  else if (READY.has(path))
     send(response, options.isReady() ? 200 : 503, options.isReady() ? 'ready\n' : 'not ready\n');
   else if (path === '/debug/top' && options.status !== undefined)
     send(response, 200, `${JSON.stringify(await options.status())}\n`, 'application/json');

@@ -33,15 +33,29 @@ test('who is aborted while waiting does not start', async () => {
   await Promise.all(ahead);
 });
 
-test('a queue that is too long refuses', async () => {
-  const gate = new SpawnGate();
+test('a queue that is too long refuses, and what starts wait is told', async () => {
+  const told = { waiting: 0, most: 0, waits: [] as number[], refused: 0 };
+  const gate = new SpawnGate(undefined, {
+    waiting: (change) => {
+      told.waiting += change;
+      told.most = Math.max(told.most, told.waiting);
+    },
+    waited: (seconds) => void told.waits.push(seconds),
+    refused: () => told.refused++,
+  });
   const controller = new AbortController();
   const starts = Array.from({ length: 6_000 }, () => gate.turn(controller.signal));
 
   await assert.rejects(Promise.all(starts), { code: 'RESOURCE_EXHAUSTED' });
   controller.abort();
-  await Promise.allSettled(starts);
+  const ends = await Promise.allSettled(starts);
   assert.equal(gate.queueLength, 0);
+  const { most, refused, waiting, waits } = told;
+  const refusals = ends.filter((end) => end.status === 'rejected' && end.reason.code !== 'CANCELLED');
+  assert.deepEqual([most, waiting, refused], [6_000, 0, refusals.length]);
+  assert.ok(refused > 0);
+  assert.equal(waits.length, ends.filter(({ status }) => status === 'fulfilled').length);
+  assert.ok(waits.every((seconds) => seconds >= 0 && seconds < 60));
 });
 
 test('owners take turns, and one whose process has ended makes way for the next', async () => {

@@ -29,12 +29,23 @@ export interface SpawnAdmission {
   admit(signal: AbortSignal | undefined): Promise<void>;
 }
 
+/** Receives what starts of processes wait. */
+export interface SpawnWaits {
+  /** A start waits (1), or no longer does (-1). */
+  waiting(change: 1 | -1): void;
+  /** A start had its turn after so many seconds. */
+  waited(seconds: number): void;
+  /** A start was refused because too many wait. */
+  refused(): void;
+}
+
 /**
  * Spreads starts of processes over time and over turns of the event loop, so that a burst of
  * requests from one client does not delay others.
  */
 export class SpawnGate {
   readonly #admission: SpawnAdmission | undefined;
+  readonly #waits: SpawnWaits | undefined;
   readonly #beginning = new FairLimit<object>({
     name: 'starts of processes',
     capacity: STARTS_AT_ONCE,
@@ -45,8 +56,9 @@ export class SpawnGate {
   #startedThisTurn = 0;
   #turn: Promise<void> | undefined;
 
-  constructor(admission?: SpawnAdmission) {
+  constructor(admission?: SpawnAdmission, waits?: SpawnWaits) {
     this.#admission = admission;
+    this.#waits = waits;
   }
 
   /** Number of waiting starts. */
@@ -61,6 +73,28 @@ export class SpawnGate {
    *   when aborted while waiting.
    */
   async turn(signal?: AbortSignal): Promise<void> {
+    const startedAtMs = performance.now();
+    this.#waits?.waiting(1);
+    try {
+      await this.#turnOf(signal);
+      this.#waits?.waited((performance.now() - startedAtMs) / 1000);
+    } catch (error) {
+      if (signal?.aborted !== true) this.#waits?.refused();
+      throw error;
+    } finally {
+      this.#waits?.waiting(-1);
+    }
+  }
+
+  /** Notes that a process has been started in the last turn that was given. */
+  started(process: { readonly exited: Promise<unknown> }): void {
+    const [end] = this.#given;
+    if (end === undefined) return;
+    this.#given.delete(end);
+    void process.exited.then(end);
+  }
+
+  async #turnOf(signal: AbortSignal | undefined): Promise<void> {
     const owner = this.#admission?.owner() ?? this;
     try {
       await this.#admission?.admit(signal);
@@ -78,14 +112,6 @@ export class SpawnGate {
     if (signal?.aborted === true) throw abortError(signal);
     this.#startedThisTurn++;
     void this.#nextTurn();
-  }
-
-  /** Notes that a process has been started in the last turn that was given. */
-  started(process: { readonly exited: Promise<unknown> }): void {
-    const [end] = this.#given;
-    if (end === undefined) return;
-    this.#given.delete(end);
-    void process.exited.then(end);
   }
 
   #nextTurn(): Promise<void> {
