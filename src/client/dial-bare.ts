@@ -4,6 +4,7 @@ import { quote } from '#base/go/quote';
 import type { ChannelOptions } from '#rpc/common/grpc/grpc-channel';
 import { BareConnection } from './bare-connection.ts';
 import { type CallHost, startCall } from './call/call.ts';
+import { CallMetadata } from './call/call-metadata.ts';
 import { DEFAULT_RETRY_POLICY } from './call/retry.ts';
 import { tokenCredentials } from './call/token-credentials.ts';
 import { type HostAndPort, joinHostPort, parseAddress, type Target } from './connect/address.ts';
@@ -129,10 +130,10 @@ function createConnection(
   const host: CallHost = {
     address,
     balancer,
-    metadata: {
+    metadata: new CallMetadata({
       ...options,
       credentials: options.credentials ?? (options.token ? tokenCredentials(options.token) : undefined),
-    },
+    }),
     retryPolicy: options.retry === false ? undefined : { ...DEFAULT_RETRY_POLICY, ...options.retry },
     defaultTimeoutMs: options.defaultTimeoutMs,
     isSidechannelUnused: options.isSidechannelUnused,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { callMetadata } from './call-metadata.ts';
+import { CallMetadata } from './call-metadata.ts';
 import { withCorrelationId } from './correlation.ts';
 import { withTraceContext } from './trace-context.ts';
 
@@ -9,7 +9,7 @@ const TRACEPARENT = `00-${TRACE}-00f067aa0ba902b7-01`;
 
 test('a call has the surrounding correlation id and trace', () => {
   const metadata = withCorrelationId('the-id', () =>
-    withTraceContext({ traceparent: TRACEPARENT }, () => callMetadata({}, {})),
+    withTraceContext({ traceparent: TRACEPARENT }, () => new CallMetadata({}).of({})),
   );
 
   assert.equal(metadata.get('x-gitlab-correlation-id'), 'the-id');
@@ -22,18 +22,18 @@ test("the connection's trace source overrides the surrounding trace, and false s
 
   withTraceContext({ traceparent: TRACEPARENT }, () => {
     assert.equal(
-      callMetadata({ traceContext: () => ({ traceparent: other }) }, {}).get('traceparent'),
+      new CallMetadata({ traceContext: () => ({ traceparent: other }) }).of({}).get('traceparent'),
       other,
     );
-    assert.equal(callMetadata({ traceContext: () => undefined }, {}).get('traceparent'), TRACEPARENT);
-    assert.equal(callMetadata({ traceContext: false }, {}).get('traceparent'), undefined);
+    assert.equal(new CallMetadata({ traceContext: () => undefined }).of({}).get('traceparent'), TRACEPARENT);
+    assert.equal(new CallMetadata({ traceContext: false }).of({}).get('traceparent'), undefined);
   });
 });
 
 test("the call's own metadata replaces the connection's, key by key", () => {
   const sources = { metadata: { a: '1', b: '2' }, clientName: 'app', featureFlags: { find_all_tags: true } };
 
-  const metadata = callMetadata(sources, {
+  const metadata = new CallMetadata(sources).of({
     metadata: { b: ['3', '4'] },
     featureFlags: { 'find-all-tags': false },
   });

@@ -14,38 +14,39 @@ export interface MetadataSources {
   readonly traceContext?: (() => TraceContext | undefined) | false | undefined;
 }
 
-/**
- * Returns the request metadata of one call: the connection's, then the call's own, which replaces
- * keys of the same name.
- */
-export function callMetadata(sources: MetadataSources, options: CallOptions): Metadata {
-  const metadata = sameForAllCalls(sources).clone();
-  const correlationId =
-    options.correlationId ?? currentCorrelationId() ?? resolveSource(sources.correlationId);
-  if (correlationId !== undefined) metadata.set(CORRELATION_ID, correlationId);
-  const trace = traceOf(sources.traceContext);
-  if (trace !== undefined) for (const [key, value] of traceHeaders(trace)) metadata.set(key, value);
-  setFlags(metadata, options.featureFlags);
-  if (sources.credentials !== undefined) metadata.assign(sources.credentials.metadata());
-  if (options.metadata !== undefined) metadata.assign(options.metadata);
-  return metadata;
-}
+/** Makes the request metadata of the calls of one connection. */
+export class CallMetadata {
+  readonly #sources: MetadataSources;
+  /** Metadata that every call sends. */
+  readonly #common: Metadata;
 
-const known = new WeakMap<MetadataSources, Metadata>();
-
-/** Returns what every call of a connection sends. Made once; do not change it. */
-function sameForAllCalls(sources: MetadataSources): Metadata {
-  let metadata = known.get(sources);
-  if (metadata !== undefined) return metadata;
-  metadata = Metadata.from(sources.metadata);
-  if (sources.clientName !== undefined) {
-    metadata.set(CLIENT_NAME, sources.clientName);
-    // Gitaly's labels read this key; Ruby sends only this one
-    metadata.set(CLIENT_NAME_OLD, sources.clientName);
+  constructor(sources: MetadataSources) {
+    this.#sources = sources;
+    this.#common = Metadata.from(sources.metadata);
+    if (sources.clientName !== undefined) {
+      this.#common.set(CLIENT_NAME, sources.clientName);
+      // Gitaly's labels read this key; Ruby sends only this one
+      this.#common.set(CLIENT_NAME_OLD, sources.clientName);
+    }
+    setFlags(this.#common, sources.featureFlags);
   }
-  setFlags(metadata, sources.featureFlags);
-  known.set(sources, metadata);
-  return metadata;
+
+  /**
+   * Returns the metadata of one call: the connection's, then the call's own, which replaces keys of
+   * the same name.
+   */
+  of(options: CallOptions): Metadata {
+    const { correlationId: source, credentials, traceContext } = this.#sources;
+    const metadata = this.#common.clone();
+    const correlationId = options.correlationId ?? currentCorrelationId() ?? resolveSource(source);
+    if (correlationId !== undefined) metadata.set(CORRELATION_ID, correlationId);
+    const trace = traceOf(traceContext);
+    if (trace !== undefined) for (const [key, value] of traceHeaders(trace)) metadata.set(key, value);
+    setFlags(metadata, options.featureFlags);
+    if (credentials !== undefined) metadata.assign(credentials.metadata());
+    if (options.metadata !== undefined) metadata.assign(options.metadata);
+    return metadata;
+  }
 }
 
 /** Adds feature flags: `find_all_tags: true` is sent as `gitaly-feature-find-all-tags: true`. */

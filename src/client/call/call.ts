@@ -8,7 +8,7 @@ import type { Balancer } from '../connect/balancer.ts';
 import type { Transport } from '../connect/transport.ts';
 import { WaitLimit } from '../connect/wait-limit.ts';
 import { CallError } from './call-error.ts';
-import { callMetadata, type MetadataSources } from './call-metadata.ts';
+import type { CallMetadata } from './call-metadata.ts';
 import type { Invocation, ResponseStream } from './call-types.ts';
 import { withReadDetails } from './read-details.ts';
 import { ReplayableRequests } from './replay.ts';
@@ -18,7 +18,7 @@ import { policyFor, type RetryPolicy, retryDelayMs } from './retry.ts';
 export interface CallHost {
   readonly address: string;
   readonly balancer: Balancer;
-  readonly metadata: MetadataSources;
+  readonly metadata: CallMetadata;
   readonly retryPolicy: RetryPolicy | undefined;
   readonly defaultTimeoutMs: number | undefined;
   /** Reports whether the callback of a sidechannel has not run yet. */
@@ -154,7 +154,7 @@ class ManagedCall implements ResponseStream<unknown> {
 
     const messages = this.#replayable?.attempt() ?? requests;
     const callOptions = {
-      metadata: callMetadata(this.#host.metadata, options),
+      metadata: this.#host.metadata.of(options),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(this.#deadline === undefined ? {} : { deadline: this.#deadline }),
     };
