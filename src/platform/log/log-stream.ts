@@ -22,10 +22,11 @@ const NEWLINE = 0x0a;
 const MAX_SHARED_WRITE_BYTES = 4096;
 
 /**
- * Time for which lines are collected. A write per line costs more than everything else about the
- * line: two threads wake up for it.
+ * Time for which lines are collected; a process that is killed loses so much of its log. A write
+ * per line costs more than everything else about the line: two threads wake up for it. Collected
+ * for 5 ms, lines of a busy server still cost 3.6 µs each for it (CPU of a call: 68 µs).
  */
-const GATHER_MS = 5;
+const GATHER_MS = 20;
 
 const RETRY_MS = 10;
 
@@ -55,6 +56,9 @@ export class FdLogStream implements LogStream {
   /** Holds the last lines; its first `#filled` bytes are lines. */
   #block: Buffer | undefined;
   #filled = 0;
+  /** The block that was closed last, until all of it is written; then it is used again. */
+  #closed: Buffer | undefined;
+  #free: Buffer | undefined;
   /** Lines that are being written, or the remainder of a partial write. */
   #rest: Buffer | undefined;
   #writing = false;
@@ -121,7 +125,10 @@ export class FdLogStream implements LogStream {
       this.#waiting.push(bytes);
       written = bytes.length;
     } else {
-      this.#block ??= Buffer.allocUnsafeSlow(MAX_WRITE_BYTES);
+      if (this.#block === undefined) {
+        this.#block = this.#free ?? Buffer.allocUnsafeSlow(MAX_WRITE_BYTES);
+        this.#free = undefined;
+      }
       written = this.#block.write(text, this.#filled);
       this.#filled += written;
     }
@@ -132,6 +139,7 @@ export class FdLogStream implements LogStream {
   #closeBlock(): void {
     if (this.#block !== undefined && this.#filled > 0)
       this.#waiting.push(this.#block.subarray(0, this.#filled));
+    this.#closed = this.#block;
     this.#block = undefined;
     this.#filled = 0;
   }
@@ -154,6 +162,10 @@ export class FdLogStream implements LogStream {
       // server continues.
       this.#rest = error === null && written < batch.length ? batch.subarray(written) : undefined;
       const isSmall = this.#rest === undefined && this.#waiting.length === 0;
+      if (isSmall && this.#closed?.buffer === batch.buffer) {
+        this.#free = this.#closed;
+        this.#closed = undefined;
+      }
       // Without a pause a busy server would write each line by itself.
       if (isSmall && this.#filled > 0) setTimeout(() => this.#writeSome(), GATHER_MS);
       else this.#writeSome();
