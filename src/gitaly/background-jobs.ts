@@ -25,10 +25,10 @@ export interface BackgroundJobsObserver {
 }
 
 /**
- * Starts the periodic jobs of a server. They delete the caches of earlier processes, what dead
- * processes left in repositories (at once, and hourly), and expired files in caches (every ten
- * minutes) and temporary directories (at once, and hourly). Failures are logged and retried at the
- * next interval.
+ * Starts the background jobs of a server. They count the repositories (once), and delete the caches
+ * of earlier processes, what dead processes left in repositories (at once, and hourly), and expired
+ * files in caches (every ten minutes) and temporary directories (at once, and hourly). Failures are
+ * logged; periodic jobs run again at the next interval.
  *
  * @returns a handle that ends the jobs and waits for a running one.
  */
@@ -81,6 +81,16 @@ export function startBackgroundJobs(
     for (const storage of storages.all) await (await retireCache(storage))?.[Symbol.asyncDispose]();
   };
 
+  const countRepositories = async (): Promise<void> => {
+    for (const storage of storages.all) {
+      const startedAt = performance.now();
+      await storages.repositoryCounts.count(storage, { signal });
+      const counting_duration_ms = Math.round(performance.now() - startedAt);
+      logger.info({ storage_path: storage.path, counting_duration_ms }, 'completed counting repositories');
+    }
+  };
+
+  run(countRepositories, 'count repositories');
   run(dropOldCaches, 'retire caches');
   run(cleanTemp, 'clean temporary directories');
   run(cleanAfterTheDead, 'clean after dead processes');

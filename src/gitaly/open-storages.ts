@@ -5,6 +5,7 @@ import { RepositoryCaches } from '#git/repository-caches';
 import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import { catFileMetrics } from '#platform/metrics/cache-metrics';
+import { repositoryCountMetrics } from '#platform/metrics/repository-count-metrics';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
 import { observeInProcess } from './in-process-answers.ts';
@@ -32,6 +33,7 @@ export async function openStorages(
   });
   catFileMetrics(metrics.registry, () => ({ ...caches.catFiles.counts, members: caches.catFiles.members }));
   const storages = new Storages({ storages: config.storage, caches });
+  repositoryCountMetrics(metrics.registry, () => storages.repositoryCounts.entries());
   for (const storage of storages.all) {
     await ensureStorageMetadata(storage).catch((error: unknown) =>
       logger.error(

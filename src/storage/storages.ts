@@ -10,6 +10,7 @@ import { joinInside } from './relative-path.ts';
 import { Repository } from './repository.ts';
 import type { RepositoryLocation, RepositoryTarget, Storage } from './repository-target.ts';
 import { requireTarget } from './require-target.ts';
+import { RepositoryCounts } from './repository-counts.ts';
 import { DirectorySums } from './statistics/directory-sums.ts';
 import { escapesBySymlink } from './symlink-guard.ts';
 import { ValidRepositories } from './valid-repositories.ts';
@@ -42,6 +43,7 @@ export class Storages {
   readonly all: readonly Storage[];
   /** Sizes of directories, for all repositories. */
   readonly directorySums = new DirectorySums();
+  readonly repositoryCounts = new RepositoryCounts();
   readonly #byName: ReadonlyMap<string, Storage>;
   readonly #valid: ValidRepositories;
 

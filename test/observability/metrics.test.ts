@@ -81,6 +81,23 @@ test('after the calls every family of Gitaly 19.0 is there, with its type, label
   );
 });
 
+test('the repositories of each storage are counted when the server starts, and with each call', async () => {
+  await using gitaly = await startObserved(); // makes a repository without a directory above it, which does not count
+  const path = gitaly.storagePath();
+  const count = async (): Promise<string[]> =>
+    (await metricsOf(gitaly))
+      .split('\n')
+      .filter((line) => line.startsWith('gitaly_total_repositories_count{'));
+  const target = { storageName: 'default', relativePath: '@hashed/aa/bb/1.git' };
+  await until(() => gitaly.log.some(({ msg }) => msg === 'completed counting repositories'));
+
+  await gitaly.connection.repository.createRepository({ repository: target });
+  assert.deepEqual(await count(), [`gitaly_total_repositories_count{path="${path}",prefix="@hashed"} 1`]);
+
+  await gitaly.connection.repository.removeRepository({ repository: target });
+  assert.deepEqual(await count(), [`gitaly_total_repositories_count{path="${path}",prefix="@hashed"} 0`]);
+});
+
 test('the scripted calls are counted, each where it belongs', async () => {
   await using gitaly = await startObserved();
   await makeCalls(gitaly);

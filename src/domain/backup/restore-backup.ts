@@ -75,7 +75,7 @@ async function find(
 async function remove(storages: Storages, target: RepositoryTarget, vote: Vote | undefined): Promise<void> {
   const repository = openOrNone(storages, target);
   if (repository === undefined) return;
-  await removeRepository(repository, { vote }).catch((error: unknown) => {
+  await removeRepository(storages, repository, { vote }).catch((error: unknown) => {
     throw wrap(error, 'repository removed');
   });
 }

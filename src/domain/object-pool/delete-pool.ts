@@ -33,7 +33,7 @@ export async function deletePool(
     await release(member, pool, signal);
   }
   signal.throwIfAborted();
-  await removeRepository(pool, options).catch((error: unknown) => {
+  await removeRepository(storages, pool, options).catch((error: unknown) => {
     throw wrap(error, 'remove');
   });
 }

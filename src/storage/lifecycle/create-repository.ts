@@ -63,7 +63,7 @@ export async function createRepository(
   await touch(`${scratch.path}/${FULL_REPACK_TIMESTAMP}`);
 
   options.signal?.throwIfAborted();
-  await publish(location, scratch.path, vote);
+  await publish(storages, location, scratch.path, vote);
   return storages.repositoryAt(location);
 }
 
@@ -96,7 +96,12 @@ async function voteOn(draft: Repository, { vote, signal }: CreateRepositoryOptio
   return (phase) => vote(phase, hash);
 }
 
-async function publish(location: RepositoryLocation, draftPath: string, vote: CastVote): Promise<void> {
+async function publish(
+  storages: Storages,
+  location: RepositoryLocation,
+  draftPath: string,
+  vote: CastVote,
+): Promise<void> {
   const parent = path.posix.dirname(location.path);
   await makeDirectories(location.storage, parent);
   await using _lock = await lockRepository(location.storage, location.path).catch((error: unknown) => {
@@ -108,6 +113,7 @@ async function publish(location: RepositoryLocation, draftPath: string, vote: Ca
   await castPreparatory(() => vote('prepared'));
   await syncTree(draftPath);
   await moveIntoPlace(draftPath, location.path);
+  storages.repositoryCounts.add(location, 1);
   await syncPath(parent);
   await vote('committed').catch((error: unknown) => {
     throw wrap(error, 'committing vote', 'FAILED_PRECONDITION');

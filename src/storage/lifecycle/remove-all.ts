@@ -12,6 +12,7 @@ import { walkRepositories } from '../walk-repositories.ts';
 export async function removeAll(storages: Storages, storage: Storage): Promise<void> {
   const repositories = await Array.fromAsync(walkRepositories(storage));
   for (const name of await namesIn(storage.path)) await removeTree(`${storage.path}/${name}`);
+  storages.repositoryCounts.clear(storage);
   for (const { path, relativePath } of repositories)
     storages.caches.forget(storages.repositoryAt({ storage, path, relativePath }));
 }

@@ -14,7 +14,7 @@ test('a removed repository is gone with its lock and without leftovers', async (
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('a/x.git', { commits: 1 });
 
-  await removeRepository(repository);
+  await removeRepository(fixture.storages, repository);
 
   assert.deepEqual(readdirSync(`${fixture.storage.path}/a`), []);
   assert.deepEqual(readdirSync(tempRoot(fixture.storage)), []);
@@ -27,7 +27,7 @@ test('the processes of a removed repository end', async () => {
   const repository = git.open(path);
   await repository.objects.info('main');
 
-  await removeRepository(repository);
+  await removeRepository(fixture.storages, repository);
 
   await until(() => git.caches.catFiles.counts.running === 0);
 });
@@ -37,7 +37,10 @@ test('a link to a repository is removed and the repository stays', async () => {
   fixture.init('x.git', { commits: 1 });
   symlinkSync('x.git', `${fixture.storage.path}/link.git`);
 
-  await removeRepository(fixture.storages.open({ storageName: 'default', relativePath: 'link.git' }));
+  await removeRepository(
+    fixture.storages,
+    fixture.storages.open({ storageName: 'default', relativePath: 'link.git' }),
+  );
 
   assert.equal(lstatSync(`${fixture.storage.path}/link.git`, { throwIfNoEntry: false }), undefined);
   assert.equal(fixture.runGit(`${fixture.storage.path}/x.git`, ['fsck']), '');
@@ -49,7 +52,7 @@ test('a locked repository stays', async () => {
   await using _lock = await lockRepository(fixture.storage, repository.path);
 
   await assert.rejects(
-    removeRepository(repository),
+    removeRepository(fixture.storages, repository),
     new GitalyError('FAILED_PRECONDITION', 'repository is already locked'),
   );
 
@@ -61,7 +64,10 @@ test('a repository that cannot be locked stays', async () => {
   // Long enough for the name of its lock to be too long.
   const repository = fixture.init(`${'x'.repeat(250)}.git`);
 
-  await assert.rejects(removeRepository(repository), { code: 'INTERNAL', message: /^locking repository/ });
+  await assert.rejects(removeRepository(fixture.storages, repository), {
+    code: 'INTERNAL',
+    message: /^locking repository/,
+  });
 
   assert.ok(existsSync(`${repository.path}/HEAD`));
 });
@@ -71,7 +77,7 @@ test('a repository that vanished since it was opened is not found', async () => 
   const repository = fixture.init('x.git');
   rmSync(repository.path, { recursive: true });
 
-  await assert.rejects(removeRepository(repository), {
+  await assert.rejects(removeRepository(fixture.storages, repository), {
     code: 'NOT_FOUND',
     message: 'repository was concurrently removed',
   });
@@ -83,7 +89,10 @@ test('of two that remove the same repository at once one wins', async () => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git');
 
-  const results = await Promise.allSettled([removeRepository(repository), removeRepository(repository)]);
+  const results = await Promise.allSettled([
+    removeRepository(fixture.storages, repository),
+    removeRepository(fixture.storages, repository),
+  ]);
 
   assert.deepEqual(results.map((result) => result.status).sort(), ['fulfilled', 'rejected']);
   assert.equal(existsSync(repository.path), false);
@@ -94,7 +103,7 @@ test('the nodes vote on the path around the removal', async () => {
   const repository = fixture.init('a/x.git');
   const votes: string[] = [];
 
-  await removeRepository(repository, {
+  await removeRepository(fixture.storages, repository, {
     vote: async (phase, hash) => {
       votes.push(`${phase} ${Buffer.from(hash).toString('hex')} ${existsSync(repository.path)}`);
     },
@@ -115,7 +124,7 @@ test('a refused vote keeps the repository', async () => {
     if (phase === 'prepared') throw new GitalyError('ABORTED', 'transaction was aborted');
   };
 
-  await assert.rejects(removeRepository(repository, { vote }), { code: 'ABORTED' });
+  await assert.rejects(removeRepository(fixture.storages, repository, { vote }), { code: 'ABORTED' });
 
   assert.deepEqual(readdirSync(fixture.storage.path), ['x.git']);
 });

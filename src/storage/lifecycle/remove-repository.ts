@@ -5,6 +5,7 @@ import { GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { LockTakenError, lockRepository } from '../locks/repository-lock.ts';
 import type { Repository } from '../repository.ts';
+import type { Storages } from '../storages.ts';
 import { createTempDirectory, removeTree } from '../temp-directories.ts';
 import { syncPath } from './sync-tree.ts';
 import { noVote, type Vote } from './voter.ts';
@@ -26,6 +27,7 @@ export interface RemoveRepositoryOptions {
  *   one just did.
  */
 export async function removeRepository(
+  storages: Storages,
   repository: Repository,
   options: RemoveRepositoryOptions = {},
 ): Promise<void> {
@@ -38,6 +40,7 @@ export async function removeRepository(
     await requirePresent(repository.path);
     await castVote(vote, 'prepared', `pre-remove ${repository.relativePath}`);
     removed = await moveAway(repository);
+    storages.repositoryCounts.add(repository, -1);
     repository.caches.forget(repository);
     await castVote(vote, 'committed', `post-remove ${repository.relativePath}`);
   }

@@ -5,6 +5,7 @@ import { systemErrorCode } from '#base/go/system-error';
 import { LockTakenError, lockRepository } from '../locks/repository-lock.ts';
 import type { Repository } from '../repository.ts';
 import type { RepositoryLocation } from '../repository-target.ts';
+import type { Storages } from '../storages.ts';
 import { makeDirectories } from './make-directories.ts';
 import { syncPath } from './sync-tree.ts';
 
@@ -15,7 +16,11 @@ import { syncPath } from './sync-tree.ts';
  * @throws {GitalyError} ALREADY_EXISTS when there is anything at the target; FAILED_PRECONDITION
  *   when another call creates or removes one of the two.
  */
-export async function renameRepository(source: Repository, target: RepositoryLocation): Promise<void> {
+export async function renameRepository(
+  storages: Storages,
+  source: Repository,
+  target: RepositoryLocation,
+): Promise<void> {
   await requireAbsent(target.path);
   const parent = path.posix.dirname(target.path);
   await makeDirectories(source.storage, parent);
@@ -29,6 +34,8 @@ export async function renameRepository(source: Repository, target: RepositoryLoc
     throw wrap(error, 'rename repository');
   });
   source.caches.forget(source);
+  storages.repositoryCounts.add(source, -1);
+  storages.repositoryCounts.add(target, 1);
   await syncPath(parent);
   await syncPath(path.posix.dirname(source.path));
 }

@@ -13,7 +13,7 @@ export async function removeRepository(
 ): Promise<MessageInitShape<typeof RemoveRepositoryResponseSchema>> {
   const repository = deps.storages.open(request.repository);
 
-  await remove(repository, {
+  await remove(deps.storages, repository, {
     vote: deps.voteOf(context),
     onLeftover: (error) => context.log.add({ remove_repository_leftover: messageOf(error) }),
   });

@@ -17,6 +17,6 @@ export async function renameRepository(
   if (relativePath === '') throw new GitalyError('INVALID_ARGUMENT', 'destination relative path is empty');
   const target = storages.locate({ storageName: source.storageName, relativePath });
 
-  await rename(source, target);
+  await rename(storages, source, target);
   return {};
 }
