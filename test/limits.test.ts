@@ -85,6 +85,7 @@ test('calls of one repository wait for their turn, and what does not fit is refu
   await until(() => lines().length === 4);
   const refused = lines().find((line) => line['limit.concurrency_dropped'] !== undefined);
   assert.equal(refused?.['limit.concurrency_dropped'], 'max_size');
+  assert.equal(refused?.['limit.authenticated'], 'true');
   assert.equal(refused?.['limit.config_key'], 'concurrency[0]');
   assert.equal(refused?.['limit.limiting_type'], 'per-rpc');
   assert.equal(refused?.['limit.limiting_key'], 'x.git');
@@ -93,7 +94,8 @@ test('calls of one repository wait for their turn, and what does not fit is refu
     queued(0),
     inProgress(0),
     `gitaly_concurrency_limiting_acquiring_seconds_count{${LABELS},system="gitaly"} 3`,
-    `gitaly_requests_dropped_total{authenticated="false",${LABELS},reason="max_size",system="gitaly"} 1`,
+    // The label names the limit: this one is for all callers.
+    `gitaly_requests_dropped_total{authenticated="true",${LABELS},reason="max_size",system="gitaly"} 1`,
   ])
     assert.ok(found.includes(line), `${line}\n${found.join('\n')}`);
 });
@@ -136,6 +138,11 @@ test('callers without a user have a limit of their own', async () => {
   const users = [1, 2].map(() => hold(gitaly, { metadata: { username: 'jane' } }));
   await untilMetric(gitaly, inProgress(3));
   for (const call of [anonymous, ...users]) call.end();
+  await until(() => gitaly.log.some((line) => line['limit.authenticated'] === 'false'));
+  await untilMetric(
+    gitaly,
+    `gitaly_requests_dropped_total{authenticated="false",${LABELS},reason="max_time",system="gitaly"} 1`,
+  );
 });
 
 test('the flag limit_unauthenticated switches the limit of callers without a user off', async () => {

@@ -82,7 +82,8 @@ test('after the calls every family of Gitaly 19.0 is there, with its type, label
 });
 
 test('the repositories of each storage are counted when the server starts, and with each call', async () => {
-  await using gitaly = await startObserved(); // makes a repository without a directory above it, which does not count
+  // Its repository lies directly in the storage, and does not count.
+  await using gitaly = await startObserved();
   const path = gitaly.storagePath();
   const count = async (): Promise<string[]> =>
     (await metricsOf(gitaly))

@@ -170,3 +170,16 @@ test('ReduplicateRepository copies what a member borrows', async () => {
   const listed = gitOutput(directory, ['verify-pack', '-v', join(directory, 'objects/pack', index ?? '')]);
   assert.equal(listed.match(/ commit /g)?.length, 3);
 });
+
+test('the log names the pool of a call beside the repository', async () => {
+  await using gitaly = await startWithPool();
+
+  const line = gitaly.log.find((each) => each['grpc.method'] === 'LinkRepositoryToObjectPool');
+
+  assert.partialDeepStrictEqual(line, {
+    'grpc.request.repoPath': member.relativePath,
+    'grpc.request.pool.storage': 'default',
+    'grpc.request.pool.relativePath': POOL_PATH,
+    'grpc.request.pool.sourceProjectPath': '',
+  });
+});

@@ -15,4 +15,9 @@ test('without transactions there are no partitions, and no backups of them', asy
     code: 'FAILED_PRECONDITION',
     message: 'backup partition: server-side backups are not configured',
   });
+  const line = gitaly.log.find((each) => each['grpc.method'] === 'BackupPartition');
+  assert.partialDeepStrictEqual(line, {
+    'grpc.request.StorageName': 'default',
+    'grpc.request.partition_id': '2',
+  });
 });

@@ -131,6 +131,16 @@ test('a refusal is logged with its code, its text and the facts of its error', a
   assert.equal('grpc.request.repoPath' in line, false);
 });
 
+test('a call without a deadline has none, whatever the client says', async () => {
+  const { lines, server } = logged();
+  await using _ = server;
+  const metadata = Metadata.from({ deadline_type: 'limited' });
+
+  await only(server.channel.invoke(findCommit, [{}], { metadata }));
+
+  assert.equal(lines[0]?.['grpc.meta.deadline_type'], 'none');
+});
+
 test('a stream that breaks off is logged with what it had sent', async () => {
   const { lines, server } = logged();
   await using _ = server;

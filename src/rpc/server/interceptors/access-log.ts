@@ -7,7 +7,7 @@ import type { Logger } from '#platform/log/logger';
 import type { MethodInfo } from '#wire/method-info';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
 import { addCallerFacts, addMethodFacts, addTargetFacts } from './caller-facts.ts';
-import { type RequestTarget, requestTarget } from './request-target.ts';
+import { type NamedTargets, namedTargets } from './request-target.ts';
 
 export interface AccessLogOptions {
   readonly logger: Logger;
@@ -30,9 +30,9 @@ export function accessLog({
   return async (call, next) => {
     if (!isLogged(call.method.path)) return next();
     const startedAtMs = Date.now();
-    let target: RequestTarget | undefined;
+    let targets: NamedTargets | undefined;
     call.onRequest((message, index) => {
-      if (index === 0) target = requestTarget(call, message);
+      if (index === 0) targets = namedTargets(call, message);
     });
     let failure: unknown;
     try {
@@ -48,7 +48,7 @@ export function accessLog({
           level,
           fieldsOf(
             call,
-            { startedAtMs, target, code, failure, program, isUnary: isUnary(call.method) },
+            { startedAtMs, targets, code, failure, program, isUnary: isUnary(call.method) },
             formats,
           ),
           `finished ${isUnary(call.method) ? 'unary' : 'streaming'} call with code ${statusName(code)}`,
@@ -66,7 +66,7 @@ interface Formats {
 interface Outcome {
   /** Unix time. */
   readonly startedAtMs: number;
-  readonly target: RequestTarget | undefined;
+  readonly targets: NamedTargets | undefined;
   readonly code: StatusCode;
   readonly failure: unknown;
   readonly program: string;
@@ -75,7 +75,7 @@ interface Outcome {
 
 function fieldsOf(
   call: ServerCall,
-  { code, failure, isUnary, program, startedAtMs, target }: Outcome,
+  { code, failure, isUnary, program, startedAtMs, targets }: Outcome,
   of: Formats,
 ): FieldList {
   const { method, headers, context, peer, logFields } = call;
@@ -94,12 +94,11 @@ function fieldsOf(
   fields.add('peer.address', peer.address === '' ? '@' : peer.address);
   fields.add('correlation_id', context.correlationId);
   fields.addAll(logFields);
-  if (deadline === undefined) fields.add('grpc.meta.deadline_type', 'none');
-  else fields.add('grpc.request.deadline', of.deadline(deadline.getTime()));
+  if (deadline !== undefined) fields.add('grpc.request.deadline', of.deadline(deadline.getTime()));
   fields.add('feature_flags', new RequestFlags(headers).enabledNames());
   addMethodFacts(fields, call);
   addCallerFacts(fields, call);
-  addTargetFacts(fields, target);
+  addTargetFacts(fields, targets);
   addFailure(fields, failure);
   return fields;
 }

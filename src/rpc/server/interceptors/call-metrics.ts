@@ -11,6 +11,7 @@ import {
 } from '#rpc/common/header-names';
 import type { MethodInfo } from '#wire/method-info';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import { deadlineType } from './caller-facts.ts';
 
 export interface CallMetricsOptions {
   readonly methodMetrics: (method: MethodLabels) => MethodMetrics;
@@ -67,7 +68,7 @@ function clientLabels(
     call_site: headers.get(CALL_SITE) ?? 'unknown',
     auth_version: headers.has(AUTHORIZATION) ? 'v2' : 'unknown',
     grpc_code: code,
-    deadline_type: headers.get(DEADLINE_TYPE) ?? (context.deadline === undefined ? 'none' : 'unknown'),
+    deadline_type: deadlineType(headers.get(DEADLINE_TYPE), context.deadline) ?? 'unknown',
     method_operation: method.operation,
     method_scope: method.scope === 'none' ? 'unknown' : method.scope,
   };

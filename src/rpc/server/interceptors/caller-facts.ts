@@ -9,7 +9,7 @@ import {
   USERNAME,
 } from '#rpc/common/header-names';
 import type { ServerCall } from '../server-call.ts';
-import type { RequestTarget } from './request-target.ts';
+import type { NamedTargets } from './request-target.ts';
 
 /** Receives facts by Gitaly's names of log fields and tags; what a call lacks is `undefined`. */
 export interface Facts {
@@ -17,11 +17,14 @@ export interface Facts {
 }
 
 /** Adds what the headers of a call tell about its caller. */
-export function addCallerFacts(facts: Facts, { headers }: Pick<ServerCall, 'headers'>): void {
+export function addCallerFacts(
+  facts: Facts,
+  { headers, context }: Pick<ServerCall, 'headers' | 'context'>,
+): void {
   const given = (key: string): string | undefined => headers.get(key) || undefined;
   facts.add('grpc.meta.client_name', (headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD)) || undefined);
   facts.add('grpc.meta.call_site', given(CALL_SITE));
-  facts.add('grpc.meta.deadline_type', given(DEADLINE_TYPE));
+  facts.add('grpc.meta.deadline_type', deadlineType(headers.get(DEADLINE_TYPE), context.deadline));
   facts.add('grpc.meta.auth_version', headers.has(AUTHORIZATION) ? 'v2' : undefined);
   facts.add('remote_ip', given(REMOTE_IP));
   facts.add('user_id', given(USER_ID));
@@ -37,11 +40,28 @@ export function addMethodFacts(facts: Facts, { method }: Pick<ServerCall, 'metho
   facts.add('grpc.meta.method_scope', method.scope);
 }
 
-/** Adds the repository of a call, all four names even if they are empty. */
-export function addTargetFacts(facts: Facts, target: RequestTarget | undefined): void {
-  if (target === undefined) return;
-  facts.add('grpc.request.repoStorage', target.storageName);
-  facts.add('grpc.request.repoPath', target.relativePath);
-  facts.add('grpc.request.glRepository', target.glRepository);
-  facts.add('grpc.request.glProjectPath', target.glProjectPath);
+/** Adds the repository and the object pool of a call, all their names even if they are empty. */
+export function addTargetFacts(facts: Facts, targets: NamedTargets | undefined): void {
+  const { repository, pool, storageName, partitionId } = targets ?? {};
+  if (repository !== undefined) {
+    facts.add('grpc.request.repoStorage', repository.storageName);
+    facts.add('grpc.request.repoPath', repository.relativePath);
+    facts.add('grpc.request.glRepository', repository.glRepository);
+    facts.add('grpc.request.glProjectPath', repository.glProjectPath);
+  }
+  if (pool !== undefined) {
+    facts.add('grpc.request.pool.storage', pool.storageName);
+    facts.add('grpc.request.pool.relativePath', pool.relativePath);
+    facts.add('grpc.request.pool.sourceProjectPath', pool.glProjectPath);
+  }
+  facts.add('grpc.request.StorageName', storageName || undefined);
+  facts.add('grpc.request.partition_id', partitionId || undefined);
+}
+
+/**
+ * Returns the kind of a call's deadline: `none` without one, whatever the client says, and
+ * otherwise what it says.
+ */
+export function deadlineType(given: string | undefined, deadline: Date | undefined): string | undefined {
+  return deadline === undefined ? 'none' : given || undefined;
 }

@@ -7,7 +7,7 @@ import { parseDsn } from '#platform/sentry/dsn';
 import { SentryClient } from '#platform/sentry/sentry-client';
 import type { ServerCall, ServerInterceptor } from '../server-call.ts';
 import { addCallerFacts, addMethodFacts, addTargetFacts, type Facts } from './caller-facts.ts';
-import { type RequestTarget, requestTarget } from './request-target.ts';
+import { type NamedTargets, namedTargets } from './request-target.ts';
 
 /** Reports of errors to Sentry. */
 export interface ErrorReports extends AsyncDisposable {
@@ -55,15 +55,15 @@ class SentryReports implements ErrorReports {
   }
 
   readonly interceptor: ServerInterceptor = async (call, next) => {
-    let target: RequestTarget | undefined;
+    let targets: NamedTargets | undefined;
     call.onRequest((message, index) => {
-      if (index === 0) target = requestTarget(call, message);
+      if (index === 0) targets = namedTargets(call, message);
     });
     try {
       await next();
     } catch (error) {
       const code = codeOf(error) ?? 'UNKNOWN';
-      if (!NOT_REPORTED.has(code)) this.#report(call, error, { code, target });
+      if (!NOT_REPORTED.has(code)) this.#report(call, error, { code, targets });
       throw error;
     }
   };
@@ -80,7 +80,7 @@ class SentryReports implements ErrorReports {
   #report(
     call: ServerCall,
     error: unknown,
-    { code, target }: { readonly code: StatusCode; readonly target: RequestTarget | undefined },
+    { code, targets }: { readonly code: StatusCode; readonly targets: NamedTargets | undefined },
   ): void {
     const { method, startedAtMs } = call;
     const transaction = method.path.replace(/^\/(gitaly\.)?/, '').replace('/', '::');
@@ -90,7 +90,7 @@ class SentryReports implements ErrorReports {
     };
     addCallerFacts({ add }, call);
     addMethodFacts({ add }, call);
-    addTargetFacts({ add }, target);
+    addTargetFacts({ add }, targets);
     const tags = {
       ...facts,
       correlation_id: call.context.correlationId,

@@ -77,7 +77,9 @@ export function limitConcurrency({ limits, metrics, onWait }: LimitConcurrencyOp
         turn = begun(call, key, { turn: taken, limit: used.limit, metrics: limiters.metrics });
         return;
       }
-      return acquire(call, key, { used, metrics: limiters.metrics, onWait }).then((waited) => {
+      const isAuthenticated = used === limiters.authenticated;
+      const { metrics: own } = limiters;
+      return acquire(call, key, { used, isAuthenticated, metrics: own, onWait }).then((waited) => {
         turn = waited;
         if (isOver) turn.release();
       });
@@ -119,11 +121,17 @@ function limitOf(
 
 interface Waiting {
   readonly used: ConcurrencyLimit;
+  /** True if it is the limit for callers with a user, which may apply to others, too. */
+  readonly isAuthenticated: boolean;
   readonly metrics: MethodLimitMetrics;
   readonly onWait: LimitConcurrencyOptions['onWait'];
 }
 
-async function acquire(call: ServerCall, key: string, { used, metrics, onWait }: Waiting): Promise<Turn> {
+async function acquire(
+  call: ServerCall,
+  key: string,
+  { used, isAuthenticated, metrics, onWait }: Waiting,
+): Promise<Turn> {
   const { limit, configKey } = used;
   let onLeave: (() => void) | undefined;
   try {
@@ -138,8 +146,12 @@ async function acquire(call: ServerCall, key: string, { used, metrics, onWait }:
     return begun(call, key, { turn, limit, metrics });
   } catch (error) {
     if (!(error instanceof LimitRefusal)) throw error;
-    metrics.dropped(error.reason, call.headers.has(USERNAME)).inc();
-    call.context.log.add({ 'limit.concurrency_dropped': error.reason, 'limit.config_key': configKey });
+    metrics.dropped(error.reason, isAuthenticated).inc();
+    call.context.log.add({
+      'limit.concurrency_dropped': error.reason,
+      'limit.authenticated': String(isAuthenticated),
+      'limit.config_key': configKey,
+    });
     logTurn(call, key, limit, 0);
     throw refusal(error);
   } finally {

@@ -336,3 +336,26 @@ test('of many who commit to a branch at once, each is in its history or is told 
   }
   assert.equal(gitOutput(path, ['fsck', '--strict', '--no-dangling']), '');
 });
+
+test('the log line of a refused commit tells where it was to go', async () => {
+  await using gitaly = await startGitaly();
+  initRepository(gitaly);
+  const startRepository = { storageName: 'default', relativePath: 'r.git' };
+
+  const requests = [header({ startRepository }), action('DELETE', 'missing')];
+  await assert.rejects(gitaly.connection.operation.userCommitFiles(requests), { code: 'NOT_FOUND' });
+
+  assert.partialDeepStrictEqual(
+    gitaly.log.find((line) => line['grpc.method'] === 'UserCommitFiles'),
+    {
+      repository_storage: 'default',
+      repository_relative_path: 'r.git',
+      branch_name: 'main',
+      start_branch_name: '',
+      start_sha: '',
+      force: false,
+      start_repository_storage: 'default',
+      start_repository_relative_path: 'r.git',
+    },
+  );
+});

@@ -60,8 +60,28 @@ export async function userCommitFiles(
     signing: signingOf(header, context, deps),
   };
   const updateContext = updateContextOf(user, context, deps.hooks);
-  const branchUpdate = await commitFilesToBranch(repository, files, updateContext).catch(refuse);
+  const branchUpdate = await commitFilesToBranch(repository, files, updateContext).catch((error: unknown) => {
+    context.log.add(requestFacts(header));
+    return refuse(error);
+  });
   return { branchUpdate: toBranchUpdate(branchUpdate) };
+}
+
+/** Returns the log fields that tell what a failed call was to do. */
+function requestFacts(header: UserCommitFilesRequestHeader): Record<string, unknown> {
+  const { repository, branchName, startRepository, startBranchName, startSha, force } = header;
+  return {
+    repository_storage: repository?.storageName,
+    repository_relative_path: repository?.relativePath,
+    branch_name: branchName.toString(),
+    start_branch_name: startBranchName.toString(),
+    start_sha: startSha,
+    force,
+    ...(startRepository && {
+      start_repository_storage: startRepository.storageName,
+      start_repository_relative_path: startRepository.relativePath,
+    }),
+  };
 }
 
 /** Returns the repository that the change begins in if it is another one. */
