@@ -12,6 +12,11 @@ export interface Subcommand {
    * none.
    */
   readonly attributesOfHead: boolean;
+  /**
+   * Makes packs, for seconds or minutes of processor time: it runs with a lower priority than
+   * commands that take milliseconds.
+   */
+  readonly yields: boolean;
   /** Moves packs, archives or diffs through its pipes, so larger pipes are useful. */
   readonly bulk: boolean;
   /**
@@ -43,6 +48,7 @@ const PLAIN: Subcommand = {
   updatesReferences: false,
   endOfOptions: true,
   attributesOfHead: false,
+  yields: false,
   bulk: false,
   cutsRanges: false,
   comparesFiles: false,
@@ -54,6 +60,7 @@ const BARE: Subcommand = { ...PLAIN, endOfOptions: false };
 const HEAD: Subcommand = { ...PLAIN, attributesOfHead: true };
 const LONG_HEAD: Subcommand = { ...HEAD, maxCpuSeconds: MAX_LONG_CPU_SECONDS };
 const BULK: Subcommand = { ...PLAIN, bulk: true };
+const PACKS: Subcommand = { ...BULK, yields: true };
 
 /**
  * Every git subcommand that may be started (facts: Gitaly's command table, git's option parsers).
@@ -109,7 +116,7 @@ export const SUBCOMMANDS = {
   mktag: PLAIN,
   mktree: PLAIN,
   'multi-pack-index': PLAIN,
-  'pack-objects': BULK,
+  'pack-objects': PACKS,
   'pack-redundant': PLAIN,
   'pack-refs': PLAIN,
   'patch-id': BARE,
@@ -134,7 +141,7 @@ export const SUBCOMMANDS = {
   'update-ref': { ...UPDATES, attributesOfHead: true },
   'update-server-info': PLAIN,
   'upload-archive': { ...BARE, bulk: true },
-  'upload-pack': BULK,
+  'upload-pack': PACKS,
   version: PLAIN,
   worktree: { ...LONG_HEAD, updatesReferences: true, endOfOptions: false },
 } as const satisfies Readonly<Record<string, Subcommand>>;

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { packet } from '#testkit/repositories/push';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { until } from '#testkit/until';
 import { Git } from './git.ts';
 import { flag, gitCommand, value } from './git-command.ts';
 import type { GitDirectory } from './git-directory.ts';
@@ -202,6 +206,33 @@ for (const spawner of [createNodeSpawner(), createPosixSpawner()]) {
       );
       assert.ok(lines.includes('/usr'));
       assert.equal(lines.at(-3)?.trim(), lines.at(-2));
+    });
+
+    test('processes that make packs run after others, with those that they start', async () => {
+      const git = await started;
+      const repository = createRepository(`nice-${spawner.name}`);
+      const blob = randomBytes(2_000_000);
+      const oid = execFileSync('git', ['-C', repository.path, 'hash-object', '-w', '--stdin'], {
+        input: blob,
+      });
+      const fetch = gitCommand('upload-pack', {
+        options: [flag('--stateless-rpc')],
+        args: [repository.path],
+      });
+      await using reading = git.spawn(gitCommand('cat-file', { options: [flag('--batch')] }), {
+        repository,
+        stdin: 'pipe',
+      });
+      await using serving = git.spawn(fetch, { repository, stdin: 'pipe' });
+
+      serving.stdin.end(`${packet(`want ${oid.toString().trim()}\n`)}0000${packet('done\n')}`);
+
+      // Nobody reads the pack, so pack-objects is waiting.
+      await until(() => runningMembers(serving.pid).length === 2, 'upload-pack has started pack-objects');
+      const niceness = runningMembers(serving.pid).map((pid) => getPriority(Number(pid)));
+      const lowered = Math.min(getPriority() + 10, 19);
+      assert.deepEqual(niceness, [lowered, lowered]);
+      assert.equal(getPriority(reading.pid), getPriority());
     });
 
     test('extra pipes carry bytes both ways', async () => {

@@ -153,6 +153,7 @@ export class Git {
       repositoryPath: repository?.path,
       controlGroup: this.#controlGroup?.(argv, repository),
       startsNone: STARTS_NONE.has(command.name),
+      yields: SUBCOMMANDS[command.name].yields,
       referenceBackend: repository?.knownReferenceBackend,
       observers: [this.#observer, options.observer].filter((observer) => observer !== undefined),
     });

@@ -3,6 +3,7 @@ import type { ReferenceBackend } from '#git/repository-format';
 import { abortError, type GitExit } from '../exit-error.ts';
 import type { Arg, ChildStream, ControlGroup, Spawner, SpawnRequest } from '../spawner/spawner.ts';
 import { GitProcess } from './git-process.ts';
+import { lowerPriority } from './lower-priority.ts';
 
 /** Facts about a process at its start. */
 export interface ProcessStart {
@@ -69,6 +70,8 @@ export interface StartParts extends ProcessOptions {
   readonly repositoryPath: string | undefined;
   readonly controlGroup?: ControlGroup | undefined;
   readonly startsNone?: boolean;
+  /** True if it runs with a lower priority. */
+  readonly yields?: boolean;
   /** Storage of the repository's references; `undefined` if it is not known. */
   readonly referenceBackend?: ReferenceBackend | undefined;
   readonly observers: readonly ProcessObserver[];
@@ -99,6 +102,7 @@ export function startProcess(parts: StartParts): GitProcess {
   };
   const startedAt = performance.now();
   const child = parts.spawner.spawn(request);
+  if (parts.yields === true) lowerPriority(child.pid);
   const start: ProcessStart = {
     program: parts.program,
     subcommand: parts.subcommand,
