@@ -25,15 +25,20 @@ const REPORT =
  */
 function arrange() {
   const root = mkdtempSync(join(tmpdir(), 'gitaly-launcher-'));
-  for (const folder of ['clone/dist/cli', 'clone/.node/node_modules/.bin', 'old', 'elsewhere/deep'])
+  for (const folder of [
+    'clone/dist/cli/bin',
+    'clone/.node/node_modules/.bin',
+    'only-node',
+    'old',
+    'elsewhere/deep',
+  ])
     mkdirSync(join(root, folder), { recursive: true });
   cpSync(join(ROOT, 'bin'), join(root, 'clone/bin'), { recursive: true });
-  writeFileSync(join(root, 'clone/dist/cli/gitaly.js'), REPORT);
+  writeFileSync(join(root, 'clone/dist/cli/bin/gitaly.js'), REPORT);
   writeFileSync(join(root, 'old/node'), '#!/bin/sh\necho v20.1.0\n', { mode: 0o755 });
-  const start = (program: string, { old = false } = {}) => {
-    const PATH = [...(old ? [join(root, 'old')] : []), join(process.execPath, '..'), '/usr/bin', '/bin'].join(
-      delimiter,
-    );
+  symlinkSync(process.execPath, join(root, 'only-node/node'));
+  const usual = [join(process.execPath, '..'), '/usr/bin', '/bin'].join(delimiter);
+  const start = (program: string, PATH = usual) => {
     const run = spawnSync(join(root, program), ['serve', 'a b'], {
       cwd: join(root, 'elsewhere'),
       encoding: 'utf8',
@@ -65,23 +70,32 @@ test('a launcher works through symlinks, relative and absolute, under another na
   assert.equal(JSON.parse(stdout).title, 'other-name');
 });
 
-test("if the machine’s Node is too old, the project's own is used", () => {
+test("the project's own Node comes first", () => {
   using clone = arrange();
   symlinkSync(process.execPath, join(clone.root, 'clone/.node/node_modules/.bin/node'));
 
-  const { status, stdout } = clone.start('clone/bin/gitaly', { old: true });
+  const { status, stdout } = clone.start('clone/bin/gitaly', join(clone.root, 'old'));
 
   assert.equal(status, 0);
   assert.deepEqual(JSON.parse(stdout).args, ['serve', 'a b']);
 });
 
-test('without a suitable Node the launcher prints a remedy', () => {
+test('a launcher starts no program but Node', () => {
   using clone = arrange();
 
-  const { status, stderr } = clone.start('clone/bin/gitaly', { old: true });
+  const { status, stdout, stderr } = clone.start('clone/bin/gitaly', join(clone.root, 'only-node'));
+
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+  assert.deepEqual(JSON.parse(stdout).args, ['serve', 'a b']);
+});
+
+test('without a Node the launcher prints a remedy', () => {
+  using clone = arrange();
+
+  const { status, stderr } = clone.start('clone/bin/gitaly', clone.root);
 
   assert.equal(status, 1);
-  assert.match(stderr, /^gitaly: needs Node 24 or newer: run "make build" in /);
+  assert.match(stderr, /^gitaly: found no Node: run "make build" in /);
 });
 
 test('without a build the launcher prints a remedy', () => {
@@ -90,7 +104,7 @@ test('without a build the launcher prints a remedy', () => {
   const { status, stderr } = clone.start('clone/bin/gitaly-ts');
 
   assert.equal(status, 1);
-  assert.match(stderr, /^gitaly-ts: .*dist\/cli\/gitaly-ts\.js is missing: run "make build" in /);
+  assert.match(stderr, /^gitaly-ts: .*dist\/cli\/bin\/gitaly-ts\.js is missing: run "make build" in /);
 });
 
 test('every launcher has a program in the package and is the same script', () => {

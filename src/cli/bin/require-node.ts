@@ -8,7 +8,7 @@ if (Number.parseInt(process.versions.node, 10) < MINIMUM_NODE) {
   const program = (process.argv[1] ?? 'gitaly-ts').replace(/^.*\//, '').replace(/\.js$/, '');
   process.stderr.write(
     `${program}: needs Node ${MINIMUM_NODE} or newer, but ${process.execPath} is ${process.version}. ` +
-      `Install a newer one (https://nodejs.org) and put it first on the PATH.\n`,
+      `Install a newer one (https://nodejs.org) and put it first on the PATH; in a clone, run "make build".\n`,
   );
   process.exit(1);
 }
