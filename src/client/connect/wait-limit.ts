@@ -42,7 +42,7 @@ export class WaitLimit {
     if (leftMs > MAX_TIMER_MS) return undefined;
     return setTimeout(
       () => this.end(new GitalyError('DEADLINE_EXCEEDED', 'context deadline exceeded')),
-      leftMs,
+      Math.max(0, leftMs),
     );
   }
 }
