@@ -4,7 +4,7 @@ import { commitFiles, type FileAction } from '../split/commit-files.ts';
 import { confirmMerge, requireAccepted } from '../split/confirm-merge.ts';
 import type { Content } from '../split/split-bytes.ts';
 import type { Place } from './place.ts';
-import { bytesOf, type TextOrBytes } from './values.ts';
+import { bytesOf, type TextOrBytes, timestamp } from './values.ts';
 
 export interface CommitOptions extends CallOptions {
   /** Name without `refs/heads/`. It is created if it does not exist. */
@@ -59,6 +59,7 @@ export async function commit(place: Place, options: CommitOptions): Promise<stri
     expectedOldOid: expectedOid ?? '',
     startBranchName: bytesOf(start !== undefined && 'branch' in start ? start.branch : ''),
     startSha: start !== undefined && 'oid' in start ? start.oid : '',
+    timestamp: timestamp(),
   };
   const all = [...(await actionsOf(place, files, options)), ...actions];
   const update = await commitFiles(connection, header, all, options);
@@ -100,7 +101,8 @@ export async function merge(place: Place, options: MergeOptions): Promise<string
   const { source, into, message, expectedOid = '' } = options;
   const commitId = await requireCommit(place, source, options);
   const header = { repository, user, commitId, branch: bytesOf(into), message: bytesOf(message) };
-  return await confirmMerge(connection, { ...header, expectedOldOid: expectedOid }, options);
+  const request = { ...header, expectedOldOid: expectedOid, timestamp: timestamp() };
+  return await confirmMerge(connection, request, options);
 }
 
 /** Repeats the change of a commit on a branch (RPC UserCherryPick, FindCommit before it). */
@@ -121,7 +123,8 @@ async function pick(place: Place, options: PickOptions) {
     options,
   );
   if (found === undefined) throw unknownRevision(revision);
-  return { repository, user, commit: found, branchName: bytesOf(onto), message: bytesOf(message) };
+  const fields = { commit: found, branchName: bytesOf(onto), message: bytesOf(message) };
+  return { repository, user, ...fields, timestamp: timestamp() };
 }
 
 async function requireCommit(

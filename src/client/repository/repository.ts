@@ -21,6 +21,7 @@ import {
   type TextOrBytes,
   tagOf,
   textOf,
+  timestamp,
 } from './values.ts';
 
 export interface RepositoryOptions {
@@ -220,8 +221,8 @@ export class Repository {
   ): Promise<void> {
     const { connection, repository, user } = this.#place;
     const [tagName, targetRevision] = [bytesOf(name), bytesOf(target)];
-    const request = { repository, user, tagName, targetRevision, message: bytesOf(message) };
-    await typed(connection.operation.userCreateTag(request, options));
+    const fields = { tagName, targetRevision, message: bytesOf(message), timestamp: timestamp() };
+    await typed(connection.operation.userCreateTag({ repository, user, ...fields }, options));
   }
 
   /** Deletes a tag. @throws as {@link deleteBranch}. */

@@ -106,3 +106,8 @@ function signatureOf(author: CommitAuthor | undefined): Signature {
     timezone: textOf(author?.timezone ?? new Uint8Array()),
   };
 }
+
+/** Returns a time to the second, as Gitaly's clients send it; now by default. */
+export function timestamp(date: Date = new Date()): { readonly seconds: bigint } {
+  return { seconds: BigInt(Math.floor(date.getTime() / 1000)) };
+}
