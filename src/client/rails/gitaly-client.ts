@@ -11,6 +11,7 @@ import type { CallScope } from './call-scope.ts';
 import { CallWatch } from './call-watch.ts';
 import { CircuitBreakers } from './circuit-breakers.ts';
 import { type ClientContext, withClientContext } from './client-context.ts';
+import { withRefNameCaching } from './commit-cache.ts';
 import { currentActors, type FeatureFlags, type FlagActors, withFeatureFlagActors } from './feature-flags.ts';
 import { requestMetadata } from './request-metadata.ts';
 import {
@@ -106,6 +107,7 @@ export class GitalyClient implements AsyncDisposable {
       permittedCalls: 0,
       allowDepth: options.isLimited === false ? 1 : 0,
       stacks: new Map(),
+      commits: new Map(),
       queryMs: 0,
       details: (options.keepsCallDetails ?? this.#config.keepsCallDetails?.()) ? [] : undefined,
     };
@@ -151,6 +153,14 @@ export class GitalyClient implements AsyncDisposable {
     } finally {
       store.allowDepth--;
     }
+  }
+
+  /**
+   * Runs `work`, in which `CommitService.findCommit` asks once for each name of a reference. Use it
+   * where nothing changes references.
+   */
+  allowRefNameCaching<T>(work: () => T): T {
+    return withRefNameCaching(work);
   }
 
   /** Returns the number of calls of this request so far. */

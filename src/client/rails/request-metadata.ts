@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   CALL_SITE,
   CLIENT_CONTEXT,
@@ -50,10 +51,12 @@ export function requestMetadata({ store, end, scope = {}, remote, flags }: CallF
     const context = Object.assign({}, ...contexts);
     if (Object.keys(context).length > 0) set(CLIENT_CONTEXT, JSON.stringify(context));
   }
+  // Rails has a new one for each call outside of a request.
+  metadata.set('gitaly-session-id', store?.sessionId ?? randomUUID());
   if (store === undefined) return metadata;
 
   const { username, userId, glUserId, remoteIp, relativePath, isQuarantined } = store.context;
-  set('gitaly-session-id', store.sessionId);
+
   set(USERNAME, username);
   set(USER_ID, userId);
   set('gl_user_id', glUserId);

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { GitCommit } from '#wire/gen/shared_pb';
 import type { ClientContext } from './client-context.ts';
 
 /** One call, for the performance bar. */
@@ -28,6 +29,8 @@ export interface RequestStore {
   /** Number of calls by call stack. */
   readonly stacks: Map<string, number>;
   queryMs: number;
+  /** Commits that were found, by storage, path and id; see `cachedCommit`. */
+  readonly commits: Map<string, GitCommit | undefined>;
   /** `undefined` while the performance bar is off. */
   readonly details: CallDetail[] | undefined;
 }

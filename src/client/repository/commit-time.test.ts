@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dial, type Interceptor } from '#client/index';
 import { startGitaly } from '#testkit/start-gitaly';
+import { dial, type Interceptor } from '../index.ts';
 import { Repository } from './index.ts';
 
 const USER = { id: 'user-1', username: 'jane', name: 'Jane Doe', email: 'jane@example.com' };

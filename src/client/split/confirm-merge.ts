@@ -19,6 +19,15 @@ export type MergeHeader = Omit<
   'apply'
 >;
 
+/** Work between the two steps of a change. */
+export interface Confirmation extends CallOptions {
+  /**
+   * Called with the id of the new commit before the branch moves to it. An error of it leaves the
+   * branch where it is, and is thrown.
+   */
+  readonly beforeApply?: (commitId: string) => void | Promise<void>;
+}
+
 /**
  * Merges a commit into a branch, and confirms the merge (RPC UserMergeBranch). Returns the id of
  * the merge.
@@ -29,15 +38,16 @@ export type MergeHeader = Omit<
 export async function confirmMerge(
   connection: Connection,
   header: MergeHeader,
-  options: CallOptions = {},
+  { beforeApply, ...options }: Confirmation = {},
 ): Promise<string> {
   let merged: string | undefined;
   await confirmed<MergeRequest, UserMergeBranchResponse>(
     { first: header, second: { apply: true } },
     {
       start: (requests) => connection.operation.userMergeBranch(requests, options),
-      onResponse: ({ preReceiveError, branchUpdate }) => {
+      onResponse: async ({ preReceiveError, branchUpdate, commitId }) => {
         requireAccepted(preReceiveError);
+        if (commitId !== '') await beforeApply?.(commitId);
         merged = branchUpdate?.commitId ?? merged;
       },
     },
@@ -53,7 +63,7 @@ export async function confirmMerge(
 export async function confirmRebase(
   connection: Connection,
   header: MessageInitShape<typeof UserRebaseConfirmableRequest_HeaderSchema>,
-  options: CallOptions = {},
+  { beforeApply, ...options }: Confirmation = {},
 ): Promise<string> {
   const first: RebaseRequest = { userRebaseConfirmableRequestPayload: { case: 'header', value: header } };
   const second: RebaseRequest = { userRebaseConfirmableRequestPayload: { case: 'apply', value: true } };
@@ -63,10 +73,13 @@ export async function confirmRebase(
     { first, second },
     {
       start: (requests) => connection.operation.userRebaseConfirmable(requests, options),
-      onResponse: ({ preReceiveError, gitError, userRebaseConfirmableResponsePayload: payload }) => {
+      onResponse: async ({ preReceiveError, gitError, userRebaseConfirmableResponsePayload: payload }) => {
         requireAccepted(preReceiveError);
         if (gitError !== '') throw new GitalyError('FAILED_PRECONDITION', gitError);
-        if (payload.case === 'rebaseSha') tip = payload.value;
+        if (payload.case === 'rebaseSha') {
+          tip = payload.value;
+          await beforeApply?.(tip);
+        }
         if (payload.case === 'rebaseApplied') isApplied = payload.value;
       },
     },
@@ -80,7 +93,7 @@ async function confirmed<Request, Response>(
   { first, second }: { readonly first: Request; readonly second: Request },
   call: {
     readonly start: (requests: AsyncIterable<Request>) => ResponseStream<Response>;
-    readonly onResponse: (response: Response) => void;
+    readonly onResponse: (response: Response) => Promise<void>;
   },
 ): Promise<void> {
   const { promise: isConfirmed, resolve: confirm } = Promise.withResolvers<boolean>();
@@ -90,7 +103,7 @@ async function confirmed<Request, Response>(
   }
   try {
     for await (const response of call.start(requests())) {
-      call.onResponse(response);
+      await call.onResponse(response);
       confirm(true);
     }
   } finally {

@@ -1,8 +1,14 @@
-import { blobs } from '#client/content/collect/blobs';
+import { blobs, type WholeBlob } from '#client/content/collect/blobs';
 import { eachItem } from '#client/content/collect/each-item';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
-import type { LFSPointer } from '#wire/gen/blob_pb';
-import { bytes, RepositoryCalls, type TextOrBytes } from './storage-calls.ts';
+import type { GetBlobsResponse, LFSPointer, ListAllBlobsResponse_Blob } from '#wire/gen/blob_pb';
+import type { ObjectType } from '#wire/gen/shared_pb';
+import { bytes, RepositoryCalls, type RepositoryInit, type TextOrBytes } from './storage-calls.ts';
+
+/** A path of a revision. */
+export type BlobPlace = readonly [revision: string, path: TextOrBytes];
+
+const BYTES_PER_MEGABYTE = 1 << 20;
 
 /** A blob with as much of its content as was requested. */
 export interface Blob {
@@ -30,12 +36,32 @@ export class BlobService extends RepositoryCalls {
     });
   }
 
-  /** Yields the files at paths of revisions, with at most `limit` bytes each. Missing ones are left out. */
-  getBlobs(places: Iterable<readonly [revision: string, path: TextOrBytes]>, limit = -1n) {
+  /**
+   * Yields the files at paths of revisions, with at most `limit` bytes each. Missing ones are left
+   * out; without paths no call is made.
+   */
+  async *getBlobs(
+    places: Iterable<BlobPlace>,
+    limit = -1n,
+  ): AsyncGenerator<WholeBlob<GetBlobsResponse>, void, undefined> {
     const revisionPaths = Array.from(places, ([revision, path]) => ({ revision, path: bytes(path) }));
-    return this.each('fast', (gitaly) =>
+    if (revisionPaths.length === 0) return;
+    yield* this.each('fast', (gitaly) =>
       blobs(gitaly.blob.getBlobs({ repository: this.repository, revisionPaths, limit })),
     );
+  }
+
+  /** Returns the types of what is at paths of revisions, by path: what is missing is `UNKNOWN`. */
+  async getBlobTypes(places: Iterable<BlobPlace>): Promise<Map<string, ObjectType>> {
+    const revisionPaths = Array.from(places, ([revision, path]) => ({ revision, path: bytes(path) }));
+    const request = { repository: this.repository, revisionPaths, limit: 0n };
+    const types = new Map<string, ObjectType>();
+    if (revisionPaths.length === 0) return types;
+    return await this.call('fast', async (gitaly) => {
+      for await (const { path, type } of gitaly.blob.getBlobs(request))
+        types.set(Buffer.from(path).toString(), type);
+      return types;
+    });
   }
 
   /** Yields the blobs of revisions (`main`, `--not --all`), with at most `bytesLimit` bytes each. */
@@ -47,10 +73,36 @@ export class BlobService extends RepositoryCalls {
     return this.each('medium', (gitaly) => blobs(gitaly.blob.listBlobs(request)));
   }
 
-  /** Yields those of the blobs that are LFS pointers. */
-  batchLfsPointers(blobIds: readonly string[]): AsyncGenerator<LFSPointer, void, undefined> {
+  /**
+   * Yields all blobs that the repository stores, reachable or not, with at most `bytesLimit` bytes
+   * each (default: none). With `ignoresAlternates` in a hook callback, those of the push.
+   */
+  listAllBlobs(
+    options: { limit?: number; bytesLimit?: bigint; ignoresAlternates?: boolean } = {},
+  ): AsyncGenerator<WholeBlob<ListAllBlobsResponse_Blob>, void, undefined> {
+    const { ignoresAlternates = false, ...fields } = options;
+    const request = { repository: ignoresAlternates ? this.#quarantine : this.repository, ...fields };
+    return this.each('medium', (gitaly) => blobs(gitaly.blob.listAllBlobs(request)));
+  }
+
+  /** Yields those blobs of `listAllBlobs` that are larger than a number of MiB. */
+  async *listOversizedBlobs({
+    fileSizeLimitMegabytes = 100,
+    ...options
+  }: {
+    fileSizeLimitMegabytes?: number;
+    limit?: number;
+    ignoresAlternates?: boolean;
+  } = {}): AsyncGenerator<WholeBlob<ListAllBlobsResponse_Blob>, void, undefined> {
+    for await (const blob of this.listAllBlobs(options))
+      if (blob.size > fileSizeLimitMegabytes * BYTES_PER_MEGABYTE) yield blob;
+  }
+
+  /** Yields those of the blobs that are LFS pointers. Without blobs no call is made. */
+  async *batchLfsPointers(blobIds: readonly string[]): AsyncGenerator<LFSPointer, void, undefined> {
+    if (blobIds.length === 0) return;
     const request = { repository: this.repository, blobIds: [...blobIds] };
-    return this.each('medium', (gitaly) =>
+    yield* this.each('medium', (gitaly) =>
       eachItem(gitaly.blob.getLFSPointers(request), ({ lfsPointers }) => lfsPointers),
     );
   }
@@ -64,5 +116,34 @@ export class BlobService extends RepositoryCalls {
     return this.each('medium', (gitaly) =>
       eachItem(gitaly.blob.listLFSPointers(request), ({ lfsPointers }) => lfsPointers),
     );
+  }
+
+  /**
+   * Yields the LFS pointers of revisions that `notIn` (default: all references) have not. In a hook
+   * callback (a repository with `gitObjectDirectory`) these are the new ones of the push, whatever
+   * the revisions are.
+   */
+  getNewLfsPointers(
+    revisions: string | readonly string[],
+    { limit = 0, notIn = ['--all'] }: { limit?: number; notIn?: readonly string[] } = {},
+  ): AsyncGenerator<LFSPointer, void, undefined> {
+    if ((this.repository.gitObjectDirectory ?? '') === '')
+      return this.listLfsPointers([revisions, '--not', ...notIn].flat(), { limit });
+    return this.each('medium', (gitaly) =>
+      eachItem(
+        gitaly.blob.listAllLFSPointers({ repository: this.#quarantine, limit }),
+        ({ lfsPointers }) => lfsPointers,
+      ),
+    );
+  }
+
+  /** Yields the LFS pointers of all references. */
+  getAllLfsPointers(): AsyncGenerator<LFSPointer, void, undefined> {
+    return this.listLfsPointers(['--all']);
+  }
+
+  /** Only the object directory itself: in a hook callback, the new objects of the push. */
+  get #quarantine(): RepositoryInit {
+    return { ...this.repository, gitAlternateObjectDirectories: [] };
   }
 }

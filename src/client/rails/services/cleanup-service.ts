@@ -2,7 +2,9 @@ import { eachItem } from '#client/content/collect/each-item';
 import { type Content, splitBytes } from '#client/split/split-bytes';
 import { splitItems } from '#client/split/split-items';
 import type { ApplyBfgObjectMapStreamResponse_Entry } from '#wire/gen/cleanup_pb';
+import { ArgumentError } from './rails-errors.ts';
 import { bytes, RepositoryCalls, type RepositoryInit, type TextOrBytes } from './storage-calls.ts';
+import { translated } from './translate-errors.ts';
 
 /** Removal of data from the history. @see GitLab: Gitlab::GitalyClient::CleanupService */
 export class CleanupService extends RepositoryCalls {
@@ -28,7 +30,7 @@ export class CleanupService extends RepositoryCalls {
    *
    * @param blobs full object ids
    * @param redactions in the form of git filter-repo's `--replace-text`, without line feeds
-   * @throws {CallError} INVALID_ARGUMENT for a list that the server refuses
+   * @throws {ArgumentError} for a list that the server refuses
    */
   async rewriteHistory({
     blobs = [],
@@ -38,7 +40,8 @@ export class CleanupService extends RepositoryCalls {
     readonly redactions?: readonly TextOrBytes[];
   }): Promise<void> {
     const requests = rewriteRequests(this.repository, blobs, redactions.map(bytes));
-    await this.call('long', (gitaly) => gitaly.cleanup.rewriteHistory(requests));
+    const rewritten = this.call('long', (gitaly) => gitaly.cleanup.rewriteHistory(requests));
+    await translated(rewritten, { codes: { INVALID_ARGUMENT: (error) => new ArgumentError(error) } });
   }
 }
 

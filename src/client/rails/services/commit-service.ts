@@ -8,14 +8,29 @@ import type {
   CommitLanguagesResponse_Language,
   CommitStatsResponse,
   CountDivergingCommitsResponse,
+  FindAllCommitsRequest_Order,
   ListCommitsByRefNameResponse_CommitForRef,
-  ListCommitsRequest,
   ListLastCommitsForTreeResponse_CommitForTree,
   TreeEntry,
 } from '#wire/gen/commit_pb';
-import { GetTreeEntriesRequest_SortBy } from '#wire/gen/commit_pb';
 import type { GitCommit } from '#wire/gen/shared_pb';
-import { bytes, RepositoryCalls, type TextOrBytes, unlessCode } from './storage-calls.ts';
+import { cachedCommit } from '../commit-cache.ts';
+import {
+  type CountOptions,
+  countFields,
+  type FindCommitsOptions,
+  findCommitsFields,
+  type ListCommitsOptions,
+  listCommitsFields,
+  type TreeEntriesOptions,
+  treeEntriesFields,
+} from './commit-options.ts';
+import { ArgumentError } from './rails-errors.ts';
+import { bytes, literalPaths, RepositoryCalls, type TextOrBytes, unlessCode } from './storage-calls.ts';
+import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
+import { TREE_RULES } from './tree-errors.ts';
+
+type Commits = AsyncGenerator<GitCommit, void, undefined>;
 
 /** A file with as much of its content as was requested. */
 export interface TreeFile {
@@ -26,35 +41,90 @@ export interface TreeFile {
   readonly data: Buffer;
 }
 
-/** Range of a list, as in requests of ListCommits. */
-export type ListCommitsOptions = Partial<
-  Pick<ListCommitsRequest, 'firstParent' | 'maxParents' | 'order' | 'reverse' | 'skip'>
-> & { readonly limit?: number; readonly paths?: readonly TextOrBytes[] };
-
-/** Limit of entries when the caller gives none. @see GitLab: TREE_ENTRIES_DEFAULT_LIMIT */
-const MAX_TREE_ENTRIES = 100_000;
+const BLAME_RULES: ErrorRules = {
+  reasons: {
+    outOfRange: (error) => new ArgumentError(error),
+    pathNotFound: (error) => new ArgumentError(error),
+  },
+};
+const SIGNATURE_RULES: ErrorRules = { codes: { INVALID_ARGUMENT: (error) => new ArgumentError(error) } };
 
 /** Commits and trees. @see GitLab: Gitlab::GitalyClient::CommitService */
 export class CommitService extends RepositoryCalls {
-  /** Returns a commit; `undefined` for an unknown revision. */
+  /**
+   * Returns a commit; `undefined` for an unknown revision. In `GitalyClient.run`, a commit that was
+   * found is returned again by its id without a call; by other names only in
+   * `GitalyClient.allowRefNameCaching`.
+   */
   findCommit(revision: TextOrBytes): Promise<GitCommit | undefined> {
-    const request = { repository: this.repository, revision: bytes(revision) };
-    return this.call('medium', async (gitaly) => (await gitaly.commit.findCommit(request)).commit);
+    const { repository } = this;
+    const request = { repository, revision: bytes(revision) };
+    return cachedCommit(repository, request.revision, () =>
+      this.call('medium', async (gitaly) => (await gitaly.commit.findCommit(request)).commit),
+    );
+  }
+
+  /** Yields the commits of a log, as pages of histories show them. */
+  findCommits(options: FindCommitsOptions): Commits {
+    const request = { repository: this.repository, ...findCommitsFields(options) };
+    return this.each('medium', (gitaly) =>
+      eachItem(gitaly.commit.findCommits(request), ({ commits }) => commits),
+    );
+  }
+
+  /** Yields the commits of a revision, or of all branches. `maxCount` 0 means all. */
+  findAllCommits(
+    options: {
+      revision?: TextOrBytes;
+      maxCount?: number;
+      skip?: number;
+      order?: FindAllCommitsRequest_Order;
+    } = {},
+  ): Commits {
+    const { revision = '', ...others } = options;
+    const request = { repository: this.repository, revision: bytes(revision), ...others };
+    return this.each('medium', (gitaly) =>
+      eachItem(gitaly.commit.findAllCommits(request), ({ commits }) => commits),
+    );
   }
 
   /** Yields commits of revisions and ranges (`main`, `^old`, `--all`). */
-  listCommits(revisions: string | readonly string[], options: ListCommitsOptions = {}) {
-    const { limit, paths = [], ...filters } = options;
+  listCommits(revisions: string | readonly string[], options: ListCommitsOptions = {}): Commits {
     const request = {
       repository: this.repository,
       revisions: [revisions].flat(),
-      paths: paths.map(bytes),
-      ...filters,
-      ...(limit !== undefined && { paginationParams: { limit } }),
+      ...listCommitsFields(options),
     };
     return this.each('medium', (gitaly) =>
       eachItem(gitaly.commit.listCommits(request), ({ commits }) => commits),
     );
+  }
+
+  /**
+   * Yields the commits of revisions that no reference had before. In a hook callback (a repository
+   * with `gitObjectDirectory`) these are the new commits of the push, whatever the revisions are.
+   */
+  async *listNewCommits(revisions: string | readonly string[]): Commits {
+    const { gitObjectDirectory = '' } = this.repository;
+    if (gitObjectDirectory === '') {
+      yield* this.listCommits([revisions, '--not', '--all'].flat());
+      return;
+    }
+    const quarantine = { ...this.repository, gitAlternateObjectDirectories: [] };
+    const pushed = await this.call('medium', (gitaly) =>
+      Array.fromAsync(
+        eachItem(gitaly.commit.listAllCommits({ repository: quarantine }), ({ commits }) => commits),
+      ),
+    );
+    // A push may send commits that the repository has already.
+    const main = { ...this.repository, gitObjectDirectory: '' };
+    const ids = pushed.map(({ id }) => id);
+    const known = new Set<string>();
+    for await (const { name, exists } of this.each('medium', (gitaly) =>
+      checkObjectsExist(gitaly, main, ids),
+    ))
+      if (exists) known.add(Buffer.from(name).toString());
+    yield* pushed.filter(({ id }) => !known.has(id));
   }
 
   /** Returns the commits with these ids. Unknown ids are left out; no repository gives none. */
@@ -75,15 +145,22 @@ export class CommitService extends RepositoryCalls {
     );
   }
 
-  /** Yields commits whose message matches `query`. */
+  /** Yields commits whose message matches `query`. `path` is literal by default. */
   commitsByMessage(
     query: string,
-    options: { revision?: TextOrBytes; path?: TextOrBytes; limit?: number; offset?: number } = {},
-  ) {
-    const { revision = '', path = '', limit = 1000, offset = 0 } = options;
+    options: {
+      revision?: TextOrBytes;
+      path?: TextOrBytes;
+      limit?: number;
+      offset?: number;
+      literalPathspec?: boolean;
+    } = {},
+  ): Commits {
+    const { revision = '', path = '', limit = 1000, offset = 0, literalPathspec = true } = options;
     const request = {
       repository: this.repository,
       ...{ query, limit, offset, revision: bytes(revision), path: bytes(path) },
+      ...literalPaths(literalPathspec),
     };
     return this.each('medium', (gitaly) =>
       eachItem(gitaly.commit.commitsByMessage(request), ({ commits }) => commits),
@@ -115,24 +192,44 @@ export class CommitService extends RepositoryCalls {
     return unlessCode('NOT_FOUND', entry, undefined);
   }
 
-  /** Yields the entries of a directory (`.` is the top), directories first unless recursive. */
+  /**
+   * Yields the entries of a directory (`.` is the top). They come as git stores them if all
+   * directories are listed at once (`recursive` without a limit), else directories first, at most
+   * 100,000 by default.
+   *
+   * @throws {IndexError} for a path or a revision that is not there
+   */
   treeEntries(
     revision: TextOrBytes,
     path: TextOrBytes = '.',
-    options: { recursive?: boolean; limit?: number; pageToken?: string } = {},
+    options: TreeEntriesOptions = {},
   ): AsyncGenerator<TreeEntry, void, undefined> {
-    const { recursive = false, limit = MAX_TREE_ENTRIES, pageToken = '' } = options;
-    const request = {
-      repository: this.repository,
-      revision: bytes(revision),
-      path: path.length === 0 ? bytes('.') : bytes(path),
-      recursive,
-      sort: recursive ? GetTreeEntriesRequest_SortBy.DEFAULT : GetTreeEntriesRequest_SortBy.TREES_FIRST,
-      paginationParams: { limit, pageToken },
-    };
-    return this.each('medium', (gitaly) =>
-      eachItem(gitaly.commit.getTreeEntries(request), ({ entries }) => entries),
+    const request = { repository: this.repository, ...treeEntriesFields(revision, path, options) };
+    const entries = this.each('medium', (gitaly) =>
+      eachItem(gitaly.commit.getTreeEntries(request), (response) => response.entries),
     );
+    return translatedItems(entries, TREE_RULES);
+  }
+
+  /**
+   * Returns one page of `treeEntries`, and the `pageToken` of the next one; `undefined` at the end.
+   */
+  treeEntriesPage(
+    revision: TextOrBytes,
+    path: TextOrBytes,
+    options: TreeEntriesOptions,
+  ): Promise<{ readonly entries: TreeEntry[]; readonly nextPageToken: string | undefined }> {
+    const request = { repository: this.repository, ...treeEntriesFields(revision, path, options) };
+    const page = this.call('medium', async (gitaly) => {
+      const entries: TreeEntry[] = [];
+      let nextPageToken: string | undefined;
+      for await (const response of gitaly.commit.getTreeEntries(request)) {
+        entries.push(...response.entries);
+        nextPageToken = response.paginationCursor?.nextCursor || nextPageToken;
+      }
+      return { entries, nextPageToken };
+    });
+    return translated(page, TREE_RULES);
   }
 
   /** Yields the paths of all files of a revision. */
@@ -142,18 +239,8 @@ export class CommitService extends RepositoryCalls {
   }
 
   /** Returns the number of commits of a revision, or of all references (`all`). */
-  commitCount(
-    revision: TextOrBytes,
-    options: { path?: TextOrBytes; maxCount?: number; all?: boolean } = {},
-  ): Promise<number> {
-    const { path = '', maxCount = 0, all = false } = options;
-    const request = {
-      repository: this.repository,
-      revision: bytes(revision),
-      path: bytes(path),
-      maxCount,
-      all,
-    };
+  commitCount(revision: TextOrBytes, options: CountOptions = {}): Promise<number> {
+    const request = { repository: this.repository, revision: bytes(revision), ...countFields(options) };
     return this.call('medium', async (gitaly) => (await gitaly.commit.countCommits(request)).count);
   }
 
@@ -171,17 +258,24 @@ export class CommitService extends RepositoryCalls {
   listLastCommitsForTree(
     revision: string,
     path: TextOrBytes,
-    { limit = 25, offset = 0 }: { limit?: number; offset?: number } = {},
+    options: { limit?: number; offset?: number; literalPathspec?: boolean } = {},
   ): Promise<ListLastCommitsForTreeResponse_CommitForTree[]> {
-    const request = { repository: this.repository, revision, path: bytes(path), limit, offset };
+    const { limit = 25, offset = 0, literalPathspec = false } = options;
+    const fields = { revision, path: bytes(path), limit, offset, ...literalPaths(literalPathspec) };
+    const request = { repository: this.repository, ...fields };
     return this.call('medium', (gitaly) =>
       Array.fromAsync(eachItem(gitaly.commit.listLastCommitsForTree(request), ({ commits }) => commits)),
     );
   }
 
   /** Returns the last commit that changed a path; `undefined` if none did. */
-  lastCommitForPath(revision: TextOrBytes, path: TextOrBytes): Promise<GitCommit | undefined> {
-    const request = { repository: this.repository, revision: bytes(revision), path: bytes(path) };
+  lastCommitForPath(
+    revision: TextOrBytes,
+    path: TextOrBytes,
+    { literalPathspec = false }: { literalPathspec?: boolean } = {},
+  ): Promise<GitCommit | undefined> {
+    const fields = { revision: bytes(revision), path: bytes(path), ...literalPaths(literalPathspec) };
+    const request = { repository: this.repository, ...fields };
     return this.call('fast', async (gitaly) => (await gitaly.commit.lastCommitForPath(request)).commit);
   }
 
@@ -191,15 +285,30 @@ export class CommitService extends RepositoryCalls {
     return this.call('long', async (gitaly) => (await gitaly.commit.commitLanguages(request)).languages);
   }
 
-  /** Returns `git blame --porcelain` of a file; `range` is `first,last`. */
-  rawBlame(revision: TextOrBytes, path: TextOrBytes, range: TextOrBytes = ''): Promise<Buffer> {
+  /**
+   * Returns `git blame --porcelain` of a file; `range` is `first,last`. `ignoreRevisionsBlob` is
+   * the
+   * revision of a list of commits to look through, as `main:.git-blame-ignore-revs`.
+   *
+   * @throws {ArgumentError} for a path that is not there, or a range behind the last line
+   */
+  rawBlame(
+    revision: TextOrBytes,
+    path: TextOrBytes,
+    range: TextOrBytes = '',
+    { ignoreRevisionsBlob = '' }: { ignoreRevisionsBlob?: TextOrBytes } = {},
+  ): Promise<Buffer> {
     const request = {
       repository: this.repository,
       revision: bytes(revision),
       path: bytes(path),
       range: bytes(range),
+      ignoreRevisionsBlob: bytes(ignoreRevisionsBlob),
     };
-    return this.call('medium', (gitaly) => wholeBytes(gitaly.commit.rawBlame(request), ({ data }) => data));
+    const blame = this.call('medium', (gitaly) =>
+      wholeBytes(gitaly.commit.rawBlame(request), ({ data }) => data),
+    );
+    return translated(blame, BLAME_RULES);
   }
 
   /** Returns the numbers of added and deleted lines of a commit. */
@@ -229,10 +338,17 @@ export class CommitService extends RepositoryCalls {
     );
   }
 
-  /** Yields the signatures of signed commits. */
+  /**
+   * Yields the signatures of signed commits.
+   *
+   * @throws {ArgumentError} for an id that is not valid
+   */
   getCommitSignatures(commitIds: readonly string[]) {
     const request = { repository: this.repository, commitIds: [...commitIds] };
-    return this.each('fast', (gitaly) => commitSignatures(gitaly.commit.getCommitSignatures(request)));
+    const signatures = this.each('fast', (gitaly) =>
+      commitSignatures(gitaly.commit.getCommitSignatures(request)),
+    );
+    return translatedItems(signatures, SIGNATURE_RULES);
   }
 
   /** Yields the whole messages of commits. */

@@ -1,8 +1,11 @@
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
+import { CallError } from '#client/call/call-error';
 import { conflictFiles, type WholeConflictFile } from '#client/content/collect/conflict-files';
+import { timestamp } from '#client/repository/values';
 import { type ConflictResolution, resolveConflicts } from '#client/split/resolve-conflicts';
 import type { ResolveConflictsRequestHeaderSchema } from '#wire/gen/conflicts_pb';
+import { ResolutionError } from './rails-errors.ts';
 import { RepositoryCalls } from './storage-calls.ts';
 
 /** Merge conflicts. @see GitLab: Gitlab::GitalyClient::ConflictsService */
@@ -31,8 +34,12 @@ export class ConflictsService extends RepositoryCalls {
     }
   }
 
-  /** Resolves a conflict with a commit. */
-  resolveConflicts(
+  /**
+   * Resolves a conflict with a commit.
+   *
+   * @throws {ResolutionError} for a resolution that does not fit the conflicts
+   */
+  async resolveConflicts(
     header: Omit<
       Exclude<MessageInitShape<typeof ResolveConflictsRequestHeaderSchema>, Message>,
       'repository'
@@ -40,11 +47,17 @@ export class ConflictsService extends RepositoryCalls {
     files: readonly ConflictResolution[],
   ): Promise<void> {
     const remoteStorage = header.targetRepository?.storageName;
-    return this.call(
-      'long',
-      (gitaly) => resolveConflicts(gitaly, { ...header, repository: this.repository }, files),
-      remoteStorage === undefined ? {} : { remoteStorage },
-    );
+    const request = { timestamp: timestamp(), ...header, repository: this.repository };
+    try {
+      await this.call(
+        'long',
+        (gitaly) => resolveConflicts(gitaly, request, files),
+        remoteStorage === undefined ? {} : { remoteStorage },
+      );
+    } catch (error) {
+      const isText = error instanceof GitalyError && !(error instanceof CallError);
+      throw isText ? new ResolutionError(error) : error;
+    }
   }
 }
 

@@ -1,10 +1,16 @@
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import type { Connection } from '#client/connection';
-import { HookRejectedError, typedError } from '#client/repository/errors';
+import { timestamp } from '#client/repository/values';
 import { applyPatch } from '#client/split/apply-patch';
 import { commitFiles, type FileAction } from '#client/split/commit-files';
-import { confirmMerge, confirmRebase, type MergeHeader, requireAccepted } from '#client/split/confirm-merge';
+import {
+  type Confirmation,
+  confirmMerge,
+  confirmRebase,
+  type MergeHeader,
+  requireAccepted,
+} from '#client/split/confirm-merge';
 import type { Content } from '#client/split/split-bytes';
 import type {
   OperationBranchUpdate,
@@ -18,8 +24,19 @@ import type {
   UserUpdateSubmoduleRequestSchema,
 } from '#wire/gen/operations_pb';
 import type { Branch, Tag, UserSchema } from '#wire/gen/shared_pb';
-import { PreReceiveError } from './pre-receive-error.ts';
+import type { ClientContext } from '../client-context.ts';
+import {
+  CHERRY_PICK_RULES,
+  COMMIT_FILES_RULES,
+  commandError,
+  operationError,
+  REBASE_RULES,
+  REVERT_RULES,
+  submoduleRules,
+} from './operation-errors.ts';
+import { CommitError, CreateTreeError, InvalidRef, TagExistsError } from './rails-errors.ts';
 import { bytes, RepositoryCalls, type TextOrBytes } from './storage-calls.ts';
+import type { ErrorRules } from './translate-errors.ts';
 
 /** The user for whom a change is made. */
 export type User = MessageInitShape<typeof UserSchema>;
@@ -30,21 +47,47 @@ type Fields<Init> = Omit<Exclude<Init, Message>, 'repository' | '$typeName' | '$
 /** A repository of the request whose storage the server must reach. */
 type Second = { readonly storageName?: string } | undefined;
 
+/** Settings of a call apart from its request. */
+interface ChangeOptions {
+  readonly second?: Second;
+  readonly clientContext?: ClientContext;
+  readonly rules?: ErrorRules;
+}
+
+/** Asks GitLab to look for secrets in what is pushed. */
+const SECRETS_CHECK: ClientContext = { enable_secrets_check: true };
+
 /**
- * Changes for a user, with hooks and access checks. Failed ones throw `PreReceiveError`, or one of
- * the typed errors of `gitaly-ts/client/repository`: MergeConflictError, ReferenceChangedError,
- * AccessDeniedError, FileChangeError. @see GitLab: Gitlab::GitalyClient::OperationService
+ * Changes for a user, with hooks and access checks. Failed ones throw the errors of Rails
+ * (`PreReceiveError`, `CommitError` …); details without one throw a typed error of
+ * `gitaly-ts/client/repository`: MergeConflictError, ReferenceChangedError. New commits have the
+ * time of this client, unless the request has a `timestamp`: the nodes of a cluster have to make
+ * the
+ * same commit. @see GitLab: Gitlab::GitalyClient::OperationService
  */
 export class OperationService extends RepositoryCalls {
-  /** Creates a branch, `name` without `refs/heads/`, and returns it. */
-  userCreateBranch(name: TextOrBytes, user: User, startPoint: TextOrBytes): Promise<Branch | undefined> {
+  /**
+   * Creates a branch, `name` without `refs/heads/`, and returns it. `skipCi` asks GitLab to run no
+   * pipeline for it.
+   *
+   * @throws {InvalidRef} for a name or a start point that is not valid
+   */
+  userCreateBranch(
+    name: TextOrBytes,
+    user: User,
+    startPoint: TextOrBytes,
+    { skipCi = false }: { skipCi?: boolean } = {},
+  ): Promise<Branch | undefined> {
     const { repository } = this;
     const request = { repository, user, branchName: bytes(name), startPoint: bytes(startPoint) };
-    return this.#change(async ({ operation }) => {
-      const { branch, preReceiveError } = await operation.userCreateBranch(request);
-      requireAccepted(preReceiveError);
-      return branch;
-    });
+    return this.#change(
+      async ({ operation }) => {
+        const { branch, preReceiveError } = await operation.userCreateBranch(request);
+        requireAccepted(preReceiveError);
+        return branch;
+      },
+      { ...INVALID_REF, ...(skipCi && { clientContext: { 'skip-ci': true } }) },
+    );
   }
 
   /** Moves a branch from one commit to another. */
@@ -62,27 +105,39 @@ export class OperationService extends RepositoryCalls {
     });
   }
 
-  /** Deletes a branch. With `expectedOldOid` only if it is still there. */
+  /**
+   * Deletes a branch. With `expectedOldOid` only if it is still there.
+   *
+   * @throws {CommandError} for an id that is not valid
+   */
   userDeleteBranch(name: TextOrBytes, user: User, expectedOldOid = ''): Promise<void> {
     const request = { repository: this.repository, user, branchName: bytes(name), expectedOldOid };
-    return this.#change(async ({ operation }) => {
-      requireAccepted((await operation.userDeleteBranch(request)).preReceiveError);
-    });
+    return this.#change(
+      async ({ operation }) => {
+        requireAccepted((await operation.userDeleteBranch(request)).preReceiveError);
+      },
+      { rules: { codes: { INVALID_ARGUMENT: commandError } } },
+    );
   }
 
-  /** Creates a tag, annotated if it has a message. @throws {GitalyError} ALREADY_EXISTS */
+  /**
+   * Creates a tag, annotated if it has a message.
+   *
+   * @throws {TagExistsError}; {InvalidRef} for a name or a target that is not valid
+   */
   addTag(
     name: TextOrBytes,
     user: User,
     { target, message = '' }: { target: TextOrBytes; message?: TextOrBytes },
   ): Promise<Tag | undefined> {
     const fields = { tagName: bytes(name), targetRevision: bytes(target), message: bytes(message) };
+    const request = { repository: this.repository, user, ...fields, timestamp: timestamp() };
     return this.#change(async ({ operation }) => {
-      const response = await operation.userCreateTag({ repository: this.repository, user, ...fields });
+      const response = await operation.userCreateTag(request);
       requireAccepted(response.preReceiveError);
-      if (response.exists) throw new GitalyError('ALREADY_EXISTS', 'tag already exists');
+      if (response.exists) throw new TagExistsError(new GitalyError('ALREADY_EXISTS', 'tag already exists'));
       return response.tag;
-    });
+    }, INVALID_REF);
   }
 
   /** Deletes a tag. */
@@ -97,16 +152,28 @@ export class OperationService extends RepositoryCalls {
   userMergeToRef(request: Fields<MessageInitShape<typeof UserMergeToRefRequestSchema>>): Promise<string> {
     return this.#change(
       async ({ operation }) =>
-        (await operation.userMergeToRef({ ...request, repository: this.repository })).commitId,
+        (await operation.userMergeToRef({ ...dated(request), repository: this.repository })).commitId,
     );
   }
 
-  /** Merges a commit into a branch, and returns the id of the merge. */
-  userMergeBranch(header: Fields<MergeHeader>): Promise<string> {
-    return this.#change((gitaly) => confirmMerge(gitaly, { ...header, repository: this.repository }));
+  /**
+   * Merges a commit into a branch, and returns the id of the merge. `beforeApply` receives the id
+   * while the branch is still where it was; an error of it leaves the branch there.
+   *
+   * @throws {MergeConflictError}; {ReferenceChangedError}, which Rails ignores
+   */
+  userMergeBranch(header: Fields<MergeHeader>, options: Confirmation = {}): Promise<string> {
+    return this.#change((gitaly) =>
+      confirmMerge(gitaly, { ...dated(header), repository: this.repository }, options),
+    );
   }
 
-  /** Moves a branch forward to a commit. Returns the update; `undefined` if the branch is there. */
+  /**
+   * Moves a branch forward to a commit. Returns the update; `undefined` if the branch is there.
+   *
+   * @throws {CommitError} if the branch is not behind the commit; {ReferenceChangedError}, which
+   *   Rails ignores
+   */
   userFfBranch(
     user: User,
     {
@@ -116,38 +183,49 @@ export class OperationService extends RepositoryCalls {
     }: { commitId: string; branch: TextOrBytes; expectedOldOid?: string },
   ): Promise<OperationBranchUpdate | undefined> {
     const request = { repository: this.repository, user, commitId, branch: bytes(branch), expectedOldOid };
-    return this.#change(async ({ operation }) => updated(await operation.userFFBranch(request)));
+    return this.#change(async ({ operation }) => updated(await operation.userFFBranch(request)), {
+      rules: { codes: { FAILED_PRECONDITION: (error) => new CommitError(error) } },
+    });
   }
 
-  /** Repeats the change of a commit on a branch. */
+  /**
+   * Repeats the change of a commit on a branch.
+   *
+   * @throws {CreateTreeError} `CONFLICT` or `EMPTY`; {CommitError} if the branch has moved
+   */
   userCherryPick(
     request: Fields<MessageInitShape<typeof UserCherryPickRequestSchema>>,
   ): Promise<OperationBranchUpdate | undefined> {
     return this.#change(
       async ({ operation }) =>
-        updated(await operation.userCherryPick({ ...request, repository: this.repository })),
-      request.startRepository,
+        updated(await operation.userCherryPick({ ...dated(request), repository: this.repository })),
+      { second: request.startRepository, clientContext: SECRETS_CHECK, rules: CHERRY_PICK_RULES },
     );
   }
 
-  /** Undoes the change of a commit on a branch. */
+  /** Undoes the change of a commit on a branch. Errors as `userCherryPick`. */
   userRevert(
     request: Fields<MessageInitShape<typeof UserRevertRequestSchema>>,
   ): Promise<OperationBranchUpdate | undefined> {
     return this.#change(
       async ({ operation }) =>
-        updated(await operation.userRevert({ ...request, repository: this.repository })),
-      request.startRepository,
+        updated(await operation.userRevert({ ...dated(request), repository: this.repository })),
+      { second: request.startRepository, rules: REVERT_RULES },
     );
   }
 
-  /** Rebases a branch, and returns its new tip. */
+  /**
+   * Rebases a branch, and returns its new tip. `beforeApply` as in `userMergeBranch`.
+   *
+   * @throws {GitError} for a conflict
+   */
   rebase(
     header: Fields<MessageInitShape<typeof UserRebaseConfirmableRequest_HeaderSchema>>,
+    options: Confirmation = {},
   ): Promise<string> {
     return this.#change(
-      (gitaly) => confirmRebase(gitaly, { ...header, repository: this.repository }),
-      header.remoteRepository,
+      (gitaly) => confirmRebase(gitaly, { ...dated(header), repository: this.repository }, options),
+      { second: header.remoteRepository, clientContext: SECRETS_CHECK, rules: REBASE_RULES },
     );
   }
 
@@ -155,57 +233,101 @@ export class OperationService extends RepositoryCalls {
   userRebaseToRef(request: Fields<MessageInitShape<typeof UserRebaseToRefRequestSchema>>): Promise<string> {
     return this.#change(
       async ({ operation }) =>
-        (await operation.userRebaseToRef({ ...request, repository: this.repository })).commitId,
+        (await operation.userRebaseToRef({ ...dated(request), repository: this.repository })).commitId,
     );
   }
 
-  /** Joins a range of commits into one, and returns its id. */
+  /**
+   * Joins a range of commits into one, and returns its id.
+   *
+   * @throws {GitError} for a conflict, or a revision that is not there
+   */
   userSquash(request: Fields<MessageInitShape<typeof UserSquashRequestSchema>>): Promise<string> {
-    return this.#change(async ({ operation }) => {
-      const response = await operation.userSquash({ ...request, repository: this.repository });
-      if (response.gitError !== '') throw new GitalyError('FAILED_PRECONDITION', response.gitError);
-      return response.squashSha;
-    });
+    return this.#change(
+      async ({ operation }) => {
+        const response = await operation.userSquash({ ...dated(request), repository: this.repository });
+        if (response.gitError !== '') throw new GitalyError('FAILED_PRECONDITION', response.gitError);
+        return response.squashSha;
+      },
+      { rules: REBASE_RULES },
+    );
   }
 
-  /** Sets a submodule to another commit. */
+  /** Sets a submodule to another commit. @throws {CommitError} with a text for the user */
   userUpdateSubmodule(
     request: Fields<MessageInitShape<typeof UserUpdateSubmoduleRequestSchema>>,
   ): Promise<OperationBranchUpdate | undefined> {
-    return this.#change(async ({ operation }) =>
-      updated(await operation.userUpdateSubmodule({ ...request, repository: this.repository })),
+    const path = Buffer.from(request.submodule ?? []).toString();
+    return this.#change(
+      async ({ operation }) =>
+        updated(await operation.userUpdateSubmodule({ ...dated(request), repository: this.repository })),
+      { rules: submoduleRules(path, request.commitSha ?? '') },
     );
   }
 
-  /** Commits changes of files. Contents may be streams. */
+  /**
+   * Commits changes of files. Contents may be streams. The server signs the commit if it has a key;
+   * `sign: false` prevents that.
+   *
+   * @throws {IndexError} for a file that cannot be changed so; {CommandError} for an expected id
+   *   that is not valid
+   */
   userCommitFiles(
     header: Fields<MessageInitShape<typeof UserCommitFilesRequestHeaderSchema>>,
     actions: Iterable<FileAction> | AsyncIterable<FileAction>,
   ): Promise<OperationBranchUpdate | undefined> {
-    return this.#change(
-      (gitaly) => commitFiles(gitaly, { ...header, repository: this.repository }, actions),
-      header.startRepository,
-    );
+    const request = { sign: true, ...dated(header), repository: this.repository };
+    return this.#change((gitaly) => commitFiles(gitaly, request, actions), {
+      second: header.startRepository,
+      clientContext: SECRETS_CHECK,
+      rules: COMMIT_FILES_RULES,
+    });
   }
 
-  /** Applies mails in the format of `git format-patch` to a branch. */
+  /**
+   * Applies mails in the format of `git format-patch` to a branch; with `expectedOldOid` only if
+   * the
+   * branch is there.
+   */
   userCommitPatches(
     user: User,
     branch: TextOrBytes,
     patches: Content,
+    { expectedOldOid = '' }: { expectedOldOid?: string } = {},
   ): Promise<OperationBranchUpdate | undefined> {
-    const header = { repository: this.repository, user, targetBranch: bytes(branch) };
-    return this.#change((gitaly) => applyPatch(gitaly, header, patches));
+    const header = { repository: this.repository, user, targetBranch: bytes(branch), expectedOldOid };
+    return this.#change((gitaly) => applyPatch(gitaly, dated(header), patches), {
+      clientContext: SECRETS_CHECK,
+    });
   }
 
-  async #change<T>(work: (gitaly: Connection) => Promise<T>, second?: Second): Promise<T> {
+  async #change<T>(
+    work: (gitaly: Connection) => Promise<T>,
+    { second, clientContext, rules = {} }: ChangeOptions = {},
+  ): Promise<T> {
     const remoteStorage = second?.storageName;
+    const scope = {
+      ...(remoteStorage !== undefined && { remoteStorage }),
+      ...(clientContext !== undefined && { clientContext }),
+    };
     try {
-      return await this.call('long', work, remoteStorage === undefined ? {} : { remoteStorage });
+      return await this.call('long', work, scope);
     } catch (error) {
-      throw railsError(error);
+      throw operationError(error, rules);
     }
   }
+}
+
+const INVALID_REF: ChangeOptions = {
+  rules: {
+    reasons: { referenceExists: (error) => new TagExistsError(error) },
+    codes: { FAILED_PRECONDITION: (error) => new InvalidRef(error) },
+  },
+};
+
+/** Returns the request with the current time, unless it has one. */
+function dated<Request extends object>(request: Request) {
+  return { timestamp: timestamp(), ...request };
 }
 
 /** Ids of a branch before and after a change. */
@@ -220,17 +342,17 @@ function updated(response: {
   readonly preReceiveError: string;
   readonly commitError?: string;
   readonly createTreeError?: string;
+  readonly createTreeErrorCode?: number;
 }): OperationBranchUpdate | undefined {
-  requireAccepted(response.preReceiveError);
-  const refusal = response.commitError || response.createTreeError || '';
-  if (refusal !== '') throw new GitalyError('FAILED_PRECONDITION', refusal);
+  const { preReceiveError, commitError = '', createTreeError = '', createTreeErrorCode = 0 } = response;
+  requireAccepted(preReceiveError);
+  if (commitError !== '') throw new CommitError(new GitalyError('FAILED_PRECONDITION', commitError));
+  if (createTreeError !== '') {
+    const errorCode = TREE_ERROR_CODES[createTreeErrorCode] ?? 'NONE';
+    throw new CreateTreeError(new GitalyError('FAILED_PRECONDITION', createTreeError), errorCode);
+  }
   return response.branchUpdate;
 }
 
-function railsError(error: unknown): unknown {
-  const typed = typedError(error);
-  if (typed instanceof HookRejectedError) {
-    return new PreReceiveError(typed, typed.stderr.trim() === '' ? typed.stdout : typed.stderr);
-  }
-  return typed;
-}
+/** Names of the numbers of CreateTreeError in responses. */
+const TREE_ERROR_CODES = ['NONE', 'EMPTY', 'CONFLICT'] as const;

@@ -4,10 +4,21 @@ import { eachItem } from '#client/content/collect/each-item';
 import { type LocalBranch, localBranches } from '#client/content/collect/local-branches';
 import { tagMessages, tagSignatures } from '#client/content/collect/messages';
 import { splitItems } from '#client/split/split-items';
-import type { ListRefsResponse_Reference } from '#wire/gen/ref_pb';
+import type { FindAllBranchesResponse_Branch, ListRefsResponse_Reference } from '#wire/gen/ref_pb';
 import { FindTagErrorSchema } from '#wire/gen/ref_pb';
 import type { Branch, Tag } from '#wire/gen/shared_pb';
+import { AmbiguousRef, ArgumentError } from './rails-errors.ts';
+import { CHANGE_REFS_RULES } from './ref-errors.ts';
+import {
+  branchesFields,
+  type ListRefsOptions,
+  type LocalBranchesOptions,
+  listRefsFields,
+  type TagsOptions,
+  tagsFields,
+} from './ref-options.ts';
 import { bytes, RepositoryCalls, type TextOrBytes } from './storage-calls.ts';
+import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
 
 /** A change of a reference. The id of zeros stands for a reference that does not exist. */
 export interface ReferenceChange {
@@ -15,6 +26,10 @@ export interface ReferenceChange {
   readonly oldOid: string;
   readonly newOid: string;
 }
+
+const ARGUMENT_RULES: ErrorRules = { codes: { INVALID_ARGUMENT: (error) => new ArgumentError(error) } };
+/** Text of git's and Gitaly's error. @see GitLab: RefService::AMBIGUOUS_REFERENCE */
+const AMBIGUOUS_REFERENCE = 'reference is ambiguous';
 
 /** References. @see GitLab: Gitlab::GitalyClient::RefService */
 export class RefService extends RepositoryCalls {
@@ -26,29 +41,72 @@ export class RefService extends RepositoryCalls {
     });
   }
 
-  /** Yields the branches with their commits. */
-  localBranches(): AsyncGenerator<LocalBranch, void, undefined> {
+  /** Yields all branches, also those of `refs/remotes/`, by full name. */
+  branches(): AsyncGenerator<FindAllBranchesResponse_Branch, void, undefined> {
     return this.each('fast', (gitaly) =>
-      localBranches(gitaly.ref.findLocalBranches({ repository: this.repository })),
+      eachItem(gitaly.ref.findAllBranches({ repository: this.repository }), ({ branches }) => branches),
     );
   }
 
-  /** Returns a branch, `name` without `refs/heads/`; `undefined` if there is none. */
-  findBranch(name: TextOrBytes): Promise<Branch | undefined> {
+  /** Yields those of the branches (default: of all) that the default branch contains. */
+  mergedBranches(
+    names: readonly TextOrBytes[] = [],
+  ): AsyncGenerator<FindAllBranchesResponse_Branch, void, undefined> {
+    const request = { repository: this.repository, mergedOnly: true, mergedBranches: names.map(bytes) };
+    return this.each('fast', (gitaly) =>
+      eachItem(gitaly.ref.findAllBranches(request), ({ branches }) => branches),
+    );
+  }
+
+  /** Yields the branches of a remote, their names without that of the remote. */
+  remoteBranches(remoteName: string): AsyncGenerator<Branch, void, undefined> {
+    const prefix = Buffer.from(`refs/remotes/${remoteName}/`);
+    return this.each('medium', (gitaly) =>
+      eachItem(
+        gitaly.ref.findAllRemoteBranches({ repository: this.repository, remoteName }),
+        ({ branches }) =>
+          branches.map((branch) =>
+            prefix.equals(branch.name.subarray(0, prefix.length))
+              ? { ...branch, name: branch.name.subarray(prefix.length) }
+              : branch,
+          ),
+      ),
+    );
+  }
+
+  /** Yields the branches with their commits, by full name. */
+  localBranches(options: LocalBranchesOptions = {}): AsyncGenerator<LocalBranch, void, undefined> {
+    const request = { repository: this.repository, ...branchesFields(options) };
+    return this.each('fast', (gitaly) => localBranches(gitaly.ref.findLocalBranches(request)));
+  }
+
+  /**
+   * Returns a branch, `name` without `refs/heads/`; `undefined` if there is none.
+   *
+   * @throws {AmbiguousRef} for a name that fits several references
+   */
+  async findBranch(name: TextOrBytes): Promise<Branch | undefined> {
     const request = { repository: this.repository, name: bytes(name) };
-    return this.call('medium', async (gitaly) => (await gitaly.ref.findBranch(request)).branch);
+    try {
+      return await this.call('medium', async (gitaly) => (await gitaly.ref.findBranch(request)).branch);
+    } catch (error) {
+      if (!(error instanceof CallError) || !error.message.includes(AMBIGUOUS_REFERENCE)) throw error;
+      throw new AmbiguousRef(error, `branch is ambiguous: ${Buffer.from(request.name).toString()}`);
+    }
   }
 
   /** Yields the tags. */
-  tags(): AsyncGenerator<Tag, void, undefined> {
+  tags(options: TagsOptions = {}): AsyncGenerator<Tag, void, undefined> {
+    const request = { repository: this.repository, ...tagsFields(options) };
     return this.each('medium', (gitaly) =>
-      eachItem(gitaly.ref.findAllTags({ repository: this.repository }), (response) => response.tags),
+      eachItem(gitaly.ref.findAllTags(request), (response) => response.tags),
     );
   }
 
   /** Returns a tag, `name` without `refs/tags/`; `undefined` if there is none. */
   async findTag(name: TextOrBytes): Promise<Tag | undefined> {
     const request = { repository: this.repository, tagName: bytes(name) };
+    if (name.length === 0) return undefined;
     try {
       return await this.call('medium', async (gitaly) => (await gitaly.ref.findTag(request)).tag);
     } catch (error) {
@@ -58,23 +116,22 @@ export class RefService extends RepositoryCalls {
     }
   }
 
-  /** Reports whether a reference with this full name exists. */
+  /** Reports whether a reference with this full name exists. @throws {ArgumentError} */
   refExists(ref: TextOrBytes): Promise<boolean> {
     const request = { repository: this.repository, ref: bytes(ref) };
-    return this.call('fast', async (gitaly) => (await gitaly.ref.refExists(request)).value);
+    const exists = this.call('fast', async (gitaly) => (await gitaly.ref.refExists(request)).value);
+    return translated(exists, ARGUMENT_RULES);
   }
 
-  /** Yields references that match patterns. Default: branches and tags. */
+  /** Yields references that match patterns. Default: branches. */
   listRefs(
-    patterns: readonly TextOrBytes[] = ['refs/heads/', 'refs/tags/'],
-    options: { pointingAtOids?: readonly string[]; peelTags?: boolean } = {},
+    patterns: readonly TextOrBytes[] = ['refs/heads/'],
+    options: ListRefsOptions = {},
   ): AsyncGenerator<ListRefsResponse_Reference, void, undefined> {
-    const { pointingAtOids = [], peelTags = false } = options;
     const request = {
       repository: this.repository,
       patterns: patterns.map(bytes),
-      pointingAtOids: pointingAtOids.map(bytes),
-      peelTags,
+      ...listRefsFields(options),
     };
     return this.each('fast', (gitaly) =>
       eachItem(gitaly.ref.listRefs(request), ({ references }) => references),
@@ -97,20 +154,27 @@ export class RefService extends RepositoryCalls {
     );
   }
 
-  /** Returns the names of the references that lead to an object. `limit` 0 means all. */
+  /**
+   * Returns the full names of the references that lead to an object, in the order of names. `limit`
+   * 0 means all.
+   */
   findRefsByOid(
     oid: string,
     { limit = 0, refPatterns = [] }: { limit?: number; refPatterns?: readonly string[] } = {},
   ): Promise<string[]> {
-    const request = { repository: this.repository, oid, limit, refPatterns: [...refPatterns] };
-    return this.call('medium', async (gitaly) => (await gitaly.ref.findRefsByOID(request)).refs);
+    const request = { repository: this.repository, oid, limit, sortField: 'refname' };
+    return this.call(
+      'medium',
+      async (gitaly) => (await gitaly.ref.findRefsByOID({ ...request, refPatterns: [...refPatterns] })).refs,
+    );
   }
 
   /**
    * Deletes references by full name, or all except those with one of some prefixes.
    *
-   * @throws {GitalyError} FAILED_PRECONDITION with git's text, which servers of 15.0 report in an
-   *   OK response
+   * @throws {InvalidRefFormatError}; {ReferencesLockedError}; {GitalyError} FAILED_PRECONDITION
+   * with
+   *   git's text, which servers of 15.0 report in an OK response
    */
   async deleteRefs(which: {
     refs?: readonly TextOrBytes[];
@@ -122,11 +186,17 @@ export class RefService extends RepositoryCalls {
       refs: refs.map(bytes),
       exceptWithPrefix: exceptWithPrefix.map(bytes),
     };
-    const { gitError } = await this.call('medium', (gitaly) => gitaly.ref.deleteRefs(request));
+    const deleted = this.call('medium', (gitaly) => gitaly.ref.deleteRefs(request));
+    const { gitError } = await translated(deleted, CHANGE_REFS_RULES);
     if (gitError !== '') throw new GitalyError('FAILED_PRECONDITION', gitError);
   }
 
-  /** Changes references together: all or none. */
+  /**
+   * Changes references together: all or none.
+   *
+   * @throws {InvalidRefFormatError}; {ReferencesLockedError}; {ReferenceStateMismatchError} for one
+   *   that is not at its old id
+   */
   async updateRefs(changes: Iterable<ReferenceChange>): Promise<void> {
     const { repository } = this;
     async function* requests() {
@@ -141,7 +211,8 @@ export class RefService extends RepositoryCalls {
         isFirst = false;
       }
     }
-    await this.call('long', (gitaly) => gitaly.ref.updateReferences(requests()));
+    const updated = this.call('long', (gitaly) => gitaly.ref.updateReferences(requests()));
+    await translated(updated, CHANGE_REFS_RULES);
   }
 
   /** Yields the whole messages of tags. */
@@ -150,9 +221,10 @@ export class RefService extends RepositoryCalls {
     return this.each('fast', (gitaly) => tagMessages(gitaly.ref.getTagMessages(request)));
   }
 
-  /** Yields the signatures of signed tags. */
+  /** Yields the signatures of signed tags. @throws {ArgumentError} for an id that is not valid */
   getTagSignatures(tagRevisions: readonly string[]) {
     const request = { repository: this.repository, tagRevisions: [...tagRevisions] };
-    return this.each('fast', (gitaly) => tagSignatures(gitaly.ref.getTagSignatures(request)));
+    const signatures = this.each('fast', (gitaly) => tagSignatures(gitaly.ref.getTagSignatures(request)));
+    return translatedItems(signatures, ARGUMENT_RULES);
   }
 }

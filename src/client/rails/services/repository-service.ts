@@ -1,6 +1,9 @@
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { eachItem } from '#client/content/collect/each-item';
 import { searchMatches } from '#client/content/collect/search-matches';
+import { wholeBytes } from '#client/content/collect/whole-bytes';
+import type { Content } from '#client/split/split-bytes';
+import { createRepositoryFromBundle } from '#client/split/upload-to-repository';
 import type {
   CreateRepositoryFromURLRequestSchema,
   FetchRemoteRequestSchema,
@@ -8,10 +11,11 @@ import type {
   FindLicenseResponse,
   GetFileAttributesResponse_AttributeInfo,
   GetRawChangesResponse_RawChange,
-  OptimizeRepositoryRequest_Strategy,
   RepositoryInfoResponse,
 } from '#wire/gen/repository_pb';
-import { ObjectFormat } from '#wire/gen/shared_pb';
+import { OptimizeRepositoryRequest_Strategy } from '#wire/gen/repository_pb';
+import { ObjectFormat, type ObjectPool } from '#wire/gen/shared_pb';
+import { InvalidRepository } from './rails-errors.ts';
 import {
   bytes,
   RepositoryCalls,
@@ -19,6 +23,7 @@ import {
   type TextOrBytes,
   unlessCode,
 } from './storage-calls.ts';
+import { translated } from './translate-errors.ts';
 
 /** The fields of a request but its repository. */
 type Fields<Init> = Omit<Exclude<Init, Message>, 'repository' | '$typeName' | '$unknown'>;
@@ -34,10 +39,14 @@ export class RepositoryService extends RepositoryCalls {
     );
   }
 
-  /** Creates it, empty. @throws {CallError} ALREADY_EXISTS */
+  /**
+   * Creates it, empty. Default branch and object format are the server's if they are not given.
+   *
+   * @throws {CallError} ALREADY_EXISTS
+   */
   async createRepository(
-    defaultBranch: TextOrBytes = 'main',
-    { objectFormat = ObjectFormat.SHA1 }: { objectFormat?: ObjectFormat } = {},
+    defaultBranch: TextOrBytes = '',
+    { objectFormat = ObjectFormat.UNSPECIFIED }: { objectFormat?: ObjectFormat } = {},
   ): Promise<void> {
     const request = { repository: this.repository, defaultBranch: bytes(defaultBranch), objectFormat };
     await this.call('fast', (gitaly) => gitaly.repository.createRepository(request));
@@ -50,9 +59,9 @@ export class RepositoryService extends RepositoryCalls {
     await unlessCode('NOT_FOUND', removed, undefined);
   }
 
-  /** Repacks and prunes as far as it is worthwhile. */
-  async optimizeRepository(strategy?: OptimizeRepositoryRequest_Strategy): Promise<void> {
-    const request = { repository: this.repository, ...(strategy !== undefined && { strategy }) };
+  /** Repacks and prunes as far as it is worthwhile, or in full with the strategy `EAGER`. */
+  async optimizeRepository(strategy = OptimizeRepositoryRequest_Strategy.HEURISTICAL): Promise<void> {
+    const request = { repository: this.repository, strategy };
     await this.call('long', (gitaly) => gitaly.repository.optimizeRepository(request));
   }
 
@@ -65,16 +74,13 @@ export class RepositoryService extends RepositoryCalls {
   /** Returns the size in KiB. */
   repositorySize(): Promise<bigint> {
     const { repository } = this;
-    return this.call(
-      'medium',
-      async (gitaly) => (await gitaly.repository.repositorySize({ repository })).size,
-    );
+    return this.call('long', async (gitaly) => (await gitaly.repository.repositorySize({ repository })).size);
   }
 
   /** Returns sizes and numbers of objects and references. */
   repositoryInfo(): Promise<RepositoryInfoResponse> {
     const { repository } = this;
-    return this.call('medium', (gitaly) => gitaly.repository.repositoryInfo({ repository }));
+    return this.call('long', (gitaly) => gitaly.repository.repositoryInfo({ repository }));
   }
 
   /**
@@ -131,9 +137,13 @@ export class RepositoryService extends RepositoryCalls {
     });
   }
 
-  /** Creates the repository as a copy of another; with `branch` of that branch only. */
+  /**
+   * Creates the repository as a copy of another; with `branch`, a name without `refs/heads/`, of
+   * that branch only.
+   */
   async forkRepository(source: RepositoryInit, branch: TextOrBytes = ''): Promise<void> {
-    const request = { repository: this.repository, sourceRepository: source, revision: bytes(branch) };
+    const revision = branch.length === 0 ? bytes('') : Buffer.concat([bytes('refs/heads/'), bytes(branch)]);
+    const request = { repository: this.repository, sourceRepository: source, revision };
     const scope = { remoteStorage: source.storageName };
     await this.call('long', (gitaly) => gitaly.repository.createFork(request), scope);
   }
@@ -146,9 +156,16 @@ export class RepositoryService extends RepositoryCalls {
     await this.call('long', (gitaly) => gitaly.repository.createRepositoryFromURL(request));
   }
 
-  /** Makes the repository equal to another. */
-  async replicate(source: RepositoryInit): Promise<void> {
-    const scope = { remoteStorage: source.storageName, partitioningHint: source.relativePath ?? '' };
+  /**
+   * Makes the repository equal to another. `partitioningHint` is the path of a repository near
+   * whose
+   * data the server should store it.
+   */
+  async replicate(
+    source: RepositoryInit,
+    { partitioningHint = '' }: { partitioningHint?: string } = {},
+  ): Promise<void> {
+    const scope = { remoteStorage: source.storageName, partitioningHint };
     await this.call(
       'long',
       (gitaly) => gitaly.repository.replicateRepository({ repository: this.repository, source }),
@@ -184,13 +201,54 @@ export class RepositoryService extends RepositoryCalls {
     });
   }
 
-  /** Returns the checksum of all references: zeros for an empty repository. */
+  /**
+   * Returns the checksum of all references: zeros for an empty repository.
+   *
+   * @throws {InvalidRepository} for a damaged one
+   */
   calculateChecksum(): Promise<string> {
     const { repository } = this;
-    return this.call(
+    const checksum = this.call(
       'fast',
       async (gitaly) => (await gitaly.repository.calculateChecksum({ repository })).checksum,
     );
+    return translated(checksum, { codes: { DATA_LOSS: (error) => new InvalidRepository(error) } });
+  }
+
+  /** Yields the bytes of a bundle of all references. */
+  createBundle(): AsyncGenerator<Uint8Array, void, undefined> {
+    const { repository } = this;
+    return this.each('long', (gitaly) =>
+      eachItem(gitaly.repository.createBundle({ repository }), ({ data }) => [data]),
+    );
+  }
+
+  /** Creates the repository from a bundle. @throws {CallError} ALREADY_EXISTS */
+  async createFromBundle(bundle: Content): Promise<void> {
+    await this.call('long', (gitaly) => createRepositoryFromBundle(gitaly, this.repository, bundle));
+  }
+
+  /** Returns the file `info/attributes`; empty if there is none. */
+  infoAttributes(): Promise<Buffer> {
+    const { repository } = this;
+    return this.call('fast', (gitaly) =>
+      wholeBytes(gitaly.repository.getInfoAttributes({ repository }), ({ attributes }) => attributes),
+    );
+  }
+
+  /** Returns the object pool that the repository borrows from; `undefined` if there is none. */
+  objectPool(): Promise<ObjectPool | undefined> {
+    const { repository } = this;
+    return this.call(
+      'medium',
+      async (gitaly) => (await gitaly.objectPool.getObjectPool({ repository })).objectPool,
+    );
+  }
+
+  /** Copies what the repository borrows from a pool, and ends its link to it. */
+  async disconnectAlternates(): Promise<void> {
+    const { repository } = this;
+    await this.call('long', (gitaly) => gitaly.objectPool.disconnectGitAlternates({ repository }));
   }
 
   /** Yields the files that differ between two revisions. */
@@ -216,10 +274,19 @@ export class RepositoryService extends RepositoryCalls {
     );
   }
 
+  /** Yields the paths that match a regular expression. */
+  searchFilesByRegexp(
+    ref: TextOrBytes,
+    filter: string,
+    options: { limit?: number; offset?: number } = {},
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.searchFilesByName(ref, '.', { ...options, filter });
+  }
+
   /** Yields matches in the format of `git grep`, with lines around them. */
   searchFilesByContent(ref: TextOrBytes, query: string): AsyncGenerator<Buffer, void, undefined> {
     const request = { repository: this.repository, ref: bytes(ref), query, chunkedResponse: true };
-    return this.each('medium', (gitaly) => searchMatches(gitaly.repository.searchFilesByContent(request)));
+    return this.each('default', (gitaly) => searchMatches(gitaly.repository.searchFilesByContent(request)));
   }
 
   /** Returns the hash function of the repository. */

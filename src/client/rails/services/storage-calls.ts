@@ -77,3 +77,8 @@ export async function unlessCode<T, U>(code: StatusCode, work: Promise<T>, fallb
 export function bytes(value: TextOrBytes): Uint8Array {
   return typeof value === 'string' ? Buffer.from(value) : value;
 }
+
+/** Returns the field by which paths of a request have no wildcards. */
+export function literalPaths(literalPathspecs: boolean) {
+  return literalPathspecs ? { globalOptions: { literalPathspecs } } : {};
+}

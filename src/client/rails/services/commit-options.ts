@@ -1,0 +1,132 @@
+import { timestamp } from '#client/repository/values';
+import type { FindCommitsRequest_Order, ListCommitsRequest } from '#wire/gen/commit_pb';
+import { GetTreeEntriesRequest_SortBy } from '#wire/gen/commit_pb';
+import { bytes, literalPaths, type TextOrBytes } from './storage-calls.ts';
+
+/** Dates of commits. */
+interface Period {
+  readonly after?: Date;
+  readonly before?: Date;
+}
+
+/** Which commits a log shows. */
+export interface FindCommitsOptions extends Period {
+  /** Most commits; negative means all. */
+  readonly limit: number;
+  /** Number of commits to leave out at the start. */
+  readonly offset?: number;
+  /** Default: the default branch. */
+  readonly revision?: TextOrBytes;
+  /** Only commits that change one of them. */
+  readonly paths?: readonly TextOrBytes[];
+  /** Paths have no wildcards. */
+  readonly literalPathspec?: boolean;
+  /** Follows renames of the only path. */
+  readonly follow?: boolean;
+  readonly skipMerges?: boolean;
+  readonly firstParent?: boolean;
+  /** Commits of all references. */
+  readonly all?: boolean;
+  /** Regular expression on the author. */
+  readonly author?: TextOrBytes;
+  readonly order?: FindCommitsRequest_Order;
+  /** Reads the trailers of messages, too. */
+  readonly trailers?: boolean;
+  /** Patterns of references that `GitCommit.referencedBy` names. */
+  readonly includeReferencedBy?: readonly TextOrBytes[];
+}
+
+/** Range of a list, as in requests of ListCommits. */
+export interface ListCommitsOptions
+  extends Period,
+    Partial<
+      Pick<ListCommitsRequest, 'firstParent' | 'ignoreCase' | 'maxParents' | 'order' | 'reverse' | 'skip'>
+    > {
+  readonly limit?: number;
+  /** The id of the last commit of the previous page. */
+  readonly pageToken?: string;
+  readonly paths?: readonly TextOrBytes[];
+  /** Regular expression on the author. */
+  readonly author?: TextOrBytes;
+  /** Regular expressions on the message, one of which has to match. */
+  readonly commitMessagePatterns?: readonly TextOrBytes[];
+}
+
+/** Which commits are counted. */
+export interface CountOptions extends Period {
+  readonly path?: TextOrBytes;
+  /** Where counting ends; 0 means no limit. */
+  readonly maxCount?: number;
+  readonly all?: boolean;
+  readonly firstParent?: boolean;
+}
+
+/** Range of a directory's entries. */
+export interface TreeEntriesOptions {
+  readonly recursive?: boolean;
+  readonly limit?: number;
+  readonly pageToken?: string;
+  /** Leaves out `flatPath`, which costs the server a look into each directory. */
+  readonly skipFlatPaths?: boolean;
+}
+
+/** Limit of entries when the caller gives none. @see GitLab: TREE_ENTRIES_DEFAULT_LIMIT */
+const MAX_TREE_ENTRIES = 100_000;
+
+export function findCommitsFields(options: FindCommitsOptions) {
+  const { after, before, paths = [], literalPathspec = false, ...others } = options;
+  const { author = '', revision = '', includeReferencedBy = [] } = options;
+  return {
+    ...others,
+    ...periodFields({ after, before }),
+    ...literalPaths(literalPathspec),
+    revision: bytes(revision),
+    author: bytes(author),
+    paths: paths.map(bytes),
+    includeReferencedBy: includeReferencedBy.map(bytes),
+    disableWalk: true, // as Rails sends it to servers of 15.0
+  };
+}
+
+export function listCommitsFields(options: ListCommitsOptions) {
+  const { limit, pageToken = '', after, before, ...others } = options;
+  const { paths = [], author = '', commitMessagePatterns = [] } = options;
+  const isPaged = limit !== undefined || pageToken !== '';
+  return {
+    ...others,
+    ...periodFields({ after, before }),
+    paths: paths.map(bytes),
+    author: bytes(author),
+    commitMessagePatterns: commitMessagePatterns.map(bytes),
+    ...(isPaged && { paginationParams: { limit: limit ?? -1, pageToken } }),
+  };
+}
+
+export function countFields({ path = '', after, before, ...others }: CountOptions) {
+  return { ...others, ...periodFields({ after, before }), path: bytes(path) };
+}
+
+export function treeEntriesFields(
+  revision: TextOrBytes,
+  path: TextOrBytes,
+  { recursive = false, limit, pageToken, skipFlatPaths = false }: TreeEntriesOptions,
+) {
+  const isWhole = recursive && limit === undefined && pageToken === undefined;
+  return {
+    revision: bytes(revision),
+    path: bytes(path.length === 0 ? '.' : path),
+    recursive,
+    skipFlatPaths,
+    ...(!isWhole && {
+      sort: GetTreeEntriesRequest_SortBy.TREES_FIRST,
+      paginationParams: { limit: limit ?? MAX_TREE_ENTRIES, pageToken: pageToken ?? '' },
+    }),
+  };
+}
+
+function periodFields({ after, before }: { after: Date | undefined; before: Date | undefined }) {
+  return {
+    ...(after !== undefined && { after: timestamp(after) }),
+    ...(before !== undefined && { before: timestamp(before) }),
+  };
+}
