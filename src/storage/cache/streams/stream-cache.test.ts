@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import {
@@ -64,6 +65,40 @@ for (const maxAgeMs of [0, 60_000]) {
     await until(() => usage.entries === (maxAgeMs === 0 ? 0 : 1));
   });
 }
+
+test('many readers of a stream get its bytes in several turns of the event loop', async (context) => {
+  const { cache } = arrangeStreamCache(context, { maxAgeMs: 0 });
+  const source = new Source(content(4));
+  const opened = Array.from({ length: 64 }, () => cache.open(KEY, source.produce, isComplete));
+  const bytesOfTurns: number[] = [0];
+  const stream = () =>
+    new Writable({
+      write({ length }: Buffer, _encoding, done) {
+        bytesOfTurns.push((bytesOfTurns.pop() ?? 0) + length);
+        done();
+      },
+    });
+  const reading = Promise.all(
+    opened.map(({ reader }) => reader.copyTo(stream(), { isDirect: true, signal })),
+  );
+  let isOver = false;
+  void reading.finally(() => {
+    isOver = true;
+  });
+
+  source.allow();
+  while (!isOver) {
+    await turn();
+    bytesOfTurns.push(0);
+  }
+
+  await reading;
+  assert.equal(
+    bytesOfTurns.reduce((sum, bytes) => sum + bytes),
+    64 * 4 * CHUNK,
+  );
+  assert.ok(Math.max(...bytesOfTurns) <= 2 << 20, `${bytesOfTurns}`);
+});
 
 test('a sole reader whose stream is not kept needs no file, and holds its producer back', async (context) => {
   const { cache, files, usage } = arrangeStreamCache(context, { maxAgeMs: 0 });

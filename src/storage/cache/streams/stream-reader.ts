@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { abortable } from '#base/abortable';
 import { bulkBuffers } from '#base/bulk-buffers';
+import { bulkTurns } from '#base/bulk-turns';
 import { writeChunk } from '#base/streams/copy-stream';
 import type { Chunk } from './chunk-window.ts';
 import type { ReadBlocks } from './spool-file.ts';
@@ -123,11 +124,13 @@ export class StreamReader<T> implements Disposable {
       const chunk = stream.chunk(this.#index);
       if (chunk !== undefined) {
         this.#advance(1, chunk.bytes.length);
+        await bulkTurns.next(chunk.bytes.length);
         return { bytes: chunk.bytes, giveBack: () => stream.release(chunk) };
       }
       if (this.#index < stream.count) {
         const { bytes, count } = await stream.stored(this.#index);
         this.#advance(count, bytes.length);
+        await bulkTurns.next(bytes.length);
         return { bytes, giveBack: () => bulkBuffers.give(bytes) };
       }
       if (stream.end !== undefined) return undefined;

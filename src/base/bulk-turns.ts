@@ -1,0 +1,48 @@
+/**
+ * Bulk data that is handled in one turn of the event loop, some four pieces: that takes about a
+ * millisecond, and everything else waits for as long.
+ */
+const BYTES_PER_TURN = 1 << 20;
+/** Shorter pieces take little time and never wait: small answers are not held up by large ones. */
+const SMALL_BYTES = 64 * 1024;
+
+/** Spreads pieces of bulk data over turns of the event loop, so that many streams delay no others. */
+export class BulkTurns {
+  #leftBytes = BYTES_PER_TURN;
+  /** Pieces that wait for a later turn, the first one first. */
+  readonly #waiting: { readonly bytes: number; readonly go: () => void }[] = [];
+  #isTurnEnding = false;
+
+  /**
+   * Returns when a piece of this size may be handled: `undefined` for at once. Pieces have their
+   * turns in the order of the calls.
+   */
+  next(bytes: number): Promise<void> | undefined {
+    if (bytes < SMALL_BYTES) return undefined;
+    this.#awaitNextTurn();
+    if (this.#leftBytes > 0) {
+      this.#leftBytes -= bytes;
+      return undefined;
+    }
+    return new Promise((go) => this.#waiting.push({ bytes, go }));
+  }
+
+  #awaitNextTurn(): void {
+    if (this.#isTurnEnding) return;
+    this.#isTurnEnding = true;
+    setImmediate(() => {
+      this.#isTurnEnding = false;
+      this.#leftBytes = BYTES_PER_TURN;
+      while (this.#leftBytes > 0) {
+        const next = this.#waiting.shift();
+        if (next === undefined) return;
+        this.#leftBytes -= next.bytes;
+        this.#awaitNextTurn();
+        next.go();
+      }
+    });
+  }
+}
+
+/** The turns of this process. */
+export const bulkTurns = new BulkTurns();
