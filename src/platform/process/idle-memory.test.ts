@@ -30,6 +30,14 @@ test('memory is returned once after the start, and not while calls run', () => {
   assert.equal(collections(), 1);
 });
 
+test('health checks and timers of an idle process do not count as load', () => {
+  const { collections, memory } = memoryOf({ busy: 0.015, resident: 100e6, now: 0 });
+
+  memory.check();
+
+  assert.equal(collections(), 1);
+});
+
 test('a process that waits for a processor is idle', () => {
   let [usedUs, nowMs] = [300_000, 1000];
   const share = processorShare(
