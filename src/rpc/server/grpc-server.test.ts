@@ -321,19 +321,21 @@ test('a request hook can refuse', async () => {
   });
 });
 
-test('opaque messages pass through an unknown method', async () => {
+test('opaque messages pass through an unknown method, which is looked up once', async () => {
+  const lookups: string[] = [];
   await using server = connectTo({
     services: [],
-    unknownMethod: (path) =>
-      path !== receivePack.path
-        ? undefined
-        : {
-            method: methodInfo(SSHService.method.sSHReceivePack),
-            handler: async function* (requests) {
-              for await (const request of requests)
-                yield [Buffer.from('<'), request, Buffer.alloc(50_000, 1), Buffer.from('>')];
-            },
-          },
+    unknownMethod: (path) => {
+      lookups.push(path);
+      if (path !== receivePack.path) return undefined;
+      return {
+        method: methodInfo(SSHService.method.sSHReceivePack),
+        handler: async function* (requests) {
+          for await (const request of requests)
+            yield [Buffer.from('<'), request, Buffer.alloc(50_000, 1), Buffer.from('>')];
+        },
+      };
+    },
   });
 
   const responses = await all(
@@ -347,6 +349,9 @@ test('opaque messages pass through an unknown method', async () => {
       [50_004, '<bc'],
     ],
   );
+
+  await all(server.channel.invokeRaw(receivePack, [Buffer.from('a')]));
+  assert.deepEqual(lookups, [receivePack.path]);
 });
 
 test('a ping measures the connection', async () => {

@@ -27,8 +27,11 @@ export interface GrpcServerOptions {
   readonly keepalive?: Partial<KeepalivePolicy>;
   /** Properties of contexts that the transport does not provide: flags, sidechannels. */
   readonly contextExtras?: ContextExtras;
-  /** Returns the handler for a method of no registered service; `undefined` for UNIMPLEMENTED. */
-  readonly unknownMethod?: (path: string, headers: Metadata) => RawMethod | undefined;
+  /**
+   * Returns the handler for a method of no registered service; `undefined` for UNIMPLEMENTED. Not
+   * called again for a method that has one.
+   */
+  readonly unknownMethod?: (path: string) => RawMethod | undefined;
   /** Called for connections that ended with an error. */
   readonly onConnectionError?: (error: Error, peer: Peer) => void;
 }
@@ -162,7 +165,7 @@ export class GrpcServer {
     }
     const metadata = Metadata.fromWire(rawHeaders);
     const path = headers[':path'] ?? '';
-    const route = this.#routes.get(path) ?? this.#unknownRoute(path, metadata);
+    const route = this.#routes.get(path) ?? this.#unknownRoute(path);
     if (route instanceof GitalyError) {
       refuse(stream, route);
       return;
@@ -191,14 +194,17 @@ export class GrpcServer {
     if (this.#idleWaiters.size > 0) this.#checkIdle();
   }
 
-  #unknownRoute(path: string, headers: Metadata): Route | GitalyError {
+  #unknownRoute(path: string): Route | GitalyError {
     const { service, method } = ROUTE_PATH.exec(path)?.groups ?? {};
     if (service === undefined || method === undefined)
       return new GitalyError('UNIMPLEMENTED', `malformed method name: ${JSON.stringify(path)}`);
     if (this.#services.has(service))
       return new GitalyError('UNIMPLEMENTED', `unknown method ${method} for service ${service}`);
-    const raw = this.#options.unknownMethod?.(path, headers);
-    return raw === undefined ? new GitalyError('UNIMPLEMENTED', `unknown service ${service}`) : rawRoute(raw);
+    const raw = this.#options.unknownMethod?.(path);
+    if (raw === undefined) return new GitalyError('UNIMPLEMENTED', `unknown service ${service}`);
+    const route = rawRoute(raw);
+    this.#routes.set(path, route);
+    return route;
   }
 }
 
