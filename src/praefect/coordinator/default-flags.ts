@@ -1,4 +1,5 @@
 import { type FeatureFlag, flagHeader, olderFlagHeader } from '#platform/flags/feature-flags';
+import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
 import type { Metadata } from '#rpc/common/metadata';
 
 /** The flags that our nodes check, with their defaults. */
@@ -21,6 +22,7 @@ const DEFAULTS = KNOWN_FLAGS.map(({ name, onByDefault }) => ({
  * may have different versions with different defaults.
  */
 export function addDefaultFlags(metadata: Metadata): void {
+  const sent = metadata.keysWithPrefix(FEATURE_FLAG_PREFIX);
   for (const { header, olderHeader, value } of DEFAULTS)
-    if (!metadata.has(header) && !metadata.has(olderHeader)) metadata.set(header, value);
+    if (!sent.includes(header) && !sent.includes(olderHeader)) metadata.append(header, value);
 }

@@ -6,28 +6,25 @@ import { addDefaultFlags } from './default-flags.ts';
 /** Name of the virtual storage, for the nodes' logs. */
 const VIRTUAL_STORAGE = 'virtual_storage';
 
-const CONNECTION_HEADERS = [
+/** Headers of the client that a node does not receive. Those with a colon never pass. */
+const DROPPED_HEADERS: ReadonlySet<string> = new Set([
   AUTHORIZATION,
+  VIRTUAL_STORAGE,
   'content-type',
   'te',
   'user-agent',
   'grpc-accept-encoding',
   'grpc-encoding',
   'grpc-timeout',
-  ':authority',
-  ':method',
-  ':path',
-  ':scheme',
-];
+]);
 
 /**
  * Returns the metadata of a call to a node: the client's, without what belongs to its connection
  * and with what belongs to ours.
  */
 export function outgoingMetadata(context: HandlerContext, virtualStorage: string): Metadata {
-  const metadata = context.headers.clone();
-  for (const key of CONNECTION_HEADERS) metadata.delete(key);
-  metadata.set(VIRTUAL_STORAGE, virtualStorage);
+  const metadata = context.headers.without(DROPPED_HEADERS);
+  metadata.append(VIRTUAL_STORAGE, virtualStorage);
   addDefaultFlags(metadata);
   return metadata;
 }

@@ -1,4 +1,4 @@
-import { clone, type Message, toBinary } from '@bufbuild/protobuf';
+import { type Message, toBinary } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import type { MethodInfo } from '#wire/method-info';
 
@@ -11,14 +11,13 @@ export interface NodeNames {
 
 /**
  * Returns the request as one node receives it: its storage's name and the replicas' paths in place
- * of the client's.
+ * of the client's. They are set in the message itself, which saves a copy of it for each call.
  *
  * @throws {GitalyError} INVALID_ARGUMENT when the request names repositories of two storages.
  */
 export function rewriteRepositories(method: MethodInfo, request: Message, names: NodeNames): Buffer {
-  const message = clone(method.input, request);
-  const target = method.targetRepository(message);
-  const additional = method.additionalRepository(message);
+  const target = method.targetRepository(request);
+  const additional = method.additionalRepository(request);
   if (target === undefined) throw new GitalyError('INVALID_ARGUMENT', 'repository not set');
   if (additional !== undefined && names.additionalReplicaPath !== undefined) {
     if (additional.storageName !== target.storageName) {
@@ -32,14 +31,13 @@ export function rewriteRepositories(method: MethodInfo, request: Message, names:
   }
   target.storageName = names.storage;
   target.relativePath = names.replicaPath;
-  return encode(method, message);
+  return encode(method, request);
 }
 
 /** Returns a request of storage scope as one node receives it. */
 export function rewriteStorage(method: MethodInfo, request: Message, storage: string): Buffer {
-  const message = clone(method.input, request);
-  method.setTargetStorage(message, storage);
-  return encode(method, message);
+  method.setTargetStorage(request, storage);
+  return encode(method, request);
 }
 
 function encode(method: MethodInfo, message: Message): Buffer {

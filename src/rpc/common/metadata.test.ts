@@ -98,3 +98,16 @@ test('assigning replaces the values of the assigned keys', () => {
     ['c-bin', Buffer.of(2)],
   ]);
 });
+
+test('a copy without some keys has neither these nor pseudo headers', () => {
+  const metadata = Metadata.fromWire([':path', '/x', 'te', 'trailers', 'id', '1', 'x-bin', 'AQ', 'id', '2']);
+
+  const copy = metadata.without(new Set(['te', 'x-bin']));
+
+  assert.deepEqual(copy.entries(), [
+    ['id', '1'],
+    ['id', '2'],
+  ]);
+  assert.equal(copy.has(':path'), false);
+  assert.equal(metadata.get('te'), 'trailers');
+});

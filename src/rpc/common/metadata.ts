@@ -174,6 +174,15 @@ export class Metadata {
     return new Metadata(this.#pairs.slice());
   }
 
+  /** Returns a copy without pseudo headers and without these keys, which are in lower case. */
+  without(keys: ReadonlySet<string>): Metadata {
+    const pairs: string[] = [];
+    this.forEachWire((key, wire) => {
+      if (!keys.has(key)) pairs.push(key, wire);
+    });
+    return new Metadata(pairs);
+  }
+
   #firstWire(key: string): string | undefined {
     const lower = key.toLowerCase();
     const pairs = this.#pairs;
