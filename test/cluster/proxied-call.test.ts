@@ -1,67 +1,18 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import type { Metadata } from '#rpc/common/metadata';
-import { Backchannels } from '#rpc/server/connection/backchannels';
-import { demultiplex } from '#rpc/server/connection/demultiplexer';
-import { Listener } from '#rpc/server/connection/listener';
-import { GrpcServer } from '#rpc/server/grpc-server';
-import { type HandlerContext, serve } from '#rpc/server/handler';
-import { healthService } from '#rpc/server/health';
-import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { startCluster } from '#testkit/start-cluster';
-import { CommitService } from '#wire/gen/commit_pb';
 import { repository } from './cluster-repository.ts';
-
-/** Starts a node without git, whose FindCommit is `handle`. */
-async function startNode(path: string, handle: (context: HandlerContext) => void) {
-  const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
-  const server = new GrpcServer({
-    services: [
-      healthService(),
-      serve(CommitService, {
-        findCommit: async (_, context) => {
-          handle(context);
-          return {};
-        },
-      }),
-    ],
-  });
-  const listener = await Listener.listen(
-    { transport: 'unix', path },
-    {
-      onConnection: (connection, peer) =>
-        void demultiplex(connection, peer, {
-          backchannels,
-          onGrpc: (duplex, from) => server.serveConnection(duplex, from),
-        }),
-    },
-  );
-  return {
-    async [Symbol.asyncDispose]() {
-      await server.shutdown({ graceMs: 0 });
-      await listener.destroy();
-    },
-  };
-}
+import { startClusterOf } from './start-node.ts';
 
 test('metadata passes in both directions, flags have their defaults, the log has the route', async () => {
-  const directory = makeScratchDirectory('node');
-  using _removing = { [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
-  const path = join(directory, 'node.socket');
   const received: Metadata[] = [];
-  await using _node = await startNode(path, ({ headers, responseHeaders, trailers }) => {
-    received.push(headers);
-    responseHeaders.append('x-node', 'first');
-    responseHeaders.append('x-node', 'second');
-    trailers.append('x-cost', '3');
-  });
-  await using cluster = await startCluster({
-    nodes: 0,
-    config: {
-      virtual_storage: [{ name: 'default', node: [{ storage: 'gitaly-1', address: `unix:${path}` }] }],
+  await using cluster = await startClusterOf({
+    findCommit: (_, { headers, responseHeaders, trailers }) => {
+      received.push(headers);
+      responseHeaders.append('x-node', 'first');
+      responseHeaders.append('x-node', 'second');
+      trailers.append('x-cost', '3');
+      return {};
     },
   });
   const seen: { headers?: Metadata; trailers?: Metadata } = {};

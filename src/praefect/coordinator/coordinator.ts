@@ -5,7 +5,8 @@ import type { RawHandler } from '#rpc/server/route';
 import type { MethodInfo } from '#wire/method-info';
 import type { PraefectMetrics } from '../metrics/praefect-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { type Destination, type ProxyPlan, proxyCall } from '../proxy/proxy-call.ts';
+import { ProxiedCall } from '../proxy/proxy-call.ts';
+import type { Destination, ProxyPlan } from '../proxy/proxy-plan.ts';
 import type { RepositoryKey } from '../routing/routes.ts';
 import type { Call, CallParts } from './call.ts';
 import { planMaintenance } from './plan-maintenance.ts';
@@ -32,12 +33,7 @@ export class Coordinator {
   handler(method: MethodInfo): RawHandler {
     const plan = async (frame: Buffer, context: HandlerContext): Promise<ProxyPlan> =>
       this.#observed(method, await this.#plan(method, frame, context));
-    return async function* (requests, context) {
-      const frames = requests[Symbol.asyncIterator]();
-      const { done, value: first } = await frames.next();
-      if (done) throw new GitalyError('INTERNAL', 'EOF');
-      yield* proxyCall(method, frames, await plan(first, context), context);
-    };
+    return (requests, context) => new ProxiedCall(method, requests, context, (first) => plan(first, context));
   }
 
   async #plan(method: MethodInfo, frame: Buffer, context: HandlerContext): Promise<ProxyPlan> {

@@ -1,5 +1,5 @@
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import type { Destination, ProxyPlan } from '../proxy/proxy-call.ts';
+import type { Destination, ProxyPlan } from '../proxy/proxy-plan.ts';
 import type { CallParts, RepositoryCall } from './call.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { rewriteRepositories } from './rewrite.ts';

@@ -1,4 +1,4 @@
-import type { ProxyPlan } from '../proxy/proxy-call.ts';
+import type { ProxyPlan } from '../proxy/proxy-plan.ts';
 import type { CallParts, RepositoryCall } from './call.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { rewriteRepositories } from './rewrite.ts';

@@ -1,6 +1,6 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import type { Destination, ProxyPlan } from '../proxy/proxy-call.ts';
+import type { Destination, ProxyPlan } from '../proxy/proxy-plan.ts';
 import type { Call, CallParts } from './call.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { rewriteStorage } from './rewrite.ts';

@@ -3,7 +3,7 @@ import { flagHeader } from '#platform/flags/feature-flags';
 import { REFERENCE_TRANSACTION } from '#rpc/common/header-names';
 import type { MethodInfo } from '#wire/method-info';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import type { Destination, ProxyPlan } from '../proxy/proxy-call.ts';
+import type { Destination, ProxyPlan } from '../proxy/proxy-plan.ts';
 import type { MutatorRoute, RepositoryKey, Router } from '../routing/routes.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { planVotes } from '../transactions/voters.ts';

@@ -2,11 +2,15 @@ import type { Duplex } from 'node:stream';
 import type { CallOptions, ResponseStream } from '#client/call/call-types';
 import {
   type Connection,
+  type DialOptions,
+  dial,
   dialSidechannel,
   type SidechannelDialOptions,
   SidechannelRegistry,
 } from '#client/index';
 import type { Requests } from '#rpc/common/grpc/channel-call';
+import { SIDECHANNEL_ID } from '#rpc/common/header-names';
+import type { Metadata } from '#rpc/common/metadata';
 import { HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import type { MethodInfo } from '#wire/method-info';
 
@@ -24,18 +28,35 @@ export type MultiplexerOptions = Pick<
   'maxStreamWindowBytes' | 'acceptBacklog' | 'onTransfer'
 >;
 
+/** A call that is passed on. Its metadata is complete. */
+export interface RawCallOptions extends CallOptions {
+  readonly metadata: Metadata;
+}
+
+/** Limit of one attempt to open the connection for reads. */
+const OPEN_LIMIT_MS = 10_000;
+
 /**
- * The connection to one Gitaly. It is multiplexed: Gitaly casts its votes on the reverse channel,
- * and opens the sidechannels of proxied calls. It connects at the first call.
+ * The connections to one Gitaly. One is multiplexed: Gitaly casts its votes on the reverse channel,
+ * and opens the sidechannels of proxied calls. Reads need neither. They use a second connection
+ * while that is open: without a multiplexer Node reads and writes the socket's frames natively.
+ * Each connects at the first call.
  */
 export class GitalyNode implements AsyncDisposable {
   readonly config: NodeConfig;
   readonly connection: Connection;
   readonly sidechannels: SidechannelRegistry;
+  readonly #reads: Connection;
 
-  private constructor(config: NodeConfig, connection: Connection, sidechannels: SidechannelRegistry) {
+  private constructor(
+    config: NodeConfig,
+    connection: Connection,
+    reads: Connection,
+    sidechannels: SidechannelRegistry,
+  ) {
     this.config = config;
     this.connection = connection;
+    this.#reads = reads;
     this.sidechannels = sidechannels;
   }
 
@@ -49,14 +70,17 @@ export class GitalyNode implements AsyncDisposable {
     multiplexer: MultiplexerOptions = {},
   ): Promise<GitalyNode> {
     const sidechannels = new SidechannelRegistry();
-    const connection = await dialSidechannel(config.address, sidechannels, {
-      ...multiplexer,
-      onBackchannel: onReverse,
+    const options: DialOptions = {
       retry: false,
       traceContext: false,
       ...(config.token === undefined ? {} : { token: config.token }),
+    };
+    const connection = await dialSidechannel(config.address, sidechannels, {
+      ...multiplexer,
+      ...options,
+      onBackchannel: onReverse,
     });
-    return new GitalyNode(config, connection, sidechannels);
+    return new GitalyNode(config, connection, await dial(config.address, options), sidechannels);
   }
 
   get storage(): string {
@@ -64,9 +88,22 @@ export class GitalyNode implements AsyncDisposable {
   }
 
   /** Starts a call with encoded messages in both directions. */
-  invokeRaw(method: MethodInfo, requests: Requests<Buffer>, options: CallOptions): ResponseStream<Buffer> {
+  invokeRaw(method: MethodInfo, requests: Requests<Buffer>, options: RawCallOptions): ResponseStream<Buffer> {
+    const isPlain = method.operation === 'accessor' && !options.metadata.has(SIDECHANNEL_ID);
+    const connection = isPlain ? this.#forReads() : this.connection;
     // Responses of a raw call are the received bytes.
-    return this.connection.invoke({ method, requests, options, isRaw: true }) as ResponseStream<Buffer>;
+    return connection.invoke({ method, requests, options, isRaw: true }) as ResponseStream<Buffer>;
+  }
+
+  /** Health is checked on the multiplexed connection, so calls never wait for the other one. */
+  #forReads(): Connection {
+    const { state } = this.#reads;
+    if (state === 'ready') return this.#reads;
+    if (state === 'idle') {
+      const opened = this.#reads.waitForReady({ timeoutMs: OPEN_LIMIT_MS });
+      opened.catch(() => {}); // a later call tries again
+    }
+    return this.connection;
   }
 
   /**
@@ -86,6 +123,6 @@ export class GitalyNode implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.connection.close();
+    await Promise.all([this.connection.close(), this.#reads.close()]);
   }
 }

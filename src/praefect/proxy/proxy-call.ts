@@ -1,138 +1,54 @@
-import { GitalyError, messageOf } from '#base/gitaly-error';
-import { CallError } from '#client/index';
-import type { Metadata } from '#rpc/common/metadata';
+import { GitalyError } from '#base/gitaly-error';
+import { SIDECHANNEL_ID } from '#rpc/common/header-names';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
-import type { GitalyNode } from '../nodes/gitaly-node.ts';
-import { FrameFan } from './frame-fan.ts';
-import { proxySidechannel } from './proxy-sidechannel.ts';
+import type { ProxyPlan } from './proxy-plan.ts';
+import { proxyToAll } from './proxy-to-all.ts';
+import { ProxyToOne } from './proxy-to-one.ts';
 
-/** Response headers that belong to one connection. */
-const OWN_HEADERS: ReadonlySet<string> = new Set([':status', 'content-type', 'date']);
+const DONE = { done: true, value: undefined } as const;
 
-/** One node that receives the call. */
-export interface Destination {
-  readonly node: GitalyNode;
-  readonly metadata: Metadata;
-  /** The client's first message, rewritten for this node. All others are passed on as they are. */
-  readonly firstFrame: Buffer;
-  /** Receives the error with which the node ended the call; returns it, or `undefined` to go on. */
-  onError(error: unknown): unknown;
-}
+/** The responses of a call whose nodes are chosen when its first message has arrived. */
+export class ProxiedCall implements AsyncIterableIterator<Buffer> {
+  readonly #method: MethodInfo;
+  readonly #requests: AsyncIterator<Buffer>;
+  readonly #context: HandlerContext;
+  readonly #plan: (first: Buffer) => Promise<ProxyPlan>;
+  #responses: AsyncIterator<Buffer> | undefined;
 
-/** The nodes of a call, and what happens after it. */
-export interface ProxyPlan {
-  /** Its responses go to the client. */
-  readonly primary: Destination;
-  /** Their responses are dropped. */
-  readonly secondaries: readonly Destination[];
-  /** Runs after the call, in any case. Its error is the call's if that has none. */
-  finish(): Promise<void>;
-}
-
-/**
- * Passes a call on to its nodes: the client's messages to all of them, the primary's responses,
- * trailers and status to the client. It ends when all nodes have ended.
- *
- * @param requests the client's messages after the first.
- * @throws the primary's error as it is; {GitalyError} INTERNAL `failed proxying to secondary: …`.
- */
-export async function* proxyCall(
-  method: MethodInfo,
-  requests: AsyncIterator<Buffer>,
-  plan: ProxyPlan,
-  context: HandlerContext,
-): AsyncGenerator<Buffer> {
-  let isDone = false;
-  try {
-    yield* passOn(method, requests, plan, context);
-    isDone = true;
-  } finally {
-    const finished = plan.finish();
-    // The client learns of the first failure.
-    await (isDone ? finished : finished.catch(() => {}));
+  constructor(
+    method: MethodInfo,
+    requests: AsyncIterable<Buffer>,
+    context: HandlerContext,
+    plan: (first: Buffer) => Promise<ProxyPlan>,
+  ) {
+    this.#method = method;
+    this.#requests = requests[Symbol.asyncIterator]();
+    this.#context = context;
+    this.#plan = plan;
   }
-}
 
-async function* passOn(
-  method: MethodInfo,
-  requests: AsyncIterator<Buffer>,
-  { primary, secondaries }: ProxyPlan,
-  context: HandlerContext,
-): AsyncGenerator<Buffer> {
-  const isAlone = secondaries.length === 0;
-  // Leaving the loop below ends the call of the primary; the others need the signal.
-  const ending = isAlone ? undefined : new AbortController();
-  const signal = ending === undefined ? context.signal : AbortSignal.any([context.signal, ending.signal]);
-  const destinations = [primary, ...secondaries];
-  const fan = new FrameFan(
-    requests,
-    destinations.map(({ firstFrame }) => firstFrame),
-  );
-  const options = context.deadline === undefined ? { signal } : { signal, deadline: context.deadline };
-  await using sidechannel = proxySidechannel(primary.node, context);
-  for (const [key, value] of sidechannel?.metadata ?? []) primary.metadata.set(key, value);
-  const onHeaders = (headers: Metadata): void => copyHeaders(headers, context);
-  const calls = destinations.map(({ metadata, node }, index) =>
-    node.invokeRaw(method, fan.destinations[index] ?? [], {
-      ...options,
-      metadata,
-      ...(index === 0 && { onHeaders }),
-    }),
-  );
-  const [answer, ...others] = calls;
-  let secondaryFailure: unknown;
-  const drained = Promise.all(others.map((call, index) => drain(call, secondaries[index]))).catch((error) => {
-    secondaryFailure = error;
-    ending?.abort();
-  });
-  void fan.run();
-  let isOver = false;
-  try {
-    if (answer !== undefined) {
-      yield* answer;
-      copyTrailers(await answer.trailers, context);
-    }
-    await drained;
-    if (secondaryFailure !== undefined) throw secondaryFailure;
-    await sidechannel?.finished();
-    isOver = true;
-  } catch (error) {
-    isOver = true;
-    // Rails adds up what calls cost, also of those that fail.
-    if (error instanceof CallError) copyTrailers(error.trailers, context);
-    const failure = secondaryFailure ?? primary.onError(error);
-    if (failure !== undefined) ending?.abort();
-    await drained;
-    await sidechannel?.finished().catch(() => {}); // the call's error is more specific
-    if (failure !== undefined) throw failure;
-  } finally {
-    if (!isOver) {
-      // The client has gone. What has become of the nodes is known when all have ended.
-      primary.onError(new GitalyError('CANCELLED', 'context canceled'));
-      ending?.abort();
-      await drained;
-    }
-    fan.close();
+  [Symbol.asyncIterator](): this {
+    return this;
   }
-}
 
-/** Nobody sees headers after the first message: they arrive before it. */
-function copyHeaders(from: Metadata, context: HandlerContext): void {
-  for (const [key, value] of from.entries())
-    if (!key.startsWith('grpc-') && !OWN_HEADERS.has(key)) context.responseHeaders.append(key, value);
-}
+  /** @throws {GitalyError} INTERNAL `EOF` when the client has sent no message. */
+  async next(): Promise<IteratorResult<Buffer>> {
+    this.#responses ??= await this.#start();
+    return await this.#responses.next();
+  }
 
-function copyTrailers(from: Metadata, { trailers }: HandlerContext): void {
-  for (const [key, value] of from.entries()) if (!key.startsWith('grpc-')) trailers.append(key, value);
-}
+  async return(): Promise<IteratorResult<Buffer>> {
+    return (await this.#responses?.return?.()) ?? DONE;
+  }
 
-async function drain(call: AsyncIterable<Buffer>, destination: Destination | undefined): Promise<void> {
-  try {
-    for await (const _ of call);
-  } catch (error) {
-    const kept = destination?.onError(error);
-    if (kept !== undefined)
-      throw new GitalyError('INTERNAL', `failed proxying to secondary: ${messageOf(kept)}`, { cause: kept });
+  async #start(): Promise<AsyncIterator<Buffer>> {
+    const { done, value: first } = await this.#requests.next();
+    if (done) throw new GitalyError('INTERNAL', 'EOF');
+    const plan = await this.#plan(first);
+    const isRead = this.#method.operation === 'accessor' && !this.#context.headers.has(SIDECHANNEL_ID);
+    return isRead
+      ? new ProxyToOne(this.#method, this.#requests, plan, this.#context)
+      : proxyToAll(this.#method, this.#requests, plan, this.#context);
   }
 }

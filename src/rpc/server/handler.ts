@@ -9,6 +9,7 @@ import type {
   MessageInitShape,
   MessageShape,
 } from '@bufbuild/protobuf';
+import type { GitalyError } from '#base/gitaly-error';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { Metadata } from '#rpc/common/metadata';
 import type { MethodInfo } from '#wire/method-info';
@@ -50,6 +51,8 @@ export interface HandlerContext {
    * hard stop of the server (UNAVAILABLE). Never aborts after the handler is done.
    */
   readonly signal: AbortSignal;
+  /** Reason of the signal, for those who have no other use for one; `undefined` before the abort. */
+  readonly abortReason: GitalyError | undefined;
   /** The time after which the client no longer waits; `undefined` if it set none. */
   readonly deadline: Date | undefined;
   /** Metadata of the request; treat it as read-only. */

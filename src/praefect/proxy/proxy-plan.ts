@@ -1,0 +1,22 @@
+import type { Metadata } from '#rpc/common/metadata';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+
+/** One node that receives the call. */
+export interface Destination {
+  readonly node: GitalyNode;
+  readonly metadata: Metadata;
+  /** The client's first message, rewritten for this node. All others are passed on as they are. */
+  readonly firstFrame: Buffer;
+  /** Receives the error with which the node ended the call; returns it, or `undefined` to go on. */
+  onError(error: unknown): unknown;
+}
+
+/** The nodes of a call, and what happens after it. */
+export interface ProxyPlan {
+  /** Its responses go to the client. */
+  readonly primary: Destination;
+  /** Their responses are dropped. */
+  readonly secondaries: readonly Destination[];
+  /** Runs after the call, in any case. Its error is the call's if that has none. */
+  finish(): Promise<void>;
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { until } from '#testkit/until';
+import type { CheckObjectsExistRequest } from '#wire/gen/commit_pb';
+import { repository } from './cluster-repository.ts';
+import { startClusterOf } from './start-node.ts';
+
+const request = { repository, revision: Buffer.from('main') };
+
+test('reads use a plain connection once it is open, unless they have a sidechannel', async () => {
+  const backchannels: (number | undefined)[] = [];
+  await using cluster = await startClusterOf({
+    findCommit: (_, { peer }) => {
+      backchannels.push(peer.backchannelId);
+      return {};
+    },
+  });
+  const { commit } = cluster.connection;
+
+  await until(async () => {
+    await commit.findCommit(request);
+    return backchannels.at(-1) === undefined;
+  });
+  await commit.findCommit(request, { metadata: { 'gitaly-sidechannel-id': '7' } });
+
+  assert.notEqual(backchannels.at(-1), undefined);
+});
+
+test('a client that leaves ends its read on the node', async () => {
+  const ends: unknown[] = [];
+  const leaving = new AbortController();
+  await using cluster = await startClusterOf({
+    findCommit: (_, { signal }) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => {
+          ends.push(signal.reason);
+          resolve({});
+        });
+        leaving.abort();
+      }),
+  });
+
+  await assert.rejects(cluster.connection.commit.findCommit(request, { signal: leaving.signal }), {
+    code: 'CANCELLED',
+  });
+
+  await until(() => ends.length > 0);
+  await until(() => cluster.log.some(({ msg }) => msg === 'finished streaming call with code Canceled'));
+});
+
+test('a read ends at its deadline, on the node too', async () => {
+  const ends: unknown[] = [];
+  await using cluster = await startClusterOf({
+    findCommit: (_, { signal }) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => {
+          ends.push(signal.reason);
+          resolve({});
+        });
+      }),
+  });
+
+  await assert.rejects(cluster.connection.commit.findCommit(request, { timeoutMs: 500 }), {
+    code: 'DEADLINE_EXCEEDED',
+  });
+
+  await until(() => ends.length > 0);
+});
+
+test('a read of many messages passes each of them on when it arrives', async () => {
+  await using cluster = await startClusterOf({
+    checkObjectsExist: async function* (requests) {
+      for await (const { repository: named, revisions } of requests)
+        yield {
+          revisions: revisions.map((name) => ({ name, exists: named?.storageName === 'gitaly-1' })),
+        };
+    },
+  });
+  const answered = Promise.withResolvers<void>();
+  async function* requests() {
+    yield { repository, revisions: [Buffer.from('first')] };
+    await answered.promise;
+    yield { revisions: [Buffer.from('second')] } satisfies Partial<CheckObjectsExistRequest>;
+  }
+  const results: [string, boolean][] = [];
+
+  for await (const { revisions } of cluster.connection.commit.checkObjectsExist(requests())) {
+    answered.resolve();
+    for (const { exists, name } of revisions) results.push([Buffer.from(name).toString(), exists]);
+  }
+
+  assert.deepEqual(results, [
+    ['first', true],
+    ['second', false],
+  ]);
+});
