@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { checkNul } from '../command/git-command.ts';
 import { FallBackToGit, fallBackOnFailure, type InProcessName } from '../in-process.ts';
 import { OID_DIGITS } from '../objects/object-id.ts';
@@ -20,16 +19,10 @@ import { isReferenceName } from './validate-reference.ts';
 /** A full reference name (`refs/heads/main`, `HEAD`): bytes, or a string that is encoded as UTF-8. */
 export type RefName = string | Uint8Array;
 
-/**
- * The prefixes with which git completes a short name first, in its order. After these come remotes,
- * which only git looks up.
- */
-const SHORT_NAME_PREFIXES = ['refs/', 'refs/tags/', 'refs/heads/'];
 const HEAD = Buffer.from('HEAD');
 const DEFAULT_NAMES = [Buffer.from('refs/heads/main'), Buffer.from('refs/heads/master')];
 
 // Made once, because names are resolved in every call.
-const OTHER_FILE = new FallBackToGit('a file of the git directory has the name');
 const NO_REFERENCE = new FallBackToGit('there is no such reference');
 
 /**
@@ -259,12 +252,10 @@ export class RefReader {
 
   #resolveShort(name: string): ResolvedRef {
     const isFull = name === 'HEAD' || name.startsWith('refs/');
-    // git takes any file of its directory for a reference before it looks further.
-    if (!isFull && existsSync(`${this.#repository.path}/${name}`)) throw OTHER_FILE;
-    for (const prefix of isFull ? [''] : SHORT_NAME_PREFIXES) {
-      const resolved = this.#files.resolve(Buffer.from(prefix + name, 'latin1'));
-      if (resolved !== undefined) return resolved;
-    }
+    const resolved = isFull
+      ? this.#files.resolve(Buffer.from(name, 'latin1'))
+      : this.#files.resolveShort(name);
+    if (resolved !== undefined) return resolved;
     throw NO_REFERENCE;
   }
 

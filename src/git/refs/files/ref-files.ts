@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import type { CommandRepository } from '#git/command/command-repository';
@@ -16,11 +16,19 @@ export const MAX_SYMBOLIC_DEPTH = 5;
 /** Entries of `refs/heads` that are searched for a first branch; git is faster with more. */
 const MAX_ENTRIES = 1_000;
 
+/**
+ * The prefixes with which git completes a short name first, in its order. After these come remotes,
+ * which only git looks up.
+ */
+const SHORT_NAME_PREFIXES = ['refs/', 'refs/tags/', 'refs/heads/'];
+
 const HEAD = Buffer.from('HEAD');
 const BRANCHES = Buffer.from('refs/heads/');
 
 // Made once: names are resolved in every call, and to make an error costs more than that.
 const NOT_IN_FILES = new FallBackToGit('references are not kept in files');
+// git takes any file of its directory for a reference before it looks further.
+const OTHER_FILE = new FallBackToGit('a file of the git directory has the name');
 const NOT_PLAIN = new FallBackToGit('a reference is not one that git writes');
 
 /**
@@ -77,7 +85,7 @@ export class RefFiles {
    * impossible name, or leads nowhere. @throws as `referenceBackend`.
    */
   resolve(name: Buffer): ResolvedRef | undefined {
-    const known = this.#resolved.find(this.#repository.path, name);
+    const known = this.#resolved.find(this.#repository.path, name.toString('latin1'));
     // The files that led to it are unchanged, so references are still files.
     if (known?.ref !== undefined) return known.ref;
     if (known === undefined && !isReferenceName(name)) return undefined;
@@ -85,9 +93,34 @@ export class RefFiles {
     return known === undefined ? this.#followAnew(name) : known.ref;
   }
 
+  /**
+   * Resolves a name that git completes (`main`, `tags/v1`); `undefined` when only git knows what it
+   * is. @throws as `referenceBackend`.
+   *
+   * @param name one character per byte; not `HEAD` and not below `refs/`.
+   */
+  resolveShort(name: string): ResolvedRef | undefined {
+    const { path } = this.#repository;
+    const known = this.#resolved.find(path, name, 'short');
+    if (known?.ref !== undefined) return known.ref;
+    const watch = this.#resolved.watch(path, name, 'short');
+    watch.beforeFile(name);
+    const file = Buffer.concat([Buffer.from(`${path}/`), Buffer.from(name, 'latin1')]);
+    if (existsSync(file)) throw OTHER_FILE;
+    this.requireFiles();
+    for (const prefix of SHORT_NAME_PREFIXES) {
+      const candidate = Buffer.from(prefix + name, 'latin1');
+      const ref = isReferenceName(candidate) ? this.#followChain(candidate, watch) : undefined;
+      if (ref === undefined) continue;
+      watch.found(ref);
+      return ref;
+    }
+    return undefined;
+  }
+
   /** Like {@link resolve} for a possible name, where references are known to be files. */
   follow(name: Buffer): ResolvedRef | undefined {
-    const known = this.#resolved.find(this.#repository.path, name);
+    const known = this.#resolved.find(this.#repository.path, name.toString('latin1'));
     return known === undefined ? this.#followAnew(name) : known.ref;
   }
 
@@ -119,7 +152,7 @@ export class RefFiles {
   }
 
   #followAnew(name: Buffer): ResolvedRef | undefined {
-    const watch = this.#resolved.watch(this.#repository.path, name);
+    const watch = this.#resolved.watch(this.#repository.path, name.toString('latin1'));
     const ref = this.#followChain(name, watch);
     watch.found(ref);
     return ref;

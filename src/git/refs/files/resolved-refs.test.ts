@@ -62,10 +62,67 @@ test('what was remembered is forgotten with any change that git makes to a refer
       assert.equal(found?.oid, askGit(path, name), `${change.join(' ')}: ${name}`);
       assert.deepEqual(again, found);
       // Below a file, git is queried.
-      if (!name.endsWith('/below'))
-        assert.ok(resolved.find(path, Buffer.from(name)), 'it was not remembered');
+      if (!name.endsWith('/below')) assert.ok(resolved.find(path, name), 'it was not remembered');
     }
   }
+});
+
+test('a short name is forgotten with any change that gives it another meaning', () => {
+  const { path, commits } = createRepository('short.git');
+  const [one = '', two = '', three = ''] = commits;
+  const resolved = new ResolvedRefs(LATER);
+  const reader = new RefReader({ ...createRefCaches(), resolved }, git.open(path));
+  const names = ['main', 'below/it', 'heads/main'];
+  const changes = [
+    ['update-ref', 'refs/heads/main', one],
+    ['update-ref', 'refs/heads/main', two],
+    ['update-ref', 'refs/heads/below/it', one],
+    ['pack-refs', '--all'],
+    ['update-ref', 'refs/tags/main', three],
+    ['pack-refs', '--all'],
+    ['update-ref', 'refs/main', one],
+    ['update-ref', '-d', 'refs/main'],
+    ['update-ref', 'refs/tags/below/it', two],
+    ['update-ref', '-d', 'refs/tags/main'],
+    ['symbolic-ref', 'refs/tags/main', 'refs/heads/below/it'],
+    ['update-ref', 'refs/heads/below/it', three],
+    ['update-ref', '--no-deref', '-d', 'refs/tags/main'],
+    ['update-ref', '-d', 'refs/heads/main'],
+  ];
+  let found = 0;
+  for (const change of changes) {
+    gitOutput(path, change);
+    for (const name of names) {
+      const now = reader.resolveShortNow(name);
+      assert.equal(now?.oid, askGit(path, name), `${change.join(' ')}: ${name}`);
+      assert.deepEqual(reader.resolveShortNow(name), now);
+      assert.equal(resolved.find(path, name, 'short')?.ref?.oid, now?.oid);
+      if (now !== undefined) found++;
+    }
+  }
+  assert.ok(found > 2 * changes.length, 'most names exist');
+});
+
+test('a file of the git directory hides a short name, also one that was remembered', () => {
+  const { path, commits } = createRepository('file.git');
+  gitOutput(path, ['update-ref', 'refs/heads/main', commits[0] ?? '']);
+  const resolved = new ResolvedRefs(LATER);
+  const reader = new RefReader({ ...createRefCaches(), resolved }, git.open(path));
+  assert.equal(reader.resolveShortNow('main')?.oid, commits[0]);
+
+  writeFileSync(join(path, 'main'), `${commits[1]}\n`);
+
+  assert.equal(reader.resolveShortNow('main'), undefined); // only git knows: `commits[1]`
+});
+
+test('a full name is never taken for a short one', () => {
+  const { path, commits } = createRepository('forms.git');
+  gitOutput(path, ['update-ref', 'refs/heads/main', commits[0] ?? '']);
+  const resolved = new ResolvedRefs(LATER);
+  const reader = new RefReader({ ...createRefCaches(), resolved }, git.open(path));
+  assert.equal(reader.resolveShortNow('main')?.oid, commits[0]);
+
+  assert.equal(resolved.find(path, 'main'), undefined);
 });
 
 function askGit(path: string, name: string): string | undefined {
@@ -82,13 +139,13 @@ test('files that changed a moment ago are not cached: the next change may leave 
   const young = new ResolvedRefs();
   const old = new ResolvedRefs(LATER);
   for (const refs of [young, old]) {
-    const watch = refs.watch(path, HEAD);
+    const watch = refs.watch(path, 'HEAD');
     watch.before(HEAD);
     watch.found({ name: HEAD, oid: oidOf(commits[0] ?? '') });
   }
 
-  assert.equal(young.find(path, HEAD), undefined);
-  assert.equal(old.find(path, HEAD)?.ref?.oid, commits[0]);
+  assert.equal(young.find(path, 'HEAD'), undefined);
+  assert.equal(old.find(path, 'HEAD')?.ref?.oid, commits[0]);
 });
 
 test('a file that is written in place is read again, also when it stays as long as it was', () => {
@@ -97,7 +154,7 @@ test('a file that is written in place is read again, also when it stays as long 
   writeFileSync(join(path, 'refs/heads/main'), `${one}\n`);
   const refs = new ResolvedRefs(LATER);
   const name = Buffer.from('refs/heads/main');
-  const watch = refs.watch(path, name);
+  const watch = refs.watch(path, 'refs/heads/main');
   watch.before(name);
   watch.found({ name, oid: oidOf(one) });
   const before = statSync(join(path, 'refs/heads/main')).ctimeMs;
@@ -105,5 +162,5 @@ test('a file that is written in place is read again, also when it stays as long 
   while (statSync(join(path, 'refs/heads/main')).ctimeMs === before)
     writeFileSync(join(path, 'refs/heads/main'), `${two}\n`);
 
-  assert.equal(refs.find(path, name), undefined);
+  assert.equal(refs.find(path, 'refs/heads/main'), undefined);
 });

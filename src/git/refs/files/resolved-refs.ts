@@ -18,6 +18,8 @@ interface Known {
   readonly ref: ResolvedRef | undefined;
 }
 
+type NameForm = 'full' | 'short';
+
 interface WatchedFile {
   readonly path: string;
   readonly stamp: FileStamp;
@@ -39,9 +41,17 @@ export class ResolvedRefs {
     this.#now = now;
   }
 
-  /** Returns the current result of a reference; `undefined` if its files must be read. */
-  find(gitDirectory: string, name: Buffer): { readonly ref: ResolvedRef | undefined } | undefined {
-    const key = keyOf(gitDirectory, name);
+  /**
+   * Returns the current result of a name; `undefined` if its files must be read.
+   *
+   * @param form `short` for a name that git completes (`main`), one character per byte.
+   */
+  find(
+    gitDirectory: string,
+    name: string,
+    form: NameForm = 'full',
+  ): { readonly ref: ResolvedRef | undefined } | undefined {
+    const key = keyOf(gitDirectory, name, form);
     const known = this.#known.get(key);
     if (known === undefined) return undefined;
     if (known.files.every(isUnchanged)) return known;
@@ -49,10 +59,10 @@ export class ResolvedRefs {
     return undefined;
   }
 
-  /** Watches the files that are about to be read for a reference. */
-  watch(gitDirectory: string, name: Buffer): ResolvedRefWatch {
+  /** Watches the files that are about to be read for a name. */
+  watch(gitDirectory: string, name: string, form: NameForm = 'full'): ResolvedRefWatch {
     return new ResolvedRefWatch(gitDirectory, this.#now(), (known) =>
-      this.#known.set(keyOf(gitDirectory, name), known),
+      this.#known.set(keyOf(gitDirectory, name, form), known),
     );
   }
 }
@@ -62,7 +72,8 @@ export class ResolvedRefWatch {
   readonly #gitDirectory: string;
   readonly #nowMs: number;
   readonly #remember: (known: Known) => void;
-  readonly #files: WatchedFile[] = [];
+  /** In the order in which they must be checked: packed-refs after the files packed into it. */
+  readonly #files = new Map<string, FileStamp>();
   #isSettled = true;
 
   constructor(gitDirectory: string, nowMs: number, remember: (known: Known) => void) {
@@ -79,9 +90,16 @@ export class ResolvedRefWatch {
     if (!isLoose) this.#note(`${this.#gitDirectory}/packed-refs`);
   }
 
+  /** Records a file that is looked at before any reference. @param name one character per byte. */
+  beforeFile(name: string): void {
+    if (!isAscii(Buffer.from(name, 'latin1'))) this.#isSettled = false;
+    this.#note(`${this.#gitDirectory}/${name}`);
+  }
+
   /** Caches the result, if the files are old enough. */
   found(ref: ResolvedRef | undefined): void {
-    if (this.#isSettled) this.#remember({ files: this.#files, ref });
+    if (!this.#isSettled) return;
+    this.#remember({ files: Array.from(this.#files, ([path, stamp]) => ({ path, stamp })), ref });
   }
 
   /** Records a file. @returns whether it is a file; a directory may be in its place. */
@@ -90,13 +108,20 @@ export class ResolvedRefWatch {
     const stats = statsOf(path);
     if (stats === 'unknown' || (stats !== undefined && !isSettled(stats, this.#nowMs)))
       this.#isSettled = false;
-    else this.#files.push({ path, stamp: stampOrNone(stats) });
+    else this.#add(path, stampOrNone(stats));
     return stats !== 'unknown' && stats?.isFile() === true;
+  }
+
+  #add(path: string, stamp: FileStamp): void {
+    const earlier = this.#files.get(path);
+    if (earlier !== undefined && earlier !== stamp) this.#isSettled = false;
+    this.#files.delete(path);
+    this.#files.set(path, stamp);
   }
 }
 
-function keyOf(gitDirectory: string, name: Buffer): string {
-  return `${gitDirectory}\0${name.toString('latin1')}`;
+function keyOf(gitDirectory: string, name: string, form: NameForm): string {
+  return `${form}\0${gitDirectory}\0${name}`;
 }
 
 function isUnchanged({ path, stamp }: WatchedFile): boolean {
