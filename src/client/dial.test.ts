@@ -159,6 +159,17 @@ test("errors of the server's answer have a hint where there is a usual remedy", 
   assert.equal(await hintOf(gitaly.connection.ref.refExists({})), undefined);
 });
 
+test('a port without TLS is named as the reason of a failed handshake', async () => {
+  await using gitaly = await startGitaly({ tcp: true });
+  await using connection = await dial((gitaly.addresses.tcp ?? '').replace('tcp:', 'tls:'));
+
+  const error = await connection.server.serverInfo({}).catch((reason: unknown) => reason);
+
+  assert.ok(error instanceof CallError);
+  assert.match(error.message, /transport: authentication handshake failed: \S.*"$/);
+  assert.match(error.hint ?? '', /^tls:\S+ does not speak TLS: use tcp:/);
+});
+
 test('failOnNonTemporaryDialError reports a missing server at once', async () => {
   await assert.rejects(dial('unix:/nowhere/gitaly.socket', { failOnNonTemporaryDialError: true }), {
     code: 'UNAVAILABLE',

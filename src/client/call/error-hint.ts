@@ -13,6 +13,8 @@ interface Failure {
 export function errorHint(failure: Failure): string | undefined {
   const { address, code, limit, message, metadata, rpc } = failure;
   if (metadata.unsent === true) {
+    if (message.includes('wrong version number'))
+      return `${address} does not speak TLS: use tcp:// instead of tls://, or the server's tls_listen_addr.`;
     return message.includes('authentication handshake failed')
       ? `The certificate of ${address} is not trusted: pass its CA as dial's tls.ca, or set SSL_CERT_FILE.`
       : `Nothing was sent. Check that a server listens on ${address}, and that you may connect to it.`;

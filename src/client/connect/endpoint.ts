@@ -99,7 +99,7 @@ function connectError(endpoint: Endpoint, error: Error): GitalyError {
   const isHandshake =
     endpoint.kind === 'tcp' && endpoint.tls && !isSystemError && error.message !== 'i/o timeout';
   const desc = isHandshake
-    ? `transport: authentication handshake failed: ${error.message}`
+    ? `transport: authentication handshake failed: ${error.message.trim()}`
     : `transport: Error while dialing: dial ${network} ${place}: ${operation}${systemErrorText(error)}`;
 
   return new GitalyError('UNAVAILABLE', `connection error: desc = "${desc}"`, {
