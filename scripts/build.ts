@@ -21,7 +21,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseSync } from 'oxc-parser';
-import { bundlePrograms } from './build/bundle-programs.ts';
+import { bundleEntries, bundlePrograms } from './build/bundle-programs.ts';
 
 const { values: given } = parseArgs({
   options: { to: { type: 'string' }, 'no-source-maps': { type: 'boolean', default: false } },
@@ -50,12 +50,25 @@ try {
     removeComments();
     const entries = markExecutables();
     const names = entries.map((entry) => basename(entry, '.js'));
+    await bundleEntries(next, packageEntries(), { sourceMaps: !given['no-source-maps'] });
     await bundlePrograms(next, names, { sourceMaps: !given['no-source-maps'] });
     writeFileSync(join(next, '.built'), '');
     replace();
   }
 } finally {
   rmSync(next, { recursive: true, force: true });
+}
+
+/** Returns the module behind each entry point of the package, by the name of its file in `entry/`. */
+function packageEntries(): Readonly<Record<string, string>> {
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    readonly exports: Readonly<Record<string, { readonly source: string; readonly default: string }>>;
+  };
+  const entries = Object.values(exports).map(({ source, default: file }) => [
+    basename(file, '.js'),
+    source.replace(/^\.\/src\/(.*)\.ts$/, '$1'),
+  ]);
+  return Object.fromEntries(entries);
 }
 
 function copyAssets(): void {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { bundlePrograms } from './bundle-programs.ts';
+import { bundleEntries, bundlePrograms } from './bundle-programs.ts';
 
 const CODE = {
   'package.json': '{ "type": "module", "imports": { "#*": "./dist/*.js" } }',
@@ -56,6 +56,22 @@ test('a bundled program finds files beside its modules, and classes keep their n
   ]);
   assert.equal(built.run('two.js').stdout, 'the data\n');
   assert.ok(existsSync(join(built.dist, 'programs')), 'what both programs use is shared');
+});
+
+test('entry points share their classes, and find files beside their modules', async () => {
+  using built = arrange({
+    ...CODE,
+    'dist/base/a.js': "export { Problem, place } from '#base/deep/shared';",
+    'dist/base/deep/b.js': "export { Problem } from './shared.js';",
+    'dist/cli/user.js': `import * as a from '../entry/a.js';
+      import * as b from '../entry/deep-b.js';
+      console.log(a.Problem === b.Problem, a.place().data);`,
+  });
+
+  await bundleEntries(built.dist, { a: 'base/a', 'deep-b': 'base/deep/b' }, { sourceMaps: false });
+  rmSync(join(built.dist, 'base/deep/shared.js'));
+
+  assert.equal(built.run('user.js').stdout, 'true the data\n');
 });
 
 test('packages stay outside', async () => {

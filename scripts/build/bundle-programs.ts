@@ -3,7 +3,9 @@ import { dirname, join, relative } from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
 
 /** Folder of the shared code of all programs, below `dist/`. */
-const CHUNKS = 'programs';
+const PROGRAMS = 'programs';
+/** Folder of the entry points of the package and of their shared code, below `dist/`. */
+const ENTRIES = 'entry';
 /** Starts at a path of the file system: everything else is a package, or comes with Node. */
 const OWN = /^[./#]/;
 const LOCATION = /\bimport\.meta\.(?<part>url|filename|dirname)\b/g;
@@ -24,25 +26,56 @@ export async function bundlePrograms(
   names: readonly string[],
   { sourceMaps }: { readonly sourceMaps: boolean },
 ): Promise<void> {
-  const bundle = await rolldown({
-    input: Object.fromEntries(names.map((name) => [`cli/${name}`, join(dist, 'cli', `${name}.js`)])),
+  await bundle(dist, Object.fromEntries(names.map((name) => [`cli/${name}`, `cli/${name}`])), {
+    chunks: PROGRAMS,
+    sourceMaps,
+  });
+}
+
+/**
+ * Writes the entry points of the package as `entry/NAME.js`, with their code in a few files: a test
+ * file that imports `gitaly-ts/testing` loads 1240 modules otherwise. They share code: a class
+ * is the same in all of them.
+ *
+ * @param entries module of each name, without its ending
+ */
+export async function bundleEntries(
+  dist: string,
+  entries: Readonly<Record<string, string>>,
+  { sourceMaps }: { readonly sourceMaps: boolean },
+): Promise<void> {
+  const inputs = Object.entries(entries).map(([name, module]) => [`${ENTRIES}/${name}`, module]);
+  await bundle(dist, Object.fromEntries(inputs), { chunks: ENTRIES, sourceMaps });
+}
+
+/** Bundles modules below `dist` into the files that `inputs` names, and into `chunks`. */
+async function bundle(
+  dist: string,
+  inputs: Readonly<Record<string, string>>,
+  { chunks, sourceMaps }: { readonly chunks: string; readonly sourceMaps: boolean },
+): Promise<void> {
+  const paths = Object.entries(inputs).map(([name, module]) => [name, join(dist, `${module}.js`)]);
+  const bundled = await rolldown({
+    input: Object.fromEntries(paths),
     cwd: dist,
     platform: 'node',
     external: (id) => !OWN.test(id),
     plugins: [ownModules(dist, sourceMaps)],
     onLog: (level, log) => {
-      if (level === 'warn') throw new Error(`bundling the programs: ${log.message}`);
+      // A dynamic import of a module that another one imports statically does no harm.
+      const isHarmless = log.code === 'INEFFECTIVE_DYNAMIC_IMPORT';
+      if (level === 'warn' && !isHarmless) throw new Error(`bundling: ${log.message}`);
     },
   });
-  await bundle.write({
+  await bundled.write({
     dir: dist,
     format: 'esm',
     keepNames: true, // errors are logged and compared by the names of their classes
     sourcemap: sourceMaps,
     entryFileNames: '[name].js',
-    chunkFileNames: `${CHUNKS}/[name]-[hash].js`,
+    chunkFileNames: `${chunks}/[name]-[hash].js`,
   });
-  await bundle.close();
+  await bundled.close();
 }
 
 function ownModules(dist: string, sourceMaps: boolean): Plugin {
@@ -60,6 +93,6 @@ function ownModules(dist: string, sourceMaps: boolean): Plugin {
 /** Returns an expression for `import.meta.PART` of a module. All bundles are one level below `dist`. */
 function located(dist: string, module: string, part: string): string {
   const path = `../${relative(dist, part === 'dirname' ? dirname(module) : module)}`;
-  const url = `import.meta.resolve(${JSON.stringify(path)})`;
-  return part === 'url' ? url : `process.getBuiltinModule('node:url').fileURLToPath(${url})`;
+  const url = `new URL(${JSON.stringify(path)}, import.meta.url)`;
+  return part === 'url' ? `${url}.href` : `process.getBuiltinModule('node:url').fileURLToPath(${url})`;
 }

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, globSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { commonFields, exportOf, type Manifest, rootManifest } from './manifest.ts';
+import { commonFields, type Manifest, rootManifest } from './manifest.ts';
 import { reachable } from './reachable.ts';
 import { ROOT } from './run.ts';
 
@@ -14,13 +14,10 @@ export function stageServer(compiled: string, folder: string): Manifest {
   const { name, description, keywords, bin, files, exports, dependencies, optionalDependencies } =
     rootManifest() as Manifest & {
       readonly files: readonly string[];
-      readonly exports: Readonly<Record<string, { readonly default: string }>>;
+      readonly exports: Readonly<Record<string, { readonly types: string; readonly default: string }>>;
     };
   cpSync(compiled, join(folder, 'dist'), { recursive: true });
-  const entries = Object.entries(exports).map(
-    ([path, { default: file }]) => [path, file.replace(/^\.\/dist\/(.*)\.js$/, '$1')] as const,
-  );
-  removeUnpublishedTestkit(folder, entries.find(([path]) => path === './testing')?.[1] ?? '');
+  removeUnpublishedTestkit(folder);
   checkPackages(join(folder, 'dist'), { ...dependencies, ...optionalDependencies });
   for (const file of files) {
     if (file !== 'dist' && existsSync(join(ROOT, file)))
@@ -33,7 +30,9 @@ export function stageServer(compiled: string, folder: string): Manifest {
     keywords,
     ...commonFields(),
     imports: { '#wire/gen/*': './dist/wire/gen/*.js', '#*': './dist/*.js' },
-    exports: Object.fromEntries(entries.map(([path, file]) => [path, exportOf(file)])),
+    exports: Object.fromEntries(
+      Object.entries(exports).map(([path, { types, default: file }]) => [path, { types, default: file }]),
+    ),
     bin,
     man: Object.keys(bin as object).map((program) => `./man/${program}.1`),
     files,
@@ -43,9 +42,9 @@ export function stageServer(compiled: string, folder: string): Manifest {
 }
 
 /** Removes the parts of the testkit that only the project's own tests use. */
-function removeUnpublishedTestkit(folder: string, entry: string): void {
+function removeUnpublishedTestkit(folder: string): void {
   const dist = join(folder, 'dist');
-  const published = new Set(reachable(dist, [entry]).files);
+  const published = new Set(reachable(dist, ['testkit/index']).files);
   for (const file of globSync('testkit/**/*.{js,d.ts}', { cwd: dist }))
     if (!published.has(file)) rmSync(join(dist, file));
 }
