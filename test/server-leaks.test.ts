@@ -45,7 +45,7 @@ async function useServer(): Promise<void> {
   assert.ok(commit);
 }
 
-test(`${SERVERS} servers that were used and closed leave nothing in their process`, async () => {
+test(`${SERVERS} servers that were used and closed leave nothing in their process`, async (t) => {
   for (let i = 0; i < 3; i++) await useServer();
   const early = await held();
   for (let i = 0; i < SERVERS; i++) await useServer();
@@ -53,6 +53,8 @@ test(`${SERVERS} servers that were used and closed leave nothing in their proces
 
   const { heapBytes: before, ...ownedBefore } = early;
   const { heapBytes: after, ...ownedAfter } = late;
+  t.diagnostic(`heap: ${before} bytes after 3 servers, ${after} after ${SERVERS} more`);
+  t.diagnostic(`kept: ${JSON.stringify(ownedAfter)}`);
   assert.deepEqual(ownedAfter, ownedBefore);
   const limit = NOISE_BYTES + SERVERS * BYTES_PER_SERVER;
   assert.ok(after - before < limit, `the heap grew by ${after - before} bytes with ${SERVERS} servers`);
