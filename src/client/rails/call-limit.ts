@@ -21,8 +21,10 @@ export function countCall(
   if (!options.isEnforced || store.allowDepth > 0) return;
   store.permittedCalls++;
   const stack = options.frames.join('\n');
-  if (stack !== '') store.stacks.set(stack, (store.stacks.get(stack) ?? 0) + 1);
-  if (store.permittedCalls > MAX_CALLS) throw new TooManyInvocationsError(store.actualCalls, store.stacks);
+  store.stacks ??= new Map();
+  const { stacks } = store;
+  if (stack !== '') stacks.set(stack, (stacks.get(stack) ?? 0) + 1);
+  if (store.permittedCalls > MAX_CALLS) throw new TooManyInvocationsError(store.actualCalls, stacks);
 }
 
 /** Returns the application's stack frames, innermost first. */

@@ -11,70 +11,81 @@ export interface WatchedCall {
     | { readonly storage: string; readonly address: string; readonly frames: readonly string[] }
     | undefined;
   readonly store: RequestStore | undefined;
+  /** `performance.now()` at its start. */
+  readonly startMs: number;
+  /** Counts what becomes of the call; `undefined` for calls without a circuit. */
+  readonly circuit: CircuitNotes | undefined;
+}
+
+/** Counts answered and refused calls. */
+export interface CircuitNotes {
   /** Called once when the call was answered. */
-  readonly onAnswer: () => void;
+  noteAnswer(): void;
   /** Called when a limit refused the call. */
-  readonly onRefusal: () => void;
+  noteRefusal(): void;
 }
 
 /**
- * Measures one call, records data for the performance bar, and adds the call's names to its error.
+ * The responses of one call: measures it, records data for the performance bar, and adds the call's
+ * names to its error. The reader's time between two responses does not count as the call's time.
+ *
+ * Written without generator, `await` and functions for each call: those cost a short call as much
+ * as its response.
  */
-export class CallWatch {
+export class CallWatch<O> implements AsyncIterable<O>, AsyncIterator<O> {
   readonly #invocation: Invocation;
   readonly #call: WatchedCall;
-  readonly #startMs = performance.now();
+  readonly #responses: AsyncIterator<O>;
+  #waitStartMs = 0;
   #waitedMs = 0;
   #isAnswered = false;
+  #isOver = false;
 
-  constructor(invocation: Invocation, call: WatchedCall) {
+  constructor(responses: AsyncIterable<O>, invocation: Invocation, call: WatchedCall) {
+    this.#responses = responses[Symbol.asyncIterator]();
     this.#invocation = invocation;
     this.#call = call;
   }
 
-  /**
-   * Passes the responses on. The reader's time between two of them does not count as the call's
-   * time.
-   */
-  over<O>(responses: AsyncIterable<O>): AsyncIterable<O> {
-    return { [Symbol.asyncIterator]: () => this.#watched(responses[Symbol.asyncIterator]()) };
+  [Symbol.asyncIterator](): AsyncIterator<O> {
+    return this;
   }
 
-  /** Written without generator and `await`: those cost a short call as much as its response. */
-  #watched<O>(responses: AsyncIterator<O>): AsyncIterator<O> {
-    let isOver = false;
-    const end = (): IteratorResult<O> => {
-      if (!isOver) this.#finish();
-      isOver = true;
-      return { done: true, value: undefined };
-    };
-    let start = 0;
-    const onResult = (result: IteratorResult<O>): IteratorResult<O> => {
-      this.#waitedMs += performance.now() - start;
-      this.#noteAnswer();
-      return result.done === true ? end() : result;
-    };
-    const onError = (error: unknown): never => {
-      this.#waitedMs += performance.now() - start;
-      if (codeOf(error) === 'RESOURCE_EXHAUSTED') this.#call.onRefusal();
-      end();
-      throw this.#labelled(error);
-    };
-    return {
-      next: () => {
-        if (isOver) return Promise.resolve(end());
-        start = performance.now();
-        return responses.next().then(onResult, onError);
-      },
-      return: async () => {
-        if (!isOver) await responses.return?.();
-        return end();
-      },
-    };
+  next(): Promise<IteratorResult<O>> {
+    if (this.#isOver) return Promise.resolve(this.#end());
+    this.#waitStartMs = performance.now();
+    return this.#responses.next().then(
+      (result) => this.#onResult(result),
+      (error) => this.#onError(error),
+    );
+  }
+
+  async return(): Promise<IteratorResult<O>> {
+    if (!this.#isOver) await this.#responses.return?.();
+    return this.#end();
+  }
+
+  #onResult(result: IteratorResult<O>): IteratorResult<O> {
+    this.#waitedMs += performance.now() - this.#waitStartMs;
+    this.#noteAnswer();
+    return result.done === true ? this.#end() : result;
+  }
+
+  #onError(error: unknown): never {
+    this.#waitedMs += performance.now() - this.#waitStartMs;
+    if (codeOf(error) === 'RESOURCE_EXHAUSTED') this.#call.circuit?.noteRefusal();
+    this.#end();
+    throw this.#labelled(error);
+  }
+
+  #end(): IteratorResult<O> {
+    if (!this.#isOver) this.#finish();
+    this.#isOver = true;
+    return { done: true, value: undefined };
   }
 
   #noteAnswer(): void {
-    if (!this.#isAnswered) this.#call.onAnswer();
+    if (!this.#isAnswered) this.#call.circuit?.noteAnswer();
     this.#isAnswered = true;
   }
 
@@ -87,11 +98,12 @@ export class CallWatch {
   #finish(): void {
     const { scope, store } = this.#call;
     if (store === undefined) return;
+    store.queryMs += this.#waitedMs;
+    if (store.details === undefined) return;
     const { method, requests } = this.#invocation;
     const { service, rpc } = railsNames(method);
-    store.queryMs += this.#waitedMs;
-    store.details?.push({
-      startMs: this.#startMs,
+    store.details.push({
+      startMs: this.#call.startMs,
       durationMs: this.#waitedMs,
       feature: `${service}#${rpc}`,
       rpc,

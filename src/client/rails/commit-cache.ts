@@ -22,8 +22,10 @@ export async function cachedCommit(
   revision: Uint8Array,
   find: () => Promise<GitCommit | undefined>,
 ): Promise<GitCommit | undefined> {
-  const commits = currentStore()?.commits;
-  if (commits === undefined) return await find();
+  const store = currentStore();
+  if (store === undefined) return await find();
+  store.commits ??= new Map();
+  const { commits } = store;
   const keyOf = (name: string) => `${storageName}\0${relativePath}\0${name}`;
   const key = keyOf(Buffer.from(revision).toString('latin1'));
   if (commits.has(key)) return commits.get(key);

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
+import type { Metadata } from '#rpc/common/metadata';
 
 /**
  * The flags in an installation's database with their values: `gitaly_find_all_tags: true`. The
@@ -30,14 +31,20 @@ export function currentActors(): FlagActors {
   return actors.getStore() ?? {};
 }
 
-/**
- * Returns metadata for flags: `gitaly_find_all_tags` is sent as `gitaly-feature-find-all-tags`.
- */
-export function featureFlagHeaders(flags: FeatureFlags): [key: string, value: string][] {
-  return Object.entries(flags)
-    .filter(([name]) => name.startsWith(PREFIX))
-    .map(([name, isOn]) => [
-      `${FEATURE_FLAG_PREFIX}${name.slice(PREFIX.length).replaceAll('_', '-')}`,
-      String(isOn),
-    ]);
+/** Limit of names whose headers are kept. Gitaly has some dozen flags. */
+const MAX_HEADERS = 1000;
+const headers = new Map<string, string>();
+
+/** Adds flags: `gitaly_find_all_tags` is sent as `gitaly-feature-find-all-tags`. */
+export function appendFeatureFlags(metadata: Metadata, flags: FeatureFlags): void {
+  for (const name of Object.keys(flags))
+    if (name.startsWith(PREFIX)) metadata.append(headerOf(name), flags[name] === true ? 'true' : 'false');
+}
+
+function headerOf(name: string): string {
+  const known = headers.get(name);
+  if (known !== undefined) return known;
+  const header = `${FEATURE_FLAG_PREFIX}${name.slice(PREFIX.length).replaceAll('_', '-')}`;
+  if (headers.size < MAX_HEADERS) headers.set(name, header);
+  return header;
 }

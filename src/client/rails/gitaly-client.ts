@@ -8,7 +8,7 @@ import type { DialOptions } from '../dial-options.ts';
 import { Pool } from '../pool.ts';
 import { applicationFrames, countCall } from './call-limit.ts';
 import type { CallScope } from './call-scope.ts';
-import { CallWatch } from './call-watch.ts';
+import { CallWatch, type CircuitNotes } from './call-watch.ts';
 import { CircuitBreakers } from './circuit-breakers.ts';
 import { type ClientContext, withClientContext } from './client-context.ts';
 import { withRefNameCaching } from './commit-cache.ts';
@@ -61,8 +61,10 @@ export interface RequestOptions {
 
 const DEFAULT_CLIENT_NAME = 'gitlab-web';
 const NO_FRAMES: readonly string[] = [];
+const NO_SETTINGS: CallScope = {};
 
-interface Scope extends CallScope {
+interface Scope {
+  readonly settings: CallScope;
   readonly storage: string;
   readonly address: string;
   readonly frames: readonly string[];
@@ -76,17 +78,20 @@ interface Scope extends CallScope {
  */
 export class GitalyClient implements AsyncDisposable {
   readonly #config: GitalyClientConfig;
+  readonly #timeouts: Required<Timeouts>;
   readonly #pool: Pool;
   readonly #scopes = new AsyncLocalStorage<Scope>();
   readonly #circuits = new CircuitBreakers();
 
   constructor(config: GitalyClientConfig) {
-    this.#config = config;
+    const { clientName = DEFAULT_CLIENT_NAME } = config;
     const { interceptors = [], ...options } = config.dialOptions ?? {};
+    this.#config = config;
+    this.#timeouts = timeoutSeconds(clientName, config.timeouts);
     this.#pool = new Pool({
       dialOptions: {
         retry: { codes: ['UNAVAILABLE', 'ABORTED'], methods: ['/grpc.health.v1.Health/Check'] },
-        clientName: config.clientName ?? DEFAULT_CLIENT_NAME,
+        clientName,
         credentials: tokenCredentials(''), // signed even without a token
         ...options,
         interceptors: [this.#intercept, ...interceptors],
@@ -106,8 +111,8 @@ export class GitalyClient implements AsyncDisposable {
       actualCalls: 0,
       permittedCalls: 0,
       allowDepth: options.isLimited === false ? 1 : 0,
-      stacks: new Map(),
-      commits: new Map(),
+      stacks: undefined,
+      commits: undefined,
       queryMs: 0,
       details: (options.keepsCallDetails ?? this.#config.keepsCallDetails?.()) ? [] : undefined,
     };
@@ -125,14 +130,18 @@ export class GitalyClient implements AsyncDisposable {
   async call<T>(
     storage: string,
     work: (gitaly: Connection) => Promise<T>,
-    scope: CallScope = {},
+    scope: CallScope = NO_SETTINGS,
   ): Promise<T> {
     const { address, token } = storageTarget(this.#config, storage);
     const store = currentStore();
     const isEnforced = store && this.#isEnforced();
     const frames = needsFrames(store, isEnforced) ? applicationFrames() : NO_FRAMES;
     const connection = this.#pool.dialed(address, token) ?? (await this.#pool.dial(address, token));
-    return await this.#scopes.run({ ...scope, storage, address, frames, isEnforced }, work, connection);
+    return await this.#scopes.run(
+      { settings: scope, storage, address, frames, isEnforced },
+      work,
+      connection,
+    );
   }
 
   /** Returns the address of a storage. @throws {GitalyError} for one that is not configured. */
@@ -213,16 +222,20 @@ export class GitalyClient implements AsyncDisposable {
       countCall(store, { isEnforced, frames: scope?.frames ?? NO_FRAMES });
     }
 
-    const watch = new CallWatch(invocation, {
-      store,
-      scope,
-      onAnswer: () => circuit !== undefined && this.#circuits.noteAnswer(circuit),
-      onRefusal: () => circuit !== undefined && this.#circuits.noteRefusal(circuit),
-    });
-    return wrapResponses(next(this.#prepared(invocation, store, scope)), (responses) =>
-      watch.over(responses),
+    const watched = { store, scope, startMs: performance.now(), circuit: this.#notesOf(circuit) };
+    return wrapResponses(
+      next(this.#prepared(invocation, store, scope)),
+      (responses) => new CallWatch(responses, invocation, watched),
     );
   };
+
+  #notesOf(circuit: string | undefined): CircuitNotes | undefined {
+    if (circuit === undefined) return undefined;
+    return {
+      noteAnswer: () => this.#circuits.noteAnswer(circuit),
+      noteRefusal: () => this.#circuits.noteRefusal(circuit),
+    };
+  }
 
   /**
    * Returns the circuit of a call. Calls with a known user have none: they are made as long as
@@ -238,15 +251,20 @@ export class GitalyClient implements AsyncDisposable {
   }
 
   #prepared(invocation: Invocation, store: RequestStore | undefined, scope: Scope | undefined): Invocation {
-    const { timeout = 'default', remoteStorage } = scope ?? {};
-    const { clientName = DEFAULT_CLIENT_NAME, timeouts } = this.#config;
-    const seconds = typeof timeout === 'number' ? timeout : timeoutSeconds(timeout, { clientName, timeouts });
+    const { timeout = 'default', remoteStorage } = scope?.settings ?? NO_SETTINGS;
+    const seconds = typeof timeout === 'number' ? timeout : this.#timeouts[timeout];
     const end = endOfCall(seconds, store?.deadline);
     const remote =
       remoteStorage === undefined
         ? undefined
         : ([remoteStorage, storageTarget(this.#config, remoteStorage)] as const);
-    const metadata = requestMetadata({ store, end, scope, remote, flags: this.#config.featureFlags });
+    const metadata = requestMetadata({
+      store,
+      end,
+      scope: scope?.settings,
+      remote,
+      flags: this.#config.featureFlags,
+    });
     const { options } = invocation;
     if (options.metadata !== undefined) metadata.assign(options.metadata);
     const { deadline } = end;

@@ -10,7 +10,7 @@ import {
 import { Metadata } from '#rpc/common/metadata';
 import { gitalyServers } from '../gitaly-servers.ts';
 import { type ClientContext, currentClientContext } from './client-context.ts';
-import { currentActors, type FeatureFlags, type FlagActors, featureFlagHeaders } from './feature-flags.ts';
+import { appendFeatureFlags, currentActors, type FeatureFlags, type FlagActors } from './feature-flags.ts';
 import type { RequestStore } from './request-store.ts';
 import type { StorageTarget } from './storages.ts';
 import type { CallEnd } from './timeouts.ts';
@@ -36,33 +36,39 @@ export interface CallFacts {
  * Returns the metadata that GitLab's Rails sends, in addition to that of every connection. @see
  * GitLab: Gitlab::GitalyClient.request_kwargs
  */
-export function requestMetadata({ store, end, scope = {}, remote, flags }: CallFacts): Metadata {
+export function requestMetadata({ store, end, scope, remote, flags }: CallFacts): Metadata {
   const metadata = Metadata.from();
-  const set = (key: string, value: string | undefined) => {
-    if (value !== undefined && value !== '') metadata.set(key, value);
-  };
-  set(CALL_SITE, scope.callSite);
-  set('gitaly-partitioning-hint', scope.partitioningHint);
+  append(metadata, CALL_SITE, scope?.callSite);
+  append(metadata, 'gitaly-partitioning-hint', scope?.partitioningHint);
   if (remote !== undefined) metadata.assign(gitalyServers({ [remote[0]]: remote[1] }));
-  if (flags !== undefined)
-    for (const [key, value] of featureFlagHeaders(flags(currentActors()))) set(key, value);
-  const contexts = [store?.context.clientContext, currentClientContext(), scope.clientContext];
-  if (contexts.some((each) => each !== undefined)) {
-    const context = Object.assign({}, ...contexts);
-    if (Object.keys(context).length > 0) set(CLIENT_CONTEXT, JSON.stringify(context));
-  }
+  if (flags !== undefined) appendFeatureFlags(metadata, flags(currentActors()));
+  appendClientContext(metadata, store?.context.clientContext, scope?.clientContext);
   // Rails has a new one for each call outside of a request.
-  metadata.set('gitaly-session-id', store?.sessionId ?? randomUUID());
+  metadata.append('gitaly-session-id', store?.sessionId ?? randomUUID());
   if (store === undefined) return metadata;
 
   const { username, userId, glUserId, remoteIp, relativePath, isQuarantined } = store.context;
-
-  set(USERNAME, username);
-  set(USER_ID, userId);
-  set('gl_user_id', glUserId);
-  set(REMOTE_IP, remoteIp);
-  set('relative-path-bin', relativePath);
-  if (isQuarantined === true) set('gitaly-route-repository-accessor-policy', 'primary-only');
-  if (store.deadline !== undefined) set(DEADLINE_TYPE, end.type);
+  append(metadata, USERNAME, username);
+  append(metadata, USER_ID, userId);
+  append(metadata, 'gl_user_id', glUserId);
+  append(metadata, REMOTE_IP, remoteIp);
+  append(metadata, 'relative-path-bin', relativePath);
+  if (isQuarantined === true) metadata.append('gitaly-route-repository-accessor-policy', 'primary-only');
+  if (store.deadline !== undefined) metadata.append(DEADLINE_TYPE, end.type);
   return metadata;
+}
+
+function append(metadata: Metadata, key: string, value: string | undefined): void {
+  if (value !== undefined && value !== '') metadata.append(key, value);
+}
+
+function appendClientContext(
+  metadata: Metadata,
+  ofRequest: ClientContext | undefined,
+  ofCall: ClientContext | undefined,
+): void {
+  const surrounding = currentClientContext();
+  if (ofRequest === undefined && surrounding === undefined && ofCall === undefined) return;
+  const context = { ...ofRequest, ...surrounding, ...ofCall };
+  if (Object.keys(context).length > 0) metadata.append(CLIENT_CONTEXT, JSON.stringify(context));
 }

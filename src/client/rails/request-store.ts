@@ -26,11 +26,14 @@ export interface RequestStore {
   permittedCalls: number;
   /** Nesting depth of `allowNPlus1Calls`. */
   allowDepth: number;
-  /** Number of calls by call stack. */
-  readonly stacks: Map<string, number>;
+  /** Number of calls by call stack; `undefined` before the first. */
+  stacks: Map<string, number> | undefined;
   queryMs: number;
-  /** Commits that were found, by storage, path and id; see `cachedCommit`. */
-  readonly commits: Map<string, GitCommit | undefined>;
+  /**
+   * Commits that were found, by storage, path and id, see `cachedCommit`; `undefined` before the
+   * first.
+   */
+  commits: Map<string, GitCommit | undefined> | undefined;
   /** `undefined` while the performance bar is off. */
   readonly details: CallDetail[] | undefined;
 }

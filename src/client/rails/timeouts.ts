@@ -15,13 +15,13 @@ export const DEFAULT_TIMEOUTS: Timeouts = { default: 55, fast: 10, medium: 30 };
 
 const LONG_OF_JOBS = 6 * 60 * 60;
 
-/** Returns the seconds of a timeout class. */
+/** Returns the seconds of all timeout classes for a client with these settings. */
 export function timeoutSeconds(
-  name: keyof Timeouts,
-  { clientName, timeouts }: { clientName: string; timeouts: Partial<Timeouts> | undefined },
-): number {
+  clientName: string,
+  timeouts: Partial<Timeouts> | undefined,
+): Required<Timeouts> {
   const all = { ...DEFAULT_TIMEOUTS, ...timeouts };
-  return all[name] ?? (clientName === 'gitlab-sidekiq' ? LONG_OF_JOBS : all.default);
+  return { ...all, long: all.long ?? (clientName === 'gitlab-sidekiq' ? LONG_OF_JOBS : all.default) };
 }
 
 /** Time limit of a call, and whether the request's deadline shortened it. */

@@ -97,8 +97,9 @@ export class Metadata {
    * @throws {GitalyError} INTERNAL for keys and values that gRPC does not allow (text of grpc-go).
    */
   append(key: string, value: MetadataValue): void {
-    const lower = key.toLowerCase();
-    if (!KEY.test(lower))
+    const isLower = KEY.test(key);
+    const lower = isLower ? key : key.toLowerCase();
+    if (!isLower && !KEY.test(lower))
       throw new GitalyError('INTERNAL', `header key ${JSON.stringify(key)} contains illegal characters`);
     if (isBinary(lower)) {
       this.#pairs.push(lower, encodeBinary(value));
@@ -115,7 +116,8 @@ export class Metadata {
   }
 
   delete(key: string): void {
-    const lower = key.toLowerCase();
+    const lower = KEY.test(key) ? key : key.toLowerCase();
+    if (!this.#pairs.includes(lower)) return; // most keys are new
     for (let i = this.#pairs.length - 2; i >= 0; i -= 2)
       if (this.#pairs[i] === lower) this.#pairs.splice(i, 2);
   }

@@ -287,8 +287,7 @@ export class CommitService extends RepositoryCalls {
 
   /**
    * Returns `git blame --porcelain` of a file; `range` is `first,last`. `ignoreRevisionsBlob` is
-   * the
-   * revision of a list of commits to look through, as `main:.git-blame-ignore-revs`.
+   * the revision of a list of commits to look through, as `main:.git-blame-ignore-revs`.
    *
    * @throws {ArgumentError} for a path that is not there, or a range behind the last line
    */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { arrangeServices, USER } from '#testkit/rails-fixture';
 import { MergeConflictError } from '#client/repository/errors';
+import { arrangeServices, USER } from '#testkit/rails-fixture';
 import {
   CommitService,
   ConflictsService,

@@ -62,8 +62,7 @@ const SECRETS_CHECK: ClientContext = { enable_secrets_check: true };
  * (`PreReceiveError`, `CommitError` …); details without one throw a typed error of
  * `gitaly-ts/client/repository`: MergeConflictError, ReferenceChangedError. New commits have the
  * time of this client, unless the request has a `timestamp`: the nodes of a cluster have to make
- * the
- * same commit. @see GitLab: Gitlab::GitalyClient::OperationService
+ * the same commit. @see GitLab: Gitlab::GitalyClient::OperationService
  */
 export class OperationService extends RepositoryCalls {
   /**
@@ -286,8 +285,7 @@ export class OperationService extends RepositoryCalls {
 
   /**
    * Applies mails in the format of `git format-patch` to a branch; with `expectedOldOid` only if
-   * the
-   * branch is there.
+   * the branch is there.
    */
   userCommitPatches(
     user: User,

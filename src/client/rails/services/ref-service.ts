@@ -173,8 +173,7 @@ export class RefService extends RepositoryCalls {
    * Deletes references by full name, or all except those with one of some prefixes.
    *
    * @throws {InvalidRefFormatError}; {ReferencesLockedError}; {GitalyError} FAILED_PRECONDITION
-   * with
-   *   git's text, which servers of 15.0 report in an OK response
+   *   with git's text, which servers of 15.0 report in an OK response
    */
   async deleteRefs(which: {
     refs?: readonly TextOrBytes[];

@@ -158,8 +158,7 @@ export class RepositoryService extends RepositoryCalls {
 
   /**
    * Makes the repository equal to another. `partitioningHint` is the path of a repository near
-   * whose
-   * data the server should store it.
+   * whose data the server should store it.
    */
   async replicate(
     source: RepositoryInit,
