@@ -5,9 +5,11 @@ export default async function* failedFiles(source: AsyncIterable<TestEvent>): As
   const seen = new Set<string>();
   for await (const { type, data } of source) {
     if (type !== 'test:fail' || data.todo !== undefined) continue;
-    // A file that ends without a result is named by the event itself.
-    const file = data.file ?? data.name;
-    if (!seen.has(file)) yield `${file}\n`;
-    seen.add(file);
+    // `file` may be a module that defines tests for several files. A file that ends without a
+    // result is named by the event itself.
+    const { entryFile, file = data.name }: { entryFile?: string; file?: string } = data;
+    const path = entryFile ?? file;
+    if (!seen.has(path)) yield `${path}\n`;
+    seen.add(path);
   }
 }

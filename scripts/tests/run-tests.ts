@@ -35,13 +35,19 @@ function run(directory: string, args: readonly string[]): { code: number; failed
   return { code: status ?? 1, failed: failed.map((file) => relative('.', file)) };
 }
 
+/** Reports whether few files failed, and each can be run: not a module that defines tests. */
+function canRunAgain(failed: readonly string[]): boolean {
+  const areTests = failed.every((file) => file.endsWith('.test.ts'));
+  return areTests && failed.length > 0 && failed.length <= MAX_FILES_AGAIN;
+}
+
 function main(args: readonly string[]): number {
   const directory = makeTemporaryDirectory();
   process.on('SIGINT', () => undefined); // Ctrl-C ends the tests; then the directory is removed
   try {
     const first = run(directory.path, args);
     if (first.code === 0) return 0;
-    if (first.failed.length === 0 || first.failed.length > MAX_FILES_AGAIN) return first.code;
+    if (!canRunAgain(first.failed)) return first.code;
     console.log(`\nOnce more, alone: ${first.failed.join(' ')}\n`);
     const options = args.filter((arg) => arg.startsWith('--') && !arg.startsWith('--test-concurrency'));
     const second = run(directory.path, [...options, '--test-concurrency=1', ...first.failed]);
