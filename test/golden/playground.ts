@@ -187,6 +187,8 @@ export class Playground {
       env: {
         PATH: process.env.PATH ?? '',
         HOME: directory,
+        // Outside a repository git reports if it stopped at the mount point of another file system.
+        GIT_CEILING_DIRECTORIES: dirname(directory),
         STORAGE: storage,
         SECOND: join(directory, 'second'),
         GIT_CONFIG_GLOBAL: '/dev/null',
