@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { JsonFields } from '#base/json-fields';
+import { JsonFields } from './json-fields.ts';
 
 /**
  * Identity of a process on a machine, for checking whether it still runs. Pids are reused; start

@@ -3,8 +3,8 @@ import { mkdirSync } from 'node:fs';
 import { chmod, lstat, readdir, readlink, rm } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
 import { systemErrorCode } from '#base/go/system-error';
+import { isRunning, ownerOf, ownerSuffix, parseIdentity } from '#base/process-identity';
 import { makeDirectories } from './lifecycle/make-directories.ts';
-import { isRunning, ownerOf, ownerSuffix, parseIdentity } from './locks/process-identity.ts';
 import type { Storage } from './repository-target.ts';
 import { DIRECTORY_MODE, tempRoot } from './storage-layout.ts';
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, realpathSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isError } from '#base/is-error';
-import { ownIdentity } from '#storage/locks/process-identity';
+import { ownIdentity } from '#base/process-identity';
 
 /** Matches a directory's name, which contains where the owner runs, and its pid. */
 const NAME = /^gitaly-[a-z-]+-(?<place>[0-9a-f]{6})-(?<pid>\d+)-\w{6}$/;

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { ownerOf, ownerSuffix, ownIdentity } from '#base/process-identity';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { createRuntimeDirectory } from './runtime-directory.ts';
 
@@ -28,10 +31,76 @@ test('the runtime directory is named after the process, private, and has one for
 test('without a parent the runtime directory is a temporary one', async () => {
   const directory = await createRuntimeDirectory({ parent: undefined });
 
-  assert.match(directory.path, /\/gitaly-[A-Za-z0-9]+$/);
+  assert.equal(dirname(directory.path), tmpdir());
+  assert.equal(ownerOf(directory.path), 'running');
   assert.equal(statSync(directory.path).mode & 0o777, 0o700);
   directory.remove();
   assert.equal(existsSync(directory.path), false);
+});
+
+/** Sets `TMPDIR` to an empty directory. */
+function temporaryPlace(): { path: string } & Disposable {
+  const before = process.env.TMPDIR;
+  const { path } = scratch();
+  process.env.TMPDIR = path;
+  return {
+    path,
+    [Symbol.dispose]() {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+      rmSync(path, { recursive: true, force: true });
+    },
+  };
+}
+
+test('temporary ones of dead processes are removed; those that may be in use and others stay', async () => {
+  using place = temporaryPlace();
+  const { pid, startTime } = ownIdentity();
+  const own = ownerSuffix();
+  const dead = own.replace(`.${pid}.`, `.${2 ** 22 + 1}.`); // above the highest pid that Linux gives
+  const reused = own.replace(startTime, '1');
+  const elsewhere = dead.replace(/^\.\w{8}/, '.00000000');
+  const stay = [`gitaly-bbbbbb${own}`, `gitaly-cccccc${elsewhere}`, 'gitaly-dddddd', `other${dead}`];
+  for (const name of [`gitaly-aaaaaa${dead}`, `gitaly-eeeeee${reused}`, ...stay])
+    mkdirSync(join(place.path, name, 'sock.d'), { recursive: true });
+  writeFileSync(join(place.path, `gitaly-ffffff${dead}`), '');
+
+  const directory = await createRuntimeDirectory({ parent: undefined });
+  directory.remove();
+
+  assert.deepEqual(readdirSync(place.path).sort(), [...stay, `gitaly-ffffff${dead}`].sort());
+});
+
+test('the temporary one of a killed server is removed by the next', async () => {
+  using place = temporaryPlace();
+  const code = `import { createRuntimeDirectory } from '#platform/process/runtime-directory';
+    await createRuntimeDirectory({ parent: undefined });
+    process.kill(process.pid, 'SIGKILL');`;
+
+  const { signal } = spawnSync(
+    process.execPath,
+    ['--conditions=source', '--input-type=module', '--eval', code],
+    { cwd: import.meta.dirname },
+  );
+  assert.equal(signal, 'SIGKILL');
+  const [left = ''] = readdirSync(place.path);
+  assert.equal(ownerOf(left), 'dead');
+
+  const directory = await createRuntimeDirectory({ parent: undefined });
+  assert.deepEqual(readdirSync(place.path), [basename(directory.path)]);
+  directory.remove();
+});
+
+test('temporary ones of other users stay', { skip: process.getuid?.() !== 0 }, async () => {
+  using place = temporaryPlace();
+  const name = `gitaly-aaaaaa${ownerSuffix().replace(`.${process.pid}.`, `.${2 ** 22 + 1}.`)}`;
+  mkdirSync(join(place.path, name));
+  chownSync(join(place.path, name), 65534, 65534);
+
+  const directory = await createRuntimeDirectory({ parent: undefined });
+  directory.remove();
+
+  assert.deepEqual(readdirSync(place.path), [name]);
 });
 
 test('directories of dead processes are removed; those of running ones and other entries stay', async () => {

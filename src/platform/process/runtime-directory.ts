@@ -1,13 +1,18 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { lstatSync, mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { ownerOf, ownerSuffix } from '#base/process-identity';
 
 /** Directory of one server process. It is removed when the process ends. */
 export interface RuntimeDirectory {
-  /** `<runtime_dir>/gitaly-<pid>`, mode 0700. */
+  /**
+   * `<runtime_dir>/gitaly-<pid>`, mode 0700. Without `runtime_dir` a directory for temporary files
+   * whose name ends in {@link ownerSuffix}: processes of other containers may use the same parent.
+   */
   readonly path: string;
   /** `<path>/sock.d`, mode 0700. */
   readonly socketDirectory: string;
@@ -18,7 +23,7 @@ export interface RuntimeDirectory {
 }
 
 export interface RuntimeDirectoryOptions {
-  /** Existing directory, from `runtime_dir`; without it a temporary directory is created. */
+  /** Existing directory, from `runtime_dir`; default the system's for temporary files. */
   readonly parent: string | undefined;
   readonly pid?: number;
   /**
@@ -28,6 +33,8 @@ export interface RuntimeDirectoryOptions {
   readonly onLeftAlone?: (path: string, reason: string) => void;
 }
 
+const TEMPORARY_PREFIX = 'gitaly-';
+
 /**
  * Creates the runtime directory of this process, after removing those of dead processes.
  *
@@ -36,14 +43,16 @@ export interface RuntimeDirectoryOptions {
 export async function createRuntimeDirectory(options: RuntimeDirectoryOptions): Promise<RuntimeDirectory> {
   const { parent, pid = process.pid } = options;
   let path: string;
-  if (parent === undefined) path = mkdtempSync(join(tmpdir(), 'gitaly-'));
-  else {
+  if (parent === undefined) {
+    removeTemporaryOfDead(tmpdir());
+    path = join(tmpdir(), `${TEMPORARY_PREFIX}${randomBytes(3).toString('hex')}${ownerSuffix()}`);
+  } else {
     removeDead(parent, pid, options.onLeftAlone);
     path = join(parent, `gitaly-${pid}`);
     // A directory with our own pid belongs to a dead process: pids are reused.
     rmSync(path, { recursive: true, force: true });
-    makeDirectory(path, 'creating runtime directory');
   }
+  makeDirectory(path, 'creating runtime directory');
   const socketDirectory = join(path, 'sock.d');
   const remove = (): void => rmSync(path, { recursive: true, force: true });
   try {
@@ -119,6 +128,32 @@ function removeDead(
     } catch (error) {
       onLeftAlone?.(path, messageOf(error));
     }
+  }
+}
+
+/**
+ * Removes this user's temporary runtime directories whose process is dead. Those of other
+ * containers stay: whether their process runs is not known here.
+ */
+function removeTemporaryOfDead(parent: string): void {
+  for (const name of namesIn(parent)) {
+    if (!name.startsWith(TEMPORARY_PREFIX) || ownerOf(name) !== 'dead') continue;
+    const path = join(parent, name);
+    try {
+      const status = lstatSync(path);
+      if (status.isDirectory() && status.uid === process.getuid?.())
+        rmSync(path, { recursive: true, force: true });
+    } catch {
+      // Another start was faster, or the directory cannot be removed: the next start tries again.
+    }
+  }
+}
+
+function namesIn(parent: string): string[] {
+  try {
+    return readdirSync(parent);
+  } catch {
+    return []; // others' temporary files may be hidden; creating a directory is all we need
   }
 }
 

@@ -11,8 +11,8 @@ import {
 } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
+import { ownerSuffix } from '#base/process-identity';
 import { makeDirectories } from '../lifecycle/make-directories.ts';
-import { ownerSuffix } from '../locks/process-identity.ts';
 import type { Storage } from '../repository-target.ts';
 import { PENDING, stateRoot } from '../storage-layout.ts';
 

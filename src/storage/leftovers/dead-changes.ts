@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
-import { ownerOf, ownerSuffix } from '../locks/process-identity.ts';
+import { ownerOf, ownerSuffix } from '#base/process-identity';
 import { STALE_QUARANTINE_MS } from '../quarantine/stale-quarantines.ts';
 import type { Storage } from '../repository-target.ts';
 import { PENDING, stateRoot } from '../storage-layout.ts';

@@ -5,11 +5,11 @@ import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileS
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ownerSuffix, ownIdentity } from '#base/process-identity';
 import type { Repository } from '#storage/repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { beginChange, currentGeneration } from '../cache/cache-generations.ts';
 import { cleanCaches } from '../cache/clean-caches.ts';
-import { ownerSuffix, ownIdentity } from '../locks/process-identity.ts';
 import { cleanTempDirectories, createTempDirectory } from '../temp-directories.ts';
 import { UNKNOWN_DEAD_MS } from './dead-changes.ts';
 import { listLeftovers, removeLeftovers } from './remove-leftovers.ts';

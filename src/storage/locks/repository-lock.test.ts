@@ -11,10 +11,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { isRunning, ownIdentity } from '#base/process-identity';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Storage } from '../repository-target.ts';
 import { tempRoot } from '../storage-layout.ts';
-import { isRunning, ownIdentity } from './process-identity.ts';
 import { LockTakenError, lockRepository, UNKNOWN_OWNER_MAX_AGE_MS } from './repository-lock.ts';
 
 function arrange(context: TestContext): { storage: Storage; repository: string; lock: string } {

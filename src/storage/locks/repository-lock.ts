@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { lstat, readlink, symlink, unlink } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
+import { isRunning, ownIdentity, parseIdentity } from '#base/process-identity';
 import { makeDirectories } from '../lifecycle/make-directories.ts';
 import type { Storage } from '../repository-target.ts';
 import { tempRoot } from '../storage-layout.ts';
-import { isRunning, ownIdentity, parseIdentity } from './process-identity.ts';
 
 /**
  * Age up to which a lock with an unknown owner (another machine, another implementation) is

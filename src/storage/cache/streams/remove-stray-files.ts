@@ -1,6 +1,6 @@
 import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
-import { ownerOf } from '#storage/locks/process-identity';
+import { ownerOf } from '#base/process-identity';
 
 export interface RemoveStrayFilesOptions {
   readonly maxAgeMs: number;

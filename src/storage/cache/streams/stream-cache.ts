@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { ownerSuffix } from '#storage/locks/process-identity';
+import { ownerSuffix } from '#base/process-identity';
 import { DiskQuota } from './disk-quota.ts';
 import { Occurrences } from './occurrences.ts';
 import { removeStrayFiles } from './remove-stray-files.ts';
