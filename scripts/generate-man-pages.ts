@@ -12,6 +12,8 @@ const ROOT = join(import.meta.dirname, '..');
 const MANIFEST: { readonly bin: Readonly<Record<string, string>> } = JSON.parse(
   readFileSync(join(ROOT, 'package.json'), 'utf8'),
 );
+/** Where Node keeps what it has compiled: each page takes several starts of a program. */
+const COMPILE_CACHE = join(ROOT, '.cache/compiled');
 
 /** Name of the manual that the pages belong to, and their section: programs. */
 const MANUAL = 'gitaly-ts';
@@ -103,7 +105,7 @@ function helpOf(program: string, ...command: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['--conditions=source', `src/cli/${program}.ts`, ...command, '--help'],
-    { cwd: ROOT, encoding: 'utf8' },
+    { cwd: ROOT, encoding: 'utf8', env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env } },
   );
   if (status !== 0) throw new Error(`${program} ${command.join(' ')} --help: ${stderr}`);
   return stdout;
