@@ -3,6 +3,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Database, sql } from '#praefect/database/database';
+import { connectClient } from '#praefect/database/limited-client';
 import { deriveReplicaPath } from '#praefect/routing/replica-path';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -101,10 +102,8 @@ test('a database that swallows statements fails them in time', { skip: withoutOw
   using _removing = { [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
   await using link = await FaultyLink.start(join(postgres.config.host, SOCKET), join(directory, SOCKET));
   const { user, dbname } = postgres.config;
-  await using database = await Database.open(
-    { host: directory, user, database: dbname, ssl: false, mayFallBack: false },
-    { statementMs: 200 },
-  );
+  const settings = { host: directory, user, database: dbname, ssl: false, mayFallBack: false } as const;
+  await using database = await Database.open(settings, { statementMs: 200 });
   const one = sql<{ one: number }>`SELECT 1 AS one`;
   assert.deepEqual(await database.row(one), { one: 1 });
 
@@ -124,6 +123,10 @@ test('a database that swallows statements fails them in time', { skip: withoutOw
   link.state = 'open';
   assert.deepEqual(await database.row(one), { one: 1 });
   assert.deepEqual(await database.search(sql`SELECT pg_sleep(0.3)::text AS slept`), [{ slept: '' }]);
+
+  const listening = await connectClient(settings);
+  link.state = 'dropped';
+  await assert.rejects(listening.query('LISTEN changes'), /the database did not respond in 5000 ms/);
 });
 
 test('when the primary is gone a write elects another node', { skip }, async () => {
