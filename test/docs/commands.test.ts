@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parse } from 'smol-toml';
+import { readConfigObject } from '#platform/config/read-config';
+import { run } from '#testkit/run-program';
+
+const ROOT = join(import.meta.dirname, '../..');
+const PROGRAM = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
+const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
+
+/** Returns the code of a page: blocks, with continued lines joined, and code in the text. */
+function code(page: string): string[] {
+  const text = readFileSync(join(ROOT, page), 'utf8');
+  const blocks = [...text.matchAll(/^```\w*\n(.*?)^```$/gms)].map(([, block = '']) => block);
+  const inline = [...text.replace(/^```.*?^```$/gms, '').matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
+  return [...blocks.flatMap((block) => block.replaceAll('\\\n', ' ').split('\n')), ...inline];
+}
+
+/** Finds the matches of a pattern in the code of all pages. */
+function inDocs(pattern: RegExp): { readonly page: string; readonly groups: Record<string, string> }[] {
+  return PAGES.flatMap((page) =>
+    code(page).flatMap((line) =>
+      [...line.matchAll(pattern)].map(({ groups = {} }) => ({ page, groups: { ...groups } })),
+    ),
+  );
+}
+
+test('commands of gitaly-ts in the docs exist, with their options', async () => {
+  const commands = inDocs(/(?:^|[ /$(])gitaly-ts (?<command>[a-z][a-z-]+)(?<rest>[^|#;&>)]*)/g);
+  const names = [...new Set(commands.map(({ groups }) => groups.command ?? ''))];
+  assert.ok(names.length > 8);
+  const helps = new Map<string, string>();
+  for (const name of names) {
+    const words = name === 'cluster' ? ['cluster', 'status'] : [name];
+    const { code: exitCode, stdout } = await run(process.execPath, [...PROGRAM, ...words, '--help']);
+    helps.set(name, exitCode === 0 ? stdout : '');
+  }
+
+  const unknown = commands.flatMap(({ page, groups: { command = '', rest = '' } }) => {
+    const help = helps.get(command) ?? '';
+    if (help === '') return [`${page}: gitaly-ts ${command}`];
+    const options = [...rest.matchAll(/(?:^|\s)(--[a-z][a-z-]*)/g)].map(([, option = '']) => option);
+    return options
+      .filter((option) => !new RegExp(`${option}\\b(?!-)`).test(help))
+      .map((option) => `${page}: gitaly-ts ${command} ${option}`);
+  });
+
+  assert.deepEqual(unknown, []);
+});
+
+test('targets of make in the docs exist', () => {
+  const targets = new Set(
+    [...readFileSync(join(ROOT, 'Makefile'), 'utf8').matchAll(/^([a-z-]+):/gm)].map(([, name]) => name),
+  );
+  const made = inDocs(/^make (?<target>[a-z][a-z-]*)\s*(?:#.*)?$/g);
+  assert.ok(made.length > 8);
+
+  const unknown = made
+    .filter(({ groups }) => !targets.has(groups.target))
+    .map(({ page, groups }) => `${page}: make ${groups.target}`);
+
+  assert.deepEqual(unknown, []);
+});
+
+test('scripts of npm in the docs exist', () => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const used = inDocs(/\bnpm run (?:-s |--silent )?(?<script>[a-z][a-z:-]*)/g);
+  assert.ok(used.length > 8);
+
+  const unknown = used
+    .filter(({ groups }) => !Object.hasOwn(scripts, groups.script ?? ''))
+    .map(({ page, groups }) => `${page}: npm run ${groups.script}`);
+
+  assert.deepEqual(unknown, []);
+});
+
+test('keys of configuration files in the docs exist', () => {
+  const blocks = ['docs/server.md', 'docs/hooks.md'].flatMap((page) =>
+    [...readFileSync(join(ROOT, page), 'utf8').matchAll(/^```toml\n(.*?)^```$/gms)].map(
+      ([, toml = '']) => [page, toml] as const,
+    ),
+  );
+  assert.ok(blocks.length > 5);
+
+  const unknown = blocks.flatMap(([page, toml]) =>
+    readConfigObject(parse(toml)).unknown.map(({ path }) => `${page}: ${path.join('.')}`),
+  );
+
+  assert.deepEqual(unknown, []);
+});
