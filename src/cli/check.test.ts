@@ -124,6 +124,6 @@ for (const { differenceMs, level } of [
 test('gitaly check without a file is wrong usage', async () => {
   const { code, stdout, stderr } = await run(process.execPath, [...PROGRAM, 'check']);
 
-  assert.deepEqual([code, stdout], [2, '']);
-  assert.match(stderr, /error: invalid argument\(s\)\n$/);
+  assert.deepEqual([code, stderr], [2, 'error: invalid argument(s)\n']);
+  assert.match(stdout, /^Usage: gitaly check /);
 });

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { logTime } from '#tools/admin/run-command';
 import { group } from './usage.ts';
 
 type Exit = (code: number) => void;
@@ -22,7 +23,7 @@ interface Declared {
  */
 export function addGitalyCommands(root: Command, exit: Exit): void {
   const act = ({ command, required, run }: Declared): void => {
-    command.action(async () => {
+    command.allowExcessArguments().action(async () => {
       const args = command.args;
       const options = command.optsWithGlobals() as Options; // commander's type for unknown options
       const missing = required.filter((name) => options[camel(name)] === undefined);
@@ -40,13 +41,13 @@ export function addGitalyCommands(root: Command, exit: Exit): void {
 
 type Act = (declared: Declared) => void;
 
-/** Prints the missing options as Gitaly does; its exit code is 1, not that of other wrong usage. */
+/** Prints the missing options as Gitaly does, after the help. */
 function refuse(command: Command, missing: readonly string[]): number {
   const names = missing.join(', ');
   const text =
     missing.length === 1 ? `Required flag "${names}" not set` : `Required flags "${names}" not set`;
-  process.stderr.write(`${text}\n\n`);
-  command.outputHelp({ error: true });
+  command.outputHelp();
+  process.stderr.write(`${logTime(new Date())} ${text}\n`);
   return 1;
 }
 

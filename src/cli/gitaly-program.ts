@@ -4,7 +4,7 @@ import { versionString } from '#platform/process/version';
 import { check } from './check.ts';
 import { addGitalyCommands } from './gitaly-commands.ts';
 import { serve } from './serve.ts';
-import { group, WRONG_USAGE } from './usage.ts';
+import { group, writeUsageError } from './usage.ts';
 import { validateConfiguration } from './validate-configuration.ts';
 
 const EXAMPLES = `
@@ -28,22 +28,24 @@ export function gitalyProgram(exit: (code: number) => void): Command {
     .helpOption('-h, --help', 'print this help')
     .usage('[--version] [--help] <configfile> | <command>')
     .argument('[configfile]', 'same as "serve <configfile>"')
-    .showHelpAfterError(WRONG_USAGE)
+    .allowExcessArguments()
+    .configureOutput({ outputError: writeUsageError })
     .enablePositionalOptions()
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', EXAMPLES)
-    .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, root)));
+    .action(async () => exit(await serveOrHelp(root)));
 
   const serveCommand = root
     .command('serve')
     .description('Run the server until a signal stops it.')
     .argument('[configfile]', 'configuration in TOML')
+    .allowExcessArguments()
     .addHelpText(
       'after',
       '\nExamples:\n  gitaly serve /etc/gitaly/config.toml\n' +
         '  GITALY_TESTING_GIT_BINARY=/opt/git/bin/git gitaly serve config.toml',
     )
-    .action(async (configPath: string | undefined) => exit(await serveOrHelp(configPath, serveCommand)));
+    .action(async () => exit(await serveOrHelp(serveCommand)));
 
   const checkCommand = root
     .command('check')
@@ -51,13 +53,14 @@ export function gitalyProgram(exit: (code: number) => void): Command {
       "Check GitLab's internal API and everything else that a server needs; print a fix for each problem.",
     )
     .argument('[configfile]', 'configuration in TOML')
+    .allowExcessArguments()
     .option('--json', 'print the results as JSON')
     .addHelpText(
       'after',
       '\nExamples:\n  gitaly check /etc/gitaly/config.toml\n' + '  gitaly check config.toml --json',
     )
-    .action(async (configPath: string | undefined, options: { json?: boolean }) =>
-      exit(await checkOrHelp(configPath, options, checkCommand)),
+    .action(async (_path: string | undefined, options: { json?: boolean }) =>
+      exit(await checkOrHelp(options, checkCommand)),
     );
 
   group(root.command('configuration'), exit)
@@ -78,13 +81,10 @@ export function gitalyProgram(exit: (code: number) => void): Command {
   return root;
 }
 
-async function checkOrHelp(
-  configPath: string | undefined,
-  options: { json?: boolean },
-  command: Command,
-): Promise<number> {
-  if (configPath) return check(configPath, options);
-  command.outputHelp({ error: true });
+async function checkOrHelp(options: { json?: boolean }, command: Command): Promise<number> {
+  const [configPath, ...others] = command.args;
+  if (configPath && others.length === 0) return check(configPath, options);
+  command.outputHelp();
   process.stderr.write('error: invalid argument(s)\n');
   return 2;
 }
@@ -97,8 +97,9 @@ async function validateInput(): Promise<number> {
   return exitCode;
 }
 
-async function serveOrHelp(configPath: string | undefined, command: Command): Promise<number> {
-  if (configPath) return serve(configPath);
-  command.outputHelp({ error: true });
+async function serveOrHelp(command: Command): Promise<number> {
+  const [configPath, ...others] = command.args;
+  if (configPath && others.length === 0) return serve(configPath);
+  command.outputHelp();
   return 2;
 }

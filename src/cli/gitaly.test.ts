@@ -38,13 +38,37 @@ test('gitaly --help shows a description and examples', () => {
   assert.match(stdout, /Examples:\n {2}gitaly serve/);
 });
 
-for (const args of [[], ['serve'], ['serve', ''], ['serve', 'a', 'b'], ['--nonsense']]) {
-  test(`wrong usage exits with code 2 and a message on standard error: ${JSON.stringify(args)}`, () => {
+for (const args of [
+  [],
+  ['serve'],
+  ['serve', ''],
+  ['serve', 'a', 'b'],
+  ['check'],
+  ['check', 'a', 'b'],
+  ['a', 'b'],
+]) {
+  test(`other than one configuration prints the help and exits with code 2: ${JSON.stringify(args)}`, () => {
     const { exit, stdout, stderr } = gitaly(args);
 
     assert.equal(exit, 2);
-    assert.equal(stdout, '');
-    assert.notEqual(stderr, '');
+    assert.match(stdout, /^Usage: gitaly /);
+    assert.equal(stderr, args[0] === 'check' ? 'error: invalid argument(s)\n' : '');
+  });
+}
+
+for (const { args, text } of [
+  { args: ['--nonsense'], text: 'flag provided but not defined: -nonsense' },
+  { args: ['check', '-x', 'a'], text: 'flag provided but not defined: -x' },
+  { args: ['hooks', 'set', '--nonsense=1'], text: 'flag provided but not defined: -nonsense' },
+  { args: ['cluster', 'info', '--format'], text: 'flag needs an argument: --format' },
+]) {
+  test(`a wrong option ends with Gitaly's text and exit code: ${args.join(' ')}`, () => {
+    const { exit, stdout, stderr } = gitaly(args);
+
+    assert.deepEqual([exit, stdout], [1, '']);
+    const [first, second, third] = stderr.split('\n');
+    assert.deepEqual([first, second], [`Incorrect Usage: ${text}`, '']);
+    assert.match(third ?? '', new RegExp(`^\\d{4}/\\d\\d/\\d\\d \\d\\d:\\d\\d:\\d\\d ${text}$`));
   });
 }
 
