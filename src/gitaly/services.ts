@@ -137,6 +137,7 @@ export async function createServices(
   const receivePack = new GitReceivePack({
     hooks,
     directories,
+    traceDirectory: runtime.path,
     onHookError,
     onSweepError: (error) =>
       logger.warn({ error: messageOf(error) }, 'removing the leftovers of killed pushes failed'),

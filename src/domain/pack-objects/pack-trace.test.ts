@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
-import { PackTrace, packTraceEvents } from './pack-trace.ts';
+import { TraceFile } from '../git-service/trace-file.ts';
+import { packTraceEvents, packTraceFields } from './pack-trace.ts';
 
 const [, minor = 0] = /^git version 2\.(\d+)/.exec(gitOutput('.', ['--version']))?.map(Number) ?? [];
 /** Older ones trace the stages only. */
@@ -33,13 +34,13 @@ test('the fields of the log have the numbers of git', async () => {
   );
   const observer = observed();
   {
-    await using trace = new PackTrace(directory);
+    await using trace = new TraceFile(directory);
     execFileSync('git', ['-C', repository, 'pack-objects', '--stdout', '-q'], {
       input: blobs.join(''),
       env: { ...process.env, ...trace.env },
     });
 
-    const fields = await trace.report(observer);
+    const fields = await packTraceFields(trace, observer);
 
     // The names and values of Gitaly 19.0 for a pack of new blobs.
     assert.equal(fields['trace2.activated'], 'true');
@@ -65,9 +66,9 @@ test('the fields of the log have the numbers of git', async () => {
 
 test('a trace that git has not written is told in the log', async () => {
   const directory = makeScratchDirectory('trace');
-  await using trace = new PackTrace(directory);
+  await using trace = new TraceFile(directory);
 
-  const fields = await trace.report(observed());
+  const fields = await packTraceFields(trace, observed());
 
   assert.match(String(fields['trace2.error']), /^trace2: parsing events: ENOENT/);
   assert.equal(existsSync(trace.env.GIT_TRACE2_EVENT ?? ''), false);

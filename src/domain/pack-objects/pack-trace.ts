@@ -1,6 +1,5 @@
-import { open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { messageOf } from '#base/gitaly-error';
+import { type TraceFile, traceEvents } from '../git-service/trace-file.ts';
 
 /** Numbers and durations in git's trace of a pack. */
 interface PackTraceEvents {
@@ -16,8 +15,6 @@ export interface PackTraceObserver {
   statistic(name: string, value: number): void;
 }
 
-/** The trace of a large pack takes some kilobytes; what is beyond this is not read. */
-const MAX_TRACE_BYTES = 1 << 20;
 const CATEGORY = 'pack-objects';
 
 /** Names of git's numbers: in Gitaly's metric, and in its log. */
@@ -43,67 +40,46 @@ const STAGES: ReadonlyMap<string, string> = new Map([
   ['write-pack-file', 'write_pack_file_ms'],
 ]);
 
-/** Traces of this process so far. */
-let count = 0;
-
-/** A trace2 file of one git process and its children. Disposing removes the file. */
-export class PackTrace implements AsyncDisposable {
-  readonly #path: string;
-
-  /** @param directory of this process alone; git creates the file there. */
-  constructor(directory: string) {
-    this.#path = join(directory, `trace2-${++count}`);
+/**
+ * Reports what git wrote about a pack. Call it when git has ended.
+ *
+ * @returns the fields of the log, with Gitaly's names: `trace2.error` if the trace is unreadable.
+ */
+export async function packTraceFields(
+  trace: TraceFile,
+  observer: PackTraceObserver,
+): Promise<Record<string, unknown>> {
+  const fields: Record<string, unknown> = {
+    'trace2.activated': 'true',
+    'trace2.hooks': 'pack_objects_metrics',
+  };
+  let text: string;
+  try {
+    text = await trace.read();
+  } catch (error) {
+    return { ...fields, 'trace2.error': `trace2: parsing events: ${messageOf(error)}` };
   }
-
-  /** Variables for git. The brief form omits the time and the place in git's source. */
-  get env(): Readonly<Record<string, string>> {
-    return { GIT_TRACE2_EVENT: this.#path, GIT_TRACE2_EVENT_BRIEF: 'true' };
+  const { numbers, stages } = packTraceEvents(text);
+  for (const [name, value] of numbers) {
+    const [label, field] = NUMBERS.get(name) ?? [];
+    if (label === undefined) continue;
+    fields[`pack_objects.${field}`] = value;
+    observer.statistic(label, value);
   }
-
-  /**
-   * Reports what git wrote. Call it when git has ended.
-   *
-   * @returns the fields of the log, with Gitaly's names: `trace2.error` if the trace is unreadable.
-   */
-  async report(observer: PackTraceObserver): Promise<Record<string, unknown>> {
-    const fields: Record<string, unknown> = {
-      'trace2.activated': 'true',
-      'trace2.hooks': 'pack_objects_metrics',
-    };
-    let text: string;
-    try {
-      text = await readHead(this.#path);
-    } catch (error) {
-      return { ...fields, 'trace2.error': `trace2: parsing events: ${messageOf(error)}` };
-    }
-    const { numbers, stages } = packTraceEvents(text);
-    for (const [name, value] of numbers) {
-      const [label, field] = NUMBERS.get(name) ?? [];
-      if (label === undefined) continue;
-      fields[`pack_objects.${field}`] = value;
-      observer.statistic(label, value);
-    }
-    for (const [name, seconds] of stages) {
-      const field = STAGES.get(name);
-      if (field === undefined) continue;
-      fields[`pack_objects.${field}`] = Math.floor(seconds * 1000);
-      observer.stage(name, seconds);
-    }
-    return fields;
+  for (const [name, seconds] of stages) {
+    const field = STAGES.get(name);
+    if (field === undefined) continue;
+    fields[`pack_objects.${field}`] = Math.floor(seconds * 1000);
+    observer.stage(name, seconds);
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.#path, { force: true });
-  }
+  return fields;
 }
 
-/** Reads events of trace2: one JSON object a line. A line that is not whole is ignored. */
+/** Adds up the numbers and stages of packs in a trace. */
 export function packTraceEvents(text: string): PackTraceEvents {
   const numbers = new Map<string, number>();
   const stages = new Map<string, number>();
-  for (const line of text.split('\n')) {
-    if (!line.includes(`"category":"${CATEGORY}"`)) continue;
-    const event = parseEvent(line);
+  for (const event of traceEvents(text, [`"category":"${CATEGORY}"`])) {
     if (event.event === 'data' && typeof event.key === 'string')
       addTo(numbers, event.key, Number.parseInt(String(event.value), 10));
     // The time since the region was entered.
@@ -113,22 +89,6 @@ export function packTraceEvents(text: string): PackTraceEvents {
   return { numbers, stages };
 }
 
-function parseEvent(line: string): Readonly<Record<string, unknown>> {
-  try {
-    // A line that has a category is an object.
-    return JSON.parse(line) as Record<string, unknown>;
-  } catch {
-    return {}; // cut off at the limit, or by the end of git
-  }
-}
-
 function addTo(sums: Map<string, number>, name: string, value: number): void {
   if (Number.isFinite(value)) sums.set(name, (sums.get(name) ?? 0) + value);
-}
-
-async function readHead(path: string): Promise<string> {
-  await using file = await open(path);
-  const size = Math.min((await file.stat()).size, MAX_TRACE_BYTES);
-  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size), 0, size, 0);
-  return buffer.toString('utf8', 0, bytesRead);
 }

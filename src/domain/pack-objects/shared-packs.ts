@@ -9,10 +9,11 @@ import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { StreamReader } from '#storage/cache/streams/stream-reader';
 import type { Repository } from '#storage/repository';
 import type { ServiceResult } from '../git-service/service-streams.ts';
+import { TraceFile } from '../git-service/trace-file.ts';
 import type { PackLimits, PackRequester } from './pack-limits.ts';
 import { packObjects } from './pack-objects.ts';
 import type { PackObjectsRequest } from './pack-objects-request.ts';
-import { PackTrace, type PackTraceObserver } from './pack-trace.ts';
+import { type PackTraceObserver, packTraceFields } from './pack-trace.ts';
 
 /** Notified of shared packs, for metrics. */
 export interface SharedPackObserver extends PackTraceObserver {
@@ -107,7 +108,7 @@ export class SharedPacks {
   ): Promise<ServiceResult> {
     const { limits, observer, traceDirectory } = this.#options;
     const release = await limits.acquire(requester, repository.path, signal);
-    await using trace = new PackTrace(traceDirectory);
+    await using trace = new TraceFile(traceDirectory);
     try {
       let generated = 0;
       const target = intoStream(writer, (bytes) => {
@@ -132,7 +133,7 @@ export class SharedPacks {
         observer.generated(generated);
         const { line } = statistics;
         if (line !== undefined) requester.log.add({ 'pack_objects.compression_statistics': line });
-        requester.log.add(await trace.report(observer));
+        requester.log.add(await packTraceFields(trace, observer));
       }
     } finally {
       release();

@@ -3,16 +3,20 @@ import type { GitProcess } from '#git/command/process/git-process';
 import { removeStaleQuarantines } from '#storage/quarantine/stale-quarantines';
 import { joinStreams, type ServiceResult } from '../git-service/service-streams.ts';
 import { startService } from '../git-service/start-service.ts';
+import { TraceFile } from '../git-service/trace-file.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HooksDirectories } from '../hooks/hooks-directories.ts';
 import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from '../hooks/relay/relay.ts';
 import { neededHooks, pushHookHandler } from './push-hooks.ts';
+import { pushTraceFields } from './push-trace.ts';
 import { EndedQuarantine } from './quarantine-of-process.ts';
 import type { Push, ReceivePack } from './receive-pack.ts';
 
 export interface GitReceivePackOptions {
   readonly hooks: HookManager;
   readonly directories: HooksDirectories;
+  /** For the traces of git. */
+  readonly traceDirectory: string;
   /**
    * Receives the errors of hooks that could not be answered; the client only learns that a hook
    * failed.
@@ -51,6 +55,7 @@ export class GitReceivePack implements ReceivePack {
     const { repository, streams, signal } = push;
     const directory = this.#options.directories.directoryFor(await neededHooks(this.#options.hooks, push));
     const options = push.isStateless ? [flag('--stateless-rpc')] : [];
+    await using trace = push.onTrace && new TraceFile(this.#options.traceDirectory);
     // Everything that can fail here fails now: while git runs, such an error would be lost.
     const over = new AbortController();
     const handle = pushHookHandler(this.#options.hooks, {
@@ -65,6 +70,7 @@ export class GitReceivePack implements ReceivePack {
         stderr: streams.stderr === undefined ? 'head' : 'pipe',
         config: push.config,
         gitProtocol: push.gitProtocol,
+        ...(trace && { env: trace.env }),
         ...(directory === undefined
           ? { hooks: 'disabled' }
           : { hooks: { directory, env: RELAY_ENVIRONMENT }, extraPipes: RELAY_PIPES }),
@@ -84,6 +90,7 @@ export class GitReceivePack implements ReceivePack {
       await sweeping;
       // Processes of an aborted push that still run may write into its quarantine.
       await process.groupEnded();
+      if (trace) push.onTrace?.(await pushTraceFields(trace));
     }
   }
 

@@ -26,6 +26,8 @@ export interface Push {
   readonly streams: ServiceStreams;
   readonly signal: AbortSignal;
   readonly correlationId: string;
+  /** Receives log fields about git's processes; `undefined` if nobody asks for them. */
+  readonly onTrace?: ((fields: Readonly<Record<string, unknown>>) => void) | undefined;
 }
 
 /**

@@ -13,7 +13,8 @@ import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { OpenedStream } from '#storage/cache/streams/stream-cache';
 import { ClientGoneError, type ServiceResult } from '../git-service/service-streams.ts';
 import { startBulkService } from '../git-service/start-service.ts';
-import { PackTrace } from '../pack-objects/pack-trace.ts';
+import { TraceFile } from '../git-service/trace-file.ts';
+import { packTraceFields } from '../pack-objects/pack-trace.ts';
 import type { SharedPacksOptions } from '../pack-objects/shared-packs.ts';
 import { streamOutput } from '../pack-objects/stream-output.ts';
 import type { Fetch, FetchResult, FetchSharing, RequestedFetch } from './fetch.ts';
@@ -111,7 +112,7 @@ export class SharedFetches implements FetchSharing {
   ): Promise<ServiceResult> {
     const { limits, observer, traceDirectory } = this.#options;
     const release = await limits.acquire(requester, repository.path, signal);
-    await using trace = new PackTrace(traceDirectory);
+    await using trace = new TraceFile(traceDirectory);
     try {
       const command = gitCommand('upload-pack', {
         options: [flag('--stateless-rpc')],
@@ -137,7 +138,7 @@ export class SharedFetches implements FetchSharing {
         observer.generated(written);
       }
       const exit = await process.exited;
-      requester?.log.add(await trace.report(observer));
+      requester?.log.add(await packTraceFields(trace, observer));
       if (signal.aborted) throw abortError(signal);
       return { exit, stderr: process.stderr() };
     } finally {

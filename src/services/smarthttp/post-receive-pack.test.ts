@@ -48,6 +48,44 @@ function script(path: string, text: string): void {
   chmodSync(path, 0o755);
 }
 
+for (const isOn of [true, false]) {
+  const what = isOn ? 'the' : 'no';
+  test(`with receive_pack_trace2_hook ${isOn} the log has ${what} processes of a push`, async () => {
+    await using gitaly = await startGitaly();
+    const { path, oid } = await createRepository(gitaly);
+    const metadata = { 'gitaly-feature-receive-pack-trace2-hook': String(isOn) };
+
+    const body = pushBody([`${ZERO_OID} ${oid} refs/heads/new`]);
+    const { report } = await push(gitaly.connection, body, metadata);
+
+    assert.deepEqual(report, ['unpack ok', 'ok refs/heads/new']);
+    const line = gitaly.log.find((each) => each['grpc.method'] === 'PostReceivePack') ?? {};
+    const fields = Object.keys(line).filter((field) => /^(trace2|receive-pack)\./.test(field));
+    assert.equal(line['trace2.hooks'], isOn ? 'receive-pack' : undefined);
+    if (!isOn) assert.deepEqual(fields, []);
+    else {
+      // git unpacks what it got, and then looks whether all objects are there.
+      const commands = fields
+        .filter((field) => field.endsWith('.command'))
+        .map((field) => String(line[field]));
+      assert.ok(
+        commands.some((command) => /^git (unpack-objects|index-pack) /.test(command)),
+        String(commands),
+      );
+      assert.ok(
+        commands.some((command) => command.startsWith('git rev-list ')),
+        String(commands),
+      );
+      assert.ok(Number(line['receive-pack.child-process.0.time-us']) > 0);
+    }
+    assert.equal(await runGit(['-C', path, 'rev-parse', 'new']), oid);
+    assert.deepEqual(
+      readdirSync(join(gitaly.directory), { recursive: true }).filter((file) => /trace2-/.test(String(file))),
+      [],
+    );
+  });
+}
+
 test('without GitLab and without scripts a push runs no hook at all', async () => {
   await using gitaly = await startGitaly({ logLevel: 'debug' });
   const { path, oid } = await createRepository(gitaly);

@@ -1,10 +1,14 @@
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { Push } from '#domain/receive-pack/receive-pack';
+import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { Storages } from '#storage/storages';
 import type { PostReceivePackRequest } from '#wire/gen/smarthttp_pb';
 import type { SSHReceivePackRequest } from '#wire/gen/ssh_pb';
 import { clientContextOf, remoteIpOf, transactionOf } from './push-context.ts';
+
+/** On: the log line has the commands of a push, and the time of each. */
+const RECEIVE_PACK_TRACE2_HOOK: FeatureFlag = { name: 'receive_pack_trace2_hook', onByDefault: false };
 
 /**
  * Returns the push that the first message of PostReceivePack or SSHReceivePack asks for: all but
@@ -29,5 +33,8 @@ export function requestedPush(
     transaction: transactionOf(context),
     clientContext: clientContextOf(context),
     correlationId: context.correlationId,
+    ...(context.flags.isEnabled(RECEIVE_PACK_TRACE2_HOOK) && {
+      onTrace: (fields) => context.log.add(fields),
+    }),
   };
 }

@@ -1,0 +1,52 @@
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** The trace of a large pack takes some kilobytes; what is beyond this is not read. */
+const MAX_TRACE_BYTES = 1 << 20;
+
+/** Traces of this process so far. */
+let count = 0;
+
+/** An event of git's trace2, as git writes it. */
+export type TraceEvent = Readonly<Record<string, unknown>>;
+
+/** A trace2 file of one git process and its children. Disposing removes the file. */
+export class TraceFile implements AsyncDisposable {
+  readonly #path: string;
+
+  /** @param directory of this process alone; git creates the file there. */
+  constructor(directory: string) {
+    this.#path = join(directory, `trace2-${++count}`);
+  }
+
+  /** Variables for git. The brief form omits the time and the place in git's source. */
+  get env(): Readonly<Record<string, string>> {
+    return { GIT_TRACE2_EVENT: this.#path, GIT_TRACE2_EVENT_BRIEF: 'true' };
+  }
+
+  /** Reads what git wrote. Call it when git has ended. */
+  async read(): Promise<string> {
+    await using file = await open(this.#path);
+    const size = Math.min((await file.stat()).size, MAX_TRACE_BYTES);
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size), 0, size, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#path, { force: true });
+  }
+}
+
+/** Yields the events in the lines that have one of the words. A line that is not whole is ignored. */
+export function* traceEvents(text: string, words: readonly string[]): Generator<TraceEvent> {
+  for (const line of text.split('\n')) if (words.some((word) => line.includes(word))) yield parseEvent(line);
+}
+
+function parseEvent(line: string): TraceEvent {
+  try {
+    // git writes one object a line.
+    return JSON.parse(line) as TraceEvent;
+  } catch {
+    return {}; // cut off at the limit, or by the end of git
+  }
+}
