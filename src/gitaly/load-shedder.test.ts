@@ -20,7 +20,14 @@ import { LoadShedder } from './load-shedder.ts';
 import { rememberCall, runningCall } from './running-call.ts';
 import { RunningCalls } from './top/running-calls.ts';
 
-const OFF = { enabled: false, warningThreshold: 10, backoffThreshold: 20, criticalThreshold: 40 };
+const OFF = {
+  enabled: false,
+  warningThreshold: 10,
+  backoffThreshold: 20,
+  criticalThreshold: 40,
+  sustainDurationSeconds: 30,
+  fastFallRatio: 0.85,
+};
 const METRIC =
   'gitaly_loadshedder_rpcs_shed_total{grpc_method="FindCommit",grpc_service="gitaly.CommitService",' +
   'reason="high CPU usage"}';

@@ -65,6 +65,28 @@ test('a stand-alone server needs only a listener and a storage', async () => {
   });
 });
 
+test("numbers of a pressure that are not positive stand for Gitaly's defaults", () => {
+  using files = arrange();
+  const zeros = {
+    warning_threshold: 0,
+    backoff_threshold: -1,
+    critical_threshold: 0,
+    sustain_duration_seconds: 0,
+    fast_fall_ratio: 0,
+  };
+
+  const { adaptiveLimiting } = configFrom({
+    listen_addr: '127.0.0.1:0',
+    storage: [{ name: 'a', path: join(files.directory, 'storage/') }],
+    adaptive_limiting: { psi_pressure: { memory: zeros, cpu: { ...zeros, backoff_threshold: 30 } } },
+  });
+
+  const { memory, cpu } = adaptiveLimiting.psiPressure;
+  const times = { enabled: false, sustainDurationSeconds: 30, fastFallRatio: 0.85 };
+  assert.deepEqual(memory, { ...times, warningThreshold: 10, backoffThreshold: 20, criticalThreshold: 40 });
+  assert.deepEqual(cpu, { ...times, warningThreshold: 20, backoffThreshold: 30, criticalThreshold: 50 });
+});
+
 test('a program can pass a configuration, with plain numbers', async () => {
   using files = arrange();
 

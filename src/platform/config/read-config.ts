@@ -8,6 +8,7 @@ import { DecodeError, decode, type RawTable, type UnknownKey } from './decode.ts
 import { goType, structField } from './go-names.ts';
 import { overlay } from './overlay.ts';
 import { type ConfigValues, schema } from './schema.ts';
+import { PRESSURE_DEFAULTS } from './schema-limits.ts';
 import { readToken } from './token-file.ts';
 import { type KeyPath, type Position, positionOf } from './toml-position.ts';
 
@@ -193,6 +194,14 @@ function sanitize(values: ConfigValues): ConfigValues {
       uploadPackNegotiationMs: values.timeout.uploadPackNegotiationMs || 600_000,
       uploadArchiveNegotiationMs: values.timeout.uploadArchiveNegotiationMs || 60_000,
     },
+    adaptiveLimiting: {
+      ...values.adaptiveLimiting,
+      psiPressure: {
+        memory: pressureDefaults(values, 'memory'),
+        io: pressureDefaults(values, 'io'),
+        cpu: pressureDefaults(values, 'cpu'),
+      },
+    },
     cgroups: {
       ...cgroups,
       repositories: {
@@ -214,6 +223,24 @@ function sanitize(values: ConfigValues): ConfigValues {
         values.raft.snapshotDir ||
         (firstStorage === undefined ? '' : join(firstStorage, '+gitaly/raft/snapshots')),
     },
+  };
+}
+
+type Pressures = ConfigValues['adaptiveLimiting']['psiPressure'];
+
+function pressureDefaults(
+  { adaptiveLimiting: { psiPressure } }: ConfigValues,
+  resource: keyof Pressures,
+): Pressures[keyof Pressures] {
+  const [given, defaults] = [psiPressure[resource], PRESSURE_DEFAULTS[resource]];
+  const positive = (value: number, otherwise: number): number => (value > 0 ? value : otherwise);
+  return {
+    ...given,
+    warningThreshold: positive(given.warningThreshold, defaults.warning),
+    backoffThreshold: positive(given.backoffThreshold, defaults.backoff),
+    criticalThreshold: positive(given.criticalThreshold, defaults.critical),
+    sustainDurationSeconds: positive(given.sustainDurationSeconds, 30),
+    fastFallRatio: positive(given.fastFallRatio, 0.85),
   };
 }
 

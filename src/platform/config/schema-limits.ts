@@ -85,6 +85,13 @@ export function cacheTable(defaults: { backpressure: boolean; minOccurrences: nu
   };
 }
 
+/** Thresholds of Gitaly in percent. They stand for numbers that are not positive, too. */
+export const PRESSURE_DEFAULTS = {
+  memory: { warning: 10, backoff: 20, critical: 40 },
+  io: { warning: 10, backoff: 20, critical: 40 },
+  cpu: { warning: 20, backoff: 25, critical: 50 },
+} as const;
+
 /** Returns the keys of one kind of pressure. */
 export function pressure(defaults: { warning: number; backoff: number; critical: number }) {
   return {
@@ -102,14 +109,12 @@ export function pressure(defaults: { warning: number; backoff: number; critical:
       default: defaults.critical,
     }),
     sustain_duration_seconds: integer({
-      doc: 'Seconds for which the pressure must last.',
+      doc: 'Seconds after which the log calls a pressure above backoff_threshold sustained.',
       default: 30,
-      noEffect: 'the average of a minute decides, as in Gitaly',
     }),
     fast_fall_ratio: float({
-      doc: 'Ratio below which pressure counts as falling.',
+      doc: 'Share of the previous value below which the log calls a pressure rapidly falling.',
       default: 0.85,
-      noEffect: 'the average of a minute decides, as in Gitaly',
     }),
   };
 }

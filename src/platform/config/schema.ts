@@ -13,7 +13,7 @@ import {
   texts,
 } from './keys.ts';
 import { gitlabShellTable, gitlabTable } from './schema-gitlab.ts';
-import { cacheTable, cgroupsTable, concurrencyLimits, pressure } from './schema-limits.ts';
+import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressure } from './schema-limits.ts';
 
 const SWITCHED_OFF = 'not built: the server works as Gitaly does with enabled = false';
 const GONE = 'belongs to Gitaly versions before 18.0';
@@ -295,9 +295,9 @@ export const schema = {
         default: 0.6,
       }),
       psi_pressure: table('Pressure stall information.', {
-        memory: table('Memory.', pressure({ warning: 10, backoff: 20, critical: 40 })),
-        io: table('Disk.', pressure({ warning: 10, backoff: 20, critical: 40 })),
-        cpu: table('Processor.', pressure({ warning: 20, backoff: 25, critical: 50 })),
+        memory: table('Memory.', pressure(PRESSURE_DEFAULTS.memory)),
+        io: table('Disk.', pressure(PRESSURE_DEFAULTS.io)),
+        cpu: table('Processor.', pressure(PRESSURE_DEFAULTS.cpu)),
       }),
     },
   ),

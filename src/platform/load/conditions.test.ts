@@ -12,7 +12,14 @@ const GROUP: CgroupStats = {
   pressure: { memory: undefined, io: undefined, cpu: undefined },
 };
 const QUIET: LoadSample = { atMs: 0, cgroup: GROUP, eventLoopDelayMs: 1, heapShare: 0.1 };
-const OFF = { enabled: false, warningThreshold: 10, backoffThreshold: 20, criticalThreshold: 40 };
+const OFF = {
+  enabled: false,
+  warningThreshold: 10,
+  backoffThreshold: 20,
+  criticalThreshold: 40,
+  sustainDurationSeconds: 20,
+  fastFallRatio: 0.5,
+};
 const DEFAULTS: LoadThresholds = {
   cpuThrottledThreshold: 0,
   memoryThreshold: 0,
@@ -77,4 +84,43 @@ test('thresholds of the configuration take precedence', () => {
     'CgroupCpu condition_cpu_throttling',
     'CgroupMemory condition_memory_anon',
   ]);
+});
+
+test('the log tells how long a pressure lasts, and whether it falls', () => {
+  const lines: string[] = [];
+  const stream = { write: (line: string) => lines.push(line) };
+  const logger = createLogger({ format: 'json', level: 'info', stream });
+  const condition = loadConditions(DEFAULTS, logger).find(({ name }) => name === 'CgroupPressure');
+  const sample = (atMs: number, memory: { avg10: number; avg60: number }): LoadSample => ({
+    ...QUIET,
+    atMs,
+    ...group({ pressure: { ...GROUP.pressure, memory } }),
+  });
+  const samples = [
+    sample(0, { avg10: 1, avg60: 12 }),
+    sample(10_000, { avg10: 50, avg60: 25 }),
+    sample(30_000, { avg10: 26, avg60: 41 }),
+    sample(40_000, { avg10: 12, avg60: 21 }),
+  ];
+
+  let before = QUIET;
+  for (const current of samples) {
+    condition?.check(before, current);
+    before = current;
+  }
+
+  // The names are those of Gitaly 19.0.
+  assert.deepEqual(
+    lines.map((line) => {
+      const fields = JSON.parse(line) as Record<string, unknown>;
+      const names = ['severity', 'sustained', 'sustained_seconds', 'above_10s', 'falling_rapidly'];
+      return names.map((name) => fields[`psi_${name}`]);
+    }),
+    [
+      ['warning', false, undefined, false, false],
+      ['backoff', false, 0, true, false],
+      ['critical', true, 20, true, false],
+      ['backoff', true, 30, false, true],
+    ],
+  );
 });

@@ -41,6 +41,9 @@ export interface PressureThresholds {
   readonly warningThreshold: number;
   readonly backoffThreshold: number;
   readonly criticalThreshold: number;
+  /** These two change only the log lines about a pressure, as in Gitaly 19.0. */
+  readonly sustainDurationSeconds: number;
+  readonly fastFallRatio: number;
 }
 
 /** Delays from here on mean that calls wait for the event loop more than for git. */
@@ -112,26 +115,47 @@ function pressure(
   thresholds: PressureThresholds,
   logger: Logger,
 ): Condition {
+  let reachedAtMs: number | undefined;
   return {
     name: 'CgroupPressure',
-    check(_previous, { cgroup }) {
+    check(previous, { atMs, cgroup }) {
       const some = cgroup?.pressure[resource];
-      if (some === undefined || some.avg60 < thresholds.warningThreshold) return undefined;
+      if (some === undefined || some.avg60 < thresholds.warningThreshold) {
+        reachedAtMs = undefined;
+        return undefined;
+      }
+      if (some.avg60 >= thresholds.backoffThreshold) reachedAtMs ??= atMs;
+      const severity = severityOf(some.avg60, thresholds);
       const stats = {
         [`${resource}_pressure_some_avg10`]: some.avg10,
         [`${resource}_pressure_some_avg60`]: some.avg60,
       };
-      const fields = { psi_resource: resource, ...stats };
-      if (some.avg60 >= thresholds.criticalThreshold) {
-        logger.error(fields, 'Critical PSI pressure detected');
-        return { reason: 'condition_psi_critical', stats };
-      }
-      if (some.avg60 >= thresholds.backoffThreshold) {
-        logger.warn(fields, 'PSI pressure at backoff threshold');
-        return { reason: 'condition_psi_backoff', stats };
-      }
-      logger.warn(fields, 'PSI pressure above warning threshold');
-      return undefined;
+      const before = previous.cgroup?.pressure[resource]?.avg10 ?? 0;
+      const seconds = reachedAtMs === undefined ? undefined : (atMs - reachedAtMs) / 1000;
+      const fields = {
+        psi_resource: resource,
+        psi_severity: severity,
+        psi_threshold_backoff: thresholds.backoffThreshold,
+        psi_threshold_critical: thresholds.criticalThreshold,
+        psi_sustained: seconds !== undefined && seconds >= thresholds.sustainDurationSeconds,
+        psi_above_10s: some.avg10 >= thresholds.backoffThreshold,
+        psi_falling_rapidly: before > 0 && some.avg10 < before * thresholds.fastFallRatio,
+        psi_sustained_seconds: seconds,
+        ...stats,
+      };
+      if (severity === 'critical') logger.error(fields, 'Critical PSI pressure detected');
+      else if (severity === 'backoff') logger.warn(fields, 'PSI pressure at backoff threshold');
+      else logger.warn(fields, 'PSI pressure above warning threshold');
+      return severity === 'warning' ? undefined : { reason: `condition_psi_${severity}`, stats };
     },
   };
+}
+
+/** Returns Gitaly's name of a pressure at or above the lowest threshold. */
+function severityOf(
+  avg60: number,
+  { backoffThreshold, criticalThreshold }: PressureThresholds,
+): 'warning' | 'backoff' | 'critical' {
+  if (avg60 >= criticalThreshold) return 'critical';
+  return avg60 >= backoffThreshold ? 'backoff' : 'warning';
 }
