@@ -67,7 +67,16 @@ test('gitaly check fails when GitLab fails, and prints the reason', async () => 
 
   assert.equal(code, 1);
   assert.match(stdout, /^Checking GitLab API access: FAILED\n\n/);
-  assert.match(stderr, /database is down/);
+  // A line of the log, and the reason as Go's log package writes it.
+  const [line, reason] = stderr.split('\n');
+  assert.match(
+    line ?? '',
+    /^time="\S+" level=error msg="Internal API error" .* error="database is down" method=GET .* status=500 url="http/,
+  );
+  assert.match(
+    reason ?? '',
+    /^\d{4}(\/\d\d){2} [\d:]{8} HTTP GET to GitLab endpoint \/check failed: database is down$/,
+  );
 });
 
 test('gitaly check prints the missing setting when no GitLab is configured', async () => {

@@ -1,5 +1,7 @@
 import { quote } from '#base/go/quote';
+import type { logApiCalls } from '#gitaly/api-log';
 import type { GitlabCheck } from '#gitaly/check-gitlab';
+import { createLogger } from '#platform/log/logger';
 import { logTime } from '#tools/admin/run-command';
 import type { Finding } from '#tools/doctor/finding';
 import { printFindings, summaryOf } from './findings.ts';
@@ -20,10 +22,10 @@ export async function check(
   });
   if (config === undefined) return 1;
   const { checkGitlab } = await import('#gitaly/check-gitlab');
-  const gitlab = await checkGitlab(config);
+  const gitlab = await checkGitlab(config, json ? undefined : await logToStderr());
   if (!json) {
     process.stdout.write(`${gitlab.lines.join('\n')}\n\n`);
-    if (gitlab.failure !== undefined) process.stderr.write(`${gitlab.failure}\n`);
+    if (gitlab.failure !== undefined) process.stderr.write(`${logTime(new Date())} ${gitlab.failure}\n`);
   }
   const findings = await findingsOf(configPath, gitlab, json);
   const summary = summaryOf(findings);
@@ -33,6 +35,12 @@ export async function check(
     process.stdout.write(`${JSON.stringify({ gitlab: api, ...summary, findings }, undefined, 2)}\n`);
   }
   return gitlab.failure === undefined && summary.errors === 0 ? 0 : 1;
+}
+
+/** Gitaly writes failed calls of GitLab's API to the log of the command, on standard error. */
+async function logToStderr(): Promise<ReturnType<typeof logApiCalls>> {
+  const { logApiCalls } = await import('#gitaly/api-log');
+  return logApiCalls(createLogger({ format: 'text', level: 'error', stream: process.stderr }));
 }
 
 async function findingsOf(configPath: string, gitlab: GitlabCheck, json: boolean): Promise<Finding[]> {

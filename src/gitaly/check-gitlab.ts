@@ -1,4 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
+import type { FinishedApiCall } from '#domain/gitlab-api/http-internal-api';
 import type { GitalyConfig } from '#platform/config/load-config';
 import { newCorrelationId } from '#rpc/common/correlation-id';
 import { internalApi } from './internal-api.ts';
@@ -14,7 +15,10 @@ export interface GitlabCheck {
 const LIMIT_MS = 60_000;
 
 /** Checks the GitLab internal API of a configuration, and returns the texts that Gitaly prints. */
-export async function checkGitlab(config: GitalyConfig): Promise<GitlabCheck> {
+export async function checkGitlab(
+  config: GitalyConfig,
+  onCall?: (call: FinishedApiCall) => void,
+): Promise<GitlabCheck> {
   if (!config.gitlab.url) {
     return {
       lines: ['Checking GitLab API access: SKIPPED'],
@@ -22,7 +26,7 @@ export async function checkGitlab(config: GitalyConfig): Promise<GitlabCheck> {
     };
   }
   try {
-    const api = await internalApi(config, undefined);
+    const api = await internalApi(config, onCall);
     const found = await api.check({
       signal: AbortSignal.timeout(LIMIT_MS),
       correlationId: newCorrelationId(),

@@ -75,6 +75,7 @@ import { SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { WikiService } from '#wire/gen/wiki_pb';
 import { servedByGitaly } from '#wire/methods';
+import { observeApi } from './api-log.ts';
 import { openBuckets } from './buckets.ts';
 import { internalApi } from './internal-api.ts';
 import { lfsFilterSettings } from './lfs-filter-settings.ts';
@@ -119,7 +120,7 @@ export async function createServices(
   const hooks = new HookManager({
     storages,
     isDisabled,
-    api: isDisabled ? standAloneApi : await internalApi(config, metrics.observeApiLatency),
+    api: isDisabled ? standAloneApi : await internalApi(config, observeApi(metrics, logger)),
     voter,
     customHooksDirectory: config.hooks.customHooksDir ?? '',
     ...(parts.tracing && {

@@ -22,16 +22,23 @@ export interface GitlabSettings extends HttpTransportOptions {
  */
 export function createInternalApi(
   settings: GitlabSettings | undefined,
-  options: Pick<HttpInternalApiOptions, 'userAgent' | 'observeLatency'>,
+  options: Pick<HttpInternalApiOptions, 'userAgent' | 'observer'>,
 ): InternalApi {
   if (settings === undefined || settings.url === '') return standAloneApi;
   return new HttpInternalApi({
     ...options,
+    url: shownUrl(settings),
     transport: transportFor(settings),
     secret: settings.secret || readSecret(settings.secretFile ?? ''),
     user: settings.user,
     password: settings.password,
   });
+}
+
+/** Returns the address of the API as Gitaly logs it. */
+function shownUrl({ url, relativeUrlRoot = '' }: GitlabSettings): string {
+  if (url.startsWith('http+unix:')) return `http://unix${relativeUrlRoot.replace(/\/$/, '')}`;
+  return url.replace(/^(\w+:\/\/)[^/@]*@/, '$1').replace(/\/$/, '');
 }
 
 function transportFor(settings: GitlabSettings) {

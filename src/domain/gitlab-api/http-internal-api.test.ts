@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { jwtVerify } from 'jose';
 import { startInternalApi } from '#testkit/internal-api';
 import { createInternalApi, type GitlabSettings } from './create-internal-api.ts';
+import type { FinishedApiCall } from './http-internal-api.ts';
 import { type AccessCheck, isRateLimited } from './internal-api.ts';
 
 const CHECK: AccessCheck = {
@@ -211,11 +212,11 @@ test('check answers with versions, over a unix socket with a relative root and b
       socketPath: join(directory, 'gitlab.socket'),
       root: '/gitlab',
     });
-    const latencies: string[] = [];
+    const calls: FinishedApiCall[] = [];
     const settings = { url: api.url, secret: 's', relativeUrlRoot: '/gitlab/', user: 'u', password: 'p' };
     const sut = createInternalApi(settings, {
       userAgent: 'gitaly/x',
-      observeLatency: (endpoint) => latencies.push(endpoint),
+      observer: (call) => calls.push(call),
     });
 
     const { date, ...answer } = await sut.check(CALL);
@@ -228,7 +229,11 @@ test('check answers with versions, over a unix socket with a relative root and b
     });
     assert.ok(Math.abs((date?.getTime() ?? 0) - Date.now()) < 60_000);
     assert.equal(api.calls[0]?.headers.authorization, `Basic ${Buffer.from('u:p').toString('base64')}`);
-    assert.deepEqual(latencies, ['check']);
+    const [{ endpoint, url, correlationId } = {}] = calls;
+    assert.deepEqual(
+      [endpoint, url, correlationId, calls.length],
+      ['check', 'http://unix/gitlab/api/v4/internal/check', 'cid-1', 1],
+    );
   } finally {
     await rm(directory, { recursive: true });
   }

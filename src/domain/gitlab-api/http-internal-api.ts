@@ -33,7 +33,22 @@ export interface HttpInternalApiOptions {
   readonly password?: string | undefined;
   /** `gitaly/<version>` */
   readonly userAgent: string;
-  readonly observeLatency?: ((endpoint: ApiEndpoint, seconds: number) => void) | undefined;
+  /** Address that is logged, without user and password. */
+  readonly url: string;
+  readonly observer?: ((call: FinishedApiCall) => void) | undefined;
+}
+
+/** A call of the API that has ended, for metrics and the log. */
+export interface FinishedApiCall {
+  readonly endpoint: ApiEndpoint;
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly correlationId: string;
+  readonly durationMs: number;
+  /** `undefined` if there was no answer. */
+  readonly answer: { readonly status: number; readonly bytes: number } | undefined;
+  /** The reason why the call failed. */
+  readonly error: unknown;
 }
 
 const API_PATH = '/api/v4/internal';
@@ -129,9 +144,11 @@ export class HttpInternalApi implements InternalApi {
     options: ApiCallOptions,
   ) {
     const start = performance.now();
+    let answer: HttpAnswer | undefined;
+    let failure: unknown;
     try {
       const headers = requestHeaders({ ...this.#options, key: this.#key }, options);
-      const answer = await reach(() => {
+      answer = await reach(() => {
         return this.#options.transport({
           method,
           path: API_PATH + path,
@@ -142,8 +159,19 @@ export class HttpInternalApi implements InternalApi {
       });
       refuseErrors(answer);
       return answer;
+    } catch (error) {
+      failure = error;
+      throw error;
     } finally {
-      this.#options.observeLatency?.(endpoint, (performance.now() - start) / 1000);
+      this.#options.observer?.({
+        endpoint,
+        method,
+        url: this.#options.url + API_PATH + path,
+        correlationId: options.correlationId,
+        durationMs: performance.now() - start,
+        answer: answer && { status: answer.status, bytes: answer.body.length },
+        error: failure,
+      });
     }
   }
 }

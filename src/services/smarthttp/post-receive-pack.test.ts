@@ -150,6 +150,19 @@ test('a push that GitLab refuses, or cannot be asked about, changes nothing and 
   }
   await api[Symbol.asyncDispose]();
   assert.equal((await push(gitaly.connection, body)).messages, 'GitLab: Internal API unreachable');
+  // Texts and fields of Gitaly 19.0.
+  const calls = gitaly.log.filter(({ url }) => String(url).endsWith('/api/v4/internal/allowed'));
+  assert.deepEqual(
+    calls.map(({ level, msg, method, status }) => [level, msg, method, status]),
+    [
+      ['info', 'Finished HTTP request', 'POST', 200],
+      ['error', 'Internal API error', 'POST', 500],
+      ['error', 'Internal API error', 'POST', 429],
+      ['error', 'Internal API unreachable', 'POST', undefined],
+    ],
+  );
+  assert.equal(calls[1]?.error, 'Internal API error (500)');
+  assert.match(String(calls[3]?.error), /connection refused|ECONNREFUSED/);
   assert.equal(await runGit(['-C', path, 'for-each-ref', '--format=%(refname)']), 'refs/heads/main');
 });
 
