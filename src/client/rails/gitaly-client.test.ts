@@ -16,8 +16,10 @@ afterEach(() => {
 async function start(config: Partial<GitalyClientConfig> = {}) {
   const server = await startGitaly();
   const sent: Invocation[] = [];
+  const sentAtMs: number[] = [];
   const watching: Interceptor = (invocation, next) => {
     sent.push(invocation);
+    sentAtMs.push(Date.now());
     return next(invocation);
   };
   const client = new GitalyClient({
@@ -28,6 +30,11 @@ async function start(config: Partial<GitalyClientConfig> = {}) {
   return {
     client,
     sent,
+    /** The time that a call had when it was sent. */
+    secondsLeft: (index = 0) => {
+      const deadlineMs = sent[index]?.options.deadline?.getTime() ?? Number.NaN;
+      return Math.round((deadlineMs - (sentAtMs[index] ?? Number.NaN)) / 1000);
+    },
     metadata: (index = 0) => Object.fromEntries(Metadata.from(sent[index]?.options.metadata).entries()),
     ping: () =>
       client.call('default', (gitaly) => gitaly.repository.repositoryExists({ repository: REPOSITORY }), {
@@ -212,7 +219,7 @@ test('long calls have the default timeout, except in jobs', async () => {
   const seconds = async (config: Partial<GitalyClientConfig>) => {
     await using started = await start(config);
     await started.client.call('default', (gitaly) => gitaly.server.serverInfo({}), { timeout: 'long' });
-    return Math.round(((started.sent[0]?.options.deadline?.getTime() ?? Number.NaN) - Date.now()) / 1000);
+    return started.secondsLeft();
   };
 
   assert.equal(await seconds({ timeouts: { default: 40 } }), 40);
@@ -222,9 +229,7 @@ test('long calls have the default timeout, except in jobs', async () => {
 
 test('a call ends at its own timeout, and no later than the request', async () => {
   await using started = await start({ timeouts: { medium: 20 } });
-  const { client, sent } = started;
-  const left = (index: number) =>
-    Math.round(((sent[index]?.options.deadline?.getTime() ?? Number.NaN) - Date.now()) / 1000);
+  const { client, secondsLeft: left, sent } = started;
   const info = (timeout?: 'default' | 'fast' | 'medium' | number) =>
     client.call(
       'default',
