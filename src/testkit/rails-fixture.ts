@@ -11,13 +11,20 @@ export const USER = {
   email: Buffer.from('jane@example.com'),
 };
 
+/** Returns all of a list of names or paths, as text. */
+export async function texts(items: AsyncIterable<Uint8Array>): Promise<string[]> {
+  return (await Array.fromAsync(items)).map((item) => Buffer.from(item).toString());
+}
+
 /**
- * Starts a server with a repository whose branches `main` and `topic` have changed the same line of
- * `README.md`, and a client that records what it sends.
+ * Starts a server of two storages with a repository of three commits, and a client that records
+ * what it sends. `README.md` was `hello` and is what is given on the branches; by default both have
+ * changed it.
  */
-export async function arrangeServices() {
-  const server = await startGitaly();
+export async function arrangeServices({ main = 'ours\n', topic = 'theirs\n' } = {}) {
+  const server = await startGitaly({ storages: ['default', 'other'] });
   const sent: Invocation[] = [];
+  const sentAtMs: number[] = [];
   const firstRequests: unknown[] = [];
   async function* recorded(requests: Invocation['requests']) {
     let isFirst = true;
@@ -29,16 +36,17 @@ export async function arrangeServices() {
   }
   const recording: Interceptor = (invocation, next) => {
     sent.push(invocation);
+    sentAtMs.push(Date.now());
     return next({ ...invocation, requests: recorded(invocation.requests) });
   };
   const client = new GitalyClient({
-    storages: { default: { gitaly_address: server.address } },
+    storages: { default: { gitaly_address: server.address }, other: { gitaly_address: server.address } },
     dialOptions: { interceptors: [recording] },
   });
   const repository = await server.createRepository();
   await repository.commit({ files: { 'README.md': 'hello\n', 'src/a.ts': 'a\n' } });
-  await repository.commit({ files: { 'README.md': 'theirs\n' }, branch: 'topic', parents: ['main'] });
-  await repository.commit({ files: { 'README.md': 'ours\n', 'src/b.ts': 'b\n' } });
+  await repository.commit({ files: { 'README.md': topic }, branch: 'topic', parents: ['main'] });
+  await repository.commit({ files: { 'README.md': main, 'src/b.ts': 'b\n' } });
   const { storageName, relativePath, glRepository = '' } = repository;
   return {
     client,
@@ -47,6 +55,12 @@ export async function arrangeServices() {
     git: (...args: string[]) => repository.git(args),
     name: { storageName, relativePath, glRepository },
     sent,
+    /** Seconds that each call had, rounded. */
+    seconds: () =>
+      sent.map(({ method, options }, index) => [
+        method.name,
+        Math.round(((options.deadline?.getTime() ?? Number.NaN) - (sentAtMs[index] ?? 0)) / 1000),
+      ]),
     /** The first request of each call. */
     firstRequests,
     /** Returns a header of the last call. */
