@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
-import { readdirSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay, setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { setImmediate } from 'node:timers/promises';
 import {
   dial,
   dialSidechannel,
@@ -13,14 +10,12 @@ import {
   SidechannelRegistry,
   uploadPackWithSidechannel,
 } from '#client/index';
+import { heldResources } from '#testkit/held-resources';
 import { type GitalyProcess, startGitalyProcess } from '#testkit/start-gitaly-process';
 
 const CYCLES = 10_000;
 /** Growth caused by the engine itself; a leak of one small object per cycle is larger. */
 const NOISE_BYTES = 400_000;
-
-setFlagsFromString('--expose-gc');
-const collectGarbage: () => void = runInNewContext('gc');
 
 const REPOSITORY = { storageName: 'default', relativePath: 'a.git', glRepository: 'project-1' };
 
@@ -31,25 +26,6 @@ before(async () => {
   await connection.repository.createRepository({ repository: REPOSITORY });
 });
 after(() => gitaly[Symbol.asyncDispose]());
-
-interface Held {
-  readonly heapBytes: number;
-  readonly descriptors: number;
-  readonly resources: number;
-}
-
-async function held(): Promise<Held> {
-  await delay(300); // sockets and the timers that close them
-  for (let i = 0; i < 3; i++) {
-    collectGarbage();
-    await delay(5);
-  }
-  return {
-    heapBytes: process.memoryUsage().heapUsed,
-    descriptors: readdirSync('/proc/self/fd').length,
-    resources: process.getActiveResourcesInfo().length,
-  };
-}
 
 /**
  * Runs the cycle often, `width` at a time, and compares the memory in use with that after the first
@@ -67,9 +43,9 @@ async function assertKeepsNothing(
     await Promise.all(Array.from({ length: width }, worker));
   };
   await run(cycles / 10);
-  const early = await held();
+  const early = await heldResources();
   await run(cycles);
-  const late = await held();
+  const late = await heldResources();
 
   assert.ok(
     late.descriptors <= early.descriptors,

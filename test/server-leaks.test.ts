@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { heldResources } from '#testkit/held-resources';
 import { extent } from '#testkit/soak';
 import { startGitaly } from '#testkit/start-server';
 
@@ -16,19 +14,9 @@ const SERVERS = extent('LEAK_SERVERS', { short: 10, long: 200 });
 const NOISE_BYTES = 3_000_000;
 const BYTES_PER_SERVER = 20_000;
 
-setFlagsFromString('--expose-gc');
-const collectGarbage: () => void = runInNewContext('gc');
-
 async function held() {
-  await delay(300); // timers that close sockets
-  for (let i = 0; i < 3; i++) {
-    collectGarbage();
-    await delay(5);
-  }
   return {
-    heapBytes: process.memoryUsage().heapUsed,
-    descriptors: readdirSync('/proc/self/fd').length,
-    resources: process.getActiveResourcesInfo().length,
+    ...(await heldResources()),
     children: readdirSync('/proc/self/task').flatMap((task) => childrenOf(task)).length,
     listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
   };
