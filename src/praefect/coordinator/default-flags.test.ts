@@ -39,5 +39,6 @@ test('flags of the client stay, the others get their default', () => {
     'gitaly-feature-gpg-signing': 'true',
     'gitaly-feature-limit-unauthenticated': 'true',
     'gitaly-feature-mailmap-options': 'true',
+    'gitaly-feature-receive-pack-trace2-hook': 'false',
   });
 });

@@ -8,6 +8,7 @@ export const KNOWN_FLAGS: readonly FeatureFlag[] = [
   { name: 'gpg_signing', onByDefault: true },
   { name: 'limit_unauthenticated', onByDefault: true },
   { name: 'mailmap_options', onByDefault: true },
+  { name: 'receive_pack_trace2_hook', onByDefault: false },
   { name: 'ref_iterator', onByDefault: true },
 ];
 
