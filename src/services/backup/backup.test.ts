@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { startGitaly } from '#testkit/start-gitaly';
 
 const storageName = 'default';
@@ -15,7 +16,9 @@ test('the id of the newest backup is the one that was written last', async () =>
     message: "no backup id markers found: doesn't exist",
   });
 
-  for (const backupId of ['z', 'a']) await backup.writeBackupID({ storageName, backupId });
+  await backup.writeBackupID({ storageName, backupId: 'z' });
+  await delay(20); // the clock of files has steps of some milliseconds
+  await backup.writeBackupID({ storageName, backupId: 'a' });
 
   assert.equal((await backup.readLatestBackupID({ storageName })).backupId, 'a');
   assert.ok(existsSync(join(gitaly.directory, 'backups/backup_ids/z')));
