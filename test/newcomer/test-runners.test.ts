@@ -134,8 +134,8 @@ suite('runners of other projects', { skip }, () => {
 });
 
 test('a killed test leaves no process, and the next start removes its directory', async () => {
-  const temporary = join(directory, 'tmp');
-  mkdirSync(temporary);
+  const temporary = makeScratchDirectory('t'); // paths of sockets are short
+  after(() => rmSync(temporary, { recursive: true, force: true }));
   const env = { ...process.env, TMPDIR: temporary };
   const begin = `${IMPORT}const gitaly = await startGitaly();
 const repository = { storageName: 'default', relativePath: 'a.git' };
@@ -145,7 +145,10 @@ console.log(gitaly.directory);\n`;
   writeFileSync(join(directory, 'killed.js'), `${begin}setInterval(() => {}, 1000);\n`);
   writeFileSync(join(directory, 'next.js'), `${begin}await gitaly.close();\n`);
   const killed = spawn(process.execPath, ['killed.js'], { cwd: directory, env });
-  const [left] = String((await once(killed.stdout, 'data'))[0]).split('\n');
+  const ended = once(killed, 'exit').then(() => assert.fail('the test ended by itself'));
+  const [output] = await Promise.race([once(killed.stdout, 'data'), ended]);
+  ended.catch(() => {}); // it will be killed
+  const [left] = String(output).split('\n');
   killed.kill('SIGKILL');
   await once(killed, 'exit');
   await until(() => processesIn(left ?? '').length === 0);
