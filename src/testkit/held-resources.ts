@@ -5,7 +5,7 @@ import { garbageCollector } from '#base/garbage-collector';
 /** Sockets and the timers that close them are gone after this time. */
 const SETTLE_MS = 300;
 
-/** What a process holds. */
+/** Resources of a process. */
 export interface HeldResources {
   readonly heapBytes: number;
   readonly descriptors: number;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, utimesSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { makeScratchDirectory, reapScratchDirectories } from './scratch-directory.ts';
 
@@ -34,4 +34,24 @@ test('old directories of dead processes are removed, and everything else stays',
   } finally {
     rmSync(parent, { recursive: true, force: true });
   }
+});
+
+test('below a directory with a long name a server would have no sockets, so /tmp is used', (context) => {
+  const before = process.env.TMPDIR;
+  const outer = mkdtempSync('/tmp/gitaly-');
+  const long = join(outer, 'x'.repeat(40));
+  mkdirSync(long);
+  context.after(() => {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+    rmSync(outer, { recursive: true });
+  });
+  const placed = [outer, long].map((parent) => {
+    process.env.TMPDIR = parent;
+    const path = makeScratchDirectory('test');
+    rmSync(path, { recursive: true });
+    return dirname(path);
+  });
+
+  assert.deepEqual(placed, [realpathSync(outer), realpathSync('/tmp')]);
 });

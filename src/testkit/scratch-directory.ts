@@ -13,17 +13,26 @@ const NAME = /^gitaly-[a-z-]+-(?<place>[0-9a-f]{6})-(?<pid>\d+)-\w{6}$/;
  */
 const MIN_AGE_MS = 60 * 60 * 1000;
 
+/**
+ * Length of a parent up to which the sockets of a server in it have possible paths, of at most 103
+ * bytes: `gitaly-test-0123ab-1234567-AbCdEf/run/gitaly-1234567/sock.d/tsocket`.
+ */
+const MAX_PARENT_BYTES = 35;
+const SHORT_PARENT = '/tmp';
+
 let hasReaped = false;
 
 /**
  * Creates an empty directory for a test, which removes it at its end. A killed run cannot do that,
- * so the first call of a process removes the directories of such runs.
+ * so the first call of a process removes the directories of such runs. It is in the system's
+ * directory for temporary files, or in `/tmp` if that has too long a name for sockets below it.
  *
  * @param what a word or two of lower-case letters, for people who find the directory. @returns an
  *   absolute path without links.
  */
 export function makeScratchDirectory(what: string): string {
-  const parent = realpathSync(tmpdir());
+  const given = realpathSync(tmpdir());
+  const parent = Buffer.byteLength(given) <= MAX_PARENT_BYTES ? given : realpathSync(SHORT_PARENT);
   if (!hasReaped) reapScratchDirectories(parent);
   hasReaped = true;
   return mkdtempSync(join(parent, `gitaly-${what}-${ownPlace()}-${process.pid}-`));

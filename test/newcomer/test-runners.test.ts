@@ -4,12 +4,14 @@ import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { type RunResult, run } from '#testkit/run-program';
@@ -134,7 +136,7 @@ suite('runners of other projects', { skip }, () => {
 });
 
 test('a killed test leaves no process, and the next start removes its directory', async () => {
-  const temporary = makeScratchDirectory('t'); // paths of sockets are short
+  const temporary = mkdtempSync(join(tmpdir(), 't-')); // paths of sockets are short
   after(() => rmSync(temporary, { recursive: true, force: true }));
   const env = { ...process.env, TMPDIR: temporary };
   const begin = `${IMPORT}const gitaly = await startGitaly();
