@@ -5,7 +5,7 @@ import { postedFetch } from './clone.ts';
 import { commitFiles } from './commit-files.ts';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import type { BenchCluster } from './lib/cluster-processes.ts';
-import { residentMb } from './lib/process-usage.ts';
+import { residentMb, resetPeak } from './lib/process-usage.ts';
 import type { ServerProcess } from './lib/server-process.ts';
 import { sink } from './lib/sink.ts';
 import type { StoredRepository, Workshop } from './lib/workshop.ts';
@@ -89,6 +89,7 @@ async function* clones(
   const large = await repository('250mb', 'large.git');
   const direct = await postedFetch(onNode(large), node.socket);
   const proxied = await postedFetch(large, praefect.socket);
+  resetPeak(praefect.pid); // that of the calls before
   const before = residentMb(praefect.pid).now;
   const samples = await takeTurns(quick ? 1 : 5, {
     direct: () => timed(() => direct.into(sink())),

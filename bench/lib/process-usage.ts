@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 /**
  * The kernel counts CPU time in hundredths of a second (USER_HZ on every Linux platform of Node).
@@ -38,4 +38,9 @@ export function residentMb(pid: number): { readonly now: number; readonly peak: 
   const megabytes = (key: string): number =>
     (Number(new RegExp(`^${key}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6;
   return { now: megabytes('VmRSS'), peak: megabytes('VmHWM') };
+}
+
+/** Begins the peak of {@link residentMb} anew. */
+export function resetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
