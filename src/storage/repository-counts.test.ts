@@ -54,3 +54,20 @@ test('created, renamed and removed repositories change the numbers', async () =>
   await removeAll(storages, storage);
   assert.deepEqual(counts(), { '@hashed': 0, '@groups': 0 });
 });
+
+test('directories that clients choose do not make ever more numbers', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storage } = fixture;
+  const { repositoryCounts: counts } = fixture.storages;
+  await counts.count(storage);
+  const at = (user: number) => ({ storage, path: '', relativePath: `user-${user}/a.git` });
+
+  for (let user = 0; user < 1000; user++) counts.add(at(user), 1);
+  counts.add(at(7), -1);
+  counts.add(at(999), -1);
+
+  const entries = [...counts.entries()];
+  assert.equal(entries.length, 101);
+  const of = (kind: string) => entries.find(({ prefix }) => prefix === kind)?.count;
+  assert.deepEqual([of('user-0'), of('user-7'), of('overflow')], [1, 0, 899]);
+});

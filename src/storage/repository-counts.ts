@@ -3,6 +3,10 @@ import { walkRepositories } from './walk-repositories.ts';
 
 /** Directory of the paths that Praefect chooses; the kind is below it. */
 const CLUSTER_DIRECTORY = '@cluster';
+/** Kinds of a storage that are counted apart: clients choose the paths, and GitLab has a few. */
+const MAX_PREFIXES = 100;
+/** Counts the repositories of all further kinds. */
+const OTHERS = 'overflow';
 
 export interface RepositoryCount {
   /** Directory of the storage. */
@@ -32,7 +36,9 @@ export class RepositoryCounts {
     const prefix = prefixOf(relativePath);
     if (prefix === undefined) return;
     const counts = this.#byStorage.get(path) ?? new Map<string, number>();
-    this.#byStorage.set(path, counts.set(prefix, (counts.get(prefix) ?? 0) + change));
+    // Kinds stay, so a repository is taken off where it was added.
+    const counted = counts.has(prefix) || counts.size < MAX_PREFIXES ? prefix : OTHERS;
+    this.#byStorage.set(path, counts.set(counted, (counts.get(counted) ?? 0) + change));
   }
 
   /** Sets the numbers of a storage to 0. */
