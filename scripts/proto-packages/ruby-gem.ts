@@ -122,7 +122,7 @@ Gem::Specification.new do |spec|
   spec.files = Dir['lib/**/*.rb'] + ['LICENSE']
   spec.require_paths = ['lib']
   spec.required_ruby_version = '>= 3.1'
-  spec.add_dependency 'google-protobuf', '>= 3.25'
+  spec.add_dependency 'google-protobuf', '>= 3.21', '< 5'
   spec.add_dependency 'grpc', '~> 1.0'
 end
 `;

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { pythonWithGrpc } from '#testkit/python-with-grpc';
+import { hasRubyWithGrpc } from '#testkit/ruby-with-grpc';
 import { type RunResult, run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { startGitaly } from '#testkit/start-gitaly';
@@ -21,7 +22,6 @@ after(() => rmSync(directory, { recursive: true, force: true }));
 // Before the first test, as the runner ends with the tests that it knows.
 const python = await pythonWithGrpc();
 const hasGo = has('go', 'version');
-const hasRuby = has('ruby', '-e', "require 'grpc'");
 
 /** Makes the package of one language and returns its folder. */
 async function make(language: string): Promise<string> {
@@ -38,6 +38,17 @@ function folderOf(name: string): string {
   const folder = join(directory, name);
   mkdirSync(folder);
   return folder;
+}
+
+/** Builds the gem and installs it, beside the gems of the machine. Returns the folder of gems. */
+async function installGem(folder: string): Promise<string> {
+  const gems = join(directory, 'gems');
+  const built = await run('gem', ['build', '-C', folder, 'gitaly-protos.gemspec']);
+  assert.equal(built.code, 0, built.stderr);
+  const [file = ''] = globSync(join(folder, '*.gem'));
+  const result = await run('gem', ['install', '--local', '--no-document', file], { env: { GEM_HOME: gems } });
+  assert.equal(result.code, 0, result.stderr);
+  return gems;
 }
 
 /** Checks that a program has created a repository and found it. */
@@ -169,7 +180,7 @@ with grpc.insecure_channel(sys.argv[1]) as channel:
   assert.ok(existsSync(join(folder, 'gitaly_protos/shared_pb2.pyi')));
 });
 
-test('Ruby', { skip: !hasRuby && 'there is no Ruby with the gem grpc' }, async () => {
+test('Ruby', { skip: !hasRubyWithGrpc() && 'there is no Ruby with the gem grpc' }, async () => {
   const folder = await make('ruby');
   const main = join(folderOf('ruby-project'), 'main.rb');
   writeFileSync(
@@ -182,9 +193,12 @@ answer = repositories.repository_exists(Gitaly::RepositoryExistsRequest.new(repo
 puts "exists: #{answer.exists}"
 `,
   );
+  const installed = await installGem(folder);
   await using gitaly = await startGitaly();
 
-  assertExists(await run('ruby', ['-I', join(folder, 'lib'), main, gitaly.address]));
+  const result = await run('ruby', [main, gitaly.address], { env: { GEM_HOME: installed } });
+
+  assertExists(result);
 });
 
 test('the files of the Ruby gem have all messages and methods', async () => {
