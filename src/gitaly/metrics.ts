@@ -18,11 +18,7 @@ import {
   type InProcessMetrics,
   inProcessMetrics,
 } from '#platform/metrics/gitaly-metrics';
-import {
-  grpcServerMetrics,
-  type MethodLabels,
-  type MethodMetrics,
-} from '#platform/metrics/grpc-server-metrics';
+import { grpcServerMetrics, type MethodLabels, type MethodMetrics } from '#platform/metrics/grpc-metrics';
 import { type HousekeepingMetrics, housekeepingMetrics } from '#platform/metrics/housekeeping-metrics';
 import { limitMetrics, type MethodLimitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';

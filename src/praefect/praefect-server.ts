@@ -28,6 +28,7 @@ import { strategyOf } from './config/strategy.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
 import { writeFinalizer } from './coordinator/write-finalizer.ts';
 import { interceptors } from './interceptors.ts';
+import { countNodeCalls } from './metrics/count-node-calls.ts';
 import { createPraefectMetrics } from './metrics/praefect-metrics.ts';
 import { startMonitoring } from './monitoring.ts';
 import { Nodes } from './nodes/nodes.ts';
@@ -111,7 +112,10 @@ export class PraefectServer implements AsyncDisposable {
     building.defer(() => reverse.shutdown({ graceMs: 0 }));
     const callBack = (duplex: Duplex): void => reverse.serveConnection(duplex, REVERSE);
     const nodes = building.use(
-      await Nodes.dial(config, (stream) => void acceptReverse(stream, callBack), onTransfer),
+      await Nodes.dial(config, (stream) => void acceptReverse(stream, callBack), {
+        onTransfer,
+        interceptors: [countNodeCalls(metrics.ofNodeMethod)],
+      }),
     );
     const parts = { config, nodes: nodes.byStorage, metrics, logger };
     const backend = building.use(await startBackend(parts, signal));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { buildInfo, commandMetrics, gitalyMetrics } from './gitaly-metrics.ts';
-import { grpcServerMetrics } from './grpc-server-metrics.ts';
+import { grpcServerMetrics } from './grpc-metrics.ts';
 import { MetricsRegistry } from './metrics-registry.ts';
 
 const BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 10, 30, 60, 300, 1500];

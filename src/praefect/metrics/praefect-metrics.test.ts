@@ -12,6 +12,15 @@ const skip = withoutPostgres;
 const repository = { storageName: 'default', relativePath: 'x.git' };
 const LATENCIES = '0.001,0.005,0.025,0.1,0.5,1,10,30,60,300,1500';
 
+/** Families `grpc_client_…`. */
+const OF_NODE_CALLS = {
+  started_total: 'counter grpc_method,grpc_service,grpc_type',
+  handled_total: 'counter grpc_code,grpc_method,grpc_service,grpc_type',
+  msg_received_total: 'counter grpc_method,grpc_service,grpc_type',
+  msg_sent_total: 'counter grpc_method,grpc_service,grpc_type',
+  handling_seconds: `histogram grpc_method,grpc_service,grpc_type ${LATENCIES}`,
+};
+
 /** The families of a text exposition: type, labels and bounds of the buckets. */
 function familiesOf(exposition: string): Map<string, string> {
   const families = exposition.split('# HELP ').slice(1);
@@ -73,6 +82,8 @@ test('the metrics of 19.0 are there, with its labels and buckets', { skip }, asy
   for (const [name, description] of Object.entries(expected))
     assert.equal(found.get(`gitaly_praefect_${name}`), description, name);
   assert.equal(found.get('grpc_server_handling_seconds')?.split(' ')[0], 'histogram');
+  for (const [rest, description] of Object.entries(OF_NODE_CALLS))
+    assert.equal(found.get(`grpc_client_${rest}`), description, rest);
   assert.ok(found.has('gitaly_backchannel_yamux_write_size_bytes'));
   assert.equal([...found.keys()].filter((name) => name.includes('queue_depth')).length, 0);
 
@@ -82,6 +93,56 @@ test('the metrics of 19.0 are there, with its labels and buckets', { skip }, asy
       ['gitaly_praefect_unavailable_repositories', 'gauge virtual_storage'],
       ['gitaly_praefect_verification_queue_depth', 'gauge status,storage,virtual_storage'],
     ],
+  );
+});
+
+test('calls of nodes are counted: passed on as streams, own calls by their kind', async () => {
+  await using cluster = await startCluster({ config: { prometheus_listen_addr: '127.0.0.1:0' } });
+  const { connection } = cluster;
+  const missing = { storageName: 'default', relativePath: 'missing.git' };
+  await connection.repository.createRepository({ repository });
+  await connection.ref.findDefaultBranchName({ repository });
+  await assert.rejects(connection.repository.repositorySize({ repository: missing }));
+  await connection.server.diskStatistics({});
+  await cluster.stopNode(3);
+  let text = '';
+  const countOf = (name: string, labels: string): number =>
+    Number(new RegExp(`^grpc_client_${name}\\{${labels}\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+  const labelsOf = (method: string, service: string, type: string): string =>
+    `grpc_method="${method}",grpc_service="${service}",grpc_type="${type}"`;
+  const check = labelsOf('Check', 'grpc.health.v1.Health', 'unary');
+  await until(async () => {
+    text = await read(cluster, '/metrics');
+    return countOf('handled_total', `grpc_code="Unavailable",${check}`) > 0;
+  });
+
+  const counts = (method: string, service: string, type: string, code: string): readonly number[] => {
+    const labels = labelsOf(method, service, type);
+    return [
+      countOf('started_total', labels),
+      countOf('msg_sent_total', labels),
+      countOf('msg_received_total', labels),
+      countOf('handled_total', `grpc_code="${code}",${labels}`),
+      countOf('handling_seconds_count', labels),
+    ];
+  };
+  assert.deepEqual(
+    counts('CreateRepository', 'gitaly.RepositoryService', 'bidi_stream', 'OK'),
+    [3, 3, 3, 3, 3],
+  );
+  assert.deepEqual(
+    counts('FindDefaultBranchName', 'gitaly.RefService', 'bidi_stream', 'OK'),
+    [1, 1, 1, 1, 1],
+  );
+  assert.deepEqual(
+    counts('RepositorySize', 'gitaly.RepositoryService', 'bidi_stream', 'NotFound'),
+    [1, 1, 0, 1, 1],
+  );
+  // The library of 19.0 counts a received message of a unary call only when the call has failed.
+  assert.deepEqual(counts('DiskStatistics', 'gitaly.ServerService', 'unary', 'OK'), [3, 3, 0, 3, 3]);
+  assert.equal(
+    countOf('msg_received_total', check),
+    countOf('handled_total', `grpc_code="Unavailable",${check}`),
   );
 });
 

@@ -2,10 +2,11 @@ import { statusName } from '#base/go/status';
 import { type TransferMetrics, transferMetrics } from '#platform/metrics/cache-metrics';
 import { buildInfo, type GitalyMetrics, gitalyMetrics } from '#platform/metrics/gitaly-metrics';
 import {
+  grpcClientMetrics,
   grpcServerMetrics,
   type MethodLabels,
   type MethodMetrics,
-} from '#platform/metrics/grpc-server-metrics';
+} from '#platform/metrics/grpc-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packageVersion } from '#platform/process/version';
 import { STATUS_CODES } from '#rpc/common/status-code';
@@ -25,6 +26,8 @@ export interface PraefectMetrics {
   readonly registry: MetricsRegistry;
   readonly callers: GitalyMetrics;
   readonly ofMethod: (method: MethodLabels) => MethodMetrics;
+  /** Of the calls that this Praefect makes or passes on to the nodes. */
+  readonly ofNodeMethod: (method: MethodLabels) => MethodMetrics;
   readonly transactions: TransactionMetrics;
   readonly replication: ReplicationObserver;
   readonly elections: ElectionObserver;
@@ -89,6 +92,7 @@ export function createPraefectMetrics({
         methods.map((method) => methodLabels(methodInfo(method))),
       ),
     }),
+    ofNodeMethod: grpcClientMetrics(registry, { latencyBuckets }),
     transactions: transactionMetrics(registry, { latencyBuckets, maxNodes }),
     replication: replicationMetrics(registry, latencyBuckets),
     elections: electionMetrics(registry, latencyBuckets),

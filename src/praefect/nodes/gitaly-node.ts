@@ -23,9 +23,10 @@ export interface NodeConfig {
   readonly token: string | undefined;
 }
 
-export type MultiplexerOptions = Pick<
+/** Settings of the connections. */
+export type NodeDialOptions = Pick<
   SidechannelDialOptions,
-  'maxStreamWindowBytes' | 'acceptBacklog' | 'onTransfer'
+  'maxStreamWindowBytes' | 'acceptBacklog' | 'onTransfer' | 'interceptors'
 >;
 
 /** A call that is passed on. Its metadata is complete. */
@@ -62,17 +63,17 @@ export class GitalyNode implements AsyncDisposable {
 
   /**
    * @param onReverse receives the streams on which the node calls us.
-   * @param multiplexer settings of the connection's streams.
    */
   static async dial(
     config: NodeConfig,
     onReverse: (stream: Duplex) => void,
-    multiplexer: MultiplexerOptions = {},
+    { interceptors = [], ...multiplexer }: NodeDialOptions = {},
   ): Promise<GitalyNode> {
     const sidechannels = new SidechannelRegistry();
     const options: DialOptions = {
       retry: false,
       traceContext: false,
+      interceptors,
       ...(config.token === undefined ? {} : { token: config.token }),
     };
     const connection = await dialSidechannel(config.address, sidechannels, {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { PraefectConfig } from '../config/schema.ts';
-import { GitalyNode, type MultiplexerOptions } from './gitaly-node.ts';
+import { GitalyNode, type NodeDialOptions } from './gitaly-node.ts';
 
 /** The connections to all nodes. */
 export class Nodes implements AsyncDisposable {
@@ -13,24 +13,23 @@ export class Nodes implements AsyncDisposable {
 
   /**
    * @param onReverse receives the streams on which nodes call us.
-   * @param onTransfer notified of the bytes on the connections.
    */
   static async dial(
     { virtualStorage, yamux }: Pick<PraefectConfig, 'virtualStorage' | 'yamux'>,
     onReverse: (stream: Duplex) => void,
-    onTransfer?: MultiplexerOptions['onTransfer'],
+    options: Pick<NodeDialOptions, 'onTransfer' | 'interceptors'> = {},
   ): Promise<Nodes> {
-    const multiplexer: MultiplexerOptions = {
+    const dialOptions: NodeDialOptions = {
+      ...options,
       maxStreamWindowBytes: yamux.maximumStreamWindowSizeBytes,
       acceptBacklog: yamux.acceptBacklog,
-      onTransfer,
     };
     const entries = virtualStorage.map(async ({ name, node: nodes }) => {
       const dialed = nodes.map(({ storage, address, token }) =>
         GitalyNode.dial(
           { virtualStorage: name, storage, address, token: token?.reveal() },
           onReverse,
-          multiplexer,
+          dialOptions,
         ),
       );
       return [name, await Promise.all(dialed)] as const;

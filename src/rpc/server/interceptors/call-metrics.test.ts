@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { gitalyMetrics } from '#platform/metrics/gitaly-metrics';
-import { grpcServerMetrics } from '#platform/metrics/grpc-server-metrics';
+import { grpcServerMetrics } from '#platform/metrics/grpc-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { Metadata } from '#rpc/common/metadata';

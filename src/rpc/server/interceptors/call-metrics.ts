@@ -1,7 +1,7 @@
 import { codeOf } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
 import type { GitalyMetrics } from '#platform/metrics/gitaly-metrics';
-import type { MethodLabels, MethodMetrics } from '#platform/metrics/grpc-server-metrics';
+import type { MethodLabels, MethodMetrics } from '#platform/metrics/grpc-metrics';
 import {
   AUTHORIZATION,
   CALL_SITE,

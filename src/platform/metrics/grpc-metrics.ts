@@ -20,9 +20,12 @@ export interface MethodMetrics {
   handled(code: string): Counter;
 }
 
-export interface GrpcServerMetricsOptions {
+export interface GrpcMetricsOptions {
   /** `prometheus.grpc_latency_buckets` in seconds; an empty list disables the histogram. */
   readonly latencyBuckets: readonly number[];
+}
+
+export interface GrpcServerMetricsOptions extends GrpcMetricsOptions {
   /** Go's names of all statuses. */
   readonly codes: readonly string[];
   /**
@@ -37,42 +40,67 @@ export interface GrpcServerMetricsOptions {
  */
 export function grpcServerMetrics(
   registry: MetricsRegistry,
-  options: GrpcServerMetricsOptions,
+  { codes, latencyBuckets, methods }: GrpcServerMetricsOptions,
 ): (method: MethodLabels) => MethodMetrics {
+  const create = methodMetrics(registry, 'server', latencyBuckets);
+  const known = new Map(
+    methods.map((method) => [`/${method.service}/${method.method}`, create(method, codes)]),
+  );
+  return (method) => known.get(`/${method.service}/${method.method}`) ?? create(method, codes);
+}
+
+/**
+ * Declares `grpc_client_*`: calls of other servers. Returns a function that returns the series of a
+ * method, which begin with its first call.
+ */
+export function grpcClientMetrics(
+  registry: MetricsRegistry,
+  { latencyBuckets }: GrpcMetricsOptions,
+): (method: MethodLabels) => MethodMetrics {
+  const create = methodMetrics(registry, 'client', latencyBuckets);
+  return (method) => create(method, []);
+}
+
+/** @returns a function that creates the series of a method, and those of the given statuses. */
+function methodMetrics(
+  registry: MetricsRegistry,
+  side: 'server' | 'client',
+  latencyBuckets: readonly number[],
+): (method: MethodLabels, codes: readonly string[]) => MethodMetrics {
   const labels = ['grpc_type', 'grpc_service', 'grpc_method'] as const;
   const started = registry.counter({
-    name: 'grpc_server_started_total',
-    help: 'Calls that were started on the server.',
+    name: `grpc_${side}_started_total`,
+    help: `Calls that were started on the ${side}.`,
     labels,
   });
   const handled = registry.counter({
-    name: 'grpc_server_handled_total',
-    help: 'Calls that ended on the server, by status, whether well or not.',
+    name: `grpc_${side}_handled_total`,
+    help: `Calls that ended on the ${side}, by status, whether well or not.`,
     labels: [...labels, 'grpc_code'],
   });
   const received = registry.counter({
-    name: 'grpc_server_msg_received_total',
-    help: 'Messages that the server received.',
+    name: `grpc_${side}_msg_received_total`,
+    help: `Messages that the ${side} received.`,
     labels,
   });
   const sent = registry.counter({
-    name: 'grpc_server_msg_sent_total',
-    help: 'Messages that the server sent.',
+    name: `grpc_${side}_msg_sent_total`,
+    help: `Messages that the ${side} sent.`,
     labels,
   });
   const seconds =
-    options.latencyBuckets.length === 0
+    latencyBuckets.length === 0
       ? undefined
       : registry.histogram({
-          name: 'grpc_server_handling_seconds',
+          name: `grpc_${side}_handling_seconds`,
           help: 'Seconds from the start to the end of a call.',
           labels,
-          buckets: options.latencyBuckets,
+          buckets: latencyBuckets,
         });
 
-  const create = (method: MethodLabels): MethodMetrics => {
+  return (method, codeNames) => {
     const values = { grpc_type: method.type, grpc_service: method.service, grpc_method: method.method };
-    const codes = new Map(options.codes.map((code) => [code, handled.with({ ...values, grpc_code: code })]));
+    const codes = new Map(codeNames.map((code) => [code, handled.with({ ...values, grpc_code: code })]));
     return {
       started: started.with(values),
       messagesReceived: received.with(values),
@@ -81,8 +109,4 @@ export function grpcServerMetrics(
       handled: (code) => codes.get(code) ?? handled.with({ ...values, grpc_code: code }),
     };
   };
-  const known = new Map(
-    options.methods.map((method) => [`/${method.service}/${method.method}`, create(method)]),
-  );
-  return (method) => known.get(`/${method.service}/${method.method}`) ?? create(method);
 }
