@@ -7,7 +7,7 @@ import { TreeEditor } from '../commit-files/tree-editor.ts';
 import { fileWriter } from '../commit-files/write-file.ts';
 import type { MergeWorkspace } from '../merge/merge-workspace.ts';
 import { conflictFiles, withPaths } from './conflict-file.ts';
-import type { Resolution } from './parse-resolutions.ts';
+import type { Resolution } from './resolution-reader.ts';
 import { ResolutionError, resolveFile } from './resolve-file.ts';
 
 export interface ResolvedMerge {

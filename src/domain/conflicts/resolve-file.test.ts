@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import type { Resolution } from './parse-resolutions.ts';
+import type { Resolution } from './resolution-reader.ts';
 import { resolveFile } from './resolve-file.ts';
 
 const OURS = '1'.repeat(40);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
-import type { Resolution } from './parse-resolutions.ts';
+import type { Resolution } from './resolution-reader.ts';
 
 /** Larger files are not resolved. */
 const MAX_FILE_BYTES = 200 * 1024;

@@ -47,7 +47,7 @@ export async function resolveOnBranch(
   const { ours, theirs, message } = request;
   const { signal } = context;
   const author = signatureOf(request.user, request.seconds);
-  const resolutions = parseResolutions(request.resolutions);
+  const resolutions = await parseResolutions(request.resolutions, signal);
   const remote = await request.openRemote().catch((error: unknown) => {
     throw withCode(error, 'INTERNAL');
   });
