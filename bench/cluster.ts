@@ -5,7 +5,7 @@ import { postedFetch } from './clone.ts';
 import { commitFiles } from './commit-files.ts';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import type { BenchCluster } from './lib/cluster-processes.ts';
-import { residentMb, resetPeak } from './lib/process-usage.ts';
+import { resetPeak, residentMb } from './lib/process-usage.ts';
 import type { ServerProcess } from './lib/server-process.ts';
 import { sink } from './lib/sink.ts';
 import type { StoredRepository, Workshop } from './lib/workshop.ts';

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { goProgram } from '#testkit/go-program';
+import { Page, Reader } from './reader.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const BACKUP = 'gitlab.com/gitlab-org/gitaly/v16/cmd/gitaly-backup';
+const PROMTOOL = 'promtool';
+const noPromtool = spawnSync(PROMTOOL, ['--version']).status !== 0 && 'there is no promtool';
+
+async function freePort(): Promise<string> {
+  await using server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return String(address.port);
+}
+
+/** Starts a reader whose directories and ports stand for those of the pages. */
+async function reader(): Promise<Reader> {
+  const ports = { '9236': await freePort(), '9999': await freePort() };
+  return new Reader((directory) => ({
+    ...Object.fromEntries(['/etc/', '/run/', '/var/'].map((path) => [path, `${directory}${path}`])),
+    '"0.0.0.0:': '"127.0.0.1:',
+    '$(npm root --global)/gitaly-ts': ROOT,
+    ...ports,
+  }));
+}
+
+test('a server as docs/production.md makes it serves, is monitored and is upgraded', async (context) => {
+  await using someone = await reader();
+
+  const proof = await someone.follow(new Page('docs/production.md'));
+  const look = await someone.follow(new Page('docs/monitoring.md'), noPromtool ? /^promtool/m : undefined);
+  const upgraded = await someone.follow(new Page('docs/upgrade.md'));
+
+  assert.match(proof, /^First$/m);
+  assert.match(look, /^gitlab_build_info\{/m);
+  assert.match(upgraded, /^gitlab_build_info\{/m);
+  assert.match(someone.log(), /Upgrade succeeded/);
+  await context.test('promtool accepts configuration and rules', { skip: noPromtool }, () => {
+    assert.match(look, /SUCCESS: \d+ rules found/);
+  });
+});
+
+test('a backup by gitaly-backup as in docs/backup.md can be restored', async (context) => {
+  const program = await goProgram(join(import.meta.dirname, 'gitaly-backup'), { package: BACKUP });
+  if (program === undefined) return context.skip('Go is not installed: gitaly-backup is not tried');
+  await using someone = await reader();
+  someone.add('gitaly-backup', program);
+  await someone.follow(new Page('docs/production.md'));
+
+  await someone.follow(new Page('docs/backup.md'));
+
+  assert.equal(await someone.type('git --git-dir /var/lib/gitaly/first.git log --format=%s main'), 'First\n');
+});
