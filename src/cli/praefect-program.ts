@@ -7,13 +7,15 @@ import { createLogger, logLevel } from '#platform/log/logger';
 import { processLife } from '#platform/process/process-life';
 import { listenForStop } from '#platform/process/signals';
 import { versionString } from '#platform/process/version';
+import { logTime } from '#tools/admin/run-command';
 import { checkCommands } from './praefect-commands/check-commands.ts';
 import { addCommands, type PraefectCommand } from './praefect-commands/command.ts';
 import { listStorages } from './praefect-commands/list-storages.ts';
+import { poolCommand } from './praefect-commands/pool-command.ts';
 import { repositoryCommands } from './praefect-commands/repository-commands.ts';
 import { sqlCommands } from './praefect-commands/sql-commands.ts';
 import { stateCommands } from './praefect-commands/state-commands.ts';
-import { WRONG_USAGE } from './usage.ts';
+import { group, writePraefectUsageError } from './usage.ts';
 
 /** The commands that are described as data. */
 export const COMMANDS: readonly PraefectCommand[] = [
@@ -22,6 +24,7 @@ export const COMMANDS: readonly PraefectCommand[] = [
   ...repositoryCommands,
   ...checkCommands,
   ...sqlCommands,
+  poolCommand,
 ];
 
 const EXAMPLES = `
@@ -39,7 +42,7 @@ export function praefectProgram(exit: (code: number) => void): Command {
     .version(versionString('Praefect'), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .option('--config <file>', 'configuration in TOML')
-    .showHelpAfterError(WRONG_USAGE)
+    .configureOutput({ outputError: writePraefectUsageError })
     .addHelpText('after', EXAMPLES)
     .allowExcessArguments()
     .action(async () => exit(root.args.length > 0 ? unknownCommand() : await serveOrHelp(root)));
@@ -49,9 +52,7 @@ export function praefectProgram(exit: (code: number) => void): Command {
     .addHelpText('after', '\nExample:\n  praefect --config config.praefect.toml serve')
     .action(async () => exit(await serveOrHelp(root)));
   addCommands(root, COMMANDS, exit);
-  root
-    .command('configuration')
-    .description('Check a configuration.')
+  group(root.command('configuration').description('Check a configuration.'), exit)
     .command('validate')
     .description('Print the problems of the configuration on standard input as JSON.')
     .addHelpText('after', '\nExample:\n  praefect configuration validate < config.praefect.toml')
@@ -69,8 +70,8 @@ const configPath = (root: Command): string => root.opts<{ config?: string }>().c
 async function serveOrHelp(root: Command): Promise<number> {
   const path = configPath(root);
   if (path !== '') return await serve(path);
-  root.outputHelp({ error: true });
-  process.stderr.write('Required flag "config" not set\n');
+  root.outputHelp();
+  process.stderr.write(`${logTime(new Date())} Required flag "config" not set\n`);
   return 2;
 }
 

@@ -73,10 +73,49 @@ test('a configuration is refused with the reason', async () => {
 });
 
 test('without a configuration it prints help and the missing flag', async () => {
-  const { stderr, code } = await praefect(undefined);
-  assert.match(stderr, /Usage: praefect/);
-  assert.match(stderr, /Required flag "config" not set/);
+  const { stdout, stderr, code } = await praefect(undefined);
+  assert.match(stdout, /Usage: praefect/);
+  assert.match(stderr, /^[\d/]+ [\d:]+ Required flag "config" not set\n$/);
   assert.equal(code, 2);
+});
+
+test('a command without a configuration says that there is no file', async () => {
+  assert.deepEqual(await praefect(undefined, 'sql-ping'), {
+    stdout: '',
+    stderr: 'error reading config file: open : no such file or directory\n',
+    code: 1,
+  });
+});
+
+const NOT_A_NUMBER = 'strconv.ParseInt: parsing "abc": invalid syntax';
+const NEGATIVE = 'strconv.ParseUint: parsing "-1": invalid syntax';
+const TOO_LARGE = 'strconv.ParseInt: parsing "9223372036854775808": value out of range';
+for (const [args, problem] of [
+  [['dataloss', '--partial'], 'flag provided but not defined: -partial'],
+  [['metadata', '--repository-id', 'abc'], `invalid value "abc" for flag -repository-id: ${NOT_A_NUMBER}`],
+  [
+    ['verify', '-repository-id=9223372036854775808'],
+    `invalid value "9223372036854775808" for flag -repository-id: ${TOO_LARGE}`,
+  ],
+  [
+    ['set-replication-factor', '--replication-factor=-1'],
+    `invalid value "-1" for flag -replication-factor: ${NEGATIVE}`,
+  ],
+  [
+    ['list-untracked-repositories', '--older-than', 'x'],
+    'invalid value "x" for flag -older-than: time: invalid duration "x"',
+  ],
+] as const)
+  test(`wrong usage has the text of 19.0: ${args.join(' ')}`, async () => {
+    const { stderr, code } = await praefect(NODES, ...args);
+    assert.deepEqual(stderr.split('\n').slice(0, 3), [`Incorrect Usage: ${problem}`, '', problem]);
+    assert.equal(code, 1);
+  });
+
+test('configuration without a command prints its help', async () => {
+  const { stdout, stderr, code } = await praefect(undefined, 'configuration');
+  assert.match(stdout, /validate/);
+  assert.deepEqual([stderr, code], ['', 0]);
 });
 
 test('configuration validate lists problems as JSON', async () => {

@@ -23,10 +23,16 @@ export function group(command: Command, exit: (code: number) => void): Command {
 /** Text below an error of the command line. */
 export const WRONG_USAGE = 'Add --help to see the accepted options, with examples.';
 
-/** Prints an error of commander as Gitaly 19.0 does: with Go's words, and as a line of its log. */
+/** Prints an error of commander as `gitaly` 19.0 does: with Go's words, and as a line of its log. */
 export function writeUsageError(error: string, write: (text: string) => void): void {
   const text = goWords(error.trim());
   write(`Incorrect Usage: ${text}\n\n${logTime(new Date())} ${text}\n${WRONG_USAGE}\n`);
+}
+
+/** Prints an error of the command line as `praefect` 19.0 does: without the time. */
+export function writePraefectUsageError(error: string, write: (text: string) => void): void {
+  const text = goWords(error.trim());
+  write(`Incorrect Usage: ${text}\n\n${text}\n${WRONG_USAGE}\n`);
 }
 
 function goWords(error: string): string {

@@ -51,7 +51,12 @@ export const checkCommands: readonly PraefectCommand[] = [
     description: 'Check that the nodes answer and serve the configured storages.',
     example: 'dial-nodes --timeout 5s',
     options: [
-      { flags: '--timeout <duration>', description: 'limit of each call; 0 means 10s', default: '0' },
+      {
+        flags: '--timeout <duration>',
+        description: 'limit of each call; 0 means 10s',
+        default: '0',
+        type: 'duration',
+      },
     ],
     async run(input) {
       const { pingNodes } = await import('#praefect/checks/ping-nodes');

@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
 import { messageOf } from '#base/gitaly-error';
 import type { PraefectConfig } from '#praefect/config/schema';
+import { writePraefectUsageError } from '../usage.ts';
+import { type ValueType, valueProblem } from './option-value.ts';
 
 /** An option of a command. */
 export interface CommandOption {
@@ -9,6 +11,8 @@ export interface CommandOption {
   readonly description: string;
   readonly isRequired?: boolean;
   readonly default?: string;
+  /** Type of the value; any text without one. */
+  readonly type?: ValueType;
 }
 
 /** Values of options by their names without dashes; a flag is `true`. */
@@ -83,6 +87,14 @@ async function runCommand(root: Command, command: Command, shape: PraefectComman
     // commander keeps texts and booleans, as declared by the flags.
     if (option !== undefined)
       values[nameOf(flags)] = command.opts()[option.attributeName()] as string | boolean | undefined;
+  }
+  for (const { flags, type } of declared) {
+    const value = values[nameOf(flags)];
+    const problem = type === undefined ? undefined : valueProblem(nameOf(flags), String(value ?? ''), type);
+    if (problem === undefined) continue;
+    command.outputHelp();
+    writePraefectUsageError(problem, (text) => process.stderr.write(text));
+    return 1;
   }
   const missing = declared
     .filter(({ flags, isRequired }) => isRequired === true && values[nameOf(flags)] === undefined)

@@ -101,6 +101,9 @@ test('tracking is refused for a repository that is not there', { skip }, async (
   assert.equal(missing.code, 1);
   const node = await runPraefect(both, ...tracked('missing.git', 'x'));
   assert.equal(node.stderr, `${prefix}node "x" not found\n`);
+  const outside = await runPraefect(both, ...tracked('../outside.git'));
+  assert.equal(outside.stdout, 'checking if repository exists "gitaly-1", "../outside.git"\n');
+  assert.equal(outside.stderr, `${prefix}authoritative repository does not exist\n`);
 });
 
 test('a list of repositories is tracked as a whole or not at all', { skip }, async () => {

@@ -92,7 +92,12 @@ export const repositoryCommands: readonly PraefectCommand[] = [
     example: 'list-untracked-repositories --older-than 1h',
     options: [
       { flags: '--delimiter <text>', description: 'printed after each', default: '\n' },
-      { flags: '--older-than <duration>', description: 'only those changed before', default: '6h' },
+      {
+        flags: '--older-than <duration>',
+        description: 'only those changed before',
+        default: '6h',
+        type: 'duration',
+      },
     ],
     run: listUntracked,
   },

@@ -52,18 +52,20 @@ export const stateCommands: readonly PraefectCommand[] = [
     example: 'set-replication-factor --virtual-storage default --relative-path x.git --replication-factor 2',
     options: [
       ...REPOSITORY,
-      { flags: '--replication-factor <count>', description: 'number of nodes', isRequired: true },
+      {
+        flags: '--replication-factor <count>',
+        description: 'number of nodes',
+        isRequired: true,
+        type: 'uint',
+      },
     ],
     async run(input) {
-      const text = textOf(input, 'replication-factor');
-      if (!/^\d+$/.test(text))
-        throw new Error(`invalid value ${quote(text)} for flag -replication-factor: not a whole number`);
       await using connection = await connectToPraefect(input.config, 'error dialing');
       const { storages } = await connection.praefectInfo
         .setReplicationFactor({
           virtualStorage: textOf(input, 'virtual-storage'),
           relativePath: textOf(input, 'relative-path'),
-          replicationFactor: Number(text),
+          replicationFactor: Number(textOf(input, 'replication-factor')),
         })
         .catch(failedCall());
       print(`current assignments: ${storages.join(', ')}`);
@@ -75,7 +77,7 @@ export const stateCommands: readonly PraefectCommand[] = [
     description: 'Print what the database knows of a repository.',
     example: 'metadata --virtual-storage default --relative-path x.git',
     options: [
-      { flags: '--repository-id <id>', description: 'its id' },
+      { flags: '--repository-id <id>', description: 'its id', type: 'int' },
       { flags: VIRTUAL_STORAGE, description: 'its virtual storage' },
       { flags: RELATIVE_PATH, description: 'its path as clients name it' },
     ],
@@ -86,7 +88,7 @@ export const stateCommands: readonly PraefectCommand[] = [
     description: 'Have Praefect check again that replicas exist.',
     example: 'verify --virtual-storage default --storage gitaly-2',
     options: [
-      { flags: '--repository-id <id>', description: 'all of this repository' },
+      { flags: '--repository-id <id>', description: 'all of this repository', type: 'int' },
       { flags: VIRTUAL_STORAGE, description: 'all of this virtual storage' },
       { flags: '--storage <name>', description: 'only those of this node' },
     ],
@@ -206,10 +208,7 @@ async function verify(input: CommandInput): Promise<undefined> {
 }
 
 function idOf(input: CommandInput): bigint {
-  const text = textOf(input, 'repository-id');
-  if (!/^\d*$/.test(text))
-    throw new Error(`invalid value ${quote(text)} for flag -repository-id: not a whole number`);
-  return BigInt(text);
+  return BigInt(textOf(input, 'repository-id').replace(/^\+/, ''));
 }
 
 /** `2026-01-02 03:04:05.678 +0000 UTC` */

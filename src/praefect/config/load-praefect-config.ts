@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parse } from 'smol-toml';
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { systemErrorText } from '#base/go/system-error';
 import { generatedConfig } from '#platform/config/config-command';
 import { decode, type RawTable } from '#platform/config/decode';
 import { overlay } from '#platform/config/overlay';
@@ -30,7 +31,10 @@ export interface PraefectConfigWarning {
 export async function loadPraefectConfig(path: string): Promise<LoadedPraefectConfig> {
   let raw: RawTable;
   try {
-    raw = parse(await readFile(path, 'utf8'), { integersAsBigInt: true });
+    const text = await readFile(path, 'utf8').catch((error: unknown) => {
+      throw new Error(`open ${path}: ${systemErrorText(error)}`, { cause: error });
+    });
+    raw = parse(text, { integersAsBigInt: true });
     const { configCommand } = decode(praefectSchema, raw).values;
     if (typeof configCommand === 'string')
       raw = overlay(praefectSchema, raw, await generatedConfig(configCommand));

@@ -70,7 +70,7 @@ export async function trackRepositories(
 
 /** @param isFirst records a path, and reports whether it is the first line with it. */
 async function read(
-  { database, nodes }: TrackParts,
+  parts: TrackParts,
   text: string,
   isFirst: (relativePath: string) => boolean,
 ): Promise<{ request: TrackRequest; problems: readonly string[] }> {
@@ -100,10 +100,10 @@ async function read(
     };
   const found = request();
   if (!isFirst(found.relativePath)) return { request: found, problems: ['duplicate'] };
-  if (await new RepositoryLookups(database).exists(found))
+  if (await new RepositoryLookups(parts.database).exists(found))
     return { request: found, problems: ['repository is already tracked by Praefect'] };
   try {
-    const problems = (await isOnNode(nodes, found)) ? [] : ['not a valid git repository'];
+    const problems = (await isOnNode(parts, found)) ? [] : ['not a valid git repository'];
     return { request: found, problems };
   } catch (error) {
     return { request: found, problems: [`checking repository on disk: ${messageOf(error)}`] };

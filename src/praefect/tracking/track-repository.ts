@@ -48,12 +48,13 @@ export async function trackRepository(parts: TrackParts, request: TrackRequest):
 }
 
 /**
- * Reports whether the authoritative node has the repository.
+ * Reports whether the authoritative node has the repository. One that the node does not accept is
+ * named, and counts as missing.
  *
- * @throws {Error} `virtual storage "x" not found`, `node "x" not found`, or that of the call.
+ * @throws {Error} `virtual storage "x" not found`, `node "x" not found`
  */
 export async function isOnNode(
-  nodes: TrackParts['nodes'],
+  { nodes, print }: Pick<TrackParts, 'nodes' | 'print'>,
   { authoritativeStorage, replicaPath, virtualStorage }: TrackRequest,
 ): Promise<boolean> {
   const ofStorage = nodes.get(virtualStorage);
@@ -61,17 +62,22 @@ export async function isOnNode(
   const node = ofStorage.find(({ storage }) => storage === authoritativeStorage);
   if (node === undefined) throw new Error(`node ${quote(authoritativeStorage)} not found`);
   const repository = { storageName: node.storage, relativePath: replicaPath };
-  const { exists } = await node.connection.repository.repositoryExists(
-    { repository },
-    { timeoutMs: EXISTS_LIMIT_MS },
-  );
-  return exists;
+  try {
+    const { exists } = await node.connection.repository.repositoryExists(
+      { repository },
+      { timeoutMs: EXISTS_LIMIT_MS },
+    );
+    return exists;
+  } catch {
+    print(`checking if repository exists ${quote(node.storage)}, ${quote(replicaPath)}`);
+    return false;
+  }
 }
 
 async function track(parts: TrackParts, request: TrackRequest): Promise<void> {
   const { config, nodes, print, queue, replicatesNow } = parts;
   const { authoritativeStorage: primary, relativePath, replicaPath, virtualStorage } = request;
-  if (!(await isOnNode(nodes, request))) throw new Error('authoritative repository does not exist');
+  if (!(await isOnNode(parts, request))) throw new Error('authoritative repository does not exist');
   const factor =
     config.virtualStorage.find(({ name }) => name === virtualStorage)?.defaultReplicationFactor ?? 0;
   const others = (nodes.get(virtualStorage) ?? []).filter(({ storage }) => storage !== primary);

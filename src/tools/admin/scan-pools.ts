@@ -5,7 +5,8 @@ import { type CommandStreams, goText, runCommand, withHeading } from './run-comm
 /** Paths in one message of ListPoolUpstreams. */
 const PATHS_PER_MESSAGE = 10_000;
 
-interface Member {
+/** A repository that borrows objects of a pool. */
+export interface PoolMember {
   readonly relativePath: string;
   readonly poolDiskPath: string;
   readonly isUpstream: boolean;
@@ -37,7 +38,7 @@ async function scanStorage(
   storageName: string,
   { stdout }: CommandStreams,
 ): Promise<void> {
-  const found: Member[] = await withHeading(
+  const found: PoolMember[] = await withHeading(
     'scan pool metadata: receive',
     Array.fromAsync(internal.scanPoolMetadata({ storageName })),
   );
@@ -60,10 +61,10 @@ async function scanStorage(
 }
 
 /** Returns the repository that each pool was made from, as GitLab has it. */
-async function upstreamsOf(
+export async function upstreamsOf(
   internal: Connection['internal'],
   storageName: string,
-  members: readonly Member[],
+  members: readonly PoolMember[],
 ): Promise<ReadonlyMap<string, string>> {
   const pools = [...new Set(members.map(({ poolDiskPath }) => poolDiskPath))];
   const upstreams = new Map<string, string>();
