@@ -3,6 +3,7 @@
  * name under which it counts. The flushes are those that the kernel sees.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
@@ -109,33 +110,51 @@ async function createRepository({ connection, storagePath }: TestGitaly) {
   return { path: join(storagePath(), REPOSITORY.relativePath), oid: branchUpdate?.commitId ?? '' };
 }
 
-test('a new repository is flushed with all its files, and so is its place', async (context) => {
-  if (skip) return context.skip(skip);
-  await using gitaly = await startGitaly();
-  const target = { storageName: 'default', relativePath: 'a/b.git' };
-  const path = join(gitaly.storagePath(), target.relativePath);
+const TARGET = { storageName: 'default', relativePath: 'a/b.git' };
 
-  const events = await traceFlushes(path, () =>
-    gitaly.connection.repository.createRepository({ repository: target }),
-  );
+const CREATIONS: Readonly<Record<string, (gitaly: TestGitaly, sourcePath: string) => Promise<unknown>>> = {
+  CreateRepository: ({ connection }) => connection.repository.createRepository({ repository: TARGET }),
+  CreateRepositoryFromURL: ({ connection }, url) =>
+    connection.repository.createRepositoryFromURL({ repository: TARGET, url }),
+  CreateRepositoryFromBundle: ({ connection }, source) => {
+    const data = execFileSync('git', ['-C', source, 'bundle', 'create', '--quiet', '-', '--all']);
+    return connection.repository.createRepositoryFromBundle([{ repository: TARGET, data }]);
+  },
+  CreateFork: ({ address, connection }) => {
+    const servers = JSON.stringify({ default: { address, token: '' } });
+    const metadata = { 'gitaly-servers': Buffer.from(servers).toString('base64') };
+    const request = { repository: TARGET, sourceRepository: REPOSITORY };
+    return connection.repository.createFork(request, { metadata });
+  },
+};
 
-  const at = events.findIndex((event) => event.kind === 'move' && event.to === path);
-  const move = events[at];
-  assert.ok(move?.kind === 'move');
-  const flushed = new Set(
-    events
-      .slice(0, at)
-      .flatMap((event) => (event.kind === 'flush' ? event.path.replace(move.from, path) : [])),
-  );
-  assert.deepEqual(
-    globSync(`${path}{,/**}`).filter((file) => !flushed.has(file)),
-    [],
-  );
-  assert.ok(
-    events.slice(at).some((event) => event.kind === 'flush' && event.path === join(path, '..')),
-    'the directory of the repository is flushed after the rename',
-  );
-});
+for (const [rpc, create] of Object.entries(CREATIONS)) {
+  test(`${rpc} flushes all files of the new repository, and its place`, async (context) => {
+    if (skip) return context.skip(skip);
+    await using gitaly = await startGitaly();
+    const { path: source } = await createRepository(gitaly);
+    const path = join(gitaly.storagePath(), TARGET.relativePath);
+
+    const events = await traceFlushes(path, () => create(gitaly, source));
+
+    const at = events.findIndex((event) => event.kind === 'move' && event.to === path);
+    const move = events[at];
+    assert.ok(move?.kind === 'move');
+    const flushed = new Set(
+      events
+        .slice(0, at)
+        .flatMap((event) => (event.kind === 'flush' ? event.path.replace(move.from, path) : [])),
+    );
+    assert.deepEqual(
+      globSync(`${path}{,/**}`).filter((file) => !flushed.has(file)),
+      [],
+    );
+    assert.ok(
+      events.slice(at).some((event) => event.kind === 'flush' && event.path === join(path, '..')),
+      'the directory of the repository is flushed after the rename',
+    );
+  });
+}
 
 test('references are flushed before they get their names', async (context) => {
   if (skip) return context.skip(skip);

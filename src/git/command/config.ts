@@ -59,6 +59,11 @@ const PACK = [
   pair('pack.writeReverseIndex', 'true'),
   pair('pack.threads', THREADS),
 ];
+/**
+ * For commands whose files do not have their final place yet: all of them are flushed together
+ * before they get it.
+ */
+const UNFLUSHED = pair('core.fsync', 'none');
 const NO_REDIRECTS = pair('http.followRedirects', 'false');
 const NO_TEMPLATE = pair('init.templateDir', '');
 /**
@@ -78,6 +83,7 @@ const NO_AMBIGUITY = pair('core.warnAmbiguousRefs', 'false');
 const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]>>> = {
   bundle: PACK,
   clone: [
+    UNFLUSHED,
     NO_TEMPLATE,
     FILES_FOR_REFERENCES,
     NO_REDIRECTS,
@@ -96,6 +102,7 @@ const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]
   fsck: fsck('fsck'),
   gc: PACK,
   grep: [pair('grep.threads', THREADS)],
+  'index-pack': [UNFLUSHED],
   init: [
     pair('init.defaultBranch', 'main'),
     pair('init.defaultObjectFormat', 'sha1'),

@@ -109,9 +109,9 @@ async function publish(
   });
   await requireAbsent(location.path);
 
-  await castPreparatory(() => vote('preparing'));
-  await castPreparatory(() => vote('prepared'));
-  await syncTree(draftPath);
+  // The other nodes are waited for meanwhile. The draft is not removed before both have ended.
+  const ends = await Promise.allSettled([prepare(vote), syncTree(draftPath)]);
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
   await moveIntoPlace(draftPath, location.path);
   storages.repositoryCounts.add(location, 1);
   await syncPath(parent);
@@ -120,10 +120,13 @@ async function publish(
   });
 }
 
-async function castPreparatory(vote: () => Promise<void>): Promise<void> {
-  await vote().catch((error: unknown) => {
+async function prepare(vote: CastVote): Promise<void> {
+  try {
+    await vote('preparing');
+    await vote('prepared');
+  } catch (error) {
     throw wrap(error, 'preparatory vote', 'FAILED_PRECONDITION');
-  });
+  }
 }
 
 async function moveIntoPlace(from: string, to: string): Promise<void> {

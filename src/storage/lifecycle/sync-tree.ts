@@ -1,42 +1,49 @@
-import { open, opendir } from 'node:fs/promises';
+import { closeSync, fsync, opendirSync, openSync } from 'node:fs';
+import { promisify } from 'node:util';
 
 /**
  * Number of files flushed concurrently. More would only fill the disk's queue and the thread pool.
  */
 const CONCURRENCY = 4;
 
+const fsyncAsync = promisify(fsync);
+
 /**
  * Flushes every file and directory of a tree to disk, so that it survives a power failure
  * completely after a rename.
  */
 export async function syncTree(root: string): Promise<void> {
-  const pending: string[] = [root];
-  for (let batch = pending.splice(0, CONCURRENCY); batch.length > 0; batch = pending.splice(0, CONCURRENCY)) {
-    const found = await Promise.all(batch.map(syncDirectoryAndFiles));
-    pending.push(...found.flat());
-  }
-}
-
-/** Flushes one file or the entries of one directory to disk. */
-export async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  const paths = pathsOf(root);
+  const flushAll = async (): Promise<void> => {
+    for (const path of paths) await syncPath(path);
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, flushAll));
 }
 
 /**
- * Flushes a directory and its files. @returns its directories. Symbolic links are only entries of
- * their directory.
+ * Flushes one file or the entries of one directory to disk. Only that uses another thread, which
+ * takes ten times as long as to open a file.
  */
-async function syncDirectoryAndFiles(directory: string): Promise<readonly string[]> {
-  const directories: string[] = [];
-  for await (const entry of await opendir(directory)) {
-    if (entry.isDirectory()) directories.push(`${directory}/${entry.name}`);
-    else if (entry.isFile()) await syncPath(`${directory}/${entry.name}`);
+export async function syncPath(path: string): Promise<void> {
+  const file = openSync(path, 'r');
+  try {
+    await fsyncAsync(file);
+  } finally {
+    closeSync(file);
   }
-  await syncPath(directory);
-  return directories;
+}
+
+/** Yields the files and directories of a tree. Links are only entries of their directory. */
+function* pathsOf(directory: string): Generator<string> {
+  const entries = opendirSync(directory);
+  try {
+    for (let entry = entries.readSync(); entry !== null; entry = entries.readSync()) {
+      const path = `${directory}/${entry.name}`;
+      if (entry.isDirectory()) yield* pathsOf(path);
+      else if (entry.isFile()) yield path;
+    }
+  } finally {
+    entries.closeSync();
+  }
+  yield directory;
 }
