@@ -1,4 +1,5 @@
 import type { Ballot, VoteOutcome, VotingClient } from '#domain/transactions/voter';
+import type { ChannelCall } from '#rpc/common/grpc/channel-call';
 import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import type { Backchannels } from '#rpc/server/connection/backchannels';
@@ -36,18 +37,28 @@ export function votesOverBackchannels(
         const channel = await backchannels.channel(backchannelId);
         const request = { transactionId, node, referenceUpdatesHash: hash, phase: PHASES[phase] };
         const call = channel.invoke(callable(RefTransaction.method.voteTransaction), [request], options);
-        for await (const { state } of call) return OUTCOMES.get(state);
-        return undefined;
+        const response = await onlyResponse(call);
+        return response && OUTCOMES.get(response.state);
       },
       async stop(transactionId, options) {
         const channel = await backchannels.channel(backchannelId);
-        for await (const _ of channel.invoke(
-          callable(RefTransaction.method.stopTransaction),
-          [{ transactionId }],
-          options,
-        ))
-          return;
+        const request = { transactionId };
+        await onlyResponse(
+          channel.invoke(callable(RefTransaction.method.stopTransaction), [request], options),
+        );
       },
     };
   };
+}
+
+/**
+ * Returns the response of a unary call before its status. The status is read afterwards: leaving
+ * the call early would reset its stream, which costs both sides more than the end of the call.
+ */
+async function onlyResponse<O>(call: ChannelCall<O>): Promise<O | undefined> {
+  const responses = call[Symbol.asyncIterator]();
+  const { done, value } = await responses.next();
+  if (done === true) return undefined;
+  responses.next().catch(() => {}); // the response has arrived
+  return value;
 }

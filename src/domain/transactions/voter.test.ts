@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { test } from 'node:test';
 import type { Transaction } from './transaction.ts';
 import {
@@ -84,25 +84,43 @@ for (const [outcome, message] of [
 }
 
 test('a vote that is not complete after five minutes is cancelled', async (context) => {
-  const limit = new AbortController();
-  const limits: number[] = [];
-  context.mock.method(AbortSignal, 'timeout', (ms: number) => {
-    limits.push(ms);
-    return limit.signal;
-  });
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   const delays: number[] = [];
   const voter = new Voter({ connect: () => WAITING, observeDelay: (seconds) => delays.push(seconds) });
 
   const vote = voter.vote(TRANSACTION, 'prepared', HASH, { signal: new AbortController().signal });
-  limit.abort(new DOMException('late', 'TimeoutError'));
+  context.mock.timers.tick(5 * 60_000 - 1);
+  assert.equal(delays.length, 0);
+  context.mock.timers.tick(1);
 
   // Gitaly's text.
   await assert.rejects(vote, {
     code: 'CANCELLED',
     message: 'transaction timeout 5m0s exceeded: context canceled',
   });
-  assert.deepEqual(limits, [300_000]);
   assert.equal(delays.length, 1);
+});
+
+test('a vote leaves no timer and no listener', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { signal } = new AbortController();
+  const signals: AbortSignal[] = [];
+  const client: VotingClient = {
+    vote: async (_, options) => {
+      signals.push(options.signal);
+      return 'commit';
+    },
+    stop: async () => {},
+  };
+
+  await new Voter({ connect: () => client }).vote(TRANSACTION, 'prepared', HASH, { signal });
+  context.mock.timers.tick(5 * 60_000);
+
+  assert.deepEqual(getEventListeners(signal, 'abort'), []);
+  assert.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [false],
+  );
 });
 
 test('the end of the call ends its vote, with the reason of the call', async () => {

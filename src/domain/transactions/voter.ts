@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { GitalyError } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
+import { limitedSignal } from '#base/limited-signal';
 import type { Vote, VotePhase } from '#storage/lifecycle/voter';
 import type { Transaction } from './transaction.ts';
 
@@ -84,13 +85,13 @@ export class Voter {
   ): Promise<void> {
     const client = this.#connect(transaction);
     const start = performance.now();
-    const timeout = AbortSignal.timeout(VOTE_TIMEOUT_MS);
+    using limited = limitedSignal(VOTE_TIMEOUT_MS, options.signal);
     const ballot = { transactionId: transaction.id, node: transaction.node, hash, phase };
     let outcome: VoteOutcome | undefined;
     try {
-      outcome = await client.vote(ballot, { signal: AbortSignal.any([options.signal, timeout]) });
+      outcome = await client.vote(ballot, limited);
     } catch (error) {
-      if (!timeout.aborted || options.signal.aborted) throw error;
+      if (!limited.signal.aborted || options.signal.aborted) throw error;
       throw new GitalyError('CANCELLED', 'transaction timeout 5m0s exceeded: context canceled', {
         cause: error,
       });

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
+import { duplexPair } from 'node:stream';
+import { test } from 'node:test';
+import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import { YamuxSession } from '#rpc/common/yamux/session';
+import { YAMUX_SERVER } from '#rpc/common/yamux/settings';
+import { Backchannels } from '#rpc/server/connection/backchannels';
+import { votesOverBackchannels } from './reverse-votes.ts';
+
+const EMPTY_MESSAGE = Buffer.alloc(5);
+const BALLOT = { transactionId: 7n, node: 'gitaly-1', hash: new Uint8Array(20), phase: 'prepared' } as const;
+
+/** Both ends of a multiplexed connection: a node, and a praefect that answers each call by itself. */
+function connected(onCall: (stream: ServerHttp2Stream) => void) {
+  const [near, far] = duplexPair();
+  const node = new YamuxSession(near, YAMUX_SERVER);
+  const praefect = new YamuxSession(far, { ...YAMUX_SERVER, role: 'client' });
+  void praefect.accept().then((duplex) => {
+    if (duplex === undefined) return;
+    const session = performServerHandshake(duplex);
+    session.on('stream', onCall);
+    session.on('error', () => {}); // the connection ends under it
+  });
+  const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
+  const votes = votesOverBackchannels(backchannels)(backchannels.register(node));
+  return { votes, [Symbol.dispose]: () => node.destroy() };
+}
+
+test('a vote returns with its response, and its stream ends without a reset', async () => {
+  const answered = Promise.withResolvers<ServerHttp2Stream>();
+  using connection = connected((stream) => {
+    stream.resume();
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.write(EMPTY_MESSAGE);
+    answered.resolve(stream);
+  });
+  const { signal } = new AbortController();
+
+  const outcome = await connection.votes.vote(BALLOT, { signal });
+  const stream = await answered.promise;
+  const closed = once(stream, 'close');
+  stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+  stream.end();
+  await closed;
+
+  assert.equal(outcome, 'commit');
+  assert.deepEqual([stream.rstCode, stream.aborted], [0, false]);
+});
+
+test('a vote that is refused fails with the status', async () => {
+  using connection = connected((stream) => {
+    stream.respond(
+      { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5', 'grpc-message': 'none' },
+      { endStream: true },
+    );
+  });
+  const { signal } = new AbortController();
+
+  await assert.rejects(connection.votes.vote(BALLOT, { signal }), { code: 'NOT_FOUND', message: 'none' });
+  await assert.rejects(connection.votes.stop(7n, { signal }), { code: 'NOT_FOUND', message: 'none' });
+});
