@@ -6,13 +6,13 @@ import { makeScratchDirectory } from '#testkit/scratch-directory';
 /**
  * Mounts a small file system in memory on a directory, or returns the reason why it cannot.
  */
-export function mountSmall(directory: string, bytes: number): string | undefined {
+export function mountSmall(directory: string, bytes: number, option = 'exec'): string | undefined {
   mkdirSync(directory, { recursive: true });
   const { status, stderr, error } = spawnSync('mount', [
     '-t',
     'tmpfs',
     '-o',
-    `size=${bytes}`,
+    `size=${bytes},${option}`,
     'tmpfs',
     directory,
   ]);

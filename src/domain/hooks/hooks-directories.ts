@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { access, chmod, constants, copyFile, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** The hooks that git can be given, in the order of the bits of a set. */
@@ -33,6 +33,7 @@ export class HooksDirectories implements AsyncDisposable {
    *
    * @param runtimeDirectory parent of the new `hooks-<random>.d`.
    * @param helper program for hooks that run without a push of this server (`gitaly-hooks`).
+   * @throws {Error} where programs cannot be executed: git would skip all hooks, with their checks.
    */
   static async create(runtimeDirectory: string, helper?: string): Promise<HooksDirectories> {
     await mkdir(runtimeDirectory, { recursive: true });
@@ -40,6 +41,11 @@ export class HooksDirectories implements AsyncDisposable {
     const script = join(root, 'relay');
     await copyFile(SCRIPT, script);
     await chmod(script, EXECUTABLE);
+    await access(script, constants.X_OK).catch(async (cause: unknown) => {
+      await rm(root, { recursive: true, force: true });
+      const advice = 'mount its file system without noexec, or set another runtime_dir';
+      throw new Error(`git cannot run hooks in ${runtimeDirectory}: ${advice}`, { cause });
+    });
     const packObjects = join(root, PACK_OBJECTS);
     await copyFile(PACK_OBJECTS_SCRIPT, packObjects);
     await chmod(packObjects, EXECUTABLE);
