@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadConfig } from '#platform/config/load-config';
 import { loadPraefectConfig } from '#praefect/config/load-praefect-config';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { layOutMachine, TOKEN } from './machine-root.ts';
 
 const CLUSTER = join(import.meta.dirname, '../../deploy/docker/cluster');
 const NODES = ['gitaly-1', 'gitaly-2', 'gitaly-3'];
@@ -82,15 +83,11 @@ test("praefect's configuration names the services, and has their secrets", async
 
 for (const node of NODES) {
   test(`every key of ${node} is known, and the service has its files`, async () => {
-    const root = join(directory, node);
-    for (const folder of ['run/gitaly', 'run/secrets', 'var/lib/gitaly/repositories'])
-      mkdirSync(join(root, folder), { recursive: true });
-    writeFileSync(join(root, 'run/secrets/gitaly_token'), 'a token', { mode: 0o600 });
     const text = readFileSync(join(CLUSTER, `${node}.toml`), 'utf8');
-    writeFileSync(join(root, 'config.toml'), text.replaceAll(/"(\/(?:run|var)\/)/g, `"${root}$1`));
 
-    const { warnings } = await loadConfig(join(root, 'config.toml'));
+    const { auth, warnings } = await loadConfig(layOutMachine(join(directory, node), text));
 
+    assert.equal(auth.token?.reveal(), TOKEN);
     assert.deepEqual(warnings, []);
     assert.match(text, /^listen_addr = "0\.0\.0\.0:8075"$/m);
     assert.match(text, new RegExp(`^name = "${node}"$`, 'm'));
