@@ -64,15 +64,13 @@ class Explanation {
  * `cpu_ms`, `exit_code`) and the log fields about caches, limits and cost. Arguments contain paths
  * of the server, so only an operator's configuration allows this.
  */
-export const explainCall: ServerInterceptor = async (call, next) => {
-  if (call.headers.get(EXPLAIN) !== 'true') return next();
+export const explainCall: ServerInterceptor = (call) => {
+  if (call.headers.get(EXPLAIN) !== 'true') return undefined;
   const explanation = new Explanation();
   commandsOf.set(call, explanation);
-  try {
-    await next();
-  } finally {
-    call.context.trailers.set(EXPLANATION, explanation.toJson(call));
-  }
+  return {
+    end: ({ context }) => context.trailers.set(EXPLANATION, explanation.toJson(call)),
+  };
 };
 
 /** Adds a command to the explanation of its call, if it asked for one. @returns what to call at its end. */

@@ -33,7 +33,7 @@ function counted(gitCalls: GitCalls) {
       },
     }),
   ];
-  return { state, options: { services, interceptors: [rememberCall, gitCalls.interceptor] } };
+  return { state, options: { services, interceptors: [rememberCall] } };
 }
 
 async function settled(): Promise<void> {

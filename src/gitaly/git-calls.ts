@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { FairLimit } from '#base/fair-limit';
 import type { SpawnAdmission } from '#git/command/process/spawn-gate';
-import type { ServerInterceptor } from '#rpc/server/server-call';
 import { runningCall, runningCallState } from './running-call.ts';
 
 export interface GitCallLimits {
@@ -29,8 +28,6 @@ export const DEFAULT_GIT_CALL_LIMITS: GitCallLimits = {
   maxWaitMs: 30_000,
 };
 
-const NOT_COUNTED = Promise.resolve(() => {});
-
 /**
  * Limits how many calls run git processes, in all and for each connection; further calls wait, and
  * connections take turns. A call counts from its first process to its end, however many processes
@@ -55,23 +52,6 @@ export class GitCalls implements SpawnAdmission {
   get counts(): { readonly running: number; readonly waiting: number } {
     return { running: this.#limit.inUse, waiting: this.#limit.waiting };
   }
-
-  /** Ends the count of each call. Has to run around its handler. */
-  readonly interceptor: ServerInterceptor = async (_call, next) => {
-    const running = runningCallState();
-    try {
-      await next();
-    } finally {
-      if (running !== undefined) {
-        running.gitSlot?.then(
-          (release) => release(),
-          () => {}, // it never got one
-        );
-        // What it still starts, to clean up, is not counted.
-        running.gitSlot = NOT_COUNTED;
-      }
-    }
-  };
 
   owner(): object | undefined {
     return runningCall()?.peer;

@@ -98,7 +98,7 @@ export function createRpcServers(parts: RpcServerParts): RpcServers {
 
 function interceptors(parts: RpcServerParts): readonly ServerInterceptor[] {
   const { config, logger, metrics, storages, trustsUnixSockets, tracing, reports } = parts;
-  const { calls, gitCalls, faults, limits, onWait, maintenance, exceptions } = parts;
+  const { calls, faults, limits, onWait, maintenance, exceptions } = parts;
   return interceptorChain({
     metrics: countCalls({
       methodMetrics: metrics.ofMethod,
@@ -108,7 +108,6 @@ function interceptors(parts: RpcServerParts): readonly ServerInterceptor[] {
     reportErrors: reports?.interceptor,
     listCalls: calls.interceptor,
     rememberCall,
-    countGitCalls: gitCalls.interceptor,
     accessLog: { logger, isLogged: accessLogFilter(process.env) },
     authentication: {
       token: config.auth.token,

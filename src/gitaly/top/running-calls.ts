@@ -1,7 +1,6 @@
 import type { ProcessStart } from '#git/command/process/start-process';
 import { CLIENT_NAME, CLIENT_NAME_OLD, REMOTE_IP, USER_ID, USERNAME } from '#rpc/common/header-names';
-import { type RequestTarget, requestTarget } from '#rpc/server/interceptors/request-target';
-import type { ServerCall, ServerInterceptor } from '#rpc/server/server-call';
+import type { CallStage, ServerCall, ServerInterceptor } from '#rpc/server/server-call';
 import { anonymousBytes } from './anonymous-bytes.ts';
 import { cpuTimeMs } from './cpu-time.ts';
 import type { CallStatus, ProcessStatus } from './status.ts';
@@ -9,13 +8,6 @@ import type { CallStatus, ProcessStatus } from './status.ts';
 /** Calls and processes in one status; of more, the oldest are listed. */
 const MAX_LISTED = 500;
 const MAX_COMMAND_CHARS = 200;
-
-interface Call {
-  readonly call: ServerCall;
-  target: RequestTarget | undefined;
-  /** Key of the limit for which it waits. */
-  waitsFor: string | undefined;
-}
 
 interface Process {
   readonly start: ProcessStart;
@@ -47,31 +39,22 @@ export interface ProcessCost {
 
 /** The calls that run now, and their git processes. */
 export class RunningCalls {
-  readonly #calls = new Map<ServerCall, Call>();
+  readonly #calls = new Set<ServerCall>();
+  /** Keys of the limits for which calls wait. */
+  readonly #waits = new Map<ServerCall, string>();
   readonly #processes = new Set<Process>();
+  readonly #stage: CallStage = { end: (call) => void this.#calls.delete(call) };
 
   /** Keeps a call in the list until its end. */
-  readonly interceptor: ServerInterceptor = async (call, next) => {
-    const entry: Call = { call, target: undefined, waitsFor: undefined };
-    this.#calls.set(call, entry);
-    call.onRequest((message, index) => {
-      if (index === 0) entry.target = requestTarget(call, message);
-    });
-    try {
-      await next();
-    } finally {
-      this.#calls.delete(call);
-    }
+  readonly interceptor: ServerInterceptor = (call) => {
+    this.#calls.add(call);
+    return this.#stage;
   };
 
   /** Notes that a call waits for a limit. @returns what to call when it no longer waits. */
   waits(call: ServerCall, limit: string): () => void {
-    const entry = this.#calls.get(call);
-    if (entry === undefined) return () => {};
-    entry.waitsFor = limit;
-    return () => {
-      entry.waitsFor = undefined;
-    };
+    this.#waits.set(call, limit);
+    return () => void this.#waits.delete(call);
   }
 
   /** Notes a process. @returns what to call at its end. */
@@ -84,21 +67,21 @@ export class RunningCalls {
   /** Number of calls for which the filter holds. */
   count(filter: (call: ServerCall) => boolean): number {
     let count = 0;
-    for (const call of this.#calls.keys()) if (filter(call)) count++;
+    for (const call of this.#calls) if (filter(call)) count++;
     return count;
   }
 
   /** Returns the costs of the calls for which the filter holds. */
   async costs(filter: (call: ServerCall) => boolean): Promise<CallCost[]> {
-    const chosen = [...this.#calls.values()].filter(({ call }) => filter(call));
+    const chosen = [...this.#calls].filter(filter);
     const processes = Map.groupBy(this.#processes, ({ call }) => call);
     return await Promise.all(
-      chosen.map(async ({ call, target }) => {
+      chosen.map(async (call) => {
         const running = await Promise.all((processes.get(call) ?? []).map(processCost));
         const ended = Number(call.logFields['command.cpu_time_ms'] ?? 0);
         return {
           call,
-          repository: target?.relativePath ?? '',
+          repository: call.targets?.repository?.relativePath ?? '',
           cpuMs: running.reduce((sum, { cpuMs }) => sum + cpuMs, ended),
           memoryBytes: running.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0),
           processes: running,
@@ -110,7 +93,7 @@ export class RunningCalls {
   /** Describes the calls, the oldest first, and the processes of calls that have ended. */
   async status(): Promise<{ calls: CallStatus[]; processes: ProcessStatus[]; callCount: number }> {
     const now = performance.now();
-    const calls = [...this.#calls.values()].slice(0, MAX_LISTED);
+    const calls = [...this.#calls].slice(0, MAX_LISTED);
     const processes = [...this.#processes].slice(0, MAX_LISTED);
     const statuses = await Promise.all(
       processes.map(async (process) => ({ process, status: await processStatus(process, now) })),
@@ -118,7 +101,7 @@ export class RunningCalls {
     const processesOf = (call: ServerCall): ProcessStatus[] =>
       statuses.filter(({ process }) => process.call === call).map(({ status }) => status);
     return {
-      calls: calls.map((entry) => callStatus(entry, now, processesOf(entry.call))),
+      calls: calls.map((call) => callStatus(call, now, this.#waits.get(call), processesOf(call))),
       processes: statuses
         .filter(({ process: { call } }) => call === undefined || !this.#calls.has(call))
         .map(({ status }) => status),
@@ -127,8 +110,14 @@ export class RunningCalls {
   }
 }
 
-function callStatus({ call, target, waitsFor }: Call, now: number, processes: ProcessStatus[]): CallStatus {
+function callStatus(
+  call: ServerCall,
+  now: number,
+  waitsFor: string | undefined,
+  processes: ProcessStatus[],
+): CallStatus {
   const { headers, method, context, peer } = call;
+  const target = call.targets?.repository;
   return {
     method: method.path,
     age_ms: Math.round(now - call.startedAtMs),

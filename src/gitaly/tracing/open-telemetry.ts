@@ -86,7 +86,7 @@ class Spans implements Tracing {
     this.#logger = logger;
   }
 
-  readonly interceptor: Tracing['interceptor'] = async (call, next) => {
+  readonly interceptor: Tracing['interceptor'] = (call) => {
     const { method, context } = call;
     const attributes = {
       'rpc.system': 'grpc',
@@ -100,16 +100,15 @@ class Spans implements Tracing {
       parentOf(call),
     );
     this.#spans.set(call, span);
-    try {
-      await withTraceContext(traceContextOf(span), next);
-      span.setAttribute('rpc.grpc.status_code', 0);
-    } catch (error) {
-      span.setAttribute('rpc.grpc.status_code', statusNumber(codeOf(error) ?? 'UNKNOWN'));
-      fail(span, error);
-      throw error;
-    } finally {
-      span.end();
-    }
+    return {
+      within: (run) => withTraceContext(traceContextOf(span), run),
+      end(_call, failure) {
+        const code = failure === undefined ? 'OK' : (codeOf(failure) ?? 'UNKNOWN');
+        span.setAttribute('rpc.grpc.status_code', statusNumber(code));
+        if (failure !== undefined) fail(span, failure);
+        span.end();
+      },
+    };
   };
 
   started(startedAtMs: number): void {

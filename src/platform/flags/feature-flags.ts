@@ -29,7 +29,8 @@ export function olderFlagHeader(name: string): string {
  */
 export interface FlagHeaders {
   get(key: string): string | undefined;
-  keysWithPrefix(prefix: string): readonly string[];
+  /** Key, value, key, value, … */
+  pairsWithPrefix(prefix: string): readonly string[];
 }
 
 export interface RequestFlagsOptions {
@@ -75,22 +76,37 @@ export class RequestFlags {
 
   /** Returns every flag of the request, declared or not, to pass on to further calls and hooks. */
   sent(): Map<string, boolean> {
-    const sent = new Map<string, boolean>();
-    for (const key of this.#headers.keysWithPrefix(HEADER_PREFIX))
-      sent.set(nameOf(key), this.#headers.get(key) === 'true');
-    return sent;
+    return flagsIn(this.#headers.pairsWithPrefix(HEADER_PREFIX));
   }
+}
 
-  /**
-   * Returns the log field `feature_flags`: names of the enabled flags, sorted, joined with spaces;
-   * `undefined` if there are none.
-   */
-  enabledNames(): string | undefined {
-    const keys = this.#headers.keysWithPrefix(HEADER_PREFIX);
-    if (keys.length === 0) return undefined;
-    const names = new Set(keys.filter((key) => this.#headers.get(key) === 'true').map(nameOf));
-    return names.size === 0 ? undefined : [...names].sort().join(' ');
+/**
+ * Returns a function that returns the log field `feature_flags` of a call: names of the enabled
+ * flags, sorted, joined with spaces; `undefined` if there are none. It keeps the last names, as
+ * clients send the same flags with most calls.
+ */
+export function enabledFlagNames(): (headers: FlagHeaders) => string | undefined {
+  let last: readonly string[] = [];
+  let names: string | undefined;
+  return (headers) => {
+    const pairs = headers.pairsWithPrefix(HEADER_PREFIX);
+    if (pairs.length !== last.length || pairs.some((text, index) => text !== last[index])) {
+      last = pairs;
+      const enabled = [...flagsIn(pairs)].filter(([, isEnabled]) => isEnabled).map(([name]) => name);
+      names = enabled.length === 0 ? undefined : enabled.sort().join(' ');
+    }
+    return names;
+  };
+}
+
+/** Returns flags by name. Of several values of one header the first counts. */
+function flagsIn(pairs: readonly string[]): Map<string, boolean> {
+  const flags = new Map<string, boolean>();
+  for (let index = 0; index < pairs.length; index += 2) {
+    const name = nameOf(pairs[index] ?? '');
+    if (!flags.has(name)) flags.set(name, pairs[index + 1] === 'true');
   }
+  return flags;
 }
 
 function nameOf(key: string): string {

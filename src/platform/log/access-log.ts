@@ -1,6 +1,7 @@
 import { assertNever } from '#base/assert-never';
 import type { StatusCode } from '#base/gitaly-error';
 import type { LogLevel } from './logger.ts';
+import { threeDigits } from './three-digits.ts';
 
 /** Returns the log level for a finished call with this status (Gitaly 19.0). */
 export function accessLogLevel(code: StatusCode): LogLevel {
@@ -45,7 +46,7 @@ export function localTimestamps(): (milliseconds: number) => string {
       const offsetMs = new Date(milliseconds).getTimezoneOffset() * 60_000;
       text = new Date(milliseconds - offsetMs).toISOString().slice(0, -4);
     }
-    return `${text}${String(milliseconds - second * 1000).padStart(3, '0')}`;
+    return `${text}${threeDigits(milliseconds - second * 1000)}`;
   };
 }
 

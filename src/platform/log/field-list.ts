@@ -9,31 +9,55 @@ export type LogFields = Readonly<Record<string, unknown>>;
  * more than the rest of the line: 12 µs, against 3 µs (CPU of a call that does nothing).
  */
 export class FieldList {
+  /** The first {@link size} of these are fields. */
   readonly keys: string[] = [];
   readonly values: unknown[] = [];
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Removes all fields. The list keeps its memory for the next line. */
+  clear(): void {
+    this.#size = 0;
+  }
 
   add(key: string, value: unknown): void {
     if (value === undefined) return;
-    this.keys.push(key);
-    this.values.push(value);
+    this.keys[this.#size] = key;
+    this.values[this.#size] = value;
+    this.#size++;
   }
 
   addAll(fields: LogFields): void {
     for (const key in fields) this.add(key, fields[key]);
   }
 
+  has(key: string): boolean {
+    return this.#indexOf(key) !== -1;
+  }
+
   get(key: string): unknown {
-    return this.values[this.keys.lastIndexOf(key)];
+    const index = this.#indexOf(key);
+    return index === -1 ? undefined : this.values[index];
   }
 
   /** Changes a field that the list has. */
   replace(key: string, value: unknown): void {
-    this.values[this.keys.lastIndexOf(key)] = value;
+    this.values[this.#indexOf(key)] = value;
   }
 
   toObject(): Record<string, unknown> {
     const fields: Record<string, unknown> = {};
-    for (const [index, key] of this.keys.entries()) fields[key] = this.values[index];
+    for (let index = 0; index < this.#size; index++) fields[this.keys[index] ?? ''] = this.values[index];
     return fields;
+  }
+
+  /** Returns the index of the field that counts; -1 if there is none. */
+  #indexOf(key: string): number {
+    let index = this.#size - 1;
+    while (index >= 0 && this.keys[index] !== key) index--;
+    return index;
   }
 }

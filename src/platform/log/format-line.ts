@@ -2,7 +2,11 @@ import { escapeHtml, jsonText } from '#base/go/encoding/json';
 import { jsonValue, print } from '#base/go/print';
 import { quote } from '#base/go/quote';
 import type { FieldList } from './field-list.ts';
-import { type LineOrder, LineOrders } from './line-order.ts';
+import { type Head, type LineOrder, LineOrders } from './line-order.ts';
+import { threeDigits } from './three-digits.ts';
+
+/** Longer texts are not kept from line to line. */
+const MAX_KEPT_CHARS = 200;
 
 export type LogFormat = 'text' | 'json';
 
@@ -20,26 +24,35 @@ export function lineFormatter(format: LogFormat): FormatLine {
   const timestamp = timestamps();
   if (format === 'text') {
     return (time, level, message, fields) =>
-      formatText(timestamp(time), level, message, fields.values, orders.orderOf(fields.keys));
+      formatText(timestamp(time), level, message, fields.values, orders.orderOf(fields));
   }
   return (time, level, message, fields) =>
-    formatJson(timestamp(time), level, message, fields.values, orders.orderOf(fields.keys));
+    formatJson({ time: timestamp(time), level, msg: message }, fields.values, orders.orderOf(fields));
 }
 
+/**
+ * Most values are those of the line before: the client's, the method's. Their text is made once.
+ * One text is joined from the pieces: appended one by one they would be twice as much garbage.
+ */
 function formatJson(
-  time: string,
-  level: string,
-  message: string,
+  heads: Readonly<Record<Head, string>>,
   values: readonly unknown[],
-  order: LineOrder,
+  { json, pieces }: LineOrder,
 ): string {
-  let line = '';
-  for (const { index, prefix, head } of order.json) {
-    if (head === undefined) line += prefix + jsonField(values[index]);
-    else if (head === 'time') line += `${prefix}"${time}"`;
-    else line += prefix + jsonText(head === 'level' ? level : message);
+  for (let at = 0; at < json.length; at++) {
+    const place = json[at];
+    if (place === undefined) continue;
+    const value = place.head === undefined ? values[place.index] : heads[place.head];
+    if (value === place.lastValue) continue;
+    pieces[at] = place.prefix + jsonField(value);
+    place.lastValue = isKept(value) ? value : undefined;
   }
-  return `${line}}\n`;
+  return pieces.join('');
+}
+
+/** Reports whether a value stays what it is, and is small. */
+function isKept(value: unknown): boolean {
+  return typeof value === 'string' ? value.length <= MAX_KEPT_CHARS : typeof value !== 'object';
 }
 
 function jsonField(value: unknown): string {
@@ -90,6 +103,6 @@ function timestamps(): (time: Date) => string {
       lastSecond = second;
       text = time.toISOString().slice(0, -4);
     }
-    return `${text}${String(milliseconds - second * 1000).padStart(3, '0')}Z`;
+    return `${text}${threeDigits(milliseconds - second * 1000)}Z`;
   };
 }

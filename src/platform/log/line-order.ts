@@ -1,15 +1,27 @@
+import type { FieldList } from './field-list.ts';
+
+/** A value of the line itself, not of a field. */
+export type Head = 'level' | 'msg' | 'time';
+
 /** Position of a value in a line: the index of its field, and the text before the value. */
 interface Place {
   readonly index: number;
   readonly prefix: string;
-  /** A value of the line itself, not of a field. */
-  readonly head?: 'level' | 'msg' | 'time';
+  readonly head?: Head;
+}
+
+/** A place in a line of JSON. */
+export interface JsonPlace extends Place {
+  /** The value whose text is in `pieces`; `undefined` if it is not to be used again. */
+  lastValue: unknown;
 }
 
 export interface LineOrder {
   /** Keys in their original order, which identifies the kind of line. */
   readonly keys: readonly string[];
-  readonly json: readonly Place[];
+  readonly json: readonly JsonPlace[];
+  /** Texts of the places of {@link json} in the line before. */
+  readonly pieces: string[];
   readonly text: readonly Place[];
 }
 
@@ -26,27 +38,27 @@ export class LineOrders {
   /** Orders, the latest first. */
   readonly #recent: LineOrder[] = [];
 
-  /** Returns the order of the values in a line with these keys. */
-  orderOf(keys: readonly string[]): LineOrder {
+  /** Returns the order of the values in a line with these fields. */
+  orderOf(fields: FieldList): LineOrder {
     for (let index = 0; index < this.#recent.length; index++) {
       const order = this.#recent[index];
-      if (order === undefined || !isSame(order.keys, keys)) continue;
+      if (order === undefined || !isSame(order.keys, fields)) continue;
       if (index > 0) {
         this.#recent.splice(index, 1);
         this.#recent.unshift(order);
       }
       return order;
     }
-    const order = makeOrder(keys);
+    const order = makeOrder(fields.keys.slice(0, fields.size));
     this.#recent.unshift(order);
     if (this.#recent.length > MAX_RECENT) this.#recent.pop();
     return order;
   }
 }
 
-function isSame(left: readonly string[], right: readonly string[]): boolean {
-  if (left.length !== right.length) return false;
-  for (let index = left.length - 1; index >= 0; index--) if (left[index] !== right[index]) return false;
+function isSame(keys: readonly string[], fields: FieldList): boolean {
+  if (keys.length !== fields.size) return false;
+  for (let index = keys.length - 1; index >= 0; index--) if (keys[index] !== fields.keys[index]) return false;
   return true;
 }
 
@@ -60,8 +72,10 @@ function makeOrder(keys: readonly string[]): LineOrder {
   const heads = HEADS.map((head) => ({ index: -1, name: head, head }));
   const json = [...named, ...heads].sort(byName).map(({ name, ...place }, position) => ({
     ...place,
+    lastValue: undefined,
     prefix: `${position === 0 ? '{' : ','}${JSON.stringify(name)}:`,
   }));
   const text = [...named].sort(byName).map(({ index, name }) => ({ index, prefix: ` ${name}=` }));
-  return { keys, json, text };
+  const pieces = [...json.map(() => ''), '}\n'];
+  return { keys, json, pieces, text };
 }

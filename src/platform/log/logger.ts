@@ -104,7 +104,7 @@ export class Logger {
     this.log('trace', fields, message);
   }
 
-  /** Writes a line. A list of fields belongs to the logger from here on. */
+  /** Writes a line. It changes a list of fields, and keeps nothing of it. */
   log(level: LogLevel, fields: LogFields | FieldList | string, message?: string): void {
     if (!this.isEnabled(level)) return;
     const text = typeof fields === 'string' ? fields : (message ?? '');
@@ -116,7 +116,7 @@ export class Logger {
   }
 
   #addCommon(line: FieldList): void {
-    for (const key in this.#fields) if (!line.keys.includes(key)) line.add(key, this.#fields[key]);
+    for (const key in this.#fields) if (!line.has(key)) line.add(key, this.#fields[key]);
   }
 }
 

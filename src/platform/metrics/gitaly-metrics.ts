@@ -98,8 +98,14 @@ export function gitalyMetrics(
   });
 
   const connection = (type: 'unix' | 'tcp' | 'tls'): Counter => connections.with({ type });
-  const authentication = (enforced: boolean, status: AuthenticationStatus): Counter =>
-    authentications.with({ enforced: String(enforced), status });
+  const byStatus = { true: new Map<string, Counter>(), false: new Map<string, Counter>() };
+  const authentication = (enforced: boolean, status: AuthenticationStatus): Counter => {
+    const known = byStatus[`${enforced}`].get(status);
+    if (known !== undefined) return known;
+    const counter = authentications.with({ enforced: `${enforced}`, status });
+    byStatus[`${enforced}`].set(status, counter);
+    return counter;
+  };
   for (const type of ['unix', 'tcp', 'tls'] as const) connection(type);
   for (const scope of ['call', 'connection', 'process'] as const) exceptions.with({ scope });
   for (const status of AUTHENTICATION_STATUSES)

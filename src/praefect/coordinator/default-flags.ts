@@ -1,5 +1,4 @@
 import { type FeatureFlag, flagHeader, olderFlagHeader } from '#platform/flags/feature-flags';
-import { FEATURE_FLAG_PREFIX } from '#rpc/common/header-names';
 import type { Metadata } from '#rpc/common/metadata';
 
 /** The flags that our nodes check, with their defaults. */
@@ -23,7 +22,6 @@ const DEFAULTS = KNOWN_FLAGS.map(({ name, onByDefault }) => ({
  * may have different versions with different defaults.
  */
 export function addDefaultFlags(metadata: Metadata): void {
-  const sent = metadata.keysWithPrefix(FEATURE_FLAG_PREFIX);
   for (const { header, olderHeader, value } of DEFAULTS)
-    if (!sent.includes(header) && !sent.includes(olderHeader)) metadata.append(header, value);
+    if (!metadata.has(header) && !metadata.has(olderHeader)) metadata.append(header, value);
 }

@@ -7,9 +7,10 @@ export type MetadataValue = string | Uint8Array;
 export type MetadataInit = Metadata | Readonly<Record<string, MetadataValue | readonly MetadataValue[]>>;
 
 const LOWER_N = 0x6e;
-const NO_KEYS: readonly string[] = [];
+const NO_PAIRS: readonly string[] = [];
 const PADDING = /=+$/;
 const KEY = /^[0-9a-z_.-]+$/;
+const UPPER = /[A-Z]/;
 const PRINTABLE = /^[\x20-\x7e]*$/;
 
 /**
@@ -35,7 +36,8 @@ export class Metadata {
   static from(init?: MetadataInit): Metadata {
     if (init instanceof Metadata) return init.clone();
     const metadata = new Metadata([]);
-    for (const [key, value] of Object.entries(init ?? {})) {
+    if (init === undefined) return metadata;
+    for (const [key, value] of Object.entries(init)) {
       if (typeof value === 'string' || value instanceof Uint8Array) metadata.append(key, value);
       else for (const one of value) metadata.append(key, one);
     }
@@ -136,16 +138,16 @@ export class Metadata {
     return entries;
   }
 
-  /** Returns the keys that begin so, in lower case, one entry per value. */
-  keysWithPrefix(prefix: string): readonly string[] {
-    let keys: string[] | undefined;
+  /** Returns the entries whose keys begin so: key, value, key, value, … in wire format. */
+  pairsWithPrefix(prefix: string): readonly string[] {
+    let pairs: string[] | undefined;
     for (let i = 0; i < this.#pairs.length; i += 2) {
       const key = this.#pairs[i];
       if (!key?.startsWith(prefix)) continue;
-      keys ??= [];
-      keys.push(key);
+      pairs ??= [];
+      pairs.push(key, this.#pairs[i + 1] ?? '');
     }
-    return keys ?? NO_KEYS;
+    return pairs ?? NO_PAIRS;
   }
 
   /** Visits keys and values in wire format (base64 for `-bin` keys). */
@@ -186,10 +188,10 @@ export class Metadata {
   }
 
   #firstWire(key: string): string | undefined {
-    const lower = key.toLowerCase();
     const pairs = this.#pairs;
-    for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === lower) return pairs[i + 1];
-    return undefined;
+    for (let i = 0; i < pairs.length; i += 2) if (pairs[i] === key) return pairs[i + 1];
+    // Most keys are in lower case. `toLowerCase` makes a new text for each of them.
+    return UPPER.test(key) ? this.#firstWire(key.toLowerCase()) : undefined;
   }
 }
 

@@ -11,9 +11,10 @@ import type { CallContext } from './call-context.ts';
 import type { Sender } from './connection/server-connection.ts';
 import { errorHeaders } from './error-headers.ts';
 import type { Peer } from './handler.ts';
+import { type NamedTargets, namedTargets } from './named-targets.ts';
 import type { ConnectionRequestLimits } from './request-limits.ts';
 import type { Route } from './route.ts';
-import type { RequestHook, ServerCall, ServerInterceptor } from './server-call.ts';
+import type { CallStage, ServerCall, ServerInterceptor } from './server-call.ts';
 
 const OK_TRAILERS: Readonly<OutgoingHttpHeaders> = { 'grpc-status': '0' };
 const RESPONSE_HEADERS: Readonly<OutgoingHttpHeaders> = {
@@ -39,6 +40,8 @@ export class ActiveCall implements ServerCall, Sender {
   readonly stream: ServerHttp2Stream;
   hasSent = false;
   readonly startedAtMs = performance.now();
+  readonly arrivedAtMs = Date.now();
+  targets: NamedTargets | undefined;
   requestMessages = 0;
   responseMessages = 0;
   requestBytes = 0;
@@ -48,8 +51,12 @@ export class ActiveCall implements ServerCall, Sender {
   readonly #limits: ConnectionRequestLimits;
   /** Gives back the memory of the request that was decoded last. */
   #releaseRequest: (() => void) | undefined;
-  #isHandled = false;
-  #hooks: RequestHook[] | undefined;
+  /** The stages that have begun and not ended, outermost first. */
+  readonly #stages: CallStage[] = [];
+  /** True from the begin of the handler until it has ended or the call has failed. */
+  #isHandling = false;
+  #isOver = false;
+  #onEnd: (() => void) | undefined;
   /**
    * The response of a unary or client-streaming call, kept until the interceptors have finished.
    */
@@ -59,8 +66,6 @@ export class ActiveCall implements ServerCall, Sender {
   /** Set while responses are pulled: releases their source. */
   #onGone: (() => Promise<void>) | undefined;
   readonly #onSent: OnSent;
-  /** Set while the handler runs: ends the call without it. */
-  #onFail: ((error: GitalyError) => void) | undefined;
 
   constructor(
     route: Route,
@@ -93,32 +98,99 @@ export class ActiveCall implements ServerCall, Sender {
     return this.context.peer;
   }
 
+  get deadlineMs(): number | undefined {
+    return this.context.deadlineMs;
+  }
+
   get logFields(): Readonly<Record<string, unknown>> {
     return this.context.logFields;
   }
 
-  onRequest(hook: RequestHook): void {
-    this.#hooks ??= [];
-    this.#hooks.push(hook);
-  }
-
   fail(error: GitalyError): boolean {
-    if (this.#onFail === undefined) return false;
-    this.#onFail(error);
+    if (!this.#isHandling) return false;
+    this.#isHandling = false;
     this.context.abort(error);
+    queueMicrotask(() => this.#endStages(error));
     return true;
   }
 
-  /** Runs the interceptors and the handler and sends the status. Never rejects. */
-  async run(interceptors: readonly ServerInterceptor[]): Promise<void> {
-    let failure: GitalyError | undefined;
-    try {
-      await this.#intercept(interceptors, 0);
-    } catch (error) {
-      failure = this.#statusOf(error);
+  /**
+   * Runs the interceptors and the handler and sends the status. Never throws.
+   *
+   * @param onEnd is called when the call is over.
+   */
+  run(interceptors: readonly ServerInterceptor[], onEnd: () => void): void {
+    this.#onEnd = onEnd;
+    this.#begin(interceptors, 0);
+  }
+
+  /** Begins the stages from one on, and then the handler. */
+  #begin(interceptors: readonly ServerInterceptor[], from: number): void {
+    for (let at = from; at < interceptors.length; at++) {
+      let stage: ReturnType<ServerInterceptor>;
+      try {
+        stage = interceptors[at]?.(this);
+      } catch (error) {
+        this.#endStages(error);
+        return;
+      }
+      if (stage === undefined) continue;
+      if (stage instanceof Promise) {
+        stage.then(
+          (begun) => this.#enter(begun, interceptors, at + 1),
+          (error: unknown) => this.#endStages(error),
+        );
+        return;
+      }
+      if (stage.within !== undefined) {
+        this.#enter(stage, interceptors, at + 1);
+        return;
+      }
+      this.#stages.push(stage);
     }
+    this.#isHandling = true;
+    this.#handle().then(
+      () => this.#onHandled(undefined),
+      (error: unknown) => this.#onHandled(error),
+    );
+  }
+
+  /** Goes on inside a stage. */
+  #enter(stage: CallStage | undefined, interceptors: readonly ServerInterceptor[], next: number): void {
+    if (stage !== undefined) this.#stages.push(stage);
+    if (stage?.within === undefined) this.#begin(interceptors, next);
+    else stage.within(() => this.#begin(interceptors, next));
+  }
+
+  #onHandled(failure: unknown): void {
+    if (!this.#isHandling) return; // failed meanwhile
+    this.#isHandling = false;
+    this.#endStages(failure);
+  }
+
+  /** Ends the stages, innermost first, and then the call. */
+  #endStages(failure: unknown): void {
+    let current = failure;
+    for (let stage = this.#stages.pop(); stage !== undefined; stage = this.#stages.pop()) {
+      try {
+        const pending = stage.end?.(this, current);
+        if (pending === undefined) continue;
+        const unchanged = current;
+        pending.then(
+          () => this.#endStages(unchanged),
+          (error: unknown) => this.#endStages(error),
+        );
+        return;
+      } catch (error) {
+        current = error;
+      }
+    }
+    this.#close(current === undefined ? undefined : this.#statusOf(current));
+  }
+
+  #close(failure: GitalyError | undefined): void {
     this.context.finish();
-    this.#isHandled = true;
+    this.#isOver = true;
     this.#forgetRequest();
     try {
       this.#finish(failure);
@@ -126,30 +198,7 @@ export class ActiveCall implements ServerCall, Sender {
       // HTTP/2 refuses the response; the client must not wait for it
       this.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     }
-  }
-
-  #intercept(interceptors: readonly ServerInterceptor[], index: number): Promise<void> {
-    const interceptor = interceptors[index];
-    return interceptor === undefined
-      ? this.#untilFailed()
-      : interceptor(this, () => this.#intercept(interceptors, index + 1));
-  }
-
-  /** Runs the handler, and stops waiting for it when the call fails meanwhile. */
-  #untilFailed(): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      this.#onFail = reject;
-      this.#handle().then(
-        () => {
-          this.#onFail = undefined;
-          resolve();
-        },
-        (error: unknown) => {
-          this.#onFail = undefined;
-          reject(error);
-        },
-      );
-    });
+    this.#onEnd?.();
   }
 
   async #handle(): Promise<void> {
@@ -175,7 +224,7 @@ export class ActiveCall implements ServerCall, Sender {
     const payload = await this.#incoming.next();
     if (payload === undefined) throw new GitalyError('INTERNAL', NO_REQUEST);
     // Further messages are ignored, as by the version of grpc-go in Gitaly.
-    return await this.#decode(payload);
+    return this.#decode(payload);
   }
 
   /** Returns a plain iterator, because a generator would cost three promises per message. */
@@ -198,8 +247,8 @@ export class ActiveCall implements ServerCall, Sender {
   }
 
   /**
-   * Decodes a message. It is asynchronous only if a hook is or the message is large, so an ordinary
-   * call creates no promise.
+   * Decodes a message. It is asynchronous only if a stage is or the message is large, so an
+   * ordinary call creates no promise.
    */
   #decode(payload: Buffer): unknown {
     return this.#limits.isLarge(payload) ? this.#decodeLarge(payload) : this.#decodeNow(payload);
@@ -209,7 +258,7 @@ export class ActiveCall implements ServerCall, Sender {
     const count = (limit: number): number => this.#route.countElements(payload, limit);
     const release = await this.#limits.admit(payload, count, this.context.signal);
     // The handler may have ended without waiting for it.
-    if (this.#isHandled) release();
+    if (this.#isOver) release();
     else this.#releaseRequest = release;
     return await this.#decodeNow(payload);
   }
@@ -227,9 +276,19 @@ export class ActiveCall implements ServerCall, Sender {
       const text = this.method.kind === 'unary' ? BAD_REQUEST : BAD_MESSAGE;
       throw new GitalyError('INTERNAL', `${text}: ${decodeFailure(error)}`, { cause: error });
     }
-    const index = this.requestMessages++;
     this.requestBytes += payload.length;
-    return this.#hooks === undefined ? message : runHooks(this.#hooks, message, index);
+    if (this.requestMessages++ > 0 || this.#stages.length === 0) return message;
+    this.targets = namedTargets(this.method, message);
+    return this.#showFirst(message, 0);
+  }
+
+  /** Shows the first request to the stages. Returns it, or a promise of it if a stage waits. */
+  #showFirst(message: unknown, from: number): unknown {
+    for (let at = from; at < this.#stages.length; at++) {
+      const pending = this.#stages[at]?.request?.(this);
+      if (pending !== undefined) return pending.then(() => this.#showFirst(message, at + 1));
+    }
+    return message;
   }
 
   #keep(response: unknown): void {
@@ -360,15 +419,6 @@ async function returnQuietly(iterator: AsyncIterator<unknown>): Promise<void> {
   } catch {
     // the call already has its status
   }
-}
-
-/** Runs hooks one after another. Returns the message, or a promise of it if a hook is asynchronous. */
-function runHooks(hooks: readonly RequestHook[], message: unknown, index: number, from = 0): unknown {
-  for (let at = from; at < hooks.length; at++) {
-    const pending = hooks[at]?.(message, index);
-    if (pending !== undefined) return pending.then(() => runHooks(hooks, message, index, at + 1));
-  }
-  return message;
 }
 
 /** Responds with only a status. */

@@ -20,8 +20,6 @@ export interface ChainOptions {
   readonly listCalls: ServerInterceptor;
   /** Assigns child processes to the call that starts them. */
   readonly rememberCall: ServerInterceptor;
-  /** Ends what a call counts for among those that run processes. */
-  readonly countGitCalls: ServerInterceptor;
   readonly accessLog: AccessLogOptions;
   readonly authentication: AuthenticationOptions;
   /** Tells a client what its call did; `undefined` if the configuration does not allow it. */
@@ -66,8 +64,6 @@ export function interceptorChain(options: ChainOptions): readonly ServerIntercep
     addCostTrailer,
     // Around everything that may start a process, and not around calls that were refused.
     options.rememberCall,
-    // Inside, as it needs the call; around the handler, which starts the processes.
-    options.countGitCalls,
     // Only calls that are executed are changes; outside the marks of the caches, which end first.
     ...(options.maintenance === undefined ? [] : [scheduleMaintenance(options.maintenance)]),
     // Only calls that are executed are changes.

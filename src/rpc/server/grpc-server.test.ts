@@ -244,47 +244,37 @@ test('interceptors nest, see messages and sizes, add trailers and determine the 
       serve(CommitService, { findCommit: (_request, context) => context.log.add({ handled: true }) ?? {} }),
     ],
     interceptors: [
-      async (call, next) => {
-        call.onRequest(
-          (message, index) => void seen.push(['hook', index, (message as { $typeName: string }).$typeName]),
-        );
-        seen.push('outer before', call.requestMessages);
-        try {
-          await next();
-        } finally {
-          call.context.trailers.set('x-cost', '7');
-          seen.push(
-            'outer after',
-            call.requestMessages,
-            call.requestBytes,
-            call.responseMessages,
-            call.logFields,
-          );
-        }
+      (begun) => {
+        seen.push('outer begin', begun.requestMessages);
+        return {
+          request: ({ targets }) => void seen.push(['request', targets?.repository?.relativePath]),
+          end(call, failure) {
+            call.context.trailers.set('x-cost', '7');
+            const { requestMessages, requestBytes, responseMessages, logFields } = call;
+            seen.push(['outer end', failure, requestMessages, requestBytes, responseMessages, logFields]);
+          },
+        };
       },
-      async (call, next) => {
+      (call) => {
         if (call.headers.get('x-refuse') !== undefined)
           throw new GitalyError('UNAUTHENTICATED', 'authentication required');
-        await next();
+        return { end: () => void seen.push('inner end') };
       },
     ],
   });
 
-  const call = server.channel.invoke(findCommit, [{ revision: Buffer.from('abc') }]);
+  const call = server.channel.invoke(findCommit, [{ repository: { relativePath: 'a' } }]);
   await only(call);
   const seenOfFirst = seen.splice(0);
   const refused = server.channel.invoke(findCommit, [{}], { metadata: { 'x-refuse': '1' } });
   await assert.rejects(only(refused), { code: 'UNAUTHENTICATED', message: 'authentication required' });
 
   assert.deepEqual(seenOfFirst, [
-    'outer before',
+    'outer begin',
     0,
-    ['hook', 0, 'gitaly.FindCommitRequest'],
-    'outer after',
-    1,
-    5,
-    1,
-    { handled: true },
+    ['request', 'a'],
+    'inner end',
+    ['outer end', undefined, 1, 5, 1, { handled: true }],
   ]);
   assert.equal((await call.trailers).get('x-cost'), '7');
   assert.equal((await refused.trailers).get('x-cost'), '7');
@@ -294,24 +284,22 @@ test('an interceptor that fails after the handler withholds the response', async
   await using server = connectTo({
     services: [serve(CommitService, { findCommit: () => ({}) })],
     interceptors: [
-      async (_call, next) => {
-        await next();
-        throw new GitalyError('ABORTED', 'no');
-      },
+      () => ({
+        end() {
+          throw new GitalyError('ABORTED', 'no');
+        },
+      }),
     ],
   });
 
   await assert.rejects(all(server.channel.invoke(findCommit, [{}])), { code: 'ABORTED', message: 'no' });
 });
 
-test('a request hook can refuse', async () => {
+test('a stage can refuse the first request', async () => {
   await using server = connectTo({
     services: [serve(CommitService, { findCommit: () => assert.fail('not reached') })],
     interceptors: [
-      (call, next) => {
-        call.onRequest(() => Promise.reject(new GitalyError('NOT_FOUND', 'no such storage')));
-        return next();
-      },
+      () => ({ request: () => Promise.reject(new GitalyError('NOT_FOUND', 'no such storage')) }),
     ],
   });
 

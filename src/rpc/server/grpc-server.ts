@@ -184,14 +184,12 @@ export class GrpcServer {
     const incoming = new IncomingFrames(stream, this.#maxMessageBytes, limits);
     incoming.encoding = encoding;
     const context = new CallContext(route.method, metadata, peer, deadlineMs, this.#extras);
-    void this.#run(new ActiveCall(route, context, stream, incoming, limits, connection.onSent));
-  }
-
-  async #run(call: ActiveCall): Promise<void> {
+    const call = new ActiveCall(route, context, stream, incoming, limits, connection.onSent);
     const member = this.#calls.add(call);
-    await call.run(this.#interceptors);
-    this.#calls.delete(member);
-    if (this.#idleWaiters.size > 0) this.#checkIdle();
+    call.run(this.#interceptors, () => {
+      this.#calls.delete(member);
+      if (this.#idleWaiters.size > 0) this.#checkIdle();
+    });
   }
 
   #unknownRoute(path: string): Route | GitalyError {

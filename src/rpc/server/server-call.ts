@@ -2,12 +2,7 @@ import type { GitalyError } from '#base/gitaly-error';
 import type { Metadata } from '#rpc/common/metadata';
 import type { MethodInfo } from '#wire/method-info';
 import type { HandlerContext, Peer } from './handler.ts';
-
-/**
- * Called with each request message after decoding and before the handler. Throwing (or rejecting)
- * ends the call with that error.
- */
-export type RequestHook = (message: unknown, index: number) => void | Promise<void>;
+import type { NamedTargets } from './named-targets.ts';
 
 /**
  * One running RPC from the view of interceptors. Byte counts are of message payloads (uncompressed,
@@ -22,14 +17,18 @@ export interface ServerCall {
   readonly isPublic: boolean;
   /** `performance.now()` at the arrival of the request headers. */
   readonly startedAtMs: number;
+  /** Unix time of the same moment, in milliseconds. */
+  readonly arrivedAtMs: number;
+  /** Unix time in milliseconds; `undefined` if the client set no deadline. */
+  readonly deadlineMs: number | undefined;
+  /** Names in the first request; `undefined` before it, and for opaque messages. */
+  readonly targets: NamedTargets | undefined;
   readonly requestMessages: number;
   readonly responseMessages: number;
   readonly requestBytes: number;
   readonly responseBytes: number;
   /** Fields that the handler added with `context.log.add`. */
   readonly logFields: Readonly<Record<string, unknown>>;
-  /** Adds a hook. Hooks run in the order they were added. */
-  onRequest(hook: RequestHook): void;
   /**
    * Ends the call with an error now, whatever its handler still waits for, and aborts the handler.
    *
@@ -39,10 +38,28 @@ export interface ServerCall {
 }
 
 /**
- * Code around every call. `next()` runs the inner chain and the handler to the end of the RPC: it
- * resolves after the last response message was passed to the transport, and rejects with the
- * handler's error. The error of the outermost interceptor is the status sent to the client. The
- * response of a unary call is sent only if none threw. Trailers may be added until the outermost
- * interceptor returns. An interceptor that does not call `next` must throw.
+ * The work of an interceptor for a call after its begin. A stage that keeps nothing about its call
+ * serves all calls. A function returns a promise only if it waits: most calls create none.
  */
-export type ServerInterceptor = (call: ServerCall, next: () => Promise<void>) => Promise<void>;
+export interface CallStage {
+  /**
+   * Called with the first request after its decoding and before the handler gets it, outermost
+   * first. Throwing (or rejecting) ends the call with that error.
+   */
+  request?(call: ServerCall): void | Promise<void>;
+  /** Runs the inner stages and the handler, in an asynchronous context of this stage. */
+  within?(run: () => void): void;
+  /**
+   * Called at the end, innermost first: after the last response message was passed to the
+   * transport, or with the error that ended the call. What it throws replaces that error; what the
+   * outermost stage leaves is the status for the client. The response of a unary call is sent only
+   * if none threw. Trailers may be added.
+   */
+  end?(call: ServerCall, failure: unknown): void | Promise<void>;
+}
+
+/**
+ * Begins a call, outermost first. Throwing (or rejecting) ends the call with that error, which the
+ * stages that have begun see. Without a stage the interceptor has nothing more to do with the call.
+ */
+export type ServerInterceptor = (call: ServerCall) => CallStage | undefined | Promise<CallStage | undefined>;

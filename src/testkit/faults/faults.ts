@@ -54,7 +54,7 @@ export class Faults {
   readonly #connections = new WeakMap<Peer, Duplex>();
   /** For the server. */
   readonly injector: FaultInjector = {
-    interceptor: (call, next) => this.#around(call, next),
+    interceptor: (call) => this.#begin(call),
     onConnection: (connection, peer) => void this.#connections.set(peer, connection),
   };
 
@@ -85,10 +85,16 @@ export class Faults {
     this.#entries.clear();
   }
 
-  async #around(call: ServerCall, next: Parameters<ServerInterceptor>[1]): Promise<void> {
+  #begin(call: ServerCall): ReturnType<ServerInterceptor> {
     const fault = call.peer.transport === 'internal' ? undefined : this.#take(call);
-    if (fault === undefined) return await next();
-    if (fault.when === 'after') await next();
+    if (fault === undefined) return undefined;
+    if (fault.when !== 'after') return this.#apply(call, fault).then(() => undefined);
+    return {
+      end: (_call, failure) => (failure === undefined ? this.#apply(call, fault) : undefined),
+    };
+  }
+
+  async #apply(call: ServerCall, fault: FaultOptions): Promise<void> {
     if (fault.delayMs !== undefined)
       await delay(fault.delayMs, undefined, { signal: call.context.signal }).catch(() => {
         throw call.context.signal.reason;
@@ -98,7 +104,6 @@ export class Faults {
       throw new GitalyError('UNAVAILABLE', 'injected fault: connection cut');
     }
     if (fault.refuse !== undefined) throw refusalOf(fault.refuse);
-    if (fault.when !== 'after') await next();
   }
 
   #take({ method }: ServerCall): FaultOptions | undefined {

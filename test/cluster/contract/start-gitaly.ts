@@ -143,17 +143,13 @@ function mirroring(
 ): FaultInjector {
   const [first, ...others] = nodes;
   let running = 0;
-  const interceptor: ServerInterceptor = async (_call, next) => {
+  const interceptor: ServerInterceptor = () => {
     if (running === 0)
       for (const { directory } of others)
         for (const name of directories)
           mirror(join(first?.directory ?? '', name), join(directory, name), (entry) => OWN.has(entry));
     running++;
-    try {
-      await next();
-    } finally {
-      await watch.settled().finally(() => running--);
-    }
+    return { end: () => watch.settled().finally(() => void running--) };
   };
   return { interceptor, onConnection: () => {} };
 }

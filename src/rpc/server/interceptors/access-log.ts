@@ -1,13 +1,13 @@
 import { codeOf, GitalyError, messageOf, type StatusCode } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
-import { RequestFlags } from '#platform/flags/feature-flags';
+import { enabledFlagNames } from '#platform/flags/feature-flags';
 import { accessLogLevel, localTimestamps, roundedMs } from '#platform/log/access-log';
 import { FieldList } from '#platform/log/field-list';
 import type { Logger } from '#platform/log/logger';
+import type { Metadata } from '#rpc/common/metadata';
 import type { MethodInfo } from '#wire/method-info';
-import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 import { addCallerFacts, addMethodFacts, addTargetFacts } from './caller-facts.ts';
-import { type NamedTargets, namedTargets } from './request-target.ts';
 
 export interface AccessLogOptions {
   readonly logger: Logger;
@@ -26,81 +26,77 @@ export function accessLog({
   logger,
   program = 'gitaly',
 }: AccessLogOptions): ServerInterceptor {
-  const formats: Formats = { startTime: localTimestamps(), deadline: localTimestamps() };
-  return async (call, next) => {
-    if (!isLogged(call.method.path)) return next();
-    const startedAtMs = Date.now();
-    let targets: NamedTargets | undefined;
-    call.onRequest((message, index) => {
-      if (index === 0) targets = namedTargets(call, message);
-    });
-    let failure: unknown;
-    try {
-      await next();
-    } catch (error) {
-      failure = error;
-      throw error;
-    } finally {
+  const texts: Texts = {
+    startTime: localTimestamps(),
+    deadline: localTimestamps(),
+    flags: enabledFlagNames(),
+  };
+  const kinds = { unary: new LoggedKind(program, 'unary'), stream: new LoggedKind(program, 'stream') };
+  // Calls of a busy server end one after another, so they can share a list.
+  const line = new FieldList();
+  const stage: CallStage = {
+    end(call, failure) {
       const code = failure === undefined ? 'OK' : (codeOf(failure) ?? 'UNKNOWN');
       const level = accessLogLevel(code);
-      if (logger.isEnabled(level))
-        logger.log(
-          level,
-          fieldsOf(
-            call,
-            { startedAtMs, targets, code, failure, program, isUnary: isUnary(call.method) },
-            formats,
-          ),
-          `finished ${isUnary(call.method) ? 'unary' : 'streaming'} call with code ${statusName(code)}`,
-        );
-    }
+      if (!logger.isEnabled(level)) return;
+      const kind = kinds[isUnary(call.method) ? 'unary' : 'stream'];
+      line.clear();
+      line.add('component', kind.component);
+      addCall(line, call, code, texts);
+      addFailure(line, failure);
+      logger.log(level, line, kind.endText(code));
+    },
   };
+  return ({ method }) => (isLogged(method.path) ? stage : undefined);
 }
 
-/** Formatters of the times of a line. Those of one field are mostly in the same second. */
-interface Formats {
+/** Texts in the lines of one kind of calls. */
+class LoggedKind {
+  readonly component: string;
+  readonly #name: string;
+  readonly #endTexts = new Map<StatusCode, string>();
+
+  constructor(program: string, kind: 'unary' | 'stream') {
+    this.component = `${program}.${kind === 'unary' ? 'Unary' : 'Stream'}ServerInterceptor`;
+    this.#name = kind === 'unary' ? 'unary' : 'streaming';
+  }
+
+  endText(code: StatusCode): string {
+    let text = this.#endTexts.get(code);
+    if (text === undefined) {
+      text = `finished ${this.#name} call with code ${statusName(code)}`;
+      this.#endTexts.set(code, text);
+    }
+    return text;
+  }
+}
+
+/** Formatters that remember their last text, each for the field that it is the best for. */
+interface Texts {
   readonly startTime: (milliseconds: number) => string;
   readonly deadline: (milliseconds: number) => string;
+  readonly flags: (headers: Metadata) => string | undefined;
 }
 
-interface Outcome {
-  /** Unix time. */
-  readonly startedAtMs: number;
-  readonly targets: NamedTargets | undefined;
-  readonly code: StatusCode;
-  readonly failure: unknown;
-  readonly program: string;
-  readonly isUnary: boolean;
-}
-
-function fieldsOf(
-  call: ServerCall,
-  { code, failure, isUnary, program, startedAtMs, targets }: Outcome,
-  of: Formats,
-): FieldList {
-  const { method, headers, context, peer, logFields } = call;
-  const { deadline } = context;
-  const fields = new FieldList();
-  fields.add('component', `${program}.${isUnary ? 'Unary' : 'Stream'}ServerInterceptor`);
+function addCall(fields: FieldList, call: ServerCall, code: StatusCode, texts: Texts): void {
+  const { method, headers, context, peer, deadlineMs } = call;
   fields.add('system', 'grpc');
   fields.add('span.kind', 'server');
   fields.add('grpc.service', method.service);
   fields.add('grpc.method', method.name);
   fields.add('grpc.code', statusName(code));
   fields.add('grpc.time_ms', roundedMs(performance.now() - call.startedAtMs));
-  fields.add('grpc.start_time', of.startTime(startedAtMs));
+  fields.add('grpc.start_time', texts.startTime(call.arrivedAtMs));
   fields.add('grpc.request.payload_bytes', call.requestBytes);
   fields.add('grpc.response.payload_bytes', call.responseBytes);
   fields.add('peer.address', peer.address === '' ? '@' : peer.address);
   fields.add('correlation_id', context.correlationId);
-  fields.addAll(logFields);
-  if (deadline !== undefined) fields.add('grpc.request.deadline', of.deadline(deadline.getTime()));
-  fields.add('feature_flags', new RequestFlags(headers).enabledNames());
+  fields.addAll(call.logFields);
+  if (deadlineMs !== undefined) fields.add('grpc.request.deadline', texts.deadline(deadlineMs));
+  fields.add('feature_flags', texts.flags(headers));
   addMethodFacts(fields, call);
   addCallerFacts(fields, call);
-  addTargetFacts(fields, targets);
-  addFailure(fields, failure);
-  return fields;
+  addTargetFacts(fields, call);
 }
 
 function addFailure(fields: FieldList, failure: unknown): void {

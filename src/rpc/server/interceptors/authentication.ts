@@ -45,23 +45,23 @@ export function authenticate(options: AuthenticationOptions): ServerInterceptor 
     now = Date.now,
   } = options;
   if (token === undefined) {
-    return (call, next) => {
+    return (call) => {
       if (!call.isPublic) onChecked(false, 'server disabled authentication');
-      return next();
+      return undefined;
     };
   }
   const check = tokenChecker(token.reveal());
-  return (call, next) => {
-    if (call.isPublic) return next();
+  return (call) => {
+    if (call.isPublic) return undefined;
     if (trustsUnixSockets && UNIX_SOCKETS.has(call.peer.transport)) {
       onChecked(false, 'server disabled authentication');
-      return next();
+      return undefined;
     }
     const refusal = check(call.headers.get(AUTHORIZATION), now() / 1000);
     if (refusal?.reason !== undefined) onTokenError(refusal.reason);
     onChecked(!transitioning, statusOf(refusal, transitioning));
-    if (refusal === undefined || transitioning) return next();
-    return Promise.reject(new GitalyError(refusal.code, refusal.message));
+    if (refusal === undefined || transitioning) return undefined;
+    throw new GitalyError(refusal.code, refusal.message);
   };
 }
 

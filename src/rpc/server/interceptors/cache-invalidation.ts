@@ -1,6 +1,6 @@
 import type { MethodInfo } from '#wire/method-info';
+import type { RequestTarget } from '../named-targets.ts';
 import type { ServerInterceptor } from '../server-call.ts';
-import { type RequestTarget, requestTarget } from './request-target.ts';
 
 export interface CacheInvalidationOptions {
   /**
@@ -20,18 +20,15 @@ export interface CacheInvalidationOptions {
  * after it, older cached responses are not used.
  */
 export function invalidateCaches({ beginChange, onCall }: CacheInvalidationOptions): ServerInterceptor {
-  return async (call, next) => {
-    onCall?.(call.method.operation);
-    if (call.method.operation !== 'mutator' || call.method.scope !== 'repository') return next();
-    let end: (() => Promise<void>) | undefined;
-    call.onRequest(async (message, index) => {
-      const target = index === 0 ? requestTarget(call, message) : undefined;
-      if (target !== undefined) end = await beginChange(target, call.method);
-    });
-    try {
-      await next();
-    } finally {
-      await end?.();
-    }
+  return ({ method }) => {
+    onCall?.(method.operation);
+    if (method.operation !== 'mutator' || method.scope !== 'repository') return undefined;
+    let endChange: (() => Promise<void>) | undefined;
+    return {
+      async request({ targets }) {
+        if (targets?.repository !== undefined) endChange = await beginChange(targets.repository, method);
+      },
+      end: () => endChange?.(),
+    };
   };
 }

@@ -2,6 +2,7 @@ import { codeOf } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
 import type { GitalyMetrics } from '#platform/metrics/gitaly-metrics';
 import type { MethodLabels, MethodMetrics } from '#platform/metrics/grpc-metrics';
+import type { Counter } from '#platform/metrics/metrics-registry';
 import {
   AUTHORIZATION,
   CALL_SITE,
@@ -10,7 +11,7 @@ import {
   DEADLINE_TYPE,
 } from '#rpc/common/header-names';
 import type { MethodInfo } from '#wire/method-info';
-import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 import { deadlineType } from './caller-facts.ts';
 
 export interface CallMetricsOptions {
@@ -28,48 +29,86 @@ export function methodLabels({ kind, service, name }: MethodInfo): MethodLabels 
  * labels.
  */
 export function countCalls({ methodMetrics, clientRequest }: CallMetricsOptions): ServerInterceptor {
-  const byMethod = new WeakMap<MethodInfo, MethodMetrics>();
-  const metricsOf = (method: MethodInfo): MethodMetrics => {
-    const metrics = byMethod.get(method) ?? methodMetrics(methodLabels(method));
-    byMethod.set(method, metrics);
-    return metrics;
+  const byMethod = new WeakMap<MethodInfo, MethodCounters>();
+  const countersOf = (method: MethodInfo): MethodCounters => {
+    let counters = byMethod.get(method);
+    if (counters === undefined) {
+      counters = { metrics: methodMetrics(methodLabels(method)), clients: [] };
+      byMethod.set(method, counters);
+    }
+    return counters;
   };
-  return async (call, next) => {
-    const metrics = metricsOf(call.method);
-    metrics.started.inc();
-    let code = 'OK';
-    try {
-      await next();
-    } catch (error) {
-      code = statusName(codeOf(error) ?? 'UNKNOWN');
-      throw error;
-    } finally {
+  const stage: CallStage = {
+    end(call, failure) {
+      const { metrics, clients } = countersOf(call.method);
+      const code = failure === undefined ? 'OK' : statusName(codeOf(failure) ?? 'UNKNOWN');
       metrics.handled(code).inc();
       metrics.messagesReceived.inc(call.requestMessages);
       metrics.messagesSent.inc(call.responseMessages);
       metrics.handlingSeconds?.observe((performance.now() - call.startedAtMs) / 1000);
-      clientRequest(clientLabels(call, code)).inc();
-    }
+      clientCounter(clients, call, code, clientRequest).inc();
+    },
+  };
+  return ({ method }) => {
+    countersOf(method).metrics.started.inc();
+    return stage;
   };
 }
 
+/** Clients of a method whose counter is found without its labels. */
+const MAX_RECENT_CLIENTS = 8;
+
+interface MethodCounters {
+  readonly metrics: MethodMetrics;
+  /** The last different clients, the latest first. */
+  readonly clients: RecentClient[];
+}
+
+/** The labels that clients choose, and their counter. */
+interface RecentClient {
+  readonly name: string;
+  readonly callSite: string;
+  readonly auth: string;
+  readonly deadline: string;
+  readonly code: string;
+  readonly counter: Counter;
+}
+
 /**
- * Returns the client's labels. The registry bounds their number and counts the excess in one
- * series.
+ * Returns the counter of a client. To find it by all its labels would cost as much as the other
+ * counters together. The registry bounds the number of series and counts the excess in one.
  */
-function clientLabels(
-  { method, headers, context }: ServerCall,
+function clientCounter(
+  recent: RecentClient[],
+  { method, headers, deadlineMs }: ServerCall,
   code: string,
-): Parameters<GitalyMetrics['clientRequest']>[0] {
-  return {
-    client_name: headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD) ?? 'unknown',
+  clientRequest: GitalyMetrics['clientRequest'],
+): Counter {
+  const name = headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD) ?? 'unknown';
+  const callSite = headers.get(CALL_SITE) ?? 'unknown';
+  const auth = headers.has(AUTHORIZATION) ? 'v2' : 'unknown';
+  const deadline = deadlineType(headers.get(DEADLINE_TYPE), deadlineMs) ?? 'unknown';
+  for (const client of recent)
+    if (
+      client.code === code &&
+      client.name === name &&
+      client.callSite === callSite &&
+      client.auth === auth &&
+      client.deadline === deadline
+    )
+      return client.counter;
+  const counter = clientRequest({
+    client_name: name,
     grpc_service: method.service,
     grpc_method: method.name,
-    call_site: headers.get(CALL_SITE) ?? 'unknown',
-    auth_version: headers.has(AUTHORIZATION) ? 'v2' : 'unknown',
+    call_site: callSite,
+    auth_version: auth,
     grpc_code: code,
-    deadline_type: deadlineType(headers.get(DEADLINE_TYPE), context.deadline) ?? 'unknown',
+    deadline_type: deadline,
     method_operation: method.operation,
     method_scope: method.scope === 'none' ? 'unknown' : method.scope,
-  };
+  });
+  recent.unshift({ name, callSite, auth, deadline, code, counter });
+  if (recent.length > MAX_RECENT_CLIENTS) recent.pop();
+  return counter;
 }

@@ -9,7 +9,6 @@ import {
   USERNAME,
 } from '#rpc/common/header-names';
 import type { ServerCall } from '../server-call.ts';
-import type { NamedTargets } from './request-target.ts';
 
 /** Receives facts by Gitaly's names of log fields and tags; what a call lacks is `undefined`. */
 export interface Facts {
@@ -19,12 +18,12 @@ export interface Facts {
 /** Adds what the headers of a call tell about its caller. */
 export function addCallerFacts(
   facts: Facts,
-  { headers, context }: Pick<ServerCall, 'headers' | 'context'>,
+  { headers, deadlineMs }: Pick<ServerCall, 'headers' | 'deadlineMs'>,
 ): void {
   const given = (key: string): string | undefined => headers.get(key) || undefined;
   facts.add('grpc.meta.client_name', (headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD)) || undefined);
   facts.add('grpc.meta.call_site', given(CALL_SITE));
-  facts.add('grpc.meta.deadline_type', deadlineType(headers.get(DEADLINE_TYPE), context.deadline));
+  facts.add('grpc.meta.deadline_type', deadlineType(headers.get(DEADLINE_TYPE), deadlineMs));
   facts.add('grpc.meta.auth_version', headers.has(AUTHORIZATION) ? 'v2' : undefined);
   facts.add('remote_ip', given(REMOTE_IP));
   facts.add('user_id', given(USER_ID));
@@ -41,7 +40,7 @@ export function addMethodFacts(facts: Facts, { method }: Pick<ServerCall, 'metho
 }
 
 /** Adds the repository and the object pool of a call, all their names even if they are empty. */
-export function addTargetFacts(facts: Facts, targets: NamedTargets | undefined): void {
+export function addTargetFacts(facts: Facts, { targets }: Pick<ServerCall, 'targets'>): void {
   const { repository, pool, storageName, partitionId } = targets ?? {};
   if (repository !== undefined) {
     facts.add('grpc.request.repoStorage', repository.storageName);
@@ -62,6 +61,6 @@ export function addTargetFacts(facts: Facts, targets: NamedTargets | undefined):
  * Returns the kind of a call's deadline: `none` without one, whatever the client says, and
  * otherwise what it says.
  */
-export function deadlineType(given: string | undefined, deadline: Date | undefined): string | undefined {
-  return deadline === undefined ? 'none' : given || undefined;
+export function deadlineType(given: string | undefined, deadlineMs: number | undefined): string | undefined {
+  return deadlineMs === undefined ? 'none' : given || undefined;
 }

@@ -1,6 +1,6 @@
 import { COST } from '#rpc/common/header-names';
 import type { MethodInfo } from '#wire/method-info';
-import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 
 // The numbers are those of Gitaly 19.0.
 
@@ -35,12 +35,12 @@ const BYTES_PER_POINT = 1 << 20;
  * Bytes on a sidechannel do not count, nor does the response of a unary call, which Gitaly sends
  * after it has added the trailer.
  */
-export const addCostTrailer: ServerInterceptor = async (call, next) => {
-  try {
-    await next();
-  } finally {
+export const addCostTrailer: ServerInterceptor = () => STAGE;
+
+const STAGE: CallStage = {
+  end(call) {
     call.context.trailers.set(COST, String(costOf(call)));
-  }
+  },
 };
 
 function costOf({ method, requestBytes, responseBytes }: ServerCall): number {

@@ -5,9 +5,8 @@ import type { Logger } from '#platform/log/logger';
 import { packageVersion } from '#platform/process/version';
 import { parseDsn } from '#platform/sentry/dsn';
 import { SentryClient } from '#platform/sentry/sentry-client';
-import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 import { addCallerFacts, addMethodFacts, addTargetFacts, type Facts } from './caller-facts.ts';
-import { type NamedTargets, namedTargets } from './request-target.ts';
 
 /** Reports of errors to Sentry. */
 export interface ErrorReports extends AsyncDisposable {
@@ -54,19 +53,15 @@ class SentryReports implements ErrorReports {
     this.#client = client;
   }
 
-  readonly interceptor: ServerInterceptor = async (call, next) => {
-    let targets: NamedTargets | undefined;
-    call.onRequest((message, index) => {
-      if (index === 0) targets = namedTargets(call, message);
-    });
-    try {
-      await next();
-    } catch (error) {
-      const code = codeOf(error) ?? 'UNKNOWN';
-      if (!NOT_REPORTED.has(code)) this.#report(call, error, { code, targets });
-      throw error;
-    }
+  readonly #stage: CallStage = {
+    end: (call, failure) => {
+      if (failure === undefined) return;
+      const code = codeOf(failure) ?? 'UNKNOWN';
+      if (!NOT_REPORTED.has(code)) this.#report(call, failure, code);
+    },
   };
+
+  readonly interceptor: ServerInterceptor = () => this.#stage;
 
   exception(call: ServerCall | undefined, exception: unknown): void {
     const tags = { panic: '1', ...(call && { grpcMethod: call.method.path }) };
@@ -77,11 +72,7 @@ class SentryReports implements ErrorReports {
     return this.#client[Symbol.asyncDispose]();
   }
 
-  #report(
-    call: ServerCall,
-    error: unknown,
-    { code, targets }: { readonly code: StatusCode; readonly targets: NamedTargets | undefined },
-  ): void {
+  #report(call: ServerCall, error: unknown, code: StatusCode): void {
     const { method, startedAtMs } = call;
     const transaction = method.path.replace(/^\/(gitaly\.)?/, '').replace('/', '::');
     const facts: Record<string, string> = {};
@@ -90,7 +81,7 @@ class SentryReports implements ErrorReports {
     };
     addCallerFacts({ add }, call);
     addMethodFacts({ add }, call);
-    addTargetFacts({ add }, targets);
+    addTargetFacts({ add }, call);
     const tags = {
       ...facts,
       correlation_id: call.context.correlationId,

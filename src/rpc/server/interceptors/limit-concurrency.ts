@@ -4,11 +4,9 @@ import { type KeyedLimit, LimitRefusal, type Turn } from '#base/keyed-limit';
 import type { TokenBuckets } from '#base/token-buckets';
 import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { MethodLimitMetrics } from '#platform/metrics/limit-metrics';
-import type { Gauge } from '#platform/metrics/metrics-registry';
 import { USERNAME } from '#rpc/common/header-names';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
-import type { ServerCall, ServerInterceptor } from '../server-call.ts';
-import { requestTarget } from './request-target.ts';
+import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 
 const LIMIT_UNAUTHENTICATED: FeatureFlag = { name: 'limit_unauthenticated', onByDefault: true };
 
@@ -61,36 +59,55 @@ export function limitConcurrency({ limits, metrics, onWait }: LimitConcurrencyOp
     const [, service = '', method = ''] = path.split('/');
     byMethod.set(path, { ...limit, metrics: metrics(service, method) });
   }
-  return async (call, next) => {
-    const limiters = byMethod.get(call.method.path);
-    if (limiters === undefined) return next();
-    let turn: Turn | undefined;
-    let isOver = false;
-    call.onRequest((message, index) => {
-      const key = index === 0 ? requestTarget(call, message)?.relativePath : undefined;
-      if (key === undefined || key === '') return;
-      const used = limitOf(call, key, limiters);
-      if (used === undefined) return;
-      // Mostly there is a turn at once; then the call creates neither a promise nor a signal.
-      const taken = used.limit.take(key);
-      if (taken !== undefined) {
-        turn = begun(call, key, { turn: taken, limit: used.limit, metrics: limiters.metrics });
-        return;
-      }
-      const isAuthenticated = used === limiters.authenticated;
-      const { metrics: own } = limiters;
-      return acquire(call, key, { used, isAuthenticated, metrics: own, onWait }).then((waited) => {
-        turn = waited;
-        if (isOver) turn.release();
-      });
-    });
-    try {
-      await next();
-    } finally {
-      isOver = true;
-      turn?.release();
-    }
+  return ({ method }) => {
+    const limiters = byMethod.get(method.path);
+    return limiters && new LimitedCall(limiters, onWait);
   };
+}
+
+/** Holds the turn of one call. */
+class LimitedCall implements CallStage {
+  readonly #limiters: MethodLimiters;
+  readonly #onWait: LimitConcurrencyOptions['onWait'];
+  #turn: Turn | undefined;
+  #isOver = false;
+
+  constructor(limiters: MethodLimiters, onWait: LimitConcurrencyOptions['onWait']) {
+    this.#limiters = limiters;
+    this.#onWait = onWait;
+  }
+
+  request(call: ServerCall): void | Promise<void> {
+    const key = call.targets?.repository?.relativePath;
+    if (key === undefined || key === '') return;
+    const used = limitOf(call, key, this.#limiters);
+    if (used === undefined) return;
+    const { metrics } = this.#limiters;
+    // Mostly there is a turn at once; then the call creates neither a promise nor a signal.
+    const turn = used.limit.take(key);
+    if (turn === undefined) return this.#wait(call, key, used);
+    this.#turn = turn;
+    begun(call, key, { turn, limit: used.limit, metrics });
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.#release();
+  }
+
+  async #wait(call: ServerCall, key: string, used: ConcurrencyLimit): Promise<void> {
+    const { authenticated, metrics } = this.#limiters;
+    const isAuthenticated = used === authenticated;
+    this.#turn = await acquire(call, key, { used, isAuthenticated, metrics, onWait: this.#onWait });
+    if (this.#isOver) this.#release();
+  }
+
+  #release(): void {
+    if (this.#turn === undefined) return;
+    this.#turn.release();
+    this.#turn = undefined;
+    this.#limiters.metrics.inProgress.dec();
+  }
 }
 
 function isOwnLimitEnabled({ context }: ServerCall): boolean {
@@ -169,20 +186,8 @@ interface Begun {
 function begun(call: ServerCall, key: string, { turn, limit, metrics }: Begun): Turn {
   metrics.acquiring.observe(turn.waitedMs / 1000);
   logTurn(call, key, limit, turn.waitedMs);
-  return counted(turn, metrics.inProgress);
-}
-
-function counted(turn: Turn, inProgress: Gauge): Turn {
-  let isHeld = true;
-  inProgress.inc();
-  return {
-    waitedMs: turn.waitedMs,
-    release: () => {
-      if (isHeld) inProgress.dec();
-      isHeld = false;
-      turn.release();
-    },
-  };
+  metrics.inProgress.inc();
+  return turn;
 }
 
 function logTurn(call: ServerCall, key: string, limit: KeyedLimit, waitedMs: number): void {

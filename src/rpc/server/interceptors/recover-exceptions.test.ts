@@ -78,9 +78,9 @@ test('a call whose handler waits for ever can be failed, and its handler is abor
       }),
     ],
     interceptors: [
-      (call, next) => {
+      (call) => {
         started.resolve(call);
-        return next();
+        return undefined;
       },
       mapStatus,
     ],
@@ -102,9 +102,9 @@ test('a call that has ended cannot be failed', async () => {
   await using server = connectTo({
     services: [serve(CommitService, { findCommit: () => ({}) })],
     interceptors: [
-      (call, next) => {
+      (call) => {
         ended = call;
-        return next();
+        return undefined;
       },
     ],
   });

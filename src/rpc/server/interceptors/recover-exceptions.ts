@@ -1,6 +1,6 @@
 import { AssertionError } from 'node:assert';
 import { GitalyError, messageOf } from '#base/gitaly-error';
-import type { ServerCall, ServerInterceptor } from '../server-call.ts';
+import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 
 export interface RecoverOptions {
   /** Receives an exception that no code expected, once for its call. */
@@ -15,16 +15,15 @@ const MISTAKES = [TypeError, RangeError, ReferenceError, SyntaxError, AssertionE
  * does, and reports the exception. Errors that handlers throw on purpose pass.
  */
 export function recoverExceptions({ onException }: RecoverOptions): ServerInterceptor {
-  return async (call, next) => {
-    try {
-      await next();
-    } catch (error) {
-      const exception = exceptionIn(error);
-      if (exception === undefined) throw error;
+  const stage: CallStage = {
+    end(call, failure) {
+      const exception = exceptionIn(failure);
+      if (exception === undefined) return;
       onException(call, exception);
       throw panicError(exception);
-    }
+    },
   };
+  return () => stage;
 }
 
 /** Returns the error that a call ends with after an exception. */

@@ -1,6 +1,6 @@
 import { codeOf, GitalyError } from '#base/gitaly-error';
-import type { ServerCall, ServerInterceptor } from '../server-call.ts';
-import { type RequestTarget, requestTarget } from './request-target.ts';
+import type { RequestTarget } from '../named-targets.ts';
+import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 
 /** Notified of calls, to maintain the repositories that they change. Nothing may throw or wait. */
 export interface MaintenanceScheduler {
@@ -25,31 +25,43 @@ const REFUSALS = new Set(['FAILED_PRECONDITION', 'RESOURCE_EXHAUSTED', 'PERMISSI
  * maintenance of a repository. Calls of hooks belong to a change that is counted itself.
  */
 export function scheduleMaintenance(scheduler: MaintenanceScheduler): ServerInterceptor {
-  return async (call, next) => {
-    const { operation, scope } = call.method;
-    if (scope !== 'repository' || call.peer.transport === 'internal') return next();
-    let target: RequestTarget | undefined;
-    call.onRequest((message, index) => {
-      if (index !== 0) return;
-      target = requestTarget(call, message);
-      if (target === undefined) return;
-      if (operation === 'accessor') scheduler.onRead(target);
-      if (operation === 'maintenance' && scheduler.isRunning(target))
+  const read: CallStage = {
+    request({ targets }) {
+      if (targets?.repository !== undefined) scheduler.onRead(targets.repository);
+    },
+  };
+  const maintenance: CallStage = {
+    request({ targets }) {
+      if (targets?.repository !== undefined && scheduler.isRunning(targets.repository))
         throw new GitalyError('ALREADY_EXISTS', 'housekeeping already executing for repository');
-    });
-    if (operation !== 'mutator' || REMOVALS.has(call.method.path)) return next();
-
-    const finished = (isCounted: boolean): void => {
-      if (isCounted && target !== undefined)
-        scheduler.afterWrite(target, { force: REWRITES.has(call.method.path) });
-    };
-    try {
-      await next();
-    } catch (error) {
-      finished(mayHaveChanged(call, error));
-      throw error;
+    },
+  };
+  return ({ method, peer }) => {
+    if (method.scope !== 'repository' || peer.transport === 'internal') return undefined;
+    switch (method.operation) {
+      case 'accessor':
+        return read;
+      case 'maintenance':
+        return maintenance;
+      case 'mutator':
+        return REMOVALS.has(method.path) ? undefined : changeStage(scheduler);
+      case 'unknown':
+        return undefined;
     }
-    finished(true);
+  };
+}
+
+function changeStage(scheduler: MaintenanceScheduler): CallStage {
+  // Not set when the request was refused before.
+  let target: RequestTarget | undefined;
+  return {
+    request({ targets }) {
+      target = targets?.repository;
+    },
+    end(call, failure) {
+      if (target !== undefined && (failure === undefined || mayHaveChanged(call, failure)))
+        scheduler.afterWrite(target, { force: REWRITES.has(call.method.path) });
+    },
   };
 }
 

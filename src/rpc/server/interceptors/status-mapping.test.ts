@@ -16,12 +16,7 @@ const DETAIL = create(LimitErrorSchema, { errorMessage: 'later' });
 /** A service that fails in one way, and the errors that leave its interceptors. */
 function failing(fail: (context: HandlerContext) => Promise<never>) {
   const errors: unknown[] = [];
-  const keep: ServerInterceptor = async (_call, next) => {
-    await next().catch((error: unknown) => {
-      errors.push(error);
-      throw error;
-    });
-  };
+  const keep: ServerInterceptor = () => ({ end: (_call, failure) => void errors.push(failure) });
   const server = connectTo({
     services: [serve(CommitService, { findCommit: (_request, context) => fail(context) })],
     interceptors: [keep, rewriteAborted, mapStatus],

@@ -1,5 +1,5 @@
 import { codeOf, GitalyError, messageOf, withCode } from '#base/gitaly-error';
-import type { ServerInterceptor } from '../server-call.ts';
+import type { CallStage, ServerInterceptor } from '../server-call.ts';
 
 /** The client's text of an ABORTED error; the original text is logged (Gitaly since 18). */
 export const ABORTED_TEXT = 'The operation could not be completed. Please try again.';
@@ -9,31 +9,32 @@ export const ABORTED_TEXT = 'The operation could not be completed. Please try ag
  * deadline passed), its code is used instead of the handler's error. An error without a code is
  * INTERNAL. The message is kept.
  */
-export const mapStatus: ServerInterceptor = async (call, next) => {
-  try {
-    await next();
-  } catch (error) {
-    const ended = call.context.signal.aborted ? codeOf(call.context.signal.reason) : undefined;
-    if (ended !== 'CANCELLED' && ended !== 'DEADLINE_EXCEEDED') throw withCode(error, 'INTERNAL');
-    throw withForcedCode(error, ended);
-  }
+export const mapStatus: ServerInterceptor = () => MAPPING;
+
+const MAPPING: CallStage = {
+  end({ context }, failure) {
+    if (failure === undefined) return;
+    const ended = context.signal.aborted ? codeOf(context.signal.reason) : undefined;
+    if (ended !== 'CANCELLED' && ended !== 'DEADLINE_EXCEEDED') throw withCode(failure, 'INTERNAL');
+    throw withForcedCode(failure, ended);
+  },
 };
 
 /**
  * Replaces the message of ABORTED errors by a sentence for people, and keeps the original as a fact
  * for the log.
  */
-export const rewriteAborted: ServerInterceptor = async (_call, next) => {
-  try {
-    await next();
-  } catch (error) {
-    if (!(error instanceof GitalyError) || error.code !== 'ABORTED') throw error;
+export const rewriteAborted: ServerInterceptor = () => REWRITING;
+
+const REWRITING: CallStage = {
+  end(_call, failure) {
+    if (!(failure instanceof GitalyError) || failure.code !== 'ABORTED') return;
     throw new GitalyError('ABORTED', ABORTED_TEXT, {
-      cause: error,
-      details: error.details,
-      metadata: { ...error.metadata, error_details: error.message },
+      cause: failure,
+      details: failure.details,
+      metadata: { ...failure.metadata, error_details: failure.message },
     });
-  }
+  },
 };
 
 function withForcedCode(error: unknown, code: 'CANCELLED' | 'DEADLINE_EXCEEDED'): GitalyError {
