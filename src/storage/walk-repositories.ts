@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { ignoreMissing } from '#base/files/ignore-missing';
+import { typedEntries } from '#base/files/typed-entries';
 import { shuffled } from '#base/shuffled';
 import { isGitDirectory } from './git-directory.ts';
 import type { Storage } from './repository-target.ts';
@@ -38,10 +39,11 @@ async function* walk(
   options: WalkOptions,
 ): AsyncGenerator<FoundRepository, void, undefined> {
   options.signal?.throwIfAborted();
-  const entries = await readdir(directory, { withFileTypes: true, encoding: 'buffer' }).catch(ignoreMissing);
+  const read = await readdir(directory, { withFileTypes: true, encoding: 'buffer' }).catch(ignoreMissing);
+  const entries = typedEntries(directory, read ?? []);
   const ordered =
-    options.order === 'random' ? shuffled(entries ?? []) : entries?.sort((a, b) => a.name.compare(b.name));
-  for (const entry of ordered ?? []) {
+    options.order === 'random' ? shuffled(entries) : entries.sort((a, b) => a.name.compare(b.name));
+  for (const entry of ordered) {
     const path = `${directory}/${entry.name.toString()}`;
     if (isOwnPath(storage, path) || !(entry.isDirectory() || entry.isSymbolicLink())) continue;
     const found = await repositoryAt(storage, path);

@@ -55,13 +55,30 @@ const EXPECTED = JSON.stringify([
 ]);
 const ASSERTION = `expect(JSON.stringify(result)).toBe(${JSON.stringify(EXPECTED)});`;
 const WITH_EXPECT = `test('a server', async () => {${BODY}  ${ASSERTION}\n}, 60000);\n`;
+/** More than the window of a connection, in both directions. */
+const LARGE = `test('a large blob', async () => {
+  const gitaly = await startGitaly();
+  const repository = await gitaly.createRepository({ commits: 1 });
+  const user = { glId: 'user-1', name: Buffer.from('J'), email: Buffer.from('j@example.com') };
+  const commit = { repository, user, branchName: Buffer.from('main'), commitMessage: Buffer.from('x') };
+  const content = Buffer.alloc(3_000_000, 1);
+  const update = await commitFiles(gitaly.connection, commit, [{ type: 'create', path: 'big', content }]);
+  expect(update.commitId).toBe(await gitaly.askGit(repository, ['rev-parse', 'main']));
+  let bytes = 0;
+  const call = gitaly.connection.blob.listAllBlobs({ repository, bytesLimit: -1n });
+  for await (const { blobs } of call) for (const { data } of blobs) bytes += data.length;
+  expect(bytes > content.length).toBe(true);
+  await gitaly.close();
+}, 60000);
+`;
 const IMPORT =
+  "import { commitFiles } from 'gitaly-ts/client';\n" +
   "import { assertNoNPlus1, CommitService, GitalyClient } from 'gitaly-ts/client/rails';\n" +
   "import { startGitaly } from 'gitaly-ts/testing';\n";
 
 const LIMIT_MS = 2 * 60_000;
 const TOOLS = join(ROOT, '.cache/test-runners');
-const PACKAGES = ['jest@30', 'vitest@3'];
+const PACKAGES = ['bun@1', 'jest@30', 'vitest@3'];
 
 const directory = makeScratchDirectory('runners');
 const skip = await offline(); // before the first test, as the runner ends with the tests that it knows
@@ -92,7 +109,8 @@ test('node:test', async () => {
 
 suite('runners of other projects', { skip }, () => {
   before(async () => {
-    if (existsSync(join(TOOLS, 'node_modules/.package-lock.json'))) return;
+    const has = (tool: string): boolean => existsSync(join(TOOLS, 'node_modules', tool.split('@')[0] ?? ''));
+    if (PACKAGES.every(has)) return;
     mkdirSync(TOOLS, { recursive: true });
     await npm(
       TOOLS,
@@ -118,6 +136,22 @@ suite('runners of other projects', { skip }, () => {
     assert.equal(code, 0, stderr);
     assert.match(stderr, /Tests: +1 passed/);
     assert.doesNotMatch(stderr, /did not exit|open handle/);
+  });
+
+  test('Bun', async (context) => {
+    // What an install script of the package bun would link to.
+    const bun = join(TOOLS, `node_modules/@oven/bun-${process.platform}-${process.arch}/bin/bun`);
+    if (!existsSync(bun)) return context.skip('there is no Bun for this machine');
+    const imports = "import { expect, test } from 'bun:test';\n";
+    writeFileSync(join(directory, 'bun.test.js'), `${imports}${IMPORT}${WITH_EXPECT}${LARGE}`);
+
+    const { code, stderr } = await run(bun, ['test', './bun.test.js'], {
+      cwd: directory,
+      timeoutMs: LIMIT_MS,
+    });
+
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^ 2 pass$/m);
   });
 
   for (const pool of ['threads', 'vmThreads', 'forks']) {

@@ -8,8 +8,8 @@ let chosen: Promise<Spawner> | undefined;
 
 /**
  * Returns the best spawner that works here: `posix_spawn` by FFI, otherwise `child_process` (no FFI
- * for this platform; a worker thread, which gets no signals). The fallback says why in
- * `fallbackReason`.
+ * for this platform; a worker thread, which gets no signals; Bun, whose sockets take no
+ * descriptors). The fallback says why in `fallbackReason`.
  */
 export function chooseSpawner(): Promise<Spawner> {
   chosen ??= choose();
@@ -18,6 +18,7 @@ export function chooseSpawner(): Promise<Spawner> {
 
 async function choose(): Promise<Spawner> {
   if (!isMainThread) return createNodeSpawner('this is a worker thread');
+  if (process.versions.bun !== undefined) return createNodeSpawner('Bun reads no pipes of others');
   try {
     const { createPosixSpawner } = await import('./posix-spawner.ts');
     return createPosixSpawner();

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { typedEntries } from '#base/files/typed-entries';
 import { GitalyError } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import type { CommandRepository } from '#git/command/command-repository';
@@ -191,10 +192,8 @@ export class RefFiles {
 
 function entriesOf(gitDirectory: string, directory: Buffer) {
   try {
-    return readdirSync(Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]), {
-      withFileTypes: true,
-      encoding: 'buffer',
-    });
+    const path = Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]);
+    return typedEntries(path, readdirSync(path, { withFileTypes: true, encoding: 'buffer' }));
   } catch (error) {
     // Git removes directories that become empty.
     if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return [];

@@ -1,5 +1,6 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
+import { typedEntries } from '#base/files/typed-entries';
 import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/in-process';
 import { validateReference } from '../validate-reference.ts';
@@ -93,10 +94,8 @@ function readRef(gitDirectory: string, name: Buffer, follow: WalkOptions['follow
 
 function entriesOf(gitDirectory: string, directory: Buffer): Dirent<Buffer>[] {
   try {
-    return readdirSync(Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]), {
-      withFileTypes: true,
-      encoding: 'buffer',
-    });
+    const path = Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]);
+    return typedEntries(path, readdirSync(path, { withFileTypes: true, encoding: 'buffer' }));
   } catch (error) {
     // Git removes directories that become empty.
     if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return [];

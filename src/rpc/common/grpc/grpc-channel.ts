@@ -17,7 +17,7 @@ import { MAX_RECEIVE_MESSAGE_BYTES } from './grpc-frame.ts';
 import { pushMetadata } from './grpc-headers.ts';
 import type { CallableMethod, MethodName } from './grpc-method.ts';
 import { formatGrpcTimeout } from './grpc-timeout.ts';
-import { SESSION_OPTIONS, SESSION_WINDOW_BYTES } from './http2-limits.ts';
+import { SESSION_OPTIONS, setSessionWindow } from './http2-limits.ts';
 import { type CallCodec, type ChannelHealth, OutgoingCall } from './outgoing-call.ts';
 import { keepStreamsBriefly } from './session-streams.ts';
 
@@ -154,7 +154,7 @@ class Http2Channel implements GrpcChannel, ChannelHealth {
     keepStreamsBriefly(session);
     this.#session = session;
     const setWindow = (): void => {
-      if (!session.destroyed) session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+      if (!session.destroyed) setSessionWindow(session);
     };
     if (session.connecting) session.once('connect', setWindow);
     else setWindow();

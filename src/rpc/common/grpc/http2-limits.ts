@@ -1,3 +1,5 @@
+import type { Http2Session } from 'node:http2';
+
 /**
  * Unread data that one stream may send. 1 MiB keeps a stream at full speed up to a round trip of
  * milliseconds. Together with MAX_CONCURRENT_STREAMS it bounds the data that a peer can make us
@@ -5,7 +7,7 @@
  */
 export const STREAM_WINDOW_BYTES = 1 << 20;
 /** Data in flight of all streams of a connection together. */
-export const SESSION_WINDOW_BYTES = 16 << 20;
+const SESSION_WINDOW_BYTES = 16 << 20;
 /**
  * Limit of concurrent calls; a peer above it waits. A Praefect sends all calls for a node over one
  * connection.
@@ -47,3 +49,11 @@ export const SESSION_OPTIONS = {
     enablePush: false,
   },
 } as const;
+
+/**
+ * Sets the window of a connection, for all its streams together. Bun (1.4) sends no more window
+ * updates after that, so there a connection keeps what HTTP/2 begins with.
+ */
+export function setSessionWindow(session: Http2Session): void {
+  if (process.versions.bun === undefined) session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+}

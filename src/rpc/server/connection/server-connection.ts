@@ -7,7 +7,7 @@ import {
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { BriefSet } from '#base/brief-set';
-import { SESSION_OPTIONS, SESSION_WINDOW_BYTES } from '#rpc/common/grpc/http2-limits';
+import { SESSION_OPTIONS, setSessionWindow } from '#rpc/common/grpc/http2-limits';
 import { keepStreamsBriefly } from '#rpc/common/grpc/session-streams';
 import { SERVER_SETTINGS } from '../server-settings.ts';
 import {
@@ -97,7 +97,7 @@ export class ServerConnection {
     this.#session = session;
     this.#keepalive = setInterval(() => this.#checkAlive(), policy.pingAfterMs).unref();
     this.#handshake = setTimeout(() => this.destroy(), policy.handshakeTimeoutMs).unref();
-    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    setSessionWindow(session);
     session.once('remoteSettings', () => clearTimeout(this.#handshake));
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
       this.#isAlive = true;

@@ -1,0 +1,19 @@
+import { type Dirent, lstatSync } from 'node:fs';
+
+/**
+ * Returns the entries of a directory that was read with `withFileTypes` and `encoding: 'buffer'`.
+ * Bun (1.4) returns names alone for these options: the types are then looked up.
+ */
+export function typedEntries(directory: string | Buffer, entries: Dirent<Buffer>[]): Dirent<Buffer>[] {
+  const found: readonly unknown[] = entries;
+  return found[0] instanceof Uint8Array
+    ? found.flatMap((name) => typedEntry(Buffer.from(directory), name as Buffer))
+    : entries;
+}
+
+/** Returns an entry by its name, or nothing if it has been removed meanwhile. */
+function typedEntry(directory: Buffer, name: Buffer): Dirent<Buffer>[] {
+  const stats = lstatSync(Buffer.concat([directory, Buffer.from('/'), name]), { throwIfNoEntry: false });
+  // Of an entry only the name and the questions about its type are used, which stats have, too.
+  return stats === undefined ? [] : [Object.assign(stats, { name }) as unknown as Dirent<Buffer>];
+}
