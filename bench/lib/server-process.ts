@@ -86,6 +86,16 @@ export async function startPraefect(
   return await running(child, socket, startedAt, sockets);
 }
 
+/** Starts a proxy of `node:http2` that passes calls on to a server as they are. */
+export async function startBareProxy({ socket: target }: ServerProcess): Promise<ServerProcess> {
+  const sockets = mkdtempSync(join(tmpdir(), 'gitaly-bench-'));
+  const socket = join(sockets, 'proxy.socket');
+  const startedAt = performance.now();
+  const program = join(import.meta.dirname, '../bare-proxy.ts');
+  const child = spawn(process.execPath, [program, socket, target], { stdio: 'inherit' });
+  return await running(child, socket, startedAt, sockets);
+}
+
 /** Starts `gitaly-ts up` on the directory that contains `repositories/`. */
 export async function startGateway(
   directory: string,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type BenchCluster, startCluster } from './cluster-processes.ts';
 import { copyRepository, type RepositoryName } from './repositories.ts';
 import { git } from './run-program.ts';
-import { type ServerProcess, startGateway, startServer } from './server-process.ts';
+import { type ServerProcess, startBareProxy, startGateway, startServer } from './server-process.ts';
 
 export interface WorkshopOptions {
   /** Fewer rounds and smaller repositories: for a rough result, not for decisions. */
@@ -67,6 +67,11 @@ export class Workshop implements AsyncDisposable {
   /** Starts the same with an SSH gateway. */
   async sshGateway(): Promise<ServerProcess & { readonly url: string; readonly sshUrl: string }> {
     return this.#keep(await startGateway(this.directory, { ssh: true }));
+  }
+
+  /** Starts a proxy that only passes calls on to a server. */
+  async bareProxy(server: ServerProcess): Promise<ServerProcess> {
+    return this.#keep(await startBareProxy(server));
   }
 
   /** Starts a Praefect with a PostgreSQL and Gitalys whose storages are empty. */
