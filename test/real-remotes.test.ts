@@ -1,27 +1,18 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { findProgram } from '#git/command/find-program';
+import { freePort } from '#testkit/free-port';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
 
 const target = { storageName: 'default', relativePath: 'target.git' };
 const HOST = '127.0.0.1';
-
-/** Takes a port that is free now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST);
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, HOST);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { freePort } from '#testkit/free-port';
 import { goProgram } from '#testkit/go-program';
 import { Page, Reader } from './reader.ts';
 
@@ -11,17 +11,9 @@ const BACKUP = 'gitlab.com/gitlab-org/gitaly/v16/cmd/gitaly-backup';
 const PROMTOOL = 'promtool';
 const noPromtool = spawnSync(PROMTOOL, ['--version']).status !== 0 && 'there is no promtool';
 
-async function freePort(): Promise<string> {
-  await using server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  assert.ok(typeof address === 'object' && address !== null);
-  return String(address.port);
-}
-
 /** Starts a reader whose directories and ports stand for those of the pages. */
 async function reader(): Promise<Reader> {
-  const ports = { '9236': await freePort(), '9999': await freePort() };
+  const ports = { '9236': String(await freePort()), '9999': String(await freePort()) };
   return new Reader((directory) => ({
     ...Object.fromEntries(['/etc/', '/run/', '/var/'].map((path) => [path, `${directory}${path}`])),
     '"0.0.0.0:': '"127.0.0.1:',
