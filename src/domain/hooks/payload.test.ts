@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeHooksPayload, encodeHooksPayload, type HooksPayload } from './payload.ts';
+import { decodeHooksPayload, encodeHooksPayload, HOOK_BITS, type HooksPayload } from './payload.ts';
 
 const PAYLOAD: HooksPayload = {
   requestedHooks: 15,
@@ -25,6 +25,17 @@ const PAYLOAD: HooksPayload = {
 
 const variable = (json: object) =>
   `GITALY_HOOKS_PAYLOAD=${Buffer.from(JSON.stringify(json)).toString('base64')}`;
+
+test('the bits of the hooks are those of Gitaly, whose hook program reads them', () => {
+  assert.deepEqual(Object.entries(HOOK_BITS), [
+    ['reference-transaction', 1],
+    ['update', 2],
+    ['pre-receive', 4],
+    ['post-receive', 8],
+    ['pack-objects', 16],
+    ['proc-receive', 32],
+  ]);
+});
 
 test('a payload survives the environment', () => {
   assert.deepEqual(decodeHooksPayload([`GITALY_HOOKS_PAYLOAD=${encodeHooksPayload(PAYLOAD)}`]), PAYLOAD);
@@ -51,6 +62,10 @@ test('the first payload counts, and missing parts have their defaults', () => {
       payload.transactionId,
     ],
     ['s', 'r', 31, 0],
+  );
+  assert.deepEqual(
+    [payload.objectFormat, payload.runtimeDirectory, payload.internalSocket, payload.internalSocketToken],
+    ['', '', '', ''],
   );
   assert.deepEqual(
     [payload.user, payload.transaction, payload.clientContext],

@@ -26,6 +26,9 @@ test('a transaction of nothing but force deletions is not voted on', () => {
     undefined,
   );
   assert.equal(referenceTransactionBallot('prepared', Buffer.from(''), 'sha1'), undefined);
+  // A hook's input may lack the last line feed.
+  const last = Buffer.from(FORCE_DELETION.trimEnd());
+  assert.equal(referenceTransactionBallot('prepared', last, 'sha1'), undefined);
   assert.notEqual(
     referenceTransactionBallot('prepared', Buffer.from(FORCE_DELETION + CREATION), 'sha1'),
     undefined,

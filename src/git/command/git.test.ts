@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
@@ -274,6 +275,24 @@ for (const spawner of [createNodeSpawner(), createPosixSpawner()]) {
       await Promise.all([writing, run.succeeded()]);
 
       assert.equal(length, 200 * 65_536);
+    });
+
+    test('the scope of a process is left when it has ended, which SIGTERM may delay', async () => {
+      const git = await started;
+      const file = script(`late-${spawner.name}`, `trap 'sleep 0.3; exit' TERM; echo ready; read line`);
+      let pid = 0;
+      {
+        await using run = spawnProgram(file, {
+          spawner: git.spawner,
+          env: { PATH: '/usr/bin:/bin' },
+          cwd: '/',
+          stdin: 'pipe',
+        });
+        pid = run.pid;
+        await once(run.stdout, 'data');
+      }
+
+      assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
     });
 
     test('a program that is not there is an error at once', async () => {

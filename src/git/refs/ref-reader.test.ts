@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { GitRepository } from '../repository.ts';
+import { GitRefs } from './git-refs.ts';
 
 const directory = makeScratchDirectory('refs');
 const git = await GitFixture.start();
@@ -123,6 +124,19 @@ test('broken references are what git makes of them', async () => {
   for (const name of ['zero', 'missing'])
     await assert.rejects(refs.exists(`refs/heads/${name}`), { message: 'exit status 128' });
   assert.equal(await refs.exists('refs/heads/spaces'), true);
+});
+
+test('git itself reads a reference as its files have it', async () => {
+  const { repository, commits, run } = createRepository();
+  const refs = new GitRefs(repository);
+  run('update-ref', 'refs/heads/direct', commits[0] ?? '');
+  run('symbolic-ref', 'refs/heads/symbolic', 'refs/heads/direct');
+
+  assert.deepEqual(await refs.read(Buffer.from('refs/heads/direct'), {}), { oid: commits[0] });
+  assert.deepEqual(await refs.read(Buffer.from('refs/heads/symbolic'), {}), {
+    symbolicTarget: Buffer.from('refs/heads/direct'),
+  });
+  assert.equal(await refs.read(Buffer.from('refs/heads/absent'), {}), undefined);
 });
 
 test('names that are not UTF-8 are found', async () => {
