@@ -101,6 +101,39 @@ test('a response is headers, messages and trailers; an error without messages is
   assert.deepEqual([failed.body.length, failed.trailers], [0, {}]);
 });
 
+test('the server ends a call at its deadline, whatever the client does', async () => {
+  const handlers = [
+    serve(CommitService, {
+      findCommit: async (_request, { signal }) => {
+        await once(signal, 'abort');
+        throw signal.reason;
+      },
+      // Does not look at the signal; ends by itself for a test that fails.
+      listFiles: async function* () {
+        for (let message = 0; message < 500; message++) {
+          yield {};
+          await delay(10);
+        }
+      },
+    }),
+  ];
+  await using server = await listen({ services: handlers });
+  const askIn100Ms = (path: string) =>
+    ask(server.port, { ':path': path, 'grpc-timeout': '100m' }, ...encodeFrame([REQUEST]));
+
+  const [unary, stream] = await Promise.all([
+    askIn100Ms(PATH),
+    askIn100Ms('/gitaly.CommitService/ListFiles'),
+  ]);
+
+  assert.deepEqual(
+    [unary.headers['grpc-status'], unary.headers['grpc-message']],
+    ['4', 'context deadline exceeded'],
+  );
+  assert.equal(stream.headers[':status'], 200);
+  assert.equal(stream.trailers['grpc-status'], '4');
+});
+
 test('gzip messages are accepted, and other encodings are refused with the list of known ones', async () => {
   await using server = await listen({ services });
   const packed = Buffer.concat(encodeFrame([gzipSync(REQUEST)]));
