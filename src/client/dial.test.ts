@@ -156,6 +156,12 @@ test("errors of the server's answer have a hint where there is a usual remedy", 
   assert.match((await hintOf(stranger.server.serverInfo({}))) ?? '', /^Pass the token of unix:/);
   assert.match((await hintOf(mistaken.server.serverInfo({}))) ?? '', /^The token for unix:/);
   assert.match((await hintOf(gitaly.connection.server.serverInfo({}))) ?? '', /maxReceiveMessageBytes/);
+  const hintFor = (storageName: string) =>
+    hintOf(
+      gitaly.connection.ref.findDefaultBranchName({ repository: { storageName, relativePath: 'x.git' } }),
+    );
+  assert.match((await hintFor('nowhere')) ?? '', /^unix:\S+ has no storage of this name: .*\[\[storage\]\]/);
+  assert.match((await hintFor('default')) ?? '', /^There is no repository at this path of unix:\S+: /);
   assert.equal(await hintOf(gitaly.connection.ref.refExists({})), undefined);
 });
 

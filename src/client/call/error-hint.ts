@@ -28,6 +28,14 @@ export function errorHint(failure: Failure): string | undefined {
       return /^permission denied: .*(?:token|hmac)/.test(message)
         ? `The token for ${address} is another than the server's [auth] token, or one of the clocks is off.`
         : undefined;
+    case 'INVALID_ARGUMENT':
+      return message === 'storage name not found'
+        ? `${address} has no storage of this name: compare storageName with [[storage]] of its configuration.`
+        : undefined;
+    case 'NOT_FOUND':
+      return message === 'repository not found'
+        ? `There is no repository at this path of ${address}: compare relativePath, or create it.`
+        : undefined;
     case 'UNIMPLEMENTED':
       return `The server at ${address} does not have ${rpc}: it is of another release, or no Gitaly.`;
     case 'DEADLINE_EXCEEDED':

@@ -1,6 +1,7 @@
-import { messageOf } from '#base/gitaly-error';
+import { CallError } from '#client/call/call-error';
 import { HealthCheckResponse_ServingStatus } from '#wire/gen/grpc/health/v1/health_pb';
 import type {
+  DiskStatisticsResponse,
   DiskStatisticsResponse_StorageStatus,
   ReadinessCheckResponse,
   ServerInfoResponse,
@@ -29,13 +30,16 @@ export class ServerService {
     return storageStatuses.find(({ storageName }) => storageName === this.#storage);
   }
 
+  /** Returns the free and the used bytes of all storages of the server. */
+  diskStatistics(): Promise<DiskStatisticsResponse> {
+    return this.#client.call(this.#storage, (gitaly) => gitaly.server.diskStatistics({}), {
+      timeout: 'fast',
+    });
+  }
+
   /** Returns the free and the used bytes of this storage. */
-  async diskStatistics(): Promise<DiskStatisticsResponse_StorageStatus | undefined> {
-    const { storageStatuses } = await this.#client.call(
-      this.#storage,
-      (gitaly) => gitaly.server.diskStatistics({}),
-      { timeout: 'fast' },
-    );
+  async storageDiskStatistics(): Promise<DiskStatisticsResponse_StorageStatus | undefined> {
+    const { storageStatuses } = await this.diskStatistics();
     return storageStatuses.find(({ storageName }) => storageName === this.#storage);
   }
 
@@ -65,7 +69,7 @@ export class HealthCheckService {
     this.#client = client;
   }
 
-  /** Checks a server. A failure is a result with its text, not an error. */
+  /** Checks a server. A call that fails is a result with its text; other errors are thrown. */
   async check(storage: string): Promise<{ readonly success: boolean; readonly message?: string }> {
     try {
       const { status } = await this.#client.call(storage, (gitaly) => gitaly.health.check({}), {
@@ -73,7 +77,8 @@ export class HealthCheckService {
       });
       return { success: status === HealthCheckResponse_ServingStatus.SERVING };
     } catch (error) {
-      return { success: false, message: messageOf(error) };
+      if (!(error instanceof CallError)) throw error;
+      return { success: false, message: error.message };
     }
   }
 }

@@ -5,6 +5,7 @@ import { Metadata } from '#rpc/common/metadata';
 import { arrangeServices, texts } from '#testkit/rails-fixture';
 import {
   CommitService,
+  GitalyClient,
   HealthCheckService,
   ObjectPoolService,
   PraefectInfoService,
@@ -98,12 +99,22 @@ test('ServerService and HealthCheckService describe the server of a storage', as
 
   assert.notEqual((await service.info()).gitVersion, '');
   assert.equal((await service.storageInfo())?.storageName, 'other');
-  assert.ok(((await service.diskStatistics())?.available ?? 0n) > 0n);
+  const { storageStatuses } = await service.diskStatistics();
+  assert.deepEqual(storageStatuses.map(({ storageName }) => storageName).sort(), ['default', 'other']);
+  assert.ok(((await service.storageDiskStatistics())?.available ?? 0n) > 0n);
   assert.equal((await service.readinessCheck()).Result.case, 'okResponse');
   assert.deepEqual(await service.serverSignature(), new Uint8Array());
   const health = new HealthCheckService(client);
   assert.deepEqual(await health.check('default'), { success: true });
-  assert.deepEqual(await health.check('none'), { success: false, message: 'storage not found: "none"' });
+  await using stopped = new GitalyClient({ storages: { gone: { gitaly_address: 'unix:/nowhere.socket' } } });
+  assert.deepEqual(await new HealthCheckService(stopped).check('gone'), {
+    success: false,
+    message:
+      'connection error: desc = "transport: Error while dialing: dial unix /nowhere.socket: ' +
+      'connect: no such file or directory"',
+  });
+  // As in Rails: only the failure of a call is a result.
+  await assert.rejects(health.check('none'), { message: 'storage not found: "none"' });
 });
 
 test("the services have Rails' timeouts, and name a second storage", async () => {
