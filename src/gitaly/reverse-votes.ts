@@ -1,7 +1,8 @@
 import type { Ballot, VoteOutcome, VotingClient } from '#domain/transactions/voter';
-import type { ChannelCall } from '#rpc/common/grpc/channel-call';
+import type { ChannelCall, ChannelCallOptions } from '#rpc/common/grpc/channel-call';
 import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
+import { CORRELATION_ID } from '#rpc/common/header-names';
 import type { Backchannels } from '#rpc/server/connection/backchannels';
 import type { VotePhase } from '#storage/lifecycle/voter';
 import {
@@ -9,6 +10,7 @@ import {
   RefTransaction,
   VoteTransactionResponse_TransactionState as State,
 } from '#wire/gen/transaction_pb';
+import { runningCall } from './running-call.ts';
 
 const PHASES: Readonly<Record<VotePhase, Phase>> = {
   preparing: Phase.PREPARING_PHASE,
@@ -23,6 +25,14 @@ const OUTCOMES: ReadonlyMap<State, VoteOutcome> = new Map([
   [State.STOP, 'stop'],
 ]);
 
+/** Lets the lines of other servers about a vote be found with those of its call. */
+function withCaller(options: { signal: AbortSignal }): ChannelCallOptions {
+  const correlationId = runningCall()?.context.correlationId;
+  return correlationId === undefined
+    ? options
+    : { ...options, metadata: { [CORRELATION_ID]: correlationId } };
+}
+
 /**
  * Returns a function that casts the votes of calls over a multiplexed connection on its reverse
  * channel.
@@ -33,16 +43,18 @@ export function votesOverBackchannels(
   return (backchannelId) => {
     backchannels.require(backchannelId);
     return {
-      async vote({ transactionId, node, hash, phase }: Ballot, options) {
+      async vote({ transactionId, node, hash, phase }: Ballot, limits) {
         const channel = await backchannels.channel(backchannelId);
         const request = { transactionId, node, referenceUpdatesHash: hash, phase: PHASES[phase] };
+        const options = withCaller(limits);
         const call = channel.invoke(callable(RefTransaction.method.voteTransaction), [request], options);
         const response = await onlyResponse(call);
         return response && OUTCOMES.get(response.state);
       },
-      async stop(transactionId, options) {
+      async stop(transactionId, limits) {
         const channel = await backchannels.channel(backchannelId);
         const request = { transactionId };
+        const options = withCaller(limits);
         await onlyResponse(
           channel.invoke(callable(RefTransaction.method.stopTransaction), [request], options),
         );

@@ -11,6 +11,7 @@ import { mapStatus } from '#rpc/server/interceptors/status-mapping';
 import type { ServerInterceptor } from '#rpc/server/server-call';
 import type { PraefectConfig } from './config/schema.ts';
 import type { PraefectMetrics } from './metrics/praefect-metrics.ts';
+import { servedKind } from './proxy/served-kind.ts';
 
 export interface InterceptorsParts {
   readonly config: PraefectConfig;
@@ -34,9 +35,7 @@ export function interceptors({
       logger,
       isLogged: accessLogFilter(process.env),
       program: 'praefect',
-      // All proxied calls are streams of frames.
-      isUnary: ({ intercepted, kind, path }) =>
-        kind === 'unary' && (intercepted || !path.startsWith('/gitaly.')),
+      kindOf: servedKind,
     }),
     ...(reports === undefined ? [] : [reports.interceptor]),
     mapStatus,

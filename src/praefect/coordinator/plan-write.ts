@@ -8,6 +8,7 @@ import type { MutatorRoute, RepositoryKey, Router } from '../routing/routes.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { planVotes } from '../transactions/voters.ts';
 import type { CallParts, RepositoryCall } from './call.ts';
+import { proxiedCallFields } from './call-fields.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { PARTITIONING_HINT, partitioningHint } from './partitioning-hint.ts';
 import { repositoryFields } from './repository-fields.ts';
@@ -87,7 +88,12 @@ function writePlan({ logger, recordWrite, transactions }: CallParts, write: Writ
         errors.set(node.storage, error);
         if (isPrimary) return error;
         logger.error(
-          { ...repositoryFields(repository), storage: node.storage, error: messageOf(error) },
+          {
+            ...proxiedCallFields(context),
+            ...repositoryFields(repository),
+            storage: node.storage,
+            error: messageOf(error),
+          },
           'proxying to secondary failed',
         );
         // The others decide without it.
@@ -100,7 +106,7 @@ function writePlan({ logger, recordWrite, transactions }: CallParts, write: Writ
     primary: destination(route.primary, true),
     secondaries: route.secondaries.map((node) => destination(node, false)),
     finish: async () => {
-      if (transaction !== undefined) transactions.finish(transaction);
+      if (transaction !== undefined) transactions.finish(transaction, proxiedCallFields(context));
       await recordWrite({ change, method, repository, route, errors, transaction, context });
     },
   };

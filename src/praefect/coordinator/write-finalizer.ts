@@ -6,6 +6,7 @@ import type { ReplicationQueue } from '../replication/job.ts';
 import type { MutatorRoute, RepositoryKey } from '../routing/routes.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import type { Transaction } from '../transactions/transaction.ts';
+import { proxiedCallFields } from './call-fields.ts';
 import { outcomeOf, type ReplicaReason, type WriteOutcome } from './outcome.ts';
 import type { Change } from './transactional-methods.ts';
 
@@ -54,17 +55,28 @@ async function record(parts: FinalizerParts, write: EndedWrite): Promise<void> {
   const { change, context, method, repository, route } = write;
   const outcome = outcomeFor(write);
   if (!outcome.isWritten) return;
+  const fields = proxiedCallFields(context);
   for (const [reason, storages] of outcome.reasons) counted(reason, storages.length);
   const { outdated, updated } = outcome;
   const { repositoryId, replicaPath } = route;
   const primary = route.primary.storage;
+  if (write.transaction !== undefined)
+    logger.info(
+      {
+        ...fields,
+        'transaction.primary': primary,
+        'transaction.secondaries': Object.fromEntries(outcome.reasons),
+      },
+      'transactional node states',
+    );
   logger.info(
     {
+      ...fields,
       'replication.cause': method.path,
       'replication.change': change,
       'replication.primary': primary,
-      'replication.updated': updated,
-      'replication.outdated': outdated,
+      ...(updated.length > 0 && { 'replication.updated': updated }),
+      ...(outdated.length > 0 && { 'replication.outdated': outdated }),
     },
     'queueing replication jobs',
   );
@@ -88,7 +100,7 @@ async function record(parts: FinalizerParts, write: EndedWrite): Promise<void> {
       correlationId: context.correlationId,
     });
     if (isNew) onQueued?.(repository.virtualStorage, target);
-    else logger.info({ ...repository, target }, 'replication job is already queued');
+    else logger.info({ ...fields, ...repository, target }, 'replication job is already queued');
   }
 }
 

@@ -82,6 +82,13 @@ test('the metrics of 19.0 are there, with its labels and buckets', { skip }, asy
   for (const [name, description] of Object.entries(expected))
     assert.equal(found.get(`gitaly_praefect_${name}`), description, name);
   assert.equal(found.get('grpc_server_handling_seconds')?.split(' ')[0], 'histogram');
+  const started = await read(cluster, '/metrics');
+  for (const series of [
+    'grpc_method="CreateRepository",grpc_service="gitaly.RepositoryService",grpc_type="bidi_stream"} 1',
+    'grpc_method="RepositoryExists",grpc_service="gitaly.RepositoryService",grpc_type="bidi_stream"} 0',
+    'grpc_method="ServerInfo",grpc_service="gitaly.ServerService",grpc_type="unary"} 0',
+  ])
+    assert.ok(started.includes(`grpc_server_started_total{${series}`), series);
   for (const [rest, description] of Object.entries(OF_NODE_CALLS))
     assert.equal(found.get(`grpc_client_${rest}`), description, rest);
   assert.ok(found.has('gitaly_backchannel_yamux_write_size_bytes'));

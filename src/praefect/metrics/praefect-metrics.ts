@@ -14,6 +14,7 @@ import { methodLabels } from '#rpc/server/interceptors/call-metrics';
 import { methodInfo } from '#wire/method-info';
 import { gitalyServices } from '#wire/methods';
 import type { ReplicaReason } from '../coordinator/outcome.ts';
+import { servedKind } from '../proxy/served-kind.ts';
 import type { CacheAccess } from '../store/replica-cache.ts';
 import { type ElectionObserver, electionMetrics } from './election-metrics.ts';
 import { type LockObserver, lockMetrics } from './lock-metrics.ts';
@@ -89,7 +90,7 @@ export function createPraefectMetrics({
       latencyBuckets,
       codes: STATUS_CODES.map(statusName),
       methods: gitalyServices.flatMap(({ methods }) =>
-        methods.map((method) => methodLabels(methodInfo(method))),
+        methods.map(methodInfo).map((method) => ({ ...methodLabels(method), type: servedKind(method) })),
       ),
     }),
     ofNodeMethod: grpcClientMetrics(registry, { latencyBuckets }),

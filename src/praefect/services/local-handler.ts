@@ -10,6 +10,8 @@ import {
 } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import type { HandlerContext } from '#rpc/server/handler';
+import { addTargetFacts } from '#rpc/server/interceptors/caller-facts';
+import { namedTargets } from '#rpc/server/named-targets';
 import type { RawHandler } from '#rpc/server/route';
 import { methodInfo } from '#wire/method-info';
 
@@ -38,12 +40,23 @@ function handle<I extends DescMessage, O extends DescMessage>(
   method: DescMethodUnary<I, O> | DescMethodServerStreaming<I, O>,
   run: (request: MessageShape<I>, context: HandlerContext) => AsyncIterable<MessageInitShape<O>>,
 ): readonly [path: string, handler: RawHandler] {
+  const info = methodInfo(method);
   return [
-    methodInfo(method).path,
+    info.path,
     async function* (requests, context) {
       const { value, done } = await requests[Symbol.asyncIterator]().next();
       if (done) throw new GitalyError('INTERNAL', 'EOF');
       const request = fromBinary(method.input, value, { readUnknownFields: false });
+      const names: Record<string, string> = {};
+      addTargetFacts(
+        {
+          add: (name, text) => {
+            if (text !== undefined) names[name] = text;
+          },
+        },
+        { targets: namedTargets(info, request) },
+      );
+      context.log.add(names);
       for await (const response of run(request, context))
         yield toBinary(method.output, create(method.output, response));
     },

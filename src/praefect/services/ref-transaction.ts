@@ -1,10 +1,11 @@
 import { GitalyError, messageOf } from '#base/gitaly-error';
-import { type ServedService, serve } from '#rpc/server/handler';
+import { type HandlerContext, type ServedService, serve } from '#rpc/server/handler';
 import {
   VoteTransactionRequest_Phase as Phase,
   RefTransaction,
   VoteTransactionResponse_TransactionState as State,
 } from '#wire/gen/transaction_pb';
+import { callFields } from '../coordinator/call-fields.ts';
 import type { VotePhase } from '../transactions/serialized-writes.ts';
 import { TransactionError, UnknownTransactionError } from '../transactions/transaction-error.ts';
 import type { Transactions } from '../transactions/transactions.ts';
@@ -23,14 +24,20 @@ const HASH_BYTES = 20;
 /** The votes of nodes, cast on their reverse channels and on our own listeners. */
 export function refTransactionService(transactions: Transactions): ServedService {
   return serve(RefTransaction, {
-    async voteTransaction({ node, phase, referenceUpdatesHash, transactionId }, { signal }) {
+    async voteTransaction({ node, phase, referenceUpdatesHash, transactionId }, context) {
       if (referenceUpdatesHash.length !== HASH_BYTES) {
         const text = `invalid vote length ${referenceUpdatesHash.length}, wanted ${HASH_BYTES}`;
         throw new GitalyError('INVALID_ARGUMENT', `invalid reference update hash: ${text}`);
       }
       const hash = Buffer.from(referenceUpdatesHash).toString('hex');
       try {
-        await transactions.vote(transactionId, { node, hash, phase: phaseOf(phase), signal });
+        await transactions.vote(transactionId, {
+          node,
+          hash,
+          phase: phaseOf(phase),
+          signal: context.signal,
+          callFields: callFields(context, componentOf(context)),
+        });
         return { state: State.COMMIT };
       } catch (error) {
         return { state: stateAfter(error) };
@@ -45,6 +52,11 @@ export function refTransactionService(transactions: Transactions): ServedService
       return {};
     },
   });
+}
+
+/** Returns the access log of a vote: nodes vote on the connections that we have opened to them. */
+function componentOf({ peer }: HandlerContext): string {
+  return peer.transport === 'internal' ? 'backchannel.PraefectServer' : 'praefect.UnaryServerInterceptor';
 }
 
 /** @throws {GitalyError} for a vote that has no result. */

@@ -65,7 +65,7 @@ export class SerializedWrites {
     holding.abort();
     const lock = await holding.lock.catch(() => undefined);
     await lock?.release().catch((error: unknown) => {
-      this.#logger.error({ 'transaction.id': String(id), error: messageOf(error) }, 'release repo lock');
+      this.#logger.error({ 'transaction.id': Number(id), error: messageOf(error) }, 'release repo lock');
     });
   }
 

@@ -1,4 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
+import type { LogFields } from '#platform/log/field-list';
 import type { Logger } from '#platform/log/logger';
 import type { RepositoryKey } from '../routing/routes.ts';
 import type { SerializedWrites, VotePhase } from './serialized-writes.ts';
@@ -31,7 +32,12 @@ export interface Vote {
   readonly hash: string;
   readonly phase: VotePhase;
   readonly signal: AbortSignal;
+  /** Fields of the lines about it: those of the node's call. */
+  readonly callFields?: LogFields;
 }
+
+/** Fields of lines that belong to no call. */
+const MANAGER: LogFields = { component: 'transactions.Manager' };
 
 /** The running transactions of this praefect. Ids count from 1. */
 export class Transactions {
@@ -44,7 +50,7 @@ export class Transactions {
   #lastId = 0n;
 
   constructor(log: Logger, observer: TransactionObserver) {
-    this.#log = log.child({ component: 'transactions.Manager' });
+    this.#log = log;
     this.#observer = observer;
   }
 
@@ -67,8 +73,12 @@ export class Transactions {
     return transaction;
   }
 
-  /** Ends a transaction: nodes that are still undecided are cancelled. */
-  finish(transaction: Transaction): void {
+  /**
+   * Ends a transaction: nodes that are still undecided are cancelled.
+   *
+   * @param callFields fields of the line about it: those of the client's call.
+   */
+  finish(transaction: Transaction, callFields: LogFields = MANAGER): void {
     this.#running.delete(transaction.id);
     this.#release(transaction.id);
     transaction.end('canceled');
@@ -77,7 +87,8 @@ export class Transactions {
     const committed = states.filter((state) => state === 'committed').length;
     this.#log.info(
       {
-        'transaction.id': String(transaction.id),
+        ...callFields,
+        'transaction.id': Number(transaction.id),
         'transaction.committed': `${committed}/${states.length}`,
         'transaction.subtransactions': transaction.subtransactions,
       },
@@ -90,11 +101,12 @@ export class Transactions {
    *
    * @throws {UnknownTransactionError} and as {@link Transaction.vote}.
    */
-  async vote(id: bigint, { hash, node, phase, signal }: Vote): Promise<void> {
+  async vote(id: bigint, { callFields = MANAGER, hash, node, phase, signal }: Vote): Promise<void> {
     const startedAt = performance.now();
     this.#observer.counted('started');
     const fields = {
-      'transaction.id': String(id),
+      ...callFields,
+      'transaction.id': Number(id),
       'transaction.voter': node,
       'transaction.hash': hash,
       'transaction.phase': phaseName(phase),

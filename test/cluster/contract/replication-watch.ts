@@ -7,7 +7,8 @@ export class ReplicationWatch {
 
   /** Receives the decoded lines of the log. */
   readonly line = (line: Record<string, unknown>): void => {
-    if (line.msg === 'queueing replication jobs') this.#queued += (line['replication.outdated'] as []).length;
+    if (line.msg === 'queueing replication jobs')
+      this.#queued += ((line['replication.outdated'] ?? []) as []).length;
     if (line.msg === 'replication job is already queued') this.#queued--;
     if (line.msg === 'replication job processing finished' && line.new_state !== 'failed') this.#ended++;
   };

@@ -5,7 +5,7 @@ import { accessLogLevel, localTimestamps, roundedMs } from '#platform/log/access
 import { FieldList } from '#platform/log/field-list';
 import type { Logger } from '#platform/log/logger';
 import type { Metadata } from '#rpc/common/metadata';
-import type { MethodInfo } from '#wire/method-info';
+import type { MethodInfo, MethodKind } from '#wire/method-info';
 import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
 import { addCallerFacts, addMethodFacts, addTargetFacts } from './caller-facts.ts';
 
@@ -15,14 +15,14 @@ export interface AccessLogOptions {
   readonly isLogged: (fullMethod: string) => boolean;
   /** First part of the field `component`; default `gitaly`. */
   readonly program?: string;
-  /** Reports whether a call is logged as unary. Default: as its method is. */
-  readonly isUnary?: (method: MethodInfo) => boolean;
+  /** Returns the kind as which calls of a method are logged. Default: that of the method. */
+  readonly kindOf?: (method: MethodInfo) => MethodKind;
 }
 
 /** Returns the interceptor that logs one line per finished call, with Gitaly's field names. */
 export function accessLog({
   isLogged,
-  isUnary = ({ kind }) => kind === 'unary',
+  kindOf = ({ kind }) => kind,
   logger,
   program = 'gitaly',
 }: AccessLogOptions): ServerInterceptor {
@@ -39,10 +39,11 @@ export function accessLog({
       const code = failure === undefined ? 'OK' : (codeOf(failure) ?? 'UNKNOWN');
       const level = accessLogLevel(code);
       if (!logger.isEnabled(level)) return;
-      const kind = kinds[isUnary(call.method) ? 'unary' : 'stream'];
+      const methodKind = kindOf(call.method);
+      const kind = kinds[methodKind === 'unary' ? 'unary' : 'stream'];
       line.clear();
       line.add('component', kind.component);
-      addCall(line, call, code, texts);
+      addCall(line, call, { code, kind: methodKind }, texts);
       addFailure(line, failure);
       logger.log(level, line, kind.endText(code));
     },
@@ -78,7 +79,12 @@ interface Texts {
   readonly flags: (headers: Metadata) => string | undefined;
 }
 
-function addCall(fields: FieldList, call: ServerCall, code: StatusCode, texts: Texts): void {
+function addCall(
+  fields: FieldList,
+  call: ServerCall,
+  { code, kind }: { code: StatusCode; kind: MethodKind },
+  texts: Texts,
+): void {
   const { method, headers, context, peer, deadlineMs } = call;
   fields.add('system', 'grpc');
   fields.add('span.kind', 'server');
@@ -94,7 +100,7 @@ function addCall(fields: FieldList, call: ServerCall, code: StatusCode, texts: T
   fields.addAll(call.logFields);
   if (deadlineMs !== undefined) fields.add('grpc.request.deadline', texts.deadline(deadlineMs));
   fields.add('feature_flags', texts.flags(headers));
-  addMethodFacts(fields, call);
+  addMethodFacts(fields, method, kind);
   addCallerFacts(fields, call);
   addTargetFacts(fields, call);
 }

@@ -8,6 +8,7 @@ import {
   USER_ID,
   USERNAME,
 } from '#rpc/common/header-names';
+import type { MethodInfo, MethodKind } from '#wire/method-info';
 import type { ServerCall } from '../server-call.ts';
 
 /** Receives facts by Gitaly's names of log fields and tags; what a call lacks is `undefined`. */
@@ -30,10 +31,10 @@ export function addCallerFacts(
   facts.add('username', given(USERNAME));
 }
 
-/** Adds the names of a call's method. */
-export function addMethodFacts(facts: Facts, { method }: Pick<ServerCall, 'method'>): void {
+/** Adds the names of a call's method. @param kind of the call, which a proxy may serve otherwise. */
+export function addMethodFacts(facts: Facts, method: MethodInfo, kind: MethodKind = method.kind): void {
   facts.add('grpc.request.fullMethod', method.path);
-  facts.add('grpc.meta.method_type', method.kind);
+  facts.add('grpc.meta.method_type', kind);
   if (method.operation === 'unknown') return;
   facts.add('grpc.meta.method_operation', method.operation);
   facts.add('grpc.meta.method_scope', method.scope);

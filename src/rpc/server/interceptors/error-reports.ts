@@ -80,7 +80,7 @@ class SentryReports implements ErrorReports {
       if (value !== undefined) facts[name] = value;
     };
     addCallerFacts({ add }, call);
-    addMethodFacts({ add }, call);
+    addMethodFacts({ add }, call.method);
     addTargetFacts({ add }, call);
     const tags = {
       ...facts,
