@@ -35,6 +35,26 @@ test('a write reaches all nodes, by their votes', async () => {
   assert.equal(found?.id, id);
 });
 
+test('a repository is renamed on all nodes', async () => {
+  await using cluster = await startCluster();
+  const calls = cluster.connection.repository;
+  const renamed = { ...repository, relativePath: '@hashed/cc/dd/ccdd.git' };
+  await calls.createRepository({ repository });
+  const id = await commit(cluster, 'first');
+
+  await calls.renameRepository({ repository, relativePath: renamed.relativePath });
+
+  assert.equal((await calls.repositoryExists({ repository })).exists, false);
+  assert.equal((await calls.repositoryExists({ repository: renamed })).exists, true);
+  for (const node of NODES) {
+    const path = cluster.repositoryPath(node, renamed.relativePath);
+    assert.equal(gitOutput(path, ['rev-parse', 'refs/heads/main']), id);
+    assert.ok(!existsSync(pathOn(cluster, node)));
+  }
+  const queued = cluster.log.filter(({ msg }) => msg === 'queueing replication jobs');
+  assert.deepEqual(queued.at(-1)?.['replication.outdated'] ?? [], [], 'nothing is left to copy');
+});
+
 test('errors of the nodes pass with code, message and details', async () => {
   await using cluster = await startCluster();
   await cluster.connection.repository.createRepository({ repository });

@@ -11,7 +11,7 @@ const WITHOUT_VOTES: ReadonlySet<string> = new Set([
 ]);
 
 /** A change of a repository's record, and of the jobs that bring it to other nodes. */
-export type Change = 'create' | 'update' | 'delete';
+export type Change = 'create' | 'update' | 'rename' | 'delete';
 
 const CREATIONS: ReadonlySet<string> = new Set([
   'ObjectPoolService/CreateObjectPool',
@@ -39,6 +39,7 @@ export function isTransactional(method: MethodInfo): boolean {
 
 export function changeOf(method: MethodInfo): Change {
   if (CREATIONS.has(shortName(method))) return 'create';
+  if (shortName(method) === 'RepositoryService/RenameRepository') return 'rename';
   return REMOVALS.has(shortName(method)) ? 'delete' : 'update';
 }
 

@@ -57,7 +57,9 @@ async function record(parts: FinalizerParts, write: EndedWrite): Promise<void> {
   if (!outcome.isWritten) return;
   const fields = proxiedCallFields(context);
   for (const [reason, storages] of outcome.reasons) counted(reason, storages.length);
-  const { outdated, updated } = outcome;
+  const { updated } = outcome;
+  // Only a cluster without a database passes it on. All nodes rename: there is nothing to copy.
+  const outdated = change === 'rename' ? [] : outcome.outdated;
   const { repositoryId, replicaPath } = route;
   const primary = route.primary.storage;
   if (write.transaction !== undefined)
@@ -83,7 +85,7 @@ async function record(parts: FinalizerParts, write: EndedWrite): Promise<void> {
   const facts = { repository, repositoryId, primary, updated, outdated };
   if (change === 'create')
     await store.recordCreation({ ...facts, replicaPath, isAssigned: route.isAssigned });
-  else if (change === 'delete') await store.recordRemoval(repository);
+  else if (change === 'delete' || change === 'rename') await store.recordRemoval(repository);
   else
     await store.recordWrite(facts).catch((error) => {
       throw wrap(error, 'increment generation');
