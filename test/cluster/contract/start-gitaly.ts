@@ -16,8 +16,8 @@ export type { StartGitalyOptions, TestGitaly } from '#testkit/start-gitaly';
 
 const NODES = 3;
 const STARTS = 20;
-/** The directory of backups in the configuration of recordings: all nodes have the same. */
-const BACKUPS = 'bk';
+/** Directories of backups in the configurations of tests: all nodes have the same. */
+const BACKUPS = ['bk', 'backups'];
 /** Entries of a storage that belong to its server. */
 const OWN = new Set(['+gitaly', '.gitaly-metadata']);
 
@@ -38,8 +38,13 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
     nodes.push(building.use(await startNode(optionsOfNode(options, storages, number))));
   const [first, ...others] = nodes;
   if (first === undefined) throw new Error('no node');
-  mkdirSync(join(first.directory, BACKUPS), { recursive: true });
-  for (const { directory } of others) symlinkSync(join(first.directory, BACKUPS), join(directory, BACKUPS));
+  for (const name of BACKUPS) {
+    mkdirSync(join(first.directory, name), { recursive: true });
+    for (const { directory } of others) {
+      rmSync(join(directory, name), { recursive: true, force: true }); // of a node that made its own
+      symlinkSync(join(first.directory, name), join(directory, name));
+    }
+  }
   const watch = new ReplicationWatch();
   const praefect = building.use(
     await startHealthy(watch, {
