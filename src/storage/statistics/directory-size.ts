@@ -1,11 +1,8 @@
 import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
 import { LoopSlice } from '#base/loop-turns';
 import type { DirectorySum, DirectorySums } from './directory-sums.ts';
-
-/** Number of concurrent stats: enough to keep the thread pool busy. */
-const CONCURRENCY = 16;
 
 /**
  * Size of a directory up to which it is listed on the main thread: some thousand entries on ext4.
@@ -56,11 +53,11 @@ async function sumOf(
 ): Promise<DirectorySum> {
   let bytes = 0;
   const directories: string[] = [];
-  const entries = await listed(directory);
+  const entries = await entriesOf(directory);
   for (const entry of entries) {
     const path = `${directory}/${entry.name}`;
     if (entry.isDirectory()) directories.push(path);
-    else if (skip?.includes(entry.name) !== true) bytes += sizeAt(path);
+    else if (skip?.includes(entry.name) !== true) bytes += statsAt(path)?.size ?? 0;
     if (slice.isOver) await slice.pause();
   }
   const sum = { bytes, directories };
@@ -68,40 +65,43 @@ async function sumOf(
   return sum;
 }
 
-/** Returns the entries of a directory; those of a large one without blocking the event loop. */
-function listed(directory: string): readonly Dirent[] | Promise<readonly Dirent[]> {
+/**
+ * Returns the entries of a directory, those of a large one without blocking the event loop; none if
+ * it is missing or not a directory.
+ */
+export function entriesOf(directory: string): readonly Dirent[] | Promise<readonly Dirent[]> {
   try {
     const stats = lstatSync(directory, { throwIfNoEntry: false });
-    if (stats === undefined || stats.size > MAX_DIRECTORY_BYTES) return entriesOf(directory);
+    if (stats === undefined || stats.size > MAX_DIRECTORY_BYTES) return entriesOfLarge(directory);
     return readdirSync(directory, { withFileTypes: true });
   } catch (error) {
     return ignoreVanished(error) ?? [];
   }
 }
 
-function sizeAt(path: string): number {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  } catch (error) {
-    return ignoreVanished(error) ?? 0;
-  }
-}
-
-/** Stats files of a directory, a few concurrently, and yields them in the given order. */
-export async function* statAll(directory: string, names: readonly string[]): AsyncGenerator<FoundFile> {
-  for (let at = 0; at < names.length; at += CONCURRENCY) {
-    const batch = names.slice(at, at + CONCURRENCY);
-    const stats = await Promise.all(batch.map((name) => lstat(`${directory}/${name}`).catch(ignoreVanished)));
-    for (const [index, name] of batch.entries()) {
-      const found = stats[index];
-      if (found !== undefined) yield { name, stats: found };
-    }
-  }
-}
-
-/** Returns the entries of a directory; none if it is missing or not a directory. */
-export async function entriesOf(directory: string): Promise<readonly Dirent[]> {
+async function entriesOfLarge(directory: string): Promise<readonly Dirent[]> {
   return (await readdir(directory, { withFileTypes: true }).catch(ignoreVanished)) ?? [];
+}
+
+function statsAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    return ignoreVanished(error);
+  }
+}
+
+/** Stats files of a directory, and yields them in the given order. */
+export async function* statAll(
+  directory: string,
+  names: readonly string[],
+  slice = new LoopSlice(),
+): AsyncGenerator<FoundFile> {
+  for (const name of names) {
+    const stats = statsAt(`${directory}/${name}`);
+    if (stats !== undefined) yield { name, stats };
+    if (slice.isOver) await slice.pause();
+  }
 }
 
 function ignoreVanished(error: unknown): undefined {

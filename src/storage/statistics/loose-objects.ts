@@ -1,3 +1,4 @@
+import { LoopSlice } from '#base/loop-turns';
 import { entriesOf, statAll } from './directory-size.ts';
 
 /**
@@ -23,11 +24,12 @@ export interface LooseObjects {
 /** Counts the loose objects of a repository. */
 export async function countLooseObjects(repositoryPath: string, nowMs = Date.now()): Promise<LooseObjects> {
   const total = { count: 0, size: 0n, staleCount: 0, staleSize: 0n, garbageCount: 0 };
+  const slice = new LoopSlice();
   for (const { name: shard } of await entriesOf(`${repositoryPath}/objects`)) {
     if (!SHARD_NAME.test(shard)) continue;
     const directory = `${repositoryPath}/objects/${shard}`;
     const names = (await entriesOf(directory)).map((entry) => entry.name);
-    for await (const { name, stats } of statAll(directory, names)) {
+    for await (const { name, stats } of statAll(directory, names, slice)) {
       if (!OBJECT_NAME.test(name)) {
         total.garbageCount++;
         continue;
