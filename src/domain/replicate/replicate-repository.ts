@@ -26,13 +26,20 @@ export async function replicateRepository(
   source: RemoteRepository,
   options: ReplicateOptions,
 ): Promise<void> {
+  const config = whenUsed(source.config());
   await requireSource(source);
+  const existing = openIfValid(storages, target);
   const repository =
-    openIfValid(storages, target) ??
+    existing ??
     (await createFromSource(storages, target, source, options).catch((error: unknown) => {
       throw wrap(error, 'could not create repository from snapshot');
     }));
-  await synchronize(storages, repository, source, options).catch((error: unknown) => {
+  const synchronizing = synchronize(storages, repository, source, {
+    ...options,
+    // Not older than the snapshot.
+    config: existing === undefined ? source.config() : config,
+  });
+  await synchronizing.catch((error: unknown) => {
     throw wrap(error, 'replicating repository');
   });
 }
@@ -49,14 +56,20 @@ function openIfValid(storages: Storages, target: RepositoryTarget): Repository |
   }
 }
 
+/** Lets a question run while others do. Its error counts when the answer is used. */
+function whenUsed<T>(answer: Promise<T>): Promise<T> {
+  answer.catch(() => {});
+  return answer;
+}
+
 async function synchronize(
   storages: Storages,
   repository: Repository,
   source: RemoteRepository,
-  options: ReplicateOptions,
+  options: ReplicateOptions & { readonly config: Promise<Buffer> },
 ): Promise<void> {
-  const { hooksOf, vote, signal } = options;
-  await synchronizeConfig(repository, source, { vote }).catch((error: unknown) => {
+  const { config, hooksOf, vote, signal } = options;
+  await synchronizeConfig(repository, config, { vote }).catch((error: unknown) => {
     throw wrap(error, 'synchronizing gitconfig');
   });
   // First, so that less has to be fetched.
@@ -64,11 +77,17 @@ async function synchronize(
     await synchronizePool(storages, repository, source, options).catch((error: unknown) => {
       throw wrap(error, 'synchronizing object pools');
     });
-  const hooks = hooksOf(repository);
-  await synchronizeReferences(repository, source, { hooks, vote, signal }).catch((error: unknown) => {
-    throw wrap(error, 'synchronizing references');
-  });
-  await synchronizeHooks(repository, source, { vote, signal }).catch((error: unknown) => {
-    throw wrap(error, 'synchronizing custom hooks');
-  });
+  const archive = source.customHooks();
+  const first = whenUsed(archive.next());
+  try {
+    const hooks = hooksOf(repository);
+    await synchronizeReferences(repository, source, { hooks, vote, signal }).catch((error: unknown) => {
+      throw wrap(error, 'synchronizing references');
+    });
+    await synchronizeHooks(repository, { first, rest: archive }, { vote, signal }).catch((error: unknown) => {
+      throw wrap(error, 'synchronizing custom hooks');
+    });
+  } finally {
+    await archive.return(undefined);
+  }
 }

@@ -2,7 +2,13 @@ import { readdir } from 'node:fs/promises';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { HOOKS_NAME, setHooks } from '../custom-hooks/set-hooks.ts';
-import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
+
+/** A tar archive of the source's hooks that has been asked for. */
+export interface HooksArchive {
+  /** Its first piece; nothing if there are no hooks. */
+  readonly first: Promise<IteratorResult<Uint8Array>>;
+  readonly rest: AsyncIterable<Uint8Array>;
+}
 
 /**
  * Gives a repository the custom hooks of the source; a directory for them exists afterwards in any
@@ -10,18 +16,13 @@ import type { RemoteRepository } from '../remote-repository/remote-repository.ts
  */
 export async function synchronizeHooks(
   repository: Repository,
-  source: RemoteRepository,
+  archive: HooksArchive,
   { vote, signal }: { readonly vote: Vote | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
-  const archive = source.customHooks();
-  try {
-    const first = await archive.next();
-    const isNone = first.done === true;
-    if (isNone && vote === undefined && (await hasNoHooks(repository))) return;
-    await setHooks(repository, isNone ? nothing() : joined(first.value, archive), { vote, signal });
-  } finally {
-    await archive.return(undefined);
-  }
+  const first = await archive.first;
+  const isNone = first.done === true;
+  if (isNone && vote === undefined && (await hasNoHooks(repository))) return;
+  await setHooks(repository, isNone ? nothing() : joined(first.value, archive.rest), { vote, signal });
 }
 
 async function hasNoHooks(repository: Repository): Promise<boolean> {
