@@ -1,6 +1,7 @@
 import { createReadStream, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Connection, dial } from '#client/index';
+import { syncPath, syncTree } from '#storage/lifecycle/sync-tree';
 import { addCommit } from '#testkit/repositories/init-repository';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import { git } from './lib/run-program.ts';
@@ -36,8 +37,17 @@ export const bench: Bench = {
     const fromUrl = await takeTurns(rounds, {
       rpc: () => call.fromUrl(source.path),
       plain: () => clone(source.path),
+      durable: () =>
+        call.measured('durable.git', async (path) => {
+          await git(workshop.directory, ['clone', '--quiet', '--bare', source.path, path]);
+          await syncTree(path);
+          await syncPath(workshop.storage);
+        }),
     });
     yield line('CreateRepositoryFromURL, a path', fromUrl, 'git clone --bare', 1.15);
+    // git links the files, which takes it less time than to flush them.
+    const durable = { rpc: fromUrl.rpc, plain: fromUrl.durable };
+    yield line('the same, equally durable', durable, 'git clone --bare, flushed', 1.15);
     const copies = await takeTurns(rounds, {
       fork: () => call.fork(source),
       replica: () => call.replicate(source),

@@ -35,6 +35,7 @@ import { bench as reads } from './reads.ts';
 import { bench as refLists } from './ref-lists.ts';
 import { bench as references } from './references.ts';
 import { bench as sharedClones } from './shared-clones.ts';
+import { bench as sizes } from './sizes.ts';
 import { bench as sshGateway } from './ssh-gateway.ts';
 import { bench as startUp } from './start-up.ts';
 import { bench as trees } from './trees.ts';
@@ -67,6 +68,7 @@ const BENCHES: readonly Bench[] = [
   sshGateway,
   cluster,
   maintenance,
+  sizes,
   memory,
 ];
 const COLUMNS = ['name', 'value', 'unit', 'reference', 'ratio', 'goal', 'met'] as const;
