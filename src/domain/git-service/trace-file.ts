@@ -1,5 +1,6 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '#base/gitaly-error';
 
 /** The trace of a large pack takes some kilobytes; what is beyond this is not read. */
 const MAX_TRACE_BYTES = 1 << 20;
@@ -34,6 +35,26 @@ export class TraceFile implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.#path, { force: true });
+  }
+}
+
+/**
+ * Returns the fields of the log about a trace, with Gitaly's names: `trace2.error` if it is
+ * unreadable. Call it when git has ended.
+ *
+ * @param hook Gitaly's name of what reads the trace.
+ * @param fieldsOf returns the fields for the text of the trace.
+ */
+export async function traceFields(
+  trace: TraceFile,
+  hook: string,
+  fieldsOf: (text: string) => Record<string, unknown>,
+): Promise<Record<string, unknown>> {
+  const fields = { 'trace2.activated': 'true', 'trace2.hooks': hook };
+  try {
+    return { ...fields, ...fieldsOf(await trace.read()) };
+  } catch (error) {
+    return { ...fields, 'trace2.error': `trace2: parsing events: ${messageOf(error)}` };
   }
 }
 

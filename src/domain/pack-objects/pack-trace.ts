@@ -1,5 +1,4 @@
-import { messageOf } from '#base/gitaly-error';
-import { type TraceFile, traceEvents } from '../git-service/trace-file.ts';
+import { type TraceFile, traceEvents, traceFields } from '../git-service/trace-file.ts';
 
 /** Numbers and durations in git's trace of a pack. */
 interface PackTraceEvents {
@@ -45,21 +44,18 @@ const STAGES: ReadonlyMap<string, string> = new Map([
  *
  * @returns the fields of the log, with Gitaly's names: `trace2.error` if the trace is unreadable.
  */
-export async function packTraceFields(
+export function packTraceFields(
   trace: TraceFile,
   observer: PackTraceObserver,
 ): Promise<Record<string, unknown>> {
-  const fields: Record<string, unknown> = {
-    'trace2.activated': 'true',
-    'trace2.hooks': 'pack_objects_metrics',
-  };
-  let text: string;
-  try {
-    text = await trace.read();
-  } catch (error) {
-    return { ...fields, 'trace2.error': `trace2: parsing events: ${messageOf(error)}` };
-  }
-  const { numbers, stages } = packTraceEvents(text);
+  return traceFields(trace, 'pack_objects_metrics', (text) => reported(packTraceEvents(text), observer));
+}
+
+function reported(
+  { numbers, stages }: PackTraceEvents,
+  observer: PackTraceObserver,
+): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
   for (const [name, value] of numbers) {
     const [label, field] = NUMBERS.get(name) ?? [];
     if (label === undefined) continue;

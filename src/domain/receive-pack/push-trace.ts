@@ -1,6 +1,5 @@
 import { basename } from 'node:path';
-import { messageOf } from '#base/gitaly-error';
-import { type TraceEvent, type TraceFile, traceEvents } from '../git-service/trace-file.ts';
+import { type TraceEvent, type TraceFile, traceEvents, traceFields } from '../git-service/trace-file.ts';
 
 const EVENTS = ['"event":"child_', '"category":"progress"'];
 /** git's name of the region in which it looks for missing objects. */
@@ -12,13 +11,8 @@ const MAX_CHILDREN = 50;
  * Returns the fields of the log about the processes of a push, with Gitaly's names. Call it when
  * git has ended.
  */
-export async function pushTraceFields(trace: TraceFile): Promise<Record<string, unknown>> {
-  const fields = { 'trace2.activated': 'true', 'trace2.hooks': 'receive-pack' };
-  try {
-    return { ...fields, ...processFields(await trace.read()) };
-  } catch (error) {
-    return { ...fields, 'trace2.error': `trace2: parsing events: ${messageOf(error)}` };
-  }
+export function pushTraceFields(trace: TraceFile): Promise<Record<string, unknown>> {
+  return traceFields(trace, 'receive-pack', processFields);
 }
 
 function processFields(text: string): Record<string, unknown> {
