@@ -350,7 +350,7 @@ test('the log line of a refused commit tells where it was to go', async () => {
     {
       repository_storage: 'default',
       repository_relative_path: 'r.git',
-      branch_name: 'main',
+      branch_name: Buffer.from('main').toString('base64'),
       start_branch_name: '',
       start_sha: '',
       force: false,

@@ -73,8 +73,9 @@ function requestFacts(header: UserCommitFilesRequestHeader): Record<string, unkn
   return {
     repository_storage: repository?.storageName,
     repository_relative_path: repository?.relativePath,
-    branch_name: branchName.toString(),
-    start_branch_name: startBranchName.toString(),
+    // Bytes, as in Gitaly: base64 in a log of JSON.
+    branch_name: branchName,
+    start_branch_name: startBranchName,
     start_sha: startSha,
     force,
     ...(startRepository && {
