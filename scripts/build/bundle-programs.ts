@@ -13,6 +13,8 @@ const OWN = /^[./#]/;
  * praefect, bundled 1 MB.
  */
 const BUNDLED_PACKAGES: ReadonlySet<string> = new Set(['kysely']);
+/** The packages of this project: `dist` may be elsewhere. */
+const PACKAGES = join(import.meta.dirname, '../../node_modules');
 const LOCATION = /\bimport\.meta\.(?<part>url|filename|dirname)\b/g;
 
 /**
@@ -64,6 +66,7 @@ async function bundle(
     input: Object.fromEntries(paths),
     cwd: dist,
     platform: 'node',
+    resolve: { modules: [PACKAGES] },
     external: (id) => !OWN.test(id) && !BUNDLED_PACKAGES.has(id),
     plugins: [ownModules(dist, sourceMaps)],
     onLog: (level, log) => {
