@@ -305,6 +305,15 @@ for (const spawner of [createNodeSpawner(), createPosixSpawner()]) {
       });
     });
 
+    test('a setting that holds NUL is refused, and not cut there', async () => {
+      const git = await started;
+
+      await assert.rejects(
+        git.run(gitCommand('version'), { config: [{ key: 'user.name', value: 'jane\0doe' }] }),
+        /detected null byte in command argument/,
+      );
+    });
+
     test('observers learn of the start and of the end', async () => {
       const git = await started;
       const seen: ProcessStats[] = [];

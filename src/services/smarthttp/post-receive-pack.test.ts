@@ -166,6 +166,29 @@ test('a push that GitLab refuses, or cannot be asked about, changes nothing and 
   assert.equal(await runGit(['-C', path, 'for-each-ref', '--format=%(refname)']), 'refs/heads/main');
 });
 
+test('a push that GitLab does not count is refused', async () => {
+  await using api = await startInternalApi();
+  await using gitaly = await startGitaly({ internalApi: api });
+  const { path, oid } = await createRepository(gitaly);
+  const failed =
+    'calling pre_receive endpoint: http post to gitlab api /pre_receive endpoint: Internal API error (500)';
+  const answers: readonly [answer: unknown, message: string][] = [
+    [[200, { reference_counter_increased: false }], ''],
+    [[500, 'oops'], failed],
+  ];
+
+  for (const [answer, message] of answers) {
+    api.reset({ '/pre_receive': answer });
+    const { report, messages } = await push(
+      gitaly.connection,
+      pushBody([`${ZERO_OID} ${oid} refs/heads/new`]),
+    );
+    assert.deepEqual(report, ['unpack ok', 'ng refs/heads/new pre-receive hook declined']);
+    assert.equal(messages, message);
+  }
+  assert.equal(await runGit(['-C', path, 'for-each-ref', '--format=%(refname)']), 'refs/heads/main');
+});
+
 test('scripts see the objects of the push, and what they print reaches the pusher in order', async () => {
   await using gitaly = await startGitaly({ customHooks: true });
   const { path, oid } = await createRepository(gitaly);
