@@ -8,19 +8,16 @@ import { run } from './run-program.ts';
 const CACHE = join(import.meta.dirname, '../../.cache/go');
 const BUILD_LIMIT_MS = 10 * 60 * 1000;
 
-export interface GoProgramOptions {
-  readonly tags?: string;
-  /** The package to build; by default the one in the directory. */
-  readonly package?: string;
-}
-
 /**
- * Builds a package of the Go module in a directory and returns the path of the program; `undefined`
- * if Go is not installed. It is built once for each state of its sources.
+ * Builds the Go module in a directory and returns the path of the program; `undefined` if Go is not
+ * installed. It is built once for each state of its sources.
  *
  * @throws {Error} with the compiler's output.
  */
-export async function goProgram(source: string, options: GoProgramOptions = {}): Promise<string | undefined> {
+export async function goProgram(
+  source: string,
+  options: { tags?: string } = {},
+): Promise<string | undefined> {
   if (spawnSync('go', ['version']).status !== 0) return undefined;
   const hash = createHash('sha256').update(options.tags ?? '');
   for (const name of readdirSync(source).sort()) {
@@ -32,7 +29,7 @@ export async function goProgram(source: string, options: GoProgramOptions = {}):
   mkdirSync(CACHE, { recursive: true });
   const draft = `${program}.${process.pid}`;
   const flags = options.tags === undefined ? [] : ['-tags', options.tags];
-  const { code, stderr } = await run('go', ['build', ...flags, '-o', draft, options.package ?? '.'], {
+  const { code, stderr } = await run('go', ['build', ...flags, '-o', draft, '.'], {
     cwd: source,
     timeoutMs: BUILD_LIMIT_MS,
   });
