@@ -115,12 +115,15 @@ export async function createServices(
     connect: votesOverBackchannels(parts.backchannels),
     observeDelay: metrics.observeVotingDelay,
   });
-  const isDisabled = parseBool(process.env.GITALY_TESTING_NO_GIT_HOOKS ?? '') === true;
-  if (isDisabled) logger.warn('GITALY_TESTING_NO_GIT_HOOKS is set: no hooks run and GitLab is not called');
+  const skipsGitlab = parseBool(process.env.GITALY_TESTING_NO_GIT_HOOKS ?? '') === true;
+  if (skipsGitlab) {
+    logger.warn(
+      'skipping GitLab API client creation since hooks are bypassed via GITALY_TESTING_NO_GIT_HOOKS',
+    );
+  }
   const hooks = new HookManager({
     storages,
-    isDisabled,
-    api: isDisabled ? standAloneApi : await internalApi(config, observeApi(metrics, logger)),
+    api: skipsGitlab ? standAloneApi : await internalApi(config, observeApi(metrics, logger)),
     voter,
     customHooksDirectory: config.hooks.customHooksDir ?? '',
     ...(parts.tracing && {
@@ -155,7 +158,7 @@ export async function createServices(
   const voteOf = (context: HandlerContext): Vote | undefined =>
     voter.voteOf(transactionOf(context), { signal: context.signal });
   const hooksOf = (context: HandlerContext, repository: Repository): TransactionHooks | undefined => {
-    const vote = isDisabled ? undefined : voteOf(context);
+    const vote = voteOf(context);
     return vote && transactionHooks(repository, { vote, directories, onError: onHookError });
   };
 

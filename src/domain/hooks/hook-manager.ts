@@ -21,8 +21,6 @@ export interface HookManagerOptions {
   readonly voter: Voter;
   /** `[hooks] custom_hooks_dir`; empty for none. */
   readonly customHooksDirectory: string;
-  /** Runs no hook at all: no GitLab, no scripts, no votes (GITALY_TESTING_NO_GIT_HOOKS). */
-  readonly isDisabled?: boolean;
   /** Notified of each hook that runs; returns what to call at its end, with the error if it fails. */
   readonly observe?: ((hook: string) => ((error?: unknown) => void) | undefined) | undefined;
   /** Returns additional variables for an operator's scripts. */
@@ -59,10 +57,6 @@ export class HookManager {
     return this.#options.customHooksDirectory;
   }
 
-  get isDisabled(): boolean {
-    return this.#options.isDisabled === true;
-  }
-
   /** Warns the operator of something that no caller gets to see. */
   warn(message: string, error: unknown): void {
     this.#options.onWarning?.(message, error);
@@ -73,7 +67,6 @@ export class HookManager {
    * is made.
    */
   async needsObjectCheck({ path }: Repository): Promise<boolean> {
-    if (this.isDisabled) return false;
     return !this.api.standAlone || (await hasCustomHooks(path, this.customHooksDirectory, 'pre-receive'));
   }
 
@@ -135,7 +128,6 @@ export class HookManager {
     state: ReferenceTransactionState,
     changes: Buffer,
   ): Promise<void> {
-    if (this.isDisabled) return;
     const { objectFormat, transaction } = call.payload;
     const format = requireObjectFormat(objectFormat);
     const ballot = transaction && referenceTransactionBallot(state, changes, format);
@@ -150,7 +142,6 @@ export class HookManager {
   }
 
   async #onPrimary(call: HookCall, hook: CustomHookName, body: () => Promise<void>): Promise<void> {
-    if (this.isDisabled) return;
     await this.#observed(hook, () => this.#voted(call, hook, body));
   }
 

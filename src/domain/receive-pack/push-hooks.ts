@@ -28,7 +28,6 @@ const PUSH_HOOKS =
  * - Otherwise a hook runs only if an operator has installed a script.
  */
 export async function neededHooks(manager: HookManager, push: Push): Promise<ReadonlySet<RelayedHook>> {
-  if (manager.isDisabled) return new Set();
   if (push.transaction !== undefined)
     return new Set<RelayedHook>(['pre-receive', 'update', 'reference-transaction', 'post-receive']);
   const needed = new Set<RelayedHook>(manager.api.standAlone ? [] : ['pre-receive', 'post-receive']);

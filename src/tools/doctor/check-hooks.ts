@@ -16,7 +16,7 @@ export async function* checkHooks({ hooks }: GitalyConfig): AsyncGenerator<Findi
   if (parseBool(process.env.GITALY_TESTING_NO_GIT_HOOKS ?? '') === true) {
     yield warning(
       'hooks',
-      'GITALY_TESTING_NO_GIT_HOOKS switches off hooks and access checks of pushes',
+      'GITALY_TESTING_NO_GIT_HOOKS switches off the access checks of GitLab',
       'Remove it from the environment of the server.',
     );
   }
