@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { systemErrorCode } from '#base/go/system-error';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 
@@ -123,18 +124,22 @@ export class Reader implements AsyncDisposable {
     return stdout;
   }
 
-  /** Starts a server; its command line is its name. */
+  /**
+   * Starts a server; its command line is its name. It is killed with those that it has started: a
+   * wrapper has a server, and an upgraded server the next one.
+   */
   #start(command: string): void {
     const output = openSync(join(this.directory, 'log'), 'a');
     const child = spawn('/bin/sh', ['-c', `exec ${command}`], {
       cwd: this.directory,
+      detached: true,
       env: this.#env,
       stdio: ['ignore', output, output],
     });
     const exited = once(child, 'exit');
     this.#servers.set(command, {
       kill: async () => {
-        child.kill('SIGKILL');
+        killGroup(child.pid);
         await exited;
       },
     });
@@ -153,5 +158,14 @@ export class Reader implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const server of this.#servers.values()) await server.kill();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function killGroup(leader: number | undefined): void {
+  assert.ok(leader !== undefined);
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ESRCH') throw error;
   }
 }
