@@ -167,6 +167,19 @@ test('the server ends with its parent, however that ends', async () => {
   assert.equal(await exists(again.ready.addresses.unix, again.ready.token), true);
 });
 
+test('a directory with a name that is too long for more than its own sockets works, too', async () => {
+  const length = 'praefect.socket'.length + directory.length + 2;
+  const name = 'long'.padEnd(107 - length, '-');
+  await using env = await start(name);
+  await using connection = await dial(env.ready.addresses.unix, { token: env.ready.token });
+
+  await connection.repository.createRepository({
+    repository: { storageName: 'default', relativePath: 'r.git' },
+  });
+
+  assert.doesNotMatch(readFileSync(env.ready.config, 'utf8'), /^runtime_dir/m);
+});
+
 test('a second environment in the same directory is refused', async () => {
   await using env = await start('twice');
 

@@ -10,7 +10,8 @@ export interface EnvironmentFiles {
   readonly config: string;
   readonly socket: string;
   readonly log: string;
-  readonly runtime: string;
+  /** `undefined` where its sockets would have too long names: the server then takes a temporary one. */
+  readonly runtime: string | undefined;
   /** Praefect's configuration, socket and log. */
   readonly praefect: { readonly config: string; readonly socket: string; readonly log: string };
   readonly storages: readonly { readonly name: string; readonly path: string }[];
@@ -25,6 +26,8 @@ export interface EnvironmentSettings {
 
 /** The kernel's limit minus the final NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
+/** The longest name of a socket below a server's `runtime_dir`. */
+const INTERNAL_SOCKET = 'gitaly-4194304/sock.d/tsocket';
 const PRIVATE_FILE = 0o600;
 
 /**
@@ -40,20 +43,21 @@ export async function prepareDirectory(
   const directory = await realpath(given);
   const socket = join(directory, 'gitaly.socket');
   const praefectSocket = join(directory, 'praefect.socket');
-  const length = Buffer.byteLength(praefectSocket);
-  if (length > MAX_SOCKET_PATH_BYTES) {
+  if (!fitsSocket(praefectSocket)) {
+    const length = Buffer.byteLength(praefectSocket);
     throw new Error(
       `${praefectSocket} has ${length} bytes; the limit for a socket is ${MAX_SOCKET_PATH_BYTES}. Choose a ` +
         'directory with a shorter path',
     );
   }
+  const runtime = join(directory, 'run');
   const files = {
     directory,
     programs: join(directory, 'bin'),
     config: join(directory, 'config.toml'),
     socket,
     log: join(directory, 'log/gitaly-test.log'),
-    runtime: join(directory, 'run'),
+    runtime: fitsSocket(join(runtime, INTERNAL_SOCKET)) ? runtime : undefined,
     praefect: {
       config: join(directory, 'praefect.config.toml'),
       socket: praefectSocket,
@@ -64,6 +68,10 @@ export async function prepareDirectory(
   const folders = ['bin', 'log', 'run', ...storages.map((name) => join('repositories', name))];
   for (const folder of folders) await mkdir(join(directory, folder), { recursive: true });
   return files;
+}
+
+function fitsSocket(path: string): boolean {
+  return Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES;
 }
 
 /** Links the programs of a build, and writes the configurations for it. */
@@ -97,10 +105,11 @@ function configText(
   const storages = files.storages
     .map(({ name, path }) => `\n[[storage]]\nname = ${quoted(name)}\npath = ${quoted(path)}\n`)
     .join('');
+  const runtime = files.runtime === undefined ? '' : `runtime_dir = ${quoted(files.runtime)}\n`;
   return `# Written by gitaly-ts test-env at each start.
 socket_path = ${quoted(files.socket)}
 listen_addr = ${quoted(tcp)}
-runtime_dir = ${quoted(files.runtime)}
+${runtime}\
 ${build.isOurs ? '' : `bin_dir = ${quoted(files.programs)}\n`}
 [auth]
 token = ${quoted(token)}
