@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { RepositoryService } from '#wire/gen/repository_pb';
@@ -8,6 +9,12 @@ const PACKS = 20;
 const LOOSE_OBJECTS = 5000;
 /** git keeps the objects of an import in a pack if there are more than this. */
 const UNPACK_LIMIT = 'fastimport.unpackLimit';
+
+/** Maintenance would pack the objects. */
+const NO_MAINTENANCE = '[housekeeping]\nautomatic = false\n[daily_maintenance]\ndisabled = true\n';
+
+/** Directories that changed a moment ago are read again at each call. */
+const SETTLE_MS = 3000;
 
 const { repositoryInfo, repositorySize } = RepositoryService.method;
 
@@ -20,7 +27,8 @@ export const bench: Bench = {
     for (let pack = 0; pack < PACKS; pack++) await importBlobs(path, [`pack ${pack}`], 0);
     const loose = Array.from({ length: LOOSE_OBJECTS }, (_, object) => `loose ${object}`);
     await importBlobs(path, loose, LOOSE_OBJECTS + 1);
-    const channel = connectGrpc(await (await workshop.server()).connect());
+    const channel = connectGrpc(await (await workshop.server(NO_MAINTENANCE)).connect());
+    await delay(SETTLE_MS);
     const samples = await takeTurns(workshop.quick ? 5 : 20, {
       size: () => timed(() => drained(channel.invoke(callable(repositorySize), [{ repository }]))),
       information: () => timed(() => drained(channel.invoke(callable(repositoryInfo), [{ repository }]))),
