@@ -11,7 +11,9 @@ import { Repository } from './repository.ts';
 import { RepositoryCounts } from './repository-counts.ts';
 import type { RepositoryLocation, RepositoryTarget, Storage } from './repository-target.ts';
 import { requireTarget } from './require-target.ts';
-import { DirectorySums } from './statistics/directory-sums.ts';
+import { DirectoryMemory } from './statistics/directory-memory.ts';
+import type { DirectorySum } from './statistics/directory-size.ts';
+import type { LooseObjectShard } from './statistics/loose-objects.ts';
 import { escapesBySymlink } from './symlink-guard.ts';
 import { ValidRepositories } from './valid-repositories.ts';
 
@@ -42,7 +44,9 @@ export class Storages {
   readonly caches: RepositoryCaches;
   readonly all: readonly Storage[];
   /** Sizes of directories, for all repositories. */
-  readonly directorySums = new DirectorySums();
+  readonly directorySums = new DirectoryMemory<DirectorySum>();
+  /** Loose objects by directory, for all repositories. */
+  readonly looseObjectShards = new DirectoryMemory<LooseObjectShard>();
   readonly repositoryCounts = new RepositoryCounts();
   readonly #byName: ReadonlyMap<string, Storage>;
   readonly #valid: ValidRepositories;

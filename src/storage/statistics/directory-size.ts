@@ -2,13 +2,20 @@ import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
 import { LoopSlice } from '#base/loop-turns';
-import type { DirectorySum, DirectorySums } from './directory-sums.ts';
+import type { DirectoryMemory } from './directory-memory.ts';
 
 /**
  * Size of a directory up to which it is listed on the main thread: some thousand entries on ext4.
  * A trip to another thread and back takes ten times as long as listing a usual one.
  */
 const MAX_DIRECTORY_BYTES = 64 * 1024;
+
+/** The files directly in a directory, and its directories. */
+export interface DirectorySum {
+  readonly bytes: number;
+  /** Absolute paths. */
+  readonly directories: readonly string[];
+}
 
 /** A file found by a walk. */
 export interface FoundFile {
@@ -26,7 +33,7 @@ export interface FoundFile {
  */
 export async function directorySizeBytes(
   root: string,
-  { skip, sums }: { skip?: readonly string[]; sums?: DirectorySums } = {},
+  { skip, sums }: { skip?: readonly string[]; sums?: DirectoryMemory<DirectorySum> } = {},
 ): Promise<bigint> {
   let total = 0n;
   const slice = new LoopSlice();

@@ -1,4 +1,6 @@
+import type { Dirent } from 'node:fs';
 import { LoopSlice } from '#base/loop-turns';
+import type { DirectoryMemory } from './directory-memory.ts';
 import { entriesOf, statAll } from './directory-size.ts';
 
 /**
@@ -21,25 +23,78 @@ export interface LooseObjects {
   readonly garbageCount: number;
 }
 
+/** The loose objects of one directory. */
+export interface LooseObjectShard extends LooseObjects {
+  /** Time of the oldest object. */
+  readonly oldestMs: number;
+}
+
+export interface CountOptions {
+  readonly nowMs?: number;
+  /**
+   * Directories that are known and have no stale object are not read again. Git renews the times of
+   * objects in place, but that makes none of them stale.
+   */
+  readonly shards?: DirectoryMemory<LooseObjectShard> | undefined;
+}
+
 /** Counts the loose objects of a repository. */
-export async function countLooseObjects(repositoryPath: string, nowMs = Date.now()): Promise<LooseObjects> {
-  const total = { count: 0, size: 0n, staleCount: 0, staleSize: 0n, garbageCount: 0 };
+export async function countLooseObjects(
+  repositoryPath: string,
+  { nowMs = Date.now(), shards }: CountOptions = {},
+): Promise<LooseObjects> {
+  const staleBeforeMs = nowMs - STALE_OBJECT_AGE_MS;
   const slice = new LoopSlice();
-  for (const { name: shard } of await entriesOf(`${repositoryPath}/objects`)) {
-    if (!SHARD_NAME.test(shard)) continue;
-    const directory = `${repositoryPath}/objects/${shard}`;
-    const names = (await entriesOf(directory)).map((entry) => entry.name);
-    for await (const { name, stats } of statAll(directory, names, slice)) {
-      if (!OBJECT_NAME.test(name)) {
-        total.garbageCount++;
-        continue;
-      }
-      total.count++;
-      total.size += BigInt(stats.size);
-      if (stats.mtimeMs >= nowMs - STALE_OBJECT_AGE_MS) continue;
-      total.staleCount++;
-      total.staleSize += BigInt(stats.size);
-    }
+  let total: LooseObjects = { count: 0, size: 0n, staleCount: 0, staleSize: 0n, garbageCount: 0 };
+  for (const { name } of await entriesOf(`${repositoryPath}/objects`)) {
+    if (!SHARD_NAME.test(name)) continue;
+    const directory = `${repositoryPath}/objects/${name}`;
+    const known = shards?.look(directory);
+    const isKnown = typeof known === 'object' && known.oldestMs >= staleBeforeMs;
+    const remember = typeof known === 'function' ? known : undefined;
+    total = addLooseObjects(
+      total,
+      isKnown ? known : await countShard(directory, staleBeforeMs, slice, remember),
+    );
+    if (slice.isOver) await slice.pause();
   }
   return total;
+}
+
+export function addLooseObjects(left: LooseObjects, right: LooseObjects): LooseObjects {
+  return {
+    count: left.count + right.count,
+    size: left.size + right.size,
+    staleCount: left.staleCount + right.staleCount,
+    staleSize: left.staleSize + right.staleSize,
+    garbageCount: left.garbageCount + right.garbageCount,
+  };
+}
+
+async function countShard(
+  directory: string,
+  staleBeforeMs: number,
+  slice: LoopSlice,
+  remember: ((shard: LooseObjectShard, entries: readonly Dirent[]) => void) | undefined,
+): Promise<LooseObjects> {
+  const shard = {
+    ...{ count: 0, size: 0n, staleCount: 0, staleSize: 0n, garbageCount: 0 },
+    oldestMs: Number.POSITIVE_INFINITY,
+  };
+  const entries = await entriesOf(directory);
+  const names = entries.map((entry) => entry.name);
+  for await (const { name, stats } of statAll(directory, names, slice)) {
+    if (!OBJECT_NAME.test(name)) {
+      shard.garbageCount++;
+      continue;
+    }
+    shard.count++;
+    shard.size += BigInt(stats.size);
+    shard.oldestMs = Math.min(shard.oldestMs, stats.mtimeMs);
+    if (stats.mtimeMs >= staleBeforeMs) continue;
+    shard.staleCount++;
+    shard.staleSize += BigInt(stats.size);
+  }
+  remember?.(shard, entries);
+  return shard;
 }

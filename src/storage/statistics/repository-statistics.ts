@@ -9,8 +9,7 @@ import type { Repository } from '../repository.ts';
 import type { Storages } from '../storages.ts';
 import { type CommitGraph, readCommitGraph } from './commit-graph.ts';
 import { directorySizeBytes } from './directory-size.ts';
-import type { DirectorySums } from './directory-sums.ts';
-import { countLooseObjects, type LooseObjects } from './loose-objects.ts';
+import { addLooseObjects, countLooseObjects, type LooseObjects } from './loose-objects.ts';
 import { countPackfiles, type Packfiles } from './packfiles.ts';
 import { countReferences, type References } from './references.ts';
 
@@ -46,14 +45,14 @@ export async function repositoryStatistics(
   repository: Repository,
   storages: Storages,
 ): Promise<RepositoryStatistics> {
-  const own = await ownStatistics(repository, storages.directorySums);
+  const own = await ownStatistics(repository, storages);
   const [poolObjects] = own.alternates?.objectDirectories ?? [];
   if (poolObjects === undefined) return own;
 
   const pool = openPool(repository, poolObjects, storages);
   const [sizeBytes, loose, packs] = await Promise.all([
     directorySizeBytes(pool.path, { ...REPOSITORY_SIZE_OPTIONS, sums: storages.directorySums }),
-    countLooseObjects(pool.path),
+    countLooseObjects(pool.path, { shards: storages.looseObjectShards }),
     countPackfiles(pool.path).catch(prefix('deriving pool packfiles info')),
   ]);
   return {
@@ -66,13 +65,13 @@ export async function repositoryStatistics(
 
 async function ownStatistics(
   { path: directory }: Repository,
-  sums: DirectorySums,
+  { directorySums: sums, looseObjectShards: shards }: Storages,
 ): Promise<RepositoryStatistics> {
   const referenceBackend = await readReferenceBackend(directory);
   const [sizeBytes, looseObjects, packfiles, references, commitGraph, alternates, lastFullRepackMs] =
     await Promise.all([
       directorySizeBytes(directory, { ...REPOSITORY_SIZE_OPTIONS, sums }),
-      countLooseObjects(directory),
+      countLooseObjects(directory, { shards }),
       countPackfiles(directory).catch(prefix('deriving repository info: counting packfiles')),
       referenceBackend === 'files' ? countReferences(directory) : { looseCount: 0, packedSize: 0 },
       readCommitGraph(directory).catch(prefix('deriving repository info: checking commit-graph info')),
@@ -116,16 +115,6 @@ async function modifiedMs(file: string): Promise<number | undefined> {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-function addLooseObjects(left: LooseObjects, right: LooseObjects): LooseObjects {
-  return {
-    count: left.count + right.count,
-    size: left.size + right.size,
-    staleCount: left.staleCount + right.staleCount,
-    staleSize: left.staleSize + right.staleSize,
-    garbageCount: left.garbageCount + right.garbageCount,
-  };
 }
 
 /**

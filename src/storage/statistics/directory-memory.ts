@@ -13,20 +13,14 @@ const WITHOUT_CHANGES_IN_PLACE = /\/(?:objects|refs)(?:\/[^/]+)*$/;
 /** A file that is being written. Git's own start or end like this. */
 const TEMPORARY = /tmp|\.lock$/;
 
-/** The files directly in a directory, and its directories. */
-export interface DirectorySum {
-  readonly bytes: number;
-  /** Absolute paths. */
-  readonly directories: readonly string[];
-}
-
-interface Remembered extends DirectorySum {
+interface Remembered<Facts> {
+  readonly facts: Facts;
   readonly stamp: FileStamp;
 }
 
-/** Remembers the sizes of directories of objects and references while they do not change. */
-export class DirectorySums {
-  readonly #sums = new BoundedMap<string, Remembered>({ maxEntries: MAX_DIRECTORIES });
+/** Remembers what was found in directories of objects and references while they do not change. */
+export class DirectoryMemory<Facts extends object> {
+  readonly #known = new BoundedMap<string, Remembered<Facts>>({ maxEntries: MAX_DIRECTORIES });
   readonly #now: () => number;
 
   /** @param now milliseconds since 1970, for tests. */
@@ -34,27 +28,27 @@ export class DirectorySums {
     this.#now = now;
   }
 
-  /** Number of directories whose size is known. */
+  /** Number of directories that are known. */
   get size(): number {
-    return this.#sums.size;
+    return this.#known.size;
   }
 
   /**
    * Returns what is known of a directory. Otherwise call `remember` with what was found; it keeps
    * what may be kept.
    */
-  look(directory: string): DirectorySum | ((sum: DirectorySum, entries: readonly Dirent[]) => void) {
+  look(directory: string): Facts | ((facts: Facts, entries: readonly Dirent[]) => void) {
     if (!WITHOUT_CHANGES_IN_PLACE.test(directory)) return () => {};
     const stats = lstatSync(directory, { throwIfNoEntry: false });
     if (stats === undefined) return () => {};
     const stamp = stampOf(stats);
-    const known = this.#sums.get(directory);
-    if (known?.stamp === stamp) return known;
-    return (sum, entries) => {
+    const known = this.#known.get(directory);
+    if (known?.stamp === stamp) return known.facts;
+    return (facts, entries) => {
       // Taken before the directory was read, so that a change since then gives another stamp.
       if (!isSettled(stats, this.#now()) || entries.some(({ name }) => TEMPORARY.test(name)))
-        this.#sums.delete(directory);
-      else this.#sums.set(directory, { ...sum, stamp });
+        this.#known.delete(directory);
+      else this.#known.set(directory, { facts, stamp });
     };
   }
 }

@@ -3,8 +3,8 @@ import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
-import { directorySizeBytes } from './directory-size.ts';
-import { DirectorySums } from './directory-sums.ts';
+import { DirectoryMemory } from './directory-memory.ts';
+import { type DirectorySum, directorySizeBytes } from './directory-size.ts';
 
 /** Longer than a tick of the clock that files get their times from. */
 const TICK_MS = 20;
@@ -13,7 +13,7 @@ const settled = (): number => Date.now() + 60_000;
 test('a remembered size is the real one after every kind of change', async () => {
   await using fixture = await StorageFixture.create();
   const { path } = fixture.init('x.git', { commits: 5 });
-  const sums = new DirectorySums(settled);
+  const sums = new DirectoryMemory<DirectorySum>(settled);
   const git = (...args: string[]): string => fixture.runGit(path, args);
   const blob = (text: string): string => fixture.runGit(path, ['hash-object', '-w', '--stdin'], text);
 
@@ -50,11 +50,11 @@ test('only directories of objects and references are remembered, once they are o
   const { path } = fixture.init('x.git', { commits: 2 });
   mkdirSync(`${path}/custom_hooks`);
   writeFileSync(`${path}/custom_hooks/pre-receive`, 'x');
-  const fresh = new DirectorySums(() => statSync(`${path}/objects`).ctimeMs);
+  const fresh = new DirectoryMemory<DirectorySum>(() => statSync(`${path}/objects`).ctimeMs);
   await directorySizeBytes(path, { sums: fresh });
   assert.equal(fresh.size, 0);
 
-  const sums = new DirectorySums(settled);
+  const sums = new DirectoryMemory<DirectorySum>(settled);
   await directorySizeBytes(path, { sums });
   for (const directory of ['objects', 'objects/pack', 'refs', 'refs/heads'])
     assert.equal(typeof sums.look(`${path}/${directory}`), 'object', directory);

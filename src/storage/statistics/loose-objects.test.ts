@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { DirectoryMemory } from './directory-memory.ts';
+import { countLooseObjects, type LooseObjectShard, STALE_OBJECT_AGE_MS } from './loose-objects.ts';
+
+/** Longer than a tick of the clock that files get their times from. */
+const TICK_MS = 20;
+const DAY_MS = 24 * 60 * 60 * 1000;
+const settled = (): number => Date.now() + 60_000;
+
+test('a remembered count is the real one after every kind of change, and as objects get older', async () => {
+  await using fixture = await StorageFixture.create();
+  const { path } = fixture.init('x.git', { commits: 5 });
+  const shards = new DirectoryMemory<LooseObjectShard>(settled);
+  const blob = (text: string): string => fixture.runGit(path, ['hash-object', '-w', '--stdin'], text);
+  const objects = (): string[] =>
+    readdirSync(`${path}/objects`)
+      .filter((name) => name.length === 2)
+      .flatMap((name) =>
+        readdirSync(`${path}/objects/${name}`).map((rest) => `${path}/objects/${name}/${rest}`),
+      );
+  const touch = (ageMs: number): void => {
+    const time = new Date(Date.now() - ageMs);
+    for (const file of objects()) utimesSync(file, time, time);
+  };
+
+  const changes: (() => void)[] = [
+    () => blob('a new object'),
+    () => fixture.commit(path, 6),
+    () => fixture.runGit(path, ['repack', '-qd']),
+    () => blob('one more'),
+    () => blob('and another'),
+    () => writeFileSync(`${objects()[0]}.tmp`, 'garbage'),
+    () => touch(0),
+  ];
+  let seen = 0;
+  for (const change of changes) {
+    await countLooseObjects(path, { shards });
+    await sleep(TICK_MS);
+    change();
+    const found = await countLooseObjects(path, { shards });
+    assert.deepEqual(found, await countLooseObjects(path), String(change));
+    seen = Math.max(seen, shards.size);
+  }
+  assert.ok(seen > 3);
+
+  for (const later of [STALE_OBJECT_AGE_MS - DAY_MS, STALE_OBJECT_AGE_MS + DAY_MS]) {
+    const nowMs = Date.now() + later;
+    assert.deepEqual(
+      await countLooseObjects(path, { nowMs, shards }),
+      await countLooseObjects(path, { nowMs }),
+    );
+  }
+  touch(-2 * DAY_MS); // as git renews the time of an object that is written again
+  const nowMs = Date.now() + STALE_OBJECT_AGE_MS + DAY_MS;
+  const renewed = await countLooseObjects(path, { nowMs, shards });
+  assert.deepEqual(renewed, await countLooseObjects(path, { nowMs }));
+  assert.equal(renewed.staleCount, 0);
+});
