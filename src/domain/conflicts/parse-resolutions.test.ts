@@ -12,6 +12,14 @@ test('resolutions are read with keys in any case, null for nothing', async () =>
   assert.deepEqual(await parseResolutions(Buffer.from('null')), []);
 });
 
+test('an unknown key is ignored, whatever its name and value', async () => {
+  const json = '[{"content":"x","constructor":1,"__proto__":{"a":2},"valueof":"y"}]';
+
+  const [resolution] = await parseResolutions(Buffer.from(json));
+
+  assert.equal(resolution?.content, 'x');
+});
+
 for (const [json, message] of [
   ['', 'unexpected end of JSON input'],
   ['[{', 'unexpected end of JSON input'],

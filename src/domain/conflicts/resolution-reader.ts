@@ -17,11 +17,12 @@ export interface Resolution {
 
 const NO_SECTIONS: Resolution['sections'] = new Map();
 const NOTHING: Resolution = { oldPath: '', newPath: '', sections: NO_SECTIONS, content: '' };
-const TEXT_FIELDS: Readonly<Record<string, 'oldPath' | 'newPath' | 'content'>> = {
-  old_path: 'oldPath',
-  new_path: 'newPath',
-  content: 'content',
-};
+/** A map: a client's key may be the name of what every object has. */
+const TEXT_FIELDS: ReadonlyMap<string, 'oldPath' | 'newPath' | 'content'> = new Map([
+  ['old_path', 'oldPath'],
+  ['new_path', 'newPath'],
+  ['content', 'content'],
+]);
 /** Number of objects and arrays around the parts of a list of resolutions. */
 const DEPTH = { list: 0, item: 1, field: 2, section: 3 };
 
@@ -97,7 +98,7 @@ export class ResolutionReader {
   }
 
   #readField(token: JsonToken, text: string): void {
-    const field = TEXT_FIELDS[this.#key];
+    const field = TEXT_FIELDS.get(this.#key);
     if (token === 'null') return;
     if (this.#key === 'sections') {
       if (token === 'object') this.#sections = new Map();
