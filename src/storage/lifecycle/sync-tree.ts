@@ -17,7 +17,9 @@ export async function syncTree(root: string): Promise<void> {
   const flushAll = async (): Promise<void> => {
     for (const path of paths) await syncPath(path);
   };
-  await Promise.all(Array.from({ length: CONCURRENCY }, flushAll));
+  // The first failure stops the walk for all; what they still flush is waited for.
+  const ends = await Promise.allSettled(Array.from({ length: CONCURRENCY }, flushAll));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
 
 /**
