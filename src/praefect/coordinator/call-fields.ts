@@ -1,6 +1,6 @@
 import type { LogFields } from '#platform/log/field-list';
 import type { HandlerContext } from '#rpc/server/handler';
-import { addMethodFacts } from '#rpc/server/interceptors/caller-facts';
+import { addMethodFacts, collectFacts } from '#rpc/server/interceptors/caller-facts';
 import type { MethodInfo } from '#wire/method-info';
 import { servedKind } from '../proxy/served-kind.ts';
 
@@ -16,17 +16,12 @@ const ofMethods = new Map<MethodInfo, LogFields>();
 export function callFields({ correlationId, method }: HandlerContext, component: string): LogFields {
   let fields = ofMethods.get(method);
   if (fields === undefined) {
-    const facts: Record<string, unknown> = {};
-    const add = (name: string, value: string | undefined): void => {
-      facts[name] = value;
-    };
-    addMethodFacts({ add }, method, servedKind(method));
     fields = {
       system: 'grpc',
       'span.kind': 'server',
       'grpc.service': method.service,
       'grpc.method': method.name,
-      ...facts,
+      ...collectFacts((facts) => addMethodFacts(facts, method, servedKind(method))),
     };
     ofMethods.set(method, fields);
   }

@@ -10,7 +10,7 @@ import {
 } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import type { HandlerContext } from '#rpc/server/handler';
-import { addTargetFacts } from '#rpc/server/interceptors/caller-facts';
+import { addTargetFacts, collectFacts } from '#rpc/server/interceptors/caller-facts';
 import { namedTargets } from '#rpc/server/named-targets';
 import type { RawHandler } from '#rpc/server/route';
 import { methodInfo } from '#wire/method-info';
@@ -47,16 +47,8 @@ function handle<I extends DescMessage, O extends DescMessage>(
       const { value, done } = await requests[Symbol.asyncIterator]().next();
       if (done) throw new GitalyError('INTERNAL', 'EOF');
       const request = fromBinary(method.input, value, { readUnknownFields: false });
-      const names: Record<string, string> = {};
-      addTargetFacts(
-        {
-          add: (name, text) => {
-            if (text !== undefined) names[name] = text;
-          },
-        },
-        { targets: namedTargets(info, request) },
-      );
-      context.log.add(names);
+      const targets = namedTargets(info, request);
+      context.log.add(collectFacts((facts) => addTargetFacts(facts, { targets })));
       for await (const response of run(request, context))
         yield toBinary(method.output, create(method.output, response));
     },

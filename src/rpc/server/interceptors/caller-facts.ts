@@ -16,6 +16,17 @@ export interface Facts {
   add(name: string, value: string | undefined): void;
 }
 
+/** Returns the facts that a function adds, as an object. */
+export function collectFacts(addTo: (facts: Facts) => void): Record<string, string> {
+  const found: Record<string, string> = {};
+  addTo({
+    add: (name, value) => {
+      if (value !== undefined) found[name] = value;
+    },
+  });
+  return found;
+}
+
 /** Adds what the headers of a call tell about its caller. */
 export function addCallerFacts(
   facts: Facts,

@@ -6,7 +6,7 @@ import { packageVersion } from '#platform/process/version';
 import { parseDsn } from '#platform/sentry/dsn';
 import { SentryClient } from '#platform/sentry/sentry-client';
 import type { CallStage, ServerCall, ServerInterceptor } from '../server-call.ts';
-import { addCallerFacts, addMethodFacts, addTargetFacts, type Facts } from './caller-facts.ts';
+import { addCallerFacts, addMethodFacts, addTargetFacts, collectFacts } from './caller-facts.ts';
 
 /** Reports of errors to Sentry. */
 export interface ErrorReports extends AsyncDisposable {
@@ -75,15 +75,12 @@ class SentryReports implements ErrorReports {
   #report(call: ServerCall, error: unknown, code: StatusCode): void {
     const { method, startedAtMs } = call;
     const transaction = method.path.replace(/^\/(gitaly\.)?/, '').replace('/', '::');
-    const facts: Record<string, string> = {};
-    const add: Facts['add'] = (name, value) => {
-      if (value !== undefined) facts[name] = value;
-    };
-    addCallerFacts({ add }, call);
-    addMethodFacts({ add }, call.method);
-    addTargetFacts({ add }, call);
     const tags = {
-      ...facts,
+      ...collectFacts((facts) => {
+        addCallerFacts(facts, call);
+        addMethodFacts(facts, call.method);
+        addTargetFacts(facts, call);
+      }),
       correlation_id: call.context.correlationId,
       'grpc.code': statusName(code),
       'grpc.method': method.path,
