@@ -41,7 +41,7 @@ export interface ProcessCost {
 export class RunningCalls {
   readonly #calls = new Set<ServerCall>();
   /** Keys of the limits for which calls wait. */
-  readonly #waits = new Map<ServerCall, string>();
+  readonly #waits = new WeakMap<ServerCall, string>();
   readonly #processes = new Set<Process>();
   readonly #stage: CallStage = { end: (call) => void this.#calls.delete(call) };
 
