@@ -1,13 +1,13 @@
 import type { Repository } from '#storage/repository';
 import type { HookEnvironment } from './hook-environment.ts';
 import type { HookOutput } from './hook-output.ts';
-import type { HooksPayload } from './payload.ts';
+import type { HookFacts } from './payload.ts';
 
 /** One call of a hook. */
 export interface HookCall {
   /** Repository of the change; `glRepository` is GitLab's name of it. */
   readonly repository: Repository;
-  readonly payload: HooksPayload;
+  readonly payload: HookFacts;
   /** Variables that git gave the hook. */
   readonly environment: HookEnvironment;
   readonly pushOptions: readonly string[];

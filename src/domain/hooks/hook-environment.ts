@@ -1,5 +1,5 @@
 import { dirname, join, posix } from 'node:path';
-import type { HooksPayload } from './payload.ts';
+import type { HookFacts } from './payload.ts';
 
 /** Variables that a hook was started with; a later entry of a list wins. */
 export type HookEnvironment = Readonly<Record<string, string>>;
@@ -62,7 +62,7 @@ export interface CustomHookEnvironmentParts {
   /** The hook's own variables, already cut down to those that may pass. */
   readonly passed: HookEnvironment;
   readonly environment: HookEnvironment;
-  readonly payload: HooksPayload;
+  readonly payload: Pick<HookFacts, 'repository' | 'user'>;
   /** Git directory of the payload's repository. */
   readonly repositoryPath: string;
   readonly pushOptions: readonly string[];
@@ -115,7 +115,7 @@ function pushCertificate(environment: HookEnvironment): Record<string, string> {
 
 function objectDirectoryVariables(
   environment: HookEnvironment,
-  { repository }: HooksPayload,
+  { repository }: Pick<HookFacts, 'repository'>,
   repositoryPath: string,
 ) {
   const own = environment.GIT_OBJECT_DIRECTORY || absolute(repositoryPath, repository.gitObjectDirectory);

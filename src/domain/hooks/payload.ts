@@ -44,6 +44,12 @@ export interface HooksPayload {
   readonly clientContext: Buffer | undefined;
 }
 
+/** The facts of a payload that hooks in this process need; the others are for the hook program. */
+export type HookFacts = Pick<
+  HooksPayload,
+  'repository' | 'objectFormat' | 'transaction' | 'user' | 'clientContext'
+>;
+
 export const HOOKS_PAYLOAD_VARIABLE = 'GITALY_HOOKS_PAYLOAD';
 
 /** The bits by which a payload says which hooks may do something. */

@@ -5,19 +5,11 @@ import type { HookCall } from '../hooks/hook-call.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
 import type { HookOutput } from '../hooks/hook-output.ts';
 import type { RelayedHook } from '../hooks/hooks-directories.ts';
-import { HOOK_BITS, type HooksPayload } from '../hooks/payload.ts';
 import { parseReferenceTransactionState } from '../hooks/reference-transaction.ts';
 import type { RelayHandler } from '../hooks/relay/relay.ts';
 import type { RelayCall } from '../hooks/relay/relay-parser.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
 import type { Push } from './receive-pack.ts';
-
-/** The hooks of an ordinary push. */
-const PUSH_HOOKS =
-  HOOK_BITS['reference-transaction'] |
-  HOOK_BITS.update |
-  HOOK_BITS['pre-receive'] |
-  HOOK_BITS['post-receive'];
 
 /**
  * Returns the hooks that have an effect on this push. A hook that git does not start costs nothing,
@@ -43,17 +35,18 @@ export async function neededHooks(manager: HookManager, push: Push): Promise<Rea
  * with and prints.
  */
 export function pushHookHandler(manager: HookManager, push: Push): RelayHandler {
-  const payload = payloadOf(push);
+  const { target, transaction, user, clientContext } = push;
+  const { objectFormat } = push.repository;
   return async (call, output) => {
     const hookCall: HookCall = {
       repository: push.repository,
-      payload,
+      payload: { repository: target, objectFormat, transaction, user, clientContext },
       environment: call.environment,
       pushOptions: call.pushOptions,
       output,
       signal: push.signal,
       correlationId: push.correlationId,
-      remoteIp: push.user.remoteIp,
+      remoteIp: user.remoteIp,
     };
     try {
       await run(manager, hookCall, call);
@@ -105,21 +98,4 @@ async function refuse({ hook }: RelayCall, output: HookOutput, error: unknown): 
   if (!isForUser) throw error;
   await output.stderr(Buffer.from(messageOf(error)));
   return 1;
-}
-
-function payloadOf(push: Push): HooksPayload {
-  return {
-    requestedHooks: PUSH_HOOKS,
-    featureFlags: [],
-    repository: push.target,
-    objectFormat: push.repository.objectFormat,
-    // The hooks of a push reach the server through the relay, so they need no socket.
-    runtimeDirectory: '',
-    internalSocket: '',
-    internalSocketToken: '',
-    transaction: push.transaction,
-    user: push.user,
-    transactionId: 0,
-    clientContext: push.clientContext,
-  };
 }

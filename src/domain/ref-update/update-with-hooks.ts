@@ -9,7 +9,7 @@ import { CapturedOutput } from '../hooks/captured-output.ts';
 import type { CustomHookName } from '../hooks/custom-hook-files.ts';
 import type { HookCall } from '../hooks/hook-call.ts';
 import type { HookManager } from '../hooks/hook-manager.ts';
-import { HOOK_BITS, type HooksPayload, type PushUser } from '../hooks/payload.ts';
+import type { PushUser } from '../hooks/payload.ts';
 import type { ReferenceTransactionState } from '../hooks/reference-transaction.ts';
 import { customHookErrorOf } from '../hooks/run-custom-hooks.ts';
 import type { Transaction } from '../transactions/transaction.ts';
@@ -45,12 +45,6 @@ export interface ReferenceUpdate extends NewValue {
   readonly quarantine?: Quarantine | undefined;
 }
 
-const HOOKS =
-  HOOK_BITS['reference-transaction'] |
-  HOOK_BITS.update |
-  HOOK_BITS['pre-receive'] |
-  HOOK_BITS['post-receive'];
-
 /**
  * Changes a reference as if the user had pushed: GitLab and the operator's hooks may refuse, the
  * cluster votes, and all are notified afterwards. The order of the steps is the same for every
@@ -77,16 +71,22 @@ async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promi
   const reference = Buffer.from(update.reference);
   const changes = Buffer.concat([Buffer.from(`${oldOid} ${newOid} `), reference, Buffer.from('\n')]);
   const output = new CapturedOutput();
-  const payload = payloadOf(update, objectFormat, context);
+  const { user, clientContext } = context;
   const callIn = (where: Repository): HookCall => ({
     repository: where,
-    payload: { ...payload, repository: where.target },
+    payload: {
+      repository: where.target,
+      objectFormat,
+      transaction: context.transaction,
+      user,
+      clientContext,
+    },
     environment: {},
     pushOptions: update.pushOptions ?? [],
     output,
     signal: context.signal,
     correlationId: context.correlationId,
-    remoteIp: context.user.remoteIp,
+    remoteIp: user.remoteIp,
   });
   const vote = async (state: ReferenceTransactionState, which: string): Promise<void> => {
     await hooks.referenceTransaction(callIn(repository), state, changes).catch((error: unknown) => {
@@ -145,25 +145,4 @@ async function running(hook: CustomHookName, output: CapturedOutput, run: Promis
   await run.catch((error: unknown) => {
     throw wrap(withOutput(error, hook, output), `running ${hook} hooks`, 'UNKNOWN');
   });
-}
-
-function payloadOf(
-  { repository }: ReferenceUpdate,
-  objectFormat: ObjectFormatName,
-  context: UpdateContext,
-): HooksPayload {
-  return {
-    requestedHooks: HOOKS,
-    featureFlags: [],
-    repository: repository.target,
-    objectFormat,
-    // Unused: the hooks run in this process.
-    runtimeDirectory: '',
-    internalSocket: '',
-    internalSocketToken: '',
-    transaction: context.transaction,
-    user: context.user,
-    transactionId: 0,
-    clientContext: context.clientContext,
-  };
 }
