@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { customHookEnvironment, environmentFromList, relativeObjectDirectories } from './hook-environment.ts';
-import type { HooksPayload } from './payload.ts';
+import type { HookFacts } from './payload.ts';
 
-const PAYLOAD: HooksPayload = {
-  requestedHooks: 15,
-  featureFlags: [],
+const PAYLOAD: Pick<HookFacts, 'repository' | 'user'> = {
   repository: {
     storageName: 'default',
     relativePath: 'r.git',
@@ -14,14 +12,7 @@ const PAYLOAD: HooksPayload = {
     glRepository: 'project-1',
     glProjectPath: 'group/project',
   },
-  objectFormat: 'sha1',
-  runtimeDirectory: '',
-  internalSocket: '',
-  internalSocketToken: 'secret',
-  transaction: undefined,
   user: { username: 'jane', userId: 'user-1', protocol: 'ssh', remoteIp: '' },
-  transactionId: 0,
-  clientContext: undefined,
 };
 const PARTS = {
   base: { PATH: '/usr/bin', LANG: 'en_US.UTF-8' },
@@ -57,6 +48,21 @@ test('a script sees who pushes, where, and our git first', () => {
     GL_ID: 'user-1',
     GL_USERNAME: 'jane',
     GL_PROTOCOL: 'ssh',
+  });
+});
+
+test('a script sees an empty text for what is not known, and nothing about a quarantine that is none', () => {
+  const payload = { repository: { storageName: 'default', relativePath: 'r.git' }, user: undefined };
+
+  assert.deepEqual(customHookEnvironment({ ...PARTS, base: {}, payload }), {
+    PATH: '/opt/git/bin:',
+    CORRELATION_ID: 'cid',
+    GIT_DIR: '/storage/r.git',
+    GL_REPOSITORY: '',
+    GL_PROJECT_PATH: '',
+    GL_ID: '',
+    GL_USERNAME: '',
+    GL_PROTOCOL: '',
   });
 });
 

@@ -135,14 +135,17 @@ const HOOKS = {
 
 test('before a push, GitLab decides, then the scripts, and then the push is announced', async () => {
   await using run = await start({ gitlab: {} });
-  run.script('pre-receive', 'printf "$(cat) $GL_ID $GIT_PUSH_OPTION_0 $FROM_CONFIGURATION"');
+  run.script(
+    'pre-receive',
+    'printf "$(cat) $GL_ID $GIT_PUSH_OPTION_0 $FROM_CONFIGURATION $GIT_CONFIG_GLOBAL"',
+  );
 
   await run.manager.preReceive(run.call(), CHANGES);
 
   assert.deepEqual(run.events, [
     'begin pre-receive',
     'allowed',
-    `out ${CHANGES.toString().trim()} user-1 ci.skip yes`,
+    `out ${CHANGES.toString().trim()} user-1 ci.skip yes /dev/null`,
     'pre_receive project-1',
     'end',
   ]);

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { GitalyError } from '#base/gitaly-error';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { until } from '#testkit/until';
 import { CapturedOutput } from './captured-output.ts';
@@ -105,4 +106,37 @@ test('a script that is ended is over when nothing of its process group is left',
   const pid = readFileSync(pidFile, 'utf8').trim();
   const status = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'latin1') : ') Z';
   assert.match(status, /\) Z/);
+});
+
+test('a script does not start after the end of its call', async (t) => {
+  const signal = AbortSignal.abort(new GitalyError('CANCELLED', 'context canceled'));
+
+  await assert.rejects(run(t, 'exit 1', { signal }), { code: 'CANCELLED' });
+});
+
+test('the first script that fails ends the run, with its exit code', async () => {
+  await using fixture = await StorageFixture.create();
+  const { path, git } = fixture.init('x.git');
+  const scripts = ['one', 'two', 'three'].map((name) => join(path, name));
+  for (const [index, script] of scripts.entries()) {
+    writeFileSync(script, `#!/bin/sh\necho "$0 $1 $(cat)"\nexit ${index * 4}\n`);
+    chmodSync(script, 0o755);
+  }
+  const output = new CapturedOutput();
+  const options = { args: ['a'], stdin: Buffer.from('in'), repositoryPath: path, output };
+  const env = { PATH: process.env.PATH ?? '' };
+  const { signal } = new AbortController();
+
+  await assert.rejects(runCustomHooks(git, { ...options, scripts, env, signal }), {
+    name: 'CustomHookError',
+    message: `error executing "${path}/two": exit status 4`,
+    exitCode: 4,
+  });
+  assert.equal(output.stdoutBytes.toString(), `${path}/one a in\n${path}/two a in\n`);
+
+  // Go's words.
+  const none = [join(path, 'none')];
+  await assert.rejects(runCustomHooks(git, { ...options, scripts: none, env, signal }), {
+    message: `starting process [${path}/none a]: fork/exec ${path}/none: no such file or directory`,
+  });
 });

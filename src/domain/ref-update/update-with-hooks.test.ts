@@ -125,7 +125,7 @@ async function failureOf(change: Promise<void>): Promise<UpdateFailedError> {
 }
 
 for (const objectFormat of ['sha1', 'sha256'] as const) {
-  test(`the steps of a change have their order, and the nodes vote between them: ${objectFormat}`, async () => {
+  test(`the nodes vote between the steps of a change: ${objectFormat}`, async () => {
     await using change = await setUp({ objectFormat });
     for (const hook of ['pre-receive', 'update', 'post-receive']) change.script(hook);
 
@@ -155,6 +155,16 @@ test('the new object is in a quarantine for pre-receive, and in the repository f
   await change.create();
 
   assert.deepEqual(change.steps(), ['pre-receive: none', 'update: none']);
+});
+
+test('objects that cannot be moved into the repository end the change', async () => {
+  await using change = await setUp();
+  for (const hook of ['pre-receive', 'update']) change.script(hook);
+  const { path } = change.repository;
+  writeFileSync(join(path, 'objects', change.oid.slice(0, 2)), 'no directory');
+
+  assert.match((await failureOf(change.create())).message, /ENOTDIR|not a directory/);
+  assert.deepEqual(change.steps(), ['pre-receive: none']);
 });
 
 test('scripts and GitLab learn who changes the reference, and for which call', async () => {

@@ -95,10 +95,9 @@ export class RelayParser {
     if (this.#bytes > MAX_FIELDS_BYTES) throw new Error('hook relay: too many fields');
     const letter = String.fromCharCode(line[0] ?? 0);
     const text = Buffer.from(line.subarray(2));
-    const last = this.#fields.at(-1);
-    if (letter !== '+') this.#fields.push({ letter, text });
-    else if (last === undefined) throw new Error('hook relay: field expected');
-    else last.text = Buffer.concat([last.text, Buffer.from('\n'), text]);
+    const last = this.#fields.at(-1); // the first field is the name of the hook
+    if (letter === '+' && last !== undefined) last.text = Buffer.concat([last.text, Buffer.from('\n'), text]);
+    else this.#fields.push({ letter, text });
   }
 
   #readInput(line: Buffer): RelayCall | undefined {

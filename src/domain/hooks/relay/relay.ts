@@ -51,9 +51,7 @@ export async function serveRelay(
   } catch (error) {
     if (!isClosedByUs(error)) onError(error);
   } finally {
-    // End of file makes a waiting script stop.
-    requests.destroy();
-    answers.destroy();
+    answers.destroy(); // the end of the file makes a waiting script stop; the loop has ended the other
     printed?.();
     await busy;
   }

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { copyOutput } from './copy-output.ts';
+
+test('a piece is read when the one before has been written, and the copy ends after the last', async () => {
+  const source = new PassThrough();
+  const written: string[] = [];
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let isOver = false;
+  const copied = copyOutput(source, new Promise(() => {}), async (bytes) => {
+    const gate = gates[written.length];
+    written.push(Buffer.from(bytes).toString());
+    await gate?.promise;
+  }).finally(() => {
+    isOver = true;
+  });
+
+  source.write('one');
+  await nextTurn();
+  source.end('two');
+  await nextTurn();
+  assert.deepEqual(written, ['one']);
+
+  gates[0]?.resolve();
+  await nextTurn();
+  await nextTurn();
+  assert.deepEqual(written, ['one', 'two']);
+  assert.equal(isOver, false);
+
+  gates[1]?.resolve();
+  await copied;
+});
+
+test('a reader that fails ends the copy with its error', async () => {
+  const source = new PassThrough();
+  source.write('one');
+
+  const copied = copyOutput(source, new Promise(() => {}), () => Promise.reject(new Error('gone')));
+
+  await assert.rejects(copied, { message: 'gone' });
+});
