@@ -29,6 +29,7 @@ const USAGE = `Tests the tests: changes the sources in one place at a time and r
 
   --module NAME   a folder of src, several times for more (default: ${MODULES.join(', ')})
   --file TEXT     only files whose path contains the text
+  --tests GLOB    only these tests, several times for more: quicker, but others may notice a survivor
   --sample N      mutants of each module (default 50)
   --seed N        another sample (default 1)
   --minutes N     ends after that time; the next run continues
@@ -52,6 +53,7 @@ const { values } = parseArgs({
   options: {
     module: { type: 'string', multiple: true },
     file: { type: 'string', default: '' },
+    tests: { type: 'string', multiple: true, default: TESTS },
     sample: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
     minutes: { type: 'string', default: 'Infinity' },
@@ -82,7 +84,7 @@ async function runAll(): Promise<void> {
   removeOldCopies();
   const endsAt = performance.now() + Number(values.minutes) * 60_000;
   const inTime = (): boolean => performance.now() < endsAt;
-  const tests = globSync(TESTS, { cwd: root })
+  const tests = globSync(values.tests, { cwd: root })
     .filter((test) => !EXCLUDED.test(test))
     .sort();
   const runs: TestRun[] = [];
