@@ -14,7 +14,8 @@ const SSH = join(ROOT, 'test/git-over-client/ssh.ts');
 /** Parts of the suite that start many processes, with every kind of descriptor and stream. */
 const REPRESENTATIVE = [
   'src/git/command/process/spawn-gate.test.ts',
-  'src/services/{smarthttp,ssh}/*.test.ts',
+  'src/services/smarthttp/{broken-sidechannel,info-refs*,post-receive-pack,small-fetch,upload-pack}.test.ts',
+  'src/services/ssh/{conversation,ssh}.test.ts',
   'src/domain/{hooks,receive-pack}/*.test.ts',
   'src/testkit/*.test.ts',
 ];

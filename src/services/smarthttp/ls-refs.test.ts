@@ -4,6 +4,7 @@ import { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
+import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { runGit } from '#testkit/repositories/run-git';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -23,13 +24,11 @@ async function createRepository(gitaly: TestGitaly, { branches = 3 } = {}): Prom
   await runGit(['init', '--quiet', '--bare', '--initial-branch=main', path]);
   const tree = await runGit(['-C', path, 'mktree'], { input: '' });
   const oid = await runGit(['-C', path, 'commit-tree', '-m', 'one', tree]);
-  const names = Array.from(
-    { length: branches },
-    (_, number) => `create refs/heads/branch-number-${number} ${oid}\n`,
+  writePackedRefs(
+    path,
+    Array.from({ length: branches }, (_, number) => `${oid} refs/heads/branch-number-${number}`),
   );
-  await runGit(['-C', path, 'update-ref', '--stdin'], {
-    input: `create refs/heads/main ${oid}\n${names.join('')}`,
-  });
+  await runGit(['-C', path, 'update-ref', 'refs/heads/main', oid]);
   await runGit(['-C', path, 'tag', '-a', '-m', 'tag', 'v1', oid]);
   await runGit(['-C', path, 'pack-refs', '--all']);
   return oid;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { startGitaly } from '#testkit/start-gitaly';
 import type { GitCommit } from '#wire/gen/shared_pb';
 
@@ -68,13 +69,9 @@ test('a thousand branches come in pages of any size, by name and by date', async
   const directory = join(gitaly.storagePath(), 'x.git');
   initRepository(directory, { commits: 1 });
   const main = gitOutput(directory, ['rev-parse', 'main']);
-  const lines = Array.from(
-    { length: 1_000 },
-    (_, index) => `${main} refs/heads/b${String(index).padStart(4, '0')}\n`,
-  );
-  writeFileSync(
-    join(directory, 'packed-refs'),
-    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
+  writePackedRefs(
+    directory,
+    Array.from({ length: 1_000 }, (_, index) => `${main} refs/heads/b${String(index).padStart(4, '0')}`),
   );
   const { ref } = gitaly.connection;
   const page = async (sortBy: number, limit: number, pageToken: string): Promise<string[]> =>
@@ -107,13 +104,9 @@ test('many branches whose commits are large are cut into messages of about 1 MiB
   initRepository(directory);
   const tree = gitOutput(directory, ['mktree'], '');
   const oid = gitOutput(directory, ['commit-tree', tree], 'x'.repeat(9_000));
-  const lines = Array.from(
-    { length: 250 },
-    (_, index) => `${oid} refs/heads/b${String(index).padStart(4, '0')}\n`,
-  );
-  writeFileSync(
-    join(directory, 'packed-refs'),
-    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
+  writePackedRefs(
+    directory,
+    Array.from({ length: 250 }, (_, index) => `${oid} refs/heads/b${String(index).padStart(4, '0')}`),
   );
 
   const messages = await Array.fromAsync(gitaly.connection.ref.findLocalBranches({ repository }));

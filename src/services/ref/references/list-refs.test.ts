@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { type ListRefsResponse, ListRefsResponseSchema } from '#wire/gen/ref_pb';
 import { encodeReferences } from './encode-references.ts';
@@ -24,10 +24,9 @@ function withBranches(gitaly: TestGitaly, count: number, objectFormat: 'sha1' | 
   initRepository(directory, { commits: 1, objectFormat });
   const main = gitOutput(directory, ['rev-parse', 'main']);
   const names = Array.from({ length: count }, (_, index) => `refs/heads/b-${String(index).padStart(6, '0')}`);
-  const lines = names.map((name) => `${main} ${name}\n`);
-  writeFileSync(
-    join(directory, 'packed-refs'),
-    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
+  writePackedRefs(
+    directory,
+    names.map((name) => `${main} ${name}`),
   );
   return directory;
 }

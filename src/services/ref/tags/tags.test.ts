@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { toBinary } from '@bufbuild/protobuf';
 import { codeOf } from '#base/gitaly-error';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { startGitaly } from '#testkit/start-gitaly';
 import {
   FindAllTagsRequest_SortBy_Key,
@@ -142,13 +143,9 @@ test('a tag whose object or target is missing is an error and not a wait', async
 
   addTag(directory, 'bad', '1'.repeat(40));
   await assert.rejects(list(), { code: 'INTERNAL', message: 'iterating over tags: object not found' });
-  const lines = Array.from(
-    { length: 200 },
-    (_, index) => `${main} refs/tags/t${String(index).padStart(3, '0')}\n`,
-  );
-  writeFileSync(
-    join(directory, 'packed-refs'),
-    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
+  writePackedRefs(
+    directory,
+    Array.from({ length: 200 }, (_, index) => `${main} refs/tags/t${String(index).padStart(3, '0')}`),
   );
   await assert.rejects(list(), { code: 'INTERNAL', message: 'iterating over tags: object not found' });
   writeFileSync(join(directory, 'refs/tags/bad'), `${'1'.repeat(40)}\n`);
