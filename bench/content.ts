@@ -1,6 +1,12 @@
-import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
-import { callable } from '#rpc/common/grpc/grpc-method';
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type MessageInitShape,
+  toBinary,
+} from '@bufbuild/protobuf';
 import { GetArchiveRequest_Format as Format, RepositoryService } from '#wire/gen/repository_pb';
+import { BareClient } from './lib/bare-client.ts';
 import { type Bench, median, takeTurns, timed } from './lib/bench.ts';
 import { runProgram } from './lib/run-program.ts';
 import type { StoredRepository, Workshop } from './lib/workshop.ts';
@@ -9,7 +15,7 @@ interface Question {
   readonly name: string;
   /** Asks the server that keeps archives. */
   readonly isCached?: boolean;
-  readonly call: (channel: GrpcChannel) => Promise<void>;
+  readonly call: (client: BareClient) => Promise<unknown>;
   readonly reference: string;
   readonly args: readonly string[];
   readonly goal: number;
@@ -25,14 +31,14 @@ export const bench: Bench = {
   question: 'GetArchive, SearchFilesByContent of 5,000 files, CalculateChecksum of 200,000 references',
   async *run(workshop) {
     const questions = await questionsOf(workshop);
-    const plain = connectGrpc(await (await workshop.server()).connect());
-    const caching = connectGrpc(await (await workshop.server(ARCHIVE_CACHE)).connect());
+    using plain = new BareClient((await workshop.server()).socket);
+    using caching = new BareClient((await workshop.server(ARCHIVE_CACHE)).socket);
     for (const { name, isCached, call, reference, args, goal } of questions) {
-      const channel = isCached === true ? caching : plain;
-      await call(channel);
+      const client = isCached === true ? caching : plain;
+      await call(client);
       const samples = await takeTurns(workshop.quick ? 5 : 15, {
-        rpc: () => timed(() => call(channel)),
-        git: () => timed(() => runProgram('git', args)),
+        rpc: () => timed(() => call(client)),
+        git: () => timed(() => runProgram('git', args, { dropsOutput: true })),
       });
       yield {
         name,
@@ -42,8 +48,6 @@ export const bench: Bench = {
         goal: { of: 'ratio', atMost: goal },
       };
     }
-    plain.destroy();
-    caching.destroy();
   },
 };
 
@@ -54,7 +58,7 @@ async function questionsOf(workshop: Workshop): Promise<Question[]> {
   return [
     {
       name: 'GetArchive, tar of 5,000 files',
-      call: (channel) => archive(channel, files, Format.TAR),
+      call: (client) => archive(client, files, Format.TAR),
       reference: 'git archive',
       args: [...tar, 'main'],
       goal: 1.1,
@@ -62,7 +66,7 @@ async function questionsOf(workshop: Workshop): Promise<Question[]> {
     {
       name: 'GetArchive, tar, repeated',
       isCached: true,
-      call: (channel) => archive(channel, files, Format.TAR),
+      call: (client) => archive(client, files, Format.TAR),
       reference: 'git archive',
       args: [...tar, 'main'],
       goal: 0.2,
@@ -70,21 +74,21 @@ async function questionsOf(workshop: Workshop): Promise<Question[]> {
     {
       name: 'GetArchive, tar.gz, repeated',
       isCached: true,
-      call: (channel) => archive(channel, files, Format.TAR_GZ),
+      call: (client) => archive(client, files, Format.TAR_GZ),
       reference: 'git archive',
       args: [...tar, '--format=tar.gz', 'main'],
       goal: 0.2,
     },
     {
       name: 'SearchFilesByContent, 5,000 files',
-      call: (channel) => search(channel, files),
+      call: (client) => search(client, files),
       reference: 'git grep',
       args: ['-C', files.path, 'grep', '-inzIP', '-A2', '-B2', '-e', QUERY, 'main'],
       goal: 1.15,
     },
     {
       name: 'CalculateChecksum, 200,000 references',
-      call: (channel) => checksum(channel, refs),
+      call: (client) => checksum(client, refs),
       reference: 'git show-ref',
       args: ['-C', refs.path, 'show-ref', '--head'],
       goal: 0.5,
@@ -94,16 +98,22 @@ async function questionsOf(workshop: Workshop): Promise<Question[]> {
 
 const QUERY = 'line';
 
-async function archive(channel: GrpcChannel, { wire }: StoredRepository, format: Format): Promise<void> {
-  const request = { repository: wire, commitId: 'main', format, prefix: 'p' };
-  for await (const _ of channel.invoke(callable(getArchive), [request]));
+function archive(client: BareClient, { wire }: StoredRepository, format: Format): Promise<number> {
+  return send(client, getArchive, { repository: wire, commitId: 'main', format, prefix: 'p' });
 }
 
-async function search(channel: GrpcChannel, { wire }: StoredRepository): Promise<void> {
-  const request = { repository: wire, query: QUERY, ref: Buffer.from('main') };
-  for await (const _ of channel.invoke(callable(searchFilesByContent), [request]));
+function search(client: BareClient, { wire }: StoredRepository): Promise<number> {
+  return send(client, searchFilesByContent, { repository: wire, query: QUERY, ref: Buffer.from('main') });
 }
 
-async function checksum(channel: GrpcChannel, { wire }: StoredRepository): Promise<void> {
-  for await (const _ of channel.invoke(callable(calculateChecksum), [{ repository: wire }]));
+function checksum(client: BareClient, { wire }: StoredRepository): Promise<number> {
+  return send(client, calculateChecksum, { repository: wire });
+}
+
+function send<I extends DescMessage>(
+  client: BareClient,
+  { parent, name, input }: DescMethod & { readonly input: I },
+  request: MessageInitShape<I>,
+): Promise<number> {
+  return client.call(`/${parent.typeName}/${name}`, toBinary(input, create(input, request)));
 }

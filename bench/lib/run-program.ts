@@ -6,6 +6,8 @@ import { chooseSpawner } from '#git/command/spawner/choose-spawner';
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | AsyncIterable<Uint8Array | string>;
+  /** Drops the output, as a `BareClient` drops that of a server. */
+  readonly dropsOutput?: boolean;
 }
 
 /** Environment of every git: no settings of the machine, no prompts. */
@@ -48,7 +50,7 @@ export async function runProgram(
   errors.on('data', (chunk: Buffer) => stderr.push(chunk));
   const feeding = feed(stdin, options.input ?? '');
   const stdout: Buffer[] = [];
-  for await (const chunk of output) stdout.push(chunk);
+  for await (const chunk of output) if (options.dropsOutput !== true) stdout.push(chunk);
   const { code, signal } = await child.exited;
   if (code !== 0)
     throw new Error(`${program} ${args.join(' ')} ended with ${signal ?? code}: ${Buffer.concat(stderr)}`);
