@@ -147,6 +147,7 @@ export async function createServices(
       logger.warn({ error: messageOf(error) }, 'removing the leftovers of killed pushes failed'),
   });
   const capabilities = new CapabilityAdvertisements();
+  const fetchAnswers = new FetchAnswers();
   const cacheParts = { config, storages, logger, metrics: metrics.packs };
   const packs = await packServing({
     ...cacheParts,
@@ -247,7 +248,7 @@ export async function createServices(
         bundleUris,
         capabilities,
         packs: packs.serving,
-        fetchAnswers: new FetchAnswers(),
+        fetchAnswers,
         advertisements: resources.use(await createAdvertisementCache(cacheParts, metrics.caches)),
         serverVersion,
         observeGitProtocol: metrics.countGitProtocol,
@@ -264,6 +265,7 @@ export async function createServices(
         voter,
         bundleUris,
         packs: packs.serving,
+        fetchAnswers,
         uploadPackTimeoutMs: config.timeout.uploadPackNegotiationMs,
         uploadArchiveTimeoutMs: config.timeout.uploadArchiveNegotiationMs,
         observeGitProtocol: metrics.countGitProtocol,

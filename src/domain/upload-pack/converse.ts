@@ -106,17 +106,26 @@ async function shareFetch(
     readonly observers: Observers;
   },
 ): Promise<Rest | undefined> {
-  const { packs, requester } = fetch;
+  const { answers, packs, repository, requester, streams } = fetch;
   const { taken, source, observers } = parts;
   if (packs === undefined || requester === undefined || taken.hasFailed) return { input: taken.input };
   const { input, request } = await takeFetch(taken.bytes, source);
   if (request?.isDone !== true) return { input };
   // The client has said what it wants: the pack may take its time.
   observers.watch?.push(request.bytes);
-  const result = await packs.shared.serve({ ...fetch, requester }, request);
+  const question = await answers?.ask(repository, request.bytes, fetch);
+  if (question?.answer !== undefined) {
+    observers.negotiation.push(request.bytes);
+    await sendPieces([question.answer], streams.stdout);
+    return undefined;
+  }
+  const stdout = question?.observe(streams.stdout) ?? streams.stdout;
+  const result = await packs.shared.serve({ ...fetch, requester, streams: { ...streams, stdout } }, request);
   if (result === undefined) return { input };
   observers.negotiation.push(request.bytes);
-  return result.exit.code === 0 ? undefined : { result };
+  if (result.exit.code !== 0) return { result };
+  await question?.keep();
+  return undefined;
 }
 
 function limit(timeoutMs: number, tooSlow: AbortController): NegotiationWatch {

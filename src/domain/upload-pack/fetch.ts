@@ -44,7 +44,7 @@ export interface Fetch {
    * conversations.
    */
   readonly capabilities?: CapabilityAdvertisements;
-  /** Earlier answers to the same request (HTTP). Without it git serves all fetches. */
+  /** Earlier answers to the same clone. Without it git serves all fetches. */
   readonly answers?: FetchAnswers;
   /** Without it packs are neither limited nor shared. Together with `requester`. */
   readonly packs?: PackServing | undefined;

@@ -3,6 +3,7 @@ import type { CapabilityAdvertisements } from '#domain/git-service/capability-ad
 import type { ReceivePack } from '#domain/receive-pack/receive-pack';
 import type { Voter } from '#domain/transactions/voter';
 import type { PackServing } from '#domain/upload-pack/fetch';
+import type { FetchAnswers } from '#domain/upload-pack/fetch-answers';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
 import type { Storages } from '#storage/storages';
 import type { MethodInfo } from '#wire/method-info';
@@ -20,6 +21,8 @@ export interface SshDependencies {
   readonly uploadArchiveTimeoutMs: number;
   /** Limits of packs, and packs that fetches share. */
   readonly packs: PackServing;
+  /** Earlier answers to clones of small repositories. */
+  readonly fetchAnswers: FetchAnswers;
   /** `gitaly_git_protocol_requests_total`: what the request asks for, as it stands there. */
   readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
   /** `gitaly_ssh_packfile_negotiation_requests_total` and the histogram of depths. */

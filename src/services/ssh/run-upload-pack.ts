@@ -49,9 +49,9 @@ export async function runUploadPack(
   const { capabilities, uploadPackTimeoutMs: negotiationTimeoutMs } = deps;
   const bundleUri = await offeredBundle(fetch, context, deps.bundleUris);
   const requester = packRequesterOf(context);
-  const { packs } = deps;
-  const options = { bundleUri, isStateless: false, capabilities, negotiationTimeoutMs, packs, requester };
-  const result = await uploadPack({ ...fetch, ...options }).catch((error: unknown) => {
+  const { fetchAnswers: answers, packs } = deps;
+  const options = { bundleUri, isStateless: false, capabilities, answers, negotiationTimeoutMs, packs };
+  const result = await uploadPack({ ...fetch, ...options, requester }).catch((error: unknown) => {
     throw withPrefix('running upload-pack', failedConversation(error));
   });
   reportNegotiation(result, context.log, deps.observeNegotiation);
