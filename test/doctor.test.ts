@@ -12,6 +12,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +22,7 @@ import { dial } from '#client/index';
 import { type RunResult, run } from '#testkit/run-program';
 import { startGitaly } from '#testkit/start-gitaly';
 import { startGitalyProcess } from '#testkit/start-gitaly-process';
-import { TEST_CERTIFICATE } from '#testkit/test-certificate';
+import { TEST_CERTIFICATE, TEST_KEY } from '#testkit/test-certificate';
 
 const ROOT = join(import.meta.dirname, '..');
 const PROGRAM = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts')];
@@ -171,6 +172,34 @@ test('each fault of a configuration is an error with a remedy', async () => {
   );
   for (const finding of [...errors, ...bad(broken), ...bad(open)]) assert.ok(finding.fix, finding.message);
   assert.doesNotMatch(JSON.stringify([healthy, broken, open]), /secret\\n/);
+});
+
+test('the addresses of a server that runs are its own; those of another program are errors', async () => {
+  using at = place();
+  const other = createHttpServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  // A TCP server has an address with a port.
+  const { port } = other.address() as AddressInfo;
+  await using server = await startGitalyProcess({ everyListener: true });
+  const addresses = (tls: string | undefined, monitoring: string | undefined): string =>
+    at.config(`
+listen_addr = "${server.tcp}"
+tls_listen_addr = "${tls}"
+prometheus_listen_addr = "${monitoring}"
+[tls]
+certificate_path = "${TEST_CERTIFICATE}"
+key_path = "${TEST_KEY}"
+`);
+  const keys = ['listen_addr', 'tls_listen_addr', 'prometheus_listen_addr'];
+  const levels = ({ findings }: Diagnosis): string[] =>
+    keys.map((key) => findings.find(({ subject }) => subject === key)?.level ?? 'none');
+
+  const own = await at.doctor(addresses(server.tls, server.monitoring));
+  const foreign = await at.doctor(addresses(`127.0.0.1:${port}`, `127.0.0.1:${port}`));
+  other.close();
+
+  assert.deepEqual(levels(own), ['ok', 'ok', 'ok'], JSON.stringify(own.findings));
+  assert.deepEqual(levels(foreign), ['ok', 'error', 'error'], JSON.stringify(foreign.findings));
 });
 
 test('unusual settings that work are warnings and do not fail', async () => {

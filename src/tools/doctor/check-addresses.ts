@@ -22,9 +22,12 @@ export async function* checkAddresses(config: GitalyConfig): AsyncGenerator<Find
   if (config.socketPath) yield await checkSocket(config.socketPath, token);
   if (config.listenAddr)
     yield await checkPort('listen_addr', config.listenAddr, (place) => askServer(`tcp://${place}`, token));
-  if (config.tlsListenAddr) yield await checkPort('tls_listen_addr', config.tlsListenAddr, undefined);
+  if (config.tlsListenAddr)
+    yield await checkPort('tls_listen_addr', config.tlsListenAddr, (place) =>
+      askServer(`tls://${place}`, token),
+    );
   if (config.prometheusListenAddr)
-    yield await checkPort('prometheus_listen_addr', config.prometheusListenAddr, undefined);
+    yield await checkPort('prometheus_listen_addr', config.prometheusListenAddr, askForMetrics);
 }
 
 /** Checks a Unix socket for clients. */
@@ -60,19 +63,13 @@ export async function checkSocket(path: string, token: string | undefined): Prom
 async function checkPort(
   key: string,
   address: string,
-  ask: ((place: string) => Promise<Finding>) | undefined,
+  ask: (place: string) => Promise<Finding>,
 ): Promise<Finding> {
   const [, host = '', port = ''] = /^(?:tcp:\/\/)?(.*):(\d+)$/.exec(address) ?? [];
   const code = await tryListening(host.replace(/^\[|\]$/g, ''), Number(port));
   if (code === undefined) return ok(key, `${address} is free`);
   if (code !== 'EADDRINUSE')
     return failure(key, `${address}: ${code}`, FIXES[code] ?? 'Choose an address of this machine.');
-  if (ask === undefined)
-    return warning(
-      key,
-      `another program listens on ${address}`,
-      'This is correct if it is this server; otherwise choose another port.',
-    );
   return { ...(await ask(host === '' ? `localhost:${port}` : `${host}:${port}`)), subject: key };
 }
 
@@ -98,10 +95,24 @@ async function tryListening(host: string, port: number): Promise<string | undefi
   }
 }
 
+/** Reads the metrics at an address: a Gitaly's name its version. */
+async function askForMetrics(place: string): Promise<Finding> {
+  try {
+    const response = await fetch(`http://${place}/metrics`, { signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
+    if (!/^gitlab_build_info\{/m.test(await response.text())) throw new Error('these are not its metrics');
+    return ok('', `a server exports its metrics at ${place}`);
+  } catch (error) {
+    const message = `the program at ${place} does not export this server's metrics: ${messageOf(error)}`;
+    return failure('', message, 'If it is another program, choose another address.');
+  }
+}
+
 /** Calls the server at an address to check its health and its token. */
 async function askServer(address: string, token: string | undefined): Promise<Finding> {
   try {
-    await using connection = await dial(address, { retry: false, ...(token && { token }) });
+    // The certificate need not name the address that the server listens on.
+    const tls = { rejectUnauthorized: false };
+    await using connection = await dial(address, { retry: false, tls, ...(token && { token }) });
     const { status } = await connection.health.check({}, { timeoutMs: ANSWER_LIMIT_MS });
     if (status !== Serving.SERVING)
       return warning('', `the server at ${address} is not ready`, 'Wait, or read its log.');
