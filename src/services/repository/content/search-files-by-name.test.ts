@@ -66,9 +66,10 @@ test('a filter of exponential cost for other engines delays no other call', asyn
 test('a list of a hundred thousand files is one message', async () => {
   await using fixture = await start();
   const { directory, search } = fixture;
-  const names = Array.from({ length: 100_000 }, (_, number) => `directory/${number}`);
+  // git fast-import looks through the whole directory for each new file.
+  const names = Array.from({ length: 100_000 }, (_, number) => `${number % 500}/${number}`);
   commitFiles(directory, Object.fromEntries(names.map((name) => [name, ''])));
 
   assert.equal((await search('.')).length, 100_000);
-  assert.deepEqual(await search('.', { offset: 99_999 }), ['directory/99999']);
+  assert.deepEqual(await search('.', { offset: 99_999 }), ['99/99599']);
 });
