@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, setPriority } from 'node:os';
+import { constants, getPriority, setPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { dialSidechannel, postUploadPack, SidechannelRegistry } from '#client/index';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
@@ -98,7 +98,8 @@ async function startFlood(kind: string, { socket, repository, oid }: Flooded): P
   const options = [kind, socket, repository.wire.relativePath, oid];
   const child = fork(import.meta.filename, ['clones', ...options], { execArgv: ['--conditions=source'] });
   // The clients stand for other machines, which would not take the processor from the calls.
-  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  if (child.pid !== undefined)
+    setPriority(child.pid, getPriority() + constants.priority.PRIORITY_BELOW_NORMAL);
   await Promise.race([
     once(child, 'message'),
     once(child, 'exit').then(([code]) => Promise.reject(new Error(`the clones ended with ${code}`))),
