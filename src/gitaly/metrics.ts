@@ -71,26 +71,26 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
   const buckets = config.prometheus.grpcLatencyBuckets;
   const protocols = registry.counter({
     name: 'gitaly_git_protocol_requests_total',
-    help: 'Requests by version of the git protocol.',
+    help: 'Counter of Git protocol requests',
     labels: ['grpc_service', 'grpc_method', 'git_protocol'],
   });
   const votes = registry
     .histogram({
       name: 'gitaly_hook_transaction_voting_delay_seconds',
-      help: 'Time from a vote to its outcome.',
+      help: 'Delay between calling out to transaction service and receiving a response',
       buckets,
     })
     .with({});
   const listedCommits = registry
     .histogram({
       name: 'gitaly_list_commits_by_oid_request_size',
-      help: 'Number of commits that a request of ListCommitsByOid names.',
+      help: 'Number of commits requested in a ListCommitsByOid request',
       buckets: LIST_COMMITS_BUCKETS,
     })
     .with({});
   const api = registry.histogram({
     name: 'gitaly_gitlab_api_latency_seconds',
-    help: 'Duration of calls of the GitLab internal API.',
+    help: "Latency between posting to GitLab's `/internal/` APIs and receiving a response",
     labels: ['endpoint'],
     buckets,
   });
@@ -133,13 +133,13 @@ function negotiationCounter(registry: MetricsRegistry): ServerMetrics['countNego
   const declare = (transport: string) => ({
     requests: registry.counter({
       name: `gitaly_${transport}_packfile_negotiation_requests_total`,
-      help: 'Negotiations, by requested feature.',
+      help: 'Total number of features used for packfile negotiations',
       labels: ['git_negotiation_feature'],
     }),
     depth: registry
       .histogram({
         name: `gitaly_${transport}_packfile_negotiation_deepen`,
-        help: 'Depths requested by shallow clients.',
+        help: 'Distribution of deepen values requested during packfile negotiation',
         buckets: DEEPEN_BUCKETS,
       })
       .with({}),

@@ -9,6 +9,8 @@ const RECORDED = recordedFamilies(
   readFileSync(new URL('../../src/platform/metrics/fixtures/families.tsv', import.meta.url), 'utf8'),
 );
 
+const HELP = readFileSync(new URL('../../src/platform/metrics/fixtures/help.tsv', import.meta.url), 'utf8');
+
 /** Families of Gitaly 19.0 that this server does not have, by the reason. One that appears is compared. */
 const MISSING: Readonly<Record<string, readonly string[]>> = {
   'the cache of packs is not enabled': ['gitaly_pack_objects_cache_enabled'],
@@ -78,6 +80,22 @@ test('after the calls every family of Gitaly 19.0 is there, with its type, label
     [...missing.keys()].filter((name) => families.has(name)),
     [],
     'an exception is no longer needed',
+  );
+});
+
+test('the help texts are those of Gitaly 19.0, as servers of one fleet share their metadata', async () => {
+  await using gitaly = await startObserved();
+  const text = await metricsOf(gitaly);
+  const helps = new Map(Array.from(text.matchAll(/^# HELP (\S+) (.*)$/gm), ([, name, help]) => [name, help]));
+  const recorded = HELP.split('\n').flatMap((line) => {
+    const [name, help] = line.split('\t');
+    return help === undefined || !helps.has(name) ? [] : [[name, help]];
+  });
+
+  assert.ok(recorded.length > 30);
+  assert.deepEqual(
+    recorded.map(([name]) => [name, helps.get(name)]),
+    recorded,
   );
 });
 

@@ -11,12 +11,12 @@ export interface AdaptiveLimitMetrics {
 export function adaptiveLimitMetrics(registry: MetricsRegistry): AdaptiveLimitMetrics {
   const current = registry.gauge({
     name: 'gitaly_concurrency_limiting_current_limit',
-    help: 'Current value of an adaptive limit.',
+    help: 'The current limit value of an adaptive concurrency limit',
     labels: ['limit'],
   });
   const backoffs = registry.counter({
     name: 'gitaly_concurrency_limiting_backoff_events_total',
-    help: 'Signs of overload that lower adaptive limits.',
+    help: 'Counter of the total number of backoff events',
     labels: ['watcher'],
   });
   return {

@@ -19,18 +19,18 @@ const GENERATION_BUCKETS = [1, 30, 60, 300, 1800, HOUR, 2 * HOUR, 5 * HOUR, 12 *
 export function backupMetrics(registry: MetricsRegistry): BackupMetrics {
   const latency = registry.histogram({
     name: 'gitaly_backup_latency_seconds',
-    help: 'Duration of the phases of a repository backup.',
+    help: 'Latency of a repository backup by phase',
     labels: ['phase'],
     buckets: LATENCY_BUCKETS,
   });
   const size = registry.histogram({
     name: 'gitaly_backup_bundle_bytes',
-    help: 'Size of the bundles of backups.',
+    help: 'Size of a Git bundle uploaded in a backup',
     buckets: BUNDLE_BUCKETS,
   });
   const bytesMade = registry.counter({
     name: 'gitaly_bundle_generation_bytes_total',
-    help: 'Bytes of bundles for clones that were stored.',
+    help: 'Total number of bytes written to cloud storage',
   });
   const generation = registry.histogram({
     name: 'gitaly_bundle_generation_seconds',

@@ -22,38 +22,44 @@ const NO_LABELS = {};
 /** Declares the metrics of the disk cache; they start with 0. */
 export function cacheMetrics(registry: MetricsRegistry): CacheMetrics {
   const counter = (name: string, help: string): Counter => registry.counter({ name, help }).with(NO_LABELS);
-  const attempts = counter('gitaly_inforef_cache_attempt_total', 'Lookups in the cache of advertisements.');
+  const attempts = counter(
+    'gitaly_inforef_cache_attempt_total',
+    'Total number of smarthttp info-ref RPCs accessing the cache',
+  );
   const results = registry.counter({
     name: 'gitaly_inforef_cache_hit_miss_total',
-    help: 'Results of lookups in the cache of advertisements.',
+    help: 'Total number of smarthttp info-ref RPC hit/miss/err cache accesses',
     labels: ['type'],
   });
-  const requests = counter('gitaly_diskcache_requests_total', 'Lookups in the disk cache.');
-  const misses = counter('gitaly_diskcache_miss_total', 'Lookups in the disk cache that found nothing.');
+  const requests = counter('gitaly_diskcache_requests_total', 'Total number of disk cache requests');
+  const misses = counter('gitaly_diskcache_miss_total', 'Total number of disk cache misses');
   const bytes = {
-    stored: counter('gitaly_diskcache_bytes_stored_total', 'Bytes written to the disk cache.'),
-    fetched: counter('gitaly_diskcache_bytes_fetched_total', 'Bytes read from the disk cache.'),
+    stored: counter('gitaly_diskcache_bytes_stored_total', 'Total number of disk cache bytes stored'),
+    fetched: counter('gitaly_diskcache_bytes_fetched_total', 'Total number of disk cache bytes fetched'),
   };
   // Concurrent producers of one answer replace each other's file here, so that none loses.
-  counter('gitaly_diskcache_bytes_loser_total', 'Bytes that a slower producer of one answer has lost.');
+  counter('gitaly_diskcache_bytes_loser_total', 'Total number of disk cache bytes from losing writes');
   const walker = (step: string, help: string): Counter =>
     counter(`gitaly_diskcache_walker_${step}_total`, help);
   const walks: Readonly<Record<WalkEvent, Counter>> = {
-    check: walker('check', 'Files of the caches that were looked at.'),
-    removal: walker('removal', 'Old files of the caches that were removed.'),
-    empty_dir: walker('empty_dir', 'Empty directories of the caches that were found.'),
-    empty_dir_removal: walker('empty_dir_removal', 'Empty directories of the caches that were removed.'),
-    error: walker('error', 'Errors while the caches were walked.'),
+    check: walker('check', 'Total number of events during diskcache filesystem walks'),
+    removal: walker('removal', 'Total number of events during diskcache filesystem walks'),
+    empty_dir: walker('empty_dir', 'Total number of empty directories encountered'),
+    empty_dir_removal: walker('empty_dir_removal', 'Total number of empty directories removed'),
+    error: walker('error', 'Total number of errors during diskcache filesystem walks'),
   };
-  const calls = counter('gitaly_cacheinvalidator_rpc_total', 'Calls that passed the cache marks.');
+  const calls = counter(
+    'gitaly_cacheinvalidator_rpc_total',
+    'Total number of RPCs encountered by cache invalidator',
+  );
   const operations = registry.counter({
     name: 'gitaly_cacheinvalidator_optype_total',
-    help: 'Calls that passed the cache marks, by what the method does.',
+    help: 'Total number of operation types encountered by cache invalidator',
     labels: ['type'],
   });
   const failures = registry.counter({
     name: 'gitaly_cacheinvalidator_error_total',
-    help: 'Changes that could not be marked for the caches.',
+    help: 'Total number of cache invalidation errors by method',
     labels: ['method'],
   });
   return {
@@ -91,26 +97,26 @@ export interface CatFileState {
 export function catFileMetrics(registry: MetricsRegistry, state: () => CatFileState): void {
   const cache = registry.counter({
     name: 'gitaly_catfile_cache_total',
-    help: 'Uses of a cat-file process, by whether one was there already.',
+    help: 'Counter of catfile cache hit/miss',
     labels: ['type'],
   });
   const members = registry.gauge({
     name: 'gitaly_catfile_cache_members',
-    help: 'Shared cat-file processes, by kind.',
+    help: 'Gauge of catfile cache members by process type',
     labels: ['type'],
   });
   const lookups = registry.counter({
     name: 'gitaly_catfile_lookups_total',
-    help: 'Requests to cat-file processes, by kind.',
+    help: 'Git catfile lookups by object type',
     labels: ['type'],
   });
   const running = registry.gauge({
     name: 'gitaly_catfile_processes',
-    help: 'Cat-file processes that are there now.',
+    help: 'Gauge of active catfile processes',
   });
   const started = registry.counter({
     name: 'gitaly_catfile_processes_total',
-    help: 'Cat-file processes that were started.',
+    help: 'Counter of catfile processes',
   });
   registry.beforeCollect(() => {
     const now = state();
@@ -134,13 +140,13 @@ export interface TransferMetrics {
 }
 
 export function transferMetrics(registry: MetricsRegistry): TransferMetrics {
-  const histogram = (direction: string): Histogram =>
+  const histogram = (direction: string, transfers: string): Histogram =>
     registry
       .histogram({
         name: `gitaly_backchannel_yamux_${direction}_size_bytes`,
-        help: `Size of each ${direction} on a multiplexed connection.`,
+        help: `Size of individual ${transfers} yamux connections`,
         buckets: TRANSFER_BUCKETS,
       })
       .with(NO_LABELS);
-  return { read: histogram('read'), write: histogram('write') };
+  return { read: histogram('read', 'reads from'), write: histogram('write', 'writes to') };
 }

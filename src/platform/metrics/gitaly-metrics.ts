@@ -45,15 +45,18 @@ export interface GitalyMetrics {
  * Declares the metrics about callers. Those of connections and authentication start with the value
  * 0.
  *
- * @param options.connections name of the counter of connections.
+ * @param program whose connections are counted, and under which name.
  */
 export function gitalyMetrics(
   registry: MetricsRegistry,
-  { connections: connectionsName = 'gitaly_connections_total' }: { readonly connections?: string } = {},
+  program: { readonly name: string; readonly connections: string } = {
+    name: 'Gitaly',
+    connections: 'gitaly_connections_total',
+  },
 ): GitalyMetrics {
   const connections = registry.counter({
-    name: connectionsName,
-    help: 'Connections that were accepted, by kind of listener.',
+    name: program.connections,
+    help: `Total number of connections to ${program.name}`,
     labels: ['type'],
   });
   const connectionErrors = registry.counter({
@@ -68,17 +71,20 @@ export function gitalyMetrics(
   });
   const authentications = registry.counter({
     name: 'gitaly_authentications_total',
-    help: 'Checks of credentials, by result.',
+    // As in Gitaly: of one fleet, all servers have to give the same text.
+    help: 'Counts of of Gitaly request authentication attempts',
     labels: ['enforced', 'status'],
   });
   const authenticationErrors = registry.counter({
     name: 'gitaly_authentication_errors_total',
-    help: 'Refused credentials, by reason.',
+    help: 'Counts of Gitaly request authentication errors',
     labels: ['version', 'error'],
   });
   const clientRequests = registry.counter<ClientRequestLabel>({
     name: 'gitaly_service_client_requests_total',
-    help: 'Calls by client, place of call and status.',
+    help:
+      'Counter of client requests received by client, call_site, auth version, response ' +
+      'code and deadline_type',
     labels: [
       'client_name',
       'grpc_service',
@@ -93,7 +99,7 @@ export function gitalyMetrics(
   });
   const flagChecks = registry.counter({
     name: 'gitaly_feature_flag_checks_total',
-    help: 'Feature flags that were asked for and had been sent, by value.',
+    help: 'Number of enabled/disabled checks for Gitaly server side feature flags',
     labels: ['flag', 'enabled'],
   });
 
@@ -198,18 +204,18 @@ export function commandMetrics(registry: MetricsRegistry): CommandMetrics {
     registry.counter({ name: `gitaly_command_${name}`, help, labels: COMMAND_LABELS });
   const cpu = registry.counter({
     name: 'gitaly_command_cpu_seconds_total',
-    help: 'Processor time of child processes.',
+    help: 'Sum of CPU time spent by shelling out',
     labels: [...COMMAND_LABELS, 'mode'],
   });
   const switches = registry.counter({
     name: 'gitaly_command_context_switches_total',
-    help: 'Context switches of child processes.',
+    help: 'Sum of context switches performed while shelling out',
     labels: [...COMMAND_LABELS, 'ctxswitchtype'],
   });
-  const real = counter('real_seconds_total', 'Time that child processes were there.');
-  const minor = counter('minor_page_faults_total', 'Page faults of child processes without disk access.');
-  const major = counter('major_page_faults_total', 'Page faults of child processes with disk access.');
-  const signals = counter('signals_received_total', 'Signals that child processes received.');
+  const real = counter('real_seconds_total', 'Sum of real time spent by shelling out');
+  const minor = counter('minor_page_faults_total', 'Sum of minor page faults performed while shelling out');
+  const major = counter('major_page_faults_total', 'Sum of major page faults performed while shelling out');
+  const signals = counter('signals_received_total', 'Sum of signals received while shelling out');
   return {
     cpuSeconds: (labels, mode) => cpu.with({ ...labels, mode }),
     realSeconds: (labels) => real.with(labels),
@@ -219,13 +225,13 @@ export function commandMetrics(registry: MetricsRegistry): CommandMetrics {
     contextSwitches: (labels, ctxswitchtype) => switches.with({ ...labels, ctxswitchtype }),
     running: registry.gauge({
       name: 'gitaly_commands_running',
-      help: 'Child processes that are there now.',
+      help: 'Total number of processes currently being executed',
       labels: ['grpc_service', 'grpc_method', 'cmd', 'subcmd'],
     }),
     forkingSeconds: registry
       .histogram({
         name: 'gitaly_spawn_forking_time_seconds',
-        help: 'Time that starting a child process took.',
+        help: 'Histogram of actual forking time after spawn tokens are acquired',
         buckets: SPAWN_BUCKETS,
       })
       .with({}),

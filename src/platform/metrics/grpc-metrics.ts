@@ -61,6 +61,13 @@ export function grpcClientMetrics(
   return (method) => create(method, []);
 }
 
+/** Texts of the Go libraries. */
+const HANDLING_HELP = {
+  server:
+    'Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.',
+  client: 'Histogram of response latency (seconds) of the gRPC until it is finished by the application.',
+};
+
 /** @returns a function that creates the series of a method, and those of the given statuses. */
 function methodMetrics(
   registry: MetricsRegistry,
@@ -68,24 +75,25 @@ function methodMetrics(
   latencyBuckets: readonly number[],
 ): (method: MethodLabels, codes: readonly string[]) => MethodMetrics {
   const labels = ['grpc_type', 'grpc_service', 'grpc_method'] as const;
+  const bySide = `${side === 'server' ? 'on' : 'by'} the ${side}`;
   const started = registry.counter({
     name: `grpc_${side}_started_total`,
-    help: `Calls that were started on the ${side}.`,
+    help: `Total number of RPCs started on the ${side}.`,
     labels,
   });
   const handled = registry.counter({
     name: `grpc_${side}_handled_total`,
-    help: `Calls that ended on the ${side}, by status, whether well or not.`,
+    help: `Total number of RPCs completed ${bySide}, regardless of success or failure.`,
     labels: [...labels, 'grpc_code'],
   });
   const received = registry.counter({
     name: `grpc_${side}_msg_received_total`,
-    help: `Messages that the ${side} received.`,
+    help: `Total number of RPC stream messages received ${bySide}.`,
     labels,
   });
   const sent = registry.counter({
     name: `grpc_${side}_msg_sent_total`,
-    help: `Messages that the ${side} sent.`,
+    help: `Total number of gRPC stream messages sent by the ${side}.`,
     labels,
   });
   const seconds =
@@ -93,7 +101,7 @@ function methodMetrics(
       ? undefined
       : registry.histogram({
           name: `grpc_${side}_handling_seconds`,
-          help: 'Seconds from the start to the end of a call.',
+          help: HANDLING_HELP[side],
           labels,
           buckets: latencyBuckets,
         });

@@ -28,40 +28,40 @@ export function housekeepingMetrics(
 ): HousekeepingMetrics {
   const tasks = registry.counter({
     name: 'gitaly_housekeeping_tasks_total',
-    help: 'Tasks of maintenance that were performed.',
+    help: 'Total number of housekeeping tasks performed in the repository',
     labels: ['housekeeping_task', 'status'],
   });
   const latency = registry.histogram({
     name: 'gitaly_housekeeping_tasks_latency',
-    help: 'Duration of the steps of maintenance.',
+    help: 'Latency of the housekeeping tasks performed',
     labels: ['housekeeping_task', 'stage'],
     buckets: latencyBuckets,
   });
   const pruned = registry.counter({
     name: 'gitaly_housekeeping_pruned_files_total',
-    help: 'Files that were left behind and removed.',
+    help: 'Total number of files pruned',
     labels: ['filetype'],
   });
   const existence = registry.counter({
     name: 'gitaly_housekeeping_data_structure_existence_total',
-    help: 'Data structures that a repository had, or lacked, before its maintenance.',
+    help: 'Total number of data structures that exist in the repository',
     labels: ['data_structure', 'exists'],
   });
   const count = registry.histogram({
     name: 'gitaly_housekeeping_data_structure_count',
-    help: 'Number of data structures before maintenance.',
+    help: 'Total count of the data structures that exist in the repository',
     labels: ['data_structure'],
     buckets: exponentialBuckets(MAX_COUNT),
   });
   const size = registry.histogram({
     name: 'gitaly_housekeeping_data_structure_size',
-    help: 'Bytes of data structures before maintenance.',
+    help: 'Total size of the data structures that exist in the repository',
     labels: ['data_structure'],
     buckets: exponentialBuckets(MAX_SIZE_BYTES),
   });
   const since = registry.histogram({
     name: 'gitaly_housekeeping_time_since_last_optimization_seconds',
-    help: 'Time from one maintenance to the next.',
+    help: 'Absolute time in seconds since a given optimization has last been performed',
     labels: ['data_structure'],
     buckets: SINCE_BUCKETS,
   });

@@ -17,23 +17,23 @@ export function limitMetrics(
   const labels = ['system', 'grpc_service', 'grpc_method'] as const;
   const inProgress = registry.gauge({
     name: 'gitaly_concurrency_limiting_in_progress',
-    help: 'Calls that hold a turn.',
+    help: 'Gauge of number of concurrent in-progress calls',
     labels,
   });
   const queued = registry.gauge({
     name: 'gitaly_concurrency_limiting_queued',
-    help: 'Calls that wait for a turn.',
+    help: 'Gauge of number of queued calls',
     labels,
   });
   const acquiring = registry.histogram({
     name: 'gitaly_concurrency_limiting_acquiring_seconds',
-    help: 'Time that calls waited for a turn.',
+    help: 'Histogram of time calls are rate limited (in seconds)',
     labels,
     buckets: latencyBuckets,
   });
   const dropped = registry.counter({
     name: 'gitaly_requests_dropped_total',
-    help: 'Calls that a limit refused.',
+    help: 'Number of requests dropped from the queue',
     labels: ['system', 'grpc_service', 'grpc_method', 'reason', 'authenticated'],
   });
   return (service, method) => {

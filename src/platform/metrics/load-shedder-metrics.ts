@@ -12,12 +12,15 @@ export interface LoadShedderMetrics {
  */
 export function loadShedderMetrics(registry: MetricsRegistry, tracked: () => number): LoadShedderMetrics {
   const active = registry
-    .gauge({ name: 'gitaly_burdenmonitor_active_rpcs', help: 'Calls that critical load may end.' })
+    .gauge({
+      name: 'gitaly_burdenmonitor_active_rpcs',
+      help: 'Number of RPCs currently tracked by the burden monitor',
+    })
     .with({});
   registry.beforeCollect(() => active.set(tracked()));
   const shed = registry.counter({
     name: 'gitaly_loadshedder_rpcs_shed_total',
-    help: 'Calls that critical load has ended.',
+    help: 'Total number of RPCs cancelled by the load shedder',
     labels: ['grpc_service', 'grpc_method', 'reason'],
   });
   return {

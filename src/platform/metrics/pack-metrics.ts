@@ -47,24 +47,30 @@ export function packMetrics(
   const limits = limitFamilies(registry, buckets);
   const lookups = registry.counter({
     name: 'gitaly_pack_objects_cache_lookups_total',
-    help: 'Fetches whose pack may be shared, by whether it was there.',
+    help: 'Number of lookups in the PackObjectsHook cache, divided by hit/miss',
     labels: ['result'],
   });
   const generated = registry
-    .counter({ name: 'gitaly_pack_objects_generated_bytes_total', help: 'Bytes of packs that git made.' })
+    .counter({
+      name: 'gitaly_pack_objects_generated_bytes_total',
+      help: 'Number of bytes generated in PackObjectsHook by running git-pack-objects',
+    })
     .with(NO_LABELS);
   const served = registry
-    .counter({ name: 'gitaly_pack_objects_served_bytes_total', help: 'Bytes of packs sent to clients.' })
+    .counter({
+      name: 'gitaly_pack_objects_served_bytes_total',
+      help: 'Number of bytes of git-pack-objects data served to clients',
+    })
     .with(NO_LABELS);
   const stages = registry.histogram({
     name: 'gitaly_pack_objects_stages_seconds',
-    help: 'Duration of the stages in which git makes a pack.',
+    help: 'Time of pack-objects command on different stage',
     labels: ['stage'],
     buckets: STAGE_BUCKETS,
   });
   const statistics = registry.histogram({
     name: 'gitaly_pack_objects_stats',
-    help: 'Numbers of objects and files of packs that git made.',
+    help: 'Various statistics about pack-objects',
     labels: ['type'],
     buckets: STATISTICS_BUCKETS,
   });
@@ -77,22 +83,22 @@ export function packMetrics(
   const enabledCaches = { pack_objects: enabled('pack_objects'), archive: enabled('archive') };
   const entries = registry.gauge({
     name: 'gitaly_streamcache_index_entries',
-    help: 'Streams that requests can join.',
+    help: 'Number of index entries in streamcache',
     labels: ['cache_name', 'dir'],
   });
   const usage = registry.gauge({
     name: 'gitaly_streamcache_filestore_disk_usage_bytes',
-    help: 'Bytes of the files of streams.',
+    help: 'Disk usage per filestore',
     labels: ['dir'],
   });
   const removed = registry.counter({
     name: 'gitaly_streamcache_filestore_removed_total',
-    help: 'Files of earlier processes that were removed.',
+    help: 'Number of files removed from streamcache via file walks',
     labels: ['dir'],
   });
   // Streams are copied by this process, which shares them in memory; dashboards read the name.
   registry
-    .counter({ name: 'gitaly_streamcache_sendfile_bytes_total', help: 'Bytes that the kernel copied.' })
+    .counter({ name: 'gitaly_streamcache_sendfile_bytes_total', help: 'Number of bytes sent using sendfile' })
     .with(NO_LABELS);
   return {
     limits,
@@ -121,23 +127,23 @@ export function packMetrics(
 function limitFamilies(registry: MetricsRegistry, buckets: readonly number[]): PackMetrics['limits'] {
   const inProgress = registry.gauge({
     name: 'gitaly_pack_objects_in_progress',
-    help: 'Packs that hold a turn of their caller.',
+    help: 'Gauge of number of concurrent in-progress calls',
     labels: ['auth'],
   });
   const queued = registry.gauge({
     name: 'gitaly_pack_objects_queued',
-    help: 'Packs that wait for a turn of their caller.',
+    help: 'Gauge of number of queued calls',
     labels: ['auth'],
   });
   const acquiring = registry.histogram({
     name: 'gitaly_pack_objects_acquiring_seconds',
-    help: 'Time that packs waited for a turn of their caller.',
+    help: 'Histogram of time calls are rate limited (in seconds)',
     labels: ['auth'],
     buckets,
   });
   const dropped = registry.counter({
     name: 'gitaly_pack_objects_dropped_total',
-    help: 'Packs that the limit of their caller refused.',
+    help: 'Number of requests dropped from the queue',
     labels: ['auth', 'reason'],
   });
   const ofCaller = (auth: PackLimitKind): PackLimitMetrics => {

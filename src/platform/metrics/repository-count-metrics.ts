@@ -13,7 +13,7 @@ export function repositoryCountMetrics(
 ): void {
   const total = registry.gauge({
     name: 'gitaly_total_repositories_count',
-    help: 'Repositories, by directory of the storage and first directory of their path.',
+    help: 'Gauge of number of repositories by storage path and repository prefix',
     labels: ['path', 'prefix'],
   });
   registry.beforeCollect(() => {

@@ -57,7 +57,7 @@ function collectorsOf(parts: DatabaseMetricsParts): readonly Collector[] {
   const { availability, storages, timeoutMs, verificationIntervalMs } = parts;
   const verification: Collector = {
     name: 'gitaly_praefect_verification_queue_depth',
-    help: 'Replicas whose existence has to be verified.',
+    help: 'Number of replicas pending verification.',
     labels: ['virtual_storage', 'storage', 'status'],
     component: 'verification_queue_depth_collector',
     failure: 'failed collecting verification queue depth metric',
@@ -66,7 +66,7 @@ function collectorsOf(parts: DatabaseMetricsParts): readonly Collector[] {
   return [
     {
       name: 'gitaly_praefect_unavailable_repositories',
-      help: 'Repositories without a replica that can be the primary.',
+      help: 'Number of repositories that have no healthy, up to date replicas.',
       labels: ['virtual_storage'],
       component: 'RepositoryStoreCollector',
       failure: 'failed collecting unavailable repository count metric',
@@ -77,7 +77,7 @@ function collectorsOf(parts: DatabaseMetricsParts): readonly Collector[] {
     },
     {
       name: 'gitaly_praefect_replication_queue_depth',
-      help: 'Replication jobs in the queue.',
+      help: 'Number of jobs in the replication queue',
       labels: ['virtual_storage', 'target_node', 'state'],
       component: 'queue_depth_collector',
       failure: 'error collecting queue depth metrics',

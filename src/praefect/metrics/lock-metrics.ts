@@ -22,29 +22,35 @@ export function lockMetrics(registry: MetricsRegistry): LockObserver {
   const name = (rest: string): string => `gitaly_praefect_repo_reference_write_lock${rest}`;
   const acquired = registry.counter({
     name: name('_acquired_total'),
-    help: 'Attempts to lock a repository for a write, by result.',
+    help:
+      'Total number of repository reference write locks acquired for the first time, ' +
+      'partitioned by virtual storage.',
     labels: ['virtual_storage', 'result'],
   });
   const holding = registry.gauge({
     name: name('s_held'),
-    help: 'Repositories that are locked for a write.',
+    help: 'Current number of repository reference write locks held, per virtual storage.',
     labels: ['virtual_storage'],
   });
   const holdSeconds = registry.histogram({
     name: name('_hold_duration_seconds'),
-    help: 'Time for which a repository was locked.',
+    help:
+      'Duration in seconds that repository reference write locks are held (from successful ' +
+      'acquisition to unlock).',
     labels: ['virtual_storage'],
     buckets: BUCKETS,
   });
   const operationSeconds = registry.histogram({
     name: name('_operation_duration_seconds'),
-    help: 'Time of operations of the database on locks.',
+    help:
+      'Duration in seconds of repository reference write lock database operations, by ' +
+      'operation (trylock, unlock, renew).',
     labels: ['virtual_storage', 'operation'],
     buckets: BUCKETS,
   });
   const reconnects = registry.counter({
     name: 'gitaly_praefect_lock_release_listener_reconnects_total',
-    help: 'Connections for notifications of released locks that were made and lost.',
+    help: 'Counts amount of reconnects to listen for notification from write lock release channel',
     labels: ['state'],
   });
   const secondsSince = (startedAtMs: number): number => (performance.now() - startedAtMs) / 1000;

@@ -65,27 +65,34 @@ export function createPraefectMetrics({
   });
   const reads = registry.counter({
     name: 'gitaly_praefect_read_distribution',
-    help: 'Reads by the storage that answered.',
+    help: 'Counts read operations directed to the storages',
     labels: ['virtual_storage', 'storage'],
   });
   const replicas = registry.counter({
     name: 'gitaly_praefect_tx_replications_total',
-    help: 'Nodes of writes by what became of their replica.',
+    help: 'The number of replication jobs scheduled for transactional RPCs',
     labels: ['reason'],
   });
   const cache = registry.counter({
     name: 'gitaly_praefect_uptodate_storages_cache_access_total',
-    help: 'Uses of the cache of replicas that are up to date.',
+    help:
+      'Total number of cache access operations during defining of up to date storages for ' +
+      'reads distribution (per virtual storage)',
     labels: ['virtual_storage', 'type'],
   });
   const listener = registry.counter({
     name: 'gitaly_praefect_notifications_reconnects_total',
-    help: 'Connections for notifications of the database that were made and lost.',
+    help:
+      'Counts reconnects to the storage repository update channels used by the consistent ' +
+      'storages read cache',
     labels: ['state'],
   });
   return {
     registry,
-    callers: gitalyMetrics(registry, { connections: 'gitaly_praefect_connections_total' }),
+    callers: gitalyMetrics(registry, {
+      name: 'Praefect',
+      connections: 'gitaly_praefect_connections_total',
+    }),
     ofMethod: grpcServerMetrics(registry, {
       latencyBuckets,
       codes: STATUS_CODES.map(statusName),

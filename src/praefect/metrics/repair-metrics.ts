@@ -14,24 +14,24 @@ export function repairMetrics(
 ): RepairMetrics {
   const dequeued = registry.counter({
     name: 'gitaly_praefect_verification_jobs_dequeued_total',
-    help: 'Replicas taken to be verified.',
+    help: 'Number of verification jobs dequeud.',
     labels: ['virtual_storage', 'storage'],
   });
   const completed = registry.counter({
     name: 'gitaly_praefect_verification_jobs_completed_total',
-    help: 'Replicas that were verified, and with which result.',
+    help: 'Number of verification jobs completed and their result',
     labels: ['virtual_storage', 'storage', 'result'],
   });
   const released = registry
     .counter({
       name: 'gitaly_praefect_stale_verification_leases_released_total',
-      help: 'Replicas that a Praefect had taken and did not verify.',
+      help: 'Number of stale verification leases released.',
     })
     .with({});
   const took = registry
     .histogram({
       name: 'gitaly_praefect_reconciliation_scheduling_seconds',
-      help: 'Time of a search for replicas that need a copy or a removal.',
+      help: 'The time spent performing a single reconciliation scheduling run.',
       buckets: reconciliationBuckets,
     })
     .with({});

@@ -29,7 +29,7 @@ export function replicationMetrics(
   });
   const running = registry.gauge({
     name: 'gitaly_praefect_replication_jobs',
-    help: 'Replication jobs that run.',
+    help: 'Number of replication jobs in flight.',
     labels: ['virtual_storage', 'gitaly_storage', 'change_type'],
   });
   for (const type of TYPES) for (const family of [delay, latency]) family.with({ type });

@@ -21,23 +21,23 @@ export function transactionMetrics(
 ): TransactionMetrics {
   const actions = registry.counter({
     name: 'gitaly_praefect_transactions_total',
-    help: 'Actions of reference transactions.',
+    help: 'Total number of transaction actions',
     labels: ['action'],
   });
   const delays = registry.histogram({
     name: 'gitaly_praefect_transactions_delay_seconds',
-    help: 'Time from a vote to its decision.',
+    help: 'Delay between casting a vote and reaching quorum',
     labels: ['action'],
     buckets: latencyBuckets,
   });
   const subtransactions = registry.histogram({
     name: 'gitaly_praefect_subtransactions_per_transaction_total',
-    help: 'Votes of each transaction.',
+    help: 'The number of subtransactions created for a single registered transaction',
     buckets: SUBTRANSACTION_BUCKETS,
   });
   const voters = registry.histogram({
     name: 'gitaly_praefect_voters_per_transaction_total',
-    help: 'Voters of each transaction.',
+    help: 'The number of voters a given transaction was created with',
     labels: ['virtual_storage'],
     buckets: Array.from({ length: maxNodes }, (_, index) => index + 1),
   });
