@@ -39,6 +39,15 @@ export interface PackLimitsOptions {
 /** Key of the limit of all packs in the configuration. */
 export const TOTAL_KEY = 'pack_objects_limiting.max_total';
 
+/** A pack that is to be made. */
+export interface WantedPack {
+  /** Path of its repository; repositories take turns. */
+  readonly repository: string;
+  /** Reports whether git waits for the reader of the pack. */
+  readonly isHeldUp: () => boolean;
+  readonly signal: AbortSignal;
+}
+
 /** A limit in use: that of a client address, or of all packs. */
 export interface PackQueue {
   readonly configKey: string;
@@ -89,13 +98,12 @@ export class PackLimits {
   /**
    * Waits for a turn. The result gives it back; only its first call counts.
    *
-   * @param repository path of the repository; repositories take turns.
    * @throws {LimitRefusal}; the signal's reason.
    */
-  async acquire(requester: PackRequester, repository: string, signal: AbortSignal): Promise<() => void> {
-    const release = await this.#acquireOfCaller(requester, signal);
+  async acquire(requester: PackRequester, pack: WantedPack): Promise<() => void> {
+    const release = await this.#acquireOfCaller(requester, pack.signal);
     try {
-      const releaseTotal = await this.#acquireTotal(requester, repository, signal);
+      const releaseTotal = await this.#acquireTotal(requester, pack);
       return () => {
         releaseTotal();
         release();
@@ -152,8 +160,7 @@ export class PackLimits {
 
   async #acquireTotal(
     requester: PackRequester,
-    repository: string,
-    signal: AbortSignal,
+    { repository, isHeldUp, signal }: WantedPack,
   ): Promise<() => void> {
     const { total, observers } = this.#options;
     if (total === undefined) return () => {};
@@ -166,11 +173,12 @@ export class PackLimits {
     };
     const startedAt = performance.now();
     try {
-      let release = total.tryAcquire(owner);
+      const place = { owner, isHeldUp };
+      let release = total.tryAcquire(place);
       if (release === undefined) {
         observer.queued(1);
         try {
-          const waiting = total.acquire(owner, { signal });
+          const waiting = total.acquire(place, { signal });
           this.onContention?.();
           release = await waiting;
         } finally {

@@ -107,7 +107,11 @@ export class SharedPacks {
     signal: AbortSignal,
   ): Promise<ServiceResult> {
     const { limits, observer, traceDirectory } = this.#options;
-    const release = await limits.acquire(requester, repository.path, signal);
+    const release = await limits.acquire(requester, {
+      repository: repository.path,
+      isHeldUp: () => writer.isHeldUp,
+      signal,
+    });
     await using trace = new TraceFile(traceDirectory);
     try {
       let generated = 0;

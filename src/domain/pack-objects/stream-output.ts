@@ -12,7 +12,7 @@ import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 export async function streamOutput(
   process: GitProcess,
   output: BulkPipe | undefined,
-  writer: StreamWriter,
+  writer: Pick<StreamWriter, 'write'>,
 ): Promise<void> {
   if (output === undefined) {
     for await (const chunk of process.stdout) {

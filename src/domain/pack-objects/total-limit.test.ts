@@ -1,49 +1,112 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { MAX_TURN_MS, TotalLimit } from './total-limit.ts';
+import { MAX_HELD_UP_MS, MAX_TURN_MS, TotalLimit } from './total-limit.ts';
 
 const never = new AbortController().signal;
+const computing = () => false;
+const heldUp = () => true;
 
-/** Moves the clock of this process forward. */
-function advance(context: TestContext, byMs: number): void {
-  const now = performance.now.bind(performance);
-  context.mock.method(performance, 'now', () => now() + byMs);
+/** Returns a function that moves the clock of this process, and fires the timers of that time. */
+function clock(context: TestContext): (byMs: number) => void {
+  let now = performance.now();
+  context.mock.method(performance, 'now', () => now);
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  return (byMs) => {
+    for (let passed = 0; passed < byMs; passed += 50) {
+      now += 50;
+      context.mock.timers.tick(50);
+    }
+  };
 }
 
-test('a turn that lasts long ends when others wait, the oldest one first', async (context) => {
-  const limit = new TotalLimit({ name: 'packs', capacity: 2 });
-  const releases = [limit.tryAcquire({}), limit.tryAcquire({})];
-  assert.equal(limit.tryAcquire({}), undefined);
-  const waiting = limit.acquire({}, { signal: never });
-  advance(context, MAX_TURN_MS);
+test('packs whose readers hold git up give their places away, the oldest first', async (context) => {
+  const advance = clock(context);
+  const owner = {};
+  const limit = new TotalLimit({ name: 'packs', capacity: 3 });
+  const releases = [computing, heldUp, heldUp].map((isHeldUp) => limit.tryAcquire({ owner, isHeldUp }));
+  assert.equal(limit.tryAcquire({ owner, isHeldUp: computing }), undefined);
+  const waiting = limit.acquire({ owner, isHeldUp: computing }, { signal: never });
+  advance(MAX_HELD_UP_MS);
 
   const release = await waiting;
 
-  assert.deepEqual([limit.inUse, limit.waiting], [2, 0]);
-  releases[0]?.();
-  assert.equal(limit.inUse, 2, 'its place has gone already');
+  assert.deepEqual([limit.inUse, limit.waiting], [3, 0]);
   releases[1]?.();
+  assert.equal(limit.inUse, 3, 'its place has gone already');
+  releases[0]?.();
+  releases[2]?.();
   release();
   assert.equal(limit.inUse, 0);
 });
 
-test('a turn lasts as long as nobody waits', async (context) => {
+test('a pack that git computes keeps its place for as long as only its repository waits', async (context) => {
+  const advance = clock(context);
+  const owner = {};
   const limit = new TotalLimit({ name: 'packs', capacity: 1 });
-  const first = limit.tryAcquire({});
-  const second = limit.acquire({}, { signal: never });
+  const first = limit.tryAcquire({ owner, isHeldUp: computing });
+  const waiting = limit.acquire({ owner, isHeldUp: computing }, { signal: never });
+
+  advance(20 * MAX_TURN_MS);
+
+  assert.deepEqual([limit.inUse, limit.waiting], [1, 1]);
+  first?.();
+  (await waiting)();
+  assert.equal(limit.inUse, 0);
+});
+
+test('a pack whose reader sometimes holds git up keeps its place', async (context) => {
+  const advance = clock(context);
+  const owner = {};
+  let looks = 0;
+  const limit = new TotalLimit({ name: 'packs', capacity: 1 });
+  limit.tryAcquire({ owner, isHeldUp: () => ++looks % 2 === 0 });
+  const abort = new AbortController();
+  const waiting = limit.acquire({ owner, isHeldUp: computing }, abort);
+
+  advance(20 * MAX_HELD_UP_MS);
+
+  assert.deepEqual([limit.inUse, limit.waiting], [1, 1]);
+  abort.abort();
+  await assert.rejects(waiting, { name: 'AbortError' });
+});
+
+test('a pack that takes long gives its place to another repository', async (context) => {
+  const advance = clock(context);
+  const owner = {};
+  const limit = new TotalLimit({ name: 'packs', capacity: 2 });
+  for (let taken = 0; taken < 2; taken++) limit.tryAcquire({ owner, isHeldUp: computing });
+  const waiting = limit.acquire({ owner: {}, isHeldUp: computing }, { signal: never });
+  advance(MAX_TURN_MS - 500);
+  assert.equal(limit.waiting, 1);
+
+  advance(1000);
+
+  await waiting;
+  assert.deepEqual([limit.inUse, limit.waiting], [2, 0]);
+});
+
+test('a turn lasts as long as nobody waits', async (context) => {
+  const advance = clock(context);
+  const owner = {};
+  const limit = new TotalLimit({ name: 'packs', capacity: 1 });
+  const first = limit.tryAcquire({ owner, isHeldUp: heldUp });
+  const second = limit.acquire({ owner, isHeldUp: heldUp }, { signal: never });
   first?.();
   const release = await second;
-  advance(context, 10 * MAX_TURN_MS);
 
-  assert.equal(limit.tryAcquire({}), undefined);
+  advance(10 * MAX_TURN_MS);
+
+  assert.equal(limit.tryAcquire({ owner, isHeldUp: heldUp }), undefined);
   assert.equal(limit.inUse, 1);
   release();
 });
 
-test('a short turn is waited for, and one that waits may leave', async () => {
+test('one that waits may leave', async () => {
   const limit = new TotalLimit({ name: 'packs', capacity: 1 });
-  limit.tryAcquire({});
+  limit.tryAcquire({ owner: {}, isHeldUp: computing });
 
-  await assert.rejects(limit.acquire({}, { signal: AbortSignal.timeout(600) }), { name: 'TimeoutError' });
+  const leaving = limit.acquire({ owner: {}, isHeldUp: computing }, { signal: AbortSignal.timeout(100) });
+
+  await assert.rejects(leaving, { name: 'TimeoutError' });
   assert.deepEqual([limit.inUse, limit.waiting], [1, 0]);
 });

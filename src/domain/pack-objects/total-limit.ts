@@ -1,22 +1,38 @@
 import { FairLimit, type FairLimitOptions } from '#base/fair-limit';
 
 /**
- * Time after which a pack gives its place to one that waits. git counts and compresses first, and
- * then waits for its reader, who may be slow or gone: such packs must not keep all others out.
+ * Time after which a pack whose reader holds git up gives its place to one that waits: such packs
+ * use no processor, and a reader that is gone must not keep others out. Time in which git goes on
+ * is subtracted.
  */
+export const MAX_HELD_UP_MS = 2000;
+/** Time after which a pack gives its place to one of a repository that has none. */
 export const MAX_TURN_MS = 5000;
 const LOOK_MS = 250;
 
-interface Turn {
-  readonly since: number;
-  readonly release: () => void;
+/** A request for a place. */
+export interface PackPlace {
+  /** The repository. */
+  readonly owner: object;
+  /** Reports whether git waits for the reader of its pack. */
+  readonly isHeldUp: () => boolean;
 }
 
-/** A limit of all packs of a server, whose owners are repositories. */
+interface Turn extends PackPlace {
+  readonly since: number;
+  readonly release: () => void;
+  heldUpMs: number;
+}
+
+/**
+ * A limit of all packs of a server. A pack that git computes keeps its place as long as only its
+ * own repository wants it.
+ */
 export class TotalLimit {
   readonly #limit: FairLimit<object>;
   /** Turns in the order of their beginning. */
   readonly #turns = new Set<Turn>();
+  readonly #waiting = new Set<PackPlace>();
   #look: NodeJS.Timeout | undefined;
 
   constructor(options: FairLimitOptions) {
@@ -32,20 +48,24 @@ export class TotalLimit {
   }
 
   /** Takes a place at once; `undefined` if there is none. */
-  tryAcquire(owner: object): (() => void) | undefined {
-    const release = this.#limit.tryAcquire(owner);
-    return release && this.#begin(release);
+  tryAcquire(place: PackPlace): (() => void) | undefined {
+    const release = this.#limit.tryAcquire(place.owner);
+    return release && this.#begin(place, release);
   }
 
   /** Waits for a place. @throws as {@link FairLimit.acquire}. */
-  async acquire(owner: object, options: { readonly signal: AbortSignal }): Promise<() => void> {
-    const waiting = this.#limit.acquire(owner, options);
-    this.#look ??= setInterval(() => this.#endOldTurns(), LOOK_MS).unref();
-    return this.#begin(await waiting);
+  async acquire(place: PackPlace, options: { readonly signal: AbortSignal }): Promise<() => void> {
+    this.#waiting.add(place);
+    this.#look ??= setInterval(() => this.#endTurns(), LOOK_MS).unref();
+    try {
+      return this.#begin(place, await this.#limit.acquire(place.owner, options));
+    } finally {
+      this.#waiting.delete(place);
+    }
   }
 
-  #begin(release: () => void): () => void {
-    const turn = { since: performance.now(), release };
+  #begin(place: PackPlace, release: () => void): () => void {
+    const turn = { ...place, since: performance.now(), release, heldUpMs: 0 };
     this.#turns.add(turn);
     return () => this.#end(turn);
   }
@@ -54,16 +74,28 @@ export class TotalLimit {
     if (this.#turns.delete(turn)) turn.release();
   }
 
-  /** Ends as many old turns as others wait for. */
-  #endOldTurns(): void {
+  /** Ends as many turns as others wait for, those with the oldest beginning first. */
+  #endTurns(): void {
     const oldest = performance.now() - MAX_TURN_MS;
     let wanted = this.#limit.waiting;
+    let newcomers = this.#ownersWithoutPlace();
     for (const turn of this.#turns) {
-      if (wanted-- <= 0 || turn.since > oldest) break;
+      turn.heldUpMs = Math.max(0, turn.heldUpMs + (turn.isHeldUp() ? LOOK_MS : -LOOK_MS));
+      const isHeldUp = turn.heldUpMs >= MAX_HELD_UP_MS;
+      if (wanted <= 0 || !(isHeldUp || (newcomers > 0 && turn.since <= oldest))) continue;
+      wanted--;
+      newcomers--;
       this.#end(turn);
     }
     if (this.#limit.waiting > 0) return;
     clearInterval(this.#look);
     this.#look = undefined;
+  }
+
+  /** Returns how many repositories wait for their first place. */
+  #ownersWithoutPlace(): number {
+    const owners = new Set(Array.from(this.#waiting, ({ owner }) => owner));
+    for (const { owner } of this.#turns) owners.delete(owner);
+    return owners.size;
   }
 }

@@ -17,7 +17,7 @@ const MAX_LINE_BYTES = 2;
  * Returns the gate for a fetch whose packs are limited; `undefined` for others, for which git
  * starts no additional process.
  */
-export function packGate({ packs, repository, requester, signal }: Fetch): PackGate | undefined {
+export function packGate({ packs, repository, requester, signal, streams }: Fetch): PackGate | undefined {
   if (packs === undefined || requester === undefined || !packs.limits.applyTo(requester)) return undefined;
   const { hook, limits } = packs;
   return {
@@ -40,7 +40,11 @@ export function packGate({ packs, repository, requester, signal }: Fetch): PackG
         for await (const line of linesOf(requests)) {
           give();
           if (line !== 'P') continue;
-          const own = limits.acquire(requester, repository.path, AbortSignal.any([signal, over.signal]));
+          const own = limits.acquire(requester, {
+            repository: repository.path,
+            isHeldUp: () => streams.stdout.writableLength > 0,
+            signal: AbortSignal.any([signal, over.signal]),
+          });
           turn = own;
           // Not awaited: the end of git ends the wait.
           void own.then(

@@ -111,7 +111,11 @@ export class SharedFetches implements FetchSharing {
     signal: AbortSignal,
   ): Promise<ServiceResult> {
     const { limits, observer, traceDirectory } = this.#options;
-    const release = await limits.acquire(requester, repository.path, signal);
+    const release = await limits.acquire(requester, {
+      repository: repository.path,
+      isHeldUp: () => writer.isHeldUp,
+      signal,
+    });
     await using trace = new TraceFile(traceDirectory);
     try {
       const command = gitCommand('upload-pack', {
@@ -124,7 +128,7 @@ export class SharedFetches implements FetchSharing {
       using output = pipe;
       process.stdin.end(bytes);
       let written = 0;
-      const counted: StreamWriter = {
+      const counted: Pick<StreamWriter, 'write'> = {
         write: (chunk, recycle) => {
           written += chunk.length;
           return writer.write(chunk, recycle);

@@ -21,6 +21,8 @@ export interface StreamWriter {
    * @throws the reason when nobody needs the stream any more.
    */
   write(bytes: Buffer, recycle?: (bytes: Buffer) => void): Promise<void> | undefined;
+  /** True while the producer has to wait for readers. */
+  readonly isHeldUp: boolean;
 }
 
 export interface SharedStreamOptions {
@@ -91,6 +93,10 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   /** True if the stream holds an open file. */
   get hasFile(): boolean {
     return this.#file !== undefined;
+  }
+
+  get isHeldUp(): boolean {
+    return this.#producer !== undefined;
   }
 
   get end(): StreamEnd<T> | undefined {
