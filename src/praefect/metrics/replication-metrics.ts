@@ -1,5 +1,5 @@
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
-import type { DequeuedJob } from '../replication/job.ts';
+import type { DequeuedJob, JobEnd } from '../replication/job.ts';
 
 /** Label `type` of the histograms; they start with 0. */
 const TYPES = ['update', 'create', 'delete', 'delete_replica'];
@@ -7,7 +7,7 @@ const TYPES = ['update', 'create', 'delete', 'delete_replica'];
 /** Notified of each replication job. */
 export interface ReplicationObserver {
   /** A job begins. Returns the function to be called at its end. */
-  started(job: DequeuedJob): () => void;
+  started(job: DequeuedJob): (end: JobEnd) => void;
 }
 
 /** @param latencyBuckets upper bounds in seconds. */
@@ -23,7 +23,7 @@ export function replicationMetrics(
   });
   const latency = registry.histogram({
     name: 'gitaly_praefect_replication_latency',
-    help: 'Seconds that a replication job took.',
+    help: 'Seconds that a completed replication job took.',
     labels: ['type'],
     buckets: latencyBuckets,
   });
@@ -43,9 +43,10 @@ export function replicationMetrics(
         change_type: change,
       });
       jobs.inc();
-      return () => {
+      return (end) => {
         jobs.dec();
-        latency.with({ type: change }).observe((performance.now() - startedAtMs) / 1000);
+        if (end === 'completed')
+          latency.with({ type: change }).observe((performance.now() - startedAtMs) / 1000);
       };
     },
   };

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { GitalyError, messageOf } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import type { Logger } from '#platform/log/logger';
 import type { ReplicationObserver } from '../metrics/replication-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
@@ -101,15 +102,30 @@ export class Replicator implements AsyncDisposable {
     const ended = this.#parts.observer.started(job);
     logger.info({ ...fields, event: job }, 'replication job processing started');
     try {
-      await (job.change === 'update' ? this.#copy(job, target, fields) : this.#remove(job, target, fields));
+      await this.#perform(job, target, fields);
       logger.info({ ...fields, new_state: 'completed' }, FINISHED);
+      ended('completed');
       return 'completed';
     } catch (error) {
       const end = endOf(job, false);
       logger.error({ ...fields, new_state: end, error: messageOf(error) }, FINISHED);
+      ended(end);
       return end;
-    } finally {
-      ended();
+    }
+  }
+
+  async #perform(job: DequeuedJob, target: GitalyNode, fields: Record<string, string>): Promise<void> {
+    switch (job.change) {
+      case 'update':
+        await this.#copy(job, target, fields);
+        return;
+      case 'delete':
+      case 'delete_replica':
+        await this.#remove(job, target, fields);
+        return;
+      default:
+        // Of an older Praefect with the same database.
+        throw new Error(`unknown replication change type encountered: ${quote(job.change)}`);
     }
   }
 

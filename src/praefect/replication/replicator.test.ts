@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createLogger } from '#platform/log/logger';
+import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
+import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { until } from '#testkit/until';
+import { sql } from '../database/database.ts';
+import { GitalyNode } from '../nodes/gitaly-node.ts';
+import { MemoryStore } from '../store/memory-store.ts';
+import { PostgresStore } from '../store/postgres-store.ts';
+import type { ReplicaStore } from '../store/replica-store.ts';
+import type { JobEnd, ReplicationJob, ReplicationQueue } from './job.ts';
+import { MemoryQueue } from './memory-queue.ts';
+import { PostgresQueue } from './postgres-queue.ts';
+import { Replicator } from './replicator.ts';
+
+const virtualStorage = 'default';
+const job: ReplicationJob = {
+  change: 'update',
+  repositoryId: 1,
+  virtualStorage,
+  relativePath: 'x.git',
+  replicaPath: 'x.git',
+  source: 'a',
+  target: 'b',
+  correlationId: 'id',
+};
+const repository = { virtualStorage, relativePath: 'x.git' };
+
+interface Setting extends AsyncDisposable {
+  readonly gitaly: TestGitaly;
+  readonly store: ReplicaStore;
+  readonly queue: ReplicationQueue;
+  readonly log: Record<string, unknown>[];
+  readonly logger: ReturnType<typeof createLogger>;
+  /** Works on the queue until so many jobs have ended; returns how. */
+  run(count: number, isHealthy?: (node: GitalyNode) => boolean): Promise<readonly JobEnd[]>;
+}
+
+/** Two nodes: storages `a` and `b`. */
+async function start({
+  queue = new MemoryQueue(),
+  store = new MemoryStore(),
+}: Partial<Pick<Setting, 'queue' | 'store'>> = {}): Promise<Setting> {
+  await using building = new AsyncDisposableStack();
+  const gitaly = building.use(await startGitaly({ storages: ['a', 'b'] }));
+  const nodes: GitalyNode[] = [];
+  for (const storage of ['a', 'b'])
+    nodes.push(
+      building.use(
+        await GitalyNode.dial(
+          { virtualStorage, storage, address: gitaly.address, token: undefined },
+          () => {},
+        ),
+      ),
+    );
+  const log: Record<string, unknown>[] = [];
+  const logger = createLogger({
+    format: 'json',
+    level: 'info',
+    // The logger writes JSON objects, one per line.
+    stream: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
+  });
+  const resources = building.move();
+  return {
+    gitaly,
+    store,
+    queue,
+    log,
+    logger,
+    run: async (count, isHealthy = () => true) => {
+      const ends: JobEnd[] = [];
+      await using _replicator = new Replicator({
+        queue,
+        store,
+        nodes: new Map([[virtualStorage, nodes]]),
+        isHealthy,
+        batchSize: 10,
+        workers: 1,
+        observer: { started: () => (end) => ends.push(end) },
+        logger,
+      });
+      await until(() => ends.length >= count, 'the jobs have ended');
+      return ends;
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+const pathOf = ({ gitaly }: Setting, storage: string, relativePath = 'x.git') =>
+  join(gitaly.storagePath(storage), relativePath);
+
+test('a job of an older Praefect that is not known removes nothing', { skip: withoutPostgres }, async () => {
+  await using postgres = await startPostgres();
+  const { database } = postgres;
+  const logger = createLogger({ format: 'json', level: 'error', stream: { write: () => {} } });
+  await using setting = await start({
+    queue: new PostgresQueue(database, logger),
+    store: new PostgresStore(database),
+  });
+  for (const storage of ['a', 'b']) initRepository(pathOf(setting, storage), { commits: 1 });
+  await setting.store.recordCreation({
+    ...job,
+    repository,
+    primary: 'a',
+    updated: ['b'],
+    outdated: [],
+    isAssigned: false,
+  });
+  await setting.queue.enqueue(job);
+  // Written by Gitaly 15.0 when a repository was renamed.
+  await database.run(sql`UPDATE replication_queue SET job = job || '{"change": "rename"}'`);
+
+  assert.deepEqual(await setting.run(3), ['failed', 'failed', 'dead']);
+
+  assert.ok(existsSync(pathOf(setting, 'b')));
+  const failures = setting.log.filter(({ level }) => level === 'error').map(({ error }) => error);
+  assert.deepEqual(new Set(failures), new Set(['unknown replication change type encountered: "rename"']));
+  assert.deepEqual(await database.rows(sql`SELECT FROM replication_queue`), []);
+});
+
+const poolPath = (name: string) => `@pools/${name}/00/${name}${'0'.repeat(62)}.git`;
+
+/** Makes a repository a member of a pool, which is created. */
+async function linkToPool({ gitaly }: Setting, storageName: string, name: string): Promise<void> {
+  const { objectPool: pools } = gitaly.connection;
+  const member = { storageName, relativePath: 'x.git' };
+  const objectPool = { repository: { storageName, relativePath: poolPath(name) } };
+  await pools.createObjectPool({ objectPool, origin: member });
+  await pools.linkRepositoryToObjectPool({ repository: member, objectPool });
+}
+
+for (const { name, source, target } of [
+  { name: 'a copy of a repository without a pool is in none', source: undefined, target: undefined },
+  { name: 'a copy joins the pool of its source', source: 'aa', target: undefined },
+  { name: 'a copy leaves its pool when the source is in none', source: undefined, target: 'aa' },
+  { name: 'a copy leaves its pool and joins that of its source', source: 'aa', target: 'bb' },
+])
+  test(name, async () => {
+    await using setting = await start();
+    const { gitaly, queue } = setting;
+    initRepository(pathOf(setting, 'a'), { commits: 2 });
+    if (source !== undefined) {
+      await linkToPool(setting, 'a', source);
+      initRepository(pathOf(setting, 'b', poolPath(source)), { commits: 1 });
+    }
+    if (target !== undefined) {
+      initRepository(pathOf(setting, 'b'), { commits: 1 });
+      await linkToPool(setting, 'b', target);
+    }
+    await queue.enqueue(job);
+
+    assert.deepEqual(await setting.run(1), ['completed']);
+
+    const copy = { storageName: 'b', relativePath: 'x.git' };
+    const { objectPool } = await gitaly.connection.objectPool.getObjectPool({ repository: copy });
+    assert.equal(objectPool?.repository?.relativePath, source && poolPath(source));
+    const tips = ['a', 'b'].map((storage) => gitOutput(pathOf(setting, storage), ['rev-parse', 'main']));
+    assert.equal(tips[0], tips[1]);
+    gitOutput(pathOf(setting, 'b'), ['fsck', '--strict']);
+  });
+
+test('a replica is not copied when it has what the source has, or more', async () => {
+  await using setting = await start();
+  const { log, queue, store } = setting;
+  // Neither has a repository: a copy would fail.
+  const write = { repository, repositoryId: 1, primary: 'b', updated: ['a'], outdated: [] };
+  await store.recordWrite(write);
+  await queue.enqueue(job);
+  assert.deepEqual(await setting.run(1), ['completed']);
+  await store.recordWrite({ ...write, updated: [], outdated: ['a'] });
+  await queue.enqueue(job);
+  assert.deepEqual(await setting.run(1), ['completed']);
+
+  const messages = log.map(({ msg }) => msg).filter((msg) => !String(msg).startsWith('replication job'));
+  assert.deepEqual(messages, [
+    'target repository already on the same generation, skipping replication job',
+    'repository downgrade prevented',
+  ]);
+});
+
+test('the record of a source that does not exist is removed', async () => {
+  const store = new MemoryStore();
+  await using setting = await start({ store });
+  await store.recordCreation({
+    ...job,
+    repository,
+    primary: 'a',
+    updated: [],
+    outdated: ['b'],
+    isAssigned: false,
+  });
+  await setting.queue.enqueue(job);
+
+  assert.deepEqual(await setting.run(1), ['completed']);
+
+  assert.equal(store.consistentStorages(repository), undefined);
+  assert.ok(!existsSync(pathOf(setting, 'b')));
+});
+
+test('the jobs of a node that is not healthy wait for it', async () => {
+  await using setting = await start();
+  for (const storage of ['a', 'b']) initRepository(pathOf(setting, storage), { commits: 1 });
+  await setting.queue.enqueue({ ...job, change: 'delete' });
+  await setting.queue.enqueue({ ...job, change: 'delete', source: 'b', target: 'a' });
+
+  assert.deepEqual(await setting.run(1, ({ storage }) => storage === 'a'), ['completed']);
+  assert.deepEqual(
+    ['a', 'b'].map((storage) => existsSync(pathOf(setting, storage))),
+    [false, true],
+  );
+
+  assert.deepEqual(await setting.run(1), ['completed']);
+  assert.ok(!existsSync(pathOf(setting, 'b')));
+});
+
+for (const change of ['delete', 'delete_replica'] as const)
+  test(`${change}: a replica that is gone already counts as removed`, async () => {
+    await using setting = await start();
+    await setting.queue.enqueue({ ...job, change });
+    assert.deepEqual(await setting.run(1), ['completed']);
+  });
