@@ -69,4 +69,20 @@ export const EQUIVALENT: readonly Equivalent[] = [
     id: 'src/storage/statistics/commit-graph.ts: another number: const end = HEADER_BYTES +',
     reason: 'the last entry is the mark of the end, which has no name',
   },
+  {
+    id: 'src/rpc/server/authority/find-authority.ts: another number: reader.number(5);',
+    reason: 'a byte from 0x20 to 0x3f has the same number in its last five and six bits',
+  },
+  {
+    id: 'src/domain/ref-update/set-default-branch.ts: remove the statement: await inRefTransaction(',
+    reason: 'not executed with git before 2.46',
+  },
+  {
+    id: 'src/domain/ref-update/write-reference.ts: === → !==: const isForGit = hooks === undefined',
+    reason: 'the object is looked up by git or before it, with the same result',
+  },
+  {
+    id: 'src/domain/hooks/hooks-directories.ts: remove the await: await chmod(',
+    reason: 'the copy of an executable file is executable',
+  },
 ];

@@ -39,8 +39,8 @@ export async function findCustomHooks(
  * Reports whether a hook has scripts, or directories that cannot be read, so that it would fail.
  * Takes the parameters of {@link findCustomHooks}.
  */
-export async function hasCustomHooks(...where: Parameters<typeof findCustomHooks>): Promise<boolean> {
-  return await findCustomHooks(...where).then(
+export function hasCustomHooks(...where: Parameters<typeof findCustomHooks>): Promise<boolean> {
+  return findCustomHooks(...where).then(
     (scripts) => scripts.length > 0,
     () => true,
   );

@@ -98,6 +98,23 @@ test('a payload of Gitaly 15.0 is read, whose user and flags have other names', 
   assert.equal(requestedHooks, 15);
 });
 
+test('parts without their fields are read as Go reads them: empty', () => {
+  const payload = decodeHooksPayload([
+    variable({ repository: '{}', user_details: {}, feature_flags_with_value: [{}] }),
+  ]);
+
+  assert.deepEqual(payload.user, { username: '', userId: '', protocol: '', remoteIp: '' });
+  assert.deepEqual(payload.featureFlags, [{ name: '', onByDefault: false, enabled: false }]);
+  assert.deepEqual(payload.repository, {
+    storageName: '',
+    relativePath: '',
+    gitObjectDirectory: '',
+    gitAlternateObjectDirectories: [],
+    glRepository: '',
+    glProjectPath: '',
+  });
+});
+
 const BROKEN: readonly [environment: string[], words: string][] = [
   [[], 'no hooks payload found in environment'],
   [['GITALY_HOOKS_PAYLOAD'], 'no hooks payload found in environment'],

@@ -48,6 +48,17 @@ test('a reference is written without hooks when nothing is voted on', async () =
   assert.equal(fixture.runGit(repository.path, ['rev-parse', 'new']), newOid);
 });
 
+test('a symbolic reference stays, and the one that it leads to changes', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 2 });
+  const newOid = fixture.runGit(repository.path, ['rev-parse', 'main~1']);
+
+  await updateReference(repository, 'HEAD', { newOid }, { hooks: undefined });
+
+  assert.equal(fixture.runGit(repository.path, ['symbolic-ref', 'HEAD']), 'refs/heads/main');
+  assert.equal(fixture.runGit(repository.path, ['rev-parse', 'refs/heads/main']), newOid);
+});
+
 test('the nodes vote on what git is about to write, and on what it wrote', async () => {
   await using fixture = await StorageFixture.create();
   await using cluster = await voting(fixture);

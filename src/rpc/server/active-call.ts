@@ -260,7 +260,7 @@ export class ActiveCall implements ServerCall, Sender {
     // The handler may have ended without waiting for it.
     if (this.#isOver) release();
     else this.#releaseRequest = release;
-    return await this.#decodeNow(payload);
+    return this.#decodeNow(payload);
   }
 
   #forgetRequest(): void {

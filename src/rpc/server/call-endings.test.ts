@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GitalyError } from '#base/gitaly-error';
+import { connectGrpc } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
-import { all, connectTo, only } from '#testkit/in-process-rpc';
+import { all, connectTo, only, TEST_PEER } from '#testkit/in-process-rpc';
 import { steady } from '#testkit/until';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
@@ -196,6 +199,63 @@ test('a source of requests that fails ends the call with its error', async () =>
     code: 'DATA_LOSS',
     message: 'disk on fire',
   });
+});
+
+test('the source of a response that cannot be sent has ended before the call', async () => {
+  const order: string[] = [];
+  await using server = connectTo({
+    services: [
+      serve(BlobService, {
+        getBlob: async function* () {
+          try {
+            // A handler in JavaScript may yield what its type forbids.
+            yield { size: 'large' as unknown as bigint };
+          } finally {
+            await nextTurn();
+            order.push('source');
+          }
+        },
+      }),
+    ],
+    interceptors: [() => ({ end: () => void order.push('call') })],
+  });
+
+  await assert.rejects(all(server.channel.invoke(getBlob, [{}])));
+
+  assert.deepEqual(order, ['source', 'call']);
+});
+
+test('a connection that comes during a drain gets its first calls', async () => {
+  const gate = Promise.withResolvers<void>();
+  await using server = connectTo({
+    services: [
+      serve(CommitService, {
+        findCommit: async ({ revision }) => {
+          if (revision.length > 0) await gate.promise;
+          return { commit: { id: 'x' } };
+        },
+      }),
+    ],
+  });
+  const running = only(server.channel.invoke(findCommit, [{ revision: Buffer.from('slow') }]));
+  while (server.server.activeCalls === 0) await nextTurn();
+  const stopped = server.server.shutdown({ graceMs: 5000 });
+
+  const [clientSide, serverSide] = duplexPair();
+  const late = connectGrpc(clientSide);
+  const first = only(late.invoke(findCommit, [{}]));
+  server.server.serveConnection(serverSide, TEST_PEER);
+
+  assert.equal((await first).commit?.id, 'x');
+  await late.closed;
+  // One that never says a word is closed, too.
+  const [silent, accepted] = duplexPair();
+  server.server.serveConnection(accepted, TEST_PEER);
+  silent.resume();
+  await once(accepted, 'close');
+  gate.resolve();
+  await running;
+  await stopped;
 });
 
 test('a graceful stop lets running calls finish and refuses new ones', async () => {

@@ -27,6 +27,13 @@ test('a call is the same in whatever pieces it comes', () => {
   assert.deepEqual(parse(...CALL), [whole]);
 });
 
+test('variables need a name and a value', () => {
+  const [call] = parse('H update\nC A=1\nC =x\nC B=\nC none\nD\n.\n');
+
+  assert.ok(call !== undefined && call !== 'printed');
+  assert.deepEqual({ ...call.environment }, { A: '1' });
+});
+
 test('a word of printing and further calls follow each other', () => {
   assert.deepEqual(
     parse(`K\n${CALL}K\n${CALL}`).map((event) => (event === 'printed' ? event : event.hook)),
