@@ -34,6 +34,5 @@ export async function collectOutput(
     if (!process.isEnding) throw error;
   }
   await process.succeeded();
-  const [first] = chunks;
-  return chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, length);
+  return Buffer.concat(chunks, length);
 }
