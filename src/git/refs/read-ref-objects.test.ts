@@ -6,7 +6,8 @@ import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
-import { readRefCommits, readRefTag, readRefTags } from './read-ref-objects.ts';
+import type { ListedRef } from './listed-ref.ts';
+import { type RefCommit, type RefTag, readRefCommits, readRefTag, readRefTags } from './read-ref-objects.ts';
 
 const path = makeScratchDirectory('ref-objects');
 initRepository(path, { commits: 2 });
@@ -86,4 +87,89 @@ test('references on trees, blobs and nothing are told apart', async () => {
     bulk.slice(0, 4).map(({ ref, commit, isMissing }) => `${ref.name} ${commit !== undefined} ${isMissing}`),
     facts,
   );
+});
+
+test('few or many, with or without the map of names: the same objects are read', async () => {
+  const other = `${path}-mapped.git`;
+  after(() => rmSync(other, { recursive: true }));
+  initRepository(other);
+  const run = (args: readonly string[], input = ''): string => gitOutput(other, args, input);
+  const map = run(
+    ['hash-object', '-w', '--stdin'],
+    'Mapped Author <mapped@x> <ann@example.com>\nMapped Tagger <tagger@x> <cal@example.com>\n',
+  );
+  const tree = run(['mktree'], `100644 blob ${map}\t.mailmap\n`);
+  const small = run(['commit-tree', '-m', 'small', tree]);
+  run(['update-ref', 'refs/heads/main', small]);
+  // Larger than what the shared process keeps in memory.
+  const large = run(['commit-tree', tree], 'y'.repeat(300_000));
+  run(['update-ref', 'refs/tags/commit', small]);
+  run(['update-ref', 'refs/tags/large-commit', large]);
+  const tag = (name: string, target: string, message = name): void =>
+    void run(['tag', '-a', '-F', '-', name, target], message);
+  tag('a-tag', small);
+  tag('large-tag', large, 'x'.repeat(300_000));
+  tag('tag-of-tag', 'a-tag');
+  tag('tag-of-tree', tree);
+  tag('tag-of-blob', map);
+  const { refs: mapped, objects: reader } = git.open(other);
+  const list = (): AsyncIterable<ListedRef[]> => mapped.list({ patterns: ['refs/tags/'] });
+  const expected = (author: string, tagger: string): string[] => [
+    `a-tag ${tagger} 6 ${author} 6`,
+    `commit - - ${author} 6`,
+    `large-commit - - ${author} 300000`,
+    `large-tag ${tagger} 300001 ${author} 300000`,
+    `tag-of-blob ${tagger} 12 - -`,
+    `tag-of-tag ${tagger} 11 ${author} 6`,
+    `tag-of-tree ${tagger} 12 - -`,
+  ];
+
+  for (const isMany of [false, true]) {
+    if (isMany)
+      run(
+        ['update-ref', '--stdin'],
+        Array.from({ length: 101 }, (_, index) => `create refs/tags/z${index} ${small}\n`).join(''),
+      );
+    for (const isPacked of [false, true]) {
+      if (isPacked) run(['pack-refs', '--all']);
+      for (const [mailmap, author, tagger] of [
+        [undefined, 'Mapped Author', 'Mapped Tagger'],
+        [false, 'Ann Author', 'Cal Committer'],
+      ] as const) {
+        const options = mailmap === undefined ? {} : { mailmap };
+        const tags = (await Array.fromAsync(readRefTags(reader, list(), options))).flat();
+        const commits = (await Array.fromAsync(readRefCommits(reader, list(), options))).flat();
+        const what = `${isMany} ${isPacked} ${mailmap}`;
+
+        assert.equal(tags.length, isMany ? 108 : 7);
+        assert.deepEqual(tags.slice(0, 7).map(showTag), expected(author, tagger), what);
+        assert.deepEqual(
+          commits.slice(0, 7).map(({ ref, commit }) => `${ref.name.subarray(10)} ${showCommit(commit)}`),
+          expected(author, tagger).map((line) => line.replace(/^(\S+) .* (\S+ \S+|-) (\S+)$/, '$1 $2 $3')),
+          what,
+        );
+        assert.ok(tags.every(({ isMissing }) => !isMissing));
+      }
+    }
+  }
+});
+
+function showTag({ ref, tag, commit }: RefTag): string {
+  return `${ref.name.subarray(10)} ${tag?.tagger?.name ?? '-'} ${tag?.message.length ?? '-'} ${showCommit(commit)}`;
+}
+
+function showCommit(commit: RefCommit['commit']): string {
+  return `${commit?.author.name ?? '-'} ${commit?.body.length ?? '-'}`;
+}
+
+test('an abort ends the reading of many objects', async () => {
+  const controller = new AbortController();
+  const reading = readRefTags(objects, refs.list({ patterns: ['refs/tags/'] }), {
+    signal: controller.signal,
+  });
+  await reading.next();
+
+  controller.abort();
+
+  await assert.rejects(Array.fromAsync(reading), /context canceled/);
 });

@@ -13,7 +13,7 @@ function usedAt(context: TestContext, looks: readonly (number | undefined)[]): {
     if (used === undefined) throw new Error('ENOENT');
     // man 5 proc: the name may hold anything, user and system time are fields 14 and 15.
     const before = '7 (a) b) S 1 7 7 0 -1 4194304 901 902 903 904';
-    return `${before} ${used * 100 - 1} 1 905 906 20 0 1 0 907\n`;
+    return `${before} ${used * 40} ${used * 60} 905 906 20 0 1 0 907\n`;
   });
   syncBuiltinESMExports();
   context.after(() => {
@@ -28,7 +28,7 @@ for (const [what, looks, exceededAt] of [
   ['a process that stays below the limit goes on', [1, 2, 3, 3], undefined],
   ['a process that uses more than the limit is reported once', [1, 2, 3.01, 9], 3],
   ['CPU time before the watch does not count', [11, 12, 13, 14.01], 4],
-  ['the time up to the first look counts', [3.5, 3.5], undefined],
+  ['of the time up to the first look a second counts', [12, 14.01], 2],
   ['an ended process is looked at no more', [undefined, 100], undefined],
 ] as const) {
   test(what, (context) => {

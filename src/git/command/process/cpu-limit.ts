@@ -20,11 +20,13 @@ export function limitCpu({ pid, maxSeconds, onExceeded }: CpuLimit): Disposable 
   let before: number | undefined;
   const timer = setInterval(() => {
     const used = cpuSecondsOf(pid);
-    // It ran at most one interval before the first check.
-    before ??= Math.max(0, (used ?? 0) - LOOK_EVERY_MS / 1000);
-    if (used !== undefined && used - before <= maxSeconds) return;
+    if (used !== undefined) {
+      // It ran at most one interval before the first check.
+      before ??= Math.max(0, used - LOOK_EVERY_MS / 1000);
+      if (used - before <= maxSeconds) return;
+      onExceeded();
+    }
     clearInterval(timer);
-    if (used !== undefined) onExceeded();
   }, LOOK_EVERY_MS).unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -267,6 +267,8 @@ test('leaving the scope ends the process, and closes standard error only if the 
     const disposed = process[Symbol.asyncDispose]();
     const isClosed = child.stderr?.destroyed;
     group.state = 'gone';
+    await nextTurn();
+    assert.equal(await Promise.race([disposed.then(() => 'left'), 'waiting']), 'waiting');
     end(KILLED);
     await disposed;
 

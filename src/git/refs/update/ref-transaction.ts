@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
-import { abortError, GitExitError } from '#git/command/exit-error';
+import { abortError, type GitExitError } from '#git/command/exit-error';
 import type { GitProcess } from '#git/command/process/git-process';
 import type { HookSetup } from '#git/command/spawn-options';
 import type { GitRepository } from '#git/repository';
@@ -298,9 +298,7 @@ export class RefTransaction implements AsyncDisposable {
     const exit = await this.process.exited;
     const { signal } = this.#options;
     if (signal?.aborted === true) return abortError(signal);
-    const error = this.process.exitError(exit);
-    if (!(error instanceof GitExitError)) return error;
-    return refUpdateError(error, this.process.stderrHead, this.#backend());
+    return refUpdateError(this.process.exitError(exit), this.process.stderrHead, this.#backend());
   }
 
   #backend(): ReferenceBackend {
