@@ -11,12 +11,12 @@ for (const [exit, ended, text] of [
   [{ code: undefined, signal: undefined }, undefined, 'exit status -1'],
 ] as const) {
   test(`${JSON.stringify({ ...exit, ended })} is ${JSON.stringify(text)}`, () => {
-    assert.equal(describeExit({ ...exit, ended, realMs: 1 }), text);
+    assert.equal(describeExit({ ...exit, ended, realMs: 1, usage: undefined }), text);
   });
 }
 
 test('the error of a failed command has its words, its code and its standard error', () => {
-  const exit = { code: 128, signal: undefined, realMs: 1, ended: undefined };
+  const exit = { code: 128, signal: undefined, realMs: 1, ended: undefined, usage: undefined };
 
   const { argv, exitCode, signal, stderr } = new GitExitError(['git', Buffer.from('log')], exit, 'fatal\n');
 

@@ -159,7 +159,7 @@ function showTag({ ref, tag, commit }: RefTag): string {
 }
 
 function showCommit(commit: RefCommit['commit']): string {
-  return `${commit?.author.name ?? '-'} ${commit?.body.length ?? '-'}`;
+  return `${commit?.author?.name ?? '-'} ${commit?.body.length ?? '-'}`;
 }
 
 test('an abort ends the reading of many objects', async () => {

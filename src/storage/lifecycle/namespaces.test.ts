@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import type { Storage } from '../repository-target.ts';
+import { Namespace } from './namespaces.ts';
+
+function makeStorage(context: TestContext): Storage {
+  const path = makeScratchDirectory('names');
+  context.after(() => rmSync(path, { recursive: true, force: true }));
+  return { name: 'default', path };
+}
+
+test('a path outside the storage, the storage itself and our own directory are no namespaces', (context) => {
+  const storage = makeStorage(context);
+  symlinkSync('/', join(storage.path, 'link'));
+
+  for (const name of ['../x', '', '.', 'a/..', 'a\0b', '+gitaly', '+gitaly/tmp', 'link/tmp'])
+    assert.throws(
+      () => new Namespace(storage, name),
+      { code: 'INVALID_ARGUMENT', message: 'relative path escapes root directory' },
+      name,
+    );
+  assert.equal(new Namespace(storage, 'a/../b/').path, join(storage.path, 'b'));
+});
+
+test('a namespace is a directory, made with its parents and removed with its content', async (context) => {
+  const storage = makeStorage(context);
+  const namespace = new Namespace(storage, 'a/b');
+  assert.equal(await namespace.exists(), false);
+
+  for (const _ of [1, 2]) await namespace.create();
+  writeFileSync(join(storage.path, 'a/b/file'), '');
+  assert.equal(await namespace.exists(), true);
+  assert.equal(await new Namespace(storage, 'a/b/file').exists(), false);
+  assert.equal(await new Namespace(storage, 'a/b/file/x').exists(), false);
+
+  for (const _ of [1, 2]) await namespace.remove();
+  assert.equal(await namespace.exists(), false);
+  assert.deepEqual(readdirSync(join(storage.path, 'a')), []);
+  assert.deepEqual(readdirSync(join(storage.path, '+gitaly/tmp')), []);
+});
+
+test('a namespace is moved with its content, but not into itself or from nowhere', async (context) => {
+  const storage = makeStorage(context);
+  const [from, to] = [new Namespace(storage, 'a'), new Namespace(storage, 'x/y')];
+  mkdirSync(join(storage.path, 'a/inner'), { recursive: true });
+
+  for (const name of ['a', 'a/b'])
+    await assert.rejects(from.moveTo(new Namespace(storage, name)), {
+      code: 'INVALID_ARGUMENT',
+      message: 'a directory cannot be moved into itself',
+    });
+  await from.moveTo(to);
+
+  assert.deepEqual(readdirSync(to.path), ['inner']);
+  assert.equal(existsSync(from.path), false);
+  await assert.rejects(from.moveTo(new Namespace(storage, 'z/z')), { code: 'ENOENT' });
+  assert.equal(existsSync(join(storage.path, 'z')), false);
+  // A name that only begins with that of the other.
+  await to.moveTo(new Namespace(storage, 'x/yy'));
+});
