@@ -21,7 +21,7 @@ writeFileSync(
   '#!/bin/sh\ncase "$*" in version) echo git version 2.50.0;; *) eval "$SCRIPT";; esac\n',
 );
 chmodSync(program, 0o755);
-/** What git does instead of its work. */
+/** Script that git runs instead of its work. */
 let script = '';
 const pids: number[] = [];
 const git = await GitFixture.start({
@@ -180,7 +180,8 @@ test('lines: a command that may change references gets its hooks', async () => {
 });
 
 for (const withoutPipes of [false, true]) {
-  test(`both standard streams come together${withoutPipes ? ', also without pipes of ours' : ''}`, async (context) => {
+  const how = withoutPipes ? ', also without pipes of ours' : '';
+  test(`both standard streams come together${how}`, async (context) => {
     if (withoutPipes) context.mock.method(BulkPipe, 'open', () => undefined);
     does('echo out; echo error >&2; exit 3');
 
@@ -190,7 +191,7 @@ for (const withoutPipes of [false, true]) {
     assert.equal(exit.code, 3);
   });
 
-  test(`of both streams the beginning is kept${withoutPipes ? ', also without pipes of ours' : ''}`, async (context) => {
+  test(`of both streams the beginning is kept${how}`, async (context) => {
     if (withoutPipes) context.mock.method(BulkPipe, 'open', () => undefined);
     does('head -c 200000 /dev/zero | tr "\\0" x; echo y >&2');
 
@@ -200,7 +201,7 @@ for (const withoutPipes of [false, true]) {
     assert.equal(exit.code, 0);
   });
 
-  test(`an abort ends the wait for both streams${withoutPipes ? ', also without pipes' : ''}`, async (context) => {
+  test(`an abort ends the wait for both streams${how}`, async (context) => {
     if (withoutPipes) context.mock.method(BulkPipe, 'open', () => undefined);
     does(`echo > ${directory}/started; sleep 60`);
     const controller = new AbortController();

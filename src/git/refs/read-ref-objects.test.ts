@@ -155,7 +155,8 @@ test('few or many, with or without the map of names: the same objects are read',
 });
 
 function showTag({ ref, tag, commit }: RefTag): string {
-  return `${ref.name.subarray(10)} ${tag?.tagger?.name ?? '-'} ${tag?.message.length ?? '-'} ${showCommit(commit)}`;
+  const tagged = `${tag?.tagger?.name ?? '-'} ${tag?.message.length ?? '-'}`;
+  return `${ref.name.subarray(10)} ${tagged} ${showCommit(commit)}`;
 }
 
 function showCommit(commit: RefCommit['commit']): string {

@@ -103,7 +103,7 @@ for (const [chunks, features] of [
   });
 }
 
-test('a split commit-graph has what one of its layers has, and a layer may be replaced meanwhile', async () => {
+test('a split commit-graph has what one of its layers has, and one may be missing', async () => {
   const repository = join(root, 'split');
   const info = `${repository}/objects/info/commit-graphs`;
   assert.equal(await readCommitGraph(repository), undefined);

@@ -21,7 +21,7 @@ interface Fake {
   readonly signals: (string | number | undefined)[];
   /** The number of checks whether the group lives. */
   readonly checks: () => number;
-  /** What the signals find: a living group, none, or one of another user. */
+  /** State that signals find: a living group, none, or one of another user. */
   readonly group: { state: 'alive' | 'gone' | 'not ours' };
   readonly end: (exit: ChildExit) => void;
 }
@@ -70,7 +70,7 @@ function fake(context: TestContext, parts: Partial<ProcessParts> = {}): Fake {
   };
 }
 
-test('a process that is told to end gets one SIGTERM, and its streams are closed at once', async (context) => {
+test('who is told to end gets one SIGTERM, and its streams are closed at once', async (context) => {
   const { process, streams, signals, group, end } = fake(context);
   assert.equal(process.isEnding, false);
 
@@ -261,7 +261,7 @@ test('a stream that was not asked for is an error', (context) => {
   end(SUCCESS);
 });
 
-test('leaving the scope ends the process, and closes standard error only if the caller reads it', async (context) => {
+test('leaving the scope ends the process, and closes what the caller reads', async (context) => {
   for (const keepStderr of [true, false]) {
     const { process, child, streams, signals, group, end } = fake(context, { keepStderr });
     const disposed = process[Symbol.asyncDispose]();
@@ -278,7 +278,7 @@ test('leaving the scope ends the process, and closes standard error only if the 
   }
 });
 
-test('a process that is ended for its CPU time says so, and one that was told to end before does not', async (context) => {
+test('who is ended for its CPU time says so, unless it was told to end before', async (context) => {
   context.mock.timers.enable({ apis: ['setInterval'] });
   for (const isToldBefore of [false, true]) {
     const { process: started, child, signals, group, end } = fake(context);
