@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
-import { OID_DIGITS } from '#git/objects/object-id';
+import { OID_DIGITS, type OidDigits } from '#git/objects/object-id';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import {
   type ByteSource,
@@ -121,7 +121,7 @@ test('the first line says what the file is', () => {
   assert.throws(() => requireFullyPeeled(source('')), FallBackToGit);
 });
 
-async function scan(file: PackedRefsFile, prefix: string, digits = DIGITS): Promise<string[]> {
+async function scan(file: PackedRefsFile, prefix: string, digits: OidDigits = DIGITS): Promise<string[]> {
   using opened = file;
   const batches = await Array.fromAsync(scanPackedRefs(opened, { prefix: Buffer.from(prefix), digits }));
   return batches.flat().map(({ name, oid, peeledOid, isPeelKnown }) => {
