@@ -108,7 +108,7 @@ function parsePerson(name: Buffer, email: Buffer, date: Buffer): Signature {
   return {
     name,
     email: withoutBrackets(email),
-    seconds: parseSeconds(date.toString('latin1', 0, Math.max(space, 0))),
+    seconds: parseSeconds(date.toString('latin1', 0, space)),
     timezone: space === -1 ? NOTHING : date.subarray(space + 1),
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
@@ -125,6 +125,34 @@ test('a star crosses slashes unless names are paths', () => {
   assert.equal(compileWildmatch(Buffer.from('g*a'), { pathname: true })(name), false);
 });
 
+test('every byte is in the sets in which it is for git', () => {
+  const classes = ['alnum', 'alpha', 'blank', 'cntrl', 'digit', 'graph', 'lower', 'print', 'punct'];
+  const sets = [
+    ...[...classes, 'space', 'upper', 'xdigit'].map((name) => `[[:${name}:]]`),
+    ...['[a-c]', '[!a-c]', '[^[:alpha:]]', '[a-]', '[]-a]', '[\\]]', '[--0]', '[+-\\-]', '[[:alpha:]-z]'],
+    ...['[a-ce-g]', '[[:]', '[[:x]', '[a[:]b]', '[a-c-e]', '[z-a]', '[\\a-c]', '?'],
+  ];
+  // git matches paths with attributes by the same rules.
+  mkdirSync(join(directory, 'info'), { recursive: true });
+  writeFileSync(join(directory, 'info/attributes'), sets.map((set, index) => `x${set} s${index}\n`).join(''));
+  const bytes = Array.from({ length: 255 }, (_, index) => index + 1).filter((byte) => byte !== 0x2f);
+  const names = bytes.map((byte) => Buffer.of(0x78, byte));
+  const input = Buffer.concat(names.flatMap((name) => [name, Buffer.of(0)]));
+  const answer = execFileSync('git', ['check-attr', '-z', '--stdin', '--all'], { cwd: directory, input });
+  const found = answer.toString('latin1').split('\0');
+  const expected = new Set<string>();
+  for (let at = 0; at + 2 < found.length; at += 3)
+    if (found[at + 2] === 'set') expected.add(`${found[at]} ${found[at + 1]}`);
+
+  for (const [index, set] of sets.entries()) {
+    const matches = compileWildmatch(Buffer.from(`x${set}`), { pathname: true });
+    for (const name of names) {
+      const key = `${name.toString('latin1')} s${index}`;
+      assert.equal(matches(name), expected.has(key), `${set}: byte ${name[1]}`);
+    }
+  }
+});
+
 test('a pattern that makes other matchers try everything takes no time', () => {
   const matches = compileWildmatch(Buffer.from(`${'*a'.repeat(200)}b`), { pathname: true });
   const start = performance.now();
@@ -145,7 +173,10 @@ test('a pattern that repeats its directories takes no time, and matches what it 
   assert.equal(matches(`refs/${'**/*/'.repeat(20_000)}`), false);
 
   assert.ok(performance.now() - start < 2_000);
-  for (const pattern of ['refs/**/**/a', 'refs/heads/**/**/**/y/**/**/a', 'refs/**/**/x/**/**']) {
+  for (const pattern of [
+    ...['refs/**/**/a', 'refs/heads/**/**/**/y/**/**/a', 'refs/**/**/x/**/**'],
+    ...['refs/heads/**\\/a', 'refs/heads/**\\a', 'refs/heads/x**/a', 'refs/heads/**x/a', 'refs/heads/*/a'],
+  ]) {
     const test = matchAsPath([Buffer.from(pattern)]);
     assert.deepEqual(
       NAMES.filter((each) => test(Buffer.from(each))).sort(),

@@ -139,7 +139,7 @@ function parseRecord(line: Buffer, start: number, next: number): Record {
   return {
     start,
     next,
-    oid: line.toString('latin1', 0, Math.max(space, 0)),
+    oid: line.toString('latin1', 0, space),
     name: line.subarray(space + 1, end),
   };
 }
