@@ -62,6 +62,8 @@ export interface ServerMetrics {
   readonly packs: PackMetrics;
   readonly transfers: TransferMetrics;
   observeListCommitsByOid(commits: number): void;
+  /** A fetch from a repository without exactly one bitmap. */
+  countBadBitmaps(method: string, bitmaps: number): void;
   observeVotingDelay(seconds: number): void;
   observeApiLatency(endpoint: ApiEndpoint, seconds: number): void;
 }
@@ -88,6 +90,11 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
       buckets: LIST_COMMITS_BUCKETS,
     })
     .with({});
+  const badBitmaps = registry.counter({
+    name: 'gitaly_bad_bitmap_request_total',
+    help: 'RPC calls during which there was not exactly 1 packfile bitmap',
+    labels: ['method', 'bitmaps'],
+  });
   const api = registry.histogram({
     name: 'gitaly_gitlab_api_latency_seconds',
     help: "Latency between posting to GitLab's `/internal/` APIs and receiving a response",
@@ -119,6 +126,7 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
     packs: packMetrics(registry, { latencyBuckets: buckets }),
     transfers: transferMetrics(registry),
     observeListCommitsByOid: (commits) => listedCommits.observe(commits),
+    countBadBitmaps: (method, bitmaps) => badBitmaps.with({ method, bitmaps: String(bitmaps) }).inc(),
     observeVotingDelay: (seconds) => votes.observe(seconds),
     observeApiLatency: (endpoint, seconds) => api.with({ endpoint }).observe(seconds),
   };

@@ -76,6 +76,7 @@ import { SSHService } from '#wire/gen/ssh_pb';
 import { WikiService } from '#wire/gen/wiki_pb';
 import { servedByGitaly } from '#wire/methods';
 import { observeApi } from './api-log.ts';
+import { bitmapCheck } from './bitmap-check.ts';
 import { openBuckets } from './buckets.ts';
 import { internalApi } from './internal-api.ts';
 import { lfsFilterSettings } from './lfs-filter-settings.ts';
@@ -179,6 +180,7 @@ export async function createServices(
   const poolMetadata = databasePath ? resources.use(await PoolMetadataStore.open(databasePath)) : undefined;
 
   const fillsOldFields = Number.parseFloat(config.compatibility.oldestClient) < 16;
+  const checkBitmaps = bitmapCheck({ logger, metrics });
   const built: ServedService[] = [
     serve(AnalysisService, analysisService({ storages })),
     serve(BackupService, backupService({ bucket: buckets.backup })),
@@ -251,6 +253,7 @@ export async function createServices(
         fetchAnswers,
         advertisements: resources.use(await createAdvertisementCache(cacheParts, metrics.caches)),
         serverVersion,
+        checkBitmaps,
         observeGitProtocol: metrics.countGitProtocol,
         observeNegotiation: (statistics) => metrics.countNegotiation('smarthttp', statistics),
         cacheObserver: metrics.caches,
@@ -268,6 +271,7 @@ export async function createServices(
         fetchAnswers,
         uploadPackTimeoutMs: config.timeout.uploadPackNegotiationMs,
         uploadArchiveTimeoutMs: config.timeout.uploadArchiveNegotiationMs,
+        checkBitmaps,
         observeGitProtocol: metrics.countGitProtocol,
         observeNegotiation: (statistics) => metrics.countNegotiation('ssh', statistics),
       }),

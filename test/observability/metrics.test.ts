@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { gitOutput } from '#testkit/repositories/init-repository';
 import { until } from '#testkit/until';
 import { familiesOf, recordedFamilies, sumOf } from './exposition.ts';
-import { makeCalls, metricsOf, startObserved } from './scripted-calls.ts';
+import { fetchShallow, makeCalls, metricsOf, startObserved } from './scripted-calls.ts';
 
 const RECORDED = recordedFamilies(
   readFileSync(new URL('../../src/platform/metrics/fixtures/families.tsv', import.meta.url), 'utf8'),
@@ -97,6 +98,26 @@ test('the help texts are those of Gitaly 19.0, as servers of one fleet share the
     recorded.map(([name]) => [name, helps.get(name)]),
     recorded,
   );
+});
+
+test('a fetch from a repository with packs and not one bitmap is counted', async () => {
+  await using gitaly = await startObserved();
+  const path = `${gitaly.storagePath()}/ref-write.git`;
+  const count = async (): Promise<string[]> =>
+    (await metricsOf(gitaly))
+      .split('\n')
+      .filter((line) => line.startsWith('gitaly_bad_bitmap_request_total{'));
+  const method = '/gitaly.SmartHTTPService/PostUploadPackWithSidechannel';
+  await fetchShallow(gitaly);
+  assert.deepEqual(await count(), [], 'without packs nobody expects a bitmap');
+
+  gitOutput(path, ['-c', 'repack.writeBitmaps=false', 'repack', '-adq']);
+  await fetchShallow(gitaly);
+  assert.deepEqual(await count(), [`gitaly_bad_bitmap_request_total{bitmaps="0",method="${method}"} 1`]);
+
+  gitOutput(path, ['repack', '-adbq']);
+  await fetchShallow(gitaly);
+  assert.deepEqual(await count(), [`gitaly_bad_bitmap_request_total{bitmaps="0",method="${method}"} 1`]);
 });
 
 test('the repositories of each storage are counted when the server starts, and with each call', async () => {

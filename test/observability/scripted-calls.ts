@@ -66,10 +66,17 @@ export async function makeCalls({ address, connection, oid }: TestGitaly & { oid
     },
     CALL,
   );
-  await fetchShallow(address, oid);
+  await fetchShallow({ address, oid });
 }
 
-async function fetchShallow(address: string, oid: string): Promise<void> {
+/** Makes a shallow fetch of one commit. */
+export async function fetchShallow({
+  address,
+  oid,
+}: {
+  readonly address: string;
+  readonly oid: string;
+}): Promise<void> {
   const registry = new SidechannelRegistry();
   await using multiplexed = await dialSidechannel(address, registry, { token: TOKEN });
   const stdin = [

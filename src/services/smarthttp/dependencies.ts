@@ -6,7 +6,9 @@ import type { Voter } from '#domain/transactions/voter';
 import type { PackServing } from '#domain/upload-pack/fetch';
 import type { FetchAnswers } from '#domain/upload-pack/fetch-answers';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import type { HandlerContext } from '#rpc/server/handler';
 import type { StreamCache } from '#storage/cache/streams/stream-cache';
+import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { MethodInfo } from '#wire/method-info';
 
@@ -26,6 +28,8 @@ export interface SmartHttpDependencies {
   readonly serverVersion: string;
   /** Limits of packs, and packs that fetches share. */
   readonly packs: PackServing;
+  /** Looks at the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
+  readonly checkBitmaps?: ((repository: Repository, context: HandlerContext) => Promise<void>) | undefined;
   /** `gitaly_git_protocol_requests_total`: what the request asks for, as it stands there. */
   readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
   /** `gitaly_smarthttp_packfile_negotiation_requests_total` and the histogram of depths. */

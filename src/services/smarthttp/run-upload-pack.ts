@@ -32,6 +32,8 @@ export async function runUploadPack(
   context: HandlerContext,
   deps: SmartHttpDependencies,
 ): Promise<NegotiationStatistics> {
+  // Not awaited: the fetch does not depend on it.
+  void deps.checkBitmaps?.(fetch.repository, context);
   const bundleUri = await offeredBundle(fetch, context, deps.bundleUris);
   const { fetchAnswers: answers, packs } = deps;
   const requester = packRequesterOf(context);

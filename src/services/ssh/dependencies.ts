@@ -5,6 +5,8 @@ import type { Voter } from '#domain/transactions/voter';
 import type { PackServing } from '#domain/upload-pack/fetch';
 import type { FetchAnswers } from '#domain/upload-pack/fetch-answers';
 import type { NegotiationStatistics } from '#domain/upload-pack/negotiation';
+import type { HandlerContext } from '#rpc/server/handler';
+import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
 import type { MethodInfo } from '#wire/method-info';
 
@@ -23,6 +25,8 @@ export interface SshDependencies {
   readonly packs: PackServing;
   /** Earlier answers to clones of small repositories. */
   readonly fetchAnswers: FetchAnswers;
+  /** Looks at the bitmaps of the repository, for `gitaly_bad_bitmap_request_total`. */
+  readonly checkBitmaps?: ((repository: Repository, context: HandlerContext) => Promise<void>) | undefined;
   /** `gitaly_git_protocol_requests_total`: what the request asks for, as it stands there. */
   readonly observeGitProtocol?: ((method: MethodInfo, gitProtocol: string) => void) | undefined;
   /** `gitaly_ssh_packfile_negotiation_requests_total` and the histogram of depths. */

@@ -47,6 +47,8 @@ export async function runUploadPack(
   deps: SshDependencies,
 ): Promise<NegotiationStatistics> {
   const { capabilities, uploadPackTimeoutMs: negotiationTimeoutMs } = deps;
+  // Not awaited: the fetch does not depend on it.
+  void deps.checkBitmaps?.(fetch.repository, context);
   const bundleUri = await offeredBundle(fetch, context, deps.bundleUris);
   const requester = packRequesterOf(context);
   const { fetchAnswers: answers, packs } = deps;
