@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Vote } from '#storage/lifecycle/voter';
@@ -75,6 +75,23 @@ for (const [phase, message, left] of [
     assert.equal(existsSync(join(bed.repository.path, 'refs/heads/a.lock')), false);
   });
 }
+
+test('the nodes do not vote for a deletion that fails after the locks', async () => {
+  await using bed = await setUp();
+  const branch = join(bed.repository.path, 'refs/heads/a');
+  const phases: string[] = [];
+  const vote: Vote = async (phase) => {
+    phases.push(phase);
+    if (phase !== 'prepared') return;
+    rmSync(branch);
+    mkdirSync(join(branch, 'in-the-way'), { recursive: true });
+  };
+
+  const deletion = deleteReferences(bed.repository, NAMES, { vote, signal: bed.signal });
+
+  await assert.rejects(deletion, /^GitalyError: unable to commit: /);
+  assert.deepEqual(phases, ['preparing', 'prepared']);
+});
 
 test('when one reference cannot be deleted, none is', async () => {
   await using bed = await setUp();

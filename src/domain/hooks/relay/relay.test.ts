@@ -143,12 +143,13 @@ for (const shell of ['/bin/sh', '/bin/bash']) {
     ]);
 
     const { report, stderr } = await push([`${ZERO} ${oid} refs/heads/a`], async (_, output) => {
-      await Promise.all([output.stdout(bytes), output.stderr(Buffer.from('X 0\n'))]);
+      const pieces = [Buffer.from('X 0\n'), Buffer.alloc(0), Buffer.from('!')];
+      await Promise.all([output.stdout(bytes), ...pieces.map((piece) => output.stderr(piece))]);
       return -1;
     });
 
     assert.match(report, /ng refs\/heads\/a pre-receive hook declined/);
-    assert.equal(stderr, `${bytes}X 0\n`);
+    assert.equal(stderr, `${bytes}X 0\n!`);
   });
 
   test(`no name or option can pass for a line of the protocol (${shell})`, async (t) => {

@@ -281,20 +281,14 @@ test('a client that pings too often is disconnected with too_many_pings', async 
   session.destroy();
 });
 
-test('only pings that come too early are strikes', async () => {
-  // Shorter than this process has lived, longer than a few pings take.
-  await using server = await listen({ services, keepalive: { minClientPingIntervalMs: 100 } });
+test('the distance of pings counts, not how long the server has run', async () => {
+  await using server = await listen({ services, keepalive: { minClientPingIntervalMs: 1000 } });
   const session = connectHttp2(`http://127.0.0.1:${server.port}`);
   const sentAway = goaway(session);
   await once(session, 'connect');
-  while (performance.now() < 150) await delay(10);
+  while (performance.now() < 1000) await delay(10); // the tests before took longer
 
-  session.ping(() => {});
-  await delay(110);
-  for (let i = 0; i < 2; i++) session.ping(() => {});
-  await ping(session);
-  assert.equal(session.destroyed, false);
-  session.ping(() => {});
+  for (let i = 0; i < 4; i++) session.ping(() => {});
 
   assert.deepEqual(await sentAway, [constants.NGHTTP2_ENHANCE_YOUR_CALM, 'too_many_pings']);
   session.destroy();

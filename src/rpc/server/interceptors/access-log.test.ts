@@ -40,7 +40,7 @@ function logged({ level = 'info', isLogged = true }: { level?: LogLevel; isLogge
       serve(BlobService, {
         getBlob: async function* () {
           yield { data: Buffer.alloc(100) };
-          throw new Error('half of it');
+          throw new GitalyError('UNKNOWN', 'half of it'); // it has no metadata
         },
       }),
     ],
