@@ -66,10 +66,10 @@ export function replayArea(
     });
 
     after(async () => {
-      for (const stage of stages.values())
-        await (await stage.catch(() => undefined))?.[Symbol.asyncDispose]();
-      await api?.[Symbol.asyncDispose]();
-      templates?.[Symbol.dispose]();
+      using _templates = templates;
+      await using opened = new AsyncDisposableStack(); // all are closed, whichever fails
+      opened.use(api);
+      for (const stage of stages.values()) opened.use(await stage.catch(() => undefined));
     });
 
     test(`there are recordings of ${area}`, () => assert.ok(cases.length > 0 || wanted !== ''));

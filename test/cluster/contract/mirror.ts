@@ -1,14 +1,15 @@
 import {
-  cpSync,
+  chmodSync,
+  copyFileSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
   rmSync,
   type Stats,
+  symlinkSync,
   utimesSync,
 } from 'node:fs';
-import { join } from 'node:path';
 import { systemErrorCode } from '#base/go/system-error';
 
 /**
@@ -17,35 +18,52 @@ import { systemErrorCode } from '#base/go/system-error';
  *
  * @param isOwn names in the top directory that both keep
  */
-export function mirror(from: string, to: string, isOwn: (name: string) => boolean = () => false): void {
+export function mirror(
+  from: string | Buffer,
+  to: string | Buffer,
+  isOwn: (name: string) => boolean = () => false,
+): void {
   mkdirSync(to, { recursive: true });
-  const wanted = new Set(namesIn(from).filter((name) => !isOwn(name)));
+  const wanted = namesIn(from).filter((name) => !isOwn(name.toString()));
   for (const name of namesIn(to))
-    if (!isOwn(name) && !wanted.has(name)) rmSync(join(to, name), { recursive: true, force: true });
-  for (const name of wanted) mirrorEntry(join(from, name), join(to, name));
+    if (!isOwn(name.toString()) && !wanted.some((other) => other.equals(name))) remove(within(to, name));
+  for (const name of wanted) mirrorEntry(within(from, name), within(to, name));
 }
 
-function mirrorEntry(from: string, to: string): void {
+function mirrorEntry(from: Buffer, to: Buffer): void {
   const source = statOf(from);
   const target = statOf(to);
   if (source === undefined) return; // removed meanwhile
   if (target !== undefined && isEqual(from, source, to, target)) return;
-  if (source.isDirectory() && target?.isDirectory() && source.mode === target.mode) {
+  if (source.isSocket()) return;
+  if (source.isDirectory()) {
+    if (target?.isDirectory() === false) remove(to);
     mirror(from, to);
+    chmodSync(to, source.mode);
     utimesSync(to, source.atime, source.mtime);
     return;
   }
-  if (source.isSocket()) return;
-  rmSync(to, { recursive: true, force: true });
+  remove(to);
   try {
-    cpSync(from, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    copyEntry(from, source, to);
   } catch (error) {
     if (systemErrorCode(error) !== 'ENOENT') throw error; // a test's git removed it meanwhile
   }
 }
 
-function isEqual(from: string, source: Stats, to: string, target: Stats): boolean {
-  if (source.isSymbolicLink() && target.isSymbolicLink()) return readlinkSync(from) === readlinkSync(to);
+function copyEntry(from: Buffer, source: Stats, to: Buffer): void {
+  if (source.isSymbolicLink()) {
+    symlinkSync(readlinkSync(from, 'buffer'), to);
+    return;
+  }
+  copyFileSync(from, to);
+  chmodSync(to, source.mode);
+  utimesSync(to, source.atime, source.mtime);
+}
+
+function isEqual(from: Buffer, source: Stats, to: Buffer, target: Stats): boolean {
+  if (source.isSymbolicLink() && target.isSymbolicLink())
+    return readlinkSync(from, 'buffer').equals(readlinkSync(to, 'buffer'));
   return (
     source.isFile() &&
     target.isFile() &&
@@ -56,14 +74,23 @@ function isEqual(from: string, source: Stats, to: string, target: Stats): boolea
   );
 }
 
-function namesIn(directory: string): string[] {
+/** Names are bytes: some references have others than UTF-8. */
+function namesIn(directory: string | Buffer): Buffer[] {
   try {
-    return readdirSync(directory);
+    return readdirSync(directory, 'buffer');
   } catch {
     return []; // missing, or removed meanwhile
   }
 }
 
-function statOf(path: string): Stats | undefined {
+function within(directory: string | Buffer, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(directory), Buffer.from('/'), name]);
+}
+
+function remove(path: Buffer): void {
+  rmSync(path, { recursive: true, force: true });
+}
+
+function statOf(path: Buffer): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { dial } from '#client/index';
 import { createLogger } from '#platform/log/logger';
@@ -9,6 +9,7 @@ import type { ServerInterceptor } from '#rpc/server/server-call';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { servedRepositories } from '#testkit/served-repositories';
 import { type StartGitalyOptions, startGitaly as startNode, type TestGitaly } from '#testkit/start-gitaly';
+import { until } from '#testkit/until';
 import { mirror } from './mirror.ts';
 import { ReplicationWatch } from './replication-watch.ts';
 
@@ -16,6 +17,10 @@ export type { StartGitalyOptions, TestGitaly } from '#testkit/start-gitaly';
 
 const NODES = 3;
 const STARTS = 20;
+/** When the primary has failed, the other nodes come to their end so soon after the call's. */
+const QUIET_MS = 1000;
+/** In the names of directories in whose place a replication put a repository. */
+const MOVED_AWAY = '-repositories.old.';
 /** Directories of backups in the configurations of tests: all nodes have the same. */
 const BACKUPS = ['bk', 'backups'];
 /** Entries of a storage that belong to its server. */
@@ -45,6 +50,7 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
       symlinkSync(join(first.directory, name), join(directory, name));
     }
   }
+  const directories = [...storages, 'custom_hooks'];
   const watch = new ReplicationWatch();
   const praefect = building.use(
     await startHealthy(watch, {
@@ -64,13 +70,15 @@ export async function startGitaly(options: StartGitalyOptions = {}): Promise<Tes
           })),
         })),
       }).config,
-      faults: mirroring(nodes, [...storages, 'custom_hooks'], watch),
+      faults: mirroring(nodes, directories, watch),
     }),
   );
   const [address = ''] = praefect.addresses;
   const connection = building.use(
     await dial(address, { ...(options.token !== undefined && { token: options.token }), ...options.dial }),
   );
+  // The last call may be followed by a test's own clean-up.
+  building.defer(() => makeEqual(nodes, directories));
   const resources = building.move();
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => {
@@ -140,21 +148,56 @@ function optionsOfNode(
   };
 }
 
-/** Gives all nodes the files of the first before a call, when no other runs. */
+/**
+ * Gives all nodes the files of the first before a call, when no other runs. A call of a test ends
+ * after those that nodes have made for it, and when nodes that were told to stop have tidied up.
+ */
 function mirroring(
   nodes: readonly TestGitaly[],
   directories: readonly string[],
   watch: ReplicationWatch,
 ): FaultInjector {
-  const [first, ...others] = nodes;
-  let running = 0;
+  const running = new Set<number>();
+  let started = 0;
   const interceptor: ServerInterceptor = () => {
-    if (running === 0)
-      for (const { directory } of others)
-        for (const name of directories)
-          mirror(join(first?.directory ?? '', name), join(directory, name), (entry) => OWN.has(entry));
-    running++;
-    return { end: () => watch.settled().finally(() => void running--) };
+    if (running.size === 0) makeEqual(nodes, directories);
+    const number = ++started;
+    running.add(number);
+    const isQuiet = (): boolean =>
+      [...running].every((other) => other <= number) &&
+      nodes.every(({ directory }) =>
+        directories.every((name) => temporary(join(directory, name), 'quarantine-').length === 0),
+      );
+    return {
+      end: async () => {
+        try {
+          await watch.settled();
+          // A test's own later call may run on.
+          await until(isQuiet, 'no later call runs', QUIET_MS).catch(() => {});
+        } finally {
+          running.delete(number);
+        }
+      },
+    };
   };
   return { interceptor, onConnection: () => {} };
+}
+
+function makeEqual([first, ...others]: readonly TestGitaly[], directories: readonly string[]): void {
+  const source = first?.directory ?? '';
+  for (const { directory } of others)
+    for (const name of directories) {
+      mirror(join(source, name), join(directory, name), (entry) => OWN.has(entry));
+      // A test has removed what its server had moved away.
+      if (temporary(join(source, name), MOVED_AWAY).length === 0)
+        for (const path of temporary(join(directory, name), MOVED_AWAY)) rmSync(path, { recursive: true });
+    }
+}
+
+/** Returns the temporary directories of a storage whose names contain something. */
+function temporary(storage: string, part: string): string[] {
+  const temp = join(storage, '+gitaly/tmp');
+  if (!existsSync(temp)) return [];
+  const names = readdirSync(temp).filter((name) => name.includes(part));
+  return names.map((name) => join(temp, name));
 }
