@@ -208,6 +208,10 @@ test('repositories and pools are removed, renamed and found by the database', { 
     code: 'NOT_FOUND',
     message: 'repository not found',
   });
+  await assert.rejects(connection.objectPool.getObjectPool({ repository: renamed }), {
+    code: 'NOT_FOUND',
+    message: 'route RPC: consistent storages: repository not found',
+  });
   await connection.objectPool.deleteObjectPool({ objectPool: { repository: pool } });
   assert.deepEqual(await postgres.database.rows(sql`SELECT storage FROM storage_repositories`), []);
 });

@@ -5,6 +5,8 @@ import type { VoterState } from '../transactions/subtransaction.ts';
 import { outcomeOf, type WriteResult } from './outcome.ts';
 
 const failure = new GitalyError('ABORTED', 'no');
+/** An error that is none of a node. */
+const plain = new Error('anything');
 
 function resultOf(
   states: Readonly<Record<string, VoterState>>,
@@ -75,6 +77,25 @@ test('a node that ends otherwise than the primary is outdated, one that ends ali
     'node-error-status': ['b'],
     updated: ['c'],
   });
+});
+
+test('errors without a status are never alike', () => {
+  const errors = { a: plain, b: plain, c: plain };
+  assert.deepEqual(reasonsOf(resultOf(COMMITTED, { errors })), { 'node-error-status': ['b', 'c'] });
+});
+
+test('a write of the primary alone counts, also if its call fails after the vote', () => {
+  const alone = (states: Readonly<Record<string, VoterState>>, options: Parameters<typeof resultOf>[1]) =>
+    outcomeOf({ ...resultOf(states, options), secondaries: [] });
+  const committed = { a: 'committed' } as const;
+  for (const errors of [{}, { a: failure }, { a: plain }]) {
+    const outcome = alone(committed, { errors, subtransactions: 1, targets: ['r'] });
+    assert.deepEqual([outcome.isWritten, outcome.outdated], [true, ['r']]);
+    const unvoted = { errors, subtransactions: 1, primaryVoted: false, targets: ['r'] };
+    assert.equal(alone(committed, unvoted).isWritten, false);
+  }
+  assert.equal(alone({}, { subtransactions: 0 }).isWritten, true);
+  assert.equal(alone({}, { errors: { a: plain }, subtransactions: 0 }).isWritten, false);
 });
 
 test('a call that was interrupted tells nothing about its nodes', () => {

@@ -80,9 +80,9 @@ export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandler
       if (repository === undefined || repository.storageName === '' || repository.relativePath === '')
         throw invalid('repository not set');
       const key = keyOf(repository);
-      const { node, replicaPath } = await router
-        .accessor(key, { onPrimary: false })
-        .catch(wrapped('route RPC'));
+      const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch((error) => {
+        throw wrap(error, isNotFound(error) ? 'route RPC: consistent storages' : 'route RPC');
+      });
       const target = { storageName: node.storage, relativePath: replicaPath };
       const { objectPool } = await node.connection.objectPool
         .getObjectPool({ repository: target }, { signal })
