@@ -85,4 +85,24 @@ export const EQUIVALENT: readonly Equivalent[] = [
     id: 'src/domain/hooks/hooks-directories.ts: remove the await: await chmod(',
     reason: 'the copy of an executable file is executable',
   },
+  {
+    id: 'src/git/refs/files/name-ranges.ts: another number: behind[length - 1] = (behind[',
+    reason: 'there is a byte at that position',
+  },
+  {
+    id: 'src/git/refs/files/packed-refs-cache.ts: - → +: const wanted = Math.min(length, this.size - start)',
+    reason: 'the read ends with the file; only a window at the end is read again',
+  },
+  {
+    id: 'src/git/command/output-bytes.ts: drop the default: stdout: output?.writeEnd',
+    reason: 'a start has the same default',
+  },
+  {
+    id: 'src/git/command/output-bytes.ts: remove the statement: noteBulkBytes(',
+    reason: 'only collections of garbage depend on it',
+  },
+  {
+    id: 'src/git/command/process/stderr-head.ts: <= → <: if (space <= 0)',
+    reason: 'an empty piece is kept',
+  },
 ];

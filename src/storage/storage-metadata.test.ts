@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Storage } from './repository-target.ts';
@@ -47,3 +47,13 @@ for (const [what, text] of [
     assert.equal(readFileSync(metadataPath(storage), 'utf8'), text);
   });
 }
+
+test('a storage whose identity is missing, damaged or no file has none', async (context) => {
+  const storage = tempStorage(context);
+  assert.equal(await readStorageMetadata(storage), undefined);
+  writeFileSync(metadataPath(storage), 'garbage');
+  assert.equal(await readStorageMetadata(storage), undefined);
+  rmSync(metadataPath(storage));
+  mkdirSync(metadataPath(storage));
+  assert.equal(await readStorageMetadata(storage), undefined);
+});

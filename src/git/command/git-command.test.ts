@@ -142,6 +142,11 @@ for (const [name, build, message] of [
     'detected null byte in command argument "a\\x00b"',
   ],
   [
+    'a NUL in bytes',
+    () => gitCommand('log', { paths: [Buffer.from('a\0b')] }),
+    'detected null byte in command argument "a\\x00b"',
+  ],
+  [
     'a NUL in an option',
     () => gitCommand('log', { options: [value('--author', 'a\0')] }),
     'detected null byte in command argument "a\\x00"',
@@ -151,6 +156,12 @@ for (const [name, build, message] of [
     assert.throws(build, { message });
   });
 }
+
+test('another control character in bytes is none of our business', () => {
+  const path = Buffer.of(0x61, 1);
+
+  assert.equal(gitCommand('log', { paths: [path] }).words.at(-1), path);
+});
 
 test('git on this machine knows every listed subcommand, or will later', () => {
   const known = new Set(execFileSync('git', ['--list-cmds=builtins,main'], { encoding: 'utf8' }).split('\n'));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -140,6 +141,13 @@ test('who may not start a process starts none, at once or later', async () => {
   await assert.rejects(git.spawnTurn(), refusal);
 
   assert.deepEqual(starts, []);
+});
+
+test('a command that has ended makes way for the next, before its time', async (context) => {
+  const git = await Git.start({ binary: program });
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+
+  for (let count = 0; count <= 4 * availableParallelism(); count++) await git.run(COMMAND);
 });
 
 test('a program that is not git is told by what it prints', async () => {

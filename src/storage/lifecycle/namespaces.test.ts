@@ -61,3 +61,12 @@ test('a namespace is moved with its content, but not into itself or from nowhere
   // A name that only begins with that of the other.
   await to.moveTo(new Namespace(storage, 'x/yy'));
 });
+
+test('a namespace does not take the place of another one', async (context) => {
+  const storage = makeStorage(context);
+  for (const name of ['a', 'b/inner']) mkdirSync(join(storage.path, name), { recursive: true });
+
+  const moved = new Namespace(storage, 'a').moveTo(new Namespace(storage, 'b'));
+
+  await assert.rejects(moved, { code: 'ENOTEMPTY' });
+});

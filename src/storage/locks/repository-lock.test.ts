@@ -113,3 +113,17 @@ test('a process is there until it has ended, also while nobody has collected it'
   while (isRunning(identity)) await new Promise(setImmediate);
   assert.equal(isRunning({ ...identity, place: 'elsewhere' }), undefined);
 });
+
+test('a lock of an unknown owner is respected for a day', async (context) => {
+  const { storage, repository, lock } = arrange(context);
+  const age = (hours: number): void => {
+    const seconds = Date.now() / 1000 - hours * 3600;
+    writeFileSync(lock, '');
+    lutimesSync(lock, seconds, seconds);
+  };
+
+  age(23);
+  await assert.rejects(lockRepository(storage, repository), LockTakenError);
+  age(25);
+  await using _lock = await lockRepository(storage, repository);
+});

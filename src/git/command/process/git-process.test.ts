@@ -327,6 +327,7 @@ test('the watch of the CPU time ends with the process', async (context) => {
 test('what is left in the streams of an ended process is closed with its scope', async (context) => {
   const { process, streams, end } = fake(context);
   end(SUCCESS);
+  await process.exited;
 
   await process[Symbol.asyncDispose]();
 

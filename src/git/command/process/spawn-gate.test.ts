@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import { SpawnGate } from './spawn-gate.ts';
 
@@ -76,6 +77,26 @@ test('owners take turns, and one whose process has ended makes way for the next'
 
   assert.ok(before < 100, `${before} came before`);
   assert.equal(order.length, 201);
+});
+
+test('a start makes way when its process has ended, before its time', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const gate = new SpawnGate();
+  const atOnce = 4 * availableParallelism();
+  for (let start = 0; start < atOnce; start++) await gate.turn();
+  const late = gate.turn();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(gate.queueLength, 1);
+
+  gate.started({ exited: Promise.resolve() });
+
+  await late;
+  // Without an end, time makes way; who has no turn ends none.
+  const last = gate.turn();
+  context.mock.timers.tick(25);
+  await last;
+  context.mock.timers.tick(25);
+  gate.started({ exited: Promise.resolve() });
 });
 
 test('who may not run a process gets no turn', async () => {
