@@ -43,6 +43,7 @@ for (const [printed, message] of [
     assert.ok(known instanceof GitalyError && plain instanceof Error);
     assert.deepEqual([known.code, known.message], ['PERMISSION_DENIED', message]);
     assert.equal(plain.message, message);
+    if (plain instanceof GitalyError) assert.equal(plain.code, 'UNKNOWN');
   });
 }
 
