@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { evenPieces } from './even-pieces.ts';
+import { evenPieces, evenStream } from './even-pieces.ts';
 
 const cut = (texts: readonly string[], maxBytes: number): string[] =>
   [
@@ -33,4 +33,19 @@ test('nothing is lost, and no piece is larger than the limit', () => {
       },
     ),
   );
+});
+
+test('a stream that fails has yielded what came before', async () => {
+  async function* source(): AsyncGenerator<Buffer> {
+    for (const text of ['a', 'b', 'cd', 'e']) yield Buffer.from(text);
+    throw new Error('broken');
+  }
+  const pieces: string[] = [];
+
+  const reading = (async () => {
+    for await (const piece of evenStream(source(), 3)) pieces.push(String(piece));
+  })();
+
+  await assert.rejects(reading, /^Error: broken$/);
+  assert.deepEqual(pieces, ['ab', 'cde']);
 });

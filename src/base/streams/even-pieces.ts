@@ -3,24 +3,59 @@
  * Copies only joined pieces, and holds at most `maxBytes`.
  */
 export function* evenPieces(pieces: Iterable<Buffer>, maxBytes: number): Generator<Buffer> {
-  let held: Buffer[] = [];
-  let heldBytes = 0;
-  for (const piece of pieces) {
-    if (heldBytes + piece.length > maxBytes) {
-      if (heldBytes > 0) yield joined(held, heldBytes);
-      held = [];
-      heldBytes = 0;
+  const joiner = new Joiner(maxBytes);
+  for (const piece of pieces) yield* joiner.add(piece);
+  yield* joiner.end();
+}
+
+/**
+ * Does the same with pieces that come one after another. When the source fails, what came before is
+ * yielded first. @throws the error of the source.
+ */
+export async function* evenStream(pieces: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {
+  const joiner = new Joiner(maxBytes);
+  let failure: { readonly error: unknown } | undefined;
+  try {
+    for await (const piece of pieces) yield* joiner.add(piece);
+  } catch (error) {
+    failure = { error };
+  }
+  yield* joiner.end();
+  if (failure !== undefined) throw failure.error;
+}
+
+class Joiner {
+  readonly #maxBytes: number;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  *add(piece: Buffer): Generator<Buffer> {
+    if (this.#heldBytes + piece.length > this.#maxBytes) {
+      yield* this.end();
       let start = 0;
-      for (; piece.length - start > maxBytes; start += maxBytes)
-        yield piece.subarray(start, start + maxBytes);
-      held.push(start === 0 ? piece : piece.subarray(start));
-      heldBytes = piece.length - start;
+      for (; piece.length - start > this.#maxBytes; start += this.#maxBytes)
+        yield piece.subarray(start, start + this.#maxBytes);
+      this.#hold(start === 0 ? piece : piece.subarray(start));
     } else if (piece.length > 0) {
-      held.push(piece);
-      heldBytes += piece.length;
+      this.#hold(piece);
     }
   }
-  if (heldBytes > 0) yield joined(held, heldBytes);
+
+  *end(): Generator<Buffer> {
+    const [held, bytes] = [this.#held, this.#heldBytes];
+    this.#held = [];
+    this.#heldBytes = 0;
+    if (bytes > 0) yield joined(held, bytes);
+  }
+
+  #hold(piece: Buffer): void {
+    this.#held.push(piece);
+    this.#heldBytes += piece.length;
+  }
 }
 
 function joined(pieces: readonly Buffer[], bytes: number): Buffer {

@@ -1,6 +1,7 @@
 import { wrap } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
 import { FLUSH_PACKET, textPacket } from '#base/pkt-line/packet';
+import { evenStream } from '#base/streams/even-pieces';
 import type { ConfigPair } from '#git/command/config';
 import { flag, gitCommand } from '#git/command/git-command';
 import type { Repository } from '#storage/repository';
@@ -19,8 +20,14 @@ export interface Advertisement {
 }
 
 /**
- * Yields the response of a smart HTTP server to `GET info/refs`: a packet that names the service, a
- * flush packet, and git's advertisement.
+ * git writes each reference by itself, so that pipes are read in pieces of any size, and an answer
+ * that is kept would for ever be sent in as many messages.
+ */
+const PIECE_BYTES = 128 * 1024;
+
+/**
+ * Yields the response of a smart HTTP server to `GET info/refs` in pieces of 128 KiB: a packet that
+ * names the service, a flush packet, and git's advertisement.
  *
  * @throws {GitalyError} as `advertisement`; both may come after data.
  */
@@ -28,6 +35,10 @@ export async function* advertiseReferences(
   repository: Repository,
   asked: Advertisement,
 ): AsyncGenerator<Buffer> {
+  yield* evenStream(wholeResponse(repository, asked), PIECE_BYTES);
+}
+
+async function* wholeResponse(repository: Repository, asked: Advertisement): AsyncGenerator<Buffer> {
   yield* serviceHeader(asked.service);
   yield* advertisement(repository, asked);
 }

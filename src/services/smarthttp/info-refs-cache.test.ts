@@ -15,12 +15,19 @@ const REPOSITORY = { storageName: 'default', relativePath: 'r.git' };
 /** Their advertisement does not stay in memory. */
 const MANY_REFERENCES = 20_000;
 
-/** Runs git and notes each upload-pack, which waits as long as there is a file `hold`. */
+/**
+ * Runs git and notes each upload-pack, which waits as long as there is a file `hold`, and writes a
+ * little at a time if there is a file `dribble`.
+ */
 const gatedGit = (gate: string): string => `#!/bin/sh
 case " $* " in
 *" upload-pack "*)
   echo $$ >>"${gate}/started"
   while [ -e "${gate}/hold" ]; do sleep 0.02; done
+  if [ -e "${gate}/dribble" ]; then
+    git "$@" | dd bs=256 2>/dev/null
+    exit
+  fi
   ;;
 esac
 exec git "$@"
@@ -49,21 +56,24 @@ async function start(context: TestContext, { references = 0 } = {}) {
     writeFileSync(join(path, 'packed-refs'), `${lines.join('\n')}\n`);
   }
   const cache = join(gitaly.storagePath(), '+gitaly/InfoRefsCache');
-  const read = async (request: object = {}, signal?: AbortSignal): Promise<string> => {
+  const readChunks = async (request: object, signal?: AbortSignal): Promise<Uint8Array[]> => {
     const chunks: Uint8Array[] = [];
     const call = gitaly.connection.smartHttp.infoRefsUploadPack(
       { repository: REPOSITORY, ...request },
       signal === undefined ? {} : { signal },
     );
     for await (const { data } of call) chunks.push(data);
-    return Buffer.concat(chunks).toString();
+    return chunks;
   };
+  const read = async (request: object = {}, signal?: AbortSignal): Promise<string> =>
+    Buffer.concat(await readChunks(request, signal)).toString();
   return {
     gitaly,
     path,
     oid,
     cache,
     read,
+    readChunks,
     files: (): string[] =>
       existsSync(cache)
         ? readdirSync(cache, { recursive: true, withFileTypes: true })
@@ -81,6 +91,7 @@ async function start(context: TestContext, { references = 0 } = {}) {
       existsSync(join(gate, 'started'))
         ? readFileSync(join(gate, 'started'), 'utf8').trim().split('\n').length
         : 0,
+    dribble: () => writeFileSync(join(gate, 'dribble'), ''),
     hold: () => writeFileSync(join(gate, 'hold'), ''),
     release: () => rmSync(join(gate, 'hold')),
     metric: async (line: string): Promise<number> => {
@@ -101,6 +112,17 @@ function assertSame(found: string, expected: string): void {
 /** The references in an advertisement. */
 const referencesIn = (text: string): string[] =>
   [...text.matchAll(/ (refs\/[^\n\0]+)[\n\0]/g)].map(([, name = '']) => name);
+
+test('references are sent in large messages, however git writes them', async (context) => {
+  const { dribble, expected, readChunks } = await start(context, { references: 500 });
+  dribble();
+
+  for (const request of [{}, {}, { gitProtocol: 'version=1' }]) {
+    const chunks = await readChunks(request);
+    assert.equal(chunks.length, 1, JSON.stringify(request));
+    if (request.gitProtocol === undefined) assertSame(Buffer.concat(chunks).toString(), await expected());
+  }
+});
 
 test('references for a fetch are cached until a change, and only for plain requests', async (context) => {
   const { gitaly, path, oid, read, started } = await start(context);
