@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import { create, isMessage } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
@@ -12,6 +13,7 @@ import { RepositoryService } from '#wire/gen/repository_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { methodInfo } from '#wire/method-info';
 import { serve } from './handler.ts';
+import type { CallStage } from './server-call.ts';
 
 const findCommit = callable(CommitService.method.findCommit);
 const getBlob = callable(BlobService.method.getBlob);
@@ -293,6 +295,23 @@ test('an interceptor that fails after the handler withholds the response', async
   });
 
   await assert.rejects(all(server.channel.invoke(findCommit, [{}])), { code: 'ABORTED', message: 'no' });
+});
+
+test('the handler runs in the asynchronous context of a stage, whether the stage waits or not', async () => {
+  const names = new AsyncLocalStorage<string>();
+  for (const isWaiting of [false, true]) {
+    const stage: CallStage = { within: (run) => names.run('ours', run) };
+    await using server = connectTo({
+      services: [
+        serve(CommitService, { findCommit: () => ({ commit: { id: names.getStore() ?? 'none' } }) }),
+      ],
+      interceptors: [() => (isWaiting ? Promise.resolve(stage) : stage), async () => ({})],
+    });
+
+    const { commit } = await only(server.channel.invoke(findCommit, [{}]));
+
+    assert.equal(commit?.id, 'ours');
+  }
 });
 
 test('a stage can refuse the first request', async () => {

@@ -78,7 +78,7 @@ test('blocks without a literal authority, and those that make no sense, have non
 
 test('a change of the table and headers with names of their own stand before it', () => {
   const block = Buffer.concat([
-    Buffer.from('3fe11f', 'hex'),
+    Buffer.from('203fe11f', 'hex'), // to 0 and to 4096
     Buffer.from([0x40, 1, 'a'.charCodeAt(0), 1, 'b'.charCodeAt(0)]),
     Buffer.from([0x10, 1, 'c'.charCodeAt(0), 0]),
     Buffer.from([0x01, 2]),
