@@ -53,16 +53,11 @@ const GLOBAL: readonly ConfigPair[] = [
  */
 const REUSE_SEVERAL_PACKS = pair('pack.allowPackReuse', 'multi');
 
-const THREADS = Math.max(1, Math.floor(Math.log2(availableParallelism())));
-/**
- * A single thread writes each word by itself into small pieces of output; several collect the
- * matches of a file. (git: start_threads in builtin/grep.c)
- */
-const GREP_THREADS = Math.max(2, THREADS);
+const THREADS = String(Math.max(1, Math.floor(Math.log2(availableParallelism()))));
 const PACK = [
   pair('pack.windowMemory', '100m'),
   pair('pack.writeReverseIndex', 'true'),
-  pair('pack.threads', String(THREADS)),
+  pair('pack.threads', THREADS),
 ];
 /**
  * For commands whose files do not have their final place yet: all of them are flushed together
@@ -106,7 +101,7 @@ const PER_COMMAND: Readonly<Partial<Record<SubcommandName, readonly ConfigPair[]
   ],
   fsck: fsck('fsck'),
   gc: PACK,
-  grep: [pair('grep.threads', String(GREP_THREADS))],
+  grep: [pair('grep.threads', THREADS)],
   'index-pack': [UNFLUSHED],
   init: [
     pair('init.defaultBranch', 'main'),

@@ -196,20 +196,6 @@ test('settings are in order of precedence and depend on the command', () => {
   );
 });
 
-test('git grep has several threads on every machine', () => {
-  const config = configOf({
-    command: 'grep',
-    objectFormat: 'sha1',
-    call: [],
-    operator: [],
-    packReuseMulti: true,
-  });
-
-  const threads = config.find(({ key }) => key === 'grep.threads')?.value;
-
-  assert.ok(Number(threads) >= 2, 'a single one writes matches word by word');
-});
-
 test('a setting of a wrong shape is refused', () => {
   const build = (key: string) => () =>
     configOf({
