@@ -180,9 +180,17 @@ test('repositories and pools are removed, renamed and found by the database', { 
   await connection.objectPool.createObjectPool({ objectPool: { repository: pool }, origin: repository });
   await connection.objectPool.linkRepositoryToObjectPool({ objectPool: { repository: pool }, repository });
 
-  const { objectPool } = await connection.objectPool.getObjectPool({ repository });
+  const { objectPool } = await connection.objectPool.getObjectPool(
+    { repository },
+    { correlationId: 'asked' },
+  );
   assert.equal(objectPool?.repository?.relativePath, pool.relativePath);
   assert.equal(objectPool?.repository?.storageName, 'default');
+  const asked = cluster.nodes.flatMap(({ log }) => log.filter((line) => line.correlation_id === 'asked'));
+  assert.deepEqual(
+    asked.map((line) => line['grpc.method']),
+    ['GetObjectPool'],
+  );
   const renamed = { ...repository, relativePath: '@hashed/cc/dd/ccdd.git' };
   await connection.repository.renameRepository({ repository, relativePath: renamed.relativePath });
   const exists = async (each: typeof repository) =>

@@ -53,19 +53,19 @@ export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandler
       return { exists };
     }),
     renameHandler(parts),
-    answer(RepositoryService.method.removeAll, async ({ storageName }, { signal }) => {
+    answer(RepositoryService.method.removeAll, async ({ storageName }, { correlationId, signal }) => {
       if (storageName === '') throw invalid('storage name not set');
       const ofStorage = nodes.get(storageName);
       if (ofStorage === undefined) throw invalid('virtual storage does not exist');
       await removals.removeAll(storageName);
       await Promise.all(
         ofStorage.map(({ connection, storage }) =>
-          connection.repository.removeAll({ storageName: storage }, { signal }),
+          connection.repository.removeAll({ storageName: storage }, { signal, correlationId }),
         ),
       );
       return {};
     }),
-    answer(RepositoryService.method.backupRepository, async (request, { signal }) => {
+    answer(RepositoryService.method.backupRepository, async (request, { correlationId, signal }) => {
       if (request.repository === undefined) throw invalid('repository not set');
       const key = keyOf(request.repository);
       const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch(async (error) => {
@@ -74,9 +74,10 @@ export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandler
         return { node: await router.storageAccessor(key.virtualStorage), replicaPath: key.relativePath };
       });
       const repository = { ...request.repository, storageName: node.storage, relativePath: replicaPath };
-      return await node.connection.repository.backupRepository({ ...request, repository }, { signal });
+      const options = { signal, correlationId };
+      return await node.connection.repository.backupRepository({ ...request, repository }, options);
     }),
-    answer(ObjectPoolService.method.getObjectPool, async ({ repository }, { signal }) => {
+    answer(ObjectPoolService.method.getObjectPool, async ({ repository }, { correlationId, signal }) => {
       if (repository === undefined || repository.storageName === '' || repository.relativePath === '')
         throw invalid('repository not set');
       const key = keyOf(repository);
@@ -85,7 +86,7 @@ export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandler
       });
       const target = { storageName: node.storage, relativePath: replicaPath };
       const { objectPool } = await node.connection.objectPool
-        .getObjectPool({ repository: target }, { signal })
+        .getObjectPool({ repository: target }, { signal, correlationId })
         .catch(wrapped('get object pool'));
       if (objectPool === undefined) return {};
       const path = objectPool.repository?.relativePath ?? '';
