@@ -35,11 +35,7 @@ export async function deleteReferences(
     if (hash !== undefined) await vote?.(phase, hash).catch(prefixed(`${which} vote`));
   };
 
-  await using transaction = await RefTransaction.start(repository, {
-    hooks: 'disabled',
-    noDereference: true,
-    signal,
-  });
+  await using transaction = await RefTransaction.start(repository, { hooks: 'disabled', signal });
   for (const name of names) await transaction.update(name, { newOid });
   await cast('preparing', 'preparing');
   await transaction.prepare().catch(prefixed('unable to prepare'));

@@ -62,8 +62,10 @@ test('a failed change knows who refused it, however deep the refusal is', async 
     [byHook, 'custom-hook'],
     [new Error('disk'), undefined],
   ] as const) {
-    const failed = new UpdateFailedError(new Error('outer', { cause: error }));
+    const cause = new Error('outer', { cause: error });
+    const failed = new UpdateFailedError(cause);
     assert.equal(failed.message, 'outer');
+    assert.equal(failed.cause, cause);
     assert.equal(failed.refusal?.by, by);
     assert.equal(failed.refusal?.error, by && error);
   }

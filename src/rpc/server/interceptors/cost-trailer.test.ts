@@ -8,6 +8,8 @@ import { CommitService } from '#wire/gen/commit_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { ServerService } from '#wire/gen/server_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
+import { methodInfo } from '#wire/method-info';
+import { gitalyServices } from '#wire/methods';
 import { serve } from '../handler.ts';
 import { addCostTrailer } from './cost-trailer.ts';
 
@@ -73,5 +75,39 @@ test('each answer has a trailer with its cost, as Gitaly 19.0 reckons it', async
     const call = invoke();
     await all<unknown>(call).catch(() => {});
     assert.equal((await call.trailers).get('x-gitaly-cost'), cost, name);
+  }
+});
+
+// costhandler.go of Gitaly 19.0
+const OF_THEIR_OWN = {
+  '/gitaly.SmartHTTPService/PostUploadPackWithSidechannel': 10,
+  '/gitaly.SmartHTTPService/PostReceivePack': 10,
+  '/gitaly.SSHService/SSHUploadPack': 10,
+  '/gitaly.SSHService/SSHUploadPackWithSidechannel': 10,
+  '/gitaly.SSHService/SSHReceivePack': 10,
+  '/gitaly.DiffService/CommitDiff': 8,
+  '/gitaly.DiffService/RawDiff': 8,
+  '/gitaly.DiffService/RawPatch': 8,
+  '/gitaly.BlobService/GetBlobs': 6,
+  '/gitaly.BlobService/ListBlobs': 6,
+  '/gitaly.CommitService/ListCommits': 6,
+  '/gitaly.RefService/FindDefaultBranchName': 1,
+  '/gitaly.RepositoryService/RepositoryExists': 1,
+  '/gitaly.ServerService/ServerInfo': 0,
+};
+const BY_OPERATION = { accessor: 1, mutator: 5, maintenance: 3, unknown: 1 };
+
+test('each method has the weight of Gitaly 19.0', async () => {
+  const services = gitalyServices.map((service) => serve(service, {}));
+  await using server = connectTo({ interceptors: [addCostTrailer], services });
+  const expected: Readonly<Record<string, number>> = OF_THEIR_OWN;
+
+  for (const method of gitalyServices.flatMap(({ methods }) => methods)) {
+    // Calls that no handler serves have a cost, too.
+    const call = server.channel.invoke(callable(method), [{}]);
+    await all<unknown>(call).catch(() => {});
+    const { operation, path } = methodInfo(method);
+    const cost = (await call.trailers).get('x-gitaly-cost');
+    assert.equal(cost, String(expected[path] ?? BY_OPERATION[operation]), path);
   }
 });
