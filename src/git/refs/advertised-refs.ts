@@ -8,6 +8,7 @@ import type { PackedLines } from './files/packed-lines.ts';
 import { MAX_SYMBOLIC_DEPTH, type RefFiles } from './files/ref-files.ts';
 import { type LooseRef, walkLooseRefs } from './files/walk-loose-refs.ts';
 import type { HiddenRefs } from './hidden-refs.ts';
+import { beginsWith, startsWithAny, withoutNested } from './prefixes.ts';
 
 /** A client's `ls-refs` request, and the visible references. */
 export interface AdvertisedRefsQuery {
@@ -63,10 +64,11 @@ export async function advertisedRefs(parts: AdvertiseParts, query: AdvertisedRef
   }
   const prefixes = query.prefixes.length === 0 ? [NAMESPACE] : query.prefixes.flatMap(insideNamespace);
   const areas = withoutNested(prefixes);
-  const isVisible = (name: Buffer): boolean => isBelowOne(name, areas) && !query.hidden.has(name);
+  const isInside = startsWithAny(areas);
+  const isVisible = (name: Buffer): boolean => isInside(name) && !query.hidden.has(name);
   const head = readHead(parts);
   // Loose files are read before packed-refs: git writes that before it removes the packed files.
-  const loose = (await looseRefs(parts, areas)).filter(({ name }) => isBelowOne(name, areas));
+  const loose = (await looseRefs(parts, areas)).filter(({ name }) => isInside(name));
   const lines = await packedLines({ peel: query.peel });
 
   const shownLoose = await Array.fromAsync(
@@ -108,30 +110,6 @@ function isHeadVisible({ prefixes, hidden }: AdvertisedRefsQuery): boolean {
 function insideNamespace(prefix: Buffer): Buffer[] {
   if (beginsWith(prefix, NAMESPACE)) return [prefix];
   return beginsWith(NAMESPACE, prefix) ? [NAMESPACE] : [];
-}
-
-function withoutNested(prefixes: readonly Buffer[]): Buffer[] {
-  const areas: Buffer[] = [];
-  for (const prefix of sortedNames(prefixes)) {
-    const last = areas.at(-1);
-    if (last === undefined || !beginsWith(prefix, last)) areas.push(prefix);
-  }
-  return areas;
-}
-
-/**
- * Reports whether a name begins with one of sorted prefixes, none of which begins with another.
- */
-function isBelowOne(name: Buffer, areas: readonly Buffer[]): boolean {
-  let low = 0;
-  let high = areas.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (Buffer.compare(areas[middle] ?? name, name) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  const nearest = areas[low - 1];
-  return nearest !== undefined && beginsWith(name, nearest);
 }
 
 type Visibility = (name: Buffer) => boolean;
@@ -260,10 +238,6 @@ function toPacket(
   const line =
     `${first} ` + `${name.toString('latin1')}${symref}${peeled === undefined ? '' : ` peeled:${peeled}`}\n`;
   return textPacket(line, 'latin1');
-}
-
-function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
-  return bytes.length >= beginning.length && beginning.compare(bytes, 0, beginning.length) === 0;
 }
 
 function isDirectory(path: string): boolean {

@@ -1,4 +1,5 @@
 import { LoopSlice, mapInTurns } from '#base/loop-turns';
+import { beginsWith } from './prefixes.ts';
 import { compileWildmatch, firstWildcard } from './wildmatch.ts';
 
 /** A test of full reference names. */
@@ -91,8 +92,4 @@ export function prefixesOf(
     if (last === undefined || !beginsWith(each.prefix, last.prefix)) kept.push(each);
   }
   return kept;
-}
-
-function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
-  return bytes.length >= beginning.length && beginning.compare(bytes, 0, beginning.length) === 0;
 }

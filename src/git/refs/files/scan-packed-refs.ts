@@ -1,6 +1,7 @@
 import { FallBackToGit } from '#git/in-process';
 import type { OidDigits } from '#git/objects/object-id';
 import type { ListedRef } from '../listed-ref.ts';
+import { beginsWith } from '../prefixes.ts';
 import { findPackedPosition, isFullyPeeled } from './packed-refs.ts';
 import type { PackedRefsFile } from './packed-refs-cache.ts';
 
@@ -193,8 +194,4 @@ function checkEndOfComponent(block: Buffer, end: number, last: number): void {
 
 function broken(): FallBackToGit {
   return new FallBackToGit('packed-refs has a line that git would not write');
-}
-
-function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
-  return bytes.length >= beginning.length && beginning.compare(bytes, 0, beginning.length) === 0;
 }

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { typedEntries } from '#base/files/typed-entries';
 import { systemErrorCode } from '#base/go/system-error';
 import { FallBackToGit } from '#git/in-process';
+import { beginsWith } from '../prefixes.ts';
 import { validateReference } from '../validate-reference.ts';
 import { readLooseRef } from './loose-ref.ts';
 import type { ResolvedRef } from './resolved-refs.ts';
@@ -101,8 +102,4 @@ function entriesOf(gitDirectory: string, directory: Buffer): Dirent<Buffer>[] {
     if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return [];
     throw error;
   }
-}
-
-function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
-  return bytes.length >= beginning.length && beginning.compare(bytes, 0, beginning.length) === 0;
 }

@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { eachInTurn } from '#base/loop-turns';
 import { deleteReferences } from '#domain/ref-update/delete-references';
-import { startsWithAny } from '#git/refs/starts-with-any';
+import { startsWithAny } from '#git/refs/prefixes';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import { validateRevision } from '#git/refs/validate-revision';
 import type { HandlerContext } from '#rpc/server/handler';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { startsWithAny } from './starts-with-any.ts';
+import { startsWithAny } from './prefixes.ts';
 
 test('a name begins with a prefix as one comparison after the other finds', () => {
   const word = fc

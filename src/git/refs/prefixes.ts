@@ -1,0 +1,34 @@
+import { sortedNames } from './files/name-ranges.ts';
+
+export function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
+  return bytes.length >= beginning.length && beginning.compare(bytes, 0, beginning.length) === 0;
+}
+
+/** Returns the prefixes in the order of their bytes, without those that begin with another. */
+export function withoutNested(prefixes: readonly Buffer[]): Buffer[] {
+  const kept: Buffer[] = [];
+  for (const prefix of sortedNames(prefixes)) {
+    const last = kept.at(-1);
+    if (last === undefined || !beginsWith(prefix, last)) kept.push(prefix);
+  }
+  return kept;
+}
+
+/**
+ * Returns a test whether a name begins with one of some prefixes. It takes a binary search: a
+ * client determines the number of prefixes, and a repository that of the names.
+ */
+export function startsWithAny(prefixes: readonly Uint8Array[]): (name: Buffer) => boolean {
+  const sorted = withoutNested(prefixes.map((each) => Buffer.from(each)));
+  return (name) => {
+    let [from, to] = [0, sorted.length];
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if (Buffer.compare(sorted[middle] ?? name, name) <= 0) from = middle + 1;
+      else to = middle;
+    }
+    // None of those that stay begins another, so only the last one up to a name can begin it.
+    const last = sorted[from - 1];
+    return last !== undefined && beginsWith(name, last);
+  };
+}
