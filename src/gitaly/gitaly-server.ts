@@ -7,6 +7,7 @@ import type { ListeningSocket, TakeSocket } from '#platform/process/handover/lis
 import { PrivatePrograms } from '#platform/process/private-programs';
 import { createRuntimeDirectory } from '#platform/process/runtime-directory';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
+import type { Arrivals } from '#rpc/server/connection/arrivals';
 import { Backchannels } from '#rpc/server/connection/backchannels';
 import { followCertificate } from '#rpc/server/connection/certificate';
 import { connectionProblems } from '#rpc/server/connection/connection-problems';
@@ -70,6 +71,7 @@ export class GitalyServer implements AsyncDisposable {
   readonly addresses: Addresses;
   readonly #logger: Logger;
   readonly #external: GrpcServer;
+  readonly #arrivals: Arrivals;
   readonly #listeners: readonly Listener[];
   readonly #state: { isReady: boolean };
   readonly #resources: AsyncDisposableStack;
@@ -82,6 +84,7 @@ export class GitalyServer implements AsyncDisposable {
   private constructor(parts: {
     logger: Logger;
     external: GrpcServer;
+    arrivals: Arrivals;
     listeners: readonly Listener[];
     local: LocalConnections;
     monitoring: MonitoringServer | undefined;
@@ -92,6 +95,7 @@ export class GitalyServer implements AsyncDisposable {
     this.addresses = addressesOf(parts.listeners);
     this.#logger = parts.logger;
     this.#external = parts.external;
+    this.#arrivals = parts.arrivals;
     this.#listeners = parts.listeners;
     this.#local = parts.local;
     this.#state = parts.state;
@@ -253,6 +257,7 @@ export class GitalyServer implements AsyncDisposable {
     return new GitalyServer({
       logger,
       external: servers.external,
+      arrivals: servers.arrivals,
       listeners,
       local,
       monitoring,
@@ -295,7 +300,7 @@ export class GitalyServer implements AsyncDisposable {
     this.#local.stop();
     const external = this.#listeners.filter(({ transport }) => transport !== 'internal');
     await Promise.all(external.map((listener) => listener.stopForDrain()));
-    await this.#external.shutdown({ graceMs: NO_LIMIT_MS });
+    await this.#external.shutdown({ graceMs: NO_LIMIT_MS, arriving: this.#arrivals.drain() });
     await this[Symbol.asyncDispose]();
   }
 

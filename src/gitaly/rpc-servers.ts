@@ -4,6 +4,7 @@ import { accessLogFilter } from '#platform/log/access-log';
 import type { Logger } from '#platform/log/logger';
 import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { interceptorChain } from '#rpc/server/chain';
+import { Arrivals } from '#rpc/server/connection/arrivals';
 import type { Backchannels } from '#rpc/server/connection/backchannels';
 import type { ConnectionProblems } from '#rpc/server/connection/connection-problems';
 import { demultiplex } from '#rpc/server/connection/demultiplexer';
@@ -52,6 +53,8 @@ export interface RpcServerParts {
 /** Servers for calls from outside, and for those of our own hooks. Disposing aborts all calls. */
 export interface RpcServers extends AsyncDisposable {
   readonly external: GrpcServer;
+  /** Connections from outside that no server has yet. */
+  readonly arrivals: Arrivals;
   /** Settings of the listeners whose connections these servers serve. */
   readonly accepting: ListenerOptions;
 }
@@ -73,12 +76,14 @@ export function createRpcServers(parts: RpcServerParts): RpcServers {
     },
   };
   const [external, internal] = [new GrpcServer(options), new GrpcServer(options)];
+  const arrivals = new Arrivals();
   const accepting: ListenerOptions = {
     onAccept: (transport) => transport !== 'internal' && metrics.callers.connection(transport).inc(),
     onAcceptError: problems.onAcceptError,
     onConnection: (connection, peer) =>
       void demultiplex(connection, peer, {
         backchannels,
+        ...(peer.transport !== 'internal' && { arrivals }),
         onTransfer: (direction, bytes) => metrics.transfers[direction].observe(bytes),
         onGrpc: (duplex, from) => {
           faults?.onConnection(duplex, from);
@@ -88,6 +93,7 @@ export function createRpcServers(parts: RpcServerParts): RpcServers {
   };
   return {
     external,
+    arrivals,
     accepting,
     async [Symbol.asyncDispose]() {
       await external.shutdown({ graceMs: 0 });

@@ -6,6 +6,7 @@ import type { MonitoringServer } from '#platform/metrics/monitoring-server';
 import type { ListeningSocket, TakeSocket } from '#platform/process/handover/listening-socket';
 import { connectGrpc, type GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { acceptReverse } from '#rpc/server/connection/accept-reverse';
+import { Arrivals } from '#rpc/server/connection/arrivals';
 import { Backchannels } from '#rpc/server/connection/backchannels';
 import { followCertificate } from '#rpc/server/connection/certificate';
 import { connectionProblems } from '#rpc/server/connection/connection-problems';
@@ -61,6 +62,7 @@ export class PraefectServer implements AsyncDisposable {
   /** `http://host:port` of the monitoring server; `undefined` if there is none. */
   readonly monitoringAddress: string | undefined;
   readonly #grpc: GrpcServer;
+  readonly #arrivals: Arrivals;
   readonly #listeners: readonly Listener[];
   readonly #monitoring: MonitoringServer | undefined;
   readonly #state: { isReady: boolean };
@@ -68,6 +70,7 @@ export class PraefectServer implements AsyncDisposable {
 
   private constructor(parts: {
     grpc: GrpcServer;
+    arrivals: Arrivals;
     listeners: readonly Listener[];
     monitoring: MonitoringServer | undefined;
     state: { isReady: boolean };
@@ -77,6 +80,7 @@ export class PraefectServer implements AsyncDisposable {
       transport === 'unix' ? `unix:${address}` : `${transport}://${address}`,
     );
     this.#grpc = parts.grpc;
+    this.#arrivals = parts.arrivals;
     this.#listeners = parts.listeners;
     this.#monitoring = parts.monitoring;
     const { monitoring } = parts;
@@ -173,6 +177,7 @@ export class PraefectServer implements AsyncDisposable {
       onConnectionError: problems.onConnectionError,
     });
     building.defer(() => grpc.shutdown({ graceMs: 0 }));
+    const arrivals = new Arrivals();
     const listeners = await openListeners(listenAddresses(config), {
       logger,
       options: {
@@ -182,6 +187,7 @@ export class PraefectServer implements AsyncDisposable {
         onConnection: (connection, peer) =>
           void demultiplex(connection, peer, {
             backchannels,
+            arrivals,
             onTransfer,
             onGrpc: (duplex, from) => {
               faults?.onConnection(duplex, from);
@@ -209,7 +215,7 @@ export class PraefectServer implements AsyncDisposable {
       takeSocket,
     });
     if (monitoring !== undefined) building.adopt(monitoring, (running) => running.close());
-    return new PraefectServer({ grpc, listeners, monitoring, state, resources: building.move() });
+    return new PraefectServer({ grpc, arrivals, listeners, monitoring, state, resources: building.move() });
   }
 
   /** The listening sockets for a successor. */
@@ -223,7 +229,7 @@ export class PraefectServer implements AsyncDisposable {
   async drain(): Promise<void> {
     this.#state.isReady = false;
     await Promise.all(this.#listeners.map((listener) => listener.stopForDrain()));
-    await this.#grpc.shutdown({ graceMs: NO_LIMIT_MS });
+    await this.#grpc.shutdown({ graceMs: NO_LIMIT_MS, arriving: this.#arrivals.drain() });
     await this[Symbol.asyncDispose]();
   }
 

@@ -116,11 +116,15 @@ export class GrpcServer {
    * Stops the server: no new connections, GOAWAY on the open ones. Running calls may finish for
    * `graceMs`; then they are aborted (UNAVAILABLE) and the connections closed. Resolves when all
    * handlers are done, at most 5 s after that.
+   *
+   * @param options.arriving resolves when no connections come any more; those that come before are
+   *   served with their first calls.
    */
-  async shutdown({ graceMs }: { graceMs: number }): Promise<void> {
+  async shutdown({ graceMs, arriving }: { graceMs: number; arriving?: Promise<void> }): Promise<void> {
     if (this.#state === 'serving') this.#state = 'draining';
     if (graceMs === 0) this.#state = 'stopping';
     for (const connection of this.#connections) connection.drain();
+    await arriving;
     if (await this.#idleWithin(graceMs)) return;
     this.#state = 'stopping';
     for (const call of this.#calls)

@@ -1,6 +1,7 @@
 import { getPackedSettings } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { readUpTo } from '#rpc/common/read-up-to';
+import type { Arrivals } from '../connection/arrivals.ts';
 import { SERVER_SETTINGS } from '../server-settings.ts';
 import { AuthorityRewriter } from './authority-rewriter.ts';
 import { findAuthority, isLocalhost } from './find-authority.ts';
@@ -26,6 +27,8 @@ export interface FirstRequestOptions {
   readonly signal: AbortSignal;
   /** Called after that: from then on the connection may be idle as long as it likes. */
   onHandshake(): void;
+  /** In a drain the connection is passed on after its handshake, without a request. */
+  readonly arrivals?: Arrivals | undefined;
 }
 
 /**
@@ -41,7 +44,7 @@ export interface FirstRequestOptions {
  */
 export async function awaitFirstRequest(
   connection: Duplex,
-  { signal, onHandshake }: FirstRequestOptions,
+  { signal, onHandshake, arrivals }: FirstRequestOptions,
 ): Promise<Duplex | undefined> {
   let hasPreface = false;
   await readUpTo(connection, PREFACE.length, {
@@ -54,8 +57,18 @@ export async function awaitFirstRequest(
   if (!hasPreface) return connection;
   const client = new WaitingClient(connection);
   connection.write(frame(FRAME_TYPE.settings, 0, getPackedSettings(SERVER_SETTINGS)));
+  const draining = new AbortController();
+  using _ = arrivals?.onDrain(() => draining.abort());
   while (!client.isDecided) {
-    const chunk = await nextChunk(connection, client.hasShakenHands ? undefined : signal);
+    const isIdle = client.hasShakenHands;
+    let chunk: Buffer | undefined;
+    try {
+      chunk = await nextChunk(connection, isIdle ? draining.signal : signal);
+    } catch (error) {
+      if (!isIdle || !draining.signal.aborted || connection.destroyed) throw error;
+      client.letGo();
+      break;
+    }
     if (chunk === undefined) return undefined;
     client.take(chunk);
     if (client.hasShakenHands) onHandshake();
@@ -88,6 +101,11 @@ class WaitingClient {
 
   get isDecided(): boolean {
     return this.#isUnusual || (this.#hasRequest && this.#isAcknowledged);
+  }
+
+  /** Prepares for a first request that may still come, with any authority. */
+  letGo(): void {
+    this.#needsRewriter = true;
   }
 
   take(chunk: Buffer): void {
@@ -138,8 +156,8 @@ class WaitingClient {
 }
 
 /** Reads whatever is there, at least a byte. Returns undefined at the end. */
-async function nextChunk(connection: Duplex, signal: AbortSignal | undefined): Promise<Buffer | undefined> {
-  const first = await readUpTo(connection, 1, signal === undefined ? {} : { signal });
+async function nextChunk(connection: Duplex, signal: AbortSignal): Promise<Buffer | undefined> {
+  const first = await readUpTo(connection, 1, { signal });
   if (first.length === 0) return undefined;
   const rest: Buffer | null = connection.readableLength > 0 ? connection.read() : null;
   return rest === null ? first : Buffer.concat([first, rest]);

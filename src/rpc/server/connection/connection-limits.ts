@@ -72,6 +72,9 @@ export const DRAIN_MS = 200;
 /** Time for the first bytes of a connection that was accepted just before a drain. */
 export const FIRST_BYTES_MS = 100;
 
+/** Time for which a drain waits for the handshakes of such connections. */
+export const ARRIVAL_MS = 1000;
+
 /**
  * Time for which streams of a multiplexed connection may continue after the client closed its gRPC
  * stream, to which all other streams belong.

@@ -2,10 +2,9 @@ import type { Duplex } from 'node:stream';
 import { BACKCHANNEL_MAGIC, readMagic } from '#rpc/common/connection-magic';
 import { YamuxSession } from '#rpc/common/yamux/session';
 import { YAMUX_SERVER, type YamuxOptions } from '#rpc/common/yamux/settings';
-
 import { awaitFirstRequest, type FirstRequestOptions } from '../authority/await-first-request.ts';
 import type { Peer } from '../handler.ts';
-
+import type { Arrivals } from './arrivals.ts';
 import { HANDSHAKE_TIMEOUT_MS, MULTIPLEXER_CLOSE_MS } from './connection-limits.ts';
 
 export interface DemultiplexerOptions {
@@ -20,6 +19,8 @@ export interface DemultiplexerOptions {
   readonly onTransfer?: YamuxOptions['onTransfer'];
   /** Default 120 s. */
   readonly handshakeTimeoutMs?: number;
+  /** Those that a drain passes on; without it they end with the server. */
+  readonly arrivals?: Arrivals;
 }
 
 /**
@@ -28,14 +29,28 @@ export interface DemultiplexerOptions {
  * with its first request; on a multiplexed one the client's first stream replaces it. Resolves when
  * that is decided and never rejects: a connection that fails or is silent too long is destroyed.
  */
-export async function demultiplex(
+export function demultiplex(
+  connection: Duplex,
+  peer: Omit<Peer, 'backchannelId'>,
+  options: DemultiplexerOptions,
+): Promise<void> {
+  const decided = decide(connection, peer, options);
+  options.arrivals?.add(decided);
+  return decided;
+}
+
+async function decide(
   connection: Duplex,
   peer: Omit<Peer, 'backchannelId'>,
   options: DemultiplexerOptions,
 ): Promise<void> {
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS);
-  const handshake = { signal: timeout.signal, onHandshake: () => clearTimeout(timer) };
+  const handshake = {
+    signal: timeout.signal,
+    onHandshake: () => clearTimeout(timer),
+    arrivals: options.arrivals,
+  };
   const onError = () => connection.destroy();
   connection.on('error', onError);
   try {
