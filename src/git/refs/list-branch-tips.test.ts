@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { GitRepository } from '../repository.ts';
 import { askForBranchTips } from './ask-for-branch-tips.ts';
@@ -144,12 +145,9 @@ test('what is plain is shown without for-each-ref, also when there is much of it
   const merge = gitOutput(path, ['rev-parse', 'merge']);
   const lines = Array.from(
     { length: 5_000 },
-    (_, index) => `${merge} refs/heads/many-${String(index).padStart(5, '0')}\n`,
+    (_, index) => `${merge} refs/heads/many-${String(index).padStart(5, '0')}`,
   );
-  writeFileSync(
-    join(path, 'packed-refs'),
-    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
-  );
+  writePackedRefs(path, lines);
   started.length = 0;
   const tips = (await Array.fromAsync(listBranchTips(repository, QUERY))).flat();
   assert.deepEqual([tips.length, started], [5_008, ['cat-file']]);

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import {
   listReferences,
   ReferencesFixture,
@@ -166,12 +167,9 @@ test('a file of many blocks is listed whole, and its beginning comes at once', a
     (_, index) => `refs/heads/branch-${String(index).padStart(6, '0')}${'x'.repeat(index % 70)}`,
   );
   const lines = names.map(
-    (name, index) => `${commits[index % 3]} ${name}\n${index % 5 === 0 ? `^${commits[0]}\n` : ''}`,
+    (name, index) => `${commits[index % 3]} ${name}${index % 5 === 0 ? `\n^${commits[0]}` : ''}`,
   );
-  writeFileSync(
-    join(path, 'packed-refs'),
-    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
-  );
+  writePackedRefs(path, lines);
   run('update-ref', 'refs/heads/branch-020000', commits[0] ?? '');
   run('update-ref', 'refs/heads/zzz', commits[0] ?? '');
 
@@ -276,12 +274,9 @@ test('a reader that leaves ends git and closes the file', async () => {
   const made = fixture.createRepository();
   const lines = Array.from(
     { length: 100_000 },
-    (_, index) => `${made.commits[0]} refs/heads/b${String(index).padStart(6, '0')}\n`,
+    (_, index) => `${made.commits[0]} refs/heads/b${String(index).padStart(6, '0')}`,
   );
-  writeFileSync(
-    join(made.path, 'packed-refs'),
-    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
-  );
+  writePackedRefs(made.path, lines);
   const open = readdirSync('/proc/self/fd').length;
 
   for (const query of [{}, { sort: '-refname' }]) {

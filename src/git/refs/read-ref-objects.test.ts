@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 import type { ListedRef } from './listed-ref.ts';
@@ -46,12 +47,9 @@ test('a few references are read by the shared process, and one tag as well', asy
 test('many references are read by one process, and a reader that leaves ends it', async () => {
   const lines = Array.from(
     { length: 5_000 },
-    (_, index) => `${main} refs/tags/t${String(index).padStart(4, '0')}\n`,
+    (_, index) => `${main} refs/tags/t${String(index).padStart(4, '0')}`,
   );
-  writeFileSync(
-    join(path, 'packed-refs'),
-    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
-  );
+  writePackedRefs(path, lines);
   started.length = 0;
 
   const tags = (await Array.fromAsync(readRefTags(objects, refs.list({ patterns: ['refs/tags/'] })))).flat();

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
+import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { GitRepository } from '../repository.ts';
 import { GitRefs } from './git-refs.ts';
@@ -235,12 +236,9 @@ test('a packed-refs file too big to be kept is searched where it lies', async ()
     (_, index) => `refs/heads/branch-${String(index).padStart(5, '0')}${'x'.repeat(index % 90)}`,
   );
   const lines = names.map(
-    (name, index) => `${commits[index % 3]} ${name}\n${index % 7 === 0 ? `^${commits[0]}\n` : ''}`,
+    (name, index) => `${commits[index % 3]} ${name}${index % 7 === 0 ? `\n^${commits[0]}` : ''}`,
   );
-  writeFileSync(
-    join(repository.path, 'packed-refs'),
-    `# pack-refs with: peeled fully-peeled sorted \n${lines.join('')}`,
-  );
+  writePackedRefs(repository.path, lines);
   const refs = repository.refs;
 
   for (let index = 0; index < names.length; index += 97) {
