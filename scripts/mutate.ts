@@ -17,7 +17,7 @@ const MODULES = ['storage', 'git/command', 'git/refs', 'domain/ref-update', 'dom
 /** Recordings, floods and the like: minutes each, and what they notice others notice, too. */
 const TESTS = ['src/**/*.test.ts', 'test/*.test.ts', 'test/{exceptions,durability,observability}/*.test.ts'];
 const EXCLUDED = /\/(?:load-|many-repositories|big-push|hostile-attributes)|wire\/|testkit\//;
-/** Limits of the tests for one mutant; the most promising ones come first. */
+/** Limits of the tests for one mutant; the nearest ones come first. */
 const MAX_TESTS = 25;
 const MAX_SECONDS = 40;
 
@@ -29,17 +29,27 @@ const USAGE = `Tests the tests: changes the sources in one place at a time and r
 
   --module NAME   a folder of src, several times for more (default: ${MODULES.join(', ')})
   --file TEXT     only files whose path contains the text
-  --tests GLOB    only these tests, several times for more: quicker, but others may notice a survivor
+  --tests GLOB    only these tests, several times for more: quicker, but others may notice a survivor;
+                  results are kept for each choice of tests
   --sample N      mutants of each module (default 50)
   --seed N        another sample (default 1)
   --minutes N     ends after that time; the next run continues
-  --survivors     tries those again that survived
+  --survivors     tries those again that were not killed
   --report        prints survivors and shares of earlier runs
   --min PERCENT   exit code 1 if less of a module is killed
 
+The share is that of killed mutants among those with a known fate:
+  killed          a test failed, or took several times longer than on the unchanged source
+  survived        the tests that execute the place passed: all that are near (in the folder of the
+                  file, above or below it), and as many of the others as the limits allow
+                  (${MAX_TESTS} tests and ${MAX_SECONDS} seconds for each mutant)
+  not executed    no test executes the place
+Left out of it is a mutant that was not tried: no test noticed, but a near one was cut off by the
+limits, or fails without the mutant or takes above a minute, so that its coverage is unknown.
+
 Results and coverage are kept in .cache/mutate; the first run measures which tests execute what.`;
 
-type Fate = 'killed' | 'timed out' | 'survived' | 'not executed';
+type Fate = 'killed' | 'timed out' | 'survived' | 'not executed' | 'not tried';
 
 interface Result {
   readonly id: string;
@@ -70,7 +80,7 @@ if (values.help) {
 const root = join(import.meta.dirname, '..');
 const cache = join(root, '.cache/mutate');
 const coverage = join(cache, 'coverage');
-const resultsFile = join(cache, 'results.jsonl');
+const resultsFile = join(cache, `results-${hashOf(values.tests.join(' '))}.jsonl`);
 const modules = values.module ?? MODULES;
 const results = readResults();
 const samples = new Map(modules.map((module) => [module, sampleOf(module)]));
@@ -88,9 +98,9 @@ async function runAll(): Promise<void> {
     .filter((test) => !EXCLUDED.test(test))
     .sort();
   const runs: TestRun[] = [];
-  const queue = inTurns([...samples.values()])
-    .filter(({ id }) => values.survivors === isSurvivor(results.get(id)))
-    .filter(({ id }) => values.survivors || !results.has(id));
+  const queue = inTurns([...samples.values()]).filter(({ id }) =>
+    values.survivors ? isAlive(results.get(id)) : !results.has(id),
+  );
   await inSandboxes(async (sandbox) => {
     for (let test = tests.shift(); test !== undefined && inTime(); test = tests.shift())
       runs.push(knownRun(coverage, test, sandbox.original(test)) ?? (await measure(sandbox, coverage, test)));
@@ -103,7 +113,7 @@ async function runAll(): Promise<void> {
       if (result === undefined) continue;
       results.set(next.id, result);
       appendFileSync(resultsFile, `${JSON.stringify(result)}\n`);
-      if (isSurvivor(result)) console.log(`${result.fate}: ${describe(next)}`);
+      if (isAlive(result)) console.log(`${result.fate}: ${describe(next)}`);
     }
   });
   if (queue.length > 0) console.log(`${queue.length} mutants are left: run again`);
@@ -142,18 +152,22 @@ async function fateOf(
   const candidates = runs
     .filter((run) => run.isPassed && executes(run, file, source, start))
     .sort((a, b) => costOf(a, file) - costOf(b, file));
-  if (candidates.length === 0) return { id, line, fate: 'not executed' };
+  const isUnknown = runs.some((run) => !run.isPassed && isNear(run.test, file));
+  if (candidates.length === 0) return { id, line, fate: isUnknown ? 'not tried' : 'not executed' };
   sandbox.change(file, applyMutant(mutant, source));
   try {
     let seconds = 0;
-    for (const run of candidates.slice(0, MAX_TESTS)) {
-      if (seconds > 0 && seconds + run.seconds > MAX_SECONDS) break;
+    for (const [index, run] of candidates.entries()) {
+      if (index === MAX_TESTS || (seconds > 0 && seconds + run.seconds > MAX_SECONDS)) {
+        const isCutOff = candidates.slice(index).some(({ test }) => isNear(test, file));
+        return { id, line, fate: isCutOff || isUnknown ? 'not tried' : 'survived' };
+      }
       seconds += run.seconds;
       const outcome = await sandbox.run(run.test, { timeoutMs: 15_000 + run.seconds * 4_000 });
       if (outcome === 'passed') continue;
       return { id, line, fate: outcome === 'failed' ? 'killed' : 'timed out', by: run.test };
     }
-    return { id, line, fate: 'survived' };
+    return { id, line, fate: isUnknown ? 'not tried' : 'survived' };
   } finally {
     sandbox.restore(file);
   }
@@ -163,7 +177,12 @@ async function fateOf(
 function costOf({ test, seconds }: TestRun, file: string): number {
   if (test === file.replace(/\.ts$/, '.test.ts')) return seconds / 100;
   if (dirname(test) === dirname(file)) return seconds / 10;
-  return test.startsWith(`${dirname(file)}/`) || file.startsWith(`${dirname(test)}/`) ? seconds / 3 : seconds;
+  return isNear(test, file) ? seconds / 3 : seconds;
+}
+
+/** Reports whether a test is in the folder of a file, above or below it. */
+function isNear(test: string, file: string): boolean {
+  return test.startsWith(`${dirname(file)}/`) || file.startsWith(`${dirname(test)}/`);
 }
 
 function sampleOf(module: string): readonly Mutant[] {
@@ -190,8 +209,9 @@ function readResults(): Map<string, Result> {
   return new Map(lines.map((line) => JSON.parse(line) as Result).map((result) => [result.id, result]));
 }
 
-function isSurvivor(result: Result | undefined): boolean {
-  return result?.fate === 'survived' || result?.fate === 'not executed';
+/** Reports whether no test has noticed a mutant so far. */
+function isAlive(result: Result | undefined): result is Result {
+  return result !== undefined && result.fate !== 'killed' && result.fate !== 'timed out';
 }
 
 function describe({ file, line, operator, text }: Mutant): string {
@@ -202,13 +222,24 @@ function describe({ file, line, operator, text }: Mutant): string {
 function printReport(): boolean {
   let isReached = true;
   for (const [module, sample] of samples) {
-    const known = sample.flatMap((mutant) => results.get(mutant.id) ?? []);
-    const survivors = sample.filter(({ id }) => isSurvivor(results.get(id)));
-    if (values.report) for (const mutant of survivors) console.log(describe(mutant));
-    const share = known.length === 0 ? 0 : (100 * (known.length - survivors.length)) / known.length;
-    console.log(
-      `${module}: ${known.length - survivors.length} of ${known.length} killed, ${share.toFixed(1)} %`,
-    );
+    const count: Record<Fate, number> = {
+      killed: 0,
+      'timed out': 0,
+      survived: 0,
+      'not executed': 0,
+      'not tried': 0,
+    };
+    for (const mutant of sample) {
+      const result = results.get(mutant.id);
+      if (result !== undefined) count[result.fate]++;
+      if (values.report && isAlive(result)) console.log(`${result.fate}: ${describe(mutant)}`);
+    }
+    const killed = count.killed + count['timed out'];
+    const known = killed + count.survived + count['not executed'];
+    const share = known === 0 ? 0 : (100 * killed) / known;
+    const alive = `${count.survived} survived, ${count['not executed']} not executed`;
+    const leftOut = `${count['not tried']} not tried and left out`;
+    console.log(`${module}: ${killed} of ${known} killed, ${share.toFixed(1)} %; ${alive}; ${leftOut}`);
     if (share < Number(values.min)) isReached = false;
   }
   return isReached;
