@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
@@ -33,8 +33,10 @@ export async function replaceLocked(
   options: LockedFileOptions,
 ): Promise<void> {
   const lock = `${file}.lock`;
-  const content = await createLock(lock, newContent, options.mode);
+  const handle = await openLock(lock, options.mode);
+  let content: Uint8Array;
   try {
+    content = await fill(handle, newContent);
     await castVotes(options.vote, content);
     await rename(lock, file);
   } catch (error) {
@@ -56,23 +58,25 @@ async function castVotes(vote: Vote | undefined, content: Uint8Array): Promise<v
   }
 }
 
-async function createLock(
-  lock: string,
-  newContent: Parameters<typeof replaceLocked>[1],
-  mode: number,
-): Promise<Uint8Array> {
-  const handle = await open(lock, 'wx', mode).catch((error: unknown) => {
+async function openLock(lock: string, mode: number): Promise<FileHandle> {
+  try {
+    return await open(lock, 'wx', mode);
+  } catch (error) {
     if (systemErrorCode(error) === 'EEXIST') throw new LockTakenError();
     throw new GitalyError('INTERNAL', 'creating lock file', { cause: error });
-  });
+  }
+}
+
+/** Writes the content to disk, and closes the file in any case. */
+async function fill(
+  handle: FileHandle,
+  newContent: Parameters<typeof replaceLocked>[1],
+): Promise<Uint8Array> {
   try {
     const content = typeof newContent === 'function' ? await newContent() : newContent;
     await handle.writeFile(content);
     await handle.sync();
     return content;
-  } catch (error) {
-    await unlink(lock);
-    throw error;
   } finally {
     await handle.close();
   }
