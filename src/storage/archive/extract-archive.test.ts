@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { TarFormatError } from '#base/tar/read-tar';
 import { checksumOf, END_OF_ARCHIVE, paddingOf } from '#base/tar/tar-format';
 import { tarHeader } from '#base/tar/tar-header';
 import { run } from '#testkit/run-program';
@@ -122,4 +123,71 @@ test('unwanted entries are dropped, and others may be changed', async (context) 
 
   assert.deepEqual(readdirSync(join(directory, 'target')), ['a']);
   assert.equal(readFileSync(join(directory, 'target/a'), 'utf8'), 'aa');
+});
+
+test('an archive that breaks off inside a file is damaged, whatever the file', async (context) => {
+  const directory = scratch(context);
+  const archive = (async function* () {
+    yield entry('file', 'x'.repeat(2000)).subarray(0, 1024);
+  })();
+
+  await assert.rejects(extractArchive(archive, join(directory, 'target'), { signal }), (error: unknown) => {
+    assert.ok(error instanceof TarFormatError);
+    assert.doesNotMatch(error.message, /extracting/);
+    return true;
+  });
+});
+
+test('a file that cannot be written is named', async (context) => {
+  const directory = scratch(context);
+  mkdirSync(join(directory, 'target/full/deep'), { recursive: true });
+
+  await assert.rejects(extract(directory, [entry('full', 'x')]), {
+    message: /^extracting file full: .*not empty/,
+  });
+  await assert.rejects(extract(directory, [entry('a', 'x'), entry('a/b', 'x')]), {
+    message: 'extracting file a/b: not a directory',
+  });
+});
+
+test('an empty directory gives way to a file, and directories have their modes', async (context) => {
+  const directory = scratch(context);
+  mkdirSync(join(directory, 'target/empty'));
+
+  await extract(directory, [entry('empty', 'x'), entry('deep/er/', '', '5')]);
+
+  assert.equal(readFileSync(join(directory, 'target/empty'), 'utf8'), 'x');
+  assert.equal(statSync(join(directory, 'target/deep/er')).mode & 0o7777, 0o755);
+});
+
+test('an abort ends the unpacking between two entries and inside of one', async (context) => {
+  const directory = scratch(context);
+  for (const pieces of [
+    [entry('a', 'x'), entry('b', 'x')],
+    [entry('a', 'x'.repeat(2000)).subarray(0, 1024), Buffer.alloc(5000)],
+  ]) {
+    const controller = new AbortController();
+    const archive = (async function* () {
+      for (const piece of pieces) {
+        yield piece;
+        controller.abort(new Error('enough'));
+      }
+    })();
+
+    const unpacked = extractArchive(archive, join(directory, 'target'), { signal: controller.signal });
+    await assert.rejects(unpacked, { message: /enough/ });
+    assert.deepEqual(readdirSync(join(directory, 'target')), ['a']);
+  }
+});
+
+test('only a small file is changed', async (context) => {
+  const directory = scratch(context);
+  const filter = () => (content: Buffer) => content.subarray(0, 1);
+  const file = (bytes: number) => entry('file', 'x'.repeat(bytes));
+
+  await extract(directory, [file(1 << 20)], { filter });
+  assert.equal(readFileSync(join(directory, 'target/file'), 'utf8'), 'x');
+  await assert.rejects(extract(directory, [file((1 << 20) + 1)], { filter }), {
+    message: 'extracting file file: file too large',
+  });
 });

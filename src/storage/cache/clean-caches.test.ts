@@ -49,3 +49,14 @@ test('without a cache there is nothing to retire', async (context) => {
   assert.equal(await retireCache(storage), undefined);
   assert.deepEqual(readdirSync(tempRoot(storage)), []);
 });
+
+test('an abort ends the cleaning after a directory', async (context) => {
+  const storage = tempStorage(context);
+  const enough = new Error('enough');
+  for (const name of ['aa', 'bb']) write(`${cacheRoot(storage)}/${name}/old`, CACHE_MAX_AGE_MS + 1000);
+
+  const cleaned = cleanCaches(storage, { signal: AbortSignal.abort(enough) });
+  await assert.rejects(cleaned, { name: 'AbortError', cause: enough });
+
+  assert.equal(readdirSync(cacheRoot(storage)).length, 1);
+});

@@ -11,9 +11,11 @@ test('a key is forgotten between one and two periods after its first occurrence'
   };
 
   assert.deepEqual([countAt(0), countAt(9), countAt(10), countAt(19)], [0, 1, 2, 3]);
+  assert.equal(countAt(20), 4);
   // The counts of a time that ended a whole period ago are gone.
-  assert.equal(countAt(30), 0);
-  assert.equal(countAt(31), 1);
+  assert.equal(countAt(40), 0);
+  assert.equal(countAt(41), 1);
+  assert.equal(countAt(59), 2);
 });
 
 test('too many keys end a period early, and are forgotten with the next', () => {

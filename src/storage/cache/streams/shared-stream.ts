@@ -215,7 +215,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const { signal } = this.#abort;
     const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
+    signal.addEventListener('abort', onAbort);
     this.#producer = resolve;
     const { stallMs = STALL_MS } = this.#options;
     const stall = setInterval(() => this.#leaveBehind(), stallMs).unref();
@@ -254,7 +254,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     let slowest = Number.POSITIVE_INFINITY;
     for (const { index } of this.#readers) slowest = Math.min(slowest, index);
     const limit = isEnded && this.#file !== undefined ? 0 : this.#keptBytes();
-    while (this.#window.bytes > limit && this.#window.first < this.#window.end) {
+    while (this.#window.bytes > limit) {
       const { first } = this.#window;
       const isNeeded = slowest <= first || this.#mustStore();
       if (isNeeded && first >= stored) return;

@@ -303,3 +303,110 @@ test('a stopping cache ends its producers', async (context) => {
   reader[Symbol.dispose]();
   await until(() => files().length === 0);
 });
+
+test('a stream can be joined until its first bytes are dropped, and then no byte stays', async (context) => {
+  const { cache } = arrangeStreamCache(context, { maxAgeMs: 0 });
+  const inWindow = WINDOW_BYTES / CHUNK;
+  let recycled = 0;
+  let goOn = (): void => {};
+  const produce: Produce<string> = async (writer) => {
+    for (const [index, bytes] of content(inWindow + 2).entries()) {
+      if (index >= inWindow) await new Promise<void>((resolve) => (goOn = resolve));
+      await writer.write(bytes, () => void recycled++);
+    }
+    return 'result';
+  };
+  const { reader, stream } = cache.open(KEY, produce, isComplete);
+  const reading = reader.copyTo(destination().stream, { isDirect: true, signal });
+  const readUpTo = async (chunks: number): Promise<void> => {
+    await until(() => stream.bytes === chunks * CHUNK && reader.bytes === stream.bytes);
+    for (let turns = 0; turns < 5; turns++) await turn();
+  };
+
+  await readUpTo(inWindow);
+  assert.deepEqual([cache.has(KEY), recycled], [true, 0]);
+  goOn();
+  await readUpTo(inWindow + 1);
+  assert.equal(cache.has(KEY), false);
+  goOn();
+  await readUpTo(inWindow + 2);
+
+  assert.equal(await reading, 'result');
+  assert.equal(recycled, inWindow + 2);
+  reader[Symbol.dispose]();
+});
+
+test('streams in memory give way to newer ones above 32 MiB, the oldest first', async (context) => {
+  const { cache } = arrangeStreamCache(context, { smallBytes: WINDOW_BYTES });
+  const produced = async (key: string, bytes: number, keep: boolean): Promise<void> => {
+    const opened = cache.open(
+      key,
+      async (writer) => {
+        await writer.write(Buffer.alloc(bytes));
+        return 'result';
+      },
+      () => keep,
+    );
+    await readAll(opened);
+    for (let turns = 0; turns < 3; turns++) await turn();
+  };
+
+  await produced('incomplete', 1, false);
+  for (let number = 0; number < 16; number++) await produced(`${number}`, WINDOW_BYTES, true);
+  assert.equal(cache.size, 16);
+  await produced('one more byte', 1, true);
+
+  assert.deepEqual([cache.has('0'), cache.has('1'), cache.has('one more byte')], [false, true, true]);
+  await produced('as many again', WINDOW_BYTES - 1, true);
+  assert.equal(cache.has('1'), true);
+});
+
+test('streams give way to newer ones above their limit, the oldest that ended first', async (context) => {
+  const { cache } = arrangeStreamCache(context, { maxEntries: 3 });
+  using _running = cache.open('running', new Source(content(1)).produce, isComplete).reader;
+  for (const key of ['a', 'b', 'c']) await readAll(cache.open(key, async () => 'result', isComplete));
+
+  await until(() => cache.size === 3);
+
+  assert.deepEqual(
+    ['running', 'a', 'b', 'c'].map((key) => cache.has(key)),
+    [true, false, true, true],
+  );
+});
+
+test('streams are forgotten at their age without a request', async (context) => {
+  const { cache } = arrangeStreamCache(context, { maxAgeMs: 20 });
+  await readAll(cache.open(KEY, async () => 'result', isComplete));
+
+  await until(() => cache.size === 0);
+});
+
+test('a stopping cache calls what waits for its end, once', async (context) => {
+  const { cache } = arrangeStreamCache(context);
+  const calls: string[] = [];
+  for (const name of ['a', 'b']) cache.onDispose(() => void calls.push(name));
+
+  await cache[Symbol.asyncDispose]();
+  await cache[Symbol.asyncDispose]();
+
+  assert.deepEqual(calls, ['a', 'b']);
+});
+
+test('a producer that waits for its reader ends when the reader leaves', async (context) => {
+  const { cache } = arrangeStreamCache(context, { maxAgeMs: 0 });
+  const ended = Promise.withResolvers<unknown>();
+  const produce: Produce<string> = async (writer) => {
+    try {
+      for (;;) await writer.write(Buffer.alloc(CHUNK));
+    } catch (error) {
+      ended.resolve(error);
+      throw error;
+    }
+  };
+  const { reader, stream } = cache.open(KEY, produce, isComplete);
+  await until(() => stream.bytes > WINDOW_BYTES);
+
+  reader[Symbol.dispose]();
+
+  assert.match(String(await ended.promise), /context canceled/);
+});

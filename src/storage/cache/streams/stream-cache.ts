@@ -42,6 +42,8 @@ export interface StreamCacheOptions {
   readonly isContended?: () => boolean;
   /** Limit of kept streams with a file. Default 1000. */
   readonly maxFiles?: number;
+  /** Limit of streams. Default 20,000. */
+  readonly maxEntries?: number;
   readonly now?: () => number;
   readonly stallMs?: number;
 }
@@ -219,9 +221,9 @@ export class StreamCache<T> implements AsyncDisposable {
     this.#memoryBytes += entry.memoryBytes;
     entry.files = stream.hasFile ? 1 : 0;
     this.#keptFiles += entry.files;
-    const { maxFiles = MAX_FILES } = this.#options;
+    const { maxFiles = MAX_FILES, maxEntries = MAX_ENTRIES } = this.#options;
     const isFull = (): boolean =>
-      this.#memoryBytes > MAX_MEMORY_BYTES || this.#entries.size > MAX_ENTRIES || this.#keptFiles > maxFiles;
+      this.#memoryBytes > MAX_MEMORY_BYTES || this.#entries.size > maxEntries || this.#keptFiles > maxFiles;
     for (const [oldKey, old] of this.#entries) {
       if (!isFull()) break;
       if (old.stream.end !== undefined) this.#forget(oldKey, old);

@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { ownerSuffix } from '#base/process-identity';
 import {
   arrangeStreamCache,
   CHUNK,
@@ -30,6 +31,7 @@ test('streams are forgotten at their age, and files removed with their last read
   const reading = readAll(cache.open(KEY, source.produce, isComplete), slow);
 
   clock.now = 1000;
+  assert.equal(cache.has(KEY), false);
   cache.expire();
   assert.equal(cache.size, 0);
   assert.equal(cache.open('other', new Source([]).produce, isComplete).isHit, false);
@@ -182,4 +184,92 @@ test('a stream may be kept in memory up to a limit of its own', async (context) 
 
   await until(() => files().length === 1);
   assert.ok(cache.has('short') && cache.has('long'));
+});
+
+test('a stream that ended without its file leaves the limit of files as it is', async (context) => {
+  const { cache, files } = arrangeStreamCache(context, { maxFiles: 1 });
+  const produced = async (key: string, keep: boolean): Promise<void> => {
+    const source = new Source(content(10));
+    source.allow();
+    await readAll(cache.open(key, source.produce, () => keep));
+    await until(() => cache.has(key) === keep);
+  };
+
+  await produced('incomplete', false);
+  for (const key of ['a', 'b']) await produced(key, true);
+
+  await until(() => files().length === 1);
+  assert.deepEqual([cache.has('a'), cache.has('b')], [false, true]);
+});
+
+test('a file is in one of 256 directories and has the name of its process', async (context) => {
+  const { cache, files, usage } = arrangeStreamCache(context);
+  for (const key of ['a', 'b']) {
+    const source = new Source(content(10));
+    source.allow();
+    await readAll(cache.open(key, source.produce, isComplete));
+  }
+  await until(() => usage.bytes === 20 * CHUNK);
+
+  const names = files().map((file) => /([0-9a-f]{2})\/\1[0-9a-f]{18}-([12])(\..*)$/.exec(file));
+
+  assert.deepEqual(names.map((match) => match?.[2]).toSorted(), ['1', '2']);
+  for (const match of names) assert.equal(match?.[3], ownerSuffix());
+});
+
+test('a file that is not to be kept has no name', async (context) => {
+  const { cache, files, usage } = arrangeStreamCache(context, { maxAgeMs: 0 });
+  const source = new Source(content(100));
+  source.allow();
+  const targets = [destination(), destination()];
+  for (const target of targets) target.hold();
+  const reading = targets.map((target) => readAll(cache.open(KEY, source.produce, isComplete), target));
+
+  await until(() => usage.bytes > 0);
+
+  assert.deepEqual(files(), []);
+  for (const target of targets) target.release();
+  await Promise.all(reading);
+  await until(() => usage.bytes === 0);
+});
+
+test('a directory that could not be made is tried again', async (context) => {
+  const failures = [new Error('not yet')];
+  const made: string[] = [];
+  const { cache, errors, directory } = arrangeStreamCache(context, {
+    makeDirectory: async () => {
+      const failure = failures.pop();
+      if (failure !== undefined) throw failure;
+      mkdirSync(directory, { recursive: true });
+      made.push(directory);
+    },
+  });
+  for (const key of ['a', 'b', 'c']) {
+    const source = new Source(content(10));
+    source.allow();
+    await readAll(cache.open(key, source.produce, isComplete));
+    await until(() => cache.has(key) === (key !== 'a'));
+  }
+
+  assert.deepEqual(errors.map(String), ['Error: not yet']);
+  assert.deepEqual(made, [directory]);
+});
+
+test('a stream that is read does not give way to a new one', async (context) => {
+  const { cache, usage } = arrangeStreamCache(context, { maxBytes: 25 * CHUNK });
+  const produced = async (key: string): Promise<void> => {
+    const source = new Source(content(10));
+    source.allow();
+    await readAll(cache.open(key, source.produce, isComplete));
+    await until(() => usage.bytes === cache.size * 10 * CHUNK);
+  };
+  for (const key of ['a', 'b']) await produced(key);
+  using _reader = cache.open('a', new Source([]).produce, isComplete).reader;
+
+  await produced('c');
+
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((key) => cache.has(key)),
+    [true, false, true],
+  );
 });
