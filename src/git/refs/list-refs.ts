@@ -90,8 +90,10 @@ function filesFirst(
     const follow = (name: Buffer) => files.follow(name);
     const peel = options.peel === true ? looseRefPeeler(repository, options) : undefined;
     for await (const refs of walkRefFiles({ repository, packed, digits, follow, peel }, query)) {
-      last = refs.at(-1)?.name ?? last;
-      if (refs.length > 0) yield refs;
+      const end = refs.at(-1);
+      if (end === undefined) continue;
+      last = end.name;
+      yield refs;
     }
   }
 }

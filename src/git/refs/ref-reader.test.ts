@@ -12,7 +12,8 @@ import type { GitRepository } from '../repository.ts';
 import { GitRefs } from './git-refs.ts';
 
 const directory = makeScratchDirectory('refs');
-const git = await GitFixture.start();
+const started: string[] = [];
+const git = await GitFixture.start({ observer: ({ subcommand }) => void started.push(subcommand) });
 after(async () => {
   await git.close();
   rmSync(directory, { recursive: true });
@@ -274,4 +275,20 @@ test('while others write and pack, every read finds a reference with a value it 
 
   assert.deepEqual(await exited, [0, null]);
   assert.ok(reads > 100);
+});
+
+test('without a directory of branches there is none', async () => {
+  const { repository, commits, run } = createRepository();
+  const heads = join(repository.path, 'refs/heads');
+  rmSync(heads, { recursive: true });
+  started.length = 0;
+
+  assert.equal(await repository.refs.hasBranches(), false);
+  writeFileSync(heads, '');
+  assert.equal(await repository.refs.hasBranches(), false);
+  rmSync(heads);
+  run('update-ref', 'refs/heads/deep/er', commits[0] ?? '');
+  assert.equal(await repository.refs.hasBranches(), true);
+
+  assert.deepEqual(started, []);
 });

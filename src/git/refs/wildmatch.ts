@@ -109,7 +109,6 @@ class Machine {
   matches(name: Uint8Array, work?: MatchWork): boolean {
     if (name.length < this.#minBytes) return false;
     this.#enteredAt.fill(0);
-    this.#active.length = 0;
     this.#next.length = 0;
     let steps = 1;
     let at = 1;

@@ -287,3 +287,18 @@ test('a changed file is read again, a forgotten one too, and none is undefined',
   cache.forget(path);
   assert.equal(read(), 'two');
 });
+
+test('a file of which a read finds no line is left to git', async () => {
+  const whole = source(fileOf(Array.from({ length: 10_000 }, (_, index) => `refs/heads/${10_000 + index}`)));
+  for (const text of ['^', 'x', '\n']) {
+    const read = async (_: number, length: number): Promise<Buffer> =>
+      Buffer.alloc(length, `${text}${'x'.repeat(1 << 19)}`);
+    // The other members of a file are not used.
+    const file = { source: whole, read } as unknown as PackedRefsFile;
+
+    await assert.rejects(
+      Array.fromAsync(packedRecords(file, { from: Buffer.from('refs/'), digits: DIGITS })),
+      { name: 'FallBackToGit', message: 'a line of packed-refs is too long' },
+    );
+  }
+});

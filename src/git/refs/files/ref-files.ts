@@ -1,7 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { typedEntries } from '#base/files/typed-entries';
+import { existsSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
-import { systemErrorCode } from '#base/go/system-error';
 import type { CommandRepository } from '#git/command/command-repository';
 import { FallBackToGit } from '#git/in-process';
 import { isOid, isZeroOid } from '#git/objects/object-id';
@@ -11,6 +9,7 @@ import { findPackedRef, firstPackedRef, requireSorted } from './packed-refs.ts';
 import type { PackedRefsCache } from './packed-refs-cache.ts';
 import type { RefCaches } from './ref-caches.ts';
 import type { ResolvedRef, ResolvedRefs, ResolvedRefWatch } from './resolved-refs.ts';
+import { entriesOf } from './walk-loose-refs.ts';
 
 /** git: SYMREF_MAXDEPTH */
 export const MAX_SYMBOLIC_DEPTH = 5;
@@ -187,16 +186,5 @@ export class RefFiles {
       }
     }
     return false;
-  }
-}
-
-function entriesOf(gitDirectory: string, directory: Buffer) {
-  try {
-    const path = Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]);
-    return typedEntries(path, readdirSync(path, { withFileTypes: true, encoding: 'buffer' }));
-  } catch (error) {
-    // Git removes directories that become empty.
-    if (systemErrorCode(error) === 'ENOENT' || systemErrorCode(error) === 'ENOTDIR') return [];
-    throw error;
   }
 }

@@ -107,13 +107,10 @@ export async function* packedRecords(
  * it is complete, including peeled lines.
  */
 function lastRecordStart(block: Buffer): number {
-  let end = block.lastIndexOf(LF) + 1;
-  while (end > 0) {
-    const start = end < 2 ? 0 : block.lastIndexOf(LF, end - 2) + 1;
-    if (block[start] !== PEELED) return start;
-    end = start;
-  }
-  return 0;
+  let start = block.lastIndexOf(LF) + 1;
+  do start = block.subarray(0, start - 1).lastIndexOf(LF) + 1;
+  while (start > 0 && block[start] === PEELED);
+  return start;
 }
 
 function recordsOf(block: Buffer, digits: OidDigits): PackedRecord[] {

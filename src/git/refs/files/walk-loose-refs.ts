@@ -93,7 +93,8 @@ function readRef(gitDirectory: string, name: Buffer, follow: WalkOptions['follow
   return { name, oid: end?.oid, symbolicTarget: end?.name };
 }
 
-function entriesOf(gitDirectory: string, directory: Buffer): Dirent<Buffer>[] {
+/** Returns the entries of a directory below `refs/`; none if there is no such directory. */
+export function entriesOf(gitDirectory: string, directory: Buffer): Dirent<Buffer>[] {
   try {
     const path = Buffer.concat([Buffer.from(`${gitDirectory}/`), directory]);
     return typedEntries(path, readdirSync(path, { withFileTypes: true, encoding: 'buffer' }));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Repository } from '#storage/repository';
 import { referenceBackends } from '#testkit/repositories/init-repository';
@@ -257,4 +257,48 @@ test('an abort undoes the change', async () => {
   await assert.rejects(transaction.commit(), { code: 'CANCELLED', message: 'context canceled' });
   assert.equal(fixture.runGit(repository.path, ['for-each-ref', 'refs/heads/new']), '');
   assert.equal(existsSync(`${repository.path}/refs/heads/new.lock`), false);
+});
+
+test('hooks are notified of what is not committed', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const newOid = fixture.runGit(repository.path, ['rev-parse', 'main']);
+  const hooks = { directory: `${fixture.root}/hooks`, env: {} };
+  mkdirSync(hooks.directory);
+  const script = `#!/bin/sh\necho "$1 $(cat)" >> ${fixture.root}/log\n`;
+  writeFileSync(`${hooks.directory}/reference-transaction`, script, { mode: 0o755 });
+  {
+    await using transaction = await RefTransaction.start(repository, { hooks });
+    await transaction.update('refs/heads/new', { newOid });
+    await transaction.prepare();
+  }
+
+  const change = `${ZERO} ${newOid} refs/heads/new`;
+  const log = readFileSync(`${fixture.root}/log`, 'utf8').split('\n');
+  assert.deepEqual(
+    log.filter((line) => !line.startsWith('preparing')),
+    [`prepared ${change}`, `aborted ${change}`, ''],
+  );
+});
+
+test('a symbolic reference is made by a git that can, and never with a NUL', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  const change = async (name: string, target: string): Promise<void> => {
+    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await transaction.updateSymbolic(name, target);
+    await transaction.commit();
+  };
+
+  for (const [name, target] of [
+    ['refs/heads/link\0refs/heads/x', 'refs/heads/main'],
+    ['refs/heads/link', 'refs/heads/main\0update refs/heads/b'],
+  ] as const)
+    await assert.rejects(change(name, target), { message: 'exit status 128' });
+  assert.deepEqual(readdirSync(`${repository.path}/refs/heads`), ['main']);
+  const changed = change('refs/heads/link', 'refs/heads/main');
+  if (repository.git.capabilities.symrefUpdate) {
+    await changed;
+    assert.equal(readFileSync(`${repository.path}/refs/heads/link`, 'utf8'), 'ref: refs/heads/main\n');
+  } else await assert.rejects(changed, { name: 'GitExitError' });
 });
