@@ -60,7 +60,7 @@ export interface EnvironmentParts {
 export function gitEnvironment(parts: EnvironmentParts): Record<string, Arg> {
   return {
     ...parts.inherited,
-    ...objectDirectories(parts.repository),
+    ...(parts.repository && objectDirectories(parts.repository)),
     ...(isGitProtocol(parts.gitProtocol) ? { GIT_PROTOCOL: parts.gitProtocol } : {}),
     ...parts.env,
     ...FIXED,
@@ -76,9 +76,11 @@ export function isGitProtocol(protocol: string | undefined): protocol is 'versio
  * Returns variables for object directories, only if a quarantine or extra directories are used;
  * otherwise git finds its object directory itself.
  */
-function objectDirectories(repository: GitDirectory | undefined): Record<string, string> {
-  if (repository === undefined) return {};
-  const { path, objectDirectory, alternateObjectDirectories } = repository;
+function objectDirectories({
+  path,
+  objectDirectory,
+  alternateObjectDirectories,
+}: GitDirectory): Record<string, string> {
   return {
     ...(objectDirectory === `${path}/objects` ? {} : { GIT_OBJECT_DIRECTORY: objectDirectory }),
     ...(alternateObjectDirectories.length === 0

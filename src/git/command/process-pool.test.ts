@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Repository } from '#storage/repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { startUpdateRef } from '../refs/update/update-ref-process.ts';
@@ -237,4 +239,79 @@ test('processes beyond the busy ones end with their job', async () => {
   assert.ok(await hasEnded(first));
   pool.giveBack(repository, second);
   assert.equal(pool.take(repository), second);
+});
+
+/** Returns what a promise resolves with if that takes no time, else `later`. */
+async function atOnce<T>(promise: Promise<T>): Promise<T | 'later'> {
+  return await Promise.race([promise, turn().then(() => 'later' as const)]);
+}
+
+test('without a limit of busy processes a job does not wait', async () => {
+  await using pooled = await arrange();
+  const { pool, repository } = pooled;
+  for (let count = 0; count < 4; count++) pool.start(repository);
+
+  assert.equal(await atOnce(pool.takeSoon(repository, '', never)), undefined);
+});
+
+test('a process that is free wakes the job that waits for its repository and variant', async () => {
+  await using pooled = await arrange(BUSY_LIMITS);
+  const { pool, repository } = pooled;
+  const [a] = ['a', 'a', 'b', 'b'].map((variant) => pool.start(repository, variant));
+  const waits = ['b', 'a', 'a'].map((variant) => pool.takeSoon(repository, variant, never));
+
+  assert.ok(a !== undefined);
+  pool.giveBack(repository, a);
+
+  const served = await Promise.all(waits.map(atOnce));
+  assert.deepEqual(served, ['later', a, 'later']);
+  assert.deepEqual(await Promise.all(waits), [undefined, a, undefined]);
+});
+
+test('a job that takes long does not count as busy', async (context) => {
+  await using pooled = await arrange(BUSY_LIMITS);
+  const { pool, repository } = pooled;
+  pool.start(repository);
+  pool.start(repository);
+
+  advance(context, 101);
+
+  assert.equal(await atOnce(pool.takeSoon(repository, '', never)), undefined);
+});
+
+test('a process that waits is taken at once, however many are busy', async () => {
+  await using pooled = await arrange(BUSY_LIMITS);
+  const { pool, repository } = pooled;
+  const [first] = [1, 2].map(() => pool.start(repository));
+  assert.ok(first !== undefined);
+  pool.giveBack(repository, first);
+  pool.start(repository);
+
+  assert.equal(await atOnce(pool.takeSoon(repository, '', never)), first);
+});
+
+test('a process outlives the request that started it, without its context', async () => {
+  const request = new AsyncLocalStorage<string>();
+  await using fixture = await StorageFixture.create();
+  const contexts: unknown[] = [];
+  const pool = new ProcessPool((repository) => {
+    contexts.push(request.getStore());
+    return startUpdateRef(repository);
+  }, LIMITS);
+
+  await using _process = request.run('request', () => pool.start(fixture.init('x.git')));
+
+  assert.deepEqual(contexts, [undefined]);
+});
+
+test('a process whose repository has other settings since ends', async () => {
+  await using pooled = await arrange();
+  const { pool, repository, fixture } = pooled;
+  const process = pool.start(repository);
+  pool.giveBack(repository, process);
+
+  fixture.runGit(repository.path, ['config', 'core.x', 'y']);
+
+  assert.equal(pool.take(repository), undefined);
+  assert.ok(await hasEnded(process));
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -134,3 +134,27 @@ test('a group that ignores the request to end is killed after the grace', async 
 
   assert.equal((await run.exited).signal, 'SIGKILL');
 });
+
+for (const startsNone of [true, false, undefined]) {
+  test(`a child joins its group ${startsNone ? 'after' : 'before'} its start: ${startsNone}`, async () => {
+    const group = join(directory, `group-${startsNone}`);
+    mkdirSync(group);
+    const child = spawner.spawn({
+      file: '/bin/true',
+      argv: ['true'],
+      env: {},
+      stdin: 'ignore',
+      stdout: 'ignore',
+      stderr: 'ignore',
+      extraPipes: 0,
+      controlGroup: { directories: [group], fd: undefined, path: 'group' },
+      startsNone,
+    });
+
+    assert.equal((await child.exited).code, 0);
+
+    // 0 is the one who writes: a shell that becomes the program.
+    const member = readFileSync(join(group, 'cgroup.procs'), 'latin1').trim();
+    assert.equal(member, startsNone ? `${child.pid}` : '0');
+  });
+}
