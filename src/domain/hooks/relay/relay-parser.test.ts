@@ -8,6 +8,7 @@ function parse(...pieces: readonly string[]): RelayEvent[] {
   return pieces.flatMap((piece) => [...parser.push(Buffer.from(piece, 'latin1'))]);
 }
 
+const MEBIBYTE = 1 << 20;
 const CALL = 'H update\nA refs/heads/x\nO /q\nT /a:/b\nP one\n+ two\nC GIT_PUSH_CERT=abc\nD\n line\n \n.\n';
 
 test('a call is the same in whatever pieces it comes', () => {
@@ -56,13 +57,24 @@ for (const broken of [
   });
 }
 
+test('a line in pieces may have a mebibyte, whatever came before it', () => {
+  const parser = new RelayParser();
+  const feed = (text: string): RelayEvent[] => [...parser.push(Buffer.from(text))];
+  const [half, rest] = ['x'.repeat(MEBIBYTE / 2), 'x'.repeat(MEBIBYTE / 2 - 2)];
+  feed('H update\n');
+
+  for (let line = 0; line < 3; line++) for (const piece of ['A ', half, rest, '\n']) feed(piece);
+  assert.equal(feed('D\n.\n').length, 1);
+
+  for (const piece of ['H ', half, rest]) feed(piece);
+  assert.throws(() => feed('x'), { message: 'hook relay: line too long' });
+});
+
 test('a line that never ends is refused', () => {
   assert.throws(() => parse('H ', ...Array.from({ length: 17 }, () => 'x'.repeat(1 << 16))), {
     message: 'hook relay: line too long',
   });
 });
-
-const MEBIBYTE = 1 << 20;
 
 for (const { what, begin, letter, limit, message } of [
   { what: 'fields', begin: '', letter: 'A', limit: 8 * MEBIBYTE, message: 'too many fields' },

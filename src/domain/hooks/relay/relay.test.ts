@@ -4,11 +4,14 @@ import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { duplexPair } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Git } from '#git/command/git';
 import { flag, gitCommand } from '#git/command/git-command';
 import { packet } from '#testkit/repositories/push';
+import { until } from '#testkit/until';
 import { HooksDirectories, RELAYED_HOOKS, type RelayedHook } from '../hooks-directories.ts';
 import { RELAY_ENVIRONMENT, RELAY_PIPES, type RelayHandler, serveRelay } from './relay.ts';
 import type { RelayCall } from './relay-parser.ts';
@@ -225,4 +228,94 @@ test('a hook that no server runs fails', async (t) => {
 
   assert.match(report, /pre-receive hook declined/);
   assert.equal(stderr, 'error executing git hook\n');
+});
+
+/** The server's and the hook's ends of the two descriptors, without a hook. */
+function relayPair(handle: RelayHandler) {
+  const [hookRequests, requests] = duplexPair();
+  const [hookAnswers, answers] = duplexPair();
+  const errors: unknown[] = [];
+  const served = serveRelay(requests, answers, handle, (error) => errors.push(error));
+  hookRequests.write('H update\nD\n.\n');
+  return { requests, answers, hookRequests, hookAnswers, errors, served };
+}
+
+test('a piece is sent when the hook has printed the one before, and an empty one not at all', async () => {
+  const { hookRequests, hookAnswers, served, errors } = relayPair(async (_, output) => {
+    await Promise.all([
+      output.stdout(Buffer.from('one')),
+      output.stderr(Buffer.alloc(0)),
+      output.stdout(Buffer.from('two')),
+    ]);
+    return 0x103;
+  });
+  let text = '';
+  hookAnswers.on('data', (chunk: Buffer) => {
+    text += chunk;
+  });
+  for (const sent of ['B 3\none', 'B 3\noneB 3\ntwo', 'B 3\noneB 3\ntwoX 3\n']) {
+    await until(() => text.length >= sent.length);
+    for (let turns = 0; turns < 5; turns++) await turn();
+    assert.equal(text, sent);
+    hookRequests.write('K\n');
+  }
+  hookRequests.end();
+  await served;
+
+  assert.deepEqual(errors, []);
+});
+
+test('a hook that is gone ends what is printed for it, and its call is over when serving ends', async () => {
+  let isOver = false;
+  const { requests, answers, served, errors } = relayPair(async (_, output) => {
+    await assert.rejects(
+      Promise.all([output.stdout(Buffer.from('unread')), output.stdout(Buffer.from('never sent'))]),
+      /^Error: hook relay: the hook is gone$/,
+    );
+    await turn();
+    isOver = true;
+    return 0;
+  });
+  await until(() => answers.writableLength > 0 || requests.readableDidRead);
+  await turn();
+
+  requests.destroy();
+  await served;
+
+  assert.equal(isOver, true);
+  assert.ok(answers.destroyed);
+  // Only the status could not be sent: that the server has closed its end itself is no error.
+  assert.deepEqual(errors.map(String), ['Error: hook relay: the hook is gone']);
+});
+
+test('requests that break off or make no sense are reported', async () => {
+  const broken = relayPair(async () => 0);
+  broken.requests.destroy(new Error('broken'));
+  await broken.served;
+  const odd = relayPair(async () => 0);
+  odd.hookRequests.write('nonsense\n');
+  await odd.served;
+
+  assert.deepEqual(broken.errors.map(String), ['Error: broken']);
+  assert.deepEqual(odd.errors.map(String), ['Error: hook relay: call expected']);
+  assert.ok(broken.answers.destroyed && odd.answers.destroyed);
+});
+
+test('a reader that is slow is waited for', async () => {
+  let isPrinted = false;
+  const { hookRequests, hookAnswers, served } = relayPair(async (_, output) => {
+    await output.stdout(Buffer.alloc(1 << 20));
+    isPrinted = true;
+    return 0;
+  });
+  let bytes = 0;
+  hookAnswers.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  await until(() => bytes === (1 << 20) + 'B 1048576\n'.length);
+  assert.equal(isPrinted, false);
+  hookRequests.end('K\n');
+  await served;
+
+  assert.equal(isPrinted, true);
 });
