@@ -15,8 +15,8 @@ import { assertSound, refsOf } from './remains.ts';
 /** Limit of occasions; no operation reaches it, but an endless loop would. */
 const MAX_OCCASIONS = 200;
 /** The first occasions of a fault all fail, then each of so many. */
-const FIRST_OCCASIONS = 6;
-const STRIDE = extent('FAILURE_STRIDE', { short: 3, long: 1 });
+const FIRST_OCCASIONS = 4;
+const STRIDE = extent('FAILURE_STRIDE', { short: 5, long: 1 });
 /** Time limit of a call. */
 const CALL_LIMIT_MS = 20_000;
 /** Idle processes of pools live ten seconds. */

@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { GitHttpServer } from '#testkit/git-http-server';
 import type { InternalApi } from '#testkit/internal-api';
+import { runSync } from '#testkit/run-program-sync';
 import type { TestGitaly } from '#testkit/start-gitaly';
 import { methodByPath } from '#wire/methods';
 import { bytesAsText } from './bytes-as-text.ts';
@@ -182,10 +182,9 @@ export class Playground {
     const storage = join(directory, 'default');
     const inRepository = recorded.repo === undefined ? storage : this.#repository(recorded, directory);
     const withStderr = AREAS_WITH_STDERR.test(this.#area) && recorded.given?.setup !== script;
-    const run = spawnSync('sh', ['-c', withStderr ? `exec 2>&1; ${script}` : script], {
+    const { stdout } = runSync('sh', ['-c', withStderr ? `exec 2>&1; ${script}` : script], {
       cwd: this.#isDirectory(inRepository) ? inRepository : storage,
       env: {
-        PATH: process.env.PATH ?? '',
         HOME: directory,
         // Outside a repository git reports if it stopped at the mount point of another file system.
         GIT_CEILING_DIRECTORIES: dirname(directory),
@@ -203,7 +202,7 @@ export class Playground {
       },
     });
     return (
-      bytesAsText(run.stdout)
+      bytesAsText(stdout)
         // Only older gits print this in fsck.
         .replace(/^notice: HEAD points to an unborn branch .*\n/gm, '')
     );
@@ -265,5 +264,5 @@ function changeText(text: string, change: (text: string) => string): string {
 }
 
 function hasFilterRepo(): boolean {
-  return spawnSync('git', ['filter-repo', '--version'], { stdio: 'ignore' }).status === 0;
+  return runSync('git', ['filter-repo', '--version']).code === 0;
 }

@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { cpSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 
 /** Ids in the target repository. */
@@ -145,7 +145,7 @@ export class Sandbox {
     git('pack-refs', '--all');
     git('update-ref', 'refs/heads/loose', 'main~1');
     git('config', 'gitlab.fullpath', 'group/project');
-    this.bundle = execFileSync('git', ['-C', this.#template, 'bundle', 'create', '-q', '-', '--all']);
+    this.bundle = outputSync('git', ['-C', this.#template, 'bundle', 'create', '-q', '-', '--all']);
     this.#fillWeb();
     this.ids = {
       main: git('rev-parse', 'main'),
@@ -165,7 +165,7 @@ export class Sandbox {
     cpSync(this.#template, remote, { recursive: true });
     gitOutput(remote, ['update-server-info']);
     const files = ['HEAD', 'packed-refs', 'refs', 'objects'];
-    execFileSync('tar', ['-C', this.#template, '-cf', join(this.web, 'snapshot.tar'), ...files]);
+    outputSync('tar', ['-C', this.#template, '-cf', join(this.web, 'snapshot.tar'), ...files]);
   }
 
   /** Makes a copy of the target repository at a path of the storage. */

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -7,6 +6,7 @@ import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { outputSync } from '#testkit/run-program-sync';
 import { RefusedTreeError, TreeEditor } from './tree-editor.ts';
 
 interface File {
@@ -57,12 +57,11 @@ class Index {
 
   #git(args: string[], input: string): string {
     const env = {
-      ...process.env,
       GIT_INDEX_FILE: this.#file,
       GIT_LITERAL_PATHSPECS: '1',
       GIT_WORK_TREE: this.#repository.path,
     };
-    return execFileSync('git', args, { cwd: this.#repository.path, env, input, encoding: 'utf8' });
+    return outputSync('git', args, { cwd: this.#repository.path, env, input }).toString();
   }
 }
 
@@ -175,7 +174,7 @@ test('old file modes become current ones in a directory that changes, and stay i
   );
 
   assert.equal(fixture.runGit(repository.path, ['rev-parse', `${beside}:d`]), oldOid);
-  const data = execFileSync('git', ['cat-file', 'tree', `${inside}:d`], { cwd: repository.path });
+  const data = outputSync('git', ['cat-file', 'tree', `${inside}:d`], { cwd: repository.path });
   assert.equal(
     data
       .toString('latin1')

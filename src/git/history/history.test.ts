@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -8,6 +7,7 @@ import { GitFixture } from '#testkit/repositories/git-fixture';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { writeOldGit } from '#testkit/repositories/old-git';
 import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
+import { runSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { FallBackToGit } from '../in-process.ts';
 import type { GitRepository } from '../repository.ts';
@@ -300,13 +300,13 @@ test('names, tags and odd revisions lead to the commits that git finds', async (
   ];
 
   for (const ancestor of [...names, '1'.repeat(40), `${last}0`, `${last.slice(0, -1)}x`]) {
-    const reference = spawnSync('git', ['merge-base', '--is-ancestor', ancestor, 'main'], {
+    const reference = runSync('git', ['merge-base', '--is-ancestor', ancestor, 'main'], {
       cwd: repository.path,
     });
 
     const answer = await isAncestor(repository, { ancestor, descendant: 'main' });
 
-    assert.equal(answer, reference.status === 0, ancestor);
+    assert.equal(answer, reference.code === 0, ancestor);
   }
 });
 

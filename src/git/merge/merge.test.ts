@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Repository } from '#storage/repository';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { outputSync, runSync } from '#testkit/run-program-sync';
 import { FallBackToGit } from '../in-process.ts';
 import { parseTree } from '../objects/parse/parse-tree.ts';
 import type { NewTreeEntry } from '../objects/write/format-tree.ts';
@@ -87,15 +87,13 @@ function gitMerges(
   pairs: readonly (readonly [string, string])[],
 ): (string | undefined)[] {
   const input = pairs.map(([ours, theirs]) => `${ours} ${theirs}\n`).join('');
-  const run = spawnSync('git', ['merge-tree', '--stdin', '--no-messages'], {
+  const output = outputSync('git', ['merge-tree', '--stdin', '--no-messages'], {
     cwd: repository.path,
-    env: { ...process.env, ...GIT_ENVIRONMENT },
+    env: GIT_ENVIRONMENT,
     input,
-    encoding: 'latin1',
-  });
-  assert.equal(run.status, 0, run.stderr);
+  }).toString('latin1');
   // `<1 for clean>\0<tree>\0<entries>…\0\0`; after a clean one's tree nothing follows.
-  return [...run.stdout.matchAll(/(?:^|\0)([01])\0([0-9a-f]{40})\0/g)].map(([, clean, tree]) =>
+  return [...output.matchAll(/(?:^|\0)([01])\0([0-9a-f]{40})\0/g)].map(([, clean, tree]) =>
     clean === '1' ? tree : undefined,
   );
 }
@@ -210,10 +208,9 @@ test('commits of any history have the merge base that git finds', async () => {
     await writer.finish();
     const [one = '', other = ''] = oids.slice(-2);
 
-    const expected = spawnSync('git', ['merge-base', one, other], {
-      cwd: repository.path,
-      encoding: 'utf8',
-    }).stdout.trim();
+    const expected = runSync('git', ['merge-base', one, other], { cwd: repository.path })
+      .stdout.toString()
+      .trim();
 
     assert.equal(await mergeBase(repository, one, other), expected === '' ? undefined : expected);
   }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { GitFixture } from '#testkit/repositories/git-fixture';
+import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { until } from '#testkit/until';
 
@@ -33,16 +33,13 @@ class Fixture {
   readonly repository = git.open(this.path);
 
   constructor(...options: string[]) {
-    execFileSync('git', ['init', '--quiet', '--bare', '--initial-branch=main', ...options, this.path]);
+    outputSync('git', ['init', '--quiet', '--bare', '--initial-branch=main', ...options, this.path]);
   }
 
   run(args: string[], input: string | Buffer = ''): string {
-    return execFileSync('git', ['--git-dir', this.path, ...args], {
-      encoding: 'latin1',
-      env: ENV,
-      input,
-      stdio: 'pipe',
-    }).trim();
+    return outputSync('git', ['--git-dir', this.path, ...args], { env: ENV, input })
+      .toString('latin1')
+      .trim();
   }
 
   blob(data: string | Buffer): string {
@@ -352,7 +349,7 @@ test('a repository that was removed and made anew is not answered from before', 
   assert.equal((await fixture.repository.objects.info(old))?.type, 'blob');
 
   renameSync(fixture.path, `${fixture.path}.old`);
-  execFileSync('git', ['init', '--quiet', '--bare', fixture.path]);
+  outputSync('git', ['init', '--quiet', '--bare', fixture.path]);
 
   assert.equal(await fixture.repository.objects.info(old), undefined);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
+import { outputSync, runSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { GitRepository } from '../repository.ts';
 import { GitRefs } from './git-refs.ts';
@@ -28,9 +29,11 @@ function createRepository(...options: string[]): {
   run: (...args: string[]) => string;
 } {
   const path = join(directory, `${count++}.git`);
-  execFileSync('git', ['init', '--quiet', '--bare', '--initial-branch=main', ...options, path]);
+  outputSync('git', ['init', '--quiet', '--bare', '--initial-branch=main', ...options, path]);
   const run = (...args: string[]): string =>
-    execFileSync('git', ['--git-dir', path, ...args], { encoding: 'latin1', env: ENV }).trim();
+    outputSync('git', ['--git-dir', path, ...args], { env: ENV })
+      .toString('latin1')
+      .trim();
   const tree = run('hash-object', '-t', 'tree', '-w', '/dev/null');
   const commits = ['one', 'two', 'three'].map((message) => run('commit-tree', '-m', message, tree));
   return {
@@ -52,14 +55,8 @@ const ENV = {
 
 /** Returns the id to which git resolves a reference. */
 function askGit(path: string, name: string): string | undefined {
-  try {
-    return execFileSync('git', ['--git-dir', path, 'show-ref', '--verify', '--hash', name], {
-      encoding: 'latin1',
-      stdio: 'pipe',
-    }).trim();
-  } catch {
-    return undefined;
-  }
+  const { code, stdout } = runSync('git', ['--git-dir', path, 'show-ref', '--verify', '--hash', name]);
+  return code === 0 ? stdout.toString('latin1').trim() : undefined;
 }
 
 for (const format of ['sha1', 'sha256']) {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { matchAsPath, prefixesOf, selectByName } from './ref-patterns.ts';
 import { compileWildmatch } from './wildmatch.ts';
@@ -35,7 +35,7 @@ function askGit(patterns: readonly string[], ignoreCase: boolean): string[] {
     '--end-of-options',
     ...patterns,
   ];
-  return execFileSync('git', args, { cwd: directory, encoding: 'utf8' }).split('\n').filter(Boolean).sort();
+  return outputSync('git', args, { cwd: directory }).toString().split('\n').filter(Boolean).sort();
 }
 
 const piece = fc.constantFrom(
@@ -138,7 +138,7 @@ test('every byte is in the sets in which it is for git', () => {
   const bytes = Array.from({ length: 255 }, (_, index) => index + 1).filter((byte) => byte !== 0x2f);
   const names = bytes.map((byte) => Buffer.of(0x78, byte));
   const input = Buffer.concat(names.flatMap((name) => [name, Buffer.of(0)]));
-  const answer = execFileSync('git', ['check-attr', '-z', '--stdin', '--all'], { cwd: directory, input });
+  const answer = outputSync('git', ['check-attr', '-z', '--stdin', '--all'], { cwd: directory, input });
   const found = answer.toString('latin1').split('\0');
   const expected = new Set<string>();
   for (let at = 0; at + 2 < found.length; at += 3)

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -7,6 +6,7 @@ import { gitOutput, initRepository } from '#testkit/repositories/init-repository
 import { randomHistory, seededRandom } from '#testkit/repositories/random-history';
 import { randomTrees } from '#testkit/repositories/random-trees';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
+import { outputSync } from '#testkit/run-program-sync';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { type ChangedPaths, ChangedPaths_Status, type CommitDiffResponse } from '#wire/gen/diff_pb';
 
@@ -29,12 +29,7 @@ function fixture(gitaly: TestGitaly, objectFormat: keyof typeof HEX_LENGTHS, see
   const stream = randomTrees(seededRandom(seed), { count: TREES, hexLength: HEX_LENGTHS[objectFormat] });
   gitOutput(directory, ['fast-import', '--quiet', '--done'], stream);
   const git = (...args: string[]) =>
-    execFileSync('git', args, {
-      cwd: directory,
-      env: { ...process.env, ...GIT_ENVIRONMENT },
-      encoding: 'latin1',
-      maxBuffer: 1 << 28,
-    });
+    outputSync('git', args, { cwd: directory, env: GIT_ENVIRONMENT }).toString('latin1');
   return {
     directory,
     git,
@@ -174,12 +169,11 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
         oldRevision: Buffer.from(words[0] ?? ''),
         newRevision: Buffer.from(words[1] ?? ''),
       });
-      const ownGit = execFileSync('git', ['patch-id', '--verbatim'], {
+      const ownGit = outputSync('git', ['patch-id', '--verbatim'], {
         cwd: '/',
         input: Buffer.from(raw, 'latin1'),
-        encoding: 'utf8',
       });
-      assert.equal(patchId, ownGit.split(' ')[0], directory);
+      assert.equal(patchId, ownGit.toString().split(' ')[0], directory);
     }
   });
 

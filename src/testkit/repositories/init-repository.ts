@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { capabilitiesOf } from '#git/command/capabilities';
 import type { ReferenceBackend } from '#git/repository-format';
+import { outputSync } from '../run-program-sync.ts';
 import { GIT_ENVIRONMENT, testedGit } from './run-git.ts';
 
 type KnownBackend = Exclude<ReferenceBackend, 'other'>;
@@ -59,6 +59,6 @@ export function addCommit(directory: string, number = 1): string {
  */
 export function gitOutput(directory: string, args: readonly string[], input?: string | Uint8Array): string {
   const dates = { GIT_AUTHOR_DATE: '1600000000 +0000', GIT_COMMITTER_DATE: '1600000000 +0000' };
-  const env = { ...process.env, ...GIT_ENVIRONMENT, ...dates };
-  return execFileSync('git', args, { cwd: directory, env, input, encoding: 'utf8', stdio: 'pipe' }).trimEnd();
+  const env = { ...GIT_ENVIRONMENT, ...dates };
+  return outputSync('git', args, { cwd: directory, env, input }).toString().trimEnd();
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RefQuery } from '#git/refs/for-each-ref';
 import type { ListedRef } from '#git/refs/listed-ref';
 import type { GitRepository } from '#git/repository';
+import { outputSync } from '../run-program-sync.ts';
 import { makeScratchDirectory } from '../scratch-directory.ts';
 import { GitFixture } from './git-fixture.ts';
 import { gitOutput, initRepository } from './init-repository.ts';
@@ -63,14 +63,8 @@ export class ReferencesFixture {
       .join(' ');
     const script = this.newPath('sh');
     writeFileSync(script, Buffer.from(`git for-each-ref '--format=${format}' ${words}`, 'latin1'));
-    const options = {
-      cwd: path,
-      encoding: 'latin1',
-      maxBuffer: 1e9,
-      stdio: 'pipe',
-      env: { ...process.env, ...GIT_ENVIRONMENT },
-    } as const;
-    return execFileSync('sh', [script], options).split('\n').filter(Boolean);
+    const output = outputSync('sh', [script], { cwd: path, env: GIT_ENVIRONMENT });
+    return output.toString('latin1').split('\n').filter(Boolean);
   }
 
   /** Lists in process and compares with git. Returns the number of references. */

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { Mailmap } from './mailmap.ts';
 
 const directory = makeScratchDirectory('mailmap');
-execFileSync('git', ['init', '--quiet', '--bare', directory]);
+outputSync('git', ['init', '--quiet', '--bare', directory]);
 after(() => rmSync(directory, { recursive: true }));
 
 /** Returns people as mapped by git. */
@@ -18,7 +18,7 @@ function askGit(mailmap: Buffer, people: readonly Buffer[]): string[] {
     cwd: directory,
     input: Buffer.concat(people.flatMap((person) => [person, Buffer.from('\n')])),
   };
-  const output = execFileSync('git', ['-c', 'mailmap.file=map', 'check-mailmap', '--stdin'], options);
+  const output = outputSync('git', ['-c', 'mailmap.file=map', 'check-mailmap', '--stdin'], options);
   return output.toString('latin1').split('\n').slice(0, -1);
 }
 
