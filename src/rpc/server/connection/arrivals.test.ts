@@ -6,6 +6,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { openTimers } from '#testkit/open-timers';
+import { settle } from '#testkit/raw-yamux-peer';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { ServerService } from '#wire/gen/server_pb';
 import { GrpcServer } from '../grpc-server.ts';
@@ -78,16 +80,57 @@ test('a connection whose handshake comes during a drain is served', async () => 
   await drained;
 });
 
-test('a connection that stays silent does not hold up a drain for long', async () => {
-  await using server = await start();
-  const socket = connect(server.path);
-  await once(socket, 'connect');
-  await delay(50);
-  const startedAt = performance.now();
+test('a drain waits for the connections that have not been decided on, and no longer', async (context) => {
+  const timers = openTimers(context);
+  const arrivals = new Arrivals();
+  const [one, other] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const decided = Promise.withResolvers<void>();
+  for (const { promise } of [one, other, decided]) arrivals.add(promise);
+  decided.resolve();
+  await settle();
+  let isOver = false;
+  const drained = arrivals.drain().then(() => {
+    isOver = true;
+  });
 
-  await server.drain();
+  one.resolve();
+  await settle();
+  assert.deepEqual([isOver, timers()], [false, 1]);
+  other.resolve();
+  await drained;
 
-  const took = performance.now() - startedAt;
-  assert.ok(took >= ARRIVAL_MS - 50 && took < ARRIVAL_MS + 2000, `${took} ms`);
-  socket.destroy();
+  assert.equal(timers(), 0);
+  // Now there is none left.
+  await arrivals.drain();
+});
+
+test('connections that stay silent do not hold up a drain for long', async ({ mock }) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const arrivals = new Arrivals();
+  arrivals.add(new Promise(() => {}));
+  let isOver = false;
+  const drained = arrivals.drain().then(() => {
+    isOver = true;
+  });
+
+  mock.timers.tick(ARRIVAL_MS - 1);
+  await settle();
+  assert.equal(isOver, false);
+  mock.timers.tick(1);
+
+  await drained;
+});
+
+test('a drain notifies those who wait for it, and who comes later at once', async () => {
+  const arrivals = new Arrivals();
+  const notified: string[] = [];
+  arrivals.onDrain(() => notified.push('first'));
+  arrivals.onDrain(() => notified.push('gone'))[Symbol.dispose]();
+  arrivals.onDrain(() => notified.push('second'));
+  assert.equal(notified.length, 0);
+
+  await arrivals.drain();
+  arrivals.onDrain(() => void notified.push('late'));
+
+  assert.deepEqual(notified, ['first', 'second', 'late']);
 });

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ARRIVAL_MS } from './connection-limits.ts';
 
 /**
@@ -8,14 +7,19 @@ import { ARRIVAL_MS } from './connection-limits.ts';
  * processed.
  */
 export class Arrivals {
-  readonly #pending = new Set<Promise<void>>();
+  #pending = 0;
   readonly #listeners = new Set<() => void>();
   #isDraining = false;
+  /** Set while a drain waits. */
+  #onLast: (() => void) | undefined;
 
   /** @param decided resolves when the connection has been passed on, or is gone. */
   add(decided: Promise<void>): void {
-    this.#pending.add(decided);
-    void decided.then(() => this.#pending.delete(decided));
+    this.#pending++;
+    void decided.then(() => {
+      this.#pending--;
+      if (this.#pending === 0) this.#onLast?.();
+    });
   }
 
   /** Calls back in a drain, at once if it has begun. Dispose the result when that is not needed. */
@@ -28,11 +32,12 @@ export class Arrivals {
   /** Passes on all connections, new ones after their handshake. Waits for those, for a short time. */
   async drain(): Promise<void> {
     this.#isDraining = true;
-    for (const listener of [...this.#listeners]) listener();
-    this.#listeners.clear();
-    const limit = new AbortController();
-    const late = delay(ARRIVAL_MS, undefined, limit).catch(() => undefined);
-    await Promise.race([Promise.all(this.#pending), late]);
-    limit.abort();
+    for (const listener of this.#listeners) listener();
+    if (this.#pending === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onLast = resolve;
+    const timer = setTimeout(resolve, ARRIVAL_MS);
+    await promise;
+    clearTimeout(timer);
   }
 }
