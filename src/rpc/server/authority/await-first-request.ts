@@ -79,7 +79,7 @@ export async function awaitFirstRequest(
 /** A client that has not sent a whole request yet, with the bytes that it has sent. */
 class WaitingClient {
   readonly #connection: Duplex;
-  readonly #scanner = new FrameScanner();
+  #scanner = new FrameScanner();
   readonly #kept: Buffer[] = [];
   #keptBytes = 0;
   #pings = 0;
@@ -114,6 +114,7 @@ class WaitingClient {
       for (const each of this.#scanner.add(chunk)) this.#takeFrame(each);
     } catch {
       this.#keep(waiting, chunk);
+      this.#scanner = new FrameScanner();
       this.#isUnusual = true;
     }
     if (this.#keptBytes > MAX_KEPT_BYTES || this.#pings > MAX_PINGS) this.#isUnusual = true;
@@ -159,7 +160,7 @@ class WaitingClient {
 async function nextChunk(connection: Duplex, signal: AbortSignal): Promise<Buffer | undefined> {
   const first = await readUpTo(connection, 1, { signal });
   if (first.length === 0) return undefined;
-  const rest: Buffer | null = connection.readableLength > 0 ? connection.read() : null;
+  const rest: Buffer | null = connection.read();
   return rest === null ? first : Buffer.concat([first, rest]);
 }
 

@@ -1,0 +1,304 @@
+import assert from 'node:assert/strict';
+import { getPackedSettings, getUnpackedSettings } from 'node:http2';
+import { type Duplex, duplexPair } from 'node:stream';
+import { test } from 'node:test';
+import { settle } from '#testkit/raw-yamux-peer';
+import { Arrivals } from '../connection/arrivals.ts';
+import { AuthorityRewriter } from './authority-rewriter.ts';
+import { awaitFirstRequest } from './await-first-request.ts';
+import { FrameScanner } from './frame-scanner.ts';
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+const SETTINGS = frame(4, 0, getPackedSettings({ maxConcurrentStreams: 7 }));
+const ACK = frame(4, 1);
+/** A request whose headers have no authority, and requests whose authority is a literal. */
+const BARE = frame(1, 4, Buffer.from('8386', 'hex'));
+const TO_LOCALHOST = requestTo('localhost');
+const TO_PATH = requestTo('unix:/x');
+
+function frame(type: number, flags: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
+  const header = Buffer.from([0, 0, 0, type, flags, 0, 0, 0, type === 1 ? 1 : 0]);
+  header.writeUIntBE(payload.length, 0, 3);
+  return Buffer.concat([header, payload]);
+}
+
+function requestTo(authority: string): Buffer {
+  return frame(1, 4, Buffer.concat([Buffer.from([0x83, 0x86, 1, authority.length]), Buffer.from(authority)]));
+}
+
+/** Begins to wait, for a client that sends these bytes. */
+function begin(sent: readonly Uint8Array[], { arrivals }: { arrivals?: Arrivals } = {}) {
+  const [client, connection] = duplexPair();
+  const limit = new AbortController();
+  let handshakes = 0;
+  let decided: 'waiting' | 'decided' | 'failed' = 'waiting';
+  client.write(Buffer.concat(sent));
+  const result = awaitFirstRequest(connection, {
+    signal: limit.signal,
+    onHandshake: () => handshakes++,
+    arrivals,
+  });
+  result.then(
+    () => {
+      decided = 'decided';
+    },
+    () => {
+      decided = 'failed';
+    },
+  );
+  return { client, connection, limit, result, state: () => decided, handshakes: () => handshakes };
+}
+
+/** Returns what is there to read, in however many pieces. */
+function received(from: Duplex): Buffer {
+  const pieces: Buffer[] = [];
+  for (let piece = from.read(); piece !== null; piece = from.read()) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+for (const [name, sent] of [
+  ['says something else', [Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')]],
+  ['differs in the last byte of the preface', [PREFACE.subarray(0, 23), Buffer.of(0), SETTINGS]],
+] as const) {
+  test(`a client that ${name} gets no settings, and its bytes stay`, async () => {
+    const { client, connection, result } = begin(sent);
+
+    assert.equal(await result, connection);
+
+    assert.deepEqual(received(connection), Buffer.concat(sent));
+    assert.equal(client.read(), null);
+  });
+}
+
+test('the settings are those of the server, and the bytes of the client stay but its first ACK', async () => {
+  const late = Buffer.from('late');
+  const sent = [PREFACE, SETTINGS, ACK, ACK, TO_LOCALHOST, late];
+  const { client, connection, result } = begin(sent);
+
+  assert.equal(await result, connection);
+
+  const [settings] = new FrameScanner().add(received(client));
+  assert.ok(settings !== undefined);
+  assert.deepEqual([settings.type, settings.flags], [4, 0]);
+  const { maxConcurrentStreams, maxHeaderListSize, enablePush, initialWindowSize } = getUnpackedSettings(
+    settings.bytes.subarray(9),
+  );
+  assert.deepEqual(
+    { maxConcurrentStreams, maxHeaderListSize, enablePush, initialWindowSize },
+    {
+      maxConcurrentStreams: 4096,
+      maxHeaderListSize: 147_456,
+      enablePush: false,
+      initialWindowSize: 1_048_576,
+    },
+  );
+  assert.deepEqual(received(connection), Buffer.concat([PREFACE, SETTINGS, ACK, TO_LOCALHOST, late]));
+});
+
+for (const [name, request, isRewritten] of [
+  ['localhost', TO_LOCALHOST, false],
+  ['a path', TO_PATH, true],
+  ['nothing', BARE, false],
+] as const) {
+  test(`a first request that names ${name} is ${isRewritten ? 'rewritten' : 'left alone'}`, async () => {
+    const { connection, result } = begin([PREFACE, SETTINGS, ACK, request, TO_PATH]);
+
+    const served = await result;
+
+    assert.equal(served instanceof AuthorityRewriter, isRewritten);
+    assert.equal(served === connection, !isRewritten);
+    served?.destroy();
+  });
+}
+
+test('the order of request and ACK does not matter, but both are awaited', async () => {
+  const { client, connection, result, state, handshakes } = begin([PREFACE, SETTINGS, TO_LOCALHOST]);
+  await settle();
+  assert.deepEqual([state(), handshakes()], ['waiting', 0]);
+
+  client.write(ACK);
+
+  assert.equal(await result, connection);
+  assert.equal(handshakes(), 1);
+  assert.deepEqual(received(connection), Buffer.concat([PREFACE, SETTINGS, TO_LOCALHOST]));
+});
+
+test('the handshake is done with the settings of the client and its ACK, in any order', async () => {
+  const { client, result, handshakes } = begin([PREFACE, ACK]);
+  await settle();
+  assert.equal(handshakes(), 0);
+
+  client.write(SETTINGS);
+  await settle();
+  assert.equal(handshakes(), 1);
+  client.write(TO_LOCALHOST);
+
+  await result;
+});
+
+test('a ping before the first request is answered, and its answer is no ping', async () => {
+  const payload = Buffer.from('pingpong');
+  const { client, connection, result } = begin([
+    PREFACE,
+    SETTINGS,
+    frame(6, 0, payload),
+    frame(6, 1, payload),
+  ]);
+  await settle();
+
+  const frames = new FrameScanner().add(received(client));
+
+  assert.deepEqual(
+    frames.map(({ type, flags }) => [type, flags]),
+    [
+      [4, 0],
+      [6, 1],
+    ],
+  );
+  assert.deepEqual(frames[1]?.bytes.subarray(9), payload);
+  client.write(Buffer.concat([ACK, BARE]));
+  await result;
+  assert.deepEqual(received(connection), Buffer.concat([PREFACE, SETTINGS, frame(6, 1, payload), BARE]));
+});
+
+for (const [name, one, most] of [
+  ['1000 pings', frame(6, 0, Buffer.alloc(8)), 1000],
+  ['256 KiB', frame(0, 0, Buffer.alloc(1024 - 9)), 256],
+] as const) {
+  test(`a client that sends more than ${name} before a request is left to node:http2`, async () => {
+    const { client, connection, result, state } = begin([PREFACE]);
+    client.resume();
+    client.write(Buffer.concat(Array.from({ length: most }, () => one)));
+    await settle();
+    assert.equal(state(), 'waiting');
+
+    client.write(one);
+
+    assert.equal(await result, connection);
+  });
+}
+
+test('a preface in pieces is one, and a part of one is left to node:http2', async () => {
+  const whole = begin([PREFACE.subarray(0, 12)]);
+  const part = begin([PREFACE.subarray(0, 12)]);
+  await settle();
+
+  whole.client.write(Buffer.concat([PREFACE.subarray(12), SETTINGS, ACK, BARE]));
+  part.client.end();
+
+  assert.equal(await whole.result, whole.connection);
+  assert.deepEqual(received(whole.connection), Buffer.concat([PREFACE, SETTINGS, BARE]));
+  assert.equal(await part.result, part.connection);
+  assert.deepEqual(received(part.connection), PREFACE.subarray(0, 12));
+  assert.equal(part.client.read(), null);
+});
+
+test('frames that make no sense are left to node:http2, every byte of them', async () => {
+  const nonsense = Buffer.from('ffffff00000000000012345678', 'hex');
+  const { client, connection, result } = begin([PREFACE, SETTINGS, nonsense.subarray(0, 5)]);
+  await settle();
+
+  client.write(nonsense.subarray(5));
+
+  assert.equal(await result, connection);
+  assert.deepEqual(received(connection), Buffer.concat([PREFACE, SETTINGS, nonsense]));
+});
+
+test('a client that ends without a request is gone', async () => {
+  for (const sent of [[PREFACE], [PREFACE, SETTINGS, ACK]]) {
+    const { client, result } = begin(sent);
+    client.end();
+
+    assert.equal(await result, undefined);
+  }
+});
+
+test('the error of a connection, and its end, are those of the wait', async () => {
+  const { connection, result } = begin([PREFACE, SETTINGS, ACK]);
+  await settle();
+
+  connection.destroy(new Error('reset'));
+
+  await assert.rejects(result, { message: 'reset' });
+});
+
+test('the time limit is for the handshake, not for the first request', async () => {
+  const slow = begin([PREFACE, SETTINGS]);
+  const idle = begin([PREFACE, SETTINGS, ACK]);
+  await settle();
+
+  for (const { limit } of [slow, idle]) limit.abort(new Error('too late'));
+  await settle();
+
+  await assert.rejects(slow.result, { message: 'too late' });
+  assert.equal(idle.state(), 'waiting');
+  idle.client.write(BARE);
+  assert.equal(await idle.result, idle.connection);
+});
+
+for (const isIdle of [true, false]) {
+  test(`in a drain a client is passed on ${isIdle ? 'at once' : 'after its handshake'}`, async () => {
+    const arrivals = new Arrivals();
+    const { client, connection, limit, result, state } = begin(
+      [PREFACE, SETTINGS, ...(isIdle ? [ACK] : [])],
+      {
+        arrivals,
+      },
+    );
+    await settle();
+
+    await arrivals.drain();
+    await settle();
+    assert.equal(state(), isIdle ? 'decided' : 'waiting');
+    if (!isIdle) client.write(ACK);
+
+    const served = await result;
+    // Its first request may still be on its way, with any authority.
+    assert.ok(served instanceof AuthorityRewriter);
+    assert.equal(limit.signal.aborted, false);
+    assert.equal(connection.destroyed, false);
+    served.destroy();
+  });
+}
+
+test('a connection that fails in a drain is not passed on', async () => {
+  const arrivals = new Arrivals();
+  const { connection, result } = begin([PREFACE, SETTINGS, ACK], { arrivals });
+  connection.on('error', () => {}); // as everybody who accepts one
+  await settle();
+
+  connection.destroy(new Error('reset'));
+  void arrivals.drain();
+
+  await assert.rejects(result);
+});
+
+test('a drain does not lift the time limit of the handshake', async () => {
+  const arrivals = new Arrivals();
+  const { limit, result } = begin([PREFACE, SETTINGS], { arrivals });
+  await settle();
+
+  await arrivals.drain();
+  limit.abort(new Error('too late'));
+
+  await assert.rejects(result, { message: 'too late' });
+});
+
+test('who is passed on is not notified of a later drain', async () => {
+  let disposed = 0;
+  const arrivals = new Arrivals();
+  const onDrain = arrivals.onDrain.bind(arrivals);
+  arrivals.onDrain = (listener) => {
+    const registration = onDrain(listener);
+    return {
+      [Symbol.dispose]: () => {
+        disposed++;
+        registration[Symbol.dispose]();
+      },
+    };
+  };
+
+  await begin([PREFACE, SETTINGS, ACK, BARE], { arrivals }).result;
+
+  assert.equal(disposed, 1);
+});
