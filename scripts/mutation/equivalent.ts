@@ -105,4 +105,24 @@ export const EQUIVALENT: readonly Equivalent[] = [
     id: 'src/git/command/process/stderr-head.ts: <= → <: if (space <= 0)',
     reason: 'an empty piece is kept',
   },
+  {
+    id: 'src/rpc/server/authority/find-authority.ts: >= → >: if (first >= 0x80) {',
+    reason: 'an index of 0 is an error of HPACK, with which node:http2 ends the connection',
+  },
+  {
+    id: 'src/rpc/server/connection/server-connection.ts: false → true: #hasSent = false;',
+    reason: 'the first ping is no strike in any case',
+  },
+  {
+    id: 'src/rpc/server/connection/server-connection.ts: >= → >: if (sinceLastMs >= ',
+    reason: 'two readings of the clock are never exactly that far apart',
+  },
+  {
+    id: 'src/rpc/server/connection/server-connection.ts: another number: for (const stream of this.#sending)',
+    reason: 'a message has at least five bytes',
+  },
+  {
+    id: 'src/rpc/server/connection/server-connection.ts: > → >=: if (pieces.length > 0) duplex.unshift(',
+    reason: 'no bytes are put back then',
+  },
 ];

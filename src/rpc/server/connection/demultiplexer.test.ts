@@ -10,13 +10,18 @@ import { type TestContext, test } from 'node:test';
 import { BACKCHANNEL_MAGIC } from '#rpc/common/connection-magic';
 import { YamuxSession } from '#rpc/common/yamux/session';
 import { YamuxStream } from '#rpc/common/yamux/stream';
+import { openTimers } from '#testkit/open-timers';
 import { settle } from '#testkit/raw-yamux-peer';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { GrpcServer } from '../grpc-server.ts';
 import type { Peer } from '../handler.ts';
+import { Arrivals } from './arrivals.ts';
 import { Backchannels } from './backchannels.ts';
-import { demultiplex } from './demultiplexer.ts';
+import { HANDSHAKE_TIMEOUT_MS, MULTIPLEXER_CLOSE_MS } from './connection-limits.ts';
+import { type DemultiplexerOptions, demultiplex } from './demultiplexer.ts';
 
+/** Longer than the preface, so nothing more is awaited. */
+const NO_HTTP2 = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 const PEER = { transport: 'unix', address: '' } as const;
 
 interface Taken {
@@ -116,6 +121,160 @@ for (const bytes of ['', BACKCHANNEL_MAGIC]) {
     assert.equal(near.destroyed, true);
   });
 }
+
+test('the first bytes may take two minutes, and a decision ends the wait', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const timers = openTimers(context);
+  const { taken, options } = parts();
+  const [silent, , decided, client] = [...duplexPair(), ...duplexPair()];
+  const { handshakeTimeoutMs: _, ...standard } = options;
+  const done = demultiplex(silent, PEER, standard);
+  client.write(NO_HTTP2);
+  await demultiplex(decided, PEER, standard);
+  assert.deepEqual([taken.length, timers()], [1, 1]);
+
+  context.mock.timers.tick(HANDSHAKE_TIMEOUT_MS - 1);
+  await settle();
+  assert.equal(silent.destroyed, false);
+  context.mock.timers.tick(1);
+  await done;
+
+  assert.deepEqual([silent.destroyed, decided.destroyed, timers()], [true, false, 0]);
+});
+
+test('a client over TCP is passed on before its first request, one of a Unix socket with it', async () => {
+  for (const transport of ['tcp', 'tls', 'unix', 'internal'] as const) {
+    const [near, far] = duplexPair();
+    const { taken, options } = parts();
+    far.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+
+    const done = demultiplex(near, { transport, address: 'x' }, options);
+    await settle();
+
+    const isTcp = transport === 'tcp' || transport === 'tls';
+    assert.deepEqual(
+      taken.map(({ peer }) => peer),
+      isTcp ? [{ transport, address: 'x', backchannelId: undefined }] : [],
+    );
+    assert.equal(far.read() === null, isTcp, 'settings are sent here only for the sake of the request');
+    near.destroy();
+    await done;
+  }
+});
+
+test('a client may be idle after its handshake for longer than that took', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const [near, far] = duplexPair();
+  const { taken, options } = parts();
+  far.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+  far.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0]));
+  const done = demultiplex(near, PEER, options);
+  await settle();
+
+  context.mock.timers.tick(1_000_000);
+  await settle();
+  assert.equal(near.destroyed, false);
+  far.write(Buffer.from([0, 0, 2, 1, 4, 0, 0, 0, 1, 0x83, 0x86]));
+  await done;
+
+  assert.equal(taken[0]?.duplex, near);
+});
+
+test('an error of a connection that was passed on has an owner', async () => {
+  const [near, far] = duplexPair();
+  const { taken, options } = parts();
+  far.write(NO_HTTP2);
+  await demultiplex(near, PEER, options);
+
+  near.emit('error', new Error('late'));
+
+  assert.deepEqual([taken.length, near.destroyed], [1, true]);
+});
+
+test('a drain waits for connections that have not been decided on', async () => {
+  const [near, far] = duplexPair();
+  const { options } = parts();
+  const arrivals = new Arrivals();
+  let isDrained = false;
+  const done = demultiplex(near, PEER, { ...options, arrivals });
+  const drained = arrivals.drain().then(() => {
+    isDrained = true;
+  });
+  await settle();
+  assert.equal(isDrained, false);
+
+  far.write(NO_HTTP2);
+  await done;
+
+  await drained;
+});
+
+/** A client that has opened the first stream of a multiplexed connection. */
+async function multiplexed(options: Omit<DemultiplexerOptions, 'onGrpc' | 'backchannels'> = {}) {
+  const [near, far] = duplexPair();
+  const { taken, backchannels, options: standard } = parts();
+  far.write(BACKCHANNEL_MAGIC);
+  const client = new YamuxSession(far, { role: 'client' });
+  const stream = await client.open();
+  const done = demultiplex(near, PEER, { ...standard, ...options });
+  return { near, client, stream, done, taken, backchannels };
+}
+
+test('the bytes of a multiplexed connection are counted in both directions', async () => {
+  const counted = { read: 0, write: 0 };
+  const { stream, done, client } = await multiplexed({
+    onTransfer: (direction, bytes) => {
+      counted[direction] += bytes;
+    },
+  });
+
+  stream.write('x'.repeat(1000));
+  await done;
+  await settle();
+
+  assert.ok(counted.read > 1000 && counted.write > 0, JSON.stringify(counted));
+  client.destroy();
+});
+
+test('a multiplexed client whose stream stays silent is disconnected', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { near, stream, done, taken } = await multiplexed({ handshakeTimeoutMs: 10 });
+  stream.on('error', () => {});
+  stream.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+  await settle();
+
+  context.mock.timers.tick(10);
+  await done;
+  await settle();
+
+  assert.deepEqual([taken, near.destroyed], [[], true]);
+});
+
+test('other streams have five seconds after the first one has ended', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const timers = openTimers(context);
+  const { near, client, stream, done, taken, backchannels } = await multiplexed();
+  stream.write(NO_HTTP2);
+  await done;
+  const [first] = taken;
+  assert.ok(first !== undefined);
+  const [sidechannel, other] = await Promise.all([backchannels.session(first.peer)?.open(), client.accept()]);
+  other?.on('error', () => {});
+  sidechannel?.on('error', () => {});
+  const before = timers();
+
+  first.duplex.destroy();
+  stream.on('error', () => {}).destroy();
+  await settle();
+  context.mock.timers.tick(MULTIPLEXER_CLOSE_MS - 1);
+  await settle();
+  assert.equal(near.destroyed, false);
+  context.mock.timers.tick(1);
+  await settle();
+
+  assert.equal(near.destroyed, true);
+  assert.ok(timers() <= before);
+});
 
 test('a client that disconnects during the handshake is removed', async () => {
   const [near, far] = duplexPair();

@@ -18,6 +18,7 @@ import { type TestContext, test } from 'node:test';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Peer } from '../handler.ts';
+import { FIRST_BYTES_MS } from './connection-limits.ts';
 import { type ListenAddress, Listener, type ListenerOptions } from './listener.ts';
 import { createServerTls, type ServerCertificate } from './tls-certificate.ts';
 
@@ -220,6 +221,127 @@ test('TLS below the configured version is refused', async (context) => {
 
   await assert.rejects(secured(context, listener, { maxVersion: 'TLSv1.2' }));
   assert.equal((await secured(context, listener, {})).getProtocol(), 'TLSv1.3');
+});
+
+test('a TLS client that speaks only other protocols is refused', async (context) => {
+  const tls = createServerTls(CERTIFICATE);
+  const listener = await listen(context, { transport: 'tls', host: '127.0.0.1', port: 0, tls });
+
+  await assert.rejects(secured(context, listener, { ALPNProtocols: ['http/1.1'] }), {
+    code: 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL',
+  });
+});
+
+test('the server chooses a cipher with forward secrecy, from TLS 1.2 on', async (context) => {
+  const tls = createServerTls(CERTIFICATE);
+  const listener = await listen(context, { transport: 'tls', host: '127.0.0.1', port: 0, tls });
+  const [best, other] = ['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-CHACHA20-POLY1305'];
+  const before = { maxVersion: 'TLSv1.2' } as const;
+
+  const chosen = await secured(context, listener, { ...before, ciphers: `${other}:${best}` });
+
+  assert.equal(chosen.getCipher().name, best);
+  await assert.rejects(secured(context, listener, { ...before, ciphers: 'AES128-GCM-SHA256' }));
+  const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+  await assert.rejects(secured(context, listener, old));
+});
+
+test('a TLS client is named by its address, and counts until it has gone', async (context) => {
+  const peers: Omit<Peer, 'backchannelId'>[] = [];
+  const tls = createServerTls(CERTIFICATE);
+  const onConnection = (_: Duplex, peer: Omit<Peer, 'backchannelId'>) => void peers.push(peer);
+  const listener = await listen(
+    context,
+    { transport: 'tls', host: '127.0.0.1', port: 0, tls },
+    { onConnection },
+  );
+
+  const socket = await secured(context, listener, {});
+  while (peers.length === 0) await new Promise(setImmediate);
+
+  assert.deepEqual(peers, [{ transport: 'tls', address: `127.0.0.1:${socket.localPort}` }]);
+  assert.equal(listener.connectionCount, 1);
+  socket.destroy();
+  while (listener.connectionCount > 0) await new Promise(setImmediate);
+});
+
+test('a TLS client has two minutes for its first bytes', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const tls = createServerTls(CERTIFICATE);
+  const listener = await listen(context, { transport: 'tls', host: '127.0.0.1', port: 0, tls });
+  const silent = connect(portOf(listener), '127.0.0.1');
+  while (listener.connectionCount === 0) await new Promise(setImmediate);
+
+  context.mock.timers.tick(119_999);
+  await new Promise(setImmediate);
+  assert.equal(listener.connectionCount, 1);
+  context.mock.timers.tick(1);
+
+  await once(silent.resume(), 'close');
+});
+
+test('an IPv6 address stands in brackets', async (context) => {
+  const peers: Omit<Peer, 'backchannelId'>[] = [];
+  const onConnection = (connection: Duplex, peer: Omit<Peer, 'backchannelId'>) => {
+    peers.push(peer);
+    connection.end();
+  };
+  const listening = listen(context, { transport: 'tcp', host: '::1', port: 0 }, { onConnection });
+  const listener = await listening.catch(() => undefined);
+  if (listener === undefined) return context.skip('there is no IPv6');
+
+  const socket = connect(portOf(listener), '::1');
+  await once(socket, 'connect');
+  const { localPort } = socket;
+  await text(socket);
+
+  assert.match(listener.address, /^\[::1\]:\d+$/);
+  assert.deepEqual(peers, [{ transport: 'tcp', address: `[::1]:${localPort}` }]);
+});
+
+test('a stop for a drain gives the newest connection time for its first bytes', async (context) => {
+  const path = join(temporaryDirectory(context), 'socket');
+  const listener = await listen(context, { transport: 'unix', path }, { onConnection: () => {} });
+  const unused = await listen(context, { transport: 'tcp', host: '127.0.0.1', port: 0 });
+  const startedAt = performance.now();
+  await unused.stopForDrain();
+  assert.ok(performance.now() - startedAt < FIRST_BYTES_MS);
+
+  const socket = connect(path);
+  while (listener.connectionCount === 0) await new Promise(setImmediate);
+  const acceptedAt = performance.now();
+  await listener.stopForDrain();
+
+  // The accept was a little before.
+  assert.ok(performance.now() - acceptedAt > FIRST_BYTES_MS / 2);
+  assert.equal(existsSync(path), false);
+  socket.destroy();
+});
+
+test('a listener offers its socket to a successor, who then owns the file', async (context) => {
+  const directory = temporaryDirectory(context);
+  const path = join(directory, 'socket');
+  const listener = await listen(context, { transport: 'unix', path });
+  const tcp = await listen(context, { transport: 'tcp', host: '127.0.0.1', port: 0 });
+  const internal = await listen(context, { transport: 'internal', path: join(directory, 'internal') });
+
+  assert.equal(internal.socket, undefined);
+  assert.equal(tcp.socket?.name, 'tcp:127.0.0.1:0');
+  const { name, fd, keepsFile, handOver } = listener.socket ?? assert.fail('there is no socket');
+  assert.deepEqual([name, fd > 2, keepsFile], [`unix:${path}`, true, false]);
+  handOver();
+  await listener.stop();
+
+  assert.equal(existsSync(path), true);
+  assert.equal(listener.socket, undefined);
+});
+
+test('a certificate for a listener without TLS changes nothing', async (context) => {
+  const listener = await listen(context, { transport: 'tcp', host: '127.0.0.1', port: 0 });
+
+  listener.renewTls(createServerTls(CERTIFICATE));
+
+  assert.equal(await text(connect(portOf(listener), '127.0.0.1')), 'from tcp');
 });
 
 test('a client that does not finish the TLS handshake is disconnected', async (context) => {

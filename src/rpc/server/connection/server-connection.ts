@@ -110,7 +110,6 @@ export class ServerConnection {
     session.on('close', () => {
       clearInterval(this.#keepalive);
       clearTimeout(this.#handshake);
-      clearTimeout(this.#pingTimeout);
       events.onClose(this.#error);
     });
   }
@@ -120,7 +119,6 @@ export class ServerConnection {
    * the GOAWAY was not processed, and clients may retry it on another connection.
    */
   drain(): void {
-    if (this.#session.closed || this.#session.destroyed) return;
     this.#duplex.once('finish', () => this.#cutLater()); // the peer need not close its side
     this.#session.close();
   }
@@ -200,10 +198,6 @@ export class ServerConnection {
  */
 function joinWaiting(duplex: Duplex): void {
   const pieces: Buffer[] = [];
-  while (duplex.readableLength > 0) {
-    const piece: Buffer | null = duplex.read();
-    if (piece === null) break;
-    pieces.push(piece);
-  }
+  while (duplex.readableLength > 0) pieces.push(duplex.read());
   if (pieces.length > 0) duplex.unshift(Buffer.concat(pieces));
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { test } from 'node:test';
+import { openTimers } from '#testkit/open-timers';
 import { HANDSHAKES_PER_TURN } from './connection-limits.ts';
 import { TlsHandshakes } from './tls-handshakes.ts';
 
@@ -62,4 +63,54 @@ test('who leaves before its turn costs no handshake', async () => {
 
   assert.deepEqual(begun, []);
   server.close();
+});
+
+/** Adds sockets, of which the client has sent something. */
+function addAll(handshakes: TlsHandshakes, sockets: readonly Socket[]): void {
+  for (const socket of sockets) {
+    handshakes.add(socket);
+    socket.emit('readable');
+  }
+}
+
+test('two handshakes begin in a turn, in their order, and who left takes no place', async () => {
+  const begun: Socket[] = [];
+  const handshakes = new TlsHandshakes({ begin: (socket) => begun.push(socket), timeoutMs: 1000 });
+  const sockets = Array.from({ length: 6 }, () => new Socket());
+  addAll(handshakes, sockets);
+  assert.deepEqual(begun, []);
+  const [first, second, gone, ...later] = sockets;
+  // Its `close` comes after this turn.
+  gone?.destroy();
+
+  await new Promise(setImmediate);
+  assert.equal(begun.length, 2);
+  await new Promise(setImmediate);
+  assert.equal(begun.length, 4);
+  await new Promise(setImmediate);
+  assert.deepEqual(begun, [first, second, ...later]);
+  addAll(handshakes, [new Socket()]);
+  await new Promise(setImmediate);
+
+  assert.equal(begun.length, 6);
+});
+
+test('a socket is awaited for its time, and leaves no timer behind', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const timers = openTimers(context);
+  const handshakes = new TlsHandshakes({ begin: () => {}, timeoutMs: 1000 });
+  const [silent, loud, failed] = [new Socket(), new Socket(), new Socket()];
+  for (const socket of [silent, loud, failed]) handshakes.add(socket);
+  assert.equal(timers(), 3);
+
+  loud.emit('readable');
+  assert.equal(timers(), 2);
+  failed.destroy(new Error('reset')); // has an owner
+  await once(failed, 'close').catch(() => {});
+  assert.equal(timers(), 1);
+  context.mock.timers.tick(999);
+  assert.equal(silent.destroyed, false);
+  context.mock.timers.tick(1);
+
+  assert.deepEqual([silent.destroyed, loud.destroyed], [true, false]);
 });

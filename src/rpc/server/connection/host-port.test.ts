@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { splitHostPort } from './host-port.ts';
+
+for (const [address, host, port] of [
+  ['localhost:8075', 'localhost', 8075],
+  ['10.0.0.1:0', '10.0.0.1', 0],
+  [':8075', '', 8075],
+  ['[::1]:8075', '::1', 8075],
+  ['[]:8075', '', 8075],
+  ['tcp://localhost:8075', 'localhost', 8075],
+  ['tls://[fe80::1%eth0]:9999', 'fe80::1%eth0', 9999],
+] as const) {
+  test(`${address} is host ${JSON.stringify(host)} and port ${port}`, () => {
+    assert.deepEqual(splitHostPort(address), { host, port });
+  });
+}
+
+for (const address of ['', 'localhost', 'localhost:', 'localhost:http', '::1:8075', 'x [::1]:1']) {
+  test(`${JSON.stringify(address)} is no address`, () => {
+    assert.throws(() => splitHostPort(address), {
+      code: 'INVALID_ARGUMENT',
+      message: `listen tcp: address ${address}: expected HOST:PORT`,
+    });
+  });
+}
