@@ -85,6 +85,25 @@ test('each call is counted with its status, its messages, its time and its clien
   );
 });
 
+test('long names that clients choose are not kept: they are counted together', async () => {
+  const registry = new MetricsRegistry();
+  const methodMetrics = grpcServerMetrics(registry, { latencyBuckets: [], codes: ['OK'], methods: [] });
+  const { clientRequest } = gitalyMetrics(registry);
+  await using server = connectTo({
+    services: [serve(CommitService, { findCommit: () => ({}) })],
+    interceptors: [countCalls({ methodMetrics, clientRequest })],
+  });
+  for (const letter of 'ab') {
+    const long = letter.repeat(20_000);
+    const metadata = Metadata.from({ client_name: long, call_site: long, deadline_type: long });
+    await only(server.channel.invoke(findCommit, [{}], { metadata, timeoutMs: 60_000 }));
+  }
+
+  const counted = registry.render('text').match(/^gitaly_service_client_requests_total.*/gm) ?? [];
+  assert.equal(counted.length, 1);
+  assert.match(counted[0] ?? '', /call_site="overflow",client_name="overflow",deadline_type="overflow".* 2$/);
+});
+
 /** Returns a series with its labels in alphabetical order. */
 function normal(series: string): string {
   const [, name = '', labels = ''] = /^([^{]*)(?:\{(.*)\})?$/.exec(series) ?? [];

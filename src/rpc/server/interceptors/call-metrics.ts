@@ -2,7 +2,7 @@ import { codeOf } from '#base/gitaly-error';
 import { statusName } from '#base/go/status';
 import type { GitalyMetrics } from '#platform/metrics/gitaly-metrics';
 import type { MethodLabels, MethodMetrics } from '#platform/metrics/grpc-metrics';
-import type { Counter } from '#platform/metrics/metrics-registry';
+import { type Counter, OVERFLOW } from '#platform/metrics/metrics-registry';
 import {
   AUTHORIZATION,
   CALL_SITE,
@@ -75,6 +75,16 @@ interface RecentClient {
 }
 
 /**
+ * Longest label that a client chooses, in characters. The longest ones of GitLab have about 60. A
+ * header may have 64 KiB, and each label is kept as long as the server runs.
+ */
+const MAX_LABEL_LENGTH = 256;
+
+function labelOf(value = 'unknown'): string {
+  return value.length <= MAX_LABEL_LENGTH ? value : OVERFLOW;
+}
+
+/**
  * Returns the counter of a client. To find it by all its labels would cost as much as the other
  * counters together. The registry bounds the number of series and counts the excess in one.
  */
@@ -84,10 +94,10 @@ function clientCounter(
   code: string,
   clientRequest: GitalyMetrics['clientRequest'],
 ): Counter {
-  const name = headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD) ?? 'unknown';
-  const callSite = headers.get(CALL_SITE) ?? 'unknown';
+  const name = labelOf(headers.get(CLIENT_NAME) ?? headers.get(CLIENT_NAME_OLD));
+  const callSite = labelOf(headers.get(CALL_SITE));
   const auth = headers.has(AUTHORIZATION) ? 'v2' : 'unknown';
-  const deadline = deadlineType(headers.get(DEADLINE_TYPE), deadlineMs) ?? 'unknown';
+  const deadline = labelOf(deadlineType(headers.get(DEADLINE_TYPE), deadlineMs));
   for (const client of recent)
     if (
       client.code === code &&
