@@ -39,7 +39,7 @@ test('a line that is too long is an error, in one chunk or several', async () =>
         chunks.map((chunk) => Buffer.from(chunk)),
         { maxLineBytes: 5 },
       ),
-      RangeError,
+      { code: 'RESOURCE_EXHAUSTED', message: 'line exceeds 5 bytes' },
     );
   }
 });

@@ -1,3 +1,5 @@
+import { GitalyError } from '../gitaly-error.ts';
+
 const DEFAULT_MAX_LINE_BYTES = 1 << 20;
 
 /**
@@ -5,8 +7,8 @@ const DEFAULT_MAX_LINE_BYTES = 1 << 20;
  * thousand lines instead of a thousand turns. Lines have no delimiter and are views of the chunks;
  * a last line without a delimiter counts. Batches are never empty.
  *
- * @throws {RangeError} when a line is longer than `maxLineBytes` (default 1 MiB), the most that is
- *   ever buffered.
+ * @throws {GitalyError} RESOURCE_EXHAUSTED `line exceeds N bytes` when a line is longer than
+ *   `maxLineBytes` (default 1 MiB), the most that is ever buffered.
  */
 export async function* lineBatches(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -37,6 +39,6 @@ export async function* lineBatches(
   if (heldBytes > 0) yield [Buffer.concat(held)];
 }
 
-function tooLong(maxLineBytes: number): RangeError {
-  return new RangeError(`line exceeds ${maxLineBytes} bytes`);
+function tooLong(maxLineBytes: number): GitalyError {
+  return new GitalyError('RESOURCE_EXHAUSTED', `line exceeds ${maxLineBytes} bytes`);
 }

@@ -19,8 +19,6 @@ export interface RewrittenObject {
 const INTERNAL = ['environments', 'keep-around', 'merge-requests', 'pipelines', 'remotes', 'tmp'];
 /** First line of the list that `git filter-repo` writes. */
 const HEADER = /^old +new$/;
-/** Two ids and a space. */
-const MAX_LINE_BYTES = 1024;
 
 /**
  * Reads a list of rewritten objects, lines `<old> <new>`, and yields each with its type. At the end
@@ -38,7 +36,7 @@ export async function* applyObjectMap(
   const references = await internalReferences(repository, options.signal);
   const stale = new Set<string>();
   let number = 0;
-  for await (const lines of lineBatches(pieces, { maxLineBytes: MAX_LINE_BYTES }))
+  for await (const lines of lineBatches(pieces))
     for (const line of lines) {
       const pair = parseLine(line.toString('latin1'), number++, repository.objectFormat);
       if (pair === undefined) continue;

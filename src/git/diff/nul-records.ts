@@ -7,7 +7,7 @@ const MAX_RECORD_BYTES = 1 << 20;
  * Splits the output of a command with `-z` into records, in batches as they arrive. A last record
  * without NUL is dropped: git was interrupted, as its exit code shows.
  *
- * @throws {RangeError} when a record is longer than 1 MiB.
+ * @throws {GitalyError} RESOURCE_EXHAUSTED when a record is longer than 1 MiB.
  */
 export async function* nulRecords(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,

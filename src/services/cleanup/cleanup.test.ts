@@ -57,12 +57,17 @@ test('a bad line deletes nothing', async () => {
   const path = make(gitaly);
   gitOutput(path, ['update-ref', 'refs/keep-around/x', 'main']);
   const oid = gitOutput(path, ['rev-parse', 'main']);
-  const objectMap = Buffer.from(`${oid} ${'0'.repeat(40)}\nno line\n`);
 
-  await assert.rejects(
-    Array.fromAsync(gitaly.connection.cleanup.applyBfgObjectMapStream([{ repository, objectMap }])),
-    { code: 'INVALID_ARGUMENT', message: 'invalid old object ID at line 1' },
-  );
+  for (const [map, message] of [
+    [`${oid} ${'0'.repeat(40)}\nno line\n`, 'invalid old object ID at line 1'],
+    ['x'.repeat(3000), 'object map invalid at line 0'],
+  ] as const)
+    await assert.rejects(
+      Array.fromAsync(
+        gitaly.connection.cleanup.applyBfgObjectMapStream([{ repository, objectMap: Buffer.from(map) }]),
+      ),
+      { code: 'INVALID_ARGUMENT', message },
+    );
 
   assert.deepEqual(references(path), ['refs/heads/main', 'refs/keep-around/x']);
 });
