@@ -8,7 +8,6 @@ const REFRESH_MS = 29_900;
 /** Age after which the search of another Praefect counts as given up. */
 const ABANDONED_MS = 30_000;
 const MIN_AGE_MS = 24 * 3_600_000;
-const UTC_NOW = sql`(now() AT TIME ZONE 'UTC')`;
 
 export interface CleanerParts {
   readonly database: Database;
@@ -33,7 +32,7 @@ export async function searchOneStorage(parts: CleanerParts, signal: AbortSignal)
     const ofStorage = sql`(virtual_storage, storage) = (${virtualStorage}, ${storage})`;
     const refresh = setInterval(() => {
       database
-        .run(sql`UPDATE storage_cleanups SET triggered_at = ${UTC_NOW} WHERE ${ofStorage}`)
+        .run(sql`UPDATE storage_cleanups SET triggered_at = now() WHERE ${ofStorage}`)
         .catch((error: unknown) => logger.error({ error: messageOf(error) }, 'failed to extend a search'));
     }, REFRESH_MS).unref();
     try {
@@ -54,7 +53,7 @@ export async function searchOneStorage(parts: CleanerParts, signal: AbortSignal)
     } finally {
       clearInterval(refresh);
       await database.run(sql`
-        UPDATE storage_cleanups SET last_run = ${UTC_NOW}, triggered_at = NULL WHERE ${ofStorage}`);
+        UPDATE storage_cleanups SET last_run = now(), triggered_at = NULL WHERE ${ofStorage}`);
     }
   } catch (error) {
     if (!signal.aborted)
@@ -62,6 +61,10 @@ export async function searchOneStorage(parts: CleanerParts, signal: AbortSignal)
   }
 }
 
+/**
+ * Takes the storage that is due, if there is one. The times have no zone: as in Gitaly they are in
+ * that of the database server.
+ */
 async function acquire({ database, nodes, runIntervalMs }: CleanerParts): Promise<GitalyNode | undefined> {
   const all = [...nodes.values()].flat();
   const names = all.map(({ config }) => config.virtualStorage);
@@ -70,13 +73,13 @@ async function acquire({ database, nodes, runIntervalMs }: CleanerParts): Promis
     INSERT INTO storage_cleanups (virtual_storage, storage)
     SELECT * FROM unnest(${names}::text[], ${storages}::text[]) ON CONFLICT DO NOTHING`);
   const row = await database.row(sql<{ virtual_storage: string; storage: string }>`
-    UPDATE storage_cleanups SET triggered_at = ${UTC_NOW}
+    UPDATE storage_cleanups SET triggered_at = now()
     WHERE (virtual_storage, storage) IN (
       SELECT virtual_storage, storage FROM storage_cleanups
       JOIN unnest(${names}::text[], ${storages}::text[]) AS configured(virtual_storage, storage)
         USING (virtual_storage, storage)
-      WHERE coalesce(last_run < ${UTC_NOW} - ${runIntervalMs} * interval '1 millisecond', true)
-        AND coalesce(triggered_at < ${UTC_NOW} - ${ABANDONED_MS} * interval '1 millisecond', true)
+      WHERE coalesce(last_run < now() - ${runIntervalMs} * interval '1 millisecond', true)
+        AND coalesce(triggered_at < now() - ${ABANDONED_MS} * interval '1 millisecond', true)
       ORDER BY last_run NULLS FIRST, virtual_storage, storage
       LIMIT 1
       FOR UPDATE OF storage_cleanups SKIP LOCKED

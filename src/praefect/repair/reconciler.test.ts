@@ -103,6 +103,19 @@ const CASES: readonly Case[] = [
     expected: ['delete_replica - c'],
   },
   {
+    name: 'of several replicas that are not assigned the oldest is removed first',
+    replicas: { a: 3, b: 1, c: 0 },
+    assigned: 'a',
+    expected: ['delete_replica - c'],
+  },
+  {
+    name: 'an older replica on a node that is down keeps a newer one that is not assigned',
+    healthy: 'ab',
+    replicas: { a: 2, b: 2, c: 1 },
+    assigned: 'a',
+    expected: [],
+  },
+  {
     name: 'one replica is removed at a time',
     replicas: { a: 2, b: 0, c: 0 },
     assigned: 'a',

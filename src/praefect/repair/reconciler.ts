@@ -19,14 +19,15 @@ export interface ReconcilerParts {
   readonly took: (seconds: number) => void;
 }
 
+/** A job as it is logged. Its row in the queue has other names. */
 interface Job {
-  readonly correlation_id: string;
   readonly repository_id: number;
   readonly change: string;
+  readonly correlation_id: string;
   readonly virtual_storage: string;
   readonly relative_path: string;
-  readonly source_node_storage: string | null;
-  readonly target_node_storage: string;
+  readonly source_storage?: string;
+  readonly target_storage: string;
 }
 
 /**
@@ -68,12 +69,12 @@ async function schedule({ database, isHealthy, logger, nodes }: ReconcilerParts)
       SELECT pg_try_advisory_xact_lock(${LOCK}) AS is_held`.execute(executor);
     if (lock.rows[0]?.is_held !== true) return [];
     // A statement of its own: it sees the jobs of the one that had the lock before.
-    return (await searchStatement(healthy).execute(executor)).rows;
+    return (await searchStatement(healthy).execute(executor)).rows.map(({ job }) => job);
   });
 }
 
 function searchStatement(healthy: readonly (readonly [virtualStorage: string, storage: string])[]) {
-  return sql<Job>`
+  return sql<{ job: Job }>`
     WITH healthy AS (
       SELECT * FROM unnest(
         ${healthy.map(([name]) => name)}::text[], ${healthy.map(([, storage]) => storage)}::text[]
@@ -140,10 +141,15 @@ function searchStatement(healthy: readonly (readonly [virtualStorage: string, st
           WHERE repository_id = repository.repository_id AND storage = replica.storage
         )
         AND replica.generation <= (
+          -- Of all replicas and all assigned storages: the oldest one goes first.
           SELECT min(coalesce(kept.generation, -1))
-          FROM repository_assignments AS assigned
-          LEFT JOIN storage_repositories AS kept USING (repository_id, storage)
-          WHERE assigned.repository_id = repository.repository_id
+          FROM (
+            SELECT storage FROM repository_assignments WHERE repository_id = repository.repository_id
+          ) AS assigned
+          FULL JOIN (
+            SELECT storage, generation FROM storage_repositories
+            WHERE repository_id = repository.repository_id
+          ) AS kept USING (storage)
         )
         AND NOT EXISTS (
           SELECT FROM unfinished WHERE repository_id = repository.repository_id
@@ -158,9 +164,14 @@ function searchStatement(healthy: readonly (readonly [virtualStorage: string, st
     ), locks AS (
       INSERT INTO replication_queue_lock (id) SELECT DISTINCT lock_id FROM added ON CONFLICT DO NOTHING
     )
-    SELECT meta->>'correlation_id' AS correlation_id, (job->>'repository_id')::bigint AS repository_id,
-      job->>'change' AS change, job->>'virtual_storage' AS virtual_storage,
-      job->>'relative_path' AS relative_path, job->>'source_node_storage' AS source_node_storage,
-      job->>'target_node_storage' AS target_node_storage
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+      'repository_id', job->'repository_id',
+      'change', job->'change',
+      'correlation_id', meta->'correlation_id',
+      'virtual_storage', job->'virtual_storage',
+      'relative_path', job->'relative_path',
+      'source_storage', job->'source_node_storage',
+      'target_storage', job->'target_node_storage'
+    )) AS job
     FROM added`;
 }

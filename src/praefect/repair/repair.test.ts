@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
 import { startCluster, type TestCluster } from '#testkit/start-cluster';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
-import { sql } from '../database/database.ts';
+import { Database, sql } from '../database/database.ts';
 import { GitalyNode } from '../nodes/gitaly-node.ts';
 import { PostgresQueue } from '../replication/postgres-queue.ts';
 import { searchOneStorage } from './cleaner.ts';
@@ -122,7 +122,17 @@ test('the reconciler queues copies and removals, once', { skip }, async () => {
   assert.deepEqual(await jobs(), expected);
   const [{ msg, scheduled_jobs: scheduled } = {}] = setting.log;
   assert.equal(msg, 'reconciliation jobs scheduled');
-  assert.equal(Array.isArray(scheduled) && scheduled.length, 4);
+  assert.ok(Array.isArray(scheduled));
+  assert.equal(scheduled.length, 4);
+  const { correlation_id: id, ...logged } = scheduled.find(({ change }) => change === 'delete_replica');
+  assert.match(id, /^[\w+/]+=*$/);
+  assert.deepEqual(logged, {
+    repository_id: 3,
+    change: 'delete_replica',
+    virtual_storage: 'default',
+    relative_path: '3.git',
+    target_storage: 'gitaly-2',
+  });
   await run();
   assert.deepEqual(await jobs(), expected);
   const queue = new PostgresQueue(database, setting.logger);
@@ -220,8 +230,17 @@ test('repositories that the database does not have are logged', { skip }, async 
   const old = Date.now() / 1000 - 48 * 3600;
   const [row] = await database.rows(sql<{ path: string }>`SELECT replica_path AS path FROM repositories`);
   for (const path of ['stray.git', row?.path ?? '']) utimesSync(cluster.repositoryPath(1, path), old, old);
+  const { dbname, host, user } = postgres.config;
+  const zone = async (setting: string): Promise<void> =>
+    void (await database.run(sql`ALTER DATABASE ${sql.id(dbname)} ${sql.raw(setting)}`));
+  await using resources = new AsyncDisposableStack();
+  await zone("SET timezone TO 'Asia/Tokyo'");
+  resources.defer(() => zone('RESET timezone'));
+  const inTokyo = resources.use(
+    await Database.open({ host, user, database: dbname, ssl: false, mayFallBack: false }),
+  );
   const parts = {
-    database,
+    database: inTokyo,
     nodes: new Map([['default', [node]]]),
     runIntervalMs: 60_000,
     batchSize: 1,
@@ -236,4 +255,8 @@ test('repositories that the database does not have are logged', { skip }, async 
     found.map(({ relative_replica_path: path }) => path),
     ['stray.git'],
   );
+  const ran = await inTokyo.rows(sql`
+    SELECT storage, last_run BETWEEN now() - interval '1 minute' AND now() AS is_recent, triggered_at
+    FROM storage_cleanups`);
+  assert.deepEqual(ran, [{ storage: 'gitaly-1', is_recent: true, triggered_at: null }]);
 });
