@@ -3,11 +3,14 @@ import type { DequeuedJob, JobEnd, ReplicationJob, ReplicationQueue } from './jo
 const ATTEMPTS = 3;
 
 interface Entry {
+  /** Ids count up, in the order in which jobs are added. */
   readonly id: number;
   readonly job: ReplicationJob;
   readonly createdAt: Date;
   attempts: number;
-  isRunning: boolean;
+  state: 'ready' | 'running' | 'failed';
+  /** The last id that there was when the job was taken. */
+  takenAfter: number;
 }
 
 /** Replication jobs for as long as the process runs. */
@@ -16,20 +19,23 @@ export class MemoryQueue implements ReplicationQueue {
   #lastId = 0;
 
   async enqueue(job: ReplicationJob): Promise<boolean> {
-    if (this.#entries.some((entry) => !entry.isRunning && isSame(entry.job, job))) return false;
+    // One that has failed may have no attempt left for this change.
+    if (this.#entries.some((entry) => entry.state === 'ready' && isSame(entry.job, job))) return false;
     this.#lastId++;
     this.#entries.push({
       id: this.#lastId,
       job,
       createdAt: new Date(),
       attempts: ATTEMPTS,
-      isRunning: false,
+      state: 'ready',
+      takenAfter: 0,
     });
     return true;
   }
 
   async dequeue(virtualStorage: string, target: string, count: number): Promise<readonly DequeuedJob[]> {
-    const busy = new Set(this.#entries.filter(({ isRunning }) => isRunning).map(({ job }) => lockOf(job)));
+    const running = this.#entries.filter(({ state }) => state === 'running');
+    const busy = new Set(running.map(({ job }) => lockOf(job)));
     const taken: Entry[] = [];
     for (const entry of this.#entries) {
       if (taken.length === count) break;
@@ -39,17 +45,26 @@ export class MemoryQueue implements ReplicationQueue {
       taken.push(entry);
     }
     return taken.map((entry) => {
-      entry.isRunning = true;
+      entry.state = 'running';
+      entry.takenAfter = this.#lastId;
       entry.attempts--;
       return { ...entry.job, id: entry.id, attemptsLeft: entry.attempts, createdAt: entry.createdAt };
     });
   }
 
   async acknowledge(id: number, end: JobEnd): Promise<void> {
-    const entry = this.#entries.find((each) => each.id === id);
+    const entry = this.#entries.find((each) => each.id === id && each.state === 'running');
     if (entry === undefined) return;
-    entry.isRunning = false;
-    if (end !== 'failed') this.#entries = this.#entries.filter((each) => each !== entry);
+    entry.state = 'failed';
+    if (end === 'failed') return;
+    // A completed job has done the work of equal ones that came before it was taken.
+    const isDone = (each: Entry): boolean =>
+      end === 'completed' &&
+      each.state === 'ready' &&
+      each.id <= entry.takenAfter &&
+      each.job.source === entry.job.source &&
+      isSame(each.job, entry.job);
+    this.#entries = this.#entries.filter((each) => each !== entry && !isDone(each));
   }
 
   /** Nobody else takes jobs of this process. */

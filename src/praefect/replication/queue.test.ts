@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, before, beforeEach, test } from 'node:test';
 import { createLogger } from '#platform/log/logger';
-import { startPostgres, withoutPostgres } from '#testkit/start-postgres';
+import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 import { endOf, type ReplicationJob, type ReplicationQueue } from './job.ts';
 import { MemoryQueue } from './memory-queue.ts';
@@ -21,13 +21,25 @@ const job = (relativePath: string, facts: Partial<ReplicationJob> = {}): Replica
 });
 const pathsOf = (jobs: readonly ReplicationJob[]): string[] => jobs.map(({ relativePath }) => relativePath);
 
+const skip = withoutPostgres;
+let postgres: TestDatabase;
+
+before(async () => {
+  if (skip === false) postgres = await startPostgres();
+});
+
+beforeEach(async () => {
+  await postgres?.database.run(
+    sql`TRUNCATE replication_queue, replication_queue_lock RESTART IDENTITY CASCADE`,
+  );
+});
+
+after(() => postgres?.[Symbol.asyncDispose]());
+
 /** Runs a test on each queue. */
 function testQueues(name: string, run: (queue: ReplicationQueue) => Promise<void>): void {
   test(`${name}, in memory`, () => run(new MemoryQueue()));
-  test(`${name}, in PostgreSQL`, { skip: withoutPostgres }, async () => {
-    await using postgres = await startPostgres();
-    await run(new PostgresQueue(postgres.database, logger));
-  });
+  test(`${name}, in PostgreSQL`, { skip }, () => run(new PostgresQueue(postgres.database, logger)));
 }
 
 testQueues('jobs come oldest first, one at a time for each repository and target', async (queue) => {
@@ -69,10 +81,50 @@ testQueues('a job that fails is tried three times', async (queue) => {
   assert.equal(await queue.enqueue(job('x')), true);
 });
 
-const skip = withoutPostgres;
+testQueues('a job that has failed does not stand for a later one', async (queue) => {
+  await queue.enqueue(job('x'));
+  const [first] = await queue.dequeue('default', 'b', 1);
+  await queue.acknowledge(first?.id ?? 0, 'failed');
+  assert.equal(await queue.enqueue(job('x')), true);
+
+  const [again] = await queue.dequeue('default', 'b', 10);
+  assert.deepEqual([again?.id, again?.attemptsLeft], [first?.id, 1]);
+  assert.equal(await queue.enqueue(job('x')), false);
+  await queue.acknowledge(again?.id ?? 0, 'dead');
+  const [later] = await queue.dequeue('default', 'b', 10);
+  assert.equal(later?.attemptsLeft, 2);
+});
+
+testQueues('a completed job has done the equal ones from before it was taken', async (queue) => {
+  await queue.enqueue(job('x'));
+  const [first] = await queue.dequeue('default', 'b', 1);
+  await queue.acknowledge(first?.id ?? 0, 'failed');
+  await queue.enqueue(job('x'));
+  await queue.enqueue(job('y', { source: 'c' }));
+  const [again, other] = await queue.dequeue('default', 'b', 10);
+  await queue.acknowledge(other?.id ?? 0, 'failed');
+  await queue.enqueue(job('y'));
+  const [fromC] = await queue.dequeue('default', 'b', 10);
+
+  await queue.acknowledge(again?.id ?? 0, 'completed');
+  await queue.acknowledge(fromC?.id ?? 0, 'completed');
+
+  const rest = await queue.dequeue('default', 'b', 10);
+  assert.deepEqual(
+    rest.map(({ relativePath, source }) => [relativePath, source]),
+    [['y', 'a']],
+    'a copy of another source is another job',
+  );
+});
+
+testQueues('only a job that was taken is acknowledged', async (queue) => {
+  await queue.enqueue(job('x'));
+  await queue.acknowledge(1, 'completed');
+  const [taken] = await queue.dequeue('default', 'b', 10);
+  assert.equal(taken?.id, 1);
+});
 
 test('the removal of a replica is tried until it succeeds', { skip }, async () => {
-  await using postgres = await startPostgres();
   const queue = new PostgresQueue(postgres.database, logger);
   await queue.enqueue(job('x', { change: 'delete_replica', source: '' }));
   for (let attempt = 0; attempt < 5; attempt++) {
@@ -84,7 +136,6 @@ test('the removal of a replica is tried until it succeeds', { skip }, async () =
 });
 
 test('Praefects that take jobs at the same time get different ones', { skip }, async () => {
-  await using postgres = await startPostgres();
   const queues = [1, 2, 3, 4].map(() => new PostgresQueue(postgres.database, logger));
   const paths = Array.from({ length: 40 }, (_, index) => `repository-${index}`);
   await Promise.all(paths.map((path) => queues[0]?.enqueue(job(path))));
@@ -99,7 +150,6 @@ test('Praefects that take jobs at the same time get different ones', { skip }, a
 });
 
 test('jobs of a Praefect that is gone are given to others', { skip }, async () => {
-  await using postgres = await startPostgres();
   const { database } = postgres;
   const queue = new PostgresQueue(database, logger);
   await queue.enqueue(job('x'));
