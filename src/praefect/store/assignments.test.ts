@@ -7,11 +7,13 @@ import { Assignments } from './assignments.ts';
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 const REFUSED = 'attempted to set replication factor';
 
-// The cases and results are those of Gitaly 19.0. `a` is the primary, `z` is not configured.
+// The cases and results are those of Gitaly 19.0. `z` is not configured.
 const CASES: readonly {
   readonly name: string;
   readonly before: string;
   readonly factor: number;
+  /** Default `a`. */
+  readonly primary?: null;
   /** Possible results, or the text of the refusal. */
   readonly after: readonly string[] | string;
 }[] = [
@@ -23,6 +25,8 @@ const CASES: readonly {
   { name: 'one that is not configured is not removed', before: 'bz', factor: 1, after: ['b'] },
   { name: 'one is removed', before: 'abc', factor: 2, after: ['ab', 'ac'] },
   { name: 'all but the primary are removed', before: 'abc', factor: 1, after: ['a'] },
+  { name: 'none is removed without a primary', before: 'abc', factor: 1, primary: null, after: ['abc'] },
+  { name: 'one is added without a primary', before: 'ab', factor: 3, primary: null, after: ['abc'] },
   {
     name: 'there are not so many',
     before: 'a',
@@ -37,10 +41,10 @@ test('a replication factor adds and removes assignments', { skip: withoutPostgre
   const { database } = postgres;
   const assignments = new Assignments(database, new Map([['default', ['a', 'b', 'c']]]));
 
-  for (const { after, before, factor, name } of CASES)
+  for (const { after, before, factor, name, primary = 'a' } of CASES)
     await t.test(name, async () => {
       await database.run(sql`TRUNCATE repositories CASCADE`);
-      await database.run(sql`INSERT INTO repositories VALUES ('default', 'x.git', 0, 'a', 1, 'x')`);
+      await database.run(sql`INSERT INTO repositories VALUES ('default', 'x.git', 0, ${primary}, 1, 'x')`);
       for (const storage of before)
         await database.run(
           sql`INSERT INTO repository_assignments VALUES ('default', 'x.git', ${storage}, 1)`,

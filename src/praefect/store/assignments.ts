@@ -17,7 +17,8 @@ export class Assignments {
 
   /**
    * Assigns as many nodes as a factor says: adds random ones, the primary first, or removes random
-   * ones, never the primary. Nodes that are not configured do not count and stay.
+   * ones, never the primary. Without a primary it removes none. Nodes that are not configured do
+   * not count and stay.
    *
    * @returns the assigned storages, sorted.
    * @throws {GitalyError} INVALID_ARGUMENT
@@ -68,7 +69,7 @@ function changed(
 ): readonly string[] {
   const primaryFirst = (storages: readonly string[]): readonly string[] =>
     shuffled(storages).sort((a, b) => Number(b === primary) - Number(a === primary));
-  if (before.length >= factor) return primaryFirst(before).slice(0, factor);
+  if (before.length >= factor) return primary === undefined ? before : primaryFirst(before).slice(0, factor);
   const candidates = configured.filter((storage) => !before.includes(storage));
   return [...before, ...primaryFirst(candidates).slice(0, factor - before.length)];
 }

@@ -1,8 +1,11 @@
 import { type Database, sql } from '../database/database.ts';
 import { MetadataReader, type RepositoryMetadata } from './repository-metadata.ts';
 
-/** Repositories whose facts are read at once. */
-const PAGE = 2000;
+/**
+ * Repositories whose facts are read at once. A message with all of them is below 4 MiB, as an index
+ * limits their paths to 2.7 kB.
+ */
+const PAGE = 1000;
 
 /** Copies and removals in the queue that are not done. */
 const UNFINISHED_REMOVALS = sql`SELECT (job->>'repository_id')::bigint AS repository_id,

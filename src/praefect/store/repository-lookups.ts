@@ -17,7 +17,10 @@ export interface WriteFacts extends ConsistentReplicas {
   readonly assigned: readonly string[];
 }
 
-/** Looks repositories up in PostgreSQL, for routing. */
+/**
+ * Looks repositories up in PostgreSQL, for routing. A replica with another path is none: it waits
+ * for a rename of an older Praefect.
+ */
 export class RepositoryLookups {
   readonly #database: Database;
 
@@ -52,8 +55,8 @@ export class RepositoryLookups {
         ) AS is_valid,
         ARRAY (
           SELECT storage FROM storage_repositories AS replicas
-          WHERE replicas.repository_id = repositories.repository_id
-            AND replicas.generation = repositories.generation
+          WHERE (replicas.repository_id, replicas.generation, replicas.relative_path)
+            = (repositories.repository_id, repositories.generation, repositories.relative_path)
         ) AS storages,
         ARRAY (
           SELECT storage FROM repository_assignments AS assigned

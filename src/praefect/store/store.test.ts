@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, before, beforeEach, test } from 'node:test';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 import type { ReplicationJob } from '../replication/job.ts';
@@ -11,6 +11,18 @@ import { RepositoryLookups } from './repository-lookups.ts';
 import { MetadataReader } from './repository-metadata.ts';
 
 const skip = withoutPostgres;
+let postgres: TestDatabase;
+
+before(async () => {
+  if (skip === false) postgres = await startPostgres();
+});
+
+beforeEach(async () => {
+  await postgres?.database.run(sql`TRUNCATE repositories, replication_queue, node_status CASCADE`);
+});
+
+after(() => postgres?.[Symbol.asyncDispose]());
+
 const repository = { virtualStorage: 'default', relativePath: 'x.git' };
 const created = {
   repository,
@@ -54,7 +66,6 @@ function testStores(name: string, run: (subject: Subject) => Promise<void>): voi
     await run({ store, consistent });
   });
   test(`${name}, in PostgreSQL`, { skip }, async () => {
-    await using postgres = await startPostgres();
     const lookups = new RepositoryLookups(postgres.database);
     const consistent = async () => {
       const replicas = await lookups.consistentReplicas(repository);
@@ -105,19 +116,14 @@ testStores('replicas and repositories are forgotten', async ({ store, consistent
   assert.equal(await consistent(), undefined);
 });
 
-async function healthy(
-  { database }: TestDatabase,
-  praefect: string,
-  storages: readonly string[],
-): Promise<void> {
-  await database.run(sql`
+async function healthy(praefect: string, storages: readonly string[]): Promise<void> {
+  await postgres.database.run(sql`
     INSERT INTO node_status
       (praefect_name, shard_name, node_name, last_contact_attempt_at, last_seen_active_at)
     SELECT ${praefect}, 'default', storage, now(), now() FROM unnest(${storages}::text[]) AS up(storage)`);
 }
 
 test('the database refuses what another call has created meanwhile', { skip }, async () => {
-  await using postgres = await startPostgres();
   const store = new PostgresStore(postgres.database);
   await store.recordCreation(created);
   await assert.rejects(store.recordCreation({ ...created, repositoryId: 2 }), {
@@ -137,8 +143,17 @@ test('the database refuses what another call has created meanwhile', { skip }, a
   assert.equal(await store.planCopy({ ...job('a', 'b'), repositoryId: 9 }), undefined);
 });
 
+test('a replica with another path than its repository takes part in nothing', { skip }, async () => {
+  const { database } = postgres;
+  const lookups = new RepositoryLookups(database);
+  await new PostgresStore(database).recordCreation({ ...created, updated: ['b'] });
+  await database.run(sql`UPDATE storage_repositories SET relative_path = 'old.git' WHERE storage = 'b'`);
+
+  assert.deepEqual((await lookups.consistentReplicas(repository))?.storages, new Set(['a']));
+  assert.deepEqual((await lookups.writeFacts(repository))?.storages, new Set(['a']));
+});
+
 test('writes at the same time each count, for all their nodes', { skip }, async () => {
-  await using postgres = await startPostgres();
   const store = new PostgresStore(postgres.database);
   await store.recordCreation({ ...created, updated: ['b', 'c'], outdated: [] });
 
@@ -153,15 +168,14 @@ test('writes at the same time each count, for all their nodes', { skip }, async 
 });
 
 test('metadata shows assigned, healthy and valid replicas by the consensus', { skip }, async () => {
-  await using postgres = await startPostgres();
   const { database } = postgres;
   const store = new PostgresStore(database);
   const storages = new Map([['default', ['a', 'b', 'c']]]);
   const reader = new MetadataReader(database, storages);
   const availability = new Availability(database, storages);
   await store.recordCreation({ ...created, updated: ['b'] });
-  await healthy(postgres, 'one', ['a', 'b']);
-  await healthy(postgres, 'two', ['a', 'b']);
+  await healthy('one', ['a', 'b']);
+  await healthy('two', ['a', 'b']);
   await database.run(sql`UPDATE node_status SET last_seen_active_at = now() - interval '20 seconds'
     WHERE praefect_name = 'two' AND node_name = 'a'`);
   await database.run(sql`INSERT INTO node_status VALUES (100, 'three', 'default', 'b', now(), now())`);
@@ -199,10 +213,9 @@ test('metadata shows assigned, healthy and valid replicas by the consensus', { s
 });
 
 test('a valid primary is not about to be deleted, and unassigned only if all are', { skip }, async () => {
-  await using postgres = await startPostgres();
   const { database } = postgres;
   await new PostgresStore(database).recordCreation({ ...created, updated: ['b', 'c'] });
-  await healthy(postgres, 'one', ['a', 'b', 'c']);
+  await healthy('one', ['a', 'b', 'c']);
   const valid = async () =>
     (await database.rows(sql<{ storage: string }>`SELECT storage FROM valid_primaries ORDER BY 1`)).map(
       ({ storage }) => storage,
@@ -216,3 +229,61 @@ test('a valid primary is not about to be deleted, and unassigned only if all are
   await database.run(sql`UPDATE storage_repositories SET generation = -1 WHERE storage = 'b'`);
   assert.deepEqual(await valid(), ['a'], 'no candidate is assigned');
 });
+
+// `a` and `b` are configured, `z` is not. Shown are the generation of each replica, and whether it
+// is Assigned, Healthy, a Valid primary. The cases and results are those of Gitaly 19.0.
+const METADATA: readonly {
+  readonly replicas: Readonly<Record<string, number>>;
+  readonly assigned?: string;
+  readonly down?: string;
+  readonly shown: string;
+  readonly isPartial: boolean;
+}[] = [
+  { replicas: { a: 0, b: 0 }, shown: 'a 0 AHV, b 0 AHV', isPartial: false },
+  { replicas: { a: 1, b: 1, z: 0 }, shown: 'a 1 AHV, b 1 AHV, z 0 ', isPartial: false },
+  { replicas: { a: 0, b: 0, z: 1 }, shown: 'a 0 AH, b 0 AH, z 1 ', isPartial: true },
+  { replicas: { a: 10 }, shown: 'a 10 AHV, b -1 AH', isPartial: true },
+  { replicas: { a: 10, b: 0 }, shown: 'a 10 AHV, b 0 AH', isPartial: true },
+  { replicas: { a: 0 }, assigned: 'a', shown: 'a 0 AHV', isPartial: false },
+  { replicas: { a: 1, b: 0 }, assigned: 'a', shown: 'a 1 AHV, b 0 H', isPartial: false },
+  { replicas: { a: 0 }, assigned: 'ab', shown: 'a 0 AHV, b -1 AH', isPartial: true },
+  { replicas: { a: 1, b: 0 }, assigned: 'ab', shown: 'a 1 AHV, b 0 AH', isPartial: true },
+  { replicas: { a: 0, b: 1 }, assigned: 'a', shown: 'a 0 AH, b 1 HV', isPartial: true },
+  { replicas: { b: 0 }, assigned: 'a', shown: 'a -1 AH, b 0 HV', isPartial: true },
+  { replicas: { z: 0 }, assigned: 'a', shown: 'a -1 AH, z 0 ', isPartial: true },
+  { replicas: { a: 1 }, assigned: 'az', shown: 'a 1 AHV', isPartial: false },
+  { replicas: { a: 1, z: 0 }, assigned: 'az', shown: 'a 1 AHV, z 0 ', isPartial: false },
+  { replicas: { z: 0 }, assigned: 'z', shown: 'a -1 AH, b -1 AH, z 0 ', isPartial: true },
+  { replicas: { a: 0, b: 0 }, assigned: 'ab', down: 'ab', shown: 'a 0 A, b 0 A', isPartial: true },
+  { replicas: { a: 0, b: 0 }, assigned: 'a', down: 'a', shown: 'a 0 A, b 0 HV', isPartial: true },
+  { replicas: { a: 0, b: 0 }, assigned: 'a', down: 'b', shown: 'a 0 AHV, b 0 ', isPartial: false },
+  { replicas: { a: 0, b: 0 }, assigned: 'ab', down: 'b', shown: 'a 0 AHV, b 0 A', isPartial: true },
+];
+
+for (const { assigned = '', down = '', isPartial, replicas, shown } of METADATA)
+  test(`metadata of ${shown}, assigned: ${assigned || 'none'}`, { skip }, async () => {
+    const { database } = postgres;
+    const storages = new Map([['default', ['a', 'b']]]);
+    await healthy(
+      'one',
+      ['a', 'b'].filter((storage) => !down.includes(storage)),
+    );
+    await database.run(sql`INSERT INTO repositories
+      VALUES ('default', 'x.git', ${Math.max(...Object.values(replicas))}, 'a', 1, 'x')`);
+    for (const [storage, generation] of Object.entries(replicas))
+      await database.run(
+        sql`INSERT INTO storage_repositories VALUES ('default', 'x.git', ${storage}, ${generation}, 1)`,
+      );
+    for (const storage of assigned)
+      await database.run(sql`INSERT INTO repository_assignments VALUES ('default', 'x.git', ${storage}, 1)`);
+
+    const found = await new MetadataReader(database, storages).byPath(repository);
+
+    const text = found?.replicas.map(({ generation, storage, ...is }) => {
+      const flags = [is.isAssigned && 'A', is.isHealthy && 'H', is.isValidPrimary && 'V'];
+      return `${storage} ${generation} ${flags.filter(Boolean).join('')}`;
+    });
+    assert.equal(text?.join(', '), shown);
+    const partial = await Array.fromAsync(new Availability(database, storages).partiallyAvailable('default'));
+    assert.deepEqual(partial.flat(), isPartial ? [found] : []);
+  });
