@@ -44,14 +44,14 @@ export class DatabaseListener implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { logger, retryMs = RETRY_MS } = this.#options;
+    const { handler, logger, retryMs = RETRY_MS } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
         await this.#listen(signal);
       } catch (error) {
         if (!signal.aborted)
-          logger.error({ error: messageOf(error) }, 'listening for notifications of the database failed');
+          logger.error({ error: messageOf(error), channels: handler.channels }, 'listening was interrupted');
       }
       if (!signal.aborted) await pause(retryMs, signal);
     }

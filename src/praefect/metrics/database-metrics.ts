@@ -60,7 +60,7 @@ function collectorsOf(parts: DatabaseMetricsParts): readonly Collector[] {
     help: 'Number of replicas pending verification.',
     labels: ['virtual_storage', 'storage', 'status'],
     component: 'verification_queue_depth_collector',
-    failure: 'failed collecting verification queue depth metric',
+    failure: 'failed to query verification queue depth metric',
     collect: () => verificationDepth(parts),
   };
   return [
@@ -80,7 +80,7 @@ function collectorsOf(parts: DatabaseMetricsParts): readonly Collector[] {
       help: 'Number of jobs in the replication queue',
       labels: ['virtual_storage', 'target_node', 'state'],
       component: 'queue_depth_collector',
-      failure: 'error collecting queue depth metrics',
+      failure: 'failed to query queue depth metrics',
       collect: () => queueDepth(parts),
     },
     ...(verificationIntervalMs > 0 ? [verification] : []),
@@ -129,15 +129,14 @@ async function verificationDepth({
       GROUP BY 1, 2`,
     timeoutMs,
   );
-  const found = new Map(rows.map((row) => [`${row.virtual_storage}\0${row.storage}`, row]));
-  return [...storages].flatMap(([virtualStorage, ofStorage]) =>
-    ofStorage.flatMap((storage): Sample[] => {
-      const row = found.get(`${virtualStorage}\0${storage}`);
-      const labels = { virtual_storage: virtualStorage, storage };
-      return [
-        [{ ...labels, status: 'unverified' }, row?.unverified ?? 0],
-        [{ ...labels, status: 'expired' }, row?.expired ?? 0],
-      ];
-    }),
-  );
+  // Configured storages show without a replica, too, and others while they have one.
+  const depths = new Map<string, Row>();
+  for (const [name, ofStorage] of storages)
+    for (const storage of ofStorage)
+      depths.set(`${name}\0${storage}`, { virtual_storage: name, storage, unverified: 0, expired: 0 });
+  for (const row of rows) depths.set(`${row.virtual_storage}\0${row.storage}`, row);
+  return [...depths.values()].flatMap(({ expired, storage, unverified, virtual_storage }): Sample[] => [
+    [{ virtual_storage, storage, status: 'unverified' }, unverified],
+    [{ virtual_storage, storage, status: 'expired' }, expired],
+  ]);
 }

@@ -173,7 +173,7 @@ test('metrics of the database count repositories, jobs and replicas', { skip }, 
     VALUES ('default', 'x', 1, 'a', 1, 'x'), ('default', 'y', 1, 'a', 2, 'y')`);
   await database.run(sql`INSERT INTO storage_repositories VALUES
     ('default', 'x', 'a', 1, 1, NULL), ('default', 'x', 'b', 1, 1, now() - interval '1 hour'),
-    ('default', 'y', 'a', 1, 2, now() + interval '1 hour')`);
+    ('default', 'y', 'a', 1, 2, now() + interval '1 hour'), ('default', 'y', 'gone', 1, 2, NULL)`);
   await database.run(sql`INSERT INTO node_status (praefect_name, shard_name, node_name,
     last_contact_attempt_at, last_seen_active_at) VALUES ('p', 'default', 'b', now(), now())`);
   const jobOf = (target: string) =>
@@ -193,16 +193,18 @@ test('metrics of the database count repositories, jobs and replicas', { skip }, 
     `${prefix}_verification_queue_depth{status="expired",storage="a",virtual_storage="default"} 0`,
     `${prefix}_verification_queue_depth{status="expired",storage="b",virtual_storage="default"} 1`,
     `${prefix}_verification_queue_depth{status="expired",storage="c",virtual_storage="other"} 0`,
+    `${prefix}_verification_queue_depth{status="expired",storage="gone",virtual_storage="default"} 0`,
     `${prefix}_verification_queue_depth{status="unverified",storage="a",virtual_storage="default"} 1`,
     `${prefix}_verification_queue_depth{status="unverified",storage="b",virtual_storage="default"} 0`,
     `${prefix}_verification_queue_depth{status="unverified",storage="c",virtual_storage="other"} 0`,
+    `${prefix}_verification_queue_depth{status="unverified",storage="gone",virtual_storage="default"} 1`,
   ]);
   assert.deepEqual(log, []);
 
   // What cannot be collected is left out.
   await database.run(sql`DROP TABLE replication_queue CASCADE`);
-  assert.equal((await samples()).length, 6);
-  assert.match(log.join(''), /error collecting queue depth metrics/);
+  assert.equal((await samples()).length, 8);
+  assert.match(log.join(''), /failed to query queue depth metrics/);
 });
 
 test('a query that takes too long is aborted by the server', { skip }, async () => {

@@ -37,7 +37,7 @@ export interface PraefectMetrics {
   countMethodType(operation: 'accessor' | 'mutator' | 'maintenance'): void;
   countRead(virtualStorage: string, storage: string): void;
   countReplicas(reason: ReplicaReason, nodes: number): void;
-  countCache(virtualStorage: string, access: CacheAccess): void;
+  countCache(virtualStorage: string, access: CacheAccess, number?: number): void;
   countListener(state: 'connected' | 'disconnected'): void;
   readonly transfers: TransferMetrics;
 }
@@ -110,8 +110,8 @@ export function createPraefectMetrics({
     countMethodType: (operation) => types.with({ method_type: operation }).inc(),
     countRead: (virtualStorage, storage) => reads.with({ virtual_storage: virtualStorage, storage }).inc(),
     countReplicas: (reason, nodes) => replicas.with({ reason }).inc(nodes),
-    countCache: (virtualStorage, access) =>
-      cache.with({ virtual_storage: virtualStorage, type: access }).inc(),
+    countCache: (virtualStorage, access, number) =>
+      cache.with({ virtual_storage: virtualStorage, type: access }).inc(number),
     countListener: (state) => listener.with({ state }).inc(),
   };
 }

@@ -13,11 +13,16 @@ export type CacheAccess = 'hit' | 'miss' | 'populate' | 'evict';
 
 type Found = ConsistentReplicas | undefined;
 
+type Entries = BoundedMap<string, ConsistentReplicas>;
+
 export interface ReplicaCacheOptions {
-  readonly lookups: RepositoryLookups;
+  readonly lookups: Pick<RepositoryLookups, 'consistentReplicas'>;
+  /** Those whose repositories are cached. */
   readonly virtualStorages: readonly string[];
+  /** Default 2097152, as in Gitaly. */
+  readonly maxEntries?: number;
   readonly logger: Logger;
-  readonly count: (virtualStorage: string, access: CacheAccess) => void;
+  readonly count: (virtualStorage: string, access: CacheAccess, number?: number) => void;
 }
 
 /**
@@ -27,37 +32,57 @@ export interface ReplicaCacheOptions {
 export class ReplicaCache implements ListenerHandler {
   readonly channels = ['storage_repositories_updates', 'repositories_updates'];
   readonly #options: ReplicaCacheOptions;
-  readonly #entries = new Map<string, BoundedMap<string, ConsistentReplicas>>();
+  readonly #entries = new Map<string, Entries>();
   /** Lookups that run, by key. One that a notification has removed is not kept. */
   readonly #running = new Map<string, Promise<Found>>();
   #isConnected = false;
 
   constructor(options: ReplicaCacheOptions) {
     this.#options = options;
-    for (const name of options.virtualStorages)
-      this.#entries.set(name, new BoundedMap({ maxEntries: MAX_ENTRIES }));
+    const { maxEntries = MAX_ENTRIES } = options;
+    for (const name of options.virtualStorages) this.#entries.set(name, new BoundedMap({ maxEntries }));
   }
 
   /** Returns the replicas that are up to date; `undefined` for an unknown repository. */
   async get(repository: RepositoryKey): Promise<Found> {
     const { count, lookups } = this.#options;
     const { relativePath, virtualStorage } = repository;
-    const entries = this.#entries.get(virtualStorage);
-    const cached = this.#isConnected ? entries?.get(relativePath) : undefined;
+    const entries = this.#isConnected ? this.#entries.get(virtualStorage) : undefined;
+    if (entries === undefined) {
+      count(virtualStorage, 'miss');
+      return await lookups.consistentReplicas(repository);
+    }
+    const cached = entries.get(relativePath);
     if (cached !== undefined) {
       count(virtualStorage, 'hit');
       return cached;
     }
+    const running = this.#running.get(keyOf(virtualStorage, relativePath));
+    if (running === undefined) return await this.#lookUp(repository, entries);
+    // What another call looks up is as good as cached.
+    let found: Found;
+    try {
+      found = await running;
+      return found;
+    } finally {
+      count(virtualStorage, found === undefined ? 'miss' : 'hit');
+    }
+  }
+
+  async #lookUp(repository: RepositoryKey, entries: Entries): Promise<Found> {
+    const { count, lookups } = this.#options;
+    const { relativePath, virtualStorage } = repository;
     count(virtualStorage, 'miss');
     const key = keyOf(virtualStorage, relativePath);
-    const running = this.#running.get(key) ?? lookups.consistentReplicas(repository);
-    if (!this.#isConnected) return await running;
+    const running = lookups.consistentReplicas(repository);
     this.#running.set(key, running);
     try {
       const found = await running;
-      if (found !== undefined && this.#running.get(key) === running && !entries?.has(relativePath)) {
-        entries?.set(relativePath, found);
+      if (found !== undefined && this.#running.get(key) === running) {
+        const before = entries.size;
+        entries.set(relativePath, found);
         count(virtualStorage, 'populate');
+        if (entries.size === before) count(virtualStorage, 'evict'); // it was full
       }
       return found;
     } finally {
@@ -84,15 +109,21 @@ export class ReplicaCache implements ListenerHandler {
   }
 
   notified(channel: string, payload: string): void {
+    const { logger } = this.#options;
     try {
       // Anything else throws below.
       const changes = JSON.parse(payload) as { virtual_storage: string; relative_paths: string[] }[];
-      for (const { virtual_storage: virtualStorage, relative_paths: paths } of changes)
+      for (const { virtual_storage: virtualStorage, relative_paths: paths } of changes) {
+        if (!this.#entries.has(virtualStorage)) {
+          const fields = { error: 'virtual storage does not exist', virtual_storage: virtualStorage };
+          logger.error(fields, 'cache not found');
+        }
         for (const relativePath of paths) this.invalidate({ virtualStorage, relativePath });
+      }
     } catch (error) {
-      this.#options.logger.error(
+      logger.error(
         { error: messageOf(error), channel },
-        'received payload can not be processed, cache disabled',
+        "received payload can't be processed, cache disabled",
       );
       this.disconnected();
     }
@@ -101,7 +132,7 @@ export class ReplicaCache implements ListenerHandler {
   #purge(): void {
     this.#running.clear();
     for (const [name, entries] of this.#entries) {
-      if (entries.size > 0) this.#options.count(name, 'evict');
+      if (entries.size > 0) this.#options.count(name, 'evict', entries.size);
       entries.clear();
     }
   }
