@@ -156,7 +156,7 @@ export class PraefectServer implements AsyncDisposable {
     const backchannels = new Backchannels<GrpcChannel>((stream) => connectGrpc(stream));
     const services = [
       votes,
-      serverService({ nodes: nodes.byStorage, logger, failedChecks: backend.failedChecks }),
+      serverService({ nodes: nodes.byStorage, isHealthy, logger, failedChecks: backend.failedChecks }),
       ...backend.services,
       healthService(),
     ];

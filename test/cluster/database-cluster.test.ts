@@ -271,7 +271,8 @@ test('new repositories have as many replicas as configured', { skip }, async () 
 
 test('replicas of a repository are compared by their checksums', { skip }, async () => {
   await using postgres = await startPostgres();
-  await using cluster = await startCluster({ database: postgres });
+  const off = { background_verification: { verification_interval: '0s' } };
+  await using cluster = await startCluster({ database: postgres, config: off });
   const { praefectInfo } = cluster.connection;
   await assert.rejects(praefectInfo.repositoryReplicas({ repository }), {
     code: 'INTERNAL',
@@ -292,6 +293,23 @@ test('replicas of a repository are compared by their checksums', { skip }, async
   assert.equal(primary?.repository?.relativePath, repository.relativePath);
   await assert.rejects(praefectInfo.datalossCheck({ virtualStorage: 'x' }), {
     message: 'unknown virtual storage: "x"',
+  });
+  rmSync(cluster.repositoryPath(2, PATH), { recursive: true });
+  await assert.rejects(praefectInfo.repositoryReplicas({ repository }), {
+    code: 'NOT_FOUND',
+    message: 'repository not found',
+  });
+  await postgres.database.run(
+    sql`UPDATE storage_repositories SET generation = 0 WHERE storage <> 'gitaly-2'`,
+  );
+  // The notification of the change may still come.
+  const asked = async (): Promise<boolean> => {
+    await cluster.connection.objectPool.getObjectPool({ repository });
+    return false;
+  };
+  await assert.rejects(until(asked), {
+    code: 'NOT_FOUND',
+    message: 'get object pool: rpc error: code = NotFound desc = repository not found',
   });
 });
 

@@ -165,6 +165,18 @@ test('the storage of a cluster looks like that of one Gitaly', async () => {
   await assert.rejects(cluster.connection.praefectInfo.repositoryReplicas({ repository }), {
     code: 'UNIMPLEMENTED',
   });
+  await cluster.stopNode(1);
+  await until(() => cluster.log.some(({ msg }) => msg === 'primary node changed'));
+  const again = await cluster.connection.server.serverInfo({});
+  assert.deepEqual(again.storageStatuses, storageStatuses, 'another node responds');
+  await assert.rejects(cluster.connection.server.diskStatistics({}), {
+    code: 'INTERNAL',
+    message: 'error when requesting disk statistics from internal storage gitaly-1',
+  });
+  await assert.rejects(cluster.connection.server.serverSignature({}), {
+    code: 'UNAVAILABLE',
+    message: /^request signature from Praefect storage "gitaly-1": rpc error: code = Unavailable desc = ./,
+  });
 });
 
 test('the clock of Praefect is compared with a time server, for clients of 15.0', async () => {

@@ -1,5 +1,5 @@
-import { GitalyError, messageOf } from '#base/gitaly-error';
-import { statusText } from '#base/go/status';
+import { messageOf } from '#base/gitaly-error';
+import { asGoStatus } from '#base/go/status';
 import { type Connection, dial } from '#client/index';
 import type { PraefectConfig } from '#praefect/config/schema';
 
@@ -41,7 +41,7 @@ export async function connect(
 /** Returns a handler that throws the error of a call as Gitaly's commands print it. */
 export function failedCall(prefix?: string): (error: unknown) => never {
   return (error) => {
-    const text = error instanceof GitalyError ? statusText(error.code, error.message) : messageOf(error);
+    const text = messageOf(asGoStatus(error));
     throw new Error(prefix === undefined ? text : `${prefix}: ${text}`, { cause: error });
   };
 }

@@ -1,8 +1,8 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { asGoStatus } from '#base/go/status';
 import { GitExitError } from '#git/command/exit-error';
 import type { Repository } from '#storage/repository';
-import { asGoStatus } from '../remote-repository/as-go-status.ts';
 import type { OpenRemote, RemoteRepository } from '../remote-repository/remote-repository.ts';
 import type { SignalOption } from '../revisions/commit-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';

@@ -1,5 +1,6 @@
 import { GitalyError, withCode, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { asGoStatus } from '#base/go/status';
 import { isOid } from '#git/objects/object-id';
 import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
@@ -7,7 +8,6 @@ import { type Person, signatureOf } from '../commit/signature.ts';
 import { MergeWorkspace } from '../merge/merge-workspace.ts';
 import { updateFromQuarantine } from '../ref-update/quarantined-update.ts';
 import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
-import { asGoStatus } from '../remote-repository/as-go-status.ts';
 import type { OpenRemote, RemoteRepository } from '../remote-repository/remote-repository.ts';
 import { commitOf } from '../revisions/commit-of.ts';
 import { branchReference } from '../revisions/reference-names.ts';

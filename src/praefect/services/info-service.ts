@@ -1,5 +1,5 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { type ServedService, serve } from '#rpc/server/handler';
 import { PraefectInfoService } from '#wire/gen/praefect_pb';
@@ -112,16 +112,14 @@ async function replicasOf(
     if (node === undefined)
       throw new Error(`no connection to ${quote(repository.virtualStorage)}/${quote(storage)}`);
     const target = { storageName: storage, relativePath: found.replicaPath };
-    const { checksum } = await node.connection.repository
-      .calculateChecksum({ repository: target }, { signal })
-      .catch((error) => {
-        throw new GitalyError('INTERNAL', messageOf(error), { cause: error });
-      });
+    const { checksum } = await node.connection.repository.calculateChecksum(
+      { repository: target },
+      { signal },
+    );
     return { repository: { storageName: storage, relativePath: repository.relativePath }, checksum };
   };
   const others = assigned.filter((storage) => storage !== primary);
-  const [ofPrimary, ...replicas] = await Promise.all([primary, ...others].map(details));
-  return { ...(ofPrimary && { primary: ofPrimary }), replicas };
+  return { primary: await details(primary), replicas: await Promise.all(others.map(details)) };
 }
 
 function lossOf({ generation, primary, relativePath, replicas }: RepositoryMetadata) {

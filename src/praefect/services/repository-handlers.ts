@@ -1,4 +1,5 @@
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
+import { asGoStatus } from '#base/go/status';
 import { limitedSignal } from '#base/limited-signal';
 import type { Logger } from '#platform/log/logger';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -87,7 +88,9 @@ export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandler
       const target = { storageName: node.storage, relativePath: replicaPath };
       const { objectPool } = await node.connection.objectPool
         .getObjectPool({ repository: target }, { signal, correlationId })
-        .catch(wrapped('get object pool'));
+        .catch((error) => {
+          throw wrap(asGoStatus(error), 'get object pool');
+        });
       if (objectPool === undefined) return {};
       const path = objectPool.repository?.relativePath ?? '';
       const id = poolIdOf(path);

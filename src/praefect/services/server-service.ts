@@ -3,6 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationMs } from '@bufbuild/protobuf/wkt';
 import { messageOf, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { asGoStatus } from '#base/go/status';
 import type { Logger } from '#platform/log/logger';
 import { clockSynced } from '#rpc/common/clock-synced';
 import { type ServedService, serve } from '#rpc/server/handler';
@@ -21,18 +22,18 @@ const FILESYSTEM_NAMESPACE = '1ef1a8c6cf524d0a92a6ca643e8bc7c5';
 export interface ServerServiceParts {
   /** Nodes by virtual storage. */
   readonly nodes: ReadonlyMap<string, readonly GitalyNode[]>;
+  readonly isHealthy: (node: GitalyNode) => boolean;
   readonly logger: Logger;
   /** Runs the checks of the cluster; empty without a failure. */
   readonly failedChecks: (timeoutMs: number) => Promise<ReadonlyMap<string, string>>;
 }
 
 /** Facts about a cluster: its virtual storages look like the storages of one Gitaly. */
-export function serverService({ failedChecks, nodes, logger }: ServerServiceParts): ServedService {
+export function serverService(parts: ServerServiceParts): ServedService {
+  const { failedChecks, nodes } = parts;
   return serve(ServerService, {
     async serverInfo(_, { signal }) {
-      const answers = await Promise.all(
-        [...nodes].map(([name, ofStorage]) => askAny(name, ofStorage, { logger, signal })),
-      );
+      const answers = await Promise.all([...nodes.keys()].map((name) => askOne(name, parts, signal)));
       const [first] = answers.filter((answer) => answer !== undefined);
       return {
         serverVersion: first?.info.serverVersion ?? '',
@@ -46,7 +47,9 @@ export function serverService({ failedChecks, nodes, logger }: ServerServicePart
           try {
             return await connection.server.diskStatistics({}, { signal });
           } catch (error) {
-            throw wrap(error, `error when requesting disk statistics from internal storage ${storage}`);
+            // Without the node's code and message, as in Gitaly.
+            const text = `error when requesting disk statistics from internal storage ${storage}`;
+            throw new Error(text, { cause: error });
           }
         }),
       );
@@ -61,7 +64,7 @@ export function serverService({ failedChecks, nodes, logger }: ServerServicePart
       let publicKey: Uint8Array | undefined;
       for (const { connection, storage } of [...nodes.values()].flat()) {
         const response = await connection.server.serverSignature({}, { signal }).catch((error: unknown) => {
-          throw wrap(error, `request signature from Praefect storage ${quote(storage)}`);
+          throw wrap(asGoStatus(error), `request signature from Praefect storage ${quote(storage)}`);
         });
         publicKey ??= response.publicKey;
         if (Buffer.compare(publicKey, response.publicKey) !== 0)
@@ -80,24 +83,26 @@ function readiness(
   return { Result: { case: 'failureResponse', value: { failedChecks } } };
 }
 
-async function askAny(
+/** Asks a node that is healthy, if there is one. */
+async function askOne(
   virtualStorage: string,
-  nodes: readonly GitalyNode[],
-  { logger, signal }: { logger: Logger; signal: AbortSignal },
+  { isHealthy, logger, nodes }: ServerServiceParts,
+  signal: AbortSignal,
 ): Promise<{ info: ServerInfoResponse; status: ServerInfoResponse['storageStatuses'] } | undefined> {
-  const [node] = nodes;
+  const ofStorage = nodes.get(virtualStorage) ?? [];
+  const node = ofStorage.find(isHealthy) ?? ofStorage[0];
   if (node === undefined) return undefined;
   try {
     const info = await node.connection.server.serverInfo({}, { signal });
     const status = info.storageStatuses.filter(({ storageName }) => storageName === node.storage).slice(0, 1);
     for (const one of status) {
       one.storageName = virtualStorage;
-      one.replicationFactor = nodes.length;
-      if (nodes.length > 1) one.filesystemId = filesystemId(virtualStorage);
+      one.replicationFactor = ofStorage.length;
+      if (ofStorage.length > 1) one.filesystemId = filesystemId(virtualStorage);
     }
     return { info, status };
   } catch (error) {
-    logger.error({ virtual_storage: virtualStorage, error: messageOf(error) }, 'error getting server info');
+    logger.error({ storage: node.storage, error: messageOf(error) }, 'error getting server info');
     return undefined;
   }
 }
