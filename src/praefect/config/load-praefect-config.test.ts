@@ -57,20 +57,24 @@ test('zeros stand for the defaults of 19.0', () => {
   assert.equal(config.failover.monitorIntervalMs, 3000);
 });
 
-test('nodes at the same address are reported', () => {
-  const nodes = [NODE, { ...NODE, storage: 'gitaly-2' }];
-  const { warnings } = praefectConfigFrom({
-    ...WORKING,
-    virtual_storage: [{ name: 'default', node: nodes }],
-  });
+test('nodes of a virtual storage at the same address are reported', () => {
+  const other = { ...NODE, storage: 'gitaly-2' };
+  const warningsOf = (...ofStorages: object[][]) =>
+    praefectConfigFrom({
+      ...WORKING,
+      virtual_storage: ofStorages.map((node, index) => ({ name: `storage-${index}`, node })),
+    }).warnings;
 
-  assert.deepEqual(warnings, [
+  assert.deepEqual(warningsOf([NODE, other]), [
     {
       message: 'more than one backend node is hosted at same address',
-      fields: { conflicting_address: 'tcp://a:1', storages: ['gitaly-1', 'gitaly-2'] },
+      fields: { conflicting_address: 'tcp://a:1' },
     },
     { message: 'your Praefect configuration may not offer actual redundancy', fields: {} },
   ]);
+  // A Gitaly may be a node of several.
+  assert.deepEqual(warningsOf([NODE], [NODE]), []);
+  assert.deepEqual(warningsOf([NODE], [other]), []);
 });
 
 test('other strategies than per_repository need a consent', () => {

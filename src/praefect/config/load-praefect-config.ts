@@ -91,19 +91,19 @@ function sanitize(config: PraefectConfig): PraefectConfig {
   };
 }
 
-/** Yields a warning for each address that is one of several nodes. */
+/** Yields a warning for each node at the address of another one of its virtual storage. */
 function* sharedAddresses({ virtualStorage }: PraefectConfig): Generator<PraefectConfigWarning> {
-  const storages = new Map<string, string[]>();
-  for (const { address, storage } of virtualStorage.flatMap(({ node }) => node))
-    storages.set(address, [...(storages.get(address) ?? []), storage]);
   let isShared = false;
-  for (const [address, ofAddress] of storages) {
-    if (ofAddress.length < 2) continue;
-    isShared = true;
-    yield {
-      message: 'more than one backend node is hosted at same address',
-      fields: { conflicting_address: address, storages: ofAddress },
-    };
+  for (const { node: nodes } of virtualStorage) {
+    const addresses = nodes.map(({ address }) => address);
+    for (const [index, address] of addresses.entries()) {
+      if (addresses.indexOf(address) === index) continue;
+      isShared = true;
+      yield {
+        message: 'more than one backend node is hosted at same address',
+        fields: { conflicting_address: address },
+      };
+    }
   }
   if (isShared) yield { message: 'your Praefect configuration may not offer actual redundancy', fields: {} };
 }
