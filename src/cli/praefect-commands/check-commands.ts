@@ -1,7 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { parseDurationMs } from '#base/go/duration';
 import { isSet, type PraefectCommand, print, textOf } from './command.ts';
-import { openDatabase } from './sql-commands.ts';
 
 const CHECK_LIMIT_MS = 5000;
 const PING_LIMIT_MS = 10_000;
@@ -14,7 +13,11 @@ export const checkCommands: readonly PraefectCommand[] = [
     example: 'check -q',
     options: [{ flags: '-q', description: 'print only the results' }],
     async run(input) {
-      const { checks, limited } = await import('#praefect/checks/checks');
+      const [{ checks, limited }, { Database }, { pooledSettings }] = await Promise.all([
+        import('#praefect/checks/checks'),
+        import('#praefect/database/database'),
+        import('#praefect/database/connection-settings'),
+      ]);
       const isQuiet = isSet(input, 'q');
       let failed = 0;
       let isFatal = false;
@@ -25,7 +28,7 @@ export const checkCommands: readonly PraefectCommand[] = [
         try {
           const running = check.run({
             config: input.config,
-            openDatabase: () => openDatabase(input.config),
+            openDatabase: async () => await Database.open(await pooledSettings(input.config.database)),
             print: isQuiet ? () => {} : print,
             timeoutMs: CHECK_LIMIT_MS,
           });

@@ -76,4 +76,7 @@ test('wrong invocations are explained', { skip }, async () => {
   const { stderr, code } = await praefect(nowhere, 'sql-ping');
   assert.match(stderr, /^sql open: send ping: .*ENOENT/);
   assert.equal(code, 1);
+  const { stdout: checked } = await praefect(nowhere, 'check', '-q');
+  assert.match(checked, /^Checking praefect migrations...Failed \(fatal\) error: send ping: /);
+  assert.match(checked, /write...Failed \(fatal\) error: error opening database connection: send ping: /);
 });

@@ -1,5 +1,6 @@
 import { messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { asGoStatus } from '#base/go/status';
 import { type Connection, dial } from '#client/index';
 import { HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
 import type { PraefectConfig } from '../config/schema.ts';
@@ -61,7 +62,7 @@ async function ping(target: Target, log: (text: string) => void, timeoutMs: numb
       return false;
     }
   } catch (error) {
-    log(`ERROR: unable to request health check: ${messageOf(error)}`);
+    log(`ERROR: unable to request health check: ${messageOf(asGoStatus(error))}`);
     return false;
   }
   log('SUCCESS: node is healthy!');
@@ -80,7 +81,7 @@ async function isConsistent(
   { log, timeoutMs }: { log: (text: string) => void; timeoutMs: number },
 ): Promise<boolean> {
   const info = await connection.server.serverInfo({}, { timeoutMs }).catch((error: unknown) => {
-    log(`ERROR: failed to receive state from the remote: ${messageOf(error)}`);
+    log(`ERROR: failed to receive state from the remote: ${messageOf(asGoStatus(error))}`);
   });
   if (info === undefined) return false;
   if (info.storageStatuses.length === 0) {
