@@ -17,7 +17,11 @@ const USAGE_WORDS = 32;
  * As `runBytes`, but nothing else happens in this process meanwhile: a server in it does not
  * answer.
  */
-export function runSync(file: string, args: readonly string[], options: ProgramOptions = {}): BytesResult {
+export function runSync(
+  file: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Omit<BytesResult, 'signal'> {
   const request = programRequest(file, args, options);
   if (libc === undefined) {
     const { env, cwd } = request;

@@ -10,6 +10,7 @@ import type { SpawnRequest } from '#git/command/spawner/spawner';
 export interface BytesResult {
   /** `null` after a signal. */
   readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
   readonly stdout: Buffer;
   readonly stderr: Buffer;
 }
@@ -69,8 +70,12 @@ export async function runBytes(
   });
   stdin.on('error', () => undefined); // it may end without reading
   stdin.end(input);
-  const [{ code = null }, output, errors] = await Promise.all([exited, buffer(stdout), buffer(stderr)]);
-  return { code, stdout: output, stderr: errors };
+  const [{ code = null, signal: ending = null }, output, errors] = await Promise.all([
+    exited,
+    buffer(stdout),
+    buffer(stderr),
+  ]);
+  return { code, signal: ending, stdout: output, stderr: errors };
 }
 
 type ProgramRequest = Omit<SpawnRequest, 'stdin' | 'stdout' | 'stderr'> & {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { spawn } from 'node:child_process';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
+import { runBytes } from '#testkit/run-program';
 
 /** Settings that the server uses for every git too: replace refs are ignored. */
 const SETTINGS = [
@@ -87,34 +87,14 @@ export class AskGit {
     return this.output(args).then(() => true, ifFailed(false));
   }
 
-  #run(program: string, args: readonly string[], input: string | Buffer | undefined): Promise<Buffer> {
-    return new Promise((resolve, reject) => {
-      const env = { ...process.env, ...GIT_ENVIRONMENT, ...DATES, GIT_DIR: this.directory };
-      const child = spawn(program, args, {
-        cwd: this.directory,
-        env,
-        timeout: LIMIT_MS,
-        killSignal: 'SIGKILL',
-      });
-      const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-      child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-      child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-      child.stdin.on('error', () => undefined); // it may end without reading
-      child.once('error', reject);
-      child.once('close', (code, signal) => {
-        if (code === 0) resolve(Buffer.concat(stdout));
-        else if (signal !== null && signal !== 'SIGABRT')
-          reject(new Error(`git ${args.join(' ')}: ${signal}`));
-        else
-          reject(
-            new GitFailed(
-              `git ${args.join(' ')}: ${Buffer.concat(stderr).toString('latin1')}`,
-              Buffer.concat(stdout),
-            ),
-          );
-      });
-      child.stdin.end(input);
-    });
+  async #run(program: string, args: readonly string[], input: string | Buffer | undefined): Promise<Buffer> {
+    const env = { ...GIT_ENVIRONMENT, ...DATES, GIT_DIR: this.directory };
+    const options = { cwd: this.directory, env, input, timeoutMs: LIMIT_MS };
+    const { code, signal, stdout, stderr } = await runBytes(program, args, options);
+    if (code === 0) return stdout;
+    const command = `git ${args.join(' ')}`;
+    if (signal !== null && signal !== 'SIGABRT') throw new Error(`${command}: ${signal}`);
+    throw new GitFailed(`${command}: ${stderr.toString('latin1')}`, stdout);
   }
 }
 
