@@ -26,8 +26,9 @@ interface GitObject {
 }
 
 /**
- * Creates a repository with one commit, a README, unless a repository with a branch exists. It
- * works like any client: it creates the repository by RPC and pushes the commit.
+ * Creates a repository with one commit, a README, unless a repository with a branch exists, or one
+ * that cannot be read. It works like any client: it creates the repository by RPC and pushes the
+ * commit.
  *
  * @throws {CallError} when a call fails; {Error} when the push is refused.
  */
@@ -40,12 +41,20 @@ export async function makeSampleRepository(
     await connection.repository.createRepository({ repository });
   } catch (error) {
     if (codeOf(error) !== 'ALREADY_EXISTS') throw error;
-    const { value: hasBranches } = await connection.repository.hasLocalBranches({ repository });
-    if (hasBranches) return;
+    if (!(await isEmpty(connection, repository))) return;
   }
   const objects = commitOf(readme, new Date());
   const answer = await push(connection, repository, objects);
   if (!answer.includes('unpack ok')) throw new Error(`making ${repository.relativePath}: ${answer}`);
+}
+
+/** Reports whether a repository has no branch. A damaged or lost one must not prevent a start. */
+async function isEmpty(connection: Connection, repository: RepositoryName): Promise<boolean> {
+  try {
+    return !(await connection.repository.hasLocalBranches({ repository })).value;
+  } catch {
+    return false;
+  }
 }
 
 async function push(
