@@ -95,6 +95,7 @@ export async function checkRecovery(
     await until(
       () => pusher.push(),
       () => `${pusher.branch} can be pushed to again: ${pusher.lastError}`,
+      RECOVERY_MS,
     );
   try {
     for (const praefect of cluster.praefects)

@@ -7,6 +7,8 @@ import { until } from '#testkit/until';
 const ROOT = join(import.meta.dirname, '../../..');
 /** Lines of the log that are kept for the error of a failed start. */
 const KEPT_LINES = 20;
+/** Time for a start beside all the clients, on a machine that is busy with other things too. */
+const START_MS = 120_000;
 
 type LogLine = Readonly<Record<string, unknown>>;
 
@@ -61,6 +63,7 @@ export class PraefectProcess implements AsyncDisposable {
     await until(
       () => isStarted || !this.isRunning,
       () => `praefect starts: ${last.join('\n')}`,
+      START_MS,
     );
     if (!isStarted) throw new Error(`praefect has ended: ${last.join('\n')}`);
   }
