@@ -54,7 +54,8 @@ export class PostgresStore implements ReplicaStore {
 
   async recordWrite({ primary, repositoryId: id, updated }: RecordedWrite): Promise<void> {
     // Both rows are locked by one join: after a concurrent write it is evaluated with their new
-    // versions.
+    // versions. It would pass over rows that this statement has changed: the array makes it lock
+    // all rows first, and the counts change all replicas before the repository.
     const row = await this.#database.row(sql<{ found: boolean; written: boolean }>`
       WITH current AS (
         SELECT replicas.storage
@@ -64,14 +65,14 @@ export class PostgresStore implements ReplicaStore {
         FOR UPDATE
       ), replicas AS (
         UPDATE storage_repositories SET generation = generation + 1
-        WHERE repository_id = ${id} AND storage IN (SELECT storage FROM current)
+        WHERE repository_id = ${id} AND storage = ANY (ARRAY (SELECT storage FROM current))
         RETURNING storage
       ), repository AS (
         UPDATE repositories SET generation = generation + 1
-        WHERE repository_id = ${id} AND EXISTS (SELECT FROM replicas)
+        WHERE repository_id = ${id} AND (SELECT count(*) FROM replicas) > 0
       )
       SELECT EXISTS (SELECT FROM repositories WHERE repository_id = ${id}) AS found,
-        EXISTS (SELECT FROM replicas) AS written`);
+        (SELECT count(*) FROM replicas) > 0 AS written`);
     if (row?.found !== true) throw new Error('repository not found');
     if (!row.written) throw new Error('write to outdated nodes');
   }

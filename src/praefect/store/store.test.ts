@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
+import { GENERATED_STORAGES, generateCluster } from '#testkit/generate-cluster';
 import { startPostgres, type TestDatabase, withoutPostgres } from '#testkit/start-postgres';
 import { sql } from '../database/database.ts';
 import type { ReplicationJob } from '../replication/job.ts';
@@ -17,9 +18,11 @@ before(async () => {
   if (skip === false) postgres = await startPostgres();
 });
 
-beforeEach(async () => {
+const empty = async (): Promise<void> => {
   await postgres?.database.run(sql`TRUNCATE repositories, replication_queue, node_status CASCADE`);
-});
+};
+
+beforeEach(empty);
 
 after(() => postgres?.[Symbol.asyncDispose]());
 
@@ -165,6 +168,27 @@ test('writes at the same time each count, for all their nodes', { skip }, async 
     rows.map(({ generation }) => generation),
     [20, 20, 20, 20],
   );
+});
+
+test('a write counts for all its nodes, however PostgreSQL plans the statement', { skip }, async () => {
+  const { database } = postgres;
+  const store = new PostgresStore(database);
+  const storages = [...GENERATED_STORAGES];
+  // The plan depends on the sizes of the tables, once these are known.
+  for (let repositories = 10; repositories <= 1000; repositories *= 10) {
+    await empty();
+    await generateCluster(database, repositories);
+    const [primary = '', ...updated] = storages;
+    await store.recordWrite({ ...write(updated), primary });
+    const rows = await database.rows(sql<{ storage: string }>`
+      SELECT storage FROM storage_repositories JOIN repositories USING (repository_id, generation)
+      WHERE repository_id = 1 AND generation = 6 ORDER BY storage`);
+    assert.deepEqual(
+      rows.map(({ storage }) => storage),
+      storages,
+      `${repositories} repositories`,
+    );
+  }
 });
 
 test('metadata shows assigned, healthy and valid replicas by the consensus', { skip }, async () => {
