@@ -1,6 +1,7 @@
-import { type Dirent, existsSync, mkdirSync, readdirSync, renameSync, unlinkSync } from 'node:fs';
+import { type Dirent, existsSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
 import { rmdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+import { renameInto } from '#base/files/rename-into';
 import { systemErrorCode } from '#base/go/system-error';
 import type { Repository } from '../repository.ts';
 import { createTempDirectory, type TempDirectory } from '../temp-directories.ts';
@@ -83,7 +84,7 @@ async function moveInto(source: string, target: string): Promise<Emptied> {
       // An existing file has the same contents, because it is named by their hash. If it is created
       // at this moment, no harm is done.
       if (existsSync(to)) unlinkSync(from);
-      else renameSync(from, to);
+      else renameInto(from, to);
       if (++moved % FILES_PER_TURN === 0) await setImmediate();
     }
   }

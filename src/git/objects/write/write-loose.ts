@@ -1,19 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
-import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { closeSync, fsync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { createDeflate, deflate, deflateSync, type ZlibOptions } from 'node:zlib';
 import { noteBulkBytes } from '#base/bulk-memory';
-import { systemErrorCode } from '#base/go/system-error';
+import { renameInto } from '#base/files/rename-into';
 import { isError } from '#base/is-error';
 import type { ObjectFormatName } from '#git/repository-format';
 import { type Oid, oidAt } from '../object-id.ts';
@@ -75,10 +66,7 @@ async function putSmall(objectDirectory: string, oid: string, bytes: Buffer): Pr
     } finally {
       closeSync(file);
     }
-    const path = loosePath(objectDirectory, oid);
-    const directory = path.slice(0, path.lastIndexOf('/'));
-    if (!existsSync(directory)) mkdirSync(directory, { recursive: true });
-    renameSync(temp, path);
+    renameInto(temp, loosePath(objectDirectory, oid));
   } catch (error) {
     unlinkSync(temp);
     throw error;
@@ -167,11 +155,8 @@ export class TempObject implements AsyncDisposable {
   /** Renames the file to the loose object of that id. */
   async moveTo(objectDirectory: string, oid: string): Promise<void> {
     await this.file.sync();
-    await this.renameTo(loosePath(objectDirectory, oid)).catch(async (error: unknown) => {
-      if (systemErrorCode(error) !== 'ENOENT') throw error;
-      await mkdir(`${objectDirectory}/${oid.slice(0, 2)}`, { recursive: true });
-      await this.renameTo(loosePath(objectDirectory, oid));
-    });
+    renameInto(this.path, loosePath(objectDirectory, oid));
+    this.#isMoved = true;
   }
 
   /**

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { existsSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { renameInto } from './rename-into.ts';
+
+/** Removes a directory whenever it is empty. */
+const REMOVER = `
+  const { rmdirSync } = require('node:fs');
+  const { workerData, parentPort } = require('node:worker_threads');
+  const wait = () => { for (const end = performance.now() + 0.01; performance.now() < end; ); };
+  parentPort.postMessage('ready');
+  for (;;) { try { rmdirSync(workerData); } catch {} wait(); }`;
+
+test('a file gets into a directory that others remove while it is empty', async () => {
+  const scratch = makeScratchDirectory('rename');
+  const [from, to] = [join(scratch, 'tmp'), join(scratch, 'ab/cd')];
+  const worker = new Worker(REMOVER, { eval: true, workerData: join(scratch, 'ab') });
+  try {
+    await new Promise((resolve) => worker.once('message', resolve));
+    for (let count = 0; count < 500; count++) {
+      writeFileSync(from, '');
+      renameInto(from, to);
+      assert.ok(existsSync(to));
+      unlinkSync(to);
+    }
+  } finally {
+    await worker.terminate();
+  }
+});
+
+test('a missing file, or a missing parent of the directory, is an error', () => {
+  const scratch = makeScratchDirectory('rename');
+  const missing = join(scratch, 'tmp');
+  assert.throws(() => renameInto(missing, join(scratch, 'ab/cd')), { code: 'ENOENT' });
+
+  writeFileSync(missing, '');
+  assert.throws(() => renameInto(missing, join(scratch, 'gone/ab/cd')), { code: 'ENOENT' });
+  assert.ok(!existsSync(join(scratch, 'gone')));
+});
