@@ -125,4 +125,16 @@ export const EQUIVALENT: readonly Equivalent[] = [
     id: 'src/rpc/server/connection/server-connection.ts: > → >=: if (pieces.length > 0) duplex.unshift(',
     reason: 'no bytes are put back then',
   },
+  {
+    id: 'src/rpc/server/connection/connection-problems.ts: drop the default: const level = CUT_BY_PEER.has(',
+    reason: 'a missing code is none of them, either',
+  },
+  {
+    id: 'src/rpc/server/connection/unix-socket-file.ts: drop the default: socket.on(',
+    reason: 'as above',
+  },
+  {
+    id: 'src/rpc/server/connection/listener.ts: another number: await delay(Math.max(0, this.#acceptedAtMs',
+    reason: 'a stop takes a millisecond in either case',
+  },
 ];

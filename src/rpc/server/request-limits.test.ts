@@ -8,6 +8,7 @@ import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
 import { listen } from '#testkit/in-process-rpc';
 import { CommitService, FindCommitRequestSchema, ListCommitsByOidRequestSchema } from '#wire/gen/commit_pb';
 import {
+  MAX_HELD_BYTES,
   MAX_HELD_BYTES_PER_CONNECTION,
   MAX_REQUEST_ELEMENTS,
   MAX_WORK_BYTES,
@@ -113,6 +114,96 @@ test('large requests wait for memory, and what waits is counted and given back',
 
   assert.equal(served, 'first');
   assert.throws(() => one.hold(MAX_HELD_BYTES_PER_CONNECTION), { code: 'RESOURCE_EXHAUSTED' });
+});
+
+test('what waits is limited on each connection and on all together', () => {
+  const server = new RequestLimits();
+  const [one, other, third] = Array.from({ length: 3 }, () => new ConnectionRequestLimits(server));
+  assert.ok(one !== undefined && other !== undefined && third !== undefined);
+  const tooMuch = { code: 'RESOURCE_EXHAUSTED', message: 'grpc: too many bytes of requests are waiting' };
+
+  one.hold(MAX_HELD_BYTES_PER_CONNECTION);
+  assert.throws(() => one.hold(1), tooMuch);
+  other.hold(MAX_HELD_BYTES_PER_CONNECTION);
+  const left = MAX_HELD_BYTES - 2 * MAX_HELD_BYTES_PER_CONNECTION;
+  third.hold(left);
+  assert.throws(() => third.hold(1), tooMuch);
+  assert.equal(server.heldBytes, MAX_HELD_BYTES);
+
+  for (const limits of [one, other]) limits.hold(-MAX_HELD_BYTES_PER_CONNECTION);
+  third.hold(-left);
+  assert.equal(server.heldBytes, 0);
+  one.hold(MAX_HELD_BYTES_PER_CONNECTION);
+});
+
+test('from 16 KiB on a message is large', () => {
+  const limits = new ConnectionRequestLimits(new RequestLimits());
+
+  assert.deepEqual(
+    [limits.isLarge(Buffer.alloc(16_383)), limits.isLarge(Buffer.alloc(16_384))],
+    [false, true],
+  );
+});
+
+test('two messages are decompressed at once', async () => {
+  const limits = new ConnectionRequestLimits(new RequestLimits());
+  const [first] = await Promise.all([limits.decompressionTurn(), limits.decompressionTurn()]);
+  let isTurn = false;
+  const third = limits.decompressionTurn().then(() => {
+    isTurn = true;
+  });
+
+  await loopTurn();
+  assert.equal(isTurn, false);
+  first();
+
+  await third;
+});
+
+test('a message takes its bytes and 128 for each element, from a later turn to its end', async () => {
+  const server = new RequestLimits();
+  const limits = new ConnectionRequestLimits(server);
+  const { signal } = new AbortController();
+  const payload = Buffer.alloc(20_000);
+  let asked: number | undefined;
+  const count = (limit: number): number => {
+    asked = limit;
+    return 1000;
+  };
+
+  const admitted = limits.admit(payload, count, signal);
+  assert.deepEqual([server.heldBytes, asked], [20_000, undefined]);
+  const release = await admitted;
+  assert.deepEqual([server.heldBytes, asked, server.work.inUse], [0, MAX_REQUEST_ELEMENTS, 20_000 + 128_000]);
+  release();
+
+  assert.equal(server.work.inUse, 0);
+});
+
+test('a message that is refused or whose call ends holds nothing', async () => {
+  const server = new RequestLimits();
+  const limits = new ConnectionRequestLimits(server);
+  const payload = Buffer.alloc(20_000);
+  const left = new AbortController();
+  const { signal } = new AbortController();
+
+  await assert.rejects(
+    limits.admit(payload, () => MAX_REQUEST_ELEMENTS + 1, signal),
+    { code: 'RESOURCE_EXHAUSTED', message: 'grpc: received message with more than 131072 elements' },
+  );
+  const gone = limits.admit(payload, () => assert.fail('is not counted'), left.signal);
+  left.abort(new Error('left'));
+  await assert.rejects(gone, { message: 'left' });
+  const release = await limits.admit(Buffer.alloc(MAX_WORK_BYTES), () => 0, signal);
+  const other = new AbortController();
+  const waiting = limits.admit(payload, () => 0, other.signal);
+  await loopTurn();
+  other.abort(new Error('left, too'));
+  await assert.rejects(waiting, { message: 'left, too' });
+
+  assert.deepEqual([server.heldBytes, server.work.waiting], [0, 0]);
+  release();
+  assert.equal(server.work.inUse, 0);
 });
 
 test('compressed messages are decompressed outside of the event loop', async () => {
