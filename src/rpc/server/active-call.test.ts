@@ -453,18 +453,25 @@ test('the memory of a large request that nobody waits for is given back', async 
   await using server = connectTo({
     services: [
       serve(CommitService, {
-        filterShasWithSignatures: async function* (requests) {
-          const iterator = requests[Symbol.asyncIterator]();
-          iterator.next().catch(() => {});
-          yield { shas: [Buffer.from('done')] };
+        filterShasWithSignatures: async function* (requests, { headers }) {
+          if (headers.has('x-read')) {
+            yield { shas: [Buffer.from(String((await all(requests)).length))] };
+            return;
+          }
           await settle();
+          requests[Symbol.asyncIterator]()
+            .next()
+            .catch(() => {});
         },
       }),
     ],
   });
 
   for (let call = 0; call < 4; call++)
-    assert.equal((await all(server.channel.invoke(filterShas, [{ shas }]))).length, 1);
+    assert.deepEqual(await all(server.channel.invoke(filterShas, [{ shas }])), []);
+
+  const metadata = { 'x-read': '1' };
+  assert.equal((await all(server.channel.invoke(filterShas, [{ shas }], { metadata }))).length, 1);
 });
 
 test('a hard stop waits for handlers, but not for ever', async (context) => {

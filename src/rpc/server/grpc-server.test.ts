@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { once } from 'node:events';
+import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
 import { create, isMessage } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { unpackDetails } from '#rpc/common/typed-details';
-import { all, connectTo, only } from '#testkit/in-process-rpc';
+import { all, connectTo, only, TEST_PEER } from '#testkit/in-process-rpc';
+import { until } from '#testkit/until';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { methodInfo } from '#wire/method-info';
+import { GrpcServer } from './grpc-server.ts';
 import { serve } from './handler.ts';
 import type { CallStage } from './server-call.ts';
 
@@ -359,6 +363,29 @@ test('opaque messages pass through an unknown method, which is looked up once', 
 
   await all(server.channel.invokeRaw(receivePack, [Buffer.from('a')]));
   assert.deepEqual(lookups, [receivePack.path]);
+});
+
+test('a connection that has ended is not served, and one that fails is reported with its peer', async () => {
+  const problems: unknown[] = [];
+  const server = new GrpcServer({
+    services: [],
+    onConnectionError: ({ message }, peer) => problems.push(message, peer),
+  });
+  const [gone] = duplexPair();
+  gone.destroy();
+  server.serveConnection(gone, TEST_PEER);
+  assert.equal(server.connections, 0);
+
+  const [client, connection] = duplexPair();
+  client.resume();
+  server.serveConnection(connection, TEST_PEER);
+  assert.equal(server.connections, 1);
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await once(connection, 'close');
+  await until(() => server.connections === 0);
+
+  assert.match(String(problems[0]), /bad client magic|protocol error/i);
+  assert.deepEqual(problems.slice(1), [TEST_PEER]);
 });
 
 test('a ping measures the connection', async () => {

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { connectTo, only } from '#testkit/in-process-rpc';
+import { settle } from '#testkit/raw-yamux-peer';
+import { until } from '#testkit/until';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '#wire/gen/grpc/health/v1/health_pb';
+import { serve } from './handler.ts';
 import { healthService } from './health.ts';
 
 test('the server as a whole is serving', async () => {
@@ -12,10 +15,9 @@ test('the server as a whole is serving', async () => {
     (await only(server.channel.invoke(callable(Health.method.check), [{}]))).status,
     Status.SERVING,
   );
-  assert.deepEqual(
-    Object.keys((await only(server.channel.invoke(callable(Health.method.list), [{}]))).statuses),
-    [''],
-  );
+  const { statuses } = await only(server.channel.invoke(callable(Health.method.list), [{}]));
+  assert.deepEqual(Object.keys(statuses), ['']);
+  assert.equal(statuses['']?.status, Status.SERVING);
 });
 
 test('no other service name exists', async () => {
@@ -37,13 +39,24 @@ test('Watch sends the status once and stays open until the client disconnects', 
     ['', Status.SERVING],
     ['other', Status.SERVICE_UNKNOWN],
   ] as const) {
-    for await (const response of server.channel.invoke(callable(Health.method.watch), [{ service }])) {
-      assert.equal(response.status, status);
-      break;
-    }
+    const call = server.channel.invoke(callable(Health.method.watch), [{ service }]);
+    const responses = call[Symbol.asyncIterator]();
+    assert.equal((await responses.next()).value?.status, status);
+    let isOver = false;
+    const next = responses.next().catch(() => {});
+    void next.then(() => {
+      isOver = true;
+    });
+    await settle();
+    assert.deepEqual([isOver, server.server.activeCalls], [false, 1]);
+
+    call.cancel();
+    await next;
+    await until(() => server.server.activeCalls === 0);
   }
 });
 
-test('health needs no authentication', () => {
+test('health needs no authentication, unlike other services', () => {
   assert.equal(healthService().public, true);
+  assert.equal(serve(Health, {}).public, false);
 });

@@ -39,17 +39,31 @@ test('a connection that ends with an error is logged and counted', async () => {
   }
 });
 
-test('a connection reset by the peer is counted, and logged only at level debug', () => {
-  const { lines, registry, problems } = arrange();
-  const cut = Object.assign(new Error('read ECONNRESET'), {
-    code: 'ECONNRESET',
-    errno: -104,
+for (const [code, errno, isLogged] of [
+  ['ECONNRESET', -104, false],
+  ['EPIPE', -32, false],
+  ['ETIMEDOUT', -110, true],
+] as const) {
+  test(`a connection that ends with ${code} is counted, and ${isLogged ? 'a warning' : 'not logged'}`, () => {
+    const { lines, registry, problems } = arrange();
+    const cut = Object.assign(new Error(`read ${code}`), { code, errno });
+
+    problems.onConnectionError(cut, { transport: 'unix', address: '', backchannelId: undefined });
+
+    assert.equal(lines.length, isLogged ? 1 : 0);
+    if (isLogged) assert.match(lines.join(''), /level=warn.*connection ended with an error/);
+    assert.match(registry.render('text'), /stage="session",type="unix"\} 1$/m);
   });
+}
 
-  problems.onConnectionError(cut, { transport: 'unix', address: '', backchannelId: undefined });
+test('the connection that breaks below a multiplexer is an error like any other', () => {
+  const { lines, registry, problems } = arrange();
+  const broken = new YamuxError('protocol', 'invalid frame');
 
-  assert.deepEqual(lines, []);
-  assert.match(registry.render('text'), /stage="session",type="unix"\} 1$/m);
+  problems.onConnectionError(broken, { transport: 'tcp', address: '1.2.3.4:5', backchannelId: 1 });
+
+  assert.match(lines.join(''), /address="?1\.2\.3\.4:5"? .*invalid frame|invalid frame.*1\.2\.3\.4:5/);
+  assert.match(registry.render('text'), /stage="session",type="tcp"\} 1$/m);
 });
 
 test('the end of a multiplexed connection is no error', () => {
