@@ -18,6 +18,7 @@ class FakeChannel {
   readonly stream: Duplex;
   readonly closed: Promise<void>;
   isDestroyed = false;
+  error: Error | undefined;
   close: () => void;
 
   constructor(stream: Duplex) {
@@ -27,8 +28,9 @@ class FakeChannel {
     this.close = resolve;
   }
 
-  destroy(): void {
+  destroy(error?: Error): void {
     this.isDestroyed = true;
+    this.error = error;
     this.stream.destroy();
     this.close();
   }
@@ -74,6 +76,20 @@ test('a channel is destroyed with its session', async () => {
   await settle();
 
   assert.equal(channel.isDestroyed, true);
+  assert.equal(channel.error, server.error);
+});
+
+test('a channel is destroyed with the error of its session', async () => {
+  const backchannels = new Backchannels((stream) => new FakeChannel(stream));
+  const { server } = sessionPair();
+  const channel = await backchannels.channel(backchannels.register(server));
+
+  server.destroy(new Error('broken'));
+  await server.closed;
+  await settle();
+
+  assert.ok(channel.error !== undefined);
+  assert.deepEqual([channel.error, backchannels.size], [server.error, 0]);
 });
 
 test('a channel that could not be created is created again at the next use', async () => {

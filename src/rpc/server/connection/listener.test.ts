@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import {
   existsSync,
+  fstatSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -16,11 +18,13 @@ import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import type { TakeSocket } from '#platform/process/handover/listening-socket';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import type { Peer } from '../handler.ts';
 import { FIRST_BYTES_MS } from './connection-limits.ts';
 import { type ListenAddress, Listener, type ListenerOptions } from './listener.ts';
 import { createServerTls, type ServerCertificate } from './tls-certificate.ts';
+import { inheritSocketFile } from './unix-socket-file.ts';
 
 const FIXTURES = join(import.meta.dirname, '../../../testkit/fixtures');
 const CERTIFICATE: ServerCertificate = {
@@ -53,6 +57,14 @@ async function listen(
 
 function portOf(listener: Listener): number {
   return Number(listener.address.split(':').at(-1));
+}
+
+function isOpenFile(fd: number): boolean {
+  try {
+    return fstatSync(fd).isFile();
+  } catch {
+    return false; // it is closed
+  }
 }
 
 for (const transport of ['unix', 'internal'] as const) {
@@ -334,6 +346,52 @@ test('a listener offers its socket to a successor, who then owns the file', asyn
 
   assert.equal(existsSync(path), true);
   assert.equal(listener.socket, undefined);
+});
+
+test('an inherited socket whose file is gone is closed, and a new one takes its place', async (context) => {
+  const directory = temporaryDirectory(context);
+  const [path, internal] = [join(directory, 'socket'), join(directory, 'internal')];
+  writeFileSync(join(directory, 'inherited'), '');
+  const fd = openSync(join(directory, 'inherited'), 'r');
+  const asked: string[] = [];
+  const takeSocket: TakeSocket = (name, role) => {
+    asked.push(`${name} as ${role}`);
+    return { fd, keepsFile: true };
+  };
+
+  const listener = await listen(context, { transport: 'unix', path }, { takeSocket });
+  await listen(context, { transport: 'internal', path: internal }, { takeSocket });
+
+  assert.deepEqual(asked, [`unix:${path} as unix`]);
+  // The next descriptor may have its number.
+  assert.equal(isOpenFile(fd), false);
+  assert.equal(await text(connect(path)), 'from unix');
+  assert.equal(listener.socket?.keepsFile, false);
+  await listener.stop();
+  assert.equal(existsSync(path), false);
+});
+
+test('an inherited socket’s file is removed if it is ours, and still the same', async (context) => {
+  const directory = temporaryDirectory(context);
+  const path = join(directory, 'socket');
+  writeFileSync(join(directory, 'file'), '');
+  assert.equal(await inheritSocketFile(join(directory, 'file'), () => false), undefined);
+  assert.equal(await inheritSocketFile(path, () => false), undefined);
+  await listen(context, { transport: 'unix', path });
+  let isKept = true;
+  const file = await inheritSocketFile(path, () => isKept);
+
+  await file?.remove();
+  assert.equal(existsSync(path), true);
+  isKept = false;
+  renameSync(path, join(directory, 'old'));
+  await listen(context, { transport: 'unix', path });
+  await file?.remove();
+  assert.equal(existsSync(path), true, 'it is another one');
+  renameSync(join(directory, 'old'), path);
+  await file?.remove();
+
+  assert.equal(existsSync(path), false);
 });
 
 test('a certificate for a listener without TLS changes nothing', async (context) => {

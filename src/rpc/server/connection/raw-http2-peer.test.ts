@@ -16,6 +16,7 @@ import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
 import { listen } from '#testkit/in-process-rpc';
 import { CommitService, FindCommitRequestSchema } from '#wire/gen/commit_pb';
 import { serve } from '../handler.ts';
+import { STREAM_RESET_BURST } from './connection-limits.ts';
 
 const services = [
   serve(CommitService, { findCommit: ({ revision }) => ({ commit: { subject: revision } }) }),
@@ -406,8 +407,10 @@ test('a client that resets streams without end is disconnected', async () => {
   const sentAway = goaway(session);
   await once(session, 'connect');
 
+  let resets = 0;
   for (let round = 0; round < 80 && !session.destroyed; round++) {
     for (let i = 0; i < 100 && !session.destroyed; i++) {
+      resets++;
       const stream = session.request({
         ':method': 'POST',
         ':path': PATH,
@@ -420,5 +423,6 @@ test('a client that resets streams without end is disconnected', async () => {
   }
 
   assert.notEqual((await sentAway)[0], constants.NGHTTP2_NO_ERROR);
+  assert.ok(resets > STREAM_RESET_BURST, `${resets} resets`);
   session.destroy();
 });

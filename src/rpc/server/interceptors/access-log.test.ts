@@ -9,7 +9,7 @@ import { all, connectTo, only } from '#testkit/in-process-rpc';
 import { BlobService } from '#wire/gen/blob_pb';
 import { CommitService, FindCommitRequestSchema } from '#wire/gen/commit_pb';
 import { serve } from '../handler.ts';
-import { accessLog } from './access-log.ts';
+import { type AccessLogOptions, accessLog } from './access-log.ts';
 
 const findCommit = callable(CommitService.method.findCommit);
 const getBlob = callable(BlobService.method.getBlob);
@@ -20,7 +20,13 @@ const REPOSITORY = {
   glProjectPath: 'group/project',
 };
 
-function logged({ level = 'info', isLogged = true }: { level?: LogLevel; isLogged?: boolean } = {}) {
+interface LoggedOptions {
+  readonly level?: LogLevel;
+  readonly isLogged?: boolean;
+  readonly options?: Partial<AccessLogOptions>;
+}
+
+function logged({ level = 'info', isLogged = true, options = {} }: LoggedOptions = {}) {
   const lines: Record<string, unknown>[] = [];
   const logger = createLogger({
     format: 'json',
@@ -44,7 +50,7 @@ function logged({ level = 'info', isLogged = true }: { level?: LogLevel; isLogge
         },
       }),
     ],
-    interceptors: [accessLog({ logger, isLogged: () => isLogged })],
+    interceptors: [accessLog({ logger, isLogged: () => isLogged, ...options })],
   });
   return { lines, server };
 }
@@ -155,6 +161,36 @@ test('a stream that breaks off is logged with what it had sent', async () => {
   assert.equal('error_metadata' in line, false);
   assert.equal(line['grpc.response.payload_bytes'], 102);
   assert.equal(line['grpc.request.repoPath'], 'a/b.git');
+});
+
+test('a line has nothing of the line before it, and each code its own text', async () => {
+  const { lines, server } = logged();
+  await using _ = server;
+
+  await assert.rejects(only(server.channel.invoke(findCommit, [{ revision: Buffer.from('x') }])));
+  await only(server.channel.invoke(findCommit, [{}]));
+  await assert.rejects(only(server.channel.invoke(findCommit, [{ revision: Buffer.from('x') }])));
+
+  assert.deepEqual(
+    lines.map(({ error, level, msg }) => [level, msg, error]),
+    [
+      ['warning', 'finished unary call with code FailedPrecondition', 'no'],
+      ['info', 'finished unary call with code OK', undefined],
+      ['warning', 'finished unary call with code FailedPrecondition', 'no'],
+    ],
+  );
+});
+
+test('a proxy is logged by its name, with the kind as which it serves a call', async () => {
+  const { lines, server } = logged({ options: { program: 'praefect', kindOf: () => 'bidi_stream' } });
+  await using _ = server;
+
+  await only(server.channel.invoke(findCommit, [{}]));
+
+  const [line = {}] = lines;
+  assert.equal(line.component, 'praefect.StreamServerInterceptor');
+  assert.equal(line.msg, 'finished streaming call with code OK');
+  assert.equal(line['grpc.meta.method_type'], 'bidi_stream');
 });
 
 test('calls that are filtered, and lines below the level, are not logged', async () => {

@@ -9,6 +9,7 @@ import { CommitService } from '#wire/gen/commit_pb';
 import { Health } from '#wire/gen/grpc/health/v1/health_pb';
 import { serve } from '../handler.ts';
 import { healthService } from '../health.ts';
+import type { ServerCall } from '../server-call.ts';
 import { type AuthenticationOptions, authenticate } from './authentication.ts';
 
 const NOW_SECONDS = 1_700_000_000;
@@ -42,6 +43,31 @@ async function outcomeOf(authorization: string | undefined, options: Partial<Aut
   );
   return [code, ...counted];
 }
+
+test('only callers on Unix sockets are trusted without a token, and only where they are to be', () => {
+  for (const trustsUnixSockets of [true, false]) {
+    const intercept = authenticate({
+      token: TOKEN,
+      transitioning: false,
+      trustsUnixSockets,
+      onChecked: () => {},
+      onTokenError: () => {},
+    });
+    for (const transport of ['unix', 'internal', 'tcp', 'tls'] as const) {
+      // The interceptor uses no other fields.
+      const call = { isPublic: false, peer: { transport }, headers: Metadata.from() } as ServerCall;
+      if (trustsUnixSockets && (transport === 'unix' || transport === 'internal'))
+        assert.equal(intercept(call), undefined);
+      else assert.throws(() => intercept(call), { code: 'UNAUTHENTICATED' });
+    }
+  }
+});
+
+test('a token is checked with the clock of the machine', async () => {
+  const signed = signToken('of both', Math.floor(Date.now() / 1000));
+
+  assert.deepEqual(await outcomeOf(signed, { now: Date.now }), ['OK', [true, 'ok']]);
+});
 
 // The labels are those of Gitaly's gitaly_authentications_total.
 for (const [what, authorization, options, expected] of [

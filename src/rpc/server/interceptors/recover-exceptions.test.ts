@@ -46,6 +46,24 @@ for (const [name, error] of [
   });
 }
 
+for (const mistake of [
+  new RangeError('Invalid array length'),
+  new ReferenceError('x is not defined'),
+  new SyntaxError('Unexpected end of JSON input'),
+  new assert.AssertionError({ message: 'never' }),
+]) {
+  test(`${mistake.name} is a mistake, too`, async () => {
+    const { server, reported } = failing(mistake);
+    await using _ = server;
+
+    await assert.rejects(only(server.channel.invoke(findCommit, [{}])), {
+      code: 'INTERNAL',
+      message: `panic: ${mistake.message}`,
+    });
+    assert.deepEqual(reported, [mistake]);
+  });
+}
+
 for (const [name, error, code, message] of [
   ['a plain error', new Error('exit status 1'), 'INTERNAL', 'exit status 1'],
   ['an error with a code', new GitalyError('NOT_FOUND', 'no such commit'), 'NOT_FOUND', 'no such commit'],
