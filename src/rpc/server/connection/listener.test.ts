@@ -125,6 +125,18 @@ test('stop closes the listening socket and leaves the open connections', async (
   await assert.rejects(once(connect(path), 'connect'), { code: 'ENOENT' });
 });
 
+test('a client that ends its side is disconnected', async (context) => {
+  const path = join(temporaryDirectory(context), 'socket');
+  const onConnection = (connection: Duplex) => void connection.resume();
+  const listener = await listen(context, { transport: 'unix', path }, { onConnection });
+
+  const socket = connect(path).resume();
+  socket.end();
+
+  await once(socket, 'close');
+  while (listener.connectionCount > 0) await new Promise(setImmediate);
+});
+
 test('destroy closes the open connections', async (context) => {
   const path = join(temporaryDirectory(context), 'socket');
   const listener = await listen(context, { transport: 'unix', path }, { onConnection: () => {} });

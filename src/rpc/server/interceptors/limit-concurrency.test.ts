@@ -9,12 +9,14 @@ import { limitMetrics } from '#platform/metrics/limit-metrics';
 import { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { Metadata } from '#rpc/common/metadata';
-import { connectTo, only } from '#testkit/in-process-rpc';
+import { connectTo, only, TEST_PEER } from '#testkit/in-process-rpc';
 import { until } from '#testkit/until';
 import { CommitService } from '#wire/gen/commit_pb';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
+import { methodInfo } from '#wire/method-info';
+import { CallContext } from '../call-context.ts';
 import { serve } from '../handler.ts';
-import type { ServerInterceptor } from '../server-call.ts';
+import type { ServerCall, ServerInterceptor } from '../server-call.ts';
 import { limitConcurrency, type MethodLimits } from './limit-concurrency.ts';
 
 const findCommit = callable(CommitService.method.findCommit);
@@ -204,6 +206,38 @@ test('a call that leaves while it waits takes no turn', async () => {
   server.running[1]?.();
   await next;
 });
+
+for (const endsFirst of [false, true]) {
+  test(`a turn that comes ${endsFirst ? 'after' : 'before'} the end of its call is given back`, async () => {
+    const limit = new KeyedLimit({ maxConcurrency: 1, maxQueueSize: 0, maxWaitMs: 0 });
+    const intercept = limitConcurrency({
+      limits: new Map([
+        [findCommit.path, { authenticated: { limit, configKey: 'x' }, unauthenticated: undefined }],
+      ]),
+      metrics: limitMetrics(new MetricsRegistry(), { latencyBuckets: [] }),
+    });
+    const method = methodInfo(CommitService.method.findCommit);
+    const targets = {
+      repository: { storageName: '', relativePath: 'x.git', glRepository: '', glProjectPath: '' },
+    };
+    const headers = Metadata.from(USER);
+    const context = new CallContext(method, headers, TEST_PEER, undefined, {});
+    // The interceptor uses no other fields.
+    const call = { method, headers, context, targets } as unknown as ServerCall;
+    const [first, second] = [await intercept(call), await intercept(call)];
+    await first?.request?.(call);
+    const waiting = second?.request?.(call);
+    assert.deepEqual(limit.callers('x.git'), { holders: 1, waiting: 1 });
+
+    if (endsFirst) await second?.end?.(call, undefined);
+    await first?.end?.(call, undefined);
+    await waiting;
+    assert.equal(limit.callers('x.git').holders, endsFirst ? 0 : 1);
+    await second?.end?.(call, undefined);
+
+    assert.equal(limit.callers('x.git').holders, 0);
+  });
+}
 
 test('calls that start too often are refused', async () => {
   await using server = setUp({ rate: new TokenBuckets({ burst: 1, intervalMs: 1e9 }) });

@@ -42,7 +42,6 @@ function withForcedCode(error: unknown, code: 'CANCELLED' | 'DEADLINE_EXCEEDED')
   if (known?.code === code) return known;
   return new GitalyError(code, messageOf(error), {
     cause: error,
-    details: known?.details ?? [],
-    metadata: known?.metadata ?? {},
+    ...(known && { details: known.details, metadata: known.metadata }),
   });
 }
