@@ -58,6 +58,18 @@ test('all lines about a write have its correlation id and method', async () => {
     });
 });
 
+test('without a correlation id of the client all nodes get that of the access line', async () => {
+  await using cluster = await startCluster();
+  await cluster.connection.repository.createRepository({ repository }, { correlationId: '' });
+  await until(() => cluster.log.some(({ msg }) => msg === 'finished streaming call with code OK'));
+  const line = cluster.log.find(({ msg }) => msg === 'finished streaming call with code OK');
+
+  for (const { log } of cluster.nodes) {
+    const create = log.find((each) => each['grpc.method'] === 'CreateRepository');
+    assert.equal(create?.correlation_id, line?.correlation_id);
+  }
+});
+
 test('the failure of a secondary is logged with its call', async () => {
   await using cluster = await startCluster();
   await cluster.connection.repository.createRepository({ repository });

@@ -18,6 +18,7 @@ import type { FaultInjector } from '#rpc/server/fault-injector';
 import { GrpcServer } from '#rpc/server/grpc-server';
 import type { Peer } from '#rpc/server/handler';
 import { healthService } from '#rpc/server/health';
+import { countCalls } from '#rpc/server/interceptors/call-metrics';
 import { errorReports } from '#rpc/server/interceptors/error-reports';
 import { mapStatus } from '#rpc/server/interceptors/status-mapping';
 import { reflectionServices } from '#rpc/server/reflection';
@@ -112,7 +113,9 @@ export class PraefectServer implements AsyncDisposable {
     const transactions = new Transactions(logger, metrics.transactions);
     const votes = refTransactionService(transactions);
     // Nodes need no authentication on connections that we have opened to them.
-    const reverse = new GrpcServer({ services: [votes], interceptors: [mapStatus] });
+    const { callers, ofMethod: methodMetrics } = metrics;
+    const counted = countCalls({ methodMetrics, clientRequest: callers.clientRequest });
+    const reverse = new GrpcServer({ services: [votes], interceptors: [counted, mapStatus] });
     building.defer(() => reverse.shutdown({ graceMs: 0 }));
     const callBack = (duplex: Duplex): void => reverse.serveConnection(duplex, REVERSE);
     const nodes = building.use(

@@ -1,4 +1,4 @@
-import { AUTHORIZATION } from '#rpc/common/header-names';
+import { AUTHORIZATION, CORRELATION_ID } from '#rpc/common/header-names';
 import type { Metadata } from '#rpc/common/metadata';
 import type { HandlerContext } from '#rpc/server/handler';
 import { addDefaultFlags } from './default-flags.ts';
@@ -25,6 +25,8 @@ const DROPPED_HEADERS: ReadonlySet<string> = new Set([
 export function outgoingMetadata(context: HandlerContext, virtualStorage: string): Metadata {
   const metadata = context.headers.without(DROPPED_HEADERS);
   metadata.append(VIRTUAL_STORAGE, virtualStorage);
+  // That of the access line, also for a client without one.
+  if (!metadata.get(CORRELATION_ID)) metadata.set(CORRELATION_ID, context.correlationId);
   addDefaultFlags(metadata);
   return metadata;
 }

@@ -103,7 +103,7 @@ test('the metrics of 19.0 are there, with its labels and buckets', { skip }, asy
   );
 });
 
-test('calls of nodes are counted: passed on as streams, own calls by their kind', async () => {
+test('calls of nodes are counted: passed on as streams, own calls by their kind, votes', async () => {
   await using cluster = await startCluster({ config: { prometheus_listen_addr: '127.0.0.1:0' } });
   const { connection } = cluster;
   const missing = { storageName: 'default', relativePath: 'missing.git' };
@@ -151,6 +151,9 @@ test('calls of nodes are counted: passed on as streams, own calls by their kind'
     countOf('msg_received_total', check),
     countOf('handled_total', `grpc_code="Unavailable",${check}`),
   );
+  const votes = `grpc_code="OK",${labelsOf('VoteTransaction', 'gitaly.RefTransaction', 'unary')}`;
+  const [, voted] = new RegExp(`^grpc_server_handled_total\\{${votes}\\} (\\d+)$`, 'm').exec(text) ?? [];
+  assert.ok(Number(voted) >= 3, 'each node has voted');
 });
 
 test('metrics of the database count repositories, jobs and replicas', { skip }, async () => {
