@@ -2,10 +2,15 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { toBinary } from '@bufbuild/protobuf';
+import { commitFiles } from '#testkit/repositories/commit-files';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
 import { until } from '#testkit/until';
-import { FindLocalBranchesResponseSchema, ListRefsResponseSchema } from '#wire/gen/ref_pb';
+import {
+  FindAllTagsResponseSchema,
+  FindLocalBranchesResponseSchema,
+  ListRefsResponseSchema,
+} from '#wire/gen/ref_pb';
 
 const repository = { storageName: 'default', relativePath: 'x.git' };
 
@@ -19,6 +24,10 @@ function listsOf({ connection }: TestGitaly) {
       (await Array.fromAsync(connection.ref.findLocalBranches({ repository }))).map((message) =>
         toBinary(FindLocalBranchesResponseSchema, message),
       ),
+    FindAllTags: async (options = {}) =>
+      (await Array.fromAsync(connection.ref.findAllTags({ repository }, options))).map((message) =>
+        toBinary(FindAllTagsResponseSchema, message),
+      ),
   };
 }
 
@@ -26,12 +35,19 @@ function isRemembered({ log }: TestGitaly): boolean {
   return log.at(-1)?.['ref_list.remembered'] === true;
 }
 
-for (const method of ['ListRefs', 'FindLocalBranches'] as const) {
+const NAMESPACES = {
+  ListRefs: 'refs/heads/',
+  FindLocalBranches: 'refs/heads/',
+  FindAllTags: 'refs/tags/',
+} as const;
+
+for (const method of ['ListRefs', 'FindLocalBranches', 'FindAllTags'] as const) {
   test(`${method} sends the same messages again until a reference changes`, async () => {
     await using gitaly = await startGitaly();
     const path = join(gitaly.storagePath(), 'x.git');
     initRepository(path, { commits: 2 });
-    for (let index = 0; index < 45; index++) gitOutput(path, ['branch', `b-${index}`, 'main']);
+    const names = Array.from({ length: 45 }, (_, index) => `${NAMESPACES[method]}b-${index}`);
+    gitOutput(path, ['update-ref', '--stdin'], names.map((name) => `create ${name} main\n`).join(''));
     const list = listsOf(gitaly)[method];
     const first = await list();
 
@@ -41,11 +57,28 @@ for (const method of ['ListRefs', 'FindLocalBranches'] as const) {
       return isRemembered(gitaly);
     });
 
-    gitOutput(path, ['branch', 'new', 'main']);
+    gitOutput(path, ['update-ref', `${NAMESPACES[method]}new`, 'main']);
     const changed = await list();
     assert.ok(!isRemembered(gitaly));
-    assert.ok(Buffer.concat(changed).includes('refs/heads/new'));
-    gitOutput(path, ['branch', '-D', 'new']);
+    assert.ok(Buffer.concat(changed).includes('new'));
+    gitOutput(path, ['update-ref', '-d', `${NAMESPACES[method]}new`]);
     assert.deepEqual(await list(), first);
   });
 }
+
+test('FindAllTags remembers its responses with and without the mailmap apart', async () => {
+  await using gitaly = await startGitaly();
+  const path = join(gitaly.storagePath(), 'x.git');
+  initRepository(path);
+  gitOutput(path, ['tag', 'v1', commitFiles(path, { '.mailmap': 'New <new@x> <cal@example.com>' })]);
+  const { FindAllTags } = listsOf(gitaly);
+  await until(async () => {
+    assert.ok(Buffer.concat(await FindAllTags()).includes('new@x'));
+    return isRemembered(gitaly);
+  });
+
+  const plain = await FindAllTags({ metadata: { 'gitaly-feature-mailmap-options': 'false' } });
+
+  assert.ok(!isRemembered(gitaly));
+  assert.ok(!Buffer.concat(plain).includes('new@x'));
+});

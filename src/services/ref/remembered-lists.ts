@@ -18,6 +18,8 @@ export interface ListCall<I extends DescMessage, O extends DescMessage> {
   readonly input: I;
   readonly output: O;
   readonly request: MessageShape<I>;
+  /** Facts beside the request that change the answer, such as a feature flag. */
+  readonly variant?: string;
   readonly log: CallLog;
   readonly produce: () => AsyncIterable<MessageInitShape<O>>;
 }
@@ -107,8 +109,9 @@ function keyOf<I extends DescMessage, O extends DescMessage>({
   repository,
   input,
   request,
+  variant = '',
 }: ListCall<I, O>): string | undefined {
   const bytes = requestBytes(input, request);
   if (bytes.length > MAX_REQUEST_BYTES) return undefined;
-  return [repository.path, input.typeName, Buffer.from(bytes).toString('latin1')].join('\0');
+  return [repository.path, input.typeName, variant, Buffer.from(bytes).toString('latin1')].join('\0');
 }

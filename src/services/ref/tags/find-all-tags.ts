@@ -3,10 +3,17 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import { type RefTag, readRefTags } from '#git/refs/read-ref-objects';
 import type { HandlerContext } from '#rpc/server/handler';
 import { usesMailmap } from '#services/convert/request/feature-flags';
-import { cutPage, itemsOf, MissingPageTokenError, pageOf } from '#services/convert/request/pagination';
+import {
+  cutPage,
+  itemsOf,
+  MissingPageTokenError,
+  type Page,
+  pageOf,
+} from '#services/convert/request/pagination';
 import { chunkEncoded } from '#services/convert/response/chunk-batches';
 import { writeTag } from '#services/convert/response/encode-commit';
 import { type TagMessage, toTagMessage } from '#services/convert/response/tag';
+import type { Repository } from '#storage/repository';
 import { encodedMessage } from '#wire/fast/encoded-message';
 import { fieldNumbers } from '#wire/fast/field-numbers';
 import { ReverseWriter } from '#wire/fast/reverse-writer';
@@ -14,11 +21,14 @@ import {
   type FindAllTagsRequest,
   type FindAllTagsRequest_SortBy,
   FindAllTagsRequest_SortBy_Key,
+  FindAllTagsRequestSchema,
   FindAllTagsResponseSchema,
 } from '#wire/gen/ref_pb';
 import type { RefDependencies } from '../dependencies.ts';
 import { pipelineError, startList } from '../listing-error.ts';
 import { sortKey } from '../sort-key.ts';
+
+type Response = MessageInitShape<typeof FindAllTagsResponseSchema>;
 
 const { tags: TAGS } = fieldNumbers(FindAllTagsResponseSchema, { tags: 'message' });
 const NAMESPACE = 'refs/tags/';
@@ -37,15 +47,37 @@ export async function* findAllTags(
   request: FindAllTagsRequest,
   context: HandlerContext,
   deps: RefDependencies,
-): AsyncGenerator<MessageInitShape<typeof FindAllTagsResponseSchema>> {
-  const { refs, objects } = deps.storages.open(request.repository);
+): AsyncGenerator<Response> {
+  const repository = deps.storages.open(request.repository);
   const sort = sortOf(request.sortBy);
+  const page = pageOf(request.paginationParams);
+  const mailmap = usesMailmap(context);
 
-  const { signal } = context;
+  yield* deps.lists.get({
+    repository,
+    input: FindAllTagsRequestSchema,
+    output: FindAllTagsResponseSchema,
+    request,
+    variant: mailmap ? 'mailmap' : '',
+    log: context.log,
+    produce: () => readTags(repository, { sort, page, mailmap, signal: context.signal }),
+  });
+}
+
+interface TagOptions {
+  readonly sort: string;
+  readonly page: Page;
+  readonly mailmap: boolean;
+  readonly signal: AbortSignal;
+}
+
+async function* readTags(
+  { refs, objects }: Repository,
+  { sort, page, mailmap, signal }: TagOptions,
+): AsyncGenerator<Response> {
   try {
     const list = startList(() => refs.list({ patterns: [NAMESPACE], sort }, { signal }));
-    const page = itemsOf(cutPage(list, pageOf(request.paginationParams)));
-    const tags = readRefTags(objects, page, { mailmap: usesMailmap(context), signal });
+    const tags = readRefTags(objects, itemsOf(cutPage(list, page)), { mailmap, signal });
     for await (const chunk of chunkEncoded(encodeTags(tags))) yield responseOf(chunk);
   } catch (error) {
     if (error instanceof MissingPageTokenError)
