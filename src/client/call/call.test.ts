@@ -202,7 +202,6 @@ test('a stdin that fails is the error of the remote command', async () => {
   const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
   const running = receivePack(opened.connection, io, {});
 
-  await delay(10);
   io.stdin.destroy(new Error('terminal gone'));
 
   await assert.rejects(running, { message: 'stdin send error: terminal gone' });

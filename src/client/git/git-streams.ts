@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import { type Readable, Stream, type Writable } from 'node:stream';
 import type { PackfileNegotiationStatistics } from '#wire/gen/packfile_pb';
 
 /** The streams of the remote command. The functions that take them close none of them. */
@@ -15,3 +15,23 @@ export interface PackResult {
   /** Statistics of an upload-pack request, if the server counts them. */
   readonly packfileNegotiationStatistics?: PackfileNegotiationStatistics | undefined;
 }
+
+/**
+ * Listens to the errors of a command's streams until the result is disposed, and does nothing: the
+ * next read or write reports them. An error that nobody listens to would end the process.
+ */
+export function hearErrors({
+  stdin,
+  stdout,
+  stderr,
+}: Pick<Stdio, 'stdin' | 'stdout'> & Partial<Stdio>): Disposable {
+  const streams = [stdin, stdout, stderr].filter((stream) => stream instanceof Stream);
+  for (const stream of streams) stream.on('error', ignore);
+  return {
+    [Symbol.dispose]() {
+      for (const stream of streams) stream.off('error', ignore);
+    },
+  };
+}
+
+function ignore(): void {}

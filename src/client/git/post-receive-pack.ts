@@ -4,7 +4,7 @@ import { writeChunk } from '#base/streams/copy-stream';
 import { type PostReceivePackRequestSchema, SmartHTTPService } from '#wire/gen/smarthttp_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { ServiceCaller } from '../call/typed-client.ts';
-import type { Stdio } from './git-streams.ts';
+import { hearErrors, type Stdio } from './git-streams.ts';
 import { StdinRequests } from './stdin-requests.ts';
 
 /**
@@ -20,6 +20,7 @@ export async function postReceivePack(
   request: MessageInitShape<typeof PostReceivePackRequestSchema>,
   options: CallOptions = {},
 ): Promise<void> {
+  using _ = hearErrors(io);
   const toRequest = (data: Uint8Array) => ({ data });
   const requests = new StdinRequests<MessageInitShape<typeof PostReceivePackRequestSchema>>(
     request,

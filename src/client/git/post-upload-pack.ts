@@ -6,7 +6,7 @@ import { type PostUploadPackWithSidechannelRequestSchema, SmartHTTPService } fro
 import type { CallOptions } from '../call/call-types.ts';
 import type { ServiceCaller } from '../call/typed-client.ts';
 import type { SidechannelRegistry } from '../sidechannel-registry.ts';
-import type { Stdio } from './git-streams.ts';
+import { hearErrors, type Stdio } from './git-streams.ts';
 import { exchange } from './sidechannel-copy.ts';
 import { withSidechannel } from './with-sidechannel.ts';
 
@@ -26,6 +26,7 @@ export async function postUploadPack(
   request: MessageInitShape<typeof PostUploadPackWithSidechannelRequestSchema>,
   options: CallOptions = {},
 ): Promise<PackfileNegotiationStatistics | undefined> {
+  using _ = hearErrors(io);
   const response = await withSidechannel(registry, options, {
     callback: (sidechannel) =>
       exchange(sidechannel, io.stdin, async (source) => {

@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { SSHService, type SSHUploadArchiveRequestSchema } from '#wire/gen/ssh_pb';
 import type { CallOptions } from '../call/call-types.ts';
 import type { ServiceCaller } from '../call/typed-client.ts';
-import type { PackResult, Stdio } from './git-streams.ts';
+import { hearErrors, type PackResult, type Stdio } from './git-streams.ts';
 import { followCommand } from './remote-command.ts';
 import { StdinRequests } from './stdin-requests.ts';
 
@@ -22,6 +22,7 @@ export async function uploadArchive(
   request: MessageInitShape<typeof SSHUploadArchiveRequestSchema>,
   options: CallOptions = {},
 ): Promise<PackResult> {
+  using _ = hearErrors(io);
   const requests = new StdinRequests<MessageInitShape<typeof SSHUploadArchiveRequestSchema>>(
     request,
     io.stdin,

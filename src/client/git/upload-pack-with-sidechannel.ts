@@ -5,7 +5,7 @@ import { SSHService, type SSHUploadPackWithSidechannelRequestSchema } from '#wir
 import type { CallOptions } from '../call/call-types.ts';
 import type { ServiceCaller } from '../call/typed-client.ts';
 import type { SidechannelConnection, SidechannelRegistry } from '../sidechannel-registry.ts';
-import type { PackResult, Stdio } from './git-streams.ts';
+import { hearErrors, type PackResult, type Stdio } from './git-streams.ts';
 import { exchange } from './sidechannel-copy.ts';
 import { withSidechannel } from './with-sidechannel.ts';
 
@@ -25,6 +25,7 @@ export async function uploadPackWithSidechannel(
   request: MessageInitShape<typeof SSHUploadPackWithSidechannelRequestSchema>,
   options: CallOptions = {},
 ): Promise<PackResult> {
+  using _ = hearErrors(io);
   const response = await withSidechannel(registry, options, {
     callback: (sidechannel) => exchange(sidechannel, io.stdin, (source) => takeBands(source, io)),
     call: (callOptions) => connection.client(SSHService).sshUploadPackWithSidechannel(request, callOptions),
