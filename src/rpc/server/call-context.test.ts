@@ -65,13 +65,15 @@ test('a deadline is watched only for those who look at the signal or wait', (clo
   assert.equal(context.signal.reason, context.abortReason);
 });
 
-test('a deadline that has come this moment has passed', (clock) => {
+test('a deadline that has come this moment has passed, one a millisecond later has not', (clock) => {
   stopClock(clock);
-  const { context, aborts } = newContext({ deadlineMs: NOW_MS });
+  const [now, later] = [newContext({ deadlineMs: NOW_MS }), newContext({ deadlineMs: NOW_MS + 1 })];
 
-  context.watchDeadline();
+  now.context.watchDeadline();
+  later.context.watchDeadline();
 
-  assert.deepEqual(aborts, [EXPIRED]);
+  assert.deepEqual([now.aborts, later.aborts], [[EXPIRED], []]);
+  later.context.finish();
 });
 
 test('a deadline beyond the longest timer of Node aborts nothing at once', (clock) => {
@@ -139,6 +141,19 @@ for (const [name, end] of [
   });
 }
 
+test('a call that is over needs no timer', () => {
+  const before = timers();
+  for (const end of ['finish', 'abort'] as const) {
+    const { context } = newContext({ deadlineMs: Date.now() + 3_600_000 });
+    if (end === 'finish') context.finish();
+    else context.abort(LEFT);
+
+    context.watchDeadline();
+
+    assert.equal(timers(), before);
+  }
+});
+
 test('the id of a call is the client’s, or a new one that stays', () => {
   const header = 'x-gitlab-correlation-id';
   const own = [newContext(), newContext({ headers: { [header]: '' } })].map(({ context }) => context);
@@ -200,7 +215,8 @@ test('a sidechannel is opened with what the call has', async () => {
   });
 
   assert.equal(await context.openSidechannel(), channel);
-  assert.deepEqual(seen, [context.headers, context.peer, context.signal]);
+  assert.deepEqual(seen, [context.headers, TEST_PEER, context.signal]);
+  assert.equal(context.method.name, 'FindCommit');
   await assert.rejects(newContext().context.openSidechannel(), {
     code: 'UNAVAILABLE',
     message: 'sidechannel: fail to extract mux session: non-multiplexed connection',

@@ -30,10 +30,7 @@ export class TlsHandshakes {
       this.#waiting.add(socket);
       this.#schedule();
     });
-    socket.once('close', () => {
-      clearTimeout(timer);
-      this.#waiting.delete(socket);
-    });
+    socket.once('close', () => clearTimeout(timer));
   }
 
   #schedule(): void {
