@@ -28,6 +28,10 @@ function optionsOf(command: Command): OptionShape[] {
   return command.createHelp().visibleOptions(command).map(shapeOf);
 }
 
-function shapeOf({ short, long, description, required, optional }: Option): OptionShape {
-  return { short, long: long ?? '', description, takesValue: required || optional };
+/** By what the help shows: `-f, --file <path>`. A flag may be parsed with a value. */
+function shapeOf({ description, flags }: Option): OptionShape {
+  const names = flags.match(/--?[\w-]+/g) ?? [];
+  const isLong = (name: string): boolean => name.startsWith('--');
+  const long = names.find(isLong) ?? '';
+  return { short: names.find((name) => !isLong(name)), long, description, takesValue: /[<[]/.test(flags) };
 }

@@ -105,6 +105,7 @@ for (const [args, problem] of [
     ['list-untracked-repositories', '--older-than', 'x'],
     'invalid value "x" for flag -older-than: time: invalid duration "x"',
   ],
+  [['check', '-q=maybe'], 'invalid value "maybe" for flag -q: parse error'],
 ] as const)
   test(`wrong usage has the text of 19.0: ${args.join(' ')}`, async () => {
     const { stderr, code } = await praefect(NODES, ...args);

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
-import { withDoubleDashes } from '#base/go/double-dashes';
+import { withDoubleDashes, withFlagValues } from '#base/go/double-dashes';
 import { tuneRuntime } from '#platform/process/tune-runtime';
-import { longOptionNames } from './praefect-commands/command.ts';
+import { flagNames, longOptionNames } from './praefect-commands/command.ts';
 import { COMMANDS, praefectProgram } from './praefect-program.ts';
 
 /** Time limit for pending output. */
@@ -17,7 +17,8 @@ async function main(args: readonly string[]): Promise<number> {
     command.exitOverride();
   try {
     const options = new Set(['version', 'help', 'config', ...longOptionNames(COMMANDS)]);
-    await root.parseAsync(withDoubleDashes(args, options), { from: 'user' });
+    const given = withFlagValues(withDoubleDashes(args, options), flagNames(COMMANDS));
+    await root.parseAsync(given, { from: 'user' });
     return code;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withDoubleDashes } from './double-dashes.ts';
+import { withDoubleDashes, withFlagValues } from './double-dashes.ts';
 
 const KNOWN = new Set(['version', 'config', 'virtual-storage']);
 
@@ -18,4 +18,12 @@ test('short options, unknown names, values and what stands after -- stay as they
   const args = ['-v', '-x1', '-confi', '-', 'config', '--', '-config'];
 
   assert.deepEqual(withDoubleDashes(args, KNOWN), args);
+});
+
+test('flags without a value are true', () => {
+  const flags = new Set(['f', 'apply']);
+  assert.deepEqual(
+    withFlagValues(['-f', '1', '--apply', '-apply=false', '--f=', '-x', 'apply', '--', '-f'], flags),
+    ['--f=true', '1', '--apply=true', '--apply=false', '--f=true', '-x', 'apply', '--', '-f'],
+  );
 });

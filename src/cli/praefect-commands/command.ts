@@ -1,12 +1,13 @@
 import { type Command, Option } from 'commander';
 import { messageOf } from '#base/gitaly-error';
+import { parseBool } from '#base/go/strconv';
 import type { PraefectConfig } from '#praefect/config/schema';
 import { writePraefectUsageError } from '../usage.ts';
 import { type ValueType, valueProblem } from './option-value.ts';
 
 /** An option of a command. */
 export interface CommandOption {
-  /** `--name` or `--name <value>`. */
+  /** `--name <value>`, or `--name` and `-n` for one that is true or false. */
   readonly flags: string;
   readonly description: string;
   readonly isRequired?: boolean;
@@ -15,8 +16,8 @@ export interface CommandOption {
   readonly type?: ValueType;
 }
 
-/** Values of options by their names without dashes; a flag is `true`. */
-export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
+/** Values of options by their names without dashes. */
+export type OptionValues = Readonly<Record<string, string | undefined>>;
 
 /** Configuration and command line of an invocation. */
 export interface CommandInput {
@@ -51,27 +52,30 @@ export function addCommands(
       .allowExcessArguments()
       .addHelpText('after', `\nExample:\n  praefect --config config.praefect.toml ${each.example}`);
     if (each.argument !== undefined) command.argument(`[${each.argument}]`);
-    for (const { flags, description, default: value } of each.options ?? [])
-      command.addOption(new Option(flags, description).default(value));
+    for (const option of each.options ?? []) command.addOption(parserOption(option));
     command.action(async () => exit(await runCommand(root, command, each)));
   }
 }
 
 /** Returns the names of all options, for invocations in the style of Go: `-virtual-storage x`. */
 export function longOptionNames(commands: readonly PraefectCommand[]): string[] {
-  return commands.flatMap(({ options = [] }) => options.map(({ flags }) => nameOf(flags)));
+  return commands.flatMap(({ options = [] }) => options.map(nameOf));
+}
+
+/** Returns the names of the options that are true or false. */
+export function flagNames(commands: readonly PraefectCommand[]): ReadonlySet<string> {
+  const flags = commands.flatMap(({ options = [] }) => options.filter(isFlag));
+  return new Set(flags.map(nameOf));
 }
 
 /** Returns the value of an option that takes one; empty if it is not set. */
 export function textOf({ options }: CommandInput, name: string): string {
-  const value = options[name];
-  return typeof value === 'string' ? value : '';
+  return options[name] ?? '';
 }
 
 /** Reports whether a flag is set. */
-export function isSet({ options }: CommandInput, name: string): boolean {
-  const value = options[name];
-  return value === true || value === 'true';
+export function isSet(input: CommandInput, name: string): boolean {
+  return parseBool(textOf(input, name)) ?? false;
 }
 
 /** Prints a line of the result. */
@@ -81,24 +85,25 @@ export function print(line: string): void {
 
 async function runCommand(root: Command, command: Command, shape: PraefectCommand): Promise<number> {
   const { argument, name, options: declared = [] } = shape;
-  const values: Record<string, string | boolean | undefined> = {};
-  for (const { flags } of declared) {
-    const option = command.options.find((each) => each.flags === flags);
-    // commander keeps texts and booleans, as declared by the flags.
-    if (option !== undefined)
-      values[nameOf(flags)] = command.opts()[option.attributeName()] as string | boolean | undefined;
+  const values: Record<string, string | undefined> = {};
+  for (const option of declared) {
+    const found = command.options.find(({ flags }) => flags === option.flags);
+    // Each option takes a value, which commander keeps as a text.
+    if (found !== undefined)
+      values[nameOf(option)] = command.opts()[found.attributeName()] as string | undefined;
   }
-  for (const { flags, type } of declared) {
-    const value = values[nameOf(flags)];
-    const problem = type === undefined ? undefined : valueProblem(nameOf(flags), String(value ?? ''), type);
+  for (const option of declared) {
+    const type = isFlag(option) ? 'bool' : option.type;
+    const value = values[nameOf(option)] ?? '';
+    const problem = type && valueProblem(nameOf(option), value, type);
     if (problem === undefined) continue;
     command.outputHelp();
     writePraefectUsageError(problem, (text) => process.stderr.write(text));
     return 1;
   }
   const missing = declared
-    .filter(({ flags, isRequired }) => isRequired === true && values[nameOf(flags)] === undefined)
-    .map(({ flags }) => nameOf(flags));
+    .filter((option) => option.isRequired === true && values[nameOf(option)] === undefined)
+    .map(nameOf);
   if (missing.length > 0)
     return usageProblem(
       command,
@@ -130,6 +135,18 @@ function usageProblem(command: Command, text: string): number {
   return 1;
 }
 
-function nameOf(flags: string): string {
-  return /--([a-z-]+)/.exec(flags)?.[1] ?? flags.replace(/^-+/, '');
+/** Go's flags have a value, too: `-apply=false`. The help does not show it. */
+function parserOption(option: CommandOption): Option {
+  const { default: value, description, flags } = option;
+  const parsed = new Option(isFlag(option) ? `--${nameOf(option)} <bool>` : flags, description);
+  parsed.flags = flags;
+  return parsed.default(value);
+}
+
+function isFlag({ flags }: CommandOption): boolean {
+  return !flags.includes('<');
+}
+
+function nameOf({ flags }: CommandOption): string {
+  return flags.replace(/ .*/, '').replace(/^-+/, '');
 }

@@ -1,9 +1,10 @@
 import { messageOf } from '#base/gitaly-error';
 import { parseDurationMs } from '#base/go/duration';
 import { quote } from '#base/go/quote';
+import { parseBool } from '#base/go/strconv';
 
-/** Type of an option's value: whole numbers of 64 bits, or a duration like `10s`. */
-export type ValueType = 'int' | 'uint' | 'duration';
+/** Type of an option's value: a whole number of 64 bits, a duration like `10s`, true or false. */
+export type ValueType = 'int' | 'uint' | 'duration' | 'bool';
 
 const RANGES = {
   int: { parser: 'ParseInt', pattern: /^[+-]?\d+$/, min: -(2n ** 63n), max: 2n ** 63n - 1n },
@@ -13,8 +14,13 @@ const RANGES = {
 /** Returns what is wrong with a value, in Go's words. An empty value is that of a missing option. */
 export function valueProblem(option: string, value: string, type: ValueType): string | undefined {
   if (value === '') return undefined;
-  const problem = type === 'duration' ? durationProblem(value) : numberProblem(value, type);
+  const problem = problemOf(value, type);
   return problem && `invalid value ${quote(value)} for flag -${option}: ${problem}`;
+}
+
+function problemOf(value: string, type: ValueType): string | undefined {
+  if (type === 'bool') return parseBool(value) === undefined ? 'parse error' : undefined;
+  return type === 'duration' ? durationProblem(value) : numberProblem(value, type);
 }
 
 function numberProblem(value: string, type: 'int' | 'uint'): string | undefined {

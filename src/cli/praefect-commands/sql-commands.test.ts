@@ -51,7 +51,7 @@ test('sql-migrate brings the schema up, status shows it and down takes it back',
 
   const { stdout: plan } = await praefect(postgres, 'sql-migrate-down', '1');
   assert.equal(plan, `DRY RUN -- would roll back:\n\n- ${LAST}\n\nTo apply these migrations run with -f\n`);
-  const { stdout: down } = await praefect(postgres, 'sql-migrate-down', '-f', '1');
+  const { stdout: down } = await praefect(postgres, 'sql-migrate-down', '-f=true', '1');
   assert.equal(down, 'OK (applied 1 "down" migrations)\n');
   const { stdout: status } = await praefect(postgres, 'sql-migrate-status');
   const rows = status.split('\n').filter((line) => line.startsWith('│'));
@@ -67,7 +67,8 @@ test('wrong invocations are explained', { skip }, async () => {
     [['sql-migrate-down'], 'sql-migrate-down requires a single positional argument\n'],
     [['sql-migrate-down', '1', '2'], 'sql-migrate-down accepts only single positional argument\n'],
     [['sql-migrate-down', '0'], 'number of migrations to roll back must be 1 or more\n'],
-    [['sql-migrate-down', 'x'], 'strconv.Atoi: parsing "x": invalid syntax\n'],
+    [['sql-migrate-down', '-f=false', 'x'], 'strconv.Atoi: parsing "x": invalid syntax\n'],
+    [['sql-migrate', '-ignore-unknown', 'x'], "sql-migrate doesn't accept positional arguments\n"],
   ] as const) {
     const { stderr, code } = await praefect(nowhere, ...args);
     assert.equal(stderr, text);

@@ -27,7 +27,7 @@ export const sqlCommands: readonly PraefectCommand[] = [
     example: 'sql-migrate',
     options: [
       {
-        flags: '--ignore-unknown [bool]',
+        flags: '--ignore-unknown',
         description: 'accept migrations of other versions',
         default: 'true',
       },
