@@ -157,5 +157,6 @@ export class Subtransaction {
 
 function unchangeable({ state }: Ballot, prefix: string): Error {
   if (state === 'canceled' || state === 'stopped') return new TransactionError(state, { prefix });
-  return new Error(`${prefix}cannot change ${state} vote`);
+  const reason = state === 'failed' ? 'voter is in invalid state 2' : `cannot change ${state} vote`;
+  return new Error(prefix + reason);
 }

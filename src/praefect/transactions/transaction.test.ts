@@ -123,6 +123,16 @@ test('a vote that was decided cannot be withdrawn', async () => {
   await assert.rejects(late, { message: 'cancel vote: cannot change committed vote' });
 });
 
+test('a vote that was lost cannot be withdrawn', async () => {
+  const transaction = transactionOf(3);
+  const abort = new AbortController();
+  const lost = transaction.vote('b', 'y', abort.signal);
+  const others = [transaction.vote('a', 'x', signal), transaction.vote('c', 'x', signal)];
+  abort.abort(new Error('too late'));
+  await Promise.all(others);
+  await assert.rejects(lost, { message: 'cancel vote: voter is in invalid state 2' });
+});
+
 test('a cancelled node shows, also before any vote, and stays cancelled', async () => {
   const transaction = transactionOf(2);
   transaction.cancelVoter('b');
