@@ -3,10 +3,8 @@ import { asGoStatus } from '#base/go/status';
 import { type Connection, dial } from '#client/index';
 import type { PraefectConfig } from '#praefect/config/schema';
 
-const DIAL_TIMEOUT_MS = 10_000;
-
 /**
- * Connects to the Praefect of a configuration.
+ * Returns a connection to the Praefect of a configuration.
  *
  * @throws {Error} `<prefix>: …`
  */
@@ -23,19 +21,20 @@ function praefectAddress({ listenAddr, socketPath, tlsListenAddr }: PraefectConf
   throw new Error('no Praefect address configured');
 }
 
-/** Connects to a server, within ten seconds. */
+/**
+ * Returns a connection that is made by the first call, which fails at once if it cannot.
+ *
+ * @throws {Error} `<prefix>: …` for an address that is none.
+ */
 export async function connect(
   address: string,
   { prefix, token }: { prefix: string; token: string | undefined },
 ): Promise<Connection> {
-  const connection = await dial(address, { ...(token !== undefined && { token }), retry: false });
-  try {
-    await connection.waitForReady({ timeoutMs: DIAL_TIMEOUT_MS });
-    return connection;
-  } catch (error) {
-    await connection.close();
-    throw new Error(`${prefix}: ${messageOf(error)}`, { cause: error });
-  }
+  return await dial(address, { ...(token !== undefined && { token }), retry: false }).catch(
+    (error: unknown) => {
+      throw new Error(`${prefix}: ${messageOf(error)}`, { cause: error });
+    },
+  );
 }
 
 /** Returns a handler that throws the error of a call as Gitaly's commands print it. */

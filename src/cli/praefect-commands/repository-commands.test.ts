@@ -122,13 +122,13 @@ test('a list of repositories is tracked as a whole or not at all', { skip }, asy
     });
   writeFileSync(
     path,
-    [line('one.git'), line('one.git'), '{"replica_path": "x"}', line('missing.git'), '{', ''].join('\n'),
+    [line('one.git'), line('one.git'), '{"replica_path": "x"}', line('missing.git'), '@x.git', ''].join('\n'),
   );
 
   const refused = await runPraefect(both, 'track-repositories', '--input-path', path);
 
   const lines = refused.stdout.split('\n');
-  assert.deepEqual(lines.slice(0, 10), [
+  assert.deepEqual(lines, [
     `Validating repository information in "${path}"`,
     `Found 4 invalid request(s) in "${path}":`,
     '  line 2, relative_path: "one.git", replica_path: "one.git"',
@@ -139,6 +139,9 @@ test('a list of repositories is tracked as a whole or not at all', { skip }, asy
     '    "authoritative-storage" is a required parameter',
     '  line 4, relative_path: "missing.git", replica_path: "missing.git"',
     '    not a valid git repository',
+    '  line 5, relative_path: "", replica_path: ""',
+    "    invalid character '@' looking for beginning of value",
+    '',
   ]);
   assert.equal(refused.stderr, 'invalid entries found, aborting\n');
   assert.deepEqual(await postgres.database.rows(sql`SELECT * FROM repositories`), []);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { parseDurationMs } from '#base/go/duration';
+import { quote } from '#base/go/quote';
 import { systemErrorText } from '#base/go/system-error';
 import { createLogger } from '#platform/log/logger';
 import type { Database } from '#praefect/database/database';
@@ -193,12 +194,16 @@ async function listUntracked(input: CommandInput): Promise<undefined> {
         batchSize: WALK_BATCH,
         signal: new AbortController().signal,
       });
-      for await (const path of found) {
-        if (isFirst)
-          print('The following repositories were found on disk, but missing from the tracking database:');
-        isFirst = false;
-        const line = { relative_path: path, storage, virtual_storage: name };
-        process.stdout.write(JSON.stringify(line) + delimiter);
+      try {
+        for await (const path of found) {
+          if (isFirst)
+            print('The following repositories were found on disk, but missing from the tracking database:');
+          isFirst = false;
+          const line = { relative_path: path, storage, virtual_storage: name };
+          process.stdout.write(JSON.stringify(line) + delimiter);
+        }
+      } catch (error) {
+        failedCall(`exec on ${quote(name)}/${quote(storage)}`)(error);
       }
     }
   }

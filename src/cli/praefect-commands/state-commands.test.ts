@@ -189,7 +189,12 @@ test('wrong options of the commands are explained', { skip }, async () => {
     assert.equal(stderr, `${text}\n`);
     assert.equal(code, 1);
   }
-  assert.match((await runPraefect(nowhere, 'dataloss')).stderr, /^error dialing: /);
+  const unreachable = await runPraefect(nowhere, 'dataloss');
+  assert.match(
+    unreachable.stderr,
+    /^error checking: rpc error: code = Unavailable desc = connection error: /,
+  );
+  assert.equal(unreachable.stdout, '');
 });
 
 test('check and dial-nodes tell what is wrong', { skip }, async () => {

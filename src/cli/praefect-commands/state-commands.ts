@@ -101,6 +101,7 @@ async function dataloss(input: CommandInput): Promise<undefined> {
   const names = only === '' ? input.config.virtualStorage.map(({ name }) => name).toSorted() : [only];
   const includePartial = isSet(input, 'partially-unavailable');
   await using connection = await connectToPraefect(input.config, 'error dialing');
+  await connection.health.check({}).catch(failedCall('error checking')); // before any output
   for (const name of names) await printLosses(connection, name, includePartial);
   return undefined;
 }

@@ -1,4 +1,5 @@
 import { messageOf } from '#base/gitaly-error';
+import { describeJsonError } from '#base/go/encoding/json-error';
 import { quote } from '#base/go/quote';
 import { RepositoryLookups } from '../store/repository-lookups.ts';
 import { isOnNode, type TrackParts, type TrackRequest, trackRepository } from './track-repository.ts';
@@ -90,7 +91,7 @@ async function read(
     if (typeof value !== 'object' || value === null) throw new Error('not a JSON object');
     fields = { ...value };
   } catch (error) {
-    return { request: request(), problems: [messageOf(error)] };
+    return { request: request(), problems: [describeJsonError(text, 'document') ?? messageOf(error)] };
   }
   const missing = KEYS.filter(([key]) => of(key) === '');
   if (missing.length > 0)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { GitalyError, messageOf } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { asGoStatus } from '#base/go/status';
 import { shuffled } from '#base/shuffled';
 import type { PraefectConfig } from '../config/schema.ts';
 import { type Database, sql } from '../database/database.ts';
@@ -103,9 +104,14 @@ async function track(parts: TrackParts, request: TrackRequest): Promise<void> {
       const store = new PostgresStore(parts.database);
       const plan = await store.planCopy(job);
       if (plan !== undefined && plan.source > plan.target) {
-        const outcome = await copyRepository(job, { source, target, replicaPath: plan.replicaPath });
+        const outcome = await copyRepository(job, { source, target, replicaPath: plan.replicaPath }).catch(
+          (error: unknown) => {
+            const text = messageOf(asGoStatus(error));
+            throw new Error(`processing replication event ${text}`, { cause: error }); // Gitaly has no colon
+          },
+        );
         if (outcome === 'invalid-source')
-          throw new Error('processing replication event: invalid source repository');
+          throw new Error('processing replication event invalid source repository');
         await store.recordCopy(job, plan.source);
       }
       print(`Finished replicating repository to ${quote(target.storage)}.`);
