@@ -141,7 +141,7 @@ function merged(lines: PackedLines, { loose, areas, isVisible, hidden }: Merge):
     ...hidden.names.flatMap(edgesBelow),
     ...loose.flatMap(({ name }) => [name, behindName(name)]),
   ]);
-  const positions = edges.map((edge) => lines.position(edge));
+  const steps = edges.map((edge) => ({ edge, from: lines.position(edge) }));
   const pieces: Buffer[] = [];
   let nextLoose = 0;
   let shown = { from: 0, to: 0 };
@@ -149,7 +149,7 @@ function merged(lines: PackedLines, { loose, areas, isVisible, hidden }: Merge):
     if (shown.from < shown.to) pieces.push(lines.slice(shown.from, shown.to));
     shown = { from: 0, to: 0 };
   };
-  for (const [index, edge] of edges.entries()) {
+  for (const [index, { edge, from }] of steps.entries()) {
     const ownLine = loose[nextLoose];
     if (ownLine?.name.equals(edge) === true) {
       nextLoose++;
@@ -157,8 +157,7 @@ function merged(lines: PackedLines, { loose, areas, isVisible, hidden }: Merge):
       if (ownLine.packet !== undefined) pieces.push(ownLine.packet);
       continue;
     }
-    const from = positions[index] ?? lines.count;
-    const to = positions[index + 1] ?? lines.count;
+    const to = steps[index + 1]?.from ?? lines.count;
     if (from === to || !isVisible(lines.name(from))) continue;
     if (shown.to !== from) finish();
     shown = { from: shown.from < shown.to ? shown.from : from, to };

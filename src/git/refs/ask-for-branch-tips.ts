@@ -104,12 +104,13 @@ function parseTip(fields: readonly Buffer[], start: number): BranchTip {
 }
 
 function parsePerson(name: Buffer, email: Buffer, date: Buffer): Signature {
+  // A commit without a date has an empty one.
   const space = date.indexOf(0x20);
   return {
     name,
     email: withoutBrackets(email),
     seconds: parseSeconds(date.toString('latin1', 0, space)),
-    timezone: space === -1 ? NOTHING : date.subarray(space + 1),
+    timezone: date.subarray(space + 1),
   };
 }
 

@@ -47,7 +47,7 @@ export async function refChecksum(
   const loose = await walkLooseRefs(repository.path, {
     prefix: NAMESPACE,
     follow: (name) => files.follow(name),
-    skipsBadNames: true,
+    skipsBadNames: false,
     maxEntries: MAX_LOOSE,
   });
   using packed = caches.packed.open(repository.path);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { FallBackToGit } from '#git/in-process';
+import { trustedOid } from '#git/objects/object-id';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { walkLooseRefs } from './walk-loose-refs.ts';
 
@@ -34,4 +35,91 @@ test('a directory that vanished, or became a file, has no references', async () 
 
   assert.deepEqual(await walk('refs/gone/'), []);
   assert.deepEqual(await walk('refs/x/'), []);
+});
+
+test('files are references in the order of their names, except what git ignores', async () => {
+  const other = `${path}/other`;
+  const oid = '1'.repeat(40);
+  for (const directory of ['heads/b', 'heads/.hidden', 'heads/dir.lock', 'tags'])
+    mkdirSync(`${other}/refs/${directory}`, { recursive: true });
+  for (const name of [
+    'heads/a',
+    'heads/b/c',
+    'heads/b-c',
+    'heads/.hidden/x',
+    'heads/.x',
+    'heads/x.lock',
+    'heads/dir.lock/x',
+    'tags/t',
+  ])
+    writeFileSync(`${other}/refs/${name}`, `${oid}\n`);
+  writeFileSync(`${other}/refs/heads/link`, 'ref: refs/heads/a\n');
+  writeFileSync(`${other}/refs/heads/dangling`, 'ref: refs/heads/none\n');
+  const follow = (name: Buffer) =>
+    name.toString().endsWith('link')
+      ? { name: Buffer.from('refs/heads/a'), oid: trustedOid(oid) }
+      : undefined;
+  const walk = async (prefix: string) =>
+    (
+      await walkLooseRefs(other, { prefix: Buffer.from(prefix), follow, skipsBadNames: true, maxEntries: 99 })
+    ).map((ref) => `${ref.name.subarray(5)} ${ref.oid?.length ?? '-'} ${ref.symbolicTarget ?? '-'}`);
+  const all = [
+    'heads/a 40 -',
+    'heads/b-c 40 -',
+    'heads/b/c 40 -',
+    'heads/dangling - -',
+    'heads/link 40 refs/heads/a',
+  ];
+
+  assert.deepEqual(await walk('refs/'), [...all, 'tags/t 40 -']);
+  assert.deepEqual(await walk('refs/heads/'), all);
+  assert.deepEqual(await walk('refs/heads/b'), ['heads/b-c 40 -', 'heads/b/c 40 -']);
+  assert.deepEqual(await walk('refs/heads/b/'), ['heads/b/c 40 -']);
+  assert.deepEqual(await walk('refs/h'), all);
+  assert.deepEqual(await walk('refs/heads/bb'), []);
+});
+
+test('a name that git does not allow is passed over, or left to git', async () => {
+  const other = `${path}/odd`;
+  mkdirSync(`${other}/refs/heads`, { recursive: true });
+  for (const name of ['a', 'a..b']) writeFileSync(`${other}/refs/heads/${name}`, `${'1'.repeat(40)}\n`);
+  const walk = (skipsBadNames: boolean, prefix = 'refs/heads/') =>
+    walkLooseRefs(other, {
+      prefix: Buffer.from(prefix),
+      follow: () => undefined,
+      skipsBadNames,
+      maxEntries: 9,
+    });
+
+  assert.deepEqual(
+    (await walk(true)).map(({ name }) => name.toString()),
+    ['refs/heads/a'],
+  );
+  await assert.rejects(walk(false), FallBackToGit);
+  assert.deepEqual(await walk(true, 'refs/../refs/heads/'), []);
+  await assert.rejects(walk(false, 'refs/../refs/heads/'), FallBackToGit);
+});
+
+test('other work gets a turn after every 200 entries', async () => {
+  const other = `${path}/many`;
+  mkdirSync(`${other}/refs/x`, { recursive: true });
+  for (let index = 0; index < 401; index++) writeFileSync(`${other}/refs/x/${index}`, `${'1'.repeat(40)}\n`);
+  let turns = 0;
+  let isOver = false;
+  const count = (): void => {
+    if (isOver) return;
+    turns++;
+    setImmediate(count);
+  };
+  setImmediate(count);
+
+  await walkLooseRefs(other, {
+    prefix: Buffer.from('refs/x/'),
+    follow: () => undefined,
+    skipsBadNames: true,
+    maxEntries: 500,
+  });
+  isOver = true;
+
+  assert.equal(turns, 2);
 });

@@ -302,3 +302,29 @@ test('a symbolic reference is made by a git that can, and never with a NUL', asy
     assert.equal(readFileSync(`${repository.path}/refs/heads/link`, 'utf8'), 'ref: refs/heads/main\n');
   } else await assert.rejects(changed, { name: 'GitExitError' });
 });
+
+test('a repository that git refuses is refused at the start, and nothing stays open', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git', { commits: 1 });
+  writeFileSync(`${repository.path}/config`, '[broken');
+  const open = () => readdirSync('/proc/self/fd').length;
+  const before = open();
+
+  for (let attempt = 0; attempt < 3; attempt++)
+    await assert.rejects(RefTransaction.start(repository, NO_HOOKS), { name: 'GitExitError', exitCode: 128 });
+
+  assert.ok(open() <= before);
+});
+
+test('a process is started in its turn, and only when none waits', async (context) => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  const turns = context.mock.method(repository, 'spawnTurn');
+
+  for (let number = 0; number < 2; number++) {
+    await using transaction = await RefTransaction.start(repository, NO_HOOKS);
+    await transaction.commit();
+  }
+
+  assert.equal(turns.mock.callCount(), 1);
+});
