@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { SUBCOMMANDS, type SubcommandName } from './allowed.ts';
+import { SUBCOMMANDS, type Subcommand, type SubcommandName } from './allowed.ts';
 import { configOf, parseConfigPair } from './config.ts';
 import { gitEnvironment, inheritedEnvironment } from './environment.ts';
 import { flag, gitCommand, joined, value } from './git-command.ts';
@@ -161,6 +161,45 @@ test('another control character in bytes is none of our business', () => {
   const path = Buffer.of(0x61, 1);
 
   assert.equal(gitCommand('log', { paths: [path] }).words.at(-1), path);
+});
+
+/** Returns the names of the subcommands for which something holds. */
+function names(holds: (command: Subcommand) => boolean): string {
+  return Object.entries(SUBCOMMANDS)
+    .filter(([, command]) => holds(command))
+    .map(([name]) => name)
+    .join(' ');
+}
+
+test('commands that may change references or have no end of options are those of Gitaly', () => {
+  // Besides `merge`, which Gitaly does not start. @see Gitaly: gitcmd/command_description.go
+  assert.equal(
+    names(({ updatesReferences }) => updatesReferences),
+    'am checkout clone commit fetch filter-repo merge receive-pack remote symbolic-ref tag update-ref ' +
+      'worktree',
+  );
+  assert.equal(
+    names(({ endOfOptions }) => !endOfOptions),
+    'archive blame check-attr check-ref-format checkout filter-repo grep index-pack patch-id range-diff ' +
+      'remote rev-list rev-parse unpack-objects upload-archive worktree',
+  );
+});
+
+test('commands with a limit of processor time match patterns of attributes, or users’ patterns', () => {
+  assert.equal(
+    names(({ maxCpuSeconds }) => maxCpuSeconds !== undefined),
+    'archive check-attr diff format-patch grep log merge merge-tree worktree',
+  );
+  assert.equal(
+    names(({ attributesOfHead }) => attributesOfHead),
+    'archive cat-file check-attr diff format-patch log merge merge-tree rev-parse update-ref worktree',
+  );
+  assert.equal(
+    names(
+      ({ fixedOptions }) => fixedOptions.includes('--no-ext-diff') && fixedOptions.includes('--no-textconv'),
+    ),
+    'diff diff-pairs diff-tree format-patch',
+  );
 });
 
 test('git on this machine knows every listed subcommand, or will later', () => {

@@ -17,6 +17,7 @@ import { askGit } from './ask-git.ts';
 import { findProgram } from './find-program.ts';
 import { privateCopy } from './private-git.ts';
 import { chooseSpawner } from './spawner/choose-spawner.ts';
+import { SpawnError, type Spawner } from './spawner/spawner.ts';
 
 const directory = makeScratchDirectory('private');
 after(() => rmSync(directory, { recursive: true }));
@@ -94,4 +95,20 @@ test('a directory of programs that cannot be read is a problem, and leaves nothi
 
   assert.deepEqual(readdirSync(parent), []);
   assert.match(problems[0] ?? '', /ENOENT.*--exec-path/);
+});
+
+test('a copy that may not run where it is, is a problem', async () => {
+  const { parent, problems, onProblem } = place();
+  // As on a file system that is mounted with `noexec`.
+  const noexec: Spawner = {
+    name: spawner.name,
+    spawn: (request) => {
+      if (request.file.startsWith(parent)) throw new SpawnError(request.file, 'EACCES');
+      return spawner.spawn(request);
+    },
+  };
+
+  assert.equal(await privateCopy(git, noexec, { parent, onProblem }), undefined);
+
+  assert.match(problems.join(), /^fork\/exec .*git: permission denied$/);
 });

@@ -211,8 +211,8 @@ test('a job does not wait for processes of another variant or repository', async
   pool.start(repository, 'a');
   pool.start(repository, 'a');
 
-  assert.equal(await pool.takeSoon(repository, 'b', never), undefined);
-  assert.equal(await pool.takeSoon(fixture.init('y.git'), 'a', never), undefined);
+  assert.equal(await atOnce(pool.takeSoon(repository, 'b', never)), undefined);
+  assert.equal(await atOnce(pool.takeSoon(fixture.init('y.git'), 'a', never)), undefined);
 });
 
 test('a wait ends after a moment, and with its call', async () => {
