@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
@@ -76,11 +76,15 @@ test('what cannot be a repository is an error in the words of the system', () =>
   const file = join(root, 'file');
   writeFileSync(file, '');
   const long = join(root, 'x'.repeat(300));
+  const circle = join(root, 'circle.git');
+  mkdirSync(circle);
+  symlinkSync('objects', join(circle, 'objects'));
 
   for (const [path, message] of [
     [file, 'validate git directory: not a directory'],
     [join(file, 'x.git'), `validate git directory: stat: stat ${join(file, 'x.git')}: not a directory`],
     [long, `validate git directory: stat: stat ${long}: file name too long`],
+    [circle, `validate git directory: stat: stat ${circle}/objects: too many levels of symbolic links`],
     [`${root}/a\0b`, `validate git directory: stat: stat ${root}/a\0b: invalid argument`],
   ] as const) {
     assert.throws(() => checkGitDirectory(path), { code: 'UNKNOWN', message });

@@ -108,8 +108,8 @@ function touch(file: string): void {
   const now = new Date();
   try {
     utimesSync(file, now, now);
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error;
+  } catch {
+    // It is not there; any other problem has the same effect here.
     writeFileSync(file, '', { mode: FILE_MODE });
   }
 }

@@ -200,3 +200,10 @@ test('temporary directories of the dead go at once', async () => {
   assert.deepEqual(removed.toSorted(), ['lock-1', `repo1${DEAD}`]);
   assert.equal(readdirSync(root).length, 3);
 });
+
+test('a storage that no server has used has no leftovers', async () => {
+  await using fixture = await StorageFixture.create();
+
+  assert.deepEqual(await removeLeftovers(fixture.storage), { removed: [], postponed: [] });
+  assert.deepEqual(await Array.fromAsync(listLeftovers(fixture.storage)), []);
+});

@@ -242,3 +242,15 @@ test('of many that create the same repository at once one wins', async () => {
   assert.deepEqual(leftovers(fixture), []);
   assert.deepEqual(readdirSync(`${fixture.storage.path}/new`), ['repo.git']);
 });
+
+test('a new repository is counted, and one that failed is not', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storages, storage } = fixture;
+  await storages.repositoryCounts.count(storage);
+  const target = (relativePath: string) => ({ storageName: 'default', relativePath });
+
+  await createRepository(storages, target('a/x.git'));
+  await assert.rejects(createRepository(storages, target('a/x.git')), { code: 'ALREADY_EXISTS' });
+
+  assert.deepEqual([...storages.repositoryCounts.entries()], [{ path: storage.path, prefix: 'a', count: 1 }]);
+});

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import fsPromises from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import { GitFixture } from '#testkit/repositories/git-fixture';
@@ -127,4 +129,39 @@ test('a refused vote keeps the repository', async () => {
   await assert.rejects(removeRepository(fixture.storages, repository, { vote }), { code: 'ABORTED' });
 
   assert.deepEqual(readdirSync(fixture.storage.path), ['x.git']);
+});
+
+test('a removed repository is not counted any more, and one that stays is', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storages, storage } = fixture;
+  const [gone, stays] = ['a/x.git', 'a/y.git'].map((name) => fixture.init(name));
+  assert.ok(gone !== undefined && stays !== undefined);
+  await storages.repositoryCounts.count(storage);
+  const vote = () => Promise.reject(new GitalyError('ABORTED', 'lost'));
+
+  await removeRepository(storages, gone);
+  await assert.rejects(removeRepository(storages, stays, { vote }), { code: 'ABORTED' });
+
+  assert.deepEqual([...storages.repositoryCounts.entries()], [{ path: storage.path, prefix: 'a', count: 1 }]);
+});
+
+test('files that cannot be deleted are reported, and the repository is gone', async (context) => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  const failure = Object.assign(new Error('input/output error'), { code: 'EIO' });
+  const { rm } = fsPromises;
+  fsPromises.rm = () => Promise.reject(failure);
+  syncBuiltinESMExports();
+  context.after(() => {
+    fsPromises.rm = rm;
+    syncBuiltinESMExports();
+  });
+  const leftovers: unknown[] = [];
+
+  await removeRepository(fixture.storages, repository, { onLeftover: (error) => leftovers.push(error) });
+  const again = fixture.init('y.git');
+  await removeRepository(fixture.storages, again);
+
+  assert.deepEqual(leftovers, [failure]);
+  assert.deepEqual(readdirSync(fixture.storage.path), ['+gitaly']);
 });

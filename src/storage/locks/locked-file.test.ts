@@ -86,3 +86,15 @@ test('content made under the lock replaces the file, and a failure leaves it', a
   await assert.rejects(failing, { message: 'no content' });
   assert.deepEqual(contentsOf(name), [OLD + NEW.toString(), 'file']);
 });
+
+test('the lock is closed, whether the file is replaced or not', async (context) => {
+  const name = file(context);
+  const open = readdirSync('/proc/self/fd').length;
+
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await replaceLocked(name, NEW, { mode: 0o644 });
+    await assert.rejects(replaceLocked(name, () => Promise.reject(new Error('none')), { mode: 0o644 }));
+  }
+
+  assert.equal(readdirSync('/proc/self/fd').length, open);
+});

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
@@ -53,7 +53,9 @@ test('a file that is no database is an error that says so', async () => {
     PoolMetadataStore.open(directory),
     /^\w*Error: (?:open sqlite database: )?unable to open/,
   );
+  const open = readdirSync('/proc/self/fd').length;
   await assert.rejects(PoolMetadataStore.open(process.execPath), /open sqlite database: /);
+  assert.equal(readdirSync('/proc/self/fd').length, open);
 });
 
 test('what is known of a storage is replaced, that of others stays', async () => {

@@ -243,9 +243,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   #shrink(): void {
     this.#drop();
     if (this.#wantsFile()) this.#startFlush();
-    if (this.#producer === undefined) return;
-    if (this.#mayProduce()) this.#producer();
-    else if (this.#readers.size === 0 && this.#flushing === undefined) this.cancel(nobody());
+    if (this.#producer !== undefined && this.#mayProduce()) this.#producer();
   }
 
   #drop(): void {
@@ -315,8 +313,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
         if (this.#producer !== undefined && this.#mayProduce()) this.#producer();
       }
     } catch (error) {
-      this.#isFileOver = true;
-      this.#isKept = false;
+      this.#endFile();
       this.#options.onFileError(error);
     } finally {
       this.#flushing = undefined;
@@ -325,12 +322,18 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     }
   }
 
+  /** Writes no more into the file. Ends the producer if it had nothing else to write for. */
+  #endFile(): void {
+    this.#isFileOver = true;
+    this.#isKept = false;
+    if (this.#readers.size === 0) this.cancel(nobody());
+  }
+
   async #append(file: SpoolFile, chunks: readonly Chunk[]): Promise<void> {
     const length = chunks.reduce((sum, { bytes }) => sum + bytes.length, 0);
     if (!this.#options.takeSpace(length)) {
       // What is in the file stays readable; the rest is passed on in memory.
-      this.#isFileOver = true;
-      this.#isKept = false;
+      this.#endFile();
       return;
     }
     try {

@@ -18,6 +18,7 @@ import {
 } from '#testkit/stream-cache';
 import { until } from '#testkit/until';
 import { WINDOW_BYTES } from './shared-stream.ts';
+import { SpoolFile } from './spool-file.ts';
 
 test('streams are forgotten at their age, and files removed with their last reader', async (context) => {
   const clock = { now: 0 };
@@ -273,3 +274,60 @@ test('a stream that is read does not give way to a new one', async (context) => 
     [true, false, true],
   );
 });
+
+test('memory whose bytes are in the file is given back', async (context) => {
+  const { cache, usage } = arrangeStreamCache(context);
+  let recycled = 0;
+  const opened = cache.open(
+    KEY,
+    async (writer) => {
+      for (const bytes of content(100)) await writer.write(bytes, () => void recycled++);
+      return 'result';
+    },
+    isComplete,
+  );
+
+  await readAll(opened);
+  await until(() => usage.bytes === 100 * CHUNK);
+
+  await until(() => recycled === 100);
+});
+
+test('a full disk takes no space, and readers get everything', async (context) => {
+  const { cache, errors, files, usage } = arrangeStreamCache(context);
+  const disk = Promise.withResolvers<void>();
+  const append = context.mock.method(SpoolFile.prototype, 'append', () => disk.promise);
+  const source = new Source(content(200));
+  source.allow();
+  const { reader, stream } = cache.open(KEY, source.produce, isComplete);
+  const target = destination();
+  const copied = reader.copyTo(target.stream, { isDirect: true, signal });
+  // The producer waits for the disk, and the reader for the producer.
+  await until(() => append.mock.callCount() === 1 && source.written * CHUNK === WINDOW_BYTES);
+  await until(() => reader.bytes === stream.bytes);
+
+  disk.reject(new Error('no space left on device'));
+
+  await copied;
+  assert.ok(target.bytes().equals(Buffer.concat(content(200))));
+  reader[Symbol.dispose]();
+  await until(() => cache.size === 0 && files().length === 0);
+  assert.equal(usage.bytes, 0);
+  assert.deepEqual(errors.map(String), ['Error: no space left on device']);
+});
+
+for (const maxBytes of [1 << 30, 0]) {
+  test(`a stream that cannot be kept and has no reader ends (${maxBytes} bytes)`, async (context) => {
+    const { cache } = arrangeStreamCache(context, { maxBytes });
+    const full = new Error('no space left on device');
+    context.mock.method(SpoolFile.prototype, 'append', () => Promise.reject(full));
+    const source = new Source(content(200));
+    source.allow(4);
+    cache.open(KEY, source.produce, isComplete).reader[Symbol.dispose]();
+
+    await until(() => source.abortReason !== undefined);
+
+    assert.match(String(source.abortReason), /context canceled/);
+    await until(() => cache.size === 0);
+  });
+}

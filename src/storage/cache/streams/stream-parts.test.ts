@@ -107,7 +107,9 @@ test('a hidden file has no name, and one that vanished is no error', async (cont
   // Another file of that name is not ours.
   writeFileSync(join(directory, 'aa/hidden'), '');
   rmSync(join(directory, 'aa/named'));
+  const open = readdirSync('/proc/self/fd').length;
   await hidden.remove();
+  assert.equal(readdirSync('/proc/self/fd').length, open - 1);
   await named.remove();
 
   assert.deepEqual(readdirSync(join(directory, 'aa')), ['hidden']);
