@@ -17,7 +17,7 @@ const DASH = '-';
  *   before they look for a path.
  */
 export function dashedHalf(word: Arg, { wholeWord }: { readonly wholeWord: boolean }): string | undefined {
-  const bytes = typeof word === 'string' ? Buffer.from(word) : Buffer.from(word);
+  const bytes = Buffer.from(word);
   // One character per byte: the separators are ASCII.
   const text = bytes.toString('latin1');
   const end = wholeWord ? text.length : `${text}:`.indexOf(':');

@@ -99,7 +99,7 @@ function copyGit(
     }
     return { binary: join(execPath, 'git'), execPath };
   } catch (error) {
-    rmSync(execPath, { recursive: true, force: true });
+    rmSync(execPath, { recursive: true });
     throw error;
   }
 }

@@ -120,3 +120,11 @@ test('everything in a storage is removed, and nothing of another one', async (co
   );
   await removeAll(storages, { ...storage, path: `${storage.path}/absent` });
 });
+
+test('a storage that is no directory is an error, and not an empty one', async () => {
+  await using fixture = await StorageFixture.create();
+  const path = `${fixture.root}/file`;
+  writeFileSync(path, '');
+
+  await assert.rejects(removeAll(fixture.storages, { name: 'file', path }), { code: 'ENOTDIR' });
+});

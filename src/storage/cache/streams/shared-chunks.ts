@@ -18,7 +18,7 @@ export interface SharedChunksOptions {
  * @throws the error of the stream, the signal's reason.
  */
 export async function* sharedChunks(
-  streams: StreamCache<void>,
+  streams: Pick<StreamCache<void>, 'open'>,
   key: string,
   produce: Produce<void>,
   { signal, onLookup }: SharedChunksOptions,
