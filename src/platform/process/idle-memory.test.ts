@@ -66,6 +66,25 @@ test('memory is returned again after a load that made the process grow', () => {
   assert.equal(collections(), 2);
 });
 
+test('a process with a call now and then is not interrupted, until there is none for 30 seconds', () => {
+  const process = { busy: 0, resident: 100e6, now: 0 };
+  const { collections, memory } = memoryOf(process);
+  memory.check();
+
+  for (process.now = 20_000; process.now <= 122_000; process.now += 2000) {
+    process.busy = process.now % 20_000 === 0 ? 0.5 : 0;
+    process.resident += 10e6;
+    memory.check();
+  }
+  process.now = 148_000;
+  memory.check();
+  assert.equal(collections(), 1);
+
+  process.now = 150_000;
+  memory.check();
+  assert.equal(collections(), 2);
+});
+
 test('a process that grows again and again is interrupted every 30 seconds at most', () => {
   const process = { busy: 0, resident: 100e6, now: 0 };
   const { collections, memory } = memoryOf(process);

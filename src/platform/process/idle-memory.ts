@@ -18,7 +18,11 @@ const CHECK_EVERY_MS = 2000;
  * or more on a busy machine. 2 % are a hundred small calls a second.
  */
 const IDLE_SHARE = 0.02;
-/** Time between two collections, so that they do not slow down a process with few calls. */
+/**
+ * Time without calls, and since the last collection, before the next one. After shorter lulls more
+ * calls follow, and a collection makes them slow: the FindCommit that praefect passes on in bursts
+ * every ten seconds took 1.6 times the processor time of a process that never collects so.
+ */
 const REST_MS = 30_000;
 /** Growth since the last collection that is worth a pause of 0.1 s. */
 const GROWTH_BYTES = 8e6;
@@ -26,8 +30,8 @@ const GROWTH_BYTES = 8e6;
 /**
  * Returns the memory of an idle process to the system. V8 does not do so by itself: it collects
  * when it allocates, and an idle process allocates nothing. A collection takes about 0.1 s, so it
- * runs only after seconds in which the process did nothing: first after the start, whose garbage is
- * 15 MB, then after every load that has left some.
+ * runs only when the process does nothing: first in the seconds after the start, whose garbage is
+ * 15 MB, then half a minute after every load that has left some.
  */
 export class IdleMemory {
   readonly #busyShare: () => number;
@@ -44,11 +48,14 @@ export class IdleMemory {
     this.#now = now ?? (() => performance.now());
   }
 
-  /** Collects if the process was idle since the last call and has grown since the last collection. */
+  /** Collects if the process has been idle for long enough and has grown since the last collection. */
   check(): void {
-    const isIdle = this.#busyShare() < IDLE_SHARE;
-    if (!isIdle || this.#now() < this.#nextAt || this.#resident() - this.#residentAfter < GROWTH_BYTES)
+    if (this.#busyShare() >= IDLE_SHARE) {
+      // The garbage of the start is collected in the first pause of the process.
+      if (this.#residentAfter > 0) this.#nextAt = this.#now() + REST_MS;
       return;
+    }
+    if (this.#now() < this.#nextAt || this.#resident() - this.#residentAfter < GROWTH_BYTES) return;
     this.#collect();
     afterCollection?.();
     this.#residentAfter = this.#resident();
