@@ -43,3 +43,12 @@ test('the number of buckets is bounded', () => {
   for (let index = 0; index < 100_500; index++) buckets.take(`${index}`);
   assert.equal(buckets.size, 100_000);
 });
+
+test('keys of more than 4,096 characters share a bucket', () => {
+  const { buckets } = arrange(1, 1e9);
+  const longest = 'x'.repeat(4096);
+
+  assert.deepEqual([buckets.take(longest), buckets.take(`${longest}a`)], [true, true]);
+  assert.deepEqual([buckets.take(longest), buckets.take(`${longest}b`)], [false, false]);
+  assert.equal(buckets.size, 2);
+});

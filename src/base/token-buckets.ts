@@ -16,6 +16,8 @@ interface Bucket {
 const MIN_SWEEP_SIZE = 1000;
 /** Limit of buckets. Beyond it the oldest one starts anew, full. */
 const MAX_BUCKETS = 100_000;
+/** Longer keys share a bucket, so that a client cannot fill the memory with them: no path is longer. */
+const MAX_KEY_LENGTH = 4096;
 
 /** Limits how often something happens: a bucket of tokens for each key. */
 export class TokenBuckets {
@@ -35,7 +37,8 @@ export class TokenBuckets {
   }
 
   /** Takes a token of the key. Returns false if there is none. */
-  take(key: string): boolean {
+  take(given: string): boolean {
+    const key = given.length <= MAX_KEY_LENGTH ? given : '';
     const now = this.#now();
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
