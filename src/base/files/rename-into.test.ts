@@ -6,11 +6,14 @@ import { Worker } from 'node:worker_threads';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { renameInto } from './rename-into.ts';
 
-/** Removes a directory whenever it is empty. */
+/**
+ * Removes a directory if it is empty, every 0.2 ms: often enough to hit the moment between creating
+ * it and the rename some times, and not ten times in a row.
+ */
 const REMOVER = `
   const { rmdirSync } = require('node:fs');
   const { workerData, parentPort } = require('node:worker_threads');
-  const wait = () => { for (const end = performance.now() + 0.01; performance.now() < end; ); };
+  const wait = () => { for (const end = performance.now() + 0.2; performance.now() < end; ); };
   parentPort.postMessage('ready');
   for (;;) { try { rmdirSync(workerData); } catch {} wait(); }`;
 
