@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { renameInto } from './rename-into.ts';
@@ -17,8 +17,14 @@ const REMOVER = `
   parentPort.postMessage('ready');
   for (;;) { try { rmdirSync(workerData); } catch {} wait(); }`;
 
-test('a file gets into a directory that others remove while it is empty', async () => {
-  const scratch = makeScratchDirectory('rename');
+function makeDirectory(context: TestContext): string {
+  const directory = makeScratchDirectory('rename');
+  context.after(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
+
+test('a file gets into a directory that others remove while it is empty', async (context) => {
+  const scratch = makeDirectory(context);
   const [from, to] = [join(scratch, 'tmp'), join(scratch, 'ab/cd')];
   const worker = new Worker(REMOVER, { eval: true, workerData: join(scratch, 'ab') });
   try {
@@ -34,8 +40,8 @@ test('a file gets into a directory that others remove while it is empty', async 
   }
 });
 
-test('a missing file, or a missing parent of the directory, is an error', () => {
-  const scratch = makeScratchDirectory('rename');
+test('a missing file, or a missing parent of the directory, is an error', (context) => {
+  const scratch = makeDirectory(context);
   const missing = join(scratch, 'tmp');
   assert.throws(() => renameInto(missing, join(scratch, 'ab/cd')), { code: 'ENOENT' });
 
