@@ -30,18 +30,20 @@ export async function deleteReferences(
   { vote, lineOf = (name) => Buffer.concat([name, LINE_FEED]), signal }: DeleteOptions,
 ): Promise<void> {
   const newOid = ZERO_OID[repository.objectFormat];
-  const hash = vote && voteHash(Buffer.concat(names.map(lineOf)));
-  const cast = async (phase: VotePhase, which: string): Promise<void> => {
-    if (hash !== undefined) await vote?.(phase, hash).catch(prefixed(`${which} vote`));
-  };
+  const cast = vote && castingOf(vote, voteHash(Buffer.concat(names.map(lineOf))));
 
   await using transaction = await RefTransaction.start(repository, { hooks: 'disabled', signal });
   for (const name of names) await transaction.update(name, { newOid });
-  await cast('preparing', 'preparing');
+  await cast?.('preparing', 'preparing');
   await transaction.prepare().catch(prefixed('unable to prepare'));
-  await cast('prepared', 'prepared');
+  await cast?.('prepared', 'prepared');
   await transaction.commit().catch(prefixed('unable to commit'));
-  await cast('committed', 'committing');
+  await cast?.('committed', 'committing');
+}
+
+function castingOf(vote: Vote, hash: Uint8Array) {
+  return (phase: VotePhase, which: string): Promise<void> =>
+    vote(phase, hash).catch(prefixed(`${which} vote`));
 }
 
 function prefixed(prefix: string): (error: unknown) => never {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import type { GitProcess } from '#git/command/process/git-process';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
 import { referenceBackends } from '#testkit/repositories/init-repository';
@@ -47,6 +49,32 @@ test('a reference is written without hooks when nothing is voted on', async () =
 
   assert.equal(fixture.runGit(repository.path, ['rev-parse', 'new']), newOid);
 });
+
+for (const [what, newOid] of [
+  ['written', '4b825dc642cb6eb9a060e54bf8d69288fbee4904'],
+  ['not written', '1'.repeat(40)],
+] as const) {
+  test(`hooks are served until their pipes are closed when a reference is ${what}`, async () => {
+    await using fixture = await StorageFixture.create();
+    const repository = fixture.init('x.git', { commits: 1 });
+    const events: string[] = [];
+    const hooks = {
+      setup: 'disabled',
+      extraPipes: 2,
+      async serve({ extra }: GitProcess) {
+        await Promise.all(extra.map((pipe) => new Promise((resolve) => pipe.once('close', resolve))));
+        await setImmediate();
+        events.push(`${extra.length} pipes closed`);
+      },
+    } as const;
+
+    await updateReference(repository, 'refs/trees/new', { newOid }, { hooks }).catch(() =>
+      events.push('failed'),
+    );
+
+    assert.deepEqual(events, ['2 pipes closed', ...(what === 'written' ? [] : ['failed'])]);
+  });
+}
 
 test('a symbolic reference stays, and the one that it leads to changes', async () => {
   await using fixture = await StorageFixture.create();

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { ZERO_OID } from '#git/objects/object-id';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { VotePhase } from '#storage/lifecycle/voter';
-import { Quarantine } from '#storage/quarantine/quarantine';
+import type { Quarantine } from '#storage/quarantine/quarantine';
 import type { Repository } from '#storage/repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import type { ApiCallOptions, InternalApi } from '../gitlab-api/internal-api.ts';
@@ -13,6 +13,7 @@ import { standAloneApi } from '../gitlab-api/stand-alone-api.ts';
 import { HookManager } from '../hooks/hook-manager.ts';
 import { Voter } from '../transactions/voter.ts';
 import { moveReference } from './move-reference.ts';
+import { updateFromQuarantine } from './quarantined-update.ts';
 import { UpdateFailedError } from './refusals.ts';
 import { type UpdateContext, updateWithHooks } from './update-with-hooks.ts';
 
@@ -97,19 +98,19 @@ async function setUp({ objectFormat = 'sha1', gitlab = {}, lose }: SetUpOptions 
     },
     contextOf,
     create: async (context, pushOptions) => {
-      await using quarantine = await Quarantine.create(repository);
-      await using writer = new ObjectWriter(quarantine.repository, objectFormat);
-      await writer.write('blob', Buffer.from('new\n'));
-      await writer.finish();
-      const change = {
-        repository,
-        quarantine,
+      const value = {
         reference: Buffer.from(REFERENCE),
         oldOid: ZERO_OID[objectFormat],
         newOid: oid,
         pushOptions,
       };
-      await updateWithHooks(change, contextOf(context));
+      const make = async (quarantine: Quarantine) => {
+        await using writer = new ObjectWriter(quarantine.repository, objectFormat);
+        await writer.write('blob', Buffer.from('new\n'));
+        await writer.finish();
+        return value;
+      };
+      assert.equal(await updateFromQuarantine(repository, make, contextOf(context)), value);
     },
     [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose](),
   };
