@@ -131,6 +131,19 @@ test('a refused vote keeps the repository', async () => {
   assert.deepEqual(readdirSync(fixture.storage.path), ['x.git']);
 });
 
+test('a vote that is lost after the removal is an error, and nothing of the repository stays', async () => {
+  await using fixture = await StorageFixture.create();
+  const repository = fixture.init('x.git');
+  const vote = async (phase: string) => {
+    if (phase === 'committed') throw new GitalyError('ABORTED', 'transaction was aborted');
+  };
+
+  await assert.rejects(removeRepository(fixture.storages, repository, { vote }), { code: 'ABORTED' });
+
+  assert.deepEqual(readdirSync(fixture.storage.path), ['+gitaly']);
+  assert.deepEqual(readdirSync(`${fixture.storage.path}/+gitaly/tmp`), []);
+});
+
 test('a removed repository is not counted any more, and one that stays is', async () => {
   await using fixture = await StorageFixture.create();
   const { storages, storage } = fixture;

@@ -34,8 +34,8 @@ export async function removeRepository(
   const vote = options.vote ?? noVote;
   await castVote(vote, 'preparing', `acquiring distributed lock ${repository.relativePath}`);
 
-  let removed: string;
-  {
+  let removed: string | undefined;
+  try {
     await using _lock = await lock(repository);
     await requirePresent(repository.path);
     await castVote(vote, 'prepared', `pre-remove ${repository.relativePath}`);
@@ -43,8 +43,10 @@ export async function removeRepository(
     storages.repositoryCounts.add(repository, -1);
     repository.caches.forget(repository);
     await castVote(vote, 'committed', `post-remove ${repository.relativePath}`);
+  } finally {
+    // Its files can take a while, and the lock is not needed for them.
+    if (removed !== undefined) await removeTree(removed).catch(options.onLeftover ?? (() => undefined));
   }
-  await removeTree(removed).catch(options.onLeftover ?? (() => undefined));
 }
 
 async function castVote(
