@@ -13,21 +13,28 @@ export interface RunOptions {
 
 /**
  * Everything is read-only but the copy and an empty /tmp in memory, and no process outside is
- * visible: a changed path may be removed and a changed process id may be killed. The first process
- * waits, so that orphans are reaped.
+ * visible: a changed path may be removed and a changed process id may be killed. The project, `$1`,
+ * with the copy, `$2`, may be below /tmp: their descriptors lead to them when /tmp is empty. The
+ * first process waits, so that orphans are reaped.
  */
 const ENTER = `
 set -e
-mount --bind "$1" "$1"
+exec 8<"$1" 9<"$2"
 mount -t tmpfs -o size=4g tmpfs /tmp
+mkdir -p "$1"
+mount --no-canonicalize --bind /proc/self/fd/8 "$1"
+mount -o remount,bind,ro "$1"
+mount --no-canonicalize --bind /proc/self/fd/9 "$2"
 mount -o remount,bind,ro /
-cd "$1"; shift
+exec 8<&- 9<&-
+cd "$2"; shift 2
 "$@"
 exit $?`;
 
 /** A copy of the project's files. Disposing removes it. */
 export class Sandbox implements Disposable {
   readonly directory: string;
+  readonly #root: string;
   /** Unchanged sources of changed files: the project may change meanwhile. */
   readonly #originals = new Map<string, string>();
   #stop = (): void => {};
@@ -35,6 +42,7 @@ export class Sandbox implements Disposable {
   /** Copies the files that git tracks or would track; installed packages are shared. */
   constructor(root: string, directory: string) {
     this.directory = directory;
+    this.#root = root;
     rmSync(directory, { recursive: true, force: true });
     const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
       cwd: root,
@@ -80,6 +88,7 @@ export class Sandbox implements Disposable {
         '-c',
         ENTER,
         'sh',
+        this.#root,
         this.directory,
         ...node,
       ],
