@@ -3,7 +3,7 @@ import { ignoreMissing } from '#base/files/ignore-missing';
 import { QUARANTINE } from '../quarantine/stale-quarantines.ts';
 
 /** Start of this process, in milliseconds since 1970. */
-export const OWN_START_MS = Date.now() - process.uptime() * 1000;
+export const OWN_START_MS = performance.timeOrigin;
 
 /** Kinds of leftovers; labels of a metric, as Gitaly's where it has one. */
 export type LeftoverKind =

@@ -90,6 +90,20 @@ test('an object that the repository has already stays the file it is', async () 
   assert.equal(statSync(`${directory}/bb`).ino, ino);
 });
 
+test('a quarantine whose objects are in the repository has nothing to drop', async () => {
+  await using fixture = await StorageFixture.create();
+  const quarantine = await Quarantine.create(fixture.init('x.git'));
+  await writeBlobs(quarantine.repository, 1);
+  await quarantine.migrate();
+  const { objectDirectory } = quarantine.repository;
+  assert.equal(existsSync(objectDirectory), false);
+  mkdirSync(objectDirectory); // of another call
+
+  await quarantine[Symbol.asyncDispose]();
+
+  assert.equal(existsSync(objectDirectory), true);
+});
+
 test('a pack is in its place before the index through which it is found', async (context) => {
   await using fixture = await StorageFixture.create();
   const repository = fixture.init('x.git');

@@ -7,8 +7,8 @@ import type { Produce, StreamCache } from './stream-cache.ts';
 type Streams = Pick<StreamCache<void>, 'open'>;
 
 /** Returns a cache of streams without results. */
-function arrange(context: TestContext): Streams {
-  const { cache } = arrangeStreamCache(context, { maxAgeMs: 0 });
+function arrange(context: TestContext, maxAgeMs = 0): Streams {
+  const { cache } = arrangeStreamCache(context, { maxAgeMs });
   return cache as unknown as StreamCache<void>; // nobody looks at the results
 }
 
@@ -65,6 +65,13 @@ test('a stream of nobody else is produced, and its own failure is final', async 
 
   assert.deepEqual(await read(streams, produce), { text: 'own', hits: [false], error: undefined });
   assert.deepEqual(await read(streams, broken), { text: '', hits: [false], error: 'Error: broken' });
+});
+
+test('a stream that has ended is kept, as its end is all of it', async (context) => {
+  const streams = arrange(context, 60_000);
+
+  assert.deepEqual((await read(streams, produce)).hits, [false]);
+  assert.deepEqual(await read(streams, produce), { text: 'own', hits: [true], error: undefined });
 });
 
 test('when that of somebody else fails before its first byte, two others are tried', async (context) => {

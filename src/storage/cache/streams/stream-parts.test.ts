@@ -99,6 +99,7 @@ test('a hidden file has no name, and one that vanished is no error', async (cont
   const directory = scratch(context);
   mkdirSync(join(directory, 'aa'));
   const hidden = await SpoolFile.create(join(directory, 'aa/hidden'), { isHidden: true });
+  assert.deepEqual(readdirSync(join(directory, 'aa')), []);
   const named = await SpoolFile.create(join(directory, 'aa/named'), { isHidden: false });
   assert.deepEqual(readdirSync(join(directory, 'aa')), ['named']);
   await hidden.append([bytes('content')]);
