@@ -35,7 +35,8 @@ export function runSync(
   const { pid } = spawner.spawn({ ...request, stdin: stdin.fd, stdout: stdout.fd, stderr: stderr.fd });
   const status = new Int32Array(1);
   // The spawner finds later that somebody else has waited for the process.
-  libc.wait4(pid, status, 0, new BigInt64Array(USAGE_WORDS));
+  const ended = libc.wait4(pid, status, 0, new BigInt64Array(USAGE_WORDS));
+  if (ended !== pid) throw new Error(`${file}: nothing is known of its end`);
   const [word = 0] = status;
   return { code: (word & 0x7f) === 0 ? word >> 8 : null, stdout: stdout.bytes(), stderr: stderr.bytes() };
 }
