@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { systemErrorCode } from '../go/system-error.ts';
@@ -27,5 +28,14 @@ async function isMissing(path: string): Promise<boolean> {
     return false;
   } catch (error) {
     return systemErrorCode(error) === 'ENOENT';
+  }
+}
+
+/** Creates a directory at once, whose parent exists; whatever is in its place is left unchanged. */
+export function makeDirectorySync(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
   }
 }

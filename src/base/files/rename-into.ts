@@ -1,6 +1,7 @@
-import { mkdirSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { systemErrorCode } from '../go/system-error.ts';
+import { makeDirectorySync } from './make-directory.ts';
 
 /** Attempts after which a file that cannot be renamed is an error. */
 const MAX_ATTEMPTS = 10;
@@ -18,14 +19,6 @@ export function renameInto(from: string, to: string): void {
       return;
     } catch (error) {
       if (systemErrorCode(error) !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw error;
-      makeDirectory(dirname(to));
+      makeDirectorySync(dirname(to));
     }
-}
-
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EEXIST') throw error;
-  }
 }

@@ -1,8 +1,8 @@
-import { type Dirent, existsSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
+import { type Dirent, existsSync, readdirSync, unlinkSync } from 'node:fs';
 import { rmdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+import { makeDirectorySync } from '#base/files/make-directory';
 import { renameInto } from '#base/files/rename-into';
-import { systemErrorCode } from '#base/go/system-error';
 import type { Repository } from '../repository.ts';
 import { createTempDirectory, type TempDirectory } from '../temp-directories.ts';
 import { quarantinePrefix } from './quarantine-path.ts';
@@ -78,7 +78,7 @@ async function moveInto(source: string, target: string): Promise<Emptied> {
   for (const entry of readdirSync(source, { withFileTypes: true }).sort(byOrderOfUse)) {
     const [from, to] = [`${source}/${entry.name}`, `${target}/${entry.name}`];
     if (entry.isDirectory()) {
-      makeDirectory(to);
+      if (!existsSync(to)) makeDirectorySync(to);
       inside.push(await moveInto(from, to));
     } else {
       // An existing file has the same contents, because it is named by their hash. If it is created
@@ -98,15 +98,6 @@ async function moveInto(source: string, target: string): Promise<Emptied> {
 async function removeEmptied({ path, inside }: Emptied): Promise<void> {
   await Promise.all(inside.map(removeEmptied));
   await rmdir(path);
-}
-
-function makeDirectory(path: string): void {
-  if (existsSync(path)) return;
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EEXIST') throw error;
-  }
 }
 
 /**
