@@ -10,7 +10,6 @@ import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
-import { encodeFrame } from '#rpc/common/grpc/grpc-frame';
 import { callable } from '#rpc/common/grpc/grpc-method';
 import { readyMessage, readyResponses } from '#rpc/common/grpc/ready-responses';
 import { all, connectTo, only, TEST_PEER } from '#testkit/in-process-rpc';
@@ -18,7 +17,7 @@ import { openTimers } from '#testkit/open-timers';
 import { settle } from '#testkit/raw-yamux-peer';
 import { until } from '#testkit/until';
 import { BlobService, GetBlobResponseSchema } from '#wire/gen/blob_pb';
-import { CommitService, ListCommitsByOidRequestSchema } from '#wire/gen/commit_pb';
+import { CommitService } from '#wire/gen/commit_pb';
 import { RepositoryService } from '#wire/gen/repository_pb';
 import { SSHService } from '#wire/gen/ssh_pb';
 import { GrpcServer, type GrpcServerOptions } from './grpc-server.ts';
@@ -26,7 +25,6 @@ import { serve } from './handler.ts';
 import type { ServerCall, ServerInterceptor } from './server-call.ts';
 
 const findCommit = callable(CommitService.method.findCommit);
-const filterShas = callable(CommitService.method.filterShasWithSignatures);
 const getBlob = callable(BlobService.method.getBlob);
 const receivePack = callable(SSHService.method.sSHReceivePack);
 const EMPTY = Buffer.alloc(5);
@@ -412,66 +410,6 @@ test('a response that stands for many counts as many', async () => {
     [1n, 7n, 7n, 7n],
   );
   assert.deepEqual(counts, [[1, 4, 4 * data.length]]);
-});
-
-// Each takes 12 MB of the 32 that large requests have: what is not given back stops the server.
-test('the memory of large requests is given back by the next message, and at the end', async () => {
-  const oid = Array.from({ length: 90_000 }, () => '');
-  const large = encodeFrame([
-    toBinary(ListCommitsByOidRequestSchema, create(ListCommitsByOidRequestSchema, { oid })),
-  ]);
-  await using server = connectTo({
-    services: [
-      serve(CommitService, {
-        listCommitsByOid: async function* () {},
-        filterShasWithSignatures: async function* (requests) {
-          for await (const { shas } of requests) yield { shas: [Buffer.from(String(shas.length))] };
-        },
-      }),
-      serve(SSHService, { sSHReceivePack: async function* () {} }),
-    ],
-  });
-  const shas = Array.from({ length: 90_000 }, () => Buffer.alloc(0));
-
-  const answers = await all(
-    server.channel.invoke(
-      filterShas,
-      Array.from({ length: 4 }, () => ({ shas })),
-    ),
-  );
-  assert.equal(answers.length, 4);
-  for (let call = 0; call < 4; call++) {
-    const request = large[0]?.subarray(5) ?? Buffer.alloc(0);
-    await all(
-      server.channel.invokeRaw(callable(CommitService.method.listCommitsByOid), [Buffer.from(request)]),
-    );
-  }
-});
-
-test('the memory of a large request that nobody waits for is given back', async () => {
-  const shas = Array.from({ length: 90_000 }, () => Buffer.alloc(0));
-  await using server = connectTo({
-    services: [
-      serve(CommitService, {
-        filterShasWithSignatures: async function* (requests, { headers }) {
-          if (headers.has('x-read')) {
-            yield { shas: [Buffer.from(String((await all(requests)).length))] };
-            return;
-          }
-          await settle();
-          requests[Symbol.asyncIterator]()
-            .next()
-            .catch(() => {});
-        },
-      }),
-    ],
-  });
-
-  for (let call = 0; call < 4; call++)
-    assert.deepEqual(await all(server.channel.invoke(filterShas, [{ shas }])), []);
-
-  const metadata = { 'x-read': '1' };
-  assert.equal((await all(server.channel.invoke(filterShas, [{ shas }], { metadata }))).length, 1);
 });
 
 test('a hard stop waits for handlers, but not for ever', async (context) => {
