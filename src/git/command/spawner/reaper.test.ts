@@ -8,12 +8,22 @@ interface Death {
   readonly usage?: readonly bigint[];
 }
 
-/** A reaper of children that the test lets die; `undefined` is one that another has reaped. */
-function arrange(context: TestContext): { reaper: Reaper; dead: Map<number, Death | undefined> } {
-  context.mock.timers.enable({ apis: ['setInterval'] });
+interface Arranged {
+  readonly reaper: Reaper;
+  /** The children that have died; `undefined` is one that another has reaped. */
+  readonly dead: Map<number, Death | undefined>;
+  /** Returns how often the kernel was asked about a child. */
+  readonly checks: () => number;
+}
+
+/** A reaper of children that the test lets die. */
+function arrange(context: TestContext): Arranged {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
   const dead = new Map<number, Death | undefined>();
+  let checked = 0;
   const libc: Pick<Libc, 'wait4'> = {
     wait4: (pid, status, options, usage) => {
+      checked++;
       assert.equal(options, 1, 'WNOHANG: the event loop does not wait');
       if (!dead.has(pid)) return 0;
       const death = dead.get(pid);
@@ -30,7 +40,12 @@ function arrange(context: TestContext): { reaper: Reaper; dead: Map<number, Deat
     for (const listener of process.listeners('SIGCHLD'))
       if (!before.includes(listener)) process.off('SIGCHLD', listener);
   });
-  return { reaper, dead };
+  return { reaper, dead, checks: () => checked };
+}
+
+/** Lets time pass; timers that are set meanwhile fire too, which one large tick does not do. */
+function pass(context: TestContext, ms: number): void {
+  for (let passed = 0; passed < ms; passed++) context.mock.timers.tick(1);
 }
 
 for (const [status, code, signal] of [
@@ -111,36 +126,76 @@ test('only the dead are reaped, and a lost signal is made up for within a second
   const { reaper, dead } = arrange(context);
   const ends: number[] = [];
   for (const pid of [7, 8]) void reaper.wait(pid).then(() => ends.push(pid));
-  dead.set(8, { status: 0 });
 
+  dead.set(8, { status: 0 });
   process.emit('SIGCHLD', 'SIGCHLD');
   await Promise.resolve();
   assert.deepEqual(ends, [8]);
+
   dead.set(7, { status: 0 });
-  context.mock.timers.tick(1_000);
+  pass(context, 999);
+  await Promise.resolve();
+  assert.deepEqual(ends, [8], 'nothing is polled where signals arrive');
+  pass(context, 1);
   await Promise.resolve();
   assert.deepEqual(ends, [8, 7]);
+});
 
-  // Later children are looked after, too.
-  dead.delete(8);
-  void reaper.wait(8).then(() => ends.push(8));
-  dead.set(8, { status: 0 });
-  context.mock.timers.tick(1_000);
-  await Promise.resolve();
-  assert.deepEqual(ends, [8, 7, 8]);
+// In Jest every git took a second: `process` of its sandbox gets no signals.
+test('without signals an end is noticed within an eighth of the time of the child', async (context) => {
+  const { reaper, dead } = arrange(context);
+  for (const [pid, lifeMs] of [
+    [7, 20],
+    [8, 3],
+    [9, 200],
+  ] as const) {
+    let hasEnded = false;
+    void reaper.wait(pid).then(() => {
+      hasEnded = true;
+    });
+    pass(context, lifeMs);
+    dead.set(pid, { status: 0 });
+    pass(context, 2 + lifeMs / 8);
+    await Promise.resolve();
+    assert.equal(hasEnded, true, `${lifeMs} ms`);
+  }
+});
+
+test('a long child costs few checks where no signal arrives', (context) => {
+  const { reaper, checks } = arrange(context);
+  void reaper.wait(7);
+
+  pass(context, 10_000);
+
+  assert.ok(checks() < 250, `${checks()} checks in 10 s`);
+});
+
+test('a signal ends the polling, and an end without a signal begins it again', async (context) => {
+  const { reaper, dead, checks } = arrange(context);
+  void reaper.wait(7);
+  process.emit('SIGCHLD', 'SIGCHLD');
+  const atSignal = checks();
+  pass(context, 900);
+  assert.equal(checks(), atSignal);
+
+  dead.set(7, { status: 0 });
+  pass(context, 100);
+  void reaper.wait(8);
+  const atWait = checks();
+  pass(context, 10);
+
+  assert.ok(checks() - atWait >= 5);
 });
 
 test('without children nothing is checked, so that the process can end', async (context) => {
-  const { reaper, dead } = arrange(context);
-  const clear = context.mock.method(globalThis, 'clearInterval');
+  const { reaper, dead, checks } = arrange(context);
   const exited = [reaper.wait(7), reaper.wait(8)];
-  dead.set(7, { status: 0 });
-  process.emit('SIGCHLD', 'SIGCHLD');
-  assert.equal(clear.mock.callCount(), 0);
-  dead.set(8, { status: 0 });
 
+  for (const pid of [7, 8]) dead.set(pid, { status: 0 });
   process.emit('SIGCHLD', 'SIGCHLD');
-
   await Promise.all(exited);
-  assert.equal(clear.mock.callCount(), 1);
+  const atEnd = checks();
+  pass(context, 5_000);
+
+  assert.equal(checks(), atEnd);
 });

@@ -5,37 +5,68 @@ import type { ChildExit, ResourceUsage } from './spawner.ts';
 const WNOHANG = 1;
 /** Longer than `struct rusage` of any Linux (144 bytes). */
 const USAGE_WORDS = 32;
-/**
- * Interval of a check, which limits the delay after a lost signal; the timer also keeps the event
- * loop alive while there are children.
- */
+/** Interval of the checks where signals arrive: limits the delay after a lost signal. */
 const CHECK_MS = 1_000;
+/**
+ * First and longest interval of the checks where no signal arrives. Each is an eighth longer than
+ * the one before, so an end is noticed late by at most an eighth of the child's time.
+ */
+const FIRST_POLL_MS = 1;
+const LONGEST_POLL_MS = 50;
+const POLL_GROWTH = 1.125;
 
 /**
  * Waits for children that Node does not manage. On SIGCHLD it polls each of our children by its id,
  * so Node's children remain Node's.
+ *
+ * Not every host delivers the signal (`process` in Jest's sandbox is a copy that gets none). Until
+ * one has arrived, and after a check that found an end without one, it polls at short intervals.
+ * The timer of the checks also keeps the event loop alive while there are children.
  */
 export class Reaper {
   readonly #libc: Libc;
   readonly #children = new Map<number, (exit: ChildExit) => void>();
   readonly #status = new Int32Array(1);
   readonly #usage = new BigInt64Array(USAGE_WORDS);
+  #signalsArrive = false;
+  #pollMs = FIRST_POLL_MS;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(libc: Libc) {
     this.#libc = libc;
-    process.on('SIGCHLD', () => this.#reap());
+    process.on('SIGCHLD', () => this.#onSignal());
   }
 
   /** Resolves with the child's exit once it has been reaped. */
   wait(pid: number): Promise<ChildExit> {
-    this.#timer ??= setInterval(() => this.#reap(), CHECK_MS);
+    this.#pollMs = FIRST_POLL_MS;
+    if (this.#timer === undefined || !this.#signalsArrive) this.#schedule();
     return new Promise((resolve) => {
       this.#children.set(pid, resolve);
     });
   }
 
-  #reap(): void {
+  #onSignal(): void {
+    const wasPolling = !this.#signalsArrive;
+    this.#signalsArrive = true;
+    this.#reap();
+    if (wasPolling && this.#children.size > 0) this.#schedule();
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#check(), this.#signalsArrive ? CHECK_MS : this.#pollMs);
+  }
+
+  #check(): void {
+    if (this.#reap() > 0) this.#signalsArrive = false;
+    this.#pollMs = Math.min(LONGEST_POLL_MS, this.#pollMs * POLL_GROWTH);
+    if (this.#children.size > 0) this.#schedule();
+  }
+
+  /** Reaps the children that have ended and returns their number. */
+  #reap(): number {
+    const before = this.#children.size;
     for (const [pid, resolve] of this.#children) {
       const result = this.#libc.wait4(pid, this.#status, WNOHANG, this.#usage);
       if (result === 0) continue;
@@ -47,9 +78,11 @@ export class Reaper {
           : { code: undefined, signal: undefined, usage: undefined },
       );
     }
-    if (this.#children.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    if (this.#children.size === 0) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+    return before - this.#children.size;
   }
 }
 
