@@ -100,24 +100,17 @@ export function unaryCallsOf({
 }
 
 /** Returns calls that read many objects. */
-export function listsOf({ path, wire: repository, commits, files }: Subjects): Reading[] {
-  const revision = Buffer.from('HEAD');
+export function listsOf(subjects: Subjects): Reading[] {
+  return [...objectListsOf(subjects), ...refListsOf(subjects)];
+}
+
+function objectListsOf({ path, wire: repository, commits, files }: Subjects): Reading[] {
   const chosen = files.slice(0, BLOBS);
   const batch = (oids: readonly string[]) => ({
     name: 'git cat-file --batch',
     run: () =>
       runProgram('git', ['-C', path, 'cat-file', '--batch', '--buffer'], { input: `${oids.join('\n')}\n` }),
   });
-  const program = (...args: string[]) => ({
-    name: `git ${args[0]}`,
-    run: () => runProgram('git', ['-C', path, ...args]),
-  });
-  const forEachRef = (fields: readonly string[], pattern: string) =>
-    program(
-      'for-each-ref',
-      `--format=${['refname', 'objectname', ...fields].map((field) => `%(${field})`).join('%00')}`,
-      pattern,
-    );
   return [
     {
       name: `ListCommitsByOid, ${PAGE}`,
@@ -146,12 +139,24 @@ export function listsOf({ path, wire: repository, commits, files }: Subjects): R
       name: 'GetTreeEntries, recursive',
       call: one(CommitService.method.getTreeEntries, {
         repository,
-        revision,
+        revision: Buffer.from('HEAD'),
         path: Buffer.from('.'),
         recursive: true,
       }),
-      reference: program('ls-tree', '-r', '-t', '-z', 'HEAD'),
+      reference: program(path, 'ls-tree', '-r', '-t', '-z', 'HEAD'),
     },
+  ];
+}
+
+function refListsOf({ path, wire: repository }: Subjects): Reading[] {
+  const forEachRef = (fields: readonly string[], pattern: string) =>
+    program(
+      path,
+      'for-each-ref',
+      `--format=${['refname', 'objectname', ...fields].map((field) => `%(${field})`).join('%00')}`,
+      pattern,
+    );
+  return [
     {
       name: 'ListRefs',
       call: one(RefService.method.listRefs, { repository, patterns: [Buffer.from('refs/')] }),
@@ -168,6 +173,10 @@ export function listsOf({ path, wire: repository, commits, files }: Subjects): R
       reference: forEachRef([...TAG_FIELDS, ...COMMIT_FIELDS.map((field) => `*${field}`)], 'refs/tags/'),
     },
   ];
+}
+
+function program(path: string, ...args: string[]) {
+  return { name: `git ${args[0]}`, run: () => runProgram('git', ['-C', path, ...args]) };
 }
 
 export function mergeDiffsOf({ path, wire: repository, merge }: Subjects): Reading[] {

@@ -35,7 +35,7 @@ export interface BackgroundJobsObserver {
 export function startBackgroundJobs(
   storages: Storages,
   logger: Logger,
-  { onStep, onLeftover }: BackgroundJobsObserver,
+  observer: BackgroundJobsObserver,
 ): AsyncDisposable {
   const ending = new AbortController();
   const { signal } = ending;
@@ -52,44 +52,10 @@ export function startBackgroundJobs(
   const every = (ms: number, job: () => Promise<void>, name: string): NodeJS.Timeout =>
     setInterval(run, ms, job, name).unref();
 
-  const cleanTemp = async (): Promise<void> => {
-    for (const storage of storages.all) {
-      const startedAt = performance.now();
-      await cleanTempDirectories(storage, { signal });
-      const time_ms = Math.round(performance.now() - startedAt);
-      logger.info({ storage: storage.name, time_ms }, 'finished tempdir cleaner walk');
-    }
-  };
-  const cleanAfterTheDead = async (): Promise<void> => {
-    for (const storage of storages.all) {
-      for (let look = 1; look <= MAX_LOOKS; look++) {
-        const { removed, postponed } = await removeLeftovers(storage, { signal });
-        for (const { kind } of removed) onLeftover(kind);
-        if (removed.length > 0) {
-          const paths = removed.map(({ path }) => path);
-          logger.info({ storage: storage.name, removed: paths }, 'removed what dead processes left');
-        }
-        if (postponed.length === 0) break;
-        await delay(SURVIVORS_MS, undefined, { signal, ref: false });
-      }
-    }
-  };
-  const walkCaches = async (): Promise<void> => {
-    for (const storage of storages.all) await cleanCaches(storage, { signal, onStep });
-  };
-  const dropOldCaches = async (): Promise<void> => {
-    for (const storage of storages.all) await (await retireCache(storage))?.[Symbol.asyncDispose]();
-  };
-
-  const countRepositories = async (): Promise<void> => {
-    for (const storage of storages.all) {
-      const startedAt = performance.now();
-      await storages.repositoryCounts.count(storage, { signal });
-      const counting_duration_ms = Math.round(performance.now() - startedAt);
-      logger.info({ storage_path: storage.path, counting_duration_ms }, 'completed counting repositories');
-    }
-  };
-
+  const { cleanAfterTheDead, cleanTemp, countRepositories, dropOldCaches, walkCaches } = backgroundJobs(
+    { storages, logger, signal },
+    observer,
+  );
   run(countRepositories, 'count repositories');
   run(dropOldCaches, 'retire caches');
   run(cleanTemp, 'clean temporary directories');
@@ -105,6 +71,57 @@ export function startBackgroundJobs(
       for (const timer of timers) clearInterval(timer);
       ending.abort();
       await Promise.all(running);
+    },
+  };
+}
+
+interface JobSurroundings {
+  readonly storages: Storages;
+  readonly logger: Logger;
+  /** Ends the running jobs. */
+  readonly signal: AbortSignal;
+}
+
+function backgroundJobs(
+  { logger, signal, storages }: JobSurroundings,
+  { onLeftover, onStep }: BackgroundJobsObserver,
+) {
+  return {
+    async cleanTemp(): Promise<void> {
+      for (const storage of storages.all) {
+        const startedAt = performance.now();
+        await cleanTempDirectories(storage, { signal });
+        const time_ms = Math.round(performance.now() - startedAt);
+        logger.info({ storage: storage.name, time_ms }, 'finished tempdir cleaner walk');
+      }
+    },
+    async cleanAfterTheDead(): Promise<void> {
+      for (const storage of storages.all) {
+        for (let look = 1; look <= MAX_LOOKS; look++) {
+          const { removed, postponed } = await removeLeftovers(storage, { signal });
+          for (const { kind } of removed) onLeftover(kind);
+          if (removed.length > 0) {
+            const paths = removed.map(({ path }) => path);
+            logger.info({ storage: storage.name, removed: paths }, 'removed what dead processes left');
+          }
+          if (postponed.length === 0) break;
+          await delay(SURVIVORS_MS, undefined, { signal, ref: false });
+        }
+      }
+    },
+    async walkCaches(): Promise<void> {
+      for (const storage of storages.all) await cleanCaches(storage, { signal, onStep });
+    },
+    async dropOldCaches(): Promise<void> {
+      for (const storage of storages.all) await (await retireCache(storage))?.[Symbol.asyncDispose]();
+    },
+    async countRepositories(): Promise<void> {
+      for (const storage of storages.all) {
+        const startedAt = performance.now();
+        await storages.repositoryCounts.count(storage, { signal });
+        const counting_duration_ms = Math.round(performance.now() - startedAt);
+        logger.info({ storage_path: storage.path, counting_duration_ms }, 'completed counting repositories');
+      }
     },
   };
 }

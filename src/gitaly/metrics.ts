@@ -110,14 +110,10 @@ export function createMetrics(config: GitalyConfig): ServerMetrics {
     ofMethod: grpcServerMetrics(registry, {
       latencyBuckets: buckets,
       codes: STATUS_CODES.map(statusName),
-      methods: servedByGitaly.flatMap((service) =>
-        service.methods.map((method) => methodLabels(methodInfo(method))),
-      ),
+      methods: servedByGitaly.flatMap(({ methods }) => methods.map(methodInfo).map(methodLabels)),
     }),
-    countGitProtocol: ({ service, name }, gitProtocol) =>
-      protocols
-        .with({ grpc_service: service, grpc_method: name, git_protocol: protocolLabel(gitProtocol) })
-        .inc(),
+    countGitProtocol: ({ service: grpc_service, name: grpc_method }, gitProtocol) =>
+      protocols.with({ grpc_service, grpc_method, git_protocol: protocolLabel(gitProtocol) }).inc(),
     countNegotiation: negotiationCounter(registry),
     adaptiveLimits: adaptiveLimitMetrics(registry),
     limits: limitMetrics(registry, { latencyBuckets: buckets }),

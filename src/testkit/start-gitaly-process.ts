@@ -102,9 +102,7 @@ export async function startGitalyProcess(options: GitalyProcessOptions = {}): Pr
     });
   }
   const log = (): string => Buffer.concat(output).toString();
-  const exited = new Promise<number | NodeJS.Signals>((resolve) =>
-    child.once('close', (code, signal) => resolve(signal ?? code ?? -1)),
-  );
+  const exited = once(child, 'close').then(([code, signal]): number | NodeJS.Signals => signal ?? code ?? -1);
   await started(child, log);
   isKept = options.onLog === undefined;
 

@@ -181,30 +181,31 @@ async function listUntracked(input: CommandInput): Promise<undefined> {
   const { untrackedRepositories } = await import('#praefect/repair/untracked');
   await using database = await openDatabase(input.config, 'connect to database');
   let isFirst = true;
-  for (const { name, node: nodes } of input.config.virtualStorage) {
-    for (const { address, storage, token } of nodes) {
-      const prefix = `dial nodes: dial with ${JSON.stringify(storage)} gitaly at ${JSON.stringify(address)}`;
-      await using connection = await connect(address, { prefix, token: token?.reveal() });
-      const found = untrackedRepositories({
-        database,
-        connection,
-        virtualStorage: name,
-        storage,
-        minAgeMs,
-        batchSize: WALK_BATCH,
-        signal: new AbortController().signal,
-      });
-      try {
-        for await (const path of found) {
-          if (isFirst)
-            print('The following repositories were found on disk, but missing from the tracking database:');
-          isFirst = false;
-          const line = { relative_path: path, storage, virtual_storage: name };
-          process.stdout.write(JSON.stringify(line) + delimiter);
-        }
-      } catch (error) {
-        failedCall(`exec on ${quote(name)}/${quote(storage)}`)(error);
+  const nodes = input.config.virtualStorage.flatMap(({ name, node }) =>
+    node.map((each) => ({ ...each, virtualStorage: name })),
+  );
+  for (const { address, storage, token, virtualStorage } of nodes) {
+    const prefix = `dial nodes: dial with ${JSON.stringify(storage)} gitaly at ${JSON.stringify(address)}`;
+    await using connection = await connect(address, { prefix, token: token?.reveal() });
+    const found = untrackedRepositories({
+      database,
+      connection,
+      virtualStorage,
+      storage,
+      minAgeMs,
+      batchSize: WALK_BATCH,
+      signal: new AbortController().signal,
+    });
+    try {
+      for await (const path of found) {
+        if (isFirst)
+          print('The following repositories were found on disk, but missing from the tracking database:');
+        isFirst = false;
+        const line = { relative_path: path, storage, virtual_storage: virtualStorage };
+        process.stdout.write(JSON.stringify(line) + delimiter);
       }
+    } catch (error) {
+      failedCall(`exec on ${quote(virtualStorage)}/${quote(storage)}`)(error);
     }
   }
   return undefined;

@@ -117,23 +117,8 @@ async function printLosses(
   try {
     for await (const { repositories } of stream) {
       if (repositories.length > 0) print('  Repositories:');
-      for (const { primary, relativePath, storages, unavailable } of repositories) {
-        count++;
-        print(`    ${relativePath}${unavailable ? ' (unavailable)' : ''}:`);
-        print(`      Primary: ${primary === '' ? 'No Primary' : primary}`);
-        const facts = ({ assigned, healthy }: { assigned: boolean; healthy: boolean }): string =>
-          `${assigned ? ', assigned host' : ''}${healthy ? '' : ', unhealthy'}`;
-        print('      In-Sync Storages:');
-        for (const storage of storages)
-          if (storage.behindBy === 0n) print(`        ${storage.name}${facts(storage)}`);
-        print('      Outdated Storages:');
-        for (const storage of storages) {
-          const { behindBy, name } = storage;
-          if (behindBy === 0n) continue;
-          const changes = `${behindBy} change${behindBy > 1n ? 's' : ''}`;
-          print(`        ${name} is behind by ${changes} or less${facts(storage)}`);
-        }
-      }
+      for (const repository of repositories) printLoss(repository);
+      count += repositories.length;
     }
   } catch (error) {
     failedCall('getting response')(error);
@@ -144,6 +129,36 @@ async function printLosses(
       ? '  All repositories are fully available on all assigned storages!'
       : '  All repositories are available!',
   );
+}
+
+/** A repository that Dataloss lists, with its replicas. */
+interface Loss {
+  readonly primary: string;
+  readonly relativePath: string;
+  readonly unavailable: boolean;
+  readonly storages: readonly {
+    readonly name: string;
+    readonly behindBy: bigint;
+    readonly assigned: boolean;
+    readonly healthy: boolean;
+  }[];
+}
+
+function printLoss({ primary, relativePath, storages, unavailable }: Loss): void {
+  print(`    ${relativePath}${unavailable ? ' (unavailable)' : ''}:`);
+  print(`      Primary: ${primary === '' ? 'No Primary' : primary}`);
+  const facts = ({ assigned, healthy }: { assigned: boolean; healthy: boolean }): string =>
+    `${assigned ? ', assigned host' : ''}${healthy ? '' : ', unhealthy'}`;
+  print('      In-Sync Storages:');
+  for (const storage of storages)
+    if (storage.behindBy === 0n) print(`        ${storage.name}${facts(storage)}`);
+  print('      Outdated Storages:');
+  for (const storage of storages) {
+    const { behindBy, name } = storage;
+    if (behindBy === 0n) continue;
+    const changes = `${behindBy} change${behindBy > 1n ? 's' : ''}`;
+    print(`        ${name} is behind by ${changes} or less${facts(storage)}`);
+  }
 }
 
 async function metadata(input: CommandInput): Promise<undefined> {

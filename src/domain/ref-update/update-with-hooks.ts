@@ -66,28 +66,11 @@ export async function updateWithHooks(update: ReferenceUpdate, context: UpdateCo
 async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promise<void> {
   const { hooks } = context;
   const { repository, quarantine, oldOid, newOid } = update;
-  const objectFormat = repository.objectFormat;
-  checkUpdate(update, objectFormat);
+  checkUpdate(update, repository.objectFormat);
   const reference = Buffer.from(update.reference);
   const changes = Buffer.concat([Buffer.from(`${oldOid} ${newOid} `), reference, Buffer.from('\n')]);
   const output = new CapturedOutput();
-  const { user, clientContext } = context;
-  const callIn = (where: Repository): HookCall => ({
-    repository: where,
-    payload: {
-      repository: where.target,
-      objectFormat,
-      transaction: context.transaction,
-      user,
-      clientContext,
-    },
-    environment: {},
-    pushOptions: update.pushOptions ?? [],
-    output,
-    signal: context.signal,
-    correlationId: context.correlationId,
-    remoteIp: user.remoteIp,
-  });
+  const callIn = (where: Repository): HookCall => hookCall(where, update, context, output);
   const vote = async (state: ReferenceTransactionState, which: string): Promise<void> => {
     await hooks.referenceTransaction(callIn(repository), state, changes).catch((error: unknown) => {
       throw wrap(error, `executing ${which} reference-transaction hook`, 'UNKNOWN');
@@ -130,6 +113,26 @@ async function runUpdate(update: ReferenceUpdate, context: UpdateContext): Promi
       hooks.warn('post-receive hook returned an error', error);
     },
   );
+}
+
+/** Returns the call of a hook that sees the objects of `where`. */
+function hookCall(
+  where: Repository,
+  { repository, pushOptions = [] }: ReferenceUpdate,
+  { clientContext, correlationId, signal, transaction, user }: UpdateContext,
+  output: CapturedOutput,
+): HookCall {
+  const { objectFormat } = repository;
+  return {
+    repository: where,
+    payload: { repository: where.target, objectFormat, transaction, user, clientContext },
+    environment: {},
+    pushOptions,
+    output,
+    signal,
+    correlationId,
+    remoteIp: user.remoteIp,
+  };
 }
 
 /** @throws {Error} for values that every caller has excluded. */

@@ -48,11 +48,8 @@ export async function lastCommits(
 ): Promise<Map<string, string>> {
   const objects = repository.objects;
   const oidBytes = OID_BYTES[repository.objectFormat];
-  const history = new History(repository.commits, objects, {
-    directory,
-    oidBytes,
-    grafts: readGrafts(repository),
-  });
+  const grafts = readGrafts(repository);
+  const history = new History(repository.commits, objects, { directory, oidBytes, grafts });
   const wanted = new Map<string, string>();
   const there = await history.startingTree(commit);
   for (const name of names) {
@@ -99,6 +96,24 @@ export async function lastCommits(
   };
   await repository.inProcess.attempt('last_commits', walk, () => undefined); // git gets what is left
 
+  await askGit(repository, directory, { waiting, found, signal });
+  return found;
+}
+
+/** Finds the commits of the waiting entries by git. */
+async function askGit(
+  repository: GitRepository,
+  directory: Buffer,
+  {
+    waiting,
+    found,
+    signal,
+  }: {
+    readonly waiting: ReadonlyMap<string, ReadonlySet<string>>;
+    readonly found: Map<string, string>;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<void> {
   const prefix = directory.length === 0 ? directory : Buffer.concat([directory, SLASH]);
   const old = [...waiting].flatMap(([start, left]) =>
     [...left].map((name) => ({ start, path: pathOf(prefix, name) })),
@@ -106,7 +121,6 @@ export async function lastCommits(
   for await (const { path, oid } of oldCommits(repository, old, { signal })) {
     found.set(path.toString('latin1', prefix.length), oid);
   }
-  return found;
 }
 
 function pathOf(prefix: Buffer, name: string): Buffer {

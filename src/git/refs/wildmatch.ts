@@ -267,11 +267,7 @@ class PatternReader {
           set[OPEN] = 1;
           previous = OPEN;
         } else {
-          const test = CLASSES[name];
-          if (test === undefined || !Object.hasOwn(CLASSES, name)) return undefined;
-          for (let each = 1; each < 256; each++) {
-            if (test(each) || (name === 'upper' && ignoreCase && isLower(each))) set[each] = 1;
-          }
+          if (!addClass(set, name, ignoreCase)) return undefined;
           this.#at += name.length + 3;
           previous = 0;
         }
@@ -297,6 +293,16 @@ class PatternReader {
     if (close - start < 1 || this.#pattern[close - 1] !== COLON) return false;
     return Buffer.from(this.#pattern.subarray(start, close - 1)).toString('latin1');
   }
+}
+
+/** Adds the bytes of a class such as `alpha`; returns false if there is no such class. */
+function addClass(set: Uint8Array, name: string, ignoreCase: boolean): boolean {
+  const test = CLASSES[name];
+  if (test === undefined || !Object.hasOwn(CLASSES, name)) return false;
+  for (let each = 1; each < 256; each++) {
+    if (test(each) || (name === 'upper' && ignoreCase && isLower(each))) set[each] = 1;
+  }
+  return true;
 }
 
 function addRange(set: Uint8Array, first: number, last: number, ignoreCase: boolean): void {

@@ -147,26 +147,13 @@ function tokenFrom(path: string): Secret {
  */
 function sanitize(values: ConfigValues): ConfigValues {
   const firstStorage = values.storage[0]?.path;
-  const { gitlab, gitlabShell, cgroups, packObjectsLimiting: packs, dailyMaintenance } = values;
+  const { gitlab, gitlabShell, cgroups, packObjectsLimiting: packs } = values;
   const usesGitlab =
     gitlab.url !== undefined || gitlab.secret !== undefined || gitlab.secretFile !== undefined;
   const secretFile =
     usesGitlab && gitlab.secret === undefined
       ? join(gitlabShell.dir ?? '', '.gitlab_shell_secret')
       : undefined;
-  const oldCgroups = cgroups.repositories.count === 0;
-  const repositoryGroups = {
-    ...cgroups.repositories,
-    count: cgroups.repositories.count || cgroups.count,
-    memoryBytes:
-      cgroups.repositories.memoryBytes || (oldCgroups && cgroups.memory.enabled ? cgroups.memory.limit : 0),
-    cpuShares: cgroups.repositories.cpuShares || (oldCgroups && cgroups.cpu.enabled ? cgroups.cpu.shares : 0),
-  };
-  const noMaintenance =
-    !dailyMaintenance.disabled &&
-    dailyMaintenance.storages.length === 0 &&
-    dailyMaintenance.startHour + dailyMaintenance.startMinute + dailyMaintenance.durationMs === 0;
-
   return {
     ...values,
     binDir: values.binDir && resolve(values.binDir),
@@ -202,21 +189,8 @@ function sanitize(values: ConfigValues): ConfigValues {
         cpu: pressureDefaults(values, 'cpu'),
       },
     },
-    cgroups: {
-      ...cgroups,
-      repositories: {
-        ...repositoryGroups,
-        maxCgroupsPerRepo: repositoryGroups.maxCgroupsPerRepo || (repositoryGroups.count > 0 ? 1 : 0),
-      },
-    },
-    dailyMaintenance: noMaintenance
-      ? {
-          ...dailyMaintenance,
-          startHour: 12,
-          durationMs: 600_000,
-          storages: values.storage.map((storage) => storage.name),
-        }
-      : dailyMaintenance,
+    cgroups: cgroupsDefaults(cgroups),
+    dailyMaintenance: maintenanceDefaults(values),
     raft: {
       ...values.raft,
       snapshotDir:
@@ -224,6 +198,36 @@ function sanitize(values: ConfigValues): ConfigValues {
         (firstStorage === undefined ? '' : join(firstStorage, '+gitaly/raft/snapshots')),
     },
   };
+}
+
+/** Fills in the limits of repositories from the keys of older versions. */
+function cgroupsDefaults(cgroups: ConfigValues['cgroups']): ConfigValues['cgroups'] {
+  const oldCgroups = cgroups.repositories.count === 0;
+  const repositoryGroups = {
+    ...cgroups.repositories,
+    count: cgroups.repositories.count || cgroups.count,
+    memoryBytes:
+      cgroups.repositories.memoryBytes || (oldCgroups && cgroups.memory.enabled ? cgroups.memory.limit : 0),
+    cpuShares: cgroups.repositories.cpuShares || (oldCgroups && cgroups.cpu.enabled ? cgroups.cpu.shares : 0),
+  };
+  return {
+    ...cgroups,
+    repositories: {
+      ...repositoryGroups,
+      maxCgroupsPerRepo: repositoryGroups.maxCgroupsPerRepo || (repositoryGroups.count > 0 ? 1 : 0),
+    },
+  };
+}
+
+/** Without any key, maintenance runs at noon for ten minutes, on all storages. */
+function maintenanceDefaults({ dailyMaintenance, storage }: ConfigValues): ConfigValues['dailyMaintenance'] {
+  const noMaintenance =
+    !dailyMaintenance.disabled &&
+    dailyMaintenance.storages.length === 0 &&
+    dailyMaintenance.startHour + dailyMaintenance.startMinute + dailyMaintenance.durationMs === 0;
+  if (!noMaintenance) return dailyMaintenance;
+  const storages = storage.map(({ name }) => name);
+  return { ...dailyMaintenance, startHour: 12, durationMs: 600_000, storages };
 }
 
 type Pressures = ConfigValues['adaptiveLimiting']['psiPressure'];

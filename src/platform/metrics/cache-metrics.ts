@@ -21,7 +21,7 @@ const NO_LABELS = {};
 
 /** Declares the metrics of the disk cache; they start with 0. */
 export function cacheMetrics(registry: MetricsRegistry): CacheMetrics {
-  const counter = (name: string, help: string): Counter => registry.counter({ name, help }).with(NO_LABELS);
+  const counter = (name: string, help: string): Counter => plainCounter(registry, name, help);
   const attempts = counter(
     'gitaly_inforef_cache_attempt_total',
     'Total number of smarthttp info-ref RPCs accessing the cache',
@@ -39,15 +39,7 @@ export function cacheMetrics(registry: MetricsRegistry): CacheMetrics {
   };
   // Concurrent producers of one answer replace each other's file here, so that none loses.
   counter('gitaly_diskcache_bytes_loser_total', 'Total number of disk cache bytes from losing writes');
-  const walker = (step: string, help: string): Counter =>
-    counter(`gitaly_diskcache_walker_${step}_total`, help);
-  const walks: Readonly<Record<WalkEvent, Counter>> = {
-    check: walker('check', 'Total number of events during diskcache filesystem walks'),
-    removal: walker('removal', 'Total number of events during diskcache filesystem walks'),
-    empty_dir: walker('empty_dir', 'Total number of empty directories encountered'),
-    empty_dir_removal: walker('empty_dir_removal', 'Total number of empty directories removed'),
-    error: walker('error', 'Total number of errors during diskcache filesystem walks'),
-  };
+  const walks = walkCounters(registry);
   const calls = counter(
     'gitaly_cacheinvalidator_rpc_total',
     'Total number of RPCs encountered by cache invalidator',
@@ -80,6 +72,22 @@ export function cacheMetrics(registry: MetricsRegistry): CacheMetrics {
     },
     markFailed: (method) => failures.with({ method }).inc(),
   };
+}
+
+function walkCounters(registry: MetricsRegistry): Readonly<Record<WalkEvent, Counter>> {
+  const walker = (step: string, help: string): Counter =>
+    plainCounter(registry, `gitaly_diskcache_walker_${step}_total`, help);
+  return {
+    check: walker('check', 'Total number of events during diskcache filesystem walks'),
+    removal: walker('removal', 'Total number of events during diskcache filesystem walks'),
+    empty_dir: walker('empty_dir', 'Total number of empty directories encountered'),
+    empty_dir_removal: walker('empty_dir_removal', 'Total number of empty directories removed'),
+    error: walker('error', 'Total number of errors during diskcache filesystem walks'),
+  };
+}
+
+function plainCounter(registry: MetricsRegistry, name: string, help: string): Counter {
+  return registry.counter({ name, help }).with(NO_LABELS);
 }
 
 /** State of the cat-file processes when the metrics are collected. */

@@ -69,17 +69,6 @@ export function gitalyMetrics(
     help: 'Exceptions that no code expected, by what they ended.',
     labels: ['scope'],
   });
-  const authentications = registry.counter({
-    name: 'gitaly_authentications_total',
-    // As in Gitaly: of one fleet, all servers have to give the same text.
-    help: 'Counts of of Gitaly request authentication attempts',
-    labels: ['enforced', 'status'],
-  });
-  const authenticationErrors = registry.counter({
-    name: 'gitaly_authentication_errors_total',
-    help: 'Counts of Gitaly request authentication errors',
-    labels: ['version', 'error'],
-  });
   const clientRequests = registry.counter<ClientRequestLabel>({
     name: 'gitaly_service_client_requests_total',
     help:
@@ -104,6 +93,32 @@ export function gitalyMetrics(
   });
 
   const connection = (type: 'unix' | 'tcp' | 'tls'): Counter => connections.with({ type });
+  for (const type of ['unix', 'tcp', 'tls'] as const) connection(type);
+  for (const scope of ['call', 'connection', 'process'] as const) exceptions.with({ scope });
+  return {
+    connection,
+    connectionError: (type, stage) => connectionErrors.with({ type, stage }),
+    exception: (scope) => exceptions.with({ scope }),
+    ...authenticationMetrics(registry),
+    clientRequest: (labels) => clientRequests.with(labels),
+    featureFlagCheck: (flag, enabled) => flagChecks.with({ flag, enabled: String(enabled) }),
+  };
+}
+
+function authenticationMetrics(
+  registry: MetricsRegistry,
+): Pick<GitalyMetrics, 'authentication' | 'authenticationError'> {
+  const authentications = registry.counter({
+    name: 'gitaly_authentications_total',
+    // As in Gitaly: of one fleet, all servers have to give the same text.
+    help: 'Counts of of Gitaly request authentication attempts',
+    labels: ['enforced', 'status'],
+  });
+  const authenticationErrors = registry.counter({
+    name: 'gitaly_authentication_errors_total',
+    help: 'Counts of Gitaly request authentication errors',
+    labels: ['version', 'error'],
+  });
   const byStatus = { true: new Map<string, Counter>(), false: new Map<string, Counter>() };
   const authentication = (enforced: boolean, status: AuthenticationStatus): Counter => {
     const known = byStatus[`${enforced}`].get(status);
@@ -112,18 +127,11 @@ export function gitalyMetrics(
     byStatus[`${enforced}`].set(status, counter);
     return counter;
   };
-  for (const type of ['unix', 'tcp', 'tls'] as const) connection(type);
-  for (const scope of ['call', 'connection', 'process'] as const) exceptions.with({ scope });
   for (const status of AUTHENTICATION_STATUSES)
     for (const enforced of [true, false]) authentication(enforced, status);
   return {
-    connection,
-    connectionError: (type, stage) => connectionErrors.with({ type, stage }),
-    exception: (scope) => exceptions.with({ scope }),
     authentication,
     authenticationError: (error) => authenticationErrors.with({ version: 'v2', error }),
-    clientRequest: (labels) => clientRequests.with(labels),
-    featureFlagCheck: (flag, enabled) => flagChecks.with({ flag, enabled: String(enabled) }),
   };
 }
 

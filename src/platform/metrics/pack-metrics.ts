@@ -74,6 +74,18 @@ export function packMetrics(
     labels: ['type'],
     buckets: STATISTICS_BUCKETS,
   });
+  return {
+    limits,
+    looked: (result) => lookups.with({ result }).inc(),
+    generated: (bytes) => generated.inc(bytes),
+    served: (bytes) => served.inc(bytes),
+    stage: (stage, seconds) => stages.with({ stage }).observe(seconds),
+    statistic: (type, value) => statistics.with({ type }).observe(value),
+    ...streamCacheMetrics(registry),
+  };
+}
+
+function streamCacheMetrics(registry: MetricsRegistry): Pick<PackMetrics, 'cacheEnabled' | 'streamCache'> {
   const enabled = (cache: string) =>
     registry.gauge({
       name: `gitaly_${cache}_cache_enabled`,
@@ -101,12 +113,6 @@ export function packMetrics(
     .counter({ name: 'gitaly_streamcache_sendfile_bytes_total', help: 'Number of bytes sent using sendfile' })
     .with(NO_LABELS);
   return {
-    limits,
-    looked: (result) => lookups.with({ result }).inc(),
-    generated: (bytes) => generated.inc(bytes),
-    served: (bytes) => served.inc(bytes),
-    stage: (stage, seconds) => stages.with({ stage }).observe(seconds),
-    statistic: (type, value) => statistics.with({ type }).observe(value),
     cacheEnabled: (cache, dir, maxAgeMs) =>
       enabledCaches[cache].with({ dir, max_age: String(Math.round(maxAgeMs / 1000)) }).set(1),
     streamCache: (name, dir) => {

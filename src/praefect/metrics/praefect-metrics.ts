@@ -58,6 +58,33 @@ export function createPraefectMetrics({
 }: PraefectMetricsOptions): PraefectMetrics {
   const registry = new MetricsRegistry();
   buildInfo(registry, { version: packageVersion(), gitVersion: '' }); // it runs no git
+  return {
+    registry,
+    callers: gitalyMetrics(registry, {
+      name: 'Praefect',
+      connections: 'gitaly_praefect_connections_total',
+    }),
+    ofMethod: grpcServerMetrics(registry, {
+      latencyBuckets,
+      codes: STATUS_CODES.map(statusName),
+      methods: gitalyServices.flatMap(({ methods }) =>
+        methods.map(methodInfo).map((method) => ({ ...methodLabels(method), type: servedKind(method) })),
+      ),
+    }),
+    ofNodeMethod: grpcClientMetrics(registry, { latencyBuckets }),
+    transactions: transactionMetrics(registry, { latencyBuckets, maxNodes }),
+    replication: replicationMetrics(registry, latencyBuckets),
+    elections: electionMetrics(registry, latencyBuckets),
+    repair: repairMetrics(registry, reconciliationBuckets),
+    locks: lockMetrics(registry),
+    transfers: transferMetrics(registry),
+    ...counters(registry),
+  };
+}
+
+type Counters = 'countMethodType' | 'countRead' | 'countReplicas' | 'countCache' | 'countListener';
+
+function counters(registry: MetricsRegistry): Pick<PraefectMetrics, Counters> {
   const types = registry.counter({
     name: 'gitaly_praefect_method_types',
     help: 'Proxied calls by the type of their method.',
@@ -88,25 +115,6 @@ export function createPraefectMetrics({
     labels: ['state'],
   });
   return {
-    registry,
-    callers: gitalyMetrics(registry, {
-      name: 'Praefect',
-      connections: 'gitaly_praefect_connections_total',
-    }),
-    ofMethod: grpcServerMetrics(registry, {
-      latencyBuckets,
-      codes: STATUS_CODES.map(statusName),
-      methods: gitalyServices.flatMap(({ methods }) =>
-        methods.map(methodInfo).map((method) => ({ ...methodLabels(method), type: servedKind(method) })),
-      ),
-    }),
-    ofNodeMethod: grpcClientMetrics(registry, { latencyBuckets }),
-    transactions: transactionMetrics(registry, { latencyBuckets, maxNodes }),
-    replication: replicationMetrics(registry, latencyBuckets),
-    elections: electionMetrics(registry, latencyBuckets),
-    repair: repairMetrics(registry, reconciliationBuckets),
-    locks: lockMetrics(registry),
-    transfers: transferMetrics(registry),
     countMethodType: (operation) => types.with({ method_type: operation }).inc(),
     countRead: (virtualStorage, storage) => reads.with({ virtual_storage: virtualStorage, storage }).inc(),
     countReplicas: (reason, nodes) => replicas.with({ reason }).inc(nodes),

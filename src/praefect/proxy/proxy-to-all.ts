@@ -38,9 +38,8 @@ async function* passOn(
   { primary, secondaries }: ProxyPlan,
   context: HandlerContext,
 ): AsyncGenerator<Buffer> {
-  const isAlone = secondaries.length === 0;
   // Leaving the loop below ends the call of the primary; the others need the signal.
-  const ending = isAlone ? undefined : new AbortController();
+  const ending = secondaries.length === 0 ? undefined : new AbortController();
   const signal = ending === undefined ? context.signal : AbortSignal.any([context.signal, ending.signal]);
   const destinations = [primary, ...secondaries];
   const fan = new FrameFan(
@@ -51,13 +50,10 @@ async function* passOn(
   await using sidechannel = proxySidechannel(primary.node, context);
   for (const [key, value] of sidechannel?.metadata ?? []) primary.metadata.set(key, value);
   const onHeaders = (headers: Metadata): void => copyHeaders(headers, context);
-  const calls = destinations.map(({ metadata, node }, index) =>
-    node.invokeRaw(method, fan.destinations[index] ?? [], {
-      ...options,
-      metadata,
-      ...(index === 0 && { onHeaders }),
-    }),
-  );
+  const calls = destinations.map(({ metadata, node }, index) => {
+    const ownOptions = { ...options, metadata, ...(index === 0 && { onHeaders }) };
+    return node.invokeRaw(method, fan.destinations[index] ?? [], ownOptions);
+  });
   const [answer, ...others] = calls;
   let secondaryFailure: unknown;
   const drained = Promise.all(others.map((call, index) => drain(call, secondaries[index]))).catch((error) => {

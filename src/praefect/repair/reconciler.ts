@@ -73,6 +73,71 @@ async function schedule({ database, isHealthy, logger, nodes }: ReconcilerParts)
   });
 }
 
+/** Copies to replicas that are missing or outdated, one for each. */
+const COPIES = sql`
+  SELECT DISTINCT ON (repository.repository_id, target.storage)
+    repository.repository_id, repository.virtual_storage, repository.relative_path,
+    source.storage AS source_node_storage, target.storage AS target_node_storage, 'update' AS change
+  FROM incomplete
+  JOIN repositories AS repository USING (repository_id)
+  JOIN healthy AS target USING (virtual_storage)
+  LEFT JOIN storage_repositories AS present
+    ON (present.repository_id, present.storage) = (repository.repository_id, target.storage)
+  JOIN storage_repositories AS source
+    ON (source.repository_id, source.generation, source.relative_path)
+      = (repository.repository_id, repository.generation, repository.relative_path)
+  JOIN healthy AS source_health
+    ON (source_health.virtual_storage, source_health.storage)
+      = (repository.virtual_storage, source.storage)
+  WHERE present.generation IS DISTINCT FROM repository.generation
+    AND (
+      NOT EXISTS (SELECT FROM repository_assignments WHERE repository_id = repository.repository_id)
+      OR EXISTS (
+        SELECT FROM repository_assignments
+        WHERE repository_id = repository.repository_id AND storage = target.storage
+      )
+    )
+    AND NOT EXISTS (
+      SELECT FROM unfinished WHERE repository_id = repository.repository_id
+        AND (change, target) = ('delete_replica', source.storage)
+    )
+    AND NOT EXISTS (
+      SELECT FROM unfinished WHERE repository_id = repository.repository_id
+        AND (change, unfinished.target) = ('update', target.storage)
+    )
+  ORDER BY repository.repository_id, target.storage, random()`;
+
+/** Removals of replicas that are not assigned: of each repository at most one. */
+const REMOVALS = sql`
+  SELECT DISTINCT ON (repository.repository_id)
+    repository.repository_id, repository.virtual_storage, repository.relative_path,
+    NULL AS source_node_storage, replica.storage AS target_node_storage, 'delete_replica' AS change
+  FROM repositories AS repository
+  JOIN storage_repositories AS replica USING (repository_id)
+  JOIN healthy
+    ON (healthy.virtual_storage, healthy.storage) = (repository.virtual_storage, replica.storage)
+  WHERE EXISTS (SELECT FROM repository_assignments WHERE repository_id = repository.repository_id)
+    AND NOT EXISTS (
+      SELECT FROM repository_assignments
+      WHERE repository_id = repository.repository_id AND storage = replica.storage
+    )
+    AND replica.generation <= (
+      -- Of all replicas and all assigned storages: the oldest one goes first.
+      SELECT min(coalesce(kept.generation, -1))
+      FROM (
+        SELECT storage FROM repository_assignments WHERE repository_id = repository.repository_id
+      ) AS assigned
+      FULL JOIN (
+        SELECT storage, generation FROM storage_repositories
+        WHERE repository_id = repository.repository_id
+      ) AS kept USING (storage)
+    )
+    AND NOT EXISTS (
+      SELECT FROM unfinished WHERE repository_id = repository.repository_id
+        AND (replica.storage IN (source, target) OR change = 'delete_replica')
+    )`;
+
+/** Queues the jobs that the tables call for, and returns them. */
 function searchStatement(healthy: readonly (readonly [virtualStorage: string, storage: string])[]) {
   return sql<{ job: Job }>`
     WITH healthy AS (
@@ -96,65 +161,9 @@ function searchStatement(healthy: readonly (readonly [virtualStorage: string, st
       GROUP BY repository_id, expected.storages
       HAVING count(healthy.storage) < expected.storages
     ), copies AS (
-      SELECT DISTINCT ON (repository.repository_id, target.storage)
-        repository.repository_id, repository.virtual_storage, repository.relative_path,
-        source.storage AS source_node_storage, target.storage AS target_node_storage, 'update' AS change
-      FROM incomplete
-      JOIN repositories AS repository USING (repository_id)
-      JOIN healthy AS target USING (virtual_storage)
-      LEFT JOIN storage_repositories AS present
-        ON (present.repository_id, present.storage) = (repository.repository_id, target.storage)
-      JOIN storage_repositories AS source
-        ON (source.repository_id, source.generation, source.relative_path)
-          = (repository.repository_id, repository.generation, repository.relative_path)
-      JOIN healthy AS source_health
-        ON (source_health.virtual_storage, source_health.storage)
-          = (repository.virtual_storage, source.storage)
-      WHERE present.generation IS DISTINCT FROM repository.generation
-        AND (
-          NOT EXISTS (SELECT FROM repository_assignments WHERE repository_id = repository.repository_id)
-          OR EXISTS (
-            SELECT FROM repository_assignments
-            WHERE repository_id = repository.repository_id AND storage = target.storage
-          )
-        )
-        AND NOT EXISTS (
-          SELECT FROM unfinished WHERE repository_id = repository.repository_id
-            AND (change, target) = ('delete_replica', source.storage)
-        )
-        AND NOT EXISTS (
-          SELECT FROM unfinished WHERE repository_id = repository.repository_id
-            AND (change, unfinished.target) = ('update', target.storage)
-        )
-      ORDER BY repository.repository_id, target.storage, random()
+      ${COPIES}
     ), removals AS (
-      SELECT DISTINCT ON (repository.repository_id)
-        repository.repository_id, repository.virtual_storage, repository.relative_path,
-        NULL AS source_node_storage, replica.storage AS target_node_storage, 'delete_replica' AS change
-      FROM repositories AS repository
-      JOIN storage_repositories AS replica USING (repository_id)
-      JOIN healthy
-        ON (healthy.virtual_storage, healthy.storage) = (repository.virtual_storage, replica.storage)
-      WHERE EXISTS (SELECT FROM repository_assignments WHERE repository_id = repository.repository_id)
-        AND NOT EXISTS (
-          SELECT FROM repository_assignments
-          WHERE repository_id = repository.repository_id AND storage = replica.storage
-        )
-        AND replica.generation <= (
-          -- Of all replicas and all assigned storages: the oldest one goes first.
-          SELECT min(coalesce(kept.generation, -1))
-          FROM (
-            SELECT storage FROM repository_assignments WHERE repository_id = repository.repository_id
-          ) AS assigned
-          FULL JOIN (
-            SELECT storage, generation FROM storage_repositories
-            WHERE repository_id = repository.repository_id
-          ) AS kept USING (storage)
-        )
-        AND NOT EXISTS (
-          SELECT FROM unfinished WHERE repository_id = repository.repository_id
-            AND (replica.storage IN (source, target) OR change = 'delete_replica')
-        )
+      ${REMOVALS}
     ), added AS (
       INSERT INTO replication_queue (lock_id, job, meta)
       SELECT concat_ws('|', virtual_storage, target_node_storage, relative_path), to_jsonb(jobs),

@@ -2,7 +2,7 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { type ServedService, serve } from '#rpc/server/handler';
-import { PraefectInfoService } from '#wire/gen/praefect_pb';
+import { PraefectInfoService, type SetAuthoritativeStorageRequest } from '#wire/gen/praefect_pb';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { RepositoryKey } from '../routing/routes.ts';
 import type { Assignments } from '../store/assignments.ts';
@@ -46,34 +46,16 @@ export function infoService(parts: InfoServiceParts): ServedService {
       for await (const repositories of lost(virtualStorage, includePartiallyReplicated))
         yield { repositories };
     },
-    async setAuthoritativeStorage({ authoritativeStorage, relativePath, virtualStorage }) {
-      const ofStorage = nodes.get(virtualStorage);
-      if (ofStorage === undefined) throw invalid(`unknown virtual storage: ${quote(virtualStorage)}`);
-      if (!ofStorage.some(({ storage }) => storage === authoritativeStorage))
-        throw invalid(`unknown authoritative storage: ${quote(authoritativeStorage)}`);
-      const repository = { virtualStorage, relativePath };
-      if (!(await marks.setAuthoritative(repository, authoritativeStorage)))
-        throw new GitalyError('INVALID_ARGUMENT', 'repository does not exist on virtual storage', {
-          metadata: {
-            virtual_storage: virtualStorage,
-            relative_path: relativePath,
-            authoritative_storage: authoritativeStorage,
-          },
-        });
-      parts.onChanged(repository);
-      return {};
-    },
+    setAuthoritativeStorage: async (request) => await setAuthoritativeStorage(parts, request),
     async markUnverified({ selector }) {
       if (selector.case === undefined) throw new Error('unknown selector: <nil>');
-      const marked = await marks
-        .markUnverified(
-          selector.case === 'repositoryId'
-            ? { repositoryId: Number(selector.value) }
-            : selector.case === 'virtualStorage'
-              ? { virtualStorage: selector.value }
-              : { virtualStorage: selector.value.virtualStorage, storage: selector.value.storage },
-        )
-        .catch(wrapped('schedule verification'));
+      const replicas =
+        selector.case === 'repositoryId'
+          ? { repositoryId: Number(selector.value) }
+          : selector.case === 'virtualStorage'
+            ? { virtualStorage: selector.value }
+            : { virtualStorage: selector.value.virtualStorage, storage: selector.value.storage };
+      const marked = await marks.markUnverified(replicas).catch(wrapped('schedule verification'));
       return { replicasMarked: BigInt(marked) };
     },
     async setReplicationFactor({ relativePath, replicationFactor, virtualStorage }) {
@@ -92,6 +74,27 @@ export function infoService(parts: InfoServiceParts): ServedService {
       return metadataMessage(found);
     },
   });
+}
+
+async function setAuthoritativeStorage(
+  { marks, nodes, onChanged }: InfoServiceParts,
+  { authoritativeStorage, relativePath, virtualStorage }: SetAuthoritativeStorageRequest,
+): Promise<Record<string, never>> {
+  const ofStorage = nodes.get(virtualStorage);
+  if (ofStorage === undefined) throw invalid(`unknown virtual storage: ${quote(virtualStorage)}`);
+  if (!ofStorage.some(({ storage }) => storage === authoritativeStorage))
+    throw invalid(`unknown authoritative storage: ${quote(authoritativeStorage)}`);
+  const repository = { virtualStorage, relativePath };
+  if (!(await marks.setAuthoritative(repository, authoritativeStorage)))
+    throw new GitalyError('INVALID_ARGUMENT', 'repository does not exist on virtual storage', {
+      metadata: {
+        virtual_storage: virtualStorage,
+        relative_path: relativePath,
+        authoritative_storage: authoritativeStorage,
+      },
+    });
+  onChanged(repository);
+  return {};
 }
 
 async function replicasOf(

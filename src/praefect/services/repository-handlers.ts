@@ -28,9 +28,11 @@ export interface RepositoryHandlersParts {
   readonly onChanged: (repository: RepositoryKey) => void;
 }
 
+type RepositoryHandler = readonly [path: string, handler: RawHandler];
+
 /** Methods on repositories that the database answers, or that change the database first. */
 export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandlers {
-  const { lookups, nodes, removals, router } = parts;
+  const { lookups, nodes, removals } = parts;
   return new Map([
     answer(RepositoryService.method.removeRepository, async ({ repository }, context) => {
       if (repository === undefined) throw invalid('repository not set');
@@ -66,39 +68,8 @@ export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandler
       );
       return {};
     }),
-    answer(RepositoryService.method.backupRepository, async (request, { correlationId, signal }) => {
-      if (request.repository === undefined) throw invalid('repository not set');
-      const key = keyOf(request.repository);
-      const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch(async (error) => {
-        if (!isNotFound(error)) throw error;
-        // The node reports that there is nothing to back up.
-        return { node: await router.storageAccessor(key.virtualStorage), replicaPath: key.relativePath };
-      });
-      const repository = { ...request.repository, storageName: node.storage, relativePath: replicaPath };
-      const options = { signal, correlationId };
-      return await node.connection.repository.backupRepository({ ...request, repository }, options);
-    }),
-    answer(ObjectPoolService.method.getObjectPool, async ({ repository }, { correlationId, signal }) => {
-      if (repository === undefined || repository.storageName === '' || repository.relativePath === '')
-        throw invalid('repository not set');
-      const key = keyOf(repository);
-      const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch((error) => {
-        throw wrap(error, isNotFound(error) ? 'route RPC: consistent storages' : 'route RPC');
-      });
-      const target = { storageName: node.storage, relativePath: replicaPath };
-      const { objectPool } = await node.connection.objectPool
-        .getObjectPool({ repository: target }, { signal, correlationId })
-        .catch((error) => {
-          throw wrap(asGoStatus(error), 'get object pool');
-        });
-      if (objectPool === undefined) return {};
-      const path = objectPool.repository?.relativePath ?? '';
-      const id = poolIdOf(path);
-      const relativePath = id === undefined ? path : await lookups.relativePathOf(id);
-      if (relativePath === undefined)
-        throw new Error('get Praefect repository metadata: repository not found');
-      return { objectPool: { repository: { storageName: key.virtualStorage, relativePath } } };
-    }),
+    backupHandler(parts),
+    getObjectPoolHandler(parts),
     answerStream(InternalGitaly.method.walkRepos, async function* ({ storageName }) {
       if (storageName === '') throw invalid('storage name not set');
       for await (const paths of lookups.relativePaths(storageName))
@@ -107,11 +78,51 @@ export function repositoryHandlers(parts: RepositoryHandlersParts): LocalHandler
   ]);
 }
 
+/** Has a node back up the repository. */
+function backupHandler({ router }: RepositoryHandlersParts): RepositoryHandler {
+  return answer(RepositoryService.method.backupRepository, async (request, { correlationId, signal }) => {
+    if (request.repository === undefined) throw invalid('repository not set');
+    const key = keyOf(request.repository);
+    const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch(async (error) => {
+      if (!isNotFound(error)) throw error;
+      // The node reports that there is nothing to back up.
+      return { node: await router.storageAccessor(key.virtualStorage), replicaPath: key.relativePath };
+    });
+    const repository = { ...request.repository, storageName: node.storage, relativePath: replicaPath };
+    const options = { signal, correlationId };
+    return await node.connection.repository.backupRepository({ ...request, repository }, options);
+  });
+}
+
+/** Asks a node for the pool of a repository, and names the pool as clients do. */
+function getObjectPoolHandler({ lookups, router }: RepositoryHandlersParts): RepositoryHandler {
+  return answer(ObjectPoolService.method.getObjectPool, async ({ repository }, { correlationId, signal }) => {
+    if (repository === undefined || repository.storageName === '' || repository.relativePath === '')
+      throw invalid('repository not set');
+    const key = keyOf(repository);
+    const { node, replicaPath } = await router.accessor(key, { onPrimary: false }).catch((error) => {
+      throw wrap(error, isNotFound(error) ? 'route RPC: consistent storages' : 'route RPC');
+    });
+    const target = { storageName: node.storage, relativePath: replicaPath };
+    const { objectPool } = await node.connection.objectPool
+      .getObjectPool({ repository: target }, { signal, correlationId })
+      .catch((error) => {
+        throw wrap(asGoStatus(error), 'get object pool');
+      });
+    if (objectPool === undefined) return {};
+    const path = objectPool.repository?.relativePath ?? '';
+    const id = poolIdOf(path);
+    const relativePath = id === undefined ? path : await lookups.relativePathOf(id);
+    if (relativePath === undefined) throw new Error('get Praefect repository metadata: repository not found');
+    return { objectPool: { repository: { storageName: key.virtualStorage, relativePath } } };
+  });
+}
+
 /** Renames a repository in the database alone: its path on the nodes stays. */
 export function renameHandler({
   onChanged,
   removals,
-}: Pick<RepositoryHandlersParts, 'onChanged' | 'removals'>): readonly [path: string, handler: RawHandler] {
+}: Pick<RepositoryHandlersParts, 'onChanged' | 'removals'>): RepositoryHandler {
   return answer(RepositoryService.method.renameRepository, async ({ relativePath, repository }) => {
     const from = checked(repository);
     if (relativePath === '') throw invalid('destination relative path is empty');

@@ -77,27 +77,15 @@ export async function startUpCluster(directory: UpDirectory, options: UpClusterO
   const listen = await withPort(grpc.listen);
   await writePraefectConfig(files, { database, listen, token: grpc.token });
   await migrate(files.praefect.config);
-  const server = {
-    ...files.praefect,
-    program: 'praefect',
-    args: ['--config', files.praefect.config],
-  } as const;
+  const args = ['--config', files.praefect.config];
+  const server = { ...files.praefect, program: 'praefect', args } as const;
   const praefect = building.use(
     await supervise('praefect', (...more) => startServerProcess(server, ...more)),
   );
 
   const running = building.move();
-  const address = `unix:${files.praefect.socket}`;
   return {
-    target: {
-      address,
-      storage: VIRTUAL_STORAGE,
-      ...(grpc.token !== undefined && { token: grpc.token.reveal() }),
-    },
-    grpc: ['listen_addr' in listen ? `tcp://${listen.listen_addr}` : undefined, address].filter(
-      (each) => each !== undefined,
-    ),
-    storages: [{ name: VIRTUAL_STORAGE }],
+    ...description(files, { listen, token: grpc.token }),
     cluster: {
       config: files.praefect.config,
       praefect: praefect.pid,
@@ -111,6 +99,19 @@ export async function startUpCluster(directory: UpDirectory, options: UpClusterO
     },
     contain: () => false,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** Returns how clients reach the cluster. */
+function description(
+  { praefect }: ClusterFiles,
+  { listen, token }: Pick<UpGrpc, 'listen' | 'token'>,
+): Pick<UpServer, 'target' | 'grpc' | 'storages'> {
+  const address = `unix:${praefect.socket}`;
+  return {
+    target: { address, storage: VIRTUAL_STORAGE, ...(token !== undefined && { token: token.reveal() }) },
+    grpc: [...('listen_addr' in listen ? [`tcp://${listen.listen_addr}`] : []), address],
+    storages: [{ name: VIRTUAL_STORAGE }],
   };
 }
 

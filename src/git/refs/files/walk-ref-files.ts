@@ -93,21 +93,36 @@ async function* merged(
         continue;
       }
       const batch: ListedRef[] = [];
-      for (const ref of refs) {
-        let order = -1;
-        for (let next = loose[at]; next !== undefined; next = loose[at]) {
-          order = Buffer.compare(next.name, ref.name);
-          if (order > 0) break;
-          if (next.ref !== undefined) batch.push(next.ref);
-          at++;
-          if (order === 0) break;
-        }
-        if (order !== 0) batch.push(ref);
-      }
+      at = mergeInto(batch, refs, loose, at);
       yield batch;
     }
   }
   yield loose.slice(at).flatMap(({ ref }) => ref ?? []);
+}
+
+/**
+ * Appends packed references to a batch, with the loose ones from `start` on that belong before or
+ * instead of them. Returns the index of the first loose reference that comes later.
+ */
+function mergeInto(
+  batch: ListedRef[],
+  packed: Iterable<ListedRef>,
+  loose: readonly Shadow[],
+  start: number,
+): number {
+  let at = start;
+  for (const ref of packed) {
+    let order = -1;
+    for (let next = loose[at]; next !== undefined; next = loose[at]) {
+      order = Buffer.compare(next.name, ref.name);
+      if (order > 0) break;
+      if (next.ref !== undefined) batch.push(next.ref);
+      at++;
+      if (order === 0) break;
+    }
+    if (order !== 0) batch.push(ref);
+  }
+  return at;
 }
 
 function isDirectory(path: string): boolean {

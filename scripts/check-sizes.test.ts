@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { LARGER } from './size-limits.ts';
+
+/** Runs the check on a tree with these files. */
+function checkSizes(files: Readonly<Record<string, string>>): { status: number | null; lines: string[] } {
+  const root = mkdtempSync(join(tmpdir(), 'gitaly-sizes-'));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, name)), { recursive: true });
+    writeFileSync(join(root, name), text);
+  }
+  const run = spawnSync(process.execPath, [join(import.meta.dirname, 'check-sizes.ts'), root], {
+    encoding: 'utf8',
+  });
+  rmSync(root, { recursive: true });
+  return { status: run.status, lines: (run.stdout + run.stderr).trim().split('\n') };
+}
+
+const statements = (count: number): string => 'f();\n'.repeat(count);
+
+test('files of the largest length pass, and longer ones are refused; tests may be longer', () => {
+  const { lines } = checkSizes({
+    'src/a.ts': statements(450),
+    'src/b.ts': statements(451),
+    'src/a.test.ts': statements(500),
+    'src/b.test.ts': statements(501),
+    'src/wire/gen/c.ts': statements(1000),
+  });
+
+  assert.deepEqual(lines, [
+    'src/b.test.ts: 501 lines; the limit is 500',
+    'src/b.ts: 451 lines; the limit is 450',
+  ]);
+});
+
+for (const { name, before, after, reported } of [
+  { name: 'function', before: 'function long() {\n', after: '}\n', reported: 'src/x.ts:2: long' },
+  { name: 'lambda', before: 'const long = () => {\n', after: '};\n', reported: 'src/x.ts:2: long' },
+  {
+    name: 'method',
+    before: 'class A {\n static async long() {\n',
+    after: ' }\n}\n',
+    reported: 'src/x.ts:3: long',
+  },
+  {
+    name: 'private method',
+    before: 'class A {\n #long() {\n',
+    after: ' }\n}\n',
+    reported: 'src/x.ts:3: long',
+  },
+  {
+    name: 'method of an object',
+    before: 'const a = {\n long() {\n',
+    after: ' },\n};\n',
+    reported: 'src/x.ts:3: long',
+  },
+]) {
+  test(`a ${name} of 60 lines passes, and one of 61 is refused`, () => {
+    const file = (lines: number): string => `\n${before}${statements(lines - 2)}${after}`;
+
+    const passing = checkSizes({ 'src/x.ts': file(60) });
+    const refused = checkSizes({ 'src/x.ts': file(61) });
+
+    assert.deepEqual(passing, { status: 0, lines: ['sizes: 1 files'] });
+    assert.deepEqual(refused, { status: 1, lines: [`${reported}: 61 lines; the limit is 60`] });
+  });
+}
+
+test('a fifth statement around others is refused; else if adds no depth, a function begins anew', () => {
+  const { lines } = checkSizes({
+    'src/deep.ts': `function deep() {
+  for (const a of b) if (a) try { while (a) {
+    if (a) f(); // the fifth
+  } } finally {}
+}`,
+    'src/chain.ts': `function chain() {
+  for (const a of b) if (a) try {
+    if (1) f(); else if (2) f(); else if (3) f(); else f();
+  } finally {}
+}`,
+    'src/inner.ts': `function inner() {
+  for (const a of b) if (a) try { while (a) g(() => { if (a) f(); }); } finally {}
+}`,
+  });
+
+  assert.deepEqual(lines, ['src/deep.ts:3: deep: nested deeper than 4']);
+});
+
+test('what is listed as larger may not grow, and leaves the list when it is within the limits', () => {
+  const [[key = '', lines = 0] = []] = Object.entries(LARGER);
+  const [file = '', name = ''] = key.split(': ');
+  const source = (count: number): string => `function ${name}() {\n${statements(count - 2)}}\n`;
+
+  assert.equal(checkSizes({ [file]: source(lines) }).status, 0);
+  assert.deepEqual(checkSizes({ [file]: source(lines + 1) }).lines, [
+    `${file}:1: ${name}: ${lines + 1} lines; the limit is 60`,
+  ]);
+  assert.deepEqual(checkSizes({ [file]: source(60) }).lines, [
+    `${key}: within the limits now; remove it from scripts/size-limits.ts`,
+  ]);
+});
+
+test('seeing no file at all is a failure', () => {
+  assert.deepEqual(checkSizes({}), { status: 1, lines: ['saw no file'] });
+});

@@ -1,0 +1,111 @@
+/**
+ * Checks the lengths of files and functions, and how deep statements are nested, against the limits
+ * in size-limits.ts. Prints each violation as `file:line: reason`. It fails when it finds no file.
+ *
+ *   node scripts/check-sizes.ts [ROOT]
+ */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Node, parseSync } from 'oxc-parser';
+import {
+  LARGER,
+  MAX_FILE_LINES,
+  MAX_FUNCTION_LINES,
+  MAX_NESTING,
+  MAX_TEST_FILE_LINES,
+} from './size-limits.ts';
+import { childrenOf, linesOf, type Place } from './syntax-tree.ts';
+
+const PLACES = '{src,scripts,bench,examples,test}/**/*.ts';
+/** Files that are generated, or not ours. */
+const EXEMPT = /^src\/wire\/gen\/|\/(?:fixtures|node_modules)\//;
+
+const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression']);
+const NESTING = new Set([
+  'IfStatement',
+  'ForStatement',
+  'ForInStatement',
+  'ForOfStatement',
+  'WhileStatement',
+  'DoWhileStatement',
+  'SwitchStatement',
+  'TryStatement',
+]);
+
+/** A function, or a part of it, while its tree is walked. */
+interface Scope {
+  readonly file: string;
+  readonly lineOf: (position: number) => number;
+  /** Name of the innermost function that has one. */
+  readonly name: string;
+  readonly depth: number;
+}
+
+const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
+const files = globSync(PLACES, { cwd: root })
+  .filter((file) => !EXEMPT.test(file))
+  .sort();
+const listed = new Set<string>();
+const complaints = files.flatMap((file) => [...problemsIn(file, readFileSync(join(root, file), 'utf8'))]);
+if (files.length === 0) complaints.push('saw no file');
+for (const key of Object.keys(LARGER)) {
+  const file = key.split(':')[0] ?? key;
+  if (!listed.has(key) && (process.argv[2] === undefined || existsSync(join(root, file))))
+    complaints.push(`${key}: within the limits now; remove it from scripts/size-limits.ts`);
+}
+for (const complaint of complaints) console.error(complaint);
+if (complaints.length > 0) process.exitCode = 1;
+else console.log(`sizes: ${files.length} files`);
+
+function* problemsIn(file: string, source: string): Generator<string> {
+  const isTest = file.startsWith('test/') || file.endsWith('.test.ts');
+  const lines = source.split('\n').length - 1;
+  const maxLines = isTest ? MAX_TEST_FILE_LINES : MAX_FILE_LINES;
+  if (exceeds(file, lines, maxLines)) yield `${file}: ${lines} lines; the limit is ${maxLines}`;
+  if (isTest) return;
+  const { program } = parseSync(file, source);
+  yield* problemsBelow(program, undefined, { file, lineOf: linesOf(source), name: '', depth: 0 });
+}
+
+function* problemsBelow(node: Node, place: Place | undefined, outer: Scope): Generator<string> {
+  let scope = outer;
+  if (FUNCTIONS.has(node.type)) {
+    scope = { ...outer, name: nameOf(node, place) ?? outer.name, depth: 0 };
+    yield* lengthProblem(node, place, scope);
+  } else if (NESTING.has(node.type) && !isElseIf(node, place)) {
+    scope = { ...outer, depth: outer.depth + 1 };
+    if (scope.depth === MAX_NESTING + 1)
+      yield `${scope.file}:${scope.lineOf(node.start)}: ${scope.name}: nested deeper than ${MAX_NESTING}`;
+  }
+  for (const [child, childPlace] of childrenOf(node)) yield* problemsBelow(child, childPlace, scope);
+}
+
+function* lengthProblem(
+  node: Node,
+  place: Place | undefined,
+  { file, lineOf, name }: Scope,
+): Generator<string> {
+  // A method begins with its name.
+  const start = place?.key === 'value' ? place.parent.start : node.start;
+  const first = lineOf(start);
+  const lines = lineOf(node.end) - first + 1;
+  if (exceeds(`${file}: ${name}`, lines, MAX_FUNCTION_LINES))
+    yield `${file}:${first}: ${name}: ${lines} lines; the limit is ${MAX_FUNCTION_LINES}`;
+}
+
+function exceeds(key: string, size: number, limit: number): boolean {
+  if (size <= limit) return false;
+  listed.add(key);
+  return size > (LARGER[key] ?? limit);
+}
+
+function nameOf(node: Node, place: Place | undefined): string | undefined {
+  if ('id' in node && node.id?.type === 'Identifier') return node.id.name;
+  const parent = place?.parent;
+  const named = parent && ('key' in parent ? parent.key : 'id' in parent ? parent.id : undefined);
+  return named?.type === 'Identifier' || named?.type === 'PrivateIdentifier' ? named.name : undefined;
+}
+
+function isElseIf(node: Node, place: Place | undefined): boolean {
+  return node.type === 'IfStatement' && place?.key === 'alternate' && place.parent.type === 'IfStatement';
+}
