@@ -72,6 +72,28 @@ const LARGE = `test('a large blob', async () => {
   await gitaly.close();
 }, 60000);
 `;
+/** Hung under Bun: the output of `git merge-tree` was read by a socket of Bun. */
+const CONFLICT = `test('a merge conflict', async () => {
+  const gitaly = await startGitaly();
+  const repository = await gitaly.createRepository({ commits: 1 });
+  const user = { glId: 'user-1', name: Buffer.from('J'), email: Buffer.from('j@example.com') };
+  const oids = [];
+  for (const name of ['a', 'b']) {
+    const [branchName, startBranchName] = [Buffer.from(name), Buffer.from('main')];
+    const commit = { repository, user, branchName, startBranchName, commitMessage: Buffer.from('x') };
+    const file = { type: 'create', path: 'f', content: Buffer.from(name) };
+    oids.push((await commitFiles(gitaly.connection, commit, [file])).commitId);
+  }
+  const [ourCommitOid, theirCommitOid] = oids;
+  let content = '';
+  const request = { repository, ourCommitOid, theirCommitOid };
+  for await (const { files } of gitaly.connection.conflicts.listConflictFiles(request))
+    for (const { conflictFilePayload: part } of files)
+      if (part.case === 'content') content += Buffer.from(part.value).toString();
+  expect(content).toBe('<<<<<<< f\\na\\n=======\\nb\\n>>>>>>> f\\n');
+  await gitaly.close();
+}, 60000);
+`;
 const IMPORT =
   "import { commitFiles } from 'gitaly-ts/client';\n" +
   "import { assertNoNPlus1, CommitService, GitalyClient } from 'gitaly-ts/client/rails';\n" +
@@ -152,7 +174,7 @@ suite('runners of other projects', { skip }, () => {
     const bun = join(TOOLS, `node_modules/@oven/bun-${process.platform}-${process.arch}/bin/bun`);
     if (!existsSync(bun)) return context.skip('there is no Bun for this machine');
     const imports = "import { expect, test } from 'bun:test';\n";
-    writeFileSync(join(directory, 'bun.test.js'), `${imports}${IMPORT}${WITH_EXPECT}${LARGE}`);
+    writeFileSync(join(directory, 'bun.test.js'), `${imports}${IMPORT}${WITH_EXPECT}${LARGE}${CONFLICT}`);
 
     const { code, stderr } = await run(bun, ['test', './bun.test.js'], {
       cwd: directory,
@@ -160,7 +182,7 @@ suite('runners of other projects', { skip }, () => {
     });
 
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /^ 2 pass$/m);
+    assert.match(stderr, /^ 3 pass$/m);
   });
 
   for (const pool of ['threads', 'vmThreads', 'forks']) {

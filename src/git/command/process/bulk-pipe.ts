@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream';
 import { bulkBuffers, PIECE_BYTES, withoutWaste } from '#base/bulk-buffers';
 import { Handover } from '#base/streams/handover';
 import { type Libc, loadLibc } from '../spawner/libc.ts';
+import { READS_DESCRIPTORS } from '../spawner/reads-descriptors.ts';
 
 // Linux, all architectures.
 const O_CLOEXEC = 0o2000000;
@@ -191,7 +192,7 @@ export class BulkPipe implements Disposable {
 }
 
 function findLibc(): Libc | 'missing' {
-  if (process.platform !== 'linux') return 'missing';
+  if (process.platform !== 'linux' || !READS_DESCRIPTORS) return 'missing';
   try {
     return loadLibc();
   } catch {

@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { messageOf } from '#base/gitaly-error';
 import { createNodeSpawner } from './node-spawner.ts';
+import { READS_DESCRIPTORS } from './reads-descriptors.ts';
 import type { Spawner } from './spawner.ts';
 
 /** One per process, because there is only one SIGCHLD. */
@@ -18,7 +19,7 @@ export function chooseSpawner(): Promise<Spawner> {
 
 async function choose(): Promise<Spawner> {
   if (!isMainThread) return createNodeSpawner('this is a worker thread');
-  if (process.versions.bun !== undefined) return createNodeSpawner('Bun reads no pipes of others');
+  if (!READS_DESCRIPTORS) return createNodeSpawner('Bun reads no pipes of others');
   try {
     const { createPosixSpawner } = await import('./posix-spawner.ts');
     return createPosixSpawner();
