@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { trimmed } from '#base/trim';
 import type { GitRepository } from './repository.ts';
 
 /** A setting in a repository's `config` file. */
@@ -16,7 +17,7 @@ export interface Setting {
 const MAX_FILE_BYTES = 256 * 1024;
 
 const SECTION = /^\[([a-z0-9-]+)(?: "([^"\\]*)")?\]$/i;
-const SETTING = /^[ \t]*([a-z][a-z0-9-]*)[ ]*=[ ]*(.*)$/i;
+const SETTING = /^[ \t]*([a-z][a-z0-9-]*)[ ]*=(.*)$/i;
 const EMPTY = /^[ \t]*(?:[#;].*)?$/;
 /**
  * Matches values with quotes, escapes, comments, or bytes that versions of git treat differently.
@@ -59,7 +60,7 @@ export function parseSettings(text: string): Setting[] | undefined {
     settings.push({
       key: `${section.name}.${key.toLowerCase()}`,
       hasSubsection: section.hasSubsection,
-      value: Buffer.from(value.replace(/ +$/, ''), 'latin1'),
+      value: Buffer.from(trimmed(value, ' '), 'latin1'),
     });
   }
   return settings;

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { GitalyError } from '#base/gitaly-error';
 import { isLocalPath } from '#base/go/is-local-path';
 import { quote } from '#base/go/quote';
+import { trimmedEnd, trimmedStart } from '#base/trim';
 import { EMPTY_TREE } from '#git/objects/object-id';
 import { EntryFinder } from '#git/trees/find-entry';
 import type { Repository } from '#storage/repository';
@@ -33,11 +34,11 @@ const EXCLUDED = Buffer.from(':(exclude,literal)');
  * @throws {GitalyError} INVALID_ARGUMENT `relative path escapes root directory`.
  */
 export function cleanPath(path: Uint8Array): Buffer {
-  const text = Buffer.from(path).toString('latin1').replace(/^\/+/, '');
+  const text = trimmedStart(Buffer.from(path).toString('latin1'), '/');
   const bytes = Buffer.from(text, 'latin1');
   if (text !== '' && !isLocalPath(bytes))
     throw new GitalyError('INVALID_ARGUMENT', 'relative path escapes root directory');
-  const clean = posix.normalize(text).replace(/\/+$/, '');
+  const clean = trimmedEnd(posix.normalize(text), '/');
   return clean === '.' ? NO_BYTES : Buffer.from(clean, 'latin1');
 }
 

@@ -1,5 +1,6 @@
 import { wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import { trimmed } from '#base/trim';
 import type { Commit } from '#git/objects/parse/parse-commit';
 import type { Ident } from '#git/objects/write/format-ident';
 import type { Repository } from '#storage/repository';
@@ -8,6 +9,9 @@ import type { BranchUpdate } from '../ref-update/branch-update.ts';
 import type { UpdateContext } from '../ref-update/update-with-hooks.ts';
 import { cherryPick } from './apply-change.ts';
 import { type BranchChange, changeOntoBranch } from './change-onto-branch.ts';
+
+/** ASCII's white space. @see Go: bytes.TrimSpace */
+const SPACE = ' \t\n\v\f\r';
 
 export interface BranchCherryPick extends BranchChange {
   /** Author of the new commit; that of the picked commit if either is empty. */
@@ -35,7 +39,7 @@ export async function cherryPickOntoBranch(
 
 function authorOf({ authorName, authorEmail }: BranchCherryPick, picked: Commit, user: Ident): Ident {
   if (authorName.length > 0 && authorEmail.length > 0) {
-    return { ...user, name: trimmed(authorName), email: trimmed(authorEmail) };
+    return { ...user, name: withoutSpace(authorName), email: withoutSpace(authorEmail) };
   }
   try {
     return strictIdent(picked.author);
@@ -44,7 +48,6 @@ function authorOf({ authorName, authorEmail }: BranchCherryPick, picked: Commit,
   }
 }
 
-function trimmed(text: Uint8Array): Uint8Array {
-  const latin1 = Buffer.from(text).toString('latin1');
-  return Buffer.from(latin1.replace(/^[\t-\r ]+|[\t-\r ]+$/g, ''), 'latin1');
+function withoutSpace(text: Uint8Array): Uint8Array {
+  return Buffer.from(trimmed(Buffer.from(text).toString('latin1'), SPACE), 'latin1');
 }

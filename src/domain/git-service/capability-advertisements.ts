@@ -24,7 +24,7 @@ const MAX_ENTRIES = 10_000;
 const MAX_SETTINGS_LENGTH = 1_000;
 
 /** Matches settings that read further files, whose changes the stamp would not show. */
-const READS_MORE_FILES = /^\s*\[include|worktreeconfig/im;
+const READS_MORE_FILES = /^[^\S\r\n\u2028\u2029]*\[include|worktreeconfig/im;
 
 /**
  * git's advertised capabilities, without references: the advertisement of `git upload-pack` in

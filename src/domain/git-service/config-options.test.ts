@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertLinearTime } from '#testkit/time-growth';
 import { checkConfigKeys, parseConfigOptions } from './config-options.ts';
 
 test('settings are split at the first equals sign', () => {
@@ -40,4 +41,14 @@ test('keys with subsections and URLs pass', () => {
       value: '',
     })),
   );
+});
+
+// 75 bytes took hours.
+test('a key that nearly matches takes a linear time', async () => {
+  for (const piece of ['.', 'a.', '.a', 'a'])
+    await assertLinearTime((size) => {
+      const key = `a.${piece.repeat(size / piece.length)}*.a`;
+      checkConfigKeys([{ key, value: '' }]);
+    });
+  assert.throws(() => checkConfigKeys([{ key: `a.${'a.'.repeat(40)}=.a`, value: '' }]), /failed regexp/);
 });

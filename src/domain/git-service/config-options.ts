@@ -16,11 +16,8 @@ export function parseConfigOptions(options: readonly string[]): ConfigPair[] {
   });
 }
 
-/**
- * Matches a key, which may contain any text in its middle part (URLs with `*` and `@`), except
- * characters that would end it.
- */
-const KEY = /^[A-Za-z0-9]+[-A-Za-z0-9]*\.(?:[^=\n]+\.)*[A-Za-z0-9]+[-A-Za-z0-9]*$/;
+/** The first and the last part of a key. */
+const PART = /^[A-Za-z0-9][-A-Za-z0-9]*$/;
 
 /**
  * Refuses settings that git would parse as something else.
@@ -39,5 +36,17 @@ function whatIsWrong(key: string): string | undefined {
   if (key === '') return 'not set';
   if (!key.includes('.')) return `key ${quote(key)} must contain at least one section`;
   if (key.startsWith('.') || key.endsWith('.')) return `key ${quote(key)} must not start or end with a dot`;
-  return KEY.test(key) ? undefined : `key ${quote(key)} failed regexp validation`;
+  return isKey(key) ? undefined : `key ${quote(key)} failed regexp validation`;
+}
+
+/**
+ * Reports whether a text is a key. The part between the first and the last dot may be any text
+ * (URLs with `*` and `@`), except characters that would end it.
+ *
+ * @see Gitaly: configKeyRegex
+ */
+function isKey(text: string): boolean {
+  const [first, last] = [text.indexOf('.'), text.lastIndexOf('.')];
+  if (!PART.test(text.slice(0, first)) || !PART.test(text.slice(last + 1))) return false;
+  return first === last || (last > first + 1 && !/[=\n]/.test(text.slice(first, last)));
 }

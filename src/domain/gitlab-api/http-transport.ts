@@ -6,6 +6,7 @@ import { getCACertificates, type SecureContextOptions } from 'node:tls';
 import { quote } from '#base/go/quote';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
 import { request as httpRequest } from '#base/node-http';
+import { trimmed, trimmedEnd } from '#base/trim';
 
 /**
  * Address of the API, and the means to trust it; names follow the `[gitlab]` section of the
@@ -87,11 +88,11 @@ type Sender = (path: string, options: RequestOptions) => ReturnType<typeof httpR
 function sender(url: string, options: HttpTransportOptions): Sender {
   if (url.startsWith(UNIX_PREFIX)) {
     const socketPath = url.slice(UNIX_PREFIX.length);
-    const root = options.relativeUrlRoot?.replace(/^\/+|\/+$/g, '') ?? '';
+    const root = trimmed(options.relativeUrlRoot ?? '', '/');
     const base = root === '' ? 'http://unix' : `http://unix/${root}`;
     return (path, request) => httpRequest(base + path, { ...request, socketPath });
   }
-  const base = url.replace(/\/+$/, '');
+  const base = trimmedEnd(url, '/');
   if (url.startsWith('http://')) return (path, request) => httpRequest(base + path, request);
   if (url.startsWith('https://')) {
     const trust = secureOptions(options);

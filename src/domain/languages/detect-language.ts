@@ -4,7 +4,7 @@ import { languageByModeline } from './modeline.ts';
 
 /** Length of a file's start in which a NUL makes the file binary. */
 const BINARY_LOOK_BYTES = 8000;
-const MANUAL = /\.(?:[1-9](?:[a-z_]+[a-z_0-9]*)?|0p|n|man|mdoc)(?:\.in)?$/;
+const MANUAL = /\.(?:[1-9](?:[a-z_][a-z_0-9]*)?|0p|n|man|mdoc)(?:\.in)?$/;
 const MANUAL_LANGUAGES = ['Roff Manpage', 'Roff'];
 const XML = /xml version=/;
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withoutCredentials } from './remote-url.ts';
+import { assertLinearTime } from '#testkit/time-growth';
+import { withoutCredentials, withoutUserInfo } from './remote-url.ts';
 
 test('error output of git keeps its URLs without users and passwords', () => {
   const stderr = [
@@ -17,4 +18,12 @@ test('error output of git keeps its URLs without users and passwords', () => {
       'error: jane@example.com:r.git',
     ].join('\n'),
   );
+});
+
+test('hostile texts take a linear time', async () => {
+  for (const piece of ['a', 'a://', 'a://@', '@', '#', ' '])
+    await assertLinearTime((size) => {
+      withoutCredentials(piece.repeat(size / piece.length));
+      withoutUserInfo(`http://${piece.repeat(size / piece.length)}`);
+    });
 });

@@ -36,7 +36,7 @@ export function isHttp(url: string): boolean {
 
 /** Returns git's error output for a log or a client: its URLs without users and passwords. */
 export function withoutCredentials(stderr: string): string {
-  return stderr.replaceAll(/[a-z][a-z0-9+.-]*:\/\/[^\s'"]+/gi, withoutUserInfo);
+  return stderr.replaceAll(/([a-z0-9+.-]:\/\/)[^\s'"/?#]*@/gi, '$1');
 }
 
 /** Returns a URL for a log: without user and password. */

@@ -1,5 +1,6 @@
-const SECTION = /^\s*\[\s*([a-z]+)\s*\]\s*$/i;
-const SETTING = /^\s*([a-z]+)\s*=\s*([a-z0-9]*)\s*$/i;
+/** Both match lines without space at the ends. */
+const SECTION = /^\[\s*([a-z]+)\s*\]$/i;
+const SETTING = /^([a-z]+)\s*=(?:\s*[a-z0-9]+)?$/i;
 /** Settings that describe files; none names a program or another place. */
 const KEPT = new Set([
   'core.repositoryformatversion',
@@ -21,14 +22,15 @@ export function safeConfig(content: Buffer): Buffer {
     .toString('latin1')
     .split('\n')
     .filter((line) => {
-      const begun = SECTION.exec(line)?.[1];
+      const text = line.trim();
+      const begun = SECTION.exec(text)?.[1];
       if (begun !== undefined) {
         section = begun.toLowerCase();
         return section === 'core' || section === 'extensions';
       }
-      if (line.trim() === '') return true;
-      if (line.trimStart().startsWith('[')) section = '';
-      const key = SETTING.exec(line)?.[1];
+      if (text === '') return true;
+      if (text.startsWith('[')) section = '';
+      const key = SETTING.exec(text)?.[1];
       return key !== undefined && KEPT.has(`${section}.${key.toLowerCase()}`);
     });
   return Buffer.from(kept.join('\n'), 'latin1');

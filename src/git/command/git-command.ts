@@ -53,7 +53,7 @@ export interface GitCommand {
 export const TO_STDOUT: GitOption = { name: '-', words: ['-'] };
 
 const FLAG = /^--?[a-zA-Z0-9]/;
-const ACTION = /^[a-zA-Z0-9]+[-a-zA-Z0-9]*$/;
+const ACTION = /^[a-zA-Z0-9][-a-zA-Z0-9]*$/;
 const DASH = 0x2d;
 
 /** Returns an option without a separate value: `flag('--topo-order')`, `flag('--format=%H')`. */

@@ -1,10 +1,17 @@
-/**
- * Matches `scheme://user:password@host`, with an optional scheme. The host may be a name, an IPv4
- * or a bracketed IPv6 address.
- */
-const WITH_USER = /([a-z][a-z0-9+\-.]*:\/\/)?[a-z0-9\-._~%!$&'()*+,;=:]+@(?=[a-z0-9\-._~%]|\[)/gi;
+import { trimmedEnd } from '#base/trim';
 
-/** Replaces user and password in every URL of a text by `[FILTERED]`. */
+/** Characters of a user and a password; a scheme and its slashes end them. */
+const USER = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;=:";
+/** Start of a host: a name, an IPv4 or a bracketed IPv6 address. */
+const HOST = /^[a-z0-9\-._~%[]/i;
+
+/** Replaces user and password in every URL of a text by `[FILTERED]`; the scheme is optional. */
 export function maskUrlCredentials(text: string): string {
-  return text.includes('@') ? text.replace(WITH_USER, '$1[FILTERED]@') : text;
+  const pieces = text.split('@');
+  return pieces
+    .map((piece, index) => {
+      const before = HOST.test(pieces[index + 1] ?? '') ? trimmedEnd(piece, USER) : piece;
+      return before.length < piece.length ? `${before}[FILTERED]` : piece;
+    })
+    .join('@');
 }

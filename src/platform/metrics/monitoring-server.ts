@@ -176,7 +176,7 @@ async function answer(
     readonly profiles: ProfileEndpoint;
   },
 ): Promise<void> {
-  const path = (request.url ?? '').replace(/\?.*$/, '');
+  const [path = ''] = (request.url ?? '').split('?', 1);
   if (request.method !== 'GET' && request.method !== 'HEAD') send(response, 405, 'method not allowed\n');
   else if (path === '/metrics' || (further && path === options.further?.path)) {
     const format = request.headers.accept?.includes('application/openmetrics-text') ? 'openmetrics' : 'text';

@@ -77,7 +77,7 @@ function insecureOf(query: URLSearchParams): boolean {
 function ratioOf(query: URLSearchParams): number {
   const text = query.get('sampler_param') ?? '';
   if (text === '') return DEFAULT_RATIO;
-  const ratio = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+  const ratio = /^[+-]?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(ratio))
     throw invalid(
       `sampler_param must be a float value: strconv.ParseFloat: parsing ${quote(text)}: invalid syntax`,

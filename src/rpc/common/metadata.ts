@@ -1,4 +1,5 @@
 import { GitalyError } from '#base/gitaly-error';
+import { trimmedEnd } from '#base/trim';
 
 /** A metadata value: text, or bytes for keys that end in `-bin`. */
 export type MetadataValue = string | Uint8Array;
@@ -8,7 +9,6 @@ export type MetadataInit = Metadata | Readonly<Record<string, MetadataValue | re
 
 const LOWER_N = 0x6e;
 const NO_PAIRS: readonly string[] = [];
-const PADDING = /=+$/;
 const KEY = /^[0-9a-z_.-]+$/;
 const UPPER = /[A-Z]/;
 const PRINTABLE = /^[\x20-\x7e]*$/;
@@ -205,7 +205,7 @@ function encodeBinary(value: MetadataValue): string {
     typeof value === 'string'
       ? Buffer.from(value, 'utf8')
       : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  return bytes.toString('base64').replace(PADDING, ''); // grpc-go sends no padding either
+  return trimmedEnd(bytes.toString('base64'), '='); // grpc-go sends no padding either
 }
 
 function decodeBinary(wire: string): Buffer[] {

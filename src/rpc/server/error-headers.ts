@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { GitalyError } from '#base/gitaly-error';
+import { trimmedEnd } from '#base/trim';
 import { percentEncode } from '#rpc/common/grpc/percent-encoding';
 import { GRPC_MESSAGE, GRPC_STATUS, GRPC_STATUS_DETAILS } from '#rpc/common/header-names';
 import { statusNumber } from '#rpc/common/status-code';
@@ -77,7 +78,7 @@ function detailsHeader({
   if (details.length === 0) return {};
   const status = create(StatusSchema, { code: statusNumber(code), message, details: packDetails(details) });
   const bytes = Buffer.from(toBinary(StatusSchema, status));
-  return { [GRPC_STATUS_DETAILS]: bytes.toString('base64').replace(/=+$/, '') };
+  return { [GRPC_STATUS_DETAILS]: trimmedEnd(bytes.toString('base64'), '=') };
 }
 
 /** The size of headers as HPACK counts it. */

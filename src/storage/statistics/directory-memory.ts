@@ -5,11 +5,6 @@ import { type FileStamp, isSettled, stampOf } from '#base/files/file-stamp';
 /** Some megabytes of names and stamps. */
 const MAX_DIRECTORIES = 8192;
 
-/**
- * Directories whose files git only creates, replaces and removes: it writes a file under a
- * temporary name, and each of these steps changes the directory's time.
- */
-const WITHOUT_CHANGES_IN_PLACE = /\/(?:objects|refs)(?:\/[^/]+)*$/;
 /** A file that is being written. Git's own start or end like this. */
 const TEMPORARY = /tmp|\.lock$/;
 
@@ -38,7 +33,7 @@ export class DirectoryMemory<Facts extends object> {
    * what may be kept.
    */
   look(directory: string): Facts | ((facts: Facts, entries: readonly Dirent[]) => void) {
-    if (!WITHOUT_CHANGES_IN_PLACE.test(directory)) return () => {};
+    if (!hasNoChangesInPlace(directory)) return () => {};
     const stats = lstatSync(directory, { throwIfNoEntry: false });
     if (stats === undefined) return () => {};
     const stamp = stampOf(stats);
@@ -51,4 +46,16 @@ export class DirectoryMemory<Facts extends object> {
       else this.#known.set(directory, { facts, stamp });
     };
   }
+}
+
+/**
+ * Reports whether git only creates, replaces and removes the files of a directory: it writes a file
+ * under a temporary name, and each of these steps changes the directory's time. That holds for
+ * `objects`, `refs` and all directories below them.
+ */
+function hasNoChangesInPlace(directory: string): boolean {
+  const names = directory.split('/');
+  return names
+    .slice(Math.max(1, names.lastIndexOf('') + 1))
+    .some((name) => name === 'objects' || name === 'refs');
 }

@@ -89,8 +89,10 @@ const NO_FILE = 'Name an existing file, or create one with "gitaly-ts init".';
 
 function fixOf({ explanation }: ConfigError): string {
   const fix = explanation
-    .trim()
-    .replace(/\s*\n\s*/g, '; ')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join('; ')
     .replace(/ +/g, ' ');
   return fix || 'Correct the file; config.toml.example describes every key.';
 }

@@ -53,7 +53,7 @@ export async function cloneSource(
   for await (const chunk of process.stderrStream) {
     const text = String(chunk);
     onBytes(receivedBytes(text) ?? 0);
-    words = (words + text).replace(/[^\n]*\r/g, '').slice(-MAX_WORDS_BYTES);
+    words = withoutProgress(words + text).slice(-MAX_WORDS_BYTES);
   }
   const exit = await process.exited;
   signal.throwIfAborted();
@@ -62,10 +62,19 @@ export async function cloneSource(
   return { gitDirectory, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
+/** Returns lines as a terminal shows them: what a carriage return overwrites is left out. */
+function withoutProgress(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.slice(line.lastIndexOf('\r') + 1))
+    .join('\n');
+}
+
 /** Parses `Receiving objects: 45% (450/1000), 12.30 MiB | 4.50 MiB/s`. */
 function receivedBytes(progress: string): number | undefined {
   const units = { bytes: 1, KiB: 1 << 10, MiB: 1 << 20, GiB: 1 << 30 };
-  const found = [...progress.matchAll(/Receiving objects: .*?, ([\d.]+) (bytes|KiB|MiB|GiB)/g)].at(-1);
+  const line = progress.split(/[\r\n]/).findLast((each) => each.startsWith('Receiving objects: '));
+  const found = /, ([\d.]+) (bytes|KiB|MiB|GiB)/.exec(line ?? '');
   const unit = Object.entries(units).find(([name]) => name === found?.[2])?.[1];
   return unit === undefined ? undefined : Math.round(Number(found?.[1]) * unit);
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { isError } from '#base/is-error';
+import { trimmedEnd } from '#base/trim';
 import {
   defaultName,
   findRepositories,
@@ -47,7 +48,7 @@ export async function collectSources(options: SourceOptions): Promise<readonly S
     throw new SourceError(
       'no repository found: name paths or URLs, or use --recursive for a directory of repositories',
     );
-  const prefix = options.prefix === undefined ? '' : `${options.prefix.replace(/\/+$/, '')}/`;
+  const prefix = options.prefix === undefined ? '' : `${trimmedEnd(options.prefix, '/')}/`;
   const sources = named.map(({ location, name }) => ({
     location,
     relativePath: relativePathOf(prefix + (options.name ?? name)),

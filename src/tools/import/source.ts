@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { systemErrorCode, systemErrorText } from '#base/go/system-error';
+import { trimmedEnd } from '#base/trim';
 import { isUrl } from './url.ts';
 
 /** A source to import, and its name. */
@@ -36,10 +37,9 @@ export function gitDirectoryOf(path: string): string | undefined {
 
 /** Returns the default name of a repository: the last part of its path or URL, with `.git`. */
 export function defaultName(location: string): string {
-  const path = isUrl(location) ? location.replace(/[?#].*$/, '') : resolve(location);
+  const path = isUrl(location) ? location.split(/[?#]/, 1).join('') : resolve(location);
   return basename(
-    path
-      .replace(/\/+$/, '')
+    trimmedEnd(path, '/')
       .replace(/\/\.git$/, '')
       .replace(/\.bundle$/, '')
       .replaceAll(':', '/'),
@@ -48,7 +48,7 @@ export function defaultName(location: string): string {
 
 /** Converts a name to a path in the storage, with `.git`. @throws {SourceError} */
 export function relativePathOf(name: string): string {
-  const path = `${name.replace(/\/+$/, '').replace(/\.git$/, '')}.git`;
+  const path = `${trimmedEnd(name, '/').replace(/\.git$/, '')}.git`;
   const segments = path.split('/');
   const isBad = (segment: string): boolean =>
     /^\.{0,2}(\.git)?$|^\+gitaly$|\.lock$|[\p{Cc}\\]/u.test(segment) ||

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { assertLinearTime } from '#testkit/time-growth';
 import { badEscape, parseUrl, urlProblem } from './url.ts';
 
 for (const [url, problem] of [
@@ -37,3 +38,10 @@ for (const [text, parts] of [
     assert.deepEqual(parseUrl(text), parts);
   });
 }
+
+// 64 KiB of `#` and a line separator took two seconds.
+test('hostile texts take a linear time', async () => {
+  for (const piece of ['#', '?', ':', '%', '@', '//'])
+    for (const start of ['', 'http://', 'http:', '/'])
+      await assertLinearTime((size) => urlProblem(`${start}${piece.repeat(size / piece.length)}\u2028`));
+});

@@ -46,7 +46,7 @@ function urlReason(text: string): string | undefined {
   if (CONTROL_CHARACTER.test(text)) return 'net/url: invalid control character in URL';
   if (text.startsWith(':')) return 'missing protocol scheme';
   const scheme = /^[A-Za-z][A-Za-z0-9+.-]*(?=:)/.exec(text)?.[0];
-  const rest = (scheme === undefined ? text : text.slice(scheme.length + 1)).replace(/[?#].*$/, '');
+  const [rest = ''] = (scheme === undefined ? text : text.slice(scheme.length + 1)).split(/[?#]/, 1);
   if (scheme === undefined && /^[^/]*:/.test(rest)) return 'first path segment in URL cannot contain colon';
   if (scheme !== undefined && !rest.startsWith('/')) return undefined;
   const sequence = badEscape(rest);

@@ -1,3 +1,4 @@
+import { trimmed } from '#base/trim';
 import { parseSecretHash, type SecretHash } from './password-hash.ts';
 
 /** The right that a line of the file grants. */
@@ -113,7 +114,7 @@ function addLine({ anonymous, passwords, tokens }: Draft, words: readonly string
 
 function parsePath(text: string): string | undefined {
   try {
-    return decodeURIComponent(text).replace(/^\/+|\/+$/g, '');
+    return trimmed(decodeURIComponent(text), '/');
   } catch {
     return undefined; // the only way to detect a malformed escape
   }

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { systemErrorCode } from '#base/go/system-error';
 import { isError } from '#base/is-error';
+import { trimmedEnd } from '#base/trim';
 import type { SshLibrary, SshParsedKey } from '../ssh-library.ts';
 import { newEd25519Key } from './openssh-key.ts';
 
@@ -34,7 +35,7 @@ export async function openHostKey(path: string, { utils }: SshLibrary): Promise<
 
 /** Returns `SHA256:` and the hash of a public key in wire format, without padding. */
 export function fingerprintOf(publicKey: Uint8Array): string {
-  return `SHA256:${createHash('sha256').update(publicKey).digest('base64').replace(/=+$/, '')}`;
+  return `SHA256:${trimmedEnd(createHash('sha256').update(publicKey).digest('base64'), '=')}`;
 }
 
 async function readIfThere(path: string): Promise<Buffer | undefined> {

@@ -5,6 +5,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { outputSync } from '#testkit/run-program-sync';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { assertLinearTime } from '#testkit/time-growth';
 import { Mailmap } from './mailmap.ts';
 
 const directory = makeScratchDirectory('mailmap');
@@ -70,5 +71,32 @@ test('random mailmaps change random people as git changes them', () => {
       },
     ),
     { numRuns: 60 },
+  );
+});
+
+// A file with a line of 200 KB of spaces made every other call wait for 18 seconds.
+test('long runs of spaces take a linear time, in a file and in a name', async () => {
+  const mailmap = Mailmap.parse(Buffer.from('A <a@x> <b@x>\n'));
+
+  for (const space of [' ', '\t', '\r']) {
+    await assertLinearTime((size) => Mailmap.parse(Buffer.from(`a${space.repeat(size)}b <c@x>\n`)));
+    await assertLinearTime((size) => mailmap.mapIdent(Buffer.from(`a${space.repeat(size)}b <b@x> 1 +0000`)));
+  }
+});
+
+test('vertical tabs and form feeds belong to a name, as in git', () => {
+  const lines = Buffer.from('A\v <a@x>\nB <b@x> \fC <b@x>\n\t D \r <d@x>\n');
+  const people = ['X <a@x>', 'C <b@x>', '\fC <b@x>', 'Y <d@x>'];
+
+  const mapped = people.map((person) =>
+    Mailmap.parse(lines).mapIdent(Buffer.from(person)).toString('latin1'),
+  );
+
+  assert.deepEqual(
+    mapped,
+    askGit(
+      lines,
+      people.map((person) => Buffer.from(person)),
+    ),
   );
 });

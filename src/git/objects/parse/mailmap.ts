@@ -1,3 +1,5 @@
+import { GIT_SPACE, trimmed, trimmedEnd } from '#base/trim';
+
 /** A replacement of a name and an address; either may be unchanged. */
 interface Replacement {
   readonly name: string | undefined;
@@ -42,7 +44,7 @@ export class Mailmap {
     const open = text.indexOf('<');
     const close = open === -1 ? -1 : text.indexOf('>', open);
     if (close === -1) return line;
-    const name = text.slice(0, open).replace(TRAILING_SPACE, '');
+    const name = trimmedEnd(text.slice(0, open), GIT_SPACE);
     const email = text.slice(open + 1, close);
     const found = this.#find(name, email);
     if (found === undefined) return line;
@@ -79,10 +81,6 @@ export class Mailmap {
   }
 }
 
-/** Matches C's isspace at the end. */
-const TRAILING_SPACE = /[ \t\n\v\f\r]+$/;
-const SURROUNDING_SPACE = /^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g;
-
 /** Parses `Name <email>` at the start of a line; the name is `undefined` if it is empty. */
 function parsePerson(
   line: string,
@@ -91,7 +89,7 @@ function parsePerson(
   const open = line.indexOf('<');
   const close = open === -1 ? -1 : line.indexOf('>', open + 1);
   if (close === -1 || (close === open + 1 && !allowEmptyEmail)) return undefined;
-  const name = line.slice(0, open).replace(SURROUNDING_SPACE, '');
+  const name = trimmed(line.slice(0, open), GIT_SPACE);
   return {
     name: name === '' ? undefined : name,
     email: line.slice(open + 1, close),

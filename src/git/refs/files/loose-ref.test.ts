@@ -17,13 +17,15 @@ for (const text of [`${OID}\n`, OID, `${OID} more`, `${OID}\tx\n`]) {
   });
 }
 
-for (const text of ['ref: refs/heads/a\n', 'ref:refs/heads/a', 'ref: \t\n\v\f\r refs/heads/a \t\r\n']) {
+for (const text of ['ref: refs/heads/a\n', 'ref:refs/heads/a', 'ref: \t\n\r refs/heads/a \t\r\n']) {
   test(`${JSON.stringify(text)} is symbolic`, () => {
     assert.deepEqual(parseLooseRef(Buffer.from(text)), { symbolicTarget: Buffer.from('refs/heads/a') });
   });
 }
 
 for (const text of [
+  'ref: \vrefs/heads/a\n', // vertical tab and form feed are no space to git
+  'ref: refs/heads/a\f\n',
   '',
   'garbage\n',
   `${'0'.repeat(40)}\n`,

@@ -1,5 +1,6 @@
 import { lstatSync, readFileSync } from 'node:fs';
 import { systemErrorCode } from '#base/go/system-error';
+import { GIT_SPACE, trimmed } from '#base/trim';
 import { FallBackToGit } from '#git/in-process';
 import { isZeroOid, OID_SOURCE, type Oid, trustedOid } from '#git/objects/object-id';
 import { validateReference } from '../validate-reference.ts';
@@ -44,7 +45,7 @@ const BEGINS_WITH_OID = new RegExp(String.raw`^(${OID_SOURCE})(?:\s|$)`);
 export function parseLooseRef(data: Buffer): RawRef {
   const text = data.toString('latin1');
   if (text.startsWith('ref:')) {
-    const target = text.slice(4).replace(/^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g, '');
+    const target = trimmed(text.slice(4), GIT_SPACE);
     const symbolicTarget = Buffer.from(target, 'latin1');
     if (validateReference(symbolicTarget) !== undefined) throw NOT_PLAIN;
     return { symbolicTarget };
