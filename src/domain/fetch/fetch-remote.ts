@@ -26,8 +26,9 @@ export interface FetchRemoteOptions {
   readonly signal: AbortSignal;
 }
 
-/** Says that references are in the way of directories, or the other way round. */
-const IN_THE_WAY = /^error: cannot lock ref .*(?:exists; cannot create|there are still refs under)/m;
+/** A reference is in the way of a directory, or the other way round. */
+const IN_THE_WAY =
+  /^error: (?:cannot lock ref .*(?:exists; cannot create|there are still refs under)|some local refs could not be updated; try running$)/m;
 
 /**
  * Fetches from a remote. Objects are first kept apart; then references that the remote does not

@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
-import { GitalyError, wrap } from '#base/gitaly-error';
+import { wrap } from '#base/gitaly-error';
 import type { ConfigPair } from '#git/command/config';
 import type { Storage } from '#storage/repository-target';
 import { createTempDirectory } from '#storage/temp-directories';
+import { credentialSettings, NO_CREDENTIALS, type UserInfoUse } from './credentials.ts';
 import { pinAddress } from './pin-address.ts';
 import { isHttp, parseRemoteUrl } from './remote-url.ts';
 
@@ -11,8 +12,9 @@ export interface OutgoingRemote {
   readonly url: string;
   /** Address to connect to instead of looking the host up; empty for none. */
   readonly resolvedAddress: string;
-  /** Value of the Authorization header; empty for none. User and password of the URL win. */
+  /** Value of the Authorization header, sent with each request; empty for none. */
   readonly authorization: string;
+  readonly userInfo: UserInfoUse;
   /** True if `url` may be a path or a `file://` URL. */
   readonly allowsLocal: boolean;
   readonly ssh?: SshCredentials | undefined;
@@ -64,15 +66,15 @@ const CREDENTIALS_MODE = 0o400;
  */
 export async function prepareOutgoing(remote: OutgoingRemote, storage: Storage): Promise<Outgoing> {
   const { url, userInfo } = parseRemoteUrl(remote.url);
-  const authorization =
-    userInfo === undefined ? remote.authorization : `Basic ${Buffer.from(userInfo).toString('base64')}`;
+  const credentials = isHttp(url) ? credentialSettings(url, userInfo, remote) : NO_CREDENTIALS;
   const pinned = pin(url, remote.resolvedAddress);
   const ssh = await sshSettings(remote.ssh, storage);
   return {
     url: pinned.url,
-    config: [...SETTINGS, ...pinned.config, ...authorizationSettings(url, authorization)],
+    config: [...SETTINGS, ...pinned.config, ...credentials.config],
     env: {
       ...pinned.env,
+      ...credentials.env,
       ...ssh.env,
       ...(isHttp(url) ? {} : NO_QUESTIONS),
       GIT_ALLOW_PROTOCOL: remote.allowsLocal ? `${PROTOCOLS}:file` : PROTOCOLS,
@@ -87,15 +89,6 @@ function pin(url: string, address: string) {
   } catch (error) {
     throw wrap(error, "couldn't get curloptResolve config");
   }
-}
-
-function authorizationSettings(url: string, authorization: string): ConfigPair[] {
-  if (authorization === '' || !isHttp(url)) return [];
-  // A line feed would begin another header.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (/[\x00-\x1f\x7f]/.test(authorization))
-    throw new GitalyError('INVALID_ARGUMENT', 'invalid authorization header');
-  return [{ key: 'http.extraHeader', value: `Authorization: ${authorization}`, secret: true }];
 }
 
 async function sshSettings(ssh: SshCredentials | undefined, storage: Storage) {

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { deflateSync } from 'node:zlib';
 import { flag, gitCommand } from '#git/command/git-command';
-import { startGitHttpServer } from '#testkit/git-http-server';
+import { type GitHttpServer, startGitHttpServer } from '#testkit/git-http-server';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
+import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { type OutgoingRemote, prepareOutgoing } from './outgoing-remote.ts';
 import { type OutgoingLimits, runOutgoing } from './run-outgoing.ts';
@@ -14,6 +17,7 @@ const REMOTE: OutgoingRemote = {
   url: 'http://127.0.0.1/',
   resolvedAddress: '',
   authorization: '',
+  userInfo: 'asked',
   allowsLocal: false,
 };
 const SECRET = 'c3VwZXItc2VjcmV0';
@@ -26,25 +30,122 @@ async function listHeads(fixture: StorageFixture, remote: Partial<OutgoingRemote
   return await runOutgoing(fixture.git, command, run);
 }
 
-test('credentials of the URL and of the header reach the server, and no command line', async () => {
+const BASIC = `Basic ${Buffer.from(`user:${SECRET}`).toString('base64')}`;
+const ASKS: Parameters<GitHttpServer['reset']>[1] = {
+  '/asks/info/refs?service=git-upload-pack': (_request, response) => {
+    response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
+  },
+};
+
+function withUser(web: GitHttpServer, userInfo: string): string {
+  return web.url.replace('http://', `http://${userInfo}@`);
+}
+
+// Mirrors with outdated credentials of a public repository failed.
+test('user and password of the URL are sent when the server asks for them', async () => {
   await using fixture = await StorageFixture.create();
   fixture.init('x.git', { commits: 1 });
   await using web = await startGitHttpServer(fixture.storage.path);
-  const withUser = web.url.replace('http://', `http://user:${SECRET}@`);
 
-  const first = await listHeads(fixture, { url: `${withUser}/r/x.git` });
-  const second = await listHeads(fixture, { url: `${web.url}/r/x.git`, authorization: `Bearer ${SECRET}` });
-  const refused = await listHeads(fixture, { url: `${withUser}/s/403/x.git` });
+  const open = await listHeads(fixture, { url: `${withUser(web, `user:${SECRET}`)}/r/x.git` });
 
-  const basic = `Basic ${Buffer.from(`user:${SECRET}`).toString('base64')}`;
+  assert.match(open.stdout, /refs\/heads\/main/);
+  assert.deepEqual([...new Set(web.calls.map((call) => call.authorization))], [undefined]);
+
+  web.reset();
+  const closed = await listHeads(fixture, { url: `${withUser(web, 'user:p%61ss')}/auth/x.git` });
+
+  assert.match(closed.stdout, /refs\/heads\/main/);
+  const basic = `Basic ${Buffer.from('user:pass').toString('base64')}`;
+  assert.deepEqual([...new Set(web.calls.map((call) => call.authorization))], [undefined, basic]);
+});
+
+test('a header is sent with the first request, in place of user and password', async () => {
+  await using fixture = await StorageFixture.create();
+  fixture.init('x.git', { commits: 1 });
+  await using web = await startGitHttpServer(fixture.storage.path);
+  const authorization = `Bearer ${SECRET}`;
+  const url = `${withUser(web, 'user:other')}/r/x.git`;
+
+  for (const userInfo of ['asked', 'proactive'] as const)
+    assert.equal((await listHeads(fixture, { url, authorization, userInfo })).failure, undefined);
+
+  assert.deepEqual([...new Set(web.calls.map((call) => call.authorization))], [authorization]);
+});
+
+for (const { userInfo, text, expected } of [
+  { userInfo: 'always', text: `user:${SECRET}`, expected: BASIC },
+  { userInfo: 'always', text: 'user', expected: 'Basic dXNlcg==' },
+  { userInfo: 'proactive', text: `user:${SECRET}`, expected: BASIC },
+  { userInfo: 'proactive', text: 'user', expected: undefined },
+  { userInfo: 'proactive', text: 'user:', expected: undefined },
+  { userInfo: 'proactive', text: `:${SECRET}`, expected: undefined },
+  { userInfo: 'asked', text: `user:${SECRET}`, expected: undefined },
+] as const)
+  test(`the first request has ${expected ?? 'nothing'} for ${text} when used ${userInfo}`, async () => {
+    await using fixture = await StorageFixture.create();
+    await using web = await startGitHttpServer(fixture.storage.path);
+
+    await listHeads(fixture, { url: `${withUser(web, text)}/s/404/x.git`, userInfo });
+
+    assert.equal(web.calls[0]?.authorization, expected);
+  });
+
+for (const userInfo of ['asked', 'proactive'] as const)
+  test(`wrong credentials fail as git's own do, when used ${userInfo}`, async () => {
+    await using fixture = await StorageFixture.create();
+    await using web = await startGitHttpServer(fixture.storage.path);
+    web.reset({}, ASKS);
+    const url = `${withUser(web, `user:${SECRET}`)}/asks`;
+    const expected = await gitFailure(['ls-remote', url]);
+
+    const { failure } = await listHeads(fixture, { url, userInfo });
+
+    assert.match(expected, /^fatal: Authentication failed for/);
+    assert.equal(failure?.stderr, expected);
+    assert.doesNotMatch(JSON.stringify([failure.argv, failure.stderr]), new RegExp(SECRET));
+  });
+
+test('a user without a password fails as git\u2019s own does', async () => {
+  await using fixture = await StorageFixture.create();
+  await using web = await startGitHttpServer(fixture.storage.path);
+  web.reset({}, ASKS);
+  const url = `${withUser(web, 'user')}/asks`;
+  const expected = await gitFailure(['ls-remote', url]);
+
+  const { failure } = await listHeads(fixture, { url });
+
+  assert.match(expected, /^fatal: could not read Password for/);
+  assert.equal(failure?.stderr, expected);
+});
+
+test('no program\u2019s arguments contain the password', async () => {
+  await using fixture = await StorageFixture.create();
+  await using web = await startGitHttpServer(fixture.storage.path);
+  const arrived = Promise.withResolvers<void>();
+  web.reset({}, { '/waits/info/refs?service=git-upload-pack': () => arrived.resolve() });
+  const url = `${withUser(web, `user:${SECRET}`)}/waits`;
+
+  const listing = listHeads(fixture, { url, userInfo: 'proactive' }, { maxBytes: 1, maxMs: 3_000 });
+  const running = await Promise.race([arrived.promise.then(commandLines), listing.then(() => [])]);
+
+  assert.ok(running.some((line) => line.includes('remote-http')));
   assert.deepEqual(
-    [...new Set(web.calls.map(({ authorization }) => authorization))],
-    [basic, `Bearer ${SECRET}`],
+    running.filter((line) => line.includes(SECRET)),
+    [],
   );
-  assert.match(first.stdout, /refs\/heads\/main/);
-  assert.equal(second.failure, undefined);
-  assert.ok(refused.failure);
-  assert.doesNotMatch(JSON.stringify([refused.failure.argv, refused.failure.stderr]), new RegExp(SECRET));
+  await assert.rejects(listing, { code: 'DEADLINE_EXCEEDED' });
+});
+
+test('a line feed in a password is refused', async () => {
+  await using fixture = await StorageFixture.create();
+
+  const listing = listHeads(fixture, { url: 'http://user:a%0ahost=other@127.0.0.1/' });
+
+  await assert.rejects(listing, {
+    code: 'INVALID_ARGUMENT',
+    message: 'invalid user or password in the URL',
+  });
 });
 
 test('a header with a line feed is refused', async () => {
@@ -182,4 +283,27 @@ test('a clone larger than the limit is ended', async () => {
 /** Returns a blob as an entry of a pack. */
 function blobOf(content: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x30 | content.length]), deflateSync(content)]);
+}
+
+/** Returns what git prints when it fails, without passwords. */
+async function gitFailure(args: readonly string[]): Promise<string> {
+  const run = promisify(execFile)('git', args, { env: { ...process.env, ...GIT_ENVIRONMENT } });
+  return await run.then(
+    () => assert.fail('git must fail'),
+    // execFile's errors have the output.
+    (error: { stderr: string }) => error.stderr.replace(/user:[^@']*@|user@(?=.*Authentication)/g, ''),
+  );
+}
+
+/** Returns the arguments of all processes that this user can see. */
+function commandLines(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        return [readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')];
+      } catch {
+        return []; // it has ended
+      }
+    });
 }

@@ -1,12 +1,13 @@
 import { GitalyError } from '#base/gitaly-error';
 import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
+import type { UserInfo } from './credentials.ts';
 
 /** A URL of a remote without credentials, which may stand in a list of processes. */
 export interface RemoteUrl {
   readonly url: string;
-  /** User and password that the URL had, decoded, joined with a colon; `undefined` for none. */
-  readonly userInfo: string | undefined;
+  /** User and password that the URL had; `undefined` for none. */
+  readonly userInfo: UserInfo | undefined;
 }
 
 const AUTHORITY = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@/i;
@@ -26,7 +27,7 @@ export function parseRemoteUrl(text: string): RemoteUrl {
     throw new GitalyError('INTERNAL', urlProblem(withoutUserInfo(text)) ?? 'invalid URL');
   const userInfo = AUTHORITY.exec(text)?.[2];
   if (userInfo === undefined || !isHttp(text)) return { url: text, userInfo: undefined };
-  return { url: withoutUserInfo(text), userInfo: decoded(userInfo) };
+  return { url: withoutUserInfo(text), userInfo: parseUserInfo(userInfo) };
 }
 
 /** Reports whether git speaks HTTP with a URL. */
@@ -44,10 +45,16 @@ export function withoutUserInfo(url: string): string {
   return url.replace(AUTHORITY, '$1');
 }
 
-function decoded(userInfo: string): string {
+function parseUserInfo(text: string): UserInfo {
+  const colon = text.indexOf(':');
+  if (colon === -1) return { username: decoded(text), password: undefined };
+  return { username: decoded(text.slice(0, colon)), password: decoded(text.slice(colon + 1)) };
+}
+
+function decoded(text: string): string {
   try {
-    return decodeURIComponent(userInfo);
+    return decodeURIComponent(text);
   } catch {
-    return userInfo; // no escapes, but a percent sign
+    return text; // no escapes, but a percent sign
   }
 }

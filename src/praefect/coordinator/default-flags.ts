@@ -4,6 +4,7 @@ import type { Metadata } from '#rpc/common/metadata';
 /** The flags that our nodes check, with their defaults. */
 export const KNOWN_FLAGS: readonly FeatureFlag[] = [
   { name: 'bundle_uri', onByDefault: false },
+  { name: 'fetch_remote_proactive_auth', onByDefault: false },
   { name: 'gpg_signing', onByDefault: true },
   { name: 'limit_unauthenticated', onByDefault: true },
   { name: 'mailmap_options', onByDefault: true },

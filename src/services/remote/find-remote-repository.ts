@@ -14,7 +14,13 @@ export async function findRemoteRepository(
   if (url === '') throw new GitalyError('INVALID_ARGUMENT', "empty remote can't be checked.");
   const [storage] = storages.all;
   if (storage === undefined) throw new GitalyError('INTERNAL', 'the server has no storage');
-  const remote = { url, resolvedAddress: '', authorization: '', allowsLocal: true };
+  const remote = {
+    url,
+    resolvedAddress: '',
+    authorization: '',
+    userInfo: 'asked',
+    allowsLocal: true,
+  } as const;
   const exists = await existsRemote(storages.git, storage, remote, signal).catch((error: unknown) => {
     throw wrap(error, 'error executing git command');
   });

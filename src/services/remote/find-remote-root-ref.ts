@@ -17,6 +17,7 @@ export async function findRemoteRootRef(
     url: request.remoteUrl,
     resolvedAddress: request.resolvedAddress,
     authorization: request.httpAuthorizationHeader,
+    userInfo: 'asked' as const,
     allowsLocal: true,
   };
   return { ref: await find(repository, remote, signal) };

@@ -43,6 +43,7 @@ export async function updateRemoteMirror(
       url: remote.url,
       resolvedAddress: remote.resolvedAddress,
       authorization: remote.httpAuthorizationHeader,
+      userInfo: 'asked',
       allowsLocal: true,
       ssh: { key: first.sshKey, knownHosts: first.knownHosts },
     },

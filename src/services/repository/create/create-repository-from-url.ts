@@ -22,6 +22,7 @@ export async function createRepositoryFromUrl(
     url: request.url,
     resolvedAddress: request.resolvedAddress,
     authorization: request.httpAuthorizationHeader,
+    userInfo: 'always' as const,
     allowsLocal: true,
   };
   const options = { remote, isMirror: request.mirror, vote: deps.voteOf(context), signal: context.signal };

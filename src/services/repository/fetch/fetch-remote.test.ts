@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { flagCombinations } from '#testkit/flag-combinations';
 import { startGitHttpServer } from '#testkit/git-http-server';
 import { addCommit, gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';
@@ -99,6 +100,20 @@ test('nothing changes, and nothing is left, when a reference is in the way or lo
   assert.equal((await stage.fetch({ force: true })).repoChanged, true);
   assert.equal(stage.references(), referencesOf(stage.there));
 });
+
+for (const flags of flagCombinations('fetch_remote_proactive_auth')) {
+  test(`the first request has the password of the URL only with the flag: ${flags.name}`, async () => {
+    await using stage = await scene();
+    await using web = await startGitHttpServer(stage.gitaly.storagePath());
+    const url = `${web.url.replace('http://', 'http://user:pass@')}/r/there.git`;
+    const { repository: service } = stage.gitaly.connection;
+
+    await service.fetchRemote({ repository, remoteParams: { url } }, flags.options);
+
+    const isSent = flags.isEnabled('fetch_remote_proactive_auth');
+    assert.equal(web.calls[0]?.authorization, isSent ? 'Basic dXNlcjpwYXNz' : undefined);
+  });
+}
 
 test('a refmap with the name of a property of all objects is a refspec like others', async () => {
   await using stage = await scene();

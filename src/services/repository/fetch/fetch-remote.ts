@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import { fetchRemote as fetch } from '#domain/fetch/fetch-remote';
+import type { FeatureFlag } from '#platform/flags/feature-flags';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { FetchRemoteRequest, FetchRemoteResponseSchema } from '#wire/gen/repository_pb';
 import type { RepositoryDependencies } from '../dependencies.ts';
@@ -10,6 +11,8 @@ const REFSPECS: ReadonlyMap<string, string> = new Map([
   ['heads', 'refs/heads/*:refs/heads/*'],
   ['tags', 'refs/tags/*:refs/tags/*'],
 ]);
+/** On: user and password of the URL are sent with the first request, not after a response 401. */
+const PROACTIVE_AUTH: FeatureFlag = { name: 'fetch_remote_proactive_auth', onByDefault: false };
 const TAGS = Buffer.from('refs/tags');
 
 /** Fetches references and objects from a URL. */
@@ -29,6 +32,7 @@ export async function fetchRemote(
       url: remoteParams.url,
       resolvedAddress: remoteParams.resolvedAddress,
       authorization: remoteParams.httpAuthorizationHeader,
+      userInfo: context.flags.isEnabled(PROACTIVE_AUTH) ? 'proactive' : 'asked',
       allowsLocal: true,
       ssh: { key: request.sshKey, knownHosts: request.knownHosts },
     },
