@@ -16,7 +16,7 @@ test: ## Run every test
 	@scripts/set-up.sh build
 	@npm run --silent test
 
-check: ## Format, lint, layers, sizes, words, types, unused code, generated files, fast tests; under a minute
+check: ## Format, lint, layers, sizes, names, words, types, unused code, generated files, fast tests; under a minute
 	@scripts/set-up.sh
 	@npm run --silent check
 

@@ -1,4 +1,4 @@
-import type { Ballot, VoteOutcome, VotingClient } from '#domain/transactions/voter';
+import type { VoteOutcome, VoteRequest, VotingClient } from '#domain/transactions/voter';
 import type { ChannelCall, ChannelCallOptions } from '#rpc/common/grpc/channel-call';
 import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import { callable } from '#rpc/common/grpc/grpc-method';
@@ -43,7 +43,7 @@ export function votesOverBackchannels(
   return (backchannelId) => {
     backchannels.require(backchannelId);
     return {
-      async vote({ transactionId, node, hash, phase }: Ballot, limits) {
+      async vote({ transactionId, node, hash, phase }: VoteRequest, limits) {
         const channel = await backchannels.channel(backchannelId);
         const request = { transactionId, node, referenceUpdatesHash: hash, phase: PHASES[phase] };
         const options = withCaller(limits);

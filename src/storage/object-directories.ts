@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
+import type { ObjectDirectories } from '#git/command/git-directory';
 import { isOwnQuarantine, isTransactionQuarantine } from './quarantine/quarantine-path.ts';
 import { isInside, joinInside } from './relative-path.ts';
 import type { RepositoryLocation, RepositoryTarget } from './repository-target.ts';
@@ -11,13 +12,6 @@ import { realPath } from './symlink-guard.ts';
 const NOT_FOR_OBJECTS: ReadonlySet<string> = new Set(
   ',branches,custom_hooks,hooks,info,logs,modules,refs,reftable,worktrees'.split(','),
 );
-
-export interface ObjectDirectories {
-  /** Absolute directory to which objects are written and from which they are read first. */
-  readonly objectDirectory: string;
-  /** Further absolute directories from which objects are read. */
-  readonly alternateObjectDirectories: readonly string[];
-}
 
 /**
  * Returns the object directories of a call: the repository's own, or those in the request.

@@ -15,7 +15,7 @@ export interface FoundRepository {
   readonly modifiedAt: Date;
 }
 
-export interface WalkOptions {
+export interface RepositoryWalkOptions {
   /** `path`, the default, is the byte order of path components. */
   readonly order?: 'path' | 'random';
   readonly signal?: AbortSignal | undefined;
@@ -28,7 +28,7 @@ export interface WalkOptions {
  */
 export async function* walkRepositories(
   storage: Storage,
-  options: WalkOptions = {},
+  options: RepositoryWalkOptions = {},
 ): AsyncGenerator<FoundRepository, void, undefined> {
   yield* walk(storage, storage.path, options);
 }
@@ -36,7 +36,7 @@ export async function* walkRepositories(
 async function* walk(
   storage: Storage,
   directory: string,
-  options: WalkOptions,
+  options: RepositoryWalkOptions,
 ): AsyncGenerator<FoundRepository, void, undefined> {
   options.signal?.throwIfAborted();
   const read = await readdir(directory, { withFileTypes: true, encoding: 'buffer' }).catch(ignoreMissing);

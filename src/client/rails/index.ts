@@ -2,6 +2,7 @@
  * The client for Rails-like applications: `import { GitalyClient } from 'gitaly-ts/client/rails'`.
  */
 
+export type { TextOrBytes } from '../repository/values.ts';
 export { assertGitalyCalls, assertNoNPlus1, type CallLimits, type RequestRunner } from './assert-calls.ts';
 export type { CallScope } from './call-scope.ts';
 export type { ClientContext } from './client-context.ts';
@@ -22,9 +23,9 @@ export { ConflictsService } from './services/conflicts-service.ts';
 export {
   type ChangedPathsOptions,
   type ChangedPathsPlace,
+  type CommitDiffOptions,
   type CommitWithParents,
   type DiffBlobsOptions,
-  type DiffOptions,
   DiffService,
 } from './services/diff-service.ts';
 export { ObjectPoolService } from './services/object-pool-service.ts';
@@ -52,7 +53,7 @@ export { type ReferenceChange, RefService } from './services/ref-service.ts';
 export { RemoteService } from './services/remote-service.ts';
 export { RepositoryService } from './services/repository-service.ts';
 export { HealthCheckService, ServerService } from './services/server-service.ts';
-export type { RepositoryInit, StorageCaller, TextOrBytes } from './services/storage-calls.ts';
+export type { RepositoryInit, StorageCaller } from './services/storage-calls.ts';
 export type { StorageConfig, StoragesConfig } from './storages.ts';
 export { DEFAULT_TIMEOUTS, type Timeouts } from './timeouts.ts';
 export { TooManyInvocationsError } from './too-many-invocations-error.ts';

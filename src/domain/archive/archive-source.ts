@@ -33,7 +33,7 @@ const EXCLUDED = Buffer.from(':(exclude,literal)');
  *
  * @throws {GitalyError} INVALID_ARGUMENT `relative path escapes root directory`.
  */
-export function cleanPath(path: Uint8Array): Buffer {
+export function archivePath(path: Uint8Array): Buffer {
   const text = trimmedStart(Buffer.from(path).toString('latin1'), '/');
   const bytes = Buffer.from(text, 'latin1');
   if (text !== '' && !isLocalPath(bytes))

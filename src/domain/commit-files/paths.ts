@@ -14,7 +14,7 @@ export class TreePathError extends Error {
 export function cleanActionPath(path: Buffer): Buffer {
   if (path.length === 0) throw new IndexError('empty path', path);
   if (path.includes('//')) throw new IndexError('invalid path', path);
-  const clean = cleanPath(path);
+  const clean = pathInTree(path);
   if (clean === undefined) throw new IndexError('directory traversal', path);
   return clean;
 }
@@ -22,7 +22,7 @@ export function cleanActionPath(path: Buffer): Buffer {
 /**
  * Returns a path without empty parts, `.` and `..`; `undefined` when it leads out of the root.
  */
-export function cleanPath(path: Buffer): Buffer | undefined {
+export function pathInTree(path: Buffer): Buffer | undefined {
   const parts: string[] = [];
   // Latin-1: only dots and slashes are compared.
   for (const part of path.toString('latin1').split('/')) {

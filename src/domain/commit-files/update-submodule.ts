@@ -1,7 +1,7 @@
 import { wrap } from '#base/gitaly-error';
 import type { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
-import { cleanPath, requireTreePath } from './paths.ts';
+import { pathInTree, requireTreePath } from './paths.ts';
 import { TreeEditor } from './tree-editor.ts';
 
 /** There is no submodule at the path. */
@@ -58,7 +58,7 @@ export async function updateSubmodule(
 }
 
 function submodulePath(path: Buffer): Buffer {
-  const clean = cleanPath(path);
+  const clean = pathInTree(path);
   // A path that leads out of the repository, or looks so, is no submodule of it.
   if (clean === undefined || clean.toString('latin1').startsWith('..')) throw new NoSubmoduleError();
   if (path.toString('latin1').startsWith('/')) throw new Error('modifying tree: path is absolute');

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isGenerated, LOOKED_AT_BYTES } from './is-generated.ts';
+import { GENERATED_MARK_BYTES, isGenerated } from './is-generated.ts';
 
 /**
  * A file with its path and contents, one character per byte, and the result of the Go port of
@@ -35,7 +35,10 @@ test('what stands behind the first bytes has no say', () => {
 
   assert.equal(isGenerated('a.go', Buffer.concat([late.subarray(0, 100), marker])), true);
   assert.equal(
-    isGenerated('a.js', Buffer.concat([Buffer.alloc(LOOKED_AT_BYTES, 'a\n'), Buffer.alloc(100_000, 'a')])),
+    isGenerated(
+      'a.js',
+      Buffer.concat([Buffer.alloc(GENERATED_MARK_BYTES, 'a\n'), Buffer.alloc(100_000, 'a')]),
+    ),
     false,
   );
 });

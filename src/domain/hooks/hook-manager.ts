@@ -30,7 +30,7 @@ export interface HookManagerOptions {
 }
 
 /** The change of one reference, with the arguments of git's update hook. */
-export interface ReferenceUpdate {
+export interface UpdateHookInput {
   readonly reference: Buffer;
   readonly oldValue: string;
   readonly newValue: string;
@@ -90,7 +90,7 @@ export class HookManager {
   }
 
   /** @throws {CustomHookError} and others: this reference is refused. */
-  async update(call: HookCall, update: ReferenceUpdate): Promise<void> {
+  async update(call: HookCall, update: UpdateHookInput): Promise<void> {
     await this.#onPrimary(call, 'update', async () => {
       const format = requireObjectFormat(call.payload.objectFormat);
       if (update.reference.length === 0) throw internal('hook got no reference');

@@ -23,11 +23,11 @@ export async function createFromSource(
 ): Promise<Repository> {
   const movedTo = await moveAway(storages, target);
   if (movedTo !== undefined) options.onMovedAway(movedTo);
-  return await createFromSnapshot(storages, target, source, options);
+  return await createFromRemoteSnapshot(storages, target, source, options);
 }
 
 /** Creates a repository from a snapshot of the source. Nothing may be at its path. */
-export async function createFromSnapshot(
+export async function createFromRemoteSnapshot(
   storages: Storages,
   target: RepositoryTarget,
   source: RemoteRepository,

@@ -7,7 +7,7 @@ import { linkMember } from '../object-pool/link-member.ts';
 import { InvalidPoolError, openPool } from '../object-pool/open-pool.ts';
 import { poolOfMember } from '../object-pool/pool-of-member.ts';
 import type { RemoteRepository } from '../remote-repository/remote-repository.ts';
-import { createFromSnapshot } from './create-from-source.ts';
+import { createFromRemoteSnapshot } from './create-from-source.ts';
 import type { ReplicateOptions } from './replicate-options.ts';
 
 /**
@@ -53,7 +53,7 @@ async function poolAt(
     if (!(error instanceof InvalidPoolError)) throw wrap(error, 'get target object pool');
   }
   try {
-    return await createFromSnapshot(storages, target, source, options);
+    return await createFromRemoteSnapshot(storages, target, source, options);
   } catch (error) {
     // Another call has made it meanwhile.
     if (codeOf(error) === 'ALREADY_EXISTS') return openPool(storages, target);

@@ -3,11 +3,11 @@ import { getEventListeners, once } from 'node:events';
 import { test } from 'node:test';
 import type { Transaction } from './transaction.ts';
 import {
-  type Ballot,
   isVoteOutcome,
   TransactionAbortedError,
   TransactionStoppedError,
   type VoteOutcome,
+  type VoteRequest,
   Voter,
   type VotingClient,
 } from './voter.ts';
@@ -17,7 +17,7 @@ const HASH = new Uint8Array(20).fill(1);
 
 /** The far end of a connection, as Praefect would be. */
 function farEnd(answer: VoteOutcome | undefined) {
-  const ballots: Ballot[] = [];
+  const ballots: VoteRequest[] = [];
   const stopped: bigint[] = [];
   const client: VotingClient = {
     vote: async (ballot) => {

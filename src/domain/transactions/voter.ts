@@ -11,12 +11,12 @@ export type VoteOutcome = 'commit' | 'abort' | 'stop';
 /** Client for votes at the far end of a reverse channel. */
 export interface VotingClient {
   /** Resolves when all votes of the phase are in; `undefined` for an unknown answer. */
-  vote(ballot: Ballot, options: { signal: AbortSignal }): Promise<VoteOutcome | undefined>;
+  vote(ballot: VoteRequest, options: { signal: AbortSignal }): Promise<VoteOutcome | undefined>;
   /** Reports that the change will not happen. */
   stop(transactionId: bigint, options: { signal: AbortSignal }): Promise<void>;
 }
 
-export interface Ballot {
+export interface VoteRequest {
   readonly transactionId: bigint;
   readonly node: string;
   /** SHA-1, 20 bytes. */

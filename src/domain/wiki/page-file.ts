@@ -1,4 +1,4 @@
-import { cleanPath } from '../commit-files/paths.ts';
+import { pathInTree } from '../commit-files/paths.ts';
 import { folded, isPathPart } from './page-names.ts';
 
 /** The path of a file for a page. */
@@ -21,7 +21,7 @@ export function fileForPage(title: Uint8Array, format: string): PageFile | undef
     .replace(/[ \t\r\n\f\v]/g, '-');
   const stem = text.split('/').filter(isPathPart).join('/');
   if (stem === '' || text.includes('\0') || !/^[a-zA-Z]\w*$/.test(format)) return undefined;
-  if (cleanPath(Buffer.from(stem, 'latin1'))?.toString('latin1') !== stem) return undefined;
+  if (pathInTree(Buffer.from(stem, 'latin1'))?.toString('latin1') !== stem) return undefined;
   return pageFileOf(Buffer.from(`${stem}.${format === 'markdown' ? 'md' : format}`, 'latin1'));
 }
 

@@ -3,9 +3,9 @@ import { type CreateOnPushOptions, RepositoryCreator } from '../create-on-push.t
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
 import { type ListenAddress, listen } from '../listen.ts';
 import type { RepositoryMapping } from '../repository-mapping.ts';
-import { Admission } from './admission.ts';
 import type { SshAccess, SshAccessRequest } from './authentication.ts';
 import { CommandRunner } from './command-runner.ts';
+import { ConnectionLimit } from './connection-limit.ts';
 import { openHostKey } from './keys/host-key.ts';
 import { SSH_CIPHERS, type SshCipher } from './ssh-ciphers.ts';
 import { SshConnection, type SshConnectionParts } from './ssh-connection.ts';
@@ -98,12 +98,12 @@ export async function startSshGateway(options: SshGatewayOptions): Promise<SshGa
 /** All connections of a gateway. */
 class Clients {
   readonly #parts: SshConnectionParts;
-  readonly #admission: Admission;
+  readonly #admission: ConnectionLimit;
   readonly #connections = new Set<SshConnection>();
 
   constructor(parts: SshConnectionParts) {
     this.#parts = parts;
-    this.#admission = new Admission(parts.limits);
+    this.#admission = new ConnectionLimit(parts.limits);
   }
 
   take(socket: Socket): void {

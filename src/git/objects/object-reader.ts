@@ -144,11 +144,11 @@ export class ObjectReader {
   }
 
   /**
-   * The object that a {@link pin}ned revision names, where it is known without waiting; `undefined`
-   * does not mean that there is none.
+   * Returns the object of a revision that {@link snapshot} returned, where it is known without
+   * waiting; `undefined` does not mean that there is none.
    */
-  cached(pinned: Buffer): RawObject | undefined {
-    const found = this.#pool.cached(this.#repository, pinned);
+  cached(snapshot: Buffer): RawObject | undefined {
+    const found = this.#pool.cached(this.#repository, snapshot);
     return found !== undefined && isWhole(found) ? found : undefined;
   }
 
@@ -228,14 +228,14 @@ export class ObjectReader {
   ): Promise<Found | undefined> {
     if (revision.includes(0))
       throw new GitalyError('INVALID_ARGUMENT', 'revision must not contain NUL bytes');
-    const pinned = this.pin(revision);
-    const known = this.#pool.cached(this.#repository, pinned);
+    const snapshot = this.snapshot(revision);
+    const known = this.#pool.cached(this.#repository, snapshot);
     if (known !== undefined)
       return mode === 'info' ? { oid: known.oid, type: known.type, size: known.size } : known;
 
     const { signal } = options;
     if (signal?.aborted === true) throw abortError(signal);
-    const whole = pinned.length > OID_DIGITS.sha1 ? this.#cutId(pinned) : pinned;
+    const whole = snapshot.length > OID_DIGITS.sha1 ? this.#cutId(snapshot) : snapshot;
     const wanted = this.#fitsOnALine(whole) ? whole : await this.#resolve(whole, signal);
     if (wanted === undefined) return undefined;
     const lookup = new Lookup(mode, wanted, maxBytes);
@@ -253,11 +253,11 @@ export class ObjectReader {
   }
 
   /**
-   * A revision with the id that its reference holds now in place of the reference's name, where
-   * that can be told without git: what is then asked of it, more than once perhaps, is of one and
-   * the same commit, and may be cached.
+   * Returns a revision with the id that its reference holds now in place of the reference's name,
+   * where that is known without git. Several reads of the result see the same commit, and may be
+   * cached.
    */
-  pin(revision: Buffer): Buffer {
+  snapshot(revision: Buffer): Buffer {
     if (revision.length > MAX_REFERENCE_BYTES) return revision;
     const [, name, rest = ''] = REFERENCE.exec(revision.toString('latin1')) ?? [];
     if (name === undefined) return revision;

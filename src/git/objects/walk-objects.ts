@@ -20,7 +20,7 @@ export interface WalkedObject {
   readonly path: Buffer;
 }
 
-export interface WalkOptions {
+export interface ObjectWalkOptions {
   /** Revisions and pseudo-revisions, checked by the caller. */
   readonly revisions: readonly (string | Uint8Array)[];
   /** Lists only objects of this type, including those that were named. */
@@ -42,7 +42,7 @@ const SPACE = 0x20;
  */
 export async function* walkObjects(
   repository: CommandRepository,
-  options: WalkOptions,
+  options: ObjectWalkOptions,
 ): AsyncGenerator<WalkedObject[]> {
   const { signal } = options;
   try {
@@ -59,7 +59,7 @@ export async function* walkObjects(
   }
 }
 
-function walkFlags({ type, blobsBelowBytes }: WalkOptions): GitOption[] {
+function walkFlags({ type, blobsBelowBytes }: ObjectWalkOptions): GitOption[] {
   const flags = [flag('--in-commit-order'), flag('--objects'), flag('--object-names')];
   if (blobsBelowBytes !== undefined) flags.push(joined('--filter', `blob:limit=${blobsBelowBytes}`));
   if (type !== undefined)

@@ -43,16 +43,16 @@ export async function openEntry(
   const slash = path.lastIndexOf(SLASH);
   const directory = slash === -1 ? NO_BYTES : path.subarray(0, slash);
   const name = path.subarray(slash + 1);
-  const pinned = objects.pin(revision);
+  const snapshot = objects.snapshot(revision);
   const places = {
-    tree: Buffer.concat([pinned, COLON, directory]),
-    object: Buffer.concat([pinned, COLON, path]),
+    tree: Buffer.concat([snapshot, COLON, directory]),
+    object: Buffer.concat([snapshot, COLON, path]),
   };
   const known = entryAtHand(objects, places, name);
   if (known !== undefined) return known;
 
   const reading = objects.readObject(places.tree, options);
-  const guess = isCheap(pinned, path) ? objects.openObject(places.object, options) : undefined;
+  const guess = isCheap(snapshot, path) ? objects.openObject(places.object, options) : undefined;
   // A read by the entry's id reports the error again.
   const guessed = guess?.catch(() => undefined);
   let isTaken = false;

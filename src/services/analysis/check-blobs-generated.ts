@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { eachInTurn } from '#base/loop-turns';
-import { isGenerated, LOOKED_AT_BYTES } from '#domain/generated/is-generated';
+import { GENERATED_MARK_BYTES, isGenerated } from '#domain/generated/is-generated';
 import type { ObjectReader, OpenObject } from '#git/objects/object-reader';
 import { type Looked, openListed } from '#git/objects/open-listed';
 import type { HandlerContext } from '#rpc/server/handler';
@@ -34,15 +34,15 @@ export async function* checkBlobsGenerated(
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving first request: EOF');
   const { objects } = deps.storages.open(first.repository);
 
-  await checkBlobs(first.blobs);
-  yield* answer(first.blobs, objects, context.signal);
+  await requireBlobs(first.blobs);
+  yield* responses(first.blobs, objects, context.signal);
   for await (const { blobs } of rest) {
-    await checkBlobs(blobs);
-    yield* answer(blobs, objects, context.signal);
+    await requireBlobs(blobs);
+    yield* responses(blobs, objects, context.signal);
   }
 }
 
-async function checkBlobs(blobs: readonly CheckBlobsGeneratedRequest_Blob[]): Promise<void> {
+async function requireBlobs(blobs: readonly CheckBlobsGeneratedRequest_Blob[]): Promise<void> {
   const prefix = 'validating request: ';
   if (blobs.length === 0) throw new GitalyError('INVALID_ARGUMENT', `${prefix}empty blobs`);
   await eachInTurn(blobs, ({ revision, path }) => {
@@ -52,22 +52,22 @@ async function checkBlobs(blobs: readonly CheckBlobsGeneratedRequest_Blob[]): Pr
 }
 
 /** Yields the messages for one request. */
-async function* answer(
+async function* responses(
   blobs: readonly CheckBlobsGeneratedRequest_Blob[],
   objects: ObjectReader,
   signal: AbortSignal,
 ): AsyncGenerator<MessageInitShape<typeof CheckBlobsGeneratedResponseSchema>> {
-  const checked = check(blobs, objects, signal);
+  const checked = checkedBlobs(blobs, objects, signal);
   for await (const chunk of chunkMessages(BlobSchema, checked, upperBound)) yield { blobs: chunk };
 }
 
-async function* check(
+async function* checkedBlobs(
   blobs: readonly CheckBlobsGeneratedRequest_Blob[],
   objects: ObjectReader,
   signal: AbortSignal,
 ): AsyncGenerator<CheckedBlob> {
   const look = ({ revision }: CheckBlobsGeneratedRequest_Blob): Promise<Looked> =>
-    find(objects, revision, signal);
+    blobInfo(objects, revision, signal);
   for await (const { item, object } of openListed(objects, blobs, { look, signal })) {
     if (object === undefined) throw new GitalyError('INTERNAL', 'reading object: object not found');
     const path = Buffer.from(item.path).toString();
@@ -76,7 +76,7 @@ async function* check(
   }
 }
 
-async function find(objects: ObjectReader, revision: Uint8Array, signal: AbortSignal): Promise<Looked> {
+async function blobInfo(objects: ObjectReader, revision: Uint8Array, signal: AbortSignal): Promise<Looked> {
   const info = await objects.info(revision, { signal }).catch((error: unknown) => {
     throw wrap(error, 'reading object');
   });
@@ -87,16 +87,16 @@ async function find(objects: ObjectReader, revision: Uint8Array, signal: AbortSi
 
 /** Reads as much of a file as the rules need. The rest of a big file is not read. */
 async function startOf(object: OpenObject): Promise<Buffer> {
-  if (object.data !== undefined) return object.data.subarray(0, LOOKED_AT_BYTES);
+  if (object.data !== undefined) return object.data.subarray(0, GENERATED_MARK_BYTES);
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of object.stream) {
     // A stream without an encoding yields Buffers.
     chunks.push(chunk as Buffer);
     bytes += chunks.at(-1)?.length ?? 0;
-    if (bytes >= LOOKED_AT_BYTES) break;
+    if (bytes >= GENERATED_MARK_BYTES) break;
   }
-  return Buffer.concat(chunks).subarray(0, LOOKED_AT_BYTES);
+  return Buffer.concat(chunks).subarray(0, GENERATED_MARK_BYTES);
 }
 
 /** Returns the largest size of a result: the revision with its tag and length, and the flag. */

@@ -1,9 +1,10 @@
 import { blobs, type WholeBlob } from '#client/content/collect/blobs';
 import { eachItem } from '#client/content/collect/each-item';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
+import type { TextOrBytes } from '#client/repository/values';
 import type { GetBlobsResponse, LFSPointer, ListAllBlobsResponse_Blob } from '#wire/gen/blob_pb';
 import type { ObjectType } from '#wire/gen/shared_pb';
-import { bytes, RepositoryCalls, type RepositoryInit, type TextOrBytes } from './storage-calls.ts';
+import { bytes, RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
 
 /** A path of a revision. */
 export type BlobPlace = readonly [revision: string, path: TextOrBytes];

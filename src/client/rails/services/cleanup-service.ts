@@ -1,9 +1,10 @@
 import { eachItem } from '#client/content/collect/each-item';
+import type { TextOrBytes } from '#client/repository/values';
 import { type Content, splitBytes } from '#client/split/split-bytes';
 import { splitItems } from '#client/split/split-items';
 import type { ApplyBfgObjectMapStreamResponse_Entry } from '#wire/gen/cleanup_pb';
 import { ArgumentError } from './rails-errors.ts';
-import { bytes, RepositoryCalls, type RepositoryInit, type TextOrBytes } from './storage-calls.ts';
+import { bytes, RepositoryCalls, type RepositoryInit } from './storage-calls.ts';
 import { translated } from './translate-errors.ts';
 
 /** Removal of data from the history. @see GitLab: Gitlab::GitalyClient::CleanupService */

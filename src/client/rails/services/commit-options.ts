@@ -1,7 +1,8 @@
+import type { TextOrBytes } from '#client/repository/values';
 import { timestamp } from '#client/repository/values';
 import type { FindCommitsRequest_Order, ListCommitsRequest } from '#wire/gen/commit_pb';
 import { GetTreeEntriesRequest_SortBy } from '#wire/gen/commit_pb';
-import { bytes, literalPaths, type TextOrBytes } from './storage-calls.ts';
+import { bytes, literalPaths } from './storage-calls.ts';
 
 /** Dates of commits. */
 interface Period {

@@ -1,6 +1,7 @@
 import { eachItem } from '#client/content/collect/each-item';
 import { commitMessages, commitSignatures } from '#client/content/collect/messages';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
+import type { TextOrBytes } from '#client/repository/values';
 import { checkObjectsExist } from '#client/split/check-objects-exist';
 import { splitItems } from '#client/split/split-items';
 import type {
@@ -26,7 +27,7 @@ import {
   treeEntriesFields,
 } from './commit-options.ts';
 import { ArgumentError } from './rails-errors.ts';
-import { bytes, literalPaths, RepositoryCalls, type TextOrBytes, unlessCode } from './storage-calls.ts';
+import { bytes, literalPaths, RepositoryCalls, unlessCode } from './storage-calls.ts';
 import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
 import { TREE_RULES } from './tree-errors.ts';
 

@@ -13,7 +13,7 @@ import type { GitCommit } from '#wire/gen/shared_pb';
 import { RepositoryCalls } from './storage-calls.ts';
 
 /** Limits and settings of a difference, as in requests of CommitDiff. */
-export type DiffOptions = Omit<
+export type CommitDiffOptions = Omit<
   Exclude<MessageInitShape<typeof CommitDiffRequestSchema>, Message>,
   '$typeName' | '$unknown' | 'repository' | 'leftCommitId' | 'rightCommitId'
 >;
@@ -64,7 +64,7 @@ export class DiffService extends RepositoryCalls {
   diff(
     leftCommitId: string,
     rightCommitId: string,
-    options: DiffOptions = {},
+    options: CommitDiffOptions = {},
   ): AsyncGenerator<WholeDiff, void, undefined> {
     const request = { repository: this.repository, leftCommitId, rightCommitId, ...LIMITS, ...options };
     return this.each('medium', (gitaly) => diffs(gitaly.diff.commitDiff(request)));
@@ -73,7 +73,7 @@ export class DiffService extends RepositoryCalls {
   /** Yields the files that a commit changed, compared with its first parent; as `diff`. */
   diffFromParent(
     commit: CommitWithParents,
-    options: DiffOptions = {},
+    options: CommitDiffOptions = {},
   ): AsyncGenerator<WholeDiff, void, undefined> {
     return this.diff(parentOf(commit), commit.id, options);
   }

@@ -1,6 +1,7 @@
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError } from '#base/gitaly-error';
 import type { Connection } from '#client/connection';
+import type { TextOrBytes } from '#client/repository/values';
 import { timestamp } from '#client/repository/values';
 import { applyPatch } from '#client/split/apply-patch';
 import { commitFiles, type FileAction } from '#client/split/commit-files';
@@ -35,7 +36,7 @@ import {
   submoduleRules,
 } from './operation-errors.ts';
 import { CommitError, CreateTreeError, InvalidRef, TagExistsError } from './rails-errors.ts';
-import { bytes, RepositoryCalls, type TextOrBytes } from './storage-calls.ts';
+import { bytes, RepositoryCalls } from './storage-calls.ts';
 import type { ErrorRules } from './translate-errors.ts';
 
 /** The user for whom a change is made. */

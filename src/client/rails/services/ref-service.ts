@@ -3,6 +3,7 @@ import { CallError } from '#client/call/call-error';
 import { eachItem } from '#client/content/collect/each-item';
 import { type LocalBranch, localBranches } from '#client/content/collect/local-branches';
 import { tagMessages, tagSignatures } from '#client/content/collect/messages';
+import type { TextOrBytes } from '#client/repository/values';
 import { splitItems } from '#client/split/split-items';
 import type { FindAllBranchesResponse_Branch, ListRefsResponse_Reference } from '#wire/gen/ref_pb';
 import { FindTagErrorSchema } from '#wire/gen/ref_pb';
@@ -17,7 +18,7 @@ import {
   type TagsOptions,
   tagsFields,
 } from './ref-options.ts';
-import { bytes, RepositoryCalls, type TextOrBytes } from './storage-calls.ts';
+import { bytes, RepositoryCalls } from './storage-calls.ts';
 import { type ErrorRules, translated, translatedItems } from './translate-errors.ts';
 
 /** A change of a reference. The id of zeros stands for a reference that does not exist. */

@@ -2,6 +2,7 @@ import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { eachItem } from '#client/content/collect/each-item';
 import { searchMatches } from '#client/content/collect/search-matches';
 import { wholeBytes } from '#client/content/collect/whole-bytes';
+import type { TextOrBytes } from '#client/repository/values';
 import type { Content } from '#client/split/split-bytes';
 import { createRepositoryFromBundle } from '#client/split/upload-to-repository';
 import type {
@@ -16,13 +17,7 @@ import type {
 import { OptimizeRepositoryRequest_Strategy } from '#wire/gen/repository_pb';
 import { ObjectFormat, type ObjectPool } from '#wire/gen/shared_pb';
 import { InvalidRepository } from './rails-errors.ts';
-import {
-  bytes,
-  RepositoryCalls,
-  type RepositoryInit,
-  type TextOrBytes,
-  unlessCode,
-} from './storage-calls.ts';
+import { bytes, RepositoryCalls, type RepositoryInit, unlessCode } from './storage-calls.ts';
 import { translated } from './translate-errors.ts';
 
 /** The fields of a request but its repository. */

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { codeOf, type StatusCode } from '#base/gitaly-error';
 import type { Connection } from '#client/connection';
+import type { TextOrBytes } from '#client/repository/values';
 import type { RepositorySchema } from '#wire/gen/shared_pb';
 import type { CallScope } from '../call-scope.ts';
 
@@ -14,9 +15,6 @@ export interface StorageCaller {
 export type RepositoryInit = Exclude<MessageInitShape<typeof RepositorySchema>, Message> & {
   readonly storageName: string;
 };
-
-/** Text as UTF-8, or bytes: names and contents in git need not be UTF-8. */
-export type TextOrBytes = string | Uint8Array;
 
 /** The calls of one service for one repository. */
 export class RepositoryCalls {

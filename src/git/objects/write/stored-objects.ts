@@ -1,12 +1,7 @@
 import { existsSync, utimesSync } from 'node:fs';
+import type { ObjectDirectories } from '#git/command/git-directory';
 import { withAlternates } from './alternates-file.ts';
 import { isInPack, openPackNames } from './pack-names.ts';
-
-/** Object directories as git uses them: it writes to the first and reads from all. */
-export interface ObjectDirectories {
-  readonly objectDirectory: string;
-  readonly alternateObjectDirectories: readonly string[];
-}
 
 /**
  * The objects that a repository already has, in its own directories or its alternates. The packs

@@ -28,7 +28,7 @@ export interface LooseRef {
   readonly symbolicTarget: Buffer | undefined;
 }
 
-export interface WalkOptions {
+export interface LooseRefOptions {
   /** Prefix of the names; it begins with `refs/`. */
   readonly prefix: Buffer;
   /** Follows a symbolic reference to an id; `undefined` when it leads nowhere. */
@@ -48,7 +48,7 @@ export interface WalkOptions {
  *
  * @throws {FallBackToGit} at a file that git would not write, and when there are very many.
  */
-export async function walkLooseRefs(gitDirectory: string, options: WalkOptions): Promise<LooseRef[]> {
+export async function walkLooseRefs(gitDirectory: string, options: LooseRefOptions): Promise<LooseRef[]> {
   const { prefix, follow } = options;
   const refs: LooseRef[] = [];
   // Such a prefix may even lead out of the repository.
@@ -74,7 +74,7 @@ export async function walkLooseRefs(gitDirectory: string, options: WalkOptions):
   return refs.sort((a, b) => Buffer.compare(a.name, b.name));
 }
 
-function isBadName(name: Buffer, { skipsBadNames }: WalkOptions): boolean {
+function isBadName(name: Buffer, { skipsBadNames }: LooseRefOptions): boolean {
   const isBad = validateReference(name) !== undefined;
   if (isBad && !skipsBadNames) throw new FallBackToGit('a name that git does not allow');
   return isBad;
@@ -85,7 +85,11 @@ function isIgnored(entry: Buffer): boolean {
   return entry[0] === DOT || entry.subarray(-LOCK.length).equals(LOCK);
 }
 
-function readRef(gitDirectory: string, name: Buffer, follow: WalkOptions['follow']): LooseRef | undefined {
+function readRef(
+  gitDirectory: string,
+  name: Buffer,
+  follow: LooseRefOptions['follow'],
+): LooseRef | undefined {
   const raw = readLooseRef(gitDirectory, name);
   if (raw === undefined) return undefined;
   if (raw.oid !== undefined) return { name, oid: raw.oid, symbolicTarget: undefined };

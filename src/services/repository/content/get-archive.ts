@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { GitalyError, withCode } from '#base/gitaly-error';
 import { mapInTurns } from '#base/loop-turns';
-import { cleanPath, findArchiveSource } from '#domain/archive/archive-source';
+import { archivePath, findArchiveSource } from '#domain/archive/archive-source';
 import { type LfsFilter, lfsFilter } from '#domain/archive/lfs-filter';
 import { sharedArchive } from '#domain/archive/shared-archive';
 import type { ArchiveFormat } from '#domain/archive/write-archive';
@@ -30,8 +30,8 @@ export async function* getArchive(
   deps: RepositoryDependencies,
 ): AsyncGenerator<MessageInitShape<typeof GetArchiveResponseSchema>> {
   const repository = deps.storages.open(request.repository);
-  const path = cleanPath(request.path);
-  const excludes = await mapInTurns(request.exclude, cleanPath);
+  const path = archivePath(request.path);
+  const excludes = await mapInTurns(request.exclude, archivePath);
   const revision = requireRevision(Buffer.from(request.commitId), { prefix: 'invalid commitId: ' });
   const format = FORMATS[request.format];
   if (format === undefined) throw new GitalyError('INVALID_ARGUMENT', 'invalid format');

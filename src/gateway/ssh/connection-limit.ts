@@ -1,5 +1,5 @@
 /** Counts connections, in total and by address. */
-export class Admission {
+export class ConnectionLimit {
   readonly #limits: { readonly maxConnections: number; readonly maxConnectionsPerAddress: number };
   readonly #byAddress = new Map<string, number>();
   #total = 0;
