@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prepares a clone: a Node new enough, the packages of the lockfile, and (with the argument "build")
-# dist/.
+# Prepares a clone: a Node new enough, the packages of the lockfile, the hooks of git, and (with the
+# argument "build") dist/.
 # Does nothing that is already done; a second run takes a fraction of a second.
 set -eu
 cd "$(dirname "$0")/.."
@@ -39,6 +39,12 @@ if [ ! -e "$stamp" ]; then
   # None of our dependencies needs its install script; that of ssh2 compiles an optional part.
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
   : >"$stamp"
+fi
+
+# Makes git run the project's hooks, in a clone that has no others.
+if [ "$(git rev-parse --show-toplevel 2>/dev/null || true)" = "$PWD" ] &&
+  [ -z "$(git config core.hooksPath || true)" ]; then
+  git config core.hooksPath scripts/hooks || true # a checkout that may not be written
 fi
 
 inputs="src package.json package-lock.json tsconfig.json tsconfig.build.json"
