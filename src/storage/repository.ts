@@ -135,6 +135,13 @@ export class Repository implements GitRepository {
     return this.git.run(command, { ...options, repository: this });
   }
 
+  /** Returns a draft: the repository's name, and another directory with all its files. */
+  at(path: string): Repository {
+    const directories = { objectDirectory: `${path}/objects`, alternateObjectDirectories: [] };
+    const { storage, relativePath } = this;
+    return new Repository(this.caches, { storage, path, relativePath }, directories, this);
+  }
+
   withObjectDirectories(directories: Partial<ObjectDirectories>): Repository {
     const { objectDirectory, alternateObjectDirectories } = this;
     return new Repository(

@@ -53,7 +53,8 @@ const NOTHING = { empty: true, nonExistent: true, objectFormat: '', headReferenc
 /** Returns the manifest with the step to be stored. */
 async function begin(bucket: Bucket, options: CreateBackupOptions): Promise<BackupManifest> {
   const base = options.incremental ? await findBase(bucket, options) : undefined;
-  const steps = base?.steps ?? [];
+  // A backup of a repository that did not exist has no files on which another could be based.
+  const steps = base === undefined || base.nonExistent ? [] : base.steps;
   return { ...NOTHING, steps: [...steps, newStep(options, steps.length + 1, steps.at(-1))] };
 }
 
@@ -154,7 +155,7 @@ async function storeReferences(
   return count;
 }
 
-/** @returns the size in bytes; 0 if nothing is new. */
+/** @returns the size in bytes. */
 async function storeBundle(
   bucket: Bucket,
   step: BackupStep,
@@ -166,10 +167,21 @@ async function storeBundle(
       ? bundleOfAll(repository, { signal })
       : bundleOf(repository, await newSince(bucket, step.previousRefPath), { signal });
   try {
-    return await writeUnlessEmpty(bucket, step.bundlePath, pieces);
+    return await writeUnlessEmpty(bucket, step.bundlePath, orHeader(pieces));
   } catch (error) {
-    if (error instanceof EmptyBundleError) return 0;
     throw wrap(error, 'write bundle');
+  }
+}
+
+/**
+ * Yields a bundle; if nothing is new, the header alone, which git writes before it refuses. Gitaly
+ * stores it, and requires it of every step that it restores.
+ */
+async function* orHeader(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    if (!(error instanceof EmptyBundleError)) throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 import { wrap } from '#base/gitaly-error';
 import { isError } from '#base/is-error';
-import { type Bucket, MissingObjectError } from '../bucket/bucket.ts';
+import { type Bucket, MissingObjectError, readObject } from '../bucket/bucket.ts';
 import { objectKey } from '../bucket/object-key.ts';
 import { type BackupManifest, decodeManifest, encodeManifest } from './manifest.ts';
 
@@ -77,16 +77,14 @@ function manifestKey({ storageName, relativePath }: BackupName, id: string): str
 }
 
 async function readManifest(bucket: Bucket, key: string): Promise<BackupManifest> {
-  return prefixed(`sink: new reader for ${JSON.stringify(key)}`, async () => {
-    const pieces: Buffer[] = [];
-    let bytes = 0;
-    for await (const piece of bucket.read(key)) {
-      bytes += piece.length;
-      if (bytes > MAX_MANIFEST_BYTES) throw new Error('the manifest is too large');
-      pieces.push(piece);
-    }
-    return decodeManifest(Buffer.concat(pieces).toString());
-  });
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of readObject(bucket, key)) {
+    bytes += piece.length;
+    if (bytes > MAX_MANIFEST_BYTES) throw new Error('the manifest is too large');
+    pieces.push(piece);
+  }
+  return decodeManifest(Buffer.concat(pieces).toString());
 }
 
 async function prefixed<T>(prefix: string, work: () => Promise<T>): Promise<T> {

@@ -10,6 +10,7 @@ export interface BackedUpReference {
 
 /** Number of references that a backup may have; each takes some 200 bytes while it is restored. */
 const MAX_REFERENCES = 10_000_000;
+const LINE_FEED = 0x0a;
 
 /** Yields the lines of HEAD, if it leads to a commit, and of all references in the order of names. */
 export async function* referenceLines(
@@ -25,16 +26,26 @@ export async function* referenceLines(
 /**
  * Reads the lines of {@link referenceLines}.
  *
- * @throws {Error} for other lines, and for too many.
+ * @throws {Error} for other lines, for too many, and for a list that is cut off.
  */
 export async function readReferenceLines(pieces: AsyncIterable<Buffer>): Promise<BackedUpReference[]> {
   const references: BackedUpReference[] = [];
-  for await (const lines of lineBatches(pieces))
+  for await (const lines of lineBatches(whole(pieces)))
     for (const line of lines) {
       if (references.length === MAX_REFERENCES) throw new Error('the backup has too many references');
       references.push(parseLine(line));
     }
   return references;
+}
+
+/** Passes pieces on. @throws {Error} if the last line has no end: the name could be cut off. */
+async function* whole(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let last = LINE_FEED;
+  for await (const piece of pieces) {
+    last = piece.at(-1) ?? last;
+    yield piece;
+  }
+  if (last !== LINE_FEED) throw new Error('the list of references in the backup is cut off');
 }
 
 function parseLine(line: Buffer): BackedUpReference {

@@ -1,4 +1,5 @@
-import { codeOf, wrap } from '#base/gitaly-error';
+import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import { createRepository } from '#storage/lifecycle/create-repository';
 import { removeRepository } from '#storage/lifecycle/remove-repository';
 import type { Vote } from '#storage/lifecycle/voter';
@@ -9,7 +10,7 @@ import type { Bucket } from '../bucket/bucket.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import type { BackupManifest } from './manifest.ts';
 import { type BackupName, findLatestManifest, findManifest, isMissing } from './manifests.ts';
-import { restoreContents } from './restore-contents.ts';
+import { fillRepository, replaceContents, requireHooks } from './restore-contents.ts';
 
 export interface RestoreBackupOptions {
   readonly name: BackupName;
@@ -43,10 +44,18 @@ export async function restoreBackup(
   try {
     if (manifest.steps.length === 0) throw new Error('no backup steps');
     if (manifest.nonExistent) return;
-    if (manifest.empty) await remove(storages, target, options.vote);
     const existing = openOrNone(storages, target);
-    if (existing === undefined) await create(bucket, storages, target, manifest, options);
-    else await restoreContents(existing, bucket, manifest, { ...options, hooks: options.hooksOf(existing) });
+    if (existing !== undefined && !manifest.empty)
+      return await replaceContents(existing, bucket, manifest, {
+        ...options,
+        hooks: options.hooksOf(existing),
+      });
+    const objectFormat = formatOf(manifest);
+    if (existing !== undefined) {
+      await requireHooks(existing, bucket, manifest, options);
+      await remove(storages, target, options.vote);
+    }
+    await create(bucket, storages, target, manifest, { ...options, objectFormat });
   } catch (error) {
     throw wrap(error, 'manager');
   }
@@ -89,26 +98,33 @@ function openOrNone(storages: Storages, target: RepositoryTarget): Repository | 
   }
 }
 
+function formatOf({ objectFormat, empty }: BackupManifest): 'sha1' | 'sha256' {
+  if (objectFormat === 'sha1' || objectFormat === 'sha256') return objectFormat;
+  const prefix = empty ? 'recreate empty repo: create empty repo' : 'restore from bundle: create empty repo';
+  const message = `${prefix}: get object hash: unknown object format: ${quote(objectFormat)}`;
+  throw new GitalyError('INTERNAL', message);
+}
+
 async function create(
   bucket: Bucket,
   storages: Storages,
   target: RepositoryTarget,
   manifest: BackupManifest,
-  options: RestoreBackupOptions,
+  options: RestoreBackupOptions & { readonly objectFormat: 'sha1' | 'sha256' },
 ): Promise<void> {
-  const { headReference, objectFormat } = manifest;
-  const { vote, onSkipped, signal } = options;
+  const { headReference } = manifest;
+  const { vote, onSkipped, objectFormat, signal } = options;
   await createRepository(storages, target, {
     vote,
     signal,
-    objectFormat: objectFormat === 'sha256' ? 'sha256' : 'sha1',
+    objectFormat,
     ...(headReference.startsWith(BRANCHES) && {
       initialBranch: Buffer.from(headReference.slice(BRANCHES.length)),
     }),
     // The draft is voted on as a whole when it is published.
     seed: (draft) => {
       const ofDraft = { hooks: undefined, vote: undefined, onSkipped, signal };
-      return restoreContents(draft, bucket, manifest, ofDraft);
+      return fillRepository(draft, bucket, manifest, ofDraft);
     },
   });
 }

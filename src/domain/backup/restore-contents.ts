@@ -1,16 +1,20 @@
 import { wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import { GitExitError } from '#git/command/exit-error';
 import { RefUpdateError } from '#git/refs/update/ref-update-error';
 import type { Vote } from '#storage/lifecycle/voter';
 import type { Repository } from '#storage/repository';
-import type { Bucket } from '../bucket/bucket.ts';
+import { type Bucket, readObject, requireObject } from '../bucket/bucket.ts';
 import { fetchBundle } from '../bundle/fetch-bundle.ts';
-import { setHooks } from '../custom-hooks/set-hooks.ts';
+import { checkHooks, setHooks } from '../custom-hooks/set-hooks.ts';
 import { setDefaultBranch } from '../ref-update/set-default-branch.ts';
 import type { TransactionHooks } from '../transactions/transaction-hooks.ts';
 import type { BackupManifest, BackupStep } from './manifest.ts';
 import { type BackedUpReference, readReferenceLines } from './reference-lines.ts';
 import { applyChanges, compareReferences } from './reset-references.ts';
+import { StagedRepository } from './staged-repository.ts';
+
+const FROM_BUNDLE = 'restore from bundle';
 
 export interface RestoreContentsOptions {
   /** Notified of the number of references that are left out because their objects are missing. */
@@ -20,44 +24,92 @@ export interface RestoreContentsOptions {
   readonly signal: AbortSignal;
 }
 
-/** Restores objects, references, HEAD and custom hooks of a backup in a repository that exists. */
-export async function restoreContents(
+/** Restores objects, references, HEAD and custom hooks of a backup in a repository that is new. */
+export async function fillRepository(
+  draft: Repository,
+  bucket: Bucket,
+  manifest: BackupManifest,
+  options: RestoreContentsOptions,
+): Promise<void> {
+  if (!manifest.empty) {
+    const references = await referencesOf(bucket, manifest);
+    await fetchSteps(draft, bucket, manifest, options);
+    await setWhereObjectsExist(draft, references, options);
+    await restoreHead(draft, manifest.headReference, options);
+  }
+  await restoreHooks(draft, bucket, manifest, options);
+}
+
+/**
+ * Makes the contents of an existing repository those of a backup. All bundles and hooks are read
+ * before the first change, so that a damaged backup changes nothing.
+ */
+export async function replaceContents(
   repository: Repository,
   bucket: Bucket,
   manifest: BackupManifest,
   options: RestoreContentsOptions,
 ): Promise<void> {
-  const last = manifest.steps.at(-1);
-  if (last === undefined) return;
-  if (!manifest.empty) await restoreReferences(repository, bucket, manifest, options);
-  if (!(await bucket.exists(last.customHooksPath))) return;
-  await setHooks(repository, bucket.read(last.customHooksPath), options).catch((error: unknown) => {
-    throw wrap(error, 'restore custom hooks');
+  const references = await referencesOf(bucket, manifest);
+  await requireHooks(repository, bucket, manifest, options);
+  const changes = await compareReferences(repository, references, options.signal);
+  let { headReference } = manifest;
+  if (!(await isApplied(applyChanges(repository, changes, options)))) {
+    await using staged = await StagedRepository.create(repository, options);
+    await fetchSteps(staged.repository, bucket, manifest, { ...options, hooks: undefined, vote: undefined });
+    if (headReference === '') headReference = await staged.changedHead(options.signal);
+    await staged.migrate();
+    await setWhereObjectsExist(repository, references, options);
+  }
+  await restoreHead(repository, headReference, options);
+  await restoreHooks(repository, bucket, manifest, options);
+}
+
+/** Checks that the hooks of a backup, if it has some, can be restored. */
+export async function requireHooks(
+  repository: Repository,
+  bucket: Bucket,
+  manifest: BackupManifest,
+  { signal }: Pick<RestoreContentsOptions, 'signal'>,
+): Promise<void> {
+  await withHooks(bucket, manifest, (archive) => checkHooks(repository, archive, { signal }));
+}
+
+async function restoreHooks(
+  repository: Repository,
+  bucket: Bucket,
+  manifest: BackupManifest,
+  options: RestoreContentsOptions,
+): Promise<void> {
+  await withHooks(bucket, manifest, (archive) => setHooks(repository, archive, options));
+}
+
+/** A backup of a repository without hooks has no archive; hooks that exist then stay, as in Gitaly. */
+async function withHooks(
+  bucket: Bucket,
+  { steps }: BackupManifest,
+  use: (archive: AsyncIterable<Uint8Array>) => Promise<void>,
+): Promise<void> {
+  const key = steps.at(-1)?.customHooksPath;
+  if (key === undefined || !(await bucket.exists(key))) return;
+  await use(bucket.read(key)).catch((error: unknown) => {
+    throw wrap(error, `restore custom hooks, ${quote(key)}`);
   });
 }
 
-/** Sets the references at once if all objects are there, otherwise after fetching the bundles. */
-async function restoreReferences(
-  repository: Repository,
-  bucket: Bucket,
-  manifest: BackupManifest,
-  options: RestoreContentsOptions,
-): Promise<void> {
-  const references = await referencesOf(bucket, manifest.steps.at(-1));
+/** Returns the references of the newest step. */
+async function referencesOf(bucket: Bucket, { steps }: BackupManifest): Promise<BackedUpReference[]> {
+  const step = steps.at(-1);
+  const references = step === undefined ? [] : await readReferences(bucket, step);
   if (references.length === 0) throw new Error('no refs in backup');
-  const changes = await compareReferences(repository, references, options.signal);
-  if (!(await isApplied(applyChanges(repository, changes, options)))) {
-    for (const step of manifest.steps) await fetchStep(repository, bucket, step, manifest, options);
-    await setWhereObjectsExist(repository, references, options);
-  }
-  await restoreHead(repository, manifest, options);
+  return references;
 }
 
-async function referencesOf(bucket: Bucket, step: BackupStep | undefined): Promise<BackedUpReference[]> {
+async function readReferences(bucket: Bucket, { refPath }: BackupStep): Promise<BackedUpReference[]> {
   try {
-    return step === undefined ? [] : await readReferenceLines(bucket.read(step.refPath));
+    return await readReferenceLines(readObject(bucket, refPath));
   } catch (error) {
-    throw wrap(error, 'read refs');
+    throw wrap(error, `${FROM_BUNDLE}: read refs: read refs`);
   }
 }
 
@@ -72,28 +124,27 @@ async function isApplied(change: Promise<void>): Promise<boolean> {
   }
 }
 
-async function fetchStep(
+/** Fetches the bundles of all steps. A missing one is an error: without it the data is older. */
+async function fetchSteps(
   repository: Repository,
   bucket: Bucket,
-  { bundlePath, refPath, previousRefPath }: BackupStep,
-  { headReference }: BackupManifest,
+  manifest: BackupManifest,
   options: RestoreContentsOptions,
 ): Promise<void> {
-  // A step in which nothing was new, or no reference was left, has no bundle.
-  if (!(await bucket.exists(bundlePath))) {
-    if (previousRefPath !== undefined || (await isEmpty(bucket, refPath))) return;
+  const updateHead = manifest.headReference === '';
+  for (const step of manifest.steps) {
+    const { bundlePath } = step;
+    // A repository without references has no bundle.
+    if ((await readReferences(bucket, step)).length === 0) continue;
+    await requireObject(bucket, bundlePath).catch((error: unknown) => {
+      throw wrap(error, `${FROM_BUNDLE}: restore bundle: get reader: ${quote(bundlePath)}`);
+    });
+    await fetchBundle(repository, readObject(bucket, bundlePath), { ...options, updateHead }).catch(
+      (error: unknown) => {
+        throw wrap(error, `${FROM_BUNDLE}: restore bundle: fetch bundle: ${quote(bundlePath)}`);
+      },
+    );
   }
-  const updateHead = headReference === '';
-  await fetchBundle(repository, bucket.read(bundlePath), { ...options, updateHead }).catch(
-    (error: unknown) => {
-      throw wrap(error, `restore from bundle: restore bundle: fetch bundle: ${JSON.stringify(bundlePath)}`);
-    },
-  );
-}
-
-async function isEmpty(bucket: Bucket, key: string): Promise<boolean> {
-  for await (const piece of bucket.read(key)) if (piece.length > 0) return false;
-  return true;
 }
 
 /**
@@ -117,7 +168,7 @@ async function setWhereObjectsExist(
 
 async function restoreHead(
   repository: Repository,
-  { headReference }: BackupManifest,
+  headReference: string,
   options: RestoreContentsOptions,
 ): Promise<void> {
   if (headReference === '') return;

@@ -1,3 +1,6 @@
+import { wrap } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
+
 /** An object was asked for that the bucket does not have. */
 export class MissingObjectError extends Error {
   override readonly name = 'MissingObjectError';
@@ -35,6 +38,24 @@ export interface Bucket {
    * has none.
    */
   publicUrl?(key: string, validMs: number): string;
+}
+
+/** Yields the bytes of an object. @throws {Error} `sink: new reader for "…": doesn't exist`. */
+export async function* readObject(bucket: Bucket, key: string): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    yield* bucket.read(key);
+  } catch (error) {
+    throw error instanceof MissingObjectError ? missingObject(key, error) : error;
+  }
+}
+
+/** Checks that an object exists. @throws {Error} as {@link readObject}. */
+export async function requireObject(bucket: Bucket, key: string): Promise<void> {
+  if (!(await bucket.exists(key))) throw missingObject(key, new MissingObjectError());
+}
+
+function missingObject(key: string, error: MissingObjectError): Error {
+  return wrap(error, `sink: new reader for ${quote(key)}`);
 }
 
 /**

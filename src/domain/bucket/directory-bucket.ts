@@ -45,7 +45,8 @@ export class DirectoryBucket implements Bucket {
   }
 
   async *read(key: string): AsyncGenerator<Buffer, void, undefined> {
-    await using file = await open(this.#path(key), 'r').catch(missing);
+    await using file = await this.#ifThere(open(this.#path(key), 'r'));
+    if (file === undefined) throw new MissingObjectError();
     for (;;) {
       const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(PIECE_BYTES), 0, PIECE_BYTES);
       if (bytesRead === 0) return;
@@ -55,12 +56,12 @@ export class DirectoryBucket implements Bucket {
   }
 
   async exists(key: string): Promise<boolean> {
-    const stats = await stat(this.#path(key)).catch(ignoreMissing);
+    const stats = await this.#ifThere(stat(this.#path(key)));
     return stats?.isFile() === true;
   }
 
   async *list(prefix: string): AsyncGenerator<ListedObject, void, undefined> {
-    const directory = await opendir(this.#path(prefix)).catch(ignoreMissing);
+    const directory = await this.#ifThere(opendir(this.#path(prefix)));
     if (directory === undefined) return;
     for await (const entry of directory) {
       const key = `${prefix}${entry.name}`;
@@ -68,6 +69,21 @@ export class DirectoryBucket implements Bucket {
       if (!entry.isFile() || entry.name.startsWith(TEMPORARY_PREFIX)) continue;
       const stats = await stat(this.#path(key)).catch(ignoreMissing);
       if (stats !== undefined) yield { key, modifiedMs: stats.mtimeMs };
+    }
+  }
+
+  /**
+   * Returns the result of a call for a file, or `undefined` if the file does not exist.
+   *
+   * @throws {Error} if the whole bucket is missing: a disk that is not mounted is no empty bucket.
+   */
+  async #ifThere<T>(call: Promise<T>): Promise<T | undefined> {
+    try {
+      return await call;
+    } catch (error) {
+      ignoreMissing(error);
+      if ((await stat(this.#directory).catch(ignoreMissing)) !== undefined) return undefined;
+      throw new Error(`the bucket's directory ${this.#directory} does not exist`, { cause: error });
     }
   }
 
@@ -98,9 +114,4 @@ function signedUrl({ baseUrl, secret }: UrlSigner, key: string, validMs: number)
   const url = new URL(baseUrl);
   for (const [name, value] of query) url.searchParams.set(name, value);
   return url.href;
-}
-
-function missing(error: unknown): never {
-  ignoreMissing(error);
-  throw new MissingObjectError();
 }

@@ -16,6 +16,7 @@ export interface FetchBundleOptions {
   readonly signal: AbortSignal;
 }
 
+const CUT_OFF = 'fatal: the bundle is cut off in its header\n';
 /** Names that are preferred if several branches are at the commit of HEAD. */
 const PREFERRED = ['refs/heads/main', 'refs/heads/master'];
 
@@ -33,6 +34,7 @@ export async function fetchBundle(
   const { hooks, signal } = options;
   await using bundle = await spoolBundle(repository.storage, pieces);
   if (!bundle.isBundle) throw failed('exit status 128', notABundle(bundle.path));
+  if (!bundle.hasHeader) throw failed('exit status 128', CUT_OFF);
   const command = gitCommand('fetch', {
     options: ['--no-write-fetch-head', '--quiet', '--atomic'].map(flag),
     args: ['inmemory'],

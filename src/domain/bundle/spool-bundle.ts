@@ -3,13 +3,8 @@ import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError } from '#base/gitaly-error';
 import type { Storage } from '#storage/repository-target';
 import { createTempDirectory } from '#storage/temp-directories';
+import { HeaderScan } from './header-scan.ts';
 
-/**
- * The beginnings of a bundle (git: Documentation/gitformat-bundle). git accepts other files too: it
- * follows one with `gitdir: <path>` to any repository of the machine.
- */
-const SIGNATURES = ['# v2 git bundle\n', '# v3 git bundle\n'];
-const SIGNATURE_BYTES = 16;
 /** Larger than any repository; a client that sends forever ends here. */
 const MAX_BYTES = 2 ** 41;
 const FILE_MODE = 0o600;
@@ -18,14 +13,20 @@ const FILE_MODE = 0o600;
 export interface SpooledBundle extends AsyncDisposable {
   /** Absolute. */
   readonly path: string;
-  /** False for bytes that git must not be given. */
+  /**
+   * False for bytes that git must not be given: it accepts other files too, and follows one with
+   * `gitdir: <path>` to any repository of the machine.
+   */
   readonly isBundle: boolean;
+  /** False if the bundle is cut off in its header. */
+  readonly hasHeader: boolean;
 }
 
 /**
  * Writes a bundle from a client to a temporary file of a storage, because git reads it twice.
  *
- * @throws {GitalyError} RESOURCE_EXHAUSTED above 2 TiB; errors of `pieces` and of the file system.
+ * @throws {GitalyError} RESOURCE_EXHAUSTED above 2 TiB, or 64 MiB of header; errors of `pieces` and
+ *   of the file system.
  */
 export async function spoolBundle(
   storage: Storage,
@@ -34,25 +35,30 @@ export async function spoolBundle(
   const scratch = await createTempDirectory(storage, 'repo');
   try {
     const path = `${scratch.path}/repo.bundle`;
-    const start = await write(path, pieces);
-    const isBundle = SIGNATURES.includes(start.toString('latin1'));
-    return { path, isBundle, [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose]() };
+    const { isBundle, isComplete } = await write(path, pieces);
+    return {
+      path,
+      isBundle,
+      hasHeader: isComplete,
+      [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
+    };
   } catch (error) {
     await scratch[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-/** Writes a new file. @returns its first 16 bytes. */
-async function write(path: string, pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  await using file = await open(path, 'wx+', FILE_MODE);
+/** Writes a new file. @returns what its header is. */
+async function write(path: string, pieces: AsyncIterable<Uint8Array>): Promise<HeaderScan> {
+  await using file = await open(path, 'wx', FILE_MODE);
+  const header = new HeaderScan();
   let bytes = 0;
   for await (const piece of pieces) {
     bytes += piece.length;
     if (bytes > MAX_BYTES) throw new GitalyError('RESOURCE_EXHAUSTED', 'bundle is too large');
+    header.add(piece);
     noteBulkBytes(piece.length);
     await file.writeFile(piece);
   }
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(SIGNATURE_BYTES), 0, SIGNATURE_BYTES, 0);
-  return buffer.subarray(0, bytesRead);
+  return header;
 }

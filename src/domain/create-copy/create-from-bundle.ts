@@ -51,6 +51,7 @@ async function cloneBundle(
     throw error;
   }
   await using bundle = await spoolBundle(draft.storage, whole(head, rest));
+  if (!bundle.hasHeader) throw clonedBadly('exit status 128', 'fatal: the bundle is cut off in its header');
   return await cloneInto(draft, bundle.path, {
     options: [flag('--mirror')],
     config: [{ key: 'transfer.fsckObjects', value: 'false' }],

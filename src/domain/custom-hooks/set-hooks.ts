@@ -52,6 +52,18 @@ export async function setHooks(
   await castVote(vote, 'committed', hash);
 }
 
+/** Checks that an archive of hooks can be set. @throws {GitalyError} INTERNAL `extracting hooks: …`. */
+export async function checkHooks(
+  { storage }: Repository,
+  archive: AsyncIterable<Uint8Array>,
+  { signal }: Pick<SetHooksOptions, 'signal'>,
+): Promise<void> {
+  await using temp = await createTempDirectory(storage, 'hooks-');
+  await extractHooks(archive, temp.path, { signal }).catch((error: unknown) => {
+    throw extractionFailure(error, signal);
+  });
+}
+
 function extractionFailure(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return error;
   const isArchive = error instanceof TarFormatError || codeOf(error) === 'INVALID_ARGUMENT';

@@ -57,7 +57,7 @@ export async function createRepository(
   await using scratch = await createTempDirectory(location.storage, 'repo');
   const draft = storages.repositoryAt({ ...location, path: scratch.path });
   if (options.init === 'none') await rmdir(scratch.path);
-  else await initialize(draft, options);
+  else await initializeRepository(draft, options);
   await options.seed?.(draft);
   const vote = await voteOn(draft, options);
   await touch(`${scratch.path}/${FULL_REPACK_TIMESTAMP}`);
@@ -67,7 +67,11 @@ export async function createRepository(
   return storages.repositoryAt(location);
 }
 
-async function initialize(draft: Repository, options: CreateRepositoryOptions): Promise<void> {
+/** Runs `git init` in a directory that only the caller uses. */
+export async function initializeRepository(
+  draft: Repository,
+  options: Pick<CreateRepositoryOptions, 'initialBranch' | 'objectFormat' | 'signal'>,
+): Promise<void> {
   const command = gitCommand('init', {
     options: [
       flag('--bare'),

@@ -191,6 +191,40 @@ for (const [what, data] of [
   });
 }
 
+// git reads a header byte by byte: 18 MB without an end kept a call busy for 40 seconds.
+for (const [what, line] of [
+  ['many references', `${'ab'.repeat(20)} refs/heads/main\n`],
+  ['one line', 'a'.repeat(64)],
+] as const) {
+  test(`a header of ${what} that never ends is refused without git`, async () => {
+    await using gitaly = await startGitaly();
+    makeSource(gitaly);
+    initRepository(join(gitaly.storagePath(), 'other.git'), { commits: 1 });
+    const piece = Buffer.from(line.repeat(2000));
+    const endless = async function* (repository: object) {
+      yield { repository, data: Buffer.from('# v2 git bundle\n') };
+      for (let bytes = 0; bytes < 18e6; bytes += piece.length) yield { data: piece };
+    };
+    const { repository: calls } = gitaly.connection;
+    const start = performance.now();
+
+    const ends = await Promise.allSettled([
+      calls.createRepositoryFromBundle(endless(target)),
+      calls.fetchBundle(endless({ ...target, relativePath: 'other.git' })),
+    ]);
+
+    for (const end of ends) {
+      assert.ok(end.status === 'rejected');
+      assert.match(
+        String(end.reason),
+        what === 'one line' ? /header of the bundle is too large/ : /exit status 128/,
+      );
+    }
+    assert.ok(performance.now() - start < 10_000, `${performance.now() - start} ms`);
+    assert.equal(existsSync(join(gitaly.storagePath(), target.relativePath)), false);
+  });
+}
+
 test('a bundle that lacks objects, is damaged, or needs another repository creates nothing', async () => {
   await using gitaly = await startGitaly();
   const path = makeSource(gitaly);
