@@ -36,7 +36,7 @@ export async function createFromSnapshot(
       throw wrap(asTarExit(error), 'extracting snapshot');
     }
   };
-  await createRepository(storages, target, { vote, signal, seed });
+  await createRepository(storages, target, { vote, signal, seed, isForeign: true });
 }
 
 /** An error of the download, as opposed to one of the archive. */

@@ -1,10 +1,12 @@
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, link, lstat, lutimes, mkdir, open, rm, symlink } from 'node:fs/promises';
+import { chmod, type FileHandle, link, lstat, lutimes, mkdir, open, symlink, unlink } from 'node:fs/promises';
 import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
 import { readTar, type TarEntry } from '#base/tar/read-tar';
+import { asArchiveFault } from '#storage/archive/archive-fault';
+import { removeEmptyDirectory } from '#storage/archive/extract-archive';
 
 /** Limits of an archive: hooks are scripts, or a few programs. */
 const MAX_ENTRIES = 10_000;
@@ -48,7 +50,10 @@ export async function extractHooks(
     if (entries > MAX_ENTRIES || unpackedBytes > MAX_BYTES)
       throw new GitalyError('RESOURCE_EXHAUSTED', 'archive is too large');
     const parts = partsOf(entry.name);
-    if (parts[0] === TOP) await extract(entry, directory, parts, times);
+    if (parts[0] !== TOP) continue;
+    await extract(entry, directory, parts, times).catch((error: unknown) => {
+      throw asArchiveFault(error, entry);
+    });
   }
   // What is created in a directory changes its time.
   for (const [path, mtime] of times) await lutimes(path, mtime, mtime);
@@ -130,9 +135,15 @@ async function requireDirectories(directory: string, parts: readonly string[]): 
   }
 }
 
-/** Removes an earlier entry of the same path. A directory stays and is an error. */
+/**
+ * Removes an earlier entry of the same path.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT for a directory that is not empty.
+ */
 async function removeFile(path: string): Promise<void> {
-  await rm(path, { force: true });
+  const stats = await statsOf(path);
+  if (stats?.isDirectory() === true) await removeEmptyDirectory(path);
+  else if (stats !== undefined) await unlink(path);
 }
 
 async function writeFile(path: string, mode: number, { content }: TarEntry): Promise<void> {

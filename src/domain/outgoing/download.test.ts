@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { startGitHttpServer } from '#testkit/git-http-server';
 import { download } from './download.ts';
@@ -63,4 +66,54 @@ test('a password in the URL is not in the error', async () => {
 
 test('a header with a line feed is refused', async () => {
   await assert.rejects(bodyOf({ url: 'http://127.0.0.1:1/x', authorization: 'a\nHost: b' }));
+});
+
+/** Counts connections, and responds with its name. */
+async function startListener(host: string, name: string, port = 0) {
+  let connections = 0;
+  const server = createServer((_request, response) => response.end(name));
+  server.on('connection', () => connections++);
+  server.listen(port, host);
+  await once(server, 'listening');
+  return {
+    // An address of a server on TCP is no text.
+    port: (server.address() as AddressInfo).port,
+    count: () => connections,
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+// The address was ignored for a host that is one: clients could reach other servers.
+const HOSTS = [
+  '127.0.0.1',
+  '0x7f.1',
+  '127.1',
+  '2130706433',
+  '0177.0.0.1',
+  '127.0.0.1.',
+  '[::ffff:127.0.0.1]',
+];
+for (const host of [...HOSTS, 'localhost', 'LOCALHOST.', 'name.invalid', '%31%32%37.0.0.1']) {
+  test(`the given address is used in place of ${host}`, async () => {
+    await using right = await startListener('127.0.0.2', 'right');
+    await using wrong = await startListener('127.0.0.1', 'wrong', right.port);
+    const url = `http://${host}:${right.port}/x`;
+
+    const got = await bodyOf({ url, resolvedAddress: '127.0.0.2' });
+
+    assert.equal(got, 'right');
+    assert.deepEqual([wrong.count(), right.count()], [0, 1]);
+  });
+}
+
+test('the host of a pinned URL is still in the header', async () => {
+  await using web = await startGitHttpServer('/');
+  web.reset({ x: Buffer.from('content') });
+
+  await bodyOf({ url: `http://10.0.0.1:${web.port}/files/x`, resolvedAddress: '127.0.0.1' });
+
+  assert.equal(web.calls[0]?.host, `10.0.0.1:${web.port}`);
 });

@@ -1,6 +1,7 @@
-import type { IncomingMessage, RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import type { IncomingMessage } from 'node:http';
+import { type RequestOptions as HttpsRequestOptions, request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import { GitalyError, messageOf, wrap } from '#base/gitaly-error';
 import { urlProblem } from '#base/go/net/url';
 import { quote } from '#base/go/quote';
@@ -83,11 +84,12 @@ async function send(
   headerMs: number,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const options: RequestOptions = {
+  const to = resolvedAddress === '' ? {} : pinned(url, resolvedAddress);
+  const options: HttpsRequestOptions = {
     agent: false, // one connection, closed afterwards
     signal,
-    ...(authorization !== '' && { headers: { authorization } }),
-    ...(resolvedAddress !== '' && pinned(url, resolvedAddress)),
+    ...to,
+    headers: { ...to.headers, ...(authorization !== '' && { authorization }) },
   };
   const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options);
   const timer = setTimeout(() => request.destroy(new Error('timeout awaiting response headers')), headerMs);
@@ -99,15 +101,17 @@ async function send(
   }
 }
 
-/** Connects to the address; the name is still that of the Host header and of the certificate. */
-function pinned(url: URL, address: string): RequestOptions {
-  const lookup: LookupFunction = (_host, options, done) => {
-    const family = isIP(address);
-    if (options.all === true) done(null, [{ address, family }]);
-    else done(null, address, family);
+/**
+ * Connects to the address, whatever host the URL has: Node would not look up one that is an
+ * address. The host is still that of the Host header and of the certificate.
+ */
+function pinned({ host, hostname, protocol }: URL, address: string): HttpsRequestOptions {
+  const name = hostname.replace(/^\[|\]$/g, '');
+  const secure: HttpsRequestOptions = {
+    servername: isIP(name) === 0 ? name : '',
+    checkServerIdentity: (_address, certificate) => checkServerIdentity(name, certificate),
   };
-  // A host that is an address is not looked up.
-  return isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? { lookup } : { host: address };
+  return { hostname: address, headers: { host }, ...(protocol === 'https:' && secure) };
 }
 
 /** Describes a failed request as Go does. */

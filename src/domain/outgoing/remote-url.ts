@@ -10,13 +10,17 @@ export interface RemoteUrl {
   readonly userInfo: UserInfo | undefined;
 }
 
+/** `transport::address` starts a program with the address, past all checks of the URL. */
+const TRANSPORT = /^([a-z0-9][a-z0-9+.-]*)::/i;
+/** git refuses other transports itself. */
+const ALLOWED_TRANSPORTS: ReadonlySet<string> = new Set(['http', 'https', 'git', 'ssh', 'file']);
 const AUTHORITY = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@/i;
 
 /**
  * Checks the URL of a client and takes its credentials out.
  *
  * @throws {GitalyError} without a code for an option, with Gitaly's text; INTERNAL for a text that
- *   is no URL.
+ *   is no URL; INVALID_ARGUMENT for `transport::address`.
  */
 export function parseRemoteUrl(text: string): RemoteUrl {
   if (text.startsWith('-')) {
@@ -25,8 +29,12 @@ export function parseRemoteUrl(text: string): RemoteUrl {
   }
   if (text.includes('\0') || urlProblem(text) !== undefined)
     throw new GitalyError('INTERNAL', urlProblem(withoutUserInfo(text)) ?? 'invalid URL');
+  const transport = TRANSPORT.exec(text)?.[1];
+  if (transport !== undefined) return { url: refusedByGit(text, transport), userInfo: undefined };
   const userInfo = AUTHORITY.exec(text)?.[2];
-  if (userInfo === undefined || !isHttp(text)) return { url: text, userInfo: undefined };
+  if (userInfo === undefined) return { url: text, userInfo: undefined };
+  // No other protocol sends a password; a user name is needed by ssh.
+  if (!isHttp(text)) return { url: withoutPassword(text), userInfo: undefined };
   return { url: withoutUserInfo(text), userInfo: parseUserInfo(userInfo) };
 }
 
@@ -43,6 +51,20 @@ export function withoutCredentials(stderr: string): string {
 /** Returns a URL for a log: without user and password. */
 export function withoutUserInfo(url: string): string {
   return url.replace(AUTHORITY, '$1');
+}
+
+/** Returns a URL that git refuses for its transport, without credentials. @throws {GitalyError} */
+function refusedByGit(text: string, transport: string): string {
+  if (ALLOWED_TRANSPORTS.has(transport.toLowerCase()))
+    throw new GitalyError('INVALID_ARGUMENT', `transport '${transport}::' not allowed: use the URL alone`);
+  return text.replace(/:\/\/[^/?#]*@/, '://');
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(AUTHORITY, (_all, scheme: string, userInfo: string) => {
+    const [user = ''] = userInfo.split(':', 1);
+    return `${scheme}${user}@`;
+  });
 }
 
 function parseUserInfo(text: string): UserInfo {

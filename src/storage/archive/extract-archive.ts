@@ -4,6 +4,7 @@ import { noteBulkBytes } from '#base/bulk-memory';
 import { GitalyError, wrap } from '#base/gitaly-error';
 import { systemErrorCode } from '#base/go/system-error';
 import { readTar, type TarEntry, TarFormatError } from '#base/tar/read-tar';
+import { asArchiveFault } from './archive-fault.ts';
 import { entryPath } from './entry-path.ts';
 
 export interface ExtractOptions {
@@ -54,7 +55,7 @@ export async function extractArchive(
     if (path === '' || !isWanted(path)) continue;
     await extractEntry(entry, directory, path, options).catch((error: unknown) => {
       if (error instanceof TarFormatError) throw error;
-      throw wrap(error, `extracting file ${path}`);
+      throw wrap(asArchiveFault(error, entry), `extracting file ${path}`);
     });
   }
   return entries;
@@ -86,8 +87,9 @@ async function makeParents(directory: string, path: string): Promise<void> {
   try {
     await mkdir(`${directory}/${path.slice(0, end)}`, { recursive: true });
   } catch (error) {
-    if (systemErrorCode(error) !== 'EEXIST') throw error;
-    throw new Error('not a directory');
+    const code = systemErrorCode(error);
+    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
+    throw new GitalyError('INVALID_ARGUMENT', 'a file of the archive is in place of a directory');
   }
 }
 
@@ -111,13 +113,27 @@ async function writeFile(
   await file.chmod(mode);
 }
 
+/**
+ * Removes a directory in whose place a file is to be, as the program tar does.
+ *
+ * @throws {GitalyError} INVALID_ARGUMENT if it is not empty.
+ */
+export async function removeEmptyDirectory(path: string): Promise<void> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOTEMPTY') throw error;
+    throw new GitalyError('INVALID_ARGUMENT', 'a directory of the archive is in place of a file');
+  }
+}
+
 /** Opens a file; an empty directory in its place is removed. */
 async function openToWrite(path: string, mode: number) {
   try {
     return await open(path, WRITE_FLAGS, mode);
   } catch (error) {
     if (systemErrorCode(error) !== 'EISDIR') throw error;
-    await rmdir(path);
+    await removeEmptyDirectory(path);
     return await open(path, WRITE_FLAGS, mode);
   }
 }

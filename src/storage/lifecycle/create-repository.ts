@@ -34,6 +34,8 @@ export interface CreateRepositoryOptions {
   readonly init?: 'git-init' | 'none';
   /** Fills the new repository before it becomes visible. */
   readonly seed?: (repository: Repository) => Promise<void>;
+  /** Lets git read configuration and references, as a vote does, of files from elsewhere. */
+  readonly isForeign?: boolean;
   readonly vote?: Vote | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -93,11 +95,12 @@ export async function initializeRepository(
   }
 }
 
-/** Votes on the repository in its current state; without a voter git is not started. */
-async function voteOn(draft: Repository, { vote, signal }: CreateRepositoryOptions): Promise<CastVote> {
-  if (vote === undefined) return async () => {};
+/** Votes on the repository in its current state; without a voter git is started only if need be. */
+async function voteOn(draft: Repository, options: CreateRepositoryOptions): Promise<CastVote> {
+  const { vote, isForeign = false, signal } = options;
+  if (vote === undefined && !isForeign) return async () => {};
   const hash = await repositoryVote(draft, signal);
-  return (phase) => vote(phase, hash);
+  return async (phase) => vote?.(phase, hash);
 }
 
 async function publish(

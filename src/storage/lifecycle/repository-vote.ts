@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { GitalyError } from '#base/gitaly-error';
+import { quote } from '#base/go/quote';
 import { GitExitError } from '#git/command/exit-error';
 import { flag, gitCommand, value } from '#git/command/git-command';
 import type { Repository } from '../repository.ts';
@@ -16,15 +18,27 @@ export async function repositoryVote(repository: Repository, signal?: AbortSigna
   const config = gitCommand('config', {
     options: [value('--file', `${repository.path}/config`), flag('--list')],
   });
-  hash.update(await repository.run(config, { signal }));
+  hash.update(await named('vote on git config: get git config', repository.run(config, { signal })));
   // `--include-root-refs` was added in the same release, 2.45
   const rootReferences = repository.git.capabilities.reftable;
-  if (!rootReferences) hash.update(await headLine(repository, signal));
   const command = gitCommand('for-each-ref', {
     options: [value('--format', LINE_FORMAT), ...(rootReferences ? [flag('--include-root-refs')] : [])],
   });
-  hash.update(await repository.run(command, { signal }));
-  return hash.digest();
+  const listing = repository.run(command, { signal });
+  const lines = await named('vote on references: running for-each-ref', listing);
+  if (!rootReferences) hash.update(await headLine(repository, signal));
+  return hash.update(lines).digest();
+}
+
+/** @throws {GitalyError} INTERNAL with Gitaly's text for a git that fails. */
+async function named<T>(step: string, output: Promise<T>): Promise<T> {
+  try {
+    return await output;
+  } catch (error) {
+    if (!(error instanceof GitExitError)) throw error;
+    const message = `${step}: ${error.message}, stderr: ${quote(error.stderr)}`;
+    throw new GitalyError('INTERNAL', message, { cause: error });
+  }
 }
 
 /**

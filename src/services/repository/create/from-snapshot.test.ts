@@ -129,6 +129,40 @@ test('a link in a snapshot refuses it', async () => {
   assert.equal(existsSync(pathOf(gitaly, target)), false);
 });
 
+// Published with OK once: nothing but a vote had git read what had come.
+for (const [name, file, content, stderr] of [
+  ['a HEAD outside of refs', 'HEAD', 'ref: /etc/passwd\n', /not a git repository/],
+  ['a HEAD of junk', 'HEAD', 'junk\n', /not a git repository/],
+  ['broken packed-refs', 'packed-refs', '# pack-refs with: sorted\njunk\n', /unexpected line/],
+  ['packed-refs that are cut off', 'packed-refs', '012345', /unexpected line|unterminated line/],
+  [
+    'an unknown format',
+    'config',
+    '[core]\n\trepositoryformatversion = 7\n',
+    /repo version|not a git repository/,
+  ],
+] as const) {
+  test(`a snapshot with ${name} creates nothing`, async () => {
+    await using gitaly = await startGitaly();
+    await using web = await startGitHttpServer(gitaly.storagePath());
+    const path = pathOf(gitaly, source);
+    initRepository(path, { commits: 2 });
+    writeFileSync(join(path, file), content);
+    await run('tar', ['-C', path, '-cf', join(gitaly.directory, 'x.tar'), '.']);
+    web.reset({ 'x.tar': readFileSync(join(gitaly.directory, 'x.tar')) });
+
+    await assert.rejects(createFrom(gitaly, web), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'INTERNAL');
+      assert.match(error.message, /^creating repository: vote on (references|git config): .*exit status 128/);
+      assert.match(error.message, stderr);
+      return true;
+    });
+
+    assert.equal(existsSync(pathOf(gitaly, target)), false);
+    assert.deepEqual(readdirSync(join(gitaly.storagePath(), '+gitaly/tmp')), []);
+  });
+}
+
 test('a snapshot that ends too early creates nothing', async () => {
   await using gitaly = await startGitaly();
   await using web = await startGitHttpServer(gitaly.storagePath());
