@@ -3,6 +3,8 @@ import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import { test } from 'node:test';
+import { gitOutput } from '#testkit/repositories/init-repository';
+import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { emptyAdvertisement, withoutAdvertisement } from './empty-advertisement.ts';
 
 for (const size of [1, 5, 1000]) {
@@ -18,5 +20,21 @@ for (const size of [1, 5, 1000]) {
     target.end();
 
     assert.equal((await buffer(target)).toString(), rest.toString());
+  });
+}
+
+for (const objectFormat of ['sha1', 'sha256'] as const) {
+  // libgit2 refused to push to a new repository: `unknown object format 'sha1\n'`.
+  test(`the advertisement of an empty ${objectFormat} repository has the capabilities of git`, async () => {
+    await using fixture = await StorageFixture.create();
+    const { path } = fixture.init('x.git', { objectFormat });
+    const config = ['-c', 'receive.advertisePushOptions=true'];
+    const ofGit = gitOutput(path, [...config, 'receive-pack', '--http-backend-info-refs', path]);
+
+    const own = emptyAdvertisement(objectFormat, '').toString();
+
+    const withoutAgent = (text: string): string =>
+      text.replace(/^[0-9a-f]{4}/, '').replace(/agent=git\/\S+/, 'agent');
+    assert.equal(withoutAgent(own), withoutAgent(ofGit));
   });
 }

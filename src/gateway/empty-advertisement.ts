@@ -12,6 +12,12 @@ const CAPABILITIES =
   'report-status report-status-v2 delete-refs side-band-64k quiet atomic ofs-delta push-options';
 
 /**
+ * The last capability, as in git: libgit2 takes the line feed for a part of an `object-format` at
+ * the end of the line. The gateway does not know the version of the server's git.
+ */
+const AGENT = 'agent=git/gitaly-ts';
+
+/**
  * Returns what `git receive-pack` advertises for a repository without references.
  *
  * @param protocol `version=1` for protocol version 1; everything else is version 0, as version 2
@@ -21,7 +27,7 @@ export function emptyAdvertisement(objectFormat: ObjectFormatName, protocol: str
   const noObject = '0'.repeat(objectFormat === 'sha256' ? 64 : 40);
   return Buffer.concat([
     ...(protocol === 'version=1' ? [textPacket('version 1\n')] : []),
-    textPacket(`${noObject} capabilities^{}\0${CAPABILITIES} object-format=${objectFormat}\n`),
+    textPacket(`${noObject} capabilities^{}\0${CAPABILITIES} object-format=${objectFormat} ${AGENT}\n`),
     FLUSH_PACKET,
   ]);
 }

@@ -70,3 +70,17 @@ for (const command of REFUSED) {
     assert.match(parsed.refusal, /\.$/);
   });
 }
+
+for (const command of [
+  "git-lfs-authenticate 'a.git' download",
+  'git-lfs-authenticate a.git upload',
+  "git-lfs-transfer 'a.git' upload",
+  'git lfs-authenticate a.git download',
+  'git-lfs-transfer',
+])
+  test(`the refusal of ${command} names LFS`, () => {
+    const parsed = parseGitCommand(command);
+
+    assert.ok('refusal' in parsed);
+    assert.match(parsed.refusal, /^Git LFS is not served here: .* lfs\.url .*\.$/);
+  });

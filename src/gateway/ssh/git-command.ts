@@ -21,12 +21,18 @@ const QUOTED = /^'((?:[^'!]|'\\['!]')*)'$/s;
 /** Matches an unquoted argument without characters that are special in a shell. */
 const BARE = /^[\w./~+@:,%=-]+$/;
 
+/** Commands by which git-lfs asks over SSH for the address of its files, or for the files. */
+const LFS = /^git[- ]lfs-(?:authenticate|transfer)(?: |$)/;
+const LFS_REFUSED =
+  'Git LFS is not served here: only the repository itself. Set lfs.url to the address of an LFS server.';
+
 /** Length limit of commands; the longest path fits, even if all of it is quotes. */
 const MAX_COMMAND_LENGTH = 8192;
 
 /** Parses a client's command without a shell. @returns the command, or the reason of a refusal. */
 export function parseGitCommand(text: string): GitCommand | { readonly refusal: string } {
   if (text.length > MAX_COMMAND_LENGTH) return { refusal: 'The command is too long.' };
+  if (LFS.test(text)) return { refusal: LFS_REFUSED };
   const [, name, argument] = COMMAND.exec(text) ?? [];
   if (name === undefined || argument === undefined) {
     return {
