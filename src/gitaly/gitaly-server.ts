@@ -19,7 +19,7 @@ import { errorReports } from '#rpc/server/interceptors/error-reports';
 import type { ServerCall } from '#rpc/server/server-call';
 import { startAdaptiveLimits } from './adaptive-limits.ts';
 import { startBackgroundJobs } from './background-jobs.ts';
-import { startBurdenLog } from './burden-log.ts';
+import { startCallReports } from './call-reports.ts';
 import { startControlGroups } from './control-groups.ts';
 import { type Exceptions, exceptions } from './exceptions.ts';
 import { GitCalls } from './git-calls.ts';
@@ -183,8 +183,7 @@ export class GitalyServer implements AsyncDisposable {
     );
 
     const problems = connectionProblems(metrics, logger);
-    const reports = errorReports(config.logging, logger);
-    if (reports !== undefined) building.use(reports);
+    const reports = building.use(errorReports(config.logging, logger));
     const unexpected = exceptions(metrics, logger, reports);
     const limits = methodLimits(config);
     for (const { key, message } of unknownMethods(config)) logger.warn({ key }, message);
@@ -203,7 +202,7 @@ export class GitalyServer implements AsyncDisposable {
         groupDirectories: groups?.parentDirectories,
       }),
     );
-    building.use(startBurdenLog(calls, logger));
+    const blockedCalls = building.use(startCallReports(calls, metrics, logger));
     const servers = building.use(
       createRpcServers({
         config,
@@ -244,6 +243,7 @@ export class GitalyServer implements AsyncDisposable {
         packLimits: packs.limits,
         gitCalls: gitCalls.counts,
         registry: metrics.registry,
+        blockedCalls,
       });
     const monitoring = await startMonitoring(config, logger, {
       registry: metrics.registry,

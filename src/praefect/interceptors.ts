@@ -9,6 +9,7 @@ import type { ErrorReports } from '#rpc/server/interceptors/error-reports';
 import { recoverExceptions } from '#rpc/server/interceptors/recover-exceptions';
 import { mapStatus } from '#rpc/server/interceptors/status-mapping';
 import type { ServerInterceptor } from '#rpc/server/server-call';
+import type { CallList } from './call-list.ts';
 import type { PraefectConfig } from './config/schema.ts';
 import type { PraefectMetrics } from './metrics/praefect-metrics.ts';
 import { servedKind } from './proxy/served-kind.ts';
@@ -19,10 +20,12 @@ export interface InterceptorsParts {
   readonly metrics: PraefectMetrics;
   readonly reports: ErrorReports | undefined;
   readonly faults: FaultInjector | undefined;
+  readonly calls: Pick<CallList, 'interceptor'>;
 }
 
 /** Returns the interceptors of every call, outermost first. */
 export function interceptors({
+  calls,
   config,
   faults,
   logger,
@@ -45,6 +48,7 @@ export function interceptors({
       onChecked: (enforced, status) => metrics.callers.authentication(enforced, status).inc(),
       onTokenError: (reason) => metrics.callers.authenticationError(reason).inc(),
     }),
+    calls.interceptor,
     ...(faults === undefined ? [] : [faults.interceptor]),
     recoverExceptions({
       onException: (call, exception) => {

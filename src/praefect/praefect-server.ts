@@ -25,6 +25,7 @@ import { reflectionServices } from '#rpc/server/reflection';
 import { methodByPath } from '#wire/methods';
 import type { Backend, BackendParts } from './backends/backend.ts';
 import { startMemoryBackend } from './backends/memory-backend.ts';
+import { CallList } from './call-list.ts';
 import type { PraefectConfig } from './config/schema.ts';
 import { strategyOf } from './config/strategy.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
@@ -108,8 +109,7 @@ export class PraefectServer implements AsyncDisposable {
     const onTransfer = (direction: 'read' | 'write', bytes: number): void =>
       metrics.transfers[direction].observe(bytes);
     const problems = connectionProblems(metrics, logger);
-    const reports = errorReports(config.sentry, logger);
-    if (reports !== undefined) building.use(reports);
+    const reports = building.use(errorReports(config.sentry, logger));
     const transactions = new Transactions(logger, metrics.transactions);
     const votes = refTransactionService(transactions);
     // Nodes need no authentication on connections that we have opened to them.
@@ -163,9 +163,10 @@ export class PraefectServer implements AsyncDisposable {
       ...backend.services,
       healthService(),
     ];
+    const calls = building.use(new CallList(logger, metrics.registry));
     const grpc = new GrpcServer({
       services: [...services, ...reflectionServices(services)],
-      interceptors: interceptors({ config, faults, logger, metrics, reports }),
+      interceptors: interceptors({ config, faults, logger, metrics, reports, calls }),
       unknownMethod: (path) => {
         const method = methodByPath(path);
         return method === undefined || method.intercepted || method.operation === 'unknown'

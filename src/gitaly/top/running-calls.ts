@@ -64,6 +64,11 @@ export class RunningCalls {
     return () => void this.#processes.delete(process);
   }
 
+  /** Returns the calls, the oldest first. */
+  list(): Iterable<ServerCall> {
+    return this.#calls.values();
+  }
+
   /** Number of calls for which the filter holds. */
   count(filter: (call: ServerCall) => boolean): number {
     let count = 0;

@@ -1,6 +1,7 @@
 import type { PackLimits } from '#domain/pack-objects/pack-limits';
 import type { MetricsRegistry } from '#platform/metrics/metrics-registry';
 import { packageVersion } from '#platform/process/version';
+import type { BlockedCalls } from '#rpc/server/blocked-calls';
 import type { MethodLimits } from '#rpc/server/interceptors/limit-concurrency';
 import type { RunningCalls } from './running-calls.ts';
 import type { QueueStatus, ServerStatus } from './status.ts';
@@ -12,6 +13,7 @@ export interface StatusSources {
   readonly packLimits: Pick<PackLimits, 'queues'>;
   readonly gitCalls: { readonly running: number; readonly waiting: number };
   readonly registry: MetricsRegistry;
+  readonly blockedCalls: Pick<BlockedCalls, 'last'>;
 }
 
 /** Keys of limits in one status. */
@@ -35,6 +37,7 @@ export async function serverStatus(sources: StatusSources): Promise<ServerStatus
     queues: queuesOf(sources),
     git: { running_calls: sources.gitCalls.running, waiting_calls: sources.gitCalls.waiting },
     processes,
+    blocked: sources.blockedCalls.last,
     caches: sources.registry.values(CACHES),
   };
 }

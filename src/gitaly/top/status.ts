@@ -1,3 +1,5 @@
+import type { BlockStatus } from '#rpc/server/blocked-calls';
+
 /** A git process, or another program that the server runs. */
 export interface ProcessStatus {
   readonly pid: number;
@@ -63,6 +65,8 @@ export interface ServerStatus {
   readonly git: { readonly running_calls: number; readonly waiting_calls: number };
   /** Processes that belong to no running call: shared ones, and those of background jobs. */
   readonly processes: readonly ProcessStatus[];
+  /** The last times in which the event loop was blocked for more than a second, the latest first. */
+  readonly blocked: readonly BlockStatus[];
   /** Counters and gauges of the caches, by their names in `/metrics`. */
   readonly caches: Readonly<Record<string, number>>;
 }

@@ -25,6 +25,22 @@ test('lines are written to the file in order, whole, after a flush', async () =>
   closeSync(fd);
 });
 
+test('an urgent line is in the file at once, and only once', async () => {
+  using directory = scratch();
+  const file = join(directory.path, 'log');
+  const fd = openSync(file, 'w');
+  const stream = new FdLogStream(fd, { format: 'json' });
+
+  stream.write('waits\n');
+  stream.writeNow('urgent\n');
+  const atOnce = readFileSync(file, 'utf8');
+  await stream.flush();
+
+  assert.equal(atOnce, 'urgent\n');
+  assert.equal(readFileSync(file, 'utf8'), 'urgent\nwaits\n');
+  closeSync(fd);
+});
+
 test('the end of the log waits for the last lines', async () => {
   using directory = scratch();
   const file = join(directory.path, 'log');

@@ -1,4 +1,4 @@
-import { write } from 'node:fs';
+import { write, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isError } from '#base/is-error';
 import { FieldList } from './field-list.ts';
@@ -7,6 +7,8 @@ import { type LogFormat, lineFormatter } from './format-line.ts';
 /** Target of log lines. A `Writable` also works. */
 export interface LogStream {
   write(text: string): unknown;
+  /** Writes before it returns. Without it, urgent lines are written like others. */
+  writeNow?(text: string): void;
 }
 
 /**
@@ -88,6 +90,18 @@ export class FdLogStream implements LogStream {
       this.#writing = true;
       setTimeout(() => this.#writeSome(), GATHER_MS);
     }
+  }
+
+  /** Writes a line at once, before those that wait. If the descriptor is busy, it waits, too. */
+  writeNow(text: string): void {
+    const bytes = Buffer.from(text);
+    let written = 0;
+    try {
+      written = writeSync(this.#fd, bytes);
+    } catch {
+      // a full pipe, or one without a reader
+    }
+    if (written < bytes.length) this.write(bytes.toString('utf8', written));
   }
 
   /** Resolves when everything written so far has reached the descriptor. */

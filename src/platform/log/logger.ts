@@ -41,13 +41,17 @@ export interface LogTarget {
   debug?(fields: LogFields, message: string): unknown;
 }
 
-type WriteLine = (level: LogLevel, message: string, fields: FieldList) => void;
+/** @param isUrgent the line must not wait for the event loop. */
+type WriteLine = (level: LogLevel, message: string, fields: FieldList, isUrgent: boolean) => void;
 
 /** Creates a logger that writes lines in the format of Gitaly. */
 export function createLogger({ fields, format, level, now, stream }: LoggerOptions): Logger {
   const formatLine = lineFormatter(format);
-  const write: WriteLine = (of, message, line) =>
-    stream.write(formatLine(now?.() ?? new Date(), of === 'warn' ? 'warning' : of, message, line));
+  const write: WriteLine = (of, message, line, isUrgent) => {
+    const text = formatLine(now?.() ?? new Date(), of === 'warn' ? 'warning' : of, message, line);
+    if (isUrgent && stream.writeNow !== undefined) stream.writeNow(text);
+    else stream.write(text);
+  };
   return new Logger({ level, write }, { pid: process.pid, ...fields });
 }
 
@@ -106,13 +110,30 @@ export class Logger {
 
   /** Writes a line. It changes a list of fields, and keeps nothing of it. */
   log(level: LogLevel, fields: LogFields | FieldList | string, message?: string): void {
+    this.#log(level, fields, message, false);
+  }
+
+  /**
+   * Writes a line before it returns, where the log is a descriptor: for the time in which the event
+   * loop is blocked. Earlier lines that still wait are written after it.
+   */
+  logNow(level: LogLevel, fields: LogFields, message: string): void {
+    this.#log(level, fields, message, true);
+  }
+
+  #log(
+    level: LogLevel,
+    fields: LogFields | FieldList | string,
+    message: string | undefined,
+    isUrgent: boolean,
+  ): void {
     if (!this.isEnabled(level)) return;
     const text = typeof fields === 'string' ? fields : (message ?? '');
     const line = fields instanceof FieldList ? fields : listOf(this.#fields, fields);
     if (line === fields) this.#addCommon(line);
     const masked = mask(line, text);
     truncateError(line);
-    this.#options.write(level, masked, line);
+    this.#options.write(level, masked, line, isUrgent);
   }
 
   #addCommon(line: FieldList): void {

@@ -16,6 +16,7 @@ const IDLE: ServerStatus = {
   queues: [],
   git: { running_calls: 0, waiting_calls: 0 },
   processes: [],
+  blocked: [],
   caches: {},
 };
 

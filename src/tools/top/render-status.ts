@@ -1,6 +1,8 @@
 import type { CallStatus, ProcessStatus, QueueStatus, ServerStatus } from '#gitaly/top/status';
 import { textTable } from '../admin/text-table.ts';
 
+type BlockStatus = ServerStatus['blocked'][number];
+
 /**
  * Renders a status as text: a summary, and tables of calls, limits, other processes and caches.
  * Tables without rows are left out. Control characters are replaced: names come from clients.
@@ -14,6 +16,7 @@ export function renderStatus(status: ServerStatus): string {
     ),
     table(['RUNNING', 'WAITING', 'MAX', 'RPC', 'REPOSITORY', 'LIMIT'], status.queues.map(queueRow)),
     table(['PID', 'AGE', 'CPU', 'OTHER PROCESSES', 'DIRECTORY'], status.processes.map(processRow)),
+    table(['BLOCKED', 'AT', 'RPC', 'REPOSITORY', 'CORRELATION ID', 'CODE'], status.blocked.map(blockRow)),
     table(
       ['VALUE', 'CACHES'],
       Object.entries(status.caches).map(([name, value]) => [String(value), name]),
@@ -58,6 +61,18 @@ function queueRow({ running, waiting, max, method, repository, caller, limit }: 
 
 function processRow({ pid, age_ms, cpu_ms = 0, command, directory }: ProcessStatus): string[] {
   return [String(pid), ageText(age_ms), ageText(cpu_ms), command, directory];
+}
+
+function blockRow({ blocked_ms, call, candidates = [], stack, time }: BlockStatus): string[] {
+  const at = [ageText(blocked_ms), time];
+  if (call === undefined) return [...at, `unknown, one of ${candidates.length}`, '', '', stack[0] ?? ''];
+  return [
+    ...at,
+    rpcName(call.method),
+    `${call.storage}:${call.repository}`,
+    call.correlation_id,
+    stack[0] ?? '',
+  ];
 }
 
 /** `/gitaly.CommitService/FindCommit` → `CommitService/FindCommit` */

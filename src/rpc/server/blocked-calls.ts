@@ -1,0 +1,140 @@
+import { TokenBuckets } from '#base/token-buckets';
+import type { Logger } from '#platform/log/logger';
+import type { LoopMetrics } from '#platform/metrics/loop-metrics';
+import { type LoopBlock, watchLoop } from '#platform/process/loop-watch/loop-watch';
+import type { ServerCall } from './server-call.ts';
+
+/** Blocks that are remembered. */
+const MAX_BLOCKS = 20;
+/** Calls that are named if it is not known which of them blocked the loop. */
+const MAX_CANDIDATES = 5;
+/** Lines at once, and the interval in which another one is allowed. */
+const LINES = { burst: 10, intervalMs: 6000 };
+
+/** Names of a call; they are empty if they are not known. */
+export interface CallNames {
+  /** `/gitaly.CommitService/FindCommit` */
+  readonly method: string;
+  readonly storage: string;
+  readonly repository: string;
+  readonly correlation_id: string;
+}
+
+/** A time in which the event loop was blocked. */
+export interface BlockStatus {
+  /** RFC 3339; the begin. */
+  readonly time: string;
+  readonly blocked_ms: number;
+  /** The call whose code blocked the loop; missing if it is not known. */
+  readonly call?: CallNames;
+  /** Instead of `call`: some of the calls that were running. One of them may be the cause. */
+  readonly candidates?: readonly CallNames[];
+  /** JavaScript functions, innermost first; empty if the stack is not known. */
+  readonly stack: readonly string[];
+}
+
+export interface BlockedCallsParts {
+  readonly logger: Logger;
+  readonly metrics: LoopMetrics;
+  /** Returns the call in whose asynchronous context it is called. */
+  readonly current: () => ServerCall | undefined;
+  /** Returns the calls that are being served. */
+  readonly running: () => Iterable<ServerCall>;
+}
+
+/** The calls to blame for a block. */
+interface Suspects {
+  readonly call: ServerCall | undefined;
+  readonly candidates: readonly CallNames[];
+}
+
+/** Logs, counts and remembers when the event loop was blocked, and by which call. */
+export class BlockedCalls implements Disposable {
+  readonly #parts: BlockedCallsParts;
+  readonly #watching: Disposable;
+  readonly #lines = new TokenBuckets(LINES);
+  readonly #blocks: BlockStatus[] = [];
+  #unlogged = 0;
+  /** True from the report of a block that goes on until its end. */
+  #isReported = false;
+
+  constructor(parts: BlockedCallsParts) {
+    this.#parts = parts;
+    this.#watching = watchLoop<Suspects>({
+      capture: () => this.#suspects(parts.current()),
+      onBlocked: (block) => this.#onBlocked(block),
+    });
+  }
+
+  /** The last blocks, the latest first. */
+  get last(): readonly BlockStatus[] {
+    return this.#blocks.toReversed();
+  }
+
+  [Symbol.dispose](): void {
+    this.#watching[Symbol.dispose]();
+  }
+
+  #suspects(call: ServerCall | undefined): Suspects {
+    if (call !== undefined) return { call, candidates: [] };
+    const candidates: CallNames[] = [];
+    for (const each of this.#parts.running()) {
+      if (candidates.length === MAX_CANDIDATES) break;
+      candidates.push(namesOf(each));
+    }
+    return { call, candidates };
+  }
+
+  #onBlocked(block: LoopBlock<Suspects>): void {
+    const suspects = block.captured ?? this.#suspects(undefined);
+    if (!this.#isReported) this.#log(block, suspects);
+    this.#isReported = !block.isOver;
+    if (!block.isOver) return;
+    this.#parts.metrics.blocked(suspects.call?.method ?? { service: '', name: '' }, block.blockedMs / 1000);
+    this.#blocks.push({
+      time: new Date(block.startedAtMs).toISOString(),
+      blocked_ms: Math.round(block.blockedMs),
+      ...(suspects.call === undefined
+        ? { candidates: suspects.candidates }
+        : { call: namesOf(suspects.call) }),
+      stack: block.stack,
+    });
+    if (this.#blocks.length > MAX_BLOCKS) this.#blocks.shift();
+  }
+
+  #log({ blockedMs, isOver, stack }: LoopBlock<Suspects>, { call, candidates }: Suspects): void {
+    if (!this.#lines.take('')) {
+      this.#unlogged++;
+      return;
+    }
+    const { repository } = call?.targets ?? {};
+    const fields = {
+      blocked_ms: Math.round(blockedMs),
+      ...(call === undefined
+        ? { candidate_calls: candidates }
+        : {
+            'grpc.service': call.method.service,
+            'grpc.method': call.method.name,
+            'grpc.request.repoStorage': repository?.storageName,
+            'grpc.request.repoPath': repository?.relativePath,
+            correlation_id: call.context.correlationId,
+          }),
+      stack: stack.join('\n'),
+      ...(this.#unlogged > 0 && { lines_left_out: this.#unlogged }),
+    };
+    this.#unlogged = 0;
+    if (isOver) this.#parts.logger.warn(fields, 'event loop was blocked');
+    // The loop that writes other lines does not run.
+    else this.#parts.logger.logNow('warn', fields, 'event loop is blocked');
+  }
+}
+
+function namesOf({ context, method, targets }: ServerCall): CallNames {
+  const { repository } = targets ?? {};
+  return {
+    method: method.path,
+    storage: repository?.storageName ?? '',
+    repository: repository?.relativePath ?? '',
+    correlation_id: context.correlationId,
+  };
+}
