@@ -9,11 +9,11 @@ Examples:
 export function addClusterCommands(program: Command): void {
   const cluster = program
     .command('cluster')
-    .description('Look at a cluster: praefect and its nodes.')
+    .description('Inspect a cluster: praefect and its nodes.')
     .addHelpText('after', EXAMPLES);
   cluster
     .command('status')
-    .description('Print nodes, their health, primaries and lag, and unavailable repositories.')
+    .description('Print the nodes with health, primaries and lag, and unavailable repositories.')
     .argument(
       '[target]',
       'a directory of "gitaly-ts up --cluster", or the address of a praefect (default: "data")',

@@ -64,13 +64,13 @@ function repositoryOf(options: Options) {
 }
 
 function addHooks(hooks: Command, act: Act): void {
-  hooks.description('Commands about the custom hooks of repositories.');
+  hooks.description('Manage the custom hooks of repositories.');
   act({
     command: hooks
       .command('set')
       .description(
-        'Replace the custom hooks of a repository with those of a tar archive on standard input; an empty ' +
-          'one removes them.',
+        'Replace the custom hooks of a repository with a tar archive read from standard input; an empty ' +
+          'archive removes them.',
       )
       .option(...STORAGE)
       .option(...REPOSITORY)
@@ -92,7 +92,7 @@ function addBundleUri(root: Command, act: Act): void {
   act({
     command: root
       .command('bundle-uri')
-      .description('Let the running server make the bundle that fetches of a repository are offered.')
+      .description('Generate the bundle that the running server offers to fetches of a repository.')
       .option(...STORAGE)
       .option(...REPOSITORY)
       .option(...CONFIG)
@@ -132,7 +132,7 @@ function addGit(root: Command, act: Act): void {
 }
 
 function addDatabase(db: Command, act: Act): void {
-  db.description('Commands about the database of transactions (not kept here).');
+  db.description('Commands for the transaction database (not supported).');
   const add = (name: string, description: string, usage: string): Command =>
     db
       .command(`${name}${usage}`)
@@ -155,7 +155,7 @@ function addPool(root: Command, act: Act): void {
   act({
     command: root
       .command('pool')
-      .description('Let the running server record which repositories are members of object pools.')
+      .description('Record the members of object pools on the running server.')
       .option(...CONFIG)
       .addHelpText(
         'after',
@@ -174,7 +174,7 @@ function addPool(root: Command, act: Act): void {
 function addRecovery(root: Command, act: Act): void {
   const recovery = root
     .command('recovery')
-    .description('Commands that recover partitions from a write-ahead log (not kept here).')
+    .description('Commands to recover partitions from a write-ahead log (not supported).')
     .option(...CONFIG);
   const fail: Run = async ({ config }) => {
     const { failWithoutLog } = await import('#tools/admin/transactions-only');
@@ -208,7 +208,7 @@ function wholeNumber(value: string): string {
 }
 
 function addCluster(cluster: Command, act: Act): void {
-  cluster.description('Commands about a Raft cluster of gitalys.');
+  cluster.description('Commands for a Raft cluster (not supported).');
   const output = (command: Command): Command =>
     command.option('--no-color', 'no colours').option('--format <format>', 'text or json', 'text');
   const common = ({ config, format, color }: Options) => ({

@@ -49,9 +49,7 @@ export function gitalyProgram(exit: (code: number) => void): Command {
 
   const checkCommand = root
     .command('check')
-    .description(
-      "Check GitLab's internal API and everything else that a server needs; print a fix for each problem.",
-    )
+    .description("Check GitLab's internal API, git and the configuration; print a fix for each problem.")
     .argument('[configfile]', 'configuration in TOML')
     .allowExcessArguments()
     .option('--json', 'print the results as JSON')
@@ -67,9 +65,7 @@ export function gitalyProgram(exit: (code: number) => void): Command {
     .description('Commands about the configuration.')
     .addHelpText('after', VALIDATE_EXAMPLES)
     .command('validate')
-    .description(
-      'Check the configuration on standard input; print problems as JSON, or nothing if there are none.',
-    )
+    .description('Validate the configuration on standard input; print problems as JSON.')
     .addHelpText('after', VALIDATE_EXAMPLES)
     .allowExcessArguments() // as Gitaly does
     .action(async () => exit(await validateInput()));

@@ -32,7 +32,7 @@ program
   )
   .option(
     '--auth-file <path>',
-    'users of the HTTP gateway: a file of lines made by gitaly-ts hash-password (default: everybody)',
+    'file with the users of the HTTP gateway, made by gitaly-ts hash-password (default: no authentication)',
   )
   .option('--auth-url <url>', 'URL of a service that authenticates users of the HTTP gateway')
   .option('--tls-cert <path>', 'certificate (PEM); the HTTP gateway then serves HTTPS')
@@ -50,7 +50,7 @@ program
   .option('--ssh <host:port>', 'address of an SSH gateway (default: none)')
   .option(
     '--ssh-keys <file>',
-    'authorized_keys file of the SSH gateway (default: everybody, on loopback only)',
+    'authorized_keys file of the SSH gateway (default: no authentication, loopback only)',
   )
   .option(
     '--grpc <address>',
@@ -64,14 +64,14 @@ program
   .option('--token-file <path>', 'file with the token, readable only by its owner')
   .option(
     '--cluster <nodes>',
-    'run as many gitalys behind a praefect, with a PostgreSQL in the directory: 2 to 9',
+    'number of gitaly nodes behind a praefect, 2 to 9, with a PostgreSQL in the directory',
     nodeCount,
   )
   .option(
     '--database <url>',
-    "use this database for the cluster: postgresql://USER@HOST/NAME; what it lacks is PGHOST's and the like",
+    'database of the cluster: postgresql://USER@HOST/NAME; missing parts are read from PGHOST, PGUSER, …',
   )
-  .option('--json', 'print one line of JSON when ready: addresses, token and storages')
+  .option('--json', 'when ready, print one line of JSON with addresses, token and storages')
   .exitOverride()
   .addHelpText(
     'after',
@@ -84,7 +84,7 @@ program
 
 program
   .command('hash-password')
-  .description('Print a line for the file of up --auth-file; read the password from standard input.')
+  .description('Print a line for --auth-file; the password is read from standard input.')
   .argument('<name>', 'name of the user')
   .argument('[path...]', 'repositories and directories that the user may access (default: all)')
   .option('--write', 'also allow pushes', false)

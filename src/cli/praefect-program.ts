@@ -38,7 +38,9 @@ config.praefect.toml.example describes every key; see docs/cluster.md.`;
 /** Returns the command line of `praefect`; `exit` receives the exit code. */
 export function praefectProgram(exit: (code: number) => void): Command {
   const root = new Command('praefect')
-    .description('Cluster manager: a proxy that keeps repositories on several Gitalys.')
+    .description(
+      'Cluster manager: replicates repositories across several Gitaly nodes and routes calls to them.',
+    )
     .version(versionString('Praefect'), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .option('--config <file>', 'configuration in TOML')
@@ -48,13 +50,13 @@ export function praefectProgram(exit: (code: number) => void): Command {
     .action(async () => exit(root.args.length > 0 ? unknownCommand() : await serveOrHelp(root)));
   root
     .command('serve')
-    .description('Run the server until a signal stops it; the same as no command.')
+    .description('Run the server until a signal stops it (the default command).')
     .addHelpText('after', '\nExample:\n  praefect --config config.praefect.toml serve')
     .action(async () => exit(await serveOrHelp(root)));
   addCommands(root, COMMANDS, exit);
-  group(root.command('configuration').description('Check a configuration.'), exit)
+  group(root.command('configuration').description('Validate a configuration.'), exit)
     .command('validate')
-    .description('Print the problems of the configuration on standard input as JSON.')
+    .description('Validate the configuration on standard input; print problems as JSON.')
     .addHelpText('after', '\nExample:\n  praefect configuration validate < config.praefect.toml')
     .action(async () => exit(await validate()));
   return root;

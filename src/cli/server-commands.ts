@@ -10,13 +10,13 @@ export function addServerCommands(program: Command): void {
 function addTop(program: Command): void {
   program
     .command('top')
-    .description('Show what a server is doing now: calls, queues, git processes and caches.')
+    .description('Show the calls, queues, git processes and caches of a running server.')
     .argument(
       '<address>',
       'HOST:PORT of its monitoring listener (prometheus_listen_addr), or its configuration',
     )
-    .option('--once', 'print it once; this is what happens without a terminal')
-    .option('--json', 'print it once, as JSON')
+    .option('--once', 'print once and exit; the default without a terminal')
+    .option('--json', 'print once, as JSON')
     .option('--interval <seconds>', 'time between two refreshes', seconds, 2)
     .addHelpText(
       'after',
@@ -42,9 +42,7 @@ function addTop(program: Command): void {
 function addExplain(program: Command): void {
   program
     .command('explain')
-    .description(
-      'Make one call, and show which git commands ran for it, what they cost, and what was cached.',
-    )
+    .description('Make one call; show its git commands, their cost, and the cache hits.')
     .argument('<address>', 'address of the server: unix:PATH, tcp://HOST:PORT or tls://HOST:PORT')
     .argument('<method>', 'FindCommit, or CommitService/FindCommit if several services have it')
     .argument('[request]', 'the request as JSON, a list of them for a stream, or - for standard input', '{}')

@@ -34,7 +34,7 @@ function addInit(program: Command): void {
 function addDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('Check everything that a server needs, and print a fix for each problem.')
+    .description('Check the machine, the configuration and a running server; print a fix for each problem.')
     .argument(
       '[target]',
       'a configuration file, or a directory of "gitaly-ts init" or "gitaly-ts up" (default: check only ' +
@@ -72,7 +72,7 @@ function addImport(program: Command): void {
     .option('--prefix <name>', 'prefix of every name: team gives team/project.git')
     .option('--list <file>', 'file with one source per line, and its name after a space; - is standard input')
     .option('-j, --jobs <n>', 'repositories imported at the same time (default: half the cores, at most 4)')
-    .option('--no-fsck', "accept objects that fail git's checks, as old repositories may have them")
+    .option('--no-fsck', "skip git's object checks, which some old repositories fail")
     .addHelpText(
       'after',
       `
@@ -92,18 +92,15 @@ function addTestEnv(program: Command): void {
   program
     .command('test-env')
     .description('Run a test server for a test suite in any language, until the suite ends.')
-    .argument(
-      '<dir>',
-      'directory of everything; created if it does not exist, and can be removed at any time',
-    )
+    .argument('<dir>', 'directory for all files; created if it does not exist, can be removed at any time')
     .option(
       '--storage <name>',
       'name of a storage; may be repeated (default: "default")',
       (name: string, others: readonly string[] = []): readonly string[] => [...others, name],
     )
     .option('--token <token>', 'token of the clients (default: a new one)')
-    .option('--praefect', 'also start a Praefect in front of the server, which keeps its state in memory')
-    .option('--json', 'print one line of JSON when ready: addresses, token and storages')
+    .option('--praefect', 'also start a Praefect with an in-memory state in front of the server')
+    .option('--json', 'when ready, print one line of JSON with addresses, token and storages')
     .addHelpText(
       'after',
       `

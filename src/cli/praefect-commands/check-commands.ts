@@ -9,7 +9,7 @@ const PING_LIMIT_MS = 10_000;
 export const checkCommands: readonly PraefectCommand[] = [
   {
     name: 'check',
-    description: 'Check the database and the nodes, before a start or while Praefect runs.',
+    description: 'Check the database and the nodes; Praefect need not be running.',
     example: 'check -q',
     options: [{ flags: '-q', description: 'print only the results' }],
     async run(input) {
@@ -51,7 +51,7 @@ export const checkCommands: readonly PraefectCommand[] = [
   },
   {
     name: 'dial-nodes',
-    description: 'Check that the nodes answer and serve the configured storages.',
+    description: 'Check that the nodes are reachable and serve the configured storages.',
     example: 'dial-nodes --timeout 5s',
     options: [
       {

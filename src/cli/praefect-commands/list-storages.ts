@@ -2,9 +2,9 @@ import { type PraefectCommand, print, textOf } from './command.ts';
 
 export const listStorages: PraefectCommand = {
   name: 'list-storages',
-  description: 'Print the virtual storages and their nodes.',
+  description: 'List the virtual storages and their nodes.',
   example: 'list-storages',
-  options: [{ flags: '--virtual-storage <name>', description: 'only this one' }],
+  options: [{ flags: '--virtual-storage <name>', description: 'only this virtual storage' }],
   async run(input) {
     const only = textOf(input, 'virtual-storage');
     const shown = input.config.virtualStorage.filter(({ name }) => only === '' || name === only);

@@ -14,7 +14,7 @@ type Node = VirtualStorage['node'][number];
 /** Records the members of object pools in the databases of the nodes. */
 export const poolCommand: PraefectCommand = {
   name: 'pool',
-  description: 'Find the members of object pools on the primaries, and record them on all nodes.',
+  description: 'Find the members of object pools on the primaries and record them on all nodes.',
   example: 'pool',
   run: recordPools,
 };

@@ -14,10 +14,13 @@ import { openDatabase } from './sql-commands.ts';
 const WALK_BATCH = 16;
 
 const REPOSITORY = [
-  { flags: '--virtual-storage <name>', description: "the repository's virtual storage", isRequired: true },
-  { flags: '--relative-path <path>', description: 'its path as clients name it', isRequired: true },
+  { flags: '--virtual-storage <name>', description: 'virtual storage of the repository', isRequired: true },
+  { flags: '--relative-path <path>', description: 'relative path in client requests', isRequired: true },
 ];
-const NOW = { flags: '--replicate-immediately', description: 'copy to the other nodes before returning' };
+const NOW = {
+  flags: '--replicate-immediately',
+  description: 'replicate to the other nodes before returning',
+};
 
 /** Commands that add repositories to the database and remove them. */
 export const repositoryCommands: readonly PraefectCommand[] = [
@@ -27,23 +30,23 @@ export const repositoryCommands: readonly PraefectCommand[] = [
     example: 'remove-repository --virtual-storage default --relative-path x.git --apply',
     options: [
       ...REPOSITORY,
-      { flags: '--apply', description: 'remove it; otherwise it is only looked up' },
-      { flags: '--db-only', description: 'leave its replicas on the nodes' },
+      { flags: '--apply', description: 'remove the repository; without this flag it is only looked up' },
+      { flags: '--db-only', description: 'keep the replicas on the nodes' },
     ],
     run: removeRepository,
   },
   {
     name: 'track-repository',
-    description: 'Add a repository that is on a node to the database.',
+    description: 'Add a repository that exists on a node to the database.',
     example:
       'track-repository --virtual-storage default --relative-path x.git --replica-path x.git ' +
       '--authoritative-storage gitaly-1',
     options: [
       ...REPOSITORY,
-      { flags: '--replica-path <path>', description: 'its path on the disk', isRequired: true },
+      { flags: '--replica-path <path>', description: 'path on the disk of the node', isRequired: true },
       {
         flags: '--authoritative-storage <name>',
-        description: 'storage of the node that has it',
+        description: 'storage of the node with the current replica',
       },
       NOW,
     ],
@@ -63,7 +66,7 @@ export const repositoryCommands: readonly PraefectCommand[] = [
   },
   {
     name: 'track-repositories',
-    description: 'Add the repositories of a file with lines of JSON to the database.',
+    description: 'Add repositories listed in a JSON Lines file to the database.',
     example: 'track-repositories --input-path repositories.jsonl',
     options: [
       {
@@ -89,13 +92,13 @@ export const repositoryCommands: readonly PraefectCommand[] = [
   },
   {
     name: 'list-untracked-repositories',
-    description: 'Print the repositories on the nodes that the database does not have.',
+    description: 'List repositories on the nodes that are missing from the database.',
     example: 'list-untracked-repositories --older-than 1h',
     options: [
-      { flags: '--delimiter <text>', description: 'printed after each', default: '\n' },
+      { flags: '--delimiter <text>', description: 'text printed after each repository', default: '\n' },
       {
         flags: '--older-than <duration>',
-        description: 'only those changed before',
+        description: 'only repositories last changed this long ago',
         default: '6h',
         type: 'duration',
       },

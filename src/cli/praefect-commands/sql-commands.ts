@@ -23,15 +23,15 @@ export const sqlCommands: readonly PraefectCommand[] = [
   },
   {
     name: 'sql-migrate',
-    description: 'Apply the migrations of the database that are missing.',
+    description: 'Apply pending database migrations.',
     example: 'sql-migrate',
     options: [
       {
         flags: '--ignore-unknown',
-        description: 'accept migrations of other versions',
+        description: 'ignore applied migrations that this version does not have',
         default: 'true',
       },
-      { flags: '--verbose', description: 'print the statements' },
+      { flags: '--verbose', description: 'print the SQL statements' },
     ],
     async run(input) {
       const { applyMigration, pendingMigrations } = await import('#praefect/database/migrations/migrate');
@@ -61,7 +61,7 @@ export const sqlCommands: readonly PraefectCommand[] = [
   },
   {
     name: 'sql-migrate-status',
-    description: 'Print the migrations and when they were applied.',
+    description: 'List the migrations and when each was applied.',
     example: 'sql-migrate-status',
     async run({ config }) {
       const { migrationStatus } = await import('#praefect/database/migrations/migrate');
@@ -76,10 +76,10 @@ export const sqlCommands: readonly PraefectCommand[] = [
   },
   {
     name: 'sql-migrate-down',
-    description: 'Revert the last migrations of the database.',
+    description: 'Revert the most recent database migrations.',
     example: 'sql-migrate-down -f 1',
     argument: 'count',
-    options: [{ flags: '-f', description: 'revert them; otherwise they are only printed' }],
+    options: [{ flags: '-f', description: 'revert them; without this flag they are only listed' }],
     async run(input) {
       const [text = ''] = input.args;
       if (!/^[+-]?\d+$/.test(text))

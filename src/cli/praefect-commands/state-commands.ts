@@ -6,33 +6,37 @@ import { connectToPraefect, failedCall } from './connect.ts';
 const VIRTUAL_STORAGE = '--virtual-storage <name>';
 const RELATIVE_PATH = '--relative-path <path>';
 const REPOSITORY = [
-  { flags: VIRTUAL_STORAGE, description: "the repository's virtual storage", isRequired: true },
-  { flags: RELATIVE_PATH, description: 'its path as clients name it', isRequired: true },
+  { flags: VIRTUAL_STORAGE, description: 'virtual storage of the repository', isRequired: true },
+  { flags: RELATIVE_PATH, description: 'relative path in client requests', isRequired: true },
 ];
 
 /** Commands that ask or tell a running Praefect. */
 export const stateCommands: readonly PraefectCommand[] = [
   {
     name: 'dataloss',
-    description: 'Print repositories that are unavailable, as no replica that is up to date is healthy.',
+    description: 'List repositories without a healthy, up-to-date replica.',
     example: 'dataloss --partially-unavailable',
     options: [
-      { flags: VIRTUAL_STORAGE, description: 'only this one' },
+      { flags: VIRTUAL_STORAGE, description: 'only this virtual storage' },
       {
         flags: '--partially-unavailable',
-        description: 'also those of which an assigned replica is unavailable',
+        description: 'also list repositories with an unavailable assigned replica',
       },
     ],
     run: dataloss,
   },
   {
     name: 'accept-dataloss',
-    description: 'Make a replica the newest one, and give up what only others have.',
+    description: 'Make one replica authoritative; changes that only other replicas have are lost.',
     example:
       'accept-dataloss --virtual-storage default --relative-path x.git --authoritative-storage gitaly-2',
     options: [
       ...REPOSITORY,
-      { flags: '--authoritative-storage <name>', description: 'storage of that replica', isRequired: true },
+      {
+        flags: '--authoritative-storage <name>',
+        description: 'storage of the authoritative replica',
+        isRequired: true,
+      },
     ],
     async run(input) {
       await using connection = await connectToPraefect(input.config, 'error dialing');
@@ -48,13 +52,13 @@ export const stateCommands: readonly PraefectCommand[] = [
   },
   {
     name: 'set-replication-factor',
-    description: 'Assign as many nodes to a repository as you say.',
+    description: 'Set the number of replicas of a repository.',
     example: 'set-replication-factor --virtual-storage default --relative-path x.git --replication-factor 2',
     options: [
       ...REPOSITORY,
       {
         flags: '--replication-factor <count>',
-        description: 'number of nodes',
+        description: 'number of replicas',
         isRequired: true,
         type: 'uint',
       },
@@ -74,23 +78,23 @@ export const stateCommands: readonly PraefectCommand[] = [
   },
   {
     name: 'metadata',
-    description: 'Print what the database knows of a repository.',
+    description: 'Print the database records of a repository.',
     example: 'metadata --virtual-storage default --relative-path x.git',
     options: [
-      { flags: '--repository-id <id>', description: 'its id', type: 'int' },
-      { flags: VIRTUAL_STORAGE, description: 'its virtual storage' },
-      { flags: RELATIVE_PATH, description: 'its path as clients name it' },
+      { flags: '--repository-id <id>', description: 'ID of the repository', type: 'int' },
+      { flags: VIRTUAL_STORAGE, description: 'virtual storage of the repository' },
+      { flags: RELATIVE_PATH, description: 'relative path in client requests' },
     ],
     run: metadata,
   },
   {
     name: 'verify',
-    description: 'Have Praefect check again that replicas exist.',
+    description: 'Queue replicas for verification.',
     example: 'verify --virtual-storage default --storage gitaly-2',
     options: [
-      { flags: '--repository-id <id>', description: 'all of this repository', type: 'int' },
-      { flags: VIRTUAL_STORAGE, description: 'all of this virtual storage' },
-      { flags: '--storage <name>', description: 'only those of this node' },
+      { flags: '--repository-id <id>', description: 'all replicas of this repository', type: 'int' },
+      { flags: VIRTUAL_STORAGE, description: 'all replicas of this virtual storage' },
+      { flags: '--storage <name>', description: 'only the replicas of this node' },
     ],
     run: verify,
   },
