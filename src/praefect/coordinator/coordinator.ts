@@ -82,7 +82,7 @@ export class Coordinator {
   }
 
   /** Has errors of the nodes counted. */
-  #observed({ operation }: MethodInfo, { finish, primary, secondaries }: ProxyPlan): ProxyPlan {
+  #observed({ operation }: MethodInfo, plan: ProxyPlan): ProxyPlan {
     const observed = (destination: Destination): Destination => ({
       ...destination,
       onError: (error) => {
@@ -90,6 +90,6 @@ export class Coordinator {
         return destination.onError(error);
       },
     });
-    return { primary: observed(primary), secondaries: secondaries.map(observed), finish };
+    return { ...plan, primary: observed(plan.primary), secondaries: plan.secondaries.map(observed) };
   }
 }

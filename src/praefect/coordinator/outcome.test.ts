@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GitalyError } from '#base/gitaly-error';
 import type { VoterState } from '../transactions/subtransaction.ts';
-import { outcomeOf, type WriteResult } from './outcome.ts';
+import { isMinority, outcomeOf, type WriteResult } from './outcome.ts';
 
 const failure = new GitalyError('ABORTED', 'no');
 /** An error that is none of a node. */
@@ -15,11 +15,13 @@ function resultOf(
     subtransactions = 2,
     primaryVoted = true,
     targets = [],
+    commits = { a: 2, b: 2, c: 2 },
   }: {
     errors?: Readonly<Record<string, unknown>>;
     subtransactions?: number;
     primaryVoted?: boolean;
     targets?: readonly string[];
+    commits?: Readonly<Record<string, number>>;
   } = {},
 ): WriteResult {
   return {
@@ -27,7 +29,12 @@ function resultOf(
     secondaries: ['b', 'c'],
     replicationTargets: targets,
     errors: new Map(Object.entries(errors)),
-    transaction: { subtransactions, primaryVoted, states: new Map(Object.entries(states)) },
+    transaction: {
+      subtransactions,
+      primaryVoted,
+      states: new Map(Object.entries(states)),
+      commits: new Map(Object.entries(commits)),
+    },
   };
 }
 
@@ -110,4 +117,67 @@ test('a node that lost or left the last vote is outdated', () => {
   assert.deepEqual(reasonsOf(resultOf({ a: 'committed', b: 'failed', c: 'canceled' })), {
     'node-not-committed': ['b', 'c'],
   });
+});
+
+const gone = new GitalyError('UNAVAILABLE', 'gone');
+const canceled = new GitalyError('CANCELLED', 'context canceled');
+const successorsOf = (result: WriteResult): unknown => outcomeOf(result).successors;
+
+// Born failing: the primary was recorded as the only one with the write, and its repository was off
+// line until it came back.
+test('nothing was written when the primary goes before it may commit', () => {
+  for (const error of [gone, canceled]) {
+    const states = { a: 'canceled', b: 'canceled', c: 'canceled' } as const;
+    const result = resultOf(states, { errors: { a: error, b: canceled, c: canceled }, commits: {} });
+    assert.equal(outcomeOf(result).isWritten, false);
+  }
+});
+
+test('when the primary is lost, those that completed the write stand for the repository', () => {
+  const states = { ...COMMITTED, a: 'canceled' } as const;
+  const outcome = outcomeOf(resultOf(states, { errors: { a: gone }, targets: ['d'] }));
+  assert.deepEqual([outcome.successors, outcome.isCompleted], [[['b', 'c']], true]);
+  assert.deepEqual(outcome.outdated, ['d', 'b', 'c'], 'what is recorded is decided by the store');
+});
+
+test('when the primary is lost, those that have none of the write come second, then each other', () => {
+  const states = { a: 'canceled', b: 'canceled', c: 'canceled' } as const;
+  const errors = { a: gone, b: canceled, c: canceled };
+  assert.deepEqual(successorsOf(resultOf(states, { errors, commits: { a: 1, b: 0, c: 1 } })), [['b'], ['c']]);
+  assert.deepEqual(successorsOf(resultOf(states, { errors, commits: { a: 1, b: 1, c: 1 } })), [['b'], ['c']]);
+  assert.deepEqual(successorsOf(resultOf(states, { errors, commits: { a: 1, b: 0, c: 0 } })), [['b', 'c']]);
+  const mixed = { ...states, c: 'committed' } as const;
+  const outcome = outcomeOf(resultOf(mixed, { errors: { a: gone, b: canceled }, commits: { a: 1, c: 1 } }));
+  assert.deepEqual(outcome.successors, [['c'], ['b']]);
+});
+
+test('a secondary that is lost with the primary comes last', () => {
+  const states = { a: 'canceled', b: 'canceled', c: 'canceled' } as const;
+  const errors = { a: gone, b: gone, c: canceled };
+  assert.deepEqual(successorsOf(resultOf(states, { errors, commits: { a: 1, b: 0, c: 1 } })), [['c'], ['b']]);
+});
+
+test('a primary that was only interrupted is replaced by those that completed the write', () => {
+  const states = { ...COMMITTED, a: 'canceled' } as const;
+  assert.deepEqual(successorsOf(resultOf(states, { errors: { a: canceled, c: canceled } })), [['b']]);
+  const errors = { a: canceled, b: canceled, c: canceled };
+  assert.deepEqual(successorsOf(resultOf(states, { errors })), []);
+});
+
+test('a primary with an error of its own, or with none, has no successors', () => {
+  for (const errors of [{}, { a: failure }])
+    assert.deepEqual(successorsOf(resultOf(COMMITTED, { errors })), []);
+});
+
+test('an acknowledgement stands for at least half of the secondaries that voted', () => {
+  const isRefused = (errors: Readonly<Record<string, unknown>>, options = {}): boolean => {
+    const result = resultOf(COMMITTED, { errors, ...options });
+    return isMinority(result, outcomeOf(result));
+  };
+  assert.equal(isRefused({}), false);
+  assert.equal(isRefused({ b: gone }), false);
+  assert.equal(isRefused({ b: gone, c: gone }), true);
+  assert.equal(isRefused({}, { subtransactions: 0 }), false, 'there were no votes');
+  const two = { ...resultOf(COMMITTED, { errors: { b: gone } }), secondaries: ['b'] };
+  assert.equal(isMinority(two, outcomeOf(two)), false, 'of two nodes the primary is enough');
 });

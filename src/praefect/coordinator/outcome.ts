@@ -22,6 +22,8 @@ export interface WriteResult {
     readonly states: ReadonlyMap<string, VoterState>;
     /** Reports whether the primary has voted at all. */
     readonly primaryVoted: boolean;
+    /** The number of votes after which each node was allowed to commit. */
+    readonly commits: ReadonlyMap<string, number>;
   };
 }
 
@@ -31,22 +33,41 @@ export interface WriteOutcome {
   readonly isWritten: boolean;
   /** Storages whose replica has it, without the primary's. */
   readonly updated: readonly string[];
+  /**
+   * Groups of storages whose replicas may stand for the repository instead of the primary's, the
+   * best first. Replicas of one group are equal. Empty unless the primary was interrupted.
+   */
+  readonly successors: readonly (readonly string[])[];
+  /** Reports whether the first successors have the whole write. */
+  readonly isCompleted: boolean;
   /** Storages whose replica does not have it. */
   readonly outdated: readonly string[];
   readonly reasons: ReadonlyMap<ReplicaReason, readonly string[]>;
 }
 
 const INTERRUPTIONS: ReadonlySet<StatusCode> = new Set(['CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE']);
-const NOTHING: WriteOutcome = { isWritten: false, updated: [], outdated: [], reasons: new Map() };
+const NOTHING: WriteOutcome = {
+  isWritten: false,
+  updated: [],
+  successors: [],
+  isCompleted: false,
+  outdated: [],
+  reasons: new Map(),
+};
 
 /**
  * Decides from errors and votes which replicas have the write: those of nodes that committed the
  * last vote and ended as the primary did. The primary has it if it may have written anything.
+ *
+ * Nothing was written if the primary was interrupted before it was allowed to commit a vote:
+ * without its vote nobody else was.
  */
 export function outcomeOf(result: WriteResult): WriteOutcome {
   const { errors, primary, replicationTargets, secondaries, transaction } = result;
   if (transaction.subtransactions === 0 && errors.has(primary)) return NOTHING;
   if (transaction.subtransactions === 1 && !transaction.primaryVoted) return NOTHING;
+  const isInterrupted = isInterruption(errors.get(primary));
+  if (isInterrupted && !(transaction.commits.get(primary) ?? 0)) return NOTHING;
 
   const reasons = new Map<ReplicaReason, string[]>();
   const note = (storage: string, reason: ReplicaReason): void => {
@@ -58,7 +79,40 @@ export function outcomeOf(result: WriteResult): WriteOutcome {
   for (const storage of secondaries) note(storage, reasonFor(storage, result));
   const updated = reasons.get('updated') ?? [];
   const outdated = [...replicationTargets, ...secondaries].filter((storage) => !updated.includes(storage));
-  return { isWritten: true, updated, outdated, reasons };
+  const completed = isInterrupted ? completedOf(result) : [];
+  const successors = isInterrupted ? successorsOf(result, completed) : [];
+  return { isWritten: true, updated, successors, isCompleted: completed.length > 0, outdated, reasons };
+}
+
+/**
+ * Returns which replicas may stand for the repository after the primary was interrupted. All of
+ * them had the acknowledged writes when the call began; they differ by what they have of this one.
+ */
+function successorsOf(
+  { errors, primary, secondaries, transaction }: WriteResult,
+  after: readonly string[],
+): readonly (readonly string[])[] {
+  // The primary is there, and it had at least as many votes.
+  if (!isLost(errors.get(primary))) return after.length > 0 ? [after] : [];
+  const before = secondaries.filter((node) => !after.includes(node) && !transaction.commits.get(node));
+  const unknown = secondaries.filter((node) => !after.includes(node) && !before.includes(node));
+  const isReachable = (node: string): boolean => !isLost(errors.get(node));
+  // Each with another part of the write, perhaps.
+  const groups = [after, before, ...unknown.map((node) => [node])].filter((group) => group.length > 0);
+  return [
+    ...groups.filter((group) => group.some(isReachable)),
+    ...groups.filter((group) => !group.some(isReachable)),
+  ];
+}
+
+/** Returns the secondaries that have the whole write, whatever has become of the primary. */
+function completedOf({ errors, secondaries, transaction }: WriteResult): readonly string[] {
+  return secondaries.filter((node) => !errors.has(node) && transaction.states.get(node) === 'committed');
+}
+
+/** Reports whether a node has gone, or the connection to it. */
+function isLost(error: unknown): boolean {
+  return error instanceof GitalyError && error.code === 'UNAVAILABLE';
 }
 
 function reasonFor(storage: string, { errors, primary, transaction }: WriteResult): ReplicaReason {
@@ -70,10 +124,19 @@ function reasonFor(storage: string, { errors, primary, transaction }: WriteResul
 }
 
 /**
+ * Reports whether an acknowledgement of the write would be one for a minority of the nodes that
+ * took part and voted: the others failed after the votes.
+ */
+export function isMinority({ secondaries, transaction }: WriteResult, { updated }: WriteOutcome): boolean {
+  if (transaction.subtransactions === 0 || secondaries.length < 2) return false;
+  return updated.length < Math.ceil(secondaries.length / 2);
+}
+
+/**
  * Reports whether a call was ended from outside. Then each node may have stopped at another point,
  * before or after the change, although all report the same error.
  */
-function isInterruption(error: unknown): boolean {
+export function isInterruption(error: unknown): boolean {
   return error instanceof GitalyError && INTERRUPTIONS.has(error.code);
 }
 

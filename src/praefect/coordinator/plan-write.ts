@@ -9,6 +9,7 @@ import type { Transaction } from '../transactions/transaction.ts';
 import { planVotes } from '../transactions/voters.ts';
 import type { CallParts, RepositoryCall } from './call.ts';
 import { proxiedCallFields } from './call-fields.ts';
+import { isInterruption } from './outcome.ts';
 import { outgoingMetadata } from './outgoing-metadata.ts';
 import { PARTITIONING_HINT, partitioningHint } from './partitioning-hint.ts';
 import { repositoryFields } from './repository-fields.ts';
@@ -86,7 +87,11 @@ function writePlan({ logger, recordWrite, transactions }: CallParts, write: Writ
       firstFrame: rewriteRepositories(method, request, { ...route, storage: node.storage }),
       onError: (error) => {
         errors.set(node.storage, error);
-        if (isPrimary) return error;
+        if (isPrimary) {
+          // The others complete what they have begun. Any other error of the primary ends them.
+          if (isInterruption(error)) transaction?.continueWithout(node.storage);
+          return error;
+        }
         logger.error(
           {
             ...proxiedCallFields(context),
@@ -105,6 +110,9 @@ function writePlan({ logger, recordWrite, transactions }: CallParts, write: Writ
   return {
     primary: destination(route.primary, true),
     secondaries: route.secondaries.map((node) => destination(node, false)),
+    ...(transaction !== undefined && {
+      isBegun: () => transaction.hasCommitted && !hasFailed(errors.get(route.primary.storage)),
+    }),
     finish: async () => {
       if (transaction !== undefined) transactions.finish(transaction, proxiedCallFields(context));
       await recordWrite({ change, method, repository, route, errors, transaction, context });
@@ -116,6 +124,11 @@ function transactionHeader({ id }: Transaction, { storage }: GitalyNode, isPrima
   // Written by hand, as an id may be larger than JavaScript's numbers.
   const json = `{"id":${id},"node":${JSON.stringify(storage)},"primary":${isPrimary}}`;
   return Buffer.from(json).toString('base64');
+}
+
+/** Reports whether a node has ended its call with an error of its own. */
+function hasFailed(error: unknown): boolean {
+  return error !== undefined && !isInterruption(error);
 }
 
 function cancelVoter(transaction: Transaction, { storage }: GitalyNode): void {

@@ -7,7 +7,7 @@ import type { MutatorRoute, RepositoryKey } from '../routing/routes.ts';
 import type { ReplicaStore } from '../store/replica-store.ts';
 import type { Transaction } from '../transactions/transaction.ts';
 import { proxiedCallFields } from './call-fields.ts';
-import { outcomeOf, type ReplicaReason, type WriteOutcome } from './outcome.ts';
+import { isMinority, outcomeOf, type ReplicaReason, type WriteOutcome, type WriteResult } from './outcome.ts';
 import type { Change } from './transactional-methods.ts';
 
 /** Limit of the record of a write. */
@@ -51,23 +51,102 @@ export function writeFinalizer(parts: FinalizerParts): RecordWrite {
 }
 
 async function record(parts: FinalizerParts, write: EndedWrite): Promise<void> {
-  const { counted, logger, onQueued, onRecorded, queue, store } = parts;
-  const { change, context, method, repository, route } = write;
-  const outcome = outcomeFor(write);
+  const { counted, onRecorded } = parts;
+  const result = resultOf(write);
+  const outcome = outcomeOf(result);
   if (!outcome.isWritten) return;
-  const fields = proxiedCallFields(context);
   for (const [reason, storages] of outcome.reasons) counted(reason, storages.length);
-  const { updated } = outcome;
+  logOutcome(parts, write, outcome);
+  const holders = await recordIn(parts.store, write, outcome);
+  if (holders === undefined) return;
+  onRecorded?.(write.repository);
+  const lacking = [result.primary, ...outcome.updated, ...outcome.outdated].filter(
+    (storage) => !holders.includes(storage),
+  );
   // Only a cluster without a database passes it on. All nodes rename: there is nothing to copy.
-  const outdated = change === 'rename' ? [] : outcome.outdated;
-  const { repositoryId, replicaPath } = route;
+  if (write.change !== 'rename') await queueCopies(parts, write, { holders, lacking });
+  if (!write.errors.has(result.primary) && isMinority(result, outcome))
+    throw new GitalyError(
+      'UNAVAILABLE',
+      `the write is on ${1 + outcome.updated.length} of ${1 + result.secondaries.length} nodes; ` +
+        'the others failed after their votes and get copies',
+    );
+}
+
+/** Records which replicas have a write. Returns these; `undefined` if nothing is to be copied. */
+async function recordIn(
+  store: ReplicaStore,
+  { change, repository, route }: EndedWrite,
+  { isCompleted, outdated, successors, updated }: WriteOutcome,
+): Promise<readonly string[] | undefined> {
+  const { isAssigned, replicaPath, repositoryId } = route;
   const primary = route.primary.storage;
-  if (write.transaction !== undefined)
+  const facts = { repository, repositoryId, primary, updated, outdated, successors };
+  const all = [primary, ...updated, ...outdated];
+  const [completed = []] = isCompleted ? successors : [[primary, ...updated]];
+  switch (change) {
+    case 'create': {
+      // Without a record, what is on the disks belongs to no repository.
+      const isInvisible = successors.length > 0 && replicaPath !== repository.relativePath;
+      if (isInvisible && !isCompleted) return undefined;
+      const [first = primary, ...others] = completed;
+      const lacking = all.filter((storage) => !completed.includes(storage));
+      const created = { ...facts, primary: first, updated: others, outdated: lacking };
+      await store.recordCreation({ ...created, replicaPath, isAssigned });
+      return completed;
+    }
+    case 'delete':
+    case 'rename':
+      await store.recordRemoval(repository);
+      return completed;
+    default:
+      return await store.recordWrite(facts).catch((error) => {
+        throw wrap(error, 'increment generation');
+      });
+  }
+}
+
+/** Queues a copy for each storage that lacks a write, from one that has it. */
+async function queueCopies(
+  { logger, onQueued, queue }: FinalizerParts,
+  { change, context, repository, route }: EndedWrite,
+  { holders, lacking }: { readonly holders: readonly string[]; readonly lacking: readonly string[] },
+): Promise<void> {
+  const { replicaPath, repositoryId } = route;
+  const primary = route.primary.storage;
+  for (const target of lacking) {
+    const isNew = await queue.enqueue({
+      change: change === 'delete' ? 'delete' : 'update',
+      repositoryId,
+      ...repository,
+      replicaPath,
+      source: holders.includes(primary) ? primary : (holders[0] ?? primary),
+      target,
+      correlationId: context.correlationId,
+    });
+    if (isNew) onQueued?.(repository.virtualStorage, target);
+    else
+      logger.info(
+        { ...proxiedCallFields(context), ...repository, target },
+        'replication job is already queued',
+      );
+  }
+}
+
+function logOutcome(
+  { logger }: FinalizerParts,
+  { change, context, method, route, transaction }: EndedWrite,
+  { outdated, reasons, successors, updated }: WriteOutcome,
+): void {
+  const fields = proxiedCallFields(context);
+  const primary = route.primary.storage;
+  if (transaction !== undefined)
     logger.info(
       {
         ...fields,
         'transaction.primary': primary,
-        'transaction.secondaries': Object.fromEntries(outcome.reasons),
+        'transaction.secondaries': Object.fromEntries(reasons),
+        ...(successors.length > 0 && { 'transaction.successors': successors }),
       },
       'transactional node states',
     );
@@ -78,32 +157,10 @@ async function record(parts: FinalizerParts, write: EndedWrite): Promise<void> {
       'replication.change': change,
       'replication.primary': primary,
       ...(updated.length > 0 && { 'replication.updated': updated }),
-      ...(outdated.length > 0 && { 'replication.outdated': outdated }),
+      ...(change !== 'rename' && outdated.length > 0 && { 'replication.outdated': outdated }),
     },
     'queueing replication jobs',
   );
-  const facts = { repository, repositoryId, primary, updated, outdated };
-  if (change === 'create')
-    await store.recordCreation({ ...facts, replicaPath, isAssigned: route.isAssigned });
-  else if (change === 'delete' || change === 'rename') await store.recordRemoval(repository);
-  else
-    await store.recordWrite(facts).catch((error) => {
-      throw wrap(error, 'increment generation');
-    });
-  onRecorded?.(repository);
-  for (const target of outdated) {
-    const isNew = await queue.enqueue({
-      change: change === 'delete' ? 'delete' : 'update',
-      repositoryId,
-      ...repository,
-      replicaPath,
-      source: primary,
-      target,
-      correlationId: context.correlationId,
-    });
-    if (isNew) onQueued?.(repository.virtualStorage, target);
-    else logger.info({ ...fields, ...repository, target }, 'replication job is already queued');
-  }
 }
 
 /** @throws {GitalyError} DEADLINE_EXCEEDED when the work takes too long. */
@@ -121,18 +178,18 @@ async function limited(work: Promise<void>): Promise<void> {
   }
 }
 
-function outcomeFor({ errors, route, transaction }: EndedWrite): WriteOutcome {
+function resultOf({ errors, route, transaction }: EndedWrite): WriteResult {
   const primary = route.primary.storage;
-  const secondaries = route.secondaries.map(({ storage }) => storage);
-  return outcomeOf({
+  return {
     primary,
-    secondaries,
+    secondaries: route.secondaries.map(({ storage }) => storage),
     replicationTargets: route.replicationTargets,
     errors,
     transaction: {
       subtransactions: transaction?.subtransactions ?? 0,
       states: transaction?.states ?? new Map(),
       primaryVoted: transaction?.hasVoted(primary) ?? false,
+      commits: transaction?.commits ?? new Map(),
     },
-  });
+  };
 }

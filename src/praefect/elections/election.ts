@@ -11,7 +11,12 @@ export interface CheckedNodes {
   readonly serving: readonly GitalyNode[];
   /** Nodes whose last three checks were good. */
   readonly healthy: readonly GitalyNode[];
+  /** Nodes whose server has ended. */
+  readonly gone?: readonly GitalyNode[];
 }
+
+/** Time between two checks while a server seems to have ended. */
+const URGENT_INTERVAL_MS = 500;
 
 /** Decides which node of a virtual storage is the primary. */
 export interface PrimaryChoice {
@@ -43,6 +48,7 @@ export class Election implements AsyncDisposable {
   readonly #checks: NodeChecks;
   #timer: NodeJS.Timeout | undefined;
   #checking: Promise<void> | undefined;
+  #isStopped = false;
 
   private constructor(options: ElectionOptions) {
     this.#options = options;
@@ -56,12 +62,7 @@ export class Election implements AsyncDisposable {
       if (check > 0) await new Promise((resolve) => setTimeout(resolve, options.bootstrapIntervalMs));
       await election.#check();
     }
-    election.#timer = setInterval(() => {
-      // A slow round is not overtaken by the next.
-      election.#checking ??= election.#check().finally(() => {
-        election.#checking = undefined;
-      });
-    }, options.monitorIntervalMs).unref();
+    election.#schedule();
     return election;
   }
 
@@ -85,15 +86,27 @@ export class Election implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
     await this.#checking;
+  }
+
+  /** A slow round is not overtaken by the next. */
+  #schedule(): void {
+    const { monitorIntervalMs: usual } = this.#options;
+    const intervalMs = this.#checks.isUrgent ? Math.min(URGENT_INTERVAL_MS, usual) : usual;
+    this.#timer = setTimeout(() => {
+      this.#checking = this.#check().finally(() => {
+        if (!this.#isStopped) this.#schedule();
+      });
+    }, intervalMs).unref();
   }
 
   async #check(): Promise<void> {
     const { choice, logger, nodes, observer, virtualStorage } = this.#options;
     const serving = await this.#checks.run();
     try {
-      await choice.update({ serving, healthy: this.#checks.healthy });
+      await choice.update({ serving, healthy: this.#checks.healthy, gone: this.#checks.gone });
     } catch (error) {
       logger.error({ error: messageOf(error), virtual_storage: virtualStorage }, 'election failed');
     }

@@ -1,7 +1,9 @@
 import { messageOf } from '#base/gitaly-error';
 import type { Logger } from '#platform/log/logger';
-import { type Database, sql } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
+import { GoneNodes } from './gone-nodes.ts';
+import { recordStatus } from './node-status.ts';
 
 const INTERVAL_MS = 1000;
 const CHECK_TIMEOUT_MS = 1000;
@@ -24,6 +26,7 @@ export interface HealthManagerOptions {
 export class HealthManager implements AsyncDisposable {
   readonly #options: HealthManagerOptions;
   readonly #updated = Promise.withResolvers<void>();
+  readonly #gone = new GoneNodes();
   #healthy: ReadonlySet<GitalyNode> = new Set();
   #timer: NodeJS.Timeout | undefined;
   #checking: Promise<void> | undefined;
@@ -74,20 +77,7 @@ export class HealthManager implements AsyncDisposable {
     const { logger, nodes } = this.#options;
     // In this order every Praefect locks the rows.
     const all = [...nodes.values()].flat().sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
-    const results = await Promise.all(
-      all.map((node) =>
-        node.isServing(CHECK_TIMEOUT_MS, (error) =>
-          logger.error(
-            {
-              error: messageOf(error),
-              virtual_storage: node.config.virtualStorage,
-              storage: node.storage,
-            },
-            'failed checking node health',
-          ),
-        ),
-      ),
-    );
+    const results = await Promise.all(all.map((node) => this.#isServing(node)));
     this.#healthy = new Set(all.filter((_, index) => results[index]));
     try {
       await this.#update(all);
@@ -97,24 +87,34 @@ export class HealthManager implements AsyncDisposable {
     }
   }
 
+  async #isServing(node: GitalyNode): Promise<boolean> {
+    let problem: unknown;
+    const isServing = await node.isServing(CHECK_TIMEOUT_MS, (error) => {
+      problem = error;
+      this.#options.logger.error(
+        {
+          error: messageOf(error),
+          virtual_storage: node.config.virtualStorage,
+          storage: node.storage,
+        },
+        'failed checking node health',
+      );
+    });
+    this.#gone.checked(node, problem);
+    return isServing;
+  }
+
   async #update(all: readonly GitalyNode[]): Promise<void> {
     const { database, praefectName } = this.#options;
-    const columns = [
-      all.map(({ config }) => config.virtualStorage),
-      all.map(({ storage }) => storage),
-      all.map((node) => this.#healthy.has(node)),
-    ];
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => late.reject(new Error('context deadline exceeded')), UPDATE_TIMEOUT_MS);
-    const updating = database.run(sql`
-      INSERT INTO node_status
-        (praefect_name, shard_name, node_name, last_contact_attempt_at, last_seen_active_at)
-      SELECT ${praefectName}::text, shard, node, now(), CASE WHEN is_healthy THEN now() END
-      FROM unnest(${columns[0]}::text[], ${columns[1]}::text[], ${columns[2]}::boolean[])
-        AS checked(shard, node, is_healthy)
-      ON CONFLICT (praefect_name, shard_name, node_name) DO UPDATE SET
-        last_contact_attempt_at = excluded.last_contact_attempt_at,
-        last_seen_active_at = coalesce(excluded.last_seen_active_at, node_status.last_seen_active_at)`);
+    const statuses = all.map((node) => ({
+      virtualStorage: node.config.virtualStorage,
+      storage: node.storage,
+      isServing: this.#healthy.has(node),
+      isGone: this.#gone.has(node),
+    }));
+    const updating = database.run(recordStatus(praefectName, statuses));
     try {
       await Promise.race([updating, late.promise]);
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Logger } from '#platform/log/logger';
 import type { ElectionObserver } from '../metrics/election-metrics.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { ErrorThresholds } from './error-thresholds.ts';
+import { GoneNodes } from './gone-nodes.ts';
 
 /** Checks in a row after which a node counts as healthy. */
 export const GOOD_CHECKS = 3;
@@ -21,6 +22,7 @@ export interface NodeChecksOptions {
 export class NodeChecks {
   readonly #options: NodeChecksOptions;
   readonly #goodChecks = new Map<GitalyNode, number>();
+  readonly #gone = new GoneNodes();
 
   constructor(options: NodeChecksOptions) {
     this.#options = options;
@@ -34,6 +36,16 @@ export class NodeChecks {
     return (this.#goodChecks.get(node) ?? 0) >= GOOD_CHECKS;
   }
 
+  /** Nodes without a server. */
+  get gone(): readonly GitalyNode[] {
+    return this.#options.nodes.filter((node) => this.#gone.has(node));
+  }
+
+  /** Reports whether the next checks shall not wait: a server seems to have ended. */
+  get isUrgent(): boolean {
+    return this.#gone.isSuspected;
+  }
+
   /** Checks all nodes once. Returns those that serve; healthy are only some of these. */
   async run(): Promise<readonly GitalyNode[]> {
     const { nodes } = this.#options;
@@ -44,11 +56,14 @@ export class NodeChecks {
   async #check(node: GitalyNode): Promise<boolean> {
     const { logger, observer, thresholds } = this.#options;
     const startedAtMs = performance.now();
-    const onFailure = (error: unknown): void =>
+    let failure: unknown;
+    const onFailure = (error: unknown): void => {
+      failure = error;
       logger.error(
         { gitaly_storage: node.storage, gitaly_address: node.config.address, error: messageOf(error) },
         'error when pinging healthcheck',
       );
+    };
     const problem = thresholds?.problemOf(node);
     if (problem !== undefined) onFailure(problem);
     const isServing = problem === undefined && (await node.isServing(CHECK_TIMEOUT_MS, onFailure));
@@ -56,6 +71,7 @@ export class NodeChecks {
       isHealthy: isServing,
       seconds: (performance.now() - startedAtMs) / 1000,
     });
+    this.#gone.checked(node, failure);
     this.#goodChecks.set(node, isServing ? (this.#goodChecks.get(node) ?? 0) + 1 : 0);
     return isServing;
   }

@@ -94,6 +94,21 @@ test('elections in the database', { skip }, async (t) => {
     assert.equal((await choice.find())?.storage, 'b');
   });
 
+  // Born failing: ten seconds without writes after a kill.
+  await t.test('a primary whose server has ended is replaced at once', async () => {
+    await clear(postgres);
+    const choice = sqlPrimary(postgres);
+    await choice.update({ serving: [a, b], healthy: [] });
+    await postgres.database.run(
+      sql`UPDATE shard_primaries SET elected_at = elected_at - interval '11 seconds'`,
+    );
+
+    await choice.update({ serving: [b], healthy: [] });
+    assert.equal((await choice.find())?.storage, 'a', 'it may only be busy');
+    await choice.update({ serving: [b], healthy: [], gone: [a] });
+    assert.equal((await choice.find())?.storage, 'b');
+  });
+
   await t.test('a demoted primary comes back when the last election is old enough', async () => {
     await clear(postgres);
     const { database } = postgres;

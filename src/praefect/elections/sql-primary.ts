@@ -2,9 +2,10 @@ import type { Logger } from '#platform/log/logger';
 import { type Database, type Executor, sql } from '../database/database.ts';
 import type { GitalyNode } from '../nodes/gitaly-node.ts';
 import type { CheckedNodes, PrimaryChoice } from './election.ts';
+import { ACTIVE_SECONDS, recordStatus } from './node-status.ts';
 
-/** How long a node counts as active after a Praefect saw it, and the least time between elections. */
-const FAILOVER_SECONDS = 10;
+/** The least time between elections. */
+const ELECTION_SECONDS = 10;
 /** How long a Praefect counts as active after it looked at a node. */
 const PRAEFECT_SECONDS = 60;
 
@@ -37,9 +38,9 @@ export class SqlPrimary implements PrimaryChoice {
     return this.#current;
   }
 
-  async update({ serving }: CheckedNodes): Promise<void> {
+  async update(checked: CheckedNodes): Promise<void> {
     const name = await this.#options.database.transaction(async (executor) => {
-      await this.#report(executor, serving);
+      await this.#report(executor, checked);
       const candidates = await this.#candidates(executor);
       const stored = async () => (await this.#stored().execute(executor)).rows[0]?.name;
       const primary = await stored();
@@ -60,18 +61,15 @@ export class SqlPrimary implements PrimaryChoice {
     return this.#current;
   }
 
-  async #report(executor: Executor, serving: readonly GitalyNode[]): Promise<void> {
+  async #report(executor: Executor, { gone = [], serving }: CheckedNodes): Promise<void> {
     const { nodes, praefectName, virtualStorage } = this.#options;
-    await sql`
-      INSERT INTO node_status
-        (praefect_name, shard_name, node_name, last_contact_attempt_at, last_seen_active_at)
-      SELECT ${praefectName}::text, ${virtualStorage}::text, node, now(), CASE WHEN is_serving THEN now() END
-      FROM unnest(${nodes.map(({ storage }) => storage)}::text[],
-        ${nodes.map((node) => serving.includes(node))}::boolean[]) AS checked(node, is_serving)
-      ON CONFLICT (praefect_name, shard_name, node_name) DO UPDATE SET
-        last_contact_attempt_at = excluded.last_contact_attempt_at,
-        last_seen_active_at = coalesce(excluded.last_seen_active_at, node_status.last_seen_active_at)
-    `.execute(executor);
+    const statuses = nodes.map((node) => ({
+      virtualStorage,
+      storage: node.storage,
+      isServing: serving.includes(node),
+      isGone: gone.includes(node),
+    }));
+    await recordStatus(praefectName, statuses).execute(executor);
   }
 
   /** Returns the storages that may become the primary, those first that most Praefects see. */
@@ -80,7 +78,7 @@ export class SqlPrimary implements PrimaryChoice {
     const { rows } = await sql<{ name: string }>`
       SELECT node_name AS name FROM node_status
       WHERE shard_name = ${virtualStorage}
-        AND last_seen_active_at >= now() - make_interval(secs => ${FAILOVER_SECONDS})
+        AND last_seen_active_at >= now() - make_interval(secs => ${ACTIVE_SECONDS})
       GROUP BY node_name
       HAVING count(*) >= (
         SELECT greatest(1, ceil(count(DISTINCT praefect_name) / 2.0)) FROM node_status
@@ -131,7 +129,7 @@ export class SqlPrimary implements PrimaryChoice {
         node_name = excluded.node_name,
         elected_at = excluded.elected_at,
         demoted = false
-      WHERE shard_primaries.elected_at < now() - make_interval(secs => ${FAILOVER_SECONDS})`.execute(
+      WHERE shard_primaries.elected_at < now() - make_interval(secs => ${ELECTION_SECONDS})`.execute(
       executor,
     );
     if (written.numAffectedRows !== 1n) return;

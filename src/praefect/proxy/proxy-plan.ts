@@ -17,6 +17,11 @@ export interface ProxyPlan {
   readonly primary: Destination;
   /** Their responses are dropped. */
   readonly secondaries: readonly Destination[];
+  /**
+   * Reports whether the nodes have begun a change that they shall complete, although the client or
+   * the primary has gone.
+   */
+  isBegun?(): boolean;
   /** Runs after the call, in any case. Its error is the call's if that has none. */
   finish(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { CallError } from '#client/index';
 import type { Metadata } from '#rpc/common/metadata';
 import type { HandlerContext } from '#rpc/server/handler';
 import type { MethodInfo } from '#wire/method-info';
+import { CallsEnding } from './calls-ending.ts';
 import { FrameFan } from './frame-fan.ts';
 import type { Destination, ProxyPlan } from './proxy-plan.ts';
 import { proxySidechannel } from './proxy-sidechannel.ts';
@@ -35,38 +36,36 @@ export async function* proxyToAll(
 async function* passOn(
   method: MethodInfo,
   requests: AsyncIterator<Buffer>,
-  { primary, secondaries }: ProxyPlan,
+  plan: ProxyPlan,
   context: HandlerContext,
 ): AsyncGenerator<Buffer> {
-  // Leaving the loop below ends the call of the primary; the others need the signal.
-  const ending = secondaries.length === 0 ? undefined : new AbortController();
-  const signal = ending === undefined ? context.signal : AbortSignal.any([context.signal, ending.signal]);
+  const { primary, secondaries } = plan;
   const destinations = [primary, ...secondaries];
   const fan = new FrameFan(
     requests,
     destinations.map(({ firstFrame }) => firstFrame),
   );
-  const options = context.deadline === undefined ? { signal } : { signal, deadline: context.deadline };
+  using ending = new CallsEnding(plan, context);
   await using sidechannel = proxySidechannel(primary.node, context);
   for (const [key, value] of sidechannel?.metadata ?? []) primary.metadata.set(key, value);
   const onHeaders = (headers: Metadata): void => copyHeaders(headers, context);
-  const calls = destinations.map(({ metadata, node }, index) => {
-    const ownOptions = { ...options, metadata, ...(index === 0 && { onHeaders }) };
+  const invoke = ({ metadata, node }: Destination, index: number) => {
+    const ownOptions = { ...ending.options, metadata, ...(index === 0 && { onHeaders }) };
     return node.invokeRaw(method, fan.destinations[index] ?? [], ownOptions);
-  });
-  const [answer, ...others] = calls;
+  };
+  const answer = invoke(primary, 0);
+  const others = secondaries.map((each, index) => invoke(each, index + 1));
   let secondaryFailure: unknown;
   const drained = Promise.all(others.map((call, index) => drain(call, secondaries[index]))).catch((error) => {
     secondaryFailure = error;
-    ending?.abort();
+    ending.now();
   });
   void fan.run();
+  const responses = unreturned(answer);
   let isOver = false;
   try {
-    if (answer !== undefined) {
-      yield* answer;
-      copyTrailers(await answer.trailers, context);
-    }
+    yield* responses;
+    copyTrailers(await answer.trailers, context);
     await drained;
     if (secondaryFailure !== undefined) throw secondaryFailure;
     await sidechannel?.finished();
@@ -76,19 +75,34 @@ async function* passOn(
     // Rails adds up what calls cost, also of those that fail.
     if (error instanceof CallError) copyTrailers(error.trailers, context);
     const failure = secondaryFailure ?? primary.onError(error);
-    if (failure !== undefined) ending?.abort();
+    if (failure !== undefined) ending.soon();
     await drained;
     await sidechannel?.finished().catch(() => {}); // the call's error is more specific
     if (failure !== undefined) throw failure;
   } finally {
     if (!isOver) {
       // The client has gone. What has become of the nodes is known when all have ended.
-      primary.onError(new GitalyError('CANCELLED', 'context canceled'));
-      ending?.abort();
+      ending.soon();
+      await restOf(responses).catch((error) => primary.onError(error));
       await drained;
     }
     fan.close();
   }
+}
+
+/** Returns the responses of a call that does not end when its reader leaves. */
+function unreturned(responses: AsyncIterable<Buffer>): AsyncIterableIterator<Buffer> {
+  const iterator = responses[Symbol.asyncIterator]();
+  const result: AsyncIterableIterator<Buffer> = {
+    next: () => iterator.next(),
+    [Symbol.asyncIterator]: () => result,
+  };
+  return result;
+}
+
+/** Waits for the end of a call whose responses nobody receives. */
+async function restOf(responses: AsyncIterable<Buffer>): Promise<void> {
+  for await (const _ of responses);
 }
 
 async function drain(call: AsyncIterable<Buffer>, destination: Destination | undefined): Promise<void> {

@@ -1,7 +1,13 @@
 import type { ReplicationJob } from '../replication/job.ts';
 import type { RepositoryRecord, RepositoryRecords } from '../routing/path-router.ts';
 import type { RepositoryKey } from '../routing/routes.ts';
-import type { CopyPlan, NewRepository, RecordedWrite, ReplicaStore } from './replica-store.ts';
+import {
+  type CopyPlan,
+  groupsOf,
+  type NewRepository,
+  type RecordedWrite,
+  type ReplicaStore,
+} from './replica-store.ts';
 
 /** The replicas of a repository that are up to date, and those that are not. */
 interface Entry {
@@ -46,17 +52,20 @@ export class MemoryStore implements ReplicaStore {
     this.#entries.set(keyOf(repository), { generation: 0, replicas });
   }
 
-  async recordWrite({ repository, primary, updated, outdated }: RecordedWrite): Promise<void> {
-    const written = [primary, ...updated];
+  async recordWrite(write: RecordedWrite): Promise<readonly string[]> {
+    const { outdated, repository } = write;
+    const groups = groupsOf(write);
     const entry = this.#entry(repository) ?? {
       generation: 0,
-      replicas: new Map([...written, ...outdated].map((storage) => [storage, 0])),
+      replicas: new Map([...groups.flat(), ...outdated].map((storage) => [storage, 0])),
     };
-    const current = written.filter((storage) => entry.replicas.get(storage) === entry.generation);
-    if (current.length === 0) throw new Error('write to outdated nodes');
+    const isCurrent = (storage: string): boolean => entry.replicas.get(storage) === entry.generation;
+    const current = groups.map((group) => group.filter(isCurrent)).find((group) => group.length > 0);
+    if (current === undefined) throw new Error('write to outdated nodes');
     entry.generation++;
     for (const storage of current) entry.replicas.set(storage, entry.generation);
     this.#entries.set(keyOf(repository), entry);
+    return current;
   }
 
   async recordRemoval(repository: RepositoryKey): Promise<void> {

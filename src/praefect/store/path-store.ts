@@ -1,7 +1,7 @@
 import { GitalyError } from '#base/gitaly-error';
 import type { Database } from '../database/database.ts';
 import { PostgresStore } from './postgres-store.ts';
-import type { RecordedWrite } from './replica-store.ts';
+import { groupsOf, type RecordedWrite } from './replica-store.ts';
 import { RepositoryLookups } from './repository-lookups.ts';
 
 /**
@@ -17,28 +17,30 @@ export class PathStore extends PostgresStore {
     this.#lookups = new RepositoryLookups(database);
   }
 
-  override async recordWrite(write: RecordedWrite): Promise<void> {
-    if (!(await this.#recordIfKnown(write)) && !(await this.#recordFirst(write)))
-      await this.#recordIfKnown(write); // another first write came between
+  override async recordWrite(write: RecordedWrite): Promise<readonly string[]> {
+    const recorded = (await this.#recordIfKnown(write)) ?? (await this.#recordFirst(write));
+    // Otherwise another first write came between.
+    return recorded ?? (await this.#recordIfKnown(write)) ?? [];
   }
 
-  async #recordIfKnown(write: RecordedWrite): Promise<boolean> {
+  async #recordIfKnown(write: RecordedWrite): Promise<readonly string[] | undefined> {
     const found = await this.#lookups.writeFacts(write.repository);
-    if (found === undefined) return false;
-    await super.recordWrite({ ...write, repositoryId: found.repositoryId });
-    return true;
+    return found && (await super.recordWrite({ ...write, repositoryId: found.repositoryId }));
   }
 
-  async #recordFirst(write: RecordedWrite): Promise<boolean> {
+  async #recordFirst(write: RecordedWrite): Promise<readonly string[] | undefined> {
+    const [[primary = write.primary, ...updated] = []] = groupsOf(write);
     try {
       await this.recordCreation({
         ...write,
+        primary,
+        updated,
         replicaPath: write.repository.relativePath,
         isAssigned: false,
       });
-      return true;
+      return [primary, ...updated];
     } catch (error) {
-      if (error instanceof GitalyError && error.code === 'ALREADY_EXISTS') return false;
+      if (error instanceof GitalyError && error.code === 'ALREADY_EXISTS') return undefined;
       throw error;
     }
   }

@@ -2,7 +2,13 @@ import { GitalyError } from '#base/gitaly-error';
 import { type Database, sql, violatedConstraint } from '../database/database.ts';
 import type { ReplicationJob } from '../replication/job.ts';
 import type { RepositoryKey } from '../routing/routes.ts';
-import type { CopyPlan, NewRepository, RecordedWrite, ReplicaStore } from './replica-store.ts';
+import {
+  type CopyPlan,
+  groupsOf,
+  type NewRepository,
+  type RecordedWrite,
+  type ReplicaStore,
+} from './replica-store.ts';
 
 /** Constraints that a repository violates which another call has created meanwhile. */
 const TAKEN: ReadonlySet<string | undefined> = new Set([
@@ -52,29 +58,41 @@ export class PostgresStore implements ReplicaStore {
     }
   }
 
-  async recordWrite({ primary, repositoryId: id, updated }: RecordedWrite): Promise<void> {
+  async recordWrite(write: RecordedWrite): Promise<readonly string[]> {
+    const { repositoryId: id } = write;
+    const candidates = groupsOf(write).flatMap((group, rank) => group.map((storage) => ({ storage, rank })));
     // Both rows are locked by one join: after a concurrent write it is evaluated with their new
     // versions. It would pass over rows that this statement has changed: the array makes it lock
     // all rows first, and the counts change all replicas before the repository.
-    const row = await this.#database.row(sql<{ found: boolean; written: boolean }>`
-      WITH current AS (
+    const row = await this.#database.row(sql<{ found: boolean; written: string[] }>`
+      WITH candidates AS (
+        SELECT * FROM unnest(
+          ${candidates.map(({ storage }) => storage)}::text[],
+          ${candidates.map(({ rank }) => rank)}::int[]
+        ) AS each(storage, rank)
+      ), current AS (
         SELECT replicas.storage
         FROM repositories
         JOIN storage_repositories AS replicas USING (repository_id, generation)
-        WHERE repository_id = ${id} AND replicas.storage = ANY (${[primary, ...updated]}::text[])
-        FOR UPDATE
+        WHERE repository_id = ${id} AND replicas.storage IN (SELECT storage FROM candidates)
+        FOR UPDATE OF repositories, replicas
+      ), present AS (
+        SELECT storage, rank FROM candidates WHERE storage IN (SELECT storage FROM current)
       ), replicas AS (
         UPDATE storage_repositories SET generation = generation + 1
-        WHERE repository_id = ${id} AND storage = ANY (ARRAY (SELECT storage FROM current))
+        WHERE repository_id = ${id} AND storage = ANY (ARRAY (
+          SELECT storage FROM present WHERE rank = (SELECT min(rank) FROM present)
+        ))
         RETURNING storage
       ), repository AS (
         UPDATE repositories SET generation = generation + 1
         WHERE repository_id = ${id} AND (SELECT count(*) FROM replicas) > 0
       )
       SELECT EXISTS (SELECT FROM repositories WHERE repository_id = ${id}) AS found,
-        (SELECT count(*) FROM replicas) > 0 AS written`);
+        ARRAY (SELECT storage FROM replicas) AS written`);
     if (row?.found !== true) throw new Error('repository not found');
-    if (!row.written) throw new Error('write to outdated nodes');
+    if (row.written.length === 0) throw new Error('write to outdated nodes');
+    return row.written;
   }
 
   async recordRemoval({ relativePath, virtualStorage }: RepositoryKey): Promise<void> {

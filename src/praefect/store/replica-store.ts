@@ -24,6 +24,17 @@ export interface RecordedWrite {
   /** Storages of the other nodes that have it. */
   readonly updated: readonly string[];
   readonly outdated: readonly string[];
+  /** Groups of storages that are recorded instead, the first of which one was up to date. */
+  readonly successors?: readonly (readonly string[])[];
+}
+
+/** Returns the groups of storages of which one has a write, the preferred first. */
+export function groupsOf({
+  primary,
+  successors = [],
+  updated,
+}: Pick<RecordedWrite, 'primary' | 'successors' | 'updated'>): readonly (readonly string[])[] {
+  return [...successors, [primary, ...updated]];
 }
 
 /** Generations of the two replicas of a job; -1 for an unknown one. */
@@ -40,9 +51,10 @@ export interface ReplicaStore {
   /**
    * Records a write: those of its storages that were up to date have it, all others do not.
    *
+   * @returns these storages.
    * @throws {Error} `repository not found`, `write to outdated nodes`
    */
-  recordWrite(write: RecordedWrite): Promise<void>;
+  recordWrite(write: RecordedWrite): Promise<readonly string[]>;
   recordRemoval(repository: RepositoryKey): Promise<void>;
   /**
    * Returns what a copy brings and where it is on the disks; `undefined` for a repository that was

@@ -100,6 +100,28 @@ testStores(
   },
 );
 
+testStores(
+  'the first successor that was up to date stands for a repository without its primary',
+  async ({ store, consistent }) => {
+    await store.recordCreation({ ...created, updated: ['b', 'c'], outdated: [] });
+    await store.recordWrite(write(['b'], ['c'])); // c is behind now
+
+    const successors = [['c'], ['b', 'c'], ['a']];
+    assert.deepEqual(await store.recordWrite({ ...write([], ['b', 'c']), successors }), ['b']);
+    assert.deepEqual(await consistent(), ['b']);
+    // Another write of the same primary: only b is up to date now, and so on.
+    assert.deepEqual(await store.recordWrite({ ...write([], ['b', 'c']), successors }), ['b']);
+    await assert.rejects(store.recordWrite({ ...write([]), successors: [['c']] }), /write to outdated nodes/);
+    assert.deepEqual(await consistent(), ['b'], 'acknowledged writes are there');
+  },
+);
+
+testStores('without a successor that was up to date the primary stays', async ({ store, consistent }) => {
+  await store.recordCreation({ ...created, updated: [], outdated: ['b', 'c'] });
+  assert.deepEqual(await store.recordWrite({ ...write([]), successors: [['b'], ['c']] }), ['a']);
+  assert.deepEqual(await consistent(), ['a']);
+});
+
 testStores('a write to replicas that are all behind is refused', async ({ store, consistent }) => {
   await store.recordCreation(created);
   await store.recordWrite(write([], ['b']));

@@ -17,6 +17,11 @@ interface Ballot extends Voter {
   state: VoterState;
 }
 
+export interface SubtransactionOptions {
+  readonly canceled?: ReadonlySet<string>;
+  readonly isLeaderless?: boolean;
+}
+
 /**
  * One vote of all nodes of a transaction on one change. It is decided when a hash has the weight of
  * the threshold, or when none can get it any more. Nodes that come after that learn the result at
@@ -27,9 +32,18 @@ export class Subtransaction {
   readonly #threshold: number;
   readonly #decided = Promise.withResolvers<void>();
   #isDecided = false;
+  /** Set when the node without which nothing is decided has gone. */
+  #isLeaderless: boolean;
 
-  /** @param canceled nodes that were cancelled earlier and cannot vote. */
-  constructor(voters: readonly Voter[], threshold: number, canceled: ReadonlySet<string> = new Set()) {
+  /**
+   * @param options.canceled nodes that were cancelled earlier and cannot vote.
+   * @param options.isLeaderless see {@link continueWithout}.
+   */
+  constructor(
+    voters: readonly Voter[],
+    threshold: number,
+    { canceled = new Set(), isLeaderless = false }: SubtransactionOptions = {},
+  ) {
     this.#ballots = new Map(
       voters.map((voter) => [
         voter.node,
@@ -37,6 +51,7 @@ export class Subtransaction {
       ]),
     );
     this.#threshold = threshold;
+    this.#isLeaderless = isLeaderless;
   }
 
   get states(): ReadonlyMap<string, VoterState> {
@@ -56,10 +71,15 @@ export class Subtransaction {
    * Casts the vote of a node and waits for the decision. Returns if the node may commit.
    *
    * @param hash in hex.
-   * @throws {TransactionError} when it may not; the signal's reason when it is aborted while
-   *   waiting: the vote is withdrawn then.
+   * @param withdraw withdraws the vote if the signal is aborted while it waits.
+   * @throws {TransactionError} when it may not; the signal's reason when it is aborted.
    */
-  async vote(node: string, hash: string, signal: AbortSignal): Promise<void> {
+  async vote(
+    node: string,
+    hash: string,
+    signal: AbortSignal,
+    withdraw = (): void => this.cancelVoter(node),
+  ): Promise<void> {
     const ballot = this.#ballot(node);
     if (ballot.vote !== undefined) throw new Error(`node already cast a vote: ${quote(node)}`);
     if (ballot.state !== 'undecided') throw unchangeable(ballot, `updating state of node ${quote(node)}: `);
@@ -67,7 +87,7 @@ export class Subtransaction {
     this.#count();
     await this.#wait(signal);
     if (signal.aborted) {
-      this.cancelVoter(node);
+      withdraw();
       throw signal.reason;
     }
     const state = this.state(node);
@@ -84,9 +104,26 @@ export class Subtransaction {
     const ballot = this.#ballot(node);
     if (ballot.state !== 'undecided') throw unchangeable(ballot, 'cancel vote: ');
     if (this.#isDecided) throw new Error('cancel vote: subtransaction was already finished');
+    this.withdraw(node);
+  }
+
+  /** Withdraws a node as {@link cancelVoter} does, unless its state is final. */
+  withdraw(node: string): void {
+    const ballot = this.#ballot(node);
+    if (ballot.state !== 'undecided') return;
     ballot.state = 'canceled';
     ballot.vote = undefined;
-    this.#count();
+    if (!this.#isDecided) this.#count();
+  }
+
+  /**
+   * Withdraws the node without which nothing is decided, after an earlier change was: the others
+   * complete what they have begun. When all of them have voted, the hash with the most votes wins.
+   */
+  continueWithout(node: string): void {
+    if (this.#isDecided) return;
+    this.#isLeaderless = true;
+    this.withdraw(node);
   }
 
   /** Ends the vote for all nodes that are undecided. */
@@ -98,8 +135,10 @@ export class Subtransaction {
   /** Settles those that have voted, if the outcome is certain. */
   #count(): void {
     const { hash, weight } = this.#leader();
-    const isReached = weight >= this.#threshold;
-    if (!isReached && weight + this.#outstandingWeight() >= this.#threshold) return;
+    const outstanding = this.#outstandingWeight();
+    if (this.#isLeaderless && outstanding > 0) return;
+    const isReached = this.#isLeaderless || weight >= this.#threshold;
+    if (!isReached && weight + outstanding >= this.#threshold) return;
     for (const ballot of this.#ballots.values()) {
       if (ballot.state !== 'undecided' || ballot.vote === undefined) continue;
       ballot.state = isReached && ballot.vote === hash ? 'committed' : 'failed';

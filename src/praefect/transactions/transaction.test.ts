@@ -136,7 +136,6 @@ test('a vote that was lost cannot be withdrawn', async () => {
 test('a cancelled node shows, also before any vote, and stays cancelled', async () => {
   const transaction = transactionOf(2);
   transaction.cancelVoter('b');
-  assert.equal(transaction.subtransactions, 1);
   assert.deepEqual(statesOf(transaction), { a: 'undecided', b: 'canceled' });
   await transaction.vote('a', 'x', signal);
   await transaction.vote('a', 'y', signal);
@@ -148,6 +147,97 @@ test('the vote fails when a cancelled node makes the quorum impossible', async (
   const waiting = transaction.vote('b', 'x', signal);
   const [end] = await Promise.allSettled([waiting, Promise.resolve(transaction.cancelVoter('a'))]);
   assert.equal((end as PromiseRejectedResult).reason.end, 'failed');
+});
+
+test('a vote that was withdrawn has no weight', async () => {
+  const transaction = transactionOf(3);
+  const abort = new AbortController();
+  const gone = transaction.vote('b', 'x', abort.signal);
+  abort.abort(new Error('gone'));
+  await assert.rejects(gone, { message: 'gone' });
+  let isDecided = false;
+  const primary = transaction.vote('a', 'x', signal).finally(() => {
+    isDecided = true;
+  });
+
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(isDecided, false, 'one of two secondaries must agree, and b has gone');
+  await transaction.vote('c', 'x', signal);
+  await primary;
+  assert.deepEqual(statesOf(transaction), { a: 'committed', b: 'canceled', c: 'committed' });
+});
+
+test('votes do not wait for a secondary that has failed, whatever it missed', async () => {
+  for (const missed of [0, 1]) {
+    const transaction = transactionOf(3);
+    for (let count = 0; count < missed; count++)
+      await Promise.all([transaction.vote('a', 'x', signal), transaction.vote('b', 'x', signal)]);
+    const primary = transaction.vote('a', 'y', signal);
+    const disagreeing = transaction.vote('b', 'z', signal);
+    primary.catch(() => {});
+    disagreeing.catch(() => {});
+
+    transaction.cancelVoter('c'); // it could have agreed
+
+    await assert.rejects(primary, { end: 'failed' });
+    await assert.rejects(disagreeing, { end: 'failed' });
+  }
+});
+
+// Born failing: a secondary that was killed after its last vote made a new vote pending, in which
+// the others took no part: the write was acknowledged, and recorded for the primary alone.
+test('a secondary that fails after the last vote does not affect the others', async () => {
+  const transaction = transactionOf(3);
+  await outcomes(transaction, { a: 'x', b: 'x', c: 'x' });
+
+  transaction.cancelVoter('c');
+  transaction.end('canceled');
+
+  assert.deepEqual(statesOf(transaction), { a: 'committed', b: 'committed', c: 'canceled' });
+  assert.equal(transaction.subtransactions, 1);
+});
+
+test('without the primary the others complete what they were allowed to commit', async () => {
+  for (const leave of ['its call fails', 'its vote is aborted'] as const) {
+    const transaction = transactionOf(3);
+    assert.equal(transaction.continueWithout('a'), false, 'nothing was committed');
+    await outcomes(transaction, { a: 'x', b: 'x', c: 'x' });
+    assert.equal(transaction.continueWithout('b'), false, 'the primary decides');
+    const abort = new AbortController();
+    const primary = assert.rejects(transaction.vote('a', 'y', abort.signal));
+    if (leave === 'its call fails') assert.equal(transaction.continueWithout('a'), true);
+    else {
+      abort.abort(new Error('gone'));
+      await primary;
+    }
+    assert.deepEqual(await outcomes(transaction, { b: 'y', c: 'y' }), { b: 'commit', c: 'commit' });
+    await primary;
+    assert.deepEqual(await outcomes(transaction, { b: 'z', c: 'z' }), { b: 'commit', c: 'commit' });
+    await assert.rejects(transaction.vote('a', 'z', signal), { end: 'canceled' });
+    assert.deepEqual(statesOf(transaction), { a: 'canceled', b: 'committed', c: 'committed' });
+    assert.deepEqual(Object.fromEntries(transaction.commits), { a: 1, b: 3, c: 3 });
+  }
+});
+
+test('without the primary secondaries that disagree do not both commit', async () => {
+  const transaction = transactionOf(3);
+  await outcomes(transaction, { a: 'x', b: 'x', c: 'x' });
+  transaction.continueWithout('a');
+
+  const told = await outcomes(transaction, { b: 'y', c: 'z' });
+
+  assert.deepEqual(told, { b: 'commit', c: 'failed' });
+});
+
+test('without the primary the vote does not wait for a secondary that fails, too', async () => {
+  const transaction = transactionOf(3);
+  await outcomes(transaction, { a: 'x', b: 'x', c: 'x' });
+  transaction.continueWithout('a');
+  const waiting = transaction.vote('b', 'y', signal);
+
+  transaction.cancelVoter('c');
+
+  await waiting;
 });
 
 test('stopping and cancelling end waiting votes and those to come', async () => {

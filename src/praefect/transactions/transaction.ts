@@ -10,6 +10,9 @@ export class Transaction {
   readonly #voters: readonly Voter[];
   readonly #threshold: number;
   readonly #subtransactions: Subtransaction[] = [];
+  /** Nodes that have failed. */
+  readonly #withdrawn = new Set<string>();
+  #isLeaderless = false;
   #end: 'canceled' | 'stopped' | undefined;
 
   /** @throws when the voters cannot come to one decision. */
@@ -28,11 +31,27 @@ export class Transaction {
     return this.#subtransactions.length;
   }
 
-  /** The state of each node: that of the last subtransaction. */
+  /** The state of each node: that of the last subtransaction, and `canceled` if it failed after it. */
   get states(): ReadonlyMap<string, VoterState> {
     const last = this.#subtransactions.at(-1);
-    if (last !== undefined) return last.states;
-    return new Map(this.#voters.map(({ node }) => [node, this.#end ?? 'undecided']));
+    return new Map(
+      this.#voters.map(({ node }) => {
+        const state = last?.state(node) ?? this.#end ?? 'undecided';
+        return [node, state !== 'failed' && this.#withdrawn.has(node) ? 'canceled' : state];
+      }),
+    );
+  }
+
+  /** The number of subtransactions that each node was allowed to commit. */
+  get commits(): ReadonlyMap<string, number> {
+    const count = (node: string): number =>
+      this.#subtransactions.filter((each) => each.state(node) === 'committed').length;
+    return new Map(this.#voters.map(({ node }) => [node, count(node)]));
+  }
+
+  /** Reports whether a node was allowed to commit: it may have changed something. */
+  get hasCommitted(): boolean {
+    return this.#voters.some(({ node }) => this.#hasCommitted(node));
   }
 
   /** Reports whether a node has voted in the first subtransaction. */
@@ -48,19 +67,36 @@ export class Transaction {
    */
   async vote(node: string, hash: string, signal: AbortSignal): Promise<void> {
     if (this.#end !== undefined) throw new TransactionError(this.#end);
+    if (this.#withdrawn.has(node)) throw new TransactionError('canceled');
     const [next = this.#append()] = this.#pending(node);
-    await next.vote(node, hash, signal);
+    await next.vote(node, hash, signal, () => {
+      if (!this.continueWithout(node)) next.cancelVoter(node);
+    });
   }
 
   /**
-   * Withdraws a node that has failed from this and all further subtransactions. One is made if the
-   * node has no vote pending, so that the failure shows in {@link states}.
+   * Withdraws a node that has failed from this and all further subtransactions. Votes that it has
+   * lost or won stay as they are.
    *
    * @throws when the node's vote has failed or ended otherwise.
    */
   cancelVoter(node: string): void {
     const pending = this.#pending(node);
-    for (const each of pending.length === 0 ? [this.#append()] : pending) each.cancelVoter(node);
+    this.#withdrawn.add(node);
+    for (const each of pending) each.withdraw(node);
+  }
+
+  /**
+   * Withdraws the node without which nothing is decided, so that the others complete a change of
+   * which they were allowed to commit a part. Returns false for another node, and if nothing was
+   * committed yet: then the others cannot go on.
+   */
+  continueWithout(node: string): boolean {
+    if (!this.#isDecisive(node) || !this.#hasCommitted(node)) return false;
+    this.#isLeaderless = true;
+    this.#withdrawn.add(node);
+    for (const each of this.#subtransactions) each.continueWithout(node);
+    return true;
   }
 
   /** Ends all votes of nodes that are undecided, and those to come. */
@@ -81,10 +117,23 @@ export class Transaction {
   }
 
   #append(): Subtransaction {
-    const before = this.#subtransactions.at(-1)?.states ?? new Map<string, VoterState>();
-    const canceled = new Set([...before].filter(([, state]) => state === 'canceled').map(([node]) => node));
-    const next = new Subtransaction(this.#voters, this.#threshold, canceled);
+    const before = [...(this.#subtransactions.at(-1)?.states ?? [])];
+    const canceled = before.filter(([, state]) => state === 'canceled').map(([node]) => node);
+    const next = new Subtransaction(this.#voters, this.#threshold, {
+      canceled: new Set([...canceled, ...this.#withdrawn]),
+      isLeaderless: this.#isLeaderless,
+    });
     this.#subtransactions.push(next);
     return next;
+  }
+
+  #hasCommitted(node: string): boolean {
+    return this.#subtransactions.some((each) => each.state(node) === 'committed');
+  }
+
+  /** Reports whether the other nodes together do not have the weight of the threshold. */
+  #isDecisive(node: string): boolean {
+    const others = this.#voters.filter((voter) => voter.node !== node);
+    return others.reduce((sum, { weight }) => sum + weight, 0) < this.#threshold;
   }
 }

@@ -1,0 +1,32 @@
+import { GitalyError } from '#base/gitaly-error';
+import type { GitalyNode } from '../nodes/gitaly-node.ts';
+
+/** Checks in a row that must find no server before a node is gone: a restart may take as long as one. */
+const CHECKS = 2;
+
+/**
+ * Remembers which nodes have no server: connections to them are refused, or end at once. A server
+ * that does not respond may only be busy, and is not gone.
+ */
+export class GoneNodes {
+  readonly #missed = new Map<GitalyNode, number>();
+
+  /** @param error of the check; `undefined` for a good one. */
+  checked(node: GitalyNode, error: unknown): void {
+    if (!isRefusal(error)) this.#missed.delete(node);
+    else this.#missed.set(node, (this.#missed.get(node) ?? 0) + 1);
+  }
+
+  has(node: GitalyNode): boolean {
+    return (this.#missed.get(node) ?? 0) >= CHECKS;
+  }
+
+  /** Reports whether a node will be gone if the next checks find no server either. */
+  get isSuspected(): boolean {
+    return [...this.#missed.values()].some((count) => count < CHECKS);
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof GitalyError && error.code === 'UNAVAILABLE';
+}
