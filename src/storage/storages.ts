@@ -4,6 +4,7 @@ import { GitalyError, withCode } from '#base/gitaly-error';
 import { systemErrorText } from '#base/go/system-error';
 import type { Git } from '#git/command/git';
 import type { RepositoryCaches } from '#git/repository-caches';
+import { Borrowers } from './borrowers.ts';
 import { checkGitDirectory } from './git-directory.ts';
 import { namedObjectDirectory, objectDirectories } from './object-directories.ts';
 import { joinInside } from './relative-path.ts';
@@ -48,6 +49,7 @@ export class Storages {
   /** Loose objects by directory, for all repositories. */
   readonly looseObjectShards = new DirectoryMemory<LooseObjectShard>();
   readonly repositoryCounts = new RepositoryCounts();
+  readonly borrowers = new Borrowers();
   readonly #byName: ReadonlyMap<string, Storage>;
   readonly #valid: ValidRepositories;
 

@@ -1,10 +1,10 @@
+import { posix } from 'node:path';
 import { wrap } from '#base/gitaly-error';
 import { alternateDirectory, readAlternates } from '#storage/alternates';
 import { type RemoveRepositoryOptions, removeRepository } from '#storage/lifecycle/remove-repository';
 import { replaceLocked } from '#storage/locks/locked-file';
 import type { Repository } from '#storage/repository';
 import type { Storages } from '#storage/storages';
-import { walkRepositories } from '#storage/walk-repositories';
 import type { MaintenanceRuns } from '../housekeeping/maintenance-runs.ts';
 import { adoptObjects } from './adopt-objects.ts';
 import { backUpAlternates } from './retire-alternates.ts';
@@ -28,7 +28,13 @@ export async function deletePool(
   { maintenance, signal, ...options }: DeletePoolOptions,
 ): Promise<void> {
   using _run = await maintenance.takeOver(pool, signal);
-  for await (const member of membersOf(storages, pool, signal)) {
+  const { direct, behind } = await membersOf(storages, pool, signal);
+  // Those behind a member first: the member drops what only they need.
+  for (const member of behind) {
+    using _other = await maintenance.takeOver(member, signal);
+    await adoptObjects(pool.objectDirectory, member.objectDirectory, signal);
+  }
+  for (const member of direct) {
     using _other = await maintenance.takeOver(member, signal);
     await release(member, pool, signal);
   }
@@ -38,26 +44,41 @@ export async function deletePool(
   });
 }
 
-/** Yields the repositories that borrow from a pool, by a walk over all storages. */
-async function* membersOf(
+/** Returns the repositories that borrow from a pool, and those that borrow from them. */
+async function membersOf(
   storages: Storages,
   pool: Repository,
   signal: AbortSignal,
-): AsyncGenerator<Repository> {
-  for (const storage of storages.all) {
-    for await (const { relativePath, path } of walkRepositories(storage, { signal })) {
-      if (path === pool.path) continue;
-      if ((await othersThan(pool, path)) !== undefined)
-        yield storages.repositoryAt({ storage, relativePath, path });
-    }
+): Promise<{ readonly direct: readonly Repository[]; readonly behind: readonly Repository[] }> {
+  const borrowers = await storages.borrowers.find(storages.all, signal);
+  const byLender = Map.groupBy(
+    borrowers.flatMap(({ location, directories }) => directories.map((lender) => ({ lender, location }))),
+    ({ lender }) => lender,
+  );
+  const seen = new Set([`${pool.path}/objects`]);
+  const below = (lenders: readonly string[]): Repository[] => {
+    const found = lenders.flatMap((lender) => byLender.get(lender) ?? []).map(({ location }) => location);
+    const others = found.filter(({ path }) => !seen.has(`${path}/objects`));
+    for (const { path } of others) seen.add(`${path}/objects`);
+    return others.map((location) => storages.repositoryAt(location));
+  };
+  const direct = below([`${pool.path}/objects`]);
+  const behind: Repository[] = [];
+  for (let level = direct; level.length > 0; ) {
+    level = below(level.map(({ path }) => `${path}/objects`));
+    behind.push(...level);
   }
+  return { direct, behind };
 }
 
-/** Gives a member the pool's objects and removes the pool from its alternates. */
+/**
+ * Gives a member the pool's objects, and puts the alternates of the pool, if it has some, in place
+ * of the pool.
+ */
 async function release(member: Repository, pool: Repository, signal: AbortSignal): Promise<void> {
   const adopt = () => adoptObjects(pool.objectDirectory, member.objectDirectory, signal);
   await adopt();
-  const others = await othersThan(pool, member.path);
+  const others = await withoutPool(pool, member.path);
   if (others === undefined) return;
   const backup = await backUpAlternates(member);
   if (others.length === 0) {
@@ -69,10 +90,14 @@ async function release(member: Repository, pool: Repository, signal: AbortSignal
   await adopt();
 }
 
-/** Returns the alternates of a repository without the pool; `undefined` if it is none of them. */
-async function othersThan(pool: Repository, path: string): Promise<string[] | undefined> {
-  // A file that cannot be read names none for git either.
-  const lines = (await readAlternates(path).catch(() => undefined))?.objectDirectories ?? [];
-  const others = lines.filter((line) => alternateDirectory(path, line) !== `${pool.path}/objects`);
-  return others.length === lines.length ? undefined : others;
+/** Returns the lines of a member's alternates without the pool; `undefined` if it has none of it. */
+async function withoutPool(pool: Repository, path: string): Promise<string[] | undefined> {
+  const lines = (await readAlternates(path))?.objectDirectories ?? [];
+  const isPool = (line: string): boolean => alternateDirectory(path, line) === `${pool.path}/objects`;
+  if (!lines.some(isPool)) return undefined;
+  const ofPool = (await readAlternates(pool.path))?.objectDirectories ?? [];
+  const inherited = ofPool
+    .map((line) => posix.relative(`${path}/objects`, alternateDirectory(pool.path, line)))
+    .filter((line) => line !== '');
+  return [...new Set([...lines.filter((line) => !isPool(line)), ...inherited])];
 }

@@ -4,6 +4,7 @@ import { GitalyError, wrap } from '#base/gitaly-error';
 import { quote } from '#base/go/quote';
 import { systemErrorCode } from '#base/go/system-error';
 import { readAlternates } from '#storage/alternates';
+import type { Borrowers } from '#storage/borrowers';
 import { makeDirectories } from '#storage/lifecycle/make-directories';
 import type { Vote } from '#storage/lifecycle/voter';
 import { replaceLocked } from '#storage/locks/locked-file';
@@ -13,6 +14,12 @@ import { voteHash } from '../transactions/voter.ts';
 
 const FILE_MODE = 0o644;
 const PACK_BITMAP = /^pack-.*\.bitmap$/;
+
+export interface LinkMemberOptions {
+  /** Those of the server, to which the member is added. */
+  readonly borrowers: Borrowers;
+  readonly vote?: Vote | undefined;
+}
 
 /**
  * Makes a repository a member of an object pool: it can read the pool's objects. Its own copies of
@@ -24,7 +31,7 @@ const PACK_BITMAP = /^pack-.*\.bitmap$/;
 export async function linkMember(
   pool: Repository,
   member: Repository,
-  { vote }: { readonly vote?: Vote | undefined },
+  { borrowers, vote }: LinkMemberOptions,
 ): Promise<void> {
   // Relative, so that a storage can be moved. Not as a relation of the two object directories: it
   // would be empty for a pool that is linked to itself.
@@ -40,6 +47,7 @@ export async function linkMember(
   const info = `${member.path}/objects/info`;
   await makeDirectories(member.storage, info);
   await replaceLocked(`${info}/alternates`, Buffer.from(line), { mode: FILE_MODE, vote }).catch(refuse);
+  await borrowers.note(member);
   await removeMemberBitmaps(pool, member);
 }
 

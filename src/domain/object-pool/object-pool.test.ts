@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
+import { renameRepository } from '#storage/lifecycle/rename-repository';
 import type { Repository } from '#storage/repository';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
@@ -46,7 +47,7 @@ class World implements AsyncDisposable {
       push: async () => this.#push(member),
       'push again': async () => this.#push(member),
       'delete a branch': async () => this.#deleteBranch(member),
-      link: async () => linkMember(await this.#pool(), member, {}),
+      link: async () => linkMember(await this.#pool(), member, this.fixture.storages),
       disconnect: () => disconnectMember(member, { maintenance: this.#maintenance, signal }),
       fetch: async () => this.#fetch(await this.#pool(), member),
       'optimize the member': () => this.#optimize(member),
@@ -144,6 +145,57 @@ for (const [seed, objectFormat] of [
     }
   });
 }
+
+// Repositories behind the next one lost what only they needed, with its maintenance; members of a
+// pool that borrows itself lost what was in the other.
+test('deleting a pool in a chain loses no object of the repositories behind it', async () => {
+  const pools = ['1', '2', '3'].map((digit) => `@pools/aa/bb/aabb${digit.repeat(60)}.git`);
+  for (const deleted of [0, 1, 2]) {
+    await using fixture = await StorageFixture.create();
+    const { storages } = fixture;
+    const chain = [...pools, 'member.git', 'behind.git'].map((name) => fixture.init(name));
+    for (const [index, repository] of chain.entries()) {
+      const lender = chain[index - 1];
+      if (lender !== undefined) await linkMember(lender, repository, storages);
+    }
+    const last = chain.at(-1);
+    const pool = chain[deleted];
+    assert.ok(last && pool);
+    // These pools have a commit that only the last repository leads to.
+    for (const [index, { path }] of chain.slice(0, deleted + 1).entries()) {
+      const tree = fixture.runGit(path, ['mktree'], '');
+      const oid = fixture.runGit(path, ['commit-tree', '-m', `needed ${index}`, tree]);
+      fixture.runGit(last.path, ['update-ref', `refs/heads/b${index}`, oid]);
+    }
+
+    await deletePool(storages, pool, { maintenance: new MaintenanceRuns(), signal });
+    for (const { path } of chain.slice(deleted + 1)) fixture.runGit(path, ['gc', '-q', '--prune=now']);
+
+    fixture.runGit(last.path, ['rev-list', '--objects', '--all', '--quiet']);
+    fixture.runGit(last.path, ['fsck', '--full']);
+  }
+});
+
+test('only the first deletion of a pool walks the storages', async () => {
+  await using fixture = await StorageFixture.create();
+  const { storages } = fixture;
+  const pool = fixture.init(POOL.relativePath);
+  const members = MEMBERS.map((name) => fixture.init(name));
+  const found = async (walked = storages.all) =>
+    (await storages.borrowers.find(walked, signal)).map(({ location }) => location.relativePath).sort();
+  const [first, second, third] = members;
+  assert.ok(first && second && third);
+
+  await linkMember(pool, first, storages);
+  assert.deepEqual(await found(), ['a.git']);
+  await linkMember(pool, second, storages);
+  // Without storages to walk.
+  assert.deepEqual(await found([]), ['a.git', 'b.git']);
+  await renameRepository(storages, second, storages.locate({ ...POOL, relativePath: 'moved/b.git' }));
+  assert.deepEqual(await found([]), ['a.git', 'moved/b.git']);
+  await disconnectMember(first, { maintenance: new MaintenanceRuns(), signal });
+  assert.deepEqual(await found([]), ['moved/b.git']);
+});
 
 test('objects that the origin drops stay in the pool, under a reference', async () => {
   await using fixture = await StorageFixture.create();

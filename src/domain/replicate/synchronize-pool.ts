@@ -37,7 +37,8 @@ export async function synchronizePool(
   if (current !== undefined) return;
   const target = { storageName: member.storageName, relativePath: pool.relativePath };
   const copy = await poolAt(storages, target, pool.repository, options);
-  await linkMember(copy, member, options).catch(prefixed('link target object pool'));
+  const { borrowers } = storages;
+  await linkMember(copy, member, { ...options, borrowers }).catch(prefixed('link target object pool'));
 }
 
 /** Opens a pool, or copies it first if it does not exist. */

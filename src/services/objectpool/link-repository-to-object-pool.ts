@@ -17,6 +17,6 @@ export async function linkRepositoryToObjectPool(
   const member = deps.storages.open(request.repository);
   const pool = openPool(deps.storages, request.objectPool?.repository);
 
-  await linkMember(pool, member, { vote: deps.voteOf(context) });
+  await linkMember(pool, member, { borrowers: deps.storages.borrowers, vote: deps.voteOf(context) });
   return {};
 }

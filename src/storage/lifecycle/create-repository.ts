@@ -121,6 +121,7 @@ async function publish(
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   await moveIntoPlace(draftPath, location.path);
   storages.repositoryCounts.add(location, 1);
+  await storages.borrowers.note(location);
   await syncPath(parent);
   await vote('committed').catch((error: unknown) => {
     throw wrap(error, 'committing vote', 'FAILED_PRECONDITION');

@@ -36,6 +36,7 @@ export async function renameRepository(
   source.caches.forget(source);
   storages.repositoryCounts.add(source, -1);
   storages.repositoryCounts.add(target, 1);
+  await storages.borrowers.note(target);
   await syncPath(parent);
   await syncPath(path.posix.dirname(source.path));
 }

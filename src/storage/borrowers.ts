@@ -1,0 +1,60 @@
+import { alternateDirectory, readAlternates } from './alternates.ts';
+import type { RepositoryLocation, Storage } from './repository-target.ts';
+import { walkRepositories } from './walk-repositories.ts';
+
+/** An entry takes some 300 bytes. Where there are more, each search walks. */
+const MAX_KNOWN = 1_000_000;
+
+/** A repository that borrows objects, with the absolute object directories that it names. */
+export interface Borrower {
+  readonly location: RepositoryLocation;
+  readonly directories: readonly string[];
+}
+
+/**
+ * The repositories of a server that borrow objects. The first search walks all storages; from then
+ * on those are noted that come to borrow, or are moved. One that no longer borrows is dropped when
+ * its alternates are read. The list is only in memory: a crash, or another server that used the
+ * storages before, cannot make it wrong.
+ */
+export class Borrowers {
+  readonly #known = new Map<string, RepositoryLocation>();
+  #isComplete = false;
+
+  /** Notes a repository that is new at its path, or has been linked to another one. */
+  async note({ storage, relativePath, path }: RepositoryLocation): Promise<void> {
+    if ((await directoriesOf(path)).length > 0) this.#known.set(path, { storage, relativePath, path });
+  }
+
+  /** Returns all repositories that borrow now. */
+  async find(storages: readonly Storage[], signal: AbortSignal): Promise<Borrower[]> {
+    if (!this.#isComplete) await this.#walk(storages, signal);
+    const found: Borrower[] = [];
+    for (const location of [...this.#known.values()]) {
+      signal.throwIfAborted();
+      const directories = await directoriesOf(location.path);
+      if (directories.length > 0) found.push({ location, directories });
+      else this.#known.delete(location.path);
+    }
+    if (this.#known.size > MAX_KNOWN) this.#forget();
+    return found;
+  }
+
+  async #walk(storages: readonly Storage[], signal: AbortSignal): Promise<void> {
+    for (const storage of storages)
+      for await (const { relativePath, path } of walkRepositories(storage, { signal }))
+        await this.note({ storage, relativePath, path });
+    this.#isComplete = true;
+  }
+
+  #forget(): void {
+    this.#known.clear();
+    this.#isComplete = false;
+  }
+}
+
+/** A file that cannot be read names no directories for git either. */
+async function directoriesOf(path: string): Promise<string[]> {
+  const lines = (await readAlternates(path).catch(() => undefined))?.objectDirectories ?? [];
+  return lines.map((line) => alternateDirectory(path, line));
+}
