@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.node/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check build gen packages proto-packages archive bench soak set-up
+.PHONY: help run test test-git test-release check build gen packages proto-packages archive bench soak set-up
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 23
@@ -12,9 +12,17 @@ run: ## Start a server with a smart-HTTP gateway and a hello.git to clone; Ctrl-
 	@scripts/set-up.sh build
 	@exec npm run --silent up
 
-test: ## Run every test
+test: ## Run the tests of the code: unit, real servers, recordings, faults, clusters
 	@scripts/set-up.sh build
 	@npm run --silent test
+
+test-git: ## Run the tests that depend on git, with the git on the PATH
+	@scripts/set-up.sh build
+	@npm run --silent test:git
+
+test-release: ## Run the tests of what is released: packages, deploy/, pages, other languages
+	@scripts/set-up.sh build
+	@npm run --silent test:release
 
 check: ## Format, lint, layers, sizes, names, words, types, unused code, generated files, fast tests; under a minute
 	@scripts/set-up.sh

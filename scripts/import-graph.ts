@@ -29,14 +29,23 @@ export function readImportGraph(src: string): ImportGraph {
   const isOurs = (file: string): boolean => file.endsWith('.ts') && !file.startsWith('wire/gen/');
   const files = globSync('**/*.ts', { cwd: src }).filter(isOurs).sort();
   const imports = files.flatMap((file) =>
-    [...readFileSync(join(src, file), 'utf8').matchAll(IMPORT)].map(({ groups }) => ({
-      file,
-      name: groups?.name ?? groups?.dynamic ?? '',
-      isType: groups?.type !== undefined,
-    })),
+    importsIn(readFileSync(join(src, file), 'utf8')).map((each) => ({ file, ...each })),
   );
   const existing = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(isOurs).length;
   return { files, imports, existing };
+}
+
+/** Returns the imports in the text of a file. */
+export function importsIn(text: string): Omit<Import, 'file'>[] {
+  return [...text.matchAll(IMPORT)].map(({ groups }) => ({
+    name: groups?.name ?? groups?.dynamic ?? '',
+    isType: groups?.type !== undefined,
+  }));
+}
+
+/** Returns the text of a file without its imports. */
+export function withoutImports(text: string): string {
+  return text.replace(IMPORT, '');
 }
 
 /**

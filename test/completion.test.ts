@@ -131,7 +131,7 @@ test('a reader that closes the pipe causes no stack trace', async () => {
 });
 
 const fish = (await run('sh', ['-c', 'command -v fish'])).stdout.trim();
-test('fish completes commands and options', { skip: fish === '' }, async () => {
+test('fish completes commands and options', { skip: fish === '' && 'there is no fish' }, async () => {
   const script = await gitalyTs('completion', 'fish');
 
   const { stdout } = await run(fish, [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { BoundedMap, type BoundedMapOptions } from './bounded-map.ts';
 
 const keysOf = (map: { keys(): Iterable<string> }): string => [...map.keys()].join('');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { KeyedLimit, type Turn } from './keyed-limit.ts';
 
 const { signal } = new AbortController();

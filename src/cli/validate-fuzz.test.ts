@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
 import { exampleConfig } from '#platform/config/example-config';
 import type { Fields, Node } from '#platform/config/keys';
 import { ConfigError, loadConfig } from '#platform/config/load-config';
 import { schema } from '#platform/config/schema';
+import { fc } from '#testkit/fast-check';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { validateConfiguration } from './validate-configuration.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { type Random, seededRandom } from '#testkit/repositories/random-history';
+import { shuffled } from '#base/shuffled';
+import { seededRandom } from '#testkit/repositories/random-history';
 import { type StartGitalyOptions, startGitaly } from '#testkit/start-gitaly';
 import type { AskGit } from './ask-git.ts';
 import { commitComparers } from './commits.ts';
@@ -67,11 +68,4 @@ async function disagreements(
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   return wrong;
-}
-
-function shuffled<T>(items: readonly T[], random: Random): T[] {
-  return items
-    .map((item) => ({ item, at: random() }))
-    .toSorted((one, other) => one.at - other.at)
-    .map(({ item }) => item);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { gatherBytes } from './gather-bytes.ts';
 
 test('all pieces but the last have the wanted size, and no byte is lost', async () => {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { calendarDate, type Ident } from '#git/objects/write/format-ident';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
+import { fc } from '#testkit/fast-check';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { type NewCommit, writeCommit } from './write-commit.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Patch } from '#git/diff/patch-reader';
+import { fc } from '#testkit/fast-check';
 import { DiffLimiter, type DiffLimits, UNLIMITED } from './diff-limiter.ts';
 
 const PATH = Buffer.from('dir/file.txt');

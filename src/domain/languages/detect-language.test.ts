@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { detectLanguage } from './detect-language.ts';
 import { fileLanguage, isExcluded } from './file-language.ts';
 import { LinguistData } from './linguist-data.ts';

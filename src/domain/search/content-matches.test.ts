@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { MATCH_END, splitMatches } from './content-matches.ts';
 
 async function matchesOf(chunks: readonly Buffer[], partBytes: number): Promise<string[]> {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Ident } from '#git/objects/write/format-ident';
 import { ObjectWriter } from '#git/objects/write/write-objects';
 import type { Repository } from '#storage/repository';
+import { fc } from '#testkit/fast-check';
 import { gitOutput } from '#testkit/repositories/init-repository';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { type NewTag, writeTag } from './write-tag.ts';

@@ -8,11 +8,12 @@ import type { Repository } from '#storage/repository';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { type Random, seededRandom } from '#testkit/repositories/random-history';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
+import { testSeed } from '#testkit/test-seed';
 import { lsRefsAnswer } from './answer-ls-refs.ts';
 import { LsRefsParser } from './ls-refs-request.ts';
 
 /** `SEED=7` repeats a run. */
-const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = testSeed('SEED');
 const REPOSITORIES = Number(process.env.REPOSITORIES ?? 8);
 const QUESTIONS = 12;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { FLUSH, packet } from '#testkit/repositories/push';
 import { Negotiation, type NegotiationStatistics } from './negotiation.ts';
 

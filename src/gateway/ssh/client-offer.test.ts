@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { ciphersOf, clientCiphers } from './client-offer.ts';
 import { cheapest, SSH_CIPHERS } from './ssh-ciphers.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { DiffFormatError } from './diff-format-error.ts';
 import { type FileDiff, parseDiff } from './parse-diff.ts';
 import type { PatchProgress, PatchRules } from './patch-reader.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Repository } from '#storage/repository';
+import { fc } from '#testkit/fast-check';
 import { GIT_ENVIRONMENT } from '#testkit/repositories/run-git';
 import { StorageFixture } from '#testkit/repositories/storage-fixture';
 import { outputSync, runSync } from '#testkit/run-program-sync';

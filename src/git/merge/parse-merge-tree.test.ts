@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { GitalyError } from '#base/gitaly-error';
+import { fc } from '#testkit/fast-check';
 import { type MergeTreeOutput, parseMergeTree } from './parse-merge-tree.ts';
 
 const OID = '34ddcbdc37ba2ce99207accc4dc063fc44b15169';

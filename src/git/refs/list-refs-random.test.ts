@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { listReferences, ReferencesFixture, showReference } from '#testkit/repositories/references-fixture';
 
 const fixture = await ReferencesFixture.start();

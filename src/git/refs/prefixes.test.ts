@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { startsWithAny } from './prefixes.ts';
 
 test('a name begins with a prefix as one comparison after the other finds', () => {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { GitFixture } from '#testkit/repositories/git-fixture';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { outputSync, runSync } from '#testkit/run-program-sync';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { GetBlobsRequestSchema } from '#wire/gen/blob_pb';
 import { ListCommitsByOidRequestSchema } from '#wire/gen/commit_pb';
 import { countElements } from './count-elements.ts';

@@ -72,7 +72,9 @@ test('a bad line deletes nothing', async () => {
   assert.deepEqual(references(path), ['refs/heads/main', 'refs/keep-around/x']);
 });
 
-test('without git filter-repo a rewrite says what to install', { skip: isInstalled }, async () => {
+test('without git filter-repo a rewrite says what to install', {
+  skip: isInstalled && 'git filter-repo is installed',
+}, async () => {
   await using gitaly = await startGitaly();
   const path = make(gitaly);
 

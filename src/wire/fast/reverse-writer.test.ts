@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { GitCommitSchema } from '#wire/gen/shared_pb';
 import { ReverseWriter } from './reverse-writer.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { Base64Decoder } from './base64-decoder.ts';
 
 function decode(...pieces: string[]): string {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { decodeBase64 } from './decode-base64.ts';
 
 test('what was encoded comes back, also from lines', () => {

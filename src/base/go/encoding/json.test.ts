@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { escapeHtml, jsonKind, jsonText, toJson } from './json.ts';
 
 test('what would end a script in HTML is written as an escape', () => {

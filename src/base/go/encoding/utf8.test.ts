@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { textOfUtf8 } from './utf8.ts';
 
 test('each byte that is no UTF-8 is a character of its own', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { GoRegexp } from './go-regexp.ts';
 
 /** Expressions that Go refuses, with its text. @see Go: regexp/syntax/parse_test.go, invalidRegexps */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { parseLfsPointer } from './parse-lfs-pointer.ts';
 
 const OID = '91eff75a492a3ed0dfcb544d7f31326bc4014c8551849c192fd1e48d4dd2c897';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { behindName, behindPrefix, edgesBelow, sortedNames } from './name-ranges.ts';
 
 /** Few different bytes, so that names often share a beginning. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { encodeFrame, FrameReader, writeFrame } from './grpc-frame.ts';
 
 function read(chunks: readonly Buffer[], maxBytes = 1000): { messages: Buffer[]; isInside: boolean } {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { ReceiveQueue } from './receive-queue.ts';
 
 test('bytes are read in order, whatever the pieces and the pace', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
-import fc from 'fast-check';
+import { fc } from '#testkit/fast-check';
 import { gitOutput, initRepository } from '#testkit/repositories/init-repository';
 import { writePackedRefs } from '#testkit/repositories/packed-refs';
 import { startGitaly, type TestGitaly } from '#testkit/start-gitaly';

@@ -1,0 +1,43 @@
+import type { SkippedTest } from './test-results.ts';
+
+/**
+ * The reasons for which a test may be skipped where `CI` is set: programs and rights that such a
+ * machine need not have. Any other skipped test fails the run.
+ */
+const ACCEPTED: readonly RegExp[] = [
+  // Programs
+  /^there is no (?:docker compose|helm|nginx|promtool|gitaly-backup|man|systemd-analyze|rspec|fish)$/,
+  /^there is (?:no (?:Ruby with the gem grpc|Bun for this machine)|neither a Docker daemon nor podman)$/,
+  /^no base image can be fetched$|^grpcio cannot be installed$|^Go is not installed$|^no sshd: /,
+  /^(?:no git filter-repo|git filter-repo is (?:not )?installed)$/,
+  /^no such texts here$/,
+  // Rights
+  /^root is forbidden nothing$/,
+  /^cannot mount a tmpfs: |^strace may not trace processes$|^a process may not trace its parent$/,
+  /^none is writable$|^no control group is writable$/,
+  /^there is no IPv6$/,
+  // Versions
+  /^no old Node on the PATH$/,
+];
+
+/** Tests of what only a newer git has; accepted with an older one. */
+const NEEDS_NEWER_GIT: readonly RegExp[] = [
+  /^git of this machine cannot make the template reftable/,
+  /^git knows bundles of servers since 2\.40$/,
+  /^this git takes no attributes from a tree/,
+];
+
+/** Returns the skipped tests whose reasons are not accepted. */
+export function unacceptedSkips(
+  skipped: readonly SkippedTest[],
+  { isOldGit }: { readonly isOldGit: boolean },
+): SkippedTest[] {
+  const accepted = isOldGit ? [...ACCEPTED, ...NEEDS_NEWER_GIT] : ACCEPTED;
+  return skipped.filter(({ reason }) => !accepted.some((each) => each.test(reason)));
+}
+
+/** Returns lines with the reasons and the number of tests that each skipped. */
+export function summarizeSkips(skipped: readonly SkippedTest[]): string[] {
+  const byReason = Object.groupBy(skipped, ({ reason }) => reason || 'no reason given');
+  return Object.entries(byReason).map(([reason, tests = []]) => `  ${tests.length} × ${reason}`);
+}
