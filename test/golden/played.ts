@@ -12,6 +12,8 @@ interface Exception {
   readonly words?: boolean;
   /** The first version of git with which they match, such as `2.45`; without one none does. */
   readonly before?: string;
+  /** Further paths that do not match between the oldest version and `before`. */
+  readonly later?: readonly string[];
   readonly because: string;
 }
 
@@ -69,10 +71,9 @@ function disagreementWith(git: GitVersion, exception: Exception): Disagreement |
   const version = parseGitVersion(`git version ${before}`);
   if (version === undefined) throw new Error(`${before} is no version of git`);
   if (isAtLeast(git, version)) return undefined;
-  return {
-    ...exception,
-    isCertain: git.major === MINIMUM_GIT.major && git.minor === MINIMUM_GIT.minor,
-  };
+  const isCertain = git.major === MINIMUM_GIT.major && git.minor === MINIMUM_GIT.minor;
+  const at = isCertain ? exception.at : [...exception.at, ...(exception.later ?? [])];
+  return { ...exception, at, isCertain };
 }
 
 /**
