@@ -20,7 +20,7 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import type { PrivatePrograms } from '#platform/process/private-programs';
 import type { RuntimeDirectory } from '#platform/process/runtime-directory';
-import { packageVersion } from '#platform/process/version';
+import { GITALY_RELEASE, packageVersion } from '#platform/process/version';
 import type { GrpcChannel } from '#rpc/common/grpc/grpc-channel';
 import type { Backchannels } from '#rpc/server/connection/backchannels';
 import { type HandlerContext, type ServedService, serve } from '#rpc/server/handler';
@@ -208,7 +208,7 @@ export async function createServices(
       OperationService,
       operationService({ storages, hooks, remotes, commitSigning, voteOf, transactionHooks: hooksOf }),
     ),
-    serve(PartitionService, partitionService()),
+    serve(PartitionService, partitionService({ hasBackups: buckets.backup !== undefined })),
     serve(RaftService, raftService()),
     serve(RemoteService, remoteService({ storages })),
     serve(
@@ -240,7 +240,7 @@ export async function createServices(
         bundleUris,
       }),
     ),
-    serve(ServerService, serverService({ storages, serverVersion, signingKeys })),
+    serve(ServerService, serverService({ storages, serverVersion: GITALY_RELEASE, signingKeys })),
     serve(
       SmartHTTPService,
       smartHttpService({

@@ -14,7 +14,7 @@ export interface MethodMetrics {
   readonly started: Counter;
   readonly messagesReceived: Counter;
   readonly messagesSent: Counter;
-  /** Seconds from the start to the end of a call; `undefined` without buckets. */
+  /** Seconds from the start to the end of a call; `undefined` without buckets. Created when read. */
   readonly handlingSeconds: Histogram | undefined;
   /** Returns the counter of a status. @param code Go's name of the status: `OK`, `NotFound`. */
   handled(code: string): Counter;
@@ -29,7 +29,8 @@ export interface GrpcServerMetricsOptions extends GrpcMetricsOptions {
   /** Go's names of all statuses. */
   readonly codes: readonly string[];
   /**
-   * Every registered method. All its series start with 0, so that a rate includes the first event.
+   * Every registered method. Its counters start with 0; those of statuses other than OK, and its
+   * histogram, with its first call: 200 methods have some 5,000 series that most servers never use.
    */
   readonly methods: readonly MethodLabels[];
 }
@@ -68,7 +69,10 @@ const HANDLING_HELP = {
   client: 'Histogram of response latency (seconds) of the gRPC until it is finished by the application.',
 };
 
-/** @returns a function that creates the series of a method, and those of the given statuses. */
+/**
+ * @returns a function that creates the series of a method. The first of the given statuses starts
+ *   with 0, the others do from the first call on.
+ */
 function methodMetrics(
   registry: MetricsRegistry,
   side: 'server' | 'client',
@@ -108,13 +112,38 @@ function methodMetrics(
 
   return (method, codeNames) => {
     const values = { grpc_type: method.type, grpc_service: method.service, grpc_method: method.method };
-    const codes = new Map(codeNames.map((code) => [code, handled.with({ ...values, grpc_code: code })]));
+    const handledByCode = statusCounters(codeNames, (code) => handled.with({ ...values, grpc_code: code }));
+    let histogram: Histogram | undefined;
     return {
       started: started.with(values),
       messagesReceived: received.with(values),
       messagesSent: sent.with(values),
-      handlingSeconds: seconds?.with(values),
-      handled: (code) => codes.get(code) ?? handled.with({ ...values, grpc_code: code }),
+      get handlingSeconds() {
+        histogram ??= seconds?.with(values);
+        return histogram;
+      },
+      handled: handledByCode,
     };
+  };
+}
+
+/** Creates the counter of the first status, and all others when one is needed. */
+function statusCounters(
+  codeNames: readonly string[],
+  create: (code: string) => Counter,
+): (code: string) => Counter {
+  const counters = new Map<string, Counter>();
+  const counterOf = (code: string): Counter => {
+    const existing = counters.get(code);
+    if (existing !== undefined) return existing;
+    const counter = create(code);
+    counters.set(code, counter);
+    return counter;
+  };
+  const [first] = codeNames;
+  if (first !== undefined) counterOf(first);
+  return (code) => {
+    if (counters.size < codeNames.length) for (const each of codeNames) counterOf(each);
+    return counterOf(code);
   };
 }

@@ -45,11 +45,11 @@ function everything(): MetricsRegistry {
     reference_backend: 'files',
   };
   const metrics = gitalyMetrics(registry);
-  grpcServerMetrics(registry, {
-    latencyBuckets: BUCKETS,
-    codes: ['OK', 'NotFound'],
-    methods: [{ type: 'unary', service: 'gitaly.X', method: 'Y' }],
-  });
+  const method = { type: 'unary', service: 'gitaly.X', method: 'Y' } as const;
+  const methods = [method];
+  const codes = ['OK', 'NotFound'];
+  const ofMethod = grpcServerMetrics(registry, { latencyBuckets: BUCKETS, codes, methods });
+  ofMethod(method).handlingSeconds?.observe(1);
   buildInfo(registry, { version: '1', gitVersion: '2.53.0' });
   metrics.featureFlagCheck('x', true);
   metrics.authenticationError('token has expired');
@@ -92,26 +92,36 @@ test('families have the types, labels and buckets of Gitaly 19.0', () => {
   assert.equal(compared.length, 17, compared.join(' '));
 });
 
-test('every series of a registered method exists with 0 before the first call', () => {
+// An idle server returned 1 MB of series that nobody had used.
+test('the other statuses and the histogram of a registered method start with its first call', () => {
   const registry = new MetricsRegistry();
+  const method = { type: 'unary', service: 'gitaly.X', method: 'Y' } as const;
+  const labels = 'grpc_method="Y",grpc_service="gitaly.X",grpc_type="unary"';
 
-  grpcServerMetrics(registry, {
+  const metrics = grpcServerMetrics(registry, {
     latencyBuckets: [1],
     codes: ['OK', 'NotFound'],
-    methods: [{ type: 'unary', service: 'gitaly.X', method: 'Y' }],
+    methods: [method],
   });
 
-  const labels = 'grpc_method="Y",grpc_service="gitaly.X",grpc_type="unary"';
-  assert.deepEqual(lines(registry), [
-    `grpc_server_handled_total{grpc_code="OK",${labels}} 0`,
-    `grpc_server_handled_total{grpc_code="NotFound",${labels}} 0`,
-    `grpc_server_handling_seconds_bucket{${labels},le="1"} 0`,
-    `grpc_server_handling_seconds_bucket{${labels},le="+Inf"} 0`,
-    `grpc_server_handling_seconds_sum{${labels}} 0`,
-    `grpc_server_handling_seconds_count{${labels}} 0`,
+  const others = [
     `grpc_server_msg_received_total{${labels}} 0`,
     `grpc_server_msg_sent_total{${labels}} 0`,
     `grpc_server_started_total{${labels}} 0`,
+  ];
+  assert.deepEqual(lines(registry), [`grpc_server_handled_total{grpc_code="OK",${labels}} 0`, ...others]);
+
+  metrics(method).handled('OK').inc();
+  metrics(method).handlingSeconds?.observe(0.5);
+
+  assert.deepEqual(lines(registry), [
+    `grpc_server_handled_total{grpc_code="OK",${labels}} 1`,
+    `grpc_server_handled_total{grpc_code="NotFound",${labels}} 0`,
+    `grpc_server_handling_seconds_bucket{${labels},le="1"} 1`,
+    `grpc_server_handling_seconds_bucket{${labels},le="+Inf"} 1`,
+    `grpc_server_handling_seconds_sum{${labels}} 0.5`,
+    `grpc_server_handling_seconds_count{${labels}} 1`,
+    ...others,
   ]);
 });
 

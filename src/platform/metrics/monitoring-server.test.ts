@@ -66,6 +66,27 @@ test('metrics are returned in the text format, including those of the process', 
   assert.match(text, /^nodejs_heap_space_size_used_bytes\{space="new"\} [1-9]\d+$/m);
 });
 
+for (const { accepted, encoding } of [
+  { accepted: 'gzip', encoding: 'gzip' },
+  { accepted: 'br, GZIP;q=0.5', encoding: 'gzip' },
+  { accepted: 'gzip;q=0, identity', encoding: null },
+  { accepted: 'identity', encoding: null },
+])
+  test(`metrics are encoded as ${encoding ?? 'identity'} for ${accepted}`, async () => {
+    await using monitoring = await start();
+    monitoring.registry.counter({ name: 'calls_total', help: 'Calls.' }).with({}).inc(3);
+
+    const responses = await Promise.all(
+      [1, 2].map(() => monitoring.get('/metrics', { 'accept-encoding': accepted })),
+    );
+
+    for (const response of responses) {
+      assert.equal(response.headers.get('content-encoding'), encoding);
+      // fetch decompresses it
+      assert.match(await response.text(), /^calls_total 3$/m);
+    }
+  });
+
 test('metrics are returned as OpenMetrics on request', async () => {
   await using monitoring = await start();
   monitoring.registry.counter({ name: 'calls_total', help: 'Calls.' }).with({}).inc(3);

@@ -12,6 +12,7 @@ import {
   tcpSocketName,
 } from '../process/handover/listening-socket.ts';
 import { ProfileEndpoint } from '../profiling/serve-profile.ts';
+import { acceptsGzip, Rendered } from './compressed-text.ts';
 import type { MetricsRegistry } from './metrics-registry.ts';
 import type { ProcessMetrics } from './process-metrics.ts';
 import { CONTENT_TYPES } from './text-format.ts';
@@ -121,14 +122,14 @@ export async function startMonitoringServer(
 }
 
 type Format = 'openmetrics' | 'text';
-type Render = (format: Format) => Promise<Buffer>;
+type Render = (format: Format) => Promise<Rendered>;
 
 const loadProcessMetrics = lazyModule(() => import('./process-metrics.ts'));
 
 /** Loads the process metrics at the first request. OpenMetrics is returned only on request. */
-function lazyMetrics(registry: MetricsRegistry, further: FurtherMetrics['render'] | undefined): Render {
+function lazyMetrics(registry: MetricsRegistry, further: FurtherMetrics['render'] | undefined) {
   let loading: Promise<ProcessMetrics> | undefined;
-  return async (format) => {
+  return async (format: Format): Promise<Buffer> => {
     loading ??= loadProcessMetrics().then((module) => new module.ProcessMetrics());
     const ofProcess = await (await loading).render(format);
     const more = (await further?.(format)) ?? '';
@@ -142,15 +143,15 @@ const endOf = (format: Format): string => (format === 'openmetrics' ? '# EOF\n' 
  * Shares one rendering among all requests that arrive within the interval, so that many requests
  * take no more time than a few.
  */
-function shared(render: Render): Render {
-  const next = new Map<Format, Promise<Buffer>>();
+function shared(render: (format: Format) => Promise<Buffer>): Render {
+  const next = new Map<Format, Promise<Rendered>>();
   let earliestMs = 0;
-  const renderLater = async (format: Format): Promise<Buffer> => {
+  const renderLater = async (format: Format): Promise<Rendered> => {
     await sleep(Math.max(0, earliestMs - performance.now()));
     // A request that arrives from here on must see later events.
     next.delete(format);
     try {
-      return await render(format);
+      return new Rendered(await render(format));
     } finally {
       earliestMs = performance.now() + RENDER_INTERVAL_MS;
     }
@@ -181,13 +182,28 @@ async function answer(
   else if (path === '/metrics' || (further && path === options.further?.path)) {
     const format = request.headers.accept?.includes('application/openmetrics-text') ? 'openmetrics' : 'text';
     const render = path === '/metrics' ? metrics : (further ?? metrics);
-    send(response, 200, await render(format), CONTENT_TYPES[format]);
+    response.setHeader('vary', 'accept, accept-encoding');
+    await sendRendered(request, response, await render(format), CONTENT_TYPES[format]);
   } else if (ALIVE.has(path)) send(response, 200, 'ok\n');
   else if (READY.has(path))
     send(response, options.isReady() ? 200 : 503, options.isReady() ? 'ready\n' : 'not ready\n');
   else if (path === '/debug/top' && options.status !== undefined)
     send(response, 200, `${JSON.stringify(await options.status())}\n`, 'application/json');
   else if (!(await profiles.serve(request, response))) send(response, 404, '404 page not found\n');
+}
+
+/** Sends the metrics, compressed if the client accepts that: they are a tenth then. */
+async function sendRendered(
+  request: IncomingMessage,
+  response: ServerResponse,
+  rendered: Rendered,
+  contentType: string,
+): Promise<void> {
+  if (!acceptsGzip(request.headers['accept-encoding']))
+    return send(response, 200, rendered.plain, contentType);
+  const body = await rendered.compressed();
+  response.setHeader('content-encoding', 'gzip');
+  send(response, 200, body, contentType);
 }
 
 function send(

@@ -19,3 +19,9 @@ export function packageVersion(): string {
 export function versionString(program: string): string {
   return `${program}, version ${packageVersion()}`;
 }
+
+/**
+ * Gitaly release whose protocol and behaviour this version has. Clients compare it: Rails calls a
+ * server outdated whose version is not its own (`GITALY_SERVER_VERSION`).
+ */
+export const GITALY_RELEASE = '19.0.0';

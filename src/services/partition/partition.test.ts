@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { startGitaly } from '#testkit/start-gitaly';
 
@@ -20,4 +23,18 @@ test('without transactions there are no partitions, and no backups of them', asy
     'grpc.request.StorageName': 'default',
     'grpc.request.partition_id': '2',
   });
+});
+
+// Expected text: Gitaly 19.0 without transactions. The call said that no backups are configured.
+test('with backups configured, a partition has no transaction to back up', async () => {
+  const bucket = mkdtempSync(join(tmpdir(), 'bucket-'));
+  await using gitaly = await startGitaly({ config: { backup: { go_cloud_url: `file://${bucket}` } } });
+
+  const backup = gitaly.connection.partition.backupPartition({ storageName: 'default', partitionId: '2' });
+
+  await assert.rejects(backup, {
+    code: 'INTERNAL',
+    message: 'backup partition: transaction not initialized',
+  });
+  rmSync(bucket, { recursive: true });
 });
