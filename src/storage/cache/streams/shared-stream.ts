@@ -1,3 +1,4 @@
+import { assertNever } from '#base/assert-never';
 import { GitalyError } from '#base/gitaly-error';
 import { type Chunk, ChunkWindow } from './chunk-window.ts';
 import type { SpoolFile } from './spool-file.ts';
@@ -47,6 +48,22 @@ export interface SharedStreamOptions {
 }
 
 /**
+ * The end that a stream will have. `kept` is for later readers, `unkept` for those that read it,
+ * `forgotten` takes no more readers. It only moves to the right.
+ */
+type Fate = 'kept' | 'unkept' | 'forgotten';
+
+/** The file of a stream. It only moves to later states. */
+type Spool =
+  | { readonly is: 'unopened' }
+  /** It takes the chunks from `first` on. */
+  | { readonly is: 'growing'; readonly file: SpoolFile; readonly first: number }
+  /** It takes no more chunks; those in it are read. */
+  | { readonly is: 'closed'; readonly file: SpoolFile; readonly first: number }
+  /** It is removed, or could not be opened. */
+  | { readonly is: 'gone'; readonly removal: Promise<void> | undefined };
+
+/**
  * One stream of bytes with one producer and any number of readers, who all read it from its
  * beginning, each at its own speed, while it is produced. See README.md.
  */
@@ -59,20 +76,14 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   #producer: (() => void) | undefined;
   #bytes = 0;
   #end: StreamEnd<T> | undefined;
-  #isKept: boolean;
-  /** Opened at most once. `#isFileOver`: it takes no more blocks. */
-  #file: SpoolFile | undefined;
-  #fileFirst = 0;
-  #isFileOver = false;
+  #fate: Fate;
+  #spool: Spool = { is: 'unopened' };
+  /** Writes chunks into the file, or opens it. */
   #flushing: Promise<void> | undefined;
-  #removing: Promise<void> | undefined;
-  #isRemoved = false;
-  /** The file cannot be read: nobody else is to try. */
-  #isDamaged = false;
 
   constructor(options: SharedStreamOptions) {
     this.#options = options;
-    this.#isKept = options.isKept;
+    this.#fate = options.isKept ? 'kept' : 'unkept';
   }
 
   /** Aborts when nobody needs the stream any more. */
@@ -92,7 +103,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
 
   /** True if the stream holds an open file. */
   get hasFile(): boolean {
-    return this.#file !== undefined;
+    return this.#stored !== undefined;
   }
 
   get isHeldUp(): boolean {
@@ -109,9 +120,10 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
 
   /** True if a new reader can read from the beginning. */
   get isJoinable(): boolean {
-    if (this.#isRemoved || this.#isDamaged || this.#abort.signal.aborted) return false;
+    if (this.#fate === 'forgotten' || this.#abort.signal.aborted) return false;
     if (this.#end !== undefined && 'error' in this.#end) return false;
-    return this.#window.first === 0 || (this.#file !== undefined && this.#fileFirst === 0 && this.#hasAll());
+    if (this.#window.first === 0) return true;
+    return this.#stored?.first === 0 && this.#stored.file.count >= this.#window.first;
   }
 
   /** Adds a reader. Close it. */
@@ -134,7 +146,7 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   finish(end: StreamEnd<T>, isComplete: boolean): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    this.#isKept &&= isComplete;
+    if (!isComplete) this.#dontKeep();
     this.#wake();
     void this.#settle();
   }
@@ -151,15 +163,14 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
 
   /** Forgets a kept stream; its space is free when the last reader has left. */
   remove(): void {
-    this.#isRemoved = true;
-    this.#isKept = false;
+    this.#fate = 'forgotten';
     this.#releaseIfUnused();
   }
 
   /** Resolves when the file of a stream that was forgotten is gone, or has readers. Never rejects. */
   async fileRemoved(): Promise<void> {
     while (this.#flushing !== undefined) await this.#flushing;
-    await this.#removing;
+    if (this.#spool.is === 'gone') await this.#spool.removal;
   }
 
   chunk(index: number): Chunk | undefined {
@@ -171,11 +182,12 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   }
 
   async stored(index: number): ReturnType<SpoolFile['read']> {
-    if (this.#file === undefined) throw new Error('the stream has lost bytes');
+    const stored = this.#stored;
+    if (stored === undefined) throw new Error('the stream has lost bytes');
     try {
-      return await this.#file.read(index - this.#fileFirst);
+      return await stored.file.read(index - stored.first);
     } catch (error) {
-      this.#isDamaged = true;
+      this.#fate = 'forgotten'; // nobody else is to try
       throw error;
     }
   }
@@ -194,13 +206,18 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
 
   left(reader: StreamReader<T>): void {
     if (!this.#readers.delete(reader)) return;
-    if (this.#readers.size === 0 && !this.#isKept) this.cancel(nobody());
+    if (this.#readers.size === 0 && this.#fate !== 'kept') this.cancel(nobody());
     this.#shrink();
     this.#releaseIfUnused();
   }
 
-  #hasAll(): boolean {
-    return this.#file !== undefined && this.#fileFirst + this.#file.count >= this.#window.first;
+  /** The file and the index of its first chunk, as long as it can be read. */
+  get #stored(): Extract<Spool, { file: SpoolFile }> | undefined {
+    return 'file' in this.#spool ? this.#spool : undefined;
+  }
+
+  #dontKeep(): void {
+    if (this.#fate === 'kept') this.#fate = 'unkept';
   }
 
   #mayProduce(): boolean {
@@ -248,10 +265,11 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
 
   #drop(): void {
     const isEnded = this.#end !== undefined;
-    const stored = this.#file === undefined ? 0 : this.#fileFirst + this.#file.count;
+    const file = this.#stored;
+    const stored = file === undefined ? 0 : file.first + file.file.count;
     let slowest = Number.POSITIVE_INFINITY;
     for (const { index } of this.#readers) slowest = Math.min(slowest, index);
-    const limit = isEnded && this.#file !== undefined ? 0 : this.#keptBytes();
+    const limit = isEnded && file !== undefined ? 0 : this.#keptBytes();
     while (this.#window.bytes > limit) {
       const { first } = this.#window;
       const isNeeded = slowest <= first || this.#mustStore();
@@ -266,21 +284,30 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
    * then frees them only in a full collection.
    */
   #keptBytes(): number {
-    return this.#window.first > 0 && this.#file === undefined ? 0 : WINDOW_BYTES;
+    return this.#window.first > 0 && this.#stored === undefined ? 0 : WINDOW_BYTES;
   }
 
   /** True if every chunk goes into the file. */
   #mustStore(): boolean {
-    if (this.#isFileOver) return false;
-    return this.#isKept || this.#file !== undefined || this.#readers.size > 1;
+    if (this.#spool.is === 'unopened') return this.#fate === 'kept' || this.#readers.size > 1;
+    return this.#spool.is === 'growing';
   }
 
   #wantsFile(): boolean {
-    if (this.#isFileOver || this.#flushing !== undefined) return false;
-    if (this.#file !== undefined) return this.#fileFirst + this.#file.count < this.#window.end;
-    if (this.#isKept && this.#bytes > this.#options.smallBytes) return true;
-    if (this.#window.bytes <= WINDOW_BYTES) return false;
-    return this.#readers.size > 1 || this.#options.isContended();
+    if (this.#flushing !== undefined) return false;
+    switch (this.#spool.is) {
+      case 'unopened':
+        if (this.#fate === 'kept' && this.#bytes > this.#options.smallBytes) return true;
+        if (this.#window.bytes <= WINDOW_BYTES) return false;
+        return this.#readers.size > 1 || this.#options.isContended();
+      case 'growing':
+        return this.#spool.first + this.#spool.file.count < this.#window.end;
+      case 'closed':
+      case 'gone':
+        return false;
+      default:
+        return assertNever(this.#spool);
+    }
   }
 
   #startFlush(): void {
@@ -291,21 +318,21 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
   /** Writes the chunks that are only in memory. Never rejects. */
   async #flush(): Promise<void> {
     try {
-      if (this.#file === undefined) {
-        const file = await this.#options.openFile(this.#isKept);
-        this.#file = file;
-        this.#fileFirst = this.#window.first;
+      if (this.#spool.is === 'unopened') {
+        const file = await this.#options.openFile(this.#fate === 'kept');
+        this.#spool = { is: 'growing', file, first: this.#window.first };
       }
-      while (!this.#isFileOver) {
+      while (this.#spool.is === 'growing') {
+        const { file, first } = this.#spool;
         const chunks: Chunk[] = [];
-        for (let at = this.#fileFirst + this.#file.count; ; at++) {
+        for (let at = first + file.count; ; at++) {
           const chunk = this.#window.use(at);
           if (chunk === undefined) break;
           chunks.push(chunk);
         }
         if (chunks.length === 0) return;
         try {
-          await this.#append(this.#file, chunks);
+          await this.#append(file, chunks);
         } finally {
           for (const chunk of chunks) this.#window.release(chunk);
         }
@@ -324,8 +351,9 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
 
   /** Writes no more into the file. Ends the producer if it had nothing else to write for. */
   #endFile(): void {
-    this.#isFileOver = true;
-    this.#isKept = false;
+    const stored = this.#stored;
+    this.#spool = stored === undefined ? { is: 'gone', removal: undefined } : { ...stored, is: 'closed' };
+    this.#dontKeep();
     if (this.#readers.size === 0) this.cancel(nobody());
   }
 
@@ -355,24 +383,22 @@ export class SharedStream<T> implements StreamWriter, StreamSource<T> {
     this.#shrink();
     while (this.#flushing !== undefined) await this.#flushing;
     const isInMemory = this.#window.first === 0 && this.#bytes <= this.#options.smallBytes;
-    const isStored = this.#file !== undefined && this.#fileFirst === 0 && this.#file.bytes === this.#bytes;
-    this.#isKept &&= isInMemory || isStored;
-    this.#options.onEnd(this.#isKept);
+    const isStored = this.#stored?.first === 0 && this.#stored.file.bytes === this.#bytes;
+    if (!isInMemory && !isStored) this.#dontKeep();
+    this.#options.onEnd(this.#fate === 'kept');
     this.#shrink();
     this.#releaseIfUnused();
   }
 
   #releaseIfUnused(): void {
-    if (this.#readers.size > 0 || this.#isKept || this.#end === undefined || this.#flushing !== undefined)
-      return;
-    this.#isRemoved = true;
-    this.#isFileOver = true;
+    if (this.#readers.size > 0 || this.#fate === 'kept') return;
+    if (this.#end === undefined || this.#flushing !== undefined) return;
+    this.#fate = 'forgotten';
     while (this.#window.first < this.#window.end) this.#window.drop();
-    const file = this.#file;
-    if (file === undefined) return;
-    this.#file = undefined;
-    this.#options.giveSpace(file.bytes);
-    this.#removing = file.remove().catch(this.#options.onFileError);
+    if (this.#spool.is === 'gone') return;
+    const file = this.#stored?.file;
+    if (file !== undefined) this.#options.giveSpace(file.bytes);
+    this.#spool = { is: 'gone', removal: file?.remove().catch(this.#options.onFileError) };
   }
 }
 
