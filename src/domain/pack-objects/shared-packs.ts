@@ -9,10 +9,10 @@ import type { StreamCache } from '#storage/cache/streams/stream-cache';
 import type { StreamReader } from '#storage/cache/streams/stream-reader';
 import type { Repository } from '#storage/repository';
 import type { ServiceResult } from '../git-service/service-streams.ts';
-import { TraceFile } from '../git-service/trace-file.ts';
 import type { PackLimits, PackRequester } from './pack-limits.ts';
 import { packObjects } from './pack-objects.ts';
 import type { PackObjectsRequest } from './pack-objects-request.ts';
+import { takePackSlot } from './pack-slot.ts';
 import { type PackTraceObserver, packTraceFields } from './pack-trace.ts';
 
 /** Notified of shared packs, for metrics. */
@@ -106,41 +106,33 @@ export class SharedPacks {
     writer: StreamWriter,
     signal: AbortSignal,
   ): Promise<ServiceResult> {
-    const { limits, observer, traceDirectory } = this.#options;
-    const release = await limits.acquire(requester, {
-      repository: repository.path,
-      isHeldUp: () => writer.isHeldUp,
-      signal,
+    const { observer } = this.#options;
+    await using slot = await takePackSlot(this.#options, { repository, requester }, writer, signal);
+    const { trace } = slot;
+    let generated = 0;
+    const target = intoStream(writer, (bytes) => {
+      generated += bytes;
     });
-    await using trace = new TraceFile(traceDirectory);
+    const [stdout, progress] = [sideBandWriter(target, BAND.stdout), sideBandWriter(target, BAND.stderr)];
+    const statistics = new Statistics();
+    const stderr = statistics.observe(progress);
     try {
-      let generated = 0;
-      const target = intoStream(writer, (bytes) => {
-        generated += bytes;
+      const exit = await packObjects({
+        repository,
+        request: { ...request, env: { ...request.env, ...trace.env } },
+        streams: { input: once(input), stdout, stderr },
+        signal,
       });
-      const [stdout, progress] = [sideBandWriter(target, BAND.stdout), sideBandWriter(target, BAND.stderr)];
-      const statistics = new Statistics();
-      const stderr = statistics.observe(progress);
-      try {
-        const exit = await packObjects({
-          repository,
-          request: { ...request, env: { ...request.env, ...trace.env } },
-          streams: { input: once(input), stdout, stderr },
-          signal,
-        });
-        for (const band of [stderr, progress, stdout]) {
-          band.end();
-          await finished(band);
-        }
-        return { exit, stderr: '' };
-      } finally {
-        observer.generated(generated);
-        const { line } = statistics;
-        if (line !== undefined) requester.log.add({ 'pack_objects.compression_statistics': line });
-        requester.log.add(await packTraceFields(trace, observer));
+      for (const band of [stderr, progress, stdout]) {
+        band.end();
+        await finished(band);
       }
+      return { exit, stderr: '' };
     } finally {
-      release();
+      observer.generated(generated);
+      const { line } = statistics;
+      if (line !== undefined) requester.log.add({ 'pack_objects.compression_statistics': line });
+      requester.log.add(await packTraceFields(trace, observer));
     }
   }
 }

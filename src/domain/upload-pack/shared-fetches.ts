@@ -13,7 +13,7 @@ import type { StreamWriter } from '#storage/cache/streams/shared-stream';
 import type { OpenedStream } from '#storage/cache/streams/stream-cache';
 import { ClientGoneError, type ServiceResult } from '../git-service/service-streams.ts';
 import { startBulkService } from '../git-service/start-service.ts';
-import { TraceFile } from '../git-service/trace-file.ts';
+import { takePackSlot } from '../pack-objects/pack-slot.ts';
 import { packTraceFields } from '../pack-objects/pack-trace.ts';
 import type { SharedPacksOptions } from '../pack-objects/shared-packs.ts';
 import { streamOutput } from '../pack-objects/stream-output.ts';
@@ -110,44 +110,36 @@ export class SharedFetches implements FetchSharing {
     writer: StreamWriter,
     signal: AbortSignal,
   ): Promise<ServiceResult> {
-    const { limits, observer, traceDirectory } = this.#options;
-    const release = await limits.acquire(requester, {
-      repository: repository.path,
-      isHeldUp: () => writer.isHeldUp,
-      signal,
+    const { observer } = this.#options;
+    await using slot = await takePackSlot(this.#options, { repository, requester }, writer, signal);
+    const { trace } = slot;
+    const command = gitCommand('upload-pack', {
+      options: [flag('--stateless-rpc')],
+      args: [repository.path],
     });
-    await using trace = new TraceFile(traceDirectory);
+    const options = { config, gitProtocol, env: trace.env, stderr: 'head', signal } as const;
+    const { process: started, output: pipe } = await startBulkService(repository, command, options);
+    await using process = started;
+    using output = pipe;
+    process.stdin.end(bytes);
+    let written = 0;
+    const counted: Pick<StreamWriter, 'write'> = {
+      write: (chunk, recycle) => {
+        written += chunk.length;
+        return writer.write(chunk, recycle);
+      },
+    };
     try {
-      const command = gitCommand('upload-pack', {
-        options: [flag('--stateless-rpc')],
-        args: [repository.path],
-      });
-      const options = { config, gitProtocol, env: trace.env, stderr: 'head', signal } as const;
-      const { process: started, output: pipe } = await startBulkService(repository, command, options);
-      await using process = started;
-      using output = pipe;
-      process.stdin.end(bytes);
-      let written = 0;
-      const counted: Pick<StreamWriter, 'write'> = {
-        write: (chunk, recycle) => {
-          written += chunk.length;
-          return writer.write(chunk, recycle);
-        },
-      };
-      try {
-        await streamOutput(process, output, counted);
-      } catch (error) {
-        if (signal.aborted || !process.isEnding) throw error;
-      } finally {
-        observer.generated(written);
-      }
-      const exit = await process.exited;
-      requester?.log.add(await packTraceFields(trace, observer));
-      if (signal.aborted) throw abortError(signal);
-      return { exit, stderr: process.stderr() };
+      await streamOutput(process, output, counted);
+    } catch (error) {
+      if (signal.aborted || !process.isEnding) throw error;
     } finally {
-      release();
+      observer.generated(written);
     }
+    const exit = await process.exited;
+    requester?.log.add(await packTraceFields(trace, observer));
+    if (signal.aborted) throw abortError(signal);
+    return { exit, stderr: process.stderr() };
   }
 }
 

@@ -1,17 +1,6 @@
 import { CERTIFICATE_KEYS } from './certificate-keys.ts';
-import {
-  type ConfigOf,
-  duration,
-  flag,
-  float,
-  floats,
-  integer,
-  secret,
-  table,
-  tables,
-  text,
-  texts,
-} from './keys.ts';
+import { type ConfigOf, duration, flag, float, integer, secret, table, tables, text, texts } from './keys.ts';
+import { LATENCY_BUCKETS } from './latency-buckets.ts';
 import { gitlabShellTable, gitlabTable } from './schema-gitlab.ts';
 import { cacheTable, cgroupsTable, concurrencyLimits, PRESSURE_DEFAULTS, pressure } from './schema-limits.ts';
 import { offloadingTable, raftTable, rubyTable, transactionsTable } from './schema-unused.ts';
@@ -211,14 +200,7 @@ export const schema = {
       defaultMs: 10_000,
       noEffect: 'only Praefect has a database',
     }),
-    grpc_latency_buckets: floats({
-      doc:
-        'Bounds of the latency histograms in seconds, in ascending order. An empty list disables ' +
-        'the histograms.',
-      default: [0.001, 0.005, 0.025, 0.1, 0.5, 1, 10, 30, 60, 300, 1500],
-      example: '[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 10.0, 30.0, 60.0, 300.0, 1500.0]',
-      accepted: 'a list of numbers in ascending order',
-    }),
+    grpc_latency_buckets: LATENCY_BUCKETS,
   }),
 
   hooks: table('Hooks for all repositories of the server.', {

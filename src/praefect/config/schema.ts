@@ -10,6 +10,7 @@ import {
   tables,
   text,
 } from '#platform/config/keys';
+import { LATENCY_BUCKETS } from '#platform/config/latency-buckets';
 import { databaseTable } from './schema-database.ts';
 
 /**
@@ -51,14 +52,7 @@ export const praefectSchema = {
   }),
   prometheus: table('Metrics.', {
     scrape_timeout: duration({ doc: 'Limit of each query of /db_metrics.', defaultMs: 10_000 }),
-    grpc_latency_buckets: floats({
-      doc:
-        'Bounds of the latency histograms in seconds, in ascending order. An empty list disables ' +
-        'the histograms.',
-      default: [0.001, 0.005, 0.025, 0.1, 0.5, 1, 10, 30, 60, 300, 1500],
-      example: '[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 10.0, 30.0, 60.0, 300.0, 1500.0]',
-      accepted: 'a list of numbers in ascending order',
-    }),
+    grpc_latency_buckets: LATENCY_BUCKETS,
   }),
   graceful_stop_timeout: duration({
     doc: 'How long running calls may continue after a stop signal; 0 means the default.',

@@ -1,3 +1,4 @@
+import { NextTurn } from '#base/next-turn';
 import { CALLS_PER_TURN } from './connection/connection-limits.ts';
 
 /** Starts a call. Returns false when its client has already left, which costs nothing. */
@@ -11,11 +12,11 @@ type Start = () => boolean;
 export class CallStarts<K> {
   readonly #waiting = new Map<K, Start[]>();
   #startedThisTurn = 0;
-  #isScheduled = false;
+  readonly #turn = new NextTurn(() => this.#nextTurn());
 
   /** Starts a call of a connection, at once if few have started in this turn. */
   add(connection: K, start: Start): void {
-    this.#schedule();
+    this.#turn.schedule();
     if (this.#waiting.size === 0 && this.#startedThisTurn < CALLS_PER_TURN) {
       if (start()) this.#startedThisTurn++;
       return;
@@ -25,14 +26,7 @@ export class CallStarts<K> {
     else waiting.push(start);
   }
 
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() => this.#nextTurn());
-  }
-
   #nextTurn(): void {
-    this.#isScheduled = false;
     this.#startedThisTurn = 0;
     while (this.#startedThisTurn < CALLS_PER_TURN) {
       const [next] = this.#waiting;
@@ -43,7 +37,7 @@ export class CallStarts<K> {
       if (startFirst(waiting)) this.#startedThisTurn++;
       if (waiting.length > 0) this.#waiting.set(connection, waiting);
     }
-    if (this.#waiting.size > 0) this.#schedule();
+    if (this.#waiting.size > 0) this.#turn.schedule();
   }
 }
 

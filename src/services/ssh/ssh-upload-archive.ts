@@ -1,10 +1,11 @@
-import { codeOf, GitalyError, wrap } from '#base/gitaly-error';
+import { codeOf, wrap } from '#base/gitaly-error';
 import { uploadArchive } from '#domain/git-service/upload-archive';
 import type { HandlerContext } from '#rpc/server/handler';
-import { bytesOf, openRequests } from '#services/convert/request/first-request';
+import { bytesOf } from '#services/convert/request/first-request';
 import { streamResponses } from '#services/convert/response/stream-responses';
 import type { SSHUploadArchiveRequest } from '#wire/gen/ssh_pb';
 import type { SshDependencies } from './dependencies.ts';
+import { openConversation } from './open-conversation.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 import { failedConversation, refusedConversation, withPrefix } from './run-upload-pack.ts';
 
@@ -14,10 +15,7 @@ export async function* sshUploadArchive(
   context: HandlerContext,
   deps: SshDependencies,
 ): AsyncGenerator<SshResponse> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
-  const repository = deps.storages.open(first.repository);
-  if (first.stdin.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty stdin in first request');
+  const { repository, rest } = await openConversation(requests, deps);
 
   yield* streamResponses<SshResponse>(context.signal, async (respond, signal) => {
     const streams = { input: bytesOf(rest, (request) => request.stdin), ...outputStreams(respond) };

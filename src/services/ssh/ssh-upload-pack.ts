@@ -1,10 +1,10 @@
-import { GitalyError } from '#base/gitaly-error';
 import { parseConfigOptions } from '#domain/git-service/config-options';
 import type { HandlerContext } from '#rpc/server/handler';
-import { bytesOf, openRequests } from '#services/convert/request/first-request';
+import { bytesOf } from '#services/convert/request/first-request';
 import { streamResponses } from '#services/convert/response/stream-responses';
 import type { SSHUploadPackRequest } from '#wire/gen/ssh_pb';
 import type { SshDependencies } from './dependencies.ts';
+import { openConversation } from './open-conversation.ts';
 import { outputStreams, type SshResponse } from './respond-with-streams.ts';
 import { ConversationError, runUploadPack } from './run-upload-pack.ts';
 
@@ -17,10 +17,7 @@ export async function* sshUploadPack(
   context: HandlerContext,
   deps: SshDependencies,
 ): AsyncGenerator<SshResponse> {
-  const { first, rest } = await openRequests(requests);
-  if (first === undefined) throw new GitalyError('INTERNAL', 'EOF');
-  const repository = deps.storages.open(first.repository);
-  if (first.stdin.length > 0) throw new GitalyError('INVALID_ARGUMENT', 'non-empty stdin in first request');
+  const { first, repository, rest } = await openConversation(requests, deps);
 
   yield* streamResponses<SshResponse>(context.signal, async (respond, signal) => {
     try {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { NextTurn } from '#base/next-turn';
 import { HANDSHAKES_PER_TURN } from './connection-limits.ts';
 
 export interface TlsHandshakesOptions {
@@ -16,7 +17,7 @@ export interface TlsHandshakesOptions {
 export class TlsHandshakes {
   readonly #options: TlsHandshakesOptions;
   readonly #waiting = new Set<Socket>();
-  #isScheduled = false;
+  readonly #turn = new NextTurn(() => this.#nextTurn());
 
   constructor(options: TlsHandshakesOptions) {
     this.#options = options;
@@ -28,19 +29,12 @@ export class TlsHandshakes {
     socket.once('readable', () => {
       clearTimeout(timer);
       this.#waiting.add(socket);
-      this.#schedule();
+      this.#turn.schedule();
     });
     socket.once('close', () => clearTimeout(timer));
   }
 
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() => this.#nextTurn());
-  }
-
   #nextTurn(): void {
-    this.#isScheduled = false;
     let begun = 0;
     for (const socket of this.#waiting) {
       this.#waiting.delete(socket);
@@ -49,6 +43,6 @@ export class TlsHandshakes {
       begun++;
       if (begun === HANDSHAKES_PER_TURN) break;
     }
-    if (this.#waiting.size > 0) this.#schedule();
+    if (this.#waiting.size > 0) this.#turn.schedule();
   }
 }

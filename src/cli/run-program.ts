@@ -1,0 +1,39 @@
+import { type Command, CommanderError } from 'commander';
+import { tuneRuntime } from '#platform/process/tune-runtime';
+
+/** Time limit for pending output. */
+const EXIT_LIMIT_MS = 1000;
+
+/**
+ * Runs this process's command line, and ends the process with the exit code of the command, or with
+ * 1 for a wrong command line.
+ *
+ * @param create receives a function that takes the exit code.
+ * @param adapt rewrites the arguments, as Go's parser reads them; receives all commands, too.
+ */
+export async function runProgram(
+  create: (onCode: (code: number) => void) => Command,
+  adapt: (args: readonly string[], commands: readonly Command[]) => readonly string[],
+): Promise<void> {
+  tuneRuntime();
+  const code = await exitCode(create, adapt);
+  process.exitCode = code;
+  // Everything has ended by now. A forgotten handle must not keep a stopped server alive.
+  setTimeout(() => process.exit(code), EXIT_LIMIT_MS).unref();
+}
+
+async function exitCode(...[create, adapt]: Parameters<typeof runProgram>): Promise<number> {
+  let code = 0;
+  const root = create((value) => {
+    code = value;
+  });
+  const commands = [root, ...root.commands, ...root.commands.flatMap((each) => each.commands)];
+  for (const command of commands) command.exitOverride();
+  try {
+    await root.parseAsync([...adapt(process.argv.slice(2), commands)], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 0 : 1; // commander has printed the error
+  }
+}
