@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import ssh2, { type ConnectConfig } from 'ssh2';
+import { run } from '#testkit/run-program';
+import { makeScratchDirectory } from '#testkit/scratch-directory';
+import { makeSshKey, NO_OPENSSH, sshArguments } from '#testkit/ssh-client';
 import { ended, LIST, logIn, startGateway } from '#testkit/ssh-gateway-fixture';
 import type { SshLogin } from '../index.ts';
 import { newEd25519Key } from './keys/openssh-key.ts';
@@ -101,4 +106,40 @@ test('weak algorithms are not offered', async () => {
   ] as const satisfies readonly ConnectConfig['algorithms'][]) {
     await assert.rejects(logIn(opened.gateway, { algorithms } as ConnectConfig), /no matching/i);
   }
+});
+
+test('RSA keys are accepted with SHA-2 and refused with SHA-1', { skip: NO_OPENSSH }, async () => {
+  await using opened = await startGateway({
+    access: { authenticate: () => ({ glId: 'user-1', username: 'git' }) },
+  });
+  const { directory, gateway } = opened;
+  const key = await makeSshKey(join(directory, 'rsa'), 'rsa', ['-t', 'rsa', '-b', '2048']);
+  const hostKeyPath = join(directory, 'host-key');
+  const options = await sshArguments({ directory, gateway, hostKeyPath, key: key.path });
+  const listing = (algorithm: string) => {
+    const args = ['-o', `PubkeyAcceptedAlgorithms=${algorithm}`, ...options, '-p', String(gateway.port)];
+    return run('ssh', [...args, `git@${gateway.host}`, LIST], { input: '0000' });
+  };
+
+  const [sha2, sha1] = [await listing('rsa-sha2-256'), await listing('ssh-rsa')];
+
+  assert.equal(sha2.code, 0, sha2.stderr);
+  assert.equal(sha1.code, 255);
+  assert.match(sha1.stderr, /Permission denied/);
+});
+
+test('a gateway with an RSA host key signs with SHA-2 only', async () => {
+  const { private: key } = ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 });
+  const directory = makeScratchDirectory('rsa-host');
+  const hostKeyPath = join(directory, 'key');
+  writeFileSync(hostKeyPath, key, { mode: 0o600 });
+  await using opened = await startGateway({ hostKeyPath });
+
+  const connect = (algorithm: 'ssh-rsa' | 'rsa-sha2-256' | 'rsa-sha2-512') =>
+    logIn(opened.gateway, { algorithms: { serverHostKey: [algorithm] } });
+
+  await using _256 = await connect('rsa-sha2-256');
+  await using _512 = await connect('rsa-sha2-512');
+  await assert.rejects(connect('ssh-rsa'), /no matching/i);
+  rmSync(directory, { recursive: true });
 });

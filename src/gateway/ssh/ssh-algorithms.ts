@@ -1,4 +1,4 @@
-import type { SshAlgorithms } from './ssh-library.ts';
+import type { SshAlgorithms, SshParsedKey } from './ssh-library.ts';
 
 /**
  * Algorithms that the gateway offers: nothing with SHA-1, CBC, or finite-field groups below 2048
@@ -17,3 +17,16 @@ export const SSH_ALGORITHMS: Omit<SshAlgorithms, 'cipher'> = {
   hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512'],
   compress: ['none'],
 };
+
+/**
+ * Returns a host key as the library's server takes it. The library signs with an RSA key by SHA-1,
+ * too, whatever the list of algorithms is; under the names of the other signatures it does not know
+ * it for one.
+ */
+export function hostKeysOf(key: SshParsedKey): { readonly key: SshParsedKey }[] {
+  if (key.type !== 'ssh-rsa') return [{ key }];
+  return ['rsa-sha2-512', 'rsa-sha2-256'].map((type) => ({
+    // An object with all the properties of the key.
+    key: Object.create(key, { type: { value: type } }) as SshParsedKey,
+  }));
+}

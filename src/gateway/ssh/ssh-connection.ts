@@ -7,7 +7,7 @@ import { clientCiphers } from './client-offer.ts';
 import type { CommandRunner } from './command-runner.ts';
 import { GitSession } from './git-session.ts';
 import { Login } from './login.ts';
-import { SSH_ALGORITHMS } from './ssh-algorithms.ts';
+import { hostKeysOf, SSH_ALGORITHMS } from './ssh-algorithms.ts';
 import { cheapest, type SshCipher } from './ssh-ciphers.ts';
 import {
   IDENT,
@@ -147,7 +147,7 @@ export class SshConnection implements Sender {
     // Runs before the library's own listener, so that all its responses are sent in one write.
     socket.on('data', () => this.#onData());
     const config = {
-      hostKeys: [{ key: hostKey }],
+      hostKeys: hostKeysOf(hostKey),
       algorithms: { ...SSH_ALGORITHMS, cipher: cheapest(ciphers, offer) },
       ident: IDENT,
       keepaliveInterval,
