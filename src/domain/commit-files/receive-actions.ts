@@ -42,7 +42,7 @@ export async function receiveActions(
   const source = new PartSource(parts);
   try {
     const actions: FileAction[] = [];
-    const held = new HeldBytes(MAX_ACTION_BYTES, 'actions');
+    using held = new HeldBytes(MAX_ACTION_BYTES, 'actions');
     for (let header = await source.nextHeader(); header !== undefined; header = await source.nextHeader()) {
       held.add(header.path);
       held.add(header.previousPath);

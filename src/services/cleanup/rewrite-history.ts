@@ -26,7 +26,7 @@ export async function rewriteHistory(
 
   const blobs: string[] = [];
   const redactions: Uint8Array[] = [];
-  const held = new HeldBytes(MAX_BYTES, 'object IDs and redactions');
+  using held = new HeldBytes(MAX_BYTES, 'object IDs and redactions');
   const take = async (request: RewriteHistoryRequest): Promise<void> => {
     await eachInTurn(request.blobs, (oid) => {
       held.add(oid);

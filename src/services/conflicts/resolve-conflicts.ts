@@ -78,7 +78,7 @@ function requireHeader(
 
 async function readJson(requests: AsyncIterable<ResolveConflictsRequest>): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  const held = new HeldBytes(MAX_JSON_BYTES, 'resolutions');
+  using held = new HeldBytes(MAX_JSON_BYTES, 'resolutions');
   for await (const { resolveConflictsRequestPayload: payload } of requests) {
     if (payload.case !== 'filesJson') continue;
     held.add(payload.value);

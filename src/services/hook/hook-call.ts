@@ -85,7 +85,7 @@ export async function readInput(
   maxBytes = MAX_CHANGES_BYTES,
 ): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  const held = new HeldBytes(maxBytes, 'reference updates');
+  using held = new HeldBytes(maxBytes, 'reference updates');
   for await (const { stdin } of messages) {
     held.add(stdin);
     chunks.push(stdin);

@@ -48,7 +48,7 @@ async function readRequests(
   requests: AsyncIterable<ListPoolUpstreamsRequest>,
 ): Promise<{ storageName: string; given: ReadonlyMap<string, string> }> {
   const given = new Map<string, string>();
-  const held = new HeldBytes(MAX_POOL_BYTES, 'pools');
+  using held = new HeldBytes(MAX_POOL_BYTES, 'pools');
   let storageName: string | undefined;
   for await (const request of requests) {
     storageName ??= request.storageName;

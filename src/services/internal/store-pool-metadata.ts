@@ -16,7 +16,7 @@ export async function storePoolMetadata(
 ): Promise<MessageInitShape<typeof StorePoolMetadataResponseSchema>> {
   const store = requireStore(deps);
   const members: StoredMember[] = [];
-  const held = new HeldBytes(MAX_MEMBER_BYTES, 'members');
+  using held = new HeldBytes(MAX_MEMBER_BYTES, 'members');
   let storageName = '';
   for await (const request of requests) {
     storageName ||= request.storageName;

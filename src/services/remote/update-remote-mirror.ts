@@ -26,7 +26,7 @@ export async function updateRemoteMirror(
   if (remote.url === '') throw new GitalyError('INVALID_ARGUMENT', 'remote is missing URL');
 
   const patterns: string[] = [];
-  const held = new HeldBytes(MAX_PATTERN_BYTES, 'patterns');
+  using held = new HeldBytes(MAX_PATTERN_BYTES, 'patterns');
   const take = ({ onlyBranchesMatching }: UpdateRemoteMirrorRequest): void => {
     for (const pattern of onlyBranchesMatching) {
       held.add(pattern);

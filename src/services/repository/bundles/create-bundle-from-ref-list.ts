@@ -40,7 +40,7 @@ async function patternsOf(
   first: CreateBundleFromRefListRequest,
   rest: AsyncIterable<CreateBundleFromRefListRequest>,
 ): Promise<Uint8Array[]> {
-  const held = new HeldBytes(MAX_PATTERN_BYTES, 'patterns');
+  using held = new HeldBytes(MAX_PATTERN_BYTES, 'patterns');
   const patterns: Uint8Array[] = [];
   const take = (request: CreateBundleFromRefListRequest): void => {
     for (const pattern of request.patterns) {

@@ -25,7 +25,7 @@ export async function objectsSize(
   if (first === undefined) throw new GitalyError('INTERNAL', 'receiving initial request: EOF');
   const repository = deps.storages.open(first.repository);
   const revisions = [...(await requireRevisions(first))];
-  const held = new HeldBytes(MAX_REVISION_BYTES, 'revisions');
+  using held = new HeldBytes(MAX_REVISION_BYTES, 'revisions');
   for (const revision of revisions) held.add(revision);
   for await (const request of rest) {
     if (request.repository !== undefined)
