@@ -2,6 +2,7 @@ import type { Server, ServerOptions } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { framingProblem, refuseFraming } from '#base/http-framing';
 import { createServer } from '#base/node-http';
 import { type GitalyAddress, linkGitaly } from '../gitaly-link.ts';
 import { type ListenAddress, listen } from '../listen.ts';
@@ -112,6 +113,8 @@ async function createHttpServer(
     ...[request, response, sendContinue]: Parameters<RequestServer['serve']>
   ): Promise<void> => {
     answering.add(request.socket);
+    const problem = framingProblem(request);
+    if (problem !== undefined) return refuseFraming(response, problem);
     response.once('close', () => answering.delete(request.socket));
     await requests.serve(request, response, sendContinue);
   };

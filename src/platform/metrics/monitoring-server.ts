@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { framingProblem, refuseFraming } from '#base/http-framing';
 import { isError } from '#base/is-error';
 import { lazyModule } from '#base/lazy-module';
 import { createServer } from '#base/node-http';
@@ -92,6 +93,8 @@ export async function startMonitoringServer(
     connectionsCheckingInterval: requestTimeout / 10,
   };
   const server = createServer(limits, (request, response) => {
+    const problem = framingProblem(request);
+    if (problem !== undefined) return refuseFraming(response, problem);
     answer(request, response, options, { ...rendered, profiles }).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else send(response, 500, `${isError(error) ? error.message : error}\n`);
