@@ -50,6 +50,8 @@ for (const objectFormat of ['sha1', 'sha256'] as const) {
         ['main', 'main~2'],
         [zero, 'main'],
         ['main~1', 'main'],
+        // Two blobs: their ids were in the place of the path.
+        [`${first}:tab\tx`, 'main:tab\tx'],
       ]) {
         const changes = [];
         for await (const { rawChanges } of calls.getRawChanges({

@@ -57,7 +57,8 @@ async function requireObject(
   const { objectFormat } = repository;
   if (revision === ZERO_OID[objectFormat]) return EMPTY_TREE[objectFormat];
   const object = revision === '' ? undefined : await repository.objects.info(revision, { signal });
-  if (object !== undefined) return object.oid;
+  // git takes the name of a file from the revision of a blob: `main:dir/file`.
+  if (object !== undefined) return object.type === 'blob' ? revision : object.oid;
   throw new GitalyError('INVALID_ARGUMENT', `invalid '${side}' revision: ${quote(revision)}`);
 }
 
