@@ -1,5 +1,6 @@
 import { systemErrorMessage } from './go/system-error.ts';
 import { isError } from './is-error.ts';
+import { isSharedInstance, SHARED_CLASS } from './shared-class.ts';
 
 /** Status code names of errors. `rpc/common/status-code.ts` maps them to gRPC numbers. */
 export type StatusCode =
@@ -40,6 +41,7 @@ export interface GitalyErrorOptions {
  * INTERNAL with its message.
  */
 export class GitalyError extends Error {
+  static readonly [SHARED_CLASS]: string = 'GitalyError';
   override readonly name: string = 'GitalyError';
   readonly code: StatusCode;
   readonly details: readonly ErrorDetail[];
@@ -50,6 +52,12 @@ export class GitalyError extends Error {
     this.code = code;
     this.details = options.details ?? [];
     this.metadata = options.metadata ?? {};
+  }
+
+  /** True also for an instance of this class in another copy of this code. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: subclasses inherit this function
+    return isSharedInstance(this, value);
   }
 }
 

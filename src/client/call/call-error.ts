@@ -1,5 +1,6 @@
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { type ErrorDetail, GitalyError } from '#base/gitaly-error';
+import { SHARED_CLASS } from '#base/shared-class';
 import { Metadata } from '#rpc/common/metadata';
 import { statusNumber } from '#rpc/common/status-code';
 import { LimitErrorSchema } from '#wire/gen/errors_pb';
@@ -12,6 +13,7 @@ import { readErrorMetadata } from './error-metadata.ts';
  * `detail`, not on the message.
  */
 export class CallError extends GitalyError {
+  static override readonly [SHARED_CLASS]: string = 'CallError';
   override readonly name: string = 'CallError';
   /** `/gitaly.CommitService/FindCommit` */
   readonly rpc: string;

@@ -37,6 +37,7 @@ export class Metadata {
     if (init instanceof Metadata) return init.clone();
     const metadata = new Metadata([]);
     if (init === undefined) return metadata;
+    if (isOfAnotherCopy(init)) return new Metadata(wirePairs(init));
     for (const [key, value] of Object.entries(init)) {
       if (typeof value === 'string' || value instanceof Uint8Array) metadata.append(key, value);
       else for (const one of value) metadata.append(key, one);
@@ -167,6 +168,10 @@ export class Metadata {
       init.forEachWire((key, value) => this.#pairs.push(key, value));
       return;
     }
+    if (isOfAnotherCopy(init)) {
+      this.assign(Metadata.from(init));
+      return;
+    }
     for (const [key, value] of Object.entries(init)) {
       this.delete(key);
       if (typeof value === 'string' || value instanceof Uint8Array) this.append(key, value);
@@ -193,6 +198,20 @@ export class Metadata {
     // Most keys are in lower case. `toLowerCase` makes a new text for each of them.
     return UPPER.test(key) ? this.#firstWire(key.toLowerCase()) : undefined;
   }
+}
+
+/** The part of a `Metadata` that another copy of this module can use. */
+type WireSource = Pick<Metadata, 'forEachWire'>;
+
+/** Reports whether it is a `Metadata` of `gitaly-client` in `gitaly-ts`, or the reverse. */
+function isOfAnotherCopy(init: object): init is WireSource {
+  return 'forEachWire' in init && typeof init.forEachWire === 'function';
+}
+
+function wirePairs(source: WireSource): string[] {
+  const pairs: string[] = [];
+  source.forEachWire((key, wire) => pairs.push(key, wire));
+  return pairs;
 }
 
 function isBinary(key: string): boolean {
