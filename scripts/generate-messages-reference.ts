@@ -16,7 +16,8 @@ This page is generated from [proto/](../proto) by \`npm run gen\`. TypeScript ha
 \`gitaly-ts/messages\`: the type \`FindCommitRequest\`, its schema \`FindCommitRequestSchema\`, and
 \`UserMergeBranchRequest_Header\` for a message inside another. Fields are in camel case, 64-bit
 numbers are \`bigint\`, and bytes \`Uint8Array\`. RPCs are functions of a connection:
-\`connection.commit.findCommit(request)\`.
+\`connection.commit.findCommit(request)\`. The same module has \`create\`, \`isMessage\`, \`toBinary\`
+and \`fromBinary\` for messages, and \`timestampDate\`, \`timestampFromDate\` and \`durationMs\` for times.
 `;
 
 interface Declared {

@@ -1,7 +1,24 @@
 /**
  * The messages, enums and services of the interface: `import { ObjectFormat,
- * UserMergeBranchErrorSchema } from 'gitaly-ts/messages'`.
+ * UserMergeBranchErrorSchema } from 'gitaly-ts/messages'`. With them the functions of
+ * `@bufbuild/protobuf` that programs need for messages, so that they need not depend on it.
  */
+
+export {
+  create,
+  fromBinary,
+  isMessage,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
+export {
+  type Duration,
+  durationMs,
+  type Timestamp,
+  timestampDate,
+  timestampFromDate,
+} from '@bufbuild/protobuf/wkt';
 
 export * from '#wire/gen/analysis_pb';
 export * from '#wire/gen/backup_pb';
