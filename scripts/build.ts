@@ -21,7 +21,9 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseSync } from 'oxc-parser';
-import { bundleEntries, bundlePrograms } from './build/bundle-programs.ts';
+import { bundleCode } from './build/bundle-programs.ts';
+import { writeCommonJsTypes } from './build/commonjs-types.ts';
+import { mendDeclarations } from './build/mend-declarations.ts';
 
 const { values: given } = parseArgs({
   options: { to: { type: 'string' }, 'no-source-maps': { type: 'boolean', default: false } },
@@ -48,10 +50,12 @@ try {
   else {
     copyAssets();
     removeComments();
+    mendDeclarations(next);
     const entries = markExecutables();
-    const names = entries.map((entry) => basename(entry, '.js'));
-    await bundleEntries(next, packageEntries(), { sourceMaps: !given['no-source-maps'] });
-    await bundlePrograms(next, names, { sourceMaps: !given['no-source-maps'] });
+    const programs = entries.map((entry) => basename(entry, '.js'));
+    const bundled = { programs, entries: packageEntries() };
+    await bundleCode(next, bundled, { sourceMaps: !given['no-source-maps'] });
+    writeCommonJsTypes(next, bundled.entries);
     writeFileSync(join(next, '.built'), '');
     replace();
   }

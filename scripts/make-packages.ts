@@ -20,7 +20,7 @@ try {
   const compiled = compile();
   for (const stage of [stageServer, stageClient]) {
     const folder = mkdtempSync(join(work, 'package-'));
-    const manifest = stage(compiled, folder);
+    const manifest = await stage(compiled, folder);
     console.log(pack(folder, manifest));
   }
 } finally {

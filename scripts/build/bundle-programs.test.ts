@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { bundleEntries, bundlePrograms } from './bundle-programs.ts';
+import { bundleCode } from './bundle-programs.ts';
 
 const CODE = {
   'package.json': '{ "type": "module", "imports": { "#*": "./dist/*.js" } }',
@@ -40,7 +40,7 @@ test('a bundled program finds files beside its modules, and classes keep their n
   using built = arrange();
   const before = built.run('one.js').stdout;
 
-  await bundlePrograms(built.dist, ['one', 'two'], { sourceMaps: false });
+  await bundleCode(built.dist, { programs: ['one', 'two'] }, { sourceMaps: false });
   for (const name of ['deep/shared.js', 'late.js']) rmSync(join(built.dist, 'base', name));
 
   assert.equal(built.run('one.js').stdout, before);
@@ -55,7 +55,7 @@ test('a bundled program finds files beside its modules, and classes keep their n
     'Problem',
   ]);
   assert.equal(built.run('two.js').stdout, 'the data\n');
-  assert.ok(existsSync(join(built.dist, 'programs')), 'what both programs use is shared');
+  assert.ok(existsSync(join(built.dist, 'shared')), 'what both programs use is shared');
 });
 
 test('entry points share their classes, and find files beside their modules', async () => {
@@ -68,7 +68,7 @@ test('entry points share their classes, and find files beside their modules', as
       console.log(a.Problem === b.Problem, a.place().data);`,
   });
 
-  await bundleEntries(built.dist, { a: 'base/a', 'deep-b': 'base/deep/b' }, { sourceMaps: false });
+  await bundleCode(built.dist, { entries: { a: 'base/a', 'deep-b': 'base/deep/b' } }, { sourceMaps: false });
   rmSync(join(built.dist, 'base/deep/shared.js'));
 
   assert.equal(built.run('user.js').stdout, 'true the data\n');
@@ -77,7 +77,7 @@ test('entry points share their classes, and find files beside their modules', as
 test('packages stay outside', async () => {
   using built = arrange({ ...CODE, 'dist/cli/three.js': "import 'a-package/sub';\nimport '@a/b';" });
 
-  await bundlePrograms(built.dist, ['three'], { sourceMaps: false });
+  await bundleCode(built.dist, { programs: ['three'] }, { sourceMaps: false });
 
   assert.match(readFileSync(join(built.dist, 'cli/three.js'), 'utf8'), /"a-package\/sub"[\s\S]*"@a\/b"/);
 });
@@ -88,7 +88,7 @@ test('kysely is bundled, without what no program uses and without comments', asy
     'dist/cli/five.js': "import { sql } from 'kysely';\nconsole.log(sql`SELECT 1`.constructor.name);",
   });
 
-  await bundlePrograms(built.dist, ['five'], { sourceMaps: false });
+  await bundleCode(built.dist, { programs: ['five'] }, { sourceMaps: false });
 
   assert.equal(built.run('five.js').stdout, 'RawBuilderImpl\n');
   const code = readFileSync(join(built.dist, 'cli/five.js'), 'utf8');
@@ -102,5 +102,5 @@ test('a warning of the bundler is an error', async () => {
     'dist/cli/four.js': "import { gone } from '#base/late';\nconsole.log(gone);",
   });
 
-  await assert.rejects(bundlePrograms(built.dist, ['four'], { sourceMaps: false }), /gone/);
+  await assert.rejects(bundleCode(built.dist, { programs: ['four'] }, { sourceMaps: false }), /gone/);
 });

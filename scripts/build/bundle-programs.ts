@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
 
-/** Folder of the shared code of all programs, below `dist/`. */
-const PROGRAMS = 'programs';
-/** Folder of the entry points of the package and of their shared code, below `dist/`. */
+/** Folder of the code that the programs and entry points share, below `dist/`. */
+const SHARED = 'shared';
+/** Folder of the entry points of the package, below `dist/`. */
 const ENTRIES = 'entry';
 /** Starts at a path of the file system: everything else is a package, or comes with Node. */
 const OWN = /^[./#]/;
@@ -17,50 +17,35 @@ const BUNDLED_PACKAGES: ReadonlySet<string> = new Set(['kysely']);
 const PACKAGES = join(import.meta.dirname, '../../node_modules');
 const LOCATION = /\bimport\.meta\.(?<part>url|filename|dirname)\b/g;
 
+/** The parts of the package that are bundled. */
+export interface Bundled {
+  /** Programs `cli/NAME.js`. */
+  readonly programs?: readonly string[];
+  /** Module of each entry point `entry/NAME.js` of the package, without its ending. */
+  readonly entries?: Readonly<Record<string, string>>;
+}
+
 /**
  * Replaces each program `cli/NAME.js` below `dist` by one that imports its code from a few files in
- * `programs/`. A server consists of 1200 modules: to find and link them takes half of its start.
- * The modules themselves stay for those who import the package, and for threads.
+ * `shared/`, and writes the entry points of the package in the same way as `entry/NAME.js`. A
+ * server consists of 1200 modules: to find and link them takes half of its start. All of them share
+ * code, which is in the package once: a class is the same in all entry points. The modules
+ * themselves are left for threads, and in a clone.
  *
  * Packages stay outside, but for {@link BUNDLED_PACKAGES}. `import.meta.url` and the like keep the
  * value of the module they are written in.
  *
  * @param dist compiled code; it is changed
- * @param names the programs
  */
-export async function bundlePrograms(
+export async function bundleCode(
   dist: string,
-  names: readonly string[],
+  { programs = [], entries = {} }: Bundled,
   { sourceMaps }: { readonly sourceMaps: boolean },
 ): Promise<void> {
-  await bundle(dist, Object.fromEntries(names.map((name) => [`cli/${name}`, `cli/${name}`])), {
-    chunks: PROGRAMS,
-    sourceMaps,
-  });
-}
-
-/**
- * Writes the entry points of the package as `entry/NAME.js`, with their code in a few files: a test
- * file that imports `gitaly-ts/testing` loads 1240 modules otherwise. They share code: a class
- * is the same in all of them.
- *
- * @param entries module of each name, without its ending
- */
-export async function bundleEntries(
-  dist: string,
-  entries: Readonly<Record<string, string>>,
-  { sourceMaps }: { readonly sourceMaps: boolean },
-): Promise<void> {
-  const inputs = Object.entries(entries).map(([name, module]) => [`${ENTRIES}/${name}`, module]);
-  await bundle(dist, Object.fromEntries(inputs), { chunks: ENTRIES, sourceMaps });
-}
-
-/** Bundles modules below `dist` into the files that `inputs` names, and into `chunks`. */
-async function bundle(
-  dist: string,
-  inputs: Readonly<Record<string, string>>,
-  { chunks, sourceMaps }: { readonly chunks: string; readonly sourceMaps: boolean },
-): Promise<void> {
+  const inputs = {
+    ...Object.fromEntries(programs.map((name) => [`cli/${name}`, `cli/${name}`])),
+    ...Object.fromEntries(Object.entries(entries).map(([name, module]) => [`${ENTRIES}/${name}`, module])),
+  };
   const paths = Object.entries(inputs).map(([name, module]) => [name, join(dist, `${module}.js`)]);
   const bundled = await rolldown({
     input: Object.fromEntries(paths),
@@ -82,7 +67,7 @@ async function bundle(
     sourcemap: sourceMaps,
     comments: false,
     entryFileNames: '[name].js',
-    chunkFileNames: `${chunks}/[name]-[hash].js`,
+    chunkFileNames: `${SHARED}/[name]-[hash].js`,
   });
   await bundled.close();
 }

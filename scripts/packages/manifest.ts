@@ -36,9 +36,14 @@ export function commonFields(): Pick<Manifest, 'version'> & Readonly<Record<stri
   };
 }
 
-/** Returns one entry of `exports` for a compiled file. @param file path below `dist/`, no ending */
-export function exportOf(file: string): object {
-  return { types: `./dist/${file}.d.ts`, default: `./dist/${file}.js` };
+/** Returns one entry of `exports`: a file of `dist/entry/`, and the module with its declarations. */
+export function exportOf({ file, module }: { readonly file: string; readonly module: string }): object {
+  const code = `./dist/entry/${file}.js`;
+  return {
+    require: { types: `./dist/entry/${file}.d.cts`, default: code },
+    types: `./dist/${module}.d.ts`,
+    default: code,
+  };
 }
 
 /**

@@ -14,14 +14,22 @@ export interface Reachable {
   readonly packages: ReadonlyMap<string, string>;
 }
 
-/** Follows the imports of compiled entry points. @param entries paths without their ending */
+/**
+ * Follows the imports of compiled entry points.
+ *
+ * @param entries paths without their ending; from a declaration only others are followed
+ */
 export function reachable(compiled: string, entries: readonly string[]): Reachable {
   const exists = (file: string): boolean => existsSync(join(compiled, file));
-  const found = new Set(entries.map((entry) => `${entry}.js`));
-  for (const entry of entries) if (exists(`${entry}.d.ts`)) found.add(`${entry}.d.ts`);
+  const declared = entries.filter((entry) => entry.endsWith('.d.ts'));
+  const run = entries.filter((entry) => !entry.endsWith('.d.ts'));
+  const found = new Set([...declared, ...run.map((entry) => `${entry}.js`)]);
+  for (const entry of run) if (exists(`${entry}.d.ts`)) found.add(`${entry}.d.ts`);
   const packages = new Map<string, string>();
   for (const file of found) {
-    const code = readFileSync(join(compiled, file), 'utf8').replace(COMMENT, '');
+    const text = readFileSync(join(compiled, file), 'utf8');
+    // The build has removed the comments of code, where strings may look like one.
+    const code = file.endsWith('.d.ts') ? text.replace(COMMENT, '') : text;
     for (const { groups } of code.matchAll(IMPORT)) {
       const name = groups?.name ?? groups?.dynamic ?? '';
       if (name.startsWith('node:')) continue;

@@ -1,8 +1,15 @@
-import { cpSync, existsSync, globSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, globSync, readFileSync, rmSync } from 'node:fs';
+import { join, posix } from 'node:path';
 import { commonFields, type Manifest, rootManifest } from './manifest.ts';
 import { reachable } from './reachable.ts';
 import { ROOT } from './run.ts';
+
+interface Export {
+  readonly source: string;
+  readonly require: { readonly types: string };
+  readonly types: string;
+  readonly default: string;
+}
 
 /**
  * Fills a folder with the package of everything: server, gateways, client, testing, programs.
@@ -14,10 +21,11 @@ export function stageServer(compiled: string, folder: string): Manifest {
   const { name, description, keywords, bin, files, exports, dependencies, optionalDependencies } =
     rootManifest() as Manifest & {
       readonly files: readonly string[];
-      readonly exports: Readonly<Record<string, { readonly types: string; readonly default: string }>>;
+      readonly exports: Readonly<Record<string, Export>>;
+      readonly bin: Readonly<Record<string, string>>;
     };
   cpSync(compiled, join(folder, 'dist'), { recursive: true });
-  removeUnpublishedTestkit(folder);
+  removeUnused(join(folder, 'dist'), { programs: Object.values(bin), exports: Object.values(exports) });
   checkPackages(join(folder, 'dist'), { ...dependencies, ...optionalDependencies });
   for (const file of files) {
     if (file !== 'dist' && existsSync(join(ROOT, file)))
@@ -31,7 +39,7 @@ export function stageServer(compiled: string, folder: string): Manifest {
     ...commonFields(),
     imports: { '#wire/gen/*': './dist/wire/gen/*.js', '#*': './dist/*.js' },
     exports: Object.fromEntries(
-      Object.entries(exports).map(([path, { types, default: file }]) => [path, { types, default: file }]),
+      Object.entries(exports).map(([path, { source: _, ...published }]) => [path, published]),
     ),
     bin,
     man: Object.keys(bin as object).map((program) => `./man/${program}.1`),
@@ -41,12 +49,39 @@ export function stageServer(compiled: string, folder: string): Manifest {
   };
 }
 
-/** Removes the parts of the testkit that only the project's own tests use. */
-function removeUnpublishedTestkit(folder: string): void {
-  const dist = join(folder, 'dist');
-  const published = new Set(reachable(dist, ['testkit/index']).files);
-  for (const file of globSync('testkit/**/*.{js,d.ts}', { cwd: dist }))
-    if (!published.has(file)) rmSync(join(dist, file));
+/** `new URL('./NAME.js', import.meta.url)`, as the bundler writes it: the file of a thread. */
+const THREAD = /new URL\("\.\/(?<name>[\w-]+\.js)", new URL\("\.\.\/(?<module>[^"]+)", import\.meta\.url\)/g;
+
+/**
+ * Removes the modules that are in the bundles, and the declarations that no export needs: the
+ * package would have its code twice.
+ */
+function removeUnused(
+  dist: string,
+  { programs, exports }: { readonly programs: readonly string[]; readonly exports: readonly Export[] },
+): void {
+  const codeOf = (starts: readonly string[]) => reachable(dist, starts).files;
+  const starts = [...programs, ...exports.map((each) => each.default)].map(withoutEnding);
+  const threads = codeOf(starts).flatMap((file) => threadsOf(readFileSync(join(dist, file), 'utf8')));
+  const used = new Set([
+    ...codeOf([...starts, ...threads]).filter((file) => file.endsWith('.js')),
+    ...codeOf(exports.map((each) => withoutDist(each.types))),
+  ]);
+  for (const file of globSync('**/*.{js,d.ts}', { cwd: dist })) if (!used.has(file)) rmSync(join(dist, file));
+}
+
+function withoutDist(path: string): string {
+  return path.replace(/^(?:\.\/)?dist\//, '');
+}
+
+function withoutEnding(path: string): string {
+  return withoutDist(path).replace(/\.js$/, '');
+}
+
+function threadsOf(code: string): string[] {
+  return [...code.matchAll(THREAD)].map(({ groups }) =>
+    withoutEnding(posix.join(posix.dirname(groups?.module ?? ''), groups?.name ?? '')),
+  );
 }
 
 function checkPackages(dist: string, dependencies: Readonly<Record<string, string>>): void {

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { publint } from 'publint';
@@ -30,6 +39,55 @@ export const all: readonly object[] = [
 ];
 `;
 
+/** The same from a file that is compiled to `require()`. */
+const CONSUMER_CTS = `
+import { CallError, dial, type Connection } from 'gitaly-client';
+import { ObjectFormat, RepositorySchema, create } from 'gitaly-client/messages';
+import { startGitaly, type TestGitaly } from 'gitaly-ts/testing';
+import { GitalyServer } from 'gitaly-ts';
+
+export async function code(connection: Connection, gitaly: TestGitaly): Promise<string | undefined> {
+  const format: ObjectFormat = ObjectFormat.SHA1;
+  // @ts-expect-error: the name of a field is checked
+  create(RepositorySchema, { noSuchField: format });
+  const error: unknown = await connection.server.serverInfo({}).catch((reason) => reason);
+  return error instanceof CallError ? error.code + gitaly.address : undefined;
+}
+export const all: readonly object[] = [dial, startGitaly, GitalyServer];
+`;
+
+/** An application with the client, whose tests use the test kit of the other package. */
+const MIXED = `
+import { CallError, collect, commitFiles, Metadata, type Connection } from 'gitaly-client';
+import { Repository } from 'gitaly-client/repository';
+import { CallError as ServersCallError, Metadata as ServersMetadata } from 'gitaly-ts/client';
+import { startGitaly } from 'gitaly-ts/testing';
+
+interface Place { storageName: string; relativePath: string }
+async function application(connection: Connection, repository: Place) {
+  const user = { glId: 'user-1', name: Buffer.from('A'), email: Buffer.from('a@example.com') };
+  const branchName = Buffer.from('topic');
+  const [startBranchName, commitMessage] = [Buffer.from('main'), Buffer.from('x')];
+  const header = { repository, user, branchName, startBranchName, commitMessage };
+  await commitFiles(connection, header, [{ type: 'create', path: 'f', content: Buffer.from('text') }]);
+  const head = await new Repository(connection, { path: repository.relativePath }).findCommit('topic');
+  const missing = { repository: { ...repository, relativePath: 'none.git' }, revision: Buffer.from('x') };
+  const error: unknown = await connection.commit.countCommits(missing).catch((reason: unknown) => reason);
+  return [head?.message, error instanceof CallError && error.code] as const;
+}
+
+await using gitaly = await startGitaly();
+const repository = await gitaly.createRepository({ commits: 1 });
+const connection: Connection = gitaly.connection;
+const metadata: Metadata = ServersMetadata.from({ 'x-one': '1' });
+await connection.server.serverInfo({}, { metadata: Metadata.from(metadata) });
+const back: ServersMetadata = Metadata.from({ 'x-two': '2' });
+await connection.server.serverInfo({}, { metadata: back });
+const other: CallError | undefined = undefined as ServersCallError | undefined;
+const results = await application(connection, repository);
+console.log(JSON.stringify([...results, Metadata.from(metadata).get('x-one'), typeof collect, other]));
+`;
+
 /** Starts a test server on every listener, and calls it with both client libraries. */
 const PROGRAM = `
 const [{ startGitaly }, slim, { GitalyServer }] = await Promise.all([
@@ -41,6 +99,14 @@ await gitaly.connection.repository.createRepository({ repository });
 const connection = await slim.dial(gitaly.address);
 const { exists } = await connection.repository.repositoryExists({ repository });
 await connection.close();
+const made = await gitaly.createRepository({ commits: 1 });
+const user = { glId: 'user-1', name: Buffer.from('A'), email: Buffer.from('a@example.com') };
+const header = { repository: made, user, branchName: Buffer.from('main'), commitMessage: Buffer.from('x') };
+await slim.commitFiles(gitaly.connection, header, [
+  { type: 'create', path: 'a.rb', content: Buffer.from('puts 1') },
+]);
+const { languages } = await gitaly.connection.commit.commitLanguages({ repository: made });
+if (languages[0]?.name !== 'Ruby') throw new Error('the thread that detects languages did not work');
 console.log(exists, Object.keys(gitaly.addresses).sort().join(), typeof GitalyServer);
 await gitaly[Symbol.asyncDispose]();
 `;
@@ -50,6 +116,10 @@ const REQUIRE = `
 const names = ['gitaly-ts', 'gitaly-ts/testing', 'gitaly-ts/client', 'gitaly-client'];
 console.log(names.every((name) => Object.keys(require(name)).length > 0));
 `;
+
+/** With its documentation; 25 MB in 3,684 files when each module was there beside the bundles. */
+const MAX_BYTES = 7_500_000;
+const MAX_FILES = 700;
 
 const RESOLUTIONS = [
   { module: 'nodenext', moduleResolution: 'nodenext' },
@@ -81,7 +151,9 @@ test('publint and attw find nothing to improve', async () => {
     const { buffer } = Uint8Array.from(readFileSync(tarball));
     const { messages } = await publint({ pack: { tarball: buffer }, level: 'suggestion' });
     assert.deepEqual(messages, [], tarball);
-    await succeeded(join(ROOT, 'node_modules/.bin/attw'), [tarball, '--profile', 'esm-only', '--no-emoji']);
+    // Node 24 answers require() with the ES module, for which .d.cts has the declarations.
+    const options = ['--profile', 'esm-only', '--ignore-rules', 'false-cjs', '--no-emoji'];
+    await succeeded(join(ROOT, 'node_modules/.bin/attw'), [tarball, ...options]);
   }
 });
 
@@ -112,6 +184,8 @@ suite('installed into an empty project', { skip }, () => {
     writeFileSync(join(folder, 'program.js'), PROGRAM);
     writeFileSync(join(folder, 'program.cjs'), REQUIRE);
     writeFileSync(join(folder, 'consumer.ts'), CONSUMER);
+    writeFileSync(join(folder, 'consumer.cts'), CONSUMER_CTS);
+    writeFileSync(join(folder, 'mixed.ts'), MIXED);
   });
 
   for (const [name, compiler] of Object.entries(COMPILERS)) {
@@ -119,13 +193,31 @@ suite('installed into an empty project', { skip }, () => {
       test(`${name} accepts the declarations with ${resolution.moduleResolution}`, async () => {
         const lib = ['es2024', 'esnext.disposable'];
         const options = { target: 'es2024', lib, ...resolution, strict: true, types: ['node'], noEmit: true };
+        const files = ['consumer.ts', 'consumer.cts', 'mixed.ts'];
         const path = join(folder, `tsconfig.${compiler}.${resolution.moduleResolution}.json`);
-        writeFileSync(path, JSON.stringify({ compilerOptions: options, files: ['consumer.ts'] }));
+        writeFileSync(path, JSON.stringify({ compilerOptions: options, files }));
 
         await succeeded(process.execPath, [join(ROOT, 'node_modules', compiler, 'bin/tsc'), '-p', path]);
       });
     }
   }
+
+  test('an application with gitaly-client works with the test kit of gitaly-ts', async () => {
+    assert.equal(
+      await succeeded(process.execPath, ['mixed.ts'], folder),
+      '["x","NOT_FOUND","1","object",null]\n',
+    );
+  });
+
+  test('the package has its code once', () => {
+    const installed = join(folder, 'node_modules/gitaly-ts');
+    const files = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((path) =>
+      statSync(join(installed, path)).isFile(),
+    );
+    const bytes = files.reduce((sum, path) => sum + statSync(join(installed, path)).size, 0);
+    assert.ok(files.length <= MAX_FILES, `${files.length} files`);
+    assert.ok(bytes <= MAX_BYTES, `${bytes} bytes`);
+  });
 
   test('this Node runs it as a module and by require(), and the programs start', async () => {
     await runs(process.execPath);

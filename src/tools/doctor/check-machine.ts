@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { freemem, totalmem } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { messageOf } from '#base/gitaly-error';
 import type { GitCapability } from '#git/command/capabilities';
 import { Git } from '#git/command/git';
@@ -11,6 +10,8 @@ import { type Finding, failure, ok, warning } from './finding.ts';
 const DESCRIPTORS = { wanted: 8192, needed: 1024 };
 /** An idle server uses 200 MB; each running git adds to that. */
 const MEMORY = { wanted: 1 << 30, needed: 256 << 20 };
+/** A file of this package, as old as its installation. */
+const MANIFEST = new URL('../../../package.json', import.meta.url);
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Features of newer git versions that are worth an update. */
@@ -88,7 +89,7 @@ function* checkDescriptors(): Generator<Finding> {
 
 /** Checks the clock: tokens are signed with the time and valid for 30 s. @param now for tests */
 export function checkClock(now: Date): Finding {
-  const installed = statSync(fileURLToPath(import.meta.url)).mtime;
+  const installed = statSync(MANIFEST).mtime;
   if (now.getTime() >= installed.getTime() - DAY_MS) return ok('clock', now.toISOString());
   return failure(
     'clock',
