@@ -46,6 +46,6 @@ export function proxySidechannel(node: GitalyNode, context: HandlerContext): Pro
   return {
     metadata: [[SIDECHANNEL_ID, String(waiter.id)]],
     finished: close,
-    [Symbol.asyncDispose]: () => close().catch(() => {}),
+    [Symbol.asyncDispose]: () => close().catch(() => {}), // `finished` reports it
   };
 }

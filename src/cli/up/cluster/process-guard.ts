@@ -60,6 +60,6 @@ export class ProcessGuard implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#shell.stdin.end();
-    await this.#exited.catch(() => {});
+    await this.#exited.catch(() => {}); // without a shell there is no guard
   }
 }

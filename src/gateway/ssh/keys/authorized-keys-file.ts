@@ -50,7 +50,8 @@ class AuthorizedKeysFile {
   }
 
   async load(): Promise<number> {
-    // Reads run one after another; of two concurrent ones, the older text could win.
+    // Reads run one after another; of two concurrent ones, the older text could win. The caller of
+    // the earlier one receives its error.
     this.#reading = this.#reading.catch(() => {}).then(() => this.#readIfChanged());
     await this.#reading;
     return this.#identities.size;
