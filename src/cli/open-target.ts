@@ -26,7 +26,7 @@ export async function openTarget(target: string, token: string | undefined): Pro
   });
   if (directory === undefined) return await connectTo(`unix:${await upSocket(target)}`, token);
   opening.use(directory);
-  directory.describe('gitaly-ts import');
+  directory.describe('a gitaly-ts tool');
   const server = await GitalyServer.start({
     config: configFrom({
       socket_path: directory.socket,
@@ -63,6 +63,6 @@ async function connectTo(address: string, token: string | undefined): Promise<Ta
  * Reports whether the target is `unix:…`, `tcp://…`, `tls://…` or `dns:…`; everything else is a
  * directory.
  */
-function isAddress(target: string): boolean {
+export function isAddress(target: string): boolean {
   return /^(unix:|tcp:\/\/|tls:\/\/|dns:|dns\+tls:)/.test(target);
 }

@@ -2,6 +2,7 @@ import { Argument, type Command } from 'commander';
 import type { Shell } from '#tools/completion/completion';
 import { addClusterCommands } from './cluster-commands.ts';
 import type { ImportOptions } from './import.ts';
+import { addRepoCommands } from './repo-commands.ts';
 import { addServerCommands } from './server-commands.ts';
 import type { TestEnvArguments } from './test-env.ts';
 
@@ -10,6 +11,7 @@ export function addToolCommands(program: Command): void {
   addInit(program);
   addDoctor(program);
   addImport(program);
+  addRepoCommands(program);
   addServerCommands(program);
   addClusterCommands(program);
   addTestEnv(program);

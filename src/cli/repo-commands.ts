@@ -1,0 +1,122 @@
+import { Argument, type Command, Option } from 'commander';
+import type { RepoOptions } from './repo.ts';
+
+const TARGETS =
+  'a directory of "gitaly-ts up" or "gitaly-ts init", a configuration, or the address of a server (with ' +
+  'its token in GITALY_TOKEN)';
+
+/** Adds `gitaly-ts repo`. Its code is loaded on use. */
+export function addRepoCommands(program: Command): void {
+  const repo = program
+    .command('repo')
+    .description('List, create, rename, remove and maintain repositories.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  gitaly-ts repo list --to /srv/git
+  gitaly-ts repo create team/project --to unix:/run/gitaly/gitaly.socket
+
+Exit code 0 on success, 1 after a failure, 2 for wrong usage.`,
+    );
+  addList(repo);
+  addCreate(repo);
+  addRename(repo);
+  addRemove(repo);
+  addGc(repo);
+  addInfo(repo);
+}
+
+/** Adds a command with the options of all. */
+function add(repo: Command, name: string, description: string, examples: readonly string[]): Command {
+  const text = examples.map((example) => `\n  gitaly-ts repo ${example}`).join('');
+  return repo
+    .command(name)
+    .description(description)
+    .option('--to <target>', TARGETS, 'data')
+    .option('--storage <name>', 'name of the storage', 'default')
+    .option('--json', 'print the result as JSON')
+    .exitOverride()
+    .addHelpText('after', `\nExamples:${text}`);
+}
+
+function addList(repo: Command): void {
+  const examples = ['list --to /srv/git', 'list --to /etc/gitaly/config.toml --json'];
+  add(repo, 'list', 'Print the names of all repositories.', examples).action(async (options: RepoOptions) => {
+    const { listRepositories } = await import('./repo.ts');
+    process.exitCode = await listRepositories(options);
+  });
+}
+
+function addCreate(repo: Command): void {
+  const examples = [
+    'create team/project',
+    'create secure --object-format sha256 --branch trunk --to /srv/git',
+  ];
+  add(repo, 'create', 'Create an empty repository.', examples)
+    .argument('<name>', 'its path in the storage; .git is added')
+    .option('--branch <name>', 'default branch', 'main')
+    .addOption(
+      new Option('--object-format <format>', 'hash of its objects')
+        .choices(['sha1', 'sha256'])
+        .default('sha1'),
+    )
+    .action(
+      async (name: string, options: RepoOptions & { branch: string; objectFormat: 'sha1' | 'sha256' }) => {
+        const { createRepository } = await import('./repo.ts');
+        process.exitCode = await createRepository(name, options);
+      },
+    );
+}
+
+function addRename(repo: Command): void {
+  add(repo, 'rename', 'Move a repository to another path.', [
+    'rename team/old team/new',
+    'rename old archive/old --to /srv/git --json',
+  ])
+    .argument('<name>', 'the repository')
+    .argument('<new name>', 'its new path; .git is added')
+    .action(async (from: string, to: string, options: RepoOptions) => {
+      const { renameRepository } = await import('./repo.ts');
+      process.exitCode = await renameRepository(from, to, options);
+    });
+}
+
+function addRemove(repo: Command): void {
+  add(repo, 'remove', 'Remove repositories for good, after a question.', [
+    'remove team/old',
+    'remove one two --yes --to /srv/git',
+  ])
+    .addArgument(new Argument('<name...>', 'the repositories'))
+    .option('-y, --yes', 'do not ask')
+    .action(async (names: string[], options: RepoOptions & { yes?: boolean }) => {
+      const { removeRepositories } = await import('./repo.ts');
+      process.exitCode = await removeRepositories(names, options);
+    });
+}
+
+function addGc(repo: Command): void {
+  add(repo, 'gc', 'Run maintenance: pack objects and references, drop what is unused.', [
+    'gc team/project',
+    'gc --all --full --to /srv/git',
+  ])
+    .addArgument(new Argument('[name...]', 'the repositories'))
+    .option('--all', 'all repositories of the storage')
+    .option('--full', 'all of it, not only what is needed')
+    .action(async (names: string[], options: RepoOptions & { all?: boolean; full?: boolean }) => {
+      const { collectGarbage } = await import('./repo.ts');
+      process.exitCode = await collectGarbage(names, options);
+    });
+}
+
+function addInfo(repo: Command): void {
+  add(repo, 'info', 'Print the size, the format and the default branch of a repository.', [
+    'info team/project',
+    'info team/project --json --to tcp://git.example.com:8075',
+  ])
+    .argument('<name>', 'the repository')
+    .action(async (name: string, options: RepoOptions) => {
+      const { showRepository } = await import('./repo.ts');
+      process.exitCode = await showRepository(name, options);
+    });
+}

@@ -1,0 +1,149 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { messageOf } from '#base/gitaly-error';
+import { loadConfig } from '#platform/config/load-config';
+import { formatBytes } from '#tools/import/format-amount';
+import { Repositories, type RepositoryFacts } from '#tools/repo/repositories';
+import { isAddress, openTarget, type Target } from './open-target.ts';
+
+/** Options of all commands `gitaly-ts repo`. */
+export interface RepoOptions {
+  readonly to: string;
+  readonly storage: string;
+  readonly json?: boolean;
+}
+
+/** The command line asks for something that cannot be meant. */
+class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** A command of `gitaly-ts repo`. @returns what `--json` prints, and lines for people. */
+type Work = (
+  repositories: Repositories,
+) => Promise<{ readonly json: unknown; readonly lines: readonly string[] }>;
+
+/** @returns the exit code: 0, 1 after a failure, 2 for wrong usage. */
+async function run(options: RepoOptions, work: Work): Promise<number> {
+  try {
+    await using target = await open(options.to);
+    const { json, lines } = await work(new Repositories(target.connection, options.storage));
+    if (options.json === true) process.stdout.write(`${JSON.stringify(json, undefined, 2)}\n`);
+    else for (const line of lines) process.stdout.write(`${line}\n`);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`gitaly-ts repo: ${messageOf(error)}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+/** Connects to an address, a directory of `gitaly-ts up`, or the server of a configuration. */
+async function open(target: string): Promise<Target> {
+  if (isAddress(target)) return await openTarget(target, process.env.GITALY_TOKEN);
+  if (!existsSync(target))
+    throw new UsageError(
+      `${target} does not exist: name a directory, a configuration or an address with --to`,
+    );
+  const inside = join(target, 'config.toml');
+  const file = statSync(target).isDirectory() ? (existsSync(inside) ? inside : undefined) : target;
+  if (file === undefined) return await openTarget(target, process.env.GITALY_TOKEN);
+  const config = await loadConfig(file);
+  const { socketPath, listenAddr } = config;
+  const address = socketPath === '' ? `tcp://${listenAddr}` : `unix:${socketPath}`;
+  return await openTarget(address, process.env.GITALY_TOKEN ?? config.auth.token?.reveal());
+}
+
+/** Runs `gitaly-ts repo list`. */
+export function listRepositories(options: RepoOptions): Promise<number> {
+  return run(options, async (repositories) => {
+    const found = await Array.fromAsync(repositories.list());
+    return { json: found, lines: found.map(({ name }) => name) };
+  });
+}
+
+/** Runs `gitaly-ts repo create`. */
+export function createRepository(
+  name: string,
+  options: RepoOptions & { readonly branch: string; readonly objectFormat: 'sha1' | 'sha256' },
+): Promise<number> {
+  return run(options, async (repositories) => {
+    const created = await repositories.create(name, options);
+    return { json: { created }, lines: [`created ${created}`] };
+  });
+}
+
+/** Runs `gitaly-ts repo rename`. */
+export function renameRepository(from: string, to: string, options: RepoOptions): Promise<number> {
+  return run(options, async (repositories) => {
+    const name = await repositories.nameOf(from);
+    const renamed = await repositories.rename(name, to);
+    return { json: { from: name, to: renamed }, lines: [`renamed ${name} to ${renamed}`] };
+  });
+}
+
+/** Runs `gitaly-ts repo remove`. Without `yes` a person must confirm it on a terminal. */
+export function removeRepositories(
+  texts: readonly string[],
+  options: RepoOptions & { readonly yes?: boolean },
+): Promise<number> {
+  return run(options, async (repositories) => {
+    const names: string[] = [];
+    for (const text of texts) names.push(await repositories.nameOf(text));
+    if (options.yes !== true) await confirm(names);
+    for (const name of names) await repositories.remove(name);
+    return { json: { removed: names }, lines: names.map((name) => `removed ${name}`) };
+  });
+}
+
+async function confirm(names: readonly string[]): Promise<void> {
+  if (!process.stdin.isTTY)
+    throw new UsageError('nothing was removed: add --yes to remove without a question');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await terminal.question(`Remove ${names.join(', ')} for good? Type "yes": `);
+    if (answer.trim() !== 'yes') throw new Error('nothing was removed');
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Runs `gitaly-ts repo gc`: for the named repositories, or all of the storage. */
+export function collectGarbage(
+  texts: readonly string[],
+  options: RepoOptions & { readonly all?: boolean; readonly full?: boolean },
+): Promise<number> {
+  return run(options, async (repositories) => {
+    if (options.all === true ? texts.length > 0 : texts.length === 0)
+      throw new UsageError('name repositories, or give --all');
+    const names: string[] = [];
+    for (const text of texts) names.push(await repositories.nameOf(text));
+    if (options.all === true) for await (const { name } of repositories.list()) names.push(name);
+    for (const name of names) await repositories.collectGarbage(name, { full: options.full === true });
+    return { json: { optimized: names }, lines: names.map((name) => `optimized ${name}`) };
+  });
+}
+
+/** Runs `gitaly-ts repo info`. */
+export function showRepository(text: string, options: RepoOptions): Promise<number> {
+  return run(options, async (repositories) => {
+    const facts = await repositories.facts(await repositories.nameOf(text));
+    return { json: facts, lines: linesOf(facts) };
+  });
+}
+
+function linesOf(facts: RepositoryFacts): string[] {
+  const rows: readonly (readonly [string, string])[] = [
+    ['name', facts.name],
+    ['default branch', facts.defaultBranch],
+    ['object format', facts.objectFormat],
+    ['size', formatBytes(facts.bytes)],
+    [
+      'objects',
+      `${formatBytes(facts.objectBytes)} in ${facts.packs} packs, ${facts.looseObjects} loose objects`,
+    ],
+    ['loose references', String(facts.looseReferences)],
+    ...facts.borrowsFrom.map((directory) => ['borrows from', directory] as const),
+  ];
+  return rows.map(([key, value]) => `${key.padEnd(18)}${value}`);
+}

@@ -1,0 +1,132 @@
+import { codeOf, GitalyError } from '#base/gitaly-error';
+import type { Connection } from '#client/index';
+import { OptimizeRepositoryRequest_Strategy } from '#wire/gen/repository_pb';
+import { ObjectFormat } from '#wire/gen/shared_pb';
+
+/** A repository as `gitaly-ts repo list` shows it. */
+export interface ListedRepository {
+  readonly name: string;
+  /** Last change of the directory, as ISO 8601; `undefined` if the server does not report it. */
+  readonly changed: string | undefined;
+}
+
+/** Facts about a repository. Sizes are in bytes. */
+export interface RepositoryFacts {
+  readonly name: string;
+  readonly objectFormat: 'sha1' | 'sha256';
+  readonly defaultBranch: string;
+  readonly bytes: number;
+  readonly objectBytes: number;
+  readonly packs: number;
+  readonly looseObjects: number;
+  readonly looseReferences: number;
+  /** The repository from which objects are borrowed. */
+  readonly borrowsFrom: readonly string[];
+}
+
+export interface CreateRepositoryOptions {
+  readonly branch: string;
+  readonly objectFormat: 'sha1' | 'sha256';
+}
+
+/** The repositories of one storage, by the calls of a server. */
+export class Repositories {
+  readonly #connection: Connection;
+  readonly #storageName: string;
+
+  constructor(connection: Connection, storageName: string) {
+    this.#connection = connection;
+    this.#storageName = storageName;
+  }
+
+  /** Yields all repositories in the order of names, pools among them. */
+  async *list(): AsyncGenerator<ListedRepository> {
+    const found = this.#connection.internal.walkRepos({ storageName: this.#storageName });
+    for await (const { relativePath, modificationTime } of found) {
+      const ms = modificationTime && Number(modificationTime.seconds) * 1000;
+      yield { name: relativePath, changed: ms === undefined ? undefined : new Date(ms).toISOString() };
+    }
+  }
+
+  /**
+   * Returns the name of an existing repository; `.git` may be left out.
+   *
+   * @throws {GitalyError} NOT_FOUND.
+   */
+  async nameOf(text: string): Promise<string> {
+    for (const name of text.endsWith('.git') ? [text] : [text, `${text}.git`])
+      if (await this.#exists(name)) return name;
+    throw new GitalyError('NOT_FOUND', `there is no repository ${text}: "gitaly-ts repo list" prints all`);
+  }
+
+  /** Creates an empty repository. @returns its name, which ends with `.git`. */
+  async create(text: string, { branch, objectFormat }: CreateRepositoryOptions): Promise<string> {
+    const name = withSuffix(text);
+    await this.#connection.repository.createRepository({
+      repository: this.#target(name),
+      defaultBranch: Buffer.from(branch),
+      objectFormat: objectFormat === 'sha256' ? ObjectFormat.SHA256 : ObjectFormat.SHA1,
+    });
+    return name;
+  }
+
+  /** Moves a repository. @returns its new name. */
+  async rename(name: string, to: string): Promise<string> {
+    const relativePath = withSuffix(to);
+    await this.#connection.repository.renameRepository({ repository: this.#target(name), relativePath });
+    return relativePath;
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#connection.repository.removeRepository({ repository: this.#target(name) });
+  }
+
+  /** Runs maintenance; all of it, or what is needed. */
+  async collectGarbage(name: string, { full }: { readonly full: boolean }): Promise<void> {
+    const { EAGER, HEURISTICAL } = OptimizeRepositoryRequest_Strategy;
+    const repository = this.#target(name);
+    await this.#connection.repository.optimizeRepository({
+      repository,
+      strategy: full ? EAGER : HEURISTICAL,
+    });
+  }
+
+  async facts(name: string): Promise<RepositoryFacts> {
+    const repository = this.#target(name);
+    const calls = this.#connection;
+    const [info, format, head] = await Promise.all([
+      calls.repository.repositoryInfo({ repository }),
+      calls.repository.objectFormat({ repository }),
+      calls.ref.findDefaultBranchName({ repository, headOnly: true }),
+    ]);
+    return {
+      name,
+      objectFormat: format.format === ObjectFormat.SHA256 ? 'sha256' : 'sha1',
+      defaultBranch: head.name.toString().replace(/^refs\/heads\//, ''),
+      bytes: Number(info.size),
+      objectBytes: Number(info.objects?.size ?? 0),
+      packs: Number(info.objects?.packfileCount ?? 0),
+      looseObjects: Number(info.objects?.looseObjectsCount ?? 0),
+      looseReferences: Number(info.references?.looseCount ?? 0),
+      borrowsFrom: info.alternates?.objectDirectories ?? [],
+    };
+  }
+
+  async #exists(name: string): Promise<boolean> {
+    try {
+      return (await this.#connection.repository.repositoryExists({ repository: this.#target(name) })).exists;
+    } catch (error) {
+      if (codeOf(error) === 'NOT_FOUND') return false;
+      throw error;
+    }
+  }
+
+  #target(relativePath: string) {
+    return { storageName: this.#storageName, relativePath };
+  }
+}
+
+/** Repositories end with `.git`: gateways and maintenance look for them by it. */
+function withSuffix(text: string): string {
+  return text.endsWith('.git') ? text : `${text}.git`;
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { addCommit, gitOutput } from '#testkit/repositories/init-repository';
+import { type RunResult, run } from '#testkit/run-program';
+import { startGitaly } from '#testkit/start-gitaly';
+
+const ROOT = join(import.meta.dirname, '..');
+const ARGUMENTS = ['--conditions=source', join(ROOT, 'src/cli/gitaly-ts.ts'), 'repo'];
+
+function repo(...args: string[]): Promise<RunResult> {
+  return run('node', [...ARGUMENTS, ...args]);
+}
+
+async function ok(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await repo(...args);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+test('repositories of a running server are created, listed, renamed, maintained and removed', async () => {
+  await using gitaly = await startGitaly();
+  const to = ['--to', gitaly.address];
+  const at = (name: string): string => join(gitaly.storagePath(), name);
+
+  assert.equal(await ok('create', 'team/one', ...to), 'created team/one.git\n');
+  await ok('create', 'two.git', '--object-format', 'sha256', '--branch', 'trunk', ...to);
+  assert.equal(gitOutput(at('two.git'), ['rev-parse', '--show-object-format']), 'sha256');
+  assert.equal(gitOutput(at('two.git'), ['symbolic-ref', 'HEAD']), 'refs/heads/trunk');
+  for (const number of [1, 2, 3]) addCommit(at('team/one.git'), number);
+
+  assert.equal(await ok('list', ...to), 'team/one.git\ntwo.git\n');
+  assert.equal(
+    await ok('rename', 'team/one', 'group/first', ...to),
+    'renamed team/one.git to group/first.git\n',
+  );
+  assert.equal(await ok('gc', 'group/first', '--full', ...to), 'optimized group/first.git\n');
+  assert.match(gitOutput(at('group/first.git'), ['count-objects', '-v']), /^count: 0$/m);
+  assert.equal(await ok('gc', '--all', ...to), 'optimized group/first.git\noptimized two.git\n');
+  assert.equal(
+    await ok('remove', 'two', 'group/first', '--yes', ...to),
+    'removed two.git\nremoved group/first.git\n',
+  );
+  assert.deepEqual([existsSync(at('two.git')), await ok('list', ...to)], [false, '']);
+});
+
+test('--json prints the result for programs', async () => {
+  await using gitaly = await startGitaly();
+  const to = ['--json', '--to', gitaly.address];
+  const json = async (...args: string[]): Promise<unknown> => JSON.parse(await ok(...args, ...to));
+
+  assert.deepEqual(await json('create', 'x'), { created: 'x.git' });
+  const listed = await json('list');
+  assert.ok(Array.isArray(listed));
+  assert.deepEqual(
+    listed.map(({ name }) => name),
+    ['x.git'],
+  );
+  addCommit(join(gitaly.storagePath(), 'x.git'));
+  const { bytes, objectBytes, ...facts } = Object(await json('info', 'x'));
+  assert.ok(bytes > 0 && objectBytes > 0);
+  assert.deepEqual(facts, {
+    name: 'x.git',
+    objectFormat: 'sha1',
+    defaultBranch: 'main',
+    packs: 0,
+    looseObjects: 2,
+    looseReferences: 1,
+    borrowsFrom: [],
+  });
+  assert.match(await ok('info', 'x', '--to', gitaly.address), /^name {14}x\.git\ndefault branch {4}main\n/);
+  assert.deepEqual(await json('rename', 'x', 'y'), { from: 'x.git', to: 'y.git' });
+  assert.deepEqual(await json('remove', 'y', '--yes'), { removed: ['y.git'] });
+});
+
+test('a directory without a server gets one meanwhile, and a configuration names its server', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'repo-command-'));
+  try {
+    await ok('create', 'kept', '--to', directory);
+    assert.equal(await ok('list', '--to', directory), 'kept.git\n');
+
+    await using gitaly = await startGitaly();
+    const config = join(directory, 'gitaly.toml');
+    const socket = gitaly.address.replace(/^unix:/, '');
+    writeFileSync(
+      config,
+      `socket_path = '${socket}'\n[[storage]]\nname = 'default'\npath = '${gitaly.storagePath()}'\n`,
+    );
+    await ok('create', 'configured', '--to', config);
+    assert.equal(await ok('list', '--to', gitaly.address), 'configured.git\n');
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test('failures end with 1 and wrong usage with 2, and name what to do', async () => {
+  await using gitaly = await startGitaly();
+  const to = ['--to', gitaly.address];
+  await ok('create', 'x', ...to);
+  const cases: [number, RegExp, string[]][] = [
+    [1, /there is no repository none: "gitaly-ts repo list"/, ['remove', 'none', '--yes', ...to]],
+    [1, /exists already/, ['create', 'x', ...to]],
+    [1, /no server at unix:\/nowhere/, ['list', '--to', 'unix:/nowhere']],
+    [2, /add --yes/, ['remove', 'x', ...to]],
+    [2, /name repositories, or give --all/, ['gc', ...to]],
+    [2, /does not exist/, ['list', '--to', '/nowhere']],
+    [2, /missing required argument/, ['create']],
+    [2, /sha1, sha256/, ['create', 'y', '--object-format', 'md5', ...to]],
+  ];
+  for (const [code, message, args] of cases) {
+    const result = await repo(...args);
+    assert.deepEqual([result.code, result.stdout], [code, ''], args.join(' '));
+    assert.match(result.stderr, message);
+  }
+  assert.equal(await ok('list', ...to), 'x.git\n');
+  for (const name of ['list', 'create', 'rename', 'remove', 'gc', 'info'])
+    assert.match(await ok(name, '--help'), /Usage: gitaly-ts repo .*Examples:\n {2}gitaly-ts repo /s);
+});
