@@ -13,7 +13,20 @@ import { EQUIVALENT } from './mutation/equivalent.ts';
 import { applyMutant, type Mutant, mutantsOf } from './mutation/operators.ts';
 import { Sandbox } from './mutation/sandbox.ts';
 
-const MODULES = ['storage', 'git/command', 'git/refs', 'domain/ref-update', 'domain/hooks', 'rpc/server'];
+const MODULES = [
+  'storage',
+  'git/command',
+  'git/refs',
+  'domain/ref-update',
+  'domain/hooks',
+  'domain/housekeeping',
+  'domain/backup',
+  'domain/object-pool',
+  'rpc/server',
+  'praefect',
+  'gateway',
+  'client',
+];
 /** Recordings, floods and the like: minutes each, and what they notice others notice, too. */
 const TESTS = ['src/**/*.test.ts', 'test/*.test.ts', 'test/{exceptions,durability,observability}/*.test.ts'];
 const EXCLUDED = /\/(?:load-|many-repositories|big-push|hostile-attributes)|wire\/|testkit\//;
