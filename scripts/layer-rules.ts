@@ -15,7 +15,7 @@ const PROTOBUF = '@bufbuild/protobuf';
 const OPEN_TELEMETRY = '@opentelemetry';
 
 export const RULES: Readonly<Record<string, ModuleRule>> = {
-  base: { modules: [], packages: ['koffi'] },
+  base: { modules: [], packages: ['koffi', 're2js'] },
   wire: { modules: ['base'], packages: [PROTOBUF] },
   platform: { modules: ['base'], packages: ['smol-toml', PROTOBUF] },
   'rpc/common': { modules: ['base', 'wire'], packages: [PROTOBUF] },
@@ -82,6 +82,7 @@ export const RULES: Readonly<Record<string, ModuleRule>> = {
 export const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   [OPEN_TELEMETRY]: ['gitaly/tracing/'],
   koffi: ['base/c-library.ts'],
+  re2js: ['base/go/regexp/go-regexp.ts'],
   'smol-toml': [
     'platform/config/read-config.ts',
     'domain/backup/manifest.ts',

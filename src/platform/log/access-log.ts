@@ -1,5 +1,6 @@
 import { assertNever } from '#base/assert-never';
 import type { StatusCode } from '#base/gitaly-error';
+import { GoRegexp } from '#base/go/regexp/go-regexp';
 import type { LogLevel } from './logger.ts';
 import { threeDigits } from './three-digits.ts';
 
@@ -55,20 +56,23 @@ export function roundedMs(milliseconds: number): number {
   return Math.round(milliseconds * 1000) / 1000;
 }
 
+/** Methods that exist have shorter names. A client may invent longer ones. */
+const MAX_METHOD_LENGTH = 200;
+
 /**
  * Returns a function that reports whether calls of a method (`/grpc.health.v1.Health/Check`) are
  * logged: those that match GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN if it is set, otherwise those
  * that do not match GITALY_LOG_REQUEST_METHOD_DENY_PATTERN. By default all are logged except health
  * checks.
  *
- * @throws {SyntaxError} when a pattern is not a regular expression.
+ * @throws {RegexpError} when a pattern is not a regular expression of Go.
  */
 export function accessLogFilter(env: NodeJS.ProcessEnv): (fullMethod: string) => boolean {
   const allow = env.GITALY_LOG_REQUEST_METHOD_ALLOW_PATTERN;
   if (allow) {
-    const pattern = new RegExp(allow);
-    return (fullMethod) => pattern.test(fullMethod);
+    const pattern = new GoRegexp(allow);
+    return (fullMethod) => pattern.test(fullMethod.slice(0, MAX_METHOD_LENGTH));
   }
-  const deny = new RegExp(env.GITALY_LOG_REQUEST_METHOD_DENY_PATTERN || '^/grpc.health.v1.Health/Check$');
-  return (fullMethod) => !deny.test(fullMethod);
+  const deny = new GoRegexp(env.GITALY_LOG_REQUEST_METHOD_DENY_PATTERN || '^/grpc.health.v1.Health/Check$');
+  return (fullMethod) => !deny.test(fullMethod.slice(0, MAX_METHOD_LENGTH));
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fc } from '#testkit/fast-check';
+import { assertLinearTime } from '#testkit/time-growth';
 import { GoRegexp } from './go-regexp.ts';
 
 /** Expressions that Go refuses, with its text. @see Go: regexp/syntax/parse_test.go, invalidRegexps */
@@ -33,10 +34,14 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['(?P<n', 'invalid named capture: `(?P<n`'],
   ['(?P<x y>a)', 'invalid named capture: `(?P<x y>`'],
   ['(?<=x)', 'invalid named capture: `(?<=x)`'],
+  ['(x{0,1000}){0,1000}', 'invalid repeat count: `{0,1000}`'],
+  ['a(?P<', 'invalid or unsupported Perl syntax: `(?P`'],
+  ['a(?<', 'invalid or unsupported Perl syntax: `(?<`'],
+  ['(?P<n>a)(?P<n>b', 'missing closing ): `(?P<n>a)(?P<n>b`'],
   ['\\', 'trailing backslash at end of expression: ``'],
   ['\\1', 'invalid escape sequence: `\\1`'],
   ['\\Z', 'invalid escape sequence: `\\Z`'],
-  ['\\x{110000}', 'invalid escape sequence: `\\x`'],
+  ['\\x{110000}', 'invalid escape sequence: `\\x{110000`'],
 ];
 
 describe('refused expressions', () => {
@@ -77,6 +82,7 @@ const MATCHES: readonly (readonly [string, readonly string[], readonly string[]]
   ['x*?y|z', ['y', 'z', 'xy'], ['x']],
   ['\\x41\\x{1F600}\\101', ['A😀A'], ['A']],
   ['(?P<n>a)(?<m>b)', ['ab'], ['a']],
+  ['(?P<n>a)(?P<n>b)[(?P<n>]c', ['abnc', 'ab(c'], ['abac', 'ab']],
   ['(()*)*a', ['a'], ['b']],
 ];
 
@@ -116,4 +122,47 @@ test('expressions of the common syntax match as in JavaScript', () => {
 
 test('an expression that takes exponential time in JavaScript is fast', () => {
   assert.equal(new GoRegexp('^(a|a|aa)*$').test(`${'a'.repeat(4000)}b`), false);
+});
+
+describe('an expression that would take long to compile is refused at once', () => {
+  const hostile = [
+    '((((((x{2}){2}){2}){2}){2}){15}){2}',
+    `(${'x?'.repeat(400)}){1000}`,
+    `${'('.repeat(300)}${')*'.repeat(300)}`,
+    `(?:${'(|)'.repeat(300)}){1000}`,
+    `${'\\pL{100}'.repeat(120)}`,
+    `[]${'x'.repeat(800)}]{1000}{2}`,
+    `\\Q{1000}\\E{1000}${'(x{1000})'.repeat(100)}`,
+  ];
+  for (const expression of hostile)
+    test(expression.slice(0, 40), () => {
+      const before = process.threadCpuUsage();
+      try {
+        new GoRegexp(expression).test('x'.repeat(100));
+      } catch (error) {
+        assert.match(String(error), /error parsing regexp/);
+      }
+      const { user, system } = process.threadCpuUsage(before);
+      assert.ok(user + system < 500_000, `${user + system} µs`);
+    });
+});
+
+// Others waited 23 seconds for a filter of repeated optional parts on a long path.
+test('optional parts take a time in proportion to the text', async () => {
+  for (const source of ['(a?){60}a{60}$', '(.*a){20}$', '(a|aa)+$', '(?i)\\pL{50}-'])
+    await assertLinearTime((size) => {
+      const regexp = new GoRegexp(source);
+      for (let at = 0; at < size; at += 1000) regexp.test(`${'a'.repeat(Math.min(1000, size - at))}b`);
+    });
+});
+
+test('a large expression is not applied to a long text', () => {
+  const regexp = new GoRegexp('(\\pL?){500}\\pL{500}');
+
+  assert.equal(regexp.test('a'.repeat(700)), true);
+  assert.throws(() => regexp.test('a'.repeat(4096)), { code: 'RESOURCE_EXHAUSTED' });
+});
+
+test('an expression above the limit of its length is refused', () => {
+  assert.throws(() => new GoRegexp('a'.repeat(1001)), /expression too large/);
 });
