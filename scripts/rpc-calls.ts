@@ -2,6 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { parseSync } from 'oxc-parser';
+import { isNode, type Node, walk } from './expressions/syntax-node.ts';
 
 /** Module of our client, whose functions for git's protocols each make one call. */
 const CLIENT = '#client/index';
@@ -90,22 +91,6 @@ function importedNames({ specifiers }: Node): string[] {
   return specifiers.flatMap((each) =>
     isNode(each) && isNode(each.imported) ? [String(each.imported.name)] : [],
   );
-}
-
-interface Node {
-  readonly type: string;
-  readonly [key: string]: unknown;
-}
-
-const isNode = (value: unknown): value is Node =>
-  typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
-
-function walk(value: unknown, visit: (node: Node) => void): void {
-  if (Array.isArray(value)) for (const item of value) walk(item, visit);
-  else if (isNode(value)) {
-    visit(value);
-    for (const child of Object.values(value)) if (typeof child === 'object') walk(child, visit);
-  }
 }
 
 /** Returns the last name of `a.b.c`. */

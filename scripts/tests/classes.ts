@@ -42,6 +42,7 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
   ],
   'soak:fields': [{ files: ['test/hostile-fields/*.test.ts'], options: ['--test-concurrency=1'], env: SOAK }],
   'soak:mix': [{ files: ['test/mixed-load.test.ts'], options: SOAK_OPTIONS, env: SOAK }],
+  'soak:time': [{ files: ['test/time-growth/*.test.ts'], options: SOAK_OPTIONS, env: SOAK }],
   'soak:load': [
     {
       files: [
@@ -52,7 +53,7 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
         'test/floods/*.test.ts',
         'test/faults/{each-failure,server-killed}.test.ts',
         'test/{http-gateway-faults,ssh-gateway-idle,differential}.test.ts',
-        'test/parsers/*.test.ts',
+        'test/{parsers,time-growth}/*.test.ts',
       ],
       options: SOAK_OPTIONS,
       env: SOAK,

@@ -11,9 +11,13 @@ const ATTEMPTS = 3;
 /** A size that takes as long is not measured again. */
 const LONG_MS = 1000;
 
+/**
+ * Sizes that are tried: an exponential time shows at the first ones, a quadratic one later. All are
+ * multiples of 8.
+ */
+const SIZES = [24, 40, 64, 256, 1024, 4096, 16_384, 65_536, 262_144] as const;
+
 export interface GrowthOptions {
-  /** Size at which an exponential time still ends. */
-  readonly smallest?: number;
   /** Size at which a quadratic time is obvious. */
   readonly largest?: number;
 }
@@ -25,9 +29,9 @@ export interface Growth {
 }
 
 /**
- * Asserts that the CPU time of a function grows linearly with its input. It doubles the size until
- * the time can be measured, and compares that with a half and a quarter of the size. A quadratic
- * time grows by 16 there, a linear one by 4.
+ * Asserts that the CPU time of a function grows linearly with its input. It takes larger sizes
+ * until the time can be measured, and compares that with a half and a quarter of the size. A
+ * quadratic time grows by 16 there, a linear one by 4.
  */
 export async function assertLinearTime(
   run: (size: number) => unknown,
@@ -43,12 +47,11 @@ export async function assertLinearTime(
 /** Returns the times of a function if they grow faster than its input; else `undefined`. */
 export async function superlinearGrowth(
   run: (size: number) => unknown,
-  { smallest = 16, largest = 1 << 18 }: GrowthOptions = {},
+  { largest = 1 << 18 }: GrowthOptions = {},
 ): Promise<Growth | undefined> {
-  for (let size = smallest; size <= largest; size *= size < 256 ? 1.25 : 2) {
-    const n = Math.ceil(size / 4) * 4;
-    if ((await leastCpuMs(run, n)) < ENOUGH_MS) continue;
-    return await growthAt(run, n);
+  for (const size of SIZES) {
+    if (size > largest) break;
+    if ((await leastCpuMs(run, size)) >= ENOUGH_MS) return await growthAt(run, size);
   }
   return undefined;
 }
@@ -64,7 +67,7 @@ async function growthAt(run: (size: number) => unknown, size: number): Promise<G
 
 async function leastCpuMs(run: (size: number) => unknown, size: number): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
-  for (let count = 0; count < REPEATS && least > ENOUGH_MS / 4; count++) {
+  for (let count = 0; count < REPEATS && least > ENOUGH_MS / 2; count++) {
     const before = process.threadCpuUsage();
     await run(size);
     const { user, system } = process.threadCpuUsage(before);

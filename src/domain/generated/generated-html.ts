@@ -1,3 +1,4 @@
+import { trimmed } from '#base/trim';
 import type { TextLines } from './text-lines.ts';
 
 /** Programs that write HTML, as named in `<meta name="generator">`. */
@@ -35,5 +36,5 @@ function namesGenerator(tag: string): boolean {
 }
 
 function unquoted(value: string): string {
-  return value.replaceAll(/^["']+|["']+$/g, '');
+  return trimmed(value, `"'`);
 }

@@ -8,7 +8,8 @@ export interface StackFrame {
   readonly in_app: boolean;
 }
 
-const LINE = /^ {4}at (?:(?:async )?(?<name>.*?) \()?(?<file>.*?):(?<line>\d+):(?<column>\d+)\)?$/;
+const START = '    at ';
+const POSITION = /:(\d+):(\d+)\)?$/;
 const MAX_FRAMES = 50;
 
 /** Parses the stack of an error; the innermost call is last. Other lines are left out. */
@@ -16,8 +17,12 @@ export function stackFrames(stack: string): StackFrame[] {
   return stack
     .split('\n')
     .flatMap((text) => {
-      const { name, file = '', line, column } = LINE.exec(text)?.groups ?? {};
-      if (line === undefined) return [];
+      const [suffix, line, column] = (text.startsWith(START) && POSITION.exec(text)) || [];
+      if (suffix === undefined) return [];
+      const call = text.slice(START.length, -suffix.length);
+      const at = call.indexOf(' (');
+      const name = at === -1 ? undefined : call.slice(0, at).replace(/^async /, '');
+      const file = at === -1 ? call : call.slice(at + 2);
       const isOwn = !file.startsWith('node:') && !file.includes('/node_modules/');
       const place = { lineno: Number(line), colno: Number(column), in_app: isOwn };
       return [{ function: name ?? '<anonymous>', filename: file, ...place }];

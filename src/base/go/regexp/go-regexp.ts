@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import { GitalyError } from '../../gitaly-error.ts';
+import { GitalyError } from '#base/gitaly-error';
 import { type ExpressionSize, expressionSize } from './expression-size.ts';
 
 /** Limit of an expression. @see Gitaly: search_files.go, 1,000 bytes for a filter */

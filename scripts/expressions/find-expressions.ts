@@ -1,0 +1,102 @@
+/** Finds the regular expressions of source files, in their syntax trees. */
+import { readFileSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { parseSync } from 'oxc-parser';
+import { constantValue, type Scope } from './constant-value.ts';
+import { isNode, type Node, walk } from './syntax-node.ts';
+
+/** A regular expression in a source file. */
+export interface Expression {
+  /** Path below the root. */
+  readonly file: string;
+  readonly line: number;
+  /** The pattern; `undefined` if it is known only at run time. */
+  readonly source: string | undefined;
+  readonly flags: string;
+}
+
+/** Methods of strings that compile a text they are given. */
+const COMPILING_METHODS = new Set(['match', 'matchAll', 'search']);
+
+/**
+ * Returns the expressions of a file: literals, and calls of `RegExp` whose arguments are constants,
+ * also imported ones.
+ */
+export function findExpressions(root: string, file: string): Expression[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  const { program } = parseSource(file, text);
+  const scope = scopeOf(root, file, program);
+  const found: Expression[] = [];
+  const add = (node: Node, source: string | undefined, flags = ''): void => {
+    found.push({ file, line: lineAt(text, Number(node.start)), source, flags });
+  };
+  walk(program, (node) => {
+    if (node.type === 'Literal' && isRegex(node.regex)) add(node, node.regex.pattern, node.regex.flags);
+    else if (isRegExpCall(node) && Array.isArray(node.arguments)) {
+      const [pattern, flags] = node.arguments;
+      // A copy of another expression, which is found where it is written.
+      if (isNode(pattern) && pattern.type === 'Literal' && isRegex(pattern.regex)) return;
+      add(node, constantValue(pattern, scope), flags === undefined ? '' : constantValue(flags, scope));
+    } else if (compilesText(node, scope)) add(node, undefined);
+  });
+  return found;
+}
+
+function parseSource(file: string, text: string): { readonly program: unknown } {
+  const { program, errors } = parseSync(file, text);
+  if (errors.length > 0) throw new Error(`${file}: ${errors[0]?.message}`);
+  return { program };
+}
+
+/** Returns the constants of a file and those that it imports. */
+function scopeOf(root: string, file: string, program: unknown): Scope {
+  const constants = new Map<string, unknown>();
+  const imports = new Map<string, { readonly file: string; readonly name: string }>();
+  walk(program, (node) => {
+    if (node.type === 'VariableDeclarator' && isNode(node.id) && node.id.type === 'Identifier')
+      constants.set(String(node.id.name), node.init);
+    if (node.type === 'ImportDeclaration' && isNode(node.source) && Array.isArray(node.specifiers)) {
+      const target = sourceFile(file, String(node.source.value));
+      for (const each of node.specifiers) {
+        if (target === undefined || !isNode(each) || !isNode(each.imported) || !isNode(each.local)) continue;
+        imports.set(String(each.local.name), { file: target, name: String(each.imported.name) });
+      }
+    }
+  });
+  return {
+    lookUp(name) {
+      const imported = imports.get(name);
+      if (imported === undefined) return { node: constants.get(name), scope: this };
+      const text = readFileSync(join(root, imported.file), 'utf8');
+      const scope = scopeOf(root, imported.file, parseSource(imported.file, text).program);
+      return scope.lookUp(imported.name);
+    },
+  };
+}
+
+/** Returns the path of an imported source file; `undefined` for packages. */
+function sourceFile(from: string, name: string): string | undefined {
+  if (name.startsWith('#')) return `src/${name.slice(1)}.ts`;
+  return name.startsWith('.') ? posix.join(posix.dirname(from), name) : undefined;
+}
+
+function isRegex(value: unknown): value is { readonly pattern: string; readonly flags: string } {
+  return typeof value === 'object' && value !== null && 'pattern' in value && 'flags' in value;
+}
+
+function isRegExpCall(node: Node): boolean {
+  if (node.type !== 'NewExpression' && node.type !== 'CallExpression') return false;
+  return isNode(node.callee) && node.callee.type === 'Identifier' && node.callee.name === 'RegExp';
+}
+
+/** Reports whether a call is `text.match(x)` with a text instead of an expression. */
+function compilesText(node: Node, scope: Scope): boolean {
+  if (node.type !== 'CallExpression' || !isNode(node.callee) || !Array.isArray(node.arguments)) return false;
+  const { property } = node.callee;
+  if (!isNode(property) || !COMPILING_METHODS.has(String(property.name))) return false;
+  return node.arguments.length === 1 && constantValue(node.arguments[0], scope) !== undefined;
+}
+
+function lineAt(text: string, offset: number): number {
+  return text.slice(0, offset).split('\n').length;
+}

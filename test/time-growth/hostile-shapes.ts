@@ -1,0 +1,63 @@
+/** Pieces that are repeated: what expressions and loops of parsers may go back over. */
+const PIECES = [
+  ...['\n', '\r', '\r\n', ' ', '\t', '\0', '\u2028', '"', "'", '\\', '#', '/', '.', ',', ':', ';', '=', '@'],
+  ...[
+    '<',
+    '>',
+    '(',
+    ')',
+    '[',
+    '{',
+    '*',
+    '?',
+    '%',
+    '-',
+    '_',
+    '+',
+    '|',
+    '&',
+    '^',
+    '~',
+    '0',
+    'a',
+    'é',
+    '\u00ff',
+  ],
+  ...[
+    'a ',
+    'a=',
+    'a.',
+    '-\n',
+    '-\r',
+    '<>',
+    '()',
+    '[]',
+    '""',
+    '\\"',
+    '://',
+    '../',
+    '%4',
+    'a@',
+    '0000',
+    '0001',
+  ],
+  ...[' <', '> ', 'a\t', '\n\t', '\n ', '\n\n', '\n\r', '"a" ', '0 ', 'refs/', 'parent ', 'a: b\n', '[a]\n'],
+];
+
+/** A text that grows: a piece is repeated in the middle of another text. */
+export interface HostileShape {
+  readonly piece: string;
+  readonly build: (size: number) => Buffer;
+}
+
+/** Returns shapes without a text around them, and ones inside of a sample, at the places given. */
+export function hostileShapes(sample: Buffer, places: readonly number[]): HostileShape[] {
+  return PIECES.flatMap((piece) => {
+    const repeated = (size: number): Buffer => Buffer.alloc(size, piece);
+    const inside = places.map((at) => ({
+      piece: `${piece} at ${at}`,
+      build: (size: number) => Buffer.concat([sample.subarray(0, at), repeated(size), sample.subarray(at)]),
+    }));
+    return [{ piece, build: repeated }, ...inside];
+  });
+}
