@@ -21,6 +21,7 @@ import { type HttpGateway, type HttpGatewayOptions, startHttpGateway, storageMap
 
 const LS_REFS = '0014command=ls-refs\n0000';
 const UPLOAD_PACK = 'application/x-git-upload-pack-request';
+const GATEWAY_AGENT = 'git/gitaly-ts';
 
 interface Opened extends AsyncDisposable {
   readonly gitaly: TestGitaly;
@@ -233,17 +234,17 @@ for (const format of ['sha1', 'sha256'] as const) {
       const empty = await (await ask('empty.git')).text();
 
       assert.equal(missing.status, 200);
-      assert.equal(await missing.text(), withoutAgent(empty));
+      assert.equal(await missing.text(), withAgentOfGateway(empty));
       assert.equal(existsSync(join(opened.gitaly.storagePath(), 'missing.git')), false);
     });
   }
 }
 
-/** Returns an advertisement without the last capability, which has the version of git. */
-function withoutAgent(advertisement: string): string {
-  return advertisement.replace(/([0-9a-f]{4})(0+ capabilities.*?)( agent=\S+)/s, (_, size, line, agent) => {
-    const length = Number.parseInt(size, 16) - agent.length;
-    return length.toString(16).padStart(4, '0') + line;
+/** Returns git's advertisement with the gateway's agent as the last capability, in place of git's own. */
+function withAgentOfGateway(advertisement: string): string {
+  return advertisement.replace(/([0-9a-f]{4})(0+ capabilities.*?) agent=(\S+)/s, (_, size, line, agent) => {
+    const length = Number.parseInt(size, 16) - agent.length + GATEWAY_AGENT.length;
+    return `${length.toString(16).padStart(4, '0')}${line} agent=${GATEWAY_AGENT}`;
   });
 }
 
