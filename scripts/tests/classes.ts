@@ -66,4 +66,4 @@ export const CLASSES: Readonly<Record<string, readonly TestGroup[]>> = {
  * again.
  */
 export const NEVER_AGAIN =
-  /^test\/(?:durability|faults|restart|cluster)\/|^test\/(?:load-writes|load-pushes|mixed-load|big-push)\.|^src\/praefect\/(?:transactions|elections)\//;
+  /^test\/(?:durability|faults|cluster)\/|^test\/restart\/restart\.|^test\/(?:load-writes|load-pushes|mixed-load|big-push)\.|^src\/praefect\/(?:transactions|elections)\//;

@@ -95,7 +95,9 @@ function runClass(directory: string, groups: readonly TestGroup[], args: readonl
     if (files.length === 0) continue;
     count += files.length;
     const code = runGroup(directory, group, { options, files }, totals);
-    if (code !== 0) return code;
+    if (code === 0) continue;
+    report(totals);
+    return code;
   }
   if (count === 0) console.log('There is nothing to test.');
   return report(totals);

@@ -16,7 +16,7 @@ test('only the listed reasons are accepted', () => {
 });
 
 test('tests of reftable may be skipped with an old git only', () => {
-  const skip = skipOf('git of this machine cannot make the template reftable');
+  const skip = skipOf('git of this machine cannot make the template ref-reftable');
 
   assert.deepEqual(unacceptedSkips([skip], { isOldGit: true }), []);
   assert.deepEqual(unacceptedSkips([skip], { isOldGit: false }), [skip]);

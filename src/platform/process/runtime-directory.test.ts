@@ -91,7 +91,9 @@ test('the temporary one of a killed server is removed by the next', async () => 
   directory.remove();
 });
 
-test('temporary ones of other users stay', { skip: process.getuid?.() !== 0 }, async () => {
+test('temporary ones of other users stay', {
+  skip: process.getuid?.() !== 0 && 'needs root',
+}, async () => {
   using place = temporaryPlace();
   const name = `gitaly-aaaaaa${ownerSuffix().replace(`.${process.pid}.`, `.${2 ** 22 + 1}.`)}`;
   mkdirSync(join(place.path, name));
