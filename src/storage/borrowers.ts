@@ -2,8 +2,8 @@ import { alternateDirectory, readAlternates } from './alternates.ts';
 import type { RepositoryLocation, Storage } from './repository-target.ts';
 import { walkRepositories } from './walk-repositories.ts';
 
-/** An entry takes some 300 bytes. Where there are more, each search walks. */
-const MAX_KNOWN = 1_000_000;
+/** An entry takes some 300 bytes. Where there are more borrowers, each search walks. */
+const MAX_KNOWN = 200_000;
 
 /** A repository that borrows objects, with the absolute object directories that it names. */
 export interface Borrower {
@@ -19,16 +19,19 @@ export interface Borrower {
  */
 export class Borrowers {
   readonly #known = new Map<string, RepositoryLocation>();
-  #isComplete = false;
+  /** Before the first search nothing is kept; during it, new borrowers are. */
+  #state: 'unknown' | 'searching' | 'complete' = 'unknown';
 
   /** Notes a repository that is new at its path, or has been linked to another one. */
   async note({ storage, relativePath, path }: RepositoryLocation): Promise<void> {
-    if ((await directoriesOf(path)).length > 0) this.#known.set(path, { storage, relativePath, path });
+    if (this.#state === 'unknown') return; // the first search will find it
+    if ((await directoriesOf(path)).length === 0) return;
+    this.#known.set(path, { storage, relativePath, path });
   }
 
   /** Returns all repositories that borrow now. */
   async find(storages: readonly Storage[], signal: AbortSignal): Promise<Borrower[]> {
-    if (!this.#isComplete) await this.#walk(storages, signal);
+    if (this.#state !== 'complete') await this.#walk(storages, signal);
     const found: Borrower[] = [];
     for (const location of [...this.#known.values()]) {
       signal.throwIfAborted();
@@ -41,15 +44,21 @@ export class Borrowers {
   }
 
   async #walk(storages: readonly Storage[], signal: AbortSignal): Promise<void> {
-    for (const storage of storages)
-      for await (const { relativePath, path } of walkRepositories(storage, { signal }))
-        await this.note({ storage, relativePath, path });
-    this.#isComplete = true;
+    this.#state = 'searching';
+    try {
+      for (const storage of storages)
+        for await (const { relativePath, path } of walkRepositories(storage, { signal }))
+          await this.note({ storage, relativePath, path });
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+    this.#state = 'complete';
   }
 
   #forget(): void {
     this.#known.clear();
-    this.#isComplete = false;
+    this.#state = 'unknown';
   }
 }
 
