@@ -6,6 +6,7 @@ import type { GitalyConfig } from '#platform/config/load-config';
 import type { Logger } from '#platform/log/logger';
 import { catFileMetrics } from '#platform/metrics/cache-metrics';
 import { repositoryCountMetrics } from '#platform/metrics/repository-count-metrics';
+import { storageSpaceMetrics } from '#platform/metrics/storage-space-metrics';
 import { ensureStorageMetadata } from '#storage/storage-metadata';
 import { Storages } from '#storage/storages';
 import { observeInProcess } from './in-process-answers.ts';
@@ -34,6 +35,7 @@ export async function openStorages(
   catFileMetrics(metrics.registry, () => ({ ...caches.catFiles.counts, members: caches.catFiles.members }));
   const storages = new Storages({ storages: config.storage, caches });
   repositoryCountMetrics(metrics.registry, () => storages.repositoryCounts.entries());
+  storageSpaceMetrics(metrics.registry, storages.all);
   for (const storage of storages.all) {
     await ensureStorageMetadata(storage).catch((error: unknown) =>
       logger.error(

@@ -3,15 +3,16 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadConfig } from '#platform/config/load-config';
+import { loadPraefectConfig } from '#praefect/config/load-praefect-config';
 import { run } from '#testkit/run-program';
 import { makeScratchDirectory } from '#testkit/scratch-directory';
 import { layOutMachine, TOKEN } from './machine-root.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DEPLOY = join(ROOT, 'deploy');
-const UNIT = join(DEPLOY, 'systemd/gitaly.service');
+const SERVICES = ['gitaly', 'praefect'];
 const CHART = join(DEPLOY, 'helm/gitaly');
-/** Exposure of the unit by systemd's count, in tenths; 100 is no protection. */
+/** Exposure of a unit by systemd's count, in tenths; 100 is no protection. */
 const MAX_EXPOSURE = 20;
 const BUILD_LIMIT_MS = 10 * 60_000;
 
@@ -29,11 +30,11 @@ const noMan = !(await succeeds('man', '--version')) && 'there is no man';
 const noHelm = !(await succeeds('helm', 'version')) && 'there is no helm';
 
 test('systemd accepts the units', { skip: noSystemd }, async () => {
-  const units = ['gitaly.service', 'gitaly.socket'];
+  const units = ['gitaly.service', 'gitaly.socket', 'praefect.service'];
   for (const name of units) {
     const unit = readFileSync(join(DEPLOY, 'systemd', name), 'utf8');
     // The program and its manual page need not be installed here.
-    const text = unit.replace('/usr/local/bin/gitaly', '/bin/true').replace(/^Documentation=.*\n/m, '');
+    const text = unit.replace(/\/usr\/local\/bin\/\w+/, '/bin/true').replace(/^Documentation=.*\n/m, '');
     writeFileSync(join(directory, name), text);
   }
 
@@ -52,20 +53,35 @@ test('the socket unit listens where the configuration does, by the name of that 
   assert.match(unit, /^FileDescriptorName=unix$/m);
 });
 
-test('a reload of the unit is a restart that refuses no call', () => {
-  const unit = readFileSync(UNIT, 'utf8');
+for (const name of SERVICES) {
+  const path = join(DEPLOY, `systemd/${name}.service`);
 
-  assert.match(unit, /^Type=notify$/m);
-  assert.match(unit, /^Environment=GITALY_UPGRADES_ENABLED=true$/m);
-  assert.match(unit, /^ExecReload=\/bin\/kill -HUP \$MAINPID$/m);
-});
+  test(`a reload of ${name}.service is a restart that refuses no call`, () => {
+    const unit = readFileSync(path, 'utf8');
 
-test('the unit takes from the server what it does not need', { skip: noSystemd }, async () => {
-  const options = ['--offline=true', `--threshold=${MAX_EXPOSURE}`];
+    assert.match(unit, /^Type=notify$/m);
+    assert.match(unit, /^Environment=GITALY_UPGRADES_ENABLED=true$/m);
+    assert.match(unit, /^ExecReload=\/bin\/kill -HUP \$MAINPID$/m);
+  });
 
-  const { code, stdout, stderr } = await run('systemd-analyze', ['security', ...options, UNIT]);
+  test(`${name}.service takes from the server what it does not need`, { skip: noSystemd }, async () => {
+    const options = ['--offline=true', `--threshold=${MAX_EXPOSURE}`];
 
-  assert.equal(code, 0, stdout + stderr);
+    const { code, stdout, stderr } = await run('systemd-analyze', ['security', ...options, path]);
+
+    assert.equal(code, 0, stdout + stderr);
+  });
+}
+
+test('every key of deploy/praefect.toml is known, and its socket is in a directory of the unit', async () => {
+  const path = join(DEPLOY, 'praefect.toml');
+  const unit = readFileSync(join(DEPLOY, 'systemd/praefect.service'), 'utf8');
+
+  const { config, warnings } = await loadPraefectConfig(path);
+
+  assert.deepEqual(warnings, []);
+  const folder = /^RuntimeDirectory=(.*)$/m.exec(unit)?.[1];
+  assert.equal(config.socketPath, `/run/${folder}/praefect.socket`);
 });
 
 for (const file of ['config.toml', 'docker/config.toml']) {
@@ -127,6 +143,23 @@ test('helm accepts the chart, and refuses it without a token', { skip: noHelm },
   assert.match(rendered.stdout, /runAsNonRoot: true/);
   assert.notEqual(anonymous.code, 0);
   assert.match(anonymous.stderr, /name a secret whose key token is the token of the clients/);
+});
+
+test('helm accepts the chart of praefect, and refuses it without a configuration', {
+  skip: noHelm,
+}, async () => {
+  const chart = join(DEPLOY, 'helm/praefect');
+  const values = ['--set', 'configSecret=praefect'];
+
+  const lint = await run('helm', ['lint', '--strict', chart, ...values]);
+  const rendered = await run('helm', ['template', 'test', chart, ...values]);
+  const bare = await run('helm', ['template', 'test', chart]);
+
+  assert.equal(lint.code, 0, lint.stdout + lint.stderr);
+  assert.match(rendered.stdout, /args: \[praefect, --config, \/etc\/praefect\/praefect.toml, sql-migrate\]/);
+  assert.match(rendered.stdout, /runAsNonRoot: true/);
+  assert.notEqual(bare.code, 0);
+  assert.match(bare.stderr, /name a secret whose key praefect.toml is the configuration/);
 });
 
 test('the archive runs on a machine without Node, through links too', async (context) => {
